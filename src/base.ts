@@ -1,0 +1,13 @@
+/**
+ * base: the only module that touches time, chance and the operating system.
+ *
+ * Everything above receives a {@link System} and never imports `node:fs`, reads a clock, sets a timer or draws a random number
+ * by itself. That is what lets one seed replay a whole broker (`sim/`), a test run a year in a millisecond, and `memory: true`
+ * run without a disk.
+ */
+export { assert, unreachable } from './base/assert.ts'
+export { ByteReader, ByteWriter, type Chunks, MalformedInput } from './base/bytes.ts'
+export { crc32, crc32c } from './base/crc.ts'
+export { DiskError, type FileHandle, type FileKind, type FileSystem } from './base/file-system.ts'
+export { memoryFileSystem } from './base/memory-file-system.ts'
+export { type Clock, type Random, realSystem, type System, type Timer, type Timers } from './base/system.ts'

@@ -1,0 +1,11 @@
+/** Invariants that stay on in production: a broken one means the program is wrong, not its input. */
+
+/** Throws when `condition` is false. `message` says which invariant broke, with the values that show it. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`)
+}
+
+/** Marks a branch that the types rule out. */
+export function unreachable(value: never): never {
+  throw new Error(`assertion failed: unexpected ${JSON.stringify(value)}`)
+}

@@ -1,0 +1,66 @@
+/**
+ * The file operations that Millrace needs, and what each promises. Three implementations: the local disk, memory
+ * (`memory: true`), and the simulator's recording disk, which loses whatever was not synced.
+ *
+ * Synchronous calls go to the page cache and are for small or hot work; the promised ones run on a thread and are for what waits
+ * for the disk (`datasync`) or moves much data.
+ */
+
+/** What the disk answered instead of doing its work. `code` is the system's: ENOSPC, EIO, ENOENT, EACCES, … */
+export class DiskError extends Error {
+  readonly code: string
+  readonly operation: string
+  readonly path: string
+
+  constructor(operation: string, path: string, code: string) {
+    super(`${operation} ${path}: ${code}`)
+    this.name = 'DiskError'
+    this.operation = operation
+    this.path = path
+    this.code = code
+  }
+}
+
+export interface FileHandle {
+  readonly path: string
+  /** Writes all bytes of all buffers from `position` on, or throws DiskError; short writes are continued. */
+  writeSync(buffers: readonly Uint8Array[], position: number): void
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>
+  /** Fills `buffer` from `position` on; returns how many bytes there were (fewer only at the end of the file). */
+  readSync(buffer: Uint8Array, position: number): number
+  read(buffer: Uint8Array, position: number): Promise<number>
+  /** Bytes in the file now. */
+  size(): number
+  truncate(size: number): void
+  /** Resolves when all that was written before the call survives a power cut. After a DiskError nothing is known: never retry. */
+  datasync(): Promise<void>
+  datasyncSync(): void
+  close(): void
+}
+
+export type FileKind = 'file' | 'directory'
+
+export interface FileSystem {
+  /** `r`: must exist, read only; `rw`: created when missing, never truncated. */
+  open(path: string, mode: 'r' | 'rw'): FileHandle
+  /** Makes the directory and its parents; harmless when it exists. */
+  makeDirectory(path: string): void
+  /** Names in a directory, sorted, with their kinds; throws ENOENT when it is missing. */
+  list(path: string): { name: string; kind: FileKind }[]
+  exists(path: string): boolean
+  /** Atomic; replaces a file of that name. */
+  rename(from: string, to: string): void
+  remove(path: string): void
+  removeDirectory(path: string): Promise<void>
+  /** Makes creations, renames and removals of names in this directory survive a power cut. */
+  syncDirectory(path: string): Promise<void>
+  syncDirectorySync(path: string): void
+  /** Whole small file, or null when it is missing. */
+  readFile(path: string): Buffer | null
+  /** Write to a temporary name, datasync, rename, sync the directory: afterwards the old or the new content, never a mixture. */
+  replaceFile(path: string, content: Uint8Array): Promise<void>
+  /** Bytes an ordinary process may still write to the volume that holds `path`. */
+  freeBytes(path: string): number
+  /** Takes the directory for this process; throws DiskError EBUSY while another living process holds it. */
+  lock(directory: string): { release(): void }
+}

@@ -1,0 +1,231 @@
+/** The local disk through `node:fs`: continues short writes, turns system errors into DiskError, and never retries a sync. */
+import fs from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DiskError, type FileHandle, type FileKind, type FileSystem } from './file-system.ts'
+
+export function localFileSystem(): FileSystem {
+  return {
+    open: (path, mode) =>
+      new LocalFile(
+        path,
+        guard('open', path, () => fs.openSync(path, mode === 'r' ? 'r' : openReadWrite, 0o640)),
+      ),
+    makeDirectory: path => void guard('mkdir', path, () => fs.mkdirSync(path, { recursive: true, mode: 0o750 })),
+    list: path => guard('readdir', path, () => listDirectory(path)),
+    exists: path => fs.existsSync(path),
+    rename: (from, to) => guard('rename', from, () => fs.renameSync(from, to)),
+    remove: path => guard('unlink', path, () => fs.unlinkSync(path)),
+    removeDirectory: path => settle('rm', path, fs.promises.rm(path, { recursive: true, force: true })),
+    syncDirectory: path => settle('fsync', path, syncDirectory(path)),
+    syncDirectorySync: path => guard('fsync', path, () => withDirectory(path, fs.fsyncSync)),
+    readFile: path => readWhole(path),
+    replaceFile: (path, content) => settle('replace', path, replaceFile(path, content)),
+    freeBytes: path => guard('statfs', path, () => freeBytes(path)),
+    lock: directory => lock(directory),
+  }
+}
+
+const openReadWrite = fs.constants.O_RDWR | fs.constants.O_CREAT
+
+class LocalFile implements FileHandle {
+  readonly path: string
+  readonly #fd: number
+
+  constructor(path: string, fd: number) {
+    this.path = path
+    this.#fd = fd
+  }
+
+  writeSync(buffers: readonly Uint8Array[], position: number): void {
+    guard('write', this.path, () => {
+      const total = byteCount(buffers)
+      let done =
+        buffers.length === 1
+          ? fs.writeSync(this.#fd, buffers[0]!, 0, total, position)
+          : fs.writevSync(this.#fd, buffers as Uint8Array[], position)
+      while (done < total) done += fs.writevSync(this.#fd, dropBytes(buffers, done), position + done)
+    })
+  }
+
+  async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    const total = byteCount(buffers)
+    for (let done = 0; done < total; ) {
+      const rest = done === 0 ? (buffers as Uint8Array[]) : dropBytes(buffers, done)
+      done += await new Promise<number>((resolve, reject) =>
+        fs.writev(this.#fd, rest, position + done, (error, written) =>
+          error ? reject(diskError('write', this.path, error)) : resolve(written),
+        ),
+      )
+    }
+  }
+
+  readSync(buffer: Uint8Array, position: number): number {
+    return guard('read', this.path, () => {
+      let done = 0
+      while (done < buffer.length) {
+        const got = fs.readSync(this.#fd, buffer, done, buffer.length - done, position + done)
+        if (got === 0) break
+        done += got
+      }
+      return done
+    })
+  }
+
+  async read(buffer: Uint8Array, position: number): Promise<number> {
+    let done = 0
+    while (done < buffer.length) {
+      const got = await new Promise<number>((resolve, reject) =>
+        fs.read(this.#fd, buffer, done, buffer.length - done, position + done, (error, bytes) =>
+          error ? reject(diskError('read', this.path, error)) : resolve(bytes),
+        ),
+      )
+      if (got === 0) break
+      done += got
+    }
+    return done
+  }
+
+  size(): number {
+    return guard('fstat', this.path, () => fs.fstatSync(this.#fd).size)
+  }
+
+  truncate(size: number): void {
+    guard('ftruncate', this.path, () => fs.ftruncateSync(this.#fd, size))
+  }
+
+  datasync(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fs.fdatasync(this.#fd, error => (error ? reject(diskError('fdatasync', this.path, error)) : resolve())),
+    )
+  }
+
+  datasyncSync(): void {
+    guard('fdatasync', this.path, () => fs.fdatasyncSync(this.#fd))
+  }
+
+  close(): void {
+    guard('close', this.path, () => fs.closeSync(this.#fd))
+  }
+}
+
+function byteCount(buffers: readonly Uint8Array[]): number {
+  let total = 0
+  for (const buffer of buffers) total += buffer.length
+  return total
+}
+
+/** What remains of `buffers` after their first `bytes`. */
+function dropBytes(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = []
+  for (const buffer of buffers) {
+    if (bytes >= buffer.length) bytes -= buffer.length
+    else {
+      rest.push(bytes === 0 ? buffer : buffer.subarray(bytes))
+      bytes = 0
+    }
+  }
+  return rest
+}
+
+function listDirectory(path: string): { name: string; kind: FileKind }[] {
+  return fs
+    .readdirSync(path, { withFileTypes: true })
+    .filter(entry => entry.isFile() || entry.isDirectory())
+    .map(entry => ({ name: entry.name, kind: entry.isFile() ? ('file' as const) : ('directory' as const) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function withDirectory(path: string, use: (fd: number) => void): void {
+  const fd = fs.openSync(path, 'r')
+  try {
+    use(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await fs.promises.open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+async function replaceFile(path: string, content: Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`
+  const file = await fs.promises.open(temporary, 'w', 0o640)
+  try {
+    await file.writeFile(content)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+  await fs.promises.rename(temporary, path)
+  await syncDirectory(dirname(path))
+}
+
+function readWhole(path: string): Buffer | null {
+  try {
+    return fs.readFileSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw diskError('read', path, error)
+  }
+}
+
+function freeBytes(path: string): number {
+  const { bavail, bsize } = fs.statfsSync(path)
+  return bavail * bsize
+}
+
+/**
+ * A pid file, because Node has no flock. A file left by a process that no longer lives is taken over. Two starts in the same
+ * instant are told apart by the exclusive creation of the file.
+ */
+function lock(directory: string): { release(): void } {
+  const path = join(directory, '.lock')
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      fs.writeFileSync(path, String(process.pid), { flag: 'wx', mode: 0o640 })
+      return { release: () => fs.rmSync(path, { force: true }) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskError('lock', path, error)
+    }
+    const holder = Number(fs.readFileSync(path, 'utf8'))
+    if (holder !== process.pid && isAlive(holder)) throw new DiskError('lock', path, 'EBUSY')
+    fs.rmSync(path, { force: true })
+  }
+  throw new DiskError('lock', path, 'EBUSY')
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function diskError(operation: string, path: string, error: unknown): DiskError {
+  return new DiskError(operation, path, (error as NodeJS.ErrnoException).code ?? String(error))
+}
+
+function guard<T>(operation: string, path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    throw diskError(operation, path, error)
+  }
+}
+
+async function settle(operation: string, path: string, action: Promise<void>): Promise<void> {
+  try {
+    await action
+  } catch (error) {
+    throw diskError(operation, path, error)
+  }
+}

@@ -1,0 +1,64 @@
+/** Time, chance, timers and the file system as values, so that a test or a simulation can replace each. */
+import { randomFillSync } from 'node:crypto'
+import type { FileSystem } from './file-system.ts'
+import { localFileSystem } from './local-file-system.ts'
+
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch. May jump; only for what is stored or shown. */
+  now(): number
+  /** Milliseconds from an arbitrary start, never going back, with fractions. For every timeout and every measurement. */
+  monotonic(): number
+}
+
+export interface Timer {
+  /** After this returns, the callback will not run. Harmless when it already ran. */
+  cancel(): void
+}
+
+export interface Timers {
+  /** Runs `callback` once after `delayMs` on the monotonic clock. Does not keep the process alive. */
+  after(delayMs: number, callback: () => void): Timer
+  /** Runs `callback` at the end of this turn of the event loop, after all input that is ready now has been read. */
+  soon(callback: () => void): void
+}
+
+export interface Random {
+  fill(buffer: Uint8Array): void
+  /** A whole number in [0, bound). */
+  below(bound: number): number
+}
+
+export interface System {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly files: FileSystem
+}
+
+/** The machine this process runs on; `files` may be replaced (`memory: true`). */
+export function realSystem(files: FileSystem = localFileSystem()): System {
+  return { clock: realClock, timers: realTimers, random: realRandom, files }
+}
+
+const realClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+
+/** setTimeout turns a longer delay into 1 ms. */
+const longestDelayMs = 2 ** 31 - 1
+
+const realTimers: Timers = {
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), longestDelayMs))
+    timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+  soon: callback => void setImmediate(callback),
+}
+
+const word = new Uint32Array(1)
+const realRandom: Random = {
+  fill: buffer => void randomFillSync(buffer),
+  below(bound) {
+    randomFillSync(word)
+    return Math.floor((word[0]! / 2 ** 32) * bound)
+  },
+}

@@ -1,0 +1,73 @@
+/**
+ * What a handler is: one file under `handlers/` named after its API, headed by its versions, behaviour and KIPs.
+ * `handlers.ts` is the one list of them; ApiVersions and `docs/unsupported.md` derive from it.
+ */
+import type { Api, ErrorName, KafkaError, MessageOf } from '../protocol.ts'
+import type { Broker } from './context.ts'
+
+export type ResourceType = 'TOPIC' | 'GROUP' | 'CLUSTER' | 'TRANSACTIONAL_ID' | 'DELEGATION_TOKEN' | 'USER'
+export type Operation =
+  | 'READ'
+  | 'WRITE'
+  | 'CREATE'
+  | 'DELETE'
+  | 'ALTER'
+  | 'DESCRIBE'
+  | 'CLUSTER_ACTION'
+  | 'DESCRIBE_CONFIGS'
+  | 'ALTER_CONFIGS'
+  | 'IDEMPOTENT_WRITE'
+
+/**
+ * What the API needs, for the authorizer's table. `'none'` must be said, not omitted. A list names every pair that the handler may ask
+ * for with {@link RequestContext.allowed}; asking for another throws.
+ */
+export type Access = 'none' | readonly (readonly [ResourceType, Operation])[]
+
+export interface RequestContext {
+  readonly broker: Broker
+  readonly version: number
+  readonly clientId: string | null
+  readonly connection: ConnectionInfo
+  /** Whether the connection's principal may do this; the handler turns a no into Kafka's code for the resource. */
+  allowed(operation: Operation, resource: ResourceType, name: string): boolean
+  /** Aborted when the connection closes; parked work should give up. */
+  readonly signal: AbortSignal
+}
+
+export interface ConnectionInfo {
+  readonly id: number
+  readonly listener: string
+  readonly remoteAddress: string
+  /** `User:ANONYMOUS` without authentication. */
+  readonly principal: string
+  /** From ApiVersions v3+ (KIP-511); 'unknown' before. */
+  clientSoftwareName: string
+  clientSoftwareVersion: string
+}
+
+/** A response that leaves later while the connection reads on; only produce needs it. */
+export interface Deferred<Response> {
+  deferred: Promise<Response | null>
+}
+
+export interface Handler<A extends Api = Api> {
+  readonly api: A
+  /** Inclusive; what ApiVersions announces. */
+  readonly versions: readonly [min: number, max: number]
+  readonly access: Access
+  /** null: no response is sent (produce with acks=0). */
+  handle(
+    request: MessageOf<A['request']>,
+    context: RequestContext,
+  ): MessageOf<A['response']> | null | Promise<MessageOf<A['response']> | null> | Deferred<MessageOf<A['response']>>
+  /** The response that says that the whole request failed. */
+  fail(request: MessageOf<A['request']>, error: KafkaError, version: number): MessageOf<A['response']>
+}
+
+/** Types one handler and erases it for the list. */
+export function defineHandler<A extends Api>(handler: Handler<A>): Handler {
+  return handler as unknown as Handler
+}
+
+export type { ErrorName }

@@ -1,0 +1,181 @@
+/**
+ * log: durable, ordered record batches for every partition of this broker.
+ *
+ * Hides the journal (group commit), the tail (recent batches in memory), Kafka's segment format on disk with its indexes, recovery,
+ * producer state, the transaction index, retention and compaction. See `docs/ARCHITECTURE.md` and DESIGN section 3.
+ */
+import type { System } from './base.ts'
+import type { Offset, Uuid } from './protocol.ts'
+
+export interface LogOptions {
+  system: System
+  /** Kafka's `log.dirs` (the first): holds `<topic>-<partition>/`, `journal/`, `meta.properties`. */
+  directory: string
+  settings: LogSettings
+  /** The process must stop: an fsync failed, or an invariant of the store broke. Called at most once. */
+  onFatal(error: Error): void
+}
+
+/** Broker-wide knobs of the storage engine; bytes and milliseconds. Declared with docs and defaults in the broker's config. */
+export interface LogSettings {
+  /** `fsync`: high watermark = what survives a power cut. `os`: = what survives kill -9 (Kafka's own default). Topics may override. */
+  durability: 'fsync' | 'os'
+  journalFileBytes: number
+  journalFiles: number
+  /** Bound of the tail in memory. Above it `pressure` is on and connections stop reading. */
+  tailBytes: number
+  retentionCheckIntervalMs: number
+  cleanerBackoffMs: number
+  cleanerDedupeBufferBytes: number
+  producerIdExpirationMs: number
+  /** Below this many free bytes produce is refused (KAFKA_STORAGE_ERROR) while reads, deletes and commits go on. */
+  freeBytesFloor: number
+}
+
+/** A topic's effective configuration, by Kafka's keys in camel case; derived from `topicConfig` declarations. */
+export interface TopicConfig {
+  cleanupPolicy: { delete: boolean; compact: boolean }
+  compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  durability: 'fsync' | 'os' | null
+  segmentBytes: number
+  segmentMs: number
+  segmentIndexBytes: number
+  indexIntervalBytes: number
+  retentionBytes: number
+  retentionMs: number
+  fileDeleteDelayMs: number
+  deleteRetentionMs: number
+  minCompactionLagMs: number
+  maxCompactionLagMs: number
+  minCleanableDirtyRatio: number
+  maxMessageBytes: number
+  messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  messageTimestampBeforeMaxMs: number
+  messageTimestampAfterMaxMs: number
+}
+
+export interface PartitionSpec {
+  topic: string
+  topicId: Uuid
+  partition: number
+  config: TopicConfig
+}
+
+export interface Log {
+  readonly partitions: ReadonlyMap<string, PartitionLog>
+  get(topicId: Uuid, partition: number): PartitionLog | undefined
+  /** Opens the partition's directory or makes it. Kafka's directory layout, with `partition.metadata`. */
+  create(spec: PartitionSpec): PartitionLog
+  /** The partition refuses everything from now on; files go after `file.delete.delay.ms`. */
+  delete(topicId: Uuid, partition: number): void
+  /** Directories found at start that no topic of the metadata claims. The broker calls this once metadata is replayed. */
+  strays(): readonly { topic: string; topicId: Uuid; partition: number }[]
+  readonly pressure: Pressure
+  /** Flushes the tail, writes snapshots and a clean-shutdown mark. Appends after this are refused. */
+  close(): Promise<void>
+}
+
+/** Back-pressure of the tail: connections stop reading while it is on. */
+export interface Pressure {
+  readonly on: boolean
+  /** Called once when it goes off; immediately when it is off already. */
+  whenOff(callback: () => void): void
+}
+
+export interface AppendOptions {
+  /** `client`: Kafka's rules for producers apply. `coordinator`: internal records, may be control batches. */
+  origin: 'client' | 'coordinator'
+  /** Written into the batch headers when set; default the partition's current epoch. */
+  leaderEpoch?: number
+  /** Refused (NOT_LEADER_OR_FOLLOWER) unless the log ends exactly here: fences a deposed coordinator. */
+  expectedOffset?: Offset
+}
+
+export interface Appended {
+  baseOffset: Offset
+  lastOffset: Offset
+  /** -1 with CreateTime. */
+  logAppendTimeMs: number
+  logStartOffset: Offset
+  /** Shared by all appends of one group commit. `null` when these batches are already so far: then nothing need be awaited. */
+  written: Promise<void> | null
+  durable: Promise<void> | null
+  /** The same producer batch was appended before; offsets are the original ones. */
+  duplicate: boolean
+}
+
+export interface ReadLimit {
+  maxBytes: number
+  /** Return the first batch even when it is larger than maxBytes (KIP-74). */
+  atLeastOne: boolean
+  /** Where visibility ends: the high watermark, the last stable offset, or the log end (replica and internal readers). */
+  upTo: 'high-watermark' | 'last-stable' | 'log-end'
+}
+
+/** Whole batches, verbatim, from the one that contains the asked offset. */
+export interface Slice {
+  /** Raw bytes in order; empty at the end of the log. Owned by the caller until `release`. */
+  chunks: Buffer[]
+  bytes: number
+  /** Aborted transactions that overlap the slice; only with `upTo: 'last-stable'`. */
+  abortedTransactions: { producerId: number; firstOffset: Offset }[] | null
+  /** Call exactly once, when the bytes have left (buffers may be pooled). */
+  release(): void
+}
+
+export interface PartitionLog {
+  readonly topic: string
+  readonly topicId: Uuid
+  readonly partition: number
+  /** First offset that may be read. */
+  readonly logStartOffset: Offset
+  /** Next offset to be assigned. */
+  readonly logEndOffset: Offset
+  /** Readers see offsets below this; never passes the durable end (or the written end with durability=os). */
+  readonly highWatermark: Offset
+  /** Lowest first offset of an open transaction, at most the high watermark. */
+  readonly lastStableOffset: Offset
+  readonly leaderEpoch: number
+  /** null while healthy; otherwise why this partition is offline (KAFKA_STORAGE_ERROR). */
+  readonly offline: string | null
+  config: TopicConfig
+
+  /**
+   * Takes the batches' place in order, synchronously: checks them (CRC, header, sequence, timestamps, size), writes base offset and
+   * leader epoch into `records` in place, and hands them to the group commit. `records` belongs to the caller again when this returns.
+   * Throws KafkaError; nothing is appended then.
+   */
+  append(records: Buffer, options: AppendOptions): Appended
+  /** Answers at once from memory where it can. Throws KafkaError OFFSET_OUT_OF_RANGE. */
+  read(from: Offset, limit: ReadLimit): Slice | Promise<Slice>
+  /** Calls back once, when the given end (see ReadLimit.upTo) passes `offset`, the partition is deleted or goes offline. */
+  whenPast(offset: Offset, upTo: ReadLimit['upTo'], callback: () => void): { cancel(): void }
+  /** First offset whose timestamp is at least the given one (within what upTo shows), null when there is none. KIP-79. */
+  offsetForTimestamp(timestampMs: number, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null>
+  /** KIP-734: the record with the largest timestamp. */
+  offsetOfMaxTimestamp(): Promise<TimestampedOffset | null>
+  /** End offset of the largest epoch ≤ the given one; epoch and offset are -1 when there is none. KIP-101/320. */
+  endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: Offset }
+  /** DeleteRecords: moves the log start offset up; durable when resolved. Throws OFFSET_OUT_OF_RANGE above the high watermark. */
+  deleteBefore(offset: Offset): Promise<void>
+  producers(): ActiveProducer[]
+  /** Bytes in segments plus tail, as DescribeLogDirs reports them. */
+  sizeBytes(): number
+}
+
+export interface TimestampedOffset {
+  offset: Offset
+  timestampMs: number
+  leaderEpoch: number
+}
+
+/** As DescribeProducers reports it. */
+export interface ActiveProducer {
+  producerId: number
+  producerEpoch: number
+  lastSequence: number
+  lastTimestampMs: number
+  coordinatorEpoch: number
+  /** -1 without an open transaction. */
+  currentTransactionStartOffset: Offset
+}
