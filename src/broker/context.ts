@@ -1,0 +1,30 @@
+/** What every handler may use of the broker it runs in: one value per running broker, built by `start.ts`. */
+import type { System } from '../base.ts'
+import type { ClusterMetadata, GroupCoordinator } from '../coordinator.ts'
+import type { Log } from '../log.ts'
+import type { BrokerConfig } from './config.ts'
+import type { FetchSessions } from './fetch-sessions.ts'
+import type { Logger } from './logger.ts'
+import type { BrokerMetrics } from './metrics.ts'
+
+export interface Broker {
+  readonly system: System
+  readonly config: BrokerConfig
+  readonly log: Log
+  readonly metadata: ClusterMetadata
+  readonly groups: GroupCoordinator
+  readonly fetchSessions: FetchSessions
+  readonly metrics: BrokerMetrics
+  readonly logger: Logger
+  readonly self: Self
+}
+
+/** This broker as clients see it. */
+export interface Self {
+  /** Kafka's `node.id`. */
+  readonly id: number
+  readonly rack: string | null
+  readonly clusterId: string
+  /** Where clients that came in by this listener reach this broker (`advertised.listeners`). */
+  advertised(listener: string): { host: string; port: number }
+}
