@@ -1,0 +1,73 @@
+/**
+ * A shard's timers by key. Heartbeats move a deadline back thousands of times for each time it passes, so a later deadline only
+ * changes a number: the armed timer finds out when it fires.
+ */
+import type { System, Timer } from '../base.ts'
+import type { Decision } from './shard.ts'
+
+type Step = () => Decision<void>
+
+interface Entry {
+  deadline: number
+  firesAt: number
+  step: Step
+  timer: Timer
+}
+
+const retryMs = 500
+
+export class ShardTimers {
+  readonly #system: System
+  readonly #run: (key: string, step: Step) => void
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(system: System, run: (key: string, step: Step) => void) {
+    this.#system = system
+    this.#run = run
+  }
+
+  schedule(key: string, delayMs: number, step: Step): void {
+    const deadline = this.#system.clock.monotonic() + delayMs
+    const entry = this.#entries.get(key)
+    if (entry !== undefined && entry.firesAt <= deadline) {
+      entry.deadline = deadline
+      entry.step = step
+      return
+    }
+    entry?.timer.cancel()
+    this.#entries.set(key, { deadline, firesAt: deadline, step, timer: this.#arm(key, delayMs) })
+  }
+
+  cancel(key: string): void {
+    this.#entries.get(key)?.timer.cancel()
+    this.#entries.delete(key)
+  }
+
+  /** Tries a failed step again, unless its key was set anew meanwhile. */
+  retry(key: string, step: Step): void {
+    if (!this.#entries.has(key)) this.schedule(key, retryMs, step)
+  }
+
+  clear(): void {
+    for (const entry of this.#entries.values()) entry.timer.cancel()
+    this.#entries.clear()
+  }
+
+  #arm(key: string, delayMs: number): Timer {
+    return this.#system.timers.after(delayMs, () => this.#fire(key))
+  }
+
+  #fire(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    const rest = entry.deadline - this.#system.clock.monotonic()
+    // Timers may fire a fraction early, and the longest delays are cut by the system.
+    if (rest >= 1) {
+      entry.firesAt = entry.deadline
+      entry.timer = this.#arm(key, rest)
+      return
+    }
+    this.#entries.delete(key)
+    this.#run(key, entry.step)
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * The coordinator runtime: one shard over one partition of the log.
+ *
+ * Hides loading (time-sliced, so that gigabytes of log never hold the event loop), the gathering of one turn's records into one
+ * batch, the wait for the high watermark, timers, and recovery: when an append fails, what was replayed and what the log holds
+ * differ, so the shard is thrown away and built again from the log.
+ */
+import type { System } from '../base.ts'
+import type { PartitionLog } from '../log.ts'
+import { KafkaError } from '../protocol.ts'
+import { coordinatorError } from './runtime-errors.ts'
+import { loadShard } from './runtime-load.ts'
+import { batchSize, encodeBatch, recordSize } from './runtime-records.ts'
+import { ShardTimers } from './runtime-timers.ts'
+import type { Coordinator, CoordinatorOptions, CoordinatorState, Decision, LogRecord, Shard } from './shard.ts'
+
+/** Replays the partition's log into a new shard, then serialises operations on it. */
+export function openCoordinator<S extends Shard>(options: CoordinatorOptions<S>): Coordinator<S> {
+  return new Runtime(options)
+}
+
+/** Pause before a failed load is tried again; doubles up to the second number. */
+const reloadPauseMs = { first: 100, last: 30_000 }
+
+/** What one batch's responses wait for. */
+interface Barrier {
+  passed: Promise<void>
+  pass(): void
+  fail(error: KafkaError): void
+}
+
+class Runtime<S extends Shard> implements Coordinator<S> {
+  state: CoordinatorState = 'loading'
+  readonly loaded: Promise<void>
+  readonly #options: CoordinatorOptions<S>
+  readonly #system: System
+  readonly #log: PartitionLog
+  readonly #timers: ShardTimers
+  #shard: S | null = null
+  /** Counts shards; work begun for an older one is dropped. */
+  #epoch = 0
+  #reloads = 0
+
+  /** Replayed but not yet appended: the records of this turn and the barrier of their responses. */
+  #gathered: LogRecord[] = []
+  #gatheredBytes = 0
+  #gathering: Barrier | null = null
+  #nextOffset = 0
+  /** Appended but not yet past the high watermark, oldest first. The last one guards reads. */
+  #unsettled: Barrier[] = []
+
+  constructor(options: CoordinatorOptions<S>) {
+    this.#options = options
+    this.#system = options.system
+    this.#log = options.partitionLog
+    this.#timers = new ShardTimers(options.system, (key, step) => this.#runTimer(key, step))
+    this.loaded = this.#load()
+    // Callers need not wait for it; every operation reports the failure as well.
+    this.loaded.catch(() => {})
+  }
+
+  get shard(): S {
+    if (this.#shard === null) throw this.#unavailable()
+    return this.#shard
+  }
+
+  async write<R>(step: (shard: S) => Decision<R>): Promise<R> {
+    const decision = step(this.shard)
+    const barrier = this.#accept(decision.records)
+    if (barrier !== null) await barrier.passed
+    return decision.response
+  }
+
+  async read<R>(view: (shard: S) => R): Promise<R> {
+    const result = view(this.shard)
+    const barrier = this.#newestBarrier()
+    if (barrier !== null) await barrier.passed
+    return result
+  }
+
+  close(): void {
+    if (this.state === 'closed') return
+    this.#flush()
+    this.#discard('closed')
+  }
+
+  /** Replays the records and returns what their response has to wait for; null when all that was ever written is visible. */
+  #accept(records: readonly LogRecord[]): Barrier | null {
+    if (records.length === 0) return this.#newestBarrier()
+    let bytes = 0
+    for (const record of records) bytes += recordSize(record)
+    const limit = this.#log.config.maxMessageBytes
+    // Before anything is replayed: refusing it later would cost the shard its state.
+    if (batchSize(bytes) > limit) {
+      throw coordinatorError(new KafkaError('RECORD_LIST_TOO_LARGE', `${bytes} bytes of records exceed max.message.bytes=${limit}`))
+    }
+    if (batchSize(this.#gatheredBytes + bytes) > limit) this.#flush()
+    const shard = this.shard
+    if (this.#gathering === null) {
+      this.#gathering = makeBarrier()
+      const epoch = this.#epoch
+      this.#system.timers.soon(() => {
+        if (epoch === this.#epoch) this.#flush()
+      })
+    }
+    const now = this.#system.clock.now()
+    for (const record of records) {
+      this.#gathered.push(record)
+      shard.replay(record, this.#nextOffset++, now, -1)
+    }
+    this.#gatheredBytes += bytes
+    return this.#gathering
+  }
+
+  #newestBarrier(): Barrier | null {
+    return this.#gathering ?? this.#unsettled.at(-1) ?? null
+  }
+
+  #flush(): void {
+    const barrier = this.#gathering
+    if (barrier === null) return
+    const records = this.#gathered
+    this.#gathering = null
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#unsettled.push(barrier)
+    try {
+      const batch = encodeBatch(records, this.#system.clock.now())
+      const expectedOffset = this.#nextOffset - records.length
+      const { lastOffset } = this.#log.append(batch, { origin: 'coordinator', expectedOffset })
+      this.#settleAt(barrier, lastOffset)
+    } catch (error) {
+      this.#options.report?.('append failed; the shard is loaded again', error)
+      this.#lose(coordinatorError(error))
+    }
+  }
+
+  /** Releases the barrier when readers see `offset`. */
+  #settleAt(barrier: Barrier, offset: number): void {
+    if (this.#log.highWatermark > offset) return this.#settle(barrier)
+    const epoch = this.#epoch
+    this.#log.whenPast(offset, 'high-watermark', () => {
+      if (epoch !== this.#epoch) return
+      if (this.#log.highWatermark > offset) return this.#settle(barrier)
+      const cause = new KafkaError('KAFKA_STORAGE_ERROR', this.#log.offline ?? 'the partition was deleted')
+      this.#options.report?.('records did not become durable; the shard is loaded again', cause)
+      this.#lose(coordinatorError(cause))
+    })
+  }
+
+  #settle(barrier: Barrier): void {
+    const index = this.#unsettled.indexOf(barrier)
+    if (index >= 0) this.#unsettled.splice(index, 1)
+    barrier.pass()
+  }
+
+  /** The log refused what the shard has already replayed. */
+  #lose(error: KafkaError): void {
+    this.#discard('loading', error)
+    this.#load().catch(() => {})
+  }
+
+  #discard(state: CoordinatorState, error = new KafkaError('NOT_COORDINATOR', 'The coordinator was unloaded')): void {
+    const shard = this.#shard
+    const waiting = this.#gathering === null ? this.#unsettled : [...this.#unsettled, this.#gathering]
+    this.#epoch++
+    this.state = state
+    this.#shard = null
+    this.#gathering = null
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#unsettled = []
+    this.#timers.clear()
+    for (const barrier of waiting) barrier.fail(error)
+    shard?.unload()
+  }
+
+  async #load(): Promise<void> {
+    const epoch = this.#epoch
+    this.state = 'loading'
+    try {
+      const shard = this.#options.makeShard({
+        clock: this.#system.clock,
+        schedule: (key, delayMs, step) => {
+          if (epoch === this.#epoch) this.#timers.schedule(key, delayMs, step)
+        },
+        cancel: key => {
+          if (epoch === this.#epoch) this.#timers.cancel(key)
+        },
+      })
+      const start = (await this.#options.restore?.(shard)) ?? this.#log.logStartOffset
+      const end = await loadShard(this.#system, this.#log, shard, start, () => epoch === this.#epoch)
+      if (epoch !== this.#epoch) return
+      this.#shard = shard
+      this.#nextOffset = end
+      this.state = 'active'
+      this.#reloads = 0
+      shard.loaded()
+      this.#guardLoaded(end)
+    } catch (error) {
+      if (epoch !== this.#epoch) return
+      this.#options.report?.('load failed', error)
+      this.#discard('failed')
+      this.#loadLater()
+      throw coordinatorError(error)
+    }
+  }
+
+  /** What was loaded may not be durable yet: nobody is told of it before. */
+  #guardLoaded(end: number): void {
+    if (this.#log.highWatermark >= end) return
+    const barrier = makeBarrier()
+    this.#unsettled.push(barrier)
+    this.#settleAt(barrier, end - 1)
+  }
+
+  #loadLater(): void {
+    const epoch = this.#epoch
+    const pause = Math.min(reloadPauseMs.first * 2 ** this.#reloads++, reloadPauseMs.last)
+    this.#system.timers.after(pause, () => {
+      if (epoch === this.#epoch && this.state === 'failed') this.#load().catch(() => {})
+    })
+  }
+
+  #runTimer(key: string, step: () => Decision<void>): void {
+    const epoch = this.#epoch
+    this.write(step).catch(error => {
+      // A shard that was lost arms its timers again when it is loaded.
+      if (epoch !== this.#epoch) return
+      this.#options.report?.(`timer ${key} failed`, error)
+      this.#timers.retry(key, step)
+    })
+  }
+
+  #unavailable(): KafkaError {
+    return this.state === 'loading'
+      ? new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', 'The coordinator is loading its state from the log')
+      : new KafkaError('NOT_COORDINATOR', `The coordinator is ${this.state}`)
+  }
+}
+
+function makeBarrier(): Barrier {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  // A batch without waiters (timers) may fail unobserved: `report` has told of it.
+  promise.catch(() => {})
+  return { passed: promise, pass: resolve, fail: reject }
+}

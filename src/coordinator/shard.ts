@@ -1,0 +1,75 @@
+/**
+ * What a shard, its runtime and their callers promise each other; re-exported by `coordinator.ts`.
+ * An operation decides, `replay` changes state, the response leaves when the records are durable.
+ */
+import type { Clock, System } from '../base.ts'
+import type { PartitionLog } from '../log.ts'
+import type { Offset } from '../protocol.ts'
+
+/** A record of an internal topic; `value: null` is a tombstone. Only KRaft's metadata records have no key. */
+export interface LogRecord {
+  key: Buffer | null
+  value: Buffer | null
+}
+
+export interface Decision<Response> {
+  records: readonly LogRecord[]
+  /** May settle later (JoinGroup waits for the others); it is never sent before `records` are durable. */
+  response: Response | Promise<Response>
+}
+
+export interface Shard {
+  /**
+   * The only place where hard state changes. Pure: the same records give the same state. `producerId` is -1 outside a transaction;
+   * otherwise the record counts only once `replayMarker` commits it.
+   */
+  replay(record: LogRecord, offset: Offset, timestampMs: number, producerId: number): void
+  /** A control batch ended the producer's transaction on this partition. */
+  replayMarker?(producerId: number, producerEpoch: number, committed: boolean): void
+  /** Called once after the whole log has been replayed, before the first operation. Arms timers. */
+  loaded(): void
+  /** Fails all parked responses with NOT_COORDINATOR; the shard is never used again. */
+  unload(): void
+}
+
+/** What a shard may use besides its records. */
+export interface ShardContext {
+  clock: Clock
+  /**
+   * Runs `step` as an operation of this shard after `delayMs`; setting the same key again replaces the timer, which costs next to
+   * nothing when the new deadline is later (heartbeats). A step whose records cannot be written is tried again.
+   */
+  schedule(key: string, delayMs: number, step: () => Decision<void>): void
+  cancel(key: string): void
+}
+
+export interface CoordinatorOptions<S extends Shard> {
+  system: System
+  partitionLog: PartitionLog
+  /** Called for every load: a shard that was unloaded is not used again. */
+  makeShard(context: ShardContext): S
+  /** Puts a snapshot into the fresh shard and returns the first offset that it does not contain. Default: nothing, the log's start. */
+  restore?(shard: S): Offset | Promise<Offset>
+  /** A failure that no caller is told of: a load, a timer's step, an append that cost the shard its state. */
+  report?(what: string, error: unknown): void
+}
+
+/** `failed`: the log could not be read; it is tried again with growing pauses. */
+export type CoordinatorState = 'loading' | 'active' | 'failed' | 'closed'
+
+export interface Coordinator<S extends Shard> {
+  readonly state: CoordinatorState
+  /** The live shard, for callers that only look and may see what is not durable yet. Throws like `write` when not active. */
+  readonly shard: S
+  /** Settles when the first load has ended; rejects when it failed (it goes on trying). */
+  readonly loaded: Promise<void>
+  /**
+   * Serialised operation. Rejects with KafkaError: COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR (lost or closed), what `step` threw,
+   * or the coordinator's name for what the log threw. Records of one turn of the event loop share a batch.
+   */
+  write<R>(step: (shard: S) => Decision<R>): Promise<R>
+  /** Looks at the state; answers once everything it could see is durable. */
+  read<R>(view: (shard: S) => R): Promise<R>
+  /** Unloads the shard. Nothing is written after this. */
+  close(): void
+}
