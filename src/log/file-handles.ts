@@ -1,0 +1,77 @@
+/**
+ * A bounded set of open files, shared by all partitions: 10,000 partitions have more files than a process may open. Files are opened when
+ * used; the one not used for longest is closed first, but never while an asynchronous operation runs on it.
+ */
+import type { FileHandle, FileSystem } from '../base.ts'
+
+interface Open {
+  handle: FileHandle
+  /** Asynchronous operations on it. */
+  pins: number
+  /** Close when the last pin goes. */
+  doomed: boolean
+}
+
+export class FileHandles {
+  readonly #files: FileSystem
+  readonly #limit: number
+  /** In order of last use, oldest first. */
+  readonly #open = new Map<string, Open>()
+
+  constructor(files: FileSystem, limit: number) {
+    this.#files = files
+    this.#limit = limit
+  }
+
+  get openFiles(): number {
+    return this.#open.size
+  }
+
+  /** For synchronous use before anything else is called here. */
+  get(path: string, mode: 'r' | 'rw' = 'rw'): FileHandle {
+    return this.#use(path, mode).handle
+  }
+
+  /** Runs an asynchronous operation on the file; it stays open until then. */
+  async with<T>(path: string, mode: 'r' | 'rw', operation: (handle: FileHandle) => Promise<T>): Promise<T> {
+    const open = this.#use(path, mode)
+    open.pins++
+    try {
+      return await operation(open.handle)
+    } finally {
+      if (--open.pins === 0 && open.doomed) open.handle.close()
+    }
+  }
+
+  /** Closes the file (as soon as nothing runs on it): before it is renamed or removed. */
+  forget(path: string): void {
+    const open = this.#open.get(path)
+    if (open === undefined) return
+    this.#open.delete(path)
+    if (open.pins === 0) open.handle.close()
+    else open.doomed = true
+  }
+
+  closeAll(): void {
+    for (const path of [...this.#open.keys()]) this.forget(path)
+  }
+
+  #use(path: string, mode: 'r' | 'rw'): Open {
+    let open = this.#open.get(path)
+    if (open === undefined) {
+      this.#makeRoom()
+      open = { handle: this.#files.open(path, mode), pins: 0, doomed: false }
+    } else this.#open.delete(path)
+    this.#open.set(path, open)
+    return open
+  }
+
+  #makeRoom(): void {
+    if (this.#open.size < this.#limit) return
+    for (const [path, open] of this.#open) {
+      if (open.pins > 0) continue
+      this.forget(path)
+      if (this.#open.size < this.#limit) return
+    }
+  }
+}
