@@ -3,6 +3,7 @@ import type { System } from '../base.ts'
 import type { ClusterMetadata, GroupCoordinator } from '../coordinator.ts'
 import type { Log } from '../log.ts'
 import type { BrokerConfig } from './config.ts'
+import type { FetchBudget } from './fetch-budget.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { Logger } from './logger.ts'
 import type { BrokerMetrics } from './metrics.ts'
@@ -14,6 +15,7 @@ export interface Broker {
   readonly metadata: ClusterMetadata
   readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
+  readonly fetchBudget: FetchBudget
   readonly metrics: BrokerMetrics
   readonly logger: Logger
   readonly self: Self

@@ -33,6 +33,16 @@ export interface RequestContext {
   allowed(operation: Operation, resource: ResourceType, name: string): boolean
   /** Aborted when the connection closes; parked work should give up. */
   readonly signal: AbortSignal
+  /** Runs `callback` once the reply's bytes have left or the connection is gone: when pooled buffers are free again. */
+  afterReply(callback: () => void): void
+}
+
+/** Thrown by a handler when Kafka's answer is to close the connection. */
+export class CloseConnection extends Error {
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'CloseConnection'
+  }
 }
 
 export interface ConnectionInfo {

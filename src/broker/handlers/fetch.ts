@@ -1,0 +1,273 @@
+/**
+ * Fetch, v0–18.
+ *
+ * v0–1 deliver message format 0, v2–3 format 1 (converted off the event loop), v4+ batches as they are stored (KIP-98); v3 honours
+ * max_bytes across partitions (KIP-74), v7 sessions (KIP-227), v9 leader epochs (KIP-320), v12 detects divergence (KIP-595), v13 topic
+ * ids (KIP-516). Bytes go from the log to the socket untouched. A request that finds less than min_bytes waits for the marks of its
+ * partitions to move; nothing polls.
+ */
+import type { Timer } from '../../base.ts'
+import type { PartitionLog, ReadLimit, Slice } from '../../log.ts'
+import { apis, errorCode, type MessageOf, toKafkaError, zeroUuid } from '../../protocol.ts'
+import { type FetchPartition, type FetchSession, sessionKey } from '../fetch-sessions.ts'
+import { defineHandler, type RequestContext } from '../handler.ts'
+import { oldestMagicFor, toOldFormat } from './fetch-conversion.ts'
+import { openFetch } from './fetch-request.ts'
+
+type Request = MessageOf<typeof apis.fetch.request>
+type Response = MessageOf<typeof apis.fetch.response>
+type TopicResponse = Response['responses'][number]
+type PartitionResponse = TopicResponse['partitions'][number]
+
+/** What one look at one partition gave. */
+interface Read {
+  partition: FetchPartition
+  response: PartitionResponse
+  slice: Slice | null
+}
+
+export const fetch = defineHandler<typeof apis.fetch>({
+  api: apis.fetch,
+  versions: [0, 18],
+  access: [
+    ['TOPIC', 'READ'],
+    ['CLUSTER', 'CLUSTER_ACTION'],
+  ],
+  async handle(request, context) {
+    const opened = openFetch(request, context)
+    if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
+    const reads = await readUntilEnough(request, [...opened.partitions.values()], context)
+    return respond(request, opened.session, opened.full, reads, context)
+  },
+  fail: (request, error) => emptyResponse(request, error.code),
+})
+
+function emptyResponse(request: Request, code: number): Response {
+  return { throttleTimeMs: 0, errorCode: code, sessionId: request.sessionId, responses: [], nodeEndpoints: [] }
+}
+
+async function readUntilEnough(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
+  const { clock } = context.broker.system
+  const deadlineMs = clock.monotonic() + Math.max(0, request.maxWaitMs)
+  for (;;) {
+    const before = totalSize(partitions)
+    const reads = await readOnce(request, partitions, context)
+    const bytes = byteCount(reads)
+    const leftMs = deadlineMs - clock.monotonic()
+    if (bytes >= request.minBytes || leftMs <= 0 || partitions.length === 0 || context.signal.aborted || reads.some(isNews)) return reads
+    for (const read of reads) read.slice?.release()
+    const missing = request.minBytes - bytes
+    await grown(request, partitions, before + missing, leftMs, context)
+  }
+}
+
+/** What must be told at once although it brings no records. */
+function isNews({ response }: Read): boolean {
+  return response.errorCode !== 0 || response.divergingEpoch.epoch >= 0
+}
+
+function totalSize(partitions: FetchPartition[]): number {
+  let total = 0
+  for (const { log } of partitions) if (log !== null) total += log.sizeBytes()
+  return total
+}
+
+function byteCount(reads: Read[]): number {
+  let total = 0
+  for (const { slice } of reads) if (slice !== null) total += slice.bytes
+  return total
+}
+
+/** Resolves when the partitions hold `wantedSize` bytes and a mark has moved, when time is up, or when the client is gone. */
+function grown(request: Request, partitions: FetchPartition[], wantedSize: number, waitMs: number, context: RequestContext): Promise<void> {
+  return new Promise(resolve => {
+    const upTo = visibility(request)
+    const waiters: { cancel(): void }[] = []
+    let timer: Timer | null = null
+    const done = () => {
+      timer?.cancel()
+      for (const waiter of waiters) waiter.cancel()
+      context.signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const watch = (log: PartitionLog, offset: number): void => {
+      waiters.push(
+        log.whenPast(offset, upTo, () => {
+          if (request.minBytes <= 1 || log.offline !== null || totalSize(partitions) >= wantedSize) done()
+          else watch(log, markOf(log, upTo))
+        }),
+      )
+    }
+    timer = context.broker.system.timers.after(waitMs, done)
+    context.signal.addEventListener('abort', done)
+    for (const { log } of partitions) if (log !== null) watch(log, markOf(log, upTo))
+  })
+}
+
+function markOf(log: PartitionLog, upTo: ReadLimit['upTo']): number {
+  return upTo === 'last-stable' ? log.lastStableOffset : log.highWatermark
+}
+
+function visibility(request: Request): ReadLimit['upTo'] {
+  return request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
+}
+
+async function readOnce(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
+  const reads: Read[] = []
+  let left = Math.min(request.maxBytes, context.broker.config.get('fetch.max.bytes'), context.broker.fetchBudget.grant())
+  // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
+  let atLeastOne = context.version >= 3
+  for (const partition of partitions) {
+    const read = readPartition(request, partition, context, left, atLeastOne)
+    const settled = read instanceof Promise ? await read : read
+    reads.push(settled)
+    if (settled.slice !== null && settled.slice.bytes > 0) {
+      left = Math.max(0, left - settled.slice.bytes)
+      atLeastOne = false
+    }
+  }
+  return reads
+}
+
+function readPartition(
+  request: Request,
+  partition: FetchPartition,
+  context: RequestContext,
+  left: number,
+  atLeastOne: boolean,
+): Read | Promise<Read> {
+  const failure = refusal(request, partition, context)
+  if (failure !== null) return { partition, response: partitionResponse(partition, failure), slice: null }
+  const log = partition.log!
+  const diverging = divergingEpoch(partition, log)
+  if (diverging !== null) return { partition, response: { ...marks(partition, log), divergingEpoch: diverging }, slice: null }
+  const limit: ReadLimit = { maxBytes: Math.max(0, Math.min(partition.maxBytes, left)), atLeastOne, upTo: visibility(request) }
+  try {
+    const slice = log.read(partition.fetchOffset, limit)
+    if (!(slice instanceof Promise)) return readResult(partition, log, slice, context)
+    return slice.then(
+      settled => readResult(partition, log, settled, context),
+      error => failedRead(partition, error),
+    )
+  } catch (error) {
+    return failedRead(partition, error)
+  }
+}
+
+function failedRead(partition: FetchPartition, error: unknown): Read {
+  return { partition, response: partitionResponse(partition, toKafkaError(error).code), slice: null }
+}
+
+/** The error that keeps this partition from being read, null when it may be. Resolves its log. */
+function refusal(request: Request, partition: FetchPartition, context: RequestContext): number | null {
+  const byId = context.version >= 13
+  if (request.replicaId >= 0 || request.replicaState.replicaId >= 0) return errorCode('NOT_LEADER_OR_FOLLOWER')
+  if (partition.topic === null) return errorCode('UNKNOWN_TOPIC_ID')
+  if (!context.allowed('READ', 'TOPIC', partition.topic)) return errorCode(byId ? 'UNKNOWN_TOPIC_ID' : 'TOPIC_AUTHORIZATION_FAILED')
+  const log = partition.log
+  if (log === null) return errorCode('UNKNOWN_TOPIC_OR_PARTITION')
+  if (log.offline !== null) return errorCode('KAFKA_STORAGE_ERROR')
+  const epoch = partition.currentLeaderEpoch
+  if (epoch >= 0 && epoch < log.leaderEpoch) return errorCode('FENCED_LEADER_EPOCH')
+  if (epoch > log.leaderEpoch) return errorCode('UNKNOWN_LEADER_EPOCH')
+  if (context.version < 10 && log.config.compressionType === 'zstd') return errorCode('UNSUPPORTED_COMPRESSION_TYPE')
+  return null
+}
+
+function divergingEpoch(partition: FetchPartition, log: PartitionLog): { epoch: number; endOffset: number } | null {
+  if (partition.lastFetchedEpoch < 0) return null
+  const { leaderEpoch, endOffset } = log.endOffsetForEpoch(partition.lastFetchedEpoch)
+  if (endOffset < 0) return null
+  return leaderEpoch < partition.lastFetchedEpoch || endOffset < partition.fetchOffset ? { epoch: leaderEpoch, endOffset } : null
+}
+
+function readResult(partition: FetchPartition, log: PartitionLog, slice: Slice, context: RequestContext): Read | Promise<Read> {
+  const response = { ...marks(partition, log), records: slice.chunks, abortedTransactions: slice.abortedTransactions }
+  const magic = oldestMagicFor(context.version)
+  if (magic === null || slice.bytes === 0) return { partition, response, slice }
+  return toOldFormat(slice, magic, partition.fetchOffset, context).then(
+    converted => ({ partition, response: { ...response, records: converted.chunks }, slice: converted }),
+    error => failedRead(partition, error),
+  )
+}
+
+const noDivergence = { epoch: -1, endOffset: -1 }
+const noLeader = { leaderId: -1, leaderEpoch: -1 }
+const noSnapshot = { endOffset: -1, epoch: -1 }
+
+function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse {
+  return {
+    partitionIndex: partition.partition,
+    errorCode: 0,
+    highWatermark: log.highWatermark,
+    lastStableOffset: log.lastStableOffset,
+    logStartOffset: log.logStartOffset,
+    divergingEpoch: noDivergence,
+    currentLeader: noLeader,
+    snapshotId: noSnapshot,
+    abortedTransactions: null,
+    preferredReadReplica: -1,
+    records: [],
+  }
+}
+
+function partitionResponse(partition: FetchPartition, code: number): PartitionResponse {
+  return {
+    partitionIndex: partition.partition,
+    errorCode: code,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    divergingEpoch: noDivergence,
+    currentLeader: noLeader,
+    snapshotId: noSnapshot,
+    abortedTransactions: null,
+    preferredReadReplica: -1,
+    records: [],
+  }
+}
+
+function respond(request: Request, session: FetchSession | null, full: boolean, reads: Read[], context: RequestContext): Response {
+  const responses: TopicResponse[] = []
+  const byId = context.version >= 13
+  let topic: TopicResponse | null = null
+  for (const { partition, response, slice } of reads) {
+    if (!full && !changed(partition, response, slice)) continue
+    if (session !== null) remember(session, partition, response, slice, byId)
+    const name = partition.topic ?? ''
+    if (topic === null || (byId ? topic.topicId !== partition.topicId : topic.topic !== name)) {
+      topic = { topic: name, topicId: byId ? partition.topicId : zeroUuid, partitions: [] }
+      responses.push(topic)
+    }
+    topic.partitions.push(response)
+    if (slice !== null && slice.bytes > 0) context.broker.metrics.fetched(name, slice.bytes)
+  }
+  const bytes = byteCount(reads)
+  context.broker.fetchBudget.take(bytes)
+  context.afterReply(() => {
+    for (const { slice } of reads) slice?.release()
+    context.broker.fetchBudget.give(bytes)
+  })
+  return { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses, nodeEndpoints: [] }
+}
+
+/** Whether an incremental response must name this partition. */
+function changed(partition: FetchPartition, response: PartitionResponse, slice: Slice | null): boolean {
+  return (
+    (slice !== null && slice.bytes > 0) ||
+    response.errorCode !== 0 ||
+    partition.toldError ||
+    response.highWatermark !== partition.toldHighWatermark ||
+    response.logStartOffset !== partition.toldLogStartOffset ||
+    response.divergingEpoch.epoch >= 0
+  )
+}
+
+function remember(session: FetchSession, partition: FetchPartition, response: PartitionResponse, slice: Slice | null, byId: boolean): void {
+  partition.toldHighWatermark = response.highWatermark
+  partition.toldLogStartOffset = response.logStartOffset
+  partition.toldError = response.errorCode !== 0
+  if (slice === null || slice.bytes === 0) return
+  const key = sessionKey(partition.topic, partition.topicId, partition.partition, byId)
+  if (session.partitions.delete(key)) session.partitions.set(key, partition)
+}

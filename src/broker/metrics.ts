@@ -1,0 +1,95 @@
+/**
+ * What the broker counts while it works: plain numbers, because they are touched for every request. How they are named and shown to
+ * Prometheus is the business of `exposition.ts`.
+ */
+
+export interface TopicCounts {
+  messagesIn: number
+  bytesIn: number
+  bytesOut: number
+  produceRequests: number
+  fetchRequests: number
+  failedProduceRequests: number
+  failedFetchRequests: number
+}
+
+export interface RequestCounts {
+  requests: number
+  errors: number
+  /** Between the end of the request's last byte and the hand-over of its reply. */
+  totalMs: number
+  /** Counts by upper bound in `latencyBoundsMs`, the last for everything above. */
+  readonly buckets: Uint32Array
+}
+
+export const latencyBoundsMs = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as const
+
+export class BrokerMetrics {
+  readonly topics = new Map<string, TopicCounts>()
+  readonly requests = new Map<string, RequestCounts>()
+  connectionsOpened = 0
+  connectionsRefused = 0
+  /** Connections closed because of what they sent. */
+  malformed = 0
+
+  produced(topic: string, messages: number, bytes: number): void {
+    const counts = this.topic(topic)
+    counts.produceRequests++
+    counts.messagesIn += messages
+    counts.bytesIn += bytes
+  }
+
+  produceFailed(topic: string): void {
+    this.topic(topic).failedProduceRequests++
+  }
+
+  fetched(topic: string, bytes: number): void {
+    const counts = this.topic(topic)
+    counts.fetchRequests++
+    counts.bytesOut += bytes
+  }
+
+  fetchFailed(topic: string): void {
+    this.topic(topic).failedFetchRequests++
+  }
+
+  request(api: string, elapsedMs: number): void {
+    let counts = this.requests.get(api)
+    if (counts === undefined) {
+      counts = { requests: 0, errors: 0, totalMs: 0, buckets: new Uint32Array(latencyBoundsMs.length + 1) }
+      this.requests.set(api, counts)
+    }
+    counts.requests++
+    counts.totalMs += elapsedMs
+    let bucket = 0
+    while (bucket < latencyBoundsMs.length && elapsedMs > latencyBoundsMs[bucket]!) bucket++
+    counts.buckets[bucket]!++
+  }
+
+  requestFailed(api: string): void {
+    const counts = this.requests.get(api)
+    if (counts !== undefined) counts.errors++
+  }
+
+  /** A deleted topic's series end. */
+  forget(topic: string): void {
+    this.topics.delete(topic)
+  }
+
+  topic(name: string): TopicCounts {
+    let counts = this.topics.get(name)
+    if (counts === undefined) {
+      counts = {
+        messagesIn: 0,
+        bytesIn: 0,
+        bytesOut: 0,
+        produceRequests: 0,
+        fetchRequests: 0,
+        failedProduceRequests: 0,
+        failedFetchRequests: 0,
+      }
+      this.topics.set(name, counts)
+    }
+    return counts
+  }
+}

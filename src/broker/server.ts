@@ -1,0 +1,158 @@
+/**
+ * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many.
+ *
+ * One timer serves all connections. Node's own limits are not used because they count per socket and close without a reason.
+ */
+import net from 'node:net'
+import type { System, Timer } from '../base.ts'
+import type { Listener } from './config.ts'
+import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
+
+export interface ServerLimits {
+  /** `socket.request.max.bytes`. */
+  maxFrameBytes: number
+  /** `connections.max.idle.ms`. */
+  maxIdleMs: number
+  /** A frame must be complete this long after its first byte. */
+  frameDeadlineMs: number
+  /** `max.connections`. */
+  maxConnections: number
+  /** `max.connections.per.ip`. */
+  maxConnectionsPerIp(address: string): number
+  /** `max.connection.creation.rate` of the whole broker, per second. */
+  maxCreationRate: number
+  backlog: number
+}
+
+export interface ServerOptions {
+  system: System
+  limits: ServerLimits
+  dispatch: Dispatch
+  pressure: ConnectionOptions['pressure']
+  onOpen(connection: Connection): void
+  onClose(connection: Connection, reason: unknown): void
+  onRefused(address: string, reason: string): void
+}
+
+/** One read buffer for all connections: see frames.ts. */
+const scratchBytes = 256 * 1024
+const sweepIntervalMs = 1_000
+const keepAliveMs = 60_000
+
+export class Server {
+  readonly connections = new Set<Connection>()
+  readonly #options: ServerOptions
+  readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
+  readonly #perIp = new Map<string, number>()
+  readonly #servers: net.Server[] = []
+  #nextId = 1
+  #creationTokens: number
+  #lastRefillMs: number
+  #sweeper: Timer | null = null
+  #closing = false
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    this.#creationTokens = options.limits.maxCreationRate
+    this.#lastRefillMs = options.system.clock.monotonic()
+  }
+
+  /** Resolves with the port, which differs from the asked one when that is 0. */
+  async listen(listener: Listener): Promise<number> {
+    const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+    server.on('connection', socket => this.#accept(server, listener.name, socket))
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      const address = { port: listener.port, backlog: this.#options.limits.backlog }
+      server.listen(listener.host === '' ? address : { ...address, host: listener.host }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    server.on('error', error => this.#options.onRefused('', `accept: ${error.message}`))
+    this.#servers.push(server)
+    if (this.#sweeper === null) this.#scheduleSweep()
+    return (server.address() as net.AddressInfo).port
+  }
+
+  /** Stops accepting, lets replies under way leave for `graceMs`, then closes what is left. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true
+    this.#sweeper?.cancel()
+    const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    for (const connection of this.connections) connection.drain()
+    const deadline = this.#options.system.timers.after(graceMs, () => {
+      for (const connection of this.connections) connection.close(null)
+    })
+    await Promise.all(closed)
+    deadline.cancel()
+  }
+
+  #accept(server: net.Server, listener: string, socket: net.Socket): void {
+    const address = socket.remoteAddress ?? ''
+    const refusal = this.#refusal(address)
+    if (refusal !== null) {
+      socket.destroy()
+      this.#options.onRefused(address, refusal)
+      return
+    }
+    this.#perIp.set(address, (this.#perIp.get(address) ?? 0) + 1)
+    const connection = new Connection({
+      socket,
+      server,
+      id: this.#nextId++,
+      listener,
+      scratch: this.#scratch,
+      maxFrameBytes: this.#options.limits.maxFrameBytes,
+      clock: this.#options.system.clock,
+      dispatch: this.#options.dispatch,
+      pressure: this.#options.pressure,
+      onClose: (closed, error) => this.#closed(closed, address, error),
+    })
+    this.connections.add(connection)
+    this.#options.onOpen(connection)
+  }
+
+  #refusal(address: string): string | null {
+    const { limits } = this.#options
+    if (this.#closing) return 'the broker is shutting down'
+    if (this.connections.size >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
+    const perIp = limits.maxConnectionsPerIp(address)
+    if ((this.#perIp.get(address) ?? 0) >= perIp) return `max.connections.per.ip=${perIp} reached`
+    const now = this.#options.system.clock.monotonic()
+    const refill = ((now - this.#lastRefillMs) / 1000) * limits.maxCreationRate
+    this.#creationTokens = Math.min(limits.maxCreationRate, this.#creationTokens + refill)
+    this.#lastRefillMs = now
+    if (this.#creationTokens < 1) return `max.connection.creation.rate=${limits.maxCreationRate} reached`
+    this.#creationTokens--
+    return null
+  }
+
+  #closed(connection: Connection, address: string, reason: unknown): void {
+    this.connections.delete(connection)
+    const left = this.#perIp.get(address)! - 1
+    if (left > 0) this.#perIp.set(address, left)
+    else this.#perIp.delete(address)
+    this.#options.onClose(connection, reason)
+  }
+
+  #scheduleSweep(): void {
+    this.#sweeper = this.#options.system.timers.after(sweepIntervalMs, () => {
+      this.#sweep()
+      if (!this.#closing) this.#scheduleSweep()
+    })
+  }
+
+  #sweep(): void {
+    const { limits, system } = this.#options
+    const now = system.clock.monotonic()
+    for (const connection of this.connections) {
+      const since = connection.unfinishedSinceMs
+      if (since > 0 && now - since > limits.frameDeadlineMs) {
+        connection.close(new Error(`a frame was not complete after ${limits.frameDeadlineMs} ms`))
+      } else if (now - connection.lastActiveMs > limits.maxIdleMs && !connection.active) {
+        connection.close(new Error(`idle for connections.max.idle.ms=${limits.maxIdleMs}`))
+      }
+    }
+  }
+}
