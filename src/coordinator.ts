@@ -6,6 +6,20 @@
  * response; `replay` is the only thing that changes state, at once; the response leaves when the records are durable. When an append
  * fails, the shard is discarded, its waiters get NOT_COORDINATOR, and it is reloaded from the log.
  */
+
+export type {
+  ClusterLimits,
+  ClusterListener,
+  ClusterMetadata,
+  ConfigChange,
+  ConfigResourceType,
+  CreatedTopic,
+  InternalTopicName,
+  NewPartitions,
+  NewTopic,
+  Topic,
+  TopicRules,
+} from './coordinator/cluster.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
 export type {
   Coordinator,

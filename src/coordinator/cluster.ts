@@ -1,0 +1,19 @@
+/**
+ * cluster: the durable metadata of the cluster: topics, partitions, stored configs, producer id blocks, feature levels.
+ *
+ * Hides the shard over `__cluster_metadata-0` (Kafka's KRaft records), its snapshots, Kafka's rules for names, counts and
+ * assignments, and how partitions of the log are opened and dropped as records become durable.
+ */
+export type {
+  ClusterLimits,
+  ClusterListener,
+  ClusterMetadata,
+  ConfigChange,
+  ConfigResourceType,
+  CreatedTopic,
+  InternalTopicName,
+  NewPartitions,
+  NewTopic,
+  Topic,
+  TopicRules,
+} from './cluster/types.ts'

@@ -1,0 +1,117 @@
+/** What the broker sees of the cluster's metadata; re-exported by `../cluster.ts`. */
+import type { PartitionLog, TopicConfig } from '../../log.ts'
+import type { KafkaError, Uuid } from '../../protocol.ts'
+
+/** A topic as clients may see it: durable, with every partition open. Never changes but for `partitions`, which only grows. */
+export interface Topic {
+  readonly name: string
+  readonly id: Uuid
+  /** One of Kafka's own topics, which ordinary clients may not write. */
+  readonly internal: boolean
+  /** By partition index, without holes. */
+  readonly partitions: readonly PartitionLog[]
+}
+
+/** The resources that have stored configs; Kafka's ConfigResource types but BROKER_LOGGER, whose levels are not stored. */
+export type ConfigResourceType = 'TOPIC' | 'BROKER' | 'CLIENT_METRICS' | 'GROUP'
+
+/** As in a CreateTopics request: -1 and empty mean the default. */
+export interface NewTopic {
+  name: string
+  numPartitions: number
+  replicationFactor: number
+  assignments: readonly { partitionIndex: number; brokerIds: readonly number[] }[]
+  configs: readonly { name: string; value: string | null }[]
+}
+
+export interface CreatedTopic {
+  id: Uuid
+  numPartitions: number
+  replicationFactor: number
+  /** The topic's own configs, without the defaults. */
+  configs: ReadonlyMap<string, string>
+}
+
+/** As in a CreatePartitions request. */
+export interface NewPartitions {
+  name: string
+  /** How many there shall be. */
+  count: number
+  assignments: readonly { brokerIds: readonly number[] }[] | null
+}
+
+export interface ConfigChange {
+  type: ConfigResourceType
+  /** Topic, group or subscription name; the broker's id, or '' for the default of all brokers. */
+  name: string
+  /**
+   * Called synchronously with the newest stored configs of the resource, so that read-modify-write needs no lock. Returns what
+   * changes, null for what is removed. Throws KafkaError to refuse.
+   */
+  edit(current: ReadonlyMap<string, string>): ReadonlyMap<string, string | null>
+}
+
+/** What happened, told after it became durable and visible. */
+export interface ClusterListener {
+  topicCreated?(topic: Topic): void
+  topicDeleted?(topic: Topic): void
+  partitionsAdded?(topic: Topic, from: number): void
+  configChanged?(type: ConfigResourceType, name: string): void
+}
+
+/** What the configuration decides about topics; values are asked for each time, because they may change while the broker runs. */
+export interface TopicRules {
+  /** `num.partitions`. */
+  numPartitions(): number
+  /** `default.replication.factor`. */
+  defaultReplicationFactor(): number
+  /** Throws KafkaError INVALID_CONFIG for an unknown key or a bad value. */
+  validateTopicConfigs(configs: ReadonlyMap<string, string>): void
+  effectiveTopicConfig(configs: ReadonlyMap<string, string>): TopicConfig
+  /** How one of Kafka's own topics is made (`offsets.topic.num.partitions` and the like). */
+  internalTopic(name: InternalTopicName): { numPartitions: number; configs: ReadonlyMap<string, string> }
+}
+
+export type InternalTopicName = '__consumer_offsets' | '__transaction_state' | '__share_group_state'
+
+/** Hard bounds of this broker; beyond them requests fail with POLICY_VIOLATION. */
+export interface ClusterLimits {
+  topics: number
+  partitions: number
+}
+
+/** The metadata of the cluster. Reading is synchronous and shows only what is durable; changes settle when durable and visible. */
+export interface ClusterMetadata {
+  topic(name: string): Topic | undefined
+  topicById(id: Uuid): Topic | undefined
+  topicId(name: string): Uuid | undefined
+  topicName(id: Uuid): string | undefined
+  partition(topicName: string, partition: number): PartitionLog | undefined
+  partitionById(topicId: Uuid, partition: number): PartitionLog | undefined
+  /** All topics, sorted by name. */
+  topics(): readonly Topic[]
+  readonly partitionCount: number
+
+  /** Stored configs of one resource; empty when it has none. */
+  configs(type: ConfigResourceType, name: string): ReadonlyMap<string, string>
+  /** Names that have stored configs, sorted. */
+  configResources(type: ConfigResourceType): readonly string[]
+  /** Finalized feature levels (KIP-584), and the offset of the metadata log they are as of. */
+  finalizedFeatures(): { epoch: number; levels: ReadonlyMap<string, number> }
+
+  /** One outcome per topic, in order. Names must be distinct. */
+  createTopics(topics: readonly NewTopic[], validateOnly: boolean): Promise<(CreatedTopic | KafkaError)[]>
+  /** null: deleted. */
+  deleteTopics(ids: readonly Uuid[]): Promise<(KafkaError | null)[]>
+  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean): Promise<(KafkaError | null)[]>
+  applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<(KafkaError | null)[]>
+  /** The topic, created with Kafka's settings when it is missing. */
+  ensureInternalTopic(name: InternalTopicName): Promise<Topic>
+  /** A producer id that was never given before and never will be again. */
+  newProducerId(): number | Promise<number>
+
+  subscribe(listener: ClusterListener): { unsubscribe(): void }
+  /** Computes every topic's effective config again, after defaults of the broker changed by something other than stored configs. */
+  refreshTopicConfigs(): void
+  close(): void
+}
