@@ -2,7 +2,7 @@
  * What a handler is: one file under `handlers/` named after its API, headed by its versions, behaviour and KIPs.
  * `handlers.ts` is the one list of them; ApiVersions and `docs/unsupported.md` derive from it.
  */
-import type { Api, ErrorName, KafkaError, MessageOf } from '../protocol.ts'
+import type { Api, ErrorName, InputOf, KafkaError, MessageOf } from '../protocol.ts'
 import type { Broker } from './context.ts'
 
 export type ResourceType = 'TOPIC' | 'GROUP' | 'CLUSTER' | 'TRANSACTIONAL_ID' | 'DELEGATION_TOKEN' | 'USER'
@@ -70,9 +70,9 @@ export interface Handler<A extends Api = Api> {
   handle(
     request: MessageOf<A['request']>,
     context: RequestContext,
-  ): MessageOf<A['response']> | null | Promise<MessageOf<A['response']> | null> | Deferred<MessageOf<A['response']>>
+  ): InputOf<A['response']> | null | Promise<InputOf<A['response']> | null> | Deferred<InputOf<A['response']>>
   /** The response that says that the whole request failed. */
-  fail(request: MessageOf<A['request']>, error: KafkaError, version: number): MessageOf<A['response']>
+  fail(request: MessageOf<A['request']>, error: KafkaError, version: number): InputOf<A['response']>
 }
 
 /** Types one handler and erases it for the list. */

@@ -1,0 +1,13 @@
+/**
+ * protocol: Kafka's wire format as TypeScript values.
+ *
+ * Hides the message definitions, the codecs compiled from them, the layout of record batches and their compression, and the error table.
+ * Nothing in here keeps state or does I/O.
+ */
+export { apiByKey, apis } from './protocol/apis.ts'
+export { type Api, defineMessage, type Fields, type InputOf, type Message, type MessageOf } from './protocol/define.ts'
+export { type ErrorName, errorCode, errorName, errorNames, errorText, isRetriable, KafkaError } from './protocol/errors.ts'
+export { metadataTopicUuid, parseUuid, randomUuid, type Uuid, uuidFromBytes, uuidToBytes, zeroUuid } from './protocol/uuid.ts'
+
+/** Of a record in a partition: a whole number from 0 on. */
+export type Offset = number

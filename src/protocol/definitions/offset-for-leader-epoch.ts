@@ -1,0 +1,40 @@
+/** OffsetForLeaderEpoch (key 23, versions 0–4): ABOUT */
+import { array, defineApi, int16, int32, int64, string, struct } from '../define.ts'
+
+export const offsetForLeaderEpoch = defineApi({
+  key: 23,
+  name: 'OffsetForLeaderEpoch',
+  versions: '0-4',
+  flexible: '4+',
+  request: {
+    replicaId: int32({ versions: '3+', default: -2, ignorable: true }),
+    topics: array(
+      struct({
+        topic: string(),
+        partitions: array(
+          struct({
+            partition: int32(),
+            currentLeaderEpoch: int32({ versions: '2+', default: -1, ignorable: true }),
+            leaderEpoch: int32(),
+          }),
+        ),
+      }),
+    ),
+  },
+  response: {
+    throttleTimeMs: int32({ versions: '2+', ignorable: true }),
+    topics: array(
+      struct({
+        topic: string(),
+        partitions: array(
+          struct({
+            errorCode: int16(),
+            partition: int32(),
+            leaderEpoch: int32({ versions: '1+', default: -1, ignorable: true }),
+            endOffset: int64({ default: -1 }),
+          }),
+        ),
+      }),
+    ),
+  },
+})
