@@ -9,14 +9,8 @@ const readBytes = 1 << 20
 /** Other work waits at most this long (plus one batch). */
 const sliceMs = 8
 
-/** Returns the offset after the last one replayed. Gives up quietly when `wanted` says no. */
-export async function loadShard(
-  system: System,
-  log: PartitionLog,
-  shard: Shard,
-  from: Offset,
-  wanted: () => boolean,
-): Promise<Offset> {
+/** Replays from `from` to the log's end. Gives up quietly when `wanted` says no. */
+export async function loadShard(system: System, log: PartitionLog, shard: Shard, from: Offset, wanted: () => boolean): Promise<void> {
   const { clock, timers } = system
   let next = Math.max(from, log.logStartOffset)
   let began = clock.monotonic()
@@ -29,15 +23,14 @@ export async function loadShard(
         next = batch.nextOffset
         if (clock.monotonic() - began > sliceMs) {
           await new Promise<void>(resolve => timers.soon(resolve))
-          if (!wanted()) return next
+          if (!wanted()) return
           began = clock.monotonic()
         }
       }
-      // Compaction may have emptied the end of the log; what was read is all there is.
-      if (next === before) break
+      // Compaction may have emptied the end of the log: what was read is all there is.
+      if (next === before) return
     } finally {
       slice.release()
     }
   }
-  return log.logEndOffset
 }

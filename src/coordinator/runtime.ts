@@ -66,9 +66,15 @@ class Runtime<S extends Shard> implements Coordinator<S> {
 
   async write<R>(step: (shard: S) => Decision<R>): Promise<R> {
     const decision = step(this.shard)
-    const barrier = this.#accept(decision.records)
+    const barrier = this.#decide(decision)
     if (barrier !== null) await barrier.passed
-    return decision.response
+    const { response } = decision
+    if (!(response instanceof Promise)) return response
+    const settled = await response
+    // A parked response may tell of what another operation wrote in the moment when it settled this one.
+    const later = this.#newestBarrier()
+    if (later !== null) await later.passed
+    return settled
   }
 
   async read<R>(view: (shard: S) => R): Promise<R> {
@@ -85,24 +91,27 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   }
 
   /** Replays the records and returns what their response has to wait for; null when all that was ever written is visible. */
-  #accept(records: readonly LogRecord[]): Barrier | null {
+  #decide<R>({ records, atomic = true, rejected }: Decision<R>): Barrier | null {
+    if (atomic) return this.#accept(records, rejected)
+    let barrier = this.#newestBarrier()
+    for (const record of records) barrier = this.#accept([record], rejected)
+    return barrier
+  }
+
+  #accept(records: readonly LogRecord[], rejected?: (error: KafkaError) => void): Barrier | null {
     if (records.length === 0) return this.#newestBarrier()
     let bytes = 0
     for (const record of records) bytes += recordSize(record)
     const limit = this.#log.config.maxMessageBytes
-    // Before anything is replayed: refusing it later would cost the shard its state.
+    // Before anything is replayed: to find out later would cost the shard its state.
     if (batchSize(bytes) > limit) {
-      throw coordinatorError(new KafkaError('RECORD_LIST_TOO_LARGE', `${bytes} bytes of records exceed max.message.bytes=${limit}`))
+      const error = coordinatorError(new KafkaError('RECORD_LIST_TOO_LARGE', `${bytes} bytes of records exceed max.message.bytes=${limit}`))
+      rejected?.(error)
+      throw error
     }
     if (batchSize(this.#gatheredBytes + bytes) > limit) this.#flush()
     const shard = this.shard
-    if (this.#gathering === null) {
-      this.#gathering = makeBarrier()
-      const epoch = this.#epoch
-      this.#system.timers.soon(() => {
-        if (epoch === this.#epoch) this.#flush()
-      })
-    }
+    this.#gathering ??= this.#gather()
     const now = this.#system.clock.now()
     for (const record of records) {
       this.#gathered.push(record)
@@ -110,6 +119,15 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     }
     this.#gatheredBytes += bytes
     return this.#gathering
+  }
+
+  /** Begins a batch, which is appended at the end of this turn of the event loop. */
+  #gather(): Barrier {
+    const epoch = this.#epoch
+    this.#system.timers.soon(() => {
+      if (epoch === this.#epoch) this.#flush()
+    })
+    return makeBarrier()
   }
 
   #newestBarrier(): Barrier | null {
@@ -188,9 +206,12 @@ class Runtime<S extends Shard> implements Coordinator<S> {
           if (epoch === this.#epoch) this.#timers.cancel(key)
         },
       })
-      const start = (await this.#options.restore?.(shard)) ?? this.#log.logStartOffset
-      const end = await loadShard(this.#system, this.#log, shard, start, () => epoch === this.#epoch)
+      const { restore } = this.#options
+      const start = restore === undefined ? this.#log.logStartOffset : await restore(shard)
+      // A new partition is ready at once: its first client need not be sent away.
+      if (start < this.#log.logEndOffset) await loadShard(this.#system, this.#log, shard, start, () => epoch === this.#epoch)
       if (epoch !== this.#epoch) return
+      const end = this.#log.logEndOffset
       this.#shard = shard
       this.#nextOffset = end
       this.state = 'active'

@@ -4,7 +4,7 @@
  */
 import type { Clock, System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
-import type { Offset } from '../protocol.ts'
+import type { KafkaError, Offset } from '../protocol.ts'
 
 /** A record of an internal topic; `value: null` is a tombstone. Only KRaft's metadata records have no key. */
 export interface LogRecord {
@@ -14,8 +14,12 @@ export interface LogRecord {
 
 export interface Decision<Response> {
   records: readonly LogRecord[]
-  /** May settle later (JoinGroup waits for the others); it is never sent before `records` are durable. */
+  /** May settle later (JoinGroup waits for the others); it is never sent before all records that preceded it are durable. */
   response: Response | Promise<Response>
+  /** `false`: the records may be spread over several batches, because each is right without the others. */
+  atomic?: boolean
+  /** Called instead of `replay` when the records can never be written, being too large: undoes what the step itself changed. */
+  rejected?(error: KafkaError): void
 }
 
 export interface Shard {
