@@ -1,0 +1,218 @@
+/**
+ * The rules of DESIGN section 2 that no compiler knows, checked on every `npm run check`: which module may import which, no cycles,
+ * no file that nothing uses, no clock, chance, timer or disk outside `base`, files that can be read in one sitting. (The length of
+ * functions is Biome's `noExcessiveLinesPerFunction`.) A scanner of a hundred lines does: the rules ask about imports and names only.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, posix, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type Scanned, scan } from './tidy/scan.ts'
+
+export interface Problem {
+  file: string
+  line: number
+  rule: string
+  advice: string
+}
+
+const roots = ['src', 'scripts', 'test', 'compat', 'bench', 'sim']
+const longestFile = 500
+
+/** What each module of `src` may import. A new module gets its line here, so that its place is decided and not drifted into. */
+const mayImport: Record<string, readonly string[]> = {
+  base: [],
+  protocol: ['base'],
+  config: ['base', 'protocol'],
+  log: ['base', 'protocol'],
+  client: ['base', 'protocol'],
+  coordinator: ['base', 'protocol', 'log'],
+  broker: ['base', 'protocol', 'config', 'log', 'coordinator'],
+  metrics: ['base', 'protocol', 'config', 'log', 'coordinator', 'broker'],
+  registry: ['base', 'protocol', 'config', 'client'],
+  rest: ['base', 'protocol', 'config', 'client'],
+  connect: ['base', 'protocol', 'config', 'client'],
+  triggers: ['base', 'protocol', 'config', 'client'],
+  streams: ['base', 'protocol', 'config', 'client'],
+  millrace: ['base', 'protocol', 'config', 'log', 'coordinator', 'broker', 'client', 'metrics'],
+  cli: ['*'],
+}
+
+/** Tables of facts: long because what they list is long. */
+const longFiles: Record<string, string> = {}
+
+/** Names that reach for time, chance, timers or the disk behind the System's back. */
+const reachesOut: readonly (readonly [pattern: RegExp, advice: string])[] = [
+  [/\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bprocess\s*\.\s*hrtime\b|(?<![.\w])performance\b/g, "use the System's clock"],
+  [/\bMath\s*\.\s*random\b|\brandom(?:UUID|Bytes|Int|Fill|FillSync)\b|\bgetRandomValues\b/g, "use the System's random"],
+  [/(?<![.\w])set(?:Timeout|Interval|Immediate)\b|\bAbortSignal\s*\.\s*timeout\b|\bAtomics\s*\.\s*wait\b/g, "use the System's timers"],
+]
+const closedPackages: Record<string, string> = {
+  'node:fs': "use the System's files",
+  'node:fs/promises': "use the System's files",
+  'node:timers': "use the System's timers",
+  'node:timers/promises': "use the System's timers",
+  'node:perf_hooks': "use the System's clock",
+}
+
+interface SourceFile extends Omit<Scanned, 'imports'> {
+  path: string
+  isTest: boolean
+  packages: Scanned['imports']
+  /** Paths of the repository that this file imports, with the line and whether anything of it is left at run time. */
+  imports: { path: string; line: number; atRunTime: boolean }[]
+}
+
+/** All violations below `root`, in order of file and line. */
+export function tidy(root: string): Problem[] {
+  const files = new Map<string, SourceFile>()
+  for (const folder of roots) for (const path of sourcesBelow(root, folder)) files.set(path, load(root, path))
+  const problems: Problem[] = []
+  for (const file of files.values()) {
+    problems.push(...checkSize(file), ...checkImports(file))
+    if (file.path.startsWith('src/') && !file.isTest) problems.push(...checkHeader(file), ...checkReach(file))
+  }
+  problems.push(...checkCycles(files), ...checkUse(root, files))
+  return problems.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1))
+}
+
+function sourcesBelow(root: string, folder: string): string[] {
+  if (!existsSync(join(root, folder))) return []
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
+    .map(entry => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .filter(path => !path.includes('node_modules/'))
+}
+
+function load(root: string, path: string): SourceFile {
+  const scanned = scan(readFileSync(join(root, path), 'utf8'))
+  const imports = scanned.imports
+    .filter(each => each.from.startsWith('.'))
+    .map(each => ({ path: posix.join(posix.dirname(path), each.from), line: each.line, atRunTime: each.atRunTime }))
+  const packages = scanned.imports.filter(each => !each.from.startsWith('.'))
+  return { ...scanned, path, isTest: path.endsWith('.test.ts'), imports, packages }
+}
+
+function checkSize(file: SourceFile): Problem[] {
+  if (file.lines <= longestFile || longFiles[file.path] !== undefined) return []
+  const advice = `${file.lines} lines: split it along what it hides (a table of facts: list it in scripts/tidy.ts with the reason)`
+  return [{ file: file.path, line: longestFile + 1, rule: `files have at most ${longestFile} lines`, advice }]
+}
+
+function checkHeader(file: SourceFile): Problem[] {
+  if (/^(?:#!.*\n)?\/\*\*/.test(file.text)) return []
+  return [{ file: file.path, line: 1, rule: 'each file begins with /** a header */', advice: 'say what it hides and why' }]
+}
+
+function checkImports(file: SourceFile): Problem[] {
+  const problems: Problem[] = []
+  const report = (line: number, rule: string, advice: string) => problems.push({ file: file.path, line, rule, advice })
+  const own = moduleOf(file.path)
+  for (const { path, line } of file.imports) {
+    const other = moduleOf(path)
+    if (other === null || other === own) continue
+    if (path !== `src/${other}.ts`) report(line, `import another module only by its interface`, `import src/${other}.ts, not ${path}`)
+    if (own === null) continue
+    const allowed = mayImport[own]
+    if (allowed === undefined) report(line, 'every module has its place', `give "${own}" a line in mayImport of scripts/tidy.ts`)
+    else if (!allowed.includes(other) && allowed[0] !== '*')
+      report(line, 'imports point one way', `${own} may import ${allowed.join(', ') || 'no other module'}; move what is shared down`)
+  }
+  return problems
+}
+
+/** `log` for src/log.ts and for everything in src/log/; null outside src. */
+function moduleOf(path: string): string | null {
+  return /^src\/([^/]+?)(?:\.ts|\/.*)$/.exec(path)?.[1] ?? null
+}
+
+function checkReach(file: SourceFile): Problem[] {
+  if (moduleOf(file.path) === 'base') return []
+  const problems: Problem[] = []
+  const rule = 'only base touches time, chance, timers and the disk'
+  for (const { from, line, atRunTime } of file.packages) {
+    const advice = closedPackages[from]
+    if (advice !== undefined && atRunTime) problems.push({ file: file.path, line, rule, advice: `${advice} instead of ${from}` })
+  }
+  for (const [pattern, advice] of reachesOut)
+    for (const match of file.code.matchAll(pattern))
+      problems.push({ file: file.path, line: lineAt(file.code, match.index), rule, advice: `${advice} instead of ${match[0]}` })
+  return problems
+}
+
+function lineAt(text: string, index: number): number {
+  let line = 1
+  for (let at = text.indexOf('\n'); at !== -1 && at < index; at = text.indexOf('\n', at + 1)) line++
+  return line
+}
+
+/** Cycles of what is left at run time; types may refer to each other within a module. */
+function checkCycles(files: Map<string, SourceFile>): Problem[] {
+  const problems: Problem[] = []
+  const done = new Set<string>()
+  const trail: string[] = []
+  const visit = (path: string) => {
+    if (done.has(path)) return
+    trail.push(path)
+    for (const next of files.get(path)?.imports ?? []) {
+      if (!next.atRunTime) continue
+      const start = trail.indexOf(next.path)
+      if (start === -1) visit(next.path)
+      else {
+        const advice = `move what both need into a third file: ${[...trail.slice(start), next.path].join(' → ')}`
+        problems.push({ file: path, line: next.line, rule: 'no import cycles', advice })
+      }
+    }
+    trail.pop()
+    done.add(path)
+  }
+  for (const path of files.keys()) visit(path)
+  return problems
+}
+
+/**
+ * Every file is reached from what package.json starts or exports. Tests reach helpers of tests: outside src any, within src only
+ * those whose name says so. A path in a string (a worker, a spawned script) is a use as well.
+ */
+function checkUse(root: string, files: Map<string, SourceFile>): Problem[] {
+  const program = reach(entryPoints(root), files)
+  const tests = reach(
+    [...files.values()].filter(file => file.isTest).map(file => file.path),
+    files,
+  )
+  const problems: Problem[] = []
+  for (const { path, isTest } of files.values()) {
+    const helper = !path.startsWith('src/') || /\.(?:contract|testing)\.ts$|\/testing\//.test(path)
+    if (isTest || program.has(path) || (helper && tests.has(path))) continue
+    const advice = tests.has(path)
+      ? 'only tests use it: call it X.contract.ts or X.testing.ts, or delete it'
+      : 'delete it, or import it where it belongs'
+    problems.push({ file: path, line: 1, rule: 'every file is used', advice })
+  }
+  return problems
+}
+
+function entryPoints(root: string): string[] {
+  const { bin, exports, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
+  const named = [...Object.values(bin ?? {}), ...Object.values(exports ?? {})].map(path => posix.normalize(path))
+  for (const script of Object.values(scripts ?? {})) for (const [, path] of script.matchAll(/\bnode (\S+\.ts)/g)) named.push(path!)
+  return named
+}
+
+function reach(from: readonly string[], files: Map<string, SourceFile>): Set<string> {
+  const reached = new Set<string>()
+  const waiting = [...from]
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const file = files.get(path)
+    if (file === undefined || reached.has(path)) continue
+    reached.add(path)
+    for (const each of file.imports) waiting.push(each.path)
+    for (const text of file.strings) if (text.endsWith('.ts')) waiting.push(posix.join(posix.dirname(path), text), posix.normalize(text))
+  }
+  return reached
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const problems = tidy(join(dirname(process.argv[1]!), '..'))
+  for (const { file, line, rule, advice } of problems) console.error(`${file}:${line} ${rule}: ${advice}`)
+  if (problems.length > 0) process.exitCode = 1
+}
