@@ -6,12 +6,19 @@
  * on while earlier answers wait for the disk; at most {@link maxParkedReplies} of them.
  */
 import type net from 'node:net'
-import type { Chunks, Clock } from '../base.ts'
+import type { Clock } from '../base.ts'
 import { FrameReader } from './frames.ts'
 import { readInto } from './socket.ts'
 
+export interface ReplyBytes {
+  buffers: readonly Buffer[]
+  length: number
+  /** Called once the bytes have left, or never will. */
+  release?: () => void
+}
+
 /** null: the request has no reply. */
-export type Reply = Chunks | null
+export type Reply = ReplyBytes | null
 
 export interface PendingReply {
   reply: Promise<Reply>
@@ -186,7 +193,7 @@ export class Connection {
     if (count > 0) this.#parked.splice(0, count)
   }
 
-  #send(reply: Chunks): void {
+  #send(reply: ReplyBytes): void {
     if (this.#closed) {
       reply.release?.()
       return
@@ -203,7 +210,7 @@ export class Connection {
   }
 
   /** Also called when the socket failed: then the buffers are free all the same. */
-  #left(reply: Chunks): void {
+  #left(reply: ReplyBytes): void {
     reply.release?.()
     if (this.#draining) this.#closeWhenDrained()
   }

@@ -29,7 +29,7 @@ export function readInto(accepted: net.Socket, server: net.Server, reader: Socke
     allowHalfOpen: false,
     onread: { buffer: () => reader.target(), callback: (length: number) => reader.received(length) },
   }
-  const socket = new net.Socket(options as net.SocketConstructorOpts)
+  const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
   // The server counts its connections by this field; without it close() would wait for ever.
   Object.assign(socket, { _server: server, server })
   socket.resume()

@@ -8,16 +8,17 @@
  */
 import type { Timer } from '../../base.ts'
 import type { PartitionLog, ReadLimit, Slice } from '../../log.ts'
-import { apis, errorCode, type MessageOf, toKafkaError, zeroUuid } from '../../protocol.ts'
+import { apis, errorCode, type InputOf, type MessageOf, type Uuid, zeroUuid } from '../../protocol.ts'
+import { toKafkaError } from '../errors.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../fetch-sessions.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 import { oldestMagicFor, toOldFormat } from './fetch-conversion.ts'
 import { openFetch } from './fetch-request.ts'
 
 type Request = MessageOf<typeof apis.fetch.request>
-type Response = MessageOf<typeof apis.fetch.response>
-type TopicResponse = Response['responses'][number]
-type PartitionResponse = TopicResponse['partitions'][number]
+type Response = InputOf<typeof apis.fetch.response>
+type PartitionResponse = Response['responses'][number]['partitions'][number]
+type TopicResponse = { topic: string; topicId: Uuid; partitions: PartitionResponse[] }
 
 /** What one look at one partition gave. */
 interface Read {
@@ -37,13 +38,13 @@ export const fetch = defineHandler<typeof apis.fetch>({
     const opened = openFetch(request, context)
     if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
     const reads = await readUntilEnough(request, [...opened.partitions.values()], context)
-    return respond(request, opened.session, opened.full, reads, context)
+    return respond(opened.session, opened.full, reads, context)
   },
   fail: (request, error) => emptyResponse(request, error.code),
 })
 
 function emptyResponse(request: Request, code: number): Response {
-  return { throttleTimeMs: 0, errorCode: code, sessionId: request.sessionId, responses: [], nodeEndpoints: [] }
+  return { throttleTimeMs: 0, errorCode: code, sessionId: request.sessionId, responses: [] }
 }
 
 async function readUntilEnough(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
@@ -63,7 +64,7 @@ async function readUntilEnough(request: Request, partitions: FetchPartition[], c
 
 /** What must be told at once although it brings no records. */
 function isNews({ response }: Read): boolean {
-  return response.errorCode !== 0 || response.divergingEpoch.epoch >= 0
+  return response.errorCode !== 0 || response.divergingEpoch !== undefined
 }
 
 function totalSize(partitions: FetchPartition[]): number {
@@ -191,10 +192,6 @@ function readResult(partition: FetchPartition, log: PartitionLog, slice: Slice, 
   )
 }
 
-const noDivergence = { epoch: -1, endOffset: -1 }
-const noLeader = { leaderId: -1, leaderEpoch: -1 }
-const noSnapshot = { endOffset: -1, epoch: -1 }
-
 function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse {
   return {
     partitionIndex: partition.partition,
@@ -202,11 +199,7 @@ function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse 
     highWatermark: log.highWatermark,
     lastStableOffset: log.lastStableOffset,
     logStartOffset: log.logStartOffset,
-    divergingEpoch: noDivergence,
-    currentLeader: noLeader,
-    snapshotId: noSnapshot,
     abortedTransactions: null,
-    preferredReadReplica: -1,
     records: [],
   }
 }
@@ -218,16 +211,12 @@ function partitionResponse(partition: FetchPartition, code: number): PartitionRe
     highWatermark: -1,
     lastStableOffset: -1,
     logStartOffset: -1,
-    divergingEpoch: noDivergence,
-    currentLeader: noLeader,
-    snapshotId: noSnapshot,
     abortedTransactions: null,
-    preferredReadReplica: -1,
     records: [],
   }
 }
 
-function respond(request: Request, session: FetchSession | null, full: boolean, reads: Read[], context: RequestContext): Response {
+function respond(session: FetchSession | null, full: boolean, reads: Read[], context: RequestContext): Response {
   const responses: TopicResponse[] = []
   const byId = context.version >= 13
   let topic: TopicResponse | null = null
@@ -248,7 +237,7 @@ function respond(request: Request, session: FetchSession | null, full: boolean, 
     for (const { slice } of reads) slice?.release()
     context.broker.fetchBudget.give(bytes)
   })
-  return { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses, nodeEndpoints: [] }
+  return { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses }
 }
 
 /** Whether an incremental response must name this partition. */
@@ -259,13 +248,13 @@ function changed(partition: FetchPartition, response: PartitionResponse, slice: 
     partition.toldError ||
     response.highWatermark !== partition.toldHighWatermark ||
     response.logStartOffset !== partition.toldLogStartOffset ||
-    response.divergingEpoch.epoch >= 0
+    response.divergingEpoch !== undefined
   )
 }
 
 function remember(session: FetchSession, partition: FetchPartition, response: PartitionResponse, slice: Slice | null, byId: boolean): void {
   partition.toldHighWatermark = response.highWatermark
-  partition.toldLogStartOffset = response.logStartOffset
+  partition.toldLogStartOffset = response.logStartOffset ?? -1
   partition.toldError = response.errorCode !== 0
   if (slice === null || slice.bytes === 0) return
   const key = sessionKey(partition.topic, partition.topicId, partition.partition, byId)

@@ -7,12 +7,13 @@
  * `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an error closes the connection, as in Kafka.
  */
 import type { Appended, PartitionLog } from '../../log.ts'
-import { apis, errorCode, KafkaError, type MessageOf, toKafkaError, type zeroUuid } from '../../protocol.ts'
+import { apis, errorCode, type InputOf, KafkaError, type MessageOf, type Uuid } from '../../protocol.ts'
+import { toKafkaError } from '../errors.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../handler.ts'
 import { needsConversion, toStoredFormat } from './produce-conversion.ts'
 
 type Request = MessageOf<typeof apis.produce.request>
-type Response = MessageOf<typeof apis.produce.response>
+type Response = InputOf<typeof apis.produce.response>
 type PartitionRequest = Request['topicData'][number]['partitionData'][number]
 type PartitionResponse = Response['responses'][number]['partitionResponses'][number]
 
@@ -48,7 +49,7 @@ export const produce = defineHandler<typeof apis.produce>({
         }),
       }
     })
-    const response: Response = { responses, throttleTimeMs: 0, nodeEndpoints: [] }
+    const response: Response = { responses }
     if (conversions.length > 0) return Promise.all(conversions).then(() => finish(request, response, waiting))
     if (waiting.length === 0) return answer(request, response)
     return { deferred: finish(request, response, waiting) } satisfies Deferred<Response>
@@ -62,10 +63,8 @@ function failed(request: Request, error: KafkaError): Response {
     topicId: topic.topicId,
     partitionResponses: topic.partitionData.map(data => fail(emptyResponse(data.index), error)),
   }))
-  return { responses, throttleTimeMs: 0, nodeEndpoints: [] }
+  return { responses }
 }
-
-const noLeader = { leaderId: -1, leaderEpoch: -1 }
 
 function emptyResponse(index: number): PartitionResponse {
   return {
@@ -74,9 +73,7 @@ function emptyResponse(index: number): PartitionResponse {
     baseOffset: -1,
     logAppendTimeMs: -1,
     logStartOffset: -1,
-    recordErrors: [],
     errorMessage: null,
-    currentLeader: noLeader,
   }
 }
 
@@ -90,7 +87,7 @@ function fail(response: PartitionResponse, error: KafkaError): PartitionResponse
 
 function findLog(
   name: string | null,
-  topicId: typeof zeroUuid,
+  topicId: Uuid,
   data: PartitionRequest,
   response: PartitionResponse,
   context: RequestContext,
@@ -147,8 +144,9 @@ function accept(response: PartitionResponse, appended: Appended, acks: number, w
 }
 
 function reject(response: PartitionResponse, error: unknown, log: PartitionLog, context: RequestContext): void {
-  const kafkaError = toKafkaError(error)
-  if (kafkaError.name === 'UNKNOWN_SERVER_ERROR')
+  // Never UNKNOWN_SERVER_ERROR: Java's producer takes it for a failure and its next attempt duplicates what may have been appended.
+  const kafkaError = toKafkaError(error, 'KAFKA_STORAGE_ERROR')
+  if (!(error instanceof KafkaError))
     context.broker.logger.error({ err: error, topic: log.topic, partition: log.partition }, 'produce failed')
   context.broker.metrics.produceFailed(log.topic)
   fail(response, kafkaError)
@@ -159,7 +157,7 @@ async function finish(request: Request, response: Response, waiting: Waiting[]):
     try {
       await commit
     } catch (error) {
-      fail(partition, toKafkaError(error))
+      fail(partition, toKafkaError(error, 'KAFKA_STORAGE_ERROR'))
     }
   }
   return answer(request, response)

@@ -1,0 +1,134 @@
+/**
+ * From a frame to its reply: request header, handler, response; and what happens when one of them fails.
+ *
+ * A request that cannot be parsed, or an API or version that was not announced, closes the connection, as in Kafka; only ApiVersions
+ * answers an unknown version, so that newer clients can fall back (KIP-511). An exception never reaches another request.
+ */
+import { MalformedInput } from '../base.ts'
+import { apis, decodeRequest, decodeRequestHeader, encodeResponse, KafkaError } from '../protocol.ts'
+import type { Connection, Dispatch, PendingReply, Reply } from './connection.ts'
+import type { Broker } from './context.ts'
+import { toKafkaError } from './errors.ts'
+import { type Access, CloseConnection, type Handler, type Operation, type RequestContext, type ResourceType } from './handler.ts'
+
+export function dispatcher(broker: Broker, handlers: readonly Handler[]): Dispatch {
+  const byKey: (Handler | undefined)[] = []
+  for (const handler of handlers) byKey[handler.api.key] = handler
+  return (frame, owned, connection) => {
+    if (frame.length < minHeaderBytes) throw new MalformedInput(`a request of ${frame.length} bytes`)
+    const key = frame.readInt16BE(0)
+    const version = frame.readInt16BE(2)
+    const handler = byKey[key]
+    if (handler === undefined) throw new MalformedInput(`API key ${key} is not supported`)
+    // Bytes of a request live in the shared read buffer. Only produce is done with them when its handler returns.
+    const bytes = owned || handler.api === apis.produce ? frame : Buffer.from(frame)
+    return new Exchange(broker, handler, connection, version).run(bytes)
+  }
+}
+
+/** API key, version, correlation id. */
+const minHeaderBytes = 8
+
+/** One request and its reply; what the handler sees as its context. */
+class Exchange implements RequestContext {
+  readonly broker: Broker
+  readonly connection: Connection
+  readonly version: number
+  clientId: string | null = null
+  readonly #handler: Handler
+  readonly #startMs: number
+  #correlationId = 0
+  #afterReply: (() => void) | null = null
+
+  constructor(broker: Broker, handler: Handler, connection: Connection, version: number) {
+    this.broker = broker
+    this.connection = connection
+    this.#handler = handler
+    this.version = version
+    this.#startMs = broker.system.clock.monotonic()
+  }
+
+  get signal(): AbortSignal {
+    return this.connection.signal
+  }
+
+  allowed(operation: Operation, resource: ResourceType, _name: string): boolean {
+    if (!declares(this.#handler.access, operation, resource)) {
+      throw new Error(`${this.#handler.api.name} asks for ${operation} on ${resource}, which its access table lacks`)
+    }
+    return true
+  }
+
+  afterReply(callback: () => void): void {
+    const first = this.#afterReply
+    this.#afterReply =
+      first === null
+        ? callback
+        : () => {
+            first()
+            callback()
+          }
+  }
+
+  run(bytes: Buffer): Reply | PendingReply {
+    const { api, versions } = this.#handler
+    const known = this.version >= versions[0] && this.version <= versions[1]
+    if (!known && api !== apis.apiVersions) throw new MalformedInput(`${api.name} v${this.version} is not supported`)
+    const header = decodeRequestHeader(bytes, api, known ? this.version : 0)
+    this.#correlationId = header.correlationId
+    this.clientId = header.clientId
+    if (!known) return this.#encode(0, this.#handler.fail({}, new KafkaError('UNSUPPORTED_VERSION'), 0))
+    const request = decodeRequest(api, this.version, bytes, header.end)
+    let outcome: ReturnType<Handler['handle']>
+    try {
+      outcome = this.#handler.handle(request, this)
+    } catch (error) {
+      return this.#finish(this.#failure(request, error))
+    }
+    if (outcome === null) return this.#finish(null)
+    if (outcome instanceof Promise) return { reply: this.#settle(request, outcome), readOn: false }
+    if ('deferred' in outcome && outcome.deferred instanceof Promise)
+      return { reply: this.#settle(request, outcome.deferred), readOn: true }
+    return this.#finish(outcome)
+  }
+
+  async #settle(request: object, response: Promise<object | null>): Promise<Reply> {
+    try {
+      return this.#finish(await response)
+    } catch (error) {
+      return this.#finish(this.#failure(request as never, error))
+    }
+  }
+
+  /** The response that tells of a failed request; throws when the connection must be closed instead. */
+  #failure(request: object, error: unknown): object {
+    if (error instanceof CloseConnection || error instanceof MalformedInput) throw error
+    const kafkaError = toKafkaError(error)
+    if (kafkaError.name === 'UNKNOWN_SERVER_ERROR') {
+      this.broker.logger.error(
+        { err: error, api: this.#handler.api.name, version: this.version, clientId: this.clientId },
+        'a request failed unexpectedly',
+      )
+    }
+    this.broker.metrics.requestFailed(this.#handler.api.name)
+    return this.#handler.fail(request as never, kafkaError, this.version)
+  }
+
+  #finish(response: object | null): Reply {
+    this.broker.metrics.request(this.#handler.api.name, this.broker.system.clock.monotonic() - this.#startMs)
+    if (response === null) {
+      this.#afterReply?.()
+      return null
+    }
+    return this.#encode(this.version, response)
+  }
+
+  #encode(version: number, response: object): Reply {
+    const chunks = encodeResponse(this.#handler.api, version, this.#correlationId, response)
+    return this.#afterReply === null ? chunks : { buffers: chunks.buffers, length: chunks.length, release: this.#afterReply }
+  }
+}
+
+function declares(access: Access, operation: Operation, resource: ResourceType): boolean {
+  return access !== 'none' && access.some(([type, allowed]) => type === resource && allowed === operation)
+}
