@@ -5,8 +5,21 @@
  * Nothing in here keeps state or does I/O.
  */
 export { apiByKey, apis } from './protocol/apis.ts'
+export {
+  decodeMessage,
+  decodeRequest,
+  decodeRequestHeader,
+  decodeResponse,
+  decodeResponseHeader,
+  encodeMessage,
+  encodeRequest,
+  encodeResponse,
+  type RequestHeader,
+  readMessage,
+  writeMessage,
+} from './protocol/codec.ts'
 export { type Api, defineMessage, type Fields, type InputOf, type Message, type MessageOf } from './protocol/define.ts'
-export { type ErrorName, errorCode, errorName, errorNames, errorText, isRetriable, KafkaError } from './protocol/errors.ts'
+export { type ErrorName, errorCode, errorName, errorNames, errorText, isRetriable, KafkaError, toKafkaError } from './protocol/errors.ts'
 export { metadataTopicUuid, parseUuid, randomUuid, type Uuid, uuidFromBytes, uuidToBytes, zeroUuid } from './protocol/uuid.ts'
 
 /** Of a record in a partition: a whole number from 0 on. */

@@ -223,6 +223,29 @@ export class ByteReader {
     return count
   }
 
+  /** The next tag of a list of tagged fields; each must be larger than the one before. */
+  readTag(last: number): number {
+    const tag = this.readUvarint()
+    if (tag <= last) throw new MalformedInput(`tag ${tag} follows tag ${last}`)
+    return tag
+  }
+
+  /** The size of a tagged field; returns where its bytes end. */
+  readTagEnd(): number {
+    const bytes = this.readUvarint()
+    if (bytes > this.end - this.offset) throw underflow(bytes, this.end - this.offset)
+    return this.offset + bytes
+  }
+
+  /** Passes over a list of tagged fields of which none is known. */
+  skipTags(): void {
+    let last = -1
+    for (let count = this.readUvarint(); count > 0; count--) {
+      last = this.readTag(last)
+      this.offset = this.readTagEnd()
+    }
+  }
+
   /** 16 bytes as Kafka prints them: base64url without padding. */
   readUuid(): string {
     const at = this.#take(16)
@@ -479,7 +502,7 @@ export class ByteWriter {
     else if (this.#buffer.write(value, at, 16, 'base64url') !== 16) throw unencodable('uuid', value)
   }
 
-  /** Everything that `other` holds, followed by nothing: `other` must not be used again. */
+  /** Everything that `other` holds; it must not be used again. */
   append(other: ByteWriter): void {
     for (const buffer of other.finish().buffers) this.writeRaw(buffer)
   }

@@ -221,3 +221,8 @@ export class KafkaError extends Error {
     return retriable.has(this.name)
   }
 }
+
+/** What a client is told about something that was thrown: an error that is not Kafka's is UNKNOWN_SERVER_ERROR. */
+export function toKafkaError(error: unknown): KafkaError {
+  return error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR')
+}

@@ -1,4 +1,4 @@
-/** AddOffsetsToTxn (key 25, versions 0–4): ABOUT */
+/** AddOffsetsToTxn (key 25, versions 0–4): enters a group's offsets into a transaction */
 import { defineApi, int16, int32, int64, string } from '../define.ts'
 
 export const addOffsetsToTxn = defineApi({

@@ -1,4 +1,4 @@
-/** AddPartitionsToTxn (key 24, versions 0–5): ABOUT */
+/** AddPartitionsToTxn (key 24, versions 0–5): enters partitions into a transaction */
 import { array, bool, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 const addPartitionsToTxnTopic = {

@@ -1,4 +1,4 @@
-/** AddRaftVoter (key 80, versions 0–1): ABOUT */
+/** AddRaftVoter (key 80, versions 0–1): adds a voter to the metadata quorum (KIP-853) */
 import { array, bool, defineApi, int16, int32, string, struct, uint16, uuid } from '../define.ts'
 
 export const addRaftVoter = defineApi({

@@ -1,4 +1,4 @@
-/** AlterClientQuotas (key 49, versions 0–1): ABOUT */
+/** AlterClientQuotas (key 49, versions 0–1): changes quotas (KIP-546) */
 import { array, bool, defineApi, float64, int16, int32, string, struct } from '../define.ts'
 
 export const alterClientQuotas = defineApi({

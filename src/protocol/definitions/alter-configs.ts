@@ -1,4 +1,4 @@
-/** AlterConfigs (key 33, versions 0–2): ABOUT */
+/** AlterConfigs (key 33, versions 0–2): replaces whole configurations */
 import { array, bool, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const alterConfigs = defineApi({

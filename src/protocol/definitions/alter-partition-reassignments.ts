@@ -1,4 +1,4 @@
-/** AlterPartitionReassignments (key 45, versions 0–1): ABOUT */
+/** AlterPartitionReassignments (key 45, versions 0–1): starts or stops moving partitions between brokers (KIP-455) */
 import { array, bool, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const alterPartitionReassignments = defineApi({

@@ -1,4 +1,4 @@
-/** AlterReplicaLogDirs (key 34, versions 0–2): ABOUT */
+/** AlterReplicaLogDirs (key 34, versions 0–2): moves replicas to other log directories of a broker */
 import { array, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const alterReplicaLogDirs = defineApi({

@@ -1,4 +1,4 @@
-/** AlterShareGroupOffsets (key 91, version 0): ABOUT */
+/** AlterShareGroupOffsets (key 91, version 0): moves an empty share group to other offsets (KIP-932) */
 import { array, defineApi, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const alterShareGroupOffsets = defineApi({

@@ -1,4 +1,4 @@
-/** AlterUserScramCredentials (key 51, version 0): ABOUT */
+/** AlterUserScramCredentials (key 51, version 0): changes SCRAM credentials (KIP-554) */
 import { array, bytes, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const alterUserScramCredentials = defineApi({

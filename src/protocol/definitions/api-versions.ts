@@ -1,4 +1,4 @@
-/** ApiVersions (key 18, versions 0–5): ABOUT */
+/** ApiVersions (key 18, versions 0–5): tells which APIs and versions the broker speaks; the first request of most clients */
 import { array, bool, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const apiVersions = defineApi({

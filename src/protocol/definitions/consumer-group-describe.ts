@@ -1,4 +1,4 @@
-/** ConsumerGroupDescribe (key 69, versions 0–1): ABOUT */
+/** ConsumerGroupDescribe (key 69, versions 0–1): tells the state of KIP-848 groups */
 import { array, bool, defineApi, int8, int16, int32, string, struct, uuid } from '../define.ts'
 
 const topicPartitions = {

@@ -1,4 +1,4 @@
-/** ConsumerGroupHeartbeat (key 68, versions 0–1): ABOUT */
+/** ConsumerGroupHeartbeat (key 68, versions 0–1): the whole life of a member of a KIP-848 group */
 import { array, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 const topicPartitions = {

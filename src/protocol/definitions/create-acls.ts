@@ -1,4 +1,4 @@
-/** CreateAcls (key 30, versions 0–3): ABOUT */
+/** CreateAcls (key 30, versions 0–3): adds access rules */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const createAcls = defineApi({

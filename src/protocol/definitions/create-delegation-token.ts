@@ -1,4 +1,4 @@
-/** CreateDelegationToken (key 38, versions 0–3): ABOUT */
+/** CreateDelegationToken (key 38, versions 0–3): issues a delegation token */
 import { array, bytes, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const createDelegationToken = defineApi({

@@ -1,4 +1,4 @@
-/** CreatePartitions (key 37, versions 0–3): ABOUT */
+/** CreatePartitions (key 37, versions 0–3): adds partitions to topics */
 import { array, bool, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const createPartitions = defineApi({

@@ -1,4 +1,4 @@
-/** CreateTopics (key 19, versions 0–7): ABOUT */
+/** CreateTopics (key 19, versions 0–7): creates topics */
 import { array, bool, defineApi, int8, int16, int32, string, struct, uuid } from '../define.ts'
 
 export const createTopics = defineApi({

@@ -1,4 +1,4 @@
-/** DeleteAcls (key 31, versions 0–3): ABOUT */
+/** DeleteAcls (key 31, versions 0–3): deletes access rules that match filters */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const deleteAcls = defineApi({

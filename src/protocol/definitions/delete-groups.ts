@@ -1,4 +1,4 @@
-/** DeleteGroups (key 42, versions 0–3): ABOUT */
+/** DeleteGroups (key 42, versions 0–3): deletes groups with their offsets */
 import { array, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const deleteGroups = defineApi({

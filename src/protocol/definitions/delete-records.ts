@@ -1,4 +1,4 @@
-/** DeleteRecords (key 21, versions 0–2): ABOUT */
+/** DeleteRecords (key 21, versions 0–2): moves the start of partitions up */
 import { array, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const deleteRecords = defineApi({

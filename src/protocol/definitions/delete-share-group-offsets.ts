@@ -1,4 +1,4 @@
-/** DeleteShareGroupOffsets (key 92, version 0): ABOUT */
+/** DeleteShareGroupOffsets (key 92, version 0): makes an empty share group forget topics (KIP-932) */
 import { array, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 export const deleteShareGroupOffsets = defineApi({

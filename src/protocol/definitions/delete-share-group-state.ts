@@ -1,4 +1,4 @@
-/** DeleteShareGroupState (key 86, version 0): ABOUT */
+/** DeleteShareGroupState (key 86, version 0): has the share coordinator drop state (KIP-932) */
 import { array, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 export const deleteShareGroupState = defineApi({

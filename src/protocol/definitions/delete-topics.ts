@@ -1,4 +1,4 @@
-/** DeleteTopics (key 20, versions 0–6): ABOUT */
+/** DeleteTopics (key 20, versions 0–6): deletes topics, by name or (version 6) by id */
 import { array, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 export const deleteTopics = defineApi({

@@ -1,4 +1,4 @@
-/** DescribeAcls (key 29, versions 0–3): ABOUT */
+/** DescribeAcls (key 29, versions 0–3): lists access rules that match a filter */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const describeAcls = defineApi({

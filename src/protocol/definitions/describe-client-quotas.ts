@@ -1,4 +1,4 @@
-/** DescribeClientQuotas (key 48, versions 0–1): ABOUT */
+/** DescribeClientQuotas (key 48, versions 0–1): lists quotas that match a filter (KIP-546) */
 import { array, bool, defineApi, float64, int8, int16, int32, string, struct } from '../define.ts'
 
 export const describeClientQuotas = defineApi({

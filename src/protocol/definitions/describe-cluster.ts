@@ -1,4 +1,4 @@
-/** DescribeCluster (key 60, versions 0–2): ABOUT */
+/** DescribeCluster (key 60, versions 0–2): tells cluster id, controller and brokers (KIP-700) */
 import { array, bool, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const describeCluster = defineApi({

@@ -1,4 +1,4 @@
-/** DescribeConfigs (key 32, versions 0–4): ABOUT */
+/** DescribeConfigs (key 32, versions 0–4): reads configurations of topics, brokers, groups, … */
 import { array, bool, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const describeConfigs = defineApi({

@@ -1,4 +1,4 @@
-/** DescribeDelegationToken (key 41, versions 0–3): ABOUT */
+/** DescribeDelegationToken (key 41, versions 0–3): lists delegation tokens */
 import { array, bytes, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const describeDelegationToken = defineApi({

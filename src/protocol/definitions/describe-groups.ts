@@ -1,4 +1,4 @@
-/** DescribeGroups (key 15, versions 0–6): ABOUT */
+/** DescribeGroups (key 15, versions 0–6): tells the state and members of classic groups */
 import { array, bool, bytes, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const describeGroups = defineApi({

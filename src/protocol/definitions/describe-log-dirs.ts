@@ -1,4 +1,4 @@
-/** DescribeLogDirs (key 35, versions 0–5): ABOUT */
+/** DescribeLogDirs (key 35, versions 0–5): tells what lies in the log directories, and how large it is */
 import { array, bool, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const describeLogDirs = defineApi({

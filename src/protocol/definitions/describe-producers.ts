@@ -1,4 +1,4 @@
-/** DescribeProducers (key 61, version 0): ABOUT */
+/** DescribeProducers (key 61, version 0): tells the active producers of partitions (KIP-664) */
 import { array, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const describeProducers = defineApi({

@@ -1,4 +1,4 @@
-/** DescribeQuorum (key 55, versions 0–2): ABOUT */
+/** DescribeQuorum (key 55, versions 0–2): tells the state of the metadata quorum (KIP-595) */
 import { array, defineApi, int16, int32, int64, string, struct, uint16, uuid } from '../define.ts'
 
 const replicaState = {

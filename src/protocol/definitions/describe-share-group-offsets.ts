@@ -1,4 +1,4 @@
-/** DescribeShareGroupOffsets (key 90, versions 0–1): ABOUT */
+/** DescribeShareGroupOffsets (key 90, versions 0–1): tells where share groups stand in their partitions (KIP-932) */
 import { array, defineApi, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const describeShareGroupOffsets = defineApi({

@@ -1,4 +1,4 @@
-/** DescribeTopicPartitions (key 75, version 0): ABOUT */
+/** DescribeTopicPartitions (key 75, version 0): describes topics page by page (KIP-966) */
 import { array, bool, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 export const describeTopicPartitions = defineApi({

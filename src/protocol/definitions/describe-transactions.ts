@@ -1,4 +1,4 @@
-/** DescribeTransactions (key 65, version 0): ABOUT */
+/** DescribeTransactions (key 65, version 0): tells the state of transactions (KIP-664) */
 import { array, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const describeTransactions = defineApi({

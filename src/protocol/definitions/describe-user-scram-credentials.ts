@@ -1,4 +1,4 @@
-/** DescribeUserScramCredentials (key 50, version 0): ABOUT */
+/** DescribeUserScramCredentials (key 50, version 0): lists the SCRAM mechanisms of users (KIP-554) */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const describeUserScramCredentials = defineApi({

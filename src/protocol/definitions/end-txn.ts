@@ -1,4 +1,4 @@
-/** EndTxn (key 26, versions 0–5): ABOUT */
+/** EndTxn (key 26, versions 0–5): commits or aborts a transaction */
 import { bool, defineApi, int16, int32, int64, string } from '../define.ts'
 
 export const endTxn = defineApi({

@@ -1,4 +1,4 @@
-/** ExpireDelegationToken (key 40, versions 0–2): ABOUT */
+/** ExpireDelegationToken (key 40, versions 0–2): ends a delegation token */
 import { bytes, defineApi, int16, int32, int64 } from '../define.ts'
 
 export const expireDelegationToken = defineApi({

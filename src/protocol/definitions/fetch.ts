@@ -1,4 +1,4 @@
-/** Fetch (key 1, versions 0–18): ABOUT */
+/** Fetch (key 1, versions 0–18): reads record batches from partitions; from version 7 on within fetch sessions (KIP-227) */
 import { array, defineApi, int8, int16, int32, int64, records, string, struct, uuid } from '../define.ts'
 
 export const fetch = defineApi({

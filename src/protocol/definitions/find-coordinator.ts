@@ -1,4 +1,4 @@
-/** FindCoordinator (key 10, versions 0–6): ABOUT */
+/** FindCoordinator (key 10, versions 0–6): tells which broker coordinates a group, a transactional id or a share partition */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const findCoordinator = defineApi({

@@ -1,4 +1,4 @@
-/** GetTelemetrySubscriptions (key 71, version 0): ABOUT */
+/** GetTelemetrySubscriptions (key 71, version 0): tells a client which of its metrics to send (KIP-714) */
 import { array, bool, defineApi, int8, int16, int32, string, uuid } from '../define.ts'
 
 export const getTelemetrySubscriptions = defineApi({

@@ -1,4 +1,4 @@
-/** Heartbeat (key 12, versions 0–4): ABOUT */
+/** Heartbeat (key 12, versions 0–4): tells the coordinator of a classic group that a member lives */
 import { defineApi, int16, int32, string } from '../define.ts'
 
 export const heartbeat = defineApi({

@@ -1,4 +1,4 @@
-/** IncrementalAlterConfigs (key 44, versions 0–1): ABOUT */
+/** IncrementalAlterConfigs (key 44, versions 0–1): changes single configuration keys (KIP-339) */
 import { array, bool, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const incrementalAlterConfigs = defineApi({

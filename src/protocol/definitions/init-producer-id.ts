@@ -1,4 +1,4 @@
-/** InitProducerId (key 22, versions 0–6): ABOUT */
+/** InitProducerId (key 22, versions 0–6): hands out a producer id and epoch, and fences earlier owners of a transactional id */
 import { bool, defineApi, int16, int32, int64, string } from '../define.ts'
 
 export const initProducerId = defineApi({

@@ -1,4 +1,4 @@
-/** InitializeShareGroupState (key 83, version 0): ABOUT */
+/** InitializeShareGroupState (key 83, version 0): a group coordinator has the share coordinator set up state (KIP-932) */
 import { array, defineApi, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const initializeShareGroupState = defineApi({

@@ -1,4 +1,4 @@
-/** JoinGroup (key 11, versions 0–9): ABOUT */
+/** JoinGroup (key 11, versions 0–9): enters a classic group and waits for its next generation */
 import { array, bool, bytes, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const joinGroup = defineApi({

@@ -1,4 +1,4 @@
-/** LeaveGroup (key 13, versions 0–5): ABOUT */
+/** LeaveGroup (key 13, versions 0–5): takes members out of a classic group */
 import { array, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const leaveGroup = defineApi({

@@ -1,4 +1,4 @@
-/** ListConfigResources (key 74, versions 0–1): ABOUT */
+/** ListConfigResources (key 74, versions 0–1): lists resources that have a configuration (KIP-1142); version 0 knew client metrics only */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const listConfigResources = defineApi({

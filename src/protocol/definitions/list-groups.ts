@@ -1,4 +1,4 @@
-/** ListGroups (key 16, versions 0–5): ABOUT */
+/** ListGroups (key 16, versions 0–5): lists the groups that a broker coordinates */
 import { array, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const listGroups = defineApi({

@@ -1,4 +1,4 @@
-/** ListOffsets (key 2, versions 0–11): ABOUT */
+/** ListOffsets (key 2, versions 0–11): finds offsets by timestamp, or by the special timestamps −1 (latest), −2 (earliest), −3 (largest timestamp), … */
 import { array, defineApi, int8, int16, int32, int64, string, struct } from '../define.ts'
 
 export const listOffsets = defineApi({

@@ -1,4 +1,4 @@
-/** ListPartitionReassignments (key 46, version 0): ABOUT */
+/** ListPartitionReassignments (key 46, version 0): lists the moves under way (KIP-455) */
 import { array, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const listPartitionReassignments = defineApi({

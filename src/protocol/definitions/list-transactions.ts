@@ -1,4 +1,4 @@
-/** ListTransactions (key 66, versions 0–2): ABOUT */
+/** ListTransactions (key 66, versions 0–2): lists transactions that match a filter (KIP-664) */
 import { array, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const listTransactions = defineApi({

@@ -1,4 +1,4 @@
-/** Metadata (key 3, versions 0–13): ABOUT */
+/** Metadata (key 3, versions 0–13): tells which topics, partitions and brokers there are */
 import { array, bool, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 export const metadata = defineApi({

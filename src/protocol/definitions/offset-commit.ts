@@ -1,4 +1,4 @@
-/** OffsetCommit (key 8, versions 0–10): ABOUT */
+/** OffsetCommit (key 8, versions 0–10): stores the positions of a group */
 import { array, defineApi, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const offsetCommit = defineApi({

@@ -1,4 +1,4 @@
-/** OffsetDelete (key 47, version 0): ABOUT */
+/** OffsetDelete (key 47, version 0): deletes committed offsets of a group (KIP-496) */
 import { array, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const offsetDelete = defineApi({

@@ -1,4 +1,4 @@
-/** OffsetFetch (key 9, versions 0–10): ABOUT */
+/** OffsetFetch (key 9, versions 0–10): reads the positions that groups committed */
 import { array, bool, defineApi, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const offsetFetch = defineApi({

@@ -1,4 +1,4 @@
-/** OffsetForLeaderEpoch (key 23, versions 0–4): ABOUT */
+/** OffsetForLeaderEpoch (key 23, versions 0–4): tells where a leader epoch ended, so that readers notice truncation (KIP-320) */
 import { array, defineApi, int16, int32, int64, string, struct } from '../define.ts'
 
 export const offsetForLeaderEpoch = defineApi({

@@ -1,4 +1,4 @@
-/** Produce (key 0, versions 0–13): ABOUT */
+/** Produce (key 0, versions 0–13): appends record batches to partitions */
 import { array, defineApi, int16, int32, int64, records, string, struct, uuid } from '../define.ts'
 
 export const produce = defineApi({

@@ -1,4 +1,4 @@
-/** PushTelemetry (key 72, version 0): ABOUT */
+/** PushTelemetry (key 72, version 0): receives metrics from a client (KIP-714) */
 import { bool, bytes, defineApi, int8, int16, int32, uuid } from '../define.ts'
 
 export const pushTelemetry = defineApi({

@@ -1,4 +1,4 @@
-/** ReadShareGroupStateSummary (key 87, versions 0–1): ABOUT */
+/** ReadShareGroupStateSummary (key 87, versions 0–1): reads the offsets only of a share partition's state (KIP-932) */
 import { array, defineApi, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const readShareGroupStateSummary = defineApi({

@@ -1,4 +1,4 @@
-/** ReadShareGroupState (key 84, version 0): ABOUT */
+/** ReadShareGroupState (key 84, version 0): a partition leader reads its state from the share coordinator (KIP-932) */
 import { array, defineApi, int8, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const readShareGroupState = defineApi({

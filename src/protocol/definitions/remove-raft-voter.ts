@@ -1,4 +1,4 @@
-/** RemoveRaftVoter (key 81, version 0): ABOUT */
+/** RemoveRaftVoter (key 81, version 0): removes a voter from the metadata quorum (KIP-853) */
 import { defineApi, int16, int32, string, uuid } from '../define.ts'
 
 export const removeRaftVoter = defineApi({

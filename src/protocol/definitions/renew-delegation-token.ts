@@ -1,4 +1,4 @@
-/** RenewDelegationToken (key 39, versions 0–2): ABOUT */
+/** RenewDelegationToken (key 39, versions 0–2): prolongs a delegation token */
 import { bytes, defineApi, int16, int32, int64 } from '../define.ts'
 
 export const renewDelegationToken = defineApi({

@@ -1,4 +1,4 @@
-/** SaslAuthenticate (key 36, versions 0–2): ABOUT */
+/** SaslAuthenticate (key 36, versions 0–2): carries one step of a SASL exchange */
 import { bytes, defineApi, int16, int64, string } from '../define.ts'
 
 export const saslAuthenticate = defineApi({

@@ -1,4 +1,4 @@
-/** SaslHandshake (key 17, versions 0–1): ABOUT */
+/** SaslHandshake (key 17, versions 0–1): chooses the SASL mechanism of a connection */
 import { array, defineApi, int16, string } from '../define.ts'
 
 export const saslHandshake = defineApi({

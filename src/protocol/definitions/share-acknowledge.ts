@@ -1,4 +1,4 @@
-/** ShareAcknowledge (key 79, versions 1–2): ABOUT */
+/** ShareAcknowledge (key 79, versions 1–2): acknowledges records of a share group (KIP-932) */
 import { array, bool, defineApi, int8, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const shareAcknowledge = defineApi({

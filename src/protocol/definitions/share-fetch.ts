@@ -1,4 +1,4 @@
-/** ShareFetch (key 78, versions 1–2): ABOUT */
+/** ShareFetch (key 78, versions 1–2): acquires records for a member of a share group, and acknowledges earlier ones (KIP-932) */
 import { array, bool, defineApi, int8, int16, int32, int64, records, string, struct, uuid } from '../define.ts'
 
 export const shareFetch = defineApi({
@@ -23,7 +23,6 @@ export const shareFetch = defineApi({
         partitions: array(
           struct({
             partitionIndex: int32(),
-            partitionMaxBytes: int32({ versions: '1-0' }),
             acknowledgementBatches: array(
               struct({
                 firstOffset: int64(),
@@ -61,7 +60,7 @@ export const shareFetch = defineApi({
               leaderId: int32(),
               leaderEpoch: int32(),
             }),
-            records: records({ nullable: '1-0' }),
+            records: records(),
             acquiredRecords: array(
               struct({
                 firstOffset: int64(),

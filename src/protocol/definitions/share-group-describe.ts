@@ -1,4 +1,4 @@
-/** ShareGroupDescribe (key 77, version 1): ABOUT */
+/** ShareGroupDescribe (key 77, version 1): tells the state of share groups (KIP-932) */
 import { array, bool, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 const topicPartitions = {

@@ -1,4 +1,4 @@
-/** ShareGroupHeartbeat (key 76, version 1): ABOUT */
+/** ShareGroupHeartbeat (key 76, version 1): the whole life of a member of a share group (KIP-932) */
 import { array, defineApi, int16, int32, string, struct, uuid } from '../define.ts'
 
 const topicPartitions = {

@@ -1,4 +1,4 @@
-/** StreamsGroupDescribe (key 89, versions 0–1): ABOUT */
+/** StreamsGroupDescribe (key 89, versions 0–1): tells the state of streams groups (KIP-1071) */
 import { array, bool, defineApi, int8, int16, int32, int64, string, struct, uint16 } from '../define.ts'
 
 const endpoint = {

@@ -1,4 +1,4 @@
-/** StreamsGroupHeartbeat (key 88, versions 0–1): ABOUT */
+/** StreamsGroupHeartbeat (key 88, versions 0–1): the whole life of a member of a streams group (KIP-1071) */
 import { array, bool, defineApi, int8, int16, int32, int64, string, struct, uint16 } from '../define.ts'
 
 const keyValue = {

@@ -1,4 +1,4 @@
-/** StreamsGroupTopologyDescriptionUpdate (key 93, version 0): ABOUT */
+/** StreamsGroupTopologyDescriptionUpdate (key 93, version 0): stores the description of a streams group's topology */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 const topologyDescriptionNode = {

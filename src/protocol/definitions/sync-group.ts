@@ -1,4 +1,4 @@
-/** SyncGroup (key 14, versions 0–5): ABOUT */
+/** SyncGroup (key 14, versions 0–5): exchanges the leader's assignment for the member's own */
 import { array, bytes, defineApi, int16, int32, string, struct } from '../define.ts'
 
 export const syncGroup = defineApi({

@@ -1,4 +1,4 @@
-/** TxnOffsetCommit (key 28, versions 0–6): ABOUT */
+/** TxnOffsetCommit (key 28, versions 0–6): stores positions of a group when the transaction commits */
 import { array, defineApi, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const txnOffsetCommit = defineApi({

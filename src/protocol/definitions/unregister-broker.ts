@@ -1,4 +1,4 @@
-/** UnregisterBroker (key 64, version 0): ABOUT */
+/** UnregisterBroker (key 64, version 0): takes a broker out of the cluster (KIP-631) */
 import { defineApi, int16, int32, string } from '../define.ts'
 
 export const unregisterBroker = defineApi({

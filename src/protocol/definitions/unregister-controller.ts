@@ -1,4 +1,4 @@
-/** UnregisterController (key 94, version 0): ABOUT */
+/** UnregisterController (key 94, version 0): takes a controller out of the cluster */
 import { defineApi, int16, int32, string } from '../define.ts'
 
 export const unregisterController = defineApi({

@@ -1,4 +1,4 @@
-/** UpdateFeatures (key 57, versions 0–2): ABOUT */
+/** UpdateFeatures (key 57, versions 0–2): changes finalized feature levels (KIP-584) */
 import { array, bool, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const updateFeatures = defineApi({

@@ -1,4 +1,4 @@
-/** WriteShareGroupState (key 85, versions 0–1): ABOUT */
+/** WriteShareGroupState (key 85, versions 0–1): a partition leader stores its state at the share coordinator (KIP-932) */
 import { array, defineApi, int8, int16, int32, int64, string, struct, uuid } from '../define.ts'
 
 export const writeShareGroupState = defineApi({

@@ -1,4 +1,4 @@
-/** WriteTxnMarkers (key 27, versions 0–2): ABOUT */
+/** WriteTxnMarkers (key 27, versions 0–2): a transaction coordinator tells a broker how transactions ended */
 import { array, bool, defineApi, int8, int16, int32, int64, string, struct } from '../define.ts'
 
 export const writeTxnMarkers = defineApi({

@@ -1,0 +1,122 @@
+/**
+ * Generates the source of a decoder: for each struct one function that reads its fields in order into one object literal, so that all
+ * messages of a version have the same shape; tagged fields, which are rarely there, are read by a second function.
+ */
+import { assert } from '../base.ts'
+import { type FieldPlan, leastBytes, type StructPlan, type Type } from './codec-plan.ts'
+
+/** A function body that expects `MalformedInput`, `emptyBuffer` and `zeroUuid`, and returns the decoder: (reader) => message. */
+export function decoderSource(struct: StructPlan): string {
+  const generator = new DecoderSource()
+  const name = generator.struct(struct)
+  return `'use strict'\n${generator.functions.join('\n')}\nreturn ${name}\n`
+}
+
+class DecoderSource {
+  readonly functions: string[] = []
+
+  #name(prefix: string): string {
+    return `${prefix}${this.functions.length}`
+  }
+
+  #add(name: string, parameters: string, comment: string, body: string): void {
+    this.functions.push(`function ${name}(${parameters}) { // ${comment}\n${body}\n}`)
+  }
+
+  struct(plan: StructPlan): string {
+    const values = plan.fields.map(field => `    ${field.name}: ${this.#value(field, plan)},`)
+    const literal = `{\n${values.join('\n')}\n  }`
+    const tags = plan.flexible ? this.#tags(plan) : ''
+    const name = this.#name('read')
+    const body = plan.flexible ? `  const message = ${literal}\n  ${tags}\n  return message` : `  return ${literal}`
+    this.#add(name, 'r', plan.path, body)
+    return name
+  }
+
+  #value(field: FieldPlan, plan: StructPlan): string {
+    return field.place === 'inline' ? this.#read(field.type, field.nullable, plan, field.name) : defaultSource(field)
+  }
+
+  #read(type: Type, nullable: boolean, plan: StructPlan, field: string): string {
+    if (type.kind === 'array') return `${this.#array(type.of, nullable, plan, field)}(r)`
+    if (type.kind === 'struct') {
+      const read = `${this.struct(type.struct)}(r)`
+      return nullable ? `(r.readInt8() < 0 ? null : ${read})` : read
+    }
+    return `r.${readMethod(type.kind, nullable, plan.flexible)}()`
+  }
+
+  #array(of: Type, nullable: boolean, plan: StructPlan, field: string): string {
+    const least = leastBytes(of, plan.flexible)
+    assert(least > 0, `an element of ${plan.path}.${field} may have no bytes: its count would be unbounded`)
+    const element = this.#read(of, false, plan, field)
+    const name = this.#name('readArray')
+    const none = nullable ? 'return null' : `throw new MalformedInput('${plan.path}.${field} is null')`
+    const body = [
+      `  const count = r.${plan.flexible ? 'readCompactCount' : 'readCount'}(${least})`,
+      `  if (count < 0) ${none}`,
+      '  const list = []',
+      `  for (let index = 0; index < count; index++) list.push(${element})`,
+      '  return list',
+    ]
+    this.#add(name, 'r', `${plan.path}.${field}`, body.join('\n'))
+    return name
+  }
+
+  /** The statement that reads the tags of a struct into `message`. Known tags must fill exactly the size they declare. */
+  #tags(plan: StructPlan): string {
+    const tagged = plan.fields.filter(field => field.place === 'tagged')
+    if (tagged.length === 0) return 'r.skipTags()'
+    const cases = tagged.map(
+      field => `      case ${field.tag}: message.${field.name} = ${this.#read(field.type, field.nullable, plan, field.name)}; break`,
+    )
+    const name = this.#name('readTags')
+    const body = [
+      '  let last = -1',
+      '  for (; count > 0; count--) {',
+      '    const tag = r.readTag(last)',
+      '    last = tag',
+      '    const end = r.readTagEnd()',
+      '    switch (tag) {',
+      ...cases,
+      '      default: r.offset = end',
+      '    }',
+      `    if (r.offset !== end) throw new MalformedInput('tag ' + tag + ' of ${plan.path} has another size than it declares')`,
+      '  }',
+    ]
+    this.#add(name, 'r, count, message', plan.path, body.join('\n'))
+    return `const count = r.readUvarint()\n  if (count !== 0) ${name}(r, count, message)`
+  }
+}
+
+function readMethod(kind: string, nullable: boolean, flexible: boolean): string {
+  if (kind === 'string' || kind === 'bytes' || kind === 'records') {
+    return `read${flexible ? 'Compact' : ''}${nullable ? 'Nullable' : ''}${kind === 'string' ? 'String' : 'Bytes'}`
+  }
+  return `read${kind[0]!.toUpperCase()}${kind.slice(1)}`
+}
+
+/** An expression that makes the default of a field anew. */
+export function defaultSource(field: FieldPlan): string {
+  if (field.default === 2 ** 63) return '2 ** 63'
+  if (field.default !== undefined) return JSON.stringify(field.default)
+  const { type } = field
+  switch (type.kind) {
+    case 'bool':
+      return 'false'
+    case 'string':
+      return "''"
+    case 'uuid':
+      return 'zeroUuid'
+    case 'bytes':
+      return 'emptyBuffer'
+    case 'records':
+      return 'null'
+    case 'array':
+      return '[]'
+    case 'struct':
+      return `{ ${type.struct.fields.map(inner => `${inner.name}: ${defaultSource(inner)}`).join(', ')} }`
+    default:
+      return '0'
+  }
+}

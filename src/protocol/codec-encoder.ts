@@ -1,0 +1,114 @@
+/**
+ * Generates the source of an encoder: for each struct one function that writes its fields in order. Fields that may be left out get
+ * their default; a value that the version cannot carry is an error unless the definition calls it ignorable.
+ */
+import { defaultSource } from './codec-decoder.ts'
+import { type FieldPlan, fixedBytes, type StructPlan, type Type } from './codec-plan.ts'
+
+/** A function body that expects `ByteWriter`, `notInVersion`, `emptyBuffer`, `zeroUuid`; returns the encoder: (writer, message) => void. */
+export function encoderSource(struct: StructPlan): string {
+  const generator = new EncoderSource()
+  const name = generator.struct(struct)
+  return `'use strict'\n${generator.functions.join('\n')}\nreturn ${name}\n`
+}
+
+class EncoderSource {
+  readonly functions: string[] = []
+
+  #name(prefix: string): string {
+    return `${prefix}${this.functions.length}`
+  }
+
+  #add(name: string, parameters: string, comment: string, body: readonly string[]): string {
+    this.functions.push(`function ${name}(${parameters}) { // ${comment}\n${body.map(line => `  ${line}`).join('\n')}\n}`)
+    return name
+  }
+
+  struct(plan: StructPlan): string {
+    const lines: string[] = []
+    for (const field of plan.fields) {
+      if (field.place === 'inline') lines.push(this.#write(field.type, field.nullable, plan, field.name, valueSource(field)))
+      else if (field.place === 'absent' && !field.ignorable) {
+        lines.push(`if (${this.#differs(field, `m.${field.name}`)}) throw notInVersion('${plan.path}.${field.name}')`)
+      }
+    }
+    if (plan.flexible) lines.push(...this.#tags(plan))
+    return this.#add(this.#name('write'), 'w, m', plan.path, lines)
+  }
+
+  #write(type: Type, nullable: boolean, plan: StructPlan, field: string, value: string): string {
+    if (type.kind === 'array') return `${this.#array(type.of, nullable, plan, field)}(w, ${value})`
+    if (type.kind === 'struct') return `${this.#nested(type.struct, nullable)}(w, ${value})`
+    return `w.${writeMethod(type.kind, nullable, plan.flexible)}(${value})`
+  }
+
+  #nested(struct: StructPlan, nullable: boolean): string {
+    const write = this.struct(struct)
+    if (!nullable) return write
+    const body = ['if (m === null) w.writeInt8(-1)', `else { w.writeInt8(1); ${write}(w, m) }`]
+    return this.#add(this.#name('writeNullable'), 'w, m', struct.path, body)
+  }
+
+  #array(of: Type, nullable: boolean, plan: StructPlan, field: string): string {
+    const element = this.#write(of, false, plan, field, 'list[index]')
+    const count = plan.flexible ? 'w.writeUvarint(list.length + 1)' : 'w.writeInt32(list.length)'
+    const none = plan.flexible ? 'w.writeUvarint(0)' : 'w.writeInt32(-1)'
+    const body = [
+      ...(nullable ? [`if (list === null) { ${none}; return }`] : []),
+      count,
+      `for (let index = 0; index < list.length; index++) ${element}`,
+    ]
+    return this.#add(this.#name('writeArray'), 'w, list', `${plan.path}.${field}`, body)
+  }
+
+  #tags(plan: StructPlan): string[] {
+    const tagged = plan.fields.filter(field => field.place === 'tagged').sort((a, b) => a.tag - b.tag)
+    if (tagged.length === 0) return ['w.writeUvarint(0)']
+    const lines = ['let tags = 0']
+    for (const field of tagged)
+      lines.push(`const has${field.tag} = ${this.#differs(field, `m.${field.name}`)}`, `if (has${field.tag}) tags++`)
+    lines.push('w.writeUvarint(tags)', 'if (tags === 0) return')
+    for (const field of tagged) lines.push(`if (has${field.tag}) { ${this.#tag(field, plan)} }`)
+    return lines
+  }
+
+  /** A tag carries its size before its bytes: known for fixed types, found by writing aside for the others. */
+  #tag(field: FieldPlan, plan: StructPlan): string {
+    const value = `m.${field.name}`
+    const bytes = field.type.kind === 'array' || field.type.kind === 'struct' ? undefined : fixedBytes[field.type.kind]
+    const head = `w.writeUvarint(${field.tag}); `
+    const write = this.#write(field.type, field.nullable, plan, field.name, value)
+    if (bytes !== undefined) return `${head}w.writeUvarint(${bytes}); ${write}`
+    return `${head}const whole = w; { const w = new ByteWriter(64); ${write}; whole.writeUvarint(w.length); whole.append(w) }`
+  }
+
+  /** An expression: the value is there and is not the default. */
+  #differs(field: FieldPlan, value: string): string {
+    const { type } = field
+    const byDefault = defaultSource(field)
+    if (byDefault === 'null') return `${value} !== undefined && ${value} !== null`
+    if (type.kind === 'array' || type.kind === 'bytes') return `${value} !== undefined && (${value} === null || ${value}.length !== 0)`
+    if (type.kind === 'struct') return `${value} !== undefined && (${value} === null || ${this.#structDiffers(type.struct)}(${value}))`
+    return `${value} !== undefined && ${value} !== ${byDefault}`
+  }
+
+  #structDiffers(struct: StructPlan): string {
+    const tests = struct.fields.map(field => `(${this.#differs(field, `m.${field.name}`)})`)
+    return this.#add(this.#name('differs'), 'm', struct.path, [`return ${tests.join(' || ') || 'false'}`])
+  }
+}
+
+/** Fields that may be left out are those which the definition language makes optional: see `InputOf`. */
+function valueSource(field: FieldPlan): string {
+  const value = `m.${field.name}`
+  const optional = field.default !== undefined || field.tag >= 0 || field.ignorable
+  return optional ? `(${value} === undefined ? ${defaultSource(field)} : ${value})` : value
+}
+
+function writeMethod(kind: string, nullable: boolean, flexible: boolean): string {
+  const name = `${kind[0]!.toUpperCase()}${kind.slice(1)}`
+  if (kind === 'string' || kind === 'bytes' || kind === 'records') {
+    return `write${flexible ? 'Compact' : ''}${nullable ? 'Nullable' : ''}${name}`
+  }
+  return `write${name}`
+}

@@ -1,0 +1,142 @@
+/**
+ * Messages to bytes and back. Hides that there is a compiler: on first use of a message in a version, its definition becomes the source
+ * of one straight-line function (`codec-decoder.ts`, `codec-encoder.ts`), which is what runs from then on.
+ *
+ * What a decoder returns as bytes are views of its input. Bytes after the end of a message are ignored, as Kafka does.
+ */
+import { assert, ByteReader, ByteWriter, type Chunks, MalformedInput } from '../base.ts'
+import { decoderSource } from './codec-decoder.ts'
+import { encoderSource } from './codec-encoder.ts'
+import { planMessage } from './codec-plan.ts'
+import type { Api, Fields, InputOf, Message, MessageOf } from './define.ts'
+import { KafkaError } from './errors.ts'
+import { zeroUuid } from './uuid.ts'
+
+type Decode = (reader: ByteReader) => object
+type Encode = (writer: ByteWriter, message: object) => void
+
+interface Codec {
+  decode: Decode | null
+  encode: Encode | null
+}
+
+const codecs = new WeakMap<Message, Codec[]>()
+const emptyBuffer = Buffer.alloc(0)
+
+function codecOf(message: Message, version: number): Codec {
+  let ofMessage = codecs.get(message)
+  if (ofMessage === undefined) codecs.set(message, (ofMessage = []))
+  const index = version - message.minVersion
+  const known = ofMessage[index]
+  if (known !== undefined) return known
+  const exists = Number.isInteger(version) && version >= message.minVersion && version <= message.maxVersion
+  assert(exists, `${message.name} has no version ${version}`)
+  return (ofMessage[index] = { decode: null, encode: null })
+}
+
+function compileDecoder(message: Message, version: number): Decode {
+  const source = decoderSource(planMessage(message, version))
+  return new Function('MalformedInput', 'emptyBuffer', 'zeroUuid', source)(MalformedInput, emptyBuffer, zeroUuid)
+}
+
+function compileEncoder(message: Message, version: number): Encode {
+  const notInVersion = (field: string) => new KafkaError('UNSUPPORTED_VERSION', `version ${version} has no ${field}, but it is set`)
+  const source = encoderSource(planMessage(message, version))
+  const make = new Function('ByteWriter', 'notInVersion', 'emptyBuffer', 'zeroUuid', source)
+  return make(ByteWriter, notInVersion, emptyBuffer, zeroUuid)
+}
+
+/** For messages that are not APIs, and for tests. */
+export function readMessage<F extends Fields>(message: Message<F>, version: number, reader: ByteReader): MessageOf<F> {
+  const codec = codecOf(message, version)
+  codec.decode ??= compileDecoder(message, version)
+  return codec.decode(reader) as MessageOf<F>
+}
+
+export function writeMessage<F extends Fields>(message: Message<F>, version: number, writer: ByteWriter, value: InputOf<F>): void {
+  const codec = codecOf(message, version)
+  codec.encode ??= compileEncoder(message, version)
+  try {
+    codec.encode(writer, value)
+  } catch (error) {
+    if (error instanceof KafkaError) throw error
+    throw new TypeError(`cannot encode ${message.name} version ${version}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+export function decodeMessage<F extends Fields>(message: Message<F>, version: number, bytes: Buffer, offset = 0): MessageOf<F> {
+  return readMessage(message, version, new ByteReader(bytes, offset))
+}
+
+export function encodeMessage<F extends Fields>(message: Message<F>, version: number, value: InputOf<F>): Buffer {
+  const writer = new ByteWriter(128)
+  writeMessage(message, version, writer, value)
+  return writer.toBuffer()
+}
+
+/** The body of a request; `offset`: {@link RequestHeader.end}. */
+export function decodeRequest<A extends Api>(api: A, version: number, bytes: Buffer, offset = 0): MessageOf<A['request']> {
+  return readMessage(api.messages.request, version, new ByteReader(bytes, offset)) as MessageOf<A['request']>
+}
+
+export function decodeResponse<A extends Api>(api: A, version: number, bytes: Buffer, offset = 0): MessageOf<A['response']> {
+  return readMessage(api.messages.response, version, new ByteReader(bytes, offset)) as MessageOf<A['response']>
+}
+
+export interface RequestHeader {
+  correlationId: number
+  clientId: string | null
+  /** Where the body begins. */
+  end: number
+}
+
+/** Of a frame without its size. The key and version are its first four bytes; who calls this has looked at them to know the API. */
+export function decodeRequestHeader(bytes: Buffer, api: Api, version: number): RequestHeader {
+  const reader = new ByteReader(bytes, 4)
+  const correlationId = reader.readInt32()
+  const clientId = reader.readNullableString()
+  if (version >= api.flexibleFrom) reader.skipTags()
+  return { correlationId, clientId, end: reader.offset }
+}
+
+export function decodeResponseHeader(bytes: Buffer, api: Api, version: number): { correlationId: number; end: number } {
+  const reader = new ByteReader(bytes)
+  const correlationId = reader.readInt32()
+  if (hasResponseTags(api, version)) reader.skipTags()
+  return { correlationId, end: reader.offset }
+}
+
+/** A client that asks for a version the broker lacks must still be able to read the answer, so ApiVersions never has a new header. */
+function hasResponseTags(api: Api, version: number): boolean {
+  return version >= api.flexibleFrom && api.key !== apiVersionsKey
+}
+
+const apiVersionsKey = 18
+
+/** A whole frame: size, header, body. */
+export function encodeRequest<A extends Api>(
+  api: A,
+  version: number,
+  header: { correlationId: number; clientId: string | null },
+  message: InputOf<A['request']>,
+): Chunks {
+  const writer = new ByteWriter()
+  writer.writeInt32(0)
+  writer.writeInt16(api.key)
+  writer.writeInt16(version)
+  writer.writeInt32(header.correlationId)
+  writer.writeNullableString(header.clientId)
+  if (version >= api.flexibleFrom) writer.writeUvarint(0)
+  writeMessage(api.messages.request, version, writer, message)
+  return writer.finishFrame()
+}
+
+/** A whole frame: size, header, body. */
+export function encodeResponse<A extends Api>(api: A, version: number, correlationId: number, message: InputOf<A['response']>): Chunks {
+  const writer = new ByteWriter()
+  writer.writeInt32(0)
+  writer.writeInt32(correlationId)
+  if (hasResponseTags(api, version)) writer.writeUvarint(0)
+  writeMessage(api.messages.response, version, writer, message)
+  return writer.finishFrame()
+}
