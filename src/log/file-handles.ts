@@ -1,6 +1,6 @@
 /**
  * A bounded set of open files, shared by all partitions: 10,000 partitions have more files than a process may open. Files are opened when
- * used; the one not used for longest is closed first, but never while an asynchronous operation runs on it.
+ * used (and made when missing); the one not used for longest is closed first, but never while an asynchronous operation runs on it.
  */
 import type { FileHandle, FileSystem } from '../base.ts'
 
@@ -28,13 +28,13 @@ export class FileHandles {
   }
 
   /** For synchronous use before anything else is called here. */
-  get(path: string, mode: 'r' | 'rw' = 'rw'): FileHandle {
-    return this.#use(path, mode).handle
+  get(path: string): FileHandle {
+    return this.#use(path).handle
   }
 
   /** Runs an asynchronous operation on the file; it stays open until then. */
-  async with<T>(path: string, mode: 'r' | 'rw', operation: (handle: FileHandle) => Promise<T>): Promise<T> {
-    const open = this.#use(path, mode)
+  async with<T>(path: string, operation: (handle: FileHandle) => Promise<T>): Promise<T> {
+    const open = this.#use(path)
     open.pins++
     try {
       return await operation(open.handle)
@@ -56,11 +56,11 @@ export class FileHandles {
     for (const path of [...this.#open.keys()]) this.forget(path)
   }
 
-  #use(path: string, mode: 'r' | 'rw'): Open {
+  #use(path: string): Open {
     let open = this.#open.get(path)
     if (open === undefined) {
       this.#makeRoom()
-      open = { handle: this.#files.open(path, mode), pins: 0, doomed: false }
+      open = { handle: this.#files.open(path, 'rw'), pins: 0, doomed: false }
     } else this.#open.delete(path)
     this.#open.set(path, open)
     return open

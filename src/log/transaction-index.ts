@@ -2,7 +2,9 @@
  * `.txnindex`: the aborted transactions whose markers lie in a segment, in Kafka's format (AbortedTxn version 0, 34 bytes each, ordered by
  * last offset). There is no file while there is none.
  */
+import type { FileSystem } from '../base.ts'
 import type { Offset } from '../protocol.ts'
+import type { FileHandles } from './file-handles.ts'
 
 export interface AbortedTransaction {
   producerId: number
@@ -13,10 +15,81 @@ export interface AbortedTransaction {
   lastStableOffset: Offset
 }
 
-export const abortedTransactionBytes = 34
+const abortedTransactionBytes = 34
 const version = 0
 
-export function encodeAborted(aborted: AbortedTransaction): Buffer {
+export class TransactionIndex {
+  path: string
+  readonly #files: FileSystem
+  readonly #handles: FileHandles
+  readonly #baseOffset: Offset
+  /** null: not read yet. */
+  #entries: AbortedTransaction[] | null
+  #written = 0
+  /** A checkpoint's count: what the file has beyond is cut when it is read. */
+  #adopted = Number.POSITIVE_INFINITY
+
+  constructor(context: { files: FileSystem; handles: FileHandles }, path: string, baseOffset: Offset, isNew: boolean) {
+    this.path = path
+    this.#files = context.files
+    this.#handles = context.handles
+    this.#baseOffset = baseOffset
+    this.#entries = isNew ? [] : null
+  }
+
+  all(): readonly AbortedTransaction[] {
+    return this.#load()
+  }
+
+  append(aborted: AbortedTransaction): void {
+    this.#load().push(aborted)
+  }
+
+  /** Believes a checkpoint: only the first `count` entries of the file are valid. */
+  adopt(count: number): void {
+    this.#entries = null
+    this.#adopted = count
+  }
+
+  /** Drops entries at and above `offset`. */
+  truncateTo(offset: Offset): void {
+    this.truncateToCount(this.#load().filter(aborted => aborted.lastOffset < offset).length)
+  }
+
+  truncateToCount(count: number): void {
+    // Also when the file is damaged: recovery drops everything and begins anew.
+    if (count === 0) this.#entries = []
+    else this.#load().length = Math.min(count, this.#load().length)
+    if (this.#entries!.length < this.#written || count === 0) this.#cutFile(this.#entries!.length)
+  }
+
+  flush(): void {
+    if (this.#entries === null || this.#entries.length === this.#written) return
+    const added = this.#entries.slice(this.#written).map(encodeAborted)
+    this.#handles.get(this.path).writeSync(added, this.#written * abortedTransactionBytes)
+    this.#written = this.#entries.length
+  }
+
+  #cutFile(entries: number): void {
+    this.#written = entries
+    if (this.#files.exists(this.path)) this.#handles.get(this.path).truncate(entries * abortedTransactionBytes)
+  }
+
+  #load(): AbortedTransaction[] {
+    if (this.#entries === null) {
+      const file = this.#files.readFile(this.path)
+      this.#entries = file === null ? [] : decodeAborted(file, this.#baseOffset)
+      this.#written = this.#entries.length
+      if (this.#written > this.#adopted) {
+        this.#entries.length = this.#adopted
+        this.#cutFile(this.#adopted)
+      }
+    }
+    return this.#entries
+  }
+}
+
+function encodeAborted(aborted: AbortedTransaction): Buffer {
   const bytes = Buffer.allocUnsafe(abortedTransactionBytes)
   bytes.writeInt16BE(version, 0)
   bytes.writeBigInt64BE(BigInt(aborted.producerId), 2)
@@ -26,8 +99,8 @@ export function encodeAborted(aborted: AbortedTransaction): Buffer {
   return bytes
 }
 
-/** Throws when the file is not one; the caller rebuilds it from the segment. */
-export function decodeAborted(file: Buffer, baseOffset: Offset): AbortedTransaction[] {
+/** Throws when the file is damaged. */
+function decodeAborted(file: Buffer, baseOffset: Offset): AbortedTransaction[] {
   if (file.length % abortedTransactionBytes !== 0) throw new Error(`transaction index of ${file.length} bytes`)
   const all: AbortedTransaction[] = []
   let previous = baseOffset - 1
