@@ -20,6 +20,7 @@ export {
 } from './protocol/codec.ts'
 export { type Api, defineMessage, type Fields, type InputOf, type Message, type MessageOf } from './protocol/define.ts'
 export { type ErrorName, errorCode, errorName, errorNames, errorText, isRetriable, KafkaError, toKafkaError } from './protocol/errors.ts'
+export * from './protocol/records.ts'
 export { metadataTopicUuid, parseUuid, randomUuid, type Uuid, uuidFromBytes, uuidToBytes, zeroUuid } from './protocol/uuid.ts'
 
 /** Of a record in a partition: a whole number from 0 on. */

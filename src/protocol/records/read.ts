@@ -1,0 +1,130 @@
+/**
+ * Records out of batches, for those who must look inside: coordinators that load, compaction, look-ups by time, conversion.
+ *
+ * Hides the record format, decompression (bounded) and the old message sets. Key, value and headers are views over the batch or over
+ * its decompressed payload, made only when asked for. Input may come from a peer: whatever is wrong with it is INVALID_RECORD or
+ * CORRUPT_MESSAGE, and no size is believed before it is checked. Checksums of v2 batches are not checked here.
+ */
+import { decompress, defaultMaxDecompressedBytes } from '../compression.ts'
+import { KafkaError } from '../errors.ts'
+import * as header from './header.ts'
+import { invalid } from './invalid.ts'
+import { forEachMessage, readMessageHeader } from './legacy.ts'
+import { type BatchView, RecordView } from './record-view.ts'
+import { Cursor } from './varint.ts'
+
+/**
+ * The batches that lie one after another in `records`, old message formats too. A last one that is cut off is left out, as a fetch may
+ * end in one; one that cannot be right is CORRUPT_MESSAGE.
+ */
+export function* batchesIn(records: Buffer): Generator<BatchView> {
+  for (let position = 0; ; ) {
+    const size = nextBatchSize(records, position)
+    if (size === 0) return
+    const bytes = records.subarray(position, position + size)
+    yield { header: header.magic(bytes, 0) === 2 ? readHeader(bytes) : readMessageHeader(bytes), bytes }
+    position += size
+  }
+}
+
+/** Size of the batch or message at `position`; 0 when it is not all there. Throws CORRUPT_MESSAGE when it cannot be one. */
+export function nextBatchSize(records: Buffer, position: number): number {
+  const left = records.length - position
+  if (left < header.sizeUpToMagic) return 0
+  const length = header.batchLength(records, position)
+  const magic = header.magic(records, position)
+  if (magic < 0 || magic > 2) throw new KafkaError('CORRUPT_MESSAGE', `Invalid magic found in record: ${magic}`)
+  const least = magic === 2 ? header.batchHeaderSize - header.logOverhead : magic === 1 ? 22 : 14
+  if (length < least) throw new KafkaError('CORRUPT_MESSAGE', `Record size ${length} is less than the minimum record overhead (${least})`)
+  return length + header.logOverhead > left ? 0 : length + header.logOverhead
+}
+
+function readHeader(bytes: Buffer): header.BatchHeader {
+  if (header.compression(bytes, 0) === undefined) throw invalid(`Unknown compression type id: ${header.compressionId(bytes, 0)}`)
+  return header.readBatchHeader(bytes, 0)
+}
+
+export interface ReadOptions {
+  /** A batch that decompresses to more is refused. Default 128 MiB. */
+  maxBytes?: number
+}
+
+/**
+ * Calls `visit` for every record of every batch in `records`, in order, until it returns false. Control records are visited too: see
+ * `batch.isControl` and `readMarker`.
+ */
+export function forEachRecord(
+  records: Buffer,
+  visit: (record: RecordView, batch: header.BatchHeader) => unknown,
+  options?: ReadOptions,
+): void {
+  for (const batch of batchesIn(records)) if (!forEachRecordOf(batch, visit, options)) return
+}
+
+/** The same for one batch; false when `visit` ended it. */
+export function forEachRecordOf(
+  batch: BatchView,
+  visit: (record: RecordView, batch: header.BatchHeader) => unknown,
+  options?: ReadOptions,
+): boolean {
+  const maxBytes = options?.maxBytes ?? defaultMaxDecompressedBytes
+  if (batch.header.magic < 2) return forEachMessage(batch, maxBytes, record => visit(record, batch.header) !== false)
+  const { compression, recordCount } = batch.header
+  if (recordCount < 0) throw invalid(`Found invalid record count ${recordCount} in magic v2 batch`)
+  return compression === 'none'
+    ? visitRecords(batch.bytes, header.batchHeaderSize, batch.header, visit)
+    : visitRecords(decompress(compression, batch.bytes.subarray(header.batchHeaderSize), { maxBytes }), 0, batch.header, visit)
+}
+
+function visitRecords(
+  buffer: Buffer,
+  start: number,
+  batch: header.BatchHeader,
+  visit: (record: RecordView, batch: header.BatchHeader) => unknown,
+): boolean {
+  const cursor = new Cursor(buffer, start, buffer.length)
+  for (let left = batch.recordCount; left > 0; left--) if (visit(readRecord(cursor, batch), batch) === false) return false
+  if (cursor.position !== buffer.length) throw invalid('Incorrect declared batch size, records still remaining in file')
+  return true
+}
+
+function readRecord(cursor: Cursor, batch: header.BatchHeader): RecordView {
+  const length = cursor.varint()
+  if (length < 0) throw invalid(`Found invalid record size ${length}`)
+  const end = cursor.skip(length) + length
+  cursor.position = end - length + 1
+  const timestampDelta = cursor.varlong()
+  const offset = batch.baseOffset + cursor.varint()
+  const keyLength = cursor.varint()
+  const keyAt = cursor.skip(Math.max(keyLength, 0))
+  const valueLength = cursor.varint()
+  const valueAt = cursor.skip(Math.max(valueLength, 0))
+  const headersAt = cursor.position
+  const headers = cursor.varint()
+  skipHeaders(cursor, headers)
+  if (cursor.position !== end)
+    throw invalid(
+      `Invalid record size: expected to read ${length} bytes in record payload, but instead read ${cursor.position - end + length}`,
+    )
+  return new RecordView(
+    cursor.buffer,
+    offset,
+    batch.timestampType === 'LogAppendTime' ? batch.maxTimestamp : batch.baseTimestamp + timestampDelta,
+    keyAt,
+    keyLength,
+    valueAt,
+    valueLength,
+    headers === 0 ? -1 : headersAt,
+  )
+}
+
+/** Moves over `count` headers. Each takes two bytes at least, so a count that lies runs into the end at once. */
+export function skipHeaders(cursor: Cursor, count: number): void {
+  if (count < 0) throw invalid(`Found invalid number of record headers ${count}`)
+  for (; count > 0; count--) {
+    const keyLength = cursor.varint()
+    if (keyLength < 0) throw invalid(`Invalid negative header key size ${keyLength}`)
+    cursor.skip(keyLength)
+    cursor.skip(Math.max(cursor.varint(), 0))
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * What a broker checks before it believes produced bytes, in one pass and without an object per record.
+ *
+ * Kafka's ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords and LogValidator in one place, with two differences.
+ * Compressed batches are not opened here: their headers speak for them (what topics with compaction or their own compression need of
+ * the inside is done before, by the converter). And offset deltas of uncompressed records must count up from 0, where Kafka only looks
+ * at compressed ones.
+ */
+import { KafkaError } from '../errors.ts'
+import * as header from './header.ts'
+import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
+import { forEachRecordOf, nextBatchSize, skipHeaders } from './read.ts'
+import type { RecordView } from './record-view.ts'
+import { Cursor } from './varint.ts'
+
+export interface BatchRules {
+  /** `coordinator`: several batches, control batches and any timestamps are fine. */
+  origin: 'client' | 'coordinator'
+  maxMessageBytes: number
+  /** `cleanup.policy` has compact: every record needs a key. */
+  compacted: boolean
+  timestampType: header.TimestampType
+  timestampBeforeMaxMs: number
+  timestampAfterMaxMs: number
+  nowMs: number
+}
+
+/** What the log needs to take the batches in. */
+export interface ValidatedBatches {
+  /** All of the whole batches; what is left in the buffer is a cut-off batch, to be ignored as Kafka does. */
+  sizeBytes: number
+  batchCount: number
+  /** Offsets that the batches take. */
+  offsetCount: number
+  /** Largest timestamp: of the records where they could be read, else of the headers; `nowMs` with LogAppendTime. */
+  maxTimestamp: number
+}
+
+/** Throws KafkaError: CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP. Changes nothing. */
+export function validateBatches(records: Buffer, rules: BatchRules): ValidatedBatches {
+  const client = rules.origin === 'client'
+  let position = 0
+  let batchCount = 0
+  let offsetCount = 0
+  let maxTimestamp = -1
+  for (;;) {
+    const size = nextBatchSize(records, position)
+    if (size === 0) break
+    if (client && batchCount > 0) throw invalid('Produce requests are only allowed to contain exactly one record batch per partition')
+    checkBatch(records, position, size, rules)
+    const latest = client ? checkRecords(records, position, size, rules) : header.maxTimestamp(records, position)
+    if (latest > maxTimestamp) maxTimestamp = latest
+    offsetCount += header.lastOffsetDelta(records, position) + 1
+    batchCount++
+    position += size
+  }
+  if (batchCount === 0) throw invalid('Record batch has no batches at all')
+  return {
+    sizeBytes: position,
+    batchCount,
+    offsetCount,
+    maxTimestamp: rules.timestampType === 'LogAppendTime' ? rules.nowMs : maxTimestamp,
+  }
+}
+
+/** Kafka's rules for the header, in Kafka's order. */
+function checkBatch(b: Buffer, p: number, size: number, rules: BatchRules): void {
+  if (header.magic(b, p) !== 2) throw invalid(`Batch magic ${header.magic(b, p)} must be converted before it is appended`)
+  if (rules.origin === 'client' && header.baseOffset(b, p) !== 0)
+    throw invalid(`The baseOffset of the record batch in the append should be 0, but it is ${header.baseOffset(b, p)}`)
+  if (size > rules.maxMessageBytes)
+    throw new KafkaError(
+      'MESSAGE_TOO_LARGE',
+      `The record batch size in the append is ${size} bytes which exceeds the maximum configured value of ${rules.maxMessageBytes}.`,
+    )
+  if (header.computeCrc(b, p) !== header.crc(b, p))
+    throw new KafkaError('CORRUPT_MESSAGE', `Record is corrupt (stored crc = ${header.crc(b, p)})`)
+  const last = header.lastOffsetDelta(b, p)
+  const count = header.recordCount(b, p)
+  if (last < 0) throw invalid(`Batch has an invalid offset range: [0, ${last}]`)
+  if (header.compression(b, p) === undefined) throw invalid(`Unknown compression type id: ${header.compressionId(b, p)}`)
+  if (rules.origin === 'coordinator') return
+  if (count <= 0) throw invalid(`Invalid reported count for record batch: ${count}`)
+  if (last + 1 !== count) throw invalid(`Inconsistent batch offset range [0, ${last}] and count of records ${count}`)
+  if (header.isControl(b, p)) throw invalid('Clients are not allowed to write control records')
+  const producerId = header.producerId(b, p)
+  if (producerId > -1 && header.baseSequence(b, p) < 0)
+    throw invalid(`Invalid sequence number ${header.baseSequence(b, p)} in record batch with producerId ${producerId}`)
+}
+
+/** Walks the records when they are plain; returns the largest timestamp. */
+function checkRecords(b: Buffer, p: number, size: number, rules: BatchRules): number {
+  const base = header.baseTimestamp(b, p)
+  const ofBatch = header.timestampType(b, p) === 'LogAppendTime'
+  let earliest = base
+  let latest = header.maxTimestamp(b, p)
+  if (header.compressionId(b, p) === 0) {
+    const walk = walkRecords(b, p + header.batchHeaderSize, p + size, header.recordCount(b, p), -1 - base)
+    if (rules.compacted && walk.keyless) throw refuseRecords(b, p, size, rules)
+    earliest = base + walk.earliest
+    latest = base + walk.latest
+  }
+  if (ofBatch) earliest = latest = header.maxTimestamp(b, p)
+  if (ofBatch && (rules.timestampType === 'LogAppendTime' || latest === -1)) throw refuseRecords(b, p, size, rules)
+  if (rules.timestampType === 'CreateTime' && (isOutOfRange(latest, rules) || isOutOfRange(earliest, rules)))
+    throw refuseRecords(b, p, size, rules)
+  return latest
+}
+
+function isOutOfRange(timestamp: number, rules: BatchRules): boolean {
+  if (timestamp === -1) return false
+  const age = rules.nowMs - timestamp
+  return age > rules.timestampBeforeMaxMs || -age > rules.timestampAfterMaxMs
+}
+
+interface Walk {
+  /** Timestamp deltas; `earliest` leaves out records without a timestamp, unless all are without. */
+  earliest: number
+  latest: number
+  keyless: boolean
+}
+
+/** Filled again by every walk: the caller reads it at once. */
+const walked: Walk = { earliest: 0, latest: 0, keyless: false }
+
+/**
+ * Checks that exactly `count` sound records fill `[start, end)`. The numbers of one byte are read here, longer ones by `Cursor`: this
+ * loop is the broker's cost per record. Reading past `end` is harmless: it yields some byte or undefined, and the record's own end does
+ * not fit then. `noTimestamp` is the delta that means -1.
+ */
+function walkRecords(b: Buffer, start: number, end: number, count: number, noTimestamp: number): Walk {
+  const cursor = new Cursor(b, start, end)
+  let p = start
+  let earliest = Number.MAX_VALUE
+  let latest = -Number.MAX_VALUE
+  let keyless = false
+  for (let i = 0; i < count; i++) {
+    let byte = b[p]!
+    let number: number
+    if (byte < 0x80) {
+      number = (byte >>> 1) ^ -(byte & 1)
+      p++
+    } else {
+      number = longVarint(cursor, p)
+      p = cursor.position
+    }
+    const recordEnd = p + number
+    if (number < 0 || recordEnd > end) throw invalid(`Invalid record size: ${number} bytes declared, ${end - p} left`)
+    byte = b[++p]!
+    if (byte < 0x80) {
+      number = (byte >>> 1) ^ -(byte & 1)
+      p++
+    } else {
+      number = longVarlong(cursor, p)
+      p = cursor.position
+    }
+    if (number > latest) latest = number
+    if (number < earliest && number !== noTimestamp) earliest = number
+    byte = b[p]!
+    if (byte < 0x80) {
+      number = (byte >>> 1) ^ -(byte & 1)
+      p++
+    } else {
+      number = longVarint(cursor, p)
+      p = cursor.position
+    }
+    if (number !== i) throw invalid(`Record ${i} of the batch has offset delta ${number}`)
+    byte = b[p]!
+    if (byte < 0x80) {
+      number = (byte >>> 1) ^ -(byte & 1)
+      p++
+    } else {
+      number = longVarint(cursor, p)
+      p = cursor.position
+    }
+    if (number < 0) {
+      if (number < -1) throw invalid(`Invalid key size ${number}`)
+      keyless = true
+    } else p += number
+    byte = b[p]!
+    if (byte < 0x80) {
+      number = (byte >>> 1) ^ -(byte & 1)
+      p++
+    } else {
+      number = longVarint(cursor, p)
+      p = cursor.position
+    }
+    if (number < -1) throw invalid(`Invalid value size ${number}`)
+    if (number > 0) p += number
+    if (b[p] === 0) p++
+    else {
+      cursor.position = p
+      skipHeaders(cursor, cursor.varint())
+      p = cursor.position
+    }
+    if (p !== recordEnd) throw invalid(`Invalid record size: it ends ${p - recordEnd} bytes after its declared end`)
+  }
+  if (p !== end) throw invalid('Incorrect declared batch size, records still remaining in file')
+  walked.earliest = earliest === Number.MAX_VALUE ? noTimestamp : earliest
+  walked.latest = latest
+  walked.keyless = keyless
+  return walked
+}
+
+function longVarint(cursor: Cursor, position: number): number {
+  cursor.position = position
+  return cursor.varint()
+}
+
+function longVarlong(cursor: Cursor, position: number): number {
+  cursor.position = position
+  return cursor.varlong()
+}
+
+/** Looks at the refused batch again, record by record, for the error that names them (KIP-467). */
+function refuseRecords(b: Buffer, p: number, size: number, rules: BatchRules): KafkaError {
+  const bytes = b.subarray(p, p + size)
+  const batch = header.readBatchHeader(bytes, 0)
+  if (batch.compression !== 'none') return new InvalidRecords('INVALID_TIMESTAMP', outOfRange, [])
+  const errors: (RecordError & { ofTimestamp: boolean })[] = []
+  let batchIndex = 0
+  forEachRecordOf({ header: batch, bytes }, record => {
+    const error = recordError(record, batch, rules)
+    if (error !== null) errors.push({ batchIndex, ...error })
+    batchIndex++
+  })
+  const recordErrors = errors.map(({ batchIndex, message }) => ({ batchIndex, message }))
+  return errors.some(error => error.ofTimestamp)
+    ? new InvalidRecords('INVALID_TIMESTAMP', outOfRange, recordErrors)
+    : new InvalidRecords('INVALID_RECORD', someRefused(errors.length), recordErrors)
+}
+
+const outOfRange = 'One or more records have been rejected due to invalid timestamp'
+
+/** Kafka's words for a batch in which records were refused for other reasons than their timestamps. */
+export function someRefused(count: number): string {
+  return `One or more records have been rejected due to ${count} record errors in total`
+}
+
+export const keylessRecord = 'Compacted topic cannot accept message without key'
+
+function recordError(record: RecordView, batch: header.BatchHeader, rules: BatchRules): { message: string; ofTimestamp: boolean } | null {
+  const { timestamp, offset } = record
+  if (rules.compacted && !record.hasKey) return { message: keylessRecord, ofTimestamp: false }
+  if (rules.timestampType === 'CreateTime' && timestamp !== -1) {
+    if (!isOutOfRange(timestamp, rules)) return null
+    const range = `[${rules.nowMs - rules.timestampBeforeMaxMs}, ${rules.nowMs + rules.timestampAfterMaxMs}]`
+    const message = `Timestamp ${timestamp} of message with offset ${offset} is out of range. The timestamp should be within ${range}`
+    return { message, ofTimestamp: true }
+  }
+  if (batch.timestampType !== 'LogAppendTime') return null
+  const message = 'Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime.'
+  return { message, ofTimestamp: true }
+}
+
+/** Writes what a broker writes into batches that `validateBatches` has passed: offsets, leader epoch, timestamps. */
+export function stampBatches(
+  records: Buffer,
+  validated: ValidatedBatches,
+  place: { baseOffset: number; leaderEpoch: number; timestampType: header.TimestampType },
+): void {
+  let offset = place.baseOffset
+  for (let position = 0; position < validated.sizeBytes; position += header.sizeBytes(records, position)) {
+    header.setBaseOffset(records, position, offset)
+    header.setPartitionLeaderEpoch(records, position, place.leaderEpoch)
+    // With several batches each keeps its own largest timestamp; a single one's was computed.
+    const own = validated.batchCount === 1 || place.timestampType === 'LogAppendTime'
+    header.setMaxTimestamp(records, position, place.timestampType, own ? validated.maxTimestamp : header.maxTimestamp(records, position))
+    offset += header.lastOffsetDelta(records, position) + 1
+  }
+}
