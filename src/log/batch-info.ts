@@ -23,13 +23,7 @@ export interface BatchInfo {
   isTransactional: boolean
   isControl: boolean
   /** Only of control batches that end a transaction; otherwise null. */
-  marker: Marker | null
-}
-
-/** Kafka's EndTransactionMarker. */
-export interface Marker {
-  committed: boolean
-  coordinatorEpoch: number
+  marker: TransactionMarker | null
 }
 
 export function emptyBatchInfo(): BatchInfo {
@@ -62,31 +56,6 @@ export function readBatchInfo(buffer: Buffer, position: number, into: BatchInfo)
   into.lastSequence = header.lastSequence(buffer, position)
   into.isTransactional = header.isTransactional(buffer, position)
   into.isControl = header.isControl(buffer, position)
-  into.marker = into.isControl ? readMarker(buffer, position) : null
+  into.marker = into.isControl ? markerOfBatch(buffer, position, into.sizeBytes) : null
   return into
-}
-
-const abort = 0
-const commit = 1
-
-/** The marker in a control batch; null when it has none: emptied by the cleaner, or a control record of another type. */
-function readMarker(buffer: Buffer, position: number): Marker | null {
-  if (header.recordCount(buffer, position) < 1) return null
-  const end = position + header.sizeBytes(buffer, position)
-  // length, attributes, timestamp delta, offset delta, key length
-  let at = skipVarint(buffer, position + header.batchHeaderSize, end)
-  at = skipVarint(buffer, skipVarint(buffer, at + 1, end), end)
-  at = skipVarint(buffer, at, end)
-  if (at + 4 > end) return null
-  const type = buffer.readInt16BE(at + 2)
-  if (type !== abort && type !== commit) return null
-  // value length, then version and coordinator epoch
-  at = skipVarint(buffer, at + 4, end)
-  if (at + 6 > end) return null
-  return { committed: type === commit, coordinatorEpoch: buffer.readInt32BE(at + 2) }
-}
-
-function skipVarint(buffer: Buffer, at: number, end: number): number {
-  while (at < end && buffer[at]! >= 0x80) at++
-  return at + 1
 }

@@ -7,10 +7,10 @@
  * `rollback(mark)` until `settle(mark)`.
  */
 import type { ActiveProducer } from '../log.ts'
-import { KafkaError, type Offset } from '../protocol.ts'
-import type { BatchInfo, Marker } from './batch-info.ts'
+import { KafkaError, type Offset, type TransactionMarker } from '../protocol.ts'
+import type { BatchInfo } from './batch-info.ts'
 import { decodeSnapshot, encodeSnapshot } from './producer-snapshot.ts'
-import { ProducerTable, retainedBatches } from './producer-table.ts'
+import { ProducerTable } from './producer-table.ts'
 
 /** Where an earlier append of the same batch is. */
 export interface DuplicateBatch {
@@ -243,7 +243,7 @@ export class ProducerStates {
     )
   }
 
-  #checkMarker(slot: number, batch: BatchInfo, marker: Marker): void {
+  #checkMarker(slot: number, batch: BatchInfo, marker: TransactionMarker): void {
     this.#checkEpoch(slot, batch)
     const current = this.#table.coordinatorEpoch(slot)
     if (marker.coordinatorEpoch < current)
@@ -253,7 +253,7 @@ export class ProducerStates {
       )
   }
 
-  #endTransaction(slot: number, batch: BatchInfo, marker: Marker): CompletedTransaction | null {
+  #endTransaction(slot: number, batch: BatchInfo, marker: TransactionMarker): CompletedTransaction | null {
     const table = this.#table
     const firstOffset = table.transactionStart(slot)
     table.setEpoch(slot, batch.producerEpoch)
@@ -321,5 +321,3 @@ function insert(into: OpenTransaction[], transaction: OpenTransaction): void {
   while (at > 0 && into[at - 1]!.firstOffset > transaction.firstOffset) at--
   into.splice(at, 0, transaction)
 }
-
-export { retainedBatches }

@@ -194,6 +194,11 @@ export class Segment {
     this.#context.handles.get(this.#usable())
   }
 
+  /** Makes all four files, so that renaming them replaces all four of another segment (the cleaner's output). */
+  makeAllFiles(): void {
+    for (const kind of segmentSuffixes) this.#context.handles.get(this.#pathOf(kind))
+  }
+
   writeSync(buffers: readonly Uint8Array[], position: number): void {
     this.#context.handles.get(this.#usable()).writeSync(buffers, position)
   }
@@ -362,13 +367,16 @@ export class Segment {
     assert(end.problem === null && end.position === position, `${this.path} cut at ${position}: ${end.problem} at ${end.position}`)
   }
 
-  /** Renames all files: to `.deleted` before removal, through `.swap` after cleaning. Reads that run are not disturbed. */
+  /**
+   * Renames all files: to `.deleted` before removal, through `.swap` after cleaning. Reads that run are not disturbed. The .log goes
+   * first on its way out and last on its way in: where it is, the others are.
+   */
   renameTo(ending: '' | '.swap' | '.deleted'): void {
-    for (const kind of segmentSuffixes) {
+    if (ending === this.#ending) return
+    for (const kind of ending === '.deleted' ? segmentSuffixes : segmentSuffixes.toReversed()) {
       const from = this.#pathOf(kind)
       this.#context.handles.forget(from)
-      const to = `${this.#stem}${kind}${ending}`
-      if (this.#context.files.exists(from)) this.#context.files.rename(from, to)
+      if (this.#context.files.exists(from)) this.#context.files.rename(from, `${this.#stem}${kind}${ending}`)
     }
     this.#ending = ending
     this.#offsets.file.path = this.#pathOf('.index')
