@@ -20,6 +20,30 @@ export {
 } from './protocol/codec.ts'
 export { type Api, defineMessage, type Fields, type InputOf, type Message, type MessageOf } from './protocol/define.ts'
 export { type ErrorName, errorCode, errorName, errorNames, errorText, isRetriable, KafkaError, toKafkaError } from './protocol/errors.ts'
+export {
+  type CoordinatorRecord,
+  classicGroupRecords,
+  consumerGroupRecords,
+  consumerProtocol,
+  controlRecords,
+  decodeConsumerProtocol,
+  decodeMetadataRecord,
+  decodeRecordKey,
+  decodeRecordValue,
+  decodeVersioned,
+  encodeMetadataRecord,
+  encodeRecordKey,
+  encodeRecordValue,
+  encodeVersioned,
+  type MetadataRecord,
+  type MetadataRecordType,
+  metadataRecords,
+  recordId,
+  shareGroupRecords,
+  shareStateRecords,
+  streamsGroupRecords,
+  transactionRecords,
+} from './protocol/internal-records.ts'
 export * from './protocol/records.ts'
 export { metadataTopicUuid, parseUuid, randomUuid, type Uuid, uuidFromBytes, uuidToBytes, zeroUuid } from './protocol/uuid.ts'
 

@@ -1,0 +1,70 @@
+/**
+ * Records of the coordinators' topics: an int16 in front of the key says what kind of record it is, one in front of the value says which
+ * version of that kind. Kinds differ from topic to topic.
+ */
+import { ByteReader, ByteWriter, MalformedInput } from '../../base.ts'
+import { readMessage, writeMessage } from '../codec.ts'
+import { defineMessage, type Fields, type InputOf, type Message, type MessageOf, type VersionRange } from '../define.ts'
+
+export interface CoordinatorRecord<K extends Fields = Fields, V extends Fields = Fields> {
+  readonly id: number
+  readonly key: Message<K>
+  readonly value: Message<V>
+}
+
+/** `versions` and `flexible` are those of the value; keys have version 0 only, and it is not flexible. */
+export function defineCoordinatorRecord<K extends Fields, V extends Fields>(spec: {
+  id: number
+  name: string
+  versions: VersionRange
+  flexible?: VersionRange
+  key: K
+  value: V
+}): CoordinatorRecord<K, V> {
+  const key = defineMessage({ name: `${spec.name}Key`, versions: '0', fields: spec.key })
+  const value = defineMessage({ ...spec, name: `${spec.name}Value`, fields: spec.value })
+  return { id: spec.id, key, value }
+}
+
+/** Which kind of record the key is of: compare with `id`. */
+export function recordId(key: Buffer): number {
+  return new ByteReader(key).readInt16()
+}
+
+export function encodeRecordKey<K extends Fields>(record: CoordinatorRecord<K>, key: InputOf<K>): Buffer {
+  return prefixed(record.id, record.key, 0, key)
+}
+
+export function encodeRecordValue<V extends Fields>(record: CoordinatorRecord<Fields, V>, version: number, value: InputOf<V>): Buffer {
+  return prefixed(version, record.value, version, value)
+}
+
+export function decodeRecordKey<K extends Fields>(record: CoordinatorRecord<K>, key: Buffer): MessageOf<K> {
+  const reader = new ByteReader(key)
+  const id = reader.readInt16()
+  if (id !== record.id) throw new MalformedInput(`a key of kind ${id} is not a ${record.key.name} (${record.id})`)
+  return readMessage(record.key, 0, reader)
+}
+
+export function decodeRecordValue<V extends Fields>(record: CoordinatorRecord<Fields, V>, value: Buffer): MessageOf<V> {
+  return decodeVersioned(record.value, value)
+}
+
+/** An int16 that tells the version, then the message. */
+export function encodeVersioned<F extends Fields>(message: Message<F>, version: number, value: InputOf<F>): Buffer {
+  return prefixed(version, message, version, value)
+}
+
+export function decodeVersioned<F extends Fields>(message: Message<F>, bytes: Buffer): MessageOf<F> {
+  const reader = new ByteReader(bytes)
+  const version = reader.readInt16()
+  if (version < message.minVersion || version > message.maxVersion) throw new MalformedInput(`${message.name} has no version ${version}`)
+  return readMessage(message, version, reader)
+}
+
+function prefixed<F extends Fields>(prefix: number, message: Message<F>, version: number, value: InputOf<F>): Buffer {
+  const writer = new ByteWriter(128)
+  writer.writeInt16(prefix)
+  writeMessage(message, version, writer, value)
+  return writer.toBuffer()
+}
