@@ -3,8 +3,7 @@
  * neither appending nor recovery allocates per batch.
  */
 
-import * as header from '../protocol/records/header.ts'
-import type { Offset } from '../protocol.ts'
+import { header, markerOfBatch, type Offset, type TransactionMarker } from '../protocol.ts'
 
 export interface BatchInfo {
   baseOffset: Offset
