@@ -20,6 +20,14 @@ export type {
   Topic,
   TopicRules,
 } from './coordinator/cluster.ts'
+export {
+  type ClusterOptions,
+  internalTopics,
+  openClusterMetadata,
+  type SupportedFeature,
+  supportedFeatures,
+  topicNameProblem,
+} from './coordinator/cluster.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
 export type {
   Coordinator,

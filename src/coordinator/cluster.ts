@@ -4,6 +4,10 @@
  * Hides the shard over `__cluster_metadata-0` (Kafka's KRaft records), its snapshots, Kafka's rules for names, counts and
  * assignments, and how partitions of the log are opened and dropped as records become durable.
  */
+export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
+export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
+export type { Reporter } from './cluster/open-topics.ts'
+export { internalTopics, topicNameProblem } from './cluster/topic-names.ts'
 export type {
   ClusterLimits,
   ClusterListener,

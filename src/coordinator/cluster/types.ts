@@ -86,8 +86,8 @@ export interface ClusterMetadata {
   topicById(id: Uuid): Topic | undefined
   topicId(name: string): Uuid | undefined
   topicName(id: Uuid): string | undefined
-  partition(topicName: string, partition: number): PartitionLog | undefined
-  partitionById(topicId: Uuid, partition: number): PartitionLog | undefined
+  partition(topicId: Uuid, partition: number): PartitionLog | undefined
+  partitionByName(topicName: string, partition: number): PartitionLog | undefined
   /** All topics, sorted by name. */
   topics(): readonly Topic[]
   readonly partitionCount: number

@@ -1,0 +1,175 @@
+/**
+ * The state of the cluster that its records describe, and the records that describe its state (a snapshot).
+ *
+ * Each family of records is one part with the same two sides, so that what can be replayed can always be written back. A record that
+ * no part knows stops the replay: skipping it would lose it at the next snapshot.
+ */
+import type { Uuid } from '../../protocol.ts'
+import type { MetadataRecord, PartitionRecord } from './metadata-records.ts'
+import { collisionKey } from './topic-names.ts'
+import type { ConfigResourceType } from './types.ts'
+
+/** What a record changed, as far as somebody outside needs to act on it. */
+export type Change =
+  | { kind: 'topic-created' | 'topic-deleted'; id: Uuid; name: string }
+  | { kind: 'partition-added'; id: Uuid; name: string; partitions: number }
+  | { kind: 'config'; type: ConfigResourceType; name: string; key: string; value: string | null }
+  | { kind: 'other' }
+
+export interface TopicState {
+  readonly name: string
+  readonly id: Uuid
+  /** By index; the record is what a snapshot writes. */
+  readonly partitions: PartitionRecord[]
+}
+
+const noConfigs: ReadonlyMap<string, string> = new Map()
+const other: Change = { kind: 'other' }
+
+export class ClusterImage {
+  readonly topics = new Topics()
+  readonly configs = new Configs()
+  readonly features = new Map<string, number>()
+  nextProducerId = 0
+  /** Who took the last block, for the snapshot; null before the first. */
+  #producerIds: MetadataRecord | null = null
+
+  replay(record: MetadataRecord): Change {
+    switch (record.type) {
+      case 'TopicRecord':
+        return this.topics.add(record.name, record.topicId)
+      case 'PartitionRecord':
+        return this.topics.addPartition(record)
+      case 'RemoveTopicRecord': {
+        const change = this.topics.remove(record.topicId)
+        this.configs.forget('TOPIC', change.name)
+        return change
+      }
+      case 'ConfigRecord':
+        return this.configs.set(record.resourceType, record.resourceName, record.name, record.value)
+      case 'FeatureLevelRecord':
+        if (record.featureLevel === 0) this.features.delete(record.name)
+        else this.features.set(record.name, record.featureLevel)
+        return other
+      case 'ProducerIdsRecord':
+        this.#producerIds = record
+        this.nextProducerId = record.nextProducerId
+        return other
+      case 'NoOpRecord':
+        return other
+    }
+  }
+
+  /** Records that lead a new image to this state. Kafka wants the metadata.version first. */
+  *records(): Generator<MetadataRecord> {
+    const features = [...this.features].sort(([a], [b]) => Number(b === 'metadata.version') - Number(a === 'metadata.version'))
+    for (const [name, featureLevel] of features) yield { type: 'FeatureLevelRecord', name, featureLevel }
+    yield* this.topics.records()
+    yield* this.configs.records()
+    if (this.#producerIds !== null) yield this.#producerIds
+  }
+}
+
+class Topics {
+  readonly byId = new Map<Uuid, TopicState>()
+  readonly byName = new Map<string, TopicState>()
+  partitionCount = 0
+  readonly #collisions = new Map<string, Set<string>>()
+
+  /** A topic whose name collides with this one in '.' and '_'; null when there is none. */
+  colliding(name: string): string | null {
+    const key = collisionKey(name)
+    const names = key === null ? undefined : this.#collisions.get(key)
+    return names?.values().next().value ?? null
+  }
+
+  add(name: string, id: Uuid): Change {
+    if (this.byName.has(name) || this.byId.has(id)) throw new Error(`topic ${name} (${id}) exists already`)
+    const topic: TopicState = { name, id, partitions: [] }
+    this.byName.set(name, topic)
+    this.byId.set(id, topic)
+    const key = collisionKey(name)
+    if (key !== null) {
+      const names = this.#collisions.get(key)
+      if (names === undefined) this.#collisions.set(key, new Set([name]))
+      else names.add(name)
+    }
+    return { kind: 'topic-created', id, name }
+  }
+
+  addPartition(record: PartitionRecord): Change {
+    const topic = this.byId.get(record.topicId)
+    if (topic === undefined) throw new Error(`a partition of the unknown topic ${record.topicId}`)
+    const isNew = record.partitionId === topic.partitions.length
+    if (!isNew && topic.partitions[record.partitionId] === undefined) {
+      throw new Error(`partition ${record.partitionId} of topic ${topic.name}, which has ${topic.partitions.length}`)
+    }
+    topic.partitions[record.partitionId] = record
+    if (!isNew) return other
+    this.partitionCount++
+    return { kind: 'partition-added', id: topic.id, name: topic.name, partitions: topic.partitions.length }
+  }
+
+  remove(id: Uuid): Change & { kind: 'topic-deleted' } {
+    const topic = this.byId.get(id)
+    if (topic === undefined) throw new Error(`removal of the unknown topic ${id}`)
+    this.byId.delete(id)
+    this.byName.delete(topic.name)
+    this.partitionCount -= topic.partitions.length
+    const key = collisionKey(topic.name)
+    const names = key === null ? undefined : this.#collisions.get(key)
+    if (names?.delete(topic.name) && names.size === 0) this.#collisions.delete(key!)
+    return { kind: 'topic-deleted', id, name: topic.name }
+  }
+
+  *records(): Generator<MetadataRecord> {
+    for (const topic of this.byId.values()) {
+      yield { type: 'TopicRecord', name: topic.name, topicId: topic.id }
+      yield* topic.partitions
+    }
+  }
+}
+
+/** Stored configs by resource. */
+export class Configs {
+  readonly #byType = new Map<ConfigResourceType, Map<string, Map<string, string>>>()
+
+  of(type: ConfigResourceType, name: string): ReadonlyMap<string, string> {
+    return this.#byType.get(type)?.get(name) ?? noConfigs
+  }
+
+  names(type: ConfigResourceType): string[] {
+    return [...(this.#byType.get(type)?.keys() ?? [])].sort()
+  }
+
+  set(type: ConfigResourceType, name: string, key: string, value: string | null): Change {
+    let resources = this.#byType.get(type)
+    if (resources === undefined) this.#byType.set(type, (resources = new Map()))
+    const before = resources.get(name)
+    // A reader may hold the map: it stays as it was.
+    const after = new Map(before)
+    if (value === null) after.delete(key)
+    else after.set(key, value)
+    if (after.size === 0) resources.delete(name)
+    else resources.set(name, after)
+    return { kind: 'config', type, name, key, value }
+  }
+
+  forget(type: ConfigResourceType, name: string): void {
+    this.#byType.get(type)?.delete(name)
+  }
+
+  copy(): Configs {
+    const copy = new Configs()
+    for (const [type, resources] of this.#byType) copy.#byType.set(type, new Map(resources))
+    return copy
+  }
+
+  *records(): Generator<MetadataRecord> {
+    for (const [resourceType, resources] of this.#byType) {
+      for (const [resourceName, configs] of resources) {
+        for (const [name, value] of configs) yield { type: 'ConfigRecord', resourceType, resourceName, name, value }
+      }
+    }
+  }
+}

@@ -1,0 +1,377 @@
+/**
+ * Joins the shard of the metadata, its snapshots and the open topics into what the broker uses.
+ *
+ * Hides the order of things: a change is decided and replayed by the shard at once, becomes durable with its batch, then shows: only
+ * what lies below the metadata log's high watermark is published, in the order of its offsets, before the caller gets its answer.
+ */
+import type { System } from '../../base.ts'
+import type { Log, PartitionLog } from '../../log.ts'
+import { KafkaError, metadataTopicUuid, randomUuid, type Uuid } from '../../protocol.ts'
+import { openCoordinator } from '../runtime.ts'
+import type { Coordinator, Decision } from '../shard.ts'
+import { bootstrapLevels } from './features.ts'
+import { type Change, Configs } from './image.ts'
+import { OpenTopics, type Reporter } from './open-topics.ts'
+import { ClusterShard } from './shard.ts'
+import { Snapshots } from './snapshots.ts'
+import { clusterMetadataTopic } from './topic-names.ts'
+import type {
+  ClusterLimits,
+  ClusterListener,
+  ClusterMetadata,
+  ConfigChange,
+  ConfigResourceType,
+  CreatedTopic,
+  InternalTopicName,
+  NewPartitions,
+  NewTopic,
+  Topic,
+  TopicRules,
+} from './types.ts'
+
+export interface ClusterOptions {
+  system: System
+  log: Log
+  /** The log's directory; snapshots lie in its `__cluster_metadata-0`, as Kafka has them. */
+  directory: string
+  brokerId: number
+  rules: TopicRules
+  reporter: Reporter
+  limits?: ClusterLimits
+  /** A snapshot is taken when the log has grown by this since the last one; Kafka's `metadata.log.max.record.bytes.between.snapshots`. */
+  snapshotAfterBytes?: number
+  /** The same in records. */
+  snapshotAfterRecords?: number
+}
+
+const defaultLimits: ClusterLimits = { topics: 10_000, partitions: 20_000 }
+const defaultSnapshotAfterBytes = 20 * 1024 * 1024
+const defaultSnapshotAfterRecords = 50_000
+
+/** Resolves when all that is durable has been replayed and every known partition was opened (or reported). */
+export async function openClusterMetadata(options: ClusterOptions): Promise<ClusterMetadata> {
+  const cluster = new Cluster(options)
+  await cluster.start()
+  return cluster
+}
+
+interface Pending {
+  change: Change
+  offset: number
+}
+
+class Cluster implements ClusterMetadata {
+  readonly #options: ClusterOptions
+  readonly #metadataLog: PartitionLog
+  readonly #coordinator: Coordinator<ClusterShard>
+  readonly #snapshots: Snapshots
+  readonly #topics: OpenTopics
+  /** What is durable; the shard's image may be ahead. */
+  #configs = new Configs()
+  #levels: ReadonlyMap<string, number> = new Map()
+  /** Replayed, in the order of offsets, but not published. */
+  #pending: Pending[] = []
+  /** Topics that the log being loaded removed: their data may go even when it was not dropped before the process ended. */
+  #removed = new Set<Uuid>()
+  #queue: Promise<void> = Promise.resolve()
+  #producerIds = { next: 0, end: 0 }
+  #refill: Promise<void> | null = null
+  readonly #ensuring = new Map<InternalTopicName, Promise<Topic>>()
+
+  constructor(options: ClusterOptions) {
+    this.#options = options
+    const { system, log, reporter } = options
+    this.#metadataLog = openMetadataLog(log, options.rules)
+    this.#topics = new OpenTopics({
+      system,
+      log,
+      reporter,
+      config: name => options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name)),
+      enqueue: step => void this.#enqueue(step),
+    })
+    this.#snapshots = new Snapshots({
+      files: system.files,
+      clock: system.clock,
+      directory: `${options.directory}/${clusterMetadataTopic}-0`,
+      log: this.#metadataLog,
+      reporter,
+      afterBytes: options.snapshotAfterBytes ?? defaultSnapshotAfterBytes,
+      afterRecords: options.snapshotAfterRecords ?? defaultSnapshotAfterRecords,
+    })
+    this.#coordinator = openCoordinator({
+      system,
+      partitionLog: this.#metadataLog,
+      makeShard: () => this.#makeShard(),
+      restore: shard => this.#snapshots.restore(shard),
+      report: (what, error) => reporter.warn({ error }, `cluster metadata: ${what}`),
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.#coordinator.loaded
+    await this.#coordinator.write(shard => shard.bootstrap(bootstrapLevels))
+    await this.#publish()
+    this.#reportStrays()
+  }
+
+  #makeShard(): ClusterShard {
+    const { brokerId, rules, limits, system } = this.#options
+    this.#pending = []
+    this.#removed = new Set()
+    const shard: ClusterShard = new ClusterShard({
+      brokerId,
+      rules,
+      limits: limits ?? defaultLimits,
+      newTopicId: () => randomUuid(system.random),
+      replayed: (change, offset, loading) => {
+        if (!loading) this.#pending.push({ change, offset })
+        else if (change.kind === 'topic-deleted') this.#removed.add(change.id)
+      },
+      loaded: () => void this.#enqueue(() => this.#reconcile(shard)),
+    })
+    return shard
+  }
+
+  /** Makes what is published equal to a shard that was just loaded. */
+  async #reconcile(shard: ClusterShard): Promise<void> {
+    const { image } = shard
+    this.#configs = image.configs.copy()
+    this.#levels = new Map(image.features)
+    const removed = this.#removed
+    for (const id of this.#topics.ids()) {
+      if (image.topics.byId.has(id)) continue
+      if (removed.has(id)) await this.#topics.delete(id)
+      else this.#topics.forget(id)
+    }
+    for (const topic of [...image.topics.byId.values()]) {
+      await this.#topics.ensure(topic.id, topic.name, topic.partitions.length)
+    }
+    this.refreshTopicConfigs()
+  }
+
+  #reportStrays(): void {
+    const { log, reporter, rules } = this.#options
+    for (const stray of log.strays()) {
+      if (this.#removed.has(stray.topicId)) {
+        log.create({ ...stray, config: rules.effectiveTopicConfig(new Map()) })
+        log.delete(stray.topicId, stray.partition)
+        reporter.info(stray, 'finished the deletion of a partition that was under way when the broker stopped')
+      } else {
+        reporter.warn(stray, 'no topic of the metadata claims this partition; its data is left alone')
+      }
+    }
+  }
+
+  // ---- reading
+
+  topic(name: string): Topic | undefined {
+    return this.#topics.byName.get(name)
+  }
+
+  topicById(id: Uuid): Topic | undefined {
+    return this.#topics.byId.get(id)
+  }
+
+  topicId(name: string): Uuid | undefined {
+    return this.#topics.byName.get(name)?.id
+  }
+
+  topicName(id: Uuid): string | undefined {
+    return this.#topics.byId.get(id)?.name
+  }
+
+  partition(topicId: Uuid, partition: number): PartitionLog | undefined {
+    return this.#topics.byId.get(topicId)?.partitions[partition]
+  }
+
+  partitionByName(topicName: string, partition: number): PartitionLog | undefined {
+    return this.#topics.byName.get(topicName)?.partitions[partition]
+  }
+
+  topics(): readonly Topic[] {
+    return this.#topics.sorted()
+  }
+
+  get partitionCount(): number {
+    return this.#topics.partitionCount
+  }
+
+  configs(type: ConfigResourceType, name: string): ReadonlyMap<string, string> {
+    return this.#configs.of(type, name)
+  }
+
+  configResources(type: ConfigResourceType): readonly string[] {
+    return this.#configs.names(type)
+  }
+
+  finalizedFeatures(): { epoch: number; levels: ReadonlyMap<string, number> } {
+    return { epoch: this.#metadataLog.highWatermark - 1, levels: this.#levels }
+  }
+
+  // ---- changing
+
+  async createTopics(topics: readonly NewTopic[], validateOnly: boolean): Promise<(CreatedTopic | KafkaError)[]> {
+    const outcomes = await this.#write(shard => shard.createTopics(topics, validateOnly))
+    if (validateOnly) return outcomes
+    return outcomes.map((outcome, index) => {
+      if (outcome instanceof KafkaError || this.#topics.isComplete(outcome.id)) return outcome
+      return new KafkaError('KAFKA_STORAGE_ERROR', `Topic '${topics[index]!.name}' is created, but its partitions cannot be opened yet.`)
+    })
+  }
+
+  deleteTopics(ids: readonly Uuid[]): Promise<(KafkaError | null)[]> {
+    return this.#write(shard => shard.deleteTopics(ids))
+  }
+
+  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean): Promise<(KafkaError | null)[]> {
+    return this.#write(shard => shard.createPartitions(topics, validateOnly))
+  }
+
+  applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<(KafkaError | null)[]> {
+    return this.#write(shard => shard.applyConfigs(changes, validateOnly))
+  }
+
+  async ensureInternalTopic(name: InternalTopicName): Promise<Topic> {
+    const topic = this.topic(name)
+    if (topic !== undefined) return topic
+    let ensuring = this.#ensuring.get(name)
+    if (ensuring === undefined) {
+      ensuring = this.#createInternalTopic(name).finally(() => this.#ensuring.delete(name))
+      this.#ensuring.set(name, ensuring)
+    }
+    return ensuring
+  }
+
+  async #createInternalTopic(name: InternalTopicName): Promise<Topic> {
+    const { numPartitions, configs } = this.#options.rules.internalTopic(name)
+    const spec: NewTopic = {
+      name,
+      numPartitions,
+      replicationFactor: 1,
+      assignments: [],
+      configs: [...configs].map(([key, value]) => ({ name: key, value })),
+    }
+    const [outcome] = await this.createTopics([spec], false)
+    const topic = this.topic(name)
+    if (topic !== undefined) return topic
+    throw outcome instanceof KafkaError ? outcome : new KafkaError('COORDINATOR_NOT_AVAILABLE', `${name} is not there yet`)
+  }
+
+  newProducerId(): number | Promise<number> {
+    const ids = this.#producerIds
+    if (ids.next < ids.end) return ids.next++
+    this.#refill ??= this.#allocateProducerIds().finally(() => {
+      this.#refill = null
+    })
+    return this.#refill.then(() => this.newProducerId())
+  }
+
+  async #allocateProducerIds(): Promise<void> {
+    const { first, count } = await this.#coordinator.write(shard => shard.allocateProducerIds())
+    this.#producerIds = { next: first, end: first + count }
+  }
+
+  subscribe(listener: ClusterListener): { unsubscribe(): void } {
+    this.#topics.listeners.add(listener)
+    return { unsubscribe: () => void this.#topics.listeners.delete(listener) }
+  }
+
+  refreshTopicConfigs(): void {
+    for (const topic of this.#topics.sorted()) this.#topics.reconfigure(topic)
+  }
+
+  async close(): Promise<void> {
+    this.#coordinator.close()
+    this.#topics.close()
+    await this.#queue
+  }
+
+  // ---- publishing
+
+  async #write<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+    let response: R
+    try {
+      response = await this.#coordinator.write(step)
+    } catch (error) {
+      throw controllerError(error)
+    }
+    await this.#publish()
+    return response
+  }
+
+  #publish(): Promise<void> {
+    return this.#enqueue(async () => {
+      await this.#publishDurable()
+      await this.#snapshots.maybeTake(this.#coordinator)
+    })
+  }
+
+  async #publishDurable(): Promise<void> {
+    const durable = this.#metadataLog.highWatermark
+    const pending = this.#pending
+    let end = 0
+    while (end < pending.length && pending[end]!.offset < durable) end++
+    const changes = pending.splice(0, end).map(entry => entry.change)
+    // A topic is opened once, with all the partitions and configs that this run of changes gives it.
+    const growing = new Map<Uuid, { name: string; partitions: number }>()
+    const reconfigured = new Set<string>()
+    const grow = async () => {
+      for (const [id, { name, partitions }] of growing) await this.#topics.ensure(id, name, partitions)
+      growing.clear()
+    }
+    for (const change of changes) {
+      if (change.kind === 'topic-created') growing.set(change.id, { name: change.name, partitions: 0 })
+      else if (change.kind === 'partition-added') {
+        growing.set(change.id, change)
+      } else if (change.kind === 'topic-deleted') {
+        await grow()
+        this.#configs.forget('TOPIC', change.name)
+        await this.#topics.delete(change.id)
+      } else if (change.kind === 'config') {
+        this.#configs.set(change.type, change.name, change.key, change.value)
+        reconfigured.add(JSON.stringify([change.type, change.name]))
+      }
+    }
+    await grow()
+    for (const resource of reconfigured) this.#reconfigure(...(JSON.parse(resource) as [ConfigResourceType, string]))
+  }
+
+  #reconfigure(type: ConfigResourceType, name: string): void {
+    for (const listener of this.#topics.listeners) listener.configChanged?.(type, name)
+    const topic = type === 'TOPIC' ? this.topic(name) : undefined
+    if (topic !== undefined) this.#topics.reconfigure(topic)
+    // The broker's values are the defaults of its topics.
+    else if (type === 'BROKER') this.refreshTopicConfigs()
+  }
+
+  /** Steps that change what is published run one after the other. A step that fails is a bug: it is reported and told to its caller. */
+  #enqueue(step: () => Promise<void>): Promise<void> {
+    const run = this.#queue.then(step)
+    this.#queue = run.catch(error => this.#options.reporter.warn({ error }, 'cluster metadata: publishing failed'))
+    return run
+  }
+}
+
+function openMetadataLog(log: Log, rules: TopicRules): PartitionLog {
+  const config = {
+    ...rules.effectiveTopicConfig(new Map()),
+    cleanupPolicy: { delete: true, compact: false },
+    retentionMs: -1,
+    retentionBytes: -1,
+    compressionType: 'producer' as const,
+    // Metadata that was acknowledged survives a power cut, whatever the topics' data does; producer ids must never be given twice.
+    durability: 'fsync' as const,
+    segmentBytes: 16 * 1024 * 1024,
+    maxMessageBytes: 8 * 1024 * 1024,
+    messageTimestampType: 'CreateTime' as const,
+  }
+  const spec = { topic: clusterMetadataTopic, topicId: metadataTopicUuid, partition: 0, config }
+  return log.get(metadataTopicUuid, 0) ?? log.create(spec)
+}
+
+/** What a coordinator says of itself, as Kafka's clients expect it from a controller. */
+function controllerError(error: unknown): unknown {
+  if (!(error instanceof KafkaError)) return error
+  const unavailable = ['NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE']
+  return unavailable.includes(error.name) ? new KafkaError('NOT_CONTROLLER', error.message) : error
+}

@@ -1,0 +1,177 @@
+/**
+ * The topics as clients see them: durable, with their partitions of the log open.
+ *
+ * Hides the opening and dropping of partitions, in slices of time so that thousands of new partitions never hold the event loop, and
+ * what happens when the disk refuses: the topic stays invisible (or short of its new partitions) and is tried again. Data is deleted
+ * only for a topic that a record removed, never because the metadata does not know it.
+ */
+import type { System, Timer } from '../../base.ts'
+import type { Log, PartitionLog, TopicConfig } from '../../log.ts'
+import type { Uuid } from '../../protocol.ts'
+import { internalTopics } from './topic-names.ts'
+import type { ClusterListener, Topic } from './types.ts'
+
+/** Other work waits at most this long while partitions are opened. */
+const sliceMs = 8
+const retryMs = 5_000
+
+export interface Reporter {
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+}
+
+export interface OpenTopicsOptions {
+  system: System
+  log: Log
+  config(topicName: string): TopicConfig
+  reporter: Reporter
+  /** Runs a step after all that change topics before it: the methods that change topics must not overlap. */
+  enqueue(step: () => Promise<void>): void
+}
+
+interface OpenTopic extends Topic {
+  readonly partitions: PartitionLog[]
+  /** How many partitions there shall be. */
+  wanted: number
+  visible: boolean
+}
+
+export class OpenTopics {
+  readonly byName = new Map<string, Topic>()
+  readonly byId = new Map<Uuid, Topic>()
+  readonly listeners = new Set<ClusterListener>()
+  partitionCount = 0
+  readonly #options: OpenTopicsOptions
+  /** Those not visible yet too. */
+  readonly #all = new Map<Uuid, OpenTopic>()
+  #sorted: readonly Topic[] | null = null
+  #sliceBegan = 0
+  #retry: Timer | null = null
+  #closed = false
+
+  constructor(options: OpenTopicsOptions) {
+    this.#options = options
+  }
+
+  sorted(): readonly Topic[] {
+    this.#sorted ??= [...this.byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#sorted
+  }
+
+  ids(): Uuid[] {
+    return [...this.#all.keys()]
+  }
+
+  /** Opens what is missing for the topic to have this many partitions. Never fewer than before: partitions are not taken away. */
+  async ensure(id: Uuid, name: string, partitions: number): Promise<void> {
+    let topic = this.#all.get(id)
+    if (topic === undefined) {
+      topic = { name, id, internal: internalTopics.has(name), partitions: [], wanted: 0, visible: false }
+      this.#all.set(id, topic)
+    }
+    topic.wanted = Math.max(topic.wanted, partitions)
+    await this.#complete(topic)
+  }
+
+  /** Whether everything that the metadata says of the topic is there. */
+  isComplete(id: Uuid): boolean {
+    const topic = this.#all.get(id)
+    return topic?.visible === true && topic.partitions.length === topic.wanted
+  }
+
+  /** A record removed the topic: its data goes. */
+  async delete(id: Uuid): Promise<void> {
+    const topic = this.#take(id)
+    if (topic === undefined) return
+    for (const { partition } of topic.partitions) {
+      await this.#breathe()
+      this.#options.log.delete(id, partition)
+    }
+    if (topic.visible) for (const listener of this.listeners) listener.topicDeleted?.(topic)
+  }
+
+  /** The metadata does not know the topic (any more), and no record says why: clients do not see it, its data stays. */
+  forget(id: Uuid): void {
+    const topic = this.#take(id)
+    if (topic === undefined) return
+    this.#options.reporter.warn({ topic: topic.name, topicId: id }, 'the metadata does not know this topic; its data is left alone')
+    if (topic.visible) for (const listener of this.listeners) listener.topicDeleted?.(topic)
+  }
+
+  reconfigure(topic: Topic): void {
+    const config = this.#options.config(topic.name)
+    for (const partition of topic.partitions) partition.config = config
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#retry?.cancel()
+  }
+
+  #take(id: Uuid): OpenTopic | undefined {
+    const topic = this.#all.get(id)
+    if (topic === undefined || !this.#all.delete(id)) return undefined
+    if (topic.visible) {
+      this.byName.delete(topic.name)
+      this.byId.delete(id)
+      this.partitionCount -= topic.partitions.length
+      this.#sorted = null
+    }
+    return topic
+  }
+
+  async #complete(topic: OpenTopic): Promise<void> {
+    const from = topic.partitions.length
+    const opened: PartitionLog[] = []
+    const { log } = this.#options
+    try {
+      const config = this.#options.config(topic.name)
+      for (let partition = from; partition < topic.wanted; partition++) {
+        await this.#breathe()
+        opened.push(log.get(topic.id, partition) ?? log.create({ topic: topic.name, topicId: topic.id, partition, config }))
+      }
+    } catch (error) {
+      this.#options.reporter.warn({ topic: topic.name, error }, 'a partition could not be opened; it is tried again')
+      this.#retryLater()
+      // A new topic stays invisible as a whole; new partitions of an old one can be used as far as they go.
+      if (!topic.visible) return
+    }
+    topic.partitions.push(...opened)
+    this.#show(topic, from)
+  }
+
+  #show(topic: OpenTopic, from: number): void {
+    const isNew = !topic.visible
+    if (!isNew && from === topic.partitions.length) return
+    this.partitionCount += topic.partitions.length - from
+    if (isNew) {
+      topic.visible = true
+      this.byName.set(topic.name, topic)
+      this.byId.set(topic.id, topic)
+      this.#sorted = null
+    }
+    for (const listener of this.listeners) {
+      if (isNew) listener.topicCreated?.(topic)
+      else listener.partitionsAdded?.(topic, from)
+    }
+  }
+
+  #retryLater(): void {
+    if (this.#retry !== null || this.#closed) return
+    this.#retry = this.#options.system.timers.after(retryMs, () => {
+      this.#retry = null
+      this.#options.enqueue(async () => {
+        for (const topic of this.#all.values()) {
+          if (topic.partitions.length < topic.wanted) await this.#complete(topic)
+        }
+      })
+    })
+  }
+
+  async #breathe(): Promise<void> {
+    const { clock, timers } = this.#options.system
+    if (clock.monotonic() - this.#sliceBegan <= sliceMs) return
+    await new Promise<void>(resolve => timers.soon(resolve))
+    this.#sliceBegan = clock.monotonic()
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The shard over `__cluster_metadata-0`: decides which records a change needs, by Kafka's rules, and keeps the image that they lead to.
+ *
+ * Hides the rules of Kafka's controller for topics, partitions, stored configs and producer ids. It touches no partition of the log:
+ * what became durable is told to the observer, who opens and drops them.
+ */
+import { KafkaError, type Uuid } from '../../protocol.ts'
+import type { Decision, LogRecord, Shard } from '../shard.ts'
+import { type Change, ClusterImage, type TopicState } from './image.ts'
+import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord, newPartitionRecord } from './metadata-records.ts'
+import { placeNewPartitions, placeTopic } from './placement.ts'
+import { topicNameProblem } from './topic-names.ts'
+import type { ClusterLimits, ConfigChange, CreatedTopic, NewPartitions, NewTopic, TopicRules } from './types.ts'
+
+/** Kafka's bound on the records of one operation. */
+const maxRecordsPerOperation = 10_000
+/** Kafka's size of a block of producer ids. */
+export const producerIdBlockSize = 1_000
+
+export interface ClusterShardOptions {
+  brokerId: number
+  rules: TopicRules
+  limits: ClusterLimits
+  newTopicId(): Uuid
+  /** Told of every record as it is replayed; `loading` until the log's end was reached. */
+  replayed(change: Change, offset: number, loading: boolean): void
+  loaded(): void
+}
+
+export interface ProducerIdBlock {
+  first: number
+  count: number
+}
+
+export class ClusterShard implements Shard {
+  readonly image = new ClusterImage()
+  /** The image contains the records of the log before this offset. */
+  nextOffset = 0
+  readonly #options: ClusterShardOptions
+  #loading = true
+
+  constructor(options: ClusterShardOptions) {
+    this.#options = options
+  }
+
+  replay(record: LogRecord, offset: number): void {
+    if (record.value === null) throw new Error(`a record without a value in the metadata log at offset ${offset}`)
+    this.nextOffset = offset + 1
+    this.#options.replayed(this.image.replay(decodeMetadataRecord(record.value)), offset, this.#loading)
+  }
+
+  loaded(): void {
+    this.#loading = false
+    this.#options.loaded()
+  }
+
+  /** Nothing is parked in this shard. */
+  unload(): void {}
+
+  createTopics(topics: readonly NewTopic[], validateOnly: boolean): Decision<(CreatedTopic | KafkaError)[]> {
+    const records: MetadataRecord[] = []
+    const added = { topics: 0, partitions: 0 }
+    const response = topics.map(topic =>
+      attempt(() => {
+        const { created, records: own } = this.#createTopic(topic)
+        this.#checkLimits(added.topics + 1, added.partitions + created.numPartitions)
+        added.topics++
+        added.partitions += created.numPartitions
+        records.push(...own)
+        return created
+      }),
+    )
+    return decide(records, response, validateOnly)
+  }
+
+  #createTopic(topic: NewTopic): { created: CreatedTopic; records: MetadataRecord[] } {
+    const { brokerId, rules, newTopicId } = this.#options
+    const { topics } = this.image
+    if (topics.byName.has(topic.name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', `Topic '${topic.name}' already exists.`)
+    const problem = topicNameProblem(topic.name)
+    if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
+    const colliding = topics.colliding(topic.name)
+    if (colliding !== null) {
+      throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Topic '${topic.name}' collides with existing topic: ${colliding}`)
+    }
+    const configs = configsOf(topic)
+    rules.validateTopicConfigs(configs)
+    const placement = placeTopic(topic, brokerId, rules)
+    this.#checkLimits(1, placement.length)
+    const id = this.#unusedId(newTopicId)
+    const records: MetadataRecord[] = [{ type: 'TopicRecord', name: topic.name, topicId: id }]
+    for (const [name, value] of configs) {
+      records.push({ type: 'ConfigRecord', resourceType: 'TOPIC', resourceName: topic.name, name, value })
+    }
+    placement.forEach((replicas, partitionId) => records.push(newPartitionRecord(id, partitionId, replicas)))
+    const created = { id, numPartitions: placement.length, replicationFactor: placement[0]!.length, configs }
+    return { created, records }
+  }
+
+  deleteTopics(ids: readonly Uuid[]): Decision<(KafkaError | null)[]> {
+    const records: MetadataRecord[] = []
+    const response = ids.map(topicId => {
+      if (!this.image.topics.byId.has(topicId)) return new KafkaError('UNKNOWN_TOPIC_ID')
+      records.push({ type: 'RemoveTopicRecord', topicId })
+      return null
+    })
+    return decide(records, response, false)
+  }
+
+  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean): Decision<(KafkaError | null)[]> {
+    const records: MetadataRecord[] = []
+    let added = 0
+    const response = topics.map(wanted => {
+      const outcome = attempt(() => {
+        const topic = this.image.topics.byName.get(wanted.name)
+        if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+        const placement = this.#placeMore(topic, wanted, added)
+        const from = topic.partitions.length
+        placement.forEach((replicas, index) => records.push(newPartitionRecord(topic.id, from + index, replicas)))
+        added += placement.length
+        return null
+      })
+      return outcome
+    })
+    return decide(records, response, validateOnly)
+  }
+
+  #placeMore(topic: TopicState, wanted: NewPartitions, addedBefore: number): number[][] {
+    const has = topic.partitions.length
+    if (wanted.count === has) throw new KafkaError('INVALID_PARTITIONS', `Topic already has ${has} partition(s).`)
+    if (wanted.count < has) {
+      throw new KafkaError(
+        'INVALID_PARTITIONS',
+        `The topic ${topic.name} currently has ${has} partition(s); ${wanted.count} would not be an increase.`,
+      )
+    }
+    this.#checkLimits(0, addedBefore + wanted.count - has)
+    return placeNewPartitions(wanted, has, topic.partitions[0]!.replicas.length, this.#options.brokerId)
+  }
+
+  applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Decision<(KafkaError | null)[]> {
+    const records: MetadataRecord[] = []
+    const response = changes.map(({ type, name: resourceName, edit }) =>
+      attempt(() => {
+        if (type === 'TOPIC' && !this.image.topics.byName.has(resourceName)) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+        const current = this.image.configs.of(type, resourceName)
+        for (const [name, value] of edit(current)) {
+          // What is so already needs no record, as in Kafka.
+          if ((current.get(name) ?? null) === value) continue
+          records.push({ type: 'ConfigRecord', resourceType: type, resourceName, name, value })
+        }
+        return null
+      }),
+    )
+    return decide(records, response, validateOnly)
+  }
+
+  allocateProducerIds(): Decision<ProducerIdBlock> {
+    const first = this.image.nextProducerId
+    const nextProducerId = first + producerIdBlockSize
+    const record: MetadataRecord = { type: 'ProducerIdsRecord', brokerId: this.#options.brokerId, brokerEpoch: 0, nextProducerId }
+    return decide([record], { first, count: producerIdBlockSize }, false)
+  }
+
+  /** What every metadata log begins with. Nothing when a level was finalized before. */
+  bootstrap(levels: ReadonlyMap<string, number>): Decision<void> {
+    const records: MetadataRecord[] = []
+    if (this.image.features.size === 0) {
+      for (const [name, featureLevel] of levels) records.push({ type: 'FeatureLevelRecord', name, featureLevel })
+    }
+    return decide(records, undefined, false)
+  }
+
+  #unusedId(newTopicId: () => Uuid): Uuid {
+    for (;;) {
+      const id = newTopicId()
+      if (!this.image.topics.byId.has(id)) return id
+    }
+  }
+
+  #checkLimits(moreTopics: number, morePartitions: number): void {
+    const { limits } = this.#options
+    const { topics } = this.image
+    if (morePartitions > maxRecordsPerOperation) {
+      throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
+    }
+    if (topics.byId.size + moreTopics > limits.topics) {
+      throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.topics} topics.`)
+    }
+    if (topics.partitionCount + morePartitions > limits.partitions) {
+      throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.partitions} partitions; it has ${topics.partitionCount}.`)
+    }
+  }
+}
+
+/** The value, or the KafkaError that refused it: one item's failure leaves the others alone. */
+function attempt<T>(step: () => T): T | KafkaError {
+  try {
+    return step()
+  } catch (error) {
+    if (error instanceof KafkaError) return error
+    throw error
+  }
+}
+
+function decide<R>(records: readonly MetadataRecord[], response: R, validateOnly: boolean): Decision<R> {
+  if (records.length > maxRecordsPerOperation) {
+    throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
+  }
+  return { records: validateOnly ? [] : records.map(encodeMetadataRecord), response }
+}
+
+function configsOf(topic: NewTopic): Map<string, string> {
+  const nulls = topic.configs.filter(config => config.value === null).map(config => config.name)
+  if (nulls.length > 0) throw new KafkaError('INVALID_CONFIG', `Null value not supported for topic configs: ${nulls.join(',')}`)
+  return new Map(topic.configs.map(config => [config.name, config.value!]))
+}
