@@ -1,0 +1,156 @@
+/**
+ * Record batches (message format v2, uncompressed) written and read by the book, independently of the code under test: what the
+ * simulation, the fuzzer and the fault tests send and check.
+ */
+import { crc32c } from '../../src/base.ts'
+
+export interface BatchOptions {
+  values: readonly (string | Buffer)[]
+  keys?: readonly (string | null)[]
+  producerId?: number
+  producerEpoch?: number
+  baseSequence?: number
+  timestampMs?: number
+  attributes?: number
+  magic?: number
+}
+
+export interface ReadBatch {
+  baseOffset: number
+  lastOffset: number
+  leaderEpoch: number
+  producerId: number
+  producerEpoch: number
+  baseSequence: number
+  records: { offset: number; key: string | null; value: string }[]
+}
+
+const headerBytes = 61
+/** Where fields lie, for tests that break them. */
+export const field = {
+  batchLength: 8,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  baseTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  producerEpoch: 51,
+  baseSequence: 53,
+  recordCount: 57,
+  records: headerBytes,
+} as const
+
+export function buildBatch(options: BatchOptions): Buffer {
+  const records = Buffer.concat(options.values.map((value, index) => buildRecord(index, options.keys?.[index] ?? null, value)))
+  const batch = Buffer.alloc(headerBytes + records.length)
+  const timestamp = BigInt(options.timestampMs ?? 0)
+  batch.writeInt32BE(batch.length - 12, field.batchLength)
+  batch.writeInt8(options.magic ?? 2, field.magic)
+  batch.writeInt16BE(options.attributes ?? 0, field.attributes)
+  batch.writeInt32BE(options.values.length - 1, field.lastOffsetDelta)
+  batch.writeBigInt64BE(timestamp, field.baseTimestamp)
+  batch.writeBigInt64BE(timestamp, field.maxTimestamp)
+  batch.writeBigInt64BE(BigInt(options.producerId ?? -1), field.producerId)
+  batch.writeInt16BE(options.producerEpoch ?? -1, field.producerEpoch)
+  batch.writeInt32BE(options.baseSequence ?? -1, field.baseSequence)
+  batch.writeInt32BE(options.values.length, field.recordCount)
+  records.copy(batch, headerBytes)
+  return seal(batch)
+}
+
+/** Writes the checksum anew after a field was changed. */
+export function seal(batch: Buffer): Buffer {
+  batch.writeUInt32BE(crc32c(batch.subarray(field.attributes)), field.crc)
+  return batch
+}
+
+function buildRecord(offsetDelta: number, key: string | null, value: string | Buffer): Buffer {
+  const keyBytes = key === null ? null : Buffer.from(key)
+  const valueBytes = Buffer.from(value)
+  const body = Buffer.concat([
+    Buffer.of(0),
+    zigzag(0),
+    zigzag(offsetDelta),
+    zigzag(keyBytes?.length ?? -1),
+    keyBytes ?? Buffer.alloc(0),
+    zigzag(valueBytes.length),
+    valueBytes,
+    zigzag(0),
+  ])
+  return Buffer.concat([zigzag(body.length), body])
+}
+
+/** A varint as records use it. */
+export function zigzag(value: number): Buffer {
+  let rest = value < 0 ? -value * 2 - 1 : value * 2
+  const bytes: number[] = []
+  while (rest >= 128) {
+    bytes.push((rest % 128) + 128)
+    rest = Math.floor(rest / 128)
+  }
+  return Buffer.from([...bytes, rest])
+}
+
+/** Reads whole batches; throws when they do not add up to the bytes, a checksum is wrong or records are not as counted. */
+export function readBatches(bytes: Buffer): ReadBatch[] {
+  const batches: ReadBatch[] = []
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes.length - at < headerBytes) throw new Error(`half a batch header at ${at} of ${bytes.length}`)
+    const size = bytes.readInt32BE(at + field.batchLength) + 12
+    if (size < headerBytes || at + size > bytes.length) throw new Error(`batch of ${size} bytes at ${at} of ${bytes.length}`)
+    batches.push(readBatch(bytes.subarray(at, at + size)))
+    at += size
+  }
+  return batches
+}
+
+function readBatch(batch: Buffer): ReadBatch {
+  const baseOffset = Number(batch.readBigInt64BE(0))
+  if (batch.readUInt32BE(field.crc) !== crc32c(batch.subarray(field.attributes))) throw new Error(`checksum of batch ${baseOffset}`)
+  const reader = { bytes: batch, at: headerBytes }
+  const records: ReadBatch['records'] = []
+  for (let index = 0; index < batch.readInt32BE(field.recordCount); index++) {
+    const end = readZigzag(reader) + reader.at
+    reader.at++
+    readZigzag(reader)
+    const offset = baseOffset + readZigzag(reader)
+    const key = readText(reader)
+    records.push({ offset, key, value: readText(reader) ?? '' })
+    reader.at = end
+  }
+  if (reader.at !== batch.length) throw new Error(`batch ${baseOffset}: records end at ${reader.at} of ${batch.length}`)
+  return {
+    baseOffset,
+    lastOffset: baseOffset + batch.readInt32BE(field.lastOffsetDelta),
+    leaderEpoch: batch.readInt32BE(12),
+    producerId: Number(batch.readBigInt64BE(field.producerId)),
+    producerEpoch: batch.readInt16BE(field.producerEpoch),
+    baseSequence: batch.readInt32BE(field.baseSequence),
+    records,
+  }
+}
+
+interface Reader {
+  bytes: Buffer
+  at: number
+}
+
+function readZigzag(reader: Reader): number {
+  let value = 0
+  for (let shift = 1; ; shift *= 128) {
+    const byte = reader.bytes[reader.at++]
+    if (byte === undefined) throw new Error('varint past the end')
+    value += (byte & 127) * shift
+    if (byte < 128) return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  }
+}
+
+function readText(reader: Reader): string | null {
+  const length = readZigzag(reader)
+  if (length < 0) return null
+  if (reader.at + length > reader.bytes.length) throw new Error('string past the end')
+  reader.at += length
+  return reader.bytes.toString('utf8', reader.at - length, reader.at)
+}
