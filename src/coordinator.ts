@@ -28,6 +28,10 @@ export {
   supportedFeatures,
   topicNameProblem,
 } from './coordinator/cluster.ts'
+export type { CommitTopic, FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './coordinator/group/commits.ts'
+export { type Caller, joinError, syncError } from './coordinator/group/requests.ts'
+export { defaultGroupSettings, type GroupSettings } from './coordinator/group/settings.ts'
+export { GroupCoordinator, type GroupCoordinatorOptions, type OffsetsTopic, offsetsTopicName } from './coordinator/group.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
 export type {
   Coordinator,

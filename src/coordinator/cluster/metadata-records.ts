@@ -32,7 +32,11 @@ const resourceTypeIds: Record<ConfigResourceType, number> = { TOPIC: 2, BROKER: 
 const resourceTypes = new Map(Object.entries(resourceTypeIds).map(([name, id]) => [id, name as ConfigResourceType]))
 
 /** A partition whose only replicas are these, as a new one is. */
-export function newPartitionRecord(topicId: MessageOf<typeof partition.fields>['topicId'], partitionId: number, replicas: number[]): PartitionRecord {
+export function newPartitionRecord(
+  topicId: MessageOf<typeof partition.fields>['topicId'],
+  partitionId: number,
+  replicas: number[],
+): PartitionRecord {
   return {
     type: 'PartitionRecord',
     partitionId,

@@ -56,10 +56,7 @@ function placeManually(topic: NewTopic, brokerId: number): number[][] {
   let factor: number | null = null
   for (const { partitionIndex, brokerIds } of topic.assignments) {
     if (byIndex.has(partitionIndex)) {
-      throw new KafkaError(
-        'INVALID_REPLICA_ASSIGNMENT',
-        `Found multiple manual partition assignments for partition ${partitionIndex}`,
-      )
+      throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', `Found multiple manual partition assignments for partition ${partitionIndex}`)
     }
     byIndex.set(partitionIndex, manualReplicas(brokerIds, brokerId, factor))
     factor = brokerIds.length

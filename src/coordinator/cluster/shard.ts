@@ -92,7 +92,7 @@ export class ClusterShard implements Shard {
     for (const [name, value] of configs) {
       records.push({ type: 'ConfigRecord', resourceType: 'TOPIC', resourceName: topic.name, name, value })
     }
-    placement.forEach((replicas, partitionId) => records.push(newPartitionRecord(id, partitionId, replicas)))
+    for (const [partitionId, replicas] of placement.entries()) records.push(newPartitionRecord(id, partitionId, replicas))
     const created = { id, numPartitions: placement.length, replicationFactor: placement[0]!.length, configs }
     return { created, records }
   }
@@ -116,7 +116,7 @@ export class ClusterShard implements Shard {
         if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
         const placement = this.#placeMore(topic, wanted, added)
         const from = topic.partitions.length
-        placement.forEach((replicas, index) => records.push(newPartitionRecord(topic.id, from + index, replicas)))
+        for (const [index, replicas] of placement.entries()) records.push(newPartitionRecord(topic.id, from + index, replicas))
         added += placement.length
         return null
       })
@@ -188,7 +188,10 @@ export class ClusterShard implements Shard {
       throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.topics} topics.`)
     }
     if (topics.partitionCount + morePartitions > limits.partitions) {
-      throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.partitions} partitions; it has ${topics.partitionCount}.`)
+      throw new KafkaError(
+        'POLICY_VIOLATION',
+        `This broker holds at most ${limits.partitions} partitions; it has ${topics.partitionCount}.`,
+      )
     }
   }
 }

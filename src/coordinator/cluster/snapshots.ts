@@ -8,7 +8,16 @@
  */
 import type { Clock, FileSystem } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
-import { batchesIn, buildBatch, controlRecords, encodeMessage, forEachRecordOf, intactBatchSize, type NewRecord, type Offset } from '../../protocol.ts'
+import {
+  batchesIn,
+  buildBatch,
+  controlRecords,
+  encodeMessage,
+  forEachRecordOf,
+  intactBatchSize,
+  type NewRecord,
+  type Offset,
+} from '../../protocol.ts'
 import type { Coordinator } from '../shard.ts'
 import { encodeMetadataRecord } from './metadata-records.ts'
 import type { Reporter } from './open-topics.ts'
@@ -54,7 +63,10 @@ export class Snapshots {
     this.#lastOffset = log.logStartOffset
     for (const { name, offset } of this.#list()) {
       if (offset < log.logStartOffset || offset > log.logEndOffset) {
-        reporter.warn({ name, logStartOffset: log.logStartOffset, logEndOffset: log.logEndOffset }, 'a metadata snapshot outside of its log')
+        reporter.warn(
+          { name, logStartOffset: log.logStartOffset, logEndOffset: log.logEndOffset },
+          'a metadata snapshot outside of its log',
+        )
         continue
       }
       const bytes = this.#options.files.readFile(this.#path(name))
