@@ -8,6 +8,7 @@
 import zlib from 'node:zlib'
 import { lz4Compress, lz4Decompress } from './compression/lz4.ts'
 import { snappyCompress, snappyDecompress } from './compression/snappy.ts'
+import { TooLarge } from './compression/too-large.ts'
 import { type CompressionType, compressionIds, compressionNames } from './compression/types.ts'
 import { KafkaError } from './errors.ts'
 
@@ -66,8 +67,16 @@ export function decompress(type: CompressionType, data: Buffer, options?: Decomp
   }
 }
 
-function refused(type: CompressionType, maxBytes: number, error: unknown): Error {
+/** INVALID_RECORD because of its size only: where there is more room it may be tried again. */
+export class DecompressedTooLarge extends KafkaError {
+  constructor(message: string) {
+    super('INVALID_RECORD', message)
+  }
+}
+
+function refused(type: CompressionType, maxBytes: number, error: unknown): KafkaError {
   const { code, message } = error as NodeJS.ErrnoException
-  const why = code === 'ERR_BUFFER_TOO_LARGE' ? `it decompresses to more than ${maxBytes} bytes` : message
-  return new KafkaError('INVALID_RECORD', `Failed to decompress ${type} records: ${why}`)
+  if (code === 'ERR_BUFFER_TOO_LARGE' || error instanceof TooLarge)
+    return new DecompressedTooLarge(`Failed to decompress ${type} records: they are more than ${maxBytes} bytes`)
+  return new KafkaError('INVALID_RECORD', `Failed to decompress ${type} records: ${message}`)
 }

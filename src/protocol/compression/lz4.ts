@@ -5,6 +5,7 @@
  * The library writes independent blocks without checksums or content size, which is what every Kafka client reads. It knows one level.
  */
 import lz4 from 'lz4-napi'
+import { TooLarge } from './too-large.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 const frameMagic = 0x184d2204
@@ -31,8 +32,7 @@ export function lz4Decompress(data: Buffer, maxBytes: number, allowBrokenChecksu
   const descriptor = readDescriptor(data, maxBytes)
   const { end, atMost } = scanBlocks(data, descriptor, decodedAtMost)
   // The cheap bound counts every block as full. Only when that is too much are the blocks' tokens read.
-  if (atMost > maxBytes && scanBlocks(data, descriptor, decodedExactly).atMost > maxBytes)
-    throw new Error(`it decompresses to more than ${maxBytes} bytes`)
+  if (atMost > maxBytes && scanBlocks(data, descriptor, decodedExactly).atMost > maxBytes) throw new TooLarge()
   const frame = data.subarray(0, end)
   return lz4.decompressFrameSync(allowBrokenChecksum ? withRightChecksum(frame, descriptor.checksumAt) : frame)
 }
@@ -46,7 +46,7 @@ function readDescriptor(data: Buffer, maxBytes: number): Descriptor {
   const hasContentSize = (flags & 8) !== 0
   const checksumAt = hasContentSize ? 14 : 6
   if (data.length <= checksumAt) throw new Error('the LZ4 header is cut off')
-  if (hasContentSize && Number(data.readBigUInt64LE(6)) > maxBytes) throw new Error(`an LZ4 frame declares more than ${maxBytes} bytes`)
+  if (hasContentSize && Number(data.readBigUInt64LE(6)) > maxBytes) throw new TooLarge()
   return {
     checksumAt,
     blockChecksums: (flags & 16) !== 0,

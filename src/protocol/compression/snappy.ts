@@ -3,6 +3,7 @@
  * and then, per block, an int32 of its compressed length. Bare blocks are read too, as snappy-java does.
  */
 import snappy from 'snappy'
+import { TooLarge } from './too-large.ts'
 
 const magic = Buffer.from('82534e4150505900', 'hex')
 /** Magic, version 1, least compatible version 1. */
@@ -74,7 +75,7 @@ function declaredSize(block: Buffer, maxBytes: number): number {
     scale *= 128
     if (byte < 0x80) break
   }
-  if (size > maxBytes) throw new Error(`a block declares ${size} bytes, ${maxBytes} are allowed`)
   if (size > block.length * maxRatio) throw new Error(`a block of ${block.length} bytes declares ${size} bytes`)
+  if (size > maxBytes) throw new TooLarge()
   return size
 }

@@ -1,0 +1,137 @@
+/**
+ * Runs conversions where they do not hurt: small ones at once, the others one after another on a thread that starts with the first and
+ * does not keep the process alive. A job that fails, even one that takes the thread down, fails alone: the next job gets a new thread.
+ *
+ * What waits is bounded; above that a job is refused with REQUEST_TIMED_OUT, which clients try again.
+ */
+import { Worker } from 'node:worker_threads'
+import { DecompressedTooLarge, defaultMaxDecompressedBytes } from '../compression.ts'
+import { type ErrorName, KafkaError } from '../errors.ts'
+import { type Conversion, convert } from './convert.ts'
+import type { ThreadError, ThreadReply, ThreadRequest } from './convert-thread.ts'
+import { InvalidRecords } from './invalid.ts'
+
+export interface RecordConverter {
+  /**
+   * Small jobs are answered at once, maybe with a view of the job's own records; otherwise the records are copied before this returns.
+   * Throws or rejects with KafkaError: what the bytes are guilty of, or REQUEST_TIMED_OUT when too much waits already.
+   */
+  convert(job: Conversion): Buffer | Promise<Buffer>
+  /** Stops the thread; jobs that still wait are refused with REQUEST_TIMED_OUT. */
+  close(): Promise<void>
+}
+
+export interface ConverterOptions {
+  /** A batch that decompresses to more is refused. */
+  maxDecompressedBytes?: number
+  /** Jobs of fewer bytes run at once, unless they decompress to more than 16 times that. */
+  inlineBytes?: number
+  /** Sum of the waiting jobs' bytes. */
+  maxWaitingBytes?: number
+}
+
+/** Nothing is started before the first large job. */
+export function openRecordConverter(options: ConverterOptions = {}): RecordConverter {
+  return new Converter(options)
+}
+
+interface Waiting {
+  bytes: number
+  resolve(result: Buffer): void
+  reject(error: Error): void
+}
+
+const inlineRatio = 16
+
+class Converter implements RecordConverter {
+  readonly #maxDecompressedBytes: number
+  readonly #inlineBytes: number
+  readonly #maxWaitingBytes: number
+  readonly #waiting = new Map<number, Waiting>()
+  #waitingBytes = 0
+  #nextId = 0
+  #thread: Worker | null = null
+  #closed = false
+
+  constructor(options: ConverterOptions) {
+    this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
+    this.#inlineBytes = options.inlineBytes ?? 16 * 1024
+    this.#maxWaitingBytes = options.maxWaitingBytes ?? 128 * 1024 * 1024
+  }
+
+  convert(job: Conversion): Buffer | Promise<Buffer> {
+    if (job.records.length < this.#inlineBytes) {
+      const room = Math.min(this.#inlineBytes * inlineRatio, this.#maxDecompressedBytes)
+      try {
+        return convert(job, room)
+      } catch (error) {
+        if (!(error instanceof DecompressedTooLarge) || room === this.#maxDecompressedBytes) throw error
+      }
+    }
+    return this.#onThread(job)
+  }
+
+  #onThread(job: Conversion): Promise<Buffer> {
+    const bytes = job.records.length
+    // A job larger than the bound may still be the only one.
+    if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes)) throw refusal()
+    const id = this.#nextId++
+    const records = new Uint8Array(bytes)
+    records.set(job.records)
+    const request: ThreadRequest = { id, job: { ...job, records }, maxBytes: this.#maxDecompressedBytes }
+    return new Promise((resolve, reject) => {
+      this.#thread ??= this.#start()
+      this.#waiting.set(id, { bytes, resolve, reject })
+      this.#waitingBytes += bytes
+      this.#thread.ref()
+      this.#thread.postMessage(request, [records.buffer])
+    })
+  }
+
+  #start(): Worker {
+    const thread = new Worker(new URL('./convert-thread.ts', import.meta.url))
+    thread.on('message', (reply: ThreadReply) => this.#settle(thread, reply))
+    // `exit` follows an error; both find an empty table when the thread had nothing to do.
+    thread.on('error', error => this.#lost(thread, error instanceof Error ? error : new Error(String(error))))
+    thread.on('exit', code => this.#lost(thread, new Error(`the conversion thread ended with code ${code}`)))
+    return thread
+  }
+
+  #settle(thread: Worker, reply: ThreadReply): void {
+    const job = this.#waiting.get(reply.id)
+    if (job === undefined) return
+    this.#waiting.delete(reply.id)
+    this.#waitingBytes -= job.bytes
+    if (this.#waiting.size === 0) thread.unref()
+    if ('result' in reply) job.resolve(Buffer.from(reply.result.buffer, reply.result.byteOffset, reply.result.byteLength))
+    else job.reject(revive(reply.error))
+  }
+
+  #lost(thread: Worker, error: Error): void {
+    if (this.#thread !== thread) return
+    this.#thread = null
+    const jobs = [...this.#waiting.values()]
+    this.#waiting.clear()
+    this.#waitingBytes = 0
+    for (const job of jobs) job.reject(error)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const thread = this.#thread
+    if (thread === null) return
+    this.#lost(thread, refusal())
+    await thread.terminate()
+  }
+}
+
+function refusal(): KafkaError {
+  return new KafkaError('REQUEST_TIMED_OUT', 'Too many record batches wait for conversion')
+}
+
+function revive(error: ThreadError): Error {
+  if (error.kafkaName === null) return new Error(error.message)
+  if (error.recordErrors !== null)
+    return new InvalidRecords(error.kafkaName as 'INVALID_RECORD' | 'INVALID_TIMESTAMP', error.message, error.recordErrors)
+  return new KafkaError(error.kafkaName as ErrorName, error.message)
+}
