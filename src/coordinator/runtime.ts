@@ -155,11 +155,17 @@ class Runtime<S extends Shard> implements Coordinator<S> {
 
   /** Releases the barrier when readers see `offset`. */
   #settleAt(barrier: Barrier, offset: number): void {
-    if (this.#log.highWatermark > offset) return this.#settle(barrier)
+    if (this.#log.highWatermark > offset) {
+      this.#settle(barrier)
+      return
+    }
     const epoch = this.#epoch
     this.#log.whenPast(offset, 'high-watermark', () => {
       if (epoch !== this.#epoch) return
-      if (this.#log.highWatermark > offset) return this.#settle(barrier)
+      if (this.#log.highWatermark > offset) {
+        this.#settle(barrier)
+        return
+      }
       const cause = new KafkaError('KAFKA_STORAGE_ERROR', this.#log.offline ?? 'the partition was deleted')
       this.#options.report?.('records did not become durable; the shard is loaded again', cause)
       this.#lose(coordinatorError(cause))

@@ -1,0 +1,222 @@
+/**
+ * The group coordinator of a broker: one shard per partition of `__consumer_offsets`.
+ *
+ * Hides where a group lives, when that topic is created and its shards are loaded, and what every request has to have right before its
+ * shard is asked. Methods throw KafkaError for what concerns the whole request.
+ */
+import type { System } from '../base.ts'
+import type { PartitionLog } from '../log.ts'
+import { errorCode, KafkaError, toKafkaError } from '../protocol.ts'
+import type { FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './group/commits.ts'
+import type {
+  Caller,
+  DeletedGroup,
+  DescribedGroup,
+  HeartbeatRequest,
+  JoinGroupRequest,
+  JoinGroupResponse,
+  LeaveGroupResponse,
+  LeavingMember,
+  ListedGroup,
+  SyncGroupRequest,
+  SyncGroupResponse,
+} from './group/requests.ts'
+import type { GroupSettings } from './group/settings.ts'
+import { GroupShard } from './group/shard.ts'
+import { openCoordinator } from './runtime.ts'
+import type { Coordinator } from './shard.ts'
+
+export const offsetsTopicName = '__consumer_offsets'
+
+/** What the coordinator needs of the broker. */
+export interface OffsetsTopic {
+  /** null while the topic does not exist. */
+  partitionCount(): number | null
+  partitionLog(partition: number): PartitionLog | null
+  /** Creates the topic when it is missing. */
+  ensure(): Promise<unknown>
+}
+
+export interface GroupCoordinatorOptions {
+  system: System
+  /** Read each time: values may change while the broker runs. */
+  settings: GroupSettings
+  topic: OffsetsTopic
+  report?(what: string, error: unknown): void
+}
+
+export class GroupCoordinator {
+  readonly #options: GroupCoordinatorOptions
+  readonly #topic: OffsetsTopic
+  readonly #shards = new Map<number, Coordinator<GroupShard>>()
+
+  constructor(options: GroupCoordinatorOptions) {
+    this.#options = options
+    this.#topic = options.topic
+  }
+
+  /** Loads every shard that the log holds; resolves when the first attempt at each has ended. Requests may come before. */
+  async start(): Promise<void> {
+    const count = this.#topic.partitionCount() ?? 0
+    const loads: Promise<void>[] = []
+    for (let partition = 0; partition < count; partition++) {
+      const shard = this.#open(partition)
+      if (shard !== null) loads.push(shard.loaded)
+    }
+    await Promise.allSettled(loads)
+  }
+
+  close(): void {
+    for (const shard of this.#shards.values()) shard.close()
+    this.#shards.clear()
+  }
+
+  /** Which partition of `__consumer_offsets` holds the group: Kafka's rule. */
+  partitionFor(groupId: string): number {
+    const count = this.#topic.partitionCount() ?? this.#options.settings.offsetsTopicNumPartitions
+    return positiveHash(groupId) % count
+  }
+
+  /** Makes sure that the group has a place; throws COORDINATOR_NOT_AVAILABLE when it has none. */
+  async locate(groupId: string): Promise<void> {
+    try {
+      if (this.#topic.partitionCount() === null) await this.#topic.ensure()
+    } catch (error) {
+      this.#options.report?.(`${offsetsTopicName} cannot be created`, error)
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${offsetsTopicName} cannot be created: ${toKafkaError(error).message}`)
+    }
+    if (this.#open(this.partitionFor(groupId)) === null) {
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${offsetsTopicName} is not there yet`)
+    }
+  }
+
+  async join(request: JoinGroupRequest, caller: Caller): Promise<JoinGroupResponse> {
+    requireGroupId(request.groupId)
+    const { groupMinSessionTimeoutMs: min, groupMaxSessionTimeoutMs: max } = this.#options.settings
+    if (request.sessionTimeoutMs < min || request.sessionTimeoutMs > max) {
+      throw new KafkaError('INVALID_SESSION_TIMEOUT', `session.timeout.ms=${request.sessionTimeoutMs}: ${min} to ${max}`)
+    }
+    return this.#shardOf(request.groupId).write(shard => shard.membership.join(request, caller))
+  }
+
+  async sync(request: SyncGroupRequest): Promise<SyncGroupResponse> {
+    requireGroupId(request.groupId)
+    return this.#shardOf(request.groupId).write(shard => shard.membership.sync(request))
+  }
+
+  async heartbeat(request: HeartbeatRequest): Promise<void> {
+    requireGroupId(request.groupId)
+    try {
+      await this.#shardOf(request.groupId).write(shard => shard.membership.heartbeat(request))
+    } catch (error) {
+      // Sessions start anew once the group is loaded; an error would only make the client look for another coordinator.
+      if (toKafkaError(error).name !== 'COORDINATOR_LOAD_IN_PROGRESS') throw error
+    }
+  }
+
+  async leave(groupId: string, leaving: readonly LeavingMember[]): Promise<LeaveGroupResponse['members']> {
+    requireGroupId(groupId)
+    try {
+      return await this.#shardOf(groupId).write(shard => shard.membership.leave(groupId, leaving))
+    } catch (error) {
+      const { name } = toKafkaError(error)
+      if (name !== 'UNKNOWN_MEMBER_ID') throw error
+      return leaving.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode: errorCode(name) }))
+    }
+  }
+
+  async commitOffsets(request: OffsetCommit, apiVersion: number): Promise<TopicResult[]> {
+    return this.#shardOf(request.groupId).write(shard => shard.commits.commit(request, apiVersion))
+  }
+
+  /** `topics: null`: all that the group has. */
+  async fetchOffsets(groupId: string, topics: readonly TopicPartitions[] | null, requireStable: boolean): Promise<FetchedTopic[]> {
+    return this.#shardOf(groupId).read(shard => shard.commits.fetch(groupId, topics, requireStable))
+  }
+
+  async deleteOffsets(groupId: string, topics: readonly TopicPartitions[]): Promise<TopicResult[]> {
+    requireGroupId(groupId)
+    return this.#shardOf(groupId).write(shard => shard.commits.delete(groupId, topics))
+  }
+
+  /** Filters are lower-case; empty ones let everything pass. */
+  async listGroups(statesFilter: ReadonlySet<string>, typesFilter: ReadonlySet<string>): Promise<ListedGroup[]> {
+    const reads = Array.from(this.#shards.values(), async coordinator => {
+      try {
+        return await coordinator.read(shard => shard.list(statesFilter, typesFilter))
+      } catch (error) {
+        // A shard that is not here has no groups here; one that is loading might have.
+        if (toKafkaError(error).name === 'NOT_COORDINATOR') return []
+        throw error
+      }
+    })
+    return (await Promise.all(reads)).flat()
+  }
+
+  /** null: there is no such group. */
+  async describeGroup(groupId: string): Promise<DescribedGroup | null> {
+    return this.#shardOf(groupId).read(shard => shard.describe(groupId))
+  }
+
+  /** One result per name; names must be distinct. */
+  async deleteGroups(groupIds: readonly string[]): Promise<DeletedGroup[]> {
+    const byPartition = Map.groupBy(groupIds, groupId => this.partitionFor(groupId))
+    const deletions = Array.from(byPartition.values(), async names => {
+      try {
+        return await this.#shardOf(names[0]!).write(shard => shard.delete(names))
+      } catch (error) {
+        const { name, message } = toKafkaError(error)
+        return names.map(groupId => ({ groupId, errorCode: errorCode(name), errorMessage: message }))
+      }
+    })
+    return (await Promise.all(deletions)).flat()
+  }
+
+  /** Its offsets are worth nothing any more, even if a topic of that name is created again. */
+  async onTopicDeleted(topic: string): Promise<void> {
+    if (topic === offsetsTopicName) {
+      this.close()
+      return
+    }
+    const deletions = Array.from(this.#shards.values(), async coordinator => {
+      await coordinator.loaded
+      await coordinator.write(shard => shard.topicDeleted(topic))
+    })
+    for (const outcome of await Promise.allSettled(deletions)) {
+      if (outcome.status === 'rejected') this.#options.report?.(`offsets of the deleted topic ${topic} stay`, outcome.reason)
+    }
+  }
+
+  #shardOf(groupId: string): Coordinator<GroupShard> {
+    const shard = this.#open(this.partitionFor(groupId))
+    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${offsetsTopicName} does not exist yet: look up the coordinator`)
+    return shard
+  }
+
+  #open(partition: number): Coordinator<GroupShard> | null {
+    const open = this.#shards.get(partition)
+    if (open !== undefined) return open
+    const partitionLog = this.#topic.partitionLog(partition)
+    if (partitionLog === null) return null
+    const { system, settings, report } = this.#options
+    const shard = openCoordinator<GroupShard>({
+      system,
+      partitionLog,
+      makeShard: context => new GroupShard({ system, context, settings }),
+      report: (what, error) => report?.(`${offsetsTopicName}-${partition}: ${what}`, error),
+    })
+    this.#shards.set(partition, shard)
+    return shard
+  }
+}
+
+function requireGroupId(groupId: string): void {
+  if (groupId === '') throw new KafkaError('INVALID_GROUP_ID', 'The group id is empty')
+}
+
+/** `Utils.abs(groupId.hashCode())` of Java. */
+function positiveHash(text: string): number {
+  let hash = 0
+  for (let index = 0; index < text.length; index++) hash = (Math.imul(31, hash) + text.charCodeAt(index)) | 0
+  return hash === -(2 ** 31) ? 0 : Math.abs(hash)
+}

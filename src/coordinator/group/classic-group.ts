@@ -1,0 +1,480 @@
+/**
+ * One classic group in memory: members, protocols, leader, generation and who waits for an answer. Knows the invariants that join
+ * members with counts and leader; knows neither requests' order, nor timers, nor the log (`membership.ts`, `join.ts` drive it).
+ */
+import { assert } from '../../base.ts'
+import { type ErrorName, KafkaError } from '../../protocol.ts'
+import type { LogRecord } from '../shard.ts'
+import type { Group, StoredOffset } from './group-contract.ts'
+import { type GroupMetadata, groupMetadataTombstone, type MemberMetadata, subscribedTopicsOf } from './records.ts'
+import { type JoinGroupResponse, joinError, type Protocol, type SyncGroupResponse, syncError } from './requests.ts'
+
+export type ClassicGroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
+
+const validPreviousStates: Record<ClassicGroupState, readonly ClassicGroupState[]> = {
+  Empty: ['PreparingRebalance'],
+  PreparingRebalance: ['Stable', 'CompletingRebalance', 'Empty'],
+  CompletingRebalance: ['PreparingRebalance'],
+  Stable: ['CompletingRebalance'],
+  Dead: ['Stable', 'PreparingRebalance', 'CompletingRebalance', 'Empty', 'Dead'],
+}
+
+const consumerProtocolType = 'consumer'
+const lastGeneration = 2 ** 31 - 1
+const noAssignment = Buffer.alloc(0)
+
+/** What a member told of itself when it joined. */
+export interface MemberInit {
+  memberId: string
+  groupInstanceId: string | null
+  clientId: string
+  clientHost: string
+  rebalanceTimeoutMs: number
+  sessionTimeoutMs: number
+  protocolType: string
+  protocols: readonly Protocol[]
+}
+
+export class Member {
+  readonly memberId: string
+  readonly groupInstanceId: string | null
+  readonly clientId: string
+  readonly clientHost: string
+  readonly protocolType: string
+  /** Key of the session timer: built once, because every heartbeat needs it. */
+  readonly sessionKey: string
+  rebalanceTimeoutMs: number
+  sessionTimeoutMs: number
+  protocols: readonly Protocol[]
+  assignment: Buffer = noAssignment
+  awaitingJoin: PromiseWithResolvers<JoinGroupResponse> | null = null
+  awaitingSync: PromiseWithResolvers<SyncGroupResponse> | null = null
+  /** Joined, but has not yet seen the end of a rebalance: its session may end while it waits. */
+  isNew = false
+
+  constructor(groupId: string, init: MemberInit) {
+    this.memberId = init.memberId
+    this.groupInstanceId = init.groupInstanceId
+    this.clientId = init.clientId
+    this.clientHost = init.clientHost
+    this.protocolType = init.protocolType
+    this.sessionKey = sessionKey(groupId, init.memberId)
+    this.rebalanceTimeoutMs = init.rebalanceTimeoutMs
+    this.sessionTimeoutMs = init.sessionTimeoutMs
+    this.protocols = init.protocols
+  }
+
+  metadata(protocolName: string): Buffer {
+    const protocol = this.protocols.find(({ name }) => name === protocolName)
+    assert(protocol, `member ${this.memberId} does not support protocol ${protocolName}`)
+    return protocol.metadata
+  }
+
+  /** Those who wait for a rebalance need not send heartbeats, except new ones, whom nobody would miss otherwise. */
+  get hasSatisfiedHeartbeat(): boolean {
+    return !this.isNew && (this.awaitingJoin !== null || this.awaitingSync !== null)
+  }
+
+  matches(protocols: readonly Protocol[]): boolean {
+    return (
+      protocols.length === this.protocols.length &&
+      protocols.every(({ name, metadata }, i) => name === this.protocols[i]!.name && metadata.equals(this.protocols[i]!.metadata))
+    )
+  }
+}
+
+export function sessionKey(groupId: string, memberId: string): string {
+  return `session-${groupId}-${memberId}`
+}
+
+export class ClassicGroup implements Group {
+  readonly type = 'Classic'
+  readonly groupId: string
+  state: ClassicGroupState = 'Empty'
+  previousState: ClassicGroupState = 'Dead'
+  generationId = 0
+  protocolType: string | null = null
+  protocolName: string | null = null
+  leaderId: string | null = null
+  /** null: written by a version that did not store it. */
+  currentStateTimestamp: number | null
+  /** null: unknown, either no `consumer` group or its metadata cannot be read. */
+  subscribedTopics: ReadonlySet<string> | null = null
+  /** Somebody joined since the initial delay was last extended. */
+  newMemberAdded = false
+  readonly members = new Map<string, Member>()
+  /** Got a member id with MEMBER_ID_REQUIRED and have not come back with it yet. */
+  readonly pendingJoinMembers = new Set<string>()
+  readonly pendingSyncMembers = new Set<string>()
+  readonly #staticMembers = new Map<string, string>()
+  readonly #supportedProtocols = new Map<string, number>()
+  readonly #now: () => number
+  #awaitingJoinCount = 0
+
+  constructor(groupId: string, now: () => number) {
+    this.groupId = groupId
+    this.#now = now
+    this.currentStateTimestamp = now()
+  }
+
+  /** As the log describes it, after a reload. */
+  static fromRecord(groupId: string, value: GroupMetadata, now: () => number): ClassicGroup {
+    const group = new ClassicGroup(groupId, now)
+    const protocolType = value.protocolType === '' ? null : value.protocolType
+    for (const stored of value.members) {
+      const member = new Member(groupId, memberFromRecord(stored, protocolType ?? '', value.protocol ?? ''))
+      member.assignment = stored.assignment
+      group.#insert(member)
+    }
+    group.state = value.members.length === 0 ? 'Empty' : 'Stable'
+    group.generationId = value.generation
+    group.protocolType = protocolType
+    group.protocolName = value.protocol
+    group.leaderId = value.leader
+    group.currentStateTimestamp = value.currentStateTimestamp === -1 ? null : value.currentStateTimestamp
+    group.#computeSubscribedTopics()
+    return group
+  }
+
+  /** What the log has to keep of the group, with the members' assignments given or as they are. */
+  toRecord(assignments?: ReadonlyMap<string, Buffer>): GroupMetadata {
+    const members: MemberMetadata[] = []
+    for (const member of this.members.values()) {
+      members.push({
+        memberId: member.memberId,
+        groupInstanceId: member.groupInstanceId,
+        clientId: member.clientId,
+        clientHost: member.clientHost,
+        rebalanceTimeout: member.rebalanceTimeoutMs,
+        sessionTimeout: member.sessionTimeoutMs,
+        subscription: member.metadata(this.protocolName ?? ''),
+        assignment: assignments === undefined ? member.assignment : (assignments.get(member.memberId) ?? noAssignment),
+      })
+    }
+    return {
+      protocolType: this.protocolType ?? '',
+      generation: this.generationId,
+      protocol: this.protocolName,
+      leader: this.leaderId,
+      currentStateTimestamp: this.currentStateTimestamp ?? -1,
+      members,
+    }
+  }
+
+  /**
+   * `record` was replayed while the group lives here: it says what the group decided, so only assignments can be new. True when they
+   * make the group stable.
+   */
+  persisted(record: GroupMetadata): boolean {
+    if (this.state !== 'CompletingRebalance' || record.generation !== this.generationId || record.members.length === 0) return false
+    for (const { memberId, assignment } of record.members) {
+      const member = this.members.get(memberId)
+      if (member !== undefined) member.assignment = assignment
+    }
+    this.transitionTo('Stable')
+    return true
+  }
+
+  get awaitingJoinCount(): number {
+    return this.#awaitingJoinCount
+  }
+
+  get isEmpty(): boolean {
+    return this.state === 'Empty'
+  }
+
+  /** Wants an answer to nothing: neither a member, nor one about to become a member. */
+  get isDeletable(): boolean {
+    return this.isEmpty && this.pendingJoinMembers.size === 0
+  }
+
+  get usesConsumerGroupProtocol(): boolean {
+    return this.protocolType === consumerProtocolType
+  }
+
+  get hasAllMembersJoined(): boolean {
+    return this.members.size === this.#awaitingJoinCount && this.pendingJoinMembers.size === 0
+  }
+
+  get canRebalance(): boolean {
+    return validPreviousStates.PreparingRebalance.includes(this.state)
+  }
+
+  /** The slowest member's. */
+  get rebalanceTimeoutMs(): number {
+    let longest = 0
+    for (const member of this.members.values()) longest = Math.max(longest, member.rebalanceTimeoutMs)
+    return longest
+  }
+
+  staticMemberId(groupInstanceId: string): string | undefined {
+    return this.#staticMembers.get(groupInstanceId)
+  }
+
+  transitionTo(state: ClassicGroupState): void {
+    assert(validPreviousStates[state].includes(this.state), `group ${this.groupId} cannot go from ${this.state} to ${state}`)
+    this.previousState = this.state
+    this.state = state
+    this.currentStateTimestamp = this.#now()
+  }
+
+  /** Parks the new member's join. */
+  add(member: Member): Promise<JoinGroupResponse> {
+    assert(this.supportsProtocols(member.protocolType, member.protocols), `member ${member.memberId} fits into group ${this.groupId}`)
+    if (this.members.size === 0) this.protocolType = member.protocolType
+    this.#insert(member)
+    this.leaderId ??= member.memberId
+    this.pendingJoinMembers.delete(member.memberId)
+    return this.awaitJoin(member)
+  }
+
+  remove(memberId: string): void {
+    const member = this.members.get(memberId)
+    if (member !== undefined) {
+      this.members.delete(memberId)
+      this.#count(member.protocols, -1)
+      if (member.awaitingJoin !== null) this.#awaitingJoinCount--
+      if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId)
+    }
+    if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null
+    this.pendingJoinMembers.delete(memberId)
+    this.pendingSyncMembers.delete(memberId)
+  }
+
+  updateMember(member: Member, protocols: readonly Protocol[], rebalanceTimeoutMs: number, sessionTimeoutMs: number): void {
+    this.#count(member.protocols, -1)
+    this.#count(protocols, 1)
+    member.protocols = protocols
+    member.rebalanceTimeoutMs = rebalanceTimeoutMs
+    member.sessionTimeoutMs = sessionTimeoutMs
+  }
+
+  /** KIP-345: a restarted static member takes the place of its predecessor, who is fenced at once. */
+  replaceStaticMember(groupInstanceId: string, newMemberId: string): Member {
+    const oldMemberId = this.#staticMembers.get(groupInstanceId)
+    const old = oldMemberId === undefined ? undefined : this.members.get(oldMemberId)
+    assert(old, `group ${this.groupId} has the static member ${groupInstanceId}`)
+    this.completeJoin(old, joinError('FENCED_INSTANCE_ID', old.memberId))
+    this.completeSync(old, syncError('FENCED_INSTANCE_ID'))
+    const member = new Member(this.groupId, { ...old, memberId: newMemberId })
+    member.assignment = old.assignment
+    this.members.delete(old.memberId)
+    this.members.set(newMemberId, member)
+    this.#staticMembers.set(groupInstanceId, newMemberId)
+    if (this.leaderId === old.memberId) this.leaderId = newMemberId
+    return member
+  }
+
+  awaitJoin(member: Member): Promise<JoinGroupResponse> {
+    // The client came again, by another connection: nobody reads the answer to the first, but its connection must go on.
+    if (member.awaitingJoin !== null) member.awaitingJoin.resolve(joinError('REBALANCE_IN_PROGRESS', member.memberId))
+    else this.#awaitingJoinCount++
+    member.awaitingJoin = Promise.withResolvers()
+    return member.awaitingJoin.promise
+  }
+
+  awaitSync(member: Member): Promise<SyncGroupResponse> {
+    member.awaitingSync?.resolve(syncError('REBALANCE_IN_PROGRESS'))
+    member.awaitingSync = Promise.withResolvers()
+    return member.awaitingSync.promise
+  }
+
+  /** Answers a parked join; false when there is none. */
+  completeJoin(member: Member, response: JoinGroupResponse): boolean {
+    if (member.awaitingJoin === null) return false
+    member.awaitingJoin.resolve(response)
+    member.awaitingJoin = null
+    this.#awaitingJoinCount--
+    return true
+  }
+
+  completeSync(member: Member, response: SyncGroupResponse): boolean {
+    if (member.awaitingSync === null) return false
+    member.awaitingSync.resolve(response)
+    member.awaitingSync = null
+    return true
+  }
+
+  /** Tells a member of the current generation; only the leader learns who else is in it. */
+  joinResponse(member: Member, skipAssignment = false): JoinGroupResponse {
+    return {
+      throttleTimeMs: 0,
+      errorCode: 0,
+      generationId: this.generationId,
+      protocolType: this.protocolType,
+      protocolName: this.protocolName,
+      leader: this.leaderId ?? '',
+      skipAssignment,
+      memberId: member.memberId,
+      members: this.leaderId === member.memberId ? this.#currentMembers() : [],
+    }
+  }
+
+  syncResponse(member: Member): SyncGroupResponse {
+    return {
+      throttleTimeMs: 0,
+      errorCode: 0,
+      protocolType: this.protocolType,
+      protocolName: this.protocolName,
+      assignment: member.assignment,
+    }
+  }
+
+  /** The leader when it has rejoined, else the first who has becomes leader; false when nobody has. */
+  electJoinedLeader(): boolean {
+    if (this.leaderId === null) return false
+    if (this.members.get(this.leaderId)?.awaitingJoin) return true
+    for (const member of this.members.values()) {
+      if (member.awaitingJoin === null) continue
+      this.leaderId = member.memberId
+      return true
+    }
+    return false
+  }
+
+  /** Ends the join phase: a new generation of those who are here. */
+  initNextGeneration(): void {
+    this.generationId = this.generationId === lastGeneration ? 0 : this.generationId + 1
+    if (this.members.size > 0) {
+      this.protocolName = this.selectProtocol()
+      this.#computeSubscribedTopics()
+      this.transitionTo('CompletingRebalance')
+    } else {
+      this.protocolName = null
+      this.#computeSubscribedTopics()
+      this.transitionTo('Empty')
+    }
+    this.pendingSyncMembers.clear()
+  }
+
+  supportsProtocols(protocolType: string, protocols: readonly Protocol[]): boolean {
+    if (this.state === 'Empty') return protocolType !== '' && protocols.length > 0
+    return (
+      this.protocolType === protocolType && protocols.some(({ name }) => (this.#supportedProtocols.get(name) ?? 0) === this.members.size)
+    )
+  }
+
+  /** Of those protocols that all members support, the one most members prefer. */
+  selectProtocol(): string {
+    const votes = new Map<string, number>()
+    for (const member of this.members.values()) {
+      const vote = member.protocols.find(({ name }) => this.#supportedProtocols.get(name) === this.members.size)
+      assert(vote, `the members of group ${this.groupId} have a protocol in common`)
+      votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
+    }
+    let best = ''
+    for (const [name, count] of votes) if (count > (votes.get(best) ?? 0)) best = name
+    return best
+  }
+
+  /** Throws unless the sender is who it says it is. */
+  validateMember(memberId: string, groupInstanceId: string | null): void {
+    if (groupInstanceId !== null) {
+      const existing = this.#staticMembers.get(groupInstanceId)
+      if (existing === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `No member has the group.instance.id ${groupInstanceId}`)
+      if (existing !== memberId) throw new KafkaError('FENCED_INSTANCE_ID', `Another member has taken over ${groupInstanceId}`)
+    }
+    if (!this.members.has(memberId)) throw new KafkaError('UNKNOWN_MEMBER_ID', `${memberId} is no member of group ${this.groupId}`)
+  }
+
+  validateGeneration(generationId: number): void {
+    if (generationId === this.generationId) return
+    throw new KafkaError('ILLEGAL_GENERATION', `Group ${this.groupId} is at generation ${this.generationId}, not ${generationId}`)
+  }
+
+  validateOffsetCommit(memberId: string, groupInstanceId: string | null, generationId: number, transactional: boolean): void {
+    // An admin client, or a consumer that does without group membership.
+    if (generationId < 0 && this.isEmpty) return
+    if (generationId >= 0 || memberId !== '' || groupInstanceId !== null) {
+      this.validateMember(memberId, groupInstanceId)
+      this.validateGeneration(generationId)
+    } else if (!transactional && !this.isEmpty) {
+      throw new KafkaError('UNKNOWN_MEMBER_ID', `Group ${this.groupId} has members: only they may commit offsets`)
+    }
+    if (!transactional && this.state === 'CompletingRebalance') {
+      throw new KafkaError('REBALANCE_IN_PROGRESS', `Group ${this.groupId} is rebalancing`)
+    }
+  }
+
+  validateOffsetDelete(): void {
+    if (!this.isEmpty && !this.usesConsumerGroupProtocol) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+  }
+
+  validateDelete(): void {
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    return this.subscribedTopics?.has(topic) ?? this.usesConsumerGroupProtocol
+  }
+
+  retentionStart(): ((offset: StoredOffset) => number) | null {
+    // Without a protocol type the group only stores offsets.
+    if (this.protocolType === null) return offset => offset.commitTimestampMs
+    if (this.isEmpty) return offset => this.currentStateTimestamp ?? offset.commitTimestampMs
+    if (this.usesConsumerGroupProtocol && this.subscribedTopics !== null && this.state === 'Stable') return o => o.commitTimestampMs
+    return null
+  }
+
+  tombstones(): LogRecord[] {
+    return [groupMetadataTombstone(this.groupId)]
+  }
+
+  /** Nobody will answer for this group any more. */
+  kill(error: ErrorName): void {
+    if (this.state !== 'Dead') this.transitionTo('Dead')
+    for (const member of this.members.values()) {
+      this.completeJoin(member, joinError(error, member.memberId))
+      this.completeSync(member, syncError(error))
+    }
+  }
+
+  #insert(member: Member): void {
+    const { groupInstanceId } = member
+    if (groupInstanceId !== null) {
+      assert(!this.#staticMembers.has(groupInstanceId), `${groupInstanceId} is new in group ${this.groupId}`)
+      this.#staticMembers.set(groupInstanceId, member.memberId)
+    }
+    this.members.set(member.memberId, member)
+    this.#count(member.protocols, 1)
+  }
+
+  #count(protocols: readonly Protocol[], change: 1 | -1): void {
+    // A name given twice is one protocol.
+    for (const name of new Set(protocols.map(protocol => protocol.name))) {
+      const count = (this.#supportedProtocols.get(name) ?? 0) + change
+      if (count === 0) this.#supportedProtocols.delete(name)
+      else this.#supportedProtocols.set(name, count)
+    }
+  }
+
+  #currentMembers(): JoinGroupResponse['members'] {
+    const protocol = this.protocolName ?? ''
+    return Array.from(this.members.values(), member => ({
+      memberId: member.memberId,
+      groupInstanceId: member.groupInstanceId,
+      metadata: member.metadata(protocol),
+    }))
+  }
+
+  #computeSubscribedTopics(): void {
+    const { protocolName } = this
+    if (!this.usesConsumerGroupProtocol) this.subscribedTopics = null
+    else if (this.members.size === 0) this.subscribedTopics = new Set()
+    else if (protocolName === null) this.subscribedTopics = null
+    else this.subscribedTopics = subscribedTopicsOf(Array.from(this.members.values(), member => member.metadata(protocolName)))
+  }
+}
+
+function memberFromRecord(stored: MemberMetadata, protocolType: string, protocol: string): MemberInit {
+  return {
+    memberId: stored.memberId,
+    groupInstanceId: stored.groupInstanceId,
+    clientId: stored.clientId,
+    clientHost: stored.clientHost,
+    rebalanceTimeoutMs: stored.rebalanceTimeout === -1 ? stored.sessionTimeout : stored.rebalanceTimeout,
+    sessionTimeoutMs: stored.sessionTimeout,
+    protocolType,
+    protocols: [{ name: protocol, metadata: stored.subscription }],
+  }
+}

@@ -1,0 +1,211 @@
+/** Committing, fetching, deleting and expiring offsets: Kafka's rules over the state in `offsets.ts`. */
+import { type ErrorName, errorCode, KafkaError, type Uuid } from '../../protocol.ts'
+import type { Decision, LogRecord, ShardContext } from '../shard.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import type { Group, StoredOffset } from './group-contract.ts'
+import type { Offsets } from './offsets.ts'
+import { offsetCommitRecord, offsetCommitTombstone } from './records.ts'
+import type { GroupSettings } from './settings.ts'
+
+/** Topics have names here; ids are looked up by the handler. */
+export interface CommitTopic {
+  name: string
+  topicId: Uuid
+  partitions: readonly CommitPartition[]
+}
+
+export interface CommitPartition {
+  partitionIndex: number
+  committedOffset: number
+  committedLeaderEpoch: number
+  committedMetadata: string | null
+  /** -1: now. Only v1 sends it. */
+  commitTimestamp: number
+}
+
+export interface OffsetCommit {
+  groupId: string
+  memberId: string
+  groupInstanceId: string | null
+  generationId: number
+  /** -1: `offsets.retention.minutes`. */
+  retentionTimeMs: number
+  topics: readonly CommitTopic[]
+}
+
+export interface TopicResult {
+  name: string
+  partitions: { partitionIndex: number; errorCode: number }[]
+}
+
+export interface TopicPartitions {
+  name: string
+  partitionIndexes: readonly number[]
+}
+
+export interface FetchedTopic {
+  name: string
+  partitions: FetchedOffset[]
+}
+
+export interface FetchedOffset {
+  partitionIndex: number
+  committedOffset: number
+  committedLeaderEpoch: number
+  metadata: string
+  errorCode: number
+}
+
+/** KIP-848 gave commits to a group that does not exist an error of their own. */
+const groupIdNotFoundFrom = 9
+
+export interface CommitsOptions {
+  context: ShardContext
+  settings: GroupSettings
+  offsets: Offsets
+  find(groupId: string): Group | undefined
+  findClassic(groupId: string): ClassicGroup | undefined
+  keepAlive(group: ClassicGroup, memberId: string): void
+}
+
+export class Commits {
+  readonly #options: CommitsOptions
+  readonly #offsets: Offsets
+
+  constructor(options: CommitsOptions) {
+    this.#options = options
+    this.#offsets = options.offsets
+  }
+
+  commit(request: OffsetCommit, apiVersion: number): Decision<TopicResult[]> {
+    const { groupId, memberId, generationId } = request
+    const group = this.#options.find(groupId)
+    if (group !== undefined) group.validateOffsetCommit(memberId, request.groupInstanceId, generationId, false)
+    // Without a generation it is a commit without membership; replaying it makes the group.
+    else if (generationId >= 0) {
+      const error = apiVersion >= groupIdNotFoundFrom ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
+      throw new KafkaError(error, `Group ${groupId} not found`)
+    }
+    const classic = this.#options.findClassic(groupId)
+    if (classic !== undefined && (classic.state === 'Stable' || classic.state === 'PreparingRebalance')) {
+      this.#options.keepAlive(classic, memberId)
+    }
+    const now = this.#options.context.clock.now()
+    const expireTimestampMs = request.retentionTimeMs === -1 ? -1 : now + request.retentionTimeMs
+    const records: LogRecord[] = []
+    const response = request.topics.map(topic => ({
+      name: topic.name,
+      partitions: topic.partitions.map(partition => {
+        const { partitionIndex } = partition
+        const metadata = partition.committedMetadata ?? ''
+        if (metadata.length > this.#options.settings.offsetMetadataMaxBytes) {
+          return { partitionIndex, errorCode: errorCode('OFFSET_METADATA_TOO_LARGE') }
+        }
+        records.push(
+          offsetCommitRecord(groupId, topic.name, partitionIndex, {
+            committedOffset: partition.committedOffset,
+            leaderEpoch: partition.committedLeaderEpoch,
+            metadata,
+            commitTimestampMs: partition.commitTimestamp === -1 ? now : partition.commitTimestamp,
+            expireTimestampMs,
+            topicId: topic.topicId,
+          }),
+        )
+        return { partitionIndex, errorCode: 0 }
+      }),
+    }))
+    return { records, response }
+  }
+
+  /** `topics: null` asks for all. With `requireStable` an offset that an open transaction may change is an error (KIP-447). */
+  fetch(groupId: string, topics: readonly TopicPartitions[] | null, requireStable: boolean): FetchedTopic[] {
+    const stored = this.#offsets.ofGroup(groupId)
+    if (topics === null) {
+      return Array.from(stored, ([name, partitions]) => ({
+        name,
+        partitions: Array.from(partitions, ([index, offset]) => this.#fetched(groupId, name, index, offset, requireStable)),
+      }))
+    }
+    return topics.map(({ name, partitionIndexes }) => {
+      const partitions = stored.get(name)
+      return {
+        name,
+        partitions: partitionIndexes.map(index => this.#fetched(groupId, name, index, partitions?.get(index), requireStable)),
+      }
+    })
+  }
+
+  #fetched(groupId: string, topic: string, partitionIndex: number, offset: StoredOffset | undefined, stable: boolean): FetchedOffset {
+    if (stable && this.#offsets.hasPending(groupId, topic, partitionIndex)) return noOffset(partitionIndex, 'UNSTABLE_OFFSET_COMMIT')
+    if (offset === undefined) return noOffset(partitionIndex)
+    return {
+      partitionIndex,
+      committedOffset: offset.committedOffset,
+      committedLeaderEpoch: offset.leaderEpoch,
+      metadata: offset.metadata,
+      errorCode: 0,
+    }
+  }
+
+  delete(groupId: string, topics: readonly TopicPartitions[]): Decision<TopicResult[]> {
+    const group = this.#options.find(groupId)
+    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} not found`)
+    group.validateOffsetDelete()
+    const records: LogRecord[] = []
+    const response = topics.map(({ name, partitionIndexes }) => {
+      const subscribed = group.isSubscribedTo(name)
+      const partitions = partitionIndexes.map(partitionIndex => {
+        if (subscribed) return { partitionIndex, errorCode: errorCode('GROUP_SUBSCRIBED_TO_TOPIC') }
+        if (this.#offsets.get(groupId, name, partitionIndex) || this.#offsets.hasPending(groupId, name, partitionIndex)) {
+          records.push(offsetCommitTombstone(groupId, name, partitionIndex))
+        }
+        return { partitionIndex, errorCode: 0 }
+      })
+      return { name, partitions }
+    })
+    return { records, response }
+  }
+
+  /** Tombstones of all that the group stores. */
+  deleteAll(groupId: string): LogRecord[] {
+    return Array.from(this.#offsets.partitionsOf(groupId), ([topic, partition]) => offsetCommitTombstone(groupId, topic, partition))
+  }
+
+  topicDeleted(topic: string): LogRecord[] {
+    return Array.from(this.#offsets.partitionsOfTopic(topic), ([groupId, partition]) => offsetCommitTombstone(groupId, topic, partition))
+  }
+
+  /** Tombstones of what has been kept long enough; of the group too, when nothing is left that it is needed for. */
+  expire(group: Group): LogRecord[] {
+    const { groupId } = group
+    const records: LogRecord[] = []
+    const topics = this.#offsets.ofGroup(groupId)
+    if (topics.size > 0 && !this.#expireOffsets(group, records)) return records
+    if (group.isDeletable && !this.#offsets.hasOpenTransaction(groupId)) records.push(...group.tombstones())
+    return records
+  }
+
+  /** True when nothing of the group remains. */
+  #expireOffsets(group: Group, records: LogRecord[]): boolean {
+    const { groupId } = group
+    const start = group.retentionStart()
+    if (start === null) return false
+    const now = this.#options.context.clock.now()
+    const retentionMs = this.#options.settings.offsetsRetentionMinutes * 60_000
+    let all = true
+    for (const [topic, partitions] of this.#offsets.ofGroup(groupId)) {
+      const subscribed = group.isSubscribedTo(topic)
+      for (const [partition, offset] of partitions) {
+        const expired = offset.expireTimestampMs === -1 ? now - start(offset) >= retentionMs : now >= offset.expireTimestampMs
+        if (!subscribed && expired && !this.#offsets.hasPending(groupId, topic, partition)) {
+          records.push(offsetCommitTombstone(groupId, topic, partition))
+        } else all = false
+      }
+    }
+    return all
+  }
+}
+
+function noOffset(partitionIndex: number, error: ErrorName = 'NONE'): FetchedOffset {
+  return { partitionIndex, committedOffset: -1, committedLeaderEpoch: -1, metadata: '', errorCode: errorCode(error) }
+}

@@ -1,0 +1,135 @@
+/** The records of `__consumer_offsets` that classic groups and offsets make, as Kafka 4.4 writes them and as all versions wrote them. */
+import { ByteReader, MalformedInput } from '../../base.ts'
+import {
+  classicGroupRecords,
+  consumerProtocol,
+  decodeRecordKey,
+  decodeRecordValue,
+  encodeRecordKey,
+  encodeRecordValue,
+  type Fields,
+  type Message,
+  type MessageOf,
+  readMessage,
+  recordId,
+} from '../../protocol.ts'
+import type { LogRecord } from '../shard.ts'
+import type { StoredOffset } from './group-contract.ts'
+
+const { groupMetadata, legacyOffsetCommit, offsetCommit } = classicGroupRecords
+
+type ValueOf<R> = R extends { value: Message<infer F extends Fields> } ? MessageOf<F> : never
+export type GroupMetadata = ValueOf<typeof groupMetadata>
+export type MemberMetadata = GroupMetadata['members'][number]
+/** What a commit says; the log adds where it lies. */
+export type NewOffset = Omit<StoredOffset, 'recordOffset'>
+
+export type GroupRecord =
+  | { type: 'offset'; groupId: string; topic: string; partition: number; value: StoredOffset | null }
+  | { type: 'group'; groupId: string; value: GroupMetadata | null }
+
+/** The newest that is not flexible: Kafka stays with it until a tagged field is needed. */
+const groupMetadataVersion = 3
+const offsetVersion = 4
+/** The only one that can say when the offset expires. */
+const offsetVersionWithExpiry = 1
+
+export function offsetCommitRecord(groupId: string, topic: string, partition: number, offset: NewOffset): LogRecord {
+  return {
+    key: offsetKey(groupId, topic, partition),
+    value: encodeRecordValue(offsetCommit, offset.expireTimestampMs === -1 ? offsetVersion : offsetVersionWithExpiry, {
+      offset: offset.committedOffset,
+      leaderEpoch: offset.leaderEpoch,
+      metadata: offset.metadata,
+      commitTimestamp: offset.commitTimestampMs,
+      expireTimestamp: offset.expireTimestampMs,
+      topicId: offset.topicId,
+    }),
+  }
+}
+
+export function offsetCommitTombstone(groupId: string, topic: string, partition: number): LogRecord {
+  return { key: offsetKey(groupId, topic, partition), value: null }
+}
+
+export function groupMetadataRecord(groupId: string, value: GroupMetadata): LogRecord {
+  return { key: groupKey(groupId), value: encodeRecordValue(groupMetadata, groupMetadataVersion, value) }
+}
+
+/** A group of which nothing is known but that it exists. */
+export function emptyGroupMetadataRecord(groupId: string, currentStateTimestamp: number): LogRecord {
+  return groupMetadataRecord(groupId, { protocolType: '', generation: 0, protocol: null, leader: null, currentStateTimestamp, members: [] })
+}
+
+export function groupMetadataTombstone(groupId: string): LogRecord {
+  return { key: groupKey(groupId), value: null }
+}
+
+/** null: a kind of record that is of no concern to classic groups. */
+export function decodeRecord(key: Buffer | null, value: Buffer | null): GroupRecord | null {
+  if (key === null) return null
+  switch (recordId(key)) {
+    case legacyOffsetCommit.id: {
+      const { group, topic, partition } = decodeRecordKey(legacyOffsetCommit, key)
+      return { type: 'offset', groupId: group, topic, partition, value: value === null ? null : storedOffset(value) }
+    }
+    case offsetCommit.id: {
+      const { group, topic, partition } = decodeRecordKey(offsetCommit, key)
+      return { type: 'offset', groupId: group, topic, partition, value: value === null ? null : storedOffset(value) }
+    }
+    case groupMetadata.id: {
+      const { group } = decodeRecordKey(groupMetadata, key)
+      return { type: 'group', groupId: group, value: value === null ? null : storedGroup(value) }
+    }
+    default:
+      return null
+  }
+}
+
+/** All topics that members subscribed to; null when somebody's metadata is not of the consumer protocol after all. */
+export function subscribedTopicsOf(subscriptions: readonly Buffer[]): ReadonlySet<string> | null {
+  const topics = new Set<string>()
+  try {
+    for (const subscription of subscriptions) {
+      const reader = new ByteReader(subscription)
+      reader.skip(2)
+      // All versions begin like version 0, so those from the future can be read too.
+      for (const topic of readMessage(consumerProtocol.subscription, 0, reader).topics) topics.add(topic)
+    }
+  } catch (error) {
+    if (error instanceof MalformedInput) return null
+    throw error
+  }
+  return topics
+}
+
+function storedOffset(value: Buffer): StoredOffset {
+  const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId } = decodeRecordValue(offsetCommit, value)
+  return {
+    recordOffset: -1,
+    committedOffset: offset,
+    leaderEpoch,
+    metadata,
+    commitTimestampMs: commitTimestamp,
+    expireTimestampMs: expireTimestamp,
+    topicId,
+  }
+}
+
+function storedGroup(value: Buffer): GroupMetadata {
+  const group = decodeRecordValue(groupMetadata, value)
+  for (const member of group.members) {
+    // The bytes belong to whoever read the log, and would keep all of it in memory.
+    member.subscription = Buffer.from(member.subscription)
+    member.assignment = Buffer.from(member.assignment)
+  }
+  return group
+}
+
+function offsetKey(group: string, topic: string, partition: number): Buffer {
+  return encodeRecordKey(offsetCommit, { group, topic, partition })
+}
+
+function groupKey(group: string): Buffer {
+  return encodeRecordKey(groupMetadata, { group })
+}

@@ -1,0 +1,43 @@
+/** The group APIs' messages by short names, and the answers that say only that something is wrong. */
+import { type apis, type ErrorName, errorCode, type InputOf, type MessageOf } from '../../protocol.ts'
+
+export type JoinGroupRequest = MessageOf<typeof apis.joinGroup.request>
+export type JoinGroupResponse = InputOf<typeof apis.joinGroup.response>
+export type SyncGroupRequest = MessageOf<typeof apis.syncGroup.request>
+export type SyncGroupResponse = InputOf<typeof apis.syncGroup.response>
+export type HeartbeatRequest = MessageOf<typeof apis.heartbeat.request>
+export type LeaveGroupRequest = MessageOf<typeof apis.leaveGroup.request>
+export type LeavingMember = LeaveGroupRequest['members'][number]
+export type LeaveGroupResponse = MessageOf<typeof apis.leaveGroup.response>
+export type DescribedGroup = InputOf<typeof apis.describeGroups.response>['groups'][number]
+export type ListedGroup = InputOf<typeof apis.listGroups.response>['groups'][number]
+export type DeletedGroup = InputOf<typeof apis.deleteGroups.response>['results'][number]
+export type Protocol = JoinGroupRequest['protocols'][number]
+
+/** Who sends a request, as far as groups care. */
+export interface Caller {
+  apiVersion: number
+  clientId: string
+  /** As Kafka shows it: `/127.0.0.1`. */
+  clientHost: string
+}
+
+const noAssignment = Buffer.alloc(0)
+
+export function joinError(error: ErrorName, memberId: string): JoinGroupResponse {
+  return {
+    throttleTimeMs: 0,
+    errorCode: errorCode(error),
+    generationId: -1,
+    protocolType: null,
+    protocolName: null,
+    leader: '',
+    skipAssignment: false,
+    memberId,
+    members: [],
+  }
+}
+
+export function syncError(error: ErrorName): SyncGroupResponse {
+  return { throttleTimeMs: 0, errorCode: errorCode(error), protocolType: null, protocolName: null, assignment: noAssignment }
+}

@@ -1,0 +1,196 @@
+/**
+ * The shard behind one partition of `__consumer_offsets`: its groups and their offsets. Replays Kafka's records, lists, describes and
+ * deletes groups, and lets offsets expire; membership and commits are in their own files.
+ */
+import type { System } from '../../base.ts'
+import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
+import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
+import { ClassicGroup } from './classic-group.ts'
+import { Commits } from './commits.ts'
+import type { Group } from './group-contract.ts'
+import { Membership } from './membership.ts'
+import { Offsets } from './offsets.ts'
+import { Rebalancer } from './rebalance.ts'
+import { decodeRecord } from './records.ts'
+import type { DeletedGroup, DescribedGroup, ListedGroup } from './requests.ts'
+import type { GroupSettings } from './settings.ts'
+
+const expiryKey = 'expire-offsets'
+/** Tombstones written in one step; the rest follows in the next, so that the event loop is never held. */
+const expiryStepRecords = 5_000
+const expiryStepGroups = 2_000
+const noBytes = Buffer.alloc(0)
+
+export interface GroupShardOptions {
+  system: System
+  context: ShardContext
+  settings: GroupSettings
+}
+
+export class GroupShard implements Shard {
+  readonly membership: Membership
+  readonly commits: Commits
+  readonly #groups = new Map<string, ClassicGroup>()
+  readonly #offsets = new Offsets()
+  readonly #rebalancer: Rebalancer
+  readonly #context: ShardContext
+  readonly #settings: GroupSettings
+  #live = false
+
+  constructor({ system, context, settings }: GroupShardOptions) {
+    this.#context = context
+    this.#settings = settings
+    const find = (groupId: string) => this.#groups.get(groupId)
+    const rebalancer = new Rebalancer({ context, settings, find })
+    this.#rebalancer = rebalancer
+    this.membership = new Membership({
+      settings,
+      rebalancer,
+      find,
+      create: groupId => this.#create(groupId),
+      newId: () => javaUuid(system),
+    })
+    this.commits = new Commits({
+      context,
+      settings,
+      offsets: this.#offsets,
+      find,
+      findClassic: find,
+      keepAlive: (group, memberId) => {
+        const member = group.members.get(memberId)
+        if (member !== undefined) rebalancer.keepAlive(group, member)
+      },
+    })
+  }
+
+  replay({ key, value }: LogRecord, offset: number, _timestampMs: number, producerId: number): void {
+    const record = decodeRecord(key, value)
+    if (record === null) return
+    const { groupId } = record
+    if (record.type === 'offset') {
+      if (record.value === null) {
+        this.#offsets.remove(groupId, record.topic, record.partition)
+        return
+      }
+      if (!this.#groups.has(groupId)) this.#create(groupId)
+      record.value.recordOffset = offset
+      this.#offsets.put(groupId, record.topic, record.partition, record.value, producerId)
+      return
+    }
+    const group = this.#groups.get(groupId)
+    if (record.value === null) {
+      group?.kill('COORDINATOR_NOT_AVAILABLE')
+      this.#groups.delete(groupId)
+    } else if (this.#live && group !== undefined) {
+      if (group.persisted(record.value)) this.#rebalancer.answerSync(group)
+    } else {
+      this.#groups.set(groupId, ClassicGroup.fromRecord(groupId, record.value, this.#now))
+    }
+  }
+
+  replayMarker(producerId: number, _producerEpoch: number, committed: boolean): void {
+    this.#offsets.endTransaction(producerId, committed)
+  }
+
+  loaded(): void {
+    this.#live = true
+    for (const group of this.#groups.values()) this.#rebalancer.resume(group)
+    this.#scheduleExpiry()
+  }
+
+  unload(): void {
+    for (const group of this.#groups.values()) group.kill('NOT_COORDINATOR')
+    this.#groups.clear()
+  }
+
+  list(statesFilter: ReadonlySet<string>, typesFilter: ReadonlySet<string>): ListedGroup[] {
+    const groups: ListedGroup[] = []
+    for (const { groupId, type, state, protocolType } of this.#groups.values()) {
+      if (statesFilter.size > 0 && !statesFilter.has(state.toLowerCase())) continue
+      if (typesFilter.size > 0 && !typesFilter.has(type.toLowerCase())) continue
+      groups.push({ groupId, protocolType: protocolType ?? '', groupState: state, groupType: type.toLowerCase() })
+    }
+    return groups
+  }
+
+  describe(groupId: string): DescribedGroup | null {
+    const group = this.#groups.get(groupId)
+    if (group === undefined) return null
+    // What members told is worth something only for the protocol that was chosen.
+    const protocol = group.state === 'Stable' ? group.protocolName : null
+    return {
+      errorCode: 0,
+      errorMessage: null,
+      groupId,
+      groupState: group.state,
+      protocolType: group.protocolType ?? '',
+      protocolData: protocol ?? '',
+      members: Array.from(group.members.values(), member => ({
+        memberId: member.memberId,
+        groupInstanceId: member.groupInstanceId,
+        clientId: member.clientId,
+        clientHost: member.clientHost,
+        memberMetadata: protocol === null ? noBytes : member.metadata(protocol),
+        memberAssignment: member.assignment,
+      })),
+    }
+  }
+
+  delete(groupIds: readonly string[]): Decision<DeletedGroup[]> {
+    const records: LogRecord[] = []
+    const response = groupIds.map(groupId => {
+      try {
+        const group = this.#groups.get(groupId)
+        if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} not found`)
+        group.validateDelete()
+        records.push(...this.commits.deleteAll(groupId), ...group.tombstones())
+        return { groupId, errorCode: 0, errorMessage: null }
+      } catch (error) {
+        const { name, message } = toKafkaError(error)
+        return { groupId, errorCode: errorCode(name), errorMessage: message }
+      }
+    })
+    return { records, response, atomic: false }
+  }
+
+  topicDeleted(topic: string): Decision<void> {
+    return { records: this.commits.topicDeleted(topic), response: undefined, atomic: false }
+  }
+
+  readonly #now = (): number => this.#context.clock.now()
+
+  #create(groupId: string): ClassicGroup {
+    const group = new ClassicGroup(groupId, this.#now)
+    this.#groups.set(groupId, group)
+    return group
+  }
+
+  #scheduleExpiry(): void {
+    this.#context.schedule(expiryKey, this.#settings.offsetsRetentionCheckIntervalMs, () => this.#expire(this.#groups.values()))
+  }
+
+  /** One step over the groups; a Map's iterator bears groups that come and go meanwhile. */
+  #expire(groups: Iterator<Group>): Decision<void> {
+    const records: LogRecord[] = []
+    for (let count = 0; count < expiryStepGroups && records.length < expiryStepRecords; count++) {
+      const next = groups.next()
+      if (next.done) {
+        this.#scheduleExpiry()
+        return { records, response: undefined, atomic: false }
+      }
+      for (const record of this.commits.expire(next.value)) records.push(record)
+    }
+    this.#context.schedule(expiryKey, 1, () => this.#expire(groups))
+    return { records, response: undefined, atomic: false }
+  }
+}
+
+/** Version 4, as `UUID.randomUUID()` prints it. */
+function javaUuid(system: System): string {
+  const bytes = Buffer.allocUnsafe(16)
+  system.random.fill(bytes)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
