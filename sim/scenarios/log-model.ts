@@ -1,0 +1,162 @@
+/**
+ * What a log has promised so far, kept by a naive model beside it, and the check of a log that was opened after a crash.
+ *
+ * Acknowledged writes survive what their acknowledgement covers: `written` a kill of the process, `durable` a power cut. What a reader
+ * below the high watermark has seen is never taken back. The rest may or may not be there, but only as a prefix in offset order.
+ */
+import type { Log, PartitionLog, PartitionSpec } from '../../src/log.ts'
+import { KafkaError } from '../../src/protocol.ts'
+import { buildBatch, readBatches } from '../world/batches.ts'
+import type { Cut } from '../world/power-cut.ts'
+import { expectThat } from './finding.ts'
+
+export interface ModelBatch {
+  baseOffset: number
+  values: string[]
+  producerId: number
+  producerEpoch: number
+  baseSequence: number
+}
+
+export interface PartitionPromise {
+  spec: PartitionSpec
+  /** In offset order. */
+  batches: ModelBatch[]
+  /** Offsets below these were acknowledged as written, as durable. */
+  written: number
+  durable: number
+  /** Offsets below this were read by a consumer. */
+  seen: number
+  /** DeleteRecords that was answered, and the highest that was asked for. */
+  startAcknowledged: number
+  startAsked: number
+}
+
+export type Promises = PartitionPromise[]
+
+export function noPromise(spec: PartitionSpec): PartitionPromise {
+  return { spec, batches: [], written: 0, durable: 0, seen: 0, startAcknowledged: 0, startAsked: 0 }
+}
+
+export function snapshot(promises: Promises): Promises {
+  return promises.map(promise => ({ ...promise, batches: promise.batches.slice() }))
+}
+
+export function nameOf({ spec }: PartitionPromise): string {
+  return `${spec.topic}-${spec.partition}`
+}
+
+export function endOf(batches: readonly ModelBatch[]): number {
+  const last = batches.at(-1)
+  return last === undefined ? 0 : last.baseOffset + last.values.length
+}
+
+export function encode(batch: ModelBatch, timestampMs: number): Buffer {
+  return buildBatch({ ...batch, keys: batch.values.map(value => value.slice(0, 8)), timestampMs })
+}
+
+/** Does `partition`, opened after a crash of this kind, keep what was promised? Returns the batches that are there. */
+export async function checkRecovered(partition: PartitionLog, promise: PartitionPromise, cut: Cut): Promise<ModelBatch[]> {
+  const name = nameOf(promise)
+  expectThat(partition.offline === null, `${name} is online after a crash, but: ${partition.offline}`)
+  const { logStartOffset, logEndOffset } = partition
+  const osOnly = promise.spec.config.durability === 'os' && cut !== 'process'
+  if (!osOnly) {
+    const kept = cut === 'process' ? promise.written : promise.durable
+    expectThat(logEndOffset >= kept, `${name}: acknowledged up to ${kept}, but the log ends at ${logEndOffset}`)
+    expectThat(logEndOffset >= promise.seen, `${name}: read up to ${promise.seen}, but the log ends at ${logEndOffset}`)
+    expectThat(
+      logStartOffset >= promise.startAcknowledged,
+      `${name}: deleted before ${promise.startAcknowledged}, but the log starts at ${logStartOffset}`,
+    )
+  }
+  expectThat(logStartOffset <= promise.startAsked, `${name}: nobody deleted before ${logStartOffset} (only before ${promise.startAsked})`)
+  expectThat(logEndOffset <= endOf(promise.batches), `${name}: the log ends at ${logEndOffset}, after all that was ever appended`)
+  expectThat(partition.highWatermark === logEndOffset, `${name}: ${partition.highWatermark} of ${logEndOffset} is visible after recovery`)
+  await checkContent(name, partition, promise.batches)
+  return promise.batches.filter(batch => batch.baseOffset < logEndOffset)
+}
+
+/** Every offset below `end` holds exactly what was appended there; no holes, nothing twice. */
+export async function checkContent(
+  name: string,
+  partition: PartitionLog,
+  batches: readonly ModelBatch[],
+  end = partition.logEndOffset,
+): Promise<void> {
+  const byOffset = new Map(batches.map(batch => [batch.baseOffset, batch]))
+  let next = partition.logStartOffset
+  while (next < end) {
+    const before = next
+    for (const batch of await readAt(partition, next)) {
+      const expected = byOffset.get(batch.baseOffset)
+      expectThat(expected !== undefined, `${name}: a batch begins at ${batch.baseOffset}, where none was appended`)
+      expectThat(batch.baseOffset <= next, `${name}: a hole between ${next} and ${batch.baseOffset}`)
+      const values = batch.records.map(record => record.value)
+      expectThat(values.join() === expected.values.join(), `${name}: the batch at ${batch.baseOffset} is not what was appended`)
+      expectThat(
+        batch.records.every((record, index) => record.offset === batch.baseOffset + index),
+        `${name}: offsets within the batch at ${batch.baseOffset}`,
+      )
+      expectThat(
+        batch.producerId === expected.producerId && batch.baseSequence === expected.baseSequence,
+        `${name}: producer of ${batch.baseOffset}`,
+      )
+      next = Math.max(next, batch.lastOffset + 1)
+    }
+    expectThat(next > before, `${name}: nothing to read at ${before}, though the log ends at ${end}`)
+  }
+}
+
+async function readAt(partition: PartitionLog, offset: number) {
+  const slice = await partition.read(offset, { maxBytes: 64 * 1024, atLeastOne: true, upTo: 'high-watermark' })
+  try {
+    return readBatches(Buffer.concat(slice.chunks))
+  } finally {
+    slice.release()
+  }
+}
+
+/**
+ * The producers' view: a retry of what is there is a duplicate with the original offset, a gap is refused, the next sequence is taken.
+ * Appends to the model what the log takes.
+ */
+export async function checkProducers(partition: PartitionLog, batches: ModelBatch[], timestampMs: number): Promise<void> {
+  const name = `${partition.topic}-${partition.partition}`
+  const last = new Map<number, ModelBatch>()
+  for (const batch of batches) if (batch.producerId >= 0 && batch.baseOffset >= partition.logStartOffset) last.set(batch.producerId, batch)
+  for (const batch of last.values()) {
+    const again = partition.append(encode(batch, timestampMs), { origin: 'client' })
+    expectThat(
+      again.duplicate && again.baseOffset === batch.baseOffset,
+      `${name}: a retry of ${batch.baseOffset} is a duplicate, but became ${again.baseOffset}`,
+    )
+    const next: ModelBatch = {
+      ...batch,
+      baseOffset: partition.logEndOffset,
+      baseSequence: batch.baseSequence + batch.values.length,
+      values: [`after-${batch.baseOffset}`],
+    }
+    const gap = { ...next, baseSequence: next.baseSequence + 1 }
+    expectThat(refused(partition, gap, timestampMs) === 'OUT_OF_ORDER_SEQUENCE_NUMBER', `${name}: a gap in the sequence is refused`)
+    const appended = partition.append(encode(next, timestampMs), { origin: 'client' })
+    expectThat(!appended.duplicate && appended.baseOffset === next.baseOffset, `${name}: the next sequence continues the log`)
+    batches.push(next)
+    await appended.durable
+  }
+}
+
+function refused(partition: PartitionLog, batch: ModelBatch, timestampMs: number): string | null {
+  try {
+    partition.append(encode(batch, timestampMs), { origin: 'client' })
+    return null
+  } catch (error) {
+    if (error instanceof KafkaError) return error.name
+    throw error
+  }
+}
+
+/** Opens every partition of the model in a log that was just opened. */
+export function openAll(log: Log, promises: Promises): PartitionLog[] {
+  return promises.map(({ spec }) => log.get(spec.topicId, spec.partition) ?? log.create(spec))
+}

@@ -1,0 +1,243 @@
+/**
+ * Producers, readers and DeleteRecords on several partitions; the machine crashes around every sync, in every way a disk can be
+ * left, and each time the log that opens on the remains must have kept every promise. Recovery crashes too.
+ */
+import type { Log, PartitionLog } from '../../src/log.ts'
+import type { Image } from '../world/disk.ts'
+import { type Cut, cuts } from '../world/power-cut.ts'
+import type { SeededRandom } from '../world/random.ts'
+import { simulatedWorld, type World } from '../world/world.ts'
+import { expectThat, Finding } from './finding.ts'
+import {
+  checkContent,
+  checkProducers,
+  checkRecovered,
+  encode,
+  endOf,
+  type ModelBatch,
+  nameOf,
+  noPromise,
+  openAll,
+  type PartitionPromise,
+  type Promises,
+  snapshot,
+} from './log-model.ts'
+import { open, partitionSpecs } from './log-under-test.ts'
+
+export interface PowerCutOptions {
+  seed: number
+  /** Crash states to check before the scenario ends. */
+  states: number
+  /** The canary: a disk whose syncs do nothing. */
+  lieAboutSyncs?: boolean
+}
+
+export interface PowerCutResult {
+  states: number
+  appended: number
+  history: readonly string[]
+}
+
+interface Crash {
+  cut: Cut
+  /** What was promised for the worst crash so far: after a power cut, a kill during recovery does not bring back what was lost. */
+  survives: Cut
+  image: Image
+  promises: Promises
+  seed: number
+  depth: number
+}
+
+/** Runs until so many states were checked; throws a Finding that names the crash. */
+export async function powerCuts(options: PowerCutOptions): Promise<PowerCutResult> {
+  const world = simulatedWorld({ seed: options.seed })
+  const run = new Run(world, options)
+  await run.start()
+  while (run.states < options.states) {
+    await run.step()
+    await run.checkCrashes()
+  }
+  await run.finish()
+  return { states: run.states, appended: run.appended, history: world.history }
+}
+
+interface Producer {
+  producerId: number
+  /** Next sequence per partition. */
+  sequences: number[]
+}
+
+class Run {
+  states = 0
+  appended = 0
+  readonly #world: World
+  readonly #random: SeededRandom
+  readonly #promises: Promises
+  readonly #producers: Producer[]
+  #log: Log | null = null
+  #partitions: PartitionLog[] = []
+  #crashes: Crash[] = []
+  #options: PowerCutOptions
+
+  constructor(world: World, options: PowerCutOptions) {
+    this.#world = world
+    this.#options = options
+    this.#random = world.random
+    this.#promises = partitionSpecs(world.random, 6).map(noPromise)
+    this.#producers = [-1, -1, 1000, 1001, 1002].map(producerId => ({ producerId, sequences: this.#promises.map(() => 0) }))
+    world.disk.lieAboutSyncs = options.lieAboutSyncs ?? false
+  }
+
+  async start(): Promise<void> {
+    this.#log = await open(this.#world)
+    this.#partitions = openAll(this.#log, this.#promises)
+    this.#world.disk.onSync = (moment, path) => {
+      this.#world.note(`${moment} sync ${path}`)
+      collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: 0.5 })
+    }
+  }
+
+  /** Something that a client does, and a little time. */
+  async step(): Promise<void> {
+    const action = this.#random.below(20)
+    const index = this.#random.below(this.#partitions.length)
+    if (action < 15) this.#append(index)
+    else if (action < 18) await this.#read(index)
+    else if (action < 19) this.#retry(index)
+    else if (this.#random.chance(0.3)) await this.#deleteRecords(index)
+    if (this.#random.chance(0.4)) await this.#world.pass(this.#random.fraction() * 4)
+    if (this.#log!.pressure.on) await this.#world.run(new Promise<void>(resolve => this.#log!.pressure.whenOff(resolve)))
+  }
+
+  async checkCrashes(): Promise<void> {
+    for (const crash of this.#crashes.splice(0)) {
+      if (this.states >= this.#options.states) return
+      this.states++
+      await recover(crash, this.#crashes)
+    }
+  }
+
+  /** A clean shutdown keeps everything, whatever happens to the power afterwards. */
+  async finish(): Promise<void> {
+    await this.#world.run(this.#log!.close())
+    const everything = snapshot(this.#promises).map(promise => ({ ...promise, durable: endOf(promise.batches) }))
+    const remains: Crash[] = []
+    collect(this.#world, everything, remains, { random: this.#random, probability: 1 })
+    for (const crash of remains) await recover(crash, [])
+    this.#world.note(`done ${this.#promises.map(promise => endOf(promise.batches)).join()}`)
+  }
+
+  #append(index: number): void {
+    const promise = this.#promises[index]!
+    const producer = this.#random.pick(this.#producers)
+    const values = Array.from({ length: 1 + this.#random.below(4) }, () => `${++this.appended}-`.padEnd(8 + this.#valueBytes(), 'x'))
+    const idempotent = producer.producerId >= 0
+    const batch: ModelBatch = {
+      baseOffset: endOf(promise.batches),
+      values,
+      producerId: producer.producerId,
+      producerEpoch: idempotent ? 0 : -1,
+      baseSequence: idempotent ? producer.sequences[index]! : -1,
+    }
+    const appended = this.#partitions[index]!.append(encode(batch, this.#world.system.clock.now()), { origin: 'client' })
+    expectThat(appended.baseOffset === batch.baseOffset, `append at ${batch.baseOffset} became ${appended.baseOffset}`)
+    expectThat(!appended.duplicate, `new batch at ${batch.baseOffset} is called a duplicate`)
+    promise.batches.push(batch)
+    producer.sequences[index]! += idempotent ? values.length : 0
+    this.#awaitAcknowledgements(promise, endOf(promise.batches), appended.written, appended.durable)
+    this.#world.note(`append ${nameOf(promise)} ${batch.baseOffset}+${values.length}`)
+  }
+
+  /** Mostly small; now and then large enough for the direct path. */
+  #valueBytes(): number {
+    return this.#random.chance(0.03) ? this.#random.below(20_000) : this.#random.below(600)
+  }
+
+  #awaitAcknowledgements(promise: PartitionPromise, end: number, written: Promise<void> | null, durable: Promise<void> | null): void {
+    const onWritten = () => {
+      promise.written = Math.max(promise.written, end)
+    }
+    const onDurable = () => {
+      onWritten()
+      promise.durable = Math.max(promise.durable, end)
+      this.#world.note(`durable ${nameOf(promise)} ${end}`)
+    }
+    if (written === null) onWritten()
+    else void written.then(onWritten)
+    if (durable === null) onDurable()
+    else void durable.then(onDurable)
+  }
+
+  /** A consumer reads some of what is visible: from then on it may not be taken back. */
+  async #read(index: number): Promise<void> {
+    const promise = this.#promises[index]!
+    const partition = this.#partitions[index]!
+    const visible = partition.highWatermark
+    expectThat(visible <= partition.logEndOffset, `high watermark ${visible} passes the end ${partition.logEndOffset}`)
+    promise.seen = Math.max(promise.seen, visible)
+    collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: 0.02 })
+    if (this.#random.chance(0.05)) await this.#world.run(checkContent(nameOf(promise), partition, promise.batches, visible))
+  }
+
+  #retry(index: number): void {
+    const promise = this.#promises[index]!
+    const batch = promise.batches.at(-1)
+    if (batch === undefined || batch.producerId < 0) return
+    const again = this.#partitions[index]!.append(encode(batch, this.#world.system.clock.now()), { origin: 'client' })
+    expectThat(again.duplicate && again.baseOffset === batch.baseOffset, `a retry of ${batch.baseOffset} became ${again.baseOffset}`)
+    this.#awaitAcknowledgements(promise, endOf(promise.batches), again.written, again.durable)
+  }
+
+  async #deleteRecords(index: number): Promise<void> {
+    const promise = this.#promises[index]!
+    const partition = this.#partitions[index]!
+    if (partition.highWatermark <= partition.logStartOffset) return
+    const before = partition.logStartOffset + this.#random.below(partition.highWatermark - partition.logStartOffset + 1)
+    promise.startAsked = Math.max(promise.startAsked, before)
+    await this.#world.run(partition.deleteBefore(before))
+    promise.startAcknowledged = Math.max(promise.startAcknowledged, before)
+    this.#world.note(`delete ${nameOf(promise)} before ${before}`)
+  }
+}
+
+/** Cuts the power here in some of the possible ways; checked later, when the world stands still. */
+function collect(
+  world: World,
+  promises: Promises,
+  into: Crash[],
+  options: { random: SeededRandom; probability: number; after?: Crash },
+): void {
+  const { random, probability, after } = options
+  for (const cut of cuts) {
+    if (!random.chance(probability)) continue
+    const survives = after === undefined || after.survives === 'process' ? cut : after.survives
+    const image = world.disk.image(cut, random.fork())
+    into.push({ cut, survives, image, promises: snapshot(promises), seed: random.below(2 ** 31), depth: (after?.depth ?? 0) + 1 })
+  }
+}
+
+/** Opens the log on what the crash left, checks it, and writes on. A crash of this recovery goes to `crashes`. */
+async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
+  const { cut, survives, promises, seed } = crash
+  const world = simulatedWorld({ seed, image: crash.image })
+  const random = world.random
+  if (crash.depth < 3) world.disk.onSync = () => collect(world, promises, crashes, { random, probability: 0.03, after: crash })
+  try {
+    const log = await open(world)
+    const partitions = openAll(log, promises)
+    for (const [index, promise] of promises.entries()) {
+      const partition = partitions[index]!
+      const batches = await world.run(checkRecovered(partition, promise, survives))
+      // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
+      world.disk.onSync = null
+      if (random.chance(0.2)) {
+        await world.run(checkProducers(partition, batches, world.system.clock.now()))
+        await world.run(checkContent(nameOf(promise), partition, batches))
+      }
+    }
+    if (random.chance(0.1)) await world.run(log.close())
+  } catch (error) {
+    const reason = error instanceof Finding ? error.message : `recovery failed: ${error instanceof Error ? error.stack : String(error)}`
+    throw new Finding(`after a crash (${cut}, depth ${crash.depth}, state seed ${seed}): ${reason}`)
+  }
+}
