@@ -30,6 +30,12 @@ export interface CompletedTransaction {
   aborted: boolean
 }
 
+export interface LastRecord {
+  producerId: number
+  producerEpoch: number
+  lastOffset: Offset
+}
+
 interface OpenTransaction {
   producerId: number
   firstOffset: Offset
@@ -175,6 +181,14 @@ export class ProducerStates {
       coordinatorEpoch: table.coordinatorEpoch(slot),
       currentTransactionStartOffset: table.transactionStart(slot),
     }))
+  }
+
+  /** Where each producer's last data is (-1 after a marker), so that the cleaner keeps that batch and with it the last sequence. */
+  lastRecords(): LastRecord[] {
+    const table = this.#table
+    return table
+      .slots()
+      .map(slot => ({ producerId: table.producerId(slot), producerEpoch: table.epoch(slot), lastOffset: table.lastOffset(slot) }))
   }
 
   /** Content of the `.snapshot` file that belongs to the offset after the last applied batch. */

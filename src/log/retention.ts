@@ -1,12 +1,13 @@
 /**
  * What retention.ms, retention.bytes and DeleteRecords make removable, and the one timer that looks after all partitions.
  *
- * Hides Kafka's rules for which segments may go, slices the work so that 10,000 partitions do not hold the event loop, and distrusts a
- * wall clock that jumps: a year forward must not purge everything.
+ * Hides Kafka's rules for which segments may go, slices the work so that 10,000 partitions do not hold the event loop, and removes nothing
+ * for its age while the wall clock is distrusted.
  */
 import type { System, Timer } from '../base.ts'
 import type { TopicConfig } from '../log.ts'
 import type { Offset } from '../protocol.ts'
+import { ClockWatch } from './clock-watch.ts'
 import type { RollLimits, Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import { sliced } from './sliced.ts'
@@ -76,21 +77,16 @@ export interface RetentionOptions {
   onClockJump(driftMs: number): void
 }
 
-/** The wall clock may run away from the monotonic one by this much before it is distrusted. */
-const toleratedDriftMs = 3_600_000
-
 export class Retention {
   readonly #options: RetentionOptions
-  /** Wall clock minus monotonic clock, at start. */
-  readonly #clockOffset: number
+  readonly #clock: ClockWatch
   #timer: Timer | null = null
   #closed = false
   #distrusted = false
 
   constructor(options: RetentionOptions) {
     this.#options = options
-    const { clock } = options.system
-    this.#clockOffset = clock.now() - clock.monotonic()
+    this.#clock = new ClockWatch(options.system.clock)
     this.#arm()
   }
 
@@ -106,7 +102,7 @@ export class Retention {
   #run(): void {
     const { system, partitions, onError } = this.#options
     const nowMs = system.clock.now()
-    const trustClock = this.#isClockSound(nowMs)
+    const trustClock = this.#isClockSound()
     const visit = (partition: RetainedPartition) => {
       try {
         const count = removableSegments(partition, nowMs, trustClock)
@@ -124,9 +120,9 @@ export class Retention {
     )
   }
 
-  #isClockSound(nowMs: number): boolean {
-    const drift = nowMs - this.#options.system.clock.monotonic() - this.#clockOffset
-    const distrusted = Math.abs(drift) > toleratedDriftMs
+  #isClockSound(): boolean {
+    const drift = this.#clock.driftMs()
+    const distrusted = drift !== 0
     if (distrusted && !this.#distrusted) this.#options.onClockJump(drift)
     this.#distrusted = distrusted
     return !distrusted

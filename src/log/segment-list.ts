@@ -5,7 +5,7 @@
 import { assert, type System } from '../base.ts'
 import { header, type Offset } from '../protocol.ts'
 import { Segment, type SegmentContext, segmentName, segmentSuffixes } from './segment.ts'
-import { collectAborted } from './transaction-index.ts'
+import { type AbortedTransaction, collectAborted } from './transaction-index.ts'
 
 export class SegmentList {
   readonly directory: string
@@ -98,7 +98,8 @@ export class SegmentList {
 
   /**
    * Puts a cleaned segment (files end in `.cleaned`, all synced) in place of `old`, neighbours whose first has the same base offset. From
-   * the first renaming on a crash leads to the new state, before it to the old one. Returns those replaced; `discard` them.
+   * the first renaming on a crash leads to the new state, before it to the old one. Returns those replaced, renamed
+   * to `.deleted`: `removeLater` them.
    */
   async replace(old: readonly Segment[], cleaned: Segment): Promise<Segment[]> {
     assert(cleaned.baseOffset === old[0]!.baseOffset, `segment ${cleaned.baseOffset} in place of ${old[0]!.baseOffset}`)
@@ -111,7 +112,10 @@ export class SegmentList {
       return []
     }
     assert(!present.includes(this.active!), 'the active segment is never replaced')
-    for (const segment of present) segment.renameTo('.deleted')
+    for (const segment of present) {
+      if (segment.baseOffset !== cleaned.baseOffset) segment.removeSnapshot()
+      segment.renameTo('.deleted')
+    }
     cleaned.renameTo('')
     this.#segments.splice(this.#segments.indexOf(present[0]!), present.length, cleaned)
     this.#sealedBytes = Number.NaN
@@ -121,7 +125,12 @@ export class SegmentList {
 
   /** Aborted transactions that a reader of [from, to) must know, by first offset. */
   abortedTransactions(from: Offset, to: Offset): { producerId: number; firstOffset: Offset }[] {
-    const found: { producerId: number; firstOffset: Offset }[] = []
+    return this.abortedEntries(from, to).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
+  }
+
+  /** The same as whole entries, by their markers' offsets: for the cleaner. */
+  abortedEntries(from: Offset, to: Offset): AbortedTransaction[] {
+    const found: AbortedTransaction[] = []
     for (let at = Math.max(0, this.indexOf(from)); at < this.#segments.length; at++)
       if (collectAborted(this.#segments[at]!.abortedTransactions(), from, to, found)) break
     return found
@@ -133,12 +142,20 @@ export class SegmentList {
 }
 
 /**
- * Removes segments that are out of their list: renamed to `.deleted` at once, gone after `delayMs`, so that readers end in peace. What a
- * crash leaves is removed by `openSegments`.
+ * Removes segments that are out of their list, and their producer snapshots: renamed to `.deleted` at once, gone after `delayMs`, so that
+ * readers end in peace. What a crash leaves is removed by `openSegments`.
  */
 export function discard(system: System, segments: readonly Segment[], delayMs: number, onError: (error: unknown) => void): void {
   if (segments.length === 0) return
-  for (const segment of segments) segment.renameTo('.deleted')
+  for (const segment of segments) {
+    segment.removeSnapshot()
+    segment.renameTo('.deleted')
+  }
+  removeLater(system, segments, delayMs, onError)
+}
+
+/** The second half of `discard`, for what `replace` returns: it is renamed already. */
+export function removeLater(system: System, segments: readonly Segment[], delayMs: number, onError: (error: unknown) => void): void {
   system.timers.after(delayMs, () => {
     for (const segment of segments)
       try {

@@ -18,6 +18,8 @@ export interface ScanRange {
   what: 'whole' | 'headers'
   /** The first batch must not begin below. */
   minOffset: Offset
+  /** How much is read at once, if a batch is not larger. */
+  windowBytes?: number
 }
 
 /** Where the walk ended, and why it ended before `to` if not on request. */
@@ -36,7 +38,7 @@ const headersWindow = 8 << 10
 const wholeWindow = 512 << 10
 
 export async function scanBatches(file: Readable, range: ScanRange, visit: Visit): Promise<ScanEnd> {
-  const window = new Window(file, range.what === 'whole' ? wholeWindow : headersWindow, range.to)
+  const window = new Window(file, range.windowBytes ?? (range.what === 'whole' ? wholeWindow : headersWindow), range.to)
   let minOffset = range.minOffset
   let position = range.from
   while (position < range.to) {

@@ -78,6 +78,9 @@ export class Segment {
   /** Largest timestamp in the time index; NaN until it is needed. */
   #indexedTimestamp: number
   #removed = false
+  /** Of a sealed segment that was only opened; -1 until asked for. */
+  #sealedSize = -1
+  #sealedFirstTimestamp = Number.NaN
   /** Offset, position, offset, … of batches that readers will ask for next. */
   #remembered: number[] | null = null
 
@@ -115,7 +118,9 @@ export class Segment {
 
   /** End of the placed bytes; the file may still be shorter. */
   get size(): number {
-    return this.#state?.size ?? this.fileSize()
+    if (this.#state !== null) return this.#state.size
+    if (this.#sealedSize < 0) this.#sealedSize = this.fileSize()
+    return this.#sealedSize
   }
 
   /** Base offset - 1 when empty. Only known after placing, `adopt`, `load` or `recover`. */
@@ -131,6 +136,16 @@ export class Segment {
   /** Last offset of the first batch with the largest timestamp. */
   get maxTimestampOffset(): Offset {
     return this.#state?.maxTimestampOffset ?? this.#times.last().offset
+  }
+
+  /** Largest timestamp of the first batch; -1 when there is none. Read from the file for a segment just opened. */
+  get firstTimestamp(): number {
+    if (this.#state !== null) return this.#state.firstTimestamp
+    if (Number.isNaN(this.#sealedFirstTimestamp)) {
+      const bytes = Buffer.alloc(header.batchHeaderSize)
+      this.#sealedFirstTimestamp = this.readSync(bytes, 0) < bytes.length ? -1 : header.maxTimestamp(bytes, 0)
+    }
+    return this.#sealedFirstTimestamp
   }
 
   /** Wall clock when this process made or opened the segment: stands in for a missing timestamp. */
@@ -382,6 +397,12 @@ export class Segment {
     this.#offsets.file.path = this.#pathOf('.index')
     this.#times.file.path = this.#pathOf('.timeindex')
     this.#transactions.path = this.#pathOf('.txnindex')
+  }
+
+  /** The producer snapshot taken at this segment's base offset goes with it. */
+  removeSnapshot(): void {
+    const path = `${this.#stem}.snapshot`
+    if (this.#context.files.exists(path)) this.#context.files.remove(path)
   }
 
   removeFiles(): void {

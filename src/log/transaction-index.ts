@@ -122,15 +122,9 @@ function decodeAborted(file: Buffer, baseOffset: Offset): AbortedTransaction[] {
 /**
  * Adds to `into` those of `index` that a reader of [from, to) must know. True when no later segment's index can hold more: then stop.
  */
-export function collectAborted(
-  index: readonly AbortedTransaction[],
-  from: Offset,
-  to: Offset,
-  into: { producerId: number; firstOffset: Offset }[],
-): boolean {
+export function collectAborted(index: readonly AbortedTransaction[], from: Offset, to: Offset, into: AbortedTransaction[]): boolean {
   for (const aborted of index) {
-    if (aborted.lastOffset >= from && aborted.firstOffset < to)
-      into.push({ producerId: aborted.producerId, firstOffset: aborted.firstOffset })
+    if (aborted.lastOffset >= from && aborted.firstOffset < to) into.push(aborted)
     if (aborted.lastStableOffset >= to) return true
   }
   return false
