@@ -7,6 +7,40 @@
  */
 export { assert, unreachable } from './base/assert.ts'
 export { ByteReader, ByteWriter, type Chunks, MalformedInput } from './base/bytes.ts'
+export {
+  BadValue,
+  boolean,
+  bytes,
+  type ConfigKey,
+  type ConfigType,
+  choice,
+  className,
+  type Declarations,
+  type Dynamic,
+  defaultsOf,
+  defaultValue,
+  double,
+  type Importance,
+  InvalidConfig,
+  int,
+  int64Max,
+  intBytes,
+  intMs,
+  list,
+  long,
+  ms,
+  nearestName,
+  type Parsed,
+  parseValue,
+  password,
+  type Synonym,
+  short,
+  splitList,
+  string,
+  UnknownConfig,
+  type ValueOf,
+  type ValuesOf,
+} from './base/config.ts'
 export { crc32, crc32c } from './base/crc.ts'
 export { DiskError, type FileHandle, type FileKind, type FileSystem } from './base/file-system.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'

@@ -7,6 +7,8 @@
 import type { System } from './base.ts'
 import type { Offset, Uuid } from './protocol.ts'
 
+export { parseTopicValues, type TopicKey, type TopicValues, topicConfigOf, topicKeys } from './log/topic-config.ts'
+
 export interface LogOptions {
   system: System
   /** Kafka's `log.dirs` (the first): holds `<topic>-<partition>/`, `journal/`, `meta.properties`. */
@@ -36,6 +38,8 @@ export interface LogSettings {
 export interface TopicConfig {
   cleanupPolicy: { delete: boolean; compact: boolean }
   compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  /** Of the topic's own compression; undefined: the codec's default. */
+  compressionLevel?: number | undefined
   durability: 'fsync' | 'os' | null
   segmentBytes: number
   segmentMs: number

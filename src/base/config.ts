@@ -1,0 +1,309 @@
+/**
+ * Declared configuration: each key is said once, with its type, default, bounds and documentation; everything else derives from that.
+ *
+ * A scope (broker, topic, group, client-metrics) is a table `{ 'segment.bytes': int({ … }) }`. From it come the TypeScript types of the
+ * values, parsing and its error messages (Kafka's words), DescribeConfigs, `millrace config explain` and the reference page. Values
+ * travel as text, because that is how files, environments, flags, requests and stored records carry them; {@link parseValue} is the only
+ * place that turns text into a value.
+ */
+
+/** Kafka's ConfigDef types; DescribeConfigs reports them. */
+export type ConfigType = 'BOOLEAN' | 'STRING' | 'INT' | 'SHORT' | 'LONG' | 'DOUBLE' | 'LIST' | 'CLASS' | 'PASSWORD'
+export type Importance = 'high' | 'medium' | 'low'
+/** Whether it can change while the broker runs: not at all, for one broker, or also for all brokers at once. */
+export type Dynamic = 'read-only' | 'per-broker' | 'cluster-wide'
+
+/** Another key that gives the value when this one is not set, in units `factor` times as large. */
+export interface Synonym {
+  readonly name: string
+  readonly factor: number
+}
+
+export interface ConfigKey<T = unknown> {
+  readonly type: ConfigType
+  readonly unit: 'bytes' | 'ms' | null
+  /** Canonical text; null when there is none and the value may be absent. */
+  readonly default: string | null
+  /** What may be written, for people. */
+  readonly allowed: string
+  readonly doc: string
+  readonly importance: Importance
+  readonly dynamic: Dynamic
+  /** Not null: Kafka's key is understood but changes nothing here, and this says why. */
+  readonly accepted: string | null
+  /** Tried in order when the key itself is not set; the key's own name is not among them. */
+  readonly synonyms: readonly Synonym[]
+  /** Throws {@link BadValue}. */
+  readonly parse: (text: string) => Parsed<T>
+}
+
+export interface Parsed<T> {
+  value: T
+  /** Canonical: `+007` is `7`, `TRUE` is `true`. */
+  text: string
+}
+
+export type Declarations = Readonly<Record<string, ConfigKey>>
+export type ValueOf<K> = K extends ConfigKey<infer T> ? T : never
+export type ValuesOf<D extends Declarations> = { readonly [K in keyof D]: ValueOf<D[K]> }
+
+/** Why a text is no value of its key; the key's name is added by {@link InvalidConfig}. */
+export class BadValue extends Error {}
+
+/** Kafka's ConfigException, in its words. */
+export class InvalidConfig extends Error {
+  readonly key: string
+  readonly value: string | null
+
+  constructor(key: string, value: string | null, reason: string) {
+    super(`Invalid value ${value} for configuration ${key}: ${reason}`)
+    this.name = 'InvalidConfig'
+    this.key = key
+    this.value = value
+  }
+}
+
+/** No such key. `suggestion` is the known key that looks most like it. */
+export class UnknownConfig extends Error {
+  readonly key: string
+
+  constructor(scope: string, key: string, known: Iterable<string>) {
+    const suggestion = nearestName(key, known)
+    super(`Unknown ${scope} config name: ${key}${suggestion === null ? '' : `. Did you mean ${suggestion}?`}`)
+    this.name = 'UnknownConfig'
+    this.key = key
+  }
+}
+
+interface Spec {
+  doc: string
+  importance?: Importance
+  dynamic?: Dynamic
+  accepted?: string
+  synonyms?: readonly (string | readonly [name: string, factor: number])[]
+}
+
+interface NumberSpec<D> extends Spec {
+  /** As text where a number cannot hold it exactly (Long.MAX_VALUE). */
+  default: D
+  min?: number
+  max?: number
+  /** A value that is allowed although it is below `min`. */
+  or?: number
+  unit?: 'bytes' | 'ms'
+  check?: (value: number) => string | null
+}
+
+interface TextSpec<D> extends Spec {
+  default: D
+  /** The only values, when given. */
+  oneOf?: readonly string[]
+  /** Returns why the value is refused, in a sentence that continues the error, or null. */
+  check?: (value: string) => string | null
+  /** How the reference describes what `check` lets through. */
+  allowed?: string
+}
+
+type Defaulted<D, T> = D extends null ? T | null : T
+
+export const int32Max = 2 ** 31 - 1
+/** Long.MAX_VALUE, which no number holds; it parses to 2⁶³, larger than anything it is compared with. */
+export const int64Max = '9223372036854775807'
+
+export const int = <const D extends number | string | null>(spec: NumberSpec<D>) => integer('INT', int32Max, spec)
+export const short = <const D extends number | string | null>(spec: NumberSpec<D>) => integer('SHORT', 2 ** 15 - 1, spec)
+export const long = <const D extends number | string | null>(spec: NumberSpec<D>) => integer('LONG', 2 ** 63, spec)
+/** A size that Kafka holds in an int. */
+export const intBytes = <const D extends number | string | null>(spec: NumberSpec<D>) => int({ ...spec, unit: 'bytes' })
+export const bytes = <const D extends number | string | null>(spec: NumberSpec<D>) => long({ ...spec, unit: 'bytes' })
+/** A duration that Kafka holds in an int. */
+export const intMs = <const D extends number | string | null>(spec: NumberSpec<D>) => int({ ...spec, unit: 'ms' })
+export const ms = <const D extends number | string | null>(spec: NumberSpec<D>) => long({ ...spec, unit: 'ms' })
+
+function key<T>(type: ConfigType, spec: Spec, rest: Pick<ConfigKey<T>, 'unit' | 'default' | 'allowed' | 'parse'>): ConfigKey<T> {
+  return {
+    type,
+    doc: spec.doc,
+    importance: spec.importance ?? 'medium',
+    dynamic: spec.dynamic ?? 'read-only',
+    accepted: spec.accepted ?? null,
+    synonyms: (spec.synonyms ?? []).map(entry =>
+      typeof entry === 'string' ? { name: entry, factor: 1 } : { name: entry[0], factor: entry[1] },
+    ),
+    ...rest,
+  }
+}
+
+const wholeNumber = /^[+-]?\d{1,19}$/
+
+function integer<D extends number | string | null>(
+  type: 'INT' | 'SHORT' | 'LONG',
+  bound: number,
+  spec: NumberSpec<D>,
+): ConfigKey<Defaulted<D, number>> {
+  const parse = (text: string): Parsed<number> => {
+    const trimmed = text.trim()
+    const exact = wholeNumber.test(trimmed) ? BigInt(trimmed.replace('+', '')) : null
+    if (exact === null || exact > BigInt(bound) - (bound === 2 ** 63 ? 1n : 0n) || exact < -BigInt(bound) - 1n) {
+      throw new BadValue(`Not a number of type ${type}`)
+    }
+    checkBounds(Number(exact), spec)
+    return { value: Number(exact), text: String(exact) }
+  }
+  return key<Defaulted<D, number>>(type, spec, {
+    unit: spec.unit ?? null,
+    default: spec.default === null ? null : String(spec.default),
+    allowed: numberRange(type === 'LONG' || type === 'SHORT' ? 'a whole number' : 'a whole number', spec),
+    parse: parse as (text: string) => Parsed<Defaulted<D, number>>,
+  })
+}
+
+export function double(spec: NumberSpec<number | string>): ConfigKey<number> {
+  const parse = (text: string): Parsed<number> => {
+    const trimmed = text.trim()
+    const value = Number(trimmed)
+    if (trimmed === '' || Number.isNaN(value)) throw new BadValue('Not a number of type DOUBLE')
+    checkBounds(value, spec)
+    return { value, text: Number.isInteger(value) && Math.abs(value) < 1e7 ? value.toFixed(1) : trimmed }
+  }
+  return key('DOUBLE', spec, { unit: null, default: parse(String(spec.default)).text, allowed: numberRange('a number', spec), parse })
+}
+
+function checkBounds(value: number, spec: NumberSpec<unknown>): void {
+  if (value !== spec.or) {
+    if (spec.min !== undefined && value < spec.min) throw new BadValue(`Value must be at least ${spec.min}`)
+    if (spec.max !== undefined && value > spec.max) throw new BadValue(`Value must be no more than ${spec.max}`)
+  }
+  const refused = spec.check?.(value) ?? null
+  if (refused !== null) throw new BadValue(refused)
+}
+
+function numberRange(what: string, { min, max, or }: NumberSpec<unknown>): string {
+  const bounds =
+    min !== undefined && max !== undefined
+      ? ` from ${min} to ${max}`
+      : min !== undefined
+        ? ` from ${min} on`
+        : max !== undefined
+          ? ` up to ${max}`
+          : ''
+  return `${what}${bounds}${or === undefined ? '' : `, or ${or}`}`
+}
+
+export function boolean(spec: Spec & { default: boolean }): ConfigKey<boolean> {
+  const parse = (text: string): Parsed<boolean> => {
+    const canonical = text.trim().toLowerCase()
+    if (canonical !== 'true' && canonical !== 'false') throw new BadValue('Expected value to be either true or false')
+    return { value: canonical === 'true', text: canonical }
+  }
+  return key('BOOLEAN', spec, { unit: null, default: String(spec.default), allowed: 'true or false', parse })
+}
+
+const textKey = <T extends string | null>(type: ConfigType, spec: TextSpec<string | null>) => {
+  const parse = (text: string): Parsed<string> => {
+    const value = text.trim()
+    if (spec.oneOf && !spec.oneOf.includes(value)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
+    const refused = spec.check?.(value) ?? null
+    if (refused !== null) throw new BadValue(refused)
+    return { value, text: value }
+  }
+  const allowed = spec.allowed ?? (spec.oneOf ? `one of ${spec.oneOf.join(', ')}` : 'text')
+  return key<T>(type, spec, { unit: null, default: spec.default, allowed, parse: parse as (text: string) => Parsed<T> })
+}
+
+export const string = <const D extends string | null>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('STRING', spec)
+/** The name of a Java class, which cannot be loaded here. */
+export const className = <const D extends string | null>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('CLASS', spec)
+/** Never shown, logged or described. */
+export const password = (spec: Spec) => textKey<string | null>('PASSWORD', { ...spec, default: null })
+
+/** One of a few words; the type of the value is their union. */
+export function choice<const C extends string, D extends C | null>(
+  choices: readonly C[],
+  spec: Spec & { default: D; ignoreCase?: boolean },
+): ConfigKey<Defaulted<D, C>> {
+  const parse = (text: string): Parsed<C> => {
+    const asked = text.trim()
+    const found = choices.find(word => word === asked || (spec.ignoreCase === true && word.toLowerCase() === asked.toLowerCase()))
+    if (found === undefined) throw new BadValue(`String must be one of: ${choices.join(', ')}`)
+    return { value: found, text: asked }
+  }
+  const allowed = `one of ${choices.join(', ')}`
+  return key<Defaulted<D, C>>('STRING', spec, { unit: null, default: spec.default, allowed, parse: parse as never })
+}
+
+/** Words between commas. */
+export function list<const D extends string | null>(
+  spec: TextSpec<D> & { nonEmpty?: boolean },
+): ConfigKey<Defaulted<D, readonly string[]>> {
+  const parse = (text: string): Parsed<readonly string[]> => {
+    const value = splitList(text)
+    if (spec.nonEmpty && value.length === 0)
+      throw new BadValue('Configuration must not be empty. Valid values include: any non-empty value')
+    for (const word of value) {
+      if (spec.oneOf && !spec.oneOf.includes(word)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
+    }
+    if (spec.oneOf && new Set(value).size < value.length) throw new BadValue(`Configuration has duplicate values: ${value.join(',')}`)
+    const canonical = value.join(',')
+    const refused = spec.check?.(canonical) ?? null
+    if (refused !== null) throw new BadValue(refused)
+    return { value, text: canonical }
+  }
+  const allowed = spec.allowed ?? (spec.oneOf ? `any of ${spec.oneOf.join(', ')}, between commas` : 'words between commas')
+  return key<Defaulted<D, readonly string[]>>('LIST', spec, { unit: null, default: spec.default, allowed, parse: parse as never })
+}
+
+/** Kafka's list syntax: commas, with white space around the words ignored; nothing is the empty list. */
+export function splitList(text: string): string[] {
+  const trimmed = text.trim()
+  return trimmed === '' ? [] : trimmed.split(',').map(word => word.trim())
+}
+
+/** The one way from text to value. Throws InvalidConfig; the scope's table must have the key. */
+export function parseValue<T>(name: string, declared: ConfigKey<T>, text: string): Parsed<T> {
+  try {
+    return declared.parse(text)
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error
+    throw new InvalidConfig(name, declared.type === 'PASSWORD' ? '[hidden]' : text, error.message)
+  }
+}
+
+/** Value of the default, null where there is none. */
+export function defaultValue<T>(name: string, declared: ConfigKey<T>): T {
+  return declared.default === null ? (null as T) : parseValue(name, declared, declared.default).value
+}
+
+export function defaultsOf<D extends Declarations>(declarations: D): ValuesOf<D> {
+  const values: Record<string, unknown> = {}
+  for (const [name, declared] of Object.entries(declarations)) values[name] = defaultValue(name, declared)
+  return values as ValuesOf<D>
+}
+
+/** The name that takes the fewest edits, when they are few enough to be a slip. */
+export function nearestName(wanted: string, names: Iterable<string>): string | null {
+  let best: string | null = null
+  let fewest = Math.max(2, Math.floor(wanted.length / 3)) + 1
+  for (const name of names) {
+    if (Math.abs(name.length - wanted.length) >= fewest) continue
+    const edits = editDistance(wanted.toLowerCase(), name)
+    if (edits < fewest) {
+      fewest = edits
+      best = name
+    }
+  }
+  return best
+}
+
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= to.length; column++) {
+      const replaced = previous[column - 1]! + (from[row - 1] === to[column - 1] ? 0 : 1)
+      current.push(Math.min(replaced, previous[column]! + 1, current[column - 1]! + 1))
+    }
+    previous = current
+  }
+  return previous[to.length]!
+}

@@ -1,0 +1,12 @@
+/**
+ * config: everything that can be set about a broker, its groups and its client metrics subscriptions.
+ *
+ * Hides the declarations of all of Kafka's keys (and Millrace's few own), where their values come from (defaults, file, environment,
+ * flags, what was changed while running) and how they are described and altered. `docs/configuration.md` is derived from the declarations.
+ */
+export { BrokerConfig, type BrokerValues, type ConfigSource, type Given, type Layered } from './config/broker-config.ts'
+export type { BrokerKey } from './config/keys.ts'
+export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
+export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'
+export { clusterLimits, dataDirectory, groupSettings, logSettings, serverLimits } from './config/settings.ts'
+export { effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'

@@ -1,0 +1,150 @@
+/**
+ * The broker's configuration while it runs: what was given at the start, under what was changed since (Kafka's dynamic configs).
+ *
+ * Hides how the layers combine. Values are read with `get`, which always answers with what holds now; whoever keeps something derived
+ * subscribes to the keys it depends on.
+ */
+import { type ConfigKey, defaultValue, parseValue, UnknownConfig, type ValuesOf } from '../../base.ts'
+import { type BrokerKey, brokerKeys, keyOf } from './keys.ts'
+import type { Endpoint, Listener } from './listeners.ts'
+import { advertisedEndpoints, resolveListeners } from './resolve-listeners.ts'
+
+export type BrokerValues = ValuesOf<typeof brokerKeys>
+
+/** As DescribeConfigs names the layers, strongest first. */
+export type ConfigSource = 'DYNAMIC_BROKER_CONFIG' | 'DYNAMIC_DEFAULT_BROKER_CONFIG' | 'STATIC_BROKER_CONFIG' | 'DEFAULT_CONFIG'
+
+export interface Given {
+  readonly text: string
+  /** For people: `default`, `flag`, `environment KAFKA_LOG_DIRS`, `file /etc/millrace.yaml`. */
+  readonly from: string
+}
+
+export interface Layered extends Given {
+  readonly name: string
+  readonly source: ConfigSource
+}
+
+/** Canonical texts, by key. */
+export type Texts = ReadonlyMap<string, string>
+
+export interface DynamicProblem {
+  key: string
+  reason: string
+}
+
+interface Subscriber {
+  keys: ReadonlySet<string>
+  changed: () => void
+}
+
+export class BrokerConfig {
+  readonly #static: ReadonlyMap<string, Given>
+  readonly #hostName: string
+  readonly #subscribers = new Set<Subscriber>()
+  #dynamic: Texts = new Map()
+  #dynamicDefault: Texts = new Map()
+  #values: BrokerValues
+  /** Where clients connect; what Kafka's controller would listen on is left out. */
+  readonly listeners: readonly Listener[]
+  readonly #advertised: ReadonlyMap<string, Endpoint>
+  /** What whoever starts the broker should be told: keys that were set and have no effect, variables that were ignored. */
+  readonly notes: readonly string[]
+
+  /** Throws InvalidConfig. `given` holds only known keys; use {@link loadBrokerConfig} for anything that people wrote. */
+  constructor(given: ReadonlyMap<string, Given>, notes: readonly string[] = [], hostName = 'localhost') {
+    this.#static = given
+    this.#hostName = hostName
+    this.notes = notes
+    this.#values = this.#parseAll()
+    this.listeners = resolveListeners(this.#values, given.has('listener.security.protocol.map'))
+    this.#advertised = advertisedEndpoints(this.#values, this.listeners, hostName)
+  }
+
+  get<K extends BrokerKey>(key: K): BrokerValues[K] {
+    return this.#values[key]
+  }
+
+  /** Where clients of this listener reach the broker. A port of 0 means the one that the listener really got. */
+  advertised(listener: string): Endpoint {
+    return this.#advertised.get(listener) ?? { host: this.#hostName, port: 0 }
+  }
+
+  /** Canonical text of the value that holds now, null when there is none; also for keys of one listener. */
+  text(key: string): string | null {
+    return this.layers(key)[0]?.text ?? null
+  }
+
+  /** Every layer that has a value for the key, strongest first; the last is the default, when there is one. */
+  layers(name: string): Layered[] {
+    const key = keyOf(name)
+    if (key === undefined) throw new UnknownConfig('broker', name, Object.keys(brokerKeys))
+    const layers: Layered[] = []
+    const dynamic = this.#dynamic.get(name)
+    if (dynamic !== undefined) layers.push({ name, text: dynamic, source: 'DYNAMIC_BROKER_CONFIG', from: 'dynamic, this broker' })
+    const shared = this.#dynamicDefault.get(name)
+    if (shared !== undefined) layers.push({ name, text: shared, source: 'DYNAMIC_DEFAULT_BROKER_CONFIG', from: 'dynamic, all brokers' })
+    const given = this.#static.get(name)
+    if (given !== undefined) layers.push({ name, ...given, source: 'STATIC_BROKER_CONFIG' })
+    if (key.default !== null) layers.push({ name, text: key.default, source: 'DEFAULT_CONFIG', from: 'default' })
+    return layers
+  }
+
+  /** Names of all keys that have a declaration or a value, sorted. */
+  names(): string[] {
+    const names = new Set([...Object.keys(brokerKeys), ...this.#static.keys(), ...this.#dynamic.keys(), ...this.#dynamicDefault.keys()])
+    return [...names].sort()
+  }
+
+  /** What was changed for all brokers while they ran. */
+  get dynamicDefaults(): Texts {
+    return this.#dynamicDefault
+  }
+
+  /** Takes what is stored in the cluster's metadata. A stored value that does not parse is left out and reported: the broker goes on. */
+  setDynamic(allBrokers: ReadonlyMap<string, string>, thisBroker: ReadonlyMap<string, string>): DynamicProblem[] {
+    const problems: DynamicProblem[] = []
+    this.#dynamicDefault = usable(allBrokers, problems)
+    this.#dynamic = usable(thisBroker, problems)
+    const before = this.#values
+    this.#values = this.#parseAll()
+    const changed = (Object.keys(brokerKeys) as BrokerKey[]).filter(key => !sameValue(before[key], this.#values[key]))
+    for (const { keys, changed: callback } of [...this.#subscribers]) if (changed.some(key => keys.has(key))) callback()
+    return problems
+  }
+
+  /** Calls back after any of these keys got another value. */
+  subscribe(keys: readonly BrokerKey[], changed: () => void): { unsubscribe(): void } {
+    const subscriber: Subscriber = { keys: new Set(keys), changed }
+    this.#subscribers.add(subscriber)
+    return { unsubscribe: () => void this.#subscribers.delete(subscriber) }
+  }
+
+  #parseAll(): BrokerValues {
+    const values: Record<string, unknown> = {}
+    for (const [name, key] of Object.entries<ConfigKey>(brokerKeys)) {
+      const text = this.#dynamic.get(name) ?? this.#dynamicDefault.get(name) ?? this.#static.get(name)?.text
+      values[name] = text === undefined ? defaultValue(name, key) : parseValue(name, key, text).value
+    }
+    return values as BrokerValues
+  }
+}
+
+function usable(stored: ReadonlyMap<string, string>, problems: DynamicProblem[]): Map<string, string> {
+  const texts = new Map<string, string>()
+  for (const [name, text] of stored) {
+    const key = keyOf(name)
+    try {
+      if (key === undefined) throw new UnknownConfig('broker', name, Object.keys(brokerKeys))
+      if (key.dynamic === 'read-only') throw new Error('it cannot change while the broker runs')
+      texts.set(name, parseValue(name, key, text).text)
+    } catch (error) {
+      problems.push({ key: name, reason: (error as Error).message })
+    }
+  }
+  return texts
+}
+
+function sameValue(one: unknown, other: unknown): boolean {
+  return Array.isArray(one) && Array.isArray(other) ? one.join() === other.join() : one === other
+}

@@ -1,0 +1,37 @@
+/**
+ * `MILLRACE_LOG_DIRS` and `KAFKA_LOG_DIRS` for `log.dirs`: the rule of Kafka's container image, `_` for `.`, `__` for `_`, `___` for `-`.
+ *
+ * Under KAFKA_ also live variables of Kafka's scripts and, in Kubernetes, the addresses of a service named kafka. Those are no slips of
+ * the pen, so an unknown name there is only noted. MILLRACE_ is ours alone.
+ */
+import type { Given } from './broker-config.ts'
+import type { Source } from './load.ts'
+
+/** What Kafka's own scripts and images, or Millrace's command line, read for other purposes. */
+const notConfig = new Set(
+  `KAFKA_HEAP_OPTS KAFKA_OPTS KAFKA_JVM_PERFORMANCE_OPTS KAFKA_GC_LOG_OPTS KAFKA_LOG4J_OPTS KAFKA_LOG4J_ROOT_LOGLEVEL KAFKA_LOG4J_LOGGERS
+KAFKA_TOOLS_LOG4J_LOGLEVEL KAFKA_LOG4J_CMD_OPTS KAFKA_JMX_OPTS KAFKA_JMX_PORT KAFKA_JMX_HOSTNAME KAFKA_DEBUG KAFKA_DEBUG_SUSPEND_FLAG
+KAFKA_HOME KAFKA_VERSION KAFKA_CLUSTER_ID KAFKA_MODE KAFKA_CONFIG KAFKA_CFG KAFKA_SCALA_VERSION KAFKA_USER
+MILLRACE_CONFIG MILLRACE_HOME MILLRACE_LOG_LEVEL MILLRACE_VERSION`.split(/\s+/),
+)
+const serviceLink = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(?:TCP|UDP)\w*)$/
+
+export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source[] {
+  return [
+    { values: read(environment, 'KAFKA_'), lenient: true },
+    { values: read(environment, 'MILLRACE_'), lenient: false },
+  ]
+}
+
+function read(environment: Readonly<Record<string, string | undefined>>, prefix: string): Map<string, Given> {
+  const values = new Map<string, Given>()
+  for (const [variable, text] of Object.entries(environment)) {
+    if (text === undefined || !variable.startsWith(prefix) || notConfig.has(variable) || serviceLink.test(variable)) continue
+    values.set(keyName(variable.slice(prefix.length)), { text, from: `environment ${variable}` })
+  }
+  return values
+}
+
+function keyName(variable: string): string {
+  return variable.toLowerCase().replace(/_{1,3}/g, underscores => (underscores.length === 1 ? '.' : underscores.length === 2 ? '_' : '-'))
+}

@@ -1,0 +1,37 @@
+/** Keys of one group, set through IncrementalAlterConfigs (KIP-848, KIP-932, KIP-1071). Defaults come from the broker's `group.` keys. */
+import { boolean, choice, type Declarations, int, intMs, list, long, string } from '../../../base.ts'
+
+export const groupKeys = {
+  'consumer.assignment.interval.ms': intMs({ default: 1000, min: 0, doc: '', synonyms: ['group.consumer.assignment.interval.ms'] }),
+  'consumer.assignor.offload.enable': boolean({ default: true, doc: '', synonyms: ['group.consumer.assignor.offload.enable'] }),
+  'consumer.heartbeat.interval.ms': intMs({ default: 5000, min: 1, doc: '', synonyms: ['group.consumer.heartbeat.interval.ms'] }),
+  'consumer.session.timeout.ms': intMs({ default: 45_000, min: 1, doc: '', synonyms: ['group.consumer.session.timeout.ms'] }),
+  'errors.deadletterqueue.copy.record.enable': boolean({ default: false, doc: '' }),
+  'errors.deadletterqueue.topic.name': string({ default: '', doc: '' }),
+  'share.assignment.interval.ms': intMs({ default: 1000, min: 0, doc: '', synonyms: ['group.share.assignment.interval.ms'] }),
+  'share.assignor.offload.enable': boolean({ default: true, doc: '', synonyms: ['group.share.assignor.offload.enable'] }),
+  'share.auto.offset.reset': string({ default: 'latest', doc: '' }),
+  'share.delivery.count.limit': int({ default: 5, min: 2, doc: '', synonyms: ['group.share.delivery.count.limit'] }),
+  'share.heartbeat.interval.ms': intMs({ default: 5000, min: 1, doc: '', synonyms: ['group.share.heartbeat.interval.ms'] }),
+  'share.isolation.level': choice(['read_committed', 'read_uncommitted'], { default: 'read_uncommitted', doc: '' }),
+  'share.partition.max.record.locks': int({ default: 2000, min: 100, doc: '', synonyms: ['group.share.partition.max.record.locks'] }),
+  'share.record.lock.duration.ms': intMs({ default: 30_000, min: 1000, doc: '', synonyms: ['group.share.record.lock.duration.ms'] }),
+  'share.renew.acknowledge.enable': boolean({ default: true, doc: '' }),
+  'share.session.timeout.ms': intMs({ default: 45_000, min: 1, doc: '', synonyms: ['group.share.session.timeout.ms'] }),
+  'streams.acceptable.recovery.lag': long({ default: 10_000, min: 0, doc: '', synonyms: ['group.streams.acceptable.recovery.lag'] }),
+  'streams.assignment.interval.ms': intMs({ default: 1000, min: 0, doc: '', synonyms: ['group.streams.assignment.interval.ms'] }),
+  'streams.assignor.name': string({ default: null, doc: '', synonyms: ['group.streams.assignors'] }),
+  'streams.assignor.offload.enable': boolean({ default: true, doc: '', synonyms: ['group.streams.assignor.offload.enable'] }),
+  'streams.heartbeat.interval.ms': intMs({ default: 5000, min: 1, doc: '', synonyms: ['group.streams.heartbeat.interval.ms'] }),
+  'streams.initial.rebalance.delay.ms': intMs({ default: 3000, min: 0, doc: '', synonyms: ['group.streams.initial.rebalance.delay.ms'] }),
+  'streams.num.standby.replicas': int({ default: 0, min: 0, doc: '', synonyms: ['group.streams.num.standby.replicas'] }),
+  'streams.num.warmup.replicas': int({ default: 2, min: 0, doc: '', synonyms: ['group.streams.num.warmup.replicas'] }),
+  'streams.rack.aware.assignment.tags': list({
+    default: '',
+    doc: '',
+    importance: 'low',
+    synonyms: ['group.streams.rack.aware.assignment.tags'],
+  }),
+  'streams.session.timeout.ms': intMs({ default: 45_000, min: 1, doc: '', synonyms: ['group.streams.session.timeout.ms'] }),
+  'streams.task.offset.interval.ms': intMs({ default: 60_000, min: 1, doc: '', synonyms: ['group.streams.task.offset.interval.ms'] }),
+} satisfies Declarations

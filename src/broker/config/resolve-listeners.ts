@@ -1,0 +1,94 @@
+/** From the keys about listeners to where the broker listens and what it advertises; Kafka's rules and messages. */
+import { InvalidConfig, splitList } from '../../base.ts'
+import { type Endpoint, type Listener, parseEndpoint, parseProtocolMap, type SecurityProtocol, securityProtocols } from './listeners.ts'
+
+/** The keys that are needed here. */
+interface ListenerValues {
+  readonly listeners: readonly string[]
+  readonly 'advertised.listeners': readonly string[] | null
+  readonly 'listener.security.protocol.map': string
+  readonly 'controller.listener.names': readonly string[]
+  readonly 'inter.broker.listener.name': string | null
+}
+
+export function resolveListeners(values: ListenerValues, mapWasGiven: boolean): Listener[] {
+  const text = values.listeners.join(',')
+  const controllers = new Set(values['controller.listener.names'].map(name => name.toUpperCase()))
+  const protocols = parseProtocolMap(values['listener.security.protocol.map'])
+  const listeners: Listener[] = []
+  for (const part of values.listeners) {
+    const endpoint = parseEndpoint(part)
+    if (typeof endpoint === 'string') throw new InvalidConfig('listeners', text, endpoint)
+    if (controllers.has(endpoint.name)) continue
+    listeners.push({ ...endpoint, protocol: protocolOf(endpoint.name, protocols, mapWasGiven) })
+  }
+  if (listeners.length === 0) throw new InvalidConfig('listeners', text, 'There must be at least one listener for clients')
+  checkPorts(listeners, text)
+  checkProtocols(listeners, text)
+  const interBroker = values['inter.broker.listener.name']
+  if (interBroker !== null && !listeners.some(({ name }) => name === interBroker.toUpperCase())) {
+    throw new InvalidConfig('inter.broker.listener.name', interBroker, 'It must be a listener name defined in listeners')
+  }
+  return listeners
+}
+
+function protocolOf(name: string, protocols: ReadonlyMap<string, SecurityProtocol>, mapWasGiven: boolean): SecurityProtocol {
+  const mapped = protocols.get(name)
+  if (mapped !== undefined) return mapped
+  if (!mapWasGiven && securityProtocols.includes(name as SecurityProtocol)) return name as SecurityProtocol
+  throw new InvalidConfig('listeners', name, `No security protocol defined for listener ${name} (see listener.security.protocol.map)`)
+}
+
+function checkPorts(listeners: readonly Listener[], text: string): void {
+  for (const [index, one] of listeners.entries()) {
+    const other = listeners.slice(0, index).find(({ port }) => port === one.port && port !== 0)
+    // Kafka lets one IPv4 and one IPv6 address share a port, and nothing else; distinct addresses are no conflict for anybody.
+    if (other && (other.host === one.host || other.host === '' || one.host === '')) {
+      throw new InvalidConfig(
+        'listeners',
+        text,
+        `Each listener must have a different port (${other.name} and ${one.name} share ${one.port})`,
+      )
+    }
+  }
+}
+
+function checkProtocols(listeners: readonly Listener[], text: string): void {
+  const secured = listeners.find(({ protocol }) => protocol !== 'PLAINTEXT')
+  if (secured) {
+    throw new InvalidConfig(
+      'listeners',
+      text,
+      `Listener ${secured.name} asks for ${secured.protocol}, and this version of Millrace speaks only PLAINTEXT`,
+    )
+  }
+}
+
+/** What clients are told, by listener name. A listener that is not advertised explicitly is so by its own host and port. */
+export function advertisedEndpoints(values: ListenerValues, listeners: readonly Listener[], hostName: string): Map<string, Endpoint> {
+  const advertised = new Map<string, Endpoint>()
+  const controllers = new Set(values['controller.listener.names'].map(name => name.toUpperCase()))
+  const text = values['advertised.listeners']?.join(',') ?? null
+  for (const part of splitList(text ?? '')) {
+    const endpoint = parseEndpoint(part)
+    if (typeof endpoint === 'string') throw new InvalidConfig('advertised.listeners', text, endpoint)
+    if (controllers.has(endpoint.name)) continue
+    if (!listeners.some(({ name }) => name === endpoint.name)) {
+      const reason = 'advertised.listeners listener names must be equal to or a subset of the ones defined in listeners'
+      throw new InvalidConfig('advertised.listeners', text, `${reason} (${endpoint.name} is not)`)
+    }
+    if (isEveryAddress(endpoint.host) && endpoint.host !== '') {
+      const reason = `advertised.listeners cannot use the nonroutable meta-address ${endpoint.host}. Use a routable IP address.`
+      throw new InvalidConfig('advertised.listeners', text, reason)
+    }
+    advertised.set(endpoint.name, endpoint.host === '' ? { host: hostName, port: endpoint.port } : endpoint)
+  }
+  for (const { name, host, port } of listeners) {
+    if (!advertised.has(name)) advertised.set(name, { host: isEveryAddress(host) ? hostName : host, port })
+  }
+  return advertised
+}
+
+function isEveryAddress(host: string): boolean {
+  return host === '' || host === '0.0.0.0' || host === '::' || host === '0:0:0:0:0:0:0:0'
+}

@@ -1,0 +1,72 @@
+/** What the configuration means to each module, in the terms of that module. */
+
+import type { GroupSettings } from '../../coordinator/group/settings.ts'
+import type { ClusterLimits } from '../../coordinator.ts'
+import type { LogSettings } from '../../log.ts'
+import type { ServerLimits } from '../server.ts'
+import type { BrokerConfig } from './broker-config.ts'
+import { parseIpOverrides } from './listeners.ts'
+
+/** The first of `log.dirs`, else `log.dir`. */
+export function dataDirectory(config: BrokerConfig): string {
+  return (config.get('log.dirs') ?? config.get('log.dir'))[0]!
+}
+
+export function logSettings(config: BrokerConfig): LogSettings {
+  return {
+    durability: config.get('durability'),
+    journalFileBytes: config.get('journal.file.bytes'),
+    journalFiles: config.get('journal.files'),
+    tailBytes: config.get('tail.bytes'),
+    retentionCheckIntervalMs: config.get('log.retention.check.interval.ms'),
+    cleanerBackoffMs: config.get('log.cleaner.backoff.ms'),
+    cleanerDedupeBufferBytes: config.get('log.cleaner.dedupe.buffer.size'),
+    producerIdExpirationMs: config.get('producer.id.expiration.ms'),
+    freeBytesFloor: config.get('log.free.bytes.floor'),
+  }
+}
+
+export function groupSettings(config: BrokerConfig): GroupSettings {
+  return {
+    groupInitialRebalanceDelayMs: config.get('group.initial.rebalance.delay.ms'),
+    groupMaxSize: config.get('group.max.size'),
+    groupMinSessionTimeoutMs: config.get('group.min.session.timeout.ms'),
+    groupMaxSessionTimeoutMs: config.get('group.max.session.timeout.ms'),
+    offsetMetadataMaxBytes: config.get('offset.metadata.max.bytes'),
+    offsetsRetentionMinutes: config.get('offsets.retention.minutes'),
+    offsetsRetentionCheckIntervalMs: config.get('offsets.retention.check.interval.ms'),
+    offsetsTopicNumPartitions: config.get('offsets.topic.num.partitions'),
+  }
+}
+
+/** Live: the numbers are looked up each time, because operators may change them while connections come. */
+export function serverLimits(config: BrokerConfig): ServerLimits {
+  const maxPerIp = () => config.get('max.connections.per.ip')
+  let overrides = parseIpOverrides(config.get('max.connections.per.ip.overrides'))
+  config.subscribe(['max.connections.per.ip.overrides'], () => {
+    overrides = parseIpOverrides(config.get('max.connections.per.ip.overrides'))
+  })
+  return {
+    get maxFrameBytes() {
+      return config.get('socket.request.max.bytes')
+    },
+    get maxIdleMs() {
+      return config.get('connections.max.idle.ms')
+    },
+    get frameDeadlineMs() {
+      return config.get('connection.frame.deadline.ms')
+    },
+    get maxConnections() {
+      return config.get('max.connections')
+    },
+    maxConnectionsPerIp: address => overrides.get(address) ?? maxPerIp(),
+    get maxCreationRate() {
+      return config.get('max.connection.creation.rate')
+    },
+    backlog: config.get('socket.listen.backlog.size'),
+  }
+}
+
+export function clusterLimits(config: BrokerConfig): ClusterLimits {
+  return { topics: config.get('cluster.max.topics'), partitions: config.get('cluster.max.partitions') }
+}

@@ -1,0 +1,92 @@
+/** How the broker's keys become the defaults of topics, and the rules that the cluster's metadata asks for. */
+import { InvalidConfig, UnknownConfig } from '../../base.ts'
+import type { TopicRules } from '../../coordinator.ts'
+import { parseTopicValues, type TopicConfig, type TopicValues, topicConfigOf, topicKeys } from '../../log.ts'
+import { KafkaError } from '../../protocol.ts'
+import type { BrokerConfig } from './broker-config.ts'
+import type { BrokerKey } from './keys.ts'
+
+/** The broker's keys that decide about topics which do not decide themselves. */
+export const topicDefaultKeys: readonly BrokerKey[] = Object.values(topicKeys).flatMap(({ synonyms }) =>
+  synonyms.map(({ name }) => name as BrokerKey),
+)
+
+const computed = new WeakMap<BrokerConfig, TopicValues>()
+
+/** Every topic key's value for a topic that has no configs of its own. Computed again only when one of the broker's keys changed. */
+export function topicDefaults(config: BrokerConfig): TopicValues {
+  let values = computed.get(config)
+  if (values === undefined) {
+    values = parseTopicValues(topicDefaultTexts(config))
+    computed.set(config, values)
+    const subscription = config.subscribe(topicDefaultKeys, () => {
+      computed.delete(config)
+      subscription.unsubscribe()
+    })
+  }
+  return values
+}
+
+function topicDefaultTexts(config: BrokerConfig): Map<string, string> {
+  const texts = new Map<string, string>()
+  for (const [key, { synonyms }] of Object.entries(topicKeys)) {
+    for (const { name, factor } of synonyms) {
+      const text = config.text(name)
+      if (text === null) continue
+      texts.set(key, inUnits(text, factor))
+      break
+    }
+  }
+  // Kafka's rule for every unit of log.retention: a negative number is no limit.
+  if (Number(texts.get('retention.ms')) < 0) texts.set('retention.ms', '-1')
+  return texts
+}
+
+/** `7` hours in milliseconds, exactly. */
+export function inUnits(text: string, factor: number): string {
+  return factor === 1 ? text : String(BigInt(text) * BigInt(factor))
+}
+
+export function effectiveTopicConfig(config: BrokerConfig, overrides: ReadonlyMap<string, string>): TopicConfig {
+  return topicConfigOf(topicDefaults(config), overrides)
+}
+
+/** For `openCluster`: what the configuration decides about topics, live. */
+export function topicRules(config: BrokerConfig): TopicRules {
+  return {
+    numPartitions: () => config.get('num.partitions'),
+    defaultReplicationFactor: () => config.get('default.replication.factor'),
+    validateTopicConfigs(configs) {
+      try {
+        topicConfigOf(topicDefaults(config), configs)
+      } catch (error) {
+        if (error instanceof InvalidConfig || error instanceof UnknownConfig) throw new KafkaError('INVALID_CONFIG', error.message)
+        throw error
+      }
+    },
+    effectiveTopicConfig: configs => effectiveTopicConfig(config, configs),
+    internalTopic: name => internalTopic(config, name),
+  }
+}
+
+function internalTopic(config: BrokerConfig, name: Parameters<TopicRules['internalTopic']>[0]): ReturnType<TopicRules['internalTopic']> {
+  const compacted = (segmentBytes: number, policy: string, ...more: [string, string][]) =>
+    new Map([['cleanup.policy', policy], ['compression.type', 'producer'], ['segment.bytes', String(segmentBytes)], ...more])
+  switch (name) {
+    case '__consumer_offsets':
+      return {
+        numPartitions: config.get('offsets.topic.num.partitions'),
+        configs: compacted(config.get('offsets.topic.segment.bytes'), 'compact'),
+      }
+    case '__transaction_state': {
+      const configs = compacted(config.get('transaction.state.log.segment.bytes'), 'compact')
+      configs.set('compression.type', 'uncompressed')
+      configs.set('unclean.leader.election.enable', 'false')
+      return { numPartitions: config.get('transaction.state.log.num.partitions'), configs }
+    }
+    case '__share_group_state': {
+      const configs = compacted(config.get('share.coordinator.state.topic.segment.bytes'), 'delete', ['retention.ms', '-1'])
+      return { numPartitions: config.get('share.coordinator.state.topic.num.partitions'), configs }
+    }
+  }
+}
