@@ -148,6 +148,11 @@ export class Segment {
     return this.#sealedFirstTimestamp
   }
 
+  /** Size of the larger of the two indexes. */
+  get indexBytes(): number {
+    return Math.max(this.#offsets.file.count * offsetEntryBytes, this.#times.file.count * timeEntryBytes)
+  }
+
   /** Wall clock when this process made or opened the segment: stands in for a missing timestamp. */
   get createdMs(): number {
     return this.#createdMs
