@@ -2,6 +2,7 @@
 import type { System } from '../base.ts'
 import type { ClusterMetadata, GroupCoordinator } from '../coordinator.ts'
 import type { Log } from '../log.ts'
+import type { RecordConverter } from '../protocol.ts'
 import type { BrokerConfig } from './config.ts'
 import type { FetchBudget } from './fetch-budget.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
@@ -16,6 +17,7 @@ export interface Broker {
   readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
   readonly fetchBudget: FetchBudget
+  readonly converter: RecordConverter
   readonly metrics: BrokerMetrics
   readonly logger: Logger
   readonly self: Self

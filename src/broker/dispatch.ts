@@ -5,10 +5,18 @@
  * answers an unknown version, so that newer clients can fall back (KIP-511). An exception never reaches another request.
  */
 import { MalformedInput } from '../base.ts'
-import { apis, decodeRequest, decodeRequestHeader, encodeResponse, KafkaError } from '../protocol.ts'
+import {
+  apis,
+  decodeRequest,
+  decodeRequestHeader,
+  encodeResponse,
+  type Fields,
+  type InputOf,
+  KafkaError,
+  toKafkaError,
+} from '../protocol.ts'
 import type { Connection, Dispatch, PendingReply, Reply } from './connection.ts'
 import type { Broker } from './context.ts'
-import { toKafkaError } from './errors.ts'
 import { type Access, CloseConnection, type Handler, type Operation, type RequestContext, type ResourceType } from './handler.ts'
 
 export function dispatcher(broker: Broker, handlers: readonly Handler[]): Dispatch {
@@ -124,7 +132,7 @@ class Exchange implements RequestContext {
   }
 
   #encode(version: number, response: object): Reply {
-    const chunks = encodeResponse(this.#handler.api, version, this.#correlationId, response)
+    const chunks = encodeResponse(this.#handler.api, version, this.#correlationId, response as InputOf<Fields>)
     return this.#afterReply === null ? chunks : { buffers: chunks.buffers, length: chunks.length, release: this.#afterReply }
   }
 }

@@ -22,12 +22,19 @@ export interface RequestCounts {
   readonly buckets: Uint32Array
 }
 
+export interface ConnectionCounts {
+  readonly listener: string
+  bytesIn: number
+  bytesOut: number
+}
+
 export const latencyBoundsMs = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as const
 
 export class BrokerMetrics {
   readonly topics = new Map<string, TopicCounts>()
   readonly requests = new Map<string, RequestCounts>()
-  connectionsOpened = 0
+  /** Open now. */
+  readonly connections = new Set<ConnectionCounts>()
   connectionsRefused = 0
   /** Connections closed because of what they sent. */
   malformed = 0

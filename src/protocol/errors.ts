@@ -2,6 +2,7 @@
  * Kafka's error codes: the one table. What Kafka calls retriable is marked so, because clients repeat such requests by themselves.
  * The texts are what a client shows when a handler has nothing better to say.
  */
+import { DiskError } from '../base.ts'
 
 /** Code, text. Names and codes as in Kafka 4.4. */
 const table = {
@@ -222,7 +223,9 @@ export class KafkaError extends Error {
   }
 }
 
-/** What a client is told about something that was thrown: an error that is not Kafka's is UNKNOWN_SERVER_ERROR. */
-export function toKafkaError(error: unknown): KafkaError {
-  return error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR')
+/** Turns whatever was thrown into what a client is told. `fallback` stands for what nobody foresaw: whoever calls logs that. */
+export function toKafkaError(error: unknown, fallback: ErrorName = 'UNKNOWN_SERVER_ERROR'): KafkaError {
+  if (error instanceof KafkaError) return error
+  if (error instanceof DiskError) return new KafkaError('KAFKA_STORAGE_ERROR', `${error.operation}: ${error.code}`)
+  return new KafkaError(fallback)
 }

@@ -8,11 +8,9 @@
  */
 import type { Timer } from '../../base.ts'
 import type { PartitionLog, ReadLimit, Slice } from '../../log.ts'
-import { apis, errorCode, type InputOf, type MessageOf, type Uuid, zeroUuid } from '../../protocol.ts'
-import { toKafkaError } from '../errors.ts'
+import { apis, errorCode, fetchMagic, type InputOf, type MessageOf, toKafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../fetch-sessions.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
-import { oldestMagicFor, toOldFormat } from './fetch-conversion.ts'
 import { openFetch } from './fetch-request.ts'
 
 type Request = MessageOf<typeof apis.fetch.request>
@@ -184,12 +182,30 @@ function divergingEpoch(partition: FetchPartition, log: PartitionLog): { epoch: 
 
 function readResult(partition: FetchPartition, log: PartitionLog, slice: Slice, context: RequestContext): Read | Promise<Read> {
   const response = { ...marks(partition, log), records: slice.chunks, abortedTransactions: slice.abortedTransactions }
-  const magic = oldestMagicFor(context.version)
-  if (magic === null || slice.bytes === 0) return { partition, response, slice }
-  return toOldFormat(slice, magic, partition.fetchOffset, context).then(
-    converted => ({ partition, response: { ...response, records: converted.chunks }, slice: converted }),
-    error => failedRead(partition, error),
-  )
+  const magic = fetchMagic(context.version)
+  if (magic === 2 || slice.bytes === 0) return { partition, response, slice }
+  return downConvert(partition, response, slice, magic, context)
+}
+
+/** For consumers older than record batches. Costs a copy and a thread's time, as in Kafka up to 3.9. */
+async function downConvert(
+  partition: FetchPartition,
+  response: PartitionResponse,
+  slice: Slice,
+  toMagic: 0 | 1,
+  context: RequestContext,
+): Promise<Read> {
+  try {
+    const records = slice.chunks.length === 1 ? slice.chunks[0]! : Buffer.concat(slice.chunks)
+    const converted = await context.broker.converter.convert({ kind: 'fetch', records, toMagic, firstOffset: partition.fetchOffset })
+    const bytes = converted === records ? Buffer.from(converted) : converted
+    const made: Slice = { chunks: [bytes], bytes: bytes.length, abortedTransactions: null, release() {} }
+    return { partition, response: { ...response, records: made.chunks }, slice: made }
+  } catch (error) {
+    return failedRead(partition, error)
+  } finally {
+    slice.release()
+  }
 }
 
 function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse {

@@ -7,10 +7,8 @@
  * `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an error closes the connection, as in Kafka.
  */
 import type { Appended, PartitionLog } from '../../log.ts'
-import { apis, errorCode, type InputOf, KafkaError, type MessageOf, type Uuid } from '../../protocol.ts'
-import { toKafkaError } from '../errors.ts'
+import { apis, errorCode, type InputOf, KafkaError, type MessageOf, produceConversion, toKafkaError, type Uuid } from '../../protocol.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../handler.ts'
-import { needsConversion, toStoredFormat } from './produce-conversion.ts'
 
 type Request = MessageOf<typeof apis.produce.request>
 type Response = InputOf<typeof apis.produce.response>
@@ -113,26 +111,31 @@ function append(
   waiting: Waiting[],
   conversions: Promise<void>[],
 ): void {
-  const records = data.records
-  const store = (bytes: Buffer): void => {
-    const appended = log.append(bytes, { origin: 'client' })
-    context.broker.metrics.produced(log.topic, appended.lastOffset - appended.baseOffset + 1, bytes.length)
+  const store = (records: Buffer): void => {
+    const appended = log.append(records, { origin: 'client' })
+    context.broker.metrics.produced(log.topic, appended.lastOffset - appended.baseOffset + 1, records.length)
     accept(response, appended, request.acks, waiting)
   }
   try {
-    if (records === null || records.length === 0) throw new KafkaError('INVALID_RECORD', 'a partition without a record batch')
-    if (!needsConversion(records, log.config, context.version)) store(records)
-    else
-      conversions.push(
-        toStoredFormat(records, log.config, context)
-          .then(store)
-          .catch((error: unknown) => {
-            reject(response, error, log, context)
-          }),
-      )
+    const stored = toStoredFormat(data.records, log, context)
+    if (stored instanceof Promise) conversions.push(stored.then(store).catch((error: unknown) => reject(response, error, log, context)))
+    else store(stored)
   } catch (error) {
     reject(response, error, log, context)
   }
+}
+
+/** Nearly always the very same bytes. */
+function toStoredFormat(records: Buffer | null, log: PartitionLog, context: RequestContext): Buffer | Promise<Buffer> {
+  if (records === null) throw new KafkaError('INVALID_RECORD', 'a partition without records')
+  const { compressionType, compressionLevel, cleanupPolicy } = log.config
+  const conversion = produceConversion(records, {
+    version: context.version,
+    compression: compressionType === 'uncompressed' ? 'none' : compressionType,
+    level: compressionLevel,
+    compacted: cleanupPolicy.compact,
+  })
+  return conversion === null ? records : context.broker.converter.convert(conversion)
 }
 
 function accept(response: PartitionResponse, appended: Appended, acks: number, waiting: Waiting[]): void {

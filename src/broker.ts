@@ -1,0 +1,9 @@
+/**
+ * broker: a running Kafka broker over the log and the coordinators.
+ *
+ * Hides connections, handlers, configuration, metrics and the order in which all that starts and stops.
+ */
+export { BrokerConfig, type ConfigInputs, ConfigProblems, dataDirectory, explainConfig, loadBrokerConfig } from './broker/config.ts'
+export { handlers } from './broker/handlers.ts'
+export { jsonLogger, type Logger, silentLogger } from './broker/logger.ts'
+export { type RunningBroker, type StartOptions, startBroker } from './broker/start.ts'

@@ -1,0 +1,191 @@
+/**
+ * Puts a broker together and takes it apart again: the only place that knows the order.
+ *
+ * Up: lock the data directory, recover the log, replay the metadata, load the groups, listen. Down: stop listening and let replies leave,
+ * then the coordinators, then the log, which writes what makes the next start quick.
+ */
+import type { System } from '../base.ts'
+import { type ClusterMetadata, GroupCoordinator, offsetsTopicName, openClusterMetadata } from '../coordinator.ts'
+import { type Log, openLog } from '../log.ts'
+import { openRecordConverter } from '../protocol.ts'
+import {
+  type BrokerConfig,
+  clusterLimits,
+  dataDirectory,
+  groupSettings,
+  logSettings,
+  serverLimits,
+  topicDefaultKeys,
+  topicRules,
+} from './config.ts'
+import type { Broker, Self } from './context.ts'
+import { dispatcher } from './dispatch.ts'
+import { FetchBudget } from './fetch-budget.ts'
+import { FetchSessions } from './fetch-sessions.ts'
+import { handlers } from './handlers.ts'
+import { type HttpEndpoint, startHttp } from './http.ts'
+import { openIdentity } from './identity.ts'
+import type { Logger } from './logger.ts'
+import { BrokerMetrics } from './metrics.ts'
+import { Server } from './server.ts'
+
+export interface StartOptions {
+  system: System
+  config: BrokerConfig
+  logger: Logger
+  /** The log can no longer promise anything (an fsync failed): the process has to end and recover. */
+  onFatal(error: Error): void
+}
+
+export interface RunningBroker {
+  readonly broker: Broker
+  /** By listener name; the real ones, where 0 was asked for. */
+  readonly ports: ReadonlyMap<string, number>
+  /** Of the metrics and health endpoint; null when it is off. */
+  readonly httpPort: number | null
+  /** Graceful: replies under way leave, everything is flushed. */
+  close(): Promise<void>
+}
+
+/** How long a shutdown waits for replies under way. */
+const drainMs = 5_000
+
+export async function startBroker(options: StartOptions): Promise<RunningBroker> {
+  const { system, config } = options
+  const directory = dataDirectory(config)
+  system.files.makeDirectory(directory)
+  const lock = system.files.lock(directory)
+  const opened: (() => Promise<void> | void)[] = [() => lock.release()]
+  const closeAll = async () => {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+  try {
+    return await start(options, directory, opened, closeAll)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+type Closers = (() => Promise<void> | void)[]
+
+async function start(options: StartOptions, directory: string, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
+  const { system, config, logger, onFatal } = options
+  const identity = await openIdentity(system, directory, config.get('node.id'))
+  const log = await openLog({ system, directory, settings: logSettings(config), onFatal })
+  opened.push(() => log.close())
+  const metadata = await openMetadata(options, log, directory)
+  opened.push(() => metadata.close())
+  followDynamicConfig(config, metadata, logger)
+  const groups = openGroups(options, metadata)
+  opened.push(() => groups.close())
+  const converter = openRecordConverter()
+  opened.push(() => converter.close())
+
+  const ports = new Map<string, number>()
+  const self: Self = {
+    id: config.get('node.id'),
+    rack: config.get('broker.rack'),
+    clusterId: identity.clusterId,
+    advertised(listener) {
+      const { host, port } = config.advertised(listener)
+      return { host, port: port === 0 ? (ports.get(listener) ?? 0) : port }
+    },
+  }
+  const broker: Broker = {
+    system,
+    config,
+    log,
+    metadata,
+    groups,
+    converter,
+    self,
+    logger,
+    fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
+    fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
+    metrics: new BrokerMetrics(),
+  }
+  let ready = false
+  const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))
+  if (http !== null) opened.push(() => http.close())
+  await groups.start()
+  const server = makeServer(broker)
+  opened.push(() => server.close(drainMs))
+  for (const listener of config.listeners) ports.set(listener.name, await server.listen(listener))
+  ready = true
+  return {
+    broker,
+    ports,
+    httpPort: http?.port ?? null,
+    close: () => {
+      ready = false
+      return closeAll()
+    },
+  }
+}
+
+async function openMetadata({ system, config, logger }: StartOptions, log: Log, directory: string): Promise<ClusterMetadata> {
+  return openClusterMetadata({
+    system,
+    log,
+    directory,
+    brokerId: config.get('node.id'),
+    rules: topicRules(config),
+    limits: clusterLimits(config),
+    reporter: logger,
+  })
+}
+
+function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, logger: Logger): void {
+  const take = () => {
+    const id = String(config.get('node.id'))
+    for (const problem of config.setDynamic(metadata.configs('BROKER', ''), metadata.configs('BROKER', id))) {
+      logger.warn(problem, 'a stored config is not valid and is left out')
+    }
+  }
+  take()
+  metadata.subscribe({ configChanged: type => type === 'BROKER' && take() })
+  config.subscribe(topicDefaultKeys, () => metadata.refreshTopicConfigs())
+  metadata.refreshTopicConfigs()
+}
+
+function openGroups({ system, config, logger }: StartOptions, metadata: ClusterMetadata): GroupCoordinator {
+  const groups = new GroupCoordinator({
+    system,
+    settings: groupSettings(config),
+    topic: {
+      partitionCount: () => metadata.topic(offsetsTopicName)?.partitions.length ?? null,
+      partitionLog: partition => metadata.partitionByName(offsetsTopicName, partition) ?? null,
+      ensure: () => metadata.ensureInternalTopic(offsetsTopicName),
+    },
+    report: (what, error) => logger.warn({ err: error }, what),
+  })
+  metadata.subscribe({ topicDeleted: topic => void groups.onTopicDeleted(topic.name) })
+  return groups
+}
+
+function makeServer(broker: Broker): Server {
+  const { metrics, logger, system, log } = broker
+  return new Server({
+    system,
+    limits: serverLimits(broker.config),
+    dispatch: dispatcher(broker, handlers),
+    pressure: log.pressure,
+    onOpen(connection) {
+      metrics.connections.add(connection)
+    },
+    onClose(connection, reason) {
+      metrics.connections.delete(connection)
+      if (reason instanceof Error) logger.debug({ reason: reason.message, address: connection.remoteAddress }, 'connection closed')
+    },
+    onRefused(address, reason) {
+      metrics.connectionsRefused++
+      logger.debug({ address, reason }, 'connection refused')
+    },
+  })
+}
+
+async function startEndpoint(broker: Broker, notReady: () => string | null): Promise<HttpEndpoint | null> {
+  const address = parseHttpAddress(broker.config.get('http.listen'))
+  return address === null ? null : startHttp(broker, { ...address, ready: notReady })
+}
