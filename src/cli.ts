@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+/**
+ * cli: the `millrace` command. Everything but `start` is an ordinary Kafka client.
+ *
+ * Each command's module is loaded only when it runs, and compiled code is cached between runs, so that typing a command feels quick.
+ */
+import { enableCompileCache } from 'node:module'
+
+enableCompileCache()
+const { run } = await import('./cli/program.ts')
+await run(process.argv)
