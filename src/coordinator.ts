@@ -18,6 +18,7 @@ export type {
   NewPartitions,
   NewTopic,
   Topic,
+  TopicConfigEntry,
   TopicRules,
 } from './coordinator/cluster.ts'
 export {

@@ -1,7 +1,7 @@
-/** The one list of what this broker answers. ApiVersions and `docs/unsupported.md` derive from it. */
+/** The one list of what this broker answers. ApiVersions (which is made from the others) and `docs/unsupported.md` derive from it. */
 import type { Handler } from './handler.ts'
 import { alterConfigs } from './handlers/alter-configs.ts'
-import { apiVersions } from './handlers/api-versions.ts'
+import { apiVersionsHandler } from './handlers/api-versions.ts'
 import { createPartitions } from './handlers/create-partitions.ts'
 import { createTopics } from './handlers/create-topics.ts'
 import { deleteGroups } from './handlers/delete-groups.ts'
@@ -31,7 +31,7 @@ import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
 import { syncGroup } from './handlers/sync-group.ts'
 
-export const handlers: readonly Handler[] = [
+const others: readonly Handler[] = [
   produce,
   fetch,
   listOffsets,
@@ -45,7 +45,6 @@ export const handlers: readonly Handler[] = [
   syncGroup,
   describeGroups,
   listGroups,
-  apiVersions,
   createTopics,
   deleteTopics,
   deleteRecords,
@@ -63,3 +62,5 @@ export const handlers: readonly Handler[] = [
   listConfigResources,
   describeTopicPartitions,
 ]
+
+export const handlers: readonly Handler[] = [...others, apiVersionsHandler(others)]

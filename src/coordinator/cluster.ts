@@ -19,5 +19,6 @@ export type {
   NewPartitions,
   NewTopic,
   Topic,
+  TopicConfigEntry,
   TopicRules,
 } from './cluster/types.ts'

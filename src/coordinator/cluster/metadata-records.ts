@@ -57,10 +57,10 @@ export function newPartitionRecord(
 }
 
 export function encodeMetadataRecord(record: MetadataRecord): LogRecord {
-  return { key: null, value: valueOf(record) }
+  return { key: null, value: bytesOf(record) }
 }
 
-function valueOf(record: MetadataRecord): Buffer {
+function bytesOf(record: MetadataRecord): Buffer {
   switch (record.type) {
     case 'TopicRecord':
       return encode(topic, 0, record)

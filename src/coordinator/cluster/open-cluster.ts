@@ -26,6 +26,7 @@ import type {
   NewPartitions,
   NewTopic,
   Topic,
+  TopicConfigEntry,
   TopicRules,
 } from './types.ts'
 
@@ -194,6 +195,10 @@ class Cluster implements ClusterMetadata {
 
   get partitionCount(): number {
     return this.#topics.partitionCount
+  }
+
+  describeTopicConfigs(configs: ReadonlyMap<string, string>): readonly TopicConfigEntry[] {
+    return this.#options.rules.describeTopicConfigs(configs)
   }
 
   configs(type: ConfigResourceType, name: string): ReadonlyMap<string, string> {

@@ -68,8 +68,19 @@ export interface TopicRules {
   /** Throws KafkaError INVALID_CONFIG for an unknown key or a bad value. */
   validateTopicConfigs(configs: ReadonlyMap<string, string>): void
   effectiveTopicConfig(configs: ReadonlyMap<string, string>): TopicConfig
+  /** All of a topic's configs, defaults too, as a CreateTopics response tells them; sorted by name. */
+  describeTopicConfigs(configs: ReadonlyMap<string, string>): readonly TopicConfigEntry[]
   /** How one of Kafka's own topics is made (`offsets.topic.num.partitions` and the like). */
   internalTopic(name: InternalTopicName): { numPartitions: number; configs: ReadonlyMap<string, string> }
+}
+
+export interface TopicConfigEntry {
+  name: string
+  value: string | null
+  readOnly: boolean
+  /** Kafka's ConfigSource. */
+  configSource: number
+  isSensitive: boolean
 }
 
 export type InternalTopicName = '__consumer_offsets' | '__transaction_state' | '__share_group_state'
@@ -92,6 +103,8 @@ export interface ClusterMetadata {
   topics(): readonly Topic[]
   readonly partitionCount: number
 
+  /** As {@link TopicRules.describeTopicConfigs}. */
+  describeTopicConfigs(configs: ReadonlyMap<string, string>): readonly TopicConfigEntry[]
   /** Stored configs of one resource; empty when it has none. */
   configs(type: ConfigResourceType, name: string): ReadonlyMap<string, string>
   /** Names that have stored configs, sorted. */
