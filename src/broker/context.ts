@@ -13,6 +13,8 @@ export interface Broker {
   readonly system: System
   readonly config: BrokerConfig
   readonly log: Log
+  /** Where it lies; what DescribeLogDirs reports. */
+  readonly logDirectory: string
   readonly metadata: ClusterMetadata
   readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
