@@ -34,15 +34,18 @@ class DecoderSource {
   }
 
   #value(field: FieldPlan, plan: StructPlan): string {
-    return field.place === 'inline' ? this.#read(field.type, field.nullable, plan, field.name) : defaultSource(field)
+    return field.place === 'inline' ? this.#field(field, plan) : defaultSource(field)
+  }
+
+  #field(field: FieldPlan, plan: StructPlan): string {
+    const read = this.#read(field.type, field.nullable, plan, field.name)
+    if (field.type.kind !== 'struct' || !field.nullable) return read
+    return `(${nullMarkerTest(field)} ? null : ${read})`
   }
 
   #read(type: Type, nullable: boolean, plan: StructPlan, field: string): string {
     if (type.kind === 'array') return `${this.#array(type.of, nullable, plan, field)}(r)`
-    if (type.kind === 'struct') {
-      const read = `${this.struct(type.struct)}(r)`
-      return nullable ? `(r.readInt8() < 0 ? null : ${read})` : read
-    }
+    if (type.kind === 'struct') return `${this.struct(type.struct)}(r)`
     return `r.${readMethod(type.kind, nullable, plan.flexible)}()`
   }
 
@@ -67,9 +70,7 @@ class DecoderSource {
   #tags(plan: StructPlan): string {
     const tagged = plan.fields.filter(field => field.place === 'tagged')
     if (tagged.length === 0) return 'r.skipTags()'
-    const cases = tagged.map(
-      field => `      case ${field.tag}: message.${field.name} = ${this.#read(field.type, field.nullable, plan, field.name)}; break`,
-    )
+    const cases = tagged.map(field => `      case ${field.tag}: message.${field.name} = ${this.#field(field, plan)}; break`)
     const name = this.#name('readTags')
     const body = [
       '  let last = -1',
@@ -87,6 +88,11 @@ class DecoderSource {
     this.#add(name, 'r, count, message', plan.path, body.join('\n'))
     return `const count = r.readUvarint()\n  if (count !== 0) ${name}(r, count, message)`
   }
+}
+
+/** Before a struct that may be null stands a byte: 1, or for null −1; among the tags 0. */
+function nullMarkerTest(field: FieldPlan): string {
+  return field.place === 'tagged' ? 'r.readInt8() === 0' : 'r.readInt8() < 0'
 }
 
 function readMethod(kind: string, nullable: boolean, flexible: boolean): string {

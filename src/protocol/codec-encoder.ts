@@ -27,7 +27,7 @@ class EncoderSource {
   struct(plan: StructPlan): string {
     const lines: string[] = []
     for (const field of plan.fields) {
-      if (field.place === 'inline') lines.push(this.#write(field.type, field.nullable, plan, field.name, valueSource(field)))
+      if (field.place === 'inline') lines.push(this.#field(field, plan, valueSource(field)))
       else if (field.place === 'absent' && !field.ignorable) {
         lines.push(`if (${this.#differs(field, `m.${field.name}`)}) throw notInVersion('${plan.path}.${field.name}')`)
       }
@@ -36,17 +36,20 @@ class EncoderSource {
     return this.#add(this.#name('write'), 'w, m', plan.path, lines)
   }
 
-  #write(type: Type, nullable: boolean, plan: StructPlan, field: string, value: string): string {
-    if (type.kind === 'array') return `${this.#array(type.of, nullable, plan, field)}(w, ${value})`
-    if (type.kind === 'struct') return `${this.#nested(type.struct, nullable)}(w, ${value})`
-    return `w.${writeMethod(type.kind, nullable, plan.flexible)}(${value})`
+  /** Before a struct that may be null stands a byte: 1, or for null −1; among the tags 0. */
+  #field(field: FieldPlan, plan: StructPlan, value: string): string {
+    const { type, nullable } = field
+    if (type.kind !== 'struct' || !nullable) return this.#write(type, nullable, plan, field.name, value)
+    const write = this.struct(type.struct)
+    const marker = field.place === 'tagged' ? 0 : -1
+    const body = [`if (m === null) w.writeInt8(${marker})`, `else { w.writeInt8(1); ${write}(w, m) }`]
+    return `${this.#add(this.#name('writeNullable'), 'w, m', type.struct.path, body)}(w, ${value})`
   }
 
-  #nested(struct: StructPlan, nullable: boolean): string {
-    const write = this.struct(struct)
-    if (!nullable) return write
-    const body = ['if (m === null) w.writeInt8(-1)', `else { w.writeInt8(1); ${write}(w, m) }`]
-    return this.#add(this.#name('writeNullable'), 'w, m', struct.path, body)
+  #write(type: Type, nullable: boolean, plan: StructPlan, field: string, value: string): string {
+    if (type.kind === 'array') return `${this.#array(type.of, nullable, plan, field)}(w, ${value})`
+    if (type.kind === 'struct') return `${this.struct(type.struct)}(w, ${value})`
+    return `w.${writeMethod(type.kind, nullable, plan.flexible)}(${value})`
   }
 
   #array(of: Type, nullable: boolean, plan: StructPlan, field: string): string {
@@ -77,7 +80,7 @@ class EncoderSource {
     const value = `m.${field.name}`
     const bytes = field.type.kind === 'array' || field.type.kind === 'struct' ? undefined : fixedBytes[field.type.kind]
     const head = `w.writeUvarint(${field.tag}); `
-    const write = this.#write(field.type, field.nullable, plan, field.name, value)
+    const write = this.#field(field, plan, value)
     if (bytes !== undefined) return `${head}w.writeUvarint(${bytes}); ${write}`
     return `${head}const whole = w; { const w = new ByteWriter(64); ${write}; whole.writeUvarint(w.length); whole.append(w) }`
   }

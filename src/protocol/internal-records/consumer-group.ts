@@ -5,7 +5,7 @@ import { defineCoordinatorRecord } from './coordinator-record.ts'
 const topicPartitions = {
   topicId: uuid(),
   partitions: array(int32()),
-  assignmentEpochs: array(int32(), { nullable: '0+', default: null, tag: 0 }),
+  assignmentEpochs: array(int32(), { nullable: '0+', tag: 0 }),
 }
 
 export const consumerGroupRecords = {
@@ -76,7 +76,7 @@ export const consumerGroupRecords = {
             }),
           ),
         },
-        { nullable: '0+', default: null, tag: 0 },
+        { nullable: '0+', tag: 0 },
       ),
     },
   }),

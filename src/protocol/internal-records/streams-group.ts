@@ -17,10 +17,15 @@ const keyValue = {
   value: string(),
 }
 
+const streamsGroupTargetAssignmentMemberTaskIds = {
+  subtopologyId: string(),
+  partitions: array(int32()),
+}
+
 const taskIds = {
   subtopologyId: string(),
   partitions: array(int32()),
-  assignmentEpochs: array(int32(), { nullable: '0+', default: null, tag: 0 }),
+  assignmentEpochs: array(int32(), { nullable: '0+', tag: 0 }),
 }
 
 const topicConfig = {
@@ -48,7 +53,7 @@ export const streamsGroupRecords = {
       epoch: int32(),
       metadataHash: int64(),
       validatedTopologyEpoch: int32({ default: -1, tag: 0 }),
-      lastAssignmentConfigs: array(struct(lastAssignmentConfig), { nullable: '0+', default: null, tag: 1 }),
+      lastAssignmentConfigs: array(struct(lastAssignmentConfig), { nullable: '0+', tag: 1 }),
       storedDescriptionTopologyEpoch: int32({ default: -1, tag: 2 }),
       failedDescriptionTopologyEpoch: int32({ default: -1, tag: 3 }),
     },
@@ -100,9 +105,9 @@ export const streamsGroupRecords = {
       memberId: string(),
     },
     value: {
-      activeTasks: array(struct(taskIds)),
-      standbyTasks: array(struct(taskIds)),
-      warmupTasks: array(struct(taskIds)),
+      activeTasks: array(struct(streamsGroupTargetAssignmentMemberTaskIds)),
+      standbyTasks: array(struct(streamsGroupTargetAssignmentMemberTaskIds)),
+      warmupTasks: array(struct(streamsGroupTargetAssignmentMemberTaskIds)),
     },
   }),
 
