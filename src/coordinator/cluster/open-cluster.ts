@@ -104,7 +104,7 @@ class Cluster implements ClusterMetadata {
       partitionLog: this.#metadataLog,
       makeShard: () => this.#makeShard(),
       restore: shard => this.#snapshots.restore(shard),
-      report: (what, error) => reporter.warn({ error }, `cluster metadata: ${what}`),
+      report: (what, error) => reporter.warn({ err: error }, `cluster metadata: ${what}`),
     })
   }
 
@@ -352,7 +352,7 @@ class Cluster implements ClusterMetadata {
   /** Steps that change what is published run one after the other. A step that fails is a bug: it is reported and told to its caller. */
   #enqueue(step: () => Promise<void>): Promise<void> {
     const run = this.#queue.then(step)
-    this.#queue = run.catch(error => this.#options.reporter.warn({ error }, 'cluster metadata: publishing failed'))
+    this.#queue = run.catch(error => this.#options.reporter.warn({ err: error }, 'cluster metadata: publishing failed'))
     return run
   }
 }

@@ -131,7 +131,7 @@ export class OpenTopics {
         opened.push(log.get(topic.id, partition) ?? log.create({ topic: topic.name, topicId: topic.id, partition, config }))
       }
     } catch (error) {
-      this.#options.reporter.warn({ topic: topic.name, error }, 'a partition could not be opened; it is tried again')
+      this.#options.reporter.warn({ topic: topic.name, err: error }, 'a partition could not be opened; it is tried again')
       this.#retryLater()
       // A new topic stays invisible as a whole; new partitions of an old one can be used as far as they go.
       if (!topic.visible) return

@@ -102,7 +102,7 @@ export class Snapshots {
     try {
       await this.#take(shard, offset)
     } catch (error) {
-      reporter.warn({ error }, 'a metadata snapshot could not be taken')
+      reporter.warn({ err: error }, 'a metadata snapshot could not be taken')
     }
   }
 

@@ -126,5 +126,6 @@ export interface ClusterMetadata {
   subscribe(listener: ClusterListener): { unsubscribe(): void }
   /** Computes every topic's effective config again, after defaults of the broker changed by something other than stored configs. */
   refreshTopicConfigs(): void
-  close(): void
+  /** Resolves when nothing more will touch the log or the disk. */
+  close(): Promise<void>
 }
