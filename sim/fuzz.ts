@@ -1,0 +1,53 @@
+/**
+ * `npm run fuzz`: random and mutated messages and records against the codecs, the record code and a running broker.
+ *
+ *   npm run fuzz                      60 seconds, a new seed
+ *   npm run fuzz -- --seconds 600     longer
+ *   npm run fuzz -- --seed 7 --only records
+ *
+ * A finding prints its seed and its input in hex, and ends with a code other than 0: make it a test, then mend the code.
+ */
+import { parseArgs } from 'node:util'
+import { brokerFuzzer } from './fuzzers/broker.ts'
+import { codecFuzzer } from './fuzzers/codecs.ts'
+import { type Fuzzer, FuzzFinding } from './fuzzers/fuzzer.ts'
+import { recordsFuzzer } from './fuzzers/records.ts'
+import { seededRandom } from './world/random.ts'
+
+const { values } = parseArgs({
+  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' }, only: { type: 'string' } },
+})
+const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = { codecs: codecFuzzer, records: recordsFuzzer, broker: brokerFuzzer }
+const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
+if (chosen.length === 0) throw new Error(`--only takes one of ${Object.keys(fuzzers).join(', ')}`)
+
+let seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
+const mostHex = 4096
+
+function report(name: string, error: unknown): void {
+  console.error(`FINDING in ${name}, replay with: npm run fuzz -- --seed ${seed} --only ${name}`)
+  console.error(error instanceof Error ? error.stack : error)
+  if (error instanceof FuzzFinding) console.error(`input (${error.input.length} bytes): ${error.input.toString('hex', 0, mostHex)}`)
+}
+
+/** One input per seed, so that the seed of a finding replays it alone. */
+async function run(name: string, open: () => Fuzzer | Promise<Fuzzer>, seconds: number): Promise<boolean> {
+  const fuzzer = await open()
+  const end = performance.now() + seconds * 1000
+  let inputs = 0
+  const [firstSeed, replaying] = [seed, values.seed !== undefined]
+  try {
+    for (; performance.now() < end && (!replaying || inputs < 1000); seed++, inputs++) await fuzzer.once(seededRandom(seed))
+    console.log(`${name}: ${inputs} rounds from seed ${firstSeed} on, nothing found`)
+    return true
+  } catch (error) {
+    report(name, error)
+    return false
+  } finally {
+    await fuzzer.close()
+  }
+}
+
+let clean = true
+for (const [name, open] of chosen) clean = (await run(name, open, Number(values.seconds) / chosen.length)) && clean
+process.exit(clean ? 0 : 1)

@@ -1,0 +1,168 @@
+/**
+ * A Kafka client of the barest kind, for tests that must see each byte and each close: one socket, requests by definition, raw bytes.
+ */
+import { connect as connectSocket, type Socket } from 'node:net'
+import {
+  type Api,
+  apis,
+  decodeResponse,
+  decodeResponseHeader,
+  encodeRequest,
+  type InputOf,
+  type MessageOf,
+  type Uuid,
+} from '../../src/protocol.ts'
+
+export interface RawClient {
+  readonly socket: Socket
+  /** Resolves when the connection is over, whoever ended it. */
+  readonly closed: Promise<void>
+  readonly isClosed: boolean
+  send(bytes: Uint8Array): void
+  /** The next whole frame without its size; rejects when the connection ends first. */
+  nextFrame(): Promise<Buffer>
+  request<A extends Api>(api: A, version: number, message: InputOf<A['request']>): Promise<MessageOf<A['response']>>
+  close(): void
+}
+
+export async function connect(port: number, clientId: string | null = 'test'): Promise<RawClient> {
+  const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true })
+  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+  return new Client(socket, clientId)
+}
+
+class Client implements RawClient {
+  readonly socket: Socket
+  readonly closed: Promise<void>
+  isClosed = false
+  readonly #clientId: string | null
+  #received: Buffer = Buffer.alloc(0)
+  #waiting: { resolve(frame: Buffer): void; reject(error: Error): void }[] = []
+  #nextCorrelation = 1
+
+  constructor(socket: Socket, clientId: string | null) {
+    this.socket = socket
+    this.#clientId = clientId
+    socket.on('data', data => this.#take(data))
+    // An ECONNRESET is a way to close; `close` follows.
+    socket.on('error', () => {})
+    this.closed = new Promise(resolve => socket.once('close', () => this.#ended(resolve)))
+  }
+
+  send(bytes: Uint8Array): void {
+    this.socket.write(bytes)
+  }
+
+  nextFrame(): Promise<Buffer> {
+    const frame = this.#shift()
+    if (frame !== null) return Promise.resolve(frame)
+    if (this.isClosed) return Promise.reject(new Error('the broker closed the connection'))
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  async request<A extends Api>(api: A, version: number, message: InputOf<A['request']>): Promise<MessageOf<A['response']>> {
+    const correlationId = this.#nextCorrelation++
+    this.send(requestBytes(api, version, message, correlationId, this.#clientId))
+    const frame = await this.nextFrame()
+    const header = decodeResponseHeader(frame, api, version)
+    if (header.correlationId !== correlationId) throw new Error(`answer ${header.correlationId} to request ${correlationId}`)
+    return decodeResponse(api, version, frame, header.end)
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+
+  #take(data: Buffer): void {
+    this.#received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data])
+    while (this.#waiting.length > 0) {
+      const frame = this.#shift()
+      if (frame === null) return
+      this.#waiting.shift()!.resolve(frame)
+    }
+  }
+
+  #shift(): Buffer | null {
+    if (this.#received.length < 4) return null
+    const end = 4 + this.#received.readInt32BE(0)
+    if (this.#received.length < end) return null
+    const frame = this.#received.subarray(4, end)
+    this.#received = this.#received.subarray(end)
+    return frame
+  }
+
+  #ended(resolve: () => void): void {
+    this.isClosed = true
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the broker closed the connection'))
+    resolve()
+  }
+}
+
+/** The frame with its size, in one piece. */
+export function requestBytes<A extends Api>(
+  api: A,
+  version: number,
+  message: InputOf<A['request']>,
+  correlationId = 1,
+  clientId: string | null = 'test',
+): Buffer {
+  return Buffer.concat(encodeRequest(api, version, { correlationId, clientId }, message).buffers)
+}
+
+/** Creates a topic and returns its id. */
+export async function createTopic(client: RawClient, name: string, partitions = 1, configs: Record<string, string> = {}): Promise<Uuid> {
+  const response = await client.request(apis.createTopics, 7, {
+    topics: [
+      {
+        name,
+        numPartitions: partitions,
+        replicationFactor: 1,
+        assignments: [],
+        configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
+      },
+    ],
+    timeoutMs: 10_000,
+    validateOnly: false,
+  })
+  const [topic] = response.topics
+  if (topic === undefined || topic.errorCode !== 0) throw new Error(`create ${name}: ${topic?.errorCode} ${topic?.errorMessage}`)
+  return topic.topicId
+}
+
+export interface ProduceAnswer {
+  errorCode: number
+  baseOffset: number
+}
+
+export async function produce(
+  client: RawClient,
+  topic: string,
+  records: Buffer,
+  { partition = 0, acks = -1, version = 9 }: { partition?: number; acks?: number; version?: number } = {},
+): Promise<ProduceAnswer> {
+  const response = await client.request(apis.produce, version, {
+    transactionalId: null,
+    acks,
+    timeoutMs: 10_000,
+    topicData: [{ name: topic, partitionData: [{ index: partition, records }] }],
+  })
+  return response.responses[0]!.partitionResponses[0]!
+}
+
+export async function fetchRecords(
+  client: RawClient,
+  topic: string,
+  fetchOffset: number,
+  { partition = 0, maxWaitMs = 0, maxBytes = 2 ** 20 }: { partition?: number; maxWaitMs?: number; maxBytes?: number } = {},
+): Promise<{ errorCode: number; highWatermark: number; records: Buffer }> {
+  const response = await client.request(apis.fetch, 11, {
+    maxWaitMs,
+    minBytes: maxWaitMs > 0 ? 1 : 0,
+    maxBytes,
+    isolationLevel: 0,
+    topics: [{ topic, partitions: [{ partition, fetchOffset, partitionMaxBytes: maxBytes }] }],
+    forgottenTopicsData: [],
+  })
+  const answer = response.responses[0]!.partitions[0]!
+  return { errorCode: answer.errorCode, highWatermark: answer.highWatermark, records: answer.records ?? Buffer.alloc(0) }
+}
