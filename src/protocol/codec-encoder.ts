@@ -101,11 +101,9 @@ class EncoderSource {
   }
 }
 
-/** Fields that may be left out are those which the definition language makes optional: see `InputOf`. */
 function valueSource(field: FieldPlan): string {
   const value = `m.${field.name}`
-  const optional = field.default !== undefined || field.tag >= 0 || field.ignorable
-  return optional ? `(${value} === undefined ? ${defaultSource(field)} : ${value})` : value
+  return field.optional ? `(${value} === undefined ? ${defaultSource(field)} : ${value})` : value
 }
 
 function writeMethod(kind: string, nullable: boolean, flexible: boolean): string {

@@ -8,9 +8,10 @@ export interface FieldPlan {
   /** `tagged`: among the tags at the end of its struct; `absent`: not in this version. */
   place: 'inline' | 'tagged' | 'absent'
   nullable: boolean
-  /** May be null in some version, so that the value null is not the default just because it is there. */
   tag: number
   ignorable: boolean
+  /** An encoder puts the default where the value is undefined; otherwise that is a mistake. */
+  optional: boolean
   /** The definition names a default; undefined: that of the type. */
   default: unknown
 }
@@ -45,6 +46,7 @@ function planField(path: string, name: string, field: Field, version: number, fl
     nullable: includes(options.nullable, version, false),
     tag: options.tag ?? -1,
     ignorable: options.ignorable === true,
+    optional: options.default !== undefined || options.tag !== undefined || options.ignorable === true,
     default: options.default,
   }
 }

@@ -6,7 +6,8 @@
  * it; the words and their meaning are those of Kafka's own message definitions. TypeScript infers the type of the message:
  *
  *     type Request = MessageOf<typeof heartbeat.request>     // what a decoder returns: every field is there
- *     type Response = InputOf<typeof heartbeat.response>     // what an encoder takes: fields with a default, a tag, or ignorable may be left out
+ *     type Response = InputOf<typeof heartbeat.response>     // what an encoder takes: fields with a default, a tag, or ignorable may be left
+ *                                                            // out, and those that the version to be encoded does not have
  *
  * Nothing here reads or writes bytes: see `codec.ts`.
  */
@@ -71,7 +72,8 @@ export type InputOf<F extends Fields> = { [K in RequiredKeys<F>]: F[K][typeof ty
 }
 
 type Nullable<T, O> = O extends { nullable: string } ? T | null : T
-type MayOmit<O> = O extends { default: unknown } | { tag: number } | { ignorable: true } ? true : false
+/** A field of some versions only may be left out, too; but the encoder of a version that has it insists, unless it has a default. */
+type MayOmit<O> = O extends { default: unknown } | { tag: number } | { ignorable: true } | { versions: string } ? true : false
 type Built<Out, In, O> = Field<Nullable<Out, O>, Nullable<In, O>, MayOmit<O>>
 
 function field<Out, In, O>(type: Field['type'], options: O | undefined, rest?: Partial<Field>): Built<Out, In, O> {

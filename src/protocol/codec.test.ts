@@ -1,0 +1,168 @@
+/** What the fixtures of real messages cannot show: input that is wrong, and values that a version cannot carry. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { brotliDecompressSync } from 'node:zlib'
+import { MalformedInput } from '../base.ts'
+import { apis } from './apis.ts'
+import { decodeMessage, decodeRequest, decodeRequestHeader, decodeResponse, encodeMessage, encodeRequest, encodeResponse } from './codec.ts'
+import { array, defineMessage, int8, int32, string, struct } from './define.ts'
+import { KafkaError } from './errors.ts'
+
+const { fetch, findCoordinator, heartbeat, metadata, produce } = apis
+
+test('fields with a default, a tag, or ignorable may be left out', () => {
+  const { buffers } = encodeResponse(fetch, 16, 9, {
+    responses: [{ partitions: [{ partitionIndex: 3, errorCode: 0, highWatermark: 10, records: null }] }],
+  })
+  const response = decodeResponse(fetch, 16, Buffer.concat(buffers), 9)
+  const partition = response.responses[0]!.partitions[0]!
+  assert.equal(response.throttleTimeMs, 0)
+  assert.deepEqual(response.nodeEndpoints, [])
+  assert.equal(partition.lastStableOffset, -1)
+  assert.equal(partition.preferredReadReplica, -1)
+  assert.deepEqual(partition.abortedTransactions, [])
+  assert.deepEqual(partition.currentLeader, { leaderId: -1, leaderEpoch: -1 })
+})
+
+test('a field of other versions may be left out, one of this version may not', () => {
+  const response = { coordinators: [{ key: 'g', nodeId: 1, host: 'h', port: 9092, errorCode: 0 }] }
+  assert.equal(encodeMessage(findCoordinator.messages.response, 4, response).length, 4 + 1 + 2 + 4 + 2 + 4 + 2 + 1 + 1 + 1)
+  assert.throws(() => encodeMessage(findCoordinator.messages.response, 3, response), /FindCoordinatorResponse version 3/)
+})
+
+test('a field that is missing says which message it broke', () => {
+  const incomplete = { generationId: 1, memberId: 'm' } as never
+  assert.throws(() => encodeRequest(heartbeat, 4, { correlationId: 1, clientId: null }, incomplete), /HeartbeatRequest version 4/)
+})
+
+test('a value that the version cannot carry is refused unless it may be ignored', () => {
+  const encode = (version: number, message: object) => encodeMessage(heartbeat.messages.request, version, message as never)
+  const base = { groupId: 'g', generationId: 1, memberId: 'm' }
+  assert.throws(
+    () => encode(2, { ...base, groupInstanceId: 'static' }),
+    (error: unknown) => error instanceof KafkaError && error.name === 'UNSUPPORTED_VERSION' && /groupInstanceId/.test(error.message),
+  )
+  assert.deepEqual(encode(2, { ...base, groupInstanceId: null }), encode(2, base))
+  const throttled = encodeMessage(heartbeat.messages.response, 0, { throttleTimeMs: 5, errorCode: 0 })
+  assert.equal(throttled.toString('hex'), '0000')
+})
+
+test('records are taken by reference and given as views', () => {
+  const batch = Buffer.alloc(10_000, 1)
+  const partition = { partitionIndex: 0, errorCode: 0, highWatermark: 1, records: [batch, batch] }
+  const { buffers, length } = encodeResponse(fetch, 12, 1, { responses: [{ topic: 't', partitions: [partition] }] })
+  assert.equal(buffers.filter(buffer => buffer === batch).length, 2)
+  const frame = Buffer.concat(buffers)
+  assert.equal(frame.length, length)
+  const { records } = decodeResponse(fetch, 12, frame, 9).responses[0]!.partitions[0]!
+  assert.equal(records!.length, 20_000)
+  assert.equal(records!.buffer, frame.buffer)
+})
+
+test('null where the version forbids it', () => {
+  const request = {
+    topics: null,
+    allowAutoTopicCreation: true,
+    includeClusterAuthorizedOperations: false,
+    includeTopicAuthorizedOperations: false,
+  }
+  const bytes = encodeMessage(metadata.messages.request, 1, request)
+  assert.equal(decodeRequest(metadata, 1, bytes).topics, null)
+  assert.throws(() => decodeRequest(metadata, 0, bytes), MalformedInput)
+})
+
+test('a count that the frame cannot hold is refused before anything is allocated', () => {
+  const huge = Buffer.from('ffff 0001 00000000 7fffffff'.replaceAll(' ', ''), 'hex')
+  assert.throws(() => decodeRequest(produce, 3, huge), MalformedInput)
+  assert.throws(() => decodeRequest(metadata, 1, Buffer.from('fffffffe', 'hex')), MalformedInput)
+})
+
+test('tags: unknown ones are passed over; repeated, descending, or of a wrong size they are refused', () => {
+  const message = defineMessage({
+    name: 'Tagged',
+    versions: '0',
+    flexible: '0+',
+    fields: { plain: int8(), number: int32({ tag: 1, default: 5 }), list: array(struct({ text: string() }), { tag: 3 }) },
+  })
+  const decode = (hex: string) => decodeMessage(message, 0, Buffer.from(hex.replaceAll(' ', ''), 'hex'))
+  assert.deepEqual(decode('07 00'), { plain: 7, number: 5, list: [] })
+  assert.deepEqual(decode('07 03 00 01 aa 01 04 00000009 02 00'), { plain: 7, number: 9, list: [] })
+  assert.deepEqual(decode('07 01 03 04 02 02 78 00'), { plain: 7, number: 5, list: [{ text: 'x' }] })
+  const bad = [
+    '07 02 01 04 00000009 01 04 00000009',
+    '07 02 03 01 01 01 04 00000009',
+    '07 01 01 03 000009 00',
+    '07 01 01 05 0000000900',
+    '07 01 01',
+    '07 02 01 04 00000009',
+    '07 01 09 ff01 00',
+  ]
+  for (const hex of bad) assert.throws(() => decode(hex), MalformedInput, hex)
+  assert.equal(
+    encodeMessage(message, 0, { plain: 7, number: 9, list: [{ text: 'x' }] }).toString('hex'),
+    '070201040000000903040202' + '7800',
+  )
+})
+
+test('bytes after the end of a request are ignored, as Kafka does', () => {
+  const bytes = encodeMessage(findCoordinator.messages.request, 0, { key: 'g' })
+  assert.deepEqual(decodeRequest(findCoordinator, 0, Buffer.concat([bytes, Buffer.from([1, 2, 3])])).key, 'g')
+})
+
+test('request headers: both kinds, and cut off', () => {
+  const frame = Buffer.concat(encodeRequest(findCoordinator, 3, { correlationId: 77, clientId: 'größe' }, { key: 'g' }).buffers)
+  const header = decodeRequestHeader(frame.subarray(4), findCoordinator, 3)
+  assert.equal(header.correlationId, 77)
+  assert.equal(header.clientId, 'größe')
+  assert.equal(decodeRequest(findCoordinator, 3, frame.subarray(4), header.end).key, 'g')
+  for (let length = 0; length < header.end; length++) {
+    assert.throws(() => decodeRequestHeader(frame.subarray(4, 4 + length), findCoordinator, 3), MalformedInput, `${length} bytes`)
+  }
+})
+
+test('a version that does not exist is a mistake of the caller', () => {
+  assert.throws(() => decodeRequest(heartbeat, 5, Buffer.alloc(10)), /HeartbeatRequest has no version 5/)
+  assert.throws(() => decodeRequest(heartbeat, -1, Buffer.alloc(10)), /no version -1/)
+})
+
+/** A fixed sequence, so that a failure can be repeated. */
+function mulberry32(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return (mixed ^ (mixed >>> 14)) >>> 0
+  }
+}
+
+test('damaged requests either decode or are malformed: nothing else happens', () => {
+  const text = brotliDecompressSync(readFileSync(new URL('fixtures/messages.ndjson.br', import.meta.url))).toString()
+  const byName = new Map(Object.values(apis).map(api => [api.messages.request.name, api.messages.request]))
+  const random = mulberry32(42)
+  let malformed = 0
+  let decoded = 0
+  for (const line of text.trimEnd().split('\n')) {
+    const sample = JSON.parse(line) as { message: string; version: number; bytes: string }
+    const message = byName.get(sample.message)
+    if (message === undefined || sample.bytes.length === 0) continue
+    for (let round = 0; round < 8; round++) {
+      const bytes = Buffer.from(sample.bytes, 'hex')
+      if (round === 0) assert.equal(decodes(message, sample.version, bytes.subarray(0, -1)), 0, `cut off: ${line}`)
+      bytes[random() % bytes.length] = round % 2 === 0 ? 0xff : random()
+      if (decodes(message, sample.version, bytes) === 1) decoded++
+      else malformed++
+    }
+  }
+  assert.ok(malformed > 1000 && decoded > 1000, `${malformed} malformed, ${decoded} decoded`)
+})
+
+function decodes(message: Parameters<typeof decodeMessage>[0], version: number, bytes: Buffer): number {
+  try {
+    decodeMessage(message, version, bytes)
+    return 1
+  } catch (error) {
+    if (error instanceof MalformedInput) return 0
+    throw error
+  }
+}
