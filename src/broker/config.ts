@@ -5,6 +5,7 @@
  * flags, what was changed while running) and how they are described and altered. `docs/configuration.md` is derived from the declarations.
  */
 export { BrokerConfig, type BrokerValues, type ConfigSource, type Given, type Layered } from './config/broker-config.ts'
+export { type ExplainedKey, type Explanation, explainConfig, renderExplanation } from './config/explain.ts'
 export type { BrokerKey } from './config/keys.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
 export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'

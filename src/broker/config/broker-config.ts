@@ -45,6 +45,7 @@ export class BrokerConfig {
   #dynamic: Texts = new Map()
   #dynamicDefault: Texts = new Map()
   #values: BrokerValues
+  #generation = 0
   /** Where clients connect; what Kafka's controller would listen on is left out. */
   readonly listeners: readonly Listener[]
   readonly #advertised: ReadonlyMap<string, Endpoint>
@@ -63,6 +64,11 @@ export class BrokerConfig {
 
   get<K extends BrokerKey>(key: K): BrokerValues[K] {
     return this.#values[key]
+  }
+
+  /** Another number whenever a value may have changed; what is derived from the configuration is kept under it. */
+  get generation(): number {
+    return this.#generation
   }
 
   /** Where clients of this listener reach the broker. A port of 0 means the one that the listener really got. */
@@ -108,6 +114,7 @@ export class BrokerConfig {
     this.#dynamic = usable(thisBroker, problems)
     const before = this.#values
     this.#values = this.#parseAll()
+    this.#generation++
     const changed = (Object.keys(brokerKeys) as BrokerKey[]).filter(key => !sameValue(before[key], this.#values[key]))
     for (const { keys, changed: callback } of [...this.#subscribers]) if (changed.some(key => keys.has(key))) callback()
     return problems

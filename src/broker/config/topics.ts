@@ -11,20 +11,17 @@ export const topicDefaultKeys: readonly BrokerKey[] = Object.values(topicKeys).f
   synonyms.map(({ name }) => name as BrokerKey),
 )
 
-const computed = new WeakMap<BrokerConfig, TopicValues>()
+const computed = new WeakMap<BrokerConfig, { generation: number; values: TopicValues }>()
 
-/** Every topic key's value for a topic that has no configs of its own. Computed again only when one of the broker's keys changed. */
+/** Every topic key's value for a topic that has no configs of its own. */
 export function topicDefaults(config: BrokerConfig): TopicValues {
-  let values = computed.get(config)
-  if (values === undefined) {
-    values = parseTopicValues(topicDefaultTexts(config))
-    computed.set(config, values)
-    const subscription = config.subscribe(topicDefaultKeys, () => {
-      computed.delete(config)
-      subscription.unsubscribe()
-    })
+  const { generation } = config
+  let entry = computed.get(config)
+  if (entry?.generation !== generation) {
+    entry = { generation, values: parseTopicValues(topicDefaultTexts(config)) }
+    computed.set(config, entry)
   }
-  return values
+  return entry.values
 }
 
 function topicDefaultTexts(config: BrokerConfig): Map<string, string> {
