@@ -20,7 +20,7 @@ export interface NewBatch {
   records: readonly NewRecord[]
   /** For records that have none. Default -1, no timestamp. */
   timestamp?: number
-  /** LogAppendTime: every record has `timestamp`, whatever its own says. */
+  /** LogAppendTime: readers give every record `timestamp`; what its own says is stored, as Kafka does, and not seen again. */
   timestampType?: header.TimestampType
   compression?: CompressionType
   level?: number | undefined
@@ -69,7 +69,8 @@ function measure(batch: NewBatch): Plan {
   const { records } = batch
   const common = batch.timestamp ?? -1
   const logAppendTime = batch.timestampType === 'LogAppendTime'
-  const first = logAppendTime ? common : (records[0]?.timestamp ?? common)
+  // A batch without records has a largest timestamp, that of the records it had, and no base.
+  const first = records[0] === undefined ? -1 : (records[0].timestamp ?? common)
   const baseTimestamp = batch.deleteHorizonMs ?? first
   const sizes: number[] = new Array(records.length)
   let maxTimestamp = records.length === 0 || logAppendTime ? common : -1
@@ -77,8 +78,8 @@ function measure(batch: NewBatch): Plan {
   let lastOffsetDelta = -1
   for (let i = 0; i < records.length; i++) {
     const record = records[i]!
-    const timestamp = logAppendTime ? common : (record.timestamp ?? common)
-    if (timestamp > maxTimestamp) maxTimestamp = timestamp
+    const timestamp = record.timestamp ?? common
+    if (!logAppendTime && timestamp > maxTimestamp) maxTimestamp = timestamp
     lastOffsetDelta = record.offsetDelta ?? i
     const size = sizeOfRecord(record, timestamp - baseTimestamp, lastOffsetDelta)
     sizes[i] = size
@@ -104,13 +105,12 @@ function sizeOfBytes(bytes: Buffer | null): number {
 
 function writeRecords(out: Buffer, start: number, batch: NewBatch, plan: Plan): void {
   const common = batch.timestamp ?? -1
-  const logAppendTime = batch.timestampType === 'LogAppendTime'
   let at = start
   for (let i = 0; i < batch.records.length; i++) {
     const record = batch.records[i]!
     at = writeVarint(out, at, plan.sizes[i]!)
     out[at++] = 0
-    at = writeVarlong(out, at, (logAppendTime ? common : (record.timestamp ?? common)) - plan.baseTimestamp)
+    at = writeVarlong(out, at, (record.timestamp ?? common) - plan.baseTimestamp)
     at = writeVarint(out, at, record.offsetDelta ?? i)
     at = writeBytes(out, at, record.key)
     at = writeBytes(out, at, record.value)

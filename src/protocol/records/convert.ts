@@ -7,7 +7,7 @@ import type { CompressionType } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch } from './build.ts'
 import * as header from './header.ts'
-import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
+import { InvalidRecords, invalid, type RecordError, wrongBaseOffset } from './invalid.ts'
 import { buildMessageSet, checkMessageCrc } from './legacy.ts'
 import { batchesIn, forEachRecordOf, nextBatchSize } from './read.ts'
 import type { BatchView, RecordView } from './record-view.ts'
@@ -85,8 +85,9 @@ function forLog(job: Conversion & { kind: 'produce' }, maxBytes: number): Buffer
   const source = sourceCompression(job.records)
   if (batches.length > 1 && (first.header.magic === 2 || source !== 'none'))
     throw invalid('Compressed outer record has more than one batch')
-  const records = soundRecords(batches, job.compacted, maxBytes)
   const { bytes, header: batch } = first
+  if (batch.magic === 2 && batch.baseOffset !== 0) throw wrongBaseOffset(batch.baseOffset)
+  const records = soundRecords(batches, job.compacted, maxBytes)
   const deltasCountUp = records.every((record, i) => record.offset - batch.baseOffset === i)
   if (batch.magic === 2 && batch.compression === job.compression && deltasCountUp) return bytes
   const logAppendTime = batch.timestampType === 'LogAppendTime'
@@ -115,6 +116,8 @@ function soundRecords(batches: readonly BatchView[], compacted: boolean, maxByte
       batch,
       record => {
         if (compacted && !record.hasKey) errors.push({ batchIndex: records.length, message: keylessRecord })
+        if (!(record.timestamp >= -1 && Number.isSafeInteger(record.timestamp)))
+          throw new KafkaError('INVALID_TIMESTAMP', `Invalid message timestamp ${record.timestamp}`)
         records.push(record)
       },
       { maxBytes },

@@ -45,10 +45,11 @@ export function readInt64(buffer: Buffer, position: number): number {
   return buffer.readInt32BE(position) * two32 + buffer.readUInt32BE(position + 4)
 }
 
+/** A number from a hostile int64 may have been rounded up to 2^63: it becomes the largest that there is. */
 export function writeInt64(buffer: Buffer, position: number, value: number): void {
-  const high = Math.floor(value / two32)
+  const high = Math.max(-(2 ** 31), Math.min(Math.floor(value / two32), 2 ** 31 - 1))
   buffer.writeInt32BE(high, position)
-  buffer.writeUInt32BE(value - high * two32, position + 4)
+  buffer.writeUInt32BE(Math.max(0, Math.min(value - high * two32, two32 - 1)), position + 4)
 }
 
 export const baseOffset = (b: Buffer, p: number): number => readInt64(b, p)

@@ -8,7 +8,7 @@
  */
 import { KafkaError } from '../errors.ts'
 import * as header from './header.ts'
-import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
+import { InvalidRecords, invalid, type RecordError, wrongBaseOffset } from './invalid.ts'
 import { forEachRecordOf, nextBatchSize, skipHeaders } from './read.ts'
 import type { RecordView } from './record-view.ts'
 import { Cursor } from './varint.ts'
@@ -66,8 +66,7 @@ export function validateBatches(records: Buffer, rules: BatchRules): ValidatedBa
 /** Kafka's rules for the header, in Kafka's order. */
 function checkBatch(b: Buffer, p: number, size: number, rules: BatchRules): void {
   if (header.magic(b, p) !== 2) throw invalid(`Batch magic ${header.magic(b, p)} must be converted before it is appended`)
-  if (rules.origin === 'client' && header.baseOffset(b, p) !== 0)
-    throw invalid(`The baseOffset of the record batch in the append should be 0, but it is ${header.baseOffset(b, p)}`)
+  if (rules.origin === 'client' && header.baseOffset(b, p) !== 0) throw wrongBaseOffset(header.baseOffset(b, p))
   if (size > rules.maxMessageBytes)
     throw new KafkaError(
       'MESSAGE_TOO_LARGE',

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import zlib from 'node:zlib'
+import lz4 from 'lz4-napi'
+import snappy from 'snappy'
+import { xxhash32 } from './compression/xxhash32.ts'
+import { type CompressionType, compress, DecompressedTooLarge, decompress } from './compression.ts'
+import { KafkaError } from './errors.ts'
+
+const codecs: CompressionType[] = ['gzip', 'snappy', 'lz4', 'zstd']
+const mebi = 1024 * 1024
+
+/** Half noise, half text; the same for every run. */
+function sample(bytes: number): Buffer {
+  const data = Buffer.alloc(bytes, 'a line of text, again and again. ')
+  for (let i = 0, state = 1; i < bytes; i += 2) {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0
+    if (i % 8192 < 4096) data[i] = state >>> 24
+  }
+  return data
+}
+
+test('every codec gives back what it took, at sizes around its block borders', () => {
+  for (const type of [...codecs, 'none' as const])
+    for (const size of [1, 100, 32_767, 32_768, 32_769, 65_536, 65_537, 5 * mebi]) {
+      const data = sample(size)
+      assert.ok(decompress(type, compress(type, data)).equals(data), `${type} ${size}`)
+    }
+})
+
+test('levels are obeyed', () => {
+  const data = sample(200_000)
+  assert.ok(compress('gzip', data, { level: 9 }).length < compress('gzip', data, { level: 1 }).length)
+  assert.ok(compress('zstd', data, { level: 19 }).length < compress('zstd', data, { level: -50 }).length)
+})
+
+test('snappy: bare blocks and joined streams are read, xerial framing is written', () => {
+  const data = sample(100_000)
+  assert.ok(decompress('snappy', snappy.compressSync(data)).equals(data))
+  const framed = compress('snappy', data)
+  assert.equal(framed.subarray(0, 16).toString('hex'), '82534e41505059000000000100000001')
+  assert.ok(decompress('snappy', Buffer.concat([framed, framed])).equals(Buffer.concat([data, data])))
+})
+
+test('lz4: the checksum of v0 is written, refused elsewhere, and accepted with v0 beside the right one', () => {
+  const data = sample(1000)
+  const right = compress('lz4', data)
+  const broken = compress('lz4', data, { brokenLz4Checksum: true })
+  assert.notEqual(right[6], broken[6])
+  assert.throws(() => decompress('lz4', broken), KafkaError)
+  for (const frame of [right, broken]) assert.ok(decompress('lz4', frame, { brokenLz4Checksum: true }).equals(data))
+})
+
+test('lz4: content size, block and content checksums of other writers are read and checked', () => {
+  const data = sample(300_000)
+  const frame = lz4.compressFrameSync(data, { contentChecksum: true, blockChecksums: true })
+  assert.ok(decompress('lz4', frame).equals(data))
+  const damaged = Buffer.from(frame)
+  damaged[damaged.length - 2]! ^= 1
+  assert.throws(() => decompress('lz4', damaged), KafkaError)
+})
+
+test('xxhash32 agrees with the published values', () => {
+  const hash = (text: string): string => xxhash32(Buffer.from(text), 0, text.length).toString(16)
+  assert.equal(hash(''), '2cc5d05')
+  assert.equal(hash('a'), '550d7456')
+  assert.equal(hash('abc'), '32d153ff')
+  assert.equal(hash('Nobody inspects the spammish repetition'), 'e2293b2f')
+})
+
+/** Each of about 1 MiB or less. */
+function bombs(): Record<string, [CompressionType, Buffer]> {
+  const member = zlib.gzipSync(Buffer.alloc(16 * mebi), { level: 9 })
+  const frame = lz4.compressFrameSync(Buffer.alloc(8 * mebi))
+  const block = frame.subarray(7, 7 + 4 + frame.readUInt32LE(7))
+  const lz4Bomb = Buffer.concat([frame.subarray(0, 7), ...Array<Buffer>(64).fill(block), Buffer.alloc(4)])
+  return {
+    'gzip to 1 GiB': ['gzip', Buffer.concat(Array<Buffer>(64).fill(member))],
+    'zstd to 1 GiB': [
+      'zstd',
+      zlib.zstdCompressSync(Buffer.alloc(1024 * mebi), { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } }),
+    ],
+    'lz4 to 256 MiB': ['lz4', lz4Bomb],
+  }
+}
+
+test('bombs are refused without being unpacked', () => {
+  for (const [name, [type, data]] of Object.entries(bombs())) {
+    assert.ok(data.length < 1.1 * mebi, `${name}: ${data.length}`)
+    const before = process.memoryUsage().rss
+    assert.throws(() => decompress(type, data, { maxBytes: 16 * mebi }), DecompressedTooLarge, name)
+    assert.ok(process.memoryUsage().rss - before < 128 * mebi, `${name} took memory`)
+  }
+})
+
+test('the cap of every codec is exact', () => {
+  for (const type of codecs)
+    for (const size of [1000, 70_000, 3 * mebi]) {
+      const packed = compress(type, Buffer.alloc(size))
+      assert.equal(decompress(type, packed, { maxBytes: size }).length, size, `${type} ${size}`)
+      assert.throws(() => decompress(type, packed, { maxBytes: size - 1 }), DecompressedTooLarge, `${type} ${size}`)
+    }
+})
+
+test('declared sizes are not believed', () => {
+  const int32 = (value: number): Buffer => {
+    const bytes = Buffer.alloc(4)
+    bytes.writeUInt32BE(value)
+    return bytes
+  }
+  const header = Buffer.from('82534e41505059000000000100000001', 'hex')
+  const lies: [CompressionType, Buffer][] = [
+    ['snappy', Buffer.concat([header, int32(2 ** 31), Buffer.from('abcd')])],
+    ['snappy', Buffer.concat([header, int32(2 ** 31 - 1), Buffer.from('abcd')])],
+    ['snappy', Buffer.concat([header, int32(0)])],
+    ['snappy', Buffer.concat([header, int32(6), Buffer.from('ffffffff0f00', 'hex')])],
+    ['snappy', Buffer.from('ffffffff0f00', 'hex')],
+    ['snappy', Buffer.from('ffffff7f00', 'hex')],
+    ['snappy', Buffer.from('80808080808000', 'hex')],
+    ['lz4', Buffer.from('04224d186c40ffffffffffffff7f00', 'hex')],
+    ['lz4', Buffer.from('04224d18607073ffffff7f00', 'hex')],
+    ['zstd', Buffer.from('28b52ffde0ffffffffffffff7f010000', 'hex')],
+  ]
+  for (const [type, data] of lies) {
+    const before = process.memoryUsage().rss
+    assert.throws(() => decompress(type, data), { name: 'INVALID_RECORD' }, data.toString('hex'))
+    assert.ok(process.memoryUsage().rss - before < 64 * mebi, data.toString('hex'))
+  }
+})
+
+test('what is cut off or damaged is refused or harmless, never a crash', () => {
+  for (const type of codecs) {
+    const packed = compress(type, sample(600))
+    for (let cut = 0; cut < packed.length; cut++) survives(type, packed.subarray(0, cut))
+    for (let at = 0; at < packed.length; at++)
+      for (const bit of [1, 0x80]) {
+        const damaged = Buffer.from(packed)
+        damaged[at]! ^= bit
+        survives(type, damaged)
+      }
+  }
+})
+
+function survives(type: CompressionType, data: Buffer): void {
+  try {
+    decompress(type, data, { maxBytes: mebi })
+  } catch (error) {
+    assert.ok(error instanceof KafkaError, `${type} ${data.toString('hex')}: ${error}`)
+  }
+}
