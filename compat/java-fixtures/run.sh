@@ -8,4 +8,4 @@ for version in 4.4.0 3.9.1; do
   # A wildcard is expanded by java itself; the generator needs the list to find the definitions.
   java -cp "$(echo target/jars-$version/*.jar | tr ' ' ':')" Fixtures.java "target/out-$version"
 done
-../../node_modules/.bin/node pack.ts target/out-4.4.0 target/out-3.9.1 ../../src/protocol/fixtures
+../../node_modules/.bin/node pack.js target/out-4.4.0 target/out-3.9.1 ../../src/protocol/fixtures

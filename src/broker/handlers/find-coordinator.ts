@@ -9,7 +9,7 @@ import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError
 import { defineHandler, type RequestContext } from '../handler.ts'
 
 type Response = InputOf<typeof apis.findCoordinator.response>
-type Coordinator = Response['coordinators'][number]
+type Coordinator = NonNullable<Response['coordinators']>[number]
 
 const batchedFrom = 4
 const groupType = 0

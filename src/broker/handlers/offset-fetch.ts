@@ -24,7 +24,7 @@ type Request = MessageOf<typeof apis.offsetFetch.request>
 type Response = InputOf<typeof apis.offsetFetch.response>
 type RequestGroup = Pick<Request['groups'][number], 'groupId' | 'topics'>
 type RequestTopic = NonNullable<RequestGroup['topics']>[number]
-type ResponseGroup = Response['groups'][number]
+type ResponseGroup = NonNullable<Response['groups']>[number]
 type ResponseTopic = ResponseGroup['topics'][number]
 
 const topLevelErrorFrom = 2

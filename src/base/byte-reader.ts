@@ -1,0 +1,257 @@
+/**
+ * Reads the primitive types of Kafka's wire format, and believes nothing: every read is checked against the end of the buffer, every size
+ * against what remains, and anything off throws {@link MalformedInput}. What comes back as bytes are views, not copies. An int64 is a
+ * `number`: exact within 53 bits, rounded beyond.
+ */
+import { isUtf8 } from 'node:buffer'
+
+/** The input is not what it claims to be. Whoever sent it should be disconnected. */
+export class MalformedInput extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'MalformedInput'
+  }
+}
+
+const two32 = 2 ** 32
+export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
+/** Up to this length a loop over the bytes is faster than a native call that checks UTF-8. */
+const shortString = 64
+
+export class ByteReader {
+  readonly buffer: Buffer
+  /** Of the next byte to be read. */
+  offset: number
+  /** Reading stops before this index. */
+  readonly end: number
+
+  constructor(buffer: Buffer, offset = 0, end = buffer.length) {
+    this.buffer = buffer
+    this.offset = offset
+    this.end = end
+  }
+
+  get remaining(): number {
+    return this.end - this.offset
+  }
+
+  /** Claims `bytes` bytes and returns where they start. */
+  #take(bytes: number): number {
+    const start = this.offset
+    if (bytes > this.end - start || bytes < 0) throw underflow(bytes, this.end - start)
+    this.offset = start + bytes
+    return start
+  }
+
+  skip(bytes: number): void {
+    this.#take(bytes)
+  }
+
+  readBool(): boolean {
+    return this.buffer[this.#take(1)] !== 0
+  }
+
+  readInt8(): number {
+    return (this.buffer[this.#take(1)]! << 24) >> 24
+  }
+
+  readInt16(): number {
+    return (this.readUint16() << 16) >> 16
+  }
+
+  readUint16(): number {
+    const at = this.#take(2)
+    return (this.buffer[at]! << 8) | this.buffer[at + 1]!
+  }
+
+  readInt32(): number {
+    const at = this.#take(4)
+    const { buffer } = this
+    return (buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!
+  }
+
+  readUint32(): number {
+    return this.readInt32() >>> 0
+  }
+
+  readInt64(): number {
+    const high = this.readInt32()
+    return high * two32 + (this.readInt32() >>> 0)
+  }
+
+  readFloat64(): number {
+    return this.buffer.readDoubleBE(this.#take(8))
+  }
+
+  /** Unsigned LEB128 of at most 32 bits. */
+  readUvarint(): number {
+    const first = this.buffer[this.#take(1)]!
+    return first < 0x80 ? first : this.#longUvarint(first & 0x7f)
+  }
+
+  #longUvarint(value: number): number {
+    for (let shift = 7; shift <= 28; shift += 7) {
+      const byte = this.buffer[this.#take(1)]!
+      if (shift === 28 && byte > 0x0f) break
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) return value >>> 0
+    }
+    throw new MalformedInput('a varint is longer than 32 bits')
+  }
+
+  /** Zigzag, at most 32 bits. */
+  readVarint(): number {
+    const value = this.readUvarint()
+    return (value >>> 1) ^ -(value & 1)
+  }
+
+  /** Zigzag, at most 64 bits. Three words of 28 bits keep the arithmetic exact as far as a number can be. */
+  readVarlong(): number {
+    let low = 0
+    let middle = 0
+    let high = 0
+    for (let index = 0; index < 10; index++) {
+      const byte = this.buffer[this.#take(1)]!
+      if (index < 4) low |= (byte & 0x7f) << (7 * index)
+      else if (index < 8) middle |= (byte & 0x7f) << (7 * (index - 4))
+      else high |= (byte & 0x7f) << (7 * (index - 8))
+      if (index === 9 && byte > 1) break
+      if (byte < 0x80) {
+        const magnitude = (low >>> 1) + middle * 2 ** 27 + high * 2 ** 55
+        return low & 1 ? -magnitude - 1 : magnitude
+      }
+    }
+    throw new MalformedInput('a varlong is longer than 64 bits')
+  }
+
+  /** A view of the next `bytes` bytes. */
+  readSlice(bytes: number): Buffer {
+    const at = this.#take(bytes)
+    return this.buffer.subarray(at, at + bytes)
+  }
+
+  /** Text of `bytes` bytes. Java would replace what is not UTF-8; such a name could never be looked up again, so it is refused here. */
+  readUtf8(bytes: number): string {
+    const at = this.#take(bytes)
+    const stop = at + bytes
+    const { buffer } = this
+    if (bytes <= shortString) {
+      let index = at
+      while (index < stop && buffer[index]! < 0x80) index++
+      if (index === stop) return bytes === 0 ? '' : buffer.toString('latin1', at, stop)
+    }
+    if (!isUtf8(buffer.subarray(at, stop))) throw new MalformedInput('a string is not valid UTF-8')
+    return buffer.toString('utf8', at, stop)
+  }
+
+  readString(): string {
+    const length = this.readInt16()
+    if (length < 0) throw notNull('string', length)
+    return this.readUtf8(length)
+  }
+
+  readNullableString(): string | null {
+    const length = this.readInt16()
+    if (length >= 0) return this.readUtf8(length)
+    if (length !== -1) throw badLength('string', length)
+    return null
+  }
+
+  readCompactString(): string {
+    const length = this.readUvarint() - 1
+    if (length < 0) throw notNull('string', length)
+    if (length > 0x7fff) throw badLength('string', length)
+    return this.readUtf8(length)
+  }
+
+  readCompactNullableString(): string | null {
+    const length = this.readUvarint() - 1
+    if (length > 0x7fff) throw badLength('string', length)
+    return length < 0 ? null : this.readUtf8(length)
+  }
+
+  readBytes(): Buffer {
+    const length = this.readInt32()
+    if (length < 0) throw notNull('bytes', length)
+    return this.readSlice(length)
+  }
+
+  readNullableBytes(): Buffer | null {
+    const length = this.readInt32()
+    if (length >= 0) return this.readSlice(length)
+    if (length !== -1) throw badLength('bytes', length)
+    return null
+  }
+
+  readCompactBytes(): Buffer {
+    const length = this.readUvarint() - 1
+    if (length < 0) throw notNull('bytes', length)
+    return this.readSlice(length)
+  }
+
+  readCompactNullableBytes(): Buffer | null {
+    const length = this.readUvarint() - 1
+    return length < 0 ? null : this.readSlice(length)
+  }
+
+  /**
+   * Number of elements that follow, each of at least `elementBytes` bytes; −1 for null. A count that cannot fit into what remains
+   * is refused before anybody allocates by it.
+   */
+  readCount(elementBytes: number): number {
+    return this.#checkCount(this.readInt32(), elementBytes)
+  }
+
+  readCompactCount(elementBytes: number): number {
+    return this.#checkCount(this.readUvarint() - 1, elementBytes)
+  }
+
+  #checkCount(count: number, elementBytes: number): number {
+    if (count < -1) throw badLength('collection', count)
+    if (count * elementBytes > this.end - this.offset) throw underflow(count * elementBytes, this.end - this.offset)
+    return count
+  }
+
+  /** The next tag of a list of tagged fields; each must be larger than the one before. */
+  readTag(last: number): number {
+    const tag = this.readUvarint()
+    if (tag <= last) throw new MalformedInput(`tag ${tag} follows tag ${last}`)
+    return tag
+  }
+
+  /** The size of a tagged field; returns where its bytes end. */
+  readTagEnd(): number {
+    const bytes = this.readUvarint()
+    if (bytes > this.end - this.offset) throw underflow(bytes, this.end - this.offset)
+    return this.offset + bytes
+  }
+
+  /** Passes over a list of tagged fields of which none is known. */
+  skipTags(): void {
+    let last = -1
+    for (let count = this.readUvarint(); count > 0; count--) {
+      last = this.readTag(last)
+      this.offset = this.readTagEnd()
+    }
+  }
+
+  /** 16 bytes as Kafka prints them: base64url without padding. */
+  readUuid(): string {
+    const at = this.#take(16)
+    const { buffer } = this
+    for (let index = at; index < at + 16; index++) if (buffer[index] !== 0) return buffer.toString('base64url', at, at + 16)
+    return zeroUuid
+  }
+}
+
+function underflow(wanted: number, remaining: number): MalformedInput {
+  return new MalformedInput(`${wanted} bytes expected, ${remaining} remain`)
+}
+
+function badLength(what: string, length: number): MalformedInput {
+  return new MalformedInput(`a ${what} has the invalid length ${length}`)
+}
+
+function notNull(what: string, length: number): MalformedInput {
+  return length === -1 ? new MalformedInput(`a ${what} that may not be null is null`) : badLength(what, length)
+}

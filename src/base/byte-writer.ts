@@ -1,0 +1,293 @@
+/**
+ * Writes the primitive types of Kafka's wire format. One buffer grows for what is small; large payloads are taken by reference, so that
+ * record batches travel from the log to the socket untouched. A value outside its type throws RangeError; an int64 must lie within 53 bits
+ * or be 2⁶³, which stands for Long.MAX_VALUE.
+ */
+import { zeroUuid } from './byte-reader.ts'
+
+/** Bytes in several pieces, in order, ready for `writev`. */
+export interface Chunks {
+  buffers: Buffer[]
+  length: number
+}
+
+const two32 = 2 ** 32
+const two63 = 2 ** 63
+/** Payloads from this size on are taken by reference; copying less is cheaper than one more entry in a writev. */
+const spliceBytes = 4096
+
+export class ByteWriter {
+  #buffer: Buffer
+  /** Where the part of `#buffer` begins that is not yet in `#done`. */
+  #start = 0
+  #offset = 0
+  #done: Buffer[] = []
+  #doneBytes = 0
+
+  constructor(initialBytes = 512) {
+    this.#buffer = Buffer.allocUnsafe(initialBytes)
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#doneBytes + this.#offset - this.#start
+  }
+
+  /** Makes room for `bytes` bytes and returns where they start. */
+  #claim(bytes: number): number {
+    const at = this.#offset
+    if (at + bytes <= this.#buffer.length) {
+      this.#offset = at + bytes
+      return at
+    }
+    const pending = at - this.#start
+    const grown = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, 2 * (pending + bytes)))
+    this.#buffer.copy(grown, 0, this.#start, at)
+    this.#buffer = grown
+    this.#start = 0
+    this.#offset = pending + bytes
+    return pending
+  }
+
+  writeBool(value: boolean): void {
+    if (typeof value !== 'boolean') throw unencodable('bool', value)
+    const at = this.#claim(1)
+    this.#buffer[at] = value ? 1 : 0
+  }
+
+  writeInt8(value: number): void {
+    if ((value << 24) >> 24 !== value) throw unencodable('int8', value)
+    const at = this.#claim(1)
+    this.#buffer[at] = value
+  }
+
+  writeInt16(value: number): void {
+    if ((value << 16) >> 16 !== value) throw unencodable('int16', value)
+    this.#put16(value)
+  }
+
+  writeUint16(value: number): void {
+    if ((value & 0xffff) !== value) throw unencodable('uint16', value)
+    this.#put16(value)
+  }
+
+  #put16(value: number): void {
+    const at = this.#claim(2)
+    this.#buffer[at] = value >> 8
+    this.#buffer[at + 1] = value
+  }
+
+  writeInt32(value: number): void {
+    if ((value | 0) !== value) throw unencodable('int32', value)
+    this.#put32(value)
+  }
+
+  writeUint32(value: number): void {
+    if (value >>> 0 !== value) throw unencodable('uint32', value)
+    this.#put32(value)
+  }
+
+  #put32(value: number): void {
+    const at = this.#claim(4)
+    const buffer = this.#buffer
+    buffer[at] = value >> 24
+    buffer[at + 1] = value >> 16
+    buffer[at + 2] = value >> 8
+    buffer[at + 3] = value
+  }
+
+  writeInt64(value: number): void {
+    if (Number.isSafeInteger(value)) {
+      const low = value >>> 0
+      this.#put32((value - low) / two32)
+      this.#put32(low)
+    } else if (value === two63) {
+      this.#put32(0x7fffffff)
+      this.#put32(-1)
+    } else throw unencodable('int64', value)
+  }
+
+  writeFloat64(value: number): void {
+    if (typeof value !== 'number') throw unencodable('float64', value)
+    const at = this.#claim(8)
+    this.#buffer.writeDoubleBE(value, at)
+  }
+
+  writeUvarint(value: number): void {
+    if (value >>> 0 !== value) throw unencodable('uvarint', value)
+    while (value > 0x7f) {
+      const at = this.#claim(1)
+      this.#buffer[at] = value | 0x80
+      value >>>= 7
+    }
+    const at = this.#claim(1)
+    this.#buffer[at] = value
+  }
+
+  writeVarint(value: number): void {
+    if ((value | 0) !== value) throw unencodable('varint', value)
+    this.writeUvarint(((value << 1) ^ (value >> 31)) >>> 0)
+  }
+
+  writeVarlong(value: number): void {
+    if (!Number.isSafeInteger(value)) throw unencodable('varlong', value)
+    let low = (value < 0 ? -(value + 1) : value) % 2 ** 27
+    const high = Math.floor((value < 0 ? -(value + 1) : value) / 2 ** 27)
+    low = low * 2 + (value < 0 ? 1 : 0)
+    for (let group = 0; group < 4; group++) {
+      const at = this.#claim(1)
+      if (high === 0 && low < 0x80) {
+        this.#buffer[at] = low
+        return
+      }
+      this.#buffer[at] = low | 0x80
+      low >>>= 7
+    }
+    this.writeUvarint(high)
+  }
+
+  /** Raw bytes without a length; large ones by reference. */
+  writeRaw(bytes: Buffer): void {
+    if (bytes.length >= spliceBytes) {
+      this.#flush()
+      this.#done.push(bytes)
+      this.#doneBytes += bytes.length
+    } else {
+      const at = this.#claim(bytes.length)
+      bytes.copy(this.#buffer, at)
+    }
+  }
+
+  #flush(): void {
+    if (this.#offset === this.#start) return
+    this.#done.push(this.#buffer.subarray(this.#start, this.#offset))
+    this.#doneBytes += this.#offset - this.#start
+    this.#start = this.#offset
+  }
+
+  writeString(value: string): void {
+    const bytes = utf8Length(value)
+    this.#put16(bytes)
+    this.#text(value, bytes)
+  }
+
+  writeNullableString(value: string | null): void {
+    if (value === null) this.#put16(-1)
+    else this.writeString(value)
+  }
+
+  writeCompactString(value: string): void {
+    const bytes = utf8Length(value)
+    this.writeUvarint(bytes + 1)
+    this.#text(value, bytes)
+  }
+
+  writeCompactNullableString(value: string | null): void {
+    if (value === null) this.writeUvarint(0)
+    else this.writeCompactString(value)
+  }
+
+  #text(value: string, bytes: number): void {
+    const at = this.#claim(bytes)
+    if (bytes === value.length) this.#buffer.write(value, at, bytes, 'latin1')
+    else this.#buffer.write(value, at, bytes, 'utf8')
+  }
+
+  writeBytes(value: Buffer): void {
+    if (!(value instanceof Uint8Array)) throw unencodable('bytes', value)
+    this.writeInt32(value.length)
+    this.writeRaw(value)
+  }
+
+  writeNullableBytes(value: Buffer | null): void {
+    if (value === null) this.writeInt32(-1)
+    else this.writeBytes(value)
+  }
+
+  writeCompactBytes(value: Buffer): void {
+    if (!(value instanceof Uint8Array)) throw unencodable('bytes', value)
+    this.writeUvarint(value.length + 1)
+    this.writeRaw(value)
+  }
+
+  writeCompactNullableBytes(value: Buffer | null): void {
+    if (value === null) this.writeUvarint(0)
+    else this.writeCompactBytes(value)
+  }
+
+  /** Bytes that may come in several pieces, as one field. */
+  writeRecords(value: Buffer | readonly Buffer[]): void {
+    this.writeInt32(byteLength(value))
+    this.#pieces(value)
+  }
+
+  writeNullableRecords(value: Buffer | readonly Buffer[] | null): void {
+    if (value === null) this.writeInt32(-1)
+    else this.writeRecords(value)
+  }
+
+  writeCompactRecords(value: Buffer | readonly Buffer[]): void {
+    this.writeUvarint(byteLength(value) + 1)
+    this.#pieces(value)
+  }
+
+  writeCompactNullableRecords(value: Buffer | readonly Buffer[] | null): void {
+    if (value === null) this.writeUvarint(0)
+    else this.writeCompactRecords(value)
+  }
+
+  #pieces(value: Buffer | readonly Buffer[]): void {
+    if (value instanceof Uint8Array) this.writeRaw(value)
+    else for (const piece of value) this.writeRaw(piece)
+  }
+
+  writeUuid(value: string): void {
+    if (typeof value !== 'string' || value.length !== 22) throw unencodable('uuid', value)
+    const at = this.#claim(16)
+    if (value === zeroUuid) this.#buffer.fill(0, at, at + 16)
+    else if (this.#buffer.write(value, at, 16, 'base64url') !== 16) throw unencodable('uuid', value)
+  }
+
+  /** Everything that `other` holds; it must not be used again. */
+  append(other: ByteWriter): void {
+    for (const buffer of other.finish().buffers) this.writeRaw(buffer)
+  }
+
+  /** What was written. The writer must not be used again. */
+  finish(): Chunks {
+    this.#flush()
+    return { buffers: this.#done, length: this.#doneBytes }
+  }
+
+  /** As `finish`, where the first four bytes were left free for the size of what follows them. */
+  finishFrame(): Chunks {
+    this.#flush()
+    this.#done[0]!.writeInt32BE(this.#doneBytes - 4, 0)
+    return { buffers: this.#done, length: this.#doneBytes }
+  }
+
+  /** As `finish`, in one buffer; copies when large payloads were spliced in. */
+  toBuffer(): Buffer {
+    const { buffers, length } = this.finish()
+    return buffers.length === 1 ? buffers[0]! : Buffer.concat(buffers, length)
+  }
+}
+
+function byteLength(value: Buffer | readonly Buffer[]): number {
+  if (value instanceof Uint8Array) return value.length
+  if (!Array.isArray(value)) throw unencodable('records', value)
+  let total = 0
+  for (const piece of value) total += piece.length
+  return total
+}
+
+function utf8Length(value: string): number {
+  if (typeof value !== 'string') throw unencodable('string', value)
+  const bytes = Buffer.byteLength(value, 'utf8')
+  if (bytes > 0x7fff) throw new RangeError(`a string of ${bytes} bytes is longer than Kafka's protocol allows (32767)`)
+  return bytes
+}
+
+function unencodable(type: string, value: unknown): RangeError {
+  return new RangeError(`${String(value)} is not a value of type ${type}`)
+}
