@@ -60,9 +60,10 @@ export class ClusterShard implements Shard {
   createTopics(topics: readonly NewTopic[], validateOnly: boolean): Decision<(CreatedTopic | KafkaError)[]> {
     const records: MetadataRecord[] = []
     const added = { topics: 0, partitions: 0 }
+    const givenIds = new Set<Uuid>()
     const response = topics.map(topic =>
       attempt(() => {
-        const { created, records: own } = this.#createTopic(topic)
+        const { created, records: own } = this.#createTopic(topic, givenIds)
         this.#checkLimits(added.topics + 1, added.partitions + created.numPartitions)
         added.topics++
         added.partitions += created.numPartitions
@@ -73,8 +74,8 @@ export class ClusterShard implements Shard {
     return decide(records, response, validateOnly)
   }
 
-  #createTopic(topic: NewTopic): { created: CreatedTopic; records: MetadataRecord[] } {
-    const { brokerId, rules, newTopicId } = this.#options
+  #createTopic(topic: NewTopic, givenIds: Set<Uuid>): { created: CreatedTopic; records: MetadataRecord[] } {
+    const { brokerId, rules } = this.#options
     const { topics } = this.image
     if (topics.byName.has(topic.name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', `Topic '${topic.name}' already exists.`)
     const problem = topicNameProblem(topic.name)
@@ -87,7 +88,7 @@ export class ClusterShard implements Shard {
     rules.validateTopicConfigs(configs)
     const placement = placeTopic(topic, brokerId, rules)
     this.#checkLimits(1, placement.length)
-    const id = this.#unusedId(newTopicId)
+    const id = this.#unusedId(givenIds)
     const records: MetadataRecord[] = [{ type: 'TopicRecord', name: topic.name, topicId: id }]
     for (const [name, value] of configs) {
       records.push({ type: 'ConfigRecord', resourceType: 'TOPIC', resourceName: topic.name, name, value })
@@ -171,10 +172,12 @@ export class ClusterShard implements Shard {
     return decide(records, undefined, false)
   }
 
-  #unusedId(newTopicId: () => Uuid): Uuid {
+  #unusedId(given: Set<Uuid>): Uuid {
     for (;;) {
-      const id = newTopicId()
-      if (!this.image.topics.byId.has(id)) return id
+      const id = this.#options.newTopicId()
+      if (this.image.topics.byId.has(id) || given.has(id)) continue
+      given.add(id)
+      return id
     }
   }
 

@@ -1,0 +1,97 @@
+/** For tests of the cluster's metadata: a log in memory that can be opened again, and rules that need no configuration. */
+import type { Log, PartitionLog, PartitionSpec, TopicConfig } from '../../log.ts'
+import { KafkaError, type Uuid } from '../../protocol.ts'
+import { type MemoryPartitionLog, memoryPartitionLog } from '../runtime.testing.ts'
+import type { NewTopic, TopicRules } from './types.ts'
+
+export interface TestPartition extends MemoryPartitionLog {
+  readonly topic: string
+  readonly topicId: Uuid
+  logStartOffset: number
+}
+
+interface Stray {
+  topic: string
+  topicId: Uuid
+  partition: number
+}
+
+/** `disk` outlives the process: give it to the next TestLog to restart. */
+export class TestLog implements Log {
+  readonly partitions = new Map<string, PartitionLog>()
+  readonly pressure = { on: false, whenOff: (callback: () => void) => callback() }
+  readonly disk: Map<string, TestPartition>
+  readonly deleted: string[] = []
+  /** Thrown by `create` for this topic. */
+  broken: string | null = null
+
+  constructor(disk: Map<string, TestPartition> = new Map()) {
+    this.disk = disk
+  }
+
+  get(topicId: Uuid, partition: number): TestPartition | undefined {
+    return this.partitions.get(`${topicId}:${partition}`) as TestPartition | undefined
+  }
+
+  create(spec: PartitionSpec): TestPartition {
+    if (spec.topic === this.broken) throw new KafkaError('KAFKA_STORAGE_ERROR', 'no space left')
+    const key = `${spec.topicId}:${spec.partition}`
+    const log = this.disk.get(key) ?? makePartition(spec)
+    log.config = spec.config
+    this.disk.set(key, log)
+    this.partitions.set(key, log)
+    return log
+  }
+
+  delete(topicId: Uuid, partition: number): void {
+    const key = `${topicId}:${partition}`
+    this.partitions.delete(key)
+    const log = this.disk.get(key)
+    if (log !== undefined && this.disk.delete(key)) this.deleted.push(`${log.topic}-${partition}`)
+  }
+
+  strays(): Stray[] {
+    const unopened = [...this.disk].filter(([key]) => !this.partitions.has(key))
+    return unopened.map(([, { topic, topicId, partition }]) => ({ topic, topicId, partition }))
+  }
+
+  async close(): Promise<void> {}
+}
+
+function makePartition(spec: PartitionSpec): TestPartition {
+  const log = memoryPartitionLog(spec.config.maxMessageBytes) as TestPartition
+  return Object.assign(log, {
+    topic: spec.topic,
+    topicId: spec.topicId,
+    partition: spec.partition,
+    sizeBytes: () => log.batches.reduce((sum, batch) => sum + batch.length, 0),
+    deleteBefore: async (offset: number) => {
+      log.logStartOffset = offset
+    },
+    endOffsetForEpoch: (epoch: number) =>
+      epoch >= 0 ? { leaderEpoch: 0, endOffset: log.logEndOffset } : { leaderEpoch: -1, endOffset: -1 },
+    producers: () => [],
+  })
+}
+
+const defaults = { maxMessageBytes: 1_048_588, retentionMs: 604_800_000, cleanupPolicy: { delete: true, compact: false } }
+
+export const testRules: TopicRules = {
+  numPartitions: () => 3,
+  defaultReplicationFactor: () => 1,
+  validateTopicConfigs(configs) {
+    for (const name of configs.keys())
+      if (name !== 'retention.ms') throw new KafkaError('INVALID_CONFIG', `Unknown topic config name: ${name}`)
+  },
+  effectiveTopicConfig: configs =>
+    ({ ...defaults, retentionMs: Number(configs.get('retention.ms') ?? defaults.retentionMs) }) as Partial<TopicConfig> as TopicConfig,
+  describeTopicConfigs: configs => [
+    { name: 'retention.ms', value: configs.get('retention.ms') ?? '604800000', readOnly: false, configSource: 5, isSensitive: false },
+  ],
+  internalTopic: () => ({ numPartitions: 2, configs: new Map([['retention.ms', '-1']]) }),
+}
+
+/** A topic with the defaults, but for what is given. */
+export function newTopic(name: string, more: Partial<NewTopic> = {}): NewTopic {
+  return { name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [], ...more }
+}

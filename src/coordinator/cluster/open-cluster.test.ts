@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { KafkaError, metadataTopicUuid, type Uuid } from '../../protocol.ts'
+import { type TestSystem, testSystem } from '../runtime.testing.ts'
+import { newTopic, TestLog, type TestPartition, testRules } from './cluster.testing.ts'
+import { type ClusterOptions, openClusterMetadata } from './open-cluster.ts'
+import type { ClusterMetadata, CreatedTopic, NewTopic } from './types.ts'
+
+/** Lets the machine run until the promise has settled. */
+async function run<T>(system: TestSystem, promise: Promise<T>): Promise<T> {
+  let settled = false
+  const mark = () => {
+    settled = true
+  }
+  promise.then(mark, mark)
+  for (let turn = 0; turn < 1_000 && !settled; turn++) await system.settle()
+  assert.ok(settled, 'the promise does not settle')
+  return promise
+}
+
+class Machine {
+  readonly system = testSystem()
+  readonly said: string[] = []
+  log = new TestLog()
+  cluster!: ClusterMetadata
+
+  async start(options: Partial<ClusterOptions> = {}): Promise<ClusterMetadata> {
+    const say = (details: object, message: string) => {
+      this.said.push(`${message} ${JSON.stringify(details)}`)
+    }
+    const opening = openClusterMetadata({
+      system: this.system,
+      log: this.log,
+      directory: '/data',
+      brokerId: 7,
+      rules: testRules,
+      reporter: { info: say, warn: say },
+      ...options,
+    })
+    this.cluster = await run(this.system, opening)
+    return this.cluster
+  }
+
+  /** Starts again on the same disk. */
+  async restart(options: Partial<ClusterOptions> = {}): Promise<ClusterMetadata> {
+    await run(this.system, this.cluster.close())
+    this.log = new TestLog(this.log.disk)
+    return this.start(options)
+  }
+
+  async create(...topics: NewTopic[]): Promise<(CreatedTopic | KafkaError)[]> {
+    return run(this.system, this.cluster.createTopics(topics, false))
+  }
+
+  async createId(name: string): Promise<Uuid> {
+    const [created] = await this.create(newTopic(name))
+    assert.ok(!(created instanceof KafkaError), String(created))
+    return created!.id
+  }
+
+  async delete(...ids: Uuid[]): Promise<(KafkaError | null)[]> {
+    return run(this.system, this.cluster.deleteTopics(ids))
+  }
+
+  get metadataLog(): TestPartition {
+    return this.log.get(metadataTopicUuid, 0)!
+  }
+
+  names(): string[] {
+    return this.cluster.topics().map(topic => topic.name)
+  }
+
+  snapshots(): string[] {
+    return this.system.files
+      .list('/data/__cluster_metadata-0')
+      .map(({ name }) => name)
+      .filter(name => name.endsWith('.checkpoint'))
+  }
+}
+
+async function started(options: Partial<ClusterOptions> = {}): Promise<Machine> {
+  const machine = new Machine()
+  await machine.start(options)
+  return machine
+}
+
+describe('topics', () => {
+  it('can be found in every way once created', async () => {
+    const machine = await started()
+    const id = await machine.createId('b')
+    await machine.createId('a')
+    const { cluster, log } = machine
+    assert.deepEqual(machine.names(), ['a', 'b'])
+    assert.equal(cluster.topicId('b'), id)
+    assert.equal(cluster.topicName(id), 'b')
+    assert.equal(cluster.topicById(id), cluster.topic('b'))
+    assert.equal(cluster.partition(id, 2), log.get(id, 2))
+    assert.equal(cluster.partitionByName('b', 2), log.get(id, 2))
+    assert.equal(cluster.partition(id, 3), undefined)
+    assert.equal(cluster.partition(id, -1), undefined)
+    assert.equal(cluster.partitionByName('c', 0), undefined)
+    assert.equal(cluster.partitionCount, 6)
+  })
+
+  it('show only when they are durable', async () => {
+    const machine = await started()
+    machine.metadataLog.durable = false
+    const creating = machine.cluster.createTopics([newTopic('a')], false)
+    const again = machine.cluster.createTopics([newTopic('a')], false)
+    await machine.system.settle()
+    assert.equal(machine.cluster.topic('a'), undefined)
+    machine.metadataLog.sync()
+    await run(machine.system, creating)
+    assert.ok(machine.cluster.topic('a'))
+    const [outcome] = await run(machine.system, again)
+    assert.equal((outcome as KafkaError).name, 'TOPIC_ALREADY_EXISTS')
+  })
+
+  it('many of one request share a batch', async () => {
+    const machine = await started()
+    const before = machine.metadataLog.batches.length
+    await machine.create(...Array.from({ length: 200 }, (_, index) => newTopic(`t${index}`)))
+    assert.equal(machine.cluster.partitionCount, 600)
+    assert.equal(machine.metadataLog.batches.length, before + 1)
+  })
+
+  it('are gone when deleted, and their name gets another id', async () => {
+    const machine = await started()
+    const id = await machine.createId('a')
+    assert.deepEqual(await machine.delete(id), [null])
+    assert.equal(machine.cluster.topic('a'), undefined)
+    assert.equal(machine.cluster.partitionCount, 0)
+    assert.deepEqual(machine.log.deleted, ['a-0', 'a-1', 'a-2'])
+    assert.notEqual(await machine.createId('a'), id)
+  })
+
+  it('grow', async () => {
+    const machine = await started()
+    const id = await machine.createId('a')
+    const topic = machine.cluster.topic('a')!
+    const added: number[] = []
+    machine.cluster.subscribe({ partitionsAdded: (_topic, from) => added.push(from) })
+    await run(machine.system, machine.cluster.createPartitions([{ name: 'a', count: 5, assignments: null }], false))
+    assert.equal(topic.partitions.length, 5)
+    assert.equal(topic.partitions[4], machine.log.get(id, 4))
+    assert.deepEqual(added, [3])
+    assert.equal(machine.cluster.partitionCount, 5)
+  })
+
+  it('are created once when many ask for an internal one', async () => {
+    const machine = await started()
+    const asked = [1, 2, 3].map(() => machine.cluster.ensureInternalTopic('__consumer_offsets'))
+    const topics = await run(machine.system, Promise.all(asked))
+    assert.equal(new Set(topics).size, 1)
+    assert.equal(topics[0]!.internal, true)
+    assert.equal(topics[0]!.partitions.length, 2)
+    assert.equal(topics[0]!.partitions[0]!.config.retentionMs, -1)
+  })
+
+  it('tell those who listen', async () => {
+    const machine = await started()
+    const heard: string[] = []
+    const subscription = machine.cluster.subscribe({
+      topicCreated: ({ name }) => heard.push(`created ${name}`),
+      topicDeleted: ({ name }) => heard.push(`deleted ${name}`),
+    })
+    await machine.delete(await machine.createId('a'))
+    subscription.unsubscribe()
+    await machine.createId('b')
+    assert.deepEqual(heard, ['created a', 'deleted a'])
+  })
+})
+
+describe('a disk that refuses', () => {
+  it('keeps a topic invisible until its partitions open', async () => {
+    const machine = await started()
+    machine.log.broken = 'a'
+    const [outcome, other] = await machine.create(newTopic('a'), newTopic('b'))
+    assert.equal((outcome as KafkaError).name, 'KAFKA_STORAGE_ERROR')
+    assert.ok(!(other instanceof KafkaError))
+    assert.deepEqual(machine.names(), ['b'])
+    machine.log.broken = null
+    await machine.system.advance(10_000)
+    assert.deepEqual(machine.names(), ['a', 'b'])
+  })
+
+  it('costs nothing but the change that could not be written', async () => {
+    const machine = await started()
+    await machine.createId('a')
+    machine.metadataLog.failNext = new KafkaError('KAFKA_STORAGE_ERROR', 'no space left')
+    await assert.rejects(run(machine.system, machine.cluster.createTopics([newTopic('b')], false)), { name: 'NOT_CONTROLLER' })
+    await machine.system.settle()
+    assert.deepEqual(machine.names(), ['a'])
+    await machine.createId('b')
+    assert.deepEqual(machine.names(), ['a', 'b'])
+    await machine.restart()
+    assert.deepEqual(machine.names(), ['a', 'b'])
+  })
+})
+
+describe('after a restart', () => {
+  it('everything is as it was', async () => {
+    const machine = await started()
+    const id = await machine.createId('a')
+    await machine.delete(await machine.createId('b'))
+    const edit = () => new Map([['retention.ms', '42']])
+    await run(machine.system, machine.cluster.applyConfigs([{ type: 'TOPIC', name: 'a', edit }], false))
+    await machine.restart()
+    assert.deepEqual(machine.names(), ['a'])
+    assert.equal(machine.cluster.topicId('a'), id)
+    assert.equal(machine.cluster.partition(id, 0)!.config.retentionMs, 42)
+    assert.deepEqual([...machine.cluster.configs('TOPIC', 'a')], [['retention.ms', '42']])
+    assert.deepEqual([...machine.cluster.finalizedFeatures().levels], [['metadata.version', 25]])
+    assert.deepEqual(machine.said, [])
+  })
+
+  it('data that no topic claims is left alone', async () => {
+    const machine = await started()
+    const topicId = 'BBBBBBBBBBBBBBBBBBBBBA' as Uuid
+    machine.log.create({ topic: 'lost', topicId, partition: 0, config: testRules.effectiveTopicConfig(new Map()) })
+    await machine.restart()
+    assert.match(machine.said.join(), /no topic of the metadata claims this partition.*lost/)
+    assert.ok(machine.log.disk.has(`${topicId}:0`))
+    assert.deepEqual(machine.names(), [])
+  })
+
+  it('a deletion that was under way is finished', async () => {
+    const machine = await started()
+    const id = await machine.createId('a')
+    const left = machine.log.disk.get(`${id}:0`)!
+    await machine.delete(id)
+    machine.log.disk.set(`${id}:0`, left)
+    await machine.restart()
+    assert.deepEqual(machine.log.deleted, ['a-0'])
+    assert.equal(machine.log.disk.has(`${id}:0`), false)
+  })
+})
+
+describe('configs', () => {
+  it('reach the partitions', async () => {
+    const machine = await started()
+    const id = await machine.createId('a')
+    const heard: string[] = []
+    machine.cluster.subscribe({ configChanged: (type, name) => heard.push(`${type} ${name}`) })
+    const change = (value: string | null) =>
+      run(
+        machine.system,
+        machine.cluster.applyConfigs([{ type: 'TOPIC', name: 'a', edit: () => new Map([['retention.ms', value]]) }], false),
+      )
+    await change('9')
+    assert.equal(machine.cluster.partition(id, 1)!.config.retentionMs, 9)
+    assert.deepEqual(machine.cluster.configResources('TOPIC'), ['a'])
+    await change(null)
+    assert.equal(machine.cluster.partition(id, 1)!.config.retentionMs, 604_800_000)
+    assert.deepEqual(machine.cluster.configResources('TOPIC'), [])
+    assert.deepEqual(heard, ['TOPIC a', 'TOPIC a'])
+  })
+
+  it('are edited one after the other, however many come at once', async () => {
+    const machine = await started()
+    const add = (key: string) =>
+      machine.cluster.applyConfigs(
+        [{ type: 'GROUP', name: 'g', edit: current => new Map([['all', `${current.get('all') ?? ''}${key}`]]) }],
+        false,
+      )
+    await run(machine.system, Promise.all(['a', 'b', 'c'].map(add)))
+    assert.equal(machine.cluster.configs('GROUP', 'g').get('all'), 'abc')
+  })
+})
+
+describe('producer ids', () => {
+  it('are never given twice', async () => {
+    const machine = await started()
+    const seen = new Set<number>()
+    for (let restart = 0; restart < 3; restart++) {
+      for (let index = 0; index < 1_500; index++) {
+        const id = machine.cluster.newProducerId()
+        seen.add(typeof id === 'number' ? id : await run(machine.system, id))
+      }
+      await machine.restart()
+    }
+    assert.equal(seen.size, 4_500)
+  })
+
+  it('come one by one to those who wait for the same block', async () => {
+    const machine = await started()
+    const ids = Array.from({ length: 5 }, () => Promise.resolve(machine.cluster.newProducerId()))
+    assert.deepEqual(await run(machine.system, Promise.all(ids)), [0, 1, 2, 3, 4])
+  })
+})
+
+describe('snapshots', () => {
+  const often = { snapshotAfterRecords: 10 }
+
+  it('replace the log before them', async () => {
+    const machine = await started(often)
+    for (let index = 0; index < 30; index++) await machine.createId(`t${index}`)
+    assert.equal(machine.snapshots().length, 2)
+    assert.match(machine.snapshots()[0]!, /^\d{20}-0000000000\.checkpoint$/)
+    assert.ok(machine.metadataLog.logStartOffset > 80)
+    assert.equal(Number(machine.snapshots()[0]!.slice(0, 20)), machine.metadataLog.logStartOffset)
+    const ids = machine.cluster.topics().map(topic => topic.id)
+    await machine.restart(often)
+    assert.deepEqual(
+      machine.cluster.topics().map(topic => topic.id),
+      ids,
+    )
+    await machine.createId('more')
+    await machine.restart(often)
+    assert.equal(machine.names().length, 31)
+    assert.deepEqual(machine.said, [])
+  })
+
+  it('a torn one is ignored for the one before it', async () => {
+    const machine = await started(often)
+    for (let index = 0; index < 30; index++) await machine.createId(`t${index}`)
+    const path = `/data/__cluster_metadata-0/${machine.snapshots().at(-1)}`
+    const bytes = machine.system.files.readFile(path)!
+    for (const torn of [bytes.subarray(0, bytes.length - 1), Buffer.concat([bytes.subarray(0, 300), Buffer.alloc(bytes.length - 300)])]) {
+      await machine.system.files.replaceFile(path, torn)
+      await machine.restart(often)
+      assert.equal(machine.names().length, 30)
+      assert.match(machine.said.pop()!, /a torn metadata snapshot is ignored/)
+    }
+  })
+
+  it('without a good one a shortened log is an error, not an empty cluster', async () => {
+    const machine = await started(often)
+    for (let index = 0; index < 30; index++) await machine.createId(`t${index}`)
+    for (const name of machine.snapshots()) machine.system.files.remove(`/data/__cluster_metadata-0/${name}`)
+    await assert.rejects(machine.restart(often), { message: /no good snapshot/ })
+  })
+})
