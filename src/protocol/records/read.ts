@@ -96,9 +96,9 @@ function readRecord(cursor: Cursor, batch: header.BatchHeader): RecordView {
   const timestampDelta = cursor.varlong()
   const offset = batch.baseOffset + cursor.varint()
   const keyLength = cursor.varint()
-  const keyAt = cursor.skip(Math.max(keyLength, 0))
+  const keyAt = skipNullable(cursor, keyLength)
   const valueLength = cursor.varint()
-  const valueAt = cursor.skip(Math.max(valueLength, 0))
+  const valueAt = skipNullable(cursor, valueLength)
   const headersAt = cursor.position
   const headers = cursor.varint()
   skipHeaders(cursor, headers)
@@ -125,6 +125,12 @@ export function skipHeaders(cursor: Cursor, count: number): void {
     const keyLength = cursor.varint()
     if (keyLength < 0) throw invalid(`Invalid negative header key size ${keyLength}`)
     cursor.skip(keyLength)
-    cursor.skip(Math.max(cursor.varint(), 0))
+    skipNullable(cursor, cursor.varint())
   }
+}
+
+/** -1 means null; Kafka reads any negative size so, but no client writes one. */
+function skipNullable(cursor: Cursor, length: number): number {
+  if (length < -1) throw invalid(`Invalid size ${length}`)
+  return cursor.skip(length === -1 ? 0 : length)
 }
