@@ -2,7 +2,7 @@
  * What compaction keeps of a batch: Kafka's rules for superseded records, tombstones with their delete horizon (KIP-534), aborted
  * transactions, markers, and batches that carry a producer's last sequence.
  */
-import { type BatchHeader, buildBatch, forEachRecord, header, markerOfBatch, type NewRecord, type Offset } from '../protocol.ts'
+import { type BatchHeader, header, markerOfBatch, type Offset, type RecordView, retainRecords } from '../protocol.ts'
 import type { OffsetMap } from './cleaner-map.ts'
 import type { LastRecord } from './producer-state.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
@@ -87,50 +87,31 @@ export class CleanerFilter {
 
   filter(bytes: Buffer): Filtered {
     const batch = header.readBatchHeader(bytes, 0)
-    if (batch.isControl) {
-      const { isEmpty, aborted } = this.#transactions.onControl(batch, bytes)
-      const isOver = isEmpty && batch.hasDeleteHorizon && batch.baseTimestamp <= this.#rules.nowMs
-      return { kept: isOver ? this.#emptied(batch) : this.#filterRecords(bytes, batch, isEmpty), aborted }
-    }
+    if (batch.isControl) return this.#filterControl(bytes, batch)
     const isAborted = this.#transactions.onBatch(batch)
-    return { kept: isAborted ? this.#emptied(batch) : this.#filterRecords(bytes, batch, false), aborted: null }
+    return { kept: this.#retain(bytes, batch, record => !isAborted && this.#keeps(record, batch), true), aborted: null }
   }
 
-  #filterRecords(bytes: Buffer, batch: BatchHeader, isEmptyMarker: boolean): Buffer | null {
-    const kept: NewRecord[] = []
-    let hasTombstones = false
-    let count = 0
-    forEachRecord(bytes, record => {
-      count++
-      if (!batch.isControl && !this.#keeps(record, batch)) return
-      if (!record.hasValue) hasTombstones = true
-      const { key, value, timestamp, headers } = record
-      kept.push({ key, value, timestamp, headers, offsetDelta: record.offset - batch.baseOffset })
-    })
-    if (kept.length === 0) return this.#emptied(batch)
-    const setsHorizon = (hasTombstones || isEmptyMarker) && !batch.hasDeleteHorizon
-    if (kept.length === count && !setsHorizon) return bytes
-    const horizon = setsHorizon
-      ? this.#rules.nowMs + this.#rules.deleteRetentionMs
-      : batch.hasDeleteHorizon
-        ? batch.baseTimestamp
-        : undefined
-    return rebuild(batch, kept, horizon)
+  /** A marker stays until nothing is left of its transaction, and then as long as a tombstone. */
+  #filterControl(bytes: Buffer, batch: BatchHeader): Filtered {
+    const { isEmpty, aborted } = this.#transactions.onControl(batch, bytes)
+    const isOver = isEmpty && batch.hasDeleteHorizon && batch.baseTimestamp <= this.#rules.nowMs
+    return { kept: this.#retain(bytes, batch, () => !isOver, isEmpty), aborted }
   }
 
-  #keeps(record: { offset: Offset; hasValue: boolean; key: Buffer | null }, batch: BatchHeader): boolean {
+  #retain(bytes: Buffer, batch: BatchHeader, keep: (record: RecordView) => boolean, setsHorizon: boolean): Buffer | null {
+    const { nowMs, deleteRetentionMs, upperBound } = this.#rules
+    const keepEmpty = this.#isLastOfProducer(batch) || batch.lastOffset + 1 === upperBound
+    const deleteHorizonMs = setsHorizon ? nowMs + deleteRetentionMs : undefined
+    return retainRecords({ header: batch, bytes }, keep, { keepEmpty, deleteHorizonMs })
+  }
+
+  #keeps(record: RecordView, batch: BatchHeader): boolean {
     if (record.offset >= this.#rules.mapEndOffset) return true
     const key = record.key
     // A record without a key in a compacted topic: from before it was one.
-    if (key === null) return false
-    if (record.offset < this.#map.get(key)) return false
+    if (key === null || record.offset < this.#map.get(key)) return false
     return record.hasValue || !batch.hasDeleteHorizon || this.#rules.nowMs < batch.baseTimestamp
-  }
-
-  /** Only the header, if someone still needs what it says; otherwise nothing. */
-  #emptied(batch: BatchHeader): Buffer | null {
-    if (!this.#isLastOfProducer(batch) && batch.lastOffset + 1 !== this.#rules.upperBound) return null
-    return rebuild({ ...batch, compression: 'none' }, [], undefined)
   }
 
   #isLastOfProducer(batch: BatchHeader): boolean {
@@ -139,23 +120,4 @@ export class CleanerFilter {
     if (last.lastOffset >= 0) return batch.lastOffset === last.lastOffset
     return batch.isControl && batch.producerEpoch === last.producerEpoch
   }
-}
-
-/** The batch with other records; offsets, sequence and producer as they were. */
-function rebuild(batch: BatchHeader, records: readonly NewRecord[], deleteHorizonMs: number | undefined): Buffer {
-  return buildBatch({
-    records,
-    timestamp: batch.maxTimestamp,
-    timestampType: batch.timestampType,
-    compression: batch.compression,
-    baseOffset: batch.baseOffset,
-    partitionLeaderEpoch: batch.partitionLeaderEpoch,
-    producerId: batch.producerId,
-    producerEpoch: batch.producerEpoch,
-    baseSequence: batch.baseSequence,
-    isTransactional: batch.isTransactional,
-    isControl: batch.isControl,
-    deleteHorizonMs,
-    lastOffsetDelta: batch.lastOffset - batch.baseOffset,
-  })
 }

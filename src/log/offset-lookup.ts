@@ -27,7 +27,7 @@ async function findInSegment(segment: Segment, timestamp: number, from: Offset):
   let found: TimestampedOffset | null = null
   let candidate = -1
   // A batch may promise more by its largest timestamp than its records at or after `from` hold: then on to the next.
-  for (let position = segment.positionForTimestamp(timestamp, from); ; ) {
+  for (let position = await segment.positionForTimestamp(timestamp, from); ; ) {
     candidate = -1
     let size = 0
     const end = await segment.scan(position, 'headers', (buffer, at, place) => {

@@ -41,6 +41,7 @@ export async function scanBatches(file: Readable, range: ScanRange, visit: Visit
   const window = new Window(file, range.windowBytes ?? (range.what === 'whole' ? wholeWindow : headersWindow), range.to)
   let minOffset = range.minOffset
   let position = range.from
+  if (position > range.to) return { position, problem: `the file ends at ${range.to}` }
   while (position < range.to) {
     let at = window.indexOf(position, header.batchHeaderSize)
     if (at < 0) at = await window.fill(position, header.batchHeaderSize)

@@ -270,9 +270,9 @@ export class Segment {
     return this.#search(offset)
   }
 
-  /** Where to begin looking for a record that is at least so new. */
-  positionForTimestamp(timestamp: number, from: Offset): number {
-    return this.#offsets.lookup(Math.max(this.#times.lookup(timestamp), from))
+  /** Where to begin looking for a record at or after `from` that is at least so new. */
+  positionForTimestamp(timestamp: number, from: Offset): number | Promise<number> {
+    return this.positionOf(Math.max(this.#times.lookup(timestamp), from))
   }
 
   /** Walks batches from a position (of a batch) to the end of what is in the file, or to `to`. */
@@ -458,10 +458,14 @@ export class Segment {
 
   async #search(offset: Offset): Promise<number> {
     const from = this.#offsets.lookup(offset)
-    const visit: Visit = (buffer, at) => (header.lastOffset(buffer, at) >= offset ? false : undefined)
+    let isPast = false
+    const visit: Visit = (buffer, at, position) => {
+      if (position === from) isPast = header.baseOffset(buffer, at) > offset
+      return header.lastOffset(buffer, at) >= offset ? false : undefined
+    }
     const end = await this.scan(from, 'headers', visit)
-    if (end.problem === null) return end.position
-    // A damaged index may point between batches: then the way from the beginning still works.
+    if (end.problem === null && (from === 0 || !isPast)) return end.position
+    // A damaged index may point anywhere: then the way from the beginning still works.
     const again = await this.scan(0, 'headers', visit)
     if (again.problem !== null) throw new Error(`${this.path}: ${again.problem} at position ${again.position}`)
     return again.position
