@@ -25,8 +25,9 @@ export interface RawClient {
   close(): void
 }
 
-export async function connect(port: number, clientId: string | null = 'test'): Promise<RawClient> {
-  const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true })
+/** `from`: another loopback address, to be another machine in the eyes of the broker. */
+export async function connect(port: number, clientId: string | null = 'test', from = '127.0.0.1'): Promise<RawClient> {
+  const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true, localAddress: from })
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
   return new Client(socket, clientId)
 }
