@@ -164,7 +164,9 @@ test('recompression does not wash away what the log would refuse', () => {
   rejected(buildBatch({ records: keyed(2), isControl: true }), 'INVALID_RECORD')
   rejected(buildBatch({ records: keyed(2), baseOffset: 5 }), 'INVALID_RECORD')
   rejected(buildBatch({ records: keyed(2), lastOffsetDelta: 5 }), 'INVALID_RECORD')
-  rejected(buildBatch({ records: keyed(2), timestamp: -7 }), 'INVALID_TIMESTAMP')
+  const late = buildBatch({ records: keyed(2), timestamp: now + 9e9 })
+  header.setMaxTimestamp(late, 0, 'CreateTime', now)
+  rejected(late, 'INVALID_TIMESTAMP')
   const damaged = buildBatch({ records: keyed(2) })
   damaged[damaged.length - 3]! ^= 1
   rejected(damaged, 'CORRUPT_MESSAGE')
@@ -274,6 +276,20 @@ test('errors of a job are its own, with the records that they name', async () =>
     )
     assert.ok(second?.status === 'rejected' && second.reason instanceof KafkaError && second.reason.name === 'INVALID_RECORD')
     assert.equal(third?.status, 'fulfilled')
+  })
+})
+
+test('a job that takes the thread down fails alone: what waits may be tried again, and the next job finds a new thread', async () => {
+  await withConverter({ heapMegabytes: 24 }, async converter => {
+    const count = 2_000_000
+    const seed = buildBatch({ records: [{ key: null, value: null }], baseOffset: 1 })
+    const bomb = header.withPayload(seed, 1, compress('gzip', Buffer.alloc(7 * count, seed.subarray(header.batchHeaderSize))))
+    bomb.writeInt32BE(count, 57)
+    const good: Conversion = { kind: 'fetch', records: buildBatch({ records: keyed(5) }), toMagic: 1, firstOffset: 0 }
+    const [killer, innocent] = await Promise.allSettled([converter.convert({ ...good, records: bomb }), converter.convert(good)])
+    assert.ok(killer?.status === 'rejected' && /memory/.test(killer.reason.message))
+    assert.ok(innocent?.status === 'rejected' && innocent.reason.name === 'REQUEST_TIMED_OUT')
+    assert.equal(view(await converter.convert(good)).length, 5)
   })
 })
 

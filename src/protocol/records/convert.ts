@@ -3,15 +3,16 @@
  * compression of their own, old consumers. Kafka's LogValidator and RecordsUtil.downConvert. Pure functions over bytes that block;
  * `converter.ts` decides where they run.
  */
-import type { CompressionType } from '../compression.ts'
+import { type CompressionType, compress, compressionIds, decompress } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch } from './build.ts'
 import * as header from './header.ts'
-import { InvalidRecords, invalid, type RecordError, wrongBaseOffset } from './invalid.ts'
+import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
 import { buildMessageSet, checkMessageCrc } from './legacy.ts'
-import { batchesIn, forEachRecordOf, nextBatchSize } from './read.ts'
+import { batchesIn, forEachRecord, forEachRecordOf, nextBatchSize } from './read.ts'
 import type { BatchView, RecordView } from './record-view.ts'
 import { keylessRecord, someRefused } from './validate.ts'
+import { walkRecords } from './walk.ts'
 
 /** The topic's part of what happens to produced bytes. */
 export interface ProduceRules {
@@ -82,40 +83,47 @@ function forLog(job: Conversion & { kind: 'produce' }, maxBytes: number): Buffer
   const batches = [...batchesIn(job.records)]
   const first = batches[0]
   if (first === undefined) throw invalid('Record batch has no batches at all')
-  const source = sourceCompression(job.records)
-  if (batches.length > 1 && (first.header.magic === 2 || source !== 'none'))
-    throw invalid('Compressed outer record has more than one batch')
-  const { bytes, header: batch } = first
-  if (batch.magic === 2 && batch.baseOffset !== 0) throw wrongBaseOffset(batch.baseOffset)
-  const records = soundRecords(batches, job.compacted, maxBytes)
-  const deltasCountUp = records.every((record, i) => record.offset - batch.baseOffset === i)
-  if (batch.magic === 2 && batch.compression === job.compression && deltasCountUp) return bytes
-  const logAppendTime = batch.timestampType === 'LogAppendTime'
-  return buildBatch({
-    ...(batch.magic === 2 ? { ...batch, lastOffsetDelta: batch.lastOffset - batch.baseOffset } : {}),
-    compression: job.compression,
-    level: job.level,
-    timestampType: batch.timestampType,
-    timestamp: logAppendTime ? batch.maxTimestamp : -1,
-    records: records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, timestamp })),
-  })
+  const isPlainSet = first.header.magic < 2 && sourceCompression(job.records) === 'none'
+  if (batches.length > 1 && !isPlainSet) throw invalid('Compressed outer record has more than one batch')
+  return first.header.magic === 2 ? recompressed(first, job, maxBytes) : upConverted(batches, job, maxBytes)
 }
 
-/** All records, with the checks that need them: checksums of messages, one magic, a key in each when the topic is compacted. */
-function soundRecords(batches: readonly BatchView[], compacted: boolean, maxBytes: number): RecordView[] {
+/** The records keep their bytes; only what is around them changes. */
+function recompressed({ header: batch, bytes }: BatchView, job: Conversion & { kind: 'produce' }, maxBytes: number): Buffer {
+  if (header.computeCrc(bytes, 0) !== header.crc(bytes, 0))
+    throw new KafkaError('CORRUPT_MESSAGE', `Record is corrupt (stored crc = ${header.crc(bytes, 0)})`)
+  const payload = decompress(batch.compression, bytes.subarray(header.batchHeaderSize), { maxBytes })
+  const walk = walkRecords(payload, 0, payload.length, batch.recordCount, -1 - batch.baseTimestamp)
+  if (job.compacted && walk.keyless) {
+    const plain = header.withPayload(bytes, 0, payload)
+    const keyless: RecordError[] = []
+    let batchIndex = 0
+    forEachRecord(plain, record => {
+      if (!record.hasKey) keyless.push({ batchIndex, message: keylessRecord })
+      batchIndex++
+    })
+    throw new InvalidRecords('INVALID_RECORD', someRefused(keyless.length), keyless)
+  }
+  if (batch.compression === job.compression) return bytes
+  const stored = header.withPayload(bytes, compressionIds[job.compression], compress(job.compression, payload, { level: job.level }))
+  // The log does not look inside again, so the header must not claim another time than the records do.
+  if (batch.timestampType === 'CreateTime') header.setMaxTimestamp(stored, 0, 'CreateTime', batch.baseTimestamp + walk.latest)
+  return stored
+}
+
+/** The messages of a plain set or of one wrapper, as one batch. */
+function upConverted(batches: readonly BatchView[], job: Conversion & { kind: 'produce' }, maxBytes: number): Buffer {
   const records: RecordView[] = []
   const errors: RecordError[] = []
-  const magic = batches[0]!.header.magic
+  const { magic, timestampType, maxTimestamp } = batches[0]!.header
   for (const batch of batches) {
     if (batch.header.magic !== magic)
       throw invalid(`Batch magic ${batch.header.magic} is not the same as the first batch's magic byte ${magic}`)
-    if (magic < 2) checkMessageCrc(batch.bytes)
-    else if (header.computeCrc(batch.bytes, 0) !== header.crc(batch.bytes, 0))
-      throw new KafkaError('CORRUPT_MESSAGE', `Record is corrupt (stored crc = ${header.crc(batch.bytes, 0)})`)
+    checkMessageCrc(batch.bytes)
     forEachRecordOf(
       batch,
       record => {
-        if (compacted && !record.hasKey) errors.push({ batchIndex: records.length, message: keylessRecord })
+        if (job.compacted && !record.hasKey) errors.push({ batchIndex: records.length, message: keylessRecord })
         if (!(record.timestamp >= -1 && Number.isSafeInteger(record.timestamp)))
           throw new KafkaError('INVALID_TIMESTAMP', `Invalid message timestamp ${record.timestamp}`)
         records.push(record)
@@ -124,7 +132,8 @@ function soundRecords(batches: readonly BatchView[], compacted: boolean, maxByte
     )
   }
   if (errors.length > 0) throw new InvalidRecords('INVALID_RECORD', someRefused(errors.length), errors)
-  return records
+  const { compression, level } = job
+  return buildBatch({ compression, level, timestampType, timestamp: timestampType === 'LogAppendTime' ? maxTimestamp : -1, records })
 }
 
 /**

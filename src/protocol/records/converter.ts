@@ -28,6 +28,8 @@ export interface ConverterOptions {
   inlineBytes?: number
   /** Sum of the waiting jobs' bytes. */
   maxWaitingBytes?: number
+  /** Of the thread, without the records' bytes: some millions of records. More is a bomb, and ends the thread. */
+  heapMegabytes?: number
 }
 
 /** Nothing is started before the first large job. */
@@ -47,6 +49,7 @@ class Converter implements RecordConverter {
   readonly #maxDecompressedBytes: number
   readonly #inlineBytes: number
   readonly #maxWaitingBytes: number
+  readonly #heapMegabytes: number
   readonly #waiting = new Map<number, Waiting>()
   #waitingBytes = 0
   #nextId = 0
@@ -57,6 +60,7 @@ class Converter implements RecordConverter {
     this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
     this.#inlineBytes = options.inlineBytes ?? 16 * 1024
     this.#maxWaitingBytes = options.maxWaitingBytes ?? 128 * 1024 * 1024
+    this.#heapMegabytes = options.heapMegabytes ?? 768
   }
 
   convert(job: Conversion): Buffer | Promise<Buffer> {
@@ -89,7 +93,9 @@ class Converter implements RecordConverter {
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL('./convert-thread.ts', import.meta.url))
+    const thread = new Worker(new URL('./convert-thread.ts', import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes },
+    })
     thread.on('message', (reply: ThreadReply) => this.#settle(thread, reply))
     // `exit` follows an error; both find an empty table when the thread had nothing to do.
     thread.on('error', error => this.#lost(thread, error instanceof Error ? error : new Error(String(error))))
@@ -110,10 +116,12 @@ class Converter implements RecordConverter {
   #lost(thread: Worker, error: Error): void {
     if (this.#thread !== thread) return
     this.#thread = null
-    const jobs = [...this.#waiting.values()]
+    const [running, ...others] = this.#waiting.values()
     this.#waiting.clear()
     this.#waitingBytes = 0
-    for (const job of jobs) job.reject(error)
+    // The thread works in order: the first job is the one that it died of.
+    running?.reject(error)
+    for (const job of others) job.reject(refusal())
   }
 
   async close(): Promise<void> {

@@ -188,6 +188,17 @@ export function writeBatchHeader(
   updateCrc(b, p)
 }
 
+/** The batch `bytes` around other records' bytes: same fields, but compression, size and checksum. */
+export function withPayload(bytes: Buffer, compressionId: number, payload: Buffer): Buffer {
+  const batch = Buffer.allocUnsafeSlow(batchHeaderSize + payload.length)
+  bytes.copy(batch, 0, 0, batchHeaderSize)
+  payload.copy(batch, batchHeaderSize)
+  batch.writeInt32BE(batch.length - logOverhead, lengthAt)
+  batch.writeUInt8((bytes.readUInt8(attributesAt + 1) & ~codecMask) | compressionId, attributesAt + 1)
+  updateCrc(batch, 0)
+  return batch
+}
+
 /**
  * Size of the v2 batch at `position` when all of it lies before `end`, its length is sane and its checksum is right; otherwise 0.
  * For readers of bytes that may be torn or damaged: recovery, index rebuilding, tools.

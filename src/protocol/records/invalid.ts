@@ -21,8 +21,3 @@ export class InvalidRecords extends KafkaError {
     this.recordErrors = recordErrors
   }
 }
-
-/** Producers number the records of a batch from 0. */
-export function wrongBaseOffset(offset: number): KafkaError {
-  return invalid(`The baseOffset of the record batch in the append should be 0, but it is ${offset}`)
-}

@@ -1,5 +1,5 @@
 /**
- * Zigzag varints of the record format, over a cursor whose every read is bounded. The walk of `validate.ts` repeats the one- and
+ * Zigzag varints of the record format, over a cursor whose every read is bounded. `walk.ts` repeats the one- and
  * two-byte cases inline, because it is hot, and comes here for the rest.
  */
 import { invalid } from './invalid.ts'
