@@ -7,6 +7,7 @@
 import type { System } from './base.ts'
 import type { Offset, Uuid } from './protocol.ts'
 
+export { openLog } from './log/open.ts'
 export { parseTopicValues, type TopicKey, type TopicValues, topicConfigOf, topicKeys } from './log/topic-config.ts'
 
 export interface LogOptions {

@@ -1,0 +1,142 @@
+/**
+ * Checkpoints: makes segments durable and notes where each partition stands, so that journal files can be used again and a restart need not
+ * read segments.
+ *
+ * Runs beside appends: in short slices it flushes the partitions that the retired journal files name and takes their state; then, off the
+ * event loop, it syncs their files and the state log, and only then releases the journal files. With `durability=os` the active segment is
+ * left to the page cache, and the state says so.
+ */
+import type { System } from '../base.ts'
+import type { Uuid } from '../protocol.ts'
+import type { GroupCommit } from './commit.ts'
+import type { Journal } from './journal.ts'
+import type { Partition } from './partition.ts'
+import type { Segment } from './segment.ts'
+import { type PartitionState, partitionKey, type StateLog } from './state-log.ts'
+
+/** Syncs that run at the same time: few, since reads share the threads. */
+const parallelSyncs = 3
+/** The event loop is held at most about this long. */
+const sliceMs = 2
+
+export interface CheckpointOptions {
+  system: System
+  journal: Journal
+  commit: GroupCommit
+  stateLog: StateLog
+  bootId: string
+  /** Names of new partition directories. */
+  syncNames(): Promise<void>
+  /** A sync failed: what the disk holds is unknown. */
+  onFatal(error: Error): void
+}
+
+interface Work {
+  partition: Partition
+  state: PartitionState
+  segments: Segment[]
+}
+
+export class Checkpointer {
+  readonly #options: CheckpointOptions
+  #running: Promise<void> | null = null
+  #again = false
+  #deleted: string[] = []
+
+  constructor(options: CheckpointOptions) {
+    this.#options = options
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== null
+  }
+
+  /** Recovery need not look for it any more. */
+  noteDeleted(topicId: Uuid, partition: number): void {
+    this.#deleted.push(partitionKey(topicId, partition))
+  }
+
+  /** Releases all journal files but the current one, sooner or later. */
+  start(): void {
+    if (this.#running !== null) {
+      this.#again = true
+      return
+    }
+    this.#running = this.#run()
+      .catch(error => this.#options.onFatal(error as Error))
+      .finally(() => {
+        this.#running = null
+        if (this.#again) {
+          this.#again = false
+          this.start()
+        }
+      })
+  }
+
+  /** Resolves when no checkpoint is running. */
+  async idle(): Promise<void> {
+    while (this.#running !== null) await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { journal } = this.#options
+    const files = journal.retired()
+    if (files.length === 0) return
+    const trimmed = journal.current.firstSequence
+    const partitions = new Set<Partition>()
+    for (const file of files) for (const member of file.bound) partitions.add(member as Partition)
+    const works = await this.#flush([...partitions])
+    const deleted = this.#deleted
+    this.#deleted = []
+    await this.#syncAll(works)
+    await this.#options.stateLog.append(
+      works.filter(({ partition }) => !partition.deleted).map(({ state }) => state),
+      deleted,
+      trimmed,
+      this.#options.bootId,
+    )
+    journal.release(files)
+  }
+
+  async #flush(partitions: Partition[]): Promise<Work[]> {
+    const { system, commit } = this.#options
+    const works: Work[] = []
+    let began = system.clock.monotonic()
+    for (const partition of partitions) {
+      if (partition.deleted || partition.offline !== null) continue
+      // What is not in the journal yet may still be taken back.
+      if (partition.inGroup) commit.commit()
+      const work = this.#take(partition)
+      if (work !== null) works.push(work)
+      if (system.clock.monotonic() - began > sliceMs) {
+        await new Promise<void>(resolve => system.timers.soon(resolve))
+        began = system.clock.monotonic()
+      }
+    }
+    return works
+  }
+
+  #take(partition: Partition): Work | null {
+    if (partition.deleted || partition.offline !== null) return null
+    partition.flush()
+    const { active } = partition.segments
+    const segments = [...partition.unsyncedSegments].filter(segment => partition.synced || segment !== active)
+    for (const segment of segments) partition.unsyncedSegments.delete(segment)
+    const synced = active === undefined || !partition.unsyncedSegments.has(active)
+    return { partition, state: partition.state(synced), segments }
+  }
+
+  async #syncAll(works: Work[]): Promise<void> {
+    const jobs = works.filter(({ segments }) => segments.length > 0)
+    if (jobs.length === 0) return
+    let next = 0
+    const worker = async () => {
+      while (next < jobs.length) {
+        const { partition, segments } = jobs[next++]!
+        for (const segment of segments) if (!partition.deleted) await segment.datasync()
+        await partition.syncNames()
+      }
+    }
+    await Promise.all([this.#options.syncNames(), ...Array.from({ length: parallelSyncs }, worker)])
+  }
+}

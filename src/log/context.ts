@@ -1,0 +1,24 @@
+/** What all partitions of one log share. */
+import type { System } from '../base.ts'
+import type { LogSettings } from '../log.ts'
+import type { GroupCommit } from './commit.ts'
+import type { SegmentContext } from './segment.ts'
+import type { Slabs } from './slabs.ts'
+import type { Tail } from './tail.ts'
+
+export interface LogContext {
+  readonly system: System
+  readonly directory: string
+  readonly settings: LogSettings
+  readonly segments: SegmentContext
+  readonly tail: Tail
+  readonly commit: GroupCommit
+  readonly slabs: Slabs
+  /** Throws KAFKA_STORAGE_ERROR when nothing may be appended: closed, failed, or (clients only) the disk is nearly full. */
+  admit(origin: 'client' | 'coordinator'): void
+  /** Makes the names of new partition directories survive a power cut; calls at the same time share one sync. */
+  syncNames(): Promise<void>
+  /** Bytes that went to segment files past the journal, ever. */
+  readonly directBytes: number
+  wroteDirectly(bytes: number): void
+}

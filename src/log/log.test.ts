@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { memoryFileSystem, realSystem } from '../base.ts'
+import { openLog } from '../log.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './test-support.ts'
+
+for (const durability of ['os', 'fsync'] as const) {
+  test(`${durability}: what was written is read back, from memory, after a kill and after a clean close`, async () => {
+    const disk = memoryFileSystem()
+    const first = await openTestLog(disk, { durability })
+    const partition = partitionOf(first.log)
+    const appended = append(partition, 'a', 'b')
+    assert.equal(appended.baseOffset, 0)
+    assert.equal(appended.lastOffset, 1)
+    assert.equal(partition.highWatermark, 0)
+    await appended.durable
+    assert.equal(partition.highWatermark, 2)
+    await append(partition, 'c').durable
+    const large = 'x'.repeat(100_000)
+    await append(partition, large).durable
+    await append(partition, 'd').durable
+    const expected = [
+      [0, 'a'],
+      [1, 'b'],
+      [2, 'c'],
+      [3, large],
+      [4, 'd'],
+    ]
+    assert.deepEqual(await readAll(partition), expected)
+    first.kill()
+
+    const second = await openTestLog(disk, { durability })
+    const again = partitionOf(second.log)
+    assert.equal(again.logEndOffset, 5)
+    assert.deepEqual(await readAll(again), expected)
+    await append(again, 'e').durable
+    await second.log.close()
+
+    const third = await openTestLog(disk, { durability })
+    assert.deepEqual(await readAll(partitionOf(third.log)), [...expected, [5, 'e']])
+    assert.deepEqual(third.log.strays(), [])
+    await third.log.close()
+  })
+
+  test(`${durability}: many partitions, many kills, small journal files that are used again`, async () => {
+    const disk = memoryFileSystem()
+    const expected: [number, string][][] = Array.from({ length: 20 }, () => [])
+    for (let round = 0; round < 6; round++) {
+      const { log, kill, failures } = await openTestLog(disk, { durability })
+      for (let turnNumber = 0; turnNumber < 30; turnNumber++) {
+        const waiting: (Promise<void> | null)[] = []
+        for (let number = 0; number < 20; number++) {
+          const partition = partitionOf(log, number, { segmentBytes: 40_000 })
+          const value = `${round}/${turnNumber}/${number}/`.padEnd((number * 137 + turnNumber * 991) % 12_000, '.')
+          const { baseOffset, durable } = append(partition, value)
+          expected[number]!.push([baseOffset, value])
+          waiting.push(durable)
+        }
+        await Promise.all(waiting)
+      }
+      assert.deepEqual(failures, [])
+      kill()
+    }
+    const { log } = await openTestLog(disk, { durability })
+    for (let number = 0; number < 20; number++) {
+      const partition = partitionOf(log, number)
+      assert.equal(partition.offline, null)
+      assert.deepEqual(await readAll(partition), expected[number])
+    }
+    await log.close()
+  })
+}
+
+test('on a real disk: kill, reopen, close, reopen', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-log-'))
+  try {
+    for (let round = 0; round < 3; round++) {
+      const system = realSystem()
+      const log = await openLog({ system, directory, settings: { ...settings, durability: 'fsync' }, onFatal: assert.fail })
+      const partition = partitionOf(log)
+      assert.equal(partition.logEndOffset, round * 2)
+      await append(partition, `${round}`).durable
+      await append(partition, 'y'.repeat(70_000)).durable
+      assert.equal((await readAll(partition)).length, round * 2 + 2)
+      await log.close()
+    }
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('an idempotent producer goes on after a kill, and repetitions are told', async () => {
+  const disk = memoryFileSystem()
+  const first = await openTestLog(disk)
+  const send = (log: typeof first.log, baseSequence: number) =>
+    partitionOf(log).append(batchOf({ values: [`${baseSequence}`], producerId: 7, producerEpoch: 0, baseSequence }), { origin: 'client' })
+  send(first.log, 0)
+  const second = send(first.log, 1)
+  assert.equal(send(first.log, 1).duplicate, true)
+  await second.durable
+  await turn()
+  first.kill()
+  const { log } = await openTestLog(disk)
+  const repeated = send(log, 1)
+  assert.deepEqual([repeated.duplicate, repeated.baseOffset, repeated.durable], [true, 1, null])
+  assert.throws(() => send(log, 3), { name: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })
+  assert.equal(send(log, 2).baseOffset, 2)
+  await log.close()
+})

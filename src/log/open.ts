@@ -1,0 +1,251 @@
+/** Opens the log of this broker: recovers it, starts what runs beside it (checkpoints, retention, compaction), and closes it. */
+import type { FileSystem, System } from '../base.ts'
+import type { Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
+import { KafkaError, type Uuid } from '../protocol.ts'
+import { Checkpointer } from './checkpoint.ts'
+import { GroupCommit } from './commit.ts'
+import type { LogContext } from './context.ts'
+import { Journal } from './journal.ts'
+import { encodePartitionMetadata } from './kafka-files.ts'
+import { LeaderEpochs } from './leader-epochs.ts'
+import { Partition } from './partition.ts'
+import { recoverLog } from './recovery.ts'
+import { type SegmentContext, segmentContext } from './segment.ts'
+import { SegmentList } from './segment-list.ts'
+import { Slabs } from './slabs.ts'
+import { partitionKey, StateLog } from './state-log.ts'
+import { Tail } from './tail.ts'
+
+const openFiles = 2000
+const indexBytes = 32 << 20
+/** Bytes written past the journal that a restart may have to read again. */
+const checkpointBytes = 256 << 20
+/** Free space is looked at once in so many milliseconds. */
+const freeCheckMs = 1000
+const cleanShutdownFile = '.kafka_cleanshutdown'
+
+export async function openLog(options: LogOptions): Promise<Log> {
+  const { system, directory } = options
+  system.files.makeDirectory(`${directory}/journal`)
+  const lock = system.files.lock(directory)
+  const engine = new Engine(options, lock)
+  try {
+    await engine.open()
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+  return engine
+}
+
+class Engine implements Log, LogContext {
+  readonly partitions = new Map<string, Partition>()
+  readonly system: System
+  readonly directory: string
+  readonly settings: LogSettings
+  readonly segments: SegmentContext
+  readonly tail: Tail
+  readonly commit: GroupCommit
+  readonly slabs = new Slabs()
+  directBytes = 0
+  readonly #options: LogOptions
+  readonly #files: FileSystem
+  readonly #lock: { release(): void }
+  readonly #journal: Journal
+  readonly #stateLog: StateLog
+  readonly #checkpoints: Checkpointer
+  #checkedBytes = 0
+  #closed: string | null = null
+  #fatal = false
+  #full = false
+  #freeCheckedMs = Number.NEGATIVE_INFINITY
+  #namesSync: Promise<void> | null = null
+
+  constructor(options: LogOptions, lock: { release(): void }) {
+    const { system, directory, settings } = options
+    this.#options = options
+    this.system = system
+    this.directory = directory
+    this.settings = settings
+    this.#files = system.files
+    this.#lock = lock
+    this.segments = segmentContext(system.files, { openFiles, indexBytes })
+    this.tail = new Tail(settings.tailBytes)
+    this.#journal = new Journal({
+      files: system.files,
+      directory: `${directory}/journal`,
+      fileBytes: settings.journalFileBytes,
+      keepFiles: settings.journalFiles,
+      extend: settings.durability === 'fsync',
+    })
+    this.#stateLog = new StateLog(system.files, `${directory}/journal/state.log`)
+    const onFatal = (error: Error) => this.#die(error)
+    this.commit = new GroupCommit({ system, journal: this.#journal, tail: this.tail, onFatal, onFull: () => this.#rotate() })
+    this.#checkpoints = new Checkpointer({
+      system,
+      journal: this.#journal,
+      commit: this.commit,
+      stateLog: this.#stateLog,
+      bootId: bootIdOf(system.files),
+      syncNames: () => this.syncNames(),
+      onFatal,
+    })
+  }
+
+  get pressure(): Tail {
+    return this.tail
+  }
+
+  async open(): Promise<void> {
+    const recovered = await recoverLog(this, this.#stateLog, bootIdOf(this.#files))
+    const cleanMark = `${this.directory}/${cleanShutdownFile}`
+    if (this.#files.exists(cleanMark)) this.#files.remove(cleanMark)
+    for (const partition of recovered.partitions) this.partitions.set(partitionKey(partition.topicId, partition.partition), partition)
+    this.#journal.start(recovered.journal)
+    const last = recovered.journal.live.at(-1) ?? this.#journal.current
+    for (const partition of recovered.changed) last.bound.add(partition)
+    if (recovered.changed.length > 0 && last === this.#journal.current) this.#journal.rotate()
+    this.#checkpoints.start()
+  }
+
+  get(topicId: Uuid, partition: number): Partition | undefined {
+    return this.partitions.get(partitionKey(topicId, partition))
+  }
+
+  create(spec: PartitionSpec): Partition {
+    const key = partitionKey(spec.topicId, spec.partition)
+    const present = this.partitions.get(key)
+    if (present !== undefined) {
+      present.claim(spec.config)
+      return present
+    }
+    const directory = `${this.directory}/${spec.topic}-${spec.partition}`
+    this.#makeDirectory(directory, spec.topicId)
+    const partition = new Partition(this, spec, {
+      segments: new SegmentList(this.segments, directory, []),
+      logStartOffset: 0,
+      logEndOffset: 0,
+      leaderEpoch: 0,
+      epochs: new LeaderEpochs(),
+      producers: null,
+      offline: null,
+      suspect: false,
+    })
+    partition.claim(spec.config)
+    this.partitions.set(key, partition)
+    return partition
+  }
+
+  delete(topicId: Uuid, number: number): void {
+    const key = partitionKey(topicId, number)
+    const partition = this.partitions.get(key)
+    if (partition === undefined) return
+    this.commit.forget(partition)
+    partition.markDeleted()
+    this.partitions.delete(key)
+    this.#checkpoints.noteDeleted(topicId, number)
+    const condemned = `${partition.directory}.${topicId}-delete`
+    this.#files.rename(partition.directory, condemned)
+    this.system.timers.after(partition.config.fileDeleteDelayMs, () => {
+      // What cannot be removed now is removed at the next start.
+      this.#files.removeDirectory(condemned).catch(() => {})
+    })
+  }
+
+  strays(): { topic: string; topicId: Uuid; partition: number }[] {
+    return [...this.partitions.values()]
+      .filter(({ claimed }) => !claimed)
+      .map(({ topic, topicId, partition }) => ({ topic, topicId, partition }))
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed !== null) return
+    this.commit.commit()
+    this.#closed = 'The log is closed'
+    await this.commit.idle()
+    await this.#checkpoints.idle()
+    if (!this.#fatal) await this.#closeCleanly()
+    this.#journal.close()
+    this.#stateLog.close()
+    for (const partition of this.partitions.values()) partition.segments.close()
+    this.segments.handles.closeAll()
+    this.#lock.release()
+  }
+
+  // ---- what partitions share ----
+
+  admit(origin: 'client' | 'coordinator'): void {
+    if (this.#closed !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#closed)
+    if (origin !== 'client' || this.settings.freeBytesFloor <= 0) return
+    const nowMs = this.system.clock.monotonic()
+    if (nowMs - this.#freeCheckedMs > freeCheckMs) {
+      this.#freeCheckedMs = nowMs
+      this.#full = this.#files.freeBytes(this.directory) < this.settings.freeBytesFloor
+    }
+    if (this.#full)
+      throw new KafkaError('KAFKA_STORAGE_ERROR', `The disk of ${this.directory} has less than ${this.settings.freeBytesFloor} bytes free`)
+  }
+
+  syncNames(): Promise<void> {
+    this.#namesSync ??= this.#files.syncDirectory(this.directory).finally(() => {
+      this.#namesSync = null
+    })
+    return this.#namesSync
+  }
+
+  wroteDirectly(bytes: number): void {
+    this.directBytes += bytes
+    if (this.directBytes - this.#checkedBytes < checkpointBytes || this.#checkpoints.isRunning) return
+    this.#checkedBytes = this.directBytes
+    this.system.timers.soon(() => {
+      if (this.#closed !== null) return
+      this.commit.commit()
+      this.#rotate()
+    })
+  }
+
+  /** Nothing is gathered at this moment. */
+  #rotate(): void {
+    try {
+      this.#journal.rotate()
+    } catch {
+      // The disk is full: the present file is written on, and the next commit tries again.
+      return
+    }
+    this.#checkpoints.start()
+  }
+
+  #makeDirectory(directory: string, topicId: Uuid): void {
+    this.#files.makeDirectory(directory)
+    const file = this.#files.open(`${directory}/partition.metadata`, 'rw')
+    try {
+      file.writeSync([Buffer.from(encodePartitionMetadata(topicId))], 0)
+    } finally {
+      file.close()
+    }
+  }
+
+  async #closeCleanly(): Promise<void> {
+    for (const partition of this.partitions.values()) {
+      if (partition.offline !== null) continue
+      partition.flush()
+      for (const segment of partition.unsyncedSegments) await segment.datasync()
+    }
+    this.#journal.rotate()
+    this.#checkpoints.start()
+    await this.#checkpoints.idle()
+    await this.#files.replaceFile(`${this.directory}/${cleanShutdownFile}`, Buffer.from('{"version":0,"brokerEpoch":-1}'))
+  }
+
+  #die(error: Error): void {
+    if (this.#fatal) return
+    this.#fatal = true
+    this.#closed = `The disk failed: ${error.message}`
+    this.#options.onFatal(error)
+  }
+}
+
+/** Differs after every start of the operating system; empty where that cannot be known. */
+function bootIdOf(files: FileSystem): string {
+  return files.readFile('/proc/sys/kernel/random/boot_id')?.toString('latin1').trim() ?? ''
+}

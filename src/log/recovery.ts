@@ -1,0 +1,155 @@
+/** Recovery of the whole log: state log, then journal, then every partition's directory, into partitions that can be appended to. */
+import type { TopicConfig } from '../log.ts'
+import { type Offset, parseUuid, type Uuid } from '../protocol.ts'
+import type { LogContext } from './context.ts'
+import { type JournalView, type RecoveredJournal, recoverJournal } from './journal-recovery.ts'
+import { decodePartitionMetadata, encodePartitionMetadata } from './kafka-files.ts'
+import { Partition } from './partition.ts'
+import { recoverPartition } from './partition-recovery.ts'
+import { segmentName } from './segment.ts'
+import { type PartitionState, partitionKey, type StateLog } from './state-log.ts'
+import { parseTopicValues, topicConfigOf } from './topic-config.ts'
+
+export interface RecoveredLog {
+  partitions: Partition[]
+  /** Those that differ from their checkpoint, or have none. */
+  changed: Partition[]
+  journal: RecoveredJournal
+}
+
+/** Until the topic's own is known; nothing is removed from a partition that no topic claims. */
+const builtInConfig: TopicConfig = topicConfigOf(parseTopicValues(new Map()), new Map())
+
+/** Partitions that are opened at the same time: their files are read by a few threads. */
+const parallel = 4
+
+interface Found {
+  topic: string
+  topicId: Uuid
+  partition: number
+  directory: string
+}
+
+export async function recoverLog(context: LogContext, stateLog: StateLog, bootId: string): Promise<RecoveredLog> {
+  const { files } = context.system
+  const loaded = stateLog.load()
+  const found = findDirectories(context)
+  const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
+  const touched = new Set<string>()
+  const redo = (view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]) => {
+    const directory = directoryOf(context, found, view)
+    if (directory === null) return
+    touched.add(keyOf(view))
+    context.segments.handles.get(`${directory}/${segmentName(segmentBase)}.log`).writeSync(bytes, position)
+  }
+  const journal = await recoverJournal({
+    files,
+    directory: `${context.directory}/journal`,
+    trimmedSequence: loaded.trimmedSequence,
+    isChecked,
+    redo,
+  })
+  const views = new Map(journal.views.map(view => [keyOf(view), view]))
+  for (const { deleted, topicId, partition } of journal.views) if (deleted) await removeDeleted(context, found, topicId, partition)
+  const sameRun = bootId !== '' && loaded.bootId === bootId
+  const partitions: Partition[] = []
+  const changed: Partition[] = []
+  const waiting = [...found.values()]
+  const open = async () => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const view = views.get(keyOf(next)) ?? null
+      const state = loaded.partitions.get(keyOf(next)) ?? null
+      const partition = await openPartition(context, next, state, view, sameRun)
+      partitions.push(partition)
+      if (view !== null || state === null || partition.logEndOffset !== state.endOffset) changed.push(partition)
+    }
+  }
+  await Promise.all(Array.from({ length: parallel }, open))
+  return { partitions, changed, journal }
+}
+
+async function openPartition(
+  context: LogContext,
+  found: Found,
+  state: PartitionState | null,
+  view: JournalView | null,
+  sameRun: boolean,
+): Promise<Partition> {
+  const { topic, topicId, partition, directory } = found
+  const start = await recoverPartition({
+    system: context.system,
+    segments: context.segments,
+    directory,
+    name: `${topic}-${partition}`,
+    state,
+    trusted: state !== null && (state.synced || sameRun),
+    logStartOffset: view?.logStartOffset ?? -1,
+    durableEnd: view?.durableEnd ?? 0,
+    producerExpirationMs: context.settings.producerIdExpirationMs,
+  })
+  const changed = view !== null || (state !== null && !state.synced)
+  const opened = new Partition(context, { topic, topicId, partition, config: builtInConfig }, { ...start, suspect: changed && !sameRun })
+  if (view?.damage != null) opened.goOffline(view.damage)
+  return opened
+}
+
+function keyOf(of: { topicId: Uuid; partition: number }): string {
+  return partitionKey(of.topicId, of.partition)
+}
+
+/** `<topic>-<partition>` with a readable partition.metadata. What a deletion left is removed. */
+function findDirectories(context: LogContext): Map<string, Found> {
+  const { files } = context.system
+  const found = new Map<string, Found>()
+  for (const { name, kind } of files.list(context.directory)) {
+    if (kind !== 'directory') continue
+    const directory = `${context.directory}/${name}`
+    // It is tried again at the next start.
+    if (name.endsWith('-delete')) files.removeDirectory(directory).catch(() => {})
+    const match = /^(.+)-(\d+)$/.exec(name)
+    if (match === null) continue
+    const metadata = files.readFile(`${directory}/partition.metadata`)
+    if (metadata === null) continue
+    const topicId = readTopicId(metadata)
+    if (topicId === null) continue
+    const entry = { topic: match[1]!, topicId, partition: Number(match[2]), directory }
+    found.set(keyOf(entry), entry)
+  }
+  return found
+}
+
+function readTopicId(metadata: Buffer): Uuid | null {
+  try {
+    return parseUuid(decodePartitionMetadata(metadata.toString('latin1')))
+  } catch {
+    // Torn while it was made: nothing was acknowledged in it that the journal does not have.
+    return null
+  }
+}
+
+/** Where the partition lies; made again when a power cut took its name. null: another topic of that name has its place. */
+function directoryOf(context: LogContext, found: Map<string, Found>, view: JournalView): string | null {
+  const present = found.get(keyOf(view))
+  if (present !== undefined) return present.directory
+  const { files } = context.system
+  const { topic, topicId, partition } = view
+  const directory = `${context.directory}/${topic}-${partition}`
+  for (const other of found.values()) if (other.directory === directory) return null
+  files.makeDirectory(directory)
+  const file = files.open(`${directory}/partition.metadata`, 'rw')
+  try {
+    file.truncate(0)
+    file.writeSync([Buffer.from(encodePartitionMetadata(topicId))], 0)
+  } finally {
+    file.close()
+  }
+  found.set(keyOf(view), { topic, topicId, partition, directory })
+  return directory
+}
+
+async function removeDeleted(context: LogContext, found: Map<string, Found>, topicId: Uuid, partition: number): Promise<void> {
+  const present = found.get(partitionKey(topicId, partition))
+  if (present === undefined) return
+  found.delete(partitionKey(topicId, partition))
+  await context.system.files.removeDirectory(present.directory)
+}
