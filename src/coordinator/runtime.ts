@@ -167,8 +167,10 @@ class Runtime<S extends Shard> implements Coordinator<S> {
         return
       }
       const cause = new KafkaError('KAFKA_STORAGE_ERROR', this.#log.offline ?? 'the partition was deleted')
-      this.#options.report?.('records did not become durable; the shard is loaded again', cause)
-      this.#lose(coordinatorError(cause))
+      this.#options.report?.('records did not become durable', cause)
+      this.#discard('failed', coordinatorError(cause))
+      // Not at once: the partition is offline or deleted, and would fail the same way.
+      this.#loadLater()
     })
   }
 
@@ -203,6 +205,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     const epoch = this.#epoch
     this.state = 'loading'
     try {
+      if (this.#log.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#log.offline)
       const shard = this.#options.makeShard({
         clock: this.#system.clock,
         schedule: (key, delayMs, step) => {
