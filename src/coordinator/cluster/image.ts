@@ -14,6 +14,7 @@ export type Change =
   | { kind: 'topic-created' | 'topic-deleted'; id: Uuid; name: string }
   | { kind: 'partition-added'; id: Uuid; name: string; partitions: number }
   | { kind: 'config'; type: ConfigResourceType; name: string; key: string; value: string | null }
+  | { kind: 'feature'; name: string; level: number }
   | { kind: 'other' }
 
 export interface TopicState {
@@ -50,7 +51,7 @@ export class ClusterImage {
       case 'FeatureLevelRecord':
         if (record.featureLevel === 0) this.features.delete(record.name)
         else this.features.set(record.name, record.featureLevel)
-        return other
+        return { kind: 'feature', name: record.name, level: record.featureLevel }
       case 'ProducerIdsRecord':
         this.#producerIds = record
         this.nextProducerId = record.nextProducerId

@@ -84,6 +84,13 @@ async function started(options: Partial<ClusterOptions> = {}): Promise<Machine> 
   return machine
 }
 
+describe('feature levels', () => {
+  it('are finalized from the first start on', async () => {
+    const { cluster } = await started()
+    assert.deepEqual([...cluster.finalizedFeatures().levels], [['metadata.version', 25]])
+  })
+})
+
 describe('topics', () => {
   it('can be found in every way once created', async () => {
     const machine = await started()
@@ -182,6 +189,35 @@ describe('a disk that refuses', () => {
     machine.log.broken = null
     await machine.system.advance(10_000)
     assert.deepEqual(machine.names(), ['a', 'b'])
+  })
+
+  it('does not make a deletion that is not durable yet look like a loss of metadata', async () => {
+    const machine = new Machine()
+    let disk = Promise.resolve()
+    const replaceFile = (path: string, content: Uint8Array) => disk.then(() => machine.system.files.replaceFile(path, content))
+    const system = { ...machine.system, files: { ...machine.system.files, replaceFile } }
+    await machine.start({ system, snapshotAfterRecords: 1 })
+    const id = await machine.createId('a')
+    // What was published last waits for its snapshot, so what the reload finds is taken over only afterwards.
+    const { promise, resolve: letGo } = Promise.withResolvers<void>()
+    disk = promise
+    const waiting = machine.cluster.createTopics([newTopic('b')], false)
+    await machine.system.settle()
+    machine.metadataLog.failNext = new KafkaError('KAFKA_STORAGE_ERROR', 'no space left')
+    await assert.rejects(run(machine.system, machine.cluster.createTopics([newTopic('c')], false)), { name: 'NOT_CONTROLLER' })
+    await machine.system.settle()
+    machine.metadataLog.durable = false
+    const deleting = machine.cluster.deleteTopics([id])
+    await machine.system.settle()
+    letGo()
+    await run(machine.system, waiting)
+    await machine.system.settle()
+    assert.deepEqual(machine.names(), ['a', 'b'])
+    machine.metadataLog.sync()
+    assert.deepEqual(await run(machine.system, deleting), [null])
+    assert.deepEqual(machine.names(), ['b'])
+    assert.deepEqual(machine.log.deleted, ['a-0', 'a-1', 'a-2'])
+    assert.doesNotMatch(machine.said.join(), /does not know this topic/)
   })
 
   it('costs nothing but the change that could not be written', async () => {

@@ -10,7 +10,7 @@ import { KafkaError, metadataTopicUuid, randomUuid, type Uuid } from '../../prot
 import { openCoordinator } from '../runtime.ts'
 import type { Coordinator, Decision } from '../shard.ts'
 import { bootstrapLevels } from './features.ts'
-import { type Change, Configs } from './image.ts'
+import { type Change, type ClusterImage, Configs } from './image.ts'
 import { OpenTopics, type Reporter } from './open-topics.ts'
 import { ClusterShard } from './shard.ts'
 import { Snapshots } from './snapshots.ts'
@@ -61,6 +61,17 @@ interface Pending {
   offset: number
 }
 
+interface LoadedImage {
+  topics: ReadonlyMap<Uuid, { name: string; partitions: number }>
+  configs: Configs
+  levels: Map<string, number>
+}
+
+function imageNow({ topics, configs, features }: ClusterImage): LoadedImage {
+  const counts = [...topics.byId.values()].map(({ id, name, partitions }) => [id, { name, partitions: partitions.length }] as const)
+  return { topics: new Map(counts), configs: configs.copy(), levels: new Map(features) }
+}
+
 class Cluster implements ClusterMetadata {
   readonly #options: ClusterOptions
   readonly #metadataLog: PartitionLog
@@ -69,7 +80,7 @@ class Cluster implements ClusterMetadata {
   readonly #topics: OpenTopics
   /** What is durable; the shard's image may be ahead. */
   #configs = new Configs()
-  #levels: ReadonlyMap<string, number> = new Map()
+  #levels = new Map<string, number>()
   /** Replayed, in the order of offsets, but not published. */
   #pending: Pending[] = []
   /** Topics that the log being loaded removed: their data may go even when it was not dropped before the process ended. */
@@ -128,25 +139,25 @@ class Cluster implements ClusterMetadata {
         if (!loading) this.#pending.push({ change, offset })
         else if (change.kind === 'topic-deleted') this.#removed.add(change.id)
       },
-      loaded: () => void this.#enqueue(() => this.#reconcile(shard)),
+      // What is loaded is taken now: when its turn comes, the image may hold changes that are not durable.
+      loaded: () => {
+        const image = imageNow(shard.image)
+        void this.#enqueue(() => this.#reconcile(image))
+      },
     })
     return shard
   }
 
   /** Makes what is published equal to a shard that was just loaded. */
-  async #reconcile(shard: ClusterShard): Promise<void> {
-    const { image } = shard
-    this.#configs = image.configs.copy()
-    this.#levels = new Map(image.features)
-    const removed = this.#removed
+  async #reconcile(loaded: LoadedImage): Promise<void> {
+    this.#configs = loaded.configs
+    this.#levels = loaded.levels
     for (const id of this.#topics.ids()) {
-      if (image.topics.byId.has(id)) continue
-      if (removed.has(id)) await this.#topics.delete(id)
+      if (loaded.topics.has(id)) continue
+      if (this.#removed.has(id)) await this.#topics.delete(id)
       else this.#topics.forget(id)
     }
-    for (const topic of [...image.topics.byId.values()]) {
-      await this.#topics.ensure(topic.id, topic.name, topic.partitions.length)
-    }
+    for (const [id, { name, partitions }] of loaded.topics) await this.#topics.ensure(id, name, partitions)
     this.refreshTopicConfigs()
   }
 
@@ -332,6 +343,9 @@ class Cluster implements ClusterMetadata {
         await grow()
         this.#configs.forget('TOPIC', change.name)
         await this.#topics.delete(change.id)
+      } else if (change.kind === 'feature') {
+        if (change.level === 0) this.#levels.delete(change.name)
+        else this.#levels.set(change.name, change.level)
       } else if (change.kind === 'config') {
         this.#configs.set(change.type, change.name, change.key, change.value)
         reconfigured.add(JSON.stringify([change.type, change.name]))
