@@ -48,15 +48,24 @@ export type ValueOf<K> = K extends ConfigKey<infer T> ? T : never
 export type ValuesOf<D extends Declarations> = { readonly [K in keyof D]: ValueOf<D[K]> }
 
 /** Why a text is no value of its key; the key's name is added by {@link InvalidConfig}. */
-export class BadValue extends Error {}
+export class BadValue extends Error {
+  /** As the error shows it, when the text was understood before it was refused. */
+  readonly shown: string | null
+
+  constructor(reason: string, shown: string | null = null) {
+    super(reason)
+    this.shown = shown
+  }
+}
 
 /** Kafka's ConfigException, in its words. */
 export class InvalidConfig extends Error {
   readonly key: string
   readonly value: string | null
 
-  constructor(key: string, value: string | null, reason: string) {
-    super(`Invalid value ${value} for configuration ${key}: ${reason}`)
+  /** `sentence`: where Kafka does not begin with key and value. */
+  constructor(key: string, value: string | null, reason: string, sentence = `Invalid value ${value} for configuration ${key}: ${reason}`) {
+    super(sentence)
     this.name = 'InvalidConfig'
     this.key = key
     this.value = value
@@ -88,7 +97,7 @@ interface NumberSpec<D> extends Spec {
   default: D
   min?: number
   max?: number
-  /** A value that is allowed although it is below `min`. */
+  /** A value that is allowed although it is outside `min` and `max`; then both must be given. */
   or?: number
   unit?: 'bytes' | 'ms'
   check?: (value: number) => string | null
@@ -147,13 +156,13 @@ function integer<D extends number | string | null>(
     if (exact === null || exact > BigInt(bound) - (bound === 2 ** 63 ? 1n : 0n) || exact < -BigInt(bound) - 1n) {
       throw new BadValue(`Not a number of type ${type}`)
     }
-    checkBounds(Number(exact), spec)
+    checkBounds(Number(exact), String(exact), spec)
     return { value: Number(exact), text: String(exact) }
   }
   return key<Defaulted<D, number>>(type, spec, {
     unit: spec.unit ?? null,
     default: spec.default === null ? null : String(spec.default),
-    allowed: numberRange(type === 'LONG' || type === 'SHORT' ? 'a whole number' : 'a whole number', spec),
+    allowed: numberRange('a whole number', spec),
     parse: parse as (text: string) => Parsed<Defaulted<D, number>>,
   })
 }
@@ -163,19 +172,24 @@ export function double(spec: NumberSpec<number | string>): ConfigKey<number> {
     const trimmed = text.trim()
     const value = Number(trimmed)
     if (trimmed === '' || Number.isNaN(value)) throw new BadValue('Not a number of type DOUBLE')
-    checkBounds(value, spec)
-    return { value, text: Number.isInteger(value) && Math.abs(value) < 1e7 ? value.toFixed(1) : trimmed }
+    const canonical = Number.isInteger(value) && Math.abs(value) < 1e7 ? value.toFixed(1) : trimmed
+    checkBounds(value, canonical, spec)
+    return { value, text: canonical }
   }
   return key('DOUBLE', spec, { unit: null, default: parse(String(spec.default)).text, allowed: numberRange('a number', spec), parse })
 }
 
-function checkBounds(value: number, spec: NumberSpec<unknown>): void {
-  if (value !== spec.or) {
-    if (spec.min !== undefined && value < spec.min) throw new BadValue(`Value must be at least ${spec.min}`)
-    if (spec.max !== undefined && value > spec.max) throw new BadValue(`Value must be no more than ${spec.max}`)
+/** Kafka's validators and their words. */
+function checkBounds(value: number, shown: string, { min, max, or, check }: NumberSpec<unknown>): void {
+  if (or !== undefined && value !== or && (value < min! || value > max!)) {
+    throw new BadValue(`Value must be between ${min} and ${max} or equal to ${or}`, shown)
   }
-  const refused = spec.check?.(value) ?? null
-  if (refused !== null) throw new BadValue(refused)
+  if (value !== or) {
+    if (min !== undefined && value < min) throw new BadValue(`Value must be at least ${min}`, shown)
+    if (max !== undefined && value > max) throw new BadValue(`Value must be no more than ${max}`, shown)
+  }
+  const refused = check?.(value) ?? null
+  if (refused !== null) throw new BadValue(refused, shown)
 }
 
 function numberRange(what: string, { min, max, or }: NumberSpec<unknown>): string {
@@ -243,7 +257,6 @@ export function list<const D extends string | null>(
     for (const word of value) {
       if (spec.oneOf && !spec.oneOf.includes(word)) throw new BadValue(`String must be one of: ${spec.oneOf.join(', ')}`)
     }
-    if (spec.oneOf && new Set(value).size < value.length) throw new BadValue(`Configuration has duplicate values: ${value.join(',')}`)
     const canonical = value.join(',')
     const refused = spec.check?.(canonical) ?? null
     if (refused !== null) throw new BadValue(refused)
@@ -265,7 +278,7 @@ export function parseValue<T>(name: string, declared: ConfigKey<T>, text: string
     return declared.parse(text)
   } catch (error) {
     if (!(error instanceof BadValue)) throw error
-    throw new InvalidConfig(name, declared.type === 'PASSWORD' ? '[hidden]' : text, error.message)
+    throw new InvalidConfig(name, declared.type === 'PASSWORD' ? '[hidden]' : (error.shown ?? text), error.message)
   }
 }
 

@@ -4,10 +4,20 @@
  * Hides the declarations of all of Kafka's keys (and Millrace's few own), where their values come from (defaults, file, environment,
  * flags, what was changed while running) and how they are described and altered. `docs/configuration.md` is derived from the declarations.
  */
+export { type Alteration, type AlterOperation, checkBrokerId, configChange, readAlterations } from './config/alter.ts'
 export { BrokerConfig, type BrokerValues, type ConfigSource, type Given, type Layered } from './config/broker-config.ts'
+export {
+  type Described,
+  describeAllBrokers,
+  describeBroker,
+  describeClientMetrics,
+  describeGroup,
+  describeLogger,
+  rootLogger,
+} from './config/describe.ts'
 export { type ExplainedKey, type Explanation, explainConfig, renderExplanation } from './config/explain.ts'
 export type { BrokerKey } from './config/keys.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
 export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'
 export { clusterLimits, dataDirectory, groupSettings, logSettings, serverLimits } from './config/settings.ts'
-export { effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'
+export { describeTopicConfigs, effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'

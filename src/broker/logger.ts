@@ -6,6 +6,22 @@ export interface Logger {
   info(details: object, message: string): void
   warn(details: object, message: string): void
   error(details: object, message: string): void
+  /** What is less important is not written. May be changed while running; absent where nothing can be. */
+  level?: string
+}
+
+/** Kafka's words for levels (KIP-412), the least important first, and those of the logger. */
+const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error', FATAL: 'fatal' } as const
+export type KafkaLevel = keyof typeof levels
+export const kafkaLevels = Object.keys(levels) as readonly KafkaLevel[]
+
+/** null when the logger has no levels. */
+export function kafkaLevel(logger: Logger): KafkaLevel | null {
+  return kafkaLevels.find(level => levels[level] === logger.level) ?? null
+}
+
+export function setKafkaLevel(logger: Logger, level: KafkaLevel): void {
+  logger.level = levels[level]
 }
 
 /** JSON lines on standard error, so that a command's own output stays clean. */

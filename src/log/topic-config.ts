@@ -323,10 +323,10 @@ function checkTogether(values: TopicValues): void {
   const most = values['max.compaction.lag.ms']
   if (least > most) {
     const reason = `conflict topic config setting min.compaction.lag.ms (${least}) > max.compaction.lag.ms (${most})`
-    throw new InvalidConfig('min.compaction.lag.ms', String(least), reason)
+    throw new InvalidConfig('min.compaction.lag.ms', String(least), reason, reason)
   }
   if (values['remote.storage.enable']) {
     const reason = 'Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.'
-    throw new InvalidConfig('remote.storage.enable', 'true', reason)
+    throw new InvalidConfig('remote.storage.enable', 'true', reason, reason)
   }
 }

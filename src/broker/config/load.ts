@@ -45,8 +45,7 @@ export function loadBrokerConfig(inputs: ConfigInputs): BrokerConfig {
   for (const source of readSources(inputs, problems)) {
     for (const [name, value] of source.values) take(name, value, source.lenient, given, problems, notes)
   }
-  if (given.has('broker.id') && !given.has('node.id') && given.get('broker.id')!.text !== '-1')
-    given.set('node.id', given.get('broker.id')!)
+  pairIds(given)
   checkTogether(given, problems)
   notes.push(...effectless(given))
   if (problems.length > 0) throw new ConfigProblems(problems)
@@ -94,11 +93,19 @@ function withPlace(message: string, value: Given | undefined): string {
   return value === undefined ? message : `${message} [${value.from}]`
 }
 
+/** node.id and its former name stand for each other; -1 is the former one's way of saying that it is not set. */
+function pairIds(given: Map<string, Given>): void {
+  const broker = given.get('broker.id')
+  const node = given.get('node.id')
+  if (node === undefined && broker !== undefined && broker.text !== '-1') given.set('node.id', broker)
+  if (node !== undefined && (broker === undefined || broker.text === '-1')) given.set('broker.id', node)
+}
+
 /** Rules about more than one key. */
 function checkTogether(given: ReadonlyMap<string, Given>, problems: string[]): void {
   const broker = given.get('broker.id')
   const node = given.get('node.id')
-  if (broker && node && broker.text !== '-1' && broker.text !== node.text) {
+  if (broker && node && broker.text !== node.text) {
     problems.push(`node.id (${node.text}, ${node.from}) and broker.id (${broker.text}, ${broker.from}) must be the same`)
   }
   const least = Number(given.get('group.min.session.timeout.ms')?.text ?? brokerKeys['group.min.session.timeout.ms'].default)

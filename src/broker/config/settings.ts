@@ -12,6 +12,7 @@ export function dataDirectory(config: BrokerConfig): string {
   return (config.get('log.dirs') ?? config.get('log.dir'))[0]!
 }
 
+/** Live where Kafka lets the key change while the broker runs. */
 export function logSettings(config: BrokerConfig): LogSettings {
   return {
     durability: config.get('durability'),
@@ -19,9 +20,15 @@ export function logSettings(config: BrokerConfig): LogSettings {
     journalFiles: config.get('journal.files'),
     tailBytes: config.get('tail.bytes'),
     retentionCheckIntervalMs: config.get('log.retention.check.interval.ms'),
-    cleanerBackoffMs: config.get('log.cleaner.backoff.ms'),
-    cleanerDedupeBufferBytes: config.get('log.cleaner.dedupe.buffer.size'),
-    producerIdExpirationMs: config.get('producer.id.expiration.ms'),
+    get cleanerBackoffMs() {
+      return config.get('log.cleaner.backoff.ms')
+    },
+    get cleanerDedupeBufferBytes() {
+      return config.get('log.cleaner.dedupe.buffer.size')
+    },
+    get producerIdExpirationMs() {
+      return config.get('producer.id.expiration.ms')
+    },
     freeBytesFloor: config.get('log.free.bytes.floor'),
   }
 }

@@ -1,9 +1,10 @@
 /** How the broker's keys become the defaults of topics, and the rules that the cluster's metadata asks for. */
 import { InvalidConfig, UnknownConfig } from '../../base.ts'
-import type { TopicConfigEntry, TopicRules } from '../../coordinator.ts'
+import type { TopicRules } from '../../coordinator.ts'
 import { parseTopicValues, type TopicConfig, type TopicValues, topicConfigOf, topicKeys } from '../../log.ts'
 import { KafkaError } from '../../protocol.ts'
-import type { BrokerConfig, ConfigSource } from './broker-config.ts'
+import type { BrokerConfig } from './broker-config.ts'
+import { type Described, describeTopic } from './describe.ts'
 import type { BrokerKey } from './keys.ts'
 
 /** The broker's keys that decide about topics which do not decide themselves. */
@@ -11,20 +12,31 @@ export const topicDefaultKeys: readonly BrokerKey[] = Object.values(topicKeys).f
   synonyms.map(({ name }) => name as BrokerKey),
 )
 
-const computed = new WeakMap<BrokerConfig, { generation: number; values: TopicValues }>()
+interface Defaults {
+  generation: number
+  texts: ReadonlyMap<string, string>
+  values: TopicValues
+}
+
+const computed = new WeakMap<BrokerConfig, Defaults>()
+
+function defaultsFrom(config: BrokerConfig): Defaults {
+  const { generation } = config
+  let defaults = computed.get(config)
+  if (defaults?.generation !== generation) {
+    const texts = translate(config)
+    defaults = { generation, texts, values: parseTopicValues(texts) }
+    computed.set(config, defaults)
+  }
+  return defaults
+}
 
 /** Every topic key's value for a topic that has no configs of its own. */
 export function topicDefaults(config: BrokerConfig): TopicValues {
-  const { generation } = config
-  let entry = computed.get(config)
-  if (entry?.generation !== generation) {
-    entry = { generation, values: parseTopicValues(topicDefaultTexts(config)) }
-    computed.set(config, entry)
-  }
-  return entry.values
+  return defaultsFrom(config).values
 }
 
-function topicDefaultTexts(config: BrokerConfig): Map<string, string> {
+function translate(config: BrokerConfig): Map<string, string> {
   const texts = new Map<string, string>()
   for (const [key, { synonyms }] of Object.entries(topicKeys)) {
     for (const { name, factor } of synonyms) {
@@ -39,8 +51,13 @@ function topicDefaultTexts(config: BrokerConfig): Map<string, string> {
   return texts
 }
 
+/** All configs of a topic, as clients are told. */
+export function describeTopicConfigs(config: BrokerConfig, overrides: ReadonlyMap<string, string>): readonly Described[] {
+  return describeTopic(config, defaultsFrom(config).texts, overrides)
+}
+
 /** `7` hours in milliseconds, exactly. */
-export function inUnits(text: string, factor: number): string {
+function inUnits(text: string, factor: number): string {
   return factor === 1 ? text : String(BigInt(text) * BigInt(factor))
 }
 
@@ -65,45 +82,6 @@ export function topicRules(config: BrokerConfig): TopicRules {
     describeTopicConfigs: configs => describeTopicConfigs(config, configs),
     internalTopic: name => internalTopic(config, name),
   }
-}
-
-/** Kafka's numbers of the places that a value may come from. */
-const sourceIds: Record<ConfigSource, number> = {
-  DYNAMIC_BROKER_CONFIG: 2,
-  DYNAMIC_DEFAULT_BROKER_CONFIG: 3,
-  STATIC_BROKER_CONFIG: 4,
-  DEFAULT_CONFIG: 5,
-}
-const dynamicTopicConfig = 1
-
-const described = new WeakMap<BrokerConfig, readonly TopicConfigEntry[]>()
-
-function describeTopicConfigs(config: BrokerConfig, overrides: ReadonlyMap<string, string>): readonly TopicConfigEntry[] {
-  let defaults = described.get(config)
-  if (defaults === undefined) {
-    defaults = Object.keys(topicKeys)
-      .sort()
-      .map(name => describeDefault(config, name as keyof typeof topicKeys))
-    described.set(config, defaults)
-    const subscription = config.subscribe(topicDefaultKeys, () => {
-      described.delete(config)
-      subscription.unsubscribe()
-    })
-  }
-  if (overrides.size === 0) return defaults
-  return defaults.map(entry => {
-    const value = overrides.get(entry.name)
-    return value === undefined ? entry : { ...entry, value, configSource: dynamicTopicConfig }
-  })
-}
-
-function describeDefault(config: BrokerConfig, name: keyof typeof topicKeys): TopicConfigEntry {
-  const entry = { name, readOnly: false, isSensitive: false }
-  for (const synonym of topicKeys[name].synonyms) {
-    const layer = config.layers(synonym.name)[0]
-    if (layer !== undefined) return { ...entry, value: inUnits(layer.text, synonym.factor), configSource: sourceIds[layer.source] }
-  }
-  return { ...entry, value: topicKeys[name].default, configSource: sourceIds.DEFAULT_CONFIG }
 }
 
 function internalTopic(config: BrokerConfig, name: Parameters<TopicRules['internalTopic']>[0]): ReturnType<TopicRules['internalTopic']> {

@@ -70,14 +70,12 @@ export const networkKeys = {
     check: checkProtocolMap,
     doc: "Security protocol of each listener, as NAME:PROTOCOL. Needed for listeners whose name is not a protocol's. Millrace speaks PLAINTEXT in this version.",
     importance: 'low',
-    dynamic: 'per-broker',
   }),
   listeners: list({
     default: 'PLAINTEXT://127.0.0.1:9092',
     check: checkListeners,
     doc: 'Where the broker listens, as NAME://host:port between commas. An IPv6 address goes in brackets; an empty host means all addresses; port 0 any free port.',
     importance: 'high',
-    dynamic: 'per-broker',
   }),
   'max.connection.creation.rate': int({
     default: 500,

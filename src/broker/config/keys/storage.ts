@@ -2,6 +2,11 @@
 import { boolean, bytes, choice, type Declarations, double, int, intBytes, intMs, list, long, ms } from '../../../base.ts'
 import { because } from '../because.ts'
 
+/** Keeping nothing at all is what Kafka refuses. */
+function refuseZero(value: number): string | null {
+  return value === 0 ? 'it must be unlimited (-1) or, greater than or equal to 1' : null
+}
+
 export const storageKeys = {
   durability: choice(['fsync', 'os'], {
     default: 'fsync',
@@ -250,11 +255,13 @@ export const storageKeys = {
     default: 168,
     doc: 'Age, in hours, after which segments are deleted; used when neither log.retention.ms nor log.retention.minutes is set.',
     importance: 'high',
+    check: refuseZero,
   }),
   'log.retention.minutes': int({
     default: null,
     doc: 'Age, in minutes, after which segments are deleted; used when log.retention.ms is not set.',
     importance: 'high',
+    check: refuseZero,
   }),
   'log.retention.ms': ms({
     default: null,
@@ -265,6 +272,7 @@ export const storageKeys = {
       ['log.retention.minutes', 60_000],
       ['log.retention.hours', 3_600_000],
     ],
+    check: refuseZero,
   }),
   'log.roll.hours': int({
     default: 168,

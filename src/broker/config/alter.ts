@@ -1,0 +1,218 @@
+/**
+ * What AlterConfigs and IncrementalAlterConfigs may change, and how: Kafka's rules, codes and words for each kind of resource.
+ *
+ * A change is decided against the newest stored configs (`ConfigChange.edit`), so two clients cannot overwrite each other unseen.
+ */
+import { type ConfigKey, type Declarations, InvalidConfig, parseValue, splitList, UnknownConfig } from '../../base.ts'
+import { type ConfigChange, type ConfigResourceType, topicNameProblem } from '../../coordinator.ts'
+import { topicKeys } from '../../log.ts'
+import { type ErrorName, KafkaError } from '../../protocol.ts'
+import type { BrokerConfig } from './broker-config.ts'
+import { clientMetricsKeys } from './keys/client-metrics-scope.ts'
+import { groupKeys } from './keys/group-scope.ts'
+import { type BrokerKey, brokerKeys, keyOf } from './keys.ts'
+import { topicRules } from './topics.ts'
+
+/** Kafka's numbers of the operations are their places here. */
+const operations = ['SET', 'DELETE', 'APPEND', 'SUBTRACT'] as const
+export type AlterOperation = (typeof operations)[number]
+
+export interface Alteration {
+  name: string
+  operation: AlterOperation
+  /** null only for DELETE. */
+  value: string | null
+}
+
+/** From a request's entries; throws for what no resource allows. */
+export function readAlterations(entries: readonly { name: string; configOperation: number; value: string | null }[]): Alteration[] {
+  if (new Set(entries.map(({ name }) => name)).size < entries.length) throw invalid('Error due to duplicate config keys')
+  const alterations = entries.map(({ name, configOperation, value }) => {
+    const operation = operations[configOperation]
+    if (operation === undefined) throw invalid(`Unknown operations type ${configOperation}`)
+    return { name, operation, value }
+  })
+  const nulls = alterations.filter(({ operation, value }) => operation !== 'DELETE' && value === null)
+  if (nulls.length > 0) throw invalid(`Null value not supported for : ${nulls.map(({ name }) => name).join(', ')}`)
+  return alterations
+}
+
+/** `replace`: what the alterations do not name goes back to its default (AlterConfigs). Throws KafkaError for a name that cannot be. */
+export function configChange(
+  config: BrokerConfig,
+  type: ConfigResourceType,
+  resource: string,
+  alterations: readonly Alteration[],
+  replace: boolean,
+): ConfigChange {
+  const name = checkResource(config, type, resource)
+  return {
+    type,
+    name,
+    edit(current) {
+      const changes = new Map<string, string | null>()
+      if (replace) for (const key of current.keys()) changes.set(key, null)
+      for (const alteration of alterations) changes.set(alteration.name, altered(type, current, alteration))
+      const result = new Map(current)
+      for (const [key, value] of changes) {
+        if (value === null) result.delete(key)
+        else result.set(key, value)
+      }
+      validate(config, type, name, result)
+      return changes
+    },
+  }
+}
+
+function checkResource(config: BrokerConfig, type: ConfigResourceType, name: string): string {
+  switch (type) {
+    case 'TOPIC':
+      if (name === '') throw invalid('Default topic resources are not allowed.')
+      checkTopicName(name)
+      return name
+    case 'GROUP':
+      if (name === '') throw invalid('Default group resources are not allowed.')
+      return name
+    case 'CLIENT_METRICS':
+      if (name === '') throw invalid("Subscription name can't be empty")
+      return name
+    case 'BROKER':
+      if (name !== '') checkBrokerId(config, name, 'Node')
+      return name === '' ? '' : String(config.get('node.id'))
+  }
+}
+
+function checkTopicName(name: string): void {
+  const problem = topicNameProblem(name)
+  if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
+}
+
+/** A broker's configs are told and changed only by itself. */
+export function checkBrokerId(config: BrokerConfig, name: string, what: 'Node' | 'Broker'): void {
+  if (!/^[+-]?\d{1,10}$/.test(name)) throw invalid(`${what} id must be an integer, but it is: ${name}`)
+  const id = config.get('node.id')
+  if (Number(name) !== id) throw invalid(`Unexpected broker id, expected ${id}, but received ${name}`)
+}
+
+const scopes: Record<Exclude<ConfigResourceType, 'BROKER'>, Declarations> = {
+  TOPIC: topicKeys,
+  GROUP: groupKeys,
+  CLIENT_METRICS: clientMetricsKeys,
+}
+
+function declarationOf(type: ConfigResourceType, name: string): ConfigKey | undefined {
+  if (type === 'BROKER') return keyOf(name)
+  return Object.hasOwn(scopes[type], name) ? scopes[type][name] : undefined
+}
+
+/** The value after the operation, null for none. */
+function altered(type: ConfigResourceType, current: ReadonlyMap<string, string>, { name, operation, value }: Alteration): string | null {
+  if (operation === 'DELETE') return null
+  if (operation === 'SET') return value
+  const key = declarationOf(type, name)
+  if (key?.type !== 'LIST') {
+    throw new KafkaError('INVALID_CONFIG', `Can't ${operation} to key ${name} because its type is not LIST.`)
+  }
+  const words = splitList(current.get(name) ?? key.default ?? '')
+  const given = splitList(value ?? '')
+  const result =
+    operation === 'APPEND' ? [...words, ...given.filter(word => !words.includes(word))] : words.filter(word => !given.includes(word))
+  return result.join(',')
+}
+
+function validate(config: BrokerConfig, type: ConfigResourceType, name: string, configs: ReadonlyMap<string, string>): void {
+  if (type === 'TOPIC') topicRules(config).validateTopicConfigs(configs)
+  else if (type === 'BROKER') withCode('INVALID_REQUEST', () => validateBroker(configs, name !== ''))
+  else if (type === 'GROUP') withCode('INVALID_CONFIG', () => validateGroup(config, configs))
+  else withCode('INVALID_CONFIG', () => validateClientMetrics(configs))
+}
+
+function withCode(code: ErrorName, check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    if (error instanceof InvalidConfig || error instanceof UnknownConfig) throw new KafkaError(code, error.message)
+    throw error
+  }
+}
+
+/** `single`: configs of one broker; otherwise of all, where what belongs to a single one has no place. */
+function validateBroker(configs: ReadonlyMap<string, string>, single: boolean): void {
+  const readOnly: string[] = []
+  const perBroker: string[] = []
+  for (const [name, value] of configs) {
+    const key = keyOf(name)
+    if (key === undefined) throw new UnknownConfig('broker', name, Object.keys(brokerKeys))
+    if (key.dynamic === 'read-only') readOnly.push(name)
+    else if (key.dynamic === 'per-broker' && !single) perBroker.push(name)
+    else parseValue(name, key, value)
+  }
+  if (readOnly.length > 0) throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]`)
+  if (perBroker.length > 0) {
+    throw invalid(`Cannot update these configs at default cluster level, broker id must be specified: [${perBroker.join(', ')}]`)
+  }
+}
+
+function validateGroup(config: BrokerConfig, configs: ReadonlyMap<string, string>): void {
+  for (const [name, text] of configs) {
+    const key = declarationOf('GROUP', name)
+    if (key === undefined) throw new UnknownConfig('group', name, Object.keys(groupKeys))
+    const { value } = parseValue(name, key, text)
+    if (typeof value !== 'number') continue
+    checkBound(config, name, 'min', bound => value < bound)
+    checkBound(config, name, 'max', bound => value > bound)
+  }
+}
+
+/** `consumer.session.timeout.ms` of a group lies between `group.consumer.min.session.timeout.ms` of the broker and its counterpart. */
+function checkBound(config: BrokerConfig, name: string, which: 'min' | 'max', beyond: (bound: number) => boolean): void {
+  const [protocol, ...rest] = name.replace('.num.', '.').split('.')
+  const brokerKey = `group.${protocol}.${which}.${rest.join('.')}`
+  if (!Object.hasOwn(brokerKeys, brokerKey)) return
+  const bound = config.get(brokerKey as BrokerKey)
+  if (typeof bound !== 'number' || !beyond(bound)) return
+  throw new KafkaError('INVALID_CONFIG', `${name} must be ${which === 'min' ? 'greater' : 'less'} than or equal to ${brokerKey}`)
+}
+
+const leastIntervalMs = 100
+const mostIntervalMs = 3_600_000
+const matchers = [
+  'client_instance_id',
+  'client_id',
+  'client_software_name',
+  'client_software_version',
+  'client_source_address',
+  'client_source_port',
+]
+
+function validateClientMetrics(configs: ReadonlyMap<string, string>): void {
+  for (const [name, text] of configs) {
+    const key = declarationOf('CLIENT_METRICS', name)
+    if (key === undefined) throw invalid(`Unknown client metrics configuration: ${name}`)
+    const { value } = parseValue(name, key, text)
+    if (name === 'interval.ms' && ((value as number) < leastIntervalMs || (value as number) > mostIntervalMs)) {
+      throw invalid(`Invalid value ${text} for interval.ms, interval must be between ${leastIntervalMs} and ${mostIntervalMs} (1 hour)`)
+    }
+    if (name === 'match') for (const pattern of value as readonly string[]) checkMatcher(pattern)
+  }
+}
+
+function checkMatcher(pattern: string): void {
+  const [name, expression, ...more] = pattern.split('=')
+  const known = name !== undefined && matchers.includes(name.trim()) && expression !== undefined && more.length === 0
+  if (!known || !isRegularExpression(expression)) throw new KafkaError('INVALID_CONFIG', `Illegal client matching pattern: ${pattern}`)
+}
+
+function isRegularExpression(text: string): boolean {
+  try {
+    new RegExp(text)
+    return true
+  } catch (error) {
+    if (error instanceof SyntaxError) return false
+    throw error
+  }
+}
+
+function invalid(message: string): KafkaError {
+  return new KafkaError('INVALID_REQUEST', message)
+}
