@@ -29,8 +29,9 @@ export class TestLog implements Log {
     this.disk = disk
   }
 
+  /** Also what was only recovered, as the engine does. */
   get(topicId: Uuid, partition: number): TestPartition | undefined {
-    return this.partitions.get(`${topicId}:${partition}`) as TestPartition | undefined
+    return this.disk.get(`${topicId}:${partition}`)
   }
 
   create(spec: PartitionSpec): TestPartition {

@@ -384,8 +384,7 @@ function openMetadataLog(log: Log, rules: TopicRules): PartitionLog {
     maxMessageBytes: 8 * 1024 * 1024,
     messageTimestampType: 'CreateTime' as const,
   }
-  const spec = { topic: clusterMetadataTopic, topicId: metadataTopicUuid, partition: 0, config }
-  return log.get(metadataTopicUuid, 0) ?? log.create(spec)
+  return log.create({ topic: clusterMetadataTopic, topicId: metadataTopicUuid, partition: 0, config })
 }
 
 /** What a coordinator says of itself, as Kafka's clients expect it from a controller. */

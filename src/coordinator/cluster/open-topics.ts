@@ -128,7 +128,8 @@ export class OpenTopics {
       const config = this.#options.config(topic.name)
       for (let partition = from; partition < topic.wanted; partition++) {
         await this.#breathe()
-        opened.push(log.get(topic.id, partition) ?? log.create({ topic: topic.name, topicId: topic.id, partition, config }))
+        // Also for one that the log recovered: it belongs to nobody until it is claimed this way.
+        opened.push(log.create({ topic: topic.name, topicId: topic.id, partition, config }))
       }
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, err: error }, 'a partition could not be opened; it is tried again')
