@@ -13,11 +13,14 @@ const doubles = 3 + 2 * retainedBatches
 /** Integers of a slot: epoch, coordinator epoch, first batch and count, then last sequence and offset delta of each retained batch. */
 const integers = 4 + 2 * retainedBatches
 const none = -1
+/** Shared by all partitions without producers. */
+const noDoubles = new Float64Array(0)
+const noIntegers = new Int32Array(0)
 
 export class ProducerTable {
   readonly #slots = new Map<number, number>()
-  #doubles = new Float64Array(0)
-  #integers = new Int32Array(0)
+  #doubles = noDoubles
+  #integers = noIntegers
 
   get size(): number {
     return this.#slots.size
@@ -62,8 +65,8 @@ export class ProducerTable {
 
   clear(): void {
     this.#slots.clear()
-    this.#doubles = new Float64Array(0)
-    this.#integers = new Int32Array(0)
+    this.#doubles = noDoubles
+    this.#integers = noIntegers
   }
 
   producerId(slot: number): number {
