@@ -3,7 +3,7 @@
  * configuration. Partitions are kept by the least that can pass for a log.
  */
 import { memoryFileSystem, realSystem } from '../../base.ts'
-import { type ClusterMetadata, openClusterMetadata } from '../../coordinator.ts'
+import { type ClusterMetadata, defaultGroupSettings, GroupCoordinator, offsetsTopicName, openClusterMetadata } from '../../coordinator.ts'
 import type { AppendOptions, Log, PartitionLog, PartitionSpec, TimestampedOffset } from '../../log.ts'
 import {
   type Api,
@@ -165,7 +165,16 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
   const reporter = { info() {}, warn() {} }
   const metadata = await openClusterMetadata({ system, log, directory: '/data', brokerId: 7, rules: topicRules(config), reporter })
   const self = { id: 7, rack: 'r1', clusterId: 'cluster', advertised: () => ({ host: 'example', port: 9092 }) }
-  return new TestBroker({ system, log, metadata, self, config, logDirectory: '/data' } as unknown as Broker)
+  const groups = new GroupCoordinator({
+    system,
+    settings: { ...defaultGroupSettings, groupInitialRebalanceDelayMs: 0 },
+    topic: {
+      partitionCount: () => metadata.topic(offsetsTopicName)?.partitions.length ?? null,
+      partitionLog: partition => metadata.partitionByName(offsetsTopicName, partition) ?? null,
+      ensure: () => metadata.ensureInternalTopic(offsetsTopicName),
+    },
+  })
+  return new TestBroker({ system, log, metadata, groups, self, config, logDirectory: '/data' } as unknown as Broker)
 }
 
 /** Asks in every version that the handler announces. */

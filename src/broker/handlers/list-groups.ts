@@ -1,5 +1,6 @@
 /** ListGroups, v0–5: v4 filters by state (KIP-518), v5 by type (KIP-848). Shows what the principal may describe. */
 import { apis, errorCode } from '../../protocol.ts'
+import { clusterName } from '../authorized-operations.ts'
 import { defineHandler } from '../handler.ts'
 
 export const listGroups = defineHandler<typeof apis.listGroups>({
@@ -11,7 +12,7 @@ export const listGroups = defineHandler<typeof apis.listGroups>({
   ],
   async handle(request, context) {
     const groups = await context.broker.groups.listGroups(filter(request.statesFilter), filter(request.typesFilter))
-    const all = context.allowed('DESCRIBE', 'CLUSTER', 'kafka-cluster')
+    const all = context.allowed('DESCRIBE', 'CLUSTER', clusterName)
     const visible = all ? groups : groups.filter(({ groupId }) => context.allowed('DESCRIBE', 'GROUP', groupId))
     return { throttleTimeMs: 0, errorCode: 0, groups: visible }
   },

@@ -1,6 +1,5 @@
 /** For tests of groups: a coordinator over one partition in memory, and clients that say only what matters. */
 import {
-  apis,
   classicGroupRecords,
   consumerProtocol,
   decodeRecordKey,
