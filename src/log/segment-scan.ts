@@ -3,8 +3,7 @@
  * cannot be ends the walk there, with the reason.
  */
 
-import * as header from '../protocol/records/header.ts'
-import type { Offset } from '../protocol.ts'
+import { header, type Offset } from '../protocol.ts'
 
 export interface Readable {
   read(buffer: Uint8Array, position: number): Promise<number>

@@ -7,8 +7,7 @@
  * the indexes follow by {@link Segment.flushIndexes}.
  */
 import { assert, type FileSystem } from '../base.ts'
-import * as header from '../protocol/records/header.ts'
-import type { Offset } from '../protocol.ts'
+import { header, type Offset } from '../protocol.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import { FileHandles } from './file-handles.ts'
 import { IndexMemory } from './index-file.ts'
