@@ -17,6 +17,10 @@ export interface LogOptions {
   settings: LogSettings
   /** The process must stop: an fsync failed, or an invariant of the store broke. Called at most once. */
   onFatal(error: Error): void
+  /** Something failed that no caller is told of: it is tried again, or left alone. For the broker's log. */
+  report?(what: string, error: unknown): void
+  /** False where `system.files` is not the machine's own disk (memory, simulation): then nothing runs in threads of its own. Default true. */
+  onThisMachine?: boolean
 }
 
 /** Broker-wide knobs of the storage engine; bytes and milliseconds. Declared with docs and defaults in the broker's config. */

@@ -6,7 +6,7 @@
  * event loop, it syncs their files and the state log, and only then releases the journal files. With `durability=os` the active segment is
  * left to the page cache, and the state says so.
  */
-import type { System } from '../base.ts'
+import { DiskError, type System } from '../base.ts'
 import type { Uuid } from '../protocol.ts'
 import type { GroupCommit } from './commit.ts'
 import type { Journal } from './journal.ts'
@@ -16,6 +16,8 @@ import { type PartitionState, partitionKey, type StateLog } from './state-log.ts
 
 /** Syncs that run at the same time: few, since reads share the threads. */
 const parallelSyncs = 3
+/** A checkpoint that failed for want of space is tried again after this long. */
+const retryMs = 1000
 /** The event loop is held at most about this long. */
 const sliceMs = 2
 
@@ -29,6 +31,8 @@ export interface CheckpointOptions {
   syncNames(): Promise<void>
   /** A sync failed: what the disk holds is unknown. */
   onFatal(error: Error): void
+  /** The disk refused something; it is tried again. */
+  report(what: string, error: unknown): void
 }
 
 interface Work {
@@ -41,6 +45,7 @@ export class Checkpointer {
   readonly #options: CheckpointOptions
   #running: Promise<void> | null = null
   #again = false
+  #closed = false
   #deleted: string[] = []
 
   constructor(options: CheckpointOptions) {
@@ -63,7 +68,7 @@ export class Checkpointer {
       return
     }
     this.#running = this.#run()
-      .catch(error => this.#options.onFatal(error as Error))
+      .catch(error => this.#fail(error as Error))
       .finally(() => {
         this.#running = null
         if (this.#again) {
@@ -78,6 +83,23 @@ export class Checkpointer {
     while (this.#running !== null) await this.#running
   }
 
+  /** Stops trying again. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** After a failed sync nobody knows what the disk holds. Anything else leaves all as it was, but for more being on disk. */
+  #fail(error: Error): void {
+    if (!(error instanceof DiskError) || error.operation === 'fdatasync' || error.operation === 'fsync') {
+      this.#options.onFatal(error)
+      return
+    }
+    this.#options.report('a checkpoint failed', error)
+    this.#options.system.timers.after(retryMs, () => {
+      if (!this.#closed) this.start()
+    })
+  }
+
   async #run(): Promise<void> {
     const { journal } = this.#options
     const files = journal.retired()
@@ -85,22 +107,24 @@ export class Checkpointer {
     const trimmed = journal.current.firstSequence
     const partitions = new Set<Partition>()
     for (const file of files) for (const member of file.bound) partitions.add(member as Partition)
-    const works = await this.#flush([...partitions])
-    const deleted = this.#deleted
-    this.#deleted = []
-    await this.#syncAll(works)
-    await this.#options.stateLog.append(
-      works.filter(({ partition }) => !partition.deleted).map(({ state }) => state),
-      deleted,
-      trimmed,
-      this.#options.bootId,
-    )
+    const works: Work[] = []
+    const deleted = [...this.#deleted]
+    try {
+      await this.#flush([...partitions], works)
+      await this.#syncAll(works)
+      const states = works.filter(({ partition }) => !partition.deleted).map(({ state }) => state)
+      await this.#options.stateLog.append(states, deleted, trimmed, this.#options.bootId)
+    } catch (error) {
+      for (const { partition, segments } of works) for (const segment of segments) partition.files.unsynced.add(segment)
+      throw error
+    }
+    this.#deleted = this.#deleted.slice(deleted.length)
+    for (const { partition, state } of works) partition.checkpointedEnd = state.endOffset
     journal.release(files)
   }
 
-  async #flush(partitions: Partition[]): Promise<Work[]> {
+  async #flush(partitions: Partition[], works: Work[]): Promise<void> {
     const { system, commit } = this.#options
-    const works: Work[] = []
     let began = system.clock.monotonic()
     for (const partition of partitions) {
       if (partition.deleted || partition.offline !== null) continue
@@ -113,16 +137,15 @@ export class Checkpointer {
         began = system.clock.monotonic()
       }
     }
-    return works
   }
 
   #take(partition: Partition): Work | null {
     if (partition.deleted || partition.offline !== null) return null
     partition.flush()
     const { active } = partition.segments
-    const segments = [...partition.unsyncedSegments].filter(segment => partition.synced || segment !== active)
-    for (const segment of segments) partition.unsyncedSegments.delete(segment)
-    const synced = active === undefined || !partition.unsyncedSegments.has(active)
+    const segments = [...partition.files.unsynced].filter(segment => partition.synced || segment !== active)
+    for (const segment of segments) partition.files.unsynced.delete(segment)
+    const synced = active === undefined || !partition.files.unsynced.has(active)
     return { partition, state: partition.state(synced), segments }
   }
 
@@ -133,8 +156,8 @@ export class Checkpointer {
     const worker = async () => {
       while (next < jobs.length) {
         const { partition, segments } = jobs[next++]!
-        for (const segment of segments) if (!partition.deleted) await segment.datasync()
-        await partition.syncNames()
+        for (const segment of segments) if (!partition.deleted && partition.segments.all.includes(segment)) await segment.datasync()
+        if (!partition.deleted) await partition.files.syncNames()
       }
     }
     await Promise.all([this.#options.syncNames(), ...Array.from({ length: parallelSyncs }, worker)])

@@ -18,6 +18,10 @@ export interface LogContext {
   admit(origin: 'client' | 'coordinator'): void
   /** Makes the names of new partition directories survive a power cut; calls at the same time share one sync. */
   syncNames(): Promise<void>
+  /** Makes a checkpoint of all that is appended now. */
+  checkpoint(): Promise<void>
+  /** Something failed that nobody waits for, and that is tried again or can be left alone. */
+  report(what: string, error: unknown): void
   /** Bytes that went to segment files past the journal, ever. */
   readonly directBytes: number
   wroteDirectly(bytes: number): void

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
 import { openLog } from '../log.ts'
-import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './test-support.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
 
 for (const durability of ['os', 'fsync'] as const) {
   test(`${durability}: what was written is read back, from memory, after a kill and after a clean close`, async () => {

@@ -1,8 +1,10 @@
 /** Opens the log of this broker: recovers it, starts what runs beside it (checkpoints, retention, compaction), and closes it. */
-import type { FileSystem, System } from '../base.ts'
+import { dirname } from 'node:path'
+import { DiskError, type FileSystem, type System } from '../base.ts'
 import type { Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
 import { Checkpointer } from './checkpoint.ts'
+import { Cleaner } from './cleaner.ts'
 import { GroupCommit } from './commit.ts'
 import type { LogContext } from './context.ts'
 import { Journal } from './journal.ts'
@@ -10,6 +12,7 @@ import { encodePartitionMetadata } from './kafka-files.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { Partition } from './partition.ts'
 import { recoverLog } from './recovery.ts'
+import { Retention } from './retention.ts'
 import { type SegmentContext, segmentContext } from './segment.ts'
 import { SegmentList } from './segment-list.ts'
 import { Slabs } from './slabs.ts'
@@ -28,14 +31,17 @@ export async function openLog(options: LogOptions): Promise<Log> {
   const { system, directory } = options
   system.files.makeDirectory(`${directory}/journal`)
   const lock = system.files.lock(directory)
-  const engine = new Engine(options, lock)
   try {
+    // A power cut must not take the journal's name, nor that of the whole directory.
+    await system.files.syncDirectory(dirname(directory))
+    await system.files.syncDirectory(directory)
+    const engine = new Engine(options, lock)
     await engine.open()
+    return engine
   } catch (error) {
     lock.release()
     throw error
   }
-  return engine
 }
 
 class Engine implements Log, LogContext {
@@ -59,6 +65,8 @@ class Engine implements Log, LogContext {
   #fatal = false
   #full = false
   #freeCheckedMs = Number.NEGATIVE_INFINITY
+  #retention: Retention | null = null
+  #cleaner: Cleaner | null = null
   #namesSync: Promise<void> | null = null
 
   constructor(options: LogOptions, lock: { release(): void }) {
@@ -89,6 +97,7 @@ class Engine implements Log, LogContext {
       bootId: bootIdOf(system.files),
       syncNames: () => this.syncNames(),
       onFatal,
+      report: (what, error) => this.report(what, error),
     })
   }
 
@@ -106,6 +115,7 @@ class Engine implements Log, LogContext {
     for (const partition of recovered.changed) last.bound.add(partition)
     if (recovered.changed.length > 0 && last === this.#journal.current) this.#journal.rotate()
     this.#checkpoints.start()
+    this.#startHousekeeping()
   }
 
   get(topicId: Uuid, partition: number): Partition | undefined {
@@ -130,6 +140,7 @@ class Engine implements Log, LogContext {
       producers: null,
       offline: null,
       suspect: false,
+      checkpointedEnd: 0,
     })
     partition.claim(spec.config)
     this.partitions.set(key, partition)
@@ -144,8 +155,9 @@ class Engine implements Log, LogContext {
     partition.markDeleted()
     this.partitions.delete(key)
     this.#checkpoints.noteDeleted(topicId, number)
-    const condemned = `${partition.directory}.${topicId}-delete`
-    this.#files.rename(partition.directory, condemned)
+    this.#cleaner?.forget(partition.topic, number)
+    const condemned = `${partition.files.directory}.${topicId}-delete`
+    this.#files.rename(partition.files.directory, condemned)
     this.system.timers.after(partition.config.fileDeleteDelayMs, () => {
       // What cannot be removed now is removed at the next start.
       this.#files.removeDirectory(condemned).catch(() => {})
@@ -160,9 +172,12 @@ class Engine implements Log, LogContext {
 
   async close(): Promise<void> {
     if (this.#closed !== null) return
+    this.#retention?.close()
+    await this.#cleaner?.close()
     this.commit.commit()
     this.#closed = 'The log is closed'
     await this.commit.idle()
+    this.#checkpoints.close()
     await this.#checkpoints.idle()
     if (!this.#fatal) await this.#closeCleanly()
     this.#journal.close()
@@ -193,6 +208,17 @@ class Engine implements Log, LogContext {
     return this.#namesSync
   }
 
+  async checkpoint(): Promise<void> {
+    this.commit.commit()
+    this.#rotate()
+    await this.#checkpoints.idle()
+    if (this.#closed !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#closed)
+  }
+
+  report(what: string, error: unknown): void {
+    this.#options.report?.(what, error)
+  }
+
   wroteDirectly(bytes: number): void {
     this.directBytes += bytes
     if (this.directBytes - this.#checkedBytes < checkpointBytes || this.#checkpoints.isRunning) return
@@ -208,11 +234,37 @@ class Engine implements Log, LogContext {
   #rotate(): void {
     try {
       this.#journal.rotate()
-    } catch {
-      // The disk is full: the present file is written on, and the next commit tries again.
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      // The present file is written on, and the next commit tries again.
+      this.report('the journal could not begin another file', error)
       return
     }
     this.#checkpoints.start()
+  }
+
+  #startHousekeeping(): void {
+    const { system, settings } = this
+    // What no topic claims is left alone.
+    const partitions = () => [...this.partitions.values()].filter(partition => partition.claimed && !partition.closed)
+    this.#retention = new Retention({
+      system,
+      intervalMs: settings.retentionCheckIntervalMs,
+      partitions,
+      onError: (partition, error) => this.report(`retention of ${(partition as Partition).name} failed`, error),
+      onClockJump: driftMs => this.report(`the clock jumped by ${driftMs} ms: nothing is removed for its age`, null),
+    })
+    this.#cleaner = new Cleaner({
+      system,
+      context: this.segments,
+      directory: this.directory,
+      backoffMs: settings.cleanerBackoffMs,
+      dedupeBufferBytes: settings.cleanerDedupeBufferBytes,
+      bytesPerSecond: Number.MAX_SAFE_INTEGER,
+      useThread: this.#options.onThisMachine ?? true,
+      partitions,
+      onError: (partition, error) => this.report(`compaction of ${(partition as Partition).name} failed`, error),
+    })
   }
 
   #makeDirectory(directory: string, topicId: Uuid): void {
@@ -229,7 +281,8 @@ class Engine implements Log, LogContext {
     for (const partition of this.partitions.values()) {
       if (partition.offline !== null) continue
       partition.flush()
-      for (const segment of partition.unsyncedSegments) await segment.datasync()
+      for (const segment of partition.files.unsynced) await segment.datasync()
+      partition.files.unsynced.clear()
     }
     this.#journal.rotate()
     this.#checkpoints.start()

@@ -16,7 +16,7 @@ const firstGuessBytes = 64 << 10
 export function readSlice(partition: Partition, from: Offset, limit: ReadLimit): Slice | Promise<Slice> {
   const bound = partition.mark(limit.upTo)
   if (from >= bound || (limit.maxBytes <= 0 && !limit.atLeastOne)) return finish(partition, limit, from, from, [], 0, () => {})
-  const piece = partition.tail.find(from)
+  const piece = partition.files.tail.find(from)
   if (piece >= 0) return readTail(partition, piece, from, bound, limit)
   return readFiles(partition, from, bound, limit)
 }
@@ -41,7 +41,7 @@ function readTail(partition: Partition, first: number, from: Offset, bound: Offs
   let bytes = 0
   let next = from
   for (let index = first; ; index++) {
-    const piece = partition.tail.piece(index)
+    const piece = partition.files.tail.piece(index)
     if (piece === undefined || (index > first && piece.baseOffset !== next)) break
     const { chunk, start, length } = piece
     const room = limit.maxBytes - bytes
@@ -120,7 +120,7 @@ function readAt(
   const wanted = Math.min(left, Math.max(limit.maxBytes, limit.atLeastOne ? firstGuessBytes : 0))
   const slab = partition.context.slabs.take(wanted)
   const target = slab.subarray(0, wanted)
-  const hot = segment === partition.segments.active && position >= partition.hotPosition
+  const hot = segment === partition.segments.active && position >= partition.files.hotPosition
   if (hot) {
     const got = readNow(partition, segment, target, position)
     return take(partition, segment, position, slab, got, from, bound, limit)

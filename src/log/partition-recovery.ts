@@ -32,6 +32,8 @@ export interface RecoveryInput {
   /** From the journal: the log start offset (DeleteRecords), -1 without; and what was acknowledged as durable. */
   logStartOffset: Offset
   durableEnd: Offset
+  /** Why it was offline already: then nothing is touched. */
+  damage: string | null
   producerExpirationMs: number
 }
 
@@ -61,10 +63,12 @@ class Recovery {
     this.#producers = new ProducerStates(input.name)
     this.#epochs = new LeaderEpochs(input.state?.epochs ?? storedEpochs(input))
     this.#end = input.state?.endOffset ?? 0
+    this.damage = input.damage
   }
 
   async run(): Promise<void> {
     const { state } = this.#input
+    if (this.damage !== null) return
     const all = this.#opened.segments.all
     if (all.length > 0) {
       const active = state?.active ?? null
@@ -89,6 +93,7 @@ class Recovery {
       epochs: this.#epochs,
       producers: this.#producers.size > 0 ? this.#producers : null,
       offline: this.damage,
+      checkpointedEnd: state === null ? 0 : Math.min(state.endOffset, this.#end),
     }
   }
 

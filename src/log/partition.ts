@@ -6,7 +6,7 @@
  * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind; what the group commit could not
  * write is taken back as a whole.
  */
-import { assert, DiskError } from '../base.ts'
+import { assert } from '../base.ts'
 import type {
   ActiveProducer,
   Appended,
@@ -33,19 +33,17 @@ import type { LogContext } from './context.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { JournalFile, Member } from './member.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './offset-lookup.ts'
+import { orStorageError, PartitionFiles } from './partition-files.ts'
 import { readSlice } from './partition-read.ts'
-import { PartitionTail } from './partition-tail.ts'
 import { ProducerStates } from './producer-state.ts'
-import { Segment, type SegmentState, segmentName } from './segment.ts'
+import { rollLimits } from './retention.ts'
+import type { Segment, SegmentState } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { PartitionState } from './state-log.ts'
 import { Waiters } from './waiters.ts'
 
 /** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
 const directBytes = { os: 8 << 10, fsync: 64 << 10 }
-
-/** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
-const hotBytes = 32 << 20
 
 /** What a partition starts from: nothing, or what recovery found. */
 export interface PartitionStart {
@@ -56,6 +54,7 @@ export interface PartitionStart {
   epochs: LeaderEpochs
   producers: ProducerStates | null
   offline: string | null
+  checkpointedEnd: Offset
   /** A power cut may have taken back what readers had seen (only with `durability=os`). */
   suspect: boolean
 }
@@ -78,9 +77,7 @@ export class Partition implements PartitionLog, Member {
   readonly topic: string
   readonly topicId: Uuid
   readonly partition: number
-  readonly directory: string
-  readonly segments: SegmentList
-  readonly tail: PartitionTail
+  readonly files: PartitionFiles
   readonly epochs: LeaderEpochs
   readonly context: LogContext
   config: TopicConfig
@@ -103,20 +100,14 @@ export class Partition implements PartitionLog, Member {
   producerStates: ProducerStates | null
   /** All below is in the journal or in the segment files. */
   writtenEnd: Offset
-  /** Segments with bytes that were not synced since the last checkpoint. */
-  readonly unsyncedSegments = new Set<Segment>()
-  /** Bytes of the active segment's file from here on were written not long ago: the page cache has them. */
-  hotPosition: number
-  /** What `hotPosition` will be next, and since how many of the log's bytes. */
-  #coolingPosition: number
-  #coolingSince = 0
+  /** All below is in the state log's latest record of it. */
+  checkpointedEnd: Offset
   #undo: Undo | null = null
   /** Bytes of this partition in the current group's frame. */
   #groupBytes = 0
   #waiters: Waiters | null = null
-  /** The segment whose name in the directory survives a power cut. */
-  #namedSegment: Segment | null = null
-  #naming = false
+  /** Segments are being taken away. */
+  #removing = false
   #rules: BatchRules | null = null
   #rulesOf: TopicConfig | null = null
 
@@ -126,8 +117,7 @@ export class Partition implements PartitionLog, Member {
     this.topicId = spec.topicId
     this.partition = spec.partition
     this.config = spec.config
-    this.segments = start.segments
-    this.directory = start.segments.directory
+    this.files = new PartitionFiles(context, start.segments)
     this.logStartOffset = start.logStartOffset
     this.logEndOffset = this.writtenEnd = this.highWatermark = start.logEndOffset
     this.leaderEpoch = start.leaderEpoch
@@ -135,8 +125,11 @@ export class Partition implements PartitionLog, Member {
     this.producerStates = start.producers
     this.offline = start.offline
     this.#suspect = start.suspect
-    this.hotPosition = this.#coolingPosition = start.segments.active?.size ?? 0
-    this.tail = new PartitionTail(context.tail, segment => this.unsyncedSegments.add(segment))
+    this.checkpointedEnd = start.checkpointedEnd
+  }
+
+  get segments(): SegmentList {
+    return this.files.segments
   }
 
   get synced(): boolean {
@@ -209,13 +202,13 @@ export class Partition implements PartitionLog, Member {
 
   async offsetForTimestamp(timestampMs: number, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null> {
     this.#refuse()
-    this.tail.flush()
+    this.files.tail.flush()
     return await offsetForTimestamp(this.segments, timestampMs, this.logStartOffset, this.mark(upTo))
   }
 
   async offsetOfMaxTimestamp(): Promise<TimestampedOffset | null> {
     this.#refuse()
-    this.tail.flush()
+    this.files.tail.flush()
     return await offsetOfMaxTimestamp(this.segments, this.logStartOffset, this.highWatermark)
   }
 
@@ -232,12 +225,7 @@ export class Partition implements PartitionLog, Member {
         'OFFSET_OUT_OF_RANGE',
         `Cannot increment the log start offset to ${offset} of partition ${this.name} since it is larger than the high watermark ${this.highWatermark}`,
       )
-    if (offset <= this.logStartOffset) return
-    this.logStartOffset = offset
-    this.epochs.truncateBefore(offset)
-    this.producerStates?.logStartOffsetMoved(offset)
-    this.context.commit.moveLogStart(this, offset)
-    await this.context.commit.durable
+    await this.#moveLogStart(offset)
   }
 
   producers(): ActiveProducer[] {
@@ -270,12 +258,12 @@ export class Partition implements PartitionLog, Member {
   takeBack(): void {
     const undo = this.#undo
     if (undo !== null && !this.deleted) {
-      this.tail.rewind(undo.endOffset, undo.state.size)
+      this.files.tail.rewind(undo.endOffset, undo.state.size)
       undo.segment.rollback(undo.state)
       this.producerStates?.rollback(undo.producerMark)
       if (this.epochs.latest !== undo.epoch) this.epochs.truncateFrom(undo.endOffset)
       this.logEndOffset = undo.endOffset
-      if (undo.direct) this.#cut(undo.segment, undo.state.size)
+      if (undo.direct) this.files.cut(undo.segment, undo.state.size)
     }
     this.written()
   }
@@ -312,18 +300,45 @@ export class Partition implements PartitionLog, Member {
     }
   }
 
-  /** The names of its segments survive a power cut when this resolves. */
-  async syncNames(): Promise<void> {
-    const { active } = this.segments
-    if (this.deleted || active === undefined || active === this.#namedSegment) return
-    await this.context.system.files.syncDirectory(this.directory)
-    this.#namedSegment = active
-  }
-
   /** All that is counted is in the segment files. Nothing of it may be in an uncommitted group. */
   flush(): void {
-    this.tail.flush()
-    for (const segment of this.unsyncedSegments) segment.flushIndexes()
+    this.files.flush()
+  }
+
+  // ---- retention and compaction ----
+
+  /** Nothing more is done to it. */
+  get closed(): boolean {
+    return this.deleted || this.offline !== null
+  }
+
+  lastRecords(): ReturnType<ProducerStates['lastRecords']> {
+    return this.producerStates?.lastRecords() ?? []
+  }
+
+  /** Once it is durable that the log begins behind them: or redoing the journal would bring pieces of them back. */
+  removeSegments(count: number): void {
+    if (this.#removing || this.closed) return
+    if (count >= this.segments.length) this.roll(this.context.system.clock.now())
+    const from = this.segments.all[count]!.baseOffset
+    this.#removing = true
+    this.#moveLogStart(from)
+      .then(() => {
+        const gone = this.segments.all.findIndex(segment => segment.baseOffset >= from)
+        if (!this.closed && gone > 0) this.files.removeOldest(gone, this.config.fileDeleteDelayMs)
+      })
+      // The next round of retention finds them again.
+      .catch(error => this.context.report(`${this.name}: segments below offset ${from} could not be removed`, error))
+      .finally(() => {
+        this.#removing = false
+      })
+  }
+
+  /** Once a checkpoint holds what is replaced: redoing the journal must not write into cleaned files. */
+  async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
+    const end = this.segments.endOf(old.at(-1)!, this.logEndOffset)
+    while (this.checkpointedEnd < end && !this.closed) await this.context.checkpoint()
+    if (!this.closed) await this.files.replace(old, cleaned, this.config.fileDeleteDelayMs)
   }
 
   goOffline(reason: string): void {
@@ -335,10 +350,18 @@ export class Partition implements PartitionLog, Member {
   /** Nothing of it is written any more. */
   markDeleted(): void {
     this.deleted = true
-    this.tail.clear()
-    this.unsyncedSegments.clear()
-    this.segments.close()
+    this.files.drop()
     this.#waiters?.notifyAll()
+  }
+
+  async #moveLogStart(offset: Offset): Promise<void> {
+    if (offset <= this.logStartOffset) return
+    this.context.commit.moveLogStart(this, offset)
+    await this.context.commit.durable
+    if (offset <= this.logStartOffset) return
+    this.logStartOffset = offset
+    this.epochs.truncateBefore(offset)
+    this.producerStates?.logStartOffsetMoved(offset)
   }
 
   #refuse(): void {
@@ -400,11 +423,11 @@ export class Partition implements PartitionLog, Member {
   /** The active segment, or a new one when the batches must begin one. */
   #segmentFor(validated: ValidatedBatches, nowMs: number): Segment {
     const { active } = this.segments
-    if (active === undefined) return this.#addSegment(nowMs)
+    if (active === undefined) return this.files.begin(this.logEndOffset, nowMs)
     whole.sizeBytes = validated.sizeBytes
     whole.lastOffset = this.logEndOffset + validated.offsetCount - 1
     whole.maxTimestamp = validated.maxTimestamp
-    if (!active.mustRoll(whole, nowMs, this.config)) return active
+    if (!active.mustRoll(whole, nowMs, rollLimits(this.config))) return active
     return this.roll(nowMs)
   }
 
@@ -413,37 +436,10 @@ export class Partition implements PartitionLog, Member {
     // So that a group is never taken back across a roll.
     if (this.inGroup) this.context.commit.commit()
     this.#refuse()
-    return this.#guard(() => {
-      this.tail.flush()
-      this.segments.active?.seal()
-      this.#writeSnapshot()
-      const segment = this.#addSegment(nowMs)
-      segment.makeFile()
-      this.unsyncedSegments.add(segment)
-      this.context.commit.bind(this)
-      return segment
-    })
-  }
-
-  #addSegment(nowMs: number): Segment {
-    const segment = Segment.create(this.context.segments, this.directory, this.logEndOffset, nowMs)
-    this.segments.add(segment)
-    this.hotPosition = this.#coolingPosition = 0
+    const producers = this.producerStates ?? new ProducerStates(this.name)
+    const segment = this.files.roll(this.logEndOffset, producers.encodeSnapshot(), nowMs)
+    this.context.commit.bind(this)
     return segment
-  }
-
-  /** As Kafka at each roll: recovery without a checkpoint starts from here. */
-  #writeSnapshot(): void {
-    if (this.producerStates === null || this.producerStates.size === 0) return
-    const { files } = this.context.system
-    const file = files.open(`${this.directory}/${segmentName(this.logEndOffset)}.snapshot`, 'rw')
-    try {
-      const content = this.producerStates.encodeSnapshot()
-      file.truncate(0)
-      file.writeSync([content], 0)
-    } finally {
-      file.close()
-    }
   }
 
   /** Puts the bytes where they belong; nothing is counted yet. True when nothing need be awaited. */
@@ -455,11 +451,11 @@ export class Partition implements PartitionLog, Member {
     const endOffset = baseOffset + validated.offsetCount
     const share = { segmentBase: segment.baseOffset, position, length: sizeBytes, baseOffset, endOffset }
     if (this.synced) {
-      const direct = this.#groupBytes + sizeBytes >= directBytes.fsync && this.#isNamed(segment) && commit.takeDirect(segment)
+      const direct = this.#groupBytes + sizeBytes >= directBytes.fsync && this.files.isNamed(segment) && commit.takeDirect(segment)
       this.#saveUndo(segment)
       this.#groupBytes += sizeBytes
       if (direct) this.#writeDirectly(records, sizeBytes, segment, position)
-      const chunk = direct ? null : this.#guard(() => this.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset))
+      const chunk = direct ? null : orStorageError(() => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset))
       commit.add(this, share, chunk)
       return false
     }
@@ -468,7 +464,7 @@ export class Partition implements PartitionLog, Member {
       commit.add(
         this,
         share,
-        this.#guard(() => this.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset)),
+        orStorageError(() => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset)),
       )
       return false
     }
@@ -478,30 +474,8 @@ export class Partition implements PartitionLog, Member {
   }
 
   #writeDirectly(records: Buffer, sizeBytes: number, segment: Segment, position: number): void {
-    try {
-      this.tail.flush()
-      segment.writeSync([records.length === sizeBytes ? records : records.subarray(0, sizeBytes)], position)
-    } catch (error) {
-      this.#cut(segment, position)
-      throw storageError(error)
-    }
+    this.files.write(records.length === sizeBytes ? records : records.subarray(0, sizeBytes), segment, position)
     if (this.#undo !== null) this.#undo.direct = true
-    this.unsyncedSegments.add(segment)
-    this.context.wroteDirectly(sizeBytes)
-    if (this.context.directBytes - this.#coolingSince > hotBytes) {
-      this.hotPosition = this.#coolingPosition
-      this.#coolingPosition = position
-      this.#coolingSince = this.context.directBytes
-    }
-  }
-
-  /** Removes half-written bytes. When even that fails they stay: the next append overwrites them, recovery does not believe them. */
-  #cut(segment: Segment, size: number): void {
-    try {
-      if (segment.fileSize() > size) segment.truncateFile(size)
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-    }
   }
 
   #saveUndo(segment: Segment): void {
@@ -523,33 +497,6 @@ export class Partition implements PartitionLog, Member {
     this.logEndOffset += validated.offsetCount
   }
 
-  /** Whether a power cut would spare the segment file's name. If not, sees to it. */
-  #isNamed(segment: Segment): boolean {
-    if (this.#namedSegment === segment) return true
-    if (this.#naming) return false
-    this.#naming = true
-    this.#guard(() => segment.makeFile())
-    Promise.all([this.context.system.files.syncDirectory(this.directory), this.context.syncNames()]).then(
-      () => {
-        this.#naming = false
-        this.#namedSegment = segment
-      },
-      // The journal goes on carrying this partition; the next large append tries again.
-      () => {
-        this.#naming = false
-      },
-    )
-    return false
-  }
-
-  #guard<T>(action: () => T): T {
-    try {
-      return action()
-    } catch (error) {
-      throw storageError(error)
-    }
-  }
-
   #raiseHighWatermark(to: Offset): void {
     if (to > this.highWatermark) {
       assert(to <= this.logEndOffset, `high watermark ${to} of ${this.name} past its end ${this.logEndOffset}`)
@@ -562,9 +509,4 @@ export class Partition implements PartitionLog, Member {
   #notify(): void {
     this.#waiters?.notify(upTo => this.mark(upTo))
   }
-}
-
-/** What a client is told when the disk refused. Other errors are ours, and stay what they are. */
-export function storageError(error: unknown): unknown {
-  return error instanceof DiskError ? new KafkaError('KAFKA_STORAGE_ERROR', error.message) : error
 }

@@ -23,6 +23,8 @@ const builtInConfig: TopicConfig = topicConfigOf(parseTopicValues(new Map()), ne
 /** Partitions that are opened at the same time: their files are read by a few threads. */
 const parallel = 4
 
+const damageFile = 'millrace.offline'
+
 interface Found {
   topic: string
   topicId: Uuid
@@ -84,12 +86,17 @@ async function openPartition(
     state,
     trusted: state !== null && (state.synced || sameRun),
     logStartOffset: view?.logStartOffset ?? -1,
+    damage: context.system.files.readFile(`${directory}/${damageFile}`)?.toString() ?? null,
     durableEnd: view?.durableEnd ?? 0,
     producerExpirationMs: context.settings.producerIdExpirationMs,
   })
   const changed = view !== null || (state !== null && !state.synced)
   const opened = new Partition(context, { topic, topicId, partition, config: builtInConfig }, { ...start, suspect: changed && !sameRun })
-  if (view?.damage != null) opened.goOffline(view.damage)
+  for (const reason of [opened.offline, view?.damage ?? null]) if (reason !== null) keepOffline(context, opened, reason)
+  // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
+  if (changed || state === null)
+    for (const segment of opened.segments.all)
+      if (segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
   return opened
 }
 
@@ -124,6 +131,18 @@ function readTopicId(metadata: Buffer): Uuid | null {
   } catch {
     // Torn while it was made: nothing was acknowledged in it that the journal does not have.
     return null
+  }
+}
+
+/** The journal that knows of the damage will be overwritten, so the partition's directory keeps the reason until an operator removes it. */
+function keepOffline(context: LogContext, partition: Partition, reason: string): void {
+  partition.goOffline(reason)
+  context.report(`${partition.name} is offline`, new Error(reason))
+  const file = context.system.files.open(`${partition.files.directory}/${damageFile}`, 'rw')
+  try {
+    file.writeSync([Buffer.from(reason)], 0)
+  } finally {
+    file.close()
   }
 }
 

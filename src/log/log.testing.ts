@@ -80,7 +80,13 @@ export async function openTestLog(disk: FileSystem = memoryFileSystem(), changes
   const process = processOn(disk)
   const failures: Error[] = []
   const onFatal = (error: Error) => void failures.push(error)
-  const log = await openLog({ system: process.system, directory: '/data', settings: { ...settings, ...changes }, onFatal })
+  const log = await openLog({
+    system: process.system,
+    directory: '/data',
+    settings: { ...settings, ...changes },
+    onFatal,
+    onThisMachine: false,
+  })
   return { log, kill: process.kill, failures }
 }
 

@@ -1,0 +1,182 @@
+/**
+ * One partition's bytes: its segments, and the part of the tail that they lack.
+ *
+ * Hides that the files hold a gapless beginning of the log and memory the rest, which of the files must still be synced (bytes and names),
+ * and which bytes the page cache is sure to have.
+ */
+import { DiskError } from '../base.ts'
+import { KafkaError, type Offset } from '../protocol.ts'
+import type { LogContext } from './context.ts'
+import { PartitionTail } from './partition-tail.ts'
+import { Segment, segmentName } from './segment.ts'
+import { discard, type SegmentList } from './segment-list.ts'
+
+/** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
+const hotBytes = 32 << 20
+
+export class PartitionFiles {
+  readonly segments: SegmentList
+  readonly tail: PartitionTail
+  /** With bytes that were not synced since the last checkpoint. */
+  readonly unsynced = new Set<Segment>()
+  /** Bytes of the active segment's file from here on were written not long ago. */
+  hotPosition: number
+  readonly #context: LogContext
+  /** What `hotPosition` will be next, and since how many of the log's bytes. */
+  #coolingPosition: number
+  #coolingSince = 0
+  /** The segment whose name in the directory survives a power cut. */
+  #named: Segment | null = null
+  #naming = false
+
+  constructor(context: LogContext, segments: SegmentList) {
+    this.#context = context
+    this.segments = segments
+    this.hotPosition = this.#coolingPosition = segments.active?.size ?? 0
+    this.tail = new PartitionTail(context.tail, segment => this.unsynced.add(segment))
+  }
+
+  get directory(): string {
+    return this.segments.directory
+  }
+
+  /** Writes bytes of the caller's past the tail, behind all that went before. Throws KAFKA_STORAGE_ERROR; the file is as before then. */
+  write(bytes: Buffer, segment: Segment, position: number): void {
+    try {
+      this.tail.flush()
+      segment.writeSync([bytes], position)
+    } catch (error) {
+      this.cut(segment, position)
+      throw storageError(error)
+    }
+    this.unsynced.add(segment)
+    this.#context.wroteDirectly(bytes.length)
+    if (this.#context.directBytes - this.#coolingSince > hotBytes) {
+      this.hotPosition = this.#coolingPosition
+      this.#coolingPosition = position
+      this.#coolingSince = this.#context.directBytes
+    }
+  }
+
+  /** Removes half-written bytes. When even that fails they stay: the next append overwrites them, recovery does not believe them. */
+  cut(segment: Segment, size: number): void {
+    try {
+      if (segment.fileSize() > size) segment.truncateFile(size)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+    }
+  }
+
+  /** All that is counted is in the files. */
+  flush(): void {
+    this.tail.flush()
+    for (const segment of this.unsynced) segment.flushIndexes()
+  }
+
+  /** The first segment, or the next one. */
+  begin(baseOffset: Offset, nowMs: number): Segment {
+    const segment = Segment.create(this.#context.segments, this.directory, baseOffset, nowMs)
+    this.segments.add(segment)
+    this.hotPosition = this.#coolingPosition = 0
+    return segment
+  }
+
+  /** Seals the active segment and begins the next. The snapshot is where recovery without a checkpoint starts from, as in Kafka. */
+  roll(baseOffset: Offset, snapshot: Buffer, nowMs: number): Segment {
+    return orStorageError(() => {
+      this.tail.flush()
+      this.segments.active?.seal()
+      this.#writeSnapshot(baseOffset, snapshot)
+      const segment = this.begin(baseOffset, nowMs)
+      try {
+        segment.makeFile()
+      } catch (error) {
+        this.segments.removeActive()
+        throw error
+      }
+      this.unsynced.add(segment)
+      return segment
+    })
+  }
+
+  /** Takes the oldest segments away; their files go after `delayMs`. */
+  removeOldest(count: number, delayMs: number): void {
+    const { system } = this.#context
+    const removed = this.segments.removeOldest(count)
+    for (const segment of removed) {
+      this.unsynced.delete(segment)
+      const snapshot = `${this.directory}/${segmentName(segment.baseOffset)}.snapshot`
+      if (system.files.exists(snapshot)) system.files.remove(snapshot)
+    }
+    // A file that stays is removed at the next start.
+    discard(system, removed, delayMs, () => {})
+  }
+
+  async replace(old: readonly Segment[], cleaned: Segment, delayMs: number): Promise<void> {
+    for (const segment of old) this.unsynced.delete(segment)
+    discard(this.#context.system, await this.segments.replace(old, cleaned), delayMs, () => {})
+  }
+
+  /** Whether a power cut would spare the file's name. If not, sees to it, for the next time it is asked. */
+  isNamed(segment: Segment): boolean {
+    if (this.#named === segment) return true
+    if (this.#naming) return false
+    this.#naming = true
+    orStorageError(() => segment.makeFile())
+    Promise.all([this.#syncDirectory(), this.#context.syncNames()]).then(
+      () => {
+        this.#naming = false
+        this.#named = segment
+      },
+      // Until then the journal carries what could have been written directly; the next large append tries again.
+      () => {
+        this.#naming = false
+      },
+    )
+    return false
+  }
+
+  /** The names of all files survive a power cut when this resolves. */
+  async syncNames(): Promise<void> {
+    const { active } = this.segments
+    if (active === undefined || active === this.#named) return
+    await this.#syncDirectory()
+    this.#named = active
+  }
+
+  async #syncDirectory(): Promise<void> {
+    // Without this file's content recovery would not know whose directory it is.
+    if (this.#named === null) await this.#context.segments.handles.with(`${this.directory}/partition.metadata`, file => file.datasync())
+    await this.#context.system.files.syncDirectory(this.directory)
+  }
+
+  /** The partition is gone: nothing is written any more. */
+  drop(): void {
+    this.tail.clear()
+    this.unsynced.clear()
+    this.segments.close()
+  }
+
+  #writeSnapshot(offset: Offset, snapshot: Buffer): void {
+    const file = this.#context.system.files.open(`${this.directory}/${segmentName(offset)}.snapshot`, 'rw')
+    try {
+      file.truncate(0)
+      file.writeSync([snapshot], 0)
+    } finally {
+      file.close()
+    }
+  }
+}
+
+/** What a client is told when the disk refused. Other errors are ours, and stay what they are. */
+export function storageError(error: unknown): unknown {
+  return error instanceof DiskError ? new KafkaError('KAFKA_STORAGE_ERROR', error.message) : error
+}
+
+export function orStorageError<T>(action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    throw storageError(error)
+  }
+}
