@@ -2,7 +2,6 @@
  * Walks the batches of a segment file. Hides reading through a window, and disbelief: a length, a format, a checksum or an offset that
  * cannot be ends the walk there, with the reason.
  */
-
 import { header, type Offset } from '../protocol.ts'
 
 export interface Readable {
