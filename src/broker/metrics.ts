@@ -32,6 +32,8 @@ export const latencyBoundsMs = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512
 
 export class BrokerMetrics {
   readonly topics = new Map<string, TopicCounts>()
+  /** Over all topics, those that were deleted too: a counter must never go back. */
+  readonly allTopics: TopicCounts = noCounts()
   readonly requests = new Map<string, RequestCounts>()
   /** Open now. */
   readonly connections = new Set<ConnectionCounts>()
@@ -41,23 +43,32 @@ export class BrokerMetrics {
 
   produced(topic: string, messages: number, bytes: number): void {
     const counts = this.topic(topic)
+    const { allTopics } = this
     counts.produceRequests++
     counts.messagesIn += messages
     counts.bytesIn += bytes
+    allTopics.produceRequests++
+    allTopics.messagesIn += messages
+    allTopics.bytesIn += bytes
   }
 
   produceFailed(topic: string): void {
     this.topic(topic).failedProduceRequests++
+    this.allTopics.failedProduceRequests++
   }
 
   fetched(topic: string, bytes: number): void {
     const counts = this.topic(topic)
+    const { allTopics } = this
     counts.fetchRequests++
     counts.bytesOut += bytes
+    allTopics.fetchRequests++
+    allTopics.bytesOut += bytes
   }
 
   fetchFailed(topic: string): void {
     this.topic(topic).failedFetchRequests++
+    this.allTopics.failedFetchRequests++
   }
 
   request(api: string, elapsedMs: number): void {
@@ -86,17 +97,21 @@ export class BrokerMetrics {
   topic(name: string): TopicCounts {
     let counts = this.topics.get(name)
     if (counts === undefined) {
-      counts = {
-        messagesIn: 0,
-        bytesIn: 0,
-        bytesOut: 0,
-        produceRequests: 0,
-        fetchRequests: 0,
-        failedProduceRequests: 0,
-        failedFetchRequests: 0,
-      }
+      counts = noCounts()
       this.topics.set(name, counts)
     }
     return counts
+  }
+}
+
+function noCounts(): TopicCounts {
+  return {
+    messagesIn: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    produceRequests: 0,
+    fetchRequests: 0,
+    failedProduceRequests: 0,
+    failedFetchRequests: 0,
   }
 }

@@ -1,0 +1,59 @@
+/** The text format of Prometheus: families with help and type, samples with labels. Built by hand because 10,000 partitions are many samples. */
+
+export type FamilyType = 'counter' | 'gauge' | 'summary' | 'histogram'
+
+export type Labels = Readonly<Record<string, string | number>>
+
+/** Collects text until somebody takes it, so that a long page can be sent in pieces. */
+export class Page {
+  #text = ''
+  #family = ''
+
+  get length(): number {
+    return this.#text.length
+  }
+
+  /** What has been written since the last call. */
+  take(): string {
+    const text = this.#text
+    this.#text = ''
+    return text
+  }
+
+  /** Begins a family; all its samples must follow before the next begins. */
+  family(name: string, type: FamilyType, help: string): void {
+    this.#family = name
+    this.#text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+  }
+
+  /** A sample of the current family; `suffix` as in `_count`. */
+  sample(value: number, labels: Labels | null = null, suffix = ''): void {
+    this.#text += `${this.#family}${suffix}${labels === null ? '' : labelText(labels)} ${numberText(value)}\n`
+  }
+
+  /** The same with labels that were written by {@link labelText} before. */
+  labelled(labels: string, value: number): void {
+    this.#text += `${this.#family}${labels} ${numberText(value)}\n`
+  }
+
+  /** A family of one sample. */
+  single(name: string, type: FamilyType, help: string, value: number): void {
+    this.family(name, type, help)
+    this.sample(value)
+  }
+}
+
+export function labelText(labels: Labels): string {
+  let text = ''
+  for (const name in labels) text += `${text === '' ? '{' : ','}${name}="${escaped(String(labels[name]))}"`
+  return text === '' ? '' : `${text}}`
+}
+
+/** Group names may hold anything. */
+function escaped(value: string): string {
+  return /[\\"\n]/.test(value) ? value.replace(/[\\"\n]/g, char => (char === '\n' ? '\\n' : `\\${char}`)) : value
+}
+
+function numberText(value: number): string {
+  return Number.isFinite(value) ? String(value) : Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
+}
