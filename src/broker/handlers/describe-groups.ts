@@ -13,6 +13,7 @@ type DescribedGroup = InputOf<typeof apis.describeGroups.response>['groups'][num
 
 /** KIP-1043: says in words what is wrong, and that a group does not exist. */
 const messagesFrom = 6
+
 export const describeGroups = defineHandler<typeof apis.describeGroups>({
   api: apis.describeGroups,
   versions: [0, 6],
