@@ -1,6 +1,6 @@
 /**
  * DescribeTopicPartitions, v0 (KIP-966): topics in the order of their names, at most so many partitions per response; the cursor says
- * where the next one goes on. A fatal mistake in the request closes the connection, as the response has no error code for it.
+ * where the next one goes on. The response has no error of its own: a mistake in the request is told with every topic that it names.
  */
 import { internalTopics, type Topic, topicNameProblem } from '../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../protocol.ts'
