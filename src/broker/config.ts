@@ -14,6 +14,7 @@ export {
   describeGroup,
   describeLogger,
   rootLogger,
+  sourceIds,
 } from './config/describe.ts'
 export { type ExplainedKey, type Explanation, explainConfig, renderExplanation } from './config/explain.ts'
 export type { BrokerKey } from './config/keys.ts'

@@ -36,7 +36,7 @@ const because = {
 function checkThrottledReplicas(text: string): string | null {
   return text === '' || text === '*' || text === 'none' || /^\d+:\d+(,\d+:\d+)*$/.test(text)
     ? null
-    : `${text} must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...`
+    : "it must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
 }
 
 export const topicKeys = {

@@ -7,7 +7,7 @@ import { groupKeys } from './keys/group-scope.ts'
 import { keyOf } from './keys.ts'
 
 /** Kafka's numbers of the places that a value may come from. */
-const sourceIds = {
+export const sourceIds = {
   TOPIC_CONFIG: 1,
   DYNAMIC_BROKER_CONFIG: 2,
   DYNAMIC_DEFAULT_BROKER_CONFIG: 3,
@@ -31,7 +31,6 @@ export interface Described {
   /** null also when it is secret. */
   value: string | null
   readOnly: boolean
-  isDefault: boolean
   configSource: number
   isSensitive: boolean
   synonyms: DescribedSynonym[]
@@ -46,7 +45,6 @@ function described(name: string, key: ConfigKey, value: string | null, readOnly:
     name,
     value: isSensitive ? null : value,
     readOnly,
-    isDefault: configSource === sourceIds.DEFAULT_CONFIG,
     configSource,
     isSensitive,
     synonyms: isSensitive ? synonyms.map(synonym => ({ ...synonym, value: null })) : synonyms,
@@ -140,7 +138,6 @@ export function describeLogger(level: string): Described {
     name: rootLogger,
     value: level,
     readOnly: false,
-    isDefault: false,
     configSource: sourceIds.DYNAMIC_BROKER_LOGGER_CONFIG,
     isSensitive: false,
     synonyms: [],
@@ -157,5 +154,5 @@ function overridden(entry: Described, stored: ReadonlyMap<string, string>, sourc
   const value = stored.get(entry.name)
   if (value === undefined) return entry
   const synonyms = [{ name: entry.name, value, source }, ...entry.synonyms.filter(synonym => synonym.name !== entry.name)]
-  return { ...entry, value, configSource: source, isDefault: false, synonyms }
+  return { ...entry, value, configSource: source, synonyms }
 }

@@ -16,6 +16,7 @@ import {
   describeGroup,
   describeLogger,
   describeTopicConfigs,
+  sourceIds,
 } from '../config.ts'
 import { authorizeConfigs, resourceKind } from '../config-resources.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
@@ -60,6 +61,8 @@ function describeResource(resource: Resource, request: Request, context: Request
     resourceName: resource.resourceName,
     configs: (wanted === null ? entries : entries.filter(({ name }) => wanted.has(name))).map(entry => ({
       ...entry,
+      // v0 knows only whether a value is the default; later versions tell where it comes from.
+      ...(context.version === 0 ? { isDefault: entry.configSource === sourceIds.DEFAULT_CONFIG } : {}),
       synonyms: request.includeSynonyms ? entry.synonyms : [],
       documentation: request.includeDocumentation ? entry.documentation : null,
     })),
@@ -75,7 +78,7 @@ function entriesOf({ resourceType, resourceName: name }: Resource, context: Requ
     case 'TOPIC': {
       const problem = topicNameProblem(name)
       if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
-      if (metadata.topic(name) === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+      if (metadata.topic(name) === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The topic '${name}' does not exist.`)
       return describeTopicConfigs(config, metadata.configs('TOPIC', name))
     }
     case 'BROKER':

@@ -2,6 +2,14 @@
 import { boolean, choice, type Declarations, int, intMs, list, long, string } from '../../../base.ts'
 import { because } from '../because.ts'
 
+const duration = /^by_duration:P(?=\d|T\d)(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?$/
+
+function checkOffsetReset(text: string): string | null {
+  return text === 'latest' || text === 'earliest' || duration.test(text)
+    ? null
+    : "The value must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+}
+
 export const groupKeys = {
   'consumer.assignment.interval.ms': intMs({
     default: 1000,
@@ -55,6 +63,8 @@ export const groupKeys = {
   }),
   'share.auto.offset.reset': string({
     default: 'latest',
+    check: checkOffsetReset,
+    allowed: 'latest, earliest, or by_duration: and a duration like PT1H',
     doc: 'Where a share group begins: latest, earliest, or by_duration: and an ISO 8601 duration.',
     accepted: because.shareGroups,
   }),
