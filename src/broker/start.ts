@@ -1,7 +1,7 @@
 /**
  * Puts a broker together and takes it apart again: the only place that knows the order.
  *
- * Up: lock the data directory, recover the log, replay the metadata, load the groups, listen. Down: stop listening and let replies leave,
+ * Up: recover the log (which takes the data directory for this process), replay the metadata, load the groups, listen. Down: stop listening and let replies leave,
  * then the coordinators, then the log, which writes what makes the next start quick.
  */
 import type { System } from '../base.ts'
@@ -52,16 +52,12 @@ export interface RunningBroker {
 const drainMs = 5_000
 
 export async function startBroker(options: StartOptions): Promise<RunningBroker> {
-  const { system, config } = options
-  const directory = dataDirectory(config)
-  system.files.makeDirectory(directory)
-  const lock = system.files.lock(directory)
-  const opened: (() => Promise<void> | void)[] = [() => lock.release()]
+  const opened: Closers = []
   const closeAll = async () => {
     for (const close of opened.splice(0).reverse()) await close()
   }
   try {
-    return await start(options, directory, opened, closeAll)
+    return await start(options, opened, closeAll)
   } catch (error) {
     await closeAll()
     throw error
@@ -70,11 +66,12 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
 
 type Closers = (() => Promise<void> | void)[]
 
-async function start(options: StartOptions, directory: string, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
+async function start(options: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { system, config, logger, onFatal } = options
-  const identity = await openIdentity(system, directory, config.get('node.id'))
+  const directory = dataDirectory(config)
   const log = await openLog({ system, directory, settings: logSettings(config), onFatal })
   opened.push(() => log.close())
+  const identity = await openIdentity(system, directory, config.get('node.id'))
   const metadata = await openMetadata(options, log, directory)
   opened.push(() => metadata.close())
   followDynamicConfig(config, metadata, logger)
