@@ -77,7 +77,9 @@ class Run {
   #log: Log | null = null
   #partitions: PartitionLog[] = []
   #crashes: Crash[] = []
-  #options: PowerCutOptions
+  readonly #options: PowerCutOptions
+  /** Some worlds crash around nearly every sync, others live long enough to roll, flush and recycle. */
+  readonly #crashiness: number
 
   constructor(world: World, options: PowerCutOptions) {
     this.#world = world
@@ -85,6 +87,7 @@ class Run {
     this.#random = world.random
     this.#promises = partitionSpecs(world.random, 6).map(noPromise)
     this.#producers = [-1, -1, 1000, 1001, 1002].map(producerId => ({ producerId, sequences: this.#promises.map(() => 0) }))
+    this.#crashiness = world.random.pick([0.5, 0.1, 0.02])
     world.disk.lieAboutSyncs = options.lieAboutSyncs ?? false
   }
 
@@ -93,7 +96,7 @@ class Run {
     this.#partitions = openAll(this.#log, this.#promises)
     this.#world.disk.onSync = (moment, path) => {
       this.#world.note(`${moment} sync ${path}`)
-      collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: 0.5 })
+      collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: this.#crashiness })
     }
   }
 
@@ -150,7 +153,7 @@ class Run {
 
   /** Mostly small; now and then large enough for the direct path. */
   #valueBytes(): number {
-    return this.#random.chance(0.03) ? this.#random.below(20_000) : this.#random.below(600)
+    return this.#random.chance(0.03) ? this.#random.below(5000) : this.#random.below(600)
   }
 
   #awaitAcknowledgements(promise: PartitionPromise, end: number, written: Promise<void> | null, durable: Promise<void> | null): void {
@@ -175,7 +178,7 @@ class Run {
     const visible = partition.highWatermark
     expectThat(visible <= partition.logEndOffset, `high watermark ${visible} passes the end ${partition.logEndOffset}`)
     promise.seen = Math.max(promise.seen, visible)
-    collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: 0.02 })
+    collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: this.#crashiness / 20 })
     if (this.#random.chance(0.05)) await this.#world.run(checkContent(nameOf(promise), partition, promise.batches, visible))
   }
 

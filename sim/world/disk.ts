@@ -11,7 +11,7 @@ import { type Faults, faultInjector, type Operation } from './faults.ts'
 import { type Cut, type DirectoryNode, directoryNode, type FileNode, fileNode, type NameChange, type Node, survivors } from './power-cut.ts'
 import type { SeededRandom } from './random.ts'
 
-/** What a disk holds after a crash. */
+/** What a disk holds after a crash, and the machine's boot id. */
 export type Image = FileSystem
 
 export interface Disk {
@@ -54,6 +54,7 @@ class SimulatedDisk implements Disk {
 
   constructor({ image, random, delay }: DiskOptions) {
     this.#live = image ?? memoryFileSystem()
+    if (image === undefined) writeBootId(this.#live, random)
     this.#random = random
     this.#delay = delay
     this.#root = adopt(this.#live, '/')
@@ -62,7 +63,9 @@ class SimulatedDisk implements Disk {
   }
 
   image(cut: Cut, random: SeededRandom): Image {
-    return survivors(this.#root, this.#changes, cut, random)
+    const image = survivors(this.#root, this.#changes, cut, random)
+    if (cut !== 'process') writeBootId(image, random)
+    return image
   }
 
   flipBit(path: string, bit: number): void {
@@ -87,7 +90,7 @@ class SimulatedDisk implements Disk {
       }
     }
     walk('/', this.#root)
-    return found.sort()
+    return found.filter(path => path !== bootIdPath).sort()
   }
 
   #fileSystem(): FileSystem {
@@ -328,6 +331,16 @@ function missingDirectories(files: FileSystem, path: string): string[] {
   const missing: string[] = []
   for (let at = posix.resolve('/', path); !files.exists(at); at = posix.dirname(at)) missing.unshift(at)
   return missing
+}
+
+/** Where Linux tells one start of the machine from the next: a killed process finds the same, after a power cut it differs. */
+const bootIdPath = '/proc/sys/kernel/random/boot_id'
+
+function writeBootId(files: FileSystem, random: SeededRandom): void {
+  files.makeDirectory(posix.dirname(bootIdPath))
+  const file = files.open(bootIdPath, 'rw')
+  file.writeSync([Buffer.from(`${random.below(2 ** 32)}`.padStart(10, '0'))], 0)
+  file.close()
 }
 
 /** Everything that an image holds is durable. */

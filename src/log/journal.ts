@@ -26,6 +26,9 @@ export class Journal {
   /** Begun and not released, oldest first; the last one is written to. */
   #live: JournalFile[] = []
   #released: JournalFile[] = []
+  /** Files with syncs under way, and how many; and those of them that are to be removed afterwards. */
+  readonly #syncing = new Map<JournalFile, number>()
+  readonly #doomed = new Set<JournalFile>()
   #nextNumber = 1
   #nextSequence = 1
   /** Frames below this one survive a power cut. */
@@ -91,7 +94,7 @@ export class Journal {
   async sync(): Promise<void> {
     const files = this.#live.filter(file => file.unsynced)
     for (const file of files) file.unsynced = false
-    await Promise.all(files.map(file => file.handle.datasync()))
+    await Promise.all(files.map(file => this.#syncFile(file)))
   }
 
   /** Files before the current one. */
@@ -104,10 +107,8 @@ export class Journal {
     this.#live = this.#live.filter(file => !files.includes(file))
     for (const file of files) {
       if (this.#live.length + this.#released.length < this.#options.keepFiles) this.#released.push(file)
-      else {
-        file.handle.close()
-        this.#options.files.remove(file.handle.path)
-      }
+      else if (this.#syncing.has(file)) this.#doomed.add(file)
+      else this.#remove(file)
     }
   }
 
@@ -117,11 +118,31 @@ export class Journal {
     this.#released = []
   }
 
+  /** A file that is released meanwhile stays open until then: its descriptor could be another file's. */
+  async #syncFile(file: JournalFile): Promise<void> {
+    this.#syncing.set(file, (this.#syncing.get(file) ?? 0) + 1)
+    try {
+      await file.handle.datasync()
+    } finally {
+      const others = this.#syncing.get(file)! - 1
+      if (others > 0) this.#syncing.set(file, others)
+      else {
+        this.#syncing.delete(file)
+        if (this.#doomed.delete(file)) this.#remove(file)
+      }
+    }
+  }
+
+  #remove(file: JournalFile): void {
+    file.handle.close()
+    this.#options.files.remove(file.handle.path)
+  }
+
   #create(): JournalFile {
     const number = this.#nextNumber
-    const { files, directory, extend } = this.#options
+    const { files, directory } = this.#options
     const handle = files.open(journalPath(directory, number), 'rw')
-    if (extend) files.syncDirectorySync(directory)
+    files.syncDirectorySync(directory)
     return { number, handle, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: handle.size(), unsynced: false }
   }
 

@@ -283,7 +283,9 @@ class Engine implements Log, LogContext {
       partition.flush()
       for (const segment of partition.files.unsynced) await segment.datasync()
       partition.files.unsynced.clear()
+      await partition.files.syncNames()
     }
+    await this.syncNames()
     this.#journal.rotate()
     this.#checkpoints.start()
     await this.#checkpoints.idle()

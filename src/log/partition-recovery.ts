@@ -29,6 +29,8 @@ export interface RecoveryInput {
   state: PartitionState | null
   /** Whether the checkpoint's active segment may be believed: it was synced, or the machine has run on since. */
   trusted: boolean
+  /** A checkpoint or the journal knows it; if not, it may come from another broker and what is damaged was not torn by our crash. */
+  ours: boolean
   /** From the journal: the log start offset (DeleteRecords), -1 without; and what was acknowledged as durable. */
   logStartOffset: Offset
   durableEnd: Offset
@@ -75,7 +77,8 @@ class Recovery {
       const known = active === null ? undefined : all.find(segment => segment.baseOffset === active.baseOffset)
       if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active.state)
       else await this.#readAll(known)
-    } else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
+    } else if (state?.active && !this.#input.trusted) this.#end = state.logStartOffset
+    else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
     if (this.#end < this.#input.durableEnd)
       this.damage ??= `the log ends at offset ${this.#end}, but it was durable up to ${this.#input.durableEnd}`
   }
@@ -116,25 +119,30 @@ class Recovery {
       })
       if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch that does not follow')) return
     }
-    await this.#readFrom(this.#opened.segments.all.indexOf(segment) + 1)
+    await this.#readFrom(this.#opened.segments.all.indexOf(segment) + 1, segment)
   }
 
   /** Without a checkpoint that can be believed: from the newest producer snapshot at or below `upTo` on. */
   async #readAll(upTo: Segment | undefined): Promise<void> {
     const all = this.#opened.segments.all
     let first = 0
-    for (let index = upTo === undefined ? all.length - 1 : all.indexOf(upTo); index > 0; index--)
-      if (this.#loadSnapshotAt(all[index]!.baseOffset)) {
-        first = index
-        break
-      }
+    // What the journal still carries without any checkpoint was never synced: no segment of it may be taken on trust.
+    if (this.#input.state !== null || !this.#input.ours) first = this.#newestSnapshot(upTo)
     for (const segment of all.slice(0, first)) if (this.#opened.withoutIndex.includes(segment)) await this.#reindex(segment)
     this.#end = all[first]!.baseOffset
     this.#epochs.truncateFrom(this.#end)
-    await this.#readFrom(first)
+    await this.#readFrom(first, null)
   }
 
-  async #readFrom(first: number): Promise<void> {
+  /** Index of the last segment, up to the given one, that has a sound snapshot of the producers at its beginning; 0 without any. */
+  #newestSnapshot(upTo: Segment | undefined): number {
+    const all = this.#opened.segments.all
+    for (let index = upTo === undefined ? all.length - 1 : all.indexOf(upTo); index > 0; index--)
+      if (this.#loadSnapshotAt(all[index]!.baseOffset)) return index
+    return 0
+  }
+
+  async #readFrom(first: number, previous: Segment | null): Promise<void> {
     const all = this.#opened.segments.all
     for (let index = first; index < all.length; index++) {
       const segment = all[index]!
@@ -142,11 +150,12 @@ class Recovery {
         this.damage = `segment ${segmentName(segment.baseOffset)} begins below offset ${this.#end}`
         return
       }
-      if (index > 0 && segment.baseOffset !== this.#end && index > first - 1 && !this.#mayHaveGap(all[index - 1]!, segment)) {
+      if (segment.baseOffset !== this.#end && index > 0 && !this.#mayHaveGap(segment)) {
         this.#dropFrom(index)
         return
       }
-      all[index - 1]?.seal()
+      previous?.seal()
+      previous = segment
       this.#end = segment.baseOffset
       const end = await segment.recover(indexIntervalBytes, batch => this.#take(segment, batch))
       const size = segment.fileSize()
@@ -155,8 +164,9 @@ class Recovery {
   }
 
   /** Compaction leaves gaps, but only where the journal and the checkpoint have nothing more to say. */
-  #mayHaveGap(_before: Segment, after: Segment): boolean {
-    return this.#input.state === null || after.baseOffset <= this.#input.state.endOffset
+  #mayHaveGap(after: Segment): boolean {
+    const { state, ours } = this.#input
+    return state === null ? !ours : after.baseOffset <= state.endOffset
   }
 
   /** What does not follow a torn end was never durable, or it is damage. */
@@ -173,7 +183,7 @@ class Recovery {
   /** The end of a file that makes no sense: cut off where a crash can have caused it. True when reading may go on after it. */
   #tear(segment: Segment, position: number, problem: string): boolean {
     const isLast = segment === this.#opened.segments.active
-    if (this.#end < this.#input.durableEnd || (!isLast && this.#input.state === null)) {
+    if (this.#end < this.#input.durableEnd || (!isLast && !this.#input.ours)) {
       this.damage = `${segment.path}: ${problem} at position ${position}`
       return false
     }

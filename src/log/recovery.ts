@@ -85,6 +85,7 @@ async function openPartition(
     name: `${topic}-${partition}`,
     state,
     trusted: state !== null && (state.synced || sameRun),
+    ours: state !== null || view !== null,
     logStartOffset: view?.logStartOffset ?? -1,
     damage: context.system.files.readFile(`${directory}/${damageFile}`)?.toString() ?? null,
     durableEnd: view?.durableEnd ?? 0,
