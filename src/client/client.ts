@@ -1,0 +1,60 @@
+/** The interface of a client; see `../client.ts`. */
+import type {
+  Cluster,
+  ConfigEntry,
+  ConfigResource,
+  GroupInfo,
+  GroupListing,
+  NewTopicSpec,
+  OffsetQuery,
+  PartitionOffset,
+  Placed,
+  ProduceOptions,
+  ReadOptions,
+  ReceivedRecord,
+  RecordToSend,
+  SubscribeOptions,
+  Subscription,
+  TopicInfo,
+} from './types.ts'
+
+export interface ClientOptions {
+  /** `host:port`, several separated by commas. */
+  bootstrap: string
+  /** Default `millrace-client`. */
+  clientId?: string
+  /** Of one request. Default 30 s, as in Kafka's clients. */
+  timeoutMs?: number
+}
+
+/** Connects when first used. All methods throw ClientError. */
+export interface Client extends AsyncDisposable {
+  cluster(): Promise<Cluster>
+  /** Names of all topics, internal ones too, sorted. */
+  topicNames(): Promise<string[]>
+  /** In the order asked for; throws UNKNOWN_TOPIC_OR_PARTITION. */
+  topics(names: readonly string[]): Promise<TopicInfo[]>
+  createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>
+  deleteTopics(names: readonly string[]): Promise<void>
+  /** `count`: how many there shall be. */
+  setPartitions(topic: string, count: number): Promise<void>
+  configs(resource: ConfigResource): Promise<ConfigEntry[]>
+  /** null: back to the default. */
+  alterConfigs(resource: ConfigResource, changes: ReadonlyMap<string, string | null>): Promise<void>
+
+  /** By partition. For a time after the last record: the end, as Kafka's tools show it. */
+  offsets(topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>>
+  /** Without a group. Yields what one round of fetches brought; several partitions are in no particular order. */
+  read(options: ReadOptions): AsyncGenerator<ReceivedRecord[], void>
+  subscribe(options: SubscribeOptions): Promise<Subscription>
+  /** Resolves when acknowledged as `acks` says. Records of one partition keep their order, across calls too. */
+  send(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Placed[]>
+
+  groups(): Promise<GroupListing[]>
+  group(name: string): Promise<GroupInfo>
+  groupOffsets(name: string): Promise<PartitionOffset[]>
+  /** The group must have no members. */
+  setGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>
+  deleteGroup(name: string): Promise<void>
+  close(): Promise<void>
+}

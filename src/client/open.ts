@@ -1,0 +1,149 @@
+/**
+ * The client over the library: one Admin for questions, a Producer and a Consumer made when first needed. Whoever only lists topics pays
+ * for one connection.
+ */
+import { Admin, Consumer, Producer } from '@platformatic/kafka'
+import type { Client, ClientOptions } from './client.ts'
+import { alterConfigs, describeConfigs } from './configs.ts'
+import { ClientError, settled } from './errors.ts'
+import { describeGroup, groupOffsets, listGroups } from './groups.ts'
+import { sendRecords } from './produce.ts'
+import { readRecords } from './read.ts'
+import { subscribe } from './subscribe.ts'
+import type { Cluster, NewTopicSpec, OffsetQuery, PartitionOffset, TopicInfo } from './types.ts'
+
+/** Enough to ride out a new leader, few enough to tell a person soon that nobody is there. */
+const retries = 3
+const retryDelayMs = 250
+const connectTimeoutMs = 5_000
+const defaultTimeoutMs = 30_000
+
+export function openClient(options: ClientOptions): Client {
+  const { bootstrap } = options
+  const base = {
+    clientId: options.clientId ?? 'millrace-client',
+    bootstrapBrokers: parseBootstrap(bootstrap),
+    retries,
+    retryDelay: retryDelayMs,
+    connectTimeout: connectTimeoutMs,
+    timeout: options.timeoutMs ?? defaultTimeoutMs,
+    requestTimeout: options.timeoutMs ?? defaultTimeoutMs,
+  }
+  const opened: { close(): Promise<void> }[] = []
+  const keep = <T extends { close(): Promise<void> }>(part: T): T => {
+    opened.push(part)
+    return part
+  }
+  const admin = lazily(() => keep(new Admin(base)))
+  const producer = lazily(() => keep(new Producer(base)))
+  const reader = lazily(() => keep(new Consumer({ ...base, groupId: `${base.clientId}-without-group` })))
+  const run = <T>(work: Promise<T>): Promise<T> => settled(bootstrap, work)
+
+  const client: Client = {
+    cluster: () => run(cluster(admin())),
+    topicNames: async () => (await run(admin().listTopics({ includeInternals: true }))).sort(),
+    topics: names => run(describeTopics(admin(), names)),
+    createTopic: topic => run(createTopic(admin(), topic)),
+    deleteTopics: names => run(admin().deleteTopics({ topics: [...names] })),
+    setPartitions: (name, count) => run(admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
+    configs: resource => run(describeConfigs(admin(), resource)),
+    alterConfigs: (resource, changes) => run(alterConfigs(admin(), resource, changes)),
+    offsets: (topic, partitions, query) => run(listOffsets(admin(), topic, partitions, query)),
+    read: reading => readRecords(reader(), bootstrap, reading),
+    subscribe: async subscribing => {
+      const { group } = subscribing
+      return run(subscribe(keep(new Consumer({ ...base, groupId: group })), bootstrap, subscribing))
+    },
+    send: (topic, records, sending) => run(sendRecords(producer(), topic, records, sending ?? {})),
+    groups: () => run(listGroups(admin())),
+    group: name => run(describeGroup(admin(), name)),
+    groupOffsets: name => run(groupOffsets(admin(), name)),
+    setGroupOffsets: (name, offsets) => run(setGroupOffsets(admin(), name, offsets)),
+    deleteGroup: name => run(admin().deleteGroups({ groups: [name] })),
+    close: async () => {
+      await Promise.allSettled(opened.splice(0).map(part => part.close()))
+    },
+    [Symbol.asyncDispose]: () => client.close(),
+  }
+  return client
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
+}
+
+function parseBootstrap(text: string): string[] {
+  const addresses = text
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '')
+  for (const address of addresses) {
+    const port = /^(?:\[[0-9a-fA-F:.%]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(address)?.[1]
+    if (port === undefined || Number(port) > 65_535 || Number(port) === 0) {
+      throw new ClientError('INVALID', `"${address}" is no address of a broker: write host:port`)
+    }
+  }
+  if (addresses.length === 0) throw new ClientError('INVALID', 'no address of a broker was given: write host:port')
+  return addresses
+}
+
+async function cluster(admin: Admin): Promise<Cluster> {
+  const { id, controllerId, brokers } = await admin.metadata({ topics: [] })
+  return {
+    id,
+    controllerId,
+    brokers: Array.from(brokers, ([brokerId, { host, port, rack }]) => ({ id: brokerId, host, port, rack: rack ?? null })),
+  }
+}
+
+async function describeTopics(admin: Admin, names: readonly string[]): Promise<TopicInfo[]> {
+  if (names.length === 0) return []
+  const { topics } = await admin.metadata({ topics: [...names], forceUpdate: true })
+  return names.map(name => {
+    const found = topics.get(name)
+    if (found === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
+    return {
+      name,
+      id: kafkaUuid(found.id),
+      partitions: found.partitions.map(({ leader, replicas, isr }, partition) => ({ partition, leader, replicas, isr })),
+    }
+  })
+}
+
+/** The library shows 8-4-4-4-12 hexadecimal digits, Kafka's tools 22 characters of base64url. */
+function kafkaUuid(id: string): string {
+  return Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')
+}
+
+async function createTopic(admin: Admin, { name, partitions, replicas, configs }: NewTopicSpec) {
+  const [created] = await admin.createTopics({
+    topics: [name],
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(replicas === undefined ? {} : { replicas }),
+    configs: Array.from(configs ?? [], ([key, value]) => ({ name: key, value })),
+  })
+  return { partitions: created!.partitions, replicas: created!.replicas }
+}
+
+async function listOffsets(admin: Admin, topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>> {
+  if (partitions.length === 0) return new Map()
+  const timestamp = query === 'latest' ? -1n : query === 'earliest' ? -2n : query.timestampMs
+  const [found] = await admin.listOffsets({
+    topics: [{ name: topic, partitions: partitions.map(partitionIndex => ({ partitionIndex, timestamp })) }],
+  })
+  const offsets = new Map(found!.partitions.map(({ partitionIndex, offset }) => [partitionIndex, offset]))
+  const beyond = partitions.filter(partition => offsets.get(partition) === -1n)
+  if (timestamp >= 0n && beyond.length > 0) {
+    for (const [partition, offset] of await listOffsets(admin, topic, beyond, 'latest')) offsets.set(partition, offset)
+  }
+  return offsets
+}
+
+async function setGroupOffsets(admin: Admin, groupId: string, offsets: readonly PartitionOffset[]): Promise<void> {
+  const topics = Array.from(
+    Map.groupBy(offsets, each => each.topic),
+    ([name, rows]) => ({ name, partitionOffsets: rows.map(({ partition, offset }) => ({ partition, offset })) }),
+  )
+  await admin.alterConsumerGroupOffsets({ groupId, topics })
+}

@@ -1,0 +1,149 @@
+/** The data of the client's interface. int64 is bigint here: these numbers are shown to people, who must see every digit. */
+
+export interface BrokerInfo {
+  id: number
+  host: string
+  port: number
+  rack: string | null
+}
+
+export interface Cluster {
+  id: string
+  controllerId: number
+  brokers: BrokerInfo[]
+}
+
+export interface PartitionInfo {
+  partition: number
+  leader: number
+  replicas: number[]
+  isr: number[]
+}
+
+export interface TopicInfo {
+  name: string
+  /** As Kafka prints it; empty where the cluster is too old for topic ids. */
+  id: string
+  partitions: PartitionInfo[]
+}
+
+export interface NewTopicSpec {
+  name: string
+  /** undefined: the cluster's default. */
+  partitions?: number | undefined
+  replicas?: number | undefined
+  configs?: ReadonlyMap<string, string>
+}
+
+/** `BROKER` with the name '' is the default of all brokers. */
+export interface ConfigResource {
+  type: 'TOPIC' | 'BROKER' | 'GROUP' | 'CLIENT_METRICS'
+  name: string
+}
+
+export interface ConfigEntry {
+  name: string
+  /** null: not set, or secret. */
+  value: string | null
+  /** Kafka's ConfigSource: `DYNAMIC_TOPIC_CONFIG`, `DEFAULT_CONFIG`, … */
+  source: string
+  readOnly: boolean
+  sensitive: boolean
+}
+
+export type OffsetQuery = 'earliest' | 'latest' | { timestampMs: bigint }
+
+export interface PartitionOffset {
+  topic: string
+  partition: number
+  offset: bigint
+}
+
+export interface RecordHeader {
+  key: Buffer
+  value: Buffer | null
+}
+
+export interface ReceivedRecord extends PartitionOffset {
+  timestampMs: bigint
+  key: Buffer | null
+  /** null: a tombstone. */
+  value: Buffer | null
+  headers: RecordHeader[]
+}
+
+export interface RecordToSend {
+  key: Buffer | null
+  value: Buffer | null
+  headers?: readonly RecordHeader[]
+  /** undefined: chosen by the key's hash, or in turn without a key. */
+  partition?: number | undefined
+  /** undefined: now. */
+  timestampMs?: bigint | undefined
+}
+
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+export type Acks = 'all' | 1 | 0
+
+export interface ProduceOptions {
+  acks?: Acks | undefined
+  compression?: Compression | undefined
+}
+
+/** Where the first record of a batch went. */
+export interface Placed {
+  partition: number
+  offset: bigint
+}
+
+export interface ReadOptions {
+  topic: string
+  /** First offset to read, by partition; other partitions are not read. */
+  from: ReadonlyMap<number, bigint>
+  /** Where to stop, by partition (exclusive). null: never. */
+  until: ReadonlyMap<number, bigint> | null
+  /** Leave out records of aborted and open transactions. */
+  committedOnly?: boolean
+  /** How long an empty fetch waits at the broker. */
+  maxWaitMs?: number
+  signal?: AbortSignal
+}
+
+export interface SubscribeOptions {
+  group: string
+  topics: string[]
+  /** Where to begin in partitions for which the group has no offset. */
+  otherwise: 'earliest' | 'latest'
+  committedOnly?: boolean
+}
+
+/** Membership of a group. Offsets are committed only when asked for, so that what was not worked on comes again. */
+export interface Subscription extends AsyncIterable<ReceivedRecord> {
+  commit(offsets: readonly PartitionOffset[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface GroupListing {
+  group: string
+  state: string
+  protocolType: string
+  /** `classic`, `consumer`, `share`, …; empty where the cluster is too old to tell. */
+  type: string
+}
+
+export interface GroupMember {
+  id: string
+  instanceId: string | null
+  clientId: string
+  host: string
+  partitions: { topic: string; partition: number }[]
+}
+
+export interface GroupInfo {
+  group: string
+  state: string
+  protocolType: string
+  /** The assignor, for consumers. */
+  protocol: string
+  members: GroupMember[]
+}
