@@ -1,0 +1,120 @@
+/** The clients that drive both peers alike: Kafka's performance tools, kcat, and our driver on librdkafka. */
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
+import type { RunningBroker } from '../compat/support/brokers.ts'
+import { cacheDirectory, compileDriver, kafkaJars, needs } from '../compat/support/cache.ts'
+import { must } from '../compat/support/run.ts'
+
+export type Options = Readonly<Record<string, string | number>>
+
+export interface Throughput {
+  records: number
+  bytes: number
+  seconds: number
+}
+
+export interface Latencies {
+  produceP50: number
+  produceP99: number
+  endToEndP50: number
+  endToEndP99: number
+}
+
+let jars = ''
+let driver = ''
+
+/** Fetches and compiles what the rows need; throws a Missing that says what cannot be had. */
+export async function prepareClients(): Promise<void> {
+  jars = await kafkaJars('4.3.1')
+  await needs('kcat', 'Debian: apt-get install kcat')
+  driver = await compileDriver(join(import.meta.dirname, 'driver.c'))
+}
+
+export async function createTopic(broker: RunningBroker, topic: string, partitions: number, configs: Options = {}): Promise<void> {
+  const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value: String(value) }))
+  await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }], timeout: 60_000 })
+  await admin.disconnect()
+}
+
+/** Kafka's kafka-producer-perf-test. */
+export async function producerPerf(
+  broker: RunningBroker,
+  topic: string,
+  size: number,
+  records: number,
+  options: Options,
+): Promise<Throughput> {
+  const properties = Object.entries(options).map(([name, value]) => `${name}=${value}`)
+  const flags = { 'bootstrap-server': broker.bootstrap, topic, 'record-size': size, 'num-records': records, throughput: -1 }
+  const output = await tool('ProducerPerformance', [...flagList(flags), '--command-property', ...properties])
+  const [, sent, rate] = /(\d+) records sent, ([\d.]+) records\/sec[^\n]*99\.9th/.exec(output) ?? []
+  if (Number(sent) !== records) throw new Error(`kafka-producer-perf-test says: ${output.slice(-600)}`)
+  return { records, bytes: records * size, seconds: records / Number(rate) }
+}
+
+/** Kafka's kafka-consumer-perf-test, without the time that it took to join its group. */
+export async function consumerPerf(broker: RunningBroker, topic: string, records: number): Promise<Throughput> {
+  const flags = { 'bootstrap-server': broker.bootstrap, topic, 'num-records': records, timeout: 60_000 }
+  const output = await tool('ConsumerPerformance', [...flagList(flags), '--hide-header'])
+  const line = output.split('\n').find(each => each.split(', ').length === 10)
+  const [, , megabytes, , count, , , fetchMs] = (line ?? '').split(', ').map(Number)
+  if (count === undefined || count < records) throw new Error(`kafka-consumer-perf-test says: ${output.slice(-600)}`)
+  return { records: count, bytes: megabytes! * 1024 * 1024, seconds: fetchMs! / 1000 }
+}
+
+/** kcat's producer, fed with a file of lines of 1 KiB. */
+export async function kcatProduce(broker: RunningBroker, topic: string, records: number, options: Options): Promise<Throughput> {
+  const lines = fileOfLines(records)
+  const began = performance.now()
+  const settings = Object.entries(options).flatMap(([name, value]) => ['-X', `${name}=${value}`])
+  const fd = openSync(lines, 'r')
+  try {
+    await must('kcat', ['-P', '-b', broker.bootstrap, '-t', topic, '-p', '0', ...settings], { stdin: fd })
+  } finally {
+    closeSync(fd)
+  }
+  return { records, bytes: records * 1024, seconds: (performance.now() - began) / 1000 }
+}
+
+export const drive = {
+  produce: (broker: RunningBroker, topic: string, options: Options) => run<Throughput>(broker, 'produce', topic, options),
+  latency: (broker: RunningBroker, topic: string, options: Options) => run<Latencies>(broker, 'latency', topic, options),
+  group: (broker: RunningBroker, topic: string, options: Options) => run<{ seconds: number }>(broker, 'group', topic, options),
+  createTopics: (broker: RunningBroker, prefix: string, options: Options) => run<{ seconds: number }>(broker, 'topics', prefix, options),
+  /** One record, to a broker that may only be coming up. */
+  first: (broker: RunningBroker, topic: string) => run<{ seconds: number }>(broker, 'first', topic, {}),
+  /** `positioned` is called once the consumers know where they start. */
+  consume: (broker: RunningBroker, topic: string, options: Options, positioned = () => {}) =>
+    run<Throughput>(broker, 'consume', topic, options, line => line === 'ready' && positioned()),
+}
+
+async function run<T>(broker: RunningBroker, mode: string, topic: string, options: Options, onLine?: (line: string) => void): Promise<T> {
+  const list = Object.entries(options).map(([name, value]) => `${name}=${value}`)
+  const output = await must(driver, [mode, broker.bootstrap, topic, ...list], onLine === undefined ? {} : { onLine })
+  return JSON.parse(output.trim().split('\n').at(-1)!) as T
+}
+
+function tool(name: string, args: readonly string[]): Promise<string> {
+  return must('java', ['-Xmx512m', '-cp', jars, `org.apache.kafka.tools.${name}`, ...args])
+}
+
+function flagList(flags: Options): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
+}
+
+function fileOfLines(records: number): string {
+  const file = join(cacheDirectory, `lines-1024-${records}`)
+  if (existsSync(file)) return file
+  mkdirSync(cacheDirectory, { recursive: true })
+  const perBlock = 1000
+  const block = Buffer.alloc(perBlock * 1025)
+  for (let i = 0; i < block.length; i++) block[i] = i % 1025 === 1024 ? 10 : 65 + Math.floor(Math.random() * 26)
+  const fd = openSync(`${file}.part`, 'w')
+  for (let written = 0; written < records; written += perBlock) writeSync(fd, block, 0, Math.min(perBlock, records - written) * 1025)
+  closeSync(fd)
+  renameSync(`${file}.part`, file)
+  return file
+}

@@ -1,0 +1,198 @@
+/**
+ * Starts the broker under test: Millrace from this repository, or a real Apache Kafka (one KRaft node) with jars from Maven. Both on
+ * loopback, with fresh data below `.cache/` that goes when they stop.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { kafkaJars, repository } from './cache.ts'
+import { freePorts, must, start } from './run.ts'
+
+export type Properties = Readonly<Record<string, string>>
+
+export interface RunningBroker {
+  readonly name: 'millrace' | 'kafka'
+  readonly bootstrap: string
+  readonly pid: number
+  /** The folder of partitions. */
+  readonly data: string
+  /** From the start of the process to its first accepted connection. */
+  readonly startSeconds: number
+  /** Everything that it printed. */
+  log(): string
+  /** SIGTERM, or SIGKILL, and waits for the end; the data stays. */
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
+  /** Starts again on the same port and data. Resolves as soon as the process runs when `wait` is false. */
+  restart(wait?: boolean): Promise<void>
+  /** Stops, and deletes the data. */
+  remove(): Promise<void>
+}
+
+const startWithinSeconds = 120
+
+/** The command lines of one kind of broker, once its data directory is prepared. */
+interface Kind {
+  name: RunningBroker['name']
+  command: string
+  args: string[]
+  data: string
+}
+
+export async function startMillrace(properties: Properties = {}): Promise<RunningBroker> {
+  const directory = freshDirectory('millrace')
+  const port = await freePorts(1)
+  const data = join(directory, 'data')
+  const file = join(directory, 'server.properties')
+  const own = { listeners: `PLAINTEXT://127.0.0.1:${port}`, 'log.dirs': data, 'http.listen': 'none' }
+  writeFileSync(file, lines({ ...properties, ...own }))
+  const args = [join(repository, 'src/cli.ts'), 'start', '--config', file]
+  return Broker.start({ name: 'millrace', command: process.execPath, args, data }, port, directory)
+}
+
+export interface KafkaOptions {
+  version?: string
+  properties?: Properties
+}
+
+export async function startKafka({ version = '4.3.1', properties = {} }: KafkaOptions = {}): Promise<RunningBroker> {
+  const jars = await kafkaJars(version)
+  const directory = freshDirectory('kafka')
+  const port = await freePorts(2)
+  const data = join(directory, 'data')
+  const file = join(directory, 'server.properties')
+  writeFileSync(file, lines({ ...oneNode(port), 'log.dirs': data, ...properties }))
+  const logging = join(directory, 'log4j2.yaml')
+  writeFileSync(logging, quietLog4j)
+  const java = [`-Dlog4j2.configurationFile=${logging}`, '-cp', jars]
+  const format = ['kafka.tools.StorageTool', 'format', '-t', 'AAAAAAAAQACAAAAAAAAAAQ', '-c', file]
+  await must('java', [...java, ...format], { seconds: 60 })
+  const args = [...kafkaJvm, ...java, 'kafka.Kafka', file]
+  return Broker.start({ name: 'kafka', command: 'java', args, data }, port, directory)
+}
+
+/** As Kafka's own start script has them. */
+const kafkaJvm = '-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35'.split(' ')
+
+const quietLog4j = `Configuration:
+  status: error
+  Appenders: { Console: { name: out, target: SYSTEM_OUT } }
+  Loggers: { Root: { level: warn, AppenderRef: { ref: out } } }
+`
+
+/** What a single node cannot do without; everything else stays at Kafka's default. */
+function oneNode(port: number): Properties {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': '1',
+    'controller.quorum.voters': `1@127.0.0.1:${port + 1}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 1}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'offsets.topic.replication.factor': '1',
+    'transaction.state.log.replication.factor': '1',
+    'transaction.state.log.min.isr': '1',
+    'share.coordinator.state.topic.replication.factor': '1',
+    'share.coordinator.state.topic.min.isr': '1',
+  }
+}
+
+function freshDirectory(name: string): string {
+  const parent = join(repository, '.cache', 'brokers')
+  mkdirSync(parent, { recursive: true })
+  return mkdtempSync(join(parent, `${name}-`))
+}
+
+function lines(properties: Properties): string {
+  return `${Object.entries(properties)
+    .map(([key, value]) => `${key}=${value}`)
+    .join('\n')}\n`
+}
+
+class Broker implements RunningBroker {
+  readonly name: RunningBroker['name']
+  readonly bootstrap: string
+  readonly data: string
+  startSeconds = 0
+  readonly #kind: Kind
+  readonly #port: number
+  readonly #directory: string
+  #child: ChildProcess | null = null
+
+  static async start(kind: Kind, port: number, directory: string): Promise<Broker> {
+    const broker = new Broker(kind, port, directory)
+    try {
+      await broker.restart()
+    } catch (error) {
+      await broker.remove()
+      throw error
+    }
+    return broker
+  }
+
+  private constructor(kind: Kind, port: number, directory: string) {
+    this.#kind = kind
+    this.#port = port
+    this.#directory = directory
+    this.name = kind.name
+    this.data = kind.data
+    this.bootstrap = `127.0.0.1:${port}`
+  }
+
+  get pid(): number {
+    if (this.#child?.pid === undefined || this.#child.exitCode !== null)
+      throw new Error(`${this.name} is not running (any more):\n${this.log().slice(-3000)}`)
+    return this.#child.pid
+  }
+
+  log(): string {
+    return readFileSync(this.#logFile, 'utf8')
+  }
+
+  get #logFile(): string {
+    return join(this.#directory, 'output')
+  }
+
+  async restart(wait = true): Promise<void> {
+    const began = performance.now()
+    this.#child = start(this.#kind.command, this.#kind.args, this.#logFile)
+    if (wait) await this.#accepting(began)
+  }
+
+  async #accepting(began: number): Promise<void> {
+    while (!(await accepts(this.#port))) {
+      const child = this.#child!
+      const waited = (performance.now() - began) / 1000
+      if (child.exitCode !== null || child.signalCode !== null || waited > startWithinSeconds)
+        throw new Error(`${this.name} did not start:\n${this.log().slice(-3000)}`)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+    this.startSeconds = (performance.now() - began) / 1000
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const child = this.#child
+    this.#child = null
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
+    child.kill(signal)
+    const late = setTimeout(() => child.kill('SIGKILL'), 30_000)
+    await ended
+    clearTimeout(late)
+  }
+
+  async remove(): Promise<void> {
+    await this.stop('SIGKILL')
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  return new Promise(resolve => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+  }).then(result => {
+    socket.destroy()
+    return result as boolean
+  })
+}

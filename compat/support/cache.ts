@@ -1,0 +1,70 @@
+/**
+ * What the harnesses need from elsewhere (jars, packages, compiled programs), made once and kept in
+ * `${XDG_CACHE_HOME:-~/.cache}/millrace-compat`. A thing that cannot be had is a `Missing` with one line that says why.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { must, run } from './run.ts'
+
+export const repository = join(import.meta.dirname, '../..')
+export const cacheDirectory = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'millrace-compat')
+
+export class Missing extends Error {}
+
+export async function needs(command: string, hint: string): Promise<void> {
+  const { code } = await run('sh', ['-c', `command -v ${command}`])
+  if (code !== 0) throw new Missing(`${command} is missing (${hint})`)
+}
+
+/** The folder `name` of the cache, filled by `fill` unless it was filled before from the same `recipe`. */
+export async function cached(name: string, recipe: string, fill: (directory: string) => Promise<void>): Promise<string> {
+  const directory = join(cacheDirectory, `${name}-${createHash('sha256').update(recipe).digest('hex').slice(0, 10)}`)
+  if (existsSync(directory)) return directory
+  const unfinished = `${directory}.${process.pid}`
+  mkdirSync(unfinished, { recursive: true })
+  try {
+    await fill(unfinished)
+    renameSync(unfinished, directory)
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true })
+    throw error instanceof Missing
+      ? error
+      : new Missing(`cannot install ${name}: ${(error as Error).message.replace(/\s+/g, ' ').slice(0, 400)}`)
+  }
+  return directory
+}
+
+/** A Java class path with these artifacts (`group:artifact:version`) and all they need. */
+export async function mavenJars(name: string, artifacts: readonly string[]): Promise<string> {
+  await needs('java', 'a JDK 17 or newer')
+  await needs('mvn', 'Maven')
+  const dependencies = artifacts.map(each => {
+    const [group, artifact, version] = each.split(':')
+    return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`
+  })
+  const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>millrace</groupId>
+<artifactId>${name}</artifactId><version>1</version><dependencies>${dependencies.join('\n')}</dependencies></project>\n`
+  const directory = await cached(`jars-${name}`, pom, async at => {
+    writeFileSync(join(at, 'pom.xml'), pom)
+    await must('mvn', ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib'], { cwd: at })
+  })
+  return join(directory, 'lib', '*')
+}
+
+/** Apache Kafka's broker and command-line tools. */
+export function kafkaJars(version: string): Promise<string> {
+  return mavenJars(`kafka-${version}`, [`org.apache.kafka:kafka_2.13:${version}`, `org.apache.kafka:kafka-tools:${version}`])
+}
+
+/** A C program of ours that needs librdkafka. */
+export async function compileDriver(source: string): Promise<string> {
+  await needs('cc', 'a C compiler')
+  const directory = await cached('driver', readFileSync(source, 'utf8'), async at => {
+    await must('cc', ['-O2', '-o', join(at, 'driver'), source, '-lrdkafka', '-lpthread']).catch(error => {
+      throw new Missing(`cannot compile ${source} (Debian: apt-get install librdkafka-dev): ${(error as Error).message.slice(-300)}`)
+    })
+  })
+  return join(directory, 'driver')
+}
