@@ -25,6 +25,9 @@ export interface ReadBatch {
   records: { offset: number; key: string | null; value: string }[]
 }
 
+/** What a client would notice of a batch: its checksum, or sizes that do not add up. */
+export class DamagedBatch extends Error {}
+
 const headerBytes = 61
 /** Where fields lie, for tests that break them. */
 export const field = {
@@ -97,9 +100,9 @@ export function zigzag(value: number): Buffer {
 export function readBatches(bytes: Buffer): ReadBatch[] {
   const batches: ReadBatch[] = []
   for (let at = 0; at < bytes.length; ) {
-    if (bytes.length - at < headerBytes) throw new Error(`half a batch header at ${at} of ${bytes.length}`)
+    if (bytes.length - at < headerBytes) throw new DamagedBatch(`half a batch header at ${at} of ${bytes.length}`)
     const size = bytes.readInt32BE(at + field.batchLength) + 12
-    if (size < headerBytes || at + size > bytes.length) throw new Error(`batch of ${size} bytes at ${at} of ${bytes.length}`)
+    if (size < headerBytes || at + size > bytes.length) throw new DamagedBatch(`batch of ${size} bytes at ${at} of ${bytes.length}`)
     batches.push(readBatch(bytes.subarray(at, at + size)))
     at += size
   }
@@ -108,7 +111,7 @@ export function readBatches(bytes: Buffer): ReadBatch[] {
 
 function readBatch(batch: Buffer): ReadBatch {
   const baseOffset = Number(batch.readBigInt64BE(0))
-  if (batch.readUInt32BE(field.crc) !== crc32c(batch.subarray(field.attributes))) throw new Error(`checksum of batch ${baseOffset}`)
+  if (batch.readUInt32BE(field.crc) !== crc32c(batch.subarray(field.attributes))) throw new DamagedBatch(`checksum of batch ${baseOffset}`)
   const reader = { bytes: batch, at: headerBytes }
   const records: ReadBatch['records'] = []
   for (let index = 0; index < batch.readInt32BE(field.recordCount); index++) {
@@ -120,7 +123,7 @@ function readBatch(batch: Buffer): ReadBatch {
     records.push({ offset, key, value: readText(reader) ?? '' })
     reader.at = end
   }
-  if (reader.at !== batch.length) throw new Error(`batch ${baseOffset}: records end at ${reader.at} of ${batch.length}`)
+  if (reader.at !== batch.length) throw new DamagedBatch(`batch ${baseOffset}: records end at ${reader.at} of ${batch.length}`)
   return {
     baseOffset,
     lastOffset: baseOffset + batch.readInt32BE(field.lastOffsetDelta),
@@ -141,7 +144,7 @@ function readZigzag(reader: Reader): number {
   let value = 0
   for (let shift = 1; ; shift *= 128) {
     const byte = reader.bytes[reader.at++]
-    if (byte === undefined) throw new Error('varint past the end')
+    if (byte === undefined) throw new DamagedBatch('varint past the end')
     value += (byte & 127) * shift
     if (byte < 128) return value % 2 === 0 ? value / 2 : -(value + 1) / 2
   }
@@ -150,7 +153,7 @@ function readZigzag(reader: Reader): number {
 function readText(reader: Reader): string | null {
   const length = readZigzag(reader)
   if (length < 0) return null
-  if (reader.at + length > reader.bytes.length) throw new Error('string past the end')
+  if (reader.at + length > reader.bytes.length) throw new DamagedBatch('string past the end')
   reader.at += length
   return reader.bytes.toString('utf8', reader.at - length, reader.at)
 }
