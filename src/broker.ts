@@ -3,7 +3,18 @@
  *
  * Hides connections, handlers, configuration, metrics and the order in which all that starts and stops.
  */
-export { BrokerConfig, type ConfigInputs, ConfigProblems, dataDirectory, explainConfig, loadBrokerConfig } from './broker/config.ts'
+export {
+  BrokerConfig,
+  type ConfigInputs,
+  ConfigProblems,
+  configurationReference,
+  dataDirectory,
+  type ExplainedKey,
+  type Explanation,
+  explainConfig,
+  loadBrokerConfig,
+  renderExplanation,
+} from './broker/config.ts'
 export { handlers } from './broker/handlers.ts'
 export { jsonLogger, type Logger, silentLogger } from './broker/logger.ts'
 export { type RunningBroker, type StartOptions, startBroker } from './broker/start.ts'

@@ -20,5 +20,6 @@ export { type ExplainedKey, type Explanation, explainConfig, renderExplanation }
 export type { BrokerKey } from './config/keys.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
 export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'
+export { configurationReference } from './config/reference.ts'
 export { clusterLimits, dataDirectory, groupSettings, logSettings, serverLimits } from './config/settings.ts'
 export { describeTopicConfigs, effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'

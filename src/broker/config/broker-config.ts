@@ -5,7 +5,7 @@
  * subscribes to the keys it depends on.
  */
 import { type ConfigKey, defaultValue, parseValue, UnknownConfig, type ValuesOf } from '../../base.ts'
-import { type BrokerKey, brokerKeys, keyOf } from './keys.ts'
+import { type BrokerKey, brokerKeys, internalKeys, keyOf } from './keys.ts'
 import type { Endpoint, Listener } from './listeners.ts'
 import { advertisedEndpoints, resolveListeners } from './resolve-listeners.ts'
 
@@ -32,6 +32,8 @@ export interface DynamicProblem {
   key: string
   reason: string
 }
+
+const shownKeys = Object.keys(brokerKeys).filter(name => !internalKeys.has(name))
 
 interface Subscriber {
   keys: ReadonlySet<string>
@@ -96,9 +98,9 @@ export class BrokerConfig {
     return layers
   }
 
-  /** Names of all keys that have a declaration or a value, sorted. */
+  /** Names of all keys, sorted; of internal ones and those of single listeners only what has a value of its own. */
   names(): string[] {
-    const names = new Set([...Object.keys(brokerKeys), ...this.#static.keys(), ...this.#dynamic.keys(), ...this.#dynamicDefault.keys()])
+    const names = new Set([...shownKeys, ...this.#static.keys(), ...this.#dynamic.keys(), ...this.#dynamicDefault.keys()])
     return [...names].sort()
   }
 

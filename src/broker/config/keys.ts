@@ -21,6 +21,39 @@ export const brokerKeys = {
 
 export type BrokerKey = keyof typeof brokerKeys
 
+/** Keys that Kafka keeps to itself (ConfigDef's internal ones): taken, but told to clients only when they are set. */
+export const internalKeys: ReadonlySet<string> = new Set<BrokerKey>([
+  'controller.performance.always.log.threshold.ms',
+  'controller.performance.sample.period.ms',
+  'group.consumer.assignor.offload.enable',
+  'group.consumer.regex.refresh.interval.ms',
+  'group.share.assignor.offload.enable',
+  'group.share.dlq.manager.class.name',
+  'group.share.initialize.retry.interval.ms',
+  'group.share.persister.class.name',
+  'group.streams.acceptable.recovery.lag',
+  'group.streams.assignor.offload.enable',
+  'group.streams.max.warmup.replicas',
+  'group.streams.min.task.offset.interval.ms',
+  'group.streams.num.warmup.replicas',
+  'group.streams.task.offset.interval.ms',
+  'internal.metadata.delete.delay.millis',
+  'internal.metadata.log.segment.bytes',
+  'internal.metadata.max.batch.size.in.bytes',
+  'log.initial.task.delay.ms',
+  'producer.id.expiration.check.interval.ms',
+  'remote.log.index.file.cache.ttl.ms',
+  'remote.log.manager.task.retry.backoff.max.ms',
+  'remote.log.manager.task.retry.backoff.ms',
+  'remote.log.manager.task.retry.jitter',
+  'server.max.startup.time.ms',
+  'share.coordinator.cold.partition.snapshot.interval.ms',
+  'share.coordinator.state.topic.prune.interval.ms',
+  'unclean.leader.election.interval.ms',
+  'unstable.api.versions.enable',
+  'unstable.feature.versions.enable',
+])
+
 /** `listener.name.internal.ssl.keystore.location`, `listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config` */
 const listenerKey = /^listener\.name\.([a-z0-9_-]+)\.(?:(?:plain|gssapi|oauthbearer|scram-sha-256|scram-sha-512)\.)?(.+)$/
 const all: Readonly<Record<string, ConfigKey>> = brokerKeys

@@ -16,7 +16,7 @@ export interface Listener extends Endpoint {
 }
 
 const listenerSyntax = /^([A-Za-z0-9_.-]+):\/\/(.*):(\d{1,5})$/
-const bracketed = /^\[([0-9A-Fa-f:.%]+)\]$/
+const bracketed = /^\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?)\]$/
 
 /** `NAME://host:port`, or why it is not one. */
 export function parseEndpoint(text: string): (Endpoint & { name: string }) | string {

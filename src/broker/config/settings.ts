@@ -1,7 +1,5 @@
 /** What the configuration means to each module, in the terms of that module. */
-
-import type { GroupSettings } from '../../coordinator/group/settings.ts'
-import type { ClusterLimits } from '../../coordinator.ts'
+import type { ClusterLimits, GroupSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
 import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'

@@ -1,0 +1,70 @@
+/** The reference page `docs/configuration.md`, made from the declarations. `scripts/configuration-doc.ts` writes it, a test compares. */
+import type { ConfigKey, Declarations } from '../../base.ts'
+import { topicKeys } from '../../log.ts'
+import { clientMetricsKeys } from './keys/client-metrics-scope.ts'
+import { groupKeys } from './keys/group-scope.ts'
+import { networkKeys } from './keys/network.ts'
+import { storageKeys } from './keys/storage.ts'
+import { brokerKeys, internalKeys } from './keys.ts'
+
+const introduction = `# Configuration
+
+<!-- Written by scripts/configuration-doc.ts from the declarations in src/. Do not edit. -->
+
+A value is looked for, strongest first, among: what was changed while the broker runs (\`kafka-configs\`, \`millrace topic alter\`), flags
+(\`--set key=value\`), the environment (\`MILLRACE_LOG_DIRS\`, then \`KAFKA_LOG_DIRS\`), the file (\`--config\`, in YAML, or Kafka's
+\`server.properties\`), the default. In YAML keys may be nested or dotted. In the environment \`_\` stands for \`.\`, \`__\` for \`_\` and \`___\` for
+\`-\`. An unknown key or a bad value stops the start with a message that names it. \`millrace config explain\` shows where each value
+comes from.
+
+All keys of Kafka 4.4 are known. Those at the end of each part are accepted so that a Kafka configuration works unchanged, and have no effect.
+
+Columns: *default* (– is none); *change* tells whether the value may be changed while the broker runs, for one broker or for all.
+`
+
+export function configurationReference(): string {
+  return [
+    introduction,
+    part('Broker: connections', networkKeys, true),
+    part('Broker: storage', storageKeys, true),
+    part('Broker: the rest', without(brokerKeys, networkKeys, storageKeys), true),
+    part('Topics', topicKeys, false),
+    part('Groups', groupKeys, false),
+    part('Client metrics subscriptions', clientMetricsKeys, false),
+  ].join('\n')
+}
+
+function without(all: Declarations, ...parts: readonly Declarations[]): Declarations {
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !parts.some(part => Object.hasOwn(part, name))))
+}
+
+function part(title: string, declarations: Declarations, brokerScope: boolean): string {
+  const keys = Object.entries(declarations)
+    .filter(([name]) => !brokerScope || !internalKeys.has(name))
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+  const effective = keys.filter(([, key]) => key.accepted === null)
+  const accepted = keys.filter(([, key]) => key.accepted !== null)
+  const head = brokerScope ? '| key | type | default | change | |\n|---|---|---|---|---|' : '| key | type | default | |\n|---|---|---|---|'
+  const rows = effective.map(([name, key]) => row(name, key, brokerScope))
+  const table = rows.length === 0 ? 'None of the keys has an effect in this version.' : [head, ...rows].join('\n')
+  return `## ${title}\n\n${table}\n${accepted.length === 0 ? '' : `\nWithout effect:\n\n${acceptedList(accepted)}\n`}`
+}
+
+function row(name: string, key: ConfigKey, brokerScope: boolean): string {
+  const cells = [`\`${name}\``, typeText(key), key.default === null || key.default === '' ? '–' : `\`${key.default}\``]
+  if (brokerScope) cells.push({ 'read-only': 'no', 'per-broker': 'one broker', 'cluster-wide': 'yes' }[key.dynamic])
+  return `| ${[...cells, `${key.doc} Allowed: ${key.allowed}.`].map(escapeCell).join(' | ')} |`
+}
+
+function typeText({ type, unit }: ConfigKey): string {
+  return unit === null ? type.toLowerCase() : `${type.toLowerCase()}, ${unit}`
+}
+
+function escapeCell(text: string): string {
+  return text.replaceAll('|', '\\|')
+}
+
+function acceptedList(keys: readonly [string, ConfigKey][]): string {
+  const byReason = Map.groupBy(keys, ([, key]) => key.accepted)
+  return [...byReason].map(([reason, group]) => `- because ${reason}: ${group.map(([name]) => `\`${name}\``).join(', ')}`).join('\n')
+}
