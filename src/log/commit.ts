@@ -127,8 +127,6 @@ export class GroupCommit {
 
   /** Recovery must not bring it back. */
   forget(member: Member): void {
-    if (member.boundFile === null) return
-    this.#schedule()
     this.bind(member)
     this.#frame.deleted(member.slot)
   }

@@ -18,6 +18,7 @@ import {
   visitFrame,
 } from './journal-format.ts'
 import type { JournalFile } from './member.ts'
+import { partitionKey } from './state-log.ts'
 
 /** What the journal knows of a partition. */
 export interface JournalView {
@@ -51,7 +52,15 @@ export interface JournalRecoveryOptions {
   trimmedSequence: number
   /** Whether a checkpoint holds the batches that end here. */
   isChecked(view: JournalView, endOffset: Offset): boolean
+  /** Called before the first `redo`, with the partitions that the frames bind or declare deleted. */
+  indexed(named: readonly NamedPartition[], deleted: ReadonlySet<string>): void
   redo: Redo
+}
+
+export interface NamedPartition {
+  topic: string
+  topicId: Uuid
+  partition: number
 }
 
 interface FoundFrame {
@@ -83,6 +92,8 @@ class JournalRecovery {
   readonly #tracks = new Map<string, Track>()
   /** Slots of the file that is read. */
   #slots = new Map<number, Track>()
+  readonly #named = new Map<string, NamedPartition>()
+  readonly #deleted = new Set<string>()
   /** First and last sequence numbers of holes. */
   readonly #holes: number[] = []
 
@@ -96,6 +107,7 @@ class JournalRecovery {
       if (match !== null && kind === 'file') this.#index(Number(match[1]))
     }
     this.#frames.sort((a, b) => a.sequence - b.sequence)
+    this.#options.indexed([...this.#named.values()], this.#deleted)
     const counted = this.#replay()
     await this.#erase(this.#frames.slice(counted))
     const used = new Set(this.#frames.slice(0, counted).map(frame => frame.file))
@@ -116,6 +128,7 @@ class JournalRecovery {
     if (head !== null) this.#durable = Math.max(this.#durable, head.durableSequence)
     const file: JournalFile = { number, handle, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: bytes.length, unsynced: true }
     this.#files.push(file)
+    const slots = new Map<number, string>()
     for (let at = fileHeaderBytes; at < bytes.length; ) {
       const frame = readFrame(bytes, at)
       if (frame === null) {
@@ -127,10 +140,23 @@ class JournalRecovery {
       if (frame.sequence >= trimmedSequence) {
         this.#durable = Math.max(this.#durable, frame.durableSequence)
         this.#frames.push({ file, at, sequence: frame.sequence })
+        this.#note(bytes, frame, slots)
         if (file.firstSequence === 0) file.firstSequence = frame.sequence
       }
       at = frame.end
     }
+  }
+
+  #note(bytes: Buffer, frame: Frame, slots: Map<number, string>): void {
+    visitFrame(bytes, frame, {
+      bind: (slot, topicId, topic, partition) => {
+        slots.set(slot, partitionKey(topicId, partition))
+        this.#named.set(partitionKey(topicId, partition), { topic, topicId, partition })
+      },
+      share: () => {},
+      logStart: () => {},
+      deleted: slot => void this.#deleted.add(slots.get(slot) ?? ''),
+    })
   }
 
   /** Answers how many frames count. */
@@ -195,7 +221,7 @@ class JournalRecovery {
   }
 
   #track(topicId: Uuid, topic: string, partition: number): Track {
-    const key = `${topicId}-${partition}`
+    const key = partitionKey(topicId, partition)
     let track = this.#tracks.get(key)
     if (track === undefined) {
       const view = { topic, topicId, partition, deleted: false, logStartOffset: -1, durableEnd: 0, damage: null }

@@ -16,7 +16,7 @@ export const settings: LogSettings = {
 }
 
 export function topicConfig(overrides: Partial<TopicConfig> = {}): TopicConfig {
-  return { ...topicConfigOf(parseTopicValues(new Map()), new Map()), ...overrides }
+  return { ...topicConfigOf(parseTopicValues(new Map()), new Map()), durability: null, ...overrides }
 }
 
 export const topicId = 'AAAAAAAAAAAAAAAAAAAB0Q' as Uuid

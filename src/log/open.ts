@@ -8,9 +8,9 @@ import { Cleaner } from './cleaner.ts'
 import { GroupCommit } from './commit.ts'
 import type { LogContext } from './context.ts'
 import { Journal } from './journal.ts'
-import { encodePartitionMetadata } from './kafka-files.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { Partition } from './partition.ts'
+import { hasSegments, writePartitionMetadata } from './partition-directory.ts'
 import { recoverLog } from './recovery.ts'
 import { Retention } from './retention.ts'
 import { type SegmentContext, segmentContext } from './segment.ts'
@@ -130,7 +130,12 @@ class Engine implements Log, LogContext {
       return present
     }
     const directory = `${this.directory}/${spec.topic}-${spec.partition}`
-    this.#makeDirectory(directory, spec.topicId)
+    // Recovery opened all directories that it could tell whose they are: what is left must not be written over.
+    const foreign = this.#files.exists(directory) && hasSegments(this.#files, directory)
+    if (!foreign) {
+      this.#files.makeDirectory(directory)
+      writePartitionMetadata(this.#files, directory, spec.topicId)
+    }
     const partition = new Partition(this, spec, {
       segments: new SegmentList(this.segments, directory, []),
       logStartOffset: 0,
@@ -138,7 +143,9 @@ class Engine implements Log, LogContext {
       leaderEpoch: 0,
       epochs: new LeaderEpochs(),
       producers: null,
-      offline: null,
+      offline: foreign
+        ? `${directory} holds segments, and partition.metadata does not say that they are of topic id ${spec.topicId}`
+        : null,
       suspect: false,
       checkpointedEnd: 0,
     })
@@ -267,28 +274,12 @@ class Engine implements Log, LogContext {
     })
   }
 
-  #makeDirectory(directory: string, topicId: Uuid): void {
-    this.#files.makeDirectory(directory)
-    const file = this.#files.open(`${directory}/partition.metadata`, 'rw')
-    try {
-      file.writeSync([Buffer.from(encodePartitionMetadata(topicId))], 0)
-    } finally {
-      file.close()
-    }
-  }
-
+  /** The last checkpoint: of all partitions that differ from their last one. */
   async #closeCleanly(): Promise<void> {
-    for (const partition of this.partitions.values()) {
-      if (partition.offline !== null) continue
-      partition.flush()
-      for (const segment of partition.files.unsynced) await segment.datasync()
-      partition.files.unsynced.clear()
-      await partition.files.syncNames()
-    }
-    await this.syncNames()
     this.#journal.rotate()
     this.#checkpoints.start()
     await this.#checkpoints.idle()
+    if (this.#fatal) return
     await this.#files.replaceFile(`${this.directory}/${cleanShutdownFile}`, Buffer.from('{"version":0,"brokerEpoch":-1}'))
   }
 

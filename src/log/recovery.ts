@@ -2,9 +2,10 @@
 import type { TopicConfig } from '../log.ts'
 import { type Offset, parseUuid, type Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
-import { type JournalView, type RecoveredJournal, recoverJournal } from './journal-recovery.ts'
-import { decodePartitionMetadata, encodePartitionMetadata } from './kafka-files.ts'
+import { type JournalView, type NamedPartition, type RecoveredJournal, recoverJournal } from './journal-recovery.ts'
+import { decodePartitionMetadata } from './kafka-files.ts'
 import { Partition } from './partition.ts'
+import { hasSegments, writePartitionMetadata } from './partition-directory.ts'
 import { recoverPartition } from './partition-recovery.ts'
 import { segmentName } from './segment.ts'
 import { type PartitionState, partitionKey, type StateLog } from './state-log.ts'
@@ -35,7 +36,7 @@ interface Found {
 export async function recoverLog(context: LogContext, stateLog: StateLog, bootId: string): Promise<RecoveredLog> {
   const { files } = context.system
   const loaded = stateLog.load()
-  const found = findDirectories(context)
+  let found = new Map<string, Found>()
   const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
   const touched = new Set<string>()
   const redo = (view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]) => {
@@ -49,6 +50,9 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
     directory: `${context.directory}/journal`,
     trimmedSequence: loaded.trimmedSequence,
     isChecked,
+    indexed: (named, deleted) => {
+      found = findDirectories(context, [...loaded.partitions.values(), ...named], deleted)
+    },
     redo,
   })
   const views = new Map(journal.views.map(view => [keyOf(view), view]))
@@ -105,9 +109,20 @@ function keyOf(of: { topicId: Uuid; partition: number }): string {
   return partitionKey(of.topicId, of.partition)
 }
 
-/** `<topic>-<partition>` with a readable partition.metadata. What a deletion left is removed. */
-function findDirectories(context: LogContext): Map<string, Found> {
+/**
+ * Directories named `<topic>-<partition>`, and whose they are. `known`: partitions of checkpoints and the journal. What a deletion left is
+ * removed.
+ */
+function findDirectories(context: LogContext, known: readonly NamedPartition[], deleted: ReadonlySet<string>): Map<string, Found> {
   const { files } = context.system
+  const ids = new Map<string, Set<Uuid>>()
+  for (const one of known) {
+    if (deleted.has(keyOf(one))) continue
+    const name = `${one.topic}-${one.partition}`
+    const all = ids.get(name)
+    if (all === undefined) ids.set(name, new Set([one.topicId]))
+    else all.add(one.topicId)
+  }
   const found = new Map<string, Found>()
   for (const { name, kind } of files.list(context.directory)) {
     if (kind !== 'directory') continue
@@ -116,14 +131,26 @@ function findDirectories(context: LogContext): Map<string, Found> {
     if (name.endsWith('-delete')) files.removeDirectory(directory).catch(() => {})
     const match = /^(.+)-(\d+)$/.exec(name)
     if (match === null) continue
-    const metadata = files.readFile(`${directory}/partition.metadata`)
-    if (metadata === null) continue
-    const topicId = readTopicId(metadata)
+    const topicId = topicIdOf(context, directory, ids.get(name) ?? new Set())
     if (topicId === null) continue
     const entry = { topic: match[1]!, topicId, partition: Number(match[2]), directory }
     found.set(keyOf(entry), entry)
   }
   return found
+}
+
+/** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */
+function topicIdOf(context: LogContext, directory: string, known: ReadonlySet<Uuid>): Uuid | null {
+  const { files } = context.system
+  const metadata = files.readFile(`${directory}/partition.metadata`)
+  const stored = metadata === null ? null : readTopicId(metadata)
+  if (stored !== null && (known.size === 0 || known.has(stored))) return stored
+  // A topic just made in place of a deleted one has nothing in it yet.
+  if (known.size !== 1 || !hasSegments(files, directory)) return stored
+  const topicId = [...known][0]!
+  context.report(`${directory}/partition.metadata is damaged and is written again`, null)
+  writePartitionMetadata(files, directory, topicId)
+  return topicId
 }
 
 function readTopicId(metadata: Buffer): Uuid | null {
@@ -156,13 +183,7 @@ function directoryOf(context: LogContext, found: Map<string, Found>, view: Journ
   const directory = `${context.directory}/${topic}-${partition}`
   for (const other of found.values()) if (other.directory === directory) return null
   files.makeDirectory(directory)
-  const file = files.open(`${directory}/partition.metadata`, 'rw')
-  try {
-    file.truncate(0)
-    file.writeSync([Buffer.from(encodePartitionMetadata(topicId))], 0)
-  } finally {
-    file.close()
-  }
+  writePartitionMetadata(files, directory, topicId)
   found.set(keyOf(view), { topic, topicId, partition, directory })
   return directory
 }
