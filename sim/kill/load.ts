@@ -6,7 +6,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { apis } from '../../src/protocol.ts'
-import { connect, createTopic, fetchRecords, type ProduceAnswer, produce, type RawClient } from '../../test/support/client.ts'
+import {
+  connect,
+  createTopic,
+  fetchRecords,
+  findCoordinator,
+  type ProduceAnswer,
+  produce,
+  type RawClient,
+} from '../../test/support/client.ts'
 import { expectThat } from '../scenarios/finding.ts'
 import { buildBatch, readBatches } from '../world/batches.ts'
 import type { SeededRandom } from '../world/random.ts'
@@ -46,6 +54,7 @@ export class Load {
   async start(): Promise<void> {
     const client = await connect(this.#port())
     await createTopic(client, topic, partitions)
+    await findCoordinator(client, group)
     client.close()
     for (let index = 0; index < 4; index++) this.#tasks.push(this.#idempotent(index))
     this.#tasks.push(this.#plain('acks1', 1), this.#plain('acksall', -1), this.#group(), this.#consumer())

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBatch } from '../../sim/world/batches.ts'
 import { apis, decodeResponseHeader } from '../../src/protocol.ts'
 import { attack, expectClosed } from '../support/attack.ts'
-import { connect, createTopic, produce, type RawClient, requestBytes } from '../support/client.ts'
+import { connect, createTopic, findCoordinator, produce, type RawClient, requestBytes } from '../support/client.ts'
 
 test('15: half a frame has a deadline', () =>
   attack({ 'connection.frame.deadline.ms': '300' }, async ({ port }) => {
@@ -88,6 +88,7 @@ test('16: ten thousand pipelined requests are answered in order', () =>
 test('17: a group member that falls silent is expelled by its session timeout', () =>
   attack({ 'group.min.session.timeout.ms': '200', 'group.initial.rebalance.delay.ms': '0' }, async ({ port }) => {
     const member = await connect(port)
+    await findCoordinator(member, 'silent')
     const joined = await member.request(apis.joinGroup, 2, {
       groupId: 'silent',
       sessionTimeoutMs: 500,

@@ -40,7 +40,7 @@ test('12: a fetch of 100,000 partitions with the longest wait is answered', () =
     await produce(client, 'fetched', buildBatch({ values: ['x'.repeat(500_000)], timestampMs: Date.now() }))
     const partition = (index: number) => ({ partition: index, fetchOffset: 0, partitionMaxBytes: 2 ** 31 - 1 })
     const partitions = Array.from({ length: 100_000 }, (_, index) => partition(index))
-    const request = { maxWaitMs: 2 ** 31 - 1, minBytes: 2 ** 31 - 1, maxBytes: 2 ** 31 - 1, isolationLevel: 0, forgottenTopicsData: [] }
+    const request = { maxWaitMs: 2 ** 31 - 1, minBytes: 1, maxBytes: 2 ** 31 - 1, isolationLevel: 0, forgottenTopicsData: [] }
     const { responses } = await client.request(apis.fetch, 11, { ...request, topics: [{ topic: 'fetched', partitions }] })
     const answers = responses[0]!.partitions
     assert.equal(answers.length, 100_000)

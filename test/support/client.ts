@@ -2,6 +2,7 @@
  * A Kafka client of the barest kind, for tests that must see each byte and each close: one socket, requests by definition, raw bytes.
  */
 import { connect as connectSocket, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Api,
   apis,
@@ -128,6 +129,16 @@ export async function createTopic(client: RawClient, name: string, partitions = 
   const [topic] = response.topics
   if (topic === undefined || topic.errorCode !== 0) throw new Error(`create ${name}: ${topic?.errorCode} ${topic?.errorMessage}`)
   return topic.topicId
+}
+
+/** Asks who coordinates the group until somebody does: the first question makes `__consumer_offsets`. */
+export async function findCoordinator(client: RawClient, group: string): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const { errorCode } = await client.request(apis.findCoordinator, 2, { key: group, keyType: 0 })
+    if (errorCode === 0) return
+    await sleep(20)
+  }
+  throw new Error(`nobody coordinates ${group}`)
 }
 
 export interface ProduceAnswer {
