@@ -132,8 +132,15 @@ class Exchange implements RequestContext {
   }
 
   #encode(version: number, response: object): Reply {
-    const chunks = encodeResponse(this.#handler.api, version, this.#correlationId, response as InputOf<Fields>)
-    return this.#afterReply === null ? chunks : { buffers: chunks.buffers, length: chunks.length, release: this.#afterReply }
+    try {
+      const chunks = encodeResponse(this.#handler.api, version, this.#correlationId, response as InputOf<Fields>)
+      return this.#afterReply === null ? chunks : { buffers: chunks.buffers, length: chunks.length, release: this.#afterReply }
+    } catch (error) {
+      // A handler's mistake. The client cannot be told in any way that it would understand.
+      this.broker.logger.error({ err: error, api: this.#handler.api.name, version }, 'a response cannot be encoded')
+      this.#afterReply?.()
+      throw error
+    }
   }
 }
 
