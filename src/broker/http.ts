@@ -58,7 +58,7 @@ function listen(server: Server, { host, port }: HttpOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'is taken by another process; set http.listen to another address or to none' : error.message
-      reject(new Error(`http.listen ${host}:${port} ${why}`))
+      reject(new Error(`http.listen ${host}:${port} ${why}`, { cause: error }))
     })
     server.listen(port, host, resolve)
   })

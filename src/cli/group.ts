@@ -1,0 +1,143 @@
+/** `millrace group …` */
+
+import { realSystem } from '../base.ts'
+import { type Client, ClientError, type GroupInfo, openClient, type PartitionOffset } from '../client.ts'
+import type { ClientFlags } from './options.ts'
+import { CommandFailed, show, table } from './output.ts'
+import { parsePosition, resolvePosition } from './position.ts'
+
+export async function listGroups(flags: ClientFlags): Promise<void> {
+  await using client = openClient(flags)
+  const groups = await client.groups()
+  await show(flags.json, groups, () =>
+    table(
+      ['GROUP', 'STATE', 'TYPE', 'PROTOCOL'],
+      groups.map(g => [g.group, g.state, g.type, g.protocolType]),
+    ),
+  )
+}
+
+interface LagRow {
+  topic: string
+  partition: number
+  /** null: none committed. */
+  committedOffset: bigint | null
+  /** null: the partition is gone. */
+  endOffset: bigint | null
+  lag: bigint | null
+  member: string | null
+  host: string | null
+}
+
+export async function describeGroups(names: string[], flags: ClientFlags): Promise<void> {
+  await using client = openClient(flags)
+  const described = await Promise.all(names.map(name => describeGroup(client, name)))
+  await show(flags.json, described, () =>
+    described
+      .map(({ group, state, protocol, members, lag, partitions }) => {
+        const rows = partitions.map(p => [p.topic, p.partition, p.committedOffset, p.endOffset, p.lag, p.member, p.host])
+        const header = `${group}: ${state}${protocol === '' ? '' : `, ${protocol}`}, members ${members.length}, lag ${lag}\n`
+        return header + (rows.length === 0 ? '' : table(['TOPIC', 'PARTITION', 'COMMITTED', 'END', 'LAG', 'MEMBER', 'HOST'], rows))
+      })
+      .join('\n'),
+  )
+}
+
+async function describeGroup(client: Client, name: string) {
+  const info = await client.group(name)
+  const partitions = await lagOf(client, info)
+  return { ...info, lag: partitions.reduce((sum, row) => sum + (row.lag ?? 0n), 0n), partitions }
+}
+
+async function lagOf(client: Client, { group, members }: GroupInfo): Promise<LagRow[]> {
+  const rows = new Map<string, LagRow>()
+  const rowOf = (topic: string, partition: number): LagRow => {
+    const id = `${topic}-${partition}`
+    let row = rows.get(id)
+    if (row === undefined)
+      rows.set(id, (row = { topic, partition, committedOffset: null, endOffset: null, lag: null, member: null, host: null }))
+    return row
+  }
+  for (const { topic, partition, offset } of await client.groupOffsets(group)) rowOf(topic, partition).committedOffset = offset
+  for (const { id, host, partitions } of members) {
+    for (const { topic, partition } of partitions) Object.assign(rowOf(topic, partition), { member: id, host })
+  }
+  for (const [topic, ofTopic] of Map.groupBy(rows.values(), row => row.topic)) {
+    const ends = await endsOf(
+      client,
+      topic,
+      ofTopic.map(row => row.partition),
+    )
+    for (const row of ofTopic) {
+      row.endOffset = ends.get(row.partition) ?? null
+      if (row.endOffset !== null && row.committedOffset !== null) {
+        row.lag = row.endOffset > row.committedOffset ? row.endOffset - row.committedOffset : 0n
+      }
+    }
+  }
+  return [...rows.values()].sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+}
+
+/** Empty for a topic that was deleted while the group still has offsets in it. */
+async function endsOf(client: Client, topic: string, partitions: readonly number[]): Promise<Map<number, bigint>> {
+  try {
+    return await client.offsets(topic, partitions, 'latest')
+  } catch (error) {
+    if (error instanceof ClientError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return new Map()
+    throw error
+  }
+}
+
+export interface ResetFlags extends ClientFlags {
+  to: string
+  topic?: string[]
+  partition?: number[]
+  dryRun?: boolean
+}
+
+export async function resetGroup(name: string, flags: ResetFlags): Promise<void> {
+  const position = parsePosition(flags.to, realSystem().clock.now())
+  await using client = openClient(flags)
+  await refuseMembers(client, name)
+  const before = await client.groupOffsets(name)
+  const topics = flags.topic ?? [...new Set(before.map(each => each.topic))]
+  if (topics.length === 0) throw new CommandFailed(`${name} has no offsets yet: say which topic with --topic`)
+  const after: PartitionOffset[] = []
+  for (const { name: topic, partitions } of await client.topics(topics)) {
+    const numbers = partitions.map(each => each.partition).filter(each => flags.partition?.includes(each) ?? true)
+    for (const [partition, offset] of await resolvePosition(client, topic, numbers, position)) after.push({ topic, partition, offset })
+  }
+  if (after.length === 0) throw new CommandFailed('no partition matches')
+  if (flags.dryRun !== true) await client.setGroupOffsets(name, after)
+  const was = new Map(before.map(each => [`${each.topic}-${each.partition}`, each.offset]))
+  const rows = after
+    .map(each => ({ ...each, before: was.get(`${each.topic}-${each.partition}`) ?? null }))
+    .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+  await show(flags.json, { group: name, dryRun: flags.dryRun === true, offsets: rows }, () => {
+    const note = flags.dryRun === true ? 'Nothing was changed (--dry-run).\n' : ''
+    return (
+      table(
+        ['TOPIC', 'PARTITION', 'BEFORE', 'AFTER'],
+        rows.map(row => [row.topic, row.partition, row.before, row.offset]),
+      ) + note
+    )
+  })
+}
+
+/** Members would overwrite the new offsets with theirs; brokers refuse, but not in words that help. */
+async function refuseMembers(client: Client, name: string): Promise<void> {
+  try {
+    const { state, members } = await client.group(name)
+    if (members.length === 0) return
+    throw new CommandFailed(`${name} is ${state} with ${members.length} members: stop them first, then reset`)
+  } catch (error) {
+    // A group may be given offsets before it exists.
+    if (!(error instanceof ClientError) || error.code !== 'GROUP_ID_NOT_FOUND') throw error
+  }
+}
+
+export async function deleteGroups(names: string[], flags: ClientFlags): Promise<void> {
+  await using client = openClient(flags)
+  for (const name of names) await client.deleteGroup(name)
+  await show(flags.json, { deleted: names }, () => names.map(name => `${name} deleted\n`).join(''))
+}

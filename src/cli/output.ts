@@ -1,0 +1,79 @@
+/** What commands print: JSON that keeps every digit of an int64, tables for people, and bytes as they are. */
+import { isUtf8 } from 'node:buffer'
+import { once } from 'node:events'
+import type { RecordHeader } from '../client.ts'
+
+/** The user wrote something that cannot be meant: exit code 2. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UsageError'
+  }
+}
+
+/** What was asked for could not be done: exit code 1. */
+export class CommandFailed extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'CommandFailed'
+  }
+}
+
+/** Waits while the reader of the pipe is slow, so that memory does not fill with output. */
+export async function write(output: string | Buffer): Promise<void> {
+  if (!process.stdout.write(output)) await once(process.stdout, 'drain')
+}
+
+/** `JSON.rawJSON` is older than TypeScript's library for it. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object }
+
+/** One line. A bigint becomes a JSON number with all its digits. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? rawJSON(String(each)) : each))
+}
+
+/** Prints `value` as JSON, or else what `text` says. */
+export async function show(json: boolean | undefined, value: unknown, text: () => string): Promise<void> {
+  await write(json === true ? `${toJson(value)}\n` : text())
+}
+
+/** Columns as wide as their widest cell; numbers to the right. */
+export function table(header: readonly string[], rows: readonly (readonly unknown[])[]): string {
+  const cells = rows.map(row => row.map(cell => (cell === null || cell === undefined ? '-' : String(cell))))
+  const widths = header.map((title, column) => Math.max(title.length, ...cells.map(row => row[column]!.length)))
+  const rightAligned = header.map((_, column) => rows.length > 0 && rows.every(row => isNumeric(row[column])))
+  const lines = [header, ...cells].map(row =>
+    row
+      .map((cell, column) => (rightAligned[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd(),
+  )
+  return `${lines.join('\n')}\n`
+}
+
+function isNumeric(cell: unknown): boolean {
+  return typeof cell === 'number' || typeof cell === 'bigint' || cell === null || cell === undefined
+}
+
+/** Bytes in JSON: text where they are text, else `{"base64": "…"}`; never a loss. */
+export type JsonBytes = string | { base64: string } | null
+
+export function bytesToJson(bytes: Buffer | null): JsonBytes {
+  if (bytes === null) return null
+  return isUtf8(bytes) ? bytes.toString('utf8') : { base64: bytes.toString('base64') }
+}
+
+export function bytesFromJson(value: unknown, what: string): Buffer | null {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string') return Buffer.from(value)
+  if (typeof value === 'object' && 'base64' in value && typeof value.base64 === 'string') return Buffer.from(value.base64, 'base64')
+  throw new CommandFailed(`${what} must be a string, null or {"base64": "…"}`)
+}
+
+export function headersToJson(headers: readonly RecordHeader[]): { key: string; value: JsonBytes }[] {
+  return headers.map(({ key, value }) => ({ key: key.toString('utf8'), value: bytesToJson(value) }))
+}
+
+export function plural(count: number | bigint, noun: string): string {
+  return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`
+}
