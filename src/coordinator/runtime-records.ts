@@ -1,6 +1,6 @@
 /** How a shard's records lie in the log: one uncompressed v2 batch per append; any batch when reading. */
 import { type BatchView, batchesIn, batchHeaderSize, buildBatch, forEachRecordOf, type Offset, readMarker } from '../protocol.ts'
-import type { LogRecord, Shard } from './shard.ts'
+import type { LogRecord, ProducerSession, Shard } from './shard.ts'
 
 /** Most that the varints and the attributes around a record's key and value take. */
 const recordOverhead = 30
@@ -14,8 +14,10 @@ export function batchSize(recordBytes: number): number {
   return batchHeaderSize + recordBytes
 }
 
-export function encodeBatch(records: readonly LogRecord[], timestampMs: number): Buffer {
-  return buildBatch({ records, timestamp: timestampMs })
+/** With a producer: part of its transaction. */
+export function encodeBatch(records: readonly LogRecord[], timestampMs: number, producer?: ProducerSession): Buffer {
+  const batch = { records, timestamp: timestampMs }
+  return buildBatch(producer === undefined ? batch : { ...batch, ...producer, isTransactional: true })
 }
 
 /** The batches of a slice of the log. */

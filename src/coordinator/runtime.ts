@@ -6,13 +6,22 @@
  * differ, so the shard is thrown away and built again from the log.
  */
 import type { System } from '../base.ts'
-import type { PartitionLog } from '../log.ts'
-import { KafkaError } from '../protocol.ts'
+import type { Appended, PartitionLog } from '../log.ts'
+import { buildMarkerBatch, KafkaError } from '../protocol.ts'
 import { coordinatorError } from './runtime-errors.ts'
 import { loadShard } from './runtime-load.ts'
 import { batchSize, encodeBatch, recordSize } from './runtime-records.ts'
 import { ShardTimers } from './runtime-timers.ts'
-import type { Coordinator, CoordinatorOptions, CoordinatorState, Decision, LogRecord, Shard } from './shard.ts'
+import type {
+  Coordinator,
+  CoordinatorOptions,
+  CoordinatorState,
+  Decision,
+  LogRecord,
+  ProducerMarker,
+  ProducerSession,
+  Shard,
+} from './shard.ts'
 
 /** Replays the partition's log into a new shard, then serialises operations on it. */
 export function openCoordinator<S extends Shard>(options: CoordinatorOptions<S>): Coordinator<S> {
@@ -44,6 +53,8 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   /** Replayed but not yet appended: the records of this turn and the barrier of their responses. */
   #gathered: LogRecord[] = []
   #gatheredBytes = 0
+  /** What follows once the gathered records have their place in the log. */
+  #followers: (() => Decision<void> | null)[] = []
   #gathering: Barrier | null = null
   #nextOffset = 0
   /** Appended but not yet past the high watermark, oldest first. The last one guards reads. */
@@ -77,6 +88,24 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     return settled
   }
 
+  async writeTransactional<R>(producer: ProducerSession, step: (shard: S) => Decision<R>): Promise<R> {
+    const { records, response } = step(this.shard)
+    if (records.length === 0) return this.read(() => response)
+    const batch = encodeBatch(records, this.#system.clock.now(), producer)
+    const barrier = this.#appendNow(batch, (shard, first) => {
+      const now = this.#system.clock.now()
+      for (let index = 0; index < records.length; index++) shard.replay(records[index]!, first + index, now, producer.producerId)
+    })
+    await barrier.passed
+    return response
+  }
+
+  endTransaction(marker: ProducerMarker): Promise<void> {
+    const batch = buildMarkerBatch({ ...marker, timestamp: this.#system.clock.now() })
+    const { producerId, producerEpoch, committed } = marker
+    return this.#appendNow(batch, shard => shard.replayMarker?.(producerId, producerEpoch, committed)).passed
+  }
+
   async read<R>(view: (shard: S) => R): Promise<R> {
     const result = view(this.shard)
     const barrier = this.#newestBarrier()
@@ -91,10 +120,11 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   }
 
   /** Replays the records and returns what their response has to wait for; null when all that was ever written is visible. */
-  #decide<R>({ records, atomic = true, rejected }: Decision<R>): Barrier | null {
-    if (atomic) return this.#accept(records, rejected)
+  #decide<R>({ records, atomic = true, rejected, appended }: Decision<R>): Barrier | null {
     let barrier = this.#newestBarrier()
-    for (const record of records) barrier = this.#accept([record], rejected)
+    if (atomic) barrier = this.#accept(records, rejected)
+    else for (const record of records) barrier = this.#accept([record], rejected)
+    if (appended !== undefined && records.length > 0) this.#followers.push(appended)
     return barrier
   }
 
@@ -138,19 +168,62 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     const barrier = this.#gathering
     if (barrier === null) return
     const records = this.#gathered
+    const followers = this.#followers
     this.#gathering = null
     this.#gathered = []
     this.#gatheredBytes = 0
+    this.#followers = []
     this.#unsettled.push(barrier)
+    const epoch = this.#epoch
     try {
       const batch = encodeBatch(records, this.#system.clock.now())
       const expectedOffset = this.#nextOffset - records.length
-      const { lastOffset } = this.#log.append(batch, { origin: 'coordinator', expectedOffset })
-      this.#settleAt(barrier, lastOffset)
+      this.#await(barrier, this.#log.append(batch, { origin: 'coordinator', expectedOffset }))
     } catch (error) {
       this.#options.report?.('append failed; the shard is loaded again', error)
       this.#lose(coordinatorError(error))
     }
+    for (const follower of followers) if (epoch === this.#epoch) this.#follow(follower)
+  }
+
+  #follow(follower: () => Decision<void> | null): void {
+    try {
+      const decision = follower()
+      if (decision !== null) this.#decide(decision)
+    } catch (error) {
+      // What it would have done is found again in the state when the shard is loaded.
+      this.#options.report?.('what follows a record failed; the shard is loaded again', error)
+      this.#lose(coordinatorError(error))
+    }
+  }
+
+  /** Appends a batch of its own behind all that was gathered, and replays it only then: what the log refuses changes nothing. */
+  #appendNow(batch: Buffer, replay: (shard: S, firstOffset: number) => void): Barrier {
+    this.#flush()
+    const shard = this.shard
+    let appended: Appended
+    try {
+      appended = this.#log.append(batch, { origin: 'coordinator', expectedOffset: this.#nextOffset })
+    } catch (error) {
+      throw coordinatorError(error)
+    }
+    const barrier = makeBarrier()
+    this.#unsettled.push(barrier)
+    this.#nextOffset = appended.lastOffset + 1
+    replay(shard, appended.baseOffset)
+    this.#await(barrier, appended)
+    return barrier
+  }
+
+  /** Releases the barrier when readers see what was appended. */
+  #await(barrier: Barrier, { lastOffset, written }: Appended): void {
+    const epoch = this.#epoch
+    written?.catch(error => {
+      if (epoch !== this.#epoch) return
+      this.#options.report?.('records were not written; the shard is loaded again', error)
+      this.#lose(coordinatorError(error))
+    })
+    this.#settleAt(barrier, lastOffset)
   }
 
   /** Releases the barrier when readers see `offset`. */
@@ -195,6 +268,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#gathering = null
     this.#gathered = []
     this.#gatheredBytes = 0
+    this.#followers = []
     this.#unsettled = []
     this.#timers.clear()
     for (const barrier of waiting) barrier.fail(error)

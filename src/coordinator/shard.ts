@@ -20,6 +20,23 @@ export interface Decision<Response> {
   atomic?: boolean
   /** Called instead of `replay` when the records can never be written, being too large: undoes what the step itself changed. */
   rejected?(error: KafkaError): void
+  /**
+   * Called once the records have their place in the log, before anything later gets one, and long before they are durable. It may
+   * append elsewhere what must not be found without these records: the journal keeps the order. Returns what follows, if anything.
+   */
+  appended?(): Decision<void> | null
+}
+
+export interface ProducerSession {
+  producerId: number
+  producerEpoch: number
+}
+
+/** How a transaction ends on a partition. */
+export interface ProducerMarker extends ProducerSession {
+  committed: boolean
+  /** Of the transaction coordinator that says so. */
+  coordinatorEpoch: number
 }
 
 export interface Shard {
@@ -72,6 +89,13 @@ export interface Coordinator<S extends Shard> {
    * or the coordinator's name for what the log threw. Records of one turn of the event loop share a batch.
    */
   write<R>(step: (shard: S) => Decision<R>): Promise<R>
+  /**
+   * As `write`, but the records belong to the producer's transaction, in a batch of their own, and count only when it commits. Rejects
+   * with INVALID_PRODUCER_EPOCH when the partition knows a newer epoch; nothing has changed then.
+   */
+  writeTransactional<R>(producer: ProducerSession, step: (shard: S) => Decision<R>): Promise<R>
+  /** Ends the producer's transaction on this partition. Throws at once when the marker cannot be appended; settles when it is durable. */
+  endTransaction(marker: ProducerMarker): Promise<void>
   /** Looks at the state; answers once everything it could see is durable. */
   read<R>(view: (shard: S) => R): Promise<R>
   /** Unloads the shard. Nothing is written after this. */
