@@ -8,20 +8,28 @@
  */
 
 export type {
+  Acl,
+  AclFilter,
   ClusterLimits,
   ClusterListener,
   ClusterMetadata,
+  ClusterSecurity,
   ConfigChange,
   ConfigResourceType,
   CreatedTopic,
+  DelegationToken,
   InternalTopicName,
   NewPartitions,
   NewTopic,
+  ScramCredential,
+  ScramDeletion,
+  ScramUpsertion,
   Topic,
   TopicConfigEntry,
   TopicRules,
 } from './coordinator/cluster.ts'
 export {
+  aclMatches,
   type ClusterOptions,
   internalTopics,
   openClusterMetadata,

@@ -5,7 +5,8 @@
  * no part knows stops the replay: skipping it would lose it at the next snapshot.
  */
 import type { Uuid } from '../../protocol.ts'
-import type { MetadataRecord, PartitionRecord } from './metadata-records.ts'
+import type { MetadataRecord, PartitionRecord, SecurityRecord } from './metadata-records.ts'
+import { SecurityState } from './security-state.ts'
 import { collisionKey } from './topic-names.ts'
 import type { ConfigResourceType } from './types.ts'
 
@@ -15,6 +16,7 @@ export type Change =
   | { kind: 'partition-added'; id: Uuid; name: string; partitions: number }
   | { kind: 'config'; type: ConfigResourceType; name: string; key: string; value: string | null }
   | { kind: 'feature'; name: string; level: number }
+  | { kind: 'security'; record: SecurityRecord }
   | { kind: 'other' }
 
 export interface TopicState {
@@ -31,6 +33,7 @@ export class ClusterImage {
   readonly topics = new Topics()
   readonly configs = new Configs()
   readonly features = new Map<string, number>()
+  readonly security = new SecurityState()
   nextProducerId = 0
   /** Who took the last block, for the snapshot; null before the first. */
   #producerIds: MetadataRecord | null = null
@@ -58,6 +61,9 @@ export class ClusterImage {
         return other
       case 'NoOpRecord':
         return other
+      default:
+        this.security.replay(record)
+        return { kind: 'security', record }
     }
   }
 
@@ -67,6 +73,7 @@ export class ClusterImage {
     for (const [name, featureLevel] of features) yield { type: 'FeatureLevelRecord', name, featureLevel }
     yield* this.topics.records()
     yield* this.configs.records()
+    yield* this.security.records()
     if (this.#producerIds !== null) yield this.#producerIds
   }
 }

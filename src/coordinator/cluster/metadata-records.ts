@@ -15,10 +15,21 @@ import type { LogRecord } from '../shard.ts'
 import type { ConfigResourceType } from './types.ts'
 
 const { topic, partition, removeTopic, config, featureLevel, producerIds, noOp } = metadataRecords
+const { accessControlEntry, removeAccessControlEntry, userScramCredential, removeUserScramCredential } = metadataRecords
+const { delegationToken, removeDelegationToken } = metadataRecords
 
 export type PartitionRecord = { type: 'PartitionRecord' } & MessageOf<typeof partition.fields>
 
+export type SecurityRecord =
+  | ({ type: 'AccessControlEntryRecord' } & MessageOf<typeof accessControlEntry.fields>)
+  | ({ type: 'RemoveAccessControlEntryRecord' } & MessageOf<typeof removeAccessControlEntry.fields>)
+  | ({ type: 'UserScramCredentialRecord' } & MessageOf<typeof userScramCredential.fields>)
+  | ({ type: 'RemoveUserScramCredentialRecord' } & MessageOf<typeof removeUserScramCredential.fields>)
+  | ({ type: 'DelegationTokenRecord' } & MessageOf<typeof delegationToken.fields>)
+  | ({ type: 'RemoveDelegationTokenRecord' } & MessageOf<typeof removeDelegationToken.fields>)
+
 export type MetadataRecord =
+  | SecurityRecord
   | ({ type: 'TopicRecord' } & MessageOf<typeof topic.fields>)
   | PartitionRecord
   | ({ type: 'RemoveTopicRecord' } & MessageOf<typeof removeTopic.fields>)
@@ -74,6 +85,18 @@ function bytesOf(record: MetadataRecord): Buffer {
       return encode(featureLevel, 0, record)
     case 'ProducerIdsRecord':
       return encode(producerIds, 0, record)
+    case 'AccessControlEntryRecord':
+      return encode(accessControlEntry, 0, record)
+    case 'RemoveAccessControlEntryRecord':
+      return encode(removeAccessControlEntry, 0, record)
+    case 'UserScramCredentialRecord':
+      return encode(userScramCredential, 0, record)
+    case 'RemoveUserScramCredentialRecord':
+      return encode(removeUserScramCredential, 0, record)
+    case 'DelegationTokenRecord':
+      return encode(delegationToken, 0, record)
+    case 'RemoveDelegationTokenRecord':
+      return encode(removeDelegationToken, 0, record)
     case 'NoOpRecord':
       return encode(noOp, 0, {})
   }
@@ -97,9 +120,27 @@ export function decodeMetadataRecord(bytes: Buffer): MetadataRecord {
       return { type: 'FeatureLevelRecord', ...record.value }
     case 'producerIds':
       return { type: 'ProducerIdsRecord', ...record.value }
+    case 'accessControlEntry':
+      return { type: 'AccessControlEntryRecord', ...record.value }
+    case 'removeAccessControlEntry':
+      return { type: 'RemoveAccessControlEntryRecord', ...record.value }
+    case 'userScramCredential':
+      return { type: 'UserScramCredentialRecord', ...ownBuffers(record.value) }
+    case 'removeUserScramCredential':
+      return { type: 'RemoveUserScramCredentialRecord', ...record.value }
+    case 'delegationToken':
+      return { type: 'DelegationTokenRecord', ...record.value }
+    case 'removeDelegationToken':
+      return { type: 'RemoveDelegationTokenRecord', ...record.value }
     case 'noOp':
       return { type: 'NoOpRecord' }
     default:
       throw new Error(`the metadata log holds a record of the kind ${record.type}, which this broker does not keep`)
   }
+}
+
+/** What is kept must not hold on to the batch that it was read from. */
+function ownBuffers(credential: MessageOf<typeof userScramCredential.fields>): typeof credential {
+  const { salt, storedKey, serverKey } = credential
+  return { ...credential, salt: Buffer.from(salt), storedKey: Buffer.from(storedKey), serverKey: Buffer.from(serverKey) }
 }

@@ -12,6 +12,8 @@ import type { Coordinator, Decision } from '../shard.ts'
 import { bootstrapLevels } from './features.ts'
 import { type Change, type ClusterImage, Configs } from './image.ts'
 import { OpenTopics, type Reporter } from './open-topics.ts'
+import { SecurityMetadata } from './security.ts'
+import { SecurityState } from './security-state.ts'
 import { ClusterShard } from './shard.ts'
 import { Snapshots } from './snapshots.ts'
 import { clusterMetadataTopic } from './topic-names.ts'
@@ -65,11 +67,12 @@ interface LoadedImage {
   topics: ReadonlyMap<Uuid, { name: string; partitions: number }>
   configs: Configs
   levels: Map<string, number>
+  security: SecurityState
 }
 
-function imageNow({ topics, configs, features }: ClusterImage): LoadedImage {
+function imageNow({ topics, configs, features, security }: ClusterImage): LoadedImage {
   const counts = [...topics.byId.values()].map(({ id, name, partitions }) => [id, { name, partitions: partitions.length }] as const)
-  return { topics: new Map(counts), configs: configs.copy(), levels: new Map(features) }
+  return { topics: new Map(counts), configs: configs.copy(), levels: new Map(features), security: new SecurityState(security) }
 }
 
 class Cluster implements ClusterMetadata {
@@ -89,11 +92,13 @@ class Cluster implements ClusterMetadata {
   #producerIds = { next: 0, end: 0 }
   #refill: Promise<void> | null = null
   readonly #ensuring = new Map<InternalTopicName, Promise<Topic>>()
+  readonly security: SecurityMetadata
 
   constructor(options: ClusterOptions) {
     this.#options = options
     const { system, log, reporter } = options
     this.#metadataLog = openMetadataLog(log, options.rules)
+    this.security = new SecurityMetadata(step => this.#write(shard => step(shard.image.security)), system.random)
     this.#topics = new OpenTopics({
       system,
       log,
@@ -152,6 +157,7 @@ class Cluster implements ClusterMetadata {
   async #reconcile(loaded: LoadedImage): Promise<void> {
     this.#configs = loaded.configs
     this.#levels = loaded.levels
+    this.security.state = loaded.security
     for (const id of this.#topics.ids()) {
       if (loaded.topics.has(id)) continue
       if (this.#removed.has(id)) await this.#topics.delete(id)
@@ -346,6 +352,8 @@ class Cluster implements ClusterMetadata {
       } else if (change.kind === 'feature') {
         if (change.level === 0) this.#levels.delete(change.name)
         else this.#levels.set(change.name, change.level)
+      } else if (change.kind === 'security') {
+        this.security.state.replay(change.record)
       } else if (change.kind === 'config') {
         this.#configs.set(change.type, change.name, change.key, change.value)
         reconfigured.add(JSON.stringify([change.type, change.name]))

@@ -1,6 +1,7 @@
 /** What the broker sees of the cluster's metadata; re-exported by `../cluster.ts`. */
 import type { PartitionLog, TopicConfig } from '../../log.ts'
 import type { KafkaError, Uuid } from '../../protocol.ts'
+import type { ClusterSecurity } from './security.ts'
 
 /** A topic as clients may see it: durable, with every partition open. Never changes but for `partitions`, which only grows. */
 export interface Topic {
@@ -102,6 +103,8 @@ export interface ClusterMetadata {
   /** All topics, sorted by name. */
   topics(): readonly Topic[]
   readonly partitionCount: number
+  /** Who may come in, and what they may do. */
+  readonly security: ClusterSecurity
 
   /** As {@link TopicRules.describeTopicConfigs}. */
   describeTopicConfigs(configs: ReadonlyMap<string, string>): readonly TopicConfigEntry[]

@@ -1,0 +1,163 @@
+/**
+ * Changes of ACLs, SCRAM credentials and delegation tokens: Kafka's rules for them, and the durable state that they lead to.
+ *
+ * A change is decided against the newest state, which may be ahead of what is durable; readers see only what is durable. Who may ask
+ * for a change, and how long a token lives, is decided by the broker, which also keeps the secrets.
+ */
+
+import type { Random } from '../../base.ts'
+import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
+import type { Decision } from '../shard.ts'
+import { encodeMetadataRecord, type MetadataRecord } from './metadata-records.ts'
+import { type Acl, type DelegationToken, type ScramCredential, SecurityState } from './security-state.ts'
+
+/** As in a request: ANY and MATCH are allowed, null matches everything. */
+export interface AclFilter {
+  resourceType: number
+  resourceName: string | null
+  patternType: number
+  principal: string | null
+  host: string | null
+  operation: number
+  permissionType: number
+}
+
+export interface ScramDeletion {
+  name: string
+  mechanism: number
+}
+
+export interface ScramUpsertion extends ScramDeletion {
+  credential: ScramCredential
+}
+
+/** Reading is synchronous and shows only what is durable; changes settle when durable and visible. */
+export interface ClusterSecurity {
+  readonly state: Pick<SecurityState, 'acls' | 'aclGeneration' | 'scramUsers' | 'tokens' | 'tokenGeneration'>
+  /** One outcome per ACL; one that exists already is a success. The caller has checked their fields. */
+  createAcls(acls: readonly Acl[]): Promise<void>
+  /** What each filter removed. */
+  deleteAcls(filters: readonly AclFilter[]): Promise<Acl[][]>
+  /** null: done. All deletions come before all upsertions; every user is named at most once. */
+  alterScramCredentials(deletions: readonly ScramDeletion[], upsertions: readonly ScramUpsertion[]): Promise<(KafkaError | null)[]>
+  /** Adds a token, or replaces that of the same id. */
+  storeToken(token: DelegationToken): Promise<void>
+  removeTokens(tokenIds: readonly string[]): Promise<void>
+}
+
+/** Kafka's bound on the records of one operation. */
+const maxRecords = 10_000
+
+/** `write` runs a step on the shard's own state and settles when its records are durable and published. */
+export type WriteSecurity = <R>(step: (newest: SecurityState) => Decision<R>) => Promise<R>
+
+export class SecurityMetadata implements ClusterSecurity {
+  /** What is durable. */
+  state = new SecurityState()
+  readonly #write: WriteSecurity
+  readonly #random: Random
+
+  constructor(write: WriteSecurity, random: Random) {
+    this.#write = write
+    this.#random = random
+  }
+
+  createAcls(acls: readonly Acl[]): Promise<void> {
+    return this.#write(newest => {
+      const records: MetadataRecord[] = []
+      const given = new Set<string>()
+      for (const acl of acls) {
+        const key = JSON.stringify(acl)
+        if (newest.hasAcl(acl) || given.has(key)) continue
+        given.add(key)
+        records.push({ type: 'AccessControlEntryRecord', id: this.#unusedId(newest), ...acl })
+      }
+      return decide(records, undefined)
+    })
+  }
+
+  deleteAcls(filters: readonly AclFilter[]): Promise<Acl[][]> {
+    return this.#write(newest => {
+      const removed = new Set<Uuid>()
+      const response = filters.map(filter => {
+        const matching = [...newest.acls].filter(([, acl]) => matches(filter, acl))
+        for (const [id] of matching) removed.add(id)
+        return matching.map(([, acl]) => acl)
+      })
+      return decide(
+        [...removed].map(id => ({ type: 'RemoveAccessControlEntryRecord', id })),
+        response,
+      )
+    })
+  }
+
+  alterScramCredentials(deletions: readonly ScramDeletion[], upsertions: readonly ScramUpsertion[]): Promise<(KafkaError | null)[]> {
+    return this.#write(newest => {
+      const records: MetadataRecord[] = []
+      const response = deletions.map(({ name, mechanism }) => {
+        if (newest.scramUsers.get(name)?.has(mechanism) !== true) {
+          return new KafkaError('RESOURCE_NOT_FOUND', 'Attempt to delete a user credential that does not exist')
+        }
+        records.push({ type: 'RemoveUserScramCredentialRecord', name, mechanism })
+        return null
+      })
+      for (const { name, mechanism, credential } of upsertions) {
+        records.push({ type: 'UserScramCredentialRecord', name, mechanism, ...credential })
+        response.push(null)
+      }
+      return decide(records, response)
+    })
+  }
+
+  storeToken(token: DelegationToken): Promise<void> {
+    return this.#write(() => decide([{ type: 'DelegationTokenRecord', ...token, renewers: [...token.renewers] }], undefined))
+  }
+
+  removeTokens(tokenIds: readonly string[]): Promise<void> {
+    return this.#write(newest => {
+      const known = tokenIds.filter(tokenId => newest.tokens.has(tokenId))
+      return decide(
+        known.map(tokenId => ({ type: 'RemoveDelegationTokenRecord', tokenId })),
+        undefined,
+      )
+    })
+  }
+
+  #unusedId(newest: SecurityState): Uuid {
+    for (;;) {
+      const id = randomUuid(this.#random)
+      if (!newest.acls.has(id)) return id
+    }
+  }
+}
+
+function decide<R>(records: MetadataRecord[], response: R): Decision<R> {
+  if (records.length > maxRecords) throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
+  return { records: records.map(encodeMetadataRecord), response }
+}
+
+const any = 1
+const match = 2
+const literal = 3
+const prefixed = 4
+const wildcard = '*'
+
+/** Kafka's AclBindingFilter: MATCH finds every pattern that applies to a resource of the name. */
+export function matches(filter: AclFilter, acl: Acl): boolean {
+  return (
+    matchesPattern(filter, acl) &&
+    (filter.principal === null || filter.principal === acl.principal) &&
+    (filter.host === null || filter.host === acl.host) &&
+    (filter.operation === any || filter.operation === acl.operation) &&
+    (filter.permissionType === any || filter.permissionType === acl.permissionType)
+  )
+}
+
+function matchesPattern({ resourceType, patternType, resourceName }: AclFilter, acl: Acl): boolean {
+  if (resourceType !== any && resourceType !== acl.resourceType) return false
+  if (patternType !== any && patternType !== match && patternType !== acl.patternType) return false
+  if (resourceName === null) return true
+  if (patternType === any || patternType === acl.patternType) return resourceName === acl.resourceName
+  if (acl.patternType === literal) return resourceName === acl.resourceName || acl.resourceName === wildcard
+  return acl.patternType === prefixed && resourceName.startsWith(acl.resourceName)
+}
