@@ -23,8 +23,9 @@ import type {
 } from './group/requests.ts'
 import type { GroupSettings } from './group/settings.ts'
 import { GroupShard } from './group/shard.ts'
+import { partitionFor } from './partition-for.ts'
 import { openCoordinator } from './runtime.ts'
-import type { Coordinator } from './shard.ts'
+import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
 
 export const offsetsTopicName = '__consumer_offsets'
 
@@ -74,7 +75,7 @@ export class GroupCoordinator {
   /** Which partition of `__consumer_offsets` holds the group: Kafka's rule. */
   partitionFor(groupId: string): number {
     const count = this.#topic.partitionCount() ?? this.#options.settings.offsetsTopicNumPartitions
-    return positiveHash(groupId) % count
+    return partitionFor(groupId, count)
   }
 
   /** Makes sure that the group has a place; throws COORDINATOR_NOT_AVAILABLE when it has none. */
@@ -127,6 +128,19 @@ export class GroupCoordinator {
 
   async commitOffsets(request: OffsetCommit, apiVersion: number): Promise<TopicResult[]> {
     return this.#shardOf(request.groupId).write(shard => shard.commits.commit(request, apiVersion))
+  }
+
+  /** The offsets count when the producer's transaction commits. */
+  async commitTransactionalOffsets(producer: ProducerSession, request: OffsetCommit): Promise<TopicResult[]> {
+    requireGroupId(request.groupId)
+    return this.#shardOf(request.groupId).writeTransactional(producer, shard => shard.commits.commitTransactional(request))
+  }
+
+  /** Ends the producer's transaction on a partition of `__consumer_offsets`: throws at once when it cannot be; settles when durable. */
+  endTransaction(partition: number, marker: ProducerMarker): Promise<void> {
+    const shard = this.#open(partition)
+    if (shard === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${offsetsTopicName}-${partition} does not exist`)
+    return shard.endTransaction(marker)
   }
 
   /** `topics: null`: all that the group has. */
@@ -212,11 +226,4 @@ export class GroupCoordinator {
 
 function requireGroupId(groupId: string): void {
   if (groupId === '') throw new KafkaError('INVALID_GROUP_ID', 'The group id is empty')
-}
-
-/** `Utils.abs(groupId.hashCode())` of Java. */
-function positiveHash(text: string): number {
-  let hash = 0
-  for (let index = 0; index < text.length; index++) hash = (Math.imul(31, hash) + text.charCodeAt(index)) | 0
-  return hash === -(2 ** 31) ? 0 : Math.abs(hash)
 }

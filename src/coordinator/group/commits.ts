@@ -90,10 +90,23 @@ export class Commits {
     if (classic !== undefined && (classic.state === 'Stable' || classic.state === 'PreparingRebalance')) {
       this.#options.keepAlive(classic, memberId)
     }
+    return this.#commit(request)
+  }
+
+  /** KIP-447: the member and its generation are checked when the client tells them; it is kept alive by heartbeats alone. */
+  commitTransactional(request: OffsetCommit): Decision<TopicResult[]> {
+    const { groupId, memberId, generationId } = request
+    const group = this.#options.find(groupId)
+    if (group !== undefined) group.validateOffsetCommit(memberId, request.groupInstanceId, generationId, true)
+    else if (generationId >= 0) throw new KafkaError('ILLEGAL_GENERATION', `Group ${groupId} not found`)
+    return this.#commit(request)
+  }
+
+  #commit({ groupId, retentionTimeMs, topics }: OffsetCommit): Decision<TopicResult[]> {
     const now = this.#options.context.clock.now()
-    const expireTimestampMs = request.retentionTimeMs === -1 ? -1 : now + request.retentionTimeMs
+    const expireTimestampMs = retentionTimeMs === -1 ? -1 : now + retentionTimeMs
     const records: LogRecord[] = []
-    const response = request.topics.map(topic => ({
+    const response = topics.map(topic => ({
       name: topic.name,
       partitions: topic.partitions.map(partition => {
         const { partitionIndex } = partition
