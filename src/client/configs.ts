@@ -1,15 +1,29 @@
 /** Configs of topics, brokers and groups, in Kafka's words instead of its numbers. */
-import { type Admin, ConfigResourceTypes, ConfigSources, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka'
+
+import { promisify } from 'node:util'
+import {
+  type Admin,
+  type API,
+  ConfigResourceTypes,
+  ConfigSources,
+  type Connection,
+  IncrementalAlterConfigOperationTypes,
+  kGetApi,
+  kGetBootstrapConnection,
+} from '@platformatic/kafka'
 import type { ConfigEntry, ConfigResource } from './types.ts'
 
 const sourceNames = new Map<number, string>(Object.entries(ConfigSources).map(([name, value]) => [value, name]))
 sourceNames.set(ConfigSources.DYNAMIC_TOPIC_CONFIG, 'DYNAMIC_TOPIC_CONFIG')
 
-export async function describeConfigs(admin: Admin, { type, name }: ConfigResource): Promise<ConfigEntry[]> {
-  const [described] = await admin.describeConfigs({
-    // An empty list asks for nothing, null for everything; the library's type lacks the null.
-    resources: [{ resourceType: ConfigResourceTypes[type], resourceName: name, configurationKeys: null as never }],
-  })
+type Described = Awaited<ReturnType<Admin['describeConfigs']>>
+
+export async function describeConfigs(admin: Admin, resource: ConfigResource): Promise<ConfigEntry[]> {
+  // An empty list asks for nothing, null for everything; the library's type lacks the null.
+  const resources = [{ resourceType: ConfigResourceTypes[resource.type], resourceName: resource.name, configurationKeys: null as never }]
+  const [described] = isClusterDefault(resource)
+    ? (await call<{ results: Described }>(admin, 'DescribeConfigs', resources, false, false)).results
+    : await admin.describeConfigs({ resources })
   return described!.configs
     .map(config => ({
       name: config.name,
@@ -21,19 +35,21 @@ export async function describeConfigs(admin: Admin, { type, name }: ConfigResour
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-export async function alterConfigs(admin: Admin, { type, name }: ConfigResource, changes: ReadonlyMap<string, string | null>) {
+export async function alterConfigs(admin: Admin, resource: ConfigResource, changes: ReadonlyMap<string, string | null>): Promise<void> {
   const { SET, DELETE } = IncrementalAlterConfigOperationTypes
-  await admin.incrementalAlterConfigs({
-    resources: [
-      {
-        resourceType: ConfigResourceTypes[type],
-        resourceName: name,
-        configs: Array.from(changes, ([key, value]) => ({
-          name: key,
-          configOperation: value === null ? DELETE : SET,
-          value: value as string,
-        })),
-      },
-    ],
-  })
+  const configs = Array.from(changes, ([name, value]) => ({ name, configOperation: value === null ? DELETE : SET, value: value as string }))
+  const resources = [{ resourceType: ConfigResourceTypes[resource.type], resourceName: resource.name, configs }]
+  if (isClusterDefault(resource)) await call(admin, 'IncrementalAlterConfigs', resources, false)
+  else await admin.incrementalAlterConfigs({ resources })
+}
+
+/** The library sends what concerns a broker to that broker, and takes the nameless one for number 0. */
+function isClusterDefault({ type, name }: ConfigResource): boolean {
+  return type === 'BROKER' && name === ''
+}
+
+async function call<Response>(admin: Admin, name: string, ...parts: unknown[]): Promise<Response> {
+  const connection = await promisify<Connection>(done => admin[kGetBootstrapConnection](done as never))()
+  const api = await promisify<API<unknown[], Response>>(done => admin[kGetApi](name, done as never))()
+  return api.async(connection, ...parts)
 }
