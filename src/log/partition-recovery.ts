@@ -79,8 +79,8 @@ class Recovery {
       else await this.#readAll(known)
     } else if (state?.active && !this.#input.trusted) this.#end = state.logStartOffset
     else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
-    if (this.#end < this.#input.durableEnd)
-      this.damage ??= `the log ends at offset ${this.#end}, but it was durable up to ${this.#input.durableEnd}`
+    const durableEnd = Math.max(this.#input.durableEnd, state !== null && this.#input.trusted ? state.endOffset : 0)
+    if (this.#end < durableEnd) this.damage ??= `the log ends at offset ${this.#end}, but it was durable up to ${durableEnd}`
   }
 
   result(): Omit<PartitionStart, 'suspect'> {
@@ -165,8 +165,9 @@ class Recovery {
 
   /** Compaction leaves gaps, but only where the journal and the checkpoint have nothing more to say. */
   #mayHaveGap(after: Segment): boolean {
-    const { state, ours } = this.#input
-    return state === null ? !ours : after.baseOffset <= state.endOffset
+    const { state, ours, trusted } = this.#input
+    if (state === null) return !ours
+    return after.baseOffset <= (trusted ? state.endOffset : (state.active?.baseOffset ?? 0))
   }
 
   /** What does not follow a torn end was never durable, or it is damage. */
