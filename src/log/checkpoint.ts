@@ -67,7 +67,9 @@ export class Checkpointer {
       this.#again = true
       return
     }
-    this.#running = this.#run()
+    // Begun in a microtask: its first steps may commit a group, fill the journal and come back here.
+    this.#running = Promise.resolve()
+      .then(() => this.#run())
       .catch(error => this.#fail(error as Error))
       .finally(() => {
         this.#running = null

@@ -157,6 +157,8 @@ export class GroupCommit {
       group.durable?.reject(failure)
       return
     }
+    // Before anybody is called back, who may gather again: a frame's slots are those of one file.
+    if (journal.isFull) this.#options.onFull()
     if (needsSync) {
       const ends = group.members.map(member => member.logEndOffset)
       this.#unsynced.push({ sequence: group.sequence, members: group.members, ends, durable: group.durable })
@@ -165,7 +167,6 @@ export class GroupCommit {
     group.written?.resolve()
     if (needsSync) this.#sync()
     else group.durable?.resolve()
-    if (journal.isFull) this.#options.onFull()
   }
 
   /** Waits until all that is written is durable, if anything waits for that. */

@@ -4,9 +4,9 @@
  * A file is overwritten in place once all it holds is in the segments ("released"), so that in the steady state `fdatasync` has no
  * metadata to write. A file that is new is extended with zeros a step ahead of the frames for the same reason.
  */
-import type { FileSystem } from '../base.ts'
+import { assert, type FileHandle, type FileSystem } from '../base.ts'
 import { align, encodeFileHeader, fileHeaderBytes } from './journal-format.ts'
-import type { JournalFile } from './member.ts'
+import type { JournalFile, Member } from './member.ts'
 
 const zeroStep = 1 << 20
 const zeros = Buffer.alloc(zeroStep)
@@ -27,8 +27,8 @@ export class Journal {
   #live: JournalFile[] = []
   #released: JournalFile[] = []
   /** Files with syncs under way, and how many; and those of them that are to be removed afterwards. */
-  readonly #syncing = new Map<JournalFile, number>()
-  readonly #doomed = new Set<JournalFile>()
+  readonly #syncing = new Map<FileHandle, number>()
+  readonly #doomed = new Set<FileHandle>()
   #nextNumber = 1
   #nextSequence = 1
   /** Frames below this one survive a power cut. */
@@ -80,13 +80,20 @@ export class Journal {
 
   /** Begins another file: all frames from now on go there. Throws DiskError; then the current one is written on. */
   rotate(): void {
-    const file = this.#released[0] ?? this.#create()
-    const head = encodeFileHeader({ firstSequence: this.#nextSequence, durableSequence: this.durableSequence })
-    file.handle.writeSync([head], 0)
-    if (this.#released[0] === file) this.#released.shift()
-    else this.#nextNumber++
-    Object.assign(file, { slots: 0, bound: new Set(), firstSequence: this.#nextSequence, end: fileHeaderBytes, unsynced: true })
-    file.size = Math.max(file.size, file.end)
+    const used = this.#released[0]
+    const { number, handle, size } = used ?? this.#create()
+    const firstSequence = this.#nextSequence
+    try {
+      handle.writeSync([encodeFileHeader({ firstSequence, durableSequence: this.durableSequence })], 0)
+    } catch (error) {
+      if (used === undefined) handle.close()
+      throw error
+    }
+    if (used === undefined) this.#nextNumber++
+    else this.#released.shift()
+    const end = fileHeaderBytes
+    // A new object also for a file that is used again: who was bound in its earlier life is not bound now.
+    const file = { number, handle, slots: 0, bound: new Set<Member>(), firstSequence, end, size: Math.max(size, end), unsynced: true }
     this.#live.push(file)
   }
 
@@ -104,11 +111,15 @@ export class Journal {
 
   /** Nothing in these files is needed any more, and that is durable. */
   release(files: readonly JournalFile[]): void {
-    this.#live = this.#live.filter(file => !files.includes(file))
+    assert(
+      files.every((file, nth) => this.#live[nth] === file) && files.length < this.#live.length,
+      'the oldest files of the journal are released, once, and never the current one',
+    )
+    this.#live = this.#live.slice(files.length)
     for (const file of files) {
       if (this.#live.length + this.#released.length < this.#options.keepFiles) this.#released.push(file)
-      else if (this.#syncing.has(file)) this.#doomed.add(file)
-      else this.#remove(file)
+      else if (this.#syncing.has(file.handle)) this.#doomed.add(file.handle)
+      else this.#remove(file.handle)
     }
   }
 
@@ -119,23 +130,23 @@ export class Journal {
   }
 
   /** A file that is released meanwhile stays open until then: its descriptor could be another file's. */
-  async #syncFile(file: JournalFile): Promise<void> {
-    this.#syncing.set(file, (this.#syncing.get(file) ?? 0) + 1)
+  async #syncFile({ handle }: JournalFile): Promise<void> {
+    this.#syncing.set(handle, (this.#syncing.get(handle) ?? 0) + 1)
     try {
-      await file.handle.datasync()
+      await handle.datasync()
     } finally {
-      const others = this.#syncing.get(file)! - 1
-      if (others > 0) this.#syncing.set(file, others)
+      const others = this.#syncing.get(handle)! - 1
+      if (others > 0) this.#syncing.set(handle, others)
       else {
-        this.#syncing.delete(file)
-        if (this.#doomed.delete(file)) this.#remove(file)
+        this.#syncing.delete(handle)
+        if (this.#doomed.delete(handle)) this.#remove(handle)
       }
     }
   }
 
-  #remove(file: JournalFile): void {
-    file.handle.close()
-    this.#options.files.remove(file.handle.path)
+  #remove(handle: FileHandle): void {
+    handle.close()
+    this.#options.files.remove(handle.path)
   }
 
   #create(): JournalFile {

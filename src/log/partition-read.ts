@@ -117,7 +117,7 @@ function readAt(
     if (next === undefined || next.baseOffset >= bound) return finish(partition, limit, from, from, [], 0, () => {})
     return readAt(partition, next, 0, from, bound, limit)
   }
-  const wanted = Math.min(left, Math.max(limit.maxBytes, limit.atLeastOne ? firstGuessBytes : 0))
+  const wanted = Math.min(left, Math.max(limit.maxBytes, limit.atLeastOne ? firstGuessBytes : batchHeaderSize))
   const slab = partition.context.slabs.take(wanted)
   const target = slab.subarray(0, wanted)
   const hot = segment === partition.segments.active && position >= partition.files.hotPosition

@@ -102,6 +102,8 @@ export class Partition implements PartitionLog, Member {
   writtenEnd: Offset
   /** All below is in the state log's latest record of it. */
   checkpointedEnd: Offset
+  /** In the journal already, though not yet durable: a checkpoint that releases the journal's file must know it. */
+  #askedLogStart: Offset = 0
   #undo: Undo | null = null
   /** Bytes of this partition in the current group's frame. */
   #groupBytes = 0
@@ -285,7 +287,8 @@ export class Partition implements PartitionLog, Member {
   /** For a checkpoint, right after `flush`. `synced`: the active segment is, or will be before this is written. */
   state(synced: boolean): PartitionState {
     const { active } = this.segments
-    const { topic, topicId, partition, logStartOffset, leaderEpoch, producerStates } = this
+    const { topic, topicId, partition, leaderEpoch, producerStates } = this
+    const logStartOffset = Math.max(this.logStartOffset, this.#askedLogStart)
     return {
       topic,
       topicId,
@@ -356,6 +359,7 @@ export class Partition implements PartitionLog, Member {
 
   async #moveLogStart(offset: Offset): Promise<void> {
     if (offset <= this.logStartOffset) return
+    this.#askedLogStart = Math.max(this.#askedLogStart, offset)
     this.context.commit.moveLogStart(this, offset)
     await this.context.commit.durable
     if (offset <= this.logStartOffset) return
