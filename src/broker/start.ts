@@ -69,7 +69,13 @@ type Closers = (() => Promise<void> | void)[]
 async function start(options: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { system, config, logger, onFatal } = options
   const directory = dataDirectory(config)
-  const log = await openLog({ system, directory, settings: logSettings(config), onFatal })
+  const log = await openLog({
+    system,
+    directory,
+    settings: logSettings(config),
+    onFatal,
+    report: (what, error) => logger.warn({ err: error }, what),
+  })
   opened.push(() => log.close())
   const identity = await openIdentity(system, directory, config.get('node.id'))
   const metadata = await openMetadata(options, log, directory)
