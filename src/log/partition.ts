@@ -28,6 +28,7 @@ import {
   type ValidatedBatches,
   validateBatches,
 } from '../protocol.ts'
+import { AppendRules } from './append-rules.ts'
 import { emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import type { LogContext } from './context.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -110,8 +111,7 @@ export class Partition implements PartitionLog, Member {
   #waiters: Waiters | null = null
   /** Segments are being taken away. */
   #removing = false
-  #rules: BatchRules | null = null
-  #rulesOf: TopicConfig | null = null
+  readonly #rules = new AppendRules()
 
   constructor(context: LogContext, spec: PartitionSpec, start: PartitionStart) {
     this.context = context
@@ -152,7 +152,7 @@ export class Partition implements PartitionLog, Member {
         `Append to ${this.name} expected the log to end at ${options.expectedOffset}, it ends at ${this.logEndOffset}`,
       )
     const nowMs = this.context.system.clock.now()
-    const validated = validateBatches(records, this.#rulesFor(options.origin, nowMs))
+    const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs))
     if (validated.sizeBytes > this.config.segmentBytes)
       throw new KafkaError(
         'RECORD_LIST_TOO_LARGE',
@@ -371,25 +371,6 @@ export class Partition implements PartitionLog, Member {
   #refuse(): void {
     if (this.deleted) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${this.name} was deleted`)
     if (this.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', `Partition ${this.name} is offline: ${this.offline}`)
-  }
-
-  #rulesFor(origin: 'client' | 'coordinator', nowMs: number): BatchRules {
-    const { config } = this
-    if (this.#rules === null || this.#rulesOf !== config) {
-      this.#rulesOf = config
-      this.#rules = {
-        origin,
-        maxMessageBytes: config.maxMessageBytes,
-        compacted: config.cleanupPolicy.compact,
-        timestampType: config.messageTimestampType,
-        timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
-        timestampAfterMaxMs: config.messageTimestampAfterMaxMs,
-        nowMs,
-      }
-    }
-    this.#rules.origin = origin
-    this.#rules.nowMs = nowMs
-    return this.#rules
   }
 
   /** Answers the earlier append when this is its repetition. */
