@@ -60,6 +60,9 @@ export class GroupCommit {
   #unsynced: Unsynced[] = []
   #directFiles = new Set<Segment>()
   #syncing: Promise<void> | null = null
+  /** Sequence number after the last frame that told of an idle moment. */
+  #notedSequence = -1
+  #closed = false
   /** Set by a failed sync: nothing is accepted any more. */
   fatal: Error | null = null
 
@@ -175,6 +178,11 @@ export class GroupCommit {
     while (this.#syncing !== null) await this.#syncing
   }
 
+  /** Writes nothing any more. */
+  close(): void {
+    this.#closed = true
+  }
+
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
@@ -186,9 +194,12 @@ export class GroupCommit {
 
   /** null when the frame is in the page cache, or when there was nothing to write. */
   #write(): KafkaError | null {
-    const { journal } = this.#options
     if (this.#frame.entries === 0) return null
-    const payload = this.#runs.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end))
+    return this.#writeFrame(this.#runs.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end)))
+  }
+
+  #writeFrame(payload: Buffer[]): KafkaError | null {
+    const { journal } = this.#options
     const meta = this.#frame.finish(journal.nextSequence, journal.durableSequence, this.#payloadBytes, 0)
     try {
       journal.write(meta, payload, this.#payloadBytes)
@@ -241,6 +252,18 @@ export class GroupCommit {
       for (let at = 0; at < members.length; at++) members[at]!.durable(ends[at]!)
       durable?.resolve()
     }
+    if (this.#syncing === null) this.#options.system.timers.soon(() => this.#noteDurable())
+  }
+
+  /**
+   * Nothing follows: an empty frame, not synced, tells recovery that the last frames were durable, so that damage to them is not taken for
+   * a torn end. If it cannot be written, the next frame says the same.
+   */
+  #noteDurable(): void {
+    const { journal } = this.#options
+    if (this.#syncing !== null || !this.isEmpty || this.#closed || this.#notedSequence === journal.nextSequence) return
+    const error = this.#writeFrame([])
+    if (error === null) this.#notedSequence = journal.nextSequence
   }
 
   #die(error: Error, frames: Unsynced[]): void {

@@ -97,7 +97,11 @@ export function partitionOf(log: Log, partition = 0, config: Partial<TopicConfig
 export type TestBatch = Omit<NewBatch, 'records'> & { values: string[] }
 
 export function batchOf({ values, ...batch }: TestBatch): Buffer {
-  return buildBatch({ timestamp: Date.now(), ...batch, records: values.map(value => ({ key: null, value: Buffer.from(value) })) })
+  return buildBatch({
+    timestamp: realSystem().clock.now(),
+    ...batch,
+    records: values.map(value => ({ key: null, value: Buffer.from(value) })),
+  })
 }
 
 export function append(partition: PartitionLog, ...values: string[]): ReturnType<PartitionLog['append']> {
@@ -121,4 +125,4 @@ export async function readAll(partition: PartitionLog, from = partition.logStart
   }
 }
 
-export const turn = () => new Promise<void>(resolve => setImmediate(resolve))
+export const turn = () => new Promise<void>(resolve => realSystem().timers.soon(resolve))

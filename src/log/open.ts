@@ -184,6 +184,7 @@ class Engine implements Log, LogContext {
     this.commit.commit()
     this.#closed = 'The log is closed'
     await this.commit.idle()
+    this.commit.close()
     this.#checkpoints.close()
     await this.#checkpoints.idle()
     if (!this.#fatal) await this.#closeCleanly()

@@ -18,16 +18,7 @@ import type {
   TimestampedOffset,
   TopicConfig,
 } from '../log.ts'
-import {
-  type BatchRules,
-  header,
-  KafkaError,
-  type Offset,
-  stampBatches,
-  type Uuid,
-  type ValidatedBatches,
-  validateBatches,
-} from '../protocol.ts'
+import { header, KafkaError, type Offset, stampBatches, type Uuid, type ValidatedBatches, validateBatches } from '../protocol.ts'
 import { AppendRules } from './append-rules.ts'
 import { emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import type { LogContext } from './context.ts'
@@ -167,6 +158,7 @@ export class Partition implements PartitionLog, Member {
     stampBatches(records, validated, { baseOffset, leaderEpoch, timestampType: this.config.messageTimestampType })
     const settled = this.#write(records, validated, segment)
     this.#count(records, validated, segment, leaderEpoch)
+    if (settled) this.#settle()
     const { commit } = this.context
     return {
       baseOffset,
@@ -240,6 +232,13 @@ export class Partition implements PartitionLog, Member {
 
   get name(): string {
     return `${this.topic}-${this.partition}`
+  }
+
+  /** The page cache has it all, and that is enough here: the marks move at once, their waiters are called at the end of the turn. */
+  #settle(): void {
+    this.writtenEnd = this.highWatermark = this.logEndOffset
+    this.producerStates?.settle(this.producerStates.mark())
+    this.producerStates?.highWatermarkMoved(this.highWatermark)
   }
 
   // ---- what the group commit says ----
