@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: 'string' },
-    states: { type: 'string', default: '2000' },
+    states: { type: 'string', default: '8000' },
     kills: { type: 'string', default: '50' },
   },
 })

@@ -49,13 +49,23 @@ function unexpected(error: Error): never {
   throw new Finding(`the log gave up on a healthy disk: ${error.stack}`)
 }
 
-/** Partitions of two topics; every third one trusts the page cache as Kafka does. */
+/** What an operator may choose, also from one start to the next. */
+export function randomSettings(random: SeededRandom): Partial<LogSettings> {
+  return {
+    durability: random.pick(['fsync', 'os'] as const),
+    journalFileBytes: random.pick([32, 64, 256]) * 1024,
+    journalFiles: random.pick([2, 3, 8]),
+    tailBytes: random.pick([48, 96, 1024]) * 1024,
+  }
+}
+
+/** Partitions of two topics; every third one trusts the page cache as Kafka does, whatever the broker's default. */
 export function partitionSpecs(random: SeededRandom, count: number): PartitionSpec[] {
   const topics = [randomUuid(random), randomUuid(random)] as const
   return Array.from({ length: count }, (_, index) => ({
     topic: index % 2 === 0 ? 'orders' : 'events',
     topicId: topics[index % 2]!,
     partition: index >> 1,
-    config: { ...topicConfig, durability: index % 3 === 2 ? ('os' as const) : null },
+    config: { ...topicConfig, durability: index % 3 === 2 ? ('os' as const) : ('fsync' as const) },
   }))
 }

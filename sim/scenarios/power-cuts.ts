@@ -22,7 +22,7 @@ import {
   type Promises,
   snapshot,
 } from './log-model.ts'
-import { open, partitionSpecs } from './log-under-test.ts'
+import { open, partitionSpecs, randomSettings } from './log-under-test.ts'
 
 export interface PowerCutOptions {
   seed: number
@@ -92,7 +92,7 @@ class Run {
   }
 
   async start(): Promise<void> {
-    this.#log = await open(this.#world)
+    this.#log = await open(this.#world, undefined, randomSettings(this.#random))
     this.#partitions = openAll(this.#log, this.#promises)
     this.#world.disk.onSync = (moment, path) => {
       this.#world.note(`${moment} sync ${path}`)
@@ -226,7 +226,7 @@ async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
   const random = world.random
   if (crash.depth < 3) world.disk.onSync = () => collect(world, promises, crashes, { random, probability: 0.03, after: crash })
   try {
-    const log = await open(world)
+    const log = await open(world, undefined, randomSettings(random))
     const partitions = openAll(log, promises)
     for (const [index, promise] of promises.entries()) {
       const partition = partitions[index]!
