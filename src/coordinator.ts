@@ -48,6 +48,17 @@ export type {
   CoordinatorState,
   Decision,
   LogRecord,
+  ProducerMarker,
+  ProducerSession,
   Shard,
   ShardContext,
 } from './coordinator/shard.ts'
+export type { TransactionSettings } from './coordinator/transaction/settings.ts'
+export type { EndRequest, InitProducer, TransactionalProducer } from './coordinator/transaction/shard.ts'
+export {
+  isTransactionStatus,
+  TransactionCoordinator,
+  type TransactionCoordinatorOptions,
+  type TransactionTopic,
+  transactionTopicName,
+} from './coordinator/transaction.ts'

@@ -1,0 +1,228 @@
+/**
+ * The transaction coordinator of a broker: one shard per partition of `__transaction_state`.
+ *
+ * Hides where a transactional id lives, when that topic is created and its shards are loaded, where new producer ids come from, and how
+ * markers get into the partitions of a transaction, those of `__consumer_offsets` included. Methods throw KafkaError.
+ */
+import type { System } from '../base.ts'
+import type { PartitionLog } from '../log.ts'
+import { buildMarkerBatch, KafkaError, toKafkaError } from '../protocol.ts'
+import { partitionFor } from './partition-for.ts'
+import { openCoordinator } from './runtime.ts'
+import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
+import type { TransactionSettings } from './transaction/settings.ts'
+import { type EndRequest, type InitProducer, type Session, type TransactionalProducer, TransactionShard } from './transaction/shard.ts'
+import { type Partitions, type Transaction, type TransactionStatus, transactionStatuses } from './transaction/transaction.ts'
+
+export const transactionTopicName = '__transaction_state'
+
+/** What the coordinator needs of the broker. */
+export interface TransactionTopic {
+  /** null while the topic does not exist. */
+  partitionCount(): number | null
+  partitionLog(partition: number): PartitionLog | null
+  /** Creates the topic when it is missing. */
+  ensure(): Promise<unknown>
+}
+
+export interface TransactionCoordinatorOptions {
+  system: System
+  /** Read each time: values may change while the broker runs. */
+  settings: TransactionSettings
+  topic: TransactionTopic
+  /** Any partition; null when there is none of that name (any more). */
+  partitionLog(topic: string, partition: number): PartitionLog | null
+  /** Ends transactions on partitions of topics that a coordinator owns: throws at once when that is not possible now. */
+  endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
+  newProducerId(): number | Promise<number>
+  report?(what: string, error: unknown): void
+}
+
+export interface TransactionFilter {
+  /** Names that Kafka knows; empty: all. */
+  states: ReadonlySet<string>
+  producerIds: ReadonlySet<number>
+  /** Only transactions that have been running longer than this; negative: all. */
+  durationMs: number
+}
+
+export class TransactionCoordinator {
+  readonly #options: TransactionCoordinatorOptions
+  readonly #topic: TransactionTopic
+  readonly #shards = new Map<number, Coordinator<TransactionShard>>()
+
+  constructor(options: TransactionCoordinatorOptions) {
+    this.#options = options
+    this.#topic = options.topic
+  }
+
+  /** Loads every shard that the log holds, and goes on with what a crash interrupted; resolves when the first attempts have ended. */
+  async start(): Promise<void> {
+    const count = this.#topic.partitionCount() ?? 0
+    const loads: Promise<void>[] = []
+    for (let partition = 0; partition < count; partition++) {
+      const shard = this.#open(partition)
+      if (shard !== null) loads.push(shard.loaded)
+    }
+    await Promise.allSettled(loads)
+  }
+
+  close(): void {
+    for (const shard of this.#shards.values()) shard.close()
+    this.#shards.clear()
+  }
+
+  onTopicDeleted(topic: string): void {
+    if (topic === transactionTopicName) this.close()
+  }
+
+  /** Makes sure that the id has a place; throws COORDINATOR_NOT_AVAILABLE when it has none. */
+  async locate(transactionalId: string): Promise<void> {
+    try {
+      if (this.#topic.partitionCount() === null) await this.#topic.ensure()
+    } catch (error) {
+      this.#options.report?.(`${transactionTopicName} cannot be created`, error)
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${transactionTopicName} cannot be created: ${toKafkaError(error).message}`)
+    }
+    if (this.#open(this.#partitionFor(transactionalId)) === null) {
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${transactionTopicName} is not there yet`)
+    }
+  }
+
+  /** Session `-1, -1`: the producer starts anew. Rejects with CONCURRENT_TRANSACTIONS while its predecessor's transaction is aborted. */
+  async initProducerId(request: InitProducer): Promise<ProducerSession> {
+    requireTransactionalId(request.transactionalId)
+    const { transactionTimeoutMs } = request
+    const max = this.#options.settings.transactionMaxTimeoutMs
+    if (transactionTimeoutMs <= 0 || transactionTimeoutMs > max) {
+      throw new KafkaError('INVALID_TRANSACTION_TIMEOUT', `transaction.timeout.ms=${transactionTimeoutMs}: 1 to ${max}`)
+    }
+    const coordinator = this.#shardOf(request.transactionalId)
+    const spare = coordinator.shard.needsProducerId(request.transactionalId) ? await this.#options.newProducerId() : null
+    return settled(await coordinator.write(shard => shard.initProducerId(request, spare)))
+  }
+
+  /** Enters partitions into the transaction; durable when it resolves. */
+  async addPartitions(producer: TransactionalProducer, partitions: Partitions, clientVersion: number): Promise<void> {
+    requireTransactionalId(producer.transactionalId)
+    await this.#shardOf(producer.transactionalId).write(shard => shard.addPartitions(producer, partitions, clientVersion))
+  }
+
+  /** May the producer write to the partition in its transaction? Throws why not: TRANSACTION_ABORTABLE when it was never added. */
+  verify(producer: TransactionalProducer, topic: string, partition: number): void {
+    requireTransactionalId(producer.transactionalId)
+    this.#shardOf(producer.transactionalId).shard.verify(producer, topic, partition)
+  }
+
+  /** Resolves when the decision is durable; with what the producer goes on with. */
+  async endTransaction(request: EndRequest): Promise<ProducerSession> {
+    requireTransactionalId(request.transactionalId)
+    const coordinator = this.#shardOf(request.transactionalId)
+    const rotates = request.clientVersion >= 2 && coordinator.shard.needsProducerId(request.transactionalId)
+    const spare = rotates ? await this.#options.newProducerId() : null
+    return settled(await coordinator.write(shard => shard.end(request, spare)))
+  }
+
+  /** Ends a transaction on one partition, for an operator; resolves when the marker is durable. */
+  async writeMarker(topic: string, partition: number, marker: ProducerMarker): Promise<void> {
+    await this.#appendMarker(topic, partition, marker)
+  }
+
+  async list({ states, producerIds, durationMs }: TransactionFilter): Promise<Transaction[]> {
+    const now = this.#options.system.clock.now()
+    const wanted = (transaction: Transaction) =>
+      (states.size === 0 || states.has(transaction.status)) &&
+      (producerIds.size === 0 || producerIds.has(transaction.producerId)) &&
+      (durationMs < 0 || now - transaction.startMs > durationMs)
+    const reads = Array.from(this.#shards.values(), async coordinator => {
+      try {
+        return await coordinator.read(shard => Array.from(shard.all()).filter(wanted))
+      } catch (error) {
+        // A shard that is not here has no transactions here; one that is loading might have.
+        if (toKafkaError(error).name === 'NOT_COORDINATOR') return []
+        throw error
+      }
+    })
+    return (await Promise.all(reads)).flat()
+  }
+
+  /** Throws TRANSACTIONAL_ID_NOT_FOUND. */
+  async describe(transactionalId: string): Promise<Transaction> {
+    requireTransactionalId(transactionalId)
+    const transaction = await this.#shardOf(transactionalId).read(shard => shard.get(transactionalId))
+    if (transaction !== undefined) return transaction
+    throw new KafkaError('TRANSACTIONAL_ID_NOT_FOUND', `The transactional id ${transactionalId} is not known`)
+  }
+
+  #partitionFor(transactionalId: string): number {
+    return partitionFor(transactionalId, this.#topic.partitionCount() ?? this.#options.settings.stateTopicNumPartitions)
+  }
+
+  #shardOf(transactionalId: string): Coordinator<TransactionShard> {
+    const shard = this.#open(this.#partitionFor(transactionalId))
+    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${transactionTopicName} does not exist yet: look up the coordinator`)
+    return shard
+  }
+
+  #open(partition: number): Coordinator<TransactionShard> | null {
+    const open = this.#shards.get(partition)
+    if (open !== undefined) return open
+    const partitionLog = this.#topic.partitionLog(partition)
+    if (partitionLog === null) return null
+    const { system, settings } = this.#options
+    const report = (what: string, error: unknown) => this.#options.report?.(`${transactionTopicName}-${partition}: ${what}`, error)
+    const shard = openCoordinator<TransactionShard>({
+      system,
+      partitionLog,
+      makeShard: context =>
+        new TransactionShard({
+          context,
+          settings,
+          coordinatorEpoch: () => partitionLog.leaderEpoch,
+          holds: offset => partitionLog.logEndOffset > offset,
+          writeMarker: (topic, index, marker) => this.#writeOwnMarker(topic, index, marker),
+          report,
+        }),
+      report,
+    })
+    this.#shards.set(partition, shard)
+    return shard
+  }
+
+  #writeOwnMarker(topic: string, partition: number, marker: ProducerMarker): void {
+    try {
+      this.#appendMarker(topic, partition, marker)?.catch(error => {
+        // The record of the decision lies before it and is lost with it; the shard that wrote it finds out the same way.
+        this.#options.report?.(`a marker for ${topic}-${partition} did not become durable`, error)
+      })
+    } catch (error) {
+      const { name } = toKafkaError(error)
+      // Deleted topics need no marker; and where a newer epoch has written, an older one has nothing left to end.
+      if (name === 'UNKNOWN_TOPIC_OR_PARTITION' || name === 'INVALID_PRODUCER_EPOCH') return
+      throw error
+    }
+  }
+
+  /** In its place in the log when this returns. */
+  #appendMarker(topic: string, partition: number, marker: ProducerMarker): Promise<void> | null {
+    const log = this.#options.partitionLog(topic, partition)
+    if (log === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic}-${partition} does not exist`)
+    const owner = this.#options.endTransactionOf.get(topic)
+    if (owner !== undefined) return owner(partition, marker)
+    const batch = buildMarkerBatch({ ...marker, timestamp: this.#options.system.clock.now() })
+    return log.append(batch, { origin: 'coordinator' }).durable
+  }
+}
+
+export function isTransactionStatus(name: string): name is TransactionStatus {
+  return (transactionStatuses as readonly string[]).includes(name)
+}
+
+function requireTransactionalId(transactionalId: string): void {
+  if (transactionalId === '') throw new KafkaError('INVALID_REQUEST', 'The transactional id is empty')
+}
+
+function settled({ error, ...session }: Session): ProducerSession {
+  if (error !== undefined) throw error
+  return session
+}

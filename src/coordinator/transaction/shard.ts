@@ -1,0 +1,409 @@
+/**
+ * The shard behind one partition of `__transaction_state`: which transactional ids there are, who may write under each, and how a
+ * transaction goes from its first partition to its markers. Kafka's TransactionCoordinator and TransactionMetadata as a state machine.
+ *
+ * A step changes the state at once and answers when its record is durable, so Kafka's "pending" transitions do not exist here. The end of a
+ * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow behind it, and then the
+ * record that says so. Whatever part of that a crash leaves is a prefix, from which `loaded` goes on.
+ */
+import { KafkaError } from '../../protocol.ts'
+import type { Decision, LogRecord, ProducerMarker, ProducerSession, Shard, ShardContext } from '../shard.ts'
+import type { TransactionSettings } from './settings.ts'
+import {
+  decodeTransaction,
+  hasPartition,
+  isEpochExhausted,
+  isPrepared,
+  none,
+  noPartitions,
+  type Partitions,
+  type Transaction,
+  transactionRecord,
+  transactionTombstone,
+  withPartitions,
+} from './transaction.ts'
+
+/** Who speaks, as every request of a transactional producer says. */
+export interface TransactionalProducer extends ProducerSession {
+  transactionalId: string
+}
+
+export interface InitProducer extends TransactionalProducer {
+  transactionTimeoutMs: number
+}
+
+export interface EndRequest extends TransactionalProducer {
+  committed: boolean
+  /** `transaction.version` as the client uses it. */
+  clientVersion: number
+}
+
+/** What an operation tells; `error` when its records must be durable before the client learns that it has to try again. */
+export interface Session extends ProducerSession {
+  error?: KafkaError
+}
+
+export interface TransactionShardOptions {
+  context: ShardContext
+  settings: TransactionSettings
+  /** Appends the marker; throws when that is not possible now and must be tried again. A partition that is gone needs none. */
+  writeMarker(topic: string, partition: number, marker: ProducerMarker): void
+  /** Of the shard's partition: fences the coordinator's predecessors. */
+  coordinatorEpoch(): number
+  /** False when records from `offset` on are no longer in the log: what was to follow them must not be written. */
+  holds(offset: number): boolean
+  report(what: string, error: unknown): void
+}
+
+/** How InitProducerId recognizes its own repetition (KIP-360); not stored, as in Kafka. */
+interface Bump {
+  /** The epoch that it gave. */
+  producerEpoch: number
+  lastProducerEpoch: number
+}
+
+/** Prepared, with markers to be written. */
+interface Ending {
+  transaction: Transaction
+  rest: [topic: string, partition: number][]
+  recordOffset: number
+}
+
+const markerRetryMs = 100
+const expiryStepRecords = 5_000
+
+export class TransactionShard implements Shard {
+  readonly #options: TransactionShardOptions
+  readonly #context: ShardContext
+  readonly #transactions = new Map<string, Transaction>()
+  readonly #bumps = new Map<string, Bump>()
+  readonly #endings = new Map<string, Ending>()
+
+  constructor(options: TransactionShardOptions) {
+    this.#options = options
+    this.#context = options.context
+  }
+
+  replay(record: LogRecord, offset: number): void {
+    const decoded = decodeTransaction(record)
+    if (decoded === null) return
+    const { transactionalId, transaction } = decoded
+    this.#endings.delete(transactionalId)
+    if (transaction === null) {
+      this.#transactions.delete(transactionalId)
+      this.#bumps.delete(transactionalId)
+      return
+    }
+    this.#transactions.set(transactionalId, transaction)
+    if (!isPrepared(transaction)) return
+    const rest: Ending['rest'] = []
+    for (const [topic, indexes] of transaction.partitions) for (const index of indexes) rest.push([topic, index])
+    this.#endings.set(transactionalId, { transaction, rest, recordOffset: offset })
+  }
+
+  loaded(): void {
+    for (const ending of this.#endings.values()) this.#finishLater(ending, 0)
+    this.#scheduleAborts()
+    this.#scheduleExpiry()
+  }
+
+  unload(): void {
+    this.#transactions.clear()
+    this.#endings.clear()
+  }
+
+  get(transactionalId: string): Transaction | undefined {
+    return this.#transactions.get(transactionalId)
+  }
+
+  all(): Iterable<Transaction> {
+    return this.#transactions.values()
+  }
+
+  // ---- InitProducerId
+
+  /** Whether the next step of this id takes a producer id that was never used. */
+  needsProducerId(transactionalId: string): boolean {
+    const transaction = this.#transactions.get(transactionalId)
+    return transaction === undefined || isEpochExhausted(transaction.producerEpoch)
+  }
+
+  /** `spare`: an unused producer id, when one was needed a moment ago. Session `-1, -1`: the producer has none yet. */
+  initProducerId(request: InitProducer, spare: number | null): Decision<Session> {
+    const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request
+    const expected = producerId === none ? null : producerEpoch
+    const now = this.#context.clock.now()
+    const before = this.#transactions.get(transactionalId)
+    if (before === undefined) {
+      this.#remember(transactionalId, 0, none)
+      return this.#move({ ...emptyTransaction(transactionalId, taken(spare)), timeoutMs: transactionTimeoutMs, lastUpdateMs: now })
+    }
+    const ofPrevious = producerId === before.previousProducerId && isEpochExhausted(producerEpoch)
+    if (expected !== null && producerId !== before.producerId && !ofPrevious) throw fenced(request)
+    if (isPrepared(before)) throw concurrent(transactionalId)
+    // The client comes again, and then finds the transaction of its predecessor aborted and gets an epoch of its own.
+    if (before.status === 'Ongoing') {
+      // Kafka lets any epoch abort the transaction, even one that was fenced.
+      if (expected !== null && expected !== before.producerEpoch) throw fenced(request)
+      return this.#fence(before, concurrent(transactionalId))
+    }
+    const empty = { ...before, ...emptied, timeoutMs: transactionTimeoutMs, lastUpdateMs: now, previousProducerId: before.producerId }
+    if (isEpochExhausted(before.producerEpoch) && (expected === null || expected === before.producerEpoch)) {
+      this.#remember(transactionalId, 0, expected ?? none)
+      return this.#move({ ...empty, producerId: taken(spare), producerEpoch: 0 })
+    }
+    if (expected === null || expected === before.producerEpoch) {
+      this.#remember(transactionalId, before.producerEpoch + 1, expected ?? none)
+      return this.#move({ ...empty, producerEpoch: before.producerEpoch + 1 })
+    }
+    // A repetition: nobody else can have come since, or the epoch would be another.
+    const bump = this.#bumps.get(transactionalId)
+    if (bump === undefined || bump.producerEpoch !== before.producerEpoch || bump.lastProducerEpoch !== expected) throw fenced(request)
+    return this.#move({ ...empty, previousProducerId: before.previousProducerId })
+  }
+
+  // ---- partitions
+
+  /** Enters partitions into the transaction, which begins with the first one. */
+  addPartitions(producer: TransactionalProducer, added: Partitions, clientVersion: number): Decision<void> {
+    const before = this.#ofProducer(producer)
+    const ongoing = before.status === 'Ongoing'
+    const partitions = withPartitions(ongoing ? before.partitions : noPartitions, added)
+    if (ongoing && partitions === before.partitions) return { records: [], response: undefined }
+    const now = this.#context.clock.now()
+    const startMs = ongoing ? before.startMs : now
+    const { records } = this.#move({ ...before, status: 'Ongoing', partitions, startMs, lastUpdateMs: now, clientVersion })
+    return { records, response: undefined }
+  }
+
+  /** May the producer write to the partition in its transaction? Throws Kafka's reason why not. */
+  verify(producer: TransactionalProducer, topic: string, partition: number): void {
+    if (hasPartition(this.#ofProducer(producer), topic, partition)) return
+    throw new KafkaError('TRANSACTION_ABORTABLE', `${topic}-${partition} is not in the transaction of ${producer.transactionalId}`)
+  }
+
+  // ---- the end
+
+  /** `spare` as with `initProducerId`. */
+  end(request: EndRequest, spare: number | null): Decision<Session> {
+    const { transactionalId, producerId, producerEpoch, committed, clientVersion } = request
+    const before = this.#find(transactionalId)
+    const repeated = repeats(request, before)
+    if (before.producerId !== producerId && !repeated) throw wrongProducer(request)
+    if (before.producerEpoch !== producerEpoch && !repeated) throw fenced(request)
+    if (before.status === 'Ongoing') return this.#prepare(before, committed, clientVersion, spare)
+    if (isPrepared(before)) {
+      if (committed === (before.status === 'PrepareCommit')) throw concurrent(transactionalId)
+      throw impossible(before, committed)
+    }
+    if (repeated || (before.clientVersion < 2 && before.status !== 'Empty')) {
+      const same = committed ? before.status === 'CompleteCommit' : before.status === 'CompleteAbort'
+      if (!same) throw impossible(before, committed)
+      return { records: [], response: { producerId: before.producerId, producerEpoch: before.producerEpoch } }
+    }
+    // KIP-890: a client that added nothing may still want the epoch raised, after an error that leaves the fate of a batch unknown.
+    if (committed || clientVersion < 2) throw impossible(before, committed)
+    return this.#prepare({ ...before, partitions: noPartitions, startMs: this.#context.clock.now() }, false, clientVersion, spare)
+  }
+
+  #prepare(before: Transaction, committed: boolean, clientVersion: number, spare: number | null): Decision<Session> {
+    const raised = clientVersion >= 2
+    const nextProducerId = raised && isEpochExhausted(before.producerEpoch) ? taken(spare) : none
+    const decision = this.#move({
+      ...before,
+      status: committed ? 'PrepareCommit' : 'PrepareAbort',
+      producerEpoch: before.producerEpoch + (raised ? 1 : 0),
+      previousProducerId: before.producerId,
+      nextProducerId,
+      lastUpdateMs: this.#context.clock.now(),
+      clientVersion,
+    })
+    if (nextProducerId === none) return decision
+    return { ...decision, response: { producerId: nextProducerId, producerEpoch: 0 } }
+  }
+
+  /**
+   * Aborts the ongoing transaction under a higher epoch, which nobody ever gets: its producer can do nothing more. Version 0, so that its
+   * EndTxn is not taken for the one that raised the epoch.
+   */
+  #fence(before: Transaction, error: KafkaError): Decision<Session> {
+    const decision = this.#move({
+      ...before,
+      status: 'PrepareAbort',
+      producerEpoch: before.producerEpoch + 1,
+      previousProducerId: before.producerId,
+      nextProducerId: none,
+      lastUpdateMs: this.#context.clock.now(),
+      clientVersion: 0,
+    })
+    this.#bumps.delete(before.transactionalId)
+    return { ...decision, response: { producerId: none, producerEpoch: none, error } }
+  }
+
+  /** Writes the markers that are missing; null while some cannot be written. */
+  #finish(ending: Ending): Decision<void> | null {
+    const { transaction, rest, recordOffset } = ending
+    const { transactionalId, producerId, producerEpoch, status } = transaction
+    if (this.#endings.get(transactionalId) !== ending) return null
+    const committed = status === 'PrepareCommit'
+    const marker = { producerId, producerEpoch, committed, coordinatorEpoch: this.#options.coordinatorEpoch() }
+    const failed: Ending['rest'] = []
+    for (const [topic, partition] of rest) {
+      // A group of appends that could not be written is taken back at once: no marker may be left without its decision.
+      if (!this.#options.holds(recordOffset)) return null
+      try {
+        this.#options.writeMarker(topic, partition, marker)
+      } catch (error) {
+        if (failed.length === 0) this.#options.report(`a marker of ${transactionalId} for ${topic}-${partition} has to wait`, error)
+        failed.push([topic, partition])
+      }
+    }
+    ending.rest = failed
+    if (failed.length > 0) {
+      this.#finishLater(ending, markerRetryMs)
+      return null
+    }
+    const { records } = this.#move(completed(transaction, this.#context.clock.now()))
+    return { records, response: undefined }
+  }
+
+  #finishLater(ending: Ending, delayMs: number): void {
+    const key = `end:${ending.transaction.transactionalId}`
+    this.#context.schedule(key, delayMs, () => this.#finish(ending) ?? { records: [], response: undefined })
+  }
+
+  // ---- timers
+
+  #scheduleAborts(): void {
+    this.#context.schedule('abort', this.#options.settings.abortTimedOutIntervalMs, () => this.#abortTimedOut())
+  }
+
+  #abortTimedOut(): Decision<void> {
+    const now = this.#context.clock.now()
+    const decisions: Decision<Session>[] = []
+    for (const transaction of this.#transactions.values()) {
+      const { status, startMs, timeoutMs, transactionalId } = transaction
+      if (status === 'Ongoing' && startMs + timeoutMs < now) decisions.push(this.#fence(transaction, concurrent(transactionalId)))
+    }
+    this.#scheduleAborts()
+    return {
+      records: decisions.flatMap(({ records }) => records),
+      response: undefined,
+      atomic: false,
+      appended: () => {
+        const follows = decisions.map(decision => decision.appended?.() ?? null)
+        return { records: follows.flatMap(follow => follow?.records ?? []), response: undefined, atomic: false }
+      },
+    }
+  }
+
+  #scheduleExpiry(): void {
+    this.#context.schedule('expire', this.#options.settings.removeExpiredIntervalMs, () => this.#expire())
+  }
+
+  #expire(): Decision<void> {
+    const limit = this.#context.clock.now() - this.#options.settings.transactionalIdExpirationMs
+    const records: LogRecord[] = []
+    for (const { transactionalId, status, lastUpdateMs } of this.#transactions.values()) {
+      const idle = status === 'Empty' || status === 'CompleteCommit' || status === 'CompleteAbort'
+      if (idle && lastUpdateMs <= limit) records.push(transactionTombstone(transactionalId))
+      if (records.length === expiryStepRecords) break
+    }
+    if (records.length < expiryStepRecords) this.#scheduleExpiry()
+    else this.#context.schedule('expire', 1, () => this.#expire())
+    return { records, response: undefined, atomic: false }
+  }
+
+  // ---- common
+
+  #find(transactionalId: string): Transaction {
+    const transaction = this.#transactions.get(transactionalId)
+    if (transaction !== undefined) return transaction
+    throw new KafkaError('INVALID_PRODUCER_ID_MAPPING', `The transactional id ${transactionalId} has no producer id`)
+  }
+
+  #ofProducer(producer: TransactionalProducer): Transaction {
+    const transaction = this.#find(producer.transactionalId)
+    if (transaction.producerId !== producer.producerId) throw wrongProducer(producer)
+    if (transaction.producerEpoch !== producer.producerEpoch) throw fenced(producer)
+    if (isPrepared(transaction)) throw concurrent(producer.transactionalId)
+    return transaction
+  }
+
+  #remember(transactionalId: string, producerEpoch: number, lastProducerEpoch: number): void {
+    this.#bumps.set(transactionalId, { producerEpoch, lastProducerEpoch })
+  }
+
+  /** The one way to another state; a prepared one goes on by itself. */
+  #move(to: Transaction): Decision<Session> {
+    const { transactionalId, producerId, producerEpoch } = to
+    const decision = {
+      records: [transactionRecord(to, this.#options.settings.transactionVersion)],
+      response: { producerId, producerEpoch },
+    }
+    if (!isPrepared(to)) return decision
+    return {
+      ...decision,
+      appended: () => {
+        const ending = this.#endings.get(transactionalId)
+        return ending === undefined ? null : this.#finish(ending)
+      },
+    }
+  }
+}
+
+const emptied = { status: 'Empty', partitions: noPartitions, startMs: none, nextProducerId: none, clientVersion: 0 } as const
+
+function emptyTransaction(transactionalId: string, producerId: number): Transaction {
+  return { ...emptied, transactionalId, producerId, producerEpoch: 0, previousProducerId: none, timeoutMs: 0, lastUpdateMs: 0 }
+}
+
+function completed(prepared: Transaction, lastUpdateMs: number): Transaction {
+  const { status, producerId, producerEpoch, nextProducerId } = prepared
+  const rotated = nextProducerId !== none
+  return {
+    ...prepared,
+    status: status === 'PrepareCommit' ? 'CompleteCommit' : 'CompleteAbort',
+    partitions: noPartitions,
+    producerId: rotated ? nextProducerId : producerId,
+    producerEpoch: rotated ? 0 : producerEpoch,
+    previousProducerId: producerId,
+    nextProducerId: none,
+    lastUpdateMs,
+  }
+}
+
+/**
+ * Is it an EndTxn whose answer got lost? With `transaction.version` 2 the epoch tells, since the first one raised it; before, a state
+ * that fits has to be enough.
+ */
+function repeats({ producerId, producerEpoch }: EndRequest, { clientVersion, status, ...now }: Transaction): boolean {
+  if (clientVersion < 2 || status === 'Ongoing' || status === 'Empty') return false
+  if (now.producerId === producerId) return now.producerEpoch === producerEpoch + 1
+  return now.previousProducerId === producerId && isEpochExhausted(producerEpoch) && now.producerEpoch === 0
+}
+
+function taken(spare: number | null): number {
+  if (spare !== null) return spare
+  // The state changed while it was thought that none is needed.
+  throw new KafkaError('CONCURRENT_TRANSACTIONS', 'Another request for the transactional id was faster')
+}
+
+function concurrent(transactionalId: string): KafkaError {
+  return new KafkaError('CONCURRENT_TRANSACTIONS', `The previous transaction of ${transactionalId} is not complete yet`)
+}
+
+function fenced({ transactionalId, producerId, producerEpoch }: TransactionalProducer): KafkaError {
+  return new KafkaError('PRODUCER_FENCED', `Another producer took over ${transactionalId} from ${producerId} with epoch ${producerEpoch}`)
+}
+
+function wrongProducer({ transactionalId, producerId }: TransactionalProducer): KafkaError {
+  return new KafkaError('INVALID_PRODUCER_ID_MAPPING', `${producerId} is not the producer id of ${transactionalId}`)
+}
+
+function impossible({ transactionalId, status }: Transaction, committed: boolean): KafkaError {
+  return new KafkaError(
+    'INVALID_TXN_STATE',
+    `The transaction of ${transactionalId} is in state ${status}: it cannot be ${committed ? 'committed' : 'aborted'}`,
+  )
+}
