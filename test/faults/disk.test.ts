@@ -1,0 +1,22 @@
+/** Disks that break, on a simulated machine (see sim/scenarios/disk-faults.ts), and a short run of the power-cut simulation. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { scenarios } from '../../sim/scenarios/disk-faults.ts'
+import { Finding } from '../../sim/scenarios/finding.ts'
+import { powerCuts } from '../../sim/scenarios/power-cuts.ts'
+
+for (const [name, scenario] of Object.entries(scenarios)) test(name, () => scenario(1))
+
+test('power cuts lose nothing that was promised', async () => {
+  for (const seed of [1, 2, 3]) assert.equal((await powerCuts({ seed, states: 100 })).states, 100)
+})
+
+test('a disk that lies about syncs is found out', async () => {
+  await assert.rejects(powerCuts({ seed: 1, states: 200, lieAboutSyncs: true }), Finding)
+})
+
+test('one seed twice tells the same story', async () => {
+  const [first, second] = [await powerCuts({ seed: 4, states: 50 }), await powerCuts({ seed: 4, states: 50 })]
+  assert.ok(first.history.length > 50)
+  assert.deepEqual(first.history, second.history)
+})
