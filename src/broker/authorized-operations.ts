@@ -1,18 +1,6 @@
 /** The bit field in which clients are told what they may do with a resource (KIP-430): bits are Kafka's AclOperation codes. */
 import type { Operation, RequestContext, ResourceType } from './handler.ts'
-
-const bits: Record<Operation, number> = {
-  READ: 3,
-  WRITE: 4,
-  CREATE: 5,
-  DELETE: 6,
-  ALTER: 7,
-  DESCRIBE: 8,
-  CLUSTER_ACTION: 9,
-  DESCRIBE_CONFIGS: 10,
-  ALTER_CONFIGS: 11,
-  IDEMPOTENT_WRITE: 12,
-}
+import { operationCodes } from './security/acl-codes.ts'
 
 /** What can be done with a resource of the type at all. */
 const operations = {
@@ -33,6 +21,8 @@ export function everyOperation(resource: Described): (readonly [ResourceType, Op
 
 export function authorizedOperations(context: RequestContext, resource: Described, name: string): number {
   let field = 0
-  for (const operation of operations[resource]) if (context.allowed(operation, resource, name)) field |= 1 << bits[operation]
+  for (const operation of operations[resource]) {
+    if (context.allowed(operation, resource, name, 'probe')) field |= 1 << operationCodes[operation]
+  }
   return field
 }

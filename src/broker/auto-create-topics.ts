@@ -8,7 +8,7 @@ import type { RequestContext } from './handler.ts'
 export async function createMissingTopics(names: readonly string[], context: RequestContext): Promise<Map<string, ErrorName>> {
   const { metadata } = context.broker
   const refused = new Map<string, ErrorName>()
-  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName)
+  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
   const ordinary: string[] = []
   for (const name of names) {
     if (topicNameProblem(name) !== null) refused.set(name, 'INVALID_TOPIC_EXCEPTION')

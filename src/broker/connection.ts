@@ -8,6 +8,7 @@
 import type net from 'node:net'
 import type { Clock } from '../base.ts'
 import { FrameReader } from './frames.ts'
+import type { Session } from './security.ts'
 import { readInto } from './socket.ts'
 
 export interface ReplyBytes {
@@ -37,6 +38,7 @@ export interface ConnectionOptions {
   server: net.Server
   id: number
   listener: string
+  session: Session
   scratch: Buffer
   maxFrameBytes: number
   clock: Clock
@@ -59,7 +61,7 @@ export class Connection {
   readonly id: number
   readonly listener: string
   readonly remoteAddress: string
-  readonly principal = 'User:ANONYMOUS'
+  readonly session: Session
   clientSoftwareName = 'unknown'
   clientSoftwareVersion = 'unknown'
   /** Monotonic; when bytes last came or went. */
@@ -84,7 +86,8 @@ export class Connection {
     this.#options = options
     this.id = options.id
     this.listener = options.listener
-    this.remoteAddress = options.socket.remoteAddress ?? ''
+    this.session = options.session
+    this.remoteAddress = options.session.remoteAddress
     this.lastActiveMs = options.clock.monotonic()
     this.#frames = new FrameReader(
       options.scratch,
@@ -99,6 +102,10 @@ export class Connection {
     this.#socket.on('error', error => this.close(error))
     this.#socket.on('close', () => this.close(null))
     this.#socket.on('drain', () => this.#resume())
+  }
+
+  get principal(): string {
+    return this.session.principal
   }
 
   /** Aborted when the connection closes. */

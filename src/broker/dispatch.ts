@@ -60,11 +60,20 @@ class Exchange implements RequestContext {
     return this.connection.signal
   }
 
-  allowed(operation: Operation, resource: ResourceType, _name: string): boolean {
-    if (!declares(this.#handler.access, operation, resource)) {
-      throw new Error(`${this.#handler.api.name} asks for ${operation} on ${resource}, which its access table lacks`)
-    }
-    return true
+  allowed(operation: Operation, resource: ResourceType, name: string, probe?: 'probe'): boolean {
+    this.#checkDeclared(operation, resource)
+    const { grants } = this.connection.session
+    return grants === null || grants.allowed(operation, resource, name, probe === undefined ? this.#handler.api.name : null)
+  }
+
+  allowedSome(operation: Operation, resource: ResourceType): boolean {
+    this.#checkDeclared(operation, resource)
+    return this.connection.session.grants?.allowedSome(operation, resource) ?? true
+  }
+
+  #checkDeclared(operation: Operation, resource: ResourceType): void {
+    if (declares(this.#handler.access, operation, resource)) return
+    throw new Error(`${this.#handler.api.name} asks for ${operation} on ${resource}, which its access table lacks`)
   }
 
   afterReply(callback: () => void): void {

@@ -4,6 +4,7 @@
  */
 import type { Api, ErrorName, InputOf, KafkaError, MessageOf } from '../protocol.ts'
 import type { Broker } from './context.ts'
+import type { Session } from './security.ts'
 
 export type ResourceType = 'TOPIC' | 'GROUP' | 'CLUSTER' | 'TRANSACTIONAL_ID' | 'DELEGATION_TOKEN' | 'USER'
 export type Operation =
@@ -17,6 +18,9 @@ export type Operation =
   | 'DESCRIBE_CONFIGS'
   | 'ALTER_CONFIGS'
   | 'IDEMPOTENT_WRITE'
+  | 'CREATE_TOKENS'
+  | 'DESCRIBE_TOKENS'
+  | 'TWO_PHASE_COMMIT'
 
 /**
  * What the API needs, for the authorizer's table. `'none'` must be said, not omitted. A list names every pair that the handler may ask
@@ -29,8 +33,13 @@ export interface RequestContext {
   readonly version: number
   readonly clientId: string | null
   readonly connection: ConnectionInfo
-  /** Whether the connection's principal may do this; the handler turns a no into Kafka's code for the resource. */
-  allowed(operation: Operation, resource: ResourceType, name: string): boolean
+  /**
+   * Whether the connection's principal may do this; the handler turns a no into Kafka's code for the resource. `probe`: nobody asked for
+   * it, it only decides what is shown, so a no is not worth a line in the audit log.
+   */
+  allowed(operation: Operation, resource: ResourceType, name: string, probe?: 'probe'): boolean
+  /** Whether the principal may do this with at least one resource of the type. */
+  allowedSome(operation: Operation, resource: ResourceType): boolean
   /** Aborted when the connection closes; parked work should give up. */
   readonly signal: AbortSignal
   /** Runs `callback` once the reply's bytes have left or the connection is gone: when pooled buffers are free again. */
@@ -51,6 +60,7 @@ export interface ConnectionInfo {
   readonly remoteAddress: string
   /** `User:ANONYMOUS` without authentication. */
   readonly principal: string
+  readonly session: Session
   /** From ApiVersions v3+ (KIP-511); 'unknown' before. */
   clientSoftwareName: string
   clientSoftwareVersion: string

@@ -2,11 +2,14 @@
 import type { Handler } from './handler.ts'
 import { alterConfigs } from './handlers/alter-configs.ts'
 import { apiVersionsHandler } from './handlers/api-versions.ts'
+import { createAcls } from './handlers/create-acls.ts'
 import { createPartitions } from './handlers/create-partitions.ts'
 import { createTopics } from './handlers/create-topics.ts'
+import { deleteAcls } from './handlers/delete-acls.ts'
 import { deleteGroups } from './handlers/delete-groups.ts'
 import { deleteRecords } from './handlers/delete-records.ts'
 import { deleteTopics } from './handlers/delete-topics.ts'
+import { describeAcls } from './handlers/describe-acls.ts'
 import { describeCluster } from './handlers/describe-cluster.ts'
 import { describeConfigs } from './handlers/describe-configs.ts'
 import { describeGroups } from './handlers/describe-groups.ts'
@@ -61,6 +64,9 @@ const others: readonly Handler[] = [
   describeProducers,
   listConfigResources,
   describeTopicPartitions,
+  describeAcls,
+  createAcls,
+  deleteAcls,
 ]
 
 export const handlers: readonly Handler[] = [...others, apiVersionsHandler(others)]

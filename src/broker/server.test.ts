@@ -4,6 +4,7 @@ import net from 'node:net'
 import { afterEach, test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
 import type { Dispatch } from './connection.ts'
+import { Session } from './security.ts'
 import { Server, type ServerLimits } from './server.ts'
 
 const limits: ServerLimits = {
@@ -26,6 +27,7 @@ async function serve(dispatch: Dispatch, changed: Partial<ServerLimits> = {}, pr
   const server = new Server({
     system: realSystem(memoryFileSystem()),
     limits: { ...limits, ...changed },
+    security: { open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,
     pressure,
     onOpen() {},

@@ -7,6 +7,7 @@ import net from 'node:net'
 import type { System, Timer } from '../base.ts'
 import type { Listener } from './config.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
+import type { Security } from './security.ts'
 
 export interface ServerLimits {
   /** `socket.request.max.bytes`. */
@@ -28,6 +29,7 @@ export interface ServerOptions {
   system: System
   limits: ServerLimits
   dispatch: Dispatch
+  security: Pick<Security, 'open'>
   pressure: ConnectionOptions['pressure']
   onOpen(connection: Connection): void
   onClose(connection: Connection, reason: unknown): void
@@ -102,6 +104,7 @@ export class Server {
       server,
       id: this.#nextId++,
       listener,
+      session: this.#options.security.open(listener, address),
       scratch: this.#scratch,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
       clock: this.#options.system.clock,

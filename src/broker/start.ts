@@ -28,6 +28,7 @@ import { type HttpEndpoint, startHttp } from './http.ts'
 import { openIdentity } from './identity.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
+import { Security } from './security.ts'
 import { Server } from './server.ts'
 
 export interface StartOptions {
@@ -109,6 +110,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     metrics: new BrokerMetrics(),
+    security: new Security({ config, metadata: metadata.security, logger }),
   }
   let ready = false
   const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))
@@ -175,6 +177,7 @@ function makeServer(broker: Broker): Server {
     system,
     limits: serverLimits(broker.config),
     dispatch: dispatcher(broker, handlers),
+    security: broker.security,
     pressure: log.pressure,
     onOpen(connection) {
       metrics.connections.add(connection)

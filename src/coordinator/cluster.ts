@@ -7,6 +7,8 @@
 export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
 export type { Reporter } from './cluster/open-topics.ts'
+export { type AclFilter, type ClusterSecurity, matches as aclMatches, type ScramDeletion, type ScramUpsertion } from './cluster/security.ts'
+export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
 export { internalTopics, topicNameProblem } from './cluster/topic-names.ts'
 export type {
   ClusterLimits,

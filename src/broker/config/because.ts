@@ -1,6 +1,6 @@
 /** Why a key of Kafka has no effect here: one sentence per group of keys, continuing "accepted for compatibility; has no effect because". */
 export const because = {
-  authorizer: 'this version has no authorizer yet (a broker with an authorizer configured refuses to start)',
+  authorizer: 'the authorizer is ready before any listener opens',
   cleaner: 'compaction in Millrace schedules and bounds itself',
   compressionLevel: 'the broker recompresses with the default effort of its libraries',
   consumerGroups: 'this version has no groups of the KIP-848 protocol yet',

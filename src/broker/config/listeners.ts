@@ -91,9 +91,23 @@ export function parseHttpAddress(text: string): Endpoint | null {
   return typeof endpoint === 'string' ? null : { host: endpoint.host, port: endpoint.port }
 }
 
-/** A broker that was told to authorize must not run open. */
-export function refuseAuthorizer(text: string): string | null {
-  return text === '' ? null : 'this version of Millrace has no authorizer yet, and will not run unprotected where one was asked for'
+const authorizers = [
+  'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+  'kafka.security.authorizer.AclAuthorizer',
+  'kafka.security.auth.SimpleAclAuthorizer',
+]
+
+/** Kafka's own ones are the same to their users, and Millrace's. A broker that was told to ask another must not run with this one. */
+export function checkAuthorizer(text: string): string | null {
+  return text === '' || authorizers.includes(text)
+    ? null
+    : `Java classes cannot be loaded; it must be empty or one of ${authorizers.join(', ')}`
+}
+
+export function checkSuperUsers(text: string): string | null {
+  const users = text.split(';').filter(user => user.trim() !== '')
+  const bad = users.find(user => !/^\s*[^:\s]+:./.test(user))
+  return bad === undefined ? null : `expected a string in format principalType:principalName but got ${bad}`
 }
 
 export function checkRoles(text: string): string | null {

@@ -109,7 +109,10 @@ test('keys of one listener and of plug-ins', () => {
 test('several keys must fit together', () => {
   assert.match(problemsOf({ set: { 'node.id': 1, 'broker.id': 2 } })[0]!, /node.id \(1, flag\) and broker.id \(2, flag\) must be the same/)
   assert.match(problemsOf({ set: { 'group.min.session.timeout.ms': 2_000_000 } })[0]!, /must not be above group.max.session.timeout.ms/)
-  assert.match(problemsOf({ set: { 'authorizer.class.name': 'org.Foo' } })[0]!, /will not run unprotected/)
+  assert.match(
+    problemsOf({ set: { 'authorizer.class.name': 'org.Foo' } })[0]!,
+    /Java classes cannot be loaded; it must be empty or one of org.apache/,
+  )
   assert.match(problemsOf({ set: { 'process.roles': 'controller' } })[0]!, /the roles must include broker/)
 })
 

@@ -22,6 +22,7 @@ import { BrokerConfig } from '../config/broker-config.ts'
 import { topicRules } from '../config/topics.ts'
 import type { Broker } from '../context.ts'
 import type { Handler, Operation, RequestContext, ResourceType } from '../handler.ts'
+import { Session } from '../security.ts'
 
 /** A partition whose marks a test may set. Look-ups by time answer what `atTime` and `atMaxTime` say. */
 export interface TestPartition extends PartitionLog {
@@ -100,6 +101,7 @@ export class TestBroker {
     listener: 'PLAINTEXT',
     remoteAddress: '',
     principal: '',
+    session: new Session('User:ANONYMOUS', '', null),
     clientSoftwareName: '',
     clientSoftwareVersion: '',
   }
@@ -152,6 +154,7 @@ export class TestBroker {
         if (!declared) throw new Error(`${handler.api.name} asks for ${operation} on ${resource}, which its access table lacks`)
         return !denied.has(`${operation} ${resource} ${name}`)
       },
+      allowedSome: (operation, resource) => !denied.has(`${operation} ${resource} *`),
     }
   }
 }

@@ -38,7 +38,7 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
 function sort(request: Request, context: RequestContext): { creatable: NewTopic[]; refused: Result[] } {
   const count = new Map<string, number>()
   for (const { name } of request.topics) count.set(name, (count.get(name) ?? 0) + 1)
-  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName)
+  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
   const creatable: NewTopic[] = []
   const refused = new Map<string, Result>()
   for (const topic of request.topics) {
@@ -57,7 +57,7 @@ function sort(request: Request, context: RequestContext): { creatable: NewTopic[
 function success(name: string, created: CreatedTopic, context: RequestContext): Result {
   const result: Result = { name, topicId: created.id, errorCode: 0, errorMessage: null, configs: [] }
   if (context.version < 5) return result
-  if (!context.allowed('DESCRIBE_CONFIGS', 'TOPIC', name)) {
+  if (!context.allowed('DESCRIBE_CONFIGS', 'TOPIC', name, 'probe')) {
     result.topicConfigErrorCode = errorCode('TOPIC_AUTHORIZATION_FAILED')
     return result
   }

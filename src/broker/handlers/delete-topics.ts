@@ -80,7 +80,7 @@ class Once<T> {
 /** Names by id of the topics that may be deleted; the others get their answer here. */
 function resolve({ names, ids, duplicateIds }: Asked, results: Result[], context: RequestContext): Map<Uuid, string> {
   const { metadata } = context.broker
-  const mayDeleteAny = context.allowed('DELETE', 'CLUSTER', clusterName)
+  const mayDeleteAny = context.allowed('DELETE', 'CLUSTER', clusterName, 'probe')
   const describable = (name: string) => mayDeleteAny || context.allowed('DESCRIBE', 'TOPIC', name)
   const deletable = (name: string) => mayDeleteAny || context.allowed('DELETE', 'TOPIC', name)
   const unauthorized = new KafkaError('TOPIC_AUTHORIZATION_FAILED')

@@ -46,7 +46,7 @@ function page(request: Request, names: string[], all: boolean, context: RequestC
   const topics: TopicResponse[] = []
   const unauthorized: TopicResponse[] = []
   for (const name of names) {
-    if (!context.allowed('DESCRIBE', 'TOPIC', name)) {
+    if (!context.allowed('DESCRIBE', 'TOPIC', name, all ? 'probe' : undefined)) {
       if (!all) unauthorized.push(refusal('TOPIC_AUTHORIZATION_FAILED', name))
       continue
     }

@@ -15,6 +15,7 @@ export const initProducerId = defineHandler<typeof apis.initProducerId>({
   versions: [0, 5],
   access: [
     ['CLUSTER', 'IDEMPOTENT_WRITE'],
+    ['TOPIC', 'WRITE'],
     ['TRANSACTIONAL_ID', 'WRITE'],
   ],
   async handle(request, context) {
@@ -22,7 +23,8 @@ export const initProducerId = defineHandler<typeof apis.initProducerId>({
     if (transactionalId !== null && !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
       throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
     }
-    if (transactionalId === null && !context.allowed('IDEMPOTENT_WRITE', 'CLUSTER', clusterName)) {
+    const mayWrite = () => context.allowed('IDEMPOTENT_WRITE', 'CLUSTER', clusterName, 'probe') || context.allowedSome('WRITE', 'TOPIC')
+    if (transactionalId === null && !mayWrite()) {
       throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     }
     if ((producerId === -1) !== (producerEpoch === -1)) {

@@ -12,8 +12,8 @@ export const listGroups = defineHandler<typeof apis.listGroups>({
   ],
   async handle(request, context) {
     const groups = await context.broker.groups.listGroups(filter(request.statesFilter), filter(request.typesFilter))
-    const all = context.allowed('DESCRIBE', 'CLUSTER', clusterName)
-    const visible = all ? groups : groups.filter(({ groupId }) => context.allowed('DESCRIBE', 'GROUP', groupId))
+    const all = context.allowed('DESCRIBE', 'CLUSTER', clusterName, 'probe')
+    const visible = all ? groups : groups.filter(({ groupId }) => context.allowed('DESCRIBE', 'GROUP', groupId, 'probe'))
     return { throttleTimeMs: 0, errorCode: 0, groups: visible }
   },
   fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: errorCode(error.name), groups: [] }),

@@ -48,7 +48,7 @@ function askedTopics(request: Request, context: RequestContext): Asked {
   if (request.topics === null || (context.version === 0 && request.topics.length === 0)) {
     const names = metadata.topics().map(topic => topic.name)
     // Topics that may not be described are not even mentioned.
-    return { names: names.filter(describable), refused: [] }
+    return { names: names.filter(name => context.allowed('DESCRIBE', 'TOPIC', name, 'probe')), refused: [] }
   }
   const ids = new Set<Uuid>()
   const names = new Set<string>()

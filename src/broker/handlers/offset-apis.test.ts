@@ -197,6 +197,8 @@ describe('InitProducerId', () => {
     assert.equal((await ask(broker, 3, { transactionalId: '' })).errorCode, errorCode('INVALID_REQUEST'))
     assert.equal((await ask(broker, 3, { transactionalId: 't' })).errorCode, errorCode('UNSUPPORTED_VERSION'))
     broker.denied.add('IDEMPOTENT_WRITE CLUSTER kafka-cluster')
+    assert.equal((await ask(broker, 3)).errorCode, 0, 'who may write some topic may be idempotent (KIP-679)')
+    broker.denied.add('WRITE TOPIC *')
     assert.equal((await ask(broker, 3)).errorCode, errorCode('CLUSTER_AUTHORIZATION_FAILED'))
   })
 })

@@ -89,7 +89,7 @@ async function fetchGroup({ groupId, topics }: RequestGroup, requireStable: bool
     for (const { name, partitions } of fetched) {
       const topicId = context.version >= topicIdsFrom ? context.broker.metadata.topicId(name) : zeroUuid
       // A topic without an id is deleted: its offsets are about to go as well.
-      if (topicId !== undefined && context.allowed('DESCRIBE', 'TOPIC', name)) answers.push({ name, topicId, partitions })
+      if (topicId !== undefined && context.allowed('DESCRIBE', 'TOPIC', name, 'probe')) answers.push({ name, topicId, partitions })
     }
     return answers
   }

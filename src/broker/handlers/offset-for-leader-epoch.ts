@@ -19,7 +19,7 @@ export const offsetForLeaderEpoch = defineHandler<typeof apis.offsetForLeaderEpo
     ['TOPIC', 'DESCRIBE'],
   ],
   handle(request, context) {
-    const isBroker = context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)
+    const isBroker = context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName, 'probe')
     return {
       throttleTimeMs: 0,
       topics: request.topics.map(({ topic, partitions }) => {

@@ -1,20 +1,19 @@
 /** Broker keys of identity, topics, quotas, and of what in Kafka is replication and the controller quorum. */
 import { boolean, bytes, className, type Declarations, int, intBytes, intMs, list, long, ms, string } from '../../../base.ts'
 import { because } from '../because.ts'
-import { checkRoles } from '../listeners.ts'
+import { checkRoles, checkSuperUsers } from '../listeners.ts'
 
 export const clusterKeys = {
   'cluster.max.topics': int({ default: 10_000, min: 1, doc: 'Creating more topics than this fails with POLICY_VIOLATION.' }),
   'cluster.max.partitions': int({ default: 50_000, min: 1, doc: 'Creating more partitions than this in all fails with POLICY_VIOLATION.' }),
   'super.users': string({
     default: '',
-    doc: "Principals that may do everything, between semicolons. Kafka's authorizer reads it.",
-    accepted: because.authorizer,
+    check: checkSuperUsers,
+    doc: 'Principals that may do everything, between semicolons.',
   }),
   'allow.everyone.if.no.acl.found': boolean({
     default: false,
-    doc: "Whether Kafka's authorizer lets everybody use a resource that has no ACLs.",
-    accepted: because.authorizer,
+    doc: 'Whether the authorizer lets everybody use a resource that has no ACLs.',
   }),
   'alter.config.policy.class.name': className({
     default: null,

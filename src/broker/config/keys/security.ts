@@ -15,13 +15,13 @@ import {
   string,
 } from '../../../base.ts'
 import { because } from '../because.ts'
-import { refuseAuthorizer } from '../listeners.ts'
+import { checkAuthorizer } from '../listeners.ts'
 
 export const securityKeys = {
   'authorizer.class.name': string({
     default: '',
-    check: refuseAuthorizer,
-    doc: 'Class that decides who may do what. Empty: everybody may do everything. Anything else is refused in this version, so that nobody runs unprotected by mistake.',
+    check: checkAuthorizer,
+    doc: "Who decides who may do what. Empty: everybody may do everything. The names of Kafka's own authorizers switch Millrace's on, which decides as Kafka's StandardAuthorizer does.",
     importance: 'low',
   }),
   'connection.failed.authentication.delay.ms': intMs({

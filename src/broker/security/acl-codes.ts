@@ -1,0 +1,39 @@
+/** Kafka's numbers of resource types, operations and the like in ACLs, and its words for them. */
+import type { Operation, ResourceType } from '../handler.ts'
+
+export const resourceTypeCodes: Readonly<Record<ResourceType, number>> = {
+  TOPIC: 2,
+  GROUP: 3,
+  CLUSTER: 4,
+  TRANSACTIONAL_ID: 5,
+  DELEGATION_TOKEN: 6,
+  USER: 7,
+}
+
+export const operationCodes: Readonly<Record<Operation, number>> = {
+  READ: 3,
+  WRITE: 4,
+  CREATE: 5,
+  DELETE: 6,
+  ALTER: 7,
+  DESCRIBE: 8,
+  CLUSTER_ACTION: 9,
+  DESCRIBE_CONFIGS: 10,
+  ALTER_CONFIGS: 11,
+  IDEMPOTENT_WRITE: 12,
+  CREATE_TOKENS: 13,
+  DESCRIBE_TOKENS: 14,
+  TWO_PHASE_COMMIT: 15,
+}
+
+/** Of filters: everything. 0 is Kafka's UNKNOWN everywhere. */
+export const anyCode = 1
+export const allOperations = 2
+export const patternTypes = { match: 2, literal: 3, prefixed: 4 } as const
+export const permissionTypes = { deny: 2, allow: 3 } as const
+
+export const lastResourceType = 7
+export const lastOperation = 15
+/** A literal pattern of this name is about every resource of its type. */
+export const wildcard = '*'
+export const everybody = 'User:*'

@@ -1,0 +1,164 @@
+/**
+ * Who may do what: Kafka's StandardAuthorizer. Super users may do everything; otherwise the ACLs decide, a DENY before an ALLOW; a
+ * resource without ACLs is open only with `allow.everyone.if.no.acl.found`.
+ *
+ * Hides that a decision is made once for each principal, host, operation and name, and remembered until an ACL changes, so that a
+ * request costs a look-up per resource however many ACLs there are. Also writes the audit log: refusals at info, permissions at debug.
+ */
+import type { Acl, ClusterSecurity } from '../../coordinator.ts'
+import type { Operation, ResourceType } from '../handler.ts'
+import type { Logger } from '../logger.ts'
+import { operationCodes, resourceTypeCodes } from './acl-codes.ts'
+import { AclIndex, hostOf } from './acl-index.ts'
+
+export interface AuthorizerOptions {
+  acls: ClusterSecurity
+  /** `User:alice` */
+  superUsers: ReadonlySet<string>
+  allowEveryoneIfNoAclFound: boolean
+  logger: Logger
+}
+
+/** What one principal may do from one host. */
+export interface Grants {
+  /** `audit`: null when nobody asked for the access, only whether it would be granted; else the API that asked. */
+  allowed(operation: Operation, resource: ResourceType, name: string, audit: string | null): boolean
+  /** Whether the operation is allowed on at least one resource of the type. */
+  allowedSome(operation: Operation, resource: ResourceType): boolean
+}
+
+type Rule = Acl | 'SuperUser' | 'DefaultAllow' | 'DefaultDeny'
+
+interface Ruling {
+  allowed: boolean
+  rule: Rule
+}
+
+/** Beyond this many principals or names what is remembered is forgotten, so that made-up names cannot fill the memory. */
+const mostRemembered = 10_000
+
+export class Authorizer {
+  readonly #options: AuthorizerOptions
+  readonly #grants = new Map<string, PrincipalGrants>()
+  #index = new AclIndex([])
+  #state: ClusterSecurity['state'] | null = null
+  #aclGeneration = -1
+  /** Another number whenever decisions that were remembered may be wrong. */
+  #generation = 0
+
+  constructor(options: AuthorizerOptions) {
+    this.#options = options
+  }
+
+  grants(principal: string, remoteAddress: string): Grants {
+    const host = hostOf(remoteAddress)
+    const key = `${host} ${principal}`
+    let grants = this.#grants.get(key)
+    if (grants === undefined) {
+      if (this.#grants.size >= mostRemembered) this.#grants.clear()
+      grants = new PrincipalGrants(this, principal, host)
+      this.#grants.set(key, grants)
+    }
+    return grants
+  }
+
+  /** Brings the index up to date; cheap when it is. */
+  generation(): number {
+    const { state } = this.#options.acls
+    if (state !== this.#state || state.aclGeneration !== this.#aclGeneration) {
+      this.#index = new AclIndex(state.acls.values())
+      this.#state = state
+      this.#aclGeneration = state.aclGeneration
+      this.#generation++
+    }
+    return this.#generation
+  }
+
+  rule(principal: string, host: string, operation: Operation, resource: ResourceType, name: string): Ruling {
+    const { superUsers, allowEveryoneIfNoAclFound } = this.#options
+    if (superUsers.has(principal)) return { allowed: true, rule: 'SuperUser' }
+    const verdict = this.#index.decide(principal, host, operationCodes[operation], resourceTypeCodes[resource], name)
+    switch (verdict.kind) {
+      case 'allow':
+        return { allowed: true, rule: verdict.acl }
+      case 'deny':
+        return { allowed: false, rule: verdict.acl }
+      case 'unmatched':
+        return { allowed: false, rule: 'DefaultDeny' }
+      case 'no-acls':
+        return { allowed: allowEveryoneIfNoAclFound, rule: allowEveryoneIfNoAclFound ? 'DefaultAllow' : 'DefaultDeny' }
+    }
+  }
+
+  allowsSome(principal: string, host: string, operation: Operation, resource: ResourceType): boolean {
+    // As in Kafka: where a name that nobody has is allowed (super users, open defaults), nothing needs to be searched.
+    if (this.rule(principal, host, operation, resource, 'hardcode').allowed) return true
+    return this.#index.allowsSome(principal, host, operationCodes[operation], resourceTypeCodes[resource])
+  }
+
+  get auditsPermissions(): boolean {
+    const { level } = this.#options.logger
+    return level === 'debug' || level === 'trace'
+  }
+
+  audit(api: string, principal: string, host: string, operation: Operation, resource: ResourceType, name: string): void {
+    const { allowed, rule } = this.rule(principal, host, operation, resource, name)
+    const details = { principal, host, operation, resourceType: resource, resource: name, api, rule }
+    if (allowed) this.#options.logger.debug(details, 'audit: access allowed')
+    else this.#options.logger.info(details, 'audit: access denied')
+  }
+}
+
+class PrincipalGrants implements Grants {
+  readonly #authorizer: Authorizer
+  readonly #principal: string
+  readonly #host: string
+  #generation = -1
+  /** By resource type and name: below bit 16 the operations that were decided, above it those that are allowed. */
+  readonly #decided = new Map<ResourceType, Map<string, number>>()
+  readonly #some = new Map<string, boolean>()
+
+  constructor(authorizer: Authorizer, principal: string, host: string) {
+    this.#authorizer = authorizer
+    this.#principal = principal
+    this.#host = host
+  }
+
+  allowed(operation: Operation, resource: ResourceType, name: string, audit: string | null): boolean {
+    this.#refresh()
+    let names = this.#decided.get(resource)
+    if (names === undefined) this.#decided.set(resource, (names = new Map()))
+    let bits = names.get(name) ?? 0
+    const bit = 1 << operationCodes[operation]
+    if ((bits & bit) === 0) {
+      if (names.size >= mostRemembered) names.clear()
+      const { allowed } = this.#authorizer.rule(this.#principal, this.#host, operation, resource, name)
+      bits |= allowed ? bit | (bit << 16) : bit
+      names.set(name, bits)
+    }
+    const allowed = (bits & (bit << 16)) !== 0
+    if (audit !== null && (!allowed || this.#authorizer.auditsPermissions)) {
+      this.#authorizer.audit(audit, this.#principal, this.#host, operation, resource, name)
+    }
+    return allowed
+  }
+
+  allowedSome(operation: Operation, resource: ResourceType): boolean {
+    this.#refresh()
+    const key = `${operation} ${resource}`
+    let allowed = this.#some.get(key)
+    if (allowed === undefined) {
+      allowed = this.#authorizer.allowsSome(this.#principal, this.#host, operation, resource)
+      this.#some.set(key, allowed)
+    }
+    return allowed
+  }
+
+  #refresh(): void {
+    const generation = this.#authorizer.generation()
+    if (generation === this.#generation) return
+    this.#generation = generation
+    this.#decided.clear()
+    this.#some.clear()
+  }
+}

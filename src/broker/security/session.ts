@@ -1,0 +1,37 @@
+/** Who is at the other end of one connection, and what that principal may do. Nobody else keeps a principal. */
+import type { Authorizer, Grants } from './authorizer.ts'
+
+/** Kafka's KafkaPrincipal.ANONYMOUS. */
+export const anonymous = 'User:ANONYMOUS'
+
+export class Session {
+  readonly remoteAddress: string
+  readonly #authorizer: Authorizer | null
+  #principal: string
+  #grants: Grants | null
+  /** The session was opened with a delegation token, and so must not make others (KIP-48). */
+  viaToken = false
+
+  constructor(principal: string, remoteAddress: string, authorizer: Authorizer | null) {
+    this.remoteAddress = remoteAddress
+    this.#authorizer = authorizer
+    this.#principal = principal
+    this.#grants = authorizer?.grants(principal, remoteAddress) ?? null
+  }
+
+  /** `User:alice` */
+  get principal(): string {
+    return this.#principal
+  }
+
+  /** null: there is no authorizer, and everybody may do everything. */
+  get grants(): Grants | null {
+    return this.#grants
+  }
+
+  become(principal: string, viaToken: boolean): void {
+    this.#principal = principal
+    this.viaToken = viaToken
+    this.#grants = this.#authorizer?.grants(principal, this.remoteAddress) ?? null
+  }
+}
