@@ -448,6 +448,11 @@ test('in a thread, on real files, the outcome is the same; a damaged segment fai
     const end = cleaner.cleanedTo('t', 0)!
     assert.ok(end > 50)
     assert.deepEqual(await partition.committed(), compacted(before, end))
+    // The same thread takes the next job.
+    partition.append(buildBatch({ records: [record('a', '0')] }))
+    partition.roll()
+    await cleaner.run()
+    assert.ok(cleaner.cleanedTo('t', 0)! > end)
     partition.append(buildBatch({ records: [record('a', '1')] }))
     partition.roll()
     partition.segments.all.at(-2)!.writeSync([Buffer.from('x')], 65)

@@ -171,21 +171,26 @@ export class Cleaner {
         void worker.terminate()
         reject(error instanceof Error ? error : new Error(String(error)))
       }
-      const onExit = (code: number) => fail(new Error(`the cleaner thread ended with code ${code}`))
-      const end = () => void worker.removeAllListeners()
-      worker.once('error', error => {
+      const onError = (error: Error) => {
         end()
         fail(error)
-      })
-      worker.once('exit', onExit)
-      worker.on('message', (message: FromWorker) => {
-        if ('group' in message) onCleaned(message.group).then(answer => tell({ answer }), fail)
-        else {
-          end()
-          if ('error' in message) reject(new Error(message.error))
-          else resolve(message.cleanedTo)
+      }
+      const onExit = (code: number) => onError(new Error(`the cleaner thread ended with code ${code}`))
+      const onMessage = (message: FromWorker) => {
+        if ('group' in message) {
+          onCleaned(message.group).then(
+            answer => tell({ answer }),
+            error => onError(error),
+          )
+          return
         }
-      })
+        end()
+        if ('error' in message) reject(new Error(message.error))
+        else resolve(message.cleanedTo)
+      }
+      // One by one: removeAllListeners would also remove Node's own, and with it the thread's next message.
+      const end = () => worker.off('error', onError).off('exit', onExit).off('message', onMessage)
+      worker.on('error', onError).on('exit', onExit).on('message', onMessage)
       tell({ job })
     })
   }
