@@ -1,0 +1,11 @@
+/** @platformatic/kafka, from our own node_modules. */
+import { join } from 'node:path'
+import { runProgram, type Suite } from '../support/suite.ts'
+
+const client = '@platformatic/kafka'
+
+export const platformatic: Suite = {
+  folder: 'platformatic',
+  clients: [client],
+  run: ({ bootstrap }, report) => runProgram(client, report, process.execPath, [join(import.meta.dirname, 'cases.ts'), bootstrap]),
+}

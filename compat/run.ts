@@ -1,0 +1,126 @@
+/**
+ * `npm run compat -- [names…] [--bootstrap HOST:PORT | --kafka VERSION] [--add]`: foreign clients and tools against a running Millrace.
+ *
+ * Names are folders of compat/ or clients. Each folder's allow.txt lists the cases that must pass; it only grows: a listed case that
+ * does not pass fails the run, one that passes and is not listed is named (and added by `--add`). `--kafka` runs the same against a real
+ * Apache Kafka, which shows that the cases are right. A whole run against Millrace writes docs/compat.md.
+ */
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { go } from './go/suite.ts'
+import { java } from './java/suite.ts'
+import { kafkajs } from './kafkajs/suite.ts'
+import { kcat } from './kcat/suite.ts'
+import { platformatic } from './platformatic/suite.ts'
+import { python } from './python/suite.ts'
+import { type RunningBroker, startKafka, startMillrace } from './support/brokers.ts'
+import { Missing, repository } from './support/cache.ts'
+import { page } from './support/page.ts'
+import { must } from './support/run.ts'
+import type { CaseResult, Suite, Target } from './support/suite.ts'
+import { dumpLog } from './tools/dump-log.ts'
+import { tools } from './tools/suite.ts'
+
+// dump-log last: it reads what the others have written.
+const suites: readonly Suite[] = [kafkajs, platformatic, java, python, kcat, go, tools, dumpLog]
+
+/** Short intervals, so that nothing waits for minutes; the rest as it comes. */
+const brokerConfig = {
+  'node.id': '0',
+  'num.partitions': '4',
+  'offsets.topic.num.partitions': '5',
+  'group.initial.rebalance.delay.ms': '0',
+  'group.min.session.timeout.ms': '500',
+  'log.cleaner.backoff.ms': '1000',
+  'log.retention.check.interval.ms': '5000',
+}
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { bootstrap: { type: 'string' }, kafka: { type: 'string' }, add: { type: 'boolean', default: false } },
+})
+
+const allowFile = (suite: Suite) => join(import.meta.dirname, suite.folder, 'allow.txt')
+
+function allowed(suite: Suite): string[] {
+  if (!existsSync(allowFile(suite))) return []
+  return readFileSync(allowFile(suite), 'utf8')
+    .split('\n')
+    .filter(line => line !== '' && !line.startsWith('#'))
+}
+
+const id = (result: CaseResult) => `${result.client} ${result.name}`
+
+async function runSuite(suite: Suite, target: Target): Promise<CaseResult[]> {
+  console.log(`\n${suite.folder}`)
+  const results: CaseResult[] = []
+  const report = (result: CaseResult) => {
+    results.push(result)
+    console.log(`  ${result.outcome.padEnd(4)} ${id(result)}${result.outcome === 'ok' ? ` ${result.detail}` : `: ${result.detail}`}`)
+  }
+  try {
+    await suite.run(target, report)
+  } catch (error) {
+    const outcome = error instanceof Missing ? 'skip' : 'FAIL'
+    for (const client of suite.clients) report({ client, name: 'all', outcome, detail: (error as Error).message })
+  }
+  return results
+}
+
+/** What the list says of these results; `broken` cases fail the run. */
+function compare(suite: Suite, results: readonly CaseResult[]): { broken: string[]; fresh: string[] } {
+  const listed = allowed(suite)
+  const skippedWhole = new Set(results.filter(each => each.name === 'all' && each.outcome === 'skip').map(each => each.client))
+  const by = (outcome: CaseResult['outcome']) => new Set(results.filter(each => each.outcome === outcome).map(id))
+  const [passed, skipped] = [by('ok'), by('skip')]
+  const broken = listed.filter(name => !passed.has(name) && !skipped.has(name) && !skippedWhole.has(name.split(' ')[0]!))
+  return { broken, fresh: [...passed].filter(name => !listed.includes(name)) }
+}
+
+async function startTarget(): Promise<{ target: Target; broker: RunningBroker | null }> {
+  if (flags.bootstrap !== undefined) return { target: { bootstrap: flags.bootstrap }, broker: null }
+  const broker =
+    flags.kafka === undefined ? await startMillrace(brokerConfig) : await startKafka({ version: flags.kafka, properties: brokerConfig })
+  return { target: { bootstrap: broker.bootstrap, data: broker.data, kafkaVersion: flags.kafka }, broker }
+}
+
+async function main(): Promise<number> {
+  const chosen = suites.filter(suite => positionals.length === 0 || positionals.includes(suite.folder))
+  const unknown = positionals.filter(name => !suites.some(suite => suite.folder === name))
+  if (unknown.length > 0) throw new Missing(`no suite ${unknown.join(', ')}; there are: ${suites.map(each => each.folder).join(', ')}`)
+  const { target, broker } = await startTarget()
+  const results: CaseResult[] = []
+  const broken: string[] = []
+  try {
+    for (const suite of chosen) {
+      const found = await runSuite(suite, target)
+      const { broken: lost, fresh } = compare(suite, found)
+      results.push(...found)
+      broken.push(...lost)
+      if (fresh.length > 0 && flags.add) appendFileSync(allowFile(suite), `${fresh.join('\n')}\n`)
+      else for (const name of fresh) console.log(`  add it to ${suite.folder}/allow.txt: ${name}`)
+    }
+    if (broker !== null) void broker.pid // throws when it did not survive
+  } finally {
+    await broker?.remove()
+  }
+  for (const name of broken) console.log(`\nlisted, but it does not pass: ${name}`)
+  const count = (outcome: CaseResult['outcome']) => results.filter(each => each.outcome === outcome).length
+  console.log(`\n${count('ok')} passed, ${count('FAIL')} failed, ${count('skip')} skipped`)
+  if (positionals.length === 0 && broker?.name === 'millrace') await writePage(results)
+  return broken.length === 0 && results.length > 0 ? 0 : 1
+}
+
+async function writePage(results: readonly CaseResult[]): Promise<void> {
+  const commit = (await must('git', ['-C', repository, 'rev-parse', '--short', 'HEAD'])).trim()
+  writeFileSync(join(repository, 'docs/compat.md'), page(results, { commit, date: new Date().toISOString().slice(0, 10) }))
+}
+
+try {
+  process.exit(await main())
+} catch (error) {
+  if (!(error instanceof Missing)) throw error
+  console.error(error.message)
+  process.exit(2)
+}

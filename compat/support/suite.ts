@@ -1,0 +1,52 @@
+/** What a folder of compat is: a foreign client with its cases, run in processes of its own that print a line for each. */
+import { type RunOptions, run } from './run.ts'
+
+export interface Target {
+  bootstrap: string
+  /** Where the broker keeps its partitions; undefined when it was started by somebody else. */
+  data?: string | undefined
+  /** 4 and later: Apache Kafka 4 does not speak to clients before 2.1. Undefined: it speaks to all. */
+  kafkaVersion?: string | undefined
+}
+
+export type Outcome = 'ok' | 'FAIL' | 'skip'
+
+export interface CaseResult {
+  client: string
+  name: string
+  outcome: Outcome
+  /** Why it failed or was skipped; the time otherwise. */
+  detail: string
+}
+
+export type Report = (result: CaseResult) => void
+
+export interface Suite {
+  /** Its folder below compat/, with its allow.txt. */
+  folder: string
+  /** The columns of the table. */
+  clients: readonly string[]
+  /** May throw a Missing: then all of it is skipped. */
+  run(target: Target, report: Report): Promise<void>
+}
+
+/** A program that prints `ok NAME (ms)`, `FAIL NAME: reason`, `skip NAME: reason`. What it does not get to is a failure. */
+export async function runProgram(
+  client: string,
+  report: Report,
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<void> {
+  const { code, stderr, stdout } = await run(command, args, {
+    seconds: 240,
+    ...options,
+    onLine(line) {
+      const [, outcome, name, detail] = /^(ok|FAIL|skip) +([\w/.-]+):? *(.*)$/.exec(line) ?? []
+      if (name !== undefined) report({ client, name, outcome: outcome as Outcome, detail: detail! })
+    },
+  })
+  if (code === 0) return
+  const detail = `${code === null ? 'took too long' : `ended with ${code}`}: ${(stderr || stdout).trim().replace(/\s+/g, ' ').slice(-400)}`
+  report({ client, name: 'program', outcome: 'FAIL', detail })
+}
