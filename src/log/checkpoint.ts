@@ -19,7 +19,7 @@ const parallelSyncs = 3
 /** A checkpoint that failed for want of space is tried again after this long. */
 const retryMs = 1000
 /** The event loop is held at most about this long. */
-const sliceMs = 2
+const sliceMs = 5
 
 export interface CheckpointOptions {
   system: System

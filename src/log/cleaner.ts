@@ -204,7 +204,7 @@ export class Cleaner {
 }
 
 function startWorker(): Worker {
-  const worker = new Worker(new URL('./cleaner-worker.ts', import.meta.url))
+  const worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './cleaner-worker.ts' : './cleaner-worker.js', import.meta.url))
   worker.unref()
   return worker
 }

@@ -35,7 +35,7 @@ import type { PartitionState } from './state-log.ts'
 import { Waiters } from './waiters.ts'
 
 /** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
-const directBytes = { os: 8 << 10, fsync: 64 << 10 }
+const directBytes = { os: 8 << 10, fsync: 48 << 10 }
 
 /** What a partition starts from: nothing, or what recovery found. */
 export interface PartitionStart {
@@ -224,6 +224,10 @@ export class Partition implements PartitionLog, Member {
 
   producers(): ActiveProducer[] {
     return this.producerStates?.list() ?? []
+  }
+
+  inTransaction(producerId: number, producerEpoch: number): boolean {
+    return this.producerStates?.inTransaction(producerId, producerEpoch) ?? false
   }
 
   sizeBytes(): number {

@@ -183,6 +183,11 @@ export class ProducerStates {
     }))
   }
 
+  inTransaction(producerId: number, producerEpoch: number): boolean {
+    const slot = this.#table.find(producerId)
+    return slot !== none && this.#table.transactionStart(slot) !== none && this.#table.epoch(slot) === producerEpoch
+  }
+
   /** Where each producer's last data is (-1 after a marker), so that the cleaner keeps that batch and with it the last sequence. */
   lastRecords(): LastRecord[] {
     const table = this.#table

@@ -91,7 +91,7 @@ async function openPartition(
     trusted: state !== null && (state.synced || sameRun),
     ours: state !== null || view !== null,
     logStartOffset: view?.logStartOffset ?? -1,
-    damage: context.system.files.readFile(`${directory}/${damageFile}`)?.toString() ?? null,
+    damage: damageOf(context, directory),
     durableEnd: view?.durableEnd ?? 0,
     producerExpirationMs: context.settings.producerIdExpirationMs,
   })
@@ -160,6 +160,12 @@ function readTopicId(metadata: Buffer): Uuid | null {
     // Torn while it was made: nothing was acknowledged in it that the journal does not have.
     return null
   }
+}
+
+function damageOf({ system }: LogContext, directory: string): string | null {
+  const path = `${directory}/${damageFile}`
+  // Asking first: it is hardly ever there, and a failed open is dear.
+  return system.files.exists(path) ? (system.files.readFile(path)?.toString() ?? null) : null
 }
 
 /** The journal that knows of the damage will be overwritten, so the partition's directory keeps the reason until an operator removes it. */

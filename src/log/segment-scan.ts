@@ -36,7 +36,8 @@ const headersWindow = 8 << 10
 const wholeWindow = 512 << 10
 
 export async function scanBatches(file: Readable, range: ScanRange, visit: Visit): Promise<ScanEnd> {
-  const window = new Window(file, range.windowBytes ?? (range.what === 'whole' ? wholeWindow : headersWindow), range.to)
+  const wanted = range.windowBytes ?? (range.what === 'whole' ? wholeWindow : headersWindow)
+  const window = new Window(file, Math.min(wanted, range.to - range.from), range.to)
   let minOffset = range.minOffset
   let position = range.from
   if (position > range.to) return { position, problem: `the file ends at ${range.to}` }
@@ -81,7 +82,7 @@ class Window {
   constructor(file: Readable, size: number, end: number) {
     this.#file = file
     this.#end = end
-    this.bytes = Buffer.allocUnsafeSlow(Math.min(size, Math.max(end, header.batchHeaderSize)))
+    this.bytes = Buffer.allocUnsafeSlow(Math.max(size, header.batchHeaderSize))
   }
 
   /** Where in `bytes` the file's `position` is, when `need` bytes from there on are in memory; otherwise -1. */
