@@ -93,7 +93,7 @@ class Converter implements RecordConverter {
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL('./convert-thread.ts', import.meta.url), {
+    const thread = new Worker(new URL(import.meta.url.endsWith('.ts') ? './convert-thread.ts' : './convert-thread.js', import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes },
     })
     thread.on('message', (reply: ThreadReply) => this.#settle(thread, reply))
