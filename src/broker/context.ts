@@ -2,7 +2,7 @@
 import type { System } from '../base.ts'
 import type { ClusterMetadata, GroupCoordinator } from '../coordinator.ts'
 import type { Log } from '../log.ts'
-import type { RecordConverter } from '../protocol.ts'
+import type { RecordConverter, Uuid } from '../protocol.ts'
 import type { BrokerConfig } from './config.ts'
 import type { FetchBudget } from './fetch-budget.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
@@ -33,6 +33,8 @@ export interface Self {
   readonly id: number
   readonly rack: string | null
   readonly clusterId: string
+  /** Kafka's `directory.id` of the data directory. */
+  readonly directoryId: Uuid
   /** Where clients that came in by this listener reach this broker (`advertised.listeners`). */
   advertised(listener: string): { host: string; port: number }
 }

@@ -1,6 +1,9 @@
 /** The one list of what this broker answers. ApiVersions (which is made from the others) and `docs/unsupported.md` derive from it. */
 import type { Handler } from './handler.ts'
+import { addRaftVoter } from './handlers/add-raft-voter.ts'
 import { alterConfigs } from './handlers/alter-configs.ts'
+import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts'
+import { alterReplicaLogDirs } from './handlers/alter-replica-log-dirs.ts'
 import { apiVersionsHandler } from './handlers/api-versions.ts'
 import { createAcls } from './handlers/create-acls.ts'
 import { createPartitions } from './handlers/create-partitions.ts'
@@ -15,7 +18,9 @@ import { describeConfigs } from './handlers/describe-configs.ts'
 import { describeGroups } from './handlers/describe-groups.ts'
 import { describeLogDirs } from './handlers/describe-log-dirs.ts'
 import { describeProducers } from './handlers/describe-producers.ts'
+import { describeQuorum } from './handlers/describe-quorum.ts'
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts'
+import { electLeaders } from './handlers/elect-leaders.ts'
 import { fetch } from './handlers/fetch.ts'
 import { findCoordinator } from './handlers/find-coordinator.ts'
 import { heartbeat } from './handlers/heartbeat.ts'
@@ -26,13 +31,18 @@ import { leaveGroup } from './handlers/leave-group.ts'
 import { listConfigResources } from './handlers/list-config-resources.ts'
 import { listGroups } from './handlers/list-groups.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
+import { listPartitionReassignments } from './handlers/list-partition-reassignments.ts'
 import { metadata } from './handlers/metadata.ts'
 import { offsetCommit } from './handlers/offset-commit.ts'
 import { offsetDelete } from './handlers/offset-delete.ts'
 import { offsetFetch } from './handlers/offset-fetch.ts'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
+import { removeRaftVoter } from './handlers/remove-raft-voter.ts'
 import { syncGroup } from './handlers/sync-group.ts'
+import { unregisterBroker } from './handlers/unregister-broker.ts'
+import { unregisterController } from './handlers/unregister-controller.ts'
+import { updateFeatures } from './handlers/update-features.ts'
 
 const others: readonly Handler[] = [
   produce,
@@ -64,6 +74,16 @@ const others: readonly Handler[] = [
   describeProducers,
   listConfigResources,
   describeTopicPartitions,
+  alterReplicaLogDirs,
+  electLeaders,
+  alterPartitionReassignments,
+  listPartitionReassignments,
+  describeQuorum,
+  updateFeatures,
+  unregisterBroker,
+  unregisterController,
+  addRaftVoter,
+  removeRaftVoter,
   describeAcls,
   createAcls,
   deleteAcls,

@@ -92,6 +92,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     id: config.get('node.id'),
     rack: config.get('broker.rack'),
     clusterId: identity.clusterId,
+    directoryId: identity.directoryId,
     advertised(listener) {
       const { host, port } = config.advertised(listener)
       return { host, port: port === 0 ? (ports.get(listener) ?? 0) : port }

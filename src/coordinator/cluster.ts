@@ -4,11 +4,14 @@
  * Hides the shard over `__cluster_metadata-0` (Kafka's KRaft records), its snapshots, Kafka's rules for names, counts and
  * assignments, and how partitions of the log are opened and dropped as records become durable.
  */
+export type { ClusterQuotas, QuotaAlteration, QuotaEntity, QuotaEntry } from './cluster/client-quotas.ts'
+export type { FeatureUpdate } from './cluster/feature-updates.ts'
 export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
 export type { Reporter } from './cluster/open-topics.ts'
 export { type AclFilter, type ClusterSecurity, matches as aclMatches, type ScramDeletion, type ScramUpsertion } from './cluster/security.ts'
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
+export { assignmentProblem } from './cluster/placement.ts'
 export { internalTopics, topicNameProblem } from './cluster/topic-names.ts'
 export type {
   ClusterLimits,

@@ -17,6 +17,7 @@ import {
   KafkaError,
   type MessageOf,
   type Uuid,
+  zeroUuid,
 } from '../../protocol.ts'
 import { BrokerConfig } from '../config/broker-config.ts'
 import { topicRules } from '../config/topics.ts'
@@ -167,7 +168,7 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
   const log = makeLog()
   const reporter = { info() {}, warn() {} }
   const metadata = await openClusterMetadata({ system, log, directory: '/data', brokerId: 7, rules: topicRules(config), reporter })
-  const self = { id: 7, rack: 'r1', clusterId: 'cluster', advertised: () => ({ host: 'example', port: 9092 }) }
+  const self = { id: 7, rack: 'r1', clusterId: 'cluster', directoryId: zeroUuid, advertised: () => ({ host: 'example', port: 9092 }) }
   const groups = new GroupCoordinator({
     system,
     settings: { ...defaultGroupSettings, groupInitialRebalanceDelayMs: 0 },
@@ -184,7 +185,7 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
 export async function inEveryVersion<A extends Api>(
   api: A,
   handler: Handler,
-  ask: (version: number, call: (request: InputOf<A['request']>) => ReturnType<TestBroker['call']>, broker: TestBroker) => Promise<void>,
+  ask: (version: number, call: (request: InputOf<A['request']>) => Promise<MessageOf<A['response']>>, broker: TestBroker) => Promise<void>,
 ): Promise<void> {
   for (let version = handler.versions[0]; version <= handler.versions[1]; version++) {
     const broker = await startTestBroker()

@@ -5,7 +5,8 @@
  * no part knows stops the replay: skipping it would lose it at the next snapshot.
  */
 import type { Uuid } from '../../protocol.ts'
-import type { MetadataRecord, PartitionRecord, SecurityRecord } from './metadata-records.ts'
+import { QuotaState } from './client-quotas.ts'
+import type { MetadataRecord, PartitionRecord, QuotaRecord, SecurityRecord } from './metadata-records.ts'
 import { SecurityState } from './security-state.ts'
 import { collisionKey } from './topic-names.ts'
 import type { ConfigResourceType } from './types.ts'
@@ -17,6 +18,7 @@ export type Change =
   | { kind: 'config'; type: ConfigResourceType; name: string; key: string; value: string | null }
   | { kind: 'feature'; name: string; level: number }
   | { kind: 'security'; record: SecurityRecord }
+  | { kind: 'quota'; record: QuotaRecord }
   | { kind: 'other' }
 
 export interface TopicState {
@@ -34,6 +36,7 @@ export class ClusterImage {
   readonly configs = new Configs()
   readonly features = new Map<string, number>()
   readonly security = new SecurityState()
+  readonly quotas = new QuotaState()
   nextProducerId = 0
   /** Who took the last block, for the snapshot; null before the first. */
   #producerIds: MetadataRecord | null = null
@@ -59,6 +62,9 @@ export class ClusterImage {
         this.#producerIds = record
         this.nextProducerId = record.nextProducerId
         return other
+      case 'ClientQuotaRecord':
+        this.quotas.replay(record)
+        return { kind: 'quota', record }
       case 'NoOpRecord':
         return other
       default:
@@ -74,6 +80,7 @@ export class ClusterImage {
     yield* this.topics.records()
     yield* this.configs.records()
     yield* this.security.records()
+    yield* this.quotas.records()
     if (this.#producerIds !== null) yield this.#producerIds
   }
 }

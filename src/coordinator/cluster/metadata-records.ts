@@ -17,6 +17,7 @@ import type { ConfigResourceType } from './types.ts'
 const { topic, partition, removeTopic, config, featureLevel, producerIds, noOp } = metadataRecords
 const { accessControlEntry, removeAccessControlEntry, userScramCredential, removeUserScramCredential } = metadataRecords
 const { delegationToken, removeDelegationToken } = metadataRecords
+const { clientQuota } = metadataRecords
 
 export type PartitionRecord = { type: 'PartitionRecord' } & MessageOf<typeof partition.fields>
 
@@ -28,8 +29,11 @@ export type SecurityRecord =
   | ({ type: 'DelegationTokenRecord' } & MessageOf<typeof delegationToken.fields>)
   | ({ type: 'RemoveDelegationTokenRecord' } & MessageOf<typeof removeDelegationToken.fields>)
 
+export type QuotaRecord = { type: 'ClientQuotaRecord' } & MessageOf<typeof clientQuota.fields>
+
 export type MetadataRecord =
   | SecurityRecord
+  | QuotaRecord
   | ({ type: 'TopicRecord' } & MessageOf<typeof topic.fields>)
   | PartitionRecord
   | ({ type: 'RemoveTopicRecord' } & MessageOf<typeof removeTopic.fields>)
@@ -97,6 +101,8 @@ function bytesOf(record: MetadataRecord): Buffer {
       return encode(delegationToken, 0, record)
     case 'RemoveDelegationTokenRecord':
       return encode(removeDelegationToken, 0, record)
+    case 'ClientQuotaRecord':
+      return encode(clientQuota, 0, record)
     case 'NoOpRecord':
       return encode(noOp, 0, {})
   }
@@ -132,6 +138,8 @@ export function decodeMetadataRecord(bytes: Buffer): MetadataRecord {
       return { type: 'DelegationTokenRecord', ...record.value }
     case 'removeDelegationToken':
       return { type: 'RemoveDelegationTokenRecord', ...record.value }
+    case 'clientQuota':
+      return { type: 'ClientQuotaRecord', ...record.value }
     case 'noOp':
       return { type: 'NoOpRecord' }
     default:

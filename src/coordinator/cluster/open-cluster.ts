@@ -9,6 +9,8 @@ import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, metadataTopicUuid, randomUuid, type Uuid } from '../../protocol.ts'
 import { openCoordinator } from '../runtime.ts'
 import type { Coordinator, Decision } from '../shard.ts'
+import { type ClusterQuotas, type QuotaAlteration, QuotaState } from './client-quotas.ts'
+import type { FeatureUpdate } from './feature-updates.ts'
 import { bootstrapLevels } from './features.ts'
 import { type Change, type ClusterImage, Configs } from './image.ts'
 import { OpenTopics, type Reporter } from './open-topics.ts'
@@ -68,11 +70,18 @@ interface LoadedImage {
   configs: Configs
   levels: Map<string, number>
   security: SecurityState
+  quotas: QuotaState
 }
 
-function imageNow({ topics, configs, features, security }: ClusterImage): LoadedImage {
+function imageNow({ topics, configs, features, security, quotas }: ClusterImage): LoadedImage {
   const counts = [...topics.byId.values()].map(({ id, name, partitions }) => [id, { name, partitions: partitions.length }] as const)
-  return { topics: new Map(counts), configs: configs.copy(), levels: new Map(features), security: new SecurityState(security) }
+  return {
+    topics: new Map(counts),
+    configs: configs.copy(),
+    levels: new Map(features),
+    security: new SecurityState(security),
+    quotas: new QuotaState(quotas),
+  }
 }
 
 class Cluster implements ClusterMetadata {
@@ -84,6 +93,7 @@ class Cluster implements ClusterMetadata {
   /** What is durable; the shard's image may be ahead. */
   #configs = new Configs()
   #levels = new Map<string, number>()
+  #quotas = new QuotaState()
   /** Replayed, in the order of offsets, but not published. */
   #pending: Pending[] = []
   /** Topics that the log being loaded removed: their data may go even when it was not dropped before the process ended. */
@@ -93,12 +103,14 @@ class Cluster implements ClusterMetadata {
   #refill: Promise<void> | null = null
   readonly #ensuring = new Map<InternalTopicName, Promise<Topic>>()
   readonly security: SecurityMetadata
+  readonly quotas: ClusterQuotas
 
   constructor(options: ClusterOptions) {
     this.#options = options
     const { system, log, reporter } = options
     this.#metadataLog = openMetadataLog(log, options.rules)
     this.security = new SecurityMetadata(step => this.#write(shard => step(shard.image.security)), system.random)
+    this.quotas = this.#clientQuotas()
     this.#topics = new OpenTopics({
       system,
       log,
@@ -158,6 +170,8 @@ class Cluster implements ClusterMetadata {
     this.#configs = loaded.configs
     this.#levels = loaded.levels
     this.security.state = loaded.security
+    this.#quotas = loaded.quotas
+    for (const listener of this.#topics.listeners) listener.quotasChanged?.()
     for (const id of this.#topics.ids()) {
       if (loaded.topics.has(id)) continue
       if (this.#removed.has(id)) await this.#topics.delete(id)
@@ -253,6 +267,21 @@ class Cluster implements ClusterMetadata {
     return this.#write(shard => shard.applyConfigs(changes, validateOnly))
   }
 
+  updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void> {
+    return this.#write(shard => shard.updateFeatures(updates, validateOnly))
+  }
+
+  #clientQuotas(): ClusterQuotas {
+    const published = () => this.#quotas.entries
+    return {
+      get entries() {
+        return published()
+      },
+      alter: (alterations: readonly QuotaAlteration[], validateOnly: boolean) =>
+        this.#write(shard => shard.alterQuotas(alterations, validateOnly)),
+    }
+  }
+
   async ensureInternalTopic(name: InternalTopicName): Promise<Topic> {
     const topic = this.topic(name)
     if (topic !== undefined) return topic
@@ -337,6 +366,7 @@ class Cluster implements ClusterMetadata {
     // A topic is opened once, with all the partitions and configs that this run of changes gives it.
     const growing = new Map<Uuid, { name: string; partitions: number }>()
     const reconfigured = new Set<string>()
+    let quotasChanged = false
     const grow = async () => {
       for (const [id, { name, partitions }] of growing) await this.#topics.ensure(id, name, partitions)
       growing.clear()
@@ -354,12 +384,16 @@ class Cluster implements ClusterMetadata {
         else this.#levels.set(change.name, change.level)
       } else if (change.kind === 'security') {
         this.security.state.replay(change.record)
+      } else if (change.kind === 'quota') {
+        this.#quotas.replay(change.record)
+        quotasChanged = true
       } else if (change.kind === 'config') {
         this.#configs.set(change.type, change.name, change.key, change.value)
         reconfigured.add(JSON.stringify([change.type, change.name]))
       }
     }
     await grow()
+    if (quotasChanged) for (const listener of this.#topics.listeners) listener.quotasChanged?.()
     for (const resource of reconfigured) this.#reconfigure(...(JSON.parse(resource) as [ConfigResourceType, string]))
   }
 

@@ -68,6 +68,17 @@ function placeManually(topic: NewTopic, brokerId: number): number[][] {
   })
 }
 
+/** Why these cannot be a partition's replicas; null when they can. */
+export function assignmentProblem(brokerIds: readonly number[], self: number): KafkaError | null {
+  try {
+    manualReplicas(brokerIds, self, null)
+    return null
+  } catch (error) {
+    if (error instanceof KafkaError) return error
+    throw error
+  }
+}
+
 function manualReplicas(brokerIds: readonly number[], self: number, factor: number | null): number[] {
   const refuse = (what: string) => {
     throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', `The manual partition assignment includes ${what}`)

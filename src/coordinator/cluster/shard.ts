@@ -6,6 +6,8 @@
  */
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard } from '../shard.ts'
+import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
+import { type FeatureUpdate, featureRecords } from './feature-updates.ts'
 import { type Change, ClusterImage, type TopicState } from './image.ts'
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord, newPartitionRecord } from './metadata-records.ts'
 import { placeNewPartitions, placeTopic } from './placement.ts'
@@ -154,6 +156,15 @@ export class ClusterShard implements Shard {
       }),
     )
     return decide(records, response, validateOnly)
+  }
+
+  alterQuotas(alterations: readonly QuotaAlteration[], validateOnly: boolean): Decision<(KafkaError | null)[]> {
+    const { records, outcomes } = quotaRecords(this.image.quotas, alterations)
+    return decide(records, outcomes, validateOnly)
+  }
+
+  updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Decision<void> {
+    return decide(featureRecords(this.image.features, updates, this.#options.brokerId), undefined, validateOnly)
   }
 
   allocateProducerIds(): Decision<ProducerIdBlock> {

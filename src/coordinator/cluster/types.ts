@@ -1,6 +1,8 @@
 /** What the broker sees of the cluster's metadata; re-exported by `../cluster.ts`. */
 import type { PartitionLog, TopicConfig } from '../../log.ts'
 import type { KafkaError, Uuid } from '../../protocol.ts'
+import type { ClusterQuotas } from './client-quotas.ts'
+import type { FeatureUpdate } from './feature-updates.ts'
 import type { ClusterSecurity } from './security.ts'
 
 /** A topic as clients may see it: durable, with every partition open. Never changes but for `partitions`, which only grows. */
@@ -58,6 +60,7 @@ export interface ClusterListener {
   topicDeleted?(topic: Topic): void
   partitionsAdded?(topic: Topic, from: number): void
   configChanged?(type: ConfigResourceType, name: string): void
+  quotasChanged?(): void
 }
 
 /** What the configuration decides about topics; values are asked for each time, because they may change while the broker runs. */
@@ -105,6 +108,7 @@ export interface ClusterMetadata {
   readonly partitionCount: number
   /** Who may come in, and what they may do. */
   readonly security: ClusterSecurity
+  readonly quotas: ClusterQuotas
 
   /** As {@link TopicRules.describeTopicConfigs}. */
   describeTopicConfigs(configs: ReadonlyMap<string, string>): readonly TopicConfigEntry[]
@@ -121,6 +125,8 @@ export interface ClusterMetadata {
   deleteTopics(ids: readonly Uuid[]): Promise<(KafkaError | null)[]>
   createPartitions(topics: readonly NewPartitions[], validateOnly: boolean): Promise<(KafkaError | null)[]>
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<(KafkaError | null)[]>
+  /** All or none: throws KafkaError INVALID_UPDATE_VERSION for the first that is refused. */
+  updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void>
   /** The topic, created with Kafka's settings when it is missing. */
   ensureInternalTopic(name: InternalTopicName): Promise<Topic>
   /** A producer id that was never given before and never will be again. */
