@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { type Millrace, startBroker } from '../millrace.ts'
+
+const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
+let broker: Millrace
+
+before(async () => {
+  broker = await startBroker({ memory: true, config: { 'group.initial.rebalance.delay.ms': '0' } })
+})
+after(() => broker.close())
+
+interface Outcome {
+  code: number
+  out: string
+  err: string
+}
+
+function millrace(args: string[], input: string | Buffer = ''): Promise<Outcome> {
+  return new Promise(resolve => {
+    const env = { ...process.env, MILLRACE_BOOTSTRAP: broker.address }
+    const child = execFile(process.execPath, [program, ...args], { env, timeout: 30_000 }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err })
+    })
+    child.stdin?.end(input)
+  })
+}
+
+async function ok(args: string[], input?: string | Buffer): Promise<string> {
+  const { code, out, err } = await millrace(args, input)
+  assert.equal(code, 0, `millrace ${args.join(' ')}: ${err}`)
+  return out
+}
+
+test('records go in and come out, byte for byte, with keys, headers and tombstones', async () => {
+  assert.equal(await ok(['topic', 'create', 'orders', '-p', '2', '--set', 'retention.ms=9000000']), 'orders created with 2 partitions\n')
+  const lines = Buffer.concat([Buffer.from('a:one\nb:\nc:'), Buffer.from([0xff, 0x00, 0xfe])])
+  const produced = await millrace(['produce', 'orders', '-K', ':', '-H', 'from=test', '--tombstones', '-p', '1', '-z', 'lz4'], lines)
+  assert.equal(produced.err, '3 records written to orders\n')
+  const rows = (await ok(['consume', 'orders', '--from', 'beginning', '--json']))
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  assert.deepEqual(
+    rows.map(({ timestamp, ...rest }) => rest),
+    [
+      { topic: 'orders', partition: 1, offset: 0, key: 'a', value: 'one', headers: [{ key: 'from', value: 'test' }] },
+      { topic: 'orders', partition: 1, offset: 1, key: 'b', value: null, headers: [{ key: 'from', value: 'test' }] },
+      { topic: 'orders', partition: 1, offset: 2, key: 'c', value: { base64: '/wD+' }, headers: [{ key: 'from', value: 'test' }] },
+    ],
+  )
+  assert.ok(rows.every(({ timestamp }) => Math.abs(timestamp - Date.now()) < 60_000))
+  assert.equal(
+    await ok(['consume', 'orders', '-f', '-3', '-n', '1', '--print', 'partition,offset,key,headers,value']),
+    '1\t0\ta\tfrom=test\tone\n',
+  )
+  const copied = await ok(['produce', 'copy', '--from-json', '--json'], rows.map(row => `${JSON.stringify(row)}\n`).join(''))
+  assert.equal(JSON.parse(copied).records, 3)
+  assert.equal(await ok(['consume', 'copy', '-f', '2', '--json', '-n', '1']).then(text => JSON.parse(text).value.base64), '/wD+')
+  const described = JSON.parse(await ok(['topic', 'describe', 'orders', '--json']))
+  assert.deepEqual(described[0].configs, { 'retention.ms': '9000000' })
+  assert.deepEqual(
+    described[0].partitions.map((p: { endOffset: number }) => p.endOffset),
+    [0, 3],
+  )
+})
+
+test('a group reads, commits what it printed, lags, and is reset', async () => {
+  await ok(['produce', 'events'], 'one\ntwo\nthree\nfour\n')
+  assert.equal(await ok(['consume', 'events', '-g', 'readers', '-f', 'beginning', '-n', '3']), 'one\ntwo\nthree\n')
+  const lag = JSON.parse(await ok(['group', 'describe', 'readers', '--json']))
+  assert.equal(lag[0].lag, 1)
+  assert.deepEqual(lag[0].partitions[0].committedOffset, 3)
+  const planned = JSON.parse(await ok(['group', 'reset', 'readers', '--to', '-2', '--dry-run', '--json']))
+  assert.deepEqual(planned.offsets, [{ topic: 'events', partition: 0, offset: 2, before: 3 }])
+  assert.equal(JSON.parse(await ok(['group', 'describe', 'readers', '--json']))[0].partitions[0].committedOffset, 3)
+  await ok(['group', 'reset', 'readers', '--to', 'beginning'])
+  assert.equal(await ok(['consume', 'events', '-g', 'readers', '-n', '1']), 'one\n')
+  assert.match(await ok(['group', 'list']), /^readers +Empty +classic +consumer$/m)
+  await ok(['group', 'delete', 'readers'])
+  assert.equal((await millrace(['group', 'describe', 'readers'])).err, 'millrace: GROUP_ID_NOT_FOUND: there is no group readers\n')
+})
+
+test('following ends with Ctrl-C, cleanly', async () => {
+  await ok(['topic', 'create', 'live'])
+  const env = { ...process.env, MILLRACE_BOOTSTRAP: broker.address }
+  const child = spawn(process.execPath, [program, 'consume', 'live', '--from', 'beginning', '--follow'], { env })
+  const printed = new Promise<string>(resolve => child.stdout.once('data', data => resolve(String(data))))
+  const ended = new Promise<number | null>(resolve => child.once('close', resolve))
+  await ok(['produce', 'live'], 'now\n')
+  assert.equal(await printed, 'now\n')
+  child.kill('SIGINT')
+  assert.equal(await ended, 0)
+})
+
+test('configs are set, shown and taken back', async () => {
+  await ok(['topic', 'create', 'tuned'])
+  await ok(['config', 'set', 'topic', 'tuned', 'retention.ms=77', 'segment.bytes=2000000'])
+  await ok(['topic', 'alter', 'tuned', '--unset', 'segment.bytes', '-p', '3'])
+  const [entry] = JSON.parse(await ok(['config', 'get', 'topic', 'tuned', '--json']))
+  assert.deepEqual([entry.name, entry.value, entry.source], ['retention.ms', '77', 'DYNAMIC_TOPIC_CONFIG'])
+  const explained = JSON.parse(await ok(['config', 'explain', 'num.partitions', '--set', 'num.partitions=3', '--json']))
+  assert.deepEqual([explained.keys[0].value, explained.keys[0].source], ['3', 'flag'])
+})
+
+test('what went wrong is one line, with exit code 1; what was not understood is exit code 2', async () => {
+  const failures: [string[], RegExp][] = [
+    [
+      ['topic', 'list', '-b', '127.0.0.1:1'],
+      /^millrace: no broker answers at 127\.0\.0\.1:1 \(.*ECONNREFUSED.*\)\. Is it running there\? .*\n$/,
+    ],
+    [['consume', 'nowhere', '-f', 'beginning'], /^millrace: UNKNOWN_TOPIC_OR_PARTITION: there is no topic nowhere\n$/],
+    [['topic', 'create', 'x', '--set', 'no.such=1'], /^millrace: INVALID_CONFIG: .*no\.such.*\n$/],
+    [['produce', 'x', '--file', '/no/such/file'], /^millrace: there is no file .*\n$/],
+  ]
+  const usage: [string[], RegExp][] = [
+    [['consume', 'x', '-f', 'yesterday'], /^millrace: "yesterday" is no position; allowed: .*\n$/],
+    [['consume', 'x', '-g', 'g', '-p', '1'], /^millrace: --partition does not go with --group/],
+    [['topic', 'create'], /missing required argument/],
+    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['start', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],
+  ]
+  const all = [...failures.map(each => [...each, 1] as const), ...usage.map(each => [...each, 2] as const)]
+  await Promise.all(
+    all.map(async ([args, message, code]) => {
+      const outcome = await millrace([...args])
+      assert.match(outcome.err, message)
+      assert.equal(outcome.code, code, args.join(' '))
+      assert.equal(outcome.out, '')
+    }),
+  )
+})
