@@ -18,6 +18,7 @@ export {
 } from './config/describe.ts'
 export { type ExplainedKey, type Explanation, explainConfig, renderExplanation } from './config/explain.ts'
 export type { BrokerKey } from './config/keys.ts'
+export { badListenerValue, listenerKeys, listenerValue } from './config/listener-values.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
 export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'
 export { configurationReference } from './config/reference.ts'

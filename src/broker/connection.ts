@@ -41,6 +41,7 @@ export interface ConnectionOptions {
   session: Session
   scratch: Buffer
   maxFrameBytes: number
+  maxUnauthenticatedFrameBytes: number
   clock: Clock
   dispatch: Dispatch
   /** Something that stops all connections from taking requests (the log's tail is full). */
@@ -64,6 +65,8 @@ export class Connection {
   readonly session: Session
   clientSoftwareName = 'unknown'
   clientSoftwareVersion = 'unknown'
+  /** Monotonic. */
+  readonly openedMs: number
   /** Monotonic; when bytes last came or went. */
   lastActiveMs: number
   /** Monotonic; since when the frame that is being received has been incomplete. */
@@ -87,11 +90,16 @@ export class Connection {
     this.id = options.id
     this.listener = options.listener
     this.session = options.session
+    this.session.drain = () => this.drain()
+    this.session.authenticatedNow = () => {
+      this.#frames.maxFrameBytes = options.maxFrameBytes
+    }
     this.remoteAddress = options.session.remoteAddress
+    this.openedMs = options.clock.monotonic()
     this.lastActiveMs = options.clock.monotonic()
     this.#frames = new FrameReader(
       options.scratch,
-      options.maxFrameBytes,
+      options.session.authenticated ? options.maxFrameBytes : Math.min(options.maxFrameBytes, options.maxUnauthenticatedFrameBytes),
       (frame, owned) => this.#take(frame, owned),
       error => this.close(error),
     )

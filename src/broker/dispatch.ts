@@ -18,20 +18,29 @@ import {
 import type { Connection, Dispatch, PendingReply, Reply } from './connection.ts'
 import type { Broker } from './context.ts'
 import { type Access, CloseConnection, type Handler, type Operation, type RequestContext, type ResourceType } from './handler.ts'
+import type { SaslExchange } from './security.ts'
 
 export function dispatcher(broker: Broker, handlers: readonly Handler[]): Dispatch {
   const byKey: (Handler | undefined)[] = []
   for (const handler of handlers) byKey[handler.api.key] = handler
   return (frame, owned, connection) => {
+    const { sasl } = connection.session
+    if (sasl?.takesRawToken) return { reply: rawReply(sasl, Buffer.from(frame)), readOn: false }
     if (frame.length < minHeaderBytes) throw new MalformedInput(`a request of ${frame.length} bytes`)
     const key = frame.readInt16BE(0)
     const version = frame.readInt16BE(2)
+    sasl?.admit(key)
     const handler = byKey[key]
     if (handler === undefined) throw new MalformedInput(`API key ${key} is not supported`)
     // Bytes of a request live in the shared read buffer. Only produce is done with them when its handler returns.
     const bytes = owned || handler.api === apis.produce ? frame : Buffer.from(frame)
     return new Exchange(broker, handler, connection, version).run(bytes)
   }
+}
+
+async function rawReply(sasl: SaslExchange, token: Buffer): Promise<Reply> {
+  const frame = await sasl.rawToken(token)
+  return frame === null ? null : { buffers: [frame], length: frame.length }
 }
 
 /** API key, version, correlation id. */

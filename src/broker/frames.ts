@@ -26,7 +26,8 @@ const firstAllocationBytes = 16 * 1024
 
 export class FrameReader implements SocketReader {
   readonly #scratch: Buffer
-  readonly #maxFrameBytes: number
+  /** Of the frames that begin from now on. */
+  maxFrameBytes: number
   readonly #sink: FrameSink
   readonly #reject: (error: unknown) => void
   /** An unfinished frame with its size field; its first `#filled` bytes have arrived. */
@@ -39,7 +40,7 @@ export class FrameReader implements SocketReader {
   /** `reject` is called once with what is wrong; nothing is handed out afterwards. */
   constructor(scratch: Buffer, maxFrameBytes: number, sink: FrameSink, reject: (error: unknown) => void) {
     this.#scratch = scratch
-    this.#maxFrameBytes = maxFrameBytes
+    this.maxFrameBytes = maxFrameBytes
     this.#sink = sink
     this.#reject = reject
   }
@@ -127,7 +128,7 @@ export class FrameReader implements SocketReader {
   }
 
   #check(size: number): void {
-    if (size < 0 || size > this.#maxFrameBytes) throw new BadFrame(size, this.#maxFrameBytes)
+    if (size < 0 || size > this.maxFrameBytes) throw new BadFrame(size, this.maxFrameBytes)
   }
 }
 

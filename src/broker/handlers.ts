@@ -4,6 +4,7 @@ import { addRaftVoter } from './handlers/add-raft-voter.ts'
 import { alterConfigs } from './handlers/alter-configs.ts'
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts'
 import { alterReplicaLogDirs } from './handlers/alter-replica-log-dirs.ts'
+import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.ts'
 import { apiVersionsHandler } from './handlers/api-versions.ts'
 import { createAcls } from './handlers/create-acls.ts'
 import { createPartitions } from './handlers/create-partitions.ts'
@@ -21,6 +22,7 @@ import { describeProducers } from './handlers/describe-producers.ts'
 import { describeQuorum } from './handlers/describe-quorum.ts'
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts'
 import { electLeaders } from './handlers/elect-leaders.ts'
+import { describeUserScramCredentials } from './handlers/describe-user-scram-credentials.ts'
 import { fetch } from './handlers/fetch.ts'
 import { findCoordinator } from './handlers/find-coordinator.ts'
 import { heartbeat } from './handlers/heartbeat.ts'
@@ -39,6 +41,8 @@ import { offsetFetch } from './handlers/offset-fetch.ts'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
 import { removeRaftVoter } from './handlers/remove-raft-voter.ts'
+import { saslAuthenticate } from './handlers/sasl-authenticate.ts'
+import { saslHandshake } from './handlers/sasl-handshake.ts'
 import { syncGroup } from './handlers/sync-group.ts'
 import { unregisterBroker } from './handlers/unregister-broker.ts'
 import { unregisterController } from './handlers/unregister-controller.ts'
@@ -87,6 +91,10 @@ const others: readonly Handler[] = [
   describeAcls,
   createAcls,
   deleteAcls,
+  saslHandshake,
+  saslAuthenticate,
+  describeUserScramCredentials,
+  alterUserScramCredentials,
 ]
 
 export const handlers: readonly Handler[] = [...others, apiVersionsHandler(others)]

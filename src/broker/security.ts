@@ -4,17 +4,23 @@
  * Hides TLS, the SASL mechanisms and their credentials, delegation tokens, the authorizer with its cache and audit log, and where all of
  * that is configured. The rest of the broker sees a {@link Session} per connection and asks it what its principal may do.
  */
+import type { System } from '../base.ts'
 import type { ClusterSecurity } from '../coordinator.ts'
-import type { BrokerConfig } from './config.ts'
+import type { BrokerConfig, Listener } from './config.ts'
 import type { Logger } from './logger.ts'
 import { Authorizer } from './security/authorizer.ts'
+import { Mechanisms } from './security/mechanisms.ts'
+import { SaslExchange } from './security/sasl.ts'
 import { anonymous, Session } from './security/session.ts'
 
 export { aclCreation, aclFilter } from './security/acl-requests.ts'
 export type { Grants } from './security/authorizer.ts'
+export type { SaslExchange } from './security/sasl.ts'
+export { maxIterations, minIterations, scramCredential, scramHashes } from './security/scram.ts'
 export { Session } from './security/session.ts'
 
 export interface SecurityOptions {
+  system: System
   config: BrokerConfig
   metadata: ClusterSecurity
   logger: Logger
@@ -23,26 +29,48 @@ export interface SecurityOptions {
 export class Security {
   /** null: everybody may do everything. */
   readonly authorizer: Authorizer | null
+  readonly #options: SecurityOptions
+  readonly #mechanisms: Mechanisms
 
-  constructor({ config, metadata, logger }: SecurityOptions) {
-    this.authorizer =
-      config.get('authorizer.class.name') === ''
-        ? null
-        : new Authorizer({
-            acls: metadata,
-            superUsers: new Set(
-              config
-                .get('super.users')
-                .split(';')
-                .map(user => user.trim()),
-            ),
-            allowEveryoneIfNoAclFound: config.get('allow.everyone.if.no.acl.found'),
-            logger,
-          })
+  /** Throws InvalidConfig when a listener cannot do what it is configured for. */
+  constructor(options: SecurityOptions) {
+    this.#options = options
+    this.authorizer = makeAuthorizer(options)
+    this.#mechanisms = new Mechanisms(options)
+    for (const listener of options.config.listeners) this.#check(listener)
   }
 
   /** For a new connection. */
-  open(_listener: string, remoteAddress: string): Session {
-    return new Session(anonymous, remoteAddress, this.authorizer)
+  open(listener: Listener, remoteAddress: string): Session {
+    const session = new Session(anonymous, remoteAddress, this.authorizer)
+    if (usesSasl(listener)) {
+      const { system, logger } = this.#options
+      const settings = this.#mechanisms.settings(listener)
+      session.sasl = new SaslExchange({ system, logger, settings, session, listener: listener.name })
+    }
+    return session
   }
+
+  #check(listener: Listener): void {
+    if (!usesSasl(listener)) return
+    const { mechanisms } = this.#mechanisms.settings(listener)
+    if (listener.protocol === 'SASL_PLAINTEXT' && mechanisms.has('PLAIN')) {
+      this.#options.logger.warn({ listener: listener.name }, 'passwords of SASL PLAIN come over this listener without encryption')
+    }
+  }
+}
+
+function usesSasl({ protocol }: Listener): boolean {
+  return protocol === 'SASL_PLAINTEXT' || protocol === 'SASL_SSL'
+}
+
+function makeAuthorizer({ config, metadata, logger }: SecurityOptions): Authorizer | null {
+  if (config.get('authorizer.class.name') === '') return null
+  const superUsers = config.get('super.users').split(';')
+  return new Authorizer({
+    acls: metadata,
+    superUsers: new Set(superUsers.map(user => user.trim())),
+    allowEveryoneIfNoAclFound: config.get('allow.everyone.if.no.acl.found'),
+    logger,
+  })
 }

@@ -9,6 +9,8 @@ import { Server, type ServerLimits } from './server.ts'
 
 const limits: ServerLimits = {
   maxFrameBytes: 1 << 20,
+  maxUnauthenticatedFrameBytes: 1 << 19,
+  authenticationDeadlineMs: 30_000,
   maxIdleMs: 600_000,
   frameDeadlineMs: 60_000,
   maxConnections: 100,

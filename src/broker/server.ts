@@ -12,6 +12,10 @@ import type { Security } from './security.ts'
 export interface ServerLimits {
   /** `socket.request.max.bytes`. */
   maxFrameBytes: number
+  /** `sasl.server.max.receive.size`: of frames of a client that has yet to say who it is. */
+  maxUnauthenticatedFrameBytes: number
+  /** `connection.authentication.deadline.ms`: by then it must have. */
+  authenticationDeadlineMs: number
   /** `connections.max.idle.ms`. */
   maxIdleMs: number
   /** A frame must be complete this long after its first byte. */
@@ -62,7 +66,7 @@ export class Server {
   /** Resolves with the port, which differs from the asked one when that is 0. */
   async listen(listener: Listener): Promise<number> {
     const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
-    server.on('connection', socket => this.#accept(server, listener.name, socket))
+    server.on('connection', socket => this.#accept(server, listener, socket))
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       const address = { port: listener.port, backlog: this.#options.limits.backlog }
@@ -90,7 +94,7 @@ export class Server {
     deadline.cancel()
   }
 
-  #accept(server: net.Server, listener: string, socket: net.Socket): void {
+  #accept(server: net.Server, listener: Listener, socket: net.Socket): void {
     const address = socket.remoteAddress ?? ''
     const refusal = this.#refusal(address)
     if (refusal !== null) {
@@ -103,10 +107,11 @@ export class Server {
       socket,
       server,
       id: this.#nextId++,
-      listener,
+      listener: listener.name,
       session: this.#options.security.open(listener, address),
       scratch: this.#scratch,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
+      maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
       clock: this.#options.system.clock,
       dispatch: this.#options.dispatch,
       pressure: this.#options.pressure,
@@ -153,6 +158,8 @@ export class Server {
       const since = connection.unfinishedSinceMs
       if (since > 0 && now - since > limits.frameDeadlineMs) {
         connection.close(new Error(`a frame was not complete after ${limits.frameDeadlineMs} ms`))
+      } else if (!connection.session.authenticated && now - connection.openedMs > limits.authenticationDeadlineMs) {
+        connection.close(new Error(`not authenticated after ${limits.authenticationDeadlineMs} ms`))
       } else if (now - connection.lastActiveMs > limits.maxIdleMs && !connection.active) {
         connection.close(new Error(`idle for connections.max.idle.ms=${limits.maxIdleMs}`))
       }

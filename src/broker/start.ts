@@ -111,7 +111,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     metrics: new BrokerMetrics(),
-    security: new Security({ config, metadata: metadata.security, logger }),
+    security: new Security({ system, config, metadata: metadata.security, logger }),
   }
   let ready = false
   const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))

@@ -54,12 +54,12 @@ function checkPorts(listeners: readonly Listener[], text: string): void {
 }
 
 function checkProtocols(listeners: readonly Listener[], text: string): void {
-  const secured = listeners.find(({ protocol }) => protocol !== 'PLAINTEXT')
+  const secured = listeners.find(({ protocol }) => protocol === 'SSL' || protocol === 'SASL_SSL')
   if (secured) {
     throw new InvalidConfig(
       'listeners',
       text,
-      `Listener ${secured.name} asks for ${secured.protocol}, and this version of Millrace speaks only PLAINTEXT`,
+      `Listener ${secured.name} asks for ${secured.protocol}, and this version of Millrace does not speak TLS yet`,
     )
   }
 }

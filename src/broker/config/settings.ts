@@ -55,6 +55,12 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
     get maxFrameBytes() {
       return config.get('socket.request.max.bytes')
     },
+    get maxUnauthenticatedFrameBytes() {
+      return config.get('sasl.server.max.receive.size')
+    },
+    get authenticationDeadlineMs() {
+      return config.get('connection.authentication.deadline.ms')
+    },
     get maxIdleMs() {
       return config.get('connections.max.idle.ms')
     },

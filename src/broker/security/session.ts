@@ -1,16 +1,23 @@
 /** Who is at the other end of one connection, and what that principal may do. Nobody else keeps a principal. */
 import type { Authorizer, Grants } from './authorizer.ts'
+import type { Authenticated, SaslExchange } from './sasl.ts'
 
 /** Kafka's KafkaPrincipal.ANONYMOUS. */
 export const anonymous = 'User:ANONYMOUS'
 
-export class Session {
+export class Session implements Authenticated {
   readonly remoteAddress: string
   readonly #authorizer: Authorizer | null
   #principal: string
   #grants: Grants | null
   /** The session was opened with a delegation token, and so must not make others (KIP-48). */
   viaToken = false
+  /** null: the listener asks for no authentication, or TLS has done it. */
+  sasl: SaslExchange | null = null
+  /** Takes no more requests and closes once the replies under way have left; the connection says how. */
+  drain: () => void = () => {}
+  /** The connection's as well: told whenever the client has shown who it is. */
+  authenticatedNow: () => void = () => {}
 
   constructor(principal: string, remoteAddress: string, authorizer: Authorizer | null) {
     this.remoteAddress = remoteAddress
@@ -29,9 +36,15 @@ export class Session {
     return this.#grants
   }
 
+  /** Until then requests must be few and small, and not take for ever. */
+  get authenticated(): boolean {
+    return this.sasl === null || this.sasl.everAuthenticated
+  }
+
   become(principal: string, viaToken: boolean): void {
     this.#principal = principal
     this.viaToken = viaToken
     this.#grants = this.#authorizer?.grants(principal, this.remoteAddress) ?? null
+    this.authenticatedNow()
   }
 }

@@ -14,6 +14,12 @@ export const networkKeys = {
     min: 1,
     doc: 'A connection that has not authenticated (or, without authentication, sent its first request) by then is closed.',
   }),
+  'connection.authentication.deadline.ms': intMs({
+    default: 30_000,
+    min: 1,
+    doc: 'How long a client may take from connecting until it has authenticated; its TLS handshake included.',
+    importance: 'low',
+  }),
   'connection.frame.deadline.ms': ms({
     default: 60_000,
     min: 1,

@@ -29,12 +29,10 @@ export const securityKeys = {
     min: 0,
     doc: 'How long the answer to a failed authentication is held back.',
     importance: 'low',
-    accepted: because.security,
   }),
   'connections.max.reauth.ms': ms({
     default: 0,
     doc: 'Longest life of an authenticated session before the client must authenticate again; 0 is unlimited.',
-    accepted: because.security,
   }),
   'delegation.token.expiry.check.interval.ms': ms({
     default: 3_600_000,
@@ -71,12 +69,10 @@ export const securityKeys = {
     default: 'GSSAPI',
     doc: 'SASL mechanisms that are offered.',
     dynamic: 'per-broker',
-    accepted: because.security,
   }),
   'sasl.jaas.config': password({
     doc: 'Login of a SASL mechanism, in the syntax of JAAS.',
     dynamic: 'per-broker',
-    accepted: because.security,
   }),
   'sasl.kerberos.kinit.cmd': string({
     default: '/usr/bin/kinit',
@@ -302,7 +298,6 @@ export const securityKeys = {
   'sasl.server.max.receive.size': int({
     default: 524_288,
     doc: 'Largest message of a client during authentication.',
-    accepted: because.security,
   }),
   'security.inter.broker.protocol': choice(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'], {
     default: 'PLAINTEXT',

@@ -1,0 +1,28 @@
+/**
+ * Values that may be set for one listener (`listener.name.<name>.<key>`) or for one SASL mechanism of it
+ * (`listener.name.<name>.<mechanism>.<key>`) as well as for all: the most special one holds.
+ */
+import { type ConfigKey, defaultValue, InvalidConfig, parseValue } from '../../base.ts'
+import type { BrokerConfig, BrokerValues } from './broker-config.ts'
+import { type BrokerKey, brokerKeys } from './keys.ts'
+
+export function listenerValue<K extends BrokerKey>(config: BrokerConfig, listener: string, key: K, mechanism?: string): BrokerValues[K] {
+  const declaration: ConfigKey = brokerKeys[key]
+  for (const name of [...listenerKeys(listener, key, mechanism), key]) {
+    const given = config.layers(name).find(layer => layer.source !== 'DEFAULT_CONFIG')
+    if (given !== undefined) return parseValue(name, declaration, given.text).value as BrokerValues[K]
+  }
+  return defaultValue(key, declaration) as BrokerValues[K]
+}
+
+/** The names that a key has for one listener, the most special first. */
+export function listenerKeys(listener: string, key: BrokerKey, mechanism?: string): string[] {
+  const prefix = `listener.name.${listener.toLowerCase()}.`
+  return mechanism === undefined ? [`${prefix}${key}`] : [`${prefix}${mechanism.toLowerCase()}.${key}`, `${prefix}${key}`]
+}
+
+/** Names the key as people have to write it. */
+export function badListenerValue(listener: string, key: BrokerKey, mechanism: string | undefined, reason: string): InvalidConfig {
+  const name = listenerKeys(listener, key, mechanism)[0]!
+  return new InvalidConfig(name, null, reason, `${name}: ${reason}`)
+}

@@ -1,0 +1,37 @@
+/** What a SASL mechanism promises to the exchange that drives it: tokens in, tokens out, and in the end a principal. */
+
+export type Step =
+  | { done: false; reply: Buffer }
+  | {
+      done: true
+      reply: Buffer
+      /** `User:alice` */
+      principal: string
+      viaToken?: boolean
+      /** Wall clock; when what the client showed ends. */
+      expiresAtMs?: number
+    }
+
+/** One exchange; `step` throws {@link AuthenticationFailed}. */
+export interface SaslServer {
+  step(token: Buffer): Step | Promise<Step>
+}
+
+export interface SaslMechanism {
+  readonly name: string
+  open(): SaslServer
+}
+
+/**
+ * `told` is what the client learns, which must never be whether a user exists; null is Kafka's general sentence. The message is for the
+ * audit log.
+ */
+export class AuthenticationFailed extends Error {
+  readonly told: string | null
+
+  constructor(reason: string, told: string | null = null) {
+    super(reason)
+    this.name = 'AuthenticationFailed'
+    this.told = told
+  }
+}
