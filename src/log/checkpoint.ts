@@ -85,7 +85,7 @@ export class Checkpointer {
     while (this.#running !== null) await this.#running
   }
 
-  /** Stops trying again. */
+  /** The next one is the last: indexes are written, and it is not tried again. */
   close(): void {
     this.#closed = true
   }
@@ -145,6 +145,7 @@ export class Checkpointer {
     if (partition.deleted || partition.offline !== null) return null
     partition.flush()
     const { active } = partition.segments
+    if (this.#closed) active?.flushIndexes()
     const segments = [...partition.files.unsynced].filter(segment => partition.synced || segment !== active)
     for (const segment of segments) partition.files.unsynced.delete(segment)
     const synced = active === undefined || !partition.files.unsynced.has(active)

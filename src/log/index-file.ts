@@ -76,6 +76,11 @@ export class IndexFile {
     return this.#count
   }
 
+  /** How many of them are in the file. */
+  get written(): number {
+    return Math.max(0, this.#written)
+  }
+
   /** Believes a checkpoint: exactly `count` entries of the file are valid. */
   adopt(count: number): void {
     this.unload()

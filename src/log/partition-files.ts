@@ -70,7 +70,6 @@ export class PartitionFiles {
   /** All that is counted is in the files. */
   flush(): void {
     this.tail.flush()
-    for (const segment of this.unsynced) segment.flushIndexes()
   }
 
   /** The first segment, or the next one. */

@@ -301,7 +301,7 @@ export class Partition implements PartitionLog, Member {
       synced,
       leaderEpoch,
       epochs: [...this.epochs.entries],
-      active: active === undefined ? null : { baseOffset: active.baseOffset, state: active.state() },
+      active: active === undefined ? null : { baseOffset: active.baseOffset, state: active.checkpoint() },
       producers: producerStates === null || producerStates.size === 0 ? null : producerStates.encodeSnapshot(),
     }
   }
