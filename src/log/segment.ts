@@ -55,8 +55,7 @@ export const segmentSuffixes = ['.log', '.index', '.timeindex', '.txnindex'] as 
 /** Offsets in index entries are relative to the base offset, in 31 bits. */
 const maxRelativeOffset = 2 ** 31 - 1
 const rememberedPositions = 8
-/** Entries of the offset index. */
-const worthWriting = 64
+const entriesWorthWriting = 64
 
 /** Kafka's file name: the base offset in 20 digits. */
 export function segmentName(baseOffset: Offset): string {
@@ -188,13 +187,10 @@ export class Segment {
     return { ...this.#known() }
   }
 
-  /**
-   * The counters for a checkpoint, with only those index entries that are in the files. They are written when enough wait: two files per
-   * idle partition would cost more than the short walk that a thinner index means after a crash.
-   */
+  /** For a checkpoint: counts only index entries that are in the files. Few are not worth two files; a thinner index means a longer walk. */
   checkpoint(): SegmentState {
     const state = this.#known()
-    if (state.offsetEntries - this.#offsets.file.written >= worthWriting) this.flushIndexes()
+    if (state.offsetEntries - this.#offsets.file.written >= entriesWorthWriting) this.flushIndexes()
     else this.#transactions.flush()
     return { ...state, offsetEntries: this.#offsets.file.written, timeEntries: this.#times.file.written }
   }
