@@ -61,6 +61,9 @@ export interface TopicConfig {
   messageTimestampType: 'CreateTime' | 'LogAppendTime'
   messageTimestampBeforeMaxMs: number
   messageTimestampAfterMaxMs: number
+  /** For the broker, which enforces them: bytes per second of all producers, and of all consumers; undefined: unlimited. */
+  producerByteRate?: number | undefined
+  consumerByteRate?: number | undefined
 }
 
 export interface PartitionSpec {
@@ -168,6 +171,8 @@ export interface PartitionLog {
   /** DeleteRecords: moves the log start offset up; durable when resolved. Throws OFFSET_OUT_OF_RANGE above the high watermark. */
   deleteBefore(offset: Offset): Promise<void>
   producers(): ActiveProducer[]
+  /** Has the producer an open transaction here in this epoch? Then its further batches belong to it without being asked about. */
+  inTransaction(producerId: number, producerEpoch: number): boolean
   /** Bytes in segments plus tail, as DescribeLogDirs reports them. */
   sizeBytes(): number
 }

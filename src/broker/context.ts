@@ -1,6 +1,6 @@
 /** What every handler may use of the broker it runs in: one value per running broker, built by `start.ts`. */
 import type { System } from '../base.ts'
-import type { ClusterMetadata, GroupCoordinator } from '../coordinator.ts'
+import type { ClusterMetadata, GroupCoordinator, TransactionCoordinator } from '../coordinator.ts'
 import type { Log } from '../log.ts'
 import type { RecordConverter, Uuid } from '../protocol.ts'
 import type { BrokerConfig } from './config.ts'
@@ -18,6 +18,7 @@ export interface Broker {
   readonly logDirectory: string
   readonly metadata: ClusterMetadata
   readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
   readonly fetchSessions: FetchSessions
   readonly fetchBudget: FetchBudget
   readonly converter: RecordConverter

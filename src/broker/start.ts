@@ -1,11 +1,18 @@
 /**
  * Puts a broker together and takes it apart again: the only place that knows the order.
  *
- * Up: recover the log (which takes the data directory for this process), replay the metadata, load the groups, listen. Down: stop listening and let replies leave,
+ * Up: recover the log (which takes the data directory for this process), replay the metadata, load groups and transactions, listen. Down: stop listening and let replies leave,
  * then the coordinators, then the log, which writes what makes the next start quick.
  */
 import type { System } from '../base.ts'
-import { type ClusterMetadata, GroupCoordinator, offsetsTopicName, openClusterMetadata } from '../coordinator.ts'
+import {
+  type ClusterMetadata,
+  GroupCoordinator,
+  offsetsTopicName,
+  openClusterMetadata,
+  TransactionCoordinator,
+  transactionTopicName,
+} from '../coordinator.ts'
 import { type Log, openLog } from '../log.ts'
 import { openRecordConverter } from '../protocol.ts'
 import {
@@ -18,6 +25,7 @@ import {
   serverLimits,
   topicDefaultKeys,
   topicRules,
+  transactionSettings,
 } from './config.ts'
 import type { Broker, Self } from './context.ts'
 import { dispatcher } from './dispatch.ts'
@@ -84,6 +92,8 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   followDynamicConfig(config, metadata, logger)
   const groups = openGroups(options, metadata)
   opened.push(() => groups.close())
+  const transactions = openTransactions(options, metadata, groups)
+  opened.push(() => transactions.close())
   const converter = openRecordConverter()
   opened.push(() => converter.close())
 
@@ -105,6 +115,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     logDirectory: directory,
     metadata,
     groups,
+    transactions,
     converter,
     self,
     logger,
@@ -117,6 +128,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))
   if (http !== null) opened.push(() => http.close())
   await groups.start()
+  await transactions.start()
   const server = makeServer(broker)
   opened.push(() => server.close(drainMs))
   for (const listener of config.listeners) ports.set(listener.name, await server.listen(listener))
@@ -170,6 +182,28 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
   })
   metadata.subscribe({ topicDeleted: topic => void groups.onTopicDeleted(topic.name) })
   return groups
+}
+
+function openTransactions(
+  { system, config, logger }: StartOptions,
+  metadata: ClusterMetadata,
+  groups: GroupCoordinator,
+): TransactionCoordinator {
+  const transactions = new TransactionCoordinator({
+    system,
+    settings: transactionSettings(config, () => metadata.finalizedFeatures().levels.get('transaction.version') ?? 0),
+    topic: {
+      partitionCount: () => metadata.topic(transactionTopicName)?.partitions.length ?? null,
+      partitionLog: partition => metadata.partitionByName(transactionTopicName, partition) ?? null,
+      ensure: () => metadata.ensureInternalTopic(transactionTopicName),
+    },
+    partitionLog: (topic, partition) => metadata.partitionByName(topic, partition) ?? null,
+    endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
+    newProducerId: () => metadata.newProducerId(),
+    report: (what, error) => logger.warn({ err: error }, what),
+  })
+  metadata.subscribe({ topicDeleted: topic => transactions.onTopicDeleted(topic.name) })
+  return transactions
 }
 
 function makeServer(broker: Broker): Server {

@@ -26,5 +26,6 @@ export const because = {
   streamsGroups: 'this version has no streams groups yet',
   telemetry: 'this version takes no metrics from clients yet',
   tiered: "there is no tiered storage in Kafka's sense",
-  transactions: 'this version has no transactions yet',
+  transactions: 'partitions enter transactions within the broker, without requests that would be repeated',
+  twoPhase: 'two-phase commits (KIP-939) are not stable in Kafka either',
 } as const

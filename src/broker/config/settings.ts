@@ -1,5 +1,5 @@
 /** What the configuration means to each module, in the terms of that module. */
-import type { ClusterLimits, GroupSettings } from '../../coordinator.ts'
+import type { ClusterLimits, GroupSettings, TransactionSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
 import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'
@@ -41,6 +41,20 @@ export function groupSettings(config: BrokerConfig): GroupSettings {
     offsetsRetentionMinutes: config.get('offsets.retention.minutes'),
     offsetsRetentionCheckIntervalMs: config.get('offsets.retention.check.interval.ms'),
     offsetsTopicNumPartitions: config.get('offsets.topic.num.partitions'),
+  }
+}
+
+/** `transactionVersion`: the cluster's finalized level, which may be raised while the broker runs. */
+export function transactionSettings(config: BrokerConfig, transactionVersion: () => number): TransactionSettings {
+  return {
+    transactionMaxTimeoutMs: config.get('transaction.max.timeout.ms'),
+    transactionalIdExpirationMs: config.get('transactional.id.expiration.ms'),
+    abortTimedOutIntervalMs: config.get('transaction.abort.timed.out.transaction.cleanup.interval.ms'),
+    removeExpiredIntervalMs: config.get('transaction.remove.expired.transaction.cleanup.interval.ms'),
+    stateTopicNumPartitions: config.get('transaction.state.log.num.partitions'),
+    get transactionVersion() {
+      return transactionVersion()
+    },
   }
 }
 

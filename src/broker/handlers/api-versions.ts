@@ -49,12 +49,16 @@ export function apiVersionsHandler(others: readonly Handler[]): Handler {
 
 function announce(apiKeys: Response['apiKeys'], context: RequestContext): Response {
   const { epoch, levels } = context.broker.metadata.finalizedFeatures()
+  // Clients of v3 take a minimum of 0 for an error (KAFKA-17011).
+  const least = context.version >= 4 ? 0 : 1
   return {
     errorCode: 0,
     apiKeys,
     throttleTimeMs: 0,
-    supportedFeatures,
+    supportedFeatures: supportedFeatures.map(feature => ({ ...feature, minVersion: Math.max(feature.minVersion, least) })),
     finalizedFeaturesEpoch: epoch,
-    finalizedFeatures: [...levels].map(([name, level]) => ({ name, minVersionLevel: level, maxVersionLevel: level })),
+    finalizedFeatures: [...levels]
+      .filter(([, level]) => level > 0)
+      .map(([name, level]) => ({ name, minVersionLevel: level, maxVersionLevel: level })),
   }
 }

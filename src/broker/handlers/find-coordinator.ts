@@ -2,8 +2,8 @@
  * FindCoordinator, v0–6.
  *
  * v0 knows only groups, v1 adds the key type, v4 (KIP-699) asks for several keys at once, v5 is v4 (KIP-890), v6 adds share groups
- * (KIP-932). This broker coordinates all groups; the first question creates `__consumer_offsets`. A coordinator for transactions is not
- * there yet, which is answered by UNSUPPORTED_VERSION: producers give up at once instead of asking until their timeout.
+ * (KIP-932). This broker coordinates all groups and transactions; the first question creates `__consumer_offsets` or
+ * `__transaction_state`.
  */
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError } from '../../protocol.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
@@ -41,7 +41,8 @@ async function find(key: string, keyType: number, context: RequestContext): Prom
   const { broker, connection } = context
   try {
     authorize(key, keyType, context)
-    await broker.groups.locate(key)
+    if (keyType === transactionType) await broker.transactions.locate(key)
+    else await broker.groups.locate(key)
     const { host, port } = broker.self.advertised(connection.listener)
     return { key, nodeId: broker.self.id, host, port, errorCode: 0, errorMessage: null }
   } catch (error) {
@@ -54,7 +55,6 @@ function authorize(key: string, keyType: number, context: RequestContext): void 
     if (!context.allowed('DESCRIBE', 'GROUP', key)) refuse('GROUP_AUTHORIZATION_FAILED')
   } else if (keyType === transactionType) {
     if (!context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', key)) refuse('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
-    throw new KafkaError('UNSUPPORTED_VERSION', 'This broker has no transaction coordinator')
   } else if (keyType === shareType) {
     throw new KafkaError('INVALID_REQUEST', 'This broker has no share coordinator')
   } else {

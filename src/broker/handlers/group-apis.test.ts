@@ -145,6 +145,7 @@ for (let at = 0; at <= 10; at++) {
     const call = caller(broker, at)
     const topicId = at < 10 ? zeroUuid : broker.metadata.topicId('t')!
     for (const operation of ['READ', 'DESCRIBE', 'DELETE']) broker.denied.add(`${operation} GROUP g`)
+    broker.denied.add('DESCRIBE TRANSACTIONAL_ID tx')
     const code = errorCode('GROUP_AUTHORIZATION_FAILED')
     const found = await find(call, at, 'g')
     assert.equal((at < 4 ? found : found.coordinators[0]!).errorCode, code)
@@ -158,7 +159,8 @@ for (let at = 0; at <= 10; at++) {
     assert.equal((await call(apis.deleteGroups, deleteGroups, { groupsNames: ['g'] })).results[0]!.errorCode, code)
     if (at >= 1) {
       const transactional = await find(call, at, 'tx', 1)
-      assert.equal((at < 4 ? transactional : transactional.coordinators[0]!).errorCode, errorCode('UNSUPPORTED_VERSION'))
+      const refused = errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+      assert.equal((at < 4 ? transactional : transactional.coordinators[0]!).errorCode, refused)
     }
   })
 }

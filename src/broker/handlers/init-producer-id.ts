@@ -1,14 +1,17 @@
 /**
- * InitProducerId, v0–5 (KIP-98): a fresh id for an idempotent producer, from durable blocks, so that none is ever given twice.
- *
- * A producer with a transactional id is refused with UNSUPPORTED_VERSION, which its client reports at once: transactions are not built
- * yet, and an error that says "try again" would keep it waiting for `max.block.ms` in vain.
+ * InitProducerId, v0–5 (KIP-98): a fresh id for an idempotent producer, from durable blocks, so that none is ever given twice; for a
+ * transactional id the one it has, with an epoch that fences whoever had it before. v3 recovers from errors (KIP-360), v4 tells
+ * PRODUCER_FENCED, v5 is v4 (KIP-890). v6 (two-phase commits, KIP-939) is not stable in Kafka either.
  */
 import { apis, type InputOf, KafkaError } from '../../protocol.ts'
 import { clusterName } from '../authorized-operations.ts'
 import { defineHandler } from '../handler.ts'
+import { fencingError } from './transaction-caller.ts'
 
 type Response = InputOf<typeof apis.initProducerId.response>
+
+/** Versions before know only INVALID_PRODUCER_EPOCH. */
+const fencedFrom = 4
 
 export const initProducerId = defineHandler<typeof apis.initProducerId>({
   api: apis.initProducerId,
@@ -31,14 +34,18 @@ export const initProducerId = defineHandler<typeof apis.initProducerId>({
       throw new KafkaError('INVALID_REQUEST', 'producerId and producerEpoch must both be set or both be -1')
     }
     if (transactionalId === '') throw new KafkaError('INVALID_REQUEST', 'The transactional id is empty')
-    if (transactionalId !== null) throw new KafkaError('UNSUPPORTED_VERSION', 'Transactions are not supported yet')
-    const response: Response = {
-      throttleTimeMs: 0,
-      errorCode: 0,
-      producerId: await context.broker.metadata.newProducerId(),
-      producerEpoch: 0,
-    }
+    const { transactions, metadata } = context.broker
+    const session =
+      transactionalId === null
+        ? { producerId: await metadata.newProducerId(), producerEpoch: 0 }
+        : await transactions.initProducerId({ ...request, transactionalId })
+    const response: Response = { throttleTimeMs: 0, errorCode: 0, ...session }
     return response
   },
-  fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: error.code, producerId: -1, producerEpoch: -1 }),
+  fail: (_request, error, version) => ({
+    throttleTimeMs: 0,
+    errorCode: fencingError(error, version, fencedFrom).code,
+    producerId: -1,
+    producerEpoch: -1,
+  }),
 })

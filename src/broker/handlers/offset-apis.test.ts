@@ -191,11 +191,12 @@ describe('InitProducerId', () => {
     }
   })
 
-  it('refuses half an identity, transactions, and who may not', async () => {
+  it('refuses half an identity, and who may not', async () => {
     const broker = await startTestBroker()
     assert.equal((await ask(broker, 3, { producerId: 4 })).errorCode, errorCode('INVALID_REQUEST'))
     assert.equal((await ask(broker, 3, { transactionalId: '' })).errorCode, errorCode('INVALID_REQUEST'))
-    assert.equal((await ask(broker, 3, { transactionalId: 't' })).errorCode, errorCode('UNSUPPORTED_VERSION'))
+    broker.denied.add('WRITE TRANSACTIONAL_ID t')
+    assert.equal((await ask(broker, 3, { transactionalId: 't' })).errorCode, errorCode('TRANSACTIONAL_ID_AUTHORIZATION_FAILED'))
     broker.denied.add('IDEMPOTENT_WRITE CLUSTER kafka-cluster')
     assert.equal((await ask(broker, 3)).errorCode, 0, 'who may write some topic may be idempotent (KIP-679)')
     broker.denied.add('WRITE TOPIC *')
@@ -218,8 +219,13 @@ describe('ApiVersions', () => {
         { apiKey: 18, minVersion: 0, maxVersion: 5 },
         { apiKey: 60, minVersion: 0, maxVersion: 2 },
       ])
-      const finalized = [{ name: 'metadata.version', maxVersionLevel: 25, minVersionLevel: 25 }]
+      const finalized = [
+        { name: 'metadata.version', maxVersionLevel: 25, minVersionLevel: 25 },
+        { name: 'transaction.version', maxVersionLevel: 2, minVersionLevel: 2 },
+      ]
       assert.deepEqual(response.finalizedFeatures, version >= 3 ? finalized : [])
+      const least = response.supportedFeatures.find(({ name }) => name === 'transaction.version')?.minVersion
+      assert.equal(least, version < 3 ? undefined : version === 3 ? 1 : 0)
     }
     assert.equal(broker.connection.clientSoftwareName, 'a-client')
   })

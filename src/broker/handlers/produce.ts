@@ -3,12 +3,13 @@
  *
  * v0–1 carry message format 0, v2 format 1 (both converted to format 2 off the event loop, as Kafka up to 3.9 did), v3+ exactly one
  * batch of format 2 per partition (KIP-98), v7 zstd (KIP-110), v8 record errors (KIP-467), v10 the current leader (KIP-951), v13 topic
- * ids (KIP-516). Each partition's place in the log is fixed synchronously, so the connection reads on; the response leaves when what
+ * ids (KIP-516); v11 knows TRANSACTION_ABORTABLE, v12 enters partitions into the transaction (KIP-890). Each partition's place in the log is fixed synchronously, so the connection reads on; the response leaves when what
  * `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an error closes the connection, as in Kafka.
  */
 import type { Appended, PartitionLog } from '../../log.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, produceConversion, toKafkaError, type Uuid } from '../../protocol.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../handler.ts'
+import { checkTransaction, enterTransaction } from './produce-transaction.ts'
 
 type Request = MessageOf<typeof apis.produce.request>
 type Response = InputOf<typeof apis.produce.response>
@@ -32,28 +33,41 @@ export const produce = defineHandler<typeof apis.produce>({
   handle(request, context) {
     if (request.acks < -1 || request.acks > 1)
       return failed(request, new KafkaError('INVALID_REQUIRED_ACKS', `acks=${request.acks}: -1, 0 or 1`))
-    const waiting: Waiting[] = []
-    const conversions: Promise<void>[] = []
-    const responses = request.topicData.map(topic => {
-      const name = context.version >= 13 ? (context.broker.metadata.topicName(topic.topicId) ?? null) : topic.name
-      return {
-        name: topic.name,
-        topicId: topic.topicId,
-        partitionResponses: topic.partitionData.map(data => {
-          const response = emptyResponse(data.index)
-          const log = findLog(name, topic.topicId, data, response, context)
-          if (log !== null) append(log, data, response, request, context, waiting, conversions)
-          return response
-        }),
-      }
-    })
-    const response: Response = { responses }
-    if (conversions.length > 0) return Promise.all(conversions).then(() => finish(request, response, waiting))
-    if (waiting.length === 0) return answer(request, response)
-    return { deferred: finish(request, response, waiting) } satisfies Deferred<Response>
+    const entering = request.transactionalId === null ? null : enterTransaction(request, context)
+    return entering === null ? appendAll(request, context, null) : appendEntered(entering, request, context)
   },
   fail: failed,
 })
+
+type Outcome = Response | null | Promise<Response | null> | Deferred<Response>
+
+async function appendEntered(entering: Promise<KafkaError | null>, request: Request, context: RequestContext): Promise<Response | null> {
+  const outcome = appendAll(request, context, await entering)
+  return outcome !== null && 'deferred' in outcome ? outcome.deferred : outcome
+}
+
+/** `refused`: why partitions could not be entered into the transaction. */
+function appendAll(request: Request, context: RequestContext, refused: KafkaError | null): Outcome {
+  const waiting: Waiting[] = []
+  const conversions: Promise<void>[] = []
+  const responses = request.topicData.map(topic => {
+    const name = context.version >= 13 ? (context.broker.metadata.topicName(topic.topicId) ?? null) : topic.name
+    return {
+      name: topic.name,
+      topicId: topic.topicId,
+      partitionResponses: topic.partitionData.map(data => {
+        const response = emptyResponse(data.index)
+        const log = findLog(name, topic.topicId, data, response, context)
+        if (log !== null) append(log, data, response, request, context, waiting, conversions, refused)
+        return response
+      }),
+    }
+  })
+  const response: Response = { responses }
+  if (conversions.length > 0) return Promise.all(conversions).then(() => finish(request, response, waiting))
+  if (waiting.length === 0) return answer(request, response)
+  return { deferred: finish(request, response, waiting) } satisfies Deferred<Response>
+}
 
 function failed(request: Request, error: KafkaError): Response {
   const responses = request.topicData.map(topic => ({
@@ -110,8 +124,10 @@ function append(
   context: RequestContext,
   waiting: Waiting[],
   conversions: Promise<void>[],
+  refused: KafkaError | null,
 ): void {
   const store = (records: Buffer): void => {
+    checkTransaction(log, records, request.transactionalId, refused, context)
     const appended = log.append(records, { origin: 'client' })
     context.broker.metrics.produced(log.topic, appended.lastOffset - appended.baseOffset + 1, records.length)
     accept(response, appended, request.acks, waiting)

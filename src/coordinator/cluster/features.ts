@@ -1,6 +1,6 @@
 /**
  * The feature levels (KIP-584) that this broker supports and finalizes in a new cluster. Clients switch on protocols by them, so a
- * feature appears here in the change that makes it work, not before: `group.version` with KIP-848, `transaction.version` with KIP-890.
+ * feature appears here in the change that makes it work, not before: `group.version` with KIP-848.
  */
 export interface SupportedFeature {
   name: string
@@ -9,6 +9,9 @@ export interface SupportedFeature {
 }
 
 /** 3.3-IV3, the oldest that Kafka 4 starts from, to 4.0-IV3, whose records are the ones written here. */
-export const supportedFeatures: readonly SupportedFeature[] = [{ name: 'metadata.version', minVersion: 7, maxVersion: 25 }]
+export const supportedFeatures: readonly SupportedFeature[] = [
+  { name: 'metadata.version', minVersion: 7, maxVersion: 25 },
+  { name: 'transaction.version', minVersion: 0, maxVersion: 2 },
+]
 
 export const bootstrapLevels: ReadonlyMap<string, number> = new Map(supportedFeatures.map(({ name, maxVersion }) => [name, maxVersion]))

@@ -64,7 +64,7 @@ export const transactionsKeys = {
     min: 1,
     doc: 'Size of reads while transactions are loaded.',
     importance: 'high',
-    accepted: because.transactions,
+    accepted: because.memory,
   }),
   'transaction.state.log.min.isr': int({
     default: 2,
@@ -96,7 +96,7 @@ export const transactionsKeys = {
     default: false,
     doc: 'Whether transactions may be prepared for a commit from outside.',
     importance: 'low',
-    accepted: because.transactions,
+    accepted: because.twoPhase,
   }),
   'transactional.id.expiration.ms': intMs({
     default: 604_800_000,

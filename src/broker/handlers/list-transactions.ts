@@ -1,0 +1,30 @@
+/** ListTransactions, v0–1 (KIP-664): transactions by state and producer id, v1 by how long they have been running (KIP-994). */
+import { isTransactionStatus } from '../../coordinator.ts'
+import { apis } from '../../protocol.ts'
+import { defineHandler } from '../handler.ts'
+
+export const listTransactions = defineHandler<typeof apis.listTransactions>({
+  api: apis.listTransactions,
+  versions: [0, 1],
+  access: [['TRANSACTIONAL_ID', 'DESCRIBE']],
+  async handle(request, context) {
+    const unknownStateFilters = request.stateFilters.filter(name => !isTransactionStatus(name))
+    const transactions = await context.broker.transactions.list({
+      states: new Set(request.stateFilters),
+      producerIds: new Set(request.producerIdFilters),
+      durationMs: request.durationFilter,
+    })
+    const visible = transactions.filter(({ transactionalId }) => context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', transactionalId))
+    return {
+      throttleTimeMs: 0,
+      errorCode: 0,
+      unknownStateFilters,
+      transactionStates: visible.map(({ transactionalId, producerId, status }) => ({
+        transactionalId,
+        producerId,
+        transactionState: status,
+      })),
+    }
+  },
+  fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: error.code, unknownStateFilters: [], transactionStates: [] }),
+})
