@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
 import { openLog } from '../log.ts'
+import type { LogContext } from './context.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
 
 for (const durability of ['os', 'fsync'] as const) {
@@ -110,3 +111,25 @@ test('an idempotent producer goes on after a kill, and repetitions are told', as
   assert.equal(send(log, 2).baseOffset, 2)
   await log.close()
 })
+
+for (const end of ['a kill', 'a clean close'] as const)
+  test(`all five batches that may be in flight are told as repetitions after ${end}`, async () => {
+    const disk = memoryFileSystem()
+    const first = await openTestLog(disk)
+    const send = (log: typeof first.log, nth: number) =>
+      partitionOf(log).append(batchOf({ values: ['a', 'b'], producerId: 7, producerEpoch: 0, baseSequence: 2 * nth }), { origin: 'client' })
+    for (let nth = 0; nth < 5; nth++) {
+      await send(first.log, nth).durable
+      // The first of them are known by the checkpoint, the others by the journal.
+      if (nth === 3) await (first.log as unknown as LogContext).checkpoint()
+    }
+    if (end === 'a kill') first.kill()
+    else await first.log.close()
+    const { log } = await openTestLog(disk)
+    for (let nth = 0; nth < 5; nth++) {
+      const { duplicate, baseOffset, lastOffset, durable } = send(log, nth)
+      assert.deepEqual([duplicate, baseOffset, lastOffset, durable], [true, 2 * nth, 2 * nth + 1, null])
+    }
+    assert.equal(send(log, 5).baseOffset, 10)
+    await log.close()
+  })

@@ -302,7 +302,7 @@ export class Partition implements PartitionLog, Member {
       leaderEpoch,
       epochs: [...this.epochs.entries],
       active: active === undefined ? null : { baseOffset: active.baseOffset, state: active.checkpoint() },
-      producers: producerStates === null || producerStates.size === 0 ? null : producerStates.encodeSnapshot(),
+      producers: producerStates === null || producerStates.size === 0 ? null : producerStates.encodeRetained(),
     }
   }
 

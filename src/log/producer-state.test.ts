@@ -143,6 +143,29 @@ test('idle producers expire, those with an open transaction do not', () => {
   append(states, data(1, 0, 9, 4))
 })
 
+test('what the state log keeps brings all retained batches back, with their timestamps', () => {
+  const states = new ProducerStates('t-0')
+  for (let sequence = 0; sequence < 7; sequence++) append(states, data(1, 2, sequence, sequence, { maxTimestamp: 100 + sequence }))
+  append(states, data(2 ** 40, 1, 7, 7, { isTransactional: true }))
+  append(states, marker(3, 0, 8, true, 4))
+  const bytes = states.encodeRetained()
+  const loaded = new ProducerStates('t-0')
+  loaded.loadSnapshot(bytes, 1000, 10_000)
+  assert.deepEqual(loaded.list(), states.list())
+  assert.deepEqual(loaded.lastRecords(), states.lastRecords())
+  assert.equal(loaded.firstUnstableOffset(), 7)
+  for (let sequence = 2; sequence < 7; sequence++)
+    assert.deepEqual(loaded.check(data(1, 2, sequence, 99), 'client'), {
+      baseOffset: sequence,
+      lastOffset: sequence,
+      timestamp: 100 + sequence,
+    })
+  refuses(loaded, data(1, 2, 1, 99), 'OUT_OF_ORDER_SEQUENCE_NUMBER')
+  assert.deepEqual(loaded.encodeRetained(), bytes)
+  assert.throws(() => loaded.loadSnapshot(bytes.subarray(0, -1), 1000, 10_000), /malformed/)
+  assert.equal(loaded.size, 3)
+})
+
 test('a snapshot brings everything back but all batches before the last', () => {
   const states = new ProducerStates('t-0')
   append(states, data(1, 2, 0, 0, { lastOffset: 4 }))

@@ -9,7 +9,7 @@
 import type { ActiveProducer } from '../log.ts'
 import { KafkaError, type Offset, type TransactionMarker } from '../protocol.ts'
 import type { BatchInfo } from './batch-info.ts'
-import { decodeSnapshot, encodeSnapshot } from './producer-snapshot.ts'
+import { decodeProducers, encodeRetained, encodeSnapshot } from './producer-snapshot.ts'
 import { ProducerTable } from './producer-table.ts'
 
 /** Where an earlier append of the same batch is. */
@@ -201,9 +201,14 @@ export class ProducerStates {
     return encodeSnapshot(this.#table)
   }
 
-  /** Replaces everything by a snapshot; throws when it is damaged, and is then unchanged. */
+  /** The same with all retained batches, for the state log. */
+  encodeRetained(): Buffer {
+    return encodeRetained(this.#table)
+  }
+
+  /** Replaces everything by what either of the two said; throws when it is damaged, and is then unchanged. */
   loadSnapshot(file: Buffer, nowMs: number, expirationMs: number): void {
-    const entries = decodeSnapshot(file)
+    const entries = decodeProducers(file)
     this.clear()
     const table = this.#table
     for (const entry of entries) {
@@ -211,7 +216,7 @@ export class ProducerStates {
       const slot = table.add(entry.producerId)
       table.setEpoch(slot, entry.epoch)
       table.setCoordinatorEpoch(slot, entry.coordinatorEpoch)
-      if (entry.lastOffset >= 0) table.addBatch(slot, entry.lastSequence, entry.lastOffset, entry.offsetDelta, entry.lastTimestamp)
+      for (const batch of entry.batches) table.addBatch(slot, batch.lastSequence, batch.lastOffset, batch.offsetDelta, batch.timestamp)
       table.setLastTimestamp(slot, entry.lastTimestamp)
       table.setTransactionStart(slot, entry.transactionStart)
       if (entry.transactionStart !== none)

@@ -23,7 +23,7 @@ export interface PartitionState {
   epochs: readonly EpochStart[]
   /** null while nothing was ever appended. */
   active: { baseOffset: Offset; state: SegmentState } | null
-  /** Producer snapshot; null without producers. */
+  /** With all retained batches; null without producers. */
   producers: Buffer | null
 }
 
