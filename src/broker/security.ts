@@ -4,6 +4,7 @@
  * Hides TLS, the SASL mechanisms and their credentials, delegation tokens, the authorizer with its cache and audit log, and where all of
  * that is configured. The rest of the broker sees a {@link Session} per connection and asks it what its principal may do.
  */
+import type { TLSSocket } from 'node:tls'
 import type { System } from '../base.ts'
 import type { ClusterSecurity } from '../coordinator.ts'
 import type { BrokerConfig, Listener } from './config.ts'
@@ -12,12 +13,14 @@ import { Authorizer } from './security/authorizer.ts'
 import { Mechanisms } from './security/mechanisms.ts'
 import { SaslExchange } from './security/sasl.ts'
 import { anonymous, Session } from './security/session.ts'
+import { TlsListener } from './security/tls.ts'
 
 export { aclCreation, aclFilter } from './security/acl-requests.ts'
 export type { Grants } from './security/authorizer.ts'
 export type { SaslExchange } from './security/sasl.ts'
 export { maxIterations, minIterations, scramCredential, scramHashes } from './security/scram.ts'
 export { Session } from './security/session.ts'
+export type { TlsListener } from './security/tls.ts'
 
 export interface SecurityOptions {
   system: System
@@ -31,6 +34,7 @@ export class Security {
   readonly authorizer: Authorizer | null
   readonly #options: SecurityOptions
   readonly #mechanisms: Mechanisms
+  readonly #tls = new Map<string, TlsListener>()
 
   /** Throws InvalidConfig when a listener cannot do what it is configured for. */
   constructor(options: SecurityOptions) {
@@ -40,9 +44,15 @@ export class Security {
     for (const listener of options.config.listeners) this.#check(listener)
   }
 
-  /** For a new connection. */
-  open(listener: Listener, remoteAddress: string): Session {
-    const session = new Session(anonymous, remoteAddress, this.authorizer)
+  /** null: the listener has none. */
+  tls(listener: Listener): TlsListener | null {
+    return this.#tls.get(listener.name) ?? null
+  }
+
+  /** For a new connection; `secure` when it came by TLS. Throws when its certificate names nobody. */
+  open(listener: Listener, remoteAddress: string, secure: TLSSocket | null): Session {
+    const shown = secure === null || usesSasl(listener) ? null : this.#tls.get(listener.name)!.principalOf(secure)
+    const session = new Session(shown ?? anonymous, remoteAddress, this.authorizer)
     if (usesSasl(listener)) {
       const { system, logger } = this.#options
       const settings = this.#mechanisms.settings(listener)
@@ -51,7 +61,14 @@ export class Security {
     return session
   }
 
+  close(): void {
+    for (const listener of this.#tls.values()) listener.close()
+  }
+
   #check(listener: Listener): void {
+    if (listener.protocol === 'SSL' || listener.protocol === 'SASL_SSL') {
+      this.#tls.set(listener.name, new TlsListener({ ...this.#options, listener }))
+    }
     if (!usesSasl(listener)) return
     const { mechanisms } = this.#mechanisms.settings(listener)
     if (listener.protocol === 'SASL_PLAINTEXT' && mechanisms.has('PLAIN')) {

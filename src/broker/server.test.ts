@@ -29,7 +29,7 @@ async function serve(dispatch: Dispatch, changed: Partial<ServerLimits> = {}, pr
   const server = new Server({
     system: realSystem(memoryFileSystem()),
     limits: { ...limits, ...changed },
-    security: { open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
+    security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,
     pressure,
     onOpen() {},

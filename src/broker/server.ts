@@ -4,10 +4,11 @@
  * One timer serves all connections. Node's own limits are not used because they count per socket and close without a reason.
  */
 import net from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { System, Timer } from '../base.ts'
 import type { Listener } from './config.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
-import type { Security } from './security.ts'
+import type { Security, TlsListener } from './security.ts'
 
 export interface ServerLimits {
   /** `socket.request.max.bytes`. */
@@ -33,7 +34,7 @@ export interface ServerOptions {
   system: System
   limits: ServerLimits
   dispatch: Dispatch
-  security: Pick<Security, 'open'>
+  security: Pick<Security, 'open' | 'tls'>
   pressure: ConnectionOptions['pressure']
   onOpen(connection: Connection): void
   onClose(connection: Connection, reason: unknown): void
@@ -47,6 +48,8 @@ const keepAliveMs = 60_000
 
 export class Server {
   readonly connections = new Set<Connection>()
+  /** Sockets that are shaking hands, and since when. They count as connections. */
+  readonly #handshakes = new Map<net.Socket, number>()
   readonly #options: ServerOptions
   readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
   readonly #perIp = new Map<string, number>()
@@ -65,8 +68,15 @@ export class Server {
 
   /** Resolves with the port, which differs from the asked one when that is 0. */
   async listen(listener: Listener): Promise<number> {
-    const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
-    server.on('connection', socket => this.#accept(server, listener, socket))
+    const tls = this.#options.security.tls(listener)
+    // TLS begins to read at once; a plain socket only when its connection says where to.
+    const server = net.createServer({ pauseOnConnect: tls === null, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+    server.on('connection', socket => {
+      const address = this.#admit(socket)
+      if (address === null) return
+      if (tls === null) this.#open(server, listener, socket, address, null)
+      else this.#shakeHands(tls, server, listener, socket, address)
+    })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
       const address = { port: listener.port, backlog: this.#options.limits.backlog }
@@ -86,6 +96,7 @@ export class Server {
     this.#closing = true
     this.#sweeper?.cancel()
     const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    for (const socket of this.#handshakes.keys()) socket.destroy()
     for (const connection of this.connections) connection.drain()
     const deadline = this.#options.system.timers.after(graceMs, () => {
       for (const connection of this.connections) connection.close(null)
@@ -94,21 +105,41 @@ export class Server {
     deadline.cancel()
   }
 
-  #accept(server: net.Server, listener: Listener, socket: net.Socket): void {
+  /** Its address, counted; null when it was refused. */
+  #admit(socket: net.Socket): string | null {
     const address = socket.remoteAddress ?? ''
     const refusal = this.#refusal(address)
     if (refusal !== null) {
       socket.destroy()
       this.#options.onRefused(address, refusal)
-      return
+      return null
     }
     this.#perIp.set(address, (this.#perIp.get(address) ?? 0) + 1)
+    return address
+  }
+
+  #shakeHands(tls: TlsListener, server: net.Server, listener: Listener, socket: net.Socket, address: string): void {
+    this.#handshakes.set(socket, this.#options.system.clock.monotonic())
+    tls.handshake(socket, outcome => {
+      this.#handshakes.delete(socket)
+      try {
+        if (outcome instanceof Error) throw outcome
+        this.#open(server, listener, outcome, address, outcome)
+      } catch (error) {
+        socket.destroy()
+        this.#forget(address)
+        this.#options.onRefused(address, `TLS: ${(error as Error).message}`)
+      }
+    })
+  }
+
+  #open(server: net.Server, listener: Listener, socket: net.Socket, address: string, secure: TLSSocket | null): void {
     const connection = new Connection({
       socket,
       server,
       id: this.#nextId++,
       listener: listener.name,
-      session: this.#options.security.open(listener, address),
+      session: this.#options.security.open(listener, address, secure),
       scratch: this.#scratch,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
       maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
@@ -124,7 +155,7 @@ export class Server {
   #refusal(address: string): string | null {
     const { limits } = this.#options
     if (this.#closing) return 'the broker is shutting down'
-    if (this.connections.size >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
+    if (this.connections.size + this.#handshakes.size >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
     const perIp = limits.maxConnectionsPerIp(address)
     if ((this.#perIp.get(address) ?? 0) >= perIp) return `max.connections.per.ip=${perIp} reached`
     const now = this.#options.system.clock.monotonic()
@@ -138,10 +169,14 @@ export class Server {
 
   #closed(connection: Connection, address: string, reason: unknown): void {
     this.connections.delete(connection)
+    this.#forget(address)
+    this.#options.onClose(connection, reason)
+  }
+
+  #forget(address: string): void {
     const left = this.#perIp.get(address)! - 1
     if (left > 0) this.#perIp.set(address, left)
     else this.#perIp.delete(address)
-    this.#options.onClose(connection, reason)
   }
 
   #scheduleSweep(): void {
@@ -154,6 +189,7 @@ export class Server {
   #sweep(): void {
     const { limits, system } = this.#options
     const now = system.clock.monotonic()
+    for (const [socket, since] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) socket.destroy()
     for (const connection of this.connections) {
       const since = connection.unfinishedSinceMs
       if (since > 0 && now - since > limits.frameDeadlineMs) {

@@ -7,6 +7,7 @@
  * future Node), the bytes come by `'data'` and are copied to where the reader wants them: slower, never wrong.
  */
 import net from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 export interface SocketReader {
   /** Where the next bytes shall go; asked anew before each read. Never empty. */
@@ -22,7 +23,7 @@ interface AcceptedSocket {
 /** Takes over a socket accepted with `pauseOnConnect`; reading begins at once. */
 export function readInto(accepted: net.Socket, server: net.Server, reader: SocketReader): net.Socket {
   const handle = (accepted as AcceptedSocket)._handle
-  if (!handle || typeof handle.useUserBuffer !== 'function') return readByCopy(accepted, reader)
+  if (accepted instanceof TLSSocket || !handle || typeof handle.useUserBuffer !== 'function') return readByCopy(accepted, reader)
   ;(accepted as AcceptedSocket)._handle = null
   const options = {
     handle,

@@ -124,6 +124,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     metrics: new BrokerMetrics(),
     security: new Security({ system, config, metadata: metadata.security, logger }),
   }
+  opened.push(() => broker.security.close())
   let ready = false
   const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))
   if (http !== null) opened.push(() => http.close())

@@ -29,7 +29,11 @@ export const authorizer = {
   'super.users': 'User:admin;User:ANONYMOUS',
 }
 
-export async function startSecured(t: TestContext, config: Record<string, string> = {}): Promise<Secured> {
+export async function startSecured(
+  t: TestContext,
+  config: Record<string, string> = {},
+  files: Record<string, Buffer> = {},
+): Promise<Secured> {
   const users = plainUsers.map(user => `user_${user}="${user}-pw"`).join(' ')
   const set = {
     'http.listen': 'none',
@@ -41,8 +45,13 @@ export async function startSecured(t: TestContext, config: Record<string, string
     ...config,
   }
   const lines: LogLine[] = []
+  const system = realSystem(memoryFileSystem())
+  for (const [path, content] of Object.entries(files)) {
+    system.files.makeDirectory(path.slice(0, path.lastIndexOf('/')))
+    await system.files.replaceFile(path, content)
+  }
   const running = await startBroker({
-    system: realSystem(memoryFileSystem()),
+    system,
     config: loadBrokerConfig({ set }),
     logger: recorder(lines),
     onFatal: error => assertNever(error),

@@ -33,6 +33,11 @@ export async function connect(port: number, clientId: string | null = 'test', fr
   return new Client(socket, clientId)
 }
 
+/** Over a socket that is connected already, as one of TLS. */
+export function rawClient(socket: Socket, clientId: string | null = 'test'): RawClient {
+  return new Client(socket, clientId)
+}
+
 class Client implements RawClient {
   readonly socket: Socket
   readonly closed: Promise<void>

@@ -33,7 +33,6 @@ test('listeners that cannot be', () => {
     [{ listeners: 'A://:1,a://:2', 'listener.security.protocol.map': 'A:PLAINTEXT' }, /must have a different name/],
     [{ listeners: 'A://:1,B://:1', 'listener.security.protocol.map': 'A:PLAINTEXT,B:PLAINTEXT' }, /must have a different port/],
     [{ listeners: 'A://:1' }, /No security protocol defined for listener A/],
-    [{ listeners: 'SSL://:1' }, /Listener SSL asks for SSL, and this version of Millrace does not speak TLS yet/],
     [{ listeners: '' }, /at least one listener/],
     [{ 'listener.security.protocol.map': 'A:TLS' }, /A:TLS is not NAME:PROTOCOL/],
     [{ 'advertised.listeners': 'X://h:1' }, /must be equal to or a subset of the ones defined in listeners/],

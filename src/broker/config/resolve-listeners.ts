@@ -24,7 +24,6 @@ export function resolveListeners(values: ListenerValues, mapWasGiven: boolean): 
   }
   if (listeners.length === 0) throw new InvalidConfig('listeners', text, 'There must be at least one listener for clients')
   checkPorts(listeners, text)
-  checkProtocols(listeners, text)
   const interBroker = values['inter.broker.listener.name']
   if (interBroker !== null && !listeners.some(({ name }) => name === interBroker.toUpperCase())) {
     throw new InvalidConfig('inter.broker.listener.name', interBroker, 'It must be a listener name defined in listeners')
@@ -50,17 +49,6 @@ function checkPorts(listeners: readonly Listener[], text: string): void {
         `Each listener must have a different port (${other.name} and ${one.name} share ${one.port})`,
       )
     }
-  }
-}
-
-function checkProtocols(listeners: readonly Listener[], text: string): void {
-  const secured = listeners.find(({ protocol }) => protocol === 'SSL' || protocol === 'SASL_SSL')
-  if (secured) {
-    throw new InvalidConfig(
-      'listeners',
-      text,
-      `Listener ${secured.name} asks for ${secured.protocol}, and this version of Millrace does not speak TLS yet`,
-    )
   }
 }
 

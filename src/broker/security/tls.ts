@@ -1,0 +1,134 @@
+/**
+ * TLS for one listener: from an accepted socket to one that has shaken hands, and to the principal of its certificate.
+ *
+ * Hides where keys and certificates come from and that they are read again when a file or the configuration changes: new connections
+ * then get the new ones, and a mistake leaves the old ones in use.
+ */
+import type net from 'node:net'
+import tls from 'node:tls'
+import type { System, Timer } from '../../base.ts'
+import { type BrokerConfig, badListenerValue, type Listener, listenerValue } from '../config.ts'
+import type { Logger } from '../logger.ts'
+import { type PrincipalMapping, principalMapping, subjectOf } from './distinguished-name.ts'
+import { readTlsSettings, type TlsSettings } from './key-stores.ts'
+
+export interface TlsOptions {
+  system: System
+  config: BrokerConfig
+  listener: Listener
+  logger: Logger
+}
+
+type Shaken = (outcome: tls.TLSSocket | Error) => void
+
+export class TlsListener {
+  readonly #options: TlsOptions
+  readonly #mapping: PrincipalMapping
+  /** By the client's address and port, which no other connection has at the time. */
+  readonly #shaking = new Map<string, Shaken>()
+  #settings: TlsSettings
+  #server: tls.Server
+  #generation: number
+  #timer: Timer | null = null
+  #closed = false
+
+  /** Throws InvalidConfig. */
+  constructor(options: TlsOptions) {
+    this.#options = options
+    const { config, listener, system } = options
+    this.#mapping = principalMapping(listenerValue(config, listener.name, 'ssl.principal.mapping.rules'))
+    this.#generation = config.generation
+    this.#settings = readTlsSettings(config, listener, system.files)
+    this.#server = this.#makeServer(this.#settings)
+    this.#watch()
+  }
+
+  /** Calls back once; an error also when the client goes away. The caller bounds how long that may take, and how many there are. */
+  handshake(socket: net.Socket, done: Shaken): void {
+    if (this.#generation !== this.#options.config.generation) this.#reload()
+    const key = keyOf(socket)
+    this.#shaking.set(key, done)
+    socket.on('error', () => {})
+    socket.once('close', () => this.#settle(key, new Error('the connection ended during the TLS handshake')))
+    this.#server.emit('connection', socket)
+  }
+
+  /** Of the client's certificate; null when it showed none. Throws when no rule names it. */
+  principalOf(socket: tls.TLSSocket): string | null {
+    const certificate = socket.getPeerX509Certificate()
+    return certificate === undefined ? null : `User:${this.#mapping(subjectOf(certificate.raw))}`
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+  }
+
+  #makeServer({ context, clientAuth }: TlsSettings): tls.Server {
+    const { listener } = this.#options
+    let server: tls.Server
+    try {
+      server = tls.createServer({ ...context, requestCert: clientAuth !== 'none', rejectUnauthorized: clientAuth === 'required' })
+    } catch (error) {
+      throw badListenerValue(listener.name, 'ssl.keystore.location', undefined, `the key store cannot be used: ${(error as Error).message}`)
+    }
+    server.on('secureConnection', socket => {
+      const bad = clientAuth !== 'none' && socket.getPeerX509Certificate() !== undefined && !socket.authorized
+      if (bad) socket.destroy()
+      this.#settle(keyOf(socket), bad ? new Error(`the client's certificate: ${socket.authorizationError}`) : socket)
+    })
+    server.on('tlsClientError', (error, socket) => this.#settle(keyOf(socket), error))
+    return server
+  }
+
+  #settle(key: string, outcome: tls.TLSSocket | Error): void {
+    const done = this.#shaking.get(key)
+    if (done === undefined) return
+    this.#shaking.delete(key)
+    done(outcome)
+  }
+
+  #watch(): void {
+    const { system, config } = this.#options
+    this.#timer = system.timers.after(config.get('ssl.store.check.interval.ms'), () => {
+      if (this.#closed) return
+      if (this.#filesChanged()) this.#reload()
+      this.#watch()
+    })
+  }
+
+  #filesChanged(): boolean {
+    const { files } = this.#options.system
+    for (const [path, before] of this.#settings.files) {
+      const now = files.readFile(path)
+      // A file that is just being replaced may be missing for a moment.
+      if (now !== null && !now.equals(before)) return true
+    }
+    return false
+  }
+
+  /** So that a mistake is told once, not at every look. */
+  #filesNow(): Map<string, Buffer> {
+    const { files } = this.#options.system
+    return new Map([...this.#settings.files].map(([path, before]) => [path, files.readFile(path) ?? before]))
+  }
+
+  #reload(): void {
+    const { config, listener, system, logger } = this.#options
+    this.#generation = config.generation
+    try {
+      const settings = readTlsSettings(config, listener, system.files)
+      this.#server = this.#makeServer(settings)
+      this.#settings = settings
+      logger.info({ listener: listener.name }, 'TLS keys and certificates were read again')
+    } catch (error) {
+      this.#settings = { ...this.#settings, files: this.#filesNow() }
+      logger.warn({ err: error, listener: listener.name }, 'the TLS configuration of a listener is not valid, and stays as it was')
+    }
+  }
+}
+
+/** Known also when the socket is gone: asked for before. */
+function keyOf(socket: net.Socket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`
+}
