@@ -44,8 +44,9 @@ export {
   topicNameProblem,
 } from './coordinator/cluster.ts'
 export type { CommitTopic, FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './coordinator/group/commits.ts'
+export type { GroupTopics } from './coordinator/group/group-topics.ts'
 export { type Caller, joinError, syncError } from './coordinator/group/requests.ts'
-export { defaultGroupSettings, type GroupSettings } from './coordinator/group/settings.ts'
+export { type ConsumerGroupConfig, defaultGroupSettings, type GroupSettings } from './coordinator/group/settings.ts'
 export { GroupCoordinator, type GroupCoordinatorOptions, type OffsetsTopic, offsetsTopicName } from './coordinator/group.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
 export type {

@@ -9,6 +9,8 @@ import { alterReplicaLogDirs } from './handlers/alter-replica-log-dirs.ts'
 import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.ts'
 import { apiVersionsHandler } from './handlers/api-versions.ts'
 import { createAcls } from './handlers/create-acls.ts'
+import { consumerGroupDescribe } from './handlers/consumer-group-describe.ts'
+import { consumerGroupHeartbeat } from './handlers/consumer-group-heartbeat.ts'
 import { createPartitions } from './handlers/create-partitions.ts'
 import { createTopics } from './handlers/create-topics.ts'
 import { deleteAcls } from './handlers/delete-acls.ts'
@@ -71,6 +73,8 @@ const others: readonly Handler[] = [
   listGroups,
   createTopics,
   deleteTopics,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
   deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,

@@ -32,6 +32,7 @@ import { dispatcher } from './dispatch.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { handlers } from './handlers.ts'
+import { groupTopics } from './group-topics.ts'
 import { type HttpEndpoint, startHttp } from './http.ts'
 import { openIdentity } from './identity.ts'
 import type { Logger } from './logger.ts'
@@ -173,7 +174,7 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
 function openGroups({ system, config, logger }: StartOptions, metadata: ClusterMetadata): GroupCoordinator {
   const groups = new GroupCoordinator({
     system,
-    settings: groupSettings(config),
+    settings: groupSettings(config, groupId => metadata.configs('GROUP', groupId)),
     topic: {
       partitionCount: () => metadata.topic(offsetsTopicName)?.partitions.length ?? null,
       partitionLog: partition => metadata.partitionByName(offsetsTopicName, partition) ?? null,
@@ -185,6 +186,7 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
   return groups
 }
 
+    topics: groupTopics(metadata, system),
 function openTransactions(
   { system, config, logger }: StartOptions,
   metadata: ClusterMetadata,

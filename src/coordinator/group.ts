@@ -7,7 +7,10 @@
 import type { System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { errorCode, KafkaError, toKafkaError } from '../protocol.ts'
-import type { FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './group/commits.ts'
+import type { FetchedTopic, OffsetCommit, OffsetReader, TopicPartitions, TopicResult } from './group/commits.ts'
+import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './group/consumer/consumer-groups.ts'
+import type { DescribedConsumerGroup } from './group/consumer/describe.ts'
+import type { GroupTopics } from './group/group-topics.ts'
 import type {
   Caller,
   DeletedGroup,
@@ -38,11 +41,14 @@ export interface OffsetsTopic {
   ensure(): Promise<unknown>
 }
 
+const nobody: OffsetReader = { memberId: null, memberEpoch: -1 }
+
 export interface GroupCoordinatorOptions {
   system: System
   /** Read each time: values may change while the broker runs. */
   settings: GroupSettings
   topic: OffsetsTopic
+  topics: GroupTopics
   report?(what: string, error: unknown): void
 }
 
@@ -97,18 +103,18 @@ export class GroupCoordinator {
     if (request.sessionTimeoutMs < min || request.sessionTimeoutMs > max) {
       throw new KafkaError('INVALID_SESSION_TIMEOUT', `session.timeout.ms=${request.sessionTimeoutMs}: ${min} to ${max}`)
     }
-    return this.#shardOf(request.groupId).write(shard => shard.membership.join(request, caller))
+    return this.#shardOf(request.groupId).write(shard => shard.join(request, caller))
   }
 
   async sync(request: SyncGroupRequest): Promise<SyncGroupResponse> {
     requireGroupId(request.groupId)
-    return this.#shardOf(request.groupId).write(shard => shard.membership.sync(request))
+    return this.#shardOf(request.groupId).write(shard => shard.sync(request))
   }
 
   async heartbeat(request: HeartbeatRequest): Promise<void> {
     requireGroupId(request.groupId)
     try {
-      await this.#shardOf(request.groupId).write(shard => shard.membership.heartbeat(request))
+      await this.#shardOf(request.groupId).write(shard => shard.heartbeat(request))
     } catch (error) {
       // Sessions start anew once the group is loaded; an error would only make the client look for another coordinator.
       if (toKafkaError(error).name !== 'COORDINATOR_LOAD_IN_PROGRESS') throw error
@@ -118,7 +124,7 @@ export class GroupCoordinator {
   async leave(groupId: string, leaving: readonly LeavingMember[]): Promise<LeaveGroupResponse['members']> {
     requireGroupId(groupId)
     try {
-      return await this.#shardOf(groupId).write(shard => shard.membership.leave(groupId, leaving))
+      return await this.#shardOf(groupId).write(shard => shard.leave(groupId, leaving))
     } catch (error) {
       const { name } = toKafkaError(error)
       if (name !== 'UNKNOWN_MEMBER_ID') throw error
@@ -144,8 +150,13 @@ export class GroupCoordinator {
   }
 
   /** `topics: null`: all that the group has. */
-  async fetchOffsets(groupId: string, topics: readonly TopicPartitions[] | null, requireStable: boolean): Promise<FetchedTopic[]> {
-    return this.#shardOf(groupId).read(shard => shard.commits.fetch(groupId, topics, requireStable))
+  async fetchOffsets(
+    groupId: string,
+    topics: readonly TopicPartitions[] | null,
+    requireStable: boolean,
+    reader: OffsetReader = nobody,
+  ): Promise<FetchedTopic[]> {
+    return this.#shardOf(groupId).read(shard => shard.commits.fetch(groupId, topics, requireStable, reader))
   }
 
   async deleteOffsets(groupId: string, topics: readonly TopicPartitions[]): Promise<TopicResult[]> {
@@ -170,6 +181,27 @@ export class GroupCoordinator {
   /** null: there is no such group. */
   async describeGroup(groupId: string): Promise<DescribedGroup | null> {
     return this.#shardOf(groupId).read(shard => shard.describe(groupId))
+  }
+
+  /** KIP-848: a member's whole life. `mayDescribe`: which topics its regular expression may find. */
+  async consumerHeartbeat(
+    request: ConsumerHeartbeatRequest,
+    caller: Caller,
+    mayDescribe: (topic: string) => boolean,
+  ): Promise<ConsumerHeartbeatResponse> {
+    requireGroupId(request.groupId)
+    return this.#shardOf(request.groupId).write(shard => shard.consumers.heartbeat(request, caller, mayDescribe))
+  }
+
+  /** Throws GROUP_ID_NOT_FOUND. */
+  async describeConsumerGroup(groupId: string): Promise<DescribedConsumerGroup> {
+    requireGroupId(groupId)
+    const { group, exists } = await this.#shardOf(groupId).read(shard => ({
+      group: shard.describeConsumer(groupId),
+      exists: shard.has(groupId),
+    }))
+    if (group !== null) return group
+    throw new KafkaError('GROUP_ID_NOT_FOUND', exists ? `Group ${groupId} is not a consumer group.` : `Group ${groupId} not found.`)
   }
 
   /** One result per name; names must be distinct. */
@@ -212,11 +244,11 @@ export class GroupCoordinator {
     if (open !== undefined) return open
     const partitionLog = this.#topic.partitionLog(partition)
     if (partitionLog === null) return null
-    const { system, settings, report } = this.#options
+    const { system, settings, topics, report } = this.#options
     const shard = openCoordinator<GroupShard>({
       system,
       partitionLog,
-      makeShard: context => new GroupShard({ system, context, settings }),
+      makeShard: context => new GroupShard({ system, context, settings, topics }),
       report: (what, error) => report?.(`${offsetsTopicName}-${partition}: ${what}`, error),
     })
     this.#shards.set(partition, shard)

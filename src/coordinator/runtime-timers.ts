@@ -38,6 +38,10 @@ export class ShardTimers {
     this.#entries.set(key, { deadline, firesAt: deadline, step, timer: this.#arm(key, delayMs) })
   }
 
+  scheduleIfAbsent(key: string, delayMs: number, step: Step): void {
+    if (!this.#entries.has(key)) this.schedule(key, delayMs, step)
+  }
+
   cancel(key: string): void {
     this.#entries.get(key)?.timer.cancel()
     this.#entries.delete(key)

@@ -285,6 +285,9 @@ class Runtime<S extends Shard> implements Coordinator<S> {
         schedule: (key, delayMs, step) => {
           if (epoch === this.#epoch) this.#timers.schedule(key, delayMs, step)
         },
+        scheduleIfAbsent: (key, delayMs, step) => {
+          if (epoch === this.#epoch) this.#timers.scheduleIfAbsent(key, delayMs, step)
+        },
         cancel: key => {
           if (epoch === this.#epoch) this.#timers.cancel(key)
         },

@@ -61,6 +61,8 @@ export interface ShardContext {
    * nothing when the new deadline is later (heartbeats). A step whose records cannot be written is tried again.
    */
   schedule(key: string, delayMs: number, step: () => Decision<void>): void
+  /** As `schedule`, unless the key is set already. */
+  scheduleIfAbsent(key: string, delayMs: number, step: () => Decision<void>): void
   cancel(key: string): void
 }
 

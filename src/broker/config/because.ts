@@ -3,7 +3,6 @@ export const because = {
   authorizer: 'the authorizer is ready before any listener opens',
   cleaner: 'compaction in Millrace schedules and bounds itself',
   compressionLevel: 'the broker recompresses with the default effort of its libraries',
-  consumerGroups: 'this version has no groups of the KIP-848 protocol yet',
   decompressed: 'what the broker decompresses is bounded as a whole',
   flush: 'every group commit is flushed as `durability` says',
   forwarding: 'Millrace keeps its metadata in the broker itself and forwards nothing',

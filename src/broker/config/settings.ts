@@ -4,6 +4,7 @@ import type { LogSettings } from '../../log.ts'
 import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { parseIpOverrides } from './listeners.ts'
+import { consumerGroupConfig } from './group-configs.ts'
 
 /** The first of `log.dirs`, else `log.dir`. */
 export function dataDirectory(config: BrokerConfig): string {
@@ -31,9 +32,17 @@ export function logSettings(config: BrokerConfig): LogSettings {
   }
 }
 
-export function groupSettings(config: BrokerConfig): GroupSettings {
+/** `storedGroup`: the configs of one group. */
+export function groupSettings(config: BrokerConfig, storedGroup: (groupId: string) => ReadonlyMap<string, string>): GroupSettings {
   return {
     groupInitialRebalanceDelayMs: config.get('group.initial.rebalance.delay.ms'),
+    consumer: {
+      assignors: config.get('group.consumer.assignors'),
+      maxSize: config.get('group.consumer.max.size'),
+      migrationPolicy: config.get('group.consumer.migration.policy'),
+      regexRefreshIntervalMs: config.get('group.consumer.regex.refresh.interval.ms'),
+      of: groupId => consumerGroupConfig(config, storedGroup(groupId)),
+    },
     groupMaxSize: config.get('group.max.size'),
     groupMinSessionTimeoutMs: config.get('group.min.session.timeout.ms'),
     groupMaxSessionTimeoutMs: config.get('group.max.session.timeout.ms'),

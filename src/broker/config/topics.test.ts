@@ -140,8 +140,8 @@ test("settings of the modules come from Kafka's keys", () => {
   const config = loadBrokerConfig({
     set: { 'group.initial.rebalance.delay.ms': 0, 'max.connections.per.ip.overrides': '10.0.0.1:3,[::1]:4' },
   })
-  assert.equal(groupSettings(config).groupInitialRebalanceDelayMs, 0)
-  assert.equal(groupSettings(config).offsetsTopicNumPartitions, 50)
+  assert.equal(groupSettings(config, () => new Map()).groupInitialRebalanceDelayMs, 0)
+  assert.equal(groupSettings(config, () => new Map()).offsetsTopicNumPartitions, 50)
   assert.equal(serverLimits(config).maxConnectionsPerIp('10.0.0.1'), 3)
   assert.equal(serverLimits(config).maxConnectionsPerIp('10.0.0.2'), 2000)
   const { numPartitions, configs } = topicRules(config).internalTopic('__consumer_offsets')

@@ -23,6 +23,7 @@ import { BrokerConfig } from '../config/broker-config.ts'
 import { topicRules } from '../config/topics.ts'
 import type { Broker } from '../context.ts'
 import type { Handler, Operation, RequestContext, ResourceType } from '../handler.ts'
+import { groupTopics } from '../group-topics.ts'
 import { Session } from '../security.ts'
 
 /** A partition whose marks a test may set. Look-ups by time answer what `atTime` and `atMaxTime` say. */
@@ -180,6 +181,7 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
   })
   return new TestBroker({ system, log, metadata, groups, self, config, logDirectory: '/data' } as unknown as Broker)
 }
+    topics: groupTopics(metadata, system),
 
 /** Asks in every version that the handler announces. */
 export async function inEveryVersion<A extends Api>(

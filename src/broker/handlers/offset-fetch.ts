@@ -22,7 +22,7 @@ import { requireGroup } from './group-caller.ts'
 
 type Request = MessageOf<typeof apis.offsetFetch.request>
 type Response = InputOf<typeof apis.offsetFetch.response>
-type RequestGroup = Pick<Request['groups'][number], 'groupId' | 'topics'>
+type RequestGroup = Request['groups'][number]
 type RequestTopic = NonNullable<RequestGroup['topics']>[number]
 type ResponseGroup = NonNullable<Response['groups']>[number]
 type ResponseTopic = ResponseGroup['topics'][number]
@@ -44,7 +44,7 @@ export const offsetFetch = defineHandler<typeof apis.offsetFetch>({
       return { throttleTimeMs: 0, topics: [], groups }
     }
     const topics = request.topics?.map(topic => ({ ...topic, topicId: zeroUuid })) ?? null
-    const group = await fetchGroup({ groupId: request.groupId, topics }, request.requireStable, context)
+    const group = await fetchGroup({ groupId: request.groupId, memberId: null, memberEpoch: -1, topics }, request.requireStable, context)
     const legacy = context.version === 0
     return {
       throttleTimeMs: 0,
@@ -79,12 +79,13 @@ async function fetchOrFail(group: RequestGroup, requireStable: boolean, context:
   }
 }
 
-async function fetchGroup({ groupId, topics }: RequestGroup, requireStable: boolean, context: RequestContext): Promise<ResponseGroup> {
+async function fetchGroup(group: RequestGroup, requireStable: boolean, context: RequestContext): Promise<ResponseGroup> {
+  const { groupId, topics } = group
   requireGroup(context, 'DESCRIBE', groupId)
   return { groupId, errorCode: 0, topics: await (topics === null ? fetchAll() : fetchSome(topics)) }
 
   async function fetchAll(): Promise<ResponseTopic[]> {
-    const fetched = await context.broker.groups.fetchOffsets(groupId, null, requireStable)
+    const fetched = await context.broker.groups.fetchOffsets(groupId, null, requireStable, group)
     const answers: ResponseTopic[] = []
     for (const { name, partitions } of fetched) {
       const topicId = context.version >= topicIdsFrom ? context.broker.metadata.topicId(name) : zeroUuid
@@ -104,7 +105,7 @@ async function fetchGroup({ groupId, topics }: RequestGroup, requireStable: bool
       else if (!context.allowed('DESCRIBE', 'TOPIC', name)) answers.push(refusedTopic(topic, 'TOPIC_AUTHORIZATION_FAILED'))
       else wanted.push({ name, topicId, partitionIndexes })
     }
-    const fetched: FetchedTopic[] = await context.broker.groups.fetchOffsets(groupId, wanted, requireStable)
+    const fetched: FetchedTopic[] = await context.broker.groups.fetchOffsets(groupId, wanted, requireStable, group)
     return [...fetched.map((topic, index) => ({ ...topic, topicId: wanted[index]!.topicId })), ...answers]
   }
 }

@@ -396,6 +396,8 @@ export class ClassicGroup implements Group {
     }
   }
 
+  validateOffsetFetch(): void {}
+
   validateOffsetDelete(): void {
     if (!this.isEmpty && !this.usesConsumerGroupProtocol) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
   }
@@ -423,6 +425,10 @@ export class ClassicGroup implements Group {
   /** Nobody will answer for this group any more. */
   kill(error: ErrorName): void {
     if (this.state !== 'Dead') this.transitionTo('Dead')
+    this.answerParked(error)
+  }
+
+  answerParked(error: ErrorName): void {
     for (const member of this.members.values()) {
       this.completeJoin(member, joinError(error, member.memberId))
       this.completeSync(member, syncError(error))

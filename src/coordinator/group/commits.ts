@@ -2,7 +2,7 @@
 import { type ErrorName, errorCode, KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../shard.ts'
 import type { ClassicGroup } from './classic-group.ts'
-import type { Group, StoredOffset } from './group-contract.ts'
+import type { CommittedPartition, Group, StoredOffset } from './group-contract.ts'
 import type { Offsets } from './offsets.ts'
 import { offsetCommitRecord, offsetCommitTombstone } from './records.ts'
 import type { GroupSettings } from './settings.ts'
@@ -36,6 +36,12 @@ export interface OffsetCommit {
 export interface TopicResult {
   name: string
   partitions: { partitionIndex: number; errorCode: number }[]
+}
+
+/** Who fetches offsets: a member of a KIP-848 group says so, and in which epoch; anybody else leaves it at null and -1. */
+export interface OffsetReader {
+  memberId: string | null
+  memberEpoch: number
 }
 
 export interface TopicPartitions {
@@ -80,7 +86,8 @@ export class Commits {
   commit(request: OffsetCommit, apiVersion: number): Decision<TopicResult[]> {
     const { groupId, memberId, generationId } = request
     const group = this.#options.find(groupId)
-    if (group !== undefined) group.validateOffsetCommit(memberId, request.groupInstanceId, generationId, false)
+    if (group !== undefined)
+      group.validateOffsetCommit(memberId, request.groupInstanceId, generationId, false, apiVersion, partitionsOf(request))
     // Without a generation it is a commit without membership; replaying it makes the group.
     else if (generationId >= 0) {
       const error = apiVersion >= groupIdNotFoundFrom ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
@@ -97,7 +104,7 @@ export class Commits {
   commitTransactional(request: OffsetCommit): Decision<TopicResult[]> {
     const { groupId, memberId, generationId } = request
     const group = this.#options.find(groupId)
-    if (group !== undefined) group.validateOffsetCommit(memberId, request.groupInstanceId, generationId, true)
+    if (group !== undefined) group.validateOffsetCommit(memberId, request.groupInstanceId, generationId, true, -1, partitionsOf(request))
     else if (generationId >= 0) throw new KafkaError('ILLEGAL_GENERATION', `Group ${groupId} not found`)
     return this.#commit(request)
   }
@@ -131,7 +138,8 @@ export class Commits {
   }
 
   /** `topics: null` asks for all. With `requireStable` an offset that an open transaction may change is an error (KIP-447). */
-  fetch(groupId: string, topics: readonly TopicPartitions[] | null, requireStable: boolean): FetchedTopic[] {
+  fetch(groupId: string, topics: readonly TopicPartitions[] | null, requireStable: boolean, reader: OffsetReader): FetchedTopic[] {
+    this.#options.find(groupId)?.validateOffsetFetch(reader.memberId, reader.memberEpoch)
     const stored = this.#offsets.ofGroup(groupId)
     if (topics === null) {
       return Array.from(stored, ([name, partitions]) => ({
@@ -217,6 +225,10 @@ export class Commits {
     }
     return all
   }
+}
+
+function* partitionsOf({ topics }: OffsetCommit): Generator<CommittedPartition> {
+  for (const { topicId, partitions } of topics) for (const { partitionIndex } of partitions) yield { topicId, partition: partitionIndex }
 }
 
 function noOffset(partitionIndex: number, error: ErrorName = 'NONE'): FetchedOffset {

@@ -1,5 +1,5 @@
 /** What the offsets of a group need to know of it, whatever its protocol: classic now, KIP-848, share and streams groups later. */
-import type { Uuid } from '../../protocol.ts'
+import type { ErrorName, Uuid } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
 
 export interface StoredOffset {
@@ -15,15 +15,30 @@ export interface StoredOffset {
   topicId: Uuid
 }
 
+/** What a commit is about, as far as the group has a say. */
+export interface CommittedPartition {
+  topicId: Uuid
+  partition: number
+}
+
 export interface Group {
   /** Kafka's GroupType. */
-  readonly type: 'Classic'
+  readonly type: 'Classic' | 'Consumer'
   readonly groupId: string
   readonly state: string
   readonly protocolType: string | null
   /** May go once it stores no offsets. */
   readonly isDeletable: boolean
-  validateOffsetCommit(memberId: string, groupInstanceId: string | null, generationId: number, transactional: boolean): void
+  validateOffsetCommit(
+    memberId: string,
+    groupInstanceId: string | null,
+    generationId: number,
+    transactional: boolean,
+    apiVersion: number,
+    partitions: Iterable<CommittedPartition>,
+  ): void
+  /** Without a member id the request is not a member's. */
+  validateOffsetFetch(memberId: string | null, memberEpoch: number): void
   validateOffsetDelete(): void
   validateDelete(): void
   /** Offsets of these topics neither expire nor may be deleted. */
@@ -32,4 +47,6 @@ export interface Group {
   retentionStart(): ((offset: StoredOffset) => number) | null
   /** Records that remove the group, its offsets aside. */
   tombstones(): LogRecord[]
+  /** Nobody will answer for this group any more. */
+  kill(error: ErrorName): void
 }

@@ -6,11 +6,13 @@ import {
   decodeRecordValue,
   encodeVersioned,
   recordId,
+  type Uuid,
   zeroUuid,
 } from '../../protocol.ts'
 import { GroupCoordinator } from '../group.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from '../runtime.testing.ts'
 import type { LogRecord } from '../shard.ts'
+import type { GroupTopics } from './group-topics.ts'
 import type { Caller, JoinGroupRequest, JoinGroupResponse, SyncGroupResponse } from './requests.ts'
 import { defaultGroupSettings, type GroupSettings } from './settings.ts'
 
@@ -22,6 +24,7 @@ export interface Joining extends Partial<JoinGroupRequest> {
 export interface TestGroups {
   system: TestSystem
   log: MemoryPartitionLog
+  topics: TestTopics
   coordinator: GroupCoordinator
   settings: GroupSettings
   join(joining?: Joining): Promise<JoinGroupResponse>
@@ -42,12 +45,14 @@ export interface TestGroups {
 export function testGroups(changes: Partial<GroupSettings> = {}, log = memoryPartitionLog(), system = testSystem()): TestGroups {
   const settings = { ...defaultGroupSettings, ...changes }
   const topic = { partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
-  const coordinator = new GroupCoordinator({ system, settings, topic })
+  const topics = testTopics()
+  const coordinator = new GroupCoordinator({ system, settings, topic, topics })
   void coordinator.start()
   let seen = log.records().length
   return {
     system,
     log,
+    topics,
     coordinator,
     settings,
     join: ({ version = 9, clientId = 'client', ...request } = {}) =>
@@ -78,6 +83,32 @@ export function testGroups(changes: Partial<GroupSettings> = {}, log = memoryPar
       const records = log.records().slice(seen)
       seen += records.length
       return records.map(describeRecord)
+    },
+  }
+}
+
+export interface TestTopics extends GroupTopics {
+  /** Creates the topic, or changes its partitions; 0 deletes it. */
+  set(name: string, partitionCount: number): Uuid
+}
+
+export function testTopics(): TestTopics {
+  const topics = new Map<string, { id: Uuid; partitionCount: number }>()
+  let version = 1
+  let created = 0
+  return {
+    get version() {
+      return version
+    },
+    topic: name => topics.get(name),
+    name: id => [...topics].find(([, topic]) => topic.id === id)?.[0],
+    names: () => topics.keys(),
+    set(name, partitionCount) {
+      const id = topics.get(name)?.id ?? (`${String(created++).padStart(21, '0')}A` as Uuid)
+      if (partitionCount === 0) topics.delete(name)
+      else topics.set(name, { id, partitionCount })
+      version++
+      return id
     },
   }
 }

@@ -1,6 +1,7 @@
 /** What operators may tune about groups: Kafka's keys in camel case, with Kafka's defaults. */
 
 export interface GroupSettings {
+  consumer: ConsumerGroupSettings
   /** `group.initial.rebalance.delay.ms`: how long an empty group waits for more members. */
   groupInitialRebalanceDelayMs: number
   /** `group.max.size` */
@@ -14,7 +15,38 @@ export interface GroupSettings {
   offsetsTopicNumPartitions: number
 }
 
+/** Groups of the KIP-848 protocol: `group.consumer.…`. */
+export interface ConsumerGroupSettings {
+  /** The first is the default. */
+  assignors: readonly string[]
+  maxSize: number
+  migrationPolicy: string
+  regexRefreshIntervalMs: number
+  /** The configs of one group (`consumer.…`), or the broker's defaults for them. */
+  of(groupId: string): ConsumerGroupConfig
+}
+
+export interface ConsumerGroupConfig {
+  sessionTimeoutMs: number
+  heartbeatIntervalMs: number
+  /** Least time between two target assignments. */
+  assignmentIntervalMs: number
+}
+
+const defaultConsumerGroupConfig: ConsumerGroupConfig = {
+  sessionTimeoutMs: 45_000,
+  heartbeatIntervalMs: 5_000,
+  assignmentIntervalMs: 1_000,
+}
+
 export const defaultGroupSettings: GroupSettings = {
+  consumer: {
+    assignors: ['uniform', 'range'],
+    maxSize: 2 ** 31 - 1,
+    migrationPolicy: 'BIDIRECTIONAL',
+    regexRefreshIntervalMs: 600_000,
+    of: () => defaultConsumerGroupConfig,
+  },
   groupInitialRebalanceDelayMs: 3_000,
   groupMaxSize: 2 ** 31 - 1,
   groupMinSessionTimeoutMs: 6_000,

@@ -7,12 +7,30 @@ import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
 import { ClassicGroup } from './classic-group.ts'
 import { Commits } from './commits.ts'
+import { ClassicMembers } from './consumer/classic-members.ts'
+import { ConsumerGroup } from './consumer/consumer-group.ts'
+import { ConsumerGroups } from './consumer/consumer-groups.ts'
+import { type DescribedConsumerGroup, describeConsumerGroup } from './consumer/describe.ts'
 import type { Group } from './group-contract.ts'
+import type { GroupTopics } from './group-topics.ts'
 import { Membership } from './membership.ts'
 import { Offsets } from './offsets.ts'
 import { Rebalancer } from './rebalance.ts'
 import { decodeRecord } from './records.ts'
-import type { DeletedGroup, DescribedGroup, ListedGroup } from './requests.ts'
+import {
+  type Caller,
+  type DeletedGroup,
+  type DescribedGroup,
+  type HeartbeatRequest,
+  type JoinGroupRequest,
+  type JoinGroupResponse,
+  joinError,
+  type LeaveGroupResponse,
+  type LeavingMember,
+  type ListedGroup,
+  type SyncGroupRequest,
+  type SyncGroupResponse,
+} from './requests.ts'
 import type { GroupSettings } from './settings.ts'
 
 const expiryKey = 'expire-offsets'
@@ -25,36 +43,54 @@ export interface GroupShardOptions {
   system: System
   context: ShardContext
   settings: GroupSettings
+  topics: GroupTopics
 }
 
 export class GroupShard implements Shard {
-  readonly membership: Membership
   readonly commits: Commits
-  readonly #groups = new Map<string, ClassicGroup>()
+  readonly consumers: ConsumerGroups
+  readonly #membership: Membership
+  readonly #classicMembers: ClassicMembers
+  readonly #groups = new Map<string, Group>()
   readonly #offsets = new Offsets()
   readonly #rebalancer: Rebalancer
   readonly #context: ShardContext
   readonly #settings: GroupSettings
+  readonly #topics: GroupTopics
   #live = false
 
-  constructor({ system, context, settings }: GroupShardOptions) {
+  constructor({ system, context, settings, topics }: GroupShardOptions) {
     this.#context = context
     this.#settings = settings
-    const find = (groupId: string) => this.#groups.get(groupId)
+    this.#topics = topics
+    const find = (groupId: string) => this.#classic(groupId)
+    const newId = () => javaUuid(system)
     const rebalancer = new Rebalancer({ context, settings, find })
     this.#rebalancer = rebalancer
-    this.membership = new Membership({
+    this.#membership = new Membership({
       settings,
       rebalancer,
       find,
       create: groupId => this.#create(groupId),
-      newId: () => javaUuid(system),
+      newId,
     })
+    const becameClassic = (groupId: string, rebalance: boolean) => this.#becameClassic(groupId, rebalance)
+    this.consumers = new ConsumerGroups({
+      context,
+      settings,
+      topics,
+      find: groupId => this.#groups.get(groupId),
+      put: group => void this.#groups.set(group.groupId, group),
+      remove: groupId => void this.#groups.delete(groupId),
+      becameClassic,
+      newId,
+    })
+    this.#classicMembers = new ClassicMembers({ context, settings, topics, groups: this.consumers, becameClassic, newId })
     this.commits = new Commits({
       context,
       settings,
       offsets: this.#offsets,
-      find,
+      find: groupId => this.#groups.get(groupId),
       findClassic: find,
       keepAlive: (group, memberId) => {
         const member = group.members.get(memberId)
@@ -65,7 +101,10 @@ export class GroupShard implements Shard {
 
   replay({ key, value }: LogRecord, offset: number, _timestampMs: number, producerId: number): void {
     const record = decodeRecord(key, value)
-    if (record === null) return
+    if (record === null) {
+      if (key !== null) this.consumers.replay(key, value)
+      return
+    }
     const { groupId } = record
     if (record.type === 'offset') {
       if (record.value === null) {
@@ -77,10 +116,11 @@ export class GroupShard implements Shard {
       this.#offsets.put(groupId, record.topic, record.partition, record.value, producerId)
       return
     }
-    const group = this.#groups.get(groupId)
+    const group = this.#classic(groupId)
     if (record.value === null) {
+      // The tombstone of a classic group that has become another one is of no concern to that.
       group?.kill('COORDINATOR_NOT_AVAILABLE')
-      this.#groups.delete(groupId)
+      if (group !== undefined) this.#groups.delete(groupId)
     } else if (this.#live && group !== undefined) {
       if (group.persisted(record.value)) this.#rebalancer.answerSync(group)
     } else {
@@ -94,13 +134,47 @@ export class GroupShard implements Shard {
 
   loaded(): void {
     this.#live = true
-    for (const group of this.#groups.values()) this.#rebalancer.resume(group)
+    for (const group of this.#groups.values()) {
+      if (group instanceof ClassicGroup) this.#rebalancer.resume(group)
+      else if (group instanceof ConsumerGroup) this.consumers.resume(group)
+    }
     this.#scheduleExpiry()
   }
 
   unload(): void {
     for (const group of this.#groups.values()) group.kill('NOT_COORDINATOR')
     this.#groups.clear()
+  }
+
+  join(request: JoinGroupRequest, caller: Caller): Decision<JoinGroupResponse> {
+    const group = this.#groups.get(request.groupId)
+    if (group === undefined || group instanceof ClassicGroup) return this.#membership.join(request, caller)
+    if (!(group instanceof ConsumerGroup)) return { records: [], response: joinError('INCONSISTENT_GROUP_PROTOCOL', '') }
+    if (!group.isEmpty) return this.#classicMembers.join(group, request, caller)
+    // An empty group is of any protocol. Only a join that is let in ends it: the others leave a group of nobody in its place.
+    this.#groups.delete(request.groupId)
+    const decision = this.#membership.join(request, caller)
+    if (!this.#groups.has(request.groupId)) {
+      this.#groups.set(request.groupId, group)
+      return decision
+    }
+    return { ...decision, records: [...group.tombstones(), ...decision.records] }
+  }
+
+  sync(request: SyncGroupRequest): Decision<SyncGroupResponse> {
+    const group = this.consumers.find(request.groupId)
+    return group === undefined ? this.#membership.sync(request) : this.#classicMembers.sync(group, request)
+  }
+
+  /** Throws the error that the client has to see. */
+  heartbeat(request: HeartbeatRequest): Decision<void> {
+    const group = this.consumers.find(request.groupId)
+    return group === undefined ? this.#membership.heartbeat(request) : this.#classicMembers.heartbeat(group, request)
+  }
+
+  leave(groupId: string, leaving: readonly LeavingMember[]): Decision<LeaveGroupResponse['members']> {
+    const group = this.consumers.find(groupId)
+    return group === undefined ? this.#membership.leave(groupId, leaving) : this.#classicMembers.leave(group, leaving)
   }
 
   list(statesFilter: ReadonlySet<string>, typesFilter: ReadonlySet<string>): ListedGroup[] {
@@ -114,7 +188,7 @@ export class GroupShard implements Shard {
   }
 
   describe(groupId: string): DescribedGroup | null {
-    const group = this.#groups.get(groupId)
+    const group = this.#classic(groupId)
     if (group === undefined) return null
     // What members told is worth something only for the protocol that was chosen.
     const protocol = group.state === 'Stable' ? group.protocolName : null
@@ -134,6 +208,16 @@ export class GroupShard implements Shard {
         memberAssignment: member.assignment,
       })),
     }
+  }
+
+  /** null: there is no such group, or it is of another protocol. */
+  describeConsumer(groupId: string): DescribedConsumerGroup | null {
+    const group = this.consumers.find(groupId)
+    return group === undefined ? null : describeConsumerGroup(group, this.#topics, this.consumers.progress.defaultAssignor)
+  }
+
+  has(groupId: string): boolean {
+    return this.#groups.has(groupId)
   }
 
   delete(groupIds: readonly string[]): Decision<DeletedGroup[]> {
@@ -158,6 +242,18 @@ export class GroupShard implements Shard {
   }
 
   readonly #now = (): number => this.#context.clock.now()
+
+  #classic(groupId: string): ClassicGroup | undefined {
+    const group = this.#groups.get(groupId)
+    return group instanceof ClassicGroup ? group : undefined
+  }
+
+  #becameClassic(groupId: string, rebalance: boolean): Decision<void> | null {
+    const group = this.#classic(groupId)
+    if (group === undefined) return null
+    this.#rebalancer.resume(group)
+    return rebalance && group.canRebalance ? { records: this.#rebalancer.prepare(group), response: undefined } : null
+  }
 
   #create(groupId: string): ClassicGroup {
     const group = new ClassicGroup(groupId, this.#now)

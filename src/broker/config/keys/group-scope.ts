@@ -16,27 +16,24 @@ export const groupKeys = {
     min: 0,
     doc: 'Least time between two computations of the assignment.',
     synonyms: ['group.consumer.assignment.interval.ms'],
-    accepted: because.consumerGroups,
   }),
   'consumer.assignor.offload.enable': boolean({
     default: true,
     doc: 'Whether assignments are computed on other threads.',
     synonyms: ['group.consumer.assignor.offload.enable'],
-    accepted: because.consumerGroups,
+    accepted: because.loop,
   }),
   'consumer.heartbeat.interval.ms': intMs({
     default: 5000,
     min: 1,
     doc: 'Heartbeat interval given to members of this consumer group.',
     synonyms: ['group.consumer.heartbeat.interval.ms'],
-    accepted: because.consumerGroups,
   }),
   'consumer.session.timeout.ms': intMs({
     default: 45_000,
     min: 1,
     doc: 'After this long without a heartbeat a member is removed.',
     synonyms: ['group.consumer.session.timeout.ms'],
-    accepted: because.consumerGroups,
   }),
   'errors.deadletterqueue.copy.record.enable': boolean({
     default: false,

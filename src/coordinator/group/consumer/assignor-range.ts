@@ -1,0 +1,54 @@
+/**
+ * The range assignor: of each topic a member gets a run of neighbouring partitions. Topics with as many partitions and the same members
+ * are assigned alike, so that partitions of one number meet in one member (joins need that). Nothing is remembered between assignments.
+ */
+import type { Uuid } from '../../../protocol.ts'
+import type { Assignor, AssignorMember } from './assignor-types.ts'
+import type { Target } from './partitions.ts'
+
+export const rangeAssignor: Assignor = { name: 'range', assign }
+
+interface Cursor {
+  members: number
+  next: number
+  /** Members that still get one more than the others; -1 before the first. */
+  extra: number
+}
+
+function assign(members: readonly AssignorMember[], partitionCounts: ReadonlyMap<Uuid, number>): ReadonlyMap<string, Target> {
+  const cursors = new Map<Uuid, Cursor>()
+  for (const { topics } of members) {
+    for (const topicId of topics) {
+      const cursor = cursors.get(topicId)
+      if (cursor === undefined) cursors.set(topicId, { members: 1, next: 0, extra: -1 })
+      else cursor.members++
+    }
+  }
+  const targets = new Map<string, Target>()
+  for (const member of [...members].sort(staticFirst)) {
+    const target = new Map<Uuid, Set<number>>()
+    for (const topicId of member.topics) {
+      const range = take(cursors.get(topicId)!, partitionCounts.get(topicId)!)
+      if (range.size > 0) target.set(topicId, range)
+    }
+    targets.set(member.memberId, target)
+  }
+  return targets
+}
+
+function take(cursor: Cursor, partitions: number): Set<number> {
+  if (cursor.extra === -1) cursor.extra = partitions % cursor.members
+  const size = Math.floor(partitions / cursor.members) + (cursor.extra > 0 ? 1 : 0)
+  if (cursor.extra > 0) cursor.extra--
+  const range = new Set<number>()
+  for (const end = cursor.next + size; cursor.next < end; cursor.next++) range.add(cursor.next)
+  return range
+}
+
+/** The ids of static members last longer than those of others: they keep their place. */
+function staticFirst(one: AssignorMember, other: AssignorMember): number {
+  if (one.instanceId !== null && other.instanceId !== null) return one.instanceId < other.instanceId ? -1 : 1
+  if (one.instanceId !== null) return -1
+  if (other.instanceId !== null) return 1
+  return one.memberId < other.memberId ? -1 : 1
+}

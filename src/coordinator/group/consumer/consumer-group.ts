@@ -1,0 +1,266 @@
+/**
+ * One KIP-848 group: what its records say, and what follows from that (who owns a partition, who is a static member, what is subscribed).
+ * `replay` is the only thing that changes it; what happens next is decided elsewhere.
+ */
+import { KafkaError, type Uuid } from '../../../protocol.ts'
+import type { LogRecord } from '../../shard.ts'
+import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
+import { type ConsumerRecord, groupTombstones, memberTombstones, type ResolvedRegex, regexTombstone } from './consumer-records.ts'
+import { type ConsumerMember, isReconciled, leaveEpoch, newMember } from './member.ts'
+import { type Held, noneHeld, noTarget, type Target } from './partitions.ts'
+
+export type ConsumerGroupState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable'
+
+/** Versions of OffsetCommit and OffsetFetch that know member epochs. */
+const memberEpochsFrom = 9
+
+export class ConsumerGroup implements Group {
+  readonly type = 'Consumer'
+  readonly protocolType = 'consumer'
+  readonly groupId: string
+  groupEpoch = 0
+  /** Of the subscribed topics, when the epoch was last bumped. */
+  metadataHash = 0
+  assignmentEpoch = 0
+  assignmentTimestampMs = 0
+  readonly members = new Map<string, ConsumerMember>()
+  readonly targets = new Map<string, Target>()
+  readonly regexes = new Map<string, ResolvedRegex>()
+  /**
+   * Soft: which state of the topics the group has been compared with. It holds for groups of that epoch or newer, so that it lapses when
+   * the records of the comparison were not written.
+   */
+  comparedWith = { topicsVersion: -1, groupEpoch: 0 }
+  readonly #staticMembers = new Map<string, string>()
+  readonly #owners = new Map<Uuid, Map<number, string>>()
+  #hasPartitionMetadata = false
+  /** Subscribers by topic; null: to be counted. */
+  #subscribers: ReadonlyMap<string, number> | null = null
+
+  constructor(groupId: string) {
+    this.groupId = groupId
+  }
+
+  replay(record: ConsumerRecord): void {
+    switch (record.type) {
+      case 'epoch':
+        this.groupEpoch = record.value?.epoch ?? 0
+        this.metadataHash = record.value?.metadataHash ?? 0
+        return
+      case 'partition-metadata':
+        this.#hasPartitionMetadata = true
+        return
+      case 'target-epoch':
+        this.assignmentEpoch = record.value?.epoch ?? 0
+        this.assignmentTimestampMs = record.value?.timestampMs ?? 0
+        return
+      case 'target':
+        if (record.value === null) this.targets.delete(record.memberId)
+        else this.targets.set(record.memberId, record.value)
+        return
+      case 'regex':
+        if (record.value === null) this.regexes.delete(record.regex)
+        else this.regexes.set(record.regex, record.value)
+        this.#subscribers = null
+        return
+      case 'member':
+        if (record.value === null) this.#removeMember(record.memberId)
+        else this.#putMember({ ...(this.members.get(record.memberId) ?? newMember(record.memberId)), ...record.value })
+        return
+      case 'current':
+        this.#replayCurrent(record.memberId, record.value)
+    }
+  }
+
+  #replayCurrent(memberId: string, value: (ConsumerRecord & { type: 'current' })['value']): void {
+    const member = this.members.get(memberId)
+    if (member !== undefined) {
+      this.#disown(member.assigned, memberId)
+      this.#disown(member.pendingRevocation, memberId)
+    }
+    if (value !== null) {
+      this.#putMember({ ...(member ?? newMember(memberId)), ...value })
+      this.#own(value.assigned, memberId)
+      this.#own(value.pendingRevocation, memberId)
+    } else if (member !== undefined) {
+      const gone = { memberEpoch: leaveEpoch, previousMemberEpoch: leaveEpoch, assigned: noneHeld, pendingRevocation: noneHeld }
+      this.#putMember({ ...member, ...gone })
+    }
+  }
+
+  #putMember(member: ConsumerMember): void {
+    this.members.set(member.memberId, member)
+    if (member.instanceId !== null) this.#staticMembers.set(member.instanceId, member.memberId)
+    this.#subscribers = null
+  }
+
+  #removeMember(memberId: string): void {
+    const member = this.members.get(memberId)
+    if (member === undefined) return
+    this.#disown(member.assigned, memberId)
+    this.#disown(member.pendingRevocation, memberId)
+    this.members.delete(memberId)
+    // A successor may have taken the name already.
+    if (member.instanceId !== null && this.#staticMembers.get(member.instanceId) === memberId) this.#staticMembers.delete(member.instanceId)
+    this.#subscribers = null
+  }
+
+  /** Compaction may bring the records of two owners in either order: the last one counts, and only it can let go. */
+  #own(held: Held, memberId: string): void {
+    for (const [topicId, partitions] of held) {
+      let owners = this.#owners.get(topicId)
+      if (owners === undefined) this.#owners.set(topicId, (owners = new Map()))
+      for (const partition of partitions.keys()) owners.set(partition, memberId)
+    }
+  }
+
+  #disown(held: Held, memberId: string): void {
+    for (const [topicId, partitions] of held) {
+      const owners = this.#owners.get(topicId)
+      if (owners === undefined) continue
+      for (const partition of partitions.keys()) if (owners.get(partition) === memberId) owners.delete(partition)
+      if (owners.size === 0) this.#owners.delete(topicId)
+    }
+  }
+
+  get state(): ConsumerGroupState {
+    if (this.members.size === 0) return 'Empty'
+    if (this.groupEpoch > this.assignmentEpoch) return 'Assigning'
+    for (const member of this.members.values()) if (!isReconciled(member, this.assignmentEpoch)) return 'Reconciling'
+    return 'Stable'
+  }
+
+  get isEmpty(): boolean {
+    return this.members.size === 0
+  }
+
+  get isDeletable(): boolean {
+    return this.isEmpty
+  }
+
+  isOwned(topicId: Uuid, partition: number): boolean {
+    return this.#owners.get(topicId)?.has(partition) ?? false
+  }
+
+  staticMember(instanceId: string | null): ConsumerMember | undefined {
+    const memberId = instanceId === null ? undefined : this.#staticMembers.get(instanceId)
+    return memberId === undefined ? undefined : this.members.get(memberId)
+  }
+
+  member(memberId: string): ConsumerMember {
+    const member = this.members.get(memberId)
+    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.groupId}.`)
+    return member
+  }
+
+  /** What it should have; a static member inherits from its predecessor. */
+  targetOf(memberId: string, instanceId: string | null): Target {
+    return this.targets.get(this.staticMember(instanceId)?.memberId ?? memberId) ?? noTarget
+  }
+
+  /** Names of all topics that the member subscribes to, those of its regular expression too. */
+  topicsOf(member: ConsumerMember, regexes: ReadonlyMap<string, ResolvedRegex> = this.regexes): ReadonlySet<string> {
+    const names = new Set(member.subscribedTopicNames)
+    for (const name of regexes.get(member.subscribedTopicRegex)?.topics ?? []) names.add(name)
+    return names
+  }
+
+  /** The assignor that most members ask for; null when nobody does. */
+  preferredAssignor(members: Iterable<ConsumerMember> = this.members.values()): string | null {
+    const votes = new Map<string, number>()
+    for (const { serverAssignor } of members) if (serverAssignor !== null) votes.set(serverAssignor, (votes.get(serverAssignor) ?? 0) + 1)
+    let best: string | null = null
+    for (const [name, count] of votes) if (best === null || count > votes.get(best)!) best = name
+    return best
+  }
+
+  usesRegex(regex: string, butFor: string | null = null): boolean {
+    for (const member of this.members.values()) if (member.subscribedTopicRegex === regex && member.memberId !== butFor) return true
+    return false
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    if (this.#subscribers === null) {
+      const subscribers = new Map<string, number>()
+      for (const member of this.members.values()) {
+        for (const name of this.topicsOf(member)) subscribers.set(name, (subscribers.get(name) ?? 0) + 1)
+      }
+      this.#subscribers = subscribers
+    }
+    return this.#subscribers.has(topic)
+  }
+
+  validateOffsetCommit(
+    memberId: string,
+    _groupInstanceId: string | null,
+    memberEpoch: number,
+    transactional: boolean,
+    apiVersion: number,
+    partitions: Iterable<CommittedPartition>,
+  ): void {
+    // An admin client, or a consumer that does without group membership.
+    if (memberEpoch < 0 && this.isEmpty) return
+    const member = this.member(memberId)
+    if (member.classic !== null) {
+      requireGeneration(memberEpoch, member)
+      return
+    }
+    if (!transactional && apiVersion < memberEpochsFrom) {
+      throw new KafkaError(
+        'UNSUPPORTED_VERSION',
+        `OffsetCommit version ${memberEpochsFrom} or above must be used by members using the modern group protocol`,
+      )
+    }
+    if (memberEpoch === member.memberEpoch) return
+    // KIP-1251: what the member has held since that epoch is still its own.
+    const older = memberEpoch >= 0 && memberEpoch < member.memberEpoch
+    for (const { topicId, partition } of partitions) {
+      const since = member.assigned.get(topicId)?.get(partition) ?? member.pendingRevocation.get(topicId)?.get(partition)
+      if (!older || since === undefined || since > memberEpoch) throw staleEpoch(memberEpoch, member)
+    }
+    if (!older) throw staleEpoch(memberEpoch, member)
+  }
+
+  validateOffsetFetch(memberId: string | null, memberEpoch: number): void {
+    if (memberId === null && memberEpoch < 0) return
+    const member = this.member(memberId ?? '')
+    if (member.classic !== null) requireGeneration(memberEpoch, member)
+    else if (memberEpoch !== member.memberEpoch) throw staleEpoch(memberEpoch, member)
+  }
+
+  validateOffsetDelete(): void {}
+
+  validateDelete(): void {
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+  }
+
+  retentionStart(): (offset: StoredOffset) => number {
+    return offset => offset.commitTimestampMs
+  }
+
+  tombstones(): LogRecord[] {
+    const { groupId } = this
+    const records: LogRecord[] = []
+    for (const memberId of new Set([...this.members.keys(), ...this.targets.keys()])) records.push(...memberTombstones(groupId, memberId))
+    for (const regex of this.regexes.keys()) records.push(regexTombstone(groupId, regex))
+    records.push(...groupTombstones(groupId, this.#hasPartitionMetadata))
+    return records
+  }
+
+  kill(): void {}
+}
+
+function requireGeneration(generationId: number, { memberEpoch }: ConsumerMember): void {
+  if (generationId === memberEpoch) return
+  throw new KafkaError(
+    'ILLEGAL_GENERATION',
+    `The received generation id ${generationId} does not match the expected member epoch ${memberEpoch}.`,
+  )
+}
+
+function staleEpoch(received: number, { memberEpoch }: ConsumerMember): KafkaError {
+  return new KafkaError(
+    'STALE_MEMBER_EPOCH',
+    `The received member epoch ${received} does not match the expected member epoch ${memberEpoch}.`,
+  )
+}

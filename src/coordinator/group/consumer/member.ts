@@ -1,0 +1,100 @@
+/** One member of a KIP-848 group, as its records describe it; a change makes a new value. */
+import type { Protocol } from '../requests.ts'
+import { type Held, noneHeld } from './partitions.ts'
+
+/** Kafka's numbers in CurrentMemberAssignment records. */
+export const memberStates = { STABLE: 1, UNREVOKED_PARTITIONS: 2, UNRELEASED_PARTITIONS: 3, UNKNOWN: 127 } as const
+export type MemberState = keyof typeof memberStates
+
+export const leaveEpoch = -1
+/** A static member that goes keeps its partitions until its session ends. */
+export const leaveStaticEpoch = -2
+
+/** A member that speaks the classic protocol to a group of the new one, during a migration. */
+export interface ClassicMember {
+  sessionTimeoutMs: number
+  supportedProtocols: readonly Protocol[]
+}
+
+export interface ConsumerMember {
+  readonly memberId: string
+  readonly memberEpoch: number
+  readonly previousMemberEpoch: number
+  readonly instanceId: string | null
+  readonly rackId: string | null
+  readonly rebalanceTimeoutMs: number
+  readonly clientId: string
+  readonly clientHost: string
+  /** Sorted, each once. */
+  readonly subscribedTopicNames: readonly string[]
+  /** Empty: none. */
+  readonly subscribedTopicRegex: string
+  readonly serverAssignor: string | null
+  readonly state: MemberState
+  readonly assigned: Held
+  readonly pendingRevocation: Held
+  readonly classic: ClassicMember | null
+}
+
+export function newMember(memberId: string): ConsumerMember {
+  return {
+    memberId,
+    memberEpoch: 0,
+    previousMemberEpoch: 0,
+    instanceId: null,
+    rackId: null,
+    rebalanceTimeoutMs: -1,
+    clientId: '',
+    clientHost: '',
+    subscribedTopicNames: [],
+    subscribedTopicRegex: '',
+    serverAssignor: null,
+    state: 'STABLE',
+    assigned: noneHeld,
+    pendingRevocation: noneHeld,
+    classic: null,
+  }
+}
+
+export function uniqueNames(names: readonly string[]): string[] {
+  return [...new Set(names)].sort()
+}
+
+/** What the member told of itself is the same: no record is needed. */
+export function saysTheSame(one: ConsumerMember, other: ConsumerMember): boolean {
+  return (
+    one.instanceId === other.instanceId &&
+    one.rackId === other.rackId &&
+    one.rebalanceTimeoutMs === other.rebalanceTimeoutMs &&
+    one.clientId === other.clientId &&
+    one.clientHost === other.clientHost &&
+    one.serverAssignor === other.serverAssignor &&
+    subscribesTheSame(one, other) &&
+    sameClassic(one.classic, other.classic)
+  )
+}
+
+export function subscribesTheSame(one: ConsumerMember, other: ConsumerMember): boolean {
+  const { subscribedTopicNames: names } = one
+  return (
+    one.subscribedTopicRegex === other.subscribedTopicRegex &&
+    names.length === other.subscribedTopicNames.length &&
+    names.every((name, index) => name === other.subscribedTopicNames[index])
+  )
+}
+
+function sameClassic(one: ClassicMember | null, other: ClassicMember | null): boolean {
+  if (one === null || other === null) return one === other
+  return (
+    one.sessionTimeoutMs === other.sessionTimeoutMs &&
+    one.supportedProtocols.length === other.supportedProtocols.length &&
+    one.supportedProtocols.every(({ name, metadata }, index) => {
+      const counterpart = other.supportedProtocols[index]!
+      return name === counterpart.name && metadata.equals(counterpart.metadata)
+    })
+  )
+}
+
+export function isReconciled(member: ConsumerMember, targetEpoch: number): boolean {
+  return member.state === 'STABLE' && member.memberEpoch === targetEpoch
+}

@@ -1,0 +1,255 @@
+/**
+ * What every request of a member brings about, whichever protocol it speaks: its description is stored; a change of subscriptions or of
+ * their topics begins a new epoch; the new epoch gets a target assignment; and the member moves towards it. Decides on records only.
+ */
+import { KafkaError, type Uuid } from '../../../protocol.ts'
+import type { LogRecord, ShardContext } from '../../shard.ts'
+import { type GroupTopics, topicsHash } from '../group-topics.ts'
+import type { GroupSettings } from '../settings.ts'
+import { type Assignor, type AssignorMember, assignorsNamed } from './assignor.ts'
+import type { ConsumerGroup } from './consumer-group.ts'
+import {
+  currentRecord,
+  epochRecord,
+  memberRecord,
+  type ResolvedRegex,
+  regexRecord,
+  regexTombstone,
+  targetEpochRecord,
+  targetRecord,
+} from './consumer-records.ts'
+import { type ConsumerMember, saysTheSame, subscribesTheSame } from './member.ts'
+import { noTarget, sameTarget, type Target, type TopicPartitionList } from './partitions.ts'
+import { reconcile } from './reconcile.ts'
+import { compileRegex } from './regex.ts'
+
+/** Topics may come by the thousand: their names are matched again no more often than this. */
+const regexPauseMs = 1_000
+
+/** The caller's right to know of a topic: regular expressions must not find others. */
+export type MayDescribe = (topic: string) => boolean
+
+export interface MemberStep {
+  group: ConsumerGroup
+  /** As it is, or as it begins. */
+  before: ConsumerMember
+  /** As it describes itself now. */
+  after: ConsumerMember
+  /** What it says it has; null when it did not say. */
+  owned: readonly TopicPartitionList[] | null
+  mayDescribe: MayDescribe
+  /** Those that the step writes are added. */
+  records: LogRecord[]
+}
+
+export interface ProgressOptions {
+  context: ShardContext
+  settings: GroupSettings
+  topics: GroupTopics
+  /** Arms the timer after which {@link Progress.assignLater} is due. */
+  assignIn(groupId: string, delayMs: number): void
+}
+
+interface Assignment {
+  epoch: number
+  target: Target
+}
+
+export class Progress {
+  readonly #context: ShardContext
+  readonly #settings: GroupSettings
+  readonly #topics: GroupTopics
+  readonly #assignIn: ProgressOptions['assignIn']
+  readonly assignors: ReadonlyMap<string, Assignor>
+
+  constructor(options: ProgressOptions) {
+    this.#context = options.context
+    this.#settings = options.settings
+    this.#topics = options.topics
+    this.#assignIn = options.assignIn
+    this.assignors = assignorsNamed(options.settings.consumer.assignors)
+  }
+
+  get defaultAssignor(): string {
+    return this.assignors.keys().next().value!
+  }
+
+  /** Returns the member as it is after the step. */
+  advance(step: MemberStep): ConsumerMember {
+    const { group, before, after, owned, records } = step
+    const subscriptionChanged = !subscribesTheSame(before, after)
+    if (!saysTheSame(before, after)) records.push(memberRecord(group.groupId, after))
+    const regexes = this.#resolve(step)
+    const groupEpoch = this.#bump(step, regexes ?? group.regexes, subscriptionChanged || regexes !== null)
+    const { epoch, target } = this.#assignment(step, regexes ?? group.regexes, groupEpoch)
+    const subscribed = group.topicsOf(after, regexes ?? group.regexes)
+    const moved = reconcile(
+      after,
+      {
+        epoch,
+        target,
+        isSubscribed: topicId => subscribed.has(this.#topics.name(topicId) ?? ''),
+        isOwned: (topicId, partition) => group.isOwned(topicId, partition),
+      },
+      owned,
+      subscriptionChanged,
+    )
+    if (moved !== after) records.push(currentRecord(group.groupId, moved))
+    return moved
+  }
+
+  /** Records of the epoch that follows when these members are gone. */
+  without(group: ConsumerGroup, leaving: readonly ConsumerMember[]): LogRecord[] {
+    const gone = new Set(leaving.map(({ memberId }) => memberId))
+    const subscribed = new Set<string>()
+    const records: LogRecord[] = []
+    const kept = [...group.members.values()].filter(({ memberId }) => !gone.has(memberId))
+    for (const member of kept) for (const topic of group.topicsOf(member)) subscribed.add(topic)
+    for (const regex of group.regexes.keys()) {
+      if (!kept.some(member => member.subscribedTopicRegex === regex)) records.push(regexTombstone(group.groupId, regex))
+    }
+    records.push(epochRecord(group.groupId, group.groupEpoch + 1, topicsHash(subscribed, this.#topics)))
+    return records
+  }
+
+  /** The target assignment that was put off. */
+  assignLater(group: ConsumerGroup): LogRecord[] {
+    if (group.groupEpoch <= group.assignmentEpoch || group.isEmpty) return []
+    const records: LogRecord[] = []
+    this.#assign(group, [...group.members.values()], group.regexes, group.groupEpoch, records)
+    return records
+  }
+
+  /**
+   * The group's regular expressions after the step, when something about them changed: the member's is new, the topics are other ones, or
+   * nobody uses one any more.
+   */
+  #resolve({ group, before, after, mayDescribe, records }: MemberStep): ReadonlyMap<string, ResolvedRegex> | null {
+    const { subscribedTopicRegex: regex } = after
+    const { subscribedTopicRegex: old } = before
+    const dropped = old !== '' && old !== regex && group.regexes.has(old) && !group.usesRegex(old, before.memberId)
+    const resolved = regex !== '' && this.#isStale(group, regex) ? this.#match(regex, mayDescribe) : null
+    if (!dropped && resolved === null) return null
+    const regexes = new Map(group.regexes)
+    if (dropped) {
+      regexes.delete(old)
+      records.push(regexTombstone(group.groupId, old))
+    }
+    if (resolved !== null) {
+      regexes.set(regex, resolved)
+      records.push(regexRecord(group.groupId, regex, resolved))
+      const known = group.regexes.get(regex)
+      if (!dropped && known !== undefined && sameNames(known.topics, resolved.topics)) return null
+    }
+    return regexes
+  }
+
+  #isStale(group: ConsumerGroup, regex: string): boolean {
+    const known = group.regexes.get(regex)
+    if (known === undefined) return true
+    const ageMs = this.#context.clock.now() - known.timestampMs
+    if (ageMs >= this.#settings.consumer.regexRefreshIntervalMs) return true
+    return known.version !== this.#topics.version && ageMs >= regexPauseMs
+  }
+
+  #match(regex: string, mayDescribe: MayDescribe): ResolvedRegex {
+    const topics: string[] = []
+    withRegex(regex, matches => {
+      for (const name of this.#topics.names()) if (matches(name) && mayDescribe(name)) topics.push(name)
+    })
+    return { topics: topics.sort(), version: this.#topics.version, timestampMs: this.#context.clock.now() }
+  }
+
+  /** The group's epoch after the step: the next one when subscriptions or their topics changed. */
+  #bump({ group, after, records }: MemberStep, regexes: ReadonlyMap<string, ResolvedRegex>, changed: boolean): number {
+    const { version } = this.#topics
+    const { comparedWith } = group
+    const compared = comparedWith.topicsVersion === version && group.groupEpoch >= comparedWith.groupEpoch
+    if (!changed && compared) return group.groupEpoch
+    const subscribed = new Set<string>()
+    for (const member of membersAfter(group, after)) for (const topic of group.topicsOf(member, regexes)) subscribed.add(topic)
+    const hash = topicsHash(subscribed, this.#topics)
+    const bumped = changed || hash !== group.metadataHash
+    const groupEpoch = bumped ? group.groupEpoch + 1 : group.groupEpoch
+    if (bumped) records.push(epochRecord(group.groupId, groupEpoch, hash))
+    group.comparedWith = { topicsVersion: version, groupEpoch }
+    return groupEpoch
+  }
+
+  /** The target that the member moves to: the newest, or the last one when it is too early for another. */
+  #assignment(step: MemberStep, regexes: ReadonlyMap<string, ResolvedRegex>, groupEpoch: number): Assignment {
+    const { group, after, records } = step
+    if (groupEpoch > group.assignmentEpoch) {
+      const waitMs =
+        group.assignmentTimestampMs + this.#settings.consumer.of(group.groupId).assignmentIntervalMs - this.#context.clock.now()
+      if (group.assignmentEpoch === 0 || waitMs <= 0) {
+        const targets = this.#assign(group, membersAfter(group, after), regexes, groupEpoch, records)
+        return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget }
+      }
+      this.#assignIn(group.groupId, waitMs)
+    }
+    return { epoch: group.assignmentEpoch, target: group.targetOf(after.memberId, after.instanceId) }
+  }
+
+  #assign(
+    group: ConsumerGroup,
+    members: readonly ConsumerMember[],
+    regexes: ReadonlyMap<string, ResolvedRegex>,
+    epoch: number,
+    records: LogRecord[],
+  ): ReadonlyMap<string, Target> {
+    const counts = new Map<Uuid, number>()
+    const subscribers = new Map<Uuid, number>()
+    const asked = members.map((member): AssignorMember => {
+      const topics = new Set<Uuid>()
+      for (const name of group.topicsOf(member, regexes)) {
+        const topic = this.#topics.topic(name)
+        if (topic === undefined) continue
+        topics.add(topic.id)
+        counts.set(topic.id, topic.partitionCount)
+        subscribers.set(topic.id, (subscribers.get(topic.id) ?? 0) + 1)
+      }
+      const { memberId, instanceId } = member
+      return { memberId, instanceId, topics, target: group.targetOf(memberId, instanceId) }
+    })
+    let homogeneous = true
+    for (const count of subscribers.values()) if (count !== members.length) homogeneous = false
+    const assignor = this.assignors.get(group.preferredAssignor(members) ?? '') ?? this.assignors.get(this.defaultAssignor)!
+    const targets = counts.size === 0 ? noTargets : assignor.assign(asked, counts, homogeneous)
+    for (const { memberId } of members) {
+      const target = targets.get(memberId) ?? noTarget
+      const old = group.targets.get(memberId)
+      if (old === undefined || !sameTarget(old, target)) records.push(targetRecord(group.groupId, memberId, target))
+    }
+    records.push(targetEpochRecord(group.groupId, epoch, this.#context.clock.now()))
+    return targets
+  }
+}
+
+const noTargets: ReadonlyMap<string, Target> = new Map()
+
+/** A static member takes the place of its predecessor: assignors go by the order. */
+function membersAfter(group: ConsumerGroup, after: ConsumerMember): ConsumerMember[] {
+  const replaced = group.members.has(after.memberId) ? after.memberId : group.staticMember(after.instanceId)?.memberId
+  const members = Array.from(group.members.values(), member => (member.memberId === replaced ? after : member))
+  if (replaced === undefined) members.push(after)
+  return members
+}
+
+function sameNames(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((name, index) => name === other[index])
+}
+
+/** Throws INVALID_REGULAR_EXPRESSION. */
+export function checkRegex(regex: string): void {
+  withRegex(regex, () => {})
+}
+
+function withRegex(regex: string, use: (matches: (name: string) => boolean) => void): void {
+  try {
+    use(compileRegex(regex))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new KafkaError('INVALID_REGULAR_EXPRESSION', `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${reason}.`)
+  }
+}

@@ -1,0 +1,26 @@
+/** What groups need to know of topics: which exist, how many partitions they have, and whether that has changed since they last looked. */
+import { crc32, crc32c } from '../../base.ts'
+import type { Uuid } from '../../protocol.ts'
+
+export interface GroupTopics {
+  /** Grows whenever a topic or a partition comes or goes. */
+  readonly version: number
+  topic(name: string): { readonly id: Uuid; readonly partitionCount: number } | undefined
+  name(id: Uuid): string | undefined
+  names(): Iterable<string>
+}
+
+/**
+ * A number for everything that an assignment depends on: names, ids and partition counts of the topics that exist. It is stored with the
+ * group's epoch (KIP-1101), so that a group finds out after any pause that its topics changed. 53 bits of two checksums, 0 for none.
+ */
+export function topicsHash(subscribed: Iterable<string>, topics: GroupTopics): number {
+  let text = ''
+  for (const name of [...subscribed].sort()) {
+    const topic = topics.topic(name)
+    if (topic !== undefined) text += `${name} ${topic.id} ${topic.partitionCount}\n`
+  }
+  if (text === '') return 0
+  const bytes = Buffer.from(text)
+  return crc32c(bytes) * 2 ** 21 + (crc32(bytes) % 2 ** 21)
+}
