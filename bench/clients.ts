@@ -84,7 +84,6 @@ export const drive = {
   latency: (broker: RunningBroker, topic: string, options: Options) => run<Latencies>(broker, 'latency', topic, options),
   group: (broker: RunningBroker, topic: string, options: Options) => run<{ seconds: number }>(broker, 'group', topic, options),
   createTopics: (broker: RunningBroker, prefix: string, options: Options) => run<{ seconds: number }>(broker, 'topics', prefix, options),
-  /** One record, to a broker that may only be coming up. */
   first: (broker: RunningBroker, topic: string) => run<{ seconds: number }>(broker, 'first', topic, {}),
   /** `positioned` is called once the consumers know where they start. */
   consume: (broker: RunningBroker, topic: string, options: Options, positioned = () => {}) =>

@@ -7,7 +7,7 @@
  *   driver consume HOST:PORT TOPIC consumers=1 partitions=1 records=1000 from=beginning|end   prints "ready" when positioned
  *   driver group   HOST:PORT TOPIC members=100                 until each member has its share of as many partitions
  *   driver topics  HOST:PORT PREFIX topics=1000 partitions=5   creates PREFIX-0 … in requests of 50
- *   driver first   HOST:PORT TOPIC                             one record, however long the broker takes to come up
+ *   driver first   HOST:PORT TOPIC                             one record, to a broker that may not lead yet
  *
  * Any option with a dot in its name is librdkafka's (acks, compression.codec=lz4, topic.…); acks too.
  */
@@ -212,7 +212,7 @@ static rd_kafka_queue_t *follow(rd_kafka_t *rk, long partitions, int fromEnd) {
 }
 
 static void latency(void) {
-  long size = number("size", 100), warmup = number("warmup", 300), count = 0;
+  long size = number("size", 100), warmup = number("warmup", 20), count = 0;
   makePayloads(size);
   rd_kafka_t *consumer = client(RD_KAFKA_CONSUMER, configuration());
   rd_kafka_queue_t *queue = follow(consumer, 1, 1);

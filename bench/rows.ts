@@ -213,16 +213,18 @@ const manyTopics: Row = {
   },
 }
 
-/** From the start of the process to the first acknowledged record; the client tries every 5 ms. */
+/** From the start of the process to the first acknowledged record; the client is started once the broker accepts connections. */
 async function restartToFirst(broker: RunningBroker, signal: 'SIGTERM' | 'SIGKILL', topic: string): Promise<number> {
   await broker.stop(signal)
-  const [, { seconds }] = await Promise.all([broker.restart(), drive.first(broker, topic)])
-  return seconds
+  const began = performance.now()
+  await broker.restart()
+  await drive.first(broker, topic)
+  return (performance.now() - began) / 1000
 }
 
 const startUp: Row = {
   name: 'start',
-  settings: 'start to first acknowledged record, one topic; librdkafka that tries to connect every 5 ms',
+  settings: 'start to first acknowledged record, one topic; librdkafka, started once the port is open',
   durability: 'os',
   goals: [
     price('startSeconds', 'start to first acknowledged record', 0.2, 's'),
@@ -236,7 +238,7 @@ const startUp: Row = {
 
 const restart: Row = {
   name: 'restart',
-  settings: 'restart after kill -9 to first acknowledged record, 5,000 partitions, 10 GB; librdkafka that tries to connect every 5 ms',
+  settings: 'restart after kill -9 to first acknowledged record, 5,000 partitions, 10 GB; librdkafka, started once the port is open',
   durability: 'os',
   once: true,
   goals: [price('restartSeconds', 'restart to first acknowledged record', 0.3, 's')],

@@ -133,7 +133,7 @@ func franzTooBig(ctx context.Context) error {
 
 func franzIdempotent(ctx context.Context) error {
 	topic := franzTopic(1, nil)
-	client := franzClient(kgo.ProducerBatchMaxBytes(1024), kgo.MaxProduceRequestsInflightPerBroker(5))
+	client := franzClient(kgo.ProducerBatchMaxBytes(1024))
 	defer client.Close()
 	results := client.ProduceSync(ctx, franzValues(topic, numbers(500))...)
 	for i, result := range results {

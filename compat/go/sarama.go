@@ -348,7 +348,7 @@ func saramaAdminGroups(ctx context.Context) error {
 	return errors.Join(err, equal(listed(), false))
 }
 
-// saramaOld speaks as a client of 2014 does; a broker that no longer speaks that way is known by its ApiVersions.
+// saramaOld speaks as a client of 2015 does, which Apache Kafka 4 no longer understands.
 func saramaOld(ctx context.Context) error {
 	topic, values, config := saramaTopic(1, nil), numbers(20), saramaConfig()
 	config.Version, config.ApiVersionsRequest = sarama.V0_9_0_1, false

@@ -1,7 +1,7 @@
 /** Go's clients, in one program: franz-go, sarama, kafka-go. */
 import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cached, needs } from '../support/cache.ts'
+import { cached, fetching, needs } from '../support/cache.ts'
 import { must } from '../support/run.ts'
 import { runProgram, type Suite } from '../support/suite.ts'
 
@@ -23,6 +23,7 @@ async function build(): Promise<string> {
   const text = files.map(name => readFileSync(join(here, name), 'utf8')).join('')
   const directory = await cached('go', text, async at => {
     for (const name of files) cpSync(join(here, name), join(at, name))
+    await fetching('Go modules', must('go', ['mod', 'download'], { cwd: at }))
     await must('go', ['build', '-mod=readonly', '-o', 'compat', '.'], { cwd: at })
   })
   return join(directory, 'compat')

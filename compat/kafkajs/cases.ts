@@ -264,6 +264,7 @@ function adminCases(kit: Kit): Cases {
       const topic = await kit.topic()
       const admin = await kit.admin()
       await kit.numbers(topic, 10)
+      await admin.fetchTopicOffsets(topic) // deleteTopicRecords knows only leaders that something else has asked for
       await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '4' }] })
       assert.equal((await admin.fetchTopicOffsets(topic))[0]!.low, '4')
       assert.equal((await kit.read(topic, 6))[0]!.offset, '4')

@@ -1,7 +1,7 @@
 /** Python's clients, in one virtual environment: confluent-kafka (librdkafka), aiokafka, kafka-python. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cached, needs } from '../support/cache.ts'
+import { cached, fetching, needs } from '../support/cache.ts'
 import { must } from '../support/run.ts'
 import { runProgram, type Suite } from '../support/suite.ts'
 
@@ -23,6 +23,6 @@ async function environment(): Promise<string> {
   const requirements = join(here, 'requirements.txt')
   return cached('python', readFileSync(requirements, 'utf8'), async at => {
     await must('python3', ['-m', 'venv', at])
-    await must(join(at, 'bin/python'), ['-m', 'pip', 'install', '-q', '-r', requirements])
+    await fetching('Python packages', must(join(at, 'bin/python'), ['-m', 'pip', 'install', '-q', '-r', requirements]))
   })
 }

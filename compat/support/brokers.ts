@@ -61,7 +61,7 @@ export async function startKafka({ version = '4.3.1', properties = {} }: KafkaOp
   const port = await freePorts(2)
   const data = join(directory, 'data')
   const file = join(directory, 'server.properties')
-  writeFileSync(file, lines({ ...oneNode(port), 'log.dirs': data, ...properties }))
+  writeFileSync(file, lines({ ...oneNode(port, properties['node.id'] ?? '1'), 'log.dirs': data, ...properties }))
   const logging = join(directory, 'log4j2.yaml')
   writeFileSync(logging, quietLog4j)
   const java = [`-Dlog4j2.configurationFile=${logging}`, '-cp', jars]
@@ -81,11 +81,11 @@ const quietLog4j = `Configuration:
 `
 
 /** What a single node cannot do without; everything else stays at Kafka's default. */
-function oneNode(port: number): Properties {
+function oneNode(port: number, nodeId: string): Properties {
   return {
     'process.roles': 'broker,controller',
-    'node.id': '1',
-    'controller.quorum.voters': `1@127.0.0.1:${port + 1}`,
+    'node.id': nodeId,
+    'controller.quorum.voters': `${nodeId}@127.0.0.1:${port + 1}`,
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 1}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
     'controller.listener.names': 'CONTROLLER',

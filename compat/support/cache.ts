@@ -29,11 +29,18 @@ export async function cached(name: string, recipe: string, fill: (directory: str
     renameSync(unfinished, directory)
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true })
-    throw error instanceof Missing
-      ? error
-      : new Missing(`cannot install ${name}: ${(error as Error).message.replace(/\s+/g, ' ').slice(0, 400)}`)
+    throw error
   }
   return directory
+}
+
+/** What comes over the network: that it cannot be had is nobody's fault here. */
+export async function fetching(what: string, work: Promise<unknown>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    throw new Missing(`cannot install ${what}: ${(error as Error).message.replace(/\s+/g, ' ').slice(0, 400)}`)
+  }
 }
 
 /** A Java class path with these artifacts (`group:artifact:version`) and all they need. */
@@ -48,7 +55,7 @@ export async function mavenJars(name: string, artifacts: readonly string[]): Pro
 <artifactId>${name}</artifactId><version>1</version><dependencies>${dependencies.join('\n')}</dependencies></project>\n`
   const directory = await cached(`jars-${name}`, pom, async at => {
     writeFileSync(join(at, 'pom.xml'), pom)
-    await must('mvn', ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib'], { cwd: at })
+    await fetching(artifacts.join(', '), must('mvn', ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib'], { cwd: at }))
   })
   return join(directory, 'lib', '*')
 }

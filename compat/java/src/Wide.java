@@ -76,7 +76,7 @@ final class Wide {
     try (Admin admin = Admin.create(Kit.properties())) {
       Kit.equal(get(admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(4))).lowWatermarks().get(partition)).lowWatermark(), 4L);
       Kit.equal(get(admin.listOffsets(Map.of(partition, OffsetSpec.earliest())).partitionResult(partition)).offset(), 4L);
-      fails(admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(400))).all(), OffsetOutOfRangeException.class);
+      fails(admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(400))).all(), org.apache.kafka.common.errors.OffsetOutOfRangeException.class);
     }
     Kit.equal(Kit.readTopic(topic, 6).get(0).offset(), 4L);
   }
