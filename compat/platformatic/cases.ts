@@ -248,14 +248,14 @@ const adminCases: Cases = {
     const state = async () => (await admin.describeGroups({ groups: [groupId] })).get(groupId)!.state
     await until(
       () => 'stable',
-      async () => (await state()) === 'STABLE',
+      async () => (await state()) === 'Stable',
     )
     assert((await admin.listGroups()).has(groupId))
     await stream.close()
     await consumer.close(true)
     await until(
       () => 'empty',
-      async () => (await state()) === 'EMPTY',
+      async () => (await state()) === 'Empty',
     )
     await admin.deleteGroups({ groups: [groupId] })
     assert(!(await admin.listGroups()).has(groupId))
