@@ -54,12 +54,12 @@ export function saltPassword({ digest, bytes }: ScramHash, password: string, sal
 
 /** `nonce` makes the broker's share of a nonce. */
 export function scram(hashed: ScramHash, logins: ScramLogins, random: Random, nonce = () => randomNonce(random)): SaslMechanism {
-  const secret = randomBytes(random, hashed.bytes)
+  const secret = drawBytes(random, hashed.bytes)
   return { name: hashed.name, open: () => new ScramServer(hashed, logins, nonce(), secret) }
 }
 
 function randomNonce(random: Random): string {
-  return randomBytes(random, nonceBytes).toString('base64url')
+  return drawBytes(random, nonceBytes).toString('base64url')
 }
 
 /** The header without channel binding, which Kafka's listeners do not offer; name and nonce; and what KIP-48 and others add. */
@@ -142,7 +142,7 @@ function decodeName(encoded: string): string {
   return encoded.replaceAll('=2C', ',').replaceAll('=3D', '=')
 }
 
-export function randomBytes(random: Random, length: number): Buffer {
+export function drawBytes(random: Random, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
   random.fill(bytes)
   return bytes
