@@ -180,13 +180,13 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
       partitionLog: partition => metadata.partitionByName(offsetsTopicName, partition) ?? null,
       ensure: () => metadata.ensureInternalTopic(offsetsTopicName),
     },
+    topics: groupTopics(metadata, system),
     report: (what, error) => logger.warn({ err: error }, what),
   })
   metadata.subscribe({ topicDeleted: topic => void groups.onTopicDeleted(topic.name) })
   return groups
 }
 
-    topics: groupTopics(metadata, system),
 function openTransactions(
   { system, config, logger }: StartOptions,
   metadata: ClusterMetadata,

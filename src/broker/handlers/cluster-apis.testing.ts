@@ -178,10 +178,10 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
       partitionLog: partition => metadata.partitionByName(offsetsTopicName, partition) ?? null,
       ensure: () => metadata.ensureInternalTopic(offsetsTopicName),
     },
+    topics: groupTopics(metadata, system),
   })
   return new TestBroker({ system, log, metadata, groups, self, config, logDirectory: '/data' } as unknown as Broker)
 }
-    topics: groupTopics(metadata, system),
 
 /** Asks in every version that the handler announces. */
 export async function inEveryVersion<A extends Api>(
