@@ -87,7 +87,7 @@ export interface Log {
   close(): Promise<void>
 }
 
-/** Back-pressure of the tail: connections stop reading while it is on. */
+/** Back-pressure: connections stop reading while it is on. The tail in memory is full, or checkpoints fall behind. */
 export interface Pressure {
   readonly on: boolean
   /** Called once when it goes off; immediately when it is off already. */

@@ -41,6 +41,8 @@ export interface FileHandle {
 export type FileKind = 'file' | 'directory'
 
 export interface FileSystem {
+  /** How many promised operations run at the same time; more wait. A few when it does not say. */
+  readonly threads?: number
   /** `r`: must exist, read only; `rw`: created when missing, never truncated. */
   open(path: string, mode: 'r' | 'rw'): FileHandle
   /** Makes the directory and its parents; harmless when it exists. */

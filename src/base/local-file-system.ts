@@ -3,8 +3,15 @@ import fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DiskError, type FileHandle, type FileKind, type FileSystem } from './file-system.ts'
 
+/**
+ * Node's own four are far too few: syncs of many files share the file system's commits, so that sixteen at a time are several times as many
+ * per second. Read by libuv when it first needs a thread, which is after this.
+ */
+process.env['UV_THREADPOOL_SIZE'] ??= '16'
+
 export function localFileSystem(): FileSystem {
   return {
+    threads: Number(process.env['UV_THREADPOOL_SIZE']) || 4,
     open: (path, mode) =>
       new LocalFile(
         path,

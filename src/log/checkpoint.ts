@@ -2,8 +2,8 @@
  * Checkpoints: makes segments durable and notes where each partition stands, so that journal files can be used again and a restart need not
  * read segments.
  *
- * Runs beside appends: in short slices it flushes the partitions that the retired journal files name and takes their state; then, off the
- * event loop, it syncs their files and the state log, and only then releases the journal files. With `durability=os` the active segment is
+ * Runs beside appends, over portions of the partitions that the retired journal files name: in short slices it flushes them and takes
+ * their state; then, off the event loop, it syncs their files and the state log. When all are noted it releases the journal files. With `durability=os` the active segment is
  * left to the page cache, and the state says so.
  */
 import { DiskError, type System } from '../base.ts'
@@ -14,8 +14,10 @@ import type { Partition } from './partition.ts'
 import type { Segment } from './segment.ts'
 import { type PartitionState, partitionKey, type StateLog } from './state-log.ts'
 
-/** Syncs that run at the same time: few, since reads share the threads. */
-const parallelSyncs = 3
+/** Threads that are left to the journal and to reads while segments are synced. */
+const otherThreads = 4
+/** Partitions whose state is noted together: what is synced already need not be read again, should the process die before the rest is. */
+const portion = 512
 /** A checkpoint that failed for want of space is tried again after this long. */
 const retryMs = 1000
 /** The event loop is held at most about this long. */
@@ -31,8 +33,11 @@ export interface CheckpointOptions {
   syncNames(): Promise<void>
   /** A sync failed: what the disk holds is unknown. */
   onFatal(error: Error): void
+  onBegun(): void
+  /** Journal files were released. */
+  onDone(): void
   /** The disk refused something; it is tried again. */
-  report(what: string, error: unknown): void
+  onFailed(error: DiskError): void
 }
 
 interface Work {
@@ -96,7 +101,7 @@ export class Checkpointer {
       this.#options.onFatal(error)
       return
     }
-    this.#options.report('a checkpoint failed', error)
+    this.#options.onFailed(error)
     this.#options.system.timers.after(retryMs, () => {
       if (!this.#closed) this.start()
     })
@@ -107,22 +112,32 @@ export class Checkpointer {
     const files = journal.retired()
     if (files.length === 0) return
     const trimmed = journal.current.firstSequence
+    this.#options.onBegun()
     const partitions = new Set<Partition>()
     for (const file of files) for (const member of file.bound) partitions.add(member as Partition)
-    const works: Work[] = []
     const deleted = [...this.#deleted]
+    const waiting = [...partitions]
+    while (waiting.length > 0) await this.#note(waiting.splice(0, portion))
+    const { stateLog, bootId } = this.#options
+    await stateLog.append([], deleted, { trimmedSequence: trimmed, bootId })
+    this.#deleted = this.#deleted.slice(deleted.length)
+    journal.release(files)
+    this.#options.onDone()
+  }
+
+  /** Puts the partitions' states into the state log, once what these say is on disk. */
+  async #note(partitions: Partition[]): Promise<void> {
+    const works: Work[] = []
     try {
-      await this.#flush([...partitions], works)
+      await this.#flush(partitions, works)
       await this.#syncAll(works)
       const states = works.filter(({ partition }) => !partition.deleted).map(({ state }) => state)
-      await this.#options.stateLog.append(states, deleted, trimmed, this.#options.bootId)
+      await this.#options.stateLog.append(states, [], null)
     } catch (error) {
       for (const { partition, segments } of works) for (const segment of segments) partition.files.unsynced.add(segment)
       throw error
     }
-    this.#deleted = this.#deleted.slice(deleted.length)
     for (const { partition, state } of works) partition.checkpointedEnd = state.endOffset
-    journal.release(files)
   }
 
   async #flush(partitions: Partition[], works: Work[]): Promise<void> {
@@ -163,6 +178,7 @@ export class Checkpointer {
         if (!partition.deleted) await partition.files.syncNames()
       }
     }
-    await Promise.all([this.#options.syncNames(), ...Array.from({ length: parallelSyncs }, worker)])
+    const parallel = Math.max(2, (this.#options.system.files.threads ?? 0) - otherThreads)
+    await Promise.all([this.#options.syncNames(), ...Array.from({ length: parallel }, worker)])
   }
 }

@@ -142,6 +142,7 @@ class JournalRecovery {
         this.#frames.push({ file, at, sequence: frame.sequence })
         this.#note(bytes, frame, slots)
         if (file.firstSequence === 0) file.firstSequence = frame.sequence
+        file.end = frame.end
       }
       at = frame.end
     }

@@ -47,9 +47,11 @@ export class Journal {
     return this.#nextSequence
   }
 
-  /** Files that hold what is not in the segments yet. */
-  get liveFiles(): number {
-    return this.#live.length
+  /** In files that hold what is not in the segments yet. */
+  get liveBytes(): number {
+    let bytes = 0
+    for (const file of this.#live) bytes += file.end
+    return bytes
   }
 
   get isFull(): boolean {

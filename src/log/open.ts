@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System } from '../base.ts'
 import type { Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
+import { Backlog } from './backlog.ts'
 import { Checkpointer } from './checkpoint.ts'
 import { Cleaner } from './cleaner.ts'
 import { GroupCommit } from './commit.ts'
@@ -11,6 +12,7 @@ import { Journal } from './journal.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { Partition } from './partition.ts'
 import { hasSegments, writePartitionMetadata } from './partition-directory.ts'
+import { Valve } from './pressure.ts'
 import { recoverLog } from './recovery.ts'
 import { Retention } from './retention.ts'
 import { type SegmentContext, segmentContext } from './segment.ts'
@@ -21,8 +23,10 @@ import { Tail } from './tail.ts'
 
 const openFiles = 2000
 const indexBytes = 32 << 20
-/** Bytes written past the journal that a restart may have to read again. */
-const checkpointBytes = 256 << 20
+/** The journal may grow to so many times its usual size while checkpoints fall behind. */
+const journalGrowth = 2
+/** What could not be done for want of space is tried again after this long. */
+const retryMs = 1000
 /** Free space is looked at once in so many milliseconds. */
 const freeCheckMs = 1000
 const cleanShutdownFile = '.kafka_cleanshutdown'
@@ -53,14 +57,17 @@ class Engine implements Log, LogContext {
   readonly tail: Tail
   readonly commit: GroupCommit
   readonly slabs = new Slabs()
-  directBytes = 0
+  readonly pressure = new Valve()
+  readonly #backlog: Backlog
   readonly #options: LogOptions
   readonly #files: FileSystem
   readonly #lock: { release(): void }
   readonly #journal: Journal
   readonly #stateLog: StateLog
   readonly #checkpoints: Checkpointer
-  #checkedBytes = 0
+  /** It is to be done at the end of this turn; or later, as it failed. */
+  #rotating = false
+  #rotateLater = false
   #closed: string | null = null
   #fatal = false
   #full = false
@@ -78,7 +85,8 @@ class Engine implements Log, LogContext {
     this.#files = system.files
     this.#lock = lock
     this.segments = segmentContext(system.files, { openFiles, indexBytes })
-    this.tail = new Tail(settings.tailBytes)
+    this.tail = new Tail(settings.tailBytes, this.pressure)
+    this.#backlog = new Backlog(this.pressure, journalGrowth * settings.journalFiles * settings.journalFileBytes)
     this.#journal = new Journal({
       files: system.files,
       directory: `${directory}/journal`,
@@ -97,12 +105,10 @@ class Engine implements Log, LogContext {
       bootId: bootIdOf(system.files),
       syncNames: () => this.syncNames(),
       onFatal,
-      report: (what, error) => this.report(what, error),
+      onBegun: () => this.#backlog.checkpointBegan(),
+      onDone: () => this.#checkpointed(),
+      onFailed: error => this.#failed('a checkpoint failed', error),
     })
-  }
-
-  get pressure(): Tail {
-    return this.tail
   }
 
   async open(): Promise<void> {
@@ -114,6 +120,7 @@ class Engine implements Log, LogContext {
     const last = recovered.journal.live.at(-1) ?? this.#journal.current
     for (const partition of recovered.changed) last.bound.add(partition)
     if (recovered.changed.length > 0 && last === this.#journal.current) this.#journal.rotate()
+    this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.start()
     this.#startHousekeeping()
   }
@@ -199,6 +206,7 @@ class Engine implements Log, LogContext {
 
   admit(origin: 'client' | 'coordinator'): void {
     if (this.#closed !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#closed)
+    this.#backlog.admit(origin)
     if (origin !== 'client' || this.settings.freeBytesFloor <= 0) return
     const nowMs = this.system.clock.monotonic()
     if (nowMs - this.#freeCheckedMs > freeCheckMs) {
@@ -227,28 +235,64 @@ class Engine implements Log, LogContext {
     this.#options.report?.(what, error)
   }
 
+  get directBytes(): number {
+    return this.#backlog.directBytes
+  }
+
   wroteDirectly(bytes: number): void {
-    this.directBytes += bytes
-    if (this.directBytes - this.#checkedBytes < checkpointBytes || this.#checkpoints.isRunning) return
-    this.#checkedBytes = this.directBytes
+    this.#backlog.wroteDirectly(bytes)
+    if (this.#backlog.isDue && !this.#checkpoints.isRunning) this.#rotateSoon()
+  }
+
+  #rotateSoon(): void {
+    if (this.#rotating) return
+    this.#rotating = true
     this.system.timers.soon(() => {
+      this.#rotating = false
       if (this.#closed !== null) return
       this.commit.commit()
       this.#rotate()
     })
   }
 
+  #checkpointed(): void {
+    this.#backlog.checkpointed(this.#journal.liveBytes)
+    if (this.#backlog.isDue) this.#rotateSoon()
+  }
+
+  /** What makes room failed; it is tried again. */
+  #failed(what: string, error: DiskError): void {
+    this.#backlog.failed(error)
+    this.report(what, error)
+  }
+
   /** Nothing is gathered at this moment. */
   #rotate(): void {
     try {
-      this.#journal.rotate()
+      // If it failed a moment ago, the present file is written on meanwhile.
+      if (this.#rotateLater) this.#backlog.journalGrew(this.#journal.liveBytes)
+      else this.#beginFile()
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
-      // The present file is written on, and the next commit tries again.
-      this.report('the journal could not begin another file', error)
-      return
+      this.#failed('the journal could not begin another file', error)
+      this.#backlog.journalGrew(this.#journal.liveBytes)
+      this.#rotateAgain()
     }
+  }
+
+  #beginFile(): void {
+    this.#journal.rotate()
+    this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.start()
+  }
+
+  /** By a timer, not by the next commit: perhaps nobody may append before it has succeeded. */
+  #rotateAgain(): void {
+    this.#rotateLater = true
+    this.system.timers.after(retryMs, () => {
+      this.#rotateLater = false
+      if (this.#closed === null) this.#rotateSoon()
+    })
   }
 
   #startHousekeeping(): void {

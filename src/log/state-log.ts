@@ -37,12 +37,15 @@ export function partitionKey(topicId: Uuid, partition: number): string {
   return `${topicId}-${partition}`
 }
 
-export interface LoadedState {
-  partitions: Map<string, PartitionState>
+export interface CheckpointEnd {
   /** Journal frames below this one are of no more use. */
   trimmedSequence: number
-  /** Identity of the run of the operating system that wrote last; empty when unknown. */
+  /** Identity of the run of the operating system that wrote this; empty when unknown. */
   bootId: string
+}
+
+export interface LoadedState extends CheckpointEnd {
+  partitions: Map<string, PartitionState>
 }
 
 export class StateLog {
@@ -53,7 +56,6 @@ export class StateLog {
   /** Size of the latest record of each partition. */
   readonly #live = new Map<string, number>()
   #liveBytes = 0
-  #bootId = ''
 
   constructor(files: FileSystem, path: string) {
     this.#files = files
@@ -73,14 +75,14 @@ export class StateLog {
       at += recordHeaderBytes + body.length
     }
     this.#end = at
-    this.#bootId = loaded.bootId
     return loaded
   }
 
-  /** Appends records and makes them durable. The last one says how far the journal is of no more use. */
-  async append(states: readonly PartitionState[], deleted: readonly string[], trimmedSequence: number, bootId: string): Promise<void> {
-    this.#bootId = bootId
-    const bodies = [...states.map(encodePartition), ...deleted.map(encodeDeleted), encodeTrimmed(trimmedSequence, bootId)]
+  /** Appends records and makes them durable. `end`: all partitions are noted, which says how far the journal is of no more use. */
+  async append(states: readonly PartitionState[], deleted: readonly string[], end: CheckpointEnd | null): Promise<void> {
+    const bodies = [...states.map(encodePartition), ...deleted.map(encodeDeleted)]
+    if (end !== null) bodies.push(encodeTrimmed(end))
+    if (bodies.length === 0) return
     for (let at = 0; at < states.length; at++) this.#count(partitionKey(states[at]!.topicId, states[at]!.partition), bodies[at]!.length)
     for (const key of deleted) this.#count(key, 0)
     const records = bodies.map(frameRecord)
@@ -88,7 +90,7 @@ export class StateLog {
     await this.#handle.write(records, this.#end)
     this.#end += bytes
     await this.#handle.datasync()
-    if (this.#end > compactAboveBytes && this.#end > 2 * this.#liveBytes) await this.#compact(trimmedSequence)
+    if (end !== null && this.#end > compactAboveBytes && this.#end > 2 * this.#liveBytes) await this.#compact(end)
   }
 
   close(): void {
@@ -118,7 +120,7 @@ export class StateLog {
     }
   }
 
-  async #compact(trimmedSequence: number): Promise<void> {
+  async #compact(checkpoint: CheckpointEnd): Promise<void> {
     const file = this.#files.readFile(this.#path) ?? Buffer.alloc(0)
     const latest = new Map<string, Buffer>()
     let at = 0
@@ -129,7 +131,7 @@ export class StateLog {
       } else if (body[0] === kinds.deleted) latest.delete(body.toString('latin1', 1))
       at += recordHeaderBytes + body.length
     }
-    const content = Buffer.concat([...latest.values(), encodeTrimmed(trimmedSequence, this.#bootId)].map(frameRecord))
+    const content = Buffer.concat([...latest.values(), encodeTrimmed(checkpoint)].map(frameRecord))
     await this.#files.replaceFile(this.#path, content)
     this.#handle.close()
     this.#handle = this.#files.open(this.#path, 'rw')
@@ -162,10 +164,10 @@ function encodeDeleted(key: string): Buffer {
   return Buffer.concat([Buffer.from([kinds.deleted]), Buffer.from(key, 'latin1')])
 }
 
-function encodeTrimmed(sequence: number, bootId: string): Buffer {
+function encodeTrimmed({ trimmedSequence, bootId }: CheckpointEnd): Buffer {
   const body = Buffer.alloc(9)
   body[0] = kinds.trimmed
-  writeInt64(body, 1, sequence)
+  writeInt64(body, 1, trimmedSequence)
   return Buffer.concat([body, Buffer.from(bootId, 'latin1')])
 }
 

@@ -6,8 +6,8 @@
  * gathered in one turn of the event loop lies in one piece, ready for one `writev` to the journal.
  */
 import { assert } from '../base.ts'
-import type { Pressure } from '../log.ts'
 import type { Offset } from '../protocol.ts'
+import type { Valve } from './pressure.ts'
 import type { Segment } from './segment.ts'
 
 const chunkBytes = 256 << 10
@@ -43,17 +43,17 @@ export interface Piece {
   length: number
 }
 
-export class Tail implements Pressure {
+export class Tail {
   readonly #limit: number
+  readonly #valve: Valve
   /** In use, oldest first. */
   #chunks: Chunk[] = []
   #spare: Chunk[] = []
   /** Bytes in chunks in use, and in evicted ones that readers still hold. */
   #bytes = 0
-  #waiting: (() => void)[] = []
-  on = false
 
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, valve: Valve) {
+    this.#valve = valve
     this.#limit = Math.max(limitBytes, 4 * chunkBytes)
   }
 
@@ -85,11 +85,6 @@ export class Tail implements Pressure {
     if (--chunk.pins === 0 && chunk.evicted) this.#free(chunk)
   }
 
-  whenOff(callback: () => void): void {
-    if (this.on) this.#waiting.push(callback)
-    else callback()
-  }
-
   /** An owner whose bytes cannot be written throws: the chunk then stays, and the appender is told. */
   #evictOldest(): void {
     const chunk = this.#chunks[0]!
@@ -110,12 +105,6 @@ export class Tail implements Pressure {
 
   #judge(): void {
     // One chunk of grace: right after an eviction the newest may reach over the limit.
-    const on = this.#bytes > this.#limit + chunkBytes
-    if (on === this.on) return
-    this.on = on
-    if (on) return
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const callback of waiting) callback()
+    this.#valve.set('tail', this.#bytes > this.#limit + chunkBytes)
   }
 }
