@@ -125,7 +125,9 @@ export class SegmentList {
 
   /** Aborted transactions that a reader of [from, to) must know, by first offset. */
   abortedTransactions(from: Offset, to: Offset): { producerId: number; firstOffset: Offset }[] {
-    return this.abortedEntries(from, to).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
+    const found = this.abortedEntries(from, to).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
+    // The index has the order of the markers. Kafka's clients sort it anew; kafkajs takes for granted that it is.
+    return found.length < 2 ? found : found.sort((a, b) => a.firstOffset - b.firstOffset)
   }
 
   /** The same as whole entries, by their markers' offsets: for the cleaner. */
