@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildBatch, buildMarkerBatch, KafkaError } from '../protocol.ts'
+import { buildBatch, buildMarkerBatch, header, KafkaError, markerOfBatch } from '../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from './runtime.testing.ts'
 import { openCoordinator } from './runtime.ts'
 import type { Coordinator, LogRecord, Shard, ShardContext } from './shard.ts'
@@ -254,4 +254,87 @@ test('a log that cannot be read is tried again', async () => {
   assert.equal(reports.length, 2)
   assert.equal(coordinator.state, 'active')
   assert.deepEqual(coordinator.shard.lines, ['0:a', 'loaded'])
+})
+
+const producer = { producerId: 7, producerEpoch: 3 }
+
+test('records of a transaction lie in batches of their own, in order with the others, and are replayed only once they are appended', async () => {
+  const { system, log, coordinator } = open()
+  const before = coordinator.write(() => ({ records: [record('a')], response: 1 }))
+  const within = coordinator.writeTransactional(producer, () => ({ records: [record('b'), record('c')], response: 2 }))
+  const ended = coordinator.endTransaction({ ...producer, committed: true, coordinatorEpoch: 5 })
+  assert.deepEqual(coordinator.shard.lines, ['loaded', '0:a', '1:b@7', '2:c@7', 'commit 7'])
+  await system.settle()
+  assert.deepEqual(await Promise.all([before, within, ended]), [1, 2, undefined])
+  const [plain, transactional, marker] = log.batches
+  assert.deepEqual(markerOfBatch(marker!, 0, marker!.length), { committed: true, coordinatorEpoch: 5 })
+  assert.deepEqual(
+    [plain!, transactional!, marker!].map(batch => [
+      header.producerId(batch, 0),
+      header.producerEpoch(batch, 0),
+      header.isTransactional(batch, 0),
+    ]),
+    [
+      [-1, -1, false],
+      [7, 3, true],
+      [7, 3, true],
+    ],
+  )
+  const again = open(log)
+  await again.system.settle()
+  assert.deepEqual(again.coordinator.shard.lines, ['0:a', '1:b@7', '2:c@7', 'commit 7', 'loaded'])
+})
+
+test('what the log refuses of a transaction changes nothing', async () => {
+  const { system, log, coordinator } = open()
+  log.failNext = new KafkaError('INVALID_PRODUCER_EPOCH')
+  await assert.rejects(
+    coordinator.writeTransactional(producer, () => ({ records: [record('a')], response: 1 })),
+    { name: 'INVALID_PRODUCER_EPOCH' },
+  )
+  log.failNext = new KafkaError('INVALID_PRODUCER_EPOCH')
+  assert.throws(() => void coordinator.endTransaction({ ...producer, committed: false, coordinatorEpoch: 0 }), {
+    name: 'INVALID_PRODUCER_EPOCH',
+  })
+  const written = coordinator.write(() => ({ records: [record('b')], response: 2 }))
+  await system.settle()
+  assert.equal(await written, 2)
+  assert.deepEqual(coordinator.shard.lines, ['loaded', '0:b'])
+})
+
+test('what follows a record runs when it has its place, not before, and never when it has none', async () => {
+  const { system, log, coordinator } = open()
+  const ends: number[] = []
+  const leading = (text: string) => () => ({
+    records: [record(text)],
+    response: undefined,
+    appended: () => {
+      ends.push(log.logEndOffset)
+      return { records: [record(`after ${text}`)], response: undefined }
+    },
+  })
+  void coordinator.write(leading('a'))
+  assert.deepEqual(ends, [])
+  await system.settle()
+  assert.deepEqual(ends, [1])
+  assert.deepEqual(coordinator.shard.lines, ['loaded', '0:a', '1:after a'])
+  log.failNext = new KafkaError('KAFKA_STORAGE_ERROR')
+  const lost = assert.rejects(coordinator.write(leading('b')), { name: 'NOT_COORDINATOR' })
+  await system.settle()
+  await lost
+  assert.deepEqual(ends, [1])
+})
+
+test('a group commit that could not be written costs the shard', async () => {
+  const { system, log, coordinator, reports } = open()
+  const append = log.append.bind(log)
+  log.append = (records, options) => ({ ...append(records, options), written: Promise.reject(new KafkaError('KAFKA_STORAGE_ERROR')) })
+  log.durable = false
+  const lost = assert.rejects(
+    coordinator.write(() => ({ records: [record('a')], response: 1 })),
+    { name: 'NOT_COORDINATOR' },
+  )
+  await system.settle()
+  await lost
+  assert.deepEqual(reports, ['records were not written; the shard is loaded again: KAFKA_STORAGE_ERROR'])
 })
