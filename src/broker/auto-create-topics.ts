@@ -3,6 +3,7 @@ import { type InternalTopicName, internalTopics, topicNameProblem } from '../coo
 import { type ErrorName, KafkaError } from '../protocol.ts'
 import { clusterName } from './authorized-operations.ts'
 import type { RequestContext } from './handler.ts'
+import { mutationQuota } from './mutation-quota.ts'
 
 /** Resolves with why some could not be created; the others are there then. */
 export async function createMissingTopics(names: readonly string[], context: RequestContext): Promise<Map<string, ErrorName>> {
@@ -20,6 +21,7 @@ export async function createMissingTopics(names: readonly string[], context: Req
   const outcomes = await metadata.createTopics(
     ordinary.map(name => ({ name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] })),
     false,
+    mutationQuota(context, Number.POSITIVE_INFINITY),
   )
   outcomes.forEach((outcome, index) => {
     // Another client was faster: the topic is there.

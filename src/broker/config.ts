@@ -22,5 +22,13 @@ export { badListenerValue, listenerKeys, listenerValue } from './config/listener
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
 export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'
 export { configurationReference } from './config/reference.ts'
-export { clusterLimits, dataDirectory, groupSettings, logSettings, serverLimits, transactionSettings } from './config/settings.ts'
+export {
+  clusterLimits,
+  dataDirectory,
+  groupSettings,
+  logSettings,
+  quotaWindows,
+  serverLimits,
+  transactionSettings,
+} from './config/settings.ts'
 export { describeTopicConfigs, effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'

@@ -6,7 +6,7 @@
  * on while earlier answers wait for the disk; at most {@link maxParkedReplies} of them.
  */
 import type net from 'node:net'
-import type { Clock } from '../base.ts'
+import type { Clock, Timer, Timers } from '../base.ts'
 import { FrameReader } from './frames.ts'
 import type { Session } from './security.ts'
 import { readInto } from './socket.ts'
@@ -43,6 +43,7 @@ export interface ConnectionOptions {
   maxFrameBytes: number
   maxUnauthenticatedFrameBytes: number
   clock: Clock
+  timers: Timers
   dispatch: Dispatch
   /** Something that stops all connections from taking requests (the log's tail is full). */
   pressure: { readonly on: boolean; whenOff(callback: () => void): void }
@@ -82,6 +83,8 @@ export class Connection {
   /** A request that must be answered before the next is worked on. */
   #busy = false
   #waitingForPressure = false
+  #muted: Timer | null = null
+  #mutedUntilMs = 0
   #draining = false
   #closed = false
 
@@ -121,9 +124,24 @@ export class Connection {
     return this.#abort.signal
   }
 
-  /** Whether a request is being worked on or its reply has not left. */
+  /** Whether a request is being worked on, its reply has not left, or the client has to wait. */
   get active(): boolean {
-    return this.#busy || this.#parked.length > 0 || this.#socket.writableLength > 0
+    return this.#busy || this.#muted !== null || this.#parked.length > 0 || this.#socket.writableLength > 0
+  }
+
+  /** Takes no further request for so long; replies leave. */
+  mute(delayMs: number): void {
+    const untilMs = this.#options.clock.monotonic() + delayMs
+    if (this.#closed || untilMs <= this.#mutedUntilMs) return
+    this.#mutedUntilMs = untilMs
+    // Also in the middle of a frame: then it is not the client that is late.
+    this.#socket.pause()
+    if (this.unfinishedSinceMs > 0) this.unfinishedSinceMs += delayMs
+    this.#muted?.cancel()
+    this.#muted = this.#options.timers.after(delayMs, () => {
+      this.#muted = null
+      this.#resume()
+    })
   }
 
   /** Takes no more requests and closes once the replies under way have left. */
@@ -135,6 +153,7 @@ export class Connection {
   close(error: unknown): void {
     if (this.#closed) return
     this.#closed = true
+    this.#muted?.cancel()
     this.#abort.abort()
     this.#socket.destroy()
     this.#options.onClose(this, error)
@@ -165,7 +184,7 @@ export class Connection {
   }
 
   #mayTake(): boolean {
-    if (this.#closed || this.#draining || this.#busy) return false
+    if (this.#closed || this.#draining || this.#busy || this.#muted !== null) return false
     if (this.#parked.length >= maxParkedReplies || this.#socket.writableNeedDrain) return false
     if (!this.#options.pressure.on) return true
     if (!this.#waitingForPressure) {

@@ -8,6 +8,7 @@ import type { FetchBudget } from './fetch-budget.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { Logger } from './logger.ts'
 import type { BrokerMetrics } from './metrics.ts'
+import type { Quotas } from './quotas.ts'
 import type { Security } from './security.ts'
 
 export interface Broker {
@@ -23,6 +24,7 @@ export interface Broker {
   readonly fetchBudget: FetchBudget
   readonly converter: RecordConverter
   readonly metrics: BrokerMetrics
+  readonly quotas: Quotas
   readonly security: Security
   readonly logger: Logger
   readonly self: Self

@@ -18,6 +18,7 @@ import {
 import type { Connection, Dispatch, PendingReply, Reply } from './connection.ts'
 import type { Broker } from './context.ts'
 import { type Access, CloseConnection, type Handler, type Operation, type RequestContext, type ResourceType } from './handler.ts'
+import { type ClientQuota, isExempt } from './quotas.ts'
 import type { SaslExchange } from './security.ts'
 
 export function dispatcher(broker: Broker, handlers: readonly Handler[]): Dispatch {
@@ -43,6 +44,9 @@ async function rawReply(sasl: SaslExchange, token: Buffer): Promise<Reply> {
   return frame === null ? null : { buffers: [frame], length: frame.length }
 }
 
+/** What timers and int32 can hold. */
+const longestDelayMs = 2 ** 31 - 1
+
 /** API key, version, correlation id. */
 const minHeaderBytes = 8
 
@@ -55,6 +59,10 @@ class Exchange implements RequestContext {
   readonly #handler: Handler
   readonly #startMs: number
   #correlationId = 0
+  #requestBytes = 0
+  /** When the handler let go of the event loop; 0: when the reply was there. */
+  #parkedMs = 0
+  #throttleMs = 0
   #afterReply: (() => void) | null = null
 
   constructor(broker: Broker, handler: Handler, connection: Connection, version: number) {
@@ -85,6 +93,14 @@ class Exchange implements RequestContext {
     throw new Error(`${this.#handler.api.name} asks for ${operation} on ${resource}, which its access table lacks`)
   }
 
+  get quota(): ClientQuota | null {
+    return this.broker.quotas.client(this.connection.principal, this.clientId)
+  }
+
+  throttle(delayMs: number): void {
+    if (delayMs > this.#throttleMs) this.#throttleMs = Math.min(delayMs, longestDelayMs)
+  }
+
   afterReply(callback: () => void): void {
     const first = this.#afterReply
     this.#afterReply =
@@ -103,6 +119,7 @@ class Exchange implements RequestContext {
     const header = decodeRequestHeader(bytes, api, known ? this.version : 0)
     this.#correlationId = header.correlationId
     this.clientId = header.clientId
+    this.#requestBytes = bytes.length
     if (!known) return this.#encode(0, this.#handler.fail({}, new KafkaError('UNSUPPORTED_VERSION'), 0))
     const request = decodeRequest(api, this.version, bytes, header.end)
     let outcome: ReturnType<Handler['handle']>
@@ -112,9 +129,11 @@ class Exchange implements RequestContext {
       return this.#finish(this.#failure(request, error))
     }
     if (outcome === null) return this.#finish(null)
+    if (this.broker.quotas.active) this.#parkedMs = this.broker.system.clock.monotonic()
     if (outcome instanceof Promise) return { reply: this.#settle(request, outcome), readOn: false }
     if ('deferred' in outcome && outcome.deferred instanceof Promise)
-      return { reply: this.#settle(request, outcome.deferred), readOn: true }
+      // Whoever has a quota is served one request at a time, as in Kafka: the next may have to wait.
+      return { reply: this.#settle(request, outcome.deferred), readOn: this.#throttleMs === 0 && this.quota === null }
     return this.#finish(outcome)
   }
 
@@ -141,12 +160,33 @@ class Exchange implements RequestContext {
   }
 
   #finish(response: object | null): Reply {
-    this.broker.metrics.request(this.#handler.api.name, this.broker.system.clock.monotonic() - this.#startMs)
+    const now = this.broker.system.clock.monotonic()
+    this.broker.metrics.request(this.#handler.api.name, now - this.#startMs)
+    if (this.broker.quotas.active) this.#charge(response, now)
+    if (this.#throttleMs > 0) response = this.#delay(response)
     if (response === null) {
       this.#afterReply?.()
       return null
     }
     return this.#encode(this.version, response)
+  }
+
+  /** What the request cost its client. A fetch has been charged for its bytes by its handler, which may send none instead. */
+  #charge(response: object | null, nowMs: number): void {
+    const { api } = this.#handler
+    const { quota } = this
+    if (quota === null || isExempt(api.key)) return
+    if (api === apis.produce) this.throttle(quota.produced(this.#requestBytes))
+    // A producer that waits for no reply cannot be told to do less; its bytes are limited all the same.
+    if (response !== null) this.throttle(quota.worked((this.#parkedMs || nowMs) - this.#startMs))
+  }
+
+  /** As in Kafka the reply leaves at once, and the connection is deaf for as long as it says (KIP-219). */
+  #delay(response: object | null): object | null {
+    this.connection.mute(this.#throttleMs)
+    this.broker.metrics.throttled(this.#throttleMs)
+    if (response === null || !('throttleTimeMs' in this.#handler.api.response)) return response
+    return { ...response, throttleTimeMs: this.#throttleMs }
   }
 
   #encode(version: number, response: object): Reply {

@@ -160,6 +160,8 @@ function writeDisk(page: Page, { system }: Broker): void {
 
 function writeOwn(page: Page, { log, metrics }: Broker): void {
   page.single('millrace_log_pressure', 'gauge', 'Whether connections wait because the tail in memory is full.', log.pressure.on ? 1 : 0)
+  page.single('millrace_throttled_requests_total', 'counter', 'Requests whose clients were told to wait.', metrics.throttledRequests)
+  page.single('millrace_throttle_seconds_total', 'counter', 'Seconds that clients were told to wait.', metrics.throttledMs / 1000)
   page.single('millrace_connections_refused_total', 'counter', 'Connections refused by a limit.', metrics.connectionsRefused)
   page.single('millrace_connections_malformed_total', 'counter', 'Connections closed because of what they sent.', metrics.malformed)
 }

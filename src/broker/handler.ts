@@ -4,6 +4,7 @@
  */
 import type { Api, ErrorName, InputOf, KafkaError, MessageOf } from '../protocol.ts'
 import type { Broker } from './context.ts'
+import type { ClientQuota } from './quotas.ts'
 import type { Session } from './security.ts'
 
 export type ResourceType = 'TOPIC' | 'GROUP' | 'CLUSTER' | 'TRANSACTIONAL_ID' | 'DELEGATION_TOKEN' | 'USER'
@@ -40,6 +41,10 @@ export interface RequestContext {
   allowed(operation: Operation, resource: ResourceType, name: string, probe?: 'probe'): boolean
   /** Whether the principal may do this with at least one resource of the type. */
   allowedSome(operation: Operation, resource: ResourceType): boolean
+  /** What this client has left of its quotas; null when nothing limits it. */
+  readonly quota: ClientQuota | null
+  /** The reply tells the client to wait so long (the longest of several), and the connection is not read meanwhile. */
+  throttle(delayMs: number): void
   /** Aborted when the connection closes; parked work should give up. */
   readonly signal: AbortSignal
   /** Runs `callback` once the reply's bytes have left or the connection is gone: when pooled buffers are free again. */

@@ -38,6 +38,9 @@ export class BrokerMetrics {
   /** Open now. */
   readonly connections = new Set<ConnectionCounts>()
   connectionsRefused = 0
+  /** Requests whose clients were told to wait, and for how long in all. */
+  throttledRequests = 0
+  throttledMs = 0
   /** Connections closed because of what they sent. */
   malformed = 0
 
@@ -87,6 +90,11 @@ export class BrokerMetrics {
   requestFailed(api: string): void {
     const counts = this.requests.get(api)
     if (counts !== undefined) counts.errors++
+  }
+
+  throttled(delayMs: number): void {
+    this.throttledRequests++
+    this.throttledMs += delayMs
   }
 
   /** A deleted topic's series end. */

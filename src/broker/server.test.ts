@@ -24,7 +24,12 @@ afterEach(async () => {
   for (const one of open.splice(0)) await one.close()
 })
 
-async function serve(dispatch: Dispatch, changed: Partial<ServerLimits> = {}, pressure = { on: false, whenOff: (_: () => void) => {} }) {
+async function serve(
+  dispatch: Dispatch,
+  changed: Partial<ServerLimits> = {},
+  pressure = { on: false, whenOff: (_: () => void) => {} },
+  connectionDelay = (_address: string) => 0,
+) {
   const reasons: string[] = []
   const server = new Server({
     system: realSystem(memoryFileSystem()),
@@ -32,6 +37,7 @@ async function serve(dispatch: Dispatch, changed: Partial<ServerLimits> = {}, pr
     security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,
     pressure,
+    connectionDelay,
     onOpen() {},
     onClose: (_, reason) => reasons.push(reason instanceof Error ? reason.message : String(reason)),
     onRefused: (_, reason) => reasons.push(`refused: ${reason}`),

@@ -36,6 +36,8 @@ export interface ServerOptions {
   dispatch: Dispatch
   security: Pick<Security, 'open' | 'tls'>
   pressure: ConnectionOptions['pressure']
+  /** Milliseconds to keep a connection of this address waiting before it is refused; 0: it may come in. */
+  connectionDelay(address: string): number
   onOpen(connection: Connection): void
   onClose(connection: Connection, reason: unknown): void
   onRefused(address: string, reason: string): void
@@ -45,6 +47,8 @@ export interface ServerOptions {
 const scratchBytes = 256 * 1024
 const sweepIntervalMs = 1_000
 const keepAliveMs = 60_000
+/** Beyond this, connections that a quota refuses are closed at once. */
+const maxRefusedWaiting = 1_000
 
 export class Server {
   readonly connections = new Set<Connection>()
@@ -53,6 +57,8 @@ export class Server {
   readonly #options: ServerOptions
   readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
   readonly #perIp = new Map<string, number>()
+  /** Sockets that a quota refused and that have not been closed yet. */
+  readonly #refused = new Set<net.Socket>()
   readonly #servers: net.Server[] = []
   #nextId = 1
   #creationTokens: number
@@ -98,6 +104,7 @@ export class Server {
     const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
     for (const socket of this.#handshakes.keys()) socket.destroy()
     for (const connection of this.connections) connection.drain()
+    for (const socket of this.#refused) socket.destroy()
     const deadline = this.#options.system.timers.after(graceMs, () => {
       for (const connection of this.connections) connection.close(null)
     })
@@ -112,6 +119,11 @@ export class Server {
     if (refusal !== null) {
       socket.destroy()
       this.#options.onRefused(address, refusal)
+      return null
+    }
+    const delayMs = this.#options.connectionDelay(address)
+    if (delayMs > 0) {
+      this.#refuseLater(socket, address, delayMs)
       return null
     }
     this.#perIp.set(address, (this.#perIp.get(address) ?? 0) + 1)
@@ -144,12 +156,29 @@ export class Server {
       maxFrameBytes: this.#options.limits.maxFrameBytes,
       maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
       clock: this.#options.system.clock,
+      timers: this.#options.system.timers,
       dispatch: this.#options.dispatch,
       pressure: this.#options.pressure,
       onClose: (closed, error) => this.#closed(closed, address, error),
     })
     this.connections.add(connection)
     this.#options.onOpen(connection)
+  }
+
+  /** As Kafka does, so that a client that reconnects at once is slowed down. The socket is not read meanwhile. */
+  #refuseLater(socket: net.Socket, address: string, delayMs: number): void {
+    this.#options.onRefused(address, 'connection_creation_rate reached')
+    if (this.#refused.size >= maxRefusedWaiting) {
+      socket.destroy()
+      return
+    }
+    const timer = this.#options.system.timers.after(delayMs, () => socket.destroy())
+    this.#refused.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      timer.cancel()
+      this.#refused.delete(socket)
+    })
   }
 
   #refusal(address: string): string | null {

@@ -22,6 +22,7 @@ import {
   groupSettings,
   logSettings,
   parseHttpAddress,
+  quotaWindows,
   serverLimits,
   topicDefaultKeys,
   topicRules,
@@ -31,12 +32,13 @@ import type { Broker, Self } from './context.ts'
 import { dispatcher } from './dispatch.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FetchSessions } from './fetch-sessions.ts'
-import { handlers } from './handlers.ts'
 import { groupTopics } from './group-topics.ts'
+import { handlers } from './handlers.ts'
 import { type HttpEndpoint, startHttp } from './http.ts'
 import { openIdentity } from './identity.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
+import { Quotas } from './quotas.ts'
 import { Security } from './security.ts'
 import { Server } from './server.ts'
 
@@ -44,6 +46,8 @@ export interface StartOptions {
   system: System
   config: BrokerConfig
   logger: Logger
+  /** False when `system.files` is not this machine's disk: compaction then stays on this thread. */
+  onThisMachine?: boolean
   /** The log can no longer promise anything (an fsync failed): the process has to end and recover. */
   onFatal(error: Error): void
 }
@@ -84,6 +88,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     directory,
     settings: logSettings(config),
     onFatal,
+    onThisMachine: options.onThisMachine ?? true,
     report: (what, error) => logger.warn({ err: error }, what),
   })
   opened.push(() => log.close())
@@ -123,6 +128,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     metrics: new BrokerMetrics(),
+    quotas: openQuotas(options, metadata),
     security: new Security({ system, config, metadata: metadata.security, logger }),
   }
   opened.push(() => broker.security.close())
@@ -209,6 +215,14 @@ function openTransactions(
   return transactions
 }
 
+function openQuotas({ system, config }: StartOptions, metadata: ClusterMetadata): Quotas {
+  const quotas = new Quotas({ clock: system.clock, ...quotaWindows(config) })
+  const take = () => quotas.set(metadata.quotas.entries)
+  take()
+  metadata.subscribe({ quotasChanged: take })
+  return quotas
+}
+
 function makeServer(broker: Broker): Server {
   const { metrics, logger, system, log } = broker
   return new Server({
@@ -217,6 +231,7 @@ function makeServer(broker: Broker): Server {
     dispatch: dispatcher(broker, handlers),
     security: broker.security,
     pressure: log.pressure,
+    connectionDelay: address => broker.quotas.connectionDelay(address),
     onOpen(connection) {
       metrics.connections.add(connection)
     },

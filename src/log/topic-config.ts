@@ -39,6 +39,10 @@ function checkThrottledReplicas(text: string): string | null {
     : "it must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
 }
 
+function notZero(value: number): string | null {
+  return value === 0 ? 'it must be positive, or -1' : null
+}
+
 export const topicKeys = {
   durability: choice(['fsync', 'os'], {
     default: 'fsync',
@@ -201,6 +205,18 @@ export const topicKeys = {
     synonyms: ['min.insync.replicas'],
     accepted: because.oneCopy,
   }),
+  'millrace.quota.consumer.byte.rate': bytes({
+    default: -1,
+    min: -1,
+    check: notZero,
+    doc: 'Most bytes per second that all consumers together get from the topic, averaged as client quotas are; -1 is unlimited. Kafka has no such key.',
+  }),
+  'millrace.quota.producer.byte.rate': bytes({
+    default: -1,
+    min: -1,
+    check: notZero,
+    doc: 'Most bytes per second that all producers together may add to the topic, averaged as client quotas are; -1 is unlimited. Kafka has no such key.',
+  }),
   preallocate: boolean({
     default: false,
     doc: 'Whether segment files get their full size when they are created.',
@@ -315,7 +331,13 @@ export function topicConfigOf(defaults: TopicValues, overrides: ReadonlyMap<stri
     messageTimestampType: values['message.timestamp.type'],
     messageTimestampBeforeMaxMs: values['message.timestamp.before.max.ms'],
     messageTimestampAfterMaxMs: values['message.timestamp.after.max.ms'],
+    producerByteRate: limited(values['millrace.quota.producer.byte.rate']),
+    consumerByteRate: limited(values['millrace.quota.consumer.byte.rate']),
   }
+}
+
+function limited(byteRate: number): number | undefined {
+  return byteRate > 0 ? byteRate : undefined
 }
 
 function checkTogether(values: TopicValues): void {

@@ -20,7 +20,6 @@ export const because = {
   preallocate: 'only journal files are allocated in advance',
   purgatory: 'waiting requests are dropped from memory as soon as they are answered',
   quorum: 'there is no controller quorum',
-  quotas: 'this version has no quotas yet',
   retired: 'Kafka itself removed it',
   sampling: 'metrics are counted since the start, and Prometheus forms the rates',
   security: 'this version has no delegation tokens and no OAUTHBEARER yet',

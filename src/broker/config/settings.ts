@@ -1,10 +1,11 @@
 /** What the configuration means to each module, in the terms of that module. */
 import type { ClusterLimits, GroupSettings, TransactionSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
+import type { Windows } from '../quotas.ts'
 import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'
-import { parseIpOverrides } from './listeners.ts'
 import { consumerGroupConfig } from './group-configs.ts'
+import { parseIpOverrides } from './listeners.ts'
 
 /** The first of `log.dirs`, else `log.dir`. */
 export function dataDirectory(config: BrokerConfig): string {
@@ -98,6 +99,16 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
       return config.get('max.connection.creation.rate')
     },
     backlog: config.get('socket.listen.backlog.size'),
+  }
+}
+
+export function quotaWindows(config: BrokerConfig): { windows: Windows; mutationWindows: Windows } {
+  return {
+    windows: { count: config.get('quota.window.num'), sizeMs: config.get('quota.window.size.seconds') * 1000 },
+    mutationWindows: {
+      count: config.get('controller.quota.window.num'),
+      sizeMs: config.get('controller.quota.window.size.seconds') * 1000,
+    },
   }
 }
 

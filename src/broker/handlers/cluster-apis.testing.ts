@@ -2,6 +2,7 @@
  * For tests of the APIs about topics, the cluster and offsets: handlers, called through the codecs, over the real metadata and
  * configuration. Partitions are kept by the least that can pass for a log.
  */
+
 import { memoryFileSystem, realSystem } from '../../base.ts'
 import { type ClusterMetadata, defaultGroupSettings, GroupCoordinator, offsetsTopicName, openClusterMetadata } from '../../coordinator.ts'
 import type { AppendOptions, Log, PartitionLog, PartitionSpec, TimestampedOffset } from '../../log.ts'
@@ -22,8 +23,8 @@ import {
 import { BrokerConfig } from '../config/broker-config.ts'
 import { topicRules } from '../config/topics.ts'
 import type { Broker } from '../context.ts'
-import type { Handler, Operation, RequestContext, ResourceType } from '../handler.ts'
 import { groupTopics } from '../group-topics.ts'
+import type { Handler, Operation, RequestContext, ResourceType } from '../handler.ts'
 import { Session } from '../security.ts'
 
 /** A partition whose marks a test may set. Look-ups by time answer what `atTime` and `atMaxTime` say. */
@@ -151,6 +152,8 @@ export class TestBroker {
       connection: this.connection,
       signal: new AbortController().signal,
       afterReply() {},
+      quota: null,
+      throttle() {},
       allowed(operation: Operation, resource: ResourceType, name: string) {
         const declared = handler.access !== 'none' && handler.access.some(([type, each]) => type === resource && each === operation)
         if (!declared) throw new Error(`${handler.api.name} asks for ${operation} on ${resource}, which its access table lacks`)

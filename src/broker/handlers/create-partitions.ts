@@ -1,8 +1,12 @@
 /** CreatePartitions, v0–3: adds partitions to topics (KIP-195), which fail one by one. New ones can be used when the response leaves. */
 import { apis, type InputOf, KafkaError } from '../../protocol.ts'
 import { defineHandler } from '../handler.ts'
+import { mutationQuota } from '../mutation-quota.ts'
 
 type Result = InputOf<typeof apis.createPartitions.response>['results'][number]
+
+/** The first version that knows THROTTLING_QUOTA_EXCEEDED. */
+const strictSince = 3
 
 export const createPartitions = defineHandler<typeof apis.createPartitions>({
   api: apis.createPartitions,
@@ -22,7 +26,7 @@ export const createPartitions = defineHandler<typeof apis.createPartitions>({
       results.push(result(name, new KafkaError('TOPIC_AUTHORIZATION_FAILED')))
       return false
     })
-    const outcomes = await context.broker.metadata.createPartitions(wanted, request.validateOnly)
+    const outcomes = await context.broker.metadata.createPartitions(wanted, request.validateOnly, mutationQuota(context, strictSince))
     outcomes.forEach((outcome, index) => {
       results.push(result(wanted[index]!.name, outcome))
     })

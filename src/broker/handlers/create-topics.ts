@@ -8,12 +8,15 @@ import type { CreatedTopic, NewTopic } from '../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../protocol.ts'
 import { clusterName } from '../authorized-operations.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
+import { mutationQuota } from '../mutation-quota.ts'
 
 type Request = MessageOf<typeof apis.createTopics.request>
 type Response = InputOf<typeof apis.createTopics.response>
 type Result = Response['topics'][number]
 
 const metadataTopic = '__cluster_metadata'
+/** The first version that knows THROTTLING_QUOTA_EXCEEDED. */
+const strictSince = 6
 
 export const createTopics = defineHandler<typeof apis.createTopics>({
   api: apis.createTopics,
@@ -25,7 +28,7 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
   ],
   async handle(request, context) {
     const { creatable, refused } = sort(request, context)
-    const outcomes = await context.broker.metadata.createTopics(creatable, request.validateOnly)
+    const outcomes = await context.broker.metadata.createTopics(creatable, request.validateOnly, mutationQuota(context, strictSince))
     const results = outcomes.map((outcome, index) => {
       const { name } = creatable[index]!
       return outcome instanceof KafkaError ? failure(name, outcome) : success(name, outcome, context)

@@ -7,10 +7,14 @@
 import { apis, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../protocol.ts'
 import { clusterName } from '../authorized-operations.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
+import { mutationQuota } from '../mutation-quota.ts'
 
 type Request = MessageOf<typeof apis.deleteTopics.request>
 type Response = InputOf<typeof apis.deleteTopics.response>
 type Result = Response['responses'][number]
+
+/** The first version that knows THROTTLING_QUOTA_EXCEEDED. */
+const strictSince = 5
 
 export const deleteTopics = defineHandler<typeof apis.deleteTopics>({
   api: apis.deleteTopics,
@@ -28,7 +32,7 @@ export const deleteTopics = defineHandler<typeof apis.deleteTopics>({
     }
     const results: Result[] = []
     const topics = resolve(asked(request, results), results, context)
-    const outcomes = await context.broker.metadata.deleteTopics([...topics.keys()])
+    const outcomes = await context.broker.metadata.deleteTopics([...topics.keys()], mutationQuota(context, strictSince))
     let index = 0
     for (const [id, name] of topics) results.push(result(name, id, outcomes[index++]!))
     return { throttleTimeMs: 0, responses: results }

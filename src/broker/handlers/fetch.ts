@@ -11,6 +11,7 @@ import type { PartitionLog, ReadLimit, Slice } from '../../log.ts'
 import { apis, errorCode, fetchMagic, type InputOf, type MessageOf, toKafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../fetch-sessions.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
+import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
 import { openFetch } from './fetch-request.ts'
 
 type Request = MessageOf<typeof apis.fetch.request>
@@ -36,7 +37,8 @@ export const fetch = defineHandler<typeof apis.fetch>({
     const opened = openFetch(request, context)
     if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
     const reads = await readUntilEnough(request, [...opened.partitions.values()], context)
-    return respond(opened.session, opened.full, reads, context)
+    const delayMs = fetchDelay(reads, context)
+    return delayMs > 0 ? postpone(opened, reads, delayMs, context) : respond(opened.session, opened.full, reads, context)
   },
   fail: (request, error) => emptyResponse(request, error.code),
 })
@@ -48,14 +50,16 @@ function emptyResponse(request: Request, code: number): Response {
 async function readUntilEnough(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
   const { clock } = context.broker.system
   const deadlineMs = clock.monotonic() + Math.max(0, request.maxWaitMs)
+  // More than the quota lets through is not worth waiting for.
+  const minBytes = context.quota === null ? request.minBytes : Math.min(request.minBytes, context.quota.fetchRoom)
   for (;;) {
     const before = totalSize(partitions)
     const reads = await readOnce(request, partitions, context)
     const bytes = byteCount(reads)
     const leftMs = deadlineMs - clock.monotonic()
-    if (bytes >= request.minBytes || leftMs <= 0 || partitions.length === 0 || context.signal.aborted || reads.some(isNews)) return reads
+    if (bytes >= minBytes || leftMs <= 0 || partitions.length === 0 || context.signal.aborted || reads.some(isNews)) return reads
     for (const read of reads) read.slice?.release()
-    const missing = request.minBytes - bytes
+    const missing = minBytes - bytes
     await grown(request, partitions, before + missing, leftMs, context)
   }
 }
@@ -113,7 +117,9 @@ function visibility(request: Request): ReadLimit['upTo'] {
 
 async function readOnce(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
   const reads: Read[] = []
-  let left = Math.min(request.maxBytes, context.broker.config.get('fetch.max.bytes'), context.broker.fetchBudget.grant())
+  const { broker, quota } = context
+  let left = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'), broker.fetchBudget.grant())
+  if (quota !== null) left = Math.min(left, quota.fetchRoom)
   // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
   let atLeastOne = context.version >= 3
   for (const partition of partitions) {
@@ -140,7 +146,8 @@ function readPartition(
   const log = partition.log!
   const diverging = divergingEpoch(partition, log)
   if (diverging !== null) return { partition, response: { ...marks(partition, log), divergingEpoch: diverging }, slice: null }
-  const limit: ReadLimit = { maxBytes: Math.max(0, Math.min(partition.maxBytes, left)), atLeastOne, upTo: visibility(request) }
+  const maxBytes = Math.max(0, Math.min(partition.maxBytes, left, roomFor(log, context)))
+  const limit: ReadLimit = { maxBytes, atLeastOne, upTo: visibility(request) }
   try {
     const slice = log.read(partition.fetchOffset, limit)
     if (!(slice instanceof Promise)) return readResult(partition, log, slice, context)

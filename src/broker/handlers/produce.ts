@@ -130,6 +130,10 @@ function append(
     checkTransaction(log, records, request.transactionalId, refused, context)
     const appended = log.append(records, { origin: 'client' })
     context.broker.metrics.produced(log.topic, appended.lastOffset - appended.baseOffset + 1, records.length)
+    const { producerByteRate } = log.config
+    if (producerByteRate !== undefined) {
+      context.throttle(context.broker.quotas.topicProduced(log.topic, producerByteRate, records.length))
+    }
     accept(response, appended, request.acks, waiting)
   }
   try {

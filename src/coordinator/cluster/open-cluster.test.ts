@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { KafkaError, metadataTopicUuid, type Uuid } from '../../protocol.ts'
 import { type TestSystem, testSystem } from '../runtime.testing.ts'
 import { newTopic, TestLog, type TestPartition, testRules } from './cluster.testing.ts'
+import { bootstrapLevels } from './features.ts'
 import { type ClusterOptions, openClusterMetadata } from './open-cluster.ts'
 import type { ClusterMetadata, CreatedTopic, NewTopic } from './types.ts'
 
@@ -87,7 +88,7 @@ async function started(options: Partial<ClusterOptions> = {}): Promise<Machine> 
 describe('feature levels', () => {
   it('are finalized from the first start on', async () => {
     const { cluster } = await started()
-    assert.deepEqual(Object.fromEntries(cluster.finalizedFeatures().levels), { 'metadata.version': 25, 'transaction.version': 2 })
+    assert.deepEqual(Object.fromEntries(cluster.finalizedFeatures().levels), Object.fromEntries(bootstrapLevels))
   })
 })
 
@@ -246,7 +247,7 @@ describe('after a restart', () => {
     assert.equal(machine.cluster.topicId('a'), id)
     assert.equal(machine.cluster.partition(id, 0)!.config.retentionMs, 42)
     assert.deepEqual([...machine.cluster.configs('TOPIC', 'a')], [['retention.ms', '42']])
-    assert.deepEqual(Object.fromEntries(machine.cluster.finalizedFeatures().levels), { 'metadata.version': 25, 'transaction.version': 2 })
+    assert.deepEqual(Object.fromEntries(machine.cluster.finalizedFeatures().levels), Object.fromEntries(bootstrapLevels))
     assert.deepEqual(machine.said, [])
   })
 

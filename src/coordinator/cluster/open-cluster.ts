@@ -20,6 +20,7 @@ import { ClusterShard } from './shard.ts'
 import { Snapshots } from './snapshots.ts'
 import { clusterMetadataTopic } from './topic-names.ts'
 import type {
+  Admit,
   ClusterLimits,
   ClusterListener,
   ClusterMetadata,
@@ -246,8 +247,8 @@ class Cluster implements ClusterMetadata {
 
   // ---- changing
 
-  async createTopics(topics: readonly NewTopic[], validateOnly: boolean): Promise<(CreatedTopic | KafkaError)[]> {
-    const outcomes = await this.#write(shard => shard.createTopics(topics, validateOnly))
+  async createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Promise<(CreatedTopic | KafkaError)[]> {
+    const outcomes = await this.#write(shard => shard.createTopics(topics, validateOnly, admit))
     if (validateOnly) return outcomes
     return outcomes.map((outcome, index) => {
       if (outcome instanceof KafkaError || this.#topics.isComplete(outcome.id)) return outcome
@@ -255,12 +256,12 @@ class Cluster implements ClusterMetadata {
     })
   }
 
-  deleteTopics(ids: readonly Uuid[]): Promise<(KafkaError | null)[]> {
-    return this.#write(shard => shard.deleteTopics(ids))
+  deleteTopics(ids: readonly Uuid[], admit?: Admit): Promise<(KafkaError | null)[]> {
+    return this.#write(shard => shard.deleteTopics(ids, admit))
   }
 
-  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean): Promise<(KafkaError | null)[]> {
-    return this.#write(shard => shard.createPartitions(topics, validateOnly))
+  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean, admit?: Admit): Promise<(KafkaError | null)[]> {
+    return this.#write(shard => shard.createPartitions(topics, validateOnly, admit))
   }
 
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<(KafkaError | null)[]> {

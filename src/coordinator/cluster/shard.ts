@@ -12,7 +12,7 @@ import { type Change, ClusterImage, type TopicState } from './image.ts'
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord, newPartitionRecord } from './metadata-records.ts'
 import { placeNewPartitions, placeTopic } from './placement.ts'
 import { topicNameProblem } from './topic-names.ts'
-import type { ClusterLimits, ConfigChange, CreatedTopic, NewPartitions, NewTopic, TopicRules } from './types.ts'
+import type { Admit, ClusterLimits, ConfigChange, CreatedTopic, NewPartitions, NewTopic, TopicRules } from './types.ts'
 
 /** Kafka's bound on the records of one operation. */
 const maxRecordsPerOperation = 10_000
@@ -59,7 +59,7 @@ export class ClusterShard implements Shard {
   /** Nothing is parked in this shard. */
   unload(): void {}
 
-  createTopics(topics: readonly NewTopic[], validateOnly: boolean): Decision<(CreatedTopic | KafkaError)[]> {
+  createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Decision<(CreatedTopic | KafkaError)[]> {
     const records: MetadataRecord[] = []
     const added = { topics: 0, partitions: 0 }
     const givenIds = new Set<Uuid>()
@@ -67,6 +67,7 @@ export class ClusterShard implements Shard {
       attempt(() => {
         const { created, records: own } = this.#createTopic(topic, givenIds)
         this.#checkLimits(added.topics + 1, added.partitions + created.numPartitions)
+        admit?.(created.numPartitions)
         added.topics++
         added.partitions += created.numPartitions
         records.push(...own)
@@ -100,17 +101,21 @@ export class ClusterShard implements Shard {
     return { created, records }
   }
 
-  deleteTopics(ids: readonly Uuid[]): Decision<(KafkaError | null)[]> {
+  deleteTopics(ids: readonly Uuid[], admit?: Admit): Decision<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
-    const response = ids.map(topicId => {
-      if (!this.image.topics.byId.has(topicId)) return new KafkaError('UNKNOWN_TOPIC_ID')
-      records.push({ type: 'RemoveTopicRecord', topicId })
-      return null
-    })
+    const response = ids.map(topicId =>
+      attempt(() => {
+        const topic = this.image.topics.byId.get(topicId)
+        if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_ID')
+        admit?.(topic.partitions.length)
+        records.push({ type: 'RemoveTopicRecord', topicId })
+        return null
+      }),
+    )
     return decide(records, response, false)
   }
 
-  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean): Decision<(KafkaError | null)[]> {
+  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean, admit?: Admit): Decision<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
     let added = 0
     const response = topics.map(wanted => {
@@ -118,6 +123,7 @@ export class ClusterShard implements Shard {
         const topic = this.image.topics.byName.get(wanted.name)
         if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
         const placement = this.#placeMore(topic, wanted, added)
+        admit?.(placement.length)
         const from = topic.partitions.length
         for (const [index, replicas] of placement.entries()) records.push(newPartitionRecord(topic.id, from + index, replicas))
         added += placement.length

@@ -35,6 +35,9 @@ export interface CreatedTopic {
   configs: ReadonlyMap<string, string>
 }
 
+/** Told how many partitions a change that is otherwise fine would create or delete. Throws KafkaError to refuse it. */
+export type Admit = (partitions: number) => void
+
 /** As in a CreatePartitions request. */
 export interface NewPartitions {
   name: string
@@ -120,10 +123,10 @@ export interface ClusterMetadata {
   finalizedFeatures(): { epoch: number; levels: ReadonlyMap<string, number> }
 
   /** One outcome per topic, in order. Names must be distinct. */
-  createTopics(topics: readonly NewTopic[], validateOnly: boolean): Promise<(CreatedTopic | KafkaError)[]>
+  createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Promise<(CreatedTopic | KafkaError)[]>
   /** null: deleted. */
-  deleteTopics(ids: readonly Uuid[]): Promise<(KafkaError | null)[]>
-  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean): Promise<(KafkaError | null)[]>
+  deleteTopics(ids: readonly Uuid[], admit?: Admit): Promise<(KafkaError | null)[]>
+  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean, admit?: Admit): Promise<(KafkaError | null)[]>
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<(KafkaError | null)[]>
   /** All or none: throws KafkaError INVALID_UPDATE_VERSION for the first that is refused. */
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void>

@@ -163,16 +163,14 @@ export const clusterKeys = {
   'controller.quota.window.num': int({
     default: 11,
     min: 1,
-    doc: 'How many samples are kept for quotas on topic changes.',
+    doc: 'How many samples are kept for quotas on topic changes: so many times the sample length of unused quota may be used at once.',
     importance: 'low',
-    accepted: because.quotas,
   }),
   'controller.quota.window.size.seconds': int({
     default: 1,
     min: 1,
     doc: 'Length of such a sample.',
     importance: 'low',
-    accepted: because.quotas,
   }),
   'controller.socket.timeout.ms': intMs({
     default: 30_000,
@@ -303,11 +301,10 @@ export const clusterKeys = {
   'quota.window.num': int({
     default: 11,
     min: 1,
-    doc: 'How many samples are kept for client quotas.',
+    doc: 'How many samples are kept for client quotas: a rate is the average over them.',
     importance: 'low',
-    accepted: because.quotas,
   }),
-  'quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Length of such a sample.', importance: 'low', accepted: because.quotas }),
+  'quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Length of such a sample.', importance: 'low' }),
   'replica.fetch.backoff.ms': intMs({ default: 1000, min: 0, doc: 'Pause of a follower after an error.', accepted: because.oneCopy }),
   'replica.fetch.max.bytes': intBytes({
     default: 1_048_576,
