@@ -12,6 +12,7 @@ import { apiVersionsHandler } from './handlers/api-versions.ts'
 import { consumerGroupDescribe } from './handlers/consumer-group-describe.ts'
 import { consumerGroupHeartbeat } from './handlers/consumer-group-heartbeat.ts'
 import { createAcls } from './handlers/create-acls.ts'
+import { createDelegationToken } from './handlers/create-delegation-token.ts'
 import { createPartitions } from './handlers/create-partitions.ts'
 import { createTopics } from './handlers/create-topics.ts'
 import { deleteAcls } from './handlers/delete-acls.ts'
@@ -22,6 +23,7 @@ import { describeAcls } from './handlers/describe-acls.ts'
 import { describeClientQuotas } from './handlers/describe-client-quotas.ts'
 import { describeCluster } from './handlers/describe-cluster.ts'
 import { describeConfigs } from './handlers/describe-configs.ts'
+import { describeDelegationToken } from './handlers/describe-delegation-token.ts'
 import { describeGroups } from './handlers/describe-groups.ts'
 import { describeLogDirs } from './handlers/describe-log-dirs.ts'
 import { describeProducers } from './handlers/describe-producers.ts'
@@ -31,6 +33,7 @@ import { describeTransactions } from './handlers/describe-transactions.ts'
 import { describeUserScramCredentials } from './handlers/describe-user-scram-credentials.ts'
 import { electLeaders } from './handlers/elect-leaders.ts'
 import { endTxn } from './handlers/end-txn.ts'
+import { expireDelegationToken } from './handlers/expire-delegation-token.ts'
 import { fetch } from './handlers/fetch.ts'
 import { findCoordinator } from './handlers/find-coordinator.ts'
 import { heartbeat } from './handlers/heartbeat.ts'
@@ -50,6 +53,7 @@ import { offsetFetch } from './handlers/offset-fetch.ts'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
 import { removeRaftVoter } from './handlers/remove-raft-voter.ts'
+import { renewDelegationToken } from './handlers/renew-delegation-token.ts'
 import { saslAuthenticate } from './handlers/sasl-authenticate.ts'
 import { saslHandshake } from './handlers/sasl-handshake.ts'
 import { syncGroup } from './handlers/sync-group.ts'
@@ -117,6 +121,10 @@ const others: readonly Handler[] = [
   saslAuthenticate,
   describeUserScramCredentials,
   alterUserScramCredentials,
+  createDelegationToken,
+  renewDelegationToken,
+  expireDelegationToken,
+  describeDelegationToken,
 ]
 
 export const handlers: readonly Handler[] = [...others, apiVersionsHandler(others)]

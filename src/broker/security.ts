@@ -14,6 +14,7 @@ import { Mechanisms } from './security/mechanisms.ts'
 import { SaslExchange } from './security/sasl.ts'
 import { anonymous, Session } from './security/session.ts'
 import { TlsListener } from './security/tls.ts'
+import { DelegationTokens } from './security/tokens.ts'
 
 export { aclCreation, aclFilter } from './security/acl-requests.ts'
 export type { Grants } from './security/authorizer.ts'
@@ -32,6 +33,7 @@ export interface SecurityOptions {
 export class Security {
   /** null: everybody may do everything. */
   readonly authorizer: Authorizer | null
+  readonly tokens: DelegationTokens
   readonly #options: SecurityOptions
   readonly #mechanisms: Mechanisms
   readonly #tls = new Map<string, TlsListener>()
@@ -40,7 +42,8 @@ export class Security {
   constructor(options: SecurityOptions) {
     this.#options = options
     this.authorizer = makeAuthorizer(options)
-    this.#mechanisms = new Mechanisms(options)
+    this.tokens = new DelegationTokens(options)
+    this.#mechanisms = new Mechanisms({ ...options, tokens: this.tokens })
     for (const listener of options.config.listeners) this.#check(listener)
   }
 
@@ -53,6 +56,7 @@ export class Security {
   open(listener: Listener, remoteAddress: string, secure: TLSSocket | null): Session {
     const shown = secure === null || usesSasl(listener) ? null : this.#tls.get(listener.name)!.principalOf(secure)
     const session = new Session(shown ?? anonymous, remoteAddress, this.authorizer)
+    session.identified = shown !== null
     if (usesSasl(listener)) {
       const { system, logger } = this.#options
       const settings = this.#mechanisms.settings(listener)
@@ -62,6 +66,7 @@ export class Security {
   }
 
   close(): void {
+    this.tokens.close()
     for (const listener of this.#tls.values()) listener.close()
   }
 

@@ -22,7 +22,7 @@ export const because = {
   quorum: 'there is no controller quorum',
   retired: 'Kafka itself removed it',
   sampling: 'metrics are counted since the start, and Prometheus forms the rates',
-  security: 'this version has no delegation tokens and no OAUTHBEARER yet',
+  security: 'this version has no OAUTHBEARER yet',
   shareGroups: 'this version has no share groups yet',
   storeType: 'key and trust stores are known by their first bytes',
   streamsGroups: 'this version has no streams groups yet',

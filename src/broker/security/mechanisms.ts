@@ -8,12 +8,14 @@ import type { SaslMechanism } from './mechanism.ts'
 import { plain } from './plain.ts'
 import type { SaslSettings } from './sasl.ts'
 import { type ScramLogins, scram, scramHashes } from './scram.ts'
+import type { DelegationTokens } from './tokens.ts'
 
 export interface MechanismsOptions {
   system: System
   config: BrokerConfig
   metadata: ClusterSecurity
   logger: Logger
+  tokens: Pick<DelegationTokens, 'login'>
 }
 
 export class Mechanisms {
@@ -53,10 +55,10 @@ export class Mechanisms {
   }
 
   #mechanism(listener: Listener, name: string): SaslMechanism {
-    const { system, metadata } = this.#options
+    const { system, metadata, tokens } = this.#options
     if (name === 'PLAIN') return plain(this.#login(listener, name))
     const hash = scramHashes.find(each => each.name === name)
-    if (hash !== undefined) return scram(hash, scramLogins(metadata), system.random)
+    if (hash !== undefined) return scram(hash, scramLogins(metadata, tokens), system.random)
     const reason = `${name} is not among the mechanisms of Millrace: ${['PLAIN', ...scramHashes.map(each => each.name)].join(', ')}`
     throw badListenerValue(listener.name, 'sasl.enabled.mechanisms', undefined, reason)
   }
@@ -74,12 +76,12 @@ export class Mechanisms {
   }
 }
 
-function scramLogins(metadata: ClusterSecurity): ScramLogins {
+function scramLogins(metadata: ClusterSecurity, tokens: MechanismsOptions['tokens']): ScramLogins {
   return {
     user(name, type) {
       const credential = metadata.state.scramUsers.get(name)?.get(type)
       return credential === undefined ? undefined : { credential, principal: `User:${name}` }
     },
-    token: async () => undefined,
+    token: (tokenId, hash) => tokens.login(tokenId, hash),
   }
 }

@@ -12,6 +12,8 @@ export class Session implements Authenticated {
   #grants: Grants | null
   /** The session was opened with a delegation token, and so must not make others (KIP-48). */
   viaToken = false
+  /** Whether the principal was shown, by SASL or by a certificate, and not only assumed. */
+  identified = false
   /** null: the listener asks for no authentication, or TLS has done it. */
   sasl: SaslExchange | null = null
   /** Takes no more requests and closes once the replies under way have left; the connection says how. */
@@ -43,6 +45,7 @@ export class Session implements Authenticated {
 
   become(principal: string, viaToken: boolean): void {
     this.#principal = principal
+    this.identified = true
     this.viaToken = viaToken
     this.#grants = this.#authorizer?.grants(principal, this.remoteAddress) ?? null
     this.authenticatedNow()

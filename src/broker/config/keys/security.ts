@@ -40,21 +40,18 @@ export const securityKeys = {
     min: 1,
     doc: 'Time between searches for expired delegation tokens.',
     importance: 'low',
-    accepted: because.security,
   }),
   'delegation.token.expiry.time.ms': ms({
     default: 86_400_000,
     min: 1,
     doc: 'How long a delegation token is valid before it must be renewed.',
-    accepted: because.security,
   }),
   'delegation.token.max.lifetime.ms': ms({
     default: 604_800_000,
     min: 1,
     doc: 'When a delegation token ends for good.',
-    accepted: because.security,
   }),
-  'delegation.token.secret.key': password({ doc: 'Secret that signs delegation tokens.', accepted: because.security }),
+  'delegation.token.secret.key': password({ doc: 'Secret that signs delegation tokens.' }),
   'principal.builder.class': className({
     default: 'org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder',
     doc: 'Class that names the principal of a connection.',

@@ -1,0 +1,180 @@
+/**
+ * Delegation tokens (KIP-48, KIP-373): credentials that a client makes for others, and that end.
+ *
+ * A token's id is public; its password is the HMAC of the id under the broker's secret, so that nothing secret is stored. Hides how a
+ * token is found by its HMAC, how it logs in over SCRAM, and that tokens which have ended are removed.
+ */
+import { createHmac } from 'node:crypto'
+import type { System, Timer } from '../../base.ts'
+import type { ClusterSecurity, DelegationToken, ScramCredential } from '../../coordinator.ts'
+import { KafkaError, randomUuid } from '../../protocol.ts'
+import type { BrokerConfig } from '../config.ts'
+import type { Logger } from '../logger.ts'
+import { minIterations, type ScramHash, type ScramLogin, saltPassword, scramCredential } from './scram.ts'
+
+export interface TokensOptions {
+  system: System
+  config: BrokerConfig
+  metadata: ClusterSecurity
+  logger: Logger
+}
+
+export interface NewToken {
+  owner: string
+  requester: string
+  renewers: readonly string[]
+  /** Not above 0: the longest that is allowed. */
+  maxLifetimeMs: number
+}
+
+const saltBytes = 16
+
+export class DelegationTokens {
+  readonly #options: TokensOptions
+  readonly #secret: string | null
+  /** By HMAC, as text; made anew when tokens come or go. */
+  #byHmac = new Map<string, string>()
+  #credentials = new Map<string, Promise<ScramCredential>>()
+  #state: ClusterSecurity['state'] | null = null
+  #generation = -1
+  #timer: Timer | null = null
+  #closed = false
+
+  constructor(options: TokensOptions) {
+    this.#options = options
+    this.#secret = options.config.get('delegation.token.secret.key')
+    if (this.enabled) this.#sweepLater()
+  }
+
+  /** Without a secret there are no tokens. */
+  get enabled(): boolean {
+    return this.#secret !== null && this.#secret !== ''
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+  }
+
+  hmac(tokenId: string): Buffer {
+    return createHmac('sha512', this.#secret!).update(tokenId, 'utf8').digest()
+  }
+
+  list(): readonly DelegationToken[] {
+    return [...this.#options.metadata.state.tokens.values()]
+  }
+
+  async create({ owner, requester, renewers, maxLifetimeMs }: NewToken): Promise<DelegationToken> {
+    this.#checkEnabled()
+    const { system, config, metadata, logger } = this.#options
+    const now = system.clock.now()
+    const longest = config.get('delegation.token.max.lifetime.ms')
+    const maxTimestamp = now + (maxLifetimeMs > 0 ? Math.min(longest, maxLifetimeMs) : longest)
+    const expirationTimestamp = Math.min(maxTimestamp, now + config.get('delegation.token.expiry.time.ms'))
+    const tokenId = randomUuid(system.random)
+    const token = { tokenId, owner, requester, renewers, issueTimestamp: now, maxTimestamp, expirationTimestamp }
+    await metadata.storeToken(token)
+    logger.info({ by: requester, owner, tokenId }, 'audit: delegation token created')
+    return token
+  }
+
+  /** When it ends now. */
+  async renew(hmac: Buffer, renewer: string, periodMs: number): Promise<number> {
+    const token = this.#find(hmac)
+    this.#checkAlive(token)
+    checkRenewer(token, renewer)
+    const usual = this.#options.config.get('delegation.token.expiry.time.ms')
+    return this.#endAt(token, renewer, periodMs > 0 ? Math.min(usual, periodMs) : usual)
+  }
+
+  /** When it ends now. A negative period: at once. */
+  async expire(hmac: Buffer, renewer: string, periodMs: number): Promise<number> {
+    const token = this.#find(hmac)
+    checkRenewer(token, renewer)
+    if (periodMs >= 0) {
+      this.#checkAlive(token)
+      return this.#endAt(token, renewer, periodMs)
+    }
+    const { metadata, system, logger } = this.#options
+    await metadata.removeTokens([token.tokenId])
+    logger.info({ by: renewer, owner: token.owner, tokenId: token.tokenId }, 'audit: delegation token ended')
+    return system.clock.now()
+  }
+
+  /** What SCRAM checks a login with the token against; undefined when there is none, or no longer. */
+  async login(tokenId: string, hash: ScramHash): Promise<ScramLogin | undefined> {
+    if (!this.enabled) return undefined
+    this.#refresh()
+    const token = this.#options.metadata.state.tokens.get(tokenId)
+    if (token === undefined || this.#hasEnded(token)) return undefined
+    const key = `${hash.name} ${tokenId}`
+    let credential = this.#credentials.get(key)
+    if (credential === undefined) this.#credentials.set(key, (credential = this.#credential(tokenId, hash)))
+    return { credential: await credential, principal: token.owner, expiresAtMs: token.expirationTimestamp }
+  }
+
+  async #credential(tokenId: string, hash: ScramHash): Promise<ScramCredential> {
+    const salt = createHmac('sha512', this.#secret!).update(`salt ${hash.name} ${tokenId}`).digest().subarray(0, saltBytes)
+    const salted = await saltPassword(hash, this.hmac(tokenId).toString('base64'), salt, minIterations)
+    return scramCredential(hash, salted, salt, minIterations)
+  }
+
+  async #endAt(token: DelegationToken, by: string, periodMs: number): Promise<number> {
+    const { metadata, system, logger } = this.#options
+    const expirationTimestamp = Math.min(token.maxTimestamp, system.clock.now() + periodMs)
+    await metadata.storeToken({ ...token, expirationTimestamp })
+    logger.info({ by, owner: token.owner, tokenId: token.tokenId, expirationTimestamp }, 'audit: delegation token renewed')
+    return expirationTimestamp
+  }
+
+  #find(hmac: Buffer): DelegationToken {
+    this.#checkEnabled()
+    this.#refresh()
+    const tokenId = this.#byHmac.get(hmac.toString('base64'))
+    const token = tokenId === undefined ? undefined : this.#options.metadata.state.tokens.get(tokenId)
+    if (token === undefined) throw new KafkaError('DELEGATION_TOKEN_NOT_FOUND')
+    return token
+  }
+
+  #refresh(): void {
+    const { state } = this.#options.metadata
+    if (state === this.#state && state.tokenGeneration === this.#generation) return
+    this.#state = state
+    this.#generation = state.tokenGeneration
+    const known = new Map([...this.#byHmac].map(([hmac, tokenId]) => [tokenId, hmac]))
+    this.#byHmac = new Map([...state.tokens.keys()].map(id => [known.get(id) ?? this.hmac(id).toString('base64'), id]))
+    this.#credentials = new Map([...this.#credentials].filter(([key]) => state.tokens.has(key.slice(key.indexOf(' ') + 1))))
+  }
+
+  #checkEnabled(): void {
+    if (!this.enabled) throw new KafkaError('DELEGATION_TOKEN_AUTH_DISABLED')
+  }
+
+  #checkAlive(token: DelegationToken): void {
+    if (this.#hasEnded(token)) throw new KafkaError('DELEGATION_TOKEN_EXPIRED')
+  }
+
+  #hasEnded({ maxTimestamp, expirationTimestamp }: DelegationToken): boolean {
+    const now = this.#options.system.clock.now()
+    return maxTimestamp < now || expirationTimestamp < now
+  }
+
+  #sweepLater(): void {
+    const { system, config } = this.#options
+    this.#timer = system.timers.after(config.get('delegation.token.expiry.check.interval.ms'), () => void this.#sweep())
+  }
+
+  async #sweep(): Promise<void> {
+    const ended = this.list().filter(token => this.#hasEnded(token))
+    try {
+      if (ended.length > 0) await this.#options.metadata.removeTokens(ended.map(token => token.tokenId))
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'delegation tokens that ended could not be removed; it is tried again')
+    }
+    if (!this.#closed) this.#sweepLater()
+  }
+}
+
+function checkRenewer({ owner, renewers }: DelegationToken, principal: string): void {
+  if (owner !== principal && !renewers.includes(principal)) throw new KafkaError('DELEGATION_TOKEN_OWNER_MISMATCH')
+}
