@@ -115,3 +115,16 @@ test('checkpoints that fail refuse clients above the bound, let the others read 
   await log.close()
   assert.equal((await readAll(partitionOf((await openTestLog(disk, settings)).log))).length, count + 1 - 5)
 })
+
+test('a journal that is above a bound set lower since is checkpointed before anybody appends', async () => {
+  const { files, disk, trouble } = troubledDisk()
+  const first = await openTestLog(files, { ...settings, journalFiles: 20 })
+  trouble.slow = true
+  for (let count = 0; count < 200; count++) await append(partitionOf(first.log), value).durable
+  assert.ok(journalBytes(disk) > 2 * bound)
+  first.kill()
+  const { log } = await openTestLog(disk, settings)
+  assert.equal(log.pressure.on, false)
+  assert.equal(append(partitionOf(log), value).baseOffset, 200)
+  assert.ok(journalBytes(disk) <= bound, `${journalBytes(disk)} bytes`)
+})

@@ -122,6 +122,8 @@ class Engine implements Log, LogContext {
     if (recovered.changed.length > 0 && last === this.#journal.current) this.#journal.rotate()
     this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.start()
+    // A journal above the bound (it is set lower now): nobody who appends at start, and cannot wait, is to be refused for it.
+    if (this.pressure.on) await this.#checkpoints.idle()
     this.#startHousekeeping()
   }
 
