@@ -8,6 +8,7 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { dumpLog } from './dump-log/suite.ts'
 import { go } from './go/suite.ts'
 import { java } from './java/suite.ts'
 import { kafkajs } from './kafkajs/suite.ts'
@@ -19,7 +20,6 @@ import { Missing, repository } from './support/cache.ts'
 import { page } from './support/page.ts'
 import { must } from './support/run.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
-import { dumpLog } from './tools/dump-log.ts'
 import { tools } from './tools/suite.ts'
 
 // dump-log last: it reads what the others have written.

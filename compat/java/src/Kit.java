@@ -57,7 +57,10 @@ final class Kit {
   }
 
   static KafkaProducer<String, String> producer(String... pairs) {
-    return new KafkaProducer<>(properties(pairs), new StringSerializer(), new StringSerializer());
+    Properties all = properties(pairs);
+    // The old clients' default is 0, which is too few for a topic that is just being made.
+    all.putIfAbsent("retries", "20");
+    return new KafkaProducer<>(all, new StringSerializer(), new StringSerializer());
   }
 
   static KafkaConsumer<String, String> consumer(String group, String... pairs) {

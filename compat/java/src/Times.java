@@ -1,4 +1,5 @@
 import java.util.*;
+import java.util.concurrent.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
 import org.apache.kafka.common.TopicPartition;
@@ -13,7 +14,9 @@ final class Times {
     String topic = Kit.unique("topic");
     TopicPartition partition = new TopicPartition(topic, 0);
     KafkaProducer<String, String> producer = Kit.producer("linger.ms", "50");
-    for (int i = 0; i < 100; i++) producer.send(new ProducerRecord<>(topic, 0, Kit.HOUR_AGO + i * 10, "k", "v"));
+    List<Future<RecordMetadata>> sent = new ArrayList<>();
+    for (int i = 0; i < 100; i++) sent.add(producer.send(new ProducerRecord<>(topic, 0, Kit.HOUR_AGO + i * 10, "k", "v")));
+    for (Future<RecordMetadata> each : sent) each.get(20, TimeUnit.SECONDS);
     producer.close();
     KafkaConsumer<String, String> consumer = Kit.consumer(Kit.unique("group"));
     Kit.equal(consumer.beginningOffsets(Collections.singletonList(partition)).get(partition), 0L);
