@@ -235,7 +235,11 @@ test('operators see transactions and end what hangs', async () => {
   const { client } = await start()
   const session = await client.begin('tx')
   await client.produce('tx', session, [0], 'a', 0)
-  const listed = await client.call(apis.listTransactions, 1, { stateFilters: ['Ongoing', 'Odd'], producerIdFilters: [] })
+  const listed = await client.call(apis.listTransactions, 2, {
+    stateFilters: ['Ongoing', 'Odd'],
+    producerIdFilters: [],
+    transactionalIdPattern: 't.',
+  })
   assert.deepEqual(listed.unknownStateFilters, ['Odd'])
   assert.deepEqual(listed.transactionStates, [{ transactionalId: 'tx', producerId: session.producerId, transactionState: 'Ongoing' }])
   const { transactionStates } = await client.call(apis.describeTransactions, 0, { transactionalIds: ['tx', 'none'] })

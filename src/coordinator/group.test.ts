@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { errorCode, KafkaError } from '../protocol.ts'
+import { errorCode, KafkaError, zeroUuid } from '../protocol.ts'
 import { stableGroup, subscription, testGroups } from './group/group.testing.ts'
 import { joinError } from './group/requests.ts'
 import { memoryPartitionLog } from './runtime.testing.ts'
@@ -236,6 +236,51 @@ test('commits are checked: generation, member, metadata, unknown group by versio
   const commit = { groupId: 'new', memberId: 'm', groupInstanceId: null, generationId: 1, retentionTimeMs: -1, topics: [] }
   await assert.rejects(groups.coordinator.commitOffsets(commit, 8), { name: 'ILLEGAL_GENERATION' })
   await assert.rejects(groups.coordinator.commitOffsets(commit, 9), { name: 'GROUP_ID_NOT_FOUND' })
+})
+
+test('offsets in a transaction are pending until it ends; the member and its generation are checked', async () => {
+  const groups = testGroups()
+  const [member] = await stableGroup(groups, 1)
+  const producer = { producerId: 7, producerEpoch: 0 }
+  const commit = async (committedOffset: number, more = {}) => {
+    const partition = { partitionIndex: 0, committedOffset, committedLeaderEpoch: -1, committedMetadata: null, commitTimestamp: -1 }
+    const topics = [{ name: 't', topicId: zeroUuid, partitions: [partition] }]
+    const { memberId, generationId } = member!
+    const request = {
+      groupId: 'g',
+      memberId,
+      groupInstanceId: null,
+      generationId: generationId ?? -1,
+      retentionTimeMs: -1,
+      topics,
+      ...more,
+    }
+    const committing = groups.coordinator.commitTransactionalOffsets(producer, request)
+    committing.catch(() => {})
+    await groups.system.settle()
+    return committing
+  }
+  const end = async (committed: boolean) => {
+    await groups.coordinator.endTransaction(0, { ...producer, committed, coordinatorEpoch: 0 })
+  }
+  const stable = async (requireStable: boolean) => {
+    const [topic] = await groups.coordinator.fetchOffsets('g', [{ name: 't', partitionIndexes: [0] }], requireStable)
+    const { errorCode: code, committedOffset } = topic!.partitions[0]!
+    return code === 0 ? committedOffset : code
+  }
+  await assert.rejects(commit(1, { generationId: 9 }), { name: 'ILLEGAL_GENERATION' })
+  await assert.rejects(commit(1, { memberId: 'x' }), { name: 'UNKNOWN_MEMBER_ID' })
+  await assert.rejects(commit(1, { groupId: 'new' }), { name: 'ILLEGAL_GENERATION' })
+  assert.equal((await commit(1))[0]?.partitions[0]?.errorCode, 0)
+  assert.deepEqual([await stable(true), await stable(false)], [errorCode('UNSTABLE_OFFSET_COMMIT'), -1])
+  await end(true)
+  assert.deepEqual([await stable(true), await stable(false)], [1, 1])
+  await commit(2, { memberId: '', generationId: -1 })
+  await end(false)
+  assert.equal(await stable(true), 1)
+  const again = groups.restart()
+  await again.system.settle()
+  assert.equal(await again.fetch(), 't 0:1')
 })
 
 test('deleting: offsets of topics that are not consumed, empty groups, deleted topics', async () => {

@@ -253,7 +253,7 @@ test('transactions can be listed and described', async () => {
   await add(world, 1000, 0)
   await world.run(world.coordinator.initProducerId({ ...anew, transactionalId: 'other' }))
   await world.system.advance(1_000)
-  const all = { states: new Set<string>(), producerIds: new Set<number>(), durationMs: -1 }
+  const all = { states: new Set<string>(), producerIds: new Set<number>(), durationMs: -1, pattern: null as string | null }
   const list = async (more: Partial<typeof all>) =>
     (await world.run(world.coordinator.list({ ...all, ...more }))).map(({ transactionalId }) => transactionalId)
   assert.deepEqual(await list({}), [id, 'other'])
@@ -261,6 +261,8 @@ test('transactions can be listed and described', async () => {
   assert.deepEqual(await list({ producerIds: new Set([1001]) }), ['other'])
   assert.deepEqual(await list({ states: new Set(['Ongoing']), durationMs: 999 }), [id])
   assert.deepEqual(await list({ states: new Set(['Ongoing']), durationMs: 1_000 }), [])
+  assert.deepEqual(await list({ pattern: 'o.*|x' }), ['other'])
+  await assert.rejects(list({ pattern: '(' }), { name: 'INVALID_REGULAR_EXPRESSION' })
   const described = await world.run(world.coordinator.describe(id))
   assert.deepEqual([described.status, described.producerId, [...described.partitions.keys()]], ['Ongoing', 1000, ['a', 'b']])
   await assert.rejects(world.run(world.coordinator.describe('none')), { name: 'TRANSACTIONAL_ID_NOT_FOUND' })

@@ -7,6 +7,7 @@
 import type { System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { buildMarkerBatch, KafkaError, toKafkaError } from '../protocol.ts'
+import { compileRegex } from './group/consumer/regex.ts'
 import { partitionFor } from './partition-for.ts'
 import { openCoordinator } from './runtime.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
@@ -44,6 +45,8 @@ export interface TransactionFilter {
   producerIds: ReadonlySet<number>
   /** Only transactions that have been running longer than this; negative: all. */
   durationMs: number
+  /** That the whole id matches, in RE2's syntax; null: all. */
+  pattern: string | null
 }
 
 export class TransactionCoordinator {
@@ -128,12 +131,15 @@ export class TransactionCoordinator {
     await this.#appendMarker(topic, partition, marker)
   }
 
-  async list({ states, producerIds, durationMs }: TransactionFilter): Promise<Transaction[]> {
+  /** Rejects with INVALID_REGULAR_EXPRESSION. */
+  async list({ states, producerIds, durationMs, pattern }: TransactionFilter): Promise<Transaction[]> {
     const now = this.#options.system.clock.now()
+    const matches = pattern === null ? () => true : namesLike(pattern)
     const wanted = (transaction: Transaction) =>
       (states.size === 0 || states.has(transaction.status)) &&
       (producerIds.size === 0 || producerIds.has(transaction.producerId)) &&
-      (durationMs < 0 || now - transaction.startMs > durationMs)
+      (durationMs < 0 || now - transaction.startMs > durationMs) &&
+      matches(transaction.transactionalId)
     const reads = Array.from(this.#shards.values(), async coordinator => {
       try {
         return await coordinator.read(shard => Array.from(shard.all()).filter(wanted))
@@ -216,6 +222,22 @@ export class TransactionCoordinator {
 
 export function isTransactionStatus(name: string): name is TransactionStatus {
   return (transactionStatuses as readonly string[]).includes(name)
+}
+
+function namesLike(pattern: string): (name: string) => boolean {
+  const refused = (error: unknown) => new KafkaError('INVALID_REGULAR_EXPRESSION', `${pattern}: ${(error as Error).message}`)
+  try {
+    const test = compileRegex(pattern)
+    return name => {
+      try {
+        return test(name)
+      } catch (error) {
+        throw refused(error)
+      }
+    }
+  } catch (error) {
+    throw refused(error)
+  }
 }
 
 function requireTransactionalId(transactionalId: string): void {

@@ -1,11 +1,14 @@
-/** ListTransactions, v0–1 (KIP-664): transactions by state and producer id, v1 by how long they have been running (KIP-994). */
+/**
+ * ListTransactions, v0–2 (KIP-664): transactions by state and producer id, v1 by how long they have been running (KIP-994), v2 by a pattern
+ * of their ids (KIP-1152).
+ */
 import { isTransactionStatus } from '../../coordinator.ts'
 import { apis } from '../../protocol.ts'
 import { defineHandler } from '../handler.ts'
 
 export const listTransactions = defineHandler<typeof apis.listTransactions>({
   api: apis.listTransactions,
-  versions: [0, 1],
+  versions: [0, 2],
   access: [['TRANSACTIONAL_ID', 'DESCRIBE']],
   async handle(request, context) {
     const unknownStateFilters = request.stateFilters.filter(name => !isTransactionStatus(name))
@@ -13,6 +16,8 @@ export const listTransactions = defineHandler<typeof apis.listTransactions>({
       states: new Set(request.stateFilters),
       producerIds: new Set(request.producerIdFilters),
       durationMs: request.durationFilter,
+      // Nothing is no pattern, as in Kafka.
+      pattern: request.transactionalIdPattern === '' ? null : request.transactionalIdPattern,
     })
     const visible = transactions.filter(({ transactionalId }) => context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', transactionalId))
     return {
