@@ -1,10 +1,13 @@
 /** The SASL mechanisms of a listener, as its configuration describes them: made again whenever that may have changed. */
 import type { System } from '../../base.ts'
 import type { ClusterSecurity } from '../../coordinator.ts'
-import { type BrokerConfig, badListenerValue, type Listener, listenerValue } from '../config.ts'
+import { type BrokerConfig, type BrokerKey, badListenerValue, type Listener, listenerValue } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import { parseJaas } from './jaas.ts'
+import { Jwks, jwksUrlProblem } from './jwks.ts'
+import { verifyJwt } from './jwt.ts'
 import type { SaslMechanism } from './mechanism.ts'
+import { oauthBearer } from './oauthbearer.ts'
 import { plain } from './plain.ts'
 import type { SaslSettings } from './sasl.ts'
 import { type ScramLogins, scram, scramHashes } from './scram.ts'
@@ -20,6 +23,8 @@ export interface MechanismsOptions {
 
 export class Mechanisms {
   readonly #options: MechanismsOptions
+  /** By URL: they outlive a change of the configuration. */
+  readonly #jwks = new Map<string, Jwks>()
   readonly #byListener = new Map<string, { generation: number; settings: SaslSettings }>()
 
   constructor(options: MechanismsOptions) {
@@ -57,10 +62,46 @@ export class Mechanisms {
   #mechanism(listener: Listener, name: string): SaslMechanism {
     const { system, metadata, tokens } = this.#options
     if (name === 'PLAIN') return plain(this.#login(listener, name))
+    if (name === 'OAUTHBEARER') return this.#oauthBearer(listener)
     const hash = scramHashes.find(each => each.name === name)
     if (hash !== undefined) return scram(hash, scramLogins(metadata, tokens), system.random)
-    const reason = `${name} is not among the mechanisms of Millrace: ${['PLAIN', ...scramHashes.map(each => each.name)].join(', ')}`
+    const reason = `${name} is not among the mechanisms of Millrace: ${['PLAIN', ...scramHashes.map(each => each.name), 'OAUTHBEARER'].join(', ')}`
     throw badListenerValue(listener.name, 'sasl.enabled.mechanisms', undefined, reason)
+  }
+
+  /** Denies by default: whom a token comes from and whom it is for must be said, or that it does not matter. */
+  #oauthBearer(listener: Listener): SaslMechanism {
+    const { config, system } = this.#options
+    const value = <K extends BrokerKey>(key: K) => listenerValue(config, listener.name, key, 'OAUTHBEARER')
+    const wrong = (key: BrokerKey, reason: string) => badListenerValue(listener.name, key, 'OAUTHBEARER', reason)
+    const url = value('sasl.oauthbearer.jwks.endpoint.url')
+    if (url === null) throw wrong('sasl.oauthbearer.jwks.endpoint.url', "OAUTHBEARER needs the keys of the tokens' issuer")
+    const problem = jwksUrlProblem(url)
+    if (problem !== null) throw wrong('sasl.oauthbearer.jwks.endpoint.url', problem)
+    const issuer = value('sasl.oauthbearer.expected.issuer')
+    if (issuer === null && !value('sasl.oauthbearer.allow.unverified.issuer')) {
+      throw wrong('sasl.oauthbearer.expected.issuer', 'OAUTHBEARER needs it, or sasl.oauthbearer.allow.unverified.issuer=true')
+    }
+    const expected = value('sasl.oauthbearer.expected.audience')
+    const audiences = expected === null || expected.length === 0 ? null : expected
+    if (audiences === null && !value('sasl.oauthbearer.allow.unverified.audience')) {
+      throw wrong('sasl.oauthbearer.expected.audience', 'OAUTHBEARER needs it, or sasl.oauthbearer.allow.unverified.audience=true')
+    }
+    const subjectClaim = value('sasl.oauthbearer.sub.claim.name')
+    const rules = { issuer, audiences, subjectClaim, clockSkewSeconds: value('sasl.oauthbearer.clock.skew.seconds') }
+    const jwks = this.#jwksOf(
+      url,
+      value('sasl.oauthbearer.jwks.endpoint.refresh.ms'),
+      value('sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms'),
+    )
+    return oauthBearer(token => verifyJwt(token, id => jwks.keys(id), rules, system.clock.now()))
+  }
+
+  #jwksOf(url: string, refreshMs: number, pauseMs: number): Jwks {
+    const { system, logger } = this.#options
+    let jwks = this.#jwks.get(url)
+    if (jwks === undefined) this.#jwks.set(url, (jwks = new Jwks({ system, logger, url, refreshMs, pauseMs })))
+    return jwks
   }
 
   /** Options of the mechanism's login module. */

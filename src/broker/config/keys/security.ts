@@ -177,12 +177,10 @@ export const securityKeys = {
   'sasl.oauthbearer.allow.unverified.audience': boolean({
     default: false,
     doc: "Whether a token's audience may go unchecked.",
-    accepted: because.security,
   }),
   'sasl.oauthbearer.allow.unverified.issuer': boolean({
     default: false,
     doc: "Whether a token's issuer may go unchecked.",
-    accepted: because.security,
   }),
   'sasl.oauthbearer.assertion.algorithm': choice(['ES256', 'RS256'], {
     default: 'RS256',
@@ -231,39 +229,34 @@ export const securityKeys = {
     default: 30,
     doc: 'Difference of clocks that is tolerated in tokens.',
     importance: 'low',
-    accepted: because.security,
   }),
   'sasl.oauthbearer.expected.audience': list({
     default: '',
     doc: 'Audiences of which a token must name one.',
     importance: 'high',
-    accepted: because.security,
   }),
   'sasl.oauthbearer.expected.issuer': string({
     default: null,
     doc: 'Issuer that a token must name.',
     importance: 'high',
-    accepted: because.security,
   }),
   'sasl.oauthbearer.jwks.endpoint.refresh.ms': ms({
     default: 3_600_000,
     doc: "How often the issuer's keys are fetched.",
     importance: 'low',
-    accepted: because.security,
   }),
   'sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms': ms({
     default: 10_000,
     doc: 'Longest pause before they are fetched again after an error.',
     importance: 'low',
-    accepted: because.security,
   }),
   'sasl.oauthbearer.jwks.endpoint.retry.backoff.ms': ms({
     default: 100,
     doc: 'First pause before they are fetched again after an error.',
     importance: 'low',
-    accepted: because.security,
+    accepted: because.oneBackoff,
   }),
-  'sasl.oauthbearer.jwks.endpoint.url': string({ default: null, doc: "Where the issuer's keys are.", accepted: because.security }),
+  'sasl.oauthbearer.jwks.endpoint.url': string({ default: null, doc: "Where the issuer's keys are." }),
   'sasl.oauthbearer.jwt.retriever.class': className({
     default: 'org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever',
     doc: 'Class that gets tokens.',
@@ -279,13 +272,12 @@ export const securityKeys = {
     default: 'scope',
     doc: 'Claim that holds the scope.',
     importance: 'low',
-    accepted: because.security,
+    accepted: because.scope,
   }),
   'sasl.oauthbearer.sub.claim.name': string({
     default: 'sub',
     doc: 'Claim that holds the subject.',
     importance: 'low',
-    accepted: because.security,
   }),
   'sasl.oauthbearer.token.endpoint.url': string({ default: null, doc: 'Where tokens are fetched.', accepted: because.login }),
   'sasl.server.callback.handler.class': className({

@@ -1,0 +1,135 @@
+/**
+ * The keys of a token issuer (JWKS, RFC 7517), from a file or an https URL that the operator configured.
+ *
+ * Hides fetching and refreshing: keys are fetched again when they are old, or when a token names one that is not known, but not more often
+ * than the configured pause allows, so that made-up names cannot make the broker a hammer. Redirects are not followed.
+ */
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { System } from '../../base.ts'
+import type { Logger } from '../logger.ts'
+
+export interface JwksOptions {
+  system: System
+  logger: Logger
+  /** `file:///…`, `https://…`, or http on this machine. */
+  url: string
+  refreshMs: number
+  /** The least time between two fetches. */
+  pauseMs: number
+}
+
+export interface SigningKey {
+  readonly id: string | null
+  /** The only algorithm it is for, when it says so. */
+  readonly algorithm: string | null
+  readonly key: KeyObject
+}
+
+const mostBytes = 1024 * 1024
+const timeoutMs = 10_000
+const leastRsaBits = 2048
+
+/** Why the URL cannot be used, or null. */
+export function jwksUrlProblem(text: string): string | null {
+  if (!URL.canParse(text)) return `${text} is not a URL`
+  const { protocol, hostname, username } = new URL(text)
+  if (username !== '') return 'a URL with a user name'
+  if (protocol === 'file:' || protocol === 'https:') return null
+  const here = hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
+  return protocol === 'http:' && here ? null : 'it must be https, or a file'
+}
+
+export class Jwks {
+  readonly #options: JwksOptions
+  #keys: readonly SigningKey[] = []
+  /** Monotonic. */
+  #fetchedMs = Number.NEGATIVE_INFINITY
+  #triedMs = Number.NEGATIVE_INFINITY
+  #fetching: Promise<void> | null = null
+
+  constructor(options: JwksOptions) {
+    this.#options = options
+  }
+
+  /** Keys that may have signed a token which names this one; none when the name is not known. */
+  async keys(id: string | null): Promise<readonly SigningKey[]> {
+    const age = this.#now() - this.#fetchedMs
+    if (age > this.#options.refreshMs || this.#find(id).length === 0) await this.#refresh()
+    return this.#find(id)
+  }
+
+  /** A token without a name of its key can only be of the one key that there is. */
+  #find(id: string | null): readonly SigningKey[] {
+    return id === null ? (this.#keys.length === 1 ? this.#keys : []) : this.#keys.filter(key => key.id === id)
+  }
+
+  #refresh(): Promise<void> {
+    if (this.#fetching !== null) return this.#fetching
+    if (this.#now() - this.#triedMs < this.#options.pauseMs) return Promise.resolve()
+    this.#triedMs = this.#now()
+    this.#fetching = this.#fetch().finally(() => {
+      this.#fetching = null
+    })
+    return this.#fetching
+  }
+
+  async #fetch(): Promise<void> {
+    const { url, logger } = this.#options
+    try {
+      this.#keys = parseKeys(url.startsWith('file:') ? this.#read() : await this.#download())
+      this.#fetchedMs = this.#now()
+    } catch (error) {
+      logger.warn({ err: error, url }, "the keys of the tokens' issuer cannot be had; those that are known stay in use")
+    }
+  }
+
+  #read(): string {
+    const path = decodeURIComponent(new URL(this.#options.url).pathname)
+    const bytes = this.#options.system.files.readFile(path)
+    if (bytes === null) throw new Error(`there is no file ${path}`)
+    return bytes.toString('utf8')
+  }
+
+  async #download(): Promise<string> {
+    const abort = new AbortController()
+    const timer = this.#options.system.timers.after(timeoutMs, () => abort.abort(new Error(`no answer in ${timeoutMs} ms`)))
+    try {
+      const response = await fetch(this.#options.url, { redirect: 'error', signal: abort.signal, headers: { accept: 'application/json' } })
+      if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`)
+      const chunks: Uint8Array[] = []
+      let bytes = 0
+      for await (const chunk of response.body) {
+        bytes += chunk.length
+        if (bytes > mostBytes) throw new Error(`more than ${mostBytes} bytes`)
+        chunks.push(chunk)
+      }
+      return Buffer.concat(chunks).toString('utf8')
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  #now(): number {
+    return this.#options.system.clock.monotonic()
+  }
+}
+
+function parseKeys(text: string): SigningKey[] {
+  const set: unknown = JSON.parse(text)
+  const keys = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : null
+  if (!Array.isArray(keys)) throw new Error('it is no JSON Web Key Set')
+  return keys.flatMap((key: unknown) => parseKey(key as Record<string, unknown>) ?? [])
+}
+
+/** null for what signs no tokens. Shared secrets are never taken: who may check with one could make tokens as well. */
+function parseKey(jwk: Record<string, unknown> | null): SigningKey | null {
+  if (jwk === null || typeof jwk !== 'object') return null
+  const { kid, alg, use, kty } = jwk
+  if (!['RSA', 'EC', 'OKP'].includes(kty as string) || (use !== undefined && use !== 'sig')) return null
+  // Only the public part, should somebody have published the private one.
+  const { kty: type, n, e, crv, x, y } = jwk as JsonWebKey
+  const key = createPublicKey({ key: JSON.parse(JSON.stringify({ kty: type, n, e, crv, x, y })) as JsonWebKey, format: 'jwk' })
+  if (kty === 'RSA' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < leastRsaBits) return null
+  return { id: typeof kid === 'string' ? kid : null, algorithm: typeof alg === 'string' ? alg : null, key }
+}
