@@ -18,6 +18,8 @@ import { type PartitionState, partitionKey, type StateLog } from './state-log.ts
 const otherThreads = 4
 /** Partitions whose state is noted together: what is synced already need not be read again, should the process die before the rest is. */
 const portion = 512
+/** So many partitions get complete indexes at the end. With more it would take seconds to make their files; Kafka makes missing ones anew. */
+const mostIndexed = 1000
 /** A checkpoint that failed for want of space is tried again after this long. */
 const retryMs = 1000
 /** The event loop is held at most about this long. */
@@ -51,6 +53,7 @@ export class Checkpointer {
   #running: Promise<void> | null = null
   #again = false
   #closed = false
+  #indexing = false
   #deleted: string[] = []
 
   constructor(options: CheckpointOptions) {
@@ -116,6 +119,7 @@ export class Checkpointer {
     const partitions = new Set<Partition>()
     for (const file of files) for (const member of file.bound) partitions.add(member as Partition)
     const deleted = [...this.#deleted]
+    this.#indexing = this.#closed && partitions.size <= mostIndexed
     const waiting = [...partitions]
     while (waiting.length > 0) await this.#note(waiting.splice(0, portion))
     const { stateLog, bootId } = this.#options
@@ -160,7 +164,7 @@ export class Checkpointer {
     if (partition.deleted || partition.offline !== null) return null
     partition.flush()
     const { active } = partition.segments
-    if (this.#closed) active?.flushIndexes()
+    if (this.#indexing) active?.flushIndexes()
     const segments = [...partition.files.unsynced].filter(segment => partition.synced || segment !== active)
     for (const segment of segments) partition.files.unsynced.delete(segment)
     const synced = active === undefined || !partition.files.unsynced.has(active)

@@ -94,6 +94,7 @@ class JournalRecovery {
   #slots = new Map<number, Track>()
   readonly #named = new Map<string, NamedPartition>()
   readonly #deleted = new Set<string>()
+  #buffer = Buffer.alloc(0)
   /** First and last sequence numbers of holes. */
   readonly #holes: number[] = []
 
@@ -119,11 +120,18 @@ class JournalRecovery {
     }
   }
 
+  /** The whole file; valid until the next call, since fresh memory for every file costs more than reading it. */
+  #read(handle: JournalFile['handle']): Buffer {
+    const size = handle.size()
+    if (this.#buffer.length < size) this.#buffer = Buffer.allocUnsafeSlow(size)
+    return this.#buffer.subarray(0, handle.readSync(this.#buffer.subarray(0, size), 0))
+  }
+
   /** Finds the frames of a file. What was there before the file was last begun has numbers below `trimmedSequence`. */
   #index(number: number): void {
     const { files, directory, trimmedSequence } = this.#options
     const handle = files.open(`${directory}/${String(number).padStart(8, '0')}.journal`, 'rw')
-    const bytes = readAll(handle)
+    const bytes = this.#read(handle)
     const head = decodeFileHeader(bytes)
     if (head !== null) this.#durable = Math.max(this.#durable, head.durableSequence)
     const file: JournalFile = { number, handle, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: bytes.length, unsynced: true }
@@ -174,7 +182,7 @@ class JournalRecovery {
       if (file !== open) {
         this.#writeAll()
         open = file
-        bytes = readAll(file.handle)
+        bytes = this.#read(file.handle)
         this.#slots = new Map()
       }
       if (!this.#replayFrame(bytes, readFrame(bytes, at)!)) return this.#finish(index)
@@ -275,12 +283,6 @@ class JournalRecovery {
           view.damage = `frames ${this.#holes.join(' to ')} of the journal are damaged and may have held its last records`
     return tracks.map(({ view }) => view)
   }
-}
-
-function readAll(handle: JournalFile['handle']): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(handle.size())
-  const got = handle.readSync(bytes, 0)
-  return bytes.subarray(0, got)
 }
 
 /** Frames begin at multiples of 8. */

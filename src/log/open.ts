@@ -21,7 +21,10 @@ import { Slabs } from './slabs.ts'
 import { partitionKey, StateLog } from './state-log.ts'
 import { Tail } from './tail.ts'
 
-const openFiles = 2000
+/** At most so many files are open, and at most half of those that the process may open: connections need the others. */
+const mostOpenFiles = 20_000
+/** Where the process may not say how many it may open. */
+const usualOpenFiles = 2000
 const indexBytes = 32 << 20
 /** The journal may grow to so many times its usual size while checkpoints fall behind. */
 const journalGrowth = 2
@@ -84,7 +87,7 @@ class Engine implements Log, LogContext {
     this.settings = settings
     this.#files = system.files
     this.#lock = lock
-    this.segments = segmentContext(system.files, { openFiles, indexBytes })
+    this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
     this.tail = new Tail(settings.tailBytes, this.pressure)
     this.#backlog = new Backlog(this.pressure, journalGrowth * settings.journalFiles * settings.journalFileBytes)
     this.#journal = new Journal({
@@ -341,4 +344,10 @@ class Engine implements Log, LogContext {
 /** Differs after every start of the operating system; empty where that cannot be known. */
 function bootIdOf(files: FileSystem): string {
   return files.readFile('/proc/sys/kernel/random/boot_id')?.toString('latin1').trim() ?? ''
+}
+
+function openFilesOf(files: FileSystem): number {
+  const limits = files.readFile('/proc/self/limits')?.toString('latin1') ?? ''
+  const allowed = /^Max open files +(\d+) /m.exec(limits)?.[1]
+  return allowed === undefined ? usualOpenFiles : Math.min(mostOpenFiles, Math.floor(Number(allowed) / 2))
 }
