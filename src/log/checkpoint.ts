@@ -163,6 +163,7 @@ export class Checkpointer {
   #take(partition: Partition): Work | null {
     if (partition.deleted || partition.offline !== null) return null
     partition.flush()
+    partition.files.noteEpochs(partition.epochs)
     const { active } = partition.segments
     if (this.#indexing) active?.flushIndexes()
     const segments = [...partition.files.unsynced].filter(segment => partition.synced || segment !== active)

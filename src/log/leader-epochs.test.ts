@@ -75,3 +75,13 @@ test('the checkpoint is in Kafka’s format and damage is noticed', () => {
   assert.equal(LeaderEpochs.decode(text).encode(), text)
   for (const damaged of ['', '1\n0\n', '0\n2\n1 5\n', '0\n1\n1 x\n', '0\n-1\n']) assert.throws(() => LeaderEpochs.decode(damaged), damaged)
 })
+
+test('a torn file, or one with the end of an earlier content, is refused', () => {
+  const whole = new LeaderEpochs([
+    { epoch: 0, startOffset: 0 },
+    { epoch: 3, startOffset: 157 },
+  ]).encode()
+  for (let bytes = 0; bytes < whole.length; bytes++) assert.throws(() => LeaderEpochs.decode(whole.slice(0, bytes)), `${bytes} bytes`)
+  assert.throws(() => LeaderEpochs.decode(`${whole}4 200\n`))
+  assert.equal(LeaderEpochs.decode(whole).latest, 3)
+})

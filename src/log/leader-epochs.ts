@@ -9,6 +9,8 @@ export interface EpochStart {
 export class LeaderEpochs {
   /** Ascending in both fields. */
   readonly #entries: EpochStart[]
+  /** How often it changed. */
+  changes = 0
 
   constructor(entries: readonly EpochStart[] = []) {
     this.#entries = []
@@ -38,6 +40,7 @@ export class LeaderEpochs {
       this.#entries.pop()
     }
     this.#entries.push({ epoch, startOffset })
+    this.changes++
     return true
   }
 
@@ -66,6 +69,7 @@ export class LeaderEpochs {
     const inForce = this.#entries[drop - 1]!
     if (drop === 1 && inForce.startOffset === offset) return false
     this.#entries.splice(0, drop, { epoch: inForce.epoch, startOffset: offset })
+    this.changes++
     return true
   }
 
@@ -76,7 +80,14 @@ export class LeaderEpochs {
       this.#entries.pop()
       changed = true
     }
+    if (changed) this.changes++
     return changed
+  }
+
+  /** The first epoch alone, from the first offset on: what Kafka assumes where it has no file. */
+  get isPlain(): boolean {
+    const [first, second] = this.#entries
+    return first === undefined || (second === undefined && first.epoch === 0 && first.startOffset === 0)
   }
 
   encode(): string {
@@ -96,7 +107,8 @@ export class LeaderEpochs {
       if (match === null) throw new Error(`malformed leader-epoch-checkpoint line ${JSON.stringify(line)}`)
       entries.push({ epoch: Number(match[1]), startOffset: Number(match[2]) })
     }
-    if (entries.length !== count) throw new Error(`leader-epoch-checkpoint has ${entries.length} of ${count} entries`)
+    // Torn, or with the end of an earlier and longer content: it is written in place.
+    if (lines.length !== count + 3 || lines.at(-1) !== '') throw new Error(`leader-epoch-checkpoint has not just ${count} entries`)
     return new LeaderEpochs(entries)
   }
 }

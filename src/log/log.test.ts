@@ -133,3 +133,21 @@ for (const end of ['a kill', 'a clean close'] as const)
     assert.equal(send(log, 5).baseOffset, 10)
     await log.close()
   })
+
+test('leader-epoch-checkpoint is there, in the format of Kafka, once there is more than the first epoch', async () => {
+  const disk = memoryFileSystem()
+  const stored = () => disk.readFile('/data/orders-0/leader-epoch-checkpoint')?.toString() ?? null
+  const first = await openTestLog(disk)
+  const partition = partitionOf(first.log)
+  await append(partition, 'a', 'b').durable
+  await (first.log as unknown as LogContext).checkpoint()
+  assert.equal(stored(), null)
+  await partition.append(batchOf({ values: ['c'] }), { origin: 'client', leaderEpoch: 4 }).durable
+  await (first.log as unknown as LogContext).checkpoint()
+  assert.equal(stored(), '0\n2\n0 0\n4 2\n')
+  await partition.deleteBefore(3)
+  await first.log.close()
+  assert.equal(stored(), '0\n1\n4 3\n')
+  const { log } = await openTestLog(disk)
+  assert.deepEqual(partitionOf(log).endOffsetForEpoch(4), { leaderEpoch: 4, endOffset: 3 })
+})

@@ -4,9 +4,10 @@
  * Hides that the files hold a gapless beginning of the log and memory the rest, which of the files must still be synced (bytes and names),
  * and which bytes the page cache is sure to have.
  */
-import { DiskError } from '../base.ts'
+import { DiskError, type FileSystem } from '../base.ts'
 import { KafkaError, type Offset } from '../protocol.ts'
 import type { LogContext } from './context.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
 import { PartitionTail } from './partition-tail.ts'
 import { Segment, segmentName } from './segment.ts'
 import { discard, type SegmentList } from './segment-list.ts'
@@ -28,6 +29,8 @@ export class PartitionFiles {
   /** The segment whose name in the directory survives a power cut. */
   #named: Segment | null = null
   #naming = false
+  /** `changes` of the epochs when their file was last looked after. */
+  #notedEpochs = 0
 
   constructor(context: LogContext, segments: SegmentList) {
     this.#context = context
@@ -98,6 +101,18 @@ export class PartitionFiles {
     })
   }
 
+  /**
+   * Kafka's `leader-epoch-checkpoint`, for Kafka's tools and for a move back to Kafka. Not synced: recovery has the epochs from the state log
+   * and from the batches, and believes no torn file.
+   */
+  noteEpochs(epochs: LeaderEpochs): void {
+    if (epochs.changes === this.#notedEpochs) return
+    const { files } = this.#context.system
+    const path = `${this.directory}/leader-epoch-checkpoint`
+    if (!epochs.isPlain || files.exists(path)) overwrite(files, path, Buffer.from(epochs.encode()))
+    this.#notedEpochs = epochs.changes
+  }
+
   /** Takes the oldest segments away; their files go after `delayMs`. */
   removeOldest(count: number, delayMs: number): void {
     const { system } = this.#context
@@ -157,13 +172,17 @@ export class PartitionFiles {
   }
 
   #writeSnapshot(offset: Offset, snapshot: Buffer): void {
-    const file = this.#context.system.files.open(`${this.directory}/${segmentName(offset)}.snapshot`, 'rw')
-    try {
-      file.truncate(0)
-      file.writeSync([snapshot], 0)
-    } finally {
-      file.close()
-    }
+    overwrite(this.#context.system.files, `${this.directory}/${segmentName(offset)}.snapshot`, snapshot)
+  }
+}
+
+function overwrite(files: FileSystem, path: string, content: Buffer): void {
+  const file = files.open(path, 'rw')
+  try {
+    file.truncate(0)
+    file.writeSync([content], 0)
+  } finally {
+    file.close()
   }
 }
 
