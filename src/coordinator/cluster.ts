@@ -9,9 +9,9 @@ export type { FeatureUpdate } from './cluster/feature-updates.ts'
 export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
 export type { Reporter } from './cluster/open-topics.ts'
+export { assignmentProblem } from './cluster/placement.ts'
 export { type AclFilter, type ClusterSecurity, matches as aclMatches, type ScramDeletion, type ScramUpsertion } from './cluster/security.ts'
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
-export { assignmentProblem } from './cluster/placement.ts'
 export { internalTopics, topicNameProblem } from './cluster/topic-names.ts'
 export type {
   ClusterLimits,

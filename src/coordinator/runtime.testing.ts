@@ -122,7 +122,8 @@ export function memoryPartitionLog(maxMessageBytes = 1_048_588): MemoryPartition
       const { failNext } = log
       log.failNext = null
       if (failNext !== null) throw failNext
-      if (options.expectedOffset !== undefined && options.expectedOffset !== end) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `the log ends at ${end}`)
+      if (options.expectedOffset !== undefined && options.expectedOffset !== end)
+        throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `the log ends at ${end}`)
       if (records.length > maxMessageBytes) throw new KafkaError('MESSAGE_TOO_LARGE')
       const bytes = Buffer.from(records)
       header.setBaseOffset(bytes, 0, end)
