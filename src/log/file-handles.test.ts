@@ -37,6 +37,22 @@ test('the file not used for longest is closed first', () => {
   assert.equal(open.size, 0)
 })
 
+test('files that are all used, or all busy, do not keep others from being opened', async () => {
+  const { files, open } = counting()
+  const handles = new FileHandles(files, 2)
+  for (const path of ['/d/a', '/d/b', '/d/b', '/d/a', '/d/c']) handles.get(path)
+  assert.deepEqual([...open].sort(), ['/d/b', '/d/c'])
+  let finish = () => {}
+  const busy = new Promise<void>(resolve => (finish = resolve))
+  const running = ['/d/b', '/d/c'].map(path => handles.with(path, () => busy))
+  handles.get('/d/d')
+  assert.deepEqual([...open].sort(), ['/d/b', '/d/c', '/d/d'])
+  finish()
+  await Promise.all(running)
+  handles.get('/d/e')
+  assert.equal(open.size, 2)
+})
+
 test('a file with an operation on it stays open, even when forgotten or above the bound', async () => {
   const { files, open } = counting()
   const handles = new FileHandles(files, 1)

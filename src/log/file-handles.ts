@@ -1,6 +1,7 @@
 /**
  * A bounded set of open files, shared by all partitions: 10,000 partitions have more files than a process may open. Files are opened when
- * used (and made when missing); the one not used for longest is closed first, but never while an asynchronous operation runs on it.
+ * used (and made when missing); one not used for long is closed first, but never while an asynchronous operation runs on it. "Long" is told by
+ * a second chance, so that a use costs no more than a flag.
  */
 import type { FileHandle, FileSystem } from '../base.ts'
 
@@ -10,12 +11,14 @@ interface Open {
   pins: number
   /** Close when the last pin goes. */
   doomed: boolean
+  /** Since it was opened or last spared from being closed. */
+  used: boolean
 }
 
 export class FileHandles {
   readonly #files: FileSystem
   readonly #limit: number
-  /** In order of last use, oldest first. */
+  /** Oldest first; one that was used goes to the end when its turn comes. */
   readonly #open = new Map<string, Open>()
 
   constructor(files: FileSystem, limit: number) {
@@ -60,16 +63,23 @@ export class FileHandles {
     let open = this.#open.get(path)
     if (open === undefined) {
       this.#makeRoom()
-      open = { handle: this.#files.open(path, 'rw'), pins: 0, doomed: false }
-    } else this.#open.delete(path)
-    this.#open.set(path, open)
+      open = { handle: this.#files.open(path, 'rw'), pins: 0, doomed: false, used: false }
+      this.#open.set(path, open)
+    } else open.used = true
     return open
   }
 
   #makeRoom(): void {
     if (this.#open.size < this.#limit) return
+    let turns = 2 * this.#open.size
     for (const [path, open] of this.#open) {
-      if (open.pins > 0) continue
+      if (turns-- === 0) return
+      if (open.used || open.pins > 0) {
+        open.used = false
+        this.#open.delete(path)
+        this.#open.set(path, open)
+        continue
+      }
       this.forget(path)
       if (this.#open.size < this.#limit) return
     }

@@ -64,6 +64,8 @@ export function segmentName(baseOffset: Offset): string {
 
 export class Segment {
   readonly baseOffset: Offset
+  /** Of the `.log`. */
+  path: string
   readonly #context: SegmentContext
   readonly #createdMs: number
   readonly #offsets: OffsetIndex
@@ -90,6 +92,7 @@ export class Segment {
     this.#createdMs = nowMs
     this.#ending = ending
     this.#stem = `${directory}/${segmentName(baseOffset)}`
+    this.path = this.#pathOf('.log')
     const { handles, indexes } = context
     this.#offsets = new OffsetIndex(this.#pathOf('.index'), baseOffset, isNew, handles, indexes)
     this.#times = new TimeIndex(this.#pathOf('.timeindex'), baseOffset, isNew, handles, indexes)
@@ -109,11 +112,6 @@ export class Segment {
    */
   static open(context: SegmentContext, directory: string, baseOffset: Offset, nowMs: number, ending = ''): Segment {
     return new Segment(context, directory, baseOffset, ending, false, nowMs)
-  }
-
-  /** Path of the `.log`. */
-  get path(): string {
-    return this.#pathOf('.log')
   }
 
   /** End of the placed bytes; the file may still be shorter. */
@@ -164,7 +162,8 @@ export class Segment {
   place(batch: BatchInfo, indexIntervalBytes: number): number {
     const state = this.#known()
     const position = state.size
-    assert(batch.lastOffset - this.baseOffset <= maxRelativeOffset, `offset ${batch.lastOffset} in the segment of ${this.baseOffset}`)
+    if (batch.lastOffset - this.baseOffset > maxRelativeOffset)
+      throw new Error(`offset ${batch.lastOffset} in the segment of ${this.baseOffset}`)
     if (position === 0) state.firstTimestamp = batch.maxTimestamp
     if (batch.maxTimestamp > state.maxTimestamp) {
       state.maxTimestamp = batch.maxTimestamp
@@ -407,6 +406,7 @@ export class Segment {
       if (this.#context.files.exists(from)) this.#context.files.rename(from, `${this.#stem}${kind}${ending}`)
     }
     this.#ending = ending
+    this.path = this.#pathOf('.log')
     this.#offsets.file.path = this.#pathOf('.index')
     this.#times.file.path = this.#pathOf('.timeindex')
     this.#transactions.path = this.#pathOf('.txnindex')
@@ -440,12 +440,12 @@ export class Segment {
 
   /** Path of the .log, while there is one: to open a removed file would make it again. */
   #usable(): string {
-    assert(!this.#removed, `${this.path} was removed`)
+    if (this.#removed) throw new Error(`${this.path} was removed`)
     return this.path
   }
 
   #known(): SegmentState {
-    assert(this.#state !== null, `${this.path} was opened but neither adopted, loaded nor recovered`)
+    if (this.#state === null) throw new Error(`${this.path} was opened but neither adopted, loaded nor recovered`)
     return this.#state
   }
 
