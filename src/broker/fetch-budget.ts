@@ -16,13 +16,21 @@ export class FetchBudget {
     return this.#held
   }
 
-  /** How many bytes one more response may gather: half of what is left, so that the last reader is not starved by the first. */
-  grant(): number {
+  /** Half of what is left: what one more response may gather, so that the last reader is not starved by the first. */
+  get room(): number {
     return Math.max(0, Math.floor((this.#bound - this.#held) / 2))
   }
 
-  take(bytes: number): void {
-    this.#held += bytes
+  /** How many bytes a response may gather; they count as held from now on, because others are gathered at the same time. */
+  take(wantedBytes: number): number {
+    const granted = Math.max(0, Math.min(wantedBytes, this.room))
+    this.#held += granted
+    return granted
+  }
+
+  /** It became `bytes`: fewer, or a first batch that is larger than what was granted. */
+  settle(granted: number, bytes: number): void {
+    this.#held += bytes - granted
   }
 
   give(bytes: number): void {

@@ -59,13 +59,7 @@ function limitedTopics(reads: readonly Read[]): Map<string, { bytes: number; per
 }
 
 /** A session goes on as if nothing had been asked; a new one is not begun (the client takes an empty full response as a throttle). */
-export function postpone(
-  { session, full }: OpenedFetch,
-  reads: readonly Read[],
-  delayMs: number,
-  context: RequestContext,
-): InputOf<typeof apis.fetch.response> {
-  for (const { slice } of reads) slice?.release()
+export function postpone({ session, full }: OpenedFetch, delayMs: number, context: RequestContext): InputOf<typeof apis.fetch.response> {
   if (full && session !== null) context.broker.fetchSessions.remove(session.id)
   context.throttle(delayMs)
   return { throttleTimeMs: delayMs, errorCode: 0, sessionId: full || session === null ? 0 : session.id, responses: [] }

@@ -6,7 +6,6 @@
  * ids (KIP-516). Bytes go from the log to the socket untouched. A request that finds less than min_bytes waits for the marks of its
  * partitions to move; nothing polls.
  */
-import type { Timer } from '../../base.ts'
 import type { PartitionLog, ReadLimit, Slice } from '../../log.ts'
 import { apis, errorCode, fetchMagic, type InputOf, type MessageOf, toKafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../fetch-sessions.ts'
@@ -38,7 +37,9 @@ export const fetch = defineHandler<typeof apis.fetch>({
     if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
     const reads = await readUntilEnough(request, [...opened.partitions.values()], context)
     const delayMs = fetchDelay(reads, context)
-    return delayMs > 0 ? postpone(opened, reads, delayMs, context) : respond(opened.session, opened.full, reads, context)
+    if (delayMs === 0) return respond(opened.session, opened.full, reads, context)
+    discard(reads, context)
+    return postpone(opened, delayMs, context)
   },
   fail: (request, error) => emptyResponse(request, error.code),
 })
@@ -53,14 +54,14 @@ async function readUntilEnough(request: Request, partitions: FetchPartition[], c
   // More than the quota lets through is not worth waiting for.
   const minBytes = context.quota === null ? request.minBytes : Math.min(request.minBytes, context.quota.fetchRoom)
   for (;;) {
-    const before = totalSize(partitions)
+    const before = minBytes > 1 ? totalSize(partitions) : 0
     const reads = await readOnce(request, partitions, context)
     const bytes = byteCount(reads)
     const leftMs = deadlineMs - clock.monotonic()
     if (bytes >= minBytes || leftMs <= 0 || partitions.length === 0 || context.signal.aborted || reads.some(isNews)) return reads
-    for (const read of reads) read.slice?.release()
-    const missing = minBytes - bytes
-    await grown(request, partitions, before + missing, leftMs, context)
+    discard(reads, context)
+    const enough = () => minBytes <= 1 || totalSize(partitions) >= before + minBytes - bytes
+    await grown(reads, visibility(request), enough, leftMs, context)
   }
 }
 
@@ -81,29 +82,33 @@ function byteCount(reads: Read[]): number {
   return total
 }
 
-/** Resolves when the partitions hold `wantedSize` bytes and a mark has moved, when time is up, or when the client is gone. */
-function grown(request: Request, partitions: FetchPartition[], wantedSize: number, waitMs: number, context: RequestContext): Promise<void> {
+/** Resolves when a mark has moved since `reads` and there is `enough`, when time is up, or when the client is gone. */
+function grown(reads: Read[], upTo: ReadLimit['upTo'], enough: () => boolean, waitMs: number, context: RequestContext): Promise<void> {
   return new Promise(resolve => {
-    const upTo = visibility(request)
     const waiters: { cancel(): void }[] = []
-    let timer: Timer | null = null
+    let over = false
     const done = () => {
-      timer?.cancel()
+      over = true
+      timer.cancel()
       for (const waiter of waiters) waiter.cancel()
       context.signal.removeEventListener('abort', done)
       resolve()
     }
-    const watch = (log: PartitionLog, offset: number): void => {
-      waiters.push(
-        log.whenPast(offset, upTo, () => {
-          if (request.minBytes <= 1 || log.offline !== null || totalSize(partitions) >= wantedSize) done()
-          else watch(log, markOf(log, upTo))
-        }),
-      )
-    }
-    timer = context.broker.system.timers.after(waitMs, done)
+    const timer = context.broker.system.timers.after(waitMs, done)
     context.signal.addEventListener('abort', done)
-    for (const { log } of partitions) if (log !== null) watch(log, markOf(log, upTo))
+    const watch = (log: PartitionLog, mark: number): void => {
+      // Also calls back at once: the mark may have moved while other partitions were read.
+      const waiter = log.whenPast(mark, upTo, () => {
+        if (over) return
+        if (log.offline !== null || enough()) done()
+        else watch(log, markOf(log, upTo))
+      })
+      waiters.push(waiter)
+    }
+    for (const { partition, response } of reads) {
+      if (over) return
+      if (partition.log !== null) watch(partition.log, upTo === 'last-stable' ? (response.lastStableOffset ?? 0) : response.highWatermark)
+    }
   })
 }
 
@@ -118,8 +123,10 @@ function visibility(request: Request): ReadLimit['upTo'] {
 async function readOnce(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
   const reads: Read[] = []
   const { broker, quota } = context
-  let left = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'), broker.fetchBudget.grant())
-  if (quota !== null) left = Math.min(left, quota.fetchRoom)
+  let wanted = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'))
+  if (quota !== null) wanted = Math.min(wanted, quota.fetchRoom)
+  const granted = broker.fetchBudget.take(wanted)
+  let left = granted
   // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
   let atLeastOne = context.version >= 3
   for (const partition of partitions) {
@@ -131,7 +138,14 @@ async function readOnce(request: Request, partitions: FetchPartition[], context:
       atLeastOne = false
     }
   }
+  broker.fetchBudget.settle(granted, byteCount(reads))
   return reads
+}
+
+/** What was read has left, or is not sent. */
+function discard(reads: Read[], context: RequestContext): void {
+  for (const { slice } of reads) slice?.release()
+  context.broker.fetchBudget.give(byteCount(reads))
 }
 
 function readPartition(
@@ -254,12 +268,7 @@ function respond(session: FetchSession | null, full: boolean, reads: Read[], con
     topic.partitions.push(response)
     if (slice !== null && slice.bytes > 0) context.broker.metrics.fetched(name, slice.bytes)
   }
-  const bytes = byteCount(reads)
-  context.broker.fetchBudget.take(bytes)
-  context.afterReply(() => {
-    for (const { slice } of reads) slice?.release()
-    context.broker.fetchBudget.give(bytes)
-  })
+  context.afterReply(() => discard(reads, context))
   return { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses }
 }
 
