@@ -25,11 +25,18 @@ export function readInto(accepted: net.Socket, server: net.Server, reader: Socke
   const handle = (accepted as AcceptedSocket)._handle
   if (accepted instanceof TLSSocket || !handle || typeof handle.useUserBuffer !== 'function') return readByCopy(accepted, reader)
   ;(accepted as AcceptedSocket)._handle = null
-  const options = {
-    handle,
-    allowHalfOpen: false,
-    onread: { buffer: () => reader.target(), callback: (length: number) => reader.received(length) },
+  // Node asks for the next buffer as soon as it has delivered one, and a reader that was paused may since have changed its mind.
+  let asked = reader.target()
+  const buffer = () => {
+    asked = reader.target()
+    return asked
   }
+  const callback = (length: number) => {
+    const target = reader.target()
+    if (target.byteOffset === asked.byteOffset && target.buffer === asked.buffer) return reader.received(length)
+    return deliver(asked.subarray(0, length), reader)
+  }
+  const options = { handle, allowHalfOpen: false, onread: { buffer, callback } }
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
   // The server counts its connections by this field; without it close() would wait for ever.
   Object.assign(socket, { _server: server, server })
@@ -39,14 +46,19 @@ export function readInto(accepted: net.Socket, server: net.Server, reader: Socke
 
 function readByCopy(socket: net.Socket, reader: SocketReader): net.Socket {
   socket.on('data', (data: Buffer) => {
-    let open = true
-    for (let at = 0; at < data.length; ) {
-      const copied = data.copy(reader.target(), 0, at)
-      at += copied
-      open = reader.received(copied) && open
-    }
-    if (!open) socket.pause()
+    if (!deliver(data, reader)) socket.pause()
   })
   socket.resume()
   return socket
+}
+
+/** Copies the bytes to where the reader wants them; they may lie in the very buffer that it wants them at the start of. */
+function deliver(bytes: Buffer, reader: SocketReader): boolean {
+  let open = true
+  for (let at = 0; at < bytes.length; ) {
+    const copied = bytes.copy(reader.target(), 0, at)
+    at += copied
+    open = reader.received(copied) && open
+  }
+  return open
 }
