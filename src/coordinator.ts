@@ -46,9 +46,12 @@ export {
 export type { CommitTopic, FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './coordinator/group/commits.ts'
 export type { GroupTopics } from './coordinator/group/group-topics.ts'
 export { type Caller, joinError, syncError } from './coordinator/group/requests.ts'
-export { type ConsumerGroupConfig, defaultGroupSettings, type GroupSettings } from './coordinator/group/settings.ts'
+export { type ConsumerGroupConfig, defaultGroupSettings, type GroupSettings, type ShareGroupConfig } from './coordinator/group/settings.ts'
 export { GroupCoordinator, type GroupCoordinatorOptions, type OffsetsTopic, offsetsTopicName } from './coordinator/group.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
+export { type AcknowledgementBatch, type Acquisition, type ShareConfig, SharePartition } from './coordinator/share/share-partition.ts'
+export type { SharePartitionKey, ShareState } from './coordinator/share/state-shard.ts'
+export { ShareCoordinator, type ShareCoordinatorOptions, shareStateTopicName } from './coordinator/share.ts'
 export type {
   Coordinator,
   CoordinatorOptions,

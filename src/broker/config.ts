@@ -17,6 +17,7 @@ export {
   sourceIds,
 } from './config/describe.ts'
 export { type ExplainedKey, type Explanation, explainConfig, renderExplanation } from './config/explain.ts'
+export { shareConfig } from './config/group-configs.ts'
 export type { BrokerKey } from './config/keys.ts'
 export { badListenerValue, listenerKeys, listenerValue } from './config/listener-values.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
@@ -29,6 +30,7 @@ export {
   logSettings,
   quotaWindows,
   serverLimits,
+  shareSettings,
   transactionSettings,
 } from './config/settings.ts'
 export { describeTopicConfigs, effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'

@@ -1,6 +1,6 @@
 /** What every handler may use of the broker it runs in: one value per running broker, built by `start.ts`. */
 import type { System } from '../base.ts'
-import type { ClusterMetadata, GroupCoordinator, TransactionCoordinator } from '../coordinator.ts'
+import type { ClusterMetadata, GroupCoordinator, ShareConfig, ShareCoordinator, TransactionCoordinator } from '../coordinator.ts'
 import type { Log } from '../log.ts'
 import type { RecordConverter, Uuid } from '../protocol.ts'
 import type { BrokerConfig } from './config.ts'
@@ -10,6 +10,8 @@ import type { Logger } from './logger.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import type { Quotas } from './quotas.ts'
 import type { Security } from './security.ts'
+import type { SharePartitions } from './share-partitions.ts'
+import type { ShareSessions } from './share-sessions.ts'
 
 export interface Broker {
   readonly system: System
@@ -20,6 +22,12 @@ export interface Broker {
   readonly metadata: ClusterMetadata
   readonly groups: GroupCoordinator
   readonly transactions: TransactionCoordinator
+  /** Where share groups stand, durably. */
+  readonly shares: ShareCoordinator
+  readonly sharePartitions: SharePartitions
+  readonly shareSessions: ShareSessions
+  /** How the records of this share group are delivered. */
+  shareConfig(groupId: string): ShareConfig
   readonly fetchSessions: FetchSessions
   readonly fetchBudget: FetchBudget
   readonly converter: RecordConverter

@@ -7,6 +7,7 @@ import { alterClientQuotas } from './handlers/alter-client-quotas.ts'
 import { alterConfigs } from './handlers/alter-configs.ts'
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.ts'
 import { alterReplicaLogDirs } from './handlers/alter-replica-log-dirs.ts'
+import { alterShareGroupOffsets } from './handlers/alter-share-group-offsets.ts'
 import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.ts'
 import { apiVersionsHandler } from './handlers/api-versions.ts'
 import { consumerGroupDescribe } from './handlers/consumer-group-describe.ts'
@@ -18,6 +19,7 @@ import { createTopics } from './handlers/create-topics.ts'
 import { deleteAcls } from './handlers/delete-acls.ts'
 import { deleteGroups } from './handlers/delete-groups.ts'
 import { deleteRecords } from './handlers/delete-records.ts'
+import { deleteShareGroupOffsets } from './handlers/delete-share-group-offsets.ts'
 import { deleteTopics } from './handlers/delete-topics.ts'
 import { describeAcls } from './handlers/describe-acls.ts'
 import { describeClientQuotas } from './handlers/describe-client-quotas.ts'
@@ -28,6 +30,7 @@ import { describeGroups } from './handlers/describe-groups.ts'
 import { describeLogDirs } from './handlers/describe-log-dirs.ts'
 import { describeProducers } from './handlers/describe-producers.ts'
 import { describeQuorum } from './handlers/describe-quorum.ts'
+import { describeShareGroupOffsets } from './handlers/describe-share-group-offsets.ts'
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts'
 import { describeTransactions } from './handlers/describe-transactions.ts'
 import { describeUserScramCredentials } from './handlers/describe-user-scram-credentials.ts'
@@ -56,6 +59,10 @@ import { removeRaftVoter } from './handlers/remove-raft-voter.ts'
 import { renewDelegationToken } from './handlers/renew-delegation-token.ts'
 import { saslAuthenticate } from './handlers/sasl-authenticate.ts'
 import { saslHandshake } from './handlers/sasl-handshake.ts'
+import { shareAcknowledge } from './handlers/share-acknowledge.ts'
+import { shareFetch } from './handlers/share-fetch.ts'
+import { shareGroupDescribe } from './handlers/share-group-describe.ts'
+import { shareGroupHeartbeat } from './handlers/share-group-heartbeat.ts'
 import { syncGroup } from './handlers/sync-group.ts'
 import { txnOffsetCommit } from './handlers/txn-offset-commit.ts'
 import { unregisterBroker } from './handlers/unregister-broker.ts'
@@ -77,6 +84,15 @@ const others: readonly Handler[] = [
   syncGroup,
   describeGroups,
   listGroups,
+  createTopics,
+  deleteTopics,
+  alterShareGroupOffsets,
+  deleteShareGroupOffsets,
+  describeShareGroupOffsets,
+  shareAcknowledge,
+  shareFetch,
+  shareGroupDescribe,
+  shareGroupHeartbeat,
   createTopics,
   deleteTopics,
   consumerGroupHeartbeat,

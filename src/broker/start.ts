@@ -10,6 +10,8 @@ import {
   GroupCoordinator,
   offsetsTopicName,
   openClusterMetadata,
+  ShareCoordinator,
+  shareStateTopicName,
   TransactionCoordinator,
   transactionTopicName,
 } from '../coordinator.ts'
@@ -24,6 +26,8 @@ import {
   parseHttpAddress,
   quotaWindows,
   serverLimits,
+  shareConfig,
+  shareSettings,
   topicDefaultKeys,
   topicRules,
   transactionSettings,
@@ -41,6 +45,8 @@ import { BrokerMetrics } from './metrics.ts'
 import { Quotas } from './quotas.ts'
 import { Security } from './security.ts'
 import { Server } from './server.ts'
+import { SharePartitions } from './share-partitions.ts'
+import { ShareSessions } from './share-sessions.ts'
 
 export interface StartOptions {
   system: System
@@ -100,6 +106,8 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   opened.push(() => groups.close())
   const transactions = openTransactions(options, metadata, groups)
   opened.push(() => transactions.close())
+  const shares = openShares(options, metadata)
+  opened.push(() => shares.close())
   const converter = openRecordConverter()
   opened.push(() => converter.close())
 
@@ -122,6 +130,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     metadata,
     groups,
     transactions,
+    ...shares.parts,
     converter,
     self,
     logger,
@@ -137,6 +146,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   if (http !== null) opened.push(() => http.close())
   await groups.start()
   await transactions.start()
+  await shares.parts.shares.start()
   const server = makeServer(broker)
   opened.push(() => server.close(drainMs))
   for (const listener of config.listeners) ports.set(listener.name, await server.listen(listener))
@@ -191,6 +201,37 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
   })
   metadata.subscribe({ topicDeleted: topic => void groups.onTopicDeleted(topic.name) })
   return groups
+}
+
+/** Share groups: their durable state, what is in delivery, and who fetches it. */
+function openShares({ system, config, logger }: StartOptions, metadata: ClusterMetadata) {
+  const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
+  const shares = new ShareCoordinator({
+    system,
+    settings: shareSettings(config),
+    topic: {
+      partitionCount: () => metadata.topic(shareStateTopicName)?.partitions.length ?? null,
+      partitionLog: partition => metadata.partitionByName(shareStateTopicName, partition) ?? null,
+      ensure: () => metadata.ensureInternalTopic(shareStateTopicName),
+    },
+    report,
+  })
+  const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId))
+  const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, report })
+  metadata.subscribe({
+    topicDeleted(topic) {
+      sharePartitions.forgetTopic(topic.id)
+      shares.onTopicDeleted(topic.name)
+    },
+  })
+  const shareSessions = new ShareSessions(() => config.get('group.share.max.share.sessions'))
+  return {
+    parts: { shares, sharePartitions, shareSessions, shareConfig: ofGroup },
+    close() {
+      sharePartitions.close()
+      shares.close()
+    },
+  }
 }
 
 function openTransactions(

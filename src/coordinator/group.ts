@@ -6,7 +6,7 @@
  */
 import type { System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
-import { errorCode, KafkaError, toKafkaError } from '../protocol.ts'
+import { errorCode, KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
 import type { FetchedTopic, OffsetCommit, OffsetReader, TopicPartitions, TopicResult } from './group/commits.ts'
 import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './group/consumer/consumer-groups.ts'
 import type { DescribedConsumerGroup } from './group/consumer/describe.ts'
@@ -26,6 +26,8 @@ import type {
 } from './group/requests.ts'
 import type { GroupSettings } from './group/settings.ts'
 import { GroupShard } from './group/shard.ts'
+import type { DescribedShareGroup, ShareHeartbeatRequest, ShareHeartbeatResponse } from './group/share/share-groups.ts'
+import type { InitializedTopics } from './group/share/share-records.ts'
 import { partitionFor } from './partition-for.ts'
 import { openCoordinator } from './runtime.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
@@ -191,6 +193,35 @@ export class GroupCoordinator {
   ): Promise<ConsumerHeartbeatResponse> {
     requireGroupId(request.groupId)
     return this.#shardOf(request.groupId).write(shard => shard.consumers.heartbeat(request, caller, mayDescribe))
+  }
+
+  /** KIP-932: a member's whole life. */
+  async shareHeartbeat(request: ShareHeartbeatRequest, caller: Caller): Promise<ShareHeartbeatResponse> {
+    requireGroupId(request.groupId)
+    return this.#shardOf(request.groupId).write(shard => shard.shares.heartbeat(request, caller))
+  }
+
+  /** Throws GROUP_ID_NOT_FOUND. */
+  async describeShareGroup(groupId: string): Promise<DescribedShareGroup> {
+    return this.#shardOf(groupId).read(shard => shard.shares.describe(groupId))
+  }
+
+  /** The topics of which the share group has state. Throws GROUP_ID_NOT_FOUND, and NON_EMPTY_GROUP when it must be empty. */
+  async shareGroupTopics(groupId: string, empty = false): Promise<InitializedTopics> {
+    return this.#shardOf(groupId).read(shard => {
+      const group = shard.shares.require(groupId)
+      if (empty) group.validateDelete()
+      return group.initialized
+    })
+  }
+
+  /** The empty share group's state of these partitions is about to be set anew; returns its epoch. */
+  async beginAlterShareOffsets(groupId: string, topics: InitializedTopics): Promise<number> {
+    return this.#shardOf(groupId).write(shard => shard.shares.beginAlter(groupId, topics))
+  }
+
+  async forgetShareTopics(groupId: string, topicIds: ReadonlySet<Uuid>): Promise<InitializedTopics> {
+    return this.#shardOf(groupId).write(shard => shard.shares.forget(groupId, topicIds))
   }
 
   /** Throws GROUP_ID_NOT_FOUND. */

@@ -1,6 +1,6 @@
 /** Configs of single groups as the coordinator asks for them: those stored for the group, over the broker's defaults. */
 import { type ConfigKey, parseValue, type ValueOf } from '../../base.ts'
-import type { ConsumerGroupConfig } from '../../coordinator.ts'
+import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig } from '../../coordinator.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { groupKeys } from './keys/group-scope.ts'
 
@@ -18,5 +18,25 @@ export function consumerGroupConfig(config: BrokerConfig, stored: Stored): Consu
     sessionTimeoutMs: ownOr(stored, 'consumer.session.timeout.ms', config.get('group.consumer.session.timeout.ms')),
     heartbeatIntervalMs: ownOr(stored, 'consumer.heartbeat.interval.ms', config.get('group.consumer.heartbeat.interval.ms')),
     assignmentIntervalMs: ownOr(stored, 'consumer.assignment.interval.ms', config.get('group.consumer.assignment.interval.ms')),
+  }
+}
+
+export function shareGroupConfig(config: BrokerConfig, stored: Stored): ShareGroupConfig {
+  return {
+    sessionTimeoutMs: ownOr(stored, 'share.session.timeout.ms', config.get('group.share.session.timeout.ms')),
+    heartbeatIntervalMs: ownOr(stored, 'share.heartbeat.interval.ms', config.get('group.share.heartbeat.interval.ms')),
+    assignmentIntervalMs: ownOr(stored, 'share.assignment.interval.ms', config.get('group.share.assignment.interval.ms')),
+  }
+}
+
+/** How a share group's records are delivered. */
+export function shareConfig(config: BrokerConfig, stored: Stored): ShareConfig {
+  return {
+    autoOffsetReset: ownOr(stored, 'share.auto.offset.reset', 'latest'),
+    isolationLevel: ownOr(stored, 'share.isolation.level', 'read_uncommitted'),
+    deliveryCountLimit: ownOr(stored, 'share.delivery.count.limit', config.get('group.share.delivery.count.limit')),
+    recordLockDurationMs: ownOr(stored, 'share.record.lock.duration.ms', config.get('group.share.record.lock.duration.ms')),
+    maxRecordLocks: ownOr(stored, 'share.partition.max.record.locks', config.get('group.share.partition.max.record.locks')),
+    renewEnabled: ownOr(stored, 'share.renew.acknowledge.enable', true),
   }
 }

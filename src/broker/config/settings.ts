@@ -1,10 +1,10 @@
 /** What the configuration means to each module, in the terms of that module. */
-import type { ClusterLimits, GroupSettings, TransactionSettings } from '../../coordinator.ts'
+import type { ClusterLimits, GroupSettings, ShareCoordinatorOptions, TransactionSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
 import type { Windows } from '../quotas.ts'
 import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'
-import { consumerGroupConfig } from './group-configs.ts'
+import { consumerGroupConfig, shareGroupConfig } from './group-configs.ts'
 import { parseIpOverrides } from './listeners.ts'
 
 /** The first of `log.dirs`, else `log.dir`. */
@@ -33,6 +33,14 @@ export function logSettings(config: BrokerConfig): LogSettings {
   }
 }
 
+export function shareSettings(config: BrokerConfig): ShareCoordinatorOptions['settings'] {
+  return {
+    stateTopicNumPartitions: config.get('share.coordinator.state.topic.num.partitions'),
+    updatesPerSnapshot: config.get('share.coordinator.snapshot.update.records.per.snapshot'),
+    pruneIntervalMs: config.get('share.coordinator.state.topic.prune.interval.ms'),
+  }
+}
+
 /** `storedGroup`: the configs of one group. */
 export function groupSettings(config: BrokerConfig, storedGroup: (groupId: string) => ReadonlyMap<string, string>): GroupSettings {
   return {
@@ -43,6 +51,8 @@ export function groupSettings(config: BrokerConfig, storedGroup: (groupId: strin
       migrationPolicy: config.get('group.consumer.migration.policy'),
       regexRefreshIntervalMs: config.get('group.consumer.regex.refresh.interval.ms'),
       of: groupId => consumerGroupConfig(config, storedGroup(groupId)),
+    share: { maxSize: config.get('group.share.max.size'), of: groupId => shareGroupConfig(config, storedGroup(groupId)) },
+    groupInitialRebalanceDelayMs: config.get('group.initial.rebalance.delay.ms'),
     },
     groupMaxSize: config.get('group.max.size'),
     groupMinSessionTimeoutMs: config.get('group.min.session.timeout.ms'),

@@ -1,6 +1,7 @@
 /** DeleteGroups, v0–3: groups without members, with all their offsets (KIP-229); v3 says in words what went wrong. */
 import { apis, errorCode } from '../../protocol.ts'
 import { defineHandler } from '../handler.ts'
+import { forgetShareGroup } from './share-deletion.ts'
 
 export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
   api: apis.deleteGroups,
@@ -10,6 +11,7 @@ export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
     const names = [...new Set(request.groupsNames)]
     const allowed = names.filter(name => context.allowed('DELETE', 'GROUP', name))
     const refused = names.filter(name => !allowed.includes(name))
+    for (const name of allowed) await forgetShareGroup(name, context.broker)
     const results = await context.broker.groups.deleteGroups(allowed)
     return {
       throttleTimeMs: 0,

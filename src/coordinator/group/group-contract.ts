@@ -23,7 +23,7 @@ export interface CommittedPartition {
 
 export interface Group {
   /** Kafka's GroupType. */
-  readonly type: 'Classic' | 'Consumer'
+  readonly type: 'Classic' | 'Consumer' | 'Share'
   readonly groupId: string
   readonly state: string
   readonly protocolType: string | null

@@ -2,6 +2,7 @@
 
 export interface GroupSettings {
   consumer: ConsumerGroupSettings
+  share: ShareGroupSettings
   /** `group.initial.rebalance.delay.ms`: how long an empty group waits for more members. */
   groupInitialRebalanceDelayMs: number
   /** `group.max.size` */
@@ -33,6 +34,25 @@ export interface ConsumerGroupConfig {
   assignmentIntervalMs: number
 }
 
+/** Share groups (KIP-932): `group.share.…`. */
+export interface ShareGroupSettings {
+  maxSize: number
+  /** The configs of one group (`share.…`), or the broker's defaults for them. */
+  of(groupId: string): ShareGroupConfig
+}
+
+export type ShareGroupConfig = ConsumerGroupConfig
+
+const leastHeartbeatIntervalMs = 100
+
+/**
+ * The interval that a member is told. `dueInMs`: when the assignment comes that it waits for, null for none. It asks again just then:
+ * otherwise whoever joins a moment after another would stay idle for a whole interval.
+ */
+export function heartbeatIntervalMs(config: ConsumerGroupConfig, dueInMs: number | null): number {
+  return dueInMs === null ? config.heartbeatIntervalMs : Math.min(config.heartbeatIntervalMs, Math.max(dueInMs, leastHeartbeatIntervalMs))
+}
+
 const defaultConsumerGroupConfig: ConsumerGroupConfig = {
   sessionTimeoutMs: 45_000,
   heartbeatIntervalMs: 5_000,
@@ -47,6 +67,7 @@ export const defaultGroupSettings: GroupSettings = {
     regexRefreshIntervalMs: 600_000,
     of: () => defaultConsumerGroupConfig,
   },
+  share: { maxSize: 200, of: () => defaultConsumerGroupConfig },
   groupInitialRebalanceDelayMs: 3_000,
   groupMaxSize: 2 ** 31 - 1,
   groupMinSessionTimeoutMs: 6_000,

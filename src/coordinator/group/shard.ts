@@ -32,6 +32,8 @@ import {
   type SyncGroupResponse,
 } from './requests.ts'
 import type { GroupSettings } from './settings.ts'
+import { ShareGroup } from './share/share-group.ts'
+import { ShareGroups } from './share/share-groups.ts'
 
 const expiryKey = 'expire-offsets'
 /** Tombstones written in one step; the rest follows in the next, so that the event loop is never held. */
@@ -49,6 +51,7 @@ export interface GroupShardOptions {
 export class GroupShard implements Shard {
   readonly commits: Commits
   readonly consumers: ConsumerGroups
+  readonly shares: ShareGroups
   readonly #membership: Membership
   readonly #classicMembers: ClassicMembers
   readonly #groups = new Map<string, Group>()
@@ -85,6 +88,14 @@ export class GroupShard implements Shard {
       becameClassic,
       newId,
     })
+    this.shares = new ShareGroups({
+      context,
+      settings,
+      topics,
+      find: groupId => this.#groups.get(groupId),
+      put: group => void this.#groups.set(group.groupId, group),
+      remove: groupId => void this.#groups.delete(groupId),
+    })
     this.#classicMembers = new ClassicMembers({ context, settings, topics, groups: this.consumers, becameClassic, newId })
     this.commits = new Commits({
       context,
@@ -102,7 +113,7 @@ export class GroupShard implements Shard {
   replay({ key, value }: LogRecord, offset: number, _timestampMs: number, producerId: number): void {
     const record = decodeRecord(key, value)
     if (record === null) {
-      if (key !== null) this.consumers.replay(key, value)
+      if (key !== null && !this.consumers.replay(key, value)) this.shares.replay(key, value)
       return
     }
     const { groupId } = record
@@ -137,6 +148,7 @@ export class GroupShard implements Shard {
     for (const group of this.#groups.values()) {
       if (group instanceof ClassicGroup) this.#rebalancer.resume(group)
       else if (group instanceof ConsumerGroup) this.consumers.resume(group)
+      else if (group instanceof ShareGroup) this.shares.resume(group)
     }
     this.#scheduleExpiry()
   }

@@ -80,7 +80,7 @@ export class ClassicMembers {
       },
     }
     const owned = this.#ownedBy(subscription)
-    const moved = this.#groups.progress.advance({ group, before, after, owned, mayDescribe: () => false, records })
+    const { member: moved } = this.#groups.progress.advance({ group, before, after, owned, mayDescribe: () => false, records })
     const response = {
       ...joinError('NONE', memberId),
       generationId: moved.memberEpoch,

@@ -8,7 +8,7 @@ import { ClassicGroup } from '../classic-group.ts'
 import type { Group } from '../group-contract.ts'
 import type { GroupTopics } from '../group-topics.ts'
 import type { Caller } from '../requests.ts'
-import type { GroupSettings } from '../settings.ts'
+import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
 import { ConsumerGroup } from './consumer-group.ts'
 import { currentRecord, decodeConsumerRecord, memberRecord, memberTombstones, targetRecord } from './consumer-records.ts'
 import { type ConsumerMember, leaveEpoch, leaveStaticEpoch, newMember, uniqueNames } from './member.ts'
@@ -107,7 +107,7 @@ export class ConsumerGroups {
     }
     if (after.subscribedTopicRegex !== before.subscribedTopicRegex && after.subscribedTopicRegex !== '')
       checkRegex(after.subscribedTopicRegex)
-    const moved = this.progress.advance({ group, before, after, owned, mayDescribe, records })
+    const { member: moved, dueInMs } = this.progress.advance({ group, before, after, owned, mayDescribe, records })
     this.keepAlive(groupId, memberId)
     if (moved !== after) this.#limitRevocation(groupId, moved)
     const full = joins || (request.rebalanceTimeoutMs !== -1 && request.subscribedTopicNames !== null && owned !== null)
@@ -120,7 +120,7 @@ export class ConsumerGroups {
         errorMessage: null,
         memberId,
         memberEpoch: moved.memberEpoch,
-        heartbeatIntervalMs: this.#settings.consumer.of(groupId).heartbeatIntervalMs,
+        heartbeatIntervalMs: heartbeatIntervalMs(this.#settings.consumer.of(groupId), dueInMs),
         assignment: told ? { topicPartitions: listOf(moved.assigned) } : null,
       },
     }

@@ -53,6 +53,13 @@ export interface ProgressOptions {
 interface Assignment {
   epoch: number
   target: Target
+  /** When a newer one comes; null: it is the newest. */
+  dueInMs: number | null
+}
+
+export interface Advanced {
+  member: ConsumerMember
+  dueInMs: number | null
 }
 
 export class Progress {
@@ -74,14 +81,14 @@ export class Progress {
     return this.assignors.keys().next().value!
   }
 
-  /** Returns the member as it is after the step. */
-  advance(step: MemberStep): ConsumerMember {
+  /** The member as it is after the step, and when the next assignment comes if that was put off. */
+  advance(step: MemberStep): Advanced {
     const { group, before, after, owned, records } = step
     const subscriptionChanged = !subscribesTheSame(before, after)
     if (!saysTheSame(before, after)) records.push(memberRecord(group.groupId, after))
     const regexes = this.#resolve(step)
     const groupEpoch = this.#bump(step, regexes ?? group.regexes, subscriptionChanged || regexes !== null)
-    const { epoch, target } = this.#assignment(step, regexes ?? group.regexes, groupEpoch)
+    const { epoch, target, dueInMs } = this.#assignment(step, regexes ?? group.regexes, groupEpoch)
     const subscribed = group.topicsOf(after, regexes ?? group.regexes)
     const moved = reconcile(
       after,
@@ -95,7 +102,7 @@ export class Progress {
       subscriptionChanged,
     )
     if (moved !== after) records.push(currentRecord(group.groupId, moved))
-    return moved
+    return { member: moved, dueInMs }
   }
 
   /** Records of the epoch that follows when these members are gone. */
@@ -179,16 +186,18 @@ export class Progress {
   /** The target that the member moves to: the newest, or the last one when it is too early for another. */
   #assignment(step: MemberStep, regexes: ReadonlyMap<string, ResolvedRegex>, groupEpoch: number): Assignment {
     const { group, after, records } = step
+    const old = { epoch: group.assignmentEpoch, target: group.targetOf(after.memberId, after.instanceId), dueInMs: null }
     if (groupEpoch > group.assignmentEpoch) {
       const waitMs =
         group.assignmentTimestampMs + this.#settings.consumer.of(group.groupId).assignmentIntervalMs - this.#context.clock.now()
       if (group.assignmentEpoch === 0 || waitMs <= 0) {
         const targets = this.#assign(group, membersAfter(group, after), regexes, groupEpoch, records)
-        return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget }
+        return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }
       }
       this.#assignIn(group.groupId, waitMs)
+      return { ...old, dueInMs: waitMs }
     }
-    return { epoch: group.assignmentEpoch, target: group.targetOf(after.memberId, after.instanceId) }
+    return old
   }
 
   #assign(

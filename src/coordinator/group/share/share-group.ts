@@ -1,0 +1,126 @@
+/** One share group (KIP-932): what its records say. `replay` is the only thing that changes it. */
+import { KafkaError } from '../../../protocol.ts'
+import type { LogRecord } from '../../shard.ts'
+import { noTarget, type Target } from '../consumer/partitions.ts'
+import type { Group } from '../group-contract.ts'
+import { groupTombstones, type InitializedTopics, memberTombstones, type ShareMember, type ShareRecord } from './share-records.ts'
+
+const nothingInitialized: InitializedTopics = new Map()
+
+export function newShareMember(memberId: string): ShareMember {
+  return {
+    memberId,
+    memberEpoch: 0,
+    previousMemberEpoch: 0,
+    rackId: null,
+    clientId: '',
+    clientHost: '',
+    subscribedTopicNames: [],
+    assigned: noTarget,
+  }
+}
+
+export class ShareGroup implements Group {
+  readonly type = 'Share'
+  readonly protocolType = 'share'
+  readonly groupId: string
+  groupEpoch = 0
+  metadataHash = 0
+  assignmentEpoch = 0
+  assignmentTimestampMs = 0
+  initialized: InitializedTopics = nothingInitialized
+  readonly members = new Map<string, ShareMember>()
+  readonly targets = new Map<string, Target>()
+  /** Soft, as in consumer groups. */
+  comparedWith = { topicsVersion: -1, groupEpoch: 0 }
+
+  constructor(groupId: string) {
+    this.groupId = groupId
+  }
+
+  replay(record: ShareRecord): void {
+    switch (record.type) {
+      case 'epoch':
+        this.groupEpoch = record.value?.epoch ?? 0
+        this.metadataHash = record.value?.metadataHash ?? 0
+        return
+      case 'target-epoch':
+        this.assignmentEpoch = record.value?.epoch ?? 0
+        this.assignmentTimestampMs = record.value?.timestampMs ?? 0
+        return
+      case 'initialized':
+        this.initialized = record.value ?? nothingInitialized
+        return
+      case 'target':
+        if (record.value === null) this.targets.delete(record.memberId)
+        else this.targets.set(record.memberId, record.value)
+        return
+      case 'member':
+        if (record.value === null) this.members.delete(record.memberId)
+        else this.#put(record.memberId, record.value)
+        return
+      case 'current':
+        if (record.value !== null) this.#put(record.memberId, record.value)
+    }
+  }
+
+  #put(memberId: string, value: Partial<ShareMember>): void {
+    this.members.set(memberId, { ...(this.members.get(memberId) ?? newShareMember(memberId)), ...value })
+  }
+
+  get state(): 'Empty' | 'Stable' {
+    return this.isEmpty ? 'Empty' : 'Stable'
+  }
+
+  get isEmpty(): boolean {
+    return this.members.size === 0
+  }
+
+  /** It goes only when an administrator says so: the state of its partitions would stay behind. */
+  get isDeletable(): boolean {
+    return false
+  }
+
+  member(memberId: string): ShareMember {
+    const member = this.members.get(memberId)
+    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.groupId}.`)
+    return member
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    for (const { subscribedTopicNames } of this.members.values()) if (subscribedTopicNames.includes(topic)) return true
+    return false
+  }
+
+  validateOffsetCommit(): void {
+    throw this.#notHere()
+  }
+
+  validateOffsetFetch(): void {
+    throw this.#notHere()
+  }
+
+  validateOffsetDelete(): void {
+    throw this.#notHere()
+  }
+
+  validateDelete(): void {
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+  }
+
+  retentionStart(): null {
+    return null
+  }
+
+  tombstones(): LogRecord[] {
+    const members = new Set([...this.members.keys(), ...this.targets.keys()])
+    return [...[...members].flatMap(memberId => memberTombstones(this.groupId, memberId)), ...groupTombstones(this.groupId)]
+  }
+
+  kill(): void {}
+
+  /** The offsets of a share group are with the share coordinator. */
+  #notHere(): KafkaError {
+    return new KafkaError('GROUP_ID_NOT_FOUND', `Group ${this.groupId} is not a consumer group.`)
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * Share groups of a shard (KIP-932): a member's whole life in ShareGroupHeartbeat. Several members may have the same partition, so nothing
+ * has to be given back before it is given to others: a new epoch is told to everybody with the next heartbeat.
+ */
+import { type apis, type InputOf, KafkaError, type MessageOf, type Uuid } from '../../../protocol.ts'
+import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
+import { uniqueNames } from '../consumer/member.ts'
+import { listOf, noTarget, sameTarget, type Target } from '../consumer/partitions.ts'
+import type { Group } from '../group-contract.ts'
+import { type GroupTopics, topicsHash } from '../group-topics.ts'
+import type { Caller } from '../requests.ts'
+import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
+import { newShareMember, ShareGroup } from './share-group.ts'
+import {
+  currentRecord,
+  decodeShareRecord,
+  epochRecord,
+  type InitializedTopics,
+  initializedRecord,
+  memberRecord,
+  memberTombstones,
+  type ShareMember,
+  targetEpochRecord,
+  targetRecord,
+} from './share-records.ts'
+import { assignSimply } from './simple-assignor.ts'
+
+export type ShareHeartbeatRequest = MessageOf<typeof apis.shareGroupHeartbeat.request>
+export type ShareHeartbeatResponse = InputOf<typeof apis.shareGroupHeartbeat.response>
+export type DescribedShareGroup = InputOf<typeof apis.shareGroupDescribe.response>['groups'][number]
+
+const leaveEpoch = -1
+const nothing: Decision<void> = { records: [], response: undefined }
+
+export interface ShareGroupsOptions {
+  context: ShardContext
+  settings: GroupSettings
+  topics: GroupTopics
+  find(groupId: string): Group | undefined
+  put(group: Group): void
+  remove(groupId: string): void
+}
+
+export class ShareGroups {
+  readonly #options: ShareGroupsOptions
+  readonly #context: ShardContext
+  readonly #settings: GroupSettings
+  readonly #topics: GroupTopics
+
+  constructor(options: ShareGroupsOptions) {
+    this.#options = options
+    this.#context = options.context
+    this.#settings = options.settings
+    this.#topics = options.topics
+  }
+
+  /** Throws GROUP_ID_NOT_FOUND. */
+  require(groupId: string): ShareGroup {
+    const group = this.#options.find(groupId)
+    if (group instanceof ShareGroup) return group
+    throw new KafkaError(
+      'GROUP_ID_NOT_FOUND',
+      group === undefined ? `Group ${groupId} not found.` : `Group ${groupId} is not a share group.`,
+    )
+  }
+
+  /** False when the record is of another kind of group. */
+  replay(key: Buffer, value: Buffer | null): boolean {
+    const record = decodeShareRecord(key, value)
+    if (record === null) return false
+    const { groupId } = record
+    const existing = this.#options.find(groupId)
+    if (!(existing instanceof ShareGroup) && value === null) return true
+    const group = existing instanceof ShareGroup ? existing : new ShareGroup(groupId)
+    if (group !== existing) this.#options.put(group)
+    group.replay(record)
+    if (record.type === 'epoch' && record.value === null) this.#options.remove(groupId)
+    return true
+  }
+
+  resume(group: ShareGroup): void {
+    for (const { memberId } of group.members.values()) this.#keepAlive(group.groupId, memberId)
+    if (group.groupEpoch > group.assignmentEpoch && !group.isEmpty) this.#assignIn(group.groupId, 0)
+  }
+
+  heartbeat(request: ShareHeartbeatRequest, caller: Caller): Decision<ShareHeartbeatResponse> {
+    const { groupId, memberId, memberEpoch } = request
+    validate(request)
+    if (memberEpoch === leaveEpoch) return this.#leave(groupId, memberId)
+    const joins = memberEpoch === 0
+    const group = joins && this.#options.find(groupId) === undefined ? new ShareGroup(groupId) : this.require(groupId)
+    const { maxSize, of } = this.#settings.share
+    if (group.members.size >= maxSize && !group.members.has(memberId)) {
+      throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The share group has reached its maximum capacity of ${maxSize} members.`)
+    }
+    const before = joins ? (group.members.get(memberId) ?? newShareMember(memberId)) : group.member(memberId)
+    if (!joins) requireEpoch(before, memberEpoch)
+    const after: ShareMember = {
+      ...before,
+      rackId: request.rackId ?? before.rackId,
+      subscribedTopicNames: request.subscribedTopicNames === null ? before.subscribedTopicNames : uniqueNames(request.subscribedTopicNames),
+      clientId: caller.clientId,
+      clientHost: caller.clientHost,
+    }
+    const records: LogRecord[] = []
+    const { moved, dueInMs } = this.#advance(group, before, after, records)
+    this.#keepAlive(groupId, memberId)
+    const told = joins || request.subscribedTopicNames !== null || !sameTarget(before.assigned, moved.assigned)
+    return {
+      records,
+      response: {
+        throttleTimeMs: 0,
+        errorCode: 0,
+        errorMessage: null,
+        memberId,
+        memberEpoch: moved.memberEpoch,
+        heartbeatIntervalMs: heartbeatIntervalMs(of(groupId), dueInMs),
+        assignment: told ? { topicPartitions: listOf(moved.assigned) } : null,
+      },
+    }
+  }
+
+  describe(groupId: string): DescribedShareGroup {
+    const group = this.require(groupId)
+    return {
+      errorCode: 0,
+      errorMessage: null,
+      groupId,
+      groupState: group.state,
+      groupEpoch: group.groupEpoch,
+      assignmentEpoch: group.assignmentEpoch,
+      assignorName: 'simple',
+      members: Array.from(
+        group.members.values(),
+        ({ memberId, rackId, memberEpoch, clientId, clientHost, subscribedTopicNames, assigned }) => {
+          const topicPartitions = listOf(assigned).flatMap(list => {
+            const topicName = this.#topics.name(list.topicId)
+            return topicName === undefined ? [] : [{ ...list, topicName }]
+          })
+          const assignment = { topicPartitions }
+          return { memberId, rackId, memberEpoch, clientId, clientHost, subscribedTopicNames: [...subscribedTopicNames], assignment }
+        },
+      ),
+    }
+  }
+
+  /** The empty group's state of these partitions is about to be set anew: returns the epoch of that state. */
+  beginAlter(groupId: string, topics: InitializedTopics): Decision<number> {
+    const group = this.require(groupId)
+    if (!group.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${groupId} has members`)
+    const epoch = group.groupEpoch + 1
+    const merged = mergeTopics(group.initialized, topics)
+    return { records: [epochRecord(groupId, epoch, group.metadataHash), initializedRecord(groupId, merged)], response: epoch }
+  }
+
+  /** The empty group forgets these topics; what it knew of them is returned. */
+  forget(groupId: string, topicIds: ReadonlySet<Uuid>): Decision<InitializedTopics> {
+    const group = this.require(groupId)
+    if (!group.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${groupId} has members`)
+    const kept = new Map([...group.initialized].filter(([topicId]) => !topicIds.has(topicId)))
+    const forgotten = new Map([...group.initialized].filter(([topicId]) => topicIds.has(topicId)))
+    return { records: forgotten.size === 0 ? [] : [initializedRecord(groupId, kept)], response: forgotten }
+  }
+
+  #leave(groupId: string, memberId: string): Decision<ShareHeartbeatResponse> {
+    const group = this.require(groupId)
+    group.member(memberId)
+    const response = { throttleTimeMs: 0, errorCode: 0, memberId, memberEpoch: leaveEpoch, heartbeatIntervalMs: 0, assignment: null }
+    return { records: this.#without(group, memberId), response }
+  }
+
+  #without(group: ShareGroup, memberId: string): LogRecord[] {
+    const { groupId } = group
+    this.#context.cancel(sessionKey(groupId, memberId))
+    const subscribed = new Set<string>()
+    for (const member of group.members.values()) {
+      if (member.memberId !== memberId) for (const topic of member.subscribedTopicNames) subscribed.add(topic)
+    }
+    return [...memberTombstones(groupId, memberId), epochRecord(groupId, group.groupEpoch + 1, topicsHash(subscribed, this.#topics))]
+  }
+
+  /** The member after the step: stored, in a new epoch if need be, with what the newest assignment gives it. */
+  #advance(
+    group: ShareGroup,
+    before: ShareMember,
+    after: ShareMember,
+    records: LogRecord[],
+  ): { moved: ShareMember; dueInMs: number | null } {
+    const { groupId } = group
+    const subscriptionChanged = !sameNames(before.subscribedTopicNames, after.subscribedTopicNames)
+    const said = !group.members.has(after.memberId) || subscriptionChanged || before.rackId !== after.rackId
+    if (said || before.clientId !== after.clientId || before.clientHost !== after.clientHost) records.push(memberRecord(groupId, after))
+    const members = new Map(group.members).set(after.memberId, after)
+    const groupEpoch = this.#bump(group, members, subscriptionChanged, records)
+    let dueInMs: number | null = null
+    let epoch = group.assignmentEpoch
+    let target = group.targets.get(after.memberId) ?? noTarget
+    if (groupEpoch > group.assignmentEpoch) {
+      const waitMs = group.assignmentTimestampMs + this.#settings.share.of(groupId).assignmentIntervalMs - this.#context.clock.now()
+      if (group.assignmentEpoch === 0 || waitMs <= 0) {
+        target = this.#assign(group, members, groupEpoch, records).get(after.memberId) ?? noTarget
+        epoch = groupEpoch
+      } else {
+        dueInMs = waitMs
+        this.#assignIn(groupId, waitMs)
+      }
+    }
+    if (after.memberEpoch === epoch && sameTarget(after.assigned, target)) return { moved: after, dueInMs }
+    const moved = { ...after, memberEpoch: epoch, previousMemberEpoch: after.memberEpoch, assigned: target }
+    records.push(currentRecord(groupId, moved))
+    return { moved, dueInMs }
+  }
+
+  #bump(group: ShareGroup, members: ReadonlyMap<string, ShareMember>, changed: boolean, records: LogRecord[]): number {
+    const { version } = this.#topics
+    const { comparedWith } = group
+    if (!changed && comparedWith.topicsVersion === version && group.groupEpoch >= comparedWith.groupEpoch) return group.groupEpoch
+    const subscribed = new Set<string>()
+    for (const { subscribedTopicNames } of members.values()) for (const topic of subscribedTopicNames) subscribed.add(topic)
+    const hash = topicsHash(subscribed, this.#topics)
+    const bumped = changed || hash !== group.metadataHash
+    const groupEpoch = bumped ? group.groupEpoch + 1 : group.groupEpoch
+    if (bumped) records.push(epochRecord(group.groupId, groupEpoch, hash))
+    group.comparedWith = { topicsVersion: version, groupEpoch }
+    return groupEpoch
+  }
+
+  #assign(group: ShareGroup, members: ReadonlyMap<string, ShareMember>, epoch: number, records: LogRecord[]): ReadonlyMap<string, Target> {
+    const { groupId } = group
+    const subscribers = new Map<string, string[]>()
+    for (const { memberId, subscribedTopicNames } of members.values()) {
+      for (const name of subscribedTopicNames) {
+        const ids = subscribers.get(name)
+        if (ids === undefined) subscribers.set(name, [memberId])
+        else ids.push(memberId)
+      }
+    }
+    const topics = new Map<Uuid, { name: string; partitions: Set<number> }>()
+    const asked = Array.from(subscribers, ([name, memberIds]) => {
+      const topic = this.#topics.topic(name)
+      if (topic === undefined) return null
+      topics.set(topic.id, { name, partitions: new Set(Array.from({ length: topic.partitionCount }, (_, index) => index)) })
+      return { topicId: topic.id, partitionCount: topic.partitionCount, memberIds }
+    }).filter(topic => topic !== null)
+    const targets = assignSimply(asked)
+    for (const memberId of members.keys()) {
+      const target = targets.get(memberId) ?? noTarget
+      const old = group.targets.get(memberId)
+      if (old === undefined || !sameTarget(old, target)) records.push(targetRecord(groupId, memberId, target))
+    }
+    records.push(targetEpochRecord(groupId, epoch, this.#context.clock.now()))
+    const initialized = mergeTopics(group.initialized, topics)
+    if (initialized !== group.initialized) records.push(initializedRecord(groupId, initialized))
+    return targets
+  }
+
+  #assignIn(groupId: string, delayMs: number): void {
+    this.#context.schedule(`share-assign-${groupId}`, delayMs, () => {
+      const group = this.#options.find(groupId)
+      if (!(group instanceof ShareGroup) || group.isEmpty || group.groupEpoch <= group.assignmentEpoch) return nothing
+      const records: LogRecord[] = []
+      this.#assign(group, group.members, group.groupEpoch, records)
+      return { records, response: undefined }
+    })
+  }
+
+  #keepAlive(groupId: string, memberId: string): void {
+    this.#context.schedule(sessionKey(groupId, memberId), this.#settings.share.of(groupId).sessionTimeoutMs, () => {
+      const group = this.#options.find(groupId)
+      if (!(group instanceof ShareGroup) || !group.members.has(memberId)) return nothing
+      return { records: this.#without(group, memberId), response: undefined }
+    })
+  }
+}
+
+/** `topics` itself when nothing is added. */
+function mergeTopics(topics: InitializedTopics, more: InitializedTopics): InitializedTopics {
+  let merged: Map<Uuid, { name: string; partitions: ReadonlySet<number> }> | null = null
+  for (const [topicId, { name, partitions }] of more) {
+    const known = topics.get(topicId)?.partitions
+    if (known !== undefined && [...partitions].every(partition => known.has(partition))) continue
+    merged ??= new Map(topics)
+    merged.set(topicId, { name, partitions: new Set([...(known ?? []), ...partitions]) })
+  }
+  return merged ?? topics
+}
+
+function validate({ memberId, memberEpoch, rackId, subscribedTopicNames }: ShareHeartbeatRequest): void {
+  if (memberId.trim() === '') throw invalid("MemberId can't be empty.")
+  if (rackId !== null && rackId.trim() === '') throw invalid("RackId can't be empty.")
+  if (memberEpoch < leaveEpoch) throw invalid(`MemberEpoch is ${memberEpoch}, but must be greater than or equal to -1.`)
+  if (memberEpoch === 0 && (subscribedTopicNames ?? []).length === 0) throw invalid('SubscribedTopicNames must be set in first request.')
+}
+
+function requireEpoch({ memberEpoch, previousMemberEpoch }: ShareMember, received: number): void {
+  if (received === memberEpoch || received === previousMemberEpoch) return
+  const size = received > memberEpoch ? 'greater' : 'smaller'
+  throw new KafkaError(
+    'FENCED_MEMBER_EPOCH',
+    `The share group member has a ${size} member epoch (${received}) than the one known by the group coordinator (${memberEpoch}). The member must abandon all its partitions and rejoin.`,
+  )
+}
+
+function sameNames(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((name, index) => name === other[index])
+}
+
+function invalid(message: string): KafkaError {
+  return new KafkaError('INVALID_REQUEST', message)
+}
+
+function sessionKey(groupId: string, memberId: string): string {
+  return `share-session-${groupId}-${memberId}`
+}

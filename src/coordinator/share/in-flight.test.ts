@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { acknowledgeTypes as ack, deliveryStates, InFlight } from './in-flight.ts'
+
+const limit = 5
+
+function acquired(inFlight: InFlight, first: number, last: number, memberId = 'm', most = 1000): string {
+  return inFlight
+    .acquire(first, last, most, memberId, 100)
+    .map(range => `${range.firstOffset}-${range.lastOffset} x${range.deliveryCount}`)
+    .join()
+}
+
+test('records are acquired once, acknowledged one by one, and the start follows what is finished', () => {
+  const inFlight = new InFlight(10, [])
+  assert.equal(acquired(inFlight, 10, 19), '10-19 x1')
+  assert.equal(acquired(inFlight, 10, 19, 'other'), '')
+  assert.equal(inFlight.nextOffset, 20)
+  inFlight.acknowledge(10, 12, [ack.accept, ack.reject, ack.gap], 'm', limit, 0)
+  assert.equal(inFlight.startOffset, 13)
+  const changed = inFlight.acknowledge(15, 16, [ack.release], 'm', limit, 0)
+  assert.deepEqual(changed, [{ firstOffset: 15, lastOffset: 16, deliveryState: deliveryStates.available, deliveryCount: 1 }])
+  assert.equal(inFlight.nextOffset, 15)
+  assert.equal(acquired(inFlight, 15, 30, 'other', 4), '15-16 x2,20-21 x1')
+  inFlight.acknowledge(17, 19, [ack.accept], 'm', limit, 0)
+  assert.deepEqual([inFlight.startOffset, inFlight.completeCount], [13, 3])
+})
+
+test('only the owner acknowledges, and a wrong request changes nothing', () => {
+  const inFlight = new InFlight(0, [])
+  acquired(inFlight, 0, 4)
+  acquired(inFlight, 5, 9, 'other')
+  for (const [first, last] of [
+    [3, 6],
+    [9, 10],
+    [20, 20],
+  ] as const) {
+    assert.throws(() => inFlight.acknowledge(first, last, [ack.accept], 'm', limit, 0), { name: 'INVALID_RECORD_STATE' })
+  }
+  inFlight.acknowledge(0, 4, [ack.accept], 'm', limit, 0)
+  assert.equal(inFlight.startOffset, 5)
+  // What lies before the start is finished; to say so again is no mistake.
+  assert.deepEqual(inFlight.acknowledge(0, 4, [ack.accept], 'm', limit, 0), [])
+})
+
+test('a record that was delivered too often is archived; one that nobody saw is not counted', () => {
+  const inFlight = new InFlight(0, [])
+  for (let delivery = 1; delivery <= limit; delivery++) {
+    assert.equal(acquired(inFlight, 0, 0), `0-0 x${delivery}`)
+    inFlight.acknowledge(0, 0, [ack.release], 'm', limit, 0)
+  }
+  assert.equal(inFlight.startOffset, 1)
+  acquired(inFlight, 1, 1)
+  inFlight.release(memberId => memberId === 'm', limit, true)
+  assert.equal(acquired(inFlight, 1, 1), '1-1 x1')
+})
+
+test('locks end when they are due, and renewed ones later', () => {
+  const inFlight = new InFlight(0, [])
+  acquired(inFlight, 0, 9)
+  assert.deepEqual(inFlight.acknowledge(5, 9, [ack.renew], 'm', limit, 500), [])
+  inFlight.release((_memberId, deadlineMs) => deadlineMs <= 100, limit, false)
+  assert.equal(acquired(inFlight, 0, 9, 'other'), '0-4 x2')
+})
+
+test('is made again from what was stored', () => {
+  const inFlight = new InFlight(10, [
+    { firstOffset: 10, lastOffset: 11, deliveryState: deliveryStates.acknowledged, deliveryCount: 1 },
+    { firstOffset: 14, lastOffset: 15, deliveryState: deliveryStates.archived, deliveryCount: 2 },
+    { firstOffset: 16, lastOffset: 16, deliveryState: deliveryStates.available, deliveryCount: 3 },
+  ])
+  assert.deepEqual([inFlight.startOffset, inFlight.endOffset, inFlight.completeCount], [12, 17, 2])
+  assert.equal(acquired(inFlight, 12, 18), '12-13 x1,16-16 x4,17-18 x1')
+  assert.equal(inFlight.advanceTo(15), true)
+  assert.deepEqual([inFlight.startOffset, inFlight.nextOffset], [16, 19])
+})

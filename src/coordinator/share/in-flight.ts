@@ -1,0 +1,240 @@
+/**
+ * The records of one share partition between its start offset and its end: who has acquired which, how often each was delivered, and what
+ * has become of it (KIP-932). Runs of records in the same state are one entry; acknowledging part of a run splits it. State only: what is
+ * read, stored and timed is decided elsewhere.
+ */
+import { KafkaError } from '../../protocol.ts'
+
+/** Kafka's numbers. */
+export const deliveryStates = { available: 0, acquired: 1, acknowledged: 2, archived: 4 } as const
+export type DeliveryState = (typeof deliveryStates)[keyof typeof deliveryStates]
+
+export const acknowledgeTypes = { gap: 0, accept: 1, release: 2, reject: 3, renew: 4 } as const
+
+export interface StateBatch {
+  firstOffset: number
+  lastOffset: number
+  deliveryState: number
+  deliveryCount: number
+}
+
+export interface AcquiredRange {
+  firstOffset: number
+  lastOffset: number
+  deliveryCount: number
+}
+
+interface Run extends StateBatch {
+  deliveryState: DeliveryState
+  /** Empty unless acquired. */
+  memberId: string
+  /** On the monotonic clock; when the lock ends. */
+  deadlineMs: number
+}
+
+export class InFlight {
+  startOffset: number
+  readonly #runs: Run[] = []
+
+  constructor(startOffset: number, batches: readonly StateBatch[]) {
+    this.startOffset = startOffset
+    let next = startOffset
+    for (const { firstOffset, lastOffset, deliveryState, deliveryCount } of batches) {
+      if (lastOffset < next) continue
+      // What lies between was not stored, so it is still to be delivered.
+      if (firstOffset > next) this.#runs.push(run(next, firstOffset - 1, deliveryStates.available, 0))
+      const state =
+        deliveryState === deliveryStates.acknowledged || deliveryState === deliveryStates.archived
+          ? deliveryState
+          : deliveryStates.available
+      this.#runs.push(run(Math.max(next, firstOffset), lastOffset, state, deliveryCount))
+      next = lastOffset + 1
+    }
+    this.#dropFinished()
+  }
+
+  /** The first offset that has not been looked at yet. */
+  get endOffset(): number {
+    const last = this.#runs.at(-1)
+    return last === undefined ? this.startOffset : last.lastOffset + 1
+  }
+
+  /** Where to read next. */
+  get nextOffset(): number {
+    for (const { deliveryState, firstOffset } of this.#runs) if (deliveryState === deliveryStates.available) return firstOffset
+    return this.endOffset
+  }
+
+  get inFlightCount(): number {
+    return this.endOffset - this.startOffset
+  }
+
+  /** Finished records above the start offset: they count no more towards the lag. */
+  get completeCount(): number {
+    let count = 0
+    for (const each of this.#runs) if (isFinished(each)) count += sizeOf(each)
+    return count
+  }
+
+  /** Records of the range that nobody has become the member's; returns them, none when there are none. */
+  acquire(firstOffset: number, lastOffset: number, most: number, memberId: string, deadlineMs: number): AcquiredRange[] {
+    this.#extendTo(lastOffset)
+    const acquired: AcquiredRange[] = []
+    let left = most
+    for (let index = this.#split(Math.max(firstOffset, this.startOffset)); index < this.#runs.length && left > 0; index++) {
+      const each = this.#runs[index]!
+      if (each.firstOffset > lastOffset) break
+      if (each.deliveryState !== deliveryStates.available) continue
+      this.#split(Math.min(lastOffset, each.firstOffset + left - 1) + 1)
+      left -= sizeOf(each)
+      each.deliveryState = deliveryStates.acquired
+      each.deliveryCount++
+      each.memberId = memberId
+      each.deadlineMs = deadlineMs
+      acquired.push({ firstOffset: each.firstOffset, lastOffset: each.lastOffset, deliveryCount: each.deliveryCount })
+    }
+    return acquired
+  }
+
+  /** Records that nobody is to see: control batches, aborted transactions. Returns what there is to store. */
+  archive(firstOffset: number, lastOffset: number): StateBatch[] {
+    this.#extendTo(lastOffset)
+    return this.#change(firstOffset, lastOffset, each => {
+      if (each.deliveryState !== deliveryStates.available) return false
+      each.deliveryState = deliveryStates.archived
+      return true
+    })
+  }
+
+  /**
+   * `types`: one for all records, or one for each. Returns what there is to store; throws INVALID_RECORD_STATE, and changes nothing then,
+   * when a record is not the member's.
+   */
+  acknowledge(
+    firstOffset: number,
+    lastOffset: number,
+    types: readonly number[],
+    memberId: string,
+    most: number,
+    renewedMs: number,
+  ): StateBatch[] {
+    this.#requireAcquired(firstOffset, lastOffset, memberId)
+    const changed: StateBatch[] = []
+    for (let offset = Math.max(firstOffset, this.startOffset); offset <= lastOffset; ) {
+      const type = types.length === 1 ? types[0]! : types[offset - firstOffset]!
+      let end = offset
+      while (end < lastOffset && (types.length === 1 || types[end + 1 - firstOffset] === type)) end++
+      changed.push(...this.#change(offset, end, each => settle(each, type, most, renewedMs)))
+      offset = end + 1
+    }
+    this.#dropFinished()
+    return changed
+  }
+
+  /** Gives back what is the member's, or what has been locked too long. */
+  release(isDue: (memberId: string, deadlineMs: number) => boolean, most: number, undeliver: boolean): StateBatch[] {
+    const changed: StateBatch[] = []
+    for (const each of this.#runs) {
+      if (each.deliveryState !== deliveryStates.acquired || !isDue(each.memberId, each.deadlineMs)) continue
+      // A member that goes has not shown these records to anybody.
+      if (undeliver) each.deliveryCount--
+      settle(each, acknowledgeTypes.release, most, 0)
+      changed.push(stateOf(each))
+    }
+    this.#dropFinished()
+    return changed
+  }
+
+  /** The log begins later now. True when that changed anything. */
+  advanceTo(logStartOffset: number): boolean {
+    if (logStartOffset <= this.startOffset) return false
+    this.#split(logStartOffset)
+    while (this.#runs.length > 0 && this.#runs[0]!.lastOffset < logStartOffset) this.#runs.shift()
+    this.startOffset = logStartOffset
+    this.#dropFinished()
+    return true
+  }
+
+  #requireAcquired(firstOffset: number, lastOffset: number, memberId: string): void {
+    if (lastOffset >= this.endOffset && lastOffset >= this.startOffset) throw invalidState(`offset ${lastOffset} was never acquired`)
+    for (const each of this.#runs) {
+      if (each.lastOffset < firstOffset || each.firstOffset > lastOffset) continue
+      if (each.deliveryState !== deliveryStates.acquired) throw invalidState(`offset ${each.firstOffset} is not acquired`)
+      if (each.memberId !== memberId) throw invalidState(`offset ${each.firstOffset} is acquired by another member`)
+    }
+  }
+
+  /** Applies `change` to all runs of the range; those for which it says true are returned. */
+  #change(firstOffset: number, lastOffset: number, change: (each: Run) => boolean): StateBatch[] {
+    const changed: StateBatch[] = []
+    this.#split(lastOffset + 1)
+    for (let index = this.#split(Math.max(firstOffset, this.startOffset)); index < this.#runs.length; index++) {
+      const each = this.#runs[index]!
+      if (each.firstOffset > lastOffset) break
+      if (change(each)) changed.push(stateOf(each))
+    }
+    return changed
+  }
+
+  #extendTo(lastOffset: number): void {
+    const { endOffset } = this
+    if (lastOffset >= endOffset) this.#runs.push(run(endOffset, lastOffset, deliveryStates.available, 0))
+  }
+
+  /** Makes a run begin at the offset; returns its index, or the number of runs when it lies beyond. */
+  #split(offset: number): number {
+    let low = 0
+    let high = this.#runs.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#runs[middle]!.lastOffset < offset) low = middle + 1
+      else high = middle
+    }
+    const each = this.#runs[low]
+    if (each === undefined || each.firstOffset >= offset) return low
+    this.#runs.splice(low + 1, 0, { ...each, firstOffset: offset })
+    each.lastOffset = offset - 1
+    return low + 1
+  }
+
+  #dropFinished(): void {
+    let finished = 0
+    while (finished < this.#runs.length && isFinished(this.#runs[finished]!)) finished++
+    if (finished === 0) return
+    this.startOffset = this.#runs[finished - 1]!.lastOffset + 1
+    this.#runs.splice(0, finished)
+  }
+}
+
+/** Returns whether there is anything to store. */
+function settle(each: Run, type: number, most: number, renewedMs: number): boolean {
+  if (type === acknowledgeTypes.renew) {
+    each.deadlineMs = renewedMs
+    return false
+  }
+  each.memberId = ''
+  if (type === acknowledgeTypes.accept) each.deliveryState = deliveryStates.acknowledged
+  else if (type === acknowledgeTypes.release && each.deliveryCount < most) each.deliveryState = deliveryStates.available
+  else each.deliveryState = deliveryStates.archived
+  return true
+}
+
+function run(firstOffset: number, lastOffset: number, deliveryState: DeliveryState, deliveryCount: number): Run {
+  return { firstOffset, lastOffset, deliveryState, deliveryCount, memberId: '', deadlineMs: 0 }
+}
+
+function stateOf({ firstOffset, lastOffset, deliveryState, deliveryCount }: Run): StateBatch {
+  return { firstOffset, lastOffset, deliveryState, deliveryCount }
+}
+
+function sizeOf({ firstOffset, lastOffset }: StateBatch): number {
+  return lastOffset - firstOffset + 1
+}
+
+function isFinished({ deliveryState }: Run): boolean {
+  return deliveryState === deliveryStates.acknowledged || deliveryState === deliveryStates.archived
+}
+
+function invalidState(reason: string): KafkaError {
+  return new KafkaError('INVALID_RECORD_STATE', `The record state is invalid: ${reason}.`)
+}

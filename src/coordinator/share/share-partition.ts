@@ -1,0 +1,268 @@
+/**
+ * One share group in one partition of the log, on the broker that owns the partition (KIP-932): acquires records for members, takes their
+ * acknowledgements, ends locks that last too long, and keeps the share coordinator informed. What members are told of an acknowledgement
+ * is durable; where a write fails, memory and store differ, so the whole is given up and read again.
+ */
+import type { Clock, System, Timer } from '../../base.ts'
+import type { PartitionLog, Slice } from '../../log.ts'
+import { batchHeaderSize, header, type KafkaError, toKafkaError } from '../../protocol.ts'
+import { type AcquiredRange, acknowledgeTypes, InFlight, type StateBatch } from './in-flight.ts'
+import type { ShareState } from './state-shard.ts'
+
+export interface ShareConfig {
+  autoOffsetReset: string
+  isolationLevel: 'read_committed' | 'read_uncommitted'
+  deliveryCountLimit: number
+  recordLockDurationMs: number
+  maxRecordLocks: number
+  renewEnabled: boolean
+}
+
+export interface SharePartitionOptions {
+  system: System
+  log: PartitionLog
+  config: ShareConfig
+  state: ShareState
+  store(change: ShareState): Promise<void>
+  /** Records may be there for members that found none. */
+  available(): void
+  /** Memory and store differ: this object must not be used any more. */
+  lost(error: KafkaError): void
+}
+
+export interface AcknowledgementBatch {
+  firstOffset: number
+  lastOffset: number
+  /** One for all, or one for each. */
+  types: readonly number[]
+}
+
+export interface Acquisition {
+  /** Whole batches that hold what was acquired, and perhaps more. */
+  chunks: Buffer[]
+  acquired: AcquiredRange[]
+  release(): void
+}
+
+export interface AcquireLimit {
+  memberId: string
+  maxBytes: number
+  maxRecords: number
+  /** Not one record more, even when that cuts a batch (`share.acquire.mode=record_limit`). */
+  strict: boolean
+}
+
+export class SharePartition {
+  readonly log: PartitionLog
+  readonly #options: SharePartitionOptions
+  readonly #clock: Clock
+  readonly #inFlight: InFlight
+  #config: ShareConfig
+  #lockTimer: Timer | null = null
+  #lockTimerAtMs = Number.POSITIVE_INFINITY
+  #storedStartOffset: number
+
+  /** `options.state.startOffset` is known. */
+  constructor(options: SharePartitionOptions) {
+    this.log = options.log
+    this.#options = options
+    this.#clock = options.system.clock
+    this.#config = options.config
+    this.#inFlight = new InFlight(options.state.startOffset, options.state.stateBatches)
+    this.#storedStartOffset = options.state.startOffset
+  }
+
+  set config(config: ShareConfig) {
+    this.#config = config
+  }
+
+  get lockDurationMs(): number {
+    return this.#config.recordLockDurationMs
+  }
+
+  get visibleEnd(): number {
+    return this.#upTo === 'last-stable' ? this.log.lastStableOffset : this.log.highWatermark
+  }
+
+  get #upTo(): 'last-stable' | 'high-watermark' {
+    return this.#config.isolationLevel === 'read_committed' ? 'last-stable' : 'high-watermark'
+  }
+
+  /** Something can be acquired now. */
+  get hasAvailable(): boolean {
+    return this.#room > 0 && this.#inFlight.nextOffset < this.visibleEnd
+  }
+
+  get #room(): number {
+    const { nextOffset, endOffset, inFlightCount } = this.#inFlight
+    // What was given back is in flight already: it needs no room.
+    return nextOffset < endOffset ? endOffset - nextOffset : this.#config.maxRecordLocks - inFlightCount
+  }
+
+  /** Calls back once when records beyond what is there now can be seen. */
+  whenMore(callback: () => void): { cancel(): void } {
+    return this.log.whenPast(Math.max(this.visibleEnd, this.#inFlight.endOffset), this.#upTo, callback)
+  }
+
+  async acquire(limit: AcquireLimit): Promise<Acquisition | null> {
+    for (;;) {
+      this.#follow()
+      if (!this.hasAvailable) return null
+      const from = this.#inFlight.nextOffset
+      const slice = await this.log.read(from, { maxBytes: limit.maxBytes, atLeastOne: true, upTo: this.#upTo })
+      const acquisition = this.#acquireFrom(slice, from, limit)
+      if (acquisition.acquired.length > 0) return acquisition
+      slice.release()
+      // Nothing but what is hidden, or others were faster: further on there may be more.
+      if (slice.chunks.length === 0) return null
+    }
+  }
+
+  #acquireFrom(slice: Slice, from: number, { memberId, maxRecords, strict }: AcquireLimit): Acquisition {
+    const deadlineMs = this.#clock.monotonic() + this.#config.recordLockDurationMs
+    const acquired: AcquiredRange[] = []
+    const chunks: Buffer[] = []
+    const hidden: StateBatch[] = []
+    let left = maxRecords
+    let next = from
+    const isAborted = abortedIn(slice)
+    for (const chunk of slice.chunks) {
+      let taken = 0
+      for (let at = 0; left > 0 && at + batchHeaderSize <= chunk.length; ) {
+        const size = header.sizeBytes(chunk, at)
+        const last = header.lastOffset(chunk, at)
+        // A hole that compaction left before the batch goes with it: the member finds nothing there and says so.
+        const room = Math.min(this.#room, strict ? left : Number.POSITIVE_INFINITY)
+        if (isAborted(chunk, at) || header.isControl(chunk, at)) hidden.push(...this.#inFlight.archive(next, last))
+        else {
+          const ranges = room > 0 ? this.#inFlight.acquire(next, Math.min(last, next + room - 1), room, memberId, deadlineMs) : []
+          for (const range of ranges) left -= range.lastOffset - range.firstOffset + 1
+          acquired.push(...ranges)
+          // The rest of the batch waits until others are finished.
+          if (next + room - 1 < last) left = 0
+          if (ranges.length === 0 && left === 0) break
+        }
+        next = Math.max(next, last + 1)
+        at += size
+        taken = at
+      }
+      if (taken > 0) chunks.push(chunk.subarray(0, taken))
+      if (left <= 0) break
+    }
+    if (acquired.length > 0) this.#armLock(deadlineMs)
+    if (hidden.length > 0) void this.#persist(hidden)
+    return { chunks, acquired: joined(acquired), release: () => slice.release() }
+  }
+
+  /** Settles when durable. Throws KafkaError; nothing has changed then but for `lost`. */
+  async acknowledge(memberId: string, batches: readonly AcknowledgementBatch[]): Promise<void> {
+    const changed: StateBatch[] = []
+    let renewed = false
+    const { deliveryCountLimit } = this.#config
+    const deadlineMs = this.#clock.monotonic() + this.#config.recordLockDurationMs
+    try {
+      for (const { firstOffset, lastOffset, types } of batches) {
+        renewed ||= types.includes(acknowledgeTypes.renew)
+        changed.push(...this.#inFlight.acknowledge(firstOffset, lastOffset, types, memberId, deliveryCountLimit, deadlineMs))
+      }
+    } finally {
+      // Earlier batches of the request stand even when a later one is wrong.
+      if (changed.length > 0) await this.#persist(changed)
+    }
+    if (renewed) this.#armLock(deadlineMs)
+    if (this.hasAvailable) this.#options.available()
+  }
+
+  /** The member is gone: what it had is free again. */
+  async releaseMember(memberId: string): Promise<void> {
+    const changed = this.#inFlight.release(owner => owner === memberId, this.#config.deliveryCountLimit, true)
+    if (changed.length === 0) return
+    this.#options.available()
+    await this.#persist(changed)
+  }
+
+  close(): void {
+    this.#lockTimer?.cancel()
+  }
+
+  /** Records at the front may have been deleted. */
+  #follow(): void {
+    if (this.#inFlight.advanceTo(this.log.logStartOffset)) void this.#persist([])
+  }
+
+  #armLock(deadlineMs: number): void {
+    if (deadlineMs >= this.#lockTimerAtMs) return
+    this.#lockTimer?.cancel()
+    this.#lockTimerAtMs = deadlineMs
+    this.#lockTimer = this.#options.system.timers.after(deadlineMs - this.#clock.monotonic(), () => this.#endLocks())
+  }
+
+  #endLocks(): void {
+    this.#lockTimerAtMs = Number.POSITIVE_INFINITY
+    const now = this.#clock.monotonic()
+    let nextMs = Number.POSITIVE_INFINITY
+    const isDue = (_memberId: string, deadlineMs: number) => {
+      // Timers may fire a fraction early.
+      if (deadlineMs - now < 1) return true
+      nextMs = Math.min(nextMs, deadlineMs)
+      return false
+    }
+    const changed = this.#inFlight.release(isDue, this.#config.deliveryCountLimit, false)
+    if (nextMs !== Number.POSITIVE_INFINITY) this.#armLock(nextMs)
+    if (changed.length === 0) return
+    this.#options.available()
+    void this.#persist(changed)
+  }
+
+  /** Rejects only after `lost` has been told. */
+  #persist(changed: readonly StateBatch[]): Promise<void> {
+    const { startOffset, completeCount } = this.#inFlight
+    const stateBatches = changed.filter(({ lastOffset }) => lastOffset >= startOffset)
+    if (stateBatches.length === 0 && startOffset === this.#storedStartOffset) return Promise.resolve()
+    this.#storedStartOffset = startOffset
+    const change = {
+      stateEpoch: this.#options.state.stateEpoch,
+      leaderEpoch: this.log.leaderEpoch,
+      startOffset,
+      deliveryCompleteCount: completeCount,
+      stateBatches,
+    }
+    const stored = this.#options.store(change).catch(error => {
+      const cause = toKafkaError(error)
+      this.#options.lost(cause)
+      throw cause
+    })
+    // Whoever waits for it is told; a timer's write has nobody, and `lost` has been called.
+    stored.catch(() => {})
+    return stored
+  }
+}
+
+/** Whether a transactional batch of the slice belongs to an aborted transaction; always false without a list. */
+function abortedIn({ abortedTransactions }: Slice): (chunk: Buffer, at: number) => boolean {
+  if (abortedTransactions === null || abortedTransactions.length === 0) return () => false
+  const pending = [...abortedTransactions].sort((a, b) => a.firstOffset - b.firstOffset)
+  const aborting = new Set<number>()
+  return (chunk, at) => {
+    const last = header.lastOffset(chunk, at)
+    while (pending.length > 0 && pending[0]!.firstOffset <= last) aborting.add(pending.shift()!.producerId)
+    const producerId = header.producerId(chunk, at)
+    if (header.isControl(chunk, at)) {
+      // The marker that ends it: later batches of the producer are another transaction.
+      aborting.delete(producerId)
+      return true
+    }
+    return header.isTransactional(chunk, at) && aborting.has(producerId)
+  }
+}
+
+function joined(ranges: readonly AcquiredRange[]): AcquiredRange[] {
+  const result: AcquiredRange[] = []
+  for (const range of ranges) {
+    const last = result.at(-1)
+    if (last !== undefined && last.lastOffset + 1 === range.firstOffset && last.deliveryCount === range.deliveryCount) {
+      last.lastOffset = range.lastOffset
+    } else result.push({ ...range })
+  }
+  return result
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Uuid } from '../../protocol.ts'
+import { memoryPartitionLog, testSystem } from '../runtime.testing.ts'
+import { ShareCoordinator } from '../share.ts'
+import { deliveryStates, type StateBatch } from './in-flight.ts'
+import type { ShareState } from './state-shard.ts'
+
+const key = { groupId: 'g', topicId: '000000000000000000000A' as Uuid, partition: 0 }
+
+function setUp(updatesPerSnapshot: number, log = memoryPartitionLog()) {
+  const system = testSystem()
+  const topic = { partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
+  const settings = { stateTopicNumPartitions: 1, updatesPerSnapshot, pruneIntervalMs: 1_000 }
+  const deleted: number[] = []
+  log.deleteBefore = async offset => void deleted.push(offset)
+  const shares = new ShareCoordinator({ system, settings, topic })
+  void shares.start()
+  const settled = async <T>(work: Promise<T>): Promise<T> => {
+    work.catch(() => {})
+    await system.settle()
+    return work
+  }
+  const write = (startOffset: number, stateBatches: StateBatch[], change: Partial<ShareState> = {}) =>
+    settled(shares.write(key, { stateEpoch: 0, leaderEpoch: 0, startOffset, deliveryCompleteCount: 0, stateBatches, ...change }))
+  return { system, shares, settled, write, log, deleted }
+}
+
+const batch = (firstOffset: number, lastOffset: number, deliveryState: number = deliveryStates.acknowledged, deliveryCount = 1) => ({
+  firstOffset,
+  lastOffset,
+  deliveryState,
+  deliveryCount,
+})
+
+test('updates lie over each other, and a restart knows the result', async () => {
+  const { shares, settled, write, log } = setUp(2)
+  assert.equal(await settled(shares.read(key)), null)
+  await settled(shares.initialize(key, 0, 10))
+  await write(10, [batch(10, 19)])
+  await write(12, [batch(14, 16, deliveryStates.archived, 2)])
+  await write(-1, [batch(20, 21), batch(30, 31)])
+  await write(-1, [batch(15, 15, deliveryStates.available, 3)])
+  const again = setUp(2, log)
+  for (const each of [{ shares, settled }, again]) {
+    const state = await each.settled(each.shares.read(key))
+    assert.equal(state?.startOffset, 12)
+    assert.deepEqual(state?.stateBatches, [
+      batch(12, 13),
+      batch(14, 14, deliveryStates.archived, 2),
+      batch(15, 15, deliveryStates.available, 3),
+      batch(16, 16, deliveryStates.archived, 2),
+      batch(17, 21),
+      batch(30, 31),
+    ])
+  }
+})
+
+test('older epochs are fenced, unknown partitions refused, deleted state is gone', async () => {
+  const { shares, settled, write } = setUp(10)
+  await assert.rejects(write(0, []), { name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+  await settled(shares.initialize(key, 5, 0))
+  await assert.rejects(write(1, [], { stateEpoch: 4 }), { name: 'FENCED_STATE_EPOCH' })
+  await assert.rejects(settled(shares.initialize(key, 4, 0)), { name: 'FENCED_STATE_EPOCH' })
+  await write(1, [], { stateEpoch: 5, leaderEpoch: 3 })
+  await assert.rejects(write(2, [], { stateEpoch: 5, leaderEpoch: 2 }), { name: 'FENCED_LEADER_EPOCH' })
+  await settled(shares.delete(key))
+  assert.equal(await settled(shares.read(key)), null)
+})
+
+test('what lies before the oldest snapshot that counts is deleted', async () => {
+  const { shares, settled, write, system, deleted } = setUp(1)
+  await settled(shares.initialize(key, 0, 0))
+  await settled(shares.initialize({ ...key, partition: 1 }, 0, 0))
+  for (let offset = 1; offset <= 3; offset++) await write(offset, [])
+  await system.advance(1_000)
+  assert.deepEqual(deleted, [1])
+})
