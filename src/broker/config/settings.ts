@@ -44,7 +44,6 @@ export function shareSettings(config: BrokerConfig): ShareCoordinatorOptions['se
 /** `storedGroup`: the configs of one group. */
 export function groupSettings(config: BrokerConfig, storedGroup: (groupId: string) => ReadonlyMap<string, string>): GroupSettings {
   return {
-    groupInitialRebalanceDelayMs: config.get('group.initial.rebalance.delay.ms'),
     consumer: {
       assignors: config.get('group.consumer.assignors'),
       maxSize: config.get('group.consumer.max.size'),
