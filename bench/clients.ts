@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } fro
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import type { RunningBroker } from '../compat/support/brokers.ts'
-import { cacheDirectory, compileDriver, kafkaJars, needs } from '../compat/support/cache.ts'
+import { cacheDirectory, compileDriver, kafkaJars, needs, quietJava } from '../compat/support/cache.ts'
 import { must } from '../compat/support/run.ts'
 
 export type Options = Readonly<Record<string, string | number>>
@@ -97,7 +97,7 @@ async function run<T>(broker: RunningBroker, mode: string, topic: string, option
 }
 
 function tool(name: string, args: readonly string[]): Promise<string> {
-  return must('java', ['-Xmx512m', '-cp', jars, `org.apache.kafka.tools.${name}`, ...args])
+  return must('java', ['-Xmx512m', quietJava, '-cp', jars, `org.apache.kafka.tools.${name}`, ...args])
 }
 
 function flagList(flags: Options): string[] {

@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { kafkaJars, repository } from './cache.ts'
+import { kafkaJars, quietJava, repository } from './cache.ts'
 import { freePorts, must, start } from './run.ts'
 
 export type Properties = Readonly<Record<string, string>>
@@ -62,9 +62,7 @@ export async function startKafka({ version = '4.3.1', properties = {} }: KafkaOp
   const data = join(directory, 'data')
   const file = join(directory, 'server.properties')
   writeFileSync(file, lines({ ...oneNode(port, properties['node.id'] ?? '1'), 'log.dirs': data, ...properties }))
-  const logging = join(directory, 'log4j2.yaml')
-  writeFileSync(logging, quietLog4j)
-  const java = [`-Dlog4j2.configurationFile=${logging}`, '-cp', jars]
+  const java = [quietJava, '-cp', jars]
   const format = ['kafka.tools.StorageTool', 'format', '-t', 'AAAAAAAAQACAAAAAAAAAAQ', '-c', file]
   await must('java', [...java, ...format], { seconds: 60 })
   const args = [...kafkaJvm, ...java, 'kafka.Kafka', file]
@@ -73,12 +71,6 @@ export async function startKafka({ version = '4.3.1', properties = {} }: KafkaOp
 
 /** As Kafka's own start script has them. */
 const kafkaJvm = '-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35'.split(' ')
-
-const quietLog4j = `Configuration:
-  status: error
-  Appenders: { Console: { name: out, target: SYSTEM_OUT } }
-  Loggers: { Root: { level: warn, AppenderRef: { ref: out } } }
-`
 
 /** What a single node cannot do without; everything else stays at Kafka's default. */
 function oneNode(port: number, nodeId: string): Properties {
@@ -97,10 +89,17 @@ function oneNode(port: number, nodeId: string): Properties {
   }
 }
 
+const directories = new Set<string>()
+process.on('exit', () => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
+
 function freshDirectory(name: string): string {
   const parent = join(repository, '.cache', 'brokers')
   mkdirSync(parent, { recursive: true })
-  return mkdtempSync(join(parent, `${name}-`))
+  const directory = mkdtempSync(join(parent, `${name}-`))
+  directories.add(directory)
+  return directory
 }
 
 function lines(properties: Properties): string {
@@ -184,6 +183,7 @@ class Broker implements RunningBroker {
   async remove(): Promise<void> {
     await this.stop('SIGKILL')
     rmSync(this.#directory, { recursive: true, force: true })
+    directories.delete(this.#directory)
   }
 }
 

@@ -60,9 +60,16 @@ export async function mavenJars(name: string, artifacts: readonly string[]): Pro
   return join(directory, 'lib', '*')
 }
 
+/** For what runs with `kafkaJars`: only what is wrong is told. */
+export const quietJava = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
+
 /** Apache Kafka's broker and command-line tools. */
 export function kafkaJars(version: string): Promise<string> {
-  return mavenJars(`kafka-${version}`, [`org.apache.kafka:kafka_2.13:${version}`, `org.apache.kafka:kafka-tools:${version}`])
+  return mavenJars(`kafka-${version}`, [
+    `org.apache.kafka:kafka_2.13:${version}`,
+    `org.apache.kafka:kafka-tools:${version}`,
+    'org.slf4j:slf4j-simple:1.7.36',
+  ])
 }
 
 /** A C program of ours that needs librdkafka. */

@@ -96,7 +96,8 @@ export function start(command: string, args: readonly string[], logFile: string,
 
 /** `count` ports next to each other that nobody listens on. */
 export async function freePorts(count: number): Promise<number> {
-  for (let first = 30_000 + (process.pid % 500) * 20; first < 60_000; first += count) {
+  // From anywhere: two runs side by side should not choose the same.
+  for (let first = 30_000 + Math.floor(Math.random() * 20_000); first < 60_000; first += count) {
     const taken = await Promise.all(Array.from({ length: count }, (_, i) => isTaken(first + i)))
     if (!taken.includes(true)) return first
   }

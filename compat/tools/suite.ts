@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { kafkaJars } from '../support/cache.ts'
+import { kafkaJars, quietJava } from '../support/cache.ts'
 import { unique } from '../support/kit.ts'
 import { run } from '../support/run.ts'
 import type { Suite } from '../support/suite.ts'
@@ -47,7 +47,7 @@ export const tools: Suite = {
     try {
       for (const step of steps(directory)) {
         const [main, ...args] = step.command
-        const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', jars, main]
+        const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', quietJava, '-cp', jars, main]
         const options = { seconds: 60, stdin: step.stdin ?? '' }
         const { code, stdout, stderr, seconds } = await run(
           'java',

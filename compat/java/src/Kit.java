@@ -58,8 +58,8 @@ final class Kit {
 
   static KafkaProducer<String, String> producer(String... pairs) {
     Properties all = properties(pairs);
-    // The old clients' default is 0, which is too few for a topic that is just being made.
-    all.putIfAbsent("retries", "20");
+    // The old clients' default is 0, which is too few for a topic that is just being made; today's is this.
+    all.putIfAbsent("retries", "2147483647");
     return new KafkaProducer<>(all, new StringSerializer(), new StringSerializer());
   }
 
@@ -103,7 +103,7 @@ final class Kit {
     KafkaProducer<String, String> producer = producer(pairs);
     List<Future<RecordMetadata>> sent = new ArrayList<>();
     for (int i = 0; i < count; i++) sent.add(producer.send(new ProducerRecord<String, String>(topic, partition, "k" + i, String.valueOf(i))));
-    for (Future<RecordMetadata> each : sent) each.get(20, TimeUnit.SECONDS);
+    for (Future<RecordMetadata> each : sent) each.get(40, TimeUnit.SECONDS);
     producer.close();
   }
 
