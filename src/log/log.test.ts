@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
 import { openLog } from '../log.ts'
+import { buildBatch } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
 
@@ -74,6 +75,25 @@ for (const durability of ['os', 'fsync'] as const) {
     await log.close()
   })
 }
+
+test('readers see what compaction left, also where the tail still held more', async () => {
+  const { log } = await openTestLog(memoryFileSystem(), { cleanerBackoffMs: 1 })
+  const compacted = { cleanupPolicy: { delete: false, compact: true }, minCleanableDirtyRatio: 0.01, segmentBytes: 300 }
+  const partition = partitionOf(log, 0, compacted)
+  for (let nth = 0; nth < 10; nth++) {
+    const records = [{ key: Buffer.from('a'), value: Buffer.from(`${nth}`) }]
+    await partition.append(buildBatch({ timestamp: 1, records }), { origin: 'client' }).durable
+  }
+  const inActive = partition.logEndOffset - 1
+  let seen = await readAll(partition)
+  for (let round = 0; round < 400 && seen.length > 3; round++) {
+    await turn()
+    seen = await readAll(partition)
+  }
+  assert.ok(seen.length <= 3, `${seen.length} records of one key`)
+  assert.deepEqual(seen.at(-1), [inActive, '9'])
+  await log.close()
+})
 
 test('on a real disk: kill, reopen, close, reopen', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-log-'))

@@ -105,6 +105,14 @@ export class PartitionTail implements TailOwner {
     this.#flushed -= count
   }
 
+  /** Readers of what lies below are served from the files from now on: compaction changed them. */
+  forgetFlushedBefore(offset: Offset): void {
+    let count = 0
+    while (count < this.#flushed && this.#pieces[count]!.endOffset <= offset) count++
+    this.#pieces.splice(0, count)
+    this.#flushed -= count
+  }
+
   /** Forgets everything, written or not. */
   clear(): void {
     this.#pieces = []

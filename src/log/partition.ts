@@ -344,7 +344,9 @@ export class Partition implements PartitionLog, Member {
   async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
     const end = this.segments.endOf(old.at(-1)!, this.logEndOffset)
     while (this.checkpointedEnd < end && !this.closed) await this.context.checkpoint()
-    if (!this.closed) await this.files.replace(old, cleaned, this.config.fileDeleteDelayMs)
+    if (this.closed) return
+    await this.files.replace(old, cleaned, this.config.fileDeleteDelayMs)
+    this.files.tail.forgetFlushedBefore(end)
   }
 
   goOffline(reason: string): void {
