@@ -44,6 +44,7 @@ export async function startBroker(options: MillraceOptions = {}): Promise<Millra
     system,
     config,
     logger: options.logger ?? silentLogger,
+    onThisMachine: !options.memory,
     onFatal: options.onFatal ?? throwLater,
   })
   const port = running.ports.values().next().value!
