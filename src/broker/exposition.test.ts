@@ -34,9 +34,9 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
     },
     groups: {
       listGroups: async () => [{ groupId: 'a "group"' }, { groupId: 'loading' }],
-      describeGroup: async (group: string) => {
+      memberCount: async (group: string) => {
         if (group === 'loading') throw new Error('still loading')
-        return { members: [{}, {}] }
+        return 2
       },
       fetchOffsets: async () => [
         {

@@ -197,3 +197,28 @@ test('what was acknowledged stays so after a restart', async () => {
   const two = await again.connect('two')
   assert.equal(await two.fetch(topicId), '2-2 x1')
 })
+
+test('brokers read, write and delete the state of partitions', async () => {
+  const { admin, topicId } = await started()
+  const place = <P>(more: P) => ({ groupId, topics: [{ topicId, partitions: [{ partition: 0, ...more }] }] })
+  const key = `${groupId}:${topicId}:0`
+  const found = await admin.call(apis.findCoordinator, 6, { key: '', keyType: 2, coordinatorKeys: [key, 'nonsense'] })
+  assert.deepEqual(
+    found.coordinators.map(({ errorCode }) => errorName(errorCode)),
+    ['NONE', 'INVALID_REQUEST'],
+  )
+  const stateBatches = [{ firstOffset: 7, lastOffset: 8, deliveryState: 2, deliveryCount: 1 }]
+  const change = { stateEpoch: 3, leaderEpoch: 1, startOffset: 6, deliveryCompleteCount: 2, stateBatches }
+  const write = async () => errorName((await admin.call(apis.writeShareGroupState, 1, place(change))).results[0]!.partitions[0]!.errorCode)
+  assert.equal(await write(), 'UNKNOWN_TOPIC_OR_PARTITION')
+  await admin.call(apis.initializeShareGroupState, 0, place({ stateEpoch: 3, startOffset: 5 }))
+  assert.equal(await write(), 'NONE')
+  const read = async () => (await admin.call(apis.readShareGroupState, 0, place({ leaderEpoch: 1 }))).results[0]!.partitions[0]!
+  const fine = { partition: 0, errorCode: 0, errorMessage: null }
+  assert.deepEqual(await read(), { ...fine, stateEpoch: 3, startOffset: 6, stateBatches })
+  const summary = await admin.call(apis.readShareGroupStateSummary, 1, place({ leaderEpoch: 1 }))
+  const standing = { stateEpoch: 3, leaderEpoch: 1, startOffset: 6, deliveryCompleteCount: 2 }
+  assert.deepEqual(summary.results[0]!.partitions[0]!, { ...fine, ...standing })
+  await admin.call(apis.deleteShareGroupState, 0, place({}))
+  assert.equal((await read()).startOffset, -1)
+})

@@ -195,6 +195,11 @@ export class GroupCoordinator {
     return this.#shardOf(request.groupId).write(shard => shard.consumers.heartbeat(request, caller, mayDescribe))
   }
 
+  /** Of a group of any protocol. */
+  async memberCount(groupId: string): Promise<number> {
+    return this.#shardOf(groupId).read(shard => shard.memberCount(groupId))
+  }
+
   /** KIP-932: a member's whole life. */
   async shareHeartbeat(request: ShareHeartbeatRequest, caller: Caller): Promise<ShareHeartbeatResponse> {
     requireGroupId(request.groupId)

@@ -6,7 +6,7 @@
  */
 import type { System, Timer } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
-import { KafkaError, toKafkaError } from '../protocol.ts'
+import { KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
 import { partitionFor } from './partition-for.ts'
 import { openCoordinator } from './runtime.ts'
 import type { Coordinator } from './shard.ts'
@@ -60,6 +60,13 @@ export class ShareCoordinator {
 
   onTopicDeleted(topic: string): void {
     if (topic === shareStateTopicName) this.close()
+  }
+
+  /** `name` as Kafka spells the key: group, topic id and partition. Throws COORDINATOR_NOT_AVAILABLE and INVALID_REQUEST. */
+  async locate(name: string): Promise<void> {
+    const parts = /^(.+):([A-Za-z0-9_-]{22}):(\d+)$/s.exec(name)
+    if (parts === null) throw new KafkaError('INVALID_REQUEST', `${name} is no key of share group state`)
+    await this.#shardOf({ groupId: parts[1]!, topicId: parts[2] as Uuid, partition: Number(parts[3]) })
   }
 
   /** null: nothing is stored. */

@@ -20,7 +20,7 @@ export async function readGroups(broker: Broker): Promise<GroupRow[]> {
 }
 
 async function readGroup(broker: Broker, group: string): Promise<GroupRow> {
-  const [described, topics] = await Promise.all([broker.groups.describeGroup(group), broker.groups.fetchOffsets(group, null, false)])
+  const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.fetchOffsets(group, null, false)])
   const partitions: GroupRow['partitions'] = []
   for (const { name, partitions: fetched } of topics) {
     for (const { partitionIndex, committedOffset } of fetched) {
@@ -29,7 +29,7 @@ async function readGroup(broker: Broker, group: string): Promise<GroupRow> {
       partitions.push({ topic: name, partition: partitionIndex, offset: committedOffset, lag: Math.max(0, end - committedOffset) })
     }
   }
-  return { group, members: described?.members?.length ?? 0, partitions }
+  return { group, members, partitions }
 }
 
 export function writeGroups(page: Page, rows: readonly GroupRow[]): void {

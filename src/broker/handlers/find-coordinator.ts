@@ -6,6 +6,7 @@
  * `__transaction_state`.
  */
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError } from '../../protocol.ts'
+import { clusterName } from '../authorized-operations.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 
 type Response = InputOf<typeof apis.findCoordinator.response>
@@ -42,6 +43,7 @@ async function find(key: string, keyType: number, context: RequestContext): Prom
   try {
     authorize(key, keyType, context)
     if (keyType === transactionType) await broker.transactions.locate(key)
+    else if (keyType === shareType) await broker.shares.locate(key)
     else await broker.groups.locate(key)
     const { host, port } = broker.self.advertised(connection.listener)
     return { key, nodeId: broker.self.id, host, port, errorCode: 0, errorMessage: null }
@@ -56,7 +58,7 @@ function authorize(key: string, keyType: number, context: RequestContext): void 
   } else if (keyType === transactionType) {
     if (!context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', key)) refuse('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
   } else if (keyType === shareType) {
-    throw new KafkaError('INVALID_REQUEST', 'This broker has no share coordinator')
+    if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) refuse('CLUSTER_AUTHORIZATION_FAILED')
   } else {
     throw new KafkaError('INVALID_REQUEST', `Unknown coordinator type ${keyType}`)
   }

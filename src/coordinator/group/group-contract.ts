@@ -27,6 +27,7 @@ export interface Group {
   readonly groupId: string
   readonly state: string
   readonly protocolType: string | null
+  readonly members: ReadonlyMap<string, unknown>
   /** May go once it stores no offsets. */
   readonly isDeletable: boolean
   validateOffsetCommit(

@@ -228,6 +228,11 @@ export class GroupShard implements Shard {
     return group === undefined ? null : describeConsumerGroup(group, this.#topics, this.consumers.progress.defaultAssignor)
   }
 
+  /** 0 for a group that does not exist. */
+  memberCount(groupId: string): number {
+    return this.#groups.get(groupId)?.members.size ?? 0
+  }
+
   has(groupId: string): boolean {
     return this.#groups.has(groupId)
   }
