@@ -7,6 +7,7 @@
  */
 import type net from 'node:net'
 import type { Clock, Timer, Timers } from '../base.ts'
+import type { FrameMemory } from './frame-memory.ts'
 import { FrameReader } from './frames.ts'
 import type { Session } from './security.ts'
 import { readInto } from './socket.ts'
@@ -40,6 +41,7 @@ export interface ConnectionOptions {
   listener: string
   session: Session
   scratch: Buffer
+  frameMemory: FrameMemory
   maxFrameBytes: number
   maxUnauthenticatedFrameBytes: number
   clock: Clock
@@ -103,6 +105,7 @@ export class Connection {
     this.#frames = new FrameReader(
       options.scratch,
       options.session.authenticated ? options.maxFrameBytes : Math.min(options.maxFrameBytes, options.maxUnauthenticatedFrameBytes),
+      options.frameMemory.share(() => this.#resume()),
       (frame, owned) => this.#take(frame, owned),
       error => this.close(error),
     )
@@ -154,6 +157,7 @@ export class Connection {
     if (this.#closed) return
     this.#closed = true
     this.#muted?.cancel()
+    this.#frames.abandon()
     this.#abort.abort()
     this.#socket.destroy()
     this.#options.onClose(this, error)
@@ -252,7 +256,10 @@ export class Connection {
   #resume(): void {
     if (this.#closed) return
     if (this.#draining) this.#closeWhenDrained()
-    else if (this.#mayTake() && this.#frames.resume() && !this.#closed) this.#socket.resume()
+    else if (this.#mayTake() && this.#frames.resume() && !this.#closed) {
+      if (this.#frames.unfinished && this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.#options.clock.monotonic()
+      this.#socket.resume()
+    }
   }
 
   #closeWhenDrained(): void {

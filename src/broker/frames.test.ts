@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FrameMemory } from './frame-memory.ts'
 import { FrameReader } from './frames.ts'
 
 function frame(size: number, fill: number): Buffer {
@@ -8,13 +9,22 @@ function frame(size: number, fill: number): Buffer {
   return bytes
 }
 
-function reader(options: { scratchBytes?: number; accept?: (frame: Buffer) => boolean; maxFrameBytes?: number } = {}) {
+interface ReaderOptions {
+  scratchBytes?: number
+  accept?: (frame: Buffer) => boolean
+  maxFrameBytes?: number
+  memory?: FrameMemory
+  wake?: () => void
+}
+
+function reader(options: ReaderOptions = {}) {
   const frames: Buffer[] = []
   const rejected: string[] = []
   const scratch = Buffer.alloc(options.scratchBytes ?? 64)
   const made = new FrameReader(
     scratch,
     options.maxFrameBytes ?? 1 << 20,
+    (options.memory ?? new FrameMemory(1e9)).share(options.wake ?? (() => {})),
     bytes => {
       frames.push(Buffer.from(bytes))
       return options.accept?.(bytes) ?? true

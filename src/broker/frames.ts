@@ -3,8 +3,10 @@
  * size that the peer declared: the buffer of an unfinished frame grows as its bytes arrive.
  *
  * All connections of a broker share one scratch buffer, since each read is consumed before the next begins. A frame that lies whole in it
- * is handed out as a view; only the beginning of an unfinished frame is copied, and its rest is read in place behind that copy.
+ * is handed out as a view; only the beginning of an unfinished frame is copied, and its rest is read in place behind that copy. What all
+ * connections hold of unfinished frames is bounded (frame-memory.ts): a reader that finds no room stops until it is resumed.
  */
+import type { FrameShare } from './frame-memory.ts'
 import type { SocketReader } from './socket.ts'
 
 /** The peer's frame cannot be accepted; the connection must be closed. */
@@ -23,6 +25,8 @@ export type FrameSink = (frame: Buffer, owned: boolean) => boolean
 
 const sizeBytes = 4
 const firstAllocationBytes = 16 * 1024
+/** What is read at once while memory is full: it has to be kept if it is not a whole frame. */
+const cautiousBytes = 4 * 1024
 
 export class FrameReader implements SocketReader {
   readonly #scratch: Buffer
@@ -30,60 +34,113 @@ export class FrameReader implements SocketReader {
   maxFrameBytes: number
   readonly #sink: FrameSink
   readonly #reject: (error: unknown) => void
+  readonly #memory: FrameShare
   /** An unfinished frame with its size field; its first `#filled` bytes have arrived. */
   #partial: Buffer | null = null
   #filled = 0
-  /** Bytes that arrived behind a frame after which the sink wanted a pause. */
+  /** Bytes that arrived behind a frame after which the sink wanted a pause, or for which there is no room. */
   #stalled: Buffer | null = null
   #open = true
+  /** Whether it stopped because memory is full. */
+  #waiting = false
+  #abandoned = false
 
   /** `reject` is called once with what is wrong; nothing is handed out afterwards. */
-  constructor(scratch: Buffer, maxFrameBytes: number, sink: FrameSink, reject: (error: unknown) => void) {
+  constructor(scratch: Buffer, maxFrameBytes: number, memory: FrameShare, sink: FrameSink, reject: (error: unknown) => void) {
     this.#scratch = scratch
     this.maxFrameBytes = maxFrameBytes
     this.#sink = sink
     this.#reject = reject
+    this.#memory = memory
   }
 
-  /** Whether some bytes of a frame, but not all, have arrived. */
+  /** Whether some bytes of a frame, but not all, have arrived, and the rest is up to the peer. */
   get unfinished(): boolean {
-    return this.#partial !== null
+    return this.#partial !== null && !this.#waiting
   }
 
   target(): Buffer {
-    return this.#partial === null ? this.#scratch : this.#partial.subarray(this.#filled)
+    if (this.#partial !== null && this.#open) return this.#partial.subarray(this.#filled)
+    return this.#memory.full ? this.#scratch.subarray(0, cautiousBytes) : this.#scratch
   }
 
   received(length: number): boolean {
     try {
-      if (this.#partial === null) this.#cut(this.#scratch.subarray(0, length), false)
+      if (!this.#open) this.#stash(this.#scratch.subarray(0, length))
+      else if (this.#partial === null) this.#cut(this.#scratch.subarray(0, length), false)
       else this.#extend(this.#partial, length)
     } catch (error) {
       this.#stop(error)
     }
+    this.#account()
     return this.#open
   }
 
   /** Hands out what has waited. Returns whether reading may go on. */
   resume(): boolean {
     this.#open = true
-    const stalled = this.#stalled
-    this.#stalled = null
-    if (stalled !== null) {
-      try {
-        this.#cut(stalled, true)
-      } catch (error) {
-        this.#stop(error)
+    this.#waiting = false
+    try {
+      const partial = this.#partial
+      if (partial !== null && this.#filled === partial.length) this.#grow(partial)
+      const stalled = this.#stalled
+      if (this.#open && stalled !== null) {
+        this.#stalled = null
+        this.#feed(stalled)
       }
+    } catch (error) {
+      this.#stop(error)
     }
+    this.#account()
     return this.#open
+  }
+
+  /** Nothing will be received any more. */
+  abandon(): void {
+    this.#abandoned = true
+    this.#open = false
+    this.#partial = null
+    this.#stalled = null
+    this.#memory.leave()
   }
 
   #stop(error: unknown): void {
     this.#open = false
+    this.#waiting = false
     this.#partial = null
     this.#stalled = null
     this.#reject(error)
+  }
+
+  #account(): void {
+    if (this.#abandoned) return
+    this.#memory.hold((this.#partial?.length ?? 0) + (this.#stalled?.length ?? 0), this.unfinished)
+  }
+
+  #awaitRoom(): void {
+    this.#open = false
+    this.#waiting = true
+    this.#memory.wait()
+  }
+
+  /** Keeps bytes that nobody can take now. */
+  #stash(bytes: Buffer): void {
+    if (bytes.length > 0) this.#stalled = this.#stalled === null ? Buffer.from(bytes) : Buffer.concat([this.#stalled, bytes])
+  }
+
+  /** As if these bytes arrived now. */
+  #feed(bytes: Buffer): void {
+    let at = 0
+    while (at < bytes.length && this.#open) {
+      if (this.#partial === null) {
+        this.#cut(bytes.subarray(at), true)
+        return
+      }
+      const copied = bytes.copy(this.#partial, this.#filled, at)
+      at += copied
+      this.#extend(this.#partial, copied)
+    }
+    this.#stash(bytes.subarray(at))
   }
 
   #cut(bytes: Buffer, owned: boolean): void {
@@ -105,6 +162,11 @@ export class FrameReader implements SocketReader {
   }
 
   #begin(head: Buffer): void {
+    if (!this.#memory.admitted) {
+      this.#stash(head)
+      this.#awaitRoom()
+      return
+    }
     const capacity = head.length < sizeBytes ? sizeBytes : capacityFor(head.readInt32BE(0) + sizeBytes, head.length)
     this.#partial = Buffer.allocUnsafeSlow(capacity)
     head.copy(this.#partial)
@@ -118,13 +180,21 @@ export class FrameReader implements SocketReader {
     this.#check(size)
     const total = size + sizeBytes
     if (this.#filled < total) {
-      const grown = Buffer.allocUnsafeSlow(capacityFor(total, this.#filled))
-      partial.copy(grown)
-      this.#partial = grown
+      this.#grow(partial)
       return
     }
     this.#partial = null
     if (!this.#sink(partial.subarray(sizeBytes, total), true)) this.#open = false
+  }
+
+  #grow(partial: Buffer): void {
+    if (!this.#memory.admitted) {
+      this.#awaitRoom()
+      return
+    }
+    const grown = Buffer.allocUnsafeSlow(capacityFor(partial.readInt32BE(0) + sizeBytes, this.#filled))
+    partial.copy(grown)
+    this.#partial = grown
   }
 
   #check(size: number): void {

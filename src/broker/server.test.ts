@@ -11,6 +11,7 @@ const limits: ServerLimits = {
   maxFrameBytes: 1 << 20,
   maxUnauthenticatedFrameBytes: 1 << 19,
   authenticationDeadlineMs: 30_000,
+  queuedBytes: 1e9,
   maxIdleMs: 600_000,
   frameDeadlineMs: 60_000,
   maxConnections: 100,

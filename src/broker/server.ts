@@ -8,6 +8,7 @@ import type { TLSSocket } from 'node:tls'
 import type { System, Timer } from '../base.ts'
 import type { Listener } from './config.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
+import { FrameMemory } from './frame-memory.ts'
 import type { Security, TlsListener } from './security.ts'
 
 export interface ServerLimits {
@@ -17,6 +18,8 @@ export interface ServerLimits {
   maxUnauthenticatedFrameBytes: number
   /** `connection.authentication.deadline.ms`: by then it must have. */
   authenticationDeadlineMs: number
+  /** `queued.max.request.bytes`: of unfinished and waiting requests of all connections. */
+  queuedBytes: number
   /** `connections.max.idle.ms`. */
   maxIdleMs: number
   /** A frame must be complete this long after its first byte. */
@@ -56,6 +59,7 @@ export class Server {
   readonly #handshakes = new Map<net.Socket, number>()
   readonly #options: ServerOptions
   readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
+  readonly #frameMemory: FrameMemory
   readonly #perIp = new Map<string, number>()
   /** Sockets that a quota refused and that have not been closed yet. */
   readonly #refused = new Set<net.Socket>()
@@ -68,6 +72,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options
+    this.#frameMemory = new FrameMemory(options.limits.queuedBytes)
     this.#creationTokens = options.limits.maxCreationRate
     this.#lastRefillMs = options.system.clock.monotonic()
   }
@@ -153,6 +158,7 @@ export class Server {
       listener: listener.name,
       session: this.#options.security.open(listener, address, secure),
       scratch: this.#scratch,
+      frameMemory: this.#frameMemory,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
       maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
       clock: this.#options.system.clock,

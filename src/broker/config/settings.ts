@@ -94,6 +94,7 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
     get authenticationDeadlineMs() {
       return config.get('connection.authentication.deadline.ms')
     },
+    queuedBytes: config.get('queued.max.request.bytes') > 0 ? config.get('queued.max.request.bytes') : Number.POSITIVE_INFINITY,
     get maxIdleMs() {
       return config.get('connections.max.idle.ms')
     },

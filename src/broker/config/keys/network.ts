@@ -158,7 +158,7 @@ export const networkKeys = {
   }),
   'queued.max.request.bytes': bytes({
     default: 536_870_912,
-    doc: 'Most bytes of requests that wait or are being received. Above it the broker stops reading from connections. Kafka has no limit by default.',
+    doc: 'Most bytes of requests that wait or are being received, over all connections. Above it connections begin no further request until others have finished theirs; -1 is unlimited. Kafka has no limit by default.',
   }),
   'queued.max.requests': int({
     default: 500,
