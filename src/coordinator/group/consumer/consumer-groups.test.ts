@@ -274,3 +274,21 @@ test('a classic group is upgraded by a member of the new protocol, and goes back
   const listed = await groups.coordinator.listGroups(new Set(), new Set(['classic']))
   assert.equal(listed.length, 1)
 })
+
+test('500 members settle within 10 s of heartbeats, and quickly', async () => {
+  const groups = testGroups()
+  groups.topics.set('t', 1_000)
+  const clients = Array.from({ length: 500 }, (_, index) => new Client(groups, `m${index}`))
+  const started = performance.now()
+  // All at once; then every 5 s, or sooner where the coordinator says so.
+  await Promise.all(clients.map(client => client.beat()))
+  await groups.system.advance(1_000)
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(clients.map(client => client.beat()))
+    if (round < 2) await groups.system.advance(4_000)
+  }
+  const described = await groups.coordinator.describeConsumerGroup('g')
+  assert.equal(described.groupState, 'Stable')
+  assert.ok(clients.every(client => client.partitions.length === 2))
+  assert.ok(performance.now() - started < 8_000)
+})
