@@ -49,9 +49,6 @@ export { type Caller, joinError, syncError } from './coordinator/group/requests.
 export { type ConsumerGroupConfig, defaultGroupSettings, type GroupSettings, type ShareGroupConfig } from './coordinator/group/settings.ts'
 export { GroupCoordinator, type GroupCoordinatorOptions, type OffsetsTopic, offsetsTopicName } from './coordinator/group.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
-export { type AcknowledgementBatch, type Acquisition, type ShareConfig, SharePartition } from './coordinator/share/share-partition.ts'
-export type { SharePartitionKey, ShareState } from './coordinator/share/state-shard.ts'
-export { ShareCoordinator, type ShareCoordinatorOptions, shareStateTopicName } from './coordinator/share.ts'
 export type {
   Coordinator,
   CoordinatorOptions,
@@ -63,6 +60,9 @@ export type {
   Shard,
   ShardContext,
 } from './coordinator/shard.ts'
+export { type AcknowledgementBatch, type Acquisition, type ShareConfig, SharePartition } from './coordinator/share/share-partition.ts'
+export type { SharePartitionKey, ShareState } from './coordinator/share/state-shard.ts'
+export { ShareCoordinator, type ShareCoordinatorOptions, shareStateTopicName } from './coordinator/share.ts'
 export type { TransactionSettings } from './coordinator/transaction/settings.ts'
 export type { EndRequest, InitProducer, TransactionalProducer } from './coordinator/transaction/shard.ts'
 export {
