@@ -126,9 +126,12 @@ export class PartitionFiles {
     discard(system, removed, delayMs, () => {})
   }
 
-  async replace(old: readonly Segment[], cleaned: Segment, delayMs: number): Promise<void> {
+  /** `old` end before the offset `end`. */
+  async replace(old: readonly Segment[], cleaned: Segment, end: Offset, delayMs: number): Promise<void> {
     for (const segment of old) this.unsynced.delete(segment)
-    discard(this.#context.system, await this.segments.replace(old, cleaned), delayMs, () => {})
+    const replaced = await this.segments.replace(old, cleaned)
+    this.tail.forgetFlushedBefore(end)
+    discard(this.#context.system, replaced, delayMs, () => {})
   }
 
   /** Whether a power cut would spare the file's name. If not, sees to it, for the next time it is asked. */

@@ -344,9 +344,7 @@ export class Partition implements PartitionLog, Member {
   async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
     const end = this.segments.endOf(old.at(-1)!, this.logEndOffset)
     while (this.checkpointedEnd < end && !this.closed) await this.context.checkpoint()
-    if (this.closed) return
-    await this.files.replace(old, cleaned, this.config.fileDeleteDelayMs)
-    this.files.tail.forgetFlushedBefore(end)
+    if (!this.closed) await this.files.replace(old, cleaned, end, this.config.fileDeleteDelayMs)
   }
 
   goOffline(reason: string): void {
