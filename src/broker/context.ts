@@ -12,6 +12,7 @@ import type { Quotas } from './quotas.ts'
 import type { Security } from './security.ts'
 import type { SharePartitions } from './share-partitions.ts'
 import type { ShareSessions } from './share-sessions.ts'
+import type { Telemetry } from './telemetry.ts'
 
 export interface Broker {
   readonly system: System
@@ -33,6 +34,7 @@ export interface Broker {
   readonly converter: RecordConverter
   readonly metrics: BrokerMetrics
   readonly quotas: Quotas
+  readonly telemetry: Telemetry
   readonly security: Security
   readonly logger: Logger
   readonly self: Self

@@ -14,6 +14,14 @@ function partitionLog(topic: string, partition: number, end: number): PartitionL
   return log as unknown as PartitionLog
 }
 
+const theClient = {
+  client_id: 'c',
+  client_instance_id: 'i',
+  client_software_name: 's',
+  client_software_version: '1',
+  client_source_address: '',
+}
+
 function brokerWith(partitionsOf: Record<string, number>): Broker {
   const topics = Object.entries(partitionsOf).map(([name, count]) => ({
     name,
@@ -22,6 +30,9 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
   const broker = {
     system: realSystem(),
     metrics: new BrokerMetrics(),
+    telemetry: {
+      series: () => [{ name: 'org.apache.kafka.a.b', attributes: [['k-1', 'v']], value: 7, isCounter: true, client: theClient }].values(),
+    },
     self: { id: 7, advertised: () => ({ host: 'broker.example', port: 9092 }) },
     config: { listeners: [{ name: 'PLAINTEXT' }] },
     log: { pressure: { on: true } },
@@ -72,6 +83,7 @@ test('samples carry the names and labels that dashboards for Kafka query', async
   broker.metrics.connections.add({ listener: 'PLAINTEXT', bytesIn: 0, bytesOut: 0 })
   const lines = await pageOf(broker)
   for (const expected of [
+    'kafka_client_a_b{k_1="v",client_id="c",client_instance_id="i",client_software_name="s",client_software_version="1"} 7',
     'kafka_server_brokertopicmetrics_messagesin_total 4',
     'kafka_server_brokertopicmetrics_messagesin_total{topic="orders"} 3',
     'kafka_server_brokertopicmetrics_bytesin_total{topic="orders"} 300',
@@ -116,7 +128,10 @@ test('the page obeys the text format: one block per family, every sample parses'
       assert.ok(!seen.has(family), `${family} is there twice`)
       seen.add(family)
     } else if (line !== '' && !line.startsWith('#')) {
-      assert.match(line, /^[a-z_][a-z0-9_]*(?:\{(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)+\})? (?:[-+]?[0-9.]+(?:e[-+]?\d+)?|NaN|Nan|[+-]Inf)$/)
+      assert.match(
+        line,
+        /^[a-z_][a-z0-9_]*(?:\{(?:[a-z][a-z0-9_]*="(?:[^"\\\n]|\\.)*",?)+\})? (?:[-+]?[0-9.]+(?:e[-+]?\d+)?|NaN|Nan|[+-]Inf)$/,
+      )
       assert.ok(line.startsWith(family), `${line} is not of the family ${family}`)
     }
   }

@@ -8,6 +8,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { PartitionLog } from '../log.ts'
 import type { Broker } from './context.ts'
+import { writeClients } from './exposition/clients.ts'
 import { readGroups, writeGroups } from './exposition/groups.ts'
 import { quantile, Recent } from './exposition/recent.ts'
 import { labelText, Page } from './exposition/text.ts'
@@ -39,6 +40,7 @@ export function exposition(broker: Broker): Exposition {
       writeServer(page, broker, recent.idleShare(nowMs, cpuMs()))
       writeDisk(page, broker)
       writeOwn(page, broker)
+      writeClients(page, broker.telemetry)
       yield page.take()
       yield* partitionFamilies(page, broker)
       writeGroups(page, await readGroups(broker))

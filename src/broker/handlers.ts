@@ -40,6 +40,7 @@ import { endTxn } from './handlers/end-txn.ts'
 import { expireDelegationToken } from './handlers/expire-delegation-token.ts'
 import { fetch } from './handlers/fetch.ts'
 import { findCoordinator } from './handlers/find-coordinator.ts'
+import { getTelemetrySubscriptions } from './handlers/get-telemetry-subscriptions.ts'
 import { heartbeat } from './handlers/heartbeat.ts'
 import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.ts'
 import { initProducerId } from './handlers/init-producer-id.ts'
@@ -57,6 +58,7 @@ import { offsetDelete } from './handlers/offset-delete.ts'
 import { offsetFetch } from './handlers/offset-fetch.ts'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
+import { pushTelemetry } from './handlers/push-telemetry.ts'
 import { readShareGroupState } from './handlers/read-share-group-state.ts'
 import { readShareGroupStateSummary } from './handlers/read-share-group-state-summary.ts'
 import { removeRaftVoter } from './handlers/remove-raft-voter.ts'
@@ -138,6 +140,8 @@ const others: readonly Handler[] = [
   unregisterController,
   addRaftVoter,
   removeRaftVoter,
+  getTelemetrySubscriptions,
+  pushTelemetry,
   describeAcls,
   createAcls,
   deleteAcls,

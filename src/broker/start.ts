@@ -47,6 +47,7 @@ import { Security } from './security.ts'
 import { Server } from './server.ts'
 import { SharePartitions } from './share-partitions.ts'
 import { ShareSessions } from './share-sessions.ts'
+import { Telemetry } from './telemetry.ts'
 
 export interface StartOptions {
   system: System
@@ -138,6 +139,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     metrics: new BrokerMetrics(),
     quotas: openQuotas(options, metadata),
+    telemetry: openTelemetry(options, metadata),
     security: new Security({ system, config, metadata: metadata.security, logger }),
   }
   opened.push(() => broker.security.close())
@@ -262,6 +264,15 @@ function openQuotas({ system, config }: StartOptions, metadata: ClusterMetadata)
   take()
   metadata.subscribe({ quotasChanged: take })
   return quotas
+}
+
+function openTelemetry({ system, config }: StartOptions, metadata: ClusterMetadata): Telemetry {
+  const { clock, random } = system
+  const telemetry = new Telemetry({ clock, random, maxBytes: () => config.get('telemetry.max.bytes') })
+  const take = () => telemetry.set(metadata.configResources('CLIENT_METRICS').map(name => metadata.configs('CLIENT_METRICS', name)))
+  take()
+  metadata.subscribe({ configChanged: type => type === 'CLIENT_METRICS' && take() })
+  return telemetry
 }
 
 function makeServer(broker: Broker): Server {

@@ -27,7 +27,6 @@ export const because = {
   scope: 'a scope decides nothing: ACLs do',
   storeType: 'key and trust stores are known by their first bytes',
   streamsGroups: 'this version has no streams groups yet',
-  telemetry: 'this version takes no metrics from clients yet',
   tiered: "there is no tiered storage in Kafka's sense",
   transactions: 'partitions enter transactions within the broker, without requests that would be repeated',
   twoPhase: 'two-phase commits (KIP-939) are not stable in Kafka either',

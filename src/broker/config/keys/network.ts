@@ -202,6 +202,5 @@ export const networkKeys = {
     min: 1,
     doc: 'Most bytes of metrics that a client may push at once.',
     importance: 'low',
-    accepted: because.telemetry,
   }),
 } satisfies Declarations

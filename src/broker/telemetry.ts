@@ -1,0 +1,243 @@
+/**
+ * Telemetry (KIP-714): clients ask which of their metrics are wanted, and push them.
+ *
+ * Hides subscriptions and whom they mean, the state of each client instance with Kafka's checks of order, interval and size, and what
+ * was pushed last, until the client has not been heard of for three intervals. Bounded in clients and in series.
+ */
+import { type Clock, crc32c, type Random } from '../base.ts'
+import {
+  type CompressionType,
+  compressionIds,
+  compressionNames,
+  decompress,
+  KafkaError,
+  randomUuid,
+  type Uuid,
+  zeroUuid,
+} from '../protocol.ts'
+import { type Measurement, readMetrics } from './telemetry/otlp.ts'
+import { allMetrics, type ClientTraits, defaultIntervalMs, isMeant, type Subscription, subscriptionOf } from './telemetry/subscriptions.ts'
+
+export interface TelemetryOptions {
+  clock: Clock
+  random: Random
+  /** `telemetry.max.bytes`. */
+  maxBytes(): number
+}
+
+/** Who asks, but for the instance id. */
+export type Caller = Omit<ClientTraits, 'client_instance_id'>
+
+export interface SubscriptionAnswer {
+  clientInstanceId: Uuid
+  subscriptionId: number
+  acceptedCompressionTypes: readonly number[]
+  pushIntervalMs: number
+  telemetryMaxBytes: number
+  deltaTemporality: boolean
+  requestedMetrics: readonly string[]
+}
+
+export interface Push {
+  clientInstanceId: Uuid
+  subscriptionId: number
+  terminating: boolean
+  compressionType: number
+  metrics: Buffer
+}
+
+/** One number that a client reported last. */
+export interface Series extends Omit<Measurement, 'isDelta'> {
+  readonly client: ClientTraits
+}
+
+interface Instance {
+  readonly traits: ClientTraits
+  subscriptionId: number
+  metrics: readonly string[]
+  intervalMs: number
+  version: number
+  lastGetMs: number
+  lastPushMs: number
+  lastHeardMs: number
+  /** The last push was refused for a reason that asking again will cure. */
+  mayAskAgain: boolean
+  terminating: boolean
+  readonly series: Map<string, Series>
+}
+
+const mostInstances = 16_384
+const mostSeriesPerInstance = 500
+const mostSeries = 20_000
+const leastExpiryMs = 60_000
+/** What a push may decompress to, as a multiple of what it may be. */
+const mostExpansion = 10
+/** In Kafka's order of preference. */
+const acceptedTypes: readonly CompressionType[] = ['zstd', 'lz4', 'gzip', 'snappy']
+
+export class Telemetry {
+  readonly #options: TelemetryOptions
+  #subscriptions: readonly Subscription[] = []
+  /** Another number after every change of the subscriptions. */
+  #version = 0
+  /** In the order in which they were heard of. */
+  readonly #instances = new Map<Uuid, Instance>()
+  #seriesCount = 0
+
+  constructor(options: TelemetryOptions) {
+    this.#options = options
+  }
+
+  /** Takes the stored configs of all subscriptions. */
+  set(configs: readonly ReadonlyMap<string, string>[]): void {
+    this.#subscriptions = configs.map(subscriptionOf)
+    this.#version++
+  }
+
+  /** Throws KafkaError. */
+  subscribe(clientInstanceId: Uuid, caller: Caller): SubscriptionAnswer {
+    const id = clientInstanceId === zeroUuid ? randomUuid(this.#options.random) : clientInstanceId
+    const now = this.#options.clock.monotonic()
+    const known = this.#instances.get(id)
+    const changed = known !== undefined && known.version !== this.#version
+    const instance = this.#instance(id, caller, now)
+    const early = now - Math.max(instance.lastGetMs, instance.lastPushMs) < instance.intervalMs
+    if (early && !changed && !instance.mayAskAgain) {
+      throw new KafkaError('THROTTLING_QUOTA_EXCEEDED', `Request from the client [${id}] arrived before the next push interval time`)
+    }
+    instance.lastGetMs = now
+    instance.mayAskAgain = false
+    return {
+      clientInstanceId: id,
+      subscriptionId: instance.subscriptionId,
+      acceptedCompressionTypes: acceptedTypes.map(type => compressionIds[type]),
+      pushIntervalMs: instance.intervalMs,
+      telemetryMaxBytes: this.#options.maxBytes(),
+      // Counters are shown as they come; what is sent as differences is summed up all the same.
+      deltaTemporality: false,
+      requestedMetrics: instance.metrics,
+    }
+  }
+
+  /** Throws KafkaError. */
+  push(push: Push, caller: Caller): void {
+    const id = push.clientInstanceId
+    if (id === zeroUuid) throw new KafkaError('INVALID_REQUEST', `Invalid request from the client [${id}], invalid client instance id`)
+    const instance = this.#instance(id, caller, this.#options.clock.monotonic())
+    try {
+      const type = this.#check(instance, push)
+      if (push.metrics.length > 0) this.#take(instance, type, push.metrics)
+    } finally {
+      instance.terminating = push.terminating
+    }
+  }
+
+  /** What all clients reported last. */
+  *series(): Generator<Series> {
+    this.#expire(this.#options.clock.monotonic())
+    for (const { series } of this.#instances.values()) yield* series.values()
+  }
+
+  #check(instance: Instance, push: Push): CompressionType {
+    const id = push.clientInstanceId
+    const now = this.#options.clock.monotonic()
+    if (instance.terminating) {
+      const message = `Client [${id}] sent the previous request with state terminating to TRUE, can not accept any requests after that`
+      throw new KafkaError('INVALID_REQUEST', message)
+    }
+    const inTime = instance.lastGetMs > instance.lastPushMs || now - instance.lastPushMs >= instance.intervalMs
+    if (!inTime && !push.terminating) {
+      throw new KafkaError('THROTTLING_QUOTA_EXCEEDED', `Request from the client [${id}] arrived before the next push interval time`)
+    }
+    if (inTime) instance.lastPushMs = now
+    if (push.subscriptionId !== instance.subscriptionId) {
+      instance.mayAskAgain = true
+      throw new KafkaError('UNKNOWN_SUBSCRIPTION_ID', `Unknown client subscription id for the client [${id}]`)
+    }
+    const type = compressionNames[push.compressionType]
+    if (type === undefined) {
+      instance.mayAskAgain = true
+      throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', `Unknown compression type [${push.compressionType}] from [${id}]`)
+    }
+    const most = this.#options.maxBytes()
+    if (push.metrics.length > most) {
+      throw new KafkaError('TELEMETRY_TOO_LARGE', `Telemetry request from [${id}] is larger than the maximum allowed size [${most}]`)
+    }
+    return type
+  }
+
+  #take(instance: Instance, type: CompressionType, bytes: Buffer): void {
+    let measurements: Measurement[]
+    try {
+      measurements = readMetrics(decompress(type, bytes, { maxBytes: mostExpansion * this.#options.maxBytes() }))
+    } catch (error) {
+      if (error instanceof RangeError) throw new KafkaError('INVALID_RECORD', `Metrics that cannot be read: ${error.message}`)
+      throw error
+    }
+    for (const { name, attributes, value, isDelta, isCounter } of measurements) {
+      const key = JSON.stringify([name, attributes])
+      const before = instance.series.get(key)
+      if (before === undefined) {
+        if (instance.series.size >= mostSeriesPerInstance || this.#seriesCount >= mostSeries) continue
+        this.#seriesCount++
+      }
+      const total = isDelta && before !== undefined ? before.value + value : value
+      instance.series.set(key, { name, attributes, value: total, isCounter, client: instance.traits })
+    }
+  }
+
+  #instance(id: Uuid, caller: Caller, nowMs: number): Instance {
+    this.#expire(nowMs)
+    const known = this.#instances.get(id)
+    if (known === undefined && this.#instances.size >= mostInstances) this.#forget(this.#instances.keys().next().value!)
+    const instance = known ?? newInstance({ ...caller, client_instance_id: id })
+    if (instance.version !== this.#version) this.#evaluate(instance, id)
+    instance.lastHeardMs = nowMs
+    this.#instances.delete(id)
+    this.#instances.set(id, instance)
+    return instance
+  }
+
+  /** What the subscriptions of now ask of the client. */
+  #evaluate(instance: Instance, id: Uuid): void {
+    const meant = this.#subscriptions.filter(subscription => isMeant(subscription, instance.traits))
+    const metrics = [...new Set(meant.flatMap(subscription => subscription.metrics))].sort()
+    instance.metrics = metrics.includes(allMetrics) ? [allMetrics] : metrics
+    instance.intervalMs = Math.min(defaultIntervalMs, ...meant.map(subscription => subscription.intervalMs))
+    const text = `${JSON.stringify(instance.metrics)} ${instance.intervalMs}`
+    instance.subscriptionId = (crc32c(Buffer.from(text)) ^ crc32c(Buffer.from(id))) | 0
+    instance.version = this.#version
+    // As in Kafka a change makes the instance a new one: it may ask and push at once.
+    instance.lastGetMs = instance.lastPushMs = Number.NEGATIVE_INFINITY
+  }
+
+  #expire(nowMs: number): void {
+    for (const [id, instance] of this.#instances) {
+      if (nowMs - instance.lastHeardMs > Math.max(leastExpiryMs, 3 * instance.intervalMs)) this.#forget(id)
+      // Heard of in this order, but with intervals of their own: the rest is looked at when this one has gone.
+      else return
+    }
+  }
+
+  #forget(id: Uuid): void {
+    this.#seriesCount -= this.#instances.get(id)!.series.size
+    this.#instances.delete(id)
+  }
+}
+
+function newInstance(traits: ClientTraits): Instance {
+  const never = Number.NEGATIVE_INFINITY
+  return {
+    traits,
+    subscriptionId: 0,
+    metrics: [],
+    intervalMs: defaultIntervalMs,
+    version: -1,
+    lastGetMs: never,
+    lastPushMs: never,
+    lastHeardMs: 0,
+    mayAskAgain: false,
+    terminating: false,
+    series: new Map(),
+  }
+}
