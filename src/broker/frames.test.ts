@@ -95,3 +95,97 @@ test('memory follows what has arrived, not what was declared', () => {
   assert.equal(made.unfinished, true)
   assert.ok(made.target().length < 32 * 1024)
 })
+
+test('memory: what is held is known, and given back when frames are complete or the connection is over', () => {
+  const memory = new FrameMemory(1000)
+  const one = reader({ memory })
+  one.feed(frame(100, 1).subarray(0, 50))
+  assert.equal(memory.heldBytes, 104)
+  one.feed(frame(100, 1).subarray(50))
+  assert.equal(memory.heldBytes, 0)
+  const other = reader({ memory, accept: () => false })
+  other.feed(Buffer.concat([frame(10, 1), frame(30, 2)]))
+  assert.equal(memory.heldBytes, 34, 'what waits behind a frame counts too')
+  other.made.abandon()
+  assert.equal(memory.heldBytes, 0)
+})
+
+test('memory: when it is full no other frame begins, and all get through in turn', () => {
+  const memory = new FrameMemory(400)
+  const woken: number[] = []
+  const wholes = [frame(200, 1), frame(250, 2), frame(220, 3)]
+  const readers = wholes.map((_, index) => reader({ memory, wake: () => woken.push(index) }))
+  const [first, second, third] = readers
+  first!.feed(wholes[0]!.subarray(0, 60))
+  second!.feed(wholes[1]!.subarray(0, 60))
+  assert.ok(memory.full)
+  const left = third!.feed(wholes[2]!.subarray(0, 60))
+  assert.equal(left.length, 0, 'what came is kept')
+  assert.equal(third!.made.unfinished, false)
+  first!.feed(wholes[0]!.subarray(60))
+  assert.deepEqual(woken, [2])
+  assert.equal(third!.made.resume(), true)
+  third!.feed(wholes[2]!.subarray(60))
+  second!.feed(wholes[1]!.subarray(60))
+  assert.deepEqual(
+    readers.map(({ frames }) => frames.map(bytes => bytes.length)),
+    [[200], [250], [220]],
+  )
+  assert.deepEqual(third!.frames[0], wholes[2]!.subarray(4))
+  assert.equal(memory.heldBytes, 0)
+})
+
+test('memory: a frame that needs more than there is gets it when nobody is ahead of it', () => {
+  const memory = new FrameMemory(20_000)
+  const whole = frame(200_000, 7)
+  const one = reader({ memory, scratchBytes: 5000 })
+  assert.equal(one.feed(whole).length, 0, 'alone it is never stopped')
+  assert.deepEqual(one.frames, [whole.subarray(4)])
+  const woken: string[] = []
+  const slow = reader({ memory, scratchBytes: 5000, wake: () => woken.push('slow') })
+  const late = reader({ memory, scratchBytes: 5000, wake: () => woken.push('late') })
+  slow.feed(whole.subarray(0, 4000))
+  const rest = late.feed(whole)
+  assert.ok(rest.length > 0, 'somebody else is ahead')
+  slow.made.abandon()
+  assert.deepEqual(woken, ['late'])
+  assert.equal(late.made.resume(), true)
+  assert.equal(late.feed(rest).length, 0)
+  assert.deepEqual(late.frames, [whole.subarray(4)])
+  assert.equal(memory.heldBytes, 0)
+})
+
+test('memory: any mixture of readers, sizes and pauses delivers every frame whole and in order', () => {
+  let seed = 42
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff
+    return (seed >>> 12) % below
+  }
+  const memory = new FrameMemory(50_000)
+  const peers = Array.from({ length: 20 }, () => {
+    const sizes = Array.from({ length: 15 }, () => random(random(4) === 0 ? 60_000 : 200))
+    const stream = Buffer.concat(sizes.map((size, index) => frame(size, index + 1)))
+    const mood = { paused: false }
+    return { sizes, stream, mood, got: reader({ memory, scratchBytes: 8192, accept: () => !mood.paused }) }
+  })
+  for (let round = 0; peers.some(({ stream }) => stream.length > 0); round++) {
+    assert.ok(round < 100_000, 'somebody waits for ever')
+    const peer = peers[random(peers.length)]!
+    peer.mood.paused = random(5) === 0
+    if (!peer.got.made.resume()) continue
+    const step = 1 + random(7000)
+    const left = peer.got.feed(peer.stream.subarray(0, step), 1 + random(3000))
+    peer.stream = peer.stream.subarray(Math.min(step, peer.stream.length) - left.length)
+    assert.ok(memory.heldBytes < 50_000 + 70_000 + peers.length * 16_384, `${memory.heldBytes}`)
+  }
+  for (const peer of peers) {
+    peer.mood.paused = false
+    while (!peer.got.made.resume());
+    assert.deepEqual(
+      peer.got.frames.map(bytes => bytes.length),
+      peer.sizes,
+    )
+    assert.ok(peer.got.frames.every((bytes, index) => bytes.every(byte => byte === index + 1)))
+  }
+  assert.equal(memory.heldBytes, 0)
+})
