@@ -3,7 +3,7 @@
  * compacted topics. The response leaves when the new starts are durable.
  */
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../protocol.ts'
-import { clientPartition } from '../client-partition.ts'
+import { clientPartition, whenVisible } from '../client-partition.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 
 type Response = InputOf<typeof apis.deleteRecords.response>
@@ -42,6 +42,7 @@ async function deleteBefore(topic: string, partition: number, asked: number, con
     if (cleanupPolicy.compact && !cleanupPolicy.delete) {
       throw new KafkaError('POLICY_VIOLATION', `Records of partition ${topic}-${partition} can not be deleted due to the configured policy`)
     }
+    await whenVisible(log, context)
     const offset = asked === highWatermark ? log.highWatermark : asked
     if (offset < 0) throw new KafkaError('OFFSET_OUT_OF_RANGE', `The offset ${offset} for partition ${topic}-${partition} is not valid`)
     if (offset > log.logStartOffset) await log.deleteBefore(offset)

@@ -7,7 +7,7 @@
  */
 import type { PartitionLog, TimestampedOffset } from '../../log.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../protocol.ts'
-import { clientPartition } from '../client-partition.ts'
+import { clientPartition, whenVisible } from '../client-partition.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 
 type Request = MessageOf<typeof apis.listOffsets.request>
@@ -82,6 +82,7 @@ async function listOffset(topic: string, asked: Asked, upTo: Visible, context: R
     const first = asked.timestamp < 0 ? since.get(asked.timestamp) : 0
     if (first === undefined || version < first) throw new KafkaError('UNSUPPORTED_VERSION')
     const log = clientPartition(context, topic, asked.partitionIndex, asked.currentLeaderEpoch)
+    if (asked.timestamp !== earliest) await whenVisible(log, context)
     if (version === 0) return { partitionIndex: asked.partitionIndex, errorCode: 0, oldStyleOffsets: await offsetsBefore(log, asked) }
     const found = await lookUp(log, asked.timestamp, upTo)
     const { partitionIndex } = asked
