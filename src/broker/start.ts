@@ -4,7 +4,7 @@
  * Up: recover the log (which takes the data directory for this process), replay the metadata, load groups and transactions, listen. Down: stop listening and let replies leave,
  * then the coordinators, then the log, which writes what makes the next start quick.
  */
-import type { System } from '../base.ts'
+import { MalformedInput, type System } from '../base.ts'
 import {
   type ClusterMetadata,
   GroupCoordinator,
@@ -36,6 +36,7 @@ import type { Broker, Self } from './context.ts'
 import { dispatcher } from './dispatch.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FetchSessions } from './fetch-sessions.ts'
+import { BadFrame } from './frames.ts'
 import { groupTopics } from './group-topics.ts'
 import { handlers } from './handlers.ts'
 import { type HttpEndpoint, startHttp } from './http.ts'
@@ -143,6 +144,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     security: new Security({ system, config, metadata: metadata.security, logger }),
   }
   opened.push(() => broker.security.close())
+  metadata.subscribe({ topicDeleted: ({ name }) => broker.metrics.forget(name) })
   let ready = false
   const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))
   if (http !== null) opened.push(() => http.close())
@@ -289,6 +291,7 @@ function makeServer(broker: Broker): Server {
     },
     onClose(connection, reason) {
       metrics.connections.delete(connection)
+      if (reason instanceof MalformedInput || reason instanceof BadFrame) metrics.malformed++
       if (reason instanceof Error) logger.debug({ reason: reason.message, address: connection.remoteAddress }, 'connection closed')
     },
     onRefused(address, reason) {

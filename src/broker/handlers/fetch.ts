@@ -267,6 +267,7 @@ function respond(session: FetchSession | null, full: boolean, reads: Read[], con
     }
     topic.partitions.push(response)
     if (slice !== null && slice.bytes > 0) context.broker.metrics.fetched(name, slice.bytes)
+    else if (response.errorCode !== 0 && partition.log !== null) context.broker.metrics.fetchFailed(name)
   }
   context.afterReply(() => discard(reads, context))
   return { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses }
