@@ -76,7 +76,7 @@ export interface PartitionSpec {
 export interface Log {
   readonly partitions: ReadonlyMap<string, PartitionLog>
   get(topicId: Uuid, partition: number): PartitionLog | undefined
-  /** Opens the partition's directory or makes it. Kafka's directory layout, with `partition.metadata`. */
+  /** The partition found at start, or an empty one: the first append makes its directory (Kafka's layout, with `partition.metadata`). */
   create(spec: PartitionSpec): PartitionLog
   /** The partition refuses everything from now on; files go after `file.delete.delay.ms`. */
   delete(topicId: Uuid, partition: number): void

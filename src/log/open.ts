@@ -11,7 +11,7 @@ import type { LogContext } from './context.ts'
 import { Journal } from './journal.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { Partition } from './partition.ts'
-import { hasSegments, writePartitionMetadata } from './partition-directory.ts'
+import { hasSegments } from './partition-directory.ts'
 import { Valve } from './pressure.ts'
 import { recoverLog } from './recovery.ts'
 import { Retention } from './retention.ts'
@@ -144,12 +144,9 @@ class Engine implements Log, LogContext {
     const directory = `${this.directory}/${spec.topic}-${spec.partition}`
     // Recovery opened all directories that it could tell whose they are: what is left must not be written over.
     const foreign = this.#files.exists(directory) && hasSegments(this.#files, directory)
-    if (!foreign) {
-      this.#files.makeDirectory(directory)
-      writePartitionMetadata(this.#files, directory, spec.topicId)
-    }
     const partition = new Partition(this, spec, {
       segments: new SegmentList(this.segments, directory, []),
+      hasDirectory: foreign,
       logStartOffset: 0,
       logEndOffset: 0,
       leaderEpoch: 0,
@@ -175,6 +172,7 @@ class Engine implements Log, LogContext {
     this.partitions.delete(key)
     this.#checkpoints.noteDeleted(topicId, number)
     this.#cleaner?.forget(partition.topic, number)
+    if (!partition.files.hasDirectory) return
     const condemned = `${partition.files.directory}.${topicId}-delete`
     this.#files.rename(partition.files.directory, condemned)
     this.system.timers.after(partition.config.fileDeleteDelayMs, () => {

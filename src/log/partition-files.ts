@@ -2,12 +2,13 @@
  * One partition's bytes: its segments, and the part of the tail that they lack.
  *
  * Hides that the files hold a gapless beginning of the log and memory the rest, which of the files must still be synced (bytes and names),
- * and which bytes the page cache is sure to have.
+ * which bytes the page cache is sure to have, and that the directory is made no sooner than something goes into it.
  */
 import { DiskError, type FileSystem } from '../base.ts'
-import { KafkaError, type Offset } from '../protocol.ts'
+import { KafkaError, type Offset, type Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import { writePartitionMetadata } from './partition-directory.ts'
 import { PartitionTail } from './partition-tail.ts'
 import { Segment, segmentName } from './segment.ts'
 import { discard, type SegmentList } from './segment-list.ts'
@@ -23,6 +24,9 @@ export class PartitionFiles {
   /** Bytes of the active segment's file from here on were written not long ago. */
   hotPosition: number
   readonly #context: LogContext
+  readonly #topicId: Uuid
+  /** A partition without data has none: thousands of them are made at once. `begun`: its `partition.metadata` may not be whole. */
+  #directory: 'none' | 'begun' | 'made'
   /** What `hotPosition` will be next, and since how many of the log's bytes. */
   #coolingPosition: number
   #coolingSince = 0
@@ -32,8 +36,10 @@ export class PartitionFiles {
   /** `changes` of the epochs when their file was last looked after. */
   #notedEpochs = 0
 
-  constructor(context: LogContext, segments: SegmentList) {
+  constructor(context: LogContext, topicId: Uuid, segments: SegmentList, hasDirectory: boolean) {
     this.#context = context
+    this.#topicId = topicId
+    this.#directory = hasDirectory ? 'made' : 'none'
     this.segments = segments
     this.hotPosition = this.#coolingPosition = segments.active?.size ?? 0
     this.tail = new PartitionTail(context.tail, segment => this.unsynced.add(segment))
@@ -41,6 +47,10 @@ export class PartitionFiles {
 
   get directory(): string {
     return this.segments.directory
+  }
+
+  get hasDirectory(): boolean {
+    return this.#directory !== 'none'
   }
 
   /** Writes bytes of the caller's past the tail, behind all that went before. Throws KAFKA_STORAGE_ERROR; the file is as before then. */
@@ -75,8 +85,9 @@ export class PartitionFiles {
     this.tail.flush()
   }
 
-  /** The first segment, or the next one. */
+  /** The first segment, or the next one. Throws KAFKA_STORAGE_ERROR when the first one's directory cannot be made; then all is as before. */
   begin(baseOffset: Offset, nowMs: number): Segment {
+    if (this.#directory !== 'made') orStorageError(() => this.#makeDirectory())
     const segment = Segment.create(this.#context.segments, this.directory, baseOffset, nowMs)
     this.segments.add(segment)
     this.hotPosition = this.#coolingPosition = 0
@@ -172,6 +183,15 @@ export class PartitionFiles {
     this.tail.clear()
     this.unsynced.clear()
     this.segments.close()
+  }
+
+  /** Its name and content need no sync before the journal lets go of what is in it: redoing the journal makes it again. */
+  #makeDirectory(): void {
+    const { files } = this.#context.system
+    files.makeDirectory(this.directory)
+    this.#directory = 'begun'
+    writePartitionMetadata(files, this.directory, this.#topicId)
+    this.#directory = 'made'
   }
 
   #writeSnapshot(offset: Offset, snapshot: Buffer): void {

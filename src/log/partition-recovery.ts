@@ -90,6 +90,7 @@ class Recovery {
     const logStartOffset = Math.min(Math.max(oldest, state?.logStartOffset ?? 0, this.#input.logStartOffset), this.#end)
     return {
       segments,
+      hasDirectory: true,
       logStartOffset,
       logEndOffset: this.#end,
       leaderEpoch: Math.max(state?.leaderEpoch ?? 0, this.#epochs.latest, 0),

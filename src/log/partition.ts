@@ -40,6 +40,7 @@ const directBytes = { os: 8 << 10, fsync: 48 << 10 }
 /** What a partition starts from: nothing, or what recovery found. */
 export interface PartitionStart {
   segments: SegmentList
+  hasDirectory: boolean
   logStartOffset: Offset
   logEndOffset: Offset
   leaderEpoch: number
@@ -110,7 +111,7 @@ export class Partition implements PartitionLog, Member {
     this.topicId = spec.topicId
     this.partition = spec.partition
     this.config = spec.config
-    this.files = new PartitionFiles(context, start.segments)
+    this.files = new PartitionFiles(context, spec.topicId, start.segments, start.hasDirectory)
     this.logStartOffset = start.logStartOffset
     this.logEndOffset = this.writtenEnd = this.highWatermark = start.logEndOffset
     this.leaderEpoch = start.leaderEpoch

@@ -39,8 +39,9 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
   let found = new Map<string, Found>()
   const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
   const touched = new Set<string>()
+  let replaced = new Set<string>()
   const redo = (view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]) => {
-    const directory = directoryOf(context, found, view)
+    const directory = replaced.has(keyOf(view)) && !found.has(keyOf(view)) ? null : directoryOf(context, found, view)
     if (directory === null) return
     touched.add(keyOf(view))
     context.segments.handles.get(`${directory}/${segmentName(segmentBase)}.log`).writeSync(bytes, position)
@@ -52,12 +53,16 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
     isChecked,
     indexed: (named, deleted) => {
       found = findDirectories(context, [...loaded.partitions.values(), ...named], deleted)
+      replaced = replacedIn(named, deleted)
     },
     redo,
   })
   const views = new Map(journal.views.map(view => [keyOf(view), view]))
   for (const { deleted, topicId, partition } of journal.views) if (deleted) await removeDeleted(context, found, topicId, partition)
   const sameRun = bootId !== '' && loaded.bootId === bootId
+  // A power cut took these with their directories: those who had read them must not be told that nothing had ever been there.
+  for (const view of journal.views)
+    if (!sameRun && !view.deleted && loaded.partitions.get(keyOf(view))?.synced !== true) directoryOf(context, found, view)
   const partitions: Partition[] = []
   const changed: Partition[] = []
   const waiting = [...found.values()]
@@ -107,6 +112,14 @@ async function openPartition(
 
 function keyOf(of: { topicId: Uuid; partition: number }): string {
   return partitionKey(of.topicId, of.partition)
+}
+
+/** Deleted ones whose name another topic has by now: made again they would keep that one out of its place. */
+function replacedIn(named: readonly NamedPartition[], deleted: ReadonlySet<string>): Set<string> {
+  const present = new Set<string>()
+  for (const one of named) if (!deleted.has(keyOf(one))) present.add(`${one.topic}-${one.partition}`)
+  const replaced = named.filter(one => deleted.has(keyOf(one)) && present.has(`${one.topic}-${one.partition}`))
+  return new Set(replaced.map(keyOf))
 }
 
 /**
