@@ -162,7 +162,10 @@ function take(
   const cut = cutBatches(slab, 0, got, from, bound, limit.maxBytes, limit.atLeastOne)
   if (cut.end === cut.start) {
     slabs.give(slab)
-    if (first < batchHeaderSize) throw damaged(partition, segment, `${got} bytes, a batch of ${first} bytes at ${position}`)
+    // Below the mark there is a batch: to give nothing would leave the reader waiting for ever.
+    if (first < batchHeaderSize || limit.atLeastOne) {
+      throw damaged(partition, segment, `no batch with offset ${from} in ${got} bytes at ${position}`)
+    }
     return finish(partition, limit, from, from, [], 0, () => {})
   }
   segment.remember(cut.next, position + cut.end)
