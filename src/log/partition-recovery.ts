@@ -10,11 +10,10 @@ import type { Offset } from '../protocol.ts'
 import { header } from '../protocol.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
-import type { PartitionStart } from './partition.ts'
 import { ProducerStates } from './producer-state.ts'
 import type { Segment, SegmentContext } from './segment.ts'
 import { segmentName } from './segment.ts'
-import { discard, type OpenedDirectory, openSegments } from './segment-list.ts'
+import { discard, type OpenedDirectory, openSegments, type SegmentList } from './segment-list.ts'
 import type { PartitionState } from './state-log.ts'
 
 /** Index entries made in recovery keep Kafka's default distance. */
@@ -37,6 +36,21 @@ export interface RecoveryInput {
   /** Why it was offline already: then nothing is touched. */
   damage: string | null
   producerExpirationMs: number
+}
+
+/** What a partition starts from: nothing, or what recovery found. */
+export interface PartitionStart {
+  segments: SegmentList
+  hasDirectory: boolean
+  logStartOffset: Offset
+  logEndOffset: Offset
+  leaderEpoch: number
+  epochs: LeaderEpochs
+  producers: ProducerStates | null
+  offline: string | null
+  checkpointedEnd: Offset
+  /** A power cut may have taken back what readers had seen (only with `durability=os`). */
+  suspect: boolean
 }
 
 export async function recoverPartition(input: RecoveryInput): Promise<Omit<PartitionStart, 'suspect'>> {

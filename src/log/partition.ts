@@ -27,30 +27,15 @@ import type { JournalFile, Member } from './member.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './offset-lookup.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
 import { readSlice } from './partition-read.ts'
+import type { PartitionStart } from './partition-recovery.ts'
 import { ProducerStates } from './producer-state.ts'
 import { rollLimits } from './retention.ts'
 import type { Segment, SegmentState } from './segment.ts'
-import type { SegmentList } from './segment-list.ts'
 import type { PartitionState } from './state-log.ts'
 import { Waiters } from './waiters.ts'
 
 /** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
 const directBytes = { os: 8 << 10, fsync: 48 << 10 }
-
-/** What a partition starts from: nothing, or what recovery found. */
-export interface PartitionStart {
-  segments: SegmentList
-  hasDirectory: boolean
-  logStartOffset: Offset
-  logEndOffset: Offset
-  leaderEpoch: number
-  epochs: LeaderEpochs
-  producers: ProducerStates | null
-  offline: string | null
-  checkpointedEnd: Offset
-  /** A power cut may have taken back what readers had seen (only with `durability=os`). */
-  suspect: boolean
-}
 
 /** To take back a group's appends. */
 interface Undo {
