@@ -31,6 +31,7 @@ import type { PartitionStart } from './partition-recovery.ts'
 import { ProducerStates } from './producer-state.ts'
 import { rollLimits } from './retention.ts'
 import type { Segment, SegmentState } from './segment.ts'
+import type { SegmentList } from './segment-list.ts'
 import type { PartitionState } from './state-log.ts'
 import { Waiters } from './waiters.ts'
 
