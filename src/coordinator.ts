@@ -47,7 +47,7 @@ export type { CommitTopic, FetchedTopic, OffsetCommit, TopicPartitions, TopicRes
 export type { GroupTopics } from './coordinator/group/group-topics.ts'
 export { type Caller, joinError, syncError } from './coordinator/group/requests.ts'
 export { type ConsumerGroupConfig, defaultGroupSettings, type GroupSettings, type ShareGroupConfig } from './coordinator/group/settings.ts'
-export { GroupCoordinator, type GroupCoordinatorOptions, type OffsetsTopic, offsetsTopicName } from './coordinator/group.ts'
+export { GroupCoordinator, type GroupCoordinatorOptions, offsetsTopicName } from './coordinator/group.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
 export type {
   Coordinator,
@@ -60,6 +60,7 @@ export type {
   Shard,
   ShardContext,
 } from './coordinator/shard.ts'
+export type { InternalTopic } from './coordinator/sharded-topic.ts'
 export { type AcknowledgementBatch, type Acquisition, type ShareConfig, SharePartition } from './coordinator/share/share-partition.ts'
 export type { SharePartitionKey, ShareState } from './coordinator/share/state-shard.ts'
 export { ShareCoordinator, type ShareCoordinatorOptions, shareStateTopicName } from './coordinator/share.ts'
@@ -69,6 +70,5 @@ export {
   isTransactionStatus,
   TransactionCoordinator,
   type TransactionCoordinatorOptions,
-  type TransactionTopic,
   transactionTopicName,
 } from './coordinator/transaction.ts'

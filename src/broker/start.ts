@@ -41,6 +41,7 @@ import { groupTopics } from './group-topics.ts'
 import { handlers } from './handlers.ts'
 import { type HttpEndpoint, startHttp } from './http.ts'
 import { openIdentity } from './identity.ts'
+import { internalTopic } from './internal-topic.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
 import { Quotas } from './quotas.ts'
@@ -195,11 +196,7 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
   const groups = new GroupCoordinator({
     system,
     settings: groupSettings(config, groupId => metadata.configs('GROUP', groupId)),
-    topic: {
-      partitionCount: () => metadata.topic(offsetsTopicName)?.partitions.length ?? null,
-      partitionLog: partition => metadata.partitionByName(offsetsTopicName, partition) ?? null,
-      ensure: () => metadata.ensureInternalTopic(offsetsTopicName),
-    },
+    topic: internalTopic(metadata, offsetsTopicName),
     topics: groupTopics(metadata, system),
     report: (what, error) => logger.warn({ err: error }, what),
   })
@@ -213,11 +210,7 @@ function openShares({ system, config, logger }: StartOptions, metadata: ClusterM
   const shares = new ShareCoordinator({
     system,
     settings: shareSettings(config),
-    topic: {
-      partitionCount: () => metadata.topic(shareStateTopicName)?.partitions.length ?? null,
-      partitionLog: partition => metadata.partitionByName(shareStateTopicName, partition) ?? null,
-      ensure: () => metadata.ensureInternalTopic(shareStateTopicName),
-    },
+    topic: internalTopic(metadata, shareStateTopicName),
     report,
   })
   const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId))
@@ -246,11 +239,7 @@ function openTransactions(
   const transactions = new TransactionCoordinator({
     system,
     settings: transactionSettings(config, () => metadata.finalizedFeatures().levels.get('transaction.version') ?? 0),
-    topic: {
-      partitionCount: () => metadata.topic(transactionTopicName)?.partitions.length ?? null,
-      partitionLog: partition => metadata.partitionByName(transactionTopicName, partition) ?? null,
-      ensure: () => metadata.ensureInternalTopic(transactionTopicName),
-    },
+    topic: internalTopic(metadata, transactionTopicName),
     partitionLog: (topic, partition) => metadata.partitionByName(topic, partition) ?? null,
     endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
     newProducerId: () => metadata.newProducerId(),

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { errorCode, KafkaError, zeroUuid } from '../protocol.ts'
 import { stableGroup, subscription, testGroups } from './group/group.testing.ts'
 import { joinError } from './group/requests.ts'
+import { offsetsTopicName } from './group.ts'
 import { memoryPartitionLog } from './runtime.testing.ts'
 
 test('a member joins in two steps, waits for the initial delay, syncs; the log says so, and a restart knows it', async () => {
@@ -314,7 +315,7 @@ test('deleting: offsets of topics that are not consumed, empty groups, deleted t
 test('groups are found where Kafka would put them', () => {
   const groups = testGroups()
   const place = (count: number, groupId: string) => {
-    const topic = { partitionCount: () => count, partitionLog: () => groups.log, ensure: async () => {} }
+    const topic = { name: offsetsTopicName, partitionCount: () => count, partitionLog: () => groups.log, ensure: async () => {} }
     return new (groups.coordinator.constructor as typeof import('./group.ts').GroupCoordinator)({ ...groups, topic }).partitionFor(groupId)
   }
   // From Java: Math.abs("console-consumer-12345".hashCode()) and a string whose hash is Integer.MIN_VALUE.

@@ -1,11 +1,10 @@
 /**
  * The group coordinator of a broker: one shard per partition of `__consumer_offsets`.
  *
- * Hides where a group lives, when that topic is created and its shards are loaded, and what every request has to have right before its
- * shard is asked. Methods throw KafkaError for what concerns the whole request.
+ * Hides where a group lives and what every request has to have right before its shard is asked. Methods throw KafkaError for what concerns
+ * the whole request.
  */
 import type { System } from '../base.ts'
-import type { PartitionLog } from '../log.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
 import type { FetchedTopic, OffsetCommit, OffsetReader, TopicPartitions, TopicResult } from './group/commits.ts'
 import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './group/consumer/consumer-groups.ts'
@@ -28,20 +27,10 @@ import type { GroupSettings } from './group/settings.ts'
 import { GroupShard } from './group/shard.ts'
 import type { DescribedShareGroup, ShareHeartbeatRequest, ShareHeartbeatResponse } from './group/share/share-groups.ts'
 import type { InitializedTopics } from './group/share/share-records.ts'
-import { partitionFor } from './partition-for.ts'
-import { openCoordinator } from './runtime.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
+import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
 
 export const offsetsTopicName = '__consumer_offsets'
-
-/** What the coordinator needs of the broker. */
-export interface OffsetsTopic {
-  /** null while the topic does not exist. */
-  partitionCount(): number | null
-  partitionLog(partition: number): PartitionLog | null
-  /** Creates the topic when it is missing. */
-  ensure(): Promise<unknown>
-}
 
 const nobody: OffsetReader = { memberId: null, memberEpoch: -1 }
 
@@ -49,54 +38,45 @@ export interface GroupCoordinatorOptions {
   system: System
   /** Read each time: values may change while the broker runs. */
   settings: GroupSettings
-  topic: OffsetsTopic
+  /** {@link offsetsTopicName}. */
+  topic: InternalTopic
   topics: GroupTopics
-  report?(what: string, error: unknown): void
+  report?: Report
 }
 
 export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
-  readonly #topic: OffsetsTopic
-  readonly #shards = new Map<number, Coordinator<GroupShard>>()
+  readonly #groups: ShardedTopic<GroupShard>
 
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options
-    this.#topic = options.topic
+    const { system, settings, topics, topic, report } = options
+    this.#groups = new ShardedTopic({
+      system,
+      topic,
+      futurePartitions: () => settings.offsetsTopicNumPartitions,
+      makeShard: context => new GroupShard({ system, context, settings, topics }),
+      report,
+    })
   }
 
   /** Loads every shard that the log holds; resolves when the first attempt at each has ended. Requests may come before. */
-  async start(): Promise<void> {
-    const count = this.#topic.partitionCount() ?? 0
-    const loads: Promise<void>[] = []
-    for (let partition = 0; partition < count; partition++) {
-      const shard = this.#open(partition)
-      if (shard !== null) loads.push(shard.loaded)
-    }
-    await Promise.allSettled(loads)
+  start(): Promise<void> {
+    return this.#groups.start()
   }
 
   close(): void {
-    for (const shard of this.#shards.values()) shard.close()
-    this.#shards.clear()
+    this.#groups.close()
   }
 
   /** Which partition of `__consumer_offsets` holds the group: Kafka's rule. */
   partitionFor(groupId: string): number {
-    const count = this.#topic.partitionCount() ?? this.#options.settings.offsetsTopicNumPartitions
-    return partitionFor(groupId, count)
+    return this.#groups.partitionFor(groupId)
   }
 
   /** Makes sure that the group has a place; throws COORDINATOR_NOT_AVAILABLE when it has none. */
   async locate(groupId: string): Promise<void> {
-    try {
-      if (this.#topic.partitionCount() === null) await this.#topic.ensure()
-    } catch (error) {
-      this.#options.report?.(`${offsetsTopicName} cannot be created`, error)
-      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${offsetsTopicName} cannot be created: ${toKafkaError(error).message}`)
-    }
-    if (this.#open(this.partitionFor(groupId)) === null) {
-      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${offsetsTopicName} is not there yet`)
-    }
+    await this.#groups.locate(groupId)
   }
 
   async join(request: JoinGroupRequest, caller: Caller): Promise<JoinGroupResponse> {
@@ -146,7 +126,7 @@ export class GroupCoordinator {
 
   /** Ends the producer's transaction on a partition of `__consumer_offsets`: throws at once when it cannot be; settles when durable. */
   endTransaction(partition: number, marker: ProducerMarker): Promise<void> {
-    const shard = this.#open(partition)
+    const shard = this.#groups.open(partition)
     if (shard === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${offsetsTopicName}-${partition} does not exist`)
     return shard.endTransaction(marker)
   }
@@ -168,16 +148,7 @@ export class GroupCoordinator {
 
   /** Filters are lower-case; empty ones let everything pass. */
   async listGroups(statesFilter: ReadonlySet<string>, typesFilter: ReadonlySet<string>): Promise<ListedGroup[]> {
-    const reads = Array.from(this.#shards.values(), async coordinator => {
-      try {
-        return await coordinator.read(shard => shard.list(statesFilter, typesFilter))
-      } catch (error) {
-        // A shard that is not here has no groups here; one that is loading might have.
-        if (toKafkaError(error).name === 'NOT_COORDINATOR') return []
-        throw error
-      }
-    })
-    return (await Promise.all(reads)).flat()
+    return this.#groups.collect(shard => shard.list(statesFilter, typesFilter))
   }
 
   /** null: there is no such group. */
@@ -260,7 +231,7 @@ export class GroupCoordinator {
       this.close()
       return
     }
-    const deletions = Array.from(this.#shards.values(), async coordinator => {
+    const deletions = Array.from(this.#groups.shards(), async ({ coordinator }) => {
       await coordinator.loaded
       await coordinator.write(shard => shard.topicDeleted(topic))
     })
@@ -270,25 +241,7 @@ export class GroupCoordinator {
   }
 
   #shardOf(groupId: string): Coordinator<GroupShard> {
-    const shard = this.#open(this.partitionFor(groupId))
-    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${offsetsTopicName} does not exist yet: look up the coordinator`)
-    return shard
-  }
-
-  #open(partition: number): Coordinator<GroupShard> | null {
-    const open = this.#shards.get(partition)
-    if (open !== undefined) return open
-    const partitionLog = this.#topic.partitionLog(partition)
-    if (partitionLog === null) return null
-    const { system, settings, topics, report } = this.#options
-    const shard = openCoordinator<GroupShard>({
-      system,
-      partitionLog,
-      makeShard: context => new GroupShard({ system, context, settings, topics }),
-      report: (what, error) => report?.(`${offsetsTopicName}-${partition}: ${what}`, error),
-    })
-    this.#shards.set(partition, shard)
-    return shard
+    return this.#groups.shardOf(groupId)
   }
 }
 

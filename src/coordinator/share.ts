@@ -1,15 +1,12 @@
 /**
  * The share coordinator of a broker: one shard per partition of `__share_group_state` (KIP-932).
  *
- * Hides where the state of a share group in a partition lives, when that topic is created and its shards are loaded, and that old records are
- * deleted. Methods throw KafkaError.
+ * Hides where the state of a share group in a partition lives, and that old records are deleted. Methods throw KafkaError.
  */
 import type { System, Timer } from '../base.ts'
-import type { PartitionLog } from '../log.ts'
-import { KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
-import { partitionFor } from './partition-for.ts'
-import { openCoordinator } from './runtime.ts'
+import { KafkaError, type Uuid } from '../protocol.ts'
 import type { Coordinator } from './shard.ts'
+import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
 import { nameOf, type SharePartitionKey, type ShareState, ShareStateShard } from './share/state-shard.ts'
 
 export const shareStateTopicName = '__share_group_state'
@@ -21,41 +18,37 @@ export interface ShareCoordinatorOptions {
     updatesPerSnapshot: number
     pruneIntervalMs: number
   }
-  topic: {
-    /** null while the topic does not exist. */
-    partitionCount(): number | null
-    partitionLog(partition: number): PartitionLog | null
-    /** Creates the topic when it is missing. */
-    ensure(): Promise<unknown>
-  }
-  report?(what: string, error: unknown): void
+  /** {@link shareStateTopicName}. */
+  topic: InternalTopic
+  report?: Report
 }
 
 export class ShareCoordinator {
   readonly #options: ShareCoordinatorOptions
-  readonly #shards = new Map<number, { coordinator: Coordinator<ShareStateShard>; log: PartitionLog }>()
+  readonly #states: ShardedTopic<ShareStateShard>
   #pruning: Timer | null = null
 
   constructor(options: ShareCoordinatorOptions) {
     this.#options = options
+    const { system, settings, topic, report } = options
+    this.#states = new ShardedTopic({
+      system,
+      topic,
+      futurePartitions: () => settings.stateTopicNumPartitions,
+      makeShard: context => new ShareStateShard(context, settings.updatesPerSnapshot),
+      report,
+    })
   }
 
   /** Loads every shard that the log holds; resolves when the first attempt at each has ended. */
   async start(): Promise<void> {
-    const count = this.#options.topic.partitionCount() ?? 0
-    const loads: Promise<void>[] = []
-    for (let partition = 0; partition < count; partition++) {
-      const shard = this.#open(partition)
-      if (shard !== null) loads.push(shard.loaded)
-    }
-    await Promise.allSettled(loads)
+    await this.#states.start()
     this.#pruneLater()
   }
 
   close(): void {
     this.#pruning?.cancel()
-    for (const { coordinator } of this.#shards.values()) coordinator.close()
-    this.#shards.clear()
+    this.#states.close()
   }
 
   onTopicDeleted(topic: string): void {
@@ -88,33 +81,9 @@ export class ShareCoordinator {
   }
 
   async #shardOf(key: SharePartitionKey): Promise<Coordinator<ShareStateShard>> {
-    const { topic, settings, report } = this.#options
-    try {
-      if (topic.partitionCount() === null) await topic.ensure()
-    } catch (error) {
-      report?.(`${shareStateTopicName} cannot be created`, error)
-      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${shareStateTopicName} cannot be created: ${toKafkaError(error).message}`)
-    }
-    const shard = this.#open(partitionFor(nameOf(key), topic.partitionCount() ?? settings.stateTopicNumPartitions))
-    if (shard === null) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${shareStateTopicName} is not there yet`)
+    const shard = await this.#states.locate(nameOf(key))
     await shard.loaded
     return shard
-  }
-
-  #open(partition: number): Coordinator<ShareStateShard> | null {
-    const open = this.#shards.get(partition)
-    if (open !== undefined) return open.coordinator
-    const { system, settings, topic, report } = this.#options
-    const log = topic.partitionLog(partition)
-    if (log === null) return null
-    const coordinator = openCoordinator<ShareStateShard>({
-      system,
-      partitionLog: log,
-      makeShard: context => new ShareStateShard(context, settings.updatesPerSnapshot),
-      report: (what, error) => report?.(`${shareStateTopicName}-${partition}: ${what}`, error),
-    })
-    this.#shards.set(partition, { coordinator, log })
-    return coordinator
   }
 
   #pruneLater(): void {
@@ -125,7 +94,7 @@ export class ShareCoordinator {
   }
 
   async #prune(): Promise<void> {
-    for (const { coordinator, log } of this.#shards.values()) {
+    for (const { coordinator, log } of this.#states.shards()) {
       try {
         // Durable first: what a power cut could bring back is still needed.
         const offset = await coordinator.read(shard => shard.neededFrom)

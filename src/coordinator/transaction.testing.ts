@@ -125,6 +125,7 @@ export class World {
       system: this.system,
       settings: this.settings,
       topic: {
+        name: transactionTopicName,
         partitionCount: () => 1,
         partitionLog: partition => this.log(`${transactionTopicName}-${partition}`),
         ensure: async () => {},

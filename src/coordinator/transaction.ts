@@ -1,42 +1,33 @@
 /**
  * The transaction coordinator of a broker: one shard per partition of `__transaction_state`.
  *
- * Hides where a transactional id lives, when that topic is created and its shards are loaded, where new producer ids come from, and how
- * markers get into the partitions of a transaction, those of `__consumer_offsets` included. Methods throw KafkaError.
+ * Hides where a transactional id lives, where new producer ids come from, and how markers get into the partitions of a transaction, those of
+ * `__consumer_offsets` included. Methods throw KafkaError.
  */
 import type { System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { buildMarkerBatch, KafkaError, toKafkaError } from '../protocol.ts'
 import { compileRegex } from './group/consumer/regex.ts'
-import { partitionFor } from './partition-for.ts'
-import { openCoordinator } from './runtime.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
+import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
 import type { TransactionSettings } from './transaction/settings.ts'
 import { type EndRequest, type InitProducer, type Session, type TransactionalProducer, TransactionShard } from './transaction/shard.ts'
 import { type Partitions, type Transaction, type TransactionStatus, transactionStatuses } from './transaction/transaction.ts'
 
 export const transactionTopicName = '__transaction_state'
 
-/** What the coordinator needs of the broker. */
-export interface TransactionTopic {
-  /** null while the topic does not exist. */
-  partitionCount(): number | null
-  partitionLog(partition: number): PartitionLog | null
-  /** Creates the topic when it is missing. */
-  ensure(): Promise<unknown>
-}
-
 export interface TransactionCoordinatorOptions {
   system: System
   /** Read each time: values may change while the broker runs. */
   settings: TransactionSettings
-  topic: TransactionTopic
+  /** {@link transactionTopicName}. */
+  topic: InternalTopic
   /** Any partition; null when there is none of that name (any more). */
   partitionLog(topic: string, partition: number): PartitionLog | null
   /** Ends transactions on partitions of topics that a coordinator owns: throws at once when that is not possible now. */
   endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
   newProducerId(): number | Promise<number>
-  report?(what: string, error: unknown): void
+  report?: Report
 }
 
 export interface TransactionFilter {
@@ -51,28 +42,35 @@ export interface TransactionFilter {
 
 export class TransactionCoordinator {
   readonly #options: TransactionCoordinatorOptions
-  readonly #topic: TransactionTopic
-  readonly #shards = new Map<number, Coordinator<TransactionShard>>()
+  readonly #transactions: ShardedTopic<TransactionShard>
 
   constructor(options: TransactionCoordinatorOptions) {
     this.#options = options
-    this.#topic = options.topic
+    const { system, settings, topic, report } = options
+    this.#transactions = new ShardedTopic({
+      system,
+      topic,
+      futurePartitions: () => settings.stateTopicNumPartitions,
+      makeShard: (context, partitionLog, reportShard) =>
+        new TransactionShard({
+          context,
+          settings,
+          coordinatorEpoch: () => partitionLog.leaderEpoch,
+          holds: offset => partitionLog.logEndOffset > offset,
+          writeMarker: (name, partition, marker) => this.#writeOwnMarker(name, partition, marker),
+          report: reportShard,
+        }),
+      report,
+    })
   }
 
   /** Loads every shard that the log holds, and goes on with what a crash interrupted; resolves when the first attempts have ended. */
-  async start(): Promise<void> {
-    const count = this.#topic.partitionCount() ?? 0
-    const loads: Promise<void>[] = []
-    for (let partition = 0; partition < count; partition++) {
-      const shard = this.#open(partition)
-      if (shard !== null) loads.push(shard.loaded)
-    }
-    await Promise.allSettled(loads)
+  start(): Promise<void> {
+    return this.#transactions.start()
   }
 
   close(): void {
-    for (const shard of this.#shards.values()) shard.close()
-    this.#shards.clear()
+    this.#transactions.close()
   }
 
   onTopicDeleted(topic: string): void {
@@ -81,15 +79,7 @@ export class TransactionCoordinator {
 
   /** Makes sure that the id has a place; throws COORDINATOR_NOT_AVAILABLE when it has none. */
   async locate(transactionalId: string): Promise<void> {
-    try {
-      if (this.#topic.partitionCount() === null) await this.#topic.ensure()
-    } catch (error) {
-      this.#options.report?.(`${transactionTopicName} cannot be created`, error)
-      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${transactionTopicName} cannot be created: ${toKafkaError(error).message}`)
-    }
-    if (this.#open(this.#partitionFor(transactionalId)) === null) {
-      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${transactionTopicName} is not there yet`)
-    }
+    await this.#transactions.locate(transactionalId)
   }
 
   /** Session `-1, -1`: the producer starts anew. Rejects with CONCURRENT_TRANSACTIONS while its predecessor's transaction is aborted. */
@@ -140,16 +130,7 @@ export class TransactionCoordinator {
       (producerIds.size === 0 || producerIds.has(transaction.producerId)) &&
       (durationMs < 0 || now - transaction.startMs > durationMs) &&
       matches(transaction.transactionalId)
-    const reads = Array.from(this.#shards.values(), async coordinator => {
-      try {
-        return await coordinator.read(shard => Array.from(shard.all()).filter(wanted))
-      } catch (error) {
-        // A shard that is not here has no transactions here; one that is loading might have.
-        if (toKafkaError(error).name === 'NOT_COORDINATOR') return []
-        throw error
-      }
-    })
-    return (await Promise.all(reads)).flat()
+    return this.#transactions.collect(shard => Array.from(shard.all()).filter(wanted))
   }
 
   /** Throws TRANSACTIONAL_ID_NOT_FOUND. */
@@ -160,39 +141,8 @@ export class TransactionCoordinator {
     throw new KafkaError('TRANSACTIONAL_ID_NOT_FOUND', `The transactional id ${transactionalId} is not known`)
   }
 
-  #partitionFor(transactionalId: string): number {
-    return partitionFor(transactionalId, this.#topic.partitionCount() ?? this.#options.settings.stateTopicNumPartitions)
-  }
-
   #shardOf(transactionalId: string): Coordinator<TransactionShard> {
-    const shard = this.#open(this.#partitionFor(transactionalId))
-    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${transactionTopicName} does not exist yet: look up the coordinator`)
-    return shard
-  }
-
-  #open(partition: number): Coordinator<TransactionShard> | null {
-    const open = this.#shards.get(partition)
-    if (open !== undefined) return open
-    const partitionLog = this.#topic.partitionLog(partition)
-    if (partitionLog === null) return null
-    const { system, settings } = this.#options
-    const report = (what: string, error: unknown) => this.#options.report?.(`${transactionTopicName}-${partition}: ${what}`, error)
-    const shard = openCoordinator<TransactionShard>({
-      system,
-      partitionLog,
-      makeShard: context =>
-        new TransactionShard({
-          context,
-          settings,
-          coordinatorEpoch: () => partitionLog.leaderEpoch,
-          holds: offset => partitionLog.logEndOffset > offset,
-          writeMarker: (topic, index, marker) => this.#writeOwnMarker(topic, index, marker),
-          report,
-        }),
-      report,
-    })
-    this.#shards.set(partition, shard)
-    return shard
+    return this.#transactions.shardOf(transactionalId)
   }
 
   #writeOwnMarker(topic: string, partition: number, marker: ProducerMarker): void {

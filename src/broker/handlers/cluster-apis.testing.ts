@@ -25,6 +25,7 @@ import { topicRules } from '../config/topics.ts'
 import type { Broker } from '../context.ts'
 import { groupTopics } from '../group-topics.ts'
 import type { Handler, Operation, RequestContext, ResourceType } from '../handler.ts'
+import { internalTopic } from '../internal-topic.ts'
 import { Session } from '../security.ts'
 
 /** A partition whose marks a test may set. Look-ups by time answer what `atTime` and `atMaxTime` say. */
@@ -176,11 +177,7 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
   const groups = new GroupCoordinator({
     system,
     settings: { ...defaultGroupSettings, groupInitialRebalanceDelayMs: 0 },
-    topic: {
-      partitionCount: () => metadata.topic(offsetsTopicName)?.partitions.length ?? null,
-      partitionLog: partition => metadata.partitionByName(offsetsTopicName, partition) ?? null,
-      ensure: () => metadata.ensureInternalTopic(offsetsTopicName),
-    },
+    topic: internalTopic(metadata, offsetsTopicName),
     topics: groupTopics(metadata, system),
   })
   return new TestBroker({ system, log, metadata, groups, self, config, logDirectory: '/data' } as unknown as Broker)

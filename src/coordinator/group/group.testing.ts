@@ -9,7 +9,7 @@ import {
   type Uuid,
   zeroUuid,
 } from '../../protocol.ts'
-import { GroupCoordinator } from '../group.ts'
+import { GroupCoordinator, offsetsTopicName } from '../group.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from '../runtime.testing.ts'
 import type { LogRecord } from '../shard.ts'
 import type { GroupTopics } from './group-topics.ts'
@@ -44,7 +44,7 @@ export interface TestGroups {
 
 export function testGroups(changes: Partial<GroupSettings> = {}, log = memoryPartitionLog(), system = testSystem()): TestGroups {
   const settings = { ...defaultGroupSettings, ...changes }
-  const topic = { partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
+  const topic = { name: offsetsTopicName, partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
   const topics = testTopics()
   const coordinator = new GroupCoordinator({ system, settings, topic, topics })
   void coordinator.start()

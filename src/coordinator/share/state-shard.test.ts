@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Uuid } from '../../protocol.ts'
 import { memoryPartitionLog, testSystem } from '../runtime.testing.ts'
-import { ShareCoordinator } from '../share.ts'
+import { ShareCoordinator, shareStateTopicName } from '../share.ts'
 import { deliveryStates, type StateBatch } from './in-flight.ts'
 import type { ShareState } from './state-shard.ts'
 
@@ -10,7 +10,7 @@ const key = { groupId: 'g', topicId: '000000000000000000000A' as Uuid, partition
 
 function setUp(updatesPerSnapshot: number, log = memoryPartitionLog()) {
   const system = testSystem()
-  const topic = { partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
+  const topic = { name: shareStateTopicName, partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
   const settings = { stateTopicNumPartitions: 1, updatesPerSnapshot, pruneIntervalMs: 1_000 }
   const deleted: number[] = []
   log.deleteBefore = async offset => void deleted.push(offset)

@@ -1,0 +1,131 @@
+/**
+ * The internal topic in which a coordinator keeps its state: one shard per partition.
+ *
+ * Hides which partition holds a name, when the topic is created and when its shards are loaded.
+ */
+import type { System } from '../base.ts'
+import type { PartitionLog } from '../log.ts'
+import { KafkaError, toKafkaError } from '../protocol.ts'
+import { openCoordinator } from './runtime.ts'
+import type { Coordinator, Shard, ShardContext } from './shard.ts'
+
+/** What a coordinator needs of the broker. */
+export interface InternalTopic {
+  readonly name: string
+  /** null while the topic does not exist. */
+  partitionCount(): number | null
+  partitionLog(partition: number): PartitionLog | null
+  /** Creates the topic when it is missing. */
+  ensure(): Promise<unknown>
+}
+
+/** A failure that no caller is told of. */
+export type Report = (what: string, error: unknown) => void
+
+export interface ShardedTopicOptions<S extends Shard> {
+  system: System
+  topic: InternalTopic
+  /** How many partitions the topic will have when it is created. */
+  futurePartitions(): number
+  makeShard(context: ShardContext, partitionLog: PartitionLog, report: Report): S
+  report?: Report | undefined
+}
+
+interface OpenShard<S extends Shard> {
+  coordinator: Coordinator<S>
+  log: PartitionLog
+}
+
+export class ShardedTopic<S extends Shard> {
+  readonly #options: ShardedTopicOptions<S>
+  readonly #topic: InternalTopic
+  readonly #shards = new Map<number, OpenShard<S>>()
+
+  constructor(options: ShardedTopicOptions<S>) {
+    this.#options = options
+    this.#topic = options.topic
+  }
+
+  /** Loads every shard that the log holds; resolves when the first attempt at each has ended. Requests may come before. */
+  async start(): Promise<void> {
+    const count = this.#topic.partitionCount() ?? 0
+    const loads: Promise<void>[] = []
+    for (let partition = 0; partition < count; partition++) {
+      const shard = this.open(partition)
+      if (shard !== null) loads.push(shard.loaded)
+    }
+    await Promise.allSettled(loads)
+  }
+
+  close(): void {
+    for (const { coordinator } of this.#shards.values()) coordinator.close()
+    this.#shards.clear()
+  }
+
+  /** Those that are open. */
+  shards(): Iterable<OpenShard<S>> {
+    return this.#shards.values()
+  }
+
+  partitionFor(name: string): number {
+    return partitionFor(name, this.#topic.partitionCount() ?? this.#options.futurePartitions())
+  }
+
+  /** The shard that holds the name, its topic created if need be. Throws COORDINATOR_NOT_AVAILABLE when it has no place. */
+  async locate(name: string): Promise<Coordinator<S>> {
+    try {
+      if (this.#topic.partitionCount() === null) await this.#topic.ensure()
+    } catch (error) {
+      this.#options.report?.(`${this.#topic.name} cannot be created`, error)
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} cannot be created: ${toKafkaError(error).message}`)
+    }
+    const shard = this.open(this.partitionFor(name))
+    if (shard === null) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} is not there yet`)
+    return shard
+  }
+
+  /** Throws NOT_COORDINATOR while the topic does not exist. */
+  shardOf(name: string): Coordinator<S> {
+    const shard = this.open(this.partitionFor(name))
+    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${this.#topic.name} does not exist yet: look up the coordinator`)
+    return shard
+  }
+
+  /** null: there is no such partition. */
+  open(partition: number): Coordinator<S> | null {
+    const open = this.#shards.get(partition)
+    if (open !== undefined) return open.coordinator
+    const log = this.#topic.partitionLog(partition)
+    if (log === null) return null
+    const { system, makeShard } = this.#options
+    const report: Report = (what, error) => this.#options.report?.(`${this.#topic.name}-${partition}: ${what}`, error)
+    const coordinator = openCoordinator<S>({
+      system,
+      partitionLog: log,
+      makeShard: context => makeShard(context, log, report),
+      report,
+    })
+    this.#shards.set(partition, { coordinator, log })
+    return coordinator
+  }
+
+  /** What `view` finds in all shards. Rejects while one of them is loading: it might have some. */
+  async collect<R>(view: (shard: S) => R[]): Promise<R[]> {
+    const reads = Array.from(this.#shards.values(), async ({ coordinator }) => {
+      try {
+        return await coordinator.read(view)
+      } catch (error) {
+        if (toKafkaError(error).name === 'NOT_COORDINATOR') return []
+        throw error
+      }
+    })
+    return (await Promise.all(reads)).flat()
+  }
+}
+
+/** Kafka's rule for the partition of a coordinator's topic that holds a name: `Utils.abs(name.hashCode()) % count` of Java. */
+export function partitionFor(name: string, count: number): number {
+  let hash = 0
+  for (let index = 0; index < name.length; index++) hash = (Math.imul(31, hash) + name.charCodeAt(index)) | 0
+  return (hash === -(2 ** 31) ? 0 : Math.abs(hash)) % count
+}
