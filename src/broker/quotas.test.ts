@@ -129,7 +129,7 @@ test('connection_creation_rate by address and by default', () => {
   )
   assert.equal(quotas.active, false, 'no client is limited')
   const come = (address: string) => quotas.connectionDelay(address)
-  for (let times = 0; times < 10; times++) assert.equal(come('::ffff:1.2.3.4'), 0)
+  for (let times = 0; times < 10; times++) assert.equal(come('1.2.3.4'), 0)
   assert.equal(come('1.2.3.4'), 1000)
   for (let times = 0; times < 20; times++) assert.equal(come('5.6.7.8'), 0)
   assert.equal(come('5.6.7.8'), 500)

@@ -135,9 +135,9 @@ export class Quotas {
 
   /** Milliseconds to keep a new connection of this address waiting before it is refused; 0: it is counted and may come in. */
   connectionDelay(address: string): number {
-    const perSecond = this.#ipLimits?.find(plainAddress(address))
+    const perSecond = this.#ipLimits?.find(address)
     if (perSecond === undefined) return 0
-    return Math.min(this.#options.windows.sizeMs, this.#recordUnlessTooMuch(`connect ${plainAddress(address)}`, perSecond, 1))
+    return Math.min(this.#options.windows.sizeMs, this.#recordUnlessTooMuch(`connect ${address}`, perSecond, 1))
   }
 
   #resolve(limits: Record<Kind, ClientLimits>, user: string, clientId: string): ClientQuota | null {
@@ -223,9 +223,4 @@ class Meters<M> {
     this.#meters.set(name, made)
     return made
   }
-}
-
-/** An IPv4 client of a socket that serves both families shows as ::ffff:127.0.0.1. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }

@@ -15,8 +15,10 @@ const limits: ServerLimits = {
   maxIdleMs: 600_000,
   frameDeadlineMs: 60_000,
   maxConnections: 100,
+  maxConnectionsOf: () => Number.POSITIVE_INFINITY,
   maxConnectionsPerIp: () => 100,
   maxCreationRate: 1000,
+  maxCreationRateOf: () => Number.POSITIVE_INFINITY,
   backlog: 100,
 }
 
@@ -168,6 +170,54 @@ test('limits: per address, in all, creation rate; a slot is free again after a c
   const fourth = await connect(port)
   fourth.socket.write(frame('x'))
   await until(() => fourth.received() === 'ok')
+})
+
+test('limits of one listener hold for it alone, beside those of the broker', async () => {
+  const { port, server, reasons } = await serve(() => reply('ok'), {
+    maxConnections: 4,
+    maxConnectionsOf: name => (name === 'PLAINTEXT' ? 2 : 10),
+    maxCreationRateOf: name => (name === 'SLOW' ? 1 : Number.POSITIVE_INFINITY),
+  })
+  const listen = (name: string) => server.listen({ name, host: '127.0.0.1', port: 0, protocol: 'PLAINTEXT' })
+  const [other, slow] = [await listen('OTHER'), await listen('SLOW')]
+  const answers = async (at: number) => {
+    const { socket, received } = await connect(at)
+    socket.write(frame('x'))
+    await until(() => received() === 'ok' || socket.destroyed)
+    return received() === 'ok' ? socket : null
+  }
+  const first = await answers(port)
+  await answers(port)
+  assert.equal(await answers(port), null)
+  assert.match(reasons.at(-1)!, /max.connections=2 of listener PLAINTEXT/)
+  assert.notEqual(await answers(slow), null)
+  assert.equal(await answers(slow), null)
+  assert.match(reasons.at(-1)!, /max.connection.creation.rate=1 of listener SLOW/)
+  assert.notEqual(await answers(other), null)
+  assert.equal(await answers(other), null)
+  assert.match(reasons.at(-1)!, /max.connections=4 reached/)
+  first!.destroy()
+  await until(() => server.connections.size === 3)
+  assert.notEqual(await answers(port), null)
+})
+
+test('an IPv4 client of a listener for both families has the address that it has elsewhere', async t => {
+  const addresses: string[] = []
+  const { server } = await serve((_, __, connection) => {
+    addresses.push(connection.remoteAddress)
+    return reply('ok')
+  })
+  let port: number
+  try {
+    port = await server.listen({ name: 'BOTH', host: '::', port: 0, protocol: 'PLAINTEXT' })
+  } catch (error) {
+    t.skip(`no IPv6 here: ${error}`)
+    return
+  }
+  const { socket, received } = await connect(port)
+  socket.write(frame('x'))
+  await until(() => received() === 'ok')
+  assert.deepEqual(addresses, ['127.0.0.1'])
 })
 
 test('a slow frame and an idle connection are ended, an active one is not', async () => {

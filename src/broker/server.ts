@@ -26,10 +26,14 @@ export interface ServerLimits {
   frameDeadlineMs: number
   /** `max.connections`. */
   maxConnections: number
+  /** `listener.name.<name>.max.connections`; infinite when it is not set. */
+  maxConnectionsOf(listener: string): number
   /** `max.connections.per.ip`. */
   maxConnectionsPerIp(address: string): number
   /** `max.connection.creation.rate` of the whole broker, per second. */
   maxCreationRate: number
+  /** `listener.name.<name>.max.connection.creation.rate`; infinite when it is not set. */
+  maxCreationRateOf(listener: string): number
   backlog: number
 }
 
@@ -44,6 +48,20 @@ export interface ServerOptions {
   onOpen(connection: Connection): void
   onClose(connection: Connection, reason: unknown): void
   onRefused(address: string, reason: string): void
+}
+
+/** What one listener has of its own limits in use. */
+interface ListenerUse {
+  readonly name: string
+  /** Connections and handshakes. */
+  open: number
+  readonly created: CreationRate
+}
+
+/** Where a connection counts. */
+interface Place {
+  readonly address: string
+  readonly use: ListenerUse
 }
 
 /** One read buffer for all connections: see frames.ts. */
@@ -65,28 +83,27 @@ export class Server {
   readonly #refused = new Set<net.Socket>()
   readonly #servers: net.Server[] = []
   #nextId = 1
-  #creationTokens: number
-  #lastRefillMs: number
+  readonly #created: CreationRate
   #sweeper: Timer | null = null
   #closing = false
 
   constructor(options: ServerOptions) {
     this.#options = options
     this.#frameMemory = new FrameMemory(options.limits.queuedBytes)
-    this.#creationTokens = options.limits.maxCreationRate
-    this.#lastRefillMs = options.system.clock.monotonic()
+    this.#created = this.#newRate()
   }
 
   /** Resolves with the port, which differs from the asked one when that is 0. */
   async listen(listener: Listener): Promise<number> {
+    const use: ListenerUse = { name: listener.name, open: 0, created: this.#newRate() }
     const tls = this.#options.security.tls(listener)
     // TLS begins to read at once; a plain socket only when its connection says where to.
     const server = net.createServer({ pauseOnConnect: tls === null, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
     server.on('connection', socket => {
-      const address = this.#admit(socket)
-      if (address === null) return
-      if (tls === null) this.#open(server, listener, socket, address, null)
-      else this.#shakeHands(tls, server, listener, socket, address)
+      const place = this.#admit(socket, use)
+      if (place === null) return
+      if (tls === null) this.#open(server, listener, socket, place, null)
+      else this.#shakeHands(tls, server, listener, socket, place)
     })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -117,10 +134,10 @@ export class Server {
     deadline.cancel()
   }
 
-  /** Its address, counted; null when it was refused. */
-  #admit(socket: net.Socket): string | null {
-    const address = socket.remoteAddress ?? ''
-    const refusal = this.#refusal(address)
+  /** Its place, counted; null when it was refused. */
+  #admit(socket: net.Socket, use: ListenerUse): Place | null {
+    const address = plainAddress(socket.remoteAddress ?? '')
+    const refusal = this.#refusal(address, use)
     if (refusal !== null) {
       socket.destroy()
       this.#options.onRefused(address, refusal)
@@ -132,31 +149,32 @@ export class Server {
       return null
     }
     this.#perIp.set(address, (this.#perIp.get(address) ?? 0) + 1)
-    return address
+    use.open++
+    return { address, use }
   }
 
-  #shakeHands(tls: TlsListener, server: net.Server, listener: Listener, socket: net.Socket, address: string): void {
+  #shakeHands(tls: TlsListener, server: net.Server, listener: Listener, socket: net.Socket, place: Place): void {
     this.#handshakes.set(socket, this.#options.system.clock.monotonic())
     tls.handshake(socket, outcome => {
       this.#handshakes.delete(socket)
       try {
         if (outcome instanceof Error) throw outcome
-        this.#open(server, listener, outcome, address, outcome)
+        this.#open(server, listener, outcome, place, outcome)
       } catch (error) {
         socket.destroy()
-        this.#forget(address)
-        this.#options.onRefused(address, `TLS: ${(error as Error).message}`)
+        this.#leave(place)
+        this.#options.onRefused(place.address, `TLS: ${(error as Error).message}`)
       }
     })
   }
 
-  #open(server: net.Server, listener: Listener, socket: net.Socket, address: string, secure: TLSSocket | null): void {
+  #open(server: net.Server, listener: Listener, socket: net.Socket, place: Place, secure: TLSSocket | null): void {
     const connection = new Connection({
       socket,
       server,
       id: this.#nextId++,
       listener: listener.name,
-      session: this.#options.security.open(listener, address, secure),
+      session: this.#options.security.open(listener, place.address, secure),
       scratch: this.#scratch,
       frameMemory: this.#frameMemory,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
@@ -165,7 +183,7 @@ export class Server {
       timers: this.#options.system.timers,
       dispatch: this.#options.dispatch,
       pressure: this.#options.pressure,
-      onClose: (closed, error) => this.#closed(closed, address, error),
+      onClose: (closed, error) => this.#closed(closed, place, error),
     })
     this.connections.add(connection)
     this.#options.onOpen(connection)
@@ -187,31 +205,41 @@ export class Server {
     })
   }
 
-  #refusal(address: string): string | null {
+  /** Limits are checked before anything is counted, so that a refusal for one reason uses up nothing of another. */
+  #refusal(address: string, use: ListenerUse): string | null {
     const { limits } = this.#options
     if (this.#closing) return 'the broker is shutting down'
     if (this.connections.size + this.#handshakes.size >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
+    const ofListener = limits.maxConnectionsOf(use.name)
+    if (use.open >= ofListener) return `max.connections=${ofListener} of listener ${use.name} reached`
     const perIp = limits.maxConnectionsPerIp(address)
     if ((this.#perIp.get(address) ?? 0) >= perIp) return `max.connections.per.ip=${perIp} reached`
     const now = this.#options.system.clock.monotonic()
-    const refill = ((now - this.#lastRefillMs) / 1000) * limits.maxCreationRate
-    this.#creationTokens = Math.min(limits.maxCreationRate, this.#creationTokens + refill)
-    this.#lastRefillMs = now
-    if (this.#creationTokens < 1) return `max.connection.creation.rate=${limits.maxCreationRate} reached`
-    this.#creationTokens--
+    const rateOfListener = limits.maxCreationRateOf(use.name)
+    if (!use.created.hasRoom(rateOfListener, now)) {
+      return `max.connection.creation.rate=${rateOfListener} of listener ${use.name} reached`
+    }
+    if (!this.#created.hasRoom(limits.maxCreationRate, now)) return `max.connection.creation.rate=${limits.maxCreationRate} reached`
+    use.created.take()
+    this.#created.take()
     return null
   }
 
-  #closed(connection: Connection, address: string, reason: unknown): void {
+  #closed(connection: Connection, place: Place, reason: unknown): void {
     this.connections.delete(connection)
-    this.#forget(address)
+    this.#leave(place)
     this.#options.onClose(connection, reason)
   }
 
-  #forget(address: string): void {
+  #leave({ address, use }: Place): void {
+    use.open--
     const left = this.#perIp.get(address)! - 1
     if (left > 0) this.#perIp.set(address, left)
     else this.#perIp.delete(address)
+  }
+
+  #newRate(): CreationRate {
+    return new CreationRate(this.#options.system.clock.monotonic())
   }
 
   #scheduleSweep(): void {
@@ -235,5 +263,34 @@ export class Server {
         connection.close(new Error(`idle for connections.max.idle.ms=${limits.maxIdleMs}`))
       }
     }
+  }
+}
+
+/**
+ * Through a socket that serves both families an IPv4 client comes as ::ffff:127.0.0.1. To ACLs, limits and quotas it is the same address
+ * as through any other, and as Java writes it.
+ */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+/** A second's worth of connections may come at once. */
+class CreationRate {
+  #tokens = Number.POSITIVE_INFINITY
+  #lastMs: number
+
+  constructor(nowMs: number) {
+    this.#lastMs = nowMs
+  }
+
+  hasRoom(perSecond: number, nowMs: number): boolean {
+    if (perSecond === Number.POSITIVE_INFINITY) return true
+    this.#tokens = Math.min(perSecond, this.#tokens + ((nowMs - this.#lastMs) / 1000) * perSecond)
+    this.#lastMs = nowMs
+    return this.#tokens >= 1
+  }
+
+  take(): void {
+    this.#tokens--
   }
 }

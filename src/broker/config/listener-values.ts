@@ -15,6 +15,13 @@ export function listenerValue<K extends BrokerKey>(config: BrokerConfig, listene
   return defaultValue(key, declaration) as BrokerValues[K]
 }
 
+/** What was set for this listener alone; null when nothing was. */
+export function ownListenerValue<K extends BrokerKey>(config: BrokerConfig, listener: string, key: K): BrokerValues[K] | null {
+  const name = listenerKeys(listener, key)[0]!
+  const given = config.layers(name).find(layer => layer.source !== 'DEFAULT_CONFIG')
+  return given === undefined ? null : (parseValue(name, brokerKeys[key] as ConfigKey, given.text).value as BrokerValues[K])
+}
+
 /** The names that a key has for one listener, the most special first. */
 export function listenerKeys(listener: string, key: BrokerKey, mechanism?: string): string[] {
   const prefix = `listener.name.${listener.toLowerCase()}.`

@@ -5,6 +5,7 @@ import type { Windows } from '../quotas.ts'
 import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { consumerGroupConfig, shareGroupConfig } from './group-configs.ts'
+import { ownListenerValue } from './listener-values.ts'
 import { parseIpOverrides } from './listeners.ts'
 
 /** The first of `log.dirs`, else `log.dir`. */
@@ -104,12 +105,19 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
     get maxConnections() {
       return config.get('max.connections')
     },
+    maxConnectionsOf: listener => ownLimit(config, listener, 'max.connections'),
     maxConnectionsPerIp: address => overrides.get(address) ?? maxPerIp(),
     get maxCreationRate() {
       return config.get('max.connection.creation.rate')
     },
+    maxCreationRateOf: listener => ownLimit(config, listener, 'max.connection.creation.rate'),
     backlog: config.get('socket.listen.backlog.size'),
   }
+}
+
+/** As in Kafka a listener has a limit of its own only when it is given one; what is said for the broker holds for all together. */
+function ownLimit(config: BrokerConfig, listener: string, key: 'max.connections' | 'max.connection.creation.rate'): number {
+  return ownListenerValue(config, listener, key) ?? Number.POSITIVE_INFINITY
 }
 
 export function quotaWindows(config: BrokerConfig): { windows: Windows; mutationWindows: Windows } {

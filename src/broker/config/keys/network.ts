@@ -86,13 +86,13 @@ export const networkKeys = {
   'max.connection.creation.rate': int({
     default: 500,
     min: 0,
-    doc: 'Most new connections per second; further ones are closed. Kafka has no limit by default.',
+    doc: 'Most new connections per second; further ones are closed. A listener may have a lower limit of its own. Kafka has no limit by default.',
     dynamic: 'cluster-wide',
   }),
   'max.connections': int({
     default: 12_000,
     min: 0,
-    doc: 'Most connections at a time; further ones are closed. Kafka has no limit by default.',
+    doc: 'Most connections at a time; further ones are closed. A listener may have a lower limit of its own. Kafka has no limit by default.',
     dynamic: 'cluster-wide',
   }),
   'max.connections.per.ip': int({
