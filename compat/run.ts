@@ -19,6 +19,7 @@ import { type RunningBroker, startKafka, startMillrace } from './support/brokers
 import { Missing, repository } from './support/cache.ts'
 import { page } from './support/page.ts'
 import { must } from './support/run.ts'
+import { type Secured, startSecured } from './support/secured.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
@@ -78,18 +79,44 @@ function compare(suite: Suite, results: readonly CaseResult[]): { broken: string
   return { broken, fresh: [...passed].filter(name => !listed.includes(name)) }
 }
 
-async function startTarget(): Promise<{ target: Target; broker: RunningBroker | null }> {
-  if (flags.bootstrap !== undefined) return { target: { bootstrap: flags.bootstrap }, broker: null }
+interface Started {
+  target: Target
+  broker: RunningBroker | null
+  /** Throws when a broker did not survive. */
+  check(): Promise<void>
+  remove(): Promise<void>
+}
+
+async function startTarget(): Promise<Started> {
+  const nothing = async () => {}
+  if (flags.bootstrap !== undefined)
+    return { target: { bootstrap: flags.bootstrap, secured: async () => null }, broker: null, check: nothing, remove: nothing }
   const broker =
     flags.kafka === undefined ? await startMillrace(brokerConfig) : await startKafka({ version: flags.kafka, properties: brokerConfig })
-  return { target: { bootstrap: broker.bootstrap, data: broker.data, kafkaVersion: flags.kafka }, broker }
+  let started: Promise<Secured> | null = null
+  const secured = () => {
+    started ??= startSecured(brokerConfig, flags.kafka)
+    return started
+  }
+  const remove = async () => {
+    await broker.remove()
+    await started?.then(
+      each => each.close(),
+      () => {}, // the suites that asked for it have reported it
+    )
+  }
+  const check = async () => {
+    void broker.pid
+    if (started !== null) void (await started).broker.pid
+  }
+  return { target: { bootstrap: broker.bootstrap, data: broker.data, kafkaVersion: flags.kafka, secured }, broker, check, remove }
 }
 
 async function main(): Promise<number> {
   const chosen = suites.filter(suite => positionals.length === 0 || positionals.includes(suite.folder))
   const unknown = positionals.filter(name => !suites.some(suite => suite.folder === name))
   if (unknown.length > 0) throw new Missing(`no suite ${unknown.join(', ')}; there are: ${suites.map(each => each.folder).join(', ')}`)
-  const { target, broker } = await startTarget()
+  const { target, broker, check, remove } = await startTarget()
   const results: CaseResult[] = []
   const broken: string[] = []
   try {
@@ -101,9 +128,9 @@ async function main(): Promise<number> {
       if (fresh.length > 0 && flags.add) appendFileSync(allowFile(suite), `${fresh.join('\n')}\n`)
       else for (const name of fresh) console.log(`  add it to ${suite.folder}/allow.txt: ${name}`)
     }
-    if (broker !== null) void broker.pid // throws when it did not survive
+    await check()
   } finally {
-    await broker?.remove()
+    await remove()
   }
   for (const name of broken) console.log(`\nlisted, but it does not pass: ${name}`)
   const count = (outcome: CaseResult['outcome']) => results.filter(each => each.outcome === outcome).length

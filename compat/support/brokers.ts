@@ -14,6 +14,8 @@ export type Properties = Readonly<Record<string, string>>
 export interface RunningBroker {
   readonly name: 'millrace' | 'kafka'
   readonly bootstrap: string
+  /** Of each listener, by its name. */
+  readonly bootstraps: Readonly<Record<string, string>>
   readonly pid: number
   /** The folder of partitions. */
   readonly data: string
@@ -31,6 +33,9 @@ export interface RunningBroker {
 
 const startWithinSeconds = 120
 
+/** Listeners beside PLAINTEXT: their protocol by their name. */
+export type Listeners = Readonly<Record<string, string>>
+
 /** The command lines of one kind of broker, once its data directory is prepared. */
 interface Kind {
   name: RunningBroker['name']
@@ -39,47 +44,69 @@ interface Kind {
   data: string
 }
 
-export async function startMillrace(properties: Properties = {}): Promise<RunningBroker> {
+export async function startMillrace(properties: Properties = {}, listeners: Listeners = {}): Promise<RunningBroker> {
   const directory = freshDirectory('millrace')
-  const port = await freePorts(1)
+  const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
   const data = join(directory, 'data')
   const file = join(directory, 'server.properties')
-  const own = { listeners: `PLAINTEXT://127.0.0.1:${port}`, 'log.dirs': data, 'http.listen': 'none' }
+  const own = { ...listening(bootstraps, listeners), 'log.dirs': data, 'http.listen': 'none' }
   writeFileSync(file, lines({ ...properties, ...own }))
   const args = [join(repository, 'src/cli.ts'), 'start', '--config', file]
-  return Broker.start({ name: 'millrace', command: process.execPath, args, data }, port, directory)
+  return Broker.start({ name: 'millrace', command: process.execPath, args, data }, bootstraps, directory)
+}
+
+/** PLAINTEXT and these, on ports from `first` on. */
+function addresses(first: number, listeners: Listeners): Record<string, string> {
+  return Object.fromEntries(['PLAINTEXT', ...Object.keys(listeners)].map((name, i) => [name, `127.0.0.1:${first + i}`]))
+}
+
+function listening(bootstraps: Readonly<Record<string, string>>, listeners: Listeners): Properties {
+  const protocols = Object.entries({ PLAINTEXT: 'PLAINTEXT', CONTROLLER: 'PLAINTEXT', ...listeners })
+  return {
+    listeners: Object.entries(bootstraps)
+      .map(([name, address]) => `${name}://${address}`)
+      .join(),
+    'listener.security.protocol.map': protocols.map(each => each.join(':')).join(),
+  }
 }
 
 export interface KafkaOptions {
   version?: string
   properties?: Properties
+  listeners?: Listeners
+  /** Options of the JVM; Kafka's own when not given. */
+  jvm?: readonly string[]
 }
 
-export async function startKafka({ version = '4.3.1', properties = {} }: KafkaOptions = {}): Promise<RunningBroker> {
+export async function startKafka(options: KafkaOptions = {}): Promise<RunningBroker> {
+  const { version = '4.3.1', properties = {}, listeners = {}, jvm = kafkaJvm } = options
   const jars = await kafkaJars(version)
   const directory = freshDirectory('kafka')
-  const port = await freePorts(2)
+  const count = 1 + Object.keys(listeners).length
+  const port = await freePorts(count + 1)
+  const bootstraps = addresses(port, listeners)
+  const controller = `127.0.0.1:${port + count}`
   const data = join(directory, 'data')
   const file = join(directory, 'server.properties')
-  writeFileSync(file, lines({ ...oneNode(port, properties['node.id'] ?? '1'), 'log.dirs': data, ...properties }))
+  const open = listening(bootstraps, listeners)
+  const own = { ...open, listeners: `${open['listeners']},CONTROLLER://${controller}`, 'advertised.listeners': open['listeners']! }
+  writeFileSync(file, lines({ ...oneNode(controller, properties['node.id'] ?? '1'), ...own, 'log.dirs': data, ...properties }))
   const java = [quietJava, '-cp', jars]
   const format = ['kafka.tools.StorageTool', 'format', '-t', 'AAAAAAAAQACAAAAAAAAAAQ', '-c', file]
   await must('java', [...java, ...format], { seconds: 60 })
-  const args = [...kafkaJvm, ...java, 'kafka.Kafka', file]
-  return Broker.start({ name: 'kafka', command: 'java', args, data }, port, directory)
+  const args = [...jvm, ...java, 'kafka.Kafka', file]
+  return Broker.start({ name: 'kafka', command: 'java', args, data }, bootstraps, directory)
 }
 
 /** As Kafka's own start script has them. */
 const kafkaJvm = '-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35'.split(' ')
 
 /** What a single node cannot do without; everything else stays at Kafka's default. */
-function oneNode(port: number, nodeId: string): Properties {
+function oneNode(controller: string, nodeId: string): Properties {
   return {
     'process.roles': 'broker,controller',
     'node.id': nodeId,
-    'controller.quorum.voters': `${nodeId}@127.0.0.1:${port + 1}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 1}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.quorum.voters': `${nodeId}@${controller}`,
     'controller.listener.names': 'CONTROLLER',
     'offsets.topic.replication.factor': '1',
     'transaction.state.log.replication.factor': '1',
@@ -111,15 +138,15 @@ function lines(properties: Properties): string {
 class Broker implements RunningBroker {
   readonly name: RunningBroker['name']
   readonly bootstrap: string
+  readonly bootstraps: Readonly<Record<string, string>>
   readonly data: string
   startSeconds = 0
   readonly #kind: Kind
-  readonly #port: number
   readonly #directory: string
   #child: ChildProcess | null = null
 
-  static async start(kind: Kind, port: number, directory: string): Promise<Broker> {
-    const broker = new Broker(kind, port, directory)
+  static async start(kind: Kind, bootstraps: Readonly<Record<string, string>>, directory: string): Promise<Broker> {
+    const broker = new Broker(kind, bootstraps, directory)
     try {
       await broker.restart()
     } catch (error) {
@@ -129,13 +156,13 @@ class Broker implements RunningBroker {
     return broker
   }
 
-  private constructor(kind: Kind, port: number, directory: string) {
+  private constructor(kind: Kind, bootstraps: Readonly<Record<string, string>>, directory: string) {
     this.#kind = kind
-    this.#port = port
     this.#directory = directory
     this.name = kind.name
     this.data = kind.data
-    this.bootstrap = `127.0.0.1:${port}`
+    this.bootstrap = bootstraps['PLAINTEXT']!
+    this.bootstraps = bootstraps
   }
 
   get pid(): number {
@@ -159,7 +186,8 @@ class Broker implements RunningBroker {
   }
 
   async #accepting(began: number): Promise<void> {
-    while (!(await accepts(this.#port))) {
+    const ports = Object.values(this.bootstraps).map(address => Number(address.split(':')[1]))
+    while (!(await Promise.all(ports.map(accepts))).every(Boolean)) {
       const child = this.#child!
       const waited = (performance.now() - began) / 1000
       if (child.exitCode !== null || child.signalCode !== null || waited > startWithinSeconds)

@@ -96,12 +96,12 @@ export function start(command: string, args: readonly string[], logFile: string,
 
 /** `count` ports next to each other that nobody listens on. */
 export async function freePorts(count: number): Promise<number> {
-  // From anywhere: two runs side by side should not choose the same.
-  for (let first = 30_000 + Math.floor(Math.random() * 20_000); first < 60_000; first += count) {
+  // From anywhere: two runs side by side should not choose the same. Below the ports that outgoing connections are given.
+  for (let first = 12_000 + Math.floor(Math.random() * 18_000); first < 32_000; first += count) {
     const taken = await Promise.all(Array.from({ length: count }, (_, i) => isTaken(first + i)))
     if (!taken.includes(true)) return first
   }
-  throw new Error('no free ports above 30000')
+  throw new Error('no free ports below 32000')
 }
 
 function isTaken(port: number): Promise<boolean> {

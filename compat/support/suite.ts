@@ -1,5 +1,6 @@
 /** What a folder of compat is: a foreign client with its cases, run in processes of its own that print a line for each. */
 import { type RunOptions, run } from './run.ts'
+import type { Secured } from './secured.ts'
 
 export interface Target {
   bootstrap: string
@@ -7,6 +8,14 @@ export interface Target {
   data?: string | undefined
   /** 4 and later: Apache Kafka 4 does not speak to clients before 2.1. Undefined: it speaks to all. */
   kafkaVersion?: string | undefined
+  /** A second broker, with TLS, SASL and ACLs, started when first asked for; null: the broker was started by somebody else. */
+  secured(): Promise<Secured | null>
+}
+
+/** Where a client's program finds the secured broker; without it, it skips the cases that need one. */
+export async function securedEnvironment({ secured }: Target): Promise<Record<string, string>> {
+  const broker = await secured()
+  return broker === null ? {} : { COMPAT_SECURED: broker.describedIn }
 }
 
 export type Outcome = 'ok' | 'FAIL' | 'skip'
