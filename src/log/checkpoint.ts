@@ -122,7 +122,9 @@ export class Checkpointer {
     this.#indexing = this.#closed && partitions.size <= mostIndexed
     const waiting = [...partitions]
     while (waiting.length > 0) await this.#note(waiting.splice(0, portion))
-    const { stateLog, bootId } = this.#options
+    const { stateLog, bootId, syncNames } = this.#options
+    // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
+    if (deleted.length > 0) await syncNames()
     await stateLog.append([], deleted, { trimmedSequence: trimmed, bootId })
     this.#deleted = this.#deleted.slice(deleted.length)
     journal.release(files)

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
+import type { Log } from '../log.ts'
+import type { LogContext } from './context.ts'
 import { append, openTestLog, partitionOf, readAll, topicConfig, topicId } from './log.testing.ts'
 
 const storageError = { name: 'KAFKA_STORAGE_ERROR' }
+const checkpoint = (log: Log) => (log as unknown as LogContext).checkpoint()
 const otherId = 'AAAAAAAAAAAAAAAAAAAB1Q' as typeof topicId
 
 test('a partition without data has no directory, and is used, deleted and found again as any other', async () => {
@@ -127,4 +130,44 @@ test('a topic of the same name does not touch the directory of the one that is b
   const { log: again } = await openTestLog(disk, { durability: 'fsync' })
   assert.deepEqual(again.strays(), [{ topic: 'orders', topicId: otherId, partition: 0 }])
   assert.deepEqual(await readAll(again.create({ topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() })), [[0, 'new']])
+})
+
+test('a power cut that undoes the removal of a deleted topic does not give its records to its successor', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  await append(partitionOf(log), 'old').durable
+  await append(partitionOf(log), 'old too').durable
+  await checkpoint(log)
+  log.delete(topicId, 0)
+  const successor = { topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() }
+  await append(log.create(successor), 'new').durable
+  kill()
+  await disk.removeDirectory('/data/orders-0')
+  disk.rename(`/data/orders-0.${topicId}-delete`, '/data/orders-0')
+  const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+  assert.deepEqual(again.strays(), [{ topic: 'orders', topicId: otherId, partition: 0 }])
+  assert.deepEqual(await readAll(again.create(successor)), [[0, 'new']])
+})
+
+test('a deletion is forgotten only once no power cut can undo it', async () => {
+  const disk = memoryFileSystem()
+  let renamed = false
+  const files: FileSystem = {
+    ...disk,
+    rename(from, to) {
+      disk.rename(from, to)
+      renamed = true
+    },
+    async syncDirectory(path) {
+      await disk.syncDirectory(path)
+      if (path === '/data') renamed = false
+    },
+  }
+  const { log } = await openTestLog(files, { durability: 'fsync' })
+  await append(partitionOf(log), 'old').durable
+  await checkpoint(log)
+  log.delete(topicId, 0)
+  assert.equal(renamed, true)
+  await checkpoint(log)
+  assert.equal(renamed, false)
 })

@@ -39,9 +39,9 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
   let found = new Map<string, Found>()
   const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
   const touched = new Set<string>()
-  let replaced = new Set<string>()
+  let condemned: ReadonlySet<string> = new Set()
   const redo = (view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]) => {
-    const directory = replaced.has(keyOf(view)) && !found.has(keyOf(view)) ? null : directoryOf(context, found, view)
+    const directory = view.deleted ? null : directoryOf(context, found, view, condemned)
     if (directory === null) return
     touched.add(keyOf(view))
     context.segments.handles.get(`${directory}/${segmentName(segmentBase)}.log`).writeSync(bytes, position)
@@ -53,7 +53,7 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
     isChecked,
     indexed: (named, deleted) => {
       found = findDirectories(context, [...loaded.partitions.values(), ...named], deleted)
-      replaced = replacedIn(named, deleted)
+      condemned = deleted
     },
     redo,
   })
@@ -62,7 +62,7 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
   const sameRun = bootId !== '' && loaded.bootId === bootId
   // A power cut took these with their directories: those who had read them must not be told that nothing had ever been there.
   for (const view of journal.views)
-    if (!sameRun && !view.deleted && loaded.partitions.get(keyOf(view))?.synced !== true) directoryOf(context, found, view)
+    if (!sameRun && !view.deleted && loaded.partitions.get(keyOf(view))?.synced !== true) directoryOf(context, found, view, condemned)
   const partitions: Partition[] = []
   const changed: Partition[] = []
   const waiting = [...found.values()]
@@ -114,14 +114,6 @@ function keyOf(of: { topicId: Uuid; partition: number }): string {
   return partitionKey(of.topicId, of.partition)
 }
 
-/** Deleted ones whose name another topic has by now: made again they would keep that one out of its place. */
-function replacedIn(named: readonly NamedPartition[], deleted: ReadonlySet<string>): Set<string> {
-  const present = new Set<string>()
-  for (const one of named) if (!deleted.has(keyOf(one))) present.add(`${one.topic}-${one.partition}`)
-  const replaced = named.filter(one => deleted.has(keyOf(one)) && present.has(`${one.topic}-${one.partition}`))
-  return new Set(replaced.map(keyOf))
-}
-
 /**
  * Directories named `<topic>-<partition>`, and whose they are. `known`: partitions of checkpoints and the journal. What a deletion left is
  * removed.
@@ -144,20 +136,23 @@ function findDirectories(context: LogContext, known: readonly NamedPartition[], 
     if (name.endsWith('-delete')) files.removeDirectory(directory).catch(() => {})
     const match = /^(.+)-(\d+)$/.exec(name)
     if (match === null) continue
-    const topicId = topicIdOf(context, directory, ids.get(name) ?? new Set())
+    const partition = Number(match[2])
+    const isDeleted = (topicId: Uuid) => deleted.has(partitionKey(topicId, partition))
+    const topicId = topicIdOf(context, directory, ids.get(name) ?? new Set(), isDeleted)
     if (topicId === null) continue
-    const entry = { topic: match[1]!, topicId, partition: Number(match[2]), directory }
+    const entry = { topic: match[1]!, topicId, partition, directory }
     found.set(keyOf(entry), entry)
   }
   return found
 }
 
 /** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */
-function topicIdOf(context: LogContext, directory: string, known: ReadonlySet<Uuid>): Uuid | null {
+function topicIdOf(context: LogContext, directory: string, known: ReadonlySet<Uuid>, isDeleted: (topicId: Uuid) => boolean): Uuid | null {
   const { files } = context.system
   const metadata = files.readFile(`${directory}/partition.metadata`)
   const stored = metadata === null ? null : readTopicId(metadata)
-  if (stored !== null && (known.size === 0 || known.has(stored))) return stored
+  // A power cut may have undone the renaming of a deleted one.
+  if (stored !== null && (known.size === 0 || known.has(stored) || isDeleted(stored))) return stored
   // A topic just made in place of a deleted one has nothing in it yet.
   if (known.size !== 1 || !hasSegments(files, directory)) return stored
   const topicId = [...known][0]!
@@ -193,14 +188,24 @@ function keepOffline(context: LogContext, partition: Partition, reason: string):
   }
 }
 
-/** Where the partition lies; made again when a power cut took its name. null: another topic of that name has its place. */
-function directoryOf(context: LogContext, found: Map<string, Found>, view: JournalView): string | null {
+/**
+ * Where the partition lies; made again when a power cut took its name. null: another topic of that name has its place. One of the
+ * `condemned` has not: its deletion was in the journal before anything of its successor.
+ */
+function directoryOf(context: LogContext, found: Map<string, Found>, view: JournalView, condemned: ReadonlySet<string>): string | null {
   const present = found.get(keyOf(view))
   if (present !== undefined) return present.directory
   const { files } = context.system
   const { topic, topicId, partition } = view
   const directory = `${context.directory}/${topic}-${partition}`
-  for (const other of found.values()) if (other.directory === directory) return null
+  for (const other of found.values()) {
+    if (other.directory !== directory) continue
+    if (!condemned.has(keyOf(other))) return null
+    found.delete(keyOf(other))
+    const remains = `${directory}.${other.topicId}-delete`
+    files.rename(directory, remains)
+    files.removeDirectory(remains).catch(() => {})
+  }
   files.makeDirectory(directory)
   writePartitionMetadata(files, directory, topicId)
   found.set(keyOf(view), { topic, topicId, partition, directory })
