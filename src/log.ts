@@ -35,6 +35,8 @@ export interface LogSettings {
   cleanerBackoffMs: number
   cleanerDedupeBufferBytes: number
   producerIdExpirationMs: number
+  /** Producers that one partition remembers; beyond it the longest idle are forgotten. */
+  maxProducerIdsPerPartition: number
   /** Below this many free bytes produce is refused (KAFKA_STORAGE_ERROR) while reads, deletes and commits go on. */
   freeBytesFloor: number
 }

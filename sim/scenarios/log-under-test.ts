@@ -14,6 +14,7 @@ export const settings: LogSettings = {
   cleanerBackoffMs: 15_000,
   cleanerDedupeBufferBytes: 1024 * 1024,
   producerIdExpirationMs: 86_400_000,
+  maxProducerIdsPerPartition: 10_000,
   freeBytesFloor: 0,
 }
 

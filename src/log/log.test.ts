@@ -132,6 +132,23 @@ test('an idempotent producer goes on after a kill, and repetitions are told', as
   await log.close()
 })
 
+test('idle producers are forgotten while the log is open', async () => {
+  const { log } = await openTestLog(memoryFileSystem(), { retentionCheckIntervalMs: 20, producerIdExpirationMs: 60_000 })
+  const partition = partitionOf(log)
+  const send = (producerId: number, timestamp: number) =>
+    partition.append(batchOf({ values: ['x'], producerId, producerEpoch: 0, baseSequence: 0, timestamp }), { origin: 'client' }).durable
+  await send(1, Date.now() - 100_000)
+  await send(2, Date.now())
+  assert.equal(partition.producers().length, 2)
+  const deadline = Date.now() + 5_000
+  while (partition.producers().length > 1 && Date.now() < deadline) await new Promise(resolve => setTimeout(resolve, 10))
+  assert.deepEqual(
+    partition.producers().map(({ producerId }) => producerId),
+    [2],
+  )
+  await log.close()
+})
+
 for (const end of ['a kill', 'a clean close'] as const)
   test(`all five batches that may be in flight are told as repetitions after ${end}`, async () => {
     const disk = memoryFileSystem()

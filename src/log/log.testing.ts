@@ -12,6 +12,7 @@ export const settings: LogSettings = {
   cleanerBackoffMs: 1e9,
   cleanerDedupeBufferBytes: 1 << 20,
   producerIdExpirationMs: 86_400_000,
+  maxProducerIdsPerPartition: 10_000,
   freeBytesFloor: 0,
 }
 

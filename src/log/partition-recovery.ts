@@ -10,7 +10,7 @@ import type { Offset } from '../protocol.ts'
 import { header } from '../protocol.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
-import { ProducerStates } from './producer-state.ts'
+import { type ProducerLimits, ProducerStates } from './producer-state.ts'
 import type { Segment, SegmentContext } from './segment.ts'
 import { segmentName } from './segment.ts'
 import { discard, type OpenedDirectory, openSegments, type SegmentList } from './segment-list.ts'
@@ -35,7 +35,7 @@ export interface RecoveryInput {
   durableEnd: Offset
   /** Why it was offline already: then nothing is touched. */
   damage: string | null
-  producerExpirationMs: number
+  producers: ProducerLimits & { readonly producerIdExpirationMs: number }
 }
 
 /** What a partition starts from: nothing, or what recovery found. */
@@ -76,7 +76,7 @@ class Recovery {
   constructor(input: RecoveryInput, opened: OpenedDirectory) {
     this.#input = input
     this.#opened = opened
-    this.#producers = new ProducerStates(input.name)
+    this.#producers = new ProducerStates(input.name, input.producers)
     this.#epochs = new LeaderEpochs(input.state?.epochs ?? storedEpochs(input))
     this.#end = input.state?.endOffset ?? 0
     this.damage = input.damage
@@ -236,7 +236,8 @@ class Recovery {
   }
 
   #loadProducers(snapshot: Buffer | null): void {
-    if (snapshot !== null) this.#producers.loadSnapshot(snapshot, this.#input.system.clock.now(), this.#input.producerExpirationMs)
+    if (snapshot !== null)
+      this.#producers.loadSnapshot(snapshot, this.#input.system.clock.now(), this.#input.producers.producerIdExpirationMs)
   }
 }
 

@@ -217,6 +217,10 @@ export class Partition implements PartitionLog, Member {
     return this.producerStates?.inTransaction(producerId, producerEpoch) ?? false
   }
 
+  expireProducers(nowMs: number): void {
+    this.producerStates?.expire(nowMs, this.context.settings.producerIdExpirationMs)
+  }
+
   sizeBytes(): number {
     return this.segments.sizeBytes()
   }
@@ -367,7 +371,7 @@ export class Partition implements PartitionLog, Member {
   #checkProducers(records: Buffer, validated: ValidatedBatches, origin: 'client' | 'coordinator'): Appended | null {
     for (let at = 0; at < validated.sizeBytes; at += header.sizeBytes(records, at)) {
       if (header.producerId(records, at) < 0) continue
-      this.producerStates ??= new ProducerStates(this.name)
+      this.producerStates ??= new ProducerStates(this.name, this.context.settings)
       const earlier = this.producerStates.check(readBatchInfo(records, at, info), origin)
       if (earlier === null) continue
       const { commit } = this.context

@@ -143,6 +143,35 @@ test('idle producers expire, those with an open transaction do not', () => {
   append(states, data(1, 0, 9, 4))
 })
 
+test('with too many producers the longest idle are forgotten, but none whose transaction is open or whose batch may be taken back', () => {
+  const states = new ProducerStates('t-0', { maxProducerIdsPerPartition: 32 })
+  const ids = () => new Set(states.list().map(({ producerId }) => producerId))
+  let offset = 0
+  append(states, data(1000, 0, 0, offset++, { isTransactional: true }))
+  for (let id = 0; id < 31; id++) append(states, data(id, 0, 0, offset++))
+  append(states, data(0, 0, 1, offset++))
+  states.settle(states.mark())
+  append(states, data(1, 0, 1, offset++))
+  const mark = states.mark()
+  append(states, data(2, 0, 1, offset++))
+  // One more than there may be: a sixteenth of them goes, the oldest first. 0 and 1 wrote again, what 2 wrote may still be taken back.
+  append(states, data(50, 0, 0, offset++))
+  assert.equal(states.size, 31)
+  for (const id of [1000, 0, 1, 2, 5, 50]) assert.ok(ids().has(id), `${id}`)
+  for (const id of [3, 4]) assert.ok(!ids().has(id), `${id}`)
+  states.rollback(mark)
+  assert.ok(!ids().has(50))
+  append(states, data(2, 0, 1, offset++))
+  states.settle(states.mark())
+  for (let id = 2000; id < 12_000; id++) {
+    append(states, data(id, 0, 0, offset++))
+    states.settle(states.mark())
+    assert.ok(states.size <= 32)
+  }
+  assert.ok(ids().has(1000))
+  assert.equal(states.firstUnstableOffset(), 0)
+})
+
 test('what the state log keeps brings all retained batches back, with their timestamps', () => {
   const states = new ProducerStates('t-0')
   for (let sequence = 0; sequence < 7; sequence++) append(states, data(1, 2, sequence, sequence, { maxTimestamp: 100 + sequence }))

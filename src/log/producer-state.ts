@@ -36,6 +36,13 @@ export interface LastRecord {
   lastOffset: Offset
 }
 
+export interface ProducerLimits {
+  /** Beyond it the longest idle are forgotten, as after `producer.id.expiration.ms`. */
+  readonly maxProducerIdsPerPartition: number
+}
+
+const unlimited: ProducerLimits = { maxProducerIdsPerPartition: Number.POSITIVE_INFINITY }
+
 interface OpenTransaction {
   producerId: number
   firstOffset: Offset
@@ -45,12 +52,15 @@ interface OpenTransaction {
 
 const none = -1
 const maxSequence = 2 ** 31 - 1
+/** This share of the producers is forgotten at once when there are too many, so that looking for them costs little for each newcomer. */
+const evictedShare = 16
 /** Numbers in one undo record. */
 const undoWidth = 12
 
 export class ProducerStates {
   /** `topic-partition`, for messages. */
   readonly #name: string
+  readonly #limits: ProducerLimits
   readonly #table = new ProducerTable()
   /** Without a marker yet; ascending by first offset. */
   #open: OpenTransaction[] = []
@@ -61,8 +71,9 @@ export class ProducerStates {
   /** Number of the first record in #undo. */
   #undoBase = 0
 
-  constructor(name: string) {
+  constructor(name: string, limits: ProducerLimits = unlimited) {
     this.#name = name
+    this.#limits = limits
   }
 
   get size(): number {
@@ -157,10 +168,24 @@ export class ProducerStates {
     this.highWatermarkMoved(logStartOffset)
   }
 
-  /** Forgets producers that were idle for `expirationMs` and have no open transaction. Call it with nothing unsettled. */
+  /** Forgets producers that were idle for `expirationMs`, have no open transaction, and nothing that may be taken back. */
   expire(nowMs: number, expirationMs: number): void {
-    if (this.#undo.length > 0) return
-    this.#table.removeWhere(slot => isExpired(this.#table, slot, nowMs, expirationMs))
+    const table = this.#table
+    this.#forget(table.size, slot => nowMs - table.lastTimestamp(slot) >= expirationMs)
+    if (table.size === 0) table.clear()
+  }
+
+  /** Up to `most` of the longest idle that nothing holds. */
+  #forget(most: number, condemned: (slot: number) => boolean): void {
+    const table = this.#table
+    const unsettled = new Set<number>()
+    for (let at = 0; at < this.#undo.length; at += undoWidth) unsettled.add(this.#undo[at]!)
+    const gone: number[] = []
+    for (const [producerId, slot] of table.ids()) {
+      if (gone.length >= most) break
+      if (table.transactionStart(slot) === none && !unsettled.has(producerId) && condemned(slot)) gone.push(producerId)
+    }
+    for (const producerId of gone) table.remove(table.find(producerId))
   }
 
   clear(): void {
@@ -298,6 +323,9 @@ export class ProducerStates {
   #remember(producerId: number): number {
     const table = this.#table
     const known = table.find(producerId)
+    const most = this.#limits.maxProducerIdsPerPartition
+    if (known !== none) table.touch(known)
+    else if (table.size >= most) this.#forget(table.size - most + Math.ceil(most / evictedShare), () => true)
     const slot = known === none ? table.add(producerId) : known
     const next = table.nextBatch(slot)
     this.#undo.push(producerId, known === none ? 0 : 1, table.epoch(slot), table.coordinatorEpoch(slot), table.lastTimestamp(slot))
@@ -330,10 +358,6 @@ export class ProducerStates {
 }
 
 type Image = [number, number, number, number, number, number, number, number, number, number, number, number]
-
-function isExpired(table: ProducerTable, slot: number, nowMs: number, expirationMs: number): boolean {
-  return table.transactionStart(slot) === none && nowMs - table.lastTimestamp(slot) >= expirationMs
-}
 
 /** Sequence numbers go on with 0 after 2^31 - 1. */
 function firstSequence(lastSequence: number, delta: number): number {

@@ -48,6 +48,18 @@ export class ProducerTable {
     return slot
   }
 
+  /** From now on it is the one that was used last; those at the front of {@link ids} have been idle for longest. */
+  touch(slot: number): void {
+    const producerId = this.producerId(slot)
+    this.#slots.delete(producerId)
+    this.#slots.set(producerId, slot)
+  }
+
+  /** The longest idle first. */
+  ids(): Iterable<[producerId: number, slot: number]> {
+    return this.#slots
+  }
+
   /** The last slot moves into the gap. */
   remove(slot: number): void {
     const last = this.#slots.size - 1
@@ -56,11 +68,6 @@ export class ProducerTable {
     this.#doubles.copyWithin(slot * doubles, last * doubles, (last + 1) * doubles)
     this.#integers.copyWithin(slot * integers, last * integers, (last + 1) * integers)
     this.#slots.set(this.producerId(slot), slot)
-  }
-
-  removeWhere(condemned: (slot: number) => boolean): void {
-    for (let slot = this.#slots.size - 1; slot >= 0; slot--) if (condemned(slot)) this.remove(slot)
-    if (this.#slots.size === 0) this.clear()
   }
 
   clear(): void {

@@ -98,7 +98,7 @@ async function openPartition(
     logStartOffset: view?.logStartOffset ?? -1,
     damage: damageOf(context, directory),
     durableEnd: view?.durableEnd ?? 0,
-    producerExpirationMs: context.settings.producerIdExpirationMs,
+    producers: context.settings,
   })
   const changed = view !== null || (state !== null && !state.synced)
   const opened = new Partition(context, { topic, topicId, partition, config: builtInConfig }, { ...start, suspect: changed && !sameRun })

@@ -17,7 +17,12 @@ interface Case {
   highWatermark?: number
 }
 
-function partition({ config, timestamps, logStartOffset = 0, highWatermark }: Case): RetainedPartition & { removed: number[] } {
+function partition({
+  config,
+  timestamps,
+  logStartOffset = 0,
+  highWatermark,
+}: Case): RetainedPartition & { removed: number[]; expiredAt: number[] } {
   const files = memoryFileSystem()
   files.makeDirectory('/t-0')
   const context = segmentContext(files, { openFiles: 10, indexBytes: 1000 })
@@ -30,13 +35,16 @@ function partition({ config, timestamps, logStartOffset = 0, highWatermark }: Ca
   const end = timestamps.filter(timestamp => timestamp !== null).length * 10
   const list = new SegmentList(context, '/t-0', segments)
   const removed: number[] = []
+  const expiredAt: number[] = []
   return {
+    expiredAt,
     config: { ...base, ...config },
     segments: list,
     logStartOffset,
     highWatermark: highWatermark ?? end,
     logEndOffset: end,
     removed,
+    expireProducers: nowMs => void expiredAt.push(nowMs),
     removeSegments: count => void removed.push(...list.removeOldest(count).map(segment => segment.baseOffset)),
   }
 }
@@ -123,12 +131,12 @@ test('a jump of the wall clock halts retention by time, says so once, and ends w
   time.now += year
   fire()
   fire()
-  assert.deepEqual([old.removed, jumps], [[], [year]])
+  assert.deepEqual([old.removed, old.expiredAt, jumps], [[], [], [year]])
   time.now -= year
   time.now += 450
   time.monotonic += 450
   fire()
-  assert.deepEqual(old.removed, [0])
+  assert.deepEqual([old.removed, old.expiredAt], [[0], [1450]])
   retention.close()
 })
 

@@ -24,6 +24,8 @@ export interface RetainedPartition {
    * one is begun first.
    */
   removeSegments(count: number): void
+  /** Forgets producers that have been idle for too long. */
+  expireProducers(nowMs: number): void
 }
 
 /** How many segments, from the oldest on, may go. `trustClock` false: nothing goes for its age. */
@@ -107,6 +109,7 @@ export class Retention {
       try {
         const count = removableSegments(partition, nowMs, trustClock)
         if (count > 0) partition.removeSegments(count)
+        if (trustClock) partition.expireProducers(nowMs)
       } catch (error) {
         onError(partition, error)
       }

@@ -2,6 +2,7 @@
 export const because = {
   authorizer: 'the authorizer is ready before any listener opens',
   cleaner: 'compaction in Millrace schedules and bounds itself',
+  retention: 'expired producers are looked for together with expired segments (log.retention.check.interval.ms)',
   compressionLevel: 'the broker recompresses with the default effort of its libraries',
   deadLetters: 'share groups of this version have no dead-letter queue yet',
   decompressed: 'what the broker decompresses is bounded as a whole',

@@ -30,6 +30,9 @@ export function logSettings(config: BrokerConfig): LogSettings {
     get producerIdExpirationMs() {
       return config.get('producer.id.expiration.ms')
     },
+    get maxProducerIdsPerPartition() {
+      return config.get('max.producer.ids.per.partition')
+    },
     freeBytesFloor: config.get('log.free.bytes.floor'),
   }
 }

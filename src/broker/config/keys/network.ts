@@ -9,11 +9,6 @@ export const networkKeys = {
     min: 1_048_576,
     doc: 'Bytes that fetch responses may hold in memory until slow readers have taken them. Above it each fetch gets one batch at a time.',
   }),
-  'connection.auth.deadline.ms': ms({
-    default: 30_000,
-    min: 1,
-    doc: 'A connection that has not authenticated (or, without authentication, sent its first request) by then is closed.',
-  }),
   'connection.authentication.deadline.ms': intMs({
     default: 30_000,
     min: 1,
@@ -74,7 +69,7 @@ export const networkKeys = {
   'listener.security.protocol.map': string({
     default: 'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
     check: checkProtocolMap,
-    doc: "Security protocol of each listener, as NAME:PROTOCOL. Needed for listeners whose name is not a protocol's. Millrace speaks PLAINTEXT in this version.",
+    doc: "Security protocol of each listener, as NAME:PROTOCOL. Needed for listeners whose name is not a protocol's.",
     importance: 'low',
   }),
   listeners: list({

@@ -17,12 +17,18 @@ export const transactionsKeys = {
     importance: 'high',
     accepted: because.transactions,
   }),
+  'max.producer.ids.per.partition': int({
+    default: 10_000,
+    min: 1,
+    doc: 'Most producers that a partition remembers. Beyond it those that wrote to it longest ago are forgotten, as after producer.id.expiration.ms. Kafka has no limit.',
+    dynamic: 'cluster-wide',
+  }),
   'producer.id.expiration.check.interval.ms': intMs({
     default: 600_000,
     min: 1,
     doc: 'How often expired producer ids are looked for.',
     importance: 'low',
-    accepted: because.cleaner,
+    accepted: because.retention,
   }),
   'producer.id.expiration.ms': intMs({
     default: 86_400_000,
