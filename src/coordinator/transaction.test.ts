@@ -5,7 +5,7 @@ import { World } from './transaction.testing.ts'
 import { transactionTopicName } from './transaction.ts'
 
 const id = 'tx'
-const anew = { transactionalId: id, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 }
+const anew = { principal: 'User:ann', transactionalId: id, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 }
 const some = new Map([
   ['a', new Set([0, 1])],
   ['b', new Set([0])],
@@ -406,4 +406,40 @@ test('20 seeds of producers, crashes, lost answers and broken partitions: what w
     }
   }
   assert.ok(ended > 30, `${ended} transactions ended as their producers were told`)
+})
+
+test('the number of transactional ids is bounded: the longest idle go, those in use stay, and a principal loses its own first', async () => {
+  const world = new World({ maxTransactionalIds: 6, maxTransactionalIdsPerPrincipal: 4 })
+  const initAs = (principal: string, transactionalId: string) => init(world, { principal, transactionalId })
+  const known = async () => {
+    const all = await world.coordinator.list({ states: new Set(), producerIds: new Set(), durationMs: -1, pattern: null })
+    return all.map(({ transactionalId }) => transactionalId).sort()
+  }
+  await initAs('User:bob', 'b1')
+  await init(world)
+  await add(world, 1001, 0)
+  for (const name of ['a1', 'a2', 'a3']) await initAs('User:ann', name)
+  assert.deepEqual(await known(), ['a1', 'a2', 'a3', 'b1', id])
+  await initAs('User:ann', 'a1')
+  await initAs('User:ann', 'a4')
+  assert.deepEqual(await known(), ['a1', 'a3', 'a4', 'b1', id], 'the longest idle of her own, though b1 has been idle for longer')
+  await initAs('User:bob', 'b2')
+  await initAs('User:bob', 'b3')
+  assert.deepEqual(await known(), ['a1', 'a3', 'a4', 'b2', 'b3', id], 'the longest idle of all')
+  await end(world, 1001, 0)
+  assert.deepEqual(world.statuses('b1'), ['Empty', null])
+  // Durable like everything else.
+  await world.crash(all => all)
+  assert.deepEqual(await known(), ['a1', 'a3', 'a4', 'b2', 'b3', id])
+})
+
+test('when all transactional ids are in use there is no room, until one ends', async () => {
+  const world = new World({ maxTransactionalIds: 1 })
+  await init(world)
+  await add(world, 1000, 0)
+  await assert.rejects(init(world, { transactionalId: 'more' }), { name: 'POLICY_VIOLATION', message: /max.transactional.ids/ })
+  assert.deepEqual(world.statuses('more'), [])
+  await end(world, 1000, 0)
+  await init(world, { transactionalId: 'more' })
+  assert.deepEqual(world.statuses(id).at(-1), null)
 })

@@ -10,6 +10,7 @@ import { buildMarkerBatch, KafkaError, toKafkaError } from '../protocol.ts'
 import { compileRegex } from './group/consumer/regex.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
 import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
+import type { ResidentLimits } from './transaction/residents.ts'
 import type { TransactionSettings } from './transaction/settings.ts'
 import { type EndRequest, type InitProducer, type Session, type TransactionalProducer, TransactionShard } from './transaction/shard.ts'
 import { type Partitions, type Transaction, type TransactionStatus, transactionStatuses } from './transaction/transaction.ts'
@@ -55,6 +56,7 @@ export class TransactionCoordinator {
         new TransactionShard({
           context,
           settings,
+          residentLimits: () => this.#residentLimits(),
           coordinatorEpoch: () => partitionLog.leaderEpoch,
           holds: offset => partitionLog.logEndOffset > offset,
           writeMarker: (name, partition, marker) => this.#writeOwnMarker(name, partition, marker),
@@ -143,6 +145,14 @@ export class TransactionCoordinator {
 
   #shardOf(transactionalId: string): Coordinator<TransactionShard> {
     return this.#transactions.shardOf(transactionalId)
+  }
+
+  /** Ids are spread over the shards by their hash, so each may hold its share. */
+  #residentLimits(): ResidentLimits {
+    const { settings } = this.#options
+    const shards = this.#options.topic.partitionCount() ?? settings.stateTopicNumPartitions
+    const share = (limit: number) => Math.ceil(limit / shards)
+    return { all: share(settings.maxTransactionalIds), perPrincipal: share(settings.maxTransactionalIdsPerPrincipal) }
   }
 
   #writeOwnMarker(topic: string, partition: number, marker: ProducerMarker): void {

@@ -72,6 +72,12 @@ export function transactionSettings(config: BrokerConfig, transactionVersion: ()
   return {
     transactionMaxTimeoutMs: config.get('transaction.max.timeout.ms'),
     transactionalIdExpirationMs: config.get('transactional.id.expiration.ms'),
+    get maxTransactionalIds() {
+      return config.get('max.transactional.ids')
+    },
+    get maxTransactionalIdsPerPrincipal() {
+      return config.get('max.transactional.ids.per.principal')
+    },
     abortTimedOutIntervalMs: config.get('transaction.abort.timed.out.transaction.cleanup.interval.ms'),
     removeExpiredIntervalMs: config.get('transaction.remove.expired.transaction.cleanup.interval.ms'),
     stateTopicNumPartitions: config.get('transaction.state.log.num.partitions'),

@@ -10,7 +10,7 @@ export function requireGroup(context: RequestContext, operation: Operation, grou
   if (!context.allowed(operation, 'GROUP', groupId)) throw new KafkaError('GROUP_AUTHORIZATION_FAILED')
 }
 
-/** IPv4 clients of an IPv6 socket look like IPv4 clients; the slash is Java's way to say that there is no host name. */
+/** The slash is Java's way to say that there is no host name. */
 export function callerOf({ version, clientId, connection }: RequestContext): Caller {
-  return { apiVersion: version, clientId: clientId ?? '', clientHost: `/${connection.remoteAddress.replace(/^::ffff:/, '')}` }
+  return { apiVersion: version, clientId: clientId ?? '', clientHost: `/${connection.remoteAddress}` }
 }

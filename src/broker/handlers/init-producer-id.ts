@@ -2,6 +2,9 @@
  * InitProducerId, v0–5 (KIP-98): a fresh id for an idempotent producer, from durable blocks, so that none is ever given twice; for a
  * transactional id the one it has, with an epoch that fences whoever had it before. v3 recovers from errors (KIP-360), v4 tells
  * PRODUCER_FENCED, v5 is v4 (KIP-890). v6 (two-phase commits, KIP-939) is not stable in Kafka either.
+ *
+ * A fresh id takes no memory before something is written under it (see `max.producer.ids.per.partition`). Transactional ids do, so their
+ * number is bounded: beyond it the longest idle are forgotten, and when all are in use POLICY_VIOLATION is told, which ends the producer.
  */
 import { apis, type InputOf, KafkaError } from '../../protocol.ts'
 import { clusterName } from '../authorized-operations.ts'
@@ -38,7 +41,7 @@ export const initProducerId = defineHandler<typeof apis.initProducerId>({
     const session =
       transactionalId === null
         ? { producerId: await metadata.newProducerId(), producerEpoch: 0 }
-        : await transactions.initProducerId({ ...request, transactionalId })
+        : await transactions.initProducerId({ ...request, transactionalId, principal: context.connection.principal })
     const response: Response = { throttleTimeMs: 0, errorCode: 0, ...session }
     return response
   },

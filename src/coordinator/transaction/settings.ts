@@ -5,6 +5,10 @@ export interface TransactionSettings {
   transactionMaxTimeoutMs: number
   /** `transactional.id.expiration.ms` */
   transactionalIdExpirationMs: number
+  /** `max.transactional.ids` */
+  maxTransactionalIds: number
+  /** `max.transactional.ids.per.principal` */
+  maxTransactionalIdsPerPrincipal: number
   /** `transaction.abort.timed.out.transaction.cleanup.interval.ms` */
   abortTimedOutIntervalMs: number
   /** `transaction.remove.expired.transaction.cleanup.interval.ms` */
@@ -18,6 +22,8 @@ export interface TransactionSettings {
 export const defaultTransactionSettings: TransactionSettings = {
   transactionMaxTimeoutMs: 900_000,
   transactionalIdExpirationMs: 604_800_000,
+  maxTransactionalIds: 1_000_000,
+  maxTransactionalIdsPerPrincipal: 500_000,
   abortTimedOutIntervalMs: 10_000,
   removeExpiredIntervalMs: 3_600_000,
   stateTopicNumPartitions: 50,

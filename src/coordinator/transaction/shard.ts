@@ -8,6 +8,7 @@
  */
 import { KafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, ProducerMarker, ProducerSession, Shard, ShardContext } from '../shard.ts'
+import { type ResidentLimits, Residents } from './residents.ts'
 import type { TransactionSettings } from './settings.ts'
 import {
   decodeTransaction,
@@ -29,6 +30,8 @@ export interface TransactionalProducer extends ProducerSession {
 }
 
 export interface InitProducer extends TransactionalProducer {
+  /** Whose id it is; `User:alice`. */
+  principal: string
   transactionTimeoutMs: number
 }
 
@@ -46,6 +49,8 @@ export interface Session extends ProducerSession {
 export interface TransactionShardOptions {
   context: ShardContext
   settings: TransactionSettings
+  /** Of this shard's share of the ids. */
+  residentLimits(): ResidentLimits
   /** Appends the marker; throws when that is not possible now and must be tried again. A partition that is gone needs none. */
   writeMarker(topic: string, partition: number, marker: ProducerMarker): void
   /** Of the shard's partition: fences the coordinator's predecessors. */
@@ -76,6 +81,7 @@ export class TransactionShard implements Shard {
   readonly #options: TransactionShardOptions
   readonly #context: ShardContext
   readonly #transactions = new Map<string, Transaction>()
+  readonly #residents = new Residents()
   readonly #bumps = new Map<string, Bump>()
   readonly #endings = new Map<string, Ending>()
 
@@ -92,9 +98,11 @@ export class TransactionShard implements Shard {
     if (transaction === null) {
       this.#transactions.delete(transactionalId)
       this.#bumps.delete(transactionalId)
+      this.#residents.forget(transactionalId)
       return
     }
     this.#transactions.set(transactionalId, transaction)
+    this.#residents.touch(transactionalId)
     if (!isPrepared(transaction)) return
     const rest: Ending['rest'] = []
     for (const [topic, indexes] of transaction.partitions) for (const index of indexes) rest.push([topic, index])
@@ -110,6 +118,7 @@ export class TransactionShard implements Shard {
   unload(): void {
     this.#transactions.clear()
     this.#endings.clear()
+    this.#residents.clear()
   }
 
   get(transactionalId: string): Transaction | undefined {
@@ -134,10 +143,8 @@ export class TransactionShard implements Shard {
     const expected = producerId === none ? null : producerEpoch
     const now = this.#context.clock.now()
     const before = this.#transactions.get(transactionalId)
-    if (before === undefined) {
-      this.#remember(transactionalId, 0, none)
-      return this.#move({ ...emptyTransaction(transactionalId, taken(spare)), timeoutMs: transactionTimeoutMs, lastUpdateMs: now })
-    }
+    if (before === undefined) return this.#begin(request, taken(spare), now)
+    this.#residents.own(transactionalId, request.principal)
     const ofPrevious = producerId === before.previousProducerId && isEpochExhausted(producerEpoch)
     if (expected !== null && producerId !== before.producerId && !ofPrevious) throw fenced(request)
     if (isPrepared(before)) throw concurrent(transactionalId)
@@ -160,6 +167,25 @@ export class TransactionShard implements Shard {
     const bump = this.#bumps.get(transactionalId)
     if (bump === undefined || bump.producerEpoch !== before.producerEpoch || bump.lastProducerEpoch !== expected) throw fenced(request)
     return this.#move({ ...empty, previousProducerId: before.previousProducerId })
+  }
+
+  /** A transactional id that is not known yet, in the place of one that has been idle for long when there are too many. */
+  #begin({ transactionalId, transactionTimeoutMs, principal }: InitProducer, producerId: number, now: number): Decision<Session> {
+    const mayGo = (id: string) => isIdle(this.#transactions.get(id)!)
+    const leaving = this.#residents.leaving(principal, this.#options.residentLimits(), mayGo)
+    if (leaving === null) {
+      const reason = `There is no room for ${transactionalId}: too many transactional ids have a transaction under way (max.transactional.ids)`
+      throw new KafkaError('POLICY_VIOLATION', reason)
+    }
+    this.#remember(transactionalId, 0, none)
+    this.#residents.own(transactionalId, principal)
+    const begun = { ...emptyTransaction(transactionalId, producerId), timeoutMs: transactionTimeoutMs, lastUpdateMs: now }
+    const decision = this.#move(begun)
+    return {
+      ...decision,
+      records: [...leaving.map(transactionTombstone), ...decision.records],
+      rejected: () => this.#residents.forget(transactionalId),
+    }
   }
 
   // ---- partitions
@@ -304,9 +330,8 @@ export class TransactionShard implements Shard {
   #expire(): Decision<void> {
     const limit = this.#context.clock.now() - this.#options.settings.transactionalIdExpirationMs
     const records: LogRecord[] = []
-    for (const { transactionalId, status, lastUpdateMs } of this.#transactions.values()) {
-      const idle = status === 'Empty' || status === 'CompleteCommit' || status === 'CompleteAbort'
-      if (idle && lastUpdateMs <= limit) records.push(transactionTombstone(transactionalId))
+    for (const transaction of this.#transactions.values()) {
+      if (isIdle(transaction) && transaction.lastUpdateMs <= limit) records.push(transactionTombstone(transaction.transactionalId))
       if (records.length === expiryStepRecords) break
     }
     if (records.length < expiryStepRecords) this.#scheduleExpiry()
@@ -350,6 +375,10 @@ export class TransactionShard implements Shard {
       },
     }
   }
+}
+
+function isIdle({ status }: Transaction): boolean {
+  return status === 'Empty' || status === 'CompleteCommit' || status === 'CompleteAbort'
 }
 
 const emptied = { status: 'Empty', partitions: noPartitions, startMs: none, nextProducerId: none, clientVersion: 0 } as const

@@ -23,6 +23,18 @@ export const transactionsKeys = {
     doc: 'Most producers that a partition remembers. Beyond it those that wrote to it longest ago are forgotten, as after producer.id.expiration.ms. Kafka has no limit.',
     dynamic: 'cluster-wide',
   }),
+  'max.transactional.ids': int({
+    default: 200_000,
+    min: 1,
+    doc: 'Most transactional ids that the broker remembers. Beyond it those that have been idle for longest are forgotten, as after transactional.id.expiration.ms; InitProducerId fails with POLICY_VIOLATION when all have a transaction under way. Kafka has no limit.',
+    dynamic: 'cluster-wide',
+  }),
+  'max.transactional.ids.per.principal': int({
+    default: 100_000,
+    min: 1,
+    doc: 'Most of them that one principal initialized since the broker was started; beyond it the idle ones among its own go first.',
+    dynamic: 'cluster-wide',
+  }),
   'producer.id.expiration.check.interval.ms': intMs({
     default: 600_000,
     min: 1,

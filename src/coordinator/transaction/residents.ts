@@ -1,0 +1,75 @@
+/**
+ * Which transactional ids of a shard have been idle for longest, and whose they are: so that their number has a bound, one principal's
+ * ids never push out another's before its own, and programs that take a new id for each checkpoint (Flink) are not refused one day.
+ *
+ * Who made an id is not in Kafka's records: it is known since the shard was loaded; what came before belongs to nobody and counts only
+ * in the whole.
+ */
+export interface ResidentLimits {
+  readonly all: number
+  readonly perPrincipal: number
+}
+
+/** So many that cannot be forgotten are passed over before the search is given up. */
+const mostPassedOver = 1_000
+
+export class Residents {
+  /** The longest idle first. */
+  readonly #owners = new Map<string, string | null>()
+  readonly #byPrincipal = new Map<string, Set<string>>()
+
+  /** It was used just now. */
+  touch(transactionalId: string): void {
+    const owner = this.#owners.get(transactionalId) ?? null
+    this.#owners.delete(transactionalId)
+    this.#owners.set(transactionalId, owner)
+    const own = owner === null ? undefined : this.#byPrincipal.get(owner)
+    if (own?.delete(transactionalId)) own.add(transactionalId)
+  }
+
+  /** Whoever initializes it first, as far as is known. */
+  own(transactionalId: string, principal: string): void {
+    if ((this.#owners.get(transactionalId) ?? null) !== null) return
+    this.#owners.set(transactionalId, principal)
+    const own = this.#byPrincipal.get(principal)
+    if (own === undefined) this.#byPrincipal.set(principal, new Set([transactionalId]))
+    else own.add(transactionalId)
+  }
+
+  forget(transactionalId: string): void {
+    const owner = this.#owners.get(transactionalId) ?? null
+    this.#owners.delete(transactionalId)
+    if (owner === null) return
+    const own = this.#byPrincipal.get(owner)
+    own?.delete(transactionalId)
+    if (own?.size === 0) this.#byPrincipal.delete(owner)
+  }
+
+  clear(): void {
+    this.#owners.clear()
+    this.#byPrincipal.clear()
+  }
+
+  /** Which have to go before the principal gets one more; null when there is no room and none may go. */
+  leaving(principal: string, limits: ResidentLimits, mayGo: (transactionalId: string) => boolean): string[] | null {
+    const own = this.#byPrincipal.get(principal)
+    const leaving = own === undefined ? [] : longestIdle(own, own.size + 1 - limits.perPrincipal, mayGo)
+    if (leaving === null) return null
+    const gone = new Set(leaving)
+    const excess = this.#owners.size + 1 - gone.size - limits.all
+    const others = longestIdle(this.#owners.keys(), excess, id => !gone.has(id) && mayGo(id))
+    return others === null ? null : [...leaving, ...others]
+  }
+}
+
+function longestIdle(ids: Iterable<string>, count: number, mayGo: (transactionalId: string) => boolean): string[] | null {
+  const found: string[] = []
+  if (count <= 0) return found
+  let passedOver = 0
+  for (const id of ids) {
+    if (mayGo(id)) found.push(id)
+    else if (++passedOver > mostPassedOver) return null
+    if (found.length === count) return found
+  }
+  return null
+}
