@@ -1,10 +1,14 @@
 /** The clients that drive both peers alike: Kafka's performance tools, kcat, and our driver on librdkafka. */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import type { RunningBroker } from '../compat/support/brokers.ts'
-import { cacheDirectory, compileDriver, kafkaJars, needs, quietJava } from '../compat/support/cache.ts'
+import { cacheDirectory, cached, compileDriver, kafkaJars, needs, quietJava } from '../compat/support/cache.ts'
 import { must } from '../compat/support/run.ts'
+
+/** A broker, by one of its listeners. */
+export interface Target {
+  readonly bootstrap: string
+}
 
 export type Options = Readonly<Record<string, string | number>>
 
@@ -21,17 +25,35 @@ export interface Latencies {
   endToEndP99: number
 }
 
+export interface Commits {
+  commitsPerSecond: number
+  commitP50: number
+  commitP99: number
+}
+
+/** Seconds until each member has its share. */
+export interface Convergence {
+  settleSeconds: number
+  joinSeconds: number
+  leaveSeconds: number
+}
+
 let jars = ''
 let driver = ''
+let javaClients = ''
 
 /** Fetches and compiles what the rows need; throws a Missing that says what cannot be had. */
 export async function prepareClients(): Promise<void> {
   jars = await kafkaJars('4.3.1')
   await needs('kcat', 'Debian: apt-get install kcat')
   driver = await compileDriver(join(import.meta.dirname, 'driver.c'))
+  const source = join(import.meta.dirname, 'java/Bench.java')
+  javaClients = await cached('bench-java', readFileSync(source, 'utf8'), async at => {
+    await must('javac', ['-d', at, '-cp', jars, source])
+  })
 }
 
-export async function createTopic(broker: RunningBroker, topic: string, partitions: number, configs: Options = {}): Promise<void> {
+export async function createTopic(broker: Target, topic: string, partitions: number, configs: Options = {}): Promise<void> {
   const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value: String(value) }))
@@ -39,16 +61,17 @@ export async function createTopic(broker: RunningBroker, topic: string, partitio
   await admin.disconnect()
 }
 
-/** Kafka's kafka-producer-perf-test. */
+/** Kafka's kafka-producer-perf-test; `options` are the producer's, `more` flags of the tool's. */
 export async function producerPerf(
-  broker: RunningBroker,
+  broker: Target,
   topic: string,
   size: number,
   records: number,
   options: Options,
+  more: Options = {},
 ): Promise<Throughput> {
   const properties = Object.entries(options).map(([name, value]) => `${name}=${value}`)
-  const flags = { 'bootstrap-server': broker.bootstrap, topic, 'record-size': size, 'num-records': records, throughput: -1 }
+  const flags = { ...more, 'bootstrap-server': broker.bootstrap, topic, 'record-size': size, 'num-records': records, throughput: -1 }
   const output = await tool('ProducerPerformance', [...flagList(flags), '--command-property', ...properties])
   const [, sent, rate] = /(\d+) records sent, ([\d.]+) records\/sec[^\n]*99\.9th/.exec(output) ?? []
   if (Number(sent) !== records) throw new Error(`kafka-producer-perf-test says: ${output.slice(-600)}`)
@@ -56,8 +79,8 @@ export async function producerPerf(
 }
 
 /** Kafka's kafka-consumer-perf-test, without the time that it took to join its group. */
-export async function consumerPerf(broker: RunningBroker, topic: string, records: number): Promise<Throughput> {
-  const flags = { 'bootstrap-server': broker.bootstrap, topic, 'num-records': records, timeout: 60_000 }
+export async function consumerPerf(broker: Target, topic: string, records: number, more: Options = {}): Promise<Throughput> {
+  const flags = { ...more, 'bootstrap-server': broker.bootstrap, topic, 'num-records': records, timeout: 60_000 }
   const output = await tool('ConsumerPerformance', [...flagList(flags), '--hide-header'])
   const line = output.split('\n').find(each => each.split(', ').length === 10)
   const [, , megabytes, , count, , , fetchMs] = (line ?? '').split(', ').map(Number)
@@ -66,7 +89,7 @@ export async function consumerPerf(broker: RunningBroker, topic: string, records
 }
 
 /** kcat's producer, fed with a file of lines of 1 KiB. */
-export async function kcatProduce(broker: RunningBroker, topic: string, records: number, options: Options): Promise<Throughput> {
+export async function kcatProduce(broker: Target, topic: string, records: number, options: Options): Promise<Throughput> {
   const lines = fileOfLines(records)
   const began = performance.now()
   const settings = Object.entries(options).flatMap(([name, value]) => ['-X', `${name}=${value}`])
@@ -80,20 +103,34 @@ export async function kcatProduce(broker: RunningBroker, topic: string, records:
 }
 
 export const drive = {
-  produce: (broker: RunningBroker, topic: string, options: Options) => run<Throughput>(broker, 'produce', topic, options),
-  latency: (broker: RunningBroker, topic: string, options: Options) => run<Latencies>(broker, 'latency', topic, options),
-  group: (broker: RunningBroker, topic: string, options: Options) => run<{ seconds: number }>(broker, 'group', topic, options),
-  createTopics: (broker: RunningBroker, prefix: string, options: Options) => run<{ seconds: number }>(broker, 'topics', prefix, options),
-  first: (broker: RunningBroker, topic: string) => run<{ seconds: number }>(broker, 'first', topic, {}),
+  produce: (broker: Target, topic: string, options: Options) => run<Throughput>(broker, 'produce', topic, options),
+  latency: (broker: Target, topic: string, options: Options) => run<Latencies>(broker, 'latency', topic, options),
+  group: (broker: Target, topic: string, options: Options) => run<{ seconds: number }>(broker, 'group', topic, options),
+  createTopics: (broker: Target, prefix: string, options: Options) => run<{ seconds: number }>(broker, 'topics', prefix, options),
+  metadata: (broker: Target, options: Options) => run<{ requests: number; seconds: number }>(broker, 'metadata', 'none', options),
+  first: (broker: Target, topic: string) => run<{ seconds: number }>(broker, 'first', topic, {}),
   /** `positioned` is called once the consumers know where they start. */
-  consume: (broker: RunningBroker, topic: string, options: Options, positioned = () => {}) =>
+  consume: (broker: Target, topic: string, options: Options, positioned = () => {}) =>
     run<Throughput>(broker, 'consume', topic, options, line => line === 'ready' && positioned()),
 }
 
-async function run<T>(broker: RunningBroker, mode: string, topic: string, options: Options, onLine?: (line: string) => void): Promise<T> {
+async function run<T>(broker: Target, mode: string, topic: string, options: Options, onLine?: (line: string) => void): Promise<T> {
   const list = Object.entries(options).map(([name, value]) => `${name}=${value}`)
   const output = await must(driver, [mode, broker.bootstrap, topic, ...list], onLine === undefined ? {} : { onLine })
   return JSON.parse(output.trim().split('\n').at(-1)!) as T
+}
+
+/** Our own programs on Kafka's client: see java/Bench.java. */
+export const java = {
+  commits: (broker: Target, topic: string, seconds: number, perSecond: number, gapMs: number) =>
+    bench<Commits>('commits', broker, topic, seconds, perSecond, gapMs),
+  group: (broker: Target, topic: string, members: number, partitions: number, rounds: number) =>
+    bench<Convergence>('group', broker, topic, members, partitions, rounds),
+}
+
+async function bench<T>(mode: string, broker: Target, topic: string, ...numbers: number[]): Promise<T> {
+  const args = ['-Xmx512m', quietJava, '-cp', `${javaClients}:${jars}`, 'Bench', mode, broker.bootstrap, topic, ...numbers.map(String)]
+  return JSON.parse((await must('java', args)).trim().split('\n').at(-1)!) as T
 }
 
 function tool(name: string, args: readonly string[]): Promise<string> {

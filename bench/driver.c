@@ -7,6 +7,7 @@
  *   driver consume HOST:PORT TOPIC consumers=1 partitions=1 records=1000 from=beginning|end   prints "ready" when positioned
  *   driver group   HOST:PORT TOPIC members=100                 until each member has its share of as many partitions
  *   driver topics  HOST:PORT PREFIX topics=1000 partitions=5   creates PREFIX-0 … in requests of 50
+ *   driver metadata HOST:PORT - requests=100                   all topics, one request after the other
  *   driver first   HOST:PORT TOPIC                             one record, to a broker that may not lead yet
  *
  * Any option with a dot in its name is librdkafka's (acks, compression.codec=lz4, topic.…); acks too.
@@ -357,6 +358,22 @@ static void topicsCreated(void) {
   printf("{\"seconds\":%.6f}\n", now() - began);
 }
 
+static void metadata(void) {
+  long requests = number("requests", 100);
+  rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, configuration());
+  double began = 0;
+  /* The first makes the connection. */
+  for (long i = -1; i < requests; i++) {
+    if (i == 0) began = now();
+    const struct rd_kafka_metadata *found;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(rk, 1, NULL, &found, 30000);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) die("metadata: %s", rd_kafka_err2str(error));
+    if (found->topic_cnt == 0) die("no topics are shown");
+    rd_kafka_metadata_destroy(found);
+  }
+  printf("{\"requests\":%ld,\"seconds\":%.6f}\n", requests, now() - began);
+}
+
 static void first(void) {
   rd_kafka_conf_t *conf = configuration();
   rd_kafka_conf_set_dr_msg_cb(conf, onOneDelivery);
@@ -380,7 +397,7 @@ int main(int count, char **list) {
   struct {
     const char *name;
     void (*run)(void);
-  } modes[] = {{"produce", produce}, {"latency", latency}, {"consume", consume}, {"group", group}, {"topics", topicsCreated}, {"first", first}};
+  } modes[] = {{"produce", produce}, {"latency", latency}, {"consume", consume}, {"group", group}, {"topics", topicsCreated}, {"metadata", metadata}, {"first", first}};
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
     if (strcmp(list[1], modes[i].name) == 0) {
       modes[i].run();

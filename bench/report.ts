@@ -1,6 +1,6 @@
 /** From measurements to ratios, and to the table in docs/benchmarks.md. */
 import type { Floor } from './floor.ts'
-import type { Goal, Measured, Row } from './rows.ts'
+import type { Goal, Measured, Row } from './row.ts'
 
 /** What one row found in one run. `rounds` are in the order in which they were measured. */
 export interface Result {

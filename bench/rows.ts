@@ -4,40 +4,9 @@
  */
 import type { RunningBroker } from '../compat/support/brokers.ts'
 import { consumerPerf, createTopic, drive, kcatProduce, producerPerf, type Throughput } from './clients.ts'
-import { type Cost, costOf, pause, rssOf } from './measure.ts'
-
-export type Measured = Record<string, number>
-
-export interface Goal {
-  metric: string
-  label: string
-  unit: string
-  /** Millrace's figure against Kafka's, against a sink's CPU per GB of the same run, or by itself. */
-  against: 'kafka' | 'plain sink' | 'best sink' | 'nothing'
-  atLeast?: number
-  atMost?: number
-}
-
-export interface Row {
-  name: string
-  /** With every setting: record size, batch, acks, fsync, keys, partitions. */
-  settings: string
-  /** `fsync`: Millrace as it comes, Kafka with flush.messages=1. `os`: Millrace with durability=os, Kafka as it comes. */
-  durability: 'os' | 'fsync'
-  goals: readonly Goal[]
-  /** Too long to be done more than once. */
-  once?: boolean
-  measure(broker: RunningBroker, scale: number): Promise<Measured>
-}
-
-const gigabyte = 1e9
-const megabyte = 1e6
-
-const megabytesPerSecond = ({ bytes, seconds }: Throughput) => bytes / megabyte / seconds
-const cpuPerGigabyte = (cost: Cost, bytes: number) => cost.cpuSeconds / (bytes / gigabyte)
-
-const speed = (metric: string, label: string, atLeast: number, unit = 'MB/s'): Goal => ({ metric, label, unit, against: 'kafka', atLeast })
-const price = (metric: string, label: string, atMost: number, unit = 's/GB'): Goal => ({ metric, label, unit, against: 'kafka', atMost })
+import { costOf, pause, rssOf } from './measure.ts'
+import { protocolRows } from './protocol-rows.ts'
+import { cpuPerGigabyte, type Goal, type Measured, megabyte, megabytesPerSecond, price, type Row, speed, warm } from './row.ts'
 
 /** On Kafka an fsync for each append is a setting of the topic; on Millrace durability is the broker's. */
 const durableTopic = (broker: RunningBroker) => (broker.name === 'kafka' ? { 'flush.messages': 1 } : {})
@@ -47,11 +16,6 @@ const sinks: Goal[] = [
   { metric: 'cpuPerGigabyte', label: 'CPU', unit: 's/GB', against: 'plain sink', atMost: 1.25 },
   { metric: 'cpuPerGigabyte', label: 'CPU', unit: 's/GB', against: 'best sink', atMost: 1.25 },
 ]
-
-/** Warm first: Kafka's and our code alike are compiled while they run. */
-async function warm(broker: RunningBroker, topic: string, options: Record<string, string | number>, scale: number): Promise<void> {
-  await drive.produce(broker, topic, { records: Math.ceil(200_000 * scale), size: 1024, ...options })
-}
 
 function produceRow(name: string, size: number, records: number, batch: number, goals: readonly Goal[], compression = 'none'): Row {
   const options = { acks: 1, 'batch.size': batch, 'linger.ms': 5, 'buffer.memory': 67_108_864, 'compression.type': compression }
@@ -292,4 +256,5 @@ export const rows: readonly Row[] = [
   startUp,
   restart,
   group,
+  ...protocolRows,
 ]

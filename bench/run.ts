@@ -15,7 +15,9 @@ import { must } from '../compat/support/run.ts'
 import { prepareClients } from './clients.ts'
 import { type Floor, measureFloor } from './floor.ts'
 import { page, type Result, sentence, verdicts } from './report.ts'
-import { type Measured, type Row, rows } from './rows.ts'
+import type { Measured, Row } from './row.ts'
+import { rows } from './rows.ts'
+import { serverSettings } from './secured.ts'
 
 const resultsFile = join(import.meta.dirname, 'results.json')
 const quickScale = 0.1
@@ -32,9 +34,10 @@ const { values: flags, positionals } = parseArgs({
 
 type Peer = 'millrace' | 'kafka'
 
-function startPeer(peer: Peer, row: Row): Promise<RunningBroker> {
-  if (peer === 'kafka') return startKafka()
-  return startMillrace(row.durability === 'os' ? { durability: 'os' } : {})
+async function startPeer(peer: Peer, row: Row): Promise<RunningBroker> {
+  const { properties, listeners } = await serverSettings(row.secured)
+  if (peer === 'kafka') return startKafka({ properties, listeners })
+  return startMillrace(row.durability === 'os' ? { ...properties, durability: 'os' } : properties, listeners)
 }
 
 async function measureOnce(peer: Peer, row: Row): Promise<Measured> {

@@ -117,7 +117,7 @@ function brokerConfig(directory: string, users: readonly Credentials[]): Propert
 }
 
 /** `NAME.key`, `NAME.pem` and both in `NAME.both.pem` for server and client, by an authority in `ca.pem`. */
-async function makeCertificates(directory: string, user: string): Promise<void> {
+export async function makeCertificates(directory: string, user: string): Promise<void> {
   const openssl = (...args: string[]) => must('openssl', args, { cwd: directory, seconds: 30 })
   const fresh = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
   for (const name of ['ca', 'other-ca'])

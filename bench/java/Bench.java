@@ -1,0 +1,146 @@
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Properties;
+import java.util.Set;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * What neither Kafka's performance tools nor librdkafka 2.0 can do. Prints one JSON object as its last line.
+ *
+ *   commits HOST:PORT TOPIC seconds perSecond gapMs     transactions of gapMs with records of 1 KiB: how long each commit takes
+ *   group   HOST:PORT TOPIC members partitions rounds   a KIP-848 group until each member has its share; then one joins and leaves
+ */
+public final class Bench {
+    private static final double NANOS = 1e9;
+    private static final long GIVE_UP_SECONDS = 120;
+
+    public static void main(String[] args) {
+        int[] numbers = Arrays.stream(args).skip(3).mapToInt(Integer::parseInt).toArray();
+        switch (args[0]) {
+            case "commits" -> commits(args[1], args[2], numbers[0], numbers[1], numbers[2]);
+            case "group" -> new Group(args[1], args[2], numbers[1]).measure(numbers[0], numbers[2]);
+            default -> throw new IllegalArgumentException(args[0]);
+        }
+        // Closing clients one by one is not part of any measurement.
+        Runtime.getRuntime().halt(0);
+    }
+
+    private static void commits(String bootstrap, String topic, int seconds, int perSecond, int gapMs) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrap);
+        properties.put("transactional.id", "bench-commits");
+        properties.put("linger.ms", "5");
+        KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+        producer.initTransactions();
+        byte[] value = new byte[1024];
+        transactions(producer, topic, value, 2, perSecond, gapMs);
+        long began = System.nanoTime();
+        double[] took = transactions(producer, topic, value, seconds, perSecond, gapMs);
+        double all = (System.nanoTime() - began) / NANOS;
+        Arrays.sort(took);
+        System.out.printf("{\"commitsPerSecond\":%.3f,\"commitP50\":%.4f,\"commitP99\":%.4f}%n",
+            took.length / all, took[took.length / 2] * 1e3, took[(int) (took.length * 0.99)] * 1e3);
+    }
+
+    /** In seconds, each; with a gap of 0 every record has a transaction of its own. */
+    private static double[] transactions(KafkaProducer<byte[], byte[]> producer, String topic, byte[] value, int seconds, int perSecond, int gapMs) {
+        List<Double> took = new ArrayList<>();
+        long end = System.nanoTime() + seconds * 1_000_000_000L;
+        while (System.nanoTime() < end) {
+            long due = System.nanoTime() + gapMs * 1_000_000L;
+            producer.beginTransaction();
+            do {
+                producer.send(new ProducerRecord<>(topic, value));
+                if (gapMs > 0) sleep(1000.0 / perSecond);
+            } while (System.nanoTime() < due);
+            // What the batches need is not what the commit needs.
+            producer.flush();
+            long before = System.nanoTime();
+            producer.commitTransaction();
+            took.add((System.nanoTime() - before) / NANOS);
+        }
+        return took.stream().mapToDouble(each -> each).toArray();
+    }
+
+    private static void sleep(double ms) {
+        try {
+            Thread.sleep((long) ms, (int) ((ms - (long) ms) * 1e6));
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static final class Group {
+        private final String bootstrap;
+        private final String topic;
+        private final int partitions;
+        private final String id = "bench-" + ProcessHandle.current().pid();
+        private final List<KafkaConsumer<byte[], byte[]>> members = new ArrayList<>();
+
+        Group(String bootstrap, String topic, int partitions) {
+            this.bootstrap = bootstrap;
+            this.topic = topic;
+            this.partitions = partitions;
+        }
+
+        void measure(int count, int rounds) {
+            long began = System.nanoTime();
+            for (int i = 0; i < count; i++) join();
+            double settle = settled(began);
+            double joins = 0;
+            double leaves = 0;
+            for (int round = 0; round < rounds; round++) {
+                began = System.nanoTime();
+                join();
+                joins += settled(began);
+                began = System.nanoTime();
+                members.remove(round % members.size()).close();
+                leaves += settled(began);
+            }
+            System.out.printf("{\"settleSeconds\":%.3f,\"joinSeconds\":%.3f,\"leaveSeconds\":%.3f}%n", settle, joins / rounds, leaves / rounds);
+        }
+
+        private void join() {
+            Properties properties = new Properties();
+            properties.put("bootstrap.servers", bootstrap);
+            properties.put("group.id", id);
+            properties.put("group.protocol", "consumer");
+            properties.put("enable.auto.commit", "false");
+            KafkaConsumer<byte[], byte[]> member = new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+            member.subscribe(List.of(topic));
+            members.add(member);
+        }
+
+        /** Every partition has one owner, and nobody has more than its share. */
+        private double settled(long began) {
+            int share = (partitions + members.size() - 1) / members.size();
+            while (true) {
+                Set<TopicPartition> owned = new HashSet<>();
+                int total = 0;
+                int most = 0;
+                int least = Integer.MAX_VALUE;
+                for (KafkaConsumer<byte[], byte[]> member : members) {
+                    member.poll(Duration.ZERO);
+                    Set<TopicPartition> mine = member.assignment();
+                    owned.addAll(mine);
+                    total += mine.size();
+                    most = Math.max(most, mine.size());
+                    least = Math.min(least, mine.size());
+                }
+                double seconds = (System.nanoTime() - began) / NANOS;
+                if (owned.size() == partitions && total == partitions && most <= share && least >= partitions / members.size()) return seconds;
+                if (seconds > GIVE_UP_SECONDS)
+                    throw new IllegalStateException("not settled: " + owned.size() + " partitions owned, " + least + " to " + most + " each");
+                sleep(2);
+            }
+        }
+    }
+}
