@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryFileSystem } from '../../base.ts'
+import { parseProperties } from '../../formats.ts'
 import { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './load.ts'
-import { parseProperties } from './properties.ts'
 import { parseYaml } from './read-file.ts'
 
 async function withFile(name: string, content: string, more: ConfigInputs = {}): Promise<ConfigInputs> {

@@ -1,8 +1,8 @@
 /** Configuration files: YAML (nested or with dotted keys, mixed as one likes) and Java's `.properties`. */
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
 import { DiskError, type FileSystem } from '../../base.ts'
+import { parseProperties } from '../../formats.ts'
 import type { Given } from './broker-config.ts'
-import { parseProperties } from './properties.ts'
 
 /** The values by key, or what is wrong with the file. */
 export function readConfigFile(files: FileSystem, path: string): Map<string, Given> | string {

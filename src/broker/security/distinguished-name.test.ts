@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { certificatesOfPkcs12 } from '../../formats.ts'
 import { checkMappingRules, principalMapping, subjectOf } from './distinguished-name.ts'
-import { certificatesOfPkcs12 } from './pkcs12.ts'
 
 const fixtures = new URL('../../../test/security/fixtures/', import.meta.url)
 const read = (name: string) => readFileSync(new URL(name, fixtures))

@@ -1,5 +1,5 @@
 /** The principal of a client certificate: its subject as Java writes it (RFC 2253), shortened by `ssl.principal.mapping.rules` (KIP-371). */
-import { type DerValue, derChild, derChildren, derOid, derTags, readDer } from './der.ts'
+import { type DerValue, derChild, derChildren, derOid, derTags, readDer } from '../../formats.ts'
 
 /** What RFC 2253 and Java have a word for; of everything else Java shows number and bytes. */
 const keywords: Readonly<Record<string, string>> = {

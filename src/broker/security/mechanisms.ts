@@ -1,9 +1,9 @@
 /** The SASL mechanisms of a listener, as its configuration describes them: made again whenever that may have changed. */
 import type { System } from '../../base.ts'
 import type { ClusterSecurity } from '../../coordinator.ts'
+import { parseJaas } from '../../formats.ts'
 import { type BrokerConfig, type BrokerKey, badListenerValue, type Listener, listenerValue } from '../config.ts'
 import type { Logger } from '../logger.ts'
-import { parseJaas } from './jaas.ts'
 import { Jwks, jwksUrlProblem } from './jwks.ts'
 import { verifyJwt } from './jwt.ts'
 import type { SaslMechanism } from './mechanism.ts'

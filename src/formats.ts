@@ -1,0 +1,12 @@
+/**
+ * formats: the files in which users of Kafka keep configuration and secrets, read the same by brokers and clients: Java's properties,
+ * JAAS logins, key and trust stores in PEM and PKCS12.
+ *
+ * Takes bytes or text and returns values; opens no file and keeps no state. No error ever holds a secret.
+ */
+export { type DerValue, derChild, derChildren, derOid, derTags, readDer } from './formats/der.ts'
+export { type JaasLogin, parseJaas } from './formats/jaas.ts'
+export { certificatesOfStore, identityOfStore, refuseJks } from './formats/key-store.ts'
+export { pemCertificates, pemIdentity } from './formats/pem.ts'
+export { certificatesOfPkcs12 } from './formats/pkcs12.ts'
+export { type Property, parseProperties } from './formats/properties.ts'
