@@ -9,6 +9,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { dumpLog } from './dump-log/suite.ts'
+import { endurance } from './endurance/suite.ts'
 import { go } from './go/suite.ts'
 import { java } from './java/suite.ts'
 import { kafkajs } from './kafkajs/suite.ts'
@@ -23,8 +24,8 @@ import { type Secured, startSecured } from './support/secured.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
-// dump-log last: it reads what the others have written.
-const suites: readonly Suite[] = [kafkajs, platformatic, java, python, kcat, go, tools, dumpLog]
+// dump-log after all that write; endurance has a broker of its own.
+const suites: readonly Suite[] = [kafkajs, platformatic, java, python, kcat, go, tools, dumpLog, endurance]
 
 /** Short intervals, so that nothing waits for minutes; the rest as it comes. */
 const brokerConfig = {

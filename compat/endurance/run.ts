@@ -1,0 +1,37 @@
+/**
+ * `npm run endurance -- [--kills N] [--seconds N] [--seed N] [--only NAME …] [--kafka VERSION] [--plant] [--keep]`: the endurance
+ * run with other numbers than `npm run compat -- endurance` has; `--plant` loses data on purpose, and succeeds when that is found.
+ */
+import { parseArgs } from 'node:util'
+import { endure } from './endure.ts'
+import { workloads } from './workloads.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '10' },
+    seconds: { type: 'string', default: '90' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    only: { type: 'string', multiple: true },
+    kafka: { type: 'string' },
+    plant: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+  },
+})
+
+const chosen = workloads.filter(({ name }) => flags.only?.includes(name) ?? true)
+console.log(`seed ${flags.seed}: ${chosen.map(({ name }) => name).join(', ')}`)
+const results = await endure({
+  workloads: chosen,
+  seed: Number(flags.seed),
+  kills: Number(flags.kills),
+  seconds: Number(flags.seconds),
+  kafka: flags.kafka,
+  rollback: flags.plant,
+  keep: flags.keep,
+  log: console.log,
+})
+for (const { outcome, name, detail } of results) console.log(`${outcome.padEnd(4)} ${name}: ${detail}`)
+const failed = results.filter(({ outcome }) => outcome === 'FAIL').map(({ name }) => name)
+// A rollback cannot make a broker let somebody in, and the broker itself cannot know of it.
+const found = results.every(({ name, outcome }) => name === 'denied' || name === 'broker' || outcome === 'FAIL')
+process.exit(flags.plant ? (found ? 0 : 1) : failed.length === 0 ? 0 : 1)
