@@ -2,66 +2,12 @@
 import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError, TopicAlreadyExistsError
 
-from kit import ADDRESS, HOUR_AGO, case, equal, run, unique
-
-BASE = {'bootstrap_servers': ADDRESS}
-
-
-def aio(name):
-    def add(body):
-        case(name)(lambda: asyncio.run(asyncio.wait_for(body(), 50)))
-        return body
-    return add
-
-
-async def eventually(what, condition):
-    for _ in range(300):
-        if await condition():
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f'never: {what}')
-
-
-async def with_admin(work):
-    admin = AIOKafkaAdminClient(**BASE)
-    await admin.start()
-    try:
-        return await work(admin)
-    finally:
-        await admin.close()
-
-
-async def new_topic(partitions=1, **config):
-    topic = unique('topic')
-    configs = {k.replace('_', '.'): v for k, v in config.items()}
-    answer = await with_admin(lambda admin: admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)]))
-    equal([error[1] for error in answer.topic_errors], [0])
-    return topic
-
-
-async def send(topic, records, **config):
-    async with AIOKafkaProducer(**BASE, linger_ms=10, **config) as producer:
-        await asyncio.gather(*[await producer.send(topic, **record) for record in records])
-
-
-async def numbers(topic, count):
-    await send(topic, [{'value': b'%d' % i, 'partition': 0} for i in range(count)])
-
-
-async def read(topic, count, group=None):
-    consumer = AIOKafkaConsumer(topic, **BASE, group_id=group or unique('group'), auto_offset_reset='earliest', enable_auto_commit=False)
-    await consumer.start()
-    got = []
-    try:
-        while len(got) < count:
-            got.append(await asyncio.wait_for(consumer.getone(), 30))
-    finally:
-        await consumer.stop()
-    return got
+from aiokafka_kit import BASE, aio, eventually, new_topic, numbers, read, send, with_admin
+from kit import HOUR_AGO, equal, run, unique
 
 
 def round_trip(codec):
@@ -218,5 +164,7 @@ async def admin_groups():
     await with_admin(work)
     await consumer.stop()
 
+
+import aiokafka_secured, aiokafka_txn  # noqa: E401,E402,F401: they add their cases
 
 run()

@@ -1,56 +1,11 @@
 """confluent-kafka: librdkafka, the client that most languages stand on."""
 import threading
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec
+from confluent_kafka import ConsumerGroupTopicPartitions, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec
 
-from kit import ADDRESS, HOUR_AGO, case, equal, run, unique, until
-
-BASE = {'bootstrap.servers': ADDRESS}
-admin = AdminClient(BASE)
-
-
-def of(futures):
-    """The result of the one future of an admin call."""
-    return list(futures.values())[0].result(20)
-
-
-def new_topic(partitions=1, **config):
-    topic = unique('topic')
-    of(admin.create_topics([NewTopic(topic, partitions, 1, config={k.replace('_', '.'): v for k, v in config.items()})]))
-    return topic
-
-
-def send(topic, records, **config):
-    errors = []
-    producer = Producer({**BASE, **{k.replace('_', '.'): v for k, v in config.items()}})
-    for record in records:
-        producer.produce(topic, on_delivery=lambda error, _: errors.append(error) if error else None, **record)
-        producer.poll(0)
-    equal(producer.flush(30), 0)
-    if errors:
-        raise KafkaException(errors[0])
-
-
-def numbers(topic, count):
-    send(topic, [{'value': str(i).encode(), 'partition': 0} for i in range(count)])
-
-
-def read(topic, count, group=None):
-    consumer = Consumer({**BASE, 'group.id': group or unique('group'), 'auto.offset.reset': 'earliest', 'enable.auto.commit': False})
-    consumer.subscribe([topic])
-    got = []
-
-    def more():
-        message = consumer.poll(0.2)
-        if message is not None:
-            if message.error():
-                raise KafkaException(message.error())
-            got.append(message)
-        return len(got) >= count
-    until(lambda: f'{count} records, got {len(got)}', more)
-    consumer.close()
-    return got
+from confluent_kit import BASE, admin, new_topic, numbers, of, read, send
+from kit import HOUR_AGO, case, equal, run, unique, until
 
 
 def round_trip(codec):
@@ -210,5 +165,7 @@ def admin_groups():
     of(admin.delete_consumer_groups([group]))
     equal(listed(), False)
 
+
+import confluent_modern, confluent_secured  # noqa: E401,E402,F401: they add their cases
 
 run()

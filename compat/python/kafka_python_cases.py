@@ -1,46 +1,12 @@
 """kafka-python."""
 import threading
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import MessageSizeTooLargeError, TopicAlreadyExistsError
 
-from kit import ADDRESS, HOUR_AGO, case, equal, run, unique, until
-
-BASE = {'bootstrap_servers': ADDRESS}
-admin = KafkaAdminClient(**BASE)
-
-
-def new_topic(partitions=1, **config):
-    topic = unique('topic')
-    admin.create_topics([NewTopic(topic, partitions, 1, topic_configs={k.replace('_', '.'): v for k, v in config.items()})])
-    return topic
-
-
-def send(topic, records, **config):
-    producer = KafkaProducer(**BASE, linger_ms=10, **config)
-    sent = [producer.send(topic, **record) for record in records]
-    try:
-        for each in sent:
-            each.get(20)
-    finally:
-        producer.close()
-
-
-def numbers(topic, count):
-    send(topic, [{'value': b'%d' % i, 'partition': 0} for i in range(count)])
-
-
-def read(topic, count, group=None):
-    consumer = KafkaConsumer(topic, **BASE, group_id=group or unique('group'), auto_offset_reset='earliest', enable_auto_commit=False, consumer_timeout_ms=30000)
-    got = []
-    for message in consumer:
-        got.append(message)
-        if len(got) == count:
-            break
-    consumer.close()
-    equal(len(got), count)
-    return got
+from kafka_python_kit import BASE, admin, new_topic, numbers, read, send
+from kit import HOUR_AGO, case, equal, run, unique, until
 
 
 def round_trip(codec):
@@ -174,5 +140,7 @@ def admin_groups():
     admin.delete_groups([group])
     equal(listed(), False)
 
+
+import kafka_python_secured, kafka_python_txn  # noqa: E401,E402,F401: they add their cases
 
 run()

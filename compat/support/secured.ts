@@ -20,8 +20,8 @@ import { must } from './run.ts'
 
 export interface Secured {
   readonly broker: RunningBroker
-  /** SSL wants a client certificate; REAUTH is SASL_SSL whose sessions last two seconds; on PLAINTEXT everybody is a super user. */
-  readonly bootstraps: Readonly<Record<'PLAINTEXT' | 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT' | 'REAUTH', string>>
+  /** SSL wants a client certificate, TLS does not; REAUTH is SASL_SSL whose sessions last two seconds; on TLS and PLAINTEXT everybody is a super user. */
+  readonly bootstraps: Readonly<Record<'PLAINTEXT' | 'SSL' | 'TLS' | 'SASL_SSL' | 'SASL_PLAINTEXT' | 'REAUTH', string>>
   /** PEM. `client` holds both `clientKey` and `clientCert`; `otherCa` has signed nothing; `token` is a JWT of the user; `jaas` of PLAIN. */
   readonly files: Readonly<Record<'ca' | 'otherCa' | 'client' | 'clientCert' | 'clientKey' | 'token', string>>
   /** May do everything with topics, groups and transactional ids that begin with `compat-`, and nothing else; by certificate, too. */
@@ -38,7 +38,7 @@ export interface Credentials {
   readonly password: string
 }
 
-const listeners = { SSL: 'SSL', SASL_SSL: 'SASL_SSL', SASL_PLAINTEXT: 'SASL_PLAINTEXT', REAUTH: 'SASL_SSL' }
+const listeners = { SSL: 'SSL', TLS: 'SSL', SASL_SSL: 'SASL_SSL', SASL_PLAINTEXT: 'SASL_PLAINTEXT', REAUTH: 'SASL_SSL' }
 const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
 const issuer = 'https://issuer.test'
 const audience = 'millrace-compat'
