@@ -184,6 +184,58 @@ test('bounds: session timeouts, group size, empty group ids', async () => {
   assert.equal((await groups.join({ memberId: 'x', groupId: 'other' })).errorCode, errorCode('UNKNOWN_MEMBER_ID'))
 })
 
+test('bounds: groups of all kinds, ids handed out, and what members tell', async () => {
+  const groups = testGroups({ maxGroups: 2, groupMaxSize: 3, groupMaxMetadataBytes: 1000, groupInitialRebalanceDelayMs: 0 })
+  const run = async <R>(operation: Promise<R>) => {
+    operation.catch(() => {})
+    await groups.system.settle()
+    return operation
+  }
+  const metadata = (length: number) => [{ name: 'range', metadata: Buffer.alloc(length) }]
+  const tooMany = errorCode('GROUP_MAX_SIZE_REACHED')
+  const ids = []
+  for (let count = 0; count < 3; count++) ids.push((await run(groups.join())).memberId)
+  assert.equal((await run(groups.join())).errorCode, tooMany, 'an id for a fourth')
+  assert.equal((await run(groups.join({ version: 3, protocols: metadata(1000) }))).errorCode, tooMany)
+  const first = groups.join({ memberId: ids[0]!, protocols: metadata(600) })
+  assert.equal((await run(groups.join({ memberId: ids[1]!, protocols: metadata(600) }))).errorCode, tooMany)
+  await groups.system.advance(11_000)
+  assert.equal((await first).errorCode, 0)
+  assert.equal((await run(groups.join())).errorCode, errorCode('MEMBER_ID_REQUIRED'), 'ids that were not used are free again')
+  // The second group is one that only commits; a third cannot begin, by whatever request.
+  const offsets = { memberId: '', groupInstanceId: null, generationId: -1, retentionTimeMs: -1, topics: [] }
+  const topic = {
+    name: 't',
+    topicId: zeroUuid,
+    partitions: [{ partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, committedMetadata: null, commitTimestamp: -1 }],
+  }
+  const commit = (groupId: string) => run(groups.coordinator.commitOffsets({ ...offsets, groupId, topics: [topic] }, 8))
+  await commit('simple')
+  const refusal = { name: 'POLICY_VIOLATION', message: /max.groups=2/ }
+  await assert.rejects(commit('another'), refusal)
+  await assert.rejects(groups.join({ groupId: 'another' }), refusal)
+  const caller = { apiVersion: 1, clientId: 'c', clientHost: '/127.0.0.1' }
+  const heartbeat = {
+    groupId: 'another',
+    memberId: 'm',
+    memberEpoch: 0,
+    instanceId: null,
+    rackId: null,
+    rebalanceTimeoutMs: 1000,
+    subscribedTopicNames: ['t'],
+  }
+  const consumer = { ...heartbeat, subscribedTopicRegex: null, serverAssignor: null, topicPartitions: [] }
+  await assert.rejects(
+    groups.coordinator.consumerHeartbeat(consumer, caller, () => true),
+    refusal,
+  )
+  await assert.rejects(groups.coordinator.shareHeartbeat(heartbeat, caller), refusal)
+  await commit('simple')
+  await run(groups.coordinator.deleteGroups(['simple']))
+  await commit('another')
+  groups.coordinator.close()
+})
+
 test('an assignment too large for the log fails all syncs and starts the rebalance again', async () => {
   const groups = testGroups({}, memoryPartitionLog(2_000))
   const joins = [groups.join({ version: 3 }), groups.join({ version: 3 })]

@@ -85,7 +85,7 @@ export class GroupCoordinator {
     if (request.sessionTimeoutMs < min || request.sessionTimeoutMs > max) {
       throw new KafkaError('INVALID_SESSION_TIMEOUT', `session.timeout.ms=${request.sessionTimeoutMs}: ${min} to ${max}`)
     }
-    return this.#shardOf(request.groupId).write(shard => shard.join(request, caller))
+    return this.#shardFor(request.groupId, request.memberId === '').write(shard => shard.join(request, caller))
   }
 
   async sync(request: SyncGroupRequest): Promise<SyncGroupResponse> {
@@ -115,13 +115,15 @@ export class GroupCoordinator {
   }
 
   async commitOffsets(request: OffsetCommit, apiVersion: number): Promise<TopicResult[]> {
-    return this.#shardOf(request.groupId).write(shard => shard.commits.commit(request, apiVersion))
+    const { groupId, generationId } = request
+    return this.#shardFor(groupId, generationId < 0).write(shard => shard.commits.commit(request, apiVersion))
   }
 
   /** The offsets count when the producer's transaction commits. */
   async commitTransactionalOffsets(producer: ProducerSession, request: OffsetCommit): Promise<TopicResult[]> {
     requireGroupId(request.groupId)
-    return this.#shardOf(request.groupId).writeTransactional(producer, shard => shard.commits.commitTransactional(request))
+    const { groupId, generationId } = request
+    return this.#shardFor(groupId, generationId < 0).writeTransactional(producer, shard => shard.commits.commitTransactional(request))
   }
 
   /** Ends the producer's transaction on a partition of `__consumer_offsets`: throws at once when it cannot be; settles when durable. */
@@ -163,7 +165,8 @@ export class GroupCoordinator {
     mayDescribe: (topic: string) => boolean,
   ): Promise<ConsumerHeartbeatResponse> {
     requireGroupId(request.groupId)
-    return this.#shardOf(request.groupId).write(shard => shard.consumers.heartbeat(request, caller, mayDescribe))
+    const { groupId, memberEpoch } = request
+    return this.#shardFor(groupId, memberEpoch === 0).write(shard => shard.consumers.heartbeat(request, caller, mayDescribe))
   }
 
   /** Of a group of any protocol. */
@@ -174,7 +177,7 @@ export class GroupCoordinator {
   /** KIP-932: a member's whole life. */
   async shareHeartbeat(request: ShareHeartbeatRequest, caller: Caller): Promise<ShareHeartbeatResponse> {
     requireGroupId(request.groupId)
-    return this.#shardOf(request.groupId).write(shard => shard.shares.heartbeat(request, caller))
+    return this.#shardFor(request.groupId, request.memberEpoch === 0).write(shard => shard.shares.heartbeat(request, caller))
   }
 
   /** Throws GROUP_ID_NOT_FOUND. */
@@ -238,6 +241,17 @@ export class GroupCoordinator {
     for (const outcome of await Promise.allSettled(deletions)) {
       if (outcome.status === 'rejected') this.#options.report?.(`offsets of the deleted topic ${topic} stay`, outcome.reason)
     }
+  }
+
+  /** `begins`: the request makes the group when there is none. Throws POLICY_VIOLATION when there are too many. */
+  #shardFor(groupId: string, begins: boolean): Coordinator<GroupShard> {
+    const shard = this.#shardOf(groupId)
+    if (!begins || shard.shard.has(groupId)) return shard
+    let count = 0
+    for (const { coordinator } of this.#groups.shards()) if (coordinator.state === 'active') count += coordinator.shard.groupCount
+    const { maxGroups } = this.#options.settings
+    if (count < maxGroups) return shard
+    throw new KafkaError('POLICY_VIOLATION', `Group ${groupId} cannot begin: there are max.groups=${maxGroups} groups`)
   }
 
   #shardOf(groupId: string): Coordinator<GroupShard> {

@@ -57,7 +57,11 @@ export function groupSettings(config: BrokerConfig, storedGroup: (groupId: strin
     },
     share: { maxSize: config.get('group.share.max.size'), of: groupId => shareGroupConfig(config, storedGroup(groupId)) },
     groupInitialRebalanceDelayMs: config.get('group.initial.rebalance.delay.ms'),
+    get maxGroups() {
+      return config.get('max.groups')
+    },
     groupMaxSize: config.get('group.max.size'),
+    groupMaxMetadataBytes: config.get('group.max.metadata.bytes'),
     groupMinSessionTimeoutMs: config.get('group.min.session.timeout.ms'),
     groupMaxSessionTimeoutMs: config.get('group.max.session.timeout.ms'),
     offsetMetadataMaxBytes: config.get('offset.metadata.max.bytes'),

@@ -66,7 +66,7 @@ export class Membership {
 
   #joinGroup(group: ClassicGroup, request: JoinGroupRequest, caller: Caller): Decision<JoinGroupResponse> {
     const { memberId } = request
-    if (!this.#hasRoom(group, memberId)) {
+    if (!this.#hasRoom(group, memberId) || this.#tellsTooMuch(group, request)) {
       if (memberId !== '') this.#rebalancer.forget(group, memberId)
       return refuse('GROUP_MAX_SIZE_REACHED', '')
     }
@@ -86,6 +86,13 @@ export class Membership {
     return member !== undefined || group.members.size < limit
   }
 
+  /** What members tell is kept, and told to the leader in one piece. */
+  #tellsTooMuch(group: ClassicGroup, { memberId, protocols }: JoinGroupRequest): boolean {
+    let bytes = metadataBytes(protocols)
+    for (const member of group.members.values()) if (member.memberId !== memberId) bytes += metadataBytes(member.protocols)
+    return bytes > this.#settings.groupMaxMetadataBytes
+  }
+
   #joinNew(group: ClassicGroup, request: JoinGroupRequest, caller: Caller): Decision<JoinGroupResponse> {
     const { groupInstanceId } = request
     const newMemberId = `${groupInstanceId ?? caller.clientId}-${this.#newId()}`
@@ -95,6 +102,8 @@ export class Membership {
         : this.#replaceStatic(group, request, caller, groupInstanceId, newMemberId)
     }
     if (caller.apiVersion >= memberIdRequiredFrom) {
+      // Kafka hands out ids without end; each is remembered for a session.
+      if (group.pendingJoinMembers.size >= this.#settings.groupMaxSize) return refuse('GROUP_MAX_SIZE_REACHED', '')
       this.#rebalancer.awaitRejoin(group, newMemberId, request.sessionTimeoutMs)
       return refuse('MEMBER_ID_REQUIRED', newMemberId)
     }
@@ -248,6 +257,12 @@ export class Membership {
     this.#rebalancer.forget(group, memberId)
     return 'NONE'
   }
+}
+
+function metadataBytes(protocols: readonly Protocol[]): number {
+  let bytes = 0
+  for (const { name, metadata } of protocols) bytes += name.length + metadata.length
+  return bytes
 }
 
 /** Before v1 there was one timeout for both. */

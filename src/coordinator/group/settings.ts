@@ -5,8 +5,12 @@ export interface GroupSettings {
   share: ShareGroupSettings
   /** `group.initial.rebalance.delay.ms`: how long an empty group waits for more members. */
   groupInitialRebalanceDelayMs: number
+  /** `max.groups`: of all protocols */
+  maxGroups: number
   /** `group.max.size` */
   groupMaxSize: number
+  /** `group.max.metadata.bytes`: what the members of one classic group tell about themselves */
+  groupMaxMetadataBytes: number
   groupMinSessionTimeoutMs: number
   groupMaxSessionTimeoutMs: number
   offsetMetadataMaxBytes: number
@@ -69,7 +73,9 @@ export const defaultGroupSettings: GroupSettings = {
   },
   share: { maxSize: 200, of: () => defaultConsumerGroupConfig },
   groupInitialRebalanceDelayMs: 3_000,
+  maxGroups: Number.POSITIVE_INFINITY,
   groupMaxSize: 2 ** 31 - 1,
+  groupMaxMetadataBytes: Number.POSITIVE_INFINITY,
   groupMinSessionTimeoutMs: 6_000,
   groupMaxSessionTimeoutMs: 1_800_000,
   offsetMetadataMaxBytes: 4_096,

@@ -233,6 +233,10 @@ export class GroupShard implements Shard {
     return this.#groups.get(groupId)?.members.size ?? 0
   }
 
+  get groupCount(): number {
+    return this.#groups.size
+  }
+
   has(groupId: string): boolean {
     return this.#groups.has(groupId)
   }

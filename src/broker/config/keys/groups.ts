@@ -52,9 +52,9 @@ export const groupsKeys = {
     doc: 'Upper bound of consumer.session.timeout.ms of a group.',
   }),
   'group.consumer.max.size': int({
-    default: 2_147_483_647,
+    default: 1000,
     min: 1,
-    doc: 'Most members of one consumer group.',
+    doc: 'Most members of one consumer group; further ones get GROUP_MAX_SIZE_REACHED. Kafka has no limit by default.',
   }),
   'group.consumer.migration.policy': choice(['DISABLED', 'DOWNGRADE', 'UPGRADE', 'BIDIRECTIONAL'], {
     default: 'BIDIRECTIONAL',
@@ -125,6 +125,11 @@ export const groupsKeys = {
   'group.max.session.timeout.ms': intMs({
     default: 1_800_000,
     doc: 'Longest session timeout that a member of a classic group may ask for.',
+  }),
+  'group.max.metadata.bytes': intBytes({
+    default: 16_777_216,
+    min: 1,
+    doc: 'Most bytes that the members of one classic group may tell about themselves (subscriptions, all protocols together); further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit.',
   }),
   'group.max.size': int({
     default: 1000,
@@ -392,6 +397,12 @@ export const groupsKeys = {
     default: null,
     doc: 'Class that receives descriptions of topologies.',
     accepted: because.javaClass,
+  }),
+  'max.groups': int({
+    default: 100_000,
+    min: 1,
+    doc: 'Most groups of all protocols; whoever would begin another gets POLICY_VIOLATION. Kafka has no limit.',
+    dynamic: 'cluster-wide',
   }),
   'offset.metadata.max.bytes': intBytes({
     default: 4096,
