@@ -27,6 +27,8 @@ export interface Millrace extends AsyncDisposable {
   /** `127.0.0.1:9092`: the bootstrap server. */
   readonly address: string
   readonly port: number
+  /** By listener name, where there are several. */
+  readonly ports: ReadonlyMap<string, number>
   close(): Promise<void>
 }
 
@@ -51,6 +53,7 @@ export async function startBroker(options: MillraceOptions = {}): Promise<Millra
   return {
     address: `127.0.0.1:${port}`,
     port,
+    ports: running.ports,
     close: () => running.close(),
     [Symbol.asyncDispose]: () => running.close(),
   }
