@@ -149,15 +149,15 @@ type franzMember struct {
 	assigned atomic.Int64
 }
 
-func franzJoin(ctx context.Context, group, topic string, balancer kgo.GroupBalancer) *franzMember {
+func franzJoin(ctx context.Context, group, topic string, balancer kgo.GroupBalancer, options ...kgo.Opt) *franzMember {
 	member := &franzMember{}
 	count := func(sign int64) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
 			member.assigned.Add(sign * int64(len(partitions[topic])))
 		}
 	}
-	member.client = franzClient(kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.Balancers(balancer), kgo.HeartbeatInterval(300*time.Millisecond),
-		kgo.OnPartitionsAssigned(count(1)), kgo.OnPartitionsRevoked(count(-1)), kgo.OnPartitionsLost(count(-1)))
+	member.client = franzClient(append(options, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.Balancers(balancer), kgo.HeartbeatInterval(300*time.Millisecond),
+		kgo.OnPartitionsAssigned(count(1)), kgo.OnPartitionsRevoked(count(-1)), kgo.OnPartitionsLost(count(-1)))...)
 	go func() {
 		for !member.client.PollFetches(ctx).IsClientClosed() && ctx.Err() == nil {
 		}
@@ -184,12 +184,15 @@ func franzRebalance(balancer kgo.GroupBalancer) func(context.Context) error {
 	}
 }
 
-func franzCommit(ctx context.Context) error {
+func franzCommit(ctx context.Context) error { return franzCommitWith(ctx) }
+
+func franzCommitWith(ctx context.Context, more ...kgo.Opt) error {
 	topic, group := franzTopic(1, nil), unique("group")
 	if err := franzSend(ctx, franzValues(topic, numbers(10))); err != nil {
 		return err
 	}
 	options := []kgo.Opt{kgo.ConsumerGroup(group), kgo.DisableAutoCommit(), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())}
+	options = append(options, more...)
 	first := franzClient(options...)
 	got, err := franzPoll(ctx, first, 10)
 	if err != nil {

@@ -1,8 +1,9 @@
-// Cases for Go's clients: compat franz-go|sarama|kafka-go HOST:PORT. A line for each case.
+// Cases for Go's clients: compat franz-go|sarama|kafka-go HOST:PORT [case...]. A line for each case.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -31,9 +32,17 @@ func unique(kind string) string {
 
 func main() {
 	address = os.Args[2]
-	cases := map[string]func() []testCase{"franz-go": franzCases, "sarama": saramaCases, "kafka-go": kafkaGoCases}[os.Args[1]]
-	for _, each := range cases() {
-		check(each)
+	cases := map[string][]func() []testCase{
+		"franz-go": {franzCases, franzModernCases, franzSecuredCases},
+		"sarama":   {saramaCases, saramaTxnCases, saramaSecuredCases},
+		"kafka-go": {kafkaGoCases, kafkaGoSecuredCases},
+	}[os.Args[1]]
+	for _, some := range cases {
+		for _, each := range some() {
+			if len(os.Args) < 4 || slices.Contains(os.Args[3:], each.name) {
+				check(each)
+			}
+		}
 	}
 }
 
@@ -55,6 +64,10 @@ func check(each testCase) {
 	case err = <-done:
 	case <-time.After(caseTime + 5*time.Second):
 		err = fmt.Errorf("still running after %s", caseTime)
+	}
+	if errors.Is(err, errSkip) {
+		fmt.Printf("skip %s: %s\n", each.name, err)
+		return
 	}
 	if err != nil {
 		fmt.Printf("FAIL %s: %s\n", each.name, strings.Join(strings.Fields(err.Error()), " "))

@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached, fetching, needs } from '../support/cache.ts'
 import { must } from '../support/run.ts'
-import { runProgram, type Suite } from '../support/suite.ts'
+import { runProgram, type Suite, securedEnvironment } from '../support/suite.ts'
 
 const clients = ['franz-go', 'sarama', 'kafka-go']
 const here = import.meta.dirname
@@ -11,9 +11,10 @@ const here = import.meta.dirname
 export const go: Suite = {
   folder: 'go',
   clients,
-  async run({ bootstrap }, report) {
+  async run(target, report) {
     const program = await build()
-    for (const client of clients) await runProgram(client, report, program, [client, bootstrap])
+    const env = await securedEnvironment(target)
+    for (const client of clients) await runProgram(client, report, program, [client, target.bootstrap], { env, seconds: 480 })
   },
 }
 

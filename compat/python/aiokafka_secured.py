@@ -97,7 +97,7 @@ async def reauth():
     base = sasl('SCRAM-SHA-256', 'REAUTH')
     topic = await new_topic(base=base)
     async with AIOKafkaProducer(**base) as producer:
-        for i in range(30):
+        for i in range(40):
             await asyncio.wait_for(producer.send_and_wait(topic, b'%d' % i, partition=0), 10)
             await asyncio.sleep(0.2)
-    equal(len(await read(topic, 30, base=base)), 30)
+    equal(len(await read(topic, 40, base=base)), 40)

@@ -79,12 +79,12 @@ def reauth():
     base = sasl('SCRAM-SHA-256', 'REAUTH')
     topic, failed = new_topic(by=AdminClient(base)), []
     producer = Producer({**base, 'error_cb': failed.append})
-    for i in range(30):
+    for i in range(40):
         producer.produce(topic, b'%d' % i, on_delivery=lambda error, _: failed.append(error) if error else None)
         producer.flush(10)
         time.sleep(0.2)
     equal(failed, [])
-    equal(len(read(topic, 30, base=base)), 30)
+    equal(len(read(topic, 40, base=base)), 40)
 
 
 @secured_case('consumer-protocol-secured')

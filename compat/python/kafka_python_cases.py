@@ -60,6 +60,7 @@ def group_rebalance():
 
     def member(me):
         consumer = KafkaConsumer(topic, **BASE, group_id=group, heartbeat_interval_ms=300, session_timeout_ms=10000)
+        consumer.partitions_for_topic(topic)  # a leader that has no metadata yet now and then stays stuck in its assignment, on a real Kafka as well
         while not leave[me].is_set():
             consumer.poll(100)
             assigned[me] = len(consumer.assignment())

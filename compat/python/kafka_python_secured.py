@@ -72,8 +72,8 @@ def reauth():
     base = sasl('SCRAM-SHA-256', 'REAUTH')
     topic = new_topic(by=KafkaAdminClient(**base))
     producer = KafkaProducer(**base)
-    for i in range(30):
+    for i in range(40):
         producer.send(topic, b'%d' % i).get(10)
         time.sleep(0.2)
     producer.close()
-    equal(len(read(topic, 30, base=base)), 30)
+    equal(len(read(topic, 40, base=base)), 40)

@@ -20,9 +20,9 @@ import { must } from './run.ts'
 
 export interface Secured {
   readonly broker: RunningBroker
-  /** SSL wants a client certificate, TLS does not; REAUTH is SASL_SSL whose sessions last two seconds; on TLS and PLAINTEXT everybody is a super user. */
+  /** SSL wants a client certificate, TLS does not; REAUTH is SASL_SSL whose sessions last three seconds; on TLS and PLAINTEXT everybody is a super user. */
   readonly bootstraps: Readonly<Record<'PLAINTEXT' | 'SSL' | 'TLS' | 'SASL_SSL' | 'SASL_PLAINTEXT' | 'REAUTH', string>>
-  /** PEM. `client` holds both `clientKey` and `clientCert`; `otherCa` has signed nothing; `token` is a JWT of the user; `jaas` of PLAIN. */
+  /** PEM. `client` holds both `clientKey` and `clientCert`; `otherCa` has signed nothing; `token` is a JWT of the user. */
   readonly files: Readonly<Record<'ca' | 'otherCa' | 'client' | 'clientCert' | 'clientKey' | 'token', string>>
   /** May do everything with topics, groups and transactional ids that begin with `compat-`, and nothing else; by certificate, too. */
   readonly user: Credentials
@@ -95,7 +95,7 @@ function brokerConfig(directory: string, users: readonly Credentials[]): Propert
     'ssl.truststore.location': join(directory, 'ca.pem'),
     'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
     'listener.name.ssl.ssl.client.auth': 'required',
-    'listener.name.reauth.connections.max.reauth.ms': '2000',
+    'listener.name.reauth.connections.max.reauth.ms': '3000',
     'sasl.enabled.mechanisms': mechanisms.join(),
     'sasl.oauthbearer.jwks.endpoint.url': `file://${directory}/jwks.json`,
     'sasl.oauthbearer.expected.issuer': issuer,
