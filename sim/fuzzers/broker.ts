@@ -1,13 +1,15 @@
 /**
- * A running broker under frames that are random, mutated or cut: it answers or closes, other connections are served in time, memory
- * stays bounded, and no rejection goes unheard.
+ * A running broker under frames that are random, mutated or cut, some of them before authentication: it answers or closes, other
+ * connections are served in time, memory stays bounded, no rejection goes unheard, and nobody gets in who does not know the password.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Millrace, startBroker } from '../../src/millrace.ts'
+import type { Logger } from '../../src/broker.ts'
+import { startBroker } from '../../src/millrace.ts'
 import { type Api, apis } from '../../src/protocol.ts'
 import { connect, createTopic, fetchRecords, produce, type RawClient, requestBytes } from '../../test/support/client.ts'
 import { buildBatch } from '../world/batches.ts'
 import type { SeededRandom } from '../world/random.ts'
+import { randomExchange, saslConfig } from './exchange.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzer.ts'
 import { randomMessage } from './grammar.ts'
 import { mutate } from './mutate.ts'
@@ -15,6 +17,7 @@ import { mutateRecords, randomBatch } from './records.ts'
 
 const names = ['fuzz', 'compacted', 'group-a', 'group-b', 'member', 'range', 'consumer']
 const connectionsAtOnce = 8
+const strangersAtOnce = 4
 const framesPerConnection = 6
 /** How long a wave of connections gets before it is cut; most inputs are answered or refused in a few milliseconds. */
 const waveMs = 20
@@ -22,7 +25,8 @@ const innocentDeadlineMs = 2000
 const mostRss = 1.5 * 2 ** 30
 
 export async function brokerFuzzer(): Promise<Fuzzer> {
-  const broker = await startBroker({ memory: true })
+  const logger = new Admitted()
+  const broker = await startBroker({ memory: true, config: saslConfig, logger })
   const innocent = await connect(broker.port, 'innocent')
   await createTopic(innocent, 'fuzz', 3)
   await createTopic(innocent, 'compacted', 1, { 'cleanup.policy': 'compact' })
@@ -35,8 +39,11 @@ export async function brokerFuzzer(): Promise<Fuzzer> {
     name: 'broker',
     async once(random) {
       const frames = Array.from({ length: connectionsAtOnce }, () => Array.from({ length: framesPerConnection }, () => randomFrame(random)))
-      await Promise.all(frames.map(each => sendAll(broker, each)))
-      const input = Buffer.concat(frames.flat())
+      const strangers = Array.from({ length: strangersAtOnce }, () => randomExchange(random, () => randomFrame(random)))
+      const saslPort = broker.ports.get('SASL_PLAINTEXT')!
+      await Promise.all([...frames.map(each => sendAll(broker.port, each)), ...strangers.map(each => sendAll(saslPort, each))])
+      const input = Buffer.concat([...frames, ...strangers].flat())
+      if (logger.wrong !== null) throw new FuzzFinding(`a stranger was let in as ${logger.wrong}`, input)
       await innocentIsServed(innocent, offset++, input)
       if (heard.length > 0)
         throw new FuzzFinding(`unheard error: ${heard.map(each => (each as Error).stack ?? String(each)).join('\n')}`, input)
@@ -49,6 +56,20 @@ export async function brokerFuzzer(): Promise<Fuzzer> {
       process.off('unhandledRejection', hear).off('uncaughtException', hear)
     },
   }
+}
+
+/** Listens to the audit log for who was let in. */
+class Admitted implements Logger {
+  readonly level = 'debug'
+  wrong: string | null = null
+
+  debug(details: object, message: string): void {
+    const { principal } = details as { principal?: string }
+    if (message === 'audit: authenticated' && principal !== 'User:fuzz') this.wrong = String(principal)
+  }
+  info(): void {}
+  warn(): void {}
+  error(): void {}
 }
 
 /** A request of any API and version, as it should be or not. */
@@ -66,8 +87,8 @@ function randomFrame(random: SeededRandom): Buffer {
   return Buffer.concat([size, body])
 }
 
-async function sendAll(broker: Millrace, frames: readonly Buffer[]): Promise<void> {
-  const client = await connect(broker.port, 'fuzzer')
+async function sendAll(port: number, frames: readonly Buffer[]): Promise<void> {
+  const client = await connect(port, 'fuzzer')
   for (const frame of frames) client.send(frame)
   await Promise.race([client.closed, sleep(waveMs)])
   client.close()
