@@ -105,7 +105,6 @@ func kafkaGoWrongPassword(ctx context.Context) error {
 	wrong := credentials{secured.User.Name, "guess"}
 	var failed error
 	for _, mechanism := range []sasl.Mechanism{kafkaGoPlain(wrong), kafkaGoScram(scram.SHA256)(wrong), kafkaGoScram(scram.SHA512)(wrong)} {
-		create := func(ctx context.Context) error {
 			return kafkaGoSASL("SASL_SSL", mechanism).create(ctx, unique("topic"))
 		}
 		isAuthentication := func(err error) bool { return errors.Is(err, kafka.SASLAuthenticationFailed) }
