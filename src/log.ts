@@ -4,7 +4,7 @@
  * Hides the journal (group commit), the tail (recent batches in memory), Kafka's segment format on disk with its indexes, recovery,
  * producer state, the transaction index, retention and compaction. See `docs/ARCHITECTURE.md` and DESIGN section 3.
  */
-import type { System } from './base.ts'
+import type { Durations, System } from './base.ts'
 import type { Offset, Uuid } from './protocol.ts'
 
 export { openLog } from './log/open.ts'
@@ -75,7 +75,16 @@ export interface PartitionSpec {
   config: TopicConfig
 }
 
+/** What the journal did since the start; counters that only grow. */
+export interface JournalCounts {
+  /** Group commits. */
+  readonly frames: number
+  readonly bytes: number
+  readonly syncs: Durations
+}
+
 export interface Log {
+  readonly journal: JournalCounts
   readonly partitions: ReadonlyMap<string, PartitionLog>
   get(topicId: Uuid, partition: number): PartitionLog | undefined
   /** The partition found at start, or an empty one: the first append makes its directory (Kafka's layout, with `partition.metadata`). */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { realSystem } from '../base.ts'
+import { Durations, durationBoundsMs, realSystem } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { Broker } from './context.ts'
 import { quantile, Recent } from './exposition/recent.ts'
 import { labelText } from './exposition/text.ts'
 import { exposition } from './exposition.ts'
 import { startHttp } from './http.ts'
-import { BrokerMetrics, latencyBoundsMs } from './metrics.ts'
+import { BrokerMetrics } from './metrics.ts'
 
 function partitionLog(topic: string, partition: number, end: number): PartitionLog {
   const log = { topic, partition, offline: null, logStartOffset: 2, highWatermark: end, logEndOffset: end, sizeBytes: () => 100 * end }
@@ -22,6 +22,9 @@ const theClient = {
   client_source_address: '',
 }
 
+const syncs = new Durations()
+for (const ms of [0.5, 3]) syncs.add(ms)
+
 function brokerWith(partitionsOf: Record<string, number>): Broker {
   const topics = Object.entries(partitionsOf).map(([name, count]) => ({
     name,
@@ -35,7 +38,7 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
     },
     self: { id: 7, advertised: () => ({ host: 'broker.example', port: 9092 }) },
     config: { listeners: [{ name: 'PLAINTEXT' }] },
-    log: { pressure: { on: true } },
+    log: { pressure: { on: true }, journal: { frames: 3, bytes: 300, syncs } },
     logger: { error() {} },
     metadata: {
       topics: () => topics,
@@ -108,6 +111,11 @@ test('samples carry the names and labels that dashboards for Kafka query', async
     'kafka_consumergroup_lag{consumergroup="a \\"group\\"",topic="orders",partition="0"} 6',
     'kafka_consumergroup_lag_sum{consumergroup="a \\"group\\"",topic="orders"} 6',
     'millrace_log_pressure 1',
+    'millrace_journal_frames_total 3',
+    'millrace_journal_bytes_total 300',
+    'millrace_journal_sync_duration_seconds_bucket{le="0.0005"} 1',
+    'millrace_journal_sync_duration_seconds_bucket{le="0.004"} 2',
+    'millrace_journal_sync_duration_seconds_sum 0.0035',
   ]) {
     assert.ok(lines.includes(expected), expected)
   }
@@ -174,7 +182,7 @@ test('quantiles forget', () => {
 })
 
 test('quantiles lie within their bucket; beyond the last bound they are the last bound', () => {
-  const buckets = new Uint32Array(latencyBoundsMs.length + 1)
+  const buckets = new Uint32Array(durationBoundsMs.length + 1)
   buckets[4] = 10
   assert.equal(quantile(buckets, 0.5), 3)
   assert.equal(quantile(buckets, 1), 4)

@@ -6,13 +6,14 @@
  * A page over 10,000 partitions has 90,000 lines: it is written in pieces, between which the event loop serves clients.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { type Durations, durationBoundsMs } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { Broker } from './context.ts'
 import { writeClients } from './exposition/clients.ts'
 import { readGroups, writeGroups } from './exposition/groups.ts'
 import { quantile, Recent } from './exposition/recent.ts'
 import { labelText, Page } from './exposition/text.ts'
-import { latencyBoundsMs, type TopicCounts } from './metrics.ts'
+import type { TopicCounts } from './metrics.ts'
 
 export interface Exposition {
   readonly contentType: string
@@ -84,27 +85,30 @@ function writeRequests(page: Page, { metrics }: Broker, recent: Recent): void {
     (api === 'Fetch' ? ['Fetch', 'FetchConsumer'] : [api]).map(request => ({ api, request, counts })),
   )
   page.family('kafka_network_requestmetrics_requests_total', 'counter', 'Requests answered.')
-  for (const { request, counts } of rows) page.sample(counts.requests, { request })
+  for (const { request, counts } of rows) page.sample(counts.durations.count, { request })
   page.family('kafka_network_requestmetrics_errors_total', 'counter', 'Requests that failed as a whole.')
   for (const { request, counts } of rows) page.sample(counts.errors, { request })
   page.family('kafka_network_requestmetrics_totaltimems', 'summary', 'Milliseconds from the last byte of a request to its reply.')
   for (const { api, request, counts } of rows) {
     const buckets = recent.buckets(api, counts)
     for (const share of quantiles) page.sample(quantile(buckets, share), { request, quantile: share })
-    page.sample(counts.totalMs, { request }, '_sum')
-    page.sample(counts.requests, { request }, '_count')
+    page.sample(counts.durations.totalMs, { request }, '_sum')
+    page.sample(counts.durations.count, { request }, '_count')
   }
   page.family('millrace_request_duration_seconds', 'histogram', 'Seconds from the last byte of a request to its reply.')
-  for (const [request, counts] of metrics.requests) {
-    let below = 0
-    latencyBoundsMs.forEach((bound, index) => {
-      below += counts.buckets[index]!
-      page.sample(below, { request, le: bound / 1000 }, '_bucket')
-    })
-    page.sample(counts.requests, { request, le: '+Inf' }, '_bucket')
-    page.sample(counts.totalMs / 1000, { request }, '_sum')
-    page.sample(counts.requests, { request }, '_count')
-  }
+  for (const [request, { durations }] of metrics.requests) writeHistogram(page, durations, { request })
+}
+
+/** Samples of a family of type histogram, in seconds. */
+function writeHistogram(page: Page, { buckets, count, totalMs }: Durations, labels: Record<string, string> | null): void {
+  let below = 0
+  durationBoundsMs.forEach((bound, index) => {
+    below += buckets[index]!
+    page.sample(below, { ...labels, le: bound / 1000 }, '_bucket')
+  })
+  page.sample(count, { ...labels, le: '+Inf' }, '_bucket')
+  page.sample(totalMs / 1000, labels, '_sum')
+  page.sample(count, labels, '_count')
 }
 
 function writeServer(page: Page, broker: Broker, idle: number): void {
@@ -162,6 +166,15 @@ function writeDisk(page: Page, { system }: Broker): void {
 
 function writeOwn(page: Page, { log, metrics }: Broker): void {
   page.single('millrace_log_pressure', 'gauge', 'Whether connections wait because the tail in memory is full.', log.pressure.on ? 1 : 0)
+  const { journal } = log
+  page.single('millrace_journal_frames_total', 'counter', 'Group commits: frames written to the journal.', journal.frames)
+  page.single('millrace_journal_bytes_total', 'counter', 'Bytes written to the journal.', journal.bytes)
+  page.family(
+    'millrace_journal_sync_duration_seconds',
+    'histogram',
+    'Seconds that one sync of the disk took; it serves all that was written before.',
+  )
+  writeHistogram(page, journal.syncs, null)
   page.single('millrace_throttled_requests_total', 'counter', 'Requests whose clients were told to wait.', metrics.throttledRequests)
   page.single('millrace_throttle_seconds_total', 'counter', 'Seconds that clients were told to wait.', metrics.throttledMs / 1000)
   page.single('millrace_connections_refused_total', 'counter', 'Connections refused by a limit.', metrics.connectionsRefused)

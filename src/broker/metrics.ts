@@ -2,6 +2,7 @@
  * What the broker counts while it works: plain numbers, because they are touched for every request. How they are named and shown to
  * Prometheus is the business of `exposition.ts`.
  */
+import { Durations } from '../base.ts'
 
 export interface TopicCounts {
   messagesIn: number
@@ -14,12 +15,9 @@ export interface TopicCounts {
 }
 
 export interface RequestCounts {
-  requests: number
   errors: number
   /** Between the end of the request's last byte and the hand-over of its reply. */
-  totalMs: number
-  /** Counts by upper bound in `latencyBoundsMs`, the last for everything above. */
-  readonly buckets: Uint32Array
+  readonly durations: Durations
 }
 
 export interface ConnectionCounts {
@@ -27,8 +25,6 @@ export interface ConnectionCounts {
   bytesIn: number
   bytesOut: number
 }
-
-export const latencyBoundsMs = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as const
 
 export class BrokerMetrics {
   readonly topics = new Map<string, TopicCounts>()
@@ -77,14 +73,10 @@ export class BrokerMetrics {
   request(api: string, elapsedMs: number): void {
     let counts = this.requests.get(api)
     if (counts === undefined) {
-      counts = { requests: 0, errors: 0, totalMs: 0, buckets: new Uint32Array(latencyBoundsMs.length + 1) }
+      counts = { errors: 0, durations: new Durations() }
       this.requests.set(api, counts)
     }
-    counts.requests++
-    counts.totalMs += elapsedMs
-    let bucket = 0
-    while (bucket < latencyBoundsMs.length && elapsedMs > latencyBoundsMs[bucket]!) bucket++
-    counts.buckets[bucket]!++
+    counts.durations.add(elapsedMs)
   }
 
   requestFailed(api: string): void {

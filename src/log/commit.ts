@@ -5,7 +5,7 @@
  * Hides the gathering, the order in which marks move and promises settle, and what happens when the journal cannot be written: the whole
  * group is taken back, as if it had never been appended. A sync that fails is fatal and never repeated.
  */
-import type { System } from '../base.ts'
+import { Durations, type System } from '../base.ts'
 import { KafkaError, type Offset } from '../protocol.ts'
 import type { Journal } from './journal.ts'
 import { FrameWriter, type Share } from './journal-format.ts'
@@ -63,6 +63,10 @@ export class GroupCommit {
   /** Sequence number after the last frame that told of an idle moment. */
   #notedSequence = -1
   #closed = false
+  frames = 0
+  bytes = 0
+  /** How long each sync took, of the journal and of the segments that went with it. */
+  readonly syncs = new Durations()
   /** Set by a failed sync: nothing is accepted any more. */
   fatal: Error | null = null
 
@@ -203,6 +207,8 @@ export class GroupCommit {
     const meta = this.#frame.finish(journal.nextSequence, journal.durableSequence, this.#payloadBytes, 0)
     try {
       journal.write(meta, payload, this.#payloadBytes)
+      this.frames++
+      this.bytes += meta.length + this.#payloadBytes
       return null
     } catch (error) {
       return new KafkaError('KAFKA_STORAGE_ERROR', `The journal cannot be written: ${(error as Error).message}`)
@@ -235,10 +241,15 @@ export class GroupCommit {
     const files = this.#directFiles
     this.#unsynced = []
     this.#directFiles = new Set()
+    const { clock } = this.#options.system
+    const began = clock.monotonic()
     const syncs = [this.#options.journal.sync()]
     for (const segment of files) syncs.push(segment.datasync())
     this.#syncing = Promise.all(syncs).then(
-      () => this.#synced(frames),
+      () => {
+        this.syncs.add(clock.monotonic() - began)
+        this.#synced(frames)
+      },
       error => this.#die(error as Error, frames),
     )
   }

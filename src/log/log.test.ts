@@ -188,3 +188,14 @@ test('leader-epoch-checkpoint is there, in the format of Kafka, once there is mo
   const { log } = await openTestLog(disk)
   assert.deepEqual(partitionOf(log).endOffsetForEpoch(4), { leaderEpoch: 4, endOffset: 3 })
 })
+
+test('the journal counts its frames, bytes and syncs', async () => {
+  const { log } = await openTestLog(memoryFileSystem(), { durability: 'fsync' })
+  const { frames, bytes } = log.journal
+  const both = [append(partitionOf(log, 0), 'a'), append(partitionOf(log, 1), 'b')]
+  for (const { durable } of both) await durable
+  assert.equal(log.journal.frames, frames + 1, 'one group')
+  assert.ok(log.journal.bytes > bytes + 100)
+  assert.equal(log.journal.syncs.count, 1)
+  await log.close()
+})

@@ -1,7 +1,7 @@
 /** Opens the log of this broker: recovers it, starts what runs beside it (checkpoints, retention, compaction), and closes it. */
 import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System } from '../base.ts'
-import type { Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
+import type { JournalCounts, Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
 import { Backlog } from './backlog.ts'
 import { Checkpointer } from './checkpoint.ts'
@@ -236,6 +236,10 @@ class Engine implements Log, LogContext {
 
   report(what: string, error: unknown): void {
     this.#options.report?.(what, error)
+  }
+
+  get journal(): JournalCounts {
+    return this.commit
   }
 
   get directBytes(): number {

@@ -2,7 +2,8 @@
  * Quantiles of the last minutes from counters that only grow. Kafka's dashboards expect quantiles, which forget; counters do not. So
  * each scrape compares the counters with what they were one to two windows ago. More than one scraper does no harm.
  */
-import { latencyBoundsMs, type RequestCounts } from '../metrics.ts'
+import { durationBoundsMs } from '../../base.ts'
+import type { RequestCounts } from '../metrics.ts'
 
 const windowMs = 60_000
 
@@ -24,13 +25,17 @@ export class Recent {
   advance(nowMs: number, requests: ReadonlyMap<string, RequestCounts>, cpuMs: number): void {
     if (nowMs - this.#newer.atMs < windowMs) return
     this.#older = this.#newer
-    this.#newer = { atMs: nowMs, buckets: new Map(Array.from(requests, ([name, { buckets }]) => [name, buckets.slice()])), cpuMs }
+    this.#newer = {
+      atMs: nowMs,
+      buckets: new Map(Array.from(requests, ([name, { durations }]) => [name, durations.buckets.slice()])),
+      cpuMs,
+    }
   }
 
   /** Counts per bucket since the older snapshot. */
-  buckets(name: string, counts: RequestCounts): Uint32Array {
+  buckets(name: string, { durations }: RequestCounts): Uint32Array {
     const before = this.#older.buckets.get(name)
-    return before === undefined ? counts.buckets : counts.buckets.map((count, index) => count - before[index]!)
+    return before === undefined ? durations.buckets : durations.buckets.map((count, index) => count - before[index]!)
   }
 
   /** Share of one core that the process left idle since the older snapshot. */
@@ -47,13 +52,13 @@ export function quantile(buckets: Uint32Array, share: number): number {
   if (total === 0) return Number.NaN
   const rank = share * total
   let below = 0
-  for (let index = 0; index < latencyBoundsMs.length; index++) {
+  for (let index = 0; index < durationBoundsMs.length; index++) {
     const count = buckets[index]!
     if (count > 0 && below + count >= rank) {
-      const low = index === 0 ? 0 : latencyBoundsMs[index - 1]!
-      return low + ((rank - below) / count) * (latencyBoundsMs[index]! - low)
+      const low = index === 0 ? 0 : durationBoundsMs[index - 1]!
+      return low + ((rank - below) / count) * (durationBoundsMs[index]! - low)
     }
     below += count
   }
-  return latencyBoundsMs.at(-1)!
+  return durationBoundsMs.at(-1)!
 }

@@ -3,7 +3,7 @@
  * configuration. Partitions are kept by the least that can pass for a log.
  */
 
-import { memoryFileSystem, realSystem } from '../../base.ts'
+import { Durations, memoryFileSystem, realSystem } from '../../base.ts'
 import { type ClusterMetadata, defaultGroupSettings, GroupCoordinator, offsetsTopicName, openClusterMetadata } from '../../coordinator.ts'
 import type { AppendOptions, Log, PartitionLog, PartitionSpec, TimestampedOffset } from '../../log.ts'
 import {
@@ -86,6 +86,7 @@ function makeLog(): Log {
   const key = (topicId: Uuid, partition: number) => `${topicId}:${partition}`
   return {
     partitions,
+    journal: { frames: 0, bytes: 0, syncs: new Durations() },
     pressure: { on: false, whenOff: callback => callback() },
     get: (topicId, partition) => partitions.get(key(topicId, partition)),
     create(spec) {

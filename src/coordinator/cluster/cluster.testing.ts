@@ -1,4 +1,5 @@
 /** For tests of the cluster's metadata: a log in memory that can be opened again, and rules that need no configuration. */
+import { Durations } from '../../base.ts'
 import type { Log, PartitionLog, PartitionSpec, TopicConfig } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog } from '../runtime.testing.ts'
@@ -19,6 +20,7 @@ interface Stray {
 /** `disk` outlives the process: give it to the next TestLog to restart. */
 export class TestLog implements Log {
   readonly partitions = new Map<string, PartitionLog>()
+  readonly journal = { frames: 0, bytes: 0, syncs: new Durations() }
   readonly pressure = { on: false, whenOff: (callback: () => void) => callback() }
   readonly disk: Map<string, TestPartition>
   readonly deleted: string[] = []
