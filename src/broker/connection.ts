@@ -10,7 +10,7 @@ import type { Clock, Timer, Timers } from '../base.ts'
 import type { FrameMemory } from './frame-memory.ts'
 import { FrameReader } from './frames.ts'
 import type { Session } from './security.ts'
-import { readInto } from './socket.ts'
+import type { SocketReader } from './socket.ts'
 
 export interface ReplyBytes {
   buffers: readonly Buffer[]
@@ -35,11 +35,12 @@ export interface PendingReply {
 export type Dispatch = (frame: Buffer, owned: boolean, connection: Connection) => Reply | PendingReply
 
 export interface ConnectionOptions {
-  socket: net.Socket
-  server: net.Server
+  /** Begins to read, and gives the socket that replies go to. */
+  read(reader: SocketReader): net.Socket
   id: number
   listener: string
   session: Session
+  /** Shared with others that are read in the same way: see frames.ts. */
   scratch: Buffer
   frameMemory: FrameMemory
   maxFrameBytes: number
@@ -109,7 +110,7 @@ export class Connection {
       (frame, owned) => this.#take(frame, owned),
       error => this.close(error),
     )
-    this.#socket = readInto(options.socket, options.server, {
+    this.#socket = options.read({
       target: () => this.#frames.target(),
       received: length => this.#received(length),
     })
@@ -263,9 +264,13 @@ export class Connection {
   }
 
   #closeWhenDrained(): void {
-    if (!this.#closed && !this.#busy && this.#parked.length === 0 && this.#socket.writableLength === 0) {
-      this.#socket.end()
-      this.close(null)
+    if (this.#closed || this.#busy || this.#parked.length > 0 || this.#socket.writableEnded) return
+    if (this.#socket.writableLength > 0) {
+      // Not every write tells when it is done.
+      this.#socket.end(() => this.close(null))
+      return
     }
+    this.#socket.end()
+    this.close(null)
   }
 }

@@ -10,6 +10,8 @@ import type { Listener } from './config.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
 import { FrameMemory } from './frame-memory.ts'
 import type { Security, TlsListener } from './security.ts'
+import { readInto } from './socket.ts'
+import { TlsReads } from './tls-reads.ts'
 
 export interface ServerLimits {
   /** `socket.request.max.bytes`. */
@@ -64,7 +66,7 @@ interface Place {
   readonly use: ListenerUse
 }
 
-/** One read buffer for all connections: see frames.ts. */
+/** One read buffer for all plain connections: see frames.ts. */
 const scratchBytes = 256 * 1024
 const sweepIntervalMs = 1_000
 const keepAliveMs = 60_000
@@ -77,6 +79,8 @@ export class Server {
   readonly #handshakes = new Map<net.Socket, number>()
   readonly #options: ServerOptions
   readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
+  /** Null as long as no listener has TLS. */
+  #tlsReads: TlsReads | null = null
   readonly #frameMemory: FrameMemory
   readonly #perIp = new Map<string, number>()
   /** Sockets that a quota refused and that have not been closed yet. */
@@ -169,13 +173,13 @@ export class Server {
   }
 
   #open(server: net.Server, listener: Listener, socket: net.Socket, place: Place, secure: TLSSocket | null): void {
+    const tlsReads = secure === null ? null : (this.#tlsReads ??= new TlsReads(this.#options.system.timers))
     const connection = new Connection({
-      socket,
-      server,
+      read: reader => tlsReads?.read(secure!, reader) ?? readInto(socket, server, reader),
       id: this.#nextId++,
       listener: listener.name,
       session: this.#options.security.open(listener, place.address, secure),
-      scratch: this.#scratch,
+      scratch: tlsReads?.scratch ?? this.#scratch,
       frameMemory: this.#frameMemory,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
       maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,

@@ -3,11 +3,10 @@
  *
  * A plain `'data'` listener makes Node allocate 64 KiB for every read: measured, a socket-to-file sink then costs 1.7 CPU seconds per GB,
  * against 0.45 when every read goes to one reused 256 KiB buffer (ADR 0003). Node offers that (`onread`) to sockets one makes, not to
- * sockets a server accepts; so the accepted socket's handle is moved to a socket of our own. Where a handle cannot be moved (TLS, or a
- * future Node), the bytes come by `'data'` and are copied to where the reader wants them: slower, never wrong.
+ * sockets a server accepts; so the accepted socket's handle is moved to a socket of our own. Where a handle cannot be moved (a future
+ * Node), the bytes come by `'data'` and are copied to where the reader wants them: slower, never wrong. TLS: see tls-reads.ts.
  */
 import net from 'node:net'
-import { TLSSocket } from 'node:tls'
 
 export interface SocketReader {
   /** Where the next bytes shall go; asked anew before each read. Never empty. */
@@ -23,7 +22,7 @@ interface AcceptedSocket {
 /** Takes over a socket accepted with `pauseOnConnect`; reading begins at once. */
 export function readInto(accepted: net.Socket, server: net.Server, reader: SocketReader): net.Socket {
   const handle = (accepted as AcceptedSocket)._handle
-  if (accepted instanceof TLSSocket || !handle || typeof handle.useUserBuffer !== 'function') return readByCopy(accepted, reader)
+  if (!handle || typeof handle.useUserBuffer !== 'function') return readByCopy(accepted, reader)
   ;(accepted as AcceptedSocket)._handle = null
   // Node asks for the next buffer as soon as it has delivered one, and a reader that was paused may since have changed its mind.
   let asked = reader.target()
@@ -53,7 +52,7 @@ function readByCopy(socket: net.Socket, reader: SocketReader): net.Socket {
 }
 
 /** Copies the bytes to where the reader wants them; they may lie in the very buffer that it wants them at the start of. */
-function deliver(bytes: Buffer, reader: SocketReader): boolean {
+export function deliver(bytes: Buffer, reader: SocketReader): boolean {
   let open = true
   for (let at = 0; at < bytes.length; ) {
     const copied = bytes.copy(reader.target(), 0, at)

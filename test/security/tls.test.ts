@@ -64,6 +64,14 @@ describe('TLS', () => {
     assert.equal(response.topics.length, topics.length)
   })
 
+  it('ends a connection whose last reply is just leaving when the broker stops', async t => {
+    const broker = await start(t, inline)
+    await shake(t, broker, 'SSL')
+    const began = performance.now()
+    await broker.running.close()
+    assert.ok(performance.now() - began < 4_000, 'sooner than those that have to be cut off')
+  })
+
   it('can be trusted by clients only under its name and its authority', async t => {
     const broker = await start(t, inline)
     await assert.rejects(shake(t, broker, 'SSL', { ca: text('other-ca.pem') }), /unable to verify|self.signed|certificate/i)
