@@ -310,6 +310,26 @@ describe('authorization', () => {
     assert.deepEqual(await produce(), ['TOPIC_AUTHORIZATION_FAILED'])
   })
 
+  it('tells who knows the id of a topic that it is forbidden: a client that took it for unknown would ask for ever', async t => {
+    const { admin, alice } = await world(t)
+    const topicId = await createTopic(admin, 'there')
+    await grant(admin, { name: 'there', operation: codes.describe })
+    const fetched = await alice.request(apis.fetch, 13, {
+      maxWaitMs: 0,
+      minBytes: 0,
+      topics: [{ topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 }] }],
+      forgottenTopicsData: [],
+    })
+    assert.deepEqual(errorsIn(fetched), ['TOPIC_AUTHORIZATION_FAILED'])
+    const produced = await alice.request(apis.produce, 13, {
+      transactionalId: null,
+      acks: -1,
+      timeoutMs: 1000,
+      topicData: [{ topicId, partitionData: [{ index: 0, records: records() }] }],
+    })
+    assert.deepEqual(errorsIn(produced), ['TOPIC_AUTHORIZATION_FAILED'])
+  })
+
   it('creates a topic for who may create it', async t => {
     const { admin, alice } = await world(t)
     const ask = async (name: string) =>

@@ -180,10 +180,9 @@ function failedRead(partition: FetchPartition, error: unknown): Read {
 
 /** The error that keeps this partition from being read, null when it may be. Resolves its log. */
 function refusal(request: Request, partition: FetchPartition, context: RequestContext): number | null {
-  const byId = context.version >= 13
   if (request.replicaId >= 0 || request.replicaState.replicaId >= 0) return errorCode('NOT_LEADER_OR_FOLLOWER')
   if (partition.topic === null) return errorCode('UNKNOWN_TOPIC_ID')
-  if (!context.allowed('READ', 'TOPIC', partition.topic)) return errorCode(byId ? 'UNKNOWN_TOPIC_ID' : 'TOPIC_AUTHORIZATION_FAILED')
+  if (!context.allowed('READ', 'TOPIC', partition.topic)) return errorCode('TOPIC_AUTHORIZATION_FAILED')
   const log = partition.log
   if (log === null) return errorCode('UNKNOWN_TOPIC_OR_PARTITION')
   if (log.offline !== null) return errorCode('KAFKA_STORAGE_ERROR')

@@ -105,9 +105,8 @@ function findLog(
   context: RequestContext,
 ): PartitionLog | null {
   const byId = context.version >= 13
-  const unknown = byId && name === null
-  if (unknown || !context.allowed('WRITE', 'TOPIC', name!)) {
-    response.errorCode = errorCode(byId ? 'UNKNOWN_TOPIC_ID' : 'TOPIC_AUTHORIZATION_FAILED')
+  if (name === null || !context.allowed('WRITE', 'TOPIC', name)) {
+    response.errorCode = errorCode(name === null ? 'UNKNOWN_TOPIC_ID' : 'TOPIC_AUTHORIZATION_FAILED')
     return null
   }
   const { metadata } = context.broker
