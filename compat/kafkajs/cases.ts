@@ -1,9 +1,19 @@
 /** kafkajs: `node compat/kafkajs/cases.ts HOST:PORT`. The fast subset of `npm test` runs these cases too. */
 import assert from 'node:assert/strict'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import kafkajs, { type Admin, type Consumer, type Kafka, type KafkaMessage, type Producer, type ProducerRecord } from 'kafkajs'
+import kafkajs, {
+  type Admin,
+  type Consumer,
+  type Kafka,
+  type KafkaConfig,
+  type KafkaMessage,
+  type Producer,
+  type ProducerRecord,
+} from 'kafkajs'
 import { compressFrame, decompressFrame } from 'lz4-napi'
 import { type Cases, hourAgo, runCases, unique, until } from '../support/kit.ts'
+import { securedCases } from './secured.ts'
+import { transactionCases } from './transactions.ts'
 
 const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka: Client, logLevel } = kafkajs
 
@@ -20,12 +30,12 @@ CompressionCodecs[CompressionTypes.LZ4] = () => ({
 type Received = KafkaMessage & { partition: number }
 
 /** The actors of one run; what they make is named anew each time. */
-class Kit {
+export class Kit {
   readonly kafka: Kafka
   #admin: Promise<Admin> | null = null
 
-  constructor(address: string) {
-    this.kafka = new Client({ brokers: [address], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50 } })
+  constructor(address: string, more: Partial<KafkaConfig> = {}) {
+    this.kafka = new Client({ brokers: [address], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50 }, ...more })
   }
 
   admin(): Promise<Admin> {
@@ -293,4 +303,7 @@ function adminCases(kit: Kit): Cases {
   }
 }
 
-if (import.meta.main) await runCases(cases(process.argv[2]!))
+if (import.meta.main) {
+  const address = process.argv[2]!
+  await runCases({ ...cases(address), ...transactionCases(new Kit(address)), ...securedCases(Kit) })
+}

@@ -9,7 +9,9 @@ import {
   stringDeserializers,
   stringSerializers,
 } from '@platformatic/kafka'
-import { type Cases, hourAgo, runCases, unique, until } from '../support/kit.ts'
+import { type Cases, flat, hourAgo, runCases, unique, until } from '../support/kit.ts'
+import { modernCases } from './modern.ts'
+import { securedCases } from './secured.ts'
 
 const address = process.argv[2]!
 const base = { clientId: 'compat', bootstrapBrokers: [address] }
@@ -123,12 +125,6 @@ const recordCases: Cases = {
     }
     await producer.close()
   },
-}
-
-/** The messages and codes of an error and all those inside it. */
-function flat(error: unknown): unknown[] {
-  const { message, apiId, errors = [], cause } = error as { message?: string; apiId?: string; errors?: unknown[]; cause?: unknown }
-  return [message, apiId, ...errors.flatMap(flat), ...(cause === undefined ? [] : flat(cause))]
 }
 
 const groupCases: Cases = {
@@ -263,4 +259,4 @@ const adminCases: Cases = {
   },
 }
 
-await runCases({ ...recordCases, ...groupCases, ...adminCases })
+await runCases({ ...recordCases, ...groupCases, ...adminCases, ...modernCases(address), ...securedCases() })
