@@ -21,8 +21,12 @@ export function unsupported(): string {
     '',
     '<!-- Written by scripts/unsupported-doc.ts from src/broker/handlers.ts; do not edit. -->',
     '',
-    `Of the ${known.length} APIs on the broker listener of Apache Kafka 4.4, ${offered.size} are answered. The others are absent from ApiVersions,`,
-    'so that clients know at once; a request for one of them closes the connection, as in Kafka.',
+    ...(missing.length === 0
+      ? [`All ${known.length} APIs on the broker listener of Apache Kafka 4.4 are answered.`]
+      : [
+          `Of the ${known.length} APIs on the broker listener of Apache Kafka 4.4, ${known.length - missing.length} are answered. The others are absent from`,
+          'ApiVersions, so that clients know at once; a request for one of them closes the connection, as in Kafka.',
+        ]),
     '',
     '## APIs that are missing',
     '',

@@ -46,7 +46,15 @@ export {
 export type { CommitTopic, FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './coordinator/group/commits.ts'
 export type { GroupTopics } from './coordinator/group/group-topics.ts'
 export { type Caller, joinError, syncError } from './coordinator/group/requests.ts'
-export { type ConsumerGroupConfig, defaultGroupSettings, type GroupSettings, type ShareGroupConfig } from './coordinator/group/settings.ts'
+export {
+  type ConsumerGroupConfig,
+  defaultGroupSettings,
+  type GroupSettings,
+  type ShareGroupConfig,
+  type StreamsGroupConfig,
+} from './coordinator/group/settings.ts'
+export type { StreamsInternalTopic } from './coordinator/group/streams/internal-topics.ts'
+export { statusCodes as streamsStatusCodes } from './coordinator/group/streams/progress.ts'
 export { GroupCoordinator, type GroupCoordinatorOptions, offsetsTopicName } from './coordinator/group.ts'
 export { openCoordinator } from './coordinator/runtime.ts'
 export type {

@@ -69,6 +69,9 @@ import { shareAcknowledge } from './handlers/share-acknowledge.ts'
 import { shareFetch } from './handlers/share-fetch.ts'
 import { shareGroupDescribe } from './handlers/share-group-describe.ts'
 import { shareGroupHeartbeat } from './handlers/share-group-heartbeat.ts'
+import { streamsGroupDescribe } from './handlers/streams-group-describe.ts'
+import { streamsGroupHeartbeat } from './handlers/streams-group-heartbeat.ts'
+import { streamsGroupTopologyDescriptionUpdate } from './handlers/streams-group-topology-description-update.ts'
 import { syncGroup } from './handlers/sync-group.ts'
 import { txnOffsetCommit } from './handlers/txn-offset-commit.ts'
 import { unregisterBroker } from './handlers/unregister-broker.ts'
@@ -100,6 +103,9 @@ const others: readonly Handler[] = [
   shareFetch,
   shareGroupDescribe,
   shareGroupHeartbeat,
+  streamsGroupDescribe,
+  streamsGroupHeartbeat,
+  streamsGroupTopologyDescriptionUpdate,
   deleteShareGroupState,
   initializeShareGroupState,
   readShareGroupState,

@@ -27,6 +27,8 @@ import type { GroupSettings } from './group/settings.ts'
 import { GroupShard } from './group/shard.ts'
 import type { DescribedShareGroup, ShareHeartbeatRequest, ShareHeartbeatResponse } from './group/share/share-groups.ts'
 import type { InitializedTopics } from './group/share/share-records.ts'
+import type { DescribedStreamsGroup } from './group/streams/describe.ts'
+import type { StreamsHeartbeatRequest, StreamsHeartbeatResult } from './group/streams/heartbeat-request.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
 import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
 
@@ -183,6 +185,17 @@ export class GroupCoordinator {
   /** Throws GROUP_ID_NOT_FOUND. */
   async describeShareGroup(groupId: string): Promise<DescribedShareGroup> {
     return this.#shardOf(groupId).read(shard => shard.shares.describe(groupId))
+  }
+
+  /** KIP-1071: a member's whole life. */
+  async streamsHeartbeat(request: StreamsHeartbeatRequest, caller: Caller): Promise<StreamsHeartbeatResult> {
+    return this.#shardFor(request.groupId, request.memberEpoch === 0).write(shard => shard.streams.heartbeat(request, caller))
+  }
+
+  /** Throws GROUP_ID_NOT_FOUND. */
+  async describeStreamsGroup(groupId: string): Promise<DescribedStreamsGroup> {
+    requireGroupId(groupId)
+    return this.#shardOf(groupId).read(shard => shard.streams.describe(groupId))
   }
 
   /** The topics of which the share group has state. Throws GROUP_ID_NOT_FOUND, and NON_EMPTY_GROUP when it must be empty. */

@@ -27,8 +27,8 @@ export const because = {
   sampling: 'metrics are counted since the start, and Prometheus forms the rates',
   scope: 'a scope decides nothing: ACLs do',
   storeType: 'key and trust stores are known by their first bytes',
-  streamsGroups: 'this version has no streams groups yet',
   tiered: "there is no tiered storage in Kafka's sense",
   transactions: 'partitions enter transactions within the broker, without requests that would be repeated',
   twoPhase: 'two-phase commits (KIP-939) are not stable in Kafka either',
+  warmups: 'Kafka 4.4 hands out no warm-up tasks yet, nor does Millrace',
 } as const

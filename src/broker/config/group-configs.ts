@@ -1,6 +1,6 @@
 /** Configs of single groups as the coordinator asks for them: those stored for the group, over the broker's defaults. */
 import { type ConfigKey, parseValue, type ValueOf } from '../../base.ts'
-import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig } from '../../coordinator.ts'
+import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig, StreamsGroupConfig } from '../../coordinator.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { groupKeys } from './keys/group-scope.ts'
 
@@ -26,6 +26,20 @@ export function shareGroupConfig(config: BrokerConfig, stored: Stored): ShareGro
     sessionTimeoutMs: ownOr(stored, 'share.session.timeout.ms', config.get('group.share.session.timeout.ms')),
     heartbeatIntervalMs: ownOr(stored, 'share.heartbeat.interval.ms', config.get('group.share.heartbeat.interval.ms')),
     assignmentIntervalMs: ownOr(stored, 'share.assignment.interval.ms', config.get('group.share.assignment.interval.ms')),
+  }
+}
+
+export function streamsGroupConfig(config: BrokerConfig, stored: Stored): StreamsGroupConfig {
+  const tags = ownOr(stored, 'streams.rack.aware.assignment.tags', config.get('group.streams.rack.aware.assignment.tags'))
+  return {
+    sessionTimeoutMs: ownOr(stored, 'streams.session.timeout.ms', config.get('group.streams.session.timeout.ms')),
+    heartbeatIntervalMs: ownOr(stored, 'streams.heartbeat.interval.ms', config.get('group.streams.heartbeat.interval.ms')),
+    assignmentIntervalMs: ownOr(stored, 'streams.assignment.interval.ms', config.get('group.streams.assignment.interval.ms')),
+    initialRebalanceDelayMs: ownOr(stored, 'streams.initial.rebalance.delay.ms', config.get('group.streams.initial.rebalance.delay.ms')),
+    numStandbyReplicas: ownOr(stored, 'streams.num.standby.replicas', config.get('group.streams.num.standby.replicas')),
+    taskOffsetIntervalMs: ownOr(stored, 'streams.task.offset.interval.ms', config.get('group.streams.task.offset.interval.ms')),
+    acceptableRecoveryLag: ownOr(stored, 'streams.acceptable.recovery.lag', config.get('group.streams.acceptable.recovery.lag')),
+    rackAwareAssignmentTags: tags,
   }
 }
 

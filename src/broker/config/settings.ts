@@ -4,7 +4,7 @@ import type { LogSettings } from '../../log.ts'
 import type { Windows } from '../quotas.ts'
 import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'
-import { consumerGroupConfig, shareGroupConfig } from './group-configs.ts'
+import { consumerGroupConfig, shareGroupConfig, streamsGroupConfig } from './group-configs.ts'
 import { ownListenerValue } from './listener-values.ts'
 import { parseIpOverrides } from './listeners.ts'
 
@@ -56,6 +56,7 @@ export function groupSettings(config: BrokerConfig, storedGroup: (groupId: strin
       of: groupId => consumerGroupConfig(config, storedGroup(groupId)),
     },
     share: { maxSize: config.get('group.share.max.size'), of: groupId => shareGroupConfig(config, storedGroup(groupId)) },
+    streams: { maxSize: config.get('group.streams.max.size'), of: groupId => streamsGroupConfig(config, storedGroup(groupId)) },
     groupInitialRebalanceDelayMs: config.get('group.initial.rebalance.delay.ms'),
     get maxGroups() {
       return config.get('max.groups')

@@ -224,6 +224,7 @@ describe('ApiVersions', () => {
         { name: 'transaction.version', maxVersionLevel: 2, minVersionLevel: 2 },
         { name: 'group.version', maxVersionLevel: 1, minVersionLevel: 1 },
         { name: 'share.version', maxVersionLevel: 1, minVersionLevel: 1 },
+        { name: 'streams.version', maxVersionLevel: 1, minVersionLevel: 1 },
       ]
       assert.deepEqual(response.finalizedFeatures, version >= 3 ? finalized : [])
       const least = response.supportedFeatures.find(({ name }) => name === 'transaction.version')?.minVersion

@@ -1,6 +1,6 @@
 /**
  * The feature levels (KIP-584) that this broker supports and finalizes in a new cluster. Clients switch on protocols by them, so a
- * feature appears here in the change that makes it work, not before: `streams.version` with KIP-1071.
+ * feature appears here in the change that makes it work, not before.
  */
 export interface SupportedFeature {
   name: string
@@ -14,6 +14,7 @@ export const supportedFeatures: readonly SupportedFeature[] = [
   { name: 'transaction.version', minVersion: 0, maxVersion: 2 },
   { name: 'group.version', minVersion: 0, maxVersion: 1 },
   { name: 'share.version', minVersion: 0, maxVersion: 1 },
+  { name: 'streams.version', minVersion: 0, maxVersion: 1 },
 ]
 
 export const bootstrapLevels: ReadonlyMap<string, number> = new Map(supportedFeatures.map(({ name, maxVersion }) => [name, maxVersion]))

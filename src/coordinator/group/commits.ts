@@ -38,7 +38,7 @@ export interface TopicResult {
   partitions: { partitionIndex: number; errorCode: number }[]
 }
 
-/** Who fetches offsets: a member of a KIP-848 group says so, and in which epoch; anybody else leaves it at null and -1. */
+/** Who fetches offsets: a member of a KIP-848 or streams group says so, and in which epoch; anybody else leaves it at null and -1. */
 export interface OffsetReader {
   memberId: string | null
   memberEpoch: number
@@ -228,7 +228,9 @@ export class Commits {
 }
 
 function* partitionsOf({ topics }: OffsetCommit): Generator<CommittedPartition> {
-  for (const { topicId, partitions } of topics) for (const { partitionIndex } of partitions) yield { topicId, partition: partitionIndex }
+  for (const { name, topicId, partitions } of topics) {
+    for (const { partitionIndex } of partitions) yield { topic: name, topicId, partition: partitionIndex }
+  }
 }
 
 function noOffset(partitionIndex: number, error: ErrorName = 'NONE'): FetchedOffset {

@@ -1,4 +1,4 @@
-/** What the offsets of a group need to know of it, whatever its protocol: classic now, KIP-848, share and streams groups later. */
+/** What the offsets of a group need to know of it, whatever its protocol: classic, KIP-848, share or streams. */
 import type { ErrorName, Uuid } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
 
@@ -17,13 +17,14 @@ export interface StoredOffset {
 
 /** What a commit is about, as far as the group has a say. */
 export interface CommittedPartition {
+  topic: string
   topicId: Uuid
   partition: number
 }
 
 export interface Group {
   /** Kafka's GroupType. */
-  readonly type: 'Classic' | 'Consumer' | 'Share'
+  readonly type: 'Classic' | 'Consumer' | 'Share' | 'Streams'
   readonly groupId: string
   readonly state: string
   readonly protocolType: string | null

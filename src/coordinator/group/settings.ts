@@ -3,6 +3,7 @@
 export interface GroupSettings {
   consumer: ConsumerGroupSettings
   share: ShareGroupSettings
+  streams: StreamsGroupSettings
   /** `group.initial.rebalance.delay.ms`: how long an empty group waits for more members. */
   groupInitialRebalanceDelayMs: number
   /** `max.groups`: of all protocols */
@@ -47,6 +48,23 @@ export interface ShareGroupSettings {
 
 export type ShareGroupConfig = ConsumerGroupConfig
 
+/** Streams groups (KIP-1071): `group.streams.…`. */
+export interface StreamsGroupSettings {
+  maxSize: number
+  /** The configs of one group (`streams.…`), or the broker's defaults for them. */
+  of(groupId: string): StreamsGroupConfig
+}
+
+export interface StreamsGroupConfig extends ConsumerGroupConfig {
+  /** How long an empty group waits for more members before its first assignment. */
+  initialRebalanceDelayMs: number
+  numStandbyReplicas: number
+  /** Clients report how far their copies of task states are. */
+  taskOffsetIntervalMs: number
+  acceptableRecoveryLag: number
+  rackAwareAssignmentTags: readonly string[]
+}
+
 const leastHeartbeatIntervalMs = 100
 
 /**
@@ -63,6 +81,15 @@ const defaultConsumerGroupConfig: ConsumerGroupConfig = {
   assignmentIntervalMs: 1_000,
 }
 
+const defaultStreamsGroupConfig: StreamsGroupConfig = {
+  ...defaultConsumerGroupConfig,
+  initialRebalanceDelayMs: 3_000,
+  numStandbyReplicas: 0,
+  taskOffsetIntervalMs: 60_000,
+  acceptableRecoveryLag: 10_000,
+  rackAwareAssignmentTags: [],
+}
+
 export const defaultGroupSettings: GroupSettings = {
   consumer: {
     assignors: ['uniform', 'range'],
@@ -72,6 +99,7 @@ export const defaultGroupSettings: GroupSettings = {
     of: () => defaultConsumerGroupConfig,
   },
   share: { maxSize: 200, of: () => defaultConsumerGroupConfig },
+  streams: { maxSize: 2 ** 31 - 1, of: () => defaultStreamsGroupConfig },
   groupInitialRebalanceDelayMs: 3_000,
   maxGroups: Number.POSITIVE_INFINITY,
   groupMaxSize: 2 ** 31 - 1,

@@ -34,6 +34,8 @@ import {
 import type { GroupSettings } from './settings.ts'
 import { ShareGroup } from './share/share-group.ts'
 import { ShareGroups } from './share/share-groups.ts'
+import { StreamsGroup } from './streams/streams-group.ts'
+import { StreamsGroups } from './streams/streams-groups.ts'
 
 const expiryKey = 'expire-offsets'
 /** Tombstones written in one step; the rest follows in the next, so that the event loop is never held. */
@@ -52,6 +54,7 @@ export class GroupShard implements Shard {
   readonly commits: Commits
   readonly consumers: ConsumerGroups
   readonly shares: ShareGroups
+  readonly streams: StreamsGroups
   readonly #membership: Membership
   readonly #classicMembers: ClassicMembers
   readonly #groups = new Map<string, Group>()
@@ -78,24 +81,17 @@ export class GroupShard implements Shard {
       newId,
     })
     const becameClassic = (groupId: string, rebalance: boolean) => this.#becameClassic(groupId, rebalance)
-    this.consumers = new ConsumerGroups({
+    const ofProtocol = {
       context,
       settings,
       topics,
-      find: groupId => this.#groups.get(groupId),
-      put: group => void this.#groups.set(group.groupId, group),
-      remove: groupId => void this.#groups.delete(groupId),
-      becameClassic,
-      newId,
-    })
-    this.shares = new ShareGroups({
-      context,
-      settings,
-      topics,
-      find: groupId => this.#groups.get(groupId),
-      put: group => void this.#groups.set(group.groupId, group),
-      remove: groupId => void this.#groups.delete(groupId),
-    })
+      find: (groupId: string) => this.#groups.get(groupId),
+      put: (group: Group) => void this.#groups.set(group.groupId, group),
+      remove: (groupId: string) => void this.#groups.delete(groupId),
+    }
+    this.consumers = new ConsumerGroups({ ...ofProtocol, becameClassic, newId })
+    this.shares = new ShareGroups(ofProtocol)
+    this.streams = new StreamsGroups(ofProtocol)
     this.#classicMembers = new ClassicMembers({ context, settings, topics, groups: this.consumers, becameClassic, newId })
     this.commits = new Commits({
       context,
@@ -113,7 +109,7 @@ export class GroupShard implements Shard {
   replay({ key, value }: LogRecord, offset: number, _timestampMs: number, producerId: number): void {
     const record = decodeRecord(key, value)
     if (record === null) {
-      if (key !== null && !this.consumers.replay(key, value)) this.shares.replay(key, value)
+      if (key !== null) this.consumers.replay(key, value) || this.shares.replay(key, value) || this.streams.replay(key, value)
       return
     }
     const { groupId } = record
@@ -149,6 +145,7 @@ export class GroupShard implements Shard {
       if (group instanceof ClassicGroup) this.#rebalancer.resume(group)
       else if (group instanceof ConsumerGroup) this.consumers.resume(group)
       else if (group instanceof ShareGroup) this.shares.resume(group)
+      else if (group instanceof StreamsGroup) this.streams.resume(group)
     }
     this.#scheduleExpiry()
   }
@@ -161,8 +158,9 @@ export class GroupShard implements Shard {
   join(request: JoinGroupRequest, caller: Caller): Decision<JoinGroupResponse> {
     const group = this.#groups.get(request.groupId)
     if (group === undefined || group instanceof ClassicGroup) return this.#membership.join(request, caller)
-    if (!(group instanceof ConsumerGroup)) return { records: [], response: joinError('INCONSISTENT_GROUP_PROTOCOL', '') }
-    if (!group.isEmpty) return this.#classicMembers.join(group, request, caller)
+    if (group instanceof ConsumerGroup && !group.isEmpty) return this.#classicMembers.join(group, request, caller)
+    const convertible = group instanceof ConsumerGroup || (group instanceof StreamsGroup && group.isEmpty)
+    if (!convertible) return { records: [], response: joinError('INCONSISTENT_GROUP_PROTOCOL', '') }
     // An empty group is of any protocol. Only a join that is let in ends it: the others leave a group of nobody in its place.
     this.#groups.delete(request.groupId)
     const decision = this.#membership.join(request, caller)

@@ -1,0 +1,234 @@
+/**
+ * One streams group (KIP-1071): what its records say, and what follows from that (which process runs a task, who is a static member).
+ * `replay` is the only thing that changes it, the soft state at the end of the fields apart; what happens next is decided elsewhere.
+ */
+import { KafkaError } from '../../../protocol.ts'
+import type { LogRecord } from '../../shard.ts'
+import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
+import type { ConfiguredTopology } from './internal-topics.ts'
+import { isReconciled, leaveEpoch, newMember, type StreamsMember } from './member.ts'
+import type { Runners } from './reconcile.ts'
+import { type GroupMetadata, groupTombstones, type StreamsRecord, type Topology } from './streams-records.ts'
+import { TaskRunners } from './task-runners.ts'
+import { noHeldTasks, noTasks, type TaskSets } from './tasks.ts'
+import { subtopologyBySource } from './topology.ts'
+
+export type StreamsGroupState = 'Empty' | 'NotReady' | 'Assigning' | 'Reconciling' | 'Stable'
+
+/** Versions of OffsetCommit that know member epochs. */
+const memberEpochsFrom = 9
+
+export type Offsets = ReadonlyMap<string, ReadonlyMap<number, number>>
+
+/** How far a member's process has the state of tasks, and how far it could be. */
+export interface TaskOffsets {
+  offsets: Offsets
+  endOffsets: Offsets
+}
+
+/** Epochs begin at 1, so that no member's is 0 while nothing is assigned yet. */
+const firstEpoch = 1
+
+const noMetadata: GroupMetadata = {
+  epoch: firstEpoch,
+  metadataHash: 0,
+  validatedTopologyEpoch: -1,
+  assignmentConfigs: new Map(),
+  storedDescriptionTopologyEpoch: -1,
+  failedDescriptionTopologyEpoch: -1,
+}
+
+export class StreamsGroup implements Group {
+  readonly type = 'Streams'
+  readonly protocolType = 'streams'
+  readonly groupId: string
+  metadata: GroupMetadata = noMetadata
+  assignmentEpoch = firstEpoch
+  assignmentTimestampMs = 0
+  topology: Topology | null = null
+  readonly members = new Map<string, StreamsMember>()
+  readonly targets = new Map<string, TaskSets>()
+  readonly #staticMembers = new Map<string, string>()
+  readonly #runners = new TaskRunners()
+  #sources: ReadonlyMap<string, string> = new Map()
+
+  /** Soft: what the topology comes to with the topics of `topicsVersion`, for groups of that epoch or newer. */
+  configured: ConfiguredTopology | null = null
+  comparedWith = { topicsVersion: -1, groupEpoch: 0 }
+  /** Soft: told by members, lost with the shard. */
+  readonly taskOffsets = new Map<string, TaskOffsets>()
+  shutdownRequestedBy: string | null = null
+  /** Soft: grows when somebody's endpoint or tasks change; a member that knows another one is told all. */
+  endpointEpoch = 0
+
+  constructor(groupId: string) {
+    this.groupId = groupId
+  }
+
+  replay(record: StreamsRecord): void {
+    switch (record.type) {
+      case 'metadata':
+        this.metadata = record.value ?? noMetadata
+        return
+      case 'topology':
+        this.topology = record.value
+        this.#sources = record.value === null ? new Map() : subtopologyBySource(record.value)
+        return
+      case 'target-epoch':
+        this.assignmentEpoch = record.value?.epoch ?? -1
+        this.assignmentTimestampMs = record.value?.timestampMs ?? 0
+        return
+      case 'target':
+        if (record.value === null) this.targets.delete(record.memberId)
+        else this.targets.set(record.memberId, record.value)
+        return
+      case 'member':
+        if (record.value === null) this.#removeMember(record.memberId)
+        else this.#putMember({ ...(this.members.get(record.memberId) ?? newMember(record.memberId)), ...record.value })
+        return
+      case 'current':
+        this.#replayCurrent(record.memberId, record.value)
+    }
+  }
+
+  #replayCurrent(memberId: string, value: (StreamsRecord & { type: 'current' })['value']): void {
+    const member = this.members.get(memberId)
+    if (value !== null) this.#putMember({ ...(member ?? newMember(memberId)), ...value })
+    else if (member !== undefined) {
+      const gone = { memberEpoch: leaveEpoch, previousMemberEpoch: leaveEpoch, assigned: noHeldTasks, pendingRevocation: noHeldTasks }
+      this.#putMember({ ...member, ...gone })
+    }
+  }
+
+  #putMember(member: StreamsMember): void {
+    const { memberId, instanceId } = member
+    this.#runners.remove(this.members.get(memberId))
+    this.members.set(memberId, member)
+    this.#runners.add(member)
+    if (instanceId !== null) this.#staticMembers.set(instanceId, memberId)
+  }
+
+  #removeMember(memberId: string): void {
+    const member = this.members.get(memberId)
+    if (member === undefined) return
+    this.#runners.remove(member)
+    this.members.delete(memberId)
+    this.taskOffsets.delete(memberId)
+    // A successor may have taken the name already.
+    if (member.instanceId !== null && this.#staticMembers.get(member.instanceId) === memberId) this.#staticMembers.delete(member.instanceId)
+    if (this.isEmpty) this.shutdownRequestedBy = null
+  }
+
+  get groupEpoch(): number {
+    return this.metadata.epoch
+  }
+
+  get runners(): Runners {
+    return this.#runners
+  }
+
+  get state(): StreamsGroupState {
+    if (this.isEmpty) return 'Empty'
+    if (this.topology?.epoch !== this.metadata.validatedTopologyEpoch) return 'NotReady'
+    if (this.groupEpoch > this.assignmentEpoch) return 'Assigning'
+    for (const member of this.members.values()) if (!isReconciled(member, this.assignmentEpoch)) return 'Reconciling'
+    return 'Stable'
+  }
+
+  get isEmpty(): boolean {
+    return this.members.size === 0
+  }
+
+  get isDeletable(): boolean {
+    return this.isEmpty
+  }
+
+  /** Throws UNKNOWN_MEMBER_ID. */
+  member(memberId: string): StreamsMember {
+    const member = this.members.get(memberId)
+    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.groupId}.`)
+    return member
+  }
+
+  staticMember(instanceId: string | null): StreamsMember | undefined {
+    const memberId = instanceId === null ? undefined : this.#staticMembers.get(instanceId)
+    return memberId === undefined ? undefined : this.members.get(memberId)
+  }
+
+  /** What it should have; a static member inherits from its predecessor. */
+  targetOf({ memberId, instanceId }: StreamsMember): TaskSets | undefined {
+    return this.targets.get(memberId) ?? this.targets.get(this.staticMember(instanceId)?.memberId ?? '')
+  }
+
+  requestShutdown(memberId: string): void {
+    this.shutdownRequestedBy ??= memberId
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    return !this.isEmpty && this.#sources.has(topic)
+  }
+
+  validateOffsetCommit(
+    memberId: string,
+    groupInstanceId: string | null,
+    memberEpoch: number,
+    transactional: boolean,
+    apiVersion: number,
+    partitions: Iterable<CommittedPartition>,
+  ): void {
+    // An admin client, or a transactional producer that does without group membership.
+    if (memberEpoch < 0 && this.isEmpty) return
+    if (transactional && memberEpoch === -1 && memberId === '' && groupInstanceId === null) return
+    const member = this.member(memberId)
+    if (!transactional && apiVersion < memberEpochsFrom) {
+      throw new KafkaError(
+        'UNSUPPORTED_VERSION',
+        `OffsetCommit version ${memberEpochsFrom} or above must be used by members using the streams group protocol`,
+      )
+    }
+    if (memberEpoch === member.memberEpoch) return
+    if (memberEpoch > member.memberEpoch) {
+      throw stale(`Received member epoch ${memberEpoch} is newer than current member epoch ${member.memberEpoch}.`)
+    }
+    for (const { topic, partition } of partitions) this.#requireHeldSince(member, memberEpoch, topic, partition)
+  }
+
+  /** KIP-1251: what the member has held since that epoch is still its own. */
+  #requireHeldSince({ assigned, pendingRevocation }: StreamsMember, memberEpoch: number, topic: string, partition: number): void {
+    const id = this.#sources.get(topic)
+    if (id === undefined) throw stale(`Topic ${topic} is not in the topology.`)
+    const since = assigned.active.get(id)?.get(partition) ?? pendingRevocation.active.get(id)?.get(partition)
+    if (since === undefined) throw stale(`Task ${id}-${partition} is not assigned or pending revocation for member.`)
+    if (memberEpoch >= since) return
+    throw stale(`Received member epoch ${memberEpoch} is older than assignment epoch ${since} for task ${id}-${partition}.`)
+  }
+
+  validateOffsetFetch(memberId: string | null, memberEpoch: number): void {
+    if (memberId === null && memberEpoch < 0) return
+    const expected = this.member(memberId ?? '').memberEpoch
+    if (memberEpoch === expected) return
+    throw stale(`The received member epoch ${memberEpoch} does not match the expected member epoch ${expected}.`)
+  }
+
+  validateOffsetDelete(): void {}
+
+  validateDelete(): void {
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+  }
+
+  retentionStart(): (offset: StoredOffset) => number {
+    return offset => offset.commitTimestampMs
+  }
+
+  tombstones(): LogRecord[] {
+    return groupTombstones(this.groupId, [...new Set([...this.members.keys(), ...this.targets.keys()])])
+  }
+
+  kill(): void {}
+}
+
+export const noTarget = noTasks
+
+function stale(message: string): KafkaError {
+  return new KafkaError('STALE_MEMBER_EPOCH', message)
+}

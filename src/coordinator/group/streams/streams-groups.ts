@@ -1,0 +1,334 @@
+/**
+ * Streams groups of a shard (KIP-1071): a member's whole life in one request, StreamsGroupHeartbeat. Joins, leaves, fences and times out
+ * members, and tells them; how the group gets on from there is in `progress.ts`.
+ */
+import { KafkaError } from '../../../protocol.ts'
+import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
+import { ClassicGroup } from '../classic-group.ts'
+import type { Group } from '../group-contract.ts'
+import type { GroupTopics } from '../group-topics.ts'
+import type { Caller } from '../requests.ts'
+import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
+import { type DescribedStreamsGroup, describeStreamsGroup } from './describe.ts'
+import { partitionsByEndpoint } from './endpoints.ts'
+import { isLeaving, type StreamsHeartbeatRequest, type StreamsHeartbeatResult, validateHeartbeat } from './heartbeat-request.ts'
+import { leaveStaticEpoch, newMember, type StreamsMember, sameEndpoint } from './member.ts'
+import { type Advanced, Progress, type Status, statusCodes } from './progress.ts'
+import { noTarget, StreamsGroup } from './streams-group.ts'
+import {
+  currentRecord,
+  decodeStreamsRecord,
+  memberRecord,
+  memberTombstones,
+  metadataRecord,
+  targetEpochRecord,
+  targetRecord,
+} from './streams-records.ts'
+import { isWithin, listOf, noHeldTasks, sameHeld } from './tasks.ts'
+
+const nothing: Decision<void> = { records: [], response: undefined }
+/** The version that knows the status. */
+const missingTagsFrom = 1
+
+export interface StreamsGroupsOptions {
+  context: ShardContext
+  settings: GroupSettings
+  topics: GroupTopics
+  find(groupId: string): Group | undefined
+  put(group: Group): void
+  remove(groupId: string): void
+}
+
+export class StreamsGroups {
+  readonly #options: StreamsGroupsOptions
+  readonly #context: ShardContext
+  readonly #settings: GroupSettings
+  readonly #progress: Progress
+
+  constructor(options: StreamsGroupsOptions) {
+    this.#options = options
+    this.#context = options.context
+    this.#settings = options.settings
+    this.#progress = new Progress({ ...options, find: groupId => this.#find(groupId) })
+  }
+
+  /** False when the record is of another kind of group. */
+  replay(key: Buffer, value: Buffer | null): boolean {
+    const record = decodeStreamsRecord(key, value)
+    if (record === null) return false
+    const { groupId } = record
+    let group = this.#find(groupId)
+    if (group === undefined) {
+      // A tombstone of what is gone, or has become a classic group.
+      if (value === null) return true
+      // What is there holds only offsets: replaying those came first.
+      group = new StreamsGroup(groupId)
+      this.#options.put(group)
+    }
+    group.replay(record)
+    if (record.type === 'metadata' && record.value === null) this.#options.remove(groupId)
+    return true
+  }
+
+  /** After a load: everybody gets a whole session. */
+  resume(group: StreamsGroup): void {
+    for (const member of group.members.values()) {
+      this.#keepAlive(group.groupId, member.memberId)
+      this.#limitRevocation(group.groupId, member)
+    }
+  }
+
+  heartbeat(request: StreamsHeartbeatRequest, caller: Caller): Decision<StreamsHeartbeatResult> {
+    validateHeartbeat(request)
+    if (isLeaving(request)) return this.#leave(request)
+    const { groupId, memberId, memberEpoch, instanceId } = request
+    const records: LogRecord[] = []
+    const group = memberEpoch === 0 ? this.#groupToJoin(request, records) : this.require(groupId)
+    const replaced = group.staticMember(instanceId)
+    const before = instanceId === null ? this.#dynamicMember(group, request) : this.#staticMember(group, instanceId, request, records)
+    const after = told(before, request, caller)
+    const advanced = this.#progress.advance({ group, before, after, request, records })
+    this.#keepAlive(groupId, memberId)
+    if (advanced.member !== after) this.#limitRevocation(groupId, advanced.member)
+    if (request.shutdownApplication) group.requestShutdown(memberId)
+    const predecessor = replaced?.memberId === memberId ? undefined : replaced?.memberId
+    return { records, response: this.#answer(group, request, { before, predecessor, ...advanced }, caller.apiVersion) }
+  }
+
+  /** Throws GROUP_ID_NOT_FOUND. */
+  describe(groupId: string): DescribedStreamsGroup {
+    return describeStreamsGroup(this.require(groupId))
+  }
+
+  /** Throws GROUP_ID_NOT_FOUND. */
+  require(groupId: string): StreamsGroup {
+    const group = this.#options.find(groupId)
+    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Streams group ${groupId} not found.`)
+    if (!(group instanceof StreamsGroup)) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a streams group.`)
+    return group
+  }
+
+  #answer(
+    group: StreamsGroup,
+    request: StreamsHeartbeatRequest,
+    { before, predecessor, member, configured, statuses, dueInMs }: Advanced & { before: StreamsMember; predecessor: string | undefined },
+    apiVersion: number,
+  ): StreamsHeartbeatResult {
+    const { groupId, memberId } = request
+    const config = this.#settings.streams.of(groupId)
+    const tasksChanged = !sameHeld(before.assigned, member.assigned)
+    const tells = request.memberEpoch === 0 || tasksChanged
+    if (!sameEndpoint(before.userEndpoint, member.userEndpoint) || (tasksChanged && member.userEndpoint !== null)) group.endpointEpoch++
+    const others = [...group.members.values()].filter(other => other.memberId !== memberId && other.memberId !== predecessor)
+    const endpoints = () => partitionsByEndpoint([...others, member], configured, this.#options.topics)
+    const { assigned } = member
+    return {
+      response: {
+        throttleTimeMs: 0,
+        errorCode: 0,
+        errorMessage: null,
+        memberId,
+        memberEpoch: member.memberEpoch,
+        heartbeatIntervalMs: heartbeatIntervalMs(config, dueInMs),
+        acceptableRecoveryLagLegacy: 0,
+        taskOffsetIntervalMs: config.taskOffsetIntervalMs,
+        acceptableRecoveryLag: config.acceptableRecoveryLag,
+        status: [...statuses, ...statusesOf(group, member, configured.problem, config.rackAwareAssignmentTags, apiVersion)],
+        activeTasks: tells ? listOf(assigned.active) : null,
+        standbyTasks: tells ? listOf(assigned.standby) : null,
+        warmupTasks: tells ? listOf(assigned.warmup) : null,
+        // Until its records are replayed, a new group is this request's own.
+        endpointInformationEpoch: this.#find(groupId) === group ? group.endpointEpoch : 0,
+        partitionsByUserEndpoint: group.endpointEpoch === request.endpointInformationEpoch ? null : endpoints(),
+      },
+      missingInternalTopics: configured.missingInternalTopics,
+    }
+  }
+
+  #leave(request: StreamsHeartbeatRequest): Decision<StreamsHeartbeatResult> {
+    const { groupId, memberId, memberEpoch, instanceId } = request
+    const group = this.require(groupId)
+    if (request.shutdownApplication) group.requestShutdown(memberId)
+    const response = { response: leaveResponse(memberId, memberEpoch), missingInternalTopics: [] }
+    const member = instanceId === null ? group.member(memberId) : requireInstance(group, memberId, instanceId)
+    if (instanceId === null || memberEpoch !== leaveStaticEpoch) return { records: this.#fence(group, member), response }
+    // It keeps its tasks for whoever comes back under its name before the session ends, and who may commit for them then.
+    const active = new Map(
+      Array.from(member.assigned.active, ([id, epochs]) => [id, new Map(Array.from(epochs.keys(), partition => [partition, 0]))] as const),
+    )
+    const assigned = { ...member.assigned, active }
+    return { records: [currentRecord(groupId, { ...member, memberEpoch, assigned, pendingRevocation: noHeldTasks })], response }
+  }
+
+  #fence(group: StreamsGroup, { memberId }: StreamsMember): LogRecord[] {
+    const { groupId, metadata } = group
+    this.#cancelTimers(groupId, memberId)
+    const epoch = metadata.epoch + 1
+    const records = [...memberTombstones(groupId, memberId), metadataRecord(groupId, { ...metadata, epoch })]
+    // Nobody is left to be assigned anything; time 0 lets the next first member be assigned at once.
+    if (group.members.size === 1) records.push(targetEpochRecord(groupId, epoch, 0))
+    return records
+  }
+
+  /** The group, new or in the place of an empty classic one: then it lives in `records` until they are replayed. */
+  #groupToJoin({ groupId, instanceId, memberId }: StreamsHeartbeatRequest, records: LogRecord[]): StreamsGroup {
+    const existing = this.#options.find(groupId)
+    if (existing === undefined) return new StreamsGroup(groupId)
+    if (existing instanceof ClassicGroup && existing.isEmpty) {
+      records.push(...existing.tombstones())
+      return new StreamsGroup(groupId)
+    }
+    const group = this.require(groupId)
+    const { maxSize } = this.#settings.streams
+    if (group.members.size >= maxSize && !group.members.has(memberId) && group.staticMember(instanceId) === undefined) {
+      throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The streams group has reached its maximum capacity of ${maxSize} members.`)
+    }
+    return group
+  }
+
+  #dynamicMember(group: StreamsGroup, request: StreamsHeartbeatRequest): StreamsMember {
+    // With epoch 0 it begins anew: it has given up whatever it had.
+    if (request.memberEpoch === 0) return group.members.get(request.memberId) ?? newMember(request.memberId)
+    const member = group.member(request.memberId)
+    requireEpoch(member, request)
+    return member
+  }
+
+  #staticMember(group: StreamsGroup, instanceId: string, request: StreamsHeartbeatRequest, records: LogRecord[]): StreamsMember {
+    const { groupId } = group
+    const { memberId } = request
+    if (request.memberEpoch !== 0) {
+      const member = requireInstance(group, memberId, instanceId)
+      requireEpoch(member, request)
+      return member
+    }
+    const existing = group.staticMember(instanceId)
+    if (existing === undefined) return group.members.get(memberId) ?? newMember(memberId)
+    if (existing.memberEpoch !== leaveStaticEpoch) {
+      throw new KafkaError(
+        'UNRELEASED_INSTANCE_ID',
+        `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${existing.memberId} member.`,
+      )
+    }
+    this.#cancelTimers(groupId, existing.memberId)
+    const member: StreamsMember = { ...existing, memberId, memberEpoch: 0, previousMemberEpoch: 0 }
+    records.push(...memberTombstones(groupId, existing.memberId), memberRecord(groupId, member))
+    records.push(targetRecord(groupId, memberId, group.targets.get(existing.memberId) ?? noTarget), currentRecord(groupId, member))
+    return member
+  }
+
+  #find(groupId: string): StreamsGroup | undefined {
+    const group = this.#options.find(groupId)
+    return group instanceof StreamsGroup ? group : undefined
+  }
+
+  #keepAlive(groupId: string, memberId: string): void {
+    const { sessionTimeoutMs } = this.#settings.streams.of(groupId)
+    this.#context.schedule(sessionKey(groupId, memberId), sessionTimeoutMs, () => this.#fenceLater(groupId, memberId, () => true))
+  }
+
+  #limitRevocation(groupId: string, { memberId, memberEpoch, state, rebalanceTimeoutMs }: StreamsMember): void {
+    const key = revocationKey(groupId, memberId)
+    if (state !== 'UNREVOKED_TASKS') this.#context.cancel(key)
+    else this.#context.schedule(key, rebalanceTimeoutMs, () => this.#fenceLater(groupId, memberId, now => now.memberEpoch === memberEpoch))
+  }
+
+  #fenceLater(groupId: string, memberId: string, still: (member: StreamsMember) => boolean): Decision<void> {
+    const group = this.#find(groupId)
+    const member = group?.members.get(memberId)
+    if (group === undefined || member === undefined || !still(member)) return nothing
+    return { records: this.#fence(group, member), response: undefined }
+  }
+
+  #cancelTimers(groupId: string, memberId: string): void {
+    this.#context.cancel(sessionKey(groupId, memberId))
+    this.#context.cancel(revocationKey(groupId, memberId))
+  }
+}
+
+/** The member with what the request says of it. */
+function told(before: StreamsMember, request: StreamsHeartbeatRequest, { clientId, clientHost }: Caller): StreamsMember {
+  const { instanceId, rackId, rebalanceTimeoutMs, topology, processId, userEndpoint, clientTags } = request
+  return {
+    ...before,
+    instanceId: instanceId ?? before.instanceId,
+    rackId: rackId ?? before.rackId,
+    rebalanceTimeoutMs: rebalanceTimeoutMs === -1 ? before.rebalanceTimeoutMs : rebalanceTimeoutMs,
+    topologyEpoch: topology?.epoch ?? before.topologyEpoch,
+    clientId,
+    clientHost,
+    processId: processId ?? before.processId,
+    userEndpoint: request.memberEpoch === 0 ? userEndpoint : (userEndpoint ?? before.userEndpoint),
+    clientTags: clientTags === null ? before.clientTags : new Map(clientTags.map(({ key, value }) => [key, value])),
+  }
+}
+
+/** What stands in the way, in Kafka's order. */
+function statusesOf(
+  group: StreamsGroup,
+  { clientTags }: StreamsMember,
+  problem: Advanced['configured']['problem'],
+  requiredTags: readonly string[],
+  apiVersion: number,
+): Status[] {
+  const statuses: Status[] = []
+  if (problem !== null) statuses.push({ statusCode: statusCodes[problem.status], statusDetail: problem.message })
+  if (group.shutdownRequestedBy !== null) {
+    const statusDetail = `Streams group member ${group.shutdownRequestedBy} encountered a fatal error and requested a shutdown for the entire application.`
+    statuses.push({ statusCode: statusCodes.SHUTDOWN_APPLICATION, statusDetail })
+  }
+  const missing = apiVersion < missingTagsFrom ? [] : requiredTags.filter(tag => !clientTags.has(tag))
+  if (missing.length > 0) {
+    const statusDetail = `Missing required client tags for rack-aware standby assignment: [${missing.join(', ')}]. Configure them via 'client.tag.<tagKey>' in your Streams config.`
+    statuses.push({ statusCode: statusCodes.MISSING_CLIENT_TAGS, statusDetail })
+  }
+  return statuses
+}
+
+function leaveResponse(memberId: string, memberEpoch: number): StreamsHeartbeatResult['response'] {
+  return {
+    throttleTimeMs: 0,
+    errorCode: 0,
+    memberId,
+    memberEpoch,
+    heartbeatIntervalMs: 0,
+    acceptableRecoveryLagLegacy: 0,
+    taskOffsetIntervalMs: 0,
+    status: [],
+    endpointInformationEpoch: 0,
+  }
+}
+
+function requireInstance(group: StreamsGroup, memberId: string, instanceId: string): StreamsMember {
+  const member = group.staticMember(instanceId)
+  if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Instance id ${instanceId} is unknown.`)
+  if (member.memberId === memberId) return member
+  throw new KafkaError(
+    'FENCED_INSTANCE_ID',
+    `Static member ${memberId} with instance id ${instanceId} was fenced by member ${member.memberId}.`,
+  )
+}
+
+/** One epoch back is the answer that got lost, as long as the member has nothing that it should not have. */
+function requireEpoch({ memberEpoch, previousMemberEpoch, assigned }: StreamsMember, request: StreamsHeartbeatRequest): void {
+  const received = request.memberEpoch
+  if (received === memberEpoch) return
+  const owns =
+    isWithin(request.activeTasks, assigned.active) &&
+    isWithin(request.standbyTasks, assigned.standby) &&
+    isWithin(request.warmupTasks, assigned.warmup)
+  if (received < memberEpoch && received === previousMemberEpoch && owns) return
+  const size = received > memberEpoch ? 'greater' : 'smaller'
+  throw new KafkaError(
+    'FENCED_MEMBER_EPOCH',
+    `The streams group member has a ${size} member epoch (${received}) than the one known by the group coordinator (${memberEpoch}). The member must abandon all its partitions and rejoin.`,
+  )
+}
+
+function sessionKey(groupId: string, memberId: string): string {
+  return `streams-session-${groupId}-${memberId}`
+}
+
+function revocationKey(groupId: string, memberId: string): string {
+  return `streams-revocation-${groupId}-${memberId}`
+}
