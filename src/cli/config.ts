@@ -1,7 +1,8 @@
 /** `millrace config …`: what a broker would use if it started now, and what a running cluster uses. */
 import { realSystem } from '../base.ts'
 import { ConfigProblems, explainConfig, renderExplanation } from '../broker.ts'
-import { type ConfigResource, openClient } from '../client.ts'
+import type { ConfigResource } from '../client.ts'
+import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, show, table, UsageError } from './output.ts'
 
@@ -33,7 +34,7 @@ export interface GetFlags extends ClientFlags {
 }
 
 export async function getConfigs(type: string, name: string, keys: string[], flags: GetFlags): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const entries = await client.configs(resource(type, name))
   const missing = keys.find(key => !entries.some(entry => entry.name === key))
   if (missing !== undefined) throw new CommandFailed(`a ${type} has no config ${missing}`)
@@ -62,7 +63,7 @@ export async function setConfigs(type: string, name: string, pairs: string[], fl
     changes.set(pair.slice(0, at), pair.slice(at + 1))
   }
   if (changes.size === 0) throw new UsageError('nothing to change: write key=value, or --unset key')
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   await client.alterConfigs(resource(type, name), changes)
   await show(flags.json, { type, name, altered: [...changes.keys()] }, () => `${type} ${name}: ${[...changes.keys()].join(', ')} altered\n`)
 }
@@ -71,5 +72,6 @@ export async function setConfigs(type: string, name: string, pairs: string[], fl
 function resource(type: string, name: string): ConfigResource {
   if (type === 'topic') return { type: 'TOPIC', name }
   if (type === 'group') return { type: 'GROUP', name }
+  if (type === 'client-metrics') return { type: 'CLIENT_METRICS', name }
   return { type: 'BROKER', name: name === 'default' ? '' : name }
 }

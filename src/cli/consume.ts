@@ -1,6 +1,7 @@
 /** `millrace consume`: records on standard output, by hand from a place in the topic or as a member of a group. */
 import { realSystem, type System } from '../base.ts'
-import { type Client, openClient, type PartitionOffset, type ReceivedRecord } from '../client.ts'
+import type { Client, PartitionOffset, ReceivedRecord } from '../client.ts'
+import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { bytesToJson, CommandFailed, headersToJson, toJson, UsageError, write } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
@@ -27,7 +28,7 @@ export async function consume(topic: string, flags: ConsumeFlags): Promise<void>
     if (extra !== null) throw new UsageError(`${extra} does not go with --group: a group shares all partitions and always follows`)
   }
   const system = realSystem()
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const stop = new Stop(system, flags.timeout)
   const printer = new Printer(flags)
   try {

@@ -1,14 +1,23 @@
 /** `millrace group …` */
 
 import { realSystem } from '../base.ts'
-import { type Client, ClientError, type GroupInfo, openClient, type PartitionOffset } from '../client.ts'
+import { type Client, ClientError, type GroupInfo, type PartitionOffset } from '../client.ts'
+import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, show, table } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
 
-export async function listGroups(flags: ClientFlags): Promise<void> {
-  await using client = openClient(flags)
-  const groups = await client.groups()
+export interface ListFlags extends ClientFlags {
+  type?: string
+  state?: string
+}
+
+export async function listGroups(flags: ListFlags): Promise<void> {
+  await using client = await connect(flags)
+  const { type, state } = flags
+  const groups = (await client.groups()).filter(
+    group => (type === undefined || group.type === type) && (state === undefined || sameWord(group.state, state)),
+  )
   await show(flags.json, groups, () =>
     table(
       ['GROUP', 'STATE', 'TYPE', 'PROTOCOL'],
@@ -17,10 +26,16 @@ export async function listGroups(flags: ClientFlags): Promise<void> {
   )
 }
 
+/** Kafka writes `PreparingRebalance`, and people what they like. */
+function sameWord(a: string, b: string): boolean {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z]/g, '')
+  return plain(a) === plain(b)
+}
+
 interface LagRow {
   topic: string
   partition: number
-  /** null: none committed. */
+  /** Of a share group: where the partition begins for it. null: none committed. */
   committedOffset: bigint | null
   /** null: the partition is gone. */
   endOffset: bigint | null
@@ -30,17 +45,21 @@ interface LagRow {
 }
 
 export async function describeGroups(names: string[], flags: ClientFlags): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const described = await Promise.all(names.map(name => describeGroup(client, name)))
-  await show(flags.json, described, () =>
-    described
-      .map(({ group, state, protocol, members, lag, partitions }) => {
-        const rows = partitions.map(p => [p.topic, p.partition, p.committedOffset, p.endOffset, p.lag, p.member, p.host])
-        const header = `${group}: ${state}${protocol === '' ? '' : `, ${protocol}`}, members ${members.length}, lag ${lag}\n`
-        return header + (rows.length === 0 ? '' : table(['TOPIC', 'PARTITION', 'COMMITTED', 'END', 'LAG', 'MEMBER', 'HOST'], rows))
-      })
-      .join('\n'),
-  )
+  await show(flags.json, described, () => described.map(textOf).join('\n'))
+}
+
+function textOf({ group, type, state, protocol, members, lag, partitions }: Awaited<ReturnType<typeof describeGroup>>): string {
+  const about = [`${group}: ${state}`, `${type} group`, ...(protocol === '' ? [] : [protocol]), `members ${members.length}`, `lag ${lag}`]
+  const rows = partitions.map(p => [p.topic, p.partition, p.committedOffset, p.endOffset, p.lag, p.member, p.host])
+  const offset = type === 'share' ? 'START' : 'COMMITTED'
+  const tasks = members.flatMap(({ id, tasks }) => tasks.map(task => [task.subtopology, task.partition, task.role, id]))
+  return [
+    `${about.join(', ')}\n`,
+    rows.length === 0 ? '' : table(['TOPIC', 'PARTITION', offset, 'END', 'LAG', 'MEMBER', 'HOST'], rows),
+    tasks.length === 0 ? '' : `\n${table(['SUBTOPOLOGY', 'PARTITION', 'TASK', 'MEMBER'], tasks)}`,
+  ].join('')
 }
 
 async function describeGroup(client: Client, name: string) {
@@ -49,7 +68,7 @@ async function describeGroup(client: Client, name: string) {
   return { ...info, lag: partitions.reduce((sum, row) => sum + (row.lag ?? 0n), 0n), partitions }
 }
 
-async function lagOf(client: Client, { group, members }: GroupInfo): Promise<LagRow[]> {
+async function lagOf(client: Client, { group, type, members }: GroupInfo): Promise<LagRow[]> {
   const rows = new Map<string, LagRow>()
   const rowOf = (topic: string, partition: number): LagRow => {
     const id = `${topic}-${partition}`
@@ -58,9 +77,16 @@ async function lagOf(client: Client, { group, members }: GroupInfo): Promise<Lag
       rows.set(id, (row = { topic, partition, committedOffset: null, endOffset: null, lag: null, member: null, host: null }))
     return row
   }
-  for (const { topic, partition, offset } of await client.groupOffsets(group)) rowOf(topic, partition).committedOffset = offset
+  for (const { topic, partition, offset, lag } of await client.groupOffsets(group, type)) {
+    Object.assign(rowOf(topic, partition), { committedOffset: offset, lag })
+  }
   for (const { id, host, partitions } of members) {
-    for (const { topic, partition } of partitions) Object.assign(rowOf(topic, partition), { member: id, host })
+    // Members of a share group read the same partitions.
+    for (const { topic, partition } of partitions) {
+      const row = rowOf(topic, partition)
+      const others = type === 'share' && row.member !== null
+      Object.assign(row, { member: others ? `${row.member},${id}` : id, host: others ? `${row.host},${host}` : host })
+    }
   }
   for (const [topic, ofTopic] of Map.groupBy(rows.values(), row => row.topic)) {
     const ends = await endsOf(
@@ -70,7 +96,7 @@ async function lagOf(client: Client, { group, members }: GroupInfo): Promise<Lag
     )
     for (const row of ofTopic) {
       row.endOffset = ends.get(row.partition) ?? null
-      if (row.endOffset !== null && row.committedOffset !== null) {
+      if (row.lag === null && row.endOffset !== null && row.committedOffset !== null) {
         row.lag = row.endOffset > row.committedOffset ? row.endOffset - row.committedOffset : 0n
       }
     }
@@ -97,9 +123,9 @@ export interface ResetFlags extends ClientFlags {
 
 export async function resetGroup(name: string, flags: ResetFlags): Promise<void> {
   const position = parsePosition(flags.to, realSystem().clock.now())
-  await using client = openClient(flags)
-  await refuseMembers(client, name)
-  const before = await client.groupOffsets(name)
+  await using client = await connect(flags)
+  const type = await typeWithoutMembers(client, name)
+  const before = await client.groupOffsets(name, type)
   const topics = flags.topic ?? [...new Set(before.map(each => each.topic))]
   if (topics.length === 0) throw new CommandFailed(`${name} has no offsets yet: say which topic with --topic`)
   const after: PartitionOffset[] = []
@@ -108,7 +134,7 @@ export async function resetGroup(name: string, flags: ResetFlags): Promise<void>
     for (const [partition, offset] of await resolvePosition(client, topic, numbers, position)) after.push({ topic, partition, offset })
   }
   if (after.length === 0) throw new CommandFailed('no partition matches')
-  if (flags.dryRun !== true) await client.setGroupOffsets(name, after)
+  if (flags.dryRun !== true) await (type === 'share' ? client.setShareGroupOffsets(name, after) : client.setGroupOffsets(name, after))
   const was = new Map(before.map(each => [`${each.topic}-${each.partition}`, each.offset]))
   const rows = after
     .map(each => ({ ...each, before: was.get(`${each.topic}-${each.partition}`) ?? null }))
@@ -125,19 +151,20 @@ export async function resetGroup(name: string, flags: ResetFlags): Promise<void>
 }
 
 /** Members would overwrite the new offsets with theirs; brokers refuse, but not in words that help. */
-async function refuseMembers(client: Client, name: string): Promise<void> {
+async function typeWithoutMembers(client: Client, name: string): Promise<string> {
   try {
-    const { state, members } = await client.group(name)
-    if (members.length === 0) return
+    const { type, state, members } = await client.group(name)
+    if (members.length === 0) return type
     throw new CommandFailed(`${name} is ${state} with ${members.length} members: stop them first, then reset`)
   } catch (error) {
     // A group may be given offsets before it exists.
     if (!(error instanceof ClientError) || error.code !== 'GROUP_ID_NOT_FOUND') throw error
+    return 'classic'
   }
 }
 
 export async function deleteGroups(names: string[], flags: ClientFlags): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   for (const name of names) await client.deleteGroup(name)
   await show(flags.json, { deleted: names }, () => names.map(name => `${name} deleted\n`).join(''))
 }

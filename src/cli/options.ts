@@ -3,20 +3,35 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 
 /** What every command has that talks to a broker. */
 export interface ClientFlags {
-  bootstrap: string
+  bootstrap?: string
+  clientConfig?: string
+  tls?: boolean
+  ca?: string
+  username?: string
+  mechanism?: string
   json?: boolean
 }
 
+export const connectionGroup = 'Connection:'
 export const defaultBootstrap = '127.0.0.1:9092'
 
 export function withClientOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('-b, --bootstrap <host:port>', 'a broker of the cluster, or several separated by commas')
-        .env('MILLRACE_BOOTSTRAP')
-        .default(defaultBootstrap),
-    )
-    .option('--json', 'print JSON')
+  const options = [
+    new Option('-b, --bootstrap <host:port>', `a broker of the cluster, or several separated by commas (default: ${defaultBootstrap})`).env(
+      'MILLRACE_BOOTSTRAP',
+    ),
+    new Option('--client-config <file>', "Kafka's client.properties: security.protocol, ssl.*, sasl.*, bootstrap.servers").env(
+      'MILLRACE_CLIENT_CONFIG',
+    ),
+    new Option('--tls', "encrypt, and check the broker's certificate"),
+    new Option('--ca <file>', 'whose certificates to trust (PEM or PKCS12); means --tls').env('MILLRACE_CA'),
+    new Option('--username <name>', 'log in; the password is in MILLRACE_PASSWORD, or asked for').env('MILLRACE_USERNAME'),
+    new Option('--mechanism <name>', 'how to log in (default: SCRAM-SHA-512; OAUTHBEARER with a token in MILLRACE_TOKEN)')
+      .choices(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'])
+      .env('MILLRACE_MECHANISM'),
+  ]
+  for (const option of options) command.addOption(option.helpGroup(connectionGroup))
+  return command.option('--json', 'print JSON')
 }
 
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -46,4 +61,18 @@ export function keyValue(text: string, before: Record<string, string> = {}): Rec
   const at = text.indexOf('=')
   if (at <= 0) throw new InvalidArgumentError('Write key=value.')
   return { ...before, [text.slice(0, at).trim()]: text.slice(at + 1) }
+}
+
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** `15m` in milliseconds. */
+export function duration(text: string): number {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
+  if (match === null) throw new InvalidArgumentError('A duration like 500ms, 30s, 15m, 2h or 7d.')
+  return Number(match[1]) * durationUnits[match[2]!]!
+}
+
+/** Words separated by commas, and repeated. */
+export function wordList(text: string, before: string[] = []): string[] {
+  return [...before, ...text.split(',').map(part => part.trim())]
 }

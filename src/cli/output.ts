@@ -77,3 +77,8 @@ export function headersToJson(headers: readonly RecordHeader[]): { key: string; 
 export function plural(count: number | bigint, noun: string): string {
   return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`
 }
+
+/** Milliseconds since the epoch as people read them; what is negative is none. */
+export function time(ms: number | null): string | null {
+  return ms === null || ms < 0 || ms > 8.64e15 ? null : new Date(ms).toISOString()
+}

@@ -1,6 +1,7 @@
 /** `millrace produce`: lines of standard input become records, byte for byte. */
 import { realSystem } from '../base.ts'
-import { type Acks, type Client, type Compression, openClient, type Placed, type RecordHeader, type RecordToSend } from '../client.ts'
+import type { Acks, Client, Compression, Placed, RecordHeader, RecordToSend } from '../client.ts'
+import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { bytesFromJson, CommandFailed, plural, toJson, UsageError, write } from './output.ts'
 
@@ -24,7 +25,7 @@ export async function produce(topic: string, flags: ProduceFlags): Promise<void>
     throw new UsageError('--from-json has keys and tombstones of its own: leave out --key-separator and --tombstones')
   }
   const single = flags.file === undefined ? null : readFile(flags.file)
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const sender = new Sender(client, topic, flags)
   if (single !== null) {
     await sender.send([{ ...commonParts(flags), value: single }])

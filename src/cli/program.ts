@@ -1,7 +1,9 @@
 /** The tree of commands: names, options and help. What a command does is in the module of its name, loaded when it runs. */
 import { createRequire } from 'node:module'
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { keyValue, partitionList, partitionNumber, repeated, wholeNumber, withClientOptions } from './options.ts'
+import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
+import { connectionGroup, keyValue, partitionList, partitionNumber, repeated, wholeNumber, withClientOptions } from './options.ts'
+import { addClientMetrics, addFeature, addTransactions } from './program-cluster.ts'
+import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
 
 /** Runs one command line and sets the exit code: 0 done, 1 failed, 2 not understood. */
@@ -23,18 +25,34 @@ export function makeProgram(): Command {
     .version(version)
     .exitOverride()
     .showHelpAfterError('(millrace --help shows what there is)')
+    .configureHelp({ groupItems: connectionLast })
   addStart(program)
   addTopic(program)
   addProduce(program)
   addConsume(program)
   addGroup(program)
   addConfig(program)
+  addUser(program)
+  addAcl(program)
+  addQuota(program)
+  addToken(program)
+  addTransactions(program)
+  addFeature(program)
+  addClientMetrics(program)
   program
     .command('completion')
     .description('print a script that completes commands and options: source <(millrace completion bash)')
     .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
     .action(async shell => (await import('./completion.ts')).printCompletion(program, shell))
   return program
+}
+
+/** What is the same everywhere is not what somebody reads the help of a command for. */
+function connectionLast<Item extends Command | Option>(all: Item[], visible: Item[], groupOf: (item: Item) => string): Map<string, Item[]> {
+  const groups = Help.prototype.groupItems(all, visible, groupOf)
+  const connection = groups.get(connectionGroup)
+  if (connection !== undefined && groups.delete(connectionGroup)) groups.set(connectionGroup, connection)
+  return groups
 }
 
 function addStart(program: Command): void {
@@ -108,11 +126,12 @@ function addConsume(program: Command): void {
 }
 
 function addGroup(program: Command): void {
-  const group = program.command('group').description('list, describe, reset and delete consumer groups')
-  withClientOptions(group.command('list').description('names and states')).action(async flags =>
-    (await import('./group.ts')).listGroups(flags),
-  )
-  withClientOptions(group.command('describe <names...>').description('members, offsets and lag')).action(async (names, flags) =>
+  const group = program.command('group').description('list, describe, reset and delete groups: classic, consumer, share and streams')
+  withClientOptions(group.command('list').description('names, states and types'))
+    .addOption(new Option('--type <type>', 'only these').choices(['classic', 'consumer', 'share', 'streams']))
+    .option('--state <state>', 'only these: Stable, Empty, …')
+    .action(async flags => (await import('./group.ts')).listGroups(flags))
+  withClientOptions(group.command('describe <names...>').description('members, offsets, lag and tasks')).action(async (names, flags) =>
     (await import('./group.ts')).describeGroups(names, flags),
   )
   withClientOptions(group.command('reset <name>').description('move the offsets of a group without members'))
@@ -127,7 +146,9 @@ function addGroup(program: Command): void {
 }
 
 function addConfig(program: Command): void {
-  const config = program.command('config').description("a broker's configuration, and configs of topics, brokers and groups")
+  const config = program
+    .command('config')
+    .description("a broker's configuration, and configs of topics, brokers, groups and client-metrics subscriptions")
   config
     .command('explain [key]')
     .description('what `start` would use: values, where they come from, what is allowed')
@@ -136,16 +157,16 @@ function addConfig(program: Command): void {
     .option('-a, --all', 'keys with their defaults too')
     .option('--json', 'print JSON')
     .action(async (key, flags) => (await import('./config.ts')).explain(key, flags))
-  const types = () => new Argument('<type>', 'what kind of thing').choices(['topic', 'broker', 'group'])
+  const types = () => new Argument('<type>', 'what kind of thing').choices(['topic', 'broker', 'group', 'client-metrics'])
   withClientOptions(config.command('get').description('configs that were set in a running cluster'))
     .addArgument(types())
-    .argument('<name>', "topic, group, broker id, or `default` for all brokers' default")
+    .argument('<name>', "topic, group, client-metrics subscription, broker id, or `default` for all brokers' default")
     .argument('[keys...]', 'only these')
     .option('-a, --all', 'defaults too')
     .action(async (type, name, keys, flags) => (await import('./config.ts')).getConfigs(type, name, keys, flags))
   withClientOptions(config.command('set').description('change configs in a running cluster'))
     .addArgument(types())
-    .argument('<name>', "topic, group, broker id, or `default` for all brokers' default")
+    .argument('<name>', "topic, group, client-metrics subscription, broker id, or `default` for all brokers' default")
     .argument('[pairs...]', 'key=value')
     .option('-u, --unset <key>', 'back to the default; may be repeated', repeated)
     .action(async (type, name, pairs, flags) => (await import('./config.ts')).setConfigs(type, name, pairs, flags))

@@ -21,6 +21,8 @@ function clientMessage({ code, message }: Error & { code: string }): string {
       return `${message}. Is it running there? (--bootstrap or MILLRACE_BOOTSTRAP name another address)`
     case 'TIMEOUT':
       return `${message}. Does a Kafka broker listen there, and are its advertised.listeners reachable from here?`
+    case 'REFUSED':
+      return `${message} (--client-config, --tls, --ca, --username: see millrace topic list --help)`
     case 'INVALID':
     case 'FAILED':
       return message

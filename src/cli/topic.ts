@@ -1,10 +1,11 @@
 /** `millrace topic …` */
-import { type Client, ClientError, openClient, type TopicInfo } from '../client.ts'
+import { type Client, ClientError, type TopicInfo } from '../client.ts'
+import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, plural, show, table } from './output.ts'
 
 export async function listTopics(flags: ClientFlags & { all?: boolean }): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const names = (await client.topicNames()).filter(name => flags.all === true || !name.startsWith('__'))
   if (flags.json !== true) return show(false, null, () => names.map(name => `${name}\n`).join(''))
   const topics = await client.topics(names)
@@ -23,7 +24,7 @@ export interface CreateFlags extends ClientFlags {
 }
 
 export async function createTopic(name: string, flags: CreateFlags): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const configs = new Map(Object.entries(flags.set ?? {}))
   try {
     const created = await client.createTopic({ name, partitions: flags.partitions, replicas: flags.replicas, configs })
@@ -36,7 +37,7 @@ export async function createTopic(name: string, flags: CreateFlags): Promise<voi
 }
 
 export async function describeTopics(names: string[], flags: ClientFlags): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const described = await Promise.all((await client.topics(names)).map(topic => describeTopic(client, topic)))
   await show(flags.json, described, () =>
     described
@@ -71,7 +72,7 @@ export interface AlterFlags extends ClientFlags {
 }
 
 export async function alterTopic(name: string, flags: AlterFlags): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   const changes = new Map<string, string | null>([
     ...Object.entries(flags.set ?? {}),
     ...(flags.unset ?? []).map((key): [string, null] => [key, null]),
@@ -85,7 +86,7 @@ export async function alterTopic(name: string, flags: AlterFlags): Promise<void>
 }
 
 export async function deleteTopics(names: string[], flags: ClientFlags): Promise<void> {
-  await using client = openClient(flags)
+  await using client = await connect(flags)
   await client.deleteTopics(names)
   await show(flags.json, { deleted: names }, () => names.map(name => `${name} deleted\n`).join(''))
 }

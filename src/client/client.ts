@@ -1,10 +1,16 @@
 /** The interface of a client; see `../client.ts`. */
+
+import type { FileSystem } from '../base.ts'
+import type { Administration } from './administration.ts'
+import type { ClientProperties } from './security.ts'
 import type {
   Cluster,
   ConfigEntry,
   ConfigResource,
+  ConfigResourceType,
   GroupInfo,
   GroupListing,
+  GroupOffset,
   NewTopicSpec,
   OffsetQuery,
   PartitionOffset,
@@ -23,12 +29,16 @@ export interface ClientOptions {
   bootstrap: string
   /** Default `millrace-client`. */
   clientId?: string
+  /** Kafka's client properties about the connection: `security.protocol`, `ssl.*`, `sasl.*`. Others are passed over. */
+  properties?: ClientProperties
+  /** Where key stores lie that `properties` name; default: on this machine. */
+  files?: FileSystem
   /** Of one request. Default 30 s, as in Kafka's clients. */
   timeoutMs?: number
 }
 
 /** Connects when first used. All methods throw ClientError. */
-export interface Client extends AsyncDisposable {
+export interface Client extends Administration, AsyncDisposable {
   cluster(): Promise<Cluster>
   /** Names of all topics, internal ones too, sorted. */
   topicNames(): Promise<string[]>
@@ -41,6 +51,8 @@ export interface Client extends AsyncDisposable {
   configs(resource: ConfigResource): Promise<ConfigEntry[]>
   /** null: back to the default. */
   alterConfigs(resource: ConfigResource, changes: ReadonlyMap<string, string | null>): Promise<void>
+  /** Names of what has configs. */
+  configResources(type: ConfigResourceType): Promise<string[]>
 
   /** By partition. For a time after the last record: the end, as Kafka's tools show it. */
   offsets(topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>>
@@ -52,9 +64,12 @@ export interface Client extends AsyncDisposable {
 
   groups(): Promise<GroupListing[]>
   group(name: string): Promise<GroupInfo>
-  groupOffsets(name: string): Promise<PartitionOffset[]>
+  /** Committed offsets; of a share group (`type`) where each partition begins. */
+  groupOffsets(name: string, type: string): Promise<GroupOffset[]>
   /** The group must have no members. */
   setGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>
+  /** The group must have no members. */
+  setShareGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>
   deleteGroup(name: string): Promise<void>
   close(): Promise<void>
 }

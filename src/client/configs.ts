@@ -11,7 +11,9 @@ import {
   kGetApi,
   kGetBootstrapConnection,
 } from '@platformatic/kafka'
-import type { ConfigEntry, ConfigResource } from './types.ts'
+import { apis } from '../protocol.ts'
+import { type Requests, refuse } from './requests.ts'
+import type { ConfigEntry, ConfigResource, ConfigResourceType } from './types.ts'
 
 const sourceNames = new Map<number, string>(Object.entries(ConfigSources).map(([name, value]) => [value, name]))
 sourceNames.set(ConfigSources.DYNAMIC_TOPIC_CONFIG, 'DYNAMIC_TOPIC_CONFIG')
@@ -41,6 +43,17 @@ export async function alterConfigs(admin: Admin, resource: ConfigResource, chang
   const resources = [{ resourceType: ConfigResourceTypes[resource.type], resourceName: resource.name, configs }]
   if (isClusterDefault(resource)) await call(admin, 'IncrementalAlterConfigs', resources, false)
   else await admin.incrementalAlterConfigs({ resources })
+}
+
+const clientMetricsCode = 16
+
+export async function configResources(requests: Requests, type: ConfigResourceType): Promise<string[]> {
+  const code = ConfigResourceTypes[type]
+  // Version 0 knows one kind only, and does not ask which.
+  const old = code === clientMetricsCode && !(await requests.speaks(apis.listConfigResources, 1))
+  const response = await requests.ask(apis.listConfigResources, { resourceTypes: old ? [] : [code] })
+  refuse(response.errorCode)
+  return response.configResources.map(each => each.resourceName).sort()
 }
 
 /** The library sends what concerns a broker to that broker, and takes the nameless one for number 0. */

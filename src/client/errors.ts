@@ -4,7 +4,7 @@
  */
 
 export class ClientError extends Error {
-  /** Kafka's name (`UNKNOWN_TOPIC_OR_PARTITION`), or UNREACHABLE, TIMEOUT, INVALID, FAILED. */
+  /** Kafka's name (`UNKNOWN_TOPIC_OR_PARTITION`), or UNREACHABLE, REFUSED (login or TLS), TIMEOUT, INVALID, FAILED. */
   readonly code: string
 
   constructor(code: string, message: string, cause?: unknown) {
@@ -36,6 +36,10 @@ export async function settled<T>(bootstrap: string, work: Promise<T>): Promise<T
 export function toClientError(error: unknown, bootstrap: string): ClientError {
   if (error instanceof ClientError) return error
   const leaves = [...leavesOf(error as LibraryError)]
+  const own = leaves.find(leaf => (leaf as Error) instanceof ClientError)
+  if (own !== undefined) return own as unknown as ClientError
+  const refused = refusal(leaves, bootstrap)
+  if (refused !== null) return new ClientError('REFUSED', refused, error)
   const answered = leaves.find(leaf => leaf.apiId !== undefined)
   if (answered !== undefined) {
     return new ClientError(answered.apiId!, answered.serverErrorMessage || answered.message, error)
@@ -54,6 +58,37 @@ export function toClientError(error: unknown, bootstrap: string): ClientError {
   }
   if (leaf.code === 'PLT_KFK_USER') return new ClientError('INVALID', message, error)
   return new ClientError('FAILED', message, error)
+}
+
+/** What the two ends could not agree on before a request was answered: trying again would not help. null: it was something else. */
+function refusal(leaves: readonly LibraryError[], bootstrap: string): string | null {
+  for (const { apiId, code = '', message, serverErrorMessage } of leaves) {
+    if (apiId === 'SASL_AUTHENTICATION_FAILED') return `${bootstrap} refuses the login: ${serverErrorMessage || 'authentication failed'}`
+    if (apiId === 'UNSUPPORTED_SASL_MECHANISM') return `${bootstrap} does not offer this SASL mechanism`
+    if (apiId === 'ILLEGAL_SASL_STATE') return `${bootstrap} does not want SASL here, or wants it and got none`
+    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `the certificate of ${bootstrap} is for another name: ${message}`
+    const reason = untrusted[code]
+    if (reason !== undefined) return `the certificate of ${bootstrap} is not trusted: ${reason}`
+    if (/ALERT_CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE/.test(code)) {
+      return `${bootstrap} refuses the certificate of this client, or wants one and got none (${code})`
+    }
+    if (code.startsWith('ERR_SSL_')) return `${bootstrap} and this client do not agree on TLS (${code})`
+    if (code === 'PLT_KFK_USER' && /TLS|SSL/.test(message)) return `${bootstrap}: ${message}`
+    if (code === 'PLT_KFK_AUTHENTICATION' && !/^SASL authentication failed|^Cannot find/.test(message)) return `${bootstrap}: ${message}`
+  }
+  return null
+}
+
+const untrusted: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is signed by itself',
+  SELF_SIGNED_CERT_IN_CHAIN: 'who signed it is not among those trusted here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'who signed it is not among those trusted here',
+  UNABLE_TO_GET_ISSUER_CERT: 'who signed it is not among those trusted here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'who signed it is not among those trusted here',
+  CERT_UNTRUSTED: 'who signed it is not among those trusted here',
+  CERT_SIGNATURE_FAILURE: 'its signature is wrong',
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet',
 }
 
 /** The error, its parts and its causes, outermost first. */

@@ -1,46 +1,215 @@
-/** Consumer groups as seen from outside. */
-import type { Admin } from '@platformatic/kafka'
+/** Groups of all protocols as seen from outside: what each protocol says is brought to one form. */
+import { apis, consumerProtocol, decodeConsumerProtocol, type MessageOf } from '../protocol.ts'
+import type { Client } from './client.ts'
 import { ClientError } from './errors.ts'
-import type { GroupInfo, GroupListing, PartitionOffset } from './types.ts'
+import { type Ask, type Requests, refuse } from './requests.ts'
+import type { GroupInfo, GroupListing, GroupMember, GroupOffset, GroupTask, PartitionOffset } from './types.ts'
 
-export async function listGroups(admin: Admin): Promise<GroupListing[]> {
-  const groups = await admin.listGroups({})
-  return Array.from(groups.values(), ({ id, state, protocolType, groupType }) => ({
-    group: id,
-    state: state ?? '',
-    protocolType,
-    type: groupType ?? '',
-  })).sort((a, b) => (a.group < b.group ? -1 : 1))
+type GroupMethods = Pick<Client, 'groups' | 'group' | 'groupOffsets' | 'setShareGroupOffsets' | 'deleteGroup'>
+
+export function groupMethods(ask: Ask): GroupMethods {
+  return {
+    groups: () => ask(listGroups),
+    group: name => ask(requests => describeGroup(requests, name)),
+    groupOffsets: (name, type) => ask(requests => (type === 'share' ? shareOffsets(requests, name) : committedOffsets(requests, name))),
+    setShareGroupOffsets: (name, offsets) => ask(requests => setShareGroupOffsets(requests, name, offsets)),
+    deleteGroup: name => ask(requests => deleteGroup(requests, name)),
+  }
 }
 
-export async function describeGroup(admin: Admin, name: string): Promise<GroupInfo> {
-  const found = (await admin.describeGroups({ groups: [name] })).get(name)
-  // Brokers before 4.0 describe what does not exist as Dead.
-  if (found === undefined || (found.state as string).toUpperCase() === 'DEAD') {
-    throw new ClientError('GROUP_ID_NOT_FOUND', `there is no group ${name}`)
+async function listGroups(requests: Requests): Promise<GroupListing[]> {
+  const found: GroupListing[] = []
+  for (const node of await requests.nodes()) found.push(...(await groupsOf(requests, { node })))
+  return found.sort((a, b) => (a.group < b.group ? -1 : 1))
+}
+
+/** Those that one broker coordinates. */
+async function groupsOf(requests: Requests, to: { node: number } | { group: string }): Promise<GroupListing[]> {
+  const { errorCode, groups } = await requests.ask(apis.listGroups, { statesFilter: [], typesFilter: [] }, to)
+  refuse(errorCode)
+  return groups.map(({ groupId, groupState, protocolType, groupType }) => ({
+    group: groupId,
+    state: groupState,
+    protocolType,
+    type: groupType.toLowerCase(),
+  }))
+}
+
+async function describeGroup(requests: Requests, name: string): Promise<GroupInfo> {
+  const listed = (await groupsOf(requests, { group: name })).find(each => each.group === name)
+  switch (listed?.type) {
+    case 'consumer':
+      return describeConsumerGroup(requests, name)
+    case 'share':
+      return describeShareGroup(requests, name)
+    case 'streams':
+      return describeStreamsGroup(requests, name)
+    default:
+      // Also what is not listed: then this says whether it is missing or forbidden.
+      return describeClassicGroup(requests, name)
   }
+}
+
+function noGroup(name: string): ClientError {
+  return new ClientError('GROUP_ID_NOT_FOUND', `there is no group ${name}`)
+}
+
+/** The one group that was asked for. */
+function only<Group extends { errorCode: number; errorMessage: string | null }>(groups: readonly Group[], name: string): Group {
+  const [found] = groups
+  if (found === undefined) throw noGroup(name)
+  refuse(found.errorCode, found.errorMessage)
+  return found
+}
+
+async function describeClassicGroup(requests: Requests, name: string): Promise<GroupInfo> {
+  const response = await requests.ask(apis.describeGroups, { groups: [name], includeAuthorizedOperations: false }, { group: name })
+  const [described] = response.groups
+  // Brokers before 4.0 describe what does not exist as Dead.
+  if (described === undefined || described.groupState === 'Dead') throw noGroup(name)
+  const found = only([described], name)
+  const assigned = found.protocolType === 'consumer' ? classicAssignment : () => []
   return {
     group: name,
-    state: found.state,
+    type: 'classic',
+    state: found.groupState,
     protocolType: found.protocolType,
-    protocol: found.protocol,
-    members: Array.from(found.members.values(), member => ({
-      id: member.id,
-      instanceId: member.groupInstanceId ?? null,
+    protocol: found.protocolData,
+    epoch: null,
+    members: found.members.map(member => ({
+      id: member.memberId,
+      instanceId: member.groupInstanceId,
       clientId: member.clientId,
       host: member.clientHost,
-      partitions: Array.from(member.assignments?.values() ?? []).flatMap(({ topic, partitions }) =>
-        partitions.map(partition => ({ topic, partition })),
-      ),
+      partitions: assigned(member.memberAssignment),
+      tasks: [],
     })),
   }
 }
 
-export async function groupOffsets(admin: Admin, name: string): Promise<PartitionOffset[]> {
-  const [found] = await admin.listConsumerGroupOffsets({ groups: [name] })
-  return (found?.topics ?? []).flatMap(({ name: topic, partitions }) =>
-    partitions
-      .filter(({ committedOffset }) => committedOffset >= 0n)
-      .map(({ partitionIndex, committedOffset }) => ({ topic, partition: partitionIndex, offset: committedOffset })),
+function classicAssignment(bytes: Buffer): GroupMember['partitions'] {
+  // While members join, nothing is assigned.
+  if (bytes.length === 0) return []
+  const { assignedPartitions } = decodeConsumerProtocol(consumerProtocol.assignment, bytes)
+  return assignedPartitions.flatMap(({ topic, partitions }) => partitions.map(partition => ({ topic, partition })))
+}
+
+type NewMember = Pick<
+  MessageOf<typeof apis.consumerGroupDescribe.response>['groups'][number]['members'][number],
+  'memberId' | 'clientId' | 'clientHost' | 'assignment'
+>
+
+function toMember(member: NewMember, instanceId: string | null): GroupMember {
+  const { memberId: id, clientId, clientHost: host, assignment } = member
+  const partitions = assignment.topicPartitions.flatMap(each => each.partitions.map(partition => ({ topic: each.topicName, partition })))
+  return { id, instanceId, clientId, host, partitions, tasks: [] }
+}
+
+async function describeConsumerGroup(requests: Requests, name: string): Promise<GroupInfo> {
+  const { groups } = await requests.ask(
+    apis.consumerGroupDescribe,
+    { groupIds: [name], includeAuthorizedOperations: false },
+    { group: name },
   )
+  const { groupState: state, assignorName, groupEpoch, members } = only(groups, name)
+  return {
+    ...{ group: name, type: 'consumer', state, protocolType: 'consumer', protocol: assignorName, epoch: groupEpoch },
+    members: members.map(member => toMember(member, member.instanceId)),
+  }
+}
+
+async function describeShareGroup(requests: Requests, name: string): Promise<GroupInfo> {
+  const { groups } = await requests.ask(apis.shareGroupDescribe, { groupIds: [name], includeAuthorizedOperations: false }, { group: name })
+  const { groupState: state, assignorName, groupEpoch, members } = only(groups, name)
+  return {
+    ...{ group: name, type: 'share', state, protocolType: 'share', protocol: assignorName, epoch: groupEpoch },
+    members: members.map(member => toMember(member, null)),
+  }
+}
+
+async function describeStreamsGroup(requests: Requests, name: string): Promise<GroupInfo> {
+  const request = { groupIds: [name], includeAuthorizedOperations: false }
+  const { groups } = await requests.ask(apis.streamsGroupDescribe, request, { group: name })
+  const { groupState: state, assignorName, groupEpoch, members, topology } = only(groups, name)
+  const sources = new Map(
+    (topology?.subtopologies ?? []).map(each => [
+      each.subtopologyId,
+      [...each.sourceTopics, ...each.repartitionSourceTopics.map(topic => topic.name)],
+    ]),
+  )
+  return {
+    ...{ group: name, type: 'streams', state, protocolType: 'streams', protocol: assignorName ?? '', epoch: groupEpoch },
+    members: members.map(({ memberId: id, instanceId, clientId, clientHost: host, assignment }) => {
+      const tasks = tasksOf(assignment)
+      const active = tasks.filter(each => each.role === 'active')
+      // A task of a subtopology reads this partition of each of its topics.
+      const partitions = active.flatMap(({ subtopology, partition }) =>
+        (sources.get(subtopology) ?? []).map(topic => ({ topic, partition })),
+      )
+      return { id, instanceId, clientId, host, partitions, tasks }
+    }),
+  }
+}
+
+type StreamsAssignment = MessageOf<typeof apis.streamsGroupDescribe.response>['groups'][number]['members'][number]['assignment']
+
+function tasksOf({ activeTasks, standbyTasks, warmupTasks }: StreamsAssignment): GroupTask[] {
+  const roles = [
+    ['active', activeTasks],
+    ['standby', standbyTasks],
+    ['warm-up', warmupTasks],
+  ] as const
+  return roles.flatMap(([role, tasks]) =>
+    tasks.flatMap(({ subtopologyId: subtopology, partitions }) => partitions.map(partition => ({ role, subtopology, partition }))),
+  )
+}
+
+async function committedOffsets(requests: Requests, name: string): Promise<GroupOffset[]> {
+  // From version 10 on topics have only ids.
+  const names = await requests.ask(apis.offsetFetch, await offsetsQuestion(requests, name), { group: name }, 9)
+  const [ofGroup] = names.groups
+  const topics = ofGroup?.topics ?? names.topics
+  refuse(ofGroup?.errorCode ?? names.errorCode)
+  return topics.flatMap(({ name: topic, partitions }) =>
+    partitions
+      .filter(({ committedOffset, errorCode }) => {
+        refuse(errorCode)
+        return committedOffset >= 0
+      })
+      .map(({ partitionIndex, committedOffset }) => ({ topic, partition: partitionIndex, offset: BigInt(committedOffset), lag: null })),
+  )
+}
+
+/** Several groups at once since version 8. */
+async function offsetsQuestion(requests: Requests, name: string) {
+  return (await requests.speaks(apis.offsetFetch, 8)) ? { groups: [{ groupId: name, topics: null }] } : { groupId: name, topics: null }
+}
+
+async function shareOffsets(requests: Requests, name: string): Promise<GroupOffset[]> {
+  const { groups } = await requests.ask(apis.describeShareGroupOffsets, { groups: [{ groupId: name, topics: null }] }, { group: name })
+  return only(groups, name).topics.flatMap(({ topicName: topic, partitions }) =>
+    partitions.flatMap(({ partitionIndex: partition, startOffset, lag, errorCode, errorMessage }) => {
+      refuse(errorCode, errorMessage)
+      if (startOffset < 0) return []
+      return [{ topic, partition, offset: BigInt(startOffset), lag: lag < 0 ? null : BigInt(lag) }]
+    }),
+  )
+}
+
+async function setShareGroupOffsets(requests: Requests, groupId: string, offsets: readonly PartitionOffset[]): Promise<void> {
+  const topics = Array.from(
+    Map.groupBy(offsets, each => each.topic),
+    ([topicName, rows]) => ({
+      topicName,
+      partitions: rows.map(({ partition, offset }) => ({ partitionIndex: partition, startOffset: Number(offset) })),
+    }),
+  )
+  const response = await requests.ask(apis.alterShareGroupOffsets, { groupId, topics }, { group: groupId })
+  refuse(response.errorCode, response.errorMessage)
+  for (const { partitions } of response.responses) for (const { errorCode, errorMessage } of partitions) refuse(errorCode, errorMessage)
+}
+
+async function deleteGroup(requests: Requests, name: string): Promise<void> {
+  const { results } = await requests.ask(apis.deleteGroups, { groupsNames: [name] }, { group: name })
+  for (const { errorCode } of results) refuse(errorCode)
 }

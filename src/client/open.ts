@@ -2,13 +2,18 @@
  * The client over the library: one Admin for questions, a Producer and a Consumer made when first needed. Whoever only lists topics pays
  * for one connection.
  */
-import { Admin, Consumer, Producer } from '@platformatic/kafka'
+import { promisify } from 'node:util'
+import { Admin, Consumer, kGetBootstrapConnection, Producer } from '@platformatic/kafka'
+import { realSystem } from '../base.ts'
+import { administration } from './administer.ts'
 import type { Client, ClientOptions } from './client.ts'
-import { alterConfigs, describeConfigs } from './configs.ts'
-import { ClientError, settled } from './errors.ts'
-import { describeGroup, groupOffsets, listGroups } from './groups.ts'
+import { alterConfigs, configResources, describeConfigs } from './configs.ts'
+import { ClientError, settled, toClientError } from './errors.ts'
+import { groupMethods } from './groups.ts'
 import { sendRecords } from './produce.ts'
 import { readRecords } from './read.ts'
+import { Requests } from './requests.ts'
+import { connectionSecurity } from './security.ts'
 import { subscribe } from './subscribe.ts'
 import type { Cluster, NewTopicSpec, OffsetQuery, PartitionOffset, TopicInfo } from './types.ts'
 
@@ -20,14 +25,18 @@ const defaultTimeoutMs = 30_000
 
 export function openClient(options: ClientOptions): Client {
   const { bootstrap } = options
+  const system = realSystem(options.files)
+  const bootstrapBrokers = parseBootstrap(bootstrap)
+  const security = connectionSecurity(options.properties ?? {}, bootstrapBrokers.map(hostOf), system.files)
   const base = {
     clientId: options.clientId ?? 'millrace-client',
-    bootstrapBrokers: parseBootstrap(bootstrap),
+    bootstrapBrokers,
     retries,
     retryDelay: retryDelayMs,
     connectTimeout: connectTimeoutMs,
     timeout: options.timeoutMs ?? defaultTimeoutMs,
     requestTimeout: options.timeoutMs ?? defaultTimeoutMs,
+    ...security,
   }
   const opened: { close(): Promise<void> }[] = []
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
@@ -37,35 +46,53 @@ export function openClient(options: ClientOptions): Client {
   const admin = lazily(() => keep(new Admin(base)))
   const producer = lazily(() => keep(new Producer(base)))
   const reader = lazily(() => keep(new Consumer({ ...base, groupId: `${base.clientId}-without-group` })))
-  const run = <T>(work: Promise<T>): Promise<T> => settled(bootstrap, work)
+  const requests = lazily(() => new Requests(admin(), system))
+  const greeted = lazily(() => (security.tls === undefined && security.sasl === undefined ? Promise.resolve() : greet(admin(), bootstrap)))
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
+    await greeted()
+    return settled(bootstrap, work())
+  }
+  const ask = <T>(work: (requests: Requests) => Promise<T>): Promise<T> => run(() => requests().retrying(bootstrap, () => work(requests())))
 
   const client: Client = {
-    cluster: () => run(cluster(admin())),
-    topicNames: async () => (await run(admin().listTopics({ includeInternals: true }))).sort(),
-    topics: names => run(describeTopics(admin(), names)),
-    createTopic: topic => run(createTopic(admin(), topic)),
-    deleteTopics: names => run(admin().deleteTopics({ topics: [...names] })),
-    setPartitions: (name, count) => run(admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
-    configs: resource => run(describeConfigs(admin(), resource)),
-    alterConfigs: (resource, changes) => run(alterConfigs(admin(), resource, changes)),
-    offsets: (topic, partitions, query) => run(listOffsets(admin(), topic, partitions, query)),
-    read: reading => readRecords(reader(), bootstrap, reading),
-    subscribe: async subscribing => {
-      const { group } = subscribing
-      return run(subscribe(keep(new Consumer({ ...base, groupId: group })), bootstrap, subscribing))
+    cluster: () => run(() => cluster(admin())),
+    topicNames: async () => (await run(() => admin().listTopics({ includeInternals: true }))).sort(),
+    topics: names => run(() => describeTopics(admin(), names)),
+    createTopic: topic => run(() => createTopic(admin(), topic)),
+    deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
+    setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
+    configs: resource => run(() => describeConfigs(admin(), resource)),
+    alterConfigs: (resource, changes) => run(() => alterConfigs(admin(), resource, changes)),
+    configResources: type => ask(each => configResources(each, type)),
+    offsets: (topic, partitions, query) => run(() => listOffsets(admin(), topic, partitions, query)),
+    async *read(reading) {
+      await greeted()
+      yield* readRecords(reader(), bootstrap, reading)
     },
-    send: (topic, records, sending) => run(sendRecords(producer(), topic, records, sending ?? {})),
-    groups: () => run(listGroups(admin())),
-    group: name => run(describeGroup(admin(), name)),
-    groupOffsets: name => run(groupOffsets(admin(), name)),
-    setGroupOffsets: (name, offsets) => run(setGroupOffsets(admin(), name, offsets)),
-    deleteGroup: name => run(admin().deleteGroups({ groups: [name] })),
+    subscribe: subscribing => run(() => subscribe(keep(new Consumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
+    send: (topic, records, sending) => run(() => sendRecords(producer(), topic, records, sending ?? {})),
+    setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
+    ...groupMethods(ask),
+    ...administration(ask, system),
     close: async () => {
       await Promise.allSettled(opened.splice(0).map(part => part.close()))
     },
     [Symbol.asyncDispose]: () => client.close(),
   }
   return client
+}
+
+/**
+ * Logs in once, before any work, because the library would try a wrong password again and again. Whatever else fails is left to the
+ * work itself, which the library does repeat.
+ */
+async function greet(admin: Admin, bootstrap: string): Promise<void> {
+  try {
+    await promisify(done => admin[kGetBootstrapConnection](done as never))()
+  } catch (error) {
+    const told = toClientError(error, bootstrap)
+    if (told.code !== 'UNREACHABLE' && told.code !== 'TIMEOUT') throw told
+  }
 }
 
 function lazily<T>(make: () => T): () => T {
@@ -86,6 +113,10 @@ function parseBootstrap(text: string): string[] {
   }
   if (addresses.length === 0) throw new ClientError('INVALID', 'no address of a broker was given: write host:port')
   return addresses
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':'))
 }
 
 async function cluster(admin: Admin): Promise<Cluster> {

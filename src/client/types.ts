@@ -35,9 +35,11 @@ export interface NewTopicSpec {
   configs?: ReadonlyMap<string, string>
 }
 
+export type ConfigResourceType = 'TOPIC' | 'BROKER' | 'GROUP' | 'CLIENT_METRICS'
+
 /** `BROKER` with the name '' is the default of all brokers. */
 export interface ConfigResource {
-  type: 'TOPIC' | 'BROKER' | 'GROUP' | 'CLIENT_METRICS'
+  type: ConfigResourceType
   name: string
 }
 
@@ -131,19 +133,35 @@ export interface GroupListing {
   type: string
 }
 
+export interface GroupTask {
+  role: 'active' | 'standby' | 'warm-up'
+  subtopology: string
+  partition: number
+}
+
 export interface GroupMember {
   id: string
   instanceId: string | null
   clientId: string
   host: string
   partitions: { topic: string; partition: number }[]
+  /** Of a streams group. */
+  tasks: GroupTask[]
 }
 
 export interface GroupInfo {
   group: string
+  type: string
   state: string
   protocolType: string
-  /** The assignor, for consumers. */
+  /** The assignor. */
   protocol: string
+  /** Counts changes of a group of the newer protocols. */
+  epoch: number | null
   members: GroupMember[]
+}
+
+export interface GroupOffset extends PartitionOffset {
+  /** As the broker counts it, for share groups; null: it does not say. */
+  lag: bigint | null
 }

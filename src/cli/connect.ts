@@ -1,0 +1,66 @@
+/**
+ * From flags, environment and Kafka's own client.properties to a connected client; the former win over the latter.
+ *
+ * A password is never taken from the command line, where every user of the machine can read it: it comes from the environment, from the
+ * file, or is asked for.
+ */
+import { realSystem } from '../base.ts'
+import { type Client, type ClientProperties, openClient } from '../client.ts'
+import { parseProperties } from '../formats.ts'
+import { type ClientFlags, defaultBootstrap } from './options.ts'
+import { UsageError } from './output.ts'
+import { askSecret } from './secret.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export async function connect(flags: ClientFlags): Promise<Client> {
+  const given = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig)
+  const properties = await withPassword(withFlags(given, flags, process.env), process.env)
+  const timeout = Number(properties['request.timeout.ms'])
+  return openClient({
+    bootstrap: flags.bootstrap ?? properties['bootstrap.servers'] ?? defaultBootstrap,
+    properties,
+    ...(properties['client.id'] === undefined ? {} : { clientId: properties['client.id'] }),
+    ...(Number.isInteger(timeout) && timeout > 0 ? { timeoutMs: timeout } : {}),
+  })
+}
+
+function readClientConfig(path: string): Record<string, string> {
+  const content = realSystem().files.readFile(path)
+  if (content === null) throw new UsageError(`--client-config: there is no file ${path}`)
+  const parsed = parseProperties(content.toString('utf8'))
+  if (typeof parsed === 'string') throw new UsageError(`--client-config ${path}: ${parsed}`)
+  return Object.fromEntries(Array.from(parsed, ([key, { value }]) => [key, value]))
+}
+
+/** Exported for tests. */
+export function withFlags(given: ClientProperties, flags: ClientFlags, environment: Environment): Record<string, string> {
+  const properties: Record<string, string> = { ...given }
+  const token = environment.MILLRACE_TOKEN
+  const login = flags.username !== undefined ? 'user' : token !== undefined && token !== '' ? 'token' : null
+  if (login !== null) {
+    for (const key of Object.keys(properties)) if (/^sasl\.(jaas|username|password|mechanism|oauthbearer)/.test(key)) delete properties[key]
+  }
+  if (flags.username !== undefined) properties['sasl.username'] = flags.username
+  if (login === 'token') properties['sasl.oauthbearer.token'] = token!
+  const mechanism = flags.mechanism ?? (login === 'token' ? 'OAUTHBEARER' : login === 'user' ? 'SCRAM-SHA-512' : undefined)
+  if (mechanism !== undefined) properties['sasl.mechanism'] = mechanism
+  if (flags.ca !== undefined) {
+    delete properties['ssl.truststore.certificates']
+    properties['ssl.truststore.location'] = flags.ca
+  }
+  const before = (given['security.protocol'] ?? 'PLAINTEXT').toUpperCase()
+  const tls = flags.tls === true || flags.ca !== undefined || before.endsWith('SSL')
+  const sasl = login !== null || flags.mechanism !== undefined || before.startsWith('SASL')
+  properties['security.protocol'] = sasl ? (tls ? 'SASL_SSL' : 'SASL_PLAINTEXT') : tls ? 'SSL' : before
+  return properties
+}
+
+async function withPassword(properties: Record<string, string>, environment: Environment): Promise<Record<string, string>> {
+  const user = properties['sasl.username']
+  const needed = properties['security.protocol']?.startsWith('SASL') && user !== undefined && properties['sasl.jaas.config'] === undefined
+  if (!needed || properties['sasl.password'] !== undefined) return properties
+  const password = environment.MILLRACE_PASSWORD ?? (await askSecret(`Password of ${user}: `))
+  if (password === null) throw new UsageError(`the password of ${user} is missing: set MILLRACE_PASSWORD, or write it in --client-config`)
+  return { ...properties, 'sasl.password': password }
+}

@@ -1,0 +1,146 @@
+/** `millrace txn …`: transactions that are open, who holds them, and how to end one that hangs. */
+import { realSystem } from '../base.ts'
+import type { Client, ProducerInfo } from '../client.ts'
+import { connect } from './connect.ts'
+import type { ClientFlags } from './options.ts'
+import { CommandFailed, show, table, time, UsageError } from './output.ts'
+import { confirm } from './secret.ts'
+
+export interface ListFlags extends ClientFlags {
+  state?: string[]
+  producerId?: string[]
+  longerThan?: number
+}
+
+export async function listTransactions(flags: ListFlags): Promise<void> {
+  await using client = await connect(flags)
+  const transactions = await client.transactions({
+    states: flags.state ?? [],
+    producerIds: (flags.producerId ?? []).map(producerNumber),
+    ...(flags.longerThan === undefined ? {} : { longerThanMs: flags.longerThan }),
+  })
+  await show(flags.json, transactions, () =>
+    transactions.length === 0
+      ? 'No transactional id matches.\n'
+      : table(
+          ['TRANSACTIONAL ID', 'PRODUCER ID', 'STATE'],
+          transactions.map(each => [each.transactionalId, each.producerId, each.state]),
+        ),
+  )
+}
+
+function producerNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`"${text}" is no producer id: a whole number`)
+  return Number(text)
+}
+
+export async function describeTransactions(ids: string[], flags: ClientFlags): Promise<void> {
+  await using client = await connect(flags)
+  const found = await Promise.all(ids.map(id => client.transaction(id)))
+  const nowMs = realSystem().clock.now()
+  await show(flags.json, found, () =>
+    found
+      .map(({ transactionalId, state, producerId, producerEpoch, timeoutMs, startTimeMs, partitions }) => {
+        const open =
+          startTimeMs === null ? '' : `, open for ${Math.max(0, Math.round((nowMs - startTimeMs) / 1000))} s since ${time(startTimeMs)}`
+        const about = `${transactionalId}: ${state}, producer ${producerId} epoch ${producerEpoch}, timeout ${timeoutMs} ms${open}\n`
+        if (partitions.length === 0) return about
+        return (
+          about +
+          table(
+            ['TOPIC', 'PARTITION'],
+            partitions.map(each => [each.topic, each.partition]),
+          )
+        )
+      })
+      .join('\n'),
+  )
+}
+
+export interface ProducersFlags extends ClientFlags {
+  partition?: number[]
+  open?: boolean
+}
+
+export async function listProducers(topic: string, flags: ProducersFlags): Promise<void> {
+  await using client = await connect(flags)
+  const numbers = flags.partition ?? (await client.topics([topic]))[0]!.partitions.map(each => each.partition)
+  const found = await Promise.all(
+    numbers.map(async partition => (await client.producers(topic, partition)).map(producer => ({ partition, ...producer }))),
+  )
+  const producers = found.flat().filter(each => flags.open !== true || each.transactionStartOffset !== null)
+  await show(flags.json, producers, () =>
+    producers.length === 0
+      ? 'No producer matches.\n'
+      : table(
+          ['PARTITION', 'PRODUCER ID', 'EPOCH', 'LAST SEQUENCE', 'LAST WRITE', 'COORDINATOR EPOCH', 'OPEN SINCE OFFSET'],
+          producers.map(each => [
+            each.partition,
+            each.producerId,
+            each.producerEpoch,
+            each.lastSequence,
+            time(each.lastTimestampMs),
+            each.coordinatorEpoch,
+            each.transactionStartOffset,
+          ]),
+        ),
+  )
+}
+
+export interface AbortFlags extends ClientFlags {
+  topic?: string
+  partition?: number
+  startOffset?: number
+  producerId?: string
+  yes?: boolean
+}
+
+export async function abortTransaction(id: string | undefined, flags: AbortFlags): Promise<void> {
+  const onPartition = flags.topic !== undefined || flags.partition !== undefined
+  if ((id !== undefined) === onPartition) throw new UsageError('which one? a transactional id, or else --topic and --partition')
+  await using client = await connect(flags)
+  if (id !== undefined) return fence(client, id, flags)
+  await abortHanging(client, flags)
+}
+
+async function fence(client: Client, transactionalId: string, flags: AbortFlags): Promise<void> {
+  const { state, producerId, producerEpoch } = await client.transaction(transactionalId)
+  const question = `${transactionalId} is ${state}: shut out its producer ${producerId} (epoch ${producerEpoch}) and abort what it has open?`
+  if (!(await confirm(question, flags.yes))) return show(flags.json, { aborted: null }, () => 'Nothing was changed.\n')
+  await client.fenceProducer(transactionalId)
+  await show(flags.json, { aborted: { transactionalId, producerId } }, () => `${transactionalId} aborted; its producer is shut out\n`)
+}
+
+/** Of a transaction that no coordinator knows any more: readers of committed records wait before it for ever. */
+async function abortHanging(client: Client, flags: AbortFlags): Promise<void> {
+  const { topic, partition, startOffset } = flags
+  if (topic === undefined || partition === undefined) throw new UsageError('--topic and --partition go together')
+  if ((startOffset === undefined) === (flags.producerId === undefined)) {
+    throw new UsageError('say --start-offset or --producer-id: millrace txn producers TOPIC --open shows both')
+  }
+  const wanted = flags.producerId === undefined ? null : producerNumber(flags.producerId)
+  const open = (await client.producers(topic, partition)).filter(each => each.transactionStartOffset !== null)
+  const found = open.find(each => (wanted === null ? each.transactionStartOffset === startOffset : each.producerId === wanted))
+  if (found === undefined) throw new CommandFailed(`${topic}-${partition} has no such open transaction`)
+  const coordinated = await owner(client, found)
+  if (coordinated !== null) {
+    throw new CommandFailed(
+      `this transaction does not hang: ${coordinated} holds it, and millrace txn abort ${coordinated} ends it everywhere`,
+    )
+  }
+  const question = `Abort the transaction of producer ${found.producerId} on ${topic}-${partition} from offset ${found.transactionStartOffset} on?`
+  if (!(await confirm(question, flags.yes))) return show(flags.json, { aborted: null }, () => 'Nothing was changed.\n')
+  await client.abortOnPartition(topic, partition, found)
+  await show(flags.json, { aborted: { topic, partition, producerId: found.producerId, startOffset: found.transactionStartOffset } }, () => {
+    return `the transaction of producer ${found.producerId} on ${topic}-${partition} is aborted\n`
+  })
+}
+
+/** The transactional id whose coordinator still knows of it. A marker behind its back would make it lie about the outcome. */
+async function owner(client: Client, { producerId, producerEpoch }: ProducerInfo): Promise<string | null> {
+  for (const { transactionalId } of await client.transactions({ producerIds: [producerId] })) {
+    const { startTimeMs, producerEpoch: epoch } = await client.transaction(transactionalId)
+    if (startTimeMs !== null && epoch === producerEpoch) return transactionalId
+  }
+  return null
+}

@@ -1,0 +1,159 @@
+/** The part of a client's interface that administers who may come in, what they may do, and how much; see `../client.ts`. */
+
+export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+
+export interface ScramUser {
+  user: string
+  credentials: { mechanism: ScramMechanism; iterations: number }[]
+}
+
+export interface NewScramCredential {
+  user: string
+  password: string
+  mechanism: ScramMechanism
+  iterations: number
+}
+
+export const aclResourceTypes = ['TOPIC', 'GROUP', 'CLUSTER', 'TRANSACTIONAL_ID', 'DELEGATION_TOKEN', 'USER'] as const
+export type AclResourceType = (typeof aclResourceTypes)[number]
+
+export const aclOperations = [
+  'ALL',
+  'READ',
+  'WRITE',
+  'CREATE',
+  'DELETE',
+  'ALTER',
+  'DESCRIBE',
+  'CLUSTER_ACTION',
+  'DESCRIBE_CONFIGS',
+  'ALTER_CONFIGS',
+  'IDEMPOTENT_WRITE',
+  'CREATE_TOKENS',
+  'DESCRIBE_TOKENS',
+  'TWO_PHASE_COMMIT',
+] as const
+export type AclOperation = (typeof aclOperations)[number]
+
+export interface Acl {
+  resourceType: AclResourceType
+  resourceName: string
+  patternType: 'LITERAL' | 'PREFIXED'
+  /** `User:alice`. */
+  principal: string
+  host: string
+  operation: AclOperation
+  permission: 'ALLOW' | 'DENY'
+}
+
+/** What is left out matches everything. `MATCH` finds all patterns that are about the resource of that name. */
+export type AclFilter = Partial<Omit<Acl, 'patternType'>> & { patternType?: Acl['patternType'] | 'MATCH' }
+
+export type QuotaEntityType = 'user' | 'client-id' | 'ip'
+/** null: the default of all that have no quota of their own. */
+export type QuotaEntity = ReadonlyMap<QuotaEntityType, string | null>
+
+export interface Quota {
+  entity: QuotaEntity
+  values: ReadonlyMap<string, number>
+}
+
+export interface TransactionListing {
+  transactionalId: string
+  producerId: number
+  state: string
+}
+
+export interface TransactionFilter {
+  states?: readonly string[]
+  producerIds?: readonly number[]
+  /** Open for longer. */
+  longerThanMs?: number
+}
+
+export interface TransactionInfo extends TransactionListing {
+  producerEpoch: number
+  timeoutMs: number
+  /** null: none is open. */
+  startTimeMs: number | null
+  partitions: { topic: string; partition: number }[]
+}
+
+export interface ProducerInfo {
+  producerId: number
+  producerEpoch: number
+  /** -1: none. */
+  lastSequence: number
+  lastTimestampMs: number
+  coordinatorEpoch: number
+  /** Where the open transaction begins; null: none is open. */
+  transactionStartOffset: number | null
+}
+
+export interface Feature {
+  name: string
+  /** 0: off. */
+  level: number
+  /** What this broker could do. */
+  minLevel: number
+  maxLevel: number
+}
+
+export interface FeatureChange {
+  name: string
+  level: number
+  kind: 'upgrade' | 'safe downgrade' | 'unsafe downgrade'
+}
+
+/** Principals as text: `User:alice`. */
+export interface DelegationToken {
+  tokenId: string
+  owner: string
+  requester: string
+  renewers: string[]
+  issuedMs: number
+  expiresMs: number
+  /** It cannot be renewed beyond. */
+  maxMs: number
+  /** The secret, in base64. */
+  hmac: string
+}
+
+export interface Administration {
+  /** In the order of their names. */
+  scramUsers(names?: readonly string[]): Promise<ScramUser[]>
+  setScramCredential(credential: NewScramCredential): Promise<void>
+  deleteScramCredential(user: string, mechanism: ScramMechanism): Promise<void>
+
+  acls(filter: AclFilter): Promise<Acl[]>
+  createAcls(acls: readonly Acl[]): Promise<void>
+  /** Returns what was deleted. */
+  deleteAcls(filters: readonly AclFilter[]): Promise<Acl[]>
+
+  quotas(): Promise<Quota[]>
+  /** null: without a quota of this key. */
+  alterQuota(entity: QuotaEntity, changes: ReadonlyMap<string, number | null>, validateOnly?: boolean): Promise<void>
+
+  transactions(filter?: TransactionFilter): Promise<TransactionListing[]>
+  transaction(transactionalId: string): Promise<TransactionInfo>
+  producers(topic: string, partition: number): Promise<ProducerInfo[]>
+  /** Writes an abort marker into one partition: for a transaction of which no coordinator knows any more. */
+  abortOnPartition(
+    topic: string,
+    partition: number,
+    producer: Pick<ProducerInfo, 'producerId' | 'producerEpoch' | 'coordinatorEpoch'>,
+  ): Promise<void>
+  /** Shuts out the producer that has this id; what it has open is aborted. */
+  fenceProducer(transactionalId: string): Promise<void>
+
+  features(): Promise<Feature[]>
+  /** All of them or none. */
+  updateFeatures(changes: readonly FeatureChange[], validateOnly?: boolean): Promise<void>
+
+  createToken(options: { owner?: string; renewers: readonly string[]; maxLifetimeMs?: number }): Promise<DelegationToken>
+  /** Until when it now lives. */
+  renewToken(hmac: string, periodMs?: number): Promise<number>
+  /** At once, without a period. */
+  expireToken(hmac: string, periodMs?: number): Promise<number>
+  tokens(owners?: readonly string[]): Promise<DelegationToken[]>
+}

@@ -1,0 +1,62 @@
+/**
+ * Where the token of OAUTHBEARER comes from, in Kafka's words: a file (`sasl.oauthbearer.token.endpoint.url=file:…`), or an endpoint that
+ * grants one for a client's id and secret (RFC 6749 section 4.4). `sasl.oauthbearer.token` is ours: the token itself.
+ */
+import { fileURLToPath } from 'node:url'
+import type { FileSystem } from '../base.ts'
+import { ClientError } from './errors.ts'
+
+/** A provider, because a connection that lives long authenticates again, with a newer token. */
+export function bearerToken(
+  properties: Readonly<Record<string, string>>,
+  login: ReadonlyMap<string, string>,
+  files: FileSystem,
+): string | (() => Promise<string>) {
+  const token = properties['sasl.oauthbearer.token']
+  if (token !== undefined) return token.trim()
+  const text = properties['sasl.oauthbearer.token.endpoint.url']
+  if (text === undefined) throw invalid('sasl.oauthbearer.token.endpoint.url', 'OAUTHBEARER needs it, or a token')
+  const url = URL.parse(text)
+  if (url?.protocol === 'file:') return async () => fromFile(fileURLToPath(url), files)
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
+    throw invalid('sasl.oauthbearer.token.endpoint.url', 'is a file:, https: or http: address')
+  const id = properties['sasl.oauthbearer.client.credentials.client.id'] ?? login.get('clientId')
+  const secret = properties['sasl.oauthbearer.client.credentials.client.secret'] ?? login.get('clientSecret')
+  if (id === undefined || secret === undefined)
+    throw invalid('sasl.oauthbearer.client.credentials.client.id', 'the id or the secret is missing')
+  const scope = properties['sasl.oauthbearer.scope'] ?? login.get('scope')
+  return () => fromEndpoint(url, id, secret, scope)
+}
+
+function invalid(property: string, reason: string): ClientError {
+  return new ClientError('INVALID', `${property}: ${reason}`)
+}
+
+function fromFile(path: string, files: FileSystem): string {
+  const content = files.readFile(path)
+  if (content === null) throw invalid('sasl.oauthbearer.token.endpoint.url', `there is no file ${path}`)
+  return content.toString('utf8').trim()
+}
+
+async function fromEndpoint(url: URL, id: string, secret: string, scope: string | undefined): Promise<string> {
+  const credentials = Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')
+  const body = new URLSearchParams({ grant_type: 'client_credentials', ...(scope === undefined ? {} : { scope }) })
+  const failed = (reason: string, cause?: unknown) => new ClientError('FAILED', `no token from ${url.origin}: ${reason}`, cause)
+  let response: Response
+  try {
+    const headers = { authorization: `Basic ${credentials}`, accept: 'application/json' }
+    response = await fetch(url, { method: 'POST', headers, body, redirect: 'error' })
+  } catch (error) {
+    const { cause } = error as Error
+    throw failed(cause instanceof Error ? cause.message : (error as Error).message, error)
+  }
+  const text = await response.text()
+  if (!response.ok) throw failed(`it answers ${response.status}`)
+  try {
+    const { access_token: token } = JSON.parse(text) as { access_token?: unknown }
+    if (typeof token === 'string' && token !== '') return token
+  } catch (error) {
+    throw failed('its answer is no JSON', error)
+  }
+  throw failed('its answer has no access_token')
+}

@@ -1,0 +1,174 @@
+/**
+ * Requests of APIs that the library lacks, or has only in part: written and read with our own codecs, sent over the library's
+ * connections, so that there is one way to log in.
+ *
+ * Hides which version both sides speak, which broker must be asked (coordinators, leaders), and that it may take a moment until one is.
+ */
+import { promisify } from 'node:util'
+import { type Admin, type Connection, kGetBootstrapConnection, kGetConnection, kListApis, Writer } from '@platformatic/kafka'
+import type { System } from '../base.ts'
+import {
+  type Api,
+  apis,
+  decodeResponse,
+  type ErrorName,
+  encodeMessage,
+  errorName,
+  errorText,
+  type InputOf,
+  KafkaError,
+  type MessageOf,
+} from '../protocol.ts'
+import { ClientError, settled } from './errors.ts'
+
+interface Announced {
+  apiKey: number
+  minVersion: number
+  maxVersion: number
+}
+
+/** Whom to ask. `any` is right for everything that brokers pass on to the controller. */
+export type Target = 'any' | { node: number } | { group: string } | { transactionalId: string } | { leaderOf: string; partition: number }
+
+const attempts = 12
+const pauseMs = 250
+/** Nothing was done, and soon it will be: a coordinator loads, a leader moves. */
+const passing: ReadonlySet<string> = new Set<ErrorName>([
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR',
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_CONTROLLER',
+  'CONCURRENT_TRANSACTIONS',
+])
+
+/** Throws what a response says, unless it says that all is well. */
+export function refuse(code: number, message?: string | null): void {
+  if (code === 0) return
+  const name = errorName(code)
+  throw new ClientError(name, message || errorText(name))
+}
+
+/** Runs what asks, again where that helps; throws ClientError. */
+export type Ask = <T>(work: (requests: Requests) => Promise<T>) => Promise<T>
+
+export class Requests {
+  readonly #admin: Admin
+  readonly #system: System
+  #versions: Promise<readonly Announced[]> | undefined
+
+  constructor(admin: Admin, system: System) {
+    this.#admin = admin
+    this.#system = system
+  }
+
+  /** `newest`: where a later version lacks what is needed here. */
+  async ask<A extends Api>(
+    api: A,
+    request: InputOf<A['request']>,
+    to: Target = 'any',
+    newest = api.maxVersion,
+  ): Promise<MessageOf<A['response']>> {
+    const version = await this.#versionOf(api, newest)
+    return this.#send(await this.#connection(to), api, version, request)
+  }
+
+  /** Runs `work` again while it fails for a reason that passes. What it does must be all or nothing. */
+  async retrying<T>(bootstrap: string, work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await settled(bootstrap, work())
+      } catch (error) {
+        if (!(error instanceof ClientError) || !passing.has(error.code) || attempt === attempts) throw error
+        await new Promise<void>(resolve => this.#system.timers.after(pauseMs, resolve))
+        this.#admin.clearMetadata()
+      }
+    }
+  }
+
+  async nodes(): Promise<number[]> {
+    const { brokers } = await this.#admin.metadata({ topics: [] })
+    return [...brokers.keys()]
+  }
+
+  /** Whether the cluster speaks this version, or a later one. */
+  async speaks(api: Api, version: number): Promise<boolean> {
+    return ((await this.#announced(api))?.maxVersion ?? -1) >= version
+  }
+
+  async #announced(api: Api): Promise<Announced | undefined> {
+    this.#versions ??= promisify<readonly Announced[]>(done => this.#admin[kListApis](done as never))()
+    return (await this.#versions).find(({ apiKey }) => apiKey === api.key)
+  }
+
+  async #versionOf(api: Api, newest = api.maxVersion): Promise<number> {
+    const theirs = await this.#announced(api)
+    const version = Math.min(newest, theirs?.maxVersion ?? -1)
+    if (theirs !== undefined && version >= Math.max(api.minVersion, theirs.minVersion)) return version
+    throw new ClientError(
+      'UNSUPPORTED_VERSION',
+      `the cluster does not know ${api.name}${theirs === undefined ? '' : ' in a version known here'}`,
+    )
+  }
+
+  async #connection(to: Target): Promise<Connection> {
+    if (to === 'any') return promisify<Connection>(done => this.#admin[kGetBootstrapConnection](done as never))()
+    if ('node' in to) return this.#connectionTo(to.node)
+    if ('leaderOf' in to) return this.#connectionTo(await this.#leader(to.leaderOf, to.partition))
+    const [key, keyType] = 'group' in to ? [to.group, 0] : [to.transactionalId, 1]
+    return this.#connectionTo(await this.#coordinator(key, keyType))
+  }
+
+  async #connectionTo(node: number): Promise<Connection> {
+    const { brokers } = await this.#admin.metadata({ topics: [] })
+    const broker = brokers.get(node)
+    if (broker === undefined) throw new ClientError('LEADER_NOT_AVAILABLE', `broker ${node} is not there now`)
+    return promisify<Connection>(done => this.#admin[kGetConnection](broker, done as never))()
+  }
+
+  async #leader(topic: string, partition: number): Promise<number> {
+    const { topics } = await this.#admin.metadata({ topics: [topic], forceUpdate: true })
+    const known = topics.get(topic)?.partitions[partition]
+    if (known === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${topic}-${partition}`)
+    if (known.leader < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader now`)
+    return known.leader
+  }
+
+  async #coordinator(key: string, keyType: number): Promise<number> {
+    const version = await this.#versionOf(apis.findCoordinator)
+    const asked = version >= 4 ? { keyType, coordinatorKeys: [key] } : { keyType, key }
+    const connection = await this.#connection('any')
+    const { coordinators, ...single } = await this.#send(connection, apis.findCoordinator, version, asked)
+    const found = version >= 4 ? coordinators[0] : single
+    if (found === undefined) throw new ClientError('COORDINATOR_NOT_AVAILABLE', `nobody coordinates ${key} now`)
+    refuse(found.errorCode, found.errorMessage)
+    return found.nodeId
+  }
+
+  #send<A extends Api>(connection: Connection, api: A, version: number, request: InputOf<A['request']>): Promise<MessageOf<A['response']>> {
+    const flexible = version >= api.flexibleFrom
+    const body = encode(api, version, request)
+    return new Promise((resolve, reject) => {
+      connection.send<MessageOf<A['response']>>(
+        api.key,
+        version,
+        () => Writer.create().append(body),
+        // ApiVersions alone never has the newer header.
+        (_correlationId, _key, _version, reader) => decodeResponse(api, version, reader.buffer.slice()),
+        flexible,
+        flexible && api.key !== apis.apiVersions.key,
+        (error, response) => (error ? reject(error) : resolve(response!)),
+      )
+    })
+  }
+}
+
+function encode<A extends Api>(api: A, version: number, request: InputOf<A['request']>): Buffer {
+  try {
+    return encodeMessage(api.messages.request, version, request as never)
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    throw new ClientError(error.name, `the cluster is too old for this (${api.name} version ${version})`, error)
+  }
+}

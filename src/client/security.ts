@@ -1,0 +1,150 @@
+/**
+ * From Kafka's client properties (`security.protocol`, `ssl.*`, `sasl.*`) to what the library needs, so that the file people have works
+ * here. Other properties in it (`acks`, `group.id`, …) are not ours to judge and are passed over, as Kafka's own tools do.
+ *
+ * Whatever can be found wrong before a connection is made is found here, and names the property. No message holds a secret.
+ */
+import { createSecureContext, type ConnectionOptions as TlsOptions } from 'node:tls'
+import type { SASLOptions } from '@platformatic/kafka'
+import type { FileSystem } from '../base.ts'
+import { certificatesOfStore, identityOfStore, parseJaas, pemCertificates, pemIdentity, refuseJks } from '../formats.ts'
+import { ClientError } from './errors.ts'
+import { bearerToken } from './oauth.ts'
+
+/** As in a properties file. */
+export type ClientProperties = Readonly<Record<string, string>>
+
+export interface ConnectionSecurity {
+  tls?: TlsOptions
+  tlsServerName?: boolean
+  sasl?: SASLOptions
+}
+
+const protocols = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
+export const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const
+const tlsVersions = ['TLSv1.2', 'TLSv1.3'] as const
+
+/** `hosts`: of the bootstrap servers. Throws ClientError INVALID. */
+export function connectionSecurity(properties: ClientProperties, hosts: readonly string[], files: FileSystem): ConnectionSecurity {
+  const protocol = (properties['security.protocol'] ?? 'PLAINTEXT').trim().toUpperCase()
+  if (!protocols.includes(protocol)) throw bad('security.protocol', `is one of ${protocols.join(', ')}`)
+  const security: ConnectionSecurity = {}
+  if (protocol.endsWith('SSL')) {
+    security.tls = tlsOptions(properties, files)
+    // A server name is for names: TLS forbids addresses there.
+    security.tlsServerName = hosts.every(host => !/^[\d.]+$|:/.test(host))
+  }
+  if (protocol.startsWith('SASL')) security.sasl = saslOptions(properties, files)
+  return security
+}
+
+function bad(property: string, reason: string): ClientError {
+  return new ClientError('INVALID', `${property}: ${reason}`)
+}
+
+function reading<T>(property: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof ClientError) throw error
+    throw bad(property, (error as Error).message)
+  }
+}
+
+function readStore(property: string, path: string, files: FileSystem): Buffer {
+  return reading(property, () => {
+    const store = files.readFile(path)
+    if (store === null) throw new Error(`there is no file ${path}`)
+    refuseJks(store, path)
+    return store
+  })
+}
+
+function tlsOptions(properties: ClientProperties, files: FileSystem): TlsOptions {
+  const options: TlsOptions = { ...trust(properties, files), ...identity(properties, files), ...versions(properties) }
+  reading('ssl.keystore.location', () => {
+    // What Node would say about a wrong password only when it connects.
+    createSecureContext(options)
+  })
+  const identification = properties['ssl.endpoint.identification.algorithm'] ?? 'https'
+  if (identification === '' || identification.toLowerCase() === 'none') options.checkServerIdentity = () => undefined
+  else if (identification.toLowerCase() !== 'https') throw bad('ssl.endpoint.identification.algorithm', 'is https, or empty')
+  return options
+}
+
+/** Nothing configured: the public authorities that Node knows, and those of NODE_EXTRA_CA_CERTS. */
+function trust(properties: ClientProperties, files: FileSystem): TlsOptions {
+  const text = properties['ssl.truststore.certificates']
+  if (text !== undefined) {
+    const ca = pemCertificates(text)
+    if (ca.length === 0) throw bad('ssl.truststore.certificates', 'it holds no certificate')
+    return { ca }
+  }
+  // The second name is librdkafka's.
+  const property = properties['ssl.truststore.location'] === undefined ? 'ssl.ca.location' : 'ssl.truststore.location'
+  const path = properties[property]
+  if (path === undefined) return {}
+  const store = readStore(property, path, files)
+  return { ca: reading(property, () => certificatesOfStore(store, properties['ssl.truststore.password'] ?? null)) }
+}
+
+function identity(properties: ClientProperties, files: FileSystem): TlsOptions {
+  const keyPassword = properties['ssl.key.password'] ?? null
+  const chain = properties['ssl.keystore.certificate.chain']
+  const key = properties['ssl.keystore.key']
+  if (chain !== undefined && key !== undefined) return reading('ssl.keystore.key', () => pemIdentity(chain, key, keyPassword))
+  const path = properties['ssl.keystore.location']
+  if (path !== undefined) {
+    const store = readStore('ssl.keystore.location', path, files)
+    return reading('ssl.keystore.location', () => identityOfStore(store, properties['ssl.keystore.password'] ?? null, keyPassword))
+  }
+  const certificateFile = properties['ssl.certificate.location']
+  const keyFile = properties['ssl.key.location']
+  if (certificateFile === undefined || keyFile === undefined) return {}
+  const certificate = readStore('ssl.certificate.location', certificateFile, files).toString('latin1')
+  const privateKey = readStore('ssl.key.location', keyFile, files).toString('latin1')
+  return reading('ssl.key.location', () => pemIdentity(certificate, privateKey, keyPassword))
+}
+
+function versions(properties: ClientProperties): TlsOptions {
+  const text = properties['ssl.enabled.protocols']
+  if (text === undefined) return {}
+  const wanted = text.split(',').map(part => part.trim())
+  const known = tlsVersions.filter(version => wanted.includes(version))
+  if (known.length === 0) throw bad('ssl.enabled.protocols', `has neither ${tlsVersions.join(' nor ')}`)
+  return { minVersion: known[0]!, maxVersion: known.at(-1)! }
+}
+
+function saslOptions(properties: ClientProperties, files: FileSystem): SASLOptions {
+  const jaas = properties['sasl.jaas.config']
+  const login = jaas === undefined ? null : reading('sasl.jaas.config', () => parseJaas(jaas))
+  const mechanism = properties['sasl.mechanism'] ?? properties['sasl.mechanisms'] ?? mechanismOf(login?.module)
+  const known = saslMechanisms.find(each => each === mechanism?.trim().toUpperCase())
+  if (known === undefined) {
+    throw bad(
+      'sasl.mechanism',
+      `${mechanism === undefined ? 'is missing' : `${mechanism} is not supported`}; there are ${saslMechanisms.join(', ')}`,
+    )
+  }
+  if (known === 'OAUTHBEARER') {
+    return { mechanism: known, token: bearerToken(properties, login?.options ?? new Map(), files), authBytesValidator: refuseBearer }
+  }
+  const username = login?.options.get('username') ?? properties['sasl.username']
+  const password = login?.options.get('password') ?? properties['sasl.password']
+  if (login?.options.get('tokenauth') === 'true') throw bad('sasl.jaas.config', 'logging in with a delegation token is not supported here')
+  if (username === undefined) throw bad('sasl.jaas.config', `${known} needs a username`)
+  if (password === undefined) throw bad('sasl.jaas.config', `${known} needs a password`)
+  return { mechanism: known, username, password }
+}
+
+/** A broker that does not like a token says so in an answer that looks like success to the library. */
+const refuseBearer: NonNullable<SASLOptions['authBytesValidator']> = (answer, callback) => {
+  if (answer.length === 0) callback(null, answer)
+  else callback(new ClientError('REFUSED', `the broker refuses the token: ${answer.toString('utf8').slice(0, 200)}`))
+}
+
+/** Kafka would take GSSAPI; what is written after the module says more. */
+function mechanismOf(module: string | undefined): string | undefined {
+  if (module?.endsWith('.PlainLoginModule')) return 'PLAIN'
+  return module?.endsWith('.OAuthBearerLoginModule') ? 'OAUTHBEARER' : undefined
+}
