@@ -275,6 +275,30 @@ test('a classic group is upgraded by a member of the new protocol, and goes back
   assert.equal(listed.length, 1)
 })
 
+test('LeaveGroup removes members of the new protocol, too: so an administrator removes a static member', async () => {
+  const groups = testGroups()
+  groups.topics.set('t', 4)
+  const one = new Client(groups, 'one', { instanceId: 'i1' })
+  const two = new Client(groups, 'two')
+  await one.beat()
+  await two.beat()
+  await one.beat({ memberEpoch: -2 })
+  const leave = async (memberId: string, groupInstanceId: string | null) => {
+    const left = groups.coordinator.leave('g', [{ memberId, groupInstanceId, reason: null }])
+    await groups.system.settle()
+    return (await left).map(({ errorCode }) => errorCode)
+  }
+  assert.deepEqual(await leave('', 'i2'), [25])
+  assert.deepEqual(await leave('two', 'i1'), [82])
+  assert.deepEqual(await leave('', 'i1'), [0])
+  assert.equal((await groups.coordinator.describeConsumerGroup('g')).members.length, 1)
+  assert.deepEqual(await leave('two', null), [0])
+  assert.equal((await groups.coordinator.describeConsumerGroup('g')).groupState, 'Empty')
+  // Its session has ended with it.
+  await groups.system.advance(60_000)
+  assert.deepEqual(await leave('two', null), [25])
+})
+
 test('500 members settle within 10 s of heartbeats, and quickly', async () => {
   const groups = testGroups()
   groups.topics.set('t', 1_000)
