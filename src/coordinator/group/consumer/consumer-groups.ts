@@ -279,7 +279,8 @@ export class ConsumerGroups {
       if (request.topicPartitions === null || request.topicPartitions.length > 0) {
         throw invalid('TopicPartitions must be empty when (re-)joining.')
       }
-      if ((request.subscribedTopicNames ?? []).length === 0 && (request.subscribedTopicRegex ?? '') === '') {
+      // Empty ones are subscriptions to nothing.
+      if (request.subscribedTopicNames === null && request.subscribedTopicRegex === null) {
         throw invalid('Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.')
       }
     }
