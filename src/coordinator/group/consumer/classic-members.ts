@@ -146,7 +146,7 @@ export class ClassicMembers {
         const named = memberId === '' && groupInstanceId !== null ? (group.staticMember(groupInstanceId)?.memberId ?? '') : memberId
         const member = memberOf(group, named, groupInstanceId)
         if (!gone.some(other => other.memberId === member.memberId)) gone.push(member)
-        return { memberId: member.memberId, groupInstanceId, errorCode: 0 }
+        return { memberId, groupInstanceId, errorCode: 0 }
       } catch (error) {
         return { memberId, groupInstanceId, errorCode: errorCode(toKafkaError(error).name) }
       }
