@@ -17,13 +17,14 @@ final class Secured {
     try (java.io.Reader reader = new java.io.FileReader(System.getProperty("secured"))) { described.load(reader); }
     Kit.check("tls", () -> works(tls("TLS")));
     // 2.8 wants PEM keys to be encrypted.
-    if (!org.apache.kafka.common.utils.AppInfoParser.getVersion().startsWith("2.8")) Kit.check("mtls", () -> works(tls("SSL", "ssl.keystore.type", "PEM", "ssl.keystore.location", of("files.client"))));
+    boolean since3 = System.getProperty("org.apache.kafka.sasl.oauthbearer.allowed.urls") != null;
+    if (since3) Kit.check("mtls", () -> works(tls("SSL", "ssl.keystore.type", "PEM", "ssl.keystore.location", of("files.client"))));
     Kit.check("mtls-without", () -> refused(SslAuthenticationException.class, tls("SSL")));
     Kit.check("sasl-plain", () -> works(sasl("PLAIN", "SASL_SSL", "user")));
     Kit.check("sasl-plaintext", () -> works(sasl("PLAIN", "SASL_PLAINTEXT", "user")));
     Kit.check("sasl-scram-256", () -> works(sasl("SCRAM-SHA-256", "SASL_SSL", "user")));
     Kit.check("sasl-scram-512", () -> works(sasl("SCRAM-SHA-512", "SASL_SSL", "user")));
-    if (System.getProperty("org.apache.kafka.sasl.oauthbearer.allowed.urls") != null) Kit.check("oauthbearer", () -> works(bearer()));
+    if (since3) Kit.check("oauthbearer", () -> works(bearer()));
     Kit.check("wrong-password", Secured::wrongPassword);
     Kit.check("wrong-ca", () -> refused(SslAuthenticationException.class, with(tls("TLS"), "ssl.truststore.location", of("files.otherCa"))));
     Kit.check("forbidden-topic", Secured::forbidden);
