@@ -16,6 +16,8 @@ final class Queues {
     Kit.check("share-implicit", Queues::implicit);
     Kit.check("share-release", Queues::release);
     Kit.check("share-reject", Queues::reject);
+    if (knowsDeadLetters()) Kit.check("share-dead-letters", Queues::deadLetters);
+    else System.out.println("skip share-dead-letters: the broker has no share.version 2");
     Kit.check("share-renew", Queues::renew);
     Kit.check("share-delivery-limit", Queues::deliveryLimit);
     Kit.check("share-two-members", Queues::twoMembers);
@@ -125,6 +127,60 @@ final class Queues {
       nothing(consumer);
       Kit.send(topic, 0, 1);
       Kit.equal(take(consumer, 1, AcknowledgeType.ACCEPT).get(0).offset(), 5L);
+    }
+  }
+
+  private static boolean knowsDeadLetters() throws Exception {
+    try (Admin admin = Admin.create(Kit.properties())) {
+      FinalizedVersionRange range = Wide.get(admin.describeFeatures().featureMetadata()).finalizedFeatures().get("share.version");
+      return range != null && range.maxVersionLevel() >= 2;
+    }
+  }
+
+  private static Map<String, String> headers(ConsumerRecord<String, String> letter) {
+    Map<String, String> all = new TreeMap<>();
+    letter.headers().forEach(header -> all.put(header.key().replace("__dlq.errors.", ""), new String(header.value(), java.nio.charset.StandardCharsets.UTF_8)));
+    return all;
+  }
+
+  /** KIP-1191: rejected records and those that were delivered too often; with content when the group wants that. */
+  static void deadLetters() throws Exception {
+    String topic = Modern.create(1), queue = "dlq." + topic;
+    try (Admin admin = Admin.create(Kit.properties())) {
+      NewTopic letters = new NewTopic(queue, 1, (short) 1).configs(Map.of("errors.deadletterqueue.group.enable", "true"));
+      Wide.get(admin.createTopics(List.of(letters)).all());
+    }
+    String group = group("errors.deadletterqueue.topic.name", queue, "share.delivery.count.limit", "2");
+    Kit.send(topic, 0, 2);
+    try (var consumer = consumer(group, "explicit")) {
+      consumer.subscribe(List.of(topic));
+      take(consumer, 2, AcknowledgeType.REJECT);
+      List<ConsumerRecord<String, String>> rejected = Kit.readTopic(queue, 2);
+      for (int offset = 0; offset < 2; offset++) {
+        ConsumerRecord<String, String> letter = rejected.get(offset);
+        Kit.equal(letter.key() + " " + letter.value(), "null null");
+        Map<String, String> wanted = Map.of("topic", topic, "partition", "0", "offset", "" + offset, "group", group, "delivery.count", "1", "message", "Offset rejected by client.");
+        Kit.equal(headers(letter), new TreeMap<>(wanted));
+      }
+      try (Admin admin = Admin.create(Kit.properties())) {
+        AlterConfigOp copy = new AlterConfigOp(new ConfigEntry("errors.deadletterqueue.copy.record.enable", "true"), AlterConfigOp.OpType.SET);
+        Wide.get(admin.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.GROUP, group), List.of(copy))).all());
+      }
+      try (KafkaProducer<String, String> producer = Kit.producer("compression.type", "gzip")) {
+        ProducerRecord<String, String> record = new ProducerRecord<>(topic, 0, "key", "exhausted");
+        record.headers().add("own", "header".getBytes(java.nio.charset.StandardCharsets.UTF_8));
+        producer.send(record).get();
+      }
+      Kit.until("it was delivered twice", () -> {
+        boolean last = false;
+        for (var each : take(consumer, 1, AcknowledgeType.RELEASE)) last |= each.deliveryCount().get() == 2;
+        return last;
+      });
+      ConsumerRecord<String, String> letter = Kit.readTopic(queue, 3).get(2);
+      Kit.equal(letter.key() + " " + letter.value(), "key exhausted");
+      Map<String, String> wanted = Map.of("topic", topic, "partition", "0", "offset", "2", "group", group, "delivery.count", "2", "message", "Offset delivery count exceeded the threshold.");
+      Kit.equal(headers(letter), new TreeMap<>(wanted));
+      nothing(consumer);
     }
   }
 
