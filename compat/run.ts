@@ -8,6 +8,7 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { connect } from './connect/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
 import { go } from './go/suite.ts'
@@ -16,6 +17,7 @@ import { kafkajs } from './kafkajs/suite.ts'
 import { kcat } from './kcat/suite.ts'
 import { platformatic } from './platformatic/suite.ts'
 import { python } from './python/suite.ts'
+import { streams } from './streams/suite.ts'
 import { type RunningBroker, startKafka, startMillrace } from './support/brokers.ts'
 import { Missing, repository } from './support/cache.ts'
 import { page } from './support/page.ts'
@@ -25,7 +27,7 @@ import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
 // dump-log after all that write; endurance has a broker of its own.
-const suites: readonly Suite[] = [kafkajs, platformatic, java, python, kcat, go, tools, dumpLog, endurance]
+const suites: readonly Suite[] = [kafkajs, platformatic, java, streams, connect, python, kcat, go, tools, dumpLog, endurance]
 
 /** Short intervals, so that nothing waits for minutes; the rest as it comes. */
 const brokerConfig = {

@@ -59,12 +59,12 @@ export function flat(error: unknown): unknown[] {
 }
 
 /** Runs them one after another, a line for each, and ends the process: clients like to leave timers behind. */
-export async function runCases(cases: Cases): Promise<never> {
+export async function runCases(cases: Cases, seconds = caseSeconds): Promise<never> {
   process.on('unhandledRejection', error => console.error('unhandled rejection:', error))
   for (const [name, body] of Object.entries(cases)) {
     const began = performance.now()
     try {
-      await within(caseSeconds, body())
+      await within(seconds, body())
       console.log(`ok ${name} (${Math.round(performance.now() - began)} ms)`)
     } catch (error) {
       if (error instanceof Skip) console.log(`skip ${name}: ${error.message}`)

@@ -7,7 +7,6 @@
 import { MalformedInput, type System } from '../base.ts'
 import {
   type ClusterMetadata,
-  type DeadLetter,
   GroupCoordinator,
   offsetsTopicName,
   openClusterMetadata,
@@ -17,12 +16,11 @@ import {
   transactionTopicName,
 } from '../coordinator.ts'
 import { type Log, openLog } from '../log.ts'
-import { openRecordConverter, type RecordConverter } from '../protocol.ts'
+import { openRecordConverter } from '../protocol.ts'
 import {
   type BrokerConfig,
   clusterLimits,
   dataDirectory,
-  deadLetterRules,
   groupSettings,
   logSettings,
   parseHttpAddress,
@@ -35,7 +33,6 @@ import {
   transactionSettings,
 } from './config.ts'
 import type { Broker, Self } from './context.ts'
-import { DeadLetters } from './dead-letters.ts'
 import { dispatcher } from './dispatch.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FetchSessions } from './fetch-sessions.ts'
@@ -74,8 +71,6 @@ export interface RunningBroker {
   close(): Promise<void>
 }
 
-/** KIP-1191: the level of `share.version`. */
-const deadLettersFrom = 2
 /** How long a shutdown waits for replies under way. */
 const drainMs = 5_000
 
@@ -114,10 +109,10 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   opened.push(() => groups.close())
   const transactions = openTransactions(options, metadata, groups)
   opened.push(() => transactions.close())
+  const shares = openShares(options, metadata)
+  opened.push(() => shares.close())
   const converter = openRecordConverter()
   opened.push(() => converter.close())
-  const shares = openShares(options, metadata, converter)
-  opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
   const self: Self = {
@@ -210,7 +205,7 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
 }
 
 /** Share groups: their durable state, what is in delivery, and who fetches it. */
-function openShares({ system, config, logger }: StartOptions, metadata: ClusterMetadata, converter: RecordConverter) {
+function openShares({ system, config, logger }: StartOptions, metadata: ClusterMetadata) {
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({
     system,
@@ -218,12 +213,8 @@ function openShares({ system, config, logger }: StartOptions, metadata: ClusterM
     topic: internalTopic(metadata, shareStateTopicName),
     report,
   })
-  const knowsDeadLetters = () => (metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= deadLettersFrom
-  const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId), knowsDeadLetters())
-  const rules = (groupId: string) => deadLetterRules(config, metadata.configs('GROUP', groupId))
-  const deadLetters = new DeadLetters({ system, metadata, converter, rules })
-  const bury = (letter: DeadLetter) => deadLetters.write(letter)
-  const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, bury, report })
+  const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId))
+  const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, report })
   metadata.subscribe({
     topicDeleted(topic) {
       sharePartitions.forgetTopic(topic.id)
@@ -235,7 +226,6 @@ function openShares({ system, config, logger }: StartOptions, metadata: ClusterM
     parts: { shares, sharePartitions, shareSessions, shareConfig: ofGroup },
     close() {
       sharePartitions.close()
-      deadLetters.close()
       shares.close()
     },
   }

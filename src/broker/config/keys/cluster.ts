@@ -345,7 +345,7 @@ export const clusterKeys = {
   'replica.selector.class': string({
     default: null,
     doc: 'Class that chooses the replica a consumer reads from.',
-    accepted: because.oneCopy,
+    accepted: because.javaClass,
   }),
   'replica.socket.receive.buffer.bytes': intBytes({
     default: 65_536,

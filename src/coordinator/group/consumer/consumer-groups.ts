@@ -127,15 +127,14 @@ export class ConsumerGroups {
   }
 
   /** Takes the member out; without members of the new protocol the group goes back to the classic one. */
-  fence(group: ConsumerGroup, members: readonly ConsumerMember[]): { records: LogRecord[]; appended?: () => Decision<void> | null } {
+  fence(group: ConsumerGroup, member: ConsumerMember): { records: LogRecord[]; appended?: () => Decision<void> | null } {
     const { groupId } = group
-    const leaving = members.map(({ memberId }) => memberId)
-    for (const memberId of leaving) this.cancelTimers(groupId, memberId)
-    if (mayDowngrade(group, leaving, group.members.size - leaving.length, this.#settings)) {
-      const records = toClassic(group, { leaving, joining: null }, this.#options.topics, this.#context.clock.now())
+    this.cancelTimers(groupId, member.memberId)
+    if (mayDowngrade(group, member.memberId, group.members.size - 1, this.#settings)) {
+      const records = toClassic(group, { leavingId: member.memberId, joining: null }, this.#options.topics, this.#context.clock.now())
       return { records, appended: () => this.#options.becameClassic(groupId, true) }
     }
-    return { records: [...leaving.flatMap(memberId => memberTombstones(groupId, memberId)), ...this.progress.without(group, members)] }
+    return { records: [...memberTombstones(groupId, member.memberId), ...this.progress.without(group, [member])] }
   }
 
   /** A step for a timer: fences the member if it is still there. */
@@ -143,7 +142,7 @@ export class ConsumerGroups {
     const group = this.find(groupId)
     const member = group?.members.get(memberId)
     if (group === undefined || member === undefined || !still(member)) return nothing
-    const fenced = this.fence(group, [member])
+    const fenced = this.fence(group, member)
     return { ...fenced, response: undefined }
   }
 
@@ -189,7 +188,7 @@ export class ConsumerGroups {
       // It keeps what it has for whoever comes back under its name before the session ends.
       return { records: [currentRecord(groupId, { ...member, memberEpoch: leaveStaticEpoch, pendingRevocation: noneHeld })], response }
     }
-    return { ...this.fence(group, [member]), response }
+    return { ...this.fence(group, member), response }
   }
 
   #require(groupId: string): ConsumerGroup {
@@ -279,8 +278,7 @@ export class ConsumerGroups {
       if (request.topicPartitions === null || request.topicPartitions.length > 0) {
         throw invalid('TopicPartitions must be empty when (re-)joining.')
       }
-      // Empty ones are subscriptions to nothing.
-      if (request.subscribedTopicNames === null && request.subscribedTopicRegex === null) {
+      if ((request.subscribedTopicNames ?? []).length === 0 && (request.subscribedTopicRegex ?? '') === '') {
         throw invalid('Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.')
       }
     }

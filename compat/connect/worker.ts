@@ -1,0 +1,181 @@
+/** Kafka Connect workers as processes, and their REST interface: the runtime as it comes from Maven, connectors for files. */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Properties } from '../support/brokers.ts'
+import { cached, mavenJars } from '../support/cache.ts'
+import { until } from '../support/kit.ts'
+import { freePorts, must, start } from '../support/run.ts'
+
+export const connectVersion = '4.4.0'
+
+/** Class path of the runtime with the file connectors, of which 4.3.1 is the newest at Maven Central; see src/AppInfoParser.java. */
+export async function connectClassPath(): Promise<string> {
+  const own = ['connect-runtime', 'connect-json', 'connect-transforms'].map(name => `org.apache.kafka:${name}:${connectVersion}`)
+  const others = ['org.apache.kafka:connect-file:4.3.1', 'org.slf4j:slf4j-simple:1.7.36']
+  const jars = await mavenJars(`connect-${connectVersion}`, [...own, ...others])
+  const source = join(import.meta.dirname, 'src/AppInfoParser.java')
+  const classes = await cached(`java-connect-${connectVersion}`, readFileSync(source, 'utf8'), async at => {
+    await must('javac', ['-d', at, '-cp', jars, source])
+  })
+  return `${classes}:${jars}`
+}
+
+export interface Status {
+  name: string
+  connector: { state: string; worker_id: string }
+  tasks: { id: number; state: string; worker_id: string; trace?: string }[]
+}
+
+const strings = 'org.apache.kafka.connect.storage.StringConverter'
+
+/** What every worker has: lines are strings, offsets are committed each second. */
+const workerConfig: Properties = {
+  'key.converter': strings,
+  'value.converter': strings,
+  'offset.flush.interval.ms': '1000',
+  'plugin.discovery': 'service_load',
+}
+
+export class Worker {
+  readonly id: string
+  readonly #base: string
+  readonly #command: string[]
+  readonly #output: string
+  #child: ChildProcess | null = null
+
+  /** `connectors` as files of properties make it a standalone worker. */
+  static async start(classPath: string, directory: string, name: string, properties: Properties, connectors: readonly Properties[] = []) {
+    const port = await freePorts(1)
+    const file = (suffix: string) => join(directory, `${name}${suffix}`)
+    // A plugin.path is wanted, even if it holds nothing: everything is on the class path.
+    const own = { ...workerConfig, listeners: `http://127.0.0.1:${port}`, 'plugin.path': join(directory, 'no-plugins') }
+    writeProperties(file('.properties'), { ...own, ...properties })
+    for (const [index, each] of connectors.entries()) writeProperties(file(`-${index}.properties`), each)
+    const main = `org.apache.kafka.connect.cli.${connectors.length > 0 ? 'ConnectStandalone' : 'ConnectDistributed'}`
+    const jvm = [
+      '-Xmx256m',
+      '-XX:+UseSerialGC',
+      '-XX:TieredStopAtLevel=1',
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+      '-cp',
+      classPath,
+    ]
+    const command = [...jvm, main, file('.properties'), ...connectors.map((_, index) => file(`-${index}.properties`))]
+    const worker = new Worker(`127.0.0.1:${port}`, command, file('.output'))
+    await worker.restart()
+    return worker
+  }
+
+  private constructor(id: string, command: string[], output: string) {
+    this.id = id
+    this.#base = `http://${id}`
+    this.#command = command
+    this.#output = output
+  }
+
+  log(): string {
+    return readFileSync(this.#output, 'utf8')
+  }
+
+  /** Until it answers requests. */
+  async restart(): Promise<void> {
+    this.#child = start('java', this.#command, this.#output)
+    await until(
+      () => `${this.#base} answers: ${this.log().slice(-800)}`,
+      async () => {
+        if (this.#child?.exitCode !== null) throw new Error(`a Connect worker ended: ${this.log().slice(-1500)}`)
+        return fetch(`${this.#base}/connectors`).then(
+          response => response.ok,
+          () => false,
+        )
+      },
+      90,
+    )
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const child = this.#child
+    this.#child = null
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    const late = setTimeout(() => child.kill('SIGKILL'), 30_000)
+    await ended
+    clearTimeout(late)
+  }
+
+  /** While workers rebalance they answer 409, and 500 when the one who leads does not answer in time; that is asked again. */
+  async rest<T>(method: string, path: string, body?: unknown): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const response = await fetch(`${this.#base}${path}`, {
+        method,
+        headers: { 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T
+      if ((response.status !== 409 && response.status !== 500) || attempt === 40)
+        throw new Error(`${method} ${path}: ${response.status} ${text.slice(0, 400)}`)
+      await sleep(250)
+    }
+  }
+
+  async statuses(): Promise<Status[]> {
+    const all = await this.rest<Record<string, { status: Status }>>('GET', '/connectors?expand=status')
+    return Object.values(all).map(each => each.status)
+  }
+
+  /** One that failed says why. */
+  async running(...names: readonly string[]): Promise<boolean> {
+    const found = (await this.statuses()).filter(each => names.includes(each.name))
+    const failed = found.flatMap(each => each.tasks).find(each => each.state === 'FAILED')
+    if (failed !== undefined) throw new Error(`a task failed: ${failed.trace?.slice(0, 600)}`)
+    return (
+      found.length === names.length && found.every(each => each.tasks.length > 0 && each.tasks.every(({ state }) => state === 'RUNNING'))
+    )
+  }
+}
+
+function writeProperties(file: string, properties: Properties): void {
+  writeFileSync(
+    file,
+    Object.entries(properties)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  )
+}
+
+/** One partition, which keeps the order of lines. */
+export function fileSource(name: string, file: string, topic: string, more: Properties = {}): Properties {
+  const creation = { 'topic.creation.default.partitions': '1', 'topic.creation.default.replication.factor': '1' }
+  return { name, 'connector.class': 'FileStreamSource', 'tasks.max': '1', file, topic, ...creation, ...more }
+}
+
+export function fileSink(name: string, file: string, topic: string, more: Properties = {}): Properties {
+  return { name, 'connector.class': 'FileStreamSink', 'tasks.max': '1', file, topics: topic, ...more }
+}
+
+/** A worker of a cluster; `cluster` names its group and its three topics. Sources are exactly-once. */
+export function distributed(cluster: string, connection: Properties): Properties {
+  return {
+    ...connection,
+    'group.id': cluster,
+    'config.storage.topic': `${cluster}-configs`,
+    'offset.storage.topic': `${cluster}-offsets`,
+    'status.storage.topic': `${cluster}-status`,
+    'config.storage.replication.factor': '1',
+    'offset.storage.replication.factor': '1',
+    'status.storage.replication.factor': '1',
+    'exactly.once.source.support': 'enabled',
+    // What a killed worker leaves behind holds up the next one for so long.
+    'consumer.session.timeout.ms': '6000',
+    'producer.transaction.timeout.ms': '5000',
+    'session.timeout.ms': '6000',
+    'heartbeat.interval.ms': '1000',
+    // How long the work of a worker that is gone waits for its return.
+    'scheduled.rebalance.max.delay.ms': '1000',
+  }
+}
