@@ -69,7 +69,13 @@ export type {
   ShardContext,
 } from './coordinator/shard.ts'
 export type { InternalTopic } from './coordinator/sharded-topic.ts'
-export { type AcknowledgementBatch, type Acquisition, type ShareConfig, SharePartition } from './coordinator/share/share-partition.ts'
+export {
+  type AcknowledgementBatch,
+  type Acquisition,
+  type DeadLetter,
+  type ShareConfig,
+  SharePartition,
+} from './coordinator/share/share-partition.ts'
 export type { SharePartitionKey, ShareState } from './coordinator/share/state-shard.ts'
 export { ShareCoordinator, type ShareCoordinatorOptions, shareStateTopicName } from './coordinator/share.ts'
 export type { TransactionSettings } from './coordinator/transaction/settings.ts'

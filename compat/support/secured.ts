@@ -102,6 +102,7 @@ function brokerConfig(directory: string, users: readonly Credentials[]): Propert
     'sasl.oauthbearer.expected.audience': audience,
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     'super.users': 'User:root;User:ANONYMOUS',
+    'delegation.token.secret.key': 'compat-secret',
     'connection.failed.authentication.delay.ms': '100',
   }
   for (const [name, protocol] of Object.entries(listeners)) {

@@ -17,7 +17,7 @@ export {
   sourceIds,
 } from './config/describe.ts'
 export { type ExplainedKey, type Explanation, explainConfig, renderExplanation } from './config/explain.ts'
-export { shareConfig } from './config/group-configs.ts'
+export { deadLetterRules, shareConfig } from './config/group-configs.ts'
 export type { BrokerKey } from './config/keys.ts'
 export { badListenerValue, listenerKeys, listenerValue } from './config/listener-values.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'

@@ -5,6 +5,7 @@
 import type { System } from '../base.ts'
 import {
   type ClusterMetadata,
+  type DeadLetter,
   type ShareConfig,
   type ShareCoordinator,
   SharePartition,
@@ -19,6 +20,8 @@ export interface SharePartitionsOptions {
   metadata: ClusterMetadata
   coordinator: ShareCoordinator
   config(groupId: string): ShareConfig
+  /** Settles when the letters are durable. */
+  bury(letter: DeadLetter): Promise<void>
   report(what: string, error: unknown): void
 }
 
@@ -123,12 +126,25 @@ export class SharePartitions {
       config,
       state,
       store: change => coordinator.write(key, change),
+      bury: ({ firstOffset, lastOffset, deliveryCount, cause }) =>
+        this.#bury({ groupId: key.groupId, source: log, firstOffset, lastOffset, deliveryCount, cause }),
       available: () => this.#wake(key.groupId),
       lost: error => {
         report(`share partition ${nameOf(key)} is read again`, error)
         drop()
       },
     })
+  }
+
+  /** As in Kafka, records whose letters cannot be written are archived all the same, or one bad topic would stop the group. */
+  async #bury(letter: DeadLetter): Promise<void> {
+    try {
+      await this.#options.bury(letter)
+    } catch (error) {
+      const { groupId, source, firstOffset, lastOffset } = letter
+      const what = `offsets ${firstOffset} to ${lastOffset} of ${source.topic}-${source.partition} get no dead letters from group ${groupId}`
+      this.#options.report(what, error)
+    }
   }
 
   #wake(groupId: string): void {

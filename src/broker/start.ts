@@ -7,6 +7,7 @@
 import { MalformedInput, type System } from '../base.ts'
 import {
   type ClusterMetadata,
+  type DeadLetter,
   GroupCoordinator,
   offsetsTopicName,
   openClusterMetadata,
@@ -16,11 +17,12 @@ import {
   transactionTopicName,
 } from '../coordinator.ts'
 import { type Log, openLog } from '../log.ts'
-import { openRecordConverter } from '../protocol.ts'
+import { openRecordConverter, type RecordConverter } from '../protocol.ts'
 import {
   type BrokerConfig,
   clusterLimits,
   dataDirectory,
+  deadLetterRules,
   groupSettings,
   logSettings,
   parseHttpAddress,
@@ -33,6 +35,7 @@ import {
   transactionSettings,
 } from './config.ts'
 import type { Broker, Self } from './context.ts'
+import { DeadLetters } from './dead-letters.ts'
 import { dispatcher } from './dispatch.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FetchSessions } from './fetch-sessions.ts'
@@ -71,6 +74,8 @@ export interface RunningBroker {
   close(): Promise<void>
 }
 
+/** KIP-1191: the level of `share.version`. */
+const deadLettersFrom = 2
 /** How long a shutdown waits for replies under way. */
 const drainMs = 5_000
 
@@ -109,10 +114,10 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   opened.push(() => groups.close())
   const transactions = openTransactions(options, metadata, groups)
   opened.push(() => transactions.close())
-  const shares = openShares(options, metadata)
-  opened.push(() => shares.close())
   const converter = openRecordConverter()
   opened.push(() => converter.close())
+  const shares = openShares(options, metadata, converter)
+  opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
   const self: Self = {
@@ -205,7 +210,7 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
 }
 
 /** Share groups: their durable state, what is in delivery, and who fetches it. */
-function openShares({ system, config, logger }: StartOptions, metadata: ClusterMetadata) {
+function openShares({ system, config, logger }: StartOptions, metadata: ClusterMetadata, converter: RecordConverter) {
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({
     system,
@@ -213,8 +218,12 @@ function openShares({ system, config, logger }: StartOptions, metadata: ClusterM
     topic: internalTopic(metadata, shareStateTopicName),
     report,
   })
-  const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId))
-  const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, report })
+  const knowsDeadLetters = () => (metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= deadLettersFrom
+  const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId), knowsDeadLetters())
+  const rules = (groupId: string) => deadLetterRules(config, metadata.configs('GROUP', groupId))
+  const deadLetters = new DeadLetters({ system, metadata, converter, rules })
+  const bury = (letter: DeadLetter) => deadLetters.write(letter)
+  const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, bury, report })
   metadata.subscribe({
     topicDeleted(topic) {
       sharePartitions.forgetTopic(topic.id)
@@ -226,6 +235,7 @@ function openShares({ system, config, logger }: StartOptions, metadata: ClusterM
     parts: { shares, sharePartitions, shareSessions, shareConfig: ofGroup },
     close() {
       sharePartitions.close()
+      deadLetters.close()
       shares.close()
     },
   }

@@ -20,3 +20,9 @@ export function twoWords(principal: string): TwoWords {
 export function oneWord({ principalType, principalName }: TwoWords): string {
   return `${principalType}:${principalName}`
 }
+
+/** Who asked for a token: told since v3 of the APIs that tell it. */
+export function requesterWords(requester: string, version: number) {
+  const { principalType, principalName } = version < 3 ? { principalType: '', principalName: '' } : twoWords(requester)
+  return { tokenRequesterPrincipalType: principalType, tokenRequesterPrincipalName: principalName }
+}

@@ -29,7 +29,6 @@ const because = {
   compressionLevel: 'the broker recompresses with the default effort of its libraries',
   oneCopy: 'a partition has one copy, as safe as the disk or the store that holds it',
   preallocate: 'only journal files are allocated in advance',
-  shareGroups: 'this version has no share groups yet',
   tiered: "there is no tiered storage in Kafka's sense",
 } as const
 
@@ -94,7 +93,6 @@ export const topicKeys = {
   'errors.deadletterqueue.group.enable': boolean({
     default: false,
     doc: 'Whether share groups may use this topic as their dead-letter queue.',
-    accepted: because.shareGroups,
   }),
   'file.delete.delay.ms': ms({
     default: 60_000,

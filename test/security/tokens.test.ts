@@ -31,6 +31,21 @@ const expire = async (client: RawClient, hmac: Buffer, expiryTimePeriodMs = -1) 
   client.request(apis.expireDelegationToken, 2, { hmac, expiryTimePeriodMs })
 
 describe('delegation tokens', () => {
+  it('are made and shown in every version, who asked for them from v3 on', async t => {
+    const broker = await startSecured(t, secret)
+    const alice = await broker.login('alice', 'alice-pw')
+    for (const version of [0, 1, 2, 3]) {
+      const owner = version < 3 ? '' : null
+      const request = { ownerPrincipalType: owner, ownerPrincipalName: owner, renewers: [], maxLifetimeMs: -1 }
+      const made = await alice.request(apis.createDelegationToken, version, request)
+      assert.equal(made.errorCode, 0)
+      assert.deepEqual([made.principalName, made.tokenRequesterPrincipalName], ['alice', version < 3 ? '' : 'alice'])
+      const shown = await alice.request(apis.describeDelegationToken, version, { owners: null })
+      assert.equal(shown.errorCode, 0)
+      assert.ok(shown.tokens.some(token => token.tokenId === made.tokenId && token.principalName === 'alice'))
+    }
+  })
+
   it('log in as their owner over SCRAM, may not make others, and end', async t => {
     const broker = await startSecured(t, secret)
     const alice = await broker.login('alice', 'alice-pw')

@@ -31,8 +31,13 @@ final class Kit {
     thread.join(patienceSeconds * 1500L);
     if (thread.isAlive()) System.out.println("FAIL " + name + ": still running after " + patienceSeconds * 3 / 2 + " s at " + Arrays.toString(thread.getStackTrace()).replaceAll(".*?(\\w+\\.java:\\d+)\\).*", "$1"));
     else if (failure[0] == null) System.out.println("ok " + name + " (" + (System.currentTimeMillis() - began) + " ms)");
-    else System.out.println("FAIL " + name + ": " + String.valueOf(rootOf(failure[0])).replaceAll("\\s+", " ") + ownLine(failure[0]));
+    else System.out.println("FAIL " + name + ": " + described(failure[0]).replaceAll("\\s+", " ") + ownLine(failure[0]));
     System.out.flush();
+  }
+
+  private static String described(Throwable e) {
+    Throwable root = rootOf(e);
+    return root + (root.getCause() == null ? "" : " because of " + described(root.getCause()));
   }
 
   static Throwable rootOf(Throwable e) { return e instanceof ExecutionException && e.getCause() != null ? e.getCause() : e; }
@@ -80,6 +85,18 @@ final class Kit {
       return (ConsumerRecords<String, String>) KafkaConsumer.class.getMethod("poll", java.time.Duration.class).invoke(consumer, java.time.Duration.ofMillis(ms));
     } catch (NoSuchMethodException e) {
       return (ConsumerRecords<String, String>) KafkaConsumer.class.getMethod("poll", long.class).invoke(consumer, ms);
+    } catch (java.lang.reflect.InvocationTargetException e) {
+      throw (Exception) e.getCause();
+    }
+  }
+
+  /** The clients since 4 have no committed(TopicPartition), those before 2.4 no committed(Set). */
+  @SuppressWarnings("unchecked")
+  static OffsetAndMetadata committed(KafkaConsumer<String, String> consumer, TopicPartition partition) throws Exception {
+    try {
+      return ((Map<TopicPartition, OffsetAndMetadata>) KafkaConsumer.class.getMethod("committed", Set.class).invoke(consumer, Collections.singleton(partition))).get(partition);
+    } catch (NoSuchMethodException e) {
+      return (OffsetAndMetadata) KafkaConsumer.class.getMethod("committed", TopicPartition.class).invoke(consumer, partition);
     }
   }
 

@@ -4,7 +4,7 @@ final class Main {
     Kit.bootstrap = arguments[0];
     java.util.List<String> eras = java.util.Arrays.asList(arguments);
     Basic.all(eras.contains("zstd"));
-    for (String era : new String[] {"Times", "Modern", "Wide"})
+    for (String era : new String[] {"Times", "Modern", "Transactions", "Wide", "Policy", "Heartbeats", "Queues", "Secured"})
       if (eras.contains(era)) Class.forName(era).getDeclaredMethod("all").invoke(null);
     Runtime.getRuntime().halt(0);
   }

@@ -4,7 +4,6 @@ export const because = {
   cleaner: 'compaction in Millrace schedules and bounds itself',
   retention: 'expired producers are looked for together with expired segments (log.retention.check.interval.ms)',
   compressionLevel: 'the broker recompresses with the default effort of its libraries',
-  deadLetters: 'share groups of this version have no dead-letter queue yet',
   decompressed: 'what the broker decompresses is bounded as a whole',
   flush: 'every group commit is flushed as `durability` says',
   forwarding: 'Millrace keeps its metadata in the broker itself and forwards nothing',

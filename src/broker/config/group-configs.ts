@@ -1,6 +1,7 @@
 /** Configs of single groups as the coordinator asks for them: those stored for the group, over the broker's defaults. */
 import { type ConfigKey, parseValue, type ValueOf } from '../../base.ts'
 import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig, StreamsGroupConfig } from '../../coordinator.ts'
+import type { DeadLetterRules } from '../dead-letters.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { groupKeys } from './keys/group-scope.ts'
 
@@ -43,8 +44,19 @@ export function streamsGroupConfig(config: BrokerConfig, stored: Stored): Stream
   }
 }
 
-/** How a share group's records are delivered. */
-export function shareConfig(config: BrokerConfig, stored: Stored): ShareConfig {
+/** Where dead letters of a share group may go (KIP-1191). */
+export function deadLetterRules(config: BrokerConfig, stored: Stored): DeadLetterRules {
+  const topic = ownOr(stored, 'errors.deadletterqueue.topic.name', '')
+  return {
+    topic: topic === '' ? null : topic,
+    copyRecord: ownOr(stored, 'errors.deadletterqueue.copy.record.enable', false),
+    prefix: config.get('errors.deadletterqueue.topic.name.prefix') ?? '',
+    autoCreate: config.get('errors.deadletterqueue.auto.create.topics.enable'),
+  }
+}
+
+/** How a share group's records are delivered. `knowsDeadLetters`: `share.version` is 2 at least. */
+export function shareConfig(config: BrokerConfig, stored: Stored, knowsDeadLetters: boolean): ShareConfig {
   return {
     autoOffsetReset: ownOr(stored, 'share.auto.offset.reset', 'latest'),
     isolationLevel: ownOr(stored, 'share.isolation.level', 'read_uncommitted'),
@@ -52,5 +64,6 @@ export function shareConfig(config: BrokerConfig, stored: Stored): ShareConfig {
     recordLockDurationMs: ownOr(stored, 'share.record.lock.duration.ms', config.get('group.share.record.lock.duration.ms')),
     maxRecordLocks: ownOr(stored, 'share.partition.max.record.locks', config.get('group.share.partition.max.record.locks')),
     renewEnabled: ownOr(stored, 'share.renew.acknowledge.enable', true),
+    deadLetters: knowsDeadLetters && deadLetterRules(config, stored).topic !== null,
   }
 }

@@ -1,7 +1,7 @@
 /** CreateDelegationToken, v0–3 (KIP-48): a token for oneself, or (v3, KIP-373) for another user with CREATE_TOKENS on that user. */
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../protocol.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
-import { oneWord, requireIdentified, twoWords } from '../token-requests.ts'
+import { oneWord, requesterWords, requireIdentified, twoWords } from '../token-requests.ts'
 
 type Request = MessageOf<typeof apis.createDelegationToken.request>
 type Response = InputOf<typeof apis.createDelegationToken.response>
@@ -19,7 +19,7 @@ export const createDelegationToken = defineHandler<typeof apis.createDelegationT
       const { tokens } = context.broker.security
       const token = await tokens.create({ owner, requester, renewers, maxLifetimeMs: request.maxLifetimeMs })
       return {
-        ...named(owner, requester),
+        ...named(owner, requester, context.version),
         errorCode: 0,
         issueTimestampMs: token.issueTimestamp,
         expiryTimestampMs: token.expirationTimestamp,
@@ -30,7 +30,7 @@ export const createDelegationToken = defineHandler<typeof apis.createDelegationT
       }
     } catch (error) {
       // Unlike other failures this one names the principals.
-      if (error instanceof KafkaError) return { ...failed(error), ...named(owner, requester) }
+      if (error instanceof KafkaError) return { ...failed(error), ...named(owner, requester, context.version) }
       throw error
     }
   },
@@ -50,9 +50,8 @@ function check(request: Request, context: RequestContext, owner: string): void {
   if (request.renewers.some(({ principalType }) => principalType !== 'User')) throw new KafkaError('INVALID_PRINCIPAL_TYPE')
 }
 
-function named(owner: string, requester: string) {
-  const { principalType: tokenRequesterPrincipalType, principalName: tokenRequesterPrincipalName } = twoWords(requester)
-  return { ...twoWords(owner), tokenRequesterPrincipalType, tokenRequesterPrincipalName }
+function named(owner: string, requester: string, version: number) {
+  return { ...twoWords(owner), ...requesterWords(requester, version) }
 }
 
 function failed(error: KafkaError): Response {

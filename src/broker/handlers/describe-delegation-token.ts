@@ -5,7 +5,7 @@
 import type { DelegationToken } from '../../coordinator.ts'
 import { apis, KafkaError } from '../../protocol.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
-import { oneWord, requireIdentified, twoWords } from '../token-requests.ts'
+import { oneWord, requesterWords, requireIdentified, twoWords } from '../token-requests.ts'
 
 export const describeDelegationToken = defineHandler<typeof apis.describeDelegationToken>({
   api: apis.describeDelegationToken,
@@ -20,7 +20,11 @@ export const describeDelegationToken = defineHandler<typeof apis.describeDelegat
     if (!tokens.enabled) throw new KafkaError('DELEGATION_TOKEN_AUTH_DISABLED')
     const owners = request.owners === null ? null : new Set(request.owners.map(oneWord))
     const shown = tokens.list().filter(token => (owners === null || concerns(token, owners)) && mayDescribe(token, context))
-    return { errorCode: 0, tokens: shown.map(token => ({ ...describe(token), hmac: tokens.hmac(token.tokenId) })), throttleTimeMs: 0 }
+    return {
+      errorCode: 0,
+      tokens: shown.map(token => ({ ...describe(token, context.version), hmac: tokens.hmac(token.tokenId) })),
+      throttleTimeMs: 0,
+    }
   },
   fail: (_request, error) => ({ errorCode: error.code, tokens: [], throttleTimeMs: 0 }),
 })
@@ -37,14 +41,14 @@ function mayDescribe(token: DelegationToken, context: RequestContext): boolean {
   )
 }
 
-function describe({ tokenId, owner, requester, renewers, issueTimestamp, maxTimestamp, expirationTimestamp }: DelegationToken) {
-  const { principalType: tokenRequesterPrincipalType, principalName: tokenRequesterPrincipalName } = twoWords(requester)
-  const times = { issueTimestamp, maxTimestamp, expiryTimestamp: expirationTimestamp }
+function describe(token: DelegationToken, version: number) {
+  const { tokenId, owner, requester, renewers, issueTimestamp, maxTimestamp, expirationTimestamp } = token
   return {
     ...twoWords(owner),
-    tokenRequesterPrincipalType,
-    tokenRequesterPrincipalName,
-    ...times,
+    ...requesterWords(requester, version),
+    issueTimestamp,
+    maxTimestamp,
+    expiryTimestamp: expirationTimestamp,
     tokenId,
     renewers: renewers.map(twoWords),
   }

@@ -223,7 +223,7 @@ describe('ApiVersions', () => {
         { name: 'metadata.version', maxVersionLevel: 25, minVersionLevel: 25 },
         { name: 'transaction.version', maxVersionLevel: 2, minVersionLevel: 2 },
         { name: 'group.version', maxVersionLevel: 1, minVersionLevel: 1 },
-        { name: 'share.version', maxVersionLevel: 1, minVersionLevel: 1 },
+        { name: 'share.version', maxVersionLevel: 2, minVersionLevel: 2 },
         { name: 'streams.version', maxVersionLevel: 1, minVersionLevel: 1 },
       ]
       assert.deepEqual(response.finalizedFeatures, version >= 3 ? finalized : [])

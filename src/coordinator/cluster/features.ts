@@ -13,7 +13,7 @@ export const supportedFeatures: readonly SupportedFeature[] = [
   { name: 'metadata.version', minVersion: 7, maxVersion: 25 },
   { name: 'transaction.version', minVersion: 0, maxVersion: 2 },
   { name: 'group.version', minVersion: 0, maxVersion: 1 },
-  { name: 'share.version', minVersion: 0, maxVersion: 1 },
+  { name: 'share.version', minVersion: 0, maxVersion: 2 },
   { name: 'streams.version', minVersion: 0, maxVersion: 1 },
 ]
 

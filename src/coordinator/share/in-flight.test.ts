@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { acknowledgeTypes as ack, deliveryStates, InFlight } from './in-flight.ts'
 
-const limit = 5
+const rule = { most: 5, deadLetters: false }
 
 function acquired(inFlight: InFlight, first: number, last: number, memberId = 'm', most = 1000): string {
   return inFlight
@@ -16,13 +16,13 @@ test('records are acquired once, acknowledged one by one, and the start follows 
   assert.equal(acquired(inFlight, 10, 19), '10-19 x1')
   assert.equal(acquired(inFlight, 10, 19, 'other'), '')
   assert.equal(inFlight.nextOffset, 20)
-  inFlight.acknowledge(10, 12, [ack.accept, ack.reject, ack.gap], 'm', limit, 0)
+  inFlight.acknowledge(10, 12, [ack.accept, ack.reject, ack.gap], 'm', rule, 0)
   assert.equal(inFlight.startOffset, 13)
-  const changed = inFlight.acknowledge(15, 16, [ack.release], 'm', limit, 0)
-  assert.deepEqual(changed, [{ firstOffset: 15, lastOffset: 16, deliveryState: deliveryStates.available, deliveryCount: 1 }])
+  const changed = inFlight.acknowledge(15, 16, [ack.release], 'm', rule, 0)
+  assert.deepEqual(changed, [{ firstOffset: 15, lastOffset: 16, deliveryState: deliveryStates.available, deliveryCount: 1, cause: '' }])
   assert.equal(inFlight.nextOffset, 15)
   assert.equal(acquired(inFlight, 15, 30, 'other', 4), '15-16 x2,20-21 x1')
-  inFlight.acknowledge(17, 19, [ack.accept], 'm', limit, 0)
+  inFlight.acknowledge(17, 19, [ack.accept], 'm', rule, 0)
   assert.deepEqual([inFlight.startOffset, inFlight.completeCount], [13, 3])
 })
 
@@ -35,31 +35,75 @@ test('only the owner acknowledges, and a wrong request changes nothing', () => {
     [9, 10],
     [20, 20],
   ] as const) {
-    assert.throws(() => inFlight.acknowledge(first, last, [ack.accept], 'm', limit, 0), { name: 'INVALID_RECORD_STATE' })
+    assert.throws(() => inFlight.acknowledge(first, last, [ack.accept], 'm', rule, 0), { name: 'INVALID_RECORD_STATE' })
   }
-  inFlight.acknowledge(0, 4, [ack.accept], 'm', limit, 0)
+  inFlight.acknowledge(0, 4, [ack.accept], 'm', rule, 0)
   assert.equal(inFlight.startOffset, 5)
   // What lies before the start is finished; to say so again is no mistake.
-  assert.deepEqual(inFlight.acknowledge(0, 4, [ack.accept], 'm', limit, 0), [])
+  assert.deepEqual(inFlight.acknowledge(0, 4, [ack.accept], 'm', rule, 0), [])
 })
 
 test('a record that was delivered too often is archived; one that nobody saw is not counted', () => {
   const inFlight = new InFlight(0, [])
-  for (let delivery = 1; delivery <= limit; delivery++) {
+  for (let delivery = 1; delivery <= rule.most; delivery++) {
     assert.equal(acquired(inFlight, 0, 0), `0-0 x${delivery}`)
-    inFlight.acknowledge(0, 0, [ack.release], 'm', limit, 0)
+    inFlight.acknowledge(0, 0, [ack.release], 'm', rule, 0)
   }
   assert.equal(inFlight.startOffset, 1)
   acquired(inFlight, 1, 1)
-  inFlight.release(memberId => memberId === 'm', limit, true)
+  inFlight.release(memberId => memberId === 'm', rule, true)
   assert.equal(acquired(inFlight, 1, 1), '1-1 x1')
+})
+
+test('with a dead-letter queue rejected and exhausted records are held until they are buried; gaps are not', () => {
+  const deadly = { most: 2, deadLetters: true }
+  const inFlight = new InFlight(0, [])
+  acquired(inFlight, 0, 3)
+  const changed = inFlight.acknowledge(0, 3, [ack.gap, ack.reject, ack.release, ack.accept], 'm', deadly, 0)
+  assert.deepEqual(
+    changed.map(({ deliveryState, cause }) => [deliveryState, cause]),
+    [
+      [deliveryStates.archived, ''],
+      [deliveryStates.archiving, 'Offset rejected by client.'],
+      [deliveryStates.available, ''],
+      [deliveryStates.acknowledged, ''],
+    ],
+  )
+  assert.deepEqual([inFlight.startOffset, inFlight.completeCount], [1, 1])
+  assert.throws(() => inFlight.acknowledge(1, 1, [ack.accept], 'm', deadly, 0), { name: 'INVALID_RECORD_STATE' })
+  assert.equal(acquired(inFlight, 0, 3, 'other'), '2-2 x2')
+  const [exhausted] = inFlight.release(() => true, deadly, false)
+  assert.equal(exhausted!.cause, 'Offset delivery count exceeded the threshold.')
+  assert.equal(acquired(inFlight, 0, 3), '')
+  // A run that was split meanwhile is buried as a whole.
+  assert.deepEqual(
+    inFlight.buried(1, 2).map(({ deliveryState }) => deliveryState),
+    [deliveryStates.archived, deliveryStates.archived],
+  )
+  assert.deepEqual([inFlight.startOffset, inFlight.completeCount], [4, 0])
+})
+
+test('what was being archived when a broker stopped still is', () => {
+  const stored = [
+    { firstOffset: 0, lastOffset: 1, deliveryState: deliveryStates.archiving, deliveryCount: 1 },
+    { firstOffset: 2, lastOffset: 2, deliveryState: deliveryStates.archiving, deliveryCount: 5 },
+  ]
+  const inFlight = new InFlight(0, stored)
+  assert.equal(acquired(inFlight, 0, 3), '3-3 x1')
+  assert.deepEqual(
+    inFlight.dying(5).map(({ firstOffset, lastOffset, cause }) => [firstOffset, lastOffset, cause]),
+    [
+      [0, 1, 'Offset rejected by client.'],
+      [2, 2, 'Offset delivery count exceeded the threshold.'],
+    ],
+  )
 })
 
 test('locks end when they are due, and renewed ones later', () => {
   const inFlight = new InFlight(0, [])
   acquired(inFlight, 0, 9)
-  assert.deepEqual(inFlight.acknowledge(5, 9, [ack.renew], 'm', limit, 500), [])
-  inFlight.release((_memberId, deadlineMs) => deadlineMs <= 100, limit, false)
+  assert.deepEqual(inFlight.acknowledge(5, 9, [ack.renew], 'm', rule, 500), [])
+  inFlight.release((_memberId, deadlineMs) => deadlineMs <= 100, rule, false)
   assert.equal(acquired(inFlight, 0, 9, 'other'), '0-4 x2')
 })
 

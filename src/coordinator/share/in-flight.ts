@@ -6,7 +6,7 @@
 import { KafkaError } from '../../protocol.ts'
 
 /** Kafka's numbers. */
-export const deliveryStates = { available: 0, acquired: 1, acknowledged: 2, archived: 4 } as const
+export const deliveryStates = { available: 0, acquired: 1, acknowledged: 2, archiving: 3, archived: 4 } as const
 export type DeliveryState = (typeof deliveryStates)[keyof typeof deliveryStates]
 
 export const acknowledgeTypes = { gap: 0, accept: 1, release: 2, reject: 3, renew: 4 } as const
@@ -16,6 +16,26 @@ export interface StateBatch {
   lastOffset: number
   deliveryState: number
   deliveryCount: number
+}
+
+/** What happened to records that will not be delivered again; Kafka's words. */
+export const deadLetterCauses = {
+  rejected: 'Offset rejected by client.',
+  exhausted: 'Offset delivery count exceeded the threshold.',
+} as const
+
+/** What has become of a run; it is to be stored. */
+export interface Change extends StateBatch {
+  /** Why it is being archived; empty unless it is. */
+  cause: string
+}
+
+/** What becomes of records that are given back or rejected. */
+export interface DeliveryRule {
+  /** So often a record is delivered at most. */
+  most: number
+  /** Whether those that are not delivered again go to a dead-letter queue first. */
+  deadLetters: boolean
 }
 
 export interface AcquiredRange {
@@ -30,6 +50,8 @@ interface Run extends StateBatch {
   memberId: string
   /** On the monotonic clock; when the lock ends. */
   deadlineMs: number
+  /** Why it is being archived. */
+  cause: string
 }
 
 export class InFlight {
@@ -43,10 +65,7 @@ export class InFlight {
       if (lastOffset < next) continue
       // What lies between was not stored, so it is still to be delivered.
       if (firstOffset > next) this.#runs.push(run(next, firstOffset - 1, deliveryStates.available, 0))
-      const state =
-        deliveryState === deliveryStates.acknowledged || deliveryState === deliveryStates.archived
-          ? deliveryState
-          : deliveryStates.available
+      const state = deliveryState >= deliveryStates.acknowledged ? (deliveryState as DeliveryState) : deliveryStates.available
       this.#runs.push(run(Math.max(next, firstOffset), lastOffset, state, deliveryCount))
       next = lastOffset + 1
     }
@@ -97,7 +116,7 @@ export class InFlight {
   }
 
   /** Records that nobody is to see: control batches, aborted transactions. Returns what there is to store. */
-  archive(firstOffset: number, lastOffset: number): StateBatch[] {
+  archive(firstOffset: number, lastOffset: number): Change[] {
     this.#extendTo(lastOffset)
     return this.#change(firstOffset, lastOffset, each => {
       if (each.deliveryState !== deliveryStates.available) return false
@@ -115,16 +134,16 @@ export class InFlight {
     lastOffset: number,
     types: readonly number[],
     memberId: string,
-    most: number,
+    rule: DeliveryRule,
     renewedMs: number,
-  ): StateBatch[] {
+  ): Change[] {
     this.#requireAcquired(firstOffset, lastOffset, memberId)
-    const changed: StateBatch[] = []
+    const changed: Change[] = []
     for (let offset = Math.max(firstOffset, this.startOffset); offset <= lastOffset; ) {
       const type = types.length === 1 ? types[0]! : types[offset - firstOffset]!
       let end = offset
       while (end < lastOffset && (types.length === 1 || types[end + 1 - firstOffset] === type)) end++
-      changed.push(...this.#change(offset, end, each => settle(each, type, most, renewedMs)))
+      changed.push(...this.#change(offset, end, each => settle(each, type, rule, renewedMs)))
       offset = end + 1
     }
     this.#dropFinished()
@@ -132,15 +151,35 @@ export class InFlight {
   }
 
   /** Gives back what is the member's, or what has been locked too long. */
-  release(isDue: (memberId: string, deadlineMs: number) => boolean, most: number, undeliver: boolean): StateBatch[] {
-    const changed: StateBatch[] = []
+  release(isDue: (memberId: string, deadlineMs: number) => boolean, rule: DeliveryRule, undeliver: boolean): Change[] {
+    const changed: Change[] = []
     for (const each of this.#runs) {
       if (each.deliveryState !== deliveryStates.acquired || !isDue(each.memberId, each.deadlineMs)) continue
       // A member that goes has not shown these records to anybody.
       if (undeliver) each.deliveryCount--
-      settle(each, acknowledgeTypes.release, most, 0)
-      changed.push(stateOf(each))
+      settle(each, acknowledgeTypes.release, rule, 0)
+      changed.push(changeOf(each))
     }
+    this.#dropFinished()
+    return changed
+  }
+
+  /** Of what was stored: runs that are still on their way to the dead-letter queue. Why is not stored; `most` lets guess it, as Kafka does. */
+  dying(most: number): Change[] {
+    const dying = this.#runs.filter(({ deliveryState }) => deliveryState === deliveryStates.archiving)
+    return dying.map(each => ({
+      ...changeOf(each),
+      cause: each.deliveryCount >= most ? deadLetterCauses.exhausted : deadLetterCauses.rejected,
+    }))
+  }
+
+  /** Their dead letters are written, or cannot be. Returns what there is to store. */
+  buried(firstOffset: number, lastOffset: number): Change[] {
+    const changed = this.#change(firstOffset, lastOffset, each => {
+      if (each.deliveryState !== deliveryStates.archiving) return false
+      each.deliveryState = deliveryStates.archived
+      return true
+    })
     this.#dropFinished()
     return changed
   }
@@ -165,13 +204,13 @@ export class InFlight {
   }
 
   /** Applies `change` to all runs of the range; those for which it says true are returned. */
-  #change(firstOffset: number, lastOffset: number, change: (each: Run) => boolean): StateBatch[] {
-    const changed: StateBatch[] = []
+  #change(firstOffset: number, lastOffset: number, change: (each: Run) => boolean): Change[] {
+    const changed: Change[] = []
     this.#split(lastOffset + 1)
     for (let index = this.#split(Math.max(firstOffset, this.startOffset)); index < this.#runs.length; index++) {
       const each = this.#runs[index]!
       if (each.firstOffset > lastOffset) break
-      if (change(each)) changed.push(stateOf(each))
+      if (change(each)) changed.push(changeOf(each))
     }
     return changed
   }
@@ -207,7 +246,7 @@ export class InFlight {
 }
 
 /** Returns whether there is anything to store. */
-function settle(each: Run, type: number, most: number, renewedMs: number): boolean {
+function settle(each: Run, type: number, { most, deadLetters }: DeliveryRule, renewedMs: number): boolean {
   if (type === acknowledgeTypes.renew) {
     each.deadlineMs = renewedMs
     return false
@@ -215,16 +254,20 @@ function settle(each: Run, type: number, most: number, renewedMs: number): boole
   each.memberId = ''
   if (type === acknowledgeTypes.accept) each.deliveryState = deliveryStates.acknowledged
   else if (type === acknowledgeTypes.release && each.deliveryCount < most) each.deliveryState = deliveryStates.available
-  else each.deliveryState = deliveryStates.archived
+  else {
+    const dies = deadLetters && type !== acknowledgeTypes.gap
+    each.deliveryState = dies ? deliveryStates.archiving : deliveryStates.archived
+    each.cause = type === acknowledgeTypes.reject ? deadLetterCauses.rejected : deadLetterCauses.exhausted
+  }
   return true
 }
 
 function run(firstOffset: number, lastOffset: number, deliveryState: DeliveryState, deliveryCount: number): Run {
-  return { firstOffset, lastOffset, deliveryState, deliveryCount, memberId: '', deadlineMs: 0 }
+  return { firstOffset, lastOffset, deliveryState, deliveryCount, memberId: '', deadlineMs: 0, cause: '' }
 }
 
-function stateOf({ firstOffset, lastOffset, deliveryState, deliveryCount }: Run): StateBatch {
-  return { firstOffset, lastOffset, deliveryState, deliveryCount }
+function changeOf({ firstOffset, lastOffset, deliveryState, deliveryCount, cause }: Run): Change {
+  return { firstOffset, lastOffset, deliveryState, deliveryCount, cause: deliveryState === deliveryStates.archiving ? cause : '' }
 }
 
 function sizeOf({ firstOffset, lastOffset }: StateBatch): number {

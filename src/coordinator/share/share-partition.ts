@@ -2,11 +2,22 @@
  * One share group in one partition of the log, on the broker that owns the partition (KIP-932): acquires records for members, takes their
  * acknowledgements, ends locks that last too long, and keeps the share coordinator informed. What members are told of an acknowledgement
  * is durable; where a write fails, memory and store differ, so the whole is given up and read again.
+ *
+ * Records that go to a dead-letter queue (KIP-1191) are first stored as being archived, then written there, then stored as archived: a crash
+ * in between repeats a letter and loses none.
  */
 import type { Clock, System, Timer } from '../../base.ts'
 import type { PartitionLog, Slice } from '../../log.ts'
 import { batchHeaderSize, header, type KafkaError, toKafkaError } from '../../protocol.ts'
-import { type AcquiredRange, acknowledgeTypes, InFlight, type StateBatch } from './in-flight.ts'
+import {
+  type AcquiredRange,
+  acknowledgeTypes,
+  type Change,
+  type DeliveryRule,
+  deliveryStates,
+  InFlight,
+  type StateBatch,
+} from './in-flight.ts'
 import type { ShareState } from './state-shard.ts'
 
 export interface ShareConfig {
@@ -16,6 +27,18 @@ export interface ShareConfig {
   recordLockDurationMs: number
   maxRecordLocks: number
   renewEnabled: boolean
+  /** Whether the group has a dead-letter queue. */
+  deadLetters: boolean
+}
+
+export interface DeadLetter {
+  groupId: string
+  source: PartitionLog
+  firstOffset: number
+  lastOffset: number
+  deliveryCount: number
+  /** In Kafka's words. */
+  cause: string
 }
 
 export interface SharePartitionOptions {
@@ -24,6 +47,8 @@ export interface SharePartitionOptions {
   config: ShareConfig
   state: ShareState
   store(change: ShareState): Promise<void>
+  /** Writes dead letters; settles when they are durable, or when that was given up. */
+  bury(dying: Change): Promise<void>
   /** Records may be there for members that found none. */
   available(): void
   /** Memory and store differ: this object must not be used any more. */
@@ -61,6 +86,7 @@ export class SharePartition {
   #lockTimer: Timer | null = null
   #lockTimerAtMs = Number.POSITIVE_INFINITY
   #storedStartOffset: number
+  #closed = false
 
   /** `options.state.startOffset` is known. */
   constructor(options: SharePartitionOptions) {
@@ -70,6 +96,8 @@ export class SharePartition {
     this.#config = options.config
     this.#inFlight = new InFlight(options.state.startOffset, options.state.stateBatches)
     this.#storedStartOffset = options.state.startOffset
+    // What a predecessor did not get to the end of.
+    this.#buryAll(this.#inFlight.dying(options.config.deliveryCountLimit))
   }
 
   set config(config: ShareConfig) {
@@ -156,18 +184,20 @@ export class SharePartition {
 
   /** Settles when durable. Throws KafkaError; nothing has changed then but for `lost`. */
   async acknowledge(memberId: string, batches: readonly AcknowledgementBatch[]): Promise<void> {
-    const changed: StateBatch[] = []
+    const changed: Change[] = []
     let renewed = false
-    const { deliveryCountLimit } = this.#config
     const deadlineMs = this.#clock.monotonic() + this.#config.recordLockDurationMs
     try {
       for (const { firstOffset, lastOffset, types } of batches) {
         renewed ||= types.includes(acknowledgeTypes.renew)
-        changed.push(...this.#inFlight.acknowledge(firstOffset, lastOffset, types, memberId, deliveryCountLimit, deadlineMs))
+        changed.push(...this.#inFlight.acknowledge(firstOffset, lastOffset, types, memberId, this.#rule, deadlineMs))
       }
     } finally {
       // Earlier batches of the request stand even when a later one is wrong.
-      if (changed.length > 0) await this.#persist(changed)
+      if (changed.length > 0) {
+        await this.#persist(changed)
+        this.#buryAll(changed)
+      }
     }
     if (renewed) this.#armLock(deadlineMs)
     if (this.hasAvailable) this.#options.available()
@@ -175,14 +205,45 @@ export class SharePartition {
 
   /** The member is gone: what it had is free again. */
   async releaseMember(memberId: string): Promise<void> {
-    const changed = this.#inFlight.release(owner => owner === memberId, this.#config.deliveryCountLimit, true)
+    const changed = this.#inFlight.release(owner => owner === memberId, this.#rule, true)
     if (changed.length === 0) return
     this.#options.available()
     await this.#persist(changed)
+    this.#buryAll(changed)
   }
 
   close(): void {
+    this.#closed = true
     this.#lockTimer?.cancel()
+  }
+
+  get #rule(): DeliveryRule {
+    return { most: this.#config.deliveryCountLimit, deadLetters: this.#config.deadLetters }
+  }
+
+  /** Of changes that are stored: a letter must not be there without a reason. */
+  #buryAll(changed: readonly Change[]): void {
+    let run: Change | null = null
+    for (const change of changed) {
+      if (change.deliveryState !== deliveryStates.archiving) continue
+      const goesOn = run !== null && run.lastOffset + 1 === change.firstOffset && run.deliveryCount === change.deliveryCount
+      if (run !== null && goesOn && run.cause === change.cause) run.lastOffset = change.lastOffset
+      else {
+        if (run !== null) void this.#bury(run)
+        run = { ...change }
+      }
+    }
+    if (run !== null) void this.#bury(run)
+  }
+
+  async #bury(dying: Change): Promise<void> {
+    const { firstOffset, lastOffset } = dying
+    await this.#options.bury(dying)
+    // Whoever reads the partition next begins again with these records.
+    if (this.#closed) return
+    const changed = this.#inFlight.buried(firstOffset, lastOffset)
+    if (this.hasAvailable) this.#options.available()
+    void this.#persist(changed)
   }
 
   /** Records at the front may have been deleted. */
@@ -207,11 +268,15 @@ export class SharePartition {
       nextMs = Math.min(nextMs, deadlineMs)
       return false
     }
-    const changed = this.#inFlight.release(isDue, this.#config.deliveryCountLimit, false)
+    const changed = this.#inFlight.release(isDue, this.#rule, false)
     if (nextMs !== Number.POSITIVE_INFINITY) this.#armLock(nextMs)
     if (changed.length === 0) return
     this.#options.available()
-    void this.#persist(changed)
+    void this.#persist(changed).then(
+      () => this.#buryAll(changed),
+      // `lost` has been called.
+      () => {},
+    )
   }
 
   /** Rejects only after `lost` has been told. */

@@ -345,7 +345,7 @@ export const clusterKeys = {
   'replica.selector.class': string({
     default: null,
     doc: 'Class that chooses the replica a consumer reads from.',
-    accepted: because.javaClass,
+    accepted: because.oneCopy,
   }),
   'replica.socket.receive.buffer.bytes': intBytes({
     default: 65_536,

@@ -37,13 +37,13 @@ export const groupKeys = {
   }),
   'errors.deadletterqueue.copy.record.enable': boolean({
     default: false,
-    doc: 'Whether a dead letter carries the whole record.',
-    accepted: because.deadLetters,
+    doc: 'Whether a dead letter carries key and value of its record, or only headers that say where it is.',
   }),
   'errors.deadletterqueue.topic.name': string({
     default: '',
-    doc: 'Topic for records that this share group could not process; empty is none.',
-    accepted: because.deadLetters,
+    check: text => (text.startsWith('__') ? "DLQ topic name must not start with '__'" : null),
+    allowed: 'a name that does not begin with __',
+    doc: 'Topic for records that this share group rejected or could not process; empty is none. It needs errors.deadletterqueue.group.enable.',
   }),
   'share.assignment.interval.ms': intMs({
     default: 1000,

@@ -7,13 +7,11 @@ export const groupsKeys = {
     default: false,
     doc: 'Whether dead-letter topics of share groups are created by themselves.',
     dynamic: 'cluster-wide',
-    accepted: because.deadLetters,
   }),
   'errors.deadletterqueue.topic.name.prefix': string({
     default: 'dlq.',
     doc: 'What the names of dead-letter topics of share groups must begin with.',
     dynamic: 'cluster-wide',
-    accepted: because.deadLetters,
   }),
   'group.consumer.assignment.interval.ms': intMs({
     default: 1000,

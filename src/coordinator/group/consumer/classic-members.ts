@@ -20,7 +20,6 @@ import {
 import type { GroupSettings } from '../settings.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { ConsumerGroups, joinKey, syncKey } from './consumer-groups.ts'
-import { memberTombstones } from './consumer-records.ts'
 import { type ConsumerMember, newMember, uniqueNames } from './member.ts'
 import { decodeSubscription, encodeAssignment, mayDowngrade, type Subscription, toClassic } from './migration.ts'
 import type { TopicPartitionList } from './partitions.ts'
@@ -89,7 +88,7 @@ export class ClassicMembers {
     }
     this.#context.cancel(joinKey(groupId, memberId))
     const predecessor = group.staticMember(instanceId)
-    if (predecessor !== undefined && mayDowngrade(group, predecessor.memberId, group.members.size, this.#options.settings)) {
+    if (predecessor !== undefined && mayDowngrade(group, [predecessor.memberId], group.members.size, this.#options.settings)) {
       return this.#downgrade(group, predecessor.memberId, { ...moved, classic: after.classic }, response)
     }
     this.#groups.keepAlive(groupId, memberId, sessionTimeoutMs)
@@ -139,23 +138,21 @@ export class ClassicMembers {
     return { records: [], response: undefined }
   }
 
+  /** Of either protocol: so an administrator removes a static member. */
   leave(group: ConsumerGroup, leaving: readonly LeavingMember[]): Decision<LeaveGroupResponse['members']> {
     const gone: ConsumerMember[] = []
     const response = leaving.map(({ memberId, groupInstanceId }) => {
       try {
         const named = memberId === '' && groupInstanceId !== null ? (group.staticMember(groupInstanceId)?.memberId ?? '') : memberId
-        const member = requireMember(group, named, groupInstanceId)
+        const member = memberOf(group, named, groupInstanceId)
         if (!gone.some(other => other.memberId === member.memberId)) gone.push(member)
-        return { memberId: member.memberId, groupInstanceId, errorCode: 0 }
+        return { memberId, groupInstanceId, errorCode: 0 }
       } catch (error) {
         return { memberId, groupInstanceId, errorCode: errorCode(toKafkaError(error).name) }
       }
     })
     if (gone.length === 0) return { records: [], response }
-    const { groupId } = group
-    const records = gone.flatMap(({ memberId }) => memberTombstones(groupId, memberId))
-    for (const { memberId } of gone) this.#groups.cancelTimers(groupId, memberId)
-    return { records: [...records, ...this.#groups.progress.without(group, gone)], response }
+    return { ...this.#groups.fence(group, gone), response }
   }
 
   #joining(group: ConsumerGroup, memberId: string, instanceId: string | null, isNew: boolean, records: LogRecord[]): ConsumerMember {
@@ -171,7 +168,7 @@ export class ClassicMembers {
   #downgrade(group: ConsumerGroup, leavingId: string, joining: ConsumerMember, response: JoinGroupResponse): Decision<JoinGroupResponse> {
     const { groupId, groupEpoch } = group
     return {
-      records: toClassic(group, { leavingId, joining }, this.#options.topics, this.#context.clock.now()),
+      records: toClassic(group, { leaving: [leavingId], joining }, this.#options.topics, this.#context.clock.now()),
       response: { ...response, generationId: groupEpoch },
       appended: () => this.#options.becameClassic(groupId, false),
     }
@@ -209,8 +206,12 @@ function readSubscription(metadata: Buffer): Subscription {
   }
 }
 
+function memberOf(group: ConsumerGroup, memberId: string, instanceId: string | null): ConsumerMember {
+  return instanceId === null ? group.member(memberId) : ConsumerGroups.requireInstance(group, memberId, instanceId)
+}
+
 function requireMember(group: ConsumerGroup, memberId: string, instanceId: string | null): ClassicConsumerMember {
-  const member = instanceId === null ? group.member(memberId) : ConsumerGroups.requireInstance(group, memberId, instanceId)
+  const member = memberOf(group, memberId, instanceId)
   const { classic } = member
   if (classic === null) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${member.memberId} does not use the classic protocol.`)
   return { ...member, classic }

@@ -114,7 +114,7 @@ test('epochs fence, lost answers are given again, strangers are unknown', async 
   assert.deepEqual(b.partitions, [2, 3])
   const invalid = { memberEpoch: 0, rebalanceTimeoutMs: 1, topicPartitions: [] }
   assert.equal(await fails(b.beat({ ...invalid, subscribedTopicNames: ['t'], serverAssignor: 'odd' })), 'UNSUPPORTED_ASSIGNOR')
-  assert.equal(await fails(b.beat({ ...invalid, subscribedTopicNames: [] })), 'INVALID_REQUEST')
+  assert.equal(await fails(b.beat({ ...invalid, subscribedTopicNames: null })), 'INVALID_REQUEST')
   assert.equal(await fails(b.beat({ ...invalid, subscribedTopicRegex: '(' })), 'INVALID_REGULAR_EXPRESSION')
   assert.equal(await fails(b.beat({ memberEpoch: -3 })), 'INVALID_REQUEST')
 })
@@ -273,6 +273,46 @@ test('a classic group is upgraded by a member of the new protocol, and goes back
   assert.equal(await groups.heartbeat(moved.member), 'REBALANCE_IN_PROGRESS')
   const listed = await groups.coordinator.listGroups(new Set(), new Set(['classic']))
   assert.equal(listed.length, 1)
+})
+
+test('a member may subscribe to nothing, as one whose pattern matches no topic yet does; saying nothing is refused', async () => {
+  const groups = testGroups()
+  groups.topics.set('t', 4)
+  const client = new Client(groups, 'one')
+  assert.equal(await fails(client.beat({ subscribedTopicNames: null })), 'INVALID_REQUEST')
+  await client.beat({ subscribedTopicNames: [] })
+  assert.deepEqual([client.epoch, client.partitions], [1, []])
+  await groups.system.advance(5_000)
+  await client.beat({ subscribedTopicNames: ['t'] })
+  assert.deepEqual([client.epoch, client.partitions], [2, [0, 1, 2, 3]])
+  const other = new Client(groups, 'two', { subscribedTopicNames: null, subscribedTopicRegex: '' })
+  await other.beat()
+  assert.deepEqual([other.epoch, other.partitions], [2, []])
+})
+
+test('LeaveGroup removes members of the new protocol, too: so an administrator removes a static member', async () => {
+  const groups = testGroups()
+  groups.topics.set('t', 4)
+  const one = new Client(groups, 'one', { instanceId: 'i1' })
+  const two = new Client(groups, 'two')
+  await one.beat()
+  await two.beat()
+  await one.beat({ memberEpoch: -2 })
+  const leave = async (memberId: string, groupInstanceId: string | null) => {
+    const left = groups.coordinator.leave('g', [{ memberId, groupInstanceId, reason: null }])
+    await groups.system.settle()
+    // Clients find their answer by what they have asked with.
+    return (await left).map(each => (each.memberId === memberId ? each.errorCode : each.memberId))
+  }
+  assert.deepEqual(await leave('', 'i2'), [25])
+  assert.deepEqual(await leave('two', 'i1'), [82])
+  assert.deepEqual(await leave('', 'i1'), [0])
+  assert.equal((await groups.coordinator.describeConsumerGroup('g')).members.length, 1)
+  assert.deepEqual(await leave('two', null), [0])
+  assert.equal((await groups.coordinator.describeConsumerGroup('g')).groupState, 'Empty')
+  // Its session has ended with it.
+  await groups.system.advance(60_000)
+  assert.deepEqual(await leave('two', null), [25])
 })
 
 test('500 members settle within 10 s of heartbeats, and quickly', async () => {

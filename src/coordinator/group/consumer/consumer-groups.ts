@@ -127,14 +127,15 @@ export class ConsumerGroups {
   }
 
   /** Takes the member out; without members of the new protocol the group goes back to the classic one. */
-  fence(group: ConsumerGroup, member: ConsumerMember): { records: LogRecord[]; appended?: () => Decision<void> | null } {
+  fence(group: ConsumerGroup, members: readonly ConsumerMember[]): { records: LogRecord[]; appended?: () => Decision<void> | null } {
     const { groupId } = group
-    this.cancelTimers(groupId, member.memberId)
-    if (mayDowngrade(group, member.memberId, group.members.size - 1, this.#settings)) {
-      const records = toClassic(group, { leavingId: member.memberId, joining: null }, this.#options.topics, this.#context.clock.now())
+    const leaving = members.map(({ memberId }) => memberId)
+    for (const memberId of leaving) this.cancelTimers(groupId, memberId)
+    if (mayDowngrade(group, leaving, group.members.size - leaving.length, this.#settings)) {
+      const records = toClassic(group, { leaving, joining: null }, this.#options.topics, this.#context.clock.now())
       return { records, appended: () => this.#options.becameClassic(groupId, true) }
     }
-    return { records: [...memberTombstones(groupId, member.memberId), ...this.progress.without(group, [member])] }
+    return { records: [...leaving.flatMap(memberId => memberTombstones(groupId, memberId)), ...this.progress.without(group, members)] }
   }
 
   /** A step for a timer: fences the member if it is still there. */
@@ -142,7 +143,7 @@ export class ConsumerGroups {
     const group = this.find(groupId)
     const member = group?.members.get(memberId)
     if (group === undefined || member === undefined || !still(member)) return nothing
-    const fenced = this.fence(group, member)
+    const fenced = this.fence(group, [member])
     return { ...fenced, response: undefined }
   }
 
@@ -188,7 +189,7 @@ export class ConsumerGroups {
       // It keeps what it has for whoever comes back under its name before the session ends.
       return { records: [currentRecord(groupId, { ...member, memberEpoch: leaveStaticEpoch, pendingRevocation: noneHeld })], response }
     }
-    return { ...this.fence(group, member), response }
+    return { ...this.fence(group, [member]), response }
   }
 
   #require(groupId: string): ConsumerGroup {
@@ -278,7 +279,8 @@ export class ConsumerGroups {
       if (request.topicPartitions === null || request.topicPartitions.length > 0) {
         throw invalid('TopicPartitions must be empty when (re-)joining.')
       }
-      if ((request.subscribedTopicNames ?? []).length === 0 && (request.subscribedTopicRegex ?? '') === '') {
+      // Empty ones are subscriptions to nothing.
+      if (request.subscribedTopicNames === null && request.subscribedTopicRegex === null) {
         throw invalid('Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.')
       }
     }

@@ -72,29 +72,29 @@ function heldAsTarget(held: Held): Target {
   return targetOf(Array.from(held, ([topicId, partitions]) => ({ topicId, partitions: [...partitions.keys()] })))
 }
 
-/** Without this member all that stay speak the classic protocol, and there are some. */
-export function mayDowngrade(group: ConsumerGroup, withoutId: string, remaining: number, settings: GroupSettings): boolean {
+/** Without these members, of which one speaks the new protocol, all that stay speak the classic one, and there are some. */
+export function mayDowngrade(group: ConsumerGroup, without: readonly string[], remaining: number, settings: GroupSettings): boolean {
   const { migrationPolicy } = settings.consumer
   if (migrationPolicy !== 'DOWNGRADE' && migrationPolicy !== 'BIDIRECTIONAL') return false
   if (remaining < 1 || remaining > settings.groupMaxSize) return false
-  if (group.members.get(withoutId)?.classic !== null) return false
-  for (const member of group.members.values()) if (member.memberId !== withoutId && member.classic === null) return false
+  if (without.every(memberId => group.members.get(memberId)?.classic !== null)) return false
+  for (const { memberId, classic } of group.members.values()) if (classic === null && !without.includes(memberId)) return false
   return true
 }
 
-/** Records that make a classic group of the members that stay, and of one that joins in the place of the leaving one. */
+/** Records that make a classic group of the members that stay, and of one that joins in the place of the one that leaves. */
 export function toClassic(
   group: ConsumerGroup,
-  change: { leavingId: string; joining: ConsumerMember | null },
+  change: { leaving: readonly string[]; joining: ConsumerMember | null },
   topics: GroupTopics,
   nowMs: number,
 ): LogRecord[] {
   const { groupId } = group
-  const staying = [...group.members.values()].filter(({ memberId }) => memberId !== change.leavingId)
+  const staying = [...group.members.values()].filter(({ memberId }) => !change.leaving.includes(memberId))
   const members = change.joining === null ? staying : [...staying, change.joining]
   const protocol = commonProtocol(members)
   const assignmentOf = ({ memberId }: ConsumerMember) =>
-    group.targets.get(memberId === change.joining?.memberId ? change.leavingId : memberId)
+    group.targets.get(memberId === change.joining?.memberId ? change.leaving[0]! : memberId)
   const records = group.tombstones()
   records.push(
     groupMetadataRecord(groupId, {

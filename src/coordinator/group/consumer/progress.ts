@@ -172,11 +172,13 @@ export class Progress {
     const { version } = this.#topics
     const { comparedWith } = group
     const compared = comparedWith.topicsVersion === version && group.groupEpoch >= comparedWith.groupEpoch
-    if (!changed && compared) return group.groupEpoch
+    // Epoch 0 is no epoch: its members would join for ever. So the first member begins 1, even one that subscribes to nothing.
+    const begins = group.groupEpoch === 0
+    if (!changed && compared && !begins) return group.groupEpoch
     const subscribed = new Set<string>()
     for (const member of membersAfter(group, after)) for (const topic of group.topicsOf(member, regexes)) subscribed.add(topic)
     const hash = topicsHash(subscribed, this.#topics)
-    const bumped = changed || hash !== group.metadataHash
+    const bumped = changed || begins || hash !== group.metadataHash
     const groupEpoch = bumped ? group.groupEpoch + 1 : group.groupEpoch
     if (bumped) records.push(epochRecord(group.groupId, groupEpoch, hash))
     group.comparedWith = { topicsVersion: version, groupEpoch }

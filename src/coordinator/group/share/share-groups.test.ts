@@ -81,3 +81,24 @@ test('knows for which topics there is state, and forgets them when empty', async
   assert.deepEqual([...(await forgetting).keys()], [topicId])
   assert.equal((await again.coordinator.shareGroupTopics('s')).size, 0)
 })
+
+test('altering offsets makes the group when there is none', async () => {
+  const groups = testGroups()
+  const topicId = groups.topics.set('t', 2)
+  const topics = new Map([[topicId, { name: 't', partitions: new Set([1]) }]])
+  const altering = groups.coordinator.beginAlterShareOffsets('s', topics)
+  await groups.system.settle()
+  assert.equal(await altering, 1)
+  const again = groups.restart()
+  await again.system.settle()
+  assert.equal((await again.coordinator.describeShareGroup('s')).groupState, 'Empty')
+  assert.deepEqual([...(await again.coordinator.shareGroupTopics('s'))], [...topics])
+  // Another kind of group stays what it is.
+  const joined = again.join({ groupId: 'classic' })
+  await again.system.settle()
+  await joined
+  const refused = again.coordinator.beginAlterShareOffsets('classic', topics)
+  refused.catch(() => {})
+  await again.system.settle()
+  await assert.rejects(refused, { name: 'GROUP_ID_NOT_FOUND' })
+})

@@ -144,9 +144,9 @@ export class ShareGroups {
     }
   }
 
-  /** The empty group's state of these partitions is about to be set anew: returns the epoch of that state. */
+  /** The empty group's state of these partitions is about to be set anew: returns the epoch of that state. Makes the group if need be. */
   beginAlter(groupId: string, topics: InitializedTopics): Decision<number> {
-    const group = this.require(groupId)
+    const group = this.#options.find(groupId) === undefined ? new ShareGroup(groupId) : this.require(groupId)
     if (!group.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${groupId} has members`)
     const epoch = group.groupEpoch + 1
     const merged = mergeTopics(group.initialized, topics)
