@@ -31,12 +31,14 @@ export interface Status {
 
 const strings = 'org.apache.kafka.connect.storage.StringConverter'
 
-/** What every worker has: lines are strings, offsets are committed each second. */
+/** What every worker has. Lines are strings; offsets are committed each second. */
 const workerConfig: Properties = {
   'key.converter': strings,
   'value.converter': strings,
   'offset.flush.interval.ms': '1000',
   'plugin.discovery': 'service_load',
+  // The source makes the topic; a sink that is first would make one with the broker's number of partitions.
+  'consumer.allow.auto.create.topics': 'false',
 }
 
 export class Worker {
