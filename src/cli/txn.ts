@@ -99,8 +99,9 @@ export async function abortTransaction(id: string | undefined, flags: AbortFlags
   const onPartition = flags.topic !== undefined || flags.partition !== undefined
   if ((id !== undefined) === onPartition) throw new UsageError('which one? a transactional id, or else --topic and --partition')
   await using client = await connect(flags)
-  if (id !== undefined) return fence(client, id, flags)
-  await abortHanging(client, flags)
+  // Not returned: the client is closed when this function ends.
+  if (id !== undefined) await fence(client, id, flags)
+  else await abortHanging(client, flags)
 }
 
 async function fence(client: Client, transactionalId: string, flags: AbortFlags): Promise<void> {

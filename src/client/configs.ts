@@ -16,7 +16,10 @@ import { type Requests, refuse } from './requests.ts'
 import type { ConfigEntry, ConfigResource, ConfigResourceType } from './types.ts'
 
 const sourceNames = new Map<number, string>(Object.entries(ConfigSources).map(([name, value]) => [value, name]))
+// Kafka's words where the library has others.
 sourceNames.set(ConfigSources.DYNAMIC_TOPIC_CONFIG, 'DYNAMIC_TOPIC_CONFIG')
+sourceNames.set(ConfigSources.CLIENT_METRICS_CONFIG, 'DYNAMIC_CLIENT_METRICS_CONFIG')
+sourceNames.set(ConfigSources.GROUP_CONFIG, 'DYNAMIC_GROUP_CONFIG')
 
 type Described = Awaited<ReturnType<Admin['describeConfigs']>>
 

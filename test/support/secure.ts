@@ -1,24 +1,18 @@
-/** For tests of the command line: a broker in memory with TLS, SASL and ACLs, and the command as a process of its own. */
-import { execFile } from 'node:child_process'
+/** For tests of the command line: a broker in memory with TLS, SASL and ACLs, and commands run in a process of their own. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
+import { plainLogin } from '../security/support.ts'
+import type { Outcome, Run, Subject } from './cli-scenarios.ts'
+import type { Answer, Order } from './cli-worker.ts'
+import { rawClient } from './client.ts'
 
-const program = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 export const fixture = (name: string) => fileURLToPath(new URL(`../security/fixtures/${name}`, import.meta.url))
-
-export interface Outcome {
-  code: number
-  out: string
-  err: string
-}
-
-export interface Run {
-  env?: Record<string, string>
-  input?: string
-}
 
 export interface SecureBroker {
   broker: Millrace
@@ -30,7 +24,7 @@ export interface SecureBroker {
   run(args: readonly string[], options?: Run): Promise<Outcome>
   /** The same, which must succeed; returns what was printed. */
   ok(args: readonly string[], options?: Run): Promise<string>
-  json(args: readonly string[], options?: Run): Promise<never>
+  readonly subject: Subject
   /** Messages that the broker logged. */
   readonly logged: string[]
   close(): Promise<void>
@@ -78,13 +72,14 @@ export async function startSecure(config: Record<string, string> = {}): Promise<
     'ssl.truststore.type': 'PEM',
     'ssl.truststore.location': fixture('ca.pem'),
   })
+  const worker = fork(new URL('cli-worker.ts', import.meta.url))
+  const waiting = new Map<number, (outcome: Outcome) => void>()
+  worker.on('message', ({ id, ...outcome }: Answer) => waiting.get(id)!(outcome))
   const run = (args: readonly string[], { env = { MILLRACE_CLIENT_CONFIG: adminConfig }, input = '' }: Run = {}) =>
     new Promise<Outcome>(resolve => {
-      const environment = { PATH: process.env.PATH, HOME: process.env.HOME, MILLRACE_BOOTSTRAP: broker.address, ...env }
-      const child = execFile(process.execPath, [program, ...args], { env: environment, timeout: 60_000 }, (error, out, err) => {
-        resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err })
-      })
-      child.stdin?.end(input)
+      const id = waiting.size
+      waiting.set(id, resolve)
+      worker.send({ id, args, env: { MILLRACE_BOOTSTRAP: broker.address, ...env }, input } satisfies Order)
     })
   const ok = async (args: readonly string[], options?: Run) => {
     const { code, out, err } = await run(args, options)
@@ -98,10 +93,27 @@ export async function startSecure(config: Record<string, string> = {}): Promise<
     file,
     run,
     ok,
-    json: async (args, options) => JSON.parse(await ok([...args, '--json'], options)) as never,
+    subject: subject(broker, run),
     close: async () => {
+      worker.kill()
       rmSync(directory, { recursive: true, force: true })
       await broker.close()
+    },
+  }
+}
+
+function subject(broker: Millrace, run: Subject['run']): Subject {
+  let used = 0
+  return {
+    unique: kind => `${kind}-${++used}`,
+    run,
+    login: (user, password) => ({ MILLRACE_USERNAME: user, MILLRACE_PASSWORD: password, MILLRACE_CA: fixture('ca.pem') }),
+    async raw() {
+      const socket = connectTls({ port: broker.port, host: '127.0.0.1', ca: readFileSync(fixture('ca.pem')) })
+      await once(socket, 'secureConnect')
+      const client = rawClient(socket)
+      await plainLogin(client, 'admin', 'admin-pw')
+      return client
     },
   }
 }
