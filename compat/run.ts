@@ -8,6 +8,7 @@
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cli } from './cli/suite.ts'
 import { connect } from './connect/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
@@ -27,7 +28,7 @@ import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
 // dump-log after all that write; endurance has a broker of its own.
-const suites: readonly Suite[] = [kafkajs, platformatic, java, streams, connect, python, kcat, go, tools, dumpLog, endurance]
+const suites: readonly Suite[] = [kafkajs, platformatic, java, streams, connect, python, kcat, go, tools, cli, dumpLog, endurance]
 
 /** Short intervals, so that nothing waits for minutes; the rest as it comes. */
 const brokerConfig = {

@@ -47,6 +47,18 @@ async function fails(subject: Subject, args: readonly string[], code: number, me
   assert.equal(outcome.code, code, `millrace ${args.join(' ')}`)
 }
 
+/** In Kafka a broker hears a little later of what the controller has done. */
+async function eventually(check: () => Promise<void>): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await check()
+    } catch (error) {
+      if (attempt === 20) throw error
+      await new Promise(resolve => setTimeout(resolve, 200))
+    }
+  }
+}
+
 const users: Scenario = async subject => {
   const name = subject.unique('user')
   const created = await ok(subject, ['user', 'create', name], { input: 'first, =\n' })
@@ -253,13 +265,13 @@ const hangingTransaction: Scenario = async subject => {
 const features: Scenario = async subject => {
   const found: { name: string; level: number; maxLevel: number }[] = await json(subject, ['feature', 'list'])
   const share = found.find(each => each.name === 'share.version')!
-  assert.equal(share.level, 1)
+  assert.ok(share.level >= 1 && share.level <= share.maxLevel)
   assert.match(await ok(subject, ['feature', 'list']), /^FEATURE +LEVEL +LOWEST +HIGHEST\n/)
   const planned = await json(subject, ['feature', 'downgrade', 'share.version=0', '--dry-run'])
-  assert.deepEqual(planned, { dryRun: true, changes: [{ feature: 'share.version', before: 1, after: 0 }] })
+  assert.deepEqual(planned, { dryRun: true, changes: [{ feature: 'share.version', before: share.level, after: 0 }] })
   await ok(subject, ['feature', 'downgrade', 'share.version=0'])
   await fails(subject, ['feature', 'upgrade', 'share.version=99', '--dry-run'], 1, /^millrace: INVALID_UPDATE_VERSION: .*share\.version/)
-  await ok(subject, ['feature', 'upgrade', 'share.version=1'])
+  await ok(subject, ['feature', 'upgrade', `share.version=${share.level}`])
   assert.deepEqual(await json(subject, ['feature', 'list']), found)
   await fails(subject, ['feature', 'upgrade', 'no.such=1'], 1, /there is no feature no\.such, only /)
   await fails(subject, ['feature', 'upgrade', 'share.version'], 2, /write feature=level/)
@@ -294,17 +306,15 @@ const tokens: Scenario = async subject => {
   const token = await json(subject, ['token', 'create', '--renewer', renewer, '--max-lifetime', '2d'], own)
   assert.deepEqual([token.owner, token.requester, token.renewers], [`User:${owner}`, `User:${owner}`, [`User:${renewer}`]])
   assert.equal(token.maxMs - token.issuedMs, 2 * 86_400_000)
-  assert.match(
-    await ok(subject, ['token', 'list'], own),
-    new RegExp(`^${token.tokenId} +User:${owner} +User:${owner} +User:${renewer} `, 'm'),
-  )
+  const row = new RegExp(`^${token.tokenId} +User:${owner} +User:${owner} +User:${renewer} `, 'm')
+  await eventually(async () => assert.match(await ok(subject, ['token', 'list'], own), row))
   const [listed] = await json(subject, ['token', 'list', '--owner', owner], own)
   assert.equal(listed.tokenId, token.tokenId)
   assert.ok(!('hmac' in listed))
   const renewed = await json(subject, ['token', 'renew', token.tokenId, '--period', '1h'], { env: subject.login(renewer, 'pw') })
   assert.ok(Math.abs(renewed.expiresMs - Date.now() - 3_600_000) < 120_000)
   await ok(subject, ['token', 'expire', token.tokenId], own)
-  await fails(subject, ['token', 'renew', token.tokenId], 1, /there is no token .* that you may see\n$/, own)
+  await eventually(() => fails(subject, ['token', 'renew', token.tokenId], 1, /there is no token .* that you may see\n$/, own))
   await ok(subject, ['user', 'delete', owner, renewer])
 }
 

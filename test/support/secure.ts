@@ -1,5 +1,4 @@
 /** For tests of the command line: a broker in memory with TLS, SASL and ACLs, and commands run in a process of their own. */
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,8 +7,8 @@ import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { plainLogin } from '../security/support.ts'
+import { startRunner } from './cli-runner.ts'
 import type { Outcome, Run, Subject } from './cli-scenarios.ts'
-import type { Answer, Order } from './cli-worker.ts'
 import { rawClient } from './client.ts'
 
 export const fixture = (name: string) => fileURLToPath(new URL(`../security/fixtures/${name}`, import.meta.url))
@@ -72,15 +71,9 @@ export async function startSecure(config: Record<string, string> = {}): Promise<
     'ssl.truststore.type': 'PEM',
     'ssl.truststore.location': fixture('ca.pem'),
   })
-  const worker = fork(new URL('cli-worker.ts', import.meta.url))
-  const waiting = new Map<number, (outcome: Outcome) => void>()
-  worker.on('message', ({ id, ...outcome }: Answer) => waiting.get(id)!(outcome))
-  const run = (args: readonly string[], { env = { MILLRACE_CLIENT_CONFIG: adminConfig }, input = '' }: Run = {}) =>
-    new Promise<Outcome>(resolve => {
-      const id = waiting.size
-      waiting.set(id, resolve)
-      worker.send({ id, args, env: { MILLRACE_BOOTSTRAP: broker.address, ...env }, input } satisfies Order)
-    })
+  const runner = startRunner()
+  const run = (args: readonly string[], { env = { MILLRACE_CLIENT_CONFIG: adminConfig }, input }: Run = {}) =>
+    runner.run(args, { MILLRACE_BOOTSTRAP: broker.address, ...env }, input)
   const ok = async (args: readonly string[], options?: Run) => {
     const { code, out, err } = await run(args, options)
     if (code !== 0) throw new Error(`millrace ${args.join(' ')} ends with ${code}: ${err}`)
@@ -95,7 +88,7 @@ export async function startSecure(config: Record<string, string> = {}): Promise<
     ok,
     subject: subject(broker, run),
     close: async () => {
-      worker.kill()
+      runner.close()
       rmSync(directory, { recursive: true, force: true })
       await broker.close()
     },

@@ -3,17 +3,8 @@
  * start Node each time. What a command prints goes to the parent.
  */
 import { Readable } from 'node:stream'
-import { run } from '../../src/cli/program.ts'
-import type { Outcome } from './cli-scenarios.ts'
-
-export interface Order {
-  id: number
-  args: readonly string[]
-  env: Readonly<Record<string, string>>
-  input: string
-}
-
-export type Answer = Outcome & { id: number }
+import type { Answer, Order } from '../../test/support/cli-runner.ts'
+import { run } from './program.ts'
 
 let last = Promise.resolve()
 process.stdout.setMaxListeners(0)
