@@ -2,64 +2,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { kafkaJars, quietJava } from '../support/cache.ts'
 import { unique } from '../support/kit.ts'
-import { run } from '../support/run.ts'
 import type { Suite } from '../support/suite.ts'
-
-interface Step {
-  name: string
-  /** A class, and its arguments; --bootstrap-server is added. */
-  command: readonly [tool: string, ...args: string[]]
-  says: RegExp
-  /** It has to end with an error. */
-  fails?: boolean
-  stdin?: string
-}
-
-const tool = {
-  topics: 'org.apache.kafka.tools.TopicCommand',
-  configs: 'kafka.admin.ConfigCommand',
-  groups: 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
-  producer: 'org.apache.kafka.tools.ConsoleProducer',
-  consumer: 'org.apache.kafka.tools.consumer.ConsoleConsumer',
-  offsets: 'org.apache.kafka.tools.GetOffsetShell',
-  deleteRecords: 'org.apache.kafka.tools.DeleteRecordsCommand',
-  logDirs: 'org.apache.kafka.tools.LogDirsCommand',
-  apiVersions: 'org.apache.kafka.tools.BrokerApiVersionsCommand',
-  listGroups: 'org.apache.kafka.tools.GroupsCommand',
-  clusterTool: 'org.apache.kafka.tools.ClusterTool',
-  transactions: 'org.apache.kafka.tools.TransactionsCommand',
-  producerPerf: 'org.apache.kafka.tools.ProducerPerformance',
-  consumerPerf: 'org.apache.kafka.tools.ConsumerPerformance',
-  latency: 'org.apache.kafka.tools.EndToEndLatency',
-  verifiableProducer: 'org.apache.kafka.tools.VerifiableProducer',
-  verifiableConsumer: 'org.apache.kafka.tools.VerifiableConsumer',
-}
+import { administer } from './administration.ts'
+import { client, runSteps, type Step, tool } from './step.ts'
 
 export const tools: Suite = {
   folder: 'tools',
-  clients: ['kafka-tools'],
-  async run({ bootstrap }, report) {
-    const jars = await kafkaJars('4.3.1')
-    const broker = ['--bootstrap-server', bootstrap]
+  clients: [client],
+  async run(target, report) {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-tools-'))
     try {
-      for (const step of steps(directory)) {
-        const [main, ...args] = step.command
-        const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', quietJava, '-cp', jars, main]
-        const options = { seconds: 60, stdin: step.stdin ?? '' }
-        const { code, stdout, stderr, seconds } = await run(
-          'java',
-          [...jvm, ...(main === tool.clusterTool ? [...args, ...broker] : [...broker, ...args])],
-          options,
-        )
-        const said = stdout + stderr
-        const good = code !== null && (code !== 0) === (step.fails ?? false) && step.says.test(said)
-        const wanted = `status ${code}, wanted ${step.fails ? 'an error and ' : ''}${step.says}, said: ${said.replace(/\s+/g, ' ').slice(0, 400)}`
-        const detail = good ? `(${Math.round(seconds * 1000)} ms)` : wanted
-        report({ client: 'kafka-tools', name: step.name, outcome: good ? 'ok' : 'FAIL', detail })
-      }
+      await runSteps(steps(directory), target, report)
+      await administer(await target.secured(), directory, report)
     } finally {
       rmSync(directory, { recursive: true })
     }
