@@ -45,7 +45,7 @@ export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeart
     heartbeatIntervalMs: 0,
     acceptableRecoveryLagLegacy: 0,
     taskOffsetIntervalMs: 0,
-    status: null,
+    status: [],
     endpointInformationEpoch: 0,
   }),
 })

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { decidePartitionCounts, TopicConfigurationProblem } from './partition-counts.ts'
+import { info, subtopology } from './streams.testing.ts'
+import type { Subtopology } from './streams-records.ts'
+
+function decide(subtopologies: Subtopology[], existing: Record<string, number> = {}): Record<string, number> {
+  return Object.fromEntries(decidePartitionCounts({ epoch: 0, subtopologies }, name => existing[name]))
+}
+
+function together(sourceTopics: number[], repartitionSourceTopics: number[]) {
+  return { copartitionGroups: [{ sourceTopics, sourceTopicRegex: [], repartitionSourceTopics }] }
+}
+
+const rep = (partitions = 0) => ({ repartitionSourceTopics: [info('rep', partitions)] })
+
+test('a repartition topic gets as many partitions as the largest source upstream, through several steps', () => {
+  const chain = [
+    subtopology('2', [], { repartitionSourceTopics: [info('two')], stateChangelogTopics: [info('log')] }),
+    subtopology('1', [], { repartitionSourceTopics: [info('one')], repartitionSinkTopics: ['two'] }),
+    subtopology('0', ['a', 'b'], { repartitionSinkTopics: ['one'] }),
+  ]
+  assert.deepEqual(decide(chain, { a: 2, b: 5 }), { one: 5, two: 5, log: 5 })
+})
+
+test('a fixed count stands, and what follows it gets its changelog', () => {
+  const fixed = [
+    subtopology('0', ['a'], { repartitionSinkTopics: ['rep'] }),
+    subtopology('1', [], { ...rep(7), stateChangelogTopics: [info('log')] }),
+  ]
+  assert.deepEqual(decide(fixed, { a: 2 }), { rep: 7, log: 7 })
+})
+
+test('a changelog has a partition for each task of its subtopology', () => {
+  assert.deepEqual(decide([subtopology('0', ['a', 'b'], { stateChangelogTopics: [info('log')] })], { a: 2, b: 3 }), { log: 3 })
+})
+
+test('what is joined has the same number of partitions', () => {
+  const writer = subtopology('0', ['big'], { repartitionSinkTopics: ['rep'] })
+  const joined = (more: object) => [writer, subtopology('1', ['a', 'b'], { ...rep(), ...more })]
+  // The topic that exists leads; the repartition topic follows.
+  assert.deepEqual(decide(joined(together([0], [0])), { big: 9, a: 4, b: 1 }), { rep: 4 })
+  assert.throws(() => decide(joined(together([0, 1], [])), { big: 9, a: 4, b: 1 }), {
+    name: 'TopicConfigurationProblem',
+    status: 'INCORRECTLY_PARTITIONED_TOPICS',
+    message: 'Following topics do not have the same number of partitions: [{a=4, b=1}]',
+  })
+  const fixed = [writer, subtopology('1', ['a'], { ...rep(3), ...together([0], [0]) })]
+  assert.throws(() => decide(fixed, { big: 9, a: 4 }), TopicConfigurationProblem)
+})
+
+test('joined repartition topics follow the fixed one, else the largest', () => {
+  const writers = [subtopology('0', ['a'], { repartitionSinkTopics: ['x'] }), subtopology('1', ['b'], { repartitionSinkTopics: ['y'] })]
+  const reader = (x: number, y: number) =>
+    subtopology('2', [], { repartitionSourceTopics: [info('x', x), info('y', y)], ...together([], [0, 1]) })
+  assert.deepEqual(decide([...writers, reader(0, 0)], { a: 2, b: 6 }), { x: 6, y: 6 })
+  assert.deepEqual(decide([...writers, reader(3, 0)], { a: 2, b: 6 }), { x: 3, y: 3 })
+  assert.throws(() => decide([...writers, reader(3, 4)], { a: 2, b: 6 }), TopicConfigurationProblem)
+})
+
+test('topologies that no topics could satisfy are invalid', () => {
+  const loop = [subtopology('0', [], { ...rep(), repartitionSinkTopics: ['rep'] })]
+  assert.throws(() => decide(loop), { name: 'STREAMS_INVALID_TOPOLOGY', message: /loops/ })
+  assert.throws(() => decide([subtopology('0', ['a'], rep())], { a: 1 }), {
+    name: 'STREAMS_INVALID_TOPOLOGY',
+    message: /never used as a sink/,
+  })
+})
