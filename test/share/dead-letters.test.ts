@@ -307,6 +307,35 @@ for (const [what, config, topicConfig, changes, warning] of [
     one.close()
   })
 
+test('while the disk is full records wait for their letters', async t => {
+  let full = false
+  const files = { ...memoryFileSystem(), freeBytes: () => (full ? 0 : 2 ** 40) }
+  const broker = await start(t, {}, files)
+  const { client } = broker
+  const topicId = await createTopic(client, 't')
+  await createTopic(client, 'dlq.s', 1, { 'errors.deadletterqueue.group.enable': 'true' })
+  await group(client, queue)
+  await send(client, { records: records('a', 'b') })
+  const one = await member(broker, topicId, 'one')
+  assert.deepEqual(await one.fetch(), [0, 1])
+  full = true
+  // Until the broker has noticed.
+  const refused = () => produce(client, 't', buildBatch({ records: records('x') })).then(({ errorCode }) => errorName(errorCode))
+  await waitFor(refused, error => error === 'KAFKA_STORAGE_ERROR')
+  await one.acknowledge(0, [accept, reject])
+  await sleep(200)
+  assert.deepEqual([await startOffset(client, topicId), await letters(client)], [1, []])
+  full = false
+  assert.equal((await lettersOf(client, 1))[0]?.headers.offset, '1')
+  const until = await waitFor(
+    () => startOffset(client, topicId),
+    offset => offset === 2,
+  )
+  assert.equal(until, 2)
+  assert.deepEqual(broker.warnings, [])
+  one.close()
+})
+
 test('a broker that stopped between rejection and letter writes the letter when it is back', async t => {
   const first = await start(t)
   const topicId = await createTopic(first.client, 't')
