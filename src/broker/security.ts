@@ -19,7 +19,7 @@ import { DelegationTokens } from './security/tokens.ts'
 export { aclCreation, aclFilter } from './security/acl-requests.ts'
 export type { Grants } from './security/authorizer.ts'
 export type { SaslExchange } from './security/sasl.ts'
-export { maxIterations, minIterations, scramCredential, scramHashes } from './security/scram.ts'
+export { drawBytes, maxIterations, minIterations, saltPassword, scramCredential, scramHashes } from './security/scram.ts'
 export { Session } from './security/session.ts'
 export type { TlsListener } from './security/tls.ts'
 

@@ -172,7 +172,11 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   }
 }
 
-async function openMetadata({ system, config, logger }: StartOptions, log: Log, directory: string): Promise<ClusterMetadata> {
+export async function openMetadata(
+  { system, config, logger }: Pick<StartOptions, 'system' | 'config' | 'logger'>,
+  log: Log,
+  directory: string,
+): Promise<ClusterMetadata> {
   return openClusterMetadata({
     system,
     log,

@@ -8,9 +8,13 @@ export function addUser(program: Command): void {
     async (names, flags) => (await import('./user.ts')).listUsers(names, flags),
   )
   const password = 'the password is asked for, or the first line of standard input, or in MILLRACE_NEW_PASSWORD'
-  withCredentialOptions(withClientOptions(user.command('create <name>').description(`create a user: ${password}`))).action(
-    async (name, flags) => (await import('./user.ts')).createUser(name, flags),
-  )
+  withCredentialOptions(withClientOptions(user.command('create <name>').description(`create a user: ${password}`)))
+    .option('--offline', 'write it into the data directory of a broker that does not run: how the first user is made')
+    .option('-c, --config <file>', "with --offline: the broker's configuration")
+    .option('-d, --data <dir>', 'with --offline: where its data lies (log.dirs)')
+    .action(async (name, flags) =>
+      flags.offline ? (await import('./first-user.ts')).createFirstUser(name, flags) : (await import('./user.ts')).createUser(name, flags),
+    )
   withCredentialOptions(withClientOptions(user.command('alter <name>').description(`change a password: ${password}`))).action(
     async (name, flags) => (await import('./user.ts')).alterUser(name, flags),
   )

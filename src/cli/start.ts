@@ -59,14 +59,14 @@ function startOrExplain(config: BrokerConfig, system: System, logger: Logger): P
   })
 }
 
-function explain(error: NodeJS.ErrnoException): string {
+export function explain(error: NodeJS.ErrnoException): string {
   if (error.code === 'EADDRINUSE') return `${error.message}: another process has this address; --port takes another one`
   if (error.code === 'EBUSY') return `${error.message}: another broker runs on this directory; --data takes another one`
   // What has neither a code nor a cause is no answer of the machine but a mistake of ours.
   return error.code === undefined && error.cause === undefined ? (error.stack ?? error.message) : error.message
 }
 
-function configFrom(flags: StartFlags, system: System): BrokerConfig {
+export function configFrom(flags: StartFlags, system: System): BrokerConfig {
   const set = { ...flags.set }
   if (flags.data !== undefined) set['log.dirs'] = flags.data
   const inputs = { file: flags.config, files: system.files, environment: process.env }

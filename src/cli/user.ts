@@ -2,7 +2,7 @@
 import { ClientError, type ScramMechanism } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, show, table } from './output.ts'
+import { CommandFailed, show, table, UsageError } from './output.ts'
 import { newPassword } from './secret.ts'
 
 /** Kafka's names without what they share. */
@@ -26,7 +26,8 @@ export interface CredentialFlags extends ClientFlags {
   iterations: number
 }
 
-export async function createUser(user: string, flags: CredentialFlags): Promise<void> {
+export async function createUser(user: string, flags: CredentialFlags & { config?: string; data?: string }): Promise<void> {
+  if (flags.config !== undefined || flags.data !== undefined) throw new UsageError('--config and --data go with --offline')
   await setCredential(user, flags, 'created')
 }
 
