@@ -22,6 +22,7 @@ import {
   type RecordView,
   toKafkaError,
 } from '../protocol.ts'
+import type { BrokerMetrics } from './metrics.ts'
 
 export interface DeadLetterRules {
   /** `errors.deadletterqueue.topic.name` of the group; null: it has none (any more). */
@@ -38,6 +39,7 @@ export interface DeadLettersOptions {
   system: System
   metadata: ClusterMetadata
   converter: RecordConverter
+  metrics: BrokerMetrics
   rules(groupId: string): DeadLetterRules
 }
 
@@ -96,7 +98,10 @@ export class DeadLetters {
         next = await this.#writeSome(letter, next)
         attempt = 1
       } catch (error) {
-        if (attempt === mostAttempts || this.#closed || !passing.has(toKafkaError(error).name)) throw error
+        if (attempt === mostAttempts || this.#closed || !passing.has(toKafkaError(error).name)) {
+          this.#options.metrics.deadLettersOf(letter.groupId).givenUp++
+          throw error
+        }
         await this.#pause(Math.min(firstPauseMs * 2 ** (attempt - 1), lastPauseMs))
         attempt++
       }
@@ -121,7 +126,13 @@ export class DeadLetters {
       bytes += size
       records.push({ key, value, headers })
     }
-    await this.#append(target, buildBatch({ records, timestamp: this.#options.system.clock.now() }))
+    const batch = buildBatch({ records, timestamp: this.#options.system.clock.now() })
+    await this.#append(target, batch)
+    const { metrics } = this.#options
+    metrics.produced(target.topic, records.length, batch.length)
+    const counts = metrics.deadLettersOf(groupId)
+    counts.appends++
+    counts.letters += records.length
     return from + records.length
   }
 

@@ -13,7 +13,7 @@ import { writeClients } from './exposition/clients.ts'
 import { readGroups, writeGroups } from './exposition/groups.ts'
 import { quantile, Recent } from './exposition/recent.ts'
 import { labelText, Page } from './exposition/text.ts'
-import type { TopicCounts } from './metrics.ts'
+import type { DeadLetterCounts, TopicCounts } from './metrics.ts'
 
 export interface Exposition {
   readonly contentType: string
@@ -37,6 +37,7 @@ export function exposition(broker: Broker): Exposition {
       recent.advance(nowMs, broker.metrics.requests, cpuMs())
       const page = new Page()
       writeTopics(page, broker)
+      writeDeadLetters(page, broker)
       writeRequests(page, broker, recent)
       writeServer(page, broker, recent.idleShare(nowMs, cpuMs()))
       writeDisk(page, broker)
@@ -74,6 +75,20 @@ function writeTopics(page: Page, { metrics, metadata }: Broker): void {
     page.family(`kafka_server_brokertopicmetrics_${name}_total`, 'counter', help)
     page.sample(of(metrics.allTopics))
     for (const [topic, counts] of topics) page.sample(of(counts), { topic })
+  }
+}
+
+const deadLetterFamilies: readonly (readonly [name: string, help: string, of: (counts: DeadLetterCounts) => number])[] = [
+  ['recordcount', 'Dead letters written for a share group.', counts => counts.letters],
+  ['totalproducerequests', 'Batches of dead letters written.', counts => counts.appends],
+  ['failedproducerequests', 'Times that dead letters were given up: the records are archived without them.', counts => counts.givenUp],
+]
+
+function writeDeadLetters(page: Page, { metrics }: Broker): void {
+  if (metrics.deadLetters.size === 0) return
+  for (const [name, help, of] of deadLetterFamilies) {
+    page.family(`kafka_server_sharegroupmetrics_deadletterqueue${name}_total`, 'counter', help)
+    for (const [group, counts] of metrics.deadLetters) page.sample(of(counts), { group })
   }
 }
 

@@ -14,6 +14,15 @@ export interface TopicCounts {
   failedFetchRequests: number
 }
 
+/** Of a share group's dead-letter queue. */
+export interface DeadLetterCounts {
+  letters: number
+  /** Appends of batches of them. */
+  appends: number
+  /** Runs of records whose letters were given up: the records are archived without. */
+  givenUp: number
+}
+
 export interface RequestCounts {
   errors: number
   /** Between the end of the request's last byte and the hand-over of its reply. */
@@ -31,6 +40,8 @@ export class BrokerMetrics {
   /** Over all topics, those that were deleted too: a counter must never go back. */
   readonly allTopics: TopicCounts = noCounts()
   readonly requests = new Map<string, RequestCounts>()
+  /** By share group. */
+  readonly deadLetters = new Map<string, DeadLetterCounts>()
   /** Open now. */
   readonly connections = new Set<ConnectionCounts>()
   connectionsRefused = 0
@@ -54,6 +65,12 @@ export class BrokerMetrics {
   produceFailed(topic: string): void {
     this.topic(topic).failedProduceRequests++
     this.allTopics.failedProduceRequests++
+  }
+
+  deadLettersOf(groupId: string): DeadLetterCounts {
+    let counts = this.deadLetters.get(groupId)
+    if (counts === undefined) this.deadLetters.set(groupId, (counts = { letters: 0, appends: 0, givenUp: 0 }))
+    return counts
   }
 
   fetched(topic: string, bytes: number): void {

@@ -116,7 +116,8 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   opened.push(() => transactions.close())
   const converter = openRecordConverter()
   opened.push(() => converter.close())
-  const shares = openShares(options, metadata, converter)
+  const metrics = new BrokerMetrics()
+  const shares = openShares(options, metadata, converter, metrics)
   opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
@@ -144,7 +145,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     logger,
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
-    metrics: new BrokerMetrics(),
+    metrics,
     quotas: openQuotas(options, metadata),
     telemetry: openTelemetry(options, metadata),
     security: new Security({ system, config, metadata: metadata.security, logger }),
@@ -214,7 +215,12 @@ function openGroups({ system, config, logger }: StartOptions, metadata: ClusterM
 }
 
 /** Share groups: their durable state, what is in delivery, and who fetches it. */
-function openShares({ system, config, logger }: StartOptions, metadata: ClusterMetadata, converter: RecordConverter) {
+function openShares(
+  { system, config, logger }: StartOptions,
+  metadata: ClusterMetadata,
+  converter: RecordConverter,
+  metrics: BrokerMetrics,
+) {
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({
     system,
@@ -225,7 +231,7 @@ function openShares({ system, config, logger }: StartOptions, metadata: ClusterM
   const knowsDeadLetters = () => (metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= deadLettersFrom
   const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId), knowsDeadLetters())
   const rules = (groupId: string) => deadLetterRules(config, metadata.configs('GROUP', groupId))
-  const deadLetters = new DeadLetters({ system, metadata, converter, rules })
+  const deadLetters = new DeadLetters({ system, metadata, converter, metrics, rules })
   const bury = (letter: DeadLetter) => deadLetters.write(letter)
   const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, bury, report })
   metadata.subscribe({

@@ -19,6 +19,8 @@ interface Started {
   port: number
   client: RawClient
   warnings: string[]
+  /** How often dead letters were written, and given up. */
+  counted(): Promise<[letters: number, givenUp: number]>
   stop(): Promise<void>
 }
 
@@ -28,7 +30,7 @@ async function start(t: TestContext, config: Record<string, string> = {}, files:
   const logger: Logger = { debug() {}, info() {}, warn, error: warn }
   const set = {
     listeners: 'PLAINTEXT://127.0.0.1:0',
-    'http.listen': 'none',
+    'http.listen': '127.0.0.1:0',
     'log.dirs': '/data',
     'offsets.topic.num.partitions': '1',
     'share.coordinator.state.topic.num.partitions': '1',
@@ -55,6 +57,11 @@ async function start(t: TestContext, config: Record<string, string> = {}, files:
     port,
     client,
     warnings,
+    async counted() {
+      const page = await (await fetch(`http://127.0.0.1:${running.httpPort}/metrics`)).text()
+      const sample = (name: string) => Number(new RegExp(`deadletterqueue${name}_total{group="s"} (\\d+)`).exec(page)?.[1] ?? -1)
+      return [sample('recordcount'), sample('failedproducerequests')]
+    },
     stop,
   }
 }
@@ -209,6 +216,7 @@ test('rejected and exhausted records become letters with the headers of Kafka; t
   const enabled = described.results[0]!.configs.find(({ name }) => name === 'errors.deadletterqueue.group.enable')
   assert.equal(enabled?.value, 'true')
   assert.deepEqual(broker.warnings, [])
+  assert.deepEqual(await broker.counted(), [3, 0])
   one.close()
 })
 
@@ -301,6 +309,7 @@ for (const [what, config, topicConfig, changes, warning] of [
       2,
     )
     assert.equal(broker.warnings.length, 1)
+    assert.deepEqual(await broker.counted(), [0, 1])
     assert.match(broker.warnings[0]!, /offsets 0 to 1 of t-0 get no dead letters from group s/)
     assert.match(broker.warnings[0]!, warning)
     assert.deepEqual(topicConfig === null ? [] : await letters(client), [])
