@@ -34,8 +34,8 @@ export interface Commits {
 /** Seconds until each member has its share. */
 export interface Convergence {
   settleSeconds: number
-  joinSeconds: number
-  leaveSeconds: number
+  /** When one joins or leaves. */
+  changeSeconds: number
 }
 
 let jars = ''
