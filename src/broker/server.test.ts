@@ -15,6 +15,7 @@ const limits: ServerLimits = {
   maxIdleMs: 600_000,
   frameDeadlineMs: 60_000,
   maxConnections: 100,
+  isProtected: () => false,
   maxConnectionsOf: () => Number.POSITIVE_INFINITY,
   maxConnectionsPerIp: () => 100,
   maxCreationRate: 1000,
@@ -175,11 +176,12 @@ test('limits: per address, in all, creation rate; a slot is free again after a c
 test('limits of one listener hold for it alone, beside those of the broker', async () => {
   const { port, server, reasons } = await serve(() => reply('ok'), {
     maxConnections: 4,
+    isProtected: name => name === 'INSIDE',
     maxConnectionsOf: name => (name === 'PLAINTEXT' ? 2 : 10),
     maxCreationRateOf: name => (name === 'SLOW' ? 1 : Number.POSITIVE_INFINITY),
   })
   const listen = (name: string) => server.listen({ name, host: '127.0.0.1', port: 0, protocol: 'PLAINTEXT' })
-  const [other, slow] = [await listen('OTHER'), await listen('SLOW')]
+  const [other, slow, inside] = [await listen('OTHER'), await listen('SLOW'), await listen('INSIDE')]
   const answers = async (at: number) => {
     const { socket, received } = await connect(at)
     socket.write(frame('x'))
@@ -196,6 +198,9 @@ test('limits of one listener hold for it alone, beside those of the broker', asy
   assert.notEqual(await answers(other), null)
   assert.equal(await answers(other), null)
   assert.match(reasons.at(-1)!, /max.connections=4 reached/)
+  const way = await answers(inside)
+  assert.notEqual(way, null, 'the listener of brokers is always open')
+  way!.destroy()
   first!.destroy()
   await until(() => server.connections.size === 3)
   assert.notEqual(await answers(port), null)

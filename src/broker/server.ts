@@ -28,6 +28,8 @@ export interface ServerLimits {
   frameDeadlineMs: number
   /** `max.connections`. */
   maxConnections: number
+  /** As in Kafka, what holds for the broker does not hold for the listener of brokers, so that a flood of clients leaves a way in. */
+  isProtected(listener: string): boolean
   /** `listener.name.<name>.max.connections`; infinite when it is not set. */
   maxConnectionsOf(listener: string): number
   /** `max.connections.per.ip`. */
@@ -213,7 +215,9 @@ export class Server {
   #refusal(address: string, use: ListenerUse): string | null {
     const { limits } = this.#options
     if (this.#closing) return 'the broker is shutting down'
-    if (this.connections.size + this.#handshakes.size >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
+    const guarded = limits.isProtected(use.name)
+    const open = this.connections.size + this.#handshakes.size
+    if (!guarded && open >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
     const ofListener = limits.maxConnectionsOf(use.name)
     if (use.open >= ofListener) return `max.connections=${ofListener} of listener ${use.name} reached`
     const perIp = limits.maxConnectionsPerIp(address)
@@ -223,9 +227,10 @@ export class Server {
     if (!use.created.hasRoom(rateOfListener, now)) {
       return `max.connection.creation.rate=${rateOfListener} of listener ${use.name} reached`
     }
-    if (!this.#created.hasRoom(limits.maxCreationRate, now)) return `max.connection.creation.rate=${limits.maxCreationRate} reached`
+    if (!guarded && !this.#created.hasRoom(limits.maxCreationRate, now))
+      return `max.connection.creation.rate=${limits.maxCreationRate} reached`
     use.created.take()
-    this.#created.take()
+    if (!guarded) this.#created.take()
     return null
   }
 

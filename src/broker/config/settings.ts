@@ -119,6 +119,7 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
     get maxConnections() {
       return config.get('max.connections')
     },
+    isProtected: listener => config.listeners.length > 1 && config.get('inter.broker.listener.name')?.toUpperCase() === listener,
     maxConnectionsOf: listener => ownLimit(config, listener, 'max.connections'),
     maxConnectionsPerIp: address => overrides.get(address) ?? maxPerIp(),
     get maxCreationRate() {

@@ -56,7 +56,7 @@ export const networkKeys = {
   }),
   'inter.broker.listener.name': string({
     default: null,
-    doc: 'Listener that brokers use among themselves. It must be among listeners; one broker does not use it.',
+    doc: 'Listener that brokers use among themselves. It must be among listeners. One broker does not use it, but max.connections and max.connection.creation.rate of the broker do not close it, so that it can be kept as a way in for operators.',
   }),
   'kafka.metrics.polling.interval.secs': int({
     default: 10,
