@@ -33,10 +33,11 @@ async function serve(
   changed: Partial<ServerLimits> = {},
   pressure = { on: false, whenOff: (_: () => void) => {} },
   connectionDelay = (_address: string) => 0,
+  system = realSystem(memoryFileSystem()),
 ) {
   const reasons: string[] = []
   const server = new Server({
-    system: realSystem(memoryFileSystem()),
+    system,
     limits: { ...limits, ...changed },
     security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,
@@ -174,12 +175,15 @@ test('limits: per address, in all, creation rate; a slot is free again after a c
 })
 
 test('limits of one listener hold for it alone, beside those of the broker', async () => {
-  const { port, server, reasons } = await serve(() => reply('ok'), {
+  // Time stands still, or a slow machine would earn another connection.
+  const stopped = { ...realSystem(memoryFileSystem()), clock: { now: () => 0, monotonic: () => 0 } }
+  const changed = {
     maxConnections: 4,
-    isProtected: name => name === 'INSIDE',
-    maxConnectionsOf: name => (name === 'PLAINTEXT' ? 2 : 10),
-    maxCreationRateOf: name => (name === 'SLOW' ? 1 : Number.POSITIVE_INFINITY),
-  })
+    isProtected: (name: string) => name === 'INSIDE',
+    maxConnectionsOf: (name: string) => (name === 'PLAINTEXT' ? 2 : 10),
+    maxCreationRateOf: (name: string) => (name === 'SLOW' ? 1 : Number.POSITIVE_INFINITY),
+  }
+  const { port, server, reasons } = await serve(() => reply('ok'), changed, undefined, undefined, stopped)
   const listen = (name: string) => server.listen({ name, host: '127.0.0.1', port: 0, protocol: 'PLAINTEXT' })
   const [other, slow, inside] = [await listen('OTHER'), await listen('SLOW'), await listen('INSIDE')]
   const answers = async (at: number) => {
