@@ -162,6 +162,39 @@ function validateGroup(config: BrokerConfig, configs: ReadonlyMap<string, string
     checkBound(config, name, 'min', bound => value < bound)
     checkBound(config, name, 'max', bound => value > bound)
   }
+  checkStreams(config, configs)
+  for (const protocol of ['consumer', 'share', 'streams'] as const) checkSession(config, protocol, configs)
+}
+
+/** Kafka's words. */
+function checkStreams(config: BrokerConfig, configs: ReadonlyMap<string, string>): void {
+  const tags =
+    configs
+      .get('streams.rack.aware.assignment.tags')
+      ?.trim()
+      .split(/\s*,\s*/) ?? []
+  if (new Set(tags).size !== tags.length) {
+    throw new KafkaError('INVALID_CONFIG', 'streams.rack.aware.assignment.tags must not contain duplicate tag keys.')
+  }
+  const assignor = configs.get('streams.assignor.name')
+  const registered = config.get('group.streams.assignors')
+  if (assignor === undefined || registered.includes(assignor)) return
+  throw new KafkaError(
+    'INVALID_CONFIG',
+    `streams.assignor.name '${assignor}' is not a registered task assignor. Registered assignors are: [${registered.join(', ')}].`,
+  )
+}
+
+/** A member must get to send a heartbeat before its session ends. */
+function checkSession(config: BrokerConfig, protocol: 'consumer' | 'share' | 'streams', configs: ReadonlyMap<string, string>): void {
+  const session = `${protocol}.session.timeout.ms` as const
+  const heartbeat = `${protocol}.heartbeat.interval.ms` as const
+  if (!configs.has(session) && !configs.has(heartbeat)) return
+  const ms = (name: typeof session | typeof heartbeat) => {
+    const text = configs.get(name)
+    return text === undefined ? config.get(`group.${name}`) : parseValue(name, groupKeys[name], text).value
+  }
+  if (ms(session) <= ms(heartbeat)) throw new KafkaError('INVALID_CONFIG', `${session} must be greater than ${heartbeat}`)
 }
 
 /** `consumer.session.timeout.ms` of a group lies between `group.consumer.min.session.timeout.ms` of the broker and its counterpart. */

@@ -125,6 +125,14 @@ test("what is refused, with Kafka's codes and words", async () => {
       '40 consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms',
     ],
     [
+      ['GROUP', 'g', 'SET', 'streams.assignor.name', 'nope'],
+      "40 streams.assignor.name 'nope' is not a registered task assignor. Registered assignors are: [sticky].",
+    ],
+    [
+      ['GROUP', 'g', 'SET', 'streams.rack.aware.assignment.tags', 'zone, zone'],
+      '40 streams.rack.aware.assignment.tags must not contain duplicate tag keys.',
+    ],
+    [
       ['GROUP', 'g', 'SET', 'streams.num.standby.replicas', '3'],
       '40 streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas',
     ],
