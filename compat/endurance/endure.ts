@@ -141,6 +141,12 @@ async function kills(broker: RunningBroker, { kills, seconds, seed, rollback = f
     } else if (rollback && kill === planted - 1) cpSync(broker.data, before, { recursive: true })
     // Sometimes it stays away for long enough that clients notice.
     await sleep(random.below(kill % 3 === 0 ? 4000 : 300))
+    if (kill % 5 === 0) {
+      // Again, while it recovers.
+      await broker.restart(false)
+      await sleep(random.below(300))
+      await broker.stop('SIGKILL')
+    }
     await broker.restart()
     slowest = Math.max(slowest, broker.startSeconds)
     log(`  kill ${kill} of ${kills}; it was back after ${broker.startSeconds.toFixed(1)} s`)

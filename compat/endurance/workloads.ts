@@ -3,7 +3,7 @@ import { exactlyOnce, nothingBroken, readAndCommitted, workedOff, writtenOnce } 
 import { expectThat, lines, type Place, type Running, type Workload, within } from './workload.ts'
 
 /** To work off what is left after the last restart; transactions of the dead end after 10 s, members after 45. */
-const drainSeconds = 120
+const drainSeconds = 180
 /** Fewer than these, and the run has shown nothing. */
 const least = 500
 
