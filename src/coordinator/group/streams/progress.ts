@@ -100,7 +100,7 @@ export class Progress {
     const { configured, metadataHash } = this.#configure(group, topology)
     const ready = configured.problem === null
     if (ready) for (const owned of ownedLists(request)) requireKnownTasks(owned, configured)
-    takeOffsets(group, request)
+    takeOffsets(group, request, configured)
     const config = this.#config(groupId)
     const assignmentConfigs = assignmentConfigsOf(config)
     const validatedTopologyEpoch = ready ? topology.epoch : -1
@@ -246,22 +246,28 @@ function ownedTasks({ activeTasks, standbyTasks, warmupTasks }: StreamsHeartbeat
   return { active: tasksOf(activeTasks), standby: tasksOf(standbyTasks), warmup: tasksOf(warmupTasks) }
 }
 
-function takeOffsets(group: StreamsGroup, { memberId, taskOffsets, taskEndOffsets }: StreamsHeartbeatRequest): void {
+/** Of tasks that exist; a member may tell of as many others as it likes. */
+function takeOffsets(
+  group: StreamsGroup,
+  { memberId, taskOffsets, taskEndOffsets }: StreamsHeartbeatRequest,
+  configured: ConfiguredTopology,
+) {
   if (taskOffsets === null && taskEndOffsets === null) return
   const { offsets, endOffsets } = group.taskOffsets.get(memberId) ?? noOffsets
   group.taskOffsets.set(memberId, {
-    offsets: taskOffsets === null ? offsets : offsetsOf(taskOffsets),
-    endOffsets: taskEndOffsets === null ? endOffsets : offsetsOf(taskEndOffsets),
+    offsets: taskOffsets === null ? offsets : offsetsOf(taskOffsets, configured),
+    endOffsets: taskEndOffsets === null ? endOffsets : offsetsOf(taskEndOffsets, configured),
   })
 }
 
-function offsetsOf(list: NonNullable<StreamsHeartbeatRequest['taskOffsets']>): Offsets {
+function offsetsOf(list: NonNullable<StreamsHeartbeatRequest['taskOffsets']>, { subtopologies }: ConfiguredTopology): Offsets {
   const offsets = new Map<string, Map<number, number>>()
   for (const { subtopologyId, partition, offset } of list) {
     if (hasTask(offsets, subtopologyId, partition)) {
       const message = `Task offsets contain a duplicate entry for subtopology ${subtopologyId} and partition ${partition}.`
       throw new KafkaError('INVALID_REQUEST', message)
     }
+    if (partition < 0 || partition >= (subtopologies?.get(subtopologyId)?.taskCount ?? 0)) continue
     const partitions = offsets.get(subtopologyId)
     if (partitions === undefined) offsets.set(subtopologyId, new Map([[partition, offset]]))
     else partitions.set(partition, offset)

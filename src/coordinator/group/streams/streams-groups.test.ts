@@ -331,6 +331,18 @@ test('members learn who answers queries for which partitions', async () => {
   assert.equal((await b.beat()).partitionsByUserEndpoint?.length, 1)
 })
 
+test('reported offsets are kept for the tasks that exist', async () => {
+  const groups = groupsWith()
+  groups.topics.set('t', 2)
+  const a = new Client(groups, 'a')
+  await a.beat()
+  const at = (subtopologyId: string, partition: number) => ({ subtopologyId, partition, offset: 5 })
+  await a.beat({ taskOffsets: [at('0', 1), at('0', 2), at('0', -1), at('x', 0)] })
+  await a.beat({ taskEndOffsets: [at('0', 0)] })
+  const [member] = (await groups.coordinator.describeStreamsGroup('g')).members
+  assert.deepEqual([member?.taskOffsets, member?.taskEndOffsets], [[at('0', 1)], [at('0', 0)]])
+})
+
 test('rack-aware tags that a member lacks are named', async () => {
   const groups = groupsWith({ rackAwareAssignmentTags: ['zone', 'cluster'] })
   groups.topics.set('t', 2)

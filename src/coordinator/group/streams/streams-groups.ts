@@ -97,13 +97,13 @@ export class StreamsGroups {
 
   /** Throws GROUP_ID_NOT_FOUND. */
   describe(groupId: string): DescribedStreamsGroup {
-    return describeStreamsGroup(this.require(groupId))
+    return describeStreamsGroup(this.require(groupId, 'Group'))
   }
 
   /** Throws GROUP_ID_NOT_FOUND. */
-  require(groupId: string): StreamsGroup {
+  require(groupId: string, what = 'Streams group'): StreamsGroup {
     const group = this.#options.find(groupId)
-    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Streams group ${groupId} not found.`)
+    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `${what} ${groupId} not found.`)
     if (!(group instanceof StreamsGroup)) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a streams group.`)
     return group
   }
@@ -147,7 +147,7 @@ export class StreamsGroups {
 
   #leave(request: StreamsHeartbeatRequest): Decision<StreamsHeartbeatResult> {
     const { groupId, memberId, memberEpoch, instanceId } = request
-    const group = this.require(groupId)
+    const group = this.require(groupId, 'Group')
     if (request.shutdownApplication) group.requestShutdown(memberId)
     const response = { response: leaveResponse(memberId, memberEpoch), missingInternalTopics: [] }
     const member = instanceId === null ? group.member(memberId) : requireInstance(group, memberId, instanceId)
