@@ -24,6 +24,8 @@ export class ByteReader {
   offset: number
   /** Reading stops before this index. */
   readonly end: number
+  /** So many elements collections may still have, all together. */
+  elementsLeft = 2 ** 30 - 1
 
   constructor(buffer: Buffer, offset = 0, end = buffer.length) {
     this.buffer = buffer
@@ -208,7 +210,9 @@ export class ByteReader {
 
   #checkCount(count: number, elementBytes: number): number {
     if (count < -1) throw badLength('collection', count)
+    if (count > this.elementsLeft) throw new MalformedInput(`a collection of ${count} elements is more than may come at once`)
     if (count * elementBytes > this.end - this.offset) throw underflow(count * elementBytes, this.end - this.offset)
+    if (count > 0) this.elementsLeft -= count
     return count
   }
 

@@ -74,9 +74,17 @@ export function encodeMessage<F extends Fields>(message: Message<F>, version: nu
   return writer.toBuffer()
 }
 
+/**
+ * Of all collections of a request together. Kafka has no bound. An element may take one byte and becomes an object of a hundred, so that one
+ * frame of socket.request.max.bytes would hold up the broker for ten seconds and fill gigabytes; nothing real comes near this.
+ */
+export const mostRequestElements = 200_000
+
 /** The body of a request; `offset`: {@link RequestHeader.end}. */
 export function decodeRequest<A extends Api>(api: A, version: number, bytes: Buffer, offset = 0): MessageOf<A['request']> {
-  return readMessage(api.messages.request, version, new ByteReader(bytes, offset)) as MessageOf<A['request']>
+  const reader = new ByteReader(bytes, offset)
+  reader.elementsLeft = mostRequestElements
+  return readMessage(api.messages.request, version, reader) as MessageOf<A['request']>
 }
 
 export function decodeResponse<A extends Api>(api: A, version: number, bytes: Buffer, offset = 0): MessageOf<A['response']> {

@@ -99,6 +99,24 @@ test('4: counts that lie close the connection', () =>
     for (let round = 0; round < 20; round++) await sendEach(port, inputs)
   }))
 
+test('4: millions of the smallest elements close the connection before they become objects', () =>
+  attack({}, async ({ port }) => {
+    const many = 45_000_000
+    const empty = (count: number) => frame(header(3, 4), int32(count), Buffer.alloc(2 * count + 1))
+    const nested = () => {
+      // A hundred thousand topics with ten empty partitions each: every count is small by itself.
+      const topic = Buffer.concat([text(''), int32(10), Buffer.alloc(16 * 10)])
+      return frame(header(2, 0), int32(-1), int32(100_000), Buffer.concat(Array.from({ length: 100_000 }, () => topic)))
+    }
+    const start = performance.now()
+    await sendEach(port, { 'names without letters': empty(many), 'partitions of topics': nested() })
+    assert.ok(performance.now() - start < 10_000)
+    const client = await connect(port)
+    client.send(empty(100_000))
+    assert.equal((await client.nextFrame()).readInt32BE(0), 7, 'many, but not too many')
+    client.close()
+  }))
+
 test('5: varints, strings and tags that lie close the connection; unknown tags are skipped', () =>
   attack({}, async ({ port }) => {
     const flexible = (...parts: Uint8Array[]) => frame(header(3, 9), Buffer.from([0]), ...parts)
