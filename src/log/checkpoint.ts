@@ -181,8 +181,13 @@ export class Checkpointer {
     const worker = async () => {
       while (next < jobs.length) {
         const { partition, segments } = jobs[next++]!
-        for (const segment of segments) if (!partition.deleted && partition.segments.all.includes(segment)) await segment.datasync()
-        if (!partition.deleted) await partition.files.syncNames()
+        let newNames = false
+        for (const segment of segments) {
+          if (partition.deleted || !partition.segments.all.includes(segment)) continue
+          await segment.datasync()
+          newNames = (await segment.transactions.datasync()) || newNames
+        }
+        if (!partition.deleted) await partition.files.syncNames(newNames)
       }
     }
     const parallel = Math.max(2, (this.#options.system.files.threads ?? 0) - otherThreads)

@@ -164,10 +164,10 @@ export class PartitionFiles {
     return false
   }
 
-  /** The names of all files survive a power cut when this resolves. */
-  async syncNames(): Promise<void> {
+  /** The names of all files survive a power cut when this resolves. `newNames`: there are others than those that come with a segment. */
+  async syncNames(newNames: boolean): Promise<void> {
     const { active } = this.segments
-    if (active === undefined || active === this.#named) return
+    if (active === undefined || (active === this.#named && !newNames)) return
     await this.#syncDirectory()
     this.#named = active
   }

@@ -89,7 +89,9 @@ class Recovery {
     if (all.length > 0) {
       const active = state?.active ?? null
       const known = active === null ? undefined : all.find(segment => segment.baseOffset === active.baseOffset)
-      if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active.state)
+      // Without its list of aborted transactions a segment would show what was taken back.
+      const whole = known?.transactions.has(active?.state.abortedTransactions ?? 0) ?? false
+      if (active !== null && known !== undefined && this.#input.trusted && whole) await this.#resume(known, state!, active.state)
       else await this.#readAll(known)
     } else if (state?.active && !this.#input.trusted) this.#end = state.logStartOffset
     else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`

@@ -70,7 +70,7 @@ export class Segment {
   readonly #createdMs: number
   readonly #offsets: OffsetIndex
   readonly #times: TimeIndex
-  readonly #transactions: TransactionIndex
+  readonly transactions: TransactionIndex
   /** Directory and name without a kind. */
   readonly #stem: string
   /** After the kind: `.cleaned`, `.swap`, `.deleted` or nothing. */
@@ -96,7 +96,7 @@ export class Segment {
     const { handles, indexes } = context
     this.#offsets = new OffsetIndex(this.#pathOf('.index'), baseOffset, isNew, handles, indexes)
     this.#times = new TimeIndex(this.#pathOf('.timeindex'), baseOffset, isNew, handles, indexes)
-    this.#transactions = new TransactionIndex(context, this.#pathOf('.txnindex'), baseOffset, isNew)
+    this.transactions = new TransactionIndex(context, this.#pathOf('.txnindex'), baseOffset, isNew)
     this.#state = isNew ? emptyState(baseOffset) : null
     this.#indexedTimestamp = isNew ? -1 : Number.NaN
   }
@@ -190,7 +190,7 @@ export class Segment {
   checkpoint(): SegmentState {
     const state = this.#known()
     if (state.offsetEntries - this.#offsets.file.written >= entriesWorthWriting) this.flushIndexes()
-    else this.#transactions.flush()
+    else this.transactions.flush()
     return { ...state, offsetEntries: this.#offsets.file.written, timeEntries: this.#times.file.written }
   }
 
@@ -199,7 +199,7 @@ export class Segment {
     this.#state = { ...state }
     this.#offsets.file.truncate(state.offsetEntries)
     this.#times.file.truncate(state.timeEntries)
-    this.#transactions.truncateToCount(state.abortedTransactions)
+    this.transactions.truncateToCount(state.abortedTransactions)
     this.#indexedTimestamp = Number.NaN
     this.#remembered = null
   }
@@ -289,11 +289,11 @@ export class Segment {
 
   /** Aborted transactions whose markers are in this segment, by the markers' offsets. */
   abortedTransactions(): readonly AbortedTransaction[] {
-    return this.#transactions.all()
+    return this.transactions.all()
   }
 
   addAbortedTransaction(aborted: AbortedTransaction): void {
-    this.#transactions.append(aborted)
+    this.transactions.append(aborted)
     this.#known().abortedTransactions++
   }
 
@@ -303,7 +303,7 @@ export class Segment {
   adopt(state: SegmentState): void {
     this.#offsets.file.adopt(state.offsetEntries)
     this.#times.file.adopt(state.timeEntries)
-    this.#transactions.adopt(state.abortedTransactions)
+    this.transactions.adopt(state.abortedTransactions)
     this.#indexedTimestamp = Number.NaN
     this.#state = { ...state }
   }
@@ -317,7 +317,7 @@ export class Segment {
     state.maxTimestampOffset = last.offset
     state.offsetEntries = this.#offsets.file.count
     state.timeEntries = this.#times.file.count
-    state.abortedTransactions = this.#transactions.all().length
+    state.abortedTransactions = this.transactions.all().length
     const info = emptyBatchInfo()
     const first = await this.scan(0, 'headers', (buffer, at, position) => {
       if (position > 0) return false
@@ -346,7 +346,7 @@ export class Segment {
   async recover(indexIntervalBytes: number, onBatch: (batch: BatchInfo, buffer: Buffer, at: number) => void): Promise<ScanEnd> {
     this.#offsets.file.adopt(0)
     this.#times.file.adopt(0)
-    this.#transactions.truncateToCount(0)
+    this.transactions.truncateToCount(0)
     this.#indexedTimestamp = -1
     this.#state = emptyState(this.baseOffset)
     const info = emptyBatchInfo()
@@ -365,7 +365,7 @@ export class Segment {
   flushIndexes(): void {
     this.#offsets.file.flush()
     this.#times.file.flush()
-    this.#transactions.flush()
+    this.transactions.flush()
   }
 
   /** No more batches will come: the largest timestamp gets its entry, the indexes are written and leave memory. */
@@ -387,7 +387,7 @@ export class Segment {
     const position = await this.positionOf(offset)
     this.#offsets.truncateTo(offset)
     this.#times.truncateTo(offset)
-    this.#transactions.truncateTo(offset)
+    this.transactions.truncateTo(offset)
     this.#remembered = null
     this.truncateFile(position)
     const end = await this.load()
@@ -409,7 +409,7 @@ export class Segment {
     this.path = this.#pathOf('.log')
     this.#offsets.file.path = this.#pathOf('.index')
     this.#times.file.path = this.#pathOf('.timeindex')
-    this.#transactions.path = this.#pathOf('.txnindex')
+    this.transactions.path = this.#pathOf('.txnindex')
   }
 
   /** The producer snapshot taken at this segment's base offset goes with it. */

@@ -1,6 +1,9 @@
 /**
  * `.txnindex`: the aborted transactions whose markers lie in a segment, in Kafka's format (AbortedTxn version 0, 34 bytes each, ordered by
  * last offset). There is no file while there is none.
+ *
+ * Unlike the other indexes it cannot be thinner than the log: an entry that a power cut takes makes aborted records visible. So a checkpoint
+ * syncs it with the segment.
  */
 import type { FileSystem } from '../base.ts'
 import type { Offset } from '../protocol.ts'
@@ -28,6 +31,8 @@ export class TransactionIndex {
   #written = 0
   /** A checkpoint's count: what the file has beyond is cut when it is read. */
   #adopted = Number.POSITIVE_INFINITY
+  /** What a power cut could take: entries, or the file with its name; of a file that was found nobody knows. */
+  #unsynced: 'nothing' | 'entries' | 'file'
 
   constructor(context: { files: FileSystem; handles: FileHandles }, path: string, baseOffset: Offset, isNew: boolean) {
     this.path = path
@@ -35,6 +40,7 @@ export class TransactionIndex {
     this.#handles = context.handles
     this.#baseOffset = baseOffset
     this.#entries = isNew ? [] : null
+    this.#unsynced = isNew ? 'nothing' : 'file'
   }
 
   all(): readonly AbortedTransaction[] {
@@ -43,6 +49,18 @@ export class TransactionIndex {
 
   append(aborted: AbortedTransaction): void {
     this.#load().push(aborted)
+  }
+
+  /** Whether the file has all entries that a checkpoint counted. */
+  has(count: number): boolean {
+    if (count === 0) return true
+    try {
+      const file = this.#files.readFile(this.path)
+      return file !== null && decodeAborted(file, this.#baseOffset, count).length === count
+    } catch {
+      // Damaged: it is made anew from the segment.
+      return false
+    }
   }
 
   /** Believes a checkpoint: only the first `count` entries of the file are valid. */
@@ -65,25 +83,40 @@ export class TransactionIndex {
 
   flush(): void {
     if (this.#entries === null || this.#entries.length === this.#written) return
+    if (this.#unsynced !== 'file') this.#unsynced = this.#files.exists(this.path) ? 'entries' : 'file'
     const added = this.#entries.slice(this.#written).map(encodeAborted)
     this.#handles.get(this.path).writeSync(added, this.#written * abortedTransactionBytes)
     this.#written = this.#entries.length
   }
 
+  /** What was flushed survives a power cut afterwards, but for the name of a new file: true when the directory has to be synced. */
+  async datasync(): Promise<boolean> {
+    const unsynced = this.#unsynced
+    if (unsynced === 'nothing') return false
+    this.#unsynced = 'nothing'
+    if (!this.#files.exists(this.path)) return false
+    try {
+      await this.#handles.with(this.path, file => file.datasync())
+    } catch (error) {
+      this.#unsynced = unsynced
+      throw error
+    }
+    return unsynced === 'file'
+  }
+
   #cutFile(entries: number): void {
     this.#written = entries
-    if (this.#files.exists(this.path)) this.#handles.get(this.path).truncate(entries * abortedTransactionBytes)
+    if (!this.#files.exists(this.path)) return
+    if (this.#unsynced === 'nothing') this.#unsynced = 'entries'
+    this.#handles.get(this.path).truncate(entries * abortedTransactionBytes)
   }
 
   #load(): AbortedTransaction[] {
     if (this.#entries === null) {
       const file = this.#files.readFile(this.path)
-      this.#entries = file === null ? [] : decodeAborted(file, this.#baseOffset)
+      this.#entries = file === null ? [] : decodeAborted(file, this.#baseOffset, this.#adopted)
       this.#written = this.#entries.length
-      if (this.#written > this.#adopted) {
-        this.#entries.length = this.#adopted
-        this.#cutFile(this.#adopted)
-      }
+      if (file !== null && this.#adopted * abortedTransactionBytes < file.length) this.#cutFile(this.#adopted)
     }
     return this.#entries
   }
@@ -99,12 +132,13 @@ function encodeAborted(aborted: AbortedTransaction): Buffer {
   return bytes
 }
 
-/** Throws when the file is damaged. */
-function decodeAborted(file: Buffer, baseOffset: Offset): AbortedTransaction[] {
-  if (file.length % abortedTransactionBytes !== 0) throw new Error(`transaction index of ${file.length} bytes`)
+/** At most the first `count` entries: what lies behind may be torn. Throws when the file is damaged. */
+function decodeAborted(file: Buffer, baseOffset: Offset, count: number): AbortedTransaction[] {
+  const end = Math.min(count * abortedTransactionBytes, file.length)
+  if (end % abortedTransactionBytes !== 0) throw new Error(`transaction index of ${file.length} bytes`)
   const all: AbortedTransaction[] = []
   let previous = baseOffset - 1
-  for (let at = 0; at < file.length; at += abortedTransactionBytes) {
+  for (let at = 0; at < end; at += abortedTransactionBytes) {
     if (file.readInt16BE(at) > version) throw new Error(`transaction index entry of version ${file.readInt16BE(at)}`)
     const entry = {
       producerId: Number(file.readBigInt64BE(at + 2)),
