@@ -6,6 +6,8 @@ export type Operation = 'open' | 'create' | 'write' | 'read' | 'truncate' | 'dat
 export interface Faults {
   /** The call number `nth` (from 1 on, counted from now) of this kind on a matching path throws; then this fault is spent. */
   fail(operation: Operation, code: string, options?: { nth?: number; path?: RegExp }): void
+  /** Planted faults that have not struck never will. */
+  forget(): void
   /** Only this many bytes more can be written; null: no limit. A write that does not fit is cut short. */
   space: number | null
   /** Faults that struck so far. */
@@ -33,6 +35,9 @@ export function faultInjector(): Faults {
     struck: 0,
     fail(operation: Operation, code: string, options: { nth?: number; path?: RegExp } = {}): void {
       planted.push({ operation, code, left: options.nth ?? 1, path: options.path ?? /(?:)/ })
+    },
+    forget(): void {
+      planted = []
     },
     check(operation: Operation, path: string): void {
       const error = due(operation, path)

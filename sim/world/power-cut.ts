@@ -96,14 +96,16 @@ function writeContent(files: FileSystem, path: string, node: FileNode, cut: Cut,
   file.close()
 }
 
+const zeros = Buffer.alloc(64 * 1024)
+
 function copy(from: FileHandle, to: FileHandle): void {
   const size = from.size()
-  const chunk = Buffer.allocUnsafe(Math.min(size, 64 * 1024))
+  const chunk = Buffer.allocUnsafe(Math.min(size, zeros.length))
   for (let at = 0; at < size; at += chunk.length) {
     const got = from.readSync(chunk, at)
     const bytes = chunk.subarray(0, got)
     // A hole stays a hole: preallocated files cost nothing to copy.
-    if (bytes.some(byte => byte !== 0)) to.writeSync([bytes], at)
+    if (!bytes.equals(zeros.subarray(0, got))) to.writeSync([bytes], at)
   }
   to.truncate(size)
 }

@@ -38,6 +38,7 @@ async function serve(
   const reasons: string[] = []
   const server = new Server({
     system,
+    createServer: net.createServer,
     limits: { ...limits, ...changed },
     security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,

@@ -3,7 +3,7 @@
  *
  * One timer serves all connections. Node's own limits are not used because they count per socket and close without a reason.
  */
-import net from 'node:net'
+import type net from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { System, Timer } from '../base.ts'
 import type { Listener } from './config.ts'
@@ -46,6 +46,8 @@ export interface ServerOptions {
   limits: ServerLimits
   dispatch: Dispatch
   security: Pick<Security, 'open' | 'tls'>
+  /** Where connections come from; a simulation has a network of its own. */
+  createServer: typeof net.createServer
   pressure: ConnectionOptions['pressure']
   /** Milliseconds to keep a connection of this address waiting before it is refused; 0: it may come in. */
   connectionDelay(address: string): number
@@ -104,7 +106,8 @@ export class Server {
     const use: ListenerUse = { name: listener.name, open: 0, created: this.#newRate() }
     const tls = this.#options.security.tls(listener)
     // TLS begins to read at once; a plain socket only when its connection says where to.
-    const server = net.createServer({ pauseOnConnect: tls === null, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+    const how = { pauseOnConnect: tls === null, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
+    const server = this.#options.createServer(how)
     server.on('connection', socket => {
       const place = this.#admit(socket, use)
       if (place === null) return

@@ -4,6 +4,7 @@
  * Up: recover the log (which takes the data directory for this process), replay the metadata, load groups and transactions, listen. Down: stop listening and let replies leave,
  * then the coordinators, then the log, which writes what makes the next start quick.
  */
+import { createServer } from 'node:net'
 import { MalformedInput, type System } from '../base.ts'
 import {
   type ClusterMetadata,
@@ -60,6 +61,8 @@ export interface StartOptions {
   logger: Logger
   /** False when `system.files` is not this machine's disk: compaction then stays on this thread. */
   onThisMachine?: boolean
+  /** Node's own, unless the network is simulated. */
+  createServer?: typeof createServer
   /** The log can no longer promise anything (an fsync failed): the process has to end and recover. */
   onFatal(error: Error): void
 }
@@ -158,7 +161,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   await groups.start()
   await transactions.start()
   await shares.parts.shares.start()
-  const server = makeServer(broker)
+  const server = makeServer(broker, options.createServer ?? createServer)
   opened.push(() => server.close(drainMs))
   for (const listener of config.listeners) ports.set(listener.name, await server.listen(listener))
   ready = true
@@ -286,13 +289,14 @@ function openTelemetry({ system, config }: StartOptions, metadata: ClusterMetada
   return telemetry
 }
 
-function makeServer(broker: Broker): Server {
+function makeServer(broker: Broker, listenOn: typeof createServer): Server {
   const { metrics, logger, system, log } = broker
   return new Server({
     system,
     limits: serverLimits(broker.config),
     dispatch: dispatcher(broker, handlers),
     security: broker.security,
+    createServer: listenOn,
     pressure: log.pressure,
     connectionDelay: address => broker.quotas.connectionDelay(address),
     onOpen(connection) {

@@ -1,0 +1,100 @@
+/** What all clients of an exactly-once run share: the world, the network, the history, and the words of the protocol they need. */
+import type { ErrorName } from '../../src/protocol.ts'
+import { errorName } from '../../src/protocol.ts'
+import type { Network } from '../world/network.ts'
+import { Process } from '../world/process.ts'
+import type { SeededRandom } from '../world/random.ts'
+import { Wire } from '../world/wire.ts'
+import type { World } from '../world/world.ts'
+import { emptyHistory, type History } from './exactly-once-history.ts'
+import { Finding } from './finding.ts'
+
+export const inputTopic = 'in'
+export const outputTopic = 'out'
+export const groupId = 'g'
+
+/** How the input partitions get to the workers. */
+export type Assignment = 'assigned' | 'classic' | 'consumer'
+
+export class Stage {
+  readonly history: History = emptyHistory()
+  /** How often clients saw which error: part of the run's story, and what tells whether a run was worth anything. */
+  readonly counts = new Map<string, number>()
+  /** Called when a client has just learned that its transaction ended: the moment from which nothing of it may be lost. */
+  onEnd: (() => void) | null = null
+  /** Clients stop at the next occasion. */
+  over = false
+  /** From now on nothing is late or lost by our doing. */
+  healed = false
+  readonly world: World
+  readonly network: Network
+  readonly partitions: number
+  readonly assignment: Assignment
+  #instant = 0
+  #failed: (error: unknown) => void = () => {}
+  /** Rejects when a client meets something that must not be. */
+  readonly failure: Promise<never>
+
+  constructor(world: World, network: Network, shape: { partitions: number; assignment: Assignment }) {
+    this.world = world
+    this.network = network
+    this.partitions = shape.partitions
+    this.assignment = shape.assignment
+    this.failure = new Promise((_, reject) => {
+      this.#failed = reject
+    })
+    this.failure.catch(() => {})
+  }
+
+  get nowMs(): number {
+    return this.world.system.clock.monotonic()
+  }
+
+  /** The next instant of the history. */
+  instant(): number {
+    return ++this.#instant
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
+  }
+
+  /** The name of an error that a client was given, noted. */
+  told(api: string, code: number): ErrorName {
+    const name = errorName(code)
+    if (name !== 'NONE') {
+      this.count(`${api} ${name}`)
+      this.world.note(`${api} ${name}`)
+    }
+    return name
+  }
+
+  fail(error: unknown): void {
+    this.#failed(error)
+  }
+
+  never(what: string): never {
+    throw new Finding(what)
+  }
+
+  process(): Process {
+    return new Process(this.world.system.timers)
+  }
+
+  /** Some requests are so late that the client has given up when they arrive. */
+  wire(process: Process, random: SeededRandom, lingering = false): Wire {
+    const delay = () => (!this.healed && lingering && random.chance(0.04) ? random.fraction() * 3000 : 0)
+    return new Wire({ process, network: this.network, lingering, delay })
+  }
+
+  /** Something that can end a transaction of this id is about to be sent. */
+  mayEnd(transactionalId: string): void {
+    const at = this.instant()
+    for (const transaction of this.history.transactions)
+      if (transaction.transactionalId === transactionalId && transaction.mayEndAt === null) transaction.mayEndAt = at
+  }
+}
+
+export function nameOf(topic: string, partition: number): string {
+  return `${topic}-${partition}`
+}
