@@ -16,7 +16,9 @@ COPY tools tools
 RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:24-slim
+# Half of the default young generation: less memory (docs/benchmark-notes.md).
 ENV NODE_ENV=production \
+    NODE_OPTIONS=--max-semi-space-size=8 \
     MILLRACE_LISTENERS=PLAINTEXT://:9092 \
     MILLRACE_ADVERTISED_LISTENERS=PLAINTEXT://localhost:9092 \
     MILLRACE_HTTP_LISTEN=0.0.0.0:9404 \

@@ -44,6 +44,9 @@ interface Kind {
   data: string
 }
 
+/** As in `npm start`, the image and the systemd unit. */
+const nodeFlags = ['--max-semi-space-size=8']
+
 export async function startMillrace(properties: Properties = {}, listeners: Listeners = {}): Promise<RunningBroker> {
   const directory = freshDirectory('millrace')
   const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
@@ -51,7 +54,7 @@ export async function startMillrace(properties: Properties = {}, listeners: List
   const file = join(directory, 'server.properties')
   const own = { ...listening(bootstraps, listeners), 'log.dirs': data, 'http.listen': 'none' }
   writeFileSync(file, lines({ ...properties, ...own }))
-  const args = [join(repository, 'src/cli.ts'), 'start', '--config', file]
+  const args = [...nodeFlags, join(repository, 'src/cli.ts'), 'start', '--config', file]
   return Broker.start({ name: 'millrace', command: process.execPath, args, data }, bootstraps, directory)
 }
 
