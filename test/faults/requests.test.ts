@@ -1,10 +1,11 @@
 /** Requests that are well formed and ask for too much. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBatch } from '../../sim/world/batches.ts'
 import { apis } from '../../src/protocol.ts'
 import { attack } from '../support/attack.ts'
-import { connect, createTopic, produce } from '../support/client.ts'
+import { connect, createTopic, produce, requestBytes } from '../support/client.ts'
 
 const invalidTopic = 17
 const policyViolation = 44
@@ -52,6 +53,33 @@ test('12: a fetch of 100,000 partitions with the longest wait is answered', () =
     })
     const bytes = again.responses.flatMap(each => each.partitions).reduce((sum, each) => sum + (each.records?.length ?? 0), 0)
     assert.ok(bytes <= 56 * 2 ** 20, `${bytes} bytes in one answer`)
+    client.close()
+  }))
+
+test('12: a session with fifty thousand partitions that are not there is one of few', () =>
+  attack({}, async ({ port }) => {
+    const client = await connect(port)
+    const names = Array.from({ length: 50 }, (_, index) => `not-there-${index}`)
+    const partitions = Array.from({ length: 1000 }, (_, partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1000 }))
+    const frame = requestBytes(apis.fetch, 11, {
+      maxWaitMs: 0,
+      minBytes: 0,
+      maxBytes: 1000,
+      isolationLevel: 0,
+      sessionId: 0,
+      sessionEpoch: 0,
+      topics: names.map(topic => ({ topic, partitions })),
+      forgottenTopicsData: [],
+    })
+    let sessions = 0
+    for (let count = 0; count < 8; count++) {
+      client.send(frame)
+      const answer = await client.nextFrame()
+      // Correlation id, throttle time, error, session id.
+      if (answer.readInt32BE(10) !== 0) sessions++
+      await sleep(1)
+    }
+    assert.equal(sessions, 4)
     client.close()
   }))
 

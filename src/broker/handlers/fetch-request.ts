@@ -21,6 +21,7 @@ export function openFetch(request: Request, context: RequestContext): OpenedFetc
     const session = fetchSessions.resume(request.sessionId, request.sessionEpoch, byId)
     if (typeof session === 'string') return session
     update(session.partitions, request, context)
+    fetchSessions.changed(session)
     return { session, full: false, partitions: session.partitions }
   }
   if (request.sessionId !== 0) fetchSessions.remove(request.sessionId)
