@@ -8,21 +8,36 @@ import { type ActiveTasks, listOf, type Tasks } from './tasks.ts'
 type PartitionsByEndpoint = NonNullable<StreamsHeartbeatResponse['partitionsByUserEndpoint']>[number]
 type TopicPartitions = { topic: string; partitions: number[] }[]
 
-export function partitionsByEndpoint(
-  members: Iterable<StreamsMember>,
-  configured: ConfiguredTopology,
-  topics: GroupTopics,
-): PartitionsByEndpoint[] {
-  const endpoints: PartitionsByEndpoint[] = []
-  for (const { userEndpoint, assigned } of members) {
-    if (userEndpoint === null) continue
-    endpoints.push({
-      userEndpoint,
-      activePartitions: partitionsOf(assigned.active, configured, topics),
-      standbyPartitions: partitionsOf(merged(assigned.standby, assigned.warmup), configured, topics),
-    })
+/** Members are told of all others again and again, and they rarely change: what one comes to is kept for as long as both values live. */
+export class Endpoints {
+  readonly #known = new WeakMap<ConfiguredTopology, WeakMap<StreamsMember, PartitionsByEndpoint>>()
+  readonly #topics: GroupTopics
+
+  constructor(topics: GroupTopics) {
+    this.#topics = topics
   }
-  return endpoints
+
+  /** Those members have no place in it that answer no queries. */
+  of(members: Iterable<StreamsMember>, configured: ConfiguredTopology): PartitionsByEndpoint[] {
+    let known = this.#known.get(configured)
+    if (known === undefined) this.#known.set(configured, (known = new WeakMap()))
+    const endpoints: PartitionsByEndpoint[] = []
+    for (const member of members) {
+      const { userEndpoint, assigned } = member
+      if (userEndpoint === null) continue
+      let endpoint = known.get(member)
+      if (endpoint === undefined) {
+        endpoint = {
+          userEndpoint,
+          activePartitions: partitionsOf(assigned.active, configured, this.#topics),
+          standbyPartitions: partitionsOf(merged(assigned.standby, assigned.warmup), configured, this.#topics),
+        }
+        known.set(member, endpoint)
+      }
+      endpoints.push(endpoint)
+    }
+    return endpoints
+  }
 }
 
 /** A task reads the partition of its number of each source that has one. */

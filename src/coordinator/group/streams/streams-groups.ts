@@ -10,7 +10,7 @@ import type { GroupTopics } from '../group-topics.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
 import { type DescribedStreamsGroup, describeStreamsGroup } from './describe.ts'
-import { partitionsByEndpoint } from './endpoints.ts'
+import { Endpoints } from './endpoints.ts'
 import { isLeaving, type StreamsHeartbeatRequest, type StreamsHeartbeatResult, validateHeartbeat } from './heartbeat-request.ts'
 import { leaveStaticEpoch, newMember, type StreamsMember, sameEndpoint } from './member.ts'
 import { type Advanced, Progress, type Status, statusCodes } from './progress.ts'
@@ -44,11 +44,13 @@ export class StreamsGroups {
   readonly #context: ShardContext
   readonly #settings: GroupSettings
   readonly #progress: Progress
+  readonly #endpoints: Endpoints
 
   constructor(options: StreamsGroupsOptions) {
     this.#options = options
     this.#context = options.context
     this.#settings = options.settings
+    this.#endpoints = new Endpoints(options.topics)
     this.#progress = new Progress({ ...options, find: groupId => this.#find(groupId) })
   }
 
@@ -119,8 +121,10 @@ export class StreamsGroups {
     const tasksChanged = !sameHeld(before.assigned, member.assigned)
     const tells = request.memberEpoch === 0 || tasksChanged
     if (!sameEndpoint(before.userEndpoint, member.userEndpoint) || (tasksChanged && member.userEndpoint !== null)) group.endpointEpoch++
-    const others = [...group.members.values()].filter(other => other.memberId !== memberId && other.memberId !== predecessor)
-    const endpoints = () => partitionsByEndpoint([...others, member], configured, this.#options.topics)
+    const endpoints = () => {
+      const others = [...group.members.values()].filter(other => other.memberId !== memberId && other.memberId !== predecessor)
+      return this.#endpoints.of([...others, member], configured)
+    }
     const { assigned } = member
     return {
       response: {
