@@ -1,11 +1,12 @@
 /** Kafka Connect workers as processes, and their REST interface: the runtime as it comes from Maven, connectors for files. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Properties } from '../support/brokers.ts'
 import { cached, mavenJars } from '../support/cache.ts'
+import { writeProperties } from '../support/java-login.ts'
 import { until } from '../support/kit.ts'
 import { freePorts, must, start } from '../support/run.ts'
 
@@ -45,7 +46,8 @@ export class Worker {
   readonly id: string
   readonly #base: string
   readonly #command: string[]
-  readonly #output: string
+  /** The file of what it prints. */
+  readonly output: string
   #child: ChildProcess | null = null
 
   /** `connectors` as files of properties make it a standalone worker. */
@@ -75,16 +77,16 @@ export class Worker {
     this.id = id
     this.#base = `http://${id}`
     this.#command = command
-    this.#output = output
+    this.output = output
   }
 
   log(): string {
-    return readFileSync(this.#output, 'utf8')
+    return readFileSync(this.output, 'utf8')
   }
 
   /** Until it answers requests. */
   async restart(): Promise<void> {
-    this.#child = start('java', this.#command, this.#output)
+    this.#child = start('java', this.#command, this.output)
     await until(
       () => `${this.#base} answers: ${this.log().slice(-800)}`,
       async () => {
@@ -139,15 +141,6 @@ export class Worker {
       found.length === names.length && found.every(each => each.tasks.length > 0 && each.tasks.every(({ state }) => state === 'RUNNING'))
     )
   }
-}
-
-function writeProperties(file: string, properties: Properties): void {
-  writeFileSync(
-    file,
-    Object.entries(properties)
-      .map(([key, value]) => `${key}=${value}\n`)
-      .join(''),
-  )
 }
 
 /** One partition, which keeps the order of lines. */

@@ -101,6 +101,26 @@ export function exactlyOnce(input: readonly LogRecord[], output: readonly LogRec
       expectThat(value === wanted.get(partition)?.[index]?.value, `reordered: ${value} came out of ${partition} as number ${index}`)
 }
 
+/**
+ * A count of words that tells each of its updates as `word=count`: for each word of the input 1, 2, 3 … in the order of the log up to how
+ * often it was there. Returns how many updates.
+ */
+export function countedUp(words: readonly string[], output: readonly LogRecord[]): number {
+  const wanted = new Map<string, number>()
+  for (const word of words) wanted.set(word, (wanted.get(word) ?? 0) + 1)
+  const counts = new Map<string, number>()
+  for (const { value, partition, offset } of output) {
+    const [word, count] = value.split('=')
+    const before = counts.get(word!) ?? 0
+    expectThat(Number(count) === before + 1, `${value} at ${partition}:${offset} came after ${word}=${before}`)
+    counts.set(word!, before + 1)
+  }
+  for (const [word, count] of wanted)
+    expectThat(counts.get(word) === count, `${word} was there ${count} times and is counted ${counts.get(word)} times`)
+  expectThat(counts.size === wanted.size, `${counts.size - wanted.size} words were counted that were never there`)
+  return output.length
+}
+
 export interface Worked {
   confirmed: number
   redelivered: number

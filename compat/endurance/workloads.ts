@@ -1,4 +1,5 @@
 /** The workloads of the endurance run. */
+import { connectFiles, wordCount } from './applications.ts'
 import { exactlyOnce, nothingBroken, readAndCommitted, workedOff, writtenOnce } from './verdicts.ts'
 import { expectThat, lines, type Place, type Running, type Workload, within } from './workload.ts'
 
@@ -118,4 +119,4 @@ const intruder: Workload = {
   },
 }
 
-export const workloads: readonly Workload[] = [ledger, pipeline, jobs, intruder]
+export const workloads: readonly Workload[] = [ledger, pipeline, jobs, wordCount('classic'), wordCount('streams'), connectFiles, intruder]

@@ -1,5 +1,4 @@
 /** Kafka Streams, unmodified, with exactly_once_v2: the same cases over the classic group protocol and over that of KIP-1071. */
-import { quietJava } from '../support/cache.ts'
 import { runProgram, type Suite } from '../support/suite.ts'
 import { streamsClassPath, streamsVersion } from './compile.ts'
 
@@ -11,7 +10,7 @@ export const streams: Suite = {
   clients: protocols.map(clientOf),
   async run({ bootstrap }, report) {
     const classPath = await streamsClassPath()
-    const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', quietJava, '-cp', classPath]
+    const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', classPath]
     for (const protocol of protocols)
       await runProgram(clientOf(protocol), report, 'java', [...jvm, 'Main', bootstrap, protocol], { seconds: 400 })
   },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { exactlyOnce, nothingBroken, readAndCommitted, workedOff, writtenOnce } from '../../compat/endurance/verdicts.ts'
+import { countedUp, exactlyOnce, nothingBroken, readAndCommitted, workedOff, writtenOnce } from '../../compat/endurance/verdicts.ts'
 import { Finding, type LogRecord } from '../../compat/endurance/workload.ts'
 
 const events = (text: string) =>
@@ -48,6 +48,16 @@ describe('the verdicts of the endurance run', () => {
 
   it('do not take a commit for lost that was acknowledged while somebody asked', () => {
     readAndCommitted(events('committed 0 1\nobserving\ncommitted 0 2\nobserved 0 1\nobserving\nobserved 0 2'), [])
+  })
+
+  it('find counts that skip, repeat, fall short, or are of words that were not there', () => {
+    const words = ['a', 'b', 'a']
+    assert.equal(countedUp(words, log('0 0 a=1\n0 1 a=2\n1 0 b=1')), 3)
+    finds(/a=2 at 0:0 came after a=0/, () => countedUp(words, log('0 0 a=2\n1 0 b=1')))
+    finds(/a=1 at 0:1 came after a=1/, () => countedUp(words, log('0 0 a=1\n0 1 a=1\n1 0 b=1')))
+    finds(/a was there 2 times and is counted 1 times/, () => countedUp(words, log('0 0 a=1\n1 0 b=1')))
+    finds(/b was there 1 times and is counted undefined times/, () => countedUp(words, log('0 0 a=1\n0 1 a=2')))
+    finds(/1 words were counted/, () => countedUp(words, log('0 0 a=1\n0 1 a=2\n1 0 b=1\n1 1 c=1')))
   })
 
   it('find output that is missing, twice, out of order, or of nothing', () => {

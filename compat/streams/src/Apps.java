@@ -15,14 +15,14 @@ final class Apps {
   static final String COUNTS = "counts";
   static final Duration WINDOW = Duration.ofSeconds(10);
 
-  /** Each word of each line counts; what comes out for a word is 1, 2, 3 … */
-  static Topology wordCount(String input, String output) {
+  /** Each word of each line counts; what comes out for a word is `word=1`, `word=2` … */
+  static Topology wordCount(String input, String output, ValueMapper<String, List<String>> words) {
     StreamsBuilder builder = new StreamsBuilder();
     builder.<String, String>stream(input)
-        .flatMapValues(line -> Arrays.asList(line.split(" ")))
+        .flatMapValues(words)
         .groupBy((key, word) -> word, Grouped.as("words"))
         .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as(COUNTS).withKeySerde(Serdes.String()).withValueSerde(Serdes.Long()))
-        .toStream().mapValues(String::valueOf).to(output);
+        .toStream().mapValues((word, count) -> word + "=" + count).to(output);
     return builder.build();
   }
 
@@ -55,7 +55,8 @@ final class Apps {
     final KafkaStreams streams;
     /** Records that were read from changelogs into active tasks. */
     final AtomicLong restored = new AtomicLong();
-    volatile Throwable failure;
+    /** Threads that were replaced, which an application asks for when it wants to go on. */
+    final AtomicLong replaced = new AtomicLong();
     private final Path state;
 
     Instance(Topology topology, Properties config) throws Exception {
@@ -64,7 +65,7 @@ final class Apps {
       streams = new KafkaStreams(topology, config);
       streams.setGlobalStateRestoreListener(this);
       streams.setUncaughtExceptionHandler(e -> {
-        failure = e;
+        replaced.incrementAndGet();
         return org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse.REPLACE_THREAD;
       });
       streams.start();
@@ -88,8 +89,8 @@ final class Apps {
 
     /** Leaves the group, so that nobody waits for its session to end; its state goes too. */
     @Override public void close() throws Exception {
-      boolean closed = streams.close(CloseOptions.groupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP).withTimeout(Duration.ofSeconds(30)));
-      if (!closed) throw new AssertionError("an instance did not close within 30 s");
+      boolean closed = streams.close(CloseOptions.groupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP).withTimeout(Duration.ofSeconds(90)));
+      if (!closed) throw new AssertionError("an instance did not close within 90 s");
       try (java.util.stream.Stream<Path> all = Files.walk(state)) {
         for (Path each : all.sorted(Comparator.reverseOrder()).toArray(Path[]::new)) Files.delete(each);
       }
