@@ -6,6 +6,7 @@ import { KafkaError, type Uuid } from '../protocol.ts'
 
 export const initialEpoch = 0
 export const finalEpoch = -1
+const mostSessionPartitions = 200_000
 
 export interface SharedPartition {
   readonly topicId: Uuid
@@ -24,11 +25,16 @@ export interface ShareSession {
 
 export class ShareSessions {
   readonly #limit: () => number
+  readonly #mostPartitions: number
   readonly #sessions = new Map<string, ShareSession>()
+  /** Partitions remembered, by session; and in all of them. */
+  readonly #counted = new WeakMap<ShareSession, number>()
+  #partitions = 0
 
   /** `limit`: `group.share.max.share.sessions`. */
-  constructor(limit: () => number) {
+  constructor(limit: () => number, mostPartitions = mostSessionPartitions) {
     this.#limit = limit
+    this.#mostPartitions = mostPartitions
   }
 
   /** Replaces the member's former session. */
@@ -37,6 +43,8 @@ export class ShareSessions {
     if (!this.#sessions.has(key) && this.#sessions.size >= this.#limit()) {
       throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', 'There are as many share sessions as group.share.max.share.sessions allows.')
     }
+    const former = this.#sessions.get(key)
+    if (former !== undefined) this.close(former)
     const session = { groupId, memberId, connectionId, epoch: 1, partitions: new Map<string, SharedPartition>() }
     this.#sessions.set(key, session)
     return session
@@ -57,10 +65,27 @@ export class ShareSessions {
     return session
   }
 
+  /** Before partitions are added; {@link changed} afterwards. Whether they exist is not asked, so their number needs a bound. */
+  admit(added: number): void {
+    if (this.#partitions + added <= this.#mostPartitions) return
+    throw new KafkaError(
+      'SHARE_SESSION_LIMIT_REACHED',
+      `Share sessions may not have more than ${this.#mostPartitions} partitions together.`,
+    )
+  }
+
+  changed(session: ShareSession): void {
+    if (this.#sessions.get(keyOf(session.groupId, session.memberId)) !== session) return
+    this.#partitions += session.partitions.size - (this.#counted.get(session) ?? 0)
+    this.#counted.set(session, session.partitions.size)
+  }
+
   /** False when it is gone, or another has taken its place. */
   close(session: ShareSession): boolean {
     const key = keyOf(session.groupId, session.memberId)
-    return this.#sessions.get(key) === session && this.#sessions.delete(key)
+    if (this.#sessions.get(key) !== session) return false
+    this.#partitions -= this.#counted.get(session) ?? 0
+    return this.#sessions.delete(key)
   }
 }
 

@@ -30,7 +30,7 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
   async handle(request, context) {
     const session = openSession(request, context)
     const final = request.shareSessionEpoch === finalEpoch
-    if (!final) update(session, request)
+    if (!final) update(session, request, context)
     const acknowledged = await acknowledgeAll(session, request, context)
     if (final) {
       await finish(session, request.shareSessionEpoch, context)
@@ -58,7 +58,11 @@ interface Read extends SharedPartition {
   acquisition: Acquisition | null
 }
 
-function update({ partitions }: ShareSession, request: Request): void {
+function update(session: ShareSession, request: Request, { broker }: RequestContext): void {
+  const { partitions } = session
+  let named = 0
+  for (const topic of request.topics) named += topic.partitions.length
+  broker.shareSessions.admit(named)
   for (const { topicId, partitions: indexes } of request.forgottenTopicsData) {
     for (const partition of indexes) partitions.delete(partitionKey(topicId, partition))
   }
@@ -68,6 +72,7 @@ function update({ partitions }: ShareSession, request: Request): void {
       if (!partitions.has(key)) partitions.set(key, { topicId, partition })
     }
   }
+  broker.shareSessions.changed(session)
 }
 
 /** By partition; only those for which there was something. */
