@@ -73,7 +73,10 @@ function sound(): History {
     poll('out-0', 0, 4, [[2, 'a>t1']]),
     poll('out-1', 0, 2, [[0, 'b>t1']]),
   )
-  history.offsetReads.push({ partition: 'in-0', askedAt: 1, at: 2, offset: -1 }, { partition: 'in-0', askedAt: 31, at: 32, offset: 2 })
+  history.offsetReads.push(
+    { partition: 'in-0', askedAt: 1, at: 2, offset: -1, stable: true },
+    { partition: 'in-0', askedAt: 31, at: 32, offset: 2, stable: true },
+  )
   const both: [string, [number, string][]][] = [
     [
       'in-0',
@@ -115,8 +118,8 @@ const spoilt: Record<Anomaly, (history: History) => void> = {
   'poll-skip': ({ polls }) => polls.push(poll('out-1', 0, 2, [], { reader: 'other' })),
   'taken-back': ({ final }) => final.committed.get('in-0')!.pop(),
   'last-stable-offset': ({ polls }) => polls.push(poll('out-0', 0, 2, [], { reader: 'other', askedAt: 13, at: 15, lastStableOffset: 3 })),
-  'offset-before-commit': ({ offsetReads }) => offsetReads.push({ partition: 'in-0', askedAt: 13, at: 15, offset: 2 }),
-  'offset-regression': ({ offsetReads }) => offsetReads.push({ partition: 'in-0', askedAt: 50, at: 51, offset: 1 }),
+  'offset-before-commit': ({ offsetReads }) => offsetReads.push({ partition: 'in-0', askedAt: 13, at: 15, offset: 2, stable: false }),
+  'offset-regression': ({ offsetReads }) => offsetReads.push({ partition: 'in-0', askedAt: 50, at: 51, offset: 1, stable: true }),
   'exactly-once': ({ sends, final }) => {
     sends.push(output('a>t1b', 'out-0', 5, { transaction: 't1' }))
     for (const each of [final.committed, final.uncommitted]) each.get('out-0')!.push([5, 'a>t1b'])
@@ -138,7 +141,7 @@ test('what nobody can know is no anomaly', () => {
   history.sends.push(input('c', 2, { outcome: 'info', offset: null, ackedAt: null }))
   history.sends.push(output('a>t2', 'out-1', 4, { outcome: 'info', offset: null, ackedAt: null }))
   history.transactions.push(transaction('t2', { outcome: 'info', endedAt: null, startedAt: 60, commitSentAt: 70, mayEndAt: 70 }))
-  history.offsetReads.push({ partition: 'in-0', askedAt: 71, at: 72, offset: 2 })
+  history.offsetReads.push({ partition: 'in-0', askedAt: 71, at: 72, offset: 2, stable: true })
   // After the timeout, or when somebody may have ended it, the last stable offset may move.
   history.polls.push(poll('out-0', 0, 3, [[2, 'a>t1']], { reader: 'other', askedAt: 21, at: 22, lastStableOffset: 4 }))
   assert.deepEqual(check(history, topics), [])

@@ -269,6 +269,21 @@ export async function logEnds(stage: Stage, process: Process, wire: Wire, isolat
   })
 }
 
+/** Asks again and again where the group stands, also in the middle of transactions. */
+export async function watchPositions(stage: Stage, random: SeededRandom): Promise<void> {
+  const process = stage.process()
+  const wire = stage.wire(process, random)
+  while (!stage.over) {
+    try {
+      await committedPositions(stage, wire, false)
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error
+    }
+    await process.sleep(random.fraction() * 100)
+  }
+  wire.close()
+}
+
 /** What the group has committed, by input partition; -1: nothing. null: ask again. */
 export async function committedPositions(stage: Stage, wire: Wire, requireStable: boolean): Promise<Map<number, number> | null> {
   const partitionIndexes = Array.from({ length: stage.partitions }, (_, partition) => partition)
@@ -281,7 +296,13 @@ export async function committedPositions(stage: Stage, wire: Wire, requireStable
     if (stage.told('OffsetFetch', partition.errorCode) !== 'NONE') continue
     positions.set(partition.partitionIndex, partition.committedOffset)
     const name = nameOf(inputTopic, partition.partitionIndex)
-    stage.history.offsetReads.push({ partition: name, askedAt, at: stage.instant(), offset: partition.committedOffset })
+    stage.history.offsetReads.push({
+      partition: name,
+      askedAt,
+      at: stage.instant(),
+      offset: partition.committedOffset,
+      stable: requireStable,
+    })
   }
   return positions
 }

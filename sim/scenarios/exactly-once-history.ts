@@ -56,6 +56,8 @@ export interface OffsetRead {
   askedAt: number
   at: number
   offset: number
+  /** Whether the answer had to wait for open transactions; if not, it may lag behind a commit, but never be ahead. */
+  stable: boolean
 }
 
 export interface History {

@@ -30,6 +30,8 @@ export class Stage {
   readonly network: Network
   readonly partitions: number
   readonly assignment: Assignment
+  /** InitProducerId requests that were not answered, by transactional id: they may still arrive, and end whatever is open then. */
+  readonly #underWay = new Map<string, number>()
   #instant = 0
   #failed: (error: unknown) => void = () => {}
   /** Rejects when a client meets something that must not be. */
@@ -85,6 +87,19 @@ export class Stage {
   wire(process: Process, random: SeededRandom, lingering = false): Wire {
     const delay = () => (!this.healed && lingering && random.chance(0.04) ? random.fraction() * 3000 : 0)
     return new Wire({ process, network: this.network, lingering, delay })
+  }
+
+  /** InitProducerId is about to be sent; call what it returns when it is answered. */
+  initialize(transactionalId: string): () => void {
+    this.mayEnd(transactionalId)
+    const add = (count: number) => this.#underWay.set(transactionalId, (this.#underWay.get(transactionalId) ?? 0) + count)
+    add(1)
+    return () => void add(-1)
+  }
+
+  /** A transaction of this id begins: the instant from which on it may end, when that is now. */
+  beginning(transactionalId: string): number | null {
+    return (this.#underWay.get(transactionalId) ?? 0) > 0 ? this.instant() : null
   }
 
   /** Something that can end a transaction of this id is about to be sent. */

@@ -169,7 +169,7 @@ export class Worker {
       startedAt: stage.instant(),
       timesOutAtMs: stage.nowMs + transactionTimeoutMs,
       commitSentAt: null,
-      mayEndAt: null,
+      mayEndAt: stage.beginning(transactionalId),
       outcome: 'open',
       offsets: new Map(),
       endedAt: null,
@@ -360,12 +360,13 @@ export class Worker {
     this.#positions.clear()
     for (let tries = 0; tries < 400; tries++) {
       if (stage.over) throw new GiveUp('fenced', 'the run is over')
-      stage.mayEnd(transactionalId)
+      const answered = stage.initialize(transactionalId)
       try {
         const { errorCode, ...session } = await this.#wire.call(apis.initProducerId, modern ? 5 : 4, {
           transactionalId,
           transactionTimeoutMs,
         })
+        answered()
         const told = stage.told('InitProducerId', errorCode)
         if (told === 'NONE') return this.#begin({ producerId: session.producerId, producerEpoch: session.producerEpoch })
         if (!again.includes(told)) stage.never(`${this.#options.name}: InitProducerId was answered with ${told}`)

@@ -12,7 +12,7 @@ import { cuts } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { simulatedWorld, type World } from '../world/world.ts'
 import { check, type Found } from './exactly-once-checker.ts'
-import { committedPositions, logEnds, persist, produceInput, Reader, setUp } from './exactly-once-clients.ts'
+import { committedPositions, logEnds, persist, produceInput, Reader, setUp, watchPositions } from './exactly-once-clients.ts'
 import type { Plant } from './exactly-once-plants.ts'
 import { type Assignment, inputTopic, nameOf, outputTopic, Stage } from './exactly-once-stage.ts'
 import { Worker } from './exactly-once-worker.ts'
@@ -119,6 +119,7 @@ class Run {
     await setUp(stage, random.fork())
     const readers = [new Reader(stage, random.fork(), 'rc', 'committed'), new Reader(stage, random.fork(), 'ru', 'uncommitted')]
     const following = readers.map(reader => this.#background(reader.follow()))
+    following.push(this.#background(watchPositions(stage, random.fork())))
     for (let slot = 0; slot < this.#slots; slot++) this.#background(this.#staff(slot, random.fork()))
     const inputs = this.#options.inputs ?? 60
     const producing = [0, 1].map(index => this.#background(produceInput(stage, random.fork(), `p${index}`, inputs >> 1)))
