@@ -26,7 +26,7 @@ export interface TaskIds {
 }
 
 export const noTasks: TaskSets = { active: new Map(), standby: new Map(), warmup: new Map() }
-export const noHeldTasks: HeldTasks = noTasks as unknown as HeldTasks
+export const noHeldTasks: HeldTasks = { active: new Map(), standby: new Map(), warmup: new Map() }
 
 type Partitions = { readonly size: number; has(partition: number): boolean; keys(): Iterable<number> }
 type AnyTasks = ReadonlyMap<string, Partitions>
