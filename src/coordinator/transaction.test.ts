@@ -154,16 +154,46 @@ test('a new producer aborts the transaction of the old one, which can do nothing
   assert.equal(world.statuses(id).at(-1), 'Ongoing', 'a zombie does not abort its successor')
 })
 
-test('a transaction that takes too long is aborted, and its producer fenced', async () => {
+async function timedOut(version: number, producerEpoch = 0): Promise<World> {
   const world = new World()
-  await init(world, { transactionTimeoutMs: 15_000 })
-  await add(world, 1000, 0)
+  if (producerEpoch === 0) await init(world, { transactionTimeoutMs: 15_000 })
+  else await worn(world, producerEpoch)
+  await add(world, 1000, producerEpoch, version)
   await world.system.advance(14_000)
   assert.equal(world.statuses(id).at(-1), 'Ongoing')
-  await world.system.advance(10_000)
+  await world.system.advance(56_000)
   assert.deepEqual(world.statuses(id).slice(-2), ['PrepareAbort', 'CompleteAbort'])
   assert.equal(world.markers('a-1').length, 1)
-  await assert.rejects(end(world, 1000, 0), { name: 'PRODUCER_FENCED' })
+  return world
+}
+
+test('a transaction that takes too long is aborted, and its producer fenced', async () => {
+  for (const committed of [true, false]) {
+    await assert.rejects(end(await timedOut(0), 1000, 0, committed, 0), { name: 'PRODUCER_FENCED' })
+    await assert.rejects(end(await timedOut(2, maxEpoch), 1000, maxEpoch, committed), { name: 'PRODUCER_FENCED' })
+  }
+})
+
+test('version 2: a producer whose transaction took too long may not commit it, but abort it and go on', async () => {
+  const world = await timedOut(2)
+  await assert.rejects(end(world, 1000, 0), { name: 'INVALID_TXN_STATE' })
+  await assert.rejects(add(world, 1000, 0), { name: 'PRODUCER_FENCED' })
+  for (let repeated = 0; repeated < 2; repeated++)
+    assert.deepEqual(await end(world, 1000, 0, false), { producerId: 1000, producerEpoch: 1 })
+  assert.equal(world.markers('a-1').length, 1)
+  await add(world, 1000, 1)
+  assert.deepEqual(await end(world, 1000, 1), { producerId: 1000, producerEpoch: 2 })
+  assert.deepEqual(
+    world.markers('a-1').map(({ producerEpoch, committed }) => [producerEpoch, committed]),
+    [
+      [1, false],
+      [2, true],
+    ],
+  )
+  // A successor that came in between has an epoch of its own.
+  const other = await timedOut(2)
+  assert.deepEqual(await init(other), { producerId: 1000, producerEpoch: 2 })
+  await assert.rejects(end(other, 1000, 0, false), { name: 'PRODUCER_FENCED' })
 })
 
 test('ids that nobody uses are forgotten, but not with an open transaction', async () => {

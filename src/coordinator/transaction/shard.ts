@@ -152,7 +152,7 @@ export class TransactionShard implements Shard {
     if (before.status === 'Ongoing') {
       // Kafka lets any epoch abort the transaction, even one that was fenced.
       if (expected !== null && expected !== before.producerEpoch) throw fenced(request)
-      return this.#fence(before, concurrent(transactionalId))
+      return this.#fence(before, 0, concurrent(transactionalId))
     }
     const empty = { ...before, ...emptied, timeoutMs: transactionTimeoutMs, lastUpdateMs: now, previousProducerId: before.producerId }
     if (isEpochExhausted(before.producerEpoch) && (expected === null || expected === before.producerEpoch)) {
@@ -249,10 +249,10 @@ export class TransactionShard implements Shard {
   }
 
   /**
-   * Aborts the ongoing transaction under a higher epoch, which nobody ever gets: its producer can do nothing more. Version 0, so that its
-   * EndTxn is not taken for the one that raised the epoch.
+   * Aborts the ongoing transaction under a higher epoch: its producer can do nothing more in it. With version 2 that producer's own EndTxn
+   * is taken for the one that raised the epoch: it may not commit, but if it aborts it gets the epoch and goes on.
    */
-  #fence(before: Transaction, error: KafkaError): Decision<Session> {
+  #fence(before: Transaction, clientVersion: number, error: KafkaError): Decision<Session> {
     const decision = this.#move({
       ...before,
       status: 'PrepareAbort',
@@ -260,7 +260,7 @@ export class TransactionShard implements Shard {
       previousProducerId: before.producerId,
       nextProducerId: none,
       lastUpdateMs: this.#context.clock.now(),
-      clientVersion: 0,
+      clientVersion,
     })
     this.#bumps.delete(before.transactionalId)
     return { ...decision, response: { producerId: none, producerEpoch: none, error } }
@@ -308,8 +308,11 @@ export class TransactionShard implements Shard {
     const now = this.#context.clock.now()
     const decisions: Decision<Session>[] = []
     for (const transaction of this.#transactions.values()) {
-      const { status, startMs, timeoutMs, transactionalId } = transaction
-      if (status === 'Ongoing' && startMs + timeoutMs < now) decisions.push(this.#fence(transaction, concurrent(transactionalId)))
+      const { status, startMs, timeoutMs, transactionalId, producerEpoch, clientVersion } = transaction
+      if (status !== 'Ongoing' || startMs + timeoutMs >= now) continue
+      // Nobody has taken over from a producer that was only slow. The last epoch is given to nobody, though.
+      const goesOn = isEpochExhausted(producerEpoch) ? 0 : clientVersion
+      decisions.push(this.#fence(transaction, goesOn, concurrent(transactionalId)))
     }
     this.#scheduleAborts()
     return {
