@@ -27,6 +27,7 @@ final class Queues {
     Kit.check("admin-groups-by-type", Queues::byType);
     Kit.check("consumer-protocol-regex", Queues::regex);
     Kit.check("txn-v2-epochs", Queues::epochs);
+    Kit.check("txn-v2-timeout", Queues::timeout);
   }
 
   static KafkaShareConsumer<String, String> consumer(String group, String mode, String... pairs) {
@@ -385,5 +386,22 @@ final class Queues {
     producer.close();
     Kit.isTrue(epochs.get(1) > epochs.get(0) && epochs.get(2) > epochs.get(1), "the epochs are " + epochs);
     Kit.equal(Transactions.visible(topic, "read_committed", "2"), Transactions.set("0", "2"));
+  }
+
+  /** A producer whose transaction took too long aborts it and goes on, in an epoch of its own. */
+  static void timeout() throws Exception {
+    String topic = Modern.create(1), id = Kit.unique("id");
+    var producer = Transactions.begin(id, "transaction.timeout.ms", "1000");
+    producer.send(new ProducerRecord<>(topic, 0, "k", "too slow")).get(Modern.SECONDS, TimeUnit.SECONDS);
+    try (Admin admin = Admin.create(Kit.properties())) {
+      Kit.until("it is aborted", () -> Wide.get(admin.describeTransactions(List.of(id)).description(id)).state() == TransactionState.COMPLETE_ABORT);
+    }
+    Secured.fails(InvalidProducerEpochException.class, () -> producer.send(new ProducerRecord<>(topic, 0, "k", "late")).get(Modern.SECONDS, TimeUnit.SECONDS));
+    producer.abortTransaction();
+    producer.beginTransaction();
+    producer.send(new ProducerRecord<>(topic, 0, "k", "in time"));
+    producer.commitTransaction();
+    producer.close();
+    Kit.equal(Transactions.visible(topic, "read_committed", "in time"), Transactions.set("in time"));
   }
 }
