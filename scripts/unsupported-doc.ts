@@ -5,6 +5,11 @@ import { apis } from '../src/protocol.ts'
 
 export const page = new URL('../docs/unsupported.md', import.meta.url)
 
+/** An API that lacks versions has to say why. */
+const reasons: Readonly<Record<string, string>> = {
+  WriteTxnMarkers: 'Only brokers and operators send it; Kafka 4.0 dropped version 0 as well (KIP-896).',
+}
+
 export function unsupported(): string {
   const offered = new Map(handlers.map(({ api, versions }) => [api.key, versions]))
   const known = Object.values(apis).sort((a, b) => a.key - b.key)
@@ -14,7 +19,9 @@ export function unsupported(): string {
     // Kafka does not announce a version that it calls unstable either.
     const newest = latestVersionUnstable ? maxVersion - 1 : maxVersion
     if (versions === undefined || (versions[0] <= minVersion && versions[1] >= newest)) return []
-    return [`| ${key} | ${name} | ${versions[0]}–${versions[1]} | ${minVersion}–${newest} |`]
+    const reason = reasons[name]
+    if (reason === undefined) throw new Error(`${name} lacks versions, and scripts/unsupported-doc.ts does not say why`)
+    return [`| ${key} | ${name} | ${versions[0]}–${versions[1]} | ${minVersion}–${newest} | ${reason} |`]
   })
   return [
     '# What Millrace does not answer yet',
@@ -36,7 +43,7 @@ export function unsupported(): string {
     '',
     ...(partly.length === 0
       ? ['None.']
-      : ['| key | API | answered | known, with those that Kafka 4 dropped |', '|---|---|---|---|', ...partly]),
+      : ['| key | API | answered | known, with those that Kafka 4 dropped | why |', '|---|---|---|---|---|', ...partly]),
     '',
   ].join('\n')
 }
