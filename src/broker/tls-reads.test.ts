@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type net from 'node:net'
+import net from 'node:net'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import tls from 'node:tls'
 import { realSystem } from '../base.ts'
@@ -66,8 +66,7 @@ for (const way of ['page', 'data'] as const) {
       server.close()
     })
 
-    async function client(): Promise<tls.TLSSocket> {
-      const { port } = server.address() as net.AddressInfo
+    async function client(port = (server.address() as net.AddressInfo).port): Promise<tls.TLSSocket> {
       const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
       await once(socket, 'secureConnect')
       return socket
@@ -84,6 +83,29 @@ for (const way of ['page', 'data'] as const) {
       assert.deepEqual(keepers.map(({ text }) => text).sort(), expected)
       for (const socket of sockets) assert.equal(socket.listenerCount('data'), way === 'page' ? 0 : 1)
       for (const { tellings } of keepers) assert.ok(tellings < 1_000, `${tellings}`)
+    })
+
+    test('what comes together with the end is answered before it', async () => {
+      told = () => void sockets[0]!.write('reply')
+      let held: Buffer[] | null = null
+      const between = net.createServer({ allowHalfOpen: true }, near => {
+        const far = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1')
+        far.pipe(near)
+        near.on('data', data => (held === null ? far.write(data) : held.push(data)))
+        near.on('end', () => far.end(Buffer.concat(held ?? [])))
+      })
+      between.listen(0, '127.0.0.1')
+      await once(between, 'listening')
+      const one = await client((between.address() as net.AddressInfo).port)
+      let replies = ''
+      one.setEncoding('latin1').on('data', text => (replies += text))
+      while (sockets.length === 0) await new Promise(setImmediate)
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate)
+      held = []
+      one.end('last words')
+      await once(one, 'close')
+      between.close()
+      assert.equal(replies, 'reply')
     })
 
     test('a target may be small, and another each time', async () => {

@@ -48,7 +48,8 @@ export class TlsReads {
   #begin(source: Source): void {
     const { socket } = source
     if (socket.destroyed) return
-    socket.once('end', () => this.#current === source && this.#tell())
+    // Before Node's own listener, which ends the other direction, too.
+    socket.prependOnceListener('end', () => this.#current === source && this.#tell())
     // It has been reading since its handshake.
     const early = socket.read() as Buffer | null
     const open = early === null || this.#received(source, early, early.length)
