@@ -13,6 +13,9 @@ export const inputTopic = 'in'
 export const outputTopic = 'out'
 export const groupId = 'g'
 
+/** A request that arrives at all has arrived by then. */
+export const longestDelayMs = 3500
+
 /** How the input partitions get to the workers. */
 export type Assignment = 'assigned' | 'classic' | 'consumer'
 
@@ -85,7 +88,7 @@ export class Stage {
 
   /** Some requests are so late that the client has given up when they arrive. */
   wire(process: Process, random: SeededRandom, lingering = false): Wire {
-    const delay = () => (!this.healed && lingering && random.chance(0.04) ? random.fraction() * 3000 : 0)
+    const delay = () => (!this.healed && lingering && random.chance(0.04) ? random.fraction() * (longestDelayMs - 500) : 0)
     return new Wire({ process, network: this.network, lingering, delay })
   }
 

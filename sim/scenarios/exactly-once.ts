@@ -14,7 +14,7 @@ import { simulatedWorld, type World } from '../world/world.ts'
 import { check, type Found } from './exactly-once-checker.ts'
 import { committedPositions, logEnds, persist, produceInput, Reader, setUp, watchPositions } from './exactly-once-clients.ts'
 import type { Plant } from './exactly-once-plants.ts'
-import { type Assignment, inputTopic, nameOf, outputTopic, Stage } from './exactly-once-stage.ts'
+import { type Assignment, inputTopic, longestDelayMs, nameOf, outputTopic, Stage } from './exactly-once-stage.ts'
 import { Worker } from './exactly-once-worker.ts'
 import { Finding } from './finding.ts'
 
@@ -129,6 +129,8 @@ class Run {
     this.#machine.calm()
     if (!this.#machine.up) await stage.process().sleep(1000)
     await Promise.all(producing)
+    // What a producer that died has left on the way is there by now.
+    await stage.process().sleep(longestDelayMs)
     await this.#workDone()
     stage.over = true
     await Promise.all(following)
