@@ -120,6 +120,7 @@ const spoilt: Record<Anomaly, (history: History) => void> = {
   'last-stable-offset': ({ polls }) => polls.push(poll('out-0', 0, 2, [], { reader: 'other', askedAt: 13, at: 15, lastStableOffset: 3 })),
   'offset-before-commit': ({ offsetReads }) => offsetReads.push({ partition: 'in-0', askedAt: 13, at: 15, offset: 2, stable: false }),
   'offset-regression': ({ offsetReads }) => offsetReads.push({ partition: 'in-0', askedAt: 50, at: 51, offset: 1, stable: true }),
+  'double-ownership': ({ ownerships }) => ownerships.push(...['m1', 'm2'].map(member => ({ partition: 'in-0', epoch: 3, member }))),
   'exactly-once': ({ sends, final }) => {
     sends.push(output('a>t1b', 'out-0', 5, { transaction: 't1' }))
     for (const each of [final.committed, final.uncommitted]) each.get('out-0')!.push([5, 'a>t1b'])
@@ -141,6 +142,7 @@ test('what nobody can know is no anomaly', () => {
   history.sends.push(input('c', 2, { outcome: 'info', offset: null, ackedAt: null }))
   history.sends.push(output('a>t2', 'out-1', 4, { outcome: 'info', offset: null, ackedAt: null }))
   history.transactions.push(transaction('t2', { outcome: 'info', endedAt: null, startedAt: 60, commitSentAt: 70, mayEndAt: 70 }))
+  history.ownerships.push({ partition: 'in-0', epoch: 1, member: 'm1' }, { partition: 'in-0', epoch: 2, member: 'm2' })
   history.offsetReads.push({ partition: 'in-0', askedAt: 71, at: 72, offset: 2, stable: true })
   // After the timeout, or when somebody may have ended it, the last stable offset may move.
   history.polls.push(poll('out-0', 0, 3, [[2, 'a>t1']], { reader: 'other', askedAt: 21, at: 22, lastStableOffset: 4 }))

@@ -19,6 +19,7 @@ export const anomalies = [
   'last-stable-offset',
   'offset-before-commit',
   'offset-regression',
+  'double-ownership',
   'exactly-once',
 ] as const
 export type Anomaly = (typeof anomalies)[number]
@@ -43,6 +44,7 @@ export function check(history: History, topics: Topics): Found[] {
   judge.readers()
   judge.stability()
   judge.groupOffsets()
+  judge.ownership()
   judge.exactlyOnce()
   return judge.found
 }
@@ -205,6 +207,17 @@ class Judge {
       if (offset > most) this.#report('offset-before-commit', `${partition} is said to be at ${offset}; nobody committed beyond ${most}`)
       if (stable && offset < least)
         this.#report('offset-regression', `${partition} is said to be at ${offset}; ${least} was committed before`)
+    }
+  }
+
+  /** No partition belongs to two members in one epoch of the group. */
+  ownership(): void {
+    const owners = new Map<string, string>()
+    for (const { partition, epoch, member } of this.#history.ownerships) {
+      const key = `${partition} in epoch ${epoch}`
+      const owner = owners.get(key)
+      if (owner === undefined) owners.set(key, member)
+      else if (owner !== member) this.#report('double-ownership', `${key} was given to ${owner} and to ${member}`)
     }
   }
 

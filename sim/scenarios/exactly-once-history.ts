@@ -60,11 +60,20 @@ export interface OffsetRead {
   stable: boolean
 }
 
+/** What a member of a group was told that it has. */
+export interface Ownership {
+  partition: string
+  /** The member's epoch or generation. */
+  epoch: number
+  member: string
+}
+
 export interface History {
   sends: Send[]
   transactions: Transaction[]
   polls: Poll[]
   offsetReads: OffsetRead[]
+  ownerships: Ownership[]
   /** Everything from the first offset on, read at the end by a fresh reader: by isolation and partition. */
   final: { committed: Map<string, [number, string][]>; uncommitted: Map<string, [number, string][]> }
 }
@@ -75,6 +84,7 @@ export function emptyHistory(): History {
     transactions: [],
     polls: [],
     offsetReads: [],
+    ownerships: [],
     final: { committed: new Map(), uncommitted: new Map() },
   }
 }

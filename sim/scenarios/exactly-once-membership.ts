@@ -2,7 +2,7 @@
 import { apis, consumerProtocol, decodeConsumerProtocol, encodeVersioned, type Uuid } from '../../src/protocol.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { NoAnswer, type Wire } from '../world/wire.ts'
-import { groupId, inputTopic, type Stage } from './exactly-once-stage.ts'
+import { groupId, inputTopic, nameOf, type Stage } from './exactly-once-stage.ts'
 
 /** Who the member is, as commits of offsets tell it. */
 export interface Identity {
@@ -27,6 +27,11 @@ export function membershipFor(stage: Stage, random: SeededRandom, wire: Wire, sl
   if (stage.assignment === 'consumer') return new ConsumerMember(stage, random, wire)
   const partitions = Array.from({ length: stage.partitions }, (_, partition) => partition).filter(partition => partition % slots === slot)
   return { identity: { memberId: '', generationIdOrMemberEpoch: -1 }, partitions, poll: async () => false, suspect() {} }
+}
+
+function noteOwnership({ history }: Stage, { identity, partitions }: Membership): void {
+  const { memberId: member, generationIdOrMemberEpoch: epoch } = identity
+  for (const partition of partitions) history.ownerships.push({ partition: nameOf(inputTopic, partition), epoch, member })
 }
 
 class ClassicMember implements Membership {
@@ -95,6 +100,7 @@ class ClassicMember implements Membership {
     if (answer !== 'NONE') return
     const { assignedPartitions } = decodeConsumerProtocol(consumerProtocol.assignment, synced.assignment)
     this.partitions = assignedPartitions.flatMap(({ partitions }) => partitions)
+    noteOwnership(this.#stage, this)
     this.#joined = true
   }
 
@@ -155,12 +161,16 @@ class ConsumerMember implements Membership {
     this.#full = false
     this.#epoch = response.memberEpoch
     this.identity.generationIdOrMemberEpoch = response.memberEpoch
-    if (response.assignment === null) return false
+    if (response.assignment === null) {
+      noteOwnership(this.#stage, this)
+      return false
+    }
     const { topicPartitions } = response.assignment
     if (topicPartitions.length > 0) this.#topicId = topicPartitions[0]!.topicId
     const partitions = topicPartitions.flatMap(each => each.partitions)
     const changed = partitions.join() !== this.partitions.join()
     this.partitions = partitions
+    noteOwnership(this.#stage, this)
     this.#full = changed
     return changed
   }
