@@ -26,7 +26,7 @@ export interface Endurance {
   kafka?: string | undefined
   /**
    * Once, what is on disk is put back to what it was at the kill before: acknowledged data is lost, as on a disk that lied. Every verdict
-   * but that of the intruder has to fail.
+   * but those of the intruder and of Connect has to fail.
    */
   rollback?: boolean
   /** Keep the directory of each workload, for a look at its events. */

@@ -32,6 +32,8 @@ const results = await endure({
 })
 for (const { outcome, name, detail } of results) console.log(`${outcome.padEnd(4)} ${name}: ${detail}`)
 const failed = results.filter(({ outcome }) => outcome === 'FAIL').map(({ name }) => name)
-// A rollback cannot make a broker let somebody in, and the broker itself cannot know of it.
-const found = results.every(({ name, outcome }) => name === 'denied' || name === 'broker' || outcome === 'FAIL')
+// A rollback cannot make a broker let somebody in, and the broker itself cannot know of it; Connect's offsets go back together with its
+// topic, and its file is there to be read again.
+const unmoved = ['denied', 'broker', 'connect-files']
+const found = results.every(({ name, outcome }) => unmoved.includes(name) || outcome === 'FAIL')
 process.exit(flags.plant ? (found ? 0 : 1) : failed.length === 0 ? 0 : 1)

@@ -27,9 +27,10 @@ final class Words {
       });
     place.spawn("app-0", () -> run(Long.MAX_VALUE));
     place.spawn("app-1", () -> {
-      while (!drained) {
+      // Once there is no more input the other works off the rest undisturbed.
+      while (!place.stopping()) {
         run(20_000);
-        for (int i = 0; i < 50 && !drained; i++) Thread.sleep(100);
+        for (int i = 0; i < 50 && !place.stopping(); i++) Thread.sleep(100);
       }
     });
     place.spawn("auditor", () -> audit(writers));
