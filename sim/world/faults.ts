@@ -3,6 +3,9 @@ import { DiskError } from '../../src/base.ts'
 
 export type Operation = 'open' | 'create' | 'write' | 'read' | 'truncate' | 'datasync' | 'syncDirectory' | 'rename' | 'remove'
 
+/** As errors name them: after a failed sync the log does not try again, whatever file it was. */
+const systemCalls: Partial<Record<Operation, string>> = { datasync: 'fdatasync', syncDirectory: 'fsync' }
+
 export interface Faults {
   /** The call number `nth` (from 1 on, counted from now) of this kind on a matching path throws; then this fault is spent. */
   fail(operation: Operation, code: string, options?: { nth?: number; path?: RegExp }): void
@@ -26,7 +29,7 @@ export function faultInjector(): Faults {
       if (fault.operation !== operation || !fault.path.test(path) || --fault.left > 0) continue
       planted = planted.filter(each => each !== fault)
       state.struck++
-      return new DiskError(operation, path, fault.code)
+      return new DiskError(systemCalls[operation] ?? operation, path, fault.code)
     }
     return null
   }
