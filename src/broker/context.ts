@@ -10,6 +10,7 @@ import type { Logger } from './logger.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import type { Quotas } from './quotas.ts'
 import type { Security } from './security.ts'
+import type { Seldom } from './seldom.ts'
 import type { SharePartitions } from './share-partitions.ts'
 import type { ShareSessions } from './share-sessions.ts'
 import type { Telemetry } from './telemetry.ts'
@@ -37,6 +38,8 @@ export interface Broker {
   readonly telemetry: Telemetry
   readonly security: Security
   readonly logger: Logger
+  /** Reads of partitions that failed. */
+  readonly readFailures: Seldom
   readonly self: Self
 }
 

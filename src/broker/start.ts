@@ -44,12 +44,13 @@ import { BadFrame } from './frames.ts'
 import { groupTopics } from './group-topics.ts'
 import { handlers } from './handlers.ts'
 import { type HttpEndpoint, startHttp } from './http.ts'
-import { openIdentity } from './identity.ts'
+import { type Identity, openIdentity } from './identity.ts'
 import { internalTopic } from './internal-topic.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
 import { Quotas } from './quotas.ts'
 import { Security } from './security.ts'
+import { Seldom } from './seldom.ts'
 import { Server } from './server.ts'
 import { SharePartitions } from './share-partitions.ts'
 import { ShareSessions } from './share-sessions.ts'
@@ -124,16 +125,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
-  const self: Self = {
-    id: config.get('node.id'),
-    rack: config.get('broker.rack'),
-    clusterId: identity.clusterId,
-    directoryId: identity.directoryId,
-    advertised(listener) {
-      const { host, port } = config.advertised(listener)
-      return { host, port: port === 0 ? (ports.get(listener) ?? 0) : port }
-    },
-  }
+  const self = selfOf(config, identity, ports)
   const broker: Broker = {
     system,
     config,
@@ -149,6 +141,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     metrics,
+    readFailures: new Seldom(system.clock),
     quotas: openQuotas(options, metadata),
     telemetry: openTelemetry(options, metadata),
     security: new Security({ system, config, metadata: metadata.security, logger }),
@@ -172,6 +165,19 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     close: () => {
       ready = false
       return closeAll()
+    },
+  }
+}
+
+function selfOf(config: BrokerConfig, { clusterId, directoryId }: Identity, ports: ReadonlyMap<string, number>): Self {
+  return {
+    id: config.get('node.id'),
+    rack: config.get('broker.rack'),
+    clusterId,
+    directoryId,
+    advertised(listener) {
+      const { host, port } = config.advertised(listener)
+      return { host, port: port === 0 ? (ports.get(listener) ?? 0) : port }
     },
   }
 }

@@ -167,15 +167,21 @@ function readPartition(
     if (!(slice instanceof Promise)) return readResult(partition, log, slice, context)
     return slice.then(
       settled => readResult(partition, log, settled, context),
-      error => failedRead(partition, error),
+      error => failedRead(partition, error, context),
     )
   } catch (error) {
-    return failedRead(partition, error)
+    return failedRead(partition, error, context)
   }
 }
 
-function failedRead(partition: FetchPartition, error: unknown): Read {
-  return { partition, response: partitionResponse(partition, toKafkaError(error).code), slice: null }
+function failedRead(partition: FetchPartition, error: unknown, { broker }: RequestContext): Read {
+  const told = toKafkaError(error)
+  const { topic, partition: index } = partition
+  const expected = told === error && told.name !== 'KAFKA_STORAGE_ERROR'
+  if (!expected && broker.readFailures.allows(`${topic}-${index}`)) {
+    broker.logger.warn({ err: error, topic, partition: index }, 'a fetch could not read the log')
+  }
+  return { partition, response: partitionResponse(partition, told.code), slice: null }
 }
 
 /** The error that keeps this partition from being read, null when it may be. Resolves its log. */
@@ -222,7 +228,7 @@ async function downConvert(
     const made: Slice = { chunks: [bytes], bytes: bytes.length, abortedTransactions: null, release() {} }
     return { partition, response: { ...response, records: made.chunks }, slice: made }
   } catch (error) {
-    return failedRead(partition, error)
+    return failedRead(partition, error, context)
   } finally {
     slice.release()
   }
