@@ -32,6 +32,7 @@ import {
   type SyncGroupResponse,
 } from './requests.ts'
 import type { GroupSettings } from './settings.ts'
+import type { ShardAccess } from './shard-access.ts'
 import { ShareGroup } from './share/share-group.ts'
 import { ShareGroups } from './share/share-groups.ts'
 import { StreamsGroup } from './streams/streams-group.ts'
@@ -81,17 +82,17 @@ export class GroupShard implements Shard {
       newId,
     })
     const becameClassic = (groupId: string, rebalance: boolean) => this.#becameClassic(groupId, rebalance)
-    const ofProtocol = {
+    const access: ShardAccess = {
       context,
       settings,
       topics,
-      find: (groupId: string) => this.#groups.get(groupId),
-      put: (group: Group) => void this.#groups.set(group.groupId, group),
-      remove: (groupId: string) => void this.#groups.delete(groupId),
+      find: groupId => this.#groups.get(groupId),
+      put: group => void this.#groups.set(group.groupId, group),
+      remove: groupId => void this.#groups.delete(groupId),
     }
-    this.consumers = new ConsumerGroups({ ...ofProtocol, becameClassic, newId })
-    this.shares = new ShareGroups(ofProtocol)
-    this.streams = new StreamsGroups(ofProtocol)
+    this.consumers = new ConsumerGroups({ ...access, becameClassic, newId })
+    this.shares = new ShareGroups(access)
+    this.streams = new StreamsGroups(access)
     this.#classicMembers = new ClassicMembers({ context, settings, topics, groups: this.consumers, becameClassic, newId })
     this.commits = new Commits({
       context,

@@ -5,10 +5,9 @@
 import { type apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { ClassicGroup } from '../classic-group.ts'
-import type { Group } from '../group-contract.ts'
-import type { GroupTopics } from '../group-topics.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
+import type { ShardAccess } from '../shard-access.ts'
 import { ConsumerGroup } from './consumer-group.ts'
 import { currentRecord, decodeConsumerRecord, memberRecord, memberTombstones, targetRecord } from './consumer-records.ts'
 import { type ConsumerMember, leaveEpoch, leaveStaticEpoch, newMember, uniqueNames } from './member.ts'
@@ -23,13 +22,7 @@ const nothing: Decision<void> = { records: [], response: undefined }
 /** KIP-1082: from here on the client makes its member id. */
 const clientMakesIdFrom = 1
 
-export interface ConsumerGroupsOptions {
-  context: ShardContext
-  settings: GroupSettings
-  topics: GroupTopics
-  find(groupId: string): Group | undefined
-  put(group: Group): void
-  remove(groupId: string): void
+export interface ConsumerGroupsOptions extends ShardAccess {
   /** The group has just become a classic one: its members have to come to it anew. */
   becameClassic(groupId: string, rebalance: boolean): Decision<void> | null
   newId(): string

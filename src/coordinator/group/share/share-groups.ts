@@ -6,10 +6,10 @@ import { type apis, type InputOf, KafkaError, type MessageOf, type Uuid } from '
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { uniqueNames } from '../consumer/member.ts'
 import { listOf, noTarget, sameTarget, type Target } from '../consumer/partitions.ts'
-import type { Group } from '../group-contract.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
+import type { ShardAccess } from '../shard-access.ts'
 import { newShareMember, ShareGroup } from './share-group.ts'
 import {
   currentRecord,
@@ -32,22 +32,13 @@ export type DescribedShareGroup = InputOf<typeof apis.shareGroupDescribe.respons
 const leaveEpoch = -1
 const nothing: Decision<void> = { records: [], response: undefined }
 
-export interface ShareGroupsOptions {
-  context: ShardContext
-  settings: GroupSettings
-  topics: GroupTopics
-  find(groupId: string): Group | undefined
-  put(group: Group): void
-  remove(groupId: string): void
-}
-
 export class ShareGroups {
-  readonly #options: ShareGroupsOptions
+  readonly #options: ShardAccess
   readonly #context: ShardContext
   readonly #settings: GroupSettings
   readonly #topics: GroupTopics
 
-  constructor(options: ShareGroupsOptions) {
+  constructor(options: ShardAccess) {
     this.#options = options
     this.#context = options.context
     this.#settings = options.settings

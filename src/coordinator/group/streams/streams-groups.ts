@@ -5,10 +5,9 @@
 import { KafkaError } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { ClassicGroup } from '../classic-group.ts'
-import type { Group } from '../group-contract.ts'
-import type { GroupTopics } from '../group-topics.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
+import type { ShardAccess } from '../shard-access.ts'
 import { type DescribedStreamsGroup, describeStreamsGroup } from './describe.ts'
 import { Endpoints } from './endpoints.ts'
 import { isLeaving, type StreamsHeartbeatRequest, type StreamsHeartbeatResult, validateHeartbeat } from './heartbeat-request.ts'
@@ -30,23 +29,14 @@ const nothing: Decision<void> = { records: [], response: undefined }
 /** The version that knows the status. */
 const missingTagsFrom = 1
 
-export interface StreamsGroupsOptions {
-  context: ShardContext
-  settings: GroupSettings
-  topics: GroupTopics
-  find(groupId: string): Group | undefined
-  put(group: Group): void
-  remove(groupId: string): void
-}
-
 export class StreamsGroups {
-  readonly #options: StreamsGroupsOptions
+  readonly #options: ShardAccess
   readonly #context: ShardContext
   readonly #settings: GroupSettings
   readonly #progress: Progress
   readonly #endpoints: Endpoints
 
-  constructor(options: StreamsGroupsOptions) {
+  constructor(options: ShardAccess) {
     this.#options = options
     this.#context = options.context
     this.#settings = options.settings
