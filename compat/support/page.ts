@@ -1,10 +1,27 @@
-/** docs/compat.md: one table of clients and the cases they share, one list for the tools, one for Kafka Streams and Connect, what the endurance run counted, and every case that does not pass. */
+/**
+ * docs/compat.md: for each theme a table of cases and the clients that share them, lists for the tools, Kafka Streams and Connect, what the
+ * endurance run counted, and every case that does not pass.
+ */
 import type { CaseResult } from './suite.ts'
 
 const marks = { ok: '✓', FAIL: '✗', skip: 'skipped' }
 
+/** By the names of cases; the first that fits. */
+const themes: readonly (readonly [heading: string, names: RegExp])[] = [
+  [
+    'TLS, SASL and ACLs',
+    /^(m?tls|sasl-|oauthbearer|wrong-|forbidden|reauth|delegation-token|txn-forbidden|admin-acls|admin-scram|.*-secured$)/,
+  ],
+  ['Transactions', /^txn-/],
+  ['Share groups (KIP-932)', /^share-/],
+  ['Groups', /^(group-|consumer-protocol|commit-resume|static-member|cooperative-|admin-groups|admin-group-)/],
+  ['Administration', /^admin-/],
+  ['Produce, consume, offsets', /(?:)/],
+]
+
 export function page(results: readonly CaseResult[], { commit, date }: { commit: string; date: string }): string {
   const isTool = (each: CaseResult) => each.client.startsWith('kafka-tools') || each.client === 'kafka-dump-log'
+  const isOurs = (each: CaseResult) => each.client === 'millrace-cli'
   const isEndurance = (each: CaseResult) => each.client === 'endurance'
   const isApplication = (each: CaseResult) => /^kafka-(streams|connect)-/.test(each.client)
   const lines = [
@@ -13,11 +30,14 @@ export function page(results: readonly CaseResult[], { commit, date }: { commit:
     `Written by \`npm run compat\` at commit ${commit} on ${date}; do not edit. Each client comes unchanged from its registry and runs against one`,
     'Millrace; the cases are in `compat/`, each proven on a real Apache Kafka. An empty field: the client cannot do it, or its cases do not ask.',
     '',
-    ...table(results.filter(each => !isTool(each) && !isApplication(each) && !isEndurance(each))),
-    '',
+    ...tables(results.filter(each => !isTool(each) && !isOurs(each) && !isApplication(each) && !isEndurance(each))),
     "## Kafka's command-line tools",
     '',
     ...results.filter(isTool).map(each => `- ${marks[each.outcome]} ${each.name}`),
+    '',
+    "## Millrace's command line, against Apache Kafka as well",
+    '',
+    ...results.filter(isOurs).map(each => `- ${marks[each.outcome]} ${each.name}`),
     '',
     '## Kafka Streams and Kafka Connect',
     '',
@@ -38,14 +58,24 @@ export function page(results: readonly CaseResult[], { commit, date }: { commit:
   return `${lines.join('\n')}\n`
 }
 
-function table(results: readonly CaseResult[]): string[] {
+function tables(results: readonly CaseResult[]): string[] {
   const clients = [...new Set(results.map(each => each.client))]
-  const cases = [...new Set(results.map(each => each.name))]
+  const byTheme = Map.groupBy(results, ({ name }) => themes.find(([, names]) => names.test(name))![0])
+  return themes.toReversed().flatMap(([heading]) => {
+    const cases = byTheme.get(heading)
+    return cases === undefined ? [] : [`## ${heading}`, '', ...table(clients, cases), '']
+  })
+}
+
+/** A row for each case, a column for each client that has one of them. */
+function table(clients: readonly string[], results: readonly CaseResult[]): string[] {
+  const columns = clients.filter(client => results.some(each => each.client === client))
   const found = new Map(results.map(each => [`${each.client} ${each.name}`, marks[each.outcome]]))
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const names = [...new Set(results.map(each => each.name))]
   return [
-    line(['client', ...cases]),
-    line(['---', ...cases.map(() => '---')]),
-    ...clients.map(client => line([client, ...cases.map(name => found.get(`${client} ${name}`) ?? '')])),
+    line(['', ...columns]),
+    line(['---', ...columns.map(() => '---')]),
+    ...names.map(name => line([name, ...columns.map(client => found.get(`${client} ${name}`) ?? '')])),
   ]
 }
