@@ -94,6 +94,7 @@ describe('logging in over SASL_SSL', () => {
       [trusting, 1, /^millrace: .*(SASL|closed)/],
       [{ MILLRACE_USERNAME: 'scott', ...trusting }, 2, /the password of scott is missing: set MILLRACE_PASSWORD/],
       [{ MILLRACE_CLIENT_CONFIG: '/no/such/file' }, 2, /--client-config: there is no file \/no\/such\/file/],
+      [{ ...scott, MILLRACE_CA: fixture('other-ca.pem'), MILLRACE_CLIENT_CONFIG: '' }, 1, /is not trusted/],
       [{ MILLRACE_CA: '/no/such/ca' }, 1, /ssl\.truststore\.location: there is no file/],
       [properties({ 'sasl.mechanism': 'GSSAPI' }), 1, /sasl\.mechanism: GSSAPI is not supported; there are PLAIN/],
       [properties({ 'sasl.jaas.config': 'nonsense' }), 1, /sasl\.jaas\.config: it must begin with/],

@@ -13,9 +13,11 @@ import { askSecret } from './secret.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-export async function connect(flags: ClientFlags): Promise<Client> {
-  const given = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig)
-  const properties = await withPassword(withFlags(given, flags, process.env), process.env)
+export async function connect(given: ClientFlags): Promise<Client> {
+  // An empty variable of the environment is one that is not set.
+  const flags = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as ClientFlags
+  const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig)
+  const properties = await withPassword(withFlags(file, flags, process.env), process.env)
   const timeout = Number(properties['request.timeout.ms'])
   return openClient({
     bootstrap: flags.bootstrap ?? properties['bootstrap.servers'] ?? defaultBootstrap,
