@@ -204,7 +204,7 @@ func franzConsumerProtocolRegex(ctx context.Context) error {
 }
 
 // franzShareGroup is a group that begins with the first record; kadm cannot alter a group's configs.
-func franzShareGroup(ctx context.Context) string {
+func franzShareGroup(ctx context.Context, options ...kgo.Opt) string {
 	group, earliest := unique("share"), "earliest"
 	config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
 	config.Name, config.Value = "share.auto.offset.reset", &earliest
@@ -213,7 +213,7 @@ func franzShareGroup(ctx context.Context) string {
 	resource.Configs = append(resource.Configs, config)
 	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	request.Resources = append(request.Resources, resource)
-	client := franzClient()
+	client := franzClient(options...)
 	defer client.Close()
 	if err := kerr.ErrorForCode(must(request.RequestWith(ctx, client)).Resources[0].ErrorCode); err != nil {
 		panic(err)

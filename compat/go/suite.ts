@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached, fetching, needs } from '../support/cache.ts'
 import { must } from '../support/run.ts'
-import { runProgram, type Suite, securedEnvironment } from '../support/suite.ts'
+import { runSecured, type Suite } from '../support/suite.ts'
 
 const clients = ['franz-go', 'sarama', 'kafka-go']
 const here = import.meta.dirname
@@ -13,8 +13,7 @@ export const go: Suite = {
   clients,
   async run(target, report) {
     const program = await build()
-    const env = await securedEnvironment(target)
-    for (const client of clients) await runProgram(client, report, program, [client, target.bootstrap], { env, seconds: 480 })
+    for (const client of clients) await runSecured(target, client, report, program, [client], { seconds: 900 })
   },
 }
 

@@ -166,6 +166,6 @@ def admin_groups():
     equal(listed(), False)
 
 
-import confluent_modern, confluent_secured  # noqa: E401,E402,F401: they add their cases
+import confluent_crash, confluent_modern, confluent_secured  # noqa: E401,E402,F401: they add their cases
 
 run()

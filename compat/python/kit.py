@@ -19,9 +19,9 @@ def unique(kind):
     return f'compat-py-{kind}-{uuid.uuid4().hex[:10]}'
 
 
-def case(name):
+def case(name, seconds=CASE_SECONDS):
     def add(body):
-        _cases.append((name, body))
+        _cases.append((name, body, seconds))
         return body
     return add
 
@@ -34,10 +34,10 @@ def skip_without_secured():
     raise Skip('it needs a broker that the harness started')
 
 
-def secured_case(name):
+def secured_case(name, seconds=CASE_SECONDS):
     """A case that needs the secured broker; its body may not be run without."""
     def add(body):
-        return case(name)(body if SECURED else skip_without_secured)
+        return case(name, seconds)(body if SECURED else skip_without_secured)
     return add
 
 
@@ -69,7 +69,7 @@ def until(what, condition, seconds=30):
 
 
 def run():
-    for name, body in _cases:
+    for name, body, seconds in _cases:
         began, failure, skipped = time.time(), [], []
 
         def guarded():
@@ -81,9 +81,9 @@ def run():
                 failure.append(f'{type(e).__name__}: {e}')
         thread = threading.Thread(target=guarded, daemon=True)
         thread.start()
-        thread.join(CASE_SECONDS)
+        thread.join(seconds)
         if thread.is_alive():
-            failure.append(f'still running after {CASE_SECONDS} s')
+            failure.append(f'still running after {seconds} s')
         if failure:
             print(f'FAIL {name}: {" ".join(failure[0].split())[:400]}', flush=True)
         elif skipped:

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached, fetching, needs } from '../support/cache.ts'
 import { must } from '../support/run.ts'
-import { runProgram, type Suite, securedEnvironment } from '../support/suite.ts'
+import { runSecured, type Suite } from '../support/suite.ts'
 
 const here = import.meta.dirname
 const programs = { 'confluent-kafka': 'confluent_cases.py', aiokafka: 'aiokafka_cases.py', 'kafka-python': 'kafka_python_cases.py' }
@@ -13,9 +13,8 @@ export const python: Suite = {
   clients: Object.keys(programs),
   async run(target, report) {
     const interpreter = join(await environment(), 'bin/python')
-    const env = await securedEnvironment(target)
     for (const [client, program] of Object.entries(programs))
-      await runProgram(client, report, interpreter, [join(here, program), target.bootstrap], { env, seconds: 480 })
+      await runSecured(target, client, report, interpreter, [join(here, program)], { seconds: 900 })
   },
 }
 

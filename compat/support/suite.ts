@@ -12,7 +12,7 @@ export interface Target {
   secured(): Promise<Secured | null>
 }
 
-/** Where a client's program finds the secured broker; without it, it skips the cases that need one. */
+/** Where a program finds the secured broker; without it, it skips the cases that need one. */
 export async function securedEnvironment({ secured }: Target): Promise<Record<string, string>> {
   const broker = await secured()
   return broker === null ? {} : { COMPAT_SECURED: broker.describedIn }
@@ -51,6 +51,7 @@ export async function runProgram(
     seconds: 240,
     ...options,
     onLine(line) {
+      options.onLine?.(line)
       const [, outcome, name, detail] = /^(ok|FAIL|skip) +([\w/.-]+):? *(.*)$/.exec(line) ?? []
       if (name !== undefined) report({ client, name, outcome: outcome as Outcome, detail: detail! })
     },
@@ -58,4 +59,27 @@ export async function runProgram(
   if (code === 0) return
   const detail = `${code === null ? 'took too long' : `ended with ${code}`}: ${(stderr || stdout).trim().replace(/\s+/g, ' ').slice(-400)}`
   report({ client, name: 'program', outcome: 'FAIL', detail })
+}
+
+/** A program that knows the secured broker, and skips the cases that need it when there is none. A line `crash` ends it by SIGKILL and starts it again. */
+export async function runSecured(
+  target: Target,
+  client: string,
+  report: Report,
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<void> {
+  const env = await securedEnvironment(target)
+  let restarted = Promise.resolve()
+  const crash = async () => {
+    const broker = (await target.secured())!.broker
+    await broker.stop('SIGKILL')
+    await broker.restart()
+  }
+  const onLine = (line: string) => {
+    if (line === 'crash') restarted = restarted.then(crash)
+  }
+  await runProgram(client, report, command, [...args, target.bootstrap], { env, onLine, ...options })
+  await restarted
 }
