@@ -7,7 +7,7 @@ import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { ClassicGroup } from '../classic-group.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
-import type { ShardAccess } from '../shard-access.ts'
+import { replayInto, type ShardAccess } from '../shard-access.ts'
 import { ConsumerGroup } from './consumer-group.ts'
 import { currentRecord, decodeConsumerRecord, memberRecord, memberTombstones, targetRecord } from './consumer-records.ts'
 import { type ConsumerMember, leaveEpoch, leaveStaticEpoch, newMember, uniqueNames } from './member.ts'
@@ -50,17 +50,7 @@ export class ConsumerGroups {
   replay(key: Buffer, value: Buffer | null): boolean {
     const record = decodeConsumerRecord(key, value)
     if (record === null) return false
-    const { groupId } = record
-    let group = this.find(groupId)
-    if (group === undefined) {
-      // A tombstone of what is gone, or has become a classic group.
-      if (value === null) return true
-      // What is there holds only offsets: replaying those came first.
-      group = new ConsumerGroup(groupId)
-      this.#options.put(group)
-    }
-    group.replay(record)
-    if (record.type === 'epoch' && record.value === null) this.#options.remove(groupId)
+    replayInto(this.#options, ConsumerGroup, { record, isTombstone: value === null, last: 'epoch' })
     return true
   }
 

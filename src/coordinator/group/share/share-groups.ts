@@ -9,7 +9,7 @@ import { listOf, noTarget, sameTarget, type Target } from '../consumer/partition
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
-import type { ShardAccess } from '../shard-access.ts'
+import { replayInto, type ShardAccess } from '../shard-access.ts'
 import { newShareMember, ShareGroup } from './share-group.ts'
 import {
   currentRecord,
@@ -59,13 +59,7 @@ export class ShareGroups {
   replay(key: Buffer, value: Buffer | null): boolean {
     const record = decodeShareRecord(key, value)
     if (record === null) return false
-    const { groupId } = record
-    const existing = this.#options.find(groupId)
-    if (!(existing instanceof ShareGroup) && value === null) return true
-    const group = existing instanceof ShareGroup ? existing : new ShareGroup(groupId)
-    if (group !== existing) this.#options.put(group)
-    group.replay(record)
-    if (record.type === 'epoch' && record.value === null) this.#options.remove(groupId)
+    replayInto(this.#options, ShareGroup, { record, isTombstone: value === null, last: 'epoch' })
     return true
   }
 

@@ -7,7 +7,7 @@ import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { ClassicGroup } from '../classic-group.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
-import type { ShardAccess } from '../shard-access.ts'
+import { replayInto, type ShardAccess } from '../shard-access.ts'
 import { type DescribedStreamsGroup, describeStreamsGroup } from './describe.ts'
 import { Endpoints } from './endpoints.ts'
 import { isLeaving, type StreamsHeartbeatRequest, type StreamsHeartbeatResult, validateHeartbeat } from './heartbeat-request.ts'
@@ -48,17 +48,7 @@ export class StreamsGroups {
   replay(key: Buffer, value: Buffer | null): boolean {
     const record = decodeStreamsRecord(key, value)
     if (record === null) return false
-    const { groupId } = record
-    let group = this.#find(groupId)
-    if (group === undefined) {
-      // A tombstone of what is gone, or has become a classic group.
-      if (value === null) return true
-      // What is there holds only offsets: replaying those came first.
-      group = new StreamsGroup(groupId)
-      this.#options.put(group)
-    }
-    group.replay(record)
-    if (record.type === 'metadata' && record.value === null) this.#options.remove(groupId)
+    replayInto(this.#options, StreamsGroup, { record, isTombstone: value === null, last: 'metadata' })
     return true
   }
 
