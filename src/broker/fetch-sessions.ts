@@ -1,11 +1,12 @@
 /**
  * Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer reads, so that a request and its response name
- * only what changed. Bounded by `max.incremental.fetch.session.cache.slots` and in the partitions of all sessions together; a client that gets no slot fetches in full, which is always
- * correct. A session belongs to no connection: a client may resume it after a reconnect.
+ * only what changed. Bounded by `max.incremental.fetch.session.cache.slots` and in the partitions of all sessions together; a client that
+ * gets no slot fetches in full, which is always correct. A session belongs to no connection: a client may resume it after a reconnect.
  */
 import type { Clock, Random } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { Uuid } from '../protocol.ts'
+import { SessionPartitions } from './session-partitions.ts'
 
 /** One partition that a consumer reads, and what it was told last. */
 export interface FetchPartition {
@@ -40,8 +41,6 @@ export type SessionError = 'FETCH_SESSION_ID_NOT_FOUND' | 'INVALID_FETCH_SESSION
 /** Session epoch of a request that wants none, or ends one. */
 export const finalEpoch = -1
 const initialEpoch = 0
-/** Kafka bounds only the number of sessions; each may name as many partitions as a request does, whether they exist or not. */
-const mostSessionPartitions = 200_000
 /** A session unused for this long may lose its slot to a new one (Kafka: MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS). */
 const evictableAfterMs = 120_000
 
@@ -53,17 +52,14 @@ export class FetchSessions {
   readonly #slots: number
   readonly #clock: Clock
   readonly #random: Random
-  readonly #mostPartitions: number
   /** Least recently used first. */
   readonly #sessions = new Map<number, FetchSession>()
-  /** Partitions remembered, by session; and in all of them. */
-  readonly #counted = new Map<number, number>()
-  #partitions = 0
+  readonly #partitions: SessionPartitions
   evictions = 0
 
-  constructor(slots: number, clock: Clock, random: Random, mostPartitions = mostSessionPartitions) {
+  constructor(slots: number, clock: Clock, random: Random, mostPartitions?: number) {
     this.#slots = slots
-    this.#mostPartitions = mostPartitions
+    this.#partitions = new SessionPartitions(mostPartitions)
     this.#clock = clock
     this.#random = random
   }
@@ -74,7 +70,7 @@ export class FetchSessions {
 
   /** Partitions remembered in all sessions. */
   get partitions(): number {
-    return this.#partitions
+    return this.#partitions.total
   }
 
   /** The session that an incremental request continues; its epoch moves on. */
@@ -92,33 +88,29 @@ export class FetchSessions {
 
   /** null: no slot is free, the client must go on with full requests. */
   create(partitions: Map<string, FetchPartition>, usesTopicIds: boolean): FetchSession | null {
-    if (this.#partitions + partitions.size > this.#mostPartitions) return null
+    if (!this.#partitions.hasRoom(partitions.size)) return null
     if (this.#sessions.size >= this.#slots && !this.#evictOne()) return null
     let id: number
     do id = 1 + this.#random.below(2 ** 31 - 1)
     while (this.#sessions.has(id))
     const session = { id, usesTopicIds, epoch: nextEpoch(initialEpoch), partitions, lastUsedMs: this.#clock.monotonic() }
     this.#sessions.set(id, session)
-    this.#count(session)
+    this.#partitions.count(session)
     return session
   }
 
   /** After its partitions were changed. A session that has become too large is forgotten: its client begins another, or goes on without. */
   changed(session: FetchSession): void {
     if (!this.#sessions.has(session.id)) return
-    this.#count(session)
-    if (this.#partitions > this.#mostPartitions) this.remove(session.id)
+    this.#partitions.count(session)
+    if (!this.#partitions.hasRoom(0)) this.remove(session.id)
   }
 
   remove(id: number): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
     this.#sessions.delete(id)
-    this.#partitions -= this.#counted.get(id) ?? 0
-    this.#counted.delete(id)
-  }
-
-  #count({ id, partitions }: FetchSession): void {
-    this.#partitions += partitions.size - (this.#counted.get(id) ?? 0)
-    this.#counted.set(id, partitions.size)
+    this.#partitions.forget(session)
   }
 
   #evictOne(): boolean {

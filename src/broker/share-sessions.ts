@@ -3,10 +3,10 @@
  * connection that opened it; when that closes, the member's records are free for others.
  */
 import { KafkaError, type Uuid } from '../protocol.ts'
+import { SessionPartitions } from './session-partitions.ts'
 
 export const initialEpoch = 0
 export const finalEpoch = -1
-const mostSessionPartitions = 200_000
 
 export interface SharedPartition {
   readonly topicId: Uuid
@@ -25,16 +25,13 @@ export interface ShareSession {
 
 export class ShareSessions {
   readonly #limit: () => number
-  readonly #mostPartitions: number
   readonly #sessions = new Map<string, ShareSession>()
-  /** Partitions remembered, by session; and in all of them. */
-  readonly #counted = new WeakMap<ShareSession, number>()
-  #partitions = 0
+  readonly #partitions: SessionPartitions
 
   /** `limit`: `group.share.max.share.sessions`. */
-  constructor(limit: () => number, mostPartitions = mostSessionPartitions) {
+  constructor(limit: () => number, mostPartitions?: number) {
     this.#limit = limit
-    this.#mostPartitions = mostPartitions
+    this.#partitions = new SessionPartitions(mostPartitions)
   }
 
   /** Replaces the member's former session. */
@@ -67,24 +64,23 @@ export class ShareSessions {
 
   /** Before partitions are added; {@link changed} afterwards. Whether they exist is not asked, so their number needs a bound. */
   admit(added: number): void {
-    if (this.#partitions + added <= this.#mostPartitions) return
+    if (this.#partitions.hasRoom(added)) return
     throw new KafkaError(
       'SHARE_SESSION_LIMIT_REACHED',
-      `Share sessions may not have more than ${this.#mostPartitions} partitions together.`,
+      `Share sessions may not have more than ${this.#partitions.most} partitions together.`,
     )
   }
 
   changed(session: ShareSession): void {
     if (this.#sessions.get(keyOf(session.groupId, session.memberId)) !== session) return
-    this.#partitions += session.partitions.size - (this.#counted.get(session) ?? 0)
-    this.#counted.set(session, session.partitions.size)
+    this.#partitions.count(session)
   }
 
   /** False when it is gone, or another has taken its place. */
   close(session: ShareSession): boolean {
     const key = keyOf(session.groupId, session.memberId)
     if (this.#sessions.get(key) !== session) return false
-    this.#partitions -= this.#counted.get(session) ?? 0
+    this.#partitions.forget(session)
     return this.#sessions.delete(key)
   }
 }
