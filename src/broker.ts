@@ -15,7 +15,7 @@ export {
   loadBrokerConfig,
   renderExplanation,
 } from './broker/config.ts'
-export { writeScramCredential } from './broker/first-user.ts'
 export { handlers } from './broker/handlers.ts'
 export { jsonLogger, type Logger, silentLogger } from './broker/logger.ts'
+export { writeScramCredential } from './broker/security/first-user.ts'
 export { type RunningBroker, type StartOptions, startBroker } from './broker/start.ts'

@@ -1,10 +1,10 @@
 /** What all partitions of one log share. */
 import type { System } from '../base.ts'
 import type { LogSettings } from '../log.ts'
-import type { GroupCommit } from './commit.ts'
-import type { SegmentContext } from './segment.ts'
-import type { Slabs } from './slabs.ts'
-import type { Tail } from './tail.ts'
+import type { GroupCommit } from './journal/commit.ts'
+import type { SegmentContext } from './segments/segment.ts'
+import type { Slabs } from './tail/slabs.ts'
+import type { Tail } from './tail/tail.ts'
 
 export interface LogContext {
   readonly system: System

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryFileSystem } from '../base.ts'
 import type { Uuid } from '../protocol.ts'
-import { FileHandles } from './file-handles.ts'
 import { decodeOffsetCheckpoint, decodePartitionMetadata, encodeOffsetCheckpoint, encodePartitionMetadata } from './kafka-files.ts'
-import { collectAborted, TransactionIndex } from './transaction-index.ts'
+import { FileHandles } from './segments/file-handles.ts'
+import { collectAborted, TransactionIndex } from './segments/transaction-index.ts'
 
 test('partition.metadata and checkpoints are Kafka’s, and damage is noticed', () => {
   const topicId = '3-cD7bHXQqCSm7xzFbvHXQ' as Uuid

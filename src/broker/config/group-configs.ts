@@ -1,7 +1,7 @@
 /** Configs of single groups as the coordinator asks for them: those stored for the group, over the broker's defaults. */
 import { type ConfigKey, parseValue, type ValueOf } from '../../base.ts'
 import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig, StreamsGroupConfig } from '../../coordinator.ts'
-import type { DeadLetterRules } from '../dead-letters.ts'
+import type { DeadLetterRules } from '../share/dead-letters.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { groupKeys } from './keys/group-scope.ts'
 

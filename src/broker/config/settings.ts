@@ -1,8 +1,8 @@
 /** What the configuration means to each module, in the terms of that module. */
 import type { ClusterLimits, GroupSettings, ShareCoordinatorOptions, TransactionSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
+import type { ServerLimits } from '../connections/server.ts'
 import type { Windows } from '../quotas.ts'
-import type { ServerLimits } from '../server.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { consumerGroupConfig, shareGroupConfig, streamsGroupConfig } from './group-configs.ts'
 import { ownListenerValue } from './listener-values.ts'

@@ -1,5 +1,5 @@
 /** Kafka's numbers of resource types, operations and the like in ACLs, and its words for them. */
-import type { Operation, ResourceType } from '../handler.ts'
+import type { Operation, ResourceType } from '../dispatch/handler.ts'
 
 export const resourceTypeCodes: Readonly<Record<ResourceType, number>> = {
   TOPIC: 2,

@@ -1,8 +1,8 @@
 /** ACLs and filters as clients send them: what Kafka refuses, in its words. Shared by the three APIs about ACLs. */
 import type { Acl, AclFilter } from '../../coordinator.ts'
 import { type apis, KafkaError, type MessageOf } from '../../protocol.ts'
-import { clusterName } from '../authorized-operations.ts'
 import { anyCode, lastOperation, lastResourceType, patternTypes, permissionTypes, resourceTypeCodes } from './acl-codes.ts'
+import { clusterName } from './authorized-operations.ts'
 
 type Creation = MessageOf<typeof apis.createAcls.request>['creations'][number]
 type Filter = MessageOf<typeof apis.describeAcls.request>

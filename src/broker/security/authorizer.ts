@@ -6,7 +6,7 @@
  * request costs a look-up per resource however many ACLs there are. Also writes the audit log: refusals at info, permissions at debug.
  */
 import type { Acl, ClusterSecurity } from '../../coordinator.ts'
-import type { Operation, ResourceType } from '../handler.ts'
+import type { Operation, ResourceType } from '../dispatch/handler.ts'
 import type { Logger } from '../logger.ts'
 import { operationCodes, resourceTypeCodes } from './acl-codes.ts'
 import { AclIndex, hostOf } from './acl-index.ts'

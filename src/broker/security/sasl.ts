@@ -6,7 +6,7 @@
  */
 import type { System } from '../../base.ts'
 import { apis, errorCode, type InputOf } from '../../protocol.ts'
-import { CloseConnection } from '../handler.ts'
+import { CloseConnection } from '../dispatch/handler.ts'
 import type { Logger } from '../logger.ts'
 import { AuthenticationFailed, type SaslMechanism, type SaslServer, type Step } from './mechanism.ts'
 

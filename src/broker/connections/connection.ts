@@ -1,0 +1,276 @@
+/**
+ * One client's connection: frames in, replies out in the order of their requests, and back-pressure both ways.
+ *
+ * A request is worked on only when the one before it has been answered, as in Kafka, so that a slow answer stops the reading of the
+ * socket instead of filling memory. The exception is a produce request: its place in the log is fixed at once, so the connection reads
+ * on while earlier answers wait for the disk; at most {@link maxParkedReplies} of them.
+ */
+import type net from 'node:net'
+import type { Clock, Timer, Timers } from '../../base.ts'
+import type { Session } from '../security.ts'
+import type { FrameMemory } from './frame-memory.ts'
+import { FrameReader } from './frames.ts'
+import type { SocketReader } from './socket.ts'
+
+export interface ReplyBytes {
+  buffers: readonly Buffer[]
+  length: number
+  /** Called once the bytes have left, or never will. */
+  release?: () => void
+}
+
+/** null: the request has no reply. */
+export type Reply = ReplyBytes | null
+
+export interface PendingReply {
+  reply: Promise<Reply>
+  /** Whether further requests may be worked on meanwhile. */
+  readOn: boolean
+}
+
+/**
+ * Works on one request. `owned` as in {@link FrameReader}: otherwise the bytes are valid only during the call.
+ * Throws when the connection must be closed.
+ */
+export type Dispatch = (frame: Buffer, owned: boolean, connection: Connection) => Reply | PendingReply
+
+export interface ConnectionOptions {
+  /** Begins to read, and gives the socket that replies go to. */
+  read(reader: SocketReader): net.Socket
+  id: number
+  listener: string
+  session: Session
+  /** Shared with others that are read in the same way: see frames.ts. */
+  scratch: Buffer
+  frameMemory: FrameMemory
+  maxFrameBytes: number
+  maxUnauthenticatedFrameBytes: number
+  clock: Clock
+  timers: Timers
+  dispatch: Dispatch
+  /** Something that stops all connections from taking requests (the log's tail is full). */
+  pressure: { readonly on: boolean; whenOff(callback: () => void): void }
+  /** Why the connection ended; null when the client closed it. */
+  onClose(connection: Connection, error: unknown): void
+}
+
+interface Parked {
+  reply: Reply
+  settled: boolean
+}
+
+/** librdkafka may have a million requests in flight; Kafka has one, and answers each before it reads the next. */
+const maxParkedReplies = 256
+
+export class Connection {
+  readonly id: number
+  readonly listener: string
+  readonly remoteAddress: string
+  readonly session: Session
+  clientSoftwareName = 'unknown'
+  clientSoftwareVersion = 'unknown'
+  /** Monotonic. */
+  readonly openedMs: number
+  /** Monotonic; when bytes last came or went. */
+  lastActiveMs: number
+  /** Monotonic; since when the frame that is being received has been incomplete. */
+  unfinishedSinceMs = 0
+  bytesIn = 0
+  bytesOut = 0
+
+  readonly #socket: net.Socket
+  readonly #frames: FrameReader
+  readonly #options: ConnectionOptions
+  readonly #parked: Parked[] = []
+  readonly #abort = new AbortController()
+  /** A request that must be answered before the next is worked on. */
+  #busy = false
+  #waitingForPressure = false
+  #muted: Timer | null = null
+  #mutedUntilMs = 0
+  #draining = false
+  #closed = false
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    this.id = options.id
+    this.listener = options.listener
+    this.session = options.session
+    this.session.drain = () => this.drain()
+    this.session.authenticatedNow = () => {
+      this.#frames.maxFrameBytes = options.maxFrameBytes
+    }
+    this.remoteAddress = options.session.remoteAddress
+    this.openedMs = options.clock.monotonic()
+    this.lastActiveMs = options.clock.monotonic()
+    this.#frames = new FrameReader(
+      options.scratch,
+      options.session.authenticated ? options.maxFrameBytes : Math.min(options.maxFrameBytes, options.maxUnauthenticatedFrameBytes),
+      options.frameMemory.share(() => this.#resume()),
+      (frame, owned) => this.#take(frame, owned),
+      error => this.close(error),
+    )
+    this.#socket = options.read({
+      target: () => this.#frames.target(),
+      received: length => this.#received(length),
+    })
+    this.#socket.on('error', error => this.close(error))
+    this.#socket.on('close', () => this.close(null))
+    this.#socket.on('drain', () => this.#resume())
+  }
+
+  get principal(): string {
+    return this.session.principal
+  }
+
+  /** Aborted when the connection closes. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Whether a request is being worked on, its reply has not left, or the client has to wait. */
+  get active(): boolean {
+    return this.#busy || this.#muted !== null || this.#parked.length > 0 || this.#socket.writableLength > 0
+  }
+
+  /** Takes no further request for so long; replies leave. */
+  mute(delayMs: number): void {
+    const untilMs = this.#options.clock.monotonic() + delayMs
+    if (this.#closed || untilMs <= this.#mutedUntilMs) return
+    this.#mutedUntilMs = untilMs
+    // Also in the middle of a frame: then it is not the client that is late.
+    this.#socket.pause()
+    if (this.unfinishedSinceMs > 0) this.unfinishedSinceMs += delayMs
+    this.#muted?.cancel()
+    this.#muted = this.#options.timers.after(delayMs, () => {
+      this.#muted = null
+      this.#resume()
+    })
+  }
+
+  /** Takes no more requests and closes once the replies under way have left. */
+  drain(): void {
+    this.#draining = true
+    this.#closeWhenDrained()
+  }
+
+  close(error: unknown): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#muted?.cancel()
+    this.#frames.abandon()
+    this.#abort.abort()
+    this.#socket.destroy()
+    this.#options.onClose(this, error)
+  }
+
+  #received(length: number): boolean {
+    this.bytesIn += length
+    this.lastActiveMs = this.#options.clock.monotonic()
+    const wasUnfinished = this.#frames.unfinished
+    const goOn = this.#frames.received(length)
+    if (!this.#frames.unfinished) this.unfinishedSinceMs = 0
+    else if (!wasUnfinished || this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.lastActiveMs
+    return goOn && !this.#closed
+  }
+
+  #take(frame: Buffer, owned: boolean): boolean {
+    if (this.#closed || this.#draining) return false
+    let outcome: Reply | PendingReply
+    try {
+      outcome = this.#options.dispatch(frame, owned, this)
+    } catch (error) {
+      this.close(error)
+      return false
+    }
+    if (outcome !== null && 'reply' in outcome) this.#park(outcome)
+    else this.#answer(outcome)
+    return this.#mayTake()
+  }
+
+  #mayTake(): boolean {
+    if (this.#closed || this.#draining || this.#busy || this.#muted !== null) return false
+    if (this.#parked.length >= maxParkedReplies || this.#socket.writableNeedDrain) return false
+    if (!this.#options.pressure.on) return true
+    if (!this.#waitingForPressure) {
+      this.#waitingForPressure = true
+      this.#options.pressure.whenOff(() => {
+        this.#waitingForPressure = false
+        this.#resume()
+      })
+    }
+    return false
+  }
+
+  #answer(reply: Reply): void {
+    if (this.#parked.length > 0) this.#parked.push({ reply, settled: true })
+    else if (reply !== null) this.#send(reply)
+  }
+
+  #park(pending: PendingReply): void {
+    const parked: Parked = { reply: null, settled: false }
+    this.#parked.push(parked)
+    if (!pending.readOn) this.#busy = true
+    pending.reply.then(
+      reply => {
+        parked.reply = reply
+        parked.settled = true
+        if (!pending.readOn) this.#busy = false
+        this.#sendSettled()
+        this.#resume()
+      },
+      error => this.close(error),
+    )
+  }
+
+  #sendSettled(): void {
+    let count = 0
+    while (count < this.#parked.length && this.#parked[count]!.settled) {
+      const { reply } = this.#parked[count++]!
+      if (reply !== null) this.#send(reply)
+    }
+    if (count > 0) this.#parked.splice(0, count)
+  }
+
+  #send(reply: ReplyBytes): void {
+    if (this.#closed) {
+      reply.release?.()
+      return
+    }
+    this.bytesOut += reply.length
+    this.lastActiveMs = this.#options.clock.monotonic()
+    const { buffers } = reply
+    const last = buffers.length - 1
+    if (last > 0) this.#socket.cork()
+    for (let index = 0; index < last; index++) this.#socket.write(buffers[index]!)
+    const done = reply.release === undefined && !this.#draining ? undefined : () => this.#left(reply)
+    this.#socket.write(buffers[last]!, done)
+    if (last > 0) this.#socket.uncork()
+  }
+
+  /** Also called when the socket failed: then the buffers are free all the same. */
+  #left(reply: ReplyBytes): void {
+    reply.release?.()
+    if (this.#draining) this.#closeWhenDrained()
+  }
+
+  #resume(): void {
+    if (this.#closed) return
+    if (this.#draining) this.#closeWhenDrained()
+    else if (this.#mayTake() && this.#frames.resume() && !this.#closed) {
+      if (this.#frames.unfinished && this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.#options.clock.monotonic()
+      this.#socket.resume()
+    }
+  }
+
+  #closeWhenDrained(): void {
+    if (this.#closed || this.#busy || this.#parked.length > 0 || this.#socket.writableEnded) return
+    if (this.#socket.writableLength > 0) {
+      // Not every write tells when it is done.
+      this.#socket.end(() => this.close(null))
+      return
+    }
+    this.#socket.end()
+    this.close(null)
+  }
+}

@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import { afterEach, test } from 'node:test'
+import { memoryFileSystem, realSystem } from '../../base.ts'
+import { Session } from '../security.ts'
+import type { Dispatch } from './connection.ts'
+import { Server, type ServerLimits } from './server.ts'
+
+const limits: ServerLimits = {
+  maxFrameBytes: 1 << 20,
+  maxUnauthenticatedFrameBytes: 1 << 19,
+  authenticationDeadlineMs: 30_000,
+  queuedBytes: 1e9,
+  maxIdleMs: 600_000,
+  frameDeadlineMs: 60_000,
+  maxConnections: 100,
+  isProtected: () => false,
+  maxConnectionsOf: () => Number.POSITIVE_INFINITY,
+  maxConnectionsPerIp: () => 100,
+  maxCreationRate: 1000,
+  maxCreationRateOf: () => Number.POSITIVE_INFINITY,
+  backlog: 100,
+}
+
+const open: { close(): unknown }[] = []
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.close()
+})
+
+async function serve(
+  dispatch: Dispatch,
+  changed: Partial<ServerLimits> = {},
+  pressure = { on: false, whenOff: (_: () => void) => {} },
+  connectionDelay = (_address: string) => 0,
+  system = realSystem(memoryFileSystem()),
+) {
+  const reasons: string[] = []
+  const server = new Server({
+    system,
+    createServer: net.createServer,
+    limits: { ...limits, ...changed },
+    security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
+    dispatch,
+    pressure,
+    connectionDelay,
+    onOpen() {},
+    onClose: (_, reason) => reasons.push(reason instanceof Error ? reason.message : String(reason)),
+    onRefused: (_, reason) => reasons.push(`refused: ${reason}`),
+  })
+  const port = await server.listen({ name: 'PLAINTEXT', host: '127.0.0.1', port: 0, protocol: 'PLAINTEXT' })
+  open.push({ close: () => server.close(0) })
+  return { server, port, reasons }
+}
+
+async function connect(port: number): Promise<{ socket: net.Socket; received: () => string }> {
+  const socket = net.connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  let text = ''
+  socket.on('data', data => {
+    text += data.toString('latin1')
+  })
+  socket.on('error', () => {})
+  open.push({ close: () => socket.destroy() })
+  return { socket, received: () => text }
+}
+
+function frame(text: string): Buffer {
+  const bytes = Buffer.alloc(4 + text.length)
+  bytes.writeInt32BE(text.length)
+  bytes.write(text, 4, 'latin1')
+  return bytes
+}
+
+const reply = (text: string) => ({ buffers: [Buffer.from(text, 'latin1')], length: text.length })
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 500 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 4))
+  assert.ok(condition(), `gave up waiting: ${condition}`)
+}
+
+test('replies leave in the order of the requests, whatever order they are ready in', async () => {
+  const settle = new Map<string, () => void>()
+  const { port } = await serve(bytes => {
+    const text = bytes.toString('latin1')
+    if (text.startsWith('now')) return reply(text)
+    const made = Promise.withResolvers<ReturnType<typeof reply>>()
+    settle.set(text, () => made.resolve(reply(text)))
+    return { reply: made.promise, readOn: true }
+  })
+  const { socket, received } = await connect(port)
+  socket.write(Buffer.concat([frame('a'), frame('b'), frame('now1'), frame('c'), frame('now2')]))
+  await until(() => settle.size === 3)
+  settle.get('c')!()
+  settle.get('b')!()
+  await new Promise(resolve => setTimeout(resolve, 10))
+  assert.equal(received(), '')
+  settle.get('a')!()
+  await until(() => received() === 'abnow1cnow2')
+})
+
+test('a request that must be answered first keeps the next from being worked on', async () => {
+  const seen: string[] = []
+  const gate = Promise.withResolvers<ReturnType<typeof reply>>()
+  const { port } = await serve(bytes => {
+    seen.push(bytes.toString('latin1'))
+    return seen.length === 1 ? { reply: gate.promise, readOn: false } : reply(seen.at(-1)!)
+  })
+  const { socket, received } = await connect(port)
+  socket.write(Buffer.concat([frame('first'), frame('second'), frame('x'.repeat(300_000))]))
+  await until(() => seen.length === 1)
+  await new Promise(resolve => setTimeout(resolve, 20))
+  assert.deepEqual(seen, ['first'])
+  gate.resolve(reply('1'))
+  await until(() => received().length === 1 + 'second'.length + 300_000)
+  assert.equal(seen.length, 3)
+})
+
+test('under pressure nothing is read until it is off', async () => {
+  let on = false
+  let off = () => {}
+  const seen: string[] = []
+  const { port } = await serve(
+    bytes => {
+      seen.push(bytes.toString('latin1'))
+      on = true
+      return reply('.')
+    },
+    {},
+    {
+      get on() {
+        return on
+      },
+      whenOff: callback => {
+        off = callback
+      },
+    },
+  )
+  const { socket } = await connect(port)
+  socket.write(Buffer.concat([frame('a'), frame('b')]))
+  await until(() => seen.length === 1)
+  await new Promise(resolve => setTimeout(resolve, 20))
+  assert.deepEqual(seen, ['a'])
+  on = false
+  off()
+  await until(() => seen.length === 2)
+})
+
+test('a dispatch that throws closes its connection and no other', async () => {
+  const { port, server, reasons } = await serve(bytes => {
+    if (bytes.length === 0) throw new Error('unparseable')
+    return reply('ok')
+  })
+  const bad = await connect(port)
+  const good = await connect(port)
+  bad.socket.write(frame(''))
+  await once(bad.socket, 'close')
+  good.socket.write(frame('x'))
+  await until(() => good.received() === 'ok')
+  assert.deepEqual(reasons, ['unparseable'])
+  assert.equal(server.connections.size, 1)
+})
+
+test('limits: per address, in all, creation rate; a slot is free again after a close', async () => {
+  const { port, server, reasons } = await serve(() => reply('ok'), { maxConnectionsPerIp: () => 2 })
+  const first = await connect(port)
+  await connect(port)
+  const third = await connect(port)
+  await once(third.socket, 'close')
+  assert.match(reasons[0]!, /max.connections.per.ip=2/)
+  first.socket.destroy()
+  await until(() => server.connections.size === 1)
+  const fourth = await connect(port)
+  fourth.socket.write(frame('x'))
+  await until(() => fourth.received() === 'ok')
+})
+
+test('limits of one listener hold for it alone, beside those of the broker', async () => {
+  // Time stands still, or a slow machine would earn another connection.
+  const stopped = { ...realSystem(memoryFileSystem()), clock: { now: () => 0, monotonic: () => 0 } }
+  const changed = {
+    maxConnections: 4,
+    isProtected: (name: string) => name === 'INSIDE',
+    maxConnectionsOf: (name: string) => (name === 'PLAINTEXT' ? 2 : 10),
+    maxCreationRateOf: (name: string) => (name === 'SLOW' ? 1 : Number.POSITIVE_INFINITY),
+  }
+  const { port, server, reasons } = await serve(() => reply('ok'), changed, undefined, undefined, stopped)
+  const listen = (name: string) => server.listen({ name, host: '127.0.0.1', port: 0, protocol: 'PLAINTEXT' })
+  const [other, slow, inside] = [await listen('OTHER'), await listen('SLOW'), await listen('INSIDE')]
+  const answers = async (at: number) => {
+    const { socket, received } = await connect(at)
+    socket.write(frame('x'))
+    await until(() => received() === 'ok' || socket.destroyed)
+    return received() === 'ok' ? socket : null
+  }
+  const first = await answers(port)
+  await answers(port)
+  assert.equal(await answers(port), null)
+  assert.match(reasons.at(-1)!, /max.connections=2 of listener PLAINTEXT/)
+  assert.notEqual(await answers(slow), null)
+  assert.equal(await answers(slow), null)
+  assert.match(reasons.at(-1)!, /max.connection.creation.rate=1 of listener SLOW/)
+  assert.notEqual(await answers(other), null)
+  assert.equal(await answers(other), null)
+  assert.match(reasons.at(-1)!, /max.connections=4 reached/)
+  const way = await answers(inside)
+  assert.notEqual(way, null, 'the listener of brokers is always open')
+  way!.destroy()
+  first!.destroy()
+  await until(() => server.connections.size === 3)
+  assert.notEqual(await answers(port), null)
+})
+
+test('an IPv4 client of a listener for both families has the address that it has elsewhere', async t => {
+  const addresses: string[] = []
+  const { server } = await serve((_, __, connection) => {
+    addresses.push(connection.remoteAddress)
+    return reply('ok')
+  })
+  let port: number
+  try {
+    port = await server.listen({ name: 'BOTH', host: '::', port: 0, protocol: 'PLAINTEXT' })
+  } catch (error) {
+    t.skip(`no IPv6 here: ${error}`)
+    return
+  }
+  const { socket, received } = await connect(port)
+  socket.write(frame('x'))
+  await until(() => received() === 'ok')
+  assert.deepEqual(addresses, ['127.0.0.1'])
+})
+
+test('a slow frame and an idle connection are ended, an active one is not', async () => {
+  const { port, reasons } = await serve(() => ({ reply: new Promise(() => {}), readOn: false }), { frameDeadlineMs: 50, maxIdleMs: 100 })
+  const slow = await connect(port)
+  const idle = await connect(port)
+  const waiting = await connect(port)
+  slow.socket.write(Buffer.from([0, 0, 1]))
+  waiting.socket.write(frame('long poll'))
+  await Promise.all([once(slow.socket, 'close'), once(idle.socket, 'close')])
+  await new Promise(resolve => setTimeout(resolve, 50))
+  assert.equal(waiting.socket.destroyed, false)
+  assert.equal(reasons.filter(reason => reason.includes('not complete after')).length, 1)
+  assert.equal(reasons.filter(reason => reason.includes('idle for')).length, 1)
+})
+
+test('closing lets the reply under way leave', async () => {
+  const gate = Promise.withResolvers<ReturnType<typeof reply>>()
+  const { port, server } = await serve(() => ({ reply: gate.promise, readOn: false }))
+  const { socket, received } = await connect(port)
+  socket.write(frame('x'))
+  await until(() => [...server.connections].some(connection => connection.active))
+  const closed = server.close(5_000)
+  gate.resolve(reply('last words'))
+  await once(socket, 'close')
+  await closed
+  assert.equal(received(), 'last words')
+})

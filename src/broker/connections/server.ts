@@ -1,0 +1,308 @@
+/**
+ * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many.
+ *
+ * One timer serves all connections. Node's own limits are not used because they count per socket and close without a reason.
+ */
+import type net from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { System, Timer } from '../../base.ts'
+import type { Listener } from '../config.ts'
+import type { Security, TlsListener } from '../security.ts'
+import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
+import { FrameMemory } from './frame-memory.ts'
+import { readInto } from './socket.ts'
+import { TlsReads } from './tls-reads.ts'
+
+export interface ServerLimits {
+  /** `socket.request.max.bytes`. */
+  maxFrameBytes: number
+  /** `sasl.server.max.receive.size`: of frames of a client that has yet to say who it is. */
+  maxUnauthenticatedFrameBytes: number
+  /** `connection.authentication.deadline.ms`: by then it must have. */
+  authenticationDeadlineMs: number
+  /** `queued.max.request.bytes`: of unfinished and waiting requests of all connections. */
+  queuedBytes: number
+  /** `connections.max.idle.ms`. */
+  maxIdleMs: number
+  /** A frame must be complete this long after its first byte. */
+  frameDeadlineMs: number
+  /** `max.connections`. */
+  maxConnections: number
+  /** As in Kafka, what holds for the broker does not hold for the listener of brokers, so that a flood of clients leaves a way in. */
+  isProtected(listener: string): boolean
+  /** `listener.name.<name>.max.connections`; infinite when it is not set. */
+  maxConnectionsOf(listener: string): number
+  /** `max.connections.per.ip`. */
+  maxConnectionsPerIp(address: string): number
+  /** `max.connection.creation.rate` of the whole broker, per second. */
+  maxCreationRate: number
+  /** `listener.name.<name>.max.connection.creation.rate`; infinite when it is not set. */
+  maxCreationRateOf(listener: string): number
+  backlog: number
+}
+
+export interface ServerOptions {
+  system: System
+  limits: ServerLimits
+  dispatch: Dispatch
+  security: Pick<Security, 'open' | 'tls'>
+  /** Where connections come from; a simulation has a network of its own. */
+  createServer: typeof net.createServer
+  pressure: ConnectionOptions['pressure']
+  /** Milliseconds to keep a connection of this address waiting before it is refused; 0: it may come in. */
+  connectionDelay(address: string): number
+  onOpen(connection: Connection): void
+  onClose(connection: Connection, reason: unknown): void
+  onRefused(address: string, reason: string): void
+}
+
+/** What one listener has of its own limits in use. */
+interface ListenerUse {
+  readonly name: string
+  /** Connections and handshakes. */
+  open: number
+  readonly created: CreationRate
+}
+
+/** Where a connection counts. */
+interface Place {
+  readonly address: string
+  readonly use: ListenerUse
+}
+
+/** One read buffer for all plain connections: see frames.ts. */
+const scratchBytes = 256 * 1024
+const sweepIntervalMs = 1_000
+const keepAliveMs = 60_000
+/** Beyond this, connections that a quota refuses are closed at once. */
+const maxRefusedWaiting = 1_000
+
+export class Server {
+  readonly connections = new Set<Connection>()
+  /** Sockets that are shaking hands, and since when. They count as connections. */
+  readonly #handshakes = new Map<net.Socket, number>()
+  readonly #options: ServerOptions
+  readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
+  /** Null as long as no listener has TLS. */
+  #tlsReads: TlsReads | null = null
+  readonly #frameMemory: FrameMemory
+  readonly #perIp = new Map<string, number>()
+  /** Sockets that a quota refused and that have not been closed yet. */
+  readonly #refused = new Set<net.Socket>()
+  readonly #servers: net.Server[] = []
+  #nextId = 1
+  readonly #created: CreationRate
+  #sweeper: Timer | null = null
+  #closing = false
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    this.#frameMemory = new FrameMemory(options.limits.queuedBytes)
+    this.#created = this.#newRate()
+  }
+
+  /** Resolves with the port, which differs from the asked one when that is 0. */
+  async listen(listener: Listener): Promise<number> {
+    const use: ListenerUse = { name: listener.name, open: 0, created: this.#newRate() }
+    const tls = this.#options.security.tls(listener)
+    // TLS begins to read at once; a plain socket only when its connection says where to.
+    const how = { pauseOnConnect: tls === null, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
+    const server = this.#options.createServer(how)
+    server.on('connection', socket => {
+      const place = this.#admit(socket, use)
+      if (place === null) return
+      if (tls === null) this.#open(server, listener, socket, place, null)
+      else this.#shakeHands(tls, server, listener, socket, place)
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      const address = { port: listener.port, backlog: this.#options.limits.backlog }
+      server.listen(listener.host === '' ? address : { ...address, host: listener.host }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    server.on('error', error => this.#options.onRefused('', `accept: ${error.message}`))
+    this.#servers.push(server)
+    if (this.#sweeper === null) this.#scheduleSweep()
+    return (server.address() as net.AddressInfo).port
+  }
+
+  /** Stops accepting, lets replies under way leave for `graceMs`, then closes what is left. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true
+    this.#sweeper?.cancel()
+    const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    for (const socket of this.#handshakes.keys()) socket.destroy()
+    for (const connection of this.connections) connection.drain()
+    for (const socket of this.#refused) socket.destroy()
+    const deadline = this.#options.system.timers.after(graceMs, () => {
+      for (const connection of this.connections) connection.close(null)
+    })
+    await Promise.all(closed)
+    deadline.cancel()
+  }
+
+  /** Its place, counted; null when it was refused. */
+  #admit(socket: net.Socket, use: ListenerUse): Place | null {
+    const address = plainAddress(socket.remoteAddress ?? '')
+    const refusal = this.#refusal(address, use)
+    if (refusal !== null) {
+      socket.destroy()
+      this.#options.onRefused(address, refusal)
+      return null
+    }
+    const delayMs = this.#options.connectionDelay(address)
+    if (delayMs > 0) {
+      this.#refuseLater(socket, address, delayMs)
+      return null
+    }
+    this.#perIp.set(address, (this.#perIp.get(address) ?? 0) + 1)
+    use.open++
+    return { address, use }
+  }
+
+  #shakeHands(tls: TlsListener, server: net.Server, listener: Listener, socket: net.Socket, place: Place): void {
+    this.#handshakes.set(socket, this.#options.system.clock.monotonic())
+    tls.handshake(socket, outcome => {
+      this.#handshakes.delete(socket)
+      try {
+        if (outcome instanceof Error) throw outcome
+        this.#open(server, listener, outcome, place, outcome)
+      } catch (error) {
+        socket.destroy()
+        this.#leave(place)
+        this.#options.onRefused(place.address, `TLS: ${(error as Error).message}`)
+      }
+    })
+  }
+
+  #open(server: net.Server, listener: Listener, socket: net.Socket, place: Place, secure: TLSSocket | null): void {
+    const tlsReads = secure === null ? null : (this.#tlsReads ??= new TlsReads(this.#options.system.timers))
+    const connection = new Connection({
+      read: reader => tlsReads?.read(secure!, reader) ?? readInto(socket, server, reader),
+      id: this.#nextId++,
+      listener: listener.name,
+      session: this.#options.security.open(listener, place.address, secure),
+      scratch: tlsReads?.scratch ?? this.#scratch,
+      frameMemory: this.#frameMemory,
+      maxFrameBytes: this.#options.limits.maxFrameBytes,
+      maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
+      clock: this.#options.system.clock,
+      timers: this.#options.system.timers,
+      dispatch: this.#options.dispatch,
+      pressure: this.#options.pressure,
+      onClose: (closed, error) => this.#closed(closed, place, error),
+    })
+    this.connections.add(connection)
+    this.#options.onOpen(connection)
+  }
+
+  /** As Kafka does, so that a client that reconnects at once is slowed down. The socket is not read meanwhile. */
+  #refuseLater(socket: net.Socket, address: string, delayMs: number): void {
+    this.#options.onRefused(address, 'connection_creation_rate reached')
+    if (this.#refused.size >= maxRefusedWaiting) {
+      socket.destroy()
+      return
+    }
+    const timer = this.#options.system.timers.after(delayMs, () => socket.destroy())
+    this.#refused.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      timer.cancel()
+      this.#refused.delete(socket)
+    })
+  }
+
+  /** Limits are checked before anything is counted, so that a refusal for one reason uses up nothing of another. */
+  #refusal(address: string, use: ListenerUse): string | null {
+    const { limits } = this.#options
+    if (this.#closing) return 'the broker is shutting down'
+    const guarded = limits.isProtected(use.name)
+    const open = this.connections.size + this.#handshakes.size
+    if (!guarded && open >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
+    const ofListener = limits.maxConnectionsOf(use.name)
+    if (use.open >= ofListener) return `max.connections=${ofListener} of listener ${use.name} reached`
+    const perIp = limits.maxConnectionsPerIp(address)
+    if ((this.#perIp.get(address) ?? 0) >= perIp) return `max.connections.per.ip=${perIp} reached`
+    const now = this.#options.system.clock.monotonic()
+    const rateOfListener = limits.maxCreationRateOf(use.name)
+    if (!use.created.hasRoom(rateOfListener, now)) {
+      return `max.connection.creation.rate=${rateOfListener} of listener ${use.name} reached`
+    }
+    if (!guarded && !this.#created.hasRoom(limits.maxCreationRate, now))
+      return `max.connection.creation.rate=${limits.maxCreationRate} reached`
+    use.created.take()
+    if (!guarded) this.#created.take()
+    return null
+  }
+
+  #closed(connection: Connection, place: Place, reason: unknown): void {
+    this.connections.delete(connection)
+    this.#leave(place)
+    this.#options.onClose(connection, reason)
+  }
+
+  #leave({ address, use }: Place): void {
+    use.open--
+    const left = this.#perIp.get(address)! - 1
+    if (left > 0) this.#perIp.set(address, left)
+    else this.#perIp.delete(address)
+  }
+
+  #newRate(): CreationRate {
+    return new CreationRate(this.#options.system.clock.monotonic())
+  }
+
+  #scheduleSweep(): void {
+    this.#sweeper = this.#options.system.timers.after(sweepIntervalMs, () => {
+      this.#sweep()
+      if (!this.#closing) this.#scheduleSweep()
+    })
+  }
+
+  #sweep(): void {
+    const { limits, system } = this.#options
+    const now = system.clock.monotonic()
+    for (const [socket, since] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) socket.destroy()
+    for (const connection of this.connections) {
+      const since = connection.unfinishedSinceMs
+      if (since > 0 && now - since > limits.frameDeadlineMs) {
+        connection.close(new Error(`a frame was not complete after ${limits.frameDeadlineMs} ms`))
+      } else if (!connection.session.authenticated && now - connection.openedMs > limits.authenticationDeadlineMs) {
+        connection.close(new Error(`not authenticated after ${limits.authenticationDeadlineMs} ms`))
+      } else if (now - connection.lastActiveMs > limits.maxIdleMs && !connection.active) {
+        connection.close(new Error(`idle for connections.max.idle.ms=${limits.maxIdleMs}`))
+      }
+    }
+  }
+}
+
+/**
+ * Through a socket that serves both families an IPv4 client comes as ::ffff:127.0.0.1. To ACLs, limits and quotas it is the same address
+ * as through any other, and as Java writes it.
+ */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+/** A second's worth of connections may come at once. */
+class CreationRate {
+  #tokens = Number.POSITIVE_INFINITY
+  #lastMs: number
+
+  constructor(nowMs: number) {
+    this.#lastMs = nowMs
+  }
+
+  hasRoom(perSecond: number, nowMs: number): boolean {
+    if (perSecond === Number.POSITIVE_INFINITY) return true
+    this.#tokens = Math.min(perSecond, this.#tokens + ((nowMs - this.#lastMs) / 1000) * perSecond)
+    this.#lastMs = nowMs
+    return this.#tokens >= 1
+  }
+
+  take(): void {
+    this.#tokens--
+  }
+}

@@ -1,0 +1,56 @@
+/** What every handler may use of the broker it runs in: one value per running broker, built by `start.ts`. */
+import type { System } from '../../base.ts'
+import type { ClusterMetadata, GroupCoordinator, ShareConfig, ShareCoordinator, TransactionCoordinator } from '../../coordinator.ts'
+import type { Log } from '../../log.ts'
+import type { RecordConverter, Uuid } from '../../protocol.ts'
+import type { BrokerConfig } from '../config.ts'
+import type { FetchBudget } from '../connections/fetch-budget.ts'
+import type { Logger } from '../logger.ts'
+import type { BrokerMetrics } from '../metrics.ts'
+import type { Quotas } from '../quotas.ts'
+import type { Security } from '../security.ts'
+import type { Seldom } from '../seldom.ts'
+import type { FetchSessions } from '../sessions/fetch-sessions.ts'
+import type { ShareSessions } from '../sessions/share-sessions.ts'
+import type { SharePartitions } from '../share/share-partitions.ts'
+import type { Telemetry } from '../telemetry.ts'
+
+export interface Broker {
+  readonly system: System
+  readonly config: BrokerConfig
+  readonly log: Log
+  /** Where it lies; what DescribeLogDirs reports. */
+  readonly logDirectory: string
+  readonly metadata: ClusterMetadata
+  readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
+  /** Where share groups stand, durably. */
+  readonly shares: ShareCoordinator
+  readonly sharePartitions: SharePartitions
+  readonly shareSessions: ShareSessions
+  /** How the records of this share group are delivered. */
+  shareConfig(groupId: string): ShareConfig
+  readonly fetchSessions: FetchSessions
+  readonly fetchBudget: FetchBudget
+  readonly converter: RecordConverter
+  readonly metrics: BrokerMetrics
+  readonly quotas: Quotas
+  readonly telemetry: Telemetry
+  readonly security: Security
+  readonly logger: Logger
+  /** Reads of partitions that failed. */
+  readonly readFailures: Seldom
+  readonly self: Self
+}
+
+/** This broker as clients see it. */
+export interface Self {
+  /** Kafka's `node.id`. */
+  readonly id: number
+  readonly rack: string | null
+  readonly clusterId: string
+  /** Kafka's `directory.id` of the data directory. */
+  readonly directoryId: Uuid
+  /** Where clients that came in by this listener reach this broker (`advertised.listeners`). */
+  advertised(listener: string): { host: string; port: number }
+}

@@ -1,0 +1,30 @@
+/** AlterClientQuotas, v0–1 (KIP-546): sets and removes quotas of users, client ids, both, or IP addresses. Entities fail one by one. */
+import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+type Request = MessageOf<typeof apis.alterClientQuotas.request>
+
+export const alterClientQuotas = defineHandler<typeof apis.alterClientQuotas>({
+  api: apis.alterClientQuotas,
+  versions: [0, 1],
+  access: [['CLUSTER', 'ALTER_CONFIGS']],
+  async handle(request, context) {
+    if (!context.allowed('ALTER_CONFIGS', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const alterations = request.entries.map(({ entity, ops }) => ({
+      entity,
+      ops: ops.map(({ key, value, remove }) => ({ key, value: remove ? null : value })),
+    }))
+    const outcomes = await context.broker.metadata.quotas.alter(alterations, request.validateOnly)
+    return answer(request, index => outcomes[index]!)
+  },
+  fail: (request, error) => answer(request, () => error),
+})
+
+function answer(request: Request, errorOf: (index: number) => KafkaError | null) {
+  const entries = request.entries.map(({ entity }, index) => {
+    const error = errorOf(index)
+    return { errorCode: error?.code ?? 0, errorMessage: error?.message ?? null, entity }
+  })
+  return { throttleTimeMs: 0, entries }
+}

@@ -1,0 +1,64 @@
+/**
+ * ApiVersions, v0–5.
+ *
+ * Announces the handlers that there are. v3 names the client's software (KIP-511) and tells feature levels (KIP-584). A version that is
+ * not known is answered in v0 with UNSUPPORTED_VERSION and the versions of this API alone, so that newer clients can fall back. v4 may
+ * tell features whose minimum is 0; v5 lets a client say whom it wants to reach, and sends it away when it reached somebody else (KIP-1242).
+ */
+import { supportedFeatures } from '../../../coordinator.ts'
+import { apis, errorCode, type InputOf, KafkaError } from '../../../protocol.ts'
+import { defineHandler, type Handler, type RequestContext } from '../../dispatch/handler.ts'
+
+type Response = InputOf<typeof apis.apiVersions.response>
+
+const softwarePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
+const versions = [0, 5] as const
+const self = { apiKey: apis.apiVersions.key, minVersion: versions[0], maxVersion: versions[1] }
+
+/** `others`: all handlers but this one. */
+export function apiVersionsHandler(others: readonly Handler[]): Handler {
+  const apiKeys = others.map(({ api, versions: [minVersion, maxVersion] }) => ({ apiKey: api.key, minVersion, maxVersion }))
+  apiKeys.push(self)
+  apiKeys.sort((a, b) => a.apiKey - b.apiKey)
+  return defineHandler<typeof apis.apiVersions>({
+    api: apis.apiVersions,
+    versions,
+    access: 'none',
+    handle(request, context) {
+      if (context.version >= 3) {
+        const { clientSoftwareName, clientSoftwareVersion } = request
+        if (!softwarePattern.test(clientSoftwareName) || !softwarePattern.test(clientSoftwareVersion)) {
+          throw new KafkaError('INVALID_REQUEST', 'clientSoftwareName or clientSoftwareVersion is not valid')
+        }
+        context.connection.clientSoftwareName = clientSoftwareName
+        context.connection.clientSoftwareVersion = clientSoftwareVersion
+      }
+      const { self: broker } = context.broker
+      const elsewhere =
+        (request.clusterId !== null && request.clusterId !== broker.clusterId) || (request.nodeId !== -1 && request.nodeId !== broker.id)
+      if (context.version >= 5 && elsewhere) throw new KafkaError('REBOOTSTRAP_REQUIRED', 'This is not the broker that the client wants.')
+      return announce(apiKeys, context)
+    },
+    fail: (_request, error) => ({
+      errorCode: error.code,
+      apiKeys: error.code === errorCode('UNSUPPORTED_VERSION') ? [self] : [],
+      throttleTimeMs: 0,
+    }),
+  })
+}
+
+function announce(apiKeys: Response['apiKeys'], context: RequestContext): Response {
+  const { epoch, levels } = context.broker.metadata.finalizedFeatures()
+  // Clients of v3 take a minimum of 0 for an error (KAFKA-17011).
+  const least = context.version >= 4 ? 0 : 1
+  return {
+    errorCode: 0,
+    apiKeys,
+    throttleTimeMs: 0,
+    supportedFeatures: supportedFeatures.map(feature => ({ ...feature, minVersion: Math.max(feature.minVersion, least) })),
+    finalizedFeaturesEpoch: epoch,
+    finalizedFeatures: [...levels]
+      .filter(([, level]) => level > 0)
+      .map(([name, level]) => ({ name, minVersionLevel: level, maxVersionLevel: level })),
+  }
+}

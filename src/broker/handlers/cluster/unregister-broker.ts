@@ -1,0 +1,21 @@
+/**
+ * UnregisterBroker, v0 (KIP-631): removes a broker that is gone for good. The only broker is the one that answers; unlike Kafka, it
+ * refuses to remove itself, because that would leave a cluster that no client could use.
+ */
+import { apis, KafkaError } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+export const unregisterBroker = defineHandler<typeof apis.unregisterBroker>({
+  api: apis.unregisterBroker,
+  versions: [0, 0],
+  access: [['CLUSTER', 'ALTER']],
+  handle({ brokerId }, context) {
+    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    if (brokerId === context.broker.self.id) {
+      throw new KafkaError('INVALID_REQUEST', `Broker ${brokerId} is the only one of this cluster and cannot be unregistered.`)
+    }
+    throw new KafkaError('BROKER_ID_NOT_REGISTERED', `Broker ID ${brokerId} is not currently registered`)
+  },
+  fail: (_, error) => ({ throttleTimeMs: 0, errorCode: error.code, errorMessage: error.message }),
+})

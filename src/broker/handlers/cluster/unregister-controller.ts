@@ -1,0 +1,21 @@
+/**
+ * UnregisterController, v0: removes a controller that is gone for good. The only controller is the broker that answers, and it
+ * refuses to remove itself.
+ */
+import { apis, KafkaError } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+export const unregisterController = defineHandler<typeof apis.unregisterController>({
+  api: apis.unregisterController,
+  versions: [0, 0],
+  access: [['CLUSTER', 'ALTER']],
+  handle({ controllerId }, context) {
+    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    if (controllerId === context.broker.self.id) {
+      throw new KafkaError('INVALID_REQUEST', `Controller ${controllerId} is the active one and cannot be unregistered.`)
+    }
+    throw new KafkaError('CONTROLLER_ID_NOT_REGISTERED', `Controller ID ${controllerId} is not currently registered`)
+  },
+  fail: (_, error) => ({ throttleTimeMs: 0, errorCode: error.code, errorMessage: error.message }),
+})

@@ -1,0 +1,24 @@
+/**
+ * IncrementalAlterConfigs, v0–1 (KIP-339): sets, deletes, appends to and subtracts from single configs of topics, this broker or all
+ * brokers (KIP-226), loggers (KIP-412), groups and client metrics subscriptions. Resources fail one by one.
+ */
+import { apis } from '../../../protocol.ts'
+import { readAlterations } from '../../config.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { alterAccess, alterResources, outcome } from './alter-resources.ts'
+
+export const incrementalAlterConfigs = defineHandler<typeof apis.incrementalAlterConfigs>({
+  api: apis.incrementalAlterConfigs,
+  versions: [0, 1],
+  access: alterAccess,
+  async handle(request, context) {
+    const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
+      resourceType,
+      resourceName,
+      alterations: () => readAlterations(configs),
+    }))
+    const responses = await alterResources(resources, { validateOnly: request.validateOnly, replace: false }, context)
+    return { throttleTimeMs: 0, responses }
+  },
+  fail: (request, error) => ({ throttleTimeMs: 0, responses: request.resources.map(resource => outcome(resource, error)) }),
+})

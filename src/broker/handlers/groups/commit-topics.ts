@@ -1,0 +1,55 @@
+/** Which of the offsets in a request may be committed: one rule for OffsetCommit and TxnOffsetCommit. */
+import type { CommitTopic, TopicResult } from '../../../coordinator.ts'
+import { errorCode, KafkaError, type Uuid } from '../../../protocol.ts'
+import type { RequestContext } from '../../dispatch/handler.ts'
+
+export interface CommittedTopic extends TopicResult {
+  topicId: Uuid
+}
+
+/** The request's topics; `commit` gets those that are known and allowed, and answers one result for each. */
+export async function commitTopics(
+  topics: readonly CommitTopic[],
+  byId: boolean,
+  context: RequestContext,
+  commit: (accepted: CommitTopic[]) => Promise<TopicResult[]>,
+): Promise<CommittedTopic[]> {
+  const results: CommittedTopic[] = []
+  const accepted: { topic: CommitTopic; result: CommittedTopic }[] = []
+  for (const topic of topics) {
+    const answer = check(topic, byId, context)
+    results.push(answer.result)
+    if (answer.topic !== null) accepted.push({ topic: answer.topic, result: answer.result })
+  }
+  if (accepted.length === 0) return results
+  const committed = await commit(accepted.map(({ topic }) => topic))
+  accepted.forEach(({ result }, index) => {
+    result.partitions.push(...committed[index]!.partitions)
+  })
+  return results
+}
+
+export function refusedTopic({ name, topicId, partitions }: CommitTopic, error: KafkaError): CommittedTopic {
+  return { name, topicId, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: error.code })) }
+}
+
+/** What of the topic can be committed, and the errors of the rest. */
+function check(topic: CommitTopic, byId: boolean, context: RequestContext): { topic: CommitTopic | null; result: CommittedTopic } {
+  const { metadata } = context.broker
+  const refuse = (name: 'UNKNOWN_TOPIC_ID' | 'TOPIC_AUTHORIZATION_FAILED' | 'UNKNOWN_TOPIC_OR_PARTITION') => ({
+    topic: null,
+    result: refusedTopic(topic, new KafkaError(name)),
+  })
+  const known = byId ? metadata.topicById(topic.topicId) : metadata.topic(topic.name)
+  if (known === undefined && byId) return refuse('UNKNOWN_TOPIC_ID')
+  const name = known?.name ?? topic.name
+  if (!context.allowed('READ', 'TOPIC', name)) return refuse('TOPIC_AUTHORIZATION_FAILED')
+  if (known === undefined) return refuse('UNKNOWN_TOPIC_OR_PARTITION')
+  const result: CommittedTopic = { name: topic.name, topicId: topic.topicId, partitions: [] }
+  const partitions = topic.partitions.filter(({ partitionIndex }) => {
+    if (known.partitions[partitionIndex] !== undefined) return true
+    result.partitions.push({ partitionIndex, errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION') })
+    return false
+  })
+  return { topic: partitions.length === 0 ? null : { name, topicId: known.id, partitions }, result }
+}

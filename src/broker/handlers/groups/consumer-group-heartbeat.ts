@@ -1,0 +1,42 @@
+/**
+ * ConsumerGroupHeartbeat, v0–1 (KIP-848): joins, keeps, reconciles and leaves a group of the consumer protocol.
+ *
+ * v1 subscribes by regular expression and has the client make its member id (KIP-1082). A topic that may not be described fails the whole
+ * request when it is named, and is not found when it is only matched.
+ */
+import { apis, errorCode, KafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { callerOf, requireGroup } from './group-caller.ts'
+
+export const consumerGroupHeartbeat = defineHandler<typeof apis.consumerGroupHeartbeat>({
+  api: apis.consumerGroupHeartbeat,
+  versions: [0, 1],
+  access: [
+    ['GROUP', 'READ'],
+    ['TOPIC', 'DESCRIBE'],
+  ],
+  async handle(request, context) {
+    requireProtocol(context)
+    requireGroup(context, 'READ', request.groupId)
+    const mayDescribe = (topic: string) => context.allowed('DESCRIBE', 'TOPIC', topic)
+    for (const topic of request.subscribedTopicNames ?? []) {
+      if (!mayDescribe(topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `Not authorized to describe topic ${topic}.`)
+    }
+    return context.broker.groups.consumerHeartbeat(request, callerOf(context), mayDescribe)
+  },
+  fail: (_request, error) => ({
+    throttleTimeMs: 0,
+    errorCode: errorCode(error.name),
+    errorMessage: error.message,
+    memberId: null,
+    memberEpoch: 0,
+    heartbeatIntervalMs: 0,
+    assignment: null,
+  }),
+})
+
+function requireProtocol({ broker }: RequestContext): void {
+  const offered = broker.config.get('group.coordinator.rebalance.protocols').includes('consumer')
+  if (offered && (broker.metadata.finalizedFeatures().levels.get('group.version') ?? 0) >= 1) return
+  throw new KafkaError('UNSUPPORTED_VERSION', 'The consumer group protocol is not enabled on this cluster.')
+}

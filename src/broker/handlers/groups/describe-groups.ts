@@ -1,0 +1,51 @@
+/**
+ * DescribeGroups, v0–6.
+ *
+ * v3 authorized operations (KIP-430), v4 static members (KIP-345), v6 GROUP_ID_NOT_FOUND for a group that does not exist (KIP-1043);
+ * before, such a group is described as Dead.
+ */
+import { apis, type ErrorName, errorCode, type InputOf, type KafkaError, toKafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
+import { requireGroup } from './group-caller.ts'
+
+type DescribedGroup = InputOf<typeof apis.describeGroups.response>['groups'][number]
+
+/** KIP-1043: says in words what is wrong, and that a group does not exist. */
+const messagesFrom = 6
+
+export const describeGroups = defineHandler<typeof apis.describeGroups>({
+  api: apis.describeGroups,
+  versions: [0, 6],
+  access: everyOperation('GROUP'),
+  async handle(request, context) {
+    const groups = await Promise.all(request.groups.map(groupId => describe(groupId, request.includeAuthorizedOperations, context)))
+    return { throttleTimeMs: 0, groups }
+  },
+  fail: (request, error, version) => ({
+    throttleTimeMs: 0,
+    groups: request.groups.map(groupId => failed(groupId, error, version)),
+  }),
+})
+
+async function describe(groupId: string, withOperations: boolean, context: RequestContext): Promise<DescribedGroup> {
+  try {
+    requireGroup(context, 'DESCRIBE', groupId)
+    const group = await context.broker.groups.describeGroup(groupId)
+    if (group === null && context.version >= messagesFrom) {
+      return nothing(groupId, 'Dead', 'GROUP_ID_NOT_FOUND', `Group ${groupId} not found.`)
+    }
+    const described = group ?? nothing(groupId, 'Dead', 'NONE', null)
+    return withOperations ? { ...described, authorizedOperations: authorizedOperations(context, 'GROUP', groupId) } : described
+  } catch (error) {
+    return failed(groupId, toKafkaError(error), context.version)
+  }
+}
+
+function failed(groupId: string, { name, message }: KafkaError, version: number): DescribedGroup {
+  return nothing(groupId, '', name, version >= messagesFrom ? message : null)
+}
+
+function nothing(groupId: string, groupState: string, error: ErrorName, errorMessage: string | null): DescribedGroup {
+  return { errorCode: errorCode(error), errorMessage, groupId, groupState, protocolType: '', protocolData: '', members: [] }
+}

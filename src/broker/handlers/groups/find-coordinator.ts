@@ -1,0 +1,80 @@
+/**
+ * FindCoordinator, v0–6.
+ *
+ * v0 knows only groups, v1 adds the key type, v4 (KIP-699) asks for several keys at once, v5 is v4 (KIP-890), v6 adds share groups
+ * (KIP-932). This broker coordinates all groups and transactions; the first question creates `__consumer_offsets` or
+ * `__transaction_state`.
+ */
+import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+type Response = InputOf<typeof apis.findCoordinator.response>
+type Coordinator = NonNullable<Response['coordinators']>[number]
+
+const batchedFrom = 4
+const groupType = 0
+const transactionType = 1
+const shareType = 2
+
+export const findCoordinator = defineHandler<typeof apis.findCoordinator>({
+  api: apis.findCoordinator,
+  versions: [0, 6],
+  access: [
+    ['GROUP', 'DESCRIBE'],
+    ['TRANSACTIONAL_ID', 'DESCRIBE'],
+    ['CLUSTER', 'CLUSTER_ACTION'],
+  ],
+  async handle(request, context) {
+    const keys = context.version >= batchedFrom ? request.coordinatorKeys : [request.key]
+    return response(await Promise.all(keys.map(key => find(key, request.keyType, context))), context.version)
+  },
+  fail(request, error, version) {
+    const keys = version >= batchedFrom ? request.coordinatorKeys : [request.key]
+    return response(
+      keys.map(key => noCoordinator(key, error)),
+      version,
+    )
+  },
+})
+
+async function find(key: string, keyType: number, context: RequestContext): Promise<Coordinator> {
+  const { broker, connection } = context
+  try {
+    authorize(key, keyType, context)
+    if (keyType === transactionType) await broker.transactions.locate(key)
+    else if (keyType === shareType) await broker.shares.locate(key)
+    else await broker.groups.locate(key)
+    const { host, port } = broker.self.advertised(connection.listener)
+    return { key, nodeId: broker.self.id, host, port, errorCode: 0, errorMessage: null }
+  } catch (error) {
+    return noCoordinator(key, toKafkaError(error))
+  }
+}
+
+function authorize(key: string, keyType: number, context: RequestContext): void {
+  if (keyType === groupType) {
+    if (!context.allowed('DESCRIBE', 'GROUP', key)) refuse('GROUP_AUTHORIZATION_FAILED')
+  } else if (keyType === transactionType) {
+    if (!context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', key)) refuse('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+  } else if (keyType === shareType) {
+    if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) refuse('CLUSTER_AUTHORIZATION_FAILED')
+  } else {
+    throw new KafkaError('INVALID_REQUEST', `Unknown coordinator type ${keyType}`)
+  }
+}
+
+function refuse(error: ErrorName): never {
+  throw new KafkaError(error)
+}
+
+function noCoordinator(key: string, error: KafkaError): Coordinator {
+  return { key, nodeId: -1, host: '', port: -1, errorCode: errorCode(error.name), errorMessage: error.message }
+}
+
+function response(coordinators: Coordinator[], version: number): Response {
+  const { nodeId, host, port, errorCode, errorMessage } = coordinators[0] ?? noCoordinator('', new KafkaError('NONE'))
+  return version >= batchedFrom
+    ? { throttleTimeMs: 0, errorCode: 0, errorMessage: null, nodeId: 0, host: '', port: 0, coordinators }
+    : { throttleTimeMs: 0, errorCode, errorMessage, nodeId, host, port, coordinators: [] }
+}

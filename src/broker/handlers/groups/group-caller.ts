@@ -1,0 +1,16 @@
+/** What group handlers have in common: who calls, and the access rules of members. */
+import type { Caller } from '../../../coordinator.ts'
+import { KafkaError } from '../../../protocol.ts'
+import type { Operation, RequestContext } from '../../dispatch/handler.ts'
+
+/** Members only read from the group's point of view. */
+export const memberAccess = [['GROUP', 'READ']] as const
+
+export function requireGroup(context: RequestContext, operation: Operation, groupId: string): void {
+  if (!context.allowed(operation, 'GROUP', groupId)) throw new KafkaError('GROUP_AUTHORIZATION_FAILED')
+}
+
+/** The slash is Java's way to say that there is no host name. */
+export function callerOf({ version, clientId, connection }: RequestContext): Caller {
+  return { apiVersion: version, clientId: clientId ?? '', clientHost: `/${connection.remoteAddress}` }
+}

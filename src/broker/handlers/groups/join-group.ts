@@ -1,0 +1,30 @@
+/**
+ * JoinGroup, v0–9.
+ *
+ * v1 has a rebalance timeout of its own (KIP-62), v4 hands out a member id first (KIP-394), v5 static members (KIP-345), v7 the protocol
+ * type (KIP-559), v8 a reason (KIP-800), v9 lets a returning static leader skip the assignment (KIP-814). The answer is parked until the
+ * group's join phase ends.
+ */
+import { joinError } from '../../../coordinator.ts'
+import { apis, type InputOf } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { callerOf, memberAccess, requireGroup } from './group-caller.ts'
+
+type Response = InputOf<typeof apis.joinGroup.response>
+
+const nullableProtocolFrom = 7
+
+export const joinGroup = defineHandler<typeof apis.joinGroup>({
+  api: apis.joinGroup,
+  versions: [0, 9],
+  access: memberAccess,
+  async handle(request, context) {
+    requireGroup(context, 'READ', request.groupId)
+    return fit(await context.broker.groups.join(request, callerOf(context)), context.version)
+  },
+  fail: (request, error, version) => fit(joinError(error.name, request.memberId), version),
+})
+
+function fit(response: Response, version: number): Response {
+  return response.protocolName === null && version < nullableProtocolFrom ? { ...response, protocolName: '' } : response
+}

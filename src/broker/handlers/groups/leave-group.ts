@@ -1,0 +1,22 @@
+/** LeaveGroup, v0–5: one member up to v2, several from v3 on, static ones by their instance id (KIP-345), v5 with a reason (KIP-800). */
+import { apis, errorCode } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { memberAccess, requireGroup } from './group-caller.ts'
+
+const severalFrom = 3
+
+export const leaveGroup = defineHandler<typeof apis.leaveGroup>({
+  api: apis.leaveGroup,
+  versions: [0, 5],
+  access: memberAccess,
+  async handle(request, context) {
+    requireGroup(context, 'READ', request.groupId)
+    if (context.version >= severalFrom) {
+      return { throttleTimeMs: 0, errorCode: 0, members: await context.broker.groups.leave(request.groupId, request.members) }
+    }
+    const leaving = [{ memberId: request.memberId, groupInstanceId: null, reason: null }]
+    const [outcome] = await context.broker.groups.leave(request.groupId, leaving)
+    return { throttleTimeMs: 0, errorCode: outcome?.errorCode ?? 0, members: [] }
+  },
+  fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: errorCode(error.name), members: [] }),
+})

@@ -1,0 +1,40 @@
+/**
+ * OffsetCommit, v0–10.
+ *
+ * v0 went to ZooKeeper and is stored like the others; v1 brings a timestamp per partition, v2–4 a retention time, v6 the leader epoch
+ * (KIP-320), v7 static members (KIP-345), v9 new errors (KIP-848), v10 topic ids (KIP-848). Unknown topics and partitions are refused one
+ * by one; the rest is committed.
+ */
+import { apis } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { commitTopics, refusedTopic } from './commit-topics.ts'
+import { requireGroup } from './group-caller.ts'
+
+const topicIdsFrom = 10
+
+export const offsetCommit = defineHandler<typeof apis.offsetCommit>({
+  api: apis.offsetCommit,
+  versions: [0, 10],
+  access: [
+    ['GROUP', 'READ'],
+    ['TOPIC', 'READ'],
+  ],
+  async handle(request, context) {
+    requireGroup(context, 'READ', request.groupId)
+    const topics = await commitTopics(request.topics, context.version >= topicIdsFrom, context, accepted =>
+      context.broker.groups.commitOffsets(
+        {
+          groupId: request.groupId,
+          memberId: request.memberId,
+          groupInstanceId: request.groupInstanceId,
+          generationId: request.generationIdOrMemberEpoch,
+          retentionTimeMs: request.retentionTimeMs,
+          topics: accepted,
+        },
+        context.version,
+      ),
+    )
+    return { throttleTimeMs: 0, topics }
+  },
+  fail: (request, error) => ({ throttleTimeMs: 0, topics: request.topics.map(topic => refusedTopic(topic, error)) }),
+})

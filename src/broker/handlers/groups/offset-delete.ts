@@ -1,0 +1,44 @@
+/** OffsetDelete, v0 (KIP-496): drops committed offsets of topics that the group does not consume any more. */
+import { apis, type ErrorName, errorCode, type MessageOf } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { requireGroup } from './group-caller.ts'
+
+type RequestTopic = MessageOf<typeof apis.offsetDelete.request>['topics'][number]
+
+export const offsetDelete = defineHandler<typeof apis.offsetDelete>({
+  api: apis.offsetDelete,
+  versions: [0, 0],
+  access: [
+    ['GROUP', 'DELETE'],
+    ['TOPIC', 'READ'],
+  ],
+  async handle(request, context) {
+    requireGroup(context, 'DELETE', request.groupId)
+    const topics: ReturnType<typeof refused>[] = []
+    const wanted: { name: string; partitionIndexes: number[] }[] = []
+    for (const topic of request.topics) {
+      const { name } = topic
+      const known = context.broker.metadata.topic(name)
+      if (!context.allowed('READ', 'TOPIC', name)) topics.push(refused(topic, 'TOPIC_AUTHORIZATION_FAILED'))
+      else if (known === undefined) topics.push(refused(topic, 'UNKNOWN_TOPIC_OR_PARTITION'))
+      else {
+        const missing = topic.partitions.filter(({ partitionIndex }) => known.partitions[partitionIndex] === undefined)
+        if (missing.length > 0) topics.push(refused({ name, partitions: missing }, 'UNKNOWN_TOPIC_OR_PARTITION'))
+        const present = topic.partitions.filter(({ partitionIndex }) => known.partitions[partitionIndex] !== undefined)
+        if (present.length > 0) wanted.push({ name, partitionIndexes: present.map(({ partitionIndex }) => partitionIndex) })
+      }
+    }
+    // Even with nothing left to delete, an unknown group is an error.
+    for (const result of await context.broker.groups.deleteOffsets(request.groupId, wanted)) {
+      const started = topics.find(({ name }) => name === result.name)
+      if (started === undefined) topics.push(result)
+      else started.partitions.push(...result.partitions)
+    }
+    return { errorCode: 0, throttleTimeMs: 0, topics }
+  },
+  fail: (_request, error) => ({ errorCode: errorCode(error.name), throttleTimeMs: 0, topics: [] }),
+})
+
+function refused({ name, partitions }: RequestTopic, error: ErrorName) {
+  return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: errorCode(error) })) }
+}

@@ -1,0 +1,36 @@
+/** How a client's request finds a partition, and the errors that say why it cannot have it: one rule for all APIs but the hot ones. */
+import type { PartitionLog } from '../../../log.ts'
+import { KafkaError, type Offset } from '../../../protocol.ts'
+import type { RequestContext } from '../../dispatch/handler.ts'
+
+/** The partition, online and (unless -1) at the epoch that the client believes; throws KafkaError. KIP-320. */
+export function clientPartition(context: RequestContext, topic: string, partition: number, currentLeaderEpoch = -1): PartitionLog {
+  const log = context.broker.metadata.partitionByName(topic, partition)
+  if (log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+  if (log.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', log.offline)
+  if (currentLeaderEpoch >= 0 && currentLeaderEpoch < log.leaderEpoch) throw new KafkaError('FENCED_LEADER_EPOCH')
+  if (currentLeaderEpoch > log.leaderEpoch) throw new KafkaError('UNKNOWN_LEADER_EPOCH')
+  return log
+}
+
+/** A disk that needs longer for one sync has troubles of its own; then the answer is what is visible now. */
+const longestWaitMs = 1_000
+
+/**
+ * Resolves when all that is in the log now is visible. With `acks=1` a producer may be answered a sync earlier than readers see its
+ * records; whoever asks for an end after that answer must find them before it, as on one broker of Kafka.
+ */
+export function whenVisible(log: PartitionLog, context: RequestContext): Promise<void> | null {
+  const end: Offset = log.logEndOffset
+  if (log.highWatermark >= end) return null
+  return new Promise(resolve => {
+    const timer = context.broker.system.timers.after(longestWaitMs, () => {
+      waiter.cancel()
+      resolve()
+    })
+    const waiter = log.whenPast(end - 1, 'high-watermark', () => {
+      timer.cancel()
+      resolve()
+    })
+  })
+}

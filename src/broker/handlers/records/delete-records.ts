@@ -1,0 +1,57 @@
+/**
+ * DeleteRecords, v0–2 (KIP-107): moves the start of partitions up; -1 means the high watermark. Refused for internal and for purely
+ * compacted topics. The response leaves when the new starts are durable.
+ */
+import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clientPartition, whenVisible } from './client-partition.ts'
+
+type Response = InputOf<typeof apis.deleteRecords.response>
+type PartitionResult = Response['topics'][number]['partitions'][number]
+
+const highWatermark = -1
+
+export const deleteRecords = defineHandler<typeof apis.deleteRecords>({
+  api: apis.deleteRecords,
+  versions: [0, 2],
+  access: [['TOPIC', 'DELETE']],
+  async handle(request, context) {
+    const topics = request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(partitions.map(({ partitionIndex, offset }) => deleteBefore(name, partitionIndex, offset, context))),
+    }))
+    return { throttleTimeMs: 0, topics: await Promise.all(topics) }
+  },
+  fail: (request, error) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => failed(partitionIndex, error)),
+    })),
+  }),
+})
+
+async function deleteBefore(topic: string, partition: number, asked: number, context: RequestContext): Promise<PartitionResult> {
+  try {
+    if (!context.allowed('DELETE', 'TOPIC', topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
+    const log = clientPartition(context, topic, partition)
+    if (context.broker.metadata.topic(topic)?.internal) {
+      throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Cannot delete records of internal topic ${topic}`)
+    }
+    const { cleanupPolicy } = log.config
+    if (cleanupPolicy.compact && !cleanupPolicy.delete) {
+      throw new KafkaError('POLICY_VIOLATION', `Records of partition ${topic}-${partition} can not be deleted due to the configured policy`)
+    }
+    await whenVisible(log, context)
+    const offset = asked === highWatermark ? log.highWatermark : asked
+    if (offset < 0) throw new KafkaError('OFFSET_OUT_OF_RANGE', `The offset ${offset} for partition ${topic}-${partition} is not valid`)
+    if (offset > log.logStartOffset) await log.deleteBefore(offset)
+    return { partitionIndex: partition, lowWatermark: log.logStartOffset, errorCode: 0 }
+  } catch (error) {
+    return failed(partition, toKafkaError(error))
+  }
+}
+
+function failed(partition: number, error: KafkaError): PartitionResult {
+  return { partitionIndex: partition, lowWatermark: -1, errorCode: error.code }
+}

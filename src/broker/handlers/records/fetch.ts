@@ -1,0 +1,300 @@
+/**
+ * Fetch, v0–18.
+ *
+ * v0–1 deliver message format 0, v2–3 format 1 (converted off the event loop), v4+ batches as they are stored (KIP-98); v3 honours
+ * max_bytes across partitions (KIP-74), v7 sessions (KIP-227), v9 leader epochs (KIP-320), v12 detects divergence (KIP-595), v13 topic
+ * ids (KIP-516). Bytes go from the log to the socket untouched. A request that finds less than min_bytes waits for the marks of its
+ * partitions to move; nothing polls.
+ */
+import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
+import { apis, errorCode, fetchMagic, type InputOf, type MessageOf, toKafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
+import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
+import { openFetch } from './fetch-request.ts'
+
+type Request = MessageOf<typeof apis.fetch.request>
+type Response = InputOf<typeof apis.fetch.response>
+type PartitionResponse = Response['responses'][number]['partitions'][number]
+type TopicResponse = { topic: string; topicId: Uuid; partitions: PartitionResponse[] }
+
+/** What one look at one partition gave. */
+interface Read {
+  partition: FetchPartition
+  response: PartitionResponse
+  slice: Slice | null
+}
+
+export const fetch = defineHandler<typeof apis.fetch>({
+  api: apis.fetch,
+  versions: [0, 18],
+  access: [
+    ['TOPIC', 'READ'],
+    ['CLUSTER', 'CLUSTER_ACTION'],
+  ],
+  async handle(request, context) {
+    const opened = openFetch(request, context)
+    if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
+    const reads = await readUntilEnough(request, [...opened.partitions.values()], context)
+    const delayMs = fetchDelay(reads, context)
+    if (delayMs === 0) return respond(opened.session, opened.full, reads, context)
+    discard(reads, context)
+    return postpone(opened, delayMs, context)
+  },
+  fail: (request, error) => emptyResponse(request, error.code),
+})
+
+function emptyResponse(request: Request, code: number): Response {
+  return { throttleTimeMs: 0, errorCode: code, sessionId: request.sessionId, responses: [] }
+}
+
+async function readUntilEnough(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
+  const { clock } = context.broker.system
+  const deadlineMs = clock.monotonic() + Math.max(0, request.maxWaitMs)
+  // More than the quota lets through is not worth waiting for.
+  const minBytes = context.quota === null ? request.minBytes : Math.min(request.minBytes, context.quota.fetchRoom)
+  for (;;) {
+    const before = minBytes > 1 ? totalSize(partitions) : 0
+    const reads = await readOnce(request, partitions, context)
+    const bytes = byteCount(reads)
+    const leftMs = deadlineMs - clock.monotonic()
+    if (bytes >= minBytes || leftMs <= 0 || partitions.length === 0 || context.signal.aborted || reads.some(isNews)) return reads
+    discard(reads, context)
+    const enough = () => minBytes <= 1 || totalSize(partitions) >= before + minBytes - bytes
+    await grown(reads, visibility(request), enough, leftMs, context)
+  }
+}
+
+/** What must be told at once although it brings no records. */
+function isNews({ response }: Read): boolean {
+  return response.errorCode !== 0 || response.divergingEpoch !== undefined
+}
+
+function totalSize(partitions: FetchPartition[]): number {
+  let total = 0
+  for (const { log } of partitions) if (log !== null) total += log.sizeBytes()
+  return total
+}
+
+function byteCount(reads: Read[]): number {
+  let total = 0
+  for (const { slice } of reads) if (slice !== null) total += slice.bytes
+  return total
+}
+
+/** Resolves when a mark has moved since `reads` and there is `enough`, when time is up, or when the client is gone. */
+function grown(reads: Read[], upTo: ReadLimit['upTo'], enough: () => boolean, waitMs: number, context: RequestContext): Promise<void> {
+  return new Promise(resolve => {
+    const waiters: { cancel(): void }[] = []
+    let over = false
+    const done = () => {
+      over = true
+      timer.cancel()
+      for (const waiter of waiters) waiter.cancel()
+      context.signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = context.broker.system.timers.after(waitMs, done)
+    context.signal.addEventListener('abort', done)
+    const watch = (log: PartitionLog, mark: number): void => {
+      // Also calls back at once: the mark may have moved while other partitions were read.
+      const waiter = log.whenPast(mark, upTo, () => {
+        if (over) return
+        if (log.offline !== null || enough()) done()
+        else watch(log, markOf(log, upTo))
+      })
+      waiters.push(waiter)
+    }
+    for (const { partition, response } of reads) {
+      if (over) return
+      if (partition.log !== null) watch(partition.log, upTo === 'last-stable' ? (response.lastStableOffset ?? 0) : response.highWatermark)
+    }
+  })
+}
+
+function markOf(log: PartitionLog, upTo: ReadLimit['upTo']): number {
+  return upTo === 'last-stable' ? log.lastStableOffset : log.highWatermark
+}
+
+function visibility(request: Request): ReadLimit['upTo'] {
+  return request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
+}
+
+async function readOnce(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
+  const reads: Read[] = []
+  const { broker, quota } = context
+  let wanted = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'))
+  if (quota !== null) wanted = Math.min(wanted, quota.fetchRoom)
+  const granted = broker.fetchBudget.take(wanted)
+  let left = granted
+  // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
+  let atLeastOne = context.version >= 3
+  for (const partition of partitions) {
+    const read = readPartition(request, partition, context, left, atLeastOne)
+    const settled = read instanceof Promise ? await read : read
+    reads.push(settled)
+    if (settled.slice !== null && settled.slice.bytes > 0) {
+      left = Math.max(0, left - settled.slice.bytes)
+      atLeastOne = false
+    }
+  }
+  broker.fetchBudget.settle(granted, byteCount(reads))
+  return reads
+}
+
+/** What was read has left, or is not sent. */
+function discard(reads: Read[], context: RequestContext): void {
+  for (const { slice } of reads) slice?.release()
+  context.broker.fetchBudget.give(byteCount(reads))
+}
+
+function readPartition(
+  request: Request,
+  partition: FetchPartition,
+  context: RequestContext,
+  left: number,
+  atLeastOne: boolean,
+): Read | Promise<Read> {
+  const failure = refusal(request, partition, context)
+  if (failure !== null) return { partition, response: partitionResponse(partition, failure), slice: null }
+  const log = partition.log!
+  const diverging = divergingEpoch(partition, log)
+  if (diverging !== null) return { partition, response: { ...marks(partition, log), divergingEpoch: diverging }, slice: null }
+  const maxBytes = Math.max(0, Math.min(partition.maxBytes, left, roomFor(log, context)))
+  const limit: ReadLimit = { maxBytes, atLeastOne, upTo: visibility(request) }
+  try {
+    const slice = log.read(partition.fetchOffset, limit)
+    if (!(slice instanceof Promise)) return readResult(partition, log, slice, context)
+    return slice.then(
+      settled => readResult(partition, log, settled, context),
+      error => failedRead(partition, error, context),
+    )
+  } catch (error) {
+    return failedRead(partition, error, context)
+  }
+}
+
+function failedRead(partition: FetchPartition, error: unknown, { broker }: RequestContext): Read {
+  const told = toKafkaError(error)
+  const { topic, partition: index } = partition
+  const expected = told === error && told.name !== 'KAFKA_STORAGE_ERROR'
+  if (!expected && broker.readFailures.allows(`${topic}-${index}`)) {
+    broker.logger.warn({ err: error, topic, partition: index }, 'a fetch could not read the log')
+  }
+  return { partition, response: partitionResponse(partition, told.code), slice: null }
+}
+
+/** The error that keeps this partition from being read, null when it may be. Resolves its log. */
+function refusal(request: Request, partition: FetchPartition, context: RequestContext): number | null {
+  if (request.replicaId >= 0 || request.replicaState.replicaId >= 0) return errorCode('NOT_LEADER_OR_FOLLOWER')
+  if (partition.topic === null) return errorCode('UNKNOWN_TOPIC_ID')
+  if (!context.allowed('READ', 'TOPIC', partition.topic)) return errorCode('TOPIC_AUTHORIZATION_FAILED')
+  const log = partition.log
+  if (log === null) return errorCode('UNKNOWN_TOPIC_OR_PARTITION')
+  if (log.offline !== null) return errorCode('KAFKA_STORAGE_ERROR')
+  const epoch = partition.currentLeaderEpoch
+  if (epoch >= 0 && epoch < log.leaderEpoch) return errorCode('FENCED_LEADER_EPOCH')
+  if (epoch > log.leaderEpoch) return errorCode('UNKNOWN_LEADER_EPOCH')
+  if (context.version < 10 && log.config.compressionType === 'zstd') return errorCode('UNSUPPORTED_COMPRESSION_TYPE')
+  return null
+}
+
+function divergingEpoch(partition: FetchPartition, log: PartitionLog): { epoch: number; endOffset: number } | null {
+  if (partition.lastFetchedEpoch < 0) return null
+  const { leaderEpoch, endOffset } = log.endOffsetForEpoch(partition.lastFetchedEpoch)
+  if (endOffset < 0) return null
+  return leaderEpoch < partition.lastFetchedEpoch || endOffset < partition.fetchOffset ? { epoch: leaderEpoch, endOffset } : null
+}
+
+function readResult(partition: FetchPartition, log: PartitionLog, slice: Slice, context: RequestContext): Read | Promise<Read> {
+  const response = { ...marks(partition, log), records: slice.chunks, abortedTransactions: slice.abortedTransactions }
+  const magic = fetchMagic(context.version)
+  if (magic === 2 || slice.bytes === 0) return { partition, response, slice }
+  return downConvert(partition, response, slice, magic, context)
+}
+
+/** For consumers older than record batches. Costs a copy and a thread's time, as in Kafka up to 3.9. */
+async function downConvert(
+  partition: FetchPartition,
+  response: PartitionResponse,
+  slice: Slice,
+  toMagic: 0 | 1,
+  context: RequestContext,
+): Promise<Read> {
+  try {
+    const records = slice.chunks.length === 1 ? slice.chunks[0]! : Buffer.concat(slice.chunks)
+    const converted = await context.broker.converter.convert({ kind: 'fetch', records, toMagic, firstOffset: partition.fetchOffset })
+    const bytes = converted === records ? Buffer.from(converted) : converted
+    const made: Slice = { chunks: [bytes], bytes: bytes.length, abortedTransactions: null, release() {} }
+    return { partition, response: { ...response, records: made.chunks }, slice: made }
+  } catch (error) {
+    return failedRead(partition, error, context)
+  } finally {
+    slice.release()
+  }
+}
+
+function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse {
+  return {
+    partitionIndex: partition.partition,
+    errorCode: 0,
+    highWatermark: log.highWatermark,
+    lastStableOffset: log.lastStableOffset,
+    logStartOffset: log.logStartOffset,
+    abortedTransactions: null,
+    records: [],
+  }
+}
+
+function partitionResponse(partition: FetchPartition, code: number): PartitionResponse {
+  return {
+    partitionIndex: partition.partition,
+    errorCode: code,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    abortedTransactions: null,
+    records: [],
+  }
+}
+
+function respond(session: FetchSession | null, full: boolean, reads: Read[], context: RequestContext): Response {
+  const responses: TopicResponse[] = []
+  const byId = context.version >= 13
+  let topic: TopicResponse | null = null
+  for (const { partition, response, slice } of reads) {
+    if (!full && !changed(partition, response, slice)) continue
+    if (session !== null) remember(session, partition, response, slice, byId)
+    const name = partition.topic ?? ''
+    if (topic === null || (byId ? topic.topicId !== partition.topicId : topic.topic !== name)) {
+      topic = { topic: name, topicId: byId ? partition.topicId : zeroUuid, partitions: [] }
+      responses.push(topic)
+    }
+    topic.partitions.push(response)
+    if (slice !== null && slice.bytes > 0) context.broker.metrics.fetched(name, slice.bytes)
+    else if (response.errorCode !== 0 && partition.log !== null) context.broker.metrics.fetchFailed(name)
+  }
+  context.afterReply(() => discard(reads, context))
+  return { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses }
+}
+
+/** Whether an incremental response must name this partition. */
+function changed(partition: FetchPartition, response: PartitionResponse, slice: Slice | null): boolean {
+  return (
+    (slice !== null && slice.bytes > 0) ||
+    response.errorCode !== 0 ||
+    partition.toldError ||
+    response.highWatermark !== partition.toldHighWatermark ||
+    response.logStartOffset !== partition.toldLogStartOffset ||
+    response.divergingEpoch !== undefined
+  )
+}
+
+function remember(session: FetchSession, partition: FetchPartition, response: PartitionResponse, slice: Slice | null, byId: boolean): void {
+  partition.toldHighWatermark = response.highWatermark
+  partition.toldLogStartOffset = response.logStartOffset ?? -1
+  partition.toldError = response.errorCode !== 0
+  if (slice === null || slice.bytes === 0) return
+  const key = sessionKey(partition.topic, partition.topicId, partition.partition, byId)
+  if (session.partitions.delete(key)) session.partitions.set(key, partition)
+}

@@ -1,0 +1,49 @@
+/**
+ * OffsetForLeaderEpoch, v0–4 (KIP-101, KIP-320): where the records of a leader epoch end, by which a consumer finds out that the log it read from
+ * was truncated. v2 checks the epoch that the client believes to be the current one.
+ */
+import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { clientPartition } from './client-partition.ts'
+
+type Asked = MessageOf<typeof apis.offsetForLeaderEpoch.request>['topics'][number]['partitions'][number]
+type Response = InputOf<typeof apis.offsetForLeaderEpoch.response>
+type Result = Response['topics'][number]['partitions'][number]
+
+export const offsetForLeaderEpoch = defineHandler<typeof apis.offsetForLeaderEpoch>({
+  api: apis.offsetForLeaderEpoch,
+  versions: [0, 4],
+  access: [
+    ['CLUSTER', 'CLUSTER_ACTION'],
+    ['TOPIC', 'DESCRIBE'],
+  ],
+  handle(request, context) {
+    const isBroker = context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName, 'probe')
+    return {
+      throttleTimeMs: 0,
+      topics: request.topics.map(({ topic, partitions }) => {
+        const allowed = isBroker || context.allowed('DESCRIBE', 'TOPIC', topic)
+        return { topic, partitions: partitions.map(asked => endOffset(topic, asked, allowed, context)) }
+      }),
+    }
+  },
+  fail: (request, error) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(({ topic, partitions }) => ({ topic, partitions: partitions.map(asked => failed(asked, error)) })),
+  }),
+})
+
+function endOffset(topic: string, asked: Asked, allowed: boolean, context: RequestContext): Result {
+  try {
+    if (!allowed) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
+    const log = clientPartition(context, topic, asked.partition, asked.currentLeaderEpoch)
+    return { errorCode: 0, partition: asked.partition, ...log.endOffsetForEpoch(asked.leaderEpoch) }
+  } catch (error) {
+    return failed(asked, toKafkaError(error))
+  }
+}
+
+function failed({ partition }: Asked, error: KafkaError): Result {
+  return { errorCode: error.code, partition, leaderEpoch: -1, endOffset: -1 }
+}

@@ -1,0 +1,95 @@
+/**
+ * How the transactional batches of a Produce request get into their transaction, and who is kept out (KIP-890): a batch that the
+ * coordinator does not know of would never be ended by a marker, and hold back every `read_committed` reader of its partition for ever.
+ *
+ * Costs something only for the first batch of a transaction in a partition; then the partition itself knows.
+ */
+import type { TransactionalProducer } from '../../../coordinator.ts'
+import type { PartitionLog } from '../../../log.ts'
+import { type apis, batchHeaderSize, header, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import type { RequestContext } from '../../dispatch/handler.ts'
+import { entryError } from '../transactions/transaction-caller.ts'
+
+type Request = MessageOf<typeof apis.produce.request>
+
+const abortableFrom = 11
+const entersFrom = 12
+
+/**
+ * Enters the partitions into the transaction, from v12 on; null when there is nothing to wait for. Otherwise resolves to why the
+ * partitions were refused, or to null. The request's bytes are its own from then on.
+ */
+export function enterTransaction(request: Request, context: RequestContext): Promise<KafkaError | null> | null {
+  const { transactionalId } = request
+  if (context.version < entersFrom || transactionalId === null) return null
+  if (!context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) return null
+  const partitions = new Map<string, Set<number>>()
+  let producer: TransactionalProducer | null = null
+  for (const topic of request.topicData) {
+    const known = context.version >= 13 ? context.broker.metadata.topicById(topic.topicId) : context.broker.metadata.topic(topic.name)
+    if (known === undefined) continue
+    for (const { index, records } of topic.partitionData) {
+      const log = known.partitions[index]
+      if (log === undefined || records === null || !isTransactional(records)) continue
+      const session = sessionOf(records)
+      if (log.inTransaction(session.producerId, session.producerEpoch)) continue
+      if (partitions.size === 0 && !context.allowed('WRITE', 'TOPIC', known.name)) continue
+      producer ??= { transactionalId, ...session }
+      const indexes = partitions.get(known.name)
+      if (indexes === undefined) partitions.set(known.name, new Set([index]))
+      else indexes.add(index)
+    }
+  }
+  if (producer === null) return null
+  for (const { partitionData } of request.topicData) {
+    for (const data of partitionData) if (data.records !== null) data.records = Buffer.from(data.records)
+  }
+  return context.broker.transactions.addPartitions(producer, partitions, 2).then(
+    () => null,
+    (error: unknown) => produceError(toKafkaError(error), context.version),
+  )
+}
+
+/** Throws when the batch may not be appended now. `refused`: what `enterTransaction` resolved to. */
+export function checkTransaction(
+  log: PartitionLog,
+  records: Buffer,
+  transactionalId: string | null,
+  refused: KafkaError | null,
+  context: RequestContext,
+): void {
+  if (!isTransactional(records)) return
+  if (transactionalId === null || !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
+    throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+  }
+  const session = sessionOf(records)
+  if (log.inTransaction(session.producerId, session.producerEpoch)) return
+  if (refused !== null) throw refused
+  const { version, broker } = context
+  if (version < entersFrom && !broker.config.get('transaction.partition.verification.enable')) return
+  try {
+    broker.transactions.verify({ transactionalId, ...session }, log.topic, log.partition)
+  } catch (error) {
+    throw produceError(toKafkaError(error), version)
+  }
+}
+
+function isTransactional(records: Buffer): boolean {
+  return records.length >= batchHeaderSize && header.magic(records, 0) === 2 && header.isTransactional(records, 0)
+}
+
+function sessionOf(records: Buffer) {
+  return { producerId: header.producerId(records, 0), producerEpoch: header.producerEpoch(records, 0) }
+}
+
+/** A coordinator that cannot tell now is told so that every producer tries again, and without a look at the metadata. */
+function produceError(error: KafkaError, version: number): KafkaError {
+  const told = entryError(error, version >= abortableFrom)
+  const again =
+    told.name === 'COORDINATOR_LOAD_IN_PROGRESS' ||
+    told.name === 'COORDINATOR_NOT_AVAILABLE' ||
+    told.name === 'NOT_COORDINATOR' ||
+    (told.name === 'CONCURRENT_TRANSACTIONS' && version < entersFrom)
+  if (!again) return told
+  return new KafkaError('NOT_ENOUGH_REPLICAS', `Unable to verify the partition has been added to the transaction: ${told.name}`)
+}

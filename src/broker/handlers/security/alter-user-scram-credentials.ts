@@ -1,0 +1,72 @@
+/**
+ * AlterUserScramCredentials, v0 (KIP-554): adds, replaces and removes credentials, one change per user and request. The client salts the
+ * password; the broker keeps only what follows from that, which opens no connection by itself.
+ */
+import type { ScramDeletion, ScramUpsertion } from '../../../coordinator.ts'
+import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { maxIterations, minIterations, scramCredential, scramHashes } from '../../security.ts'
+
+type Request = MessageOf<typeof apis.alterUserScramCredentials.request>
+
+export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScramCredentials>({
+  api: apis.alterUserScramCredentials,
+  versions: [0, 0],
+  access: [['CLUSTER', 'ALTER']],
+  async handle(request, context) {
+    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const { metadata, logger } = context.broker
+    const { deletions, upsertions, refused } = sort(request)
+    const outcomes = await metadata.security.alterScramCredentials(deletions, upsertions)
+    const results = [...deletions, ...upsertions].map(({ name, mechanism }, index) => {
+      const error = outcomes[index]!
+      if (error === null) logger.info({ by: context.connection.principal, user: name, mechanism }, 'audit: SCRAM credential altered')
+      return result(name, error)
+    })
+    return { throttleTimeMs: 0, results: [...results, ...[...refused].map(([name, error]) => result(name, error))] }
+  },
+  fail: (request, error) => ({
+    throttleTimeMs: 0,
+    results: [...new Set([...request.deletions, ...request.upsertions].map(({ name }) => name))].map(name => result(name, error)),
+  }),
+})
+
+/** What can be tried, and why the other users cannot be altered. */
+function sort(request: Request) {
+  const count = new Map<string, number>()
+  for (const { name } of [...request.deletions, ...request.upsertions]) count.set(name, (count.get(name) ?? 0) + 1)
+  const refused = new Map<string, KafkaError>()
+  const accepted = ({ name }: { name: string }, problem: KafkaError | null) => {
+    const twice = 'A user credential cannot be altered twice in the same request'
+    const error = count.get(name)! > 1 ? new KafkaError('DUPLICATE_RESOURCE', twice) : problem
+    if (error !== null) refused.set(name, error)
+    return error === null
+  }
+  const deletions: ScramDeletion[] = request.deletions.filter(deletion => accepted(deletion, problemOf(deletion)))
+  const upsertions: ScramUpsertion[] = request.upsertions
+    .filter(upsertion => accepted(upsertion, problemOf(upsertion) ?? strengthOf(upsertion)))
+    .map(({ name, mechanism, iterations, salt, saltedPassword }) => {
+      const hash = scramHashes.find(({ type }) => type === mechanism)!
+      return { name, mechanism, credential: scramCredential(hash, saltedPassword, salt, iterations) }
+    })
+  return { deletions, upsertions, refused }
+}
+
+function problemOf({ name, mechanism }: ScramDeletion): KafkaError | null {
+  if (name === '') return new KafkaError('UNACCEPTABLE_CREDENTIAL', 'Username must not be empty')
+  const known = scramHashes.some(({ type }) => type === mechanism)
+  return known ? null : new KafkaError('UNSUPPORTED_SASL_MECHANISM', 'Unknown SCRAM mechanism')
+}
+
+function strengthOf({ mechanism, iterations, salt, saltedPassword }: Request['upsertions'][number]): KafkaError | null {
+  const weak = (reason: string) => new KafkaError('UNACCEPTABLE_CREDENTIAL', reason)
+  if (iterations < minIterations) return weak('Too few iterations')
+  if (iterations > maxIterations) return weak('Too many iterations')
+  const { bytes } = scramHashes.find(({ type }) => type === mechanism)!
+  return salt.length === 0 || saltedPassword.length !== bytes ? weak('Salt or salted password of the wrong length') : null
+}
+
+function result(user: string, error: KafkaError | null) {
+  return { user, errorCode: error?.code ?? 0, errorMessage: error?.message ?? null }
+}

@@ -1,0 +1,35 @@
+/** CreateAcls, v0–3 (KIP-140): ACLs succeed or fail one by one; one that exists already is a success. v1 knows prefixed patterns (KIP-290). */
+import type { Acl } from '../../../coordinator.ts'
+import { apis, KafkaError } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { aclCreation } from '../../security.ts'
+
+export const createAcls = defineHandler<typeof apis.createAcls>({
+  api: apis.createAcls,
+  versions: [0, 3],
+  access: [['CLUSTER', 'ALTER']],
+  async handle(request, context) {
+    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const { security, metadata } = context.broker
+    if (security.authorizer === null) throw new KafkaError('SECURITY_DISABLED', 'No Authorizer is configured.')
+    const acls: Acl[] = []
+    const results = request.creations.map(creation => {
+      try {
+        acls.push(aclCreation(creation))
+        return outcome(null)
+      } catch (error) {
+        if (error instanceof KafkaError) return outcome(error)
+        throw error
+      }
+    })
+    await metadata.security.createAcls(acls)
+    for (const acl of acls) context.broker.logger.info({ by: context.connection.principal, acl }, 'audit: ACL created')
+    return { throttleTimeMs: 0, results }
+  },
+  fail: (request, error) => ({ throttleTimeMs: 0, results: request.creations.map(() => outcome(error)) }),
+})
+
+function outcome(error: KafkaError | null) {
+  return { errorCode: error?.code ?? 0, errorMessage: error?.message ?? null }
+}

@@ -1,0 +1,41 @@
+/** DeleteAcls, v0–3 (KIP-140): removes what matches each filter and tells what that was. v1 knows prefixed patterns (KIP-290). */
+import type { AclFilter } from '../../../coordinator.ts'
+import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { aclFilter } from '../../security.ts'
+
+type Result = InputOf<typeof apis.deleteAcls.response>['filterResults'][number]
+
+export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
+  api: apis.deleteAcls,
+  versions: [0, 3],
+  access: [['CLUSTER', 'ALTER']],
+  async handle(request, context) {
+    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const { security, metadata, logger } = context.broker
+    if (security.authorizer === null) throw new KafkaError('SECURITY_DISABLED', 'No Authorizer is configured.')
+    const filters: AclFilter[] = []
+    const checked = request.filters.map(filter => {
+      try {
+        return filters.push(aclFilter(filter)) - 1
+      } catch (error) {
+        if (error instanceof KafkaError) return error
+        throw error
+      }
+    })
+    const removed = await metadata.security.deleteAcls(filters)
+    for (const acl of removed.flat()) logger.info({ by: context.connection.principal, acl }, 'audit: ACL deleted')
+    const filterResults = checked.map((place): Result => {
+      if (place instanceof KafkaError) return refused(place)
+      const matchingAcls = removed[place]!.map(acl => ({ errorCode: 0, errorMessage: null, ...acl }))
+      return { errorCode: 0, errorMessage: null, matchingAcls }
+    })
+    return { throttleTimeMs: 0, filterResults }
+  },
+  fail: (request, error) => ({ throttleTimeMs: 0, filterResults: request.filters.map(() => refused(error)) }),
+})
+
+function refused(error: KafkaError): Result {
+  return { errorCode: error.code, errorMessage: error.message, matchingAcls: [] }
+}

@@ -1,0 +1,31 @@
+/** DescribeUserScramCredentials, v0 (KIP-554): mechanisms and iterations of users, never their keys. */
+import { apis, errorCode, KafkaError } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+export const describeUserScramCredentials = defineHandler<typeof apis.describeUserScramCredentials>({
+  api: apis.describeUserScramCredentials,
+  versions: [0, 0],
+  access: [['CLUSTER', 'DESCRIBE']],
+  handle(request, context) {
+    if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const { scramUsers } = context.broker.metadata.security.state
+    const asked = request.users === null || request.users.length === 0 ? [...scramUsers.keys()] : request.users.map(({ name }) => name)
+    const results = [...new Set(asked)].map(user => {
+      const refuse = (error: 'DUPLICATE_RESOURCE' | 'RESOURCE_NOT_FOUND', errorMessage: string) => {
+        return { user, errorCode: errorCode(error), errorMessage, credentialInfos: [] }
+      }
+      if (asked.indexOf(user) !== asked.lastIndexOf(user)) {
+        return refuse('DUPLICATE_RESOURCE', `Cannot describe SCRAM credentials for the same user twice in a single request: ${user}`)
+      }
+      const credentials = scramUsers.get(user)
+      if (credentials === undefined) {
+        return refuse('RESOURCE_NOT_FOUND', `Attempt to describe a user credential that does not exist: ${user}`)
+      }
+      const credentialInfos = [...credentials].map(([mechanism, { iterations }]) => ({ mechanism, iterations }))
+      return { user, errorCode: 0, errorMessage: null, credentialInfos }
+    })
+    return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, results }
+  },
+  fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: error.code, errorMessage: error.message, results: [] }),
+})

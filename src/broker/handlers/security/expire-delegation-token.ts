@@ -1,0 +1,18 @@
+/** ExpireDelegationToken, v0–2 (KIP-48): ends a token at a time, or at once when that is negative. For its owner and its renewers. */
+import { apis } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { requireIdentified } from './token-requests.ts'
+
+export const expireDelegationToken = defineHandler<typeof apis.expireDelegationToken>({
+  api: apis.expireDelegationToken,
+  versions: [0, 2],
+  // Who may do it is said in the token.
+  access: 'none',
+  async handle(request, context) {
+    requireIdentified(context)
+    const { tokens } = context.broker.security
+    const expiryTimestampMs = await tokens.expire(request.hmac, context.connection.principal, request.expiryTimePeriodMs)
+    return { errorCode: 0, expiryTimestampMs, throttleTimeMs: 0 }
+  },
+  fail: (_request, error) => ({ errorCode: error.code, expiryTimestampMs: -1, throttleTimeMs: 0 }),
+})

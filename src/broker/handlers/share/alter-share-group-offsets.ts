@@ -1,0 +1,47 @@
+/** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets; what it had in delivery there is forgotten. */
+import { apis, type InputOf, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { requireGroup } from '../groups/group-caller.ts'
+import { fine, type Outcome, outcomeOf } from './share-requests.ts'
+
+type ResponseTopic = InputOf<typeof apis.alterShareGroupOffsets.response>['responses'][number]
+
+export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupOffsets>({
+  api: apis.alterShareGroupOffsets,
+  versions: [0, 0],
+  access: [
+    ['GROUP', 'READ'],
+    ['TOPIC', 'READ'],
+  ],
+  async handle({ groupId, topics }, context) {
+    const { metadata, groups, shares, sharePartitions } = context.broker
+    requireGroup(context, 'READ', groupId)
+    const altered = new Map<Uuid, { name: string; partitions: Set<number> }>()
+    const changes: { topicId: Uuid; partition: number; startOffset: number }[] = []
+    const responses: ResponseTopic[] = topics.map(({ topicName, partitions }) => {
+      const topic = context.allowed('READ', 'TOPIC', topicName) ? metadata.topic(topicName) : undefined
+      const outcome = (partition: number): Outcome => {
+        if (!context.allowed('READ', 'TOPIC', topicName)) return outcomeOf(new KafkaError('TOPIC_AUTHORIZATION_FAILED'))
+        return topic?.partitions[partition] === undefined ? outcomeOf(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')) : fine
+      }
+      const answers = partitions.map(({ partitionIndex, startOffset }) => {
+        const answer = outcome(partitionIndex)
+        if (answer === fine && topic !== undefined) {
+          changes.push({ topicId: topic.id, partition: partitionIndex, startOffset })
+          const known = altered.get(topic.id)?.partitions ?? []
+          altered.set(topic.id, { name: topicName, partitions: new Set([...known, partitionIndex]) })
+        }
+        return { partitionIndex, ...answer }
+      })
+      return { topicName, topicId: topic?.id ?? zeroUuid, partitions: answers }
+    })
+    if (changes.length > 0) {
+      const stateEpoch = await groups.beginAlterShareOffsets(groupId, altered)
+      const written = changes.map(({ startOffset, ...place }) => shares.initialize({ groupId, ...place }, stateEpoch, startOffset))
+      await Promise.all(written)
+      sharePartitions.forget(groupId)
+    }
+    return { throttleTimeMs: 0, ...fine, responses }
+  },
+  fail: (_request, error) => ({ throttleTimeMs: 0, ...outcomeOf(error), responses: [] }),
+})

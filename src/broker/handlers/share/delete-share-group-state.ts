@@ -1,0 +1,26 @@
+/** DeleteShareGroupState, v0 (KIP-932): between brokers; what share groups have done in partitions is forgotten. */
+import { apis } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { fine } from './share-requests.ts'
+import { failEach, forEachPartition, plainFailure, requireClusterAction, stateAccess } from './share-state-requests.ts'
+
+export const deleteShareGroupState = defineHandler<typeof apis.deleteShareGroupState>({
+  api: apis.deleteShareGroupState,
+  versions: [0, 0],
+  access: stateAccess,
+  async handle(request, context) {
+    requireClusterAction(context)
+    const { shares, sharePartitions } = context.broker
+    const results = await forEachPartition(
+      request,
+      async (key, { partition }) => {
+        await shares.delete(key)
+        return { partition, ...fine }
+      },
+      plainFailure,
+    )
+    sharePartitions.forget(request.groupId)
+    return { results }
+  },
+  fail: (request, error) => ({ results: failEach(request, error, plainFailure) }),
+})

@@ -1,0 +1,64 @@
+/**
+ * DescribeShareGroupOffsets, v0–1 (KIP-932): where share groups stand in their partitions; v1 tells how many records lie before them
+ * (KIP-1226). Without topics, those that the group has ever been assigned and the caller may describe.
+ */
+import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, zeroUuid } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { requireGroup } from '../groups/group-caller.ts'
+import { fine, outcomeOf } from './share-requests.ts'
+
+type RequestGroup = MessageOf<typeof apis.describeShareGroupOffsets.request>['groups'][number]
+type ResponseGroup = InputOf<typeof apis.describeShareGroupOffsets.response>['groups'][number]
+type ResponsePartition = ResponseGroup['topics'][number]['partitions'][number]
+
+export const describeShareGroupOffsets = defineHandler<typeof apis.describeShareGroupOffsets>({
+  api: apis.describeShareGroupOffsets,
+  versions: [0, 1],
+  access: [
+    ['GROUP', 'DESCRIBE'],
+    ['TOPIC', 'DESCRIBE'],
+  ],
+  async handle(request, context) {
+    return { throttleTimeMs: 0, groups: await Promise.all(request.groups.map(group => describe(group, context))) }
+  },
+  fail: (request, error) => ({
+    throttleTimeMs: 0,
+    groups: request.groups.map(({ groupId }) => ({ groupId, topics: [], ...outcomeOf(error) })),
+  }),
+})
+
+async function describe({ groupId, topics }: RequestGroup, context: RequestContext): Promise<ResponseGroup> {
+  try {
+    requireGroup(context, 'DESCRIBE', groupId)
+    const initialized = await context.broker.groups.shareGroupTopics(groupId)
+    const asked =
+      topics?.map(({ topicName, partitions }) => ({ topicName, partitions })) ??
+      Array.from(initialized.values(), ({ name, partitions }) => ({ topicName: name, partitions: [...partitions] })).filter(
+        ({ topicName }) => context.broker.metadata.topicId(topicName) !== undefined && context.allowed('DESCRIBE', 'TOPIC', topicName),
+      )
+    const described = asked.map(async ({ topicName, partitions }) => {
+      const topicId = context.broker.metadata.topicId(topicName) ?? zeroUuid
+      return { topicName, topicId, partitions: await Promise.all(partitions.map(index => standing(groupId, topicName, index, context))) }
+    })
+    return { groupId, topics: await Promise.all(described), ...fine }
+  } catch (error) {
+    return { groupId, topics: [], ...outcomeOf(toKafkaError(error)) }
+  }
+}
+
+async function standing(groupId: string, topicName: string, partitionIndex: number, context: RequestContext): Promise<ResponsePartition> {
+  const { metadata, shares } = context.broker
+  try {
+    if (!context.allowed('DESCRIBE', 'TOPIC', topicName)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
+    const topic = metadata.topic(topicName)
+    const log = topic?.partitions[partitionIndex]
+    if (topic === undefined || log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+    const state = await shares.read({ groupId, topicId: topic.id, partition: partitionIndex })
+    const startOffset = state?.startOffset ?? -1
+    const known = startOffset !== -1 && state !== null && state.deliveryCompleteCount !== -1
+    const lag = known ? Math.max(0, log.highWatermark - Math.max(startOffset, log.logStartOffset) - state.deliveryCompleteCount) : -1
+    return { partitionIndex, startOffset, leaderEpoch: state === null ? 0 : log.leaderEpoch, lag, ...fine }
+  } catch (error) {
+    return { partitionIndex, startOffset: -1, leaderEpoch: 0, lag: -1, ...outcomeOf(toKafkaError(error)) }
+  }
+}

@@ -1,0 +1,27 @@
+/** InitializeShareGroupState, v0 (KIP-932): between brokers; sets where a share group begins in partitions. */
+import { apis } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { fine } from './share-requests.ts'
+import { failEach, forEachPartition, plainFailure, requireClusterAction, stateAccess } from './share-state-requests.ts'
+
+export const initializeShareGroupState = defineHandler<typeof apis.initializeShareGroupState>({
+  api: apis.initializeShareGroupState,
+  versions: [0, 0],
+  access: stateAccess,
+  async handle(request, context) {
+    requireClusterAction(context)
+    const { shares, sharePartitions } = context.broker
+    const results = await forEachPartition(
+      request,
+      async (key, { partition, stateEpoch, startOffset }) => {
+        await shares.initialize(key, stateEpoch, startOffset)
+        return { partition, ...fine }
+      },
+      plainFailure,
+    )
+    // What is in delivery here was read before.
+    sharePartitions.forget(request.groupId)
+    return { results }
+  },
+  fail: (request, error) => ({ results: failEach(request, error, plainFailure) }),
+})

@@ -1,0 +1,28 @@
+/** ReadShareGroupState, v0 (KIP-932): between brokers; the owner of a partition learns what a share group has done there. */
+import { apis } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { fine, type Outcome } from './share-requests.ts'
+import { failEach, forEachPartition, requireClusterAction, stateAccess } from './share-state-requests.ts'
+
+const failed = (partition: number, outcome: Outcome) => ({ partition, ...outcome, stateEpoch: 0, startOffset: -1, stateBatches: [] })
+
+export const readShareGroupState = defineHandler<typeof apis.readShareGroupState>({
+  api: apis.readShareGroupState,
+  versions: [0, 0],
+  access: stateAccess,
+  async handle(request, context) {
+    requireClusterAction(context)
+    const results = await forEachPartition(
+      request,
+      async (key, { partition }) => {
+        const state = await context.broker.shares.read(key)
+        if (state === null) return failed(partition, fine)
+        const { stateEpoch, startOffset, stateBatches } = state
+        return { partition, ...fine, stateEpoch, startOffset, stateBatches: [...stateBatches] }
+      },
+      failed,
+    )
+    return { results }
+  },
+  fail: (request, error) => ({ results: failEach(request, error, failed) }),
+})

@@ -1,0 +1,38 @@
+/** ShareAcknowledge, v1–2 (KIP-932): what has become of acquired records; v2 renews their locks (KIP-1222). */
+import { apis, type InputOf } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { acknowledge, finish, outcomeOf, resumeSession } from './share-requests.ts'
+
+type TopicResponse = InputOf<typeof apis.shareAcknowledge.response>['responses'][number]
+
+const noLeader = { leaderId: -1, leaderEpoch: -1 }
+
+export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
+  api: apis.shareAcknowledge,
+  versions: [1, 2],
+  access: [
+    ['GROUP', 'READ'],
+    ['TOPIC', 'READ'],
+  ],
+  async handle(request, context) {
+    const session = resumeSession(request, context)
+    const responses: TopicResponse[] = []
+    for (const { topicId, partitions } of request.topics) {
+      const answers = partitions.map(async partition => {
+        const outcome = await acknowledge(session, topicId, partition, request.isRenewAck, context)
+        return { partitionIndex: partition.partitionIndex, ...outcome, currentLeader: noLeader }
+      })
+      responses.push({ topicId, partitions: await Promise.all(answers) })
+    }
+    await finish(session, request.shareSessionEpoch, context)
+    const { recordLockDurationMs } = context.broker.shareConfig(session.groupId)
+    return { throttleTimeMs: 0, errorCode: 0, acquisitionLockTimeoutMs: recordLockDurationMs, responses, nodeEndpoints: [] }
+  },
+  fail: (_request, error) => ({
+    throttleTimeMs: 0,
+    ...outcomeOf(error),
+    acquisitionLockTimeoutMs: 0,
+    responses: [],
+    nodeEndpoints: [],
+  }),
+})

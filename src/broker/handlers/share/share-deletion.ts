@@ -1,0 +1,28 @@
+/** Deleting what the share coordinator keeps of a group: first there, then in the group, so that a crash leaves nothing behind unseen. */
+import { toKafkaError, type Uuid } from '../../../protocol.ts'
+import type { Broker } from '../../dispatch/context.ts'
+
+/** Returns the topics of which the empty group knew anything. */
+export async function forgetShareTopics(groupId: string, topicIds: ReadonlySet<Uuid>, broker: Broker): Promise<ReadonlySet<Uuid>> {
+  const known = await broker.groups.shareGroupTopics(groupId, true)
+  const deletions: Promise<void>[] = []
+  for (const [topicId, { partitions }] of known) {
+    if (!topicIds.has(topicId)) continue
+    for (const partition of partitions) deletions.push(broker.shares.delete({ groupId, topicId, partition }))
+  }
+  await Promise.all(deletions)
+  const forgotten = await broker.groups.forgetShareTopics(groupId, topicIds)
+  broker.sharePartitions.forget(groupId)
+  return new Set(forgotten.keys())
+}
+
+/** Before the group itself is deleted. A group that is no empty share group is left to those who know about it. */
+export async function forgetShareGroup(groupId: string, broker: Broker): Promise<void> {
+  try {
+    const known = await broker.groups.shareGroupTopics(groupId, true)
+    await forgetShareTopics(groupId, new Set(known.keys()), broker)
+  } catch (error) {
+    const { name } = toKafkaError(error)
+    if (name !== 'GROUP_ID_NOT_FOUND' && name !== 'NON_EMPTY_GROUP') throw error
+  }
+}

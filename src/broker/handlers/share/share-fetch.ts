@@ -1,0 +1,211 @@
+/**
+ * ShareFetch, v1–2 (KIP-932): acquires records for a member of a share group, after taking its acknowledgements of earlier ones.
+ *
+ * v2 can cut batches at the limit of records (KIP-1206) and renew locks (KIP-1222). Batches go to the socket as they are stored; the client
+ * is told which of their records are its own. Without records the request waits for new ones, or for some that others give back.
+ */
+import type { Timer } from '../../../base.ts'
+import type { Acquisition, SharePartition } from '../../../coordinator.ts'
+import { apis, type InputOf, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { finalEpoch, initialEpoch, partitionKey, type SharedPartition, type ShareSession } from '../../sessions/share-sessions.ts'
+import { acknowledge, fine, finish, type Outcome, openSession, outcomeOf, refusal } from './share-requests.ts'
+
+type Request = MessageOf<typeof apis.shareFetch.request>
+type Response = InputOf<typeof apis.shareFetch.response>
+type PartitionResponse = Response['responses'][number]['partitions'][number]
+
+const noLeader = { leaderId: -1, leaderEpoch: -1 }
+const recordLimit = 1
+/** Lest one partition with small batches hold all the others up. */
+const mostRecords = 10_000
+
+export const shareFetch = defineHandler<typeof apis.shareFetch>({
+  api: apis.shareFetch,
+  versions: [1, 2],
+  access: [
+    ['GROUP', 'READ'],
+    ['TOPIC', 'READ'],
+  ],
+  async handle(request, context) {
+    const session = openSession(request, context)
+    const final = request.shareSessionEpoch === finalEpoch
+    if (!final) update(session, request, context)
+    const acknowledged = await acknowledgeAll(session, request, context)
+    if (final) {
+      await finish(session, request.shareSessionEpoch, context)
+      return respond(session, [], acknowledged, context)
+    }
+    // A request that only renews asks for no records.
+    const reads = request.maxRecords <= 0 ? [] : await readUntilSome(session, request, acknowledged.size > 0, context)
+    return respond(session, reads, acknowledged, context)
+  },
+  fail: (_request, error) => ({
+    throttleTimeMs: 0,
+    ...outcomeOf(error),
+    acquisitionLockTimeoutMs: 0,
+    responses: [],
+    nodeEndpoints: [],
+  }),
+})
+
+interface Acknowledged extends SharedPartition {
+  outcome: Outcome
+}
+
+interface Read extends SharedPartition {
+  outcome: Outcome
+  acquisition: Acquisition | null
+}
+
+function update(session: ShareSession, request: Request, { broker }: RequestContext): void {
+  const { partitions } = session
+  let named = 0
+  for (const topic of request.topics) named += topic.partitions.length
+  broker.shareSessions.admit(named)
+  for (const { topicId, partitions: indexes } of request.forgottenTopicsData) {
+    for (const partition of indexes) partitions.delete(partitionKey(topicId, partition))
+  }
+  for (const { topicId, partitions: named } of request.topics) {
+    for (const { partitionIndex: partition } of named) {
+      const key = partitionKey(topicId, partition)
+      if (!partitions.has(key)) partitions.set(key, { topicId, partition })
+    }
+  }
+  broker.shareSessions.changed(session)
+}
+
+/** By partition; only those for which there was something. */
+async function acknowledgeAll(session: ShareSession, request: Request, context: RequestContext): Promise<Map<string, Acknowledged>> {
+  const outcomes = new Map<string, Acknowledged>()
+  const work: Promise<void>[] = []
+  // Nothing can have been acquired in a session that is only beginning.
+  if (request.shareSessionEpoch === initialEpoch) return outcomes
+  for (const { topicId, partitions } of request.topics) {
+    for (const partition of partitions) {
+      if (partition.acknowledgementBatches.length === 0) continue
+      const settled = acknowledge(session, topicId, partition, request.isRenewAck, context).then(outcome => {
+        const { partitionIndex } = partition
+        outcomes.set(partitionKey(topicId, partitionIndex), { topicId, partition: partitionIndex, outcome })
+      })
+      work.push(settled)
+    }
+  }
+  await Promise.all(work)
+  return outcomes
+}
+
+async function readUntilSome(session: ShareSession, request: Request, answerSoon: boolean, context: RequestContext): Promise<Read[]> {
+  const { clock } = context.broker.system
+  const deadlineMs = clock.monotonic() + Math.max(0, request.maxWaitMs)
+  for (;;) {
+    const loaded: SharePartition[] = []
+    const reads = await readOnce(session, request, loaded, context)
+    const leftMs = deadlineMs - clock.monotonic()
+    // Acknowledgements must not wait for records.
+    const waits = reads.length === 0 && leftMs > 0 && !answerSoon && session.partitions.size > 0 && !context.signal.aborted
+    if (!waits) return reads
+    await more(session.groupId, loaded, leftMs, context)
+  }
+}
+
+/** Only partitions that have something to tell. */
+async function readOnce(session: ShareSession, request: Request, loaded: SharePartition[], context: RequestContext): Promise<Read[]> {
+  const { broker } = context
+  const { groupId, memberId } = session
+  const reads: Read[] = []
+  let maxBytes = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'), broker.fetchBudget.room)
+  let maxRecords = Math.min(request.maxRecords, mostRecords)
+  for (const [key, shared] of [...session.partitions]) {
+    const { topicId, partition } = shared
+    const refused = refusal(topicId, partition, context)
+    if (refused !== null) {
+      reads.push({ ...shared, outcome: refused, acquisition: null })
+      continue
+    }
+    if (maxRecords <= 0 || (maxBytes <= 0 && reads.length > 0)) break
+    try {
+      const source = await broker.sharePartitions.get({ groupId, topicId, partition })
+      loaded.push(source)
+      const strict = request.shareAcquireMode === recordLimit
+      const acquisition = await source.acquire({ memberId, maxBytes, maxRecords, strict })
+      if (acquisition === null) continue
+      for (const { firstOffset, lastOffset } of acquisition.acquired) maxRecords -= lastOffset - firstOffset + 1
+      for (const chunk of acquisition.chunks) maxBytes -= chunk.length
+      reads.push({ ...shared, outcome: fine, acquisition })
+      session.partitions.delete(key)
+      session.partitions.set(key, shared)
+    } catch (error) {
+      reads.push({ ...shared, outcome: outcomeOf(toKafkaError(error)), acquisition: null })
+    }
+  }
+  return reads
+}
+
+/** Resolves when there may be records, when time is up, or when the client is gone. */
+function more(groupId: string, partitions: readonly SharePartition[], waitMs: number, context: RequestContext): Promise<void> {
+  return new Promise(resolve => {
+    const waiters: { cancel(): void }[] = []
+    let timer: Timer | null = null
+    const done = () => {
+      timer?.cancel()
+      for (const waiter of waiters) waiter.cancel()
+      context.signal.removeEventListener('abort', done)
+      resolve()
+    }
+    // While one partition was looked at, another may have got records.
+    if (partitions.some(partition => partition.hasAvailable)) {
+      resolve()
+      return
+    }
+    timer = context.broker.system.timers.after(waitMs, done)
+    context.signal.addEventListener('abort', done)
+    waiters.push(context.broker.sharePartitions.whenAvailable(groupId, done))
+    for (const partition of partitions) waiters.push(partition.whenMore(done))
+  })
+}
+
+function respond(
+  session: ShareSession,
+  reads: readonly Read[],
+  acknowledged: Map<string, Acknowledged>,
+  context: RequestContext,
+): Response {
+  const { broker } = context
+  const topics = new Map<Uuid, PartitionResponse[]>()
+  let bytes = 0
+  const add = ({ topicId, partition }: SharedPartition, { errorCode, errorMessage }: Outcome, acquisition: Acquisition | null) => {
+    const outcome = acknowledged.get(partitionKey(topicId, partition))?.outcome ?? fine
+    let partitions = topics.get(topicId)
+    if (partitions === undefined) topics.set(topicId, (partitions = []))
+    for (const chunk of acquisition?.chunks ?? []) bytes += chunk.length
+    partitions.push({
+      partitionIndex: partition,
+      errorCode,
+      errorMessage,
+      acknowledgeErrorCode: outcome.errorCode,
+      acknowledgeErrorMessage: outcome.errorMessage,
+      currentLeader: noLeader,
+      records: acquisition?.chunks ?? [],
+      acquiredRecords: acquisition?.acquired ?? [],
+    })
+  }
+  const told = new Set<string>()
+  for (const read of reads) {
+    told.add(partitionKey(read.topicId, read.partition))
+    add(read, read.outcome, read.acquisition)
+  }
+  for (const [key, each] of acknowledged) if (!told.has(key)) add(each, fine, null)
+  broker.fetchBudget.settle(0, bytes)
+  context.afterReply(() => {
+    for (const { acquisition } of reads) acquisition?.release()
+    broker.fetchBudget.give(bytes)
+  })
+  return {
+    throttleTimeMs: 0,
+    errorCode: 0,
+    acquisitionLockTimeoutMs: broker.shareConfig(session.groupId).recordLockDurationMs,
+    responses: Array.from(topics, ([topicId, partitions]) => ({ topicId, partitions })),
+    nodeEndpoints: [],
+  }
+}

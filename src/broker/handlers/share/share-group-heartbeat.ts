@@ -1,0 +1,34 @@
+/**
+ * ShareGroupHeartbeat, v1 (KIP-932): joins, keeps and leaves a share group, and tells the member its partitions. A topic that may not be
+ * described fails the whole request.
+ */
+import { apis, KafkaError } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { callerOf, requireGroup } from '../groups/group-caller.ts'
+import { outcomeOf, requireShareGroups } from './share-requests.ts'
+
+export const shareGroupHeartbeat = defineHandler<typeof apis.shareGroupHeartbeat>({
+  api: apis.shareGroupHeartbeat,
+  versions: [1, 1],
+  access: [
+    ['GROUP', 'READ'],
+    ['TOPIC', 'DESCRIBE'],
+  ],
+  async handle(request, context) {
+    requireShareGroups(context)
+    requireGroup(context, 'READ', request.groupId)
+    for (const topic of request.subscribedTopicNames ?? []) {
+      if (context.allowed('DESCRIBE', 'TOPIC', topic)) continue
+      throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `Not authorized to describe topic ${topic}.`)
+    }
+    return context.broker.groups.shareHeartbeat(request, callerOf(context))
+  },
+  fail: (_request, error) => ({
+    throttleTimeMs: 0,
+    ...outcomeOf(error),
+    memberId: null,
+    memberEpoch: 0,
+    heartbeatIntervalMs: 0,
+    assignment: null,
+  }),
+})

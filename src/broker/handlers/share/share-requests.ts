@@ -1,0 +1,126 @@
+/** What ShareFetch and ShareAcknowledge have in common: the session, its end, and acknowledgements. */
+import type { AcknowledgementBatch } from '../../../coordinator.ts'
+import { errorCode, KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
+import type { RequestContext } from '../../dispatch/handler.ts'
+import { finalEpoch, initialEpoch, type ShareSession } from '../../sessions/share-sessions.ts'
+import { requireGroup } from '../groups/group-caller.ts'
+
+/** Of one partition, as both requests spell it. */
+export interface RequestPartition {
+  partitionIndex: number
+  acknowledgementBatches: readonly { firstOffset: number; lastOffset: number; acknowledgeTypes: readonly number[] }[]
+}
+
+export interface RequestTopic {
+  topicId: Uuid
+  partitions: readonly RequestPartition[]
+}
+
+export interface Outcome {
+  errorCode: number
+  errorMessage: string | null
+}
+
+export const fine: Outcome = { errorCode: 0, errorMessage: null }
+const renewType = 4
+const mostType = 4
+
+interface SessionRequest {
+  groupId: string | null
+  memberId: string | null
+  shareSessionEpoch: number
+}
+
+/** The session of a request that may open one. */
+export function openSession(request: SessionRequest, context: RequestContext): ShareSession {
+  const { groupId, memberId } = identity(request, context)
+  const { shareSessions } = context.broker
+  if (request.shareSessionEpoch !== initialEpoch) return shareSessions.resume(groupId, memberId, request.shareSessionEpoch)
+  const session = shareSessions.open(groupId, memberId, context.connection.id)
+  context.signal.addEventListener('abort', () => void endSession(session, context), { once: true })
+  return session
+}
+
+/** The session of a request that continues one. */
+export function resumeSession(request: SessionRequest, context: RequestContext): ShareSession {
+  const { groupId, memberId } = identity(request, context)
+  if (request.shareSessionEpoch === initialEpoch) {
+    throw new KafkaError('INVALID_SHARE_SESSION_EPOCH', 'A share session begins with a fetch.')
+  }
+  return context.broker.shareSessions.resume(groupId, memberId, request.shareSessionEpoch)
+}
+
+function identity({ groupId, memberId }: SessionRequest, context: RequestContext): { groupId: string; memberId: string } {
+  if (groupId === null || groupId === '') throw new KafkaError('INVALID_GROUP_ID', 'The group id is empty')
+  if (memberId === null || memberId === '') throw new KafkaError('INVALID_REQUEST', 'The member id is empty')
+  requireShareGroups(context)
+  requireGroup(context, 'READ', groupId)
+  return { groupId, memberId }
+}
+
+export function requireShareGroups({ broker }: RequestContext): void {
+  if ((broker.metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= 1) return
+  throw new KafkaError('UNSUPPORTED_VERSION', 'Share groups are not enabled on this cluster (share.version).')
+}
+
+/** The connection is gone, and perhaps the member with it. */
+async function endSession(session: ShareSession, { broker }: RequestContext): Promise<void> {
+  if (broker.shareSessions.close(session)) await broker.sharePartitions.releaseMember(session.groupId, session.memberId)
+}
+
+/** After the last acknowledgements of a final request. */
+export async function finish(session: ShareSession, epoch: number, context: RequestContext): Promise<void> {
+  if (epoch === finalEpoch) await context.broker.sharePartitions.releaseMember(session.groupId, session.memberId)
+}
+
+/** What is wrong with the partition for this caller; null when nothing is. */
+export function refusal(topicId: Uuid, partition: number, context: RequestContext): Outcome | null {
+  const { metadata } = context.broker
+  const topic = metadata.topicById(topicId)
+  if (topic === undefined) return outcomeOf(new KafkaError('UNKNOWN_TOPIC_ID'))
+  if (!context.allowed('READ', 'TOPIC', topic.name)) return outcomeOf(new KafkaError('TOPIC_AUTHORIZATION_FAILED'))
+  if (topic.partitions[partition] === undefined) return outcomeOf(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION'))
+  return null
+}
+
+export async function acknowledge(
+  session: ShareSession,
+  topicId: Uuid,
+  { partitionIndex, acknowledgementBatches }: RequestPartition,
+  renews: boolean,
+  context: RequestContext,
+): Promise<Outcome> {
+  const refused = refusal(topicId, partitionIndex, context)
+  if (refused !== null) return refused
+  try {
+    const { groupId, memberId } = session
+    const batches = checked(acknowledgementBatches, renews && context.broker.shareConfig(groupId).renewEnabled)
+    const partition = await context.broker.sharePartitions.get({ groupId, topicId, partition: partitionIndex })
+    await partition.acknowledge(memberId, batches)
+    return fine
+  } catch (error) {
+    return outcomeOf(toKafkaError(error))
+  }
+}
+
+function checked(batches: RequestPartition['acknowledgementBatches'], renews: boolean): AcknowledgementBatch[] {
+  let next = 0
+  return batches.map(({ firstOffset, lastOffset, acknowledgeTypes: types }) => {
+    const count = lastOffset - firstOffset + 1
+    if (firstOffset < next || count < 1) throw new KafkaError('INVALID_REQUEST', 'Acknowledgement batches overlap or are out of order.')
+    if (types.length !== 1 && types.length !== count) {
+      throw new KafkaError('INVALID_REQUEST', `${types.length} acknowledge types do not fit ${count} offsets.`)
+    }
+    for (const type of types) {
+      if (type < 0 || type > mostType) throw new KafkaError('INVALID_REQUEST', `Unknown acknowledge type ${type}.`)
+      if (type === renewType && !renews)
+        throw new KafkaError('INVALID_REQUEST', 'Locks are renewed only by requests that say so, in groups that allow it.')
+    }
+    next = lastOffset + 1
+    return { firstOffset, lastOffset, types }
+  })
+}
+
+export function outcomeOf({ name, message }: KafkaError): Outcome {
+  return { errorCode: errorCode(name), errorMessage: message }
+}

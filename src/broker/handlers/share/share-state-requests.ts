@@ -1,0 +1,50 @@
+/** What the five APIs between brokers and the share coordinator have in common: who may, and an answer for each partition. */
+import type { SharePartitionKey } from '../../../coordinator.ts'
+import { KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
+import type { RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { type Outcome, outcomeOf } from './share-requests.ts'
+
+export const stateAccess = [['CLUSTER', 'CLUSTER_ACTION']] as const
+
+interface StateRequest<P> {
+  groupId: string
+  topics: readonly { topicId: Uuid; partitions: readonly P[] }[]
+}
+
+export function requireClusterAction(context: RequestContext): void {
+  if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+}
+
+/** Asks for each partition; what `ask` throws is the partition's error. */
+export async function forEachPartition<P extends { partition: number }, R>(
+  { groupId, topics }: StateRequest<P>,
+  ask: (key: SharePartitionKey, partition: P) => Promise<R>,
+  failed: (partition: number, outcome: Outcome) => R,
+): Promise<{ topicId: Uuid; partitions: R[] }[]> {
+  const answers = topics.map(async ({ topicId, partitions }) => {
+    const asked = partitions.map(async partition => {
+      try {
+        return await ask({ groupId, topicId, partition: partition.partition }, partition)
+      } catch (error) {
+        return failed(partition.partition, outcomeOf(toKafkaError(error)))
+      }
+    })
+    return { topicId, partitions: await Promise.all(asked) }
+  })
+  return Promise.all(answers)
+}
+
+/** The same failure for all partitions. */
+export function failEach<R>(
+  { topics }: StateRequest<{ partition: number }>,
+  error: KafkaError,
+  failed: (partition: number, outcome: Outcome) => R,
+): { topicId: Uuid; partitions: R[] }[] {
+  return topics.map(({ topicId, partitions }) => ({
+    topicId,
+    partitions: partitions.map(({ partition }) => failed(partition, outcomeOf(error))),
+  }))
+}
+
+export const plainFailure = (partition: number, outcome: Outcome) => ({ partition, ...outcome })

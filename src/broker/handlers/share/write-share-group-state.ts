@@ -1,0 +1,24 @@
+/** WriteShareGroupState, v0–1 (KIP-932): between brokers; the owner of a partition stores what a share group has done there. */
+import { apis } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { fine } from './share-requests.ts'
+import { failEach, forEachPartition, plainFailure, requireClusterAction, stateAccess } from './share-state-requests.ts'
+
+export const writeShareGroupState = defineHandler<typeof apis.writeShareGroupState>({
+  api: apis.writeShareGroupState,
+  versions: [0, 1],
+  access: stateAccess,
+  async handle(request, context) {
+    requireClusterAction(context)
+    const results = await forEachPartition(
+      request,
+      async (key, { partition, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount = -1, stateBatches }) => {
+        await context.broker.shares.write(key, { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches })
+        return { partition, ...fine }
+      },
+      plainFailure,
+    )
+    return { results }
+  },
+  fail: (request, error) => ({ results: failEach(request, error, plainFailure) }),
+})

@@ -1,0 +1,95 @@
+/**
+ * StreamsGroupHeartbeat, v0–1 (KIP-1071): joins, keeps, reconciles and leaves a streams group, and tells the member its tasks.
+ *
+ * Internal topics that the topology needs are created when the client may (CREATE on the cluster or on each of them). Kafka answers before
+ * they are there and tells failures one heartbeat later; here the answer tells them, and has the member ask again at once when they are
+ * there. v1 knows the status MISSING_CLIENT_TAGS and recovery lags of 64 bits.
+ */
+import { internalTopics, type StreamsInternalTopic, streamsStatusCodes, topicNameProblem } from '../../../coordinator.ts'
+import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { mutationQuota } from '../../quotas/mutation-quota.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { callerOf, requireGroup } from '../groups/group-caller.ts'
+import { requireStreamsGroups } from './streams-requests.ts'
+
+type Request = MessageOf<typeof apis.streamsGroupHeartbeat.request>
+type Response = InputOf<typeof apis.streamsGroupHeartbeat.response>
+
+/** Kafka names no more failures than this. */
+const mostFailures = 3
+const soonMs = 100
+
+export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeartbeat>({
+  api: apis.streamsGroupHeartbeat,
+  versions: [0, 1],
+  access: [
+    ['GROUP', 'READ'],
+    ['TOPIC', 'DESCRIBE'],
+    ['CLUSTER', 'CREATE'],
+    ['TOPIC', 'CREATE'],
+  ],
+  async handle(request, context) {
+    requireStreamsGroups(context)
+    requireGroup(context, 'READ', request.groupId)
+    checkTopics(request, context)
+    const { response, missingInternalTopics } = await context.broker.groups.streamsHeartbeat(request, callerOf(context))
+    return missingInternalTopics.length === 0 ? response : createTopics(missingInternalTopics, response, context)
+  },
+  fail: (_request, error) => ({
+    throttleTimeMs: 0,
+    errorCode: errorCode(error.name),
+    errorMessage: error.message,
+    memberId: '',
+    memberEpoch: 0,
+    heartbeatIntervalMs: 0,
+    acceptableRecoveryLagLegacy: 0,
+    taskOffsetIntervalMs: 0,
+    status: [],
+    endpointInformationEpoch: 0,
+  }),
+})
+
+/** Before the coordinator sees them: all topics that the topology names, those too that it writes. */
+function checkTopics({ topology }: Request, context: RequestContext): void {
+  const names = new Set<string>()
+  for (const { sourceTopics, repartitionSinkTopics, repartitionSourceTopics, stateChangelogTopics } of topology?.subtopologies ?? []) {
+    for (const name of [...sourceTopics, ...repartitionSinkTopics]) names.add(name)
+    for (const { name } of [...repartitionSourceTopics, ...stateChangelogTopics]) names.add(name)
+  }
+  const all = [...names]
+  const prohibited = all.filter(name => internalTopics.has(name))
+  if (prohibited.length > 0) {
+    const message = `Use of Kafka internal topics ${prohibited.join(',')} in a Kafka Streams topology is prohibited.`
+    throw new KafkaError('STREAMS_INVALID_TOPOLOGY', message)
+  }
+  const bad = all.filter(name => topicNameProblem(name) !== null)
+  if (bad.length > 0) throw new KafkaError('STREAMS_INVALID_TOPOLOGY', `Topic names ${bad.join(',')} are not valid topic names.`)
+  for (const name of all) if (!context.allowed('DESCRIBE', 'TOPIC', name)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
+}
+
+async function createTopics(topics: readonly StreamsInternalTopic[], response: Response, context: RequestContext): Promise<Response> {
+  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
+  const forbidden = mayCreateAny ? [] : topics.filter(({ name }) => !context.allowed('CREATE', 'TOPIC', name))
+  if (forbidden.length > 0) {
+    return withDetail(response, `Unauthorized to CREATE on topics ${forbidden.map(({ name }) => name).join(', ')}.`)
+  }
+  const asked = topics.map(topic => ({ ...topic, assignments: [] }))
+  const outcomes = await context.broker.metadata.createTopics(asked, false, mutationQuota(context, Number.POSITIVE_INFINITY))
+  const failures = outcomes.flatMap((outcome, index) =>
+    // Another member was faster: the topic is there.
+    outcome instanceof KafkaError && outcome.name !== 'TOPIC_ALREADY_EXISTS' ? [`${topics[index]!.name} (${outcome.message})`] : [],
+  )
+  if (failures.length === 0) return { ...response, heartbeatIntervalMs: Math.min(response.heartbeatIntervalMs, soonMs) }
+  const more = failures.length - mostFailures
+  const listed = failures.slice(0, mostFailures).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  return withDetail(response, `Creation failed: ${listed}.`)
+}
+
+function withDetail(response: Response, detail: string): Response {
+  const missing = streamsStatusCodes.MISSING_INTERNAL_TOPICS
+  const status = (response.status ?? []).map(each =>
+    each.statusCode === missing ? { ...each, statusDetail: `${each.statusDetail}; ${detail}` } : each,
+  )
+  return { ...response, status }
+}

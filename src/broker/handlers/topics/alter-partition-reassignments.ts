@@ -1,0 +1,36 @@
+/**
+ * AlterPartitionReassignments, v0–1 (KIP-455, KIP-860): moves partitions to other brokers. There is one broker: a partition may be
+ * assigned to it, which changes nothing, and to nobody else. So no reassignment is ever under way that could be cancelled.
+ */
+import { assignmentProblem } from '../../../coordinator.ts'
+import { apis, KafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+export const alterPartitionReassignments = defineHandler<typeof apis.alterPartitionReassignments>({
+  api: apis.alterPartitionReassignments,
+  versions: [0, 1],
+  access: [['CLUSTER', 'ALTER']],
+  handle(request, context) {
+    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const responses = request.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex, replicas }) => {
+        const error = problem(name, partitionIndex, replicas, context)
+        return { partitionIndex, errorCode: error?.code ?? 0, errorMessage: error?.message ?? null }
+      }),
+    }))
+    const { allowReplicationFactorChange } = request
+    return { throttleTimeMs: 0, allowReplicationFactorChange, errorCode: 0, errorMessage: null, responses }
+  },
+  fail: (_, error) => ({ throttleTimeMs: 0, errorCode: error.code, errorMessage: error.message, responses: [] }),
+})
+
+function problem(name: string, partition: number, replicas: readonly number[] | null, { broker }: RequestContext): KafkaError | null {
+  const topic = broker.metadata.topic(name)
+  if (topic === undefined) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Unable to find a topic named ${name}.`)
+  if (topic.partitions[partition] === undefined) {
+    return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Unable to find partition ${name}:${partition}.`)
+  }
+  return replicas === null ? new KafkaError('NO_REASSIGNMENT_IN_PROGRESS') : assignmentProblem(replicas, broker.self.id)
+}

@@ -1,0 +1,51 @@
+/**
+ * DescribeLogDirs, v0–5 (KIP-113): sizes of partitions by directory. v3 has an error for the whole, v4 tells what the volume has left
+ * (KIP-827; its total size is not known here, which Kafka's clients know as -1), v5 cordoned directories (KIP-1066), of which there are none.
+ */
+import { apis, errorCode, type InputOf } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+type Response = InputOf<typeof apis.describeLogDirs.response>
+type TopicResponse = Response['results'][number]['topics'][number]
+
+export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
+  api: apis.describeLogDirs,
+  versions: [0, 5],
+  access: [['CLUSTER', 'DESCRIBE']],
+  handle(request, context) {
+    if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) {
+      return { throttleTimeMs: 0, errorCode: errorCode('CLUSTER_AUTHORIZATION_FAILED'), results: [] }
+    }
+    const { system, logDirectory } = context.broker
+    const asked = request.topics === null ? null : new Map(request.topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
+    return {
+      throttleTimeMs: 0,
+      errorCode: 0,
+      results: [
+        {
+          errorCode: 0,
+          logDir: logDirectory,
+          topics: sizes(asked, context),
+          totalBytes: -1,
+          usableBytes: system.files.freeBytes(logDirectory),
+        },
+      ],
+    }
+  },
+  fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: error.code, results: [] }),
+})
+
+/** `asked`: null for all. Topics without a partition to tell of are left out, as in Kafka. */
+function sizes(asked: ReadonlyMap<string, ReadonlySet<number>> | null, context: RequestContext): TopicResponse[] {
+  const topics: TopicResponse[] = []
+  for (const { name, partitions } of context.broker.metadata.topics()) {
+    const wanted = asked?.get(name)
+    if (asked !== null && wanted === undefined) continue
+    const described = partitions
+      .filter(log => wanted?.has(log.partition) ?? true)
+      .map(log => ({ partitionIndex: log.partition, partitionSize: log.sizeBytes(), offsetLag: 0, isFutureKey: false }))
+    if (described.length > 0) topics.push({ name, partitions: described })
+  }
+  return topics
+}

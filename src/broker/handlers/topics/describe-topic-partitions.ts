@@ -1,0 +1,100 @@
+/**
+ * DescribeTopicPartitions, v0 (KIP-966): topics in the order of their names, at most so many partitions per response; the cursor says
+ * where the next one goes on. The response has no error of its own: a mistake in the request is told with every topic that it names.
+ */
+import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
+import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
+
+type Request = MessageOf<typeof apis.describeTopicPartitions.request>
+type Response = InputOf<typeof apis.describeTopicPartitions.response>
+type TopicResponse = Response['topics'][number]
+
+export const describeTopicPartitions = defineHandler<typeof apis.describeTopicPartitions>({
+  api: apis.describeTopicPartitions,
+  versions: [0, 0],
+  access: everyOperation('TOPIC'),
+  handle(request, context) {
+    const all = request.topics.length === 0
+    const names = all ? context.broker.metadata.topics().map(topic => topic.name) : request.topics.map(topic => topic.name)
+    return page(request, namesFrom(request, names, all), all, context)
+  },
+  fail: (request, error) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(topic => refusal(error.name, topic.name)),
+  }),
+})
+
+/** The names from the cursor's on, sorted, once each. */
+function namesFrom({ cursor }: Request, names: string[], all: boolean): string[] {
+  const from = cursor?.topicName ?? ''
+  const wanted = new Set(names.filter(name => name >= from))
+  if (cursor !== null && !all && !wanted.has(from)) {
+    throw new KafkaError('INVALID_REQUEST', `DescribeTopicPartitionsRequest topic list should contain the cursor topic: ${from}`)
+  }
+  if (cursor !== null && cursor.partitionIndex < 0) {
+    throw new KafkaError('INVALID_REQUEST', `DescribeTopicPartitionsRequest cursor partition must be valid: ${cursor.partitionIndex}`)
+  }
+  return [...wanted].sort()
+}
+
+function page(request: Request, names: string[], all: boolean, context: RequestContext): Response {
+  const { config, metadata } = context.broker
+  let left = Math.max(1, Math.min(config.get('max.request.partition.size.limit'), request.responsePartitionLimit))
+  const response: Response = { throttleTimeMs: 0, topics: [], nextCursor: null }
+  const topics: TopicResponse[] = []
+  const unauthorized: TopicResponse[] = []
+  for (const name of names) {
+    if (!context.allowed('DESCRIBE', 'TOPIC', name, all ? 'probe' : undefined)) {
+      if (!all) unauthorized.push(refusal('TOPIC_AUTHORIZATION_FAILED', name))
+      continue
+    }
+    if (left === 0) {
+      response.nextCursor = { topicName: name, partitionIndex: 0 }
+      break
+    }
+    const topic = metadata.topic(name)
+    if (topic === undefined) {
+      if (!all) topics.push(refusal(topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION', name))
+      continue
+    }
+    const from = request.cursor?.topicName === name ? request.cursor.partitionIndex : 0
+    const described = describe(topic, from, left, context)
+    topics.push(described)
+    left -= described.partitions.length
+    if (from + described.partitions.length < topic.partitions.length) {
+      response.nextCursor = { topicName: name, partitionIndex: from + described.partitions.length }
+      break
+    }
+  }
+  response.topics = [...topics, ...unauthorized]
+  return response
+}
+
+function describe(topic: Topic, from: number, limit: number, context: RequestContext): TopicResponse {
+  const { id } = context.broker.self
+  const here = [id]
+  return {
+    errorCode: 0,
+    name: topic.name,
+    topicId: topic.id,
+    isInternal: topic.internal,
+    partitions: topic.partitions.slice(from, from + limit).map(log => ({
+      errorCode: 0,
+      partitionIndex: log.partition,
+      leaderId: log.offline === null ? id : -1,
+      leaderEpoch: log.leaderEpoch,
+      replicaNodes: here,
+      isrNodes: here,
+      eligibleLeaderReplicas: [],
+      lastKnownElr: [],
+      offlineReplicas: log.offline === null ? [] : here,
+    })),
+    topicAuthorizedOperations: authorizedOperations(context, 'TOPIC', topic.name),
+  }
+}
+
+function refusal(error: ErrorName, name: string): TopicResponse {
+  return { errorCode: errorCode(error), name, topicId: zeroUuid, isInternal: internalTopics.has(name), partitions: [] }
+}

@@ -1,0 +1,65 @@
+/**
+ * ElectLeaders, v0–2 (KIP-183, KIP-460): elects preferred leaders, or any leader (v1). Every partition has one replica: it leads, so that
+ * no election is needed, or it is offline, so that none can be held.
+ */
+import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+type Request = MessageOf<typeof apis.electLeaders.request>
+type Response = InputOf<typeof apis.electLeaders.response>
+type PartitionResult = Response['replicaElectionResults'][number]['partitionResult'][number]
+
+const preferred = 0
+const unclean = 1
+
+export const electLeaders = defineHandler<typeof apis.electLeaders>({
+  api: apis.electLeaders,
+  versions: [0, 2],
+  access: [['CLUSTER', 'ALTER']],
+  handle(request, context) {
+    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const { electionType } = request
+    if (electionType !== preferred && electionType !== unclean) {
+      throw new KafkaError('INVALID_REQUEST', `Unknown election type ${electionType}`)
+    }
+    const elect = (topic: string, partition: number) => result(partition, outcome(topic, partition, electionType, context))
+    const replicaElectionResults =
+      request.topicPartitions === null
+        ? context.broker.metadata.topics().map(({ name, partitions }) => ({
+            topic: name,
+            // Asked about all, Kafka does not name those that have the leader they should have.
+            partitionResult: partitions
+              .map((_, index) => elect(name, index))
+              .filter(each => each.errorCode !== errorCode('ELECTION_NOT_NEEDED')),
+          }))
+        : request.topicPartitions.map(({ topic, partitions }) => ({
+            topic,
+            partitionResult: partitions.map(partition => elect(topic, partition)),
+          }))
+    return { throttleTimeMs: 0, errorCode: 0, replicaElectionResults }
+  },
+  fail: failed,
+})
+
+function outcome(topic: string, partition: number, electionType: number, { broker }: RequestContext): KafkaError {
+  const known = broker.metadata.topic(topic)
+  if (known === undefined) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `No such topic as ${topic}`)
+  const log = known.partitions[partition]
+  if (log === undefined) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `No such partition as ${topic}-${partition}`)
+  if (log.offline === null) return new KafkaError('ELECTION_NOT_NEEDED')
+  return new KafkaError(electionType === preferred ? 'PREFERRED_LEADER_NOT_AVAILABLE' : 'ELIGIBLE_LEADERS_NOT_AVAILABLE')
+}
+
+function result(partitionId: number, error: KafkaError): PartitionResult {
+  return { partitionId, errorCode: error.code, errorMessage: error.message }
+}
+
+/** v0 has no place for an error of the whole request. */
+function failed(request: Request, error: KafkaError): Response {
+  const replicaElectionResults = (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
+    topic,
+    partitionResult: partitions.map(partition => result(partition, error)),
+  }))
+  return { throttleTimeMs: 0, errorCode: error.code, replicaElectionResults }
+}

@@ -1,0 +1,140 @@
+/**
+ * Metadata, v0–13.
+ *
+ * v0 asks for all topics with an empty list, v1+ with null; v4 may forbid auto-creation (KIP-204), v7 tells leader epochs (KIP-320),
+ * v8 authorized operations (KIP-430), v10 topic ids, v12 asks by them (KIP-516). Where Kafka answers UNKNOWN_TOPIC_OR_PARTITION for a
+ * topic that it has just begun to create, and the client asks again, this broker answers once the topic is there.
+ */
+import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
+import type { PartitionLog } from '../../../log.ts'
+import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { authorizedOperations, clusterName, everyOperation } from '../../security/authorized-operations.ts'
+import { createMissingTopics } from './auto-create-topics.ts'
+
+type Request = MessageOf<typeof apis.metadata.request>
+type Response = InputOf<typeof apis.metadata.response>
+type TopicResponse = Response['topics'][number]
+
+export const metadata = defineHandler<typeof apis.metadata>({
+  api: apis.metadata,
+  versions: [0, 13],
+  access: [...everyOperation('TOPIC'), ...everyOperation('CLUSTER')],
+  handle(request, context) {
+    const asked = askedTopics(request, context)
+    const missing = asked.names.filter(name => context.broker.metadata.topic(name) === undefined)
+    if (missing.length === 0) return respond(request, asked, new Map(), context)
+    return refusals(request, missing, context).then(refused => respond(request, asked, refused, context))
+  },
+  fail: (request, error, version) => ({
+    throttleTimeMs: 0,
+    brokers: [],
+    clusterId: null,
+    controllerId: -1,
+    topics: (request.topics ?? []).map(topic => refusal(error.name, topic.name ?? (version < 12 ? '' : null), topic.topicId)),
+    errorCode: error.code,
+  }),
+})
+
+interface Asked {
+  /** Allowed to be described; existing or not. */
+  names: string[]
+  refused: TopicResponse[]
+}
+
+function askedTopics(request: Request, context: RequestContext): Asked {
+  const { metadata } = context.broker
+  const describable = (name: string) => context.allowed('DESCRIBE', 'TOPIC', name)
+  if (request.topics === null || (context.version === 0 && request.topics.length === 0)) {
+    const names = metadata.topics().map(topic => topic.name)
+    // Topics that may not be described are not even mentioned.
+    return { names: names.filter(name => context.allowed('DESCRIBE', 'TOPIC', name, 'probe')), refused: [] }
+  }
+  const ids = new Set<Uuid>()
+  const names = new Set<string>()
+  for (const { name, topicId } of request.topics) {
+    const version = context.version
+    if (name === null && version < 12) throw new KafkaError('INVALID_REQUEST', `Topic name can not be null for version ${version}`)
+    if (topicId !== zeroUuid && version < 12) {
+      throw new KafkaError('INVALID_REQUEST', `Topic IDs are not supported in requests for version ${version}`)
+    }
+    if (topicId !== zeroUuid) ids.add(topicId)
+    if (name !== null) names.add(name)
+  }
+  const asked: Asked = { names: [], refused: [] }
+  // As in Kafka, a request that has ids is about ids.
+  if (ids.size > 0) {
+    for (const id of ids) {
+      const name = metadata.topicName(id)
+      if (name === undefined) asked.refused.push(refusal('UNKNOWN_TOPIC_ID', null, id))
+      else if (describable(name)) asked.names.push(name)
+      else asked.refused.push(refusal('TOPIC_AUTHORIZATION_FAILED', null, id))
+    }
+    return asked
+  }
+  for (const name of names) {
+    if (describable(name)) asked.names.push(name)
+    else asked.refused.push(refusal('TOPIC_AUTHORIZATION_FAILED', name))
+  }
+  return asked
+}
+
+/** Creates what is missing where that is allowed; why the others stay missing. */
+async function refusals(request: Request, missing: string[], context: RequestContext): Promise<Map<string, ErrorName>> {
+  const { config } = context.broker
+  if (request.allowAutoTopicCreation && config.get('auto.create.topics.enable')) return createMissingTopics(missing, context)
+  return new Map(missing.map(name => [name, topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION']))
+}
+
+function respond(request: Request, asked: Asked, refused: ReadonlyMap<string, ErrorName>, context: RequestContext): Response {
+  const { metadata, self } = context.broker
+  const topics: TopicResponse[] = []
+  for (const name of asked.names) {
+    const topic = metadata.topic(name)
+    if (topic === undefined) topics.push(refusal(refused.get(name) ?? 'UNKNOWN_TOPIC_OR_PARTITION', name))
+    else topics.push(describeTopic(topic, self.id))
+    if (request.includeTopicAuthorizedOperations) {
+      topics.at(-1)!.topicAuthorizedOperations = authorizedOperations(context, 'TOPIC', name)
+    }
+  }
+  const response: Response = {
+    throttleTimeMs: 0,
+    brokers: [{ nodeId: self.id, ...self.advertised(context.connection.listener), rack: self.rack }],
+    clusterId: self.clusterId,
+    controllerId: self.id,
+    topics: [...topics, ...asked.refused],
+  }
+  if (request.includeClusterAuthorizedOperations) {
+    const allowed = context.allowed('DESCRIBE', 'CLUSTER', clusterName)
+    response.clusterAuthorizedOperations = allowed ? authorizedOperations(context, 'CLUSTER', clusterName) : 0
+  }
+  return response
+}
+
+function describeTopic(topic: Topic, brokerId: number): TopicResponse {
+  const here = [brokerId]
+  return {
+    errorCode: 0,
+    name: topic.name,
+    topicId: topic.id,
+    isInternal: topic.internal,
+    partitions: topic.partitions.map(log => describePartition(log, brokerId, here)),
+  }
+}
+
+function describePartition(log: PartitionLog, brokerId: number, here: number[]): TopicResponse['partitions'][number] {
+  const online = log.offline === null
+  return {
+    errorCode: online ? 0 : errorCode('LEADER_NOT_AVAILABLE'),
+    partitionIndex: log.partition,
+    leaderId: online ? brokerId : -1,
+    leaderEpoch: log.leaderEpoch,
+    replicaNodes: here,
+    isrNodes: here,
+    offlineReplicas: online ? [] : here,
+  }
+}
+
+function refusal(error: ErrorName, name: string | null, topicId: Uuid = zeroUuid): TopicResponse {
+  return { errorCode: errorCode(error), name, topicId, isInternal: name !== null && internalTopics.has(name), partitions: [] }
+}

@@ -1,0 +1,109 @@
+/**
+ * AddPartitionsToTxn, v0–5: enters partitions into a transaction before they are written. v0–3 come from clients and are about one
+ * transaction; v4–5 are between brokers, about several, and may only ask whether partitions are in (KIP-890). All of a transaction's
+ * partitions are entered, or none. v2 tells PRODUCER_FENCED (KIP-588).
+ */
+import { internalTopics, type TransactionalProducer } from '../../../coordinator.ts'
+import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { fencingError, producerAccess } from './transaction-caller.ts'
+
+type Request = MessageOf<typeof apis.addPartitionsToTxn.request>
+type Response = InputOf<typeof apis.addPartitionsToTxn.response>
+type Topics = Request['v3AndBelowTopics']
+type TopicResults = NonNullable<Response['resultsByTopicV3AndBelow']>
+
+const fencedFrom = 2
+const batchedFrom = 4
+
+export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>({
+  api: apis.addPartitionsToTxn,
+  versions: [0, 5],
+  access: [...producerAccess, ['TOPIC', 'WRITE'], ['CLUSTER', 'CLUSTER_ACTION']],
+  async handle(request, context): Promise<Response> {
+    if (context.version < batchedFrom) {
+      const producer = {
+        transactionalId: request.v3AndBelowTransactionalId,
+        producerId: request.v3AndBelowProducerId,
+        producerEpoch: request.v3AndBelowProducerEpoch,
+      }
+      const topics = request.v3AndBelowTopics
+      return { throttleTimeMs: 0, resultsByTopicV3AndBelow: await enter(producer, topics, false, context) }
+    }
+    if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const results = request.transactions.map(async transaction => ({
+      transactionalId: transaction.transactionalId,
+      topicResults: await enter(transaction, transaction.topics, transaction.verifyOnly, context),
+    }))
+    return { throttleTimeMs: 0, errorCode: 0, resultsByTransaction: await Promise.all(results) }
+  },
+  fail(request, error, version) {
+    if (version >= batchedFrom) return { throttleTimeMs: 0, errorCode: error.code, resultsByTransaction: [] }
+    return { throttleTimeMs: 0, resultsByTopicV3AndBelow: all(request.v3AndBelowTopics, error.code) }
+  },
+})
+
+async function enter(producer: TransactionalProducer, topics: Topics, verifyOnly: boolean, context: RequestContext): Promise<TopicResults> {
+  try {
+    const { transactionalId } = producer
+    if (context.version < batchedFrom && !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
+      throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+    }
+    const refused = refusals(topics, context)
+    if (refused !== null) return refused
+    if (verifyOnly) return verified(producer, topics, context)
+    await context.broker.transactions.addPartitions(producer, byTopic(topics), 0)
+    return all(topics, 0)
+  } catch (error) {
+    return all(topics, fencingError(toKafkaError(error), context.version, fencedFrom).code)
+  }
+}
+
+/** The errors of all partitions when one of them cannot be entered. */
+function refusals(topics: Topics, context: RequestContext): TopicResults | null {
+  const fromClient = context.version < batchedFrom
+  let refused = false
+  const results = topics.map(({ name, partitions }) => {
+    const known = context.broker.metadata.topic(name)
+    const allowed = !fromClient || (!internalTopics.has(name) && context.allowed('WRITE', 'TOPIC', name))
+    return {
+      name,
+      resultsByPartition: partitions.map(partitionIndex => {
+        let error: ErrorName = 'OPERATION_NOT_ATTEMPTED'
+        if (!allowed) error = 'TOPIC_AUTHORIZATION_FAILED'
+        else if (known?.partitions[partitionIndex] === undefined) error = 'UNKNOWN_TOPIC_OR_PARTITION'
+        if (error !== 'OPERATION_NOT_ATTEMPTED') refused = true
+        return { partitionIndex, partitionErrorCode: errorCode(error) }
+      }),
+    }
+  })
+  return refused ? results : null
+}
+
+function verified(producer: TransactionalProducer, topics: Topics, { broker }: RequestContext): TopicResults {
+  return topics.map(({ name, partitions }) => ({
+    name,
+    resultsByPartition: partitions.map(partitionIndex => {
+      try {
+        broker.transactions.verify(producer, name, partitionIndex)
+        return { partitionIndex, partitionErrorCode: 0 }
+      } catch (error) {
+        return { partitionIndex, partitionErrorCode: toKafkaError(error).code }
+      }
+    }),
+  }))
+}
+
+function all(topics: Topics, partitionErrorCode: number): TopicResults {
+  return topics.map(({ name, partitions }) => ({
+    name,
+    resultsByPartition: partitions.map(partitionIndex => ({ partitionIndex, partitionErrorCode })),
+  }))
+}
+
+function byTopic(topics: Topics): Map<string, Set<number>> {
+  const partitions = new Map<string, Set<number>>()
+  for (const topic of topics) partitions.set(topic.name, new Set([...(partitions.get(topic.name) ?? []), ...topic.partitions]))
+  return partitions
+}

@@ -1,0 +1,55 @@
+/** DescribeProducers, v0 (KIP-664): the producers that a partition remembers, and their open transactions. */
+import { topicNameProblem } from '../../../coordinator.ts'
+import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clientPartition } from '../records/client-partition.ts'
+
+type Response = InputOf<typeof apis.describeProducers.response>
+type PartitionResponse = Response['topics'][number]['partitions'][number]
+
+export const describeProducers = defineHandler<typeof apis.describeProducers>({
+  api: apis.describeProducers,
+  versions: [0, 0],
+  access: [['TOPIC', 'READ']],
+  handle: (request, context) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map(partition => describe(name, partition, context)),
+    })),
+  }),
+  fail: (request, error) => ({
+    throttleTimeMs: 0,
+    topics: request.topics.map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map(partition => failed(partition, error)),
+    })),
+  }),
+})
+
+function describe(topic: string, partition: number, context: RequestContext): PartitionResponse {
+  try {
+    const problem = topicNameProblem(topic)
+    if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
+    if (!context.allowed('READ', 'TOPIC', topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
+    const log = clientPartition(context, topic, partition)
+    return {
+      partitionIndex: partition,
+      errorCode: 0,
+      activeProducers: log.producers().map(producer => ({
+        producerId: producer.producerId,
+        producerEpoch: producer.producerEpoch,
+        lastSequence: producer.lastSequence,
+        lastTimestamp: producer.lastTimestampMs,
+        coordinatorEpoch: producer.coordinatorEpoch,
+        currentTxnStartOffset: producer.currentTransactionStartOffset,
+      })),
+    }
+  } catch (error) {
+    return failed(partition, toKafkaError(error))
+  }
+}
+
+function failed(partition: number, error: KafkaError): PartitionResponse {
+  return { partitionIndex: partition, errorCode: error.code, errorMessage: error.message, activeProducers: [] }
+}

@@ -1,0 +1,23 @@
+/**
+ * EndTxn, v0–5: commits or aborts a transaction. Answered when the decision is durable; the markers are on their way then. v2 tells
+ * PRODUCER_FENCED (KIP-588), v4 is v3 with TRANSACTION_ABORTABLE, v5 raises the epoch and tells it (KIP-890).
+ */
+import { apis } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { fencingError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
+
+const fencedFrom = 2
+const raisesEpochFrom = 5
+
+export const endTxn = defineHandler<typeof apis.endTxn>({
+  api: apis.endTxn,
+  versions: [0, 5],
+  access: producerAccess,
+  async handle(request, context) {
+    requireTransactionalId(context, request.transactionalId)
+    const clientVersion = context.version >= raisesEpochFrom ? 2 : 0
+    const session = await context.broker.transactions.endTransaction({ ...request, clientVersion })
+    return { throttleTimeMs: 0, errorCode: 0, ...session }
+  },
+  fail: (_request, error, version) => ({ throttleTimeMs: 0, errorCode: fencingError(error, version, fencedFrom).code }),
+})

@@ -1,0 +1,54 @@
+/**
+ * InitProducerId, v0–5 (KIP-98): a fresh id for an idempotent producer, from durable blocks, so that none is ever given twice; for a
+ * transactional id the one it has, with an epoch that fences whoever had it before. v3 recovers from errors (KIP-360), v4 tells
+ * PRODUCER_FENCED, v5 is v4 (KIP-890). v6 (two-phase commits, KIP-939) is not stable in Kafka either.
+ *
+ * A fresh id takes no memory before something is written under it (see `max.producer.ids.per.partition`). Transactional ids do, so their
+ * number is bounded: beyond it the longest idle are forgotten, and when all are in use POLICY_VIOLATION is told, which ends the producer.
+ */
+import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
+import { defineHandler } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+import { fencingError } from './transaction-caller.ts'
+
+type Response = InputOf<typeof apis.initProducerId.response>
+
+/** Versions before know only INVALID_PRODUCER_EPOCH. */
+const fencedFrom = 4
+
+export const initProducerId = defineHandler<typeof apis.initProducerId>({
+  api: apis.initProducerId,
+  versions: [0, 5],
+  access: [
+    ['CLUSTER', 'IDEMPOTENT_WRITE'],
+    ['TOPIC', 'WRITE'],
+    ['TRANSACTIONAL_ID', 'WRITE'],
+  ],
+  async handle(request, context) {
+    const { transactionalId, producerId, producerEpoch } = request
+    if (transactionalId !== null && !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
+      throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+    }
+    const mayWrite = () => context.allowed('IDEMPOTENT_WRITE', 'CLUSTER', clusterName, 'probe') || context.allowedSome('WRITE', 'TOPIC')
+    if (transactionalId === null && !mayWrite()) {
+      throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    }
+    if ((producerId === -1) !== (producerEpoch === -1)) {
+      throw new KafkaError('INVALID_REQUEST', 'producerId and producerEpoch must both be set or both be -1')
+    }
+    if (transactionalId === '') throw new KafkaError('INVALID_REQUEST', 'The transactional id is empty')
+    const { transactions, metadata } = context.broker
+    const session =
+      transactionalId === null
+        ? { producerId: await metadata.newProducerId(), producerEpoch: 0 }
+        : await transactions.initProducerId({ ...request, transactionalId, principal: context.connection.principal })
+    const response: Response = { throttleTimeMs: 0, errorCode: 0, ...session }
+    return response
+  },
+  fail: (_request, error, version) => ({
+    throttleTimeMs: 0,
+    errorCode: fencingError(error, version, fencedFrom).code,
+    producerId: -1,
+    producerEpoch: -1,
+  }),
+})

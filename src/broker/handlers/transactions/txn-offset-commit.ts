@@ -1,0 +1,67 @@
+/**
+ * TxnOffsetCommit, v0–6: offsets of a group that count when the producer's transaction commits. v3 tells who the member is (KIP-447), v4
+ * knows TRANSACTION_ABORTABLE, v5 enters the group's partition of `__consumer_offsets` into the transaction by itself (KIP-890), v6 has
+ * topic ids. Older clients have done that by AddOffsetsToTxn, which is checked.
+ */
+import { offsetsTopicName } from '../../../coordinator.ts'
+import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { commitTopics, refusedTopic } from '../groups/commit-topics.ts'
+import { memberAccess, requireGroup } from '../groups/group-caller.ts'
+import { entryError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
+
+type Request = MessageOf<typeof apis.txnOffsetCommit.request>
+type Response = InputOf<typeof apis.txnOffsetCommit.response>
+
+const loadingFrom = 2
+const abortableFrom = 4
+const entersFrom = 5
+const topicIdsFrom = 6
+
+export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
+  api: apis.txnOffsetCommit,
+  versions: [0, 6],
+  access: [...producerAccess, ...memberAccess, ['TOPIC', 'READ']],
+  async handle(request, context): Promise<Response> {
+    requireTransactionalId(context, request.transactionalId)
+    requireGroup(context, 'READ', request.groupId)
+    const { groups } = context.broker
+    const asked = topicsOf(request)
+    const topics = await commitTopics(asked, context.version >= topicIdsFrom, context, async accepted => {
+      await enter(request, context)
+      return groups.commitTransactionalOffsets(request, {
+        groupId: request.groupId,
+        memberId: request.memberId,
+        groupInstanceId: request.groupInstanceId,
+        generationId: request.generationIdOrMemberEpoch,
+        retentionTimeMs: -1,
+        topics: accepted,
+      })
+    })
+    return { throttleTimeMs: 0, topics }
+  },
+  fail(request, error, version) {
+    const told = toldTo(entryError(error, version >= abortableFrom), version)
+    return { throttleTimeMs: 0, topics: topicsOf(request).map(topic => refusedTopic(topic, told)) }
+  },
+})
+
+function topicsOf({ topics }: Request) {
+  return topics.map(topic => ({ ...topic, partitions: topic.partitions.map(partition => ({ ...partition, commitTimestamp: -1 })) }))
+}
+
+/** The group's partition has to be in the transaction before the offsets are written, or no marker would ever end it there. */
+async function enter(request: Request, { broker, version }: RequestContext): Promise<void> {
+  const { groups, transactions, config } = broker
+  const partition = groups.partitionFor(request.groupId)
+  if (version >= entersFrom) await transactions.addPartitions(request, new Map([[offsetsTopicName, new Set([partition])]]), 2)
+  else if (config.get('transaction.partition.verification.enable')) transactions.verify(request, offsetsTopicName, partition)
+}
+
+/** Clients of v0 and v1 do not expect a coordinator that is loading, and those before v5 none that is busy. */
+function toldTo(error: KafkaError, version: number): KafkaError {
+  const busy = error.name === 'CONCURRENT_TRANSACTIONS' && version < entersFrom
+  const name = busy ? 'COORDINATOR_LOAD_IN_PROGRESS' : error.name
+  if (name === 'COORDINATOR_LOAD_IN_PROGRESS' && version < loadingFrom) return new KafkaError('COORDINATOR_NOT_AVAILABLE', error.message)
+  return busy ? new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', error.message) : error
+}

@@ -1,0 +1,67 @@
+/**
+ * WriteTxnMarkers, v1–2: ends transactions on single partitions. The coordinator of this broker writes its markers itself; this is for
+ * other coordinators and for operators who abort what hangs (`kafka-transactions abort`). v2 tells the transaction's version: with 2 the
+ * marker's epoch must be above that of the records it ends (KIP-1228).
+ */
+import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { clusterName } from '../../security/authorized-operations.ts'
+
+type Marker = MessageOf<typeof apis.writeTxnMarkers.request>['markers'][number]
+type Result = InputOf<typeof apis.writeTxnMarkers.response>['markers'][number]
+
+export const writeTxnMarkers = defineHandler<typeof apis.writeTxnMarkers>({
+  api: apis.writeTxnMarkers,
+  versions: [1, 2],
+  access: [
+    ['CLUSTER', 'ALTER'],
+    ['CLUSTER', 'CLUSTER_ACTION'],
+  ],
+  async handle(request, context) {
+    const allowed = context.allowed('ALTER', 'CLUSTER', clusterName) || context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)
+    if (!allowed) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    const results = request.markers.map(marker => result(marker, (topic, partition) => write(marker, topic, partition, context)))
+    return { markers: await Promise.all(results) }
+  },
+  fail: (request, error) => ({
+    markers: request.markers.map(({ producerId, topics }) => ({
+      producerId,
+      topics: topics.map(({ name, partitionIndexes }) => ({
+        name,
+        partitions: partitionIndexes.map(partitionIndex => ({ partitionIndex, errorCode: error.code })),
+      })),
+    })),
+  }),
+})
+
+async function result({ producerId, topics }: Marker, write: (topic: string, partition: number) => Promise<number>): Promise<Result> {
+  const results = topics.map(async ({ name, partitionIndexes }) => ({
+    name,
+    partitions: await Promise.all(
+      partitionIndexes.map(async partitionIndex => ({ partitionIndex, errorCode: await write(name, partitionIndex) })),
+    ),
+  }))
+  return { producerId, topics: await Promise.all(results) }
+}
+
+async function write(marker: Marker, topic: string, partition: number, { broker }: RequestContext): Promise<number> {
+  const { producerId, producerEpoch, coordinatorEpoch, transactionResult: committed, transactionVersion } = marker
+  try {
+    if (transactionVersion >= 2) checkEpoch(marker, topic, partition, broker)
+    await broker.transactions.writeMarker(topic, partition, { producerId, producerEpoch, coordinatorEpoch, committed })
+    return 0
+  } catch (error) {
+    const told = toKafkaError(error)
+    return unavailable.has(told.name) ? new KafkaError('NOT_LEADER_OR_FOLLOWER').code : told.code
+  }
+}
+
+/** What a coordinator says of itself says the same of its partition. */
+const unavailable = new Set(['COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR'])
+
+function checkEpoch({ producerId, producerEpoch }: Marker, topic: string, partition: number, broker: RequestContext['broker']): void {
+  const producers = broker.metadata.partitionByName(topic, partition)?.producers() ?? []
+  const known = producers.find(producer => producer.producerId === producerId && producer.currentTransactionStartOffset >= 0)
+  if (known === undefined || known.producerEpoch < producerEpoch) return
+  throw new KafkaError('INVALID_PRODUCER_EPOCH', `Epoch ${producerEpoch} of the marker is not above ${known.producerEpoch}`)
+}

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Durations, durationBoundsMs, realSystem } from '../../base.ts'
+import type { PartitionLog } from '../../log.ts'
+import type { Broker } from '../dispatch/context.ts'
+import { BrokerMetrics } from '../metrics.ts'
+import { quantile, Recent } from './exposition/recent.ts'
+import { labelText } from './exposition/text.ts'
+import { exposition } from './exposition.ts'
+import { startHttp } from './http.ts'
+
+function partitionLog(topic: string, partition: number, end: number): PartitionLog {
+  const log = { topic, partition, offline: null, logStartOffset: 2, highWatermark: end, logEndOffset: end, sizeBytes: () => 100 * end }
+  return log as unknown as PartitionLog
+}
+
+const theClient = {
+  client_id: 'c',
+  client_instance_id: 'i',
+  client_software_name: 's',
+  client_software_version: '1',
+  client_source_address: '',
+}
+
+const syncs = new Durations()
+for (const ms of [0.5, 3]) syncs.add(ms)
+
+function brokerWith(partitionsOf: Record<string, number>): Broker {
+  const topics = Object.entries(partitionsOf).map(([name, count]) => ({
+    name,
+    partitions: Array.from({ length: count }, (_, partition) => partitionLog(name, partition, 10 + partition)),
+  }))
+  const broker = {
+    system: realSystem(),
+    metrics: new BrokerMetrics(),
+    telemetry: {
+      series: () => [{ name: 'org.apache.kafka.a.b', attributes: [['k-1', 'v']], value: 7, isCounter: true, client: theClient }].values(),
+    },
+    self: { id: 7, advertised: () => ({ host: 'broker.example', port: 9092 }) },
+    config: { listeners: [{ name: 'PLAINTEXT' }] },
+    log: { pressure: { on: true }, journal: { frames: 3, bytes: 300, syncs } },
+    logger: { error() {} },
+    metadata: {
+      topics: () => topics,
+      topic: (name: string) => topics.find(each => each.name === name),
+      partitionByName: (name: string, index: number) => topics.find(each => each.name === name)?.partitions[index],
+      partitionCount: topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
+    },
+    groups: {
+      listGroups: async () => [{ groupId: 'a "group"' }, { groupId: 'loading' }],
+      memberCount: async (group: string) => {
+        if (group === 'loading') throw new Error('still loading')
+        return 2
+      },
+      fetchOffsets: async () => [
+        {
+          name: 'orders',
+          partitions: [
+            { partitionIndex: 0, committedOffset: 4 },
+            { partitionIndex: 1, committedOffset: -1 },
+          ],
+        },
+        { name: 'gone', partitions: [{ partitionIndex: 0, committedOffset: 1 }] },
+      ],
+    },
+  }
+  return broker as unknown as Broker
+}
+
+async function pageOf(broker: Broker): Promise<string[]> {
+  const page = exposition(broker)
+  let text = ''
+  for await (const piece of page.render()) text += piece
+  page.close()
+  return text.split('\n')
+}
+
+test('samples carry the names and labels that dashboards for Kafka query', async () => {
+  const broker = brokerWith({ orders: 2 })
+  broker.metrics.produced('orders', 3, 300)
+  broker.metrics.fetched('orders', 100)
+  broker.metrics.produced('deleted', 1, 10)
+  broker.metrics.request('Fetch', 3)
+  broker.metrics.request('Fetch', 3)
+  broker.metrics.requestFailed('Fetch')
+  broker.metrics.connections.add({ listener: 'PLAINTEXT', bytesIn: 0, bytesOut: 0 })
+  const lines = await pageOf(broker)
+  for (const expected of [
+    'kafka_client_a_b{k_1="v",client_id="c",client_instance_id="i",client_software_name="s",client_software_version="1"} 7',
+    'kafka_server_brokertopicmetrics_messagesin_total 4',
+    'kafka_server_brokertopicmetrics_messagesin_total{topic="orders"} 3',
+    'kafka_server_brokertopicmetrics_bytesin_total{topic="orders"} 300',
+    'kafka_server_brokertopicmetrics_bytesout_total{topic="orders"} 100',
+    'kafka_network_requestmetrics_requests_total{request="FetchConsumer"} 2',
+    'kafka_network_requestmetrics_errors_total{request="Fetch"} 1',
+    'kafka_network_requestmetrics_totaltimems{request="Fetch",quantile="0.5"} 3',
+    'kafka_network_requestmetrics_totaltimems_count{request="Fetch"} 2',
+    'millrace_request_duration_seconds_bucket{request="Fetch",le="0.002"} 0',
+    'millrace_request_duration_seconds_bucket{request="Fetch",le="0.004"} 2',
+    'kafka_server_replicamanager_partitioncount 2',
+    'kafka_controller_kafkacontroller_activecontrollercount 1',
+    'kafka_server_socket_server_metrics_connection_count{listener="PLAINTEXT"} 1',
+    'kafka_broker_info{id="7",address="broker.example:9092"} 1',
+    'kafka_topic_partitions{topic="orders"} 2',
+    'kafka_topic_partition_current_offset{topic="orders",partition="1"} 11',
+    'kafka_topic_partition_oldest_offset{topic="orders",partition="0"} 2',
+    'kafka_topic_partition_in_sync_replica{topic="orders",partition="0"} 1',
+    'kafka_log_log_size{topic="orders",partition="0"} 1000',
+    'kafka_consumergroup_members{consumergroup="a \\"group\\""} 2',
+    'kafka_consumergroup_current_offset{consumergroup="a \\"group\\"",topic="orders",partition="0"} 4',
+    'kafka_consumergroup_lag{consumergroup="a \\"group\\"",topic="orders",partition="0"} 6',
+    'kafka_consumergroup_lag_sum{consumergroup="a \\"group\\"",topic="orders"} 6',
+    'millrace_log_pressure 1',
+    'millrace_journal_frames_total 3',
+    'millrace_journal_bytes_total 300',
+    'millrace_journal_sync_duration_seconds_bucket{le="0.0005"} 1',
+    'millrace_journal_sync_duration_seconds_bucket{le="0.004"} 2',
+    'millrace_journal_sync_duration_seconds_sum 0.0035',
+  ]) {
+    assert.ok(lines.includes(expected), expected)
+  }
+  assert.ok(!lines.some(line => /topic="(?:deleted|gone)"/.test(line)), 'series of topics that do not exist')
+  assert.ok(!lines.some(line => /consumergroup="loading"/.test(line)), 'a group that is loading')
+  assert.ok(lines.some(line => /^process_resident_memory_bytes \d+/.test(line)))
+  assert.ok(lines.some(line => /^nodejs_eventloop_lag_p99_seconds /.test(line)))
+})
+
+test('the page obeys the text format: one block per family, every sample parses', async () => {
+  const lines = await pageOf(brokerWith({ orders: 2, empty: 0 }))
+  const seen = new Set<string>()
+  let family = ''
+  for (const line of lines) {
+    const type = /^# TYPE (\S+) (?:counter|gauge|summary|histogram)$/.exec(line)
+    if (type !== null) {
+      family = type[1]!
+      assert.ok(!seen.has(family), `${family} is there twice`)
+      seen.add(family)
+    } else if (line !== '' && !line.startsWith('#')) {
+      assert.match(
+        line,
+        /^[a-z_][a-z0-9_]*(?:\{(?:[a-z][a-z0-9_]*="(?:[^"\\\n]|\\.)*",?)+\})? (?:[-+]?[0-9.]+(?:e[-+]?\d+)?|NaN|Nan|[+-]Inf)$/,
+      )
+      assert.ok(line.startsWith(family), `${line} is not of the family ${family}`)
+    }
+  }
+})
+
+test('10,000 partitions come in pieces, with turns of the event loop between them', async () => {
+  const page = exposition(brokerWith({ wide: 10_000 }))
+  let turns = 0
+  let rendering = true
+  const tick = () => {
+    turns++
+    if (rendering) setImmediate(tick)
+  }
+  setImmediate(tick)
+  let pieces = 0
+  let lines = 0
+  for await (const piece of page.render()) {
+    pieces++
+    lines += piece.split('\n').length - 1
+    assert.ok(piece.length < 200_000, `a piece of ${piece.length}`)
+  }
+  rendering = false
+  page.close()
+  assert.ok(lines > 120_000, `${lines} lines`)
+  assert.ok(pieces > 100 && turns > 100, `${pieces} pieces in ${turns} turns`)
+})
+
+test('quantiles forget', () => {
+  const metrics = new BrokerMetrics()
+  const recent = new Recent(0, 0)
+  for (let i = 0; i < 100; i++) metrics.request('Produce', 1000)
+  const counts = metrics.requests.get('Produce')!
+  assert.ok(quantile(recent.buckets('Produce', counts), 0.5) > 500)
+  recent.advance(60_000, metrics.requests, 0)
+  recent.advance(120_000, metrics.requests, 6_000)
+  assert.ok(Number.isNaN(quantile(recent.buckets('Produce', counts), 0.5)), 'nothing came since')
+  metrics.request('Produce', 0.1)
+  assert.ok(quantile(recent.buckets('Produce', counts), 0.99) <= 0.25)
+  assert.equal(recent.idleShare(180_000, 60_000), 0.5)
+})
+
+test('quantiles lie within their bucket; beyond the last bound they are the last bound', () => {
+  const buckets = new Uint32Array(durationBoundsMs.length + 1)
+  buckets[4] = 10
+  assert.equal(quantile(buckets, 0.5), 3)
+  assert.equal(quantile(buckets, 1), 4)
+  buckets[buckets.length - 1] = 1000
+  assert.equal(quantile(buckets, 0.99), 4096)
+})
+
+test('labels are escaped', () => {
+  assert.equal(labelText({ group: 'a\\b"c\nd', n: 1 }), '{group="a\\\\b\\"c\\nd",n="1"}')
+  assert.equal(labelText({}), '')
+})
+
+test('the HTTP endpoint answers three paths and refuses the rest', async t => {
+  let reason: string | null = 'the broker is starting'
+  const endpoint = await startHttp(brokerWith({ orders: 1 }), { host: '127.0.0.1', port: 0, ready: () => reason })
+  t.after(() => endpoint.close())
+  const get = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${endpoint.port}${path}`, init)
+  const notReady = await get('/health/ready')
+  assert.equal(notReady.status, 503)
+  assert.deepEqual(await notReady.json(), { ready: false, reason: 'the broker is starting' })
+  reason = null
+  assert.deepEqual(await (await get('/health/ready')).json(), { ready: true })
+  assert.equal((await get('/health/live')).status, 200)
+  const metrics = await get('/metrics?name=x')
+  assert.equal(metrics.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
+  assert.match(await metrics.text(), /^kafka_brokers 1$/m)
+  const head = await get('/metrics', { method: 'HEAD' })
+  assert.equal(head.status, 200)
+  assert.equal(await head.text(), '')
+  assert.equal((await get('/')).status, 404)
+  const post = await get('/metrics', { method: 'POST', body: 'x' })
+  assert.equal(post.status, 405)
+  assert.equal(post.headers.get('allow'), 'GET, HEAD')
+  assert.equal((await get('/metrics', { headers: { x: 'y'.repeat(9_000) } })).status, 431)
+})
+
+test('a port that is taken is named together with its key', async t => {
+  const first = await startHttp(brokerWith({}), { host: '127.0.0.1', port: 0, ready: () => null })
+  t.after(() => first.close())
+  const second = startHttp(brokerWith({}), { host: '127.0.0.1', port: first.port, ready: () => null })
+  await assert.rejects(second, new RegExp(`^Error: http.listen 127.0.0.1:${first.port} is taken`))
+})

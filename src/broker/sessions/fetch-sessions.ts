@@ -1,0 +1,127 @@
+/**
+ * Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer reads, so that a request and its response name
+ * only what changed. Bounded by `max.incremental.fetch.session.cache.slots` and in the partitions of all sessions together; a client that
+ * gets no slot fetches in full, which is always correct. A session belongs to no connection: a client may resume it after a reconnect.
+ */
+import type { Clock, Random } from '../../base.ts'
+import type { PartitionLog } from '../../log.ts'
+import type { Uuid } from '../../protocol.ts'
+import { SessionPartitions } from './session-partitions.ts'
+
+/** One partition that a consumer reads, and what it was told last. */
+export interface FetchPartition {
+  /** null while only the id is known and no such topic exists. */
+  topic: string | null
+  /** The zero uuid before v13. */
+  topicId: Uuid
+  partition: number
+  fetchOffset: number
+  maxBytes: number
+  currentLeaderEpoch: number
+  lastFetchedEpoch: number
+  /** Resolved by the fetch handler; looked up again when null or deleted. */
+  log: PartitionLog | null
+  toldHighWatermark: number
+  toldLogStartOffset: number
+  /** The last response carried an error for it. */
+  toldError: boolean
+}
+
+export interface FetchSession {
+  readonly id: number
+  readonly usesTopicIds: boolean
+  epoch: number
+  /** By `sessionKey`, in the order in which they are to be read: whoever got data moves to the end. */
+  readonly partitions: Map<string, FetchPartition>
+  lastUsedMs: number
+}
+
+export type SessionError = 'FETCH_SESSION_ID_NOT_FOUND' | 'INVALID_FETCH_SESSION_EPOCH' | 'FETCH_SESSION_TOPIC_ID_ERROR'
+
+/** Session epoch of a request that wants none, or ends one. */
+export const finalEpoch = -1
+const initialEpoch = 0
+/** A session unused for this long may lose its slot to a new one (Kafka: MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS). */
+const evictableAfterMs = 120_000
+
+export function sessionKey(topic: string | null, topicId: Uuid, partition: number, usesTopicIds: boolean): string {
+  return usesTopicIds ? `${topicId}${partition}` : `${topic}/${partition}`
+}
+
+export class FetchSessions {
+  readonly #slots: number
+  readonly #clock: Clock
+  readonly #random: Random
+  /** Least recently used first. */
+  readonly #sessions = new Map<number, FetchSession>()
+  readonly #partitions: SessionPartitions
+  evictions = 0
+
+  constructor(slots: number, clock: Clock, random: Random, mostPartitions?: number) {
+    this.#slots = slots
+    this.#partitions = new SessionPartitions(mostPartitions)
+    this.#clock = clock
+    this.#random = random
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  /** Partitions remembered in all sessions. */
+  get partitions(): number {
+    return this.#partitions.total
+  }
+
+  /** The session that an incremental request continues; its epoch moves on. */
+  resume(id: number, epoch: number, usesTopicIds: boolean): FetchSession | SessionError {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return 'FETCH_SESSION_ID_NOT_FOUND'
+    if (session.epoch !== epoch) return 'INVALID_FETCH_SESSION_EPOCH'
+    if (session.usesTopicIds !== usesTopicIds) return 'FETCH_SESSION_TOPIC_ID_ERROR'
+    session.epoch = nextEpoch(epoch)
+    session.lastUsedMs = this.#clock.monotonic()
+    this.#sessions.delete(id)
+    this.#sessions.set(id, session)
+    return session
+  }
+
+  /** null: no slot is free, the client must go on with full requests. */
+  create(partitions: Map<string, FetchPartition>, usesTopicIds: boolean): FetchSession | null {
+    if (!this.#partitions.hasRoom(partitions.size)) return null
+    if (this.#sessions.size >= this.#slots && !this.#evictOne()) return null
+    let id: number
+    do id = 1 + this.#random.below(2 ** 31 - 1)
+    while (this.#sessions.has(id))
+    const session = { id, usesTopicIds, epoch: nextEpoch(initialEpoch), partitions, lastUsedMs: this.#clock.monotonic() }
+    this.#sessions.set(id, session)
+    this.#partitions.count(session)
+    return session
+  }
+
+  /** After its partitions were changed. A session that has become too large is forgotten: its client begins another, or goes on without. */
+  changed(session: FetchSession): void {
+    if (!this.#sessions.has(session.id)) return
+    this.#partitions.count(session)
+    if (!this.#partitions.hasRoom(0)) this.remove(session.id)
+  }
+
+  remove(id: number): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    this.#sessions.delete(id)
+    this.#partitions.forget(session)
+  }
+
+  #evictOne(): boolean {
+    const [oldest] = this.#sessions.values()
+    if (oldest === undefined || this.#clock.monotonic() - oldest.lastUsedMs < evictableAfterMs) return false
+    this.remove(oldest.id)
+    this.evictions++
+    return true
+  }
+}
+
+function nextEpoch(epoch: number): number {
+  return epoch === 2 ** 31 - 1 ? 1 : epoch + 1
+}

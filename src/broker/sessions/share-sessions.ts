@@ -1,0 +1,95 @@
+/**
+ * Share sessions (KIP-932): which partitions a member fetches, so that its requests name only what changes. A session lives as long as the
+ * connection that opened it; when that closes, the member's records are free for others.
+ */
+import { KafkaError, type Uuid } from '../../protocol.ts'
+import { SessionPartitions } from './session-partitions.ts'
+
+export const initialEpoch = 0
+export const finalEpoch = -1
+
+export interface SharedPartition {
+  readonly topicId: Uuid
+  readonly partition: number
+}
+
+export interface ShareSession {
+  readonly groupId: string
+  readonly memberId: string
+  /** Of the connection that opened it. */
+  readonly connectionId: number
+  epoch: number
+  /** In the order in which they are to be read: whoever gave records moves to the end. */
+  readonly partitions: Map<string, SharedPartition>
+}
+
+export class ShareSessions {
+  readonly #limit: () => number
+  readonly #sessions = new Map<string, ShareSession>()
+  readonly #partitions: SessionPartitions
+
+  /** `limit`: `group.share.max.share.sessions`. */
+  constructor(limit: () => number, mostPartitions?: number) {
+    this.#limit = limit
+    this.#partitions = new SessionPartitions(mostPartitions)
+  }
+
+  /** Replaces the member's former session. */
+  open(groupId: string, memberId: string, connectionId: number): ShareSession {
+    const key = keyOf(groupId, memberId)
+    if (!this.#sessions.has(key) && this.#sessions.size >= this.#limit()) {
+      throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', 'There are as many share sessions as group.share.max.share.sessions allows.')
+    }
+    const former = this.#sessions.get(key)
+    if (former !== undefined) this.close(former)
+    const session = { groupId, memberId, connectionId, epoch: 1, partitions: new Map<string, SharedPartition>() }
+    this.#sessions.set(key, session)
+    return session
+  }
+
+  /** The session that a request with this epoch continues; its epoch moves on. */
+  resume(groupId: string, memberId: string, epoch: number): ShareSession {
+    const session = this.#sessions.get(keyOf(groupId, memberId))
+    if (session === undefined) throw new KafkaError('SHARE_SESSION_NOT_FOUND', `Member ${memberId} has no share session.`)
+    if (epoch === finalEpoch) {
+      this.close(session)
+      return session
+    }
+    if (session.epoch !== epoch) {
+      throw new KafkaError('INVALID_SHARE_SESSION_EPOCH', `The share session is at epoch ${session.epoch}, not ${epoch}.`)
+    }
+    session.epoch = epoch === 2 ** 31 - 1 ? 1 : epoch + 1
+    return session
+  }
+
+  /** Before partitions are added; {@link changed} afterwards. Whether they exist is not asked, so their number needs a bound. */
+  admit(added: number): void {
+    if (this.#partitions.hasRoom(added)) return
+    throw new KafkaError(
+      'SHARE_SESSION_LIMIT_REACHED',
+      `Share sessions may not have more than ${this.#partitions.most} partitions together.`,
+    )
+  }
+
+  changed(session: ShareSession): void {
+    if (this.#sessions.get(keyOf(session.groupId, session.memberId)) !== session) return
+    this.#partitions.count(session)
+  }
+
+  /** False when it is gone, or another has taken its place. */
+  close(session: ShareSession): boolean {
+    const key = keyOf(session.groupId, session.memberId)
+    if (this.#sessions.get(key) !== session) return false
+    this.#partitions.forget(session)
+    return this.#sessions.delete(key)
+  }
+}
+
+export function partitionKey(topicId: Uuid, partition: number): string {
+  return `${topicId}${partition}`
+}
+
+/** A group's name may hold anything. */
+function keyOf(groupId: string, memberId: string): string {
+  return `${groupId.length}:${groupId}${memberId}`
+}

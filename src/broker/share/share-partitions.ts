@@ -1,0 +1,172 @@
+/**
+ * The share partitions that this broker serves: made when a member first fetches, from what the share coordinator has stored, and dropped
+ * when their topic is deleted, their group's offsets are altered, or their memory can no longer be trusted.
+ */
+import type { System } from '../../base.ts'
+import {
+  type ClusterMetadata,
+  type DeadLetter,
+  type ShareConfig,
+  type ShareCoordinator,
+  SharePartition,
+  type SharePartitionKey,
+  type ShareState,
+} from '../../coordinator.ts'
+import type { PartitionLog } from '../../log.ts'
+import { KafkaError, type Uuid } from '../../protocol.ts'
+
+export interface SharePartitionsOptions {
+  system: System
+  metadata: ClusterMetadata
+  coordinator: ShareCoordinator
+  config(groupId: string): ShareConfig
+  /** Settles when the letters are durable. */
+  bury(letter: DeadLetter): Promise<void>
+  report(what: string, error: unknown): void
+}
+
+interface Entry {
+  readonly key: SharePartitionKey
+  partition: Promise<SharePartition>
+}
+
+export class SharePartitions {
+  readonly #options: SharePartitionsOptions
+  readonly #entries = new Map<string, Entry>()
+  /** Called once, by group, when records become available. */
+  readonly #waiting = new Map<string, Set<() => void>>()
+
+  constructor(options: SharePartitionsOptions) {
+    this.#options = options
+  }
+
+  /** Throws KafkaError UNKNOWN_TOPIC_ID and the like. */
+  get(key: SharePartitionKey): Promise<SharePartition> {
+    const log = this.#options.metadata.partition(key.topicId, key.partition)
+    if (log === undefined) {
+      const known = this.#options.metadata.topicName(key.topicId) !== undefined
+      throw new KafkaError(known ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'UNKNOWN_TOPIC_ID')
+    }
+    const name = nameOf(key)
+    let entry = this.#entries.get(name)
+    if (entry === undefined) {
+      const partition = this.#load(key, log, () => this.#drop(name, entry))
+      entry = { key, partition }
+      this.#entries.set(name, entry)
+      partition.catch(() => this.#drop(name, entry))
+    }
+    return entry.partition.then(partition => {
+      partition.config = this.#options.config(key.groupId)
+      return partition
+    })
+  }
+
+  /** The member is gone: what it has acquired in the group is free again. */
+  async releaseMember(groupId: string, memberId: string): Promise<void> {
+    const releases: Promise<void>[] = []
+    for (const { key, partition } of this.#entries.values()) {
+      if (key.groupId === groupId) releases.push(partition.then(loaded => loaded.releaseMember(memberId)))
+    }
+    for (const outcome of await Promise.allSettled(releases)) {
+      if (outcome.status === 'rejected')
+        this.#options.report(`records of member ${memberId} stay locked until they time out`, outcome.reason)
+    }
+  }
+
+  /** What is stored was changed by somebody else. */
+  forget(groupId: string, topicId?: Uuid): void {
+    for (const [name, entry] of this.#entries) {
+      if (entry.key.groupId === groupId && (topicId === undefined || entry.key.topicId === topicId)) this.#drop(name, entry)
+    }
+  }
+
+  forgetTopic(topicId: Uuid): void {
+    for (const [name, entry] of this.#entries) if (entry.key.topicId === topicId) this.#drop(name, entry)
+  }
+
+  whenAvailable(groupId: string, callback: () => void): { cancel(): void } {
+    let waiting = this.#waiting.get(groupId)
+    if (waiting === undefined) this.#waiting.set(groupId, (waiting = new Set()))
+    waiting.add(callback)
+    return {
+      cancel: () => {
+        waiting.delete(callback)
+        if (waiting.size === 0 && this.#waiting.get(groupId) === waiting) this.#waiting.delete(groupId)
+      },
+    }
+  }
+
+  close(): void {
+    for (const [name, entry] of this.#entries) this.#drop(name, entry)
+  }
+
+  #drop(name: string, entry: Entry | undefined): void {
+    if (entry === undefined || this.#entries.get(name) !== entry) return
+    this.#entries.delete(name)
+    void entry.partition.then(
+      partition => partition.close(),
+      () => {},
+    )
+  }
+
+  async #load(key: SharePartitionKey, log: PartitionLog, drop: () => void): Promise<SharePartition> {
+    const { coordinator, system, report } = this.#options
+    const config = this.#options.config(key.groupId)
+    const stored = await coordinator.read(key)
+    let state: ShareState = stored ?? { stateEpoch: 0, leaderEpoch: 0, startOffset: -1, deliveryCompleteCount: 0, stateBatches: [] }
+    if (state.startOffset === -1) {
+      // Stored at once: "latest" must mean the same after a restart.
+      const startOffset = await firstOffset(log, config.autoOffsetReset, system.clock.now())
+      state = { ...state, startOffset }
+      await coordinator.initialize(key, state.stateEpoch, startOffset)
+    }
+    return new SharePartition({
+      system,
+      log,
+      config,
+      state,
+      store: change => coordinator.write(key, change),
+      bury: ({ firstOffset, lastOffset, deliveryCount, cause }) =>
+        this.#bury({ groupId: key.groupId, source: log, firstOffset, lastOffset, deliveryCount, cause }),
+      available: () => this.#wake(key.groupId),
+      lost: error => {
+        report(`share partition ${nameOf(key)} is read again`, error)
+        drop()
+      },
+    })
+  }
+
+  /** As in Kafka, records whose letters cannot be written are archived all the same, or one bad topic would stop the group. */
+  async #bury(letter: DeadLetter): Promise<void> {
+    try {
+      await this.#options.bury(letter)
+    } catch (error) {
+      const { groupId, source, firstOffset, lastOffset } = letter
+      const what = `offsets ${firstOffset} to ${lastOffset} of ${source.topic}-${source.partition} get no dead letters from group ${groupId}`
+      this.#options.report(what, error)
+    }
+  }
+
+  #wake(groupId: string): void {
+    const waiting = this.#waiting.get(groupId)
+    if (waiting === undefined) return
+    this.#waiting.delete(groupId)
+    for (const callback of waiting) callback()
+  }
+}
+
+const durationPattern = /^by_duration:P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/
+
+/** `share.auto.offset.reset`. */
+async function firstOffset(log: PartitionLog, reset: string, nowMs: number): Promise<number> {
+  if (reset === 'earliest') return log.logStartOffset
+  const duration = durationPattern.exec(reset)
+  if (duration === null) return log.highWatermark
+  const [days, hours, minutes, seconds] = duration.slice(1).map(text => Number(text ?? 0))
+  const agoMs = (((days! * 24 + hours!) * 60 + minutes!) * 60 + seconds!) * 1000
+  return (await log.offsetForTimestamp(nowMs - agoMs, 'high-watermark'))?.offset ?? log.highWatermark
+}
+
+function nameOf({ groupId, topicId, partition }: SharePartitionKey): string {
+  return `${groupId}:${topicId}:${partition}`
+}

@@ -1,0 +1,123 @@
+/**
+ * What compaction keeps of a batch: Kafka's rules for superseded records, tombstones with their delete horizon (KIP-534), aborted
+ * transactions, markers, and batches that carry a producer's last sequence.
+ */
+import { type BatchHeader, header, markerOfBatch, type Offset, type RecordView, retainRecords } from '../../protocol.ts'
+import type { LastRecord } from '../partition/producer-state.ts'
+import type { AbortedTransaction } from '../segments/transaction-index.ts'
+import type { OffsetMap } from './cleaner-map.ts'
+
+export interface FilterRules {
+  /** Offsets from here on are kept as they are. */
+  mapEndOffset: Offset
+  /** Where this round of cleaning ends: the batch that ends there stays, if only as a header. */
+  upperBound: Offset
+  nowMs: number
+  deleteRetentionMs: number
+  lastRecords: readonly LastRecord[]
+}
+
+/** Follows transactions through the log as the cleaner reads it from the beginning. */
+export class CleanedTransactions {
+  /** By first offset; those before #next have begun. */
+  readonly #aborted: readonly AbortedTransaction[]
+  #next = 0
+  readonly #ongoingAborted = new Map<number, { entry: AbortedTransaction; hasBatches: boolean }>()
+  readonly #ongoingCommitted = new Set<number>()
+
+  constructor(aborted: readonly AbortedTransaction[]) {
+    this.#aborted = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset)
+  }
+
+  /** True when the batch belongs to an aborted transaction. */
+  onBatch(batch: BatchHeader): boolean {
+    this.#begin(batch.lastOffset)
+    if (!batch.isTransactional) return false
+    const aborted = this.#ongoingAborted.get(batch.producerId)
+    if (aborted === undefined) {
+      this.#ongoingCommitted.add(batch.producerId)
+      return false
+    }
+    aborted.hasBatches = true
+    return true
+  }
+
+  /**
+   * Whether nothing is left of the transaction that this control batch ended, and the entry that the cleaned segment's transaction index
+   * gets if something is.
+   */
+  onControl(batch: BatchHeader, bytes: Buffer): { isEmpty: boolean; aborted: AbortedTransaction | null } {
+    this.#begin(batch.lastOffset)
+    if (batch.recordCount === 0) return { isEmpty: true, aborted: null }
+    const marker = markerOfBatch(bytes, 0, bytes.length)
+    if (marker === null) return { isEmpty: false, aborted: null }
+    if (marker.committed) return { isEmpty: !this.#ongoingCommitted.delete(batch.producerId), aborted: null }
+    const ongoing = this.#ongoingAborted.get(batch.producerId)
+    this.#ongoingAborted.delete(batch.producerId)
+    return ongoing?.hasBatches === true ? { isEmpty: false, aborted: ongoing.entry } : { isEmpty: true, aborted: null }
+  }
+
+  #begin(offset: Offset): void {
+    for (; this.#next < this.#aborted.length && this.#aborted[this.#next]!.firstOffset <= offset; this.#next++) {
+      const entry = this.#aborted[this.#next]!
+      if (!this.#ongoingAborted.has(entry.producerId)) this.#ongoingAborted.set(entry.producerId, { entry, hasBatches: false })
+    }
+  }
+}
+
+export interface Filtered {
+  /** What stays: the batch itself (a view), a smaller one, or nothing. */
+  kept: Buffer | null
+  /** To be noted in the cleaned segment's transaction index. */
+  aborted: AbortedTransaction | null
+}
+
+export class CleanerFilter {
+  readonly #map: OffsetMap
+  readonly #rules: FilterRules
+  readonly #transactions: CleanedTransactions
+  readonly #lastRecords: Map<number, LastRecord>
+
+  constructor(map: OffsetMap, rules: FilterRules, transactions: CleanedTransactions) {
+    this.#map = map
+    this.#rules = rules
+    this.#transactions = transactions
+    this.#lastRecords = new Map(rules.lastRecords.map(last => [last.producerId, last]))
+  }
+
+  filter(bytes: Buffer): Filtered {
+    const batch = header.readBatchHeader(bytes, 0)
+    if (batch.isControl) return this.#filterControl(bytes, batch)
+    const isAborted = this.#transactions.onBatch(batch)
+    return { kept: this.#retain(bytes, batch, record => !isAborted && this.#keeps(record, batch), true), aborted: null }
+  }
+
+  /** A marker stays until nothing is left of its transaction, and then as long as a tombstone. */
+  #filterControl(bytes: Buffer, batch: BatchHeader): Filtered {
+    const { isEmpty, aborted } = this.#transactions.onControl(batch, bytes)
+    const isOver = isEmpty && batch.hasDeleteHorizon && batch.baseTimestamp <= this.#rules.nowMs
+    return { kept: this.#retain(bytes, batch, () => !isOver, isEmpty), aborted }
+  }
+
+  #retain(bytes: Buffer, batch: BatchHeader, keep: (record: RecordView) => boolean, setsHorizon: boolean): Buffer | null {
+    const { nowMs, deleteRetentionMs, upperBound } = this.#rules
+    const keepEmpty = this.#isLastOfProducer(batch) || batch.lastOffset + 1 === upperBound
+    const deleteHorizonMs = setsHorizon ? nowMs + deleteRetentionMs : undefined
+    return retainRecords({ header: batch, bytes }, keep, { keepEmpty, deleteHorizonMs })
+  }
+
+  #keeps(record: RecordView, batch: BatchHeader): boolean {
+    if (record.offset >= this.#rules.mapEndOffset) return true
+    const key = record.key
+    // A record without a key in a compacted topic: from before it was one.
+    if (key === null || record.offset < this.#map.get(key)) return false
+    return record.hasValue || !batch.hasDeleteHorizon || this.#rules.nowMs < batch.baseTimestamp
+  }
+
+  #isLastOfProducer(batch: BatchHeader): boolean {
+    const last = batch.producerId < 0 ? undefined : this.#lastRecords.get(batch.producerId)
+    if (last === undefined) return false
+    if (last.lastOffset >= 0) return batch.lastOffset === last.lastOffset
+    return batch.isControl && batch.producerEpoch === last.producerEpoch
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Compaction of one partition, as far as it needs no partition: reads segments, writes `.cleaned` ones. Runs in a worker thread, or in
+ * slices on the event loop where files live in memory. Everything it is told is plain data, so that it can be sent to a thread.
+ */
+import { assert, type System } from '../../base.ts'
+import { forEachRecord, header, type Offset } from '../../protocol.ts'
+import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
+import type { LastRecord } from '../partition/producer-state.ts'
+import { Segment, type SegmentContext, segmentContext } from '../segments/segment.ts'
+import { scanBatches, type Visit } from '../segments/segment-scan.ts'
+import type { AbortedTransaction } from '../segments/transaction-index.ts'
+import { CleanedTransactions, CleanerFilter, type FilterRules } from './cleaner-filter.ts'
+import { OffsetMap } from './cleaner-map.ts'
+
+export interface CleanerJob {
+  directory: string
+  /** Groups of neighbouring segments' base offsets, from the log's first segment on; each group becomes one segment. */
+  groups: Offset[][]
+  /** Dirty records are those in [firstDirty, end). */
+  firstDirty: Offset
+  end: Offset
+  nowMs: number
+  deleteRetentionMs: number
+  indexIntervalBytes: number
+  mapBytes: number
+  /** Bytes read and written per second; Infinity for as fast as it goes. */
+  bytesPerSecond: number
+  aborted: AbortedTransaction[]
+  lastRecords: LastRecord[]
+}
+
+/** A group has been written and synced, under `.cleaned`; it replaces the group's segments. The job waits for the answer. */
+export type OnCleaned = (group: Offset[]) => Promise<'go on' | 'stop'>
+
+/** Small enough to hold the event loop only for some milliseconds where the job runs there. */
+const windowBytes = 64 << 10
+
+/** Cleans up to an offset, which it answers: records below are clean now. */
+export async function runCleanerJob(system: System, job: CleanerJob, onCleaned: OnCleaned): Promise<Offset> {
+  const context = segmentContext(system.files, { openFiles: 16, indexBytes: 8 << 20 })
+  try {
+    return await new Cleaning(system, context, job).run(onCleaned)
+  } finally {
+    context.handles.closeAll()
+  }
+}
+
+class Cleaning {
+  readonly #system: System
+  readonly #context: SegmentContext
+  readonly #job: CleanerJob
+  readonly #map: OffsetMap
+  readonly #startedAt: number
+  #moved = 0
+
+  constructor(system: System, context: SegmentContext, job: CleanerJob) {
+    this.#system = system
+    this.#context = context
+    this.#job = job
+    this.#map = new OffsetMap(job.mapBytes)
+    this.#startedAt = system.clock.monotonic()
+  }
+
+  async run(onCleaned: OnCleaned): Promise<Offset> {
+    const { groups } = this.#job
+    const mapEndOffset = await this.#buildMap()
+    const transactions = new CleanedTransactions(this.#job.aborted)
+    const { end, nowMs, deleteRetentionMs, lastRecords } = this.#job
+    const rules: FilterRules = { mapEndOffset, upperBound: end, nowMs, deleteRetentionMs, lastRecords }
+    const filter = new CleanerFilter(this.#map, rules, transactions)
+    for (const group of groups) {
+      if (group[0]! >= mapEndOffset) break
+      await this.#cleanGroup(group, filter)
+      if ((await onCleaned(group)) === 'stop') break
+    }
+    return mapEndOffset
+  }
+
+  /** Last offset of every key in the dirty part, or in as much of it as the map holds; answers where that ends. */
+  async #buildMap(): Promise<Offset> {
+    const { firstDirty, end, aborted, groups } = this.#job
+    const bases = groups.flat()
+    const begin = bases.findLast(base => base <= firstDirty) ?? firstDirty
+    // Those that ended before where the walk begins would be taken for going on.
+    const transactions = new CleanedTransactions(aborted.filter(entry => entry.lastOffset >= begin))
+    let mapped = firstDirty
+    let full = false
+    const visit: Visit = (buffer, at) => {
+      const bytes = buffer.subarray(at, at + header.sizeBytes(buffer, at))
+      const batch = header.readBatchHeader(bytes, 0)
+      if (batch.isControl) transactions.onControl(batch, bytes)
+      else if (!transactions.onBatch(batch)) full = !this.#mapBatch(bytes, firstDirty)
+      if (full) return false
+      if (batch.lastOffset >= firstDirty) mapped = batch.lastOffset + 1
+      return undefined
+    }
+    for (const [nth, base] of bases.entries()) {
+      const next = bases[nth + 1] ?? end
+      if (next <= firstDirty) continue
+      await this.#scan(base, visit)
+      if (full) break
+      mapped = Math.max(mapped, next)
+    }
+    assert(mapped > firstDirty, `no key of ${this.#job.directory} from ${firstDirty} on fits into ${this.#job.mapBytes} bytes`)
+    return mapped
+  }
+
+  /** False when the map is full. */
+  #mapBatch(bytes: Buffer, firstDirty: Offset): boolean {
+    let hasRoom = true
+    forEachRecord(bytes, record => {
+      const key = record.key
+      if (key === null || record.offset < firstDirty) return true
+      hasRoom = this.#map.put(key, record.offset)
+      return hasRoom
+    })
+    return hasRoom
+  }
+
+  async #cleanGroup(group: readonly Offset[], filter: CleanerFilter): Promise<void> {
+    const { directory, nowMs, indexIntervalBytes } = this.#job
+    this.#removeLeftover(group[0]!)
+    const cleaned = Segment.create(this.#context, directory, group[0]!, nowMs, '.cleaned')
+    cleaned.makeAllFiles()
+    const info = emptyBatchInfo()
+    let pending: Buffer[] = []
+    let written = 0
+    const write = async () => {
+      const buffers = pending
+      pending = []
+      if (buffers.length === 0) return
+      await cleaned.write(buffers, written)
+      for (const buffer of buffers) written += buffer.length
+    }
+    const visit: Visit = (buffer, at) => {
+      const bytes = buffer.subarray(at, at + header.sizeBytes(buffer, at))
+      const { kept, aborted } = filter.filter(bytes)
+      if (aborted !== null) cleaned.addAbortedTransaction(aborted)
+      if (kept === null) return undefined
+      cleaned.place(readBatchInfo(kept, 0, info), indexIntervalBytes)
+      // The window is used again for what is read next.
+      pending.push(kept === bytes ? Buffer.from(kept) : kept)
+      return undefined
+    }
+    for (const base of group) {
+      await this.#scan(base, visit, write)
+      await write()
+    }
+    cleaned.seal()
+    await cleaned.datasyncAll()
+    cleaned.close()
+  }
+
+  /** Every batch of a segment, at the permitted pace; `between` runs before each read. Damage ends the job. */
+  async #scan(base: Offset, visit: Visit, between?: () => Promise<void>): Promise<void> {
+    const segment = Segment.open(this.#context, this.#job.directory, base, this.#job.nowMs)
+    const read = async (buffer: Uint8Array, position: number) => {
+      await between?.()
+      await this.#pace(buffer.length)
+      return await segment.read(buffer, position)
+    }
+    const to = segment.fileSize()
+    const end = await scanBatches({ read }, { from: 0, to, what: 'whole', minOffset: base, windowBytes }, visit)
+    if (end.problem !== null) throw new Error(`${segment.path}: ${end.problem} at position ${end.position}`)
+    segment.close()
+  }
+
+  /** Lets others run, and waits where more was moved than time permits. */
+  #pace(bytes: number): Promise<void> {
+    this.#moved += bytes
+    const { timers, clock } = this.#system
+    const dueMs = (this.#moved / this.#job.bytesPerSecond) * 1000 - (clock.monotonic() - this.#startedAt)
+    return new Promise(resolve => (dueMs > 1 ? timers.after(dueMs, resolve) : timers.soon(resolve)))
+  }
+
+  #removeLeftover(base: Offset): void {
+    const leftover = Segment.open(this.#context, this.#job.directory, base, this.#job.nowMs, '.cleaned')
+    leftover.removeFiles()
+  }
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { memoryFileSystem, realSystem, type System } from '../../base.ts'
+import type { TopicConfig } from '../../log.ts'
+import { emptyBatchInfo } from '../partition/batch-info.ts'
+import { Segment, segmentContext } from '../segments/segment.ts'
+import { SegmentList } from '../segments/segment-list.ts'
+import { type RetainedPartition, Retention, removableSegments, rollLimits } from './retention.ts'
+
+const base = { cleanupPolicy: { delete: true, compact: false }, retentionBytes: -1, retentionMs: -1 } as TopicConfig
+
+interface Case {
+  config?: Partial<TopicConfig>
+  /** Largest timestamps of segments of 10 offsets and 100 bytes each; null for an empty active one. */
+  timestamps: (number | null)[]
+  logStartOffset?: number
+  highWatermark?: number
+}
+
+function partition({
+  config,
+  timestamps,
+  logStartOffset = 0,
+  highWatermark,
+}: Case): RetainedPartition & { removed: number[]; expiredAt: number[] } {
+  const files = memoryFileSystem()
+  files.makeDirectory('/t-0')
+  const context = segmentContext(files, { openFiles: 10, indexBytes: 1000 })
+  const segments = timestamps.map((timestamp, nth) => {
+    const segment = Segment.create(context, '/t-0', nth * 10, 5)
+    if (timestamp !== null)
+      segment.place({ ...emptyBatchInfo(), baseOffset: nth * 10, lastOffset: nth * 10 + 9, sizeBytes: 100, maxTimestamp: timestamp }, 4096)
+    return segment
+  })
+  const end = timestamps.filter(timestamp => timestamp !== null).length * 10
+  const list = new SegmentList(context, '/t-0', segments)
+  const removed: number[] = []
+  const expiredAt: number[] = []
+  return {
+    expiredAt,
+    config: { ...base, ...config },
+    segments: list,
+    logStartOffset,
+    highWatermark: highWatermark ?? end,
+    logEndOffset: end,
+    removed,
+    expireProducers: nowMs => void expiredAt.push(nowMs),
+    removeSegments: count => void removed.push(...list.removeOldest(count).map(segment => segment.baseOffset)),
+  }
+}
+
+const removable = (given: Case, nowMs = 1000, trustClock = true) => removableSegments(partition(given), nowMs, trustClock)
+
+test('retention.ms: the oldest whose newest record is too old, up to the first that is not', () => {
+  const config = { retentionMs: 500 }
+  assert.equal(removable({ config, timestamps: [100, 499, 500, 100, 900] }), 2)
+  assert.equal(removable({ config, timestamps: [500, 100] }), 0)
+  assert.equal(removable({ config, timestamps: [100, 499] }), 2)
+  assert.equal(removable({ config, timestamps: [100, null] }), 1)
+  assert.equal(removable({ config, timestamps: [null] }), 0)
+  assert.equal(removable({ config: { retentionMs: -1 }, timestamps: [0, 0] }), 0)
+  // Without timestamps: since this process knows the segment (5).
+  assert.equal(removable({ config, timestamps: [-1, 900] }, 505), 0)
+  assert.equal(removable({ config, timestamps: [-1, 900] }, 506), 1)
+})
+
+test('retention.bytes: whole segments, as long as enough remains', () => {
+  assert.equal(removable({ config: { retentionBytes: 300 }, timestamps: [1, 1, 1, 1, 1] }), 2)
+  assert.equal(removable({ config: { retentionBytes: 301 }, timestamps: [1, 1, 1, 1, 1] }), 1)
+  assert.equal(removable({ config: { retentionBytes: 0 }, timestamps: [1, 1, null] }), 2)
+  assert.equal(removable({ config: { retentionBytes: 0 }, timestamps: [1, 1] }), 2)
+})
+
+test('nothing at or above the high watermark goes', () => {
+  const config = { retentionMs: 0, retentionBytes: 0 }
+  assert.equal(removable({ config, timestamps: [1, 1, 1], highWatermark: 29 }), 2)
+  assert.equal(removable({ config, timestamps: [1, 1, 1], highWatermark: 19 }), 1)
+  assert.equal(removable({ config, timestamps: [1, 1, 1], highWatermark: 0 }), 0)
+})
+
+test('below the log start offset segments go whatever the policy', () => {
+  const config = { cleanupPolicy: { delete: false, compact: true }, retentionMs: 0, retentionBytes: 0 }
+  assert.equal(removable({ config, timestamps: [1, 1, 1], logStartOffset: 19 }), 1)
+  assert.equal(removable({ config, timestamps: [1, 1, 1], logStartOffset: 20 }), 2)
+  assert.equal(removable({ config, timestamps: [1, 1, 1], logStartOffset: 30 }), 2)
+})
+
+test('a clock that is not trusted removes nothing for its age, but for its size', () => {
+  assert.equal(removable({ config: { retentionMs: 500 }, timestamps: [1, 1] }, 1e12, false), 0)
+  assert.equal(removable({ config: { retentionMs: 500, retentionBytes: 100 }, timestamps: [1, 1] }, 1e12, false), 1)
+})
+
+test('with compaction no segment stays active longer than max.compaction.lag.ms', () => {
+  const config = { ...base, segmentMs: 1000, maxCompactionLagMs: 10 }
+  assert.equal(rollLimits(config).segmentMs, 1000)
+  assert.equal(rollLimits({ ...config, cleanupPolicy: { delete: false, compact: true } }).segmentMs, 10)
+})
+
+/** A clock and timers by hand. */
+function fakeSystem() {
+  const timers: (() => void)[] = []
+  const soon: (() => void)[] = []
+  const time = { now: 1000, monotonic: 0, tick: 0 }
+  const system: System = {
+    ...realSystem(memoryFileSystem()),
+    clock: { now: () => time.now, monotonic: () => (time.monotonic += time.tick) },
+    timers: {
+      after: (_, callback) => {
+        timers.push(callback)
+        return { cancel: () => {} }
+      },
+      soon: callback => void soon.push(callback),
+    },
+  }
+  return { system, time, fire: () => timers.splice(0).forEach(run => void run()), soon }
+}
+
+test('a jump of the wall clock halts retention by time, says so once, and ends when the clock is back', () => {
+  const { system, time, fire } = fakeSystem()
+  const old = partition({ config: { retentionMs: 500 }, timestamps: [900, 1000] })
+  const jumps: number[] = []
+  const year = 365 * 24 * 3_600_000
+  const onError = (_: unknown, error: unknown) => assert.ifError(error)
+  const retention = new Retention({
+    system,
+    intervalMs: 10,
+    partitions: () => [old],
+    onError,
+    onClockJump: drift => void jumps.push(drift),
+  })
+  time.now += year
+  fire()
+  fire()
+  assert.deepEqual([old.removed, old.expiredAt, jumps], [[], [], [year]])
+  time.now -= year
+  time.now += 450
+  time.monotonic += 450
+  fire()
+  assert.deepEqual([old.removed, old.expiredAt], [[0], [1450]])
+  retention.close()
+})
+
+test('many partitions are looked after in slices, and one that fails does not stop the others', () => {
+  const { system, time, fire, soon } = fakeSystem()
+  const all = Array.from({ length: 50 }, () => partition({ config: { retentionMs: 500 }, timestamps: [100, null] }))
+  const broken = all[3]!
+  broken.removeSegments = () => {
+    throw new Error('EIO')
+  }
+  const errors: unknown[] = []
+  const options = { system, intervalMs: 10, partitions: () => all, onClockJump: () => assert.fail() }
+  const retention = new Retention({ ...options, onError: of => void errors.push(of) })
+  time.tick = 1
+  fire()
+  assert.equal(all.filter(of => of.removed.length > 0).length, 3)
+  let slices = 1
+  for (; soon.length > 0; slices++) soon.shift()!()
+  assert.ok(slices >= 12, `${slices} slices`)
+  assert.equal(all.filter(of => of.removed.length === 1).length, 49)
+  assert.deepEqual(errors, [broken])
+  retention.close()
+})

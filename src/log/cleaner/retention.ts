@@ -1,0 +1,133 @@
+/**
+ * What retention.ms, retention.bytes and DeleteRecords make removable, and the one timer that looks after all partitions.
+ *
+ * Hides Kafka's rules for which segments may go, slices the work so that 10,000 partitions do not hold the event loop, and removes nothing
+ * for its age while the wall clock is distrusted.
+ */
+import type { System, Timer } from '../../base.ts'
+import type { TopicConfig } from '../../log.ts'
+import type { Offset } from '../../protocol.ts'
+import { ClockWatch } from '../clock-watch.ts'
+import type { RollLimits, Segment } from '../segments/segment.ts'
+import type { SegmentList } from '../segments/segment-list.ts'
+import { sliced } from '../sliced.ts'
+
+/** What retention needs of a partition. */
+export interface RetainedPartition {
+  readonly config: TopicConfig
+  readonly segments: SegmentList
+  readonly logStartOffset: Offset
+  readonly highWatermark: Offset
+  readonly logEndOffset: Offset
+  /**
+   * Removes the first `count` segments: the log start offset moves up to the first that stays. With `count` = all of them a new, empty
+   * one is begun first.
+   */
+  removeSegments(count: number): void
+  /** Forgets producers that have been idle for too long. */
+  expireProducers(nowMs: number): void
+}
+
+/** How many segments, from the oldest on, may go. `trustClock` false: nothing goes for its age. */
+export function removableSegments(partition: RetainedPartition, nowMs: number, trustClock: boolean): number {
+  const { config, segments, logStartOffset } = partition
+  const all = segments.all
+  let count = 0
+  while (isEligible(partition, count) && (all[count + 1]?.baseOffset ?? Number.POSITIVE_INFINITY) <= logStartOffset) count++
+  if (!config.cleanupPolicy.delete) return count
+  if (config.retentionBytes >= 0) {
+    let excess = segments.sizeBytes() - config.retentionBytes
+    for (const gone of all.slice(0, count)) excess -= gone.size
+    while (isEligible(partition, count) && excess >= all[count]!.size) excess -= all[count++]!.size
+  }
+  if (config.retentionMs >= 0 && trustClock)
+    while (isEligible(partition, count) && nowMs - newestIn(all[count]!) > config.retentionMs) count++
+  return count
+}
+
+/** Everything in it is below the high watermark, so that the log start offset never passes that; and it is not an empty last one. */
+function isEligible(partition: RetainedPartition, index: number): boolean {
+  const segment = partition.segments.all[index]
+  if (segment === undefined) return false
+  const next = partition.segments.all[index + 1]
+  if (next === undefined && segment.size === 0) return false
+  return partition.highWatermark >= (next?.baseOffset ?? partition.logEndOffset)
+}
+
+/** Largest timestamp; without one, since when this process knows the segment. */
+function newestIn(segment: Segment): number {
+  return segment.maxTimestamp >= 0 ? segment.maxTimestamp : segment.createdMs
+}
+
+/** When a partition's active segment is full. With compaction no record may wait longer for it than max.compaction.lag.ms. */
+export function rollLimits(config: TopicConfig): RollLimits {
+  const { segmentBytes, segmentIndexBytes, segmentMs, maxCompactionLagMs, cleanupPolicy } = config
+  return {
+    segmentBytes,
+    segmentIndexBytes,
+    segmentMs: cleanupPolicy.compact ? Math.min(segmentMs, Math.max(maxCompactionLagMs, 0)) : segmentMs,
+  }
+}
+
+export interface RetentionOptions {
+  system: System
+  intervalMs: number
+  partitions(): Iterable<RetainedPartition>
+  /** A partition could not be looked after; the others are. */
+  onError(partition: RetainedPartition, error: unknown): void
+  /** The wall clock jumped by this much: nothing is removed for its age until it is back, or the broker is restarted. */
+  onClockJump(driftMs: number): void
+}
+
+export class Retention {
+  readonly #options: RetentionOptions
+  readonly #clock: ClockWatch
+  #timer: Timer | null = null
+  #closed = false
+  #distrusted = false
+
+  constructor(options: RetentionOptions) {
+    this.#options = options
+    this.#clock = new ClockWatch(options.system.clock)
+    this.#arm()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+  }
+
+  #arm(): void {
+    this.#timer = this.#options.system.timers.after(this.#options.intervalMs, () => this.#run())
+  }
+
+  #run(): void {
+    const { system, partitions, onError } = this.#options
+    const nowMs = system.clock.now()
+    const trustClock = this.#isClockSound()
+    const visit = (partition: RetainedPartition) => {
+      try {
+        const count = removableSegments(partition, nowMs, trustClock)
+        if (count > 0) partition.removeSegments(count)
+        if (trustClock) partition.expireProducers(nowMs)
+      } catch (error) {
+        onError(partition, error)
+      }
+    }
+    sliced(
+      system,
+      [...partitions()],
+      visit,
+      () => this.#closed,
+      () => this.#arm(),
+    )
+  }
+
+  #isClockSound(): boolean {
+    const drift = this.#clock.driftMs()
+    const distrusted = drift !== 0
+    if (distrusted && !this.#distrusted) this.#options.onClockJump(drift)
+    this.#distrusted = distrusted
+    return !distrusted
+  }
+}

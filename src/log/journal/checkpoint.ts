@@ -1,0 +1,196 @@
+/**
+ * Checkpoints: makes segments durable and notes where each partition stands, so that journal files can be used again and a restart need not
+ * read segments.
+ *
+ * Runs beside appends, over portions of the partitions that the retired journal files name: in short slices it flushes them and takes
+ * their state; then, off the event loop, it syncs their files and the state log. When all are noted it releases the journal files. With `durability=os` the active segment is
+ * left to the page cache, and the state says so.
+ */
+import { DiskError, type System } from '../../base.ts'
+import type { Uuid } from '../../protocol.ts'
+import type { Partition } from '../partition/partition.ts'
+import type { Segment } from '../segments/segment.ts'
+import type { GroupCommit } from './commit.ts'
+import type { Journal } from './journal.ts'
+import { type PartitionState, partitionKey, type StateLog } from './state-log.ts'
+
+/** Threads that are left to the journal and to reads while segments are synced. */
+const otherThreads = 4
+/** Partitions whose state is noted together: what is synced already need not be read again, should the process die before the rest is. */
+const portion = 512
+/** So many partitions get complete indexes at the end. With more it would take seconds to make their files; Kafka makes missing ones anew. */
+const mostIndexed = 1000
+/** A checkpoint that failed for want of space is tried again after this long. */
+const retryMs = 1000
+/** The event loop is held at most about this long. */
+const sliceMs = 5
+
+export interface CheckpointOptions {
+  system: System
+  journal: Journal
+  commit: GroupCommit
+  stateLog: StateLog
+  bootId: string
+  /** Names of new partition directories. */
+  syncNames(): Promise<void>
+  /** A sync failed: what the disk holds is unknown. */
+  onFatal(error: Error): void
+  onBegun(): void
+  /** Journal files were released. */
+  onDone(): void
+  /** The disk refused something; it is tried again. */
+  onFailed(error: DiskError): void
+}
+
+interface Work {
+  partition: Partition
+  state: PartitionState
+  segments: Segment[]
+}
+
+export class Checkpointer {
+  readonly #options: CheckpointOptions
+  #running: Promise<void> | null = null
+  #again = false
+  #closed = false
+  #indexing = false
+  #deleted: string[] = []
+
+  constructor(options: CheckpointOptions) {
+    this.#options = options
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== null
+  }
+
+  /** Recovery need not look for it any more. */
+  noteDeleted(topicId: Uuid, partition: number): void {
+    this.#deleted.push(partitionKey(topicId, partition))
+  }
+
+  /** Releases all journal files but the current one, sooner or later. */
+  start(): void {
+    if (this.#running !== null) {
+      this.#again = true
+      return
+    }
+    // Begun in a microtask: its first steps may commit a group, fill the journal and come back here.
+    this.#running = Promise.resolve()
+      .then(() => this.#run())
+      .catch(error => this.#fail(error as Error))
+      .finally(() => {
+        this.#running = null
+        if (this.#again) {
+          this.#again = false
+          this.start()
+        }
+      })
+  }
+
+  /** Resolves when no checkpoint is running. */
+  async idle(): Promise<void> {
+    while (this.#running !== null) await this.#running
+  }
+
+  /** The next one is the last: indexes are written, and it is not tried again. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** After a failed sync nobody knows what the disk holds. Anything else leaves all as it was, but for more being on disk. */
+  #fail(error: Error): void {
+    if (!(error instanceof DiskError) || error.operation === 'fdatasync' || error.operation === 'fsync') {
+      this.#options.onFatal(error)
+      return
+    }
+    this.#options.onFailed(error)
+    this.#options.system.timers.after(retryMs, () => {
+      if (!this.#closed) this.start()
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { journal } = this.#options
+    const files = journal.retired()
+    if (files.length === 0) return
+    const trimmed = journal.current.firstSequence
+    this.#options.onBegun()
+    const partitions = new Set<Partition>()
+    for (const file of files) for (const member of file.bound) partitions.add(member as Partition)
+    const deleted = [...this.#deleted]
+    this.#indexing = this.#closed && partitions.size <= mostIndexed
+    const waiting = [...partitions]
+    while (waiting.length > 0) await this.#note(waiting.splice(0, portion))
+    const { stateLog, bootId, syncNames } = this.#options
+    // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
+    if (deleted.length > 0) await syncNames()
+    await stateLog.append([], deleted, { trimmedSequence: trimmed, bootId })
+    this.#deleted = this.#deleted.slice(deleted.length)
+    journal.release(files)
+    this.#options.onDone()
+  }
+
+  /** Puts the partitions' states into the state log, once what these say is on disk. */
+  async #note(partitions: Partition[]): Promise<void> {
+    const works: Work[] = []
+    try {
+      await this.#flush(partitions, works)
+      await this.#syncAll(works)
+      const states = works.filter(({ partition }) => !partition.deleted).map(({ state }) => state)
+      await this.#options.stateLog.append(states, [], null)
+    } catch (error) {
+      for (const { partition, segments } of works) for (const segment of segments) partition.files.unsynced.add(segment)
+      throw error
+    }
+    for (const { partition, state } of works) partition.checkpointedEnd = state.endOffset
+  }
+
+  async #flush(partitions: Partition[], works: Work[]): Promise<void> {
+    const { system, commit } = this.#options
+    let began = system.clock.monotonic()
+    for (const partition of partitions) {
+      if (partition.deleted || partition.offline !== null) continue
+      // What is not in the journal yet may still be taken back.
+      if (partition.inGroup) commit.commit()
+      const work = this.#take(partition)
+      if (work !== null) works.push(work)
+      if (system.clock.monotonic() - began > sliceMs) {
+        await new Promise<void>(resolve => system.timers.soon(resolve))
+        began = system.clock.monotonic()
+      }
+    }
+  }
+
+  #take(partition: Partition): Work | null {
+    if (partition.deleted || partition.offline !== null) return null
+    partition.flush()
+    partition.files.noteEpochs(partition.epochs)
+    const { active } = partition.segments
+    if (this.#indexing) active?.flushIndexes()
+    const segments = [...partition.files.unsynced].filter(segment => partition.synced || segment !== active)
+    for (const segment of segments) partition.files.unsynced.delete(segment)
+    const synced = active === undefined || !partition.files.unsynced.has(active)
+    return { partition, state: partition.state(synced), segments }
+  }
+
+  async #syncAll(works: Work[]): Promise<void> {
+    const jobs = works.filter(({ segments }) => segments.length > 0)
+    if (jobs.length === 0) return
+    let next = 0
+    const worker = async () => {
+      while (next < jobs.length) {
+        const { partition, segments } = jobs[next++]!
+        let newNames = false
+        for (const segment of segments) {
+          if (partition.deleted || !partition.segments.all.includes(segment)) continue
+          await segment.datasync()
+          newNames = (await segment.transactions.datasync()) || newNames
+        }
+        if (!partition.deleted) await partition.files.syncNames(newNames)
+      }
+    }
+    const parallel = Math.max(2, (this.#options.system.files.threads ?? 0) - otherThreads)
+    await Promise.all([this.#options.syncNames(), ...Array.from({ length: parallel }, worker)])
+  }
+}

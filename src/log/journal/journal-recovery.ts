@@ -1,0 +1,306 @@
+/**
+ * Reads the journal after a crash: finds the frames that count, has their batches written to the segment files again (which changes nothing
+ * where they are there already), and says of each partition what is known of its end.
+ *
+ * A torn end is normal: frames count up to the first that is missing or whose payload is not whole. A missing frame below one that says it
+ * was durable is damage. Then all that can be read is still brought back, and the partitions that may have lost something are named.
+ */
+import type { FileSystem } from '../../base.ts'
+import { batchHeaderSize, header, type Offset, type Uuid } from '../../protocol.ts'
+import {
+  decodeFileHeader,
+  type Frame,
+  fileHeaderBytes,
+  frameHeaderBytes,
+  frameMagicBytes,
+  readFrame,
+  type Share,
+  visitFrame,
+} from './journal-format.ts'
+import type { JournalFile } from './member.ts'
+import { partitionKey } from './state-log.ts'
+
+/** What the journal knows of a partition. */
+export interface JournalView {
+  topic: string
+  topicId: Uuid
+  partition: number
+  deleted: boolean
+  /** -1: says nothing. */
+  logStartOffset: Offset
+  /** What was acknowledged as durable. 0: says nothing. */
+  durableEnd: Offset
+  /** Why it cannot be known whether all is there; null when it can. */
+  damage: string | null
+}
+
+export interface RecoveredJournal {
+  /** Needed again after another crash, until the next checkpoint. */
+  live: JournalFile[]
+  released: JournalFile[]
+  nextSequence: number
+  views: JournalView[]
+}
+
+/** Bytes that lie at `position` of the segment; no checkpoint has them. */
+export type Redo = (view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]) => void
+
+export interface JournalRecoveryOptions {
+  files: FileSystem
+  directory: string
+  /** Frames below are in checkpoints. */
+  trimmedSequence: number
+  /** Whether a checkpoint holds the batches that end here. */
+  isChecked(view: JournalView, endOffset: Offset): boolean
+  /** Called before the first `redo`, with the partitions that the frames bind or declare deleted. */
+  indexed(named: readonly NamedPartition[], deleted: ReadonlySet<string>): void
+  redo: Redo
+}
+
+export interface NamedPartition {
+  topic: string
+  topicId: Uuid
+  partition: number
+}
+
+interface FoundFrame {
+  file: JournalFile
+  at: number
+  sequence: number
+}
+
+export async function recoverJournal(options: JournalRecoveryOptions): Promise<RecoveredJournal> {
+  return await new JournalRecovery(options).run()
+}
+
+/** Of one partition while frames are read. */
+interface Track {
+  view: JournalView
+  /** Sequence number of the last frame that names it. */
+  lastSequence: number
+  base: Offset
+  position: number
+  bytes: Buffer[]
+}
+
+class JournalRecovery {
+  readonly #options: JournalRecoveryOptions
+  readonly #files: JournalFile[] = []
+  #frames: FoundFrame[] = []
+  /** Frames below this one were durable. */
+  #durable = 0
+  readonly #tracks = new Map<string, Track>()
+  /** Slots of the file that is read. */
+  #slots = new Map<number, Track>()
+  readonly #named = new Map<string, NamedPartition>()
+  readonly #deleted = new Set<string>()
+  #buffer = Buffer.alloc(0)
+  /** First and last sequence numbers of holes. */
+  readonly #holes: number[] = []
+
+  constructor(options: JournalRecoveryOptions) {
+    this.#options = options
+  }
+
+  async run(): Promise<RecoveredJournal> {
+    for (const { name, kind } of this.#options.files.list(this.#options.directory)) {
+      const match = /^(\d{8})\.journal$/.exec(name)
+      if (match !== null && kind === 'file') this.#index(Number(match[1]))
+    }
+    this.#frames.sort((a, b) => a.sequence - b.sequence)
+    this.#options.indexed([...this.#named.values()], this.#deleted)
+    const counted = this.#replay()
+    await this.#erase(this.#frames.slice(counted))
+    const used = new Set(this.#frames.slice(0, counted).map(frame => frame.file))
+    return {
+      live: this.#files.filter(file => used.has(file)).sort((a, b) => a.firstSequence - b.firstSequence),
+      released: this.#files.filter(file => !used.has(file)),
+      nextSequence: Math.max(this.#options.trimmedSequence, (this.#frames[counted - 1]?.sequence ?? 0) + 1),
+      views: this.#views(),
+    }
+  }
+
+  /** The whole file; valid until the next call, since fresh memory for every file costs more than reading it. */
+  #read(handle: JournalFile['handle']): Buffer {
+    const size = handle.size()
+    if (this.#buffer.length < size) this.#buffer = Buffer.allocUnsafeSlow(size)
+    return this.#buffer.subarray(0, handle.readSync(this.#buffer.subarray(0, size), 0))
+  }
+
+  /** Finds the frames of a file. What was there before the file was last begun has numbers below `trimmedSequence`. */
+  #index(number: number): void {
+    const { files, directory, trimmedSequence } = this.#options
+    const handle = files.open(`${directory}/${String(number).padStart(8, '0')}.journal`, 'rw')
+    const bytes = this.#read(handle)
+    const head = decodeFileHeader(bytes)
+    if (head !== null) this.#durable = Math.max(this.#durable, head.durableSequence)
+    const file: JournalFile = { number, handle, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: bytes.length, unsynced: true }
+    this.#files.push(file)
+    const slots = new Map<number, string>()
+    for (let at = fileHeaderBytes; at < bytes.length; ) {
+      const frame = readFrame(bytes, at)
+      if (frame === null) {
+        const next = nextMagic(bytes, at + 1)
+        if (next < 0) break
+        at = next
+        continue
+      }
+      if (frame.sequence >= trimmedSequence) {
+        this.#durable = Math.max(this.#durable, frame.durableSequence)
+        this.#frames.push({ file, at, sequence: frame.sequence })
+        this.#note(bytes, frame, slots)
+        if (file.firstSequence === 0) file.firstSequence = frame.sequence
+        file.end = frame.end
+      }
+      at = frame.end
+    }
+  }
+
+  #note(bytes: Buffer, frame: Frame, slots: Map<number, string>): void {
+    visitFrame(bytes, frame, {
+      bind: (slot, topicId, topic, partition) => {
+        slots.set(slot, partitionKey(topicId, partition))
+        this.#named.set(partitionKey(topicId, partition), { topic, topicId, partition })
+      },
+      share: () => {},
+      logStart: () => {},
+      deleted: slot => void this.#deleted.add(slots.get(slot) ?? ''),
+    })
+  }
+
+  /** Answers how many frames count. */
+  #replay(): number {
+    let expected = this.#options.trimmedSequence || (this.#frames[0]?.sequence ?? 0)
+    let open: JournalFile | null = null
+    let bytes: Buffer = Buffer.alloc(0)
+    for (let index = 0; index < this.#frames.length; index++) {
+      const { file, at, sequence } = this.#frames[index]!
+      if (sequence > expected) {
+        if (this.#durable <= expected) return this.#finish(index)
+        this.#holes.push(expected, sequence - 1)
+      }
+      if (file !== open) {
+        this.#writeAll()
+        open = file
+        bytes = this.#read(file.handle)
+        this.#slots = new Map()
+      }
+      if (!this.#replayFrame(bytes, readFrame(bytes, at)!)) return this.#finish(index)
+      expected = sequence + 1
+    }
+    if (this.#durable > expected) this.#holes.push(expected, this.#durable - 1)
+    return this.#finish(this.#frames.length)
+  }
+
+  #finish(counted: number): number {
+    this.#writeAll()
+    return counted
+  }
+
+  /** False when the payload is not whole and need not be. */
+  #replayFrame(bytes: Buffer, frame: Frame): boolean {
+    const shares: { track: Track; share: Share; at: number; whole: boolean }[] = []
+    const slots = this.#slots
+    const unknown = new Map<number, Track>()
+    const others: (() => void)[] = []
+    visitFrame(bytes, frame, {
+      bind: (slot, topicId, topic, partition) => unknown.set(slot, this.#track(topicId, topic, partition)),
+      share: (share, at) => {
+        const track = unknown.get(share.slot) ?? slots.get(share.slot)
+        if (track === undefined) return
+        shares.push({ track, share, at, whole: !share.inline || isWhole(bytes, at, share) })
+      },
+      logStart: (slot, offset) =>
+        others.push(() => {
+          const track = slots.get(slot)
+          if (track !== undefined) track.view.logStartOffset = Math.max(track.view.logStartOffset, offset)
+        }),
+      deleted: slot => others.push(() => void (slots.get(slot) !== undefined && (slots.get(slot)!.view.deleted = true))),
+    })
+    const durable = frame.sequence < this.#durable
+    if (!durable && shares.some(({ whole }) => !whole)) return false
+    for (const [slot, track] of unknown) slots.set(slot, track)
+    for (const { track, share, at, whole } of shares) {
+      track.lastSequence = frame.sequence
+      if (durable && share.synced) track.view.durableEnd = Math.max(track.view.durableEnd, share.endOffset)
+      if (whole && share.inline) this.#redo(track, share, bytes, at)
+    }
+    for (const apply of others) apply()
+    return true
+  }
+
+  #track(topicId: Uuid, topic: string, partition: number): Track {
+    const key = partitionKey(topicId, partition)
+    let track = this.#tracks.get(key)
+    if (track === undefined) {
+      const view = { topic, topicId, partition, deleted: false, logStartOffset: -1, durableEnd: 0, damage: null }
+      track = { view, lastSequence: 0, base: -1, position: 0, bytes: [] }
+      this.#tracks.set(key, track)
+    }
+    return track
+  }
+
+  /** Gathers neighbouring bytes, to write them at once. */
+  #redo(track: Track, share: Share, bytes: Buffer, at: number): void {
+    if (this.#options.isChecked(track.view, share.endOffset)) return
+    const gathered = track.bytes.reduce((sum, piece) => sum + piece.length, 0)
+    if (track.base !== share.segmentBase || track.position + gathered !== share.position || track.bytes.length >= 256) {
+      this.#write(track)
+      track.base = share.segmentBase
+      track.position = share.position
+    }
+    track.bytes.push(bytes.subarray(at, at + share.length))
+  }
+
+  #write(track: Track): void {
+    if (track.bytes.length === 0) return
+    this.#options.redo(track.view, track.base, track.position, track.bytes)
+    track.bytes = []
+    track.base = -1
+  }
+
+  #writeAll(): void {
+    for (const track of this.#tracks.values()) this.#write(track)
+  }
+
+  /**
+   * Frames that do not count must not be taken for frames of the next run, whose numbers go on from the last that does. Files that are
+   * needed again are synced, lest a frame that was believed is gone the next time.
+   */
+  async #erase(frames: FoundFrame[]): Promise<void> {
+    const blank = Buffer.alloc(frameHeaderBytes)
+    for (const { file, at } of frames) file.handle.writeSync([blank], at)
+    await Promise.all(this.#files.map(file => file.handle.datasync()))
+  }
+
+  /** After a hole nothing can be said of a partition that no later frame names: the hole may have held its last records. */
+  #views(): JournalView[] {
+    const tracks = [...this.#tracks.values()]
+    const lastHole = this.#holes.at(-1)
+    if (lastHole !== undefined)
+      for (const { view, lastSequence } of tracks)
+        if (lastSequence < lastHole && !view.deleted)
+          view.damage = `frames ${this.#holes.join(' to ')} of the journal are damaged and may have held its last records`
+    return tracks.map(({ view }) => view)
+  }
+}
+
+/** Frames begin at multiples of 8. */
+function nextMagic(bytes: Buffer, from: number): number {
+  for (let at = bytes.indexOf(frameMagicBytes, from); at >= 0; at = bytes.indexOf(frameMagicBytes, at + 1)) if (at % 8 === 0) return at
+  return -1
+}
+
+/** Whether the bytes are the batches that the entry promises: every one sound, offsets and lengths without a gap. */
+function isWhole(bytes: Buffer, at: number, share: Share): boolean {
+  const end = at + share.length
+  let offset = share.baseOffset
+  while (at < end) {
+    if (end - at < batchHeaderSize || header.magic(bytes, at) !== 2 || header.baseOffset(bytes, at) !== offset) return false
+    const size = header.sizeBytes(bytes, at)
+    if (size < batchHeaderSize || size > end - at || header.computeCrc(bytes, at) !== header.crc(bytes, at)) return false
+    offset = header.lastOffset(bytes, at) + 1
+    at += size
+  }
+  return offset === share.endOffset
+}

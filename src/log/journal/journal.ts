@@ -1,0 +1,174 @@
+/**
+ * The journal's files: where the next frame goes, what must be synced, and which files may be used again.
+ *
+ * A file is overwritten in place once all it holds is in the segments ("released"), so that in the steady state `fdatasync` has no
+ * metadata to write. A file that is new is extended with zeros a step ahead of the frames for the same reason.
+ */
+import { assert, type FileHandle, type FileSystem } from '../../base.ts'
+import { align, encodeFileHeader, fileHeaderBytes } from './journal-format.ts'
+import type { JournalFile, Member } from './member.ts'
+
+const zeroStep = 1 << 20
+const zeros = Buffer.alloc(zeroStep)
+
+export interface JournalOptions {
+  files: FileSystem
+  directory: string
+  fileBytes: number
+  /** Released files above this many are removed. */
+  keepFiles: number
+  /** Extend new files with zeros ahead of use: pays only when they are synced. */
+  extend: boolean
+}
+
+export class Journal {
+  readonly #options: JournalOptions
+  /** Begun and not released, oldest first; the last one is written to. */
+  #live: JournalFile[] = []
+  #released: JournalFile[] = []
+  /** Files with syncs under way, and how many; and those of them that are to be removed afterwards. */
+  readonly #syncing = new Map<FileHandle, number>()
+  readonly #doomed = new Set<FileHandle>()
+  #nextNumber = 1
+  #nextSequence = 1
+  /** Frames below this one survive a power cut. */
+  durableSequence = 1
+
+  constructor(options: JournalOptions) {
+    this.#options = options
+  }
+
+  get current(): JournalFile {
+    return this.#live.at(-1)!
+  }
+
+  /** Sequence number of the next frame. */
+  get nextSequence(): number {
+    return this.#nextSequence
+  }
+
+  /** In files that hold what is not in the segments yet. */
+  get liveBytes(): number {
+    let bytes = 0
+    for (const file of this.#live) bytes += file.end
+    return bytes
+  }
+
+  get isFull(): boolean {
+    return this.current.end >= this.#options.fileBytes
+  }
+
+  /** Takes over what recovery found. `live` must be replayed again after a crash; the others are free. */
+  start(found: { live: JournalFile[]; released: JournalFile[]; nextSequence: number }): void {
+    this.#live = found.live
+    this.#released = found.released
+    this.#nextSequence = found.nextSequence
+    this.durableSequence = found.nextSequence
+    this.#nextNumber = 1 + Math.max(0, ...[...found.live, ...found.released].map(file => file.number))
+    this.rotate()
+  }
+
+  /** Writes the next frame behind the last one. Throws DiskError; then it is as if nothing had been written. */
+  write(meta: Buffer, payload: readonly Buffer[], payloadBytes: number): void {
+    const file = this.current
+    const length = meta.length + payloadBytes
+    this.#extend(file, file.end + length)
+    file.handle.writeSync(payload.length === 0 ? [meta] : [meta, ...payload], file.end)
+    file.end = align(file.end + length)
+    file.size = Math.max(file.size, file.end)
+    file.unsynced = true
+    this.#nextSequence++
+  }
+
+  /** Begins another file: all frames from now on go there. Throws DiskError; then the current one is written on. */
+  rotate(): void {
+    const used = this.#released[0]
+    const { number, handle, size } = used ?? this.#create()
+    const firstSequence = this.#nextSequence
+    try {
+      handle.writeSync([encodeFileHeader({ firstSequence, durableSequence: this.durableSequence })], 0)
+    } catch (error) {
+      if (used === undefined) handle.close()
+      throw error
+    }
+    if (used === undefined) this.#nextNumber++
+    else this.#released.shift()
+    const end = fileHeaderBytes
+    // A new object also for a file that is used again: who was bound in its earlier life is not bound now.
+    const file = { number, handle, slots: 0, bound: new Set<Member>(), firstSequence, end, size: Math.max(size, end), unsynced: true }
+    this.#live.push(file)
+  }
+
+  /** All frames written before the call are durable when it resolves. */
+  async sync(): Promise<void> {
+    const files = this.#live.filter(file => file.unsynced)
+    for (const file of files) file.unsynced = false
+    await Promise.all(files.map(file => this.#syncFile(file)))
+  }
+
+  /** Files before the current one. */
+  retired(): JournalFile[] {
+    return this.#live.slice(0, -1)
+  }
+
+  /** Nothing in these files is needed any more, and that is durable. */
+  release(files: readonly JournalFile[]): void {
+    assert(
+      files.every((file, nth) => this.#live[nth] === file) && files.length < this.#live.length,
+      'the oldest files of the journal are released, once, and never the current one',
+    )
+    this.#live = this.#live.slice(files.length)
+    for (const file of files) {
+      if (this.#live.length + this.#released.length < this.#options.keepFiles) this.#released.push(file)
+      else if (this.#syncing.has(file.handle)) this.#doomed.add(file.handle)
+      else this.#remove(file.handle)
+    }
+  }
+
+  close(): void {
+    for (const file of [...this.#live, ...this.#released]) file.handle.close()
+    this.#live = []
+    this.#released = []
+  }
+
+  /** A file that is released meanwhile stays open until then: its descriptor could be another file's. */
+  async #syncFile({ handle }: JournalFile): Promise<void> {
+    this.#syncing.set(handle, (this.#syncing.get(handle) ?? 0) + 1)
+    try {
+      await handle.datasync()
+    } finally {
+      const others = this.#syncing.get(handle)! - 1
+      if (others > 0) this.#syncing.set(handle, others)
+      else {
+        this.#syncing.delete(handle)
+        if (this.#doomed.delete(handle)) this.#remove(handle)
+      }
+    }
+  }
+
+  #remove(handle: FileHandle): void {
+    handle.close()
+    this.#options.files.remove(handle.path)
+  }
+
+  #create(): JournalFile {
+    const number = this.#nextNumber
+    const { files, directory } = this.#options
+    const handle = files.open(journalPath(directory, number), 'rw')
+    files.syncDirectorySync(directory)
+    return { number, handle, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: handle.size(), unsynced: false }
+  }
+
+  /** Keeps zeros a step ahead of what is written, so that syncing a frame is not syncing a new file size. */
+  #extend(file: JournalFile, end: number): void {
+    if (!this.#options.extend || end <= file.size) return
+    const from = file.size
+    const to = Math.max(end, Math.min(from + zeroStep, this.#options.fileBytes))
+    for (let at = from; at < to; at += zeroStep) file.handle.writeSync([zeros.subarray(0, Math.min(zeroStep, to - at))], at)
+    file.size = to
+  }
+}
+
+export function journalPath(directory: string, number: number): string {
+  return `${directory}/${String(number).padStart(8, '0')}.journal`
+}

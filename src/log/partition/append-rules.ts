@@ -1,0 +1,27 @@
+/** A topic's configuration as what `validateBatches` checks by: made once per configuration, not once per append. */
+import type { TopicConfig } from '../../log.ts'
+import type { BatchRules } from '../../protocol.ts'
+
+export class AppendRules {
+  #config: TopicConfig | null = null
+  #rules: BatchRules | null = null
+
+  /** Filled again by every call. */
+  of(config: TopicConfig, origin: BatchRules['origin'], nowMs: number): BatchRules {
+    if (this.#rules === null || this.#config !== config) {
+      this.#config = config
+      this.#rules = {
+        origin,
+        maxMessageBytes: config.maxMessageBytes,
+        compacted: config.cleanupPolicy.compact,
+        timestampType: config.messageTimestampType,
+        timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
+        timestampAfterMaxMs: config.messageTimestampAfterMaxMs,
+        nowMs,
+      }
+    }
+    this.#rules.origin = origin
+    this.#rules.nowMs = nowMs
+    return this.#rules
+  }
+}

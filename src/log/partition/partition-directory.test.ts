@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DiskError, type FileSystem, memoryFileSystem } from '../../base.ts'
+import type { Log } from '../../log.ts'
+import type { LogContext } from '../context.ts'
+import { append, openTestLog, partitionOf, readAll, topicConfig, topicId } from '../log.testing.ts'
+
+const storageError = { name: 'KAFKA_STORAGE_ERROR' }
+const checkpoint = (log: Log) => (log as unknown as LogContext).checkpoint()
+const otherId = 'AAAAAAAAAAAAAAAAAAAB1Q' as typeof topicId
+
+test('a partition without data has no directory, and is used, deleted and found again as any other', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  const empty = partitionOf(log, 0)
+  const used = partitionOf(log, 1)
+  partitionOf(log, 2)
+  await empty.deleteBefore(0)
+  await assert.rejects(empty.deleteBefore(1), { name: 'OFFSET_OUT_OF_RANGE' })
+  assert.deepEqual(await readAll(empty), [])
+  assert.deepEqual([await empty.offsetForTimestamp(0, 'log-end'), await empty.offsetOfMaxTimestamp(), empty.sizeBytes()], [null, null, 0])
+  log.delete(topicId, 2)
+  assert.deepEqual(
+    disk.list('/data').filter(({ name }) => name.startsWith('orders')),
+    [],
+  )
+  await append(used, 'a').durable
+  assert.match(disk.readFile('/data/orders-1/partition.metadata')!.toString(), new RegExp(`topic_id: ${topicId}`))
+  kill()
+  for (const _ of ['after a kill', 'after a clean close']) {
+    const next = await openTestLog(disk, { durability: 'fsync' })
+    assert.deepEqual(next.log.strays(), [{ topic: 'orders', topicId, partition: 1 }])
+    assert.deepEqual(await readAll(partitionOf(next.log, 0)), [])
+    assert.deepEqual(await readAll(partitionOf(next.log, 1)), [[0, 'a']])
+    assert.equal(disk.exists('/data/orders-0'), false)
+    await next.log.close()
+  }
+})
+
+test('fsync: a power cut that takes the new directory takes nothing that was acknowledged', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  await append(partitionOf(log), 'a', 'b').durable
+  kill()
+  await disk.removeDirectory('/data/orders-0')
+  const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+  assert.deepEqual(await readAll(partitionOf(again)), [
+    [0, 'a'],
+    [1, 'b'],
+  ])
+  assert.match(disk.readFile('/data/orders-0/partition.metadata')!.toString(), new RegExp(topicId))
+})
+
+test('os: where a power cut took directory and data, readers find out by the epoch', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'os' })
+  const partition = partitionOf(log)
+  await append(partition, 'x'.repeat(20_000)).written
+  assert.deepEqual([partition.logEndOffset, partition.leaderEpoch], [1, 0])
+  kill()
+  await disk.removeDirectory('/data/orders-0')
+  const { log: again } = await openTestLog(disk, { durability: 'os' })
+  const lost = partitionOf(again)
+  assert.deepEqual([lost.logEndOffset, lost.leaderEpoch], [0, 1])
+})
+
+/** A disk without room for directories, or for what is in them. */
+function tightDisk() {
+  const disk = memoryFileSystem()
+  const faults = { operation: null as 'mkdir' | 'open' | null }
+  const check = (operation: 'mkdir' | 'open', path: string) => {
+    if (faults.operation === operation && /orders-0/.test(path)) throw new DiskError(operation, path, 'ENOSPC')
+  }
+  const files: FileSystem = {
+    ...disk,
+    makeDirectory(path) {
+      check('mkdir', path)
+      disk.makeDirectory(path)
+    },
+    open(path, mode) {
+      check('open', path)
+      return disk.open(path, mode)
+    },
+  }
+  return { disk, files, faults }
+}
+
+for (const operation of ['mkdir', 'open'] as const)
+  test(`a first append whose directory cannot be made (${operation}) fails alone, and can be repeated`, async () => {
+    const { disk, files, faults } = tightDisk()
+    const { log, kill, failures } = await openTestLog(files, { durability: 'fsync' })
+    const partition = partitionOf(log, 0)
+    faults.operation = operation
+    assert.throws(() => append(partition, 'lost'), storageError)
+    assert.throws(() => append(partition, 'lost too'), storageError)
+    assert.deepEqual([partition.logEndOffset, partition.sizeBytes()], [0, 0])
+    await append(partitionOf(log, 1), 'other').durable
+    faults.operation = null
+    await append(partition, 'kept').durable
+    assert.deepEqual(await readAll(partition), [[0, 'kept']])
+    assert.deepEqual(failures, [])
+    kill()
+    const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+    assert.deepEqual(await readAll(partitionOf(again, 0)), [[0, 'kept']])
+    assert.deepEqual(await readAll(partitionOf(again, 1)), [[0, 'other']])
+  })
+
+test('a directory that was only begun goes with its topic', async () => {
+  const { disk, files, faults } = tightDisk()
+  const { log } = await openTestLog(files)
+  faults.operation = 'open'
+  assert.throws(() => append(partitionOf(log, 0), 'lost'), storageError)
+  assert.ok(disk.exists('/data/orders-0'))
+  log.delete(topicId, 0)
+  assert.equal(disk.exists('/data/orders-0'), false)
+})
+
+test('a topic of the same name does not touch the directory of the one that is being removed', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  await append(partitionOf(log), 'old').durable
+  log.delete(topicId, 0)
+  const next = log.create({ topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() })
+  assert.ok(disk.exists(`/data/orders-0.${topicId}-delete`))
+  assert.equal(disk.exists('/data/orders-0'), false)
+  await append(next, 'new').durable
+  assert.match(disk.readFile('/data/orders-0/partition.metadata')!.toString(), new RegExp(otherId))
+  kill()
+  await disk.removeDirectory('/data/orders-0')
+  const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+  assert.deepEqual(again.strays(), [{ topic: 'orders', topicId: otherId, partition: 0 }])
+  assert.deepEqual(await readAll(again.create({ topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() })), [[0, 'new']])
+})
+
+test('a power cut that undoes the removal of a deleted topic does not give its records to its successor', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  await append(partitionOf(log), 'old').durable
+  await append(partitionOf(log), 'old too').durable
+  await checkpoint(log)
+  log.delete(topicId, 0)
+  const successor = { topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() }
+  await append(log.create(successor), 'new').durable
+  kill()
+  await disk.removeDirectory('/data/orders-0')
+  disk.rename(`/data/orders-0.${topicId}-delete`, '/data/orders-0')
+  const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+  assert.deepEqual(again.strays(), [{ topic: 'orders', topicId: otherId, partition: 0 }])
+  assert.deepEqual(await readAll(again.create(successor)), [[0, 'new']])
+})
+
+test('a deletion is forgotten only once no power cut can undo it', async () => {
+  const disk = memoryFileSystem()
+  let renamed = false
+  const files: FileSystem = {
+    ...disk,
+    rename(from, to) {
+      disk.rename(from, to)
+      renamed = true
+    },
+    async syncDirectory(path) {
+      await disk.syncDirectory(path)
+      if (path === '/data') renamed = false
+    },
+  }
+  const { log } = await openTestLog(files, { durability: 'fsync' })
+  await append(partitionOf(log), 'old').durable
+  await checkpoint(log)
+  log.delete(topicId, 0)
+  assert.equal(renamed, true)
+  await checkpoint(log)
+  assert.equal(renamed, false)
+})

@@ -1,0 +1,223 @@
+/**
+ * One partition's bytes: its segments, and the part of the tail that they lack.
+ *
+ * Hides that the files hold a gapless beginning of the log and memory the rest, which of the files must still be synced (bytes and names),
+ * which bytes the page cache is sure to have, and that the directory is made no sooner than something goes into it.
+ */
+import { DiskError, type FileSystem } from '../../base.ts'
+import { KafkaError, type Offset, type Uuid } from '../../protocol.ts'
+import type { LogContext } from '../context.ts'
+import { Segment, segmentName } from '../segments/segment.ts'
+import { discard, type SegmentList } from '../segments/segment-list.ts'
+import { PartitionTail } from '../tail/partition-tail.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import { writePartitionMetadata } from './partition-directory.ts'
+
+/** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
+const hotBytes = 32 << 20
+
+export class PartitionFiles {
+  readonly segments: SegmentList
+  readonly tail: PartitionTail
+  /** With bytes that were not synced since the last checkpoint. */
+  readonly unsynced = new Set<Segment>()
+  /** Bytes of the active segment's file from here on were written not long ago. */
+  hotPosition: number
+  readonly #context: LogContext
+  readonly #topicId: Uuid
+  /** A partition without data has none: thousands of them are made at once. `begun`: its `partition.metadata` may not be whole. */
+  #directory: 'none' | 'begun' | 'made'
+  /** What `hotPosition` will be next, and since how many of the log's bytes. */
+  #coolingPosition: number
+  #coolingSince = 0
+  /** The segment whose name in the directory survives a power cut. */
+  #named: Segment | null = null
+  #naming = false
+  /** `changes` of the epochs when their file was last looked after. */
+  #notedEpochs = 0
+
+  constructor(context: LogContext, topicId: Uuid, segments: SegmentList, hasDirectory: boolean) {
+    this.#context = context
+    this.#topicId = topicId
+    this.#directory = hasDirectory ? 'made' : 'none'
+    this.segments = segments
+    this.hotPosition = this.#coolingPosition = segments.active?.size ?? 0
+    this.tail = new PartitionTail(context.tail, segment => this.unsynced.add(segment))
+  }
+
+  get directory(): string {
+    return this.segments.directory
+  }
+
+  get hasDirectory(): boolean {
+    return this.#directory !== 'none'
+  }
+
+  /** Writes bytes of the caller's past the tail, behind all that went before. Throws KAFKA_STORAGE_ERROR; the file is as before then. */
+  write(bytes: Buffer, segment: Segment, position: number): void {
+    try {
+      this.tail.flush()
+      segment.writeSync([bytes], position)
+    } catch (error) {
+      this.cut(segment, position)
+      throw storageError(error)
+    }
+    this.unsynced.add(segment)
+    this.#context.wroteDirectly(bytes.length)
+    if (this.#context.directBytes - this.#coolingSince > hotBytes) {
+      this.hotPosition = this.#coolingPosition
+      this.#coolingPosition = position
+      this.#coolingSince = this.#context.directBytes
+    }
+  }
+
+  /** Removes half-written bytes. When even that fails they stay: the next append overwrites them, recovery does not believe them. */
+  cut(segment: Segment, size: number): void {
+    try {
+      if (segment.fileSize() > size) segment.truncateFile(size)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+    }
+  }
+
+  /** All that is counted is in the files. */
+  flush(): void {
+    this.tail.flush()
+  }
+
+  /** The first segment, or the next one. Throws KAFKA_STORAGE_ERROR when the first one's directory cannot be made; then all is as before. */
+  begin(baseOffset: Offset, nowMs: number): Segment {
+    if (this.#directory !== 'made') orStorageError(() => this.#makeDirectory())
+    const segment = Segment.create(this.#context.segments, this.directory, baseOffset, nowMs)
+    this.segments.add(segment)
+    this.hotPosition = this.#coolingPosition = 0
+    return segment
+  }
+
+  /** Seals the active segment and begins the next. The snapshot is where recovery without a checkpoint starts from, as in Kafka. */
+  roll(baseOffset: Offset, snapshot: Buffer, nowMs: number): Segment {
+    return orStorageError(() => {
+      this.tail.flush()
+      this.segments.active?.seal()
+      this.#writeSnapshot(baseOffset, snapshot)
+      const segment = this.begin(baseOffset, nowMs)
+      try {
+        segment.makeFile()
+      } catch (error) {
+        this.segments.removeActive()
+        throw error
+      }
+      this.unsynced.add(segment)
+      return segment
+    })
+  }
+
+  /**
+   * Kafka's `leader-epoch-checkpoint`, for Kafka's tools and for a move back to Kafka. Not synced: recovery has the epochs from the state log
+   * and from the batches, and believes no torn file.
+   */
+  noteEpochs(epochs: LeaderEpochs): void {
+    if (epochs.changes === this.#notedEpochs) return
+    const { files } = this.#context.system
+    const path = `${this.directory}/leader-epoch-checkpoint`
+    if (!epochs.isPlain || files.exists(path)) overwrite(files, path, Buffer.from(epochs.encode()))
+    this.#notedEpochs = epochs.changes
+  }
+
+  /** Takes the oldest segments away; their files go after `delayMs`. */
+  removeOldest(count: number, delayMs: number): void {
+    const { system } = this.#context
+    const removed = this.segments.removeOldest(count)
+    for (const segment of removed) {
+      this.unsynced.delete(segment)
+      const snapshot = `${this.directory}/${segmentName(segment.baseOffset)}.snapshot`
+      if (system.files.exists(snapshot)) system.files.remove(snapshot)
+    }
+    // A file that stays is removed at the next start.
+    discard(system, removed, delayMs, () => {})
+  }
+
+  /** `old` end before the offset `end`. */
+  async replace(old: readonly Segment[], cleaned: Segment, end: Offset, delayMs: number): Promise<void> {
+    for (const segment of old) this.unsynced.delete(segment)
+    const replaced = await this.segments.replace(old, cleaned)
+    this.tail.forgetFlushedBefore(end)
+    discard(this.#context.system, replaced, delayMs, () => {})
+  }
+
+  /** Whether a power cut would spare the file's name. If not, sees to it, for the next time it is asked. */
+  isNamed(segment: Segment): boolean {
+    if (this.#named === segment) return true
+    if (this.#naming) return false
+    this.#naming = true
+    orStorageError(() => segment.makeFile())
+    Promise.all([this.#syncDirectory(), this.#context.syncNames()]).then(
+      () => {
+        this.#naming = false
+        this.#named = segment
+      },
+      // Until then the journal carries what could have been written directly; the next large append tries again.
+      () => {
+        this.#naming = false
+      },
+    )
+    return false
+  }
+
+  /** The names of all files survive a power cut when this resolves. `newNames`: there are others than those that come with a segment. */
+  async syncNames(newNames: boolean): Promise<void> {
+    const { active } = this.segments
+    if (active === undefined || (active === this.#named && !newNames)) return
+    await this.#syncDirectory()
+    this.#named = active
+  }
+
+  async #syncDirectory(): Promise<void> {
+    // Without this file's content recovery would not know whose directory it is.
+    if (this.#named === null) await this.#context.segments.handles.with(`${this.directory}/partition.metadata`, file => file.datasync())
+    await this.#context.system.files.syncDirectory(this.directory)
+  }
+
+  /** The partition is gone: nothing is written any more. */
+  drop(): void {
+    this.tail.clear()
+    this.unsynced.clear()
+    this.segments.close()
+  }
+
+  /** Its name and content need no sync before the journal lets go of what is in it: redoing the journal makes it again. */
+  #makeDirectory(): void {
+    const { files } = this.#context.system
+    files.makeDirectory(this.directory)
+    this.#directory = 'begun'
+    writePartitionMetadata(files, this.directory, this.#topicId)
+    this.#directory = 'made'
+  }
+
+  #writeSnapshot(offset: Offset, snapshot: Buffer): void {
+    overwrite(this.#context.system.files, `${this.directory}/${segmentName(offset)}.snapshot`, snapshot)
+  }
+}
+
+function overwrite(files: FileSystem, path: string, content: Buffer): void {
+  const file = files.open(path, 'rw')
+  try {
+    file.truncate(0)
+    file.writeSync([content], 0)
+  } finally {
+    file.close()
+  }
+}
+
+/** What a client is told when the disk refused. Other errors are ours, and stay what they are. */
+export function storageError(error: unknown): unknown {
+  return error instanceof DiskError ? new KafkaError('KAFKA_STORAGE_ERROR', error.message) : error
+}
+
+export function orStorageError<T>(action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    throw storageError(error)
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Reading a partition: from the tail at once, otherwise from the segment files.
+ *
+ * Hides where the bytes are, the pooled buffers and pins behind a slice, and how a slice is cut so that it holds whole batches only, none
+ * above the reader's mark. A reader that goes on where it stopped is found by the position it left; bytes written not long ago are read
+ * synchronously, because the page cache has them and a thread would cost more than the copy.
+ */
+import type { ReadLimit, Slice } from '../../log.ts'
+import { batchHeaderSize, header, KafkaError, type Offset } from '../../protocol.ts'
+import type { Segment } from '../segments/segment.ts'
+import type { Chunk } from '../tail/tail.ts'
+import type { Partition } from './partition.ts'
+
+const firstGuessBytes = 64 << 10
+
+export function readSlice(partition: Partition, from: Offset, limit: ReadLimit): Slice | Promise<Slice> {
+  const bound = partition.mark(limit.upTo)
+  if (from >= bound || (limit.maxBytes <= 0 && !limit.atLeastOne)) return finish(partition, limit, from, from, [], 0, () => {})
+  const piece = partition.files.tail.find(from)
+  if (piece >= 0) return readTail(partition, piece, from, bound, limit)
+  return readFiles(partition, from, bound, limit)
+}
+
+function finish(
+  partition: Partition,
+  limit: ReadLimit,
+  from: Offset,
+  to: Offset,
+  chunks: Buffer[],
+  bytes: number,
+  release: () => void,
+): Slice {
+  const abortedTransactions = limit.upTo !== 'last-stable' ? null : from === to ? [] : partition.segments.abortedTransactions(from, to)
+  return { chunks, bytes, abortedTransactions, release }
+}
+
+function readTail(partition: Partition, first: number, from: Offset, bound: Offset, limit: ReadLimit): Slice {
+  const { tail } = partition.context
+  const chunks: Buffer[] = []
+  const pinned: Chunk[] = []
+  let bytes = 0
+  let next = from
+  for (let index = first; ; index++) {
+    const piece = partition.files.tail.piece(index)
+    if (piece === undefined || (index > first && piece.baseOffset !== next)) break
+    const { chunk, start, length } = piece
+    const room = limit.maxBytes - bytes
+    // The common case, without a look at the headers: the reader wants all of it.
+    const wholePiece = from <= piece.baseOffset && piece.endOffset <= bound && length <= room
+    const cut = wholePiece
+      ? { start, end: start + length, next: piece.endOffset }
+      : cutBatches(chunk.bytes, start, start + length, from, bound, room, limit.atLeastOne && bytes === 0)
+    if (cut.end > cut.start) {
+      tail.pin(chunk)
+      pinned.push(chunk)
+      chunks.push(chunk.bytes.subarray(cut.start, cut.end))
+      bytes += cut.end - cut.start
+      next = cut.next
+    }
+    if (next < piece.endOffset) break
+  }
+  return finish(partition, limit, from, next, chunks, bytes, () => {
+    for (const chunk of pinned) tail.unpin(chunk)
+  })
+}
+
+interface Cut {
+  start: number
+  end: number
+  /** Offset after the last batch taken. */
+  next: Offset
+}
+
+/** Of the batches in `[start, end)`: those from the one that holds `from`, below `bound`, within `room` bytes. The last may be cut off. */
+function cutBatches(b: Buffer, start: number, end: number, from: Offset, bound: Offset, room: number, atLeastOne: boolean): Cut {
+  let at = start
+  while (at + batchHeaderSize <= end && header.lastOffset(b, at) < from) at += header.sizeBytes(b, at)
+  const cut = { start: Math.min(at, end), end: Math.min(at, end), next: from }
+  while (at + batchHeaderSize <= end) {
+    const size = header.sizeBytes(b, at)
+    const last = header.lastOffset(b, at)
+    if (size < batchHeaderSize || at + size > end || last >= bound) break
+    if (at + size - cut.start > room && !(atLeastOne && at === cut.start)) break
+    at += size
+    cut.end = at
+    cut.next = last + 1
+  }
+  return cut
+}
+
+/** The segment files hold a gapless beginning of the log, and what is asked for is not in the tail: so it is there. */
+function readFiles(partition: Partition, from: Offset, bound: Offset, limit: ReadLimit): Slice | Promise<Slice> {
+  const segment = partition.segments.floor(from) ?? partition.segments.oldest
+  if (segment === undefined) return finish(partition, limit, from, from, [], 0, () => {})
+  const found = from <= segment.baseOffset ? 0 : segment.positionOf(from)
+  if (typeof found === 'number') return readAt(partition, segment, found, from, bound, limit)
+  return found.then(
+    position => readAt(partition, segment, position, from, bound, limit),
+    error => {
+      throw damaged(partition, segment, error)
+    },
+  )
+}
+
+function readAt(
+  partition: Partition,
+  segment: Segment,
+  position: number,
+  from: Offset,
+  bound: Offset,
+  limit: ReadLimit,
+): Slice | Promise<Slice> {
+  const left = segment.size - position
+  if (left <= 0) {
+    // The end of a segment whose last batches compaction took: go on in the next one.
+    const next = partition.segments.all[partition.segments.indexOf(segment.baseOffset) + 1]
+    if (next === undefined || next.baseOffset >= bound) return finish(partition, limit, from, from, [], 0, () => {})
+    return readAt(partition, next, 0, from, bound, limit)
+  }
+  const wanted = Math.min(left, Math.max(limit.maxBytes, limit.atLeastOne ? firstGuessBytes : batchHeaderSize))
+  const slab = partition.context.slabs.take(wanted)
+  const target = slab.subarray(0, wanted)
+  const hot = segment === partition.segments.active && position >= partition.files.hotPosition
+  if (hot) {
+    const got = readNow(partition, segment, target, position)
+    return take(partition, segment, position, slab, got, from, bound, limit)
+  }
+  return segment.read(target, position).then(
+    got => take(partition, segment, position, slab, got, from, bound, limit),
+    error => {
+      partition.context.slabs.give(slab)
+      throw damaged(partition, segment, error)
+    },
+  )
+}
+
+function readNow(partition: Partition, segment: Segment, target: Buffer, position: number): number {
+  try {
+    return segment.readSync(target, position)
+  } catch (error) {
+    throw damaged(partition, segment, error)
+  }
+}
+
+/** Cuts what was read; reads again with a larger buffer when not even the first batch fitted. */
+function take(
+  partition: Partition,
+  segment: Segment,
+  position: number,
+  slab: Buffer,
+  got: number,
+  from: Offset,
+  bound: Offset,
+  limit: ReadLimit,
+): Slice | Promise<Slice> {
+  const { slabs } = partition.context
+  const first = got >= batchHeaderSize ? header.sizeBytes(slab, 0) : 0
+  if (first > got && limit.atLeastOne && first > limit.maxBytes && first <= segment.size - position) {
+    slabs.give(slab)
+    return readAt(partition, segment, position, from, bound, { ...limit, maxBytes: first })
+  }
+  const cut = cutBatches(slab, 0, got, from, bound, limit.maxBytes, limit.atLeastOne)
+  if (cut.end === cut.start) {
+    slabs.give(slab)
+    // Below the mark there is a batch: to give nothing would leave the reader waiting for ever.
+    if (first < batchHeaderSize || limit.atLeastOne) {
+      throw damaged(partition, segment, `no batch with offset ${from} in ${got} bytes at ${position}`)
+    }
+    return finish(partition, limit, from, from, [], 0, () => {})
+  }
+  segment.remember(cut.next, position + cut.end)
+  return finish(partition, limit, from, cut.next, [slab.subarray(cut.start, cut.end)], cut.end - cut.start, () => slabs.give(slab))
+}
+
+function damaged(partition: Partition, segment: Segment, why: unknown): KafkaError {
+  if (partition.deleted) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${partition.name} was deleted`)
+  const reason = why instanceof Error ? why.message : String(why)
+  return new KafkaError('KAFKA_STORAGE_ERROR', `${partition.name}: ${segment.path} is damaged: ${reason}`)
+}

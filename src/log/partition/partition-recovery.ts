@@ -1,0 +1,255 @@
+/**
+ * Opens one partition's directory and finds where its log ends.
+ *
+ * A partition with a checkpoint is believed up to there and read on from there; without one all segments after the newest producer snapshot
+ * are read, as Kafka does. What was torn by the crash at the end of the last segment is cut off. Damage anywhere else, or an end below what
+ * the journal knows to have been durable, takes the partition offline and changes nothing.
+ */
+import type { System } from '../../base.ts'
+import type { Offset } from '../../protocol.ts'
+import { header } from '../../protocol.ts'
+import type { PartitionState } from '../journal/state-log.ts'
+import type { Segment, SegmentContext } from '../segments/segment.ts'
+import { segmentName } from '../segments/segment.ts'
+import { discard, type OpenedDirectory, openSegments, type SegmentList } from '../segments/segment-list.ts'
+import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
+import { LeaderEpochs } from './leader-epochs.ts'
+import { type ProducerLimits, ProducerStates } from './producer-state.ts'
+
+/** Index entries made in recovery keep Kafka's default distance. */
+const indexIntervalBytes = 4096
+
+export interface RecoveryInput {
+  system: System
+  segments: SegmentContext
+  directory: string
+  name: string
+  /** The latest checkpoint; null without one. */
+  state: PartitionState | null
+  /** Whether the checkpoint's active segment may be believed: it was synced, or the machine has run on since. */
+  trusted: boolean
+  /** A checkpoint or the journal knows it; if not, it may come from another broker and what is damaged was not torn by our crash. */
+  ours: boolean
+  /** From the journal: the log start offset (DeleteRecords), -1 without; and what was acknowledged as durable. */
+  logStartOffset: Offset
+  durableEnd: Offset
+  /** Why it was offline already: then nothing is touched. */
+  damage: string | null
+  producers: ProducerLimits & { readonly producerIdExpirationMs: number }
+}
+
+/** What a partition starts from: nothing, or what recovery found. */
+export interface PartitionStart {
+  segments: SegmentList
+  hasDirectory: boolean
+  logStartOffset: Offset
+  logEndOffset: Offset
+  leaderEpoch: number
+  epochs: LeaderEpochs
+  producers: ProducerStates | null
+  offline: string | null
+  checkpointedEnd: Offset
+  /** A power cut may have taken back what readers had seen (only with `durability=os`). */
+  suspect: boolean
+}
+
+export async function recoverPartition(input: RecoveryInput): Promise<Omit<PartitionStart, 'suspect'>> {
+  const opened = openSegments(input.segments, input.directory, input.system.clock.now())
+  const recovery = new Recovery(input, opened)
+  try {
+    await recovery.run()
+  } catch (error) {
+    recovery.damage ??= (error as Error).message
+  }
+  return recovery.result()
+}
+
+class Recovery {
+  damage: string | null = null
+  readonly #input: RecoveryInput
+  readonly #opened: OpenedDirectory
+  readonly #producers: ProducerStates
+  readonly #epochs: LeaderEpochs
+  #end: Offset
+  readonly #info = emptyBatchInfo()
+
+  constructor(input: RecoveryInput, opened: OpenedDirectory) {
+    this.#input = input
+    this.#opened = opened
+    this.#producers = new ProducerStates(input.name, input.producers)
+    this.#epochs = new LeaderEpochs(input.state?.epochs ?? storedEpochs(input))
+    this.#end = input.state?.endOffset ?? 0
+    this.damage = input.damage
+  }
+
+  async run(): Promise<void> {
+    const { state } = this.#input
+    if (this.damage !== null) return
+    const all = this.#opened.segments.all
+    if (all.length > 0) {
+      const active = state?.active ?? null
+      const known = active === null ? undefined : all.find(segment => segment.baseOffset === active.baseOffset)
+      // Without its list of aborted transactions a segment would show what was taken back.
+      const whole = known?.transactions.has(active?.state.abortedTransactions ?? 0) ?? false
+      if (active !== null && known !== undefined && this.#input.trusted && whole) await this.#resume(known, state!, active.state)
+      else await this.#readAll(known)
+    } else if (state?.active && !this.#input.trusted) this.#end = state.logStartOffset
+    else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
+    const durableEnd = Math.max(this.#input.durableEnd, state !== null && this.#input.trusted ? state.endOffset : 0)
+    if (this.#end < durableEnd) this.damage ??= `the log ends at offset ${this.#end}, but it was durable up to ${durableEnd}`
+  }
+
+  result(): Omit<PartitionStart, 'suspect'> {
+    const { state } = this.#input
+    const { segments } = this.#opened
+    const oldest = segments.oldest?.baseOffset ?? 0
+    const logStartOffset = Math.min(Math.max(oldest, state?.logStartOffset ?? 0, this.#input.logStartOffset), this.#end)
+    return {
+      segments,
+      hasDirectory: true,
+      logStartOffset,
+      logEndOffset: this.#end,
+      leaderEpoch: Math.max(state?.leaderEpoch ?? 0, this.#epochs.latest, 0),
+      epochs: this.#epochs,
+      producers: this.#producers.size > 0 ? this.#producers : null,
+      offline: this.damage,
+      checkpointedEnd: state === null ? 0 : Math.min(state.endOffset, this.#end),
+    }
+  }
+
+  /** From the checkpoint on. */
+  async #resume(segment: Segment, state: PartitionState, from: NonNullable<PartitionState['active']>['state']): Promise<void> {
+    this.#loadProducers(state.producers)
+    segment.adopt(from)
+    const size = segment.fileSize()
+    if (size < from.size) {
+      this.damage = `${segment.path} has ${size} bytes, but had ${from.size}`
+      return
+    }
+    if (size > from.size) {
+      const end = await segment.scan(from.size, 'whole', (buffer, at) => {
+        if (header.baseOffset(buffer, at) !== this.#end) return false
+        readBatchInfo(buffer, at, this.#info)
+        segment.place(this.#info, indexIntervalBytes)
+        this.#take(segment, this.#info)
+        return undefined
+      })
+      if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch that does not follow')) return
+    }
+    await this.#readFrom(this.#opened.segments.all.indexOf(segment) + 1, segment)
+  }
+
+  /** Without a checkpoint that can be believed: from the newest producer snapshot at or below `upTo` on. */
+  async #readAll(upTo: Segment | undefined): Promise<void> {
+    const all = this.#opened.segments.all
+    let first = 0
+    // What the journal still carries without any checkpoint was never synced: no segment of it may be taken on trust.
+    if (this.#input.state !== null || !this.#input.ours) first = this.#newestSnapshot(upTo)
+    for (const segment of all.slice(0, first)) if (this.#opened.withoutIndex.includes(segment)) await this.#reindex(segment)
+    this.#end = all[first]!.baseOffset
+    this.#epochs.truncateFrom(this.#end)
+    await this.#readFrom(first, null)
+  }
+
+  /** Index of the last segment, up to the given one, that has a sound snapshot of the producers at its beginning; 0 without any. */
+  #newestSnapshot(upTo: Segment | undefined): number {
+    const all = this.#opened.segments.all
+    for (let index = upTo === undefined ? all.length - 1 : all.indexOf(upTo); index > 0; index--)
+      if (this.#loadSnapshotAt(all[index]!.baseOffset)) return index
+    return 0
+  }
+
+  async #readFrom(first: number, previous: Segment | null): Promise<void> {
+    const all = this.#opened.segments.all
+    for (let index = first; index < all.length; index++) {
+      const segment = all[index]!
+      if (segment.baseOffset < this.#end) {
+        this.damage = `segment ${segmentName(segment.baseOffset)} begins below offset ${this.#end}`
+        return
+      }
+      if (segment.baseOffset !== this.#end && index > 0 && !this.#mayHaveGap(segment)) {
+        this.#dropFrom(index)
+        return
+      }
+      previous?.seal()
+      previous = segment
+      this.#end = segment.baseOffset
+      const end = await segment.recover(indexIntervalBytes, batch => this.#take(segment, batch))
+      const size = segment.fileSize()
+      if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch that does not follow')) return
+    }
+  }
+
+  /** Compaction leaves gaps, but only where the journal and the checkpoint have nothing more to say. */
+  #mayHaveGap(after: Segment): boolean {
+    const { state, ours, trusted } = this.#input
+    if (state === null) return !ours
+    return after.baseOffset <= (trusted ? state.endOffset : (state.active?.baseOffset ?? 0))
+  }
+
+  /** What does not follow a torn end was never durable, or it is damage. */
+  #dropFrom(index: number): void {
+    const segment = this.#opened.segments.all[index]!
+    if (this.#end < this.#input.durableEnd) {
+      this.damage = `offsets from ${this.#end} to ${segment.baseOffset} are missing`
+      return
+    }
+    const lost = this.#opened.segments.removeFrom(segment.baseOffset)
+    discard(this.#input.system, lost, 0, () => {})
+  }
+
+  /** The end of a file that makes no sense: cut off where a crash can have caused it. True when reading may go on after it. */
+  #tear(segment: Segment, position: number, problem: string): boolean {
+    const isLast = segment === this.#opened.segments.active
+    if (this.#end < this.#input.durableEnd || (!isLast && !this.#input.ours)) {
+      this.damage = `${segment.path}: ${problem} at position ${position}`
+      return false
+    }
+    segment.truncateFile(position)
+    return true
+  }
+
+  #take(segment: Segment, batch: BatchInfo): void {
+    this.#end = batch.lastOffset + 1
+    if (batch.leaderEpoch >= 0 && batch.leaderEpoch > this.#epochs.latest) this.#epochs.assign(batch.leaderEpoch, batch.baseOffset)
+    if (batch.producerId < 0) return
+    const completed = this.#producers.apply(batch)
+    if (completed?.aborted) segment.addAbortedTransaction(completed)
+    this.#producers.settle(this.#producers.mark())
+    this.#producers.highWatermarkMoved(this.#end)
+  }
+
+  async #reindex(segment: Segment): Promise<void> {
+    const end = await segment.recover(indexIntervalBytes, () => {})
+    if (end.problem !== null) this.damage = `${segment.path}: ${end.problem} at position ${end.position}`
+    segment.seal()
+  }
+
+  #loadSnapshotAt(offset: Offset): boolean {
+    if (!this.#opened.snapshots.includes(offset)) return false
+    const content = this.#input.system.files.readFile(`${this.#input.directory}/${segmentName(offset)}.snapshot`)
+    try {
+      this.#loadProducers(content)
+      return content !== null
+    } catch {
+      // A damaged snapshot is as good as none: an older one, or all segments, say the same.
+      return false
+    }
+  }
+
+  #loadProducers(snapshot: Buffer | null): void {
+    if (snapshot !== null)
+      this.#producers.loadSnapshot(snapshot, this.#input.system.clock.now(), this.#input.producers.producerIdExpirationMs)
+  }
+}
+
+function storedEpochs(input: RecoveryInput): LeaderEpochs['entries'] {
+  const file = input.system.files.readFile(`${input.directory}/leader-epoch-checkpoint`)
+  if (file === null) return []
+  try {
+    return LeaderEpochs.decode(file.toString('utf8')).entries
+  } catch {
+    // The batches carry their epochs: the entries are made again while they are read.
+    return []
+  }
+}

@@ -1,0 +1,491 @@
+/**
+ * One partition: offsets, marks, segments and producer state, behind `PartitionLog`.
+ *
+ * Hides where an append's bytes go. Small ones are copied into the tail and travel in the group's journal frame; large ones go to the
+ * segment file at once, by one `pwrite` from the caller's buffer. Either way the files hold a gapless beginning of the log and the tail
+ * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind; what the group commit could not
+ * write is taken back as a whole.
+ */
+import { assert } from '../../base.ts'
+import type {
+  ActiveProducer,
+  Appended,
+  AppendOptions,
+  PartitionLog,
+  PartitionSpec,
+  ReadLimit,
+  Slice,
+  TimestampedOffset,
+  TopicConfig,
+} from '../../log.ts'
+import { header, KafkaError, type Offset, stampBatches, type Uuid, type ValidatedBatches, validateBatches } from '../../protocol.ts'
+import { rollLimits } from '../cleaner/retention.ts'
+import type { LogContext } from '../context.ts'
+import type { JournalFile, Member } from '../journal/member.ts'
+import type { PartitionState } from '../journal/state-log.ts'
+import { offsetForTimestamp, offsetOfMaxTimestamp } from '../segments/offset-lookup.ts'
+import type { Segment, SegmentState } from '../segments/segment.ts'
+import type { SegmentList } from '../segments/segment-list.ts'
+import { AppendRules } from './append-rules.ts'
+import { emptyBatchInfo, readBatchInfo } from './batch-info.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import { orStorageError, PartitionFiles } from './partition-files.ts'
+import { readSlice } from './partition-read.ts'
+import type { PartitionStart } from './partition-recovery.ts'
+import { ProducerStates } from './producer-state.ts'
+import { Waiters } from './waiters.ts'
+
+/** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
+const directBytes = { os: 8 << 10, fsync: 48 << 10 }
+
+/** To take back a group's appends. */
+interface Undo {
+  segment: Segment
+  state: SegmentState
+  endOffset: Offset
+  producerMark: number
+  epoch: number
+  /** Bytes may be in the segment file past the journal. */
+  direct: boolean
+}
+
+const info = emptyBatchInfo()
+const whole = emptyBatchInfo()
+
+export class Partition implements PartitionLog, Member {
+  readonly topic: string
+  readonly topicId: Uuid
+  readonly partition: number
+  readonly files: PartitionFiles
+  readonly epochs: LeaderEpochs
+  readonly context: LogContext
+  config: TopicConfig
+  logStartOffset: Offset
+  logEndOffset: Offset
+  highWatermark: Offset
+  leaderEpoch: number
+  offline: string | null
+  deleted = false
+  /** A topic of the metadata claims it (`Log.create` was called). */
+  claimed = false
+  #suspect: boolean
+
+  // Member
+  boundFile: JournalFile | null = null
+  slot = 0
+  inGroup = false
+
+  /** null until a batch with a producer id comes. */
+  producerStates: ProducerStates | null
+  /** All below is in the journal or in the segment files. */
+  writtenEnd: Offset
+  /** All below is in the state log's latest record of it. */
+  checkpointedEnd: Offset
+  /** In the journal already, though not yet durable: a checkpoint that releases the journal's file must know it. */
+  #askedLogStart: Offset = 0
+  #undo: Undo | null = null
+  /** Bytes of this partition in the current group's frame. */
+  #groupBytes = 0
+  #waiters: Waiters | null = null
+  /** Segments are being taken away. */
+  #removing = false
+  readonly #rules = new AppendRules()
+
+  constructor(context: LogContext, spec: PartitionSpec, start: PartitionStart) {
+    this.context = context
+    this.topic = spec.topic
+    this.topicId = spec.topicId
+    this.partition = spec.partition
+    this.config = spec.config
+    this.files = new PartitionFiles(context, spec.topicId, start.segments, start.hasDirectory)
+    this.logStartOffset = start.logStartOffset
+    this.logEndOffset = this.writtenEnd = this.highWatermark = start.logEndOffset
+    this.leaderEpoch = start.leaderEpoch
+    this.epochs = start.epochs
+    this.producerStates = start.producers
+    this.offline = start.offline
+    this.#suspect = start.suspect
+    this.checkpointedEnd = start.checkpointedEnd
+  }
+
+  get segments(): SegmentList {
+    return this.files.segments
+  }
+
+  get synced(): boolean {
+    return (this.config.durability ?? this.context.settings.durability) === 'fsync'
+  }
+
+  get lastStableOffset(): Offset {
+    const unstable = this.producerStates?.firstUnstableOffset() ?? -1
+    return unstable === -1 ? this.highWatermark : Math.min(unstable, this.highWatermark)
+  }
+
+  append(records: Buffer, options: AppendOptions): Appended {
+    this.#refuse()
+    this.context.admit(options.origin)
+    if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)
+      throw new KafkaError(
+        'NOT_LEADER_OR_FOLLOWER',
+        `Append to ${this.name} expected the log to end at ${options.expectedOffset}, it ends at ${this.logEndOffset}`,
+      )
+    const nowMs = this.context.system.clock.now()
+    const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs))
+    if (validated.sizeBytes > this.config.segmentBytes)
+      throw new KafkaError(
+        'RECORD_LIST_TOO_LARGE',
+        `Message batch size is ${validated.sizeBytes} bytes in append to partition ${this.name}, ` +
+          `which exceeds the maximum configured segment size of ${this.config.segmentBytes}.`,
+      )
+    const duplicate = this.#checkProducers(records, validated, options.origin)
+    if (duplicate !== null) return duplicate
+    const segment = this.#segmentFor(validated, nowMs)
+    const baseOffset = this.logEndOffset
+    const leaderEpoch = options.leaderEpoch ?? this.leaderEpoch
+    stampBatches(records, validated, { baseOffset, leaderEpoch, timestampType: this.config.messageTimestampType })
+    const settled = this.#write(records, validated, segment)
+    this.#count(records, validated, segment, leaderEpoch)
+    if (settled) this.#settle()
+    const { commit } = this.context
+    return {
+      baseOffset,
+      lastOffset: this.logEndOffset - 1,
+      logAppendTimeMs: this.config.messageTimestampType === 'LogAppendTime' ? nowMs : -1,
+      logStartOffset: this.logStartOffset,
+      written: settled ? null : commit.written,
+      durable: settled ? null : this.synced ? commit.durable : commit.written,
+      duplicate: false,
+    }
+  }
+
+  read(from: Offset, limit: ReadLimit): Slice | Promise<Slice> {
+    this.#refuse()
+    if (from < this.logStartOffset || from > this.logEndOffset)
+      throw new KafkaError(
+        'OFFSET_OUT_OF_RANGE',
+        `Received request for offset ${from} for partition ${this.name}, but we only have log segments from offset ${this.logStartOffset} up to ${this.logEndOffset}.`,
+      )
+    return readSlice(this, from, limit)
+  }
+
+  mark(upTo: ReadLimit['upTo']): Offset {
+    if (upTo === 'high-watermark') return this.highWatermark
+    return upTo === 'last-stable' ? this.lastStableOffset : this.logEndOffset
+  }
+
+  whenPast(offset: Offset, upTo: ReadLimit['upTo'], callback: () => void): { cancel(): void } {
+    if (this.deleted || this.offline !== null || this.mark(upTo) > offset) {
+      callback()
+      return { cancel: () => {} }
+    }
+    return (this.#waiters ??= new Waiters()).add(offset, upTo, callback)
+  }
+
+  async offsetForTimestamp(timestampMs: number, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null> {
+    this.#refuse()
+    this.files.tail.flush()
+    return await offsetForTimestamp(this.segments, timestampMs, this.logStartOffset, this.mark(upTo))
+  }
+
+  async offsetOfMaxTimestamp(): Promise<TimestampedOffset | null> {
+    this.#refuse()
+    this.files.tail.flush()
+    return await offsetOfMaxTimestamp(this.segments, this.logStartOffset, this.highWatermark)
+  }
+
+  endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: Offset } {
+    this.#refuse()
+    if (epoch === this.leaderEpoch) return { leaderEpoch: epoch, endOffset: this.logEndOffset }
+    return this.epochs.endOffsetFor(epoch, this.logEndOffset)
+  }
+
+  async deleteBefore(offset: Offset): Promise<void> {
+    this.#refuse()
+    if (offset > this.highWatermark)
+      throw new KafkaError(
+        'OFFSET_OUT_OF_RANGE',
+        `Cannot increment the log start offset to ${offset} of partition ${this.name} since it is larger than the high watermark ${this.highWatermark}`,
+      )
+    await this.#moveLogStart(offset)
+  }
+
+  producers(): ActiveProducer[] {
+    return this.producerStates?.list() ?? []
+  }
+
+  inTransaction(producerId: number, producerEpoch: number): boolean {
+    return this.producerStates?.inTransaction(producerId, producerEpoch) ?? false
+  }
+
+  expireProducers(nowMs: number): void {
+    this.producerStates?.expire(nowMs, this.context.settings.producerIdExpirationMs)
+  }
+
+  sizeBytes(): number {
+    return this.segments.sizeBytes()
+  }
+
+  get name(): string {
+    return `${this.topic}-${this.partition}`
+  }
+
+  /** The page cache has it all, and that is enough here: the marks move at once, their waiters are called at the end of the turn. */
+  #settle(): void {
+    this.writtenEnd = this.highWatermark = this.logEndOffset
+    this.producerStates?.settle(this.producerStates.mark())
+    this.producerStates?.highWatermarkMoved(this.highWatermark)
+  }
+
+  // ---- what the group commit says ----
+
+  written(): void {
+    this.#undo = null
+    this.#groupBytes = 0
+    this.writtenEnd = this.logEndOffset
+    this.producerStates?.settle(this.producerStates.mark())
+    if (this.synced) this.#notify()
+    else this.#raiseHighWatermark(this.writtenEnd)
+  }
+
+  durable(end: Offset): void {
+    this.#raiseHighWatermark(end)
+  }
+
+  takeBack(): void {
+    const undo = this.#undo
+    if (undo !== null && !this.deleted) {
+      this.files.tail.rewind(undo.endOffset, undo.state.size)
+      undo.segment.rollback(undo.state)
+      this.producerStates?.rollback(undo.producerMark)
+      if (this.epochs.latest !== undo.epoch) this.epochs.truncateFrom(undo.endOffset)
+      this.logEndOffset = undo.endOffset
+      if (undo.direct) this.files.cut(undo.segment, undo.state.size)
+    }
+    this.written()
+  }
+
+  // ---- life ----
+
+  /** The topic's configuration is known from now on. */
+  claim(config: TopicConfig): void {
+    this.claimed = true
+    this.config = config
+    if (!this.#suspect || this.synced || this.offline !== null) return
+    // Clients that had read what is gone find out by the epoch (KIP-320).
+    this.#suspect = false
+    this.leaderEpoch++
+    this.epochs.assign(this.leaderEpoch, this.logEndOffset)
+    this.context.commit.bind(this)
+  }
+
+  /** For a checkpoint, right after `flush`. `synced`: the active segment is, or will be before this is written. */
+  state(synced: boolean): PartitionState {
+    const { active } = this.segments
+    const { topic, topicId, partition, leaderEpoch, producerStates } = this
+    const logStartOffset = Math.max(this.logStartOffset, this.#askedLogStart)
+    return {
+      topic,
+      topicId,
+      partition,
+      logStartOffset,
+      endOffset: this.logEndOffset,
+      synced,
+      leaderEpoch,
+      epochs: [...this.epochs.entries],
+      active: active === undefined ? null : { baseOffset: active.baseOffset, state: active.checkpoint() },
+      producers: producerStates === null || producerStates.size === 0 ? null : producerStates.encodeRetained(),
+    }
+  }
+
+  /** All that is counted is in the segment files. Nothing of it may be in an uncommitted group. */
+  flush(): void {
+    this.files.flush()
+  }
+
+  // ---- retention and compaction ----
+
+  /** Nothing more is done to it. */
+  get closed(): boolean {
+    return this.deleted || this.offline !== null
+  }
+
+  lastRecords(): ReturnType<ProducerStates['lastRecords']> {
+    return this.producerStates?.lastRecords() ?? []
+  }
+
+  /** Once it is durable that the log begins behind them: or redoing the journal would bring pieces of them back. */
+  removeSegments(count: number): void {
+    if (this.#removing || this.closed) return
+    if (count >= this.segments.length) this.roll(this.context.system.clock.now())
+    const from = this.segments.all[count]!.baseOffset
+    this.#removing = true
+    this.#moveLogStart(from)
+      .then(() => {
+        const gone = this.segments.all.findIndex(segment => segment.baseOffset >= from)
+        if (!this.closed && gone > 0) this.files.removeOldest(gone, this.config.fileDeleteDelayMs)
+      })
+      // The next round of retention finds them again.
+      .catch(error => this.context.report(`${this.name}: segments below offset ${from} could not be removed`, error))
+      .finally(() => {
+        this.#removing = false
+      })
+  }
+
+  /** Once a checkpoint holds what is replaced: redoing the journal must not write into cleaned files. */
+  async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
+    const end = this.segments.endOf(old.at(-1)!, this.logEndOffset)
+    while (this.checkpointedEnd < end && !this.closed) await this.context.checkpoint()
+    if (!this.closed) await this.files.replace(old, cleaned, end, this.config.fileDeleteDelayMs)
+  }
+
+  goOffline(reason: string): void {
+    if (this.offline !== null) return
+    this.offline = reason
+    this.#waiters?.notifyAll()
+  }
+
+  /** Nothing of it is written any more. */
+  markDeleted(): void {
+    this.deleted = true
+    this.files.drop()
+    this.#waiters?.notifyAll()
+  }
+
+  async #moveLogStart(offset: Offset): Promise<void> {
+    if (offset <= this.logStartOffset) return
+    this.#askedLogStart = Math.max(this.#askedLogStart, offset)
+    this.context.commit.moveLogStart(this, offset)
+    await this.context.commit.durable
+    if (offset <= this.logStartOffset) return
+    this.logStartOffset = offset
+    this.epochs.truncateBefore(offset)
+    this.producerStates?.logStartOffsetMoved(offset)
+  }
+
+  #refuse(): void {
+    if (this.deleted) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${this.name} was deleted`)
+    if (this.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', `Partition ${this.name} is offline: ${this.offline}`)
+  }
+
+  /** Answers the earlier append when this is its repetition. */
+  #checkProducers(records: Buffer, validated: ValidatedBatches, origin: 'client' | 'coordinator'): Appended | null {
+    for (let at = 0; at < validated.sizeBytes; at += header.sizeBytes(records, at)) {
+      if (header.producerId(records, at) < 0) continue
+      this.producerStates ??= new ProducerStates(this.name, this.context.settings)
+      const earlier = this.producerStates.check(readBatchInfo(records, at, info), origin)
+      if (earlier === null) continue
+      const { commit } = this.context
+      const pending = earlier.lastOffset >= this.writtenEnd
+      const undurable = earlier.lastOffset >= this.highWatermark
+      return {
+        baseOffset: earlier.baseOffset,
+        lastOffset: earlier.lastOffset,
+        logAppendTimeMs: this.config.messageTimestampType === 'LogAppendTime' ? earlier.timestamp : -1,
+        logStartOffset: this.logStartOffset,
+        written: pending ? commit.written : null,
+        durable: undurable ? this.#whenDurable(earlier.lastOffset) : null,
+        duplicate: true,
+      }
+    }
+    return null
+  }
+
+  /** A repetition of what is under way is acknowledged when the first one is. */
+  #whenDurable(offset: Offset): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.whenPast(offset, 'high-watermark', () =>
+        this.highWatermark > offset ? resolve() : reject(new KafkaError('KAFKA_STORAGE_ERROR', `${this.name} did not become durable`)),
+      ),
+    )
+  }
+
+  /** The active segment, or a new one when the batches must begin one. */
+  #segmentFor(validated: ValidatedBatches, nowMs: number): Segment {
+    const { active } = this.segments
+    if (active === undefined) return this.files.begin(this.logEndOffset, nowMs)
+    whole.sizeBytes = validated.sizeBytes
+    whole.lastOffset = this.logEndOffset + validated.offsetCount - 1
+    whole.maxTimestamp = validated.maxTimestamp
+    if (!active.mustRoll(whole, nowMs, rollLimits(this.config))) return active
+    return this.roll(nowMs)
+  }
+
+  /** Seals the active segment and begins the next. Throws KAFKA_STORAGE_ERROR; then all is as before. */
+  roll(nowMs: number): Segment {
+    // So that a group is never taken back across a roll.
+    if (this.inGroup) this.context.commit.commit()
+    this.#refuse()
+    const producers = this.producerStates ?? new ProducerStates(this.name)
+    const segment = this.files.roll(this.logEndOffset, producers.encodeSnapshot(), nowMs)
+    this.context.commit.bind(this)
+    return segment
+  }
+
+  /** Puts the bytes where they belong; nothing is counted yet. True when nothing need be awaited. */
+  #write(records: Buffer, validated: ValidatedBatches, segment: Segment): boolean {
+    const { commit } = this.context
+    const { sizeBytes } = validated
+    const position = segment.size
+    const baseOffset = this.logEndOffset
+    const endOffset = baseOffset + validated.offsetCount
+    const share = { segmentBase: segment.baseOffset, position, length: sizeBytes, baseOffset, endOffset }
+    if (this.synced) {
+      const direct = this.#groupBytes + sizeBytes >= directBytes.fsync && this.files.isNamed(segment) && commit.takeDirect(segment)
+      this.#saveUndo(segment)
+      this.#groupBytes += sizeBytes
+      if (direct) this.#writeDirectly(records, sizeBytes, segment, position)
+      const chunk = direct ? null : orStorageError(() => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset))
+      commit.add(this, share, chunk)
+      return false
+    }
+    if (sizeBytes < directBytes.os) {
+      this.#saveUndo(segment)
+      commit.add(
+        this,
+        share,
+        orStorageError(() => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset)),
+      )
+      return false
+    }
+    this.#writeDirectly(records, sizeBytes, segment, position)
+    commit.join(this)
+    return commit.bind(this) && this.#undo === null
+  }
+
+  #writeDirectly(records: Buffer, sizeBytes: number, segment: Segment, position: number): void {
+    this.files.write(records.length === sizeBytes ? records : records.subarray(0, sizeBytes), segment, position)
+    if (this.#undo !== null) this.#undo.direct = true
+  }
+
+  #saveUndo(segment: Segment): void {
+    if (this.#undo !== null) return
+    const producerMark = this.producerStates?.mark() ?? 0
+    this.#undo = { segment, state: segment.state(), endOffset: this.logEndOffset, producerMark, epoch: this.epochs.latest, direct: false }
+  }
+
+  /** From here on nothing fails. */
+  #count(records: Buffer, validated: ValidatedBatches, segment: Segment, leaderEpoch: number): void {
+    for (let at = 0; at < validated.sizeBytes; at += info.sizeBytes) {
+      readBatchInfo(records, at, info)
+      segment.place(info, this.config.indexIntervalBytes)
+      if (info.producerId < 0) continue
+      const completed = this.producerStates!.apply(info)
+      if (completed?.aborted) segment.addAbortedTransaction(completed)
+    }
+    if (leaderEpoch !== this.epochs.latest) this.epochs.assign(leaderEpoch, this.logEndOffset)
+    this.logEndOffset += validated.offsetCount
+  }
+
+  #raiseHighWatermark(to: Offset): void {
+    if (to > this.highWatermark) {
+      assert(to <= this.logEndOffset, `high watermark ${to} of ${this.name} past its end ${this.logEndOffset}`)
+      this.highWatermark = to
+      this.producerStates?.highWatermarkMoved(to)
+    }
+    this.#notify()
+  }
+
+  #notify(): void {
+    this.#waiters?.notify(upTo => this.mark(upTo))
+  }
+}

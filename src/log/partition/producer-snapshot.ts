@@ -1,0 +1,140 @@
+/**
+ * The producers of a partition as bytes, in two formats.
+ *
+ * `<offset>.snapshot` is Kafka's: version int16 (1), CRC32C of what follows the checksum, then an array of producers. It keeps only the last
+ * batch of each. The state log's own keeps all that are retained (version int16 of its own, no checksum, as its records have one), so that a
+ * client with several requests in flight may repeat all of them after a restart.
+ */
+import { crc32c } from '../../base.ts'
+import { header, type Offset } from '../../protocol.ts'
+import { type ProducerTable, retainedBatches } from './producer-table.ts'
+
+export interface SnapshotEntry {
+  producerId: number
+  epoch: number
+  lastTimestamp: number
+  coordinatorEpoch: number
+  transactionStart: Offset
+  /** Oldest first. */
+  batches: SnapshotBatch[]
+}
+
+export interface SnapshotBatch {
+  lastSequence: number
+  lastOffset: Offset
+  offsetDelta: number
+  timestamp: number
+}
+
+const version = 1
+const headerBytes = 2 + 4 + 4
+const entryBytes = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8
+
+/** Not one of Kafka's versions, nor near one. */
+const retainedVersion = 0x4d52
+const producerBytes = 8 + 8 + 8 + 4 + 2 + 2
+const batchBytes = 8 + 8 + 4 + 4
+
+/** Content of the `.snapshot` file. */
+
+export function encodeSnapshot(table: ProducerTable): Buffer {
+  const file = Buffer.allocUnsafe(headerBytes + table.size * entryBytes)
+  file.writeInt16BE(version, 0)
+  file.writeInt32BE(table.size, 6)
+  let at = headerBytes
+  for (const slot of table.slots()) {
+    at = file.writeBigInt64BE(BigInt(table.producerId(slot)), at)
+    at = file.writeInt16BE(table.epoch(slot), at)
+    at = file.writeInt32BE(table.lastSequence(slot), at)
+    at = file.writeBigInt64BE(BigInt(table.lastOffset(slot)), at)
+    at = file.writeInt32BE(table.lastDelta(slot), at)
+    at = file.writeBigInt64BE(BigInt(table.lastTimestamp(slot)), at)
+    at = file.writeInt32BE(table.coordinatorEpoch(slot), at)
+    at = file.writeBigInt64BE(BigInt(table.transactionStart(slot)), at)
+  }
+  file.writeUInt32BE(crc32c(file.subarray(6)), 2)
+  return file
+}
+
+/** For the state log. */
+export function encodeRetained(table: ProducerTable): Buffer {
+  const bytes = Buffer.allocUnsafe(2 + table.size * (producerBytes + retainedBatches * batchBytes))
+  let at = bytes.writeInt16BE(retainedVersion, 0)
+  for (const slot of table.slots()) {
+    const count = table.batchCount(slot)
+    header.writeInt64(bytes, at, table.producerId(slot))
+    header.writeInt64(bytes, at + 8, table.lastTimestamp(slot))
+    header.writeInt64(bytes, at + 16, table.transactionStart(slot))
+    bytes.writeInt32BE(table.coordinatorEpoch(slot), at + 24)
+    bytes.writeInt16BE(table.epoch(slot), at + 28)
+    bytes.writeInt16BE(count, at + 30)
+    at += producerBytes
+    for (let nth = 0; nth < count; nth++, at += batchBytes) {
+      const place = table.batchAt(slot, nth)
+      header.writeInt64(bytes, at, table.offsetOf(place))
+      header.writeInt64(bytes, at + 8, table.timestampOf(place))
+      bytes.writeInt32BE(table.sequenceOf(place), at + 16)
+      bytes.writeInt32BE(table.deltaOf(place), at + 20)
+    }
+  }
+  return bytes.subarray(0, at)
+}
+
+/** Either format. Throws when the bytes are damaged. */
+export function decodeProducers(bytes: Buffer): SnapshotEntry[] {
+  return bytes.length >= 2 && bytes.readInt16BE(0) === retainedVersion ? decodeRetained(bytes) : decodeSnapshot(bytes)
+}
+
+function decodeRetained(bytes: Buffer): SnapshotEntry[] {
+  const entries: SnapshotEntry[] = []
+  for (let at = 2; at < bytes.length; ) {
+    const count = bytes.length - at < producerBytes ? -1 : bytes.readInt16BE(at + 30)
+    const end = at + producerBytes + count * batchBytes
+    if (count < 0 || count > retainedBatches || end > bytes.length) throw new Error(`malformed producer state at byte ${at}`)
+    const batches: SnapshotBatch[] = []
+    for (let batch = at + producerBytes; batch < end; batch += batchBytes)
+      batches.push({
+        lastOffset: header.readInt64(bytes, batch),
+        timestamp: header.readInt64(bytes, batch + 8),
+        lastSequence: bytes.readInt32BE(batch + 16),
+        offsetDelta: bytes.readInt32BE(batch + 20),
+      })
+    entries.push({
+      producerId: header.readInt64(bytes, at),
+      lastTimestamp: header.readInt64(bytes, at + 8),
+      transactionStart: header.readInt64(bytes, at + 16),
+      coordinatorEpoch: bytes.readInt32BE(at + 24),
+      epoch: bytes.readInt16BE(at + 28),
+      batches,
+    })
+    at = end
+  }
+  return entries
+}
+
+function decodeSnapshot(file: Buffer): SnapshotEntry[] {
+  if (file.length < headerBytes) throw new Error(`producer snapshot of ${file.length} bytes`)
+  if (file.readInt16BE(0) !== version) throw new Error(`producer snapshot of version ${file.readInt16BE(0)}`)
+  if (file.readUInt32BE(2) !== crc32c(file.subarray(6))) throw new Error('producer snapshot with a wrong checksum')
+  const count = file.readInt32BE(6)
+  if (file.length !== headerBytes + count * entryBytes) throw new Error(`producer snapshot of ${file.length} bytes for ${count} producers`)
+  const entries: SnapshotEntry[] = []
+  for (let at = headerBytes; at < file.length; at += entryBytes) {
+    const lastTimestamp = Number(file.readBigInt64BE(at + 26))
+    const last = {
+      lastSequence: file.readInt32BE(at + 10),
+      lastOffset: Number(file.readBigInt64BE(at + 14)),
+      offsetDelta: file.readInt32BE(at + 22),
+      timestamp: lastTimestamp,
+    }
+    entries.push({
+      producerId: Number(file.readBigInt64BE(at)),
+      epoch: file.readInt16BE(at + 8),
+      lastTimestamp,
+      coordinatorEpoch: file.readInt32BE(at + 34),
+      transactionStart: Number(file.readBigInt64BE(at + 38)),
+      batches: last.lastOffset >= 0 ? [last] : [],
+    })
+  }
+  return entries
+}

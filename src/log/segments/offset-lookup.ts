@@ -1,0 +1,65 @@
+/** Offsets by time (KIP-79, KIP-734): which segment, which batch, which record. Decompresses at most the one batch that holds the answer. */
+import type { TimestampedOffset } from '../../log.ts'
+import { forEachRecord, header, type Offset } from '../../protocol.ts'
+import type { Segment } from './segment.ts'
+import type { SegmentList } from './segment-list.ts'
+
+/**
+ * The first record at or after `from`, below `to`, whose timestamp is at least the given one. Of segments only: the caller asks the tail
+ * when this answers null and the segments do not reach up to `to`.
+ */
+export async function offsetForTimestamp(
+  segments: SegmentList,
+  timestamp: number,
+  from: Offset,
+  to: Offset,
+): Promise<TimestampedOffset | null> {
+  for (const segment of segments.all.slice(Math.max(0, segments.indexOf(from)))) {
+    if (segment.baseOffset >= to) return null
+    if (segment.maxTimestamp < timestamp) continue
+    const found = await findInSegment(segment, timestamp, from)
+    if (found !== null) return found.offset < to ? found : null
+  }
+  return null
+}
+
+async function findInSegment(segment: Segment, timestamp: number, from: Offset): Promise<TimestampedOffset | null> {
+  let found: TimestampedOffset | null = null
+  let candidate = -1
+  // A batch may promise more by its largest timestamp than its records at or after `from` hold: then on to the next.
+  for (let position = await segment.positionForTimestamp(timestamp, from); ; ) {
+    candidate = -1
+    let size = 0
+    const end = await segment.scan(position, 'headers', (buffer, at, place) => {
+      if (header.maxTimestamp(buffer, at) < timestamp || header.lastOffset(buffer, at) < from) return undefined
+      candidate = place
+      size = header.sizeBytes(buffer, at)
+      return false
+    })
+    if (end.problem !== null && candidate < 0) throw new Error(`${segment.path}: ${end.problem} at position ${end.position}`)
+    if (candidate < 0) return null
+    const batch = Buffer.allocUnsafeSlow(size)
+    await segment.read(batch, candidate)
+    found = firstRecordAtLeast(batch, timestamp, from)
+    if (found !== null) return found
+    position = candidate + size
+  }
+}
+
+/** The first record of the batches in `records` that is at or after `from` and new enough. */
+export function firstRecordAtLeast(records: Buffer, timestamp: number, from: Offset): TimestampedOffset | null {
+  let found: TimestampedOffset | null = null
+  forEachRecord(records, (record, batch) => {
+    if (record.offset < from || record.timestamp < timestamp) return true
+    found = { offset: record.offset, timestampMs: record.timestamp, leaderEpoch: batch.partitionLeaderEpoch }
+    return false
+  })
+  return found
+}
+
+/** The first record with the largest timestamp in all segments; null when no record has one. The caller looks into the tail too. */
+export async function offsetOfMaxTimestamp(segments: SegmentList, from: Offset, to: Offset): Promise<TimestampedOffset | null> {
+  let newest: Segment | null = null
+  for (const segment of segments.all) if (segment.maxTimestamp > (newest?.maxTimestamp ?? -1)) newest = segment
+  return newest === null ? null : await offsetForTimestamp(segments, newest.maxTimestamp, Math.max(from, newest.baseOffset), to)
+}

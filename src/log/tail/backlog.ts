@@ -1,0 +1,88 @@
+/**
+ * The backlog: what no checkpoint holds yet, so that it stays on disk twice and a restart reads it again. Kept bounded, whatever the disk
+ * does.
+ *
+ * While checkpoints work but fall behind, pressure is on above the bound: connections are not read until a checkpoint is done. While they
+ * fail (the disk is full), waiting would help nobody and would also stop the reads and deletions that make room: then clients' appends are
+ * refused with KAFKA_STORAGE_ERROR above the bound, and go on by themselves after the next checkpoint. Above twice the bound (appenders
+ * that heed no pressure, coordinators on a full disk) everybody's are.
+ */
+import { KafkaError } from '../../protocol.ts'
+import type { Valve } from './pressure.ts'
+
+/** Bytes written past the journal after which a checkpoint is due, though the journal is not full. */
+const dueDirectBytes = 256 << 20
+/** The bound of those that no checkpoint holds. */
+const mostDirectBytes = 2048 * 2 ** 20
+
+export class Backlog {
+  readonly #valve: Valve
+  readonly #mostJournalBytes: number
+  /** Bytes that went past the journal: ever, when the journal's file was begun, when the running checkpoint began, in the last one. */
+  #directBytes = 0
+  #rotatedDirectBytes = 0
+  #runningDirectBytes = 0
+  #heldDirectBytes = 0
+  #journalBytes = 0
+  /** Why the last checkpoint failed. */
+  #failure: Error | null = null
+  #refused: 'nobody' | 'clients' | 'all' = 'nobody'
+
+  constructor(valve: Valve, mostJournalBytes: number) {
+    this.#valve = valve
+    this.#mostJournalBytes = mostJournalBytes
+  }
+
+  get directBytes(): number {
+    return this.#directBytes
+  }
+
+  /** Enough went past the journal for a checkpoint of its own. */
+  get isDue(): boolean {
+    return this.#directBytes - this.#rotatedDirectBytes >= dueDirectBytes
+  }
+
+  /** Throws KAFKA_STORAGE_ERROR when there is no room for an append. */
+  admit(origin: 'client' | 'coordinator'): void {
+    if (this.#refused === 'nobody' || (this.#refused === 'clients' && origin !== 'client')) return
+    throw new KafkaError('KAFKA_STORAGE_ERROR', `The journal is full, and ${this.#failure?.message ?? 'checkpoints fall behind'}`)
+  }
+
+  wroteDirectly(bytes: number): void {
+    this.#directBytes += bytes
+    if (this.#directBytes - this.#heldDirectBytes > mostDirectBytes) this.#judge()
+  }
+
+  /** `journalBytes`: in files that are not released. */
+  rotated(journalBytes: number): void {
+    this.#rotatedDirectBytes = this.#directBytes
+    this.journalGrew(journalBytes)
+  }
+
+  journalGrew(journalBytes: number): void {
+    this.#journalBytes = journalBytes
+    this.#judge()
+  }
+
+  checkpointBegan(): void {
+    this.#runningDirectBytes = this.#rotatedDirectBytes
+  }
+
+  checkpointed(journalBytes: number): void {
+    this.#heldDirectBytes = this.#runningDirectBytes
+    this.#failure = null
+    this.journalGrew(journalBytes)
+  }
+
+  /** A checkpoint, or what must come before one. It is tried again. */
+  failed(error: Error): void {
+    this.#failure = error
+    this.#judge()
+  }
+
+  #judge(): void {
+    const fill = Math.max(this.#journalBytes / this.#mostJournalBytes, (this.#directBytes - this.#heldDirectBytes) / mostDirectBytes)
+    this.#refused = fill > 2 ? 'all' : fill > 1 && this.#failure !== null ? 'clients' : 'nobody'
+    this.#valve.set('backlog', fill > 1 && this.#failure === null)
+  }
+}

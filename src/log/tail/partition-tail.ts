@@ -1,0 +1,141 @@
+/** One partition's share of the tail: its batches in memory in order, the newest of them perhaps not yet in the segment files. */
+import type { Offset } from '../../protocol.ts'
+import type { Segment } from '../segments/segment.ts'
+import type { Chunk, Piece, Tail, TailOwner } from './tail.ts'
+
+export class PartitionTail implements TailOwner {
+  readonly #tail: Tail
+  /** Called after bytes went to a segment file. */
+  readonly #onFlushed: (segment: Segment) => void
+  #pieces: Piece[] = []
+  /** How many of the first pieces are in the segment files already, and stay to be read. */
+  #flushed = 0
+  /** Bytes of the piece after those that are in the file already. */
+  #flushedOfNext = 0
+
+  constructor(tail: Tail, onFlushed: (segment: Segment) => void) {
+    this.#tail = tail
+    this.#onFlushed = onFlushed
+  }
+
+  get isEmpty(): boolean {
+    return this.#pieces.length === 0
+  }
+
+  get hasUnflushed(): boolean {
+    return this.#flushed < this.#pieces.length
+  }
+
+  /** Copies the batches into memory; they lie at `position` of `segment`. Answers the chunk and fills it up to its `used`. */
+  add(bytes: Buffer, size: number, segment: Segment, position: number, baseOffset: Offset, endOffset: Offset): Chunk {
+    const chunk = this.#tail.reserve(size)
+    const start = chunk.used
+    bytes.copy(chunk.bytes, start, 0, size)
+    chunk.used += size
+    const last = this.#pieces.at(-1)
+    if (
+      last !== undefined &&
+      last.chunk === chunk &&
+      last.start + last.length === start &&
+      last.endOffset === baseOffset &&
+      last.segment === segment &&
+      last.position + last.length === position
+    ) {
+      if (this.#flushed === this.#pieces.length) {
+        // The file has the first part of this piece.
+        this.#flushed--
+        this.#flushedOfNext = last.length
+      }
+      last.length += size
+      last.endOffset = endOffset
+    } else {
+      if (last === undefined || last.chunk !== chunk) chunk.owners.push(this)
+      this.#pieces.push({ segment, position, baseOffset, endOffset, chunk, start, length: size })
+    }
+    return chunk
+  }
+
+  /** Forgets what was added from `endOffset` on, which is where the segment's first `size` bytes end. */
+  rewind(endOffset: Offset, size: number): void {
+    for (;;) {
+      const last = this.#pieces.at(-1)
+      if (last === undefined || last.endOffset <= endOffset) break
+      if (last.baseOffset < endOffset) {
+        last.length = size - last.position
+        last.endOffset = endOffset
+        break
+      }
+      this.#pieces.pop()
+    }
+    if (this.#flushed >= this.#pieces.length) {
+      this.#flushed = this.#pieces.length
+      this.#flushedOfNext = 0
+    } else if (this.#flushedOfNext >= this.#pieces[this.#flushed]!.length) {
+      this.#flushed++
+      this.#flushedOfNext = 0
+    }
+  }
+
+  /** Writes what the segment files lack, in as few calls as possible. */
+  flush(): void {
+    while (this.#flushed < this.#pieces.length) {
+      const first = this.#pieces[this.#flushed]!
+      const { segment } = first
+      const buffers: Buffer[] = []
+      let next = this.#flushed
+      for (; next < this.#pieces.length && this.#pieces[next]!.segment === segment; next++) {
+        const { chunk, start, length } = this.#pieces[next]!
+        const skip = next === this.#flushed ? this.#flushedOfNext : 0
+        buffers.push(chunk.bytes.subarray(start + skip, start + length))
+      }
+      segment.writeSync(buffers, first.position + this.#flushedOfNext)
+      this.#flushed = next
+      this.#flushedOfNext = 0
+      this.#onFlushed(segment)
+    }
+  }
+
+  evict(chunk: Chunk): void {
+    const first = this.#pieces[0]
+    if (first === undefined || first.chunk !== chunk) return
+    let count = 0
+    while (count < this.#pieces.length && this.#pieces[count]!.chunk === chunk) count++
+    if (count > this.#flushed) this.flush()
+    this.#pieces.splice(0, count)
+    this.#flushed -= count
+  }
+
+  /** Readers of what lies below are served from the files from now on: compaction changed them. */
+  forgetFlushedBefore(offset: Offset): void {
+    let count = 0
+    while (count < this.#flushed && this.#pieces[count]!.endOffset <= offset) count++
+    this.#pieces.splice(0, count)
+    this.#flushed -= count
+  }
+
+  /** Forgets everything, written or not. */
+  clear(): void {
+    this.#pieces = []
+    this.#flushed = 0
+    this.#flushedOfNext = 0
+  }
+
+  /** Index of the piece that holds `offset`; -1 when it is not in memory. */
+  find(offset: Offset): number {
+    const pieces = this.#pieces
+    const last = pieces.at(-1)
+    if (last === undefined || offset >= last.endOffset || offset < pieces[0]!.baseOffset) return -1
+    let low = 0
+    let high = pieces.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (pieces[middle]!.baseOffset <= offset) low = middle
+      else high = middle - 1
+    }
+    return offset < pieces[low]!.endOffset ? low : -1
+  }
+
+  piece(index: number): Piece | undefined {
+    return this.#pieces[index]
+  }
+}

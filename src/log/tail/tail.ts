@@ -1,0 +1,110 @@
+/**
+ * The tail: recent batches in memory, most of them not yet in a segment file.
+ *
+ * Hides how memory is owned: bytes are copied one after another into chunks, oldest chunk first out. A chunk is given back when what it
+ * holds is in the segment files and no reader has it any more, so memory is bounded however many partitions share it, and what was
+ * gathered in one turn of the event loop lies in one piece, ready for one `writev` to the journal.
+ */
+import { assert } from '../../base.ts'
+import type { Offset } from '../../protocol.ts'
+import type { Segment } from '../segments/segment.ts'
+import type { Valve } from './pressure.ts'
+
+const chunkBytes = 256 << 10
+/** Chunks of the usual size that are kept for the next use. */
+const spareChunks = 4
+
+/** Whose bytes lie in a chunk: asked to put them into the segment files and to forget them. */
+export interface TailOwner {
+  evict(chunk: Chunk): void
+}
+
+export class Chunk {
+  readonly bytes: Buffer
+  used = 0
+  /** Readers that hold views of it. */
+  pins = 0
+  evicted = false
+  readonly owners: TailOwner[] = []
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafeSlow(size)
+  }
+}
+
+/** Neighbouring batches of one partition in one segment. */
+export interface Piece {
+  segment: Segment
+  position: number
+  baseOffset: Offset
+  endOffset: Offset
+  chunk: Chunk
+  start: number
+  length: number
+}
+
+export class Tail {
+  readonly #limit: number
+  readonly #valve: Valve
+  /** In use, oldest first. */
+  #chunks: Chunk[] = []
+  #spare: Chunk[] = []
+  /** Bytes in chunks in use, and in evicted ones that readers still hold. */
+  #bytes = 0
+
+  constructor(limitBytes: number, valve: Valve) {
+    this.#valve = valve
+    this.#limit = Math.max(limitBytes, 4 * chunkBytes)
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The chunk that takes the next `size` bytes, at its `used`. May evict the oldest. */
+  reserve(size: number): Chunk {
+    const current = this.#chunks.at(-1)
+    if (current !== undefined && current.bytes.length - current.used >= size) return current
+    const wanted = Math.max(size, chunkBytes)
+    while (this.#chunks.length > 1 && this.#bytes + wanted > this.#limit) this.#evictOldest()
+    const chunk = (wanted === chunkBytes ? this.#spare.pop() : undefined) ?? new Chunk(wanted)
+    chunk.used = 0
+    chunk.evicted = false
+    this.#chunks.push(chunk)
+    this.#bytes += wanted
+    this.#judge()
+    return chunk
+  }
+
+  pin(chunk: Chunk): void {
+    chunk.pins++
+  }
+
+  unpin(chunk: Chunk): void {
+    assert(chunk.pins > 0, 'a slice was released twice')
+    if (--chunk.pins === 0 && chunk.evicted) this.#free(chunk)
+  }
+
+  /** An owner whose bytes cannot be written throws: the chunk then stays, and the appender is told. */
+  #evictOldest(): void {
+    const chunk = this.#chunks[0]!
+    while (chunk.owners.length > 0) {
+      chunk.owners.at(-1)!.evict(chunk)
+      chunk.owners.pop()
+    }
+    this.#chunks.shift()
+    chunk.evicted = true
+    if (chunk.pins === 0) this.#free(chunk)
+  }
+
+  #free(chunk: Chunk): void {
+    this.#bytes -= chunk.bytes.length
+    if (chunk.bytes.length === chunkBytes && this.#spare.length < spareChunks) this.#spare.push(chunk)
+    this.#judge()
+  }
+
+  #judge(): void {
+    // One chunk of grace: right after an eviction the newest may reach over the limit.
+    this.#valve.set('tail', this.#bytes > this.#limit + chunkBytes)
+  }
+}
