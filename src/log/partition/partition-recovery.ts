@@ -102,8 +102,10 @@ class Recovery {
   result(): Omit<PartitionStart, 'suspect'> {
     const { state } = this.#input
     const { segments } = this.#opened
-    const oldest = segments.oldest?.baseOffset ?? 0
-    const logStartOffset = Math.min(Math.max(oldest, state?.logStartOffset ?? 0, this.#input.logStartOffset), this.#end)
+    const asked = Math.max(segments.oldest?.baseOffset ?? 0, state?.logStartOffset ?? 0, this.#input.logStartOffset)
+    if (this.damage === null && this.#end < asked) this.#beginAt(asked)
+    const logStartOffset = Math.min(asked, this.#end)
+    this.#epochs.truncateBefore(logStartOffset)
     return {
       segments,
       hasDirectory: true,
@@ -115,6 +117,16 @@ class Recovery {
       offline: this.damage,
       checkpointedEnd: state === null ? 0 : Math.min(state.endOffset, this.#end),
     }
+  }
+
+  /**
+   * The log was told to begin at an offset that a power cut took from it (only with `durability=os`). Like Kafka it begins there anew: an
+   * offset that was deleted is never given out again.
+   */
+  #beginAt(offset: Offset): void {
+    discard(this.#input.system, this.#opened.segments.removeFrom(0), 0, () => {})
+    this.#producers.clear()
+    this.#end = offset
   }
 
   /** From the checkpoint on. */

@@ -118,7 +118,9 @@ export class Partition implements PartitionLog, Member {
 
   get lastStableOffset(): Offset {
     const unstable = this.producerStates?.firstUnstableOffset() ?? -1
-    return unstable === -1 ? this.highWatermark : Math.min(unstable, this.highWatermark)
+    if (unstable === -1) return this.highWatermark
+    // A transaction may have begun below the log's start; nobody can read there.
+    return Math.min(Math.max(unstable, this.logStartOffset), this.highWatermark)
   }
 
   append(records: Buffer, options: AppendOptions): Appended {

@@ -1,0 +1,111 @@
+/** The marks of a partition against each other: log start ≤ last stable offset ≤ high watermark ≤ log end, whatever moves one of them. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type FileSystem, memoryFileSystem } from '../../base.ts'
+import type { PartitionLog } from '../../log.ts'
+import { buildMarkerBatch } from '../../protocol.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll } from '../log.testing.ts'
+
+function checkMarks({ logStartOffset, lastStableOffset, highWatermark, logEndOffset }: PartitionLog): void {
+  const marks = [logStartOffset, lastStableOffset, highWatermark, logEndOffset]
+  assert.deepEqual(
+    marks,
+    [...marks].sort((a, b) => a - b),
+  )
+}
+
+const begin = (partition: PartitionLog, ...values: string[]) =>
+  partition.append(batchOf({ values, producerId: 7, producerEpoch: 0, baseSequence: 0, isTransactional: true }), { origin: 'client' })
+    .durable
+
+for (const durability of ['os', 'fsync'] as const)
+  test(`${durability}: DeleteRecords into an open transaction takes the last stable offset along, also after a restart`, async () => {
+    const disk = memoryFileSystem()
+    const first = await openTestLog(disk, { durability })
+    const partition = partitionOf(first.log)
+    await begin(partition, 'a', 'b', 'c', 'd')
+    await append(partition, 'e').durable
+    assert.equal(partition.lastStableOffset, 0)
+    await partition.deleteBefore(2)
+    for (const log of [partition, await reopened(first, disk, durability)]) {
+      checkMarks(log)
+      assert.deepEqual([log.logStartOffset, log.lastStableOffset, log.highWatermark], [2, 2, 5])
+      const slice = await log.read(log.lastStableOffset, { maxBytes: 100, atLeastOne: true, upTo: 'last-stable' })
+      assert.equal(slice.bytes, 0)
+    }
+  })
+
+async function reopened(first: { kill(): void }, disk: FileSystem, durability: 'os' | 'fsync'): Promise<PartitionLog> {
+  first.kill()
+  const { log } = await openTestLog(disk, { durability })
+  return partitionOf(log)
+}
+
+test('DeleteRecords of all that there is, within a transaction; its marker then ends it', async () => {
+  const { log } = await openTestLog()
+  const partition = partitionOf(log)
+  await begin(partition, 'a', 'b', 'c')
+  await partition.deleteBefore(3)
+  checkMarks(partition)
+  assert.equal(partition.lastStableOffset, 3)
+  const marker = buildMarkerBatch({ producerId: 7, producerEpoch: 0, committed: false, coordinatorEpoch: 0, timestamp: 1 })
+  await partition.append(marker, { origin: 'coordinator' }).durable
+  checkMarks(partition)
+  assert.equal(partition.lastStableOffset, 4)
+})
+
+test('retention that removes the beginning of an open transaction', async () => {
+  const { log } = await openTestLog(memoryFileSystem(), { retentionCheckIntervalMs: 5 })
+  const partition = partitionOf(log, 0, { retentionBytes: 1000, segmentBytes: 400 })
+  await begin(partition, 'a')
+  for (let nth = 0; nth < 10; nth++) await append(partition, 'x'.repeat(200)).durable
+  for (let round = 0; round < 500 && partition.logStartOffset < 3; round++) await new Promise(resolve => setTimeout(resolve, 2))
+  assert.ok(partition.logStartOffset >= 3)
+  checkMarks(partition)
+  assert.equal(partition.lastStableOffset, partition.logStartOffset)
+  await log.close()
+})
+
+test('a log start that a power cut left above the data: the log goes on there, and no offset is given out twice', async () => {
+  const disk = memoryFileSystem()
+  const first = await openTestLog(disk, { durability: 'fsync' })
+  const partition = partitionOf(first.log, 0, { durability: 'os' })
+  await append(partition, 'x'.repeat(20_000)).written
+  await append(partition, 'y'.repeat(20_000)).written
+  await partition.deleteBefore(2)
+  first.kill()
+  const segment = disk.open('/data/orders-0/00000000000000000000.log', 'rw')
+  segment.truncate(0)
+  segment.close()
+  for (let start = 0; start < 2; start++) {
+    const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+    const again = partitionOf(log, 0, { durability: 'os' })
+    assert.equal(again.offline, null)
+    assert.deepEqual([again.logStartOffset, again.logEndOffset], [2, 2 + start])
+    checkMarks(again)
+    assert.equal(append(again, 'z').baseOffset, 2 + start)
+
+    await again.deleteBefore(2)
+    await new Promise(resolve => setTimeout(resolve, 5))
+    assert.deepEqual(
+      (await readAll(again)).map(([offset]) => offset),
+      start === 0 ? [2] : [2, 3],
+    )
+    kill()
+  }
+})
+
+test('the epochs of a log begin where it begins, also when the journal alone knows where that is', async () => {
+  const disk = memoryFileSystem()
+  const first = await openTestLog(disk, { durability: 'fsync' })
+  const partition = partitionOf(first.log)
+  for (const leaderEpoch of [1, 2, 3]) await partition.append(batchOf({ values: ['a', 'b'] }), { origin: 'client', leaderEpoch }).durable
+  await partition.deleteBefore(3)
+  const before = [1, 2, 3].map(epoch => partition.endOffsetForEpoch(epoch))
+  first.kill()
+  const { log } = await openTestLog(disk, { durability: 'fsync' })
+  assert.deepEqual(
+    [1, 2, 3].map(epoch => partitionOf(log).endOffsetForEpoch(epoch)),
+    before,
+  )
+})
