@@ -61,6 +61,13 @@ export async function createTopic(broker: Target, topic: string, partitions: num
   await admin.disconnect()
 }
 
+export async function deleteTopic(broker: Target, topic: string): Promise<void> {
+  const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  await admin.deleteTopics({ topics: [topic], timeout: 60_000 })
+  await admin.disconnect()
+}
+
 /** Kafka's kafka-producer-perf-test; `options` are the producer's, `more` flags of the tool's. */
 export async function producerPerf(
   broker: Target,
@@ -124,6 +131,8 @@ async function run<T>(broker: Target, mode: string, topic: string, options: Opti
 export const java = {
   commits: (broker: Target, topic: string, seconds: number, perSecond: number, gapMs: number) =>
     bench<Commits>('commits', broker, topic, seconds, perSecond, gapMs),
+  latency: (broker: Target, topic: string, warmup: number, records: number) =>
+    bench<Omit<Latencies, 'produceP50' | 'produceP99'>>('latency', broker, topic, warmup, records),
   group: (broker: Target, topic: string, members: number, partitions: number, rounds: number) =>
     bench<Convergence>('group', broker, topic, members, partitions, rounds),
 }

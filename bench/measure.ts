@@ -15,8 +15,9 @@ const sampleMs = 100
 /** Work put off until after the answer is work all the same: the meter runs on until the process is quiet. */
 const quiet = { ms: 300, cpuSeconds: 0.03, atMostMs: 8000 }
 
-/** Runs `work` and says what it cost the process `pid`. */
+/** Runs `work`, once the process `pid` is quiet, and says what it cost it. */
 export async function costOf<T>(pid: number, work: () => Promise<T>): Promise<{ result: T; cost: Cost }> {
+  await untilQuiet(pid)
   const before = read(pid)
   let rssBytes = before.rssBytes
   const timer = setInterval(() => {

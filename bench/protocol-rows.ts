@@ -2,7 +2,7 @@
 import type { RunningBroker } from '../compat/support/brokers.ts'
 import { consumerPerf, createTopic, drive, java, producerPerf, type Throughput } from './clients.ts'
 import { costOf } from './measure.ts'
-import { cpuPerGigabyte, type Goal, type Measured, megabytesPerSecond, price, type Row, speed, warm } from './row.ts'
+import { cpuPerGigabyte, free, type Goal, type Measured, megabytesPerSecond, price, type Row, type Stage, speed, withTopic } from './row.ts'
 import { driverConfig, javaConfig, loadAcls, securedTarget } from './secured.ts'
 
 const transactions: Row = {
@@ -17,23 +17,34 @@ const transactions: Row = {
     price('commitP99', 'commit p99', 0.85, 'ms'),
     speed('commitsPerSecond', 'transactions of one record', 1.1, '/s'),
   ],
-  async measure(broker, scale) {
-    await createTopic(broker, 'txn', 1)
-    await warm(broker, 'txn', { acks: 'all' }, scale)
-    const count = Math.ceil(1_000_000 * scale)
-    const options = { 'batch.size': 65_536, 'linger.ms': 5, 'buffer.memory': 67_108_864 }
-    const flags = { 'transactional-id': 'bench', 'transaction-duration-ms': 100 }
-    const { result, cost } = await costOf(broker.pid, () => producerPerf(broker, 'txn', 1024, count, options, flags))
-    const timed = await java.commits(broker, 'txn', Math.ceil(10 * scale), 500, 100)
-    const small = await java.commits(broker, 'txn', Math.ceil(5 * scale), 0, 0)
-    return {
-      megabytesPerSecond: megabytesPerSecond(result),
-      cpuPerGigabyte: cpuPerGigabyte(cost, result.bytes),
-      commitP50: timed.commitP50,
-      commitP99: timed.commitP99,
-      commitsPerSecond: small.commitsPerSecond,
-    }
+  async warm(stage) {
+    const records = Math.ceil(600_000 * stage.scale)
+    await withTopic(stage.broker, stage.topic, 1, () => transact(stage, records))
+    return Math.floor(records / recordsPerRequest)
   },
+  measure: stage =>
+    withTopic(stage.broker, stage.topic, 1, async () => {
+      const { broker, topic, scale } = stage
+      const { result, cost } = await costOf(broker.pid, () => transact(stage, Math.ceil(1_000_000 * scale)))
+      const timed = await java.commits(broker, topic, Math.ceil(10 * scale), 500, 100)
+      const small = await java.commits(broker, topic, Math.ceil(5 * scale), 0, 0)
+      return {
+        megabytesPerSecond: megabytesPerSecond(result),
+        cpuPerGigabyte: cpuPerGigabyte(cost, result.bytes),
+        commitP50: timed.commitP50,
+        commitP99: timed.commitP99,
+        commitsPerSecond: small.commitsPerSecond,
+      }
+    }),
+}
+
+/** At most: of records of 1 KiB in a batch of 64 KiB. */
+const recordsPerRequest = 63
+
+function transact({ broker, topic }: Stage, records: number): Promise<Throughput> {
+  const options = { 'batch.size': 65_536, 'linger.ms': 5, 'buffer.memory': 67_108_864 }
+  const flags = { 'transactional-id': 'bench', 'transaction-duration-ms': 100 }
+  return producerPerf(broker, topic, 1024, records, options, flags)
 }
 
 const consumerGroup: Row = {
@@ -46,12 +57,20 @@ const consumerGroup: Row = {
     price('changeSeconds', 'one joins or leaves (heartbeats rule it)', 1, 's'),
     price('cpuSeconds', 'CPU', 0.85, 's'),
   ],
-  async measure(broker, scale) {
-    const members = Math.ceil(100 * scale)
-    await createTopic(broker, 'group', 2 * members)
-    const { result, cost } = await costOf(broker.pid, () => java.group(broker, 'group', members, 2 * members, Math.ceil(5 * scale)))
+  warmSteps: 2,
+  async warm(stage) {
+    await converge(stage, 1)
+    return 4 * Math.ceil(100 * stage.scale) // heartbeats: one to join, one to take its share, and those between
+  },
+  async measure(stage) {
+    const { result, cost } = await costOf(stage.broker.pid, () => converge(stage, Math.ceil(5 * stage.scale)))
     return { ...result, cpuSeconds: cost.cpuSeconds }
   },
+}
+
+function converge({ broker, topic, scale }: Stage, rounds: number) {
+  const members = Math.ceil(100 * scale)
+  return withTopic(broker, topic, 2 * members, () => java.group(broker, topic, members, 2 * members, rounds))
 }
 
 const tlsSettings = 'TLS 1.3, the same certificate, default ciphers, no fsync, 1 partition, records of 1 KiB in batches of 64 KiB'
@@ -69,20 +88,29 @@ const tlsProduce: Row = {
   durability: 'os',
   secured: 'SSL',
   goals: throughputGoals,
-  async measure(broker, scale) {
+  async warm({ broker, topic, scale }) {
     const { target, driver, tool } = await overTls(broker)
-    const options = { acks: 1, 'batch.size': 65_536, 'linger.ms': 5 }
-    await createTopic(broker, 'produce', 1)
-    await warm(target, 'produce', { ...driver, ...options }, scale)
+    const records = Math.ceil(400_000 * scale)
+    await withTopic(broker, topic, 1, async () => {
+      await producerPerf(target, topic, 1024, records, tlsBatches, tool)
+      await drive.produce(target, topic, { ...driver, ...tlsBatches, records, size: 1024 })
+    })
+    return Math.floor((2 * records) / recordsPerRequest)
+  },
+  async measure({ broker, topic, scale }) {
+    const { target, driver, tool } = await overTls(broker)
     const records = Math.ceil(600_000 * scale)
-    const work = { ...driver, ...options, records, size: 1024 }
-    const perf = { ...options, 'buffer.memory': 67_108_864 }
-    return bothClients(
-      await costOf(broker.pid, () => producerPerf(target, 'produce', 1024, records, perf, tool)),
-      await costOf(broker.pid, () => drive.produce(target, 'produce', work)),
+    const perf = { ...tlsBatches, 'buffer.memory': 67_108_864 }
+    return withTopic(broker, topic, 1, async () =>
+      bothClients(
+        await costOf(broker.pid, () => producerPerf(target, topic, 1024, records, perf, tool)),
+        await costOf(broker.pid, () => drive.produce(target, topic, { ...driver, ...tlsBatches, records, size: 1024 })),
+      ),
     )
   },
 }
+
+const tlsBatches = { acks: 1, 'batch.size': 65_536, 'linger.ms': 5 }
 
 const tlsConsume: Row = {
   name: 'tls-consume',
@@ -90,17 +118,34 @@ const tlsConsume: Row = {
   durability: 'os',
   secured: 'SSL',
   goals: throughputGoals,
-  async measure(broker, scale) {
-    const { target, driver, tool } = await overTls(broker)
-    const records = Math.ceil(1_500_000 * scale)
-    await createTopic(broker, 'consume', 1)
-    await drive.produce(broker, 'consume', { records, size: 1024, acks: 1, 'batch.size': 65_536 })
-    await drive.consume(target, 'consume', { ...driver, records: Math.ceil(records / 4) })
-    return bothClients(
-      await costOf(broker.pid, () => consumerPerf(target, 'consume', records, tool)),
-      await costOf(broker.pid, () => drive.consume(target, 'consume', { ...driver, records })),
-    )
-  },
+  warm: async stage => (await readOverTls(stage, 1_000_000, async ({ tool, cheap }) => [await tool(), await cheap(5)])).requests,
+  measure: async stage => (await readOverTls(stage, 1_500_000, async ({ tool, cheap }) => bothClients(await tool(), await cheap(1)))).found,
+}
+
+interface TlsReaders {
+  tool(): Promise<Work>
+  cheap(passes: number): Promise<Work>
+}
+
+/** Lets `read` have a topic of so many records, with either client. `requests` are those of librdkafka, at least. */
+async function readOverTls<T>({ broker, topic, scale }: Stage, count: number, read: (readers: TlsReaders) => Promise<T>) {
+  const { target, driver, tool } = await overTls(broker)
+  const records = Math.ceil(count * scale)
+  let bytes = 0
+  const cheap = async () => {
+    const result = await drive.consume(target, topic, { ...driver, records })
+    bytes += result.bytes
+    return result
+  }
+  const several = async (passes: number) => {
+    for (let pass = 1; pass < passes; pass++) await cheap()
+    return costOf(broker.pid, cheap)
+  }
+  const found = await withTopic(broker, topic, 1, async () => {
+    await drive.produce(broker, topic, { records, size: 1024, acks: 1, 'batch.size': 65_536 })
+    return read({ tool: () => costOf(broker.pid, () => consumerPerf(target, topic, records, tool)), cheap: several })
+  })
+  return { found, requests: Math.floor(bytes / 2 ** 20) }
 }
 
 async function overTls(broker: RunningBroker) {
@@ -118,8 +163,6 @@ function bothClients(tool: Work, cheap: Work): Measured {
   }
 }
 
-const free = (metric: string, label: string, atMost: number): Goal => ({ metric, label, unit: '', against: 'nothing', atMost })
-
 const acls: Row = {
   name: 'acl-1000',
   settings:
@@ -133,7 +176,8 @@ const acls: Row = {
     free('produceFactor', 'produce request, CPU with 1,000 ACLs against none', 1.1),
     free('metadataFactor', 'metadata request, CPU with 1,000 ACLs against none', 1.1),
   ],
-  async measure(broker, scale) {
+  cold: 'there are no ACLs at first; 200,000 requests and 500 of metadata before that are the warm-up',
+  async measure({ broker, scale }) {
     const target = securedTarget(broker, 'SASL_PLAINTEXT')
     const driver = await driverConfig('SASL_PLAINTEXT')
     await createTopic(broker, 'orders', 1)

@@ -1,6 +1,6 @@
-/** What a row of the benchmark is: what is done to a broker, and which ratios to Apache Kafka are the goals. */
+/** What a row of the benchmark is: what is done to a broker, and which ratios are the goals. */
 import type { RunningBroker } from '../compat/support/brokers.ts'
-import { drive, type Options, type Target, type Throughput } from './clients.ts'
+import { createTopic, deleteTopic, type Options, type Target, type Throughput } from './clients.ts'
 import type { Cost } from './measure.ts'
 import type { Protocol } from './secured.ts'
 
@@ -10,10 +10,19 @@ export interface Goal {
   metric: string
   label: string
   unit: string
-  /** Millrace's figure against Kafka's, against a sink's CPU per GB of the same run, or by itself. */
-  against: 'kafka' | 'plain sink' | 'best sink' | 'nothing'
+  /** Millrace's figure against Kafka's, against the gathered sink's CPU per GB of the same run, or by itself. */
+  against: 'kafka' | 'sink' | 'nothing'
   atLeast?: number
   atMost?: number
+  /** The ratio of each round has to meet the goal, not just that of the medians. */
+  everyRound?: boolean
+}
+
+/** One process of a peer, in one round. `scale` is 1, or less for `--quick`. `topic` is new in each round. */
+export interface Stage {
+  readonly broker: RunningBroker
+  readonly scale: number
+  readonly topic: string
 }
 
 export interface Row {
@@ -23,11 +32,15 @@ export interface Row {
   /** `fsync`: Millrace as it comes, Kafka with flush.messages=1. `os`: Millrace with durability=os, Kafka as it comes. */
   durability: 'os' | 'fsync'
   goals: readonly Goal[]
-  /** Too long to be done more than once. */
-  once?: boolean
   /** Both brokers have this listener, too. */
   secured?: Protocol
-  measure(broker: RunningBroker, scale: number): Promise<Measured>
+  /** Work of the measured kind. Returns its number of requests. The runner repeats it until the broker is warm; see run.ts. */
+  warm?(stage: Stage): Promise<number>
+  /** The most steps of the warm-up, where a step is slow. */
+  warmSteps?: number
+  /** Why there is no `warm`: each round then has a new process. */
+  cold?: string
+  measure(stage: Stage): Promise<Measured>
 }
 
 const gigabyte = 1e9
@@ -50,8 +63,26 @@ export const price = (metric: string, label: string, atMost: number, unit = 's/G
   against: 'kafka',
   atMost,
 })
+export const free = (metric: string, label: string, atMost: number, unit = ''): Goal => ({
+  metric,
+  label,
+  unit,
+  against: 'nothing',
+  atMost,
+})
 
-/** Warm first: Kafka's and our code alike are compiled while they run. */
-export async function warm(broker: Target, topic: string, options: Options, scale: number): Promise<void> {
-  await drive.produce(broker, topic, { records: Math.ceil(200_000 * scale), size: 1024, ...options })
+/** Gives `work` a topic that is deleted, files included, as soon as the work is done, so that rounds do not fill the page cache. */
+export async function withTopic<T>(
+  broker: Target,
+  topic: string,
+  partitions: number,
+  work: () => Promise<T>,
+  configs: Options = {},
+): Promise<T> {
+  await createTopic(broker, topic, partitions, { 'file.delete.delay.ms': 1000, ...configs })
+  try {
+    return await work()
+  } finally {
+    await deleteTopic(broker, topic)
+  }
 }

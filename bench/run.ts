@@ -1,9 +1,13 @@
 /**
  * `npm run bench -- [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise]`: Millrace and a real Apache Kafka side by side.
  *
- * Each round starts one peer afresh, measures one row, removes it, and does the same with the other. `--quick` is a tenth of the work
- * and writes nothing; `--noise` measures Kafka against itself, to see how far from 1 a ratio is by chance. Results of rows are kept in
- * bench/results.json, from which docs/benchmarks.md is written, so that rows can be measured one by one.
+ * For each row both peers are started, and warmed with requests of the measured kind until 30,000 are done and the broker's CPU per request
+ * has levelled out: a JVM that is still compiling is not Kafka. Then the rounds, A B A B. While one is measured the other is idle. Before each
+ * measurement memory is probed (memory.ts); what was measured on dear memory is measured again. Rows about starting, or about memory at rest,
+ * have new processes in each round.
+ *
+ * `--quick` is a tenth of the work and writes nothing; `--noise` measures Kafka against itself, to see how far from 1 a ratio is by
+ * chance. Results of rows are kept in bench/results.json, from which docs/benchmarks.md is written.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
@@ -13,7 +17,9 @@ import { type RunningBroker, startKafka, startMillrace } from '../compat/support
 import { Missing, repository } from '../compat/support/cache.ts'
 import { must } from '../compat/support/run.ts'
 import { prepareClients } from './clients.ts'
-import { type Floor, measureFloor } from './floor.ts'
+import { measureFloor } from './floor.ts'
+import { costOf, pause } from './measure.ts'
+import { dearMemory, holdMemory, probeMemory } from './memory.ts'
 import { page, type Result, sentence, verdicts } from './report.ts'
 import type { Measured, Row } from './row.ts'
 import { rows } from './rows.ts'
@@ -21,64 +27,100 @@ import { serverSettings } from './secured.ts'
 
 const resultsFile = join(import.meta.dirname, 'results.json')
 const quickScale = 0.1
+const warmth = { requests: 30_000, steps: 12, levelWithin: 0.1 }
+const roundAttempts = 12
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    rounds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '3' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     noise: { type: 'boolean', default: false },
   },
 })
 
-type Peer = 'millrace' | 'kafka'
+type Side = 'millrace' | 'kafka'
+const scale = flags.quick ? quickScale : 1
+let topics = 0
 
-async function startPeer(peer: Peer, row: Row): Promise<RunningBroker> {
+async function startPeer(side: Side, row: Row): Promise<RunningBroker> {
   const { properties, listeners } = await serverSettings(row.secured)
-  if (peer === 'kafka') return startKafka({ properties, listeners })
+  if (side === 'kafka' || flags.noise) return startKafka({ properties, listeners })
   return startMillrace(row.durability === 'os' ? { ...properties, durability: 'os' } : properties, listeners)
 }
 
-async function measureOnce(peer: Peer, row: Row): Promise<Measured> {
-  const broker = await startPeer(peer, row)
+const stage = (broker: RunningBroker) => ({ broker, scale, topic: `bench-${++topics}` })
+
+/** Returns how many requests it took. */
+async function warmUp(row: Row, broker: RunningBroker): Promise<number> {
+  if (row.warm === undefined) return 0
+  let requests = 0
+  let last = Number.POSITIVE_INFINITY
+  for (let step = 0; step < (row.warmSteps ?? warmth.steps); step++) {
+    const { result, cost } = await costOf(broker.pid, () => row.warm!(stage(broker)))
+    requests += result
+    const price = cost.cpuSeconds / result
+    const level = Math.abs(price - last) <= warmth.levelWithin * price
+    last = price
+    if (level && requests >= warmth.requests * scale) break
+  }
+  return Math.round(requests)
+}
+
+async function measureOnce(row: Row, live: RunningBroker | null, side: Side): Promise<Measured> {
+  const broker = live ?? (await startPeer(side, row))
   try {
-    return await row.measure(broker, flags.quick ? quickScale : 1)
+    return await row.measure(stage(broker))
   } finally {
-    await broker.remove()
+    if (live === null) await broker.remove()
+  }
+}
+
+/** Measures again, and says so, while memory is dear; gives up after some attempts. */
+async function onCheapMemory(what: string, measure: () => Promise<Measured>): Promise<Measured> {
+  for (let attempt = 1; ; attempt++) {
+    const before = probeMemory()
+    if (before > dearMemory && attempt < roundAttempts) {
+      console.log(`  ${what}: memory costs ${before.toFixed(2)} s/GB; waiting`)
+      await pause(5000)
+      continue
+    }
+    if (before > dearMemory) throw new Error(`memory costs ${before.toFixed(2)} s/GB (at most ${dearMemory}) after ${attempt} probes`)
+    const measured = await measure()
+    const list = JSON.stringify(measured, (_, value) => (typeof value === 'number' ? +value.toPrecision(4) : value))
+    console.log(`  ${what}, memory ${before.toFixed(2)} s/GB: ${list}`)
+    return { ...measured, memoryProbe: before }
   }
 }
 
 async function measureRow(row: Row, about: Pick<Result, 'date' | 'commit' | 'machine'>): Promise<{ result: Result; failed: boolean }> {
-  const result: Result = { name: row.name, settings: row.settings, ...about, millrace: [], kafka: [], floor: null }
-  let failed = false
+  const result: Result = { name: row.name, settings: row.settings, ...about, warmed: {}, millrace: [], kafka: [], floor: [] }
+  const sides = (['millrace', 'kafka'] as const).filter(side => flags.only === undefined || flags.only === side)
+  const live = new Map<Side, RunningBroker>()
   console.log(`\n${row.name}: ${row.settings}`)
-  for (let round = 1; round <= (row.once ? 1 : Number(flags.rounds)); round++) {
-    for (const side of ['millrace', 'kafka'] as const) {
-      if (flags.only !== undefined && flags.only !== side) continue
-      const peer = flags.noise ? 'kafka' : side
-      try {
-        const measured = await measureOnce(peer, row)
-        result[side].push(measured)
-        console.log(
-          `  round ${round}, ${peer}: ${JSON.stringify(measured, (_, value) => (typeof value === 'number' ? +value.toPrecision(4) : value))}`,
-        )
-      } catch (error) {
-        failed = true
-        console.log(`  round ${round}, ${peer}: FAILED: ${(error as Error).message}`)
+  let failed = false
+  try {
+    if (row.cold === undefined)
+      for (const side of sides) {
+        const broker = await startPeer(side, row)
+        live.set(side, broker)
+        result.warmed[side] = await warmUp(row, broker)
+        console.log(`  ${side}: warm after ${result.warmed[side]} requests`)
       }
+    for (let round = 1; round <= Number(flags.rounds); round++) {
+      for (const side of sides)
+        result[side].push(await onCheapMemory(`round ${round}, ${side}`, () => measureOnce(row, live.get(side) ?? null, side)))
+      if (row.goals.some(goal => goal.against === 'sink')) result.floor.push(await measureFloor(flags.quick ? 200e6 : 2e9))
     }
+  } catch (error) {
+    failed = true
+    console.log(`  FAILED: ${(error as Error).message}`)
+  } finally {
+    for (const broker of live.values()) await broker.remove()
   }
-  result.floor = await floorFor(row)
   for (const verdict of verdicts(row, result)) console.log(sentence(verdict))
   return { result, failed }
-}
-
-async function floorFor(row: Row): Promise<Floor | null> {
-  if (!row.goals.some(goal => goal.against.endsWith('sink'))) return null
-  const floor = await measureFloor(flags.quick ? 200e6 : 1e9)
-  console.log(`  sinks: plain ${floor.plain.toFixed(3)} s/GB, best ${floor.best.toFixed(3)} s/GB`)
-  return floor
 }
 
 function keep(result: Result): void {
@@ -94,6 +136,7 @@ async function main(): Promise<number> {
   const unknown = positionals.filter(name => !rows.some(row => row.name === name))
   if (unknown.length > 0) throw new Missing(`no row ${unknown.join(', ')}; there are: ${rows.map(row => row.name).join(', ')}`)
   await prepareClients()
+  if (!(await holdMemory())) console.log('free memory is not held (that needs root): rounds may have to be measured again')
   const commit = (await must('git', ['-C', repository, 'rev-parse', '--short', 'HEAD'])).trim()
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
   const machine = `${cpus().length} × ${cpus()[0]!.model}, ${memory}, Linux, Node ${process.versions.node}`

@@ -16,6 +16,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * What neither Kafka's performance tools nor librdkafka 2.0 can do. Prints one JSON object as its last line.
  *
  *   commits HOST:PORT TOPIC seconds perSecond gapMs     transactions of gapMs with records of 1 KiB: how long each commit takes
+ *   latency HOST:PORT TOPIC warmup records              one record of 100 B at a time, acks=1: from send to poll
  *   group   HOST:PORT TOPIC members partitions rounds   a KIP-848 group until each member has its share; then one joins and leaves
  */
 public final class Bench {
@@ -26,6 +27,7 @@ public final class Bench {
         int[] numbers = Arrays.stream(args).skip(3).mapToInt(Integer::parseInt).toArray();
         switch (args[0]) {
             case "commits" -> commits(args[1], args[2], numbers[0], numbers[1], numbers[2]);
+            case "latency" -> latency(args[1], args[2], numbers[0], numbers[1]);
             case "group" -> new Group(args[1], args[2], numbers[1]).measure(numbers[0], numbers[2]);
             default -> throw new IllegalArgumentException(args[0]);
         }
@@ -68,6 +70,30 @@ public final class Bench {
             took.add((System.nanoTime() - before) / NANOS);
         }
         return took.stream().mapToDouble(each -> each).toArray();
+    }
+
+    /** The next record is sent when this one has been read; the client is warm after `warmup` of them. */
+    private static void latency(String bootstrap, String topic, int warmup, int records) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrap);
+        properties.put("acks", "1");
+        KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+        KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        TopicPartition partition = new TopicPartition(topic, 0);
+        consumer.assign(List.of(partition));
+        consumer.seekToEnd(List.of(partition));
+        consumer.position(partition);
+        byte[] value = new byte[100];
+        double[] took = new double[records];
+        for (int i = -warmup; i < records; i++) {
+            long before = System.nanoTime();
+            producer.send(new ProducerRecord<>(topic, 0, null, value));
+            while (consumer.poll(Duration.ofSeconds(1)).isEmpty())
+                if (System.nanoTime() - before > GIVE_UP_SECONDS * NANOS) throw new IllegalStateException("a record did not come back");
+            if (i >= 0) took[i] = (System.nanoTime() - before) / NANOS;
+        }
+        Arrays.sort(took);
+        System.out.printf("{\"endToEndP50\":%.4f,\"endToEndP99\":%.4f}%n", took[records / 2] * 1e3, took[(int) (records * 0.99)] * 1e3);
     }
 
     private static void sleep(double ms) {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { must, run } from './run.ts'
 
 export const repository = join(import.meta.dirname, '../..')
@@ -72,13 +72,20 @@ export function kafkaJars(version: string): Promise<string> {
   ])
 }
 
-/** A C program of ours that needs librdkafka. */
-export async function compileDriver(source: string): Promise<string> {
+/** A C program of ours; `libraries` as the linker takes them. */
+export async function compileC(source: string, libraries: readonly string[] = []): Promise<string> {
   await needs('cc', 'a C compiler')
-  const directory = await cached('driver', readFileSync(source, 'utf8'), async at => {
-    await must('cc', ['-O2', '-o', join(at, 'driver'), source, '-lrdkafka', '-lpthread']).catch(error => {
-      throw new Missing(`cannot compile ${source} (Debian: apt-get install librdkafka-dev): ${(error as Error).message.slice(-300)}`)
+  const name = basename(source, '.c')
+  const directory = await cached(name, readFileSync(source, 'utf8'), async at => {
+    await must('cc', ['-O2', '-o', join(at, name), source, ...libraries]).catch(error => {
+      const hint = libraries.length === 0 ? '' : ' (Debian: apt-get install librdkafka-dev)'
+      throw new Missing(`cannot compile ${source}${hint}: ${(error as Error).message.slice(-300)}`)
     })
   })
-  return join(directory, 'driver')
+  return join(directory, name)
+}
+
+/** A C program of ours that needs librdkafka. */
+export function compileDriver(source: string): Promise<string> {
+  return compileC(source, ['-lrdkafka', '-lpthread'])
 }
