@@ -3,7 +3,7 @@
  * The installed command. In the published package it runs the compiled program; in a checkout it runs the sources, with the Node that
  * `npm ci` brought when the one at hand is too old for them. Plain JavaScript that any Node can parse, so that an old one gets a sentence.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -16,10 +16,27 @@ const ownNode = at('../node_modules/.bin/node')
 if (newEnough) {
   await import(existsSync(sources) ? '../src/cli.ts' : '../dist/cli.js')
 } else if (existsSync(sources) && existsSync(ownNode)) {
-  const { status, error } = spawnSync(ownNode, [sources, ...process.argv.slice(2)], { stdio: 'inherit' })
-  if (error !== undefined) throw error
-  process.exitCode = status ?? 1
+  runWith(ownNode)
 } else {
   console.error(`millrace: Node.js 22.18 or newer is needed, this is ${process.versions.node}`)
   process.exitCode = 1
+}
+
+/** Stands in for the program: passes signals on, and ends as it ends. */
+function runWith(node) {
+  // Where npm's shell is our parent, the program has to watch that one instead of us (src/cli/stop.ts).
+  const env = { ...process.env, MILLRACE_PARENT: String(process.ppid) }
+  const child = spawn(node, [sources, ...process.argv.slice(2)], { stdio: 'inherit', env })
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
+  const passOn = signal => child.kill(signal)
+  for (const signal of signals) process.on(signal, passOn)
+  child.on('error', error => {
+    console.error(`millrace: cannot run ${node}: ${error.message}`)
+    process.exitCode = 1
+  })
+  child.on('exit', (code, signal) => {
+    for (const each of signals) process.off(each, passOn)
+    if (signal === null) process.exitCode = code
+    else process.kill(process.pid, signal)
+  })
 }

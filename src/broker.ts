@@ -18,4 +18,5 @@ export {
 export { handlers } from './broker/handlers.ts'
 export { jsonLogger, type Logger, silentLogger } from './broker/logger.ts'
 export { writeScramCredential } from './broker/security/first-user.ts'
+export { CannotListen } from './broker/start/cannot-listen.ts'
 export { type RunningBroker, type StartOptions, startBroker } from './broker/start.ts'

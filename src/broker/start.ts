@@ -51,6 +51,7 @@ import { FetchSessions } from './sessions/fetch-sessions.ts'
 import { ShareSessions } from './sessions/share-sessions.ts'
 import { DeadLetters } from './share/dead-letters.ts'
 import { SharePartitions } from './share/share-partitions.ts'
+import { CannotListen } from './start/cannot-listen.ts'
 import { groupTopics } from './start/group-topics.ts'
 import { type Identity, openIdentity } from './start/identity.ts'
 import { internalTopic } from './start/internal-topic.ts'
@@ -156,7 +157,10 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   await shares.parts.shares.start()
   const server = makeServer(broker, options.createServer ?? createServer)
   opened.push(() => server.close(drainMs))
-  for (const listener of config.listeners) ports.set(listener.name, await server.listen(listener))
+  for (const listener of config.listeners) {
+    const failed = (error: Error) => Promise.reject(new CannotListen('listeners', listener, error))
+    ports.set(listener.name, await server.listen(listener).catch(failed))
+  }
   ready = true
   return {
     broker,

@@ -5,6 +5,7 @@ import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { bytesToJson, CommandFailed, headersToJson, toJson, UsageError, write } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
+import { onStopRequest } from './stop.ts'
 
 export interface ConsumeFlags extends ClientFlags {
   from?: string
@@ -39,19 +40,18 @@ export async function consume(topic: string, flags: ConsumeFlags): Promise<void>
   }
 }
 
-/** Ctrl-C, or nothing came for as long as `--timeout` says. */
+/** Ctrl-C, or no record came for as long as `--timeout` says. */
 class Stop {
   readonly #abort = new AbortController()
   readonly #system: System
   readonly #timeoutMs: number | undefined
   #timer: { cancel(): void } | null = null
-  readonly #onSignal = () => this.#abort.abort()
+  readonly #ignoreSignals: () => void
 
   constructor(system: System, timeoutMs: number | undefined) {
     this.#system = system
     this.#timeoutMs = timeoutMs
-    process.once('SIGINT', this.#onSignal)
-    process.once('SIGTERM', this.#onSignal)
+    this.#ignoreSignals = onStopRequest(system, () => this.#abort.abort())
     this.touch()
   }
 
@@ -68,8 +68,7 @@ class Stop {
 
   clear(): void {
     this.#timer?.cancel()
-    process.off('SIGINT', this.#onSignal)
-    process.off('SIGTERM', this.#onSignal)
+    this.#ignoreSignals()
   }
 }
 

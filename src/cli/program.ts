@@ -63,6 +63,12 @@ function addStart(program: Command): void {
     .option('-s, --set <key=value>', 'set one configuration key; may be repeated', keyValue)
     .option('-d, --data <dir>', 'where the data lies (log.dirs)')
     .option('-p, --port <port>', 'port of the listener', wholeNumber(0, 65_535))
+    .option('--http <address>', 'host:port of metrics and health checks, or none (http.listen)')
+    .addOption(
+      new Option('--log-level <level>', 'the least important messages to log (default: info)')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .env('MILLRACE_LOG_LEVEL'),
+    )
     .action(async flags => (await import('./start.ts')).start(flags))
 }
 

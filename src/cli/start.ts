@@ -1,7 +1,8 @@
-/** `millrace start`: a broker in the foreground until SIGTERM or SIGINT. */
+/** `millrace start`: a broker in the foreground until it is asked to stop. */
 import { realSystem, type System } from '../base.ts'
 import {
   type BrokerConfig,
+  CannotListen,
   ConfigProblems,
   dataDirectory,
   jsonLogger,
@@ -12,12 +13,15 @@ import {
 } from '../broker.ts'
 import { defaultBootstrap } from './options.ts'
 import { CommandFailed, UsageError } from './output.ts'
+import { onStopRequest } from './stop.ts'
 
 export interface StartFlags {
   config?: string
   set?: Record<string, string>
   data?: string
   port?: number
+  http?: string
+  logLevel?: 'debug' | 'info' | 'warn' | 'error'
 }
 
 /** The broker cannot keep its promises; a supervisor should start it again (sysexits' EX_SOFTWARE). */
@@ -26,17 +30,12 @@ const fatalExitCode = 70
 export async function start(flags: StartFlags): Promise<void> {
   const system = realSystem()
   const beganMs = system.clock.monotonic()
-  const logger = jsonLogger('info')
-  const config = configFrom(flags, system)
-  for (const note of config.notes) logger.warn({}, note)
-  const running = await startOrExplain(config, system, logger)
-  process.stdout.write(banner(config, running, system.clock.monotonic() - beganMs))
-  let closing = false
-  const stop = (signal: string) => {
-    // Twice Ctrl-C: somebody does not want to wait. What was acknowledged is safe.
-    if (closing) process.exit(1)
-    closing = true
-    logger.info({ signal }, 'shutting down')
+  const logger = jsonLogger(flags.logLevel ?? 'info')
+  let running: RunningBroker | null = null
+  onStopRequest(system, reason => {
+    logger.info({ reason }, 'shutting down')
+    // An interrupted start leaves nothing that the next one would miss.
+    if (running === null) process.exit(0)
     running.close().then(
       () => process.exit(0),
       error => {
@@ -44,9 +43,11 @@ export async function start(flags: StartFlags): Promise<void> {
         process.exit(1)
       },
     )
-  }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  })
+  const config = configFrom(flags, system)
+  for (const note of config.notes) logger.warn({}, note)
+  running = await startOrExplain(config, system, logger)
+  announce(config, running, logger, system.clock.monotonic() - beganMs)
 }
 
 function startOrExplain(config: BrokerConfig, system: System, logger: Logger): Promise<RunningBroker> {
@@ -60,15 +61,18 @@ function startOrExplain(config: BrokerConfig, system: System, logger: Logger): P
 }
 
 export function explain(error: NodeJS.ErrnoException): string {
-  if (error.code === 'EADDRINUSE') return `${error.message}: another process has this address; --port takes another one`
-  if (error.code === 'EBUSY') return `${error.message}: another broker runs on this directory; --data takes another one`
-  // What has neither a code nor a cause is no answer of the machine but a mistake of ours.
+  if (error instanceof CannotListen) {
+    return `${error.message}; ${error.key === 'listeners' ? '--port chooses another port' : '--http host:port chooses another one, --http none does without'}`
+  }
+  if (error.code === 'EBUSY') return `${error.message}: another broker runs on this directory; --data chooses another one`
+  // An error with neither a code nor a cause does not come from the machine: it is a bug.
   return error.code === undefined && error.cause === undefined ? (error.stack ?? error.message) : error.message
 }
 
 export function configFrom(flags: StartFlags, system: System): BrokerConfig {
   const set = { ...flags.set }
   if (flags.data !== undefined) set['log.dirs'] = flags.data
+  if (flags.http !== undefined) set['http.listen'] = flags.http
   const inputs = { file: flags.config, files: system.files, environment: process.env }
   try {
     const config = loadBrokerConfig({ ...inputs, set })
@@ -92,17 +96,22 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function banner(config: BrokerConfig, running: RunningBroker, elapsedMs: number): string {
+/** People get the banner, log files a line. */
+function announce(config: BrokerConfig, running: RunningBroker, logger: Logger, elapsedMs: number): void {
   const listening = config.listeners.map(({ name, host }) => `${bracketed(host) || '(all addresses)'}:${running.ports.get(name)} (${name})`)
   const httpHost = config.get('http.listen').replace(/:\d+$/, '')
-  const { port } = config.listeners[0]!
-  const address = `127.0.0.1:${running.ports.get(config.listeners[0]!.name) ?? port}`
+  const metrics = running.httpPort === null ? null : `http://${httpHost}:${running.httpPort}/metrics`
+  const data = dataDirectory(config)
+  const ms = Math.round(elapsedMs)
+  if (!process.stdout.isTTY || !process.stderr.isTTY) logger.info({ listening, data, metrics, ms }, 'the broker is ready')
+  if (!process.stdout.isTTY) return
+  const address = `127.0.0.1:${running.ports.get(config.listeners[0]!.name)}`
   const option = address === defaultBootstrap ? '' : ` --bootstrap ${address}`
-  return [
-    `Millrace is ready after ${Math.round(elapsedMs)} ms.`,
+  const lines = [
+    `Millrace is ready after ${ms} ms.`,
     `  listens on  ${listening.join(', ')}`,
-    `  data in     ${dataDirectory(config)}`,
-    ...(running.httpPort === null ? [] : [`  metrics at  http://${httpHost}:${running.httpPort}/metrics`]),
+    `  data in     ${data}`,
+    ...(metrics === null ? [] : [`  metrics at  ${metrics}`]),
     '',
     'Now type in another terminal:',
     `  npx millrace topic create hello${option}`,
@@ -110,5 +119,6 @@ function banner(config: BrokerConfig, running: RunningBroker, elapsedMs: number)
     `  npx millrace consume hello --from beginning${option}`,
     '',
     '',
-  ].join('\n')
+  ]
+  process.stdout.write(lines.join('\n'))
 }

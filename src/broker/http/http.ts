@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Broker } from '../dispatch/context.ts'
+import { CannotListen } from '../start/cannot-listen.ts'
 import { type Exposition, exposition } from './exposition.ts'
 
 export interface HttpOptions {
@@ -56,10 +57,7 @@ export async function startHttp(broker: Broker, options: HttpOptions): Promise<H
 
 function listen(server: Server, { host, port }: HttpOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'is taken by another process; set http.listen to another address or to none' : error.message
-      reject(new Error(`http.listen ${host}:${port} ${why}`, { cause: error }))
-    })
+    server.once('error', error => reject(new CannotListen('http.listen', { host, port }, error)))
     server.listen(port, host, resolve)
   })
 }

@@ -1,0 +1,59 @@
+/**
+ * When a command that runs for long is asked to end: by a signal, or because the npm that ran it is gone.
+ *
+ * npm runs commands through a shell and passes SIGTERM on to that shell only. The shell dies of it and leaves the command behind, which
+ * would go on holding its port. So a command that npm's shell runs in the foreground ends when that shell is gone.
+ */
+import type { System, Timer } from '../base.ts'
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** Ctrl-C at a terminal reaches the whole process group, and npm and `bin/millrace.js` pass it on as well: several signals are one. */
+const sameRequestMs = 500
+const parentCheckMs = 200
+
+/**
+ * Calls `stop` once. Half a second later signals have their usual effect again, so a second Ctrl-C ends the process at once.
+ * Returns a function that stops listening.
+ */
+export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (reason: string) => void): () => void {
+  let timer: Timer | null = null
+  const off = () => {
+    timer?.cancel()
+    for (const signal of signals) process.off(signal, asked)
+  }
+  let isAsked = false
+  const asked = (reason: string) => {
+    if (isAsked) return
+    isAsked = true
+    timer?.cancel()
+    timer = system.timers.after(sameRequestMs, off)
+    stop(reason)
+  }
+  for (const signal of signals) process.on(signal, asked)
+  const parent = parentToWatch(process.env, process.ppid)
+  const look = () => {
+    if (!isAlive(parent!)) asked('the npm that started this command is gone')
+    else timer = system.timers.after(parentCheckMs, look)
+  }
+  if (parent !== null) timer = system.timers.after(parentCheckMs, look)
+  return off
+}
+
+/** The shell of npm, when it was told to run `millrace` and to wait for it; otherwise null. Exported for tests. */
+export function parentToWatch(environment: Readonly<Record<string, string | undefined>>, parent: number): number | null {
+  const script = environment.npm_lifecycle_script
+  if (script === undefined || !/\bmillrace\b|\bsrc\/cli\.ts\b/.test(script)) return null
+  // `millrace start & …` is meant to outlive its shell.
+  if (/(^|[^&>])&([^&>]|$)/.test(script)) return null
+  const watched = Number(environment.MILLRACE_PARENT ?? parent)
+  return Number.isInteger(watched) && watched > 1 ? watched : null
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
