@@ -4,9 +4,10 @@
  *     import { startBroker } from 'millrace'
  *     await using broker = await startBroker({ memory: true })
  *     // point any Kafka client at broker.address
+ *
+ * This file imports nothing at first, so that an old Node can load it and say what it lacks, and so that its types need no others.
  */
-import { memoryFileSystem, realSystem } from './base.ts'
-import { type Logger, loadBrokerConfig, silentLogger, startBroker as start } from './broker.ts'
+/// <reference lib="esnext.disposable" preserve="true" />
 
 export interface MillraceOptions {
   /** Keep everything in memory; nothing is read from or written to a disk. Default false: data in `./data`. */
@@ -15,12 +16,28 @@ export interface MillraceOptions {
   directory?: string
   /** 0, the default: any free port. */
   port?: number
-  /** Kafka's broker keys, as in server.properties. */
-  config?: Readonly<Record<string, string>>
+  /**
+   * Kafka's broker keys, as in server.properties. In memory a group does not wait for further members before its first assignment
+   * (`group.initial.rebalance.delay.ms` is 0, not 3000), because tests would only wait.
+   */
+  config?: Readonly<Record<string, string | number | boolean>>
+  /**
+   * Whether the process goes on for as long as the broker listens. Default: yes, unless the broker is in memory and on any free port:
+   * then only this program can know it, and a script that forgets to close it ends all the same.
+   */
+  keepAlive?: boolean
   /** Default: silent. */
-  logger?: Logger
+  logger?: MillraceLogger
   /** The broker can no longer promise durability. Default: the error is thrown asynchronously, which ends the process. */
   onFatal?(error: Error): void
+}
+
+/** pino and many others have these methods. */
+export interface MillraceLogger {
+  debug(details: object, message: string): void
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
 }
 
 export interface Millrace extends AsyncDisposable {
@@ -34,33 +51,16 @@ export interface Millrace extends AsyncDisposable {
 
 /** Resolves when clients can connect. Throws with what is wrong with the configuration. */
 export async function startBroker(options: MillraceOptions = {}): Promise<Millrace> {
-  const system = realSystem(options.memory ? memoryFileSystem() : undefined)
-  const set: Record<string, string> = {
-    listeners: `PLAINTEXT://127.0.0.1:${options.port ?? 0}`,
-    'http.listen': 'none',
-    ...(options.directory === undefined ? {} : { 'log.dirs': options.directory }),
-    ...options.config,
-  }
-  const config = loadBrokerConfig({ set })
-  const running = await start({
-    system,
-    config,
-    logger: options.logger ?? silentLogger,
-    onThisMachine: !options.memory,
-    onFatal: options.onFatal ?? throwLater,
-  })
-  const port = running.ports.values().next().value!
-  return {
-    address: `127.0.0.1:${port}`,
-    port,
-    ports: running.ports,
-    close: () => running.close(),
-    [Symbol.asyncDispose]: () => running.close(),
-  }
+  requireNode(22, 18)
+  const { startEmbedded } = await import('./millrace/embedded.ts')
+  return startEmbedded(options)
 }
 
-function throwLater(error: Error): void {
-  queueMicrotask(() => {
-    throw error
-  })
+function requireNode(needMajor: number, needMinor: number): void {
+  const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
+  if (major > needMajor || (major === needMajor && minor >= needMinor)) return
+  const error = new Error(`millrace needs Node.js ${needMajor}.${needMinor} or newer; this is ${process.versions.node}`)
+  // Where it was thrown helps nobody.
+  error.stack = error.message
+  throw error
 }

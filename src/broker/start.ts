@@ -75,7 +75,9 @@ export interface RunningBroker {
   readonly ports: ReadonlyMap<string, number>
   /** Of the metrics and health endpoint; null when it is off. */
   readonly httpPort: number | null
-  /** Graceful: replies under way leave, everything is flushed. */
+  /** From now on listening does not keep the process alive. */
+  unref(): void
+  /** Graceful: requests that wait are answered at once, replies under way leave, everything is flushed. */
   close(): Promise<void>
 }
 
@@ -166,6 +168,10 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     broker,
     ports,
     httpPort: http?.port ?? null,
+    unref() {
+      server.unref()
+      http?.unref()
+    },
     close: () => {
       ready = false
       return closeAll()

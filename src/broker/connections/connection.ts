@@ -123,7 +123,7 @@ export class Connection {
     return this.session.principal
   }
 
-  /** Aborted when the connection closes. */
+  /** Aborted when the connection closes or takes no more requests: what waits is answered at once, or given up. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
@@ -151,6 +151,7 @@ export class Connection {
   /** Takes no more requests and closes once the replies under way have left. */
   drain(): void {
     this.#draining = true
+    this.#abort.abort()
     this.#closeWhenDrained()
   }
 

@@ -128,6 +128,11 @@ export class Server {
     return (server.address() as net.AddressInfo).port
   }
 
+  /** Listening no longer keeps the process alive. */
+  unref(): void {
+    for (const server of this.#servers) server.unref()
+  }
+
   /** Stops accepting, lets replies under way leave for `graceMs`, then closes what is left. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true

@@ -45,7 +45,7 @@ export interface RequestContext {
   readonly quota: ClientQuota | null
   /** The reply tells the client to wait so long (the longest of several), and the connection is not read meanwhile. */
   throttle(delayMs: number): void
-  /** Aborted when the connection closes; parked work should give up. */
+  /** Aborted when the connection closes or the broker shuts down: parked work answers with what there is, or gives up. */
   readonly signal: AbortSignal
   /** Runs `callback` once the reply's bytes have left or the connection is gone: when pooled buffers are free again. */
   afterReply(callback: () => void): void

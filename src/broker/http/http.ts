@@ -16,6 +16,8 @@ export interface HttpOptions {
 
 export interface HttpEndpoint {
   readonly port: number
+  /** Listening no longer keeps the process alive. */
+  unref(): void
   close(): Promise<void>
 }
 
@@ -46,6 +48,7 @@ export async function startHttp(broker: Broker, options: HttpOptions): Promise<H
   }
   return {
     port: (server.address() as AddressInfo).port,
+    unref: () => void server.unref(),
     async close() {
       const closed = new Promise(resolve => server.close(resolve))
       server.closeAllConnections()

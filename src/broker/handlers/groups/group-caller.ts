@@ -10,6 +10,21 @@ export function requireGroup(context: RequestContext, operation: Operation, grou
   if (!context.allowed(operation, 'GROUP', groupId)) throw new KafkaError('GROUP_AUTHORIZATION_FAILED')
 }
 
+/** For an answer that waits for other members. A broker that shuts down sends the client to look for another coordinator. */
+export async function unlessLeaving<R>({ signal }: RequestContext, answer: Promise<R>): Promise<R> {
+  let leave = () => {}
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(new KafkaError('NOT_COORDINATOR'))
+  })
+  if (signal.aborted) leave()
+  signal.addEventListener('abort', leave)
+  try {
+    return await Promise.race([answer, left])
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
 /** The slash is Java's way to say that there is no host name. */
 export function callerOf({ version, clientId, connection }: RequestContext): Caller {
   return { apiVersion: version, clientId: clientId ?? '', clientHost: `/${connection.remoteAddress}` }

@@ -8,7 +8,7 @@
 import { joinError } from '../../../coordinator.ts'
 import { apis, type InputOf } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { callerOf, memberAccess, requireGroup } from './group-caller.ts'
+import { callerOf, memberAccess, requireGroup, unlessLeaving } from './group-caller.ts'
 
 type Response = InputOf<typeof apis.joinGroup.response>
 
@@ -20,7 +20,8 @@ export const joinGroup = defineHandler<typeof apis.joinGroup>({
   access: memberAccess,
   async handle(request, context) {
     requireGroup(context, 'READ', request.groupId)
-    return fit(await context.broker.groups.join(request, callerOf(context)), context.version)
+    const joined = unlessLeaving(context, context.broker.groups.join(request, callerOf(context)))
+    return fit(await joined, context.version)
   },
   fail: (request, error, version) => fit(joinError(error.name, request.memberId), version),
 })

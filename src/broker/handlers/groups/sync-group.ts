@@ -7,7 +7,7 @@
 import { syncError } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { memberAccess, requireGroup } from './group-caller.ts'
+import { memberAccess, requireGroup, unlessLeaving } from './group-caller.ts'
 
 const protocolRequiredFrom = 5
 
@@ -20,7 +20,7 @@ export const syncGroup = defineHandler<typeof apis.syncGroup>({
       throw new KafkaError('INCONSISTENT_GROUP_PROTOCOL', 'Protocol type and name are required')
     }
     requireGroup(context, 'READ', request.groupId)
-    return context.broker.groups.sync(request)
+    return unlessLeaving(context, context.broker.groups.sync(request))
   },
   fail: (_request, error) => syncError(error.name),
 })

@@ -1,0 +1,39 @@
+/** A broker in this process: what {@link MillraceOptions} mean to the broker. */
+import { memoryFileSystem, realSystem } from '../base.ts'
+import { loadBrokerConfig, silentLogger, startBroker } from '../broker.ts'
+import type { Millrace, MillraceOptions } from '../millrace.ts'
+
+const noDelays = { 'group.initial.rebalance.delay.ms': 0, 'group.streams.initial.rebalance.delay.ms': 0 }
+
+export async function startEmbedded(options: MillraceOptions): Promise<Millrace> {
+  const { memory = false, directory, port: wanted = 0 } = options
+  const set = {
+    listeners: `PLAINTEXT://127.0.0.1:${wanted}`,
+    'http.listen': 'none',
+    ...(memory ? noDelays : {}),
+    ...(directory === undefined ? {} : { 'log.dirs': directory }),
+    ...options.config,
+  }
+  const running = await startBroker({
+    system: realSystem(memory ? memoryFileSystem() : undefined),
+    config: loadBrokerConfig({ set }),
+    logger: options.logger ?? silentLogger,
+    onThisMachine: !memory,
+    onFatal: options.onFatal ?? throwLater,
+  })
+  if (!(options.keepAlive ?? !(memory && wanted === 0))) running.unref()
+  const port = running.ports.values().next().value!
+  return {
+    address: `127.0.0.1:${port}`,
+    port,
+    ports: running.ports,
+    close: () => running.close(),
+    [Symbol.asyncDispose]: () => running.close(),
+  }
+}
+
+function throwLater(error: Error): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
