@@ -171,7 +171,8 @@ export class Telemetry {
     try {
       measurements = readMetrics(decompress(type, bytes, { maxBytes: mostExpansion * this.#options.maxBytes() }))
     } catch (error) {
-      if (error instanceof RangeError) throw new KafkaError('INVALID_RECORD', `Metrics that cannot be read: ${error.message}`)
+      const unreadable = error instanceof RangeError || (error instanceof KafkaError && error.name === 'CORRUPT_MESSAGE')
+      if (unreadable) throw new KafkaError('INVALID_RECORD', `Metrics that cannot be read: ${error.message}`)
       throw error
     }
     for (const { name, attributes, value, isDelta, isCounter } of measurements) {

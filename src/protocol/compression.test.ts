@@ -4,7 +4,7 @@ import zlib from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
 import { xxhash32 } from './compression/xxhash32.ts'
-import { type CompressionType, compress, DecompressedTooLarge, decompress } from './compression.ts'
+import { type CompressionType, compress, DecompressedTooLarge, decompress, Scratch, unpack } from './compression.ts'
 import { KafkaError } from './errors.ts'
 
 const codecs: CompressionType[] = ['gzip', 'snappy', 'lz4', 'zstd']
@@ -123,8 +123,98 @@ test('declared sizes are not believed', () => {
   ]
   for (const [type, data] of lies) {
     const before = process.memoryUsage().rss
-    assert.throws(() => decompress(type, data), { name: 'INVALID_RECORD' }, data.toString('hex'))
+    const refused = (error: Error) => error.name === 'CORRUPT_MESSAGE' || error instanceof DecompressedTooLarge
+    assert.throws(() => decompress(type, data), refused, data.toString('hex'))
     assert.ok(process.memoryUsage().rss - before < 64 * mebi, data.toString('hex'))
+  }
+})
+
+const skippable = Buffer.from('5a2a4d180400000061626364', 'hex')
+const emptyZstdFrame = Buffer.from('28b52ffd2000010000', 'hex')
+const garbage = Buffer.from('garbage garbage')
+
+test('several streams in one: as Kafka reads them', () => {
+  const a = sample(5000)
+  const b = Buffer.alloc(300_000, 'b')
+  const [za, zb, ga, gb, la, sa] = [
+    ...(['zstd', 'gzip'] as const).flatMap(type => [compress(type, a), compress(type, b)]),
+    compress('lz4', a),
+    compress('snappy', a),
+  ] as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer]
+  const both = Buffer.concat([a, b])
+  /** Input, output, and how much of the input is not part of the streams. */
+  const cases: [CompressionType, Buffer[], Buffer, number][] = [
+    ['zstd', [za, zb], both, 0],
+    ['zstd', [za, skippable, zb], both, 0],
+    ['zstd', [skippable, za, zb, skippable, skippable], both, 0],
+    ['zstd', [emptyZstdFrame, za, emptyZstdFrame, zb], both, 0],
+    ['zstd', [za, skippable.subarray(0, 10)], a, 10],
+    ['gzip', [ga, gb], both, 0],
+    ['gzip', [ga, garbage], a, garbage.length],
+    ['gzip', [ga, gb, Buffer.alloc(20)], both, 20],
+    ['gzip', [ga, gb.subarray(0, 8)], a, 8],
+    ['lz4', [la, garbage], a, garbage.length],
+    ['lz4', [la, la], a, la.length],
+    ['snappy', [sa, Buffer.alloc(3)], a, 3],
+  ]
+  for (const scratch of [undefined, new Scratch()])
+    for (const [index, [type, parts, expected, behind]] of cases.entries()) {
+      const data = Buffer.concat(parts)
+      const { bytes, used } = unpack(type, data, { scratch })
+      assert.ok(bytes.equals(expected), `case ${index}`)
+      assert.equal(used, data.length - behind, `case ${index}`)
+      assert.throws(() => unpack(type, data, { scratch, maxBytes: expected.length - 1 }), DecompressedTooLarge, `case ${index}`)
+    }
+})
+
+test('what Kafka cannot decompress is CORRUPT_MESSAGE', () => {
+  const data = sample(5000)
+  const packed = Object.fromEntries(codecs.map(type => [type, compress(type, data)])) as Record<CompressionType, Buffer>
+  const changed = (type: CompressionType, at: number, by = 1): Buffer => {
+    const copy = Buffer.from(packed[type])
+    copy[(at + copy.length) % copy.length]! ^= by
+    return copy
+  }
+  const frame = lz4.compressFrameSync(data, { contentChecksum: true, blockChecksums: true })
+  const dependent = Buffer.from(packed.lz4)
+  dependent[4]! ^= 0x20
+  dependent[6] = (xxhash32(dependent, 4, 6) >>> 8) & 0xff
+  const refusedData: [CompressionType, Buffer][] = [
+    ...codecs.flatMap((type): [CompressionType, Buffer][] => [
+      [type, Buffer.from('\u0001\u0002 not compressed')],
+      [type, packed[type].subarray(0, packed[type].length - 1)],
+      [type, packed[type].subarray(0, packed[type].length / 2)],
+    ]),
+    ['gzip', changed('gzip', -8)],
+    ['gzip', changed('gzip', -1)],
+    ['zstd', Buffer.concat([packed.zstd, garbage])],
+    ['zstd', Buffer.concat([packed.zstd, Buffer.alloc(2)])],
+    ['zstd', Buffer.concat([packed.zstd, packed.zstd.subarray(0, 9)])],
+    ['lz4', changed('lz4', 6)],
+    ['lz4', dependent],
+    ['lz4', Buffer.concat([skippable, packed.lz4])],
+    ['lz4', changed('lz4', 5, 0x80)],
+    ['snappy', Buffer.concat([packed.snappy, Buffer.alloc(4)])],
+    ['snappy', changed('snappy', 20)],
+  ]
+  for (const at of [6, frame.length - 1, frame.length - 9]) {
+    const copy = Buffer.from(frame)
+    copy[at]! ^= 1
+    refusedData.push(['lz4', copy])
+  }
+  for (const [index, [type, input]] of refusedData.entries())
+    assert.throws(() => decompress(type, input), { name: 'CORRUPT_MESSAGE' }, `case ${index}, ${type}`)
+})
+
+test('what other writers make is read: long and short matches that overlap, literals of every length', () => {
+  const shapes = [1, 2, 3, 7, 47, 48, 49, 200, 5000].flatMap(period => [
+    Buffer.alloc(20_000, sample(period)),
+    Buffer.concat([sample(period), Buffer.alloc(period, 'x'), sample(period), sample(40_000 + period)]),
+  ])
+  for (const data of shapes) {
+    assert.ok(decompress('lz4', lz4.compressFrameSync(data)).equals(data))
+    assert.ok(decompress('snappy', snappy.compressSync(data)).equals(data))
+    assert.ok(decompress('snappy', compress('snappy', data)).equals(data))
   }
 })
 

@@ -1,17 +1,22 @@
 /**
- * Kafka's four codecs behind two functions. Hides the native libraries and the framings Kafka expects: xerial's for snappy, LZ4 frames
- * with independent blocks (and the wrong header checksum of message format v0), gzip and zstd streams.
+ * Kafka's four codecs. Hides the libraries and the framings Kafka expects: xerial's for snappy, LZ4 frames with independent blocks (and
+ * the wrong header checksum of message format v0), any number of gzip members and zstd frames.
  *
  * Decompressing is for input from peers: it is bounded by `maxBytes`, sizes that the input declares are checked before anything is
- * allocated by them, and every failure is INVALID_RECORD. Both functions block; what may be large goes through the record converter.
+ * allocated by them, and what cannot be decompressed is CORRUPT_MESSAGE. All of it blocks; what may be large goes through the record
+ * converter.
  */
 import zlib from 'node:zlib'
+import { gzipDecompress } from './compression/gzip.ts'
 import { lz4Compress, lz4Decompress } from './compression/lz4.ts'
+import { Output, type Scratch } from './compression/output.ts'
 import { snappyCompress, snappyDecompress } from './compression/snappy.ts'
 import { TooLarge } from './compression/too-large.ts'
 import { type CompressionType, compressionIds, compressionNames } from './compression/types.ts'
+import { zstdDecompress } from './compression/zstd.ts'
 import { KafkaError } from './errors.ts'
 
+export { Scratch } from './compression/output.ts'
 export { type CompressionType, compressionIds, compressionNames }
 
 /** Most bytes that one batch may decompress to, unless the caller says otherwise. */
@@ -28,6 +33,8 @@ export interface DecompressOptions {
   maxBytes?: number
   /** Accept the header checksum of {@link CompressOptions.brokenLz4Checksum} too. */
   brokenLz4Checksum?: boolean
+  /** The result may lie in this memory: it is gone with the next use. */
+  scratch?: Scratch | undefined
 }
 
 export function compress(type: CompressionType, data: Buffer, options?: CompressOptions): Buffer {
@@ -47,27 +54,42 @@ export function compress(type: CompressionType, data: Buffer, options?: Compress
   }
 }
 
+/** What the stream in `data` holds, from its beginning; and how many bytes of `data` that took, where others follow. */
+export interface Decompressed {
+  bytes: Buffer
+  used: number
+}
+
 export function decompress(type: CompressionType, data: Buffer, options?: DecompressOptions): Buffer {
-  const maxBytes = options?.maxBytes ?? defaultMaxDecompressedBytes
+  return unpack(type, data, options).bytes
+}
+
+/** As {@link decompress}, for those who must know whether something lies behind the stream, which Kafka and other readers ignore or not. */
+export function unpack(type: CompressionType, data: Buffer, options?: DecompressOptions): Decompressed {
+  if (type === 'none') return { bytes: data, used: data.length }
+  const out = new Output(options?.maxBytes ?? defaultMaxDecompressedBytes, options?.scratch)
   try {
-    switch (type) {
-      case 'none':
-        return data
-      case 'gzip':
-        return zlib.gunzipSync(data, { maxOutputLength: maxBytes })
-      case 'snappy':
-        return snappyDecompress(data, maxBytes)
-      case 'lz4':
-        return lz4Decompress(data, maxBytes, options?.brokenLz4Checksum ?? false)
-      case 'zstd':
-        return zlib.zstdDecompressSync(data, { maxOutputLength: maxBytes })
-    }
+    const used = unpackInto(type, data, options, out)
+    return { bytes: out.written(), used }
   } catch (error) {
-    throw refused(type, maxBytes, error)
+    throw refused(type, out.maxBytes, error)
   }
 }
 
-/** INVALID_RECORD because of its size only: where there is more room it may be tried again. */
+function unpackInto(type: Exclude<CompressionType, 'none'>, data: Buffer, options: DecompressOptions | undefined, out: Output): number {
+  switch (type) {
+    case 'gzip':
+      return gzipDecompress(data, out)
+    case 'snappy':
+      return snappyDecompress(data, out)
+    case 'lz4':
+      return lz4Decompress(data, options?.brokenLz4Checksum ?? false, out)
+    case 'zstd':
+      return zstdDecompress(data, out)
+  }
+}
+
+/** The input is sound as far as it was read, but holds more than is allowed: where there is more room it may be tried again. */
 export class DecompressedTooLarge extends KafkaError {
   constructor(message: string) {
     super('INVALID_RECORD', message)
@@ -78,5 +100,5 @@ function refused(type: CompressionType, maxBytes: number, error: unknown): Kafka
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ERR_BUFFER_TOO_LARGE' || error instanceof TooLarge)
     return new DecompressedTooLarge(`Failed to decompress ${type} records: they are more than ${maxBytes} bytes`)
-  return new KafkaError('INVALID_RECORD', `Failed to decompress ${type} records: ${message}`)
+  return new KafkaError('CORRUPT_MESSAGE', `Failed to decompress ${type} records: ${message}`)
 }

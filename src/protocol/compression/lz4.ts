@@ -1,113 +1,124 @@
 /**
- * LZ4 frames by the native library, and around it what that library leaves open: a bound on the output, the missing end mark, and the
- * header checksum of message format v0, which old clients computed from the magic on instead of from the descriptor (KAFKA-3160).
+ * LZ4 frames as Kafka reads them: independent blocks, a checksum over the header, and in message format v0 the header checksum that old
+ * clients computed from the magic on instead of from the descriptor (KAFKA-3160). What follows the frame is not looked at, as in Kafka.
  *
- * The library writes independent blocks without checksums or content size, which is what every Kafka client reads. It knows one level.
+ * Frames are written by the native library and read here: into memory that is used again, which is an order of magnitude cheaper than what
+ * the library allocates for each.
  */
 import lz4 from 'lz4-napi'
+import type { Output } from './output.ts'
 import { TooLarge } from './too-large.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 const frameMagic = 0x184d2204
 const storedBit = 0x8000_0000
 
-interface Descriptor {
-  /** Where the header checksum lies; blocks begin after it. */
-  checksumAt: number
-  blockChecksums: boolean
-  contentChecksum: boolean
-  maxBlockBytes: number
-}
+const reservedBits = 0x03
+const contentChecksumBit = 0x04
+const contentSizeBit = 0x08
+const blockChecksumBit = 0x10
+const independentBit = 0x20
+
+/** Literals and matches from here on are copied by one call. */
+const longCopy = 32
 
 export function lz4Compress(data: Buffer, brokenChecksum: boolean): Buffer {
   const frame = lz4.compressFrameSync(data)
   if (brokenChecksum) {
-    const { checksumAt } = readDescriptor(frame, Number.MAX_SAFE_INTEGER)
+    const checksumAt = (frame[4]! & contentSizeBit) === 0 ? 6 : 14
     frame[checksumAt] = headerChecksum(frame, 0, checksumAt)
   }
   return frame
 }
 
-export function lz4Decompress(data: Buffer, maxBytes: number, allowBrokenChecksum: boolean): Buffer {
-  const descriptor = readDescriptor(data, maxBytes)
-  const { end, atMost } = scanBlocks(data, descriptor, decodedAtMost)
-  // The cheap bound counts every block as full. Only when that is too much are the blocks' tokens read.
-  if (atMost > maxBytes && scanBlocks(data, descriptor, decodedExactly).atMost > maxBytes) throw new TooLarge()
-  const frame = data.subarray(0, end)
-  return lz4.decompressFrameSync(allowBrokenChecksum ? withRightChecksum(frame, descriptor.checksumAt) : frame)
-}
-
-function readDescriptor(data: Buffer, maxBytes: number): Descriptor {
+/** Returns where the frame ends. */
+export function lz4Decompress(data: Buffer, allowBrokenChecksum: boolean, out: Output): number {
   if (data.length < 7 || data.readUInt32LE(0) !== frameMagic) throw new Error('no LZ4 frame')
   const flags = data[4]!
-  const blockSizeId = (data[5]! >> 4) & 7
-  if (flags >> 6 !== 1 || (flags & 3) !== 0) throw new Error('a kind of LZ4 frame that Kafka does not use')
+  const blockSizeId = data[5]! >> 4
+  if (flags >> 6 !== 1 || (flags & reservedBits) !== 0 || (data[5]! & 0x8f) !== 0) throw new Error('an LZ4 frame that Kafka does not use')
+  if ((flags & independentBit) === 0) throw new Error('LZ4 blocks that depend on each other')
   if (blockSizeId < 4) throw new Error('an LZ4 block size that does not exist')
-  const hasContentSize = (flags & 8) !== 0
-  const checksumAt = hasContentSize ? 14 : 6
+  const checksumAt = (flags & contentSizeBit) === 0 ? 6 : 14
   if (data.length <= checksumAt) throw new Error('the LZ4 header is cut off')
-  if (hasContentSize && Number(data.readBigUInt64LE(6)) > maxBytes) throw new TooLarge()
-  return {
-    checksumAt,
-    blockChecksums: (flags & 16) !== 0,
-    contentChecksum: (flags & 4) !== 0,
-    maxBlockBytes: 2 ** (8 + 2 * blockSizeId),
-  }
+  if (checksumAt === 14 && data.readBigUInt64LE(6) > out.maxBytes) throw new TooLarge()
+  const stored = data[checksumAt]!
+  if (stored !== headerChecksum(data, 4, checksumAt) && !(allowBrokenChecksum && stored === headerChecksum(data, 0, checksumAt)))
+    throw new Error('the checksum of the LZ4 header is wrong')
+  const end = decodeBlocks(data, checksumAt + 1, 2 ** (8 + 2 * blockSizeId), (flags & blockChecksumBit) !== 0, out)
+  if (checksumAt === 14 && data.readBigUInt64LE(6) !== BigInt(out.length)) throw new Error('an LZ4 content size that is wrong')
+  if ((flags & contentChecksumBit) === 0) return end
+  if (data.length - end < 4 || data.readUInt32LE(end) !== xxhash32(out.bytes, 0, out.length)) throw new Error('the LZ4 checksum is wrong')
+  return end + 4
 }
 
-type BlockMeasure = (data: Buffer, start: number, end: number, maxBlockBytes: number) => number
-
-/** Where the frame ends, and the sum of `measure` over its blocks. */
-function scanBlocks(data: Buffer, descriptor: Descriptor, measure: BlockMeasure): { end: number; atMost: number } {
-  let atMost = 0
-  for (let at = descriptor.checksumAt + 1; ; ) {
+/** Returns where the end mark ends. */
+function decodeBlocks(data: Buffer, start: number, maxBlockBytes: number, checksums: boolean, out: Output): number {
+  for (let at = start; ; ) {
     if (data.length - at < 4) throw new Error('an LZ4 frame without its end')
     const word = data.readUInt32LE(at)
     at += 4
-    if (word === 0) return { end: Math.min(data.length, at + (descriptor.contentChecksum ? 4 : 0)), atMost }
+    if (word === 0) return at
     const length = word % storedBit
-    if (length > data.length - at || length > descriptor.maxBlockBytes)
+    const end = at + length
+    if (length > maxBlockBytes || end + (checksums ? 4 : 0) > data.length)
       throw new Error(`an LZ4 block of ${length} bytes, ${data.length - at} left`)
-    atMost += word >= storedBit ? length : measure(data, at, at + length, descriptor.maxBlockBytes)
-    at += length + (descriptor.blockChecksums ? 4 : 0)
+    if (word >= storedBit) out.append(data, at, end)
+    else decodeBlock(data, at, end, maxBlockBytes, out)
+    if (checksums && data.readUInt32LE(end) !== xxhash32(data, at, end)) throw new Error('the checksum of an LZ4 block is wrong')
+    at = checksums ? end + 4 : end
   }
 }
 
-const decodedAtMost: BlockMeasure = (_data, _start, _end, maxBlockBytes) => maxBlockBytes
-
-/** Sums the literals and matches that the block's tokens announce. */
-const decodedExactly: BlockMeasure = (data, start, end) => {
-  let decoded = 0
+function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number, out: Output): void {
+  const first = out.length
+  let { bytes } = out
+  let to = first
+  let room = Math.min(out.room, first + maxBytes)
   for (let at = start; at < end; ) {
     const token = data[at++]!
-    let literals = token >> 4
-    if (literals === 15)
-      for (let more = 255; more === 255; literals += more) {
+    let length = token >> 4
+    if (length === 15)
+      for (let more = 255; more === 255; length += more) {
         if (at >= end) throw new Error('an LZ4 length is cut off')
         more = data[at++]!
       }
-    decoded += literals
-    at += literals
+    if (length > end - at) throw new Error('LZ4 literals are cut off')
+    if (to + length > room) ({ bytes, room } = moreRoom(out, to, length, first + maxBytes))
+    if (length < longCopy) for (const stop = at + length; at < stop; ) bytes[to++] = data[at++]!
+    else {
+      bytes.set(data.subarray(at, at + length), to)
+      at += length
+      to += length
+    }
     // The last sequence of a block has no match.
     if (at >= end) break
+    if (end - at < 2) throw new Error('an LZ4 match is cut off')
+    let from = to - (data[at]! | (data[at + 1]! << 8))
     at += 2
-    let match = token & 15
-    if (match === 15)
-      for (let more = 255; more === 255; match += more) {
+    if (from < first || from === to) throw new Error('an LZ4 match before its block')
+    length = token & 15
+    if (length === 15)
+      for (let more = 255; more === 255; length += more) {
         if (at >= end) throw new Error('an LZ4 length is cut off')
         more = data[at++]!
       }
-    decoded += match + 4
+    length += 4
+    if (to + length > room) ({ bytes, room } = moreRoom(out, to, length, first + maxBytes))
+    if (length >= longCopy && to - from >= length) {
+      bytes.copyWithin(to, from, from + length)
+      to += length
+    } else for (const stop = to + length; to < stop; ) bytes[to++] = bytes[from++]!
   }
-  return decoded
+  out.length = to
 }
 
-/** The frame, or a copy with the checksum that the library expects when it carries the old one. */
-function withRightChecksum(frame: Buffer, checksumAt: number): Buffer {
-  if (frame[checksumAt] !== headerChecksum(frame, 0, checksumAt)) return frame
-  const copy = Buffer.from(frame)
-  copy[checksumAt] = headerChecksum(frame, 4, checksumAt)
-  return copy
+/** `most`: where the block must end at the latest. */
+function moreRoom(out: Output, length: number, more: number, most: number): { bytes: Buffer; room: number } {
+  if (length + more > most) throw new Error('an LZ4 block that yields more than the frame says')
+  out.length = length
+  out.reserve(more)
+  return { bytes: out.bytes, room: Math.min(out.room, most) }
 }
 
 function headerChecksum(frame: Buffer, start: number, end: number): number {

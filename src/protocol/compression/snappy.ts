@@ -1,8 +1,13 @@
 /**
  * Snappy as Kafka's clients write it: raw blocks in xerial's framing (snappy-java's SnappyOutputStream), which is a header of 16 bytes
- * and then, per block, an int32 of its compressed length. Bare blocks are read too, as snappy-java does.
+ * and then, per block, an int32 of its compressed length. Bare blocks are read too, as snappy-java does, and like it fewer than four bytes
+ * behind the last block are ignored.
+ *
+ * Blocks are written by the native library and read here: into memory that is used again, which is far cheaper than what the library
+ * allocates for each.
  */
 import snappy from 'snappy'
+import type { Output } from './output.ts'
 import { TooLarge } from './too-large.ts'
 
 const magic = Buffer.from('82534e4150505900', 'hex')
@@ -12,6 +17,8 @@ const frameHeader = Buffer.concat([magic, Buffer.from('0000000100000001', 'hex')
 const blockBytes = 32 * 1024
 /** No element of the format yields more than 64 bytes out of 2, so what declares more is a lie. */
 const maxRatio = 32
+/** Literals and copies from here on are copied by one call. */
+const longCopy = 32
 
 export function snappyCompress(data: Buffer): Buffer {
   const parts: Buffer[] = [frameHeader]
@@ -26,56 +33,91 @@ export function snappyCompress(data: Buffer): Buffer {
   return Buffer.concat(parts, size)
 }
 
-export function snappyDecompress(data: Buffer, maxBytes: number): Buffer {
+/** Returns where the last block ends. */
+export function snappyDecompress(data: Buffer, out: Output): number {
   if (data.length < frameHeader.length || data.compare(magic, 0, magic.length, 0, magic.length) !== 0) {
-    declaredSize(data, maxBytes)
-    return decompressBlock(data)
+    decodeBlock(data, 0, data.length, out)
+    return data.length
   }
-  const blocks: Buffer[] = []
-  let total = 0
-  for (let at = frameHeader.length; at < data.length; ) {
+  let at = frameHeader.length
+  while (data.length - at >= 4) {
     // Streams that were joined: their headers lie between the blocks.
     if (data.length - at >= frameHeader.length && data.compare(magic, 0, magic.length, at, at + magic.length) === 0) {
       at += frameHeader.length
       continue
     }
-    if (data.length - at < 4) throw new Error('the length of a block is cut off')
     const length = data.readInt32BE(at)
     at += 4
     if (length <= 0 || length > data.length - at) throw new Error(`a block of ${length} bytes, ${data.length - at} left`)
-    const block = data.subarray(at, at + length)
-    total += declaredSize(block, maxBytes - total)
-    blocks.push(block)
+    decodeBlock(data, at, at + length, out)
     at += length
   }
-  return decompressBlocks(blocks, total)
+  return at
 }
 
-function decompressBlocks(blocks: Buffer[], total: number): Buffer {
-  if (blocks.length === 1) return decompressBlock(blocks[0]!)
-  const out = Buffer.allocUnsafeSlow(total)
-  let at = 0
-  for (const block of blocks) at += decompressBlock(block).copy(out, at)
-  if (at !== total) throw new Error(`${total} bytes declared, ${at} found`)
-  return out
+function decodeBlock(data: Buffer, start: number, end: number, out: Output): void {
+  const { size, at: begin } = declaredSize(data, start, end, out.maxBytes - out.length)
+  out.reserve(size)
+  const { bytes, length: first } = out
+  const stop = first + size
+  let to = first
+  for (let at = begin; at < end; ) {
+    const tag = data[at++]!
+    let length = (tag >> 2) + 1
+    let from = 0
+    switch (tag & 3) {
+      case 0:
+        if (length > 60) {
+          const width = length - 60
+          if (end - at < width) throw new Error('the length of a literal is cut off')
+          length = data.readUIntLE(at, width) + 1
+          at += width
+        }
+        if (length > end - at || length > stop - to) throw new Error('a literal is cut off')
+        if (length < longCopy) for (const last = at + length; at < last; ) bytes[to++] = data[at++]!
+        else {
+          bytes.set(data.subarray(at, at + length), to)
+          at += length
+          to += length
+        }
+        continue
+      case 1:
+        if (at >= end) throw new Error('a copy is cut off')
+        length = ((tag >> 2) & 7) + 4
+        from = to - (((tag >> 5) << 8) | data[at++]!)
+        break
+      case 2:
+        if (end - at < 2) throw new Error('a copy is cut off')
+        from = to - (data[at]! | (data[at + 1]! << 8))
+        at += 2
+        break
+      case 3:
+        if (end - at < 4) throw new Error('a copy is cut off')
+        from = to - data.readUInt32LE(at)
+        at += 4
+    }
+    if (from < first || from === to || length > stop - to) throw new Error('a copy from before its block')
+    if (length >= longCopy && to - from >= length) {
+      bytes.copyWithin(to, from, from + length)
+      to += length
+    } else for (const last = to + length; to < last; ) bytes[to++] = bytes[from++]!
+  }
+  if (to !== stop) throw new Error(`${size} bytes declared, ${to - first} found`)
+  out.length = to
 }
 
-function decompressBlock(block: Buffer): Buffer {
-  return snappy.uncompressSync(block, { asBuffer: true }) as Buffer
-}
-
-/** What the block says it decompresses to, believed only within `maxBytes` and what its own length allows. */
-function declaredSize(block: Buffer, maxBytes: number): number {
+/** What the block says it decompresses to, believed only within `maxBytes` and what its own length allows; and where its elements begin. */
+function declaredSize(data: Buffer, start: number, end: number, maxBytes: number): { size: number; at: number } {
   let size = 0
   let scale = 1
-  for (let at = 0; ; at++) {
-    if (at >= 5 || at >= block.length) throw new Error('the size of a block is cut off')
-    const byte = block[at]!
+  for (let at = start; at < end && at < start + 5; ) {
+    const byte = data[at++]!
     size += (byte & 0x7f) * scale
     scale *= 128
-    if (byte < 0x80) break
+    if (byte >= 0x80) continue
+    if (size > (end - start) * maxRatio) throw new Error(`a block of ${end - start} bytes declares ${size} bytes`)
+    if (size > maxBytes) throw new TooLarge()
+    return { size, at }
   }
-  if (size > block.length * maxRatio) throw new Error(`a block of ${block.length} bytes declares ${size} bytes`)
-  if (size > maxBytes) throw new TooLarge()
-  return size
+  throw new Error('the size of a block is cut off')
 }

@@ -1,0 +1,75 @@
+/**
+ * Gzip as Java reads it: members one after another, each with a checksum and a size that must be right; what follows the last one and
+ * is no header of another is ignored. Node refuses that, so members are taken apart here and zlib inflates them.
+ */
+import zlib from 'node:zlib'
+import type { Output } from './output.ts'
+import { TooLarge } from './too-large.ts'
+
+const headerBytes = 10
+const trailerBytes = 8
+/** What the trailer claims beyond this is inflated in several steps. */
+const likelyRatio = 16
+
+const headerCrcBit = 0x02
+const extraBit = 0x04
+const nameBit = 0x08
+const commentBit = 0x10
+
+/** What zlib answers to `info`, which its types do not know. */
+interface Inflated {
+  buffer: Buffer
+  /** Of the input. */
+  engine: { bytesWritten: number }
+}
+
+/** Returns where the last member ends. */
+export function gzipDecompress(data: Buffer, out: Output): number {
+  let at = 0
+  for (;;) {
+    const begin = afterHeader(data, at)
+    if (begin === -1) {
+      if (at === 0) throw new Error('no gzip header')
+      return at
+    }
+    at = inflateMember(data, begin, out)
+  }
+}
+
+function inflateMember(data: Buffer, start: number, out: Output): number {
+  const room = out.maxBytes - out.length
+  // What the trailer says, if this is the last member; only a guess.
+  const guess = data.length - start < trailerBytes ? 0 : data.readUInt32LE(data.length - 4)
+  const chunkSize = Math.max(64, Math.min(guess, (data.length - start) * likelyRatio, room) + 1)
+  const options = { chunkSize, maxOutputLength: Math.max(room, 1), info: true }
+  const { buffer, engine } = zlib.inflateRawSync(data.subarray(start), options) as unknown as Inflated
+  if (buffer.length > room) throw new TooLarge()
+  const trailer = start + engine.bytesWritten
+  if (data.length - trailer < trailerBytes) throw new Error('a gzip member is cut off')
+  if (data.readUInt32LE(trailer) !== zlib.crc32(buffer)) throw new Error('a gzip checksum is wrong')
+  if (data.readUInt32LE(trailer + 4) !== buffer.length) throw new Error('a gzip size is wrong')
+  out.adopt(buffer)
+  return trailer + trailerBytes
+}
+
+/** Where the member's deflated bytes begin; -1 when there is no whole header. */
+function afterHeader(data: Buffer, start: number): number {
+  if (data.length - start < headerBytes || data[start] !== 0x1f || data[start + 1] !== 0x8b || data[start + 2] !== 8) return -1
+  const flags = data[start + 3]!
+  let at = start + headerBytes
+  if ((flags & extraBit) !== 0) {
+    if (data.length - at < 2) return -1
+    at += 2 + data.readUInt16LE(at)
+  }
+  for (const bit of [nameBit, commentBit]) {
+    if ((flags & bit) === 0) continue
+    const zero = data.indexOf(0, at)
+    if (zero === -1) return -1
+    at = zero + 1
+  }
+  if ((flags & headerCrcBit) !== 0) {
+    if (data.length - at < 2 || (zlib.crc32(data.subarray(start, at)) & 0xffff) !== data.readUInt16LE(at)) return -1
+    at += 2
+  }
+  return at > data.length ? -1 : at
+}

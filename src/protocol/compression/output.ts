@@ -1,0 +1,70 @@
+/**
+ * Where decompressed bytes go: a buffer that grows as they come, up to a bound, and that may be used again for the next batch. What is
+ * not allocated anew for each batch costs no page faults, which are most of the price of a small decompression.
+ */
+import { TooLarge } from './too-large.ts'
+
+/** A scratch keeps no more than this. */
+const keptBytes = 4 << 20
+const leastBytes = 16 << 10
+const nothing = Buffer.alloc(0)
+
+/** Memory for one decompression after another: the bytes of one are gone with the next. */
+export class Scratch {
+  #bytes: Buffer = nothing
+
+  /** At least so many bytes; what they hold is left over. */
+  take(bytes: number): Buffer {
+    if (bytes <= this.#bytes.length) return this.#bytes
+    const taken = Buffer.allocUnsafeSlow(bytes)
+    if (bytes <= keptBytes) this.#bytes = taken
+    return taken
+  }
+}
+
+export class Output {
+  bytes: Buffer = nothing
+  length = 0
+  readonly maxBytes: number
+  readonly #scratch: Scratch | undefined
+
+  constructor(maxBytes: number, scratch?: Scratch) {
+    this.maxBytes = maxBytes
+    this.#scratch = scratch
+  }
+
+  /** Up to here `bytes` may be written. */
+  get room(): number {
+    return Math.min(this.bytes.length, this.maxBytes)
+  }
+
+  /** Makes room for `more` bytes behind `length`; throws TooLarge beyond the bound. */
+  reserve(more: number): void {
+    const needed = this.length + more
+    if (needed > this.maxBytes) throw new TooLarge()
+    if (needed <= this.bytes.length) return
+    const size = Math.min(Math.max(needed, 2 * this.bytes.length, leastBytes), this.maxBytes)
+    const grown = this.#scratch?.take(size) ?? Buffer.allocUnsafeSlow(size)
+    this.bytes.copy(grown, 0, 0, this.length)
+    this.bytes = grown
+  }
+
+  append(source: Buffer, start: number, end: number): void {
+    this.reserve(end - start)
+    this.bytes.set(source.subarray(start, end), this.length)
+    this.length += end - start
+  }
+
+  /** Takes a library's output over; without a copy when it is the first. */
+  adopt(bytes: Buffer): void {
+    if (this.length > 0) this.append(bytes, 0, bytes.length)
+    else {
+      this.bytes = bytes
+      this.length = bytes.length
+    }
+  }
+
+  written(): Buffer {
+    return this.bytes.subarray(0, this.length)
+  }
+}

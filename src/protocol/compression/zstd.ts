@@ -1,0 +1,92 @@
+/**
+ * Zstandard as it is defined: any number of frames, and skippable ones between them (RFC 8878). Node decodes one frame; where frames
+ * begin and end, and how much each can yield at most, is read from their headers here.
+ */
+import zlib from 'node:zlib'
+import type { Output } from './output.ts'
+import { TooLarge } from './too-large.ts'
+
+const frameMagic = 0xfd2fb528
+const skippableMagic = 0x184d2a50
+const maxBlockBytes = 128 << 10
+const blockHeaderBytes = 3
+/** Types of blocks. */
+const raw = 0
+const rle = 1
+const reserved = 3
+/** zlib's own minimum. */
+const leastChunk = 64
+/** What a frame claims beyond this is decompressed in several steps. */
+const likelyRatio = 16
+
+interface Frame {
+  end: number
+  /** The most that its blocks can decompress to. */
+  atMost: number
+}
+
+/** Returns where the last whole frame ends: a skippable frame that is cut off at the end does not count, as in Kafka. */
+export function zstdDecompress(data: Buffer, out: Output): number {
+  for (let at = 0; at < data.length; ) {
+    if (data.length - at < 4) throw new Error('bytes behind the last frame')
+    const magic = data.readUInt32LE(at)
+    if (magic === frameMagic) at = decompressFrame(data, at, out)
+    else if ((magic & 0xfffffff0) >>> 0 === skippableMagic) {
+      const end = data.length - at < 8 ? Number.POSITIVE_INFINITY : at + 8 + data.readUInt32LE(at + 4)
+      if (end > data.length) return at
+      at = end
+    } else throw new Error('no zstd frame')
+  }
+  return data.length
+}
+
+function decompressFrame(data: Buffer, start: number, out: Output): number {
+  const { end, atMost } = measureFrame(data, start)
+  const room = out.maxBytes - out.length
+  // One byte more, so that the decoder sees the end of the frame without another chunk.
+  const likely = Math.max(maxBlockBytes, (end - start) * likelyRatio)
+  const chunkSize = Math.max(leastChunk, Math.min(atMost, room, likely) + 1)
+  const bytes = zlib.zstdDecompressSync(data.subarray(start, end), { chunkSize, maxOutputLength: Math.max(room, 1) })
+  if (bytes.length > room) throw new TooLarge()
+  out.adopt(bytes)
+  return end
+}
+
+/** Reads headers only. Throws when the frame is not all there, or claims more than its blocks can hold. */
+function measureFrame(data: Buffer, start: number): Frame {
+  const flags = byteAt(data, start + 4)
+  const singleSegment = (flags & 0x20) !== 0
+  const sizeBytes = [singleSegment ? 1 : 0, 2, 4, 8][flags >> 6]!
+  const sizeAt = start + 5 + (singleSegment ? 0 : 1) + [0, 1, 2, 4][flags & 3]!
+  let at = sizeAt + sizeBytes
+  if (at > data.length) throw new Error('a zstd frame is cut off')
+  let atMost = 0
+  for (let last = false; !last; ) {
+    if (data.length - at < blockHeaderBytes) throw new Error('a zstd frame is cut off')
+    const header = data.readUIntLE(at, blockHeaderBytes)
+    last = (header & 1) !== 0
+    const type = (header >> 1) & 3
+    const size = header >> 3
+    if (type === reserved || size > maxBlockBytes) throw new Error('a zstd block that does not exist')
+    atMost += type === raw || type === rle ? size : maxBlockBytes
+    at += blockHeaderBytes + (type === rle ? 1 : size)
+  }
+  if ((flags & 4) !== 0) at += 4
+  if (at > data.length) throw new Error('a zstd frame is cut off')
+  if (sizeBytes > 0) {
+    const declared = contentSize(data, sizeAt, sizeBytes)
+    if (declared > atMost) throw new Error(`a zstd frame that declares ${declared} bytes and holds ${atMost} at most`)
+    atMost = declared
+  }
+  return { end: at, atMost }
+}
+
+function contentSize(data: Buffer, at: number, bytes: number): number {
+  if (bytes === 8) return Number(data.readBigUInt64LE(at))
+  return data.readUIntLE(at, bytes) + (bytes === 2 ? 256 : 0)
+}
+
+function byteAt(data: Buffer, at: number): number {
+  if (at >= data.length) throw new Error('a zstd frame is cut off')
+  return data[at]!
+}
