@@ -10,6 +10,7 @@
 import { parseArgs } from 'node:util'
 import { brokerFuzzer } from './fuzzers/broker.ts'
 import { codecFuzzer } from './fuzzers/codecs.ts'
+import { coordinatorFuzzer } from './fuzzers/coordinators.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzers/fuzzer.ts'
 import { recordsFuzzer } from './fuzzers/records.ts'
 import { seededRandom } from './world/random.ts'
@@ -17,7 +18,12 @@ import { seededRandom } from './world/random.ts'
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' }, only: { type: 'string' } },
 })
-const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = { codecs: codecFuzzer, records: recordsFuzzer, broker: brokerFuzzer }
+const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = {
+  codecs: codecFuzzer,
+  records: recordsFuzzer,
+  broker: brokerFuzzer,
+  coordinators: coordinatorFuzzer,
+}
 const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
 if (chosen.length === 0) throw new Error(`--only takes one of ${Object.keys(fuzzers).join(', ')}`)
 

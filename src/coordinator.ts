@@ -36,7 +36,10 @@ export type {
 export {
   aclMatches,
   assignmentProblem,
+  belongsToBroker,
   type ClusterOptions,
+  checkRecordDeletion,
+  checkWrite,
   internalTopics,
   openClusterMetadata,
   type SupportedFeature,

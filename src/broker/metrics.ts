@@ -44,6 +44,8 @@ export class BrokerMetrics {
   readonly deadLetters = new Map<string, DeadLetterCounts>()
   /** Open now. */
   readonly connections = new Set<ConnectionCounts>()
+  /** Records of internal topics that could not be replayed, by topic. */
+  readonly skippedRecords = new Map<string, number>()
   connectionsRefused = 0
   /** Requests whose clients were told to wait, and for how long in all. */
   throttledRequests = 0
@@ -71,6 +73,10 @@ export class BrokerMetrics {
     let counts = this.deadLetters.get(groupId)
     if (counts === undefined) this.deadLetters.set(groupId, (counts = { letters: 0, appends: 0, givenUp: 0 }))
     return counts
+  }
+
+  recordSkipped(topic: string): void {
+    this.skippedRecords.set(topic, (this.skippedRecords.get(topic) ?? 0) + 1)
   }
 
   fetched(topic: string, bytes: number): void {

@@ -117,13 +117,13 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   const metadata = await openMetadata(options, log, directory)
   opened.push(() => metadata.close())
   followDynamicConfig(config, metadata, logger)
-  const groups = openGroups(options, metadata)
+  const metrics = new BrokerMetrics()
+  const groups = openGroups(options, metadata, metrics)
   opened.push(() => groups.close())
-  const transactions = openTransactions(options, metadata, groups)
+  const transactions = openTransactions(options, metadata, groups, metrics)
   opened.push(() => transactions.close())
   const converter = openRecordConverter()
   opened.push(() => converter.close())
-  const metrics = new BrokerMetrics()
   const shares = openShares(options, metadata, converter, metrics)
   opened.push(() => shares.close())
 
@@ -221,13 +221,14 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
   metadata.refreshTopicConfigs()
 }
 
-function openGroups({ system, config, logger }: StartOptions, metadata: ClusterMetadata): GroupCoordinator {
+function openGroups({ system, config, logger }: StartOptions, metadata: ClusterMetadata, metrics: BrokerMetrics): GroupCoordinator {
   const groups = new GroupCoordinator({
     system,
     settings: groupSettings(config, groupId => metadata.configs('GROUP', groupId)),
     topic: internalTopic(metadata, offsetsTopicName),
     topics: groupTopics(metadata, system),
     report: (what, error) => logger.warn({ err: error }, what),
+    recordSkipped: topic => metrics.recordSkipped(topic),
   })
   metadata.subscribe({ topicDeleted: topic => void groups.onTopicDeleted(topic.name) })
   return groups
@@ -246,6 +247,7 @@ function openShares(
     settings: shareSettings(config),
     topic: internalTopic(metadata, shareStateTopicName),
     report,
+    recordSkipped: topic => metrics.recordSkipped(topic),
   })
   const knowsDeadLetters = () => (metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= deadLettersFrom
   const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId), knowsDeadLetters())
@@ -274,6 +276,7 @@ function openTransactions(
   { system, config, logger }: StartOptions,
   metadata: ClusterMetadata,
   groups: GroupCoordinator,
+  metrics: BrokerMetrics,
 ): TransactionCoordinator {
   const transactions = new TransactionCoordinator({
     system,
@@ -283,6 +286,7 @@ function openTransactions(
     endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
     newProducerId: () => metadata.newProducerId(),
     report: (what, error) => logger.warn({ err: error }, what),
+    recordSkipped: topic => metrics.recordSkipped(topic),
   })
   metadata.subscribe({ topicDeleted: topic => transactions.onTopicDeleted(topic.name) })
   return transactions

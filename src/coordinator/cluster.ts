@@ -7,12 +7,13 @@
 export type { ClusterQuotas, QuotaAlteration, QuotaEntity, QuotaEntry } from './cluster/client-quotas.ts'
 export type { FeatureUpdate } from './cluster/feature-updates.ts'
 export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
+export { belongsToBroker, checkRecordDeletion, checkWrite, type InternalTopicName, internalTopics } from './cluster/internal-topics.ts'
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
 export type { Reporter } from './cluster/open-topics.ts'
 export { assignmentProblem } from './cluster/placement.ts'
 export { type AclFilter, type ClusterSecurity, matches as aclMatches, type ScramDeletion, type ScramUpsertion } from './cluster/security.ts'
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
-export { internalTopics, topicNameProblem } from './cluster/topic-names.ts'
+export { topicNameProblem } from './cluster/topic-names.ts'
 export type {
   ClusterLimits,
   ClusterListener,
@@ -20,7 +21,6 @@ export type {
   ConfigChange,
   ConfigResourceType,
   CreatedTopic,
-  InternalTopicName,
   NewPartitions,
   NewTopic,
   Topic,

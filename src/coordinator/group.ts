@@ -30,7 +30,7 @@ import type { InitializedTopics } from './group/share/share-records.ts'
 import type { DescribedStreamsGroup } from './group/streams/describe.ts'
 import type { StreamsHeartbeatRequest, StreamsHeartbeatResult } from './group/streams/heartbeat-request.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
-import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
+import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
 
 export const offsetsTopicName = '__consumer_offsets'
 
@@ -44,6 +44,7 @@ export interface GroupCoordinatorOptions {
   topic: InternalTopic
   topics: GroupTopics
   report?: Report
+  recordSkipped?: RecordSkipped
 }
 
 export class GroupCoordinator {
@@ -52,13 +53,14 @@ export class GroupCoordinator {
 
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topics, topic, report } = options
+    const { system, settings, topics, topic, report, recordSkipped } = options
     this.#groups = new ShardedTopic({
       system,
       topic,
       futurePartitions: () => settings.offsetsTopicNumPartitions,
       makeShard: context => new GroupShard({ system, context, settings, topics }),
       report,
+      recordSkipped,
     })
   }
 

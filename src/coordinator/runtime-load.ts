@@ -2,15 +2,25 @@
 import type { System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { Offset } from '../protocol.ts'
-import { batchesOf, replayBatch } from './runtime-records.ts'
+import { batchesOf, replayBatch, type Skipped } from './runtime-records.ts'
 import type { Shard } from './shard.ts'
 
 const readBytes = 1 << 20
 /** Other work waits at most this long, plus one batch. */
 const sliceMs = 8
 
-/** Replays from `from` to the log's end. Gives up quietly when `wanted` says no. */
-export async function loadShard(system: System, log: PartitionLog, shard: Shard, from: Offset, wanted: () => boolean): Promise<void> {
+export interface LoadOptions {
+  system: System
+  log: PartitionLog
+  shard: Shard
+  from: Offset
+  /** Says whether to go on. */
+  wanted(): boolean
+  skipped?: Skipped | undefined
+}
+
+/** Replays from `from` to the log's end. */
+export async function loadShard({ system, log, shard, from, wanted, skipped }: LoadOptions): Promise<void> {
   const { clock, timers } = system
   let next = Math.max(from, log.logStartOffset)
   let began = clock.monotonic()
@@ -19,7 +29,7 @@ export async function loadShard(system: System, log: PartitionLog, shard: Shard,
     const slice = await log.read(next, { maxBytes: readBytes, atLeastOne: true, upTo: 'log-end' })
     try {
       for (const batch of batchesOf(slice.chunks)) {
-        replayBatch(batch, next, shard)
+        replayBatch(batch, next, shard, skipped)
         next = batch.header.lastOffset + 1
         if (clock.monotonic() - began <= sliceMs) continue
         await new Promise<void>(resolve => timers.soon(resolve))

@@ -1,5 +1,14 @@
 /** How a shard's records lie in the log: one uncompressed v2 batch per append; any batch when reading. */
-import { type BatchView, batchesIn, batchHeaderSize, buildBatch, forEachRecordOf, type Offset, readMarker } from '../protocol.ts'
+import {
+  type BatchView,
+  batchesIn,
+  batchHeaderSize,
+  buildBatch,
+  forEachRecordOf,
+  type Offset,
+  type RecordView,
+  readMarker,
+} from '../protocol.ts'
 import type { LogRecord, ProducerSession, Shard } from './shard.ts'
 
 /** Most that the varints and the attributes around a record's key and value take. */
@@ -25,17 +34,35 @@ export function* batchesOf(chunks: readonly Buffer[]): Generator<BatchView> {
   for (const chunk of chunks) yield* batchesIn(chunk)
 }
 
-/** Replays what of the batch lies at `from` or after it. */
-export function replayBatch(batch: BatchView, from: Offset, shard: Shard): void {
-  const { isControl, isTransactional, producerId, producerEpoch } = batch.header
+/** Told where something could not be replayed. */
+export type Skipped = (offset: Offset, error: unknown) => void
+
+/** Replays what of the batch lies at `from` or after it. Without `skipped` a record that cannot be replayed ends it with an error. */
+export function replayBatch(batch: BatchView, from: Offset, shard: Shard, skipped?: Skipped): void {
+  const { isControl, isTransactional, producerId, producerEpoch, baseOffset } = batch.header
   const transaction = isTransactional ? producerId : -1
-  forEachRecordOf(batch, record => {
-    if (record.offset < from) return
+  const replay = (record: RecordView): void => {
     if (!isControl) {
       shard.replay({ key: record.key, value: record.value }, record.offset, record.timestamp, transaction)
       return
     }
     const marker = readMarker(record)
     if (marker !== null) shard.replayMarker?.(producerId, producerEpoch, marker.committed)
-  })
+  }
+  const replayOrSkip = (record: RecordView): void => {
+    try {
+      replay(record)
+    } catch (error) {
+      if (skipped === undefined) throw error
+      skipped(record.offset, error)
+    }
+  }
+  try {
+    forEachRecordOf(batch, record => {
+      if (record.offset >= from) replayOrSkip(record)
+    })
+  } catch (error) {
+    if (skipped === undefined) throw error
+    skipped(Math.max(from, baseOffset), error)
+  }
 }

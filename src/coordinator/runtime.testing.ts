@@ -100,7 +100,7 @@ export function memoryPartitionLog(maxMessageBytes = 1_048_588): MemoryPartition
     logStartOffset: 0,
     leaderEpoch: 0,
     lastStableOffset: 0,
-    config: { maxMessageBytes } as TopicConfig,
+    config: { maxMessageBytes, segmentBytes: 1 << 30 } as TopicConfig,
     batches,
     failNext: null as Error | null,
     get logEndOffset() {

@@ -132,10 +132,13 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     if (records.length === 0) return this.#newestBarrier()
     let bytes = 0
     for (const record of records) bytes += recordSize(record)
-    const limit = this.#log.config.maxMessageBytes
+    const { maxMessageBytes, segmentBytes } = this.#log.config
+    const limit = Math.min(maxMessageBytes, segmentBytes)
     // Before anything is replayed: to find out later would cost the shard its state.
     if (batchSize(bytes) > limit) {
-      const error = coordinatorError(new KafkaError('RECORD_LIST_TOO_LARGE', `${bytes} bytes of records exceed max.message.bytes=${limit}`))
+      const error = coordinatorError(
+        new KafkaError('RECORD_LIST_TOO_LARGE', `${bytes} bytes of records exceed the limit of ${limit} for a batch`),
+      )
       rejected?.(error)
       throw error
     }
@@ -292,11 +295,12 @@ class Runtime<S extends Shard> implements Coordinator<S> {
           if (epoch === this.#epoch) this.#timers.cancel(key)
         },
       })
-      const { restore } = this.#options
+      const { restore, skipped } = this.#options
+      const wanted = () => epoch === this.#epoch
       const start = restore === undefined ? this.#log.logStartOffset : await restore(shard)
       // A new partition is ready at once: its first client need not be sent away.
-      if (start < this.#log.logEndOffset) await loadShard(this.#system, this.#log, shard, start, () => epoch === this.#epoch)
-      if (epoch !== this.#epoch) return
+      if (start < this.#log.logEndOffset) await loadShard({ system: this.#system, log: this.#log, shard, from: start, wanted, skipped })
+      if (!wanted()) return
       const end = this.#log.logEndOffset
       this.#shard = shard
       this.#nextOffset = end

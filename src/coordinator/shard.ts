@@ -73,6 +73,11 @@ export interface CoordinatorOptions<S extends Shard> {
   makeShard(context: ShardContext): S
   /** Puts a snapshot into the fresh shard and returns the first offset that it does not contain. Default: nothing, the log's start. */
   restore?(shard: S): Offset | Promise<Offset>
+  /**
+   * Told of a record that cannot be replayed, or of the first one of a batch that cannot be read: the load goes on without it. If this
+   * is left out, such a record fails the load.
+   */
+  skipped?(offset: Offset, error: unknown): void
   /** A failure that no caller is told of: a load, a timer's step, an append that cost the shard its state. */
   report?(what: string, error: unknown): void
 }

@@ -22,6 +22,9 @@ export interface InternalTopic {
 /** A failure that no caller is told of. */
 export type Report = (what: string, error: unknown) => void
 
+/** A record of this internal topic could not be replayed and is left out. */
+export type RecordSkipped = (topic: string) => void
+
 export interface ShardedTopicOptions<S extends Shard> {
   system: System
   topic: InternalTopic
@@ -29,6 +32,7 @@ export interface ShardedTopicOptions<S extends Shard> {
   futurePartitions(): number
   makeShard(context: ShardContext, partitionLog: PartitionLog, report: Report): S
   report?: Report | undefined
+  recordSkipped?: RecordSkipped | undefined
 }
 
 interface OpenShard<S extends Shard> {
@@ -97,12 +101,18 @@ export class ShardedTopic<S extends Shard> {
     if (open !== undefined) return open.coordinator
     const log = this.#topic.partitionLog(partition)
     if (log === null) return null
-    const { system, makeShard } = this.#options
+    const { system, makeShard, recordSkipped } = this.#options
     const report: Report = (what, error) => this.#options.report?.(`${this.#topic.name}-${partition}: ${what}`, error)
+    let skipped = 0
     const coordinator = openCoordinator<S>({
       system,
       partitionLog: log,
       makeShard: context => makeShard(context, log, report),
+      skipped: (offset, error) => {
+        recordSkipped?.(this.#topic.name)
+        // A whole log may be of that kind: lines get rarer as records become more.
+        if (Number.isInteger(Math.log2(++skipped))) report(`the record at offset ${offset} is skipped; ${skipped} so far`, error)
+      },
       report,
     })
     this.#shards.set(partition, { coordinator, log })

@@ -6,7 +6,7 @@
 import type { System, Timer } from '../base.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
 import type { Coordinator } from './shard.ts'
-import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
+import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
 import { nameOf, type SharePartitionKey, type ShareState, ShareStateShard } from './share/state-shard.ts'
 
 export const shareStateTopicName = '__share_group_state'
@@ -21,6 +21,7 @@ export interface ShareCoordinatorOptions {
   /** {@link shareStateTopicName}. */
   topic: InternalTopic
   report?: Report
+  recordSkipped?: RecordSkipped
 }
 
 export class ShareCoordinator {
@@ -30,13 +31,14 @@ export class ShareCoordinator {
 
   constructor(options: ShareCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topic, report } = options
+    const { system, settings, topic, report, recordSkipped } = options
     this.#states = new ShardedTopic({
       system,
       topic,
       futurePartitions: () => settings.stateTopicNumPartitions,
       makeShard: context => new ShareStateShard(context, settings.updatesPerSnapshot),
       report,
+      recordSkipped,
     })
   }
 

@@ -6,10 +6,12 @@
  */
 import type { System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
-import { buildMarkerBatch, KafkaError, toKafkaError } from '../protocol.ts'
+import { buildMarkerBatch, type ErrorName, KafkaError, toKafkaError } from '../protocol.ts'
+import { checkWrite } from './cluster.ts'
 import { compileRegex } from './group/consumer/regex.ts'
+import { offsetsTopicName } from './group.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
-import { type InternalTopic, type Report, ShardedTopic } from './sharded-topic.ts'
+import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
 import type { ResidentLimits } from './transaction/residents.ts'
 import type { TransactionSettings } from './transaction/settings.ts'
 import { type EndRequest, type InitProducer, type Session, type TransactionalProducer, TransactionShard } from './transaction/shard.ts'
@@ -29,6 +31,7 @@ export interface TransactionCoordinatorOptions {
   endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
   newProducerId(): number | Promise<number>
   report?: Report
+  recordSkipped?: RecordSkipped
 }
 
 export interface TransactionFilter {
@@ -47,7 +50,7 @@ export class TransactionCoordinator {
 
   constructor(options: TransactionCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topic, report } = options
+    const { system, settings, topic, report, recordSkipped } = options
     this.#transactions = new ShardedTopic({
       system,
       topic,
@@ -63,6 +66,7 @@ export class TransactionCoordinator {
           report: reportShard,
         }),
       report,
+      recordSkipped,
     })
   }
 
@@ -97,8 +101,18 @@ export class TransactionCoordinator {
     return settled(await coordinator.write(shard => shard.initProducerId(request, spare)))
   }
 
-  /** Enters partitions into the transaction; durable when it resolves. */
+  /** Enters partitions into the transaction; durable when it resolves. None of them may belong to the broker. */
   async addPartitions(producer: TransactionalProducer, partitions: Partitions, clientVersion: number): Promise<void> {
+    for (const topic of partitions.keys()) checkWrite(topic, null)
+    await this.#enter(producer, partitions, clientVersion)
+  }
+
+  /** Enters a partition of `__consumer_offsets`, to which a group's offsets will be committed. */
+  addOffsets(producer: TransactionalProducer, partition: number, clientVersion: number): Promise<void> {
+    return this.#enter(producer, new Map([[offsetsTopicName, new Set([partition])]]), clientVersion)
+  }
+
+  async #enter(producer: TransactionalProducer, partitions: Partitions, clientVersion: number): Promise<void> {
     requireTransactionalId(producer.transactionalId)
     await this.#shardOf(producer.transactionalId).write(shard => shard.addPartitions(producer, partitions, clientVersion))
   }
@@ -163,8 +177,7 @@ export class TransactionCoordinator {
       })
     } catch (error) {
       const { name } = toKafkaError(error)
-      // Deleted topics need no marker; and where a newer epoch has written, an older one has nothing left to end.
-      if (name === 'UNKNOWN_TOPIC_OR_PARTITION' || name === 'INVALID_PRODUCER_EPOCH') return
+      if (needless.has(name)) return
       throw error
     }
   }
@@ -175,10 +188,21 @@ export class TransactionCoordinator {
     if (log === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic}-${partition} does not exist`)
     const owner = this.#options.endTransactionOf.get(topic)
     if (owner !== undefined) return owner(partition, marker)
+    checkWrite(topic, null)
     const batch = buildMarkerBatch({ ...marker, timestamp: this.#options.system.clock.now() })
     return log.append(batch, { origin: 'coordinator' }).durable
   }
 }
+
+/**
+ * Why a marker need not be written: the topic was deleted; a newer epoch has written there, so that an older one has nothing left to
+ * end; the topic belongs to the broker (versions up to 0.1 entered such topics).
+ */
+const needless: ReadonlySet<string> = new Set<ErrorName>([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_TOPIC_EXCEPTION',
+])
 
 export function isTransactionStatus(name: string): name is TransactionStatus {
   return (transactionStatuses as readonly string[]).includes(name)

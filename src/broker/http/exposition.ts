@@ -7,6 +7,7 @@
  */
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { type Durations, durationBoundsMs } from '../../base.ts'
+import { internalTopics } from '../../coordinator.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'
 import type { DeadLetterCounts, TopicCounts } from '../metrics.ts'
@@ -42,6 +43,7 @@ export function exposition(broker: Broker): Exposition {
       writeServer(page, broker, recent.idleShare(nowMs, cpuMs()))
       writeDisk(page, broker)
       writeOwn(page, broker)
+      writeSkippedRecords(page, broker)
       writeClients(page, broker.telemetry)
       yield page.take()
       yield* partitionFamilies(page, broker)
@@ -194,6 +196,11 @@ function writeOwn(page: Page, { log, metrics }: Broker): void {
   page.single('millrace_throttle_seconds_total', 'counter', 'Seconds that clients were told to wait.', metrics.throttledMs / 1000)
   page.single('millrace_connections_refused_total', 'counter', 'Connections refused by a limit.', metrics.connectionsRefused)
   page.single('millrace_connections_malformed_total', 'counter', 'Connections closed because of what they sent.', metrics.malformed)
+}
+
+function writeSkippedRecords(page: Page, { metrics }: Broker): void {
+  page.family('millrace_internal_records_skipped_total', 'counter', 'Records of internal topics that could not be read and are left out.')
+  for (const topic of internalTopics) page.sample(metrics.skippedRecords.get(topic) ?? 0, { topic })
 }
 
 interface PartitionRow {

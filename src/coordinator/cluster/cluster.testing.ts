@@ -77,7 +77,12 @@ function makePartition(spec: PartitionSpec): TestPartition {
   })
 }
 
-const defaults = { maxMessageBytes: 1_048_588, retentionMs: 604_800_000, cleanupPolicy: { delete: true, compact: false } }
+const defaults = {
+  maxMessageBytes: 1_048_588,
+  segmentBytes: 1 << 30,
+  retentionMs: 604_800_000,
+  cleanupPolicy: { delete: true, compact: false },
+}
 
 export const testRules: TopicRules = {
   numPartitions: () => 3,

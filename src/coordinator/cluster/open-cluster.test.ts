@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { KafkaError, metadataTopicUuid, type Uuid } from '../../protocol.ts'
+import { buildBatch, KafkaError, metadataTopicUuid, type Uuid } from '../../protocol.ts'
 import { type TestSystem, testSystem } from '../runtime.testing.ts'
 import { newTopic, TestLog, type TestPartition, testRules } from './cluster.testing.ts'
 import { bootstrapLevels } from './features.ts'
+import { encodeMetadataRecord, newPartitionRecord } from './metadata-records.ts'
 import { type ClusterOptions, openClusterMetadata } from './open-cluster.ts'
 import type { ClusterMetadata, CreatedTopic, NewTopic } from './types.ts'
 
@@ -259,6 +260,24 @@ describe('after a restart', () => {
     assert.match(machine.said.join(), /no topic of the metadata claims this partition.*lost/)
     assert.ok(machine.log.disk.has(`${topicId}:0`))
     assert.deepEqual(machine.names(), [])
+  })
+
+  it('a topic with the name of the metadata, which older versions let clients create, is out of reach', async () => {
+    const machine = await started()
+    const id = 'BBBBBBBBBBBBBBBBBBBBBA' as Uuid
+    const records = [
+      encodeMetadataRecord({ type: 'TopicRecord', name: '__cluster_metadata', topicId: id }),
+      encodeMetadataRecord(newPartitionRecord(id, 0, [1])),
+    ]
+    machine.metadataLog.append(buildBatch({ records, timestamp: 1 }), { origin: 'coordinator' })
+    await machine.restart()
+    assert.match(machine.said.join(), /ignored.*__cluster_metadata|__cluster_metadata.*ignored/)
+    assert.deepEqual(machine.names(), [])
+    assert.equal(machine.log.partitions.has(`${id}:0`), false)
+    assert.equal((await machine.delete(id))[0]?.name, 'POLICY_VIOLATION')
+    await machine.createId('a')
+    await machine.restart()
+    assert.deepEqual(machine.names(), ['a'])
   })
 
   it('a deletion that was under way is finished', async () => {

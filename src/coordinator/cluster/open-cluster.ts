@@ -13,12 +13,12 @@ import { type ClusterQuotas, type QuotaAlteration, QuotaState } from './client-q
 import type { FeatureUpdate } from './feature-updates.ts'
 import { bootstrapLevels } from './features.ts'
 import { type Change, type ClusterImage, Configs } from './image.ts'
+import { clusterMetadataTopic, guardedConfig, type InternalTopicName } from './internal-topics.ts'
 import { OpenTopics, type Reporter } from './open-topics.ts'
 import { SecurityMetadata } from './security.ts'
 import { SecurityState } from './security-state.ts'
 import { ClusterShard } from './shard.ts'
 import { Snapshots } from './snapshots.ts'
-import { clusterMetadataTopic } from './topic-names.ts'
 import type {
   Admit,
   ClusterLimits,
@@ -27,7 +27,6 @@ import type {
   ConfigChange,
   ConfigResourceType,
   CreatedTopic,
-  InternalTopicName,
   NewPartitions,
   NewTopic,
   Topic,
@@ -116,7 +115,7 @@ class Cluster implements ClusterMetadata {
       system,
       log,
       reporter,
-      config: name => options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name)),
+      config: name => guardedConfig(name, options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name))),
       enqueue: step => void this.#enqueue(step),
     })
     this.#snapshots = new Snapshots({
@@ -295,14 +294,8 @@ class Cluster implements ClusterMetadata {
   }
 
   async #createInternalTopic(name: InternalTopicName): Promise<Topic> {
-    const { numPartitions, configs } = this.#options.rules.internalTopic(name)
-    const spec: NewTopic = {
-      name,
-      numPartitions,
-      replicationFactor: 1,
-      assignments: [],
-      configs: [...configs].map(([key, value]) => ({ name: key, value })),
-    }
+    const { numPartitions } = this.#options.rules.internalTopic(name)
+    const spec: NewTopic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }
     const [outcome] = await this.createTopics([spec], false)
     const topic = this.topic(name)
     if (topic !== undefined) return topic

@@ -8,7 +8,7 @@
 import type { System, Timer } from '../../base.ts'
 import type { Log, PartitionLog, TopicConfig } from '../../log.ts'
 import type { Uuid } from '../../protocol.ts'
-import { internalTopics } from './topic-names.ts'
+import { clusterMetadataTopic, internalTopics } from './internal-topics.ts'
 import type { ClusterListener, Topic } from './types.ts'
 
 /** Other work waits at most this long while partitions are opened. */
@@ -66,6 +66,11 @@ export class OpenTopics {
   async ensure(id: Uuid, name: string, partitions: number): Promise<void> {
     let topic = this.#all.get(id)
     if (topic === undefined) {
+      if (name === clusterMetadataTopic) {
+        // Versions up to 0.1 let clients create it beside the real one.
+        this.#options.reporter.warn({ topic: name, topicId: id }, 'a topic of this name is ignored: it belongs to the broker')
+        return
+      }
       topic = { name, id, internal: internalTopics.has(name), partitions: [], wanted: 0, visible: false }
       this.#all.set(id, topic)
     }

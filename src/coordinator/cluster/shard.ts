@@ -9,6 +9,14 @@ import type { Decision, LogRecord, Shard } from '../shard.ts'
 import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
 import { type FeatureUpdate, featureRecords } from './feature-updates.ts'
 import { type Change, ClusterImage, type TopicState } from './image.ts'
+import {
+  checkConfig,
+  checkCreation,
+  checkDeletion,
+  checkMorePartitions,
+  type InternalTopicName,
+  internalTopics,
+} from './internal-topics.ts'
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord, newPartitionRecord } from './metadata-records.ts'
 import { placeNewPartitions, placeTopic } from './placement.ts'
 import { topicNameProblem } from './topic-names.ts'
@@ -16,6 +24,7 @@ import type { Admit, ClusterLimits, ConfigChange, CreatedTopic, NewPartitions, N
 
 /** Kafka's bound on the records of one operation. */
 const maxRecordsPerOperation = 10_000
+const noConfigs: ReadonlyMap<string, string> = new Map()
 /** Kafka's size of a block of producer ids. */
 export const producerIdBlockSize = 1_000
 
@@ -80,6 +89,7 @@ export class ClusterShard implements Shard {
   #createTopic(topic: NewTopic, givenIds: Set<Uuid>): { created: CreatedTopic; records: MetadataRecord[] } {
     const { brokerId, rules } = this.#options
     const { topics } = this.image
+    checkCreation(topic.name)
     if (topics.byName.has(topic.name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', `Topic '${topic.name}' already exists.`)
     const problem = topicNameProblem(topic.name)
     if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
@@ -87,8 +97,10 @@ export class ClusterShard implements Shard {
     if (colliding !== null) {
       throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Topic '${topic.name}' collides with existing topic: ${colliding}`)
     }
-    const configs = configsOf(topic)
+    const given = internalTopics.has(topic.name) ? rules.internalTopic(topic.name as InternalTopicName).configs : noConfigs
+    const configs = new Map([...given, ...configsOf(topic)])
     rules.validateTopicConfigs(configs)
+    this.#checkInternal(topic.name, given, configs)
     const placement = placeTopic(topic, brokerId, rules)
     this.#checkLimits(1, placement.length)
     const id = this.#unusedId(givenIds)
@@ -107,6 +119,7 @@ export class ClusterShard implements Shard {
       attempt(() => {
         const topic = this.image.topics.byId.get(topicId)
         if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_ID')
+        checkDeletion(topic.name)
         admit?.(topic.partitions.length)
         records.push({ type: 'RemoveTopicRecord', topicId })
         return null
@@ -122,6 +135,7 @@ export class ClusterShard implements Shard {
       const outcome = attempt(() => {
         const topic = this.image.topics.byName.get(wanted.name)
         if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+        checkMorePartitions(topic.name)
         const placement = this.#placeMore(topic, wanted, added)
         admit?.(placement.length)
         const from = topic.partitions.length
@@ -153,7 +167,9 @@ export class ClusterShard implements Shard {
       attempt(() => {
         if (type === 'TOPIC' && !this.image.topics.byName.has(resourceName)) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
         const current = this.image.configs.of(type, resourceName)
-        for (const [name, value] of edit(current)) {
+        const changes = edit(current)
+        if (type === 'TOPIC') this.#checkInternal(resourceName, current, changedBy(current, changes))
+        for (const [name, value] of changes) {
           // What is so already needs no record, as in Kafka.
           if ((current.get(name) ?? null) === value) continue
           records.push({ type: 'ConfigRecord', resourceType: type, resourceName, name, value })
@@ -162,6 +178,12 @@ export class ClusterShard implements Shard {
       }),
     )
     return decide(records, response, validateOnly)
+  }
+
+  #checkInternal(topic: string, before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): void {
+    if (!internalTopics.has(topic)) return
+    const { rules } = this.#options
+    checkConfig(topic, rules.effectiveTopicConfig(before), rules.effectiveTopicConfig(after))
   }
 
   alterQuotas(alterations: readonly QuotaAlteration[], validateOnly: boolean): Decision<(KafkaError | null)[]> {
@@ -231,6 +253,15 @@ function decide<R>(records: readonly MetadataRecord[], response: R, validateOnly
     throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
   }
   return { records: validateOnly ? [] : records.map(encodeMetadataRecord), response }
+}
+
+function changedBy(configs: ReadonlyMap<string, string>, changes: ReadonlyMap<string, string | null>): Map<string, string> {
+  const after = new Map(configs)
+  for (const [name, value] of changes) {
+    if (value === null) after.delete(name)
+    else after.set(name, value)
+  }
+  return after
 }
 
 function configsOf(topic: NewTopic): Map<string, string> {

@@ -3,11 +3,6 @@
 const maxLength = 249
 const legal = /^[a-zA-Z0-9._-]*$/
 
-/** Kafka's own topics, which only coordinators write. */
-export const internalTopics: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__share_group_state'])
-
-export const clusterMetadataTopic = '__cluster_metadata'
-
 /** What is wrong with the name; null when nothing is. */
 export function topicNameProblem(name: string): string | null {
   const problem = problemOf(name)

@@ -3,6 +3,7 @@ import type { PartitionLog, TopicConfig } from '../../log.ts'
 import type { KafkaError, Uuid } from '../../protocol.ts'
 import type { ClusterQuotas } from './client-quotas.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
+import type { InternalTopicName } from './internal-topics.ts'
 import type { ClusterSecurity } from './security.ts'
 
 /** A topic as clients may see it: durable, with every partition open. Never changes but for `partitions`, which only grows. */
@@ -89,8 +90,6 @@ export interface TopicConfigEntry {
   configSource: number
   isSensitive: boolean
 }
-
-export type InternalTopicName = '__consumer_offsets' | '__transaction_state' | '__share_group_state'
 
 /** Hard bounds of this broker; beyond them requests fail with POLICY_VIOLATION. */
 export interface ClusterLimits {

@@ -2,6 +2,7 @@
  * DeleteRecords, v0–2 (KIP-107): moves the start of partitions up; -1 means the high watermark. Refused for internal and for purely
  * compacted topics. The response leaves when the new starts are durable.
  */
+import { checkRecordDeletion } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition, whenVisible } from './client-partition.ts'
@@ -35,9 +36,7 @@ async function deleteBefore(topic: string, partition: number, asked: number, con
   try {
     if (!context.allowed('DELETE', 'TOPIC', topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
     const log = clientPartition(context, topic, partition)
-    if (context.broker.metadata.topic(topic)?.internal) {
-      throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Cannot delete records of internal topic ${topic}`)
-    }
+    checkRecordDeletion(topic)
     const { cleanupPolicy } = log.config
     if (cleanupPolicy.compact && !cleanupPolicy.delete) {
       throw new KafkaError('POLICY_VIOLATION', `Records of partition ${topic}-${partition} can not be deleted due to the configured policy`)

@@ -4,7 +4,7 @@
  *
  * Costs something only for the first batch of a transaction in a partition; then the partition itself knows.
  */
-import type { TransactionalProducer } from '../../../coordinator.ts'
+import { checkWrite, type TransactionalProducer } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import { type apis, batchHeaderSize, header, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
@@ -16,7 +16,7 @@ const abortableFrom = 11
 const entersFrom = 12
 
 /**
- * Enters the partitions into the transaction, from v12 on; null when there is nothing to wait for. Otherwise resolves to why the
+ * Enters the partitions that the client may write into the transaction, from v12 on; null when there is nothing to wait for. Otherwise resolves to why the
  * partitions were refused, or to null. The request's bytes are its own from then on.
  */
 export function enterTransaction(request: Request, context: RequestContext): Promise<KafkaError | null> | null {
@@ -27,13 +27,12 @@ export function enterTransaction(request: Request, context: RequestContext): Pro
   let producer: TransactionalProducer | null = null
   for (const topic of request.topicData) {
     const known = context.version >= 13 ? context.broker.metadata.topicById(topic.topicId) : context.broker.metadata.topic(topic.name)
-    if (known === undefined) continue
+    if (known === undefined || known.internal || !context.allowed('WRITE', 'TOPIC', known.name)) continue
     for (const { index, records } of topic.partitionData) {
       const log = known.partitions[index]
       if (log === undefined || records === null || !isTransactional(records)) continue
       const session = sessionOf(records)
       if (log.inTransaction(session.producerId, session.producerEpoch)) continue
-      if (partitions.size === 0 && !context.allowed('WRITE', 'TOPIC', known.name)) continue
       producer ??= { transactionalId, ...session }
       const indexes = partitions.get(known.name)
       if (indexes === undefined) partitions.set(known.name, new Set([index]))
@@ -59,6 +58,8 @@ export function checkTransaction(
   context: RequestContext,
 ): void {
   if (!isTransactional(records)) return
+  // No transaction ever ends there.
+  checkWrite(log.topic, null)
   if (transactionalId === null || !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
     throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
   }

@@ -6,6 +6,7 @@
  * ids (KIP-516); v11 knows TRANSACTION_ABORTABLE, v12 enters partitions into the transaction (KIP-890). Each partition's place in the log is fixed synchronously, so the connection reads on; the response leaves when what
  * `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an error closes the connection, as in Kafka.
  */
+import { checkWrite } from '../../../coordinator.ts'
 import type { Appended, PartitionLog } from '../../../log.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, produceConversion, toKafkaError, type Uuid } from '../../../protocol.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -136,6 +137,7 @@ function append(
     accept(response, appended, request.acks, waiting)
   }
   try {
+    checkWrite(log.topic, context.clientId)
     const stored = toStoredFormat(data.records, log, context)
     if (stored instanceof Promise) conversions.push(stored.then(store).catch((error: unknown) => reject(response, error, log, context)))
     else store(stored)

@@ -5,7 +5,7 @@
  * they are there and tells failures one heartbeat later; here the answer tells them, and has the member ask again at once when they are
  * there. v1 knows the status MISSING_CLIENT_TAGS and recovery lags of 64 bits.
  */
-import { internalTopics, type StreamsInternalTopic, streamsStatusCodes, topicNameProblem } from '../../../coordinator.ts'
+import { belongsToBroker, type StreamsInternalTopic, streamsStatusCodes, topicNameProblem } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
@@ -58,7 +58,7 @@ function checkTopics({ topology }: Request, context: RequestContext): void {
     for (const { name } of [...repartitionSourceTopics, ...stateChangelogTopics]) names.add(name)
   }
   const all = [...names]
-  const prohibited = all.filter(name => internalTopics.has(name))
+  const prohibited = all.filter(belongsToBroker)
   if (prohibited.length > 0) {
     const message = `Use of Kafka internal topics ${prohibited.join(',')} in a Kafka Streams topology is prohibited.`
     throw new KafkaError('STREAMS_INVALID_TOPOLOGY', message)

@@ -1,5 +1,5 @@
 /** Creates the topics that a client asks about and that are missing, as `auto.create.topics.enable` has it. */
-import { type InternalTopicName, internalTopics, topicNameProblem } from '../../../coordinator.ts'
+import { belongsToBroker, type InternalTopicName, internalTopics, topicNameProblem } from '../../../coordinator.ts'
 import { type ErrorName, KafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
@@ -13,6 +13,8 @@ export async function createMissingTopics(names: readonly string[], context: Req
   const ordinary: string[] = []
   for (const name of names) {
     if (topicNameProblem(name) !== null) refused.set(name, 'INVALID_TOPIC_EXCEPTION')
+    // As Kafka, which asks its controller in vain.
+    else if (belongsToBroker(name) && !internalTopics.has(name)) refused.set(name, 'UNKNOWN_TOPIC_OR_PARTITION')
     else if (!mayCreateAny && !context.allowed('CREATE', 'TOPIC', name)) refused.set(name, 'TOPIC_AUTHORIZATION_FAILED')
     else if (internalTopics.has(name)) await metadata.ensureInternalTopic(name as InternalTopicName)
     else ordinary.push(name)

@@ -14,7 +14,6 @@ type Request = MessageOf<typeof apis.createTopics.request>
 type Response = InputOf<typeof apis.createTopics.response>
 type Result = Response['topics'][number]
 
-const metadataTopic = '__cluster_metadata'
 /** The first version that knows THROTTLING_QUOTA_EXCEEDED. */
 const strictSince = 6
 
@@ -48,9 +47,7 @@ function sort(request: Request, context: RequestContext): { creatable: NewTopic[
     const { name } = topic
     const refuse = (error: KafkaError) => refused.set(name, failure(name, error))
     if (count.get(name)! > 1) refuse(new KafkaError('INVALID_REQUEST', 'Duplicate topic name.'))
-    else if (name === metadataTopic) {
-      refuse(new KafkaError('INVALID_REQUEST', `Creation of internal topic ${metadataTopic} is prohibited.`))
-    } else if (!mayCreateAny && !context.allowed('CREATE', 'TOPIC', name)) {
+    else if (!mayCreateAny && !context.allowed('CREATE', 'TOPIC', name)) {
       refuse(new KafkaError('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.'))
     } else creatable.push(topic)
   }

@@ -133,14 +133,14 @@ describe('CreateTopics', () => {
     assert.deepEqual(
       topics.map(each => [each.name, each.errorCode]),
       [
+        ['__cluster_metadata', errorCode('INVALID_REQUEST')],
         ['good', 0],
         ['twice', errorCode('INVALID_REQUEST')],
-        ['__cluster_metadata', errorCode('INVALID_REQUEST')],
         ['secret', errorCode('TOPIC_AUTHORIZATION_FAILED')],
       ],
     )
-    assert.equal(topics[0]!.topicConfigErrorCode, errorCode('TOPIC_AUTHORIZATION_FAILED'))
-    assert.equal(topics[0]!.numPartitions, -1)
+    assert.equal(topics[1]!.topicConfigErrorCode, errorCode('TOPIC_AUTHORIZATION_FAILED'))
+    assert.equal(topics[1]!.numPartitions, -1)
   })
 
   it('only validates when asked to', async () => {

@@ -2,7 +2,6 @@
  * AddOffsetsToTxn, v0–4: enters the group's partition of `__consumer_offsets` into the transaction. v2 tells PRODUCER_FENCED (KIP-588),
  * v4 knows TRANSACTION_ABORTABLE (KIP-890). Producers with `transaction.version` 2 send TxnOffsetCommit alone.
  */
-import { offsetsTopicName } from '../../../coordinator.ts'
 import { apis } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { memberAccess, requireGroup } from '../groups/group-caller.ts'
@@ -20,7 +19,7 @@ export const addOffsetsToTxn = defineHandler<typeof apis.addOffsetsToTxn>({
     requireGroup(context, 'READ', request.groupId)
     // The topic has to be there, or the marker for it would have no place.
     await groups.locate(request.groupId)
-    await transactions.addPartitions(request, new Map([[offsetsTopicName, new Set([groups.partitionFor(request.groupId)])]]), 0)
+    await transactions.addOffsets(request, groups.partitionFor(request.groupId), 0)
     return { throttleTimeMs: 0, errorCode: 0 }
   },
   fail: (_request, error, version) => ({ throttleTimeMs: 0, errorCode: fencingError(error, version, fencedFrom).code }),

@@ -1,13 +1,14 @@
 /**
  * AddPartitionsToTxn, v0–5: enters partitions into a transaction before they are written. v0–3 come from clients and are about one
  * transaction; v4–5 are between brokers, about several, and may only ask whether partitions are in (KIP-890). All of a transaction's
- * partitions are entered, or none. v2 tells PRODUCER_FENCED (KIP-588).
+ * partitions are entered, or none. v2 tells PRODUCER_FENCED (KIP-588). Unlike Kafka v4–5 need, beside CLUSTER_ACTION, the same rights as
+ * before: with that one alone nobody gets markers into the topics of others.
  */
-import { internalTopics, type TransactionalProducer } from '../../../coordinator.ts'
+import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
-import { fencingError, producerAccess } from './transaction-caller.ts'
+import { fencingError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
 
 type Request = MessageOf<typeof apis.addPartitionsToTxn.request>
 type Response = InputOf<typeof apis.addPartitionsToTxn.response>
@@ -47,9 +48,7 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
 async function enter(producer: TransactionalProducer, topics: Topics, verifyOnly: boolean, context: RequestContext): Promise<TopicResults> {
   try {
     const { transactionalId } = producer
-    if (context.version < batchedFrom && !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
-      throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
-    }
+    requireTransactionalId(context, transactionalId)
     const refused = refusals(topics, context)
     if (refused !== null) return refused
     if (verifyOnly) return verified(producer, topics, context)
@@ -62,11 +61,10 @@ async function enter(producer: TransactionalProducer, topics: Topics, verifyOnly
 
 /** The errors of all partitions when one of them cannot be entered. */
 function refusals(topics: Topics, context: RequestContext): TopicResults | null {
-  const fromClient = context.version < batchedFrom
   let refused = false
   const results = topics.map(({ name, partitions }) => {
     const known = context.broker.metadata.topic(name)
-    const allowed = !fromClient || (!internalTopics.has(name) && context.allowed('WRITE', 'TOPIC', name))
+    const allowed = !belongsToBroker(name) && context.allowed('WRITE', 'TOPIC', name)
     return {
       name,
       resultsByPartition: partitions.map(partitionIndex => {

@@ -54,7 +54,7 @@ function topicsOf({ topics }: Request) {
 async function enter(request: Request, { broker, version }: RequestContext): Promise<void> {
   const { groups, transactions, config } = broker
   const partition = groups.partitionFor(request.groupId)
-  if (version >= entersFrom) await transactions.addPartitions(request, new Map([[offsetsTopicName, new Set([partition])]]), 2)
+  if (version >= entersFrom) await transactions.addOffsets(request, partition, 2)
   else if (config.get('transaction.partition.verification.enable')) transactions.verify(request, offsetsTopicName, partition)
 }
 
