@@ -43,6 +43,6 @@ export {
 } from './base/config.ts'
 export { crc32, crc32c } from './base/crc.ts'
 export { Durations, durationBoundsMs } from './base/durations.ts'
-export { DiskError, type FileHandle, type FileKind, type FileSystem } from './base/file-system.ts'
+export { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem } from './base/file-system.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers } from './base/system.ts'

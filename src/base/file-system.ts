@@ -21,6 +21,15 @@ export class DiskError extends Error {
   }
 }
 
+/** Another broker works on the directory. `holder` says which, as far as is known. */
+export class DirectoryInUse extends DiskError {
+  constructor(directory: string, holder: string) {
+    super('lock', directory, 'EBUSY')
+    this.name = 'DirectoryInUse'
+    this.message = `${directory} is in use by ${holder}`
+  }
+}
+
 export interface FileHandle {
   readonly path: string
   /** Writes all bytes of all buffers from `position` on, or throws DiskError; short writes are continued. */
@@ -63,6 +72,6 @@ export interface FileSystem {
   replaceFile(path: string, content: Uint8Array): Promise<void>
   /** Bytes an ordinary process may still write to the volume that holds `path`. */
   freeBytes(path: string): number
-  /** Takes the directory for this process; throws DiskError EBUSY while another living process holds it. */
+  /** Takes the directory for this process until it ends; throws DirectoryInUse while another broker holds it, in this process too. */
   lock(directory: string): { release(): void }
 }

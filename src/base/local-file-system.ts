@@ -1,6 +1,7 @@
 /** The local disk through `node:fs`: continues short writes, turns system errors into DiskError, and never retries a sync. */
 import fs from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { lockDirectory } from './directory-lock.ts'
 import { DiskError, type FileHandle, type FileKind, type FileSystem } from './file-system.ts'
 
 /**
@@ -28,7 +29,7 @@ export function localFileSystem(): FileSystem {
     readFile: path => readWhole(path),
     replaceFile: (path, content) => settle('replace', path, replaceFile(path, content)),
     freeBytes: path => guard('statfs', path, () => freeBytes(path)),
-    lock: directory => lock(directory),
+    lock: directory => guard('lock', directory, () => lockDirectory(directory)),
   }
 }
 
@@ -187,37 +188,8 @@ function freeBytes(path: string): number {
   return bavail * bsize
 }
 
-/**
- * A pid file, because Node has no flock. A file left by a process that no longer lives is taken over. Two starts in the same
- * instant are told apart by the exclusive creation of the file.
- */
-function lock(directory: string): { release(): void } {
-  const path = join(directory, '.lock')
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      fs.writeFileSync(path, String(process.pid), { flag: 'wx', mode: 0o640 })
-      return { release: () => fs.rmSync(path, { force: true }) }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw diskError('lock', path, error)
-    }
-    const holder = Number(fs.readFileSync(path, 'utf8'))
-    if (holder !== process.pid && isAlive(holder)) throw new DiskError('lock', path, 'EBUSY')
-    fs.rmSync(path, { force: true })
-  }
-  throw new DiskError('lock', path, 'EBUSY')
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
 function diskError(operation: string, path: string, error: unknown): DiskError {
+  if (error instanceof DiskError) return error
   return new DiskError(operation, path, (error as NodeJS.ErrnoException).code ?? String(error))
 }
 

@@ -6,7 +6,7 @@
  * the end is short, a disk that fills up takes the first part of a write before it says ENOSPC.
  */
 import { posix } from 'node:path'
-import { DiskError, type FileHandle, type FileKind, type FileSystem } from './file-system.ts'
+import { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem } from './file-system.ts'
 
 export interface MemoryFileSystemOptions {
   /** Bytes of content that fit; above it writes fail with ENOSPC. Without a limit by default. */
@@ -226,7 +226,7 @@ class Volume {
   lock(directory: string): { release(): void } {
     this.directory('lock', directory)
     const path = resolvePath(directory)
-    if (this.#locks.has(path)) throw new DiskError('lock', directory, 'EBUSY')
+    if (this.#locks.has(path)) throw new DirectoryInUse(directory, 'another broker of this process')
     this.#locks.add(path)
     return { release: () => void this.#locks.delete(path) }
   }

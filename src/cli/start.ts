@@ -64,7 +64,7 @@ export function explain(error: NodeJS.ErrnoException): string {
   if (error instanceof CannotListen) {
     return `${error.message}; ${error.key === 'listeners' ? '--port chooses another port' : '--http host:port chooses another one, --http none does without'}`
   }
-  if (error.code === 'EBUSY') return `${error.message}: another broker runs on this directory; --data chooses another one`
+  if (error.code === 'EBUSY') return `${error.message}; stop it, or choose another directory with --data`
   // An error with neither a code nor a cause does not come from the machine: it is a bug.
   return error.code === undefined && error.cause === undefined ? (error.stack ?? error.message) : error.message
 }

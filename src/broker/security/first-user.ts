@@ -1,6 +1,6 @@
 /**
  * A SCRAM credential written into the data directory of a broker that does not run: how the first user comes into being where nobody can
- * log in yet (Kafka: `kafka-storage format --add-scram`). A running broker holds the directory's lock, and then this throws EBUSY.
+ * log in yet (Kafka: `kafka-storage format --add-scram`). A running broker holds the directory's lock, and then this throws DirectoryInUse.
  */
 import type { System } from '../../base.ts'
 import { openLog } from '../../log.ts'

@@ -1,0 +1,113 @@
+/**
+ * One process at a time on a data directory, decided by the kernel.
+ *
+ * Node has no file locks of its own, but the SQLite inside Node takes the POSIX lock of the file it opens: `BEGIN EXCLUSIVE` on the empty
+ * file `.lock` is a write lock on that inode. So the lock ends with its process however that ends, knows nothing of process ids, host
+ * names or namespaces (two containers that share a volume exclude each other), works over NFS, and does not come along when the
+ * directory is copied. It is the lock that Kafka takes on its own `.lock`, so a running Kafka and Millrace exclude each other, too.
+ *
+ * What it cannot detect:
+ * - Two machines on a volume whose file system keeps locks to one machine or has none: NFS mounted with `nolock` or `local_lock`, some
+ *   FUSE, 9p and object-store mounts, a block device that two machines mount.
+ * - A holder whose `.lock` somebody deleted: a second process makes and locks a new file. Within one process the registry still refuses.
+ * - POSIX drops a process's locks on a file when the process closes any descriptor of it: a program that embeds Millrace must not open
+ *   `.lock` by itself (a recursive copy of the running directory does). Brokers of the same process still exclude each other.
+ *
+ * `.lock-holder` names the holder, for error messages only.
+ */
+import fs from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { DirectoryInUse, DiskError } from './file-system.ts'
+
+interface Holder {
+  pid: number
+  host: string
+  since: string
+}
+
+/**
+ * Directories that this process holds, by device and inode: a path can be spelled in many ways. The database is kept here because the lock
+ * would end with its garbage collection.
+ */
+const held = new Map<string, { holder: Holder; database: DatabaseSync }>()
+
+/** Throws DirectoryInUse while another broker, in this process or any other, holds the directory. */
+export function lockDirectory(directory: string): { release(): void } {
+  const path = join(directory, '.lock')
+  const { dev, ino } = fs.statSync(directory, { bigint: true })
+  const identity = `${dev}:${ino}`
+  const own = held.get(identity)
+  if (own !== undefined) throw new DirectoryInUse(directory, `another broker of this process (${process.pid}) since ${own.holder.since}`)
+  makeEmptyFile(path)
+  const database = openDatabase(path, false)
+  const holderPath = join(directory, '.lock-holder')
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+  } catch (error) {
+    database.close()
+    throw isBusy(error) ? new DirectoryInUse(directory, describeHolder(holderPath)) : sqliteError(path, error)
+  }
+  const holder: Holder = { pid: process.pid, host: hostname(), since: new Date().toISOString() }
+  held.set(identity, { holder, database })
+  writeHolder(holderPath, holder)
+  return {
+    release() {
+      if (held.get(identity)?.holder !== holder) return
+      held.delete(identity)
+      fs.rmSync(holderPath, { force: true })
+      database.close()
+    },
+  }
+}
+
+/** Asked after the registry: closing the descriptor would drop a lock that this process holds. */
+function makeEmptyFile(path: string): void {
+  const file = fs.openSync(path, 'a', 0o640)
+  try {
+    // A process id stood in it once, which SQLite would take for a damaged database.
+    if (fs.fstatSync(file).size > 0) fs.ftruncateSync(file)
+  } finally {
+    fs.closeSync(file)
+  }
+}
+
+function openDatabase(path: string, readOnly: boolean): DatabaseSync {
+  // Loaded here: only a broker on a disk needs it.
+  const sqlite = process.getBuiltinModule('node:sqlite')
+  if (sqlite === undefined) throw new Error('this Node.js was built without SQLite, whose file lock protects the data directory')
+  return new sqlite.DatabaseSync(path, { readOnly })
+}
+
+/** Only shown to people: a disk that is full, and cannot take it, must not prevent the start. */
+function writeHolder(path: string, holder: Holder): void {
+  try {
+    fs.writeFileSync(path, `${JSON.stringify(holder)}\n`, { mode: 0o640 })
+  } catch {
+    fs.rmSync(path, { force: true })
+  }
+}
+
+function describeHolder(path: string): string {
+  try {
+    const { pid, host, since } = JSON.parse(fs.readFileSync(path, 'utf8')) as Holder
+    return `process ${pid} on host ${host} since ${since}`
+  } catch {
+    return 'another process, which left no word of itself in .lock-holder (Apache Kafka, perhaps)'
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return primaryCode(error) === sqliteBusy
+}
+
+const sqliteBusy = 5
+
+function primaryCode(error: unknown): number {
+  return (((error as { errcode?: number }).errcode ?? 0) as number) & 0xff
+}
+
+function sqliteError(path: string, error: unknown): DiskError {
+  return new DiskError('lock', path, error instanceof Error ? error.message : String(error))
+}
