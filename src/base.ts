@@ -44,5 +44,18 @@ export {
 export { crc32, crc32c } from './base/crc.ts'
 export { Durations, durationBoundsMs } from './base/durations.ts'
 export { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem } from './base/file-system.ts'
+export {
+  addInt64,
+  type Int64,
+  maxInt64,
+  millisSince,
+  minInt64,
+  nearestInt64,
+  readInt64,
+  saturatingAdd,
+  subtractInt64,
+  toInt64,
+  writeInt64,
+} from './base/int64.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers } from './base/system.ts'

@@ -4,7 +4,7 @@
  * Hides the journal (group commit), the tail (recent batches in memory), Kafka's segment format on disk with its indexes, recovery,
  * producer state, the transaction index, retention and compaction. See `docs/ARCHITECTURE.md` and DESIGN section 3.
  */
-import type { Durations, System } from './base.ts'
+import type { Durations, Int64, System } from './base.ts'
 import type { Offset, Uuid } from './protocol.ts'
 
 export { openLog } from './log/open.ts'
@@ -118,7 +118,7 @@ export interface Appended {
   baseOffset: Offset
   lastOffset: Offset
   /** -1 with CreateTime. */
-  logAppendTimeMs: number
+  logAppendTimeMs: Int64
   logStartOffset: Offset
   /** Shared by all appends of one group commit. `null` when these batches are already so far: then nothing need be awaited. */
   written: Promise<void> | null
@@ -141,7 +141,7 @@ export interface Slice {
   chunks: Buffer[]
   bytes: number
   /** Aborted transactions that overlap the slice; only with `upTo: 'last-stable'`. */
-  abortedTransactions: { producerId: number; firstOffset: Offset }[] | null
+  abortedTransactions: { producerId: Int64; firstOffset: Offset }[] | null
   /** Call exactly once, when the bytes have left (buffers may be pooled). */
   release(): void
 }
@@ -174,7 +174,7 @@ export interface PartitionLog {
   /** Calls back once, when the given end (see ReadLimit.upTo) passes `offset`, the partition is deleted or goes offline. */
   whenPast(offset: Offset, upTo: ReadLimit['upTo'], callback: () => void): { cancel(): void }
   /** First offset whose timestamp is at least the given one (within what upTo shows), null when there is none. KIP-79. */
-  offsetForTimestamp(timestampMs: number, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null>
+  offsetForTimestamp(timestampMs: Int64, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null>
   /** KIP-734: the record with the largest timestamp. */
   offsetOfMaxTimestamp(): Promise<TimestampedOffset | null>
   /** End offset of the largest epoch ≤ the given one; epoch and offset are -1 when there is none. KIP-101/320. */
@@ -183,23 +183,23 @@ export interface PartitionLog {
   deleteBefore(offset: Offset): Promise<void>
   producers(): ActiveProducer[]
   /** Has the producer an open transaction here in this epoch? Then its further batches belong to it without being asked about. */
-  inTransaction(producerId: number, producerEpoch: number): boolean
+  inTransaction(producerId: Int64, producerEpoch: number): boolean
   /** Bytes in segments plus tail, as DescribeLogDirs reports them. */
   sizeBytes(): number
 }
 
 export interface TimestampedOffset {
   offset: Offset
-  timestampMs: number
+  timestampMs: Int64
   leaderEpoch: number
 }
 
 /** As DescribeProducers reports it. */
 export interface ActiveProducer {
-  producerId: number
+  producerId: Int64
   producerEpoch: number
   lastSequence: number
-  lastTimestampMs: number
+  lastTimestampMs: Int64
   coordinatorEpoch: number
   /** -1 without an open transaction. */
   currentTransactionStartOffset: Offset

@@ -4,7 +4,9 @@
  * Idempotent producers send a batch until it is acknowledged, with the same sequence, and must leave each value exactly once and in
  * order. Plain producers (acks 1 and all) give up a batch whose connection broke: it may be there or not. A group commits offsets.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Int64 } from '../../src/base.ts'
 import { apis } from '../../src/protocol.ts'
 import {
   connect,
@@ -95,7 +97,7 @@ export class Load {
     const sent = { partition: index % partitions, values: [] as string[] }
     this.#sent.push(sent)
     let client: RawClient | null = null
-    let producer: { producerId: number; producerEpoch: number } | null = null
+    let producer: { producerId: Int64; producerEpoch: number } | null = null
     let sequence = 0
     let batch: string[] = []
     while (this.#running || batch.length > 0) {
@@ -208,7 +210,7 @@ async function within<T>(client: RawClient, work: Promise<T>): Promise<T> {
   }
 }
 
-async function initProducerId(client: RawClient): Promise<{ producerId: number; producerEpoch: number }> {
+async function initProducerId(client: RawClient): Promise<{ producerId: Int64; producerEpoch: number }> {
   const answer = await client.request(apis.initProducerId, 4, {
     transactionalId: null,
     transactionTimeoutMs: 60_000,
@@ -223,7 +225,7 @@ async function committedOffset(client: RawClient): Promise<number> {
   for (;;) {
     const answer = await client.request(apis.offsetFetch, 5, { groupId: group, topics: [{ name: topic, partitionIndexes: [0] }] })
     // COORDINATOR_LOAD_IN_PROGRESS and COORDINATOR_NOT_AVAILABLE: ask again, as every client does.
-    if (answer.errorCode === 0) return answer.topics[0]!.partitions[0]!.committedOffset
+    if (answer.errorCode === 0) return Number(answer.topics[0]!.partitions[0]!.committedOffset)
     expectThat(answer.errorCode === 14 || answer.errorCode === 15 || answer.errorCode === 16, `OffsetFetch failed with ${answer.errorCode}`)
     await sleep(20)
   }

@@ -1,8 +1,9 @@
 /** The plain clients of an exactly-once run: idempotent producers that fill the input, readers that watch everything, and those who set up. */
+import type { Int64 } from '../../src/base.ts'
 import { apis, buildBatch } from '../../src/protocol.ts'
 import type { Process } from '../world/process.ts'
 import type { SeededRandom } from '../world/random.ts'
-import { NoAnswer, visibleRecords, type Wire } from '../world/wire.ts'
+import { type AbortedTransactions, NoAnswer, visibleRecords, type Wire } from '../world/wire.ts'
 import type { Poll, Send } from './exactly-once-history.ts'
 import { groupId, inputTopic, nameOf, outputTopic, type Stage } from './exactly-once-stage.ts'
 
@@ -33,7 +34,7 @@ class InputProducer {
   readonly #process: Process
   readonly #wire: Wire
   readonly #name: string
-  #producerId = -1
+  #producerId: Int64 = -1
   #nextSequence: number[]
 
   constructor(stage: Stage, random: SeededRandom, process: Process, wire: Wire, name: string) {
@@ -102,7 +103,7 @@ class InputProducer {
       const told = stage.told('Produce', errorCode)
       if (told === 'INVALID_PRODUCER_EPOCH' || told === 'UNKNOWN_SERVER_ERROR') stage.never(`a plain producer was told ${told}`)
       if (told !== 'NONE' && told !== 'DUPLICATE_SEQUENCE_NUMBER') return false
-      acknowledge(stage, sends, baseOffset)
+      acknowledge(stage, sends, Number(baseOffset))
       return true
     } catch (error) {
       if (error instanceof NoAnswer) return false
@@ -188,7 +189,7 @@ export class Reader {
     const from = this.positions.get(partition)!
     const { records, next } = visibleRecords(response.records ?? Buffer.alloc(0), from, response.abortedTransactions)
     this.positions.set(partition, next)
-    const { lastStableOffset } = response
+    const lastStableOffset = Number(response.lastStableOffset)
     const [at, atMs] = [stage.instant(), stage.nowMs]
     const poll = { reader: this.#name, isolation: this.#isolation, partition, askedAt, at, atMs, from, next, lastStableOffset, records }
     stage.history.polls.push(poll)
@@ -203,8 +204,8 @@ export class Reader {
 interface FetchedPartition {
   partitionIndex: number
   errorCode: number
-  lastStableOffset: number
-  abortedTransactions: readonly { producerId: number; firstOffset: number }[] | null
+  lastStableOffset: Int64
+  abortedTransactions: AbortedTransactions
   records: Buffer | null
 }
 
@@ -263,7 +264,7 @@ export async function logEnds(stage: Stage, process: Process, wire: Wire, isolat
     const ends = new Map<string, number>()
     for (const { name, partitions } of topics) {
       for (const { partitionIndex, errorCode, offset } of partitions)
-        if (stage.told('ListOffsets', errorCode) === 'NONE') ends.set(nameOf(name, partitionIndex), offset)
+        if (stage.told('ListOffsets', errorCode) === 'NONE') ends.set(nameOf(name, partitionIndex), Number(offset))
     }
     return ends.size === 2 * stage.partitions ? ends : null
   })
@@ -294,13 +295,14 @@ export async function committedPositions(stage: Stage, wire: Wire, requireStable
   const positions = new Map<number, number>()
   for (const partition of topics[0]!.partitions) {
     if (stage.told('OffsetFetch', partition.errorCode) !== 'NONE') continue
-    positions.set(partition.partitionIndex, partition.committedOffset)
+    const offset = Number(partition.committedOffset)
+    positions.set(partition.partitionIndex, offset)
     const name = nameOf(inputTopic, partition.partitionIndex)
     stage.history.offsetReads.push({
       partition: name,
       askedAt,
       at: stage.instant(),
-      offset: partition.committedOffset,
+      offset,
       stable: requireStable,
     })
   }

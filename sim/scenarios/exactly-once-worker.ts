@@ -4,6 +4,7 @@
  * `modern` speaks `transaction.version` 2 (KIP-890), otherwise the producer adds its partitions first. When nobody can know what became of a
  * request, a modern worker may repeat it; an old one starts anew with InitProducerId, because its epoch would not keep a late request away.
  */
+import type { Int64 } from '../../src/base.ts'
 import { apis, buildBatch, type ErrorName } from '../../src/protocol.ts'
 import type { Process } from '../world/process.ts'
 import type { SeededRandom } from '../world/random.ts'
@@ -77,7 +78,7 @@ export class Worker {
   readonly #wire: Wire
   readonly #membership: Membership
   readonly #positions = new Map<number, number>()
-  #session = { producerId: -1, producerEpoch: -1 }
+  #session: { producerId: Int64; producerEpoch: number } = { producerId: -1, producerEpoch: -1 }
   #sequences: number[] = []
   #count = 0
 
@@ -254,7 +255,8 @@ export class Worker {
     await this.#insist('Produce', async () => {
       const { responses } = await this.#wire.call(apis.produce, modern ? 12 : 10, request)
       const answers = responses[0]!.partitionResponses
-      for (const { index, errorCode, baseOffset } of answers) if (errorCode === 0) acknowledge(this.#stage, groups.get(index)!, baseOffset)
+      for (const { index, errorCode, baseOffset } of answers)
+        if (errorCode === 0) acknowledge(this.#stage, groups.get(index)!, Number(baseOffset))
       return firstError(answers.map(({ errorCode }) => errorCode))
     })
   }
@@ -315,7 +317,7 @@ export class Worker {
     if (modern) this.#begin(next)
   }
 
-  #begin(session: { producerId: number; producerEpoch: number }): void {
+  #begin(session: { producerId: Int64; producerEpoch: number }): void {
     this.#session = session
     this.#sequences = []
   }

@@ -2,12 +2,12 @@
  * Record batches (message format v2, uncompressed) written and read by the book, independently of the code under test: what the
  * simulation, the fuzzer and the fault tests send and check.
  */
-import { crc32c } from '../../src/base.ts'
+import { crc32c, type Int64 } from '../../src/base.ts'
 
 export interface BatchOptions {
   values: readonly (string | Buffer)[]
   keys?: readonly (string | null)[]
-  producerId?: number
+  producerId?: Int64
   producerEpoch?: number
   baseSequence?: number
   timestampMs?: number

@@ -1,5 +1,5 @@
 /** A client's connection that speaks the protocol: requests with deadlines, answers by correlation id, decoded records. */
-import type { Timer } from '../../src/base.ts'
+import type { Int64, Timer } from '../../src/base.ts'
 import {
   type Api,
   batchesIn,
@@ -114,6 +114,8 @@ export class Wire {
   }
 }
 
+export type AbortedTransactions = readonly { producerId: Int64; firstOffset: Int64 }[] | null
+
 export interface FetchedRecords {
   records: [offset: number, value: string][]
   /** The offset after the last batch. */
@@ -121,14 +123,10 @@ export interface FetchedRecords {
 }
 
 /** What a consumer of this isolation level shows of a fetch response, aborted transactions left out as Kafka's client does it. */
-export function visibleRecords(
-  bytes: Buffer,
-  from: number,
-  abortedTransactions: readonly { producerId: number; firstOffset: number }[] | null,
-): FetchedRecords {
+export function visibleRecords(bytes: Buffer, from: number, abortedTransactions: AbortedTransactions): FetchedRecords {
   const records: [number, string][] = []
-  const starts = [...(abortedTransactions ?? [])].sort((a, b) => a.firstOffset - b.firstOffset)
-  const aborted = new Set<number>()
+  const starts = [...(abortedTransactions ?? [])].sort((a, b) => Number(a.firstOffset) - Number(b.firstOffset))
+  const aborted = new Set<Int64>()
   let next = from
   for (const batch of batchesIn(bytes)) {
     const { producerId, lastOffset, isControl, isTransactional } = batch.header

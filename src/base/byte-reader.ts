@@ -1,9 +1,9 @@
 /**
  * Reads the primitive types of Kafka's wire format, and believes nothing: every read is checked against the end of the buffer, every size
- * against what remains, and anything off throws {@link MalformedInput}. What comes back as bytes are views, not copies. An int64 is a
- * `number`: exact within 53 bits, rounded beyond.
+ * against what remains, and anything off throws {@link MalformedInput}. What comes back as bytes are views, not copies.
  */
 import { isUtf8 } from 'node:buffer'
+import { type Int64, readInt64 } from './int64.ts'
 
 /** The input is not what it claims to be. Whoever sent it should be disconnected. */
 export class MalformedInput extends Error {
@@ -13,7 +13,6 @@ export class MalformedInput extends Error {
   }
 }
 
-const two32 = 2 ** 32
 export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
 /** Up to this length a loop over the bytes is faster than a native call that checks UTF-8. */
 const shortString = 64
@@ -76,9 +75,8 @@ export class ByteReader {
     return this.readInt32() >>> 0
   }
 
-  readInt64(): number {
-    const high = this.readInt32()
-    return high * two32 + (this.readInt32() >>> 0)
+  readInt64(): Int64 {
+    return readInt64(this.buffer, this.#take(8))
   }
 
   readFloat64(): number {
@@ -105,25 +103,6 @@ export class ByteReader {
   readVarint(): number {
     const value = this.readUvarint()
     return (value >>> 1) ^ -(value & 1)
-  }
-
-  /** Zigzag, at most 64 bits. Three words of 28 bits keep the arithmetic exact as far as a number can be. */
-  readVarlong(): number {
-    let low = 0
-    let middle = 0
-    let high = 0
-    for (let index = 0; index < 10; index++) {
-      const byte = this.buffer[this.#take(1)]!
-      if (index < 4) low |= (byte & 0x7f) << (7 * index)
-      else if (index < 8) middle |= (byte & 0x7f) << (7 * (index - 4))
-      else high |= (byte & 0x7f) << (7 * (index - 8))
-      if (index === 9 && byte > 1) break
-      if (byte < 0x80) {
-        const magnitude = (low >>> 1) + middle * 2 ** 27 + high * 2 ** 55
-        return low & 1 ? -magnitude - 1 : magnitude
-      }
-    }
-    throw new MalformedInput('a varlong is longer than 64 bits')
   }
 
   /** A view of the next `bytes` bytes. */

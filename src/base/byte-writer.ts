@@ -1,9 +1,9 @@
 /**
  * Writes the primitive types of Kafka's wire format. One buffer grows for what is small; large payloads are taken by reference, so that
- * record batches travel from the log to the socket untouched. A value outside its type throws RangeError; an int64 must lie within 53 bits
- * or be 2⁶³, which stands for Long.MAX_VALUE.
+ * record batches travel from the log to the socket untouched. A value outside its type throws RangeError.
  */
 import { zeroUuid } from './byte-reader.ts'
+import { type Int64, isInt64, writeInt64 } from './int64.ts'
 
 /** Bytes in several pieces, in order, ready for `writev`. */
 export interface Chunks {
@@ -11,8 +11,6 @@ export interface Chunks {
   length: number
 }
 
-const two32 = 2 ** 32
-const two63 = 2 ** 63
 /** Payloads from this size on are taken by reference; copying less is cheaper than one more entry in a writev. */
 const spliceBytes = 4096
 
@@ -96,15 +94,10 @@ export class ByteWriter {
     buffer[at + 3] = value
   }
 
-  writeInt64(value: number): void {
-    if (Number.isSafeInteger(value)) {
-      const low = value >>> 0
-      this.#put32((value - low) / two32)
-      this.#put32(low)
-    } else if (value === two63) {
-      this.#put32(0x7fffffff)
-      this.#put32(-1)
-    } else throw unencodable('int64', value)
+  writeInt64(value: Int64): void {
+    if (!isInt64(value)) throw unencodable('int64', value)
+    const at = this.#claim(8)
+    writeInt64(this.#buffer, at, value)
   }
 
   writeFloat64(value: number): void {
@@ -127,23 +120,6 @@ export class ByteWriter {
   writeVarint(value: number): void {
     if ((value | 0) !== value) throw unencodable('varint', value)
     this.writeUvarint(((value << 1) ^ (value >> 31)) >>> 0)
-  }
-
-  writeVarlong(value: number): void {
-    if (!Number.isSafeInteger(value)) throw unencodable('varlong', value)
-    let low = (value < 0 ? -(value + 1) : value) % 2 ** 27
-    const high = Math.floor((value < 0 ? -(value + 1) : value) / 2 ** 27)
-    low = low * 2 + (value < 0 ? 1 : 0)
-    for (let group = 0; group < 4; group++) {
-      const at = this.#claim(1)
-      if (high === 0 && low < 0x80) {
-        this.#buffer[at] = low
-        return
-      }
-      this.#buffer[at] = low | 0x80
-      low >>>= 7
-    }
-    this.writeUvarint(high)
   }
 
   /** Raw bytes without a length; large ones by reference. */

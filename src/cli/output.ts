@@ -1,6 +1,8 @@
 /** What commands print: JSON that keeps every digit of an int64, tables for people, and bytes as they are. */
+
 import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
+import type { Int64 } from '../base.ts'
 import type { RecordHeader } from '../client.ts'
 
 /** The user wrote something that cannot be meant: exit code 2. */
@@ -78,7 +80,11 @@ export function plural(count: number | bigint, noun: string): string {
   return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`
 }
 
-/** Milliseconds since the epoch as people read them; what is negative is none. */
-export function time(ms: number | null): string | null {
-  return ms === null || ms < 0 || ms > 8.64e15 ? null : new Date(ms).toISOString()
+/** No Date reaches further. */
+const mostMs = 8.64e15
+
+/** Milliseconds since the epoch as people read them; what is negative is none, and what is beyond all calendars stays a number. */
+export function time(ms: Int64 | null): string | null {
+  if (ms === null || ms < 0) return null
+  return ms > mostMs ? String(ms) : new Date(Number(ms)).toISOString()
 }

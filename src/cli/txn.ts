@@ -1,5 +1,5 @@
 /** `millrace txn …`: transactions that are open, who holds them, and how to end one that hangs. */
-import { realSystem } from '../base.ts'
+import { type Int64, maxInt64, millisSince, realSystem, toInt64 } from '../base.ts'
 import type { Client, ProducerInfo } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
@@ -29,9 +29,11 @@ export async function listTransactions(flags: ListFlags): Promise<void> {
   )
 }
 
-function producerNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`"${text}" is no producer id: a whole number`)
-  return Number(text)
+function producerNumber(text: string): Int64 {
+  if (!/^\d{1,19}$/.test(text) || BigInt(text) > maxInt64) {
+    throw new UsageError(`"${text}" is not a valid producer id: write a whole number from 0 to ${maxInt64}`)
+  }
+  return toInt64(BigInt(text))
 }
 
 export async function describeTransactions(ids: string[], flags: ClientFlags): Promise<void> {
@@ -42,7 +44,9 @@ export async function describeTransactions(ids: string[], flags: ClientFlags): P
     found
       .map(({ transactionalId, state, producerId, producerEpoch, timeoutMs, startTimeMs, partitions }) => {
         const open =
-          startTimeMs === null ? '' : `, open for ${Math.max(0, Math.round((nowMs - startTimeMs) / 1000))} s since ${time(startTimeMs)}`
+          startTimeMs === null
+            ? ''
+            : `, open for ${Math.max(0, Math.round(millisSince(startTimeMs, nowMs) / 1000))} s since ${time(startTimeMs)}`
         const about = `${transactionalId}: ${state}, producer ${producerId} epoch ${producerEpoch}, timeout ${timeoutMs} ms${open}\n`
         if (partitions.length === 0) return about
         return (

@@ -1,4 +1,5 @@
 /** The part of a client's interface that administers who may come in, what they may do, and how much; see `../client.ts`. */
+import type { Int64 } from '../base.ts'
 
 export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
@@ -60,13 +61,13 @@ export interface Quota {
 
 export interface TransactionListing {
   transactionalId: string
-  producerId: number
+  producerId: Int64
   state: string
 }
 
 export interface TransactionFilter {
   states?: readonly string[]
-  producerIds?: readonly number[]
+  producerIds?: readonly Int64[]
   /** Open for longer. */
   longerThanMs?: number
 }
@@ -75,19 +76,19 @@ export interface TransactionInfo extends TransactionListing {
   producerEpoch: number
   timeoutMs: number
   /** null: none is open. */
-  startTimeMs: number | null
+  startTimeMs: Int64 | null
   partitions: { topic: string; partition: number }[]
 }
 
 export interface ProducerInfo {
-  producerId: number
+  producerId: Int64
   producerEpoch: number
   /** -1: none. */
   lastSequence: number
-  lastTimestampMs: number
+  lastTimestampMs: Int64
   coordinatorEpoch: number
   /** Where the open transaction begins; null: none is open. */
-  transactionStartOffset: number | null
+  transactionStartOffset: Int64 | null
 }
 
 export interface Feature {
@@ -111,10 +112,10 @@ export interface DelegationToken {
   owner: string
   requester: string
   renewers: string[]
-  issuedMs: number
-  expiresMs: number
+  issuedMs: Int64
+  expiresMs: Int64
   /** It cannot be renewed beyond. */
-  maxMs: number
+  maxMs: Int64
   /** The secret, in base64. */
   hmac: string
 }
@@ -152,8 +153,8 @@ export interface Administration {
 
   createToken(options: { owner?: string; renewers: readonly string[]; maxLifetimeMs?: number }): Promise<DelegationToken>
   /** Until when it now lives. */
-  renewToken(hmac: string, periodMs?: number): Promise<number>
+  renewToken(hmac: string, periodMs?: number): Promise<Int64>
   /** At once, without a period. */
-  expireToken(hmac: string, periodMs?: number): Promise<number>
+  expireToken(hmac: string, periodMs?: number): Promise<Int64>
   tokens(owners?: readonly string[]): Promise<DelegationToken[]>
 }

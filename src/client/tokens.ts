@@ -1,4 +1,5 @@
 /** Delegation tokens (KIP-48). */
+import type { Int64 } from '../base.ts'
 import { apis } from '../protocol.ts'
 import type { Administration, DelegationToken } from './administration.ts'
 import { ClientError } from './errors.ts'
@@ -32,13 +33,13 @@ export async function createToken(
   }
 }
 
-export async function renewToken(requests: Requests, hmac: string, periodMs = unlimited): Promise<number> {
+export async function renewToken(requests: Requests, hmac: string, periodMs = unlimited): Promise<Int64> {
   const response = await requests.ask(apis.renewDelegationToken, { hmac: Buffer.from(hmac, 'base64'), renewPeriodMs: periodMs })
   refuse(response.errorCode)
   return response.expiryTimestampMs
 }
 
-export async function expireToken(requests: Requests, hmac: string, periodMs = unlimited): Promise<number> {
+export async function expireToken(requests: Requests, hmac: string, periodMs = unlimited): Promise<Int64> {
   const response = await requests.ask(apis.expireDelegationToken, { hmac: Buffer.from(hmac, 'base64'), expiryTimePeriodMs: periodMs })
   refuse(response.errorCode)
   return response.expiryTimestampMs

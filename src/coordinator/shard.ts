@@ -2,7 +2,7 @@
  * What a shard, its runtime and their callers promise each other; re-exported by `coordinator.ts`.
  * An operation decides, `replay` changes state, the response leaves when the records are durable.
  */
-import type { Clock, System } from '../base.ts'
+import type { Clock, Int64, System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { KafkaError, Offset } from '../protocol.ts'
 
@@ -28,7 +28,7 @@ export interface Decision<Response> {
 }
 
 export interface ProducerSession {
-  producerId: number
+  producerId: Int64
   producerEpoch: number
 }
 
@@ -44,9 +44,9 @@ export interface Shard {
    * The only place where hard state changes. Pure: the same records give the same state. `producerId` is -1 outside a transaction;
    * otherwise the record counts only once `replayMarker` commits it.
    */
-  replay(record: LogRecord, offset: Offset, timestampMs: number, producerId: number): void
+  replay(record: LogRecord, offset: Offset, timestampMs: Int64, producerId: Int64): void
   /** A control batch ended the producer's transaction on this partition. */
-  replayMarker?(producerId: number, producerEpoch: number, committed: boolean): void
+  replayMarker?(producerId: Int64, producerEpoch: number, committed: boolean): void
   /** Called once after the whole log has been replayed, before the first operation. Arms timers. */
   loaded(): void
   /** Fails all parked responses with NOT_COORDINATOR; the shard is never used again. */

@@ -3,7 +3,7 @@
  *
  * Hides where the state of a share group in a partition lives, and that old records are deleted. Methods throw KafkaError.
  */
-import type { System, Timer } from '../base.ts'
+import type { Int64, System, Timer } from '../base.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
 import type { Coordinator } from './shard.ts'
 import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
@@ -69,7 +69,7 @@ export class ShareCoordinator {
     return (await this.#shardOf(key)).read(shard => shard.read(key))
   }
 
-  async initialize(key: SharePartitionKey, stateEpoch: number, startOffset: number): Promise<void> {
+  async initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Promise<void> {
     return (await this.#shardOf(key)).write(shard => shard.initialize(key, stateEpoch, startOffset))
   }
 

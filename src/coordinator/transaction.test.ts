@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildBatch, KafkaError } from '../protocol.ts'
+import type { ProducerSession } from './shard.ts'
 import { transactionRecord } from './transaction/transaction.ts'
 import { World } from './transaction.testing.ts'
 import { transactionTopicName } from './transaction.ts'
@@ -327,9 +328,9 @@ class Chaos {
   readonly told = new Map<string, boolean>()
   /** Partitions that were entered, by the same key. */
   readonly entered = new Map<string, Set<string>>()
-  readonly #sessions = new Map<string, { producerId: number; producerEpoch: number }>()
+  readonly #sessions = new Map<string, ProducerSession>()
   /** What an EndTxn that was long under way may bring. */
-  readonly #former: [transactionalId: string, session: { producerId: number; producerEpoch: number }][] = []
+  readonly #former: [transactionalId: string, session: ProducerSession][] = []
 
   constructor(seed: number) {
     let state = seed * 2654435761 + 1
@@ -372,7 +373,7 @@ class Chaos {
     return this.#wait(this.#end(transactionalId, session, key))
   }
 
-  async #add(transactionalId: string, session: { producerId: number; producerEpoch: number }, key: string): Promise<void> {
+  async #add(transactionalId: string, session: ProducerSession, key: string): Promise<void> {
     const partition = this.below(3)
     const partitions = new Map([['p', new Set([partition])]])
     try {
@@ -384,7 +385,7 @@ class Chaos {
     }
   }
 
-  async #end(transactionalId: string, session: { producerId: number; producerEpoch: number }, key: string, current = true): Promise<void> {
+  async #end(transactionalId: string, session: ProducerSession, key: string, current = true): Promise<void> {
     const committed = this.below(2) === 0
     try {
       const next = await this.world.coordinator.endTransaction({ transactionalId, ...session, committed, clientVersion: 2 })

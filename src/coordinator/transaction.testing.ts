@@ -2,6 +2,7 @@
  * For tests of transactions: a coordinator over partitions in memory that share one journal. What a crash leaves is a beginning of that
  * journal which holds everything that was synced.
  */
+import type { Int64 } from '../base.ts'
 import type { AppendOptions, PartitionLog } from '../log.ts'
 import { batchesIn, header, markerOfBatch } from '../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from './runtime.testing.ts'
@@ -14,7 +15,7 @@ import { TransactionCoordinator, transactionTopicName } from './transaction.ts'
 type Entry = [name: string, batch: Buffer]
 
 export interface Marker {
-  producerId: number
+  producerId: Int64
   producerEpoch: number
   committed: boolean
 }

@@ -4,7 +4,7 @@
  * Hides where a transactional id lives, where new producer ids come from, and how markers get into the partitions of a transaction, those of
  * `__consumer_offsets` included. Methods throw KafkaError.
  */
-import type { System } from '../base.ts'
+import { type Int64, millisSince, type System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { buildMarkerBatch, type ErrorName, KafkaError, toKafkaError } from '../protocol.ts'
 import { checkWrite } from './cluster.ts'
@@ -29,7 +29,7 @@ export interface TransactionCoordinatorOptions {
   partitionLog(topic: string, partition: number): PartitionLog | null
   /** Ends transactions on partitions of topics that a coordinator owns: throws at once when that is not possible now. */
   endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
-  newProducerId(): number | Promise<number>
+  newProducerId(): Int64 | Promise<Int64>
   report?: Report
   recordSkipped?: RecordSkipped
 }
@@ -37,9 +37,9 @@ export interface TransactionCoordinatorOptions {
 export interface TransactionFilter {
   /** Names that Kafka knows; empty: all. */
   states: ReadonlySet<string>
-  producerIds: ReadonlySet<number>
+  producerIds: ReadonlySet<Int64>
   /** Only transactions that have been running longer than this; negative: all. */
-  durationMs: number
+  durationMs: Int64
   /** That the whole id matches, in RE2's syntax; null: all. */
   pattern: string | null
 }
@@ -144,7 +144,7 @@ export class TransactionCoordinator {
     const wanted = (transaction: Transaction) =>
       (states.size === 0 || states.has(transaction.status)) &&
       (producerIds.size === 0 || producerIds.has(transaction.producerId)) &&
-      (durationMs < 0 || now - transaction.startMs > durationMs) &&
+      (durationMs < 0 || millisSince(transaction.startMs, now) > durationMs) &&
       matches(transaction.transactionalId)
     return this.#transactions.collect(shard => Array.from(shard.all()).filter(wanted))
   }

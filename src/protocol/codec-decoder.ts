@@ -104,7 +104,7 @@ function readMethod(kind: string, nullable: boolean, flexible: boolean): string 
 
 /** An expression that makes the default of a field anew. */
 export function defaultSource(field: FieldPlan): string {
-  if (field.default === 2 ** 63) return '2 ** 63'
+  if (typeof field.default === 'bigint') return `${field.default}n`
   if (field.default !== undefined) return JSON.stringify(field.default)
   const { type } = field
   switch (type.kind) {

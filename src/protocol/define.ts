@@ -11,7 +11,7 @@
  *
  * Nothing here reads or writes bytes: see `codec.ts`.
  */
-import { assert } from '../base.ts'
+import { assert, type Int64 } from '../base.ts'
 import type { Uuid } from './uuid.ts'
 
 /** `'3+'`, `'0-12'`, `'4'`; as in Kafka's definitions. */
@@ -89,7 +89,7 @@ export const int16 = <const O extends FieldOptions<number> = None>(options?: O) 
 export const uint16 = <const O extends FieldOptions<number> = None>(options?: O) => field<number, number, O>('uint16', options)
 export const int32 = <const O extends FieldOptions<number> = None>(options?: O) => field<number, number, O>('int32', options)
 export const uint32 = <const O extends FieldOptions<number> = None>(options?: O) => field<number, number, O>('uint32', options)
-export const int64 = <const O extends FieldOptions<number> = None>(options?: O) => field<number, number, O>('int64', options)
+export const int64 = <const O extends FieldOptions<Int64> = None>(options?: O) => field<Int64, Int64, O>('int64', options)
 export const float64 = <const O extends FieldOptions<number> = None>(options?: O) => field<number, number, O>('float64', options)
 export const string = <const O extends FieldOptions<string> = None>(options?: O) => field<string, string, O>('string', options)
 export const bytes = <const O extends FieldOptions<never> = None>(options?: O) => field<Buffer, Buffer, O>('bytes', options)

@@ -128,7 +128,7 @@ function describe(prefix: string, struct: StructPlan): FieldLine[] {
 }
 
 function shownDefault(field: FieldPlan): string {
-  if (field.default === 2 ** 63) return String(2n ** 63n - 1n)
+  if (typeof field.default === 'bigint') return String(field.default)
   if (field.default !== undefined) return JSON.stringify(field.default)
   return implicitDefaults[field.type.kind] ?? '0'
 }

@@ -77,7 +77,7 @@ async function committed(client: RawClient): Promise<number> {
   const topics = [{ name: 't', partitionIndexes: [0] }]
   const { groups } = await client.request(apis.offsetFetch, 8, { groups: [{ groupId: 'g', topics }], requireStable: true })
   assert.equal(errorName(groups[0]!.errorCode), 'NONE')
-  return groups[0]!.topics[0]!.partitions[0]!.committedOffset
+  return Number(groups[0]!.topics[0]!.partitions[0]!.committedOffset)
 }
 
 async function beginTransaction(client: RawClient) {

@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Int64 } from '../../src/base.ts'
 import { apis, errorCode } from '../../src/protocol.ts'
 import type { RawClient } from '../support/client.ts'
 import { handshake, type Secured, startSecured } from './support.ts'
@@ -46,7 +47,7 @@ interface Outcome {
   client: RawClient
   errorCode: number
   errorMessage: string | null
-  sessionLifetimeMs: number
+  sessionLifetimeMs: Int64
 }
 
 async function login(broker: Secured, token: string, message = `n,,\u0001auth=Bearer ${token}\u0001\u0001`): Promise<Outcome> {

@@ -83,7 +83,7 @@ export async function plainLogin(client: RawClient, user: string, password: stri
   await handshake(client, 'PLAIN')
   const response = await client.request(apis.saslAuthenticate, version, { authBytes: Buffer.from(`\0${user}\0${password}`) })
   if (response.errorCode !== 0) throw new Error(response.errorMessage ?? String(response.errorCode))
-  return response.sessionLifetimeMs
+  return Number(response.sessionLifetimeMs)
 }
 
 export async function handshake(client: RawClient, mechanism: string, version = 1): Promise<string[]> {
@@ -108,7 +108,7 @@ export async function scramLogin(client: RawClient, user: string, password: stri
   const final = `c=biws,r=${nonce}`
   const signature = createHmac('sha256', createHash('sha256').update(key).digest()).update(`${bare},${first},${final}`).digest()
   const proof = Buffer.from(key.map((byte, at) => byte ^ signature[at]!)).toString('base64')
-  return (await send(`${final},p=${proof}`)).sessionLifetimeMs
+  return Number((await send(`${final},p=${proof}`)).sessionLifetimeMs)
 }
 
 /** Through a client that may. */

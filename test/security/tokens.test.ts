@@ -52,7 +52,7 @@ describe('delegation tokens', () => {
     const token = await create(alice, { maxLifetimeMs: 1_500 })
     assert.equal(token.errorCode, 0)
     assert.deepEqual([token.principalName, token.tokenRequesterPrincipalName, token.hmac.length], ['alice', 'alice', 64])
-    assert.equal(token.maxTimestampMs, token.issueTimestampMs + 1_500)
+    assert.equal(token.maxTimestampMs, Number(token.issueTimestampMs) + 1_500)
     const password = token.hmac.toString('base64')
     const bearer = await broker.connect('SASL_PLAINTEXT')
     const lifetimeMs = await scramLogin(bearer, token.tokenId, password, ',tokenauth=true')
@@ -87,8 +87,8 @@ describe('delegation tokens', () => {
       await broker.login('admin', 'admin-pw'),
     ]
     const token = await create(alice, { renewers: [{ principalType: 'User', principalName: 'bob' }] })
-    assert.equal(token.expiryTimestampMs - token.issueTimestampMs, day)
-    assert.equal(token.maxTimestampMs - token.issueTimestampMs, 7 * day)
+    assert.equal(Number(token.expiryTimestampMs) - Number(token.issueTimestampMs), day)
+    assert.equal(Number(token.maxTimestampMs) - Number(token.issueTimestampMs), 7 * day)
     assert.equal((await renew(admin, token.hmac)).errorCode, errorCode('DELEGATION_TOKEN_OWNER_MISMATCH'))
     assert.equal((await expire(admin, token.hmac)).errorCode, errorCode('DELEGATION_TOKEN_OWNER_MISMATCH'))
     assert.equal((await renew(bob, Buffer.alloc(64))).errorCode, errorCode('DELEGATION_TOKEN_NOT_FOUND'))

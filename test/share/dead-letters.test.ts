@@ -104,7 +104,7 @@ class Member {
     assert.equal(answer.errorCode, 0)
     const ranges = answer.responses.flatMap(topic => topic.partitions.flatMap(each => each.acquiredRecords))
     return ranges.flatMap(({ firstOffset, lastOffset }) =>
-      Array.from({ length: lastOffset - firstOffset + 1 }, (_, index) => firstOffset + index),
+      Array.from({ length: Number(lastOffset) - Number(firstOffset) + 1 }, (_, index) => Number(firstOffset) + index),
     )
   }
 
@@ -165,7 +165,7 @@ const lettersOf = (client: RawClient, count: number, topic?: string, partition?:
 /** How far the group is, as the share coordinator has stored it. */
 async function startOffset(client: RawClient, topicId: Uuid): Promise<number> {
   const request = { groupId, topics: [{ topicId, partitions: [{ partition: 0, leaderEpoch: 0 }] }] }
-  return (await client.request(apis.readShareGroupStateSummary, 1, request)).results[0]!.partitions[0]!.startOffset
+  return Number((await client.request(apis.readShareGroupStateSummary, 1, request)).results[0]!.partitions[0]!.startOffset)
 }
 
 const records = (...values: (string | null)[]): NewBatch['records'] =>

@@ -176,8 +176,10 @@ async function begin(client: RawClient, transactionalId: string, topic: string, 
     const asked = { transactionalId, transactionTimeoutMs: 600_000 }
     const answer = await client.request(apis.initProducerId, 4, asked)
     const error = errorName(answer.errorCode)
-    if (error === 'NONE') ({ producerId, producerEpoch } = answer)
-    else if (attempt > 100 || !/^(COORDINATOR_|NOT_COORDINATOR|CONCURRENT)/.test(error)) assert.fail(error)
+    if (error === 'NONE') {
+      producerId = Number(answer.producerId)
+      producerEpoch = answer.producerEpoch
+    } else if (attempt > 100 || !/^(COORDINATOR_|NOT_COORDINATOR|CONCURRENT)/.test(error)) assert.fail(error)
     else await new Promise(resolve => setTimeout(resolve, 100))
   }
   const records = buildBatch({

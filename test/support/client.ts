@@ -163,7 +163,8 @@ export async function produce(
     timeoutMs: 10_000,
     topicData: [{ name: topic, partitionData: [{ index: partition, records }] }],
   })
-  return response.responses[0]!.partitionResponses[0]!
+  const { errorCode, baseOffset } = response.responses[0]!.partitionResponses[0]!
+  return { errorCode, baseOffset: Number(baseOffset) }
 }
 
 export async function fetchRecords(
@@ -181,5 +182,5 @@ export async function fetchRecords(
     forgottenTopicsData: [],
   })
   const answer = response.responses[0]!.partitions[0]!
-  return { errorCode: answer.errorCode, highWatermark: answer.highWatermark, records: answer.records ?? Buffer.alloc(0) }
+  return { errorCode: answer.errorCode, highWatermark: Number(answer.highWatermark), records: answer.records ?? Buffer.alloc(0) }
 }

@@ -4,7 +4,7 @@
  * Hides which requests may come when (anything else closes the connection before it is parsed), tokens with and without Kafka's headers
  * (SaslHandshake v1 and v0), how long a session lives, and that a failure is answered late and ends the connection.
  */
-import type { System } from '../../base.ts'
+import { type Int64, nearestInt64, type System } from '../../base.ts'
 import { apis, errorCode, type InputOf } from '../../protocol.ts'
 import { CloseConnection } from '../dispatch/handler.ts'
 import type { Logger } from '../logger.ts'
@@ -152,7 +152,7 @@ export class SaslExchange {
   }
 
   /** How long the session lives, as the client is told: 0 for ever. */
-  #succeed(step: Step & { done: true }): number {
+  #succeed(step: Step & { done: true }): Int64 {
     const { settings, session, logger, listener, system } = this.#options
     const limits: number[] = []
     const maxReauthMs = settings.maxReauthMs(this.#mechanism!)
@@ -167,7 +167,7 @@ export class SaslExchange {
     session.become(step.principal, step.viaToken === true)
     const details = { principal: step.principal, mechanism: this.#mechanism, listener, host: session.remoteAddress }
     logger.debug(details, 'audit: authenticated')
-    return limits.length === 0 ? 0 : lifetimeMs
+    return limits.length === 0 ? 0 : nearestInt64(lifetimeMs)
   }
 
   /** Resolves when the failure may be told. */

@@ -5,7 +5,7 @@
  * token is found by its HMAC, how it logs in over SCRAM, and that tokens which have ended are removed.
  */
 import { createHmac } from 'node:crypto'
-import type { System, Timer } from '../../base.ts'
+import { type Int64, type System, saturatingAdd, type Timer } from '../../base.ts'
 import type { ClusterSecurity, DelegationToken, ScramCredential } from '../../coordinator.ts'
 import { KafkaError, randomUuid } from '../../protocol.ts'
 import type { BrokerConfig } from '../config.ts'
@@ -24,7 +24,7 @@ export interface NewToken {
   requester: string
   renewers: readonly string[]
   /** Not above 0: the longest that is allowed. */
-  maxLifetimeMs: number
+  maxLifetimeMs: Int64
 }
 
 const saltBytes = 16
@@ -69,8 +69,8 @@ export class DelegationTokens {
     const { system, config, metadata, logger } = this.#options
     const now = system.clock.now()
     const longest = config.get('delegation.token.max.lifetime.ms')
-    const maxTimestamp = now + (maxLifetimeMs > 0 ? Math.min(longest, maxLifetimeMs) : longest)
-    const expirationTimestamp = Math.min(maxTimestamp, now + config.get('delegation.token.expiry.time.ms'))
+    const maxTimestamp = saturatingAdd(now, maxLifetimeMs > 0 && maxLifetimeMs < longest ? maxLifetimeMs : longest)
+    const expirationTimestamp = earlier(maxTimestamp, saturatingAdd(now, config.get('delegation.token.expiry.time.ms')))
     const tokenId = randomUuid(system.random)
     const token = { tokenId, owner, requester, renewers, issueTimestamp: now, maxTimestamp, expirationTimestamp }
     await metadata.storeToken(token)
@@ -79,16 +79,16 @@ export class DelegationTokens {
   }
 
   /** When it ends now. */
-  async renew(hmac: Buffer, renewer: string, periodMs: number): Promise<number> {
+  async renew(hmac: Buffer, renewer: string, periodMs: Int64): Promise<Int64> {
     const token = this.#find(hmac)
     this.#checkAlive(token)
     checkRenewer(token, renewer)
     const usual = this.#options.config.get('delegation.token.expiry.time.ms')
-    return this.#endAt(token, renewer, periodMs > 0 ? Math.min(usual, periodMs) : usual)
+    return this.#endAt(token, renewer, periodMs > 0 && periodMs < usual ? periodMs : usual)
   }
 
   /** When it ends now. A negative period: at once. */
-  async expire(hmac: Buffer, renewer: string, periodMs: number): Promise<number> {
+  async expire(hmac: Buffer, renewer: string, periodMs: Int64): Promise<Int64> {
     const token = this.#find(hmac)
     checkRenewer(token, renewer)
     if (periodMs >= 0) {
@@ -110,7 +110,7 @@ export class DelegationTokens {
     const key = `${hash.name} ${tokenId}`
     let credential = this.#credentials.get(key)
     if (credential === undefined) this.#credentials.set(key, (credential = this.#credential(tokenId, hash)))
-    return { credential: await credential, principal: token.owner, expiresAtMs: token.expirationTimestamp }
+    return { credential: await credential, principal: token.owner, expiresAtMs: Number(token.expirationTimestamp) }
   }
 
   async #credential(tokenId: string, hash: ScramHash): Promise<ScramCredential> {
@@ -119,9 +119,9 @@ export class DelegationTokens {
     return scramCredential(hash, salted, salt, minIterations)
   }
 
-  async #endAt(token: DelegationToken, by: string, periodMs: number): Promise<number> {
+  async #endAt(token: DelegationToken, by: string, periodMs: Int64): Promise<Int64> {
     const { metadata, system, logger } = this.#options
-    const expirationTimestamp = Math.min(token.maxTimestamp, system.clock.now() + periodMs)
+    const expirationTimestamp = earlier(token.maxTimestamp, saturatingAdd(system.clock.now(), periodMs))
     await metadata.storeToken({ ...token, expirationTimestamp })
     logger.info({ by, owner: token.owner, tokenId: token.tokenId, expirationTimestamp }, 'audit: delegation token renewed')
     return expirationTimestamp
@@ -174,6 +174,8 @@ export class DelegationTokens {
     if (!this.#closed) this.#sweepLater()
   }
 }
+
+const earlier = (a: Int64, b: Int64): Int64 => (a < b ? a : b)
 
 function checkRenewer({ owner, renewers }: DelegationToken, principal: string): void {
   if (owner !== principal && !renewers.includes(principal)) throw new KafkaError('DELEGATION_TOKEN_OWNER_MISMATCH')

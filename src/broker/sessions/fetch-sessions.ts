@@ -3,7 +3,7 @@
  * only what changed. Bounded by `max.incremental.fetch.session.cache.slots` and in the partitions of all sessions together; a client that
  * gets no slot fetches in full, which is always correct. A session belongs to no connection: a client may resume it after a reconnect.
  */
-import type { Clock, Random } from '../../base.ts'
+import type { Clock, Int64, Random } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Uuid } from '../../protocol.ts'
 import { SessionPartitions } from './session-partitions.ts'
@@ -15,7 +15,8 @@ export interface FetchPartition {
   /** The zero uuid before v13. */
   topicId: Uuid
   partition: number
-  fetchOffset: number
+  /** As the client sent it: any int64. */
+  fetchOffset: Int64
   maxBytes: number
   currentLeaderEpoch: number
   lastFetchedEpoch: number

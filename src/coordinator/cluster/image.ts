@@ -4,6 +4,7 @@
  * Each family of records is one part with the same two sides, so that what can be replayed can always be written back. A record that
  * no part knows stops the replay: skipping it would lose it at the next snapshot.
  */
+import type { Int64 } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
 import { QuotaState } from './client-quotas.ts'
 import type { MetadataRecord, PartitionRecord, QuotaRecord, SecurityRecord } from './metadata-records.ts'
@@ -37,7 +38,7 @@ export class ClusterImage {
   readonly features = new Map<string, number>()
   readonly security = new SecurityState()
   readonly quotas = new QuotaState()
-  nextProducerId = 0
+  nextProducerId: Int64 = 0
   /** Who took the last block, for the snapshot; null before the first. */
   #producerIds: MetadataRecord | null = null
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Int64 } from '../../base.ts'
 import { buildBatch, KafkaError, metadataTopicUuid, type Uuid } from '../../protocol.ts'
 import { type TestSystem, testSystem } from '../runtime.testing.ts'
 import { newTopic, TestLog, type TestPartition, testRules } from './cluster.testing.ts'
@@ -327,11 +328,11 @@ describe('configs', () => {
 describe('producer ids', () => {
   it('are never given twice', async () => {
     const machine = await started()
-    const seen = new Set<number>()
+    const seen = new Set<Int64>()
     for (let restart = 0; restart < 3; restart++) {
       for (let index = 0; index < 1_500; index++) {
         const id = machine.cluster.newProducerId()
-        seen.add(typeof id === 'number' ? id : await run(machine.system, id))
+        seen.add(typeof id === 'object' ? await run(machine.system, id) : id)
       }
       await machine.restart()
     }

@@ -4,7 +4,7 @@
  * Hides the order of things: a change is decided and replayed by the shard at once, becomes durable with its batch, then shows: only
  * what lies below the metadata log's high watermark is published, in the order of its offsets, before the caller gets its answer.
  */
-import type { System } from '../../base.ts'
+import { addInt64, type Int64, type System } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, metadataTopicUuid, randomUuid, type Uuid } from '../../protocol.ts'
 import { openCoordinator } from '../runtime.ts'
@@ -17,7 +17,7 @@ import { clusterMetadataTopic, guardedConfig, type InternalTopicName } from './i
 import { OpenTopics, type Reporter } from './open-topics.ts'
 import { SecurityMetadata } from './security.ts'
 import { SecurityState } from './security-state.ts'
-import { ClusterShard } from './shard.ts'
+import { ClusterShard, type ProducerIdBlock } from './shard.ts'
 import { Snapshots } from './snapshots.ts'
 import type {
   Admit,
@@ -99,7 +99,7 @@ class Cluster implements ClusterMetadata {
   /** Topics that the log being loaded removed: their data may go even when it was not dropped before the process ended. */
   #removed = new Set<Uuid>()
   #queue: Promise<void> = Promise.resolve()
-  #producerIds = { next: 0, end: 0 }
+  #producerIds: ProducerIdBlock & { taken: number } = { first: 0, count: 0, taken: 0 }
   #refill: Promise<void> | null = null
   readonly #ensuring = new Map<InternalTopicName, Promise<Topic>>()
   readonly security: SecurityMetadata
@@ -302,9 +302,9 @@ class Cluster implements ClusterMetadata {
     throw outcome instanceof KafkaError ? outcome : new KafkaError('COORDINATOR_NOT_AVAILABLE', `${name} is not there yet`)
   }
 
-  newProducerId(): number | Promise<number> {
+  newProducerId(): Int64 | Promise<Int64> {
     const ids = this.#producerIds
-    if (ids.next < ids.end) return ids.next++
+    if (ids.taken < ids.count) return addInt64(ids.first, ids.taken++)
     this.#refill ??= this.#allocateProducerIds().finally(() => {
       this.#refill = null
     })
@@ -312,8 +312,8 @@ class Cluster implements ClusterMetadata {
   }
 
   async #allocateProducerIds(): Promise<void> {
-    const { first, count } = await this.#coordinator.write(shard => shard.allocateProducerIds())
-    this.#producerIds = { next: first, end: first + count }
+    const block = await this.#coordinator.write(shard => shard.allocateProducerIds())
+    this.#producerIds = { ...block, taken: 0 }
   }
 
   subscribe(listener: ClusterListener): { unsubscribe(): void } {

@@ -4,6 +4,7 @@
  * Numbers are Kafka's codes, as in requests and records; what they mean for access is the authorizer's business. A map or an entry that
  * a reader holds never changes: replaying a record replaces it.
  */
+import type { Int64 } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
 import type { MetadataRecord, SecurityRecord } from './metadata-records.ts'
 
@@ -30,9 +31,9 @@ export interface DelegationToken {
   readonly owner: string
   readonly requester: string
   readonly renewers: readonly string[]
-  readonly issueTimestamp: number
-  readonly maxTimestamp: number
-  readonly expirationTimestamp: number
+  readonly issueTimestamp: Int64
+  readonly maxTimestamp: Int64
+  readonly expirationTimestamp: Int64
 }
 
 export class SecurityState {

@@ -4,6 +4,7 @@
  * Hides the rules of Kafka's controller for topics, partitions, stored configs and producer ids. It touches no partition of the log:
  * what became durable is told to the observer, who opens and drops them.
  */
+import { addInt64, type Int64, maxInt64 } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard } from '../shard.ts'
 import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
@@ -39,7 +40,7 @@ export interface ClusterShardOptions {
 }
 
 export interface ProducerIdBlock {
-  first: number
+  first: Int64
   count: number
 }
 
@@ -197,7 +198,9 @@ export class ClusterShard implements Shard {
 
   allocateProducerIds(): Decision<ProducerIdBlock> {
     const first = this.image.nextProducerId
-    const nextProducerId = first + producerIdBlockSize
+    if (first > maxInt64 - BigInt(producerIdBlockSize))
+      throw new KafkaError('UNKNOWN_SERVER_ERROR', `All producer ids are used up: the next is ${first}`)
+    const nextProducerId = addInt64(first, producerIdBlockSize)
     const record: MetadataRecord = { type: 'ProducerIdsRecord', brokerId: this.#options.brokerId, brokerEpoch: 0, nextProducerId }
     return decide([record], { first, count: producerIdBlockSize }, false)
   }

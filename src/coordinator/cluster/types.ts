@@ -1,4 +1,5 @@
 /** What the broker sees of the cluster's metadata; re-exported by `../cluster.ts`. */
+import type { Int64 } from '../../base.ts'
 import type { PartitionLog, TopicConfig } from '../../log.ts'
 import type { KafkaError, Uuid } from '../../protocol.ts'
 import type { ClusterQuotas } from './client-quotas.ts'
@@ -132,7 +133,7 @@ export interface ClusterMetadata {
   /** The topic, created with Kafka's settings when it is missing. */
   ensureInternalTopic(name: InternalTopicName): Promise<Topic>
   /** A producer id that was never given before and never will be again. */
-  newProducerId(): number | Promise<number>
+  newProducerId(): Int64 | Promise<Int64>
 
   subscribe(listener: ClusterListener): { unsubscribe(): void }
   /** Computes every topic's effective config again, after defaults of the broker changed by something other than stored configs. */

@@ -2,7 +2,7 @@
  * One classic group in memory: members, protocols, leader, generation and who waits for an answer. Knows the invariants that join
  * members with counts and leader; knows neither requests' order, nor timers, nor the log (`membership.ts`, `join.ts` drive it).
  */
-import { assert } from '../../base.ts'
+import { assert, type Int64 } from '../../base.ts'
 import { type ErrorName, KafkaError } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
 import type { Group, StoredOffset } from './group-contract.ts'
@@ -97,7 +97,7 @@ export class ClassicGroup implements Group {
   protocolName: string | null = null
   leaderId: string | null = null
   /** null: written by a version that did not store it. */
-  currentStateTimestamp: number | null
+  currentStateTimestamp: Int64 | null
   /** null: unknown, either no `consumer` group or its metadata cannot be read. */
   subscribedTopics: ReadonlySet<string> | null = null
   /** Somebody joined since the initial delay was last extended. */
@@ -410,7 +410,7 @@ export class ClassicGroup implements Group {
     return this.subscribedTopics?.has(topic) ?? this.usesConsumerGroupProtocol
   }
 
-  retentionStart(): ((offset: StoredOffset) => number) | null {
+  retentionStart(): ((offset: StoredOffset) => Int64) | null {
     // Without a protocol type the group only stores offsets.
     if (this.protocolType === null) return offset => offset.commitTimestampMs
     if (this.isEmpty) return offset => this.currentStateTimestamp ?? offset.commitTimestampMs

@@ -1,4 +1,5 @@
 /** Committing, fetching, deleting and expiring offsets: Kafka's rules over the state in `offsets.ts`. */
+import { type Int64, millisSince, saturatingAdd } from '../../base.ts'
 import { type ErrorName, errorCode, KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../shard.ts'
 import type { ClassicGroup } from './classic-group.ts'
@@ -16,11 +17,11 @@ export interface CommitTopic {
 
 export interface CommitPartition {
   partitionIndex: number
-  committedOffset: number
+  committedOffset: Int64
   committedLeaderEpoch: number
   committedMetadata: string | null
   /** -1: now. Only v1 sends it. */
-  commitTimestamp: number
+  commitTimestamp: Int64
 }
 
 export interface OffsetCommit {
@@ -29,7 +30,7 @@ export interface OffsetCommit {
   groupInstanceId: string | null
   generationId: number
   /** -1: `offsets.retention.minutes`. */
-  retentionTimeMs: number
+  retentionTimeMs: Int64
   topics: readonly CommitTopic[]
 }
 
@@ -56,7 +57,7 @@ export interface FetchedTopic {
 
 export interface FetchedOffset {
   partitionIndex: number
-  committedOffset: number
+  committedOffset: Int64
   committedLeaderEpoch: number
   metadata: string
   errorCode: number
@@ -111,7 +112,7 @@ export class Commits {
 
   #commit({ groupId, retentionTimeMs, topics }: OffsetCommit): Decision<TopicResult[]> {
     const now = this.#options.context.clock.now()
-    const expireTimestampMs = retentionTimeMs === -1 ? -1 : now + retentionTimeMs
+    const expireTimestampMs = retentionTimeMs === -1 ? -1 : saturatingAdd(now, retentionTimeMs)
     const records: LogRecord[] = []
     const response = topics.map(topic => ({
       name: topic.name,
@@ -217,7 +218,7 @@ export class Commits {
     for (const [topic, partitions] of this.#offsets.ofGroup(groupId)) {
       const subscribed = group.isSubscribedTo(topic)
       for (const [partition, offset] of partitions) {
-        const expired = offset.expireTimestampMs === -1 ? now - start(offset) >= retentionMs : now >= offset.expireTimestampMs
+        const expired = offset.expireTimestampMs === -1 ? millisSince(start(offset), now) >= retentionMs : now >= offset.expireTimestampMs
         if (!subscribed && expired && !this.#offsets.hasPending(groupId, topic, partition)) {
           records.push(offsetCommitTombstone(groupId, topic, partition))
         } else all = false

@@ -1,17 +1,18 @@
 /** What the offsets of a group need to know of it, whatever its protocol: classic, KIP-848, share or streams. */
+import type { Int64 } from '../../base.ts'
 import type { ErrorName, Uuid } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
 
 export interface StoredOffset {
   /** Where the record lies: a transactional commit must not overtake a later plain one. */
   recordOffset: number
-  committedOffset: number
+  committedOffset: Int64
   /** -1: none. */
   leaderEpoch: number
   metadata: string
-  commitTimestampMs: number
+  commitTimestampMs: Int64
   /** -1: none; only clients before 2.1 set it. */
-  expireTimestampMs: number
+  expireTimestampMs: Int64
   topicId: Uuid
 }
 
@@ -46,7 +47,7 @@ export interface Group {
   /** Offsets of these topics neither expire nor may be deleted. */
   isSubscribedTo(topic: string): boolean
   /** From when on an offset's retention counts; null: offsets do not expire now. */
-  retentionStart(): ((offset: StoredOffset) => number) | null
+  retentionStart(): ((offset: StoredOffset) => Int64) | null
   /** Records that remove the group, its offsets aside. */
   tombstones(): LogRecord[]
   /** Nobody will answer for this group any more. */

@@ -2,6 +2,7 @@
  * The committed offsets of a shard's groups, those of open transactions apart: they count once their transaction commits.
  * State only; what may be committed is decided in `commits.ts`.
  */
+import type { Int64 } from '../../base.ts'
 import type { StoredOffset } from './group-contract.ts'
 
 type ByPartition = Map<number, StoredOffset>
@@ -37,11 +38,11 @@ const none: ByTopic = new Map()
 export class Offsets {
   readonly #committed = new OffsetTable()
   /** By producer id. */
-  readonly #pending = new Map<number, OffsetTable>()
-  readonly #openTransactions = new Map<string, Set<number>>()
+  readonly #pending = new Map<Int64, OffsetTable>()
+  readonly #openTransactions = new Map<string, Set<Int64>>()
 
   /** `producerId` is -1 outside a transaction. */
-  put(groupId: string, topic: string, partition: number, offset: StoredOffset, producerId: number): void {
+  put(groupId: string, topic: string, partition: number, offset: StoredOffset, producerId: Int64): void {
     if (producerId === -1) {
       this.#committed.put(groupId, topic, partition, offset)
       return
@@ -60,7 +61,7 @@ export class Offsets {
     for (const producerId of this.#openTransactions.get(groupId) ?? []) this.#pending.get(producerId)?.remove(groupId, topic, partition)
   }
 
-  endTransaction(producerId: number, committed: boolean): void {
+  endTransaction(producerId: Int64, committed: boolean): void {
     const table = this.#pending.get(producerId)
     if (table === undefined) return
     this.#pending.delete(producerId)

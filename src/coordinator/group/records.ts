@@ -1,5 +1,5 @@
 /** The records of `__consumer_offsets` that classic groups and offsets make, as Kafka 4.4 writes them and as all versions wrote them. */
-import { ByteReader, MalformedInput } from '../../base.ts'
+import { ByteReader, type Int64, MalformedInput } from '../../base.ts'
 import {
   classicGroupRecords,
   consumerProtocol,
@@ -57,7 +57,7 @@ export function groupMetadataRecord(groupId: string, value: GroupMetadata): LogR
 }
 
 /** A group of which nothing is known but that it exists. */
-export function emptyGroupMetadataRecord(groupId: string, currentStateTimestamp: number): LogRecord {
+export function emptyGroupMetadataRecord(groupId: string, currentStateTimestamp: Int64): LogRecord {
   return groupMetadataRecord(groupId, { protocolType: '', generation: 0, protocol: null, leader: null, currentStateTimestamp, members: [] })
 }
 

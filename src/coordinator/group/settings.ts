@@ -1,5 +1,7 @@
 /** What operators may tune about groups: Kafka's keys in camel case, with Kafka's defaults. */
 
+import { type Int64, millisSince } from '../../base.ts'
+
 export interface GroupSettings {
   consumer: ConsumerGroupSettings
   share: ShareGroupSettings
@@ -63,6 +65,12 @@ export interface StreamsGroupConfig extends ConsumerGroupConfig {
   taskOffsetIntervalMs: number
   acceptableRecoveryLag: number
   rackAwareAssignmentTags: readonly string[]
+}
+
+/** 0 when the next assignment may be made now. A last one that lies in the future (a clock was set back) must not hold everybody up. */
+export function nextAssignmentInMs(lastMs: Int64, assignmentIntervalMs: number, nowMs: number): number {
+  const agoMs = millisSince(lastMs, nowMs)
+  return agoMs < 0 ? 0 : Math.max(0, assignmentIntervalMs - agoMs)
 }
 
 const leastHeartbeatIntervalMs = 100

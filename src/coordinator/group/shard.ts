@@ -2,7 +2,7 @@
  * The shard behind one partition of `__consumer_offsets`: its groups and their offsets. Replays Kafka's records, lists, describes and
  * deletes groups, and lets offsets expire; membership and commits are in their own files.
  */
-import type { System } from '../../base.ts'
+import type { Int64, System } from '../../base.ts'
 import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
 import { ClassicGroup } from './classic-group.ts'
@@ -107,7 +107,7 @@ export class GroupShard implements Shard {
     })
   }
 
-  replay({ key, value }: LogRecord, offset: number, _timestampMs: number, producerId: number): void {
+  replay({ key, value }: LogRecord, offset: number, _timestampMs: Int64, producerId: Int64): void {
     const record = decodeRecord(key, value)
     if (record === null) {
       if (key !== null) this.consumers.replay(key, value) || this.shares.replay(key, value) || this.streams.replay(key, value)
@@ -136,7 +136,7 @@ export class GroupShard implements Shard {
     }
   }
 
-  replayMarker(producerId: number, _producerEpoch: number, committed: boolean): void {
+  replayMarker(producerId: Int64, _producerEpoch: number, committed: boolean): void {
     this.#offsets.endTransaction(producerId, committed)
   }
 

@@ -3,7 +3,10 @@
  * has become of it (KIP-932). Runs of records in the same state are one entry; acknowledging part of a run splits it. State only: what is
  * read, stored and timed is decided elsewhere.
  */
+
+import type { Int64 } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
+import type { StoredBatch } from './state-shard.ts'
 
 /** Kafka's numbers. */
 export const deliveryStates = { available: 0, acquired: 1, acknowledged: 2, archiving: 3, archived: 4 } as const
@@ -58,11 +61,11 @@ export class InFlight {
   startOffset: number
   readonly #runs: Run[] = []
 
-  constructor(startOffset: number, batches: readonly StateBatch[]) {
-    this.startOffset = startOffset
-    let next = startOffset
-    for (const { firstOffset, lastOffset, deliveryState, deliveryCount } of batches) {
-      if (lastOffset < next) continue
+  constructor(startOffset: Int64, batches: readonly StoredBatch[]) {
+    let next = (this.startOffset = inLog(startOffset))
+    for (const { deliveryState, deliveryCount, ...stored } of batches) {
+      const [firstOffset, lastOffset] = [inLog(stored.firstOffset), inLog(stored.lastOffset)]
+      if (lastOffset < next || lastOffset < firstOffset) continue
       // What lies between was not stored, so it is still to be delivered.
       if (firstOffset > next) this.#runs.push(run(next, firstOffset - 1, deliveryStates.available, 0))
       const state = deliveryState >= deliveryStates.acknowledged ? (deliveryState as DeliveryState) : deliveryStates.available
@@ -260,6 +263,14 @@ function settle(each: Run, type: number, { most, deadLetters }: DeliveryRule, re
     each.cause = type === acknowledgeTypes.reject ? deadLetterCauses.rejected : deadLetterCauses.exhausted
   }
   return true
+}
+
+/** No log begins or ends beyond. */
+const farthest = 2 ** 52
+
+/** What is stored may lie where no log has an offset: then the nearest end will do, as nothing is ever acquired there. */
+function inLog(offset: Int64): number {
+  return Math.max(-farthest, Math.min(Number(offset), farthest))
 }
 
 function run(firstOffset: number, lastOffset: number, deliveryState: DeliveryState, deliveryCount: number): Run {

@@ -6,7 +6,7 @@
  * Records that go to a dead-letter queue (KIP-1191) are first stored as being archived, then written there, then stored as archived: a crash
  * in between repeats a letter and loses none.
  */
-import type { Clock, System, Timer } from '../../base.ts'
+import type { Clock, Int64, System, Timer } from '../../base.ts'
 import type { PartitionLog, Slice } from '../../log.ts'
 import { batchHeaderSize, header, type KafkaError, toKafkaError } from '../../protocol.ts'
 import {
@@ -95,7 +95,7 @@ export class SharePartition {
     this.#clock = options.system.clock
     this.#config = options.config
     this.#inFlight = new InFlight(options.state.startOffset, options.state.stateBatches)
-    this.#storedStartOffset = options.state.startOffset
+    this.#storedStartOffset = this.#inFlight.startOffset
     // What a predecessor did not get to the end of.
     this.#buryAll(this.#inFlight.dying(options.config.deliveryCountLimit))
   }
@@ -307,7 +307,7 @@ export class SharePartition {
 function abortedIn({ abortedTransactions }: Slice): (chunk: Buffer, at: number) => boolean {
   if (abortedTransactions === null || abortedTransactions.length === 0) return () => false
   const pending = [...abortedTransactions].sort((a, b) => a.firstOffset - b.firstOffset)
-  const aborting = new Set<number>()
+  const aborting = new Set<Int64>()
   return (chunk, at) => {
     const last = header.lastOffset(chunk, at)
     while (pending.length > 0 && pending[0]!.firstOffset <= last) aborting.add(pending.shift()!.producerId)

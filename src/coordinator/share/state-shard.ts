@@ -2,6 +2,7 @@
  * The shard behind one partition of `__share_group_state`: how far share groups are in partitions (KIP-932). A change is a ShareUpdate; after
  * a number of them a ShareSnapshot says everything anew, and what lies before the oldest snapshot that counts can be deleted.
  */
+import { addInt64, type Int64 } from '../../base.ts'
 import {
   decodeRecordKey,
   decodeRecordValue,
@@ -13,7 +14,6 @@ import {
   type Uuid,
 } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
-import type { StateBatch } from './in-flight.ts'
 
 const { shareSnapshot, shareUpdate } = shareStateRecords
 const version = 0
@@ -24,19 +24,27 @@ export interface SharePartitionKey {
   partition: number
 }
 
+/** As another broker may have written it: the offsets need not be such that a log can have them. */
+export interface StoredBatch {
+  firstOffset: Int64
+  lastOffset: Int64
+  deliveryState: number
+  deliveryCount: number
+}
+
 export interface ShareState {
   stateEpoch: number
   leaderEpoch: number
   /** -1: not known yet; the first fetch decides, as `share.auto.offset.reset` says. */
-  startOffset: number
+  startOffset: Int64
   /** -1: not known. */
   deliveryCompleteCount: number
-  stateBatches: readonly StateBatch[]
+  stateBatches: readonly StoredBatch[]
 }
 
 interface Stored extends ShareState {
   snapshotEpoch: number
-  createdMs: number
+  createdMs: Int64
   updates: number
   /** Where the snapshot lies: everything before may go. */
   snapshotOffset: number
@@ -90,7 +98,7 @@ export class ShareStateShard implements Shard {
     return this.#states.get(nameOf(key)) ?? null
   }
 
-  initialize(key: SharePartitionKey, stateEpoch: number, startOffset: number): Decision<void> {
+  initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Decision<void> {
     const before = this.#states.get(nameOf(key))
     if (before !== undefined && stateEpoch < before.stateEpoch) throw fenced('state', stateEpoch, before.stateEpoch)
     const snapshotEpoch = before === undefined ? 0 : before.snapshotEpoch + 1
@@ -114,7 +122,7 @@ export class ShareStateShard implements Shard {
     return { records, response: undefined }
   }
 
-  #snapshot(key: SharePartitionKey, state: ShareState, snapshotEpoch: number, createTimestamp: number): LogRecord {
+  #snapshot(key: SharePartitionKey, state: ShareState, snapshotEpoch: number, createTimestamp: Int64): LogRecord {
     const { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches } = state
     const written = { snapshotEpoch, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, createTimestamp }
     return {
@@ -149,26 +157,30 @@ function merged(state: ShareState, change: Change): Change {
   const startOffset = change.startOffset === -1 ? state.startOffset : change.startOffset
   let batches = state.stateBatches
   for (const newer of change.stateBatches) batches = overlaid(batches, newer)
-  const stateBatches: StateBatch[] = []
+  const stateBatches: StoredBatch[] = []
   for (const batch of batches) {
     if (batch.lastOffset < startOffset) continue
     const last = stateBatches.at(-1)
-    const joins = last !== undefined && last.lastOffset + 1 === batch.firstOffset && last.deliveryState === batch.deliveryState
+    const joins = last !== undefined && addInt64(last.lastOffset, 1) === batch.firstOffset && last.deliveryState === batch.deliveryState
     if (joins && last.deliveryCount === batch.deliveryCount) last.lastOffset = batch.lastOffset
-    else stateBatches.push({ ...batch, firstOffset: Math.max(batch.firstOffset, startOffset) })
+    else stateBatches.push({ ...batch, firstOffset: larger(batch.firstOffset, startOffset) })
   }
   return { startOffset, deliveryCompleteCount: change.deliveryCompleteCount, stateBatches }
 }
 
-function overlaid(batches: readonly StateBatch[], newer: StateBatch): StateBatch[] {
-  const before: StateBatch[] = []
-  const after: StateBatch[] = []
+function overlaid(batches: readonly StoredBatch[], newer: StoredBatch): StoredBatch[] {
+  const before: StoredBatch[] = []
+  const after: StoredBatch[] = []
   for (const batch of batches) {
-    if (batch.firstOffset < newer.firstOffset) before.push({ ...batch, lastOffset: Math.min(batch.lastOffset, newer.firstOffset - 1) })
-    if (batch.lastOffset > newer.lastOffset) after.push({ ...batch, firstOffset: Math.max(batch.firstOffset, newer.lastOffset + 1) })
+    if (batch.firstOffset < newer.firstOffset)
+      before.push({ ...batch, lastOffset: smaller(batch.lastOffset, addInt64(newer.firstOffset, -1)) })
+    if (batch.lastOffset > newer.lastOffset) after.push({ ...batch, firstOffset: larger(batch.firstOffset, addInt64(newer.lastOffset, 1)) })
   }
   return [...before, newer, ...after]
 }
+
+const larger = (a: Int64, b: Int64): Int64 => (a > b ? a : b)
+const smaller = (a: Int64, b: Int64): Int64 => (a < b ? a : b)
 
 /** As Kafka's coordinator key. */
 export function nameOf({ groupId, topicId, partition }: SharePartitionKey): string {

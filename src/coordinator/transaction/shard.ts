@@ -6,6 +6,7 @@
  * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow behind it, and then the
  * record that says so. Whatever part of that a crash leaves is a prefix, from which `loaded` goes on.
  */
+import { type Int64, millisSince } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, ProducerMarker, ProducerSession, Shard, ShardContext } from '../shard.ts'
 import { type ResidentLimits, Residents } from './residents.ts'
@@ -138,7 +139,7 @@ export class TransactionShard implements Shard {
   }
 
   /** `spare`: an unused producer id, when one was needed a moment ago. Session `-1, -1`: the producer has none yet. */
-  initProducerId(request: InitProducer, spare: number | null): Decision<Session> {
+  initProducerId(request: InitProducer, spare: Int64 | null): Decision<Session> {
     const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request
     const expected = producerId === none ? null : producerEpoch
     const now = this.#context.clock.now()
@@ -170,7 +171,7 @@ export class TransactionShard implements Shard {
   }
 
   /** A transactional id that is not known yet, in the place of one that has been idle for long when there are too many. */
-  #begin({ transactionalId, transactionTimeoutMs, principal }: InitProducer, producerId: number, now: number): Decision<Session> {
+  #begin({ transactionalId, transactionTimeoutMs, principal }: InitProducer, producerId: Int64, now: number): Decision<Session> {
     const mayGo = (id: string) => isIdle(this.#transactions.get(id)!)
     const leaving = this.#residents.leaving(principal, this.#options.residentLimits(), mayGo)
     if (leaving === null) {
@@ -211,7 +212,7 @@ export class TransactionShard implements Shard {
   // ---- the end
 
   /** `spare` as with `initProducerId`. */
-  end(request: EndRequest, spare: number | null): Decision<Session> {
+  end(request: EndRequest, spare: Int64 | null): Decision<Session> {
     const { transactionalId, producerId, producerEpoch, committed, clientVersion } = request
     const before = this.#find(transactionalId)
     const repeated = repeats(request, before)
@@ -232,7 +233,7 @@ export class TransactionShard implements Shard {
     return this.#prepare({ ...before, partitions: noPartitions, startMs: this.#context.clock.now() }, false, clientVersion, spare)
   }
 
-  #prepare(before: Transaction, committed: boolean, clientVersion: number, spare: number | null): Decision<Session> {
+  #prepare(before: Transaction, committed: boolean, clientVersion: number, spare: Int64 | null): Decision<Session> {
     const raised = clientVersion >= 2
     const nextProducerId = raised && isEpochExhausted(before.producerEpoch) ? taken(spare) : none
     const decision = this.#move({
@@ -309,7 +310,7 @@ export class TransactionShard implements Shard {
     const decisions: Decision<Session>[] = []
     for (const transaction of this.#transactions.values()) {
       const { status, startMs, timeoutMs, transactionalId, producerEpoch, clientVersion } = transaction
-      if (status !== 'Ongoing' || startMs + timeoutMs >= now) continue
+      if (status !== 'Ongoing' || millisSince(startMs, now) <= timeoutMs) continue
       // Nobody has taken over from a producer that was only slow. The last epoch is given to nobody, though.
       const goesOn = isEpochExhausted(producerEpoch) ? 0 : clientVersion
       decisions.push(this.#fence(transaction, goesOn, concurrent(transactionalId)))
@@ -386,7 +387,7 @@ function isIdle({ status }: Transaction): boolean {
 
 const emptied = { status: 'Empty', partitions: noPartitions, startMs: none, nextProducerId: none, clientVersion: 0 } as const
 
-function emptyTransaction(transactionalId: string, producerId: number): Transaction {
+function emptyTransaction(transactionalId: string, producerId: Int64): Transaction {
   return { ...emptied, transactionalId, producerId, producerEpoch: 0, previousProducerId: none, timeoutMs: 0, lastUpdateMs: 0 }
 }
 
@@ -415,7 +416,7 @@ function repeats({ producerId, producerEpoch }: EndRequest, { clientVersion, sta
   return now.previousProducerId === producerId && isEpochExhausted(producerEpoch) && now.producerEpoch === 0
 }
 
-function taken(spare: number | null): number {
+function taken(spare: Int64 | null): Int64 {
   if (spare !== null) return spare
   // The state changed while it was thought that none is needed.
   throw new KafkaError('CONCURRENT_TRANSACTIONS', 'Another request for the transactional id was faster')

@@ -1,4 +1,5 @@
 /** One transactional id as `__transaction_state` knows it: values that never change, and Kafka's record of each. */
+import type { Int64 } from '../../base.ts'
 import { decodeRecordKey, decodeRecordValue, encodeRecordKey, encodeRecordValue, recordId, transactionRecords } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
 
@@ -22,18 +23,18 @@ export type Partitions = ReadonlyMap<string, ReadonlySet<number>>
 
 export interface Transaction {
   transactionalId: string
-  producerId: number
+  producerId: Int64
   /** The id before this one, when its epochs were used up. */
-  previousProducerId: number
+  previousProducerId: Int64
   /** What the producer goes on with when this transaction is complete, -1: with the same id. */
-  nextProducerId: number
+  nextProducerId: Int64
   producerEpoch: number
   timeoutMs: number
   status: TransactionStatus
   partitions: Partitions
   /** -1: none has begun since the producer was initialized. */
-  startMs: number
-  lastUpdateMs: number
+  startMs: Int64
+  lastUpdateMs: Int64
   /** `transaction.version` as the client behind the last step uses it: with 2 each end of a transaction raises the epoch (KIP-890). */
   clientVersion: number
 }

@@ -2,6 +2,7 @@
  * What compaction keeps of a batch: Kafka's rules for superseded records, tombstones with their delete horizon (KIP-534), aborted
  * transactions, markers, and batches that carry a producer's last sequence.
  */
+import { type Int64, nearestInt64 } from '../../base.ts'
 import { type BatchHeader, header, markerOfBatch, type Offset, type RecordView, retainRecords } from '../../protocol.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
 import type { AbortedTransaction } from '../segments/transaction-index.ts'
@@ -22,8 +23,8 @@ export class CleanedTransactions {
   /** By first offset; those before #next have begun. */
   readonly #aborted: readonly AbortedTransaction[]
   #next = 0
-  readonly #ongoingAborted = new Map<number, { entry: AbortedTransaction; hasBatches: boolean }>()
-  readonly #ongoingCommitted = new Set<number>()
+  readonly #ongoingAborted = new Map<Int64, { entry: AbortedTransaction; hasBatches: boolean }>()
+  readonly #ongoingCommitted = new Set<Int64>()
 
   constructor(aborted: readonly AbortedTransaction[]) {
     this.#aborted = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset)
@@ -76,7 +77,7 @@ export class CleanerFilter {
   readonly #map: OffsetMap
   readonly #rules: FilterRules
   readonly #transactions: CleanedTransactions
-  readonly #lastRecords: Map<number, LastRecord>
+  readonly #lastRecords: Map<Int64, LastRecord>
 
   constructor(map: OffsetMap, rules: FilterRules, transactions: CleanedTransactions) {
     this.#map = map
@@ -102,7 +103,7 @@ export class CleanerFilter {
   #retain(bytes: Buffer, batch: BatchHeader, keep: (record: RecordView) => boolean, setsHorizon: boolean): Buffer | null {
     const { nowMs, deleteRetentionMs, upperBound } = this.#rules
     const keepEmpty = this.#isLastOfProducer(batch) || batch.lastOffset + 1 === upperBound
-    const deleteHorizonMs = setsHorizon ? nowMs + deleteRetentionMs : undefined
+    const deleteHorizonMs = setsHorizon ? nearestInt64(nowMs + deleteRetentionMs) : undefined
     return retainRecords({ header: batch, bytes }, keep, { keepEmpty, deleteHorizonMs })
   }
 

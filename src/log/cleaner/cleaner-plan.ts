@@ -1,4 +1,5 @@
 /** What of a partition may be compacted now, how urgent that is, and in which groups: Kafka's LogCleanerManager as functions. */
+import type { Int64 } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
@@ -63,7 +64,7 @@ function endOfCleanable(partition: CleanablePartition, dirtyFrom: number, nowMs:
   return end
 }
 
-function newestIn(segment: Segment): number {
+function newestIn(segment: Segment): Int64 {
   return segment.maxTimestamp >= 0 ? segment.maxTimestamp : segment.createdMs
 }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { memoryFileSystem, realSystem, type System } from '../../base.ts'
+import { type Int64, memoryFileSystem, realSystem, type System } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import { buildBatch, buildMarkerBatch, forEachRecord, header } from '../../protocol.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
@@ -110,7 +110,7 @@ class TestPartition implements CleanablePartition {
   /** What a consumer with isolation.level=read_committed sees. */
   async committed(): Promise<Row[]> {
     const aborted = this.segments.abortedTransactions(0, this.logEndOffset)
-    const dropping = new Set<number>()
+    const dropping = new Set<Int64>()
     const rows: Row[] = []
     for (const batch of await this.batches()) {
       const id = header.producerId(batch, 0)
@@ -277,8 +277,8 @@ for (const dedupeBufferBytes of [1 << 20, 24 * 24])
   })
 
 /** By offset, of records in batches that have one. */
-function deleteHorizons(batches: readonly Buffer[]): Map<number, number> {
-  const found = new Map<number, number>()
+function deleteHorizons(batches: readonly Buffer[]): Map<number, Int64> {
+  const found = new Map<number, Int64>()
   for (const batch of batches)
     if (header.hasDeleteHorizon(batch, 0)) forEachRecord(batch, ({ offset }) => found.set(offset, header.baseTimestamp(batch, 0)))
   return found
@@ -289,7 +289,7 @@ const values = (rows: readonly Row[]) => rows.filter(({ isTombstone }) => !isTom
 function sequencesOf(producers: ReturnType<ProducerStates['list']>) {
   return producers
     .map(({ producerId, producerEpoch, lastSequence }) => ({ producerId, producerEpoch, lastSequence }))
-    .sort((a, b) => a.producerId - b.producerId)
+    .sort((a, b) => Number(a.producerId) - Number(b.producerId))
 }
 
 /** Producer state as a full recovery of the cleaned log would find it. */

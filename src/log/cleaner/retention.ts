@@ -4,7 +4,7 @@
  * Hides Kafka's rules for which segments may go, slices the work so that 10,000 partitions do not hold the event loop, and removes nothing
  * for its age while the wall clock is distrusted.
  */
-import type { System, Timer } from '../../base.ts'
+import { type Int64, millisSince, type System, type Timer } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
 import { ClockWatch } from '../clock-watch.ts'
@@ -41,7 +41,7 @@ export function removableSegments(partition: RetainedPartition, nowMs: number, t
     while (isEligible(partition, count) && excess >= all[count]!.size) excess -= all[count++]!.size
   }
   if (config.retentionMs >= 0 && trustClock)
-    while (isEligible(partition, count) && nowMs - newestIn(all[count]!) > config.retentionMs) count++
+    while (isEligible(partition, count) && millisSince(newestIn(all[count]!), nowMs) > config.retentionMs) count++
   return count
 }
 
@@ -55,7 +55,7 @@ function isEligible(partition: RetainedPartition, index: number): boolean {
 }
 
 /** Largest timestamp; without one, since when this process knows the segment. */
-function newestIn(segment: Segment): number {
+function newestIn(segment: Segment): Int64 {
   return segment.maxTimestamp >= 0 ? segment.maxTimestamp : segment.createdMs
 }
 

@@ -8,7 +8,7 @@
  *     file:   header (64 bytes), frames, each at a multiple of 8
  *     frame:  header (48 bytes), entries (48 bytes each; `bind` is followed by the topic's name), payload
  */
-import { crc32c } from '../../base.ts'
+import { crc32c, writeInt64 } from '../../base.ts'
 import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'
 
 export const fileHeaderBytes = 64
@@ -20,7 +20,7 @@ const frameMagic = 0x4d52_4a31
 const formatVersion = 1
 export const frameMagicBytes = Buffer.from([0x4d, 0x52, 0x4a, 0x31])
 
-const { readInt64, writeInt64 } = header
+const { readOffset: readInt64 } = header
 
 export interface FileHeader {
   /** Sequence number of the first frame in this file. */

@@ -5,7 +5,7 @@
  * normal: a checkpoint is finished only by its `trimmed` record, and until then the journal files it covers are kept. When most of the
  * file is out of date it is written anew and replaced.
  */
-import { crc32c, type FileHandle, type FileSystem } from '../../base.ts'
+import { crc32c, type FileHandle, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'
 import type { EpochStart } from '../partition/leader-epochs.ts'
 import type { SegmentState } from '../segments/segment.ts'
@@ -31,7 +31,7 @@ const kinds = { partition: 1, deleted: 2, trimmed: 3, unsyncedPartition: 4 } as 
 const recordHeaderBytes = 8
 const compactAboveBytes = 1 << 20
 const fixedBytes = 1 + 16 + 4 + 8 + 8 + 4 + 8 * 10 + 2 + 2 + 4
-const { readInt64, writeInt64 } = header
+const { readOffset } = header
 
 export function partitionKey(topicId: Uuid, partition: number): string {
   return `${topicId}-${partition}`
@@ -115,7 +115,7 @@ export class StateLog {
       loaded.partitions.delete(key)
       this.#count(key, 0)
     } else if (kind === kinds.trimmed) {
-      loaded.trimmedSequence = readInt64(body, 1)
+      loaded.trimmedSequence = readOffset(body, 1)
       loaded.bootId = body.toString('latin1', 9)
     }
   }
@@ -193,19 +193,19 @@ function encodePartition(state: PartitionState): Buffer {
 }
 
 function decodePartition(body: Buffer): PartitionState {
-  const numbers: number[] = []
+  const numbers: Int64[] = []
   for (let at = 41; numbers.length < 10; at += 8) numbers.push(readInt64(body, at))
   const topicBytes = body.readUInt16BE(121)
   const epochCount = body.readUInt16BE(123)
   const producerBytes = body.readUInt32BE(125)
   let at = fixedBytes + topicBytes
   const epochs: EpochStart[] = []
-  for (; epochs.length < epochCount; at += 12) epochs.push({ epoch: body.readInt32BE(at), startOffset: readInt64(body, at + 4) })
+  for (; epochs.length < epochCount; at += 12) epochs.push({ epoch: body.readInt32BE(at), startOffset: readOffset(body, at + 4) })
   return {
     topicId: uuidFromBytes(body.subarray(1, 17)),
     partition: body.readInt32BE(17),
-    logStartOffset: readInt64(body, 21),
-    endOffset: readInt64(body, 29),
+    logStartOffset: readOffset(body, 21),
+    endOffset: readOffset(body, 29),
     synced: body[0] === kinds.partition,
     leaderEpoch: body.readInt32BE(37),
     topic: body.toString('utf8', fixedBytes, fixedBytes + topicBytes),
@@ -215,12 +215,12 @@ function decodePartition(body: Buffer): PartitionState {
   }
 }
 
-function put(body: Buffer, value: number, at: number): number {
+function put(body: Buffer, value: Int64, at: number): number {
   writeInt64(body, at, value)
   return at + 8
 }
 
-function numbersOf(active: PartitionState['active']): number[] {
+function numbersOf(active: PartitionState['active']): Int64[] {
   if (active === null) return [-1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
   const { state } = active
   return [
@@ -237,14 +237,14 @@ function numbersOf(active: PartitionState['active']): number[] {
   ]
 }
 
-function activeOf(numbers: number[]): PartitionState['active'] {
+function activeOf(numbers: Int64[]): PartitionState['active'] {
   const [baseOffset, size, lastOffset, maxTimestamp, maxTimestampOffset, firstTimestamp, bytesSinceIndexEntry, ...counts] = numbers as [
     number,
     number,
     number,
+    Int64,
     number,
-    number,
-    number,
+    Int64,
     number,
     number,
     number,

@@ -2,7 +2,7 @@
  * What the log's state machines know of a batch: its header as plain numbers. One object may be filled again and again, so that
  * neither appending nor recovery allocates per batch.
  */
-
+import type { Int64 } from '../../base.ts'
 import { header, markerOfBatch, type Offset, type TransactionMarker } from '../../protocol.ts'
 
 export interface BatchInfo {
@@ -11,9 +11,9 @@ export interface BatchInfo {
   /** Whole batch in bytes, with its 12 bytes of offset and length. */
   sizeBytes: number
   leaderEpoch: number
-  maxTimestamp: number
+  maxTimestamp: Int64
   /** -1 without a producer. */
-  producerId: number
+  producerId: Int64
   producerEpoch: number
   /** -1 without a sequence (and in control batches). */
   baseSequence: number

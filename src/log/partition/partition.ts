@@ -6,7 +6,7 @@
  * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind; what the group commit could not
  * write is taken back as a whole.
  */
-import { assert } from '../../base.ts'
+import { assert, type Int64 } from '../../base.ts'
 import type {
   ActiveProducer,
   Appended,
@@ -183,7 +183,7 @@ export class Partition implements PartitionLog, Member {
     return (this.#waiters ??= new Waiters()).add(offset, upTo, callback)
   }
 
-  async offsetForTimestamp(timestampMs: number, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null> {
+  async offsetForTimestamp(timestampMs: Int64, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null> {
     this.#refuse()
     this.files.tail.flush()
     return await offsetForTimestamp(this.segments, timestampMs, this.logStartOffset, this.mark(upTo))
@@ -215,7 +215,7 @@ export class Partition implements PartitionLog, Member {
     return this.producerStates?.list() ?? []
   }
 
-  inTransaction(producerId: number, producerEpoch: number): boolean {
+  inTransaction(producerId: Int64, producerEpoch: number): boolean {
     return this.producerStates?.inTransaction(producerId, producerEpoch) ?? false
   }
 

@@ -5,14 +5,14 @@
  * batch of each. The state log's own keeps all that are retained (version int16 of its own, no checksum, as its records have one), so that a
  * client with several requests in flight may repeat all of them after a restart.
  */
-import { crc32c } from '../../base.ts'
+import { crc32c, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import { type ProducerTable, retainedBatches } from './producer-table.ts'
 
 export interface SnapshotEntry {
-  producerId: number
+  producerId: Int64
   epoch: number
-  lastTimestamp: number
+  lastTimestamp: Int64
   coordinatorEpoch: number
   transactionStart: Offset
   /** Oldest first. */
@@ -23,7 +23,7 @@ export interface SnapshotBatch {
   lastSequence: number
   lastOffset: Offset
   offsetDelta: number
-  timestamp: number
+  timestamp: Int64
 }
 
 const version = 1
@@ -36,21 +36,21 @@ const producerBytes = 8 + 8 + 8 + 4 + 2 + 2
 const batchBytes = 8 + 8 + 4 + 4
 
 /** Content of the `.snapshot` file. */
-
 export function encodeSnapshot(table: ProducerTable): Buffer {
   const file = Buffer.allocUnsafe(headerBytes + table.size * entryBytes)
   file.writeInt16BE(version, 0)
   file.writeInt32BE(table.size, 6)
   let at = headerBytes
   for (const slot of table.slots()) {
-    at = file.writeBigInt64BE(BigInt(table.producerId(slot)), at)
-    at = file.writeInt16BE(table.epoch(slot), at)
+    writeInt64(file, at, table.producerId(slot))
+    at = file.writeInt16BE(table.epoch(slot), at + 8)
     at = file.writeInt32BE(table.lastSequence(slot), at)
-    at = file.writeBigInt64BE(BigInt(table.lastOffset(slot)), at)
-    at = file.writeInt32BE(table.lastDelta(slot), at)
-    at = file.writeBigInt64BE(BigInt(table.lastTimestamp(slot)), at)
-    at = file.writeInt32BE(table.coordinatorEpoch(slot), at)
-    at = file.writeBigInt64BE(BigInt(table.transactionStart(slot)), at)
+    writeInt64(file, at, table.lastOffset(slot))
+    at = file.writeInt32BE(table.lastDelta(slot), at + 8)
+    writeInt64(file, at, table.lastTimestamp(slot))
+    at = file.writeInt32BE(table.coordinatorEpoch(slot), at + 8)
+    writeInt64(file, at, table.transactionStart(slot))
+    at += 8
   }
   file.writeUInt32BE(crc32c(file.subarray(6)), 2)
   return file
@@ -62,22 +62,28 @@ export function encodeRetained(table: ProducerTable): Buffer {
   let at = bytes.writeInt16BE(retainedVersion, 0)
   for (const slot of table.slots()) {
     const count = table.batchCount(slot)
-    header.writeInt64(bytes, at, table.producerId(slot))
-    header.writeInt64(bytes, at + 8, table.lastTimestamp(slot))
-    header.writeInt64(bytes, at + 16, table.transactionStart(slot))
+    writeInt64(bytes, at, table.producerId(slot))
+    writeInt64(bytes, at + 8, table.lastTimestamp(slot))
+    writeInt64(bytes, at + 16, table.transactionStart(slot))
     bytes.writeInt32BE(table.coordinatorEpoch(slot), at + 24)
     bytes.writeInt16BE(table.epoch(slot), at + 28)
     bytes.writeInt16BE(count, at + 30)
     at += producerBytes
     for (let nth = 0; nth < count; nth++, at += batchBytes) {
       const place = table.batchAt(slot, nth)
-      header.writeInt64(bytes, at, table.offsetOf(place))
-      header.writeInt64(bytes, at + 8, table.timestampOf(place))
+      writeInt64(bytes, at, table.offsetOf(place))
+      writeInt64(bytes, at + 8, table.timestampOf(place))
       bytes.writeInt32BE(table.sequenceOf(place), at + 16)
       bytes.writeInt32BE(table.deltaOf(place), at + 20)
     }
   }
   return bytes.subarray(0, at)
+}
+
+function offsetAt(bytes: Buffer, at: number): Offset {
+  const offset = header.readOffset(bytes, at)
+  if (offset < -1 || offset > header.maxOffset) throw new Error(`producer state with offset ${readInt64(bytes, at)}`)
+  return offset
 }
 
 /** Either format. Throws when the bytes are damaged. */
@@ -94,15 +100,15 @@ function decodeRetained(bytes: Buffer): SnapshotEntry[] {
     const batches: SnapshotBatch[] = []
     for (let batch = at + producerBytes; batch < end; batch += batchBytes)
       batches.push({
-        lastOffset: header.readInt64(bytes, batch),
-        timestamp: header.readInt64(bytes, batch + 8),
+        lastOffset: offsetAt(bytes, batch),
+        timestamp: readInt64(bytes, batch + 8),
         lastSequence: bytes.readInt32BE(batch + 16),
         offsetDelta: bytes.readInt32BE(batch + 20),
       })
     entries.push({
-      producerId: header.readInt64(bytes, at),
-      lastTimestamp: header.readInt64(bytes, at + 8),
-      transactionStart: header.readInt64(bytes, at + 16),
+      producerId: readInt64(bytes, at),
+      lastTimestamp: readInt64(bytes, at + 8),
+      transactionStart: offsetAt(bytes, at + 16),
       coordinatorEpoch: bytes.readInt32BE(at + 24),
       epoch: bytes.readInt16BE(at + 28),
       batches,
@@ -120,19 +126,19 @@ function decodeSnapshot(file: Buffer): SnapshotEntry[] {
   if (file.length !== headerBytes + count * entryBytes) throw new Error(`producer snapshot of ${file.length} bytes for ${count} producers`)
   const entries: SnapshotEntry[] = []
   for (let at = headerBytes; at < file.length; at += entryBytes) {
-    const lastTimestamp = Number(file.readBigInt64BE(at + 26))
+    const lastTimestamp = readInt64(file, at + 26)
     const last = {
       lastSequence: file.readInt32BE(at + 10),
-      lastOffset: Number(file.readBigInt64BE(at + 14)),
+      lastOffset: offsetAt(file, at + 14),
       offsetDelta: file.readInt32BE(at + 22),
       timestamp: lastTimestamp,
     }
     entries.push({
-      producerId: Number(file.readBigInt64BE(at)),
+      producerId: readInt64(file, at),
       epoch: file.readInt16BE(at + 8),
       lastTimestamp,
       coordinatorEpoch: file.readInt32BE(at + 34),
-      transactionStart: Number(file.readBigInt64BE(at + 38)),
+      transactionStart: offsetAt(file, at + 38),
       batches: last.lastOffset >= 0 ? [last] : [],
     })
   }

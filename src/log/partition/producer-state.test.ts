@@ -230,7 +230,7 @@ test('what was applied since a mark can be taken back, whatever it was', () => {
     return Math.floor((seed / 2 ** 32) * bound)
   }
   const observe = (states: ProducerStates) => ({
-    list: states.list().sort((a, b) => a.producerId - b.producerId),
+    list: states.list().sort((a, b) => Number(a.producerId) - Number(b.producerId)),
     unstable: states.firstUnstableOffset(),
     undecided: states.firstUndecidedOffset(),
   })

@@ -6,6 +6,7 @@
  * batch: `check` (throws or finds a duplicate, changes nothing), then `apply`. What was applied can be taken back by
  * `rollback(mark)` until `settle(mark)`.
  */
+import { type Int64, millisSince } from '../../base.ts'
 import type { ActiveProducer } from '../../log.ts'
 import { KafkaError, type Offset, type TransactionMarker } from '../../protocol.ts'
 import type { BatchInfo } from './batch-info.ts'
@@ -16,12 +17,12 @@ import { ProducerTable } from './producer-table.ts'
 export interface DuplicateBatch {
   baseOffset: Offset
   lastOffset: Offset
-  timestamp: number
+  timestamp: Int64
 }
 
 /** A transaction that a marker ended. When aborted, it belongs into the segment's transaction index. */
 export interface CompletedTransaction {
-  producerId: number
+  producerId: Int64
   firstOffset: Offset
   /** Offset of the marker. */
   lastOffset: Offset
@@ -31,7 +32,7 @@ export interface CompletedTransaction {
 }
 
 export interface LastRecord {
-  producerId: number
+  producerId: Int64
   producerEpoch: number
   lastOffset: Offset
 }
@@ -44,7 +45,7 @@ export interface ProducerLimits {
 const unlimited: ProducerLimits = { maxProducerIdsPerPartition: Number.POSITIVE_INFINITY }
 
 interface OpenTransaction {
-  producerId: number
+  producerId: Int64
   firstOffset: Offset
   /** Offset of the marker; -1 while open. */
   lastOffset: Offset
@@ -67,7 +68,7 @@ export class ProducerStates {
   /** With a marker at or above the high watermark; ascending by first offset. */
   #completed: OpenTransaction[] = []
   /** Before-images of unsettled batches, `undoWidth` numbers each. */
-  #undo: number[] = []
+  #undo: Int64[] = []
   /** Number of the first record in #undo. */
   #undoBase = 0
 
@@ -171,16 +172,16 @@ export class ProducerStates {
   /** Forgets producers that were idle for `expirationMs`, have no open transaction, and nothing that may be taken back. */
   expire(nowMs: number, expirationMs: number): void {
     const table = this.#table
-    this.#forget(table.size, slot => nowMs - table.lastTimestamp(slot) >= expirationMs)
+    this.#forget(table.size, slot => millisSince(table.lastTimestamp(slot), nowMs) >= expirationMs)
     if (table.size === 0) table.clear()
   }
 
   /** Up to `most` of the longest idle that nothing holds. */
   #forget(most: number, condemned: (slot: number) => boolean): void {
     const table = this.#table
-    const unsettled = new Set<number>()
+    const unsettled = new Set<Int64>()
     for (let at = 0; at < this.#undo.length; at += undoWidth) unsettled.add(this.#undo[at]!)
-    const gone: number[] = []
+    const gone: Int64[] = []
     for (const [producerId, slot] of table.ids()) {
       if (gone.length >= most) break
       if (table.transactionStart(slot) === none && !unsettled.has(producerId) && condemned(slot)) gone.push(producerId)
@@ -208,7 +209,7 @@ export class ProducerStates {
     }))
   }
 
-  inTransaction(producerId: number, producerEpoch: number): boolean {
+  inTransaction(producerId: Int64, producerEpoch: number): boolean {
     const slot = this.#table.find(producerId)
     return slot !== none && this.#table.transactionStart(slot) !== none && this.#table.epoch(slot) === producerEpoch
   }
@@ -237,7 +238,7 @@ export class ProducerStates {
     this.clear()
     const table = this.#table
     for (const entry of entries) {
-      if (entry.transactionStart === none && nowMs - entry.lastTimestamp >= expirationMs) continue
+      if (entry.transactionStart === none && millisSince(entry.lastTimestamp, nowMs) >= expirationMs) continue
       const slot = table.add(entry.producerId)
       table.setEpoch(slot, entry.epoch)
       table.setCoordinatorEpoch(slot, entry.coordinatorEpoch)
@@ -320,7 +321,7 @@ export class ProducerStates {
   }
 
   /** The producer's slot, made when it is new, with its before-image put aside. */
-  #remember(producerId: number): number {
+  #remember(producerId: Int64): number {
     const table = this.#table
     const known = table.find(producerId)
     const most = this.#limits.maxProducerIdsPerPartition
@@ -351,13 +352,13 @@ export class ProducerStates {
     table.setBatch(table.nextBatch(slot), ...batch)
   }
 
-  #reopen(producerId: number, firstOffset: Offset): void {
+  #reopen(producerId: Int64, firstOffset: Offset): void {
     this.#completed = this.#completed.filter(completed => completed.firstOffset !== firstOffset)
     insert(this.#open, { producerId, firstOffset, lastOffset: none })
   }
 }
 
-type Image = [number, number, number, number, number, number, number, number, number, number, number, number]
+type Image = [Int64, number, number, number, Int64, number, number, number, number, number, number, Int64]
 
 /** Sequence numbers go on with 0 after 2^31 - 1. */
 function firstSequence(lastSequence: number, delta: number): number {

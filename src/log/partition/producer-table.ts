@@ -1,26 +1,36 @@
 /**
- * The producers of one partition in two typed arrays: 152 bytes each and no objects, since a thousand producers may write to each of
- * thousands of partitions. Hides the layout; a slot is a producer's place until one is removed.
+ * The producers of one partition in one run of bytes: 152 each and no objects, since a thousand producers may write to each of thousands of
+ * partitions. Hides the layout; a slot is a producer's place until one is removed. Producer ids and timestamps may have any value.
  */
-import { assert } from '../../base.ts'
-import type { Offset } from '../../protocol.ts'
+import { assert, type Int64, readInt64, writeInt64 } from '../../base.ts'
+import { header, type Offset } from '../../protocol.ts'
 
 /** Kafka remembers this many batches of a producer, as many as a client may have in flight. */
 export const retainedBatches = 5
 
-/** Doubles of a slot: producer id, last timestamp, transaction start, then last offset and timestamp of each retained batch. */
-const doubles = 3 + 2 * retainedBatches
-/** Integers of a slot: epoch, coordinator epoch, first batch and count, then last sequence and offset delta of each retained batch. */
-const integers = 4 + 2 * retainedBatches
+const lastTimestampAt = 8
+const transactionStartAt = 16
+const epochAt = 24
+/** Which of the retained places holds the oldest batch, and how many are taken. */
+const firstBatchAt = 26
+const batchCountAt = 27
+const coordinatorEpochAt = 28
+const batchesAt = 32
+
+/** Of a batch, from its place on; its last offset comes first. */
+const timestampAt = 8
+const sequenceAt = 16
+const deltaAt = 20
+const batchBytes = 24
+const slotBytes = batchesAt + retainedBatches * batchBytes
+
 const none = -1
 /** Shared by all partitions without producers. */
-const noDoubles = new Float64Array(0)
-const noIntegers = new Int32Array(0)
+const noBytes = Buffer.alloc(0)
 
 export class ProducerTable {
-  readonly #slots = new Map<number, number>()
-  #doubles = noDoubles
-  #integers = noIntegers
+  readonly #slots = new Map<Int64, number>()
+  #bytes = noBytes
 
   get size(): number {
     return this.#slots.size
@@ -30,16 +40,15 @@ export class ProducerTable {
     return [...this.#slots.values()]
   }
 
-  find(producerId: number): number {
+  find(producerId: Int64): number {
     return this.#slots.get(producerId) ?? none
   }
 
-  add(producerId: number): number {
+  add(producerId: Int64): number {
     const slot = this.#slots.size
-    if ((slot + 1) * doubles > this.#doubles.length) this.#grow(Math.max(1, Math.ceil(slot * 1.5)))
-    this.#doubles.fill(0, slot * doubles, (slot + 1) * doubles)
-    this.#integers.fill(0, slot * integers, (slot + 1) * integers)
-    this.#doubles[slot * doubles] = producerId
+    if ((slot + 1) * slotBytes > this.#bytes.length) this.#grow(Math.max(1, Math.ceil(slot * 1.5)))
+    this.#bytes.fill(0, slot * slotBytes, (slot + 1) * slotBytes)
+    writeInt64(this.#bytes, slot * slotBytes, producerId)
     this.#slots.set(producerId, slot)
     this.setEpochOnly(slot, none)
     this.setCoordinatorEpoch(slot, none)
@@ -56,7 +65,7 @@ export class ProducerTable {
   }
 
   /** The longest idle first. */
-  ids(): Iterable<[producerId: number, slot: number]> {
+  ids(): Iterable<[producerId: Int64, slot: number]> {
     return this.#slots
   }
 
@@ -65,87 +74,82 @@ export class ProducerTable {
     const last = this.#slots.size - 1
     this.#slots.delete(this.producerId(slot))
     if (slot === last) return
-    this.#doubles.copyWithin(slot * doubles, last * doubles, (last + 1) * doubles)
-    this.#integers.copyWithin(slot * integers, last * integers, (last + 1) * integers)
+    this.#bytes.copyWithin(slot * slotBytes, last * slotBytes, (last + 1) * slotBytes)
     this.#slots.set(this.producerId(slot), slot)
   }
 
   clear(): void {
     this.#slots.clear()
-    this.#doubles = noDoubles
-    this.#integers = noIntegers
+    this.#bytes = noBytes
   }
 
-  producerId(slot: number): number {
-    return this.#doubles[slot * doubles]!
+  producerId(slot: number): Int64 {
+    return readInt64(this.#bytes, slot * slotBytes)
   }
-  lastTimestamp(slot: number): number {
-    return this.#doubles[slot * doubles + 1]!
+  lastTimestamp(slot: number): Int64 {
+    return readInt64(this.#bytes, slot * slotBytes + lastTimestampAt)
   }
-  setLastTimestamp(slot: number, timestamp: number): void {
-    this.#doubles[slot * doubles + 1] = timestamp
+  setLastTimestamp(slot: number, timestamp: Int64): void {
+    writeInt64(this.#bytes, slot * slotBytes + lastTimestampAt, timestamp)
   }
   transactionStart(slot: number): Offset {
-    return this.#doubles[slot * doubles + 2]!
+    return header.readOffset(this.#bytes, slot * slotBytes + transactionStartAt)
   }
   setTransactionStart(slot: number, offset: Offset): void {
-    this.#doubles[slot * doubles + 2] = offset
+    writeInt64(this.#bytes, slot * slotBytes + transactionStartAt, offset)
   }
   epoch(slot: number): number {
-    return this.#integers[slot * integers]!
+    return this.#bytes.readInt16LE(slot * slotBytes + epochAt)
   }
   setEpochOnly(slot: number, epoch: number): void {
-    this.#integers[slot * integers] = epoch
+    this.#bytes.writeInt16LE(epoch, slot * slotBytes + epochAt)
   }
   /** A new epoch begins without batches. */
   setEpoch(slot: number, epoch: number): void {
     if (this.epoch(slot) === epoch) return
     this.setEpochOnly(slot, epoch)
-    this.#integers[slot * integers + 3] = 0
+    this.#bytes[slot * slotBytes + batchCountAt] = 0
   }
   coordinatorEpoch(slot: number): number {
-    return this.#integers[slot * integers + 1]!
+    return this.#bytes.readInt32LE(slot * slotBytes + coordinatorEpochAt)
   }
   setCoordinatorEpoch(slot: number, epoch: number): void {
-    this.#integers[slot * integers + 1] = epoch
+    this.#bytes.writeInt32LE(epoch, slot * slotBytes + coordinatorEpochAt)
   }
 
-  /** Which of the retained places holds the oldest batch. */
   firstBatch(slot: number): number {
-    return this.#integers[slot * integers + 2]!
+    return this.#bytes[slot * slotBytes + firstBatchAt]!
   }
   batchCount(slot: number): number {
-    return this.#integers[slot * integers + 3]!
+    return this.#bytes[slot * slotBytes + batchCountAt]!
   }
   /** Place of the nth oldest batch. */
   batchAt(slot: number, nth: number): number {
-    return slot * retainedBatches + ((this.firstBatch(slot) + nth) % retainedBatches)
+    return slot * slotBytes + batchesAt + ((this.firstBatch(slot) + nth) % retainedBatches) * batchBytes
   }
   /** The place that the next batch will take: after the newest, or that of the oldest. */
   nextBatch(slot: number): number {
     return this.batchAt(slot, this.batchCount(slot))
   }
 
-  addBatch(slot: number, lastSequence: number, lastOffset: Offset, delta: number, timestamp: number): void {
+  addBatch(slot: number, lastSequence: number, lastOffset: Offset, delta: number, timestamp: Int64): void {
     this.setBatch(this.nextBatch(slot), lastSequence, lastOffset, delta, timestamp)
-    if (this.batchCount(slot) < retainedBatches) this.#integers[slot * integers + 3]!++
-    else this.#integers[slot * integers + 2] = (this.firstBatch(slot) + 1) % retainedBatches
+    if (this.batchCount(slot) < retainedBatches) this.#bytes[slot * slotBytes + batchCountAt]!++
+    else this.#bytes[slot * slotBytes + firstBatchAt] = (this.firstBatch(slot) + 1) % retainedBatches
   }
 
-  setBatch(place: number, lastSequence: number, lastOffset: Offset, delta: number, timestamp: number): void {
-    const integer = integerAt(place)
-    const double = doubleAt(place)
-    this.#integers[integer] = lastSequence
-    this.#integers[integer + 1] = delta
-    this.#doubles[double] = lastOffset
-    this.#doubles[double + 1] = timestamp
+  setBatch(place: number, lastSequence: number, lastOffset: Offset, delta: number, timestamp: Int64): void {
+    writeInt64(this.#bytes, place, lastOffset)
+    writeInt64(this.#bytes, place + timestampAt, timestamp)
+    this.#bytes.writeInt32LE(lastSequence, place + sequenceAt)
+    this.#bytes.writeInt32LE(delta, place + deltaAt)
   }
 
   restore(
     slot: number,
     epoch: number,
     coordinatorEpoch: number,
-    lastTimestamp: number,
+    lastTimestamp: Int64,
     transactionStart: Offset,
     first: number,
     count: number,
@@ -155,21 +159,21 @@ export class ProducerTable {
     this.setCoordinatorEpoch(slot, coordinatorEpoch)
     this.setLastTimestamp(slot, lastTimestamp)
     this.setTransactionStart(slot, transactionStart)
-    this.#integers[slot * integers + 2] = first
-    this.#integers[slot * integers + 3] = count
+    this.#bytes[slot * slotBytes + firstBatchAt] = first
+    this.#bytes[slot * slotBytes + batchCountAt] = count
   }
 
   sequenceOf(place: number): number {
-    return this.#integers[integerAt(place)]!
+    return this.#bytes.readInt32LE(place + sequenceAt)
   }
   deltaOf(place: number): number {
-    return this.#integers[integerAt(place) + 1]!
+    return this.#bytes.readInt32LE(place + deltaAt)
   }
   offsetOf(place: number): Offset {
-    return this.#doubles[doubleAt(place)]!
+    return header.readOffset(this.#bytes, place)
   }
-  timestampOf(place: number): number {
-    return this.#doubles[doubleAt(place) + 1]!
+  timestampOf(place: number): Int64 {
+    return readInt64(this.#bytes, place + timestampAt)
   }
 
   /** -1 without a batch of this epoch. */
@@ -188,21 +192,8 @@ export class ProducerTable {
 
   #grow(capacity: number): void {
     const slots = Math.max(capacity, this.#slots.size + 1)
-    const moreDoubles = new Float64Array(slots * doubles)
-    moreDoubles.set(this.#doubles)
-    const moreIntegers = new Int32Array(slots * integers)
-    moreIntegers.set(this.#integers)
-    this.#doubles = moreDoubles
-    this.#integers = moreIntegers
+    const more = Buffer.allocUnsafeSlow(slots * slotBytes)
+    this.#bytes.copy(more)
+    this.#bytes = more
   }
-}
-
-function integerAt(place: number): number {
-  const slot = Math.floor(place / retainedBatches)
-  return slot * integers + 4 + (place % retainedBatches) * 2
-}
-
-function doubleAt(place: number): number {
-  const slot = Math.floor(place / retainedBatches)
-  return slot * doubles + 3 + (place % retainedBatches) * 2
 }

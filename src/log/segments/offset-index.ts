@@ -1,4 +1,5 @@
 /** `.index`: the last offset of a batch (relative to the segment's base) and the batch's position, every index.interval.bytes. */
+import type { Int64 } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { FileHandles } from './file-handles.ts'
 import { IndexFile, type IndexMemory } from './index-file.ts'
@@ -49,7 +50,7 @@ function follows(bytes: Buffer, at: number): boolean {
 }
 
 /** Number of the last entry whose key is at most `target`; -1 when there is none. */
-export function lastAtMost(bytes: Buffer, entryBytes: number, keyAt: (at: number) => number, target: number): number {
+export function lastAtMost(bytes: Buffer, entryBytes: number, keyAt: (at: number) => Int64, target: Int64): number {
   let low = -1
   let high = bytes.length / entryBytes - 1
   while (low < high) {

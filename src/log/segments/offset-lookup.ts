@@ -1,4 +1,5 @@
 /** Offsets by time (KIP-79, KIP-734): which segment, which batch, which record. Decompresses at most the one batch that holds the answer. */
+import type { Int64 } from '../../base.ts'
 import type { TimestampedOffset } from '../../log.ts'
 import { forEachRecord, header, type Offset } from '../../protocol.ts'
 import type { Segment } from './segment.ts'
@@ -10,7 +11,7 @@ import type { SegmentList } from './segment-list.ts'
  */
 export async function offsetForTimestamp(
   segments: SegmentList,
-  timestamp: number,
+  timestamp: Int64,
   from: Offset,
   to: Offset,
 ): Promise<TimestampedOffset | null> {
@@ -23,7 +24,7 @@ export async function offsetForTimestamp(
   return null
 }
 
-async function findInSegment(segment: Segment, timestamp: number, from: Offset): Promise<TimestampedOffset | null> {
+async function findInSegment(segment: Segment, timestamp: Int64, from: Offset): Promise<TimestampedOffset | null> {
   let found: TimestampedOffset | null = null
   let candidate = -1
   // A batch may promise more by its largest timestamp than its records at or after `from` hold: then on to the next.
@@ -47,7 +48,7 @@ async function findInSegment(segment: Segment, timestamp: number, from: Offset):
 }
 
 /** The first record of the batches in `records` that is at or after `from` and new enough. */
-export function firstRecordAtLeast(records: Buffer, timestamp: number, from: Offset): TimestampedOffset | null {
+export function firstRecordAtLeast(records: Buffer, timestamp: Int64, from: Offset): TimestampedOffset | null {
   let found: TimestampedOffset | null = null
   forEachRecord(records, (record, batch) => {
     if (record.offset < from || record.timestamp < timestamp) return true

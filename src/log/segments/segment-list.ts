@@ -2,7 +2,7 @@
  * The segments of one partition in order, and its directory: which segment holds an offset, and how segments come and go on disk so that
  * a crash at any step leaves what `openSegments` can put right.
  */
-import { assert, type System } from '../../base.ts'
+import { assert, type Int64, type System } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import { Segment, type SegmentContext, segmentName, segmentSuffixes } from './segment.ts'
 import { type AbortedTransaction, collectAborted } from './transaction-index.ts'
@@ -124,7 +124,7 @@ export class SegmentList {
   }
 
   /** Aborted transactions that a reader of [from, to) must know, by first offset. */
-  abortedTransactions(from: Offset, to: Offset): { producerId: number; firstOffset: Offset }[] {
+  abortedTransactions(from: Offset, to: Offset): { producerId: Int64; firstOffset: Offset }[] {
     const found = this.abortedEntries(from, to).map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
     // The index has the order of the markers. Kafka's clients sort it anew; kafkajs takes for granted that it is.
     return found.length < 2 ? found : found.sort((a, b) => a.firstOffset - b.firstOffset)

@@ -66,7 +66,9 @@ function headerProblem(bytes: Buffer, at: number, minOffset: Offset, room: numbe
   if (size < header.batchHeaderSize) return `batch of ${size} bytes`
   if (header.magic(bytes, at) !== 2) return `message format ${header.magic(bytes, at)}`
   if (size > room) return `batch of ${size} bytes where ${room} are left`
-  if (header.baseOffset(bytes, at) < minOffset) return `offset ${header.baseOffset(bytes, at)} where at least ${minOffset} is expected`
+  const offset = header.baseOffset(bytes, at)
+  if (offset < minOffset) return `offset ${offset} where at least ${minOffset} is expected`
+  if (offset > header.maxOffset) return `offset ${offset}, which is beyond ${header.maxOffset}`
   if (header.lastOffsetDelta(bytes, at) < 0) return `last offset delta ${header.lastOffsetDelta(bytes, at)}`
   return null
 }

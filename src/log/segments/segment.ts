@@ -6,7 +6,7 @@
  * is appended, in memory; its bytes may reach the file much later, by {@link Segment.writeSync} or {@link Segment.write}; the entries of
  * the indexes follow by {@link Segment.flushIndexes}.
  */
-import { assert, type FileSystem } from '../../base.ts'
+import { assert, type FileSystem, type Int64, millisSince } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import { FileHandles } from './file-handles.ts'
@@ -27,16 +27,16 @@ export function segmentContext(files: FileSystem, limits: { openFiles: number; i
   return { files, handles: new FileHandles(files, limits.openFiles), indexes: new IndexMemory(limits.indexBytes) }
 }
 
-/** Enough to go on with an active segment after a restart without reading it, and to undo placements. Plain numbers. */
+/** Enough to go on with an active segment after a restart without reading it, and to undo placements. */
 export interface SegmentState {
   size: number
   /** Largest offset in the segment; base offset - 1 when it is empty. */
   lastOffset: Offset
   /** -1 without one. `maxTimestampOffset` is the last offset of the first batch that has it. */
-  maxTimestamp: number
+  maxTimestamp: Int64
   maxTimestampOffset: Offset
   /** Largest timestamp of the first batch, for segment.ms; -1 when empty. */
-  firstTimestamp: number
+  firstTimestamp: Int64
   bytesSinceIndexEntry: number
   offsetEntries: number
   timeEntries: number
@@ -78,11 +78,11 @@ export class Segment {
   /** null: nothing known yet of an existing segment. */
   #state: SegmentState | null
   /** Largest timestamp in the time index; NaN until it is needed. */
-  #indexedTimestamp: number
+  #indexedTimestamp: Int64
   #removed = false
   /** Of a sealed segment that was only opened; -1 until asked for. */
   #sealedSize = -1
-  #sealedFirstTimestamp = Number.NaN
+  #sealedFirstTimestamp: Int64 = Number.NaN
   /** Offset, position, offset, … of batches that readers will ask for next. */
   #remembered: number[] | null = null
 
@@ -127,7 +127,7 @@ export class Segment {
   }
 
   /** -1 when no batch has one. Read from the time index for a segment just opened. */
-  get maxTimestamp(): number {
+  get maxTimestamp(): Int64 {
     return this.#state?.maxTimestamp ?? this.#times.last().timestamp
   }
 
@@ -137,7 +137,7 @@ export class Segment {
   }
 
   /** Largest timestamp of the first batch; -1 when there is none. Read from the file for a segment just opened. */
-  get firstTimestamp(): number {
+  get firstTimestamp(): Int64 {
     if (this.#state !== null) return this.#state.firstTimestamp
     if (Number.isNaN(this.#sealedFirstTimestamp)) {
       const bytes = Buffer.alloc(header.batchHeaderSize)
@@ -278,7 +278,7 @@ export class Segment {
   }
 
   /** Where to begin looking for a record at or after `from` that is at least so new. */
-  positionForTimestamp(timestamp: number, from: Offset): number | Promise<number> {
+  positionForTimestamp(timestamp: Int64, from: Offset): number | Promise<number> {
     return this.positionOf(Math.max(this.#times.lookup(timestamp), from))
   }
 
@@ -449,9 +449,9 @@ export class Segment {
     return this.#state
   }
 
-  #waitedMs(timestamp: number, nowMs: number): number {
+  #waitedMs(timestamp: Int64, nowMs: number): number {
     const first = this.#known().firstTimestamp
-    return first >= 0 ? timestamp - first : nowMs - this.#createdMs
+    return first >= 0 ? millisSince(first, timestamp) : nowMs - this.#createdMs
   }
 
   #indexMaxTimestamp(state: SegmentState): void {

@@ -1,4 +1,5 @@
 /** `.timeindex`: the largest timestamp so far and the last offset of the batch that has it; both grow from entry to entry. */
+import { type Int64, readInt64, writeInt64 } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { FileHandles } from './file-handles.ts'
 import { IndexFile, type IndexMemory } from './index-file.ts'
@@ -15,25 +16,25 @@ export class TimeIndex {
     this.file = new IndexFile(path, timeEntryBytes, isNew, follows, handles, memory)
   }
 
-  append(timestamp: number, offset: Offset): void {
+  append(timestamp: Int64, offset: Offset): void {
     const { bytes, at } = this.file.append()
-    bytes.writeBigInt64BE(BigInt(timestamp), at)
+    writeInt64(bytes, at, timestamp)
     bytes.writeInt32BE(offset - this.#baseOffset, at + 8)
   }
 
   /** All records with a larger timestamp than asked come after this offset; the base offset when nothing is known. */
-  lookup(timestamp: number): Offset {
+  lookup(timestamp: Int64): Offset {
     const bytes = this.file.load()
-    const found = lastAtMost(bytes, timeEntryBytes, at => timestampAt(bytes, at), timestamp)
+    const found = lastAtMost(bytes, timeEntryBytes, at => readInt64(bytes, at), timestamp)
     return found < 0 ? this.#baseOffset : this.#baseOffset + bytes.readInt32BE(found * timeEntryBytes + 8)
   }
 
   /** The largest timestamp indexed; -1 when there is none. */
-  last(): { timestamp: number; offset: Offset } {
+  last(): { timestamp: Int64; offset: Offset } {
     const bytes = this.file.load()
     if (bytes.length === 0) return { timestamp: -1, offset: this.#baseOffset }
     const at = bytes.length - timeEntryBytes
-    return { timestamp: timestampAt(bytes, at), offset: this.#baseOffset + bytes.readInt32BE(at + 8) }
+    return { timestamp: readInt64(bytes, at), offset: this.#baseOffset + bytes.readInt32BE(at + 8) }
   }
 
   /** Drops entries at and above `offset`. */
@@ -43,14 +44,10 @@ export class TimeIndex {
   }
 }
 
-function timestampAt(bytes: Buffer, at: number): number {
-  return Number(bytes.readBigInt64BE(at))
-}
-
 /** Both fields grow; an all-zero entry is Kafka's preallocated room. */
 function follows(bytes: Buffer, at: number): boolean {
-  const timestamp = timestampAt(bytes, at)
+  const timestamp = readInt64(bytes, at)
   const offset = bytes.readInt32BE(at + 8)
-  if (at === 0) return offset >= 0 && timestamp >= 0 && timestamp + offset > 0
-  return timestamp > timestampAt(bytes, at - timeEntryBytes) && offset > bytes.readInt32BE(at - timeEntryBytes + 8)
+  if (at === 0) return offset >= 0 && timestamp >= 0 && (timestamp > 0 || offset > 0)
+  return timestamp > readInt64(bytes, at - timeEntryBytes) && offset > bytes.readInt32BE(at - timeEntryBytes + 8)
 }

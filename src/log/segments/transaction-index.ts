@@ -5,12 +5,12 @@
  * Unlike the other indexes it cannot be thinner than the log: an entry that a power cut takes makes aborted records visible. So a checkpoint
  * syncs it with the segment.
  */
-import type { FileSystem } from '../../base.ts'
-import type { Offset } from '../../protocol.ts'
+import { type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
+import { header, type Offset } from '../../protocol.ts'
 import type { FileHandles } from './file-handles.ts'
 
 export interface AbortedTransaction {
-  producerId: number
+  producerId: Int64
   firstOffset: Offset
   /** Offset of the abort marker. */
   lastOffset: Offset
@@ -125,10 +125,10 @@ export class TransactionIndex {
 function encodeAborted(aborted: AbortedTransaction): Buffer {
   const bytes = Buffer.allocUnsafe(abortedTransactionBytes)
   bytes.writeInt16BE(version, 0)
-  bytes.writeBigInt64BE(BigInt(aborted.producerId), 2)
-  bytes.writeBigInt64BE(BigInt(aborted.firstOffset), 10)
-  bytes.writeBigInt64BE(BigInt(aborted.lastOffset), 18)
-  bytes.writeBigInt64BE(BigInt(aborted.lastStableOffset), 26)
+  writeInt64(bytes, 2, aborted.producerId)
+  writeInt64(bytes, 10, aborted.firstOffset)
+  writeInt64(bytes, 18, aborted.lastOffset)
+  writeInt64(bytes, 26, aborted.lastStableOffset)
   return bytes
 }
 
@@ -141,12 +141,13 @@ function decodeAborted(file: Buffer, baseOffset: Offset, count: number): Aborted
   for (let at = 0; at < end; at += abortedTransactionBytes) {
     if (file.readInt16BE(at) > version) throw new Error(`transaction index entry of version ${file.readInt16BE(at)}`)
     const entry = {
-      producerId: Number(file.readBigInt64BE(at + 2)),
-      firstOffset: Number(file.readBigInt64BE(at + 10)),
-      lastOffset: Number(file.readBigInt64BE(at + 18)),
-      lastStableOffset: Number(file.readBigInt64BE(at + 26)),
+      producerId: readInt64(file, at + 2),
+      firstOffset: header.readOffset(file, at + 10),
+      lastOffset: header.readOffset(file, at + 18),
+      lastStableOffset: header.readOffset(file, at + 26),
     }
-    if (entry.lastOffset <= previous) throw new Error(`transaction index entry ${entry.lastOffset} after ${previous}`)
+    if (entry.lastOffset <= previous || entry.lastOffset > header.maxOffset)
+      throw new Error(`transaction index entry ${entry.lastOffset} after ${previous}`)
     previous = entry.lastOffset
     all.push(entry)
   }

@@ -1,4 +1,5 @@
 /** Fetch (key 1, versions 0–18): reads record batches from partitions; from version 7 on within fetch sessions (KIP-227) */
+import { maxInt64 } from '../../base.ts'
 import { array, defineApi, int8, int16, int32, int64, records, string, struct, uuid } from '../define.ts'
 
 export const fetch = defineApi({
@@ -35,7 +36,7 @@ export const fetch = defineApi({
             logStartOffset: int64({ versions: '5+', default: -1, ignorable: true }),
             partitionMaxBytes: int32(),
             replicaDirectoryId: uuid({ versions: '17+', tag: 0, ignorable: true }),
-            highWatermark: int64({ versions: '18+', default: 2 ** 63, tag: 1, ignorable: true }),
+            highWatermark: int64({ versions: '18+', default: maxInt64, tag: 1, ignorable: true }),
           }),
         ),
       }),

@@ -2,6 +2,7 @@
  * Makes v2 batches: coordinators' records, transaction markers, compaction's and conversion's output. Byte for byte what Kafka's
  * MemoryRecordsBuilder makes of the same records.
  */
+import { type Int64, subtractInt64 } from '../../base.ts'
 import { type CompressionType, compress, compressionIds } from '../compression.ts'
 import * as header from './header.ts'
 import { sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from './varint.ts'
@@ -10,7 +11,7 @@ export interface NewRecord {
   key: Buffer | null
   value: Buffer | null
   /** Milliseconds. Default: the batch's `timestamp`. */
-  timestamp?: number | undefined
+  timestamp?: Int64 | undefined
   headers?: readonly { key: Buffer | string; value: Buffer | null }[] | undefined
   /** Of the record, minus the batch's base offset. Default: its place. For batches with holes. */
   offsetDelta?: number | undefined
@@ -19,7 +20,7 @@ export interface NewRecord {
 export interface NewBatch {
   records: readonly NewRecord[]
   /** For records that have none. Default -1, no timestamp. */
-  timestamp?: number
+  timestamp?: Int64
   /** LogAppendTime: readers give every record `timestamp`; what its own says is stored, as Kafka does, and not seen again. */
   timestampType?: header.TimestampType
   compression?: CompressionType
@@ -28,13 +29,13 @@ export interface NewBatch {
   baseOffset?: number
   /** Default -1: the log writes its own. */
   partitionLeaderEpoch?: number
-  producerId?: number
+  producerId?: Int64
   producerEpoch?: number
   baseSequence?: number
   isTransactional?: boolean
   isControl?: boolean
   /** Written as base timestamp, with its flag: when tombstones and markers in this batch may go. */
-  deleteHorizonMs?: number | undefined
+  deleteHorizonMs?: Int64 | undefined
   /** When the batch covers more offsets than it has records (compaction keeps the last one). Default: the last record's. */
   lastOffsetDelta?: number
 }
@@ -57,8 +58,8 @@ export function buildBatch(batch: NewBatch): Buffer {
 }
 
 interface Plan {
-  baseTimestamp: number
-  maxTimestamp: number
+  baseTimestamp: Int64
+  maxTimestamp: Int64
   lastOffsetDelta: number
   bodyBytes: number
   /** Of each record, without its length. */
@@ -73,7 +74,7 @@ function measure(batch: NewBatch): Plan {
   const first = records[0] === undefined ? -1 : (records[0].timestamp ?? common)
   const baseTimestamp = batch.deleteHorizonMs ?? first
   const sizes: number[] = new Array(records.length)
-  let maxTimestamp = records.length === 0 || logAppendTime ? common : -1
+  let maxTimestamp: Int64 = records.length === 0 || logAppendTime ? common : -1
   let bodyBytes = 0
   let lastOffsetDelta = -1
   for (let i = 0; i < records.length; i++) {
@@ -81,14 +82,14 @@ function measure(batch: NewBatch): Plan {
     const timestamp = record.timestamp ?? common
     if (!logAppendTime && timestamp > maxTimestamp) maxTimestamp = timestamp
     lastOffsetDelta = record.offsetDelta ?? i
-    const size = sizeOfRecord(record, timestamp - baseTimestamp, lastOffsetDelta)
+    const size = sizeOfRecord(record, subtractInt64(timestamp, baseTimestamp), lastOffsetDelta)
     sizes[i] = size
     bodyBytes += sizeOfVarint(size) + size
   }
   return { baseTimestamp, maxTimestamp, lastOffsetDelta: batch.lastOffsetDelta ?? lastOffsetDelta, bodyBytes, sizes }
 }
 
-function sizeOfRecord(record: NewRecord, timestampDelta: number, offsetDelta: number): number {
+function sizeOfRecord(record: NewRecord, timestampDelta: Int64, offsetDelta: number): number {
   let size = 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta) + sizeOfBytes(record.key) + sizeOfBytes(record.value)
   const headers = record.headers ?? []
   size += sizeOfVarint(headers.length)
@@ -110,7 +111,7 @@ function writeRecords(out: Buffer, start: number, batch: NewBatch, plan: Plan): 
     const record = batch.records[i]!
     at = writeVarint(out, at, plan.sizes[i]!)
     out[at++] = 0
-    at = writeVarlong(out, at, (record.timestamp ?? common) - plan.baseTimestamp)
+    at = writeVarlong(out, at, subtractInt64(record.timestamp ?? common, plan.baseTimestamp))
     at = writeVarint(out, at, record.offsetDelta ?? i)
     at = writeBytes(out, at, record.key)
     at = writeBytes(out, at, record.value)

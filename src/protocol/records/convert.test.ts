@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32 } from '../../base.ts'
+import { crc32, type Int64, writeInt64 } from '../../base.ts'
 import { type CompressionType, compress } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewRecord } from './build.ts'
@@ -31,8 +31,8 @@ const clientRules = {
   nowMs: now,
 } as const
 
-function view(bytes: Buffer): [offset: number, timestamp: number, value: string][] {
-  const records: [number, number, string][] = []
+function view(bytes: Buffer): [offset: number, timestamp: Int64, value: string][] {
+  const records: [number, Int64, string][] = []
   forEachRecord(bytes, ({ offset, timestamp, value }) => void records.push([offset, timestamp, String(value)]))
   return records
 }
@@ -111,7 +111,7 @@ function rechecked(message: Buffer): Buffer {
 
 test('a wrapper of librdkafka with offset 0 keeps its inner offsets', () => {
   const bytes = set(1, 'snappy')
-  header.writeInt64(bytes, 0, 0)
+  writeInt64(bytes, 0, 0)
   assert.deepEqual(
     view(bytes).map(([offset]) => offset),
     [0, 1, 2],

@@ -3,6 +3,7 @@
  * compression of their own, old consumers. Kafka's LogValidator and RecordsUtil.downConvert. Pure functions over bytes that block;
  * `converter.ts` decides where they run.
  */
+import type { Int64 } from '../../base.ts'
 import { type CompressionType, compress, compressionIds, decompress } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch } from './build.ts'
@@ -34,7 +35,7 @@ export type Conversion =
       level?: number | undefined
       compacted: boolean
     }
-  | { kind: 'fetch'; records: Buffer; toMagic: 0 | 1; firstOffset: number }
+  | { kind: 'fetch'; records: Buffer; toMagic: 0 | 1; firstOffset: Int64 }
 
 /**
  * Checks what depends on the Produce version, and says what must be done before the log takes the records: null, as nearly always, when
@@ -93,7 +94,7 @@ function recompressed({ header: batch, bytes }: BatchView, job: Conversion & { k
   if (header.computeCrc(bytes, 0) !== header.crc(bytes, 0))
     throw new KafkaError('CORRUPT_MESSAGE', `Record is corrupt (stored crc = ${header.crc(bytes, 0)})`)
   const payload = decompress(batch.compression, bytes.subarray(header.batchHeaderSize), { maxBytes })
-  const walk = walkRecords(payload, 0, payload.length, batch.recordCount, -1 - batch.baseTimestamp)
+  const walk = walkRecords(payload, 0, payload.length, batch.recordCount, batch.baseTimestamp)
   if (job.compacted && walk.keyless) {
     const plain = header.withPayload(bytes, 0, payload)
     const keyless: RecordError[] = []
@@ -107,7 +108,7 @@ function recompressed({ header: batch, bytes }: BatchView, job: Conversion & { k
   if (batch.compression === job.compression) return bytes
   const stored = header.withPayload(bytes, compressionIds[job.compression], compress(job.compression, payload, { level: job.level }))
   // The log does not look inside again, so the header must not claim another time than the records do.
-  if (batch.timestampType === 'CreateTime') header.setMaxTimestamp(stored, 0, 'CreateTime', batch.baseTimestamp + walk.latest)
+  if (batch.timestampType === 'CreateTime') header.setMaxTimestamp(stored, 0, 'CreateTime', walk.latest)
   return stored
 }
 
@@ -124,8 +125,7 @@ function upConverted(batches: readonly BatchView[], job: Conversion & { kind: 'p
       batch,
       record => {
         if (job.compacted && !record.hasKey) errors.push({ batchIndex: records.length, message: keylessRecord })
-        if (!(record.timestamp >= -1 && Number.isSafeInteger(record.timestamp)))
-          throw new KafkaError('INVALID_TIMESTAMP', `Invalid message timestamp ${record.timestamp}`)
+        if (record.timestamp < -1) throw new KafkaError('INVALID_TIMESTAMP', `Invalid message timestamp ${record.timestamp}`)
         records.push(record)
       },
       { maxBytes },
@@ -140,7 +140,7 @@ function upConverted(batches: readonly BatchView[], job: Conversion & { kind: 'p
  * Batches as message sets. Control batches, headers, and in v0 timestamps are lost. Records below `firstOffset` are left out of plain
  * batches, which some versions of librdkafka rely on; a compressed batch stays one.
  */
-function forOldConsumer(records: Buffer, toMagic: 0 | 1, firstOffset: number, maxBytes: number): Buffer {
+function forOldConsumer(records: Buffer, toMagic: 0 | 1, firstOffset: Int64, maxBytes: number): Buffer {
   const sets: Buffer[] = []
   for (const batch of batchesIn(records)) {
     const { compression, isControl, magic, timestampType, maxTimestamp } = batch.header

@@ -2,11 +2,12 @@
  * Fields of a record batch (message format v2) read and written in place, without an object per batch.
  *
  * Every function takes the buffer and the position of the batch's first byte, and believes that `batchHeaderSize` bytes are there:
- * callers check that once (`intactBatchSize`, `validateBatches`). int64 fields come as numbers. `sizeBytes`, `baseOffset` and `magic`
- * lie at the same place in the old message formats. Base offset and leader epoch are outside the checksum, so that a broker can write
+ * callers check that once (`intactBatchSize`, `validateBatches`). Timestamps and producer ids may have any value ({@link Int64}); offsets
+ * are numbers, and one beyond 53 bits is refused where batches come in. `sizeBytes`, `baseOffset` and `magic` lie at the same place in
+ * the old message formats. Base offset and leader epoch are outside the checksum, so that a broker can write
  * them; whatever changes another field here also writes the checksum anew.
  */
-import { crc32c } from '../../base.ts'
+import { crc32c, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import type { CompressionType } from '../compression/types.ts'
 import { compressionNames } from '../compression/types.ts'
 
@@ -41,18 +42,13 @@ const deleteHorizonBit = 0x40
 const two32 = 2 ** 32
 const maxSequence = 2 ** 31 - 1
 
-export function readInt64(buffer: Buffer, position: number): number {
-  return buffer.readInt32BE(position) * two32 + buffer.readUInt32BE(position + 4)
-}
+/** The largest offset a log may have; so far offsets, and what is counted with them, are exact. */
+export const maxOffset = 2 ** 53 - 2 ** 32
 
-/** A number from a hostile int64 may have been rounded up to 2^63: it becomes the largest that there is. */
-export function writeInt64(buffer: Buffer, position: number, value: number): void {
-  const high = Math.max(-(2 ** 31), Math.min(Math.floor(value / two32), 2 ** 31 - 1))
-  buffer.writeInt32BE(high, position)
-  buffer.writeUInt32BE(Math.max(0, Math.min(value - high * two32, two32 - 1)), position + 4)
-}
+/** Rounded beyond 53 bits. */
+export const readOffset = (b: Buffer, p: number): number => b.readInt32BE(p) * two32 + b.readUInt32BE(p + 4)
 
-export const baseOffset = (b: Buffer, p: number): number => readInt64(b, p)
+export const baseOffset = (b: Buffer, p: number): number => readOffset(b, p)
 /** Bytes after the length field, as the peer or the disk says. */
 export const batchLength = (b: Buffer, p: number): number => b.readInt32BE(p + lengthAt)
 /** The whole batch with offset and length. */
@@ -73,10 +69,10 @@ export const isControl = (b: Buffer, p: number): boolean => (b.readUInt8(p + att
 /** The base timestamp is a delete horizon (written by compaction). */
 export const hasDeleteHorizon = (b: Buffer, p: number): boolean => (b.readUInt8(p + attributesAt + 1) & deleteHorizonBit) !== 0
 export const lastOffsetDelta = (b: Buffer, p: number): number => b.readInt32BE(p + lastOffsetDeltaAt)
-export const lastOffset = (b: Buffer, p: number): number => readInt64(b, p) + b.readInt32BE(p + lastOffsetDeltaAt)
-export const baseTimestamp = (b: Buffer, p: number): number => readInt64(b, p + baseTimestampAt)
-export const maxTimestamp = (b: Buffer, p: number): number => readInt64(b, p + maxTimestampAt)
-export const producerId = (b: Buffer, p: number): number => readInt64(b, p + producerIdAt)
+export const lastOffset = (b: Buffer, p: number): number => readOffset(b, p) + b.readInt32BE(p + lastOffsetDeltaAt)
+export const baseTimestamp = (b: Buffer, p: number): Int64 => readInt64(b, p + baseTimestampAt)
+export const maxTimestamp = (b: Buffer, p: number): Int64 => readInt64(b, p + maxTimestampAt)
+export const producerId = (b: Buffer, p: number): Int64 => readInt64(b, p + producerIdAt)
 export const producerEpoch = (b: Buffer, p: number): number => b.readInt16BE(p + producerEpochAt)
 export const baseSequence = (b: Buffer, p: number): number => b.readInt32BE(p + baseSequenceAt)
 export const recordCount = (b: Buffer, p: number): number => b.readInt32BE(p + recordCountAt)
@@ -100,7 +96,7 @@ export function setPartitionLeaderEpoch(b: Buffer, p: number, epoch: number): vo
 }
 
 /** Writes the checksum anew when, and only when, type or timestamp differ. With LogAppendTime every record has this timestamp. */
-export function setMaxTimestamp(b: Buffer, p: number, type: TimestampType, timestamp: number): void {
+export function setMaxTimestamp(b: Buffer, p: number, type: TimestampType, timestamp: Int64): void {
   if (timestampType(b, p) === type && maxTimestamp(b, p) === timestamp) return
   const flags = b.readUInt8(p + attributesAt + 1)
   b.writeUInt8(type === 'LogAppendTime' ? flags | logAppendTimeBit : flags & ~logAppendTimeBit, p + attributesAt + 1)
@@ -131,9 +127,9 @@ export interface BatchHeader {
   isTransactional: boolean
   isControl: boolean
   hasDeleteHorizon: boolean
-  baseTimestamp: number
-  maxTimestamp: number
-  producerId: number
+  baseTimestamp: Int64
+  maxTimestamp: Int64
+  producerId: Int64
   producerEpoch: number
   baseSequence: number
   recordCount: number

@@ -5,11 +5,11 @@
  * Hides the layout, the offsets of inner messages (absolute in v0, relative to the wrapper in v1), the inheritance of LogAppendTime, and
  * the LZ4 framing of v0.
  */
-import { crc32 } from '../../base.ts'
+import { crc32, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { type CompressionType, compress, compressionIds, compressionNames, decompress } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import type { BatchHeader, TimestampType } from './header.ts'
-import { logOverhead, readInt64, writeInt64 } from './header.ts'
+import { logOverhead, readOffset } from './header.ts'
 import { invalid } from './invalid.ts'
 import { type BatchView, RecordView } from './record-view.ts'
 
@@ -31,7 +31,7 @@ export function readMessageHeader(bytes: Buffer): BatchHeader {
   const attributes = bytes.readInt8(attributesAt)
   const compression = compressionNames[attributes & codecMask]
   if (compression === undefined) throw invalid(`Unknown compression type id: ${attributes & codecMask}`)
-  const offset = readInt64(bytes, 0)
+  const offset = readOffset(bytes, 0)
   const timestamp = magic === 0 ? -1 : readInt64(bytes, timestampAt)
   return {
     baseOffset: offset,
@@ -69,7 +69,7 @@ export function forEachMessage(message: BatchView, maxBytes: number, visit: (rec
 }
 
 /** `wrapperTime`: the timestamp of a wrapper with LogAppendTime, which all its messages take. */
-function readMessage(b: Buffer, start: number, end: number, offset: number, wrapperTime: number | null): RecordView {
+function readMessage(b: Buffer, start: number, end: number, offset: number, wrapperTime: Int64 | null): RecordView {
   const magic = b.readInt8(start + magicAt)
   const keyAt = start + keySizeAt(magic) + 4
   if (keyAt > end) throw invalid('Found invalid record structure: a message is cut off')
@@ -92,13 +92,13 @@ function innerMessages(wrapper: BatchView, maxBytes: number): RecordView[] {
   const starts = innerStarts(plain)
   const last = starts.at(-1)
   if (last === undefined) throw invalid('Found invalid compressed record set with no inner records')
-  const shift = header.magic === 0 ? 0 : offsetShift(header.lastOffset, readInt64(plain, last))
+  const shift = header.magic === 0 ? 0 : offsetShift(header.lastOffset, readOffset(plain, last))
   const wrapperTime = header.timestampType === 'LogAppendTime' ? header.maxTimestamp : null
   return starts.map(start => {
     const end = start + logOverhead + plain.readInt32BE(start + 8)
     checkMessageCrc(plain.subarray(start, end))
     if ((plain.readInt8(start + attributesAt) & codecMask) !== 0) throw invalid('Inner messages must not be compressed')
-    return readMessage(plain, start, end, readInt64(plain, start) + shift, wrapperTime)
+    return readMessage(plain, start, end, readOffset(plain, start) + shift, wrapperTime)
   })
 }
 
@@ -128,7 +128,7 @@ function offsetShift(wrapperOffset: number, lastInnerOffset: number): number {
 
 export interface OldMessage {
   offset: number
-  timestamp: number
+  timestamp: Int64
   key: Buffer | null
   value: Buffer | null
 }
@@ -138,7 +138,7 @@ export interface OldMessageSet {
   compression: CompressionType
   /** LogAppendTime: `logAppendTime` replaces the timestamps of all messages. */
   timestampType: TimestampType
-  logAppendTime?: number
+  logAppendTime?: Int64
   messages: readonly OldMessage[]
 }
 
@@ -149,14 +149,14 @@ export function buildMessageSet(set: OldMessageSet): Buffer {
   if (first === undefined) return Buffer.alloc(0)
   const wrapped = compression !== 'none'
   const flags = magic === 1 && set.timestampType === 'LogAppendTime' ? logAppendTimeBit : 0
-  const timeOf = (message: OldMessage): number => (flags === 0 ? message.timestamp : (set.logAppendTime ?? message.timestamp))
+  const timeOf = (message: OldMessage): Int64 => (flags === 0 ? message.timestamp : (set.logAppendTime ?? message.timestamp))
   const shift = wrapped && magic === 1 ? first.offset : 0
   const plain = Buffer.allocUnsafeSlow(messages.reduce((size, { key, value }) => size + messageSize(magic, key, value), 0))
   let at = 0
-  let latest = -1
+  let latest: Int64 = -1
   for (const message of messages) {
     const timestamp = timeOf(message)
-    latest = Math.max(latest, timestamp)
+    if (timestamp > latest) latest = timestamp
     at = writeMessage(plain, at, magic, flags, message.offset - shift, timestamp, message.key, message.value)
   }
   if (!wrapped) return plain
@@ -177,7 +177,7 @@ function writeMessage(
   magic: 0 | 1,
   attributes: number,
   offset: number,
-  timestamp: number,
+  timestamp: Int64,
   key: Buffer | null,
   value: Buffer | null,
 ): number {

@@ -1,4 +1,5 @@
 /** Control records: what the transaction coordinator writes into a partition to end a transaction (Kafka's EndTransactionMarker). */
+import type { Int64 } from '../../base.ts'
 import { buildBatch } from './build.ts'
 import { batchHeaderSize, isControl } from './header.ts'
 import { invalid } from './invalid.ts'
@@ -17,7 +18,7 @@ const commitType = 1
 
 /** The control batch of one marker. */
 export function buildMarkerBatch(
-  marker: TransactionMarker & { producerId: number; producerEpoch: number; timestamp: number; baseOffset?: number },
+  marker: TransactionMarker & { producerId: Int64; producerEpoch: number; timestamp: Int64; baseOffset?: number },
 ): Buffer {
   const key = Buffer.alloc(4)
   key.writeInt16BE(marker.committed ? commitType : abortType, 2)

@@ -5,6 +5,7 @@
  * its decompressed payload, made only when asked for. Input may come from a peer: whatever is wrong with it is INVALID_RECORD or
  * CORRUPT_MESSAGE, and no size is believed before it is checked. Checksums of v2 batches are not checked here.
  */
+import { addInt64 } from '../../base.ts'
 import { decompress, defaultMaxDecompressedBytes } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import * as header from './header.ts'
@@ -109,7 +110,7 @@ function readRecord(cursor: Cursor, batch: header.BatchHeader): RecordView {
   return new RecordView(
     cursor.buffer,
     offset,
-    batch.timestampType === 'LogAppendTime' ? batch.maxTimestamp : batch.baseTimestamp + timestampDelta,
+    batch.timestampType === 'LogAppendTime' ? batch.maxTimestamp : addInt64(batch.baseTimestamp, timestampDelta),
     keyAt,
     keyLength,
     valueAt,

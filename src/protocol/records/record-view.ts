@@ -1,4 +1,5 @@
 /** What readers hand out: a record and a batch as views, valid as long as the bytes below them. */
+import type { Int64 } from '../../base.ts'
 import type { BatchHeader } from './header.ts'
 import { Cursor } from './varint.ts'
 
@@ -14,7 +15,7 @@ const noHeaders: readonly RecordHeader[] = []
 export class RecordView {
   readonly offset: number
   /** Milliseconds; -1 when there is none. That of the batch with LogAppendTime. */
-  readonly timestamp: number
+  readonly timestamp: Int64
   readonly #buffer: Buffer
   readonly #keyAt: number
   readonly #keyLength: number
@@ -26,7 +27,7 @@ export class RecordView {
   constructor(
     buffer: Buffer,
     offset: number,
-    timestamp: number,
+    timestamp: Int64,
     keyAt: number,
     keyLength: number,
     valueAt: number,

@@ -2,6 +2,7 @@
  * What compaction makes of a batch: the same batch with fewer records. Offsets, timestamps and the producer's fields stay, so that
  * consumers and idempotence do not notice (Kafka's MemoryRecords.filterTo).
  */
+import type { Int64 } from '../../base.ts'
 import { buildBatch } from './build.ts'
 import { type BatchHeader, baseTimestamp } from './header.ts'
 import { buildMessageSet } from './legacy.ts'
@@ -12,7 +13,7 @@ export interface RetainOptions {
   /** Keep the header when no record is left: it is the producer's last batch, whose sequence must survive. */
   keepEmpty: boolean
   /** When tombstones and markers in this batch may go; written unless the batch has its horizon already. */
-  deleteHorizonMs?: number | undefined
+  deleteHorizonMs?: Int64 | undefined
   maxBytes?: number
   /** For topics with their own compression level. */
   level?: number | undefined
@@ -49,7 +50,7 @@ export function retainRecords(
   return rebuild(header, kept, horizon, options.level)
 }
 
-function rebuild(header: BatchHeader, kept: readonly RecordView[], horizon: number | undefined, level: number | undefined): Buffer {
+function rebuild(header: BatchHeader, kept: readonly RecordView[], horizon: Int64 | undefined, level: number | undefined): Buffer {
   const empty = kept.length === 0
   return buildBatch({
     ...header,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { maxInt64, minInt64, toInt64, writeInt64 } from '../../base.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewBatch } from './build.ts'
 import * as header from './header.ts'
@@ -240,7 +241,7 @@ test('stamping writes offsets and epoch without, and times with, a new checksum'
 })
 
 test('the largest timestamp is that of the records, not what the header claims', () => {
-  const bytes = tampered(batch(), b => header.writeInt64(b, 35, now + 1))
+  const bytes = tampered(batch(), b => writeInt64(b, 35, now + 1))
   const validated = validateBatches(bytes, rules)
   assert.equal(validated.maxTimestamp, now)
   stampBatches(bytes, validated, { baseOffset: 0, leaderEpoch: 0, timestampType: 'CreateTime' })
@@ -248,25 +249,29 @@ test('the largest timestamp is that of the records, not what the header claims',
   assert.ok(header.intactBatchSize(bytes, 0) > 0)
 })
 
-test('varints and int64 keep every value that a number can hold', () => {
+test('varints and varlongs keep every value', () => {
   const buffer = Buffer.alloc(16)
-  const check = (number: number): void => {
-    const end = writeVarlong(buffer, 0, number)
-    assert.equal(sizeOfVarlong(number), end, String(number))
-    assert.equal(new Cursor(buffer, 0, end).varlong(), number)
-    header.writeInt64(buffer, 0, number)
-    assert.equal(header.readInt64(buffer, 0), number)
-    assert.equal(buffer.readBigInt64BE(0), BigInt(number))
-    if ((number | 0) !== number) return
-    assert.equal(writeVarint(buffer, 0, number), sizeOfVarint(number))
-    assert.equal(new Cursor(buffer, 0, 16).varint(), number)
+  const check = (exact: bigint): void => {
+    const value = toInt64(exact)
+    const end = writeVarlong(buffer, 0, value)
+    assert.equal(sizeOfVarlong(value), end, String(value))
+    assert.equal(new Cursor(buffer, 0, end).varlong(), value)
+    let zigzag = BigInt.asUintN(64, (exact << 1n) ^ (exact >> 63n))
+    const expected: number[] = []
+    for (; zigzag > 0x7fn; zigzag >>= 7n) expected.push(Number(zigzag & 0x7fn) | 0x80)
+    expected.push(Number(zigzag))
+    assert.deepEqual([...buffer.subarray(0, end)], expected, String(value))
+    if (typeof value === 'bigint' || (value | 0) !== value) return
+    assert.equal(writeVarint(buffer, 0, value), sizeOfVarint(value))
+    assert.equal(new Cursor(buffer, 0, 16).varint(), value)
   }
-  for (let bits = 0; bits <= 53; bits++) for (const off of [-2, -1, 0, 1]) for (const sign of [1, -1]) check(safe(sign * (2 ** bits + off)))
+  for (let bits = 0n; bits <= 63n; bits++)
+    for (const off of [-2n, -1n, 0n, 1n])
+      for (const sign of [1n, -1n]) {
+        const value = sign * (2n ** bits + off)
+        if (value >= minInt64 && value <= maxInt64) check(value)
+      }
 })
-
-function safe(number: number): number {
-  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(number, Number.MAX_SAFE_INTEGER)) + 0
-}
 
 test('sequences go on at 0 after 2^31 - 1', () => {
   assert.equal(header.incrementSequence(2 ** 31 - 1, 1), 0)

@@ -6,6 +6,7 @@
  * the inside is done before, by the converter). And offset deltas of uncompressed records must count up from 0, where Kafka only looks
  * at compressed ones.
  */
+import { type Int64, millisSince } from '../../base.ts'
 import { KafkaError } from '../errors.ts'
 import * as header from './header.ts'
 import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
@@ -33,7 +34,7 @@ export interface ValidatedBatches {
   /** Offsets that the batches take. */
   offsetCount: number
   /** Largest timestamp: of the records where they could be read, else of the headers; `nowMs` with LogAppendTime. */
-  maxTimestamp: number
+  maxTimestamp: Int64
 }
 
 /** Throws KafkaError: CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP. Changes nothing. */
@@ -42,7 +43,7 @@ export function validateBatches(records: Buffer, rules: BatchRules): ValidatedBa
   let position = 0
   let batchCount = 0
   let offsetCount = 0
-  let maxTimestamp = -1
+  let maxTimestamp: Int64 = -1
   for (;;) {
     const size = nextBatchSize(records, position)
     if (size === 0) break
@@ -89,16 +90,16 @@ function checkBatch(b: Buffer, p: number, size: number, rules: BatchRules): void
 }
 
 /** Walks the records when they are plain; returns the largest timestamp. */
-function checkRecords(b: Buffer, p: number, size: number, rules: BatchRules): number {
+function checkRecords(b: Buffer, p: number, size: number, rules: BatchRules): Int64 {
   const base = header.baseTimestamp(b, p)
   const ofBatch = header.timestampType(b, p) === 'LogAppendTime'
   let earliest = base
   let latest = header.maxTimestamp(b, p)
   if (header.compressionId(b, p) === 0) {
-    const walk = walkRecords(b, p + header.batchHeaderSize, p + size, header.recordCount(b, p), -1 - base)
+    const walk = walkRecords(b, p + header.batchHeaderSize, p + size, header.recordCount(b, p), base)
     if (rules.compacted && walk.keyless) throw refuseRecords(b, p, size, rules)
-    earliest = base + walk.earliest
-    latest = base + walk.latest
+    earliest = walk.earliest
+    latest = walk.latest
   }
   if (ofBatch) earliest = latest = header.maxTimestamp(b, p)
   if (ofBatch && (rules.timestampType === 'LogAppendTime' || latest === -1)) throw refuseRecords(b, p, size, rules)
@@ -107,9 +108,9 @@ function checkRecords(b: Buffer, p: number, size: number, rules: BatchRules): nu
   return latest
 }
 
-function isOutOfRange(timestamp: number, rules: BatchRules): boolean {
+function isOutOfRange(timestamp: Int64, rules: BatchRules): boolean {
   if (timestamp === -1) return false
-  const age = rules.nowMs - timestamp
+  const age = millisSince(timestamp, rules.nowMs)
   return age > rules.timestampBeforeMaxMs || -age > rules.timestampAfterMaxMs
 }
 

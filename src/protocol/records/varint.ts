@@ -2,6 +2,7 @@
  * Zigzag varints of the record format, over a cursor whose every read is bounded. `walk.ts` repeats the one- and
  * two-byte cases inline, because it is hot, and comes here for the rest.
  */
+import { type Int64, toInt64 } from '../../base.ts'
 import { invalid } from './invalid.ts'
 
 /** A bounded reading position; throws INVALID_RECORD instead of passing `end`. */
@@ -27,8 +28,8 @@ export class Cursor {
     throw invalid('Found invalid record structure: a varint of more than 5 bytes')
   }
 
-  /** int64 as a number (inexact beyond 53 bits), at most ten bytes. */
-  varlong(): number {
+  /** int64, at most ten bytes. */
+  varlong(): Int64 {
     let low = 0
     let shift = 0
     for (; shift < 28; shift += 7) {
@@ -42,11 +43,7 @@ export class Cursor {
       const byte = this.#byte()
       high += (byte & 0x7f) * scale
       scale *= 128
-      // Half of a sum may lose its lowest bit beyond 53 bits, so the two parts are halved apart: 28 bits are an even number of units.
-      if (byte < 0x80) {
-        const magnitude = high * 2 ** 27 + (low >>> 1)
-        return (low & 1) === 0 ? magnitude : -magnitude - 1
-      }
+      if (byte < 0x80) return zigzag(low, high)
     }
     throw invalid('Found invalid record structure: a varlong of more than 10 bytes')
   }
@@ -65,12 +62,24 @@ export class Cursor {
   }
 }
 
+/** `high` counts 2^28 each. */
+function zigzag(low: number, high: number): Int64 {
+  // `high` has up to 42 bits, of which Java drops those beyond 64 in all.
+  if (high >= 2 ** 25) {
+    const raw = BigInt.asUintN(64, (BigInt(high) << 28n) | BigInt(low >>> 0))
+    return toInt64((raw >> 1n) ^ -(raw & 1n))
+  }
+  const magnitude = high * 2 ** 27 + (low >>> 1)
+  return (low & 1) === 0 ? magnitude : -magnitude - 1
+}
+
 export function sizeOfVarint(value: number): number {
   const raw = ((value << 1) ^ (value >> 31)) >>> 0
   return raw < 0x80 ? 1 : raw < 0x4000 ? 2 : raw < 0x200000 ? 3 : raw < 0x10000000 ? 4 : 5
 }
 
-export function sizeOfVarlong(value: number): number {
+export function sizeOfVarlong(value: Int64): number {
+  if (typeof value === 'bigint') return value < -(2n ** 62n) || value >= 2n ** 62n ? 10 : value < -(2n ** 55n) || value >= 2n ** 55n ? 9 : 8
   if ((value | 0) === value) return sizeOfVarint(value)
   let rest = value < 0 ? -(value + 1) : value
   let size = 1
@@ -90,8 +99,14 @@ export function writeVarint(buffer: Buffer, position: number, value: number): nu
   return position
 }
 
-/** For safe integers. Returns the position after it. */
-export function writeVarlong(buffer: Buffer, position: number, value: number): number {
+/** Returns the position after it. */
+export function writeVarlong(buffer: Buffer, position: number, value: Int64): number {
+  if (typeof value === 'bigint') {
+    let raw = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
+    for (; raw >= 0x80n; raw >>= 7n) buffer[position++] = Number(raw & 0x7fn) | 0x80
+    buffer[position++] = Number(raw)
+    return position
+  }
   if ((value | 0) === value) return writeVarint(buffer, position, value)
   const negative = value < 0
   let rest = negative ? -(value + 1) : value

@@ -2,14 +2,15 @@
  * The one tight loop over the records of a plain payload: is the structure sound, which times, are there keys. No objects, no copies.
  * It is the broker's cost per record.
  */
+import { addInt64, type Int64 } from '../../base.ts'
 import { invalid } from './invalid.ts'
 import { skipHeaders } from './read.ts'
 import { Cursor } from './varint.ts'
 
 export interface Walk {
-  /** Timestamp deltas; `earliest` leaves out records without a timestamp, unless all are without. */
-  earliest: number
-  latest: number
+  /** Timestamps; `earliest` leaves out records without one (-1), unless all are without. */
+  earliest: Int64
+  latest: Int64
   keyless: boolean
 }
 
@@ -19,10 +20,13 @@ const walked: Walk = { earliest: 0, latest: 0, keyless: false }
 /**
  * Checks that exactly `count` sound records fill `[start, end)`. The numbers of one byte are read here, longer ones by `Cursor`: this
  * loop is the broker's cost per record. Reading past `end` is harmless: it yields some byte or undefined, and the record's own end does
- * not fit then. `noTimestamp` is the delta that means -1.
+ * not fit then.
  */
-export function walkRecords(b: Buffer, start: number, end: number, count: number, noTimestamp: number): Walk {
+export function walkRecords(b: Buffer, start: number, end: number, count: number, baseTimestamp: Int64): Walk {
   const cursor = new Cursor(b, start, end)
+  // The delta that means -1.
+  const noTimestamp = typeof baseTimestamp === 'number' ? -1 - baseTimestamp : Number.NaN
+  let isWide = typeof baseTimestamp !== 'number'
   let p = start
   let earliest = Number.MAX_VALUE
   let latest = -Number.MAX_VALUE
@@ -44,7 +48,10 @@ export function walkRecords(b: Buffer, start: number, end: number, count: number
       number = (byte >>> 1) ^ -(byte & 1)
       p++
     } else {
-      number = longVarlong(cursor, p)
+      cursor.position = p
+      const delta = cursor.varlong()
+      if (typeof delta === 'number') number = delta
+      else isWide = true
       p = cursor.position
     }
     if (number > latest) latest = number
@@ -89,18 +96,30 @@ export function walkRecords(b: Buffer, start: number, end: number, count: number
     if (p !== recordEnd) throw invalid(`Invalid record size: it ends ${p - recordEnd} bytes after its declared end`)
   }
   if (p !== end) throw invalid('Incorrect declared batch size, records still remaining in file')
-  walked.earliest = earliest === Number.MAX_VALUE ? noTimestamp : earliest
-  walked.latest = latest
   walked.keyless = keyless
+  if (isWide) walkTimes(new Cursor(b, start, end), count, baseTimestamp)
+  else {
+    walked.earliest = earliest === Number.MAX_VALUE ? -1 : addInt64(baseTimestamp, earliest)
+    walked.latest = latest === -Number.MAX_VALUE ? -1 : addInt64(baseTimestamp, latest)
+  }
   return walked
+}
+
+/** The times of records that are sound, exact whatever they are: beyond 53 bits the largest delta need not be that of the latest record. */
+function walkTimes(cursor: Cursor, count: number, baseTimestamp: Int64): void {
+  walked.earliest = walked.latest = -1
+  for (let i = 0; i < count; i++) {
+    const size = cursor.varint()
+    const start = cursor.skip(size)
+    cursor.position = start + 1
+    const timestamp = addInt64(baseTimestamp, cursor.varlong())
+    cursor.position = start + size
+    if (i === 0 || timestamp > walked.latest) walked.latest = timestamp
+    if (timestamp !== -1 && (walked.earliest === -1 || timestamp < walked.earliest)) walked.earliest = timestamp
+  }
 }
 
 function longVarint(cursor: Cursor, position: number): number {
   cursor.position = position
   return cursor.varint()
-}
-
-function longVarlong(cursor: Cursor, position: number): number {
-  cursor.position = position
-  return cursor.varlong()
 }

@@ -1,4 +1,5 @@
 /** How a client's request finds a partition, and the errors that say why it cannot have it: one rule for all APIs but the hot ones. */
+import type { Int64 } from '../../../base.ts'
 import type { PartitionLog } from '../../../log.ts'
 import { KafkaError, type Offset } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
@@ -11,6 +12,12 @@ export function clientPartition(context: RequestContext, topic: string, partitio
   if (currentLeaderEpoch >= 0 && currentLeaderEpoch < log.leaderEpoch) throw new KafkaError('FENCED_LEADER_EPOCH')
   if (currentLeaderEpoch > log.leaderEpoch) throw new KafkaError('UNKNOWN_LEADER_EPOCH')
   return log
+}
+
+/** An offset that a client asks for, where it can be one of a log; throws KafkaError. */
+export function offsetInLog(log: PartitionLog, offset: Int64): Offset {
+  if (typeof offset === 'number') return offset
+  throw new KafkaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} of ${log.topic}-${log.partition} is beyond any log.`)
 }
 
 /** A disk that needs longer for one sync has troubles of its own; then the answer is what is visible now. */

@@ -2,10 +2,12 @@
  * DeleteRecords, v0–2 (KIP-107): moves the start of partitions up; -1 means the high watermark. Refused for internal and for purely
  * compacted topics. The response leaves when the new starts are durable.
  */
+
+import type { Int64 } from '../../../base.ts'
 import { checkRecordDeletion } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { clientPartition, whenVisible } from './client-partition.ts'
+import { clientPartition, offsetInLog, whenVisible } from './client-partition.ts'
 
 type Response = InputOf<typeof apis.deleteRecords.response>
 type PartitionResult = Response['topics'][number]['partitions'][number]
@@ -32,7 +34,7 @@ export const deleteRecords = defineHandler<typeof apis.deleteRecords>({
   }),
 })
 
-async function deleteBefore(topic: string, partition: number, asked: number, context: RequestContext): Promise<PartitionResult> {
+async function deleteBefore(topic: string, partition: number, asked: Int64, context: RequestContext): Promise<PartitionResult> {
   try {
     if (!context.allowed('DELETE', 'TOPIC', topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
     const log = clientPartition(context, topic, partition)
@@ -42,7 +44,7 @@ async function deleteBefore(topic: string, partition: number, asked: number, con
       throw new KafkaError('POLICY_VIOLATION', `Records of partition ${topic}-${partition} can not be deleted due to the configured policy`)
     }
     await whenVisible(log, context)
-    const offset = asked === highWatermark ? log.highWatermark : asked
+    const offset = asked === highWatermark ? log.highWatermark : offsetInLog(log, asked)
     if (offset < 0) throw new KafkaError('OFFSET_OUT_OF_RANGE', `The offset ${offset} for partition ${topic}-${partition} is not valid`)
     if (offset > log.logStartOffset) await log.deleteBefore(offset)
     return { partitionIndex: partition, lowWatermark: log.logStartOffset, errorCode: 0 }

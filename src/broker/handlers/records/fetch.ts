@@ -7,16 +7,34 @@
  * partitions to move; nothing polls.
  */
 import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
-import { apis, errorCode, fetchMagic, type InputOf, type MessageOf, toKafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
+import {
+  apis,
+  errorCode,
+  fetchMagic,
+  type InputOf,
+  type MessageOf,
+  type Offset,
+  toKafkaError,
+  type Uuid,
+  zeroUuid,
+} from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
+import { offsetInLog } from './client-partition.ts'
 import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
 import { openFetch } from './fetch-request.ts'
 
 type Request = MessageOf<typeof apis.fetch.request>
 type Response = InputOf<typeof apis.fetch.response>
-type PartitionResponse = Response['responses'][number]['partitions'][number]
+type PartitionResponse = Response['responses'][number]['partitions'][number] & Marks
 type TopicResponse = { topic: string; topicId: Uuid; partitions: PartitionResponse[] }
+
+/** What a reader was told of a partition. */
+interface Marks {
+  highWatermark: Offset
+  lastStableOffset: Offset
+  logStartOffset: Offset
+}
 
 /** What one look at one partition gave. */
 interface Read {
@@ -107,7 +125,7 @@ function grown(reads: Read[], upTo: ReadLimit['upTo'], enough: () => boolean, wa
     }
     for (const { partition, response } of reads) {
       if (over) return
-      if (partition.log !== null) watch(partition.log, upTo === 'last-stable' ? (response.lastStableOffset ?? 0) : response.highWatermark)
+      if (partition.log !== null) watch(partition.log, upTo === 'last-stable' ? response.lastStableOffset : response.highWatermark)
     }
   })
 }
@@ -163,7 +181,7 @@ function readPartition(
   const maxBytes = Math.max(0, Math.min(partition.maxBytes, left, roomFor(log, context)))
   const limit: ReadLimit = { maxBytes, atLeastOne, upTo: visibility(request) }
   try {
-    const slice = log.read(partition.fetchOffset, limit)
+    const slice = log.read(offsetInLog(log, partition.fetchOffset), limit)
     if (!(slice instanceof Promise)) return readResult(partition, log, slice, context)
     return slice.then(
       settled => readResult(partition, log, settled, context),
@@ -292,7 +310,7 @@ function changed(partition: FetchPartition, response: PartitionResponse, slice: 
 
 function remember(session: FetchSession, partition: FetchPartition, response: PartitionResponse, slice: Slice | null, byId: boolean): void {
   partition.toldHighWatermark = response.highWatermark
-  partition.toldLogStartOffset = response.logStartOffset ?? -1
+  partition.toldLogStartOffset = response.logStartOffset
   partition.toldError = response.errorCode !== 0
   if (slice === null || slice.bytes === 0) return
   const key = sessionKey(partition.topic, partition.topicId, partition.partition, byId)

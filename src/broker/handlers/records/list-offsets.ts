@@ -5,6 +5,7 @@
  * tells leader epochs (KIP-320), v7 knows the largest timestamp (KIP-734), v8 the earliest local offset (KIP-405), v9 the latest tiered
  * (KIP-1005), v10 a timeout for tiered look-ups (KIP-1075), v11 the earliest offset still to be tiered (KIP-1023). Nothing is tiered here.
  */
+import type { Int64 } from '../../../base.ts'
 import type { PartitionLog, TimestampedOffset } from '../../../log.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -23,7 +24,7 @@ const latestTiered = -5
 const earliestPendingUpload = -6
 
 /** Since which version a client may ask for it. */
-const since = new Map([
+const since = new Map<Int64, number>([
   [latest, 0],
   [earliest, 0],
   [maxTimestamp, 7],
@@ -94,7 +95,7 @@ async function listOffset(topic: string, asked: Asked, upTo: Visible, context: R
   }
 }
 
-async function lookUp(log: PartitionLog, timestamp: number, upTo: Visible): Promise<TimestampedOffset> {
+async function lookUp(log: PartitionLog, timestamp: Int64, upTo: Visible): Promise<TimestampedOffset> {
   const end = upTo === 'last-stable' ? log.lastStableOffset : log.highWatermark
   switch (timestamp) {
     case latest:

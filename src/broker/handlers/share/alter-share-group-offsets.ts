@@ -1,4 +1,5 @@
 /** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets; what it had in delivery there is forgotten. */
+import type { Int64 } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireGroup } from '../groups/group-caller.ts'
@@ -17,7 +18,7 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     const { metadata, groups, shares, sharePartitions } = context.broker
     requireGroup(context, 'READ', groupId)
     const altered = new Map<Uuid, { name: string; partitions: Set<number> }>()
-    const changes: { topicId: Uuid; partition: number; startOffset: number }[] = []
+    const changes: { topicId: Uuid; partition: number; startOffset: Int64 }[] = []
     const responses: ResponseTopic[] = topics.map(({ topicName, partitions }) => {
       const topic = context.allowed('READ', 'TOPIC', topicName) ? metadata.topic(topicName) : undefined
       const outcome = (partition: number): Outcome => {

@@ -56,7 +56,8 @@ async function standing(groupId: string, topicName: string, partitionIndex: numb
     const state = await shares.read({ groupId, topicId: topic.id, partition: partitionIndex })
     const startOffset = state?.startOffset ?? -1
     const known = startOffset !== -1 && state !== null && state.deliveryCompleteCount !== -1
-    const lag = known ? Math.max(0, log.highWatermark - Math.max(startOffset, log.logStartOffset) - state.deliveryCompleteCount) : -1
+    const passed = Math.max(Number(startOffset), log.logStartOffset)
+    const lag = known ? Math.max(0, log.highWatermark - passed - state.deliveryCompleteCount) : -1
     return { partitionIndex, startOffset, leaderEpoch: state === null ? 0 : log.leaderEpoch, lag, ...fine }
   } catch (error) {
     return { partitionIndex, startOffset: -1, leaderEpoch: 0, lag: -1, ...outcomeOf(toKafkaError(error)) }

@@ -1,4 +1,5 @@
 /** What ShareFetch and ShareAcknowledge have in common: the session, its end, and acknowledgements. */
+import { addInt64, type Int64 } from '../../../base.ts'
 import type { AcknowledgementBatch } from '../../../coordinator.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
@@ -8,7 +9,7 @@ import { requireGroup } from '../groups/group-caller.ts'
 /** Of one partition, as both requests spell it. */
 export interface RequestPartition {
   partitionIndex: number
-  acknowledgementBatches: readonly { firstOffset: number; lastOffset: number; acknowledgeTypes: readonly number[] }[]
+  acknowledgementBatches: readonly { firstOffset: Int64; lastOffset: Int64; acknowledgeTypes: readonly number[] }[]
 }
 
 export interface RequestTopic {
@@ -104,18 +105,20 @@ export async function acknowledge(
 }
 
 function checked(batches: RequestPartition['acknowledgementBatches'], renews: boolean): AcknowledgementBatch[] {
-  let next = 0
+  let next: Int64 = 0
   return batches.map(({ firstOffset, lastOffset, acknowledgeTypes: types }) => {
-    const count = lastOffset - firstOffset + 1
-    if (firstOffset < next || count < 1) throw new KafkaError('INVALID_REQUEST', 'Acknowledgement batches overlap or are out of order.')
-    if (types.length !== 1 && types.length !== count) {
-      throw new KafkaError('INVALID_REQUEST', `${types.length} acknowledge types do not fit ${count} offsets.`)
+    if (firstOffset < next || lastOffset < firstOffset)
+      throw new KafkaError('INVALID_REQUEST', 'Acknowledgement batches overlap or are out of order.')
+    if (types.length !== 1 && addInt64(firstOffset, types.length - 1) !== lastOffset) {
+      throw new KafkaError('INVALID_REQUEST', `${types.length} acknowledge types do not fit offsets ${firstOffset} to ${lastOffset}.`)
     }
     for (const type of types) {
       if (type < 0 || type > mostType) throw new KafkaError('INVALID_REQUEST', `Unknown acknowledge type ${type}.`)
       if (type === renewType && !renews)
         throw new KafkaError('INVALID_REQUEST', 'Locks are renewed only by requests that say so, in groups that allow it.')
     }
+    if (typeof firstOffset === 'bigint' || typeof lastOffset === 'bigint')
+      throw new KafkaError('INVALID_RECORD_STATE', `Offsets ${firstOffset} to ${lastOffset} were never acquired.`)
     next = lastOffset + 1
     return { firstOffset, lastOffset, types }
   })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, test } from 'node:test'
-import { type FileSystem, memoryFileSystem, realSystem } from '../../../base.ts'
+import { type FileSystem, type Int64, memoryFileSystem, realSystem } from '../../../base.ts'
 import { loadBrokerConfig, silentLogger, startBroker } from '../../../broker.ts'
 import {
   type Api,
@@ -24,7 +24,7 @@ afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close()
 })
 
-type Session = { producerId: number; producerEpoch: number }
+type Session = { producerId: Int64; producerEpoch: number }
 
 class Client {
   readonly #socket: net.Socket

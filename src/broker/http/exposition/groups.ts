@@ -26,7 +26,8 @@ async function readGroup(broker: Broker, group: string): Promise<GroupRow> {
     for (const { partitionIndex, committedOffset } of fetched) {
       const end = broker.metadata.partitionByName(name, partitionIndex)?.highWatermark
       if (end === undefined || committedOffset < 0) continue
-      partitions.push({ topic: name, partition: partitionIndex, offset: committedOffset, lag: Math.max(0, end - committedOffset) })
+      const offset = Number(committedOffset)
+      partitions.push({ topic: name, partition: partitionIndex, offset, lag: Math.max(0, end - offset) })
     }
   }
   return { group, members, partitions }

@@ -2,6 +2,7 @@
  * One KIP-848 group: what its records say, and what follows from that (who owns a partition, who is a static member, what is subscribed).
  * `replay` is the only thing that changes it; what happens next is decided elsewhere.
  */
+import type { Int64 } from '../../../base.ts'
 import { KafkaError, type Uuid } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
@@ -20,9 +21,9 @@ export class ConsumerGroup implements Group {
   readonly groupId: string
   groupEpoch = 0
   /** Of the subscribed topics, when the epoch was last bumped. */
-  metadataHash = 0
+  metadataHash: Int64 = 0
   assignmentEpoch = 0
-  assignmentTimestampMs = 0
+  assignmentTimestampMs: Int64 = 0
   readonly members = new Map<string, ConsumerMember>()
   readonly targets = new Map<string, Target>()
   readonly regexes = new Map<string, ResolvedRegex>()
@@ -234,7 +235,7 @@ export class ConsumerGroup implements Group {
     if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
   }
 
-  retentionStart(): (offset: StoredOffset) => number {
+  retentionStart(): (offset: StoredOffset) => Int64 {
     return offset => offset.commitTimestampMs
   }
 

@@ -1,4 +1,5 @@
 /** The records of `__consumer_offsets` that KIP-848 groups make, as Kafka 4.4 writes them. */
+import type { Int64 } from '../../../base.ts'
 import {
   decodeRecordKey,
   decodeRecordValue,
@@ -16,9 +17,9 @@ const version = 0
 
 /** What one record says. `null` instead of a value: it is gone. */
 export type ConsumerRecord = { groupId: string } & (
-  | { type: 'epoch'; value: { epoch: number; metadataHash: number } | null }
+  | { type: 'epoch'; value: { epoch: number; metadataHash: Int64 } | null }
   | { type: 'member'; memberId: string; value: SaidByMember | null }
-  | { type: 'target-epoch'; value: { epoch: number; timestampMs: number } | null }
+  | { type: 'target-epoch'; value: { epoch: number; timestampMs: Int64 } | null }
   | { type: 'target'; memberId: string; value: Target | null }
   | { type: 'current'; memberId: string; value: HeldByMember | null }
   | { type: 'regex'; regex: string; value: ResolvedRegex | null }
@@ -28,8 +29,8 @@ export type ConsumerRecord = { groupId: string } & (
 
 export interface ResolvedRegex {
   topics: readonly string[]
-  version: number
-  timestampMs: number
+  version: Int64
+  timestampMs: Int64
 }
 
 type SaidByMember = Pick<
@@ -50,7 +51,7 @@ const { consumerGroupMetadata, consumerGroupPartitionMetadata, consumerGroupMemb
 const { consumerGroupTargetAssignmentMetadata, consumerGroupTargetAssignmentMember } = kinds
 const { consumerGroupCurrentMemberAssignment, consumerGroupRegularExpression } = kinds
 
-export function epochRecord(groupId: string, epoch: number, metadataHash: number): LogRecord {
+export function epochRecord(groupId: string, epoch: number, metadataHash: Int64): LogRecord {
   return {
     key: encodeRecordKey(consumerGroupMetadata, { groupId }),
     value: encodeRecordValue(consumerGroupMetadata, version, { epoch, metadataHash }),
@@ -74,7 +75,7 @@ export function memberRecord(groupId: string, member: ConsumerMember): LogRecord
   return { key: encodeRecordKey(consumerGroupMemberMetadata, { groupId, memberId }), value }
 }
 
-export function targetEpochRecord(groupId: string, assignmentEpoch: number, assignmentTimestamp: number): LogRecord {
+export function targetEpochRecord(groupId: string, assignmentEpoch: number, assignmentTimestamp: Int64): LogRecord {
   return {
     key: encodeRecordKey(consumerGroupTargetAssignmentMetadata, { groupId }),
     value: encodeRecordValue(consumerGroupTargetAssignmentMetadata, version, { assignmentEpoch, assignmentTimestamp }),

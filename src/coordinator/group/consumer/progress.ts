@@ -2,10 +2,11 @@
  * What every request of a member brings about, whichever protocol it speaks: its description is stored; a change of subscriptions or of
  * their topics begins a new epoch; the new epoch gets a target assignment; and the member moves towards it. Decides on records only.
  */
+import { millisSince } from '../../../base.ts'
 import { KafkaError, type Uuid } from '../../../protocol.ts'
 import type { LogRecord, ShardContext } from '../../shard.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
-import type { GroupSettings } from '../settings.ts'
+import { type GroupSettings, nextAssignmentInMs } from '../settings.ts'
 import { type Assignor, type AssignorMember, assignorsNamed } from './assignor.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import {
@@ -154,7 +155,7 @@ export class Progress {
   #isStale(group: ConsumerGroup, regex: string): boolean {
     const known = group.regexes.get(regex)
     if (known === undefined) return true
-    const ageMs = this.#context.clock.now() - known.timestampMs
+    const ageMs = millisSince(known.timestampMs, this.#context.clock.now())
     if (ageMs >= this.#settings.consumer.regexRefreshIntervalMs) return true
     return known.version !== this.#topics.version && ageMs >= regexPauseMs
   }
@@ -190,9 +191,9 @@ export class Progress {
     const { group, after, records } = step
     const old = { epoch: group.assignmentEpoch, target: group.targetOf(after.memberId, after.instanceId), dueInMs: null }
     if (groupEpoch > group.assignmentEpoch) {
-      const waitMs =
-        group.assignmentTimestampMs + this.#settings.consumer.of(group.groupId).assignmentIntervalMs - this.#context.clock.now()
-      if (group.assignmentEpoch === 0 || waitMs <= 0) {
+      const { assignmentIntervalMs } = this.#settings.consumer.of(group.groupId)
+      const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
+      if (group.assignmentEpoch === 0 || waitMs === 0) {
         const targets = this.#assign(group, membersAfter(group, after), regexes, groupEpoch, records)
         return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }
       }

@@ -1,4 +1,5 @@
 /** One share group (KIP-932): what its records say. `replay` is the only thing that changes it. */
+import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import { noTarget, type Target } from '../consumer/partitions.ts'
@@ -25,9 +26,9 @@ export class ShareGroup implements Group {
   readonly protocolType = 'share'
   readonly groupId: string
   groupEpoch = 0
-  metadataHash = 0
+  metadataHash: Int64 = 0
   assignmentEpoch = 0
-  assignmentTimestampMs = 0
+  assignmentTimestampMs: Int64 = 0
   initialized: InitializedTopics = nothingInitialized
   readonly members = new Map<string, ShareMember>()
   readonly targets = new Map<string, Target>()

@@ -8,7 +8,7 @@ import { uniqueNames } from '../consumer/member.ts'
 import { listOf, noTarget, sameTarget, type Target } from '../consumer/partitions.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
 import type { Caller } from '../requests.ts'
-import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
+import { type GroupSettings, heartbeatIntervalMs, nextAssignmentInMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
 import { newShareMember, ShareGroup } from './share-group.ts'
 import {
@@ -181,8 +181,9 @@ export class ShareGroups {
     let epoch = group.assignmentEpoch
     let target = group.targets.get(after.memberId) ?? noTarget
     if (groupEpoch > group.assignmentEpoch) {
-      const waitMs = group.assignmentTimestampMs + this.#settings.share.of(groupId).assignmentIntervalMs - this.#context.clock.now()
-      if (group.assignmentEpoch === 0 || waitMs <= 0) {
+      const { assignmentIntervalMs } = this.#settings.share.of(groupId)
+      const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
+      if (group.assignmentEpoch === 0 || waitMs === 0) {
         target = this.#assign(group, members, groupEpoch, records).get(after.memberId) ?? noTarget
         epoch = groupEpoch
       } else {

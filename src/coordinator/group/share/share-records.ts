@@ -1,4 +1,5 @@
 /** The records of `__consumer_offsets` that share groups make (KIP-932), as Kafka 4.4 writes them. */
+import type { Int64 } from '../../../base.ts'
 import {
   decodeRecordKey,
   decodeRecordValue,
@@ -32,9 +33,9 @@ export type InitializedTopics = ReadonlyMap<Uuid, { name: string; partitions: Re
 
 /** What one record says. `null` instead of a value: it is gone. */
 export type ShareRecord = { groupId: string } & (
-  | { type: 'epoch'; value: { epoch: number; metadataHash: number } | null }
+  | { type: 'epoch'; value: { epoch: number; metadataHash: Int64 } | null }
   | { type: 'member'; memberId: string; value: Pick<ShareMember, 'rackId' | 'clientId' | 'clientHost' | 'subscribedTopicNames'> | null }
-  | { type: 'target-epoch'; value: { epoch: number; timestampMs: number } | null }
+  | { type: 'target-epoch'; value: { epoch: number; timestampMs: Int64 } | null }
   | { type: 'target'; memberId: string; value: Target | null }
   | { type: 'current'; memberId: string; value: Pick<ShareMember, 'memberEpoch' | 'previousMemberEpoch' | 'assigned'> | null }
   | { type: 'initialized'; value: InitializedTopics | null }
@@ -43,7 +44,7 @@ export type ShareRecord = { groupId: string } & (
 const { shareGroupMetadata, shareGroupMemberMetadata, shareGroupTargetAssignmentMetadata, shareGroupTargetAssignmentMember } = kinds
 const { shareGroupCurrentMemberAssignment, shareGroupStatePartitionMetadata } = kinds
 
-export function epochRecord(groupId: string, epoch: number, metadataHash: number): LogRecord {
+export function epochRecord(groupId: string, epoch: number, metadataHash: Int64): LogRecord {
   return {
     key: encodeRecordKey(shareGroupMetadata, { groupId }),
     value: encodeRecordValue(shareGroupMetadata, version, { epoch, metadataHash }),
@@ -63,7 +64,7 @@ export function memberRecord(groupId: string, member: ShareMember): LogRecord {
   }
 }
 
-export function targetEpochRecord(groupId: string, assignmentEpoch: number, assignmentTimestamp: number): LogRecord {
+export function targetEpochRecord(groupId: string, assignmentEpoch: number, assignmentTimestamp: Int64): LogRecord {
   return {
     key: encodeRecordKey(shareGroupTargetAssignmentMetadata, { groupId }),
     value: encodeRecordValue(shareGroupTargetAssignmentMetadata, version, { assignmentEpoch, assignmentTimestamp }),

@@ -3,10 +3,11 @@
  * a new target assignment (not at once for a new group, and not more often than the assignment interval allows), and the member is led to
  * it. Kafka 4.4 has warm-up tasks in its records and messages, but hands none out yet; nor does this.
  */
+import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
-import type { GroupSettings, StreamsGroupConfig } from '../settings.ts'
+import { type GroupSettings, nextAssignmentInMs, type StreamsGroupConfig } from '../settings.ts'
 import type { StreamsHeartbeatRequest } from './heartbeat-request.ts'
 import { type ConfiguredTopology, configureTopology } from './internal-topics.ts'
 import { assignsTheSame, type StreamsMember, sameEntries, saysTheSame } from './member.ts'
@@ -121,7 +122,7 @@ export class Progress {
   }
 
   /** What the topology comes to, looked at again only when topics came or went since. */
-  #configure(group: StreamsGroup, topology: Topology): { configured: ConfiguredTopology; metadataHash: number } {
+  #configure(group: StreamsGroup, topology: Topology): { configured: ConfiguredTopology; metadataHash: Int64 } {
     const { configured, comparedWith, metadata } = group
     const current = comparedWith.topicsVersion === this.#topics.version && group.groupEpoch >= comparedWith.groupEpoch
     if (group.topology !== null && configured !== null && current) return { configured, metadataHash: metadata.metadataHash }
@@ -145,9 +146,8 @@ export class Progress {
     const target = group.targetOf(after) ?? noTasks
     if (epoch >= groupEpoch) return { epoch, target, dueInMs: null, why: '' }
     const { assignmentIntervalMs } = this.#config(group.groupId)
-    const waitMs = group.assignmentTimestampMs === 0 ? 0 : group.assignmentTimestampMs + assignmentIntervalMs - now
-    // A clock that was set back must not hold everybody up.
-    if (waitMs > 0 && waitMs <= assignmentIntervalMs) {
+    const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, now)
+    if (waitMs > 0) {
       return { epoch, target, dueInMs: waitMs, why: 'Assignment delayed due to the configured assignment interval.' }
     }
     const targets = this.#assign(group, membersAfter(group, after), groupEpoch, configured, records)
@@ -261,7 +261,7 @@ function takeOffsets(
 }
 
 function offsetsOf(list: NonNullable<StreamsHeartbeatRequest['taskOffsets']>, { subtopologies }: ConfiguredTopology): Offsets {
-  const offsets = new Map<string, Map<number, number>>()
+  const offsets = new Map<string, Map<number, Int64>>()
   for (const { subtopologyId, partition, offset } of list) {
     if (hasTask(offsets, subtopologyId, partition)) {
       const message = `Task offsets contain a duplicate entry for subtopology ${subtopologyId} and partition ${partition}.`

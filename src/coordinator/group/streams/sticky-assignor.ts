@@ -3,6 +3,7 @@
  * to the least loaded process, as long as nobody gets more than its share. Copies (standby tasks) are dealt out the same way, each to
  * another process.
  */
+import type { Int64 } from '../../../base.ts'
 import { ProcessState } from './process-state.ts'
 import { addTask, compareText, hasTask, type TaskSets, type Tasks } from './tasks.ts'
 
@@ -12,7 +13,7 @@ export interface AssignorMember {
   active: Tasks
   standby: Tasks
   /** Sums of changelog offsets up to which the member's process has the state of tasks, by subtopology and partition. */
-  taskOffsets: ReadonlyMap<string, ReadonlyMap<number, number>>
+  taskOffsets: ReadonlyMap<string, ReadonlyMap<number, Int64>>
 }
 
 export interface AssignorSubtopology {
@@ -64,13 +65,13 @@ export function assignSticky(
 ): Map<string, TaskSets> {
   const processes = new Map<string, ProcessState>()
   const previousActive = new Map<string, Holder>()
-  const candidates = new Map<string, { holder: Holder; isStandby: boolean; offset: number }[]>()
+  const candidates = new Map<string, { holder: Holder; isStandby: boolean; offset: Int64 }[]>()
   for (const { memberId, processId, active, standby, taskOffsets } of members) {
     let process = processes.get(processId)
     if (process === undefined) processes.set(processId, (process = new ProcessState()))
     process.addMember(memberId)
     const holder = { memberId, process }
-    const propose = (key: string, isStandby: boolean, offset: number) => {
+    const propose = (key: string, isStandby: boolean, offset: Int64) => {
       const list = candidates.get(key)
       if (list === undefined) candidates.set(key, [{ holder, isStandby, offset }])
       else list.push({ holder, isStandby, offset })
@@ -85,7 +86,7 @@ export function assignSticky(
   }
   const copies = new Map<string, Holder[]>()
   for (const [key, list] of candidates) {
-    list.sort((a, b) => Number(b.isStandby) - Number(a.isStandby) || b.offset - a.offset)
+    list.sort((a, b) => Number(b.isStandby) - Number(a.isStandby) || (a.offset > b.offset ? -1 : a.offset < b.offset ? 1 : 0))
     copies.set(
       key,
       list.map(({ holder }) => holder),

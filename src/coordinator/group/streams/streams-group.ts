@@ -2,6 +2,7 @@
  * One streams group (KIP-1071): what its records say, and what follows from that (which process runs a task, who is a static member).
  * `replay` is the only thing that changes it, the soft state at the end of the fields apart; what happens next is decided elsewhere.
  */
+import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
@@ -18,7 +19,7 @@ export type StreamsGroupState = 'Empty' | 'NotReady' | 'Assigning' | 'Reconcilin
 /** Versions of OffsetCommit that know member epochs. */
 const memberEpochsFrom = 9
 
-export type Offsets = ReadonlyMap<string, ReadonlyMap<number, number>>
+export type Offsets = ReadonlyMap<string, ReadonlyMap<number, Int64>>
 
 /** How far a member's process has the state of tasks, and how far it could be. */
 export interface TaskOffsets {
@@ -44,7 +45,7 @@ export class StreamsGroup implements Group {
   readonly groupId: string
   metadata: GroupMetadata = noMetadata
   assignmentEpoch = firstEpoch
-  assignmentTimestampMs = 0
+  assignmentTimestampMs: Int64 = 0
   topology: Topology | null = null
   readonly members = new Map<string, StreamsMember>()
   readonly targets = new Map<string, TaskSets>()
@@ -216,7 +217,7 @@ export class StreamsGroup implements Group {
     if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
   }
 
-  retentionStart(): (offset: StoredOffset) => number {
+  retentionStart(): (offset: StoredOffset) => Int64 {
     return offset => offset.commitTimestampMs
   }
 

@@ -1,4 +1,5 @@
 /** The records of `__consumer_offsets` that streams groups make (KIP-1071), as Kafka 4.4 writes them. */
+import type { Int64 } from '../../../base.ts'
 import {
   decodeRecordKey,
   decodeRecordValue,
@@ -25,7 +26,7 @@ type StoredTaskIds = ValueOf<typeof kinds.streamsGroupCurrentMemberAssignment>['
 
 export interface GroupMetadata {
   epoch: number
-  metadataHash: number
+  metadataHash: Int64
   /** Of the topology whose topics were all there and right when the epoch was bumped; -1: they were not. */
   validatedTopologyEpoch: number
   /** What the assignment depends on besides members and topics. */
@@ -39,7 +40,7 @@ export interface GroupMetadata {
 export type StreamsRecord = { groupId: string } & (
   | { type: 'metadata'; value: GroupMetadata | null }
   | { type: 'topology'; value: Topology | null }
-  | { type: 'target-epoch'; value: { epoch: number; timestampMs: number } | null }
+  | { type: 'target-epoch'; value: { epoch: number; timestampMs: Int64 } | null }
   | { type: 'member'; memberId: string; value: MemberMetadata | null }
   | { type: 'target'; memberId: string; value: TaskSets | null }
   | { type: 'current'; memberId: string; value: MemberProgress | null }
@@ -68,7 +69,7 @@ export function memberRecord(groupId: string, member: StreamsMember): LogRecord 
   }
 }
 
-export function targetEpochRecord(groupId: string, assignmentEpoch: number, assignmentTimestamp: number): LogRecord {
+export function targetEpochRecord(groupId: string, assignmentEpoch: number, assignmentTimestamp: Int64): LogRecord {
   return {
     key: encodeRecordKey(streamsGroupTargetAssignmentMetadata, { groupId }),
     value: encodeRecordValue(streamsGroupTargetAssignmentMetadata, version, { assignmentEpoch, assignmentTimestamp }),
