@@ -3,12 +3,13 @@ import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, topicId, turn } from './log.testing.ts'
 
+const otherId = 'AAAAAAAAAAAAAAAAAAAB1Q' as typeof topicId
 const storageError = { name: 'KAFKA_STORAGE_ERROR' }
 const idempotent = (value: string, baseSequence: number) => batchOf({ values: [value], producerId: 5, producerEpoch: 0, baseSequence })
 
 /** A disk whose operations can be made to fail. */
 function faultyDisk(disk = memoryFileSystem()) {
-  const faults = { write: null as string | null, sync: false }
+  const faults = { write: null as string | null, sync: false, slowSync: false }
   const files: FileSystem = {
     ...disk,
     open(path, mode) {
@@ -27,7 +28,10 @@ function faultyDisk(disk = memoryFileSystem()) {
           writeSync.call(handle, [buffers[0]!.subarray(0, 7)], position)
           throw new DiskError('write', path, 'ENOSPC')
         },
-        datasync: () => (faults.sync ? Promise.reject(new DiskError('fdatasync', path, 'EIO')) : datasync.call(handle)),
+        datasync: () => {
+          if (faults.slowSync) return new Promise<void>(() => {})
+          return faults.sync ? Promise.reject(new DiskError('fdatasync', path, 'EIO')) : datasync.call(handle)
+        },
       })
     },
   }
@@ -94,6 +98,36 @@ test('a failed sync is fatal, once, and nothing is acknowledged as durable', asy
   assert.equal(partition.highWatermark, 1)
   assert.equal(failures.length, 1)
   assert.throws(() => append(partition, 'more'), storageError)
+})
+
+test('deleting a topic whose large append is not synced yet stops nothing', async () => {
+  const { log, failures } = await openTestLog(memoryFileSystem(), { durability: 'fsync' })
+  const [deleted, other] = [
+    partitionOf(log),
+    log.create({ topic: 'other', topicId: otherId, partition: 0, config: partitionOf(log).config }),
+  ]
+  const large = 'x'.repeat(50_000)
+  await append(deleted, large).durable
+  await turn()
+  append(deleted, large)
+  log.delete(topicId, 0)
+  await append(other, 'goes on').durable
+  assert.deepEqual(failures, [])
+  assert.equal(other.highWatermark, 1)
+})
+
+test('the repetition of a batch on its way to the disk, when the topic is deleted: refused, and nobody need look', async () => {
+  const { files, faults } = faultyDisk()
+  const { log } = await openTestLog(files, { durability: 'fsync' })
+  const partition = partitionOf(log)
+  faults.slowSync = true
+  await partition.append(idempotent('once', 0), { origin: 'client' }).written
+  const again = partition.append(idempotent('once', 0), { origin: 'client' })
+  assert.deepEqual([again.duplicate, again.written], [true, null])
+  log.delete(topicId, 0)
+  // Unhandled rejections would have ended the process by now.
+  await turn()
+  await assert.rejects(again.durable!, storageError)
 })
 
 test('damage below the durable mark takes the partition offline, also at the next start; others serve', async () => {
@@ -167,7 +201,6 @@ test('deleting wakes readers, and a topic of the same name begins anew', async (
   assert.equal(woken, 1)
   assert.equal(log.get(topicId, 0), undefined)
   assert.throws(() => append(partition, 'x'), { name: 'UNKNOWN_TOPIC_OR_PARTITION' })
-  const otherId = 'AAAAAAAAAAAAAAAAAAAB1Q' as typeof topicId
   const { config } = partition
   await append(log.create({ topic: 'orders', topicId: otherId, partition: 0, config }), 'new').durable
   kill()

@@ -103,7 +103,6 @@ class Engine implements Log, LogContext {
     this.#checkpoints = new Checkpointer({
       system,
       journal: this.#journal,
-      commit: this.commit,
       stateLog: this.#stateLog,
       bootId: bootIdOf(system.files),
       syncNames: () => this.syncNames(),

@@ -9,8 +9,8 @@
 import { DiskError, type System } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
 import type { Partition } from '../partition/partition.ts'
+import { stateOf } from '../partition/partition-state.ts'
 import type { Segment } from '../segments/segment.ts'
-import type { GroupCommit } from './commit.ts'
 import type { Journal } from './journal.ts'
 import { type PartitionState, partitionKey, type StateLog } from './state-log.ts'
 
@@ -28,7 +28,6 @@ const sliceMs = 5
 export interface CheckpointOptions {
   system: System
   journal: Journal
-  commit: GroupCommit
   stateLog: StateLog
   bootId: string
   /** Names of new partition directories. */
@@ -147,12 +146,12 @@ export class Checkpointer {
   }
 
   async #flush(partitions: Partition[], works: Work[]): Promise<void> {
-    const { system, commit } = this.#options
+    const { system } = this.#options
     let began = system.clock.monotonic()
     for (const partition of partitions) {
       if (partition.deleted || partition.offline !== null) continue
       // What is not in the journal yet may still be taken back.
-      if (partition.inGroup) commit.commit()
+      partition.settleGroup()
       const work = this.#take(partition)
       if (work !== null) works.push(work)
       if (system.clock.monotonic() - began > sliceMs) {
@@ -171,7 +170,7 @@ export class Checkpointer {
     const segments = [...partition.files.unsynced].filter(segment => partition.synced || segment !== active)
     for (const segment of segments) partition.files.unsynced.delete(segment)
     const synced = active === undefined || !partition.files.unsynced.has(active)
-    return { partition, state: partition.state(synced), segments }
+    return { partition, state: stateOf(partition, synced), segments }
   }
 
   async #syncAll(works: Work[]): Promise<void> {

@@ -2,29 +2,23 @@
  * Group commit: what all partitions appended in one turn of the event loop becomes one frame of the journal, written by one `writev`;
  * frames become durable by one `fdatasync` after the other, each taking all that was written while the one before was under way.
  *
- * Hides the gathering, the order in which marks move and promises settle, and what happens when the journal cannot be written: the whole
- * group is taken back, as if it had never been appended. A sync that fails is fatal and never repeated.
+ * Hides the gathering, which group (group.ts) is in which state, and the order in which marks move and promises settle. A sync that fails
+ * is fatal and never repeated.
  */
 import { Durations, type System } from '../../base.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { Chunk, Tail } from '../tail/tail.ts'
+import { Group } from './group.ts'
 import type { Journal } from './journal.ts'
 import { FrameWriter, type Share } from './journal-format.ts'
 import type { Member } from './member.ts'
 
-interface Deferred {
-  promise: Promise<void>
-  resolve(): void
-  reject(error: unknown): void
-}
-
-/** A frame that is written but not durable yet. */
+/** A group whose frame is written but not durable yet. */
 interface Unsynced {
   sequence: number
-  members: Member[]
+  group: Group
   ends: Offset[]
-  durable: Deferred | null
 }
 
 /** Consecutive bytes of the tail that belong into the frame. */
@@ -49,16 +43,17 @@ const maxDirectFiles = 8
 
 export class GroupCommit {
   readonly #options: CommitOptions
+  /** Gathered: its members and, in `#frame` and `#runs`, what the journal will say of them. */
+  #group = new Group()
   readonly #frame = new FrameWriter()
-  #members: Member[] = []
   #runs: Run[] = []
   #payloadBytes = 0
-  #written: Deferred | null = null
-  #durable: Deferred | null = null
-  #needsSync = false
+  /** Settled without the journal: those who wait for them are called at the end of the turn. */
+  #settled: Member[] = []
   #scheduled = false
   #unsynced: Unsynced[] = []
-  #directFiles = new Set<Segment>()
+  /** Written past the journal since the last sync began, and whose they are. */
+  #directFiles = new Map<Segment, Member>()
   #syncing: Promise<void> | null = null
   /** Sequence number after the last frame that told of an idle moment. */
   #notedSequence = -1
@@ -74,42 +69,48 @@ export class GroupCommit {
     this.#options = options
   }
 
-  get isEmpty(): boolean {
-    return this.#members.length === 0 && this.#frame.entries === 0
+  /** The group that is gathered now; it is sent at the end of the turn. */
+  get group(): Group {
+    return this.#group
   }
 
-  /** Settles when this group's frame is written; rejects when it could not be. */
-  get written(): Promise<void> {
-    return (this.#written ??= makeDeferred()).promise
+  /** Nothing that was refused is left in the journal afterwards; throws DiskError as long as that cannot be. */
+  mend(): void {
+    this.#options.journal.mend()
   }
 
-  get durable(): Promise<void> {
-    return (this.#durable ??= makeDeferred()).promise
-  }
-
-  /** The member's marks move when this group is written. */
-  join(member: Member): void {
+  /** To be called before the member changes anything that the group would have to take back. */
+  join(member: Member): Group {
     this.#schedule()
-    if (member.inGroup) return
-    member.inGroup = true
-    this.#members.push(member)
+    this.#group.join(member)
+    return this.#group
   }
 
-  /** The frame says that the member may differ from its checkpoint; true when an earlier frame of this file says so already. */
-  bind(member: Member): boolean {
+  /** The page cache has it, and that is enough: only those who wait are still to be called. */
+  settled(member: Member): void {
+    this.#schedule()
+    if (this.#settled.at(-1) !== member) this.#settled.push(member)
+  }
+
+  /** Does the journal's current file say already that the member may differ from its checkpoint? */
+  isBound(member: Member): boolean {
+    return member.boundFile === this.#options.journal.current
+  }
+
+  /** The frame says that the member may differ from its checkpoint. */
+  bind(member: Member): void {
+    if (this.isBound(member)) return
     const { current } = this.#options.journal
-    if (member.boundFile === current) return true
     this.#schedule()
     member.boundFile = current
     member.slot = current.slots++
     current.bound.add(member)
+    this.#group.binds(member)
     this.#frame.bind(member.slot, member.topicId, member.topic, member.partition)
-    return false
   }
 
-  /** Adds the member's share whose bytes are the last `share.length` of `chunk`'s used ones; without a chunk, an extent. */
+  /** Adds the share of a member that has joined: the last `share.length` of `chunk`'s used bytes; without a chunk, an extent. */
   add(member: Member, share: Omit<Share, 'slot' | 'inline' | 'synced'>, chunk: Chunk | null): void {
-    this.join(member)
     this.bind(member)
     this.#frame.share({ ...share, slot: member.slot, inline: chunk !== null, synced: member.synced })
     if (chunk === null) return
@@ -118,18 +119,17 @@ export class GroupCommit {
     const last = this.#runs.at(-1)
     if (last !== undefined && last.chunk === chunk && last.end === start) last.end = chunk.used
     else {
-      // The chunk may be evicted before the frame is written.
+      // Should the partition be deleted, nothing else would keep the chunk.
       this.#options.tail.pin(chunk)
       this.#runs.push({ chunk, start, end: chunk.used })
     }
   }
 
-  /** The log start offset is durable when `durable` settles. */
+  /** The log start offset of a member that has joined is durable when the group is. */
   moveLogStart(member: Member, offset: Offset): void {
-    this.join(member)
     this.bind(member)
     this.#frame.logStart(member.slot, offset)
-    this.#needsSync = true
+    this.#group.needsSync = true
   }
 
   /** Recovery must not bring it back. */
@@ -139,41 +139,19 @@ export class GroupCommit {
   }
 
   /** May the segment file be written directly and be synced with the next cycle? */
-  takeDirect(segment: Segment): boolean {
+  takeDirect(member: Member, segment: Segment): boolean {
     if (this.#directFiles.has(segment)) return true
     if (this.#directFiles.size >= maxDirectFiles) return false
-    this.#directFiles.add(segment)
+    this.#directFiles.set(segment, member)
     return true
   }
 
-  /** Writes the frame now instead of at the end of the turn. */
+  /** Sends the group now instead of at the end of the turn. */
   commit(): void {
-    if (this.isEmpty) return
-    const { journal } = this.#options
-    const group = { members: this.#members, written: this.#written, durable: this.#durable, sequence: journal.nextSequence }
-    let needsSync = this.#needsSync
-    for (const member of group.members) {
-      member.inGroup = false
-      if (member.synced) needsSync = true
-    }
-    const failure = this.#write()
-    this.#reset()
-    if (failure !== null) {
-      this.#takeBack(group.members)
-      group.written?.reject(failure)
-      group.durable?.reject(failure)
-      return
-    }
-    // Before anybody is called back, who may gather again: a frame's slots are those of one file.
-    if (journal.isFull) this.#options.onFull()
-    if (needsSync) {
-      const ends = group.members.map(member => member.logEndOffset)
-      this.#unsynced.push({ sequence: group.sequence, members: group.members, ends, durable: group.durable })
-    }
-    for (const member of group.members) member.written()
-    group.written?.resolve()
-    if (needsSync) this.#sync()
-    else group.durable?.resolve()
+    const settled = this.#settled
+    this.#settled = []
+    if (!this.#group.isEmpty || this.#frame.entries > 0) this.#send()
+    for (const member of settled) member.notify()
   }
 
   /** Waits until all that is written is durable, if anything waits for that. */
@@ -196,14 +174,29 @@ export class GroupCommit {
     })
   }
 
-  /** null when the frame is in the page cache, or when there was nothing to write. */
-  #write(): KafkaError | null {
-    if (this.#frame.entries === 0) return null
-    return this.#writeFrame(this.#runs.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end)))
+  #send(): void {
+    const { journal } = this.#options
+    const group = this.#group
+    const sequence = journal.nextSequence
+    group.send()
+    const failure = this.#frame.entries === 0 ? null : this.#writeFrame()
+    this.#gatherAnew()
+    if (failure !== null) {
+      group.refuse(failure, journal.current)
+      return
+    }
+    const ends = group.commit()
+    // Before anybody is called back, who may gather again: a frame's slots are those of one file.
+    if (journal.isFull) this.#options.onFull()
+    if (group.needsSync) this.#unsynced.push({ sequence, group, ends })
+    group.tellWritten()
+    this.#sync()
   }
 
-  #writeFrame(payload: Buffer[]): KafkaError | null {
+  /** null when the frame is in the page cache. */
+  #writeFrame(): KafkaError | null {
     const { journal } = this.#options
+    const payload = this.#runs.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end))
     const meta = this.#frame.finish(journal.nextSequence, journal.durableSequence, this.#payloadBytes, 0)
     try {
       journal.write(meta, payload, this.#payloadBytes)
@@ -215,24 +208,12 @@ export class GroupCommit {
     }
   }
 
-  #reset(): void {
+  #gatherAnew(): void {
     for (const { chunk } of this.#runs) this.#options.tail.unpin(chunk)
-    this.#members = []
+    this.#group = new Group()
     this.#runs = []
     this.#payloadBytes = 0
-    this.#written = null
-    this.#durable = null
-    this.#needsSync = false
     this.#frame.reset()
-  }
-
-  #takeBack(members: Member[]): void {
-    const { current } = this.#options.journal
-    for (const member of members) {
-      // Its binding may have been in this very frame; binding twice is harmless.
-      if (member.boundFile === current) member.boundFile = null
-      member.takeBack()
-    }
   }
 
   #sync(): void {
@@ -240,11 +221,11 @@ export class GroupCommit {
     const frames = this.#unsynced
     const files = this.#directFiles
     this.#unsynced = []
-    this.#directFiles = new Set()
+    this.#directFiles = new Map()
     const { clock } = this.#options.system
     const began = clock.monotonic()
     const syncs = [this.#options.journal.sync()]
-    for (const segment of files) syncs.push(segment.datasync())
+    for (const [segment, member] of files) if (!member.deleted) syncs.push(segment.datasync())
     this.#syncing = Promise.all(syncs).then(
       () => {
         this.syncs.add(clock.monotonic() - began)
@@ -259,10 +240,7 @@ export class GroupCommit {
     this.#syncing = null
     journal.durableSequence = frames.at(-1)!.sequence + 1
     this.#sync()
-    for (const { members, ends, durable } of frames) {
-      for (let at = 0; at < members.length; at++) members[at]!.durable(ends[at]!)
-      durable?.resolve()
-    }
+    for (const { group, ends } of frames) group.becameDurable(ends)
     if (this.#syncing === null) this.#options.system.timers.soon(() => this.#noteDurable())
   }
 
@@ -272,8 +250,9 @@ export class GroupCommit {
    */
   #noteDurable(): void {
     const { journal } = this.#options
-    if (this.#syncing !== null || !this.isEmpty || this.#closed || this.#notedSequence === journal.nextSequence) return
-    const error = this.#writeFrame([])
+    const idle = this.#syncing === null && this.#group.isEmpty && this.#frame.entries === 0
+    if (!idle || this.#closed || this.#notedSequence === journal.nextSequence) return
+    const error = this.#writeFrame()
     if (error === null) this.#notedSequence = journal.nextSequence
   }
 
@@ -281,15 +260,8 @@ export class GroupCommit {
     this.#syncing = null
     this.fatal = error
     const refused = new KafkaError('KAFKA_STORAGE_ERROR', `The disk did not sync: ${error.message}`)
-    for (const { durable } of [...frames, ...this.#unsynced]) durable?.reject(refused)
+    for (const { group } of [...frames, ...this.#unsynced]) group.rejectDurable(refused)
     this.#unsynced = []
     this.#options.onFatal(error)
   }
-}
-
-function makeDeferred(): Deferred {
-  const deferred = Promise.withResolvers<void>()
-  // With acks=0 nobody looks.
-  deferred.promise.catch(() => {})
-  return deferred
 }

@@ -4,12 +4,13 @@
  * A file is overwritten in place once all it holds is in the segments ("released"), so that in the steady state `fdatasync` has no
  * metadata to write. A file that is new is extended with zeros a step ahead of the frames for the same reason.
  */
-import { assert, type FileHandle, type FileSystem } from '../../base.ts'
-import { align, encodeFileHeader, fileHeaderBytes } from './journal-format.ts'
+import { assert, DiskError, type FileHandle, type FileSystem } from '../../base.ts'
+import { align, encodeFileHeader, fileHeaderBytes, frameHeaderBytes } from './journal-format.ts'
 import type { JournalFile, Member } from './member.ts'
 
 const zeroStep = 1 << 20
 const zeros = Buffer.alloc(zeroStep)
+const blankHeader = Buffer.alloc(frameHeaderBytes)
 
 export interface JournalOptions {
   files: FileSystem
@@ -31,6 +32,8 @@ export class Journal {
   readonly #doomed = new Set<FileHandle>()
   #nextNumber = 1
   #nextSequence = 1
+  /** A frame that was refused may be in the current file, where the next one goes. */
+  #refused = false
   /** Frames below this one survive a power cut. */
   durableSequence = 1
 
@@ -72,16 +75,36 @@ export class Journal {
   write(meta: Buffer, payload: readonly Buffer[], payloadBytes: number): void {
     const file = this.current
     const length = meta.length + payloadBytes
-    this.#extend(file, file.end + length)
-    file.handle.writeSync(payload.length === 0 ? [meta] : [meta, ...payload], file.end)
+    try {
+      this.#extend(file, file.end + length)
+      file.handle.writeSync(payload.length === 0 ? [meta] : [meta, ...payload], file.end)
+    } catch (error) {
+      this.#refused = true
+      this.#tryToMend()
+      throw error
+    }
+    this.#refused = false
     file.end = align(file.end + length)
     file.size = Math.max(file.size, file.end)
     file.unsynced = true
     this.#nextSequence++
   }
 
+  /**
+   * To be called before anything is appended, in the journal or past it. A frame whose write failed may be whole in the file all the same, and
+   * recovery would put what was refused over what came after it. Throws DiskError as long as it cannot be erased.
+   */
+  mend(): void {
+    if (!this.#refused) return
+    const { current } = this
+    if (current.handle.size() > current.end) current.handle.writeSync([blankHeader], current.end)
+    current.unsynced = true
+    this.#refused = false
+  }
+
   /** Begins another file: all frames from now on go there. Throws DiskError; then the current one is written on. */
   rotate(): void {
+    this.mend()
     const used = this.#released[0]
     const { number, handle, size } = used ?? this.#create()
     const firstSequence = this.#nextSequence
@@ -143,6 +166,14 @@ export class Journal {
         this.#syncing.delete(handle)
         if (this.#doomed.delete(handle)) this.#remove(handle)
       }
+    }
+  }
+
+  #tryToMend(): void {
+    try {
+      this.mend()
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
     }
   }
 

@@ -24,15 +24,17 @@ export interface Member {
   /** The journal file whose slot number `slot` means this partition. */
   boundFile: JournalFile | null
   slot: number
-  /** In the current group already. */
-  inGroup: boolean
   readonly logEndOffset: Offset
+  /** Its files are gone, or will be. */
+  readonly deleted: boolean
   /** Acknowledged only when durable (`durability=fsync`). */
   readonly synced: boolean
-  /** All of its appends in this group are in the page cache. */
-  written(): void
+  /** Leaves its group: all it did in it stays. Calls nobody. */
+  committed(): void
+  /** Leaves its group: all it did in it is undone. Calls nobody. */
+  takeBack(): void
+  /** Calls those who wait for its marks. */
+  notify(): void
   /** All below `end` survives a power cut. */
   durable(end: Offset): void
-  /** Takes back its share of the group. */
-  takeBack(): void
 }

@@ -84,6 +84,12 @@ export class LeaderEpochs {
     return changed
   }
 
+  /** As they were once. */
+  restore(entries: readonly EpochStart[]): void {
+    this.#entries.splice(0, this.#entries.length, ...entries)
+    this.changes++
+  }
+
   /** The first epoch alone, from the first offset on: what Kafka assumes where it has no file. */
   get isPlain(): boolean {
     const [first, second] = this.#entries

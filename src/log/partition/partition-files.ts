@@ -7,7 +7,7 @@
 import { DiskError, type FileSystem } from '../../base.ts'
 import { KafkaError, type Offset, type Uuid } from '../../protocol.ts'
 import type { LogContext } from '../context.ts'
-import { Segment, segmentName } from '../segments/segment.ts'
+import { Segment, type SegmentState, segmentName } from '../segments/segment.ts'
 import { discard, type SegmentList } from '../segments/segment-list.ts'
 import { PartitionTail } from '../tail/partition-tail.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -35,6 +35,8 @@ export class PartitionFiles {
   #naming = false
   /** `changes` of the epochs when their file was last looked after. */
   #notedEpochs = 0
+  /** A file that still has bytes behind its end which nobody must believe, and where it ends. */
+  #overlong: { segment: Segment; size: number } | null = null
 
   constructor(context: LogContext, topicId: Uuid, segments: SegmentList, hasDirectory: boolean) {
     this.#context = context
@@ -53,13 +55,16 @@ export class PartitionFiles {
     return this.#directory !== 'none'
   }
 
-  /** Writes bytes of the caller's past the tail, behind all that went before. Throws KAFKA_STORAGE_ERROR; the file is as before then. */
+  /**
+   * Writes bytes of the caller's past the tail, behind all that went before, the gathered group's included. Throws KAFKA_STORAGE_ERROR; the
+   * file ends at `position` then.
+   */
   write(bytes: Buffer, segment: Segment, position: number): void {
     try {
-      this.tail.flush()
+      this.tail.flushAll()
       segment.writeSync([bytes], position)
     } catch (error) {
-      this.cut(segment, position)
+      this.#cut(segment, position)
       throw storageError(error)
     }
     this.unsynced.add(segment)
@@ -71,16 +76,36 @@ export class PartitionFiles {
     }
   }
 
-  /** Removes half-written bytes. When even that fails they stay: the next append overwrites them, recovery does not believe them. */
-  cut(segment: Segment, size: number): void {
+  /** Forgets what was appended since the segment was in this state. `direct`: its file may have some of it. */
+  takeBack(segment: Segment, state: SegmentState, endOffset: Offset, direct: boolean): void {
+    this.tail.rewind(endOffset, state.size)
+    segment.rollback(state)
+    if (direct) this.#cut(segment, state.size)
+  }
+
+  /**
+   * To be called before anything is appended. A file that could not be cut holds whole batches that were refused: behind others of the same
+   * offsets, recovery would believe them. Throws KAFKA_STORAGE_ERROR as long as it cannot be cut.
+   */
+  mend(): void {
+    if (this.#overlong === null) return
+    const { segment, size } = this.#overlong
+    orStorageError(() => segment.truncateFile(size))
+    this.#overlong = null
+  }
+
+  /** Removes bytes that do not count. */
+  #cut(segment: Segment, size: number): void {
+    this.#overlong = { segment, size }
     try {
       if (segment.fileSize() > size) segment.truncateFile(size)
+      this.#overlong = null
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
     }
   }
 
-  /** All that is counted is in the files. */
+  /** All that is committed is in the files. */
   flush(): void {
     this.tail.flush()
   }

@@ -3,8 +3,8 @@
  *
  * Hides where an append's bytes go. Small ones are copied into the tail and travel in the group's journal frame; large ones go to the
  * segment file at once, by one `pwrite` from the caller's buffer. Either way the files hold a gapless beginning of the log and the tail
- * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind; what the group commit could not
- * write is taken back as a whole.
+ * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind. Before the first change that a
+ * group would have to take back, the partition joins it and notes how it is; when the group is refused, it is so again.
  */
 import { assert, type Int64 } from '../../base.ts'
 import type {
@@ -21,13 +21,14 @@ import type {
 import { header, KafkaError, type Offset, stampBatches, type Uuid, type ValidatedBatches, validateBatches } from '../../protocol.ts'
 import { rollLimits } from '../cleaner/retention.ts'
 import type { LogContext } from '../context.ts'
+import type { Group } from '../journal/group.ts'
 import type { JournalFile, Member } from '../journal/member.ts'
-import type { PartitionState } from '../journal/state-log.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from '../segments/offset-lookup.ts'
-import type { Segment, SegmentState } from '../segments/segment.ts'
+import type { Segment } from '../segments/segment.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
 import { AppendRules } from './append-rules.ts'
 import { emptyBatchInfo, readBatchInfo } from './batch-info.ts'
+import { GroupPart } from './group-part.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
 import { readSlice } from './partition-read.ts'
@@ -37,17 +38,6 @@ import { Waiters } from './waiters.ts'
 
 /** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
 const directBytes = { os: 8 << 10, fsync: 48 << 10 }
-
-/** To take back a group's appends. */
-interface Undo {
-  segment: Segment
-  state: SegmentState
-  endOffset: Offset
-  producerMark: number
-  epoch: number
-  /** Bytes may be in the segment file past the journal. */
-  direct: boolean
-}
 
 const info = emptyBatchInfo()
 const whole = emptyBatchInfo()
@@ -73,19 +63,15 @@ export class Partition implements PartitionLog, Member {
   // Member
   boundFile: JournalFile | null = null
   slot = 0
-  inGroup = false
 
   /** null until a batch with a producer id comes. */
   producerStates: ProducerStates | null
-  /** All below is in the journal or in the segment files. */
-  writtenEnd: Offset
   /** All below is in the state log's latest record of it. */
   checkpointedEnd: Offset
   /** In the journal already, though not yet durable: a checkpoint that releases the journal's file must know it. */
-  #askedLogStart: Offset = 0
-  #undo: Undo | null = null
-  /** Bytes of this partition in the current group's frame. */
-  #groupBytes = 0
+  askedLogStart: Offset = 0
+  /** null: nothing of it can be taken back. */
+  #part: GroupPart | null = null
   #waiters: Waiters | null = null
   /** Segments are being taken away. */
   #removing = false
@@ -99,7 +85,7 @@ export class Partition implements PartitionLog, Member {
     this.config = spec.config
     this.files = new PartitionFiles(context, spec.topicId, start.segments, start.hasDirectory)
     this.logStartOffset = start.logStartOffset
-    this.logEndOffset = this.writtenEnd = this.highWatermark = start.logEndOffset
+    this.logEndOffset = this.highWatermark = start.logEndOffset
     this.leaderEpoch = start.leaderEpoch
     this.epochs = start.epochs
     this.producerStates = start.producers
@@ -126,11 +112,6 @@ export class Partition implements PartitionLog, Member {
   append(records: Buffer, options: AppendOptions): Appended {
     this.#refuse()
     this.context.admit(options.origin)
-    if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)
-      throw new KafkaError(
-        'NOT_LEADER_OR_FOLLOWER',
-        `Append to ${this.name} expected the log to end at ${options.expectedOffset}, it ends at ${this.logEndOffset}`,
-      )
     const nowMs = this.context.system.clock.now()
     const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs))
     if (validated.sizeBytes > this.config.segmentBytes)
@@ -139,23 +120,28 @@ export class Partition implements PartitionLog, Member {
         `Message batch size is ${validated.sizeBytes} bytes in append to partition ${this.name}, ` +
           `which exceeds the maximum configured segment size of ${this.config.segmentBytes}.`,
       )
+    // Rolling sends the group, and if that is refused the log ends earlier and producers are as before: so what follows is checked after it.
+    const segment = this.#segmentFor(validated, nowMs)
+    if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)
+      throw new KafkaError(
+        'NOT_LEADER_OR_FOLLOWER',
+        `Append to ${this.name} expected the log to end at ${options.expectedOffset}, it ends at ${this.logEndOffset}`,
+      )
     const duplicate = this.#checkProducers(records, validated, options.origin)
     if (duplicate !== null) return duplicate
-    const segment = this.#segmentFor(validated, nowMs)
     const baseOffset = this.logEndOffset
     const leaderEpoch = options.leaderEpoch ?? this.leaderEpoch
     stampBatches(records, validated, { baseOffset, leaderEpoch, timestampType: this.config.messageTimestampType })
-    const settled = this.#write(records, validated, segment)
+    const group = this.#write(records, validated, segment)
     this.#count(records, validated, segment, leaderEpoch)
-    if (settled) this.#settle()
-    const { commit } = this.context
+    if (group === null) this.#settle()
     return {
       baseOffset,
       lastOffset: this.logEndOffset - 1,
       logAppendTimeMs: this.config.messageTimestampType === 'LogAppendTime' ? nowMs : -1,
       logStartOffset: this.logStartOffset,
-      written: settled ? null : commit.written,
-      durable: settled ? null : this.synced ? commit.durable : commit.written,
+      written: group?.written ?? null,
+      durable: (this.synced ? group?.durable : group?.written) ?? null,
       duplicate: false,
     }
   }
@@ -233,37 +219,50 @@ export class Partition implements PartitionLog, Member {
 
   /** The page cache has it all, and that is enough here: the marks move at once, their waiters are called at the end of the turn. */
   #settle(): void {
-    this.writtenEnd = this.highWatermark = this.logEndOffset
     this.producerStates?.settle(this.producerStates.mark())
-    this.producerStates?.highWatermarkMoved(this.highWatermark)
+    this.#raiseHighWatermark(this.logEndOffset)
+    this.context.commit.settled(this)
   }
 
   // ---- what the group commit says ----
 
-  written(): void {
-    this.#undo = null
-    this.#groupBytes = 0
-    this.writtenEnd = this.logEndOffset
-    this.producerStates?.settle(this.producerStates.mark())
-    if (this.synced) this.#notify()
-    else this.#raiseHighWatermark(this.writtenEnd)
+  committed(): void {
+    this.#leave()
+    if (!this.synced) this.#raiseHighWatermark(this.logEndOffset)
   }
 
   durable(end: Offset): void {
     this.#raiseHighWatermark(end)
+    this.notify()
   }
 
   takeBack(): void {
-    const undo = this.#undo
-    if (undo !== null && !this.deleted) {
-      this.files.tail.rewind(undo.endOffset, undo.state.size)
-      undo.segment.rollback(undo.state)
-      this.producerStates?.rollback(undo.producerMark)
-      if (this.epochs.latest !== undo.epoch) this.epochs.truncateFrom(undo.endOffset)
-      this.logEndOffset = undo.endOffset
-      if (undo.direct) this.files.cut(undo.segment, undo.state.size)
-    }
-    this.written()
+    if (!this.deleted) this.#part!.undo()
+    this.#leave()
+  }
+
+  notify(): void {
+    this.#waiters?.notify(upTo => this.mark(upTo))
+  }
+
+  /** What it does from here on can be taken back, until its group is sent. */
+  #enter(): GroupPart {
+    if (this.#part !== null) return this.#part
+    this.#mend()
+    this.#part = new GroupPart(this, this.context.commit)
+    return this.#part
+  }
+
+  /** What was refused earlier is out of the files, or nothing comes after it: throws KAFKA_STORAGE_ERROR. */
+  #mend(): void {
+    orStorageError(() => this.context.commit.mend())
+    this.files.mend()
+  }
+
+  #leave(): void {
+    this.#part = null
+    this.files.tail.letGo()
+    this.producerStates?.settle(this.producerStates.mark())
   }
 
   // ---- life ----
@@ -278,25 +277,6 @@ export class Partition implements PartitionLog, Member {
     this.leaderEpoch++
     this.epochs.assign(this.leaderEpoch, this.logEndOffset)
     this.context.commit.bind(this)
-  }
-
-  /** For a checkpoint, right after `flush`. `synced`: the active segment is, or will be before this is written. */
-  state(synced: boolean): PartitionState {
-    const { active } = this.segments
-    const { topic, topicId, partition, leaderEpoch, producerStates } = this
-    const logStartOffset = Math.max(this.logStartOffset, this.#askedLogStart)
-    return {
-      topic,
-      topicId,
-      partition,
-      logStartOffset,
-      endOffset: this.logEndOffset,
-      synced,
-      leaderEpoch,
-      epochs: [...this.epochs.entries],
-      active: active === undefined ? null : { baseOffset: active.baseOffset, state: active.checkpoint() },
-      producers: producerStates === null || producerStates.size === 0 ? null : producerStates.encodeRetained(),
-    }
   }
 
   /** All that is counted is in the segment files. Nothing of it may be in an uncommitted group. */
@@ -319,7 +299,7 @@ export class Partition implements PartitionLog, Member {
   removeSegments(count: number): void {
     if (this.#removing || this.closed) return
     if (count >= this.segments.length) this.roll(this.context.system.clock.now())
-    const from = this.segments.all[count]!.baseOffset
+    const from = this.segments.all[count]?.baseOffset ?? this.logStartOffset
     this.#removing = true
     this.#moveLogStart(from)
       .then(() => {
@@ -355,9 +335,10 @@ export class Partition implements PartitionLog, Member {
 
   async #moveLogStart(offset: Offset): Promise<void> {
     if (offset <= this.logStartOffset) return
-    this.#askedLogStart = Math.max(this.#askedLogStart, offset)
+    const { group } = this.#enter()
+    this.askedLogStart = Math.max(this.askedLogStart, offset)
     this.context.commit.moveLogStart(this, offset)
-    await this.context.commit.durable
+    await group.durable
     if (offset <= this.logStartOffset) return
     this.logStartOffset = offset
     this.epochs.truncateBefore(offset)
@@ -376,29 +357,32 @@ export class Partition implements PartitionLog, Member {
       this.producerStates ??= new ProducerStates(this.name, this.context.settings)
       const earlier = this.producerStates.check(readBatchInfo(records, at, info), origin)
       if (earlier === null) continue
-      const { commit } = this.context
-      const pending = earlier.lastOffset >= this.writtenEnd
+      // What is not written yet may be taken back, and another producer's batch may then come to be at its offsets.
+      const group = this.#part !== null && earlier.lastOffset >= this.#part.endOffset ? this.#part.group : null
       const undurable = earlier.lastOffset >= this.highWatermark
       return {
         baseOffset: earlier.baseOffset,
         lastOffset: earlier.lastOffset,
         logAppendTimeMs: this.config.messageTimestampType === 'LogAppendTime' ? earlier.timestamp : -1,
         logStartOffset: this.logStartOffset,
-        written: pending ? commit.written : null,
-        durable: undurable ? this.#whenDurable(earlier.lastOffset) : null,
+        written: group?.written ?? null,
+        durable: group !== null ? (this.synced ? group.durable : group.written) : undurable ? this.#whenDurable(earlier.lastOffset) : null,
         duplicate: true,
       }
     }
     return null
   }
 
-  /** A repetition of what is under way is acknowledged when the first one is. */
+  /** A repetition of what is written, and on its way to the disk, is acknowledged when the first one is. */
   #whenDurable(offset: Offset): Promise<void> {
-    return new Promise((resolve, reject) =>
+    const durable = new Promise<void>((resolve, reject) =>
       this.whenPast(offset, 'high-watermark', () =>
         this.highWatermark > offset ? resolve() : reject(new KafkaError('KAFKA_STORAGE_ERROR', `${this.name} did not become durable`)),
       ),
     )
+    // With acks=1 nobody looks.
+    durable.catch(() => {})
+    return durable
   }
 
   /** The active segment, or a new one when the batches must begin one. */
@@ -412,57 +396,65 @@ export class Partition implements PartitionLog, Member {
     return this.roll(nowMs)
   }
 
+  /** Nothing of it can be taken back any more; or it was. */
+  settleGroup(): void {
+    if (this.#part !== null) this.context.commit.commit()
+  }
+
   /** Seals the active segment and begins the next. Throws KAFKA_STORAGE_ERROR; then all is as before. */
   roll(nowMs: number): Segment {
     // So that a group is never taken back across a roll.
-    if (this.inGroup) this.context.commit.commit()
+    this.settleGroup()
     this.#refuse()
+    const { active } = this.segments
+    if (active?.size === 0) return active
+    this.#mend()
     const producers = this.producerStates ?? new ProducerStates(this.name)
     const segment = this.files.roll(this.logEndOffset, producers.encodeSnapshot(), nowMs)
     this.context.commit.bind(this)
     return segment
   }
 
-  /** Puts the bytes where they belong; nothing is counted yet. True when nothing need be awaited. */
-  #write(records: Buffer, validated: ValidatedBatches, segment: Segment): boolean {
+  /** Puts the bytes where they belong; nothing is counted yet. Answers the group that may take them back; null when nobody does. */
+  #write(records: Buffer, validated: ValidatedBatches, segment: Segment): Group | null {
     const { commit } = this.context
     const { sizeBytes } = validated
+    const direct = sizeBytes >= directBytes.os && !this.synced
+    if (direct && this.#part === null && commit.isBound(this)) {
+      this.#mend()
+      this.#writeDirectly(records, sizeBytes, segment)
+      return null
+    }
+    const part = this.#enter()
+    if (direct) {
+      commit.bind(this)
+      part.direct = true
+      this.#writeDirectly(records, sizeBytes, segment)
+    } else this.#writeShare(records, validated, segment, part)
+    part.bytes += sizeBytes
+    return part.group
+  }
+
+  /** With an entry in the journal: the bytes are in the frame or, when they are many, in the segment file, which is synced with it. */
+  #writeShare(records: Buffer, { sizeBytes, offsetCount }: ValidatedBatches, segment: Segment, part: GroupPart): void {
+    const { commit } = this.context
     const position = segment.size
     const baseOffset = this.logEndOffset
-    const endOffset = baseOffset + validated.offsetCount
+    const endOffset = baseOffset + offsetCount
     const share = { segmentBase: segment.baseOffset, position, length: sizeBytes, baseOffset, endOffset }
-    if (this.synced) {
-      const direct = this.#groupBytes + sizeBytes >= directBytes.fsync && this.files.isNamed(segment) && commit.takeDirect(segment)
-      this.#saveUndo(segment)
-      this.#groupBytes += sizeBytes
-      if (direct) this.#writeDirectly(records, sizeBytes, segment, position)
-      const chunk = direct ? null : orStorageError(() => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset))
-      commit.add(this, share, chunk)
-      return false
+    const large = this.synced && part.bytes + sizeBytes >= directBytes.fsync
+    if (large && this.files.isNamed(segment) && commit.takeDirect(this, segment)) {
+      part.direct = true
+      this.#writeDirectly(records, sizeBytes, segment)
+      commit.add(this, share, null)
+    } else {
+      const add = () => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset)
+      commit.add(this, share, orStorageError(add))
     }
-    if (sizeBytes < directBytes.os) {
-      this.#saveUndo(segment)
-      commit.add(
-        this,
-        share,
-        orStorageError(() => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset)),
-      )
-      return false
-    }
-    this.#writeDirectly(records, sizeBytes, segment, position)
-    commit.join(this)
-    return commit.bind(this) && this.#undo === null
   }
 
-  #writeDirectly(records: Buffer, sizeBytes: number, segment: Segment, position: number): void {
-    this.files.write(records.length === sizeBytes ? records : records.subarray(0, sizeBytes), segment, position)
-    if (this.#undo !== null) this.#undo.direct = true
-  }
-
-  #saveUndo(segment: Segment): void {
-    if (this.#undo !== null) return
-    const producerMark = this.producerStates?.mark() ?? 0
-    this.#undo = { segment, state: segment.state(), endOffset: this.logEndOffset, producerMark, epoch: this.epochs.latest, direct: false }
+  #writeDirectly(records: Buffer, sizeBytes: number, segment: Segment): void {
+    this.files.write(records.length === sizeBytes ? records : records.subarray(0, sizeBytes), segment, segment.size)
   }
 
   /** From here on nothing fails. */
@@ -474,20 +466,17 @@ export class Partition implements PartitionLog, Member {
       const completed = this.producerStates!.apply(info)
       if (completed?.aborted) segment.addAbortedTransaction(completed)
     }
-    if (leaderEpoch !== this.epochs.latest) this.epochs.assign(leaderEpoch, this.logEndOffset)
+    if (leaderEpoch !== this.epochs.latest) {
+      this.#part?.keepEpochs()
+      this.epochs.assign(leaderEpoch, this.logEndOffset)
+    }
     this.logEndOffset += validated.offsetCount
   }
 
   #raiseHighWatermark(to: Offset): void {
-    if (to > this.highWatermark) {
-      assert(to <= this.logEndOffset, `high watermark ${to} of ${this.name} past its end ${this.logEndOffset}`)
-      this.highWatermark = to
-      this.producerStates?.highWatermarkMoved(to)
-    }
-    this.#notify()
-  }
-
-  #notify(): void {
-    this.#waiters?.notify(upTo => this.mark(upTo))
+    if (to <= this.highWatermark) return
+    assert(to <= this.logEndOffset, `high watermark ${to} of ${this.name} past its end ${this.logEndOffset}`)
+    this.highWatermark = to
+    this.producerStates?.highWatermarkMoved(to)
   }
 }

@@ -12,6 +12,8 @@ export class PartitionTail implements TailOwner {
   #flushed = 0
   /** Bytes of the piece after those that are in the file already. */
   #flushedOfNext = 0
+  #held: Segment | null = null
+  #heldFrom = 0
 
   constructor(tail: Tail, onFlushed: (segment: Segment) => void) {
     this.#tail = tail
@@ -22,8 +24,14 @@ export class PartitionTail implements TailOwner {
     return this.#pieces.length === 0
   }
 
-  get hasUnflushed(): boolean {
-    return this.#flushed < this.#pieces.length
+  /** Bytes of `segment` from `position` on belong to a group that may be refused: they stay in memory until it is settled. */
+  hold(segment: Segment, position: number): void {
+    this.#held = segment
+    this.#heldFrom = position
+  }
+
+  letGo(): void {
+    this.#held = null
   }
 
   /** Copies the batches into memory; they lie at `position` of `segment`. Answers the chunk and fills it up to its `used`. */
@@ -76,33 +84,53 @@ export class PartitionTail implements TailOwner {
     }
   }
 
-  /** Writes what the segment files lack, in as few calls as possible. */
+  /** Writes what the segment files lack and what is not held, in as few calls as possible. */
   flush(): void {
-    while (this.#flushed < this.#pieces.length) {
-      const first = this.#pieces[this.#flushed]!
-      const { segment } = first
+    const pieces = this.#pieces
+    while (this.#flushed < pieces.length) {
+      const { segment, position } = pieces[this.#flushed]!
+      const limit = segment === this.#held ? this.#heldFrom : Number.POSITIVE_INFINITY
+      const from = position + this.#flushedOfNext
       const buffers: Buffer[] = []
       let next = this.#flushed
-      for (; next < this.#pieces.length && this.#pieces[next]!.segment === segment; next++) {
-        const { chunk, start, length } = this.#pieces[next]!
-        const skip = next === this.#flushed ? this.#flushedOfNext : 0
-        buffers.push(chunk.bytes.subarray(start + skip, start + length))
+      let at = from
+      while (next < pieces.length && pieces[next]!.segment === segment && at < limit) {
+        const { chunk, start, position, length } = pieces[next]!
+        const end = Math.min(position + length, limit)
+        buffers.push(chunk.bytes.subarray(start + at - position, start + end - position))
+        if (end === position + length) next++
+        at = end
       }
-      segment.writeSync(buffers, first.position + this.#flushedOfNext)
+      if (buffers.length === 0) return
+      segment.writeSync(buffers, from)
       this.#flushed = next
-      this.#flushedOfNext = 0
+      this.#flushedOfNext = next < pieces.length && pieces[next]!.segment === segment ? at - pieces[next]!.position : 0
       this.#onFlushed(segment)
     }
   }
 
-  evict(chunk: Chunk): void {
+  /** What is held, too: the caller sees to it that it is cut off again if its group is refused. */
+  flushAll(): void {
+    const held = this.#held
+    this.#held = null
+    try {
+      this.flush()
+    } finally {
+      this.#held = held
+    }
+  }
+
+  /** False when some of it is held. */
+  evict(chunk: Chunk): boolean {
     const first = this.#pieces[0]
-    if (first === undefined || first.chunk !== chunk) return
+    if (first === undefined || first.chunk !== chunk) return true
     let count = 0
     while (count < this.#pieces.length && this.#pieces[count]!.chunk === chunk) count++
     if (count > this.#flushed) this.flush()
+    if (count > this.#flushed) return false
     this.#pieces.splice(0, count)
     this.#flushed -= count
+    return true
   }
 
   /** Readers of what lies below are served from the files from now on: compaction changed them. */

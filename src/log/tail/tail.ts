@@ -14,9 +14,10 @@ const chunkBytes = 256 << 10
 /** Chunks of the usual size that are kept for the next use. */
 const spareChunks = 4
 
-/** Whose bytes lie in a chunk: asked to put them into the segment files and to forget them. */
+/** Whose bytes lie in a chunk. */
 export interface TailOwner {
-  evict(chunk: Chunk): void
+  /** Puts them into the segment files and forgets them. False when it may not yet: a group that is gathered may be refused. */
+  evict(chunk: Chunk): boolean
 }
 
 export class Chunk {
@@ -51,6 +52,8 @@ export class Tail {
   #spare: Chunk[] = []
   /** Bytes in chunks in use, and in evicted ones that readers still hold. */
   #bytes = 0
+  /** Of these, in evicted ones. */
+  #heldBytes = 0
 
   constructor(limitBytes: number, valve: Valve) {
     this.#valve = valve
@@ -66,7 +69,7 @@ export class Tail {
     const current = this.#chunks.at(-1)
     if (current !== undefined && current.bytes.length - current.used >= size) return current
     const wanted = Math.max(size, chunkBytes)
-    while (this.#chunks.length > 1 && this.#bytes + wanted > this.#limit) this.#evictOldest()
+    while (this.#chunks.length > 1 && this.#bytes + wanted > this.#limit && this.#evictOldest());
     const chunk = (wanted === chunkBytes ? this.#spare.pop() : undefined) ?? new Chunk(wanted)
     chunk.used = 0
     chunk.evicted = false
@@ -85,26 +88,34 @@ export class Tail {
     if (--chunk.pins === 0 && chunk.evicted) this.#free(chunk)
   }
 
-  /** An owner whose bytes cannot be written throws: the chunk then stays, and the appender is told. */
-  #evictOldest(): void {
+  /**
+   * False when it must stay for now: what is gathered in one turn is all that goes beyond the limit. An owner whose bytes cannot be written
+   * throws: the chunk then stays, and the appender is told.
+   */
+  #evictOldest(): boolean {
     const chunk = this.#chunks[0]!
     while (chunk.owners.length > 0) {
-      chunk.owners.at(-1)!.evict(chunk)
+      if (!chunk.owners.at(-1)!.evict(chunk)) return false
       chunk.owners.pop()
     }
     this.#chunks.shift()
-    chunk.evicted = true
     if (chunk.pins === 0) this.#free(chunk)
+    else {
+      chunk.evicted = true
+      this.#heldBytes += chunk.bytes.length
+    }
+    return true
   }
 
   #free(chunk: Chunk): void {
     this.#bytes -= chunk.bytes.length
+    if (chunk.evicted) this.#heldBytes -= chunk.bytes.length
     if (chunk.bytes.length === chunkBytes && this.#spare.length < spareChunks) this.#spare.push(chunk)
     this.#judge()
   }
 
   #judge(): void {
     // One chunk of grace: right after an eviction the newest may reach over the limit.
-    this.#valve.set('tail', this.#bytes > this.#limit + chunkBytes)
+    this.#valve.set('tail', this.#heldBytes > 0 && this.#bytes > this.#limit + chunkBytes)
   }
 }

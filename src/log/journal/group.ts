@@ -1,0 +1,123 @@
+/**
+ * One group of appends, which stands or falls as a whole.
+ *
+ *     gathered ──send──► sent ──commit──► committed
+ *                          └───refuse──► refused
+ *
+ * gathered: members join; all they did can be taken back. sent: the frame is being written, and nobody joins any more. committed: the frame
+ * is in the page cache, and nothing of it is ever taken back. refused: every member is as it was when it joined.
+ *
+ * Members learn of the outcome in two steps. First each moves its own marks, and no foreign code runs; only when all have left the group
+ * are waiters called, who may append again and so join the next one.
+ */
+import { assert } from '../../base.ts'
+import type { Offset } from '../../protocol.ts'
+import type { JournalFile, Member } from './member.ts'
+
+type GroupState = 'gathered' | 'sent' | 'committed' | 'refused'
+
+interface Deferred {
+  promise: Promise<void>
+  resolve(): void
+  reject(error: unknown): void
+}
+
+export class Group {
+  #state: GroupState = 'gathered'
+  readonly #members: Member[] = []
+  /** Those whose slots are bound by this group's frame, members or not. */
+  readonly #bound: Member[] = []
+  #written: Deferred | null = null
+  #durable: Deferred | null = null
+  /** Somebody waits for the disk. */
+  needsSync = false
+
+  get state(): GroupState {
+    return this.#state
+  }
+
+  get isEmpty(): boolean {
+    return this.#members.length === 0 && this.#bound.length === 0
+  }
+
+  /** Settles when the frame is written; rejects when it could not be. */
+  get written(): Promise<void> {
+    return (this.#written ??= makeDeferred()).promise
+  }
+
+  get durable(): Promise<void> {
+    return (this.#durable ??= makeDeferred()).promise
+  }
+
+  /** Whatever the member does until `send` is part of the group. Once for each member. */
+  join(member: Member): void {
+    assert(this.#state === 'gathered', `a group that is ${this.#state} takes no members`)
+    this.#members.push(member)
+  }
+
+  /** The frame will say which partition the member's slot means. */
+  binds(member: Member): void {
+    assert(this.#state === 'gathered', `a group that is ${this.#state} binds nobody`)
+    this.#bound.push(member)
+  }
+
+  send(): void {
+    this.#move('gathered', 'sent')
+    for (const member of this.#members) if (member.synced) this.needsSync = true
+  }
+
+  /** Answers the members' ends, for `becameDurable`. */
+  commit(): Offset[] {
+    this.#move('sent', 'committed')
+    const ends: Offset[] = []
+    for (const member of this.#members) {
+      member.committed()
+      ends.push(member.logEndOffset)
+    }
+    return ends
+  }
+
+  /** `file`: the one that lacks the frame, and with it the bindings. */
+  refuse(error: Error, file: JournalFile): void {
+    this.#move('sent', 'refused')
+    for (const member of this.#bound) if (member.boundFile === file) member.boundFile = null
+    for (const member of this.#members) member.takeBack()
+    this.#written?.reject(error)
+    this.#durable?.reject(error)
+    this.#notify()
+  }
+
+  /** After `commit`: calls those who wait for the frame. */
+  tellWritten(): void {
+    this.#notify()
+    this.#written?.resolve()
+    if (!this.needsSync) this.#durable?.resolve()
+  }
+
+  /** The disk has it. */
+  becameDurable(ends: readonly Offset[]): void {
+    for (let at = 0; at < this.#members.length; at++) this.#members[at]!.durable(ends[at]!)
+    this.#durable?.resolve()
+  }
+
+  /** The disk failed: nobody knows whether it has it. */
+  rejectDurable(error: Error): void {
+    this.#durable?.reject(error)
+  }
+
+  #notify(): void {
+    for (const member of this.#members) member.notify()
+  }
+
+  #move(from: GroupState, to: GroupState): void {
+    assert(this.#state === from, `a group that is ${this.#state} cannot become ${to}`)
+    this.#state = to
+  }
+}
+
+function makeDeferred(): Deferred {
+  const deferred = Promise.withResolvers<void>()
+  // With acks=0 nobody looks.
+  deferred.promise.catch(() => {})
+  return deferred
+}

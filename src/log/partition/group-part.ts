@@ -1,0 +1,54 @@
+/**
+ * A partition's part in the group that is gathered: how the partition was when it joined, so that all it did since can be undone.
+ *
+ * A group is never taken back across a roll, so that one segment is all there is to restore.
+ */
+import type { Offset } from '../../protocol.ts'
+import type { GroupCommit } from '../journal/commit.ts'
+import type { Group } from '../journal/group.ts'
+import type { Segment, SegmentState } from '../segments/segment.ts'
+import type { EpochStart } from './leader-epochs.ts'
+import type { Partition } from './partition.ts'
+
+export class GroupPart {
+  readonly group: Group
+  readonly endOffset: Offset
+  /** Bytes of the group may be in the segment file. */
+  direct = false
+  /** Appended in the group. */
+  bytes = 0
+  readonly #partition: Partition
+  readonly #segment: Segment
+  readonly #segmentState: SegmentState
+  readonly #producerMark: number
+  readonly #askedLogStart: Offset
+  /** null: they have not changed. */
+  #epochs: readonly EpochStart[] | null = null
+
+  /** Joins. Throws KAFKA_STORAGE_ERROR, and then has not, when the partition's first segment cannot be made. */
+  constructor(partition: Partition, commit: GroupCommit) {
+    const { segments, files, logEndOffset, producerStates, context } = partition
+    this.#partition = partition
+    this.#segment = segments.active ?? files.begin(logEndOffset, context.system.clock.now())
+    this.#segmentState = this.#segment.state()
+    this.#producerMark = producerStates?.mark() ?? 0
+    this.#askedLogStart = partition.askedLogStart
+    this.endOffset = logEndOffset
+    this.group = commit.join(partition)
+    files.tail.hold(this.#segment, this.#segment.size)
+  }
+
+  /** To be called before the leader epochs change. */
+  keepEpochs(): void {
+    this.#epochs ??= [...this.#partition.epochs.entries]
+  }
+
+  undo(): void {
+    const partition = this.#partition
+    partition.producerStates?.rollback(this.#producerMark)
+    if (this.#epochs !== null) partition.epochs.restore(this.#epochs)
+    partition.files.takeBack(this.#segment, this.#segmentState, this.endOffset, this.direct)
+    partition.askedLogStart = this.#askedLogStart
+    partition.logEndOffset = this.endOffset
+  }
+}

@@ -1,0 +1,21 @@
+/** What a checkpoint notes of a partition. */
+import type { PartitionState } from '../journal/state-log.ts'
+import type { Partition } from './partition.ts'
+
+/** Right after `flush`. `synced`: the active segment is, or will be before this is written. */
+export function stateOf(partition: Partition, synced: boolean): PartitionState {
+  const { topic, topicId, partition: number, leaderEpoch, producerStates } = partition
+  const { active } = partition.segments
+  return {
+    topic,
+    topicId,
+    partition: number,
+    logStartOffset: Math.max(partition.logStartOffset, partition.askedLogStart),
+    endOffset: partition.logEndOffset,
+    synced,
+    leaderEpoch,
+    epochs: [...partition.epochs.entries],
+    active: active === undefined ? null : { baseOffset: active.baseOffset, state: active.checkpoint() },
+    producers: producerStates === null || producerStates.size === 0 ? null : producerStates.encodeRetained(),
+  }
+}
