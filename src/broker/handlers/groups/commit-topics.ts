@@ -7,12 +7,16 @@ export interface CommittedTopic extends TopicResult {
   topicId: Uuid
 }
 
-/** The request's topics; `commit` gets those that are known and allowed, and answers one result for each. */
+/**
+ * The request's topics; `commit` gets those that are known and allowed, and answers one result for each. When it fails, they get what
+ * `told` makes of its error, and the others theirs.
+ */
 export async function commitTopics(
   topics: readonly CommitTopic[],
   byId: boolean,
   context: RequestContext,
   commit: (accepted: CommitTopic[]) => Promise<TopicResult[]>,
+  told: (error: KafkaError) => KafkaError = error => error,
 ): Promise<CommittedTopic[]> {
   const results: CommittedTopic[] = []
   const accepted: { topic: CommitTopic; result: CommittedTopic }[] = []
@@ -22,7 +26,12 @@ export async function commitTopics(
     if (answer.topic !== null) accepted.push({ topic: answer.topic, result: answer.result })
   }
   if (accepted.length === 0) return results
-  const committed = await commit(accepted.map(({ topic }) => topic))
+  const asked = accepted.map(({ topic }) => topic)
+  const committed = await commit(asked).catch((error: unknown) => {
+    if (!(error instanceof KafkaError)) throw error
+    const refusal = told(error)
+    return asked.map(topic => refusedTopic(topic, refusal))
+  })
   accepted.forEach(({ result }, index) => {
     result.partitions.push(...committed[index]!.partitions)
   })

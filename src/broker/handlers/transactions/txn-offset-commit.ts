@@ -3,7 +3,7 @@
  * knows TRANSACTION_ABORTABLE, v5 enters the group's partition of `__consumer_offsets` into the transaction by itself (KIP-890), v6 has
  * topic ids. Older clients have done that by AddOffsetsToTxn, which is checked.
  */
-import { offsetsTopicName } from '../../../coordinator.ts'
+import { type CommitTopic, offsetsTopicName } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { commitTopics, refusedTopic } from '../groups/commit-topics.ts'
@@ -27,7 +27,7 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
     requireGroup(context, 'READ', request.groupId)
     const { groups } = context.broker
     const asked = topicsOf(request)
-    const topics = await commitTopics(asked, context.version >= topicIdsFrom, context, async accepted => {
+    const commit = async (accepted: CommitTopic[]) => {
       await enter(request, context)
       return groups.commitTransactionalOffsets(request, {
         groupId: request.groupId,
@@ -37,11 +37,12 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
         retentionTimeMs: -1,
         topics: accepted,
       })
-    })
-    return { throttleTimeMs: 0, topics }
+    }
+    const told = (error: KafkaError) => toldTo(error, context.version)
+    return { throttleTimeMs: 0, topics: await commitTopics(asked, context.version >= topicIdsFrom, context, commit, told) }
   },
   fail(request, error, version) {
-    const told = toldTo(entryError(error, version >= abortableFrom), version)
+    const told = toldTo(error, version)
     return { throttleTimeMs: 0, topics: topicsOf(request).map(topic => refusedTopic(topic, told)) }
   },
 })
@@ -59,7 +60,8 @@ async function enter(request: Request, { broker, version }: RequestContext): Pro
 }
 
 /** Clients of v0 and v1 do not expect a coordinator that is loading, and those before v5 none that is busy. */
-function toldTo(error: KafkaError, version: number): KafkaError {
+function toldTo(cause: KafkaError, version: number): KafkaError {
+  const error = entryError(cause, version >= abortableFrom)
   const busy = error.name === 'CONCURRENT_TRANSACTIONS' && version < entersFrom
   const name = busy ? 'COORDINATOR_LOAD_IN_PROGRESS' : error.name
   if (name === 'COORDINATOR_LOAD_IN_PROGRESS' && version < loadingFrom) return new KafkaError('COORDINATOR_NOT_AVAILABLE', error.message)
