@@ -21,10 +21,10 @@ export { aclOperations, aclResourceTypes } from './client/administration.ts'
 export type { Client, ClientOptions } from './client/client.ts'
 export { ClientError } from './client/errors.ts'
 export { openClient } from './client/open.ts'
-export type { ClientProperties } from './client/security.ts'
 export type {
   Acks,
   BrokerInfo,
+  ClientProperties,
   Cluster,
   Compression,
   ConfigEntry,

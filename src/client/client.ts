@@ -2,8 +2,8 @@
 
 import type { FileSystem } from '../base.ts'
 import type { Administration } from './administration.ts'
-import type { ClientProperties } from './security.ts'
 import type {
+  ClientProperties,
   Cluster,
   ConfigEntry,
   ConfigResource,

@@ -10,9 +10,7 @@ import type { FileSystem } from '../base.ts'
 import { certificatesOfStore, identityOfStore, parseJaas, pemCertificates, pemIdentity, refuseJks } from '../formats.ts'
 import { ClientError } from './errors.ts'
 import { bearerToken } from './oauth.ts'
-
-/** As in a properties file. */
-export type ClientProperties = Readonly<Record<string, string>>
+import type { ClientProperties } from './types.ts'
 
 export interface ConnectionSecurity {
   tls?: TlsOptions

@@ -1,5 +1,8 @@
 /** The data of the client's interface. int64 is bigint here: these numbers are shown to people, who must see every digit. */
 
+/** As in Kafka's client.properties. */
+export type ClientProperties = Readonly<Record<string, string>>
+
 export interface BrokerInfo {
   id: number
   host: string

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+/** What `npm pack` would hold, in a project of somebody else. */
+const repository = fileURLToPath(new URL('..', import.meta.url))
+const compiler = join(repository, 'node_modules/.bin/tsc')
+let project: string
+
+before(() => {
+  project = mkdtempSync(join(tmpdir(), 'millrace-package-'))
+  const installed = join(project, 'node_modules/millrace')
+  mkdirSync(installed, { recursive: true })
+  execFileSync(compiler, ['-p', join(repository, 'tsconfig.build.json'), '--outDir', join(installed, 'dist')])
+  for (const name of ['package.json', 'bin', 'node_modules']) symlinkSync(join(repository, name), join(installed, name))
+  symlinkSync(join(repository, 'node_modules/@types'), join(project, 'node_modules/@types'))
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'app', type: 'module' }))
+  writeFileSync(
+    join(project, 'app.ts'),
+    `import { startBroker, type Millrace } from 'millrace'
+import { openClient } from 'millrace/client'
+const broker: Millrace = await startBroker({ memory: true, config: { 'num.partitions': 3, 'auto.create.topics.enable': false } })
+const client = openClient({ bootstrap: broker.address })
+await client.createTopic({ name: 'orders', configs: new Map() })
+const [topic] = await client.topics(['orders'])
+console.log(topic!.partitions.length)
+await client.close()
+await broker.close()
+`,
+  )
+})
+after(() => rmSync(project, { recursive: true, force: true }))
+
+test('the types of the package need no newer library than es2022', () => {
+  for (const lib of ['es2022', 'esnext']) {
+    const compilerOptions = {
+      target: 'es2022',
+      lib: [lib],
+      module: 'nodenext',
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      types: ['node'],
+    }
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['app.ts'] }))
+    const { status, stdout } = spawnSync(compiler, ['-p', project], { encoding: 'utf8' })
+    assert.equal(status, 0, stdout)
+  }
+})
+
+test('a program in TypeScript runs with the package', () => {
+  assert.equal(execFileSync(process.execPath, ['app.ts'], { cwd: project, encoding: 'utf8' }), '3\n')
+})
+
+test('on an older Node the error is one sentence', () => {
+  writeFileSync(join(project, 'old.cjs'), "Object.defineProperty(process.versions, 'node', { value: '20.20.2' })\n")
+  writeFileSync(
+    join(project, 'app.js'),
+    "import { startBroker } from 'millrace'\nawait startBroker({ memory: true }).catch(e => console.log(e.stack))\n",
+  )
+  const { stdout } = spawnSync(process.execPath, ['-r', './old.cjs', 'app.js'], { cwd: project, encoding: 'utf8' })
+  assert.equal(stdout, 'millrace needs Node.js 22.18 or newer; this is 20.20.2\n')
+})
