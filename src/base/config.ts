@@ -293,10 +293,14 @@ export function defaultsOf<D extends Declarations>(declarations: D): ValuesOf<D>
   return values as ValuesOf<D>
 }
 
-/** The name that takes the fewest edits, when they are few enough to be a slip. */
-export function nearestName(wanted: string, names: Iterable<string>): string | null {
+/** The name that takes the fewest edits, when they are few enough for one to have been meant. */
+export function nearestName(
+  wanted: string,
+  names: Iterable<string>,
+  mostEdits = Math.max(2, Math.floor(wanted.length / 3)),
+): string | null {
   let best: string | null = null
-  let fewest = Math.max(2, Math.floor(wanted.length / 3)) + 1
+  let fewest = mostEdits + 1
   for (const name of names) {
     if (Math.abs(name.length - wanted.length) >= fewest) continue
     const edits = editDistance(wanted.toLowerCase(), name)

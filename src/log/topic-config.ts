@@ -248,7 +248,6 @@ export const topicKeys = {
   'remote.storage.enable': boolean({
     default: false,
     doc: 'Whether the topic uses tiered storage. true is refused.',
-    accepted: because.tiered,
   }),
   'retention.bytes': bytes({
     default: -1,

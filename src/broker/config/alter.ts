@@ -197,10 +197,14 @@ function checkSession(config: BrokerConfig, protocol: 'consumer' | 'share' | 'st
   if (ms(session) <= ms(heartbeat)) throw new KafkaError('INVALID_CONFIG', `${session} must be greater than ${heartbeat}`)
 }
 
-/** `consumer.session.timeout.ms` of a group lies between `group.consumer.min.session.timeout.ms` of the broker and its counterpart. */
-function checkBound(config: BrokerConfig, name: string, which: 'min' | 'max', beyond: (bound: number) => boolean): void {
+/** Of `consumer.session.timeout.ms` of a group: `group.consumer.min.session.timeout.ms` of the broker. Exported for a test. */
+export function boundKey(name: string, which: 'min' | 'max'): string {
   const [protocol, ...rest] = name.replace('.num.', '.').split('.')
-  const brokerKey = `group.${protocol}.${which}.${rest.join('.')}`
+  return `group.${protocol}.${which}.${rest.join('.')}`
+}
+
+function checkBound(config: BrokerConfig, name: string, which: 'min' | 'max', beyond: (bound: number) => boolean): void {
+  const brokerKey = boundKey(name, which)
   if (!Object.hasOwn(brokerKeys, brokerKey)) return
   const bound = config.get(brokerKey as BrokerKey)
   if (typeof bound !== 'number' || !beyond(bound)) return

@@ -19,8 +19,8 @@ const serviceLink = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(?:TCP|UDP)\
 
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source[] {
   return [
-    { values: read(environment, 'KAFKA_'), lenient: true },
-    { values: read(environment, 'MILLRACE_'), lenient: false },
+    { values: read(environment, 'KAFKA_'), unknown: 'shared' },
+    { values: read(environment, 'MILLRACE_'), unknown: 'strict' },
   ]
 }
 

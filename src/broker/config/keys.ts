@@ -1,5 +1,6 @@
 /** All keys of the broker in one table, and those of a single listener (`listener.name.<name>.<key>`). */
-import type { ConfigKey, Declarations } from '../../base.ts'
+import { type ConfigKey, type Declarations, nearestName } from '../../base.ts'
+import { topicKeys } from '../../log.ts'
 import { clusterKeys } from './keys/cluster.ts'
 import { groupsKeys } from './keys/groups.ts'
 import { networkKeys } from './keys/network.ts'
@@ -78,6 +79,30 @@ const pluginPrefixes = [
   'metrics.context.',
 ]
 
+/** Documented by Kafka as a plug-in's. */
 export function isPluginKey(name: string): boolean {
   return pluginPrefixes.some(prefix => name.startsWith(prefix) && name.length > prefix.length)
+}
+
+const knownNames = [...Object.keys(all), ...Object.keys(retired)]
+
+/** Namespaces in which only Kafka has keys: `log.retention.`, `ssl.keystore.`. Below `sasl.` custom callback handlers have theirs. */
+const ownNamespaces = new Set(
+  [...Map.groupBy(knownNames, namespaceOf)]
+    .filter(([space, names]) => names.length > 2 && !space.startsWith('sasl.'))
+    .map(([space]) => space),
+)
+
+function namespaceOf(name: string): string {
+  return name.split('.', 2).join('.')
+}
+
+/**
+ * Whether an unknown name was meant to be one of Kafka's: written almost like one, in a namespace of Kafka's own, or a topic's key.
+ * Kafka ignores such a key; whoever wrote it believes that it holds.
+ */
+export function isMistake(name: string): boolean {
+  const base = listenerKey.exec(name)?.[2] ?? name
+  if (Object.hasOwn(topicKeys, base) || ownNamespaces.has(namespaceOf(base))) return true
+  return nearestName(base, knownNames, Math.max(1, Math.floor(base.length / 8))) !== null
 }

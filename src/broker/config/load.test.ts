@@ -96,14 +96,99 @@ test("variables of Kafka's scripts and of Kubernetes services are no configurati
     MILLRACE_SERVICE_HOST: '10.0.0.2',
     KAFKA_ODD_THING: 'x',
   }
-  assert.deepEqual(loadBrokerConfig({ environment }).notes, ['environment KAFKA_ODD_THING names no known key (odd.thing) and is ignored'])
+  assert.deepEqual(loadBrokerConfig({ environment }).notes, [
+    'ignored, because Kafka itself does not know these keys (plug-ins may): odd.thing',
+  ])
 })
 
 test('keys of one listener and of plug-ins', () => {
   const config = loadBrokerConfig({ set: { 'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config': 'secret', 'rsm.config.bucket': 'b' } })
   assert.equal(config.layers('listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config').length, 1)
-  assert.ok(config.notes.includes('rsm.config.bucket (flag) is for a plug-in of Kafka and has no effect'))
+  assert.ok(config.notes.includes('ignored, because Kafka itself does not know these keys (plug-ins may): rsm.config.bucket'))
   assert.match(problemsOf({ set: { 'listener.name.x.nope': '1' } })[0]!, /Unknown broker config name/)
+})
+
+const confluent = `
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@localhost:9093
+listeners=PLAINTEXT://:9092,CONTROLLER://:9093
+advertised.listeners=PLAINTEXT://localhost:9092
+controller.listener.names=CONTROLLER
+log.dirs=/var/lib/kafka
+default.replication.factor=3
+min.insync.replicas=2
+offsets.topic.replication.factor=3
+transaction.state.log.replication.factor=3
+transaction.state.log.min.isr=2
+metric.reporters=io.confluent.metrics.reporter.ConfluentMetricsReporter
+confluent.metrics.reporter.bootstrap.servers=localhost:9092
+confluent.metrics.reporter.topic.replicas=1
+confluent.license.topic.replication.factor=3
+confluent.balancer.enable=false
+confluent.security.event.logger.exporter.kafka.topic.replicas=1
+jmx.port=10000
+ldap.ssl.truststore.location=/tmp/ldap_truststore.jks
+ldap.user.name.attribute=uid`
+
+test("a file for Confluent's servers starts: one warning for keys of plug-ins, one for counts of replicas", async () => {
+  const config = loadBrokerConfig(await withFile('server.properties', confluent))
+  const { notes } = config
+  assert.deepEqual(
+    notes.filter(note => /^(ignored|this is one broker)/.test(note)),
+    [
+      'ignored, because Kafka itself does not know these keys (plug-ins may): confluent.balancer.enable, ' +
+        'confluent.license.topic.replication.factor, confluent.metrics.reporter.bootstrap.servers, confluent.metrics.reporter.topic.replicas, ' +
+        'confluent.security.event.logger.exporter.kafka.topic.replicas, jmx.port, ldap.ssl.truststore.location, ldap.user.name.attribute',
+      'this is one broker, so these count as 1: default.replication.factor=3, min.insync.replicas=2, offsets.topic.replication.factor=3, ' +
+        'transaction.state.log.min.isr=2, transaction.state.log.replication.factor=3',
+    ],
+  )
+  assert.equal(config.get('default.replication.factor'), 1)
+  assert.equal(config.text('offsets.topic.replication.factor'), '1')
+  assert.ok(!notes.some(note => note.includes('without effect') && note.includes('replication.factor')))
+})
+
+test('counts of replicas are 1 on one broker when nobody sets them', () => {
+  const config = loadBrokerConfig({})
+  const counts = config.names().filter(name => /(replication\.factor|min\.isr|min\.insync\.replicas)$/.test(name))
+  assert.equal(counts.length, 7)
+  for (const name of counts) assert.equal(config.text(name), '1', name)
+})
+
+test('files of Cruise Control, Strimzi and metrics reporters start', async () => {
+  const properties = `
+    metric.reporters=com.linkedin.kafka.cruisecontrol.metricsreporter.CruiseControlMetricsReporter
+    cruise.control.metrics.reporter.bootstrap.servers=kafka:9092
+    cruise.control.metrics.reporter.kubernetes.mode=true
+    cruise.control.metrics.reporter.ssl.keystore.location=/etc/keystore.jks
+    cruise.control.metrics.topic.auto.create=true
+    kafka.http.metrics.port=8080
+    kafka.graphite.metrics.reporter.enabled=true
+    external.kafka.statsd.host=localhost
+    client.quota.callback.static.storage.check-interval=10
+    strimzi.authorization.kafka.cluster.name=my-cluster
+    opa.authorizer.url=http://opa:8181
+    ranger.plugin.kafka.service.name=kafka
+    zookeeper.connect=zk:2181
+    broker.id=0`
+  const { notes } = loadBrokerConfig(await withFile('server.properties', properties))
+  assert.equal(notes.filter(note => note.startsWith('ignored')).length, 1)
+})
+
+test("slips in Kafka's own keys are errors in its own file as well", async () => {
+  const slips: [string, RegExp][] = [
+    ['log.retenton.ms=5', /Did you mean log\.retention\.ms\?/],
+    ['num.partition=3', /Did you mean num\.partitions\?/],
+    ['listener=PLAINTEXT://:9092', /Did you mean listeners\?/],
+    ['log_dirs=/data', /Did you mean log\.dirs\?/],
+    ['auto.create.topic.enabled=false', /Did you mean auto\.create\.topics\.enable\?/],
+    ['ssl.keystore.path=/a', /Did you mean ssl\.keystore\./],
+    ['log.retention.days=7', /Did you mean log\.retention\.ms\?/],
+    ['listener.name.plaintext.ssl.keystore.locaton=/a', /Unknown broker config name/],
+    ['retention.ms=5', /retention\.ms is a topic's key; the broker's default for topics is log\.retention\.ms/],
+  ]
+  for (const [line, message] of slips) assert.match(problemsOf(await withFile('server.properties', line))[0] ?? '', message, line)
 })
 
 test('several keys must fit together', () => {

@@ -3,9 +3,11 @@
  * and told at once, with the place where the value was written.
  */
 import { type FileSystem, InvalidConfig, parseValue, UnknownConfig } from '../../base.ts'
+import { topicKeys } from '../../log.ts'
 import { BrokerConfig, type Given } from './broker-config.ts'
 import { readEnvironment } from './environment.ts'
-import { brokerKeys, isPluginKey, keyOf } from './keys.ts'
+import { brokerKeys, isMistake, isPluginKey, keyOf } from './keys.ts'
+import { type Resolver, valueResolver } from './providers.ts'
 import { readConfigFile } from './read-file.ts'
 
 export interface ConfigInputs {
@@ -34,20 +36,33 @@ export class ConfigProblems extends Error {
 /** One place where values were written; stronger ones come later. */
 export interface Source {
   readonly values: ReadonlyMap<string, Given>
-  /** Keys that are not known: an error, unless the source may hold what is not meant for us (KAFKA_… of the environment). */
-  readonly lenient: boolean
+  /**
+   * What an unknown key is. `strict`: an error. `plugins`: an error when it was meant to be one of Kafka's, otherwise a plug-in's, as in
+   * Kafka's own server.properties. `shared`: perhaps not meant for us at all (KAFKA_… of the environment).
+   */
+  readonly unknown: 'strict' | 'plugins' | 'shared'
+}
+
+/** What is being put together. */
+interface Draft {
+  readonly given: Map<string, Given>
+  readonly problems: string[]
+  /** Names of keys that nobody knows. */
+  readonly ignored: string[]
+  readonly resolve: Resolver
 }
 
 export function loadBrokerConfig(inputs: ConfigInputs): BrokerConfig {
   const problems: string[] = []
-  const notes: string[] = []
-  const given = new Map<string, Given>()
-  for (const source of readSources(inputs, problems)) {
-    for (const [name, value] of source.values) take(name, value, source.lenient, given, problems, notes)
-  }
+  const sources = readSources(inputs, problems)
+  const all = new Map(sources.flatMap(({ values }) => [...values]))
+  const resolve = valueResolver(all, { files: inputs.files, environment: inputs.environment ?? {} })
+  const draft: Draft = { given: new Map(), problems, ignored: [], resolve }
+  for (const { values, unknown } of sources) for (const [name, value] of values) take(name, value, unknown, draft)
+  const { given } = draft
   pairIds(given)
   checkTogether(given, problems)
-  notes.push(...effectless(given))
+  const notes = [...ignoredNote(draft.ignored), ...countAsOne(given), ...effectless(given)]
   if (problems.length > 0) throw new ConfigProblems(problems)
   try {
     return new BrokerConfig(given, notes, inputs.hostName)
@@ -63,30 +78,56 @@ function readSources(inputs: ConfigInputs, problems: string[]): Source[] {
     if (inputs.files === undefined) throw new Error('loadBrokerConfig needs `files` to read a file')
     const read = readConfigFile(inputs.files, inputs.file)
     if (typeof read === 'string') problems.push(read)
-    else sources.push({ values: read, lenient: false })
+    else sources.push({ values: read, unknown: inputs.file.endsWith('.properties') ? 'plugins' : 'strict' })
   }
   sources.push(...readEnvironment(inputs.environment ?? {}))
   const flags = Object.entries(inputs.set ?? {}).map(([name, value]): [string, Given] => [name, { text: String(value), from: 'flag' }])
-  sources.push({ values: new Map(flags), lenient: false })
+  sources.push({ values: new Map(flags), unknown: 'strict' })
   return sources
 }
 
-function take(name: string, value: Given, lenient: boolean, given: Map<string, Given>, problems: string[], notes: string[]): void {
+function take(name: string, value: Given, unknown: Source['unknown'], { given, problems, ignored, resolve }: Draft): void {
   const key = keyOf(name)
   if (key === undefined) {
-    if (isPluginKey(name)) notes.push(`${name} (${value.from}) is for a plug-in of Kafka and has no effect`)
-    else if (lenient) notes.push(`${value.from} names no known key (${name}) and is ignored`)
-    else problems.push(withPlace(new UnknownConfig('broker', name, Object.keys(brokerKeys)).message, value))
+    if (name.startsWith('config.providers.')) return
+    if (isPluginKey(name) || unknown === 'shared' || (unknown === 'plugins' && !isMistake(name))) ignored.push(name)
+    else problems.push(withPlace(unknownKey(name), value))
     return
   }
+  const resolved = key.accepted === null ? resolve(value.text) : value
+  if ('problem' in resolved) return void problems.push(withPlace(`${name}: ${resolved.problem}`, value))
+  const { text } = resolved
   // An empty text is how files and environments say "not set", as Kafka does for what may be absent.
-  if (value.text.trim() === '' && key.default === null) return void given.delete(name)
+  if (text.trim() === '' && key.default === null) return void given.delete(name)
   try {
-    given.set(name, { text: parseValue(name, key, value.text).text, from: value.from })
+    given.set(name, { text: parseValue(name, key, text).text, from: value.from })
   } catch (error) {
     if (!(error instanceof InvalidConfig)) throw error
     problems.push(withPlace(`${error.message} (allowed: ${key.allowed})`, value))
   }
+}
+
+function unknownKey(name: string): string {
+  const [broker] = Object.hasOwn(topicKeys, name) ? topicKeys[name as keyof typeof topicKeys].synonyms : []
+  if (broker !== undefined) return `${name} is a topic's key; the broker's default for topics is ${broker.name}`
+  return new UnknownConfig('broker', name, Object.keys(brokerKeys)).message
+}
+
+function ignoredNote(names: readonly string[]): string[] {
+  if (names.length === 0) return []
+  return [`ignored, because Kafka itself does not know these keys (plug-ins may): ${[...names].sort().join(', ')}`]
+}
+
+/** How many replicas there are, or have to be. */
+const replicaCount = /(?:^|\.)(?:replication\.factor|min\.isr|min\.insync\.replicas)$/
+
+/** A file that was written for several brokers has to work for one, so these counts are 1. Returns a note when one was larger. */
+function countAsOne(given: Map<string, Given>): string[] {
+  const larger = [...given].filter(([name, { text }]) => replicaCount.test(name) && Number(text) > 1)
+  for (const [name, { from }] of larger) given.set(name, { text: '1', from })
+  if (larger.length === 0) return []
+  const shown = larger.map(([name, { text }]) => `${name}=${text}`).sort()
+  return [`this is one broker, so these count as 1: ${shown.join(', ')}`]
 }
 
 function withPlace(message: string, value: Given | undefined): string {

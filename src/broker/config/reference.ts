@@ -11,11 +11,15 @@ const introduction = `# Configuration
 
 <!-- Written by scripts/configuration-doc.ts from the declarations in src/. Do not edit. -->
 
-A value is looked for, strongest first, among: what was changed while the broker runs (\`kafka-configs\`, \`millrace topic alter\`), flags
-(\`--set key=value\`), the environment (\`MILLRACE_LOG_DIRS\`, then \`KAFKA_LOG_DIRS\`), the file (\`--config\`, in YAML, or Kafka's
-\`server.properties\`), the default. In YAML keys may be nested or dotted. In the environment \`_\` stands for \`.\`, \`__\` for \`_\` and \`___\` for
-\`-\`. An unknown key or a bad value stops the start with a message that names it. \`millrace config explain\` shows where each value
-comes from.
+A value comes from the first of these places that has one: what was changed while the broker runs (\`kafka-configs\`,
+\`millrace topic alter\`), flags (\`--set key=value\`), the environment (\`MILLRACE_LOG_DIRS\`, then \`KAFKA_LOG_DIRS\`), the file
+(\`--config\`, in YAML, or Kafka's \`server.properties\`), the default. In YAML keys may be nested or dotted. In the environment \`_\` stands
+for \`.\`, \`__\` for \`_\` and \`___\` for \`-\`. \`millrace config explain\` shows where each value comes from.
+
+A bad value stops the start with a message that names the key, the place and what is allowed. So does an unknown key, with a suggestion;
+but in a \`server.properties\` a key that is nothing like one of Kafka's belongs to a plug-in: it is ignored, with one warning for all of
+them. Counts of replicas above 1 count as 1, with a warning, because there is one broker. Values may point to environment variables and
+files through Kafka's own \`config.providers\`.
 
 All keys of Kafka 4.4 are known. Those at the end of each part are accepted so that a Kafka configuration works unchanged, and have no effect.
 

@@ -43,8 +43,6 @@ export interface DeadLettersOptions {
   rules(groupId: string): DeadLetterRules
 }
 
-export const deadLetterConfig = 'errors.deadletterqueue.group.enable'
-
 /** What may be otherwise a moment later. */
 const passing: ReadonlySet<ErrorName> = new Set<ErrorName>([
   'KAFKA_STORAGE_ERROR',
@@ -155,7 +153,7 @@ export class DeadLetters {
     if (name === null) throw refused(`Configured DLQ topic name in share group: ${groupId} is empty.`)
     if (name.startsWith('__')) throw refused(`Configured DLQ topic name in share group: ${groupId} cannot start with __, topic: ${name}.`)
     const topic = metadata.topic(name)
-    if (topic !== undefined && metadata.configs('TOPIC', name).get(deadLetterConfig) !== 'true') {
+    if (topic !== undefined && metadata.configs('TOPIC', name).get('errors.deadletterqueue.group.enable') !== 'true') {
       throw refused(`DLQ is not enabled on configured DLQ topic for share group: ${groupId}, topic: ${name}.`)
     }
     if (topic === undefined && !rules.autoCreate) {
@@ -174,7 +172,7 @@ export class DeadLetters {
 
   async #create(name: string): Promise<void> {
     const configs = [
-      { name: deadLetterConfig, value: 'true' },
+      { name: 'errors.deadletterqueue.group.enable', value: 'true' },
       { name: 'message.timestamp.type', value: 'CreateTime' },
     ]
     const [outcome] = await this.#options.metadata.createTopics(

@@ -66,10 +66,9 @@ export const clusterKeys = {
   }),
   'config.providers': list({
     default: '',
-    doc: 'Names of classes that resolve values that refer to a secret store.',
+    doc: 'Names of providers through which values may point to an environment variable or a file (KIP-297). config.providers.<name>.class says what each is: EnvVarConfigProvider, FileConfigProvider and DirectoryConfigProvider of Kafka are known; other classes cannot be loaded.',
     importance: 'low',
     dynamic: 'cluster-wide',
-    accepted: because.javaClass,
   }),
   'controlled.shutdown.enable': boolean({
     default: true,
@@ -295,8 +294,9 @@ export const clusterKeys = {
     default: 'broker',
     oneOf: ['broker', 'controller'],
     check: checkRoles,
-    doc: "Kafka's roles of this process. It must include broker; a controller is part of it anyway.",
+    doc: "Kafka's roles of this process. It must include broker.",
     importance: 'high',
+    accepted: because.quorum,
   }),
   'quota.window.num': int({
     default: 11,

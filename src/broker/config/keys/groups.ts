@@ -284,8 +284,7 @@ export const groupsKeys = {
   }),
   'group.streams.assignors': list({
     default: 'sticky',
-    doc: 'Assignors of the broker for streams groups.',
-    accepted: because.javaClass,
+    doc: 'Names that streams.assignor.name of a group may have. Millrace has one assignor, sticky.',
   }),
   'group.streams.heartbeat.interval.ms': intMs({
     default: 5000,
@@ -326,7 +325,6 @@ export const groupsKeys = {
     default: 20,
     min: 0,
     doc: 'Upper bound of streams.num.warmup.replicas of a group.',
-    accepted: because.warmups,
   }),
   'group.streams.min.assignment.interval.ms': intMs({
     default: 0,
@@ -429,7 +427,7 @@ export const groupsKeys = {
     importance: 'high',
   }),
   'offsets.topic.replication.factor': short({
-    default: 3,
+    default: 1,
     min: 1,
     doc: 'Replication factor of __consumer_offsets.',
     importance: 'high',
@@ -476,7 +474,7 @@ export const groupsKeys = {
     accepted: because.memory,
   }),
   'share.coordinator.state.topic.min.isr': short({
-    default: 2,
+    default: 1,
     min: 1,
     doc: 'min.insync.replicas of __share_group_state.',
     importance: 'high',
@@ -495,7 +493,7 @@ export const groupsKeys = {
     importance: 'low',
   }),
   'share.coordinator.state.topic.replication.factor': short({
-    default: 3,
+    default: 1,
     min: 1,
     doc: 'Replication factor of __share_group_state.',
     importance: 'high',

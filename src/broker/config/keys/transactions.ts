@@ -54,28 +54,24 @@ export const transactionsKeys = {
     min: 1,
     doc: 'How often transactions that took too long are looked for.',
     importance: 'low',
-    accepted: because.transactions,
   }),
   'transaction.max.timeout.ms': intMs({
     default: 900_000,
     min: 1,
     doc: 'Longest transaction timeout that a producer may ask for.',
     importance: 'high',
-    accepted: because.transactions,
   }),
   'transaction.partition.verification.enable': boolean({
     default: true,
     doc: 'Whether a partition checks that a transaction knows of it.',
     importance: 'low',
     dynamic: 'cluster-wide',
-    accepted: because.transactions,
   }),
   'transaction.remove.expired.transaction.cleanup.interval.ms': intMs({
     default: 3_600_000,
     min: 1,
     doc: 'How often expired transactional ids are looked for.',
     importance: 'low',
-    accepted: because.transactions,
   }),
   'transaction.state.log.load.buffer.size': int({
     default: 5_242_880,
@@ -85,7 +81,7 @@ export const transactionsKeys = {
     accepted: because.memory,
   }),
   'transaction.state.log.min.isr': int({
-    default: 2,
+    default: 1,
     min: 1,
     doc: 'min.insync.replicas of __transaction_state.',
     importance: 'high',
@@ -98,7 +94,7 @@ export const transactionsKeys = {
     importance: 'high',
   }),
   'transaction.state.log.replication.factor': short({
-    default: 3,
+    default: 1,
     min: 1,
     doc: 'Replication factor of __transaction_state.',
     importance: 'high',
@@ -121,6 +117,5 @@ export const transactionsKeys = {
     min: 1,
     doc: 'How long an unused transactional id is remembered.',
     importance: 'high',
-    accepted: because.transactions,
   }),
 } satisfies Declarations
