@@ -6,7 +6,7 @@
  * run without a disk.
  */
 export { assert, unreachable } from './base/assert.ts'
-export { ByteReader, ByteWriter, type Chunks, MalformedInput } from './base/bytes.ts'
+export { ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from './base/bytes.ts'
 export {
   BadValue,
   boolean,
@@ -59,3 +59,4 @@ export {
 } from './base/int64.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers } from './base/system.ts'
+export { inSlices, runInSlices, Turns } from './base/turns.ts'

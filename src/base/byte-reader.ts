@@ -13,9 +13,18 @@ export class MalformedInput extends Error {
   }
 }
 
+/** A message has more elements than may be read, or written, in one go. */
+export class TooManyElements extends Error {
+  constructor() {
+    super('more elements than may be read or written in one go')
+    this.name = 'TooManyElements'
+  }
+}
+
 export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
 /** Up to this length a loop over the bytes is faster than a native call that checks UTF-8. */
 const shortString = 64
+const mostTags = 1_000
 
 export class ByteReader {
   readonly buffer: Buffer
@@ -23,8 +32,12 @@ export class ByteReader {
   offset: number
   /** Reading stops before this index. */
   readonly end: number
-  /** So many elements collections may still have, all together. */
+  /** So many elements collections may still have, all together: the business of whoever reads collections. */
   elementsLeft = 2 ** 30 - 1
+  /** Elements that were read, but not kept. */
+  elementsDropped = 0
+  /** Elements read by a decoder that pauses. */
+  elementsRead = 0
 
   constructor(buffer: Buffer, offset = 0, end = buffer.length) {
     this.buffer = buffer
@@ -189,9 +202,20 @@ export class ByteReader {
 
   #checkCount(count: number, elementBytes: number): number {
     if (count < -1) throw badLength('collection', count)
-    if (count > this.elementsLeft) throw new MalformedInput(`a collection of ${count} elements is more than may come at once`)
     if (count * elementBytes > this.end - this.offset) throw underflow(count * elementBytes, this.end - this.offset)
-    if (count > 0) this.elementsLeft -= count
+    return count
+  }
+
+  /** Throws {@link TooManyElements} when `count` more would be too many. */
+  claimElements(count: number): void {
+    this.elementsLeft -= count
+    if (this.elementsLeft < 0) throw new TooManyElements()
+  }
+
+  /** How many tagged fields follow. Definitions have a few; passing over millions would take long. */
+  readTagCount(): number {
+    const count = this.readUvarint()
+    if (count > mostTags) throw new MalformedInput(`${count} tagged fields in one structure`)
     return count
   }
 
@@ -212,7 +236,7 @@ export class ByteReader {
   /** Passes over a list of tagged fields of which none is known. */
   skipTags(): void {
     let last = -1
-    for (let count = this.readUvarint(); count > 0; count--) {
+    for (let count = this.readTagCount(); count > 0; count--) {
       last = this.readTag(last)
       this.offset = this.readTagEnd()
     }

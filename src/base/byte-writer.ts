@@ -2,7 +2,7 @@
  * Writes the primitive types of Kafka's wire format. One buffer grows for what is small; large payloads are taken by reference, so that
  * record batches travel from the log to the socket untouched. A value outside its type throws RangeError.
  */
-import { zeroUuid } from './byte-reader.ts'
+import { TooManyElements, zeroUuid } from './byte-reader.ts'
 import { type Int64, isInt64, writeInt64 } from './int64.ts'
 
 /** Bytes in several pieces, in order, ready for `writev`. */
@@ -13,6 +13,8 @@ export interface Chunks {
 
 /** Payloads from this size on are taken by reference; copying less is cheaper than one more entry in a writev. */
 const spliceBytes = 4096
+/** From this size on more room is another buffer, not a larger one: copying what is there would take long. */
+const largestBuffer = 1024 * 1024
 
 export class ByteWriter {
   #buffer: Buffer
@@ -21,6 +23,10 @@ export class ByteWriter {
   #offset = 0
   #done: Buffer[] = []
   #doneBytes = 0
+  /** So many elements collections may still have, all together: the business of whoever writes collections. */
+  elementsLeft = 2 ** 30 - 1
+  /** Elements written by an encoder that pauses. */
+  elementsWritten = 0
 
   constructor(initialBytes = 512) {
     this.#buffer = Buffer.allocUnsafe(initialBytes)
@@ -39,12 +45,25 @@ export class ByteWriter {
       return at
     }
     const pending = at - this.#start
+    if (pending >= largestBuffer) {
+      this.#flush()
+      this.#buffer = Buffer.allocUnsafe(Math.max(largestBuffer, 2 * bytes))
+      this.#start = 0
+      this.#offset = bytes
+      return 0
+    }
     const grown = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, 2 * (pending + bytes)))
     this.#buffer.copy(grown, 0, this.#start, at)
     this.#buffer = grown
     this.#start = 0
     this.#offset = pending + bytes
     return pending
+  }
+
+  /** Throws {@link TooManyElements} when `count` more would be too many. */
+  claimElements(count: number): void {
+    this.elementsLeft -= count
+    if (this.elementsLeft < 0) throw new TooManyElements()
   }
 
   writeBool(value: boolean): void {

@@ -1,26 +1,43 @@
 /**
  * Generates the source of a decoder: for each struct one function that reads its fields in order into one object literal, so that all
  * messages of a version have the same shape; tagged fields, which are rarely there, are read by a second function.
+ *
+ * For large messages there is a second kind of decoder, made of generators, that pauses every some hundred elements.
  */
 import { assert } from '../base.ts'
 import { type FieldPlan, leastBytes, type StructPlan, type Type } from './codec-plan.ts'
 
-/** A function body that expects `MalformedInput`, `emptyBuffer` and `zeroUuid`, and returns the decoder: (reader) => message. */
-export function decoderSource(struct: StructPlan): string {
-  const generator = new DecoderSource()
+/**
+ * A function body that expects `MalformedInput`, `emptyBuffer` and `zeroUuid`, and returns the decoder: (reader) => message, or, if
+ * `paused`, (reader) => a generator that returns the message, where lists end early once the reader's `elementsLeft` is used up.
+ */
+export function decoderSource(struct: StructPlan, paused = false): string {
+  const generator = new DecoderSource(paused)
   const name = generator.struct(struct)
   return `'use strict'\n${generator.functions.join('\n')}\nreturn ${name}\n`
 }
 
 class DecoderSource {
   readonly functions: string[] = []
+  readonly #paused: boolean
+  /** Names of those functions that pause. */
+  readonly #pausing = new Set<string>()
+
+  constructor(paused: boolean) {
+    this.#paused = paused
+  }
 
   #name(prefix: string): string {
     return `${prefix}${this.functions.length}`
   }
 
-  #add(name: string, parameters: string, comment: string, body: string): void {
-    this.functions.push(`function ${name}(${parameters}) { // ${comment}\n${body}\n}`)
+  #add(name: string, parameters: string, comment: string, body: string, pauses: boolean): void {
+    if (pauses) this.#pausing.add(name)
+    this.functions.push(`function${pauses ? '*' : ''} ${name}(${parameters}) { // ${comment}\n${body}\n}`)
+  }
+
+  #call(name: string, args: string): string {
+    return `${this.#pausing.has(name) ? 'yield* ' : ''}${name}(${args})`
   }
 
   struct(plan: StructPlan): string {
@@ -29,7 +46,7 @@ class DecoderSource {
     const tags = plan.flexible ? this.#tags(plan) : ''
     const name = this.#name('read')
     const body = plan.flexible ? `  const message = ${literal}\n  ${tags}\n  return message` : `  return ${literal}`
-    this.#add(name, 'r', plan.path, body)
+    this.#add(name, 'r', plan.path, body, body.includes('yield'))
     return name
   }
 
@@ -44,8 +61,8 @@ class DecoderSource {
   }
 
   #read(type: Type, nullable: boolean, plan: StructPlan, field: string): string {
-    if (type.kind === 'array') return `${this.#array(type.of, nullable, plan, field)}(r)`
-    if (type.kind === 'struct') return `${this.struct(type.struct)}(r)`
+    if (type.kind === 'array') return this.#call(this.#array(type.of, nullable, plan, field), 'r')
+    if (type.kind === 'struct') return this.#call(this.struct(type.struct), 'r')
     return `r.${readMethod(type.kind, nullable, plan.flexible)}()`
   }
 
@@ -55,14 +72,15 @@ class DecoderSource {
     const element = this.#read(of, false, plan, field)
     const name = this.#name('readArray')
     const none = nullable ? 'return null' : `throw new MalformedInput('${plan.path}.${field} is null')`
-    const body = [
-      `  const count = r.${plan.flexible ? 'readCompactCount' : 'readCount'}(${least})`,
-      `  if (count < 0) ${none}`,
-      '  const list = []',
-      `  for (let index = 0; index < count; index++) list.push(${element})`,
-      '  return list',
-    ]
-    this.#add(name, 'r', `${plan.path}.${field}`, body.join('\n'))
+    const read = `  const count = r.${plan.flexible ? 'readCompactCount' : 'readCount'}(${least})\n  if (count < 0) ${none}\n  const list = []`
+    const loop = this.#paused
+      ? `  for (let index = 0; index < count; index++) {
+    const element = ${element}
+    if (r.elementsLeft > 0) { r.elementsLeft--; list.push(element) } else r.elementsDropped++
+    if ((++r.elementsRead & 255) === 0) yield
+  }`
+      : `  r.claimElements(count)\n  for (let index = 0; index < count; index++) list.push(${element})`
+    this.#add(name, 'r', `${plan.path}.${field}`, `${read}\n${loop}\n  return list`, this.#paused)
     return name
   }
 
@@ -85,8 +103,9 @@ class DecoderSource {
       `    if (r.offset !== end) throw new MalformedInput('tag ' + tag + ' of ${plan.path} has another size than it declares')`,
       '  }',
     ]
-    this.#add(name, 'r, count, message', plan.path, body.join('\n'))
-    return `const count = r.readUvarint()\n  if (count !== 0) ${name}(r, count, message)`
+    const text = body.join('\n')
+    this.#add(name, 'r, count, message', plan.path, text, text.includes('yield'))
+    return `const count = r.readTagCount()\n  if (count !== 0) ${this.#call(name, 'r, count, message')}`
   }
 }
 

@@ -5,23 +5,40 @@
 import { defaultSource } from './codec-decoder.ts'
 import { type FieldPlan, fixedBytes, type StructPlan, type Type } from './codec-plan.ts'
 
-/** A function body that expects `ByteWriter`, `notInVersion`, `emptyBuffer`, `zeroUuid`; returns the encoder: (writer, message) => void. */
-export function encoderSource(struct: StructPlan): string {
-  const generator = new EncoderSource()
+/**
+ * A function body that expects `ByteWriter`, `notInVersion`, `emptyBuffer`, `zeroUuid`; returns the encoder: (writer, message) => void, or,
+ * if `paused`, a generator.
+ */
+export function encoderSource(struct: StructPlan, paused = false): string {
+  const generator = new EncoderSource(paused)
   const name = generator.struct(struct)
   return `'use strict'\n${generator.functions.join('\n')}\nreturn ${name}\n`
 }
 
 class EncoderSource {
   readonly functions: string[] = []
+  readonly #paused: boolean
+  /** Names of those functions that pause. */
+  readonly #pausing = new Set<string>()
+
+  constructor(paused: boolean) {
+    this.#paused = paused
+  }
 
   #name(prefix: string): string {
     return `${prefix}${this.functions.length}`
   }
 
   #add(name: string, parameters: string, comment: string, body: readonly string[]): string {
-    this.functions.push(`function ${name}(${parameters}) { // ${comment}\n${body.map(line => `  ${line}`).join('\n')}\n}`)
+    const text = body.map(line => `  ${line}`).join('\n')
+    const pauses = text.includes('yield')
+    if (pauses) this.#pausing.add(name)
+    this.functions.push(`function${pauses ? '*' : ''} ${name}(${parameters}) { // ${comment}\n${text}\n}`)
     return name
+  }
+
+  #call(name: string, value: string): string {
+    return `${this.#pausing.has(name) ? 'yield* ' : ''}${name}(w, ${value})`
   }
 
   struct(plan: StructPlan): string {
@@ -42,13 +59,13 @@ class EncoderSource {
     if (type.kind !== 'struct' || !nullable) return this.#write(type, nullable, plan, field.name, value)
     const write = this.struct(type.struct)
     const marker = field.place === 'tagged' ? 0 : -1
-    const body = [`if (m === null) w.writeInt8(${marker})`, `else { w.writeInt8(1); ${write}(w, m) }`]
-    return `${this.#add(this.#name('writeNullable'), 'w, m', type.struct.path, body)}(w, ${value})`
+    const body = [`if (m === null) w.writeInt8(${marker})`, `else { w.writeInt8(1); ${this.#call(write, 'm')} }`]
+    return this.#call(this.#add(this.#name('writeNullable'), 'w, m', type.struct.path, body), value)
   }
 
   #write(type: Type, nullable: boolean, plan: StructPlan, field: string, value: string): string {
-    if (type.kind === 'array') return `${this.#array(type.of, nullable, plan, field)}(w, ${value})`
-    if (type.kind === 'struct') return `${this.struct(type.struct)}(w, ${value})`
+    if (type.kind === 'array') return this.#call(this.#array(type.of, nullable, plan, field), value)
+    if (type.kind === 'struct') return this.#call(this.struct(type.struct), value)
     return `w.${writeMethod(type.kind, nullable, plan.flexible)}(${value})`
   }
 
@@ -59,7 +76,11 @@ class EncoderSource {
     const body = [
       ...(nullable ? [`if (list === null) { ${none}; return }`] : []),
       count,
-      `for (let index = 0; index < list.length; index++) ${element}`,
+      ...(this.#paused ? [] : ['w.claimElements(list.length)']),
+      `for (let index = 0; index < list.length; index++) {`,
+      `  ${element}`,
+      ...(this.#paused ? ['  if ((++w.elementsWritten & 255) === 0) yield'] : []),
+      '}',
     ]
     return this.#add(this.#name('writeArray'), 'w, list', `${plan.path}.${field}`, body)
   }

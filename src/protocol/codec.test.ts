@@ -3,13 +3,23 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { brotliDecompressSync } from 'node:zlib'
-import { MalformedInput } from '../base.ts'
+import { ByteReader, MalformedInput, TooManyElements } from '../base.ts'
 import { apis } from './apis.ts'
-import { decodeMessage, decodeRequest, decodeRequestHeader, decodeResponse, encodeMessage, encodeRequest, encodeResponse } from './codec.ts'
+import {
+  decodeMessage,
+  decodeRequest,
+  decodeRequestHeader,
+  decodeRequestInSteps,
+  decodeResponse,
+  encodeMessage,
+  encodeRequest,
+  encodeResponse,
+  encodeResponseInSteps,
+} from './codec.ts'
 import { array, defineMessage, int8, int32, string, struct } from './define.ts'
 import { KafkaError } from './errors.ts'
 
-const { fetch, findCoordinator, heartbeat, metadata, produce } = apis
+const { deleteGroups, describeGroups, fetch, findCoordinator, heartbeat, metadata, produce } = apis
 
 test('fields with a default, a tag, or ignorable may be left out', () => {
   const { buffers } = encodeResponse(fetch, 16, 9, {
@@ -166,3 +176,64 @@ function decodes(message: Parameters<typeof decodeMessage>[0], version: number, 
     throw error
   }
 }
+
+function finish<T>(steps: Generator<void, T>): { value: T; pauses: number } {
+  for (let pauses = 0; ; pauses++) {
+    const step = steps.next()
+    if (step.done) return { value: step.value, pauses }
+  }
+}
+
+test('in steps as at once: every message of every version that Kafka wrote', () => {
+  const text = brotliDecompressSync(readFileSync(new URL('fixtures/messages.ndjson.br', import.meta.url))).toString()
+  const byName = new Map(Object.values(apis).flatMap(api => Object.values(api.messages).map(message => [message.name, api])))
+  let requests = 0
+  let responses = 0
+  for (const line of text.trimEnd().split('\n')) {
+    const sample = JSON.parse(line) as { message: string; version: number; bytes: string }
+    const api = byName.get(sample.message)
+    if (api === undefined) continue
+    const { version } = sample
+    const bytes = Buffer.from(sample.bytes, 'hex')
+    if (sample.message.endsWith('Request')) {
+      const { value } = finish(decodeRequestInSteps(api, version, bytes, 0, 10_000))
+      assert.deepEqual(value, { request: decodeRequest(api, version, bytes), dropped: 0 }, line)
+      requests++
+    } else {
+      const response = decodeResponse(api, version, bytes)
+      const { value } = finish(encodeResponseInSteps(api, version, 7, response, 1e6))
+      assert.deepEqual(Buffer.concat(value!.buffers), Buffer.concat(encodeResponse(api, version, 7, response).buffers), line)
+      responses++
+    }
+  }
+  assert.ok(requests > 500 && responses > 500, `${requests} requests, ${responses} responses`)
+})
+
+test('a large request: too much to be read at once; in steps it pauses often, and keeps no more than it may', () => {
+  const names = Array.from({ length: 50_000 }, (_, n) => `group-${n}`)
+  const bytes = encodeMessage(describeGroups.messages.request, 5, { groups: names, includeAuthorizedOperations: true })
+  assert.throws(() => decodeRequest(describeGroups, 5, bytes, 0, 49_999), TooManyElements)
+  const all = finish(decodeRequestInSteps(describeGroups, 5, bytes, 0, 50_000))
+  assert.deepEqual(all.value, { request: { groups: names, includeAuthorizedOperations: true }, dropped: 0 })
+  assert.ok(all.pauses > 100)
+  const some = finish(decodeRequestInSteps(describeGroups, 5, bytes, 0, 1_000))
+  assert.deepEqual(some.value, { request: { groups: names.slice(0, 1_000), includeAuthorizedOperations: true }, dropped: 49_000 })
+})
+
+test('a large response: too much to be written at once; in steps it pauses often, and ends where it is too long', () => {
+  const results = Array.from({ length: 50_000 }, (_, n) => ({ groupId: `group-${n}`, errorCode: 0 }))
+  const response = { throttleTimeMs: 0, results }
+  assert.throws(() => encodeResponse(deleteGroups, 2, 1, response, 49_999), TooManyElements)
+  const all = finish(encodeResponseInSteps(deleteGroups, 2, 1, response, 10e6))
+  assert.deepEqual(Buffer.concat(all.value!.buffers), Buffer.concat(encodeResponse(deleteGroups, 2, 1, response).buffers))
+  assert.ok(all.pauses > 100)
+  const short = finish(encodeResponseInSteps(deleteGroups, 2, 1, response, 20_000))
+  assert.equal(short.value, null)
+  assert.ok(short.pauses < 20)
+})
+
+test('more tagged fields than any definition has are refused, not passed over', () => {
+  const frame = Buffer.alloc(20_000, 0)
+  frame.writeUInt16BE(0x8008, 0) // 1024 as a varint
+  assert.throws(() => new ByteReader(frame).skipTags(), /1024 tagged fields/)
+})

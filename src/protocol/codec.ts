@@ -3,8 +3,11 @@
  * of one straight-line function (`codec-decoder.ts`, `codec-encoder.ts`), which is what runs from then on.
  *
  * What a decoder returns as bytes are views of its input. Bytes after the end of a message are ignored, as Kafka does.
+ *
+ * A message with very many elements takes longer than anybody shall have to wait. So requests and responses can also be read and written
+ * in steps, by generators that yield every some hundred elements; they are slower, and meant for what is too large to be done at once.
  */
-import { assert, ByteReader, ByteWriter, type Chunks, MalformedInput } from '../base.ts'
+import { assert, ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from '../base.ts'
 import { decoderSource } from './codec-decoder.ts'
 import { encoderSource } from './codec-encoder.ts'
 import { planMessage } from './codec-plan.ts'
@@ -14,13 +17,17 @@ import { zeroUuid } from './uuid.ts'
 
 type Decode = (reader: ByteReader) => object
 type Encode = (writer: ByteWriter, message: object) => void
+type Steps<T> = Generator<void, T>
 
 interface Codec {
   decode: Decode | null
   encode: Encode | null
+  decodeInSteps: ((reader: ByteReader) => Steps<object> | object) | null
+  encodeInSteps: ((writer: ByteWriter, message: object) => Steps<void> | undefined) | null
 }
 
 const codecs = new WeakMap<Message, Codec[]>()
+const everyElement = 2 ** 30 - 1
 const emptyBuffer = Buffer.alloc(0)
 
 function codecOf(message: Message, version: number): Codec {
@@ -31,17 +38,17 @@ function codecOf(message: Message, version: number): Codec {
   if (known !== undefined) return known
   const exists = Number.isInteger(version) && version >= message.minVersion && version <= message.maxVersion
   assert(exists, `${message.name} has no version ${version}`)
-  return (ofMessage[index] = { decode: null, encode: null })
+  return (ofMessage[index] = { decode: null, encode: null, decodeInSteps: null, encodeInSteps: null })
 }
 
-function compileDecoder(message: Message, version: number): Decode {
-  const source = decoderSource(planMessage(message, version))
+function compileDecoder<D>(message: Message, version: number, paused: boolean): D {
+  const source = decoderSource(planMessage(message, version), paused)
   return new Function('MalformedInput', 'emptyBuffer', 'zeroUuid', source)(MalformedInput, emptyBuffer, zeroUuid)
 }
 
-function compileEncoder(message: Message, version: number): Encode {
+function compileEncoder<E>(message: Message, version: number, paused: boolean): E {
   const notInVersion = (field: string) => new KafkaError('UNSUPPORTED_VERSION', `version ${version} has no ${field}, but it is set`)
-  const source = encoderSource(planMessage(message, version))
+  const source = encoderSource(planMessage(message, version), paused)
   const make = new Function('ByteWriter', 'notInVersion', 'emptyBuffer', 'zeroUuid', source)
   return make(ByteWriter, notInVersion, emptyBuffer, zeroUuid)
 }
@@ -49,19 +56,23 @@ function compileEncoder(message: Message, version: number): Encode {
 /** For messages that are not APIs, and for tests. */
 export function readMessage<F extends Fields>(message: Message<F>, version: number, reader: ByteReader): MessageOf<F> {
   const codec = codecOf(message, version)
-  codec.decode ??= compileDecoder(message, version)
+  codec.decode ??= compileDecoder<Decode>(message, version, false)
   return codec.decode(reader) as MessageOf<F>
 }
 
 export function writeMessage<F extends Fields>(message: Message<F>, version: number, writer: ByteWriter, value: InputOf<F>): void {
   const codec = codecOf(message, version)
-  codec.encode ??= compileEncoder(message, version)
+  codec.encode ??= compileEncoder<Encode>(message, version, false)
   try {
     codec.encode(writer, value)
   } catch (error) {
-    if (error instanceof KafkaError) throw error
-    throw new TypeError(`cannot encode ${message.name} version ${version}: ${(error as Error).message}`, { cause: error })
+    throw unencodable(message, version, error)
   }
+}
+
+function unencodable(message: Message, version: number, error: unknown): unknown {
+  if (error instanceof KafkaError || error instanceof TooManyElements) return error
+  return new TypeError(`cannot encode ${message.name} version ${version}: ${(error as Error).message}`, { cause: error })
 }
 
 export function decodeMessage<F extends Fields>(message: Message<F>, version: number, bytes: Buffer, offset = 0): MessageOf<F> {
@@ -74,17 +85,39 @@ export function encodeMessage<F extends Fields>(message: Message<F>, version: nu
   return writer.toBuffer()
 }
 
-/**
- * Of all collections of a request together. Kafka has no bound. An element may take one byte and becomes an object of a hundred, so that one
- * frame of socket.request.max.bytes would hold up the broker for ten seconds and fill gigabytes; nothing real comes near this.
- */
-export const mostRequestElements = 200_000
-
-/** The body of a request; `offset`: {@link RequestHeader.end}. */
-export function decodeRequest<A extends Api>(api: A, version: number, bytes: Buffer, offset = 0): MessageOf<A['request']> {
+/** The body of a request; `offset`: {@link RequestHeader.end}. Throws TooManyElements beyond `mostElements` in all its collections. */
+export function decodeRequest<A extends Api>(
+  api: A,
+  version: number,
+  bytes: Buffer,
+  offset = 0,
+  mostElements = everyElement,
+): MessageOf<A['request']> {
   const reader = new ByteReader(bytes, offset)
-  reader.elementsLeft = mostRequestElements
+  reader.elementsLeft = mostElements
   return readMessage(api.messages.request, version, reader) as MessageOf<A['request']>
+}
+
+/**
+ * A large request, of whose collections only the first `mostElements` elements are kept. So memory is bounded, and whoever must refuse the
+ * request can still say so in its own terms.
+ */
+export function* decodeRequestInSteps<A extends Api>(
+  api: A,
+  version: number,
+  bytes: Buffer,
+  offset: number,
+  mostElements: number,
+): Steps<{ request: MessageOf<A['request']>; dropped: number }> {
+  const message = api.messages.request
+  const codec = codecOf(message, version)
+  codec.decodeInSteps ??= compileDecoder<NonNullable<Codec['decodeInSteps']>>(message, version, true)
+  const reader = new ByteReader(bytes, offset)
+  reader.elementsLeft = mostElements
+  const decoding = codec.decodeInSteps(reader)
+  // A message without collections is read at once.
+  const request = Symbol.iterator in decoding ? yield* decoding : decoding
+  return { request: request as MessageOf<A['request']>, dropped: reader.elementsDropped }
 }
 
 export function decodeResponse<A extends Api>(api: A, version: number, bytes: Buffer, offset = 0): MessageOf<A['response']> {
@@ -139,12 +172,47 @@ export function encodeRequest<A extends Api>(
   return writer.finishFrame()
 }
 
-/** A whole frame: size, header, body. */
-export function encodeResponse<A extends Api>(api: A, version: number, correlationId: number, message: InputOf<A['response']>): Chunks {
+/** A whole frame: size, header, body. Throws TooManyElements beyond `mostElements` in all its collections. */
+export function encodeResponse<A extends Api>(
+  api: A,
+  version: number,
+  correlationId: number,
+  message: InputOf<A['response']>,
+  mostElements = everyElement,
+): Chunks {
+  const writer = beginResponse(api, version, correlationId)
+  writer.elementsLeft = mostElements
+  writeMessage(api.messages.response, version, writer, message)
+  return writer.finishFrame()
+}
+
+/** A large response; null when it comes to more than `mostBytes`. */
+export function* encodeResponseInSteps<A extends Api>(
+  api: A,
+  version: number,
+  correlationId: number,
+  value: InputOf<A['response']>,
+  mostBytes: number,
+): Steps<Chunks | null> {
+  const message = api.messages.response
+  const codec = codecOf(message, version)
+  codec.encodeInSteps ??= compileEncoder<NonNullable<Codec['encodeInSteps']>>(message, version, true)
+  const writer = beginResponse(api, version, correlationId)
+  try {
+    for (const _ of codec.encodeInSteps(writer, value) ?? []) {
+      if (writer.length > mostBytes) return null
+      yield
+    }
+  } catch (error) {
+    throw unencodable(message, version, error)
+  }
+  return writer.length > mostBytes ? null : writer.finishFrame()
+}
+
+function beginResponse(api: Api, version: number, correlationId: number): ByteWriter {
   const writer = new ByteWriter()
   writer.writeInt32(0)
   writer.writeInt32(correlationId)
   if (hasResponseTags(api, version)) writer.writeUvarint(0)
-  writeMessage(api.messages.response, version, writer, message)
-  return writer.finishFrame()
+  return writer
 }

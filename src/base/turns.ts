@@ -1,0 +1,86 @@
+/**
+ * Long work in slices, so that no client waits for what another one asked for.
+ *
+ * All long work of a process shares one slice of each turn of the event loop, first come first served: a hundred large requests take
+ * longer, but hold up nobody for longer than one of them does. Whoever loops asks {@link Turns.over} and, if so, awaits
+ * {@link Turns.next}; {@link inSlices} and {@link runInSlices} do that for lists and for generators.
+ */
+import type { Clock, Timers } from './system.ts'
+
+/** Of each turn. A single step may exceed it, so this is well below the 20 ms that nobody shall have to wait. */
+const sliceMs = 4
+/** Promises that are started before the first of them is awaited: when they settle together, all that follows runs in one turn. */
+const mostStarted = 200
+
+export class Turns {
+  readonly #clock: Clock
+  readonly #timers: Timers
+  readonly #waiting: (() => void)[] = []
+  /** Of this turn's slice; null as long as nobody has begun it. */
+  #endMs: number | null = null
+  #scheduled = false
+
+  constructor({ clock, timers }: { clock: Clock; timers: Timers }) {
+    this.#clock = clock
+    this.#timers = timers
+  }
+
+  /** Whether this turn's slice has been used up, or somebody else is first: then `await next()`. */
+  get over(): boolean {
+    const nowMs = this.#clock.monotonic()
+    if (this.#endMs !== null) return nowMs >= this.#endMs
+    this.#endMs = nowMs + sliceMs
+    this.#schedule()
+    return false
+  }
+
+  /** Resolves in a later turn. */
+  next(): Promise<void> {
+    return new Promise(resolve => {
+      this.#waiting.push(resolve)
+      this.#schedule()
+    })
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#timers.soon(() => {
+      this.#scheduled = false
+      this.#endMs = null
+      this.#waiting.shift()?.()
+      if (this.#waiting.length > 0) this.#schedule()
+    })
+  }
+}
+
+/** What `work` makes of each item, in their order. Promises are awaited some hundred at a time. */
+export async function inSlices<T, R>(turns: Turns, items: Iterable<T>, work: (item: T, index: number) => R | Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  const started: Promise<void>[] = []
+  let index = 0
+  try {
+    for (const item of items) {
+      if (started.length === mostStarted) await Promise.all(started.splice(0))
+      if (turns.over) await turns.next()
+      const at = index++
+      const result = work(item, at)
+      if (result instanceof Promise) started.push(result.then(value => void (results[at] = value)))
+      else results[at] = result
+    }
+  } catch (error) {
+    await Promise.allSettled(started)
+    throw error
+  }
+  await Promise.all(started)
+  return results
+}
+
+/** Runs a generator that yields often, to its end. */
+export async function runInSlices<T>(turns: Turns, steps: Generator<void, T>): Promise<T> {
+  for (;;) {
+    if (turns.over) await turns.next()
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
