@@ -60,3 +60,4 @@ export {
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers } from './base/system.ts'
 export { inSlices, runInSlices, Turns } from './base/turns.ts'
+export { watchTurns } from './base/watch-turns.ts'

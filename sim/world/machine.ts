@@ -69,6 +69,8 @@ export class Machine {
       logger: logger ?? silentLogger,
       onThisMachine: false,
       createServer: network.serverFor(process),
+      // A turn of a simulated event loop takes no time.
+      watchTurns: () => ({ cancel() {} }),
       onFatal: error => {
         world.note(`fatal: ${error.message}`)
         this.crash(random.pick(['process', 'synced', 'torn'] as const))

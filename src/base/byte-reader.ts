@@ -25,6 +25,7 @@ export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
 /** Up to this length a loop over the bytes is faster than a native call that checks UTF-8. */
 const shortString = 64
 const mostTags = 1_000
+const mostDropped = 1_000_000
 
 export class ByteReader {
   readonly buffer: Buffer
@@ -34,7 +35,7 @@ export class ByteReader {
   readonly end: number
   /** So many elements collections may still have, all together: the business of whoever reads collections. */
   elementsLeft = 2 ** 30 - 1
-  /** Elements that were read, but not kept. */
+  /** Elements that were read, but not kept, by a decoder that pauses. */
   elementsDropped = 0
   /** Elements read by a decoder that pauses. */
   elementsRead = 0
@@ -224,6 +225,23 @@ export class ByteReader {
     const tag = this.readUvarint()
     if (tag <= last) throw new MalformedInput(`tag ${tag} follows tag ${last}`)
     return tag
+  }
+
+  /** Throws when `count` more elements are more than anybody would want to pass over. */
+  admitElements(count: number): void {
+    if (count > this.elementsLeft + mostDropped - this.elementsDropped) {
+      throw new MalformedInput(`${count} elements, after ${this.elementsRead} others`)
+    }
+  }
+
+  /** Counts one element; false: it is to be dropped. */
+  keepElement(): boolean {
+    if (this.elementsLeft === 0) {
+      this.elementsDropped++
+      return false
+    }
+    this.elementsLeft--
+    return true
   }
 
   /** The size of a tagged field; returns where its bytes end. */

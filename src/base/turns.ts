@@ -27,10 +27,8 @@ export class Turns {
 
   /** Whether this turn's slice has been used up, or somebody else is first: then `await next()`. */
   get over(): boolean {
-    const nowMs = this.#clock.monotonic()
-    if (this.#endMs !== null) return nowMs >= this.#endMs
-    this.#endMs = nowMs + sliceMs
-    this.#schedule()
+    if (this.#endMs !== null) return this.#clock.monotonic() >= this.#endMs
+    this.#begin()
     return false
   }
 
@@ -42,14 +40,21 @@ export class Turns {
     })
   }
 
+  #begin(): void {
+    this.#endMs = this.#clock.monotonic() + sliceMs
+    this.#schedule()
+  }
+
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
     this.#timers.soon(() => {
       this.#scheduled = false
       this.#endMs = null
-      this.#waiting.shift()?.()
-      if (this.#waiting.length > 0) this.#schedule()
+      const first = this.#waiting.shift()
+      if (first === undefined) return
+      this.#begin()
+      first()
     })
   }
 }

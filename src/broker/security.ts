@@ -17,6 +17,7 @@ import { TlsListener } from './security/tls.ts'
 import { DelegationTokens } from './security/tokens.ts'
 
 export { aclCreation, aclFilter } from './security/acl-requests.ts'
+export { type Audited, type Decision, RequestAudit } from './security/audit.ts'
 export type { Grants } from './security/authorizer.ts'
 export type { SaslExchange } from './security/sasl.ts'
 export { drawBytes, maxIterations, minIterations, saltPassword, scramCredential, scramHashes } from './security/scram.ts'

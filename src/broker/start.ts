@@ -5,7 +5,7 @@
  * then the coordinators, then the log, which writes what makes the next start quick.
  */
 import { createServer } from 'node:net'
-import { MalformedInput, type System } from '../base.ts'
+import { MalformedInput, type System, Turns, watchTurns } from '../base.ts'
 import {
   type ClusterMetadata,
   type DeadLetter,
@@ -51,6 +51,7 @@ import { FetchSessions } from './sessions/fetch-sessions.ts'
 import { ShareSessions } from './sessions/share-sessions.ts'
 import { DeadLetters } from './share/dead-letters.ts'
 import { SharePartitions } from './share/share-partitions.ts'
+import { Stalls } from './stalls.ts'
 import { CannotListen } from './start/cannot-listen.ts'
 import { groupTopics } from './start/group-topics.ts'
 import { type Identity, openIdentity } from './start/identity.ts'
@@ -65,6 +66,8 @@ export interface StartOptions {
   onThisMachine?: boolean
   /** Node's own, unless the network is simulated. */
   createServer?: typeof createServer
+  /** So are the turns of the event loop. */
+  watchTurns?: typeof watchTurns
   /** The log can no longer promise anything (an fsync failed): the process has to end and recover. */
   onFatal(error: Error): void
 }
@@ -131,6 +134,7 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   const self = selfOf(config, identity, ports)
   const broker: Broker = {
     system,
+    turns: new Turns(system),
     config,
     log,
     logDirectory: directory,
@@ -144,12 +148,15 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     metrics,
+    stalls: new Stalls(system, logger, new Seldom(system.clock)),
     readFailures: new Seldom(system.clock),
     quotas: openQuotas(options, metadata),
     telemetry: openTelemetry(options, metadata),
     security: new Security({ system, config, metadata: metadata.security, logger }),
   }
   opened.push(() => broker.security.close())
+  const watch = (options.watchTurns ?? watchTurns)(busyMs => broker.stalls.turn(busyMs))
+  opened.push(() => watch.cancel())
   metadata.subscribe({ topicDeleted: ({ name }) => broker.metrics.forget(name) })
   let ready = false
   const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))

@@ -74,9 +74,11 @@ class DecoderSource {
     const none = nullable ? 'return null' : `throw new MalformedInput('${plan.path}.${field} is null')`
     const read = `  const count = r.${plan.flexible ? 'readCompactCount' : 'readCount'}(${least})\n  if (count < 0) ${none}\n  const list = []`
     const loop = this.#paused
-      ? `  for (let index = 0; index < count; index++) {
+      ? `  r.admitElements(count)
+  for (let index = 0; index < count; index++) {
+    const kept = r.keepElement()
     const element = ${element}
-    if (r.elementsLeft > 0) { r.elementsLeft--; list.push(element) } else r.elementsDropped++
+    if (kept) list.push(element)
     if ((++r.elementsRead & 255) === 0) yield
   }`
       : `  r.claimElements(count)\n  for (let index = 0; index < count; index++) list.push(${element})`

@@ -100,7 +100,7 @@ export function decodeRequest<A extends Api>(
 
 /**
  * A large request, of whose collections only the first `mostElements` elements are kept. So memory is bounded, and whoever must refuse the
- * request can still say so in its own terms.
+ * request can still say so in its own terms. With a million more it is malformed.
  */
 export function* decodeRequestInSteps<A extends Api>(
   api: A,

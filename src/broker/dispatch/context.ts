@@ -1,5 +1,5 @@
 /** What every handler may use of the broker it runs in: one value per running broker, built by `start.ts`. */
-import type { System } from '../../base.ts'
+import type { System, Turns } from '../../base.ts'
 import type { ClusterMetadata, GroupCoordinator, ShareConfig, ShareCoordinator, TransactionCoordinator } from '../../coordinator.ts'
 import type { Log } from '../../log.ts'
 import type { RecordConverter, Uuid } from '../../protocol.ts'
@@ -13,10 +13,13 @@ import type { Seldom } from '../seldom.ts'
 import type { FetchSessions } from '../sessions/fetch-sessions.ts'
 import type { ShareSessions } from '../sessions/share-sessions.ts'
 import type { SharePartitions } from '../share/share-partitions.ts'
+import type { Stalls } from '../stalls.ts'
 import type { Telemetry } from '../telemetry.ts'
 
 export interface Broker {
   readonly system: System
+  /** For work that may take long. */
+  readonly turns: Turns
   readonly config: BrokerConfig
   readonly log: Log
   /** Where it lies; what DescribeLogDirs reports. */
@@ -38,6 +41,7 @@ export interface Broker {
   readonly telemetry: Telemetry
   readonly security: Security
   readonly logger: Logger
+  readonly stalls: Stalls
   /** Reads of partitions that failed. */
   readonly readFailures: Seldom
   readonly self: Self

@@ -3,23 +3,36 @@
  *
  * A request that cannot be parsed, or an API or version that was not announced, closes the connection, as in Kafka; only ApiVersions
  * answers an unknown version, so that newer clients can fall back (KIP-511). An exception never reaches another request.
+ *
+ * Requests and responses with many elements are read and written in slices, and every request is held to the budget of its API
+ * (`cost.ts`) before its handler sees it.
  */
-import { MalformedInput } from '../../base.ts'
+import { type Chunks, MalformedInput, runInSlices, TooManyElements } from '../../base.ts'
 import {
   apis,
   decodeRequest,
   decodeRequestHeader,
+  decodeRequestInSteps,
   encodeResponse,
+  encodeResponseInSteps,
   type Fields,
   type InputOf,
   KafkaError,
   toKafkaError,
 } from '../../protocol.ts'
-import type { Connection, Dispatch, PendingReply, Reply } from '../connections/connection.ts'
+import type { Connection, Dispatch, PendingReply, Reply, ReplyBytes } from '../connections/connection.ts'
 import { type ClientQuota, isExempt } from '../quotas.ts'
-import type { SaslExchange } from '../security.ts'
+import { type Audited, type Decision, RequestAudit, type SaslExchange } from '../security.ts'
 import type { Broker } from './context.ts'
-import { type Access, CloseConnection, type Handler, type Operation, type RequestContext, type ResourceType } from './handler.ts'
+import {
+  type Access,
+  CloseConnection,
+  type Deferred,
+  type Handler,
+  type Operation,
+  type RequestContext,
+  type ResourceType,
+} from './handler.ts'
 
 export function dispatcher(broker: Broker, handlers: readonly Handler[]): Dispatch {
   const byKey: (Handler | undefined)[] = []
@@ -34,8 +47,8 @@ export function dispatcher(broker: Broker, handlers: readonly Handler[]): Dispat
     const handler = byKey[key]
     if (handler === undefined) throw new MalformedInput(`API key ${key} is not supported`)
     // Bytes of a request live in the shared read buffer. Only produce is done with them when its handler returns.
-    const bytes = owned || handler.api === apis.produce ? frame : Buffer.from(frame)
-    return new Exchange(broker, handler, connection, version).run(bytes)
+    const borrowed = !owned && handler.api === apis.produce
+    return new Exchange(broker, handler, connection, version).run(owned || borrowed ? frame : Buffer.from(frame), borrowed)
   }
 }
 
@@ -47,11 +60,14 @@ async function rawReply(sasl: SaslExchange, token: Buffer): Promise<Reply> {
 /** What timers and int32 can hold. */
 const longestDelayMs = 2 ** 31 - 1
 
+/** What is read or written at once: well below a millisecond. */
+const mostAtOnce = 2_000
+
 /** API key, version, correlation id. */
 const minHeaderBytes = 8
 
 /** One request and its reply; what the handler sees as its context. */
-class Exchange implements RequestContext {
+class Exchange implements RequestContext, Audited {
   readonly broker: Broker
   readonly connection: Connection
   readonly version: number
@@ -60,6 +76,8 @@ class Exchange implements RequestContext {
   readonly #startMs: number
   #correlationId = 0
   #requestBytes = 0
+  #request: object = {}
+  #audit: RequestAudit | null = null
   /** When the handler let go of the event loop; 0: when the reply was there. */
   #parkedMs = 0
   #throttleMs = 0
@@ -71,6 +89,7 @@ class Exchange implements RequestContext {
     this.#handler = handler
     this.version = version
     this.#startMs = broker.system.clock.monotonic()
+    broker.stalls.worksFor(handler.api.name, this.#startMs)
   }
 
   get signal(): AbortSignal {
@@ -80,7 +99,13 @@ class Exchange implements RequestContext {
   allowed(operation: Operation, resource: ResourceType, name: string, probe?: 'probe'): boolean {
     this.#checkDeclared(operation, resource)
     const { grants } = this.connection.session
-    return grants === null || grants.allowed(operation, resource, name, probe === undefined ? this.#handler.api.name : null)
+    return grants === null || grants.allowed(operation, resource, name, probe === undefined ? this : null)
+  }
+
+  /** For the authorizer. */
+  decided(decision: Decision): void {
+    this.#audit ??= new RequestAudit(this.#handler.api.name)
+    this.#audit.decided(decision)
   }
 
   allowedSome(operation: Operation, resource: ResourceType): boolean {
@@ -112,42 +137,74 @@ class Exchange implements RequestContext {
           }
   }
 
-  run(bytes: Buffer): Reply | PendingReply {
-    const { api, versions } = this.#handler
+  /** `borrowed`: the bytes are valid only during the call. */
+  run(bytes: Buffer, borrowed: boolean): Reply | PendingReply {
+    const { api, versions, cost } = this.#handler
     const known = this.version >= versions[0] && this.version <= versions[1]
     if (!known && api !== apis.apiVersions) throw new MalformedInput(`${api.name} v${this.version} is not supported`)
     const header = decodeRequestHeader(bytes, api, known ? this.version : 0)
     this.#correlationId = header.correlationId
     this.clientId = header.clientId
     this.#requestBytes = bytes.length
-    if (!known) return this.#encode(0, this.#handler.fail({}, new KafkaError('UNSUPPORTED_VERSION'), 0))
-    const request = decodeRequest(api, this.version, bytes, header.end)
-    let outcome: ReturnType<Handler['handle']>
+    if (!known) return this.#encodeAtOnce(0, this.#handler.fail({}, new KafkaError('UNSUPPORTED_VERSION'), 0))
     try {
-      outcome = this.#handler.handle(request, this)
+      this.#request = decodeRequest(api, this.version, bytes, header.end, Math.min(mostAtOnce, cost.entries))
     } catch (error) {
-      return this.#finish(this.#failure(request, error))
+      if (!(error instanceof TooManyElements)) throw error
+      return { reply: this.#settle(this.#readAndWork(borrowed ? Buffer.from(bytes) : bytes, header.end)), readOn: false }
     }
-    if (outcome === null) return this.#finish(null)
-    if (this.broker.quotas.active) this.#parkedMs = this.broker.system.clock.monotonic()
-    if (outcome instanceof Promise) return { reply: this.#settle(request, outcome), readOn: false }
-    if ('deferred' in outcome && outcome.deferred instanceof Promise)
-      // Whoever has a quota is served one request at a time, as in Kafka: the next may have to wait.
-      return { reply: this.#settle(request, outcome.deferred), readOn: this.#throttleMs === 0 && this.quota === null }
-    return this.#finish(outcome)
+    return this.#answer()
   }
 
-  async #settle(request: object, response: Promise<object | null>): Promise<Reply> {
+  #answer(): Reply | PendingReply {
+    let outcome: ReturnType<Handler['handle']>
     try {
-      return this.#finish(await response)
+      outcome = this.#work()
     } catch (error) {
-      return this.#finish(this.#failure(request as never, error))
+      return pending(this.#finish(this.#failure(error)))
+    }
+    if (outcome === null) return pending(this.#finish(null))
+    if (this.broker.quotas.active) this.#parkedMs = this.broker.system.clock.monotonic()
+    if (outcome instanceof Promise) return { reply: this.#settle(outcome), readOn: false }
+    // Whoever has a quota is served one request at a time, as in Kafka: the next may have to wait.
+    if (isDeferred(outcome)) return { reply: this.#settle(outcome.deferred), readOn: this.#throttleMs === 0 && this.quota === null }
+    return pending(this.#finish(outcome))
+  }
+
+  #work(): ReturnType<Handler['handle']> {
+    const request = this.#request as never
+    this.#handler.cost.distinct?.(request)
+    return this.#handler.handle(request, this)
+  }
+
+  /** For a request that is too large to be read at once. */
+  async #readAndWork(bytes: Buffer, offset: number): Promise<object | null> {
+    const { api, cost } = this.#handler
+    const reading = decodeRequestInSteps(api, this.version, bytes, offset, cost.entries)
+    const { request, dropped } = await runInSlices(this.broker.turns, reading)
+    this.#request = request
+    if (dropped > 0) {
+      const message = `The lists of the request have ${cost.entries + dropped} entries in all, ${cost.entries} are allowed.`
+      throw new KafkaError('INVALID_REQUEST', message)
+    }
+    const outcome = this.#work()
+    return isDeferred(outcome) ? outcome.deferred : outcome
+  }
+
+  async #settle(response: Promise<object | null>): Promise<Reply> {
+    try {
+      return await this.#finish(await response)
+    } catch (error) {
+      return this.#finish(this.#failure(error))
     }
   }
 
   /** The response that tells of a failed request; throws when the connection must be closed instead. */
-  #failure(request: object, error: unknown): object {
-    if (error instanceof CloseConnection || error instanceof MalformedInput) throw error
+  #failure(error: unknown): object {
+    if (error instanceof CloseConnection || error instanceof MalformedInput) {
+      this.#writeAudit()
+      throw error
+    }
     const kafkaError = toKafkaError(error)
     if (kafkaError.name === 'UNKNOWN_SERVER_ERROR') {
       this.broker.logger.error(
@@ -156,19 +213,27 @@ class Exchange implements RequestContext {
       )
     }
     this.broker.metrics.requestFailed(this.#handler.api.name)
-    return this.#handler.fail(request as never, kafkaError, this.version)
+    return this.#handler.fail(this.#request as never, kafkaError, this.version)
   }
 
-  #finish(response: object | null): Reply {
+  #finish(response: object | null): Reply | Promise<Reply> {
     const now = this.broker.system.clock.monotonic()
+    this.broker.stalls.worksFor(this.#handler.api.name, now)
+    this.#writeAudit()
     this.broker.metrics.request(this.#handler.api.name, now - this.#startMs)
     if (this.broker.quotas.active) this.#charge(response, now)
     if (this.#throttleMs > 0) response = this.#delay(response)
     if (response === null) {
-      this.#afterReply?.()
+      this.#release()
       return null
     }
-    return this.#encode(this.version, response)
+    return this.#encode(response)
+  }
+
+  #writeAudit(): void {
+    if (this.#audit === null) return
+    this.broker.security.authorizer?.write(this.#audit)
+    this.#audit = null
   }
 
   /** What the request cost its client. A fetch has been charged for its bytes by its handler, which may send none instead. */
@@ -189,19 +254,59 @@ class Exchange implements RequestContext {
     return { ...response, throttleTimeMs: this.#throttleMs }
   }
 
-  #encode(version: number, response: object): Reply {
+  #encode(response: object): Reply | Promise<Reply> {
     try {
-      const chunks = encodeResponse(this.#handler.api, version, this.#correlationId, response as InputOf<Fields>)
-      return this.#afterReply === null ? chunks : { buffers: chunks.buffers, length: chunks.length, release: this.#afterReply }
+      const reply = this.#encodeAtOnce(this.version, response, mostAtOnce)
+      return reply.length <= this.#handler.cost.answerBytes ? reply : this.#encodeInSlices(response)
     } catch (error) {
-      // A handler's mistake. The client cannot be told in any way that it would understand.
-      this.broker.logger.error({ err: error, api: this.#handler.api.name, version }, 'a response cannot be encoded')
-      this.#afterReply?.()
-      throw error
+      if (error instanceof TooManyElements) return this.#encodeInSlices(response)
+      throw this.#unencodable(error)
     }
+  }
+
+  #encodeAtOnce(version: number, response: object, mostElements?: number): ReplyBytes {
+    return this.#reply(encodeResponse(this.#handler.api, version, this.#correlationId, response as InputOf<Fields>, mostElements))
+  }
+
+  async #encodeInSlices(response: object): Promise<Reply> {
+    const { api, cost } = this.#handler
+    const encode = (message: object, mostBytes: number) =>
+      runInSlices(
+        this.broker.turns,
+        encodeResponseInSteps(api, this.version, this.#correlationId, message as InputOf<Fields>, mostBytes),
+      ).catch(error => Promise.reject(this.#unencodable(error)))
+    const chunks = await encode(response, cost.answerBytes)
+    if (chunks !== null) return this.#reply(chunks)
+    const error = new KafkaError('INVALID_REQUEST', `The answer would have more than ${cost.answerBytes} bytes. Ask for less at once.`)
+    // Not larger than the request: its names, each with the error.
+    return this.#reply((await encode(this.#failure(error), Number.POSITIVE_INFINITY))!)
+  }
+
+  #reply({ buffers, length }: Chunks): ReplyBytes {
+    return this.#afterReply === null ? { buffers, length } : { buffers, length, release: this.#afterReply }
+  }
+
+  /** A handler's mistake. */
+  #unencodable(error: unknown): unknown {
+    this.broker.logger.error({ err: error, api: this.#handler.api.name, version: this.version }, 'a response cannot be encoded')
+    this.#release()
+    return error
+  }
+
+  #release(): void {
+    this.#afterReply?.()
+    this.#afterReply = null
   }
 }
 
 function declares(access: Access, operation: Operation, resource: ResourceType): boolean {
   return access !== 'none' && access.some(([type, allowed]) => type === resource && allowed === operation)
+}
+
+function isDeferred(outcome: object | null): outcome is Deferred<object> {
+  return outcome !== null && 'deferred' in outcome && outcome.deferred instanceof Promise
+}
+
+function pending(reply: Reply | Promise<Reply>): Reply | PendingReply {
+  return reply instanceof Promise ? { reply, readOn: false } : reply
 }

@@ -6,6 +6,7 @@ import type { Api, ErrorName, InputOf, KafkaError, MessageOf } from '../../proto
 import type { ClientQuota } from '../quotas.ts'
 import type { Session } from '../security.ts'
 import type { Broker } from './context.ts'
+import type { Cost } from './cost.ts'
 
 export type ResourceType = 'TOPIC' | 'GROUP' | 'CLUSTER' | 'TRANSACTIONAL_ID' | 'DELEGATION_TOKEN' | 'USER'
 export type Operation =
@@ -81,6 +82,7 @@ export interface Handler<A extends Api = Api> {
   /** Inclusive; what ApiVersions announces. */
   readonly versions: readonly [min: number, max: number]
   readonly access: Access
+  readonly cost: Cost<MessageOf<A['request']>>
   /** null: no response is sent (produce with acks=0). */
   handle(
     request: MessageOf<A['request']>,

@@ -24,6 +24,8 @@ const theClient = {
 
 const syncs = new Durations()
 for (const ms of [0.5, 3]) syncs.add(ms)
+const stalls = new Durations()
+stalls.add(30)
 
 function brokerWith(partitionsOf: Record<string, number>): Broker {
   const topics = Object.entries(partitionsOf).map(([name, count]) => ({
@@ -40,6 +42,7 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
     config: { listeners: [{ name: 'PLAINTEXT' }] },
     log: { pressure: { on: true }, journal: { frames: 3, bytes: 300, syncs } },
     logger: { error() {} },
+    stalls: { durations: stalls },
     metadata: {
       topics: () => topics,
       topic: (name: string) => topics.find(each => each.name === name),
@@ -116,6 +119,8 @@ test('samples carry the names and labels that dashboards for Kafka query', async
     'millrace_journal_sync_duration_seconds_bucket{le="0.0005"} 1',
     'millrace_journal_sync_duration_seconds_bucket{le="0.004"} 2',
     'millrace_journal_sync_duration_seconds_sum 0.0035',
+    'millrace_event_loop_stall_seconds_bucket{le="0.016"} 0',
+    'millrace_event_loop_stall_seconds_bucket{le="0.032"} 1',
   ]) {
     assert.ok(lines.includes(expected), expected)
   }

@@ -181,7 +181,7 @@ function writeDisk(page: Page, { system }: Broker): void {
   }
 }
 
-function writeOwn(page: Page, { log, metrics }: Broker): void {
+function writeOwn(page: Page, { log, metrics, stalls }: Broker): void {
   page.single('millrace_log_pressure', 'gauge', 'Whether connections wait because the tail in memory is full.', log.pressure.on ? 1 : 0)
   const { journal } = log
   page.single('millrace_journal_frames_total', 'counter', 'Group commits: frames written to the journal.', journal.frames)
@@ -192,6 +192,12 @@ function writeOwn(page: Page, { log, metrics }: Broker): void {
     'Seconds that one sync of the disk took; it serves all that was written before.',
   )
   writeHistogram(page, journal.syncs, null)
+  page.family(
+    'millrace_event_loop_stall_seconds',
+    'histogram',
+    'Seconds that a turn of the event loop took, of those above 20 milliseconds: for so long no client was served.',
+  )
+  writeHistogram(page, stalls.durations, null)
   page.single('millrace_throttled_requests_total', 'counter', 'Requests whose clients were told to wait.', metrics.throttledRequests)
   page.single('millrace_throttle_seconds_total', 'counter', 'Seconds that clients were told to wait.', metrics.throttledMs / 1000)
   page.single('millrace_connections_refused_total', 'counter', 'Connections refused by a limit.', metrics.connectionsRefused)

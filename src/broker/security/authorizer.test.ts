@@ -6,6 +6,7 @@ import { randomUuid, type Uuid } from '../../protocol.ts'
 import { silentLogger } from '../logger.ts'
 import { allOperations, operationCodes, patternTypes, permissionTypes, resourceTypeCodes } from './acl-codes.ts'
 import { AclIndex, hostOf } from './acl-index.ts'
+import { RequestAudit } from './audit.ts'
 import { Authorizer } from './authorizer.ts'
 
 const { random } = realSystem()
@@ -137,27 +138,44 @@ describe('the authorizer', () => {
   it('writes refusals to the audit log, permissions only at debug, and probes never', () => {
     const world = new World([acl()])
     const grants = world.authorizer.grants('User:alice', '10.0.0.1')
-    grants.allowed('READ', 'TOPIC', 'orders', 'Fetch')
-    grants.allowed('READ', 'TOPIC', 'other', null)
-    assert.equal(world.lines.length, 0)
-    grants.allowed('READ', 'TOPIC', 'other', 'Fetch')
-    grants.allowed('READ', 'TOPIC', 'other', 'Fetch')
-    assert.equal(world.lines.length, 2)
-    assert.deepEqual(world.lines[0], {
-      level: 'info',
-      details: {
-        principal: 'User:alice',
-        host: '10.0.0.1',
-        operation: 'READ',
-        resourceType: 'TOPIC',
-        resource: 'other',
-        api: 'Fetch',
-        rule: 'DefaultDeny',
-      },
-    })
+    const lines = (...names: (string | null)[]) => {
+      const audit = new RequestAudit('Fetch')
+      for (const name of names) grants.allowed('READ', 'TOPIC', name ?? 'other', name === null ? null : audit)
+      world.lines.length = 0
+      world.authorizer.write(audit)
+      return world.lines
+    }
+    assert.deepEqual(lines('orders', null), [])
+    const details = {
+      principal: 'User:alice',
+      host: '10.0.0.1',
+      operation: 'READ',
+      resourceType: 'TOPIC',
+      resource: 'other',
+      api: 'Fetch',
+      rule: 'DefaultDeny',
+    }
+    assert.deepEqual(lines('other', 'other'), [{ level: 'info', details }])
     world.logger.level = 'debug'
-    grants.allowed('READ', 'TOPIC', 'orders', 'Fetch')
-    assert.equal(world.lines[2]!.level, 'debug')
+    assert.deepEqual(
+      lines('orders', 'other').map(({ level }) => level),
+      ['debug', 'info'],
+    )
+  })
+
+  it('audits a request with very many refusals in a line for each type of resource', () => {
+    const world = new World([])
+    const grants = world.authorizer.grants('User:alice', '10.0.0.1')
+    const audit = new RequestAudit('DeleteTopics')
+    for (let n = 0; n < 60_000; n++) grants.allowed(n < 1_000 ? 'DESCRIBE' : 'DELETE', 'TOPIC', `topic-${n}`, audit)
+    grants.allowed('READ', 'GROUP', 'g'.repeat(30_000), audit)
+    world.authorizer.write(audit)
+    const [topics, groups] = world.lines.map(({ details }) => details)
+    assert.equal(world.lines.length, 2)
+    assert.equal(topics!.operation, 'DESCRIBE, DELETE')
+    assert.equal(topics!.count, 60_000)
+    assert.deepEqual(topics!.resources, ['topic-0', 'topic-1', 'topic-2', 'topic-3', 'topic-4'])
+    assert.equal(groups!.resource, `${'g'.repeat(256)}…`)
   })
 
   it('tells whether there is anything of a type that may be written', () => {
@@ -239,9 +257,10 @@ describe('properties of ACLs', () => {
       Array.from({ length: 1_000 }, (_, n) => acl({ resourceName: `topic-${n}`, patternType: n % 2 === 0 ? literal : prefixed })),
     )
     const grants = world.authorizer.grants('User:alice', '10.0.0.1')
-    grants.allowed('READ', 'TOPIC', 'topic-1', 'Fetch')
+    const audit = new RequestAudit('Fetch')
+    grants.allowed('READ', 'TOPIC', 'topic-1', audit)
     const start = performance.now()
-    for (let n = 0; n < 100_000; n++) assert.equal(grants.allowed('READ', 'TOPIC', `topic-${n % 1000}`, 'Fetch'), true)
+    for (let n = 0; n < 100_000; n++) assert.equal(grants.allowed('READ', 'TOPIC', `topic-${n % 1000}`, audit), true)
     assert.ok(performance.now() - start < 500)
   })
 })

@@ -10,6 +10,7 @@ import type { Operation, ResourceType } from '../dispatch/handler.ts'
 import type { Logger } from '../logger.ts'
 import { operationCodes, resourceTypeCodes } from './acl-codes.ts'
 import { AclIndex, hostOf } from './acl-index.ts'
+import type { Audited, RequestAudit } from './audit.ts'
 
 export interface AuthorizerOptions {
   acls: ClusterSecurity
@@ -21,8 +22,8 @@ export interface AuthorizerOptions {
 
 /** What one principal may do from one host. */
 export interface Grants {
-  /** `audit`: null when nobody asked for the access, only whether it would be granted; else the API that asked. */
-  allowed(operation: Operation, resource: ResourceType, name: string, audit: string | null): boolean
+  /** `audit`: told of what belongs into the audit log; null when nobody asked for the access, only whether it would be granted. */
+  allowed(operation: Operation, resource: ResourceType, name: string, audit: Audited | null): boolean
   /** Whether the operation is allowed on at least one resource of the type. */
   allowedSome(operation: Operation, resource: ResourceType): boolean
 }
@@ -36,6 +37,8 @@ interface Ruling {
 
 /** Beyond this many principals or names what is remembered is forgotten, so that made-up names cannot fill the memory. */
 const mostRemembered = 10_000
+/** Nor can long ones: those of topics are shorter, others are decided anew each time. */
+const longestRemembered = 256
 
 export class Authorizer {
   readonly #options: AuthorizerOptions
@@ -101,11 +104,14 @@ export class Authorizer {
     return level === 'debug' || level === 'trace'
   }
 
-  audit(api: string, principal: string, host: string, operation: Operation, resource: ResourceType, name: string): void {
-    const { allowed, rule } = this.rule(principal, host, operation, resource, name)
-    const details = { principal, host, operation, resourceType: resource, resource: name, api, rule }
-    if (allowed) this.#options.logger.debug(details, 'audit: access allowed')
-    else this.#options.logger.info(details, 'audit: access denied')
+  /** Writes the audit log of a request. */
+  write(audit: RequestAudit): void {
+    const { logger } = this.#options
+    for (const { first, details } of audit.lines()) {
+      const { rule } = this.rule(first.principal, first.host, first.operation, first.resourceType, first.resource)
+      if (first.allowed) logger.debug({ ...details, rule }, 'audit: access allowed')
+      else logger.info({ ...details, rule }, 'audit: access denied')
+    }
   }
 }
 
@@ -124,8 +130,19 @@ class PrincipalGrants implements Grants {
     this.#host = host
   }
 
-  allowed(operation: Operation, resource: ResourceType, name: string, audit: string | null): boolean {
+  allowed(operation: Operation, resource: ResourceType, name: string, audit: Audited | null): boolean {
+    const allowed = this.#decide(operation, resource, name)
+    if (audit !== null && (!allowed || this.#authorizer.auditsPermissions)) {
+      audit.decided({ principal: this.#principal, host: this.#host, operation, resourceType: resource, resource: name, allowed })
+    }
+    return allowed
+  }
+
+  #decide(operation: Operation, resource: ResourceType, name: string): boolean {
     this.#refresh()
+    if (name.length > longestRemembered) {
+      return this.#authorizer.rule(this.#principal, this.#host, operation, resource, name).allowed
+    }
     let names = this.#decided.get(resource)
     if (names === undefined) this.#decided.set(resource, (names = new Map()))
     let bits = names.get(name) ?? 0
@@ -136,11 +153,7 @@ class PrincipalGrants implements Grants {
       bits |= allowed ? bit | (bit << 16) : bit
       names.set(name, bits)
     }
-    const allowed = (bits & (bit << 16)) !== 0
-    if (audit !== null && (!allowed || this.#authorizer.auditsPermissions)) {
-      this.#authorizer.audit(audit, this.#principal, this.#host, operation, resource, name)
-    }
-    return allowed
+    return (bits & (bit << 16)) !== 0
   }
 
   allowedSome(operation: Operation, resource: ResourceType): boolean {

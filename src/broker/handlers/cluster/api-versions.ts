@@ -7,6 +7,7 @@
  */
 import { supportedFeatures } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../dispatch/handler.ts'
 
 type Response = InputOf<typeof apis.apiVersions.response>
@@ -24,6 +25,7 @@ export function apiVersionsHandler(others: readonly Handler[]): Handler {
     api: apis.apiVersions,
     versions,
     access: 'none',
+    cost: oneThing,
     handle(request, context) {
       if (context.version >= 3) {
         const { clientSoftwareName, clientSoftwareVersion } = request

@@ -3,7 +3,7 @@
  * configuration. Partitions are kept by the least that can pass for a log.
  */
 
-import { Durations, memoryFileSystem, realSystem } from '../../../base.ts'
+import { Durations, memoryFileSystem, realSystem, Turns } from '../../../base.ts'
 import {
   type ClusterMetadata,
   defaultGroupSettings,
@@ -144,6 +144,7 @@ export class TestBroker {
 
   async #handle(handler: Handler, request: object, version: number): Promise<object> {
     try {
+      handler.cost.distinct?.(request as never)
       return (await handler.handle(request as never, this.#context(handler, version))) as object
     } catch (error) {
       if (error instanceof KafkaError) return handler.fail(request as never, error, version)
@@ -187,7 +188,16 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
     topic: internalTopic(metadata, offsetsTopicName),
     topics: groupTopics(metadata, system),
   })
-  return new TestBroker({ system, log, metadata, groups, self, config, logDirectory: '/data' } as unknown as Broker)
+  return new TestBroker({
+    system,
+    turns: new Turns(system),
+    log,
+    metadata,
+    groups,
+    self,
+    config,
+    logDirectory: '/data',
+  } as unknown as Broker)
 }
 
 /** Asks in every version that the handler announces. */

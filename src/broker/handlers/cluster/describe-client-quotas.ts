@@ -4,6 +4,7 @@
  */
 import type { QuotaEntity } from '../../../coordinator.ts'
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -17,6 +18,7 @@ export const describeClientQuotas = defineHandler<typeof apis.describeClientQuot
   api: apis.describeClientQuotas,
   versions: [0, 1],
   access: [['CLUSTER', 'DESCRIBE_CONFIGS']],
+  cost: oneThing,
   handle(request, context) {
     if (!context.allowed('DESCRIBE_CONFIGS', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const wanted = readFilter(request)

@@ -1,5 +1,6 @@
 /** DescribeCluster, v0–2 (KIP-700): v1 tells endpoints of brokers and controllers apart (KIP-919), v2 fenced brokers, of which there are none. */
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { authorizedOperations, clusterName, everyOperation } from '../../security/authorized-operations.ts'
 
@@ -12,6 +13,7 @@ export const describeCluster = defineHandler<typeof apis.describeCluster>({
   api: apis.describeCluster,
   versions: [0, 2],
   access: everyOperation('CLUSTER'),
+  cost: oneThing,
   handle(request, context) {
     const { self } = context.broker
     if (request.endpointType === controllerEndpoint) {

@@ -1,5 +1,6 @@
 /** GetTelemetrySubscriptions, v0 (KIP-714): which of its metrics the client shall push, how often, and how large a push may be. */
 import { apis, zeroUuid } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import type { Caller } from '../../telemetry.ts'
 
@@ -7,6 +8,7 @@ export const getTelemetrySubscriptions = defineHandler<typeof apis.getTelemetryS
   api: apis.getTelemetrySubscriptions,
   versions: [0, 0],
   access: 'none',
+  cost: oneThing,
   handle(request, context) {
     const answer = context.broker.telemetry.subscribe(request.clientInstanceId, telemetryCaller(context))
     return { throttleTimeMs: 0, errorCode: 0, ...answer }

@@ -3,6 +3,7 @@
  * refuses to remove itself, because that would leave a cluster that no client could use.
  */
 import { apis, KafkaError } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -10,6 +11,7 @@ export const unregisterBroker = defineHandler<typeof apis.unregisterBroker>({
   api: apis.unregisterBroker,
   versions: [0, 0],
   access: [['CLUSTER', 'ALTER']],
+  cost: oneThing,
   handle({ brokerId }, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     if (brokerId === context.broker.self.id) {

@@ -3,6 +3,7 @@
  * refuses to remove itself.
  */
 import { apis, KafkaError } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -10,6 +11,7 @@ export const unregisterController = defineHandler<typeof apis.unregisterControll
   api: apis.unregisterController,
   versions: [0, 0],
   access: [['CLUSTER', 'ALTER']],
+  cost: oneThing,
   handle({ controllerId }, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     if (controllerId === context.broker.self.id) {

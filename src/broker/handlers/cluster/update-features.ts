@@ -3,6 +3,7 @@
  * a downgrade is allowed; v1 names its kind and validates only; v2 tells one result for all features.
  */
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -15,6 +16,7 @@ export const updateFeatures = defineHandler<typeof apis.updateFeatures>({
   api: apis.updateFeatures,
   versions: [0, 2],
   access: [['CLUSTER', 'ALTER']],
+  cost: oneThing,
   async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const updates = request.featureUpdates.map(({ feature, maxVersionLevel, allowDowngrade, upgradeType }) => {

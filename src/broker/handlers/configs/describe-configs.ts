@@ -18,6 +18,7 @@ import {
   describeTopicConfigs,
   sourceIds,
 } from '../../config.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { kafkaLevel } from '../../logger.ts'
 import { authorizeConfigs, resourceKind } from './config-resources.ts'
@@ -34,6 +35,9 @@ export const describeConfigs = defineHandler<typeof apis.describeConfigs>({
     ['GROUP', 'DESCRIBE_CONFIGS'],
     ['CLUSTER', 'DESCRIBE_CONFIGS'],
   ],
+  cost: manyThings(request => {
+    request.resources = distinct(request.resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`)
+  }),
   handle: (request, context) => ({
     throttleTimeMs: 0,
     results: request.resources.map(resource => describeResource(resource, request, context)),

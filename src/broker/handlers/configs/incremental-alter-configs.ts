@@ -4,6 +4,7 @@
  */
 import { apis } from '../../../protocol.ts'
 import { readAlterations } from '../../config.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { alterAccess, alterResources, outcome } from './alter-resources.ts'
 
@@ -11,6 +12,7 @@ export const incrementalAlterConfigs = defineHandler<typeof apis.incrementalAlte
   api: apis.incrementalAlterConfigs,
   versions: [0, 1],
   access: alterAccess,
+  cost: manyThings(null),
   async handle(request, context) {
     const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
       resourceType,

@@ -4,6 +4,7 @@
  */
 import { apis, errorCode } from '../../../protocol.ts'
 import type { Broker } from '../../dispatch/context.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { type ResourceKind, resourceKind, resourceTypeIds } from './config-resources.ts'
@@ -15,6 +16,7 @@ export const listConfigResources = defineHandler<typeof apis.listConfigResources
   api: apis.listConfigResources,
   versions: [0, 1],
   access: [['CLUSTER', 'DESCRIBE_CONFIGS']],
+  cost: oneThing,
   handle(request, context) {
     const failed = (code: number) => ({ throttleTimeMs: 0, errorCode: code, configResources: [] })
     if (!context.allowed('DESCRIBE_CONFIGS', 'CLUSTER', clusterName)) return failed(errorCode('CLUSTER_AUTHORIZATION_FAILED'))

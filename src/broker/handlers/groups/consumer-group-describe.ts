@@ -3,6 +3,7 @@
  * (KIP-1099). A group with a topic that may not be described is not described at all.
  */
 import { apis, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
 import { requireGroup } from './group-caller.ts'
@@ -13,6 +14,9 @@ export const consumerGroupDescribe = defineHandler<typeof apis.consumerGroupDesc
   api: apis.consumerGroupDescribe,
   versions: [0, 1],
   access: [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']],
+  cost: manyThings(request => {
+    request.groupIds = distinct(request.groupIds)
+  }),
   async handle(request, context) {
     const groups = await Promise.all(request.groupIds.map(groupId => describe(groupId, request.includeAuthorizedOperations, context)))
     return { throttleTimeMs: 0, groups }

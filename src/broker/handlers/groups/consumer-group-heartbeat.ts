@@ -5,6 +5,7 @@
  * request when it is named, and is not found when it is only matched.
  */
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { callerOf, requireGroup } from './group-caller.ts'
 
@@ -15,6 +16,7 @@ export const consumerGroupHeartbeat = defineHandler<typeof apis.consumerGroupHea
     ['GROUP', 'READ'],
     ['TOPIC', 'DESCRIBE'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     requireProtocol(context)
     requireGroup(context, 'READ', request.groupId)

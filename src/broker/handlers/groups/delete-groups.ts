@@ -1,5 +1,6 @@
 /** DeleteGroups, v0–3: groups without members, with all their offsets (KIP-229); v3 says in words what went wrong. */
 import { apis, errorCode } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { forgetShareGroup } from '../share/share-deletion.ts'
 
@@ -7,6 +8,9 @@ export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
   api: apis.deleteGroups,
   versions: [0, 3],
   access: [['GROUP', 'DELETE']],
+  cost: manyThings(request => {
+    request.groupsNames = distinct(request.groupsNames)
+  }),
   async handle(request, context) {
     const names = [...new Set(request.groupsNames)]
     const allowed = names.filter(name => context.allowed('DELETE', 'GROUP', name))

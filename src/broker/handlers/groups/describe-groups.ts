@@ -5,6 +5,7 @@
  * before, such a group is described as Dead.
  */
 import { apis, type ErrorName, errorCode, type InputOf, type KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
 import { requireGroup } from './group-caller.ts'
@@ -18,6 +19,9 @@ export const describeGroups = defineHandler<typeof apis.describeGroups>({
   api: apis.describeGroups,
   versions: [0, 6],
   access: everyOperation('GROUP'),
+  cost: manyThings(request => {
+    request.groups = distinct(request.groups)
+  }),
   async handle(request, context) {
     const groups = await Promise.all(request.groups.map(groupId => describe(groupId, request.includeAuthorizedOperations, context)))
     return { throttleTimeMs: 0, groups }

@@ -6,6 +6,7 @@
  * `__transaction_state`.
  */
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -25,6 +26,9 @@ export const findCoordinator = defineHandler<typeof apis.findCoordinator>({
     ['TRANSACTIONAL_ID', 'DESCRIBE'],
     ['CLUSTER', 'CLUSTER_ACTION'],
   ],
+  cost: manyThings(request => {
+    request.coordinatorKeys = distinct(request.coordinatorKeys)
+  }),
   async handle(request, context) {
     const keys = context.version >= batchedFrom ? request.coordinatorKeys : [request.key]
     return response(await Promise.all(keys.map(key => find(key, request.keyType, context))), context.version)

@@ -1,5 +1,6 @@
 /** ListGroups, v0–5: v4 filters by state (KIP-518), v5 by type (KIP-848). Shows what the principal may describe. */
 import { apis, errorCode } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -10,6 +11,7 @@ export const listGroups = defineHandler<typeof apis.listGroups>({
     ['CLUSTER', 'DESCRIBE'],
     ['GROUP', 'DESCRIBE'],
   ],
+  cost: oneThing,
   async handle(request, context) {
     const groups = await context.broker.groups.listGroups(filter(request.statesFilter), filter(request.typesFilter))
     const all = context.allowed('DESCRIBE', 'CLUSTER', clusterName, 'probe')

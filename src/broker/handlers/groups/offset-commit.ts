@@ -6,6 +6,7 @@
  * by one; the rest is committed.
  */
 import { apis } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { commitTopics, refusedTopic } from './commit-topics.ts'
 import { requireGroup } from './group-caller.ts'
@@ -19,6 +20,14 @@ export const offsetCommit = defineHandler<typeof apis.offsetCommit>({
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.name || topic.topicId,
+      'partitions',
+      ({ partitionIndex }) => partitionIndex,
+    )
+  }),
   async handle(request, context) {
     requireGroup(context, 'READ', request.groupId)
     const topics = await commitTopics(request.topics, context.version >= topicIdsFrom, context, accepted =>

@@ -1,5 +1,6 @@
 /** OffsetDelete, v0 (KIP-496): drops committed offsets of topics that the group does not consume any more. */
 import { apis, type ErrorName, errorCode, type MessageOf } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireGroup } from './group-caller.ts'
 
@@ -12,6 +13,14 @@ export const offsetDelete = defineHandler<typeof apis.offsetDelete>({
     ['GROUP', 'DELETE'],
     ['TOPIC', 'READ'],
   ],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.name,
+      'partitions',
+      ({ partitionIndex }) => partitionIndex,
+    )
+  }),
   async handle(request, context) {
     requireGroup(context, 'DELETE', request.groupId)
     const topics: ReturnType<typeof refused>[] = []

@@ -17,6 +17,7 @@ import {
   type Uuid,
   zeroUuid,
 } from '../../../protocol.ts'
+import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireGroup } from './group-caller.ts'
 
@@ -38,6 +39,13 @@ export const offsetFetch = defineHandler<typeof apis.offsetFetch>({
     ['GROUP', 'DESCRIBE'],
     ['TOPIC', 'DESCRIBE'],
   ],
+  cost: manyThings(request => {
+    if (request.topics !== null) request.topics = distinctPairs(request.topics, topic => topic.name, 'partitionIndexes')
+    request.groups = distinct(request.groups, group => group.groupId)
+    for (const group of request.groups) {
+      if (group.topics !== null) group.topics = distinctPairs(group.topics, topic => topic.name || topic.topicId, 'partitionIndexes')
+    }
+  }),
   async handle(request, context) {
     if (context.version >= severalGroupsFrom) {
       const groups = await Promise.all(request.groups.map(group => fetchOrFail(group, request.requireStable, context)))

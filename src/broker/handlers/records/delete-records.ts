@@ -6,6 +6,7 @@
 import type { Int64 } from '../../../base.ts'
 import { checkRecordDeletion } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition, offsetInLog, whenVisible } from './client-partition.ts'
 
@@ -18,6 +19,14 @@ export const deleteRecords = defineHandler<typeof apis.deleteRecords>({
   api: apis.deleteRecords,
   versions: [0, 2],
   access: [['TOPIC', 'DELETE']],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.name,
+      'partitions',
+      ({ partitionIndex }) => partitionIndex,
+    )
+  }),
   async handle(request, context) {
     const topics = request.topics.map(async ({ name, partitions }) => ({
       name,

@@ -18,6 +18,7 @@ import {
   type Uuid,
   zeroUuid,
 } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
 import { offsetInLog } from './client-partition.ts'
@@ -50,6 +51,7 @@ export const fetch = defineHandler<typeof apis.fetch>({
     ['TOPIC', 'READ'],
     ['CLUSTER', 'CLUSTER_ACTION'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     const opened = openFetch(request, context)
     if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))

@@ -8,6 +8,7 @@
 import type { Int64 } from '../../../base.ts'
 import type { PartitionLog, TimestampedOffset } from '../../../log.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition, whenVisible } from './client-partition.ts'
 
@@ -39,6 +40,7 @@ export const listOffsets = defineHandler<typeof apis.listOffsets>({
   api: apis.listOffsets,
   versions: [0, 11],
   access: [['TOPIC', 'DESCRIBE']],
+  cost: manyThings(null),
   async handle(request, context) {
     const upTo = request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
     const repeated = repeatedPartitions(request)

@@ -3,6 +3,7 @@
  * was truncated. v2 checks the epoch that the client believes to be the current one.
  */
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { clientPartition } from './client-partition.ts'
@@ -18,6 +19,14 @@ export const offsetForLeaderEpoch = defineHandler<typeof apis.offsetForLeaderEpo
     ['CLUSTER', 'CLUSTER_ACTION'],
     ['TOPIC', 'DESCRIBE'],
   ],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.topic,
+      'partitions',
+      ({ partition }) => partition,
+    )
+  }),
   handle(request, context) {
     const isBroker = context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName, 'probe')
     return {

@@ -9,6 +9,7 @@
 import { checkWrite } from '../../../coordinator.ts'
 import type { Appended, PartitionLog } from '../../../log.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, produceConversion, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { checkTransaction, enterTransaction } from './produce-transaction.ts'
 
@@ -31,9 +32,9 @@ export const produce = defineHandler<typeof apis.produce>({
     ['TRANSACTIONAL_ID', 'WRITE'],
     ['CLUSTER', 'IDEMPOTENT_WRITE'],
   ],
+  cost: manyThings(null),
   handle(request, context) {
-    if (request.acks < -1 || request.acks > 1)
-      return failed(request, new KafkaError('INVALID_REQUIRED_ACKS', `acks=${request.acks}: -1, 0 or 1`))
+    if (request.acks < -1 || request.acks > 1) throw new KafkaError('INVALID_REQUIRED_ACKS', `acks=${request.acks}: -1, 0 or 1`)
     const entering = request.transactionalId === null ? null : enterTransaction(request, context)
     return entering === null ? appendAll(request, context, null) : appendEntered(entering, request, context)
   },
@@ -71,6 +72,7 @@ function appendAll(request: Request, context: RequestContext, refused: KafkaErro
 }
 
 function failed(request: Request, error: KafkaError): Response {
+  if (request.acks === 0) throw new CloseConnection(`produce with acks=0 failed: ${error.message}`)
   const responses = request.topicData.map(topic => ({
     name: topic.name,
     topicId: topic.topicId,

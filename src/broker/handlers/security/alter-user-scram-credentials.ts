@@ -4,6 +4,7 @@
  */
 import type { ScramDeletion, ScramUpsertion } from '../../../coordinator.ts'
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { maxIterations, minIterations, scramCredential, scramHashes } from '../../security.ts'
@@ -14,6 +15,7 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
   api: apis.alterUserScramCredentials,
   versions: [0, 0],
   access: [['CLUSTER', 'ALTER']],
+  cost: manyThings(null),
   async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { metadata, logger } = context.broker

@@ -1,6 +1,7 @@
 /** CreateAcls, v0–3 (KIP-140): ACLs succeed or fail one by one; one that exists already is a success. v1 knows prefixed patterns (KIP-290). */
 import type { Acl } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { aclCreation } from '../../security.ts'
@@ -9,6 +10,7 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
   api: apis.createAcls,
   versions: [0, 3],
   access: [['CLUSTER', 'ALTER']],
+  cost: manyThings(null),
   async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { security, metadata } = context.broker

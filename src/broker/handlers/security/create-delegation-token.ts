@@ -1,5 +1,6 @@
 /** CreateDelegationToken, v0–3 (KIP-48): a token for oneself, or (v3, KIP-373) for another user with CREATE_TOKENS on that user. */
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { oneWord, requesterWords, requireIdentified, twoWords } from './token-requests.ts'
 
@@ -10,6 +11,7 @@ export const createDelegationToken = defineHandler<typeof apis.createDelegationT
   api: apis.createDelegationToken,
   versions: [0, 3],
   access: [['USER', 'CREATE_TOKENS']],
+  cost: oneThing,
   async handle(request, context) {
     const requester = context.connection.principal
     const owner = ownerOf(request, requester)

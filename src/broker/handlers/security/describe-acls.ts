@@ -1,6 +1,7 @@
 /** DescribeAcls, v0–3 (KIP-140): ACLs that match a filter, grouped by resource pattern. v1 knows prefixed patterns (KIP-290), v3 users. */
 import { aclMatches } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { aclFilter } from '../../security.ts'
@@ -12,6 +13,7 @@ export const describeAcls = defineHandler<typeof apis.describeAcls>({
   api: apis.describeAcls,
   versions: [0, 3],
   access: [['CLUSTER', 'DESCRIBE']],
+  cost: oneThing,
   handle(request, context) {
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { security, metadata } = context.broker

@@ -4,6 +4,7 @@
  */
 import type { DelegationToken } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { oneWord, requesterWords, requireIdentified, twoWords } from './token-requests.ts'
 
@@ -14,6 +15,7 @@ export const describeDelegationToken = defineHandler<typeof apis.describeDelegat
     ['DELEGATION_TOKEN', 'DESCRIBE'],
     ['USER', 'DESCRIBE_TOKENS'],
   ],
+  cost: oneThing,
   handle(request, context) {
     requireIdentified(context)
     const { tokens } = context.broker.security

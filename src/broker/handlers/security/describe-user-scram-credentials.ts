@@ -1,5 +1,6 @@
 /** DescribeUserScramCredentials, v0 (KIP-554): mechanisms and iterations of users, never their keys. */
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -7,6 +8,7 @@ export const describeUserScramCredentials = defineHandler<typeof apis.describeUs
   api: apis.describeUserScramCredentials,
   versions: [0, 0],
   access: [['CLUSTER', 'DESCRIBE']],
+  cost: manyThings(null),
   handle(request, context) {
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { scramUsers } = context.broker.metadata.security.state

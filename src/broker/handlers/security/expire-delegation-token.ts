@@ -1,5 +1,6 @@
 /** ExpireDelegationToken, v0–2 (KIP-48): ends a token at a time, or at once when that is negative. For its owner and its renewers. */
 import { apis } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireIdentified } from './token-requests.ts'
 
@@ -8,6 +9,7 @@ export const expireDelegationToken = defineHandler<typeof apis.expireDelegationT
   versions: [0, 2],
   // Who may do it is said in the token.
   access: 'none',
+  cost: oneThing,
   async handle(request, context) {
     requireIdentified(context)
     const { tokens } = context.broker.security

@@ -1,11 +1,13 @@
 /** SaslHandshake, v0–1 (KIP-43): chooses a mechanism. After v0 the tokens come without requests around them, after v1 in SaslAuthenticate (KIP-152). */
 import { apis, errorCode } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 
 export const saslHandshake = defineHandler<typeof apis.saslHandshake>({
   api: apis.saslHandshake,
   versions: [0, 1],
   access: 'none',
+  cost: oneThing,
   handle(request, { version, connection }) {
     const { sasl } = connection.session
     // The listener needs none.

@@ -1,6 +1,7 @@
 /** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets; what it had in delivery there is forgotten. */
 import type { Int64 } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireGroup } from '../groups/group-caller.ts'
 import { fine, type Outcome, outcomeOf } from './share-requests.ts'
@@ -14,6 +15,14 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.topicName,
+      'partitions',
+      ({ partitionIndex }) => partitionIndex,
+    )
+  }),
   async handle({ groupId, topics }, context) {
     const { metadata, groups, shares, sharePartitions } = context.broker
     requireGroup(context, 'READ', groupId)

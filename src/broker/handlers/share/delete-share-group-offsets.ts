@@ -1,5 +1,6 @@
 /** DeleteShareGroupOffsets, v0 (KIP-932): makes an empty share group forget topics; it begins there anew if it comes back. */
 import { apis, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireGroup } from '../groups/group-caller.ts'
 import { forgetShareTopics } from './share-deletion.ts'
@@ -12,6 +13,9 @@ export const deleteShareGroupOffsets = defineHandler<typeof apis.deleteShareGrou
     ['GROUP', 'DELETE'],
     ['TOPIC', 'READ'],
   ],
+  cost: manyThings(request => {
+    request.topics = distinct(request.topics, topic => topic.topicName)
+  }),
   async handle({ groupId, topics }, context) {
     requireGroup(context, 'DELETE', groupId)
     const { metadata } = context.broker

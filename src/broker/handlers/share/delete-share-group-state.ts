@@ -1,5 +1,6 @@
 /** DeleteShareGroupState, v0 (KIP-932): between brokers; what share groups have done in partitions is forgotten. */
 import { apis } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine } from './share-requests.ts'
 import { failEach, forEachPartition, plainFailure, requireClusterAction, stateAccess } from './share-state-requests.ts'
@@ -8,6 +9,14 @@ export const deleteShareGroupState = defineHandler<typeof apis.deleteShareGroupS
   api: apis.deleteShareGroupState,
   versions: [0, 0],
   access: stateAccess,
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.topicId,
+      'partitions',
+      ({ partition }) => partition,
+    )
+  }),
   async handle(request, context) {
     requireClusterAction(context)
     const { shares, sharePartitions } = context.broker

@@ -3,6 +3,7 @@
  * (KIP-1226). Without topics, those that the group has ever been assigned and the caller may describe.
  */
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, zeroUuid } from '../../../protocol.ts'
+import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireGroup } from '../groups/group-caller.ts'
 import { fine, outcomeOf } from './share-requests.ts'
@@ -18,6 +19,12 @@ export const describeShareGroupOffsets = defineHandler<typeof apis.describeShare
     ['GROUP', 'DESCRIBE'],
     ['TOPIC', 'DESCRIBE'],
   ],
+  cost: manyThings(request => {
+    request.groups = distinct(request.groups, group => group.groupId)
+    for (const group of request.groups) {
+      if (group.topics !== null) group.topics = distinctPairs(group.topics, topic => topic.topicName, 'partitions')
+    }
+  }),
   async handle(request, context) {
     return { throttleTimeMs: 0, groups: await Promise.all(request.groups.map(group => describe(group, context))) }
   },

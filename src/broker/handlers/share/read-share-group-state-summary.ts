@@ -1,5 +1,6 @@
 /** ReadShareGroupStateSummary, v0–1 (KIP-932): between brokers; how far a share group is, without the records in delivery. */
 import { apis } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine, type Outcome } from './share-requests.ts'
 import { failEach, forEachPartition, requireClusterAction, stateAccess } from './share-state-requests.ts'
@@ -11,6 +12,14 @@ export const readShareGroupStateSummary = defineHandler<typeof apis.readShareGro
   api: apis.readShareGroupStateSummary,
   versions: [0, 1],
   access: stateAccess,
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.topicId,
+      'partitions',
+      ({ partition }) => partition,
+    )
+  }),
   async handle(request, context) {
     requireClusterAction(context)
     const results = await forEachPartition(

@@ -1,5 +1,6 @@
 /** ReadShareGroupState, v0 (KIP-932): between brokers; the owner of a partition learns what a share group has done there. */
 import { apis } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine, type Outcome } from './share-requests.ts'
 import { failEach, forEachPartition, requireClusterAction, stateAccess } from './share-state-requests.ts'
@@ -10,6 +11,14 @@ export const readShareGroupState = defineHandler<typeof apis.readShareGroupState
   api: apis.readShareGroupState,
   versions: [0, 0],
   access: stateAccess,
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.topicId,
+      'partitions',
+      ({ partition }) => partition,
+    )
+  }),
   async handle(request, context) {
     requireClusterAction(context)
     const results = await forEachPartition(

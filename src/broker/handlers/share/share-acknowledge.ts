@@ -1,5 +1,6 @@
 /** ShareAcknowledge, v1–2 (KIP-932): what has become of acquired records; v2 renews their locks (KIP-1222). */
 import { apis, type InputOf } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { acknowledge, finish, outcomeOf, resumeSession } from './share-requests.ts'
 
@@ -14,6 +15,7 @@ export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     const session = resumeSession(request, context)
     const responses: TopicResponse[] = []

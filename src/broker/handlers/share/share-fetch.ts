@@ -7,6 +7,7 @@
 import type { Timer } from '../../../base.ts'
 import type { Acquisition, SharePartition } from '../../../coordinator.ts'
 import { apis, type InputOf, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch, partitionKey, type SharedPartition, type ShareSession } from '../../sessions/share-sessions.ts'
 import { acknowledge, fine, finish, type Outcome, openSession, outcomeOf, refusal } from './share-requests.ts'
@@ -27,6 +28,7 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     const session = openSession(request, context)
     const final = request.shareSessionEpoch === finalEpoch

@@ -1,5 +1,6 @@
 /** ShareGroupDescribe, v1 (KIP-932): the state of share groups. A group with a topic that may not be described is not described at all. */
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
 import { requireGroup } from '../groups/group-caller.ts'
@@ -11,6 +12,9 @@ export const shareGroupDescribe = defineHandler<typeof apis.shareGroupDescribe>(
   api: apis.shareGroupDescribe,
   versions: [1, 1],
   access: [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']],
+  cost: manyThings(request => {
+    request.groupIds = distinct(request.groupIds)
+  }),
   async handle(request, context) {
     const groups = await Promise.all(request.groupIds.map(groupId => describe(groupId, request.includeAuthorizedOperations, context)))
     return { throttleTimeMs: 0, groups }

@@ -3,6 +3,7 @@
  * described fails the whole request.
  */
 import { apis, KafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { callerOf, requireGroup } from '../groups/group-caller.ts'
 import { outcomeOf, requireShareGroups } from './share-requests.ts'
@@ -14,6 +15,7 @@ export const shareGroupHeartbeat = defineHandler<typeof apis.shareGroupHeartbeat
     ['GROUP', 'READ'],
     ['TOPIC', 'DESCRIBE'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     requireShareGroups(context)
     requireGroup(context, 'READ', request.groupId)

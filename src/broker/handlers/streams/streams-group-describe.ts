@@ -3,6 +3,7 @@
  * all. v1 asks for the description of the topology, which Kafka leaves to a plug-in; as in a Kafka without one, there is none.
  */
 import { apis, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
 import { requireGroup } from '../groups/group-caller.ts'
@@ -17,6 +18,9 @@ export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescri
   api: apis.streamsGroupDescribe,
   versions: [0, 1],
   access: [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']],
+  cost: manyThings(request => {
+    request.groupIds = distinct(request.groupIds)
+  }),
   async handle(request, context) {
     requireStreamsGroups(context)
     const { includeAuthorizedOperations, includeTopologyDescription } = request

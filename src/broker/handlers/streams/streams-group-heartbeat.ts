@@ -7,6 +7,7 @@
  */
 import { belongsToBroker, type StreamsInternalTopic, streamsStatusCodes, topicNameProblem } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
@@ -29,6 +30,7 @@ export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeart
     ['CLUSTER', 'CREATE'],
     ['TOPIC', 'CREATE'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     requireStreamsGroups(context)
     requireGroup(context, 'READ', request.groupId)

@@ -3,6 +3,7 @@
  * `group.streams.topology.description.plugin.class`) and refuses it when there is none, as here; nor does any heartbeat ask for it.
  */
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireGroup } from '../groups/group-caller.ts'
 import { requireStreamsGroups } from './streams-requests.ts'
@@ -11,6 +12,7 @@ export const streamsGroupTopologyDescriptionUpdate = defineHandler<typeof apis.s
   api: apis.streamsGroupTopologyDescriptionUpdate,
   versions: [0, 0],
   access: [['GROUP', 'READ']],
+  cost: manyThings(null),
   handle(request, context) {
     requireStreamsGroups(context)
     requireGroup(context, 'READ', request.groupId)

@@ -4,6 +4,7 @@
  */
 import { assignmentProblem } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -11,6 +12,14 @@ export const alterPartitionReassignments = defineHandler<typeof apis.alterPartit
   api: apis.alterPartitionReassignments,
   versions: [0, 1],
   access: [['CLUSTER', 'ALTER']],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.name,
+      'partitions',
+      ({ partitionIndex }) => partitionIndex,
+    )
+  }),
   handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const responses = request.topics.map(({ name, partitions }) => ({

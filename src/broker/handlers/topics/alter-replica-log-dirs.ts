@@ -3,6 +3,7 @@
  * already, or the directory is not known.
  */
 import { apis, type ErrorName, errorCode, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -16,6 +17,7 @@ export const alterReplicaLogDirs = defineHandler<typeof apis.alterReplicaLogDirs
   api: apis.alterReplicaLogDirs,
   versions: [0, 2],
   access: [['CLUSTER', 'ALTER']],
+  cost: manyThings(null),
   handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     return answer(request, (path, topic, partition) => outcome(path, topic, partition, context))

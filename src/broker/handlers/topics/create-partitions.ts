@@ -1,5 +1,6 @@
 /** CreatePartitions, v0–3: adds partitions to topics (KIP-195), which fail one by one. New ones can be used when the response leaves. */
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 
@@ -12,6 +13,7 @@ export const createPartitions = defineHandler<typeof apis.createPartitions>({
   api: apis.createPartitions,
   versions: [0, 3],
   access: [['TOPIC', 'ALTER']],
+  cost: manyThings(null),
   async handle(request, context) {
     const seen = new Set<string>()
     const duplicates = new Set<string>()

@@ -6,6 +6,7 @@
  */
 import type { CreatedTopic, NewTopic } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
@@ -25,6 +26,7 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
     ['TOPIC', 'CREATE'],
     ['TOPIC', 'DESCRIBE_CONFIGS'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     const { creatable, refused } = sort(request, context)
     const outcomes = await context.broker.metadata.createTopics(creatable, request.validateOnly, mutationQuota(context, strictSince))

@@ -5,6 +5,7 @@
  * topic is gone for clients when the response leaves; its files go after `file.delete.delay.ms`.
  */
 import { apis, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
@@ -24,6 +25,7 @@ export const deleteTopics = defineHandler<typeof apis.deleteTopics>({
     ['TOPIC', 'DESCRIBE'],
     ['TOPIC', 'DELETE'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     if (!context.broker.config.get('delete.topic.enable')) {
       throw context.version < 3

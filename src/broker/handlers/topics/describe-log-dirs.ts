@@ -3,6 +3,7 @@
  * (KIP-827; its total size is not known here, which Kafka's clients know as -1), v5 cordoned directories (KIP-1066), of which there are none.
  */
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -13,6 +14,7 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
   api: apis.describeLogDirs,
   versions: [0, 5],
   access: [['CLUSTER', 'DESCRIBE']],
+  cost: manyThings(null),
   handle(request, context) {
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) {
       return { throttleTimeMs: 0, errorCode: errorCode('CLUSTER_AUTHORIZATION_FAILED'), results: [] }

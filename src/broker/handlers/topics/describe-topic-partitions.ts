@@ -4,6 +4,7 @@
  */
 import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
 
@@ -15,6 +16,7 @@ export const describeTopicPartitions = defineHandler<typeof apis.describeTopicPa
   api: apis.describeTopicPartitions,
   versions: [0, 0],
   access: everyOperation('TOPIC'),
+  cost: manyThings(null),
   handle(request, context) {
     const all = request.topics.length === 0
     const names = all ? context.broker.metadata.topics().map(topic => topic.name) : request.topics.map(topic => topic.name)

@@ -3,6 +3,7 @@
  * no election is needed, or it is offline, so that none can be held.
  */
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -17,6 +18,10 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
   api: apis.electLeaders,
   versions: [0, 2],
   access: [['CLUSTER', 'ALTER']],
+  cost: manyThings(request => {
+    if (request.topicPartitions === null) return
+    request.topicPartitions = distinctPairs(request.topicPartitions, topic => topic.topic, 'partitions')
+  }),
   handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { electionType } = request

@@ -1,5 +1,6 @@
 /** ListPartitionReassignments, v0 (KIP-455): the moves under way. With one broker there is nowhere to move to, so there are none. */
 import { apis, KafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -7,6 +8,7 @@ export const listPartitionReassignments = defineHandler<typeof apis.listPartitio
   api: apis.listPartitionReassignments,
   versions: [0, 0],
   access: [['CLUSTER', 'DESCRIBE']],
+  cost: manyThings(null),
   handle(_, context) {
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, topics: [] }

@@ -8,6 +8,7 @@
 import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, clusterName, everyOperation } from '../../security/authorized-operations.ts'
 import { createMissingTopics } from './auto-create-topics.ts'
@@ -20,6 +21,7 @@ export const metadata = defineHandler<typeof apis.metadata>({
   api: apis.metadata,
   versions: [0, 13],
   access: [...everyOperation('TOPIC'), ...everyOperation('CLUSTER')],
+  cost: manyThings(null),
   handle(request, context) {
     const asked = askedTopics(request, context)
     const missing = asked.names.filter(name => context.broker.metadata.topic(name) === undefined)

@@ -3,6 +3,7 @@
  * v4 knows TRANSACTION_ABORTABLE (KIP-890). Producers with `transaction.version` 2 send TxnOffsetCommit alone.
  */
 import { apis } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { memberAccess, requireGroup } from '../groups/group-caller.ts'
 import { fencingError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
@@ -13,6 +14,7 @@ export const addOffsetsToTxn = defineHandler<typeof apis.addOffsetsToTxn>({
   api: apis.addOffsetsToTxn,
   versions: [0, 4],
   access: [...producerAccess, ...memberAccess],
+  cost: oneThing,
   async handle(request, context) {
     const { transactions, groups } = context.broker
     requireTransactionalId(context, request.transactionalId)

@@ -6,6 +6,7 @@
  */
 import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { fencingError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
@@ -22,6 +23,12 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
   api: apis.addPartitionsToTxn,
   versions: [0, 5],
   access: [...producerAccess, ['TOPIC', 'WRITE'], ['CLUSTER', 'CLUSTER_ACTION']],
+  cost: manyThings(request => {
+    request.v3AndBelowTopics = distinctPairs(request.v3AndBelowTopics, topic => topic.name, 'partitions')
+    request.transactions = distinct(request.transactions, transaction => transaction.transactionalId)
+    for (const transaction of request.transactions)
+      transaction.topics = distinctPairs(transaction.topics, topic => topic.name, 'partitions')
+  }),
   async handle(request, context): Promise<Response> {
     if (context.version < batchedFrom) {
       const producer = {

@@ -1,6 +1,7 @@
 /** DescribeProducers, v0 (KIP-664): the producers that a partition remembers, and their open transactions. */
 import { topicNameProblem } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition } from '../records/client-partition.ts'
 
@@ -11,6 +12,9 @@ export const describeProducers = defineHandler<typeof apis.describeProducers>({
   api: apis.describeProducers,
   versions: [0, 0],
   access: [['TOPIC', 'READ']],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(request.topics, topic => topic.name, 'partitionIndexes')
+  }),
   handle: (request, context) => ({
     throttleTimeMs: 0,
     topics: request.topics.map(({ name, partitionIndexes }) => ({

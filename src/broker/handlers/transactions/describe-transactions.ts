@@ -1,5 +1,6 @@
 /** DescribeTransactions, v0 (KIP-664): the state of single transactional ids; topics that the principal may not describe are left out. */
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 
 type TransactionState = InputOf<typeof apis.describeTransactions.response>['transactionStates'][number]
@@ -11,6 +12,9 @@ export const describeTransactions = defineHandler<typeof apis.describeTransactio
     ['TRANSACTIONAL_ID', 'DESCRIBE'],
     ['TOPIC', 'DESCRIBE'],
   ],
+  cost: manyThings(request => {
+    request.transactionalIds = distinct(request.transactionalIds)
+  }),
   async handle({ transactionalIds }, context) {
     return { throttleTimeMs: 0, transactionStates: await Promise.all(transactionalIds.map(id => describe(id, context))) }
   },

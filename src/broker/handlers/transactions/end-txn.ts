@@ -3,6 +3,7 @@
  * PRODUCER_FENCED (KIP-588), v4 is v3 with TRANSACTION_ABORTABLE, v5 raises the epoch and tells it (KIP-890).
  */
 import { apis } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fencingError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
 
@@ -13,6 +14,7 @@ export const endTxn = defineHandler<typeof apis.endTxn>({
   api: apis.endTxn,
   versions: [0, 5],
   access: producerAccess,
+  cost: oneThing,
   async handle(request, context) {
     requireTransactionalId(context, request.transactionalId)
     const clientVersion = context.version >= raisesEpochFrom ? 2 : 0

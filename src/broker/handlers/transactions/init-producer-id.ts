@@ -7,6 +7,7 @@
  * number is bounded: beyond it the longest idle are forgotten, and when all are in use POLICY_VIOLATION is told, which ends the producer.
  */
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { fencingError } from './transaction-caller.ts'
@@ -24,6 +25,7 @@ export const initProducerId = defineHandler<typeof apis.initProducerId>({
     ['TOPIC', 'WRITE'],
     ['TRANSACTIONAL_ID', 'WRITE'],
   ],
+  cost: oneThing,
   async handle(request, context) {
     const { transactionalId, producerId, producerEpoch } = request
     if (transactionalId !== null && !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {

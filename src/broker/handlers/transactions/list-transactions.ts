@@ -4,12 +4,14 @@
  */
 import { isTransactionStatus } from '../../../coordinator.ts'
 import { apis } from '../../../protocol.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 
 export const listTransactions = defineHandler<typeof apis.listTransactions>({
   api: apis.listTransactions,
   versions: [0, 2],
   access: [['TRANSACTIONAL_ID', 'DESCRIBE']],
+  cost: oneThing,
   async handle(request, context) {
     const unknownStateFilters = request.stateFilters.filter(name => !isTransactionStatus(name))
     const transactions = await context.broker.transactions.list({

@@ -5,6 +5,7 @@
  */
 import { type CommitTopic, offsetsTopicName } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { commitTopics, refusedTopic } from '../groups/commit-topics.ts'
 import { memberAccess, requireGroup } from '../groups/group-caller.ts'
@@ -22,6 +23,14 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
   api: apis.txnOffsetCommit,
   versions: [0, 6],
   access: [...producerAccess, ...memberAccess, ['TOPIC', 'READ']],
+  cost: manyThings(request => {
+    request.topics = distinctPairs(
+      request.topics,
+      topic => topic.name,
+      'partitions',
+      ({ partitionIndex }) => partitionIndex,
+    )
+  }),
   async handle(request, context): Promise<Response> {
     requireTransactionalId(context, request.transactionalId)
     requireGroup(context, 'READ', request.groupId)

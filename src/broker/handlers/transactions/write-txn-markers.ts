@@ -4,6 +4,7 @@
  * marker's epoch must be above that of the records it ends (KIP-1228).
  */
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -17,6 +18,7 @@ export const writeTxnMarkers = defineHandler<typeof apis.writeTxnMarkers>({
     ['CLUSTER', 'ALTER'],
     ['CLUSTER', 'CLUSTER_ACTION'],
   ],
+  cost: manyThings(null),
   async handle(request, context) {
     const allowed = context.allowed('ALTER', 'CLUSTER', clusterName) || context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)
     if (!allowed) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')

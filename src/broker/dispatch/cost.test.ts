@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { distinct, distinctPairs } from './cost.ts'
+
+test('repeats are left out, the last one counts', () => {
+  assert.deepEqual(distinct(['b', 'a', 'b', 'c', 'a']), ['b', 'a', 'c'])
+  const x = { id: 'x', n: 1 }
+  const y = { id: 'y', n: 2 }
+  assert.deepEqual(
+    distinct([x, y, { id: 'x', n: 3 }], group => group.id),
+    [{ id: 'x', n: 3 }, y],
+  )
+})
+
+test('a topic may come twice, each of its partitions once', () => {
+  const topics = [
+    {
+      name: 'a',
+      partitions: [
+        { index: 0, offset: 1 },
+        { index: 1, offset: 2 },
+        { index: 0, offset: 3 },
+      ],
+    },
+    { name: 'b', partitions: [] },
+    {
+      name: 'a',
+      partitions: [
+        { index: 1, offset: 4 },
+        { index: 2, offset: 5 },
+      ],
+    },
+    { name: 'b', partitions: [] },
+  ]
+  const left = distinctPairs(
+    topics,
+    topic => topic.name,
+    'partitions',
+    ({ index }) => index,
+  )
+  assert.deepEqual(left, [
+    { name: 'a', partitions: [{ index: 0, offset: 3 }] },
+    {
+      name: 'a',
+      partitions: [
+        { index: 1, offset: 4 },
+        { index: 2, offset: 5 },
+      ],
+    },
+    { name: 'b', partitions: [] },
+  ])
+})
+
+test('a group that asks for everything, and again', () => {
+  const groups = [
+    { id: 'g', topics: null },
+    { id: 'g', topics: ['a'] },
+    { id: 'h', topics: null },
+  ]
+  assert.deepEqual(
+    distinctPairs(groups, ({ id }) => id, 'topics'),
+    groups.slice(1),
+  )
+})

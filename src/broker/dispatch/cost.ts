@@ -1,0 +1,67 @@
+/**
+ * What one request may cost at most: part of the declaration of each API, and checked before its handler works.
+ *
+ * Without it a single client, with no right at all, could have the broker work for seconds and fill its memory: a request of
+ * `socket.request.max.bytes` names millions of things, and one name repeated a thousand times may be answered with a thousand long lists.
+ * What is over the budget is refused with INVALID_REQUEST, in the terms of the API (and by closing the connection where it has a million
+ * entries more than it may). What is within it may still be much: then decoding, handler and encoding work in slices (`base/turns.ts`).
+ */
+export interface Cost<Request> {
+  /** Entries of all lists of a request together, as they were sent. */
+  readonly entries: number
+  /** Bytes of an answer. */
+  readonly answerBytes: number
+  /**
+   * Leaves out what the request names again. null: there is nothing to name twice, or the handler answers it as Kafka does, with an error
+   * or with the same little answer.
+   */
+  readonly distinct: ((request: Request) => void) | null
+}
+
+/** Twice what an administrator of the largest cluster names: `cluster.max.topics` and `cluster.max.partitions` are 60,000 together. */
+const mostEntries = 120_000
+/** As much as a request may have. Kafka has no bound. */
+const mostAnswerBytes = 100 * 1024 * 1024
+
+/** For requests about one thing, with a few words about it. */
+export const oneThing: Cost<unknown> = { entries: 1_000, answerBytes: mostAnswerBytes, distinct: null }
+
+/** For requests that name many things. */
+export function manyThings<Request>(distinct: Cost<Request>['distinct']): Cost<Request> {
+  return { entries: mostEntries, answerBytes: mostAnswerBytes, distinct }
+}
+
+/** Of elements with the same key the last one, as if they were put into a map. */
+export function distinct<T>(list: T[], keyOf: (element: T) => unknown = element => element): T[] {
+  const byKey = new Map<unknown, T>()
+  for (const element of list) byKey.set(keyOf(element), element)
+  return byKey.size === list.length ? list : [...byKey.values()]
+}
+
+/**
+ * Of topics (or groups) that have a list of partitions (or topics) in the field `list`: leaves out the pairs that come again later, and
+ * topics of which nothing is left.
+ */
+export function distinctPairs<F extends string, T extends { [field in F]: unknown[] | null }>(
+  topics: T[],
+  topicOf: (topic: T) => unknown,
+  list: F,
+  partitionOf: (partition: NonNullable<T[F]>[number]) => unknown = partition => partition,
+): T[] {
+  const byTopic = new Map<unknown, Set<unknown>>()
+  const left = new Set<T>()
+  for (const topic of topics.toReversed()) {
+    const key = topicOf(topic)
+    const known = byTopic.get(key)
+    const partitions = known ?? new Set()
+    if (known === undefined) byTopic.set(key, partitions)
+    const named: unknown[] = topic[list] ?? []
+    const kept = named.toReversed().filter(partition => {
+      const before = partitions.size
+      return partitions.add(partitionOf(partition)).size > before
+    })
+    if (kept.length < named.length) topic[list] = kept.reverse() as T[F]
+    if (known === undefined || kept.length > 0) left.add(topic)
+  }
+  return left.size === topics.length ? topics : topics.filter(topic => left.has(topic))
+}
