@@ -134,7 +134,6 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
   const self = selfOf(config, identity, ports)
   const broker: Broker = {
     system,
-    turns: new Turns(system),
     config,
     log,
     logDirectory: directory,
@@ -145,18 +144,14 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     converter,
     self,
     logger,
-    fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
-    fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
+    ...sharedByRequests(options),
     metrics,
-    stalls: new Stalls(system, logger, new Seldom(system.clock)),
-    readFailures: new Seldom(system.clock),
+    stalls: openStalls(options, opened),
     quotas: openQuotas(options, metadata),
     telemetry: openTelemetry(options, metadata),
     security: new Security({ system, config, metadata: metadata.security, logger }),
   }
   opened.push(() => broker.security.close())
-  const watch = (options.watchTurns ?? watchTurns)(busyMs => broker.stalls.turn(busyMs))
-  opened.push(() => watch.cancel())
   metadata.subscribe({ topicDeleted: ({ name }) => broker.metrics.forget(name) })
   let ready = false
   const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))
@@ -184,6 +179,22 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
       return closeAll()
     },
   }
+}
+
+function sharedByRequests({ system, config }: StartOptions) {
+  return {
+    turns: new Turns(system),
+    fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
+    fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
+    readFailures: new Seldom(system.clock),
+  }
+}
+
+function openStalls({ system, logger, watchTurns: watch = watchTurns }: StartOptions, opened: Closers): Stalls {
+  const stalls = new Stalls(system, logger, new Seldom(system.clock))
+  const watching = watch(busyMs => stalls.turn(busyMs))
+  opened.push(() => watching.cancel())
+  return stalls
 }
 
 function selfOf(config: BrokerConfig, { clusterId, directoryId }: Identity, ports: ReadonlyMap<string, number>): Self {
