@@ -228,5 +228,5 @@ test('a port that is taken is named together with its key', async t => {
   const first = await startHttp(brokerWith({}), { host: '127.0.0.1', port: 0, ready: () => null })
   t.after(() => first.close())
   const second = startHttp(brokerWith({}), { host: '127.0.0.1', port: first.port, ready: () => null })
-  await assert.rejects(second, new RegExp(`^Error: http.listen 127.0.0.1:${first.port} is taken`))
+  await assert.rejects(second, new RegExp(`cannot listen on 127.0.0.1:${first.port} \\(http.listen\\)`))
 })
