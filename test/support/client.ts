@@ -43,7 +43,11 @@ class Client implements RawClient {
   readonly closed: Promise<void>
   isClosed = false
   readonly #clientId: string | null
-  #received: Buffer = Buffer.alloc(0)
+  /** In pieces, because joining them with each piece would take long for a large answer. */
+  #pieces: Buffer[] = []
+  #receivedBytes = 0
+  /** With its size, of the frame that is being received; 0: not known yet. */
+  #frameBytes = 0
   #waiting: { resolve(frame: Buffer): void; reject(error: Error): void }[] = []
   #nextCorrelation = 1
 
@@ -81,7 +85,8 @@ class Client implements RawClient {
   }
 
   #take(data: Buffer): void {
-    this.#received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data])
+    this.#pieces.push(data)
+    this.#receivedBytes += data.length
     while (this.#waiting.length > 0) {
       const frame = this.#shift()
       if (frame === null) return
@@ -90,11 +95,15 @@ class Client implements RawClient {
   }
 
   #shift(): Buffer | null {
-    if (this.#received.length < 4) return null
-    const end = 4 + this.#received.readInt32BE(0)
-    if (this.#received.length < end) return null
-    const frame = this.#received.subarray(4, end)
-    this.#received = this.#received.subarray(end)
+    if (this.#receivedBytes < Math.max(4, this.#frameBytes)) return null
+    const received = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
+    this.#pieces = [received]
+    this.#frameBytes = 4 + received.readInt32BE(0)
+    if (received.length < this.#frameBytes) return null
+    const frame = received.subarray(4, this.#frameBytes)
+    this.#pieces = [received.subarray(this.#frameBytes)]
+    this.#receivedBytes -= this.#frameBytes
+    this.#frameBytes = 0
     return frame
   }
 
