@@ -87,7 +87,7 @@ function forgedRecord(among: CoordinatorRecord[], random: SeededRandom): NewReco
   const value = encodeRecordValue(kind, version, randomMessage(kind.value.fields, { random, version, names }) as never)
   return {
     key: random.chance(0.1) ? mutate(key, random) : key,
-    value: random.chance(0.1) ? null : random.chance(0.2) ? value.subarray(0, random.below(value.length)) : value,
+    value: random.chance(0.1) ? null : random.chance(0.2) ? mutate(value, random) : value,
   }
 }
 
@@ -139,7 +139,12 @@ async function askAll(client: RawClient): Promise<void> {
     await client.request(apis.describeTransactions, 0, { transactionalIds: names }),
   ]
   for (const answer of answers) {
-    const text = JSON.stringify(answer, (name, value) => (name === 'errorCode' ? errorName(value as number) : value))
+    const text = JSON.stringify(answer, said)
     if (text.includes('"UNKNOWN_SERVER_ERROR"')) throw new Error(`an error of the server: ${text}`)
   }
+}
+
+function said(name: string, value: unknown): unknown {
+  if (name === 'errorCode') return errorName(value as number)
+  return typeof value === 'bigint' ? String(value) : value
 }
