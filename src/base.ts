@@ -57,6 +57,7 @@ export {
   toInt64,
   writeInt64,
 } from './base/int64.ts'
+export { joinedKey } from './base/joined-key.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers } from './base/system.ts'
 export { inSlices, runInSlices, Turns } from './base/turns.ts'

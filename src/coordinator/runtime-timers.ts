@@ -4,6 +4,7 @@
  */
 import type { System, Timer } from '../base.ts'
 import type { Decision } from './shard.ts'
+import type { TimerKey } from './timer-key.ts'
 
 type Step = () => Decision<void>
 
@@ -18,15 +19,15 @@ const retryMs = 500
 
 export class ShardTimers {
   readonly #system: System
-  readonly #run: (key: string, step: Step) => void
-  readonly #entries = new Map<string, Entry>()
+  readonly #run: (key: TimerKey, step: Step) => void
+  readonly #entries = new Map<TimerKey, Entry>()
 
-  constructor(system: System, run: (key: string, step: Step) => void) {
+  constructor(system: System, run: (key: TimerKey, step: Step) => void) {
     this.#system = system
     this.#run = run
   }
 
-  schedule(key: string, delayMs: number, step: Step): void {
+  schedule(key: TimerKey, delayMs: number, step: Step): void {
     const deadline = this.#system.clock.monotonic() + delayMs
     const entry = this.#entries.get(key)
     if (entry !== undefined && entry.firesAt <= deadline) {
@@ -38,17 +39,17 @@ export class ShardTimers {
     this.#entries.set(key, { deadline, firesAt: deadline, step, timer: this.#arm(key, delayMs) })
   }
 
-  scheduleIfAbsent(key: string, delayMs: number, step: Step): void {
+  scheduleIfAbsent(key: TimerKey, delayMs: number, step: Step): void {
     if (!this.#entries.has(key)) this.schedule(key, delayMs, step)
   }
 
-  cancel(key: string): void {
+  cancel(key: TimerKey): void {
     this.#entries.get(key)?.timer.cancel()
     this.#entries.delete(key)
   }
 
   /** Tries a failed step again, unless its key was set anew meanwhile. */
-  retry(key: string, step: Step): void {
+  retry(key: TimerKey, step: Step): void {
     if (!this.#entries.has(key)) this.schedule(key, retryMs, step)
   }
 
@@ -57,11 +58,11 @@ export class ShardTimers {
     this.#entries.clear()
   }
 
-  #arm(key: string, delayMs: number): Timer {
+  #arm(key: TimerKey, delayMs: number): Timer {
     return this.#system.timers.after(delayMs, () => this.#fire(key))
   }
 
-  #fire(key: string): void {
+  #fire(key: TimerKey): void {
     const entry = this.#entries.get(key)
     if (entry === undefined) return
     const rest = entry.deadline - this.#system.clock.monotonic()

@@ -4,6 +4,7 @@ import { buildBatch, buildMarkerBatch, header, KafkaError, markerOfBatch } from 
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from './runtime.testing.ts'
 import { openCoordinator } from './runtime.ts'
 import type { Coordinator, LogRecord, Shard, ShardContext } from './shard.ts'
+import { timerKey } from './timer-key.ts'
 
 /** Keeps what was replayed, as text. */
 class Journal implements Shard {
@@ -205,9 +206,9 @@ test('timers run as operations, a later deadline moves them, and a lost shard ta
   const { system, log, coordinator, reports } = open()
   const { context } = coordinator.shard
   const step = (text: string) => () => ({ records: [record(text)], response: undefined })
-  context.schedule('x', 100, step('early'))
+  context.schedule(timerKey('x'), 100, step('early'))
   await system.advance(50)
-  context.schedule('x', 100, step('late'))
+  context.schedule(timerKey('x'), 100, step('late'))
   await system.advance(60)
   assert.deepEqual(log.records(), [])
   await system.advance(40)
@@ -215,18 +216,18 @@ test('timers run as operations, a later deadline moves them, and a lost shard ta
     log.records().map(({ value }) => String(value)),
     ['late'],
   )
-  context.schedule('x', 100, step('first'))
-  context.schedule('x', 10, step('sooner'))
-  context.schedule('y', 10, step('never'))
-  context.cancel('y')
+  context.schedule(timerKey('x'), 100, step('first'))
+  context.schedule(timerKey('x'), 10, step('sooner'))
+  context.schedule(timerKey('y'), 10, step('never'))
+  context.cancel(timerKey('y'))
   await system.advance(1000)
   assert.equal(log.records().length, 2)
 
-  context.schedule('bad', 5, () => {
+  context.schedule(timerKey('bad'), 5, () => {
     throw new Error('bug')
   })
   await system.advance(10)
-  assert.deepEqual(reports, ['timer bad failed: Error'])
+  assert.deepEqual(reports, ['timer ["bad"] failed: Error'])
   await system.advance(500)
   assert.equal(reports.length, 2)
 

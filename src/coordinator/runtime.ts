@@ -22,6 +22,7 @@ import type {
   ProducerSession,
   Shard,
 } from './shard.ts'
+import type { TimerKey } from './timer-key.ts'
 
 /** Replays the partition's log into a new shard, then serialises operations on it. */
 export function openCoordinator<S extends Shard>(options: CoordinatorOptions<S>): Coordinator<S> {
@@ -333,7 +334,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     })
   }
 
-  #runTimer(key: string, step: () => Decision<void>): void {
+  #runTimer(key: TimerKey, step: () => Decision<void>): void {
     const epoch = this.#epoch
     this.write(step).catch(error => {
       // A shard that was lost arms its timers again when it is loaded.

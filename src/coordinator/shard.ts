@@ -5,6 +5,7 @@
 import type { Clock, Int64, System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { KafkaError, Offset } from '../protocol.ts'
+import type { TimerKey } from './timer-key.ts'
 
 /** A record of an internal topic; `value: null` is a tombstone. Only KRaft's metadata records have no key. */
 export interface LogRecord {
@@ -60,10 +61,10 @@ export interface ShardContext {
    * Runs `step` as an operation of this shard after `delayMs`; setting the same key again replaces the timer, which costs next to
    * nothing when the new deadline is later (heartbeats). A step whose records cannot be written is tried again.
    */
-  schedule(key: string, delayMs: number, step: () => Decision<void>): void
+  schedule(key: TimerKey, delayMs: number, step: () => Decision<void>): void
   /** As `schedule`, unless the key is set already. */
-  scheduleIfAbsent(key: string, delayMs: number, step: () => Decision<void>): void
-  cancel(key: string): void
+  scheduleIfAbsent(key: TimerKey, delayMs: number, step: () => Decision<void>): void
+  cancel(key: TimerKey): void
 }
 
 export interface CoordinatorOptions<S extends Shard> {

@@ -2,6 +2,7 @@
  * Share sessions (KIP-932): which partitions a member fetches, so that its requests name only what changes. A session lives as long as the
  * connection that opened it; when that closes, the member's records are free for others.
  */
+import { joinedKey } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { SessionPartitions } from './session-partitions.ts'
 
@@ -36,7 +37,7 @@ export class ShareSessions {
 
   /** Replaces the member's former session. */
   open(groupId: string, memberId: string, connectionId: number): ShareSession {
-    const key = keyOf(groupId, memberId)
+    const key = joinedKey(groupId, memberId)
     if (!this.#sessions.has(key) && this.#sessions.size >= this.#limit()) {
       throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', 'There are as many share sessions as group.share.max.share.sessions allows.')
     }
@@ -49,7 +50,7 @@ export class ShareSessions {
 
   /** The session that a request with this epoch continues; its epoch moves on. */
   resume(groupId: string, memberId: string, epoch: number): ShareSession {
-    const session = this.#sessions.get(keyOf(groupId, memberId))
+    const session = this.#sessions.get(joinedKey(groupId, memberId))
     if (session === undefined) throw new KafkaError('SHARE_SESSION_NOT_FOUND', `Member ${memberId} has no share session.`)
     if (epoch === finalEpoch) {
       this.close(session)
@@ -72,13 +73,13 @@ export class ShareSessions {
   }
 
   changed(session: ShareSession): void {
-    if (this.#sessions.get(keyOf(session.groupId, session.memberId)) !== session) return
+    if (this.#sessions.get(joinedKey(session.groupId, session.memberId)) !== session) return
     this.#partitions.count(session)
   }
 
   /** False when it is gone, or another has taken its place. */
   close(session: ShareSession): boolean {
-    const key = keyOf(session.groupId, session.memberId)
+    const key = joinedKey(session.groupId, session.memberId)
     if (this.#sessions.get(key) !== session) return false
     this.#partitions.forget(session)
     return this.#sessions.delete(key)
@@ -87,9 +88,4 @@ export class ShareSessions {
 
 export function partitionKey(topicId: Uuid, partition: number): string {
   return `${topicId}${partition}`
-}
-
-/** A group's name may hold anything. */
-function keyOf(groupId: string, memberId: string): string {
-  return `${groupId.length}:${groupId}${memberId}`
 }

@@ -5,6 +5,7 @@
 import { assert, type Int64 } from '../../base.ts'
 import { type ErrorName, KafkaError } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
+import { type TimerKey, timerKey } from '../timer-key.ts'
 import type { Group, StoredOffset } from './group-contract.ts'
 import { type GroupMetadata, groupMetadataTombstone, type MemberMetadata, subscribedTopicsOf } from './records.ts'
 import { type JoinGroupResponse, joinError, type Protocol, type SyncGroupResponse, syncError } from './requests.ts'
@@ -42,7 +43,7 @@ export class Member {
   readonly clientHost: string
   readonly protocolType: string
   /** Key of the session timer: built once, because every heartbeat needs it. */
-  readonly sessionKey: string
+  readonly sessionKey: TimerKey
   rebalanceTimeoutMs: number
   sessionTimeoutMs: number
   protocols: readonly Protocol[]
@@ -83,8 +84,8 @@ export class Member {
   }
 }
 
-export function sessionKey(groupId: string, memberId: string): string {
-  return `session-${groupId}-${memberId}`
+export function sessionKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('session', groupId, memberId)
 }
 
 export class ClassicGroup implements Group {

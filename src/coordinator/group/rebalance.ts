@@ -5,6 +5,7 @@
 import { assert } from '../../base.ts'
 import type { ErrorName } from '../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../shard.ts'
+import { type TimerKey, timerKey } from '../timer-key.ts'
 import { type ClassicGroup, type Member, sessionKey } from './classic-group.ts'
 import { groupMetadataRecord } from './records.ts'
 import { joinError, syncError } from './requests.ts'
@@ -197,10 +198,10 @@ function decide(records: readonly LogRecord[]): Decision<void> {
   return records.length === 0 ? nothing : { records, response: undefined }
 }
 
-function joinKey(groupId: string): string {
-  return `join-${groupId}`
+function joinKey(groupId: string): TimerKey {
+  return timerKey('join', groupId)
 }
 
-function syncKey(groupId: string): string {
-  return `sync-${groupId}`
+function syncKey(groupId: string): TimerKey {
+  return timerKey('sync', groupId)
 }

@@ -5,6 +5,7 @@
 import type { Int64, System } from '../../base.ts'
 import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
+import { timerKey } from '../timer-key.ts'
 import { ClassicGroup } from './classic-group.ts'
 import { Commits } from './commits.ts'
 import { ClassicMembers } from './consumer/classic-members.ts'
@@ -38,7 +39,7 @@ import { ShareGroups } from './share/share-groups.ts'
 import { StreamsGroup } from './streams/streams-group.ts'
 import { StreamsGroups } from './streams/streams-groups.ts'
 
-const expiryKey = 'expire-offsets'
+const expiryKey = timerKey('expire-offsets')
 /** Tombstones written in one step; the rest follows in the next, so that the event loop is never held. */
 const expiryStepRecords = 5_000
 const expiryStepGroups = 2_000

@@ -9,6 +9,7 @@
 import { type Int64, millisSince } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, ProducerMarker, ProducerSession, Shard, ShardContext } from '../shard.ts'
+import { timerKey } from '../timer-key.ts'
 import { type ResidentLimits, Residents } from './residents.ts'
 import type { TransactionSettings } from './settings.ts'
 import {
@@ -75,6 +76,8 @@ interface Ending {
   recordOffset: number
 }
 
+const abortKey = timerKey('abort')
+const expiryKey = timerKey('expire')
 const markerRetryMs = 100
 const expiryStepRecords = 5_000
 
@@ -295,14 +298,14 @@ export class TransactionShard implements Shard {
   }
 
   #finishLater(ending: Ending, delayMs: number): void {
-    const key = `end:${ending.transaction.transactionalId}`
+    const key = timerKey('end', ending.transaction.transactionalId)
     this.#context.schedule(key, delayMs, () => this.#finish(ending) ?? { records: [], response: undefined })
   }
 
   // ---- timers
 
   #scheduleAborts(): void {
-    this.#context.schedule('abort', this.#options.settings.abortTimedOutIntervalMs, () => this.#abortTimedOut())
+    this.#context.schedule(abortKey, this.#options.settings.abortTimedOutIntervalMs, () => this.#abortTimedOut())
   }
 
   #abortTimedOut(): Decision<void> {
@@ -328,7 +331,7 @@ export class TransactionShard implements Shard {
   }
 
   #scheduleExpiry(): void {
-    this.#context.schedule('expire', this.#options.settings.removeExpiredIntervalMs, () => this.#expire())
+    this.#context.schedule(expiryKey, this.#options.settings.removeExpiredIntervalMs, () => this.#expire())
   }
 
   #expire(): Decision<void> {
@@ -339,7 +342,7 @@ export class TransactionShard implements Shard {
       if (records.length === expiryStepRecords) break
     }
     if (records.length < expiryStepRecords) this.#scheduleExpiry()
-    else this.#context.schedule('expire', 1, () => this.#expire())
+    else this.#context.schedule(expiryKey, 1, () => this.#expire())
     return { records, response: undefined, atomic: false }
   }
 

@@ -4,6 +4,7 @@
  */
 import { type apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
+import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { ClassicGroup } from '../classic-group.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
@@ -244,7 +245,7 @@ export class ConsumerGroups {
   }
 
   #assignIn(groupId: string, delayMs: number): void {
-    this.#context.schedule(`consumer-assign-${groupId}`, delayMs, () => {
+    this.#context.schedule(timerKey('consumer-assign', groupId), delayMs, () => {
       const group = this.find(groupId)
       return group === undefined ? nothing : { records: this.progress.assignLater(group), response: undefined }
     })
@@ -295,18 +296,18 @@ function invalid(message: string): KafkaError {
   return new KafkaError('INVALID_REQUEST', message)
 }
 
-function sessionKey(groupId: string, memberId: string): string {
-  return `consumer-session-${groupId}-${memberId}`
+function sessionKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('consumer-session', groupId, memberId)
 }
 
-function revocationKey(groupId: string, memberId: string): string {
-  return `consumer-revocation-${groupId}-${memberId}`
+function revocationKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('consumer-revocation', groupId, memberId)
 }
 
-export function joinKey(groupId: string, memberId: string): string {
-  return `consumer-join-${groupId}-${memberId}`
+export function joinKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('consumer-join', groupId, memberId)
 }
 
-export function syncKey(groupId: string, memberId: string): string {
-  return `consumer-sync-${groupId}-${memberId}`
+export function syncKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('consumer-sync', groupId, memberId)
 }

@@ -4,6 +4,7 @@
  */
 import { type apis, type InputOf, KafkaError, type MessageOf, type Uuid } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
+import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { uniqueNames } from '../consumer/member.ts'
 import { listOf, noTarget, sameTarget, type Target } from '../consumer/partitions.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
@@ -241,7 +242,7 @@ export class ShareGroups {
   }
 
   #assignIn(groupId: string, delayMs: number): void {
-    this.#context.schedule(`share-assign-${groupId}`, delayMs, () => {
+    this.#context.schedule(timerKey('share-assign', groupId), delayMs, () => {
       const group = this.#options.find(groupId)
       if (!(group instanceof ShareGroup) || group.isEmpty || group.groupEpoch <= group.assignmentEpoch) return nothing
       const records: LogRecord[] = []
@@ -295,6 +296,6 @@ function invalid(message: string): KafkaError {
   return new KafkaError('INVALID_REQUEST', message)
 }
 
-function sessionKey(groupId: string, memberId: string): string {
-  return `share-session-${groupId}-${memberId}`
+function sessionKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('share-session', groupId, memberId)
 }

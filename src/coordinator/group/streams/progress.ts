@@ -6,6 +6,7 @@
 import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
+import { timerKey } from '../../timer-key.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
 import { type GroupSettings, nextAssignmentInMs, type StreamsGroupConfig } from '../settings.ts'
 import type { StreamsHeartbeatRequest } from './heartbeat-request.ts'
@@ -182,7 +183,7 @@ export class Progress {
   #delay(groupId: string, delayMs: number): void {
     if (this.#delayed.has(groupId)) return
     this.#delayed.set(groupId, this.#context.clock.now() + delayMs)
-    this.#context.schedule(`streams-initial-rebalance-${groupId}`, delayMs, () => {
+    this.#context.schedule(timerKey('streams-initial-rebalance', groupId), delayMs, () => {
       this.#delayed.delete(groupId)
       const group = this.#options.find(groupId)
       if (group === undefined || group.isEmpty || group.topology === null || group.groupEpoch <= group.assignmentEpoch) return nothing

@@ -4,6 +4,7 @@
  */
 import { KafkaError } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
+import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { ClassicGroup } from '../classic-group.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
@@ -309,10 +310,10 @@ function requireEpoch({ memberEpoch, previousMemberEpoch, assigned }: StreamsMem
   )
 }
 
-function sessionKey(groupId: string, memberId: string): string {
-  return `streams-session-${groupId}-${memberId}`
+function sessionKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('streams-session', groupId, memberId)
 }
 
-function revocationKey(groupId: string, memberId: string): string {
-  return `streams-revocation-${groupId}-${memberId}`
+function revocationKey(groupId: string, memberId: string): TimerKey {
+  return timerKey('streams-revocation', groupId, memberId)
 }
