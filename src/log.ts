@@ -7,12 +7,13 @@
 import type { Durations, Int64, System } from './base.ts'
 import type { Offset, Uuid } from './protocol.ts'
 
+export { inspectLog, type LogInspection } from './log/inspect.ts'
 export { openLog } from './log/open.ts'
 export { parseTopicValues, type TopicKey, type TopicValues, topicConfigOf, topicKeys } from './log/topic-config.ts'
 
 export interface LogOptions {
   system: System
-  /** Kafka's `log.dirs` (the first): holds `<topic>-<partition>/`, `journal/`, `meta.properties`. */
+  /** Kafka's `log.dirs` (the first), locked by the caller: holds `<topic>-<partition>/`, `journal/`, `meta.properties`. */
   directory: string
   settings: LogSettings
   /** The process must stop: an fsync failed, or an invariant of the store broke. Called at most once. */

@@ -53,8 +53,8 @@ import { DeadLetters } from './share/dead-letters.ts'
 import { SharePartitions } from './share/share-partitions.ts'
 import { Stalls } from './stalls.ts'
 import { CannotListen } from './start/cannot-listen.ts'
+import { type Identity, openDataDirectory } from './start/data-directory.ts'
 import { groupTopics } from './start/group-topics.ts'
-import { type Identity, openIdentity } from './start/identity.ts'
 import { internalTopic } from './start/internal-topic.ts'
 import { Telemetry } from './telemetry.ts'
 
@@ -107,6 +107,8 @@ type Closers = (() => Promise<void> | void)[]
 async function start(options: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { system, config, logger, onFatal } = options
   const directory = dataDirectory(config)
+  const { identity, release } = await openDataDirectory(system, directory, config.get('node.id'))
+  opened.push(release)
   const log = await openLog({
     system,
     directory,
@@ -116,7 +118,6 @@ async function start(options: StartOptions, opened: Closers, closeAll: () => Pro
     report: (what, error) => logger.warn({ err: error }, what),
   })
   opened.push(() => log.close())
-  const identity = await openIdentity(system, directory, config.get('node.id'))
   const metadata = await openMetadata(options, log, directory)
   opened.push(() => metadata.close())
   followDynamicConfig(config, metadata, logger)

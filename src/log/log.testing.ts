@@ -48,14 +48,12 @@ export function processOn(disk: FileSystem): Process {
     datasyncSync: () => alive(() => handle.datasyncSync()),
     close: () => handle.close(),
   })
-  let lock: { release(): void } | null = null
   const files: FileSystem = {
     ...disk,
     open: (path, mode) => wrap(alive(() => disk.open(path, mode))),
     removeDirectory: path => later(() => disk.removeDirectory(path)),
     syncDirectory: path => later(() => disk.syncDirectory(path)),
     replaceFile: (path, content) => later(() => disk.replaceFile(path, content)),
-    lock: directory => (lock = disk.lock(directory)),
   }
   const real = realSystem(files)
   const timers = {
@@ -66,7 +64,6 @@ export function processOn(disk: FileSystem): Process {
     system: { ...real, timers },
     kill() {
       dead = true
-      lock?.release()
     },
   }
 }

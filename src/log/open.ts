@@ -12,7 +12,7 @@ import { Journal } from './journal/journal.ts'
 import { partitionKey, StateLog } from './journal/state-log.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
-import { hasSegments } from './partition/partition-directory.ts'
+import { condemnedName, hasSegments } from './partition/partition-directory.ts'
 import { recoverLog } from './recovery.ts'
 import { type SegmentContext, segmentContext } from './segments/segment.ts'
 import { SegmentList } from './segments/segment-list.ts'
@@ -34,21 +34,16 @@ const retryMs = 1000
 const freeCheckMs = 1000
 const cleanShutdownFile = '.kafka_cleanshutdown'
 
+/** The caller holds the directory's lock. */
 export async function openLog(options: LogOptions): Promise<Log> {
   const { system, directory } = options
   system.files.makeDirectory(`${directory}/journal`)
-  const lock = system.files.lock(directory)
-  try {
-    // A power cut must not take the journal's name, nor that of the whole directory.
-    await system.files.syncDirectory(dirname(directory))
-    await system.files.syncDirectory(directory)
-    const engine = new Engine(options, lock)
-    await engine.open()
-    return engine
-  } catch (error) {
-    lock.release()
-    throw error
-  }
+  // A power cut must not take the journal's name, nor that of the whole directory.
+  await system.files.syncDirectory(dirname(directory))
+  await system.files.syncDirectory(directory)
+  const engine = new Engine(options)
+  await engine.open()
+  return engine
 }
 
 class Engine implements Log, LogContext {
@@ -64,7 +59,6 @@ class Engine implements Log, LogContext {
   readonly #backlog: Backlog
   readonly #options: LogOptions
   readonly #files: FileSystem
-  readonly #lock: { release(): void }
   readonly #journal: Journal
   readonly #stateLog: StateLog
   readonly #checkpoints: Checkpointer
@@ -79,14 +73,13 @@ class Engine implements Log, LogContext {
   #cleaner: Cleaner | null = null
   #namesSync: Promise<void> | null = null
 
-  constructor(options: LogOptions, lock: { release(): void }) {
+  constructor(options: LogOptions) {
     const { system, directory, settings } = options
     this.#options = options
     this.system = system
     this.directory = directory
     this.settings = settings
     this.#files = system.files
-    this.#lock = lock
     this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
     this.tail = new Tail(settings.tailBytes, this.pressure)
     this.#backlog = new Backlog(this.pressure, journalGrowth * settings.journalFiles * settings.journalFileBytes)
@@ -172,7 +165,7 @@ class Engine implements Log, LogContext {
     this.#checkpoints.noteDeleted(topicId, number)
     this.#cleaner?.forget(partition.topic, number)
     if (!partition.files.hasDirectory) return
-    const condemned = `${partition.files.directory}.${topicId}-delete`
+    const condemned = `${this.directory}/${condemnedName(partition.topic, number, topicId)}`
     this.#files.rename(partition.files.directory, condemned)
     this.system.timers.after(partition.config.fileDeleteDelayMs, () => {
       // What cannot be removed now is removed at the next start.
@@ -201,7 +194,6 @@ class Engine implements Log, LogContext {
     this.#stateLog.close()
     for (const partition of this.partitions.values()) partition.segments.close()
     this.segments.handles.closeAll()
-    this.#lock.release()
   }
 
   // ---- what partitions share ----

@@ -6,7 +6,7 @@ import { type JournalView, type NamedPartition, type RecoveredJournal, recoverJo
 import { type PartitionState, partitionKey, type StateLog } from './journal/state-log.ts'
 import { decodePartitionMetadata } from './kafka-files.ts'
 import { Partition } from './partition/partition.ts'
-import { hasSegments, writePartitionMetadata } from './partition/partition-directory.ts'
+import { condemnedName, hasSegments, isCondemned, writePartitionMetadata } from './partition/partition-directory.ts'
 import { recoverPartition } from './partition/partition-recovery.ts'
 import { segmentName } from './segments/segment.ts'
 import { parseTopicValues, topicConfigOf } from './topic-config.ts'
@@ -133,7 +133,7 @@ function findDirectories(context: LogContext, known: readonly NamedPartition[], 
     if (kind !== 'directory') continue
     const directory = `${context.directory}/${name}`
     // It is tried again at the next start.
-    if (name.endsWith('-delete')) files.removeDirectory(directory).catch(() => {})
+    if (isCondemned(name)) files.removeDirectory(directory).catch(() => {})
     const match = /^(.+)-(\d+)$/.exec(name)
     if (match === null) continue
     const partition = Number(match[2])
@@ -202,7 +202,7 @@ function directoryOf(context: LogContext, found: Map<string, Found>, view: Journ
     if (other.directory !== directory) continue
     if (!condemned.has(keyOf(other))) return null
     found.delete(keyOf(other))
-    const remains = `${directory}.${other.topicId}-delete`
+    const remains = `${context.directory}/${condemnedName(topic, partition, other.topicId)}`
     files.rename(directory, remains)
     files.removeDirectory(remains).catch(() => {})
   }

@@ -46,6 +46,13 @@ export function decodeFileHeader(bytes: Buffer): FileHeader | null {
   return { firstSequence: readInt64(bytes, 16), durableSequence: readInt64(bytes, 24) }
 }
 
+/** The version that the header names, when it is one that this program does not know. Every version keeps magic and version where they are. */
+export function newerJournalVersion(bytes: Buffer): number | null {
+  if (bytes.length < 12 || bytes.readUInt32BE(0) !== fileMagic) return null
+  const version = bytes.readUInt32BE(8)
+  return version > formatVersion ? version : null
+}
+
 /** bind: from here on in this file, the slot means this partition. inline: batches are in the payload; extent: in the segment file. */
 export const entryKinds = { bind: 1, inline: 2, extent: 3, logStart: 4, deleted: 5 } as const
 

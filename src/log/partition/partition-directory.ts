@@ -1,4 +1,4 @@
-/** A partition's directory before it is opened: whose it is, and whether there is something in it. */
+/** A partition's directory before it is opened and after it is deleted: whose it is, whether there is something in it, what may be removed. */
 import type { FileSystem } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
 import { encodePartitionMetadata } from '../kafka-files.ts'
@@ -16,4 +16,17 @@ export function writePartitionMetadata(files: FileSystem, directory: string, top
 
 export function hasSegments(files: FileSystem, directory: string): boolean {
   return files.list(directory).some(({ name }) => name.endsWith('.log'))
+}
+
+const longestName = 255
+
+/** The name that a deleted partition's directory has until it is removed. Kafka's long topic names are cut, as the file system demands. */
+export function condemnedName(topic: string, partition: number, topicId: Uuid): string {
+  const end = `-${partition}.${topicId}-delete`
+  return `${topic.slice(0, longestName - end.length)}${end}`
+}
+
+/** Whether `condemnedName` gave the name. Other names that end in `-delete`, those of Kafka too, are not ours to remove. */
+export function isCondemned(name: string): boolean {
+  return /-\d+\.[A-Za-z0-9_-]{22}-delete$/.test(name)
 }

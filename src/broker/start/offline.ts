@@ -1,0 +1,52 @@
+/** The metadata of a broker that does not run, for commands that change it on the spot. A running broker holds the directory's lock. */
+import type { System } from '../../base.ts'
+import type { ClusterMetadata } from '../../coordinator.ts'
+import { openLog } from '../../log.ts'
+import { type BrokerConfig, dataDirectory, logSettings } from '../config.ts'
+import type { Logger } from '../logger.ts'
+import { openMetadata } from '../start.ts'
+import { openDataDirectory } from './data-directory.ts'
+
+export interface OfflineOptions {
+  system: System
+  config: BrokerConfig
+  logger: Logger
+}
+
+/** What `use` changed would survive a power cut when this resolves. Returns the directory; throws DirectoryInUse or DirectoryRefused. */
+export async function withOfflineMetadata(options: OfflineOptions, use: (metadata: ClusterMetadata) => Promise<unknown>): Promise<string> {
+  const { system, config } = options
+  const directory = dataDirectory(config)
+  const { release } = await openDataDirectory(system, directory, config.get('node.id'))
+  try {
+    await withMetadata(options, directory, use)
+  } finally {
+    release()
+  }
+  return directory
+}
+
+async function withMetadata(
+  options: OfflineOptions,
+  directory: string,
+  use: (metadata: ClusterMetadata) => Promise<unknown>,
+): Promise<void> {
+  const { system, config, logger } = options
+  const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
+  let broken: Error | null = null
+  const onFatal = (error: Error) => {
+    broken = error
+  }
+  const log = await openLog({ system, directory, settings: logSettings(config), onFatal, onThisMachine: true, report })
+  try {
+    const metadata = await openMetadata(options, log, directory)
+    try {
+      await use(metadata)
+    } finally {
+      await metadata.close()
+    }
+  } finally {
+    await log.close()
+  }
+  if (broken !== null) throw broken
+}
