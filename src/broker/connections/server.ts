@@ -9,6 +9,7 @@ import type { System, Timer } from '../../base.ts'
 import type { Listener } from '../config.ts'
 import type { Security, TlsListener } from '../security.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
+import { CreationRate, WaitingLine } from './creation-rate.ts'
 import { FrameMemory } from './frame-memory.ts'
 import { readInto } from './socket.ts'
 import { TlsReads } from './tls-reads.ts'
@@ -61,7 +62,6 @@ interface ListenerUse {
   readonly name: string
   /** Connections and handshakes. */
   open: number
-  readonly created: CreationRate
 }
 
 /** Where a connection counts. */
@@ -90,6 +90,7 @@ export class Server {
   /** Sockets that a quota refused and that have not been closed yet. */
   readonly #refused = new Set<net.Socket>()
   readonly #servers: net.Server[] = []
+  readonly #lines: WaitingLine[] = []
   #nextId = 1
   readonly #created: CreationRate
   #sweeper: Timer | null = null
@@ -98,21 +99,27 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options
     this.#frameMemory = new FrameMemory(options.limits.queuedBytes)
-    this.#created = this.#newRate()
+    this.#created = new CreationRate(() => options.limits.maxCreationRate, options.system.clock.monotonic())
   }
 
   /** Resolves with the port, which differs from the asked one when that is 0. */
   async listen(listener: Listener): Promise<number> {
-    const use: ListenerUse = { name: listener.name, open: 0, created: this.#newRate() }
+    const use: ListenerUse = { name: listener.name, open: 0 }
     const tls = this.#options.security.tls(listener)
-    // TLS begins to read at once; a plain socket only when its connection says where to.
-    const how = { pauseOnConnect: tls === null, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
+    // A socket is read only when its connection says where to, or TLS begins.
+    const how = { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
     const server = this.#options.createServer(how)
-    server.on('connection', socket => {
+    const line = this.#lineOf(use, socket => {
       const place = this.#admit(socket, use)
       if (place === null) return
       if (tls === null) this.#open(server, listener, socket, place, null)
       else this.#shakeHands(tls, server, listener, socket, place)
+    })
+    server.on('connection', socket => {
+      // What another limit refuses does not wait for its turn, and uses up nothing of the rate.
+      const refusal = this.#refusal(addressOf(socket), use)
+      if (refusal !== null) this.#refuse(socket, refusal)
+      else if (!line.arrive(socket)) this.#refuse(socket, 'max.connection.creation.rate: too many connections wait')
     })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -141,6 +148,7 @@ export class Server {
     for (const socket of this.#handshakes.keys()) socket.destroy()
     for (const connection of this.connections) connection.drain()
     for (const socket of this.#refused) socket.destroy()
+    for (const line of this.#lines) line.close()
     const deadline = this.#options.system.timers.after(graceMs, () => {
       for (const connection of this.connections) connection.close(null)
     })
@@ -150,11 +158,10 @@ export class Server {
 
   /** Its place, counted; null when it was refused. */
   #admit(socket: net.Socket, use: ListenerUse): Place | null {
-    const address = plainAddress(socket.remoteAddress ?? '')
+    const address = addressOf(socket)
     const refusal = this.#refusal(address, use)
     if (refusal !== null) {
-      socket.destroy()
-      this.#options.onRefused(address, refusal)
+      this.#refuse(socket, refusal)
       return null
     }
     const delayMs = this.#options.connectionDelay(address)
@@ -165,6 +172,12 @@ export class Server {
     this.#perIp.set(address, (this.#perIp.get(address) ?? 0) + 1)
     use.open++
     return { address, use }
+  }
+
+  #refuse(socket: net.Socket, reason: string): void {
+    const address = addressOf(socket)
+    socket.destroy()
+    this.#options.onRefused(address, reason)
   }
 
   #shakeHands(tls: TlsListener, server: net.Server, listener: Listener, socket: net.Socket, place: Place): void {
@@ -219,7 +232,6 @@ export class Server {
     })
   }
 
-  /** Limits are checked before anything is counted, so that a refusal for one reason uses up nothing of another. */
   #refusal(address: string, use: ListenerUse): string | null {
     const { limits } = this.#options
     if (this.#closing) return 'the broker is shutting down'
@@ -230,15 +242,6 @@ export class Server {
     if (use.open >= ofListener) return `max.connections=${ofListener} of listener ${use.name} reached`
     const perIp = limits.maxConnectionsPerIp(address)
     if ((this.#perIp.get(address) ?? 0) >= perIp) return `max.connections.per.ip=${perIp} reached`
-    const now = this.#options.system.clock.monotonic()
-    const rateOfListener = limits.maxCreationRateOf(use.name)
-    if (!use.created.hasRoom(rateOfListener, now)) {
-      return `max.connection.creation.rate=${rateOfListener} of listener ${use.name} reached`
-    }
-    if (!guarded && !this.#created.hasRoom(limits.maxCreationRate, now))
-      return `max.connection.creation.rate=${limits.maxCreationRate} reached`
-    use.created.take()
-    if (!guarded) this.#created.take()
     return null
   }
 
@@ -255,8 +258,13 @@ export class Server {
     else this.#perIp.delete(address)
   }
 
-  #newRate(): CreationRate {
-    return new CreationRate(this.#options.system.clock.monotonic())
+  #lineOf({ name }: ListenerUse, enter: (socket: net.Socket) => void): WaitingLine {
+    const { system, limits } = this.#options
+    const ofListener = new CreationRate(() => limits.maxCreationRateOf(name), system.clock.monotonic())
+    const rates = limits.isProtected(name) ? [ofListener] : [ofListener, this.#created]
+    const line = new WaitingLine({ system, rates, most: () => limits.backlog, enter })
+    this.#lines.push(line)
+    return line
   }
 
   #scheduleSweep(): void {
@@ -287,27 +295,7 @@ export class Server {
  * Through a socket that serves both families an IPv4 client comes as ::ffff:127.0.0.1. To ACLs, limits and quotas it is the same address
  * as through any other, and as Java writes it.
  */
-function plainAddress(address: string): string {
+function addressOf(socket: net.Socket): string {
+  const address = socket.remoteAddress ?? ''
   return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
-}
-
-/** A second's worth of connections may come at once. */
-class CreationRate {
-  #tokens = Number.POSITIVE_INFINITY
-  #lastMs: number
-
-  constructor(nowMs: number) {
-    this.#lastMs = nowMs
-  }
-
-  hasRoom(perSecond: number, nowMs: number): boolean {
-    if (perSecond === Number.POSITIVE_INFINITY) return true
-    this.#tokens = Math.min(perSecond, this.#tokens + ((nowMs - this.#lastMs) / 1000) * perSecond)
-    this.#lastMs = nowMs
-    return this.#tokens >= 1
-  }
-
-  take(): void {
-    this.#tokens--
-  }
 }

@@ -81,7 +81,7 @@ export const networkKeys = {
   'max.connection.creation.rate': int({
     default: 500,
     min: 0,
-    doc: 'Most new connections per second; further ones are closed. A listener may have a lower limit of its own. Kafka has no limit by default.',
+    doc: 'Most new connections per second; further ones wait. A listener may have a lower limit of its own. Kafka has no limit by default.',
     dynamic: 'cluster-wide',
   }),
   'max.connections': int({
