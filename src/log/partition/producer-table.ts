@@ -1,36 +1,36 @@
 /**
- * The producers of one partition in one run of bytes: 152 each and no objects, since a thousand producers may write to each of thousands of
- * partitions. Hides the layout; a slot is a producer's place until one is removed. Producer ids and timestamps may have any value.
+ * The producers of one partition in one typed array: 152 bytes each and no objects, since a thousand producers may write to each of
+ * thousands of partitions. Hides the layout; a slot is a producer's place until one is removed. Producer ids and timestamps may have any
+ * value.
  */
-import { assert, type Int64, readInt64, writeInt64 } from '../../base.ts'
-import { header, type Offset } from '../../protocol.ts'
+import { assert, type Int64 } from '../../base.ts'
+import type { Offset } from '../../protocol.ts'
 
 /** Kafka remembers this many batches of a producer, as many as a client may have in flight. */
 export const retainedBatches = 5
 
-const lastTimestampAt = 8
-const transactionStartAt = 16
-const epochAt = 24
-/** Which of the retained places holds the oldest batch, and how many are taken. */
-const firstBatchAt = 26
-const batchCountAt = 27
-const coordinatorEpochAt = 28
-const batchesAt = 32
-
-/** Of a batch, from its place on; its last offset comes first. */
-const timestampAt = 8
-const sequenceAt = 16
-const deltaAt = 20
-const batchBytes = 24
-const slotBytes = batchesAt + retainedBatches * batchBytes
+/** Words of 32 bits. Of a slot, in which the producer id comes first: */
+const lastTimestampAt = 2
+const transactionStartAt = 4
+/** The epoch in the upper half; then which of the retained places holds the oldest batch, and how many are taken. */
+const epochAt = 6
+const coordinatorEpochAt = 7
+const batchesAt = 8
+/** Of a batch, in which its last offset comes first: */
+const timestampAt = 2
+const sequenceAt = 4
+const deltaAt = 5
+const batchWords = 6
+const slotWords = batchesAt + retainedBatches * batchWords
 
 const none = -1
+const two32 = 2 ** 32
 /** Shared by all partitions without producers. */
-const noBytes = Buffer.alloc(0)
+const noWords = new Int32Array(0)
 
 export class ProducerTable {
   readonly #slots = new Map<Int64, number>()
-  #bytes = noBytes
+  #words = noWords
 
   get size(): number {
     return this.#slots.size
@@ -46,9 +46,9 @@ export class ProducerTable {
 
   add(producerId: Int64): number {
     const slot = this.#slots.size
-    if ((slot + 1) * slotBytes > this.#bytes.length) this.#grow(Math.max(1, Math.ceil(slot * 1.5)))
-    this.#bytes.fill(0, slot * slotBytes, (slot + 1) * slotBytes)
-    writeInt64(this.#bytes, slot * slotBytes, producerId)
+    if ((slot + 1) * slotWords > this.#words.length) this.#grow(Math.max(1, Math.ceil(slot * 1.5)))
+    this.#words.fill(0, slot * slotWords, (slot + 1) * slotWords)
+    this.#put(slot * slotWords, producerId)
     this.#slots.set(producerId, slot)
     this.setEpochOnly(slot, none)
     this.setCoordinatorEpoch(slot, none)
@@ -74,58 +74,57 @@ export class ProducerTable {
     const last = this.#slots.size - 1
     this.#slots.delete(this.producerId(slot))
     if (slot === last) return
-    this.#bytes.copyWithin(slot * slotBytes, last * slotBytes, (last + 1) * slotBytes)
+    this.#words.copyWithin(slot * slotWords, last * slotWords, (last + 1) * slotWords)
     this.#slots.set(this.producerId(slot), slot)
   }
 
   clear(): void {
     this.#slots.clear()
-    this.#bytes = noBytes
+    this.#words = noWords
   }
 
   producerId(slot: number): Int64 {
-    return readInt64(this.#bytes, slot * slotBytes)
+    return this.#get(slot * slotWords)
   }
   lastTimestamp(slot: number): Int64 {
-    return readInt64(this.#bytes, slot * slotBytes + lastTimestampAt)
+    return this.#get(slot * slotWords + lastTimestampAt)
   }
   setLastTimestamp(slot: number, timestamp: Int64): void {
-    writeInt64(this.#bytes, slot * slotBytes + lastTimestampAt, timestamp)
+    this.#put(slot * slotWords + lastTimestampAt, timestamp)
   }
   transactionStart(slot: number): Offset {
-    return header.readOffset(this.#bytes, slot * slotBytes + transactionStartAt)
+    return this.#getOffset(slot * slotWords + transactionStartAt)
   }
   setTransactionStart(slot: number, offset: Offset): void {
-    writeInt64(this.#bytes, slot * slotBytes + transactionStartAt, offset)
+    this.#put(slot * slotWords + transactionStartAt, offset)
   }
   epoch(slot: number): number {
-    return this.#bytes.readInt16LE(slot * slotBytes + epochAt)
+    return this.#words[slot * slotWords + epochAt]! >> 16
   }
   setEpochOnly(slot: number, epoch: number): void {
-    this.#bytes.writeInt16LE(epoch, slot * slotBytes + epochAt)
+    const at = slot * slotWords + epochAt
+    this.#words[at] = (epoch << 16) | (this.#words[at]! & 0xffff)
   }
   /** A new epoch begins without batches. */
   setEpoch(slot: number, epoch: number): void {
-    if (this.epoch(slot) === epoch) return
-    this.setEpochOnly(slot, epoch)
-    this.#bytes[slot * slotBytes + batchCountAt] = 0
+    if (this.epoch(slot) !== epoch) this.#setBatches(slot, epoch, this.firstBatch(slot), 0)
   }
   coordinatorEpoch(slot: number): number {
-    return this.#bytes.readInt32LE(slot * slotBytes + coordinatorEpochAt)
+    return this.#words[slot * slotWords + coordinatorEpochAt]!
   }
   setCoordinatorEpoch(slot: number, epoch: number): void {
-    this.#bytes.writeInt32LE(epoch, slot * slotBytes + coordinatorEpochAt)
+    this.#words[slot * slotWords + coordinatorEpochAt] = epoch
   }
 
   firstBatch(slot: number): number {
-    return this.#bytes[slot * slotBytes + firstBatchAt]!
+    return (this.#words[slot * slotWords + epochAt]! >> 8) & 0xff
   }
   batchCount(slot: number): number {
-    return this.#bytes[slot * slotBytes + batchCountAt]!
+    return this.#words[slot * slotWords + epochAt]! & 0xff
   }
   /** Place of the nth oldest batch. */
   batchAt(slot: number, nth: number): number {
-    return slot * slotBytes + batchesAt + ((this.firstBatch(slot) + nth) % retainedBatches) * batchBytes
+    return slot * slotWords + batchesAt + ((this.firstBatch(slot) + nth) % retainedBatches) * batchWords
   }
   /** The place that the next batch will take: after the newest, or that of the oldest. */
   nextBatch(slot: number): number {
@@ -134,15 +133,17 @@ export class ProducerTable {
 
   addBatch(slot: number, lastSequence: number, lastOffset: Offset, delta: number, timestamp: Int64): void {
     this.setBatch(this.nextBatch(slot), lastSequence, lastOffset, delta, timestamp)
-    if (this.batchCount(slot) < retainedBatches) this.#bytes[slot * slotBytes + batchCountAt]!++
-    else this.#bytes[slot * slotBytes + firstBatchAt] = (this.firstBatch(slot) + 1) % retainedBatches
+    const count = this.batchCount(slot)
+    const first = this.firstBatch(slot)
+    if (count < retainedBatches) this.#setBatches(slot, this.epoch(slot), first, count + 1)
+    else this.#setBatches(slot, this.epoch(slot), (first + 1) % retainedBatches, count)
   }
 
   setBatch(place: number, lastSequence: number, lastOffset: Offset, delta: number, timestamp: Int64): void {
-    writeInt64(this.#bytes, place, lastOffset)
-    writeInt64(this.#bytes, place + timestampAt, timestamp)
-    this.#bytes.writeInt32LE(lastSequence, place + sequenceAt)
-    this.#bytes.writeInt32LE(delta, place + deltaAt)
+    this.#put(place, lastOffset)
+    this.#put(place + timestampAt, timestamp)
+    this.#words[place + sequenceAt] = lastSequence
+    this.#words[place + deltaAt] = delta
   }
 
   restore(
@@ -155,25 +156,23 @@ export class ProducerTable {
     count: number,
   ): void {
     assert(count <= retainedBatches, `${count} retained batches`)
-    this.setEpochOnly(slot, epoch)
+    this.#setBatches(slot, epoch, first, count)
     this.setCoordinatorEpoch(slot, coordinatorEpoch)
     this.setLastTimestamp(slot, lastTimestamp)
     this.setTransactionStart(slot, transactionStart)
-    this.#bytes[slot * slotBytes + firstBatchAt] = first
-    this.#bytes[slot * slotBytes + batchCountAt] = count
   }
 
   sequenceOf(place: number): number {
-    return this.#bytes.readInt32LE(place + sequenceAt)
+    return this.#words[place + sequenceAt]!
   }
   deltaOf(place: number): number {
-    return this.#bytes.readInt32LE(place + deltaAt)
+    return this.#words[place + deltaAt]!
   }
   offsetOf(place: number): Offset {
-    return header.readOffset(this.#bytes, place)
+    return this.#getOffset(place)
   }
   timestampOf(place: number): Int64 {
-    return readInt64(this.#bytes, place + timestampAt)
+    return this.#get(place + timestampAt)
   }
 
   /** -1 without a batch of this epoch. */
@@ -192,8 +191,32 @@ export class ProducerTable {
 
   #grow(capacity: number): void {
     const slots = Math.max(capacity, this.#slots.size + 1)
-    const more = Buffer.allocUnsafeSlow(slots * slotBytes)
-    this.#bytes.copy(more)
-    this.#bytes = more
+    const more = new Int32Array(slots * slotWords)
+    more.set(this.#words)
+    this.#words = more
+  }
+
+  #setBatches(slot: number, epoch: number, first: number, count: number): void {
+    this.#words[slot * slotWords + epochAt] = (epoch << 16) | (first << 8) | count
+  }
+
+  #get(at: number): Int64 {
+    const value = this.#getOffset(at)
+    return Number.isSafeInteger(value) ? value : (BigInt(this.#words[at]!) << 32n) | BigInt(this.#words[at + 1]! >>> 0)
+  }
+
+  #getOffset(at: number): Offset {
+    return this.#words[at]! * two32 + (this.#words[at + 1]! >>> 0)
+  }
+
+  #put(at: number, value: Int64): void {
+    if (typeof value === 'bigint') {
+      this.#words[at] = Number(value >> 32n)
+      this.#words[at + 1] = Number(value & 0xffffffffn)
+      return
+    }
+    const low = value >>> 0
+    this.#words[at] = (value - low) / two32
+    this.#words[at + 1] = low
   }
 }
