@@ -12,6 +12,7 @@ import { brokerFuzzer } from './fuzzers/broker.ts'
 import { codecFuzzer } from './fuzzers/codecs.ts'
 import { coordinatorFuzzer } from './fuzzers/coordinators.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzers/fuzzer.ts'
+import { int64Fuzzer } from './fuzzers/int64.ts'
 import { recordsFuzzer } from './fuzzers/records.ts'
 import { seededRandom } from './world/random.ts'
 
@@ -23,6 +24,7 @@ const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = {
   records: recordsFuzzer,
   broker: brokerFuzzer,
   coordinators: coordinatorFuzzer,
+  int64: int64Fuzzer,
 }
 const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
 if (chosen.length === 0) throw new Error(`--only takes one of ${Object.keys(fuzzers).join(', ')}`)

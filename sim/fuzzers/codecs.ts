@@ -2,7 +2,7 @@
  * The message codecs: what is encoded decodes to the same, for every API and version; and mutated bytes are decoded or refused with
  * MalformedInput, quickly, whatever they claim.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { MalformedInput } from '../../src/base.ts'
 import { type Api, apis, decodeMessage, encodeMessage, type Fields, KafkaError, type Message } from '../../src/protocol.ts'
 import type { SeededRandom } from '../world/random.ts'
@@ -35,7 +35,7 @@ function encode(what: string, message: Message, version: number, value: RandomMe
   try {
     return encodeMessage(message, version, value as never)
   } catch (error) {
-    throw new FuzzFinding(`${what} cannot be encoded: ${String(error)}\n${JSON.stringify(value)}`, Buffer.alloc(0))
+    throw new FuzzFinding(`${what} cannot be encoded: ${String(error)}\n${inspect(value, { depth: null })}`, Buffer.alloc(0))
   }
 }
 

@@ -1,9 +1,24 @@
 /** Random messages from the protocol's own definitions: any field of any version, weighted to what breaks programs. */
+import { type Int64, maxInt64, minInt64, toInt64 } from '../../src/base.ts'
 import type { Fields } from '../../src/protocol.ts'
 import type { SeededRandom } from '../world/random.ts'
 
 type Field = Fields[string]
 export type RandomMessage = Record<string, unknown>
+
+const two53 = 2n ** 53n
+const two60 = 2n ** 60n
+
+/** Where a number stops being exact, where 64 bits end, and what has a meaning of its own in many fields. */
+export const int64Edges: readonly Int64[] = [
+  ...[0, -1, -2, -3, 2 ** 31, 2 ** 53 - 1, 1 - 2 ** 53],
+  ...[two53, two53 + 1n, -two53, -two53 - 1n, two60, two60 + 1n, -two60, maxInt64 - 1n, maxInt64, minInt64, minInt64 + 1n],
+]
+
+/** An edge, or something near one. */
+export function randomInt64(random: SeededRandom): Int64 {
+  return toInt64(BigInt(random.pick(int64Edges)) + BigInt(random.below(7) - 3))
+}
 
 export interface GrammarOptions {
   random: SeededRandom
@@ -51,7 +66,7 @@ function randomValue(field: Field, options: GrammarOptions, depth: number): unkn
     case 'uint32':
       return wholeNumber(random, 0, 2 ** 32 - 1)
     case 'int64':
-      return wholeNumber(random, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+      return random.chance(0.2) ? randomInt64(random) : wholeNumber(random, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     case 'float64':
       return (random.fraction() - 0.5) * 2 ** random.below(60)
     case 'string':

@@ -30,13 +30,14 @@ test('only the owner acknowledges, and a wrong request changes nothing', () => {
   const inFlight = new InFlight(0, [])
   acquired(inFlight, 0, 4)
   acquired(inFlight, 5, 9, 'other')
-  for (const [first, last] of [
-    [3, 6],
-    [9, 10],
-    [20, 20],
+  for (const [first, last, name] of [
+    [3, 6, 'INVALID_RECORD_STATE'],
+    [9, 10, 'INVALID_REQUEST'],
+    [20, 20, 'INVALID_REQUEST'],
   ] as const) {
-    assert.throws(() => inFlight.acknowledge(first, last, [ack.accept], 'm', rule, 0), { name: 'INVALID_RECORD_STATE' })
+    assert.throws(() => inFlight.acknowledge(first, last, [ack.accept], 'm', rule, 0), { name })
   }
+  assert.throws(() => new InFlight(5, []).acknowledge(6, 7, [ack.accept], 'm', rule, 0), { name: 'INVALID_RECORD_STATE' })
   inFlight.acknowledge(0, 4, [ack.accept], 'm', rule, 0)
   assert.equal(inFlight.startOffset, 5)
   // What lies before the start is finished; to say so again is no mistake.

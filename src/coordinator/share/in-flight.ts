@@ -198,7 +198,12 @@ export class InFlight {
   }
 
   #requireAcquired(firstOffset: number, lastOffset: number, memberId: string): void {
-    if (lastOffset >= this.endOffset && lastOffset >= this.startOffset) throw invalidState(`offset ${lastOffset} was never acquired`)
+    if (lastOffset >= this.endOffset && lastOffset >= this.startOffset) {
+      const reason = `offset ${lastOffset} was never acquired`
+      const first = this.#runs[0]
+      // As in Kafka: what begins with acquired records and goes beyond them was not meant so.
+      throw first !== undefined && first.firstOffset <= firstOffset ? new KafkaError('INVALID_REQUEST', reason) : invalidState(reason)
+    }
     for (const each of this.#runs) {
       if (each.lastOffset < firstOffset || each.firstOffset > lastOffset) continue
       if (each.deliveryState !== deliveryStates.acquired) throw invalidState(`offset ${each.firstOffset} is not acquired`)

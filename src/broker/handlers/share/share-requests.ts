@@ -105,7 +105,7 @@ export async function acknowledge(
 }
 
 function checked(batches: RequestPartition['acknowledgementBatches'], renews: boolean): AcknowledgementBatch[] {
-  let next: Int64 = 0
+  let next: Int64 = -1
   return batches.map(({ firstOffset, lastOffset, acknowledgeTypes: types }) => {
     if (firstOffset < next || lastOffset < firstOffset)
       throw new KafkaError('INVALID_REQUEST', 'Acknowledgement batches overlap or are out of order.')
@@ -117,10 +117,9 @@ function checked(batches: RequestPartition['acknowledgementBatches'], renews: bo
       if (type === renewType && !renews)
         throw new KafkaError('INVALID_REQUEST', 'Locks are renewed only by requests that say so, in groups that allow it.')
     }
-    if (typeof firstOffset === 'bigint' || typeof lastOffset === 'bigint')
-      throw new KafkaError('INVALID_RECORD_STATE', `Offsets ${firstOffset} to ${lastOffset} were never acquired.`)
-    next = lastOffset + 1
-    return { firstOffset, lastOffset, types }
+    next = addInt64(lastOffset, 1)
+    // Beyond 53 bits, where a number is not exact, nothing was ever acquired.
+    return { firstOffset: Number(firstOffset), lastOffset: Number(lastOffset), types }
   })
 }
 

@@ -49,6 +49,7 @@ async function result({ producerId, topics }: Marker, write: (topic: string, par
 async function write(marker: Marker, topic: string, partition: number, { broker }: RequestContext): Promise<number> {
   const { producerId, producerEpoch, coordinatorEpoch, transactionResult: committed, transactionVersion } = marker
   try {
+    if (producerId === -1) throw new KafkaError('INVALID_REQUEST', 'A marker ends the transaction of a producer: -1 is none')
     if (transactionVersion >= 2) checkEpoch(marker, topic, partition, broker)
     await broker.transactions.writeMarker(topic, partition, { producerId, producerEpoch, coordinatorEpoch, committed })
     return 0
