@@ -32,10 +32,10 @@ const because = {
   tiered: "there is no tiered storage in Kafka's sense",
 } as const
 
-function checkThrottledReplicas(text: string): string | null {
+function checkThrottledReplicas(key: string, text: string): string | null {
   return text === '' || text === '*' || text === 'none' || /^\d+:\d+(,\d+:\d+)*$/.test(text)
     ? null
-    : "it must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+    : `${key} must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...`
 }
 
 function notZero(value: number): string | null {
@@ -116,7 +116,7 @@ export const topicKeys = {
   }),
   'follower.replication.throttled.replicas': list({
     default: '',
-    check: checkThrottledReplicas,
+    check: text => checkThrottledReplicas('follower.replication.throttled.replicas', text),
     doc: 'Replicas whose fetching is throttled, as partition:broker between commas, or * for all.',
     accepted: because.oneCopy,
   }),
@@ -126,9 +126,14 @@ export const topicKeys = {
     doc: 'Bytes of the log between two entries of its offset index.',
     synonyms: ['log.index.interval.bytes'],
   }),
+  'internal.segment.bytes': intBytes({
+    default: null,
+    min: 1,
+    doc: 'Size of a segment file in tests; it may be smaller than segment.bytes permits, and stands above it.',
+  }),
   'leader.replication.throttled.replicas': list({
     default: '',
-    check: checkThrottledReplicas,
+    check: text => checkThrottledReplicas('leader.replication.throttled.replicas', text),
     doc: 'Replicas to which sending is throttled, as partition:broker between commas, or * for all.',
     accepted: because.oneCopy,
   }),
@@ -313,7 +318,7 @@ export function topicConfigOf(defaults: TopicValues, overrides: ReadonlyMap<stri
     cleanupPolicy: { delete: policy.includes('delete'), compact: policy.includes('compact') },
     compressionType: values['compression.type'],
     durability: values.durability,
-    segmentBytes: values['segment.bytes'],
+    segmentBytes: values['internal.segment.bytes'] ?? values['segment.bytes'],
     segmentMs: values['segment.ms'],
     segmentIndexBytes: values['segment.index.bytes'],
     indexIntervalBytes: values['index.interval.bytes'],

@@ -53,6 +53,7 @@ export function configChange(
       const changes = new Map<string, string | null>()
       if (replace) for (const key of current.keys()) changes.set(key, null)
       for (const alteration of alterations) changes.set(alteration.name, altered(type, current, alteration))
+      checkMinIsr(type, name, changes)
       const result = new Map(current)
       for (const [key, value] of changes) {
         if (value === null) result.delete(key)
@@ -122,7 +123,7 @@ function altered(type: ConfigResourceType, current: ReadonlyMap<string, string>,
 
 function validate(config: BrokerConfig, type: ConfigResourceType, name: string, configs: ReadonlyMap<string, string>): void {
   if (type === 'TOPIC') topicRules(config).validateTopicConfigs(configs)
-  else if (type === 'BROKER') withCode('INVALID_REQUEST', () => validateBroker(configs, name !== ''))
+  else if (type === 'BROKER') withCode('INVALID_REQUEST', () => validateBroker(config, configs, name !== ''))
   else if (type === 'GROUP') withCode('INVALID_CONFIG', () => validateGroup(config, configs))
   else withCode('INVALID_CONFIG', () => validateClientMetrics(configs))
 }
@@ -136,21 +137,72 @@ function withCode(code: ErrorName, check: () => void): void {
   }
 }
 
+/** Kafka's SslConfigs.RECONFIGURABLE_CONFIGS: a running broker takes them as `listener.name.<name>.<key>` only. */
+const listenerSecurityKeys = new Set([
+  'ssl.key.password',
+  'ssl.keystore.certificate.chain',
+  'ssl.keystore.key',
+  'ssl.keystore.location',
+  'ssl.keystore.password',
+  'ssl.keystore.type',
+  'ssl.truststore.certificates',
+  'ssl.truststore.location',
+  'ssl.truststore.password',
+  'ssl.truststore.type',
+])
+
+/** Pools that Kafka resizes while it runs, at most by half or to double at a time. Here they have no effect, but the answer is the same. */
+const threadPools: readonly BrokerKey[] = [
+  'background.threads',
+  'num.io.threads',
+  'num.recovery.threads.per.data.dir',
+  'num.replica.fetchers',
+]
+
+/** `current`: what holds now. */
+function checkThreads(config: BrokerConfig, configs: ReadonlyMap<string, string>): void {
+  for (const name of threadPools) {
+    const wanted = Number(configs.get(name) ?? config.get(name))
+    const current = Number(config.get(name))
+    const words = `Dynamic thread count update validation failed for ${name}=${wanted}`
+    if (wanted < Math.floor(current / 2)) throw invalid(`${words}, value should be at least half the current value ${current}`)
+    if (wanted > current * 2) throw invalid(`${words}, value should not be greater than double the current value ${current}`)
+  }
+  const cleaners = Number(configs.get('log.cleaner.threads') ?? config.get('log.cleaner.threads'))
+  const now = config.get('log.cleaner.threads')
+  if (cleaners < Math.floor(now / 2)) throw invalid(`Log cleaner threads cannot be reduced to less than half the current value ${now}`)
+  if (cleaners > now * 2) throw invalid(`Log cleaner threads cannot be increased to more than double the current value ${now}`)
+}
+
 /** `single`: configs of one broker; otherwise of all, where what belongs to a single one has no place. */
-function validateBroker(configs: ReadonlyMap<string, string>, single: boolean): void {
+function validateBroker(config: BrokerConfig, configs: ReadonlyMap<string, string>, single: boolean): void {
   const readOnly: string[] = []
   const perBroker: string[] = []
+  const perListener = [...configs.keys()].filter(name => listenerSecurityKeys.has(name))
   for (const [name, value] of configs) {
     const key = keyOf(name)
-    if (key === undefined) throw new UnknownConfig('broker', name, Object.keys(brokerKeys))
+    if (key === undefined) continue // a plug-in's, as in Kafka
     if (key.dynamic === 'read-only') readOnly.push(name)
     else if (key.dynamic === 'per-broker' && !single) perBroker.push(name)
     else parseValue(name, key, value)
   }
   if (readOnly.length > 0) throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]`)
+  if (perListener.length > 0) {
+    const names = perListener.join(', ')
+    throw invalid(`These security configs can be dynamically updated only per-listener using the listener prefix: [${names}]`)
+  }
   if (perBroker.length > 0) {
     throw invalid(`Cannot update these configs at default cluster level, broker id must be specified: [${perBroker.join(', ')}]`)
   }
+  checkThreads(config, configs)
+}
+
+/** KIP-966: see {@link BrokerConfig} about this key. */
+function checkMinIsr(type: ConfigResourceType, resource: string, changes: ReadonlyMap<string, string | null>): void {
+  const key = 'min.insync.replicas'
+  if (type !== 'BROKER' || !changes.has(key)) return
+  if (resource !== '') throw new KafkaError('INVALID_CONFIG', `Broker-level ${key} cannot be altered while ELR is enabled.`)
+  if (changes.get(key) === null) throw new KafkaError('INVALID_CONFIG', `Cluster-level ${key} cannot be removed while ELR is enabled.`)
 }
 
 function validateGroup(config: BrokerConfig, configs: ReadonlyMap<string, string>): void {

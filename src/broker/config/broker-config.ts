@@ -4,7 +4,7 @@
  * Hides how the layers combine. Values are read with `get`, which always answers with what holds now; whoever keeps something derived
  * subscribes to the keys it depends on.
  */
-import { type ConfigKey, defaultValue, parseValue, UnknownConfig, type ValuesOf } from '../../base.ts'
+import { type ConfigKey, defaultValue, parseValue, type ValuesOf } from '../../base.ts'
 import { type BrokerKey, brokerKeys, internalKeys, keyOf } from './keys.ts'
 import type { Endpoint, Listener } from './listeners.ts'
 import { advertisedEndpoints, resolveListeners } from './resolve-listeners.ts'
@@ -33,6 +33,12 @@ export interface DynamicProblem {
   reason: string
 }
 
+/**
+ * Where eligible leader replicas are on (KIP-966), Kafka's controller writes this key for all brokers when the cluster is made, and it stays:
+ * a single broker cannot override it, nobody can remove it.
+ */
+const minIsr = 'min.insync.replicas'
+
 const shownKeys = Object.keys(brokerKeys).filter(name => !internalKeys.has(name))
 
 interface Subscriber {
@@ -45,7 +51,7 @@ export class BrokerConfig {
   readonly #hostName: string
   readonly #subscribers = new Set<Subscriber>()
   #dynamic: Texts = new Map()
-  #dynamicDefault: Texts = new Map()
+  #dynamicDefault: Map<string, string> = new Map()
   #values: BrokerValues
   #generation = 0
   /** Where clients connect; what Kafka's controller would listen on is left out. */
@@ -83,10 +89,8 @@ export class BrokerConfig {
     return this.layers(key)[0]?.text ?? null
   }
 
-  /** Every layer that has a value for the key, strongest first; the last is the default, when there is one. */
+  /** Every layer that has a value for the key, strongest first; the last is the default, when there is one. Unknown keys may have been set while running. */
   layers(name: string): Layered[] {
-    const key = keyOf(name)
-    if (key === undefined) throw new UnknownConfig('broker', name, Object.keys(brokerKeys))
     const layers: Layered[] = []
     const dynamic = this.#dynamic.get(name)
     if (dynamic !== undefined) layers.push({ name, text: dynamic, source: 'DYNAMIC_BROKER_CONFIG', from: 'dynamic, this broker' })
@@ -94,7 +98,8 @@ export class BrokerConfig {
     if (shared !== undefined) layers.push({ name, text: shared, source: 'DYNAMIC_DEFAULT_BROKER_CONFIG', from: 'dynamic, all brokers' })
     const given = this.#static.get(name)
     if (given !== undefined) layers.push({ name, ...given, source: 'STATIC_BROKER_CONFIG' })
-    if (key.default !== null) layers.push({ name, text: key.default, source: 'DEFAULT_CONFIG', from: 'default' })
+    const byDefault = keyOf(name)?.default ?? null
+    if (byDefault !== null) layers.push({ name, text: byDefault, source: 'DEFAULT_CONFIG', from: 'default' })
     return layers
   }
 
@@ -113,6 +118,7 @@ export class BrokerConfig {
   setDynamic(allBrokers: ReadonlyMap<string, string>, thisBroker: ReadonlyMap<string, string>): DynamicProblem[] {
     const problems: DynamicProblem[] = []
     this.#dynamicDefault = usable(allBrokers, problems)
+    if (!this.#dynamicDefault.has(minIsr)) this.#dynamicDefault.set(minIsr, this.#given(minIsr))
     this.#dynamic = usable(thisBroker, problems)
     const before = this.#values
     this.#values = this.#parseAll()
@@ -127,6 +133,10 @@ export class BrokerConfig {
     const subscriber: Subscriber = { keys: new Set(keys), changed }
     this.#subscribers.add(subscriber)
     return { unsubscribe: () => void this.#subscribers.delete(subscriber) }
+  }
+
+  #given(name: BrokerKey): string {
+    return this.#static.get(name)?.text ?? brokerKeys[name].default ?? ''
   }
 
   #parseAll(): BrokerValues {
@@ -144,7 +154,11 @@ function usable(stored: ReadonlyMap<string, string>, problems: DynamicProblem[])
   for (const [name, text] of stored) {
     const key = keyOf(name)
     try {
-      if (key === undefined) throw new UnknownConfig('broker', name, Object.keys(brokerKeys))
+      if (key === undefined) {
+        // As in Kafka: it may belong to a plug-in, so it is kept, and told to clients without its value.
+        texts.set(name, text)
+        continue
+      }
       if (key.dynamic === 'read-only') throw new Error('it cannot change while the broker runs')
       texts.set(name, parseValue(name, key, text).text)
     } catch (error) {

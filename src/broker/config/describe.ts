@@ -38,6 +38,20 @@ export interface Described {
   documentation: string | null
 }
 
+/** A key that only a plug-in knows may hold a secret. */
+function unknown(name: string, synonyms: DescribedSynonym[]): Described {
+  return {
+    name,
+    value: null,
+    readOnly: true,
+    configSource: synonyms[0]!.source,
+    isSensitive: true,
+    synonyms: synonyms.map(synonym => ({ ...synonym, value: null })),
+    configType: 0,
+    documentation: null,
+  }
+}
+
 function described(name: string, key: ConfigKey, value: string | null, readOnly: boolean, synonyms: DescribedSynonym[]): Described {
   const isSensitive = key.type === 'PASSWORD'
   const configSource = synonyms[0]?.source ?? sourceIds.DEFAULT_CONFIG
@@ -65,12 +79,15 @@ const strongestFirst: readonly ConfigSource[] = [
 ]
 const listenerPrefix = /^listener\.name\.[^.]+\.(.+)$/
 
-/** All values that the broker's key and its stand-ins have anywhere, strongest first, from where the key itself has one, as in Kafka. */
+/**
+ * All values that the broker's key and its stand-ins have anywhere, strongest first, from where the key itself has one, as in Kafka. Only the
+ * general key behind a listener's key has a default.
+ */
 function brokerSynonyms(config: BrokerConfig, name: string): DescribedSynonym[] {
-  const names = [name, ...(keyOf(name)?.synonyms ?? []).map(synonym => synonym.name)]
   const base = listenerPrefix.exec(name)?.[1]
-  if (base !== undefined && keyOf(base) !== undefined) names.push(base)
-  const layers = names.flatMap(each => config.layers(each))
+  const others = base !== undefined && keyOf(base) !== undefined ? [base] : (keyOf(name)?.synonyms ?? []).map(synonym => synonym.name)
+  const own = config.layers(name).filter(({ source }) => base === undefined || source !== 'DEFAULT_CONFIG')
+  const layers = [...own, ...others.flatMap(each => config.layers(each))]
   const ordered = strongestFirst.flatMap(source => layers.filter(layer => layer.source === source))
   const from = ordered.findIndex(layer => layer.name === name)
   if (from < 0) return []
@@ -79,21 +96,30 @@ function brokerSynonyms(config: BrokerConfig, name: string): DescribedSynonym[] 
 
 export function describeBroker(config: BrokerConfig): Described[] {
   return config.names().map(name => {
-    const key = keyOf(name)!
-    return described(name, key, config.text(name), key.dynamic === 'read-only', brokerSynonyms(config, name))
+    const key = keyOf(name)
+    const synonyms = brokerSynonyms(config, name)
+    return key === undefined ? unknown(name, synonyms) : described(name, key, config.text(name), isReadOnly(name, key), synonyms)
   })
 }
 
 /** The resource with the empty name: only what was changed for all brokers. */
 export function describeAllBrokers(config: BrokerConfig): Described[] {
   return [...config.dynamicDefaults].map(([name, value]) => {
-    const key = keyOf(name)!
+    const key = keyOf(name)
     const synonyms = brokerSynonyms(config, name).filter(({ source }) => source === sourceIds.DYNAMIC_DEFAULT_BROKER_CONFIG)
-    return described(name, key, value, key.dynamic === 'read-only', synonyms)
+    return key === undefined ? unknown(name, synonyms) : described(name, key, value, isReadOnly(name, key), synonyms)
   })
 }
 
-const topicDefaults = new WeakMap<BrokerConfig, { generation: number; entries: readonly Described[] }>()
+/** Kafka calls a listener's keys read-only, although they can be altered. */
+function isReadOnly(name: string, key: ConfigKey): boolean {
+  return key.dynamic === 'read-only' || listenerPrefix.test(name)
+}
+
+/** Kafka's tests use them; they are described only where they are set. */
+const isInternalTopicKey = (name: string) => name.startsWith('internal.')
+
+const topicDefaults = new WeakMap<BrokerConfig, { generation: number; entries: readonly Described[]; shown: readonly Described[] }>()
 
 /** `defaults` are the texts that hold without overrides. Cached, because every topic that is created is described. */
 export function describeTopic(
@@ -108,10 +134,12 @@ export function describeTopic(
       const synonyms = synonym === undefined ? [] : brokerSynonyms(config, synonym.name)
       return described(name, key, defaults.get(name) ?? key.default, false, synonyms)
     })
-    cached = { generation: config.generation, entries }
+    cached = { generation: config.generation, entries, shown: entries.filter(({ name }) => !isInternalTopicKey(name)) }
     topicDefaults.set(config, cached)
   }
-  return overrides.size === 0 ? cached.entries : cached.entries.map(entry => overridden(entry, overrides, sourceIds.TOPIC_CONFIG))
+  if (overrides.size === 0) return cached.shown
+  const entries = cached.entries.filter(({ name }) => !isInternalTopicKey(name) || overrides.has(name))
+  return entries.map(entry => overridden(entry, overrides, sourceIds.TOPIC_CONFIG))
 }
 
 export function describeGroup(config: BrokerConfig, stored: ReadonlyMap<string, string>): Described[] {
@@ -153,6 +181,6 @@ function entriesOf(declarations: Declarations): [string, ConfigKey][] {
 function overridden(entry: Described, stored: ReadonlyMap<string, string>, source: number): Described {
   const value = stored.get(entry.name)
   if (value === undefined) return entry
-  const synonyms = [{ name: entry.name, value, source }, ...entry.synonyms.filter(synonym => synonym.name !== entry.name)]
+  const synonyms = [{ name: entry.name, value, source }, ...entry.synonyms]
   return { ...entry, value, configSource: source, synonyms }
 }

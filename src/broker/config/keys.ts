@@ -22,7 +22,7 @@ export const brokerKeys = {
 
 export type BrokerKey = keyof typeof brokerKeys
 
-/** Keys that Kafka keeps to itself (ConfigDef's internal ones): taken, but told to clients only when they are set. */
+/** Keys that are told to clients only when they are set: those that Kafka keeps to itself (ConfigDef's internal ones), and dynamic-only ones. */
 export const internalKeys: ReadonlySet<string> = new Set<BrokerKey>([
   'controller.performance.always.log.threshold.ms',
   'controller.performance.sample.period.ms',
@@ -38,15 +38,18 @@ export const internalKeys: ReadonlySet<string> = new Set<BrokerKey>([
   'group.streams.min.task.offset.interval.ms',
   'group.streams.num.warmup.replicas',
   'group.streams.task.offset.interval.ms',
+  'follower.replication.throttled.rate',
   'internal.metadata.delete.delay.millis',
   'internal.metadata.log.segment.bytes',
   'internal.metadata.max.batch.size.in.bytes',
+  'leader.replication.throttled.rate',
   'log.initial.task.delay.ms',
   'producer.id.expiration.check.interval.ms',
   'remote.log.index.file.cache.ttl.ms',
   'remote.log.manager.task.retry.backoff.max.ms',
   'remote.log.manager.task.retry.backoff.ms',
   'remote.log.manager.task.retry.jitter',
+  'replica.alter.log.dirs.io.max.bytes.per.second',
   'server.max.startup.time.ms',
   'share.coordinator.cold.partition.snapshot.interval.ms',
   'share.coordinator.state.topic.prune.interval.ms',

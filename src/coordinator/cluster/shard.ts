@@ -166,7 +166,9 @@ export class ClusterShard implements Shard {
     const records: MetadataRecord[] = []
     const response = changes.map(({ type, name: resourceName, edit }) =>
       attempt(() => {
-        if (type === 'TOPIC' && !this.image.topics.byName.has(resourceName)) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+        if (type === 'TOPIC' && !this.image.topics.byName.has(resourceName)) {
+          throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The topic '${resourceName}' does not exist.`)
+        }
         const current = this.image.configs.of(type, resourceName)
         const changes = edit(current)
         if (type === 'TOPIC') this.#checkInternal(resourceName, current, changedBy(current, changes))

@@ -3,6 +3,9 @@ import { boolean, bytes, className, type Declarations, int, intBytes, intMs, lis
 import { because } from '../because.ts'
 import { checkRoles, checkSuperUsers } from '../listeners.ts'
 
+/** Kafka's dynamic-only keys (DynamicConfig.Broker): kafka-reassign-partitions sets and removes them. */
+const throttledRate = (doc: string) => long({ default: null, min: 0, doc, dynamic: 'cluster-wide', accepted: because.oneCopy })
+
 export const clusterKeys = {
   'cluster.max.topics': int({ default: 10_000, min: 1, doc: 'Creating more topics than this fails with POLICY_VIOLATION.' }),
   'cluster.max.partitions': int({ default: 50_000, min: 1, doc: 'Creating more partitions than this in all fails with POLICY_VIOLATION.' }),
@@ -276,6 +279,8 @@ export const clusterKeys = {
     importance: 'high',
   }),
   'num.partitions': int({ default: 1, min: 1, doc: 'Partitions of topics that are created without a number.' }),
+  'follower.replication.throttled.rate': throttledRate('Bytes per second that throttled replicas fetch from their leaders.'),
+  'leader.replication.throttled.rate': throttledRate('Bytes per second that leaders send to throttled replicas.'),
   'num.replica.alter.log.dirs.threads': int({
     default: null,
     doc: 'Threads that move partitions between directories.',
@@ -305,6 +310,7 @@ export const clusterKeys = {
     importance: 'low',
   }),
   'quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Length of such a sample.', importance: 'low' }),
+  'replica.alter.log.dirs.io.max.bytes.per.second': throttledRate('Bytes per second of moves between log directories.'),
   'replica.fetch.backoff.ms': intMs({ default: 1000, min: 0, doc: 'Pause of a follower after an error.', accepted: because.oneCopy }),
   'replica.fetch.max.bytes': intBytes({
     default: 1_048_576,

@@ -7,7 +7,7 @@ const duration = /^by_duration:P(?=\d|T\d)(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(
 function checkOffsetReset(text: string): string | null {
   return text === 'latest' || text === 'earliest' || duration.test(text)
     ? null
-    : "The value must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+    : `Invalid value \`${text}\` for configuration share.auto.offset.reset. The value must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.`
 }
 
 export const groupKeys = {

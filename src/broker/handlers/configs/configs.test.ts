@@ -115,7 +115,7 @@ test("what is refused, with Kafka's codes and words", async () => {
     [['BROKER', '', 'SET', 'num.partitions', '4'], '42 Cannot update these configs dynamically: [num.partitions]'],
     [
       ['BROKER', '', 'SET', 'ssl.key.password', 'x'],
-      '42 Cannot update these configs at default cluster level, broker id must be specified: [ssl.key.password]',
+      '42 These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.key.password]',
     ],
     [['BROKER', '2', 'SET', 'log.retention.ms', '4'], '42 Unexpected broker id, expected 1, but received 2'],
     [['BROKER', 'x', 'SET', 'log.retention.ms', '4'], '42 Node id must be an integer, but it is: x'],
@@ -204,7 +204,10 @@ test('a dynamic broker config holds at once, and is described with its sources',
   const shared = (await world.describe('BROKER', '')).configs
   assert.deepEqual(
     shared.map(({ name, value, configSource }) => [name, value, configSource]),
-    [['log.segment.bytes', '3000000', 3]],
+    [
+      ['log.segment.bytes', '3000000', 3],
+      ['min.insync.replicas', '1', 3],
+    ],
   )
 })
 
@@ -267,4 +270,101 @@ test('resources are listed: all, of some types, and only subscriptions in v0', a
   assert.deepEqual(await list([types.TOPIC]), ['2 t'])
   assert.deepEqual(await list([], 0), ['16 m'])
   assert.equal((await world.call<ListResponse>(listConfigResources, { resourceTypes: [3] })).errorCode, 35)
+})
+
+/** As ConfigCommand prints it: value, source, read-only, sensitive, type, and the synonyms with theirs. Sources and types by Kafka's numbers. */
+function inShort({ value, configSource, readOnly, isSensitive, configType, synonyms }: DescribeResult['configs'][number]): string {
+  const flags = `${readOnly ? ' ro' : ''}${isSensitive ? ' sensitive' : ''}`
+  return `${value} ${configSource}${flags} ${configType} [${synonyms.map(each => `${each.source}:${each.name}=${each.value}`).join(', ')}]`
+}
+
+/** What Apache Kafka 4.3.1 answered to the same, as the result of SET and then what is described of the key. */
+const kafkaAnswers: [
+  type: 'BROKER' | 'TOPIC' | 'GROUP',
+  resource: string,
+  key: string,
+  value: string,
+  result: string,
+  described: string | null,
+][] = [
+  ['BROKER', '1', 'leader.replication.throttled.rate', '1000', 'ok', '1000 2 5 [2:leader.replication.throttled.rate=1000]'],
+  ['BROKER', '', 'follower.replication.throttled.rate', '1000', 'ok', '1000 3 5 [3:follower.replication.throttled.rate=1000]'],
+  [
+    'BROKER',
+    '',
+    'leader.replication.throttled.rate',
+    '-1',
+    '42 Invalid value -1 for configuration leader.replication.throttled.rate: Value must be at least 0',
+    null,
+  ],
+  ['BROKER', '1', 'some.unknown.key', 'x', 'ok', 'null 2 ro sensitive 0 [2:some.unknown.key=null]'],
+  ['BROKER', '', 'some.unknown.key', 'x', 'ok', 'null 3 ro sensitive 0 [3:some.unknown.key=null]'],
+  ['BROKER', '', 'internal.foo', 'x', 'ok', 'null 3 ro sensitive 0 [3:internal.foo=null]'],
+  [
+    'BROKER',
+    '1',
+    'ssl.keystore.location',
+    '/x',
+    '42 These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.location]',
+    'null 5 2 []',
+  ],
+  [
+    'BROKER',
+    '',
+    'ssl.truststore.location',
+    '/x',
+    '42 These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.truststore.location]',
+    null,
+  ],
+  [
+    'BROKER',
+    '1',
+    'listener.name.plaintext.ssl.keystore.location',
+    '/x',
+    'ok',
+    '/x 2 ro 2 [2:listener.name.plaintext.ssl.keystore.location=/x]',
+  ],
+  ['BROKER', '1', 'min.insync.replicas', '2', '40 Broker-level min.insync.replicas cannot be altered while ELR is enabled.', null],
+  [
+    'BROKER',
+    '',
+    'num.io.threads',
+    '30',
+    '42 Dynamic thread count update validation failed for num.io.threads=30, value should not be greater than double the current value 8',
+    null,
+  ],
+  ['TOPIC', 't', 'internal.segment.bytes', '1048576', 'ok', '1048576 1 3 [1:internal.segment.bytes=1048576]'],
+  ['TOPIC', 't', 'internal.foo', '1', '40 Unknown topic config name: internal.foo', null],
+  ['TOPIC', 't', 'compression.type', 'gzip', 'ok', 'gzip 1 2 [1:compression.type=gzip, 5:compression.type=producer]'],
+  ['TOPIC', 't', 'min.insync.replicas', '1', 'ok', '1 1 3 [1:min.insync.replicas=1, 3:min.insync.replicas=2, 5:min.insync.replicas=1]'],
+  [
+    'GROUP',
+    'g',
+    'share.auto.offset.reset',
+    'earliest',
+    'ok',
+    'earliest 8 2 [8:share.auto.offset.reset=earliest, 5:share.auto.offset.reset=latest]',
+  ],
+]
+
+test('altered and described as Kafka does', async () => {
+  for (const [type, resource, key, value, result, described] of kafkaAnswers) {
+    const world = new World()
+    if (type === 'TOPIC') assert.equal(await world.alter('BROKER', '', 'SET', 'min.insync.replicas', '2'), 'ok')
+    assert.equal(await world.alter(type, resource, 'SET', key, value), result, `${type} ${resource} ${key}`)
+    if (described === null) continue
+    const { configs } = await world.describe(type, resource, [key])
+    assert.equal(configs.length === 0 ? 'nothing' : inShort(configs[0]!), described, `${type} ${resource} ${key}`)
+  }
+})
+
+test('keys that are told only when they are set; the least number of replicas stays', async () => {
+  const world = new World()
+  const names = async (type: 'BROKER' | 'TOPIC', resource: string) => (await world.describe(type, resource)).configs.map(({ name }) => name)
+  assert.ok(!(await names('BROKER', '1')).some(name => name.endsWith('.throttled.rate')))
+  assert.ok(!(await names('TOPIC', 't')).some(name => name.startsWith('internal.')))
+  assert.equal(
+    await world.alter('BROKER', '', 'DELETE', 'min.insync.replicas', null),
+    '40 Cluster-level min.insync.replicas cannot be removed while ELR is enabled.',
+  )
 })
