@@ -154,24 +154,25 @@ const listenerSecurityKeys = new Set([
 /** Pools that Kafka resizes while it runs, at most by half or to double at a time. Here they have no effect, but the answer is the same. */
 const threadPools: readonly BrokerKey[] = [
   'background.threads',
+  'log.cleaner.threads',
   'num.io.threads',
   'num.recovery.threads.per.data.dir',
   'num.replica.fetchers',
 ]
 
-/** `current`: what holds now. */
 function checkThreads(config: BrokerConfig, configs: ReadonlyMap<string, string>): void {
   for (const name of threadPools) {
-    const wanted = Number(configs.get(name) ?? config.get(name))
-    const current = Number(config.get(name))
-    const words = `Dynamic thread count update validation failed for ${name}=${wanted}`
-    if (wanted < Math.floor(current / 2)) throw invalid(`${words}, value should be at least half the current value ${current}`)
-    if (wanted > current * 2) throw invalid(`${words}, value should not be greater than double the current value ${current}`)
+    const current = Number(config.text(name))
+    const wanted = Number(configs.get(name) ?? current)
+    const [tooFew, tooMany] =
+      name === 'log.cleaner.threads'
+        ? ['Log cleaner threads cannot be reduced to less than half', 'Log cleaner threads cannot be increased to more than double']
+        : ['value should be at least half', 'value should not be greater than double'].map(
+            words => `Dynamic thread count update validation failed for ${name}=${wanted}, ${words}`,
+          )
+    if (wanted < Math.floor(current / 2)) throw invalid(`${tooFew} the current value ${current}`)
+    if (wanted > current * 2) throw invalid(`${tooMany} the current value ${current}`)
   }
-  const cleaners = Number(configs.get('log.cleaner.threads') ?? config.get('log.cleaner.threads'))
-  const now = config.get('log.cleaner.threads')
-  if (cleaners < Math.floor(now / 2)) throw invalid(`Log cleaner threads cannot be reduced to less than half the current value ${now}`)
-  if (cleaners > now * 2) throw invalid(`Log cleaner threads cannot be increased to more than double the current value ${now}`)
 }
 
 /** `single`: configs of one broker; otherwise of all, where what belongs to a single one has no place. */
