@@ -43,7 +43,7 @@ export {
 } from './base/config.ts'
 export { crc32, crc32c } from './base/crc.ts'
 export { Durations, durationBoundsMs } from './base/durations.ts'
-export { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem } from './base/file-system.ts'
+export { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem, type OpenMode } from './base/file-system.ts'
 export {
   addInt64,
   type Int64,

@@ -6,7 +6,7 @@
  * choice of the rest, writes torn at sector boundaries (the model of ALICE and dm-log-writes). Faults can be planted on any call.
  */
 import { posix } from 'node:path'
-import { DiskError, type FileHandle, type FileSystem, memoryFileSystem } from '../../src/base.ts'
+import { DiskError, type FileHandle, type FileSystem, memoryFileSystem, type OpenMode } from '../../src/base.ts'
 import { type Faults, faultInjector, type Operation } from './faults.ts'
 import { type Cut, type DirectoryNode, directoryNode, type FileNode, fileNode, type NameChange, type Node, survivors } from './power-cut.ts'
 import type { SeededRandom } from './random.ts'
@@ -110,6 +110,9 @@ class SimulatedDisk implements Disk {
         live.remove(path)
         this.#unlinked(path)
       },
+      removeFile: async path => {
+        if (live.exists(path)) this.files.remove(path)
+      },
       removeDirectory: async path => this.#removeDirectory(path),
       syncDirectory: async path => {
         this.onSync?.('before', path)
@@ -132,9 +135,9 @@ class SimulatedDisk implements Disk {
     }
   }
 
-  #open(path: string, mode: 'r' | 'rw'): FileHandle {
+  #open(path: string, mode: OpenMode): FileHandle {
     const known = this.#find(path)
-    this.faults.check(known === undefined ? 'create' : 'open', path)
+    this.faults.check(known === undefined && mode === 'rw' ? 'create' : 'open', path)
     const handle = this.#live.open(path, mode)
     if (known?.kind === 'file') return new SimulatedFile(this, handle, known)
     const node = fileNode(memoryFileSystem().open('/content', 'rw'), this.#live.open(path, 'r'))

@@ -19,7 +19,19 @@ export class DiskError extends Error {
     this.path = path
     this.code = code
   }
+
+  /** What the disk holds is unknown from now on, and a repetition would say nothing: the process has to stop and to recover. */
+  get isFailedSync(): boolean {
+    return this.operation === 'fdatasync' || this.operation === 'fsync'
+  }
+
+  /** Nothing is wrong with the file: the whole machine lacks room, descriptors or memory. */
+  get isShortage(): boolean {
+    return shortages.has(this.code)
+  }
 }
+
+const shortages: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
 /** Another broker works on the directory. `holder` says which, as far as is known. */
 export class DirectoryInUse extends DiskError {
@@ -49,19 +61,25 @@ export interface FileHandle {
 
 export type FileKind = 'file' | 'directory'
 
+/** `r`: must exist, read only; `r+`: must exist; `rw`: created when missing. None of them cuts what is there. */
+export type OpenMode = 'r' | 'r+' | 'rw'
+
 export interface FileSystem {
   /** How many promised operations run at the same time; more wait. A few when it does not say. */
   readonly threads?: number
-  /** `r`: must exist, read only; `rw`: created when missing, never truncated. */
-  open(path: string, mode: 'r' | 'rw'): FileHandle
+  open(path: string, mode: OpenMode): FileHandle
   /** Makes the directory and its parents; harmless when it exists. */
   makeDirectory(path: string): void
   /** Names in a directory, sorted, with their kinds; throws ENOENT when it is missing. */
   list(path: string): { name: string; kind: FileKind }[]
+  /** Throws when that cannot be told: a name that cannot be looked up must not be taken for a missing one. */
   exists(path: string): boolean
   /** Atomic; replaces a file of that name. */
   rename(from: string, to: string): void
   remove(path: string): void
+  /** The same off the event loop, for what may be large: a gigabyte takes a tenth of a second to be given back. Harmless when missing. */
+  removeFile(path: string): Promise<void>
+  /** With all that is in it, in the same way. Harmless when missing. */
   removeDirectory(path: string): Promise<void>
   /** Makes creations, renames and removals of names in this directory survive a power cut. */
   syncDirectory(path: string): Promise<void>

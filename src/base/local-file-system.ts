@@ -1,8 +1,8 @@
 /** The local disk through `node:fs`: continues short writes, turns system errors into DiskError, and never retries a sync. */
 import fs from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { lockDirectory } from './directory-lock.ts'
-import { DiskError, type FileHandle, type FileKind, type FileSystem } from './file-system.ts'
+import { DiskError, type FileHandle, type FileKind, type FileSystem, type OpenMode } from './file-system.ts'
 
 /**
  * Node's own four are far too few: syncs of many files share the file system's commits, so that sixteen at a time are several times as many
@@ -16,14 +16,15 @@ export function localFileSystem(): FileSystem {
     open: (path, mode) =>
       new LocalFile(
         path,
-        guard('open', path, () => fs.openSync(path, mode === 'r' ? 'r' : openReadWrite, 0o640)),
+        guard('open', path, () => fs.openSync(path, openFlags[mode], 0o640)),
       ),
     makeDirectory: path => void guard('mkdir', path, () => fs.mkdirSync(path, { recursive: true, mode: 0o750 })),
     list: path => guard('readdir', path, () => listDirectory(path)),
-    exists: path => fs.existsSync(path),
+    exists: path => guard('stat', path, () => fs.statSync(path, { throwIfNoEntry: false }) !== undefined),
     rename: (from, to) => guard('rename', from, () => fs.renameSync(from, to)),
     remove: path => guard('unlink', path, () => fs.unlinkSync(path)),
-    removeDirectory: path => settle('rm', path, fs.promises.rm(path, { recursive: true, force: true })),
+    removeFile: path => settle('unlink', path, removeFile(path)),
+    removeDirectory: path => settle('rmdir', path, removeDirectory(path)),
     syncDirectory: path => settle('fsync', path, syncDirectory(path)),
     syncDirectorySync: path => guard('fsync', path, () => withDirectory(path, fs.fsyncSync)),
     readFile: path => readWhole(path),
@@ -33,7 +34,8 @@ export function localFileSystem(): FileSystem {
   }
 }
 
-const openReadWrite = fs.constants.O_RDWR | fs.constants.O_CREAT
+const { O_RDONLY, O_RDWR, O_CREAT } = fs.constants
+const openFlags: Record<OpenMode, number> = { r: O_RDONLY, 'r+': O_RDWR, rw: O_RDWR | O_CREAT }
 
 class LocalFile implements FileHandle {
   readonly path: string
@@ -161,6 +163,36 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** As much is given back to the file system at once: more would keep all who write to it waiting. */
+const removeStepBytes = 32 << 20
+
+async function removeFile(path: string): Promise<void> {
+  try {
+    const { size, nlink } = await fs.promises.lstat(path)
+    // A file with another name, in somebody's backup, must stay whole under that.
+    for (let left = size - removeStepBytes; left > 0 && nlink === 1; left -= removeStepBytes) await fs.promises.truncate(path, left)
+    await fs.promises.unlink(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+}
+
+async function removeDirectory(path: string): Promise<void> {
+  try {
+    for (const entry of await fs.promises.readdir(path, { withFileTypes: true })) {
+      const inside = join(path, entry.name)
+      await (entry.isDirectory() ? removeDirectory(inside) : removeFile(inside))
+    }
+    await fs.promises.rmdir(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+}
+
 async function replaceFile(path: string, content: Uint8Array): Promise<void> {
   const temporary = `${path}.tmp`
   const file = await fs.promises.open(temporary, 'w', 0o640)
@@ -178,7 +210,7 @@ function readWhole(path: string): Buffer | null {
   try {
     return fs.readFileSync(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    if (isMissing(error)) return null
     throw diskError('read', path, error)
   }
 }

@@ -114,6 +114,21 @@ for (const [home, make] of Object.entries(homes)) {
     assert.equal(files.exists(`${root}/z`), false)
   })
 
+  test(`${home}: r+ makes no file; a large one is removed, and its other name keeps it whole`, async t => {
+    const { files, root, done } = make()
+    t.after(done)
+    assert.throws(() => files.open(`${root}/a`, 'r+'), code('ENOENT'))
+    const file = files.open(`${root}/a`, 'rw')
+    file.writeSync([Buffer.from('end')], 100 << 20)
+    file.close()
+    files.open(`${root}/a`, 'r+').writeSync([Buffer.from('begin')], 0)
+    if (home === 'disk') fs.linkSync(`${root}/a`, `${root}/backup`)
+    await files.removeFile(`${root}/a`)
+    await files.removeFile(`${root}/a`)
+    assert.equal(files.exists(`${root}/a`), false)
+    if (home === 'disk') assert.equal(fs.statSync(`${root}/backup`).size, (100 << 20) + 3)
+  })
+
   test(`${home}: errors carry the system's code`, async t => {
     const { files, root, done } = make()
     t.after(done)
@@ -124,6 +139,10 @@ for (const [home, make] of Object.entries(homes)) {
     assert.throws(() => files.list(`${root}/none`), code('ENOENT'))
     assert.throws(() => files.remove(`${root}/none`), code('ENOENT'))
     assert.throws(() => files.rename(`${root}/none`, `${root}/b`), code('ENOENT'))
+    const long = `${root}/${'x'.repeat(256)}`
+    for (const act of [() => files.open(long, 'rw'), () => files.makeDirectory(long), () => files.rename(`${root}/d`, long)])
+      assert.throws(act, code('ENAMETOOLONG'))
+    assert.throws(() => files.exists(long), code('ENAMETOOLONG'))
     await assert.rejects(files.syncDirectory(`${root}/none`), code('ENOENT'))
     assert.ok(files.freeBytes(root) > 0)
   })

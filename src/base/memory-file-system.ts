@@ -3,10 +3,10 @@
  *
  * Hides how bytes are kept (chunks that are made when first written, so that a preallocated file costs nothing) and keeps POSIX's
  * rules where the storage engine leans on them: a handle outlives the rename or removal of its name, a rename replaces, a read past
- * the end is short, a disk that fills up takes the first part of a write before it says ENOSPC.
+ * the end is short, a name has at most 255 bytes, a disk that fills up takes the first part of a write before it says ENOSPC.
  */
 import { posix } from 'node:path'
-import { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem } from './file-system.ts'
+import { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem, type OpenMode } from './file-system.ts'
 
 export interface MemoryFileSystemOptions {
   /** Bytes of content that fit; above it writes fail with ENOSPC. Without a limit by default. */
@@ -19,9 +19,12 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): FileSys
     open: (path, mode) => volume.open(path, mode),
     makeDirectory: path => volume.makeDirectory(path),
     list: path => volume.list(path),
-    exists: path => volume.lookUp(path) !== undefined,
+    exists: path => volume.exists(path),
     rename: (from, to) => volume.rename(from, to),
     remove: path => volume.remove(path),
+    removeFile: async path => {
+      if (volume.lookUp(path) !== undefined) volume.remove(path)
+    },
     removeDirectory: async path => volume.removeDirectory(path),
     syncDirectory: async path => void volume.directory('fsync', path),
     syncDirectorySync: path => void volume.directory('fsync', path),
@@ -36,6 +39,8 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): FileSys
 const chunkBytes = 64 * 1024
 /** The first chunk of a file starts this small and doubles: most files of an idle partition stay tiny. */
 const smallestChunkBytes = 1024
+/** Of a file or a directory, as on Linux. */
+const longestName = 255
 
 /** What all files of one volume share. */
 interface Space {
@@ -137,21 +142,22 @@ class Volume {
     this.space = { capacity, used: 0 }
   }
 
-  open(path: string, mode: 'r' | 'rw'): FileHandle {
+  open(path: string, mode: OpenMode): FileHandle {
     const { parent, name } = this.#place('open', path)
     let node = parent.get(name)
     if (node instanceof Map) throw new DiskError('open', path, 'EISDIR')
     if (node === undefined) {
-      if (mode === 'r') throw new DiskError('open', path, 'ENOENT')
+      if (mode !== 'rw') throw new DiskError('open', path, 'ENOENT')
       node = new Inode(this.space)
       parent.set(name, node)
     }
-    return new MemoryFile(path, node, mode === 'rw')
+    return new MemoryFile(path, node, mode !== 'r')
   }
 
   makeDirectory(path: string): void {
     let directory = this.#root
     for (const name of namesOf(path)) {
+      checkName('mkdir', path, name)
       let next = directory.get(name)
       if (next instanceof Inode) throw new DiskError('mkdir', path, 'ENOTDIR')
       if (next === undefined) {
@@ -160,6 +166,11 @@ class Volume {
       }
       directory = next
     }
+  }
+
+  exists(path: string): boolean {
+    checkName('stat', path, posix.basename(path))
+    return this.lookUp(path) !== undefined
   }
 
   list(path: string): { name: string; kind: FileKind }[] {
@@ -253,6 +264,7 @@ class Volume {
     const slash = resolved.lastIndexOf('/')
     const name = resolved.slice(slash + 1)
     if (name === '') throw new DiskError(operation, path, 'EBUSY')
+    checkName(operation, path, name)
     return { parent: this.directory(operation, resolved.slice(0, slash)), name }
   }
 }
@@ -318,6 +330,10 @@ class MemoryFile implements FileHandle {
     if (this.#closed || (writing && !this.#writable)) throw new DiskError(operation, this.path, 'EBADF')
     return this.#inode
   }
+}
+
+function checkName(operation: string, path: string, name: string): void {
+  if (Buffer.byteLength(name) > longestName) throw new DiskError(operation, path, 'ENAMETOOLONG')
 }
 
 function unlink(inode: Inode): void {

@@ -1,6 +1,7 @@
 /** What all partitions of one log share. */
 import type { System } from '../base.ts'
 import type { LogSettings } from '../log.ts'
+import type { Chores } from './chores.ts'
 import type { GroupCommit } from './journal/commit.ts'
 import type { SegmentContext } from './segments/segment.ts'
 import type { Slabs } from './tail/slabs.ts'
@@ -14,12 +15,15 @@ export interface LogContext {
   readonly tail: Tail
   readonly commit: GroupCommit
   readonly slabs: Slabs
+  readonly chores: Chores
   /** Throws KAFKA_STORAGE_ERROR when nothing may be appended: closed, failed, or (clients only) the disk is nearly full. */
   admit(origin: 'client' | 'coordinator'): void
   /** Makes the names of new partition directories survive a power cut; calls at the same time share one sync. */
   syncNames(): Promise<void>
-  /** Makes a checkpoint of all that is appended now. */
+  /** Makes a checkpoint of all that is appended now. Rejects when the disk refuses it; it is tried again then, but nobody should wait for that. */
   checkpoint(): Promise<void>
+  /** A sync failed: the process has to stop. */
+  fatal(error: Error): void
   /** Something failed that nobody waits for, and that is tried again or can be left alone. */
   report(what: string, error: unknown): void
   /** Bytes that went to segment files past the journal, ever. */

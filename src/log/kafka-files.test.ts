@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { memoryFileSystem } from '../base.ts'
 import type { Uuid } from '../protocol.ts'
 import { decodeOffsetCheckpoint, decodePartitionMetadata, encodeOffsetCheckpoint, encodePartitionMetadata } from './kafka-files.ts'
-import { FileHandles } from './segments/file-handles.ts'
-import { collectAborted, TransactionIndex } from './segments/transaction-index.ts'
+import { segmentContext } from './segments/segment.ts'
+import { type AbortedTransaction, TransactionIndex } from './segments/transaction-index.ts'
 
 test('partition.metadata and checkpoints are Kafka’s, and damage is noticed', () => {
   const topicId = '3-cD7bHXQqCSm7xzFbvHXQ' as Uuid
@@ -24,42 +24,90 @@ const aborted = (producerId: number, firstOffset: number, lastOffset: number, la
   lastStableOffset,
 })
 
-test('the transaction index keeps what was written, and goes back', () => {
+function transactionIndexes() {
   const files = memoryFileSystem()
   files.makeDirectory('/d')
-  const handles = new FileHandles(files, 4)
-  const open = (isNew: boolean) => new TransactionIndex({ files, handles }, '/d/0.txnindex', 0, isNew)
+  const context = segmentContext(files, { openFiles: 4, indexBytes: 1 << 20 })
+  return { files, context, open: (isNew: boolean) => new TransactionIndex(context, '/d/0.txnindex', 0, isNew) }
+}
+
+test('the transaction index keeps what was written, and goes back', async () => {
+  const { files, context, open } = transactionIndexes()
   const index = open(true)
   index.flush()
   assert.equal(files.exists('/d/0.txnindex'), false)
   const entries = [aborted(2 ** 40, 0, 10, 5), aborted(2, 5, 20, 21), aborted(3, 21, 30, 31)]
   for (const entry of entries) index.append(entry)
   index.flush()
-  assert.deepEqual(open(false).all(), entries)
-  index.truncateTo(30)
-  assert.deepEqual(open(false).all(), entries.slice(0, 2))
+  assert.deepEqual(await open(false).all(), entries)
+  index.truncateToCount(2)
+  assert.deepEqual(await open(false).all(), entries.slice(0, 2))
   const adopted = open(false)
-  adopted.adopt(1)
-  assert.deepEqual(adopted.all(), entries.slice(0, 1))
+  assert.equal(await adopted.adopt(1), true)
+  assert.deepEqual(await adopted.all(), entries.slice(0, 1))
   adopted.append(entries[2]!)
   adopted.flush()
-  assert.deepEqual(open(false).all(), [entries[0], entries[2]])
-  handles.get('/d/0.txnindex').truncate(40)
-  assert.throws(() => open(false).all(), /40 bytes/)
+  assert.deepEqual(await open(false).all(), [entries[0], entries[2]])
+  assert.equal(await open(false).adopt(3), false)
+  context.handles.get('/d/0.txnindex').truncate(40)
+  await assert.rejects(open(false).all(), /40 bytes/)
+  assert.equal(await open(false).adopt(2), false)
   const begunAnew = open(false)
   begunAnew.truncateToCount(0)
-  assert.deepEqual(open(false).all(), [])
+  assert.deepEqual(await open(false).all(), [])
 })
 
+function collect(index: TransactionIndex, from: number, to: number) {
+  const found: AbortedTransaction[] = []
+  const complete = index.collect(from, to, found)
+  return [found.map(({ producerId }) => producerId), complete]
+}
+
 test('a reader is told of aborted transactions that overlap what it reads, and when to stop looking', () => {
-  const index = [aborted(1, 0, 10, 5), aborted(2, 5, 20, 21), aborted(3, 21, 30, 31)]
-  const collect = (from: number, to: number) => {
-    const found: ReturnType<typeof aborted>[] = []
-    const complete = collectAborted(index, from, to, found)
-    return [found.map(({ producerId }) => producerId), complete]
+  const index = transactionIndexes().open(true)
+  for (const entry of [aborted(1, 0, 10, 5), aborted(2, 5, 20, 21), aborted(3, 21, 30, 31)]) index.append(entry)
+  assert.deepEqual(collect(index, 0, 5), [[1], true])
+  assert.deepEqual(collect(index, 11, 21), [[2], true])
+  assert.deepEqual(collect(index, 10, 22), [[1, 2, 3], true])
+  assert.deepEqual(collect(index, 31, 99), [[], false])
+})
+
+test('it says the same as looking at every entry, in memory and in the file, before and after some were taken back', async () => {
+  let seed = 7
+  const random = (bound: number) => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) % bound
+  const { open } = transactionIndexes()
+  const index = open(true)
+  const entries: AbortedTransaction[] = []
+  const add = (count: number) => {
+    for (let nth = 0; nth < count; nth++) {
+      const last = (entries.at(-1)?.lastOffset ?? 0) + 1 + random(5)
+      const first = Math.max(0, last - (random(20) === 0 ? 900 : 1 + random(9)))
+      const stable = Math.max(entries.at(-1)?.lastStableOffset ?? 0, last - random(400))
+      entries.push(aborted(entries.length, first, last, stable))
+      index.append(entries.at(-1)!)
+    }
   }
-  assert.deepEqual(collect(0, 5), [[1], true])
-  assert.deepEqual(collect(11, 21), [[2], true])
-  assert.deepEqual(collect(10, 22), [[1, 2, 3], true])
-  assert.deepEqual(collect(31, 99), [[], false])
+  const check = (of: TransactionIndex) => {
+    for (let from = 0; from < 2500; from += 1 + random(60)) {
+      const to = from + random(300)
+      const expected: number[] = []
+      let complete = false
+      for (const { producerId, firstOffset, lastOffset, lastStableOffset } of entries) {
+        if (lastOffset >= from && firstOffset < to) expected.push(Number(producerId))
+        complete = lastOffset >= from && lastStableOffset >= to
+        if (complete) break
+      }
+      assert.deepEqual(collect(of, from, to), [expected, complete], `${from} to ${to}`)
+    }
+  }
+  add(700)
+  check(index)
+  entries.length = 333
+  index.truncateToCount(333)
+  add(400)
+  check(index)
+  index.flush()
+  const opened = open(false)
+  await opened.load()
+  check(opened)
 })

@@ -51,6 +51,7 @@ export function processOn(disk: FileSystem): Process {
   const files: FileSystem = {
     ...disk,
     open: (path, mode) => wrap(alive(() => disk.open(path, mode))),
+    removeFile: path => later(() => disk.removeFile(path)),
     removeDirectory: path => later(() => disk.removeDirectory(path)),
     syncDirectory: path => later(() => disk.syncDirectory(path)),
     replaceFile: (path, content) => later(() => disk.replaceFile(path, content)),

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System } from '../base.ts'
 import type { JournalCounts, Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
+import { Chores } from './chores.ts'
 import { Cleaner } from './cleaner/cleaner.ts'
 import { Retention } from './cleaner/retention.ts'
 import type { LogContext } from './context.ts'
@@ -55,6 +56,7 @@ class Engine implements Log, LogContext {
   readonly tail: Tail
   readonly commit: GroupCommit
   readonly slabs = new Slabs()
+  readonly chores: Chores
   readonly pressure = new Valve()
   readonly #backlog: Backlog
   readonly #options: LogOptions
@@ -82,6 +84,7 @@ class Engine implements Log, LogContext {
     this.#files = system.files
     this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
     this.tail = new Tail(settings.tailBytes, this.pressure)
+    this.chores = new Chores(system, (what, error) => this.report(what, error))
     this.#backlog = new Backlog(this.pressure, journalGrowth * settings.journalFiles * settings.journalFileBytes)
     this.#journal = new Journal({
       files: system.files,
@@ -182,6 +185,7 @@ class Engine implements Log, LogContext {
   async close(): Promise<void> {
     if (this.#closed !== null) return
     this.#retention?.close()
+    this.chores.close()
     await this.#cleaner?.close()
     this.commit.commit()
     this.#closed = 'The log is closed'
@@ -220,9 +224,14 @@ class Engine implements Log, LogContext {
 
   async checkpoint(): Promise<void> {
     this.commit.commit()
-    this.#rotate()
-    await this.#checkpoints.idle()
+    if (!this.#rotate())
+      throw new KafkaError('KAFKA_STORAGE_ERROR', 'No checkpoint can be made, since the journal cannot begin another file')
+    await this.#checkpoints.finished()
     if (this.#closed !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#closed)
+  }
+
+  fatal(error: Error): void {
+    this.#die(error)
   }
 
   report(what: string, error: unknown): void {
@@ -264,18 +273,21 @@ class Engine implements Log, LogContext {
     this.report(what, error)
   }
 
-  /** Nothing is gathered at this moment. */
-  #rotate(): void {
+  /** Nothing is gathered at this moment. False when the disk refuses: then the present file is written on, and it is tried again. */
+  #rotate(): boolean {
     try {
-      // If it failed a moment ago, the present file is written on meanwhile.
-      if (this.#rotateLater) this.#backlog.journalGrew(this.#journal.liveBytes)
-      else this.#beginFile()
+      if (!this.#rotateLater) {
+        this.#beginFile()
+        return true
+      }
+      this.#backlog.journalGrew(this.#journal.liveBytes)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       this.#failed('the journal could not begin another file', error)
       this.#backlog.journalGrew(this.#journal.liveBytes)
       this.#rotateAgain()
     }
+    return false
   }
 
   #beginFile(): void {

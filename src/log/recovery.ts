@@ -44,7 +44,10 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
     const directory = view.deleted ? null : directoryOf(context, found, view, condemned)
     if (directory === null) return
     touched.add(keyOf(view))
-    context.segments.handles.get(`${directory}/${segmentName(segmentBase)}.log`).writeSync(bytes, position)
+    const path = `${directory}/${segmentName(segmentBase)}.log`
+    const { handles } = context.segments
+    const file = files.exists(path) ? handles.get(path) : handles.create(path)
+    file.writeSync(bytes, position)
   }
   const journal = await recoverJournal({
     files,
@@ -90,10 +93,12 @@ async function openPartition(
   const start = await recoverPartition({
     system: context.system,
     segments: context.segments,
+    chores: context.chores,
     directory,
     name: `${topic}-${partition}`,
     state,
     trusted: state !== null && (state.synced || sameRun),
+    sameRun,
     ours: state !== null || view !== null,
     logStartOffset: view?.logStartOffset ?? -1,
     damage: damageOf(context, directory),

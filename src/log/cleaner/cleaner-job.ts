@@ -119,7 +119,6 @@ class Cleaning {
 
   async #cleanGroup(group: readonly Offset[], filter: CleanerFilter): Promise<void> {
     const { directory, nowMs, indexIntervalBytes } = this.#job
-    this.#removeLeftover(group[0]!)
     const cleaned = Segment.create(this.#context, directory, group[0]!, nowMs, '.cleaned')
     cleaned.makeAllFiles()
     const info = emptyBatchInfo()
@@ -171,10 +170,5 @@ class Cleaning {
     const { timers, clock } = this.#system
     const dueMs = (this.#moved / this.#job.bytesPerSecond) * 1000 - (clock.monotonic() - this.#startedAt)
     return new Promise(resolve => (dueMs > 1 ? timers.after(dueMs, resolve) : timers.soon(resolve)))
-  }
-
-  #removeLeftover(base: Offset): void {
-    const leftover = Segment.open(this.#context, this.#job.directory, base, this.#job.nowMs, '.cleaned')
-    leftover.removeFiles()
   }
 }

@@ -6,10 +6,12 @@ import { test } from 'node:test'
 import { type Int64, memoryFileSystem, realSystem, type System } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import { buildBatch, buildMarkerBatch, forEachRecord, header } from '../../protocol.ts'
+import { Chores } from '../chores.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import { ProducerStates } from '../partition/producer-state.ts'
 import { Segment, type SegmentContext, segmentContext } from '../segments/segment.ts'
-import { openSegments, removeLater, SegmentList } from '../segments/segment-list.ts'
+import { openSegments } from '../segments/segment-directory.ts'
+import { SegmentList } from '../segments/segment-list.ts'
 import { Cleaner, type CleanerOptions } from './cleaner.ts'
 import { OffsetMap } from './cleaner-map.ts'
 import { type CleanablePartition, cleanable } from './cleaner-plan.ts'
@@ -46,6 +48,7 @@ class TestPartition implements CleanablePartition {
   readonly producers = new ProducerStates('t-0')
   readonly context: SegmentContext
   readonly system: System
+  readonly chores: Chores
   segments: SegmentList
 
   readonly #directory: string
@@ -54,6 +57,7 @@ class TestPartition implements CleanablePartition {
     this.system = system
     this.#directory = at
     this.context = segmentContext(system.files, { openFiles: 20, indexBytes: 1 << 20 })
+    this.chores = new Chores(realSystem(system.files), (_, error) => assert.ifError(error))
     system.files.makeDirectory(at)
     this.segments = new SegmentList(this.context, at, [])
     this.roll()
@@ -91,7 +95,7 @@ class TestPartition implements CleanablePartition {
   }
 
   async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
-    removeLater(this.system, await this.segments.replace(old, cleaned), 0, assert.ifError)
+    await this.segments.replace(old, cleaned, this.chores, 0)
   }
 
   /** Every batch in the files. */
@@ -109,7 +113,7 @@ class TestPartition implements CleanablePartition {
 
   /** What a consumer with isolation.level=read_committed sees. */
   async committed(): Promise<Row[]> {
-    const aborted = this.segments.abortedTransactions(0, this.logEndOffset)
+    const aborted = [...(await this.segments.abortedTransactions(0, this.logEndOffset))]
     const dropping = new Set<Int64>()
     const rows: Row[] = []
     for (const batch of await this.batches()) {
@@ -302,8 +306,7 @@ async function rebuiltProducers(partition: TestPartition) {
 
 /** The files alone say the same: indexes of cleaned segments find every batch. */
 async function checkReopened(partition: TestPartition): Promise<void> {
-  const { segments, withoutIndex } = openSegments(partition.context, directory, 0)
-  for (const { baseOffset } of withoutIndex) assert.equal(baseOffset, partition.segments.active!.baseOffset)
+  const { segments } = await openSegments(partition.context, partition.chores, directory, 0)
   for (const segment of segments.all.slice(0, -1)) {
     const expected: [number, number][] = []
     await segment.scan(0, 'headers', (buffer, at, position) => {
@@ -370,13 +373,13 @@ test('markers go when nothing is left of their transaction, and their index entr
   partition.producers.settle(partition.producers.mark())
   partition.producers.clear()
   await cleanAgain()
-  assert.deepEqual(partition.segments.abortedTransactions(0, 100).length, 1)
+  assert.deepEqual((await partition.segments.abortedTransactions(0, 100)).length, 1)
   for (let round = 0; round < 3; round++) await cleanAgain()
   assert.deepEqual(
     (await summary()).filter(line => !line.startsWith('data -1')),
     [],
   )
-  assert.deepEqual(partition.segments.abortedTransactions(0, 100), [])
+  assert.deepEqual(await partition.segments.abortedTransactions(0, 100), [])
 })
 
 test('what may be cleaned, and when it is due', () => {
@@ -426,7 +429,7 @@ test('the checkpoint survives a restart, and retention meanwhile stops the clean
   partition.append(buildBatch({ records: [record('a', 'new')] }))
   partition.roll()
   const running = next.run()
-  const [taken] = partition.segments.removeOldest(1)
+  const [taken] = partition.segments.removeOldest(1, partition.chores, 0)
   partition.logStartOffset = 3
   await running
   assert.equal(next.cleanedTo('t', 0), 4)

@@ -134,7 +134,7 @@ export class Cleaner {
       indexIntervalBytes: config.indexIntervalBytes,
       mapBytes: this.#options.dedupeBufferBytes,
       bytesPerSecond: this.#options.bytesPerSecond,
-      aborted: segments.abortedEntries(wanted[0]!.baseOffset, end),
+      aborted: await segments.abortedTransactions(wanted[0]!.baseOffset, end),
       lastRecords: partition.lastRecords(),
     }
     let stopped = false

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem, type System } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
+import { Chores } from '../chores.ts'
 import { emptyBatchInfo } from '../partition/batch-info.ts'
 import { Segment, segmentContext } from '../segments/segment.ts'
 import { SegmentList } from '../segments/segment-list.ts'
@@ -34,6 +35,7 @@ function partition({
   })
   const end = timestamps.filter(timestamp => timestamp !== null).length * 10
   const list = new SegmentList(context, '/t-0', segments)
+  const chores = new Chores(realSystem(files), (_, error) => assert.ifError(error))
   const removed: number[] = []
   const expiredAt: number[] = []
   return {
@@ -45,11 +47,11 @@ function partition({
     logEndOffset: end,
     removed,
     expireProducers: nowMs => void expiredAt.push(nowMs),
-    removeSegments: count => void removed.push(...list.removeOldest(count).map(segment => segment.baseOffset)),
+    removeSegments: count => void removed.push(...list.removeOldest(count, chores, 0).map(segment => segment.baseOffset)),
   }
 }
 
-const removable = (given: Case, nowMs = 1000, trustClock = true) => removableSegments(partition(given), nowMs, trustClock)
+const removable = (given: Case, nowMs = 1000, trustClock = true) => removableSegments(partition(given), nowMs, trustClock).count
 
 test('retention.ms: the oldest whose newest record is too old, up to the first that is not', () => {
   const config = { retentionMs: 500 }

@@ -28,21 +28,33 @@ export interface RetainedPartition {
   expireProducers(nowMs: number): void
 }
 
-/** How many segments, from the oldest on, may go. `trustClock` false: nothing goes for its age. */
-export function removableSegments(partition: RetainedPartition, nowMs: number, trustClock: boolean): number {
+export interface Removable {
+  /** How many segments, from the oldest on, may go. */
+  count: number
+  /** The next one, when it has to be proven first how old it is: see {@link Segment.prove}. */
+  unproven: Segment | null
+}
+
+/** `trustClock` false: nothing goes for its age. */
+export function removableSegments(partition: RetainedPartition, nowMs: number, trustClock: boolean): Removable {
   const { config, segments, logStartOffset } = partition
   const all = segments.all
   let count = 0
   while (isEligible(partition, count) && (all[count + 1]?.baseOffset ?? Number.POSITIVE_INFINITY) <= logStartOffset) count++
-  if (!config.cleanupPolicy.delete) return count
+  if (!config.cleanupPolicy.delete) return { count, unproven: null }
   if (config.retentionBytes >= 0) {
     let excess = segments.sizeBytes() - config.retentionBytes
     for (const gone of all.slice(0, count)) excess -= gone.size
     while (isEligible(partition, count) && excess >= all[count]!.size) excess -= all[count++]!.size
   }
-  if (config.retentionMs >= 0 && trustClock)
-    while (isEligible(partition, count) && millisSince(newestIn(all[count]!), nowMs) > config.retentionMs) count++
-  return count
+  if (config.retentionMs < 0 || !trustClock) return { count, unproven: null }
+  for (; isEligible(partition, count); count++) {
+    const segment = all[count]!
+    const isOld = millisSince(newestIn(segment), nowMs) > config.retentionMs
+    if (!segment.isProven && (isOld || segment.maxTimestamp < 0)) return { count, unproven: segment }
+    if (!isOld) break
+  }
+  return { count, unproven: null }
 }
 
 /** Everything in it is below the high watermark, so that the log start offset never passes that; and it is not an empty last one. */
@@ -105,9 +117,14 @@ export class Retention {
     const { system, partitions, onError } = this.#options
     const nowMs = system.clock.now()
     const trustClock = this.#isClockSound()
-    const visit = (partition: RetainedPartition) => {
+    const visit = (partition: RetainedPartition): void | Promise<void> => {
       try {
-        const count = removableSegments(partition, nowMs, trustClock)
+        const { count, unproven } = removableSegments(partition, nowMs, trustClock)
+        if (unproven !== null && !this.#closed)
+          return unproven
+            .prove()
+            .then(() => visit(partition))
+            .catch(error => onError(partition, error))
         if (count > 0) partition.removeSegments(count)
         if (trustClock) partition.expireProducers(nowMs)
       } catch (error) {

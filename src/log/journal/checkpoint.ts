@@ -54,6 +54,8 @@ export class Checkpointer {
   #closed = false
   #indexing = false
   #deleted: string[] = []
+  /** Why the last one failed. */
+  #failure: Error | null = null
 
   constructor(options: CheckpointOptions) {
     this.#options = options
@@ -92,6 +94,12 @@ export class Checkpointer {
     while (this.#running !== null) await this.#running
   }
 
+  /** Resolves when the one that is running is done; rejects when it failed, though it is tried again. */
+  async finished(): Promise<void> {
+    await this.idle()
+    if (this.#failure !== null) throw this.#failure
+  }
+
   /** The next one is the last: indexes are written, and it is not tried again. */
   close(): void {
     this.#closed = true
@@ -99,7 +107,8 @@ export class Checkpointer {
 
   /** After a failed sync nobody knows what the disk holds. Anything else leaves all as it was, but for more being on disk. */
   #fail(error: Error): void {
-    if (!(error instanceof DiskError) || error.operation === 'fdatasync' || error.operation === 'fsync') {
+    this.#failure = error
+    if (!(error instanceof DiskError) || error.isFailedSync) {
       this.#options.onFatal(error)
       return
     }
@@ -112,6 +121,7 @@ export class Checkpointer {
   async #run(): Promise<void> {
     const { journal } = this.#options
     const files = journal.retired()
+    this.#failure = null
     if (files.length === 0) return
     const trimmed = journal.current.firstSequence
     this.#options.onBegun()

@@ -8,7 +8,7 @@
 import { crc32c, type FileHandle, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'
 import type { EpochStart } from '../partition/leader-epochs.ts'
-import type { SegmentState } from '../segments/segment.ts'
+import type { SegmentState } from '../segments/segment-state.ts'
 
 /** A partition at a moment at which all below `endOffset` was durable in its segments. */
 export interface PartitionState {

@@ -6,7 +6,8 @@
 import type { Offset } from '../../protocol.ts'
 import type { GroupCommit } from '../journal/commit.ts'
 import type { Group } from '../journal/group.ts'
-import type { Segment, SegmentState } from '../segments/segment.ts'
+import type { Segment } from '../segments/segment.ts'
+import type { SegmentState } from '../segments/segment-state.ts'
 import type { EpochStart } from './leader-epochs.ts'
 import type { Partition } from './partition.ts'
 

@@ -7,8 +7,9 @@
 import { DiskError, type FileSystem } from '../../base.ts'
 import { KafkaError, type Offset, type Uuid } from '../../protocol.ts'
 import type { LogContext } from '../context.ts'
-import { Segment, type SegmentState, segmentName } from '../segments/segment.ts'
-import { discard, type SegmentList } from '../segments/segment-list.ts'
+import { Segment, segmentName } from '../segments/segment.ts'
+import type { SegmentList } from '../segments/segment-list.ts'
+import type { SegmentState } from '../segments/segment-state.ts'
 import { PartitionTail } from '../tail/partition-tail.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { writePartitionMetadata } from './partition-directory.ts'
@@ -151,23 +152,14 @@ export class PartitionFiles {
 
   /** Takes the oldest segments away; their files go after `delayMs`. */
   removeOldest(count: number, delayMs: number): void {
-    const { system } = this.#context
-    const removed = this.segments.removeOldest(count)
-    for (const segment of removed) {
-      this.unsynced.delete(segment)
-      const snapshot = `${this.directory}/${segmentName(segment.baseOffset)}.snapshot`
-      if (system.files.exists(snapshot)) system.files.remove(snapshot)
-    }
-    // A file that stays is removed at the next start.
-    discard(system, removed, delayMs, () => {})
+    for (const segment of this.segments.removeOldest(count, this.#context.chores, delayMs)) this.unsynced.delete(segment)
   }
 
   /** `old` end before the offset `end`. */
   async replace(old: readonly Segment[], cleaned: Segment, end: Offset, delayMs: number): Promise<void> {
+    await this.segments.replace(old, cleaned, this.#context.chores, delayMs)
     for (const segment of old) this.unsynced.delete(segment)
-    const replaced = await this.segments.replace(old, cleaned)
     this.tail.forgetFlushedBefore(end)
-    discard(this.#context.system, replaced, delayMs, () => {})
   }
 
   /** Whether a power cut would spare the file's name. If not, sees to it, for the next time it is asked. */

@@ -29,12 +29,20 @@ function finish(
   chunks: Buffer[],
   bytes: number,
   release: () => void,
-): Slice {
-  const abortedTransactions = limit.upTo !== 'last-stable' ? null : from === to ? [] : partition.segments.abortedTransactions(from, to)
-  return { chunks, bytes, abortedTransactions, release }
+): Slice | Promise<Slice> {
+  if (limit.upTo !== 'last-stable') return { chunks, bytes, abortedTransactions: null, release }
+  const aborted = from === to ? [] : partition.segments.abortedTransactions(from, to)
+  if (!(aborted instanceof Promise)) return { chunks, bytes, abortedTransactions: aborted, release }
+  return aborted.then(
+    abortedTransactions => ({ chunks, bytes, abortedTransactions, release }),
+    error => {
+      release()
+      throw damaged(partition, error)
+    },
+  )
 }
 
-function readTail(partition: Partition, first: number, from: Offset, bound: Offset, limit: ReadLimit): Slice {
+function readTail(partition: Partition, first: number, from: Offset, bound: Offset, limit: ReadLimit): Slice | Promise<Slice> {
   const { tail } = partition.context
   const chunks: Buffer[] = []
   const pinned: Chunk[] = []
@@ -97,7 +105,7 @@ function readFiles(partition: Partition, from: Offset, bound: Offset, limit: Rea
   return found.then(
     position => readAt(partition, segment, position, from, bound, limit),
     error => {
-      throw damaged(partition, segment, error)
+      throw damaged(partition, error)
     },
   )
 }
@@ -129,7 +137,7 @@ function readAt(
     got => take(partition, segment, position, slab, got, from, bound, limit),
     error => {
       partition.context.slabs.give(slab)
-      throw damaged(partition, segment, error)
+      throw damaged(partition, error)
     },
   )
 }
@@ -138,7 +146,7 @@ function readNow(partition: Partition, segment: Segment, target: Buffer, positio
   try {
     return segment.readSync(target, position)
   } catch (error) {
-    throw damaged(partition, segment, error)
+    throw damaged(partition, error)
   }
 }
 
@@ -164,7 +172,7 @@ function take(
     slabs.give(slab)
     // Below the mark there is a batch: to give nothing would leave the reader waiting for ever.
     if (first < batchHeaderSize || limit.atLeastOne) {
-      throw damaged(partition, segment, `no batch with offset ${from} in ${got} bytes at ${position}`)
+      throw damaged(partition, `${segment.path} has no batch with offset ${from} in ${got} bytes at ${position}`)
     }
     return finish(partition, limit, from, from, [], 0, () => {})
   }
@@ -172,8 +180,9 @@ function take(
   return finish(partition, limit, from, cut.next, [slab.subarray(cut.start, cut.end)], cut.end - cut.start, () => slabs.give(slab))
 }
 
-function damaged(partition: Partition, segment: Segment, why: unknown): KafkaError {
+/** What a reader is told when the files refuse, or do not hold what they should. */
+export function damaged(partition: Partition, why: unknown): KafkaError {
   if (partition.deleted) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${partition.name} was deleted`)
-  const reason = why instanceof Error ? why.message : String(why)
-  return new KafkaError('KAFKA_STORAGE_ERROR', `${partition.name}: ${segment.path} is damaged: ${reason}`)
+  if (why instanceof KafkaError) return why
+  return new KafkaError('KAFKA_STORAGE_ERROR', `${partition.name} cannot be read: ${why instanceof Error ? why.message : String(why)}`)
 }

@@ -8,10 +8,12 @@
 import type { System } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import { header } from '../../protocol.ts'
+import type { Chores } from '../chores.ts'
 import type { PartitionState } from '../journal/state-log.ts'
 import type { Segment, SegmentContext } from '../segments/segment.ts'
 import { segmentName } from '../segments/segment.ts'
-import { discard, type OpenedDirectory, openSegments, type SegmentList } from '../segments/segment-list.ts'
+import { type OpenedDirectory, openSegments } from '../segments/segment-directory.ts'
+import type { SegmentList } from '../segments/segment-list.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { type ProducerLimits, ProducerStates } from './producer-state.ts'
@@ -22,12 +24,15 @@ const indexIntervalBytes = 4096
 export interface RecoveryInput {
   system: System
   segments: SegmentContext
+  chores: Chores
   directory: string
   name: string
   /** The latest checkpoint; null without one. */
   state: PartitionState | null
   /** Whether the checkpoint's active segment may be believed: it was synced, or the machine has run on since. */
   trusted: boolean
+  /** The machine has run on since: what was written is there, synced or not. */
+  sameRun: boolean
   /** A checkpoint or the journal knows it; if not, it may come from another broker and what is damaged was not torn by our crash. */
   ours: boolean
   /** From the journal: the log start offset (DeleteRecords), -1 without; and what was acknowledged as durable. */
@@ -54,7 +59,7 @@ export interface PartitionStart {
 }
 
 export async function recoverPartition(input: RecoveryInput): Promise<Omit<PartitionStart, 'suspect'>> {
-  const opened = openSegments(input.segments, input.directory, input.system.clock.now())
+  const opened = await openSegments(input.segments, input.chores, input.directory, input.system.clock.now())
   const recovery = new Recovery(input, opened)
   try {
     await recovery.run()
@@ -89,9 +94,7 @@ class Recovery {
     if (all.length > 0) {
       const active = state?.active ?? null
       const known = active === null ? undefined : all.find(segment => segment.baseOffset === active.baseOffset)
-      // Without its list of aborted transactions a segment would show what was taken back.
-      const whole = known?.transactions.has(active?.state.abortedTransactions ?? 0) ?? false
-      if (active !== null && known !== undefined && this.#input.trusted && whole) await this.#resume(known, state!, active.state)
+      if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active.state)
       else await this.#readAll(known)
     } else if (state?.active && !this.#input.trusted) this.#end = state.logStartOffset
     else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
@@ -124,20 +127,24 @@ class Recovery {
    * offset that was deleted is never given out again.
    */
   #beginAt(offset: Offset): void {
-    discard(this.#input.system, this.#opened.segments.removeFrom(0), 0, () => {})
+    this.#opened.segments.removeFrom(0, this.#input.chores)
     this.#producers.clear()
     this.#end = offset
   }
 
   /** From the checkpoint on. */
   async #resume(segment: Segment, state: PartitionState, from: NonNullable<PartitionState['active']>['state']): Promise<void> {
-    this.#loadProducers(state.producers)
-    segment.adopt(from)
     const size = segment.fileSize()
     if (size < from.size) {
       this.damage = `${segment.path} has ${size} bytes, but had ${from.size}`
       return
     }
+    // Without its list of aborted transactions a segment would show what was taken back.
+    if (!(await segment.adopt(from, this.#input.sameRun))) {
+      await this.#readAll(segment)
+      return
+    }
+    this.#loadProducers(state.producers)
     if (size > from.size) {
       const end = await segment.scan(from.size, 'whole', (buffer, at) => {
         if (header.baseOffset(buffer, at) !== this.#end) return false
@@ -157,7 +164,6 @@ class Recovery {
     let first = 0
     // What the journal still carries without any checkpoint was never synced: no segment of it may be taken on trust.
     if (this.#input.state !== null || !this.#input.ours) first = this.#newestSnapshot(upTo)
-    for (const segment of all.slice(0, first)) if (this.#opened.withoutIndex.includes(segment)) await this.#reindex(segment)
     this.#end = all[first]!.baseOffset
     this.#epochs.truncateFrom(this.#end)
     await this.#readFrom(first, null)
@@ -206,8 +212,7 @@ class Recovery {
       this.damage = `offsets from ${this.#end} to ${segment.baseOffset} are missing`
       return
     }
-    const lost = this.#opened.segments.removeFrom(segment.baseOffset)
-    discard(this.#input.system, lost, 0, () => {})
+    this.#opened.segments.removeFrom(segment.baseOffset, this.#input.chores)
   }
 
   /** The end of a file that makes no sense: cut off where a crash can have caused it. True when reading may go on after it. */
@@ -229,12 +234,6 @@ class Recovery {
     if (completed?.aborted) segment.addAbortedTransaction(completed)
     this.#producers.settle(this.#producers.mark())
     this.#producers.highWatermarkMoved(this.#end)
-  }
-
-  async #reindex(segment: Segment): Promise<void> {
-    const end = await segment.recover(indexIntervalBytes, () => {})
-    if (end.problem !== null) this.damage = `${segment.path}: ${end.problem} at position ${end.position}`
-    segment.seal()
   }
 
   #loadSnapshotAt(offset: Offset): boolean {

@@ -6,7 +6,7 @@
  * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind. Before the first change that a
  * group would have to take back, the partition joins it and notes how it is; when the group is refused, it is so again.
  */
-import { assert, type Int64 } from '../../base.ts'
+import { assert, DiskError, type Int64 } from '../../base.ts'
 import type {
   ActiveProducer,
   Appended,
@@ -31,7 +31,7 @@ import { emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import { GroupPart } from './group-part.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
-import { readSlice } from './partition-read.ts'
+import { damaged, readSlice } from './partition-read.ts'
 import type { PartitionStart } from './partition-recovery.ts'
 import { ProducerStates } from './producer-state.ts'
 import { Waiters } from './waiters.ts'
@@ -171,14 +171,12 @@ export class Partition implements PartitionLog, Member {
 
   async offsetForTimestamp(timestampMs: Int64, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null> {
     this.#refuse()
-    this.files.tail.flush()
-    return await offsetForTimestamp(this.segments, timestampMs, this.logStartOffset, this.mark(upTo))
+    return await this.#lookUp(() => offsetForTimestamp(this.segments, timestampMs, this.logStartOffset, this.mark(upTo)))
   }
 
   async offsetOfMaxTimestamp(): Promise<TimestampedOffset | null> {
     this.#refuse()
-    this.files.tail.flush()
-    return await offsetOfMaxTimestamp(this.segments, this.logStartOffset, this.highWatermark)
+    return await this.#lookUp(() => offsetOfMaxTimestamp(this.segments, this.logStartOffset, this.highWatermark))
   }
 
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: Offset } {
@@ -316,8 +314,15 @@ export class Partition implements PartitionLog, Member {
   /** Once a checkpoint holds what is replaced: redoing the journal must not write into cleaned files. */
   async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
     const end = this.segments.endOf(old.at(-1)!, this.logEndOffset)
-    while (this.checkpointedEnd < end && !this.closed) await this.context.checkpoint()
-    if (!this.closed) await this.files.replace(old, cleaned, end, this.config.fileDeleteDelayMs)
+    if (this.checkpointedEnd < end) await this.context.checkpoint()
+    if (this.closed) return
+    assert(this.checkpointedEnd >= end, `a checkpoint of ${this.name} holds offsets up to ${this.checkpointedEnd} instead of ${end}`)
+    try {
+      await this.files.replace(old, cleaned, end, this.config.fileDeleteDelayMs)
+    } catch (error) {
+      if (error instanceof DiskError && error.isFailedSync) this.context.fatal(error)
+      throw error
+    }
   }
 
   goOffline(reason: string): void {
@@ -331,6 +336,16 @@ export class Partition implements PartitionLog, Member {
     this.deleted = true
     this.files.drop()
     this.#waiters?.notifyAll()
+  }
+
+  /** Looks in the files, which the tail must have gone to. */
+  async #lookUp<T>(search: () => Promise<T>): Promise<T> {
+    try {
+      this.files.tail.flush()
+      return await search()
+    } catch (error) {
+      throw damaged(this, error)
+    }
   }
 
   async #moveLogStart(offset: Offset): Promise<void> {

@@ -1,9 +1,11 @@
 /**
  * A bounded set of open files, shared by all partitions: 10,000 partitions have more files than a process may open. Files are opened when
- * used (and made when missing); one not used for long is closed first, but never while an asynchronous operation runs on it. "Long" is told by
- * a second chance, so that a use costs no more than a flag.
+ * used; one not used for long is closed first, but never while an asynchronous operation runs on it. "Long" is told by a second chance, so
+ * that a use costs no more than a flag.
+ *
+ * A file is made only by `create`. If a use could make it, a file that was removed or renamed by somebody else would come back empty.
  */
-import type { FileHandle, FileSystem } from '../../base.ts'
+import { DiskError, type FileHandle, type FileSystem, type OpenMode } from '../../base.ts'
 
 interface Open {
   handle: FileHandle
@@ -32,17 +34,24 @@ export class FileHandles {
 
   /** For synchronous use before anything else is called here. */
   get(path: string): FileHandle {
-    return this.#use(path).handle
+    return this.#use(path, 'r+').handle
+  }
+
+  /** Makes the file; it is empty, whatever an earlier life left under its name. */
+  create(path: string): FileHandle {
+    const { handle } = this.#use(path, 'rw')
+    if (handle.size() > 0) handle.truncate(0)
+    return handle
   }
 
   /** Runs an asynchronous operation on the file; it stays open until then. */
   async with<T>(path: string, operation: (handle: FileHandle) => Promise<T>): Promise<T> {
-    const open = this.#use(path)
+    const open = this.#use(path, 'r+')
     open.pins++
     try {
       return await operation(open.handle)
     } finally {
-      if (--open.pins === 0 && open.doomed) open.handle.close()
+      if (--open.pins === 0 && open.doomed) close(open)
     }
   }
 
@@ -51,7 +60,7 @@ export class FileHandles {
     const open = this.#open.get(path)
     if (open === undefined) return
     this.#open.delete(path)
-    if (open.pins === 0) open.handle.close()
+    if (open.pins === 0) close(open)
     else open.doomed = true
   }
 
@@ -59,18 +68,30 @@ export class FileHandles {
     for (const path of [...this.#open.keys()]) this.forget(path)
   }
 
-  #use(path: string): Open {
+  #use(path: string, mode: OpenMode): Open {
     let open = this.#open.get(path)
     if (open === undefined) {
-      this.#makeRoom()
-      open = { handle: this.#files.open(path, 'rw'), pins: 0, doomed: false, used: false }
+      this.#makeRoom(this.#limit - 1)
+      open = { handle: this.#openFile(path, mode), pins: 0, doomed: false, used: false }
       this.#open.set(path, open)
     } else open.used = true
     return open
   }
 
-  #makeRoom(): void {
-    if (this.#open.size < this.#limit) return
+  /** When the process or the system has no descriptor left, others of ours can be spared: no file is to fail for that. */
+  #openFile(path: string, mode: OpenMode): FileHandle {
+    try {
+      return this.#files.open(path, mode)
+    } catch (error) {
+      if (!(error instanceof DiskError) || (error.code !== 'EMFILE' && error.code !== 'ENFILE')) throw error
+      this.#makeRoom(this.#open.size >> 1)
+      return this.#files.open(path, mode)
+    }
+  }
+
+  /** Closes files until at most so many are open, or all that can be spared are closed. */
+  #makeRoom(most: number): void {
+    if (this.#open.size <= most) return
     let turns = 2 * this.#open.size
     for (const [path, open] of this.#open) {
       if (turns-- === 0) return
@@ -81,7 +102,16 @@ export class FileHandles {
         continue
       }
       this.forget(path)
-      if (this.#open.size < this.#limit) return
+      if (this.#open.size <= most) return
     }
+  }
+}
+
+/** A failure to close harms nobody: what has to survive is synced, and a write that the disk lost is reported by the next sync of the file. */
+function close({ handle }: Open): void {
+  try {
+    handle.close()
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
   }
 }

@@ -1,13 +1,23 @@
 /**
- * A sorted file of fixed-size entries (`.index`, `.timeindex`), of which as little as needed is in memory: new entries until they are
- * written, the whole of it while it is being searched. {@link IndexMemory} bounds what all of them together keep.
+ * A sorted file of fixed-size entries (`.index`, `.timeindex`). New entries are in memory until they are written; the others are searched in
+ * the file, page by page.
+ *
+ * Hides which pages are in memory ({@link IndexMemory} bounds what all indexes together keep), Kafka's preallocated room at the end, and
+ * disbelief: entries that do not follow one another, as zeros that a power cut left, are a {@link DamagedIndex}. Nothing is synced: what is
+ * missing or damaged is made again from the log.
  */
+import { DiskError, type FileHandle } from '../../base.ts'
 import type { FileHandles } from './file-handles.ts'
 
-/** What the index files of a broker share: a bound on the bytes of loaded indexes, of which those not used for longest go. */
+interface Evictable {
+  /** Drops from memory what is in the file. */
+  unload(): void
+}
+
+/** What the indexes of a broker share: a bound on the bytes that they have in memory, of which those of the index not used for longest go. */
 export class IndexMemory {
   readonly #limit: number
-  readonly #loaded = new Map<IndexFile, number>()
+  readonly #loaded = new Map<Evictable, number>()
   #bytes = 0
 
   constructor(limitBytes: number) {
@@ -18,7 +28,7 @@ export class IndexMemory {
     return this.#bytes
   }
 
-  touch(index: IndexFile, bytes: number): void {
+  touch(index: Evictable, bytes: number): void {
     this.forget(index)
     this.#loaded.set(index, bytes)
     this.#bytes += bytes
@@ -28,52 +38,67 @@ export class IndexMemory {
     }
   }
 
-  forget(index: IndexFile): void {
+  forget(index: Evictable): void {
     this.#bytes -= this.#loaded.get(index) ?? 0
     this.#loaded.delete(index)
   }
 }
 
+/** The file is not what was written: the index has to be made again. */
+export class DamagedIndex extends Error {
+  constructor(path: string, what: string) {
+    super(`${path}: ${what}`)
+    this.name = 'DamagedIndex'
+  }
+}
+
+/** What an index's entries look like. */
+export interface EntryFormat {
+  bytes: number
+  /** Whether the entry may stand alone; zeros may not. */
+  isPlausible(bytes: Buffer, at: number): boolean
+  /** Whether the entry at `next` may come right after the one at `at`. */
+  isNext(bytes: Buffer, at: number, next: number): boolean
+}
+
+export interface Entry {
+  bytes: Buffer
+  at: number
+}
+
+const pageBytes = 4096
+const noBytes = Buffer.alloc(0)
+
 export class IndexFile {
   path: string
   readonly #handles: FileHandles
   readonly #memory: IndexMemory
-  readonly #entryBytes: number
-  /** Whether entry `at` of `bytes` may follow the one before; the first that may not, and all after it, are not believed. */
-  readonly #follows: (bytes: Buffer, at: number) => boolean
-  /** Entries from number #from on. Room at the end may be unused. */
-  #bytes = noBytes
-  #from = 0
-  /** Entries there are; -1 until the file has been looked at. */
-  #count: number
-  /** How many of them are in the file. */
+  readonly #format: EntryFormat
+  readonly #entriesPerPage: number
+  /** Pages of the file. */
+  readonly #pages = new Map<number, Buffer>()
+  /** Entries that are not in the file yet. Room at the end may be unused. */
+  #pending = noBytes
+  #pendingCount = 0
+  /** Entries in the file; -1 until it has been looked at. */
   #written: number
-  /** The file holds more than #written entries of ours: preallocated by Kafka, or left by a rollback. */
+  /** The file may hold more than #written entries: preallocated by Kafka, or left by a rollback. */
   #excess = false
-  /** Entries that a checkpoint counted but a damaged file no longer has. Searching only begins earlier without them. */
-  #lost = 0
+  #exists: boolean
 
-  constructor(
-    path: string,
-    entryBytes: number,
-    isNew: boolean,
-    follows: (bytes: Buffer, at: number) => boolean,
-    handles: FileHandles,
-    memory: IndexMemory,
-  ) {
+  constructor(path: string, format: EntryFormat, isNew: boolean, handles: FileHandles, memory: IndexMemory) {
     this.path = path
     this.#handles = handles
     this.#memory = memory
-    this.#entryBytes = entryBytes
-    this.#follows = follows
-    this.#count = isNew ? 0 : -1
+    this.#format = format
+    this.#entriesPerPage = Math.floor(pageBytes / format.bytes)
     this.#written = isNew ? 0 : -1
+    this.#exists = !isNew
   }
 
   /** Number of entries. */
   get count(): number {
-    if (this.#count < 0) this.load()
-    return this.#count
+    return this.#inFile + this.#pendingCount
   }
 
   /** How many of them are in the file. */
@@ -84,93 +109,184 @@ export class IndexFile {
   /** Believes a checkpoint: exactly `count` entries of the file are valid. */
   adopt(count: number): void {
     this.unload()
-    this.#count = count
+    this.#pending = noBytes
+    this.#pendingCount = 0
     this.#written = count
-    this.#from = count
-    this.#bytes = noBytes
     this.#excess = true
-    this.#lost = 0
-  }
-
-  /** All entries, `count` × entry size bytes; valid until the next call. */
-  load(): Buffer {
-    if (this.#count < 0 || this.#from > 0) this.#read()
-    this.#memory.touch(this, this.#bytes.length)
-    return this.#bytes.subarray(0, this.#count * this.#entryBytes)
   }
 
   /** Room for one more entry, to be filled by the caller at once. */
-  append(): { bytes: Buffer; at: number } {
-    const at = (this.count - this.#from) * this.#entryBytes
-    if (at + this.#entryBytes > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(4 * this.#entryBytes, this.#bytes.length * 2))
-      this.#bytes.copy(larger, 0, 0, at)
-      this.#bytes = larger
+  append(): Entry {
+    if (this.#written < 0) this.#look()
+    const { bytes } = this.#format
+    const at = this.#pendingCount * bytes
+    if (at + bytes > this.#pending.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(4 * bytes, this.#pending.length * 2))
+      this.#pending.copy(larger, 0, 0, at)
+      this.#pending = larger
     }
-    this.#count++
-    return { bytes: this.#bytes, at }
+    this.#pendingCount++
+    return { bytes: this.#pending, at }
   }
 
   /** Keeps the first `count` entries. */
   truncate(count: number): void {
-    const kept = Math.max(0, count - this.#lost)
-    if (kept >= this.count) return
-    if (kept < this.#from) {
-      this.#bytes = noBytes
-      this.#from = kept
-      this.#memory.forget(this)
-    }
-    this.#count = kept
-    if (this.#written > kept) {
-      this.#written = kept
-      this.#excess = true
-    }
+    if (count >= this.count) return
+    this.#pendingCount = Math.max(0, count - this.#written)
+    if (count >= this.#written) return
+    this.unload()
+    this.#written = count
+    this.#excess = true
   }
 
   /** Writes what is not in the file yet. Also makes an empty file. */
   flush(): void {
-    if (this.#count < 0 || (this.#written === this.#count && !this.#excess && this.#count > 0)) return
-    const file = this.#handles.get(this.path)
-    const first = (this.#written - this.#from) * this.#entryBytes
-    const last = (this.#count - this.#from) * this.#entryBytes
-    if (last > first) file.writeSync([this.#bytes.subarray(first, last)], this.#written * this.#entryBytes)
-    if (this.#excess) file.truncate(this.#count * this.#entryBytes)
-    this.#written = this.#count
+    if (this.#written < 0 || (this.#pendingCount === 0 && !this.#excess && this.#exists)) return
+    const { bytes } = this.#format
+    let file = this.#open()
+    if (file === null) {
+      file = this.#handles.create(this.path)
+      this.#exists = true
+      // Removed by others, perhaps: an index may be thin, but not have a hole.
+      this.#written = 0
+    }
+    const end = this.#pendingCount * bytes
+    if (end > 0) file.writeSync([this.#pending.subarray(0, end)], this.#written * bytes)
+    if (this.#excess) file.truncate(this.count * bytes)
+    this.#dropPage(Math.floor(this.#written / this.#entriesPerPage))
+    this.#written += this.#pendingCount
+    this.#pending = noBytes
+    this.#pendingCount = 0
     this.#excess = false
   }
 
-  /** Drops from memory what is in the file. */
+  /** Drops the file's pages from memory. */
   unload(): void {
     this.#memory.forget(this)
-    if (this.#count < 0 || this.#written === this.#from) return
-    const first = (this.#written - this.#from) * this.#entryBytes
-    const last = (this.#count - this.#from) * this.#entryBytes
-    this.#bytes = last > first ? Buffer.from(this.#bytes.subarray(first, last)) : noBytes
-    this.#from = this.#written
+    this.#pages.clear()
   }
 
-  #read(): void {
-    const known = this.#written
-    const file = this.#handles.get(this.path)
-    const inFile = Math.floor(file.size() / this.#entryBytes)
-    const toRead = known < 0 ? inFile : Math.min(known, inFile)
-    const pending = known < 0 ? 0 : this.#count - this.#from
-    const bytes = Buffer.allocUnsafeSlow((toRead + pending) * this.#entryBytes)
-    const got = file.readSync(bytes.subarray(0, toRead * this.#entryBytes), 0)
-    const valid = this.#believed(bytes, Math.floor(got / this.#entryBytes))
-    if (pending > 0) this.#bytes.copy(bytes, valid * this.#entryBytes, 0, pending * this.#entryBytes)
-    if (known >= 0) this.#lost += known - valid
-    this.#count = valid + pending
-    this.#written = valid
-    this.#excess ||= valid * this.#entryBytes < file.size()
-    this.#bytes = bytes
-    this.#from = 0
+  /** The last entry; null when there is none. Rejecting a damaged one is left to `check` and `find`. */
+  last(): Entry | null {
+    const { bytes } = this.#format
+    if (this.#pendingCount > 0) return { bytes: this.#pending, at: (this.#pendingCount - 1) * bytes }
+    if (this.#inFile === 0) return null
+    const entry = Buffer.alloc(bytes)
+    const got = this.#open()?.readSync(entry, (this.#written - 1) * bytes) ?? 0
+    return got === bytes && this.#format.isPlausible(entry, 0) ? { bytes: entry, at: 0 } : null
   }
 
-  #believed(bytes: Buffer, entries: number): number {
-    for (let entry = 0; entry < entries; entry++) if (!this.#follows(bytes, entry * this.#entryBytes)) return entry
-    return entries
+  /** The last entry for which `holds`, which must be true for the first entries up to some one only. Rejects with DamagedIndex. */
+  async find(holds: (bytes: Buffer, at: number) => boolean): Promise<Entry | null> {
+    if (this.#pendingCount > 0 && holds(this.#pending, 0)) return this.#lastIn(this.#pending, this.#pendingCount, holds)
+    let low = -1
+    let high = Math.ceil(this.#inFile / this.#entriesPerPage) - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (holds(await this.#page(middle), 0)) low = middle
+      else high = middle - 1
+    }
+    if (low < 0) return null
+    const page = await this.#page(low)
+    return this.#lastIn(page, page.length / this.#format.bytes, holds)
+  }
+
+  /** Reads all that is in the file. Rejects with DamagedIndex when it cannot be what was written. */
+  async check(): Promise<void> {
+    let last: Buffer | null = null
+    for (let page = 0; page * this.#entriesPerPage < this.#inFile; page++) {
+      const bytes = await this.#page(page)
+      if (last !== null) this.#checkEntries(Buffer.concat([last, bytes.subarray(0, this.#format.bytes)]))
+      last = Buffer.from(bytes.subarray(bytes.length - this.#format.bytes))
+    }
+    this.unload()
+  }
+
+  get #inFile(): number {
+    if (this.#written < 0) this.#look()
+    return this.#written
+  }
+
+  /** null when there is no such file. */
+  #open(): FileHandle | null {
+    if (!this.#exists) return null
+    try {
+      return this.#handles.get(this.path)
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'ENOENT') throw error
+      this.#exists = false
+      return null
+    }
+  }
+
+  /** Where the entries of a file end that was just opened: before the zeros that Kafka puts there in advance. */
+  #look(): void {
+    const { bytes } = this.#format
+    const file = this.#open()
+    if (file === null) {
+      this.#written = 0
+      return
+    }
+    const size = file.size()
+    const entry = Buffer.alloc(bytes)
+    const isZero = (nth: number) => {
+      file.readSync(entry, nth * bytes)
+      return entry.every(byte => byte === 0)
+    }
+    let low = 0
+    let high = Math.floor(size / bytes)
+    if (high > 0 && !isZero(high - 1)) low = high
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (isZero(middle)) high = middle
+      else low = middle + 1
+    }
+    this.#written = low
+    this.#excess = low * bytes < size
+  }
+
+  async #page(number: number): Promise<Buffer> {
+    const known = this.#pages.get(number)
+    const written = this.#inFile
+    const page = known ?? (await this.#readPage(number))
+    // What was written or cut off meanwhile would be missing in it, or be left in it.
+    if (this.#written === written) this.#pages.set(number, page)
+    this.#memory.touch(this, this.#pages.size * pageBytes)
+    return page
+  }
+
+  async #readPage(number: number): Promise<Buffer> {
+    const { bytes } = this.#format
+    const first = number * this.#entriesPerPage
+    const entries = Math.min(this.#entriesPerPage, this.#inFile - first)
+    if (entries <= 0 || this.#open() === null) throw new DamagedIndex(this.path, `has no page ${number}`)
+    const page = Buffer.allocUnsafeSlow(entries * bytes)
+    const got = await this.#handles.with(this.path, file => file.read(page, first * bytes))
+    if (got < page.length) throw new DamagedIndex(this.path, `ends at byte ${first * bytes + got}`)
+    this.#checkEntries(page)
+    return page
+  }
+
+  #checkEntries(page: Buffer): void {
+    const { bytes, isPlausible, isNext } = this.#format
+    if (!isPlausible(page, 0)) throw new DamagedIndex(this.path, 'an entry that cannot be')
+    for (let at = bytes; at < page.length; at += bytes)
+      if (!isNext(page, at - bytes, at)) throw new DamagedIndex(this.path, 'an entry that does not follow')
+  }
+
+  #dropPage(number: number): void {
+    if (this.#pages.delete(number)) this.#memory.touch(this, this.#pages.size * pageBytes)
+  }
+
+  #lastIn(entries: Buffer, count: number, holds: (bytes: Buffer, at: number) => boolean): Entry {
+    const { bytes } = this.#format
+    let low = 0
+    let high = count - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (holds(entries, middle * bytes)) low = middle
+      else high = middle - 1
+    }
+    return { bytes: entries, at: low * bytes }
   }
 }
-
-const noBytes = Buffer.alloc(0)

@@ -17,6 +17,7 @@ export async function offsetForTimestamp(
 ): Promise<TimestampedOffset | null> {
   for (const segment of segments.all.slice(Math.max(0, segments.indexOf(from)))) {
     if (segment.baseOffset >= to) return null
+    if (segment.maxTimestamp < timestamp) await segment.prove()
     if (segment.maxTimestamp < timestamp) continue
     const found = await findInSegment(segment, timestamp, from)
     if (found !== null) return found.offset < to ? found : null
@@ -61,6 +62,9 @@ export function firstRecordAtLeast(records: Buffer, timestamp: Int64, from: Offs
 /** The first record with the largest timestamp in all segments; null when no record has one. The caller looks into the tail too. */
 export async function offsetOfMaxTimestamp(segments: SegmentList, from: Offset, to: Offset): Promise<TimestampedOffset | null> {
   let newest: Segment | null = null
-  for (const segment of segments.all) if (segment.maxTimestamp > (newest?.maxTimestamp ?? -1)) newest = segment
+  for (const segment of [...segments.all]) {
+    await segment.prove()
+    if (segment.maxTimestamp > (newest?.maxTimestamp ?? -1)) newest = segment
+  }
   return newest === null ? null : await offsetForTimestamp(segments, newest.maxTimestamp, Math.max(from, newest.baseOffset), to)
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type FileSystem, memoryFileSystem, realSystem, type System } from '../../base.ts'
+import { type FileSystem, memoryFileSystem, realSystem } from '../../base.ts'
 import { buildBatch } from '../../protocol.ts'
+import { Chores } from '../chores.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './offset-lookup.ts'
 import { Segment, type SegmentContext, segmentContext } from './segment.ts'
-import { discard, openSegments, removeLater, SegmentList } from './segment-list.ts'
+import { openSegments } from './segment-directory.ts'
+import { SegmentList } from './segment-list.ts'
 
 const directory = '/t-0'
 
@@ -31,7 +33,7 @@ function newList(context: SegmentContext, count = 4): SegmentList {
     const segment = write(Segment.create(context, directory, nth * 20, 0), nth * 20, nth * 20 + 20)
     segment.seal()
     list.add(segment)
-    context.handles.get(`${directory}/${String(nth * 20).padStart(20, '0')}.snapshot`)
+    context.handles.create(`${directory}/${String(nth * 20).padStart(20, '0')}.snapshot`)
   }
   const active = Segment.create(context, directory, count * 20, 0)
   active.makeFile()
@@ -53,7 +55,7 @@ test('offsets find their segment', () => {
   assert.equal(list.endOf(list.active!, 85), 85)
   const bytes = list.all.reduce((sum, segment) => sum + segment.size, 0)
   assert.equal(list.sizeBytes(), bytes)
-  const [oldest] = list.removeOldest(1)
+  const [oldest] = list.removeOldest(1, choresOf(newContext()).chores, 0)
   assert.equal(list.sizeBytes(), bytes - oldest!.size)
 })
 
@@ -65,34 +67,38 @@ test('offsets by time, before, within and after', async () => {
   assert.equal(await offsetForTimestamp(list, 391, 0, 40), null)
   assert.equal(await offsetForTimestamp(list, 791, 0, 80), null)
   assert.deepEqual(await offsetOfMaxTimestamp(list, 0, 80), { offset: 79, timestampMs: 790, leaderEpoch: 4 })
-  const reopened = openSegments(newContext(), directory, 0).segments
+  const reopened = (await openSegments(newContext(), choresOf(newContext()).chores, directory, 0)).segments
   assert.equal(await offsetOfMaxTimestamp(reopened, 0, 80), null)
 })
 
 test('discarded segments are gone after the delay, readers in between are not disturbed', async () => {
   const context = newContext()
   const list = newList(context)
-  const { system, fire } = withTimers(context)
-  const removed = list.removeOldest(2)
-  discard(system, removed, 60_000, assert.ifError)
+  const { chores, fire } = choresOf(context)
+  const removed = list.removeOldest(2, chores, 60_000)
   assert.equal(names(context).filter(name => name.endsWith('.deleted')).length, 6)
   assert.ok(!names(context).includes('00000000000000000000.snapshot') && names(context).includes('00000000000000000040.snapshot'))
   assert.equal(await removed[1]!.positionOf(20), 0)
-  fire()
+  await fire()
   assert.equal(names(context).filter(name => name.endsWith('.deleted')).length, 0)
-  assert.throws(() => removed[1]!.readSync(Buffer.alloc(1), 0), /was removed/)
+  assert.throws(() => removed[1]!.readSync(Buffer.alloc(1), 0), /was closed/)
   assert.deepEqual(bases(list), [40, 60, 80])
 })
 
-/** Timers that fire by hand. */
-function withTimers({ files }: SegmentContext): { system: System; fire(): void } {
+/** Chores that are done by hand. */
+function choresOf({ files }: SegmentContext): { chores: Chores; fire(): Promise<void> } {
   const callbacks: (() => void)[] = []
   const after = (_: number, callback: () => void) => {
     callbacks.push(callback)
     return { cancel: () => {} }
   }
   const real = realSystem(files)
-  return { system: { ...real, timers: { after, soon: real.timers.soon } }, fire: () => callbacks.splice(0).forEach(run => void run()) }
+  const chores = new Chores({ ...real, timers: { after, soon: real.timers.soon } }, () => {})
+  const fire = async () => {
+    for (const run of callbacks.splice(0)) run()
+    for (let turn = 0; turn < 3; turn++) await new Promise<void>(resolve => real.timers.soon(resolve))
+  }
+  return { chores, fire }
 }
 
 /** What the cleaner leaves for the first three segments: offsets 0 to 9 and 50 to 59 survive. */
@@ -108,10 +114,9 @@ test('a cleaned segment takes the place of a group', async () => {
   const list = newList(context)
   writeCleaned(context)
   const cleaned = Segment.open(context, directory, 0, 0, '.cleaned')
-  const replaced = await list.replace(list.all.slice(0, 3), cleaned)
-  const { system, fire } = withTimers(context)
-  removeLater(system, replaced, 60_000, assert.ifError)
-  fire()
+  const { chores, fire } = choresOf(context)
+  await list.replace(list.all.slice(0, 3), cleaned, chores, 60_000)
+  await fire()
   assert.deepEqual(bases(list), [0, 60, 80])
   const withoutSuffix = names(context).filter(name => !/^\d{20}\.(log|index|timeindex|txnindex|snapshot)$/.test(name))
   assert.deepEqual(withoutSuffix, [])
@@ -142,25 +147,26 @@ test('a crash at any step of the swap leaves the old segments or the new one', a
       },
     }
     const context2 = segmentContext(dying, { openFiles: 10, indexBytes: 1 << 20 })
-    const dyingList = openSegments(context2, directory, 0).segments
+    const { chores } = choresOf(context2)
+    const dyingList = (await openSegments(context2, chores, directory, 0)).segments
     writeCleaned(context)
     steps = 0
-    const survived = await dyingList.replace(dyingList.all.slice(0, 3), Segment.open(context2, directory, 0, 0, '.cleaned')).then(
-      () => true,
-      () => false,
-    )
+    const survived = await dyingList
+      .replace(dyingList.all.slice(0, 3), Segment.open(context2, directory, 0, 0, '.cleaned'), chores, 0)
+      .then(
+        () => true,
+        () => false,
+      )
     // A second crash may come while the first is being put right; the third start succeeds.
     try {
       steps = step - 2
-      openSegments(segmentContext(dying, { openFiles: 10, indexBytes: 1 << 20 }), directory, 0)
+      await openSegments(segmentContext(dying, { openFiles: 10, indexBytes: 1 << 20 }), chores, directory, 0)
     } catch (error) {
       assert.equal((error as Error).message, 'power cut')
     }
-    const reopened = openSegments(segmentContext(files, { openFiles: 10, indexBytes: 1 << 20 }), directory, 0)
-    assert.deepEqual(
-      reopened.withoutIndex.map(segment => segment.baseOffset).filter(base => base !== 80),
-      [],
-    )
+    const starting = choresOf(context)
+    const reopened = await openSegments(segmentContext(files, { openFiles: 10, indexBytes: 1 << 20 }), starting.chores, directory, 0)
+    await starting.fire()
     const state = JSON.stringify(await readAll(reopened.segments))
     assert.ok([JSON.stringify(offsets([0, 80])), JSON.stringify(offsets([0, 10], [50, 80]))].includes(state), `step ${step}: ${state}`)
     seen = seen.add(state)

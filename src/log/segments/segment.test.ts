@@ -62,7 +62,7 @@ test('what a sequential reader remembers is answered at once', () => {
   assert.equal(segment.positionOf(1027), positions[9])
 })
 
-test('load, adopt and recover come to the same state, and recovery to the same files', async () => {
+test('adopt and recover come to the same state, and recovery to the same files', async () => {
   const context = newContext()
   const segment = Segment.create(context, '/t-0', 1000, 0)
   fill(segment)
@@ -72,18 +72,16 @@ test('load, adopt and recover come to the same state, and recovery to the same f
   assert.ok(state.offsetEntries > 20 && state.timeEntries > 20)
   const files = filesOf(context)
 
-  const loaded = Segment.open(context, '/t-0', 1000, 0)
-  assert.deepEqual(await loaded.load(), { position: segment.size, problem: null })
-  assert.deepEqual(loaded.state(), state)
+  for (const intact of [true, false]) {
+    const adopted = Segment.open(context, '/t-0', 1000, 0)
+    assert.equal(await adopted.adopt(state, intact), true)
+    assert.deepEqual(adopted.state(), state)
+    assert.deepEqual(await adopted.transactions.all(), await segment.transactions.all())
+    assert.equal(append(adopted, batch(1300, 1, 9999)), segment.size)
+    assert.equal(adopted.maxTimestamp, 9999)
+    adopted.truncateFile(state.size)
+  }
 
-  const adopted = Segment.open(context, '/t-0', 1000, 0)
-  adopted.adopt(state)
-  assert.deepEqual(adopted.abortedTransactions(), segment.abortedTransactions())
-  const both = [adopted, loaded].map(of => append(of, batch(1300, 1, 9999)))
-  assert.deepEqual(both, [segment.size, segment.size])
-  assert.deepEqual(adopted.state(), loaded.state())
-
-  adopted.truncateFile(state.size)
   const recovered = Segment.open(context, '/t-0', 1000, 0)
   let batches = 0
   const end = await recovered.recover(interval, info => {
@@ -178,25 +176,10 @@ test('Kafka’s preallocated indexes are read up to their end', async () => {
     file.writeSync([Buffer.alloc(4096)], file.size())
   }
   const opened = Segment.open(context, '/t-0', 1000, 0)
-  await opened.load()
-  assert.deepEqual(opened.state(), state)
-  assert.equal(await opened.positionOf(1150), positions[50])
+  for (let nth = 0; nth < 100; nth++) assert.equal(await opened.positionOf(1000 + 3 * nth), positions[nth])
+  assert.equal(await opened.positionForTimestamp(5050, 0), positions[50])
   opened.flushIndexes()
   assert.equal(context.files.readFile('/t-0/00000000000000001000.index')!.length, state.offsetEntries * 8)
-})
-
-test('truncation cuts file and indexes between batches', async () => {
-  const context = newContext()
-  const segment = Segment.create(context, '/t-0', 1000, 0)
-  const positions = fill(segment)
-  await segment.truncateTo(1151)
-  assert.equal(segment.size, positions[50])
-  assert.equal(segment.lastOffset, 1149)
-  assert.equal(segment.maxTimestamp, 5048)
-  assert.equal(append(segment, batch(1150, 3, 5050)), positions[50])
-  await segment.truncateTo(0)
-  assert.equal(segment.size, 0)
-  assert.equal(segment.maxTimestamp, -1)
 })
 
 test('a segment is full by bytes, by time since its first batch, by index and by offset range', () => {

@@ -1,19 +1,21 @@
 /**
  * One segment of a partition: `<base offset>.log` and its `.index`, `.timeindex` and `.txnindex`, in Kafka's own formats.
  *
- * Hides the index files (when entries are made, loaded, dropped from memory and written), the file handles, and how an offset or a
- * timestamp becomes a position. A segment never decides what to write: positions are given out by {@link Segment.place} when a batch
- * is appended, in memory; its bytes may reach the file much later, by {@link Segment.writeSync} or {@link Segment.write}; the entries of
- * the indexes follow by {@link Segment.flushIndexes}.
+ * Hides the index files (when entries are made, written, and made again because a power cut damaged them), the file handles, and how an
+ * offset or a timestamp becomes a position. A segment never decides what to write: positions are given out by {@link Segment.place} when a
+ * batch is appended, in memory; its bytes may reach the file much later, by {@link Segment.writeSync} or {@link Segment.write}; the entries
+ * of the indexes follow by {@link Segment.flushIndexes}.
  */
-import { assert, type FileSystem, type Int64, millisSince } from '../../base.ts'
+import { DiskError, type FileHandle, type FileSystem, type Int64, millisSince } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import { FileHandles } from './file-handles.ts'
-import { IndexMemory } from './index-file.ts'
-import { OffsetIndex, offsetEntryBytes } from './offset-index.ts'
+import { DamagedIndex, IndexMemory } from './index-file.ts'
+import { offsetEntryBytes } from './offset-index.ts'
+import { type IndexPaths, SegmentIndexes } from './segment-indexes.ts'
 import { type ScanEnd, scanBatches, type Visit } from './segment-scan.ts'
-import { TimeIndex, timeEntryBytes } from './time-index.ts'
+import { emptyState, type SegmentState } from './segment-state.ts'
+import { type IndexedTimestamp, timeEntryBytes } from './time-index.ts'
 import { type AbortedTransaction, TransactionIndex } from './transaction-index.ts'
 
 /** What all segments of a broker share. */
@@ -27,22 +29,6 @@ export function segmentContext(files: FileSystem, limits: { openFiles: number; i
   return { files, handles: new FileHandles(files, limits.openFiles), indexes: new IndexMemory(limits.indexBytes) }
 }
 
-/** Enough to go on with an active segment after a restart without reading it, and to undo placements. */
-export interface SegmentState {
-  size: number
-  /** Largest offset in the segment; base offset - 1 when it is empty. */
-  lastOffset: Offset
-  /** -1 without one. `maxTimestampOffset` is the last offset of the first batch that has it. */
-  maxTimestamp: Int64
-  maxTimestampOffset: Offset
-  /** Largest timestamp of the first batch, for segment.ms; -1 when empty. */
-  firstTimestamp: Int64
-  bytesSinceIndexEntry: number
-  offsetEntries: number
-  timeEntries: number
-  abortedTransactions: number
-}
-
 export interface RollLimits {
   segmentBytes: number
   segmentMs: number
@@ -51,11 +37,15 @@ export interface RollLimits {
 
 /** Kinds of files that a segment has; all but the first can be rebuilt from it. */
 export const segmentSuffixes = ['.log', '.index', '.timeindex', '.txnindex'] as const
+type Kind = (typeof segmentSuffixes)[number]
+type Ending = '' | '.cleaned' | '.swap' | '.deleted'
 
 /** Offsets in index entries are relative to the base offset, in 31 bits. */
 const maxRelativeOffset = 2 ** 31 - 1
 const rememberedPositions = 8
 const entriesWorthWriting = 64
+/** A sealed segment's index that leaves so many batches to walk over has lost entries. */
+const mostBatchesToWalk = 10_000
 
 /** Kafka's file name: the base offset in 20 digits. */
 export function segmentName(baseOffset: Offset): string {
@@ -66,51 +56,53 @@ export class Segment {
   readonly baseOffset: Offset
   /** Of the `.log`. */
   path: string
+  readonly transactions: TransactionIndex
   readonly #context: SegmentContext
   readonly #createdMs: number
-  readonly #offsets: OffsetIndex
-  readonly #times: TimeIndex
-  readonly transactions: TransactionIndex
   /** Directory and name without a kind. */
   readonly #stem: string
-  /** After the kind: `.cleaned`, `.swap`, `.deleted` or nothing. */
-  #ending: string
+  readonly #endings = new Map<Kind, Ending>()
+  #indexes: SegmentIndexes
+  #reindexing: Promise<void> | null = null
   /** null: nothing known yet of an existing segment. */
   #state: SegmentState | null
-  /** Largest timestamp in the time index; NaN until it is needed. */
-  #indexedTimestamp: Int64
-  #removed = false
+  /** Of a segment that was only opened, once it is known that its index does not lack the newest. */
+  #newest: IndexedTimestamp | null = null
+  #proving: Promise<void> | null = null
+  /** Nothing is appended any more. */
+  #isSealed: boolean
+  /** The .log has been made. */
+  #isMade: boolean
+  #isClosed = false
   /** Of a sealed segment that was only opened; -1 until asked for. */
   #sealedSize = -1
-  #sealedFirstTimestamp: Int64 = Number.NaN
+  #sealedFirstTimestamp: Int64 | null = null
   /** Offset, position, offset, … of batches that readers will ask for next. */
   #remembered: number[] | null = null
 
-  private constructor(context: SegmentContext, directory: string, baseOffset: Offset, ending: string, isNew: boolean, nowMs: number) {
+  private constructor(context: SegmentContext, directory: string, baseOffset: Offset, ending: Ending, isNew: boolean, nowMs: number) {
     this.baseOffset = baseOffset
     this.#context = context
     this.#createdMs = nowMs
-    this.#ending = ending
+    for (const kind of segmentSuffixes) this.#endings.set(kind, ending)
     this.#stem = `${directory}/${segmentName(baseOffset)}`
     this.path = this.#pathOf('.log')
-    const { handles, indexes } = context
-    this.#offsets = new OffsetIndex(this.#pathOf('.index'), baseOffset, isNew, handles, indexes)
-    this.#times = new TimeIndex(this.#pathOf('.timeindex'), baseOffset, isNew, handles, indexes)
+    this.#indexes = new SegmentIndexes(context, this.#indexPaths(), baseOffset, isNew)
     this.transactions = new TransactionIndex(context, this.#pathOf('.txnindex'), baseOffset, isNew)
     this.#state = isNew ? emptyState(baseOffset) : null
-    this.#indexedTimestamp = isNew ? -1 : Number.NaN
+    this.#isSealed = this.#isMade = !isNew
   }
 
   /** A new segment. No file is made until something is written; `makeFile` makes an empty one. */
-  static create(context: SegmentContext, directory: string, baseOffset: Offset, nowMs: number, ending = ''): Segment {
+  static create(context: SegmentContext, directory: string, baseOffset: Offset, nowMs: number, ending: Ending = ''): Segment {
     return new Segment(context, directory, baseOffset, ending, true, nowMs)
   }
 
   /**
    * A segment whose files exist. Nothing is read: sealed segments are read when used. For the active one, then call `adopt`
-   * (a checkpoint knows it), `load` (it was closed cleanly) or `recover` (nothing is known).
+   * (a checkpoint knows it) or `recover` (nothing is known).
    */
-  static open(context: SegmentContext, directory: string, baseOffset: Offset, nowMs: number, ending = ''): Segment {
+  static open(context: SegmentContext, directory: string, baseOffset: Offset, nowMs: number, ending: Ending = ''): Segment {
     return new Segment(context, directory, baseOffset, ending, false, nowMs)
   }
 
@@ -121,25 +113,25 @@ export class Segment {
     return this.#sealedSize
   }
 
-  /** Base offset - 1 when empty. Only known after placing, `adopt`, `load` or `recover`. */
+  /** Base offset - 1 when empty. Only known after placing, `adopt` or `recover`. */
   get lastOffset(): Offset {
     return this.#known().lastOffset
   }
 
-  /** -1 when no batch has one. Read from the time index for a segment just opened. */
+  /** -1 when no batch has one. Of a segment just opened, what its time index says: it may be too small, until `prove` was called. */
   get maxTimestamp(): Int64 {
-    return this.#state?.maxTimestamp ?? this.#times.last().timestamp
+    return this.#state?.maxTimestamp ?? (this.#newest ?? this.#indexes.newest()).timestamp
   }
 
-  /** Last offset of the first batch with the largest timestamp. */
-  get maxTimestampOffset(): Offset {
-    return this.#state?.maxTimestampOffset ?? this.#times.last().offset
+  /** Whether `maxTimestamp` is certain. */
+  get isProven(): boolean {
+    return this.#state !== null || this.#newest !== null
   }
 
   /** Largest timestamp of the first batch; -1 when there is none. Read from the file for a segment just opened. */
   get firstTimestamp(): Int64 {
     if (this.#state !== null) return this.#state.firstTimestamp
-    if (Number.isNaN(this.#sealedFirstTimestamp)) {
+    if (this.#sealedFirstTimestamp === null) {
       const bytes = Buffer.alloc(header.batchHeaderSize)
       this.#sealedFirstTimestamp = this.readSync(bytes, 0) < bytes.length ? -1 : header.maxTimestamp(bytes, 0)
     }
@@ -148,7 +140,7 @@ export class Segment {
 
   /** Size of the larger of the two indexes. */
   get indexBytes(): number {
-    return Math.max(this.#offsets.file.count * offsetEntryBytes, this.#times.file.count * timeEntryBytes)
+    return this.#indexes.bytes
   }
 
   /** Wall clock when this process made or opened the segment: stands in for a missing timestamp. */
@@ -164,20 +156,7 @@ export class Segment {
     const position = state.size
     if (batch.lastOffset - this.baseOffset > maxRelativeOffset)
       throw new Error(`offset ${batch.lastOffset} in the segment of ${this.baseOffset}`)
-    if (position === 0) state.firstTimestamp = batch.maxTimestamp
-    if (batch.maxTimestamp > state.maxTimestamp) {
-      state.maxTimestamp = batch.maxTimestamp
-      state.maxTimestampOffset = batch.lastOffset
-    }
-    if (state.bytesSinceIndexEntry > indexIntervalBytes) {
-      this.#offsets.append(batch.lastOffset, position)
-      state.offsetEntries++
-      this.#indexMaxTimestamp(state)
-      state.bytesSinceIndexEntry = 0
-    }
-    state.bytesSinceIndexEntry += batch.sizeBytes
-    state.lastOffset = batch.lastOffset
-    state.size = position + batch.sizeBytes
+    this.#indexes.place(state, batch, indexIntervalBytes)
     return position
   }
 
@@ -189,18 +168,16 @@ export class Segment {
   /** For a checkpoint: counts only index entries that are in the files. Few are not worth two files; a thinner index means a longer walk. */
   checkpoint(): SegmentState {
     const state = this.#known()
-    if (state.offsetEntries - this.#offsets.file.written >= entriesWorthWriting) this.flushIndexes()
+    if (state.offsetEntries - this.#indexes.written.offsetEntries >= entriesWorthWriting) this.flushIndexes()
     else this.transactions.flush()
-    return { ...state, offsetEntries: this.#offsets.file.written, timeEntries: this.#times.file.written }
+    return { ...state, ...this.#indexes.written }
   }
 
   /** Forgets all placements since `state` was taken. The .log file itself is left alone. */
   rollback(state: SegmentState): void {
     this.#state = { ...state }
-    this.#offsets.file.truncate(state.offsetEntries)
-    this.#times.file.truncate(state.timeEntries)
+    this.#indexes.rollback(state)
     this.transactions.truncateToCount(state.abortedTransactions)
-    this.#indexedTimestamp = Number.NaN
     this.#remembered = null
   }
 
@@ -218,43 +195,47 @@ export class Segment {
 
   /** Makes the `.log` file, empty, where it is missing: so that an empty segment's base offset survives. */
   makeFile(): void {
-    this.#context.handles.get(this.#usable())
+    this.#file()
   }
 
   /** Makes all four files, so that renaming them replaces all four of another segment (the cleaner's output). */
   makeAllFiles(): void {
-    for (const kind of segmentSuffixes) this.#context.handles.get(this.#pathOf(kind))
+    for (const kind of segmentSuffixes) this.#context.handles.create(this.#pathOf(kind))
+    this.#isMade = true
   }
 
   writeSync(buffers: readonly Uint8Array[], position: number): void {
-    this.#context.handles.get(this.#usable()).writeSync(buffers, position)
+    this.#file().writeSync(buffers, position)
   }
 
   write(buffers: readonly Uint8Array[], position: number): Promise<void> {
-    return this.#context.handles.with(this.#usable(), file => file.write(buffers, position))
+    this.#file()
+    return this.#context.handles.with(this.path, file => file.write(buffers, position))
   }
 
   readSync(buffer: Uint8Array, position: number): number {
-    return this.#context.handles.get(this.#usable()).readSync(buffer, position)
+    return this.#file().readSync(buffer, position)
   }
 
   read(buffer: Uint8Array, position: number): Promise<number> {
-    return this.#context.handles.with(this.#usable(), file => file.read(buffer, position))
+    this.#file()
+    return this.#context.handles.with(this.path, file => file.read(buffer, position))
   }
 
   /** Bytes in the .log file now. */
   fileSize(): number {
-    return this.#context.handles.get(this.#usable()).size()
+    return this.#isMade ? this.#file().size() : 0
   }
 
   /** Cuts the .log file (half-written bytes after an error, or what recovery does not believe); placements are left alone. */
   truncateFile(size: number): void {
-    this.#context.handles.get(this.#usable()).truncate(size)
+    this.#file().truncate(size)
   }
 
   /** The .log survives a power cut afterwards. */
-  datasync(): Promise<void> {
-    return this.#context.handles.with(this.#usable(), file => file.datasync())
+  async datasync(): Promise<void> {
+    this.#file()
+    await this.#context.handles.with(this.path, file => file.datasync())
   }
 
   // ---- looking up ----
@@ -278,18 +259,26 @@ export class Segment {
   }
 
   /** Where to begin looking for a record at or after `from` that is at least so new. */
-  positionForTimestamp(timestamp: Int64, from: Offset): number | Promise<number> {
-    return this.positionOf(Math.max(this.#times.lookup(timestamp), from))
+  async positionForTimestamp(timestamp: Int64, from: Offset): Promise<number> {
+    const before = await this.#ask(indexes => indexes.offsetBefore(timestamp), this.baseOffset)
+    return await this.positionOf(Math.max(before, from))
+  }
+
+  /**
+   * Afterwards `maxTimestamp` is certain. A power cut may take the end of a time index, or all of it; so the batches after the last one
+   * that it knows are looked at, once, and the index is made again when one of them is newer. Rejects when the log is damaged.
+   */
+  async prove(): Promise<void> {
+    if (this.isProven) return
+    this.#proving ??= this.#prove().finally(() => {
+      this.#proving = null
+    })
+    await this.#proving
   }
 
   /** Walks batches from a position (of a batch) to the end of what is in the file, or to `to`. */
   scan(from: number, what: 'whole' | 'headers', visit: Visit, to?: number): Promise<ScanEnd> {
     return scanBatches(this, { from, to: to ?? this.fileSize(), what, minOffset: this.baseOffset }, visit)
-  }
-
-  /** Aborted transactions whose markers are in this segment, by the markers' offsets. */
-  abortedTransactions(): readonly AbortedTransaction[] {
-    return this.transactions.all()
   }
 
   addAbortedTransaction(aborted: AbortedTransaction): void {
@@ -299,44 +288,23 @@ export class Segment {
 
   // ---- coming to know an existing segment ----
 
-  /** Goes on from a checkpoint. What the indexes hold beyond it is dropped. */
-  adopt(state: SegmentState): void {
-    this.#offsets.file.adopt(state.offsetEntries)
-    this.#times.file.adopt(state.timeEntries)
-    this.transactions.adopt(state.abortedTransactions)
-    this.#indexedTimestamp = Number.NaN
+  /**
+   * Goes on from a checkpoint. What the indexes hold beyond it is dropped. False when the transaction index is not what it was then.
+   * `intact`: the machine has run on since, so that the other two need not be looked at.
+   */
+  async adopt(state: SegmentState, intact: boolean): Promise<boolean> {
+    if (!(await this.transactions.adopt(state.abortedTransactions))) return false
+    this.#isSealed = false
     this.#state = { ...state }
-  }
-
-  /** Believes the indexes and reads only the headers behind their last entry: for a segment that was closed cleanly. */
-  async load(): Promise<ScanEnd> {
-    const state = emptyState(this.baseOffset)
-    const last = this.#times.last()
-    const from = Math.min(this.#offsets.lastPosition(), this.#offsets.lookup(last.offset))
-    state.maxTimestamp = this.#indexedTimestamp = last.timestamp
-    state.maxTimestampOffset = last.offset
-    state.offsetEntries = this.#offsets.file.count
-    state.timeEntries = this.#times.file.count
-    state.abortedTransactions = this.transactions.all().length
-    const info = emptyBatchInfo()
-    const first = await this.scan(0, 'headers', (buffer, at, position) => {
-      if (position > 0) return false
-      state.firstTimestamp = header.maxTimestamp(buffer, at)
-      return undefined
-    })
-    const end = await this.scan(from, 'headers', (buffer, at) => {
-      readHeaderInfo(buffer, at, info)
-      state.lastOffset = info.lastOffset
-      if (info.maxTimestamp > state.maxTimestamp) {
-        state.maxTimestamp = info.maxTimestamp
-        state.maxTimestampOffset = info.lastOffset
-      }
-      return undefined
-    })
-    state.size = end.position
-    state.bytesSinceIndexEntry = end.position - this.#offsets.lastPosition()
-    this.#state = state
-    return first.problem === null ? end : first
+    this.#indexes.adopt(state)
+    if (intact) return true
+    try {
+      await this.#indexes.check()
+    } catch (error) {
+      if (!isUnusable(error)) throw error
+      await this.#reindex()
+    }
+    return true
   }
 
   /**
@@ -344,11 +312,11 @@ export class Segment {
    * segment ends where the walk did; whether to cut the file there is the caller's decision.
    */
   async recover(indexIntervalBytes: number, onBatch: (batch: BatchInfo, buffer: Buffer, at: number) => void): Promise<ScanEnd> {
-    this.#offsets.file.adopt(0)
-    this.#times.file.adopt(0)
+    const state = emptyState(this.baseOffset)
+    this.#isSealed = false
+    this.#state = state
+    this.#indexes = new SegmentIndexes(this.#context, this.#indexPaths(), this.baseOffset, true)
     this.transactions.truncateToCount(0)
-    this.#indexedTimestamp = -1
-    this.#state = emptyState(this.baseOffset)
     const info = emptyBatchInfo()
     return await this.scan(0, 'whole', (buffer, at) => {
       readBatchInfo(buffer, at, info)
@@ -363,17 +331,15 @@ export class Segment {
 
   /** Writes the index entries that are not in the files yet. Cheap when there are none. */
   flushIndexes(): void {
-    this.#offsets.file.flush()
-    this.#times.file.flush()
+    this.#indexes.flush()
     this.transactions.flush()
   }
 
   /** No more batches will come: the largest timestamp gets its entry, the indexes are written and leave memory. */
   seal(): void {
-    this.#indexMaxTimestamp(this.#known())
-    this.flushIndexes()
-    this.#offsets.file.unload()
-    this.#times.file.unload()
+    this.#indexes.seal(this.#known())
+    this.transactions.seal()
+    this.#isSealed = true
   }
 
   /** The .log and the index files survive a power cut afterwards (a cleaned segment, before it takes the place of others). */
@@ -382,34 +348,21 @@ export class Segment {
       if (this.#context.files.exists(this.#pathOf(kind))) await this.#context.handles.with(this.#pathOf(kind), file => file.datasync())
   }
 
-  /** Cuts everything at and above `offset`, in the file, in the indexes and in memory. */
-  async truncateTo(offset: Offset): Promise<void> {
-    const position = await this.positionOf(offset)
-    this.#offsets.truncateTo(offset)
-    this.#times.truncateTo(offset)
-    this.transactions.truncateTo(offset)
-    this.#remembered = null
-    this.truncateFile(position)
-    const end = await this.load()
-    assert(end.problem === null && end.position === position, `${this.path} cut at ${position}: ${end.problem} at ${end.position}`)
-  }
-
   /**
    * Renames all files: to `.deleted` before removal, through `.swap` after cleaning. Reads that run are not disturbed. The .log goes
-   * first on its way out and last on its way in: where it is, the others are.
+   * first on its way out and last on its way in: where it is, the others are. When it throws, it may be called again, and goes on.
    */
   renameTo(ending: '' | '.swap' | '.deleted'): void {
-    if (ending === this.#ending) return
     for (const kind of ending === '.deleted' ? segmentSuffixes : segmentSuffixes.toReversed()) {
+      if (this.#endings.get(kind) === ending) continue
       const from = this.#pathOf(kind)
       this.#context.handles.forget(from)
       if (this.#context.files.exists(from)) this.#context.files.rename(from, `${this.#stem}${kind}${ending}`)
+      this.#endings.set(kind, ending)
+      if (kind === '.log') this.path = this.#pathOf(kind)
+      else if (kind === '.txnindex') this.transactions.path = this.#pathOf(kind)
+      else this.#indexes.renamed(kind, this.#pathOf(kind))
     }
-    this.#ending = ending
-    this.path = this.#pathOf('.log')
-    this.#offsets.file.path = this.#pathOf('.index')
-    this.#times.file.path = this.#pathOf('.timeindex')
-    this.transactions.path = this.#pathOf('.txnindex')
   }
 
   /** The producer snapshot taken at this segment's base offset goes with it. */
@@ -418,34 +371,45 @@ export class Segment {
     if (this.#context.files.exists(path)) this.#context.files.remove(path)
   }
 
-  removeFiles(): void {
+  /** Undoes `makeFile`. */
+  unmakeFile(): void {
     this.close()
-    this.#removed = true
-    for (const kind of segmentSuffixes) {
-      const path = this.#pathOf(kind)
-      if (this.#context.files.exists(path)) this.#context.files.remove(path)
-    }
+    if (this.#context.files.exists(this.path)) this.#context.files.remove(this.path)
   }
 
-  /** Closes files and gives memory back; writes nothing. */
+  /** Harmless to repeat. */
+  async removeFiles(): Promise<void> {
+    this.close()
+    for (const kind of segmentSuffixes) await this.#context.files.removeFile(this.#pathOf(kind))
+  }
+
+  /** Closes files and gives memory back; writes nothing. It cannot be used afterwards: its names may belong to others by then. */
   close(): void {
-    this.#context.indexes.forget(this.#offsets.file)
-    this.#context.indexes.forget(this.#times.file)
+    this.#isClosed = true
+    this.#indexes.unload()
+    this.transactions.unload()
     for (const kind of segmentSuffixes) this.#context.handles.forget(this.#pathOf(kind))
   }
 
-  #pathOf(kind: (typeof segmentSuffixes)[number]): string {
-    return `${this.#stem}${kind}${this.#ending}`
+  #pathOf(kind: Kind): string {
+    return `${this.#stem}${kind}${this.#endings.get(kind)}`
   }
 
-  /** Path of the .log, while there is one: to open a removed file would make it again. */
-  #usable(): string {
-    if (this.#removed) throw new Error(`${this.path} was removed`)
-    return this.path
+  #indexPaths(): IndexPaths {
+    return { index: this.#pathOf('.index'), timeindex: this.#pathOf('.timeindex') }
+  }
+
+  /** The .log, made when this is the first use. */
+  #file(): FileHandle {
+    if (this.#isClosed) throw new Error(`${this.path} was closed`)
+    if (this.#isMade) return this.#context.handles.get(this.path)
+    const file = this.#context.handles.create(this.path)
+    this.#isMade = true
+    return file
   }
 
   #known(): SegmentState {
-    if (this.#state === null) throw new Error(`${this.path} was opened but neither adopted, loaded nor recovered`)
+    if (this.#state === null) throw new Error(`${this.path} was opened but neither adopted nor recovered`)
     return this.#state
   }
 
@@ -454,47 +418,83 @@ export class Segment {
     return first >= 0 ? millisSince(first, timestamp) : nowMs - this.#createdMs
   }
 
-  #indexMaxTimestamp(state: SegmentState): void {
-    if (Number.isNaN(this.#indexedTimestamp)) this.#indexedTimestamp = this.#times.last().timestamp
-    if (state.maxTimestamp <= this.#indexedTimestamp) return
-    // (0, 0) cannot be told from Kafka's preallocated room, and says nothing.
-    if (state.maxTimestamp === 0 && state.maxTimestampOffset === this.baseOffset) return
-    this.#times.append(state.maxTimestamp, state.maxTimestampOffset)
-    this.#indexedTimestamp = state.maxTimestamp
-    state.timeEntries++
-  }
-
   async #search(offset: Offset): Promise<number> {
-    const from = this.#offsets.lookup(offset)
+    const from = await this.#ask(indexes => indexes.positionBefore(offset), 0)
     let isPast = false
+    let batches = 0
     const visit: Visit = (buffer, at, position) => {
       if (position === from) isPast = header.baseOffset(buffer, at) > offset
+      batches++
       return header.lastOffset(buffer, at) >= offset ? false : undefined
     }
     const end = await this.scan(from, 'headers', visit)
-    if (end.problem === null && (from === 0 || !isPast)) return end.position
+    const isRight = end.problem === null && (from === 0 || !isPast)
+    if (this.#isSealed && (!isRight || batches > mostBatchesToWalk)) await this.#reindex()
+    if (isRight) return end.position
     // A damaged index may point anywhere: then the way from the beginning still works.
     const again = await this.scan(0, 'headers', visit)
     if (again.problem !== null) throw new Error(`${this.path}: ${again.problem} at position ${again.position}`)
     return again.position
   }
-}
 
-function emptyState(baseOffset: Offset): SegmentState {
-  return {
-    size: 0,
-    lastOffset: baseOffset - 1,
-    maxTimestamp: -1,
-    maxTimestampOffset: baseOffset,
-    firstTimestamp: -1,
-    bytesSinceIndexEntry: 0,
-    offsetEntries: 0,
-    timeEntries: 0,
-    abortedTransactions: 0,
+  /** What an index says, or `unknown` when it says nothing that can be believed. A sealed segment's index is then made again. */
+  async #ask<T>(question: (indexes: SegmentIndexes) => Promise<T>, unknown: T): Promise<T> {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        return await question(this.#indexes)
+      } catch (error) {
+        if (!isUnusable(error)) throw error
+        if (!this.#isSealed) break
+        await this.#reindex()
+      }
+    }
+    return unknown
+  }
+
+  async #prove(): Promise<void> {
+    const claimed = this.#indexes.newest()
+    const from = claimed.timestamp < 0 ? 0 : await this.positionOf(claimed.offset)
+    let isRight = claimed.timestamp < 0
+    const end = await this.scan(from, 'headers', (buffer, at, position) => {
+      const timestamp = header.maxTimestamp(buffer, at)
+      if (position === from && !isRight) isRight = timestamp === claimed.timestamp && header.lastOffset(buffer, at) === claimed.offset
+      else isRight = timestamp <= claimed.timestamp
+      return isRight ? undefined : false
+    })
+    if (end.problem !== null) throw new Error(`${this.path}: ${end.problem} at position ${end.position}`)
+    if (isRight) this.#newest = claimed
+    else await this.#reindex()
+  }
+
+  #reindex(): Promise<void> {
+    this.#reindexing ??= this.#makeIndexes().finally(() => {
+      this.#reindexing = null
+    })
+    return this.#reindexing
+  }
+
+  /** Up to where a checkpoint, or the file, says that the segment ends. Nothing is appended meanwhile. */
+  async #makeIndexes(): Promise<void> {
+    const { path } = this
+    const { indexes, state } = await SegmentIndexes.make(this.#context, this.#indexPaths(), this.baseOffset, this, this.size)
+    if (this.#state === null) this.#newest = { timestamp: state.maxTimestamp, offset: state.maxTimestampOffset }
+    // Meanwhile its names may have become another segment's.
+    if (this.#isClosed || this.path !== path) return
+    try {
+      if (this.#isSealed) indexes.seal(state)
+      else indexes.flush()
+    } catch (error) {
+      // Without room on the disk the way from the beginning has to do.
+      if (!(error instanceof DiskError)) throw error
+      return
+    }
+    this.#indexes.unload()
+    this.#indexes = indexes
+    if (this.#state !== null) Object.assign(this.#state, indexes.written)
   }
 }
 
-function readHeaderInfo(buffer: Buffer, at: number, into: BatchInfo): void {
-  into.lastOffset = header.lastOffset(buffer, at)
-  into.maxTimestamp = header.maxTimestamp(buffer, at)
+/** Whether an index could not be read, or not be believed. */
+function isUnusable(error: unknown): boolean {
+  return error instanceof DamagedIndex || error instanceof DiskError
 }

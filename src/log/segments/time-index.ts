@@ -2,10 +2,25 @@
 import { type Int64, readInt64, writeInt64 } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { FileHandles } from './file-handles.ts'
-import { IndexFile, type IndexMemory } from './index-file.ts'
-import { lastAtMost } from './offset-index.ts'
+import { type EntryFormat, IndexFile, type IndexMemory } from './index-file.ts'
 
-export const timeEntryBytes = 12
+const format: EntryFormat = {
+  bytes: 12,
+  // (0, 0) cannot be told from Kafka's preallocated room.
+  isPlausible(bytes, at) {
+    const timestamp = readInt64(bytes, at)
+    const offset = bytes.readInt32BE(at + 8)
+    return timestamp >= 0 && offset >= 0 && (timestamp > 0 || offset > 0)
+  },
+  isNext: (bytes, at, next) => readInt64(bytes, next) > readInt64(bytes, at) && bytes.readInt32BE(next + 8) > bytes.readInt32BE(at + 8),
+}
+
+export const timeEntryBytes = format.bytes
+
+export interface IndexedTimestamp {
+  timestamp: Int64
+  offset: Offset
+}
 
 export class TimeIndex {
   readonly file: IndexFile
@@ -13,7 +28,7 @@ export class TimeIndex {
 
   constructor(path: string, baseOffset: Offset, isNew: boolean, handles: FileHandles, memory: IndexMemory) {
     this.#baseOffset = baseOffset
-    this.file = new IndexFile(path, timeEntryBytes, isNew, follows, handles, memory)
+    this.file = new IndexFile(path, format, isNew, handles, memory)
   }
 
   append(timestamp: Int64, offset: Offset): void {
@@ -23,31 +38,15 @@ export class TimeIndex {
   }
 
   /** All records with a larger timestamp than asked come after this offset; the base offset when nothing is known. */
-  lookup(timestamp: Int64): Offset {
-    const bytes = this.file.load()
-    const found = lastAtMost(bytes, timeEntryBytes, at => readInt64(bytes, at), timestamp)
-    return found < 0 ? this.#baseOffset : this.#baseOffset + bytes.readInt32BE(found * timeEntryBytes + 8)
+  async lookup(timestamp: Int64): Promise<Offset> {
+    const found = await this.file.find((bytes, at) => readInt64(bytes, at) <= timestamp)
+    return found === null ? this.#baseOffset : this.#baseOffset + found.bytes.readInt32BE(found.at + 8)
   }
 
   /** The largest timestamp indexed; -1 when there is none. */
-  last(): { timestamp: Int64; offset: Offset } {
-    const bytes = this.file.load()
-    if (bytes.length === 0) return { timestamp: -1, offset: this.#baseOffset }
-    const at = bytes.length - timeEntryBytes
-    return { timestamp: readInt64(bytes, at), offset: this.#baseOffset + bytes.readInt32BE(at + 8) }
+  last(): IndexedTimestamp {
+    const entry = this.file.last()
+    if (entry === null) return { timestamp: -1, offset: this.#baseOffset }
+    return { timestamp: readInt64(entry.bytes, entry.at), offset: this.#baseOffset + entry.bytes.readInt32BE(entry.at + 8) }
   }
-
-  /** Drops entries at and above `offset`. */
-  truncateTo(offset: Offset): void {
-    const bytes = this.file.load()
-    this.file.truncate(lastAtMost(bytes, timeEntryBytes, at => bytes.readInt32BE(at + 8), offset - 1 - this.#baseOffset) + 1)
-  }
-}
-
-/** Both fields grow; an all-zero entry is Kafka's preallocated room. */
-function follows(bytes: Buffer, at: number): boolean {
-  const timestamp = readInt64(bytes, at)
-  const offset = bytes.readInt32BE(at + 8)
-  if (at === 0) return offset >= 0 && timestamp >= 0 && (timestamp > 0 || offset > 0)
-  return timestamp > readInt64(bytes, at - timeEntryBytes) && offset > bytes.readInt32BE(at - timeEntryBytes + 8)
 }

@@ -4,10 +4,15 @@
  *
  * Unlike the other indexes it cannot be thinner than the log: an entry that a power cut takes makes aborted records visible. So a checkpoint
  * syncs it with the segment.
+ *
+ * Hides when the file is read (off the event loop: it may have millions of entries), that a sealed segment's leaves memory again, and how the
+ * few entries that a reader needs are found. A transaction that stays open while many others are aborted makes each of them one that has
+ * to be looked at; so whole blocks of entries are passed over by the least of their first offsets.
  */
 import { type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import type { FileHandles } from './file-handles.ts'
+import type { IndexMemory } from './index-file.ts'
 
 export interface AbortedTransaction {
   producerId: Int64
@@ -18,75 +23,136 @@ export interface AbortedTransaction {
   lastStableOffset: Offset
 }
 
-const abortedTransactionBytes = 34
+const entryBytes = 34
 const version = 0
+const blockEntries = 64
+/** Entries that are read and checked at once. */
+const stepEntries = 16_384
+const noBytes = Buffer.alloc(0)
 
 export class TransactionIndex {
   path: string
   readonly #files: FileSystem
   readonly #handles: FileHandles
+  readonly #memory: IndexMemory
   readonly #baseOffset: Offset
-  /** null: not read yet. */
-  #entries: AbortedTransaction[] | null
+  /** Room at the end may be unused. null: not in memory. */
+  #bytes: Buffer | null
+  /** Entries there are. What the file has beyond is not believed. */
+  #count = 0
   #written = 0
-  /** A checkpoint's count: what the file has beyond is cut when it is read. */
-  #adopted = Number.POSITIVE_INFINITY
+  /** Of each block of entries the least first offset; too low where entries were taken back. */
+  #least: Offset[] = []
+  #loading: Promise<void> | null = null
+  /** Nothing will be appended: may leave memory. */
+  #isSealed: boolean
   /** What a power cut could take: entries, or the file with its name; of a file that was found nobody knows. */
   #unsynced: 'nothing' | 'entries' | 'file'
 
-  constructor(context: { files: FileSystem; handles: FileHandles }, path: string, baseOffset: Offset, isNew: boolean) {
+  constructor(
+    context: { files: FileSystem; handles: FileHandles; indexes: IndexMemory },
+    path: string,
+    baseOffset: Offset,
+    isNew: boolean,
+  ) {
     this.path = path
     this.#files = context.files
     this.#handles = context.handles
+    this.#memory = context.indexes
     this.#baseOffset = baseOffset
-    this.#entries = isNew ? [] : null
+    this.#bytes = isNew ? noBytes : null
+    this.#count = isNew ? 0 : Number.POSITIVE_INFINITY
+    this.#isSealed = !isNew
     this.#unsynced = isNew ? 'nothing' : 'file'
   }
 
-  all(): readonly AbortedTransaction[] {
-    return this.#load()
+  async all(): Promise<AbortedTransaction[]> {
+    const all: AbortedTransaction[] = []
+    await this.collect(0, Number.POSITIVE_INFINITY, all)
+    return all
+  }
+
+  /**
+   * Adds to `into` the entries that a reader of [from, to) must know. True when no later segment's index can hold more. A promise when the
+   * file has to be read first; it rejects when that is damaged.
+   */
+  collect(from: Offset, to: Offset, into: AbortedTransaction[]): boolean | Promise<boolean> {
+    return this.#bytes === null ? this.load().then(() => this.#collect(from, to, into)) : this.#collect(from, to, into)
+  }
+
+  /** Reads the file into memory. Rejects when it is damaged. */
+  load(): Promise<void> {
+    if (this.#bytes !== null) return Promise.resolve()
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = null
+    })
+    return this.#loading
   }
 
   append(aborted: AbortedTransaction): void {
-    this.#load().push(aborted)
+    const at = this.#count * entryBytes
+    let bytes = this.#loaded()
+    if (at + entryBytes > bytes.length) {
+      bytes = Buffer.allocUnsafeSlow(Math.max(4 * entryBytes, bytes.length * 2))
+      this.#loaded().copy(bytes, 0, 0, at)
+      this.#bytes = bytes
+    }
+    encodeAborted(aborted, bytes, at)
+    this.#noteLeast(this.#count, aborted.firstOffset)
+    this.#count++
   }
 
-  /** Whether the file has all entries that a checkpoint counted. */
-  has(count: number): boolean {
-    if (count === 0) return true
+  /** Believes a checkpoint: only the first `count` entries of the file are valid. False when it does not have them all. */
+  async adopt(count: number): Promise<boolean> {
+    this.#bytes = count === 0 ? noBytes : null
+    this.#count = this.#written = count
+    this.#isSealed = false
+    this.#least = []
     try {
-      const file = this.#files.readFile(this.path)
-      return file !== null && decodeAborted(file, this.#baseOffset, count).length === count
+      await this.load()
     } catch {
-      // Damaged: it is made anew from the segment.
+      // Damaged: the segment makes it again.
       return false
     }
-  }
-
-  /** Believes a checkpoint: only the first `count` entries of the file are valid. */
-  adopt(count: number): void {
-    this.#entries = null
-    this.#adopted = count
-  }
-
-  /** Drops entries at and above `offset`. */
-  truncateTo(offset: Offset): void {
-    this.truncateToCount(this.#load().filter(aborted => aborted.lastOffset < offset).length)
+    if (this.#count < count) return false
+    this.#cutFile()
+    return true
   }
 
   truncateToCount(count: number): void {
-    // Also when the file is damaged: recovery drops everything and begins anew.
-    if (count === 0) this.#entries = []
-    else this.#load().length = Math.min(count, this.#load().length)
-    if (this.#entries!.length < this.#written || count === 0) this.#cutFile(this.#entries!.length)
+    if (count === 0) {
+      // Also when the file is damaged: recovery drops everything and begins anew.
+      this.#bytes = noBytes
+      this.#isSealed = false
+    } else this.#loaded()
+    const written = Math.min(this.#written, count)
+    this.#count = Math.min(this.#count, count)
+    this.#least.length = Math.ceil(this.#count / blockEntries)
+    if (written === this.#written && count > 0) return
+    this.#written = written
+    this.#cutFile()
   }
 
   flush(): void {
-    if (this.#entries === null || this.#entries.length === this.#written) return
-    if (this.#unsynced !== 'file') this.#unsynced = this.#files.exists(this.path) ? 'entries' : 'file'
-    const added = this.#entries.slice(this.#written).map(encodeAborted)
-    this.#handles.get(this.path).writeSync(added, this.#written * abortedTransactionBytes)
-    this.#written = this.#entries.length
+    if (this.#bytes === null || this.#count === this.#written) return
+    const exists = this.#files.exists(this.path)
+    if (this.#unsynced !== 'file') this.#unsynced = exists ? 'entries' : 'file'
+    const file = exists ? this.#handles.get(this.path) : this.#handles.create(this.path)
+    file.writeSync([this.#bytes.subarray(this.#written * entryBytes, this.#count * entryBytes)], this.#written * entryBytes)
+    this.#written = this.#count
+  }
+
+  /** No more entries will come: from now on it may leave memory. */
+  seal(): void {
+    this.flush()
+    this.#isSealed = true
+    if (this.#bytes !== null && this.#count > 0) this.#memory.touch(this, this.#bytes.length)
+  }
+
+  /** Drops from memory what is in the file. */
+  unload(): void {
+    this.#memory.forget(this)
+    if (this.#isSealed && this.#written === this.#count && this.#count > 0) this.#bytes = null
   }
 
   /** What was flushed survives a power cut afterwards, but for the name of a new file: true when the directory has to be synced. */
@@ -94,8 +160,8 @@ export class TransactionIndex {
     const unsynced = this.#unsynced
     if (unsynced === 'nothing') return false
     this.#unsynced = 'nothing'
-    if (!this.#files.exists(this.path)) return false
     try {
+      if (!this.#files.exists(this.path)) return false
       await this.#handles.with(this.path, file => file.datasync())
     } catch (error) {
       this.#unsynced = unsynced
@@ -104,63 +170,109 @@ export class TransactionIndex {
     return unsynced === 'file'
   }
 
-  #cutFile(entries: number): void {
-    this.#written = entries
+  #collect(from: Offset, to: Offset, into: AbortedTransaction[]): boolean {
+    const bytes = this.#loaded()
+    if (this.#count === 0) return false
+    for (let nth = this.#firstEndingAt(from); nth < this.#count; ) {
+      const nextBlock = nth - (nth % blockEntries) + blockEntries
+      if (nth % blockEntries === 0 && this.#least[nth / blockEntries]! >= to) {
+        nth = Math.min(nextBlock, this.#count)
+        if (lastStableOffset(bytes, (nth - 1) * entryBytes) >= to) return true
+        continue
+      }
+      for (; nth < nextBlock && nth < this.#count; nth++) {
+        const at = nth * entryBytes
+        if (firstOffset(bytes, at) < to) into.push(decodeAborted(bytes, at))
+        if (lastStableOffset(bytes, at) >= to) return true
+      }
+    }
+    return false
+  }
+
+  /** Number of the first entry whose marker is at `offset` or after it. */
+  #firstEndingAt(offset: Offset): number {
+    const bytes = this.#loaded()
+    let low = 0
+    let high = this.#count
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (lastOffset(bytes, middle * entryBytes) < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #noteLeast(nth: number, first: Offset): void {
+    const block = Math.floor(nth / blockEntries)
+    this.#least[block] = Math.min(this.#least[block] ?? Number.POSITIVE_INFINITY, first)
+  }
+
+  #cutFile(): void {
     if (!this.#files.exists(this.path)) return
+    const file = this.#handles.get(this.path)
+    if (file.size() === this.#written * entryBytes) return
     if (this.#unsynced === 'nothing') this.#unsynced = 'entries'
-    this.#handles.get(this.path).truncate(entries * abortedTransactionBytes)
+    file.truncate(this.#written * entryBytes)
   }
 
-  #load(): AbortedTransaction[] {
-    if (this.#entries === null) {
-      const file = this.#files.readFile(this.path)
-      this.#entries = file === null ? [] : decodeAborted(file, this.#baseOffset, this.#adopted)
-      this.#written = this.#entries.length
-      if (file !== null && this.#adopted * abortedTransactionBytes < file.length) this.#cutFile(this.#adopted)
+  #loaded(): Buffer {
+    if (this.#bytes === null) throw new Error(`${this.path} has not been read`)
+    return this.#bytes
+  }
+
+  async #load(): Promise<void> {
+    const bytes = await this.#read()
+    this.#count = this.#written = bytes.length / entryBytes
+    this.#bytes = bytes
+    if (this.#isSealed) this.#memory.touch(this, bytes.length)
+  }
+
+  async #read(): Promise<Buffer> {
+    if (!this.#files.exists(this.path)) return noBytes
+    const size = Math.min(this.#handles.get(this.path).size(), this.#count * entryBytes)
+    if (size % entryBytes !== 0) throw new Error(`${this.path}: transaction index of ${size} bytes`)
+    const bytes = Buffer.allocUnsafeSlow(size)
+    let previous = this.#baseOffset - 1
+    this.#least = []
+    for (let from = 0; from < size; from += stepEntries * entryBytes) {
+      const step = bytes.subarray(from, from + stepEntries * entryBytes)
+      const got = await this.#handles.with(this.path, file => file.read(step, from))
+      if (got < step.length) throw new Error(`${this.path}: transaction index ends at byte ${from + got}`)
+      for (let at = from; at < from + step.length; at += entryBytes) {
+        previous = checkEntry(bytes, at, previous)
+        this.#noteLeast(at / entryBytes, firstOffset(bytes, at))
+      }
     }
-    return this.#entries
+    return bytes
   }
 }
 
-function encodeAborted(aborted: AbortedTransaction): Buffer {
-  const bytes = Buffer.allocUnsafe(abortedTransactionBytes)
-  bytes.writeInt16BE(version, 0)
-  writeInt64(bytes, 2, aborted.producerId)
-  writeInt64(bytes, 10, aborted.firstOffset)
-  writeInt64(bytes, 18, aborted.lastOffset)
-  writeInt64(bytes, 26, aborted.lastStableOffset)
-  return bytes
+const producerId = (bytes: Buffer, at: number) => readInt64(bytes, at + 2)
+const firstOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 10)
+const lastOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 18)
+const lastStableOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 26)
+
+function encodeAborted(aborted: AbortedTransaction, into: Buffer, at: number): void {
+  into.writeInt16BE(version, at)
+  writeInt64(into, at + 2, aborted.producerId)
+  writeInt64(into, at + 10, aborted.firstOffset)
+  writeInt64(into, at + 18, aborted.lastOffset)
+  writeInt64(into, at + 26, aborted.lastStableOffset)
 }
 
-/** At most the first `count` entries: what lies behind may be torn. Throws when the file is damaged. */
-function decodeAborted(file: Buffer, baseOffset: Offset, count: number): AbortedTransaction[] {
-  const end = Math.min(count * abortedTransactionBytes, file.length)
-  if (end % abortedTransactionBytes !== 0) throw new Error(`transaction index of ${file.length} bytes`)
-  const all: AbortedTransaction[] = []
-  let previous = baseOffset - 1
-  for (let at = 0; at < end; at += abortedTransactionBytes) {
-    if (file.readInt16BE(at) > version) throw new Error(`transaction index entry of version ${file.readInt16BE(at)}`)
-    const entry = {
-      producerId: readInt64(file, at + 2),
-      firstOffset: header.readOffset(file, at + 10),
-      lastOffset: header.readOffset(file, at + 18),
-      lastStableOffset: header.readOffset(file, at + 26),
-    }
-    if (entry.lastOffset <= previous || entry.lastOffset > header.maxOffset)
-      throw new Error(`transaction index entry ${entry.lastOffset} after ${previous}`)
-    previous = entry.lastOffset
-    all.push(entry)
+function decodeAborted(bytes: Buffer, at: number): AbortedTransaction {
+  return {
+    producerId: producerId(bytes, at),
+    firstOffset: firstOffset(bytes, at),
+    lastOffset: lastOffset(bytes, at),
+    lastStableOffset: lastStableOffset(bytes, at),
   }
-  return all
 }
 
-/**
- * Adds to `into` those of `index` that a reader of [from, to) must know. True when no later segment's index can hold more: then stop.
- */
-export function collectAborted(index: readonly AbortedTransaction[], from: Offset, to: Offset, into: AbortedTransaction[]): boolean {
-  for (const aborted of index) {
-    if (aborted.lastOffset >= from && aborted.firstOffset < to) into.push(aborted)
-    if (aborted.lastStableOffset >= to) return true
-  }
-  return false
+/** Throws when the entry cannot come after one that ended at `previous`; answers where it ends. */
+function checkEntry(bytes: Buffer, at: number, previous: Offset): Offset {
+  if (bytes.readInt16BE(at) > version) throw new Error(`transaction index entry of version ${bytes.readInt16BE(at)}`)
+  const last = lastOffset(bytes, at)
+  if (last <= previous || last > header.maxOffset) throw new Error(`transaction index entry ${last} after ${previous}`)
+  return last
 }
