@@ -5,7 +5,7 @@
  * producer state, the transaction index, retention and compaction. See `docs/ARCHITECTURE.md` and DESIGN section 3.
  */
 import type { Durations, Int64, System } from './base.ts'
-import type { Offset, Uuid } from './protocol.ts'
+import type { BatchRules, Contents, Offset, Uuid } from './protocol.ts'
 
 export { inspectLog, type LogInspection } from './log/inspect.ts'
 export { openLog } from './log/open.ts'
@@ -113,6 +113,8 @@ export interface AppendOptions {
   leaderEpoch?: number
   /** Refused (NOT_LEADER_OR_FOLLOWER) unless the log ends exactly here: fences a deposed coordinator. */
   expectedOffset?: Offset
+  /** Of a client's batch that was opened (`RecordConverter.open`): it is not opened again. */
+  contents?: Contents
 }
 
 export interface Appended {
@@ -167,9 +169,11 @@ export interface PartitionLog {
   /**
    * Takes the batches' place in order, synchronously: checks them (CRC, header, sequence, timestamps, size), writes base offset and
    * leader epoch into `records` in place, and hands them to the group commit. `records` belongs to the caller again when this returns.
-   * Throws KafkaError; nothing is appended then.
+   * Throws KafkaError; nothing is appended then. OddRecords: the batch must be opened first.
    */
   append(records: Buffer, options: AppendOptions): Appended
+  /** By what a client's batch is checked now. The object is filled again by the next call, or the next append. */
+  produceRules(): BatchRules
   /** Answers at once from memory where it can. Throws KafkaError OFFSET_OUT_OF_RANGE. */
   read(from: Offset, limit: ReadLimit): Slice | Promise<Slice>
   /** Calls back once, when the given end (see ReadLimit.upTo) passes `offset`, the partition is deleted or goes offline. */

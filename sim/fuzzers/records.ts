@@ -2,7 +2,16 @@
  * Record batches, message sets and compressed data: mutated ones are validated, read and converted, or refused with Kafka's errors,
  * in bounded time and memory.
  */
-import { buildBatch, forEachRecord, openRecordConverter, produceConversion, validateBatches } from '../../src/protocol.ts'
+import {
+  buildBatch,
+  forEachRecord,
+  InlineWork,
+  type Opened,
+  type Opening,
+  openingOf,
+  openRecordConverter,
+  validateBatches,
+} from '../../src/protocol.ts'
 import { seal } from '../world/batches.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { isRefusal } from './codecs.ts'
@@ -30,17 +39,30 @@ export function recordsFuzzer(): Fuzzer {
     judge('read', records, isRefusal, () => forEachRecord(records, () => true, { maxBytes: mostBytes }))
     const toMagic = random.pick([0, 1] as const)
     await convert('down-conversion', records, { kind: 'fetch', records, toMagic, firstOffset: random.below(5) })
-    await convertProduced(records, random)
+    await openProduced(records, random)
   }
 
-  const convertProduced = async (records: Buffer, random: SeededRandom) => {
+  /** What is opened is stored: it must pass, and be read, whatever its producer sent. */
+  const openProduced = async (records: Buffer, random: SeededRandom) => {
     const compression = random.pick(['producer', ...compressions] as const)
     const version = random.pick([0, 1, 2, 3, 7, 13])
-    let job: ReturnType<typeof produceConversion> = null
+    const batch = { ...rules(random), origin: 'client' as const }
+    let job: Opening | null = null
     judge('produce', records, isRefusal, () => {
-      job = produceConversion(records, { version, compression, compacted: random.chance(0.5) })
+      job = openingOf(records, { version, compression, batch })
     })
-    if (job !== null) await convert('conversion', records, job)
+    if (job === null) return
+    let opened: Opened
+    try {
+      opened = await converter.open(job, new InlineWork(random.pick([0, 2 ** 20])))
+    } catch (error) {
+      if (!isRefusal(error)) throw new FuzzFinding(`open: ${error instanceof Error ? error.stack : String(error)}`, records)
+      return
+    }
+    const { records: stored, contents } = opened
+    const accept = (what: string, work: () => void) => judge(what, stored, () => false, work)
+    accept('validate what was opened', () => void validateBatches(stored, { ...batch, maxMessageBytes: stored.length }, contents))
+    accept('read what was opened', () => forEachRecord(stored, () => true, { maxBytes: mostBytes }))
   }
 
   return {
@@ -66,6 +88,7 @@ export function recordsFuzzer(): Fuzzer {
 function rules(random: SeededRandom): Parameters<typeof validateBatches>[1] {
   return {
     origin: random.chance(0.8) ? 'client' : 'coordinator',
+    name: 'fuzz-0',
     maxMessageBytes: 1024 * 1024,
     compacted: random.chance(0.3),
     timestampType: random.chance(0.8) ? 'CreateTime' : 'LogAppendTime',

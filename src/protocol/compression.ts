@@ -16,7 +16,7 @@ import { type CompressionType, compressionIds, compressionNames } from './compre
 import { zstdDecompress } from './compression/zstd.ts'
 import { KafkaError } from './errors.ts'
 
-export { Scratch } from './compression/output.ts'
+export { Output, Scratch } from './compression/output.ts'
 export { type CompressionType, compressionIds, compressionNames }
 
 /** Most bytes that one batch may decompress to, unless the caller says otherwise. */

@@ -1,19 +1,21 @@
 /**
- * Record batches: Kafka's on-disk and on-wire format, and everything that must be done to it. The broker treats batches as opaque bytes
- * with a header; what lies behind this surface is who may look deeper, and how much is believed.
+ * Record batches: Kafka's on-disk and on-wire format, and everything that must be done to it. Once stored, batches are opaque bytes with a
+ * header that is true; what lies behind this surface is how a producer's batch comes to be so, and how much is believed until then.
  *
- * Hot: `header.*` (fields in place), `validateBatches`, `stampBatches`, `intactBatchSize`. Cold: reading and building records, markers,
- * and the conversions for old clients and for topics with their own compression, which run on a thread.
+ * Hot: `header.*` (fields in place), `validateBatches`, `stampBatches`, `intactBatchSize`. Opening produced batches is done at once while
+ * it is little work, on a thread otherwise. Cold: reading and building records, markers, conversions for old clients.
  */
 export { type CompressionType, defaultMaxDecompressedBytes } from './compression.ts'
 export { buildBatch, type NewBatch, type NewRecord } from './records/build.ts'
-export { type Conversion, fetchMagic, type ProduceRules, produceConversion } from './records/convert.ts'
-export { type ConverterOptions, openRecordConverter, type RecordConverter } from './records/converter.ts'
+export type { BatchRules, Contents } from './records/contents.ts'
+export { type Conversion, fetchMagic } from './records/convert.ts'
+export { type ConverterOptions, InlineWork, mayStay, openRecordConverter, type RecordConverter } from './records/converter.ts'
 export * as header from './records/header.ts'
 export { type BatchHeader, batchHeaderSize, intactBatchSize, readBatchHeader, type TimestampType } from './records/header.ts'
-export { InvalidRecords, type RecordError } from './records/invalid.ts'
+export { InvalidRecords, OddRecords, type RecordError } from './records/invalid.ts'
 export { buildMarkerBatch, markerOfBatch, readMarker, type TransactionMarker } from './records/markers.ts'
+export { type Opened, type Opening, openingOf, type ProduceRules } from './records/open.ts'
 export { batchesIn, forEachRecord, forEachRecordOf, type ReadOptions } from './records/read.ts'
 export { type BatchView, type RecordHeader, RecordView } from './records/record-view.ts'
 export { type RetainOptions, retainRecords } from './records/retain.ts'
-export { type BatchRules, stampBatches, type ValidatedBatches, validateBatches } from './records/validate.ts'
+export { stampBatches, type ValidatedBatches, validateBatches } from './records/validate.ts'

@@ -15,9 +15,10 @@ import {
   buildBatch,
   type ErrorName,
   forEachRecordOf,
+  InlineWork,
   KafkaError,
   type NewRecord,
-  produceConversion,
+  openingOf,
   type RecordConverter,
   type RecordView,
   toKafkaError,
@@ -135,15 +136,15 @@ export class DeadLetters {
   }
 
   async #append(target: PartitionLog, batch: Buffer): Promise<void> {
-    const { compressionType, compressionLevel, cleanupPolicy } = target.config
-    const conversion = produceConversion(batch, {
+    const { compressionType, compressionLevel } = target.config
+    const job = openingOf(batch, {
       version: produceVersion,
       compression: compressionType === 'uncompressed' ? 'none' : compressionType,
       level: compressionLevel,
-      compacted: cleanupPolicy.compact,
+      batch: target.produceRules(),
     })
-    const stored = conversion === null ? batch : await this.#options.converter.convert(conversion)
-    await target.append(stored, { origin: 'client' }).durable
+    const { records, contents } = await this.#options.converter.open(job, new InlineWork())
+    await target.append(records, { origin: 'client', contents }).durable
   }
 
   /** Throws INVALID_CONFIG for a topic that must not be used, in Kafka's words. */

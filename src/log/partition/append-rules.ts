@@ -3,8 +3,14 @@ import type { TopicConfig } from '../../log.ts'
 import type { BatchRules } from '../../protocol.ts'
 
 export class AppendRules {
+  readonly #name: string
   #config: TopicConfig | null = null
   #rules: BatchRules | null = null
+
+  /** `topic-partition`. */
+  constructor(name: string) {
+    this.#name = name
+  }
 
   /** Filled again by every call. */
   of(config: TopicConfig, origin: BatchRules['origin'], nowMs: number): BatchRules {
@@ -12,6 +18,7 @@ export class AppendRules {
       this.#config = config
       this.#rules = {
         origin,
+        name: this.#name,
         maxMessageBytes: config.maxMessageBytes,
         compacted: config.cleanupPolicy.compact,
         timestampType: config.messageTimestampType,

@@ -18,7 +18,16 @@ import type {
   TimestampedOffset,
   TopicConfig,
 } from '../../log.ts'
-import { header, KafkaError, type Offset, stampBatches, type Uuid, type ValidatedBatches, validateBatches } from '../../protocol.ts'
+import {
+  type BatchRules,
+  header,
+  KafkaError,
+  type Offset,
+  stampBatches,
+  type Uuid,
+  type ValidatedBatches,
+  validateBatches,
+} from '../../protocol.ts'
 import { rollLimits } from '../cleaner/retention.ts'
 import type { LogContext } from '../context.ts'
 import type { Group } from '../journal/group.ts'
@@ -75,7 +84,7 @@ export class Partition implements PartitionLog, Member {
   #waiters: Waiters | null = null
   /** Segments are being taken away. */
   #removing = false
-  readonly #rules = new AppendRules()
+  readonly #rules: AppendRules
 
   constructor(context: LogContext, spec: PartitionSpec, start: PartitionStart) {
     this.context = context
@@ -83,6 +92,7 @@ export class Partition implements PartitionLog, Member {
     this.topicId = spec.topicId
     this.partition = spec.partition
     this.config = spec.config
+    this.#rules = new AppendRules(this.name)
     this.files = new PartitionFiles(context, spec.topicId, start.segments, start.hasDirectory)
     this.logStartOffset = start.logStartOffset
     this.logEndOffset = this.highWatermark = start.logEndOffset
@@ -113,7 +123,7 @@ export class Partition implements PartitionLog, Member {
     this.#refuse()
     this.context.admit(options.origin)
     const nowMs = this.context.system.clock.now()
-    const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs))
+    const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs), options.contents)
     if (validated.sizeBytes > this.config.segmentBytes)
       throw new KafkaError(
         'RECORD_LIST_TOO_LARGE',
@@ -144,6 +154,10 @@ export class Partition implements PartitionLog, Member {
       durable: (this.synced ? group?.durable : group?.written) ?? null,
       duplicate: false,
     }
+  }
+
+  produceRules(): BatchRules {
+    return this.#rules.of(this.config, 'client', this.context.system.clock.now())
   }
 
   read(from: Offset, limit: ReadLimit): Slice | Promise<Slice> {

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32, type Int64, writeInt64 } from '../../base.ts'
-import { type CompressionType, compress } from '../compression.ts'
+import { type CompressionType, compress, compressionIds } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewRecord } from './build.ts'
-import { type Conversion, convert, fetchMagic, produceConversion } from './convert.ts'
-import { type ConverterOptions, openRecordConverter, type RecordConverter } from './converter.ts'
+import { convert, fetchMagic } from './convert.ts'
 import * as header from './header.ts'
-import { InvalidRecords } from './invalid.ts'
 import { buildMessageSet, type OldMessage } from './legacy.ts'
+import { needsNoOpening, open, openingOf } from './open.ts'
 import { batchesIn, forEachRecord } from './read.ts'
 import { retainRecords } from './retain.ts'
 import { validateBatches } from './validate.ts'
@@ -20,9 +19,9 @@ const keyed = (count: number): NewRecord[] => Array.from({ length: count }, (_, 
 const messages: OldMessage[] = [0, 1, 2].map(offset => ({ offset, timestamp: now + offset, key, value: Buffer.from(`m${offset}`) }))
 const set = (magic: 0 | 1, compression: CompressionType): Buffer =>
   buildMessageSet({ magic, compression, timestampType: 'CreateTime', messages })
-const plainTopic = { version: 13, compression: 'producer', compacted: false } as const
 const clientRules = {
   origin: 'client',
+  name: 't-0',
   maxMessageBytes: 1e6,
   compacted: false,
   timestampType: 'CreateTime',
@@ -30,6 +29,10 @@ const clientRules = {
   timestampAfterMaxMs: 3_600_000,
   nowMs: now,
 } as const
+const plainTopic = { version: 13, compression: 'producer', batch: clientRules } as const
+/** As it is stored. */
+const stored = (records: Buffer, compression: CompressionType, compacted = false): Buffer =>
+  open(openingOf(records, { version: 0, compression, batch: { ...clientRules, compacted } }), limit).records
 
 function view(bytes: Buffer): [offset: number, timestamp: Int64, value: string][] {
   const records: [number, Int64, string][] = []
@@ -37,24 +40,28 @@ function view(bytes: Buffer): [offset: number, timestamp: Int64, value: string][
   return records
 }
 
-test('most batches need no conversion', () => {
-  assert.equal(produceConversion(buildBatch({ records: keyed(3) }), plainTopic), null)
-  assert.equal(produceConversion(buildBatch({ records: keyed(3), compression: 'zstd' }), plainTopic), null)
-  assert.equal(produceConversion(buildBatch({ records: keyed(3) }), { ...plainTopic, compacted: true }), null)
-  assert.equal(produceConversion(buildBatch({ records: keyed(3), compression: 'lz4' }), { ...plainTopic, compression: 'lz4' }), null)
+test('plain batches need not be opened, unless their topic compresses', () => {
+  const needed = (batch: Buffer, compression: 'producer' | CompressionType = 'producer'): boolean =>
+    !needsNoOpening(openingOf(batch, { ...plainTopic, compression }))
+  assert.ok(!needed(buildBatch({ records: keyed(3) })))
+  assert.ok(!needed(buildBatch({ records: keyed(3) }), 'none'))
+  assert.ok(needed(buildBatch({ records: keyed(3) }), 'lz4'))
+  assert.ok(needed(buildBatch({ records: keyed(3), compression: 'zstd' })))
+  assert.ok(needed(buildBatch({ records: keyed(3), compression: 'lz4' }), 'lz4'))
+  assert.ok(!needsNoOpening(openingOf(set(1, 'none'), { ...plainTopic, version: 2 })))
 })
 
 test('what a Produce version may carry', () => {
   const batch = buildBatch({ records: keyed(1) })
   const zstd = buildBatch({ records: keyed(1), compression: 'zstd' })
   const refused = (records: Buffer, version: number, name: string): void =>
-    assert.throws(() => produceConversion(records, { ...plainTopic, version }), { name })
+    assert.throws(() => openingOf(records, { ...plainTopic, version }), { name })
   refused(zstd, 6, 'UNSUPPORTED_COMPRESSION_TYPE')
   refused(set(1, 'none'), 3, 'INVALID_RECORD')
   refused(Buffer.alloc(0), 3, 'INVALID_RECORD')
   refused(Buffer.concat([batch, batch]), 9, 'INVALID_RECORD')
-  assert.equal(produceConversion(zstd, { ...plainTopic, version: 7 }), null)
-  assert.equal(produceConversion(batch, { ...plainTopic, version: 2 }), null)
+  assert.equal(openingOf(zstd, { ...plainTopic, version: 7 }).compression, 'zstd')
+  assert.equal(openingOf(batch, { ...plainTopic, version: 2 }).compression, 'none')
 })
 
 test('fetch versions and their formats', () => {
@@ -64,8 +71,8 @@ test('fetch versions and their formats', () => {
 test('old messages become a batch that the log takes', () => {
   for (const magic of [0, 1] as const)
     for (const compression of ['none', 'gzip', 'snappy', 'lz4'] as const) {
-      const job = produceConversion(set(magic, compression), { ...plainTopic, version: 0 })!
-      const batch = convert(job, limit)
+      const { records: batch, contents } = open(openingOf(set(magic, compression), { ...plainTopic, version: 0 }), limit)
+      assert.equal(contents.latest, magic === 0 ? -1 : now + 2)
       assert.equal(header.compression(batch, 0), compression)
       assert.equal(validateBatches(batch, clientRules).offsetCount, 3)
       assert.deepEqual(
@@ -76,8 +83,7 @@ test('old messages become a batch that the log takes', () => {
 })
 
 test('old messages: damage, mixed magics and two wrappers are refused', () => {
-  const bad = (records: Buffer, name: string): void =>
-    assert.throws(() => convert({ kind: 'produce', records, compression: 'none', compacted: false }, limit), { name })
+  const bad = (records: Buffer, name: string): void => assert.throws(() => stored(records, 'none'), { name })
   const damaged = set(1, 'none')
   damaged[damaged.length - 1]! ^= 1
   bad(damaged, 'CORRUPT_MESSAGE')
@@ -90,16 +96,43 @@ test('old messages: damage, mixed magics and two wrappers are refused', () => {
   bad(wrap(Buffer.alloc(0)), 'INVALID_RECORD')
 })
 
-/** One wrapper around these very bytes. */
-function wrap(inner: Buffer): Buffer {
-  const packed = compress('gzip', inner)
+test('old messages in wrappers of every codec: what is inside is checked as in batches', () => {
+  const old = { magic: 1, compression: 'none', timestampType: 'CreateTime' } as const
+  for (const magic of [0, 1] as const)
+    for (const codec of ['gzip', 'snappy', 'lz4'] as const) {
+      const as = { magic, codec }
+      const bad = (records: Buffer, name: string, compacted = false): void => {
+        assert.throws(() => stored(records, 'none', compacted), { name }, `${magic} ${codec}`)
+        assert.throws(() => stored(records, codec, compacted), { name }, `${magic} ${codec}`)
+      }
+      const inner = set(magic, 'none')
+      const packed = compress(codec, inner, { brokenLz4Checksum: magic === 0 })
+      bad(wrap(Buffer.from('not compressed'), { ...as, packed: true }), 'CORRUPT_MESSAGE')
+      bad(wrap(packed.subarray(0, packed.length - 2), { ...as, packed: true }), 'CORRUPT_MESSAGE')
+      bad(wrap(set(magic === 0 ? 1 : 0, 'none'), as), 'INVALID_RECORD')
+      const damaged = Buffer.from(inner)
+      damaged[damaged.length - 1]! ^= 1
+      bad(wrap(damaged, as), 'CORRUPT_MESSAGE')
+      bad(wrap(buildMessageSet({ ...old, magic, messages: [{ ...messages[0]!, key: null }] }), as), 'INVALID_RECORD', true)
+      // A last message that is cut off does not count, as in Kafka.
+      assert.equal(view(stored(wrap(Buffer.concat([inner, inner.subarray(0, 20)]), as), codec)).length, 3)
+      if (magic === 1)
+        bad(wrap(buildMessageSet({ ...old, messages: [{ ...messages[0]!, timestamp: now + 9e9 }] }), as), 'INVALID_TIMESTAMP')
+    }
+})
+
+/** One wrapper around these very bytes, which are compressed already or not. */
+function wrap(inner: Buffer, of: { magic?: 0 | 1; codec?: 'gzip' | 'snappy' | 'lz4'; packed?: boolean } = {}): Buffer {
+  const { magic = 1, codec = 'gzip' } = of
   const bytes = buildMessageSet({
-    magic: 1,
+    magic,
     compression: 'none',
     timestampType: 'CreateTime',
-    messages: [{ offset: 9, timestamp: 1, key: null, value: packed }],
+    messages: [
+      { offset: 9, timestamp: 1, key: null, value: of.packed ? inner : compress(codec, inner, { brokenLz4Checksum: magic === 0 }) },
+    ],
   })
-  bytes[17] = 1
+  bytes[17] = compressionIds[codec]
   return rechecked(bytes)
 }
 
@@ -141,24 +174,23 @@ test("the topic's own compression: recompressed with everything of the producer 
         baseSequence: 2 ** 31 - 5,
         isTransactional: true,
       })
-      const job = produceConversion(batch, { ...plainTopic, compression: to })
+      const after = stored(batch, to)
       if (from === to) {
-        assert.equal(job, null)
+        assert.deepEqual(after, batch)
         continue
       }
-      const stored = convert(job!, limit)
-      assert.equal(validateBatches(stored, clientRules).offsetCount, 50)
+      assert.equal(validateBatches(after, clientRules).offsetCount, 50)
       const { compression: _a, sizeBytes: _b, ...before } = header.readBatchHeader(batch, 0)
-      const { compression, sizeBytes: _d, ...after } = header.readBatchHeader(stored, 0)
+      const { compression, sizeBytes: _d, ...rest } = header.readBatchHeader(after, 0)
       assert.equal(compression, to)
-      assert.deepEqual(after, before)
-      assert.deepEqual(view(stored), view(batch))
+      assert.deepEqual(rest, before)
+      assert.deepEqual(view(after), view(batch))
     }
 })
 
 test('recompression does not wash away what the log would refuse', () => {
   const rejected = (records: Buffer, name: string): void =>
-    assert.throws(() => validateBatches(convert({ kind: 'produce', records, compression: 'gzip', compacted: false }, limit), clientRules), {
+    assert.throws(() => validateBatches(stored(records, 'gzip'), clientRules), {
       name,
     })
   rejected(buildBatch({ records: keyed(2), isControl: true }), 'INVALID_RECORD')
@@ -170,14 +202,6 @@ test('recompression does not wash away what the log would refuse', () => {
   const damaged = buildBatch({ records: keyed(2) })
   damaged[damaged.length - 3]! ^= 1
   rejected(damaged, 'CORRUPT_MESSAGE')
-})
-
-test('compressed batches of a compacted topic are opened to look for keys, and stay as they are', () => {
-  const topic = { ...plainTopic, compacted: true }
-  const good = buildBatch({ records: keyed(5), compression: 'lz4' })
-  assert.deepEqual(convert(produceConversion(good, topic)!, limit), good)
-  const keyless = buildBatch({ records: [...keyed(1), { key: null, value: key }], compression: 'lz4' })
-  assert.throws(() => convert(produceConversion(keyless, topic)!, limit), InvalidRecords)
 })
 
 test('down-conversion: control batches go, plain batches begin at the offset asked for, zstd is refused', () => {
@@ -213,97 +237,6 @@ test('compaction: untouched batches are the same object, empty ones go or keep t
   assert.deepEqual(view(empty), [])
 })
 
-/** Runs `use` with a converter that puts everything on its thread unless told otherwise. */
-async function withConverter(options: ConverterOptions, use: (converter: RecordConverter) => Promise<void>): Promise<void> {
-  const converter = openRecordConverter({ inlineBytes: 0, ...options })
-  try {
-    await use(converter)
-  } finally {
-    await converter.close()
-  }
-}
-
-const recompress = (records: Buffer, compression: CompressionType = 'gzip'): Conversion => ({
-  kind: 'produce',
-  records,
-  compression,
-  compacted: true,
-})
-
-test('the thread gives the same answers as the inline way, in any number at once', async () => {
-  await withConverter({}, async converter => {
-    const batches = Array.from({ length: 20 }, (_, i) => buildBatch({ records: keyed(i + 1), compression: 'lz4', timestamp: now }))
-    const results = await Promise.all(batches.map(batch => converter.convert(recompress(batch, 'none'))))
-    for (const [i, result] of results.entries()) assert.deepEqual(result, convert(recompress(batches[i]!, 'none'), limit))
-  })
-})
-
-test("the caller's buffer is free at once", async () => {
-  await withConverter({}, async converter => {
-    const batch = buildBatch({ records: keyed(10), timestamp: now })
-    const copy = Buffer.from(batch)
-    const result = converter.convert(recompress(copy))
-    assert.ok(result instanceof Promise)
-    copy.fill(0)
-    assert.deepEqual(view(await result), view(batch))
-  })
-})
-
-test('small jobs run at once; those that grow too much go to the thread', async () => {
-  await withConverter({ inlineBytes: 4096 }, async converter => {
-    assert.ok(converter.convert(recompress(buildBatch({ records: keyed(3) }))) instanceof Buffer)
-    const growing = buildBatch({ records: [{ key, value: Buffer.alloc(1_000_000) }], compression: 'gzip' })
-    const result = converter.convert(recompress(growing, 'zstd'))
-    assert.ok(growing.length < 4096 && result instanceof Promise)
-    assert.equal(view(await result).length, 1)
-  })
-})
-
-test('errors of a job are its own, with the records that they name', async () => {
-  await withConverter({ maxDecompressedBytes: 100_000 }, async converter => {
-    const keyless = buildBatch({ records: [...keyed(1), { key: null, value: null }], compression: 'snappy' })
-    const bomb = buildBatch({ records: [{ key, value: Buffer.alloc(1_000_000) }], compression: 'gzip' })
-    const outcomes = await Promise.allSettled([
-      converter.convert(recompress(keyless)),
-      converter.convert(recompress(bomb, 'none')),
-      converter.convert(recompress(buildBatch({ records: keyed(2) }))),
-    ])
-    const [first, second, third] = outcomes
-    assert.ok(first?.status === 'rejected' && first.reason instanceof InvalidRecords)
-    assert.deepEqual(
-      first.reason.recordErrors.map(({ batchIndex }) => batchIndex),
-      [1],
-    )
-    assert.ok(second?.status === 'rejected' && second.reason instanceof KafkaError && second.reason.name === 'INVALID_RECORD')
-    assert.equal(third?.status, 'fulfilled')
-  })
-})
-
-test('a job that takes the thread down fails alone: what waits may be tried again, and the next job finds a new thread', async () => {
-  await withConverter({ heapMegabytes: 24 }, async converter => {
-    const count = 2_000_000
-    const seed = buildBatch({ records: [{ key: null, value: null }], baseOffset: 1 })
-    const bomb = header.withPayload(seed, 1, compress('gzip', Buffer.alloc(7 * count, seed.subarray(header.batchHeaderSize))))
-    bomb.writeInt32BE(count, 57)
-    const good: Conversion = { kind: 'fetch', records: buildBatch({ records: keyed(5) }), toMagic: 1, firstOffset: 0 }
-    const [killer, innocent] = await Promise.allSettled([converter.convert({ ...good, records: bomb }), converter.convert(good)])
-    assert.ok(killer?.status === 'rejected' && /memory/.test(killer.reason.message))
-    assert.ok(innocent?.status === 'rejected' && innocent.reason.name === 'REQUEST_TIMED_OUT')
-    assert.equal(view(await converter.convert(good)).length, 5)
-  })
-})
-
-test('what waits is bounded; closing refuses what still waits', async () => {
-  const batch = buildBatch({ records: keyed(100) })
-  const converter = openRecordConverter({ inlineBytes: 0, maxWaitingBytes: batch.length * 2 })
-  const waiting = [converter.convert(recompress(batch)), converter.convert(recompress(batch))]
-  assert.throws(() => converter.convert(recompress(batch)), { name: 'REQUEST_TIMED_OUT' })
-  const settled = Promise.allSettled(waiting)
-  await converter.close()
-  for (const { status } of await settled) assert.equal(status, 'rejected')
-  assert.throws(() => converter.convert(recompress(batch)), { name: 'REQUEST_TIMED_OUT' })
-})
-
 test('records cut off or damaged at any byte are refused or read, never worse', () => {
   const sources = [
     ...(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const).map(compression =>
@@ -331,8 +264,8 @@ function survives(records: Buffer): void {
   const attempts = [
     () => forEachRecord(records, ({ key, value, headers }) => [key, value, headers], { maxBytes: limit }),
     () => validateBatches(records, clientRules),
-    () => produceConversion(records, { version: 0, compression: 'gzip', compacted: true }),
-    () => convert({ kind: 'produce', records, compression: 'none', compacted: false }, limit),
+    () => openingOf(records, { version: 0, compression: 'gzip', batch: clientRules }),
+    () => stored(records, 'none'),
     () => convert({ kind: 'fetch', records, toMagic: 0, firstOffset: 0 }, limit),
   ]
   for (const attempt of attempts)

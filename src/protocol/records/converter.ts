@@ -1,21 +1,26 @@
 /**
- * Runs conversions where they do not hurt: small ones at once, the others one after another on a thread that starts with the first and
- * does not keep the process alive. A job that fails, even one that takes the thread down, fails alone: the next job gets a new thread.
+ * Opens produced batches and converts fetched ones where that does not hurt: small ones at once, the others one after another on a thread
+ * that starts with the first and does not keep the process alive. A job that fails, even one that takes the thread down, fails alone: the
+ * next job gets a new thread.
  *
  * What waits is bounded; above that a job is refused with REQUEST_TIMED_OUT, which clients try again.
  */
 import { Worker } from 'node:worker_threads'
-import { DecompressedTooLarge, defaultMaxDecompressedBytes } from '../compression.ts'
+import { DecompressedTooLarge, defaultMaxDecompressedBytes, Scratch } from '../compression.ts'
 import { type ErrorName, KafkaError } from '../errors.ts'
 import { type Conversion, convert } from './convert.ts'
-import type { ThreadError, ThreadReply, ThreadRequest } from './convert-thread.ts'
-import { InvalidRecords } from './invalid.ts'
+import type { ThreadError, ThreadJob, ThreadReply, ThreadRequest, ThreadResult } from './convert-thread.ts'
+import * as header from './header.ts'
+import { InvalidRecords, invalid } from './invalid.ts'
+import { needsNoOpening, type Opened, type Opening, open } from './open.ts'
 
 export interface RecordConverter {
   /**
    * Small jobs are answered at once, maybe with a view of the job's own records; otherwise the records are copied before this returns.
    * Throws or rejects with KafkaError: what the bytes are guilty of, or REQUEST_TIMED_OUT when too much waits already.
    */
+  open(job: Opening, work: InlineWork): Opened | Promise<Opened>
+  /** As `open`. */
   convert(job: Conversion): Buffer | Promise<Buffer>
   /** Stops the thread; jobs that still wait are refused with REQUEST_TIMED_OUT. */
   close(): Promise<void>
@@ -24,12 +29,43 @@ export interface RecordConverter {
 export interface ConverterOptions {
   /** A batch that decompresses to more is refused. */
   maxDecompressedBytes?: number
-  /** Jobs of fewer bytes run at once, unless they decompress to more than 16 times that. */
+  /** Jobs that compress or convert fewer bytes run at once, unless they decompress to more than 4 times that. */
   inlineBytes?: number
   /** Sum of the waiting jobs' bytes. */
   maxWaitingBytes?: number
   /** Of the thread, without the records' bytes: some millions of records. More is a bomb, and ends the thread. */
   heapMegabytes?: number
+}
+
+/** A record costs about as much as so many bytes that are decompressed, and a byte that is only summed up so little. */
+const recordWork = 8
+const plainWork = 1 / 8
+const inlineRatio = 4
+
+/** What one request may still make the event loop do at once, in bytes that are decompressed. Together some milliseconds. */
+export class InlineWork {
+  left: number
+
+  constructor(bytes = 2 << 20) {
+    this.left = bytes
+  }
+
+  /** False, and nothing is taken, when it is too much. */
+  take(bytes: number): boolean {
+    if (bytes > this.left) return false
+    this.left -= bytes
+    return true
+  }
+}
+
+/** May the log have the records as they are? Then it looks at them itself, which is taken from `work`. */
+export function mayStay(job: Opening, work: InlineWork): boolean {
+  return needsNoOpening(job) && work.take(workOfHeader(job.records))
+}
+
+/** Of a v2 batch, without decompressing it. */
+function workOfHeader(batch: Buffer): number {
+  return batch.length * plainWork + Math.max(header.recordCount(batch, 0), 0) * recordWork
 }
 
 /** Nothing is started before the first large job. */
@@ -39,17 +75,16 @@ export function openRecordConverter(options: ConverterOptions = {}): RecordConve
 
 interface Waiting {
   bytes: number
-  resolve(result: Buffer): void
+  resolve(reply: ThreadResult): void
   reject(error: Error): void
 }
-
-const inlineRatio = 16
 
 class Converter implements RecordConverter {
   readonly #maxDecompressedBytes: number
   readonly #inlineBytes: number
   readonly #maxWaitingBytes: number
   readonly #heapMegabytes: number
+  readonly #scratch = new Scratch()
   readonly #waiting = new Map<number, Waiting>()
   #waitingBytes = 0
   #nextId = 0
@@ -63,6 +98,33 @@ class Converter implements RecordConverter {
     this.#heapMegabytes = options.heapMegabytes ?? 768
   }
 
+  open(job: Opening, work: InlineWork): Opened | Promise<Opened> {
+    const most = this.#inlineBytesOf(job, work)
+    if (most > 0)
+      try {
+        const opened = open(job, most, this.#scratch)
+        work.left -= opened.contents.sizeBytes
+        return opened
+      } catch (error) {
+        if (!(error instanceof DecompressedTooLarge) || most === this.#maxDecompressedBytes) throw error
+        work.left -= most
+      }
+    return this.#openOnThread(job)
+  }
+
+  /** To how many bytes the job may decompress here; 0: it goes to the thread. */
+  #inlineBytesOf({ records, compression, level }: Opening, work: InlineWork): number {
+    const isBatch = header.magic(records, 0) === 2
+    if (isBatch && !work.take(workOfHeader(records))) return 0
+    const most = Math.min(work.left, this.#maxDecompressedBytes)
+    if (isBatch && header.compression(records, 0) === compression) return most
+    return records.length < this.#inlineBytes && level === undefined ? Math.min(most, this.#inlineBytes * inlineRatio) : 0
+  }
+
+  #openOnThread(job: Opening): Promise<Opened> {
+    return this.#onThread(job).then(({ records, contents }) => ({ records: bufferOf(records), contents: contents! }))
+  }
+
   convert(job: Conversion): Buffer | Promise<Buffer> {
     if (job.records.length < this.#inlineBytes) {
       const room = Math.min(this.#inlineBytes * inlineRatio, this.#maxDecompressedBytes)
@@ -72,17 +134,17 @@ class Converter implements RecordConverter {
         if (!(error instanceof DecompressedTooLarge) || room === this.#maxDecompressedBytes) throw error
       }
     }
-    return this.#onThread(job)
+    return this.#onThread(job).then(({ records }) => bufferOf(records))
   }
 
-  #onThread(job: Conversion): Promise<Buffer> {
+  #onThread(job: Opening | Conversion): Promise<ThreadResult> {
     const bytes = job.records.length
     // A job larger than the bound may still be the only one.
     if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes)) throw refusal()
     const id = this.#nextId++
     const records = new Uint8Array(bytes)
     records.set(job.records)
-    const request: ThreadRequest = { id, job: { ...job, records }, maxBytes: this.#maxDecompressedBytes }
+    const request: ThreadRequest = { id, job: { ...job, records } as ThreadJob, maxBytes: this.#maxDecompressedBytes }
     return new Promise((resolve, reject) => {
       this.#thread ??= this.#start()
       this.#waiting.set(id, { bytes, resolve, reject })
@@ -109,7 +171,7 @@ class Converter implements RecordConverter {
     this.#waiting.delete(reply.id)
     this.#waitingBytes -= job.bytes
     if (this.#waiting.size === 0) thread.unref()
-    if ('result' in reply) job.resolve(Buffer.from(reply.result.buffer, reply.result.byteOffset, reply.result.byteLength))
+    if ('records' in reply) job.resolve(reply)
     else job.reject(revive(reply.error))
   }
 
@@ -119,8 +181,8 @@ class Converter implements RecordConverter {
     const [running, ...others] = this.#waiting.values()
     this.#waiting.clear()
     this.#waitingBytes = 0
-    // The thread works in order: the first job is the one that it died of.
-    running?.reject(error)
+    // The thread works in order: the first job is the one that it died of. Trying it again would end the next thread as well.
+    running?.reject((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY' ? invalid(error.message) : error)
     for (const job of others) job.reject(refusal())
   }
 
@@ -131,6 +193,10 @@ class Converter implements RecordConverter {
     this.#lost(thread, refusal())
     await thread.terminate()
   }
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 function refusal(): KafkaError {

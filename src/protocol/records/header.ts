@@ -95,11 +95,15 @@ export function setPartitionLeaderEpoch(b: Buffer, p: number, epoch: number): vo
   b.writeInt32BE(epoch, p + leaderEpochAt)
 }
 
-/** Writes the checksum anew when, and only when, type or timestamp differ. With LogAppendTime every record has this timestamp. */
+/**
+ * What the log says of a batch that is appended: whose time its records have (with LogAppendTime every record has `timestamp`), and no
+ * flag that only compaction sets, or that nobody has defined. Writes the checksum anew when, and only when, something changes.
+ */
 export function setMaxTimestamp(b: Buffer, p: number, type: TimestampType, timestamp: Int64): void {
-  if (timestampType(b, p) === type && maxTimestamp(b, p) === timestamp) return
-  const flags = b.readUInt8(p + attributesAt + 1)
-  b.writeUInt8(type === 'LogAppendTime' ? flags | logAppendTimeBit : flags & ~logAppendTimeBit, p + attributesAt + 1)
+  const flags = attributes(b, p)
+  const wanted = (flags & (codecMask | transactionalBit | controlBit)) | (type === 'LogAppendTime' ? logAppendTimeBit : 0)
+  if (flags === wanted && maxTimestamp(b, p) === timestamp) return
+  b.writeInt16BE(wanted, p + attributesAt)
   writeInt64(b, p + maxTimestampAt, timestamp)
   updateCrc(b, p)
 }

@@ -21,3 +21,10 @@ export class InvalidRecords extends KafkaError {
     this.recordErrors = recordErrors
   }
 }
+
+/** Kafka takes the batch, but it must be written anew before it is stored: see `open.ts`. */
+export class OddRecords extends KafkaError {
+  constructor() {
+    super('INVALID_RECORD', 'The batch must be written anew before it is stored')
+  }
+}

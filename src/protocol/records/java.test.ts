@@ -4,16 +4,28 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { buildBatch } from './build.ts'
+import type { BatchRules } from './contents.ts'
 import { convert } from './convert.ts'
 import { describe } from './describe.testing.ts'
 import { baseTimestamp, intactBatchSize } from './header.ts'
 import { buildMessageSet, checkMessageCrc } from './legacy.ts'
 import { buildMarkerBatch, markerOfBatch } from './markers.ts'
+import { open } from './open.ts'
 import { batchesIn, forEachRecord } from './read.ts'
 import type { RecordView } from './record-view.ts'
 import { retainRecords } from './retain.ts'
 
 const limit = 1 << 24
+const rules: BatchRules = {
+  origin: 'client',
+  name: 't-0',
+  maxMessageBytes: 1 << 24,
+  compacted: false,
+  timestampType: 'CreateTime',
+  timestampBeforeMaxMs: 2 ** 63,
+  timestampAfterMaxMs: 2 ** 63,
+  nowMs: 1_700_000_000_000,
+}
 
 for (const version of ['3.9.1', '4.4.0'] as const) {
   const fixtures = readFixtures(version)
@@ -91,7 +103,7 @@ test('up-conversion keeps what the old formats can say', () => {
   for (const { name, bytes } of readFixtures('3.9.1')) {
     if (!/^v[01] .*(small|2\^40)/.test(name)) continue
     const before = recordsOf(bytes)
-    const stored = convert({ kind: 'produce', records: bytes, compression: 'zstd', compacted: false }, limit)
+    const stored = open({ kind: 'produce', records: bytes, compression: 'zstd', rules }, limit).records
     const after = recordsOf(stored)
     assert.deepEqual(
       after.map(({ key, value, timestamp }) => ({ key, value, timestamp })),

@@ -89,7 +89,7 @@ function innerMessages(wrapper: BatchView, maxBytes: number): RecordView[] {
   const packed = readMessage(bytes, 0, bytes.length, header.lastOffset, null).value
   if (packed === null) throw invalid(`Found invalid compressed record set with null value (magic = ${header.magic})`)
   const plain = decompress(header.compression, packed, { maxBytes, brokenLz4Checksum: header.magic === 0 })
-  const starts = innerStarts(plain)
+  const starts = innerStarts(plain, header.magic)
   const last = starts.at(-1)
   if (last === undefined) throw invalid('Found invalid compressed record set with no inner records')
   const shift = header.magic === 0 ? 0 : offsetShift(header.lastOffset, readOffset(plain, last))
@@ -103,14 +103,14 @@ function innerMessages(wrapper: BatchView, maxBytes: number): RecordView[] {
 }
 
 /** A last message that is cut off is left out, as Kafka does. */
-function innerStarts(plain: Buffer): number[] {
+function innerStarts(plain: Buffer, wrapperMagic: number): number[] {
   const starts: number[] = []
   for (let at = 0; plain.length - at >= logOverhead; ) {
     const length = plain.readInt32BE(at + 8)
     if (length < 14) throw new KafkaError('CORRUPT_MESSAGE', 'Record size is less than the minimum record overhead (14)')
     if (length + logOverhead > plain.length - at) break
     const magic = plain.readInt8(at + magicAt)
-    if (magic !== 0 && magic !== 1) throw invalid(`Invalid magic ${magic} of an inner message`)
+    if (magic !== wrapperMagic) throw invalid(`Compressed message magic ${magic} does not match wrapper magic ${wrapperMagic}`)
     starts.push(at)
     at += length + logOverhead
   }

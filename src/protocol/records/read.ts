@@ -77,7 +77,8 @@ export function forEachRecordOf(
     : visitRecords(decompress(compression, batch.bytes.subarray(header.batchHeaderSize), { maxBytes }), 0, batch.header, visit)
 }
 
-function visitRecords(
+/** The same over the plain records of a v2 batch, which fill `buffer` from `start` on. */
+export function visitRecords(
   buffer: Buffer,
   start: number,
   batch: header.BatchHeader,
@@ -119,19 +120,25 @@ function readRecord(cursor: Cursor, batch: header.BatchHeader): RecordView {
   )
 }
 
-/** Moves over `count` headers. Each takes two bytes at least, so a count that lies runs into the end at once. */
-export function skipHeaders(cursor: Cursor, count: number): void {
+/**
+ * Moves over `count` headers; answers whether a value's size is below -1. Each header takes two bytes at least, so a count that lies runs
+ * into the end at once.
+ */
+export function skipHeaders(cursor: Cursor, count: number): boolean {
   if (count < 0) throw invalid(`Found invalid number of record headers ${count}`)
+  let oddSizes = false
   for (; count > 0; count--) {
     const keyLength = cursor.varint()
     if (keyLength < 0) throw invalid(`Invalid negative header key size ${keyLength}`)
     cursor.skip(keyLength)
-    skipNullable(cursor, cursor.varint())
+    const valueLength = cursor.varint()
+    if (valueLength < -1) oddSizes = true
+    skipNullable(cursor, valueLength)
   }
+  return oddSizes
 }
 
-/** -1 means null; Kafka reads any negative size so, but no client writes one. */
+/** Any negative size means null, as in Kafka. */
 function skipNullable(cursor: Cursor, length: number): number {
-  if (length < -1) throw invalid(`Invalid size ${length}`)
-  return cursor.skip(length === -1 ? 0 : length)
+  return cursor.skip(Math.max(length, 0))
 }

@@ -3,15 +3,17 @@ import { test } from 'node:test'
 import { maxInt64, minInt64, toInt64, writeInt64 } from '../../base.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewBatch } from './build.ts'
+import type { BatchRules } from './contents.ts'
 import * as header from './header.ts'
 import { InvalidRecords } from './invalid.ts'
 import { forEachRecord } from './read.ts'
-import { type BatchRules, stampBatches, validateBatches } from './validate.ts'
+import { stampBatches, validateBatches } from './validate.ts'
 import { Cursor, sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from './varint.ts'
 
 const now = 1_700_000_000_000
 const rules: BatchRules = {
   origin: 'client',
+  name: 't-0',
   maxMessageBytes: 1_048_588,
   compacted: false,
   timestampType: 'CreateTime',

@@ -1,14 +1,33 @@
 /**
  * Produce, v0–13.
  *
- * v0–1 carry message format 0, v2 format 1 (both converted to format 2 off the event loop, as Kafka up to 3.9 did), v3+ exactly one
- * batch of format 2 per partition (KIP-98), v7 zstd (KIP-110), v8 record errors (KIP-467), v10 the current leader (KIP-951), v13 topic
- * ids (KIP-516); v11 knows TRANSACTION_ABORTABLE, v12 enters partitions into the transaction (KIP-890). Each partition's place in the log is fixed synchronously, so the connection reads on; the response leaves when what
- * `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an error closes the connection, as in Kafka.
+ * v0–1 carry message format 0, v2 format 1 (both converted to format 2, as Kafka up to 3.9 did), v3+ exactly one batch of format 2 per
+ * partition (KIP-98), v7 zstd (KIP-110), v8 record errors (KIP-467, the first 10,000 of a request), v10 the current leader (KIP-951),
+ * v13 topic ids (KIP-516); v11 knows TRANSACTION_ABORTABLE, v12 enters partitions into the transaction (KIP-890).
+ *
+ * Nothing in a batch is believed that does not follow from its records, so compressed ones are opened: at once while that is little work,
+ * otherwise on a thread, and then the connection waits. Else each partition's place in the log is fixed synchronously and the connection
+ * reads on. The response leaves when what `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an
+ * error closes the connection, as in Kafka.
  */
 import { checkWrite } from '../../../coordinator.ts'
-import type { Appended, PartitionLog } from '../../../log.ts'
-import { apis, errorCode, type InputOf, KafkaError, type MessageOf, produceConversion, toKafkaError, type Uuid } from '../../../protocol.ts'
+import type { PartitionLog } from '../../../log.ts'
+import {
+  apis,
+  type Contents,
+  errorCode,
+  InlineWork,
+  type InputOf,
+  InvalidRecords,
+  KafkaError,
+  type MessageOf,
+  mayStay,
+  OddRecords,
+  type Opening,
+  openingOf,
+  toKafkaError,
+  type Uuid,
+} from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { checkTransaction, enterTransaction } from './produce-transaction.ts'
@@ -23,6 +42,10 @@ interface Waiting {
   response: PartitionResponse
   commit: Promise<void>
 }
+
+const produced = { origin: 'client' } as const
+/** Of one response: more would make it far larger than its request. */
+const mostRecordErrors = 10_000
 
 export const produce = defineHandler<typeof apis.produce>({
   api: apis.produce,
@@ -50,8 +73,7 @@ async function appendEntered(entering: Promise<KafkaError | null>, request: Requ
 
 /** `refused`: why partitions could not be entered into the transaction. */
 function appendAll(request: Request, context: RequestContext, refused: KafkaError | null): Outcome {
-  const waiting: Waiting[] = []
-  const conversions: Promise<void>[] = []
+  const appends = new ProduceAppends(request, context, refused)
   const responses = request.topicData.map(topic => {
     const name = context.version >= 13 ? (context.broker.metadata.topicName(topic.topicId) ?? null) : topic.name
     return {
@@ -60,13 +82,14 @@ function appendAll(request: Request, context: RequestContext, refused: KafkaErro
       partitionResponses: topic.partitionData.map(data => {
         const response = emptyResponse(data.index)
         const log = findLog(name, topic.topicId, data, response, context)
-        if (log !== null) append(log, data, response, request, context, waiting, conversions, refused)
+        if (log !== null) appends.add(log, data.records, response)
         return response
       }),
     }
   })
   const response: Response = { responses }
-  if (conversions.length > 0) return Promise.all(conversions).then(() => finish(request, response, waiting))
+  const { waiting, opening } = appends
+  if (opening.size > 0) return Promise.all(opening.values()).then(() => finish(request, response, waiting))
   if (waiting.length === 0) return answer(request, response)
   return { deferred: finish(request, response, waiting) } satisfies Deferred<Response>
 }
@@ -118,64 +141,102 @@ function findLog(
   return log ?? null
 }
 
-function append(
-  log: PartitionLog,
-  data: PartitionRequest,
-  response: PartitionResponse,
-  request: Request,
-  context: RequestContext,
-  waiting: Waiting[],
-  conversions: Promise<void>[],
-  refused: KafkaError | null,
-): void {
-  const store = (records: Buffer): void => {
-    checkTransaction(log, records, request.transactionalId, refused, context)
-    const appended = log.append(records, { origin: 'client' })
-    context.broker.metrics.produced(log.topic, appended.lastOffset - appended.baseOffset + 1, records.length)
+/** The appends of one request, each as soon as its batch is known to be sound. */
+class ProduceAppends {
+  readonly waiting: Waiting[] = []
+  /** Partitions whose batches are looked at on the thread: what follows for them waits, so that its order holds. Nothing rejects. */
+  readonly opening = new Map<PartitionLog, Promise<void>>()
+  readonly #request: Request
+  readonly #context: RequestContext
+  readonly #refused: KafkaError | null
+  readonly #work = new InlineWork()
+  #recordErrors = 0
+
+  constructor(request: Request, context: RequestContext, refused: KafkaError | null) {
+    this.#request = request
+    this.#context = context
+    this.#refused = refused
+  }
+
+  add(log: PartitionLog, records: Buffer | null, response: PartitionResponse): void {
+    const before = this.opening.get(log)
+    if (before === undefined) {
+      const opening = this.#take(log, records, response)
+      if (opening !== null) this.opening.set(log, opening)
+      return
+    }
+    // The request's bytes are gone by then.
+    const own = records === null ? null : Buffer.from(records)
+    this.opening.set(
+      log,
+      before.then(() => this.#take(log, own, response) ?? undefined),
+    )
+  }
+
+  /** null when the batch is appended or refused already. */
+  #take(log: PartitionLog, records: Buffer | null, response: PartitionResponse): Promise<void> | null {
+    try {
+      checkWrite(log.topic, this.#context.clientId)
+      const job = this.#openingOf(log, records)
+      if (mayStay(job, this.#work)) {
+        try {
+          this.#append(log, job.records, undefined, response)
+          return null
+        } catch (error) {
+          if (!(error instanceof OddRecords)) throw error
+        }
+      }
+      const opened = this.#context.broker.converter.open(job, this.#work)
+      if (opened instanceof Promise)
+        return opened
+          .then(({ records, contents }) => this.#append(log, records, contents, response))
+          .catch((error: unknown) => this.#reject(response, error, log))
+      this.#append(log, opened.records, opened.contents, response)
+    } catch (error) {
+      this.#reject(response, error, log)
+    }
+    return null
+  }
+
+  #openingOf(log: PartitionLog, records: Buffer | null): Opening {
+    if (records === null) throw new KafkaError('INVALID_RECORD', 'a partition without records')
+    const { compressionType, compressionLevel } = log.config
+    return openingOf(records, {
+      version: this.#context.version,
+      compression: compressionType === 'uncompressed' ? 'none' : compressionType,
+      level: compressionLevel,
+      batch: log.produceRules(),
+    })
+  }
+
+  #append(log: PartitionLog, records: Buffer, contents: Contents | undefined, response: PartitionResponse): void {
+    const { broker } = this.#context
+    checkTransaction(log, records, this.#request.transactionalId, this.#refused, this.#context)
+    const appended = log.append(records, contents === undefined ? produced : { origin: 'client', contents })
+    broker.metrics.produced(log.topic, appended.lastOffset - appended.baseOffset + 1, records.length)
     const { producerByteRate } = log.config
     if (producerByteRate !== undefined) {
-      context.throttle(context.broker.quotas.topicProduced(log.topic, producerByteRate, records.length))
+      this.#context.throttle(broker.quotas.topicProduced(log.topic, producerByteRate, records.length))
     }
-    accept(response, appended, request.acks, waiting)
+    response.baseOffset = appended.baseOffset
+    response.logAppendTimeMs = appended.logAppendTimeMs
+    response.logStartOffset = appended.logStartOffset
+    const commit = this.#request.acks === -1 ? appended.durable : appended.written
+    if (commit !== null) this.waiting.push({ response, commit })
   }
-  try {
-    checkWrite(log.topic, context.clientId)
-    const stored = toStoredFormat(data.records, log, context)
-    if (stored instanceof Promise) conversions.push(stored.then(store).catch((error: unknown) => reject(response, error, log, context)))
-    else store(stored)
-  } catch (error) {
-    reject(response, error, log, context)
+
+  #reject(response: PartitionResponse, error: unknown, log: PartitionLog): void {
+    const { logger, metrics } = this.#context.broker
+    if (!(error instanceof KafkaError)) logger.error({ err: error, topic: log.topic, partition: log.partition }, 'produce failed')
+    metrics.produceFailed(log.topic)
+    // Never UNKNOWN_SERVER_ERROR: Java's producer takes it for a failure and its next attempt duplicates what may have been appended.
+    fail(response, toKafkaError(error, 'KAFKA_STORAGE_ERROR'))
+    if (!(error instanceof InvalidRecords)) return
+    response.logStartOffset = log.logStartOffset
+    const named = error.recordErrors.slice(0, mostRecordErrors - this.#recordErrors)
+    this.#recordErrors += named.length
+    response.recordErrors = named.map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message }))
   }
-}
-
-/** Nearly always the very same bytes. */
-function toStoredFormat(records: Buffer | null, log: PartitionLog, context: RequestContext): Buffer | Promise<Buffer> {
-  if (records === null) throw new KafkaError('INVALID_RECORD', 'a partition without records')
-  const { compressionType, compressionLevel, cleanupPolicy } = log.config
-  const conversion = produceConversion(records, {
-    version: context.version,
-    compression: compressionType === 'uncompressed' ? 'none' : compressionType,
-    level: compressionLevel,
-    compacted: cleanupPolicy.compact,
-  })
-  return conversion === null ? records : context.broker.converter.convert(conversion)
-}
-
-function accept(response: PartitionResponse, appended: Appended, acks: number, waiting: Waiting[]): void {
-  response.baseOffset = appended.baseOffset
-  response.logAppendTimeMs = appended.logAppendTimeMs
-  response.logStartOffset = appended.logStartOffset
-  const commit = acks === -1 ? appended.durable : appended.written
-  if (commit !== null) waiting.push({ response, commit })
-}
-
-function reject(response: PartitionResponse, error: unknown, log: PartitionLog, context: RequestContext): void {
-  // Never UNKNOWN_SERVER_ERROR: Java's producer takes it for a failure and its next attempt duplicates what may have been appended.
-  const kafkaError = toKafkaError(error, 'KAFKA_STORAGE_ERROR')
-  if (!(error instanceof KafkaError))
-    context.broker.logger.error({ err: error, topic: log.topic, partition: log.partition }, 'produce failed')
-  context.broker.metrics.produceFailed(log.topic)
-  fail(response, kafkaError)
 }
 
 async function finish(request: Request, response: Response, waiting: Waiting[]): Promise<Response | null> {

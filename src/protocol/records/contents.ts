@@ -1,0 +1,165 @@
+/**
+ * What is in a batch, whatever its header claims, and whether the topic takes it: Kafka's LogValidator over records.
+ *
+ * A compressed batch is decompressed for it, always: its header alone cannot be believed (some producers leave the largest timestamp out
+ * or count wrongly), and one that cannot be decompressed would stop every reader of the partition.
+ */
+import { addInt64, type Int64, millisSince, nearestInt64, subtractInt64 } from '../../base.ts'
+import { type Scratch, unpack } from '../compression.ts'
+import * as header from './header.ts'
+import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
+import { visitRecords } from './read.ts'
+import type { RecordView } from './record-view.ts'
+import { walkRecords } from './walk.ts'
+
+export interface BatchRules {
+  /** `coordinator`: several batches, control batches and any timestamps are fine. */
+  origin: 'client' | 'coordinator'
+  /** `topic-partition`, for messages. */
+  name: string
+  maxMessageBytes: number
+  /** `cleanup.policy` has compact: every record needs a key. */
+  compacted: boolean
+  timestampType: header.TimestampType
+  timestampBeforeMaxMs: number
+  timestampAfterMaxMs: number
+  nowMs: number
+}
+
+export interface Contents {
+  /** Timestamps; `earliest` leaves out records without one (-1), unless all are without. */
+  earliest: Int64
+  latest: Int64
+  keyless: boolean
+  /** The time that the header claims for all records, by a flag that producers should not set; otherwise null. */
+  claimedTime: Int64 | null
+  /** Offset deltas that do not count up from 0, or sizes below -1: Kafka takes them, but readers may stumble. */
+  misshapen: boolean
+  /** How many bytes lie behind the compressed ones: Kafka takes them, but readers may stumble. */
+  bytesBehind: number
+  /** Of the records, decompressed. */
+  sizeBytes: number
+}
+
+export interface Unpacked {
+  /** The records lie in `[start, payload.length)`. */
+  payload: Buffer
+  start: number
+  /** Bytes of the batch that its records take, compressed or not; there may be more. */
+  usedBytes: number
+}
+
+/** The plain records of a v2 batch that is all of `bytes`. Throws CORRUPT_MESSAGE, or INVALID_RECORD when they are too many bytes. */
+export function unpackBatch(bytes: Buffer, maxBytes: number, scratch?: Scratch): Unpacked {
+  const codec = header.compression(bytes, 0)
+  if (codec === undefined) throw invalid(`Unknown compression type id: ${header.compressionId(bytes, 0)}`)
+  if (codec === 'none') return { payload: bytes, start: header.batchHeaderSize, usedBytes: bytes.length }
+  const { bytes: payload, used } = unpack(codec, bytes.subarray(header.batchHeaderSize), { maxBytes, scratch })
+  return { payload, start: 0, usedBytes: header.batchHeaderSize + used }
+}
+
+/** Throws INVALID_RECORD when the records are not sound, or not as many as the header says. */
+export function contentsOf(bytes: Buffer, { payload, start, usedBytes }: Unpacked): Contents {
+  const walk = walkRecords(payload, start, payload.length, header.recordCount(bytes, 0), header.baseTimestamp(bytes, 0))
+  // Kafka writes such a batch anew, too, but fails with UNKNOWN_SERVER_ERROR when it is compressed.
+  if (walk.misordered && header.compressionId(bytes, 0) !== 0) throw invalid('Offset deltas of a compressed batch must count up from 0')
+  return {
+    earliest: walk.earliest,
+    latest: walk.latest,
+    keyless: walk.keyless,
+    claimedTime: header.timestampType(bytes, 0) === 'LogAppendTime' ? header.maxTimestamp(bytes, 0) : null,
+    misshapen: walk.misordered || walk.oddSizes,
+    bytesBehind: bytes.length - usedBytes,
+    sizeBytes: payload.length - start,
+  }
+}
+
+/** Kafka takes the batch, but it must be written anew before it is stored. */
+export function isOdd({ misshapen, bytesBehind }: Contents): boolean {
+  return misshapen || bytesBehind > 0
+}
+
+/** Whether the topic takes every record. */
+export function isAllowed({ earliest, latest, keyless, claimedTime }: Contents, rules: BatchRules): boolean {
+  if (rules.compacted && keyless) return false
+  if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) return false
+  if (rules.timestampType === 'LogAppendTime') return true
+  // The claim is forgotten when the batch is stored, so the records' own times count as well.
+  return !(isOutOfRange(latest, rules) || isOutOfRange(earliest, rules) || (claimedTime !== null && isOutOfRange(claimedTime, rules)))
+}
+
+function isOutOfRange(timestamp: Int64, rules: BatchRules): boolean {
+  if (timestamp === -1) return false
+  const age = millisSince(timestamp, rules.nowMs)
+  return age > rules.timestampBeforeMaxMs || -age > rules.timestampAfterMaxMs
+}
+
+/** Looks at a refused batch again, record by record, for the error that names them (KIP-467). */
+export function refuseBatch(bytes: Buffer, { payload, start }: Unpacked, claimedTime: Int64 | null, rules: BatchRules): InvalidRecords {
+  const refusal = new Refusal(rules)
+  // The records' own times, whatever the header claims.
+  const own = { ...header.readBatchHeader(bytes, 0), timestampType: 'CreateTime' as const }
+  visitRecords(payload, start, own, record => refusal.see(record, claimedTime))
+  return refusal.error()
+}
+
+/** More of them would make an answer far larger than the request: a batch of 200 KB may hold millions of records. */
+const mostNamed = 10_000
+/** As many as Kafka shows in its message. */
+const shown = 3
+
+/** Gathers what is wrong with the records of a batch. */
+export class Refusal {
+  readonly #rules: BatchRules
+  readonly #errors: RecordError[] = []
+  #seen = 0
+  #refused = 0
+  #untimely = false
+
+  constructor(rules: BatchRules) {
+    this.#rules = rules
+  }
+
+  /** `claimedTime`: that which the batch says all its records have. */
+  see(record: RecordView, claimedTime: Int64 | null): void {
+    const batchIndex = this.#seen++
+    const message = this.#judge(record, claimedTime)
+    if (message === null) return
+    this.#refused++
+    if (this.#errors.length < mostNamed) this.#errors.push({ batchIndex, message })
+  }
+
+  get isEmpty(): boolean {
+    return this.#refused === 0
+  }
+
+  /** Kafka's words. */
+  error(): InvalidRecords {
+    if (this.#untimely)
+      return new InvalidRecords('INVALID_TIMESTAMP', 'One or more records have been rejected due to invalid timestamp', this.#errors)
+    const examples = this.#errors
+      .slice(0, shown)
+      .map(({ batchIndex, message }) => `RecordError(batchIndex=${batchIndex}, message='${message}')`)
+    const message =
+      `One or more records have been rejected due to ${this.#refused} record errors in total, ` +
+      `and only showing the first three errors at most: [${examples.join(', ')}]`
+    return new InvalidRecords('INVALID_RECORD', message, this.#errors)
+  }
+
+  #judge(record: RecordView, claimedTime: Int64 | null): string | null {
+    const rules = this.#rules
+    if (rules.compacted && !record.hasKey) return `Compacted topic cannot accept message without key in topic partition ${rules.name}`
+    const { timestamp, offset } = record
+    if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) {
+      this.#untimely = true
+      return `Invalid timestamp type in message of offset ${offset}. Producer should not set timestamp type to LogAppendTime.`
+    }
+    if (rules.timestampType === 'LogAppendTime') return null
+    const late = claimedTime !== null && isOutOfRange(claimedTime, rules) ? claimedTime : timestamp
+    if (!isOutOfRange(late, rules)) return null
+    this.#untimely = true
+    const first = subtractInt64(rules.nowMs, nearestInt64(rules.timestampBeforeMaxMs))
+    const range = `[${first}, ${addInt64(rules.nowMs, nearestInt64(rules.timestampAfterMaxMs))}]`
+    return `Timestamp ${late} of message with offset ${offset} is out of range. The timestamp should be within ${range}`
+  }
+}

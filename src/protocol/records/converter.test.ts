@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type CompressionType, compress } from '../compression.ts'
+import { KafkaError } from '../errors.ts'
+import { buildBatch, type NewRecord } from './build.ts'
+import type { Conversion } from './convert.ts'
+import { type ConverterOptions, InlineWork, mayStay, openRecordConverter, type RecordConverter } from './converter.ts'
+import * as header from './header.ts'
+import { InvalidRecords } from './invalid.ts'
+import { type Opened, type Opening, open } from './open.ts'
+import { forEachRecord } from './read.ts'
+
+const limit = 1 << 24
+const now = 1_700_000_000_000
+const key = Buffer.from('k')
+const keyed = (count: number): NewRecord[] => Array.from({ length: count }, (_, i) => ({ key, value: Buffer.from(`value ${i}`) }))
+
+const opening = (records: Buffer, compression: CompressionType = 'gzip'): Opening => ({
+  kind: 'produce',
+  records,
+  compression,
+  rules: {
+    origin: 'client',
+    name: 't-0',
+    maxMessageBytes: 1e7,
+    compacted: true,
+    timestampType: 'CreateTime',
+    timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
+    timestampAfterMaxMs: 3_600_000,
+    nowMs: now,
+  },
+})
+
+function view({ records }: Opened): string[] {
+  const values: string[] = []
+  forEachRecord(records, ({ offset, value }) => void values.push(`${offset} ${value}`))
+  return values
+}
+
+/** Runs `use` with a converter that puts everything that compresses on its thread unless told otherwise. */
+async function withConverter(options: ConverterOptions, use: (converter: RecordConverter) => Promise<void>): Promise<void> {
+  const converter = openRecordConverter({ inlineBytes: 0, ...options })
+  try {
+    await use(converter)
+  } finally {
+    await converter.close()
+  }
+}
+
+test('the thread gives the same answers as the inline way, in any number at once', async () => {
+  await withConverter({}, async converter => {
+    const batches = Array.from({ length: 20 }, (_, i) => buildBatch({ records: keyed(i + 1), compression: 'lz4', timestamp: now }))
+    const jobs = batches.flatMap(batch => [opening(batch, 'none'), opening(batch, 'lz4')])
+    const results = await Promise.all(jobs.map(job => converter.open(job, new InlineWork(0))))
+    for (const [i, result] of results.entries()) assert.deepEqual(result, open(jobs[i]!, limit))
+  })
+})
+
+test("the caller's buffer is free at once", async () => {
+  await withConverter({}, async converter => {
+    const batch = buildBatch({ records: keyed(10), timestamp: now })
+    const copy = Buffer.from(batch)
+    const result = converter.open(opening(copy), new InlineWork())
+    assert.ok(result instanceof Promise)
+    copy.fill(0)
+    assert.deepEqual(view(await result), view({ records: batch } as Opened))
+  })
+})
+
+test('small jobs run at once; those that grow too much go to the thread', async () => {
+  await withConverter({ inlineBytes: 4096 }, async converter => {
+    assert.ok(!(converter.open(opening(buildBatch({ records: keyed(3) })), new InlineWork()) instanceof Promise))
+    const growing = buildBatch({ records: [{ key, value: Buffer.alloc(1_000_000) }], compression: 'gzip' })
+    const compressed = converter.open(opening(growing, 'zstd'), new InlineWork())
+    assert.ok(growing.length < 4096 && compressed instanceof Promise)
+    assert.equal(view(await compressed).length, 1)
+    const looked = converter.open(opening(growing, 'gzip'), new InlineWork(100_000))
+    assert.ok(looked instanceof Promise)
+    assert.deepEqual((await looked).records, growing)
+  })
+})
+
+test('what a request may do at once is bounded: by bytes that are decompressed and by records, in all its batches together', async () => {
+  await withConverter({}, async converter => {
+    const batch = buildBatch({ records: [{ key, value: Buffer.alloc(100_000) }], compression: 'zstd', timestamp: now })
+    const work = new InlineWork(450_000)
+    const isInline = (): boolean => {
+      const opened = converter.open(opening(batch, 'zstd'), work)
+      if (opened instanceof Promise) opened.catch(() => {})
+      return !(opened instanceof Promise)
+    }
+    assert.deepEqual([isInline(), isInline(), isInline(), isInline(), isInline(), isInline()], [true, true, true, true, false, false])
+    const plain = buildBatch({ records: keyed(1000) })
+    assert.ok(mayStay(opening(plain, 'none'), new InlineWork(10_000 + plain.length)))
+    assert.ok(!mayStay(opening(plain, 'none'), new InlineWork(8000)))
+    const opened = converter.open(opening(plain, 'none'), new InlineWork(8000))
+    assert.ok(opened instanceof Promise)
+    assert.deepEqual((await opened).records, plain)
+    // A count that lies gives nothing back.
+    plain.writeInt32BE(-1_000_000, 57)
+    const lying = new InlineWork(1000)
+    mayStay(opening(plain, 'none'), lying)
+    assert.ok(lying.left <= 1000)
+  })
+})
+
+test('errors of a job are its own, with the records that they name', async () => {
+  await withConverter({ maxDecompressedBytes: 100_000 }, async converter => {
+    const keyless = buildBatch({ records: [...keyed(1), { key: null, value: null }], compression: 'snappy' })
+    const bomb = buildBatch({ records: [{ key, value: Buffer.alloc(1_000_000) }], compression: 'gzip' })
+    const onThread = (batch: Buffer, compression: CompressionType) => converter.open(opening(batch, compression), new InlineWork(0))
+    const outcomes = await Promise.allSettled([
+      onThread(keyless, 'snappy'),
+      onThread(bomb, 'none'),
+      onThread(buildBatch({ records: keyed(2) }), 'gzip'),
+    ])
+    const [first, second, third] = outcomes
+    assert.ok(first?.status === 'rejected' && first.reason instanceof InvalidRecords)
+    assert.deepEqual(
+      first.reason.recordErrors.map(({ batchIndex }) => batchIndex),
+      [1],
+    )
+    assert.ok(second?.status === 'rejected' && second.reason instanceof KafkaError && second.reason.name === 'INVALID_RECORD')
+    assert.equal(third?.status, 'fulfilled')
+  })
+})
+
+/** 2 million records of 7 bytes. */
+function manyRecords(compression: 'gzip' | 'zstd'): Buffer {
+  const count = 2_000_000
+  const body = buildBatch({ records: [{ key: null, value: null }] }).subarray(header.batchHeaderSize)
+  const bomb = header.withPayload(
+    buildBatch({ records: [{ key: null, value: null }], timestamp: now }),
+    compression === 'gzip' ? 1 : 4,
+    compress(compression, Buffer.alloc(7 * count, body)),
+  )
+  bomb.writeInt32BE(count, 57)
+  bomb.writeInt32BE(count - 1, 23)
+  bomb.writeUInt32BE(header.computeCrc(bomb, 0), 17)
+  return bomb
+}
+
+test('a job that takes the thread down fails alone: what waits may be tried again, and the next job finds a new thread', async () => {
+  await withConverter({ heapMegabytes: 24 }, async converter => {
+    const good: Conversion = { kind: 'fetch', records: buildBatch({ records: keyed(5) }), toMagic: 1, firstOffset: 0 }
+    const killer = converter.convert({ ...good, records: manyRecords('gzip') })
+    const [killed, innocent] = await Promise.allSettled([killer, converter.convert(good)])
+    assert.ok(killed?.status === 'rejected' && /memory/.test(killed.reason.message) && killed.reason.name === 'INVALID_RECORD')
+    assert.ok(innocent?.status === 'rejected' && innocent.reason.name === 'REQUEST_TIMED_OUT')
+    assert.equal(view({ records: await converter.convert(good) } as Opened).length, 5)
+  })
+})
+
+test('millions of refused records cost no heap, and only some of them are named', async () => {
+  await withConverter({ heapMegabytes: 24 }, async converter => {
+    const error = await Promise.resolve(converter.open(opening(manyRecords('zstd'), 'zstd'), new InlineWork())).catch((e: unknown) => e)
+    assert.ok(error instanceof KafkaError && error.name === 'INVALID_RECORD', String(error))
+  })
+})
+
+test('what waits is bounded; closing refuses what still waits', async () => {
+  const batch = buildBatch({ records: keyed(100) })
+  const converter = openRecordConverter({ inlineBytes: 0, maxWaitingBytes: batch.length * 2 })
+  const enter = () => converter.open(opening(batch), new InlineWork())
+  const waiting = [enter(), enter()]
+  assert.throws(enter, { name: 'REQUEST_TIMED_OUT' })
+  const settled = Promise.allSettled(waiting)
+  await converter.close()
+  for (const { status } of await settled) assert.equal(status, 'rejected')
+  assert.throws(enter, { name: 'REQUEST_TIMED_OUT' })
+})
