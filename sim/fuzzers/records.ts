@@ -90,6 +90,7 @@ function rules(random: SeededRandom): Parameters<typeof validateBatches>[1] {
     origin: random.chance(0.8) ? 'client' : 'coordinator',
     name: 'fuzz-0',
     maxMessageBytes: 1024 * 1024,
+    segmentBytes: 2 ** 30,
     compacted: random.chance(0.3),
     timestampType: random.chance(0.8) ? 'CreateTime' : 'LogAppendTime',
     timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,

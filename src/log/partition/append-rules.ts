@@ -20,6 +20,7 @@ export class AppendRules {
         origin,
         name: this.#name,
         maxMessageBytes: config.maxMessageBytes,
+        segmentBytes: config.segmentBytes,
         compacted: config.cleanupPolicy.compact,
         timestampType: config.messageTimestampType,
         timestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,

@@ -18,16 +18,8 @@ import type {
   TimestampedOffset,
   TopicConfig,
 } from '../../log.ts'
-import {
-  type BatchRules,
-  header,
-  KafkaError,
-  type Offset,
-  stampBatches,
-  type Uuid,
-  type ValidatedBatches,
-  validateBatches,
-} from '../../protocol.ts'
+import type { BatchRules, Offset, Uuid, ValidatedBatches } from '../../protocol.ts'
+import { header, KafkaError, stampBatches, validateBatches } from '../../protocol.ts'
 import { rollLimits } from '../cleaner/retention.ts'
 import type { LogContext } from '../context.ts'
 import type { Group } from '../journal/group.ts'
@@ -124,12 +116,6 @@ export class Partition implements PartitionLog, Member {
     this.context.admit(options.origin)
     const nowMs = this.context.system.clock.now()
     const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs), options.contents)
-    if (validated.sizeBytes > this.config.segmentBytes)
-      throw new KafkaError(
-        'RECORD_LIST_TOO_LARGE',
-        `Message batch size is ${validated.sizeBytes} bytes in append to partition ${this.name}, ` +
-          `which exceeds the maximum configured segment size of ${this.config.segmentBytes}.`,
-      )
     // Rolling sends the group, and if that is refused the log ends earlier and producers are as before: so what follows is checked after it.
     const segment = this.#segmentFor(validated, nowMs)
     if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)

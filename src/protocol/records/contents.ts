@@ -18,6 +18,8 @@ export interface BatchRules {
   /** `topic-partition`, for messages. */
   name: string
   maxMessageBytes: number
+  /** All batches of one append lie in one segment. */
+  segmentBytes: number
   /** `cleanup.policy` has compact: every record needs a key. */
   compacted: boolean
   timestampType: header.TimestampType

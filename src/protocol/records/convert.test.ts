@@ -23,6 +23,7 @@ const clientRules = {
   origin: 'client',
   name: 't-0',
   maxMessageBytes: 1e6,
+  segmentBytes: 2 ** 30,
   compacted: false,
   timestampType: 'CreateTime',
   timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,

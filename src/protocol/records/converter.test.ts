@@ -23,6 +23,7 @@ const opening = (records: Buffer, compression: CompressionType = 'gzip'): Openin
     origin: 'client',
     name: 't-0',
     maxMessageBytes: 1e7,
+    segmentBytes: 2 ** 30,
     compacted: true,
     timestampType: 'CreateTime',
     timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,

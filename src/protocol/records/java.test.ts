@@ -20,6 +20,7 @@ const rules: BatchRules = {
   origin: 'client',
   name: 't-0',
   maxMessageBytes: 1 << 24,
+  segmentBytes: 2 ** 30,
   compacted: false,
   timestampType: 'CreateTime',
   timestampBeforeMaxMs: 2 ** 63,

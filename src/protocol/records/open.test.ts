@@ -17,6 +17,7 @@ const rules: BatchRules = {
   origin: 'client',
   name: 'topic-0',
   maxMessageBytes: 1_048_588,
+  segmentBytes: 2 ** 30,
   compacted: false,
   timestampType: 'CreateTime',
   timestampBeforeMaxMs: 2 ** 63,

@@ -15,6 +15,7 @@ const rules: BatchRules = {
   origin: 'client',
   name: 't-0',
   maxMessageBytes: 1_048_588,
+  segmentBytes: 2 ** 30,
   compacted: false,
   timestampType: 'CreateTime',
   timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,

@@ -23,8 +23,8 @@ export interface ValidatedBatches {
 }
 
 /**
- * Throws KafkaError: CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP. Changes nothing. `contents`: of a client's
- * batch that was opened already (`RecordConverter.open`), whose checksum is known to be right; otherwise it is opened here.
+ * Throws KafkaError: CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP. Changes nothing.
+ * `contents`: of a client's batch that was opened already (`RecordConverter.open`), whose checksum is known to be right; otherwise it is opened here.
  */
 export function validateBatches(records: Buffer, rules: BatchRules, contents: Contents | null = null): ValidatedBatches {
   const client = rules.origin === 'client'
@@ -44,6 +44,11 @@ export function validateBatches(records: Buffer, rules: BatchRules, contents: Co
     position += size
   }
   if (batchCount === 0) throw invalid('Record batch has no batches at all')
+  if (position > rules.segmentBytes)
+    throw new KafkaError(
+      'RECORD_LIST_TOO_LARGE',
+      `Message batch size is ${position} bytes in append to partition ${rules.name}, which exceeds the maximum configured segment size of ${rules.segmentBytes}.`,
+    )
   return {
     sizeBytes: position,
     batchCount,
