@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { brokerFuzzer } from './fuzzers/broker.ts'
 import { codecFuzzer } from './fuzzers/codecs.ts'
 import { coordinatorFuzzer } from './fuzzers/coordinators.ts'
+import { forgeryFuzzer } from './fuzzers/forgery.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzers/fuzzer.ts'
 import { int64Fuzzer } from './fuzzers/int64.ts'
 import { recordsFuzzer } from './fuzzers/records.ts'
@@ -25,6 +26,7 @@ const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = {
   broker: brokerFuzzer,
   coordinators: coordinatorFuzzer,
   int64: int64Fuzzer,
+  forgery: forgeryFuzzer,
 }
 const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
 if (chosen.length === 0) throw new Error(`--only takes one of ${Object.keys(fuzzers).join(', ')}`)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { brokerFuzzer } from '../sim/fuzzers/broker.ts'
 import { codecFuzzer } from '../sim/fuzzers/codecs.ts'
 import { coordinatorFuzzer } from '../sim/fuzzers/coordinators.ts'
+import { forgeryFuzzer } from '../sim/fuzzers/forgery.ts'
 import type { Fuzzer } from '../sim/fuzzers/fuzzer.ts'
 import { recordsFuzzer } from '../sim/fuzzers/records.ts'
 import { seededRandom } from '../sim/world/random.ts'
@@ -19,3 +20,4 @@ test('messages', () => rounds(codecFuzzer(), 3000))
 test('records', () => rounds(recordsFuzzer(), 500))
 test('a broker', async () => rounds(await brokerFuzzer(), 50))
 test('internal topics', async () => rounds(await coordinatorFuzzer(), 50))
+test('forgeries of the log', () => rounds(forgeryFuzzer(), 12))

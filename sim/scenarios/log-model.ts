@@ -13,6 +13,8 @@ import { expectThat } from './finding.ts'
 export interface ModelBatch {
   baseOffset: number
   values: string[]
+  /** Bytes behind the first value, which a client made to look like the log's own. */
+  plant?: Buffer | undefined
   producerId: number
   producerEpoch: number
   baseSequence: number
@@ -52,7 +54,11 @@ export function endOf(batches: readonly ModelBatch[]): number {
 }
 
 export function encode(batch: ModelBatch, timestampMs: number): Buffer {
-  return buildBatch({ ...batch, keys: batch.values.map(value => value.slice(0, 8)), timestampMs })
+  return buildBatch({ ...batch, values: valuesOf(batch), keys: batch.values.map(value => value.slice(0, 8)), timestampMs })
+}
+
+function valuesOf({ values, plant }: ModelBatch): (string | Buffer)[] {
+  return plant === undefined ? values : [Buffer.concat([Buffer.from(values[0]!), plant]), ...values.slice(1)]
 }
 
 /** Does `partition`, opened after a crash of this kind, keep what was promised? Returns the batches that are there. */
@@ -93,7 +99,7 @@ export async function checkContent(
       expectThat(expected !== undefined, `${name}: a batch begins at ${batch.baseOffset}, where none was appended`)
       expectThat(batch.baseOffset <= next, `${name}: a hole between ${next} and ${batch.baseOffset}`)
       const values = batch.records.map(record => record.value)
-      expectThat(values.join() === expected.values.join(), `${name}: the batch at ${batch.baseOffset} is not what was appended`)
+      expectThat(values.join() === valuesOf(expected).join(), `${name}: the batch at ${batch.baseOffset} is not what was appended`)
       expectThat(
         batch.records.every((record, index) => record.offset === batch.baseOffset + index),
         `${name}: offsets within the batch at ${batch.baseOffset}`,
@@ -136,6 +142,7 @@ export async function checkProducers(partition: PartitionLog, batches: ModelBatc
       baseOffset: partition.logEndOffset,
       baseSequence: batch.baseSequence + batch.values.length,
       values: [`after-${batch.baseOffset}`],
+      plant: undefined,
     }
     const gap = { ...next, baseSequence: next.baseSequence + 1 }
     expectThat(refused(partition, gap, timestampMs) === 'OUT_OF_ORDER_SEQUENCE_NUMBER', `${name}: a gap in the sequence is refused`)

@@ -3,6 +3,7 @@
  * left, and each time the log that opens on the remains must have kept every promise. Recovery crashes too.
  */
 import type { Log, PartitionLog } from '../../src/log.ts'
+import { plant } from '../fuzzers/plants.ts'
 import type { Image } from '../world/disk.ts'
 import { type Cut, cuts } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
@@ -30,6 +31,8 @@ export interface PowerCutOptions {
   states: number
   /** The canary: a disk whose syncs do nothing. */
   lieAboutSyncs?: boolean
+  /** Values hold forgeries of the log's own structures: see plants.ts. */
+  plants?: boolean
 }
 
 export interface PowerCutResult {
@@ -138,6 +141,7 @@ class Run {
     const batch: ModelBatch = {
       baseOffset: endOf(promise.batches),
       values,
+      plant: this.#options.plants && this.#random.chance(0.7) ? this.#plant() : undefined,
       producerId: producer.producerId,
       producerEpoch: idempotent ? 0 : -1,
       baseSequence: idempotent ? producer.sequences[index]! : -1,
@@ -149,6 +153,11 @@ class Run {
     producer.sequences[index]! += idempotent ? values.length : 0
     this.#awaitAcknowledgements(promise, endOf(promise.batches), appended.written, appended.durable)
     this.#world.note(`append ${nameOf(promise)} ${batch.baseOffset}+${values.length}`)
+  }
+
+  #plant(): Buffer {
+    const targets = this.#promises.map(({ spec, batches }) => ({ ...spec, end: endOf(batches) }))
+    return plant(this.#random, targets, this.#random.pick([500, 4000, 12_000]))
   }
 
   /** Mostly small; now and then large enough for the direct path. */

@@ -1,6 +1,6 @@
 /** What lies in a directory of the log, told without changing anything: whether this version of the log may open it. */
 import { DiskError, type FileSystem } from '../base.ts'
-import { fileHeaderBytes, newerJournalVersion } from './journal/journal-format.ts'
+import { headBytes, newerFormat } from './journal/file-life.ts'
 
 export interface LogInspection {
   /** `ours`: opening it recovers what it holds. `foreign`: there is a `journal`, and it is not one of Millrace. */
@@ -16,8 +16,8 @@ export function inspectLog(files: FileSystem, directory: string): LogInspection 
   const ours = names.filter(name => /^\d{8}\.journal$|^state\.log$/.test(name))
   if (ours.length === 0) return { state: 'foreign', newer: null }
   for (const name of ours) {
-    const version = name === 'state.log' ? null : newerJournalVersion(firstBytes(files, `${journal}/${name}`))
-    if (version !== null) return { state: 'ours', newer: `journal/${name} has version ${version}` }
+    const format = newerFormat(firstBytes(files, `${journal}/${name}`))
+    if (format !== null) return { state: 'ours', newer: `journal/${name} has format ${format}` }
   }
   return { state: 'ours', newer: null }
 }
@@ -32,7 +32,7 @@ function namesIn(files: FileSystem, directory: string): string[] {
 }
 
 function firstBytes(files: FileSystem, path: string): Buffer {
-  const bytes = Buffer.alloc(fileHeaderBytes)
+  const bytes = Buffer.alloc(headBytes)
   const file = files.open(path, 'r')
   try {
     return bytes.subarray(0, file.readSync(bytes, 0))

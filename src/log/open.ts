@@ -14,6 +14,7 @@ import { partitionKey, StateLog } from './journal/state-log.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
 import { condemnedName, hasSegments } from './partition/partition-directory.ts'
+import type { PartitionStart } from './partition/partition-recovery.ts'
 import { recoverLog } from './recovery.ts'
 import { type SegmentContext, segmentContext } from './segments/segment.ts'
 import { SegmentList } from './segments/segment-list.ts'
@@ -71,6 +72,7 @@ class Engine implements Log, LogContext {
   #fatal = false
   #full = false
   #freeCheckedMs = Number.NEGATIVE_INFINITY
+  #unnamed = new Map<string, PartitionStart>()
   #retention: Retention | null = null
   #cleaner: Cleaner | null = null
   #namesSync: Promise<void> | null = null
@@ -88,6 +90,7 @@ class Engine implements Log, LogContext {
     this.#backlog = new Backlog(this.pressure, journalGrowth * settings.journalFiles * settings.journalFileBytes)
     this.#journal = new Journal({
       files: system.files,
+      random: system.random,
       directory: `${directory}/journal`,
       fileBytes: settings.journalFileBytes,
       keepFiles: settings.journalFiles,
@@ -113,6 +116,7 @@ class Engine implements Log, LogContext {
     const recovered = await recoverLog(this, this.#stateLog, bootIdOf(this.#files))
     const cleanMark = `${this.directory}/${cleanShutdownFile}`
     if (this.#files.exists(cleanMark)) this.#files.remove(cleanMark)
+    this.#unnamed = recovered.unnamed
     for (const partition of recovered.partitions) this.partitions.set(partitionKey(partition.topicId, partition.partition), partition)
     this.#journal.start(recovered.journal)
     const last = recovered.journal.live.at(-1) ?? this.#journal.current
@@ -137,9 +141,19 @@ class Engine implements Log, LogContext {
       return present
     }
     const directory = `${this.directory}/${spec.topic}-${spec.partition}`
+    const start = this.#unnamed.get(directory) ?? this.#emptyStart(directory, spec.topicId)
+    this.#unnamed.delete(directory)
+    const partition = new Partition(this, spec, start)
+    for (const segment of start.segments.all) partition.files.unsynced.add(segment)
+    partition.claim(spec.config)
+    this.partitions.set(key, partition)
+    return partition
+  }
+
+  #emptyStart(directory: string, topicId: Uuid): PartitionStart {
     // Recovery opened all directories that it could tell whose they are: what is left must not be written over.
     const foreign = this.#files.exists(directory) && hasSegments(this.#files, directory)
-    const partition = new Partition(this, spec, {
+    return {
       segments: new SegmentList(this.segments, directory, []),
       hasDirectory: foreign,
       logStartOffset: 0,
@@ -147,15 +161,10 @@ class Engine implements Log, LogContext {
       leaderEpoch: 0,
       epochs: new LeaderEpochs(),
       producers: null,
-      offline: foreign
-        ? `${directory} holds segments, and partition.metadata does not say that they are of topic id ${spec.topicId}`
-        : null,
+      offline: foreign ? `${directory} holds segments, and partition.metadata does not say that they are of topic id ${topicId}` : null,
       suspect: false,
       checkpointedEnd: 0,
-    })
-    partition.claim(spec.config)
-    this.partitions.set(key, partition)
-    return partition
+    }
   }
 
   delete(topicId: Uuid, number: number): void {

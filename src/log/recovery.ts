@@ -7,7 +7,7 @@ import { type PartitionState, partitionKey, type StateLog } from './journal/stat
 import { decodePartitionMetadata } from './kafka-files.ts'
 import { Partition } from './partition/partition.ts'
 import { condemnedName, hasSegments, isCondemned, writePartitionMetadata } from './partition/partition-directory.ts'
-import { recoverPartition } from './partition/partition-recovery.ts'
+import { type PartitionStart, recoverPartition } from './partition/partition-recovery.ts'
 import { segmentName } from './segments/segment.ts'
 import { parseTopicValues, topicConfigOf } from './topic-config.ts'
 
@@ -15,6 +15,11 @@ export interface RecoveredLog {
   partitions: Partition[]
   /** Those that differ from their checkpoint, or have none. */
   changed: Partition[]
+  /**
+   * By their directories: with segments, and nothing that tells of which topic id. A power cut leaves such a directory when nothing in it was
+   * synced; it belongs to the topic of that name, as in Kafka.
+   */
+  unnamed: Map<string, PartitionStart>
   journal: RecoveredJournal
 }
 
@@ -37,13 +42,12 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
   const { files } = context.system
   const loaded = stateLog.load()
   let found = new Map<string, Found>()
+  let withoutId: Omit<Found, 'topicId'>[] = []
   const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
-  const touched = new Set<string>()
   let condemned: ReadonlySet<string> = new Set()
   const redo = (view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]) => {
     const directory = view.deleted ? null : directoryOf(context, found, view, condemned)
     if (directory === null) return
-    touched.add(keyOf(view))
     const path = `${directory}/${segmentName(segmentBase)}.log`
     const { handles } = context.segments
     const file = files.exists(path) ? handles.get(path) : handles.create(path)
@@ -55,7 +59,9 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
     trimmedSequence: loaded.trimmedSequence,
     isChecked,
     indexed: (named, deleted) => {
-      found = findDirectories(context, [...loaded.partitions.values(), ...named], deleted)
+      const directories = findDirectories(context, [...loaded.partitions.values(), ...named], deleted)
+      found = directories.found
+      withoutId = directories.withoutId
       condemned = deleted
     },
     redo,
@@ -79,7 +85,12 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
     }
   }
   await Promise.all(Array.from({ length: parallel }, open))
-  return { partitions, changed, journal }
+  const named = new Set([...found.values()].map(({ directory }) => directory))
+  const unnamed = new Map<string, PartitionStart>()
+  for (const one of withoutId)
+    if (!named.has(one.directory))
+      unnamed.set(one.directory, { ...(await recoverStart(context, one, null, null, false)), suspect: !sameRun })
+  return { partitions, changed, unnamed, journal }
 }
 
 async function openPartition(
@@ -89,8 +100,26 @@ async function openPartition(
   view: JournalView | null,
   sameRun: boolean,
 ): Promise<Partition> {
-  const { topic, topicId, partition, directory } = found
-  const start = await recoverPartition({
+  const { topic, topicId, partition } = found
+  const start = await recoverStart(context, found, state, view, sameRun)
+  const changed = view !== null || (state !== null && !state.synced)
+  const opened = new Partition(context, { topic, topicId, partition, config: builtInConfig }, { ...start, suspect: changed && !sameRun })
+  for (const reason of [opened.offline, view?.damage ?? null]) if (reason !== null) keepOffline(context, opened, reason)
+  // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
+  if (changed || state === null)
+    for (const segment of opened.segments.all)
+      if (segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
+  return opened
+}
+
+function recoverStart(
+  context: LogContext,
+  { topic, partition, directory }: Omit<Found, 'topicId'>,
+  state: PartitionState | null,
+  view: JournalView | null,
+  sameRun: boolean,
+): ReturnType<typeof recoverPartition> {
+  return recoverPartition({
     system: context.system,
     segments: context.segments,
     chores: context.chores,
@@ -105,14 +134,6 @@ async function openPartition(
     durableEnd: view?.durableEnd ?? 0,
     producers: context.settings,
   })
-  const changed = view !== null || (state !== null && !state.synced)
-  const opened = new Partition(context, { topic, topicId, partition, config: builtInConfig }, { ...start, suspect: changed && !sameRun })
-  for (const reason of [opened.offline, view?.damage ?? null]) if (reason !== null) keepOffline(context, opened, reason)
-  // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
-  if (changed || state === null)
-    for (const segment of opened.segments.all)
-      if (segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
-  return opened
 }
 
 function keyOf(of: { topicId: Uuid; partition: number }): string {
@@ -123,7 +144,11 @@ function keyOf(of: { topicId: Uuid; partition: number }): string {
  * Directories named `<topic>-<partition>`, and whose they are. `known`: partitions of checkpoints and the journal. What a deletion left is
  * removed.
  */
-function findDirectories(context: LogContext, known: readonly NamedPartition[], deleted: ReadonlySet<string>): Map<string, Found> {
+function findDirectories(
+  context: LogContext,
+  known: readonly NamedPartition[],
+  deleted: ReadonlySet<string>,
+): { found: Map<string, Found>; withoutId: Omit<Found, 'topicId'>[] } {
   const { files } = context.system
   const ids = new Map<string, Set<Uuid>>()
   for (const one of known) {
@@ -134,6 +159,7 @@ function findDirectories(context: LogContext, known: readonly NamedPartition[], 
     else all.add(one.topicId)
   }
   const found = new Map<string, Found>()
+  const withoutId: Omit<Found, 'topicId'>[] = []
   for (const { name, kind } of files.list(context.directory)) {
     if (kind !== 'directory') continue
     const directory = `${context.directory}/${name}`
@@ -144,11 +170,11 @@ function findDirectories(context: LogContext, known: readonly NamedPartition[], 
     const partition = Number(match[2])
     const isDeleted = (topicId: Uuid) => deleted.has(partitionKey(topicId, partition))
     const topicId = topicIdOf(context, directory, ids.get(name) ?? new Set(), isDeleted)
-    if (topicId === null) continue
-    const entry = { topic: match[1]!, topicId, partition, directory }
-    found.set(keyOf(entry), entry)
+    const place = { topic: match[1]!, partition, directory }
+    if (topicId !== null) found.set(partitionKey(topicId, partition), { ...place, topicId })
+    else if (hasSegments(files, directory)) withoutId.push(place)
   }
-  return found
+  return { found, withoutId }
 }
 
 /** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */

@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { realSystem } from '../../base.ts'
+import { crc32c, realSystem } from '../../base.ts'
 import { buildBatch, KafkaError } from '../../protocol.ts'
 import { loadBrokerConfig } from '../config.ts'
 import { silentLogger } from '../logger.ts'
@@ -143,17 +143,18 @@ const ownRefusals: { what: string; change(directory: string): void; error: RegEx
   },
   { what: 'no meta.properties', change: directory => fs.rmSync(properties(directory)), error: /meta\.properties is missing/ },
   {
-    what: 'a journal of a newer version',
+    what: 'a journal of a newer format',
     change(directory) {
       const name = fs.readdirSync(join(directory, 'journal')).find(each => each.endsWith('.journal'))!
       const file = fs.openSync(join(directory, 'journal', name), 'r+')
-      const version = Buffer.alloc(4)
-      fs.readSync(file, version, 0, 4, 8)
-      version.writeUInt32BE(version.readUInt32BE() + 1)
-      fs.writeSync(file, version, 0, 4, 8)
+      const head = Buffer.alloc(64)
+      fs.readSync(file, head, 0, 64, 0)
+      head.writeUInt32BE(head.readUInt32BE(8) + 1, 8)
+      head.writeUInt32BE(crc32c(head.subarray(8)), 4)
+      fs.writeSync(file, head, 0, 64, 0)
       fs.closeSync(file)
     },
-    error: /newer version of Millrace .journal\/\d+\.journal has version/,
+    error: /newer version of Millrace .journal\/\d+\.journal has format/,
   },
 ]
 

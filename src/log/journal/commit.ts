@@ -11,7 +11,7 @@ import type { Segment } from '../segments/segment.ts'
 import type { Chunk, Tail } from '../tail/tail.ts'
 import { Group } from './group.ts'
 import type { Journal } from './journal.ts'
-import { FrameWriter, type Share } from './journal-format.ts'
+import { FrameWriter, foldChecksums, type Share } from './journal-format.ts'
 import type { Member } from './member.ts'
 
 /** A group whose frame is written but not durable yet. */
@@ -110,11 +110,13 @@ export class GroupCommit {
   }
 
   /** Adds the share of a member that has joined: the last `share.length` of `chunk`'s used bytes; without a chunk, an extent. */
-  add(member: Member, share: Omit<Share, 'slot' | 'inline' | 'synced'>, chunk: Chunk | null): void {
+  add(member: Member, share: Omit<Share, 'slot' | 'inline' | 'synced' | 'checksum'>, chunk: Chunk | null): void {
     this.bind(member)
-    this.#frame.share({ ...share, slot: member.slot, inline: chunk !== null, synced: member.synced })
+    const { slot, synced } = member
+    const start = chunk === null ? 0 : chunk.used - share.length
+    const checksum = chunk === null ? 0 : foldChecksums(chunk.bytes, start, chunk.used)
+    this.#frame.share({ ...share, slot, inline: chunk !== null, synced, checksum })
     if (chunk === null) return
-    const start = chunk.used - share.length
     this.#payloadBytes += share.length
     const last = this.#runs.at(-1)
     if (last !== undefined && last.chunk === chunk && last.end === start) last.end = chunk.used
@@ -197,7 +199,7 @@ export class GroupCommit {
   #writeFrame(): KafkaError | null {
     const { journal } = this.#options
     const payload = this.#runs.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end))
-    const meta = this.#frame.finish(journal.nextSequence, journal.durableSequence, this.#payloadBytes, 0)
+    const meta = this.#frame.finish(journal.nextSequence, journal.durableSequence, this.#payloadBytes, journal.token)
     try {
       journal.write(meta, payload, this.#payloadBytes)
       this.frames++

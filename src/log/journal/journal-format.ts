@@ -1,56 +1,32 @@
 /**
  * The journal's bytes: files of frames, one frame per group commit.
  *
- * A file stands alone: partitions get small numbers (slots) by `bind` entries of the same file. A frame's checksum covers its header
- * and its entries; the payload, whole record batches in the order of the `inline` entries, is covered by the batches' own checksums and
- * by what the entries say of offsets and lengths. All numbers are big-endian.
+ * A file stands alone: partitions get small numbers (slots) by `bind` entries of the same file. A frame carries the token of its file's
+ * life (file-life.ts). Its checksum covers its header and its entries; the payload, whole record batches in the order of the `inline`
+ * entries, is covered by the batches' own checksums, which each entry folds into one number, and by what the entries say of offsets and
+ * lengths. So neither an old payload nor one that was torn can pass for what was written. All numbers are big-endian.
  *
- *     file:   header (64 bytes), frames, each at a multiple of 8
+ *     file:   head (1024 bytes; 64 in format 1), frames, each at a multiple of 8
  *     frame:  header (48 bytes), entries (48 bytes each; `bind` is followed by the topic's name), payload
+ *
+ * Format 1 had no tokens and no folded checksums. Such a file is read once, at the first start of a release that writes format 2: only frames
+ * that follow one another from its beginning count. After a clean shutdown there are none.
  */
 import { crc32c, writeInt64 } from '../../base.ts'
 import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'
+import { type FileLife, headBytes, tokenBytes } from './file-life.ts'
+import type { FileWindow } from './file-window.ts'
 
-export const fileHeaderBytes = 64
 export const frameHeaderBytes = 48
 const entryBytes = 48
+const tokenAt = 40
 
-const fileMagic = 0x4d52_4a46
 const frameMagic = 0x4d52_4a31
-const formatVersion = 1
-export const frameMagicBytes = Buffer.from([0x4d, 0x52, 0x4a, 0x31])
 
 const { readOffset: readInt64 } = header
 
-export interface FileHeader {
-  /** Sequence number of the first frame in this file. */
-  firstSequence: number
-  /** Frames below this one were durable when the file was begun. */
-  durableSequence: number
-}
-
-export function encodeFileHeader(of: FileHeader): Buffer {
-  const bytes = Buffer.alloc(fileHeaderBytes)
-  bytes.writeUInt32BE(fileMagic, 0)
-  bytes.writeUInt32BE(formatVersion, 8)
-  writeInt64(bytes, 16, of.firstSequence)
-  writeInt64(bytes, 24, of.durableSequence)
-  bytes.writeUInt32BE(crc32c(bytes.subarray(8)), 4)
-  return bytes
-}
-
-/** null when it is none: a file that was never begun, or whose first sector is damaged. */
-export function decodeFileHeader(bytes: Buffer): FileHeader | null {
-  if (bytes.length < fileHeaderBytes || bytes.readUInt32BE(0) !== fileMagic) return null
-  if (bytes.readUInt32BE(4) !== crc32c(bytes.subarray(8, fileHeaderBytes)) || bytes.readUInt32BE(8) !== formatVersion) return null
-  return { firstSequence: readInt64(bytes, 16), durableSequence: readInt64(bytes, 24) }
-}
-
-/** The version that the header names, when it is one that this program does not know. Every version keeps magic and version where they are. */
-export function newerJournalVersion(bytes: Buffer): number | null {
-  if (bytes.length < 12 || bytes.readUInt32BE(0) !== fileMagic) return null
-  const version = bytes.readUInt32BE(8)
-  return version > formatVersion ? version : null
+export function firstFrameAt(life: FileLife): number {
+  return life.format === 1 ? 64 : headBytes
 }
 
 /** bind: from here on in this file, the slot means this partition. inline: batches are in the payload; extent: in the segment file. */
@@ -67,6 +43,15 @@ export interface Share {
   length: number
   baseOffset: Offset
   endOffset: Offset
+  /** Of the inline batches, by {@link foldChecksums}. */
+  checksum: number
+}
+
+/** The checksums of all batches in `[at, end)` in one number. */
+export function foldChecksums(bytes: Buffer, at: number, end: number): number {
+  let folded = 0
+  for (; at < end; at += header.sizeBytes(bytes, at)) folded = (folded << 1) ^ (folded >>> 31) ^ header.crc(bytes, at)
+  return folded >>> 0
 }
 
 /** Gathers the entries of the next frame in one buffer that is used again and again. */
@@ -94,6 +79,7 @@ export class FrameWriter {
     bytes.writeUInt32BE(share.length, at + 12)
     writeInt64(bytes, at + 16, share.segmentBase)
     bytes.writeUInt32BE(share.position, at + 24)
+    bytes.writeUInt32BE(share.checksum, at + 28)
     writeInt64(bytes, at + 32, share.baseOffset)
     writeInt64(bytes, at + 40, share.endOffset)
   }
@@ -107,7 +93,7 @@ export class FrameWriter {
   }
 
   /** The frame without its payload. Valid until `reset`. */
-  finish(sequence: number, durableSequence: number, payloadBytes: number, ownerEpoch: number): Buffer {
+  finish(sequence: number, durableSequence: number, payloadBytes: number, token: Buffer): Buffer {
     const bytes = this.#bytes.subarray(0, this.#end)
     bytes.writeUInt32BE(frameMagic, 0)
     writeInt64(bytes, 8, sequence)
@@ -115,9 +101,8 @@ export class FrameWriter {
     bytes.writeUInt32BE(this.#end - frameHeaderBytes, 24)
     bytes.writeUInt32BE(payloadBytes, 28)
     bytes.writeUInt32BE(this.entries, 32)
-    bytes.writeUInt32BE(ownerEpoch, 36)
-    bytes.writeUInt32BE(0, 40)
-    bytes.writeUInt32BE(0, 44)
+    bytes.writeUInt32BE(0, 36)
+    token.copy(bytes, tokenAt)
     bytes.writeUInt32BE(crc32c(bytes.subarray(8)), 4)
     return bytes
   }
@@ -152,71 +137,81 @@ export function align(bytes: number): number {
 export interface Frame {
   sequence: number
   durableSequence: number
-  ownerEpoch: number
-  /** Where the entries, the payload and the next frame begin in the file. */
-  entriesAt: number
+  /** Header, entries and, where asked for, payload. Valid until the window moves. */
+  bytes: Buffer
+  /** Where the payload begins in `bytes`. */
   payloadAt: number
-  payloadBytes: number
+  /** Where the frame, and where the next one begins in the file. */
+  at: number
   end: number
 }
 
-/** The frame at `at`, or null when there is none or its checksum is wrong. */
-export function readFrame(file: Buffer, at: number): Frame | null {
-  if (at + frameHeaderBytes > file.length || file.readUInt32BE(at) !== frameMagic) return null
-  const metaBytes = file.readUInt32BE(at + 24)
-  const payloadBytes = file.readUInt32BE(at + 28)
-  const payloadAt = at + frameHeaderBytes + metaBytes
-  if (payloadAt + payloadBytes > file.length) return null
-  if (file.readUInt32BE(at + 4) !== crc32c(file.subarray(at + 8, payloadAt))) return null
+/** The frame at `at`, or null when there is none of this life or its checksum is wrong. */
+export function readFrame(file: FileWindow, at: number, { token }: FileLife, what: 'entries' | 'payload'): Frame | null {
+  const start = file.view(at, frameHeaderBytes)
+  if (start.length < frameHeaderBytes || start.readUInt32BE(0) !== frameMagic) return null
+  if (token.compare(start, tokenAt, tokenAt + tokenBytes) !== 0) return null
+  const payloadAt = frameHeaderBytes + start.readUInt32BE(24)
+  const payloadBytes = start.readUInt32BE(28)
+  if (at + payloadAt + payloadBytes > file.size) return null
+  const bytes = file.view(at, payloadAt + (what === 'payload' ? payloadBytes : 0))
+  if (bytes.length < payloadAt || bytes.readUInt32BE(4) !== crc32c(bytes.subarray(8, payloadAt))) return null
   return {
-    sequence: readInt64(file, at + 8),
-    durableSequence: readInt64(file, at + 16),
-    ownerEpoch: file.readUInt32BE(at + 36),
-    entriesAt: at + frameHeaderBytes,
+    sequence: readInt64(bytes, 8),
+    durableSequence: readInt64(bytes, 16),
+    bytes,
     payloadAt,
-    payloadBytes,
-    end: align(payloadAt + payloadBytes),
+    at,
+    end: align(at + payloadAt + payloadBytes),
   }
+}
+
+/** Where the next thing that looks like a frame of this life begins, from `from` on; -1 when nowhere. */
+export function nextFrameAt(file: FileWindow, from: number, { format, token }: FileLife): number {
+  if (format === 1) return -1
+  for (let at = file.find(token, from + tokenAt); at >= 0; at = file.find(token, at + 1)) if ((at - tokenAt) % 8 === 0) return at - tokenAt
+  return -1
 }
 
 export interface FrameVisitor {
   bind(slot: number, topicId: Uuid, topic: string, partition: number): void
-  /** `at`: where the bytes of an inline share lie in the file. */
+  /** `at`: where the bytes of an inline share lie in the frame. */
   share(share: Share, at: number): void
   logStart(slot: number, offset: Offset): void
   deleted(slot: number): void
 }
 
 /** Walks the entries of a frame whose checksum was right. */
-export function visitFrame(file: Buffer, frame: Frame, visitor: FrameVisitor): void {
-  let payload = frame.payloadAt
-  for (let at = frame.entriesAt; at < frame.payloadAt; at += entryBytes) {
-    const kind = file[at]!
-    const slot = file.readUInt32BE(at + 4)
+export function visitFrame({ bytes, payloadAt }: Frame, visitor: FrameVisitor): void {
+  let payload = payloadAt
+  for (let at = frameHeaderBytes; at < payloadAt; at += entryBytes) {
+    const kind = bytes[at]!
+    const slot = bytes.readUInt32BE(at + 4)
     if (kind === entryKinds.bind) {
-      const nameBytes = file.readUInt32BE(at + 12)
-      const name = file.toString('utf8', at + entryBytes, at + entryBytes + nameBytes)
-      visitor.bind(slot, uuidFromBytes(file.subarray(at + 16, at + 32)), name, file.readInt32BE(at + 8))
+      const nameBytes = bytes.readUInt32BE(at + 12)
+      const name = bytes.toString('utf8', at + entryBytes, at + entryBytes + nameBytes)
+      visitor.bind(slot, uuidFromBytes(bytes.subarray(at + 16, at + 32)), name, bytes.readInt32BE(at + 8))
       at += align(nameBytes)
     } else if (kind === entryKinds.inline || kind === entryKinds.extent) {
-      const share = readShare(file, at, slot, kind === entryKinds.inline)
+      const share = readShare(bytes, at, slot, kind === entryKinds.inline)
       visitor.share(share, payload)
       if (share.inline) payload += share.length
-    } else if (kind === entryKinds.logStart) visitor.logStart(slot, readInt64(file, at + 32))
+    } else if (kind === entryKinds.logStart) visitor.logStart(slot, readInt64(bytes, at + 32))
     else if (kind === entryKinds.deleted) visitor.deleted(slot)
     else throw new Error(`journal entry of the unknown kind ${kind}`)
   }
 }
 
-function readShare(file: Buffer, at: number, slot: number, inline: boolean): Share {
+function readShare(bytes: Buffer, at: number, slot: number, inline: boolean): Share {
   return {
     slot,
     inline,
-    synced: file[at + 1] === 1,
-    segmentBase: readInt64(file, at + 16),
-    position: file.readUInt32BE(at + 24),
-    length: file.readUInt32BE(at + 12),
-    baseOffset: readInt64(file, at + 32),
-    endOffset: readInt64(file, at + 40),
+    synced: bytes[at + 1] === 1,
+    segmentBase: readInt64(bytes, at + 16),
+    position: bytes.readUInt32BE(at + 24),
+    length: bytes.readUInt32BE(at + 12),
+    checksum: bytes.readUInt32BE(at + 28),
+    baseOffset: readInt64(bytes, at + 32),
+    endOffset: readInt64(bytes, at + 40),
   }
 }

@@ -2,17 +2,21 @@
  * Reads the journal after a crash: finds the frames that count, has their batches written to the segment files again (which changes nothing
  * where they are there already), and says of each partition what is known of its end.
  *
+ * Frames are looked for behind damage, too, but only those of the file's own life (file-life.ts), in the order of their numbers.
+ *
  * A torn end is normal: frames count up to the first that is missing or whose payload is not whole. A missing frame below one that says it
  * was durable is damage. Then all that can be read is still brought back, and the partitions that may have lost something are named.
  */
 import type { FileSystem } from '../../base.ts'
 import { batchHeaderSize, header, type Offset, type Uuid } from '../../protocol.ts'
+import { decodeHead, type FileLife, headBytes } from './file-life.ts'
+import { FileWindow } from './file-window.ts'
 import {
-  decodeFileHeader,
   type Frame,
-  fileHeaderBytes,
+  firstFrameAt,
+  foldChecksums,
   frameHeaderBytes,
-  frameMagicBytes,
+  nextFrameAt,
   readFrame,
   type Share,
   visitFrame,
@@ -69,6 +73,9 @@ interface FoundFrame {
   sequence: number
 }
 
+/** Read at once, and so much memory at the least; a larger frame takes more. */
+const windowBytes = 4 << 20
+
 export async function recoverJournal(options: JournalRecoveryOptions): Promise<RecoveredJournal> {
   return await new JournalRecovery(options).run()
 }
@@ -94,7 +101,8 @@ class JournalRecovery {
   #slots = new Map<number, Track>()
   readonly #named = new Map<string, NamedPartition>()
   readonly #deleted = new Set<string>()
-  #buffer = Buffer.alloc(0)
+  /** Of the window: fresh memory for every file would cost more than reading it. */
+  #memory: Buffer = Buffer.alloc(0)
   /** First and last sequence numbers of holes. */
   readonly #holes: number[] = []
 
@@ -120,44 +128,35 @@ class JournalRecovery {
     }
   }
 
-  /** The whole file; valid until the next call, since fresh memory for every file costs more than reading it. */
-  #read(handle: JournalFile['handle']): Buffer {
-    const size = handle.size()
-    if (this.#buffer.length < size) this.#buffer = Buffer.allocUnsafeSlow(size)
-    return this.#buffer.subarray(0, handle.readSync(this.#buffer.subarray(0, size), 0))
+  #window(handle: JournalFile['handle'], beforeMove?: () => void): FileWindow {
+    return new FileWindow(handle, windowBytes, beforeMove, this.#memory)
   }
 
-  /** Finds the frames of a file. What was there before the file was last begun has numbers below `trimmedSequence`. */
+  /** Finds the frames of a file. */
   #index(number: number): void {
     const { files, directory, trimmedSequence } = this.#options
-    const handle = files.open(`${directory}/${String(number).padStart(8, '0')}.journal`, 'rw')
-    const bytes = this.#read(handle)
-    const head = decodeFileHeader(bytes)
-    if (head !== null) this.#durable = Math.max(this.#durable, head.durableSequence)
-    const file: JournalFile = { number, handle, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: bytes.length, unsynced: true }
+    const path = `${directory}/${String(number).padStart(8, '0')}.journal`
+    const handle = files.open(path, 'rw')
+    const window = this.#window(handle)
+    const life = decodeHead('journal', window.view(0, headBytes), path)
+    const firstSequence = life?.numbers[0] ?? 0
+    const file: JournalFile = { number, handle, life, slots: 0, bound: new Set(), firstSequence, end: 0, size: window.size, unsynced: true }
     this.#files.push(file)
+    if (life === null) return
+    this.#durable = Math.max(this.#durable, life.numbers[1])
     const slots = new Map<number, string>()
-    for (let at = fileHeaderBytes; at < bytes.length; ) {
-      const frame = readFrame(bytes, at)
-      if (frame === null) {
-        const next = nextMagic(bytes, at + 1)
-        if (next < 0) break
-        at = next
-        continue
-      }
-      if (frame.sequence >= trimmedSequence) {
-        this.#durable = Math.max(this.#durable, frame.durableSequence)
-        this.#frames.push({ file, at, sequence: frame.sequence })
-        this.#note(bytes, frame, slots)
-        if (file.firstSequence === 0) file.firstSequence = frame.sequence
-        file.end = frame.end
-      }
-      at = frame.end
+    for (const frame of framesOf(window, life)) {
+      if (frame.sequence < trimmedSequence) continue
+      this.#durable = Math.max(this.#durable, frame.durableSequence)
+      this.#frames.push({ file, at: frame.at, sequence: frame.sequence })
+      this.#note(frame, slots)
+      file.end = frame.end
     }
+    this.#memory = window.memory
   }
 
-  #note(bytes: Buffer, frame: Frame, slots: Map<number, string>): void {
-    visitFrame(bytes, frame, {
+  #note(frame: Frame, slots: Map<number, string>): void {
+    visitFrame(frame, {
       bind: (slot, topicId, topic, partition) => {
         slots.set(slot, partitionKey(topicId, partition))
         this.#named.set(partitionKey(topicId, partition), { topic, topicId, partition })
@@ -172,20 +171,22 @@ class JournalRecovery {
   #replay(): number {
     let expected = this.#options.trimmedSequence || (this.#frames[0]?.sequence ?? 0)
     let open: JournalFile | null = null
-    let bytes: Buffer = Buffer.alloc(0)
+    let window: FileWindow | null = null
     for (let index = 0; index < this.#frames.length; index++) {
       const { file, at, sequence } = this.#frames[index]!
       if (sequence > expected) {
         if (this.#durable <= expected) return this.#finish(index)
         this.#holes.push(expected, sequence - 1)
       }
-      if (file !== open) {
+      if (window === null || file !== open) {
         this.#writeAll()
         open = file
-        bytes = this.#read(file.handle)
+        window = this.#window(file.handle, () => this.#writeAll())
         this.#slots = new Map()
       }
-      if (!this.#replayFrame(bytes, readFrame(bytes, at)!)) return this.#finish(index)
+      const frame = readFrame(window, at, file.life!, 'payload')
+      if (frame === null || !this.#replayFrame(frame, file.life!)) return this.#finish(index)
+      this.#memory = window.memory
       expected = sequence + 1
     }
     if (this.#durable > expected) this.#holes.push(expected, this.#durable - 1)
@@ -198,17 +199,18 @@ class JournalRecovery {
   }
 
   /** False when the payload is not whole and need not be. */
-  #replayFrame(bytes: Buffer, frame: Frame): boolean {
+  #replayFrame(frame: Frame, life: FileLife): boolean {
+    const { bytes } = frame
     const shares: { track: Track; share: Share; at: number; whole: boolean }[] = []
     const slots = this.#slots
     const unknown = new Map<number, Track>()
     const others: (() => void)[] = []
-    visitFrame(bytes, frame, {
+    visitFrame(frame, {
       bind: (slot, topicId, topic, partition) => unknown.set(slot, this.#track(topicId, topic, partition)),
       share: (share, at) => {
         const track = unknown.get(share.slot) ?? slots.get(share.slot)
         if (track === undefined) return
-        shares.push({ track, share, at, whole: !share.inline || isWhole(bytes, at, share) })
+        shares.push({ track, share, at, whole: !share.inline || isWhole(bytes, at, share, life) })
       },
       logStart: (slot, offset) =>
         others.push(() => {
@@ -285,15 +287,23 @@ class JournalRecovery {
   }
 }
 
-/** Frames begin at multiples of 8. */
-function nextMagic(bytes: Buffer, from: number): number {
-  for (let at = bytes.indexOf(frameMagicBytes, from); at >= 0; at = bytes.indexOf(frameMagicBytes, at + 1)) if (at % 8 === 0) return at
-  return -1
+/** In the order of their numbers; what lies between them is damaged. */
+function* framesOf(window: FileWindow, life: FileLife): Generator<Frame> {
+  let expected = life.numbers[0]
+  for (let at = firstFrameAt(life); at >= 0 && at < window.size; ) {
+    const frame = readFrame(window, at, life, 'entries')
+    const follows = frame !== null && (life.format === 1 ? frame.sequence === expected : frame.sequence >= expected)
+    at = follows ? frame.end : nextFrameAt(window, at + 1, life)
+    if (!follows) continue
+    expected = frame.sequence + 1
+    yield frame
+  }
 }
 
 /** Whether the bytes are the batches that the entry promises: every one sound, offsets and lengths without a gap. */
-function isWhole(bytes: Buffer, at: number, share: Share): boolean {
+function isWhole(bytes: Buffer, at: number, share: Share, life: FileLife): boolean {
   const end = at + share.length
+  const start = at
   let offset = share.baseOffset
   while (at < end) {
     if (end - at < batchHeaderSize || header.magic(bytes, at) !== 2 || header.baseOffset(bytes, at) !== offset) return false
@@ -302,5 +312,5 @@ function isWhole(bytes: Buffer, at: number, share: Share): boolean {
     offset = header.lastOffset(bytes, at) + 1
     at += size
   }
-  return offset === share.endOffset
+  return offset === share.endOffset && (life.format === 1 || foldChecksums(bytes, start, end) === share.checksum)
 }

@@ -4,8 +4,9 @@
  * A file is overwritten in place once all it holds is in the segments ("released"), so that in the steady state `fdatasync` has no
  * metadata to write. A file that is new is extended with zeros a step ahead of the frames for the same reason.
  */
-import { assert, DiskError, type FileHandle, type FileSystem } from '../../base.ts'
-import { align, encodeFileHeader, fileHeaderBytes, frameHeaderBytes } from './journal-format.ts'
+import { assert, DiskError, type FileHandle, type FileSystem, type Random } from '../../base.ts'
+import { beginLife, encodeHead, headBytes } from './file-life.ts'
+import { align, frameHeaderBytes } from './journal-format.ts'
 import type { JournalFile, Member } from './member.ts'
 
 const zeroStep = 1 << 20
@@ -14,6 +15,7 @@ const blankHeader = Buffer.alloc(frameHeaderBytes)
 
 export interface JournalOptions {
   files: FileSystem
+  random: Random
   directory: string
   fileBytes: number
   /** Released files above this many are removed. */
@@ -71,6 +73,11 @@ export class Journal {
     this.rotate()
   }
 
+  /** What the next frame has to carry. */
+  get token(): Buffer {
+    return this.current.life!.token
+  }
+
   /** Writes the next frame behind the last one. Throws DiskError; then it is as if nothing had been written. */
   write(meta: Buffer, payload: readonly Buffer[], payloadBytes: number): void {
     const file = this.current
@@ -108,17 +115,18 @@ export class Journal {
     const used = this.#released[0]
     const { number, handle, size } = used ?? this.#create()
     const firstSequence = this.#nextSequence
+    const life = beginLife(this.#options.random, [firstSequence, this.durableSequence])
     try {
-      handle.writeSync([encodeFileHeader({ firstSequence, durableSequence: this.durableSequence })], 0)
+      handle.writeSync([encodeHead('journal', life)], 0)
     } catch (error) {
       if (used === undefined) handle.close()
       throw error
     }
     if (used === undefined) this.#nextNumber++
     else this.#released.shift()
-    const end = fileHeaderBytes
+    const end = headBytes
     // A new object also for a file that is used again: who was bound in its earlier life is not bound now.
-    const file = { number, handle, slots: 0, bound: new Set<Member>(), firstSequence, end, size: Math.max(size, end), unsynced: true }
+    const file = { number, handle, life, slots: 0, bound: new Set<Member>(), firstSequence, end, size: Math.max(size, end), unsynced: true }
     this.#live.push(file)
   }
 
@@ -187,7 +195,7 @@ export class Journal {
     const { files, directory } = this.#options
     const handle = files.open(journalPath(directory, number), 'rw')
     files.syncDirectorySync(directory)
-    return { number, handle, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: handle.size(), unsynced: false }
+    return { number, handle, life: null, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: handle.size(), unsynced: false }
   }
 
   /** Keeps zeros a step ahead of what is written, so that syncing a frame is not syncing a new file size. */

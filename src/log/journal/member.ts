@@ -1,10 +1,13 @@
 /** What the journal and the group commit know of a partition, and the partition of them. */
 import type { FileHandle } from '../../base.ts'
 import type { Offset, Uuid } from '../../protocol.ts'
+import type { FileLife } from './file-life.ts'
 
 export interface JournalFile {
   readonly number: number
   readonly handle: FileHandle
+  /** What its frames carry; null: nothing in it is believed. */
+  readonly life: FileLife | null
   /** Partitions bound so far: the next slot. */
   slots: number
   /** Partitions that may differ from their checkpoint because of what this file holds. */

@@ -105,6 +105,27 @@ for (const operation of ['mkdir', 'open'] as const)
     assert.deepEqual(await readAll(partitionOf(again, 1)), [[0, 'other']])
   })
 
+test('os: a directory whose partition.metadata a power cut emptied belongs to the topic of its name', async () => {
+  for (const rest of [0, 20]) {
+    const disk = memoryFileSystem()
+    const { log, kill } = await openTestLog(disk, { durability: 'os' })
+    await append(partitionOf(log), 'x'.repeat(20_000)).written
+    kill()
+    disk.open('/data/orders-0/partition.metadata', 'rw').truncate(rest)
+    await disk.removeDirectory('/data/journal')
+    for (let start = 0; start < 3; start++) {
+      const again = await openTestLog(disk, { durability: 'os' })
+      const partition = partitionOf(again.log)
+      assert.equal(partition.offline, null)
+      assert.equal(partition.logEndOffset, 1 + start)
+      await append(partition, 'more').written
+      if (start === 0) again.kill()
+      else await again.log.close()
+    }
+    assert.match(disk.readFile('/data/orders-0/partition.metadata')!.toString(), new RegExp(topicId))
+  }
+})
+
 test('a directory that was only begun goes with its topic', async () => {
   const { disk, files, faults } = tightDisk()
   const { log } = await openTestLog(files)

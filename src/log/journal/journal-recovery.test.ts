@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { crc32c, type FileSystem, memoryFileSystem } from '../../base.ts'
+import { buildBatch, type Uuid, uuidToBytes } from '../../protocol.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, turn } from '../log.testing.ts'
+import { FileWindow } from './file-window.ts'
+
+const settings = { durability: 'fsync', journalFileBytes: 64 << 10, journalFiles: 2 } as const
+const victimId = 'AAAAAAAAAAAAAAAAAAAC0Q' as Uuid
+const first = '/data/journal/00000001.journal'
+
+/** A frame as format 1 had it, which says that the victim is deleted. */
+function forgedFrame(sequence: number, token: Buffer): Buffer {
+  const frame = Buffer.alloc(48 * 3 + 8)
+  frame.writeUInt32BE(0x4d52_4a31, 0)
+  frame.writeBigInt64BE(BigInt(sequence), 8)
+  frame.writeBigInt64BE(2n ** 50n, 16)
+  frame.writeUInt32BE(frame.length - 48, 24)
+  token.copy(frame, 40)
+  frame[48] = 1
+  frame.writeUInt32BE('victim'.length, 60)
+  uuidToBytes(victimId).copy(frame, 64)
+  frame.write('victim', 96)
+  frame[104] = 5
+  frame.writeUInt32BE(crc32c(frame.subarray(8)), 4)
+  return frame
+}
+
+/** Frames with all numbers that the journal may come to, at every alignment. */
+function forgery(token: Buffer): Buffer {
+  const frames = Array.from({ length: 12 }, (_, nth) => [forgedFrame(2 ** 40 + nth, token), forgedFrame(nth, token)]).flat()
+  return Buffer.concat(Array.from({ length: 8 }, () => [...frames, Buffer.alloc(1)]).flat())
+}
+
+function patch(disk: FileSystem, path: string, change: (bytes: Buffer) => void): void {
+  const bytes = disk.readFile(path)!
+  change(bytes)
+  const file = disk.open(path, 'rw')
+  file.writeSync([bytes], 0)
+  file.close()
+}
+
+for (const end of ['clean restarts', 'kills'] as const)
+  test(`what clients put into records is not believed after ${end}, neither in this life of a file nor in later ones`, async () => {
+    const disk = memoryFileSystem()
+    let { log, kill } = await openTestLog(disk, settings)
+    await append(log.create({ topic: 'victim', topicId: victimId, partition: 0, config: topicConfig() }), 'precious').durable
+    for (const token of [Buffer.alloc(8), Buffer.alloc(8, 7)])
+      for (let count = 0; count < 20; count++) {
+        const records = buildBatch({ timestamp: 0, records: [{ key: null, value: forgery(token) }] })
+        await partitionOf(log).append(records, { origin: 'client' }).durable
+      }
+    // Short lives of the files: what is looked for behind their few frames lies in the middle of an old payload.
+    for (let start = 0; start < 4; start++) {
+      await append(partitionOf(log), 'small').durable
+      if (end === 'kills') kill()
+      else await log.close()
+      const again = await openTestLog(disk, settings)
+      log = again.log
+      kill = again.kill
+      const victim = log.get(victimId, 0)
+      assert.ok(victim !== undefined, 'the topic is gone')
+      assert.deepEqual([victim.offline, partitionOf(log).offline], [null, null])
+      assert.deepEqual(await readAll(victim), [[0, 'precious']])
+    }
+  })
+
+test('a payload that was torn is not made whole by an old one with the same offsets', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, settings)
+  await append(partitionOf(log), 'theirs').durable
+  kill()
+  const other = batchOf({ values: ['forged'] })
+  patch(disk, first, bytes => void other.copy(bytes, bytes.indexOf('theirs') - other.indexOf('forged')))
+  const partition = partitionOf((await openTestLog(disk, settings)).log)
+  assert.deepEqual(partition.offline === null ? await readAll(partition) : [], [])
+})
+
+test('one damaged copy of a file’s head costs nothing', async () => {
+  for (const at of [0, 5, 33, 512, 520, 545]) {
+    const disk = memoryFileSystem()
+    const { log, kill } = await openTestLog(disk, settings)
+    await append(partitionOf(log), 'kept').durable
+    kill()
+    patch(disk, first, bytes => {
+      bytes[at]! ^= 4
+    })
+    const again = await openTestLog(disk, settings)
+    assert.deepEqual(await readAll(partitionOf(again.log)), [[0, 'kept']], `byte ${at}`)
+  }
+})
+
+test('frames behind a damaged one are found, and the partition that may have lost something is offline', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, settings)
+  for (const value of ['first', 'second', 'third']) await append(partitionOf(log, 0), value).durable
+  await append(partitionOf(log, 1), 'other').durable
+  await turn()
+  kill()
+  patch(disk, first, bytes => {
+    // In the header of the second frame.
+    bytes[bytes.indexOf('second') - 150]! ^= 1
+  })
+  const again = (await openTestLog(disk, settings)).log
+  assert.deepEqual(await readAll(partitionOf(again, 1)), [[0, 'other']])
+  assert.notEqual(partitionOf(again, 0).offline, null)
+})
+
+/** Written by the release before format 2: `one` and `two`, durable, then an empty frame. */
+const format1 = Buffer.from(
+  'TVJKRj+a9ysAAAABAAAAAAAAAAAAAAABAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE1SSjEeTgQbAAAAAAAAAAEAAAAAAAAAAQAAAGgAAABHAA' +
+    'AAAgAAAAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAYAAAAAAAAAAAAAAAAAAAHRAAAAAAAAAAAAAAAAAAAAAG9yZGVycwAAAgEAAAAAAAAAAAAAAAAARwAAAAAAAAAAAAAA' +
+    'AAAAAAAAAAAAAAAAAAAAAAAAAAABAAAAAAAAAAAAAAA7AAAAAAKHmbqyAAAAAAAAAAAAAAAAA+gAAAAAAAAD6P//////////////////AAAAARIAAAABBm9uZQAATVJKMV' +
+    'cTv7IAAAAAAAAAAgAAAAAAAAACAAAAMAAAAEcAAAABAAAAAAAAAAAAAAAAAgEAAAAAAAAAAAAAAAAARwAAAAAAAAAAAAAARwAAAAAAAAAAAAAAAQAAAAAAAAACAAAAAAAA' +
+    'AAEAAAA7AAAAAAIsYms7AAAAAAAAAAAAAAAAB9AAAAAAAAAH0P//////////////////AAAAARIAAAABBnR3bwAATVJKMcVJlgsAAAAAAAAAAwAAAAAAAAAD',
+  'base64',
+)
+
+/** A disk as a release before format 2 left it, with this in the journal's first file. */
+function oldDisk(journal: Buffer): FileSystem {
+  const disk = memoryFileSystem()
+  disk.makeDirectory('/data/journal')
+  const file = disk.open(first, 'rw')
+  file.writeSync([journal], 0)
+  file.truncate(64 << 10)
+  file.close()
+  return disk
+}
+
+test('a journal of format 1 is taken over; of what follows its frames nothing is believed', async () => {
+  const forged = Buffer.concat([format1, Buffer.alloc(40), forgedFrame(2, Buffer.alloc(8)), forgedFrame(5, Buffer.alloc(8))])
+  for (const journal of [format1, forged]) {
+    const disk = oldDisk(journal)
+    for (let start = 0; start < 3; start++) {
+      const { log, kill } = await openTestLog(disk, settings)
+      const partition = partitionOf(log)
+      assert.deepEqual(
+        [partition.offline, (await readAll(partition)).map(([, value]) => value)],
+        [null, ['one', 'two', 'three'].slice(0, 2 + start)],
+      )
+      assert.equal(log.get(victimId, 0), undefined)
+      if (start < 1) await append(partition, 'three').durable
+      kill()
+    }
+  }
+})
+
+test('a journal of a newer format refuses the start, and no file is changed', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, settings)
+  await append(partitionOf(log), 'kept').durable
+  kill()
+  patch(disk, first, bytes => {
+    for (const at of [0, 512]) {
+      bytes.writeUInt32BE(3, at + 8)
+      bytes.writeUInt32BE(crc32c(bytes.subarray(at + 8, at + 64)), at + 4)
+    }
+  })
+  const content = () => disk.list('/data/journal').map(({ name }) => [name, disk.readFile(`/data/journal/${name}`)!.toString('base64')])
+  const before = content()
+  await assert.rejects(openTestLog(disk, settings), { name: 'NewerFormat', message: /has format 3, which a newer release/ })
+  assert.deepEqual(content(), before)
+})
+
+test('a file is read through a window: little memory, whatever its size, and what lies across two windows is found', () => {
+  const disk = memoryFileSystem()
+  const file = disk.open('/large', 'rw')
+  file.truncate(300 << 20)
+  file.writeSync([Buffer.from('needle')], 4095)
+  file.writeSync([Buffer.from('needle')], (300 << 20) - 6)
+  let moves = 0
+  const window = new FileWindow(file, 4096, () => moves++)
+  assert.equal(window.find(Buffer.from('needle'), 0), 4095)
+  assert.equal(window.find(Buffer.from('needle'), 4096), (300 << 20) - 6)
+  assert.equal(window.find(Buffer.from('noodle'), 0), -1)
+  assert.equal(window.view(4090, 20).toString('latin1', 5, 11), 'needle')
+  assert.equal(window.view((300 << 20) - 3, 20).toString(), 'dle')
+  assert.ok(window.memory.length <= 4096 && moves > 1000)
+})
