@@ -13,6 +13,7 @@ import { codecFuzzer } from './fuzzers/codecs.ts'
 import { coordinatorFuzzer } from './fuzzers/coordinators.ts'
 import { forgeryFuzzer } from './fuzzers/forgery.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzers/fuzzer.ts'
+import { headersFuzzer } from './fuzzers/headers.ts'
 import { int64Fuzzer } from './fuzzers/int64.ts'
 import { recordsFuzzer } from './fuzzers/records.ts'
 import { seededRandom } from './world/random.ts'
@@ -27,6 +28,7 @@ const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = {
   coordinators: coordinatorFuzzer,
   int64: int64Fuzzer,
   forgery: forgeryFuzzer,
+  headers: headersFuzzer,
 }
 const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
 if (chosen.length === 0) throw new Error(`--only takes one of ${Object.keys(fuzzers).join(', ')}`)

@@ -5,6 +5,7 @@ import { codecFuzzer } from '../sim/fuzzers/codecs.ts'
 import { coordinatorFuzzer } from '../sim/fuzzers/coordinators.ts'
 import { forgeryFuzzer } from '../sim/fuzzers/forgery.ts'
 import type { Fuzzer } from '../sim/fuzzers/fuzzer.ts'
+import { headersFuzzer } from '../sim/fuzzers/headers.ts'
 import { recordsFuzzer } from '../sim/fuzzers/records.ts'
 import { seededRandom } from '../sim/world/random.ts'
 
@@ -21,3 +22,4 @@ test('records', () => rounds(recordsFuzzer(), 500))
 test('a broker', async () => rounds(await brokerFuzzer(), 50))
 test('internal topics', async () => rounds(await coordinatorFuzzer(), 50))
 test('forgeries of the log', () => rounds(forgeryFuzzer(), 12))
+test('batch headers at their limits', () => rounds(headersFuzzer(), 40))

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
-import { openLog } from '../log.ts'
+import { openLog, type PartitionLog } from '../log.ts'
 import { buildBatch } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
@@ -75,6 +75,30 @@ for (const durability of ['os', 'fsync'] as const) {
     await log.close()
   })
 }
+
+test('a segment that the last checkpoint goes on with is compacted after a checkpoint that goes on with another', async () => {
+  const disk = memoryFileSystem()
+  const compacted = { cleanupPolicy: { delete: false, compact: true }, minCleanableDirtyRatio: 0.01, segmentBytes: 400 }
+  const append = (partition: PartitionLog, value: string) =>
+    partition.append(buildBatch({ records: [{ key: Buffer.from('k'), value: Buffer.from(value) }], timestamp: 1 }), { origin: 'client' })
+  const first = await openTestLog(disk, { durability: 'fsync' })
+  for (let value = 0; value < 5; value++) await append(partitionOf(first.log, 0, compacted), String(value)).durable
+  await first.log.close()
+  const second = await openTestLog(disk, { durability: 'fsync', cleanerBackoffMs: 1 })
+  const partition = partitionOf(second.log, 0, compacted)
+  await append(partition, 'next segment').durable
+  const before = partition.sizeBytes()
+  while (partition.sizeBytes() === before) await new Promise(resolve => setTimeout(resolve, 2))
+  second.kill()
+  const third = await openTestLog(disk, { durability: 'fsync' })
+  const again = partitionOf(third.log, 0, compacted)
+  assert.equal(again.offline, null)
+  assert.deepEqual(
+    (await readAll(again)).map(([offset]) => offset),
+    [4, 5],
+  )
+  await third.log.close()
+})
 
 test('readers see what compaction left, also where the tail still held more', async () => {
   const { log } = await openTestLog(memoryFileSystem(), { cleanerBackoffMs: 1 })

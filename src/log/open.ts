@@ -163,7 +163,7 @@ class Engine implements Log, LogContext {
       producers: null,
       offline: foreign ? `${directory} holds segments, and partition.metadata does not say that they are of topic id ${topicId}` : null,
       suspect: false,
-      checkpointedEnd: 0,
+      checkpointedBase: 0,
     }
   }
 

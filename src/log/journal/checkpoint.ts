@@ -152,7 +152,7 @@ export class Checkpointer {
       for (const { partition, segments } of works) for (const segment of segments) partition.files.unsynced.add(segment)
       throw error
     }
-    for (const { partition, state } of works) partition.checkpointedEnd = state.endOffset
+    for (const { partition, state } of works) partition.checkpointedBase = state.active?.baseOffset ?? 0
   }
 
   async #flush(partitions: Partition[], works: Work[]): Promise<void> {

@@ -53,7 +53,8 @@ export interface PartitionStart {
   epochs: LeaderEpochs
   producers: ProducerStates | null
   offline: string | null
-  checkpointedEnd: Offset
+  /** Base offset of the segment with which the latest checkpoint goes on. */
+  checkpointedBase: Offset
   /** A power cut may have taken back what readers had seen (only with `durability=os`). */
   suspect: boolean
 }
@@ -118,7 +119,7 @@ class Recovery {
       epochs: this.#epochs,
       producers: this.#producers.size > 0 ? this.#producers : null,
       offline: this.damage,
-      checkpointedEnd: state === null ? 0 : Math.min(state.endOffset, this.#end),
+      checkpointedBase: state?.active?.baseOffset ?? 0,
     }
   }
 

@@ -67,8 +67,8 @@ export class Partition implements PartitionLog, Member {
 
   /** null until a batch with a producer id comes. */
   producerStates: ProducerStates | null
-  /** All below is in the state log's latest record of it. */
-  checkpointedEnd: Offset
+  /** Base offset of the segment with which the state log's latest record of it goes on. */
+  checkpointedBase: Offset
   /** In the journal already, though not yet durable: a checkpoint that releases the journal's file must know it. */
   askedLogStart: Offset = 0
   /** null: nothing of it can be taken back. */
@@ -93,7 +93,7 @@ export class Partition implements PartitionLog, Member {
     this.producerStates = start.producers
     this.offline = start.offline
     this.#suspect = start.suspect
-    this.checkpointedEnd = start.checkpointedEnd
+    this.checkpointedBase = start.checkpointedBase
   }
 
   get segments(): SegmentList {
@@ -311,14 +311,17 @@ export class Partition implements PartitionLog, Member {
       })
   }
 
-  /** Once a checkpoint holds what is replaced: redoing the journal must not write into cleaned files. */
+  /** Once a checkpoint goes on behind what is replaced: neither it nor redoing the journal must meet cleaned files. */
   async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
     const end = this.segments.endOf(old.at(-1)!, this.logEndOffset)
-    if (this.checkpointedEnd < end) await this.context.checkpoint()
-    if (this.closed) return
-    assert(this.checkpointedEnd >= end, `a checkpoint of ${this.name} holds offsets up to ${this.checkpointedEnd} instead of ${end}`)
+    if (this.checkpointedBase < end) {
+      // So that the checkpoint is about it, also when nothing was appended since the last one.
+      this.context.commit.bind(this)
+      await this.context.checkpoint()
+    }
+    assert(this.closed || this.checkpointedBase >= end, `the checkpoint of ${this.name} goes on at ${this.checkpointedBase}, before ${end}`)
     try {
-      await this.files.replace(old, cleaned, end, this.config.fileDeleteDelayMs)
+      if (!this.closed) await this.files.replace(old, cleaned, end, this.config.fileDeleteDelayMs)
     } catch (error) {
       if (error instanceof DiskError && error.isFailedSync) this.context.fatal(error)
       throw error
