@@ -21,6 +21,7 @@ export function localFileSystem(): FileSystem {
     makeDirectory: path => void guard('mkdir', path, () => fs.mkdirSync(path, { recursive: true, mode: 0o750 })),
     list: path => guard('readdir', path, () => listDirectory(path)),
     exists: path => guard('stat', path, () => fs.statSync(path, { throwIfNoEntry: false }) !== undefined),
+    modifiedMs: path => guard('stat', path, () => fs.statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null),
     rename: (from, to) => guard('rename', from, () => fs.renameSync(from, to)),
     remove: path => guard('unlink', path, () => fs.unlinkSync(path)),
     removeFile: path => settle('unlink', path, removeFile(path)),

@@ -20,6 +20,7 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): FileSys
     makeDirectory: path => volume.makeDirectory(path),
     list: path => volume.list(path),
     exists: path => volume.exists(path),
+    modifiedMs: () => null,
     rename: (from, to) => volume.rename(from, to),
     remove: path => volume.remove(path),
     removeFile: async path => {

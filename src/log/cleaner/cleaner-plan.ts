@@ -1,5 +1,4 @@
 /** What of a partition may be compacted now, how urgent that is, and in which groups: Kafka's LogCleanerManager as functions. */
-import type { Int64 } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
@@ -58,14 +57,10 @@ function endOfCleanable(partition: CleanablePartition, dirtyFrom: number, nowMs:
   const undecided = segments.floor(partition.lastStableOffset)
   if (undecided !== undefined) end = Math.min(end, undecided.baseOffset)
   if (config.minCompactionLagMs > 0) {
-    const young = segments.all.slice(dirtyFrom, -1).find(segment => newestIn(segment) > nowMs - config.minCompactionLagMs)
+    const young = segments.all.slice(dirtyFrom, -1).find(segment => segment.newestMs() > nowMs - config.minCompactionLagMs)
     if (young !== undefined) end = Math.min(end, young.baseOffset)
   }
   return end
-}
-
-function newestIn(segment: Segment): Int64 {
-  return segment.maxTimestamp >= 0 ? segment.maxTimestamp : segment.createdMs
 }
 
 /** max.compaction.lag.ms: some dirty segment began longer ago. */

@@ -147,9 +147,9 @@ export class Cleaner {
 
   /** False when retention took segments of the group meanwhile: then what was cleaned belongs to a log that is no more. */
   async #swap(partition: CleanablePartition, group: readonly Segment[]): Promise<boolean> {
-    const { context } = this.#options
+    const { context, system } = this.#options
     const first = group[0]!
-    const cleaned = Segment.open(context, partition.segments.directory, first.baseOffset, first.createdMs, '.cleaned')
+    const cleaned = Segment.open(context, partition.segments.directory, first.baseOffset, system.clock.now(), '.cleaned')
     if (!group.every(segment => partition.segments.all.includes(segment))) {
       cleaned.removeFiles()
       return false

@@ -66,6 +66,31 @@ test('retention.ms: the oldest whose newest record is too old, up to the first t
   assert.equal(removable({ config, timestamps: [-1, 900] }, 506), 1)
 })
 
+test('-1 is no time: without timestamps a segment is as old as its file, whoever opens it, and a batch without one counts from its append', () => {
+  const files = { ...memoryFileSystem(), modifiedMs: () => 700 as number | null }
+  files.makeDirectory('/t-0')
+  const context = segmentContext(files, { openFiles: 10, indexBytes: 1000 })
+  const batch = { ...emptyBatchInfo(), baseOffset: 0, lastOffset: 9, sizeBytes: 100, maxTimestamp: -1 }
+  const segment = Segment.create(context, '/t-0', 0, 5)
+  segment.place(batch, 4096)
+  segment.noteUntimed(900)
+  assert.equal(segment.newestMs(), 900)
+  segment.makeAllFiles()
+  segment.seal()
+  // Another process knows only the files, and has opened them long after.
+  const reopened = Segment.open(context, '/t-0', 0, 10_000)
+  assert.equal(reopened.newestMs(), 700)
+  files.modifiedMs = () => null
+  assert.equal(reopened.newestMs(), 10_000)
+  // Records seconds old in a segment whose timestamps are old.
+  const mixed = Segment.create(context, '/t-0', 100, 5)
+  mixed.place({ ...batch, baseOffset: 100, lastOffset: 109, maxTimestamp: 100 }, 4096)
+  assert.equal(mixed.newestMs(), 100)
+  mixed.place({ ...batch, baseOffset: 110, lastOffset: 119 }, 4096)
+  mixed.noteUntimed(2000)
+  assert.equal(mixed.newestMs(), 2000)
+})
+
 test('retention.bytes: whole segments, as long as enough remains', () => {
   assert.equal(removable({ config: { retentionBytes: 300 }, timestamps: [1, 1, 1, 1, 1] }), 2)
   assert.equal(removable({ config: { retentionBytes: 301 }, timestamps: [1, 1, 1, 1, 1] }), 1)

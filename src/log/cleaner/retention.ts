@@ -4,12 +4,13 @@
  * Hides Kafka's rules for which segments may go, slices the work so that 10,000 partitions do not hold the event loop, and removes nothing
  * for its age while the wall clock is distrusted.
  */
-import { type Int64, millisSince, type System, type Timer } from '../../base.ts'
+import { millisSince, type System, type Timer } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
 import { ClockWatch } from '../clock-watch.ts'
-import type { RollLimits, Segment } from '../segments/segment.ts'
+import type { Segment } from '../segments/segment.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
+import type { RollLimits } from '../segments/segment-state.ts'
 import { sliced } from '../sliced.ts'
 
 /** What retention needs of a partition. */
@@ -50,7 +51,7 @@ export function removableSegments(partition: RetainedPartition, nowMs: number, t
   if (config.retentionMs < 0 || !trustClock) return { count, unproven: null }
   for (; isEligible(partition, count); count++) {
     const segment = all[count]!
-    const isOld = millisSince(newestIn(segment), nowMs) > config.retentionMs
+    const isOld = millisSince(segment.newestMs(), nowMs) > config.retentionMs
     if (!segment.isProven && (isOld || segment.maxTimestamp < 0)) return { count, unproven: segment }
     if (!isOld) break
   }
@@ -64,11 +65,6 @@ function isEligible(partition: RetainedPartition, index: number): boolean {
   const next = partition.segments.all[index + 1]
   if (next === undefined && segment.size === 0) return false
   return partition.highWatermark >= (next?.baseOffset ?? partition.logEndOffset)
-}
-
-/** Largest timestamp; without one, since when this process knows the segment. */
-function newestIn(segment: Segment): Int64 {
-  return segment.maxTimestamp >= 0 ? segment.maxTimestamp : segment.createdMs
 }
 
 /** When a partition's active segment is full. With compaction no record may wait longer for it than max.compaction.lag.ms. */

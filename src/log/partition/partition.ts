@@ -35,7 +35,7 @@ import { orStorageError, PartitionFiles } from './partition-files.ts'
 import { damaged, readSlice } from './partition-read.ts'
 import type { PartitionStart } from './partition-recovery.ts'
 import { ProducerStates } from './producer-state.ts'
-import { Waiters } from './waiters.ts'
+import { Waiters, whenDurable } from './waiters.ts'
 
 /** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
 const directBytes = { os: 8 << 10, fsync: 48 << 10 }
@@ -130,6 +130,7 @@ export class Partition implements PartitionLog, Member {
     stampBatches(records, validated, { baseOffset, leaderEpoch, timestampType: this.config.messageTimestampType })
     const group = this.#write(records, validated, segment)
     this.#count(records, validated, segment, leaderEpoch)
+    if (validated.maxTimestamp < 0) segment.noteUntimed(nowMs)
     if (group === null) this.#settle()
     return {
       baseOffset,
@@ -384,23 +385,11 @@ export class Partition implements PartitionLog, Member {
         logAppendTimeMs: this.config.messageTimestampType === 'LogAppendTime' ? earlier.timestamp : -1,
         logStartOffset: this.logStartOffset,
         written: group?.written ?? null,
-        durable: group !== null ? (this.synced ? group.durable : group.written) : undurable ? this.#whenDurable(earlier.lastOffset) : null,
+        durable: group !== null ? (this.synced ? group.durable : group.written) : undurable ? whenDurable(this, earlier.lastOffset) : null,
         duplicate: true,
       }
     }
     return null
-  }
-
-  /** A repetition of what is written, and on its way to the disk, is acknowledged when the first one is. */
-  #whenDurable(offset: Offset): Promise<void> {
-    const durable = new Promise<void>((resolve, reject) =>
-      this.whenPast(offset, 'high-watermark', () =>
-        this.highWatermark > offset ? resolve() : reject(new KafkaError('KAFKA_STORAGE_ERROR', `${this.name} did not become durable`)),
-      ),
-    )
-    // With acks=1 nobody looks.
-    durable.catch(() => {})
-    return durable
   }
 
   /** The active segment, or a new one when the batches must begin one. */

@@ -143,6 +143,25 @@ test('idle producers expire, those with an open transaction do not', () => {
   append(states, data(1, 0, 9, 4))
 })
 
+test('-1 is no time: producers of batches without timestamps expire after they were seen idle for so long, also after a restart', () => {
+  const states = new ProducerStates('t-0')
+  append(states, data(1, 0, 0, 0, { maxTimestamp: -1 }))
+  states.settle(states.mark())
+  const snapshot = states.encodeSnapshot()
+  states.expire(1e12, 5000)
+  // Its retry is a duplicate, not a newcomer.
+  assert.equal(states.check(data(1, 0, 0, 1, { maxTimestamp: -1 }), 'client')?.baseOffset, 0)
+  states.expire(1e12 + 4999, 5000)
+  assert.equal(states.size, 1)
+  states.expire(1e12 + 5000, 5000)
+  assert.equal(states.size, 0)
+  states.loadSnapshot(snapshot, 2e12, 5000)
+  assert.equal(states.size, 1)
+  states.expire(2e12, 5000)
+  states.expire(2e12 + 5000, 5000)
+  assert.equal(states.size, 0)
+})
+
 test('with too many producers the longest idle are forgotten, but none whose transaction is open or whose batch may be taken back', () => {
   const states = new ProducerStates('t-0', { maxProducerIdsPerPartition: 32 })
   const ids = () => new Set(states.list().map(({ producerId }) => producerId))

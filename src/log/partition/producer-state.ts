@@ -169,10 +169,17 @@ export class ProducerStates {
     this.highWatermarkMoved(logStartOffset)
   }
 
-  /** Forgets producers that were idle for `expirationMs`, have no open transaction, and nothing that may be taken back. */
+  /**
+   * Forgets producers that were idle for `expirationMs`, have no open transaction, and nothing that may be taken back. -1 is no time: who
+   * sent batches without timestamps is idle from the first look on.
+   */
   expire(nowMs: number, expirationMs: number): void {
     const table = this.#table
-    this.#forget(table.size, slot => millisSince(table.lastTimestamp(slot), nowMs) >= expirationMs)
+    this.#forget(table.size, slot => {
+      const last = table.lastTimestamp(slot)
+      if (last < 0) table.setLastTimestamp(slot, nowMs)
+      return last >= 0 && millisSince(last, nowMs) >= expirationMs
+    })
     if (table.size === 0) table.clear()
   }
 
@@ -238,7 +245,8 @@ export class ProducerStates {
     this.clear()
     const table = this.#table
     for (const entry of entries) {
-      if (entry.transactionStart === none && millisSince(entry.lastTimestamp, nowMs) >= expirationMs) continue
+      const isIdle = entry.lastTimestamp >= 0 && millisSince(entry.lastTimestamp, nowMs) >= expirationMs
+      if (entry.transactionStart === none && isIdle) continue
       const slot = table.add(entry.producerId)
       table.setEpoch(slot, entry.epoch)
       table.setCoordinatorEpoch(slot, entry.coordinatorEpoch)

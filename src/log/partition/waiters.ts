@@ -1,6 +1,6 @@
 /** Who waits for a partition's marks to move: callbacks in an array, called in the turn in which the mark moves. */
-import type { ReadLimit } from '../../log.ts'
-import type { Offset } from '../../protocol.ts'
+import type { PartitionLog, ReadLimit } from '../../log.ts'
+import { KafkaError, type Offset } from '../../protocol.ts'
 
 interface Waiter {
   offset: Offset
@@ -37,4 +37,15 @@ export class Waiters {
     this.#waiters = []
     for (const waiter of all) waiter.callback()
   }
+}
+
+/** What is written, and on its way to the disk, is durable; rejects when it will not be. Nobody need look. */
+export function whenDurable(log: PartitionLog & { readonly name: string }, offset: Offset): Promise<void> {
+  const durable = new Promise<void>((resolve, reject) =>
+    log.whenPast(offset, 'high-watermark', () =>
+      log.highWatermark > offset ? resolve() : reject(new KafkaError('KAFKA_STORAGE_ERROR', `${log.name} did not become durable`)),
+    ),
+  )
+  durable.catch(() => {})
+  return durable
 }

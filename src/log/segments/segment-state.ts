@@ -1,7 +1,9 @@
 /** How full a segment is: enough to go on with an active one after a restart without reading it, and to undo placements. Plain numbers. */
-import type { Int64 } from '../../base.ts'
+import { type Int64, millisSince } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { BatchInfo } from '../partition/batch-info.ts'
+import { offsetEntryBytes } from './offset-index.ts'
+import { timeEntryBytes } from './time-index.ts'
 
 export interface SegmentState {
   size: number
@@ -16,6 +18,12 @@ export interface SegmentState {
   offsetEntries: number
   timeEntries: number
   abortedTransactions: number
+}
+
+export interface RollLimits {
+  segmentBytes: number
+  segmentMs: number
+  segmentIndexBytes: number
 }
 
 export function emptyState(baseOffset: Offset): SegmentState {
@@ -44,4 +52,14 @@ export function countBatch(state: SegmentState, batch: BatchInfo, indexIntervalB
   state.lastOffset = batch.lastOffset
   state.size += batch.sizeBytes
   return isDue
+}
+
+/** Kafka's LogSegment.shouldRoll without jitter: must this batch begin a new segment? -1 is no time: then the wall clock counts. */
+export function isFull(state: SegmentState, batch: BatchInfo, createdMs: number, nowMs: number, limits: RollLimits): boolean {
+  if (state.size > limits.segmentBytes - batch.sizeBytes) return true
+  if (state.offsetEntries >= Math.floor(limits.segmentIndexBytes / offsetEntryBytes)) return true
+  if (state.timeEntries >= Math.floor(limits.segmentIndexBytes / timeEntryBytes) - 1) return true
+  const since = state.firstTimestamp >= 0 ? state.firstTimestamp : createdMs
+  const until = state.firstTimestamp >= 0 && batch.maxTimestamp >= 0 ? batch.maxTimestamp : nowMs
+  return state.size > 0 && millisSince(since, until) > limits.segmentMs
 }

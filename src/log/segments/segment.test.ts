@@ -198,6 +198,11 @@ test('a segment is full by bytes, by time since its first batch, by index and by
   const { offsetEntries } = segment.state()
   assert.equal(segment.mustRoll(next({}), 0, { ...limits, segmentIndexBytes: offsetEntries * 8 + 24 }), false)
   assert.equal(segment.mustRoll(next({}), 0, { ...limits, segmentIndexBytes: 8 }), true)
+  // -1 is no time: a batch without one is as late as the clock.
+  const timed = Segment.create(context, '/t-0', 1000, 7)
+  append(timed, batch(1000, 3, 5000))
+  assert.equal(timed.mustRoll(next({ maxTimestamp: -1 }), 6000, limits), false)
+  assert.equal(timed.mustRoll(next({ maxTimestamp: -1 }), 6001, limits), true)
   const timeless = Segment.create(context, '/t-0', 2000, 7)
   append(timeless, batch(2000, 1, -1))
   assert.equal(timeless.mustRoll(next({ lastOffset: 2001 }), 1007, limits), false)

@@ -6,16 +6,15 @@
  * batch is appended, in memory; its bytes may reach the file much later, by {@link Segment.writeSync} or {@link Segment.write}; the entries
  * of the indexes follow by {@link Segment.flushIndexes}.
  */
-import { DiskError, type FileHandle, type FileSystem, type Int64, millisSince } from '../../base.ts'
+import { DiskError, type FileHandle, type FileSystem, type Int64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import { FileHandles } from './file-handles.ts'
 import { DamagedIndex, IndexMemory } from './index-file.ts'
-import { offsetEntryBytes } from './offset-index.ts'
 import { type IndexPaths, SegmentIndexes } from './segment-indexes.ts'
 import { type ScanEnd, scanBatches, type Visit } from './segment-scan.ts'
-import { emptyState, type SegmentState } from './segment-state.ts'
-import { type IndexedTimestamp, timeEntryBytes } from './time-index.ts'
+import { emptyState, isFull, type RollLimits, type SegmentState } from './segment-state.ts'
+import type { IndexedTimestamp } from './time-index.ts'
 import { type AbortedTransaction, TransactionIndex } from './transaction-index.ts'
 
 /** What all segments of a broker share. */
@@ -27,12 +26,6 @@ export interface SegmentContext {
 
 export function segmentContext(files: FileSystem, limits: { openFiles: number; indexBytes: number }): SegmentContext {
   return { files, handles: new FileHandles(files, limits.openFiles), indexes: new IndexMemory(limits.indexBytes) }
-}
-
-export interface RollLimits {
-  segmentBytes: number
-  segmentMs: number
-  segmentIndexBytes: number
 }
 
 /** Kinds of files that a segment has; all but the first can be rebuilt from it. */
@@ -58,7 +51,10 @@ export class Segment {
   path: string
   readonly transactions: TransactionIndex
   readonly #context: SegmentContext
+  /** Wall clock when this process made or opened it. */
   readonly #createdMs: number
+  /** When this process last placed a batch without a timestamp; -1: never. */
+  #untimedMs = -1
   /** Directory and name without a kind. */
   readonly #stem: string
   readonly #endings = new Map<Kind, Ending>()
@@ -143,9 +139,16 @@ export class Segment {
     return this.#indexes.bytes
   }
 
-  /** Wall clock when this process made or opened the segment: stands in for a missing timestamp. */
-  get createdMs(): number {
-    return this.#createdMs
+  /** A batch without a timestamp was appended: -1 is no time, so it counts from now. */
+  noteUntimed(nowMs: number): void {
+    this.#untimedMs = nowMs
+  }
+
+  /** How young its youngest record is. When no record has a time, as in Kafka the file's age says, which outlives the process. */
+  newestMs(): Int64 {
+    const { maxTimestamp } = this
+    if (this.#untimedMs > maxTimestamp) return this.#untimedMs
+    return maxTimestamp >= 0 ? maxTimestamp : (this.#context.files.modifiedMs(this.path) ?? this.#createdMs)
   }
 
   // ---- placing: synchronous, memory only ----
@@ -183,12 +186,8 @@ export class Segment {
 
   /** Kafka's LogSegment.shouldRoll without jitter: must this batch begin a new segment? */
   mustRoll(batch: BatchInfo, nowMs: number, limits: RollLimits): boolean {
-    const state = this.#known()
-    if (state.size > limits.segmentBytes - batch.sizeBytes) return true
     if (batch.lastOffset - this.baseOffset > maxRelativeOffset) return true
-    if (state.offsetEntries >= Math.floor(limits.segmentIndexBytes / offsetEntryBytes)) return true
-    if (state.timeEntries >= Math.floor(limits.segmentIndexBytes / timeEntryBytes) - 1) return true
-    return state.size > 0 && this.#waitedMs(batch.maxTimestamp, nowMs) > limits.segmentMs
+    return isFull(this.#known(), batch, this.#createdMs, nowMs, limits)
   }
 
   // ---- bytes ----
@@ -411,11 +410,6 @@ export class Segment {
   #known(): SegmentState {
     if (this.#state === null) throw new Error(`${this.path} was opened but neither adopted nor recovered`)
     return this.#state
-  }
-
-  #waitedMs(timestamp: Int64, nowMs: number): number {
-    const first = this.#known().firstTimestamp
-    return first >= 0 ? millisSince(first, timestamp) : nowMs - this.#createdMs
   }
 
   async #search(offset: Offset): Promise<number> {
