@@ -1,5 +1,6 @@
 # docker build -t millrace . && docker run -p 9092:9092 -v millrace:/data millrace
-# Clients outside of this machine: add -e MILLRACE_ADVERTISED_LISTENERS=PLAINTEXT://<name they know>:9092
+# Clients on other machines: add -e MILLRACE_ADVERTISED_LISTENERS=PLAINTEXT://<a name they know>:9092
+# To configure it, mount another /etc/millrace/millrace.yaml, set MILLRACE_… variables, or pass flags: docker run … millrace start --set …
 FROM node:24-slim AS build
 WORKDIR /millrace
 COPY package.json package-lock.json ./
@@ -19,20 +20,19 @@ FROM node:24-slim
 # Half of the default young generation: less memory (docs/benchmark-notes.md).
 ENV NODE_ENV=production \
     NODE_OPTIONS=--max-semi-space-size=8 \
-    MILLRACE_LISTENERS=PLAINTEXT://:9092 \
-    MILLRACE_ADVERTISED_LISTENERS=PLAINTEXT://localhost:9092 \
-    MILLRACE_HTTP_LISTEN=0.0.0.0:9404 \
-    MILLRACE_LOG_DIRS=/data
+    MILLRACE_CONFIG=/etc/millrace/millrace.yaml
 WORKDIR /millrace
 COPY --from=dependencies /millrace/node_modules node_modules
 COPY --from=build /millrace/dist dist
 COPY package.json LICENSE ./
 COPY bin bin
+COPY packaging/container.yaml /etc/millrace/millrace.yaml
 RUN ln -s /millrace/bin/millrace.js /usr/local/bin/millrace && install -d -o node -g node -m 0750 /data
 USER node
 VOLUME /data
 EXPOSE 9092 9404
-HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["millrace", "topic", "list", "--bootstrap", "127.0.0.1:9092"]
+# Asks the address that process 1 was told to serve health checks on.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["millrace", "health", "--of", "1"]
 # The broker is process 1: it handles SIGTERM itself.
 ENTRYPOINT ["millrace"]
 CMD ["start"]

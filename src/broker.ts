@@ -13,6 +13,7 @@ export {
   type Explanation,
   explainConfig,
   loadBrokerConfig,
+  parseHttpAddress,
   renderExplanation,
 } from './broker/config.ts'
 export { handlers } from './broker/handlers.ts'

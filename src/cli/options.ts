@@ -34,6 +34,25 @@ export function withClientOptions(command: Command): Command {
   return command.option('--json', 'print JSON')
 }
 
+export function configOption(): Option {
+  return new Option('-c, --config <file>', "configuration file: YAML, or Kafka's server.properties").env('MILLRACE_CONFIG')
+}
+
+/** Of `start`, and of what asks about a broker that was started with them. */
+export function withStartOptions(command: Command): Command {
+  return command
+    .addOption(configOption())
+    .option('-s, --set <key=value>', 'set one configuration key; may be repeated', keyValue)
+    .option('-d, --data <dir>', 'data directory (log.dirs)')
+    .option('-p, --port <port>', 'port of the listener', wholeNumber(0, 65_535))
+    .option('--http <address>', 'host:port of metrics and health checks, or none (http.listen)')
+    .addOption(
+      new Option('--log-level <level>', 'the least important messages to log (default: info)')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .env('MILLRACE_LOG_LEVEL'),
+    )
+}
+
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return text => {
     const value = Number(text)

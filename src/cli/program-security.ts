@@ -1,6 +1,6 @@
 /** The part of the tree of commands about who comes in, what they may do, and how much; see `program.ts`. */
 import { type Command, Option } from 'commander'
-import { duration, repeated, wholeNumber, withClientOptions, wordList } from './options.ts'
+import { configOption, duration, repeated, wholeNumber, withClientOptions, wordList } from './options.ts'
 
 export function addUser(program: Command): void {
   const user = program.command('user').description('list, create, alter and delete SCRAM users')
@@ -10,7 +10,7 @@ export function addUser(program: Command): void {
   const password = 'the password is asked for, or the first line of standard input, or in MILLRACE_NEW_PASSWORD'
   withCredentialOptions(withClientOptions(user.command('create <name>').description(`create a user: ${password}`)))
     .option('--offline', 'write it into the data directory of a broker that does not run: how the first user is made')
-    .option('-c, --config <file>', "with --offline: the broker's configuration")
+    .addOption(configOption())
     .option('-d, --data <dir>', 'with --offline: where its data lies (log.dirs)')
     .action(async (name, flags) =>
       flags.offline ? (await import('./first-user.ts')).createFirstUser(name, flags) : (await import('./user.ts')).createUser(name, flags),

@@ -1,7 +1,17 @@
 /** The tree of commands: names, options and help. What a command does is in the module of its name, loaded when it runs. */
 import { createRequire } from 'node:module'
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
-import { connectionGroup, keyValue, partitionList, partitionNumber, repeated, wholeNumber, withClientOptions } from './options.ts'
+import {
+  configOption,
+  connectionGroup,
+  keyValue,
+  partitionList,
+  partitionNumber,
+  repeated,
+  wholeNumber,
+  withClientOptions,
+  withStartOptions,
+} from './options.ts'
 import { addClientMetrics, addFeature, addTransactions } from './program-cluster.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
@@ -56,20 +66,12 @@ function connectionLast<Item extends Command | Option>(all: Item[], visible: Ite
 }
 
 function addStart(program: Command): void {
-  program
-    .command('start')
-    .description('run a broker')
-    .option('-c, --config <file>', "millrace.yaml, or Kafka's server.properties")
-    .option('-s, --set <key=value>', 'set one configuration key; may be repeated', keyValue)
-    .option('-d, --data <dir>', 'where the data lies (log.dirs)')
-    .option('-p, --port <port>', 'port of the listener', wholeNumber(0, 65_535))
-    .option('--http <address>', 'host:port of metrics and health checks, or none (http.listen)')
-    .addOption(
-      new Option('--log-level <level>', 'the least important messages to log (default: info)')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .env('MILLRACE_LOG_LEVEL'),
-    )
-    .action(async flags => (await import('./start.ts')).start(flags))
+  withStartOptions(program.command('start').description('run a broker')).action(async flags => (await import('./start.ts')).start(flags))
+  withStartOptions(
+    program.command('health').description('ask a broker on this machine whether it is ready; the options are those of start'),
+  )
+    .option('--of <pid>', 'take the options from the command line of this process (Linux)', wholeNumber(1))
+    .action(async flags => (await import('./health.ts')).health(flags))
 }
 
 function addTopic(program: Command): void {
@@ -158,7 +160,7 @@ function addConfig(program: Command): void {
   config
     .command('explain [key]')
     .description('what `start` would use: values, where they come from, what is allowed')
-    .option('-c, --config <file>', "millrace.yaml, or Kafka's server.properties")
+    .addOption(configOption())
     .option('-s, --set <key=value>', 'as for start; may be repeated', keyValue)
     .option('-a, --all', 'keys with their defaults too')
     .option('--json', 'print JSON')

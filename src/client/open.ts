@@ -3,9 +3,10 @@
  * for one connection.
  */
 import { promisify } from 'node:util'
-import { Admin, Consumer, kGetBootstrapConnection, Producer } from '@platformatic/kafka'
+import { Admin, kGetBootstrapConnection, Producer } from '@platformatic/kafka'
 import { realSystem } from '../base.ts'
 import { administration } from './administer.ts'
+import { CheckedConsumer } from './checked-consumer.ts'
 import type { Client, ClientOptions } from './client.ts'
 import { alterConfigs, configResources, describeConfigs } from './configs.ts'
 import { ClientError, settled, toClientError } from './errors.ts'
@@ -45,7 +46,7 @@ export function openClient(options: ClientOptions): Client {
   }
   const admin = lazily(() => keep(new Admin(base)))
   const producer = lazily(() => keep(new Producer(base)))
-  const reader = lazily(() => keep(new Consumer({ ...base, groupId: `${base.clientId}-without-group` })))
+  const reader = lazily(() => keep(new CheckedConsumer({ ...base, groupId: `${base.clientId}-without-group` })))
   const requests = lazily(() => new Requests(admin(), system))
   const greeted = lazily(() => (security.tls === undefined && security.sasl === undefined ? Promise.resolve() : greet(admin(), bootstrap)))
   const run = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -69,7 +70,8 @@ export function openClient(options: ClientOptions): Client {
       await greeted()
       yield* readRecords(reader(), bootstrap, reading)
     },
-    subscribe: subscribing => run(() => subscribe(keep(new Consumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
+    subscribe: subscribing =>
+      run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
     send: (topic, records, sending) => run(() => sendRecords(producer(), topic, records, sending ?? {})),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
     ...groupMethods(ask),

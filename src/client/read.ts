@@ -19,10 +19,20 @@ export async function* readRecords(consumer: Consumer, bootstrap: string, option
   const { topic, from, until, signal } = options
   const positions = new Map(from)
   consumer.topics.track(topic)
+  let partitionMaxBytes = maxBytesPerPartition
   for (;;) {
     for (const [partition, position] of positions) if (until !== null && position >= until.get(partition)!) positions.delete(partition)
     if (positions.size === 0 || signal?.aborted) return
-    for (const records of await settled(bootstrap, fetchRound(consumer, options, positions))) {
+    let found: ReceivedRecord[][]
+    try {
+      found = await settled(bootstrap, fetchRound(consumer, options, positions, partitionMaxBytes))
+    } catch (error) {
+      // A damaged batch fails the whole fetch. Batch by batch, what lies before it is still delivered.
+      if (!(error instanceof ClientError) || error.code !== 'CORRUPT_MESSAGE' || partitionMaxBytes === 1) throw error
+      partitionMaxBytes = 1
+      continue
+    }
+    for (const records of found) {
       if (signal?.aborted) return
       if (records.length > 0) yield records
     }
@@ -30,7 +40,12 @@ export async function* readRecords(consumer: Consumer, bootstrap: string, option
 }
 
 /** Fetches once from every leader and moves the positions on. */
-async function fetchRound(consumer: Consumer, options: ReadOptions, positions: Map<number, bigint>): Promise<ReceivedRecord[][]> {
+async function fetchRound(
+  consumer: Consumer,
+  options: ReadOptions,
+  positions: Map<number, bigint>,
+  partitionMaxBytes: number,
+): Promise<ReceivedRecord[][]> {
   const { topic } = options
   const metadata = await consumer.metadata({ topics: [topic] })
   const known = metadata.topics.get(topic)
@@ -53,7 +68,7 @@ async function fetchRound(consumer: Consumer, options: ReadOptions, positions: M
               fetchOffset,
               currentLeaderEpoch: -1,
               lastFetchedEpoch: -1,
-              partitionMaxBytes: maxBytesPerPartition,
+              partitionMaxBytes,
             })),
           },
         ],
