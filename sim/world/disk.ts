@@ -131,6 +131,7 @@ class SimulatedDisk implements Disk {
         return live.readFile(path)
       },
       replaceFile: (path, content) => replaceFile(this.files, path, content),
+      totalBytes: path => live.totalBytes(path),
       freeBytes: path => Math.min(live.freeBytes(path), this.faults.freeBytes()),
       lock: directory => live.lock(directory),
     }

@@ -92,6 +92,8 @@ export interface FileSystem {
   replaceFile(path: string, content: Uint8Array): Promise<void>
   /** Bytes an ordinary process may still write to the volume that holds `path`. */
   freeBytes(path: string): number
+  /** Size of that volume. */
+  totalBytes(path: string): number
   /** Takes the directory for this process until it ends; throws DirectoryInUse while another broker holds it, in this process too. */
   lock(directory: string): { release(): void }
 }

@@ -30,7 +30,8 @@ export function localFileSystem(): FileSystem {
     syncDirectorySync: path => guard('fsync', path, () => withDirectory(path, fs.fsyncSync)),
     readFile: path => readWhole(path),
     replaceFile: (path, content) => settle('replace', path, replaceFile(path, content)),
-    freeBytes: path => guard('statfs', path, () => freeBytes(path)),
+    freeBytes: path => guard('statfs', path, () => volume(path).freeBytes),
+    totalBytes: path => guard('statfs', path, () => volume(path).totalBytes),
     lock: directory => guard('lock', directory, () => lockDirectory(directory)),
   }
 }
@@ -216,9 +217,9 @@ function readWhole(path: string): Buffer | null {
   }
 }
 
-function freeBytes(path: string): number {
-  const { bavail, bsize } = fs.statfsSync(path)
-  return bavail * bsize
+function volume(path: string): { freeBytes: number; totalBytes: number } {
+  const { bavail, blocks, bsize } = fs.statfsSync(path)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
 }
 
 function diskError(operation: string, path: string, error: unknown): DiskError {

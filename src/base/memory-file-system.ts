@@ -32,6 +32,7 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): FileSys
     readFile: path => volume.readFile(path),
     replaceFile: async (path, content) => volume.replaceFile(path, content),
     freeBytes: () => Math.max(volume.space.capacity - volume.space.used, 0),
+    totalBytes: () => volume.space.capacity,
     lock: directory => volume.lock(directory),
   }
 }

@@ -88,6 +88,11 @@ export class Telemetry {
     this.#options = options
   }
 
+  /** Whether anybody asks for any metric. */
+  get wanted(): boolean {
+    return this.#subscriptions.length > 0
+  }
+
   /** Takes the stored configs of all subscriptions. */
   set(configs: readonly ReadonlyMap<string, string>[]): void {
     this.#subscriptions = configs.map(subscriptionOf)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { Durations, durationBoundsMs, realSystem } from '../../base.ts'
+import { mock, test } from 'node:test'
+import { Durations, durationBoundsMs, realSystem, Turns } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'
 import { BrokerMetrics } from '../metrics.ts'
@@ -10,7 +10,22 @@ import { exposition } from './exposition.ts'
 import { startHttp } from './http.ts'
 
 function partitionLog(topic: string, partition: number, end: number): PartitionLog {
-  const log = { topic, partition, offline: null, logStartOffset: 2, highWatermark: end, logEndOffset: end, sizeBytes: () => 100 * end }
+  const header = Buffer.alloc(61)
+  header[16] = 2
+  const read = (offset: number) => {
+    header.writeBigInt64BE(BigInt(Date.now() - 1000 * (end - offset)), 27)
+    return { chunks: [header], release() {} }
+  }
+  const log = {
+    topic,
+    partition,
+    offline: null,
+    logStartOffset: 2,
+    highWatermark: end,
+    logEndOffset: end,
+    sizeBytes: () => 100 * end,
+    read,
+  }
   return log as unknown as PartitionLog
 }
 
@@ -34,6 +49,7 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
   }))
   const broker = {
     system: realSystem(),
+    turns: new Turns(realSystem()),
     metrics: new BrokerMetrics(),
     telemetry: {
       series: () => [{ name: 'org.apache.kafka.a.b', attributes: [['k-1', 'v']], value: 7, isCounter: true, client: theClient }].values(),
@@ -49,8 +65,10 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
       partitionByName: (name: string, index: number) => topics.find(each => each.name === name)?.partitions[index],
       partitionCount: topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
     },
+    shares: { read: async () => ({ startOffset: 3, deliveryCompleteCount: 2 }) },
     groups: {
-      listGroups: async () => [{ groupId: 'a "group"' }, { groupId: 'loading' }],
+      listGroups: async () => [{ groupId: 'a "group"' }, { groupId: 'loading' }, { groupId: 'shared', groupType: 'share' }],
+      shareGroupTopics: async () => new Map([['id', { name: 'orders', partitions: new Set([0]) }]]),
       memberCount: async (group: string) => {
         if (group === 'loading') throw new Error('still loading')
         return 2
@@ -58,10 +76,7 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
       fetchOffsets: async () => [
         {
           name: 'orders',
-          partitions: [
-            { partitionIndex: 0, committedOffset: 4 },
-            { partitionIndex: 1, committedOffset: -1 },
-          ],
+          partitions: [{ partitionIndex: 0, committedOffset: 4 }],
         },
         { name: 'gone', partitions: [{ partitionIndex: 0, committedOffset: 1 }] },
       ],
@@ -112,7 +127,17 @@ test('samples carry the names and labels that dashboards for Kafka query', async
     'kafka_consumergroup_members{consumergroup="a \\"group\\""} 2',
     'kafka_consumergroup_current_offset{consumergroup="a \\"group\\"",topic="orders",partition="0"} 4',
     'kafka_consumergroup_lag{consumergroup="a \\"group\\"",topic="orders",partition="0"} 6',
-    'kafka_consumergroup_lag_sum{consumergroup="a \\"group\\"",topic="orders"} 6',
+    'kafka_consumergroup_current_offset{consumergroup="a \\"group\\"",topic="orders",partition="1"} -1',
+    'kafka_consumergroup_lag{consumergroup="a \\"group\\"",topic="orders",partition="1"} 9',
+    'kafka_consumergroup_lag_sum{consumergroup="a \\"group\\"",topic="orders"} 15',
+    'kafka_consumergroup_current_offset_sum{consumergroup="a \\"group\\"",topic="orders"} 4',
+    'millrace_sharegroup_members{group="shared"} 2',
+    'millrace_sharegroup_start_offset{group="shared",topic="orders",partition="0"} 3',
+    'millrace_sharegroup_lag{group="shared",topic="orders",partition="0"} 5',
+    'kafka_server_brokertopicmetrics_messagesinpersec_total{topic="orders"} 3',
+    'kafka_server_brokertopicmetrics_failedfetchrequestspersec_total{topic="orders"} 0',
+    'kafka_cluster_partition_atminisr{topic="orders",partition="0"} 1',
+    'kafka_log_logmanager_offlinelogdirectorycount 0',
     'millrace_log_pressure 1',
     'millrace_journal_frames_total 3',
     'millrace_journal_bytes_total 300',
@@ -128,6 +153,27 @@ test('samples carry the names and labels that dashboards for Kafka query', async
   assert.ok(!lines.some(line => /consumergroup="loading"/.test(line)), 'a group that is loading')
   assert.ok(lines.some(line => /^process_resident_memory_bytes \d+/.test(line)))
   assert.ok(lines.some(line => /^nodejs_eventloop_lag_p99_seconds /.test(line)))
+})
+
+test('the lag in seconds is the age of the next record, and only what has moved is read again', async () => {
+  const broker = brokerWith({ orders: 2 })
+  const page = exposition(broker)
+  const ages = async () => {
+    let text = ''
+    for await (const piece of page.render()) text += piece
+    return Array.from(text.matchAll(/^kafka_consumergroup_lag_seconds\{.*partition="(\d)"\} (.+)$/gm), ([, partition, value]) => [
+      partition,
+      Math.round(Number(value)),
+    ])
+  }
+  const read = mock.method(broker.metadata.topic('orders')!.partitions[0]!, 'read')
+  assert.deepEqual(await ages(), [
+    ['0', 6],
+    ['1', 9],
+  ])
+  await ages()
+  assert.equal(read.mock.callCount(), 1)
+  page.close()
 })
 
 test('the page obeys the text format: one block per family, every sample parses', async () => {

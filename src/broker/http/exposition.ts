@@ -13,6 +13,7 @@ import type { Broker } from '../dispatch/context.ts'
 import type { DeadLetterCounts, TopicCounts } from '../metrics.ts'
 import { writeClients } from './exposition/clients.ts'
 import { readGroups, writeGroups } from './exposition/groups.ts'
+import { LagAges } from './exposition/lag-age.ts'
 import { quantile, Recent } from './exposition/recent.ts'
 import { labelText, Page } from './exposition/text.ts'
 
@@ -31,6 +32,8 @@ export function exposition(broker: Broker): Exposition {
   const runtime = new Registry()
   collectDefaultMetrics({ register: runtime })
   const recent = new Recent(clock.monotonic(), cpuMs())
+  const ages = new LagAges()
+  const begin = { ms: clock.monotonic(), cpuMs: cpuMs() }
   return {
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
     async *render() {
@@ -41,13 +44,14 @@ export function exposition(broker: Broker): Exposition {
       writeDeadLetters(page, broker)
       writeRequests(page, broker, recent)
       writeServer(page, broker, recent.idleShare(nowMs, cpuMs()))
+      writeIdle(page, nowMs - begin.ms - (cpuMs() - begin.cpuMs))
       writeDisk(page, broker)
       writeOwn(page, broker)
       writeSkippedRecords(page, broker)
       writeClients(page, broker.telemetry)
       yield page.take()
       yield* partitionFamilies(page, broker)
-      writeGroups(page, await readGroups(broker))
+      yield* writeGroups(page, await readGroups(broker, ages), broker)
       yield page.take()
       yield await runtime.metrics()
     },
@@ -59,6 +63,9 @@ function cpuMs(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
 }
+
+/** Strimzi's metrics reporter (`strimzi.io` ≥ 0.46) and the dashboards for it name the same meters as Kafka's code does. */
+const reporterNames = (name: string) => `kafka_server_brokertopicmetrics_${name.replace(/requests$|in$|out$/, '$&persec')}_total`
 
 const topicFamilies: readonly (readonly [name: string, help: string, of: (counts: TopicCounts) => number])[] = [
   ['messagesin', 'Records produced.', counts => counts.messagesIn],
@@ -74,9 +81,11 @@ const topicFamilies: readonly (readonly [name: string, help: string, of: (counts
 function writeTopics(page: Page, { metrics, metadata }: Broker): void {
   const topics = [...metrics.topics].filter(([name]) => metadata.topic(name) !== undefined)
   for (const [name, help, of] of topicFamilies) {
-    page.family(`kafka_server_brokertopicmetrics_${name}_total`, 'counter', help)
-    page.sample(of(metrics.allTopics))
-    for (const [topic, counts] of topics) page.sample(of(counts), { topic })
+    for (const family of [`kafka_server_brokertopicmetrics_${name}_total`, reporterNames(name)]) {
+      page.family(family, 'counter', help)
+      page.sample(of(metrics.allTopics))
+      for (const [topic, counts] of topics) page.sample(of(counts), { topic })
+    }
   }
 }
 
@@ -144,7 +153,10 @@ function writeServer(page: Page, broker: Broker, idle: number): void {
   gauge('controller_kafkacontroller_globaltopiccount', 'Topics of the cluster.', metadata.topics().length)
   gauge('controller_kafkacontroller_globalpartitioncount', 'Partitions of the cluster.', metadata.partitionCount)
   gauge('controller_kafkacontroller_offlinepartitionscount', 'Partitions that cannot be used.', offline)
-  page.single('kafka_controller_controllerstats_uncleanleaderelections_total', 'counter', 'Leaders elected out of sync.', 0)
+  for (const name of ['uncleanleaderelections', 'uncleanleaderelectionspersec'])
+    page.single(`kafka_controller_controllerstats_${name}_total`, 'counter', 'Leaders elected out of sync.', 0)
+  gauge('log_logmanager_offlinelogdirectorycount', 'Log directories that cannot be used.', 0)
+  gauge('network_socketserver_networkprocessoravgidlepercent', 'Share (0 to 1) of a core that the process leaves idle.', idle)
   gauge('network_socketserver_networkprocessoravgidle_percent', 'Share (0 to 1) of a core that the process leaves idle.', idle)
   gauge('server_kafkarequesthandlerpool_requesthandleravgidle_percent', 'Share (0 to 1) of a core that the process leaves idle.', idle)
   page.family('kafka_server_socket_server_metrics_connection_count', 'gauge', 'Open connections.')
@@ -157,6 +169,12 @@ function writeServer(page: Page, broker: Broker, idle: number): void {
     const { host, port } = self.advertised(listener.name)
     page.sample(1, { id: self.id, address: `${host}:${port}` })
   }
+}
+
+/** As Kafka's meter counts: nanoseconds. `idleMs` since the start. */
+function writeIdle(page: Page, idleMs: number): void {
+  const name = 'kafka_server_kafkarequesthandlerpool_requesthandleravgidlepercent_total'
+  page.single(name, 'counter', 'Nanoseconds of a core that the process left idle.', Math.max(0, Math.round(idleMs * 1e6)))
 }
 
 function countOffline({ metadata }: Broker): number {
@@ -226,6 +244,7 @@ const perPartition: readonly PartitionFamily[] = [
   ['kafka_topic_partition_in_sync_replica', 'Number of In-Sync Replicas for this Topic/Partition.', log => (log.offline === null ? 1 : 0)],
   ['kafka_topic_partition_under_replicated_partition', '1 if Topic/Partition is under Replicated.', log => (log.offline === null ? 0 : 1)],
   ['kafka_cluster_partition_replicascount', 'Replicas of the partition.', () => 1],
+  ['kafka_cluster_partition_atminisr', 'Whether no replica may be lost: always, with one copy.', log => (log.offline === null ? 1 : 0)],
   ['kafka_cluster_partition_underminisr', 'Whether the partition is below min.insync.replicas.', log => (log.offline === null ? 0 : 1)],
   ['kafka_log_log_size', 'Bytes of the partition.', log => log.sizeBytes()],
   ['kafka_log_log_logstartoffset', 'First offset of the partition.', log => log.logStartOffset],

@@ -22,7 +22,6 @@ export function aclCreation(creation: Creation): Acl {
   }
   // An ACL that can match nobody protects nothing, and looks as if it did.
   if (!/^[^:]+:./.test(principal)) throw invalid(`expected a string in format principalType:principalName but got ${principal}`)
-  if (host === '') throw invalid('Invalid empty host')
   return { resourceType, resourceName, patternType, principal, host, operation, permissionType }
 }
 

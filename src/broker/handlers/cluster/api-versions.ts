@@ -49,7 +49,11 @@ export function apiVersionsHandler(others: readonly Handler[]): Handler {
   })
 }
 
-function announce(apiKeys: Response['apiKeys'], context: RequestContext): Response {
+/** Kafka offers them only where somebody takes the metrics; here, where a subscription asks for any. Clients that are offered them say so in their logs. */
+const telemetryKeys: ReadonlySet<number> = new Set([apis.getTelemetrySubscriptions.key, apis.pushTelemetry.key])
+
+function announce(all: Response['apiKeys'], context: RequestContext): Response {
+  const apiKeys = context.broker.telemetry.wanted ? all : all.filter(({ apiKey }) => !telemetryKeys.has(apiKey))
   const { epoch, levels } = context.broker.metadata.finalizedFeatures()
   // Clients of v3 take a minimum of 0 for an error (KAFKA-17011).
   const least = context.version >= 4 ? 0 : 1

@@ -2,7 +2,7 @@
  * AlterUserScramCredentials, v0 (KIP-554): adds, replaces and removes credentials, one change per user and request. The client salts the
  * password; the broker keeps only what follows from that, which opens no connection by itself.
  */
-import type { ScramDeletion, ScramUpsertion } from '../../../coordinator.ts'
+import type { ClusterSecurity, ScramDeletion, ScramUpsertion } from '../../../coordinator.ts'
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
@@ -19,7 +19,7 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
   async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { metadata, logger } = context.broker
-    const { deletions, upsertions, refused } = sort(request)
+    const { deletions, upsertions, refused } = sort(request, metadata.security.state.scramUsers)
     const outcomes = await metadata.security.alterScramCredentials(deletions, upsertions)
     const results = [...deletions, ...upsertions].map(({ name, mechanism }, index) => {
       const error = outcomes[index]!
@@ -34,25 +34,33 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
   }),
 })
 
-/** What can be tried, and why the other users cannot be altered. */
-function sort(request: Request) {
-  const count = new Map<string, number>()
-  for (const { name } of [...request.deletions, ...request.upsertions]) count.set(name, (count.get(name) ?? 0) + 1)
+/**
+ * What can be tried, and why the other users cannot be altered. As in Kafka the first problem of a user is told, and that a credential does
+ * not exist comes before that its user is named twice.
+ */
+function sort(request: Request, known: ClusterSecurity['state']['scramUsers']) {
   const refused = new Map<string, KafkaError>()
-  const accepted = ({ name }: { name: string }, problem: KafkaError | null) => {
-    const twice = 'A user credential cannot be altered twice in the same request'
-    const error = count.get(name)! > 1 ? new KafkaError('DUPLICATE_RESOURCE', twice) : problem
-    if (error !== null) refused.set(name, error)
-    return error === null
+  const deletions = new Map<string, ScramDeletion>()
+  const upsertions = new Map<string, Request['upsertions'][number]>()
+  const take = <Entry extends ScramDeletion>(entry: Entry, problem: KafkaError | null, entries: Map<string, Entry>) => {
+    const { name } = entry
+    if (refused.has(name)) return
+    const again = deletions.delete(name) || upsertions.delete(name)
+    const error = again ? new KafkaError('DUPLICATE_RESOURCE', 'A user credential cannot be altered twice in the same request') : problem
+    if (error === null) entries.set(name, entry)
+    else refused.set(name, error)
   }
-  const deletions: ScramDeletion[] = request.deletions.filter(deletion => accepted(deletion, problemOf(deletion)))
-  const upsertions: ScramUpsertion[] = request.upsertions
-    .filter(upsertion => accepted(upsertion, problemOf(upsertion) ?? strengthOf(upsertion)))
-    .map(({ name, mechanism, iterations, salt, saltedPassword }) => {
-      const hash = scramHashes.find(({ type }) => type === mechanism)!
-      return { name, mechanism, credential: scramCredential(hash, saltedPassword, salt, iterations) }
-    })
-  return { deletions, upsertions, refused }
+  const missing = ({ name, mechanism }: ScramDeletion) =>
+    known.get(name)?.has(mechanism) === true
+      ? null
+      : new KafkaError('RESOURCE_NOT_FOUND', 'Attempt to delete a user credential that does not exist')
+  for (const deletion of request.deletions) take(deletion, problemOf(deletion) ?? missing(deletion), deletions)
+  for (const upsertion of request.upsertions) take(upsertion, problemOf(upsertion) ?? strengthOf(upsertion), upsertions)
+  const credentials: ScramUpsertion[] = [...upsertions.values()].map(({ name, mechanism, iterations, salt, saltedPassword }) => {
+    const hash = scramHashes.find(({ type }) => type === mechanism)!
+    return { name, mechanism, credential: scramCredential(hash, saltedPassword, salt, iterations) }
+  })
+  return { deletions: [...deletions.values()], upsertions: credentials, refused }
 }
 
 function problemOf({ name, mechanism }: ScramDeletion): KafkaError | null {

@@ -5,6 +5,7 @@
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, zeroUuid } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { shareStanding } from '../../share/share-lag.ts'
 import { requireGroup } from '../groups/group-caller.ts'
 import { fine, outcomeOf } from './share-requests.ts'
 
@@ -54,18 +55,13 @@ async function describe({ groupId, topics }: RequestGroup, context: RequestConte
 }
 
 async function standing(groupId: string, topicName: string, partitionIndex: number, context: RequestContext): Promise<ResponsePartition> {
-  const { metadata, shares } = context.broker
+  const { metadata } = context.broker
   try {
     if (!context.allowed('DESCRIBE', 'TOPIC', topicName)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
     const topic = metadata.topic(topicName)
     const log = topic?.partitions[partitionIndex]
     if (topic === undefined || log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
-    const state = await shares.read({ groupId, topicId: topic.id, partition: partitionIndex })
-    const startOffset = state?.startOffset ?? -1
-    const known = startOffset !== -1 && state !== null && state.deliveryCompleteCount !== -1
-    const passed = Math.max(Number(startOffset), log.logStartOffset)
-    const lag = known ? Math.max(0, log.highWatermark - passed - state.deliveryCompleteCount) : -1
-    return { partitionIndex, startOffset, leaderEpoch: state === null ? 0 : log.leaderEpoch, lag, ...fine }
+    return { partitionIndex, ...(await shareStanding(context.broker, groupId, log)), ...fine }
   } catch (error) {
     return { partitionIndex, startOffset: -1, leaderEpoch: 0, lag: -1, ...outcomeOf(toKafkaError(error)) }
   }

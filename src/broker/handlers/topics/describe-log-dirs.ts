@@ -1,6 +1,6 @@
 /**
- * DescribeLogDirs, v0–5 (KIP-113): sizes of partitions by directory. v3 has an error for the whole, v4 tells what the volume has left
- * (KIP-827; its total size is not known here, which Kafka's clients know as -1), v5 cordoned directories (KIP-1066), of which there are none.
+ * DescribeLogDirs, v0–5 (KIP-113): sizes of partitions by directory. v3 has an error for the whole, v4 tells how
+ * large the volume is and what it has left (KIP-827), v5 cordoned directories (KIP-1066), of which there are none.
  */
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
@@ -29,7 +29,7 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
           errorCode: 0,
           logDir: logDirectory,
           topics: sizes(asked, context),
-          totalBytes: -1,
+          totalBytes: system.files.totalBytes(logDirectory),
           usableBytes: system.files.freeBytes(logDirectory),
         },
       ],

@@ -1,62 +1,152 @@
-/** Consumer groups as kafka_exporter shows them: members, committed offsets, lag. */
+/**
+ * Groups as kafka_exporter shows them: members, committed offsets, lag; and beside that the lag in seconds, and the lag of share groups.
+ * As in kafka_exporter, a topic in which a group has committed anything is shown with all its partitions: where there is no commit the
+ * offset is -1, and the lag counts from the start of the partition.
+ */
+import { joinedKey } from '../../../base.ts'
+import type { PartitionLog } from '../../../log.ts'
 import type { Broker } from '../../dispatch/context.ts'
+import { shareStanding } from '../../share/share-lag.ts'
+import type { LagAges } from './lag-age.ts'
 import { labelText, type Page } from './text.ts'
+
+interface PartitionRow {
+  topic: string
+  log: PartitionLog
+  /** -1 without a commit; of a share group its start offset. */
+  offset: number
+  /** -1 when it is not known. */
+  lag: number
+  /** null when it is not known, or nothing is behind. */
+  ageSeconds: number | null
+}
 
 interface GroupRow {
   group: string
   members: number
-  partitions: { topic: string; partition: number; offset: number; lag: number }[]
+  partitions: PartitionRow[]
+  isShare: boolean
 }
 
 /** Groups whose coordinator is still loading are left out: a gap in a graph says less than a wrong zero. */
-export async function readGroups(broker: Broker): Promise<GroupRow[]> {
+export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRow[]> {
+  ages.begin()
   const listed = await broker.groups.listGroups(new Set(), new Set()).catch(() => [])
   const rows: GroupRow[] = []
-  for (const { groupId } of listed) {
-    const row = await readGroup(broker, groupId).catch(() => null)
+  for (const { groupId, groupType } of listed) {
+    const row = await (groupType === 'share' ? readShareGroup(broker, groupId) : readGroup(broker, groupId, ages)).catch(() => null)
     if (row !== null) rows.push(row)
+    if (broker.turns.over) await broker.turns.next()
   }
   return rows
 }
 
-async function readGroup(broker: Broker, group: string): Promise<GroupRow> {
+async function readGroup(broker: Broker, group: string, ages: LagAges): Promise<GroupRow> {
   const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.fetchOffsets(group, null, false)])
-  const partitions: GroupRow['partitions'] = []
+  const nowMs = broker.system.clock.now()
+  const partitions: PartitionRow[] = []
   for (const { name, partitions: fetched } of topics) {
-    for (const { partitionIndex, committedOffset } of fetched) {
-      const end = broker.metadata.partitionByName(name, partitionIndex)?.highWatermark
-      if (end === undefined || committedOffset < 0) continue
-      const offset = Number(committedOffset)
-      partitions.push({ topic: name, partition: partitionIndex, offset, lag: Math.max(0, end - offset) })
+    const committed = new Map(fetched.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)]))
+    for (const log of broker.metadata.topic(name)?.partitions ?? []) {
+      const offset = committed.get(log.partition) ?? -1
+      const from = offset < 0 ? log.logStartOffset : offset
+      const lag = Math.max(0, log.highWatermark - from)
+      const key = joinedKey(group, name, String(log.partition))
+      const ageSeconds = lag === 0 ? 0 : await ages.seconds(key, log, from, nowMs).catch(() => null)
+      partitions.push({ topic: name, log, offset, lag, ageSeconds })
     }
+    if (broker.turns.over) await broker.turns.next()
   }
-  return { group, members, partitions }
+  return { group, members, partitions, isShare: false }
 }
 
-export function writeGroups(page: Page, rows: readonly GroupRow[]): void {
+async function readShareGroup(broker: Broker, group: string): Promise<GroupRow> {
+  const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.shareGroupTopics(group)])
+  const partitions: PartitionRow[] = []
+  for (const { name, partitions: indexes } of topics.values()) {
+    for (const index of indexes) {
+      const log = broker.metadata.partitionByName(name, index)
+      if (log === undefined) continue
+      const { startOffset, lag } = await shareStanding(broker, group, log)
+      partitions.push({ topic: name, log, offset: Number(startOffset), lag, ageSeconds: null })
+    }
+    if (broker.turns.over) await broker.turns.next()
+  }
+  return { group, members, partitions, isShare: true }
+}
+
+interface Family {
+  name: string
+  help: string
+  of(row: PartitionRow): number | null
+  /** Also the sum over the partitions of a topic, of what is not negative. */
+  summed: boolean
+}
+
+const consumerFamilies: readonly Family[] = [
+  {
+    name: 'kafka_consumergroup_current_offset',
+    help: 'Current Offset of a ConsumerGroup at Topic/Partition.',
+    of: row => row.offset,
+    summed: true,
+  },
+  {
+    name: 'kafka_consumergroup_lag',
+    help: 'Current Approximate Lag of a ConsumerGroup at Topic/Partition.',
+    of: row => row.lag,
+    summed: true,
+  },
+  {
+    name: 'kafka_consumergroup_lag_seconds',
+    help: 'Age of the next record that a ConsumerGroup has to read at Topic/Partition.',
+    of: row => row.ageSeconds,
+    summed: false,
+  },
+]
+
+const shareFamilies: readonly Family[] = [
+  { name: 'millrace_sharegroup_start_offset', help: 'First record in delivery of a share group.', of: row => row.offset, summed: false },
+  { name: 'millrace_sharegroup_lag', help: 'Records before a share group; -1 when not known.', of: row => row.lag, summed: true },
+]
+
+/** In pieces, between which clients are served. */
+export async function* writeGroups(page: Page, rows: readonly GroupRow[], { turns }: Broker): AsyncGenerator<string, void> {
   page.single('kafka_coordinator_group_groupmetadatamanager_numgroups', 'gauge', 'Groups known to this coordinator.', rows.length)
   page.family('kafka_consumergroup_members', 'gauge', 'Amount of members in a consumer group.')
-  for (const { group, members } of rows) page.sample(members, { consumergroup: group })
-  writePerPartition(page, rows, 'current_offset', 'Current Offset of a ConsumerGroup at Topic/Partition.', each => each.offset)
-  writePerPartition(page, rows, 'lag', 'Current Approximate Lag of a ConsumerGroup at Topic/Partition.', each => each.lag)
-}
-
-function writePerPartition(
-  page: Page,
-  rows: readonly GroupRow[],
-  name: string,
-  help: string,
-  of: (row: GroupRow['partitions'][number]) => number,
-): void {
-  const sums = new Map<string, number>()
-  page.family(`kafka_consumergroup_${name}`, 'gauge', help)
-  for (const { group, partitions } of rows) {
-    for (const row of partitions) {
-      page.sample(of(row), { consumergroup: group, topic: row.topic, partition: row.partition })
-      const labels = labelText({ consumergroup: group, topic: row.topic })
-      sums.set(labels, (sums.get(labels) ?? 0) + of(row))
+  for (const { group, members, isShare } of rows) if (!isShare) page.sample(members, { consumergroup: group })
+  page.family('millrace_sharegroup_members', 'gauge', 'Members of a share group.')
+  for (const { group, members, isShare } of rows) if (isShare) page.sample(members, { group })
+  for (const [families, isShare] of [
+    [consumerFamilies, false],
+    [shareFamilies, true],
+  ] as const) {
+    const shown = rows.filter(row => row.isShare === isShare)
+    for (const family of families) {
+      for (const _ of writePerPartition(page, shown, family, isShare ? 'group' : 'consumergroup')) {
+        if (!turns.over) continue
+        yield page.take()
+        await turns.next()
+      }
     }
   }
-  page.family(`kafka_consumergroup_${name}_sum`, 'gauge', `${help} Summed over the partitions.`)
+}
+
+/** A step for each partition. */
+function* writePerPartition(page: Page, rows: readonly GroupRow[], { name, help, of, summed }: Family, label: string): Generator<void> {
+  const sums = new Map<string, number>()
+  page.family(name, 'gauge', help)
+  for (const { group, partitions } of rows) {
+    for (const row of partitions) {
+      const value = of(row)
+      yield
+      if (value === null) continue
+      page.sample(value, { [label]: group, topic: row.topic, partition: row.log.partition })
+      if (!summed) continue
+      const labels = labelText({ [label]: group, topic: row.topic })
+      sums.set(labels, (sums.get(labels) ?? 0) + Math.max(0, value))
+    }
+  }
+  if (!summed) return
+  page.family(`${name}_sum`, 'gauge', `${help} Summed over the partitions.`)
   for (const [labels, sum] of sums) page.labelled(labels, sum)
 }
