@@ -7,6 +7,7 @@
  */
 export { assert, unreachable } from './base/assert.ts'
 export { ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from './base/bytes.ts'
+export { ageOf, type ClockHistory } from './base/clock-history.ts'
 export {
   BadValue,
   boolean,
@@ -59,6 +60,7 @@ export {
 } from './base/int64.ts'
 export { joinedKey } from './base/joined-key.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
-export { type Clock, type Random, realSystem, type System, type Timer, type Timers } from './base/system.ts'
+export { type Clock, type Random, realSystem, type System, type Timer, type Timers, trustingClock } from './base/system.ts'
 export { inSlices, runInSlices, Turns } from './base/turns.ts'
 export { watchTurns } from './base/watch-turns.ts'
+export { type WatchedClock, watchClock } from './base/watched-clock.ts'

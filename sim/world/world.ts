@@ -4,7 +4,7 @@
  * Time stands still while code runs and jumps to the next timer when nothing is left to do, so a minute of waiting costs nothing.
  * Promises are as deterministic as what settles them: between two events the world lets Node drain every microtask.
  */
-import type { System } from '../../src/base.ts'
+import { type System, trustingClock } from '../../src/base.ts'
 import { type Disk, type Image, simulatedDisk } from './disk.ts'
 import { type SeededRandom, seededRandom } from './random.ts'
 
@@ -47,7 +47,10 @@ export function simulatedWorld(options: WorldOptions): World {
   const history: string[] = []
   return {
     system: {
-      clock: { now: () => Math.floor(wallOffsetMs + events.nowMs), monotonic: () => events.nowMs },
+      clock: trustingClock(
+        () => Math.floor(wallOffsetMs + events.nowMs),
+        () => events.nowMs,
+      ),
       timers: {
         after: (delayMs, callback) => events.add(Math.max(delayMs, 0), callback),
         soon: callback => void events.add(0, callback),

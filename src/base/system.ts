@@ -1,11 +1,14 @@
 /** Time, chance, timers and the file system as values, so that a test or a simulation can replace each. */
 import { randomFillSync } from 'node:crypto'
+import type { ClockHistory } from './clock-history.ts'
 import type { FileSystem } from './file-system.ts'
 import { localFileSystem } from './local-file-system.ts'
 
 export interface Clock {
   /** Wall clock, milliseconds since the epoch. May jump; only for what is stored or shown. */
   now(): number
+  /** For what expires: how long ago the wall clock showed a time is `ageOf(time, clock.history())`, though it jumped since. */
+  history(): ClockHistory
   /** Milliseconds from an arbitrary start, never going back, with fractions. For every timeout and every measurement. */
   monotonic(): number
 }
@@ -40,7 +43,15 @@ export function realSystem(files: FileSystem = localFileSystem()): System {
   return { clock: realClock, timers: realTimers, random: realRandom, files }
 }
 
-const realClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+/** A clock that is believed, as it has no past: `watchClock` is what a broker needs. */
+export function trustingClock(now: () => number, monotonic: () => number): Clock {
+  return { now, monotonic, history: () => [{ from: Number.NEGATIVE_INFINITY, to: now() }] }
+}
+
+const realClock = trustingClock(
+  () => Date.now(),
+  () => performance.now(),
+)
 
 /** setTimeout turns a longer delay into 1 ms. */
 const longestDelayMs = 2 ** 31 - 1

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { trustingClock } from './system.ts'
 import { inSlices, runInSlices, Turns } from './turns.ts'
 
 /** An event loop whose time passes only where work says so. */
@@ -7,7 +8,10 @@ class Loop {
   nowMs = 0
   readonly #soon: (() => void)[] = []
   readonly turns = new Turns({
-    clock: { now: () => this.nowMs, monotonic: () => this.nowMs },
+    clock: trustingClock(
+      () => this.nowMs,
+      () => this.nowMs,
+    ),
     timers: { soon: callback => void this.#soon.push(callback), after: () => ({ cancel() {} }) },
   })
   /** Milliseconds that each turn was busy. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { trustingClock } from '../base.ts'
 import type { QuotaEntry } from '../coordinator.ts'
 import { KafkaError } from '../protocol.ts'
 import { Quotas } from './quotas.ts'
@@ -9,7 +10,14 @@ const windows = { count: 11, sizeMs: 1000 }
 
 function setUp(...entries: QuotaEntry[]) {
   const time = { ms: 50_000 }
-  const quotas = new Quotas({ clock: { monotonic: () => time.ms, now: () => time.ms }, windows, mutationWindows: windows })
+  const quotas = new Quotas({
+    clock: trustingClock(
+      () => time.ms,
+      () => time.ms,
+    ),
+    windows,
+    mutationWindows: windows,
+  })
   quotas.set(entries)
   return { time, quotas }
 }

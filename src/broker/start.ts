@@ -104,11 +104,12 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
 
 type Closers = (() => Promise<void> | void)[]
 
-async function start(options: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
-  const { system, config, logger, onFatal } = options
+async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
+  const { config, logger, onFatal } = given
   const directory = dataDirectory(config)
-  const { identity, release } = await openDataDirectory(system, directory, config.get('node.id'))
-  opened.push(release)
+  const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
+  opened.push(close)
+  const options = { ...given, system }
   const log = await openLog({
     system,
     directory,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { realSystem } from '../base.ts'
+import { realSystem, trustingClock } from '../base.ts'
 import { KafkaError, parseUuid, type Uuid, zeroUuid } from '../protocol.ts'
 import { Telemetry } from './telemetry.ts'
 
@@ -31,7 +31,10 @@ const caller = { client_id: 'c1', client_software_name: 'java', client_software_
 
 function setUp(...subscriptions: Record<string, string>[]) {
   const time = { ms: 1_000_000 }
-  const clock = { monotonic: () => time.ms, now: () => time.ms }
+  const clock = trustingClock(
+    () => time.ms,
+    () => time.ms,
+  )
   const telemetry = new Telemetry({ clock, random: realSystem().random, maxBytes: () => 10_000 })
   const set = (...configs: Record<string, string>[]) => telemetry.set(configs.map(config => new Map(Object.entries(config))))
   set(...subscriptions)

@@ -1,5 +1,5 @@
 /** For tests of shards: a machine whose time stands still until told otherwise, and a partition of the log in memory. */
-import { memoryFileSystem, type System } from '../base.ts'
+import { memoryFileSystem, type System, trustingClock } from '../base.ts'
 import type { Appended, AppendOptions, PartitionLog, Slice, TopicConfig } from '../log.ts'
 import { batchesIn, forEachRecord, header, KafkaError, zeroUuid } from '../protocol.ts'
 import type { LogRecord } from './shard.ts'
@@ -39,7 +39,10 @@ export function testSystem(startMs = 1_000_000): TestSystem {
     nowMs = until
   }
   return {
-    clock: { now: () => startMs + nowMs, monotonic: () => nowMs },
+    clock: trustingClock(
+      () => startMs + nowMs,
+      () => nowMs,
+    ),
     timers: {
       after(delayMs, callback) {
         const timer = { at: nowMs + delayMs, callback }

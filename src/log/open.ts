@@ -323,7 +323,6 @@ class Engine implements Log, LogContext {
       intervalMs: settings.retentionCheckIntervalMs,
       partitions,
       onError: (partition, error) => this.report(`retention of ${(partition as Partition).name} failed`, error),
-      onClockJump: driftMs => this.report(`the clock jumped by ${driftMs} ms: nothing is removed for its age`, null),
     })
     this.#cleaner = new Cleaner({
       system,

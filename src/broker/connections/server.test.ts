@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, test } from 'node:test'
-import { memoryFileSystem, realSystem } from '../../base.ts'
+import { memoryFileSystem, realSystem, trustingClock } from '../../base.ts'
 import { Session } from '../security.ts'
 import type { Dispatch } from './connection.ts'
 import { Server, type ServerLimits } from './server.ts'
@@ -178,7 +178,13 @@ test('limits: per address, in all, creation rate; a slot is free again after a c
 test('limits of one listener hold for it alone, beside those of the broker', async () => {
   // Time stands still, or a slow machine would earn another connection.
   let nowMs = 0
-  const stopped = { ...realSystem(memoryFileSystem()), clock: { now: () => nowMs, monotonic: () => nowMs } }
+  const stopped = {
+    ...realSystem(memoryFileSystem()),
+    clock: trustingClock(
+      () => nowMs,
+      () => nowMs,
+    ),
+  }
   const changed = {
     maxConnections: 4,
     isProtected: (name: string) => name === 'INSIDE',

@@ -5,7 +5,7 @@
  * token is found by its HMAC, how it logs in over SCRAM, and that tokens which have ended are removed.
  */
 import { createHmac } from 'node:crypto'
-import { type Int64, type System, saturatingAdd, type Timer } from '../../base.ts'
+import { ageOf, type Int64, millisSince, type System, saturatingAdd, type Timer } from '../../base.ts'
 import type { ClusterSecurity, DelegationToken, ScramCredential } from '../../coordinator.ts'
 import { KafkaError, randomUuid } from '../../protocol.ts'
 import type { BrokerConfig } from '../config.ts'
@@ -159,13 +159,19 @@ export class DelegationTokens {
     return maxTimestamp < now || expirationTimestamp < now
   }
 
+  /** Not `#hasEnded`: a token that only a jump of the clock ended can be used again when the clock is back. */
+  #isOutlived({ issueTimestamp, maxTimestamp, expirationTimestamp }: DelegationToken): boolean {
+    const lifetimeMs = millisSince(issueTimestamp, earlier(maxTimestamp, expirationTimestamp))
+    return ageOf(issueTimestamp, this.#options.system.clock.history()) > lifetimeMs
+  }
+
   #sweepLater(): void {
     const { system, config } = this.#options
     this.#timer = system.timers.after(config.get('delegation.token.expiry.check.interval.ms'), () => void this.#sweep())
   }
 
   async #sweep(): Promise<void> {
-    const ended = this.list().filter(token => this.#hasEnded(token))
+    const ended = this.list().filter(token => this.#isOutlived(token))
     try {
       if (ended.length > 0) await this.#options.metadata.removeTokens(ended.map(token => token.tokenId))
     } catch (error) {

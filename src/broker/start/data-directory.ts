@@ -1,14 +1,16 @@
 /**
- * A data directory before anything is written into it: whether it is ours, which cluster and node it belongs to, and its lock.
+ * A data directory before anything is written into it: whether it is ours, which cluster and node it belongs to, its lock, and the history
+ * of its clock.
  *
  * Hides what the directory looks like: `meta.properties` is Kafka's name tag, with one key more, `millrace.format`, by which a directory of
  * Millrace is told from one of Kafka. Looking decides, and only then is the first byte written: a directory that is refused stays as it was.
  */
 import { dirname } from 'node:path'
-import { DiskError, type FileSystem, type System } from '../../base.ts'
+import { DiskError, type FileSystem, type System, watchClock } from '../../base.ts'
 import { parseProperties } from '../../formats.ts'
 import { inspectLog } from '../../log.ts'
 import { parseUuid, randomUuid, type Uuid, zeroUuid } from '../../protocol.ts'
+import type { Logger } from '../logger.ts'
 
 export interface Identity {
   clusterId: string
@@ -19,8 +21,17 @@ export interface Identity {
 
 export interface DataDirectory {
   readonly identity: Identity
+  /** The machine, with a clock by which ages are right though it jumps. */
+  readonly system: System
   /** Lets another broker have it. */
-  release(): void
+  close(): Promise<void>
+}
+
+export interface DataDirectoryOptions {
+  system: System
+  directory: string
+  nodeId: number
+  logger: Logger
 }
 
 /** The directory cannot be used, and nothing in it was changed. */
@@ -37,7 +48,7 @@ export class DirectoryRefused extends Error {
 const format = 1
 
 /** Takes the directory for this process, and makes it when it is new. Throws DirectoryRefused or DirectoryInUse; then nothing was written. */
-export async function openDataDirectory(system: System, directory: string, nodeId: number): Promise<DataDirectory> {
+export async function openDataDirectory({ system, directory, nodeId, logger }: DataDirectoryOptions): Promise<DataDirectory> {
   const { files } = system
   inspect(files, directory, nodeId)
   files.makeDirectory(directory)
@@ -45,7 +56,14 @@ export async function openDataDirectory(system: System, directory: string, nodeI
   try {
     // Looked at again, as another broker may have had it until now.
     const identity = inspect(files, directory, nodeId) ?? (await makeIdentity(system, directory, nodeId))
-    return { identity, release: lock.release }
+    const clock = await watchClock({
+      system,
+      path: `${directory}/clock.json`,
+      onJump: jumpMs => logger.warn({ jumpMs }, 'the clock jumped, or no broker ran for a while: that time makes nothing older'),
+      onFailure: error => logger.warn({ err: error }, 'the history of the clock (clock.json)'),
+    })
+    const close = () => clock.close().finally(lock.release)
+    return { identity, system: { ...system, clock }, close }
   } catch (error) {
     lock.release()
     throw error

@@ -15,13 +15,13 @@ export interface OfflineOptions {
 
 /** What `use` changed would survive a power cut when this resolves. Returns the directory; throws DirectoryInUse or DirectoryRefused. */
 export async function withOfflineMetadata(options: OfflineOptions, use: (metadata: ClusterMetadata) => Promise<unknown>): Promise<string> {
-  const { system, config } = options
+  const { config } = options
   const directory = dataDirectory(config)
-  const { release } = await openDataDirectory(system, directory, config.get('node.id'))
+  const { system, close } = await openDataDirectory({ ...options, directory, nodeId: config.get('node.id') })
   try {
-    await withMetadata(options, directory, use)
+    await withMetadata({ ...options, system }, directory, use)
   } finally {
-    release()
+    await close()
   }
   return directory
 }

@@ -1,5 +1,5 @@
 /** Committing, fetching, deleting and expiring offsets: Kafka's rules over the state in `offsets.ts`. */
-import { type Int64, millisSince, saturatingAdd } from '../../base.ts'
+import { ageOf, type ClockHistory, type Int64, millisSince, saturatingAdd } from '../../base.ts'
 import { type ErrorName, errorCode, KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../shard.ts'
 import type { ClassicGroup } from './classic-group.ts'
@@ -212,20 +212,26 @@ export class Commits {
     const { groupId } = group
     const start = group.retentionStart()
     if (start === null) return false
-    const now = this.#options.context.clock.now()
+    const history = this.#options.context.clock.history()
     const retentionMs = this.#options.settings.offsetsRetentionMinutes * 60_000
     let all = true
     for (const [topic, partitions] of this.#offsets.ofGroup(groupId)) {
       const subscribed = group.isSubscribedTo(topic)
       for (const [partition, offset] of partitions) {
-        const expired = offset.expireTimestampMs === -1 ? millisSince(start(offset), now) >= retentionMs : now >= offset.expireTimestampMs
-        if (!subscribed && expired && !this.#offsets.hasPending(groupId, topic, partition)) {
+        if (!subscribed && isExpired(offset, start(offset), retentionMs, history) && !this.#offsets.hasPending(groupId, topic, partition)) {
           records.push(offsetCommitTombstone(groupId, topic, partition))
         } else all = false
       }
     }
     return all
   }
+}
+
+/** Old clients say how long an offset shall be kept; all others mean `offsets.retention.minutes`, from when the group needs it no more. */
+function isExpired(offset: StoredOffset, unneededMs: Int64, retentionMs: number, history: ClockHistory): boolean {
+  const { expireTimestampMs, commitTimestampMs } = offset
+  if (expireTimestampMs === -1) return ageOf(unneededMs, history) >= retentionMs
+  return ageOf(commitTimestampMs, history) >= millisSince(commitTimestampMs, expireTimestampMs)
 }
 
 function* partitionsOf({ topics }: OffsetCommit): Generator<CommittedPartition> {

@@ -6,7 +6,7 @@
  * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow behind it, and then the
  * record that says so. Whatever part of that a crash leaves is a prefix, from which `loaded` goes on.
  */
-import { type Int64, millisSince } from '../../base.ts'
+import { ageOf, type Int64 } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, ProducerMarker, ProducerSession, Shard, ShardContext } from '../shard.ts'
 import { timerKey } from '../timer-key.ts'
@@ -309,11 +309,11 @@ export class TransactionShard implements Shard {
   }
 
   #abortTimedOut(): Decision<void> {
-    const now = this.#context.clock.now()
+    const history = this.#context.clock.history()
     const decisions: Decision<Session>[] = []
     for (const transaction of this.#transactions.values()) {
       const { status, startMs, timeoutMs, transactionalId, producerEpoch, clientVersion } = transaction
-      if (status !== 'Ongoing' || millisSince(startMs, now) <= timeoutMs) continue
+      if (status !== 'Ongoing' || ageOf(startMs, history) <= timeoutMs) continue
       // Nobody has taken over from a producer that was only slow. The last epoch is given to nobody, though.
       const goesOn = isEpochExhausted(producerEpoch) ? 0 : clientVersion
       decisions.push(this.#fence(transaction, goesOn, concurrent(transactionalId)))
@@ -335,10 +335,12 @@ export class TransactionShard implements Shard {
   }
 
   #expire(): Decision<void> {
-    const limit = this.#context.clock.now() - this.#options.settings.transactionalIdExpirationMs
+    const history = this.#context.clock.history()
+    const { transactionalIdExpirationMs } = this.#options.settings
     const records: LogRecord[] = []
     for (const transaction of this.#transactions.values()) {
-      if (isIdle(transaction) && transaction.lastUpdateMs <= limit) records.push(transactionTombstone(transaction.transactionalId))
+      if (isIdle(transaction) && ageOf(transaction.lastUpdateMs, history) >= transactionalIdExpirationMs)
+        records.push(transactionTombstone(transaction.transactionalId))
       if (records.length === expiryStepRecords) break
     }
     if (records.length < expiryStepRecords) this.#scheduleExpiry()

@@ -2,7 +2,7 @@
  * What compaction keeps of a batch: Kafka's rules for superseded records, tombstones with their delete horizon (KIP-534), aborted
  * transactions, markers, and batches that carry a producer's last sequence.
  */
-import { type Int64, nearestInt64 } from '../../base.ts'
+import { ageOf, type ClockHistory, type Int64, nearestInt64, subtractInt64 } from '../../base.ts'
 import { type BatchHeader, header, markerOfBatch, type Offset, type RecordView, retainRecords } from '../../protocol.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
 import type { AbortedTransaction } from '../segments/transaction-index.ts'
@@ -14,6 +14,7 @@ export interface FilterRules {
   /** Where this round of cleaning ends: the batch that ends there stays, if only as a header. */
   upperBound: Offset
   nowMs: number
+  history: ClockHistory
   deleteRetentionMs: number
   lastRecords: readonly LastRecord[]
 }
@@ -96,7 +97,7 @@ export class CleanerFilter {
   /** A marker stays until nothing is left of its transaction, and then as long as a tombstone. */
   #filterControl(bytes: Buffer, batch: BatchHeader): Filtered {
     const { isEmpty, aborted } = this.#transactions.onControl(batch, bytes)
-    const isOver = isEmpty && batch.hasDeleteHorizon && batch.baseTimestamp <= this.#rules.nowMs
+    const isOver = isEmpty && this.#isPastHorizon(batch)
     return { kept: this.#retain(bytes, batch, () => !isOver, isEmpty), aborted }
   }
 
@@ -112,7 +113,14 @@ export class CleanerFilter {
     const key = record.key
     // A record without a key in a compacted topic: from before it was one.
     if (key === null || record.offset < this.#map.get(key)) return false
-    return record.hasValue || !batch.hasDeleteHorizon || this.#rules.nowMs < batch.baseTimestamp
+    return record.hasValue || !this.#isPastHorizon(batch)
+  }
+
+  /** The horizon was set to the time of its first cleaning plus delete.retention.ms: that time has to be long ago. */
+  #isPastHorizon(batch: BatchHeader): boolean {
+    const { deleteRetentionMs, history } = this.#rules
+    if (!batch.hasDeleteHorizon) return false
+    return ageOf(subtractInt64(batch.baseTimestamp, nearestInt64(deleteRetentionMs)), history) >= deleteRetentionMs
   }
 
   #isLastOfProducer(batch: BatchHeader): boolean {

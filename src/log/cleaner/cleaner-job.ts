@@ -2,7 +2,7 @@
  * Compaction of one partition, as far as it needs no partition: reads segments, writes `.cleaned` ones. Runs in a worker thread, or in
  * slices on the event loop where files live in memory. Everything it is told is plain data, so that it can be sent to a thread.
  */
-import { assert, type System } from '../../base.ts'
+import { assert, type ClockHistory, type System } from '../../base.ts'
 import { forEachRecord, header, type Offset } from '../../protocol.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
@@ -20,6 +20,7 @@ export interface CleanerJob {
   firstDirty: Offset
   end: Offset
   nowMs: number
+  history: ClockHistory
   deleteRetentionMs: number
   indexIntervalBytes: number
   mapBytes: number
@@ -65,8 +66,8 @@ class Cleaning {
     const { groups } = this.#job
     const mapEndOffset = await this.#buildMap()
     const transactions = new CleanedTransactions(this.#job.aborted)
-    const { end, nowMs, deleteRetentionMs, lastRecords } = this.#job
-    const rules: FilterRules = { mapEndOffset, upperBound: end, nowMs, deleteRetentionMs, lastRecords }
+    const { end, nowMs, history, deleteRetentionMs, lastRecords } = this.#job
+    const rules: FilterRules = { mapEndOffset, upperBound: end, nowMs, history, deleteRetentionMs, lastRecords }
     const filter = new CleanerFilter(this.#map, rules, transactions)
     for (const group of groups) {
       if (group[0]! >= mapEndOffset) break

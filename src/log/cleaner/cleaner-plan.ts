@@ -1,4 +1,5 @@
 /** What of a partition may be compacted now, how urgent that is, and in which groups: Kafka's LogCleanerManager as functions. */
+import { ageOf, type ClockHistory } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
@@ -33,42 +34,42 @@ export interface Cleanable {
 }
 
 /** null when there is nothing to do. `lastCleaned`: where the last cleaning ended, as far as known. */
-export function cleanable(partition: CleanablePartition, lastCleaned: Offset | undefined, nowMs: number): Cleanable | null {
+export function cleanable(partition: CleanablePartition, lastCleaned: Offset | undefined, history: ClockHistory): Cleanable | null {
   const { config, segments, logStartOffset } = partition
   const active = segments.active
   if (!config.cleanupPolicy.compact || active === undefined || partition.closed) return null
   const isKnown = lastCleaned !== undefined && lastCleaned >= logStartOffset && lastCleaned <= partition.logEndOffset
   const firstDirty = isKnown ? lastCleaned : logStartOffset
   const dirtyFrom = Math.max(0, segments.indexOf(firstDirty))
-  const end = endOfCleanable(partition, dirtyFrom, nowMs)
+  const end = endOfCleanable(partition, dirtyFrom, history)
   const cleanBytes = bytesOf(segments.all.filter(segment => segment.baseOffset < firstDirty))
   const dirty = segments.all.slice(dirtyFrom).filter(segment => segment.baseOffset < end)
   const dirtyBytes = end <= firstDirty ? 0 : bytesOf(dirty)
   if (dirtyBytes === 0) return null
   const ratio = dirtyBytes / (cleanBytes + dirtyBytes)
-  return { partition, firstDirty, end, ratio, isDue: isOverdue(dirty, config, nowMs) || ratio > config.minCleanableDirtyRatio }
+  return { partition, firstDirty, end, ratio, isDue: isOverdue(dirty, config, history) || ratio > config.minCleanableDirtyRatio }
 }
 
 /** Base offset of the first segment that may not be cleaned: the active one, one with undecided records, or one too young. */
-function endOfCleanable(partition: CleanablePartition, dirtyFrom: number, nowMs: number): Offset {
+function endOfCleanable(partition: CleanablePartition, dirtyFrom: number, history: ClockHistory): Offset {
   const { segments, config } = partition
   const active = segments.active!
   let end = active.baseOffset
   const undecided = segments.floor(partition.lastStableOffset)
   if (undecided !== undefined) end = Math.min(end, undecided.baseOffset)
   if (config.minCompactionLagMs > 0) {
-    const young = segments.all.slice(dirtyFrom, -1).find(segment => segment.newestMs() > nowMs - config.minCompactionLagMs)
+    const young = segments.all.slice(dirtyFrom, -1).find(segment => ageOf(segment.newestMs(), history) < config.minCompactionLagMs)
     if (young !== undefined) end = Math.min(end, young.baseOffset)
   }
   return end
 }
 
 /** max.compaction.lag.ms: some dirty segment began longer ago. */
-function isOverdue(dirty: readonly Segment[], config: TopicConfig, nowMs: number): boolean {
-  const since = nowMs - Math.max(config.maxCompactionLagMs, 0)
+function isOverdue(dirty: readonly Segment[], config: TopicConfig, history: ClockHistory): boolean {
+  const lagMs = Math.max(config.maxCompactionLagMs, 0)
   // The default is for ever: then no file need be read.
-  if (since <= 0) return false
-  return dirty.some(segment => segment.firstTimestamp > 0 && segment.firstTimestamp < since)
+  if (lagMs >= history.at(-1)!.to) return false
+  return dirty.some(segment => segment.firstTimestamp > 0 && ageOf(segment.firstTimestamp, history) > lagMs)
 }
 
 function bytesOf(segments: readonly Segment[]): number {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Int64, memoryFileSystem, realSystem, type System } from '../../base.ts'
+import { type ClockHistory, type Int64, memoryFileSystem, realSystem, type System, trustingClock } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import { buildBatch, buildMarkerBatch, forEachRecord, header } from '../../protocol.ts'
 import { Chores } from '../chores.ts'
@@ -13,7 +13,6 @@ import { Segment, type SegmentContext, segmentContext } from '../segments/segmen
 import { openSegments } from '../segments/segment-directory.ts'
 import { SegmentList } from '../segments/segment-list.ts'
 import { Cleaner, type CleanerOptions } from './cleaner.ts'
-import { OffsetMap } from './cleaner-map.ts'
 import { type CleanablePartition, cleanable } from './cleaner-plan.ts'
 
 const directory = '/data/t-0'
@@ -139,11 +138,15 @@ interface Row {
 }
 
 function testSystem(files = memoryFileSystem()) {
-  const time = { now: 1_000_000 }
+  const time: { now: number; history: ClockHistory | null } = { now: 1_000_000, history: null }
   const real = realSystem(files)
+  const trusting = trustingClock(
+    () => time.now,
+    () => time.now,
+  )
   const system: System = {
     ...real,
-    clock: { now: () => time.now, monotonic: () => time.now },
+    clock: { ...trusting, history: () => time.history ?? trusting.history() },
     timers: {
       // The cleaner's own timer never fires; what waits for a deletion delay is done at once.
       after: (delayMs, callback) => {
@@ -345,6 +348,30 @@ test('a tombstone outlives delete.retention.ms from when it was first cleaned (K
   assert.deepEqual((await texts()).slice(0, 2), ['b 1 3', 'c 1 4'])
 })
 
+test('a jump of the clock ends no delay: tombstones stay, and what is too young is not cleaned', async () => {
+  const { system, time } = testSystem()
+  const partition = new TestPartition(system)
+  const cleaner = newCleaner(partition)
+  const begin = time.now
+  for (const value of ['1', null]) partition.append(buildBatch({ records: [record('a', value)], timestamp: 4 }))
+  partition.roll()
+  await cleaner.run()
+  const week = 604_800_000
+  time.now += week
+  time.history = [
+    { from: Number.NEGATIVE_INFINITY, to: begin },
+    { from: time.now, to: time.now },
+  ]
+  partition.append(buildBatch({ records: [record('b', '1')], timestamp: begin }))
+  partition.roll()
+  const due = (over: Partial<TopicConfig>) => cleanable(Object.assign(partition, { config: { ...config, ...over } }), 2, time.history!)
+  assert.equal(due({ minCompactionLagMs: week / 2 }), null)
+  assert.equal(due({ minCleanableDirtyRatio: 1, maxCompactionLagMs: week / 2 })?.isDue, false)
+  partition.config = config
+  await cleaner.run()
+  assert.equal((await partition.committed())[0]!.text.trim(), 'a null 4')
+})
+
 test('markers go when nothing is left of their transaction, and their index entries with them', async () => {
   const { system, time } = testSystem()
   const partition = new TestPartition(system)
@@ -387,7 +414,7 @@ test('what may be cleaned, and when it is due', () => {
   const partition = new TestPartition(system)
   const due = (lastCleaned: number | undefined, over: Partial<TopicConfig> = {}) => {
     partition.config = { ...config, ...over }
-    const found = cleanable(partition, lastCleaned, time.now)
+    const found = cleanable(partition, lastCleaned, system.clock.history())
     return found === null ? null : { firstDirty: found.firstDirty, end: found.end, ratio: found.ratio, isDue: found.isDue }
   }
   assert.equal(due(undefined), null)
@@ -470,16 +497,4 @@ test('in a thread, on real files, the outcome is the same; a damaged segment fai
   } finally {
     rmSync(root, { recursive: true })
   }
-})
-
-test('the offset map holds what fits and never mistakes one key for another', () => {
-  const map = new OffsetMap(24 * 30_000)
-  let held = 0
-  while (map.put(Buffer.from(`key ${held}`), held)) held++
-  assert.ok(held > 5000, `${held} keys`)
-  assert.equal(map.size, held)
-  for (let nth = 0; nth < held; nth++) assert.equal(map.get(Buffer.from(`key ${nth}`)), nth)
-  assert.equal(map.get(Buffer.from('other')), -1)
-  assert.equal(map.put(Buffer.from('key 7'), 999), true)
-  assert.equal(map.get(Buffer.from('key 7')), 999)
 })

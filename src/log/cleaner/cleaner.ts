@@ -8,7 +8,6 @@
 import { Worker } from 'node:worker_threads'
 import type { System, Timer } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
-import { ClockWatch } from '../clock-watch.ts'
 import { decodeOffsetCheckpoint, encodeOffsetCheckpoint } from '../kafka-files.ts'
 import { Segment, type SegmentContext } from '../segments/segment.ts'
 import { sliced } from '../sliced.ts'
@@ -34,7 +33,6 @@ export interface CleanerOptions {
 
 export class Cleaner {
   readonly #options: CleanerOptions
-  readonly #clock: ClockWatch
   readonly #checkpointPath: string
   /** By `topic-partition`. */
   readonly #cleanedTo: Map<string, { topic: string; partition: number; offset: Offset }>
@@ -46,7 +44,6 @@ export class Cleaner {
 
   constructor(options: CleanerOptions) {
     this.#options = options
-    this.#clock = new ClockWatch(options.system.clock)
     this.#checkpointPath = `${options.directory}/cleaner-offset-checkpoint`
     this.#cleanedTo = readCheckpoint(options.system, this.#checkpointPath)
     this.#arm()
@@ -98,12 +95,11 @@ export class Cleaner {
 
   async #dirtiest(): Promise<Cleanable | null> {
     const { system, partitions, onError } = this.#options
-    const nowMs = this.#clock.now()
     let dirtiest: Cleanable | null = null
     const visit = (partition: CleanablePartition) => {
       if (!partition.config.cleanupPolicy.compact || this.#uncleanable.has(partition)) return
       try {
-        const candidate = cleanable(partition, this.cleanedTo(partition.topic, partition.partition), nowMs)
+        const candidate = cleanable(partition, this.cleanedTo(partition.topic, partition.partition), system.clock.history())
         if (candidate?.isDue === true && candidate.ratio > (dirtiest?.ratio ?? 0)) dirtiest = candidate
       } catch (error) {
         this.#uncleanable.add(partition)
@@ -122,6 +118,7 @@ export class Cleaner {
 
   async #clean({ partition, firstDirty, end }: Cleanable): Promise<void> {
     const { segments, config } = partition
+    const { clock } = this.#options.system
     const wanted = segments.all.filter(segment => segment.baseOffset < end)
     const groups = groupSegments(wanted, config, end)
     const job: CleanerJob = {
@@ -129,7 +126,8 @@ export class Cleaner {
       groups: groups.map(group => group.map(segment => segment.baseOffset)),
       firstDirty,
       end,
-      nowMs: this.#clock.now(),
+      nowMs: clock.now(),
+      history: clock.history(),
       deleteRetentionMs: config.deleteRetentionMs,
       indexIntervalBytes: config.indexIntervalBytes,
       mapBytes: this.#options.dedupeBufferBytes,

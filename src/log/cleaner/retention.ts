@@ -1,13 +1,11 @@
 /**
  * What retention.ms, retention.bytes and DeleteRecords make removable, and the one timer that looks after all partitions.
  *
- * Hides Kafka's rules for which segments may go, slices the work so that 10,000 partitions do not hold the event loop, and removes nothing
- * for its age while the wall clock is distrusted.
+ * Hides Kafka's rules for which segments may go, and slices the work so that 10,000 partitions do not hold the event loop.
  */
-import { millisSince, type System, type Timer } from '../../base.ts'
+import { ageOf, type ClockHistory, type System, type Timer } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
-import { ClockWatch } from '../clock-watch.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
 import type { RollLimits } from '../segments/segment-state.ts'
@@ -26,7 +24,7 @@ export interface RetainedPartition {
    */
   removeSegments(count: number): void
   /** Forgets producers that have been idle for too long. */
-  expireProducers(nowMs: number): void
+  expireProducers(history: ClockHistory): void
 }
 
 export interface Removable {
@@ -36,8 +34,7 @@ export interface Removable {
   unproven: Segment | null
 }
 
-/** `trustClock` false: nothing goes for its age. */
-export function removableSegments(partition: RetainedPartition, nowMs: number, trustClock: boolean): Removable {
+export function removableSegments(partition: RetainedPartition, history: ClockHistory): Removable {
   const { config, segments, logStartOffset } = partition
   const all = segments.all
   let count = 0
@@ -48,10 +45,10 @@ export function removableSegments(partition: RetainedPartition, nowMs: number, t
     for (const gone of all.slice(0, count)) excess -= gone.size
     while (isEligible(partition, count) && excess >= all[count]!.size) excess -= all[count++]!.size
   }
-  if (config.retentionMs < 0 || !trustClock) return { count, unproven: null }
+  if (config.retentionMs < 0) return { count, unproven: null }
   for (; isEligible(partition, count); count++) {
     const segment = all[count]!
-    const isOld = millisSince(segment.newestMs(), nowMs) > config.retentionMs
+    const isOld = ageOf(segment.newestMs(), history) > config.retentionMs
     if (!segment.isProven && (isOld || segment.maxTimestamp < 0)) return { count, unproven: segment }
     if (!isOld) break
   }
@@ -83,20 +80,15 @@ export interface RetentionOptions {
   partitions(): Iterable<RetainedPartition>
   /** A partition could not be looked after; the others are. */
   onError(partition: RetainedPartition, error: unknown): void
-  /** The wall clock jumped by this much: nothing is removed for its age until it is back, or the broker is restarted. */
-  onClockJump(driftMs: number): void
 }
 
 export class Retention {
   readonly #options: RetentionOptions
-  readonly #clock: ClockWatch
   #timer: Timer | null = null
   #closed = false
-  #distrusted = false
 
   constructor(options: RetentionOptions) {
     this.#options = options
-    this.#clock = new ClockWatch(options.system.clock)
     this.#arm()
   }
 
@@ -111,18 +103,17 @@ export class Retention {
 
   #run(): void {
     const { system, partitions, onError } = this.#options
-    const nowMs = system.clock.now()
-    const trustClock = this.#isClockSound()
     const visit = (partition: RetainedPartition): void | Promise<void> => {
       try {
-        const { count, unproven } = removableSegments(partition, nowMs, trustClock)
+        const history = system.clock.history()
+        const { count, unproven } = removableSegments(partition, history)
         if (unproven !== null && !this.#closed)
           return unproven
             .prove()
             .then(() => visit(partition))
             .catch(error => onError(partition, error))
         if (count > 0) partition.removeSegments(count)
-        if (trustClock) partition.expireProducers(nowMs)
+        partition.expireProducers(history)
       } catch (error) {
         onError(partition, error)
       }
@@ -134,13 +125,5 @@ export class Retention {
       () => this.#closed,
       () => this.#arm(),
     )
-  }
-
-  #isClockSound(): boolean {
-    const drift = this.#clock.driftMs()
-    const distrusted = drift !== 0
-    if (distrusted && !this.#distrusted) this.#options.onClockJump(drift)
-    this.#distrusted = distrusted
-    return !distrusted
   }
 }

@@ -251,7 +251,7 @@ class Recovery {
 
   #loadProducers(snapshot: Buffer | null): void {
     if (snapshot !== null)
-      this.#producers.loadSnapshot(snapshot, this.#input.system.clock.now(), this.#input.producers.producerIdExpirationMs)
+      this.#producers.loadSnapshot(snapshot, this.#input.system.clock.history(), this.#input.producers.producerIdExpirationMs)
   }
 }
 

@@ -6,7 +6,7 @@
  * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind. Before the first change that a
  * group would have to take back, the partition joins it and notes how it is; when the group is refused, it is so again.
  */
-import { assert, DiskError, type Int64 } from '../../base.ts'
+import { assert, type ClockHistory, DiskError, type Int64 } from '../../base.ts'
 import type {
   ActiveProducer,
   Appended,
@@ -204,8 +204,8 @@ export class Partition implements PartitionLog, Member {
     return this.producerStates?.inTransaction(producerId, producerEpoch) ?? false
   }
 
-  expireProducers(nowMs: number): void {
-    this.producerStates?.expire(nowMs, this.context.settings.producerIdExpirationMs)
+  expireProducers(history: ClockHistory): void {
+    this.producerStates?.expire(history, this.context.settings.producerIdExpirationMs)
   }
 
   sizeBytes(): number {

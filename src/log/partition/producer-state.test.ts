@@ -34,6 +34,8 @@ function refuses(states: ProducerStates, batch: BatchInfo, name: ErrorName, orig
   assert.deepEqual(states.list(), before)
 }
 
+const historyTo = (to: number) => [{ from: Number.NEGATIVE_INFINITY, to }]
+
 test('sequences go on one by one, and around after 2^31 - 1', () => {
   const states = new ProducerStates('t-0')
   append(states, data(7, 0, 0, 0, { lastOffset: 9 }))
@@ -134,7 +136,7 @@ test('idle producers expire, those with an open transaction do not', () => {
   append(states, data(2, 0, 0, 1, { isTransactional: true }))
   append(states, data(3, 0, 0, 2, { maxTimestamp: 5000 }))
   states.settle(states.mark())
-  states.expire(6000, 5000)
+  states.expire(historyTo(6000), 5000)
   assert.deepEqual(
     states.list().map(({ producerId }) => producerId),
     [2, 3],
@@ -148,17 +150,17 @@ test('-1 is no time: producers of batches without timestamps expire after they w
   append(states, data(1, 0, 0, 0, { maxTimestamp: -1 }))
   states.settle(states.mark())
   const snapshot = states.encodeSnapshot()
-  states.expire(1e12, 5000)
+  states.expire(historyTo(1e12), 5000)
   // Its retry is a duplicate, not a newcomer.
   assert.equal(states.check(data(1, 0, 0, 1, { maxTimestamp: -1 }), 'client')?.baseOffset, 0)
-  states.expire(1e12 + 4999, 5000)
+  states.expire(historyTo(1e12 + 4999), 5000)
   assert.equal(states.size, 1)
-  states.expire(1e12 + 5000, 5000)
+  states.expire(historyTo(1e12 + 5000), 5000)
   assert.equal(states.size, 0)
-  states.loadSnapshot(snapshot, 2e12, 5000)
+  states.loadSnapshot(snapshot, historyTo(2e12), 5000)
   assert.equal(states.size, 1)
-  states.expire(2e12, 5000)
-  states.expire(2e12 + 5000, 5000)
+  states.expire(historyTo(2e12), 5000)
+  states.expire(historyTo(2e12 + 5000), 5000)
   assert.equal(states.size, 0)
 })
 
@@ -198,7 +200,7 @@ test('what the state log keeps brings all retained batches back, with their time
   append(states, marker(3, 0, 8, true, 4))
   const bytes = states.encodeRetained()
   const loaded = new ProducerStates('t-0')
-  loaded.loadSnapshot(bytes, 1000, 10_000)
+  loaded.loadSnapshot(bytes, historyTo(1000), 10_000)
   assert.deepEqual(loaded.list(), states.list())
   assert.deepEqual(loaded.lastRecords(), states.lastRecords())
   assert.equal(loaded.firstUnstableOffset(), 7)
@@ -210,7 +212,7 @@ test('what the state log keeps brings all retained batches back, with their time
     })
   refuses(loaded, data(1, 2, 1, 99), 'OUT_OF_ORDER_SEQUENCE_NUMBER')
   assert.deepEqual(loaded.encodeRetained(), bytes)
-  assert.throws(() => loaded.loadSnapshot(bytes.subarray(0, -1), 1000, 10_000), /malformed/)
+  assert.throws(() => loaded.loadSnapshot(bytes.subarray(0, -1), historyTo(1000), 10_000), /malformed/)
   assert.equal(loaded.size, 3)
 })
 
@@ -222,13 +224,13 @@ test('a snapshot brings everything back but all batches before the last', () => 
   append(states, marker(3, 0, 7, true, 4))
   const file = states.encodeSnapshot()
   const loaded = new ProducerStates('t-0')
-  loaded.loadSnapshot(file, 1000, 10_000)
+  loaded.loadSnapshot(file, historyTo(1000), 10_000)
   assert.deepEqual(loaded.list(), states.list())
   assert.equal(loaded.firstUnstableOffset(), 6)
   assert.deepEqual(loaded.lastRecords(), states.lastRecords())
   assert.equal(loaded.check(data(1, 2, 5, 99), 'client')?.baseOffset, 5)
   refuses(loaded, data(1, 2, 0, 99, { lastOffset: 103 }), 'OUT_OF_ORDER_SEQUENCE_NUMBER')
-  loaded.loadSnapshot(file, 20_000, 10_000)
+  loaded.loadSnapshot(file, historyTo(20_000), 10_000)
   assert.deepEqual(
     loaded.list().map(({ producerId }) => producerId),
     [2 ** 40],
@@ -236,7 +238,7 @@ test('a snapshot brings everything back but all batches before the last', () => 
   for (let at = 0; at < file.length; at++) {
     const damaged = Buffer.from(file)
     damaged[at]! ^= 1
-    assert.throws(() => loaded.loadSnapshot(damaged, 0, 10_000), `bit flipped at ${at}`)
+    assert.throws(() => loaded.loadSnapshot(damaged, historyTo(0), 10_000), `bit flipped at ${at}`)
   }
   assert.equal(loaded.size, 1)
 })

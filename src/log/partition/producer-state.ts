@@ -6,7 +6,7 @@
  * batch: `check` (throws or finds a duplicate, changes nothing), then `apply`. What was applied can be taken back by
  * `rollback(mark)` until `settle(mark)`.
  */
-import { type Int64, millisSince } from '../../base.ts'
+import { ageOf, type ClockHistory, type Int64 } from '../../base.ts'
 import type { ActiveProducer } from '../../log.ts'
 import { KafkaError, type Offset, type TransactionMarker } from '../../protocol.ts'
 import type { BatchInfo } from './batch-info.ts'
@@ -173,12 +173,12 @@ export class ProducerStates {
    * Forgets producers that were idle for `expirationMs`, have no open transaction, and nothing that may be taken back. -1 is no time: who
    * sent batches without timestamps is idle from the first look on.
    */
-  expire(nowMs: number, expirationMs: number): void {
+  expire(history: ClockHistory, expirationMs: number): void {
     const table = this.#table
     this.#forget(table.size, slot => {
       const last = table.lastTimestamp(slot)
-      if (last < 0) table.setLastTimestamp(slot, nowMs)
-      return last >= 0 && millisSince(last, nowMs) >= expirationMs
+      if (last < 0) table.setLastTimestamp(slot, history.at(-1)!.to)
+      return last >= 0 && ageOf(last, history) >= expirationMs
     })
     if (table.size === 0) table.clear()
   }
@@ -240,12 +240,12 @@ export class ProducerStates {
   }
 
   /** Replaces everything by what either of the two said; throws when it is damaged, and is then unchanged. */
-  loadSnapshot(file: Buffer, nowMs: number, expirationMs: number): void {
+  loadSnapshot(file: Buffer, history: ClockHistory, expirationMs: number): void {
     const entries = decodeProducers(file)
     this.clear()
     const table = this.#table
     for (const entry of entries) {
-      const isIdle = entry.lastTimestamp >= 0 && millisSince(entry.lastTimestamp, nowMs) >= expirationMs
+      const isIdle = entry.lastTimestamp >= 0 && ageOf(entry.lastTimestamp, history) >= expirationMs
       if (entry.transactionStart === none && isIdle) continue
       const slot = table.add(entry.producerId)
       table.setEpoch(slot, entry.epoch)

@@ -2,7 +2,7 @@
  * What every request of a member brings about, whichever protocol it speaks: its description is stored; a change of subscriptions or of
  * their topics begins a new epoch; the new epoch gets a target assignment; and the member moves towards it. Decides on records only.
  */
-import { millisSince } from '../../../base.ts'
+import { ageOf } from '../../../base.ts'
 import { KafkaError, type Uuid } from '../../../protocol.ts'
 import type { LogRecord, ShardContext } from '../../shard.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
@@ -155,7 +155,7 @@ export class Progress {
   #isStale(group: ConsumerGroup, regex: string): boolean {
     const known = group.regexes.get(regex)
     if (known === undefined) return true
-    const ageMs = millisSince(known.timestampMs, this.#context.clock.now())
+    const ageMs = ageOf(known.timestampMs, this.#context.clock.history())
     if (ageMs >= this.#settings.consumer.regexRefreshIntervalMs) return true
     return known.version !== this.#topics.version && ageMs >= regexPauseMs
   }

@@ -137,17 +137,16 @@ export class Progress {
     groupEpoch: number,
     configured: ConfiguredTopology,
   ): { epoch: number; target: TaskSets; dueInMs: number | null; why: string } {
-    const now = this.#context.clock.now()
     const epoch = group.assignmentEpoch
     const delayedUntil = this.#delayed.get(group.groupId)
     if (delayedUntil !== undefined) {
-      const dueInMs = Math.max(0, delayedUntil - now)
+      const dueInMs = Math.max(0, delayedUntil - this.#context.clock.monotonic())
       return { epoch, target: noTasks, dueInMs, why: 'Assignment delayed due to the configured initial rebalance delay.' }
     }
     const target = group.targetOf(after) ?? noTasks
     if (epoch >= groupEpoch) return { epoch, target, dueInMs: null, why: '' }
     const { assignmentIntervalMs } = this.#config(group.groupId)
-    const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, now)
+    const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
     if (waitMs > 0) {
       return { epoch, target, dueInMs: waitMs, why: 'Assignment delayed due to the configured assignment interval.' }
     }
@@ -182,7 +181,7 @@ export class Progress {
 
   #delay(groupId: string, delayMs: number): void {
     if (this.#delayed.has(groupId)) return
-    this.#delayed.set(groupId, this.#context.clock.now() + delayMs)
+    this.#delayed.set(groupId, this.#context.clock.monotonic() + delayMs)
     this.#context.schedule(timerKey('streams-initial-rebalance', groupId), delayMs, () => {
       this.#delayed.delete(groupId)
       const group = this.#options.find(groupId)

@@ -1,0 +1,152 @@
+/**
+ * Watches the wall clock against the monotonic one, so that ages are right though it jumps (`clock-history.ts` says how), and keeps its
+ * history in the data directory, because a clock that is wrong at one start may be set right before the next.
+ *
+ * The time between two runs cannot be told from a jump: above an hour it makes nothing older. Nor does the sleep of a machine.
+ */
+import type { Era } from './clock-history.ts'
+import type { FileSystem } from './file-system.ts'
+import type { Clock, System, Timer } from './system.ts'
+
+export interface WatchedClock extends Clock {
+  /** Notes when the clock was seen last. */
+  close(): Promise<void>
+}
+
+export interface ClockWatchOptions {
+  system: System
+  /** Where the history is kept. */
+  path: string
+  /** The clock jumped, or this run began long after the last one ended or before its end. */
+  onJump(jumpMs: number): void
+  /** The history could not be read (then nothing is old) or written (that is tried again). */
+  onFailure(error: Error): void
+}
+
+/** More than clocks are corrected by without a jump. */
+const toleratedJumpMs = 60_000
+/** A pause between two runs that may be true. */
+const toleratedPauseMs = 3_600_000
+const lookEveryMs = 10_000
+const noteEveryMs = 600_000
+/** Beyond it the oldest are forgotten; what they would have made older stays young. */
+const mostEras = 500
+const format = 1
+
+/** Resolves when what was known of the clock is read, and whether it jumped since. */
+export async function watchClock(options: ClockWatchOptions): Promise<WatchedClock> {
+  const watch = new ClockWatch(options)
+  await watch.open()
+  return {
+    now: () => watch.now(),
+    monotonic: () => options.system.clock.monotonic(),
+    history: () => watch.history(),
+    close: () => watch.close(),
+  }
+}
+
+class ClockWatch {
+  readonly #options: ClockWatchOptions
+  #eras: { from: number; to: number }[] = []
+  #seenMonotonic = 0
+  #notedMonotonic = 0
+  #timer: Timer | null = null
+  #noting: Promise<void> = Promise.resolve()
+
+  constructor(options: ClockWatchOptions) {
+    this.#options = options
+  }
+
+  async open(): Promise<void> {
+    const { clock } = this.#options.system
+    const nowMs = clock.now()
+    this.#seenMonotonic = clock.monotonic()
+    this.#eras = this.#load(nowMs)
+    const pauseMs = nowMs - this.#eras.at(-1)!.to
+    if (pauseMs < -toleratedJumpMs || pauseMs > toleratedPauseMs) this.#begin(nowMs, pauseMs)
+    else this.#eras.at(-1)!.to += Math.max(0, pauseMs)
+    await this.#note()
+    this.#lookLater()
+  }
+
+  /** Looks, so that every stamp that is made lies in the era it is made in. */
+  now(): number {
+    return this.#look()
+  }
+
+  history(): readonly Era[] {
+    this.#look()
+    return this.#eras
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.cancel()
+    this.#look()
+    await this.#note()
+  }
+
+  #look(): number {
+    const { clock } = this.#options.system
+    const era = this.#eras.at(-1)!
+    const nowMs = clock.now()
+    const monotonic = clock.monotonic()
+    const passedMs = monotonic - this.#seenMonotonic
+    const jumpMs = nowMs - era.to - passedMs
+    this.#seenMonotonic = monotonic
+    if (Math.abs(jumpMs) <= toleratedJumpMs) {
+      era.to = Math.max(era.to, nowMs)
+      return nowMs
+    }
+    // It may have jumped right after the last look: all that passed since belongs to the new era.
+    this.#begin(Math.floor(nowMs - passedMs), Math.round(jumpMs))
+    this.#eras.at(-1)!.to = nowMs
+    void this.#note()
+    return nowMs
+  }
+
+  #begin(from: number, jumpMs: number): void {
+    this.#eras.push({ from, to: from })
+    if (this.#eras.length > mostEras) this.#eras.shift()
+    this.#options.onJump(jumpMs)
+  }
+
+  #lookLater(): void {
+    this.#timer = this.#options.system.timers.after(lookEveryMs, () => {
+      this.#look()
+      if (this.#seenMonotonic - this.#notedMonotonic >= noteEveryMs) void this.#note()
+      this.#lookLater()
+    })
+  }
+
+  #load(nowMs: number): { from: number; to: number }[] {
+    const { system, path, onFailure } = this.#options
+    try {
+      const content = system.files.readFile(path)
+      return content === null ? [{ from: Number.NEGATIVE_INFINITY, to: nowMs }] : decode(content)
+    } catch (error) {
+      onFailure(error as Error)
+      // Nothing is known of the past: nothing is old.
+      return [{ from: nowMs, to: nowMs }]
+    }
+  }
+
+  #note(): Promise<void> {
+    this.#notedMonotonic = this.#seenMonotonic
+    this.#noting = this.#noting.then(() => write(this.#options.system.files, this.#options.path, this.#eras)).catch(this.#options.onFailure)
+    return this.#noting
+  }
+}
+
+async function write(files: FileSystem, path: string, eras: readonly Era[]): Promise<void> {
+  const rows = eras.map(({ from, to }) => [Number.isFinite(from) ? from : null, Math.floor(to)])
+  await files.replaceFile(path, Buffer.from(`${JSON.stringify({ version: format, eras: rows })}\n`))
+}
+
+function decode(content: Buffer): { from: number; to: number }[] {
+  const { version, eras } = JSON.parse(content.toString()) as { version: number; eras: [number | null, number][] }
+  if (version !== format) throw new Error(`a history of the clock of version ${version}`)
+  const decoded = eras.map(([from, to]) => ({ from: from ?? Number.NEGATIVE_INFINITY, to }))
+  if (decoded.length === 0 || !decoded.every(({ from, to }) => Number.isFinite(to) && from <= to))
+    throw new Error('a damaged history of the clock')
+  return decoded
+}
