@@ -84,8 +84,19 @@ export interface JournalCounts {
   readonly syncs: Durations
 }
 
+/** Of the volume that holds the data. */
+export interface DiskSpace {
+  /** null when the system does not say. */
+  readonly freeBytes: number | null
+  /** `log.free.bytes.floor` */
+  readonly floorBytes: number
+  /** Why records of clients are refused; null while there is room. */
+  readonly shortage: string | null
+}
+
 export interface Log {
   readonly journal: JournalCounts
+  readonly space: DiskSpace
   readonly partitions: ReadonlyMap<string, PartitionLog>
   get(topicId: Uuid, partition: number): PartitionLog | undefined
   /** The partition found at start, or an empty one: the first append makes its directory (Kafka's layout, with `partition.metadata`). */

@@ -156,7 +156,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => broker.security.close())
   metadata.subscribe({ topicDeleted: ({ name }) => broker.metrics.forget(name) })
   let ready = false
-  const http = await startEndpoint(broker, () => (ready ? null : 'the broker is starting'))
+  const http = await startEndpoint(broker, () => (ready ? log.space.shortage : 'the broker is starting'))
   if (http !== null) opened.push(() => http.close())
   await groups.start()
   await transactions.start()

@@ -103,12 +103,14 @@ function announce(config: BrokerConfig, running: RunningBroker, logger: Logger, 
   const metrics = running.httpPort === null ? null : `http://${httpHost}:${running.httpPort}/metrics`
   const data = dataDirectory(config)
   const ms = Math.round(elapsedMs)
-  if (!process.stdout.isTTY || !process.stderr.isTTY) logger.info({ listening, data, metrics, ms }, 'the broker is ready')
+  const { shortage } = running.broker.log.space
+  const state = shortage === null ? 'the broker is ready' : 'the broker runs, but cannot take records: its disk is full'
+  if (!process.stdout.isTTY || !process.stderr.isTTY) logger.info({ listening, data, metrics, ms }, state)
   if (!process.stdout.isTTY) return
   const address = `127.0.0.1:${running.ports.get(config.listeners[0]!.name)}`
   const option = address === defaultBootstrap ? '' : ` --bootstrap ${address}`
   const lines = [
-    `Millrace is ready after ${ms} ms.`,
+    shortage === null ? `Millrace is ready after ${ms} ms.` : `Millrace runs after ${ms} ms, but cannot take records. ${shortage}.`,
     `  listens on  ${listening.join(', ')}`,
     `  data in     ${data}`,
     ...(metrics === null ? [] : [`  metrics at  ${metrics}`]),

@@ -7,6 +7,7 @@ import { Chores } from './chores.ts'
 import { Cleaner } from './cleaner/cleaner.ts'
 import { Retention } from './cleaner/retention.ts'
 import type { LogContext } from './context.ts'
+import { FreeSpace } from './free-space.ts'
 import { Checkpointer } from './journal/checkpoint.ts'
 import { GroupCommit } from './journal/commit.ts'
 import { Journal } from './journal/journal.ts'
@@ -32,8 +33,6 @@ const indexBytes = 32 << 20
 const journalGrowth = 2
 /** What could not be done for want of space is tried again after this long. */
 const retryMs = 1000
-/** Free space is looked at once in so many milliseconds. */
-const freeCheckMs = 1000
 const cleanShutdownFile = '.kafka_cleanshutdown'
 
 /** The caller holds the directory's lock. */
@@ -58,6 +57,7 @@ class Engine implements Log, LogContext {
   readonly commit: GroupCommit
   readonly slabs = new Slabs()
   readonly chores: Chores
+  readonly space: FreeSpace
   readonly pressure = new Valve()
   readonly #backlog: Backlog
   readonly #options: LogOptions
@@ -70,8 +70,6 @@ class Engine implements Log, LogContext {
   #rotateLater = false
   #closed: string | null = null
   #fatal = false
-  #full = false
-  #freeCheckedMs = Number.NEGATIVE_INFINITY
   #unnamed = new Map<string, PartitionStart>()
   #retention: Retention | null = null
   #cleaner: Cleaner | null = null
@@ -87,6 +85,8 @@ class Engine implements Log, LogContext {
     this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
     this.tail = new Tail(settings.tailBytes, this.pressure)
     this.chores = new Chores(system, (what, error) => this.report(what, error))
+    const report = (what: string) => this.report(what, null)
+    this.space = new FreeSpace({ system, directory, floorBytes: () => settings.freeBytesFloor, report })
     this.#backlog = new Backlog(this.pressure, journalGrowth * settings.journalFiles * settings.journalFileBytes)
     this.#journal = new Journal({
       files: system.files,
@@ -194,6 +194,7 @@ class Engine implements Log, LogContext {
   async close(): Promise<void> {
     if (this.#closed !== null) return
     this.#retention?.close()
+    this.space.close()
     this.chores.close()
     await this.#cleaner?.close()
     this.commit.commit()
@@ -214,14 +215,9 @@ class Engine implements Log, LogContext {
   admit(origin: 'client' | 'coordinator'): void {
     if (this.#closed !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#closed)
     this.#backlog.admit(origin)
-    if (origin !== 'client' || this.settings.freeBytesFloor <= 0) return
-    const nowMs = this.system.clock.monotonic()
-    if (nowMs - this.#freeCheckedMs > freeCheckMs) {
-      this.#freeCheckedMs = nowMs
-      this.#full = this.#files.freeBytes(this.directory) < this.settings.freeBytesFloor
-    }
-    if (this.#full)
-      throw new KafkaError('KAFKA_STORAGE_ERROR', `The disk of ${this.directory} has less than ${this.settings.freeBytesFloor} bytes free`)
+    if (origin !== 'client') return
+    const { shortage } = this.space
+    if (shortage !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', shortage)
   }
 
   syncNames(): Promise<void> {
@@ -316,6 +312,7 @@ class Engine implements Log, LogContext {
 
   #startHousekeeping(): void {
     const { system, settings } = this
+    this.space.start()
     // What no topic claims is left alone.
     const partitions = () => [...this.partitions.values()].filter(partition => partition.claimed && !partition.closed)
     this.#retention = new Retention({

@@ -56,7 +56,7 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
     },
     self: { id: 7, advertised: () => ({ host: 'broker.example', port: 9092 }) },
     config: { listeners: [{ name: 'PLAINTEXT' }] },
-    log: { pressure: { on: true }, journal: { frames: 3, bytes: 300, syncs } },
+    log: { pressure: { on: true }, space: { freeBytes: 5000, floorBytes: 400 }, journal: { frames: 3, bytes: 300, syncs } },
     logger: { error() {} },
     stalls: { durations: stalls },
     metadata: {

@@ -200,6 +200,9 @@ function writeDisk(page: Page, { system }: Broker): void {
 }
 
 function writeOwn(page: Page, { log, metrics, stalls }: Broker): void {
+  const { freeBytes, floorBytes } = log.space
+  if (freeBytes !== null) page.single('millrace_disk_free_bytes', 'gauge', 'Bytes free on the volume of log.dirs.', freeBytes)
+  page.single('millrace_disk_free_floor_bytes', 'gauge', 'log.free.bytes.floor: with less free, produce requests are refused.', floorBytes)
   page.single('millrace_log_pressure', 'gauge', 'Whether connections wait because the tail in memory is full.', log.pressure.on ? 1 : 0)
   const { journal } = log
   page.single('millrace_journal_frames_total', 'counter', 'Group commits: frames written to the journal.', journal.frames)

@@ -21,6 +21,7 @@ interface Stray {
 export class TestLog implements Log {
   readonly partitions = new Map<string, PartitionLog>()
   readonly journal = { frames: 0, bytes: 0, syncs: new Durations() }
+  readonly space = { freeBytes: 1e9, floorBytes: 0, shortage: null }
   readonly pressure = { on: false, whenOff: (callback: () => void) => callback() }
   readonly disk: Map<string, TestPartition>
   readonly deleted: string[] = []
