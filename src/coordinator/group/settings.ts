@@ -80,7 +80,9 @@ const leastHeartbeatIntervalMs = 100
  * otherwise whoever joins a moment after another would stay idle for a whole interval.
  */
 export function heartbeatIntervalMs(config: ConsumerGroupConfig, dueInMs: number | null): number {
-  return dueInMs === null ? config.heartbeatIntervalMs : Math.min(config.heartbeatIntervalMs, Math.max(dueInMs, leastHeartbeatIntervalMs))
+  if (dueInMs === null) return config.heartbeatIntervalMs
+  // Clocks tell fractions of milliseconds; the response has whole ones.
+  return Math.min(config.heartbeatIntervalMs, Math.max(Math.ceil(dueInMs), leastHeartbeatIntervalMs))
 }
 
 const defaultConsumerGroupConfig: ConsumerGroupConfig = {

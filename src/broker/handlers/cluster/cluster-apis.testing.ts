@@ -192,6 +192,7 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
   return new TestBroker({
     system,
     turns: new Turns(system),
+    telemetry: { wanted: true },
     log,
     metadata,
     groups,
