@@ -83,6 +83,18 @@ test('a group reads, commits what it printed, lags, and is reset', async () => {
   assert.equal((await millrace(['group', 'describe', 'readers'])).err, 'millrace: GROUP_ID_NOT_FOUND: there is no group readers\n')
 })
 
+test('sizes of topics, lags of groups, and internal topics', async () => {
+  await ok(['produce', 'sized'], 'one\ntwo\nthree\n')
+  assert.equal(await ok(['consume', 'sized', '-g', 'behind', '-f', 'beginning', '-n', '1']), 'one\n')
+  const [sized] = JSON.parse(await ok(['topic', 'list', '--size', '--json'])).filter(({ name }: { name: string }) => name === 'sized')
+  assert.ok(sized.bytes > 60, `${sized.bytes} bytes`)
+  assert.match(await ok(['topic', 'list', '--size']), /^sized +1 +\d+ B$/m)
+  assert.match(await ok(['group', 'list', '--lag']), /^behind +Empty +classic +consumer +2$/m)
+  assert.match(await ok(['topic', 'describe', '__consumer_offsets']), /^__consumer_offsets \(.{22}\), 50 partitions$/m)
+  assert.match(await ok(['topic', 'list', '--all']), /^__consumer_offsets$/m)
+  assert.match(await ok(['consume', '__consumer_offsets', '-f', 'beginning', '--json']), /"topic":"__consumer_offsets".*behind/)
+})
+
 test('following ends with Ctrl-C, cleanly', async () => {
   await ok(['topic', 'create', 'live'])
   const env = { ...process.env, MILLRACE_BOOTSTRAP: broker.address }

@@ -1,7 +1,7 @@
 /** `millrace group …` */
 
 import { realSystem } from '../base.ts'
-import { type Client, ClientError, type GroupInfo, type PartitionOffset } from '../client.ts'
+import { type Client, ClientError, type GroupInfo, type GroupListing, type GroupOffset, type PartitionOffset } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, show, table } from './output.ts'
@@ -10,6 +10,7 @@ import { parsePosition, resolvePosition } from './position.ts'
 export interface ListFlags extends ClientFlags {
   type?: string
   state?: string
+  lag?: boolean
 }
 
 export async function listGroups(flags: ListFlags): Promise<void> {
@@ -18,12 +19,34 @@ export async function listGroups(flags: ListFlags): Promise<void> {
   const groups = (await client.groups()).filter(
     group => (type === undefined || group.type === type) && (state === undefined || sameWord(group.state, state)),
   )
-  await show(flags.json, groups, () =>
+  const lags = flags.lag === true ? await lagsOf(client, groups) : null
+  const shown = groups.map(group => (lags === null ? group : { ...group, lag: lags.get(group.group)! }))
+  await show(flags.json, shown, () =>
     table(
-      ['GROUP', 'STATE', 'TYPE', 'PROTOCOL'],
-      groups.map(g => [g.group, g.state, g.type, g.protocolType]),
+      ['GROUP', 'STATE', 'TYPE', 'PROTOCOL', ...(lags === null ? [] : ['LAG'])],
+      groups.map(g => [g.group, g.state, g.type, g.protocolType, ...(lags === null ? [] : [lags.get(g.group)])]),
     ),
   )
+}
+
+/** The end of each topic is asked for once, however many groups read it. */
+async function lagsOf(client: Client, groups: readonly GroupListing[]): Promise<Map<string, bigint>> {
+  const offsets: (GroupOffset & { group: string })[] = []
+  for (const { group, type } of groups) offsets.push(...(await client.groupOffsets(group, type)).map(each => ({ ...each, group })))
+  const lags = new Map(groups.map(({ group }) => [group, 0n]))
+  for (const [topic, ofTopic] of Map.groupBy(offsets, each => each.topic)) {
+    const ends = await endsOf(client, topic, [...new Set(ofTopic.map(each => each.partition))])
+    for (const { group, partition, offset, lag } of ofTopic) {
+      lags.set(group, lags.get(group)! + (lag ?? lagBehind(ends.get(partition), offset) ?? 0n))
+    }
+  }
+  return lags
+}
+
+/** null when the partition is gone. */
+function lagBehind(end: bigint | null | undefined, offset: bigint): bigint | null {
+  if (end === null || end === undefined) return null
+  return end > offset ? end - offset : 0n
 }
 
 /** Kafka writes `PreparingRebalance`, and people what they like. */
@@ -96,9 +119,7 @@ async function lagOf(client: Client, { group, type, members }: GroupInfo): Promi
     )
     for (const row of ofTopic) {
       row.endOffset = ends.get(row.partition) ?? null
-      if (row.lag === null && row.endOffset !== null && row.committedOffset !== null) {
-        row.lag = row.endOffset > row.committedOffset ? row.endOffset - row.committedOffset : 0n
-      }
+      if (row.lag === null && row.committedOffset !== null) row.lag = lagBehind(row.endOffset, row.committedOffset)
     }
   }
   return [...rows.values()].sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))

@@ -54,7 +54,21 @@ export function table(header: readonly string[], rows: readonly (readonly unknow
 }
 
 function isNumeric(cell: unknown): boolean {
-  return typeof cell === 'number' || typeof cell === 'bigint' || cell === null || cell === undefined
+  return typeof cell === 'number' || typeof cell === 'bigint' || cell === null || cell === undefined || sizeText.test(String(cell))
+}
+
+const sizeUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+const sizeText = new RegExp(`^[\\d.]+ (?:${sizeUnits.join('|')})$`)
+
+/** Bytes for people: three digits and a unit. */
+export function size(bytes: bigint): string {
+  let value = Number(bytes)
+  let unit = 0
+  while (value >= 1000 && unit < sizeUnits.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 ? value : value.toPrecision(3)} ${sizeUnits[unit]}`
 }
 
 /** Bytes in JSON: text where they are text, else `{"base64": "…"}`; never a loss. */

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import type { Client } from '../client.ts'
 import { printCompletion } from './completion.ts'
-import { bytesFromJson, bytesToJson, plural, table, toJson } from './output.ts'
+import { bytesFromJson, bytesToJson, plural, size, table, toJson } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
 import { readLines } from './produce.ts'
 import { makeProgram } from './program.ts'
@@ -65,6 +65,7 @@ test('tables', () => {
     ),
     'NAME  LAG\na       5\nlong    -\n',
   )
+  assert.deepEqual([0n, 999n, 1000n, 10n * 2n ** 20n, 5n * 2n ** 40n].map(size), ['0 B', '999 B', '0.977 KiB', '10.0 MiB', '5.00 TiB'])
   assert.equal(plural(1n, 'record'), '1 record')
   assert.equal(plural(2, 'record'), '2 records')
 })

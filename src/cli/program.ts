@@ -78,6 +78,7 @@ function addTopic(program: Command): void {
   const topic = program.command('topic').description('list, create, describe, alter and delete topics')
   withClientOptions(topic.command('list').description('names of topics'))
     .option('-a, --all', 'internal topics too')
+    .option('--size', 'bytes on disk, of all replicas')
     .action(async flags => (await import('./topic.ts')).listTopics(flags))
   withClientOptions(topic.command('create <name>').description('create a topic'))
     .option('-p, --partitions <count>', "default: the broker's num.partitions", wholeNumber(1, 2 ** 31 - 1))
@@ -138,6 +139,7 @@ function addGroup(program: Command): void {
   withClientOptions(group.command('list').description('names, states and types'))
     .addOption(new Option('--type <type>', 'only these').choices(['classic', 'consumer', 'share', 'streams']))
     .option('--state <state>', 'only these: Stable, Empty, …')
+    .option('--lag', 'records that each group has yet to read')
     .action(async flags => (await import('./group.ts')).listGroups(flags))
   withClientOptions(group.command('describe <names...>').description('members, offsets, lag and tasks')).action(async (names, flags) =>
     (await import('./group.ts')).describeGroups(names, flags),

@@ -1,18 +1,26 @@
 /** `millrace topic …` */
-import { type Client, ClientError, type TopicInfo } from '../client.ts'
+import { type Client, ClientError, type OffsetQuery, type PartitionInfo, type TopicInfo } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, plural, show, table } from './output.ts'
+import { CommandFailed, plural, show, size, table } from './output.ts'
 
-export async function listTopics(flags: ClientFlags & { all?: boolean }): Promise<void> {
+export async function listTopics(flags: ClientFlags & { all?: boolean; size?: boolean }): Promise<void> {
   await using client = await connect(flags)
   const names = (await client.topicNames()).filter(name => flags.all === true || !name.startsWith('__'))
-  if (flags.json !== true) return show(false, null, () => names.map(name => `${name}\n`).join(''))
-  const topics = await client.topics(names)
-  await show(
-    true,
-    topics.map(({ name, id, partitions }) => ({ name, id, partitions: partitions.length, replicas: partitions[0]?.replicas.length ?? 0 })),
-    () => '',
+  if (flags.json !== true && flags.size !== true) return show(false, null, () => names.map(name => `${name}\n`).join(''))
+  const sizes = flags.size === true ? await client.topicSizes() : null
+  const topics = (await client.topics(names)).map(({ name, id, partitions }) => ({
+    name,
+    id,
+    partitions: partitions.length,
+    replicas: partitions[0]?.replicas.length ?? 0,
+    ...(sizes === null ? {} : { bytes: sizes.get(name) ?? 0n }),
+  }))
+  await show(flags.json, topics, () =>
+    table(
+      ['TOPIC', 'PARTITIONS', 'SIZE'],
+      topics.map(({ name, partitions, bytes }) => [name, partitions, size(bytes ?? 0n)]),
+    ),
   )
 }
 
@@ -44,7 +52,13 @@ export async function describeTopics(names: string[], flags: ClientFlags): Promi
       .map(({ name, id, configs, partitions }) => {
         const set = Object.entries(configs).map(([key, value]) => `  ${key}=${value}\n`)
         const rows = partitions.map(p => [p.partition, p.leader, p.replicas.join(','), p.isr.join(','), p.firstOffset, p.endOffset])
-        return `${name} (${id}), ${plural(partitions.length, 'partition')}\n${set.join('')}${table(['PARTITION', 'LEADER', 'REPLICAS', 'ISR', 'FIRST', 'END'], rows)}`
+        const problems = partitions.filter(({ problem }) => problem !== null)
+        return [
+          `${name} (${id}), ${plural(partitions.length, 'partition')}\n`,
+          ...set,
+          table(['PARTITION', 'LEADER', 'REPLICAS', 'ISR', 'FIRST', 'END'], rows),
+          ...problems.map(({ partition, problem }) => `partition ${partition}: ${problem}\n`),
+        ].join('')
       })
       .join('\n'),
   )
@@ -53,15 +67,44 @@ export async function describeTopics(names: string[], flags: ClientFlags): Promi
 async function describeTopic(client: Client, { name, id, partitions }: TopicInfo) {
   const numbers = partitions.map(each => each.partition)
   const [first, end, configs] = await Promise.all([
-    client.offsets(name, numbers, 'earliest'),
-    client.offsets(name, numbers, 'latest'),
+    knownOffsets(client, name, numbers, 'earliest'),
+    knownOffsets(client, name, numbers, 'latest'),
     client.configs({ type: 'TOPIC', name }),
   ])
+  const told = ({ partition }: PartitionInfo) => {
+    const [firstOffset, endOffset] = [first.get(partition)!, end.get(partition)!]
+    const problem = [firstOffset, endOffset].find(each => typeof each === 'string') ?? null
+    return typeof firstOffset === 'bigint' && typeof endOffset === 'bigint'
+      ? { firstOffset, endOffset, problem: null }
+      : { firstOffset: null, endOffset: null, problem }
+  }
   return {
     name,
     id,
     configs: Object.fromEntries(configs.filter(each => each.source === 'DYNAMIC_TOPIC_CONFIG').map(each => [each.name, each.value])),
-    partitions: partitions.map(each => ({ ...each, firstOffset: first.get(each.partition)!, endOffset: end.get(each.partition)! })),
+    partitions: partitions.map(each => ({ ...each, ...told(each) })),
+  }
+}
+
+/** A partition that cannot answer (offline, without a leader) must not hide the others: instead of its offset there is what is wrong. */
+async function knownOffsets(
+  client: Client,
+  topic: string,
+  partitions: readonly number[],
+  query: OffsetQuery,
+): Promise<Map<number, bigint | string>> {
+  try {
+    return await client.offsets(topic, partitions, query)
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error
+    const [one] = partitions
+    if (partitions.length > 1) {
+      const halves = [partitions.slice(0, partitions.length / 2), partitions.slice(partitions.length / 2)]
+      const found: (readonly [number, bigint | string])[] = []
+      for (const half of halves) found.push(...(await knownOffsets(client, topic, half, query)))
+      return new Map(found)
+    }
+    return new Map(one === undefined ? [] : [[one, `${error.code}: ${error.message}`]])
   }
 }
 

@@ -27,7 +27,7 @@ export interface CredentialFlags extends ClientFlags {
 }
 
 export async function createUser(user: string, flags: CredentialFlags & { config?: string; data?: string }): Promise<void> {
-  if (flags.config !== undefined || flags.data !== undefined) throw new UsageError('--config and --data go with --offline')
+  if (flags.data !== undefined) throw new UsageError('--data requires --offline')
   await setCredential(user, flags, 'created')
 }
 

@@ -1,6 +1,6 @@
 /**
  * The library's consumer, and the one thing it leaves out: it reads a batch's checksum and does not compare it. A fetch that brings a
- * damaged batch fails here before anything of it is decoded, as `check.crcs` of Kafka's consumer does.
+ * damaged batch fails here before anything of it is decoded, as `check.crcs` of Kafka's consumer does. (Without a group: read.ts.)
  */
 import { promisify } from 'node:util'
 import { type API, type Callback, type Connection, Consumer, kGetApi, type Reader } from '@platformatic/kafka'

@@ -42,6 +42,8 @@ export interface Client extends Administration, AsyncDisposable {
   cluster(): Promise<Cluster>
   /** Names of all topics, internal ones too, sorted. */
   topicNames(): Promise<string[]>
+  /** Bytes on the disks of all brokers, by topic. */
+  topicSizes(): Promise<Map<string, bigint>>
   /** In the order asked for; throws UNKNOWN_TOPIC_OR_PARTITION. */
   topics(names: readonly string[]): Promise<TopicInfo[]>
   createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>

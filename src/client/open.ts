@@ -13,10 +13,12 @@ import { ClientError, settled, toClientError } from './errors.ts'
 import { groupMethods } from './groups.ts'
 import { sendRecords } from './produce.ts'
 import { readRecords } from './read.ts'
-import { Requests } from './requests.ts'
+import { type Ask, Requests } from './requests.ts'
 import { connectionSecurity } from './security.ts'
+import { topicSizes } from './sizes.ts'
 import { subscribe } from './subscribe.ts'
-import type { Cluster, NewTopicSpec, OffsetQuery, PartitionOffset, TopicInfo } from './types.ts'
+import { topicMethods } from './topics.ts'
+import type { Cluster, NewTopicSpec, PartitionOffset } from './types.ts'
 
 /** Enough to ride out a new leader, few enough to tell a person soon that nobody is there. */
 const retries = 3
@@ -46,34 +48,35 @@ export function openClient(options: ClientOptions): Client {
   }
   const admin = lazily(() => keep(new Admin(base)))
   const producer = lazily(() => keep(new Producer(base)))
-  const reader = lazily(() => keep(new CheckedConsumer({ ...base, groupId: `${base.clientId}-without-group` })))
   const requests = lazily(() => new Requests(admin(), system))
+  // Fetches wait at the broker, and what comes behind them on the same connection waits as well.
+  const reader = lazily(() => new Requests(keep(new Admin(base)), system))
   const greeted = lazily(() => (security.tls === undefined && security.sasl === undefined ? Promise.resolve() : greet(admin(), bootstrap)))
   const run = async <T>(work: () => Promise<T>): Promise<T> => {
     await greeted()
     return settled(bootstrap, work())
   }
-  const ask = <T>(work: (requests: Requests) => Promise<T>): Promise<T> => run(() => requests().retrying(bootstrap, () => work(requests())))
+  const askOver =
+    (over: () => Requests): Ask =>
+    work =>
+      run(() => over().retrying(bootstrap, () => work(over())))
+  const ask = askOver(requests)
 
   const client: Client = {
     cluster: () => run(() => cluster(admin())),
-    topicNames: async () => (await run(() => admin().listTopics({ includeInternals: true }))).sort(),
-    topics: names => run(() => describeTopics(admin(), names)),
+    topicSizes: () => ask(topicSizes),
     createTopic: topic => run(() => createTopic(admin(), topic)),
     deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
     setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
     configs: resource => run(() => describeConfigs(admin(), resource)),
     alterConfigs: (resource, changes) => run(() => alterConfigs(admin(), resource, changes)),
     configResources: type => ask(each => configResources(each, type)),
-    offsets: (topic, partitions, query) => run(() => listOffsets(admin(), topic, partitions, query)),
-    async *read(reading) {
-      await greeted()
-      yield* readRecords(reader(), bootstrap, reading)
-    },
+    read: reading => readRecords(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
     send: (topic, records, sending) => run(() => sendRecords(producer(), topic, records, sending ?? {})),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
+    ...topicMethods(ask),
     ...groupMethods(ask),
     ...administration(ask, system),
     close: async () => {
@@ -130,25 +133,6 @@ async function cluster(admin: Admin): Promise<Cluster> {
   }
 }
 
-async function describeTopics(admin: Admin, names: readonly string[]): Promise<TopicInfo[]> {
-  if (names.length === 0) return []
-  const { topics } = await admin.metadata({ topics: [...names], forceUpdate: true })
-  return names.map(name => {
-    const found = topics.get(name)
-    if (found === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
-    return {
-      name,
-      id: kafkaUuid(found.id),
-      partitions: found.partitions.map(({ leader, replicas, isr }, partition) => ({ partition, leader, replicas, isr })),
-    }
-  })
-}
-
-/** The library shows 8-4-4-4-12 hexadecimal digits, Kafka's tools 22 characters of base64url. */
-function kafkaUuid(id: string): string {
-  return Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')
-}
-
 async function createTopic(admin: Admin, { name, partitions, replicas, configs }: NewTopicSpec) {
   const [created] = await admin.createTopics({
     topics: [name],
@@ -157,20 +141,6 @@ async function createTopic(admin: Admin, { name, partitions, replicas, configs }
     configs: Array.from(configs ?? [], ([key, value]) => ({ name: key, value })),
   })
   return { partitions: created!.partitions, replicas: created!.replicas }
-}
-
-async function listOffsets(admin: Admin, topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>> {
-  if (partitions.length === 0) return new Map()
-  const timestamp = query === 'latest' ? -1n : query === 'earliest' ? -2n : query.timestampMs
-  const [found] = await admin.listOffsets({
-    topics: [{ name: topic, partitions: partitions.map(partitionIndex => ({ partitionIndex, timestamp })) }],
-  })
-  const offsets = new Map(found!.partitions.map(({ partitionIndex, offset }) => [partitionIndex, offset]))
-  const beyond = partitions.filter(partition => offsets.get(partition) === -1n)
-  if (timestamp >= 0n && beyond.length > 0) {
-    for (const [partition, offset] of await listOffsets(admin, topic, beyond, 'latest')) offsets.set(partition, offset)
-  }
-  return offsets
 }
 
 async function setGroupOffsets(admin: Admin, groupId: string, offsets: readonly PartitionOffset[]): Promise<void> {

@@ -3,128 +3,143 @@
  *
  * A round asks every broker that leads a partition still to be read, all at once. Control records are left out; with `committedOnly`
  * also those of aborted transactions, by Kafka's rule (a producer's batches are aborted from its first aborted offset to its marker).
+ * A batch is believed only when its checksum is right, as with `check.crcs` of Kafka's consumer.
  */
-import type { Consumer, RecordsBatch } from '@platformatic/kafka'
-import { ClientError, settled } from './errors.ts'
-import type { ReadOptions, ReceivedRecord } from './types.ts'
+import { toInt64 } from '../base.ts'
+import {
+  apis,
+  type BatchView,
+  batchesIn,
+  forEachRecordOf,
+  intactBatchSize,
+  KafkaError,
+  type MessageOf,
+  readMarker,
+  type Uuid,
+} from '../protocol.ts'
+import { ClientError } from './errors.ts'
+import { type Ask, type Requests, refuse } from './requests.ts'
+import { leaders, refusePartition } from './topics.ts'
+import type { ReadOptions, ReceivedRecord, TopicInfo } from './types.ts'
 
-type FetchResponsePartition = Awaited<ReturnType<Consumer['fetch']>>['responses'][number]['partitions'][number]
+type FetchedPartition = MessageOf<typeof apis.fetch.response>['responses'][number]['partitions'][number]
 
 const defaultMaxWaitMs = 500
 const maxBytesPerPartition = 1_048_576
 const maxBytesPerFetch = 16_777_216
-const controlBit = 0x20
+/** Of one batch, unpacked; far above what brokers let in by default. */
+const maxUnpackedBytes = 2 ** 30
 
-export async function* readRecords(consumer: Consumer, bootstrap: string, options: ReadOptions): AsyncGenerator<ReceivedRecord[], void> {
-  const { topic, from, until, signal } = options
+export async function* readRecords(ask: Ask, options: ReadOptions): AsyncGenerator<ReceivedRecord[], void> {
+  const { from, until, signal } = options
   const positions = new Map(from)
-  consumer.topics.track(topic)
-  let partitionMaxBytes = maxBytesPerPartition
   for (;;) {
     for (const [partition, position] of positions) if (until !== null && position >= until.get(partition)!) positions.delete(partition)
     if (positions.size === 0 || signal?.aborted) return
-    let found: ReceivedRecord[][]
-    try {
-      found = await settled(bootstrap, fetchRound(consumer, options, positions, partitionMaxBytes))
-    } catch (error) {
-      // A damaged batch fails the whole fetch. Batch by batch, what lies before it is still delivered.
-      if (!(error instanceof ClientError) || error.code !== 'CORRUPT_MESSAGE' || partitionMaxBytes === 1) throw error
-      partitionMaxBytes = 1
-      continue
-    }
-    for (const records of found) {
+    for (const fetched of await ask(requests => fetchRound(requests, options, positions))) {
       if (signal?.aborted) return
-      if (records.length > 0) yield records
+      const taken = take(fetched, options, positions)
+      if (taken.records.length > 0) yield taken.records
+      // Only behind what was sound.
+      if (taken.damage !== null) throw taken.damage
     }
   }
 }
 
-/** Fetches once from every leader and moves the positions on. */
-async function fetchRound(
-  consumer: Consumer,
+/** Fetches once from every leader. */
+async function fetchRound(requests: Requests, options: ReadOptions, positions: ReadonlyMap<number, bigint>): Promise<FetchedPartition[]> {
+  const { topic } = options
+  const { info, byLeader } = await leaders(requests, topic, [...positions.keys()])
+  const rounds = Array.from(byLeader, ([node, wanted]) => fetchFrom(requests, node, info, wanted, options, positions))
+  const fetched = (await Promise.all(rounds)).flat()
+  for (const { partitionIndex, errorCode } of fetched) refusePartition(topic, partitionIndex, errorCode)
+  return fetched
+}
+
+async function fetchFrom(
+  requests: Requests,
+  node: number,
+  { name, id }: TopicInfo,
+  wanted: readonly number[],
+  { maxWaitMs, committedOnly }: ReadOptions,
+  positions: ReadonlyMap<number, bigint>,
+): Promise<FetchedPartition[]> {
+  const partitions = wanted.map(partition => ({
+    partition,
+    fetchOffset: toInt64(positions.get(partition)!),
+    partitionMaxBytes: maxBytesPerPartition,
+  }))
+  const request = {
+    maxWaitMs: maxWaitMs ?? defaultMaxWaitMs,
+    minBytes: 1,
+    maxBytes: maxBytesPerFetch,
+    isolationLevel: committedOnly === true ? 1 : 0,
+    topics: [{ topic: name, ...(id === '' ? {} : { topicId: id as Uuid }), partitions }],
+    forgottenTopicsData: [],
+  }
+  // Where topics have no ids they are known by name.
+  const response = await requests.ask(apis.fetch, request, { node }, id === '' ? 12 : apis.fetch.maxVersion)
+  refuse(response.errorCode)
+  return response.responses.flatMap(each => [...each.partitions])
+}
+
+/** The records of one answer, and what is wrong with the batch behind them. Moves the position on. */
+function take(
+  fetched: FetchedPartition,
   options: ReadOptions,
   positions: Map<number, bigint>,
-  partitionMaxBytes: number,
-): Promise<ReceivedRecord[][]> {
-  const { topic } = options
-  const metadata = await consumer.metadata({ topics: [topic] })
-  const known = metadata.topics.get(topic)
-  if (known === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${topic}`)
-  const byLeader = Map.groupBy(positions, ([partition]) => known.partitions[partition]?.leader ?? -1)
-  const responses = await Promise.all(
-    Array.from(byLeader, ([node, wanted]) => {
-      if (node < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${wanted[0]![0]} has no leader now`)
-      return consumer.fetch({
-        node,
-        minBytes: 1,
-        maxBytes: maxBytesPerFetch,
-        maxWaitTime: options.maxWaitMs ?? defaultMaxWaitMs,
-        isolationLevel: options.committedOnly === true ? 1 : 0,
-        topics: [
-          {
-            topicId: known.id,
-            partitions: wanted.map(([partition, fetchOffset]) => ({
-              partition,
-              fetchOffset,
-              currentLeaderEpoch: -1,
-              lastFetchedEpoch: -1,
-              partitionMaxBytes,
-            })),
-          },
-        ],
-      })
-    }),
-  )
-  const found: ReceivedRecord[][] = []
-  for (const response of responses) {
-    for (const { partitions } of response.responses)
-      for (const partition of partitions) found.push(take(topic, partition, options, positions))
-  }
-  return found
-}
-
-function take(topic: string, fetched: FetchResponsePartition, options: ReadOptions, positions: Map<number, bigint>): ReceivedRecord[] {
+): { records: ReceivedRecord[]; damage: ClientError | null } {
   const { partitionIndex: partition } = fetched
+  const records: ReceivedRecord[] = []
   const position = positions.get(partition)
-  if (position === undefined) return []
+  if (position === undefined) return { records, damage: null }
   const end = options.until?.get(partition) ?? null
   const isAborted = options.committedOnly === true ? abortedBatches(fetched) : () => false
-  const records: ReceivedRecord[] = []
   let next = position
-  for (const batch of fetched.records ?? []) {
-    const aborted = isAborted(batch)
-    const after = batch.firstOffset + BigInt(batch.lastOffsetDelta) + 1n
-    if (after > next) next = after
-    if (aborted || (batch.attributes & controlBit) !== 0) continue
-    for (const record of batch.records) {
-      const offset = batch.firstOffset + BigInt(record.offsetDelta)
-      if (offset < position || (end !== null && offset >= end)) continue
-      records.push({
-        topic,
-        partition,
-        offset,
-        timestampMs: (batch.attributes & 0x08) !== 0 ? batch.maxTimestamp : batch.firstTimestamp + record.timestampDelta,
-        key: record.key,
-        value: record.value,
-        headers: record.headers.map(([key, value]) => ({ key: key ?? Buffer.alloc(0), value })),
-      })
+  try {
+    for (const batch of batchesIn(fetched.records ?? Buffer.alloc(0))) {
+      requireIntact(batch)
+      const after = BigInt(batch.header.lastOffset) + 1n
+      if (!isAborted(batch) && !batch.header.isControl) {
+        forEachRecordOf(
+          batch,
+          ({ offset: at, timestamp, key, value, headers }) => {
+            const offset = BigInt(at)
+            if (offset < position || (end !== null && offset >= end)) return
+            records.push({ topic: options.topic, partition, offset, timestampMs: BigInt(timestamp), key, value, headers: [...headers] })
+          },
+          { maxBytes: maxUnpackedBytes },
+        )
+      }
+      if (after > next) next = after
     }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    const message = `${options.topic}-${partition} cannot be read at offset ${next}: ${error.message}`
+    return { records: records.filter(({ offset }) => offset < next), damage: new ClientError('CORRUPT_MESSAGE', message, error) }
+  } finally {
+    positions.set(partition, next)
   }
-  positions.set(partition, next)
-  return records
+  return { records, damage: null }
 }
 
-function abortedBatches({ abortedTransactions }: FetchResponsePartition): (batch: RecordsBatch) => boolean {
+function requireIntact({ header, bytes }: BatchView): void {
+  if (header.magic < 2 || intactBatchSize(bytes, 0) === bytes.length) return
+  throw new KafkaError('CORRUPT_MESSAGE', 'the checksum of the batch is wrong')
+}
+
+function abortedBatches({ abortedTransactions }: FetchedPartition): (batch: BatchView) => boolean {
   const waiting = [...(abortedTransactions ?? [])].sort((a, b) => (a.firstOffset < b.firstOffset ? -1 : 1))
   const open = new Set<bigint>()
   return batch => {
-    const last = batch.firstOffset + BigInt(batch.lastOffsetDelta)
-    while (waiting.length > 0 && waiting[0]!.firstOffset <= last) open.add(waiting.shift()!.producerId)
-    // A control record's key: version, type (0 = abort).
-    if ((batch.attributes & controlBit) !== 0) {
-      if (batch.records[0]?.key?.readInt16BE(2) === 0) open.delete(batch.producerId)
+    const { lastOffset, producerId, isControl, isTransactional } = batch.header
+    while (waiting.length > 0 && waiting[0]!.firstOffset <= lastOffset) open.add(BigInt(waiting.shift()!.producerId))
+    if (isControl) {
+      forEachRecordOf(batch, record => {
+        if (readMarker(record)?.committed === false) open.delete(BigInt(producerId))
+      })
       return false
     }
-    return (batch.attributes & 0x10) !== 0 && open.has(batch.producerId)
+    return isTransactional && open.has(BigInt(producerId))
   }
 }

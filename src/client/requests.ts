@@ -87,6 +87,17 @@ export class Requests {
     }
   }
 
+  /** Of these topics, or of all: internal ones too, which the library hides, and those with a partition that has no leader. */
+  async metadata(topics: readonly string[] | 'all'): Promise<MessageOf<typeof apis.metadata.response>['topics']> {
+    const request = {
+      topics: topics === 'all' ? null : topics.map(name => ({ name })),
+      allowAutoTopicCreation: false,
+      includeClusterAuthorizedOperations: false,
+      includeTopicAuthorizedOperations: false,
+    }
+    return (await this.ask(apis.metadata, request)).topics
+  }
+
   async nodes(): Promise<number[]> {
     const { brokers } = await this.#admin.metadata({ topics: [] })
     return [...brokers.keys()]
@@ -128,11 +139,11 @@ export class Requests {
   }
 
   async #leader(topic: string, partition: number): Promise<number> {
-    const { topics } = await this.#admin.metadata({ topics: [topic], forceUpdate: true })
-    const known = topics.get(topic)?.partitions[partition]
+    const [found] = await this.metadata([topic])
+    const known = found?.partitions.find(each => each.partitionIndex === partition)
     if (known === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${topic}-${partition}`)
-    if (known.leader < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader now`)
-    return known.leader
+    if (known.leaderId < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader now`)
+    return known.leaderId
   }
 
   async #coordinator(key: string, keyType: number): Promise<number> {

@@ -1,0 +1,97 @@
+/** Topics, who leads their partitions, and the offsets these hold: asked with our own requests, because the library hides internal topics. */
+import { toInt64 } from '../base.ts'
+import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
+import type { Client } from './client.ts'
+import { ClientError } from './errors.ts'
+import type { Ask, Requests } from './requests.ts'
+import type { OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
+
+type TopicMetadata = MessageOf<typeof apis.metadata.response>['topics'][number]
+
+const listOffsetsFrom = { latest: -1n, earliest: -2n }
+
+export function topicMethods(ask: Ask): Pick<Client, 'topicNames' | 'topics' | 'offsets'> {
+  return {
+    topicNames: () => ask(topicNames),
+    topics: names => ask(requests => describeTopics(requests, names)),
+    offsets: (topic, partitions, query) => ask(requests => listOffsets(requests, topic, partitions, query)),
+  }
+}
+
+async function topicNames(requests: Requests): Promise<string[]> {
+  return (await requests.metadata('all')).map(({ name }) => name!).sort()
+}
+
+async function describeTopics(requests: Requests, names: readonly string[]): Promise<TopicInfo[]> {
+  if (names.length === 0) return []
+  const found = new Map((await requests.metadata(names)).map(topic => [topic.name, topic]))
+  return names.map(name => topicInfo(name, found.get(name)))
+}
+
+function topicInfo(name: string, topic: TopicMetadata | undefined): TopicInfo {
+  const problem = topic === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : errorName(topic.errorCode)
+  if (problem === 'UNKNOWN_TOPIC_OR_PARTITION') throw new ClientError(problem, `there is no topic ${name}`)
+  if (problem !== 'NONE') throw new ClientError(problem, `${name}: ${errorText(problem)}`)
+  const partitions = topic!.partitions.map(
+    ({ partitionIndex, leaderId, replicaNodes, isrNodes }): PartitionInfo => ({
+      partition: partitionIndex,
+      leader: leaderId,
+      replicas: [...replicaNodes],
+      isr: [...isrNodes],
+    }),
+  )
+  return { name, id: kafkaUuid(topic!.topicId), partitions: partitions.sort((a, b) => a.partition - b.partition) }
+}
+
+/** As Kafka's tools print it; empty where the cluster is too old for ids. */
+function kafkaUuid(id: Uuid): string {
+  return id === zeroUuid ? '' : id
+}
+
+/** Who leads each of these partitions; throws when one has no leader. */
+export async function leaders(
+  requests: Requests,
+  topic: string,
+  partitions: readonly number[],
+): Promise<{ info: TopicInfo; byLeader: Map<number, number[]> }> {
+  const [info] = await describeTopics(requests, [topic])
+  const known = new Map(info!.partitions.map(each => [each.partition, each.leader]))
+  const byLeader = Map.groupBy(partitions, partition => {
+    const leader = known.get(partition)
+    if (leader === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${topic}-${partition}`)
+    if (leader < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader now`)
+    return leader
+  })
+  return { info: info!, byLeader }
+}
+
+/** The first offset from a time on, where there is one, else the end. */
+async function listOffsets(
+  requests: Requests,
+  topic: string,
+  partitions: readonly number[],
+  query: OffsetQuery,
+): Promise<Map<number, bigint>> {
+  const timestamp = toInt64(typeof query === 'string' ? listOffsetsFrom[query] : query.timestampMs)
+  const offsets = new Map<number, bigint>()
+  const { byLeader } = await leaders(requests, topic, partitions)
+  for (const [node, wanted] of byLeader) {
+    const asked = { name: topic, partitions: wanted.map(partitionIndex => ({ partitionIndex, timestamp })) }
+    const response = await requests.ask(apis.listOffsets, { replicaId: -1, isolationLevel: 0, topics: [asked] }, { node })
+    for (const { partitionIndex, errorCode, offset } of response.topics[0]?.partitions ?? []) {
+      refusePartition(topic, partitionIndex, errorCode)
+      offsets.set(partitionIndex, BigInt(offset))
+    }
+  }
+  const beyond = partitions.filter(partition => offsets.get(partition) === -1n)
+  if (typeof query !== 'string' && beyond.length > 0) {
+    for (const [partition, end] of await listOffsets(requests, topic, beyond, 'latest')) offsets.set(partition, end)
+  }
+  return offsets
+}
+
+export function refusePartition(topic: string, partition: number, code: number): void {
+  if (code === 0) return
+  const name = errorName(code)
+  throw new ClientError(name, `${topic}-${partition}: ${errorText(name)}`)
+}
