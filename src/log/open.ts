@@ -11,7 +11,8 @@ import { FreeSpace } from './free-space.ts'
 import { Checkpointer } from './journal/checkpoint.ts'
 import { GroupCommit } from './journal/commit.ts'
 import { Journal } from './journal/journal.ts'
-import { partitionKey, StateLog } from './journal/state-log.ts'
+import { StateLog } from './journal/state-log.ts'
+import { partitionKey } from './journal/state-record.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
 import { condemnedName, hasSegments } from './partition/partition-directory.ts'
@@ -96,7 +97,12 @@ class Engine implements Log, LogContext {
       keepFiles: settings.journalFiles,
       extend: settings.durability === 'fsync',
     })
-    this.#stateLog = new StateLog(system.files, `${directory}/journal/state.log`)
+    this.#stateLog = new StateLog({
+      files: system.files,
+      random: system.random,
+      path: `${directory}/journal/state.log`,
+      report: (what, error) => this.report(what, error),
+    })
     const onFatal = (error: Error) => this.#die(error)
     this.commit = new GroupCommit({ system, journal: this.#journal, tail: this.tail, onFatal, onFull: () => this.#rotate() })
     this.#checkpoints = new Checkpointer({

@@ -3,7 +3,8 @@ import type { TopicConfig } from '../log.ts'
 import { type Offset, parseUuid, type Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import { type JournalView, type NamedPartition, type RecoveredJournal, recoverJournal } from './journal/journal-recovery.ts'
-import { type PartitionState, partitionKey, type StateLog } from './journal/state-log.ts'
+import type { StateLog } from './journal/state-log.ts'
+import { type PartitionState, partitionKey } from './journal/state-record.ts'
 import { decodePartitionMetadata } from './kafka-files.ts'
 import { Partition } from './partition/partition.ts'
 import { condemnedName, hasSegments, isCondemned, writePartitionMetadata } from './partition/partition-directory.ts'
@@ -41,6 +42,7 @@ interface Found {
 export async function recoverLog(context: LogContext, stateLog: StateLog, bootId: string): Promise<RecoveredLog> {
   const { files } = context.system
   const loaded = stateLog.load()
+  for (const problem of loaded.problems) context.report(problem, null)
   let found = new Map<string, Found>()
   let withoutId: Omit<Found, 'topicId'>[] = []
   const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
@@ -77,32 +79,43 @@ export async function recoverLog(context: LogContext, stateLog: StateLog, bootId
   const waiting = [...found.values()]
   const open = async () => {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const view = views.get(keyOf(next)) ?? null
-      const state = loaded.partitions.get(keyOf(next)) ?? null
-      const partition = await openPartition(context, next, state, view, sameRun)
+      const key = keyOf(next)
+      const view = views.get(key) ?? null
+      const state = stateLog.read(key)
+      const doubtful = loaded.isDoubtful(key)
+      const logStart = loaded.logStarts.get(key) ?? -1
+      const partition = await openPartition(context, next, { state, logStart, view, sameRun, doubtful })
       partitions.push(partition)
-      if (view !== null || state === null || partition.logEndOffset !== state.endOffset) changed.push(partition)
+      if (view !== null || doubtful || partition.logEndOffset !== state?.endOffset) changed.push(partition)
     }
   }
   await Promise.all(Array.from({ length: parallel }, open))
   const named = new Set([...found.values()].map(({ directory }) => directory))
   const unnamed = new Map<string, PartitionStart>()
   for (const one of withoutId)
-    if (!named.has(one.directory))
-      unnamed.set(one.directory, { ...(await recoverStart(context, one, null, null, false)), suspect: !sameRun })
+    if (!named.has(one.directory)) unnamed.set(one.directory, { ...(await recoverStart(context, one, nothingKnown)), suspect: !sameRun })
   return { partitions, changed, unnamed, journal }
 }
 
-async function openPartition(
-  context: LogContext,
-  found: Found,
-  state: PartitionState | null,
-  view: JournalView | null,
-  sameRun: boolean,
-): Promise<Partition> {
+/** What state log and journal know of a partition. */
+interface Known {
+  state: PartitionState | null
+  /** From the state log; -1: says nothing. */
+  logStart: Offset
+  view: JournalView | null
+  /** The machine has run on since the last checkpoint. */
+  sameRun: boolean
+  /** There was a later state, perhaps. */
+  doubtful: boolean
+}
+
+const nothingKnown: Known = { state: null, logStart: -1, view: null, sameRun: false, doubtful: false }
+
+async function openPartition(context: LogContext, found: Found, known: Known): Promise<Partition> {
   const { topic, topicId, partition } = found
-  const start = await recoverStart(context, found, state, view, sameRun)
-  const changed = view !== null || (state !== null && !state.synced)
+  const { state, view, sameRun, doubtful } = known
+  const start = await recoverStart(context, found, known)
+  const changed = view !== null || doubtful || (state !== null && !state.synced)
   const opened = new Partition(context, { topic, topicId, partition, config: builtInConfig }, { ...start, suspect: changed && !sameRun })
   for (const reason of [opened.offline, view?.damage ?? null]) if (reason !== null) keepOffline(context, opened, reason)
   // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
@@ -115,9 +128,7 @@ async function openPartition(
 function recoverStart(
   context: LogContext,
   { topic, partition, directory }: Omit<Found, 'topicId'>,
-  state: PartitionState | null,
-  view: JournalView | null,
-  sameRun: boolean,
+  { state, logStart, view, sameRun, doubtful }: Known,
 ): ReturnType<typeof recoverPartition> {
   return recoverPartition({
     system: context.system,
@@ -126,10 +137,11 @@ function recoverStart(
     directory,
     name: `${topic}-${partition}`,
     state,
-    trusted: state !== null && (state.synced || sameRun),
+    trusted: state !== null && (state.synced || sameRun) && !doubtful,
+    doubtful,
     sameRun,
     ours: state !== null || view !== null,
-    logStartOffset: view?.logStartOffset ?? -1,
+    logStartOffset: Math.max(view?.logStartOffset ?? -1, logStart),
     damage: damageOf(context, directory),
     durableEnd: view?.durableEnd ?? 0,
     producers: context.settings,

@@ -12,12 +12,15 @@ import type { Partition } from '../partition/partition.ts'
 import { stateOf } from '../partition/partition-state.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { Journal } from './journal.ts'
-import { type PartitionState, partitionKey, type StateLog } from './state-log.ts'
+import type { StateLog } from './state-log.ts'
+import { type PartitionState, partitionKey } from './state-record.ts'
 
 /** Threads that are left to the journal and to reads while segments are synced. */
 const otherThreads = 4
 /** Partitions whose state is noted together: what is synced already need not be read again, should the process die before the rest is. */
 const portion = 512
+/** Or fewer, whose producers take this much memory until they are noted. */
+const portionBytes = 8 << 20
 /** So many partitions get complete indexes at the end. With more it would take seconds to make their files; Kafka makes missing ones anew. */
 const mostIndexed = 1000
 /** A checkpoint that failed for want of space is tried again after this long. */
@@ -130,7 +133,7 @@ export class Checkpointer {
     const deleted = [...this.#deleted]
     this.#indexing = this.#closed && partitions.size <= mostIndexed
     const waiting = [...partitions]
-    while (waiting.length > 0) await this.#note(waiting.splice(0, portion))
+    while (waiting.length > 0) await this.#noteSome(waiting)
     const { stateLog, bootId, syncNames } = this.#options
     // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
     if (deleted.length > 0) await syncNames()
@@ -140,11 +143,11 @@ export class Checkpointer {
     this.#options.onDone()
   }
 
-  /** Puts the partitions' states into the state log, once what these say is on disk. */
-  async #note(partitions: Partition[]): Promise<void> {
+  /** Takes partitions from those that wait, and puts their states into the state log once what these say is on disk. */
+  async #noteSome(waiting: Partition[]): Promise<void> {
     const works: Work[] = []
     try {
-      await this.#flush(partitions, works)
+      await this.#flush(waiting, works)
       await this.#syncAll(works)
       const states = works.filter(({ partition }) => !partition.deleted).map(({ state }) => state)
       await this.#options.stateLog.append(states, [], null)
@@ -155,15 +158,18 @@ export class Checkpointer {
     for (const { partition, state } of works) partition.checkpointedBase = state.active?.baseOffset ?? 0
   }
 
-  async #flush(partitions: Partition[], works: Work[]): Promise<void> {
+  async #flush(waiting: Partition[], works: Work[]): Promise<void> {
     const { system } = this.#options
     let began = system.clock.monotonic()
-    for (const partition of partitions) {
+    let bytes = 0
+    while (waiting.length > 0 && works.length < portion && bytes < portionBytes) {
+      const partition = waiting.pop()!
       if (partition.deleted || partition.offline !== null) continue
       // What is not in the journal yet may still be taken back.
       partition.settleGroup()
       const work = this.#take(partition)
       if (work !== null) works.push(work)
+      bytes += work?.state.producers?.length ?? 0
       if (system.clock.monotonic() - began > sliceMs) {
         await new Promise<void>(resolve => system.timers.soon(resolve))
         began = system.clock.monotonic()

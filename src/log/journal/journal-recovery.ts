@@ -22,7 +22,7 @@ import {
   visitFrame,
 } from './journal-format.ts'
 import type { JournalFile } from './member.ts'
-import { partitionKey } from './state-log.ts'
+import { partitionKey } from './state-record.ts'
 
 /** What the journal knows of a partition. */
 export interface JournalView {

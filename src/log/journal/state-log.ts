@@ -1,269 +1,370 @@
 /**
  * `journal/state.log`: what recovery needs to know of a partition in order not to read its segments.
  *
- * Records are appended, checksummed, when a checkpoint has made a partition's segments durable; the latest of a partition counts. A torn end is
- * normal: a checkpoint is finished only by its `trimmed` record, and until then the journal files it covers are kept. When most of the
- * file is out of date it is written anew and replaced.
+ * Records are appended when a checkpoint has made a partition's segments durable; the latest of a partition counts. A torn end is normal: a
+ * checkpoint is finished only by its `trimmed` record, and until then the journal files it covers are kept. When most of the file is out of
+ * date the rest is written to a new one, which takes its place.
+ *
+ * Each record carries the token of its file's life (file-life.ts) and up to where the file was durable when it was written. So records
+ * behind damage are found, and damage is told from a torn end. The file may be of any size: it is read through a window, written and
+ * rewritten in slices off the event loop, and in memory is only where each partition's record lies.
+ *
+ *     file:    head (1024 bytes), records
+ *     record:  checksum, length of the body, token, durable end, body
+ *
+ * Format 1 had no head, and of a record only length and checksum. It is rewritten at the first checkpoint.
  */
-import { crc32c, type FileHandle, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
-import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'
-import type { EpochStart } from '../partition/leader-epochs.ts'
-import type { SegmentState } from '../segments/segment-state.ts'
+import { dirname } from 'node:path'
+import { crc32c, DiskError, type FileHandle, type FileSystem, type Random, writeInt64 } from '../../base.ts'
+import { header, type Offset } from '../../protocol.ts'
+import { beginLife, decodeHead, encodeHead, type FileLife, headBytes, tokenBytes } from './file-life.ts'
+import { FileWindow } from './file-window.ts'
+import {
+  type BriefState,
+  type CheckpointEnd,
+  decodePartition,
+  decodeStart,
+  encodeDeleted,
+  encodeLogStart,
+  encodePartition,
+  encodeTrimmed,
+  type PartitionState,
+  partitionKey,
+  type RecordStart,
+  startBytes,
+} from './state-record.ts'
 
-/** A partition at a moment at which all below `endOffset` was durable in its segments. */
-export interface PartitionState {
-  topic: string
-  topicId: Uuid
-  partition: number
-  logStartOffset: Offset
-  endOffset: Offset
-  /** Whether the active segment was synced; those before it always are. If not, only a process may have died since, not the machine. */
-  synced: boolean
-  leaderEpoch: number
-  epochs: readonly EpochStart[]
-  /** null while nothing was ever appended. */
-  active: { baseOffset: Offset; state: SegmentState } | null
-  /** With all retained batches; null without producers. */
-  producers: Buffer | null
-}
-
-const kinds = { partition: 1, deleted: 2, trimmed: 3, unsyncedPartition: 4 } as const
-const recordHeaderBytes = 8
+const tokenAt = 8
+const durableEndAt = 16
+const recordHeaderBytes = 24
+const oldHeaderBytes = 8
 const compactAboveBytes = 1 << 20
-const fixedBytes = 1 + 16 + 4 + 8 + 8 + 4 + 8 * 10 + 2 + 2 + 4
-const { readOffset } = header
-
-export function partitionKey(topicId: Uuid, partition: number): string {
-  return `${topicId}-${partition}`
-}
-
-export interface CheckpointEnd {
-  /** Journal frames below this one are of no more use. */
-  trimmedSequence: number
-  /** Identity of the run of the operating system that wrote this; empty when unknown. */
-  bootId: string
-}
+/** Read, and written, at once; a larger record is read or written whole. */
+const sliceBytes = 1 << 20
 
 export interface LoadedState extends CheckpointEnd {
-  partitions: Map<string, PartitionState>
+  partitions: Map<string, BriefState>
+  /** Where partitions begin, if not at 0. */
+  logStarts: Map<string, Offset>
+  /** Damage in the file may have held a later record of the partition, or its only one. */
+  isDoubtful(key: string): boolean
+  /** What is wrong with the file; empty when nothing is. */
+  problems: string[]
+}
+
+/** Where a record lies. */
+interface Place {
+  at: number
+  bodyAt: number
+  end: number
+}
+
+interface Found extends Place {
+  start: RecordStart | null
+  durableEnd: number
+}
+
+export interface StateLogOptions {
+  files: FileSystem
+  random: Random
+  path: string
+  /** What failed, and is tried again. */
+  report(what: string, error: unknown): void
 }
 
 export class StateLog {
-  readonly #files: FileSystem
-  readonly #path: string
+  readonly #options: StateLogOptions
   #handle: FileHandle
+  /** null: to be begun anew before anything is appended. */
+  #life: FileLife | null = null
   #end = 0
-  /** Size of the latest record of each partition. */
-  readonly #live = new Map<string, number>()
+  /** All below is sure to be on the disk. */
+  #durableEnd = 0
+  /** Something may lie behind the end. */
+  #overlong = false
+  /** The latest record of each partition. */
+  #places = new Map<string, Place>()
   #liveBytes = 0
+  #checkpoint: CheckpointEnd = { trimmedSequence: 0, bootId: '' }
 
-  constructor(files: FileSystem, path: string) {
-    this.#files = files
-    this.#path = path
-    this.#handle = files.open(path, 'rw')
+  constructor(options: StateLogOptions) {
+    this.#options = options
+    this.#handle = options.files.open(options.path, 'rw')
   }
 
-  /** Reads all records up to the first that is torn or damaged, and goes on writing there. */
+  /** Reads all records, also those behind damage. */
   load(): LoadedState {
-    const file = this.#files.readFile(this.#path) ?? Buffer.alloc(0)
-    const loaded: LoadedState = { partitions: new Map(), trimmedSequence: 0, bootId: '' }
-    let at = 0
-    for (;;) {
-      const body = recordAt(file, at)
-      if (body === null) break
-      this.#take(body, loaded)
-      at += recordHeaderBytes + body.length
+    const window = new FileWindow(this.#handle, sliceBytes)
+    const loaded = { partitions: new Map<string, BriefState>(), logStarts: new Map<string, Offset>() }
+    const gaps: { at: number; end: number }[] = []
+    let durable = 0
+    this.#life = decodeHead('state', window.view(0, headBytes), this.#options.path)
+    this.#end = this.#life === null ? 0 : headBytes
+    for (const found of recordsOf(window, this.#life)) {
+      if (found.at > this.#end) gaps.push({ at: this.#end, end: found.at })
+      this.#take(found, loaded)
+      this.#end = found.end
+      durable = Math.max(durable, found.durableEnd)
     }
-    this.#end = at
-    return loaded
+    this.#overlong = window.size > this.#end
+    const damaged = gaps.filter(({ at }) => at < durable)
+    const problems = damaged.map(({ at, end }) => `bytes ${at} to ${end} of ${this.#options.path} are damaged`)
+    if (this.#life === null && this.#end === 0 && window.view(0, oldHeaderBytes).some(byte => byte !== 0))
+      problems.push(`${this.#options.path} begins with damage, and nothing in it can be used`)
+    const doubted = damaged.at(-1)?.at ?? -1
+    const isDoubtful = (key: string) => (this.#places.get(key)?.at ?? -1) < doubted
+    return { ...this.#checkpoint, ...loaded, isDoubtful, problems }
+  }
+
+  /** The partition's latest record; null when there is none, or it was damaged since. */
+  read(key: string): PartitionState | null {
+    const place = this.#places.get(key)
+    if (place === undefined) return null
+    const record = Buffer.allocUnsafe(place.end - place.at)
+    this.#handle.readSync(record, place.at)
+    const body = soundBody(record, this.#life)
+    return body === null ? null : decodePartition(body)
   }
 
   /** Appends records and makes them durable. `end`: all partitions are noted, which says how far the journal is of no more use. */
   async append(states: readonly PartitionState[], deleted: readonly string[], end: CheckpointEnd | null): Promise<void> {
-    const bodies = [...states.map(encodePartition), ...deleted.map(encodeDeleted)]
-    if (end !== null) bodies.push(encodeTrimmed(end))
-    if (bodies.length === 0) return
-    for (let at = 0; at < states.length; at++) this.#count(partitionKey(states[at]!.topicId, states[at]!.partition), bodies[at]!.length)
-    for (const key of deleted) this.#count(key, 0)
-    const records = bodies.map(frameRecord)
-    const bytes = records.reduce((sum, record) => sum + record.length, 0)
-    await this.#handle.write(records, this.#end)
-    this.#end += bytes
+    if (states.length === 0 && deleted.length === 0 && end === null) return
+    await this.#makeReady()
+    const slice = new Slice(this.#life!, this.#end, this.#durableEnd)
+    for (const state of states) {
+      const key = partitionKey(state.topicId, state.partition)
+      if (state.logStartOffset > 0) slice.add(startKey(key), encodeLogStart(key, state.logStartOffset))
+      slice.add(key, encodePartition(state))
+      if (slice.bytes >= sliceBytes) await this.#write(slice)
+    }
+    for (const key of deleted) slice.add(key, encodeDeleted(key), 'deleted')
+    if (end !== null) this.#addEnd(slice, end)
+    await this.#write(slice)
     await this.#handle.datasync()
-    if (end !== null && this.#end > compactAboveBytes && this.#end > 2 * this.#liveBytes) await this.#compact(end)
+    this.#durableEnd = this.#end
+    if (end === null) return
+    this.#checkpoint = end
+    if (this.#end > compactAboveBytes && this.#end > 2 * this.#liveBytes) await this.#compact()
   }
 
   close(): void {
     this.#handle.close()
   }
 
-  #count(key: string, bytes: number): void {
-    this.#liveBytes += bytes - (this.#live.get(key) ?? 0)
-    if (bytes === 0) this.#live.delete(key)
-    else this.#live.set(key, bytes)
-  }
-
-  #take(body: Buffer, loaded: LoadedState): void {
-    const kind = body[0]
-    if (isPartition(body)) {
-      const state = decodePartition(body)
-      const key = partitionKey(state.topicId, state.partition)
-      loaded.partitions.set(key, state)
-      this.#count(key, body.length)
-    } else if (kind === kinds.deleted) {
-      const key = body.toString('latin1', 1)
-      loaded.partitions.delete(key)
-      this.#count(key, 0)
-    } else if (kind === kinds.trimmed) {
-      loaded.trimmedSequence = readOffset(body, 1)
-      loaded.bootId = body.toString('latin1', 9)
+  #take({ start, ...place }: Found, { partitions, logStarts }: Pick<LoadedState, 'partitions' | 'logStarts'>): void {
+    if (start === null) return
+    if (start.kind === 'trimmed') this.#checkpoint = start.end
+    else if (start.kind === 'logStart') {
+      logStarts.set(start.key, start.offset)
+      this.#note(startKey(start.key), place)
+    } else if (start.kind === 'partition') {
+      partitions.set(start.key, start.brief)
+      this.#note(start.key, place)
+    } else {
+      partitions.delete(start.key)
+      logStarts.delete(start.key)
+      this.#note(start.key, null)
     }
   }
 
-  async #compact(checkpoint: CheckpointEnd): Promise<void> {
-    const file = this.#files.readFile(this.#path) ?? Buffer.alloc(0)
-    const latest = new Map<string, Buffer>()
-    let at = 0
-    for (let body = recordAt(file, at); body !== null; body = recordAt(file, at)) {
-      if (isPartition(body)) {
-        const state = decodePartition(body)
-        latest.set(partitionKey(state.topicId, state.partition), body)
-      } else if (body[0] === kinds.deleted) latest.delete(body.toString('latin1', 1))
-      at += recordHeaderBytes + body.length
+  #note(key: string, place: Place | null): void {
+    const before = this.#places.get(key)
+    if (before !== undefined) this.#liveBytes -= before.end - before.at
+    if (place === null) {
+      this.#places.delete(key)
+      if (this.#places.has(startKey(key))) this.#note(startKey(key), null)
+      return
     }
-    const content = Buffer.concat([...latest.values(), encodeTrimmed(checkpoint)].map(frameRecord))
-    await this.#files.replaceFile(this.#path, content)
+    this.#liveBytes += place.end - place.at
+    this.#places.set(key, place)
+  }
+
+  /** Twice: were the one lost, journal files that have been used again would be missed. */
+  #addEnd(slice: Slice, end: CheckpointEnd): void {
+    for (let copy = 0; copy < 2; copy++) slice.add(null, encodeTrimmed(end))
+  }
+
+  async #write(slice: Slice): Promise<void> {
+    const { records, bytes, notes } = slice.take()
+    if (bytes === 0) return
+    // Were it to stay, what is written half could later pass for something newer than it is.
+    this.#overlong = true
+    await this.#handle.write(records, this.#end)
+    this.#overlong = false
+    this.#end += bytes
+    for (const [key, place] of notes) this.#note(key, place)
+  }
+
+  /** There is a head, and nothing lies behind the end. */
+  async #makeReady(): Promise<void> {
+    if (this.#life === null) await this.#rewrite()
+    if (this.#overlong) this.#handle.truncate(this.#end)
+    this.#overlong = false
+  }
+
+  /** If that fails all goes on with the file as it is; the next checkpoint tries again. */
+  async #compact(): Promise<void> {
+    try {
+      await this.#rewrite()
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.isFailedSync) throw error
+      this.#options.report(`${this.#options.path} could not be compacted`, error)
+    }
+  }
+
+  /** The latest records, in a new file that takes the place of this one. */
+  async #rewrite(): Promise<void> {
+    const { files, random, path } = this.#options
+    const newPath = `${path}.new`
+    const life = beginLife(random, [0, 0])
+    const file = files.open(newPath, 'rw')
+    const places = new Map<string, Place>()
+    let end = headBytes
+    try {
+      file.truncate(0)
+      await file.write([encodeHead('state', life)], 0)
+      for await (const { records, bytes, notes } of this.#latest(life)) {
+        await file.write(records, end)
+        end += bytes
+        for (const [key, place] of notes) if (place !== null) places.set(key, place)
+      }
+      await file.datasync()
+      files.rename(newPath, path)
+    } catch (error) {
+      file.close()
+      // What is left of it is cut off when it is used again.
+      await files.removeFile(newPath).catch(() => {})
+      throw error
+    }
+    file.close()
     this.#handle.close()
-    this.#handle = this.#files.open(this.#path, 'rw')
-    this.#end = content.length
+    this.#handle = files.open(path, 'r+')
+    this.#life = life
+    this.#places = places
+    this.#liveBytes = 0
+    for (const place of places.values()) this.#liveBytes += place.end - place.at
+    this.#end = this.#durableEnd = end
+    this.#overlong = false
+    await files.syncDirectory(dirname(path))
+  }
+
+  async *#latest(life: FileLife): AsyncGenerator<ReturnType<Slice['take']>> {
+    const slice = new Slice(life, headBytes, 0)
+    for (const [key, { at, end }] of [...this.#places].sort(([, a], [, b]) => a.at - b.at)) {
+      const record = Buffer.allocUnsafe(end - at)
+      await this.#handle.read(record, at)
+      const body = soundBody(record, this.#life)
+      if (body === null) this.#options.report(`${this.#options.path}: the record of ${key} was damaged since it was written`, null)
+      else slice.add(key, body)
+      if (slice.bytes >= sliceBytes) yield slice.take()
+    }
+    // Nobody sees the file before it is synced.
+    slice.durableEnd = slice.end
+    this.#addEnd(slice, this.#checkpoint)
+    yield slice.take()
   }
 }
 
-function frameRecord(body: Buffer): Buffer {
-  const record = Buffer.allocUnsafe(recordHeaderBytes + body.length)
-  record.writeUInt32BE(body.length, 0)
-  record.writeUInt32BE(crc32c(body), 4)
-  body.copy(record, recordHeaderBytes)
-  return record
+/** Of a partition's record that says only where it begins, in the list of places. */
+function startKey(key: string): string {
+  return `start of ${key}`
 }
 
-function recordAt(file: Buffer, at: number): Buffer | null {
-  if (at + recordHeaderBytes > file.length) return null
-  const length = file.readUInt32BE(at)
-  const start = at + recordHeaderBytes
-  if (length === 0 || length > file.length - start) return null
-  const body = file.subarray(start, start + length)
-  return crc32c(body) === file.readUInt32BE(at + 4) ? body : null
-}
+/** Records to be written one behind the other. */
+class Slice {
+  bytes = 0
+  end: number
+  durableEnd: number
+  readonly #life: FileLife
+  #records: Buffer[] = []
+  #notes: [key: string, place: Place | null][] = []
 
-function isPartition(body: Buffer): boolean {
-  return body[0] === kinds.partition || body[0] === kinds.unsyncedPartition
-}
+  constructor(life: FileLife, end: number, durableEnd: number) {
+    this.#life = life
+    this.end = end
+    this.durableEnd = durableEnd
+  }
 
-function encodeDeleted(key: string): Buffer {
-  return Buffer.concat([Buffer.from([kinds.deleted]), Buffer.from(key, 'latin1')])
-}
+  /** `key`: what this is the latest record of; null: of nothing. */
+  add(key: string | null, body: Buffer, what: 'kept' | 'deleted' = 'kept'): void {
+    const start = Buffer.allocUnsafe(recordHeaderBytes)
+    start.writeUInt32BE(body.length, 4)
+    this.#life.token.copy(start, tokenAt)
+    writeInt64(start, durableEndAt, this.durableEnd)
+    start.writeUInt32BE(crc32c(body, crc32c(start.subarray(4))), 0)
+    this.#records.push(start, body)
+    const at = this.end
+    this.end += start.length + body.length
+    this.bytes += start.length + body.length
+    if (key !== null) this.#notes.push([key, what === 'deleted' ? null : { at, bodyAt: at + start.length, end: this.end }])
+  }
 
-function encodeTrimmed({ trimmedSequence, bootId }: CheckpointEnd): Buffer {
-  const body = Buffer.alloc(9)
-  body[0] = kinds.trimmed
-  writeInt64(body, 1, trimmedSequence)
-  return Buffer.concat([body, Buffer.from(bootId, 'latin1')])
-}
-
-function encodePartition(state: PartitionState): Buffer {
-  const topic = Buffer.from(state.topic)
-  const producers = state.producers ?? Buffer.alloc(0)
-  const body = Buffer.alloc(fixedBytes + topic.length + 12 * state.epochs.length + producers.length)
-  body[0] = state.synced ? kinds.partition : kinds.unsyncedPartition
-  uuidToBytes(state.topicId).copy(body, 1)
-  body.writeInt32BE(state.partition, 17)
-  writeInt64(body, 21, state.logStartOffset)
-  writeInt64(body, 29, state.endOffset)
-  body.writeInt32BE(state.leaderEpoch, 37)
-  let at = 41
-  for (const number of numbersOf(state.active)) at = put(body, number, at)
-  at = body.writeUInt16BE(topic.length, at)
-  at = body.writeUInt16BE(state.epochs.length, at)
-  at = body.writeUInt32BE(producers.length, at)
-  at += topic.copy(body, at)
-  for (const { epoch, startOffset } of state.epochs) at = put(body, startOffset, body.writeInt32BE(epoch, at))
-  producers.copy(body, at)
-  return body
-}
-
-function decodePartition(body: Buffer): PartitionState {
-  const numbers: Int64[] = []
-  for (let at = 41; numbers.length < 10; at += 8) numbers.push(readInt64(body, at))
-  const topicBytes = body.readUInt16BE(121)
-  const epochCount = body.readUInt16BE(123)
-  const producerBytes = body.readUInt32BE(125)
-  let at = fixedBytes + topicBytes
-  const epochs: EpochStart[] = []
-  for (; epochs.length < epochCount; at += 12) epochs.push({ epoch: body.readInt32BE(at), startOffset: readOffset(body, at + 4) })
-  return {
-    topicId: uuidFromBytes(body.subarray(1, 17)),
-    partition: body.readInt32BE(17),
-    logStartOffset: readOffset(body, 21),
-    endOffset: readOffset(body, 29),
-    synced: body[0] === kinds.partition,
-    leaderEpoch: body.readInt32BE(37),
-    topic: body.toString('utf8', fixedBytes, fixedBytes + topicBytes),
-    epochs,
-    active: activeOf(numbers),
-    producers: producerBytes === 0 ? null : Buffer.from(body.subarray(at, at + producerBytes)),
+  /** What was added since the last call. */
+  take(): { records: Buffer[]; bytes: number; notes: readonly [key: string, place: Place | null][] } {
+    const taken = { records: this.#records, bytes: this.bytes, notes: this.#notes }
+    this.#records = []
+    this.#notes = []
+    this.bytes = 0
+    return taken
   }
 }
 
-function put(body: Buffer, value: Int64, at: number): number {
-  writeInt64(body, at, value)
-  return at + 8
-}
-
-function numbersOf(active: PartitionState['active']): Int64[] {
-  if (active === null) return [-1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-  const { state } = active
-  return [
-    active.baseOffset,
-    state.size,
-    state.lastOffset,
-    state.maxTimestamp,
-    state.maxTimestampOffset,
-    state.firstTimestamp,
-    state.bytesSinceIndexEntry,
-    state.offsetEntries,
-    state.timeEntries,
-    state.abortedTransactions,
-  ]
-}
-
-function activeOf(numbers: Int64[]): PartitionState['active'] {
-  const [baseOffset, size, lastOffset, maxTimestamp, maxTimestampOffset, firstTimestamp, bytesSinceIndexEntry, ...counts] = numbers as [
-    number,
-    number,
-    number,
-    Int64,
-    number,
-    Int64,
-    number,
-    number,
-    number,
-    number,
-  ]
-  if (baseOffset < 0) return null
-  const [offsetEntries, timeEntries, abortedTransactions] = counts
-  return {
-    baseOffset,
-    state: {
-      size,
-      lastOffset,
-      maxTimestamp,
-      maxTimestampOffset,
-      firstTimestamp,
-      bytesSinceIndexEntry,
-      offsetEntries,
-      timeEntries,
-      abortedTransactions,
-    },
+/** The body, when the record is as it was written. */
+function soundBody(record: Buffer, life: FileLife | null): Buffer | null {
+  if (life === null) {
+    const body = record.subarray(oldHeaderBytes)
+    return record.readUInt32BE(4) === crc32c(body) ? body : null
   }
+  return record.readUInt32BE(0) === crc32c(record.subarray(4)) ? record.subarray(recordHeaderBytes) : null
+}
+
+function* recordsOf(window: FileWindow, life: FileLife | null): Generator<Found> {
+  for (let at = life === null ? 0 : headBytes; at >= 0 && at < window.size; ) {
+    const found = life === null ? oldRecordAt(window, at) : recordAt(window, at, life)
+    if (found !== null) yield found
+    at = found?.end ?? (life === null ? afterOldDamage(window, at) : nextRecordAt(window, at, life))
+  }
+}
+
+function recordAt(window: FileWindow, at: number, { token }: FileLife): Found | null {
+  const start = window.view(at, recordHeaderBytes)
+  if (start.length < recordHeaderBytes || token.compare(start, tokenAt, tokenAt + tokenBytes) !== 0) return null
+  const checksum = start.readUInt32BE(0)
+  const durableEnd = header.readOffset(start, durableEndAt)
+  return soundAt(
+    window,
+    { at, bodyAt: at + recordHeaderBytes, end: at + recordHeaderBytes + start.readUInt32BE(4) },
+    at + 4,
+    checksum,
+    durableEnd,
+  )
+}
+
+function nextRecordAt(window: FileWindow, at: number, { token }: FileLife): number {
+  const found = window.find(token, at + 1 + tokenAt)
+  return found < 0 ? -1 : found - tokenAt
+}
+
+function oldRecordAt(window: FileWindow, at: number): Found | null {
+  const start = window.view(at, oldHeaderBytes)
+  if (start.length < oldHeaderBytes) return null
+  const place = { at, bodyAt: at + oldHeaderBytes, end: at + oldHeaderBytes + start.readUInt32BE(0) }
+  return soundAt(window, place, place.bodyAt, start.readUInt32BE(4), Number.POSITIVE_INFINITY)
+}
+
+/** By the length of the damaged record: nothing else tells a record from what clients chose. */
+function afterOldDamage(window: FileWindow, at: number): number {
+  const start = window.view(at, oldHeaderBytes)
+  if (start.length < oldHeaderBytes) return -1
+  const next = at + oldHeaderBytes + start.readUInt32BE(0)
+  return oldRecordAt(window, next) === null ? -1 : next
+}
+
+/** The record there, when the file holds all of it and the checksum of what lies between `from` and its end is right. */
+function soundAt(window: FileWindow, place: Place, from: number, checksum: number, durableEnd: number): Found | null {
+  const { bodyAt, end } = place
+  if (end === bodyAt || end > window.size) return null
+  let actual = 0
+  for (let at = from; at < end; at += sliceBytes) actual = crc32c(window.view(at, Math.min(sliceBytes, end - at)), actual)
+  return actual === checksum ? { ...place, start: decodeStart(window.view(bodyAt, Math.min(startBytes, end - bodyAt))), durableEnd } : null
 }

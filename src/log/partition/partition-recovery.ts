@@ -9,7 +9,7 @@ import type { System } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import { header } from '../../protocol.ts'
 import type { Chores } from '../chores.ts'
-import type { PartitionState } from '../journal/state-log.ts'
+import type { PartitionState } from '../journal/state-record.ts'
 import type { Segment, SegmentContext } from '../segments/segment.ts'
 import { segmentName } from '../segments/segment.ts'
 import { type OpenedDirectory, openSegments } from '../segments/segment-directory.ts'
@@ -31,6 +31,8 @@ export interface RecoveryInput {
   state: PartitionState | null
   /** Whether the checkpoint's active segment may be believed: it was synced, or the machine has run on since. */
   trusted: boolean
+  /** There may have been a later checkpoint, which is lost: what it knew of gaps and ends nobody knows. */
+  doubtful: boolean
   /** The machine has run on since: what was written is there, synced or not. */
   sameRun: boolean
   /** A checkpoint or the journal knows it; if not, it may come from another broker and what is damaged was not torn by our crash. */
@@ -97,7 +99,7 @@ class Recovery {
       const known = active === null ? undefined : all.find(segment => segment.baseOffset === active.baseOffset)
       if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active.state)
       else await this.#readAll(known)
-    } else if (state?.active && !this.#input.trusted) this.#end = state.logStartOffset
+    } else if (state?.active && !this.#input.trusted && !this.#input.doubtful) this.#end = state.logStartOffset
     else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
     const durableEnd = Math.max(this.#input.durableEnd, state !== null && this.#input.trusted ? state.endOffset : 0)
     if (this.#end < durableEnd) this.damage ??= `the log ends at offset ${this.#end}, but it was durable up to ${durableEnd}`
@@ -201,7 +203,8 @@ class Recovery {
 
   /** Compaction leaves gaps, but only where the journal and the checkpoint have nothing more to say. */
   #mayHaveGap(after: Segment): boolean {
-    const { state, ours, trusted } = this.#input
+    const { state, ours, trusted, doubtful } = this.#input
+    if (doubtful) return true
     if (state === null) return !ours
     return after.baseOffset <= (trusted ? state.endOffset : (state.active?.baseOffset ?? 0))
   }
@@ -219,7 +222,7 @@ class Recovery {
   /** The end of a file that makes no sense: cut off where a crash can have caused it. True when reading may go on after it. */
   #tear(segment: Segment, position: number, problem: string): boolean {
     const isLast = segment === this.#opened.segments.active
-    if (this.#end < this.#input.durableEnd || (!isLast && !this.#input.ours)) {
+    if (this.#end < this.#input.durableEnd || (!isLast && (!this.#input.ours || this.#input.doubtful))) {
       this.damage = `${segment.path}: ${problem} at position ${position}`
       return false
     }

@@ -1,5 +1,5 @@
 /** What a checkpoint notes of a partition. */
-import type { PartitionState } from '../journal/state-log.ts'
+import type { PartitionState } from '../journal/state-record.ts'
 import type { Partition } from './partition.ts'
 
 /** Right after `flush`. `synced`: the active segment is, or will be before this is written. */
