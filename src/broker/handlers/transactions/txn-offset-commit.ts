@@ -26,7 +26,7 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
   cost: manyThings(request => {
     request.topics = distinctPairs(
       request.topics,
-      topic => topic.name,
+      topic => topic.name || topic.topicId,
       'partitions',
       ({ partitionIndex }) => partitionIndex,
     )
