@@ -4,7 +4,8 @@ import zlib from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
 import { xxhash32 } from './compression/xxhash32.ts'
-import { type CompressionType, compress, DecompressedTooLarge, decompress, Scratch, unpack } from './compression.ts'
+import { decompressAnew } from './compression/zstd.ts'
+import { type CompressionType, compress, DecompressedTooLarge, decompress, Output, Scratch, unpack } from './compression.ts'
 import { KafkaError } from './errors.ts'
 
 const codecs: CompressionType[] = ['gzip', 'snappy', 'lz4', 'zstd']
@@ -204,6 +205,19 @@ test('what Kafka cannot decompress is CORRUPT_MESSAGE', () => {
   }
   for (const [index, [type, input]] of refusedData.entries())
     assert.throws(() => decompress(type, input), { name: 'CORRUPT_MESSAGE' }, `case ${index}, ${type}`)
+})
+
+test('zstd: where Node gives no context away, its own call does the same', () => {
+  for (const size of [0, 1, 1000, 131_072, 131_073, 3 * mebi]) {
+    const data = sample(size)
+    const frame = compress('zstd', data)
+    for (const likely of [1, size]) {
+      const out = new Output(size)
+      decompressAnew(frame, likely, out)
+      assert.ok(out.written().equals(data), `${size}`)
+      if (size > 0) assert.throws(() => decompressAnew(frame, likely, new Output(size - 1)))
+    }
+  }
 })
 
 test('what other writers make is read: long and short matches that overlap, literals of every length', () => {

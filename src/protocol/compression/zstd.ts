@@ -5,6 +5,7 @@
 import zlib from 'node:zlib'
 import type { Output } from './output.ts'
 import { TooLarge } from './too-large.ts'
+import { decompressInto } from './zstd-context.ts'
 
 const frameMagic = 0xfd2fb528
 const skippableMagic = 0x184d2a50
@@ -42,14 +43,19 @@ export function zstdDecompress(data: Buffer, out: Output): number {
 
 function decompressFrame(data: Buffer, start: number, out: Output): number {
   const { end, atMost } = measureFrame(data, start)
+  const likely = Math.min(atMost, Math.max(maxBlockBytes, (end - start) * likelyRatio))
+  if (!decompressInto(data, start, end, likely, out)) decompressAnew(data.subarray(start, end), likely, out)
+  return end
+}
+
+/** By zlib's own call. */
+export function decompressAnew(frame: Buffer, likely: number, out: Output): void {
   const room = out.maxBytes - out.length
   // One byte more, so that the decoder sees the end of the frame without another chunk.
-  const likely = Math.max(maxBlockBytes, (end - start) * likelyRatio)
-  const chunkSize = Math.max(leastChunk, Math.min(atMost, room, likely) + 1)
-  const bytes = zlib.zstdDecompressSync(data.subarray(start, end), { chunkSize, maxOutputLength: Math.max(room, 1) })
+  const chunkSize = Math.max(leastChunk, Math.min(likely, room) + 1)
+  const bytes = zlib.zstdDecompressSync(frame, { chunkSize, maxOutputLength: Math.max(room, 1) })
   if (bytes.length > room) throw new TooLarge()
   out.adopt(bytes)
-  return end
 }
 
 /** Reads headers only. Throws when the frame is not all there, or claims more than its blocks can hold. */

@@ -65,7 +65,7 @@ export function mayStay(job: Opening, work: InlineWork): boolean {
 
 /** Of a v2 batch, without decompressing it. */
 function workOfHeader(batch: Buffer): number {
-  return batch.length * plainWork + Math.max(header.recordCount(batch, 0), 0) * recordWork
+  return Math.ceil(batch.length * plainWork) + Math.max(header.recordCount(batch, 0), 0) * recordWork
 }
 
 /** Nothing is started before the first large job. */
