@@ -56,6 +56,7 @@ export {
   type ShareGroupConfig,
   type StreamsGroupConfig,
 } from './coordinator/group/settings.ts'
+export type { InitializedTopics } from './coordinator/group/share/share-records.ts'
 export type { StreamsInternalTopic } from './coordinator/group/streams/internal-topics.ts'
 export { statusCodes as streamsStatusCodes } from './coordinator/group/streams/progress.ts'
 export { GroupCoordinator, type GroupCoordinatorOptions, offsetsTopicName } from './coordinator/group.ts'

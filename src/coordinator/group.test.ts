@@ -18,7 +18,7 @@ test('a member joins in two steps, waits for the initial delay, syncs; the log s
 
   const joining = groups.join({ memberId })
   await system.advance(2_900)
-  assert.equal((await groups.coordinator.describeGroup('g'))?.groupState, 'PreparingRebalance')
+  assert.equal((await groups.coordinator.describeGroup('g')).groupState, 'PreparingRebalance')
   await system.advance(100)
   const joined = await joining
   assert.deepEqual(
@@ -91,10 +91,10 @@ test('sessions end: the last member out leaves an empty group in the log', async
   await groups.system.advance(9_000)
   assert.equal(await groups.heartbeat(member!), 'NONE')
   await groups.system.advance(9_999)
-  assert.equal((await groups.coordinator.describeGroup('g'))?.groupState, 'Stable')
+  assert.equal((await groups.coordinator.describeGroup('g')).groupState, 'Stable')
   await groups.system.advance(2)
   assert.deepEqual(groups.written(), ['group g v3 generation 2 null []'])
-  assert.equal((await groups.coordinator.describeGroup('g'))?.groupState, 'Empty')
+  assert.equal((await groups.coordinator.describeGroup('g')).groupState, 'Empty')
 })
 
 test('members that never sync are removed after the rebalance timeout', async () => {
@@ -277,7 +277,7 @@ test('offsets without membership make a simple group; offsets expire, then the g
   await system.advance(600_000)
   assert.deepEqual(groups.written(), ['offset g t-0 gone', 'group g gone'])
   assert.deepEqual(await coordinator.listGroups(new Set(), new Set()), [])
-  assert.equal(await coordinator.describeGroup('g'), null)
+  await assert.rejects(coordinator.describeGroup('g'), { name: 'GROUP_ID_NOT_FOUND' })
 })
 
 test('commits are checked: generation, member, metadata, unknown group by version', async () => {

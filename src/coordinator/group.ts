@@ -157,9 +157,11 @@ export class GroupCoordinator {
     return this.#groups.collect(shard => shard.list(statesFilter, typesFilter))
   }
 
-  /** null: there is no such group. */
-  async describeGroup(groupId: string): Promise<DescribedGroup | null> {
-    return this.#shardOf(groupId).read(shard => shard.describe(groupId))
+  /** A classic group. Throws GROUP_ID_NOT_FOUND. */
+  async describeGroup(groupId: string): Promise<DescribedGroup> {
+    const { group, exists } = await this.#shardOf(groupId).read(shard => ({ group: shard.describe(groupId), exists: shard.has(groupId) }))
+    if (group !== null) return group
+    throw new KafkaError('GROUP_ID_NOT_FOUND', exists ? `Group ${groupId} is not a classic group.` : `Group ${groupId} not found.`)
   }
 
   /** KIP-848: a member's whole life. `mayDescribe`: which topics its regular expression may find. */
@@ -200,11 +202,16 @@ export class GroupCoordinator {
     return this.#shardOf(groupId).read(shard => shard.streams.describe(groupId))
   }
 
-  /** The topics of which the share group has state. Throws GROUP_ID_NOT_FOUND, and NON_EMPTY_GROUP when it must be empty. */
-  async shareGroupTopics(groupId: string, empty = false): Promise<InitializedTopics> {
+  /** The topics of which the share group has state; none for a group of another kind. */
+  async shareGroupTopics(groupId: string): Promise<InitializedTopics> {
+    return this.#shardOf(groupId).read(shard => shard.shares.topicsOf(groupId))
+  }
+
+  /** The same of one that may be deleted: throws GROUP_ID_NOT_FOUND and NON_EMPTY_GROUP. */
+  async emptyShareGroupTopics(groupId: string): Promise<InitializedTopics> {
     return this.#shardOf(groupId).read(shard => {
       const group = shard.shares.require(groupId)
-      if (empty) group.validateDelete()
+      group.validateDelete()
       return group.initialized
     })
   }

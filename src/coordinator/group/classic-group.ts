@@ -400,11 +400,11 @@ export class ClassicGroup implements Group {
   validateOffsetFetch(): void {}
 
   validateOffsetDelete(): void {
-    if (!this.isEmpty && !this.usesConsumerGroupProtocol) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+    if (!this.isEmpty && !this.usesConsumerGroupProtocol) throw new KafkaError('NON_EMPTY_GROUP', 'The group is not empty.')
   }
 
   validateDelete(): void {
-    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', 'The group is not empty.')
   }
 
   isSubscribedTo(topic: string): boolean {

@@ -105,8 +105,14 @@ export class Commits {
   commitTransactional(request: OffsetCommit): Decision<TopicResult[]> {
     const { groupId, memberId, generationId } = request
     const group = this.#options.find(groupId)
-    if (group !== undefined) group.validateOffsetCommit(memberId, request.groupInstanceId, generationId, true, -1, partitionsOf(request))
-    else if (generationId >= 0) throw new KafkaError('ILLEGAL_GENERATION', `Group ${groupId} not found`)
+    if (group === undefined && generationId >= 0) throw new KafkaError('ILLEGAL_GENERATION', `Group ${groupId} not found`)
+    try {
+      group?.validateOffsetCommit(memberId, request.groupInstanceId, generationId, true, -1, partitionsOf(request))
+    } catch (error) {
+      // Producers know no epochs of members.
+      if (!(error instanceof KafkaError) || error.name !== 'STALE_MEMBER_EPOCH') throw error
+      throw new KafkaError('ILLEGAL_GENERATION', error.message)
+    }
     return this.#commit(request)
   }
 

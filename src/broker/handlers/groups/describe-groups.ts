@@ -35,18 +35,24 @@ export const describeGroups = defineHandler<typeof apis.describeGroups>({
 async function describe(groupId: string, withOperations: boolean, context: RequestContext): Promise<DescribedGroup> {
   try {
     requireGroup(context, 'DESCRIBE', groupId)
-    const group = await context.broker.groups.describeGroup(groupId)
-    if (group === null && context.version >= messagesFrom) {
-      return nothing(groupId, 'Dead', 'GROUP_ID_NOT_FOUND', `Group ${groupId} not found.`)
-    }
-    const described = group ?? nothing(groupId, 'Dead', 'NONE', null)
-    return withOperations ? { ...described, authorizedOperations: authorizedOperations(context, 'GROUP', groupId) } : described
+    const group = await found(groupId, context)
+    return withOperations ? { ...group, authorizedOperations: authorizedOperations(context, 'GROUP', groupId) } : group
   } catch (error) {
     return failed(groupId, toKafkaError(error), context.version)
   }
 }
 
+async function found(groupId: string, { broker, version }: RequestContext): Promise<DescribedGroup> {
+  try {
+    return await broker.groups.describeGroup(groupId)
+  } catch (error) {
+    if (version >= messagesFrom || toKafkaError(error).name !== 'GROUP_ID_NOT_FOUND') throw error
+    return nothing(groupId, 'Dead', 'NONE', null)
+  }
+}
+
 function failed(groupId: string, { name, message }: KafkaError, version: number): DescribedGroup {
+  if (name === 'GROUP_ID_NOT_FOUND') return nothing(groupId, 'Dead', name, message)
   return nothing(groupId, '', name, version >= messagesFrom ? message : null)
 }
 

@@ -1,7 +1,9 @@
 /**
  * DescribeShareGroupOffsets, v0–1 (KIP-932): where share groups stand in their partitions; v1 tells how many records lie before them
- * (KIP-1226). Without topics, those that the group has ever been assigned and the caller may describe.
+ * (KIP-1226). Without topics, those that the group has ever been assigned and the caller may describe. As in Kafka a partition, a topic or
+ * a group of which nothing is known is no error: the group stands nowhere.
  */
+import type { InitializedTopics } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, zeroUuid } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -46,7 +48,11 @@ async function describe({ groupId, topics }: RequestGroup, context: RequestConte
       )
     const described = asked.map(async ({ topicName, partitions }) => {
       const topicId = context.broker.metadata.topicId(topicName) ?? zeroUuid
-      return { topicName, topicId, partitions: await Promise.all(partitions.map(index => standing(groupId, topicName, index, context))) }
+      return {
+        topicName,
+        topicId,
+        partitions: await Promise.all(partitions.map(index => standing(groupId, topicName, index, initialized, context))),
+      }
     })
     return { groupId, topics: await Promise.all(described), ...fine }
   } catch (error) {
@@ -54,15 +60,24 @@ async function describe({ groupId, topics }: RequestGroup, context: RequestConte
   }
 }
 
-async function standing(groupId: string, topicName: string, partitionIndex: number, context: RequestContext): Promise<ResponsePartition> {
+const nowhere = { startOffset: -1, leaderEpoch: 0, lag: -1 }
+
+async function standing(
+  groupId: string,
+  topicName: string,
+  partitionIndex: number,
+  initialized: InitializedTopics,
+  context: RequestContext,
+): Promise<ResponsePartition> {
   const { metadata } = context.broker
   try {
     if (!context.allowed('DESCRIBE', 'TOPIC', topicName)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
     const topic = metadata.topic(topicName)
     const log = topic?.partitions[partitionIndex]
-    if (topic === undefined || log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+    const known = topic !== undefined && log !== undefined && initialized.get(topic.id)?.partitions.has(partitionIndex)
+    if (!known) return { partitionIndex, ...nowhere, ...fine }
     return { partitionIndex, ...(await shareStanding(context.broker, groupId, log)), ...fine }
   } catch (error) {
-    return { partitionIndex, startOffset: -1, leaderEpoch: 0, lag: -1, ...outcomeOf(toKafkaError(error)) }
+    return { partitionIndex, ...nowhere, ...outcomeOf(toKafkaError(error)) }
   }
 }

@@ -4,7 +4,7 @@ import type { Broker } from '../../dispatch/context.ts'
 
 /** Returns the topics of which the empty group knew anything. */
 export async function forgetShareTopics(groupId: string, topicIds: ReadonlySet<Uuid>, broker: Broker): Promise<ReadonlySet<Uuid>> {
-  const known = await broker.groups.shareGroupTopics(groupId, true)
+  const known = await broker.groups.emptyShareGroupTopics(groupId)
   const deletions: Promise<void>[] = []
   for (const [topicId, { partitions }] of known) {
     if (!topicIds.has(topicId)) continue
@@ -19,7 +19,7 @@ export async function forgetShareTopics(groupId: string, topicIds: ReadonlySet<U
 /** Before the group itself is deleted. A group that is no empty share group is left to those who know about it. */
 export async function forgetShareGroup(groupId: string, broker: Broker): Promise<void> {
   try {
-    const known = await broker.groups.shareGroupTopics(groupId, true)
+    const known = await broker.groups.emptyShareGroupTopics(groupId)
     await forgetShareTopics(groupId, new Set(known.keys()), broker)
   } catch (error) {
     const { name } = toKafkaError(error)

@@ -193,14 +193,15 @@ export class ConsumerGroup implements Group {
 
   validateOffsetCommit(
     memberId: string,
-    _groupInstanceId: string | null,
+    groupInstanceId: string | null,
     memberEpoch: number,
     transactional: boolean,
     apiVersion: number,
     partitions: Iterable<CommittedPartition>,
   ): void {
-    // An admin client, or a consumer that does without group membership.
+    // An admin client, or a consumer or a transactional producer that does without group membership.
     if (memberEpoch < 0 && this.isEmpty) return
+    if (transactional && memberEpoch === -1 && memberId === '' && groupInstanceId === null) return
     const member = this.member(memberId)
     if (member.classic !== null) {
       requireGeneration(memberEpoch, member)
@@ -232,7 +233,7 @@ export class ConsumerGroup implements Group {
   validateOffsetDelete(): void {}
 
   validateDelete(): void {
-    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', 'The group is not empty.')
   }
 
   retentionStart(): (offset: StoredOffset) => Int64 {

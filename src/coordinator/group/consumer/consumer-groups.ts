@@ -166,7 +166,7 @@ export class ConsumerGroups {
   }
 
   #leave({ groupId, memberId, memberEpoch, instanceId }: ConsumerHeartbeatRequest): Decision<ConsumerHeartbeatResponse> {
-    const group = this.#require(groupId)
+    const group = this.#require(groupId, 'Group')
     const response = { throttleTimeMs: 0, errorCode: 0, memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null }
     const member = instanceId === null ? group.member(memberId) : ConsumerGroups.requireInstance(group, memberId, instanceId)
     if (instanceId !== null && memberEpoch === leaveStaticEpoch) {
@@ -176,9 +176,9 @@ export class ConsumerGroups {
     return { ...this.fence(group, [member]), response }
   }
 
-  #require(groupId: string): ConsumerGroup {
+  #require(groupId: string, what = 'Consumer group'): ConsumerGroup {
     const group = this.#options.find(groupId)
-    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Consumer group ${groupId} not found.`)
+    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `${what} ${groupId} not found.`)
     if (!(group instanceof ConsumerGroup)) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} is not a consumer group.`)
     return group
   }

@@ -153,7 +153,7 @@ function readable<T>(groupId: string, read: () => T): T {
     if (!(error instanceof MalformedInput)) throw error
     throw new KafkaError(
       'GROUP_ID_NOT_FOUND',
-      `Cannot upgrade the classic group ${groupId} to consumer group because the embedded consumer protocol is malformed.`,
+      `Cannot upgrade classic group ${groupId} to consumer group because the embedded consumer protocol is malformed.`,
     )
   }
 }

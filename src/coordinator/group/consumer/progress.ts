@@ -193,7 +193,8 @@ export class Progress {
     if (groupEpoch > group.assignmentEpoch) {
       const { assignmentIntervalMs } = this.#settings.consumer.of(group.groupId)
       const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
-      if (group.assignmentEpoch === 0 || waitMs === 0) {
+      // Nobody has partitions that would move.
+      if (group.isEmpty || waitMs === 0) {
         const targets = this.#assign(group, membersAfter(group, after), regexes, groupEpoch, records)
         return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }
       }

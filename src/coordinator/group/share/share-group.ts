@@ -97,16 +97,15 @@ export class ShareGroup implements Group {
     throw this.#notHere()
   }
 
-  validateOffsetFetch(): void {
-    throw this.#notHere()
-  }
+  /** Nothing is there, as Kafka says; commits and deletions are refused. */
+  validateOffsetFetch(): void {}
 
   validateOffsetDelete(): void {
     throw this.#notHere()
   }
 
   validateDelete(): void {
-    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', 'The group is not empty.')
   }
 
   retentionStart(): null {

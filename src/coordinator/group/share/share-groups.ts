@@ -31,6 +31,7 @@ export type ShareHeartbeatResponse = InputOf<typeof apis.shareGroupHeartbeat.res
 export type DescribedShareGroup = InputOf<typeof apis.shareGroupDescribe.response>['groups'][number]
 
 const leaveEpoch = -1
+const noTopics: InitializedTopics = new Map()
 const nothing: Decision<void> = { records: [], response: undefined }
 
 export class ShareGroups {
@@ -47,13 +48,19 @@ export class ShareGroups {
   }
 
   /** Throws GROUP_ID_NOT_FOUND. */
-  require(groupId: string): ShareGroup {
+  require(groupId: string, what = 'Group'): ShareGroup {
     const group = this.#options.find(groupId)
     if (group instanceof ShareGroup) return group
     throw new KafkaError(
       'GROUP_ID_NOT_FOUND',
-      group === undefined ? `Group ${groupId} not found.` : `Group ${groupId} is not a share group.`,
+      group === undefined ? `${what} ${groupId} not found.` : `Group ${groupId} is not a share group.`,
     )
+  }
+
+  /** The topics of which the group has state; none for a group of another kind. */
+  topicsOf(groupId: string): InitializedTopics {
+    const group = this.#options.find(groupId)
+    return group instanceof ShareGroup ? group.initialized : noTopics
   }
 
   /** False when the record is of another kind of group. */
@@ -74,7 +81,7 @@ export class ShareGroups {
     validate(request)
     if (memberEpoch === leaveEpoch) return this.#leave(groupId, memberId)
     const joins = memberEpoch === 0
-    const group = joins && this.#options.find(groupId) === undefined ? new ShareGroup(groupId) : this.require(groupId)
+    const group = joins && this.#options.find(groupId) === undefined ? new ShareGroup(groupId) : this.require(groupId, 'Share group')
     const { maxSize, of } = this.#settings.share
     if (group.members.size >= maxSize && !group.members.has(memberId)) {
       throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The share group has reached its maximum capacity of ${maxSize} members.`)
@@ -133,7 +140,7 @@ export class ShareGroups {
   /** The empty group's state of these partitions is about to be set anew: returns the epoch of that state. Makes the group if need be. */
   beginAlter(groupId: string, topics: InitializedTopics): Decision<number> {
     const group = this.#options.find(groupId) === undefined ? new ShareGroup(groupId) : this.require(groupId)
-    if (!group.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${groupId} has members`)
+    group.validateDelete()
     const epoch = group.groupEpoch + 1
     const merged = mergeTopics(group.initialized, topics)
     return { records: [epochRecord(groupId, epoch, group.metadataHash), initializedRecord(groupId, merged)], response: epoch }
@@ -142,7 +149,7 @@ export class ShareGroups {
   /** The empty group forgets these topics; what it knew of them is returned. */
   forget(groupId: string, topicIds: ReadonlySet<Uuid>): Decision<InitializedTopics> {
     const group = this.require(groupId)
-    if (!group.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${groupId} has members`)
+    group.validateDelete()
     const kept = new Map([...group.initialized].filter(([topicId]) => !topicIds.has(topicId)))
     const forgotten = new Map([...group.initialized].filter(([topicId]) => topicIds.has(topicId)))
     return { records: forgotten.size === 0 ? [] : [initializedRecord(groupId, kept)], response: forgotten }
@@ -184,7 +191,8 @@ export class ShareGroups {
     if (groupEpoch > group.assignmentEpoch) {
       const { assignmentIntervalMs } = this.#settings.share.of(groupId)
       const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
-      if (group.assignmentEpoch === 0 || waitMs === 0) {
+      // Nobody has partitions that would move.
+      if (group.isEmpty || waitMs === 0) {
         target = this.#assign(group, members, groupEpoch, records).get(after.memberId) ?? noTarget
         epoch = groupEpoch
       } else {

@@ -214,7 +214,7 @@ export class StreamsGroup implements Group {
   validateOffsetDelete(): void {}
 
   validateDelete(): void {
-    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `Group ${this.groupId} has members`)
+    if (!this.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', 'The group is not empty.')
   }
 
   retentionStart(): (offset: StoredOffset) => Int64 {
