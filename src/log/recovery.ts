@@ -222,7 +222,6 @@ function damageOf({ system }: LogContext, directory: string): string | null {
 /** The journal that knows of the damage will be overwritten, so the partition's directory keeps the reason until an operator removes it. */
 function keepOffline(context: LogContext, partition: Partition, reason: string): void {
   partition.goOffline(reason)
-  context.report(`${partition.name} is offline`, new Error(reason))
   const file = context.system.files.open(`${partition.files.directory}/${damageFile}`, 'rw')
   try {
     file.writeSync([Buffer.from(reason)], 0)

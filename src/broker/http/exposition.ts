@@ -48,6 +48,7 @@ export function exposition(broker: Broker): Exposition {
       writeDisk(page, broker)
       writeOwn(page, broker)
       writeSkippedRecords(page, broker)
+      writeOffline(page, broker)
       writeClients(page, broker.telemetry)
       yield page.take()
       yield* partitionFamilies(page, broker)
@@ -230,6 +231,13 @@ function writeSkippedRecords(page: Page, { metrics }: Broker): void {
   for (const topic of internalTopics) page.sample(metrics.skippedRecords.get(topic) ?? 0, { topic })
 }
 
+/** Only of those that are offline: they are few, and an alert needs no more. */
+function writeOffline(page: Page, { metadata }: Broker): void {
+  page.family('millrace_partition_offline', 'gauge', 'A partition that cannot be used, and why.')
+  for (const { name, partitions } of metadata.topics())
+    for (const { partition, offline } of partitions) if (offline !== null) page.sample(1, { topic: name, partition, reason: offline })
+}
+
 interface PartitionRow {
   /** Label text, the same in all families. */
   labels: string
@@ -241,7 +249,7 @@ type PartitionFamily = readonly [name: string, help: string, of: (log: Partition
 const perPartition: readonly PartitionFamily[] = [
   ['kafka_topic_partition_current_offset', 'Current Offset of a Broker at Topic/Partition.', log => log.highWatermark],
   ['kafka_topic_partition_oldest_offset', 'Oldest Offset of a Broker at Topic/Partition.', log => log.logStartOffset],
-  ['kafka_topic_partition_leader', 'Leader Broker ID of this Topic/Partition.', (_log, nodeId) => nodeId],
+  ['kafka_topic_partition_leader', 'Leader Broker ID of this Topic/Partition.', (log, nodeId) => (log.offline === null ? nodeId : -1)],
   ['kafka_topic_partition_leader_is_preferred', '1 if Topic/Partition is using the Preferred Broker.', () => 1],
   ['kafka_topic_partition_replicas', 'Number of Replicas for this Topic/Partition.', () => 1],
   ['kafka_topic_partition_in_sync_replica', 'Number of In-Sync Replicas for this Topic/Partition.', log => (log.offline === null ? 1 : 0)],

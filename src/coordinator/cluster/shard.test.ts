@@ -172,6 +172,20 @@ describe('creating topics', () => {
     assert.match(told(response[3]), /^POLICY_VIOLATION: This broker holds at most 2 topics/)
     assert.deepEqual([...shard.image.topics.byName.keys()], ['a', 'c'])
   })
+
+  it('does not count internal topics: groups can start when there is room for no other topic, and take none', () => {
+    const shard = makeShard({ topics: 1, partitions: 3 })
+    const internal = ['__consumer_offsets', '__transaction_state', '__share_group_state']
+    const created = (...names: string[]) =>
+      create(shard, ...names.map(name => newTopic(name, { numPartitions: 3 }))).response.map(each =>
+        each instanceof KafkaError ? told(each) : 'created',
+      )
+    assert.deepEqual(created(internal[0]!), ['created'])
+    assert.deepEqual(created('a', 'b'), ['created', 'POLICY_VIOLATION: This broker holds at most 1 topics.'])
+    assert.deepEqual(created(internal[1]!, internal[2]!), ['created', 'created'])
+    const { response } = apply(shard, shard.createPartitions([{ name: 'a', count: 4, assignments: null }], false))
+    assert.match(told(response[0]), /^POLICY_VIOLATION: This broker holds at most 3 partitions; it has 3/)
+  })
 })
 
 describe('adding partitions', () => {

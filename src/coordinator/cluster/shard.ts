@@ -76,10 +76,12 @@ export class ClusterShard implements Shard {
     const response = topics.map(topic =>
       attempt(() => {
         const { created, records: own } = this.#createTopic(topic, givenIds)
-        this.#checkLimits(added.topics + 1, added.partitions + created.numPartitions)
+        this.#checkLimits(topic.name, added.topics + 1, added.partitions + created.numPartitions)
         admit?.(created.numPartitions)
-        added.topics++
-        added.partitions += created.numPartitions
+        if (!internalTopics.has(topic.name)) {
+          added.topics++
+          added.partitions += created.numPartitions
+        }
         records.push(...own)
         return created
       }),
@@ -103,7 +105,7 @@ export class ClusterShard implements Shard {
     rules.validateTopicConfigs(configs)
     this.#checkInternal(topic.name, given, configs)
     const placement = placeTopic(topic, brokerId, rules)
-    this.#checkLimits(1, placement.length)
+    this.#checkLimits(topic.name, 1, placement.length)
     const id = this.#unusedId(givenIds)
     const records: MetadataRecord[] = [{ type: 'TopicRecord', name: topic.name, topicId: id }]
     for (const [name, value] of configs) {
@@ -158,7 +160,7 @@ export class ClusterShard implements Shard {
         `The topic ${topic.name} currently has ${has} partition(s); ${wanted.count} would not be an increase.`,
       )
     }
-    this.#checkLimits(0, addedBefore + wanted.count - has)
+    this.#checkLimits(topic.name, 0, addedBefore + wanted.count - has)
     return placeNewPartitions(wanted, has, topic.partitions[0]!.replicas.length, this.#options.brokerId)
   }
 
@@ -225,21 +227,32 @@ export class ClusterShard implements Shard {
     }
   }
 
-  #checkLimits(moreTopics: number, morePartitions: number): void {
+  /** The internal topics do not count: however many topics there are, groups and transactions can start. */
+  #checkLimits(topic: string, moreTopics: number, morePartitions: number): void {
     const { limits } = this.#options
-    const { topics } = this.image
     if (morePartitions > maxRecordsPerOperation) {
       throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
     }
-    if (topics.byId.size + moreTopics > limits.topics) {
+    if (internalTopics.has(topic)) return
+    const counted = this.#counted()
+    if (counted.topics + moreTopics > limits.topics) {
       throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.topics} topics.`)
     }
-    if (topics.partitionCount + morePartitions > limits.partitions) {
-      throw new KafkaError(
-        'POLICY_VIOLATION',
-        `This broker holds at most ${limits.partitions} partitions; it has ${topics.partitionCount}.`,
-      )
+    if (counted.partitions + morePartitions > limits.partitions) {
+      throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.partitions} partitions; it has ${counted.partitions}.`)
     }
+  }
+
+  #counted(): { topics: number; partitions: number } {
+    const { byId, byName, partitionCount } = this.image.topics
+    const counted = { topics: byId.size, partitions: partitionCount }
+    for (const name of internalTopics) {
+      const internal = byName.get(name)
+      if (internal === undefined) continue
+      counted.topics--
+      counted.partitions -= internal.partitions.length
+    }
+    return counted
   }
 }
 

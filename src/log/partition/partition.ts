@@ -55,7 +55,7 @@ export class Partition implements PartitionLog, Member {
   logEndOffset: Offset
   highWatermark: Offset
   leaderEpoch: number
-  offline: string | null
+  offline: string | null = null
   deleted = false
   /** A topic of the metadata claims it (`Log.create` was called). */
   claimed = false
@@ -91,7 +91,7 @@ export class Partition implements PartitionLog, Member {
     this.leaderEpoch = start.leaderEpoch
     this.epochs = start.epochs
     this.producerStates = start.producers
-    this.offline = start.offline
+    if (start.offline !== null) this.goOffline(start.offline)
     this.#suspect = start.suspect
     this.checkpointedBase = start.checkpointedBase
   }
@@ -329,9 +329,11 @@ export class Partition implements PartitionLog, Member {
     }
   }
 
+  /** The one way: whoever looks after the broker is told why. */
   goOffline(reason: string): void {
     if (this.offline !== null) return
     this.offline = reason
+    this.context.report(`partition ${this.name} is offline: ${reason}. See docs/repair.md`, null)
     this.#waiters?.notifyAll()
   }
 
