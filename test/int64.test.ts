@@ -1,6 +1,6 @@
 /** An int64 beyond 53 bits is exact: refused with a fitting error where nothing can be so large, kept to the last bit where Kafka keeps it. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { int64Edges } from '../sim/fuzzers/grammar.ts'
 import { Int64World, int64Config, int64Fields, tryField } from '../sim/fuzzers/int64.ts'
 import { type FileSystem, type Int64, maxInt64, memoryFileSystem, minInt64, realSystem } from '../src/base.ts'
@@ -10,7 +10,7 @@ import { connect, createTopic, fetchRecords, produce, type RawClient } from './s
 
 const wide = [2n ** 53n + 1n, 2n ** 60n, 2n ** 60n + 1n, 2n ** 60n + 7n, maxInt64 - 1n, maxInt64, -(2n ** 53n) - 1n, minInt64, -2]
 
-async function start(files: FileSystem = memoryFileSystem(), config: Record<string, string> = {}) {
+async function start(t: TestContext, files: FileSystem = memoryFileSystem()) {
   const set = {
     ...int64Config,
     'http.listen': 'none',
@@ -19,7 +19,6 @@ async function start(files: FileSystem = memoryFileSystem(), config: Record<stri
     'transaction.state.log.num.partitions': '1',
     'share.coordinator.state.topic.num.partitions': '1',
     'share.coordinator.snapshot.update.records.per.snapshot': '2',
-    ...config,
   }
   const running = await startBroker({
     system: realSystem(files),
@@ -28,14 +27,19 @@ async function start(files: FileSystem = memoryFileSystem(), config: Record<stri
     onFatal: assert.fail,
     onThisMachine: false,
   })
-  return { files, port: running.ports.get('PLAINTEXT')!, saslPort: running.ports.get('SASL_PLAINTEXT')!, close: () => running.close() }
+  t.after(() => running.close())
+  return { port: running.ports.get('PLAINTEXT')!, saslPort: running.ports.get('SASL_PLAINTEXT')!, close: () => running.close() }
 }
 
 /** `before` in one run of the broker, `after` in the next and at the end of the first. */
-async function acrossRestart(before: (client: RawClient) => Promise<void>, after: (client: RawClient) => Promise<void>): Promise<void> {
+async function acrossRestart(
+  t: TestContext,
+  before: (client: RawClient) => Promise<void>,
+  after: (client: RawClient) => Promise<void>,
+): Promise<void> {
   const files = memoryFileSystem()
   for (const run of ['first', 'second']) {
-    const broker = await start(files)
+    const broker = await start(t, files)
     const client = await connect(broker.port)
     try {
       if (run === 'first') await before(client)
@@ -56,8 +60,8 @@ async function coordinator(client: RawClient, keyType: number, key: string): Pro
   assert.fail(`nobody coordinates ${key}`)
 }
 
-test('every int64 of every request, at its edges: never an error of the server, never a closed connection', async () => {
-  const broker = await start()
+test('every int64 of every request, at its edges: never an error of the server, never a closed connection', async t => {
+  const broker = await start(t)
   const world = await Int64World.open(broker.port, broker.saslPort)
   const all = int64Fields(await world.ranges())
   const newest = new Map<string, (typeof all)[number]>()
@@ -68,11 +72,12 @@ test('every int64 of every request, at its edges: never an error of the server, 
   await broker.close()
 })
 
-test('committed offsets, plain and in a transaction', async () => {
+test('committed offsets, plain and in a transaction', async t => {
   let topicId = '' as Uuid
   const session = { transactionalId: 'tx', producerId: -1 as Int64, producerEpoch: -1 }
   const committed = (offset: Int64) => ({ partitionIndex: 0, committedOffset: offset, committedMetadata: '' })
   await acrossRestart(
+    t,
     async client => {
       topicId = await createTopic(client, 't')
       await coordinator(client, 0, 'g0')
@@ -123,7 +128,7 @@ test('committed offsets, plain and in a transaction', async () => {
   )
 })
 
-test('what share groups store', async () => {
+test('what share groups store', async t => {
   const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ' as Uuid
   const batches = [
     { firstOffset: -(2n ** 60n), lastOffset: 5, deliveryState: 2, deliveryCount: 1 },
@@ -132,6 +137,7 @@ test('what share groups store', async () => {
   ]
   const place = (index: number, more: object) => ({ groupId: `s${index}`, topics: [{ topicId, partitions: [{ partition: 0, ...more }] }] })
   await acrossRestart(
+    t,
     async client => {
       for (const [index, startOffset] of wide.entries()) {
         await coordinator(client, 2, `s${index}:${topicId}:0`)
@@ -165,9 +171,9 @@ test('what share groups store', async () => {
   )
 })
 
-test('offsets to which a share group was moved', async () => {
+test('offsets to which a share group was moved', async t => {
   const join = { groupId: 's', memberId: 'm', memberEpoch: 0, rackId: null, subscribedTopicNames: ['t'] }
-  const broker = await start()
+  const broker = await start(t)
   const client = await connect(broker.port)
   const topicId = await createTopic(client, 't')
   await produce(client, 't', buildBatch({ records: [{ key: null, value: null }], timestamp: Date.now() }))
@@ -193,8 +199,8 @@ test('offsets to which a share group was moved', async () => {
   await broker.close()
 })
 
-test('how far tasks of a streams group are', async () => {
-  const broker = await start()
+test('how far tasks of a streams group are', async t => {
+  const broker = await start(t)
   const world = await Int64World.open(broker.port, broker.saslPort)
   for (const field of int64Fields(await world.ranges())) {
     if (field.api !== (apis.streamsGroupHeartbeat as Api)) continue
@@ -212,13 +218,14 @@ test('how far tasks of a streams group are', async () => {
   await broker.close()
 })
 
-test('producers whose ids differ in the last bit', async () => {
+test('producers whose ids differ in the last bit', async t => {
   const ids = [2n ** 60n, 2n ** 60n + 1n, 2n ** 53n, 2n ** 53n + 1n, maxInt64 - 1n, maxInt64]
   const batch = (producerId: Int64) => {
     const records = [{ key: null, value: Buffer.from(String(producerId)) }]
     return buildBatch({ records, timestamp: Date.now(), producerId, producerEpoch: 0, baseSequence: 0 })
   }
   await acrossRestart(
+    t,
     async client => {
       await createTopic(client, 't')
       for (const [index, id] of ids.entries()) assert.deepEqual(await produce(client, 't', batch(id)), { errorCode: 0, baseOffset: index })
@@ -233,9 +240,10 @@ test('producers whose ids differ in the last bit', async () => {
   )
 })
 
-test('aborted transactions of producers whose ids differ in the last bit', async () => {
+test('aborted transactions of producers whose ids differ in the last bit', async t => {
   const ids = [2n ** 60n, 2n ** 60n + 1n]
   await acrossRestart(
+    t,
     async client => {
       await createTopic(client, 't')
       for (const producerId of ids) {
@@ -266,7 +274,7 @@ test('aborted transactions of producers whose ids differ in the last bit', async
   )
 })
 
-test('timestamps and look-ups by them', async () => {
+test('timestamps and look-ups by them', async t => {
   const times = [2n ** 53n, 2n ** 53n + 1n, 2n ** 53n + 2n, 2n ** 60n + 1n, maxInt64 - 1n]
   const lookUp = async (client: RawClient, timestamp: Int64) => {
     const topics = [{ name: 't', partitions: [{ partitionIndex: 0, timestamp }] }]
@@ -274,6 +282,7 @@ test('timestamps and look-ups by them', async () => {
     return [errorName(found.errorCode), found.timestamp, found.offset]
   }
   await acrossRestart(
+    t,
     async client => {
       const forever = { 'message.timestamp.after.max.ms': String(maxInt64), 'segment.ms': String(maxInt64), 'index.interval.bytes': '0' }
       await createTopic(client, 't', 1, forever)

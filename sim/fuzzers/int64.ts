@@ -300,7 +300,12 @@ export function errorsIn(fields: Fields, message: Record<string, unknown>): numb
   })
 }
 
-export const int64Config = { ...saslConfig, 'delegation.token.secret.key': 'secret', 'transaction.partition.verification.enable': 'false' }
+export const int64Config = {
+  ...saslConfig,
+  'delegation.token.secret.key': 'secret',
+  'transaction.partition.verification.enable': 'false',
+  'group.streams.initial.rebalance.delay.ms': '0',
+}
 
 export async function int64Fuzzer(): Promise<Fuzzer> {
   const broker = await startBroker({ memory: true, config: int64Config })

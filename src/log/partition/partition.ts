@@ -3,8 +3,8 @@
  *
  * Hides where an append's bytes go. Small ones are copied into the tail and travel in the group's journal frame; large ones go to the
  * segment file at once, by one `pwrite` from the caller's buffer. Either way the files hold a gapless beginning of the log and the tail
- * the rest. Bytes are written before anything is counted, so an append that fails leaves nothing behind. Before the first change that a
- * group would have to take back, the partition joins it and notes how it is; when the group is refused, it is so again.
+ * the rest. Bytes are written before anything is counted, and counting cannot fail (see `append-plan.ts`), so an append that fails leaves
+ * nothing behind. Before its first change that a group may have to take back, the partition joins the group and notes how it is.
  */
 import { assert, type ClockHistory, DiskError, type Int64 } from '../../base.ts'
 import type {
@@ -19,7 +19,7 @@ import type {
   TopicConfig,
 } from '../../log.ts'
 import type { BatchRules, Offset, Uuid, ValidatedBatches } from '../../protocol.ts'
-import { header, KafkaError, stampBatches, validateBatches } from '../../protocol.ts'
+import { KafkaError, validateBatches } from '../../protocol.ts'
 import { rollLimits } from '../cleaner/retention.ts'
 import type { LogContext } from '../context.ts'
 import type { Group } from '../journal/group.ts'
@@ -27,8 +27,9 @@ import type { JournalFile, Member } from '../journal/member.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from '../segments/offset-lookup.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
+import { AppendPlan } from './append-plan.ts'
 import { AppendRules } from './append-rules.ts'
-import { emptyBatchInfo, readBatchInfo } from './batch-info.ts'
+import { emptyBatchInfo } from './batch-info.ts'
 import { GroupPart } from './group-part.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
@@ -40,8 +41,8 @@ import { Waiters, whenDurable } from './waiters.ts'
 /** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
 const directBytes = { os: 8 << 10, fsync: 48 << 10 }
 
-const info = emptyBatchInfo()
 const whole = emptyBatchInfo()
+const plan = new AppendPlan()
 
 export class Partition implements PartitionLog, Member {
   readonly topic: string
@@ -123,17 +124,15 @@ export class Partition implements PartitionLog, Member {
         'NOT_LEADER_OR_FOLLOWER',
         `Append to ${this.name} expected the log to end at ${options.expectedOffset}, it ends at ${this.logEndOffset}`,
       )
-    const duplicate = this.#checkProducers(records, validated, options.origin)
+    plan.make(this, segment, records, validated, options.leaderEpoch ?? this.leaderEpoch)
+    const duplicate = this.#checkProducers(options.origin)
     if (duplicate !== null) return duplicate
-    const baseOffset = this.logEndOffset
-    const leaderEpoch = options.leaderEpoch ?? this.leaderEpoch
-    stampBatches(records, validated, { baseOffset, leaderEpoch, timestampType: this.config.messageTimestampType })
-    const group = this.#write(records, validated, segment)
-    this.#count(records, validated, segment, leaderEpoch)
+    const group = this.#write()
+    this.#count()
     if (validated.maxTimestamp < 0) segment.noteUntimed(nowMs)
     if (group === null) this.#settle()
     return {
-      baseOffset,
+      baseOffset: plan.baseOffset,
       lastOffset: this.logEndOffset - 1,
       logAppendTimeMs: this.config.messageTimestampType === 'LogAppendTime' ? nowMs : -1,
       logStartOffset: this.logStartOffset,
@@ -372,11 +371,11 @@ export class Partition implements PartitionLog, Member {
   }
 
   /** Answers the earlier append when this is its repetition. */
-  #checkProducers(records: Buffer, validated: ValidatedBatches, origin: 'client' | 'coordinator'): Appended | null {
-    for (let at = 0; at < validated.sizeBytes; at += header.sizeBytes(records, at)) {
-      if (header.producerId(records, at) < 0) continue
+  #checkProducers(origin: 'client' | 'coordinator'): Appended | null {
+    for (let nth = 0; nth < plan.batchCount; nth++) {
+      if (plan.batch(nth).producerId < 0) continue
       this.producerStates ??= new ProducerStates(this.name, this.context.settings)
-      const earlier = this.producerStates.check(readBatchInfo(records, at, info), origin)
+      const earlier = this.producerStates.check(plan.batch(nth), origin)
       if (earlier === null) continue
       // What is not written yet may be taken back, and another producer's batch may then come to be at its offsets.
       const group = this.#part !== null && earlier.lastOffset >= this.#part.endOffset ? this.#part.group : null
@@ -425,51 +424,51 @@ export class Partition implements PartitionLog, Member {
   }
 
   /** Puts the bytes where they belong; nothing is counted yet. Answers the group that may take them back; null when nobody does. */
-  #write(records: Buffer, validated: ValidatedBatches, segment: Segment): Group | null {
+  #write(): Group | null {
     const { commit } = this.context
-    const { sizeBytes } = validated
+    const sizeBytes = plan.bytes.length
     const direct = sizeBytes >= directBytes.os && !this.synced
     if (direct && this.#part === null && commit.isBound(this)) {
       this.#mend()
-      this.#writeDirectly(records, sizeBytes, segment)
+      this.#writeDirectly()
       return null
     }
     const part = this.#enter()
     if (direct) {
       commit.bind(this)
       part.direct = true
-      this.#writeDirectly(records, sizeBytes, segment)
-    } else this.#writeShare(records, validated, segment, part)
+      this.#writeDirectly()
+    } else this.#writeShare(part)
     part.bytes += sizeBytes
     return part.group
   }
 
   /** With an entry in the journal: the bytes are in the frame or, when they are many, in the segment file, which is synced with it. */
-  #writeShare(records: Buffer, { sizeBytes, offsetCount }: ValidatedBatches, segment: Segment, part: GroupPart): void {
+  #writeShare(part: GroupPart): void {
     const { commit } = this.context
-    const position = segment.size
-    const baseOffset = this.logEndOffset
-    const endOffset = baseOffset + offsetCount
+    const { bytes, segment, baseOffset, endOffset } = plan
+    const [sizeBytes, position] = [bytes.length, segment.size]
     const share = { segmentBase: segment.baseOffset, position, length: sizeBytes, baseOffset, endOffset }
     const large = this.synced && part.bytes + sizeBytes >= directBytes.fsync
     if (large && this.files.isNamed(segment) && commit.takeDirect(this, segment)) {
       part.direct = true
-      this.#writeDirectly(records, sizeBytes, segment)
+      this.#writeDirectly()
       commit.add(this, share, null)
     } else {
-      const add = () => this.files.tail.add(records, sizeBytes, segment, position, baseOffset, endOffset)
+      const add = () => this.files.tail.add(bytes, sizeBytes, segment, position, baseOffset, endOffset)
       commit.add(this, share, orStorageError(add))
     }
   }
 
-  #writeDirectly(records: Buffer, sizeBytes: number, segment: Segment): void {
-    this.files.write(records.length === sizeBytes ? records : records.subarray(0, sizeBytes), segment, segment.size)
+  #writeDirectly(): void {
+    this.files.write(plan.bytes, plan.segment, plan.segment.size)
   }
 
-  /** From here on nothing fails. */
-  #count(records: Buffer, validated: ValidatedBatches, segment: Segment, leaderEpoch: number): void {
-    for (let at = 0; at < validated.sizeBytes; at += info.sizeBytes) {
-      readBatchInfo(records, at, info)
+  /** Memory alone: nothing fails here. */
+  #count(): void {
+    const { segment, leaderEpoch } = plan
+    for (let nth = 0; nth < plan.batchCount; nth++) {
+      const info = plan.batch(nth)
       segment.place(info, this.config.indexIntervalBytes)
       if (info.producerId < 0) continue
       const completed = this.producerStates!.apply(info)
@@ -479,7 +478,8 @@ export class Partition implements PartitionLog, Member {
       this.#part?.keepEpochs()
       this.epochs.assign(leaderEpoch, this.logEndOffset)
     }
-    this.logEndOffset += validated.offsetCount
+    this.logEndOffset = plan.endOffset
+    plan.end()
   }
 
   #raiseHighWatermark(to: Offset): void {

@@ -72,6 +72,11 @@ export class SegmentIndexes {
     return { offsetEntries: this.#offsets.file.written, timeEntries: this.#times.file.written }
   }
 
+  /** Reads what `place` needs to know of the files. */
+  prepare(): void {
+    if (this.#indexedTimestamp === unknown) this.#indexedTimestamp = this.newest().timestamp
+  }
+
   /** Places the batch at the end of what `state` counts; makes entries when they are due. */
   place(state: SegmentState, batch: BatchInfo, indexIntervalBytes: number): void {
     const position = state.size
@@ -139,7 +144,7 @@ export class SegmentIndexes {
   }
 
   #addMaxTimestamp(state: SegmentState): void {
-    if (this.#indexedTimestamp === unknown) this.#indexedTimestamp = this.newest().timestamp
+    this.prepare()
     if (state.maxTimestamp <= this.#indexedTimestamp) return
     // (0, 0) cannot be told from Kafka's preallocated room, and says nothing.
     if (state.maxTimestamp === 0 && state.maxTimestampOffset === this.#baseOffset) return

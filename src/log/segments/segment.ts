@@ -153,12 +153,17 @@ export class Segment {
 
   // ---- placing: synchronous, memory only ----
 
+  /** Does what may fail about placing batches up to this offset. Throws DiskError where an index has to be read and cannot be. */
+  prepare(lastOffset: Offset): void {
+    if (lastOffset - this.baseOffset > maxRelativeOffset) throw new Error(`offset ${lastOffset} in the segment of ${this.baseOffset}`)
+    this.#indexes.prepare()
+  }
+
   /** Gives the batch its position; makes an index entry every `indexIntervalBytes`. */
   place(batch: BatchInfo, indexIntervalBytes: number): number {
+    this.prepare(batch.lastOffset)
     const state = this.#known()
     const position = state.size
-    if (batch.lastOffset - this.baseOffset > maxRelativeOffset)
-      throw new Error(`offset ${batch.lastOffset} in the segment of ${this.baseOffset}`)
     this.#indexes.place(state, batch, indexIntervalBytes)
     return position
   }
@@ -184,7 +189,7 @@ export class Segment {
     this.#remembered = null
   }
 
-  /** Kafka's LogSegment.shouldRoll without jitter: must this batch begin a new segment? */
+  /** Must this batch begin a new segment? */
   mustRoll(batch: BatchInfo, nowMs: number, limits: RollLimits): boolean {
     if (batch.lastOffset - this.baseOffset > maxRelativeOffset) return true
     return isFull(this.#known(), batch, this.#createdMs, nowMs, limits)

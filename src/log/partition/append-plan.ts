@@ -1,0 +1,75 @@
+/**
+ * An append before a byte of it is written.
+ *
+ * The rule that keeps partitions alive: whatever may fail, with the values that a client or a file can carry and with a disk that refuses, is
+ * done while the plan is made. Then the bytes are written, and what is counted for them is memory alone. So no append is half done, and
+ * nothing that is on its way to the disk is missing in the counts.
+ */
+import type { TopicConfig } from '../../log.ts'
+import { header, KafkaError, type Offset, stampBatches, type ValidatedBatches } from '../../protocol.ts'
+import type { Segment } from '../segments/segment.ts'
+import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
+import { orStorageError } from './partition-files.ts'
+
+/** What the plan asks a partition. */
+export interface PlannedPartition {
+  /** `topic-partition`. */
+  readonly name: string
+  readonly logEndOffset: Offset
+  readonly config: Pick<TopicConfig, 'messageTimestampType'>
+}
+
+const noBytes: Buffer = Buffer.alloc(0)
+
+/** Filled again for every append: one is enough, since nothing else runs between plan and count. */
+export class AppendPlan {
+  /** All of the batches. */
+  bytes = noBytes
+  baseOffset: Offset = 0
+  endOffset: Offset = 0
+  leaderEpoch = 0
+  readonly #infos = [emptyBatchInfo()]
+  #count = 0
+  #segment: Segment | null = null
+
+  /**
+   * Writes offsets, leader epoch and timestamps into the batches and makes the segment ready for them. Throws KafkaError; nothing but the
+   * caller's bytes has changed then.
+   */
+  make(partition: PlannedPartition, segment: Segment, records: Buffer, validated: ValidatedBatches, leaderEpoch: number): void {
+    const baseOffset = partition.logEndOffset
+    const endOffset = baseOffset + validated.offsetCount
+    if (endOffset > header.maxOffset)
+      throw new KafkaError('KAFKA_STORAGE_ERROR', `${partition.name} is full: its offsets would go beyond ${header.maxOffset}`)
+    stampBatches(records, validated, { baseOffset, leaderEpoch, timestampType: partition.config.messageTimestampType })
+    this.bytes = records.length === validated.sizeBytes ? records : records.subarray(0, validated.sizeBytes)
+    this.baseOffset = baseOffset
+    this.endOffset = endOffset
+    this.leaderEpoch = leaderEpoch
+    this.#segment = segment
+    this.#count = 0
+    for (let at = 0; at < validated.sizeBytes; at += header.sizeBytes(records, at)) {
+      const info = (this.#infos[this.#count++] ??= emptyBatchInfo())
+      readBatchInfo(records, at, info)
+    }
+    orStorageError(() => segment.prepare(endOffset - 1))
+  }
+
+  /** Lets go of the caller's bytes. */
+  end(): void {
+    this.bytes = noBytes
+    this.#segment = null
+  }
+
+  get segment(): Segment {
+    return this.#segment!
+  }
+
+  get batchCount(): number {
+    return this.#count
+  }
+
+  batch(nth: number): BatchInfo {
+    return this.#infos[nth]!
+  }
+}
