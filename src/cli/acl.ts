@@ -48,9 +48,9 @@ export async function listAcls(flags: AclFlags): Promise<void> {
 }
 
 export async function addAcls(flags: AclFlags): Promise<void> {
-  if (flags.principal === undefined) throw new UsageError('whom does it concern? --principal User:name, or User:* for everybody')
-  if (flags.prefixed && flags.matching) throw new UsageError('--matching is for acl list and acl remove')
-  if (flags.deny && flags.allow) throw new UsageError('--allow and --deny exclude each other')
+  if (flags.principal === undefined) throw new UsageError('--principal is required: User:name, or User:* for everyone')
+  if (flags.prefixed && flags.matching) throw new UsageError('--matching is only for acl list and acl remove')
+  if (flags.deny && flags.allow) throw new UsageError('--allow and --deny cannot be combined')
   const wanted = rights(flags)
   const acls: Acl[] = []
   for (const principal of flags.principal.map(toPrincipal)) {
@@ -73,7 +73,7 @@ export async function addAcls(flags: AclFlags): Promise<void> {
 export async function removeAcls(flags: AclFlags): Promise<void> {
   const narrowed =
     resourcesOf(flags).length > 0 || flags.principal !== undefined || flags.operation !== undefined || flags.host !== undefined
-  if (!narrowed) throw new UsageError('which ACLs? --principal, --topic, --group, …')
+  if (!narrowed) throw new UsageError('specify which ACLs: --principal, --topic, --group, …')
   const filters = filtersOf(flags)
   await using client = await connect(flags)
   const matched = distinct((await Promise.all(filters.map(filter => client.acls(filter)))).flat())
@@ -110,7 +110,7 @@ function operationsOf(flags: AclFlags): AclOperation[] {
   return (flags.operation ?? []).map(text => {
     const name = text.toUpperCase().replaceAll(/[- ]/g, '_')
     const known = aclOperations.find(each => each === name || each.replaceAll('_', '') === name)
-    if (known === undefined) throw new UsageError(`there is no operation ${text}; there are ${aclOperations.join(', ')}`)
+    if (known === undefined) throw new UsageError(`unknown operation ${text}; the operations are ${aclOperations.join(', ')}`)
     return known
   })
 }
@@ -119,17 +119,17 @@ function operationsOf(flags: AclFlags): AclOperation[] {
 function rights(flags: AclFlags): (Resource & { operation: AclOperation })[] {
   const resources = resourcesOf(flags)
   if (flags.producer || flags.consumer) return rolesOf(flags, resources)
-  if (flags.idempotent) throw new UsageError('--idempotent goes with --producer')
+  if (flags.idempotent) throw new UsageError('--idempotent requires --producer')
   const operations = operationsOf(flags)
   if (resources.length === 0)
-    throw new UsageError('on what? --topic, --group, --cluster, --transactional-id, --delegation-token or --user-principal')
-  if (operations.length === 0) throw new UsageError('what? --operation read,write,…, or --producer or --consumer')
+    throw new UsageError('specify a resource: --topic, --group, --cluster, --transactional-id, --delegation-token or --user-principal')
+  if (operations.length === 0) throw new UsageError('specify --operation read,write,…, or --producer or --consumer')
   return resources.flatMap(resource =>
     operations.map(operation => {
       const possible = supported[resource.resourceType]
       if (operation === 'ALL' || possible.includes(operation)) return { ...resource, operation }
       const type = resource.resourceType.toLowerCase().replaceAll('_', ' ')
-      throw new UsageError(`${operation} means nothing for a ${type}; there are ALL, ${possible.join(', ')}`)
+      throw new UsageError(`${operation} does not apply to a ${type}; the operations are ALL, ${possible.join(', ')}`)
     }),
   )
 }
@@ -137,10 +137,10 @@ function rights(flags: AclFlags): (Resource & { operation: AclOperation })[] {
 /** What a producer and a consumer need, as kafka-acls has it. */
 function rolesOf(flags: AclFlags, resources: readonly Resource[]): (Resource & { operation: AclOperation })[] {
   if (flags.operation !== undefined || flags.deny)
-    throw new UsageError('--producer and --consumer say by themselves what is allowed: no --operation, no --deny')
+    throw new UsageError('--producer and --consumer cannot be combined with --operation or --deny')
   const having = (type: AclResourceType) => resources.filter(each => each.resourceType === type)
-  if (having('TOPIC').length === 0) throw new UsageError('--producer and --consumer need --topic')
-  if (flags.consumer && having('GROUP').length === 0) throw new UsageError('--consumer needs --group')
+  if (having('TOPIC').length === 0) throw new UsageError('--producer and --consumer require --topic')
+  if (flags.consumer && having('GROUP').length === 0) throw new UsageError('--consumer requires --group')
   const found: (Resource & { operation: AclOperation })[] = []
   const add = (of: readonly Resource[], ...operations: AclOperation[]) => {
     for (const resource of of) for (const operation of operations) found.push({ ...resource, operation })
@@ -159,7 +159,7 @@ function rolesOf(flags: AclFlags, resources: readonly Resource[]): (Resource & {
 
 /** Every combination of what was said; what was not said matches everything. */
 function filtersOf(flags: AclFlags): AclFilter[] {
-  if (flags.prefixed && flags.matching) throw new UsageError('--prefixed and --matching exclude each other')
+  if (flags.prefixed && flags.matching) throw new UsageError('--prefixed and --matching cannot be combined')
   const roles = flags.producer || flags.consumer ? rights(flags) : null
   const whats: readonly AclFilter[] =
     roles ??

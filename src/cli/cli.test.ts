@@ -80,7 +80,7 @@ test('a group reads, commits what it printed, lags, and is reset', async () => {
   assert.equal(await ok(['consume', 'events', '-g', 'readers', '-n', '1']), 'one\n')
   assert.match(await ok(['group', 'list']), /^readers +Empty +classic +consumer$/m)
   await ok(['group', 'delete', 'readers'])
-  assert.equal((await millrace(['group', 'describe', 'readers'])).err, 'millrace: GROUP_ID_NOT_FOUND: there is no group readers\n')
+  assert.equal((await millrace(['group', 'describe', 'readers'])).err, 'millrace: GROUP_ID_NOT_FOUND: group not found: readers\n')
 })
 
 test('sizes of topics, lags of groups, and internal topics', async () => {
@@ -119,19 +119,19 @@ test('configs are set, shown and taken back', async () => {
   assert.deepEqual([explained.keys[0].value, explained.keys[0].source], ['3', 'flag'])
 })
 
-test('what went wrong is one line, with exit code 1; what was not understood is exit code 2', async () => {
+test('what went wrong is one line, with exit code 1; a usage error has exit code 2', async () => {
   const failures: [string[], RegExp][] = [
     [
       ['topic', 'list', '-b', '127.0.0.1:1'],
-      /^millrace: no broker answers at 127\.0\.0\.1:1 \(.*ECONNREFUSED.*\)\. Is it running there\? .*\n$/,
+      /^millrace: no broker answers at 127\.0\.0\.1:1 \(.*ECONNREFUSED.*\)\. Is the broker running\? .*\n$/,
     ],
-    [['consume', 'nowhere', '-f', 'beginning'], /^millrace: UNKNOWN_TOPIC_OR_PARTITION: there is no topic nowhere\n$/],
+    [['consume', 'nowhere', '-f', 'beginning'], /^millrace: UNKNOWN_TOPIC_OR_PARTITION: topic not found: nowhere\n$/],
     [['topic', 'create', 'x', '--set', 'no.such=1'], /^millrace: INVALID_CONFIG: .*no\.such.*\n$/],
-    [['produce', 'x', '--file', '/no/such/file'], /^millrace: there is no file .*\n$/],
+    [['produce', 'x', '--file', '/no/such/file'], /^millrace: file not found: .*\n$/],
   ]
   const usage: [string[], RegExp][] = [
-    [['consume', 'x', '-f', 'yesterday'], /^millrace: "yesterday" is no position; allowed: .*\n$/],
-    [['consume', 'x', '-g', 'g', '-p', '1'], /^millrace: --partition does not go with --group/],
+    [['consume', 'x', '-f', 'yesterday'], /^millrace: "yesterday" is not a valid position; allowed: .*\n$/],
+    [['consume', 'x', '-g', 'g', '-p', '1'], /^millrace: --partition cannot be combined with --group/],
     [['topic', 'create'], /missing required argument/],
     [['frobnicate'], /unknown command 'frobnicate'/],
     [['start', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],

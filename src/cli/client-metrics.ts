@@ -17,7 +17,7 @@ export async function describeSubscriptions(names: string[], flags: ClientFlags)
   await using client = await connect(flags)
   const existing = await client.configResources(type)
   const missing = names.find(name => !existing.includes(name))
-  if (missing !== undefined) throw new CommandFailed(`there is no client-metrics subscription ${missing}`)
+  if (missing !== undefined) throw new CommandFailed(`client-metrics subscription not found: ${missing}`)
   const found = await Promise.all(
     (names.length === 0 ? existing : names).map(async name => ({ name, configs: await configsOf(client, name) })),
   )
@@ -45,7 +45,7 @@ export async function setSubscription(name: string, flags: SetFlags): Promise<vo
   if (flags.metrics !== undefined) changes.set('metrics', flags.metrics)
   if (flags.interval !== undefined) changes.set('interval.ms', String(flags.interval))
   if (flags.match !== undefined) changes.set('match', flags.match.join(','))
-  if (changes.size === 0) throw new UsageError('nothing to set: give --metrics, --interval or --match')
+  if (changes.size === 0) throw new UsageError('nothing to set; give --metrics, --interval or --match')
   await using client = await connect(flags)
   await client.alterConfigs({ type, name }, changes)
   await show(flags.json, { name, altered: Object.fromEntries(changes) }, () => `${name}: ${[...changes.keys()].join(', ')} set\n`)
@@ -56,7 +56,7 @@ export async function deleteSubscriptions(names: string[], flags: ClientFlags): 
   await using client = await connect(flags)
   const existing = await client.configResources(type)
   const missing = names.find(name => !existing.includes(name))
-  if (missing !== undefined) throw new CommandFailed(`there is no client-metrics subscription ${missing}`)
+  if (missing !== undefined) throw new CommandFailed(`client-metrics subscription not found: ${missing}`)
   for (const name of names) {
     const set = (await client.configs({ type, name })).filter(each => each.source === ofTheSubscription)
     await client.alterConfigs({ type, name }, new Map(set.map(each => [each.name, null])))

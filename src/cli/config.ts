@@ -18,7 +18,7 @@ export async function explain(prefix: string | undefined, flags: ExplainFlags): 
   try {
     const explanation = explainConfig({ file: flags.config, files, environment: process.env, set: flags.set ?? {} })
     const keys = explanation.keys.filter(({ key }) => prefix === undefined || key.startsWith(prefix))
-    if (prefix !== undefined && keys.length === 0) throw new CommandFailed(`no key begins with ${prefix}`)
+    if (prefix !== undefined && keys.length === 0) throw new CommandFailed(`no key starts with ${prefix}`)
     await show(flags.json, { keys, notes: explanation.notes }, () => {
       const options = { ...(flags.all === true ? { all: true } : {}), ...(prefix === undefined ? {} : { prefix }) }
       return `${renderExplanation(explanation, options)}\n`
@@ -37,13 +37,13 @@ export async function getConfigs(type: string, name: string, keys: string[], fla
   await using client = await connect(flags)
   const entries = await client.configs(resource(type, name))
   const missing = keys.find(key => !entries.some(entry => entry.name === key))
-  if (missing !== undefined) throw new CommandFailed(`a ${type} has no config ${missing}`)
+  if (missing !== undefined) throw new CommandFailed(`unknown ${type} config: ${missing}`)
   const shown = entries.filter(entry =>
     keys.length > 0 ? keys.includes(entry.name) : flags.all === true || entry.source !== 'DEFAULT_CONFIG',
   )
   await show(flags.json, shown, () =>
     shown.length === 0
-      ? 'Every config has its default; --all shows them.\n'
+      ? 'All configs have their default values; --all shows them.\n'
       : table(
           ['KEY', 'VALUE', 'SOURCE'],
           shown.map(entry => [entry.name, entry.sensitive ? '(hidden)' : entry.value, entry.source]),
@@ -59,10 +59,10 @@ export async function setConfigs(type: string, name: string, pairs: string[], fl
   const changes = new Map<string, string | null>((flags.unset ?? []).map(key => [key, null]))
   for (const pair of pairs) {
     const at = pair.indexOf('=')
-    if (at <= 0) throw new UsageError(`"${pair}": write key=value`)
+    if (at <= 0) throw new UsageError(`"${pair}" is not key=value`)
     changes.set(pair.slice(0, at), pair.slice(at + 1))
   }
-  if (changes.size === 0) throw new UsageError('nothing to change: write key=value, or --unset key')
+  if (changes.size === 0) throw new UsageError('nothing to change; give key=value or --unset key')
   await using client = await connect(flags)
   await client.alterConfigs(resource(type, name), changes)
   await show(flags.json, { type, name, altered: [...changes.keys()] }, () => `${type} ${name}: ${[...changes.keys()].join(', ')} altered\n`)

@@ -1,8 +1,8 @@
 /**
- * From flags, environment and Kafka's own client.properties to a connected client; the former win over the latter.
+ * Connects with the settings of flags, environment and Kafka's own client.properties, in this order of precedence.
  *
- * A password is never taken from the command line, where every user of the machine can read it: it comes from the environment, from the
- * file, or is asked for.
+ * A password is never taken from the command line, where every user of the machine can read it: it comes from the environment, the file
+ * or a prompt.
  */
 import { realSystem } from '../base.ts'
 import { type Client, type ClientProperties, openClient } from '../client.ts'
@@ -14,7 +14,7 @@ import { askSecret } from './secret.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 export async function connect(given: ClientFlags): Promise<Client> {
-  // An empty variable of the environment is one that is not set.
+  // An empty environment variable counts as unset.
   const flags = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as ClientFlags
   const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig)
   const properties = await withPassword(withFlags(file, flags, process.env), process.env)
@@ -29,7 +29,7 @@ export async function connect(given: ClientFlags): Promise<Client> {
 
 function readClientConfig(path: string): Record<string, string> {
   const content = realSystem().files.readFile(path)
-  if (content === null) throw new UsageError(`--client-config: there is no file ${path}`)
+  if (content === null) throw new UsageError(`--client-config: file not found: ${path}`)
   const parsed = parseProperties(content.toString('utf8'))
   if (typeof parsed === 'string') throw new UsageError(`--client-config ${path}: ${parsed}`)
   return Object.fromEntries(Array.from(parsed, ([key, { value }]) => [key, value]))
@@ -62,7 +62,7 @@ async function withPassword(properties: Record<string, string>, environment: Env
   const user = properties['sasl.username']
   const needed = properties['security.protocol']?.startsWith('SASL') && user !== undefined && properties['sasl.jaas.config'] === undefined
   if (!needed || properties['sasl.password'] !== undefined) return properties
-  const password = environment.MILLRACE_PASSWORD ?? (await askSecret(`Password of ${user}: `))
-  if (password === null) throw new UsageError(`the password of ${user} is missing: set MILLRACE_PASSWORD, or write it in --client-config`)
+  const password = environment.MILLRACE_PASSWORD ?? (await askSecret(`Password for ${user}: `))
+  if (password === null) throw new UsageError(`no password for ${user}: set MILLRACE_PASSWORD or sasl.password in --client-config`)
   return { ...properties, 'sasl.password': password }
 }

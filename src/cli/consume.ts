@@ -1,4 +1,4 @@
-/** `millrace consume`: records on standard output, by hand from a place in the topic or as a member of a group. */
+/** `millrace consume`: prints records, either from a position in the topic or as a member of a group. */
 import { realSystem, type System } from '../base.ts'
 import type { Client, PartitionOffset, ReceivedRecord } from '../client.ts'
 import { connect } from './connect.ts'
@@ -26,7 +26,7 @@ const commitIntervalMs = 1_000
 export async function consume(topic: string, flags: ConsumeFlags): Promise<void> {
   if (flags.group !== undefined) {
     const extra = flags.partition !== undefined ? '--partition' : flags.follow ? '--follow' : null
-    if (extra !== null) throw new UsageError(`${extra} does not go with --group: a group shares all partitions and always follows`)
+    if (extra !== null) throw new UsageError(`${extra} cannot be combined with --group: a group reads all partitions and always follows`)
   }
   const system = realSystem()
   await using client = await connect(flags)
@@ -59,7 +59,7 @@ class Stop {
     return this.#abort.signal
   }
 
-  /** Something came. */
+  /** A record arrived. */
   touch(): void {
     if (this.#timeoutMs === undefined) return
     this.#timer?.cancel()
@@ -100,7 +100,7 @@ export function recordToJson({ topic, partition, offset, timestampMs, key, value
   return toJson({ ...shown, headers: headersToJson(headers) })
 }
 
-/** Fields separated by tabs; what is null is empty. */
+/** Fields separated by tabs; null is printed as an empty field. */
 function textOf(record: ReceivedRecord, wanted: readonly Field[]): Buffer {
   const parts: Buffer[] = []
   for (const [index, field] of wanted.entries()) {
@@ -124,7 +124,7 @@ async function readByHand(client: Client, topic: string, flags: ConsumeFlags, sy
   const all = info!.partitions.map(each => each.partition)
   const partitions = flags.partition ?? all
   const missing = partitions.find(partition => !all.includes(partition))
-  if (missing !== undefined) throw new CommandFailed(`${topic} has no partition ${missing}, only 0 to ${all.length - 1}`)
+  if (missing !== undefined) throw new CommandFailed(`${topic} has no partition ${missing}; its partitions are 0 to ${all.length - 1}`)
   // Before the start is looked up, so that `-1` means the last record there was.
   const until = flags.follow || flags.from === undefined ? null : await client.offsets(topic, partitions, 'latest')
   const from = await resolvePosition(client, topic, partitions, position)
@@ -148,7 +148,7 @@ async function readAsMember(
   const otherwise = parsePosition(flags.from ?? 'end', system.clock.now())
   if (typeof otherwise !== 'string') {
     throw new UsageError(
-      'a group begins where it left off; --from says only where a new one begins: beginning or end (see also: group reset)',
+      'with --group, --from must be beginning or end: it only says where a new group starts (see also: millrace group reset)',
     )
   }
   await client.topics([topic])

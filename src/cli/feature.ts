@@ -31,17 +31,17 @@ export async function downgradeFeatures(pairs: string[], flags: ChangeFlags): Pr
 async function change(pairs: string[], kind: FeatureChange['kind'], flags: ChangeFlags): Promise<void> {
   const changes = pairs.map(pair => {
     const [, name, level] = /^([a-z0-9.]+)=(\d{1,4})$/i.exec(pair) ?? []
-    if (name === undefined) throw new UsageError(`"${pair}": write feature=level, like group.version=1 (0 switches it off)`)
+    if (name === undefined) throw new UsageError(`"${pair}" is not feature=level, for example group.version=1 (0 disables it)`)
     return { name, level: Number(level), kind }
   })
   await using client = await connect(flags)
   const before = new Map((await client.features()).map(each => [each.name, each.level]))
   const unknown = changes.find(({ name }) => !before.has(name))
-  if (unknown !== undefined) throw new CommandFailed(`there is no feature ${unknown.name}, only ${[...before.keys()].join(', ')}`)
+  if (unknown !== undefined) throw new CommandFailed(`unknown feature ${unknown.name}; the features are ${[...before.keys()].join(', ')}`)
   await client.updateFeatures(changes, flags.dryRun === true)
   const rows = changes.map(({ name, level }) => ({ feature: name, before: before.get(name)!, after: level }))
   await show(flags.json, { dryRun: flags.dryRun === true, changes: rows }, () => {
-    const note = flags.dryRun === true ? 'Nothing was changed (--dry-run): the cluster would do it.\n' : ''
+    const note = flags.dryRun === true ? 'Nothing was changed (--dry-run); the cluster accepts the request.\n' : ''
     return (
       table(
         ['FEATURE', 'BEFORE', 'AFTER'],

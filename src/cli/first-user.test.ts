@@ -28,11 +28,11 @@ it('makes the first user of a broker that nobody can log in to yet', async t => 
     },
   })
   const as = (password: string) => ({ MILLRACE_BOOTSTRAP: broker.address, MILLRACE_USERNAME: 'admin', MILLRACE_PASSWORD: password })
-  assert.match((await runner.run(['topic', 'create', 'x'], as('first-pw'))).err, /refuses the login/)
+  assert.match((await runner.run(['topic', 'create', 'x'], as('first-pw'))).err, /rejected the login/)
   assert.equal((await runner.run(['topic', 'create', 'x'], as('second-pw'))).out, 'x created with 1 partition\n')
   await assert.rejects(startBroker({ directory }), { name: 'DirectoryInUse', message: /another broker of this process/ })
   const running = await runner.run(offline, {}, 'third-pw\n')
-  assert.match(running.err, /^millrace: the user was not written: .* is in use by process \d+ on host .* since 20.*; stop it, or .*\n$/)
+  assert.match(running.err, /^millrace: cannot write the user: .* is in use by process \d+ on host .* since 20.*; stop it, or .*\n$/)
   assert.equal(running.code, 1)
   assert.equal((await runner.run(['user', 'create', 'a', '--data', 'x'], {}, 'pw\n')).code, 2)
 })

@@ -1,4 +1,4 @@
-/** `millrace user create --offline`: the first user, written into the data directory of a broker that does not run. */
+/** `millrace user create --offline`: writes the first user to the data directory of a stopped broker. */
 import { realSystem } from '../base.ts'
 import { jsonLogger, writeScramCredential } from '../broker.ts'
 import { CommandFailed, show } from './output.ts'
@@ -18,7 +18,7 @@ export async function createFirstUser(user: string, flags: OfflineFlags): Promis
   try {
     directory = await writeScramCredential({ system, config, logger: jsonLogger('warn') }, credential)
   } catch (error) {
-    throw new CommandFailed(`the user was not written: ${explain(error as Error)}`)
+    throw new CommandFailed(`cannot write the user: ${explain(error as Error)}`)
   }
   await show(
     flags.json,

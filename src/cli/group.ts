@@ -4,7 +4,7 @@ import { realSystem } from '../base.ts'
 import { type Client, ClientError, type GroupInfo, type GroupListing, type GroupOffset, type PartitionOffset } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, show, table } from './output.ts'
+import { CommandFailed, plural, show, table } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
 
 export interface ListFlags extends ClientFlags {
@@ -49,7 +49,7 @@ function lagBehind(end: bigint | null | undefined, offset: bigint): bigint | nul
   return end > offset ? end - offset : 0n
 }
 
-/** Kafka writes `PreparingRebalance`, and people what they like. */
+/** Kafka writes `PreparingRebalance`; people may write `preparing-rebalance`. */
 function sameWord(a: string, b: string): boolean {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z]/g, '')
   return plain(a) === plain(b)
@@ -148,7 +148,7 @@ export async function resetGroup(name: string, flags: ResetFlags): Promise<void>
   const type = await typeWithoutMembers(client, name)
   const before = await client.groupOffsets(name, type)
   const topics = flags.topic ?? [...new Set(before.map(each => each.topic))]
-  if (topics.length === 0) throw new CommandFailed(`${name} has no offsets yet: say which topic with --topic`)
+  if (topics.length === 0) throw new CommandFailed(`${name} has no committed offsets; name the topic with --topic`)
   const after: PartitionOffset[] = []
   for (const { name: topic, partitions } of await client.topics(topics)) {
     const numbers = partitions.map(each => each.partition).filter(each => flags.partition?.includes(each) ?? true)
@@ -176,7 +176,7 @@ async function typeWithoutMembers(client: Client, name: string): Promise<string>
   try {
     const { type, state, members } = await client.group(name)
     if (members.length === 0) return type
-    throw new CommandFailed(`${name} is ${state} with ${members.length} members: stop them first, then reset`)
+    throw new CommandFailed(`${name} is ${state} with ${plural(members.length, 'member')}; stop them before resetting offsets`)
   } catch (error) {
     // A group may be given offsets before it exists.
     if (!(error instanceof ClientError) || error.code !== 'GROUP_ID_NOT_FOUND') throw error

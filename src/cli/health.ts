@@ -14,7 +14,7 @@ export async function health({ of, ...flags }: StartFlags & { of?: number }): Pr
   const config = configFrom(of === undefined ? flags : flagsOf(of), system)
   const http = parseHttpAddress(config.get('http.listen'))
   if (http !== null) await askHttp(`http://${reachable(http.host)}:${http.port}/health/ready`)
-  // Without the endpoint there is no better sign than an open port.
+  // Without the endpoint an open port is the best sign there is.
   else await askListener(config.listeners[0]!)
   await write('ready\n')
 }

@@ -1,7 +1,7 @@
 /** Readers of option values that several commands share. Commander turns what they throw into a usage error. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
-/** What every command has that talks to a broker. */
+/** Options of every command that connects to a cluster. */
 export interface ClientFlags {
   bootstrap?: string
   clientConfig?: string
@@ -17,16 +17,16 @@ export const defaultBootstrap = '127.0.0.1:9092'
 
 export function withClientOptions(command: Command): Command {
   const options = [
-    new Option('-b, --bootstrap <host:port>', `a broker of the cluster, or several separated by commas (default: ${defaultBootstrap})`).env(
+    new Option('-b, --bootstrap <host:port>', `brokers to connect to first (comma-separated; default: ${defaultBootstrap})`).env(
       'MILLRACE_BOOTSTRAP',
     ),
     new Option('--client-config <file>', "Kafka's client.properties: security.protocol, ssl.*, sasl.*, bootstrap.servers").env(
       'MILLRACE_CLIENT_CONFIG',
     ),
-    new Option('--tls', "encrypt, and check the broker's certificate"),
-    new Option('--ca <file>', 'whose certificates to trust (PEM or PKCS12); means --tls').env('MILLRACE_CA'),
-    new Option('--username <name>', 'log in; the password is in MILLRACE_PASSWORD, or asked for').env('MILLRACE_USERNAME'),
-    new Option('--mechanism <name>', 'how to log in (default: SCRAM-SHA-512; OAUTHBEARER with a token in MILLRACE_TOKEN)')
+    new Option('--tls', "use TLS and verify the broker's certificate"),
+    new Option('--ca <file>', 'trusted certificates (PEM or PKCS12); implies --tls').env('MILLRACE_CA'),
+    new Option('--username <name>', 'user name for SASL; the password comes from MILLRACE_PASSWORD or a prompt').env('MILLRACE_USERNAME'),
+    new Option('--mechanism <name>', 'SASL mechanism (default: SCRAM-SHA-512, or OAUTHBEARER if MILLRACE_TOKEN is set)')
       .choices(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'])
       .env('MILLRACE_MECHANISM'),
   ]
@@ -42,12 +42,12 @@ export function configOption(): Option {
 export function withStartOptions(command: Command): Command {
   return command
     .addOption(configOption())
-    .option('-s, --set <key=value>', 'set one configuration key; may be repeated', keyValue)
+    .option('-s, --set <key=value>', 'set one configuration key; repeatable', keyValue)
     .option('-d, --data <dir>', 'data directory (log.dirs)')
     .option('-p, --port <port>', 'port of the listener', wholeNumber(0, 65_535))
-    .option('--http <address>', 'host:port of metrics and health checks, or none (http.listen)')
+    .option('--http <address>', 'host:port for metrics and health checks, or none (http.listen)')
     .addOption(
-      new Option('--log-level <level>', 'the least important messages to log (default: info)')
+      new Option('--log-level <level>', 'lowest level to log (default: info)')
         .choices(['debug', 'info', 'warn', 'error'])
         .env('MILLRACE_LOG_LEVEL'),
     )
@@ -58,7 +58,7 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
     const value = Number(text)
     if (!/^\d+$/.test(text) || value < least || value > most) {
       throw new InvalidArgumentError(
-        `A whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`}.`,
+        `Must be a whole number ${most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`}.`,
       )
     }
     return value
@@ -78,7 +78,7 @@ export function repeated(text: string, before: string[] = []): string[] {
 /** `--set key=value`, repeated. */
 export function keyValue(text: string, before: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=')
-  if (at <= 0) throw new InvalidArgumentError('Write key=value.')
+  if (at <= 0) throw new InvalidArgumentError('Must be key=value.')
   return { ...before, [text.slice(0, at).trim()]: text.slice(at + 1) }
 }
 
@@ -87,11 +87,11 @@ const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60
 /** `15m` in milliseconds. */
 export function duration(text: string): number {
   const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
-  if (match === null) throw new InvalidArgumentError('A duration like 500ms, 30s, 15m, 2h or 7d.')
+  if (match === null) throw new InvalidArgumentError('Must be a duration such as 500ms, 30s, 15m, 2h or 7d.')
   return Number(match[1]) * durationUnits[match[2]!]!
 }
 
-/** Words separated by commas, and repeated. */
+/** A comma-separated list; may be repeated. */
 export function wordList(text: string, before: string[] = []): string[] {
   return [...before, ...text.split(',').map(part => part.trim())]
 }

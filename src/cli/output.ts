@@ -1,11 +1,11 @@
-/** What commands print: JSON that keeps every digit of an int64, tables for people, and bytes as they are. */
+/** Output of commands: JSON that keeps every digit of an int64, tables for people, and raw bytes. */
 
 import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
 import type { Int64 } from '../base.ts'
 import type { RecordHeader } from '../client.ts'
 
-/** The user wrote something that cannot be meant: exit code 2. */
+/** A usage error: exit code 2. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message)
@@ -13,7 +13,7 @@ export class UsageError extends Error {
   }
 }
 
-/** What was asked for could not be done: exit code 1. */
+/** The command failed: exit code 1. */
 export class CommandFailed extends Error {
   constructor(message: string) {
     super(message)

@@ -18,7 +18,8 @@ test('positions', () => {
   assert.deepEqual(parsePosition('15m', now), { timestampMs: BigInt(now - 900_000) })
   assert.deepEqual(parsePosition('2026-01-31T11:00Z', now), { timestampMs: BigInt(now - 3_600_000) })
   assert.deepEqual(parsePosition('2026-01-31', now), { timestampMs: BigInt(now - 12 * 3_600_000) })
-  for (const bad of ['', 'soon', '1.5', '15x', '2026-13-01', '+1']) assert.throws(() => parsePosition(bad, now), /is no position/, bad)
+  for (const bad of ['', 'soon', '1.5', '15x', '2026-13-01', '+1'])
+    assert.throws(() => parsePosition(bad, now), /is not a valid position/, bad)
 })
 
 test('offsets stay within what the partition holds', async () => {
@@ -88,4 +89,22 @@ test('bash completes commands, options and choices', async t => {
   assert.deepEqual(complete('topic', 'de'), ['describe', 'delete'])
   assert.deepEqual(complete('topic', 'create', 'x', '--part'), ['--partitions'])
   assert.deepEqual(complete('completion', 'z'), ['zsh'])
+  // The cluster is asked with the connection that was typed; names that a shell would expand are left out.
+  const cluster = `millrace() {
+    case "$*" in
+      'topic list') printf '%s\\n' orders other ;;
+      'topic list -b far:1 --tls') echo far-away ;;
+      'group list') printf 'GROUP  STATE\\nreaders  Empty\\n$(touch /tmp/evil)  Empty\\n' ;;
+    esac
+  }
+`
+  script = cluster + script
+  assert.deepEqual(complete('topic', 'describe', 'o'), ['orders', 'other'])
+  assert.deepEqual(complete('topic', 'create', 'o'), [''])
+  assert.deepEqual(complete('consume', '-b', 'far:1', '--tls', 'f'), ['far-away'])
+  assert.deepEqual(complete('config', 'get', 'topic', 'or'), ['orders'])
+  assert.deepEqual(complete('config', 'get', 'broker', 'or'), [''])
+  assert.deepEqual(complete('group', 'delete', 'r'), ['readers'])
+  assert.deepEqual(complete('acl', 'add', '--group', 'r'), ['readers'])
+  assert.deepEqual(complete('acl', 'add', '--topic', 'orders', '--pr'), ['--principal', '--prefixed', '--producer'])
 })

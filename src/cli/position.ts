@@ -1,4 +1,4 @@
-/** Places in a topic as people write them (`beginning`, `42`, `-10`, `2h`, `2026-01-31T12:00`), and the offsets they mean. */
+/** Positions in a topic as people write them (`beginning`, `42`, `-10`, `2h`, `2026-01-31T12:00`), and the offsets that they stand for. */
 import type { Client } from '../client.ts'
 import { UsageError } from './output.ts'
 
@@ -17,11 +17,11 @@ export function parsePosition(text: string, nowMs: number): Position {
   const ago = /^(\d{1,9})([smhd])$/.exec(text)
   if (ago !== null) return { timestampMs: BigInt(Math.max(0, Math.floor(nowMs) - Number(ago[1]) * unitsMs[ago[2]!]!)) }
   const at = isoTime.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(at)) throw new UsageError(`"${text}" is no position; allowed: ${positionHelp}`)
+  if (Number.isNaN(at)) throw new UsageError(`"${text}" is not a valid position; allowed: ${positionHelp}`)
   return { timestampMs: BigInt(at) }
 }
 
-/** By partition; never outside of what the partition holds. */
+/** By partition; within the offsets that the partition has. */
 export async function resolvePosition(
   client: Client,
   topic: string,

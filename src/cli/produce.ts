@@ -22,7 +22,7 @@ const recordsPerSend = 5_000
 
 export async function produce(topic: string, flags: ProduceFlags): Promise<void> {
   if (flags.fromJson && (flags.keySeparator !== undefined || flags.tombstones)) {
-    throw new UsageError('--from-json has keys and tombstones of its own: leave out --key-separator and --tombstones')
+    throw new UsageError('--from-json cannot be combined with --key-separator or --tombstones')
   }
   const single = flags.file === undefined ? null : readFile(flags.file)
   await using client = await connect(flags)
@@ -30,7 +30,7 @@ export async function produce(topic: string, flags: ProduceFlags): Promise<void>
   if (single !== null) {
     await sender.send([{ ...commonParts(flags), value: single }])
   } else {
-    if (process.stdin.isTTY) process.stderr.write('One record per line; Ctrl-D ends.\n')
+    if (process.stdin.isTTY) process.stderr.write('Type one record per line; end with Ctrl-D.\n')
     const toRecord = flags.fromJson ? jsonReader(flags) : lineReader(flags)
     let number = 0
     for await (const lines of readLines(process.stdin)) {
@@ -44,7 +44,7 @@ export async function produce(topic: string, flags: ProduceFlags): Promise<void>
 
 function readFile(path: string): Buffer {
   const content = realSystem().files.readFile(path)
-  if (content === null) throw new CommandFailed(`there is no file ${path}`)
+  if (content === null) throw new CommandFailed(`file not found: ${path}`)
   return content
 }
 
@@ -92,7 +92,7 @@ function lineReader(flags: ProduceFlags): LineReader {
   }
 }
 
-/** What `consume --json` prints; its offset says nothing here, and its partition and timestamp hold only if wanted. */
+/** The format of `consume --json`. Offset, partition and timestamp of the original record are ignored. */
 function jsonReader(flags: ProduceFlags): LineReader {
   const common = commonParts(flags)
   return (line, number) => {
@@ -100,9 +100,10 @@ function jsonReader(flags: ProduceFlags): LineReader {
     try {
       record = JSON.parse(line.toString('utf8'))
     } catch (error) {
-      throw new CommandFailed(`line ${number} is no JSON: ${(error as Error).message}`)
+      throw new CommandFailed(`line ${number} is not valid JSON: ${(error as Error).message}`)
     }
-    if (typeof record !== 'object' || record === null || Array.isArray(record)) throw new CommandFailed(`line ${number} is no JSON object`)
+    if (typeof record !== 'object' || record === null || Array.isArray(record))
+      throw new CommandFailed(`line ${number} is not a JSON object`)
     const { key, value, headers } = record as { key?: unknown; value?: unknown; headers?: unknown }
     const own = Array.isArray(headers)
       ? headers.map(each => ({ key: Buffer.from(String(each?.key)), value: bytesFromJson(each?.value, `line ${number}: a header`) }))

@@ -35,7 +35,7 @@ export async function setQuota(pairs: string[], flags: QuotaFlags): Promise<void
   const changes = new Map<string, number>()
   for (const pair of pairs) {
     const [, key, text] = /^([a-z_]+)=(\d+(?:\.\d+)?)$/.exec(pair) ?? []
-    if (key === undefined) throw new UsageError(`"${pair}": write key=number, like producer_byte_rate=1048576`)
+    if (key === undefined) throw new UsageError(`"${pair}" is not key=number, for example producer_byte_rate=1048576`)
     changes.set(key, Number(text))
   }
   await alter(flags, () => changes)
@@ -57,7 +57,7 @@ async function alter(
   changesOf: (found: ReadonlyMap<string, number>) => ReadonlyMap<string, number | null>,
 ): Promise<void> {
   const entity = entityOf(flags)
-  if (entity.size === 0) throw new UsageError('whose quota? --user, --client-id, --ip, or their defaults (--user-default, …)')
+  if (entity.size === 0) throw new UsageError('specify --user, --client-id, --ip, or one of their defaults (--user-default, …)')
   await using client = await connect(flags)
   const found = (await client.quotas()).find(each => same(each.entity, entity))?.values ?? new Map<string, number>()
   const changes = changesOf(found)
@@ -76,13 +76,13 @@ async function alter(
 function entityOf(flags: QuotaFlags): QuotaEntity {
   const entity = new Map<QuotaEntityType, string | null>()
   const put = (type: QuotaEntityType, name: string | undefined, byDefault: boolean | undefined) => {
-    if (name !== undefined && byDefault) throw new UsageError(`--${type} and --${type}-default exclude each other`)
+    if (name !== undefined && byDefault) throw new UsageError(`--${type} and --${type}-default cannot be combined`)
     if (name !== undefined || byDefault) entity.set(type, name ?? null)
   }
   put('user', flags.user, flags.userDefault)
   put('client-id', flags.clientId, flags.clientIdDefault)
   put('ip', flags.ip, flags.ipDefault)
-  if (entity.has('ip') && entity.size > 1) throw new UsageError('--ip does not go with --user and --client-id')
+  if (entity.has('ip') && entity.size > 1) throw new UsageError('--ip cannot be combined with --user or --client-id')
   return entity
 }
 

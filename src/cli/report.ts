@@ -1,4 +1,4 @@
-/** What a failed command says, and its exit code. A stack is shown only for what no user can cause. */
+/** The message and the exit code of a failed command. A stack trace is shown only for bugs. */
 import { DiskError } from '../base.ts'
 import { UsageError } from './output.ts'
 
@@ -18,7 +18,7 @@ function messageOf(error: unknown): string {
 function clientMessage({ code, message }: Error & { code: string }): string {
   switch (code) {
     case 'UNREACHABLE':
-      return `${message}. Is it running there? (--bootstrap or MILLRACE_BOOTSTRAP name another address)`
+      return `${message}. Is the broker running? (--bootstrap or MILLRACE_BOOTSTRAP sets another address)`
     case 'TIMEOUT':
       return `${message}. Does a Kafka broker listen there, and are its advertised.listeners reachable from here?`
     case 'REFUSED':

@@ -1,11 +1,11 @@
-/** Asking a person at the terminal: for what must not be seen, and before what cannot be undone. */
+/** Prompts on the terminal: for secrets, and for confirmation before something that cannot be undone. */
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { UsageError } from './output.ts'
 
 const longestLine = 4_096
 
-/** What is typed is not shown. null: there is nobody to ask. */
+/** Does not echo. null: not a terminal. */
 export async function askSecret(question: string): Promise<string | null> {
   if (!process.stdin.isTTY) return null
   process.stderr.write(question)
@@ -20,17 +20,17 @@ export async function askSecret(question: string): Promise<string | null> {
   }
 }
 
-/** Of a user to be made: from MILLRACE_NEW_PASSWORD, typed twice, or the first line of standard input. */
+/** The password of a new user: from MILLRACE_NEW_PASSWORD, typed twice, or the first line of standard input. */
 export async function newPassword(user: string): Promise<string> {
   const password = process.env.MILLRACE_NEW_PASSWORD ?? (process.stdin.isTTY ? await typedTwice(user) : await firstLine())
-  if (password === '') throw new UsageError('an empty password is none')
+  if (password === '') throw new UsageError('the password is empty')
   return password
 }
 
 async function typedTwice(user: string): Promise<string> {
-  const first = await askSecret(`New password of ${user}: `)
-  const second = await askSecret('Once more: ')
-  if (first !== second) throw new UsageError('the two passwords differ')
+  const first = await askSecret(`New password for ${user}: `)
+  const second = await askSecret('Repeat the password: ')
+  if (first !== second) throw new UsageError('the passwords do not match')
   return first ?? ''
 }
 
@@ -39,15 +39,15 @@ async function firstLine(): Promise<string> {
   for await (const chunk of process.stdin) {
     text += String(chunk)
     if (text.includes('\n')) break
-    if (text.length > longestLine) throw new UsageError(`a password has at most ${longestLine} characters`)
+    if (text.length > longestLine) throw new UsageError(`the password is longer than ${longestLine} characters`)
   }
   return text.split(/\r?\n/, 1)[0]!
 }
 
-/** `--yes`, or a person says so. */
+/** True with `--yes`, or when the user confirms. */
 export async function confirm(question: string, yes: boolean | undefined): Promise<boolean> {
   if (yes === true) return true
-  if (!process.stdin.isTTY) throw new UsageError('nobody is there to ask: say --yes')
+  if (!process.stdin.isTTY) throw new UsageError('not a terminal; pass --yes')
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())

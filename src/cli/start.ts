@@ -24,7 +24,7 @@ export interface StartFlags {
   logLevel?: 'debug' | 'info' | 'warn' | 'error'
 }
 
-/** The broker cannot keep its promises; a supervisor should start it again (sysexits' EX_SOFTWARE). */
+/** The broker cannot guarantee durability; a supervisor should restart it (EX_SOFTWARE of sysexits.h). */
 const fatalExitCode = 70
 
 export async function start(flags: StartFlags): Promise<void> {
@@ -34,7 +34,7 @@ export async function start(flags: StartFlags): Promise<void> {
   let running: RunningBroker | null = null
   onStopRequest(system, reason => {
     logger.info({ reason }, 'shutting down')
-    // An interrupted start leaves nothing that the next one would miss.
+    // A start can be interrupted at any point; the next one recovers.
     if (running === null) process.exit(0)
     running.close().then(
       () => process.exit(0),
@@ -52,7 +52,7 @@ export async function start(flags: StartFlags): Promise<void> {
 
 function startOrExplain(config: BrokerConfig, system: System, logger: Logger): Promise<RunningBroker> {
   const onFatal = (error: Error) => {
-    logger.error({ err: error }, 'the broker cannot keep its promises any more and stops; start it again to recover')
+    logger.error({ err: error }, 'the broker cannot guarantee durability any more and stops; restart it to recover')
     process.exit(fatalExitCode)
   }
   return startBroker({ system, config, logger, onFatal }).catch((error: NodeJS.ErrnoException) => {
@@ -62,7 +62,7 @@ function startOrExplain(config: BrokerConfig, system: System, logger: Logger): P
 
 export function explain(error: NodeJS.ErrnoException): string {
   if (error instanceof CannotListen) {
-    return `${error.message}; ${error.key === 'listeners' ? '--port chooses another port' : '--http host:port chooses another one, --http none does without'}`
+    return `${error.message}; ${error.key === 'listeners' ? '--port chooses another port' : '--http host:port chooses another address, --http none disables it'}`
   }
   if (error.code === 'EBUSY') return `${error.message}; stop it, or choose another directory with --data`
   // An error with neither a code nor a cause does not come from the machine: it is a bug.
@@ -96,7 +96,7 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-/** People get the banner, log files a line. */
+/** A banner for terminals, a log line for log files. */
 function announce(config: BrokerConfig, running: RunningBroker, logger: Logger, elapsedMs: number): void {
   const listening = config.listeners.map(({ name, host }) => `${bracketed(host) || '(all addresses)'}:${running.ports.get(name)} (${name})`)
   const httpHost = config.get('http.listen').replace(/:\d+$/, '')
@@ -115,7 +115,7 @@ function announce(config: BrokerConfig, running: RunningBroker, logger: Logger, 
     `  data in     ${data}`,
     ...(metrics === null ? [] : [`  metrics at  ${metrics}`]),
     '',
-    'Now type in another terminal:',
+    'Try it in another terminal:',
     `  npx millrace topic create hello${option}`,
     `  echo 'first event' | npx millrace produce hello${option}`,
     `  npx millrace consume hello --from beginning${option}`,

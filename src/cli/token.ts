@@ -52,7 +52,7 @@ export async function listTokens(flags: ClientFlags & { owner?: string[] }): Pro
   const tokens = (await client.tokens((flags.owner ?? []).map(principal))).map(({ hmac: _, ...token }) => token)
   await show(flags.json, tokens, () =>
     tokens.length === 0
-      ? 'There are no tokens that you may see.\n'
+      ? 'No tokens found that you may see.\n'
       : table(
           ['ID', 'OWNER', 'REQUESTER', 'RENEWERS', 'EXPIRES', 'RENEWABLE UNTIL'],
           tokens.map(each => [
@@ -69,7 +69,7 @@ export async function listTokens(flags: ClientFlags & { owner?: string[] }): Pro
 
 async function find(client: Client, id: string): Promise<DelegationToken> {
   const found = (await client.tokens()).find(each => each.tokenId === id)
-  if (found === undefined) throw new CommandFailed(`there is no token ${id} that you may see`)
+  if (found === undefined) throw new CommandFailed(`token not found, or not visible to you: ${id}`)
   return found
 }
 

@@ -29,7 +29,7 @@ test('a partition that is offline hides neither its topic nor the other partitio
     assert.match(out, /^halved\nhalved \(.{22}\), 2 partitions\n/)
     assert.match(out, /^ +0 +1 +1 +1 +0 +1$/m)
     assert.match(out, /^ +1 +-1 +1 .*- +-$/m)
-    assert.match(out, /^partition 1: LEADER_NOT_AVAILABLE: halved-1 has no leader now$/m)
+    assert.match(out, /^partition 1: LEADER_NOT_AVAILABLE: halved-1 has no leader$/m)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -40,7 +40,7 @@ export async function createTopic(name: string, flags: CreateFlags): Promise<voi
   } catch (error) {
     const exists = error instanceof ClientError && error.code === 'TOPIC_ALREADY_EXISTS'
     if (!exists || flags.ifNotExists !== true) throw error
-    await show(flags.json, { name, created: false }, () => `${name} exists\n`)
+    await show(flags.json, { name, created: false }, () => `${name} already exists\n`)
   }
 }
 
@@ -86,7 +86,7 @@ async function describeTopic(client: Client, { name, id, partitions }: TopicInfo
   }
 }
 
-/** A partition that cannot answer (offline, without a leader) must not hide the others: instead of its offset there is what is wrong. */
+/** A partition that cannot answer (offline, no leader) must not hide the others: its entry is the error instead of an offset. */
 async function knownOffsets(
   client: Client,
   topic: string,
@@ -121,7 +121,7 @@ export async function alterTopic(name: string, flags: AlterFlags): Promise<void>
     ...(flags.unset ?? []).map((key): [string, null] => [key, null]),
   ])
   if (flags.partitions === undefined && changes.size === 0) {
-    throw new CommandFailed('nothing to change: give --partitions, --set or --unset')
+    throw new CommandFailed('nothing to change; give --partitions, --set or --unset')
   }
   if (changes.size > 0) await client.alterConfigs({ type: 'TOPIC', name }, changes)
   if (flags.partitions !== undefined) await client.setPartitions(name, flags.partitions)

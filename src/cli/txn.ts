@@ -101,7 +101,7 @@ export interface AbortFlags extends ClientFlags {
 
 export async function abortTransaction(id: string | undefined, flags: AbortFlags): Promise<void> {
   const onPartition = flags.topic !== undefined || flags.partition !== undefined
-  if ((id !== undefined) === onPartition) throw new UsageError('which one? a transactional id, or else --topic and --partition')
+  if ((id !== undefined) === onPartition) throw new UsageError('specify either a transactional id, or --topic and --partition')
   await using client = await connect(flags)
   // Not returned: the client is closed when this function ends.
   if (id !== undefined) await fence(client, id, flags)
@@ -110,18 +110,18 @@ export async function abortTransaction(id: string | undefined, flags: AbortFlags
 
 async function fence(client: Client, transactionalId: string, flags: AbortFlags): Promise<void> {
   const { state, producerId, producerEpoch } = await client.transaction(transactionalId)
-  const question = `${transactionalId} is ${state}: shut out its producer ${producerId} (epoch ${producerEpoch}) and abort what it has open?`
+  const question = `${transactionalId} is ${state}. Fence its producer ${producerId} (epoch ${producerEpoch}) and abort its open transaction?`
   if (!(await confirm(question, flags.yes))) return show(flags.json, { aborted: null }, () => 'Nothing was changed.\n')
   await client.fenceProducer(transactionalId)
-  await show(flags.json, { aborted: { transactionalId, producerId } }, () => `${transactionalId} aborted; its producer is shut out\n`)
+  await show(flags.json, { aborted: { transactionalId, producerId } }, () => `${transactionalId} aborted; its producer is fenced\n`)
 }
 
-/** Of a transaction that no coordinator knows any more: readers of committed records wait before it for ever. */
+/** A transaction that no coordinator knows any more blocks readers of committed records for ever. */
 async function abortHanging(client: Client, flags: AbortFlags): Promise<void> {
   const { topic, partition, startOffset } = flags
-  if (topic === undefined || partition === undefined) throw new UsageError('--topic and --partition go together')
+  if (topic === undefined || partition === undefined) throw new UsageError('--topic and --partition must be used together')
   if ((startOffset === undefined) === (flags.producerId === undefined)) {
-    throw new UsageError('say --start-offset or --producer-id: millrace txn producers TOPIC --open shows both')
+    throw new UsageError('specify --start-offset or --producer-id; millrace txn producers TOPIC --open shows both')
   }
   const wanted = flags.producerId === undefined ? null : producerNumber(flags.producerId)
   const open = (await client.producers(topic, partition)).filter(each => each.transactionStartOffset !== null)
@@ -130,10 +130,10 @@ async function abortHanging(client: Client, flags: AbortFlags): Promise<void> {
   const coordinated = await owner(client, found)
   if (coordinated !== null) {
     throw new CommandFailed(
-      `this transaction does not hang: ${coordinated} holds it, and millrace txn abort ${coordinated} ends it everywhere`,
+      `this transaction is not hanging: it belongs to ${coordinated}; abort it with millrace txn abort ${coordinated}`,
     )
   }
-  const question = `Abort the transaction of producer ${found.producerId} on ${topic}-${partition} from offset ${found.transactionStartOffset} on?`
+  const question = `Abort the transaction of producer ${found.producerId} on ${topic}-${partition} starting at offset ${found.transactionStartOffset}?`
   if (!(await confirm(question, flags.yes))) return show(flags.json, { aborted: null }, () => 'Nothing was changed.\n')
   await client.abortOnPartition(topic, partition, found)
   await show(flags.json, { aborted: { topic, partition, producerId: found.producerId, startOffset: found.transactionStartOffset } }, () => {
@@ -141,7 +141,7 @@ async function abortHanging(client: Client, flags: AbortFlags): Promise<void> {
   })
 }
 
-/** The transactional id whose coordinator still knows of it. A marker behind its back would make it lie about the outcome. */
+/** The transactional id whose coordinator still knows the transaction. A marker written without that coordinator could contradict it. */
 async function owner(client: Client, { producerId, producerEpoch }: ProducerInfo): Promise<string | null> {
   for (const { transactionalId } of await client.transactions({ producerIds: [producerId] })) {
     const { startTimeMs, producerEpoch: epoch } = await client.transaction(transactionalId)

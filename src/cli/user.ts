@@ -13,7 +13,7 @@ export async function listUsers(names: string[], flags: ClientFlags): Promise<vo
   const users = await client.scramUsers(names)
   await show(flags.json, users, () =>
     users.length === 0
-      ? 'There are no SCRAM users; millrace user create makes one.\n'
+      ? 'There are no SCRAM users. Create one with millrace user create.\n'
       : table(
           ['USER', 'MECHANISM', 'ITERATIONS'],
           users.flatMap(({ user, credentials }) => credentials.map(each => [user, each.mechanism, each.iterations])),
@@ -45,8 +45,9 @@ async function setCredential(user: string, flags: CredentialFlags, done: 'create
       throw error
     },
   )
-  if (exists && done === 'created') throw new CommandFailed(`${user} has a ${mechanism} credential already: millrace user alter changes it`)
-  if (!exists && done === 'altered') throw new CommandFailed(`${user} has no ${mechanism} credential: millrace user create makes one`)
+  if (exists && done === 'created')
+    throw new CommandFailed(`${user} already has a ${mechanism} credential; change it with millrace user alter`)
+  if (!exists && done === 'altered') throw new CommandFailed(`${user} has no ${mechanism} credential; create one with millrace user create`)
   const { iterations } = flags
   await client.setScramCredential({ user, password: await newPassword(user), mechanism, iterations })
   await show(flags.json, { user, mechanism, iterations, [done]: true }, () => `${user} ${done} (${mechanism}, ${iterations} iterations)\n`)

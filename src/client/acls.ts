@@ -73,8 +73,7 @@ function toAcl({ resourceType, resourceName, patternType, principal, host, opera
 /** An ACL that cannot be shown truly must not be shown as something else. */
 function named<Name>(names: readonly Name[], code: number, what: string): Name {
   const name = names[code - firstCode]
-  if (name === undefined)
-    throw new ClientError('UNSUPPORTED_VERSION', `the cluster has an ACL with a ${what} that is not known here (${code})`)
+  if (name === undefined) throw new ClientError('UNSUPPORTED_VERSION', `the cluster has an ACL with an unknown ${what} (${code})`)
   return name
 }
 

@@ -47,7 +47,7 @@ export function toClientError(error: unknown, bootstrap: string): ClientError {
   const leaf = leaves.at(-1)!
   const message = leaf.message || String(leaf)
   const unknownTopic = /^Unknown topic (.+)\.$/.exec(message)
-  if (unknownTopic !== null) return new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${unknownTopic[1]}`, error)
+  if (unknownTopic !== null) return new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `topic not found: ${unknownTopic[1]}`, error)
   const system = leaves.find(each => /^E[A-Z]{3,}$/.test(each.code ?? ''))
   if (leaves.some(each => /timed? ?out/i.test(each.message))) {
     return new ClientError('TIMEOUT', `no answer in time from ${bootstrap}`, error)
@@ -63,16 +63,16 @@ export function toClientError(error: unknown, bootstrap: string): ClientError {
 /** What the two ends could not agree on before a request was answered: trying again would not help. null: it was something else. */
 function refusal(leaves: readonly LibraryError[], bootstrap: string): string | null {
   for (const { apiId, code = '', message, serverErrorMessage } of leaves) {
-    if (apiId === 'SASL_AUTHENTICATION_FAILED') return `${bootstrap} refuses the login: ${serverErrorMessage || 'authentication failed'}`
+    if (apiId === 'SASL_AUTHENTICATION_FAILED') return `${bootstrap} rejected the login: ${serverErrorMessage || 'authentication failed'}`
     if (apiId === 'UNSUPPORTED_SASL_MECHANISM') return `${bootstrap} does not offer this SASL mechanism`
-    if (apiId === 'ILLEGAL_SASL_STATE') return `${bootstrap} does not want SASL here, or wants it and got none`
+    if (apiId === 'ILLEGAL_SASL_STATE') return `${bootstrap} does not use SASL on this port, or requires it`
     if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `the certificate of ${bootstrap} is for another name: ${message}`
     const reason = untrusted[code]
     if (reason !== undefined) return `the certificate of ${bootstrap} is not trusted: ${reason}`
     if (/ALERT_CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE/.test(code)) {
-      return `${bootstrap} refuses the certificate of this client, or wants one and got none (${code})`
+      return `${bootstrap} rejected the client certificate, or requires one (${code})`
     }
-    if (code.startsWith('ERR_SSL_')) return `${bootstrap} and this client do not agree on TLS (${code})`
+    if (code.startsWith('ERR_SSL_')) return `the TLS handshake with ${bootstrap} failed (${code})`
     if (code === 'PLT_KFK_USER' && /TLS|SSL/.test(message)) return `${bootstrap}: ${message}`
     if (code === 'PLT_KFK_AUTHENTICATION' && !/^SASL authentication failed|^Cannot find/.test(message)) return `${bootstrap}: ${message}`
   }
@@ -80,12 +80,12 @@ function refusal(leaves: readonly LibraryError[], bootstrap: string): string | n
 }
 
 const untrusted: Readonly<Record<string, string>> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is signed by itself',
-  SELF_SIGNED_CERT_IN_CHAIN: 'who signed it is not among those trusted here',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'who signed it is not among those trusted here',
-  UNABLE_TO_GET_ISSUER_CERT: 'who signed it is not among those trusted here',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'who signed it is not among those trusted here',
-  CERT_UNTRUSTED: 'who signed it is not among those trusted here',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its issuer is not trusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its issuer is not trusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'its issuer is not trusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its issuer is not trusted',
+  CERT_UNTRUSTED: 'its issuer is not trusted',
   CERT_SIGNATURE_FAILURE: 'its signature is wrong',
   CERT_HAS_EXPIRED: 'it has expired',
   CERT_NOT_YET_VALID: 'it is not valid yet',

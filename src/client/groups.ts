@@ -51,7 +51,7 @@ async function describeGroup(requests: Requests, name: string): Promise<GroupInf
 }
 
 function noGroup(name: string): ClientError {
-  return new ClientError('GROUP_ID_NOT_FOUND', `there is no group ${name}`)
+  return new ClientError('GROUP_ID_NOT_FOUND', `group not found: ${name}`)
 }
 
 /** The one group that was asked for. */

@@ -34,7 +34,7 @@ function invalid(property: string, reason: string): ClientError {
 
 function fromFile(path: string, files: FileSystem): string {
   const content = files.readFile(path)
-  if (content === null) throw invalid('sasl.oauthbearer.token.endpoint.url', `there is no file ${path}`)
+  if (content === null) throw invalid('sasl.oauthbearer.token.endpoint.url', `file not found: ${path}`)
   return content.toString('utf8').trim()
 }
 
@@ -56,7 +56,7 @@ async function fromEndpoint(url: URL, id: string, secret: string, scope: string 
     const { access_token: token } = JSON.parse(text) as { access_token?: unknown }
     if (typeof token === 'string' && token !== '') return token
   } catch (error) {
-    throw failed('its answer is no JSON', error)
+    throw failed('its answer is not valid JSON', error)
   }
   throw failed('its answer has no access_token')
 }

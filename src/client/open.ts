@@ -113,10 +113,10 @@ function parseBootstrap(text: string): string[] {
   for (const address of addresses) {
     const port = /^(?:\[[0-9a-fA-F:.%]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(address)?.[1]
     if (port === undefined || Number(port) > 65_535 || Number(port) === 0) {
-      throw new ClientError('INVALID', `"${address}" is no address of a broker: write host:port`)
+      throw new ClientError('INVALID', `"${address}" is not a broker address (host:port)`)
     }
   }
-  if (addresses.length === 0) throw new ClientError('INVALID', 'no address of a broker was given: write host:port')
+  if (addresses.length === 0) throw new ClientError('INVALID', 'the list of brokers is empty')
   return addresses
 }
 

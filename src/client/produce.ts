@@ -29,7 +29,7 @@ async function checkPartitions(producer: Producer, topic: string, records: reado
   const { topics } = await producer.metadata({ topics: [topic], autocreateTopics: true })
   const count = topics.get(topic)?.partitionsCount ?? 0
   if (highest >= count) {
-    throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `${topic} has no partition ${highest}, only 0 to ${count - 1}`)
+    throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `${topic} has no partition ${highest}; its partitions are 0 to ${count - 1}`)
   }
 }
 

@@ -134,15 +134,15 @@ export class Requests {
   async #connectionTo(node: number): Promise<Connection> {
     const { brokers } = await this.#admin.metadata({ topics: [] })
     const broker = brokers.get(node)
-    if (broker === undefined) throw new ClientError('LEADER_NOT_AVAILABLE', `broker ${node} is not there now`)
+    if (broker === undefined) throw new ClientError('LEADER_NOT_AVAILABLE', `broker ${node} is not available`)
     return promisify<Connection>(done => this.#admin[kGetConnection](broker, done as never))()
   }
 
   async #leader(topic: string, partition: number): Promise<number> {
     const [found] = await this.metadata([topic])
     const known = found?.partitions.find(each => each.partitionIndex === partition)
-    if (known === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${topic}-${partition}`)
-    if (known.leaderId < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader now`)
+    if (known === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `partition not found: ${topic}-${partition}`)
+    if (known.leaderId < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader`)
     return known.leaderId
   }
 
@@ -152,7 +152,7 @@ export class Requests {
     const connection = await this.#connection('any')
     const { coordinators, ...single } = await this.#send(connection, apis.findCoordinator, version, asked)
     const found = version >= 4 ? coordinators[0] : single
-    if (found === undefined) throw new ClientError('COORDINATOR_NOT_AVAILABLE', `nobody coordinates ${key} now`)
+    if (found === undefined) throw new ClientError('COORDINATOR_NOT_AVAILABLE', `no coordinator available for ${key}`)
     refuse(found.errorCode, found.errorMessage)
     return found.nodeId
   }
@@ -180,6 +180,6 @@ function encode<A extends Api>(api: A, version: number, request: InputOf<A['requ
     return encodeMessage(api.messages.request, version, request as never)
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
-    throw new ClientError(error.name, `the cluster is too old for this (${api.name} version ${version})`, error)
+    throw new ClientError(error.name, `the cluster is too old for this request (${api.name} version ${version})`, error)
   }
 }

@@ -52,7 +52,7 @@ function reading<T>(property: string, read: () => T): T {
 function readStore(property: string, path: string, files: FileSystem): Buffer {
   return reading(property, () => {
     const store = files.readFile(path)
-    if (store === null) throw new Error(`there is no file ${path}`)
+    if (store === null) throw new Error(`file not found: ${path}`)
     refuseJks(store, path)
     return store
   })
@@ -138,7 +138,7 @@ function saslOptions(properties: ClientProperties, files: FileSystem): SASLOptio
 /** A broker that does not like a token says so in an answer that looks like success to the library. */
 const refuseBearer: NonNullable<SASLOptions['authBytesValidator']> = (answer, callback) => {
   if (answer.length === 0) callback(null, answer)
-  else callback(new ClientError('REFUSED', `the broker refuses the token: ${answer.toString('utf8').slice(0, 200)}`))
+  else callback(new ClientError('REFUSED', `the broker rejected the token: ${answer.toString('utf8').slice(0, 200)}`))
 }
 
 /** Kafka would take GSSAPI; what is written after the module says more. */

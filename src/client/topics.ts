@@ -30,7 +30,7 @@ async function describeTopics(requests: Requests, names: readonly string[]): Pro
 
 function topicInfo(name: string, topic: TopicMetadata | undefined): TopicInfo {
   const problem = topic === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : errorName(topic.errorCode)
-  if (problem === 'UNKNOWN_TOPIC_OR_PARTITION') throw new ClientError(problem, `there is no topic ${name}`)
+  if (problem === 'UNKNOWN_TOPIC_OR_PARTITION') throw new ClientError(problem, `topic not found: ${name}`)
   if (problem !== 'NONE') throw new ClientError(problem, `${name}: ${errorText(problem)}`)
   const partitions = topic!.partitions.map(
     ({ partitionIndex, leaderId, replicaNodes, isrNodes }): PartitionInfo => ({
@@ -58,8 +58,8 @@ export async function leaders(
   const known = new Map(info!.partitions.map(each => [each.partition, each.leader]))
   const byLeader = Map.groupBy(partitions, partition => {
     const leader = known.get(partition)
-    if (leader === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${topic}-${partition}`)
-    if (leader < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader now`)
+    if (leader === undefined) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `partition not found: ${topic}-${partition}`)
+    if (leader < 0) throw new ClientError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader`)
     return leader
   })
   return { info: info!, byLeader }

@@ -16,7 +16,7 @@ export async function listTransactions(requests: Requests, filter: TransactionFi
     const response = await requests.ask(apis.listTransactions, request, { node })
     refuse(response.errorCode)
     const [unknown] = response.unknownStateFilters
-    if (unknown !== undefined) throw new ClientError('INVALID', `transactions have no state ${unknown}`)
+    if (unknown !== undefined) throw new ClientError('INVALID', `unknown transaction state ${unknown}`)
     for (const { transactionalId, producerId, transactionState: state } of response.transactionStates) {
       found.push({ transactionalId, producerId, state })
     }
@@ -27,7 +27,7 @@ export async function listTransactions(requests: Requests, filter: TransactionFi
 export async function describeTransaction(requests: Requests, transactionalId: string): Promise<TransactionInfo> {
   const response = await requests.ask(apis.describeTransactions, { transactionalIds: [transactionalId] }, { transactionalId })
   const [found] = response.transactionStates
-  if (found === undefined) throw new ClientError('FAILED', `the broker says nothing about ${transactionalId}`)
+  if (found === undefined) throw new ClientError('FAILED', `the broker returned nothing about ${transactionalId}`)
   refuse(found.errorCode)
   return {
     transactionalId,
@@ -44,7 +44,7 @@ export async function describeProducers(requests: Requests, topic: string, parti
   const request = { topics: [{ name: topic, partitionIndexes: [partition] }] }
   const response = await requests.ask(apis.describeProducers, request, { leaderOf: topic, partition })
   const [found] = response.topics.flatMap(each => each.partitions)
-  if (found === undefined) throw new ClientError('FAILED', `the broker says nothing about ${topic}-${partition}`)
+  if (found === undefined) throw new ClientError('FAILED', `the broker returned nothing about ${topic}-${partition}`)
   refuse(found.errorCode, found.errorMessage)
   return found.activeProducers.map(({ lastTimestamp, currentTxnStartOffset, ...producer }) => ({
     ...producer,
