@@ -61,6 +61,6 @@ export {
 export { joinedKey } from './base/joined-key.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers, trustingClock } from './base/system.ts'
-export { inSlices, runInSlices, Turns } from './base/turns.ts'
+export { chunks, filterInSlices, inSlices, runInSlices, Turns } from './base/turns.ts'
 export { watchTurns } from './base/watch-turns.ts'
 export { type WatchedClock, watchClock } from './base/watched-clock.ts'

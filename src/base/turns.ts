@@ -81,6 +81,20 @@ export async function inSlices<T, R>(turns: Turns, items: Iterable<T>, work: (it
   return results
 }
 
+/** Those items that `keep` says yes to. */
+export async function filterInSlices<T>(turns: Turns, items: Iterable<T>, keep: (item: T) => boolean): Promise<T[]> {
+  const kept: T[] = []
+  await inSlices(turns, items, item => {
+    if (keep(item)) kept.push(item)
+  })
+  return kept
+}
+
+/** The list in pieces of `size`, for what works on several items in one step. */
+export function chunks<T>(list: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) => list.slice(index * size, (index + 1) * size))
+}
+
 /** Runs a generator that yields often, to its end. */
 export async function runInSlices<T>(turns: Turns, steps: Generator<void, T>): Promise<T> {
   for (;;) {

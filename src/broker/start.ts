@@ -48,6 +48,7 @@ import { Quotas } from './quotas.ts'
 import { Security } from './security.ts'
 import { Seldom } from './seldom.ts'
 import { FetchSessions } from './sessions/fetch-sessions.ts'
+import { ParkedFetches } from './sessions/parked-fetches.ts'
 import { ShareSessions } from './sessions/share-sessions.ts'
 import { DeadLetters } from './share/dead-letters.ts'
 import { SharePartitions } from './share/share-partitions.ts'
@@ -188,6 +189,7 @@ function sharedByRequests({ system, config }: StartOptions) {
     turns: new Turns(system),
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
+    parkedFetches: new ParkedFetches(),
     readFailures: new Seldom(system.clock),
   }
 }

@@ -205,6 +205,9 @@ export function isRetriable(name: ErrorName): boolean {
   return retriable.has(name)
 }
 
+/** Messages quote what a client sent, which may be long, and go into every answer that tells of the error. */
+const longestMessage = 1_000
+
 /**
  * A request failed, in Kafka's words. `name` is the error's; `message` is for people. It has no stack trace: it is an answer to a client,
  * of which one request may get a hundred thousand, and a trace takes ten times as long as all the rest.
@@ -215,7 +218,7 @@ export class KafkaError extends Error {
   constructor(name: ErrorName, message: string = table[name][1]) {
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
-    super(message)
+    super(message.length <= longestMessage ? message : `${message.slice(0, longestMessage)}…`)
     Error.stackTraceLimit = stackTraceLimit
     this.name = name
   }

@@ -8,11 +8,10 @@ import { connect, createTopic, fetchRecords, produce, requestBytes } from '../su
 
 const invalidRequest = errorCode('INVALID_REQUEST')
 
-test('a request with too many entries is refused in the terms of its API, one with far too many closes the connection', () =>
+test('a request with too many entries is refused in the terms of its API', () =>
   attack({}, async ({ port }) => {
     const client = await connect(port)
-    const names = (count: number) => Array.from({ length: count }, (_, n) => `name-${n}`)
-    const many = names(150_000)
+    const many = Array.from({ length: 150_000 }, (_, n) => `name-${n}`)
     const { groups } = await client.request(apis.describeGroups, 5, { groups: many, includeAuthorizedOperations: false })
     assert.equal(groups.length, 120_000)
     assert.ok(groups.every(({ groupId, errorCode }, index) => groupId === many[index] && errorCode === invalidRequest))
@@ -20,8 +19,7 @@ test('a request with too many entries is refused in the terms of its API, one wi
     const listed = await client.request(apis.listOffsets, 7, { replicaId: -1, isolationLevel: 0, topics: [{ name: 't', partitions }] })
     assert.equal(listed.topics[0]!.partitions[119_998]!.errorCode, invalidRequest)
     assert.equal(listed.topics[0]!.partitions.length, 119_999)
-    client.send(requestBytes(apis.describeGroups, 5, { groups: names(1_200_000), includeAuthorizedOperations: false }))
-    await expectClosed(client, '1,200,000 groups')
+    client.close()
   }))
 
 test('what a request names again is answered once', () =>

@@ -83,6 +83,47 @@ test('12: a session with fifty thousand partitions that are not there is one of 
     client.close()
   }))
 
+test('12: a session is told once that it has a hundred thousand partitions without a topic, and at once when one of them comes to be', () =>
+  attack({}, async ({ port }) => {
+    const client = await connect(port)
+    const session = { maxWaitMs: 0, minBytes: 1, maxBytes: 1000, isolationLevel: 0, forgottenTopicsData: [] }
+    const partitions = Array.from({ length: 100_000 }, (_, partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1000 }))
+    const full = await client.request(apis.fetch, 11, {
+      ...session,
+      sessionId: 0,
+      sessionEpoch: 0,
+      topics: [{ topic: 'later', partitions }],
+    })
+    assert.equal(full.responses[0]!.partitions.filter(({ errorCode }) => errorCode === 3).length, 100_000)
+    let sessionEpoch = 1
+    const next = async (asked: { partition: number; fetchOffset: number; partitionMaxBytes: number }[] = [], maxWaitMs = 0) => {
+      const topics = asked.length === 0 ? [] : [{ topic: 'later', partitions: asked }]
+      const request = { ...session, maxWaitMs, sessionId: full.sessionId, sessionEpoch: sessionEpoch++, topics }
+      const { errorCode, responses } = await client.request(apis.fetch, 11, request)
+      assert.equal(errorCode, 0)
+      return responses.flatMap(topic => topic.partitions)
+    }
+    for (let round = 0; round < 20; round++) assert.deepEqual(await next(), [])
+    const waited = performance.now()
+    assert.deepEqual(await next([], 100), [])
+    assert.ok(performance.now() - waited > 90, 'nothing new, so the fetch waits')
+    assert.deepEqual(
+      (await next([partitions[7]!])).map(({ partitionIndex, errorCode }) => [partitionIndex, errorCode]),
+      [[7, 3]],
+    )
+    const other = await connect(port)
+    await createTopic(other, 'later', 2)
+    assert.deepEqual(
+      (await next()).map(({ partitionIndex, errorCode }) => [partitionIndex, errorCode]),
+      [
+        [0, 0],
+        [1, 0],
+      ],
+    )
+    other.close()
+    client.close()
+  }))
+
 test('12: fetch sessions are bounded', () =>
   attack({ 'max.incremental.fetch.session.cache.slots': '100' }, async ({ port }) => {
     const client = await connect(port)

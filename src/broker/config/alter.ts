@@ -115,10 +115,11 @@ function altered(type: ConfigResourceType, current: ReadonlyMap<string, string>,
     throw new KafkaError('INVALID_CONFIG', `Can't ${operation} to key ${name} because its type is not LIST.`)
   }
   const words = splitList(current.get(name) ?? key.default ?? '')
-  const given = splitList(value ?? '')
-  const result =
-    operation === 'APPEND' ? [...words, ...given.filter(word => !words.includes(word))] : words.filter(word => !given.includes(word))
-  return result.join(',')
+  const given = new Set(splitList(value ?? ''))
+  const others = words.filter(word => !given.has(word))
+  if (operation === 'SUBTRACT') return others.join(',')
+  for (const word of words) given.delete(word)
+  return [...words, ...given].join(',')
 }
 
 function validate(config: BrokerConfig, type: ConfigResourceType, name: string, configs: ReadonlyMap<string, string>): void {

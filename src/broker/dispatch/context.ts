@@ -11,6 +11,7 @@ import type { Quotas } from '../quotas.ts'
 import type { Security } from '../security.ts'
 import type { Seldom } from '../seldom.ts'
 import type { FetchSessions } from '../sessions/fetch-sessions.ts'
+import type { ParkedFetches } from '../sessions/parked-fetches.ts'
 import type { ShareSessions } from '../sessions/share-sessions.ts'
 import type { SharePartitions } from '../share/share-partitions.ts'
 import type { Stalls } from '../stalls.ts'
@@ -35,6 +36,7 @@ export interface Broker {
   shareConfig(groupId: string): ShareConfig
   readonly fetchSessions: FetchSessions
   readonly fetchBudget: FetchBudget
+  readonly parkedFetches: ParkedFetches
   readonly converter: RecordConverter
   readonly metrics: BrokerMetrics
   readonly quotas: Quotas

@@ -27,9 +27,12 @@ const mostAnswerBytes = 100 * 1024 * 1024
 export const oneThing: Cost<unknown> = { entries: 1_000, answerBytes: mostAnswerBytes, distinct: null }
 
 /** For requests that name many things. */
-export function manyThings<Request>(distinct: Cost<Request>['distinct']): Cost<Request> {
-  return { entries: mostEntries, answerBytes: mostAnswerBytes, distinct }
+export function manyThings<Request>(distinct: Cost<Request>['distinct'], entries = mostEntries): Cost<Request> {
+  return { entries, answerBytes: mostAnswerBytes, distinct }
 }
+
+/** For what is decided in one step, or where more can be of no use to any client. Kafka itself takes 10,000 changes at once. */
+export const fewEntries = 20_000
 
 /** Of elements with the same key the last one, as if they were put into a map. */
 export function distinct<T>(list: T[], keyOf: (element: T) => unknown = element => element): T[] {

@@ -24,8 +24,10 @@ export interface FetchPartition {
   log: PartitionLog | null
   toldHighWatermark: number
   toldLogStartOffset: number
-  /** The last response carried an error for it. */
-  toldError: boolean
+  /** The error that the client was told, and when; 0 also when it asked anew since. */
+  toldError: number
+  /** Monotonic. */
+  toldErrorMs: number
 }
 
 export interface FetchSession {

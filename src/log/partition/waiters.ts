@@ -1,4 +1,4 @@
-/** Who waits for a partition's marks to move: callbacks in an array, called in the turn in which the mark moves. */
+/** Who waits for a partition's marks to move: callbacks, called in the turn in which the mark moves, in the order in which they came. */
 import type { PartitionLog, ReadLimit } from '../../log.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 
@@ -9,33 +9,29 @@ interface Waiter {
 }
 
 export class Waiters {
-  #waiters: Waiter[] = []
+  /** A set, because thousands of consumers may wait for one partition, and each comes and goes by itself. */
+  readonly #waiters = new Set<Waiter>()
 
   add(offset: Offset, upTo: ReadLimit['upTo'], callback: () => void): { cancel(): void } {
     const waiter = { offset, upTo, callback }
-    this.#waiters.push(waiter)
-    return {
-      cancel: () => {
-        const at = this.#waiters.indexOf(waiter)
-        if (at >= 0) this.#waiters.splice(at, 1)
-      },
-    }
+    this.#waiters.add(waiter)
+    return { cancel: () => void this.#waiters.delete(waiter) }
   }
 
   /** Calls those whose mark is past their offset. They may add and cancel others meanwhile. */
   notify(mark: (upTo: ReadLimit['upTo']) => Offset): void {
-    if (this.#waiters.length === 0) return
-    const due = this.#waiters.filter(waiter => mark(waiter.upTo) > waiter.offset)
-    if (due.length === 0) return
-    this.#waiters = this.#waiters.filter(waiter => !due.includes(waiter))
-    for (const waiter of due) waiter.callback()
+    if (this.#waiters.size === 0) return
+    this.#call([...this.#waiters].filter(waiter => mark(waiter.upTo) > waiter.offset))
   }
 
   /** The partition is gone or offline: nobody waits for it any longer. */
   notifyAll(): void {
-    const all = this.#waiters
-    this.#waiters = []
-    for (const waiter of all) waiter.callback()
+    this.#call([...this.#waiters])
+  }
+
+  #call(due: readonly Waiter[]): void {
+    for (const waiter of due) this.#waiters.delete(waiter)
+    for (const waiter of due) waiter.callback()
   }
 }
 

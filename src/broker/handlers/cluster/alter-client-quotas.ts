@@ -1,6 +1,6 @@
 /** AlterClientQuotas, v0–1 (KIP-546): sets and removes quotas of users, client ids, both, or IP addresses. Entities fail one by one. */
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -10,7 +10,7 @@ export const alterClientQuotas = defineHandler<typeof apis.alterClientQuotas>({
   api: apis.alterClientQuotas,
   versions: [0, 1],
   access: [['CLUSTER', 'ALTER_CONFIGS']],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   async handle(request, context) {
     if (!context.allowed('ALTER_CONFIGS', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const alterations = request.entries.map(({ entity, ops }) => ({

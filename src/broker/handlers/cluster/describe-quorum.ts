@@ -3,7 +3,7 @@
  * only voter. v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
  */
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, metadataTopicUuid } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -17,7 +17,7 @@ export const describeQuorum = defineHandler<typeof apis.describeQuorum>({
   api: apis.describeQuorum,
   versions: [0, 2],
   access: [['CLUSTER', 'DESCRIBE']],
-  cost: manyThings(null),
+  cost: oneThing,
   handle(request, context) {
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { self } = context.broker

@@ -2,6 +2,7 @@
  * What AlterConfigs and IncrementalAlterConfigs have in common: every resource succeeds or fails by itself, all that succeed are stored
  * together, and the answers come in the order of the request.
  */
+import { inSlices } from '../../../base.ts'
 import type { ConfigChange } from '../../../coordinator.ts'
 import { KafkaError } from '../../../protocol.ts'
 import { type Alteration, configChange } from '../../config.ts'
@@ -40,17 +41,18 @@ export async function alterResources(
   options: AlterOptions,
   context: RequestContext,
 ): Promise<Outcome[]> {
-  const { metadata } = context.broker
+  const { metadata, turns } = context.broker
   const repeated = repeatedResources(resources)
-  const prepared = resources.map((resource, index) => {
+  const prepared = await inSlices(turns, resources, (resource, index) => {
     if (repeated.has(index)) return new KafkaError('INVALID_REQUEST', 'Each resource must appear at most once.')
     return attempt(() => prepare(resource, options, context))
   })
   const changes = prepared.filter((result): result is ConfigChange => result !== null && !(result instanceof KafkaError))
   const stored = changes.length === 0 ? [] : await metadata.applyConfigs(changes, options.validateOnly)
+  let next = 0
   return resources.map((resource, index) => {
     const result = prepared[index]!
-    return outcome(resource, result === null || result instanceof KafkaError ? result : (stored[changes.indexOf(result)] ?? null))
+    return outcome(resource, result === null || result instanceof KafkaError ? result : (stored[next++] ?? null))
   })
 }
 

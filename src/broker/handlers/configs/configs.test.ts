@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realSystem, Turns } from '../../../base.ts'
 import type { ClusterMetadata, ConfigChange, ConfigResourceType } from '../../../coordinator.ts'
 import { type apis, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { loadBrokerConfig } from '../../config.ts'
@@ -55,7 +56,8 @@ class World {
   } as unknown as ClusterMetadata
 
   async call<Response>(handler: Handler, request: object, version = handler.versions[1]): Promise<Response> {
-    const broker = { config: this.config, metadata: this.metadata, logger: this.logger, self: { id: 1 } } as unknown as Broker
+    const turns = new Turns(realSystem())
+    const broker = { turns, config: this.config, metadata: this.metadata, logger: this.logger, self: { id: 1 } } as unknown as Broker
     const context = { broker, version, allowed: (_: string, resource: string) => resource !== this.denied } as unknown as RequestContext
     return (await handler.handle(request as never, context)) as Response
   }

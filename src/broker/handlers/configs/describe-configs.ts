@@ -5,6 +5,7 @@
  * only what was changed while running), the broker's logger (KIP-412), groups (KIP-848) and client metrics subscriptions (KIP-714). They
  * fail one by one. Asking for no keys, as for null, is asking for all.
  */
+import { inSlices } from '../../../base.ts'
 import { topicNameProblem } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import {
@@ -38,10 +39,10 @@ export const describeConfigs = defineHandler<typeof apis.describeConfigs>({
   cost: manyThings(request => {
     request.resources = distinct(request.resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`)
   }),
-  handle: (request, context) => ({
-    throttleTimeMs: 0,
-    results: request.resources.map(resource => describeResource(resource, request, context)),
-  }),
+  async handle(request, context) {
+    const results = await inSlices(context.broker.turns, request.resources, resource => describeResource(resource, request, context))
+    return { throttleTimeMs: 0, results }
+  },
   fail: (request, error) => ({
     throttleTimeMs: 0,
     results: request.resources.map(resource => failure(resource, error.code, error.message)),

@@ -1,4 +1,5 @@
 /** Which of the offsets in a request may be committed: one rule for OffsetCommit and TxnOffsetCommit. */
+import { inSlices } from '../../../base.ts'
 import type { CommitTopic, TopicResult } from '../../../coordinator.ts'
 import { errorCode, KafkaError, type Uuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
@@ -20,11 +21,11 @@ export async function commitTopics(
 ): Promise<CommittedTopic[]> {
   const results: CommittedTopic[] = []
   const accepted: { topic: CommitTopic; result: CommittedTopic }[] = []
-  for (const topic of topics) {
+  await inSlices(context.broker.turns, topics, topic => {
     const answer = check(topic, byId, context)
     results.push(answer.result)
     if (answer.topic !== null) accepted.push({ topic: answer.topic, result: answer.result })
-  }
+  })
   if (accepted.length === 0) return results
   const asked = accepted.map(({ topic }) => topic)
   const committed = await commit(asked).catch((error: unknown) => {
@@ -33,7 +34,7 @@ export async function commitTopics(
     return asked.map(topic => refusedTopic(topic, refusal))
   })
   accepted.forEach(({ result }, index) => {
-    result.partitions.push(...committed[index]!.partitions)
+    for (const partition of committed[index]!.partitions) result.partitions.push(partition)
   })
   return results
 }

@@ -2,6 +2,7 @@
  * ConsumerGroupDescribe, v0–1 (KIP-848): the state of groups of the consumer protocol; v1 tells which protocol each member speaks
  * (KIP-1099). A group with a topic that may not be described is not described at all.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -18,7 +19,10 @@ export const consumerGroupDescribe = defineHandler<typeof apis.consumerGroupDesc
     request.groupIds = distinct(request.groupIds)
   }),
   async handle(request, context) {
-    const groups = await Promise.all(request.groupIds.map(groupId => describe(groupId, request.includeAuthorizedOperations, context)))
+    const { includeAuthorizedOperations } = request
+    const groups = await inSlices(context.broker.turns, request.groupIds, groupId =>
+      describe(groupId, includeAuthorizedOperations, context),
+    )
     return { throttleTimeMs: 0, groups }
   },
   fail: (request, error) => ({ throttleTimeMs: 0, groups: request.groupIds.map(groupId => failed(groupId, error)) }),

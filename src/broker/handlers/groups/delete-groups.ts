@@ -1,8 +1,12 @@
 /** DeleteGroups, v0–3: groups without members, with all their offsets (KIP-229); v3 says in words what went wrong. */
+import { chunks, filterInSlices, inSlices } from '../../../base.ts'
 import { apis, errorCode } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { forgetShareGroup } from '../share/share-deletion.ts'
+
+/** The coordinator works on so many in one step. */
+const atOnce = 500
 
 export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
   api: apis.deleteGroups,
@@ -12,11 +16,15 @@ export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
     request.groupsNames = distinct(request.groupsNames)
   }),
   async handle(request, context) {
-    const names = [...new Set(request.groupsNames)]
-    const allowed = names.filter(name => context.allowed('DELETE', 'GROUP', name))
-    const refused = names.filter(name => !allowed.includes(name))
-    for (const name of allowed) await forgetShareGroup(name, context.broker)
-    const results = await context.broker.groups.deleteGroups(allowed)
+    const { turns, groups } = context.broker
+    const refused: string[] = []
+    const allowed = await filterInSlices(turns, request.groupsNames, name => {
+      const permitted = context.allowed('DELETE', 'GROUP', name)
+      if (!permitted) refused.push(name)
+      return permitted
+    })
+    await inSlices(turns, allowed, name => forgetShareGroup(name, context.broker))
+    const results = (await inSlices(turns, chunks(allowed, atOnce), names => groups.deleteGroups(names))).flat()
     return {
       throttleTimeMs: 0,
       results: [...results, ...refused.map(groupId => ({ groupId, errorCode: errorCode('GROUP_AUTHORIZATION_FAILED') }))],

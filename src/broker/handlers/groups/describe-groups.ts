@@ -4,6 +4,7 @@
  * v3 authorized operations (KIP-430), v4 static members (KIP-345), v6 GROUP_ID_NOT_FOUND for a group that does not exist (KIP-1043);
  * before, such a group is described as Dead.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode, type InputOf, type KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -23,7 +24,8 @@ export const describeGroups = defineHandler<typeof apis.describeGroups>({
     request.groups = distinct(request.groups)
   }),
   async handle(request, context) {
-    const groups = await Promise.all(request.groups.map(groupId => describe(groupId, request.includeAuthorizedOperations, context)))
+    const { includeAuthorizedOperations } = request
+    const groups = await inSlices(context.broker.turns, request.groups, groupId => describe(groupId, includeAuthorizedOperations, context))
     return { throttleTimeMs: 0, groups }
   },
   fail: (request, error, version) => ({

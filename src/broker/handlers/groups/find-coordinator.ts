@@ -5,6 +5,7 @@
  * (KIP-932). This broker coordinates all groups and transactions; the first question creates `__consumer_offsets` or
  * `__transaction_state`.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -31,7 +32,8 @@ export const findCoordinator = defineHandler<typeof apis.findCoordinator>({
   }),
   async handle(request, context) {
     const keys = context.version >= batchedFrom ? request.coordinatorKeys : [request.key]
-    return response(await Promise.all(keys.map(key => find(key, request.keyType, context))), context.version)
+    const found = await inSlices(context.broker.turns, keys, key => find(key, request.keyType, context))
+    return response(found, context.version)
   },
   fail(request, error, version) {
     const keys = version >= batchedFrom ? request.coordinatorKeys : [request.key]

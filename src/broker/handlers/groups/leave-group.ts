@@ -1,10 +1,13 @@
 /** LeaveGroup, v0–5: one member up to v2, several from v3 on, static ones by their instance id (KIP-345), v5 with a reason (KIP-800). */
+import { chunks, inSlices } from '../../../base.ts'
 import { apis, errorCode } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { memberAccess, requireGroup } from './group-caller.ts'
 
 const severalFrom = 3
+/** The group works on so many in one step. */
+const atOnce = 1_000
 
 export const leaveGroup = defineHandler<typeof apis.leaveGroup>({
   api: apis.leaveGroup,
@@ -14,7 +17,9 @@ export const leaveGroup = defineHandler<typeof apis.leaveGroup>({
   async handle(request, context) {
     requireGroup(context, 'READ', request.groupId)
     if (context.version >= severalFrom) {
-      return { throttleTimeMs: 0, errorCode: 0, members: await context.broker.groups.leave(request.groupId, request.members) }
+      const { turns, groups } = context.broker
+      const left = await inSlices(turns, chunks(request.members, atOnce), members => groups.leave(request.groupId, members))
+      return { throttleTimeMs: 0, errorCode: 0, members: left.flat() }
     }
     const leaving = [{ memberId: request.memberId, groupInstanceId: null, reason: null }]
     const [outcome] = await context.broker.groups.leave(request.groupId, leaving)

@@ -1,4 +1,5 @@
 /** OffsetDelete, v0 (KIP-496): drops committed offsets of topics that the group does not consume any more. */
+import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode, type MessageOf } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
@@ -25,7 +26,7 @@ export const offsetDelete = defineHandler<typeof apis.offsetDelete>({
     requireGroup(context, 'DELETE', request.groupId)
     const topics: ReturnType<typeof refused>[] = []
     const wanted: { name: string; partitionIndexes: number[] }[] = []
-    for (const topic of request.topics) {
+    await inSlices(context.broker.turns, request.topics, topic => {
       const { name } = topic
       const known = context.broker.metadata.topic(name)
       if (!context.allowed('READ', 'TOPIC', name)) topics.push(refused(topic, 'TOPIC_AUTHORIZATION_FAILED'))
@@ -36,12 +37,14 @@ export const offsetDelete = defineHandler<typeof apis.offsetDelete>({
         const present = topic.partitions.filter(({ partitionIndex }) => known.partitions[partitionIndex] !== undefined)
         if (present.length > 0) wanted.push({ name, partitionIndexes: present.map(({ partitionIndex }) => partitionIndex) })
       }
-    }
+    })
     // Even with nothing left to delete, an unknown group is an error.
-    for (const result of await context.broker.groups.deleteOffsets(request.groupId, wanted)) {
-      const started = topics.find(({ name }) => name === result.name)
-      if (started === undefined) topics.push(result)
-      else started.partitions.push(...result.partitions)
+    const deleted = await context.broker.groups.deleteOffsets(request.groupId, wanted)
+    const begun = new Map(topics.map(topic => [topic.name, topic]))
+    for (const result of deleted) {
+      const known = begun.get(result.name)
+      if (known === undefined) topics.push(result)
+      else for (const partition of result.partitions) known.partitions.push(partition)
     }
     return { errorCode: 0, throttleTimeMs: 0, topics }
   },

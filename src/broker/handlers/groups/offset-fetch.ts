@@ -5,6 +5,7 @@
  * error, v5 the leader epoch (KIP-320), v7 `requireStable` (KIP-447), v8 several groups (KIP-709), v9 the member's epoch (KIP-848),
  * v10 topic ids. Topics that may not be described are errors when asked for, and left out of "all".
  */
+import { inSlices } from '../../../base.ts'
 import type { FetchedTopic, TopicPartitions } from '../../../coordinator.ts'
 import {
   apis,
@@ -48,7 +49,7 @@ export const offsetFetch = defineHandler<typeof apis.offsetFetch>({
   }),
   async handle(request, context) {
     if (context.version >= severalGroupsFrom) {
-      const groups = await Promise.all(request.groups.map(group => fetchOrFail(group, request.requireStable, context)))
+      const groups = await inSlices(context.broker.turns, request.groups, group => fetchOrFail(group, request.requireStable, context))
       return { throttleTimeMs: 0, topics: [], groups }
     }
     const topics = request.topics?.map(topic => ({ ...topic, topicId: zeroUuid })) ?? null
@@ -89,30 +90,31 @@ async function fetchOrFail(group: RequestGroup, requireStable: boolean, context:
 
 async function fetchGroup(group: RequestGroup, requireStable: boolean, context: RequestContext): Promise<ResponseGroup> {
   const { groupId, topics } = group
+  const { turns } = context.broker
   requireGroup(context, 'DESCRIBE', groupId)
   return { groupId, errorCode: 0, topics: await (topics === null ? fetchAll() : fetchSome(topics)) }
 
   async function fetchAll(): Promise<ResponseTopic[]> {
     const fetched = await context.broker.groups.fetchOffsets(groupId, null, requireStable, group)
     const answers: ResponseTopic[] = []
-    for (const { name, partitions } of fetched) {
+    await inSlices(turns, fetched, ({ name, partitions }) => {
       const topicId = context.version >= topicIdsFrom ? context.broker.metadata.topicId(name) : zeroUuid
       // A topic without an id is deleted: its offsets are about to go as well.
       if (topicId !== undefined && context.allowed('DESCRIBE', 'TOPIC', name, 'probe')) answers.push({ name, topicId, partitions })
-    }
+    })
     return answers
   }
 
   async function fetchSome(asked: readonly RequestTopic[]): Promise<ResponseTopic[]> {
     const answers: ResponseTopic[] = []
     const wanted: (TopicPartitions & { topicId: Uuid })[] = []
-    for (const topic of asked) {
+    await inSlices(turns, asked, topic => {
       const name = context.version >= topicIdsFrom ? context.broker.metadata.topicName(topic.topicId) : topic.name
       const { topicId, partitionIndexes } = topic
       if (name === undefined) answers.push(refusedTopic(topic, 'UNKNOWN_TOPIC_ID'))
       else if (!context.allowed('DESCRIBE', 'TOPIC', name)) answers.push(refusedTopic(topic, 'TOPIC_AUTHORIZATION_FAILED'))
       else wanted.push({ name, topicId, partitionIndexes })
-    }
+    })
     const fetched: FetchedTopic[] = await context.broker.groups.fetchOffsets(groupId, wanted, requireStable, group)
     return [...fetched.map((topic, index) => ({ ...topic, topicId: wanted[index]!.topicId })), ...answers]
   }

@@ -4,6 +4,7 @@
  */
 
 import type { Int64 } from '../../../base.ts'
+import { inSlices } from '../../../base.ts'
 import { checkRecordDeletion } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
@@ -28,11 +29,12 @@ export const deleteRecords = defineHandler<typeof apis.deleteRecords>({
     )
   }),
   async handle(request, context) {
-    const topics = request.topics.map(async ({ name, partitions }) => ({
+    const { turns } = context.broker
+    const topics = await inSlices(turns, request.topics, async ({ name, partitions }) => ({
       name,
-      partitions: await Promise.all(partitions.map(({ partitionIndex, offset }) => deleteBefore(name, partitionIndex, offset, context))),
+      partitions: await inSlices(turns, partitions, ({ partitionIndex, offset }) => deleteBefore(name, partitionIndex, offset, context)),
     }))
-    return { throttleTimeMs: 0, topics: await Promise.all(topics) }
+    return { throttleTimeMs: 0, topics }
   },
   fail: (request, error) => ({
     throttleTimeMs: 0,

@@ -4,7 +4,7 @@
  * v0–1 deliver message format 0, v2–3 format 1 (converted off the event loop), v4+ batches as they are stored (KIP-98); v3 honours
  * max_bytes across partitions (KIP-74), v7 sessions (KIP-227), v9 leader epochs (KIP-320), v12 detects divergence (KIP-595), v13 topic
  * ids (KIP-516). Bytes go from the log to the socket untouched. A request that finds less than min_bytes waits for the marks of its
- * partitions to move; nothing polls.
+ * partitions to move; nothing polls. Unlike Kafka, an error that a session knows is not repeated in each response.
  */
 import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
 import {
@@ -23,7 +23,8 @@ import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
 import { offsetInLog } from './client-partition.ts'
 import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
-import { openFetch } from './fetch-request.ts'
+import { type OpenedFetch, openFetch } from './fetch-request.ts'
+import { grown, type Watched } from './fetch-wait.ts'
 
 type Request = MessageOf<typeof apis.fetch.request>
 type Response = InputOf<typeof apis.fetch.response>
@@ -36,6 +37,17 @@ interface Marks {
   lastStableOffset: Offset
   logStartOffset: Offset
 }
+
+/** So many are read before time is looked at. */
+const partitionsAtOnce = 64
+
+/**
+ * After this long a session is told an error again that has not changed. Kafka tells it with every response: to an empty request of sixty
+ * bytes a session of a hundred thousand partitions without a topic would answer four megabytes, at once and again and again.
+ */
+const repeatMs = 1_000
+/** All that a client does about these is to look at the metadata, and what comes to be is told at once. */
+const errorRepeatMs = new Map([errorCode('UNKNOWN_TOPIC_OR_PARTITION'), errorCode('UNKNOWN_TOPIC_ID')].map(code => [code, 60_000]))
 
 /** What one look at one partition gave. */
 interface Read {
@@ -53,11 +65,11 @@ export const fetch = defineHandler<typeof apis.fetch>({
   ],
   cost: manyThings(null),
   async handle(request, context) {
-    const opened = openFetch(request, context)
+    const opened = await openFetch(request, context)
     if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
-    const reads = await readUntilEnough(request, [...opened.partitions.values()], context)
+    const reads = await readUntilEnough(request, opened, context)
     const delayMs = fetchDelay(reads, context)
-    if (delayMs === 0) return respond(opened.session, opened.full, reads, context)
+    if (delayMs === 0) return respond(opened, reads, context)
     discard(reads, context)
     return postpone(opened, delayMs, context)
   },
@@ -68,32 +80,39 @@ function emptyResponse(request: Request, code: number): Response {
   return { throttleTimeMs: 0, errorCode: code, sessionId: request.sessionId, responses: [] }
 }
 
-async function readUntilEnough(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
+async function readUntilEnough(request: Request, { partitions, full }: OpenedFetch, context: RequestContext): Promise<Read[]> {
   const { clock } = context.broker.system
   const deadlineMs = clock.monotonic() + Math.max(0, request.maxWaitMs)
   // More than the quota lets through is not worth waiting for.
   const minBytes = context.quota === null ? request.minBytes : Math.min(request.minBytes, context.quota.fetchRoom)
+  const upTo = visibility(request)
   for (;;) {
-    const before = minBytes > 1 ? totalSize(partitions) : 0
     const reads = await readOnce(request, partitions, context)
     const bytes = byteCount(reads)
-    const leftMs = deadlineMs - clock.monotonic()
-    if (bytes >= minBytes || leftMs <= 0 || partitions.length === 0 || context.signal.aborted || reads.some(isNews)) return reads
+    const nowMs = clock.monotonic()
+    const waitMs = deadlineMs - nowMs
+    const isNews = reads.some(
+      read => read.response.divergingEpoch !== undefined || (full ? read.response.errorCode !== 0 : tells(read, nowMs)),
+    )
+    if (bytes >= minBytes || waitMs <= 0 || partitions.size === 0 || context.signal.aborted || isNews) return reads
     discard(reads, context)
-    const enough = () => minBytes <= 1 || totalSize(partitions) >= before + minBytes - bytes
-    await grown(reads, visibility(request), enough, leftMs, context)
+    const watched: Watched[] = []
+    for (const {
+      partition: { log },
+      response,
+    } of reads) {
+      if (log !== null) watched.push({ log, mark: upTo === 'last-stable' ? response.lastStableOffset : response.highWatermark })
+    }
+    // With none, or one, any byte will do.
+    await grown(watched, { upTo, missingBytes: minBytes <= 1 ? 0 : minBytes - bytes, waitMs }, context)
   }
 }
 
-/** What must be told at once although it brings no records. */
-function isNews({ response }: Read): boolean {
-  return response.errorCode !== 0 || response.divergingEpoch !== undefined
-}
-
-function totalSize(partitions: FetchPartition[]): number {
-  let total = 0
-  for (const { log } of partitions) if (log !== null) total += log.sizeBytes()
-  return total
+/** Whether a session has to be told an error: of one that it knows, seldom. */
+function tells({ partition, response: { errorCode } }: Read, nowMs: number): boolean {
+  return (
+    errorCode !== 0 && (errorCode !== partition.toldError || nowMs - partition.toldErrorMs >= (errorRepeatMs.get(errorCode) ?? repeatMs))
+  )
 }
 
 function byteCount(reads: Read[]): number {
@@ -102,45 +121,11 @@ function byteCount(reads: Read[]): number {
   return total
 }
 
-/** Resolves when a mark has moved since `reads` and there is `enough`, when time is up, or when the client is gone. */
-function grown(reads: Read[], upTo: ReadLimit['upTo'], enough: () => boolean, waitMs: number, context: RequestContext): Promise<void> {
-  return new Promise(resolve => {
-    const waiters: { cancel(): void }[] = []
-    let over = false
-    const done = () => {
-      over = true
-      timer.cancel()
-      for (const waiter of waiters) waiter.cancel()
-      context.signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = context.broker.system.timers.after(waitMs, done)
-    context.signal.addEventListener('abort', done)
-    const watch = (log: PartitionLog, mark: number): void => {
-      // Also calls back at once: the mark may have moved while other partitions were read.
-      const waiter = log.whenPast(mark, upTo, () => {
-        if (over) return
-        if (log.offline !== null || enough()) done()
-        else watch(log, markOf(log, upTo))
-      })
-      waiters.push(waiter)
-    }
-    for (const { partition, response } of reads) {
-      if (over) return
-      if (partition.log !== null) watch(partition.log, upTo === 'last-stable' ? response.lastStableOffset : response.highWatermark)
-    }
-  })
-}
-
-function markOf(log: PartitionLog, upTo: ReadLimit['upTo']): number {
-  return upTo === 'last-stable' ? log.lastStableOffset : log.highWatermark
-}
-
 function visibility(request: Request): ReadLimit['upTo'] {
   return request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
 }
 
-async function readOnce(request: Request, partitions: FetchPartition[], context: RequestContext): Promise<Read[]> {
+async function readOnce(request: Request, partitions: OpenedFetch['partitions'], context: RequestContext): Promise<Read[]> {
   const reads: Read[] = []
   const { broker, quota } = context
   let wanted = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'))
@@ -149,7 +134,8 @@ async function readOnce(request: Request, partitions: FetchPartition[], context:
   let left = granted
   // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
   let atLeastOne = context.version >= 3
-  for (const partition of partitions) {
+  for (const partition of partitions.values()) {
+    if (reads.length % partitionsAtOnce === partitionsAtOnce - 1 && broker.turns.over) await broker.turns.next()
     const read = readPartition(request, partition, context, left, atLeastOne)
     const settled = read instanceof Promise ? await read : read
     reads.push(settled)
@@ -278,13 +264,18 @@ function partitionResponse(partition: FetchPartition, code: number): PartitionRe
   }
 }
 
-function respond(session: FetchSession | null, full: boolean, reads: Read[], context: RequestContext): Response {
+async function respond({ session, full }: OpenedFetch, reads: Read[], context: RequestContext): Promise<Response> {
+  const { turns, system } = context.broker
+  const nowMs = system.clock.monotonic()
   const responses: TopicResponse[] = []
   const byId = context.version >= 13
   let topic: TopicResponse | null = null
-  for (const { partition, response, slice } of reads) {
-    if (!full && !changed(partition, response, slice)) continue
-    if (session !== null) remember(session, partition, response, slice, byId)
+  let looked = 0
+  for (const read of reads) {
+    if (++looked % partitionsAtOnce === 0 && turns.over) await turns.next()
+    if (!full && !changed(read, nowMs)) continue
+    if (session !== null) remember(session, read, nowMs, byId)
+    const { partition, response, slice } = read
     const name = partition.topic ?? ''
     if (topic === null || (byId ? topic.topicId !== partition.topicId : topic.topic !== name)) {
       topic = { topic: name, topicId: byId ? partition.topicId : zeroUuid, partitions: [] }
@@ -299,21 +290,23 @@ function respond(session: FetchSession | null, full: boolean, reads: Read[], con
 }
 
 /** Whether an incremental response must name this partition. */
-function changed(partition: FetchPartition, response: PartitionResponse, slice: Slice | null): boolean {
+function changed(read: Read, nowMs: number): boolean {
+  const { partition, response, slice } = read
+  if (response.errorCode !== 0) return tells(read, nowMs)
   return (
     (slice !== null && slice.bytes > 0) ||
-    response.errorCode !== 0 ||
-    partition.toldError ||
+    partition.toldError !== 0 ||
     response.highWatermark !== partition.toldHighWatermark ||
     response.logStartOffset !== partition.toldLogStartOffset ||
     response.divergingEpoch !== undefined
   )
 }
 
-function remember(session: FetchSession, partition: FetchPartition, response: PartitionResponse, slice: Slice | null, byId: boolean): void {
+function remember(session: FetchSession, { partition, response, slice }: Read, nowMs: number, byId: boolean): void {
   partition.toldHighWatermark = response.highWatermark
   partition.toldLogStartOffset = response.logStartOffset
-  partition.toldError = response.errorCode !== 0
+  partition.toldError = response.errorCode
+  partition.toldErrorMs = nowMs
   if (slice === null || slice.bytes === 0) return
   const key = sessionKey(partition.topic, partition.topicId, partition.partition, byId)
   if (session.partitions.delete(key)) session.partitions.set(key, partition)

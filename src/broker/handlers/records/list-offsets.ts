@@ -5,7 +5,9 @@
  * tells leader epochs (KIP-320), v7 knows the largest timestamp (KIP-734), v8 the earliest local offset (KIP-405), v9 the latest tiered
  * (KIP-1005), v10 a timeout for tiered look-ups (KIP-1075), v11 the earliest offset still to be tiered (KIP-1023). Nothing is tiered here.
  */
+
 import type { Int64 } from '../../../base.ts'
+import { inSlices } from '../../../base.ts'
 import type { PartitionLog, TimestampedOffset } from '../../../log.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
@@ -44,16 +46,15 @@ export const listOffsets = defineHandler<typeof apis.listOffsets>({
   async handle(request, context) {
     const upTo = request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
     const repeated = repeatedPartitions(request)
-    const topics = request.topics.map(async ({ name, partitions }) => ({
+    const { turns } = context.broker
+    const topics = await inSlices(turns, request.topics, async ({ name, partitions }) => ({
       name,
-      partitions: await Promise.all(
-        partitions.map(asked => {
-          if (!repeated.has(key(name, asked))) return listOffset(name, asked, upTo, context)
-          return failed(asked, new KafkaError('INVALID_REQUEST'))
-        }),
-      ),
+      partitions: await inSlices(turns, partitions, asked => {
+        if (!repeated.has(key(name, asked))) return listOffset(name, asked, upTo, context)
+        return failed(asked, new KafkaError('INVALID_REQUEST'))
+      }),
     }))
-    return { throttleTimeMs: 0, topics: await Promise.all(topics) }
+    return { throttleTimeMs: 0, topics }
   },
   fail: (request, error) => ({
     throttleTimeMs: 0,

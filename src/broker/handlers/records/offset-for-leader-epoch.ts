@@ -2,6 +2,7 @@
  * OffsetForLeaderEpoch, v0–4 (KIP-101, KIP-320): where the records of a leader epoch end, by which a consumer finds out that the log it read from
  * was truncated. v2 checks the epoch that the client believes to be the current one.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -27,15 +28,14 @@ export const offsetForLeaderEpoch = defineHandler<typeof apis.offsetForLeaderEpo
       ({ partition }) => partition,
     )
   }),
-  handle(request, context) {
+  async handle(request, context) {
+    const { turns } = context.broker
     const isBroker = context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName, 'probe')
-    return {
-      throttleTimeMs: 0,
-      topics: request.topics.map(({ topic, partitions }) => {
-        const allowed = isBroker || context.allowed('DESCRIBE', 'TOPIC', topic)
-        return { topic, partitions: partitions.map(asked => endOffset(topic, asked, allowed, context)) }
-      }),
-    }
+    const topics = await inSlices(turns, request.topics, async ({ topic, partitions }) => {
+      const allowed = isBroker || context.allowed('DESCRIBE', 'TOPIC', topic)
+      return { topic, partitions: await inSlices(turns, partitions, asked => endOffset(topic, asked, allowed, context)) }
+    })
+    return { throttleTimeMs: 0, topics }
   },
   fail: (request, error) => ({
     throttleTimeMs: 0,

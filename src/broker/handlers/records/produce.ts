@@ -28,7 +28,7 @@ import {
   toKafkaError,
   type Uuid,
 } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { checkTransaction, enterTransaction } from './produce-transaction.ts'
 
@@ -55,7 +55,7 @@ export const produce = defineHandler<typeof apis.produce>({
     ['TRANSACTIONAL_ID', 'WRITE'],
     ['CLUSTER', 'IDEMPOTENT_WRITE'],
   ],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   handle(request, context) {
     if (request.acks < -1 || request.acks > 1) throw new KafkaError('INVALID_REQUIRED_ACKS', `acks=${request.acks}: -1, 0 or 1`)
     const entering = request.transactionalId === null ? null : enterTransaction(request, context)

@@ -2,9 +2,10 @@
  * AlterUserScramCredentials, v0 (KIP-554): adds, replaces and removes credentials, one change per user and request. The client salts the
  * password; the broker keeps only what follows from that, which opens no connection by itself.
  */
+import { inSlices, type Turns } from '../../../base.ts'
 import type { ClusterSecurity, ScramDeletion, ScramUpsertion } from '../../../coordinator.ts'
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { maxIterations, minIterations, scramCredential, scramHashes } from '../../security.ts'
@@ -15,11 +16,11 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
   api: apis.alterUserScramCredentials,
   versions: [0, 0],
   access: [['CLUSTER', 'ALTER']],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
-    const { metadata, logger } = context.broker
-    const { deletions, upsertions, refused } = sort(request, metadata.security.state.scramUsers)
+    const { metadata, logger, turns } = context.broker
+    const { deletions, upsertions, refused } = await sort(request, metadata.security.state.scramUsers, turns)
     const outcomes = await metadata.security.alterScramCredentials(deletions, upsertions)
     const results = [...deletions, ...upsertions].map(({ name, mechanism }, index) => {
       const error = outcomes[index]!
@@ -38,7 +39,7 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
  * What can be tried, and why the other users cannot be altered. As in Kafka the first problem of a user is told, and that a credential does
  * not exist comes before that its user is named twice.
  */
-function sort(request: Request, known: ClusterSecurity['state']['scramUsers']) {
+async function sort(request: Request, known: ClusterSecurity['state']['scramUsers'], turns: Turns) {
   const refused = new Map<string, KafkaError>()
   const deletions = new Map<string, ScramDeletion>()
   const upsertions = new Map<string, Request['upsertions'][number]>()
@@ -56,7 +57,8 @@ function sort(request: Request, known: ClusterSecurity['state']['scramUsers']) {
       : new KafkaError('RESOURCE_NOT_FOUND', 'Attempt to delete a user credential that does not exist')
   for (const deletion of request.deletions) take(deletion, problemOf(deletion) ?? missing(deletion), deletions)
   for (const upsertion of request.upsertions) take(upsertion, problemOf(upsertion) ?? strengthOf(upsertion), upsertions)
-  const credentials: ScramUpsertion[] = [...upsertions.values()].map(({ name, mechanism, iterations, salt, saltedPassword }) => {
+  const strong = upsertions.values()
+  const credentials = await inSlices(turns, strong, ({ name, mechanism, iterations, salt, saltedPassword }): ScramUpsertion => {
     const hash = scramHashes.find(({ type }) => type === mechanism)!
     return { name, mechanism, credential: scramCredential(hash, saltedPassword, salt, iterations) }
   })

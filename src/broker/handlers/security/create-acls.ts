@@ -1,7 +1,7 @@
 /** CreateAcls, v0–3 (KIP-140): ACLs succeed or fail one by one; one that exists already is a success. v1 knows prefixed patterns (KIP-290). */
 import type { Acl } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { aclCreation } from '../../security.ts'
@@ -10,7 +10,7 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
   api: apis.createAcls,
   versions: [0, 3],
   access: [['CLUSTER', 'ALTER']],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { security, metadata } = context.broker

@@ -1,7 +1,7 @@
 /** DeleteAcls, v0–3 (KIP-140): removes what matches each filter and tells what that was. v1 knows prefixed patterns (KIP-290). */
 import type { AclFilter } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { aclFilter } from '../../security.ts'
@@ -12,7 +12,7 @@ export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
   api: apis.deleteAcls,
   versions: [0, 3],
   access: [['CLUSTER', 'ALTER']],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { security, metadata, logger } = context.broker

@@ -1,4 +1,5 @@
 /** DescribeUserScramCredentials, v0 (KIP-554): mechanisms and iterations of users, never their keys. */
+import { inSlices } from '../../../base.ts'
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
@@ -9,15 +10,17 @@ export const describeUserScramCredentials = defineHandler<typeof apis.describeUs
   versions: [0, 0],
   access: [['CLUSTER', 'DESCRIBE']],
   cost: manyThings(null),
-  handle(request, context) {
+  async handle(request, context) {
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { scramUsers } = context.broker.metadata.security.state
     const asked = request.users === null || request.users.length === 0 ? [...scramUsers.keys()] : request.users.map(({ name }) => name)
-    const results = [...new Set(asked)].map(user => {
+    const count = new Map<string, number>()
+    for (const user of asked) count.set(user, (count.get(user) ?? 0) + 1)
+    const results = await inSlices(context.broker.turns, count, ([user, times]) => {
       const refuse = (error: 'DUPLICATE_RESOURCE' | 'RESOURCE_NOT_FOUND', errorMessage: string) => {
         return { user, errorCode: errorCode(error), errorMessage, credentialInfos: [] }
       }
-      if (asked.indexOf(user) !== asked.lastIndexOf(user)) {
+      if (times > 1) {
         return refuse('DUPLICATE_RESOURCE', `Cannot describe SCRAM credentials for the same user twice in a single request: ${user}`)
       }
       const credentials = scramUsers.get(user)

@@ -1,5 +1,7 @@
 /** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets; what it had in delivery there is forgotten. */
+
 import type { Int64 } from '../../../base.ts'
+import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
@@ -24,22 +26,23 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     )
   }),
   async handle({ groupId, topics }, context) {
-    const { metadata, groups, shares, sharePartitions } = context.broker
+    const { metadata, groups, shares, sharePartitions, turns } = context.broker
     requireGroup(context, 'READ', groupId)
     const altered = new Map<Uuid, { name: string; partitions: Set<number> }>()
     const changes: { topicId: Uuid; partition: number; startOffset: Int64 }[] = []
-    const responses: ResponseTopic[] = topics.map(({ topicName, partitions }) => {
+    const responses = await inSlices(turns, topics, async ({ topicName, partitions }): Promise<ResponseTopic> => {
       const topic = context.allowed('READ', 'TOPIC', topicName) ? metadata.topic(topicName) : undefined
       const outcome = (partition: number): Outcome => {
         if (!context.allowed('READ', 'TOPIC', topicName)) return outcomeOf(new KafkaError('TOPIC_AUTHORIZATION_FAILED'))
         return topic?.partitions[partition] === undefined ? outcomeOf(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')) : fine
       }
-      const answers = partitions.map(({ partitionIndex, startOffset }) => {
+      const answers = await inSlices(turns, partitions, ({ partitionIndex, startOffset }) => {
         const answer = outcome(partitionIndex)
         if (answer === fine && topic !== undefined) {
           changes.push({ topicId: topic.id, partition: partitionIndex, startOffset })
-          const known = altered.get(topic.id)?.partitions ?? []
-          altered.set(topic.id, { name: topicName, partitions: new Set([...known, partitionIndex]) })
+          const known = altered.get(topic.id)
+          if (known === undefined) altered.set(topic.id, { name: topicName, partitions: new Set([partitionIndex]) })
+          else known.partitions.add(partitionIndex)
         }
         return { partitionIndex, ...answer }
       })
@@ -47,8 +50,7 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     })
     if (changes.length > 0) {
       const stateEpoch = await groups.beginAlterShareOffsets(groupId, altered)
-      const written = changes.map(({ startOffset, ...place }) => shares.initialize({ groupId, ...place }, stateEpoch, startOffset))
-      await Promise.all(written)
+      await inSlices(turns, changes, ({ startOffset, ...place }) => shares.initialize({ groupId, ...place }, stateEpoch, startOffset))
       sharePartitions.forget(groupId)
     }
     return { throttleTimeMs: 0, ...fine, responses }

@@ -3,6 +3,7 @@
  * (KIP-1226). Without topics, those that the group has ever been assigned and the caller may describe. As in Kafka a partition, a topic or
  * a group of which nothing is known is no error: the group stands nowhere.
  */
+import { inSlices } from '../../../base.ts'
 import type { InitializedTopics } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, zeroUuid } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
@@ -29,7 +30,7 @@ export const describeShareGroupOffsets = defineHandler<typeof apis.describeShare
     }
   }),
   async handle(request, context) {
-    return { throttleTimeMs: 0, groups: await Promise.all(request.groups.map(group => describe(group, context))) }
+    return { throttleTimeMs: 0, groups: await inSlices(context.broker.turns, request.groups, group => describe(group, context)) }
   },
   fail: (request, error) => ({
     throttleTimeMs: 0,
@@ -46,15 +47,13 @@ async function describe({ groupId, topics }: RequestGroup, context: RequestConte
       Array.from(initialized.values(), ({ name, partitions }) => ({ topicName: name, partitions: [...partitions] })).filter(
         ({ topicName }) => context.broker.metadata.topicId(topicName) !== undefined && context.allowed('DESCRIBE', 'TOPIC', topicName),
       )
-    const described = asked.map(async ({ topicName, partitions }) => {
-      const topicId = context.broker.metadata.topicId(topicName) ?? zeroUuid
-      return {
-        topicName,
-        topicId,
-        partitions: await Promise.all(partitions.map(index => standing(groupId, topicName, index, initialized, context))),
-      }
-    })
-    return { groupId, topics: await Promise.all(described), ...fine }
+    const { turns, metadata } = context.broker
+    const described = await inSlices(turns, asked, async ({ topicName, partitions }) => ({
+      topicName,
+      topicId: metadata.topicId(topicName) ?? zeroUuid,
+      partitions: await inSlices(turns, partitions, index => standing(groupId, topicName, index, initialized, context)),
+    }))
+    return { groupId, topics: described, ...fine }
   } catch (error) {
     return { groupId, topics: [], ...outcomeOf(toKafkaError(error)) }
   }

@@ -147,12 +147,16 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
 /** Resolves when there may be records, when time is up, or when the client is gone. */
 function more(groupId: string, partitions: readonly SharePartition[], waitMs: number, context: RequestContext): Promise<void> {
   return new Promise(resolve => {
+    const { system, parkedFetches, sharePartitions } = context.broker
     const waiters: { cancel(): void }[] = []
     let timer: Timer | null = null
+    let taken = 0
     const done = () => {
       timer?.cancel()
       for (const waiter of waiters) waiter.cancel()
       context.signal.removeEventListener('abort', done)
+      parkedFetches.give(taken)
+      taken = 0
       resolve()
     }
     // While one partition was looked at, another may have got records.
@@ -160,10 +164,11 @@ function more(groupId: string, partitions: readonly SharePartition[], waitMs: nu
       resolve()
       return
     }
-    timer = context.broker.system.timers.after(waitMs, done)
+    taken = parkedFetches.take(partitions.length) ? partitions.length : 0
+    timer = system.timers.after(waitMs, done)
     context.signal.addEventListener('abort', done)
-    waiters.push(context.broker.sharePartitions.whenAvailable(groupId, done))
-    for (const partition of partitions) waiters.push(partition.whenMore(done))
+    waiters.push(sharePartitions.whenAvailable(groupId, done))
+    for (const partition of partitions.slice(0, taken)) waiters.push(partition.whenMore(done))
   })
 }
 

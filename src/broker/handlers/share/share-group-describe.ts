@@ -1,4 +1,5 @@
 /** ShareGroupDescribe, v1 (KIP-932): the state of share groups. A group with a topic that may not be described is not described at all. */
+import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -16,7 +17,10 @@ export const shareGroupDescribe = defineHandler<typeof apis.shareGroupDescribe>(
     request.groupIds = distinct(request.groupIds)
   }),
   async handle(request, context) {
-    const groups = await Promise.all(request.groupIds.map(groupId => describe(groupId, request.includeAuthorizedOperations, context)))
+    const { includeAuthorizedOperations } = request
+    const groups = await inSlices(context.broker.turns, request.groupIds, groupId =>
+      describe(groupId, includeAuthorizedOperations, context),
+    )
     return { throttleTimeMs: 0, groups }
   },
   fail: (request, error) => ({ throttleTimeMs: 0, groups: request.groupIds.map(groupId => failed(groupId, error)) }),

@@ -1,4 +1,5 @@
 /** What the five APIs between brokers and the share coordinator have in common: who may, and an answer for each partition. */
+import { inSlices, type Turns } from '../../../base.ts'
 import type { SharePartitionKey } from '../../../coordinator.ts'
 import { KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
@@ -19,20 +20,20 @@ export function requireClusterAction(context: RequestContext): void {
 /** Asks for each partition; what `ask` throws is the partition's error. */
 export async function forEachPartition<P extends { partition: number }, R>(
   { groupId, topics }: StateRequest<P>,
+  turns: Turns,
   ask: (key: SharePartitionKey, partition: P) => Promise<R>,
   failed: (partition: number, outcome: Outcome) => R,
 ): Promise<{ topicId: Uuid; partitions: R[] }[]> {
-  const answers = topics.map(async ({ topicId, partitions }) => {
-    const asked = partitions.map(async partition => {
+  return inSlices(turns, topics, async ({ topicId, partitions }) => {
+    const answers = await inSlices(turns, partitions, async partition => {
       try {
         return await ask({ groupId, topicId, partition: partition.partition }, partition)
       } catch (error) {
         return failed(partition.partition, outcomeOf(toKafkaError(error)))
       }
     })
-    return { topicId, partitions: await Promise.all(asked) }
+    return { topicId, partitions: answers }
   })
-  return Promise.all(answers)
 }
 
 /** The same failure for all partitions. */

@@ -2,6 +2,7 @@
  * StreamsGroupDescribe, v0–1 (KIP-1071): the state of streams groups. A group with a topic that may not be described is not described at
  * all. v1 asks for the description of the topology, which Kafka leaves to a plug-in; as in a Kafka without one, there is none.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -24,7 +25,9 @@ export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescri
   async handle(request, context) {
     requireStreamsGroups(context)
     const { includeAuthorizedOperations, includeTopologyDescription } = request
-    const groups = await Promise.all(request.groupIds.map(groupId => describe(groupId, includeAuthorizedOperations, context)))
+    const groups = await inSlices(context.broker.turns, request.groupIds, groupId =>
+      describe(groupId, includeAuthorizedOperations, context),
+    )
     if (!includeTopologyDescription) return { throttleTimeMs: 0, groups }
     return {
       throttleTimeMs: 0,

@@ -2,6 +2,7 @@
  * AlterPartitionReassignments, v0–1 (KIP-455, KIP-860): moves partitions to other brokers. There is one broker: a partition may be
  * assigned to it, which changes nothing, and to nobody else. So no reassignment is ever under way that could be cancelled.
  */
+import { inSlices } from '../../../base.ts'
 import { assignmentProblem } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
@@ -20,11 +21,12 @@ export const alterPartitionReassignments = defineHandler<typeof apis.alterPartit
       ({ partitionIndex }) => partitionIndex,
     )
   }),
-  handle(request, context) {
+  async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
-    const responses = request.topics.map(({ name, partitions }) => ({
+    const { turns } = context.broker
+    const responses = await inSlices(turns, request.topics, async ({ name, partitions }) => ({
       name,
-      partitions: partitions.map(({ partitionIndex, replicas }) => {
+      partitions: await inSlices(turns, partitions, ({ partitionIndex, replicas }) => {
         const error = problem(name, partitionIndex, replicas, context)
         return { partitionIndex, errorCode: error?.code ?? 0, errorMessage: error?.message ?? null }
       }),

@@ -2,12 +2,11 @@
  * AlterReplicaLogDirs, v0–2 (KIP-113): moves partitions to another log directory of the broker. There is one, so a partition is there
  * already, or the directory is not known.
  */
-import { apis, type ErrorName, errorCode, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { inSlices } from '../../../base.ts'
+import { apis, type ErrorName, errorCode, KafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
-
-type Request = MessageOf<typeof apis.alterReplicaLogDirs.request>
 
 /** Kafka moves by way of a directory named `<topic>-<partition>.<32 digits>-future`, which must not be longer than this. */
 const longestDirectoryName = 255
@@ -18,21 +17,26 @@ export const alterReplicaLogDirs = defineHandler<typeof apis.alterReplicaLogDirs
   versions: [0, 2],
   access: [['CLUSTER', 'ALTER']],
   cost: manyThings(null),
-  handle(request, context) {
+  async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
-    return answer(request, (path, topic, partition) => outcome(path, topic, partition, context))
+    const { turns } = context.broker
+    const asked = request.dirs.flatMap(({ path, topics }) => topics.map(topic => ({ path, ...topic })))
+    const results = await inSlices(turns, asked, async ({ path, name, partitions }) => ({
+      topicName: name,
+      partitions: await inSlices(turns, partitions, index => result(index, outcome(path, name, index, context))),
+    }))
+    return { throttleTimeMs: 0, results }
   },
-  fail: (request, error) => answer(request, () => error.name),
+  fail: (request, error) => ({
+    throttleTimeMs: 0,
+    results: request.dirs.flatMap(({ topics }) =>
+      topics.map(({ name, partitions }) => ({ topicName: name, partitions: partitions.map(index => result(index, error.name)) })),
+    ),
+  }),
 })
 
-function answer(request: Request, outcomeOf: (path: string, topic: string, partition: number) => ErrorName) {
-  const results = request.dirs.flatMap(({ path, topics }) =>
-    topics.map(({ name, partitions }) => ({
-      topicName: name,
-      partitions: partitions.map(partitionIndex => ({ partitionIndex, errorCode: errorCode(outcomeOf(path, name, partitionIndex)) })),
-    })),
-  )
-  return { throttleTimeMs: 0, results }
+function result(partitionIndex: number, error: ErrorName) {
+  return { partitionIndex, errorCode: errorCode(error) }
 }
 
 function outcome(path: string, topic: string, partition: number, { broker }: RequestContext): ErrorName {

@@ -1,6 +1,7 @@
 /** CreatePartitions, v0–3: adds partitions to topics (KIP-195), which fail one by one. New ones can be used when the response leaves. */
+import { filterInSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 
@@ -13,7 +14,7 @@ export const createPartitions = defineHandler<typeof apis.createPartitions>({
   api: apis.createPartitions,
   versions: [0, 3],
   access: [['TOPIC', 'ALTER']],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   async handle(request, context) {
     const seen = new Set<string>()
     const duplicates = new Set<string>()
@@ -22,7 +23,7 @@ export const createPartitions = defineHandler<typeof apis.createPartitions>({
       seen.add(name)
     }
     const results = [...duplicates].map(name => result(name, new KafkaError('INVALID_REQUEST', 'Duplicate topic name.')))
-    const wanted = request.topics.filter(({ name }) => {
+    const wanted = await filterInSlices(context.broker.turns, request.topics, ({ name }) => {
       if (duplicates.has(name)) return false
       if (context.allowed('ALTER', 'TOPIC', name)) return true
       results.push(result(name, new KafkaError('TOPIC_AUTHORIZATION_FAILED')))

@@ -4,6 +4,7 @@
  * v1 validates only and tells messages, v5 tells the new topic's counts and configs (KIP-525), v7 its id (KIP-516). The response leaves when the
  * topics are durable and usable, so `timeoutMs` has nothing to bound. Topics fail one by one.
  */
+import { inSlices } from '../../../base.ts'
 import type { CreatedTopic, NewTopic } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
@@ -28,9 +29,9 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
   ],
   cost: manyThings(null),
   async handle(request, context) {
-    const { creatable, refused } = sort(request, context)
+    const { creatable, refused } = await sort(request, context)
     const outcomes = await context.broker.metadata.createTopics(creatable, request.validateOnly, mutationQuota(context, strictSince))
-    const results = outcomes.map((outcome, index) => {
+    const results = await inSlices(context.broker.turns, outcomes, (outcome, index) => {
       const { name } = creatable[index]!
       return outcome instanceof KafkaError ? failure(name, outcome) : success(name, outcome, context)
     })
@@ -39,20 +40,20 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
   fail: (request, error) => ({ throttleTimeMs: 0, topics: request.topics.map(topic => failure(topic.name, error)) }),
 })
 
-function sort(request: Request, context: RequestContext): { creatable: NewTopic[]; refused: Result[] } {
+async function sort(request: Request, context: RequestContext): Promise<{ creatable: NewTopic[]; refused: Result[] }> {
   const count = new Map<string, number>()
   for (const { name } of request.topics) count.set(name, (count.get(name) ?? 0) + 1)
   const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
   const creatable: NewTopic[] = []
   const refused = new Map<string, Result>()
-  for (const topic of request.topics) {
+  await inSlices(context.broker.turns, request.topics, topic => {
     const { name } = topic
     const refuse = (error: KafkaError) => refused.set(name, failure(name, error))
     if (count.get(name)! > 1) refuse(new KafkaError('INVALID_REQUEST', 'Duplicate topic name.'))
     else if (!mayCreateAny && !context.allowed('CREATE', 'TOPIC', name)) {
       refuse(new KafkaError('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.'))
     } else creatable.push(topic)
-  }
+  })
   return { creatable, refused: [...refused.values()] }
 }
 

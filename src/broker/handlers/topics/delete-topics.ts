@@ -4,8 +4,9 @@
  * v0–3 tell a broker with `delete.topic.enable=false` apart only from v3 on, v5 tells messages, v6 deletes by id as well (KIP-516). A
  * topic is gone for clients when the response leaves; its files go after `file.delete.delay.ms`.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
@@ -25,7 +26,7 @@ export const deleteTopics = defineHandler<typeof apis.deleteTopics>({
     ['TOPIC', 'DESCRIBE'],
     ['TOPIC', 'DELETE'],
   ],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   async handle(request, context) {
     if (!context.broker.config.get('delete.topic.enable')) {
       throw context.version < 3
@@ -33,7 +34,7 @@ export const deleteTopics = defineHandler<typeof apis.deleteTopics>({
         : new KafkaError('TOPIC_DELETION_DISABLED')
     }
     const results: Result[] = []
-    const topics = resolve(asked(request, results), results, context)
+    const topics = await resolve(asked(request, results), results, context)
     const outcomes = await context.broker.metadata.deleteTopics([...topics.keys()], mutationQuota(context, strictSince))
     let index = 0
     for (const [id, name] of topics) results.push(result(name, id, outcomes[index++]!))
@@ -84,20 +85,20 @@ class Once<T> {
 }
 
 /** Names by id of the topics that may be deleted; the others get their answer here. */
-function resolve({ names, ids, duplicateIds }: Asked, results: Result[], context: RequestContext): Map<Uuid, string> {
-  const { metadata } = context.broker
+async function resolve({ names, ids, duplicateIds }: Asked, results: Result[], context: RequestContext): Promise<Map<Uuid, string>> {
+  const { metadata, turns } = context.broker
   const mayDeleteAny = context.allowed('DELETE', 'CLUSTER', clusterName, 'probe')
   const describable = (name: string) => mayDeleteAny || context.allowed('DESCRIBE', 'TOPIC', name)
   const deletable = (name: string) => mayDeleteAny || context.allowed('DELETE', 'TOPIC', name)
   const unauthorized = new KafkaError('TOPIC_AUTHORIZATION_FAILED')
   const topics = new Map<Uuid, string>()
-  for (const id of ids) {
+  await inSlices(turns, ids, id => {
     const name = metadata.topicName(id)
     if (name === undefined) results.push(result(null, id, new KafkaError('UNKNOWN_TOPIC_ID')))
     else if (deletable(name)) topics.set(id, name)
     else results.push(result(describable(name) ? name : null, id, unauthorized))
-  }
-  for (const name of names) {
+  })
+  await inSlices(turns, names, name => {
     const id = metadata.topicId(name)
     if (!describable(name)) results.push(result(name, zeroUuid, unauthorized))
     else if (id === undefined) results.push(result(name, zeroUuid, new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')))
@@ -107,7 +108,7 @@ function resolve({ names, ids, duplicateIds }: Asked, results: Result[], context
       const message = 'The provided topic name maps to an ID that was already supplied.'
       results.push(result(name, id, new KafkaError('INVALID_REQUEST', message)))
     } else topics.set(id, name)
-  }
+  })
   return topics
 }
 

@@ -2,6 +2,7 @@
  * DescribeLogDirs, v0–5 (KIP-113): sizes of partitions by directory. v3 has an error for the whole, v4 tells how
  * large the volume is and what it has left (KIP-827), v5 cordoned directories (KIP-1066), of which there are none.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -15,7 +16,7 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
   versions: [0, 5],
   access: [['CLUSTER', 'DESCRIBE']],
   cost: manyThings(null),
-  handle(request, context) {
+  async handle(request, context) {
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) {
       return { throttleTimeMs: 0, errorCode: errorCode('CLUSTER_AUTHORIZATION_FAILED'), results: [] }
     }
@@ -28,7 +29,7 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
         {
           errorCode: 0,
           logDir: logDirectory,
-          topics: sizes(asked, context),
+          topics: await sizes(asked, context),
           totalBytes: system.files.totalBytes(logDirectory),
           usableBytes: system.files.freeBytes(logDirectory),
         },
@@ -39,15 +40,16 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
 })
 
 /** `asked`: null for all. Topics without a partition to tell of are left out, as in Kafka. */
-function sizes(asked: ReadonlyMap<string, ReadonlySet<number>> | null, context: RequestContext): TopicResponse[] {
+async function sizes(asked: ReadonlyMap<string, ReadonlySet<number>> | null, context: RequestContext): Promise<TopicResponse[]> {
   const topics: TopicResponse[] = []
-  for (const { name, partitions } of context.broker.metadata.topics()) {
+  const { metadata, turns } = context.broker
+  await inSlices(turns, metadata.topics(), ({ name, partitions }) => {
     const wanted = asked?.get(name)
-    if (asked !== null && wanted === undefined) continue
+    if (asked !== null && wanted === undefined) return
     const described = partitions
       .filter(log => wanted?.has(log.partition) ?? true)
       .map(log => ({ partitionIndex: log.partition, partitionSize: log.sizeBytes(), offsetLag: 0, isFutureKey: false }))
     if (described.length > 0) topics.push({ name, partitions: described })
-  }
+  })
   return topics
 }

@@ -17,7 +17,7 @@ export const describeTopicPartitions = defineHandler<typeof apis.describeTopicPa
   versions: [0, 0],
   access: everyOperation('TOPIC'),
   cost: manyThings(null),
-  handle(request, context) {
+  async handle(request, context) {
     const all = request.topics.length === 0
     const names = all ? context.broker.metadata.topics().map(topic => topic.name) : request.topics.map(topic => topic.name)
     return page(request, namesFrom(request, names, all), all, context)
@@ -41,13 +41,14 @@ function namesFrom({ cursor }: Request, names: string[], all: boolean): string[]
   return [...wanted].sort()
 }
 
-function page(request: Request, names: string[], all: boolean, context: RequestContext): Response {
-  const { config, metadata } = context.broker
+async function page(request: Request, names: string[], all: boolean, context: RequestContext): Promise<Response> {
+  const { config, metadata, turns } = context.broker
   let left = Math.max(1, Math.min(config.get('max.request.partition.size.limit'), request.responsePartitionLimit))
   const response: Response = { throttleTimeMs: 0, topics: [], nextCursor: null }
   const topics: TopicResponse[] = []
   const unauthorized: TopicResponse[] = []
   for (const name of names) {
+    if (turns.over) await turns.next()
     if (!context.allowed('DESCRIBE', 'TOPIC', name, all ? 'probe' : undefined)) {
       if (!all) unauthorized.push(refusal('TOPIC_AUTHORIZATION_FAILED', name))
       continue

@@ -2,6 +2,7 @@
  * ElectLeaders, v0–2 (KIP-183, KIP-460): elects preferred leaders, or any leader (v1). Every partition has one replica: it leads, so that
  * no election is needed, or it is offline, so that none can be held.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -22,25 +23,26 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
     if (request.topicPartitions === null) return
     request.topicPartitions = distinctPairs(request.topicPartitions, topic => topic.topic, 'partitions')
   }),
-  handle(request, context) {
+  async handle(request, context) {
     if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     const { electionType } = request
     if (electionType !== preferred && electionType !== unclean) {
       throw new KafkaError('INVALID_REQUEST', `Unknown election type ${electionType}`)
     }
     const elect = (topic: string, partition: number) => result(partition, outcome(topic, partition, electionType, context))
+    const { turns, metadata } = context.broker
     const replicaElectionResults =
       request.topicPartitions === null
-        ? context.broker.metadata.topics().map(({ name, partitions }) => ({
+        ? await inSlices(turns, metadata.topics(), ({ name, partitions }) => ({
             topic: name,
             // Asked about all, Kafka does not name those that have the leader they should have.
             partitionResult: partitions
               .map((_, index) => elect(name, index))
               .filter(each => each.errorCode !== errorCode('ELECTION_NOT_NEEDED')),
           }))
-        : request.topicPartitions.map(({ topic, partitions }) => ({
+        : await inSlices(turns, request.topicPartitions, async ({ topic, partitions }) => ({
             topic,
-            partitionResult: partitions.map(partition => elect(topic, partition)),
+            partitionResult: await inSlices(turns, partitions, partition => elect(topic, partition)),
           }))
     return { throttleTimeMs: 0, errorCode: 0, replicaElectionResults }
   },

@@ -5,6 +5,7 @@
  * v8 authorized operations (KIP-430), v10 topic ids, v12 asks by them (KIP-516). Where Kafka answers UNKNOWN_TOPIC_OR_PARTITION for a
  * topic that it has just begun to create, and the client asks again, this broker answers once the topic is there.
  */
+import { filterInSlices, inSlices } from '../../../base.ts'
 import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
@@ -22,11 +23,11 @@ export const metadata = defineHandler<typeof apis.metadata>({
   versions: [0, 13],
   access: [...everyOperation('TOPIC'), ...everyOperation('CLUSTER')],
   cost: manyThings(null),
-  handle(request, context) {
-    const asked = askedTopics(request, context)
+  async handle(request, context) {
+    const asked = await askedTopics(request, context)
     const missing = asked.names.filter(name => context.broker.metadata.topic(name) === undefined)
-    if (missing.length === 0) return respond(request, asked, new Map(), context)
-    return refusals(request, missing, context).then(refused => respond(request, asked, refused, context))
+    const refused = missing.length === 0 ? new Map<string, ErrorName>() : await refusals(request, missing, context)
+    return respond(request, asked, refused, context)
   },
   fail: (request, error, version) => ({
     throttleTimeMs: 0,
@@ -44,13 +45,13 @@ interface Asked {
   refused: TopicResponse[]
 }
 
-function askedTopics(request: Request, context: RequestContext): Asked {
-  const { metadata } = context.broker
+async function askedTopics(request: Request, context: RequestContext): Promise<Asked> {
+  const { metadata, turns } = context.broker
   const describable = (name: string) => context.allowed('DESCRIBE', 'TOPIC', name)
   if (request.topics === null || (context.version === 0 && request.topics.length === 0)) {
     const names = metadata.topics().map(topic => topic.name)
     // Topics that may not be described are not even mentioned.
-    return { names: names.filter(name => context.allowed('DESCRIBE', 'TOPIC', name, 'probe')), refused: [] }
+    return { names: await filterInSlices(turns, names, name => context.allowed('DESCRIBE', 'TOPIC', name, 'probe')), refused: [] }
   }
   const ids = new Set<Uuid>()
   const names = new Set<string>()
@@ -66,18 +67,18 @@ function askedTopics(request: Request, context: RequestContext): Asked {
   const asked: Asked = { names: [], refused: [] }
   // As in Kafka, a request that has ids is about ids.
   if (ids.size > 0) {
-    for (const id of ids) {
+    await inSlices(turns, ids, id => {
       const name = metadata.topicName(id)
       if (name === undefined) asked.refused.push(refusal('UNKNOWN_TOPIC_ID', null, id))
       else if (describable(name)) asked.names.push(name)
       else asked.refused.push(refusal('TOPIC_AUTHORIZATION_FAILED', null, id))
-    }
+    })
     return asked
   }
-  for (const name of names) {
+  await inSlices(turns, names, name => {
     if (describable(name)) asked.names.push(name)
     else asked.refused.push(refusal('TOPIC_AUTHORIZATION_FAILED', name))
-  }
+  })
   return asked
 }
 
@@ -88,17 +89,19 @@ async function refusals(request: Request, missing: string[], context: RequestCon
   return new Map(missing.map(name => [name, topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION']))
 }
 
-function respond(request: Request, asked: Asked, refused: ReadonlyMap<string, ErrorName>, context: RequestContext): Response {
-  const { metadata, self } = context.broker
-  const topics: TopicResponse[] = []
-  for (const name of asked.names) {
+async function respond(
+  request: Request,
+  asked: Asked,
+  refused: ReadonlyMap<string, ErrorName>,
+  context: RequestContext,
+): Promise<Response> {
+  const { metadata, self, turns } = context.broker
+  const topics = await inSlices(turns, asked.names, (name): TopicResponse => {
     const topic = metadata.topic(name)
-    if (topic === undefined) topics.push(refusal(refused.get(name) ?? 'UNKNOWN_TOPIC_OR_PARTITION', name))
-    else topics.push(describeTopic(topic, self.id))
-    if (request.includeTopicAuthorizedOperations) {
-      topics.at(-1)!.topicAuthorizedOperations = authorizedOperations(context, 'TOPIC', name)
-    }
-  }
+    const told = topic === undefined ? refusal(refused.get(name) ?? 'UNKNOWN_TOPIC_OR_PARTITION', name) : describeTopic(topic, self.id)
+    if (request.includeTopicAuthorizedOperations) told.topicAuthorizedOperations = authorizedOperations(context, 'TOPIC', name)
+    return told
+  })
   const response: Response = {
     throttleTimeMs: 0,
     brokers: [{ nodeId: self.id, ...self.advertised(context.connection.listener), rack: self.rack }],

@@ -4,6 +4,7 @@
  * partitions are entered, or none. v2 tells PRODUCER_FENCED (KIP-588). Unlike Kafka v4–5 need, beside CLUSTER_ACTION, the same rights as
  * before: with that one alone nobody gets markers into the topics of others.
  */
+import { inSlices } from '../../../base.ts'
 import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
@@ -40,11 +41,11 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
       return { throttleTimeMs: 0, resultsByTopicV3AndBelow: await enter(producer, topics, false, context) }
     }
     if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
-    const results = request.transactions.map(async transaction => ({
+    const resultsByTransaction = await inSlices(context.broker.turns, request.transactions, async transaction => ({
       transactionalId: transaction.transactionalId,
       topicResults: await enter(transaction, transaction.topics, transaction.verifyOnly, context),
     }))
-    return { throttleTimeMs: 0, errorCode: 0, resultsByTransaction: await Promise.all(results) }
+    return { throttleTimeMs: 0, errorCode: 0, resultsByTransaction }
   },
   fail(request, error, version) {
     if (version >= batchedFrom) return { throttleTimeMs: 0, errorCode: error.code, resultsByTransaction: [] }
@@ -56,7 +57,7 @@ async function enter(producer: TransactionalProducer, topics: Topics, verifyOnly
   try {
     const { transactionalId } = producer
     requireTransactionalId(context, transactionalId)
-    const refused = refusals(topics, context)
+    const refused = await refusals(topics, context)
     if (refused !== null) return refused
     if (verifyOnly) return verified(producer, topics, context)
     await context.broker.transactions.addPartitions(producer, byTopic(topics), 0)
@@ -67,9 +68,9 @@ async function enter(producer: TransactionalProducer, topics: Topics, verifyOnly
 }
 
 /** The errors of all partitions when one of them cannot be entered. */
-function refusals(topics: Topics, context: RequestContext): TopicResults | null {
+async function refusals(topics: Topics, context: RequestContext): Promise<TopicResults | null> {
   let refused = false
-  const results = topics.map(({ name, partitions }) => {
+  const results = await inSlices(context.broker.turns, topics, ({ name, partitions }) => {
     const known = context.broker.metadata.topic(name)
     const allowed = !belongsToBroker(name) && context.allowed('WRITE', 'TOPIC', name)
     return {
@@ -109,6 +110,10 @@ function all(topics: Topics, partitionErrorCode: number): TopicResults {
 
 function byTopic(topics: Topics): Map<string, Set<number>> {
   const partitions = new Map<string, Set<number>>()
-  for (const topic of topics) partitions.set(topic.name, new Set([...(partitions.get(topic.name) ?? []), ...topic.partitions]))
+  for (const topic of topics) {
+    const known = partitions.get(topic.name)
+    if (known === undefined) partitions.set(topic.name, new Set(topic.partitions))
+    else for (const partition of topic.partitions) known.add(partition)
+  }
   return partitions
 }

@@ -1,4 +1,5 @@
 /** DescribeProducers, v0 (KIP-664): the producers that a partition remembers, and their open transactions. */
+import { inSlices } from '../../../base.ts'
 import { topicNameProblem } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
@@ -15,13 +16,14 @@ export const describeProducers = defineHandler<typeof apis.describeProducers>({
   cost: manyThings(request => {
     request.topics = distinctPairs(request.topics, topic => topic.name, 'partitionIndexes')
   }),
-  handle: (request, context) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(({ name, partitionIndexes }) => ({
+  async handle(request, context) {
+    const { turns } = context.broker
+    const topics = await inSlices(turns, request.topics, async ({ name, partitionIndexes }) => ({
       name,
-      partitions: partitionIndexes.map(partition => describe(name, partition, context)),
-    })),
-  }),
+      partitions: await inSlices(turns, partitionIndexes, partition => describe(name, partition, context)),
+    }))
+    return { throttleTimeMs: 0, topics }
+  },
   fail: (request, error) => ({
     throttleTimeMs: 0,
     topics: request.topics.map(({ name, partitionIndexes }) => ({

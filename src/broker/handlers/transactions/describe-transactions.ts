@@ -1,4 +1,5 @@
 /** DescribeTransactions, v0 (KIP-664): the state of single transactional ids; topics that the principal may not describe are left out. */
+import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -16,7 +17,7 @@ export const describeTransactions = defineHandler<typeof apis.describeTransactio
     request.transactionalIds = distinct(request.transactionalIds)
   }),
   async handle({ transactionalIds }, context) {
-    return { throttleTimeMs: 0, transactionStates: await Promise.all(transactionalIds.map(id => describe(id, context))) }
+    return { throttleTimeMs: 0, transactionStates: await inSlices(context.broker.turns, transactionalIds, id => describe(id, context)) }
   },
   fail: ({ transactionalIds }, error) => ({ throttleTimeMs: 0, transactionStates: transactionalIds.map(id => failed(id, error)) }),
 })

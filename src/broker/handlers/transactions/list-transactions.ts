@@ -2,6 +2,7 @@
  * ListTransactions, v0–2 (KIP-664): transactions by state and producer id, v1 by how long they have been running (KIP-994), v2 by a pattern
  * of their ids (KIP-1152).
  */
+import { filterInSlices } from '../../../base.ts'
 import { isTransactionStatus } from '../../../coordinator.ts'
 import { apis } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
@@ -21,7 +22,9 @@ export const listTransactions = defineHandler<typeof apis.listTransactions>({
       // Nothing is no pattern, as in Kafka.
       pattern: request.transactionalIdPattern === '' ? null : request.transactionalIdPattern,
     })
-    const visible = transactions.filter(({ transactionalId }) => context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', transactionalId))
+    const visible = await filterInSlices(context.broker.turns, transactions, ({ transactionalId }) =>
+      context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', transactionalId, 'probe'),
+    )
     return {
       throttleTimeMs: 0,
       errorCode: 0,

@@ -3,6 +3,7 @@
  * other coordinators and for operators who abort what hangs (`kafka-transactions abort`). v2 tells the transaction's version: with 2 the
  * marker's epoch must be above that of the records it ends (KIP-1228).
  */
+import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -22,8 +23,7 @@ export const writeTxnMarkers = defineHandler<typeof apis.writeTxnMarkers>({
   async handle(request, context) {
     const allowed = context.allowed('ALTER', 'CLUSTER', clusterName) || context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)
     if (!allowed) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
-    const results = request.markers.map(marker => result(marker, (topic, partition) => write(marker, topic, partition, context)))
-    return { markers: await Promise.all(results) }
+    return { markers: await inSlices(context.broker.turns, request.markers, marker => result(marker, context)) }
   },
   fail: (request, error) => ({
     markers: request.markers.map(({ producerId, topics }) => ({
@@ -36,14 +36,16 @@ export const writeTxnMarkers = defineHandler<typeof apis.writeTxnMarkers>({
   }),
 })
 
-async function result({ producerId, topics }: Marker, write: (topic: string, partition: number) => Promise<number>): Promise<Result> {
-  const results = topics.map(async ({ name, partitionIndexes }) => ({
+async function result(marker: Marker, context: RequestContext): Promise<Result> {
+  const { turns } = context.broker
+  const topics = await inSlices(turns, marker.topics, async ({ name, partitionIndexes }) => ({
     name,
-    partitions: await Promise.all(
-      partitionIndexes.map(async partitionIndex => ({ partitionIndex, errorCode: await write(name, partitionIndex) })),
-    ),
+    partitions: await inSlices(turns, partitionIndexes, async partitionIndex => ({
+      partitionIndex,
+      errorCode: await write(marker, name, partitionIndex, context),
+    })),
   }))
-  return { producerId, topics: await Promise.all(results) }
+  return { producerId: marker.producerId, topics }
 }
 
 async function write(marker: Marker, topic: string, partition: number, { broker }: RequestContext): Promise<number> {

@@ -1,0 +1,52 @@
+/** How a fetch that found too little waits for more: nothing polls, and nobody is looked at who did not change. */
+import type { PartitionLog, ReadLimit } from '../../../log.ts'
+import type { Offset } from '../../../protocol.ts'
+import type { RequestContext } from '../../dispatch/handler.ts'
+
+export interface Watched {
+  readonly log: PartitionLog
+  /** Up to where it was read. */
+  readonly mark: Offset
+}
+
+export interface Wait {
+  readonly upTo: ReadLimit['upTo']
+  /** So many bytes have to be appended before another look is worth while. */
+  readonly missingBytes: number
+  readonly waitMs: number
+}
+
+/** Resolves when partitions have grown by `missingBytes`, when one of them went offline, when time is up, or when the client is gone. */
+export function grown(watched: readonly Watched[], { upTo, missingBytes, waitMs }: Wait, context: RequestContext): Promise<void> {
+  const { system, parkedFetches } = context.broker
+  const taken = parkedFetches.take(watched.length) ? watched.length : 0
+  return new Promise(resolve => {
+    const waiters: { cancel(): void }[] = []
+    let left = missingBytes
+    let over = false
+    let beginning = true
+    const done = () => {
+      if (over) return
+      over = true
+      timer.cancel()
+      for (const waiter of waiters) waiter.cancel()
+      context.signal.removeEventListener('abort', done)
+      parkedFetches.give(taken)
+      resolve()
+    }
+    const timer = system.timers.after(waitMs, done)
+    context.signal.addEventListener('abort', done)
+    const watch = (index: number, log: PartitionLog, mark: Offset): void => {
+      const sizeBytes = log.sizeBytes()
+      waiters[index] = log.whenPast(mark, upTo, () => {
+        if (over) return
+        left -= log.sizeBytes() - sizeBytes
+        // Called back at once: the mark moved while other partitions were read, by an unknown number of bytes.
+        if (beginning || left <= 0 || log.offline !== null) done()
+        else watch(index, log, upTo === 'last-stable' ? log.lastStableOffset : log.highWatermark)
+      })
+    }
+    for (let index = 0; index < taken && !over; index++) watch(index, watched[index]!.log, watched[index]!.mark)
+    beginning = false
+  })
+}
