@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realSystem, Turns } from '../../../base.ts'
 import { type apis, errorName, type MessageOf } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { alterUserScramCredentials } from './alter-user-scram-credentials.ts'
@@ -23,7 +24,7 @@ async function alter(deletions: object[], upsertions: object[]): Promise<Record<
   }
   const context = {
     allowed: () => true,
-    broker: { metadata: { security }, logger: { info() {} } },
+    broker: { turns: new Turns(realSystem()), metadata: { security }, logger: { info() {} } },
     connection: { principal: 'User:admin' },
   } as unknown as RequestContext
   const { results } = (await alterUserScramCredentials.handle({ deletions, upsertions } as never, context)) as Response
