@@ -17,9 +17,9 @@ COPY tools tools
 RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:24-slim
-# Half of the default young generation: less memory (docs/benchmark-notes.md).
+# A small young generation: less memory (docs/adr/0007-npm-start-runs-compiled.md).
 ENV NODE_ENV=production \
-    NODE_OPTIONS=--max-semi-space-size=8 \
+    NODE_OPTIONS=--max-semi-space-size=2 \
     MILLRACE_CONFIG=/etc/millrace/millrace.yaml
 WORKDIR /millrace
 COPY --from=dependencies /millrace/node_modules node_modules

@@ -189,11 +189,10 @@ function checkUse(root: string, files: Map<string, SourceFile>): Problem[] {
 
 function entryPoints(root: string): string[] {
   const { bin, exports, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
-  const named = [...Object.values(bin ?? {}), ...Object.values(exports ?? {})].map(path =>
-    posix.normalize(path).replace(/^dist\/(.*)\.js$/, 'src/$1.ts'),
-  )
-  for (const script of Object.values(scripts ?? {})) for (const [, path] of script.matchAll(/\bnode (\S+\.ts)/g)) named.push(path!)
-  return named
+  const named = [...Object.values(bin ?? {}), ...Object.values(exports ?? {})]
+  for (const script of Object.values(scripts ?? {}))
+    for (const [, path] of script.matchAll(/\bnode (?:-\S+ )*(\S+\.[jt]s)/g)) named.push(path!)
+  return named.map(path => posix.normalize(path).replace(/^dist\/(.*)\.js$/, 'src/$1.ts'))
 }
 
 function reach(from: readonly string[], files: Map<string, SourceFile>): Set<string> {

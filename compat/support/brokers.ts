@@ -44,8 +44,16 @@ interface Kind {
   data: string
 }
 
+let compiled: Promise<string> | undefined
+
+/** As `npm start` does. */
+function compile(): Promise<string> {
+  compiled ??= must('npm', ['run', '--silent', 'prestart'], { cwd: repository })
+  return compiled
+}
+
 /** As in `npm start`, the image and the systemd unit. */
-const nodeFlags = ['--max-semi-space-size=8']
+const nodeFlags = ['--max-semi-space-size=2']
 
 export async function startMillrace(properties: Properties = {}, listeners: Listeners = {}): Promise<RunningBroker> {
   const directory = freshDirectory('millrace')
@@ -54,7 +62,8 @@ export async function startMillrace(properties: Properties = {}, listeners: List
   const file = join(directory, 'server.properties')
   const own = { ...listening(bootstraps, listeners), 'log.dirs': data, 'http.listen': 'none' }
   writeFileSync(file, lines({ ...properties, ...own }))
-  const args = [...nodeFlags, join(repository, 'src/cli.ts'), 'start', '--config', file]
+  await compile()
+  const args = [...nodeFlags, join(repository, 'dist/cli.js'), 'start', '--config', file]
   return Broker.start({ name: 'millrace', command: process.execPath, args, data }, bootstraps, directory)
 }
 
