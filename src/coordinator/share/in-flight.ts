@@ -55,11 +55,15 @@ interface Run extends StateBatch {
   deadlineMs: number
   /** Why it is being archived. */
   cause: string
+  /** There is nothing that a member could see: it takes none of the room for records in flight. */
+  hidden: boolean
 }
 
 export class InFlight {
   startOffset: number
   readonly #runs: Run[] = []
+  /** Offsets of the hidden runs. */
+  #hiddenCount = 0
 
   constructor(startOffset: Int64, batches: readonly StoredBatch[]) {
     let next = (this.startOffset = inLog(startOffset))
@@ -88,7 +92,7 @@ export class InFlight {
   }
 
   get inFlightCount(): number {
-    return this.endOffset - this.startOffset
+    return this.endOffset - this.startOffset - this.#hiddenCount
   }
 
   /** Finished records above the start offset: they count no more towards the lag. */
@@ -118,14 +122,18 @@ export class InFlight {
     return acquired
   }
 
-  /** Records that nobody is to see: control batches, aborted transactions. Returns what there is to store. */
-  archive(firstOffset: number, lastOffset: number): Change[] {
+  /** What nobody is to see: control batches, aborted transactions, holes that compaction left. Returns what there is to store. */
+  hide(firstOffset: number, lastOffset: number): Change[] {
     this.#extendTo(lastOffset)
-    return this.#change(firstOffset, lastOffset, each => {
+    const changed = this.#change(firstOffset, lastOffset, each => {
       if (each.deliveryState !== deliveryStates.available) return false
       each.deliveryState = deliveryStates.archived
+      each.hidden = true
+      this.#hiddenCount += sizeOf(each)
       return true
     })
+    this.#dropFinished()
+    return changed
   }
 
   /**
@@ -191,7 +199,9 @@ export class InFlight {
   advanceTo(logStartOffset: number): boolean {
     if (logStartOffset <= this.startOffset) return false
     this.#split(logStartOffset)
-    while (this.#runs.length > 0 && this.#runs[0]!.lastOffset < logStartOffset) this.#runs.shift()
+    let gone = 0
+    while (gone < this.#runs.length && this.#runs[gone]!.lastOffset < logStartOffset) gone++
+    this.#drop(gone)
     this.startOffset = logStartOffset
     this.#dropFinished()
     return true
@@ -249,7 +259,11 @@ export class InFlight {
     while (finished < this.#runs.length && isFinished(this.#runs[finished]!)) finished++
     if (finished === 0) return
     this.startOffset = this.#runs[finished - 1]!.lastOffset + 1
-    this.#runs.splice(0, finished)
+    this.#drop(finished)
+  }
+
+  #drop(count: number): void {
+    for (const each of this.#runs.splice(0, count)) if (each.hidden) this.#hiddenCount -= sizeOf(each)
   }
 }
 
@@ -279,7 +293,7 @@ function inLog(offset: Int64): number {
 }
 
 function run(firstOffset: number, lastOffset: number, deliveryState: DeliveryState, deliveryCount: number): Run {
-  return { firstOffset, lastOffset, deliveryState, deliveryCount, memberId: '', deadlineMs: 0, cause: '' }
+  return { firstOffset, lastOffset, deliveryState, deliveryCount, memberId: '', deadlineMs: 0, cause: '', hidden: false }
 }
 
 function changeOf({ firstOffset, lastOffset, deliveryState, deliveryCount, cause }: Run): Change {

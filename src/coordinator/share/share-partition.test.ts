@@ -1,18 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildBatch } from '../../protocol.ts'
-import { memoryPartitionLog, testSystem } from '../runtime.testing.ts'
+import { buildBatch, buildMarkerBatch } from '../../protocol.ts'
+import { type MemoryPartitionLog, memoryPartitionLog, testSystem } from '../runtime.testing.ts'
 import { acknowledgeTypes as ack, type Change, deliveryStates } from './in-flight.ts'
 import { SharePartition } from './share-partition.ts'
 import type { ShareState } from './state-shard.ts'
 
 const { archiving, archived } = deliveryStates
 
-function setUp() {
-  const system = testSystem()
+const record = { key: null, value: Buffer.from('x') }
+
+function logOf(...batches: Buffer[]): MemoryPartitionLog {
   const log = memoryPartitionLog()
-  const value = Buffer.from('x')
-  log.append(buildBatch({ records: Array.from({ length: 4 }, () => ({ key: null, value })) }), { origin: 'coordinator' })
+  for (const batch of batches) log.append(batch, { origin: 'coordinator' })
+  return log
+}
+
+function setUp(log = logOf(buildBatch({ records: [record, record, record, record] }))) {
+  const system = testSystem()
   const stored: ShareState[] = []
   const burials: (Change & { done: () => void })[] = []
   let failure: Error | null = null
@@ -45,8 +50,16 @@ function setUp() {
       ]
     })
   const acquire = async () => {
-    const acquisition = await partition.acquire({ memberId: 'm', maxBytes: 1000, maxRecords: 100, strict: false })
+    const acquiring = partition.acquire({ memberId: 'm', maxBytes: 1000, maxRecords: 100, strict: false })
+    let settled = false
+    const mark = () => {
+      settled = true
+    }
+    acquiring.then(mark, mark)
+    while (!settled) await system.settle()
+    const acquisition = await acquiring
     acquisition?.release()
+    return acquisition?.acquired.map(({ firstOffset, lastOffset }) => `${firstOffset}-${lastOffset}`) ?? []
   }
   const fail = (error: Error) => {
     failure = error
@@ -101,4 +114,39 @@ test('letters in the middle are archived by themselves', async () => {
     [0, `2-2:${archiving}`],
     [0, `2-2:${archived}`],
   ])
+})
+
+const one = () => buildBatch({ records: [record] })
+const accept = { types: [ack.accept] }
+
+test('a hole that compaction left is jumped over, however large: in front, in the middle, behind a record in delivery', async () => {
+  const log = logOf(...Array.from({ length: 5_000 }, one))
+  // What is left: 1000, 1001, 4998, 4999.
+  ;(log.batches as Buffer[]).splice(1_002, 3_996)
+  ;(log.batches as Buffer[]).splice(0, 1_000)
+  const { partition, written, acquire } = setUp(log)
+  assert.deepEqual(await acquire(), ['1000-1001'])
+  assert.deepEqual(written(), [[1_000]])
+  assert.deepEqual(await acquire(), ['4998-4999'], 'though 1000 is not finished yet')
+  await partition.acknowledge('m', [{ firstOffset: 4_998, lastOffset: 4_999, ...accept }])
+  await partition.acknowledge('m', [{ firstOffset: 1_000, lastOffset: 1_001, ...accept }])
+  assert.deepEqual(written(), [[1_000, `1002-4997:${archived}`], [1_000, '4998-4998:2', '4999-4999:2'], [5_000]])
+  assert.equal(partition.hasAvailable, false)
+})
+
+test('more control batches in a row than there is room for records in delivery', async () => {
+  const marker = buildMarkerBatch({ producerId: 1, producerEpoch: 0, committed: true, coordinatorEpoch: 0, timestamp: 0 })
+  const log = logOf(one(), ...Array.from({ length: 300 }, () => Buffer.from(marker)), one())
+  const { acquire } = setUp(log)
+  assert.deepEqual(await acquire(), ['0-0'])
+  assert.deepEqual(await acquire(), ['301-301'])
+})
+
+test('records that are given back in front of a hole are delivered again without it', async () => {
+  const log = logOf(one(), one(), one(), one())
+  ;(log.batches as Buffer[]).splice(1, 2)
+  const { partition, acquire } = setUp(log)
+  assert.deepEqual(await acquire(), ['0-0', '3-3'])
+  await partition.releaseMember('m')
+  assert.deepEqual(await acquire(), ['0-0', '3-3'])
 })

@@ -143,6 +143,7 @@ export class SharePartition {
       slice.release()
       // Nothing but what is hidden, or others were faster: further on there may be more.
       if (slice.chunks.length === 0) return null
+      await new Promise<void>(resolve => this.#options.system.timers.soon(resolve))
     }
   }
 
@@ -151,6 +152,7 @@ export class SharePartition {
     const acquired: AcquiredRange[] = []
     const chunks: Buffer[] = []
     const hidden: StateBatch[] = []
+    const hide = (first: number, last: number) => void hidden.push(...this.#inFlight.hide(first, last))
     let left = maxRecords
     let next = from
     const isAborted = abortedIn(slice)
@@ -159,9 +161,11 @@ export class SharePartition {
       for (let at = 0; left > 0 && at + batchHeaderSize <= chunk.length; ) {
         const size = header.sizeBytes(chunk, at)
         const last = header.lastOffset(chunk, at)
-        // A hole that compaction left before the batch goes with it: the member finds nothing there and says so.
+        const base = header.baseOffset(chunk, at)
+        if (base > next) hide(next, base - 1)
+        next = Math.max(next, base)
         const room = Math.min(this.#room, strict ? left : Number.POSITIVE_INFINITY)
-        if (isAborted(chunk, at) || header.isControl(chunk, at)) hidden.push(...this.#inFlight.archive(next, last))
+        if (isAborted(chunk, at) || header.isControl(chunk, at)) hide(next, last)
         else {
           const ranges = room > 0 ? this.#inFlight.acquire(next, Math.min(last, next + room - 1), room, memberId, deadlineMs) : []
           for (const range of ranges) left -= range.lastOffset - range.firstOffset + 1
@@ -170,7 +174,7 @@ export class SharePartition {
           if (next + room - 1 < last) left = 0
           if (ranges.length === 0 && left === 0) break
         }
-        next = Math.max(next, last + 1)
+        next = last + 1
         at += size
         taken = at
       }
