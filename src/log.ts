@@ -101,8 +101,11 @@ export interface Log {
   get(topicId: Uuid, partition: number): PartitionLog | undefined
   /** The partition found at start, or an empty one: the first append makes its directory (Kafka's layout, with `partition.metadata`). */
   create(spec: PartitionSpec): PartitionLog
-  /** The partition refuses everything from now on; files go after `file.delete.delay.ms`. */
-  delete(topicId: Uuid, partition: number): void
+  /**
+   * The partition refuses everything from now on; its files go after `file.delete.delay.ms`. Resolves when nothing uses them any more, so that a
+   * topic of the same name may be created.
+   */
+  delete(topicId: Uuid, partition: number): Promise<void>
   /** Directories found at start that no topic of the metadata claims. The broker calls this once metadata is replayed. */
   strays(): readonly { topic: string; topicId: Uuid; partition: number }[]
   readonly pressure: Pressure

@@ -3,7 +3,8 @@
  * written.
  *
  * Hides that it happens one after the other, so that thousands of files do not keep the log waiting, and that what the disk refuses is
- * reported once and tried again until it is done. What the end of the process leaves undone must be found again by the next start.
+ * reported once and tried again until it is done; but for a failed sync, which is fatal. What the end of the process leaves undone must be
+ * found again by the next start.
  */
 import { DiskError, type System, type Timer } from '../base.ts'
 
@@ -16,22 +17,32 @@ interface Chore {
   failures: number
 }
 
+export interface ChoresOptions {
+  system: System
+  report(what: string, error: unknown): void
+  /** A sync failed. */
+  onFatal(error: Error): void
+}
+
 export class Chores {
-  readonly #system: System
-  readonly #report: (what: string, error: unknown) => void
+  readonly #options: ChoresOptions
   readonly #timers = new Set<Timer>()
   readonly #waiting: Chore[] = []
   #running = false
   #closed = false
 
-  constructor(system: System, report: (what: string, error: unknown) => void) {
-    this.#system = system
-    this.#report = report
+  constructor(options: ChoresOptions) {
+    this.#options = options
   }
 
-  /** `step` must be harmless to repeat: whenever the disk refuses something it is called again. */
+  /** `step` must be harmless to repeat: when the disk refuses something, it is called again. */
   add(what: string, delayMs: number, step: () => Promise<void>): void {
     this.#later(delayMs, { what, step, failures: 0 })
+  }
+
+  /** The same at once; resolves after the first try, done or not. */
+  async begin(what: string, step: () => Promise<void>): Promise<void> {
+    await this.#try({ what, step, failures: 0 })
   }
 
   /** What has not begun is left undone. */
@@ -43,7 +54,7 @@ export class Chores {
 
   #later(delayMs: number, chore: Chore): void {
     if (this.#closed) return
-    const timer = this.#system.timers.after(delayMs, () => {
+    const timer = this.#options.system.timers.after(delayMs, () => {
       this.#timers.delete(timer)
       this.#waiting.push(chore)
       if (!this.#running) void this.#run()
@@ -53,15 +64,21 @@ export class Chores {
 
   async #run(): Promise<void> {
     this.#running = true
-    for (let chore = this.#waiting.shift(); chore !== undefined; chore = this.#waiting.shift()) {
-      try {
-        await chore.step()
-      } catch (error) {
-        const again = error instanceof DiskError
-        if (chore.failures++ === 0) this.#report(`${chore.what} failed${again ? '; it is tried again' : ''}`, error)
-        if (again) this.#later(Math.min(firstRetryMs * 2 ** chore.failures, longestRetryMs), chore)
-      }
-    }
+    for (let chore = this.#waiting.shift(); chore !== undefined; chore = this.#waiting.shift()) await this.#try(chore)
     this.#running = false
+  }
+
+  async #try(chore: Chore): Promise<void> {
+    try {
+      await chore.step()
+    } catch (error) {
+      if (error instanceof DiskError && error.isFailedSync) {
+        this.#options.onFatal(error)
+        return
+      }
+      const again = error instanceof DiskError
+      if (chore.failures++ === 0) this.#options.report(`${chore.what} failed${again ? '; it is tried again' : ''}`, error)
+      if (again) this.#later(Math.min(firstRetryMs * 2 ** chore.failures, longestRetryMs), chore)
+    }
   }
 }

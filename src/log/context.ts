@@ -2,6 +2,7 @@
 import type { System } from '../base.ts'
 import type { LogSettings } from '../log.ts'
 import type { Chores } from './chores.ts'
+import type { Deletions } from './deletions.ts'
 import type { GroupCommit } from './journal/commit.ts'
 import type { SegmentContext } from './segments/segment.ts'
 import type { Slabs } from './tail/slabs.ts'
@@ -16,6 +17,7 @@ export interface LogContext {
   readonly commit: GroupCommit
   readonly slabs: Slabs
   readonly chores: Chores
+  readonly deletions: Deletions
   /** Throws KAFKA_STORAGE_ERROR when nothing may be appended: closed, failed, or (clients only) the disk is nearly full. */
   admit(origin: 'client' | 'coordinator'): void
   /** Makes the names of new partition directories survive a power cut; calls at the same time share one sync. */

@@ -110,7 +110,7 @@ test('deleting a topic whose large append is not synced yet stops nothing', asyn
   await append(deleted, large).durable
   await turn()
   append(deleted, large)
-  log.delete(topicId, 0)
+  await log.delete(topicId, 0)
   await append(other, 'goes on').durable
   assert.deepEqual(failures, [])
   assert.equal(other.highWatermark, 1)
@@ -124,7 +124,7 @@ test('the repetition of a batch on its way to the disk, when the topic is delete
   await partition.append(idempotent('once', 0), { origin: 'client' }).written
   const again = partition.append(idempotent('once', 0), { origin: 'client' })
   assert.deepEqual([again.duplicate, again.written], [true, null])
-  log.delete(topicId, 0)
+  await log.delete(topicId, 0)
   // Unhandled rejections would have ended the process by now.
   await turn()
   await assert.rejects(again.durable!, storageError)
@@ -197,7 +197,7 @@ test('deleting wakes readers, and a topic of the same name begins anew', async (
   let woken = 0
   partition.whenPast(1, 'high-watermark', () => assert.fail('it was cancelled')).cancel()
   partition.whenPast(1, 'high-watermark', () => woken++)
-  log.delete(topicId, 0)
+  await log.delete(topicId, 0)
   assert.equal(woken, 1)
   assert.equal(log.get(topicId, 0), undefined)
   assert.throws(() => append(partition, 'x'), { name: 'UNKNOWN_TOPIC_OR_PARTITION' })

@@ -7,6 +7,7 @@ import { Chores } from './chores.ts'
 import { Cleaner } from './cleaner/cleaner.ts'
 import { Retention } from './cleaner/retention.ts'
 import type { LogContext } from './context.ts'
+import { Deletions } from './deletions.ts'
 import { FreeSpace } from './free-space.ts'
 import { Checkpointer } from './journal/checkpoint.ts'
 import { GroupCommit } from './journal/commit.ts'
@@ -15,7 +16,7 @@ import { StateLog } from './journal/state-log.ts'
 import { partitionKey } from './journal/state-record.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
-import { condemnedName, hasSegments } from './partition/partition-directory.ts'
+import { hasSegments } from './partition/partition-directory.ts'
 import type { PartitionStart } from './partition/partition-recovery.ts'
 import { recoverLog } from './recovery.ts'
 import { type SegmentContext, segmentContext } from './segments/segment.ts'
@@ -58,6 +59,7 @@ class Engine implements Log, LogContext {
   readonly commit: GroupCommit
   readonly slabs = new Slabs()
   readonly chores: Chores
+  readonly deletions: Deletions
   readonly space: FreeSpace
   readonly pressure = new Valve()
   readonly #backlog: Backlog
@@ -85,7 +87,7 @@ class Engine implements Log, LogContext {
     this.#files = system.files
     this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
     this.tail = new Tail(settings.tailBytes, this.pressure)
-    this.chores = new Chores(system, (what, error) => this.report(what, error))
+    this.chores = new Chores({ system, report: (what, error) => this.report(what, error), onFatal: error => this.#die(error) })
     const report = (what: string) => this.report(what, null)
     this.space = new FreeSpace({ system, directory, floorBytes: () => settings.freeBytesFloor, report })
     this.#backlog = new Backlog(this.pressure, journalGrowth * settings.journalFiles * settings.journalFileBytes)
@@ -108,6 +110,7 @@ class Engine implements Log, LogContext {
     this.#checkpoints = new Checkpointer({
       system,
       journal: this.#journal,
+      commit: this.commit,
       stateLog: this.#stateLog,
       bootId: bootIdOf(system.files),
       syncNames: () => this.syncNames(),
@@ -116,18 +119,20 @@ class Engine implements Log, LogContext {
       onDone: () => this.#checkpointed(),
       onFailed: error => this.#failed('a checkpoint failed', error),
     })
+    this.deletions = new Deletions(this, (topicId, partition) => this.#checkpoints.noteDeleted(topicId, partition))
   }
 
   async open(): Promise<void> {
     const recovered = await recoverLog(this, this.#stateLog, bootIdOf(this.#files))
-    const cleanMark = `${this.directory}/${cleanShutdownFile}`
-    if (this.#files.exists(cleanMark)) this.#files.remove(cleanMark)
+    this.#removeCleanMark()
     this.#unnamed = recovered.unnamed
     for (const partition of recovered.partitions) this.partitions.set(partitionKey(partition.topicId, partition.partition), partition)
     this.#journal.start(recovered.journal)
     const last = recovered.journal.live.at(-1) ?? this.#journal.current
     for (const partition of recovered.changed) last.bound.add(partition)
     if (recovered.changed.length > 0 && last === this.#journal.current) this.#journal.rotate()
+    for (const deleted of recovered.deleted) this.deletions.add(deleted, 0)
+    this.deletions.noteAgain()
     this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.start()
     // A journal above the bound (it is set lower now): nobody who appends at start, and cannot wait, is to be refused for it.
@@ -156,39 +161,55 @@ class Engine implements Log, LogContext {
     return partition
   }
 
+  /** Nobody is bound by it but Kafka, which would not look at the segments then. */
+  #removeCleanMark(): void {
+    const path = `${this.directory}/${cleanShutdownFile}`
+    void this.chores.begin(`removing ${path}`, async () => {
+      if (this.#files.exists(path)) this.#files.remove(path)
+    })
+  }
+
   #emptyStart(directory: string, topicId: Uuid): PartitionStart {
-    // Recovery opened all directories that it could tell whose they are: what is left must not be written over.
-    const foreign = this.#files.exists(directory) && hasSegments(this.#files, directory)
+    const offline = this.#whyTaken(directory, topicId)
     return {
       segments: new SegmentList(this.segments, directory, []),
-      hasDirectory: foreign,
+      hasDirectory: offline !== null,
       logStartOffset: 0,
       logEndOffset: 0,
       leaderEpoch: 0,
       epochs: new LeaderEpochs(),
       producers: null,
-      offline: foreign ? `${directory} holds segments, and partition.metadata does not say that they are of topic id ${topicId}` : null,
+      offline,
       suspect: false,
       checkpointedBase: 0,
     }
   }
 
-  delete(topicId: Uuid, number: number): void {
+  /** Recovery opened all directories that it could tell whose they are: what is left must not be written over. */
+  #whyTaken(directory: string, topicId: Uuid): string | null {
+    if (this.deletions.blocks(directory)) return null
+    try {
+      if (!this.#files.exists(directory) || !hasSegments(this.#files, directory)) return null
+      return `${directory} holds segments, and partition.metadata does not say that they are of topic id ${topicId}`
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      return error.message
+    }
+  }
+
+  async delete(topicId: Uuid, number: number): Promise<void> {
     const key = partitionKey(topicId, number)
     const partition = this.partitions.get(key)
     if (partition === undefined) return
     this.commit.forget(partition)
     partition.markDeleted()
     this.partitions.delete(key)
-    this.#checkpoints.noteDeleted(topicId, number)
-    this.#cleaner?.forget(partition.topic, number)
-    if (!partition.files.hasDirectory) return
-    const condemned = `${this.directory}/${condemnedName(partition.topic, number, topicId)}`
-    this.#files.rename(partition.files.directory, condemned)
-    this.system.timers.after(partition.config.fileDeleteDelayMs, () => {
-      // What cannot be removed now is removed at the next start.
-      this.#files.removeDirectory(condemned).catch(() => {})
-    })
+    // A thread that compacts it knows its files by their names.
+    await this.#cleaner?.forget(partition)
+    // The journal does not take the deletion any more: whoever starts next has to repeat it.
+    if (this.#closed !== null) return
+    const directory = partition.files.hasDirectory ? partition.files.directory : null
+    this.deletions.add({ topic: partition.topic, topicId, partition: number, directory }, partition.config.fileDeleteDelayMs)
   }
 
   strays(): { topic: string; topicId: Uuid; partition: number }[] {
@@ -209,7 +230,7 @@ class Engine implements Log, LogContext {
     this.commit.close()
     this.#checkpoints.close()
     await this.#checkpoints.idle()
-    if (!this.#fatal) await this.#closeCleanly()
+    if (!this.#fatal) await this.#closeCleanly().catch(error => this.report('the log was not closed cleanly', error))
     this.#journal.close()
     this.#stateLog.close()
     for (const partition of this.partitions.values()) partition.segments.close()
@@ -279,7 +300,7 @@ class Engine implements Log, LogContext {
   }
 
   /** What makes room failed; it is tried again. */
-  #failed(what: string, error: DiskError): void {
+  #failed(what: string, error: Error): void {
     this.#backlog.failed(error)
     this.report(what, error)
   }
@@ -303,6 +324,7 @@ class Engine implements Log, LogContext {
 
   #beginFile(): void {
     this.#journal.rotate()
+    this.deletions.noteAgain()
     this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.start()
   }
@@ -342,9 +364,9 @@ class Engine implements Log, LogContext {
 
   /** The last checkpoint: of all partitions that differ from their last one. */
   async #closeCleanly(): Promise<void> {
-    this.#journal.rotate()
-    this.#checkpoints.start()
-    await this.#checkpoints.idle()
+    this.#beginFile()
+    this.commit.commit()
+    await this.#checkpoints.finished()
     if (this.#fatal) return
     await this.#files.replaceFile(`${this.directory}/${cleanShutdownFile}`, Buffer.from('{"version":0,"brokerEpoch":-1}'))
   }

@@ -1,21 +1,32 @@
-/** Recovery of the whole log: state log, then journal, then every partition's directory, into partitions that can be appended to. */
+/**
+ * Recovery of the whole log: state log, then journal, then every partition's directory, into partitions that can be appended to.
+ *
+ * What is wrong with one partition is a state of that partition and of nothing else. It is damage when something is not what was written:
+ * the partition stays offline until an operator removes the mark in its directory. It is trouble when the disk refuses: the partition is
+ * offline until the next start. Either way checkpoints keep what the journal has of it.
+ */
+import { DiskError } from '../base.ts'
 import type { TopicConfig } from '../log.ts'
-import { type Offset, parseUuid, type Uuid } from '../protocol.ts'
+import type { Offset, Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
+import type { DeletedPartition } from './deletions.ts'
 import { type JournalView, type NamedPartition, type RecoveredJournal, recoverJournal } from './journal/journal-recovery.ts'
-import type { StateLog } from './journal/state-log.ts'
+import type { LoadedState, StateLog } from './journal/state-log.ts'
 import { type PartitionState, partitionKey } from './journal/state-record.ts'
-import { decodePartitionMetadata } from './kafka-files.ts'
+import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
-import { condemnedName, hasSegments, isCondemned, writePartitionMetadata } from './partition/partition-directory.ts'
+import { damageFile, hasSegments, isCondemned, readTopicId, writePartitionMetadata } from './partition/partition-directory.ts'
 import { type PartitionStart, recoverPartition } from './partition/partition-recovery.ts'
 import { segmentName } from './segments/segment.ts'
+import { SegmentList } from './segments/segment-list.ts'
 import { parseTopicValues, topicConfigOf } from './topic-config.ts'
 
 export interface RecoveredLog {
   partitions: Partition[]
   /** Those that differ from their checkpoint, or have none. */
   changed: Partition[]
+  /** The journal says so; their directories may still be there. */
+  deleted: DeletedPartition[]
   /**
    * By their directories: with segments, and nothing that tells of which topic id. A power cut leaves such a directory when nothing in it was
    * synced; it belongs to the topic of that name, as in Kafka.
@@ -30,72 +41,18 @@ const builtInConfig: TopicConfig = topicConfigOf(parseTopicValues(new Map()), ne
 /** Partitions that are opened at the same time: their files are read by a few threads. */
 const parallel = 4
 
-const damageFile = 'millrace.offline'
-
-interface Found {
+/** A directory of a partition. */
+interface Place {
   topic: string
-  topicId: Uuid
   partition: number
   directory: string
 }
 
-export async function recoverLog(context: LogContext, stateLog: StateLog, bootId: string): Promise<RecoveredLog> {
-  const { files } = context.system
-  const loaded = stateLog.load()
-  for (const problem of loaded.problems) context.report(problem, null)
-  let found = new Map<string, Found>()
-  let withoutId: Omit<Found, 'topicId'>[] = []
-  const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
-  let condemned: ReadonlySet<string> = new Set()
-  const redo = (view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]) => {
-    const directory = view.deleted ? null : directoryOf(context, found, view, condemned)
-    if (directory === null) return
-    const path = `${directory}/${segmentName(segmentBase)}.log`
-    const { handles } = context.segments
-    const file = files.exists(path) ? handles.get(path) : handles.create(path)
-    file.writeSync(bytes, position)
-  }
-  const journal = await recoverJournal({
-    files,
-    directory: `${context.directory}/journal`,
-    trimmedSequence: loaded.trimmedSequence,
-    isChecked,
-    indexed: (named, deleted) => {
-      const directories = findDirectories(context, [...loaded.partitions.values(), ...named], deleted)
-      found = directories.found
-      withoutId = directories.withoutId
-      condemned = deleted
-    },
-    redo,
-  })
-  const views = new Map(journal.views.map(view => [keyOf(view), view]))
-  for (const { deleted, topicId, partition } of journal.views) if (deleted) await removeDeleted(context, found, topicId, partition)
-  const sameRun = bootId !== '' && loaded.bootId === bootId
-  // A power cut took these with their directories: those who had read them must not be told that nothing had ever been there.
-  for (const view of journal.views)
-    if (!sameRun && !view.deleted && loaded.partitions.get(keyOf(view))?.synced !== true) directoryOf(context, found, view, condemned)
-  const partitions: Partition[] = []
-  const changed: Partition[] = []
-  const waiting = [...found.values()]
-  const open = async () => {
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const key = keyOf(next)
-      const view = views.get(key) ?? null
-      const state = stateLog.read(key)
-      const doubtful = loaded.isDoubtful(key)
-      const logStart = loaded.logStarts.get(key) ?? -1
-      const partition = await openPartition(context, next, { state, logStart, view, sameRun, doubtful })
-      partitions.push(partition)
-      if (view !== null || doubtful || partition.logEndOffset !== state?.endOffset) changed.push(partition)
-    }
-  }
-  await Promise.all(Array.from({ length: parallel }, open))
-  const named = new Set([...found.values()].map(({ directory }) => directory))
-  const unnamed = new Map<string, PartitionStart>()
-  for (const one of withoutId)
-    if (!named.has(one.directory)) unnamed.set(one.directory, { ...(await recoverStart(context, one, nothingKnown)), suspect: !sameRun })
-  return { partitions, changed, unnamed, journal }
+interface Found extends Place {
+  topicId: Uuid
 }
+
+type Start = Omit<PartitionStart, 'suspect'>
 
 /** What state log and journal know of a partition. */
 interface Known {
@@ -103,160 +60,301 @@ interface Known {
   /** From the state log; -1: says nothing. */
   logStart: Offset
   view: JournalView | null
-  /** The machine has run on since the last checkpoint. */
-  sameRun: boolean
   /** There was a later state, perhaps. */
   doubtful: boolean
 }
 
-const nothingKnown: Known = { state: null, logStart: -1, view: null, sameRun: false, doubtful: false }
+const nothingKnown: Known = { state: null, logStart: -1, view: null, doubtful: false }
 
-async function openPartition(context: LogContext, found: Found, known: Known): Promise<Partition> {
-  const { topic, topicId, partition } = found
-  const { state, view, sameRun, doubtful } = known
-  const start = await recoverStart(context, found, known)
-  const changed = view !== null || doubtful || (state !== null && !state.synced)
-  const opened = new Partition(context, { topic, topicId, partition, config: builtInConfig }, { ...start, suspect: changed && !sameRun })
-  for (const reason of [opened.offline, view?.damage ?? null]) if (reason !== null) keepOffline(context, opened, reason)
-  // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
-  if (changed || state === null)
-    for (const segment of opened.segments.all)
-      if (segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
-  return opened
+export async function recoverLog(context: LogContext, stateLog: StateLog, bootId: string): Promise<RecoveredLog> {
+  return await new LogRecovery(context, stateLog, bootId).run()
 }
 
-function recoverStart(
-  context: LogContext,
-  { topic, partition, directory }: Omit<Found, 'topicId'>,
-  { state, logStart, view, sameRun, doubtful }: Known,
-): ReturnType<typeof recoverPartition> {
-  return recoverPartition({
-    system: context.system,
-    segments: context.segments,
-    chores: context.chores,
-    directory,
-    name: `${topic}-${partition}`,
-    state,
-    trusted: state !== null && (state.synced || sameRun) && !doubtful,
-    doubtful,
-    sameRun,
-    ours: state !== null || view !== null,
-    logStartOffset: Math.max(view?.logStartOffset ?? -1, logStart),
-    damage: damageOf(context, directory),
-    durableEnd: view?.durableEnd ?? 0,
-    producers: context.settings,
-  })
+class LogRecovery {
+  readonly #context: LogContext
+  readonly #stateLog: StateLog
+  readonly #loaded: LoadedState
+  readonly #sameRun: boolean
+  #found = new Map<string, Found>()
+  #condemned: ReadonlySet<string> = new Set()
+  #views = new Map<string, JournalView>()
+  /** Why a partition's files cannot be used. */
+  readonly #troubles = new Map<string, string>()
+  /** With segments; of which topic id, is not known. */
+  readonly #unnamed: Place[] = []
+
+  constructor(context: LogContext, stateLog: StateLog, bootId: string) {
+    this.#context = context
+    this.#stateLog = stateLog
+    this.#loaded = stateLog.load()
+    for (const problem of this.#loaded.problems) context.report(problem, null)
+    this.#sameRun = bootId !== '' && this.#loaded.bootId === bootId
+  }
+
+  async run(): Promise<RecoveredLog> {
+    const loaded = this.#loaded
+    const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
+    const journal = await recoverJournal({
+      files: this.#context.system.files,
+      directory: `${this.#context.directory}/journal`,
+      trimmedSequence: loaded.trimmedSequence,
+      isChecked,
+      indexed: (named, deleted) => {
+        this.#condemned = deleted
+        this.#findDirectories([...loaded.partitions.values(), ...named])
+      },
+      redo: (view, segmentBase, position, bytes) => this.#redo(view, segmentBase, position, bytes),
+    })
+    this.#views = new Map(journal.views.map(view => [keyOf(view), view]))
+    const deleted: DeletedPartition[] = []
+    for (const view of journal.views) {
+      if (!view.deleted) continue
+      const directory = this.#found.get(keyOf(view))?.directory ?? null
+      this.#found.delete(keyOf(view))
+      if (directory !== null) this.#context.segments.handles.forgetIn(directory)
+      deleted.push({ ...view, directory })
+    }
+    // A power cut took these with their directories: those who had read them must not be told that nothing had ever been there.
+    for (const view of journal.views)
+      if (!this.#sameRun && !view.deleted && loaded.partitions.get(keyOf(view))?.synced !== true)
+        this.#attempt(view, () => this.#place(view))
+    const opened = await this.#openAll()
+    return { ...opened, deleted, unnamed: await this.#openUnnamed(), journal }
+  }
+
+  async #openAll(): Promise<{ partitions: Partition[]; changed: Partition[] }> {
+    const partitions: Partition[] = []
+    const changed: Partition[] = []
+    const waiting = [...this.#found.values()]
+    const open = async () => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        const known = this.#known(keyOf(next))
+        const partition = await this.#open(next, known)
+        partitions.push(partition)
+        if (known.view !== null || known.doubtful || partition.logEndOffset !== known.state?.endOffset) changed.push(partition)
+      }
+    }
+    await Promise.all(Array.from({ length: parallel }, open))
+    return { partitions, changed }
+  }
+
+  async #openUnnamed(): Promise<Map<string, PartitionStart>> {
+    const named = new Set([...this.#found.values()].map(({ directory }) => directory))
+    const unnamed = new Map<string, PartitionStart>()
+    for (const place of this.#unnamed) {
+      if (named.has(place.directory)) continue
+      const { start } = await this.#start(place, place.directory, nothingKnown)
+      unnamed.set(place.directory, { ...start, suspect: !this.#sameRun })
+    }
+    return unnamed
+  }
+
+  #known(key: string): Known {
+    const { logStarts, isDoubtful } = this.#loaded
+    return {
+      state: this.#stateLog.read(key),
+      logStart: logStarts.get(key) ?? -1,
+      view: this.#views.get(key) ?? null,
+      doubtful: isDoubtful(key),
+    }
+  }
+
+  async #open(found: Found, known: Known): Promise<Partition> {
+    const { topic, topicId, partition } = found
+    const { state, view, doubtful } = known
+    const { start, damage } = await this.#start(found, keyOf(found), known)
+    const changed = view !== null || doubtful || (state !== null && !state.synced)
+    const spec = { topic, topicId, partition, config: builtInConfig }
+    const opened = new Partition(this.#context, spec, { ...start, suspect: changed && !this.#sameRun })
+    const reason = damage ?? view?.damage ?? null
+    if (reason !== null) this.#keepOffline(opened, reason)
+    // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
+    if (changed || state === null)
+      for (const segment of opened.segments.all)
+        if (segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
+    return opened
+  }
+
+  /** `key`: what trouble with it is noted under. */
+  async #start(place: Place, key: string, known: Known): Promise<{ start: Start; damage: string | null }> {
+    const { topic, partition, directory } = place
+    const { state, view, logStart, doubtful } = known
+    try {
+      if (!this.#troubles.has(key))
+        return await recoverPartition({
+          system: this.#context.system,
+          segments: this.#context.segments,
+          chores: this.#context.chores,
+          directory,
+          name: `${topic}-${partition}`,
+          state,
+          trusted: state !== null && (state.synced || this.#sameRun) && !doubtful,
+          doubtful,
+          sameRun: this.#sameRun,
+          ours: state !== null || view !== null,
+          logStartOffset: Math.max(view?.logStartOffset ?? -1, logStart),
+          damage: this.#damageOf(directory),
+          durableEnd: view?.durableEnd ?? 0,
+          producers: this.#context.settings,
+        })
+    } catch (error) {
+      if (!(error instanceof DiskError)) {
+        const damage = (error as Error).message
+        return { start: this.#startOffline(directory, known, damage), damage }
+      }
+      this.#noteTrouble(key, error)
+    }
+    return { start: this.#startOffline(directory, known, this.#troubles.get(key)!), damage: null }
+  }
+
+  /** What is known without its files. */
+  #startOffline(directory: string, { state, logStart, view }: Known, reason: string): Start {
+    const logEndOffset = Math.max(state?.endOffset ?? 0, view?.durableEnd ?? 0)
+    return {
+      segments: new SegmentList(this.#context.segments, directory, []),
+      hasDirectory: true,
+      logStartOffset: Math.min(Math.max(state?.logStartOffset ?? 0, view?.logStartOffset ?? 0, logStart), logEndOffset),
+      logEndOffset,
+      leaderEpoch: state?.leaderEpoch ?? 0,
+      epochs: new LeaderEpochs(state?.epochs),
+      producers: null,
+      offline: reason,
+      checkpointedBase: 0,
+    }
+  }
+
+  #redo(view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]): void {
+    this.#attempt(view, () => {
+      const directory = view.deleted ? null : this.#place(view)
+      if (directory === null) return
+      const path = `${directory}/${segmentName(segmentBase)}.log`
+      const { handles } = this.#context.segments
+      const file = this.#context.system.files.exists(path) ? handles.get(path) : handles.create(path)
+      file.writeSync(bytes, position)
+    })
+  }
+
+  /** Does nothing more for a partition whose files have refused something. */
+  #attempt(view: JournalView, action: () => void): void {
+    const key = keyOf(view)
+    if (this.#troubles.has(key)) return
+    try {
+      action()
+    } catch (error) {
+      this.#noteTrouble(key, error)
+      const { topic, topicId, partition } = view
+      const directory = this.#found.get(key)?.directory ?? `${this.#context.directory}/${topic}-${partition}`
+      this.#found.set(key, { topic, topicId, partition, directory })
+    }
+  }
+
+  #noteTrouble(key: string, error: unknown): void {
+    if (!(error instanceof DiskError)) throw error
+    this.#troubles.set(key, error.message)
+  }
+
+  // ---- directories ----
+
+  /**
+   * Directories named `<topic>-<partition>`, and whose they are. `known`: partitions of checkpoints and the journal. What a deletion left is
+   * removed.
+   */
+  #findDirectories(known: readonly NamedPartition[]): void {
+    const { files } = this.#context.system
+    const ids = new Map<string, Set<Uuid>>()
+    for (const one of known) {
+      if (this.#condemned.has(keyOf(one))) continue
+      const name = `${one.topic}-${one.partition}`
+      const all = ids.get(name)
+      if (all === undefined) ids.set(name, new Set([one.topicId]))
+      else all.add(one.topicId)
+    }
+    for (const { name, kind } of files.list(this.#context.directory)) {
+      if (kind !== 'directory') continue
+      const directory = `${this.#context.directory}/${name}`
+      if (isCondemned(name)) this.#context.chores.add(`removing ${directory}`, 0, () => files.removeDirectory(directory))
+      const match = /^(.+)-(\d+)$/.exec(name)
+      if (match !== null) this.#identify(match[1]!, Number(match[2]), directory, ids.get(name) ?? new Set())
+    }
+  }
+
+  #identify(topic: string, partition: number, directory: string, known: ReadonlySet<Uuid>): void {
+    const place = { topic, partition, directory }
+    try {
+      const topicId = this.#topicIdOf(directory, partition, known)
+      if (topicId !== null) this.#found.set(partitionKey(topicId, partition), { ...place, topicId })
+      else if (hasSegments(this.#context.system.files, directory)) this.#unnamed.push(place)
+    } catch (error) {
+      // Whose it is can be guessed only if there is no choice. Otherwise the topic of that name finds out when it asks for its directory.
+      const topicId = known.size === 1 ? [...known][0]! : null
+      this.#noteTrouble(topicId === null ? directory : partitionKey(topicId, partition), error)
+      if (topicId === null) this.#unnamed.push(place)
+      else this.#found.set(partitionKey(topicId, partition), { ...place, topicId })
+    }
+  }
+
+  /** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */
+  #topicIdOf(directory: string, partition: number, known: ReadonlySet<Uuid>): Uuid | null {
+    const { files } = this.#context.system
+    const stored = readTopicId(files, directory)
+    // A power cut may have undone the renaming of a deleted one.
+    if (stored !== null && (known.size === 0 || known.has(stored) || this.#condemned.has(partitionKey(stored, partition)))) return stored
+    // A topic just made in place of a deleted one has nothing in it yet.
+    if (known.size !== 1 || !hasSegments(files, directory)) return stored
+    const topicId = [...known][0]!
+    this.#context.report(`${directory}/partition.metadata is damaged and is written again`, null)
+    writePartitionMetadata(files, directory, topicId)
+    return topicId
+  }
+
+  /**
+   * Where the partition lies; made again when a power cut took its name. null: another topic of that name has its place. One of the
+   * condemned has not: its deletion was in the journal before anything of its successor.
+   */
+  #place(view: JournalView): string | null {
+    const present = this.#found.get(keyOf(view))
+    if (present !== undefined) return present.directory
+    const { files } = this.#context.system
+    const { topic, topicId, partition } = view
+    const directory = `${this.#context.directory}/${topic}-${partition}`
+    for (const other of this.#found.values()) {
+      if (other.directory !== directory) continue
+      if (!this.#condemned.has(keyOf(other))) return null
+      this.#context.segments.handles.forgetIn(directory)
+      this.#context.deletions.moveAway(other, directory, 0)
+      this.#found.delete(keyOf(other))
+    }
+    files.makeDirectory(directory)
+    writePartitionMetadata(files, directory, topicId)
+    this.#found.set(keyOf(view), { topic, topicId, partition, directory })
+    return directory
+  }
+
+  // ---- damage ----
+
+  #damageOf(directory: string): string | null {
+    const path = `${directory}/${damageFile}`
+    const { files } = this.#context.system
+    // Asking first: it is hardly ever there, and a failed open is dear.
+    return files.exists(path) ? (files.readFile(path)?.toString() ?? null) : null
+  }
+
+  /** The journal that knows of the damage will be overwritten, so the partition's directory keeps the reason until an operator removes it. */
+  #keepOffline(partition: Partition, reason: string): void {
+    partition.goOffline(reason)
+    const path = `${partition.files.directory}/${damageFile}`
+    void this.#context.chores.begin(`writing ${path}`, async () => {
+      if (partition.deleted) return
+      const file = this.#context.system.files.open(path, 'rw')
+      try {
+        file.writeSync([Buffer.from(reason)], 0)
+      } finally {
+        file.close()
+      }
+    })
+  }
 }
 
 function keyOf(of: { topicId: Uuid; partition: number }): string {
   return partitionKey(of.topicId, of.partition)
-}
-
-/**
- * Directories named `<topic>-<partition>`, and whose they are. `known`: partitions of checkpoints and the journal. What a deletion left is
- * removed.
- */
-function findDirectories(
-  context: LogContext,
-  known: readonly NamedPartition[],
-  deleted: ReadonlySet<string>,
-): { found: Map<string, Found>; withoutId: Omit<Found, 'topicId'>[] } {
-  const { files } = context.system
-  const ids = new Map<string, Set<Uuid>>()
-  for (const one of known) {
-    if (deleted.has(keyOf(one))) continue
-    const name = `${one.topic}-${one.partition}`
-    const all = ids.get(name)
-    if (all === undefined) ids.set(name, new Set([one.topicId]))
-    else all.add(one.topicId)
-  }
-  const found = new Map<string, Found>()
-  const withoutId: Omit<Found, 'topicId'>[] = []
-  for (const { name, kind } of files.list(context.directory)) {
-    if (kind !== 'directory') continue
-    const directory = `${context.directory}/${name}`
-    // It is tried again at the next start.
-    if (isCondemned(name)) files.removeDirectory(directory).catch(() => {})
-    const match = /^(.+)-(\d+)$/.exec(name)
-    if (match === null) continue
-    const partition = Number(match[2])
-    const isDeleted = (topicId: Uuid) => deleted.has(partitionKey(topicId, partition))
-    const topicId = topicIdOf(context, directory, ids.get(name) ?? new Set(), isDeleted)
-    const place = { topic: match[1]!, partition, directory }
-    if (topicId !== null) found.set(partitionKey(topicId, partition), { ...place, topicId })
-    else if (hasSegments(files, directory)) withoutId.push(place)
-  }
-  return { found, withoutId }
-}
-
-/** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */
-function topicIdOf(context: LogContext, directory: string, known: ReadonlySet<Uuid>, isDeleted: (topicId: Uuid) => boolean): Uuid | null {
-  const { files } = context.system
-  const metadata = files.readFile(`${directory}/partition.metadata`)
-  const stored = metadata === null ? null : readTopicId(metadata)
-  // A power cut may have undone the renaming of a deleted one.
-  if (stored !== null && (known.size === 0 || known.has(stored) || isDeleted(stored))) return stored
-  // A topic just made in place of a deleted one has nothing in it yet.
-  if (known.size !== 1 || !hasSegments(files, directory)) return stored
-  const topicId = [...known][0]!
-  context.report(`${directory}/partition.metadata is damaged and is written again`, null)
-  writePartitionMetadata(files, directory, topicId)
-  return topicId
-}
-
-function readTopicId(metadata: Buffer): Uuid | null {
-  try {
-    return parseUuid(decodePartitionMetadata(metadata.toString('latin1')))
-  } catch {
-    // Torn while it was made: nothing was acknowledged in it that the journal does not have.
-    return null
-  }
-}
-
-function damageOf({ system }: LogContext, directory: string): string | null {
-  const path = `${directory}/${damageFile}`
-  // Asking first: it is hardly ever there, and a failed open is dear.
-  return system.files.exists(path) ? (system.files.readFile(path)?.toString() ?? null) : null
-}
-
-/** The journal that knows of the damage will be overwritten, so the partition's directory keeps the reason until an operator removes it. */
-function keepOffline(context: LogContext, partition: Partition, reason: string): void {
-  partition.goOffline(reason)
-  const file = context.system.files.open(`${partition.files.directory}/${damageFile}`, 'rw')
-  try {
-    file.writeSync([Buffer.from(reason)], 0)
-  } finally {
-    file.close()
-  }
-}
-
-/**
- * Where the partition lies; made again when a power cut took its name. null: another topic of that name has its place. One of the
- * `condemned` has not: its deletion was in the journal before anything of its successor.
- */
-function directoryOf(context: LogContext, found: Map<string, Found>, view: JournalView, condemned: ReadonlySet<string>): string | null {
-  const present = found.get(keyOf(view))
-  if (present !== undefined) return present.directory
-  const { files } = context.system
-  const { topic, topicId, partition } = view
-  const directory = `${context.directory}/${topic}-${partition}`
-  for (const other of found.values()) {
-    if (other.directory !== directory) continue
-    if (!condemned.has(keyOf(other))) return null
-    found.delete(keyOf(other))
-    const remains = `${context.directory}/${condemnedName(topic, partition, other.topicId)}`
-    files.rename(directory, remains)
-    files.removeDirectory(remains).catch(() => {})
-  }
-  files.makeDirectory(directory)
-  writePartitionMetadata(files, directory, topicId)
-  found.set(keyOf(view), { topic, topicId, partition, directory })
-  return directory
-}
-
-async function removeDeleted(context: LogContext, found: Map<string, Found>, topicId: Uuid, partition: number): Promise<void> {
-  const present = found.get(partitionKey(topicId, partition))
-  if (present === undefined) return
-  found.delete(partitionKey(topicId, partition))
-  await context.system.files.removeDirectory(present.directory)
 }

@@ -138,7 +138,7 @@ const ownRefusals: { what: string; change(directory: string): void; error: RegEx
   },
   {
     what: 'a meta.properties that cannot be read',
-    change: directory => edit(properties(directory), /cluster\.id=/, 'cluster.id=\\u00'),
+    change: directory => edit(properties(directory), /cluster\.id=/, 'cluster.id=\\ux'),
     error: /damaged meta\.properties/,
   },
   { what: 'no meta.properties', change: directory => fs.rmSync(properties(directory)), error: /meta\.properties is missing/ },

@@ -47,7 +47,7 @@ export class TestLog implements Log {
     return log
   }
 
-  delete(topicId: Uuid, partition: number): void {
+  async delete(topicId: Uuid, partition: number): Promise<void> {
     const key = `${topicId}:${partition}`
     this.partitions.delete(key)
     const log = this.disk.get(key)

@@ -140,7 +140,7 @@ class Cluster implements ClusterMetadata {
     await this.#coordinator.loaded
     await this.#coordinator.write(shard => shard.bootstrap(bootstrapLevels))
     await this.#publish()
-    this.#reportStrays()
+    await this.#reportStrays()
   }
 
   #makeShard(): ClusterShard {
@@ -181,12 +181,12 @@ class Cluster implements ClusterMetadata {
     this.refreshTopicConfigs()
   }
 
-  #reportStrays(): void {
+  async #reportStrays(): Promise<void> {
     const { log, reporter, rules } = this.#options
     for (const stray of log.strays()) {
       if (this.#removed.has(stray.topicId)) {
         log.create({ ...stray, config: rules.effectiveTopicConfig(new Map()) })
-        log.delete(stray.topicId, stray.partition)
+        await log.delete(stray.topicId, stray.partition)
         reporter.info(stray, 'finished the deletion of a partition that was under way when the broker stopped')
       } else {
         reporter.warn(stray, 'no topic of the metadata claims this partition; its data is left alone')

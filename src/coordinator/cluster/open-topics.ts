@@ -90,7 +90,7 @@ export class OpenTopics {
     if (topic === undefined) return
     for (const { partition } of topic.partitions) {
       await this.#breathe()
-      this.#options.log.delete(id, partition)
+      await this.#options.log.delete(id, partition)
     }
     if (topic.visible) for (const listener of this.listeners) listener.topicDeleted?.(topic)
   }

@@ -6,7 +6,7 @@ import { assert, type ClockHistory, type System } from '../../base.ts'
 import { forEachRecord, header, type Offset } from '../../protocol.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
-import { Segment, type SegmentContext, segmentContext } from '../segments/segment.ts'
+import { Segment, type SegmentContext, segmentContext, segmentName } from '../segments/segment.ts'
 import { scanBatches, type Visit } from '../segments/segment-scan.ts'
 import type { AbortedTransaction } from '../segments/transaction-index.ts'
 import { CleanedTransactions, CleanerFilter, type FilterRules } from './cleaner-filter.ts'
@@ -35,12 +35,14 @@ export type OnCleaned = (group: Offset[]) => Promise<'go on' | 'stop'>
 
 /** Small enough to hold the event loop only for some milliseconds where the job runs there. */
 const windowBytes = 64 << 10
+/** A job that is given up ends within about this time. */
+const mostWaitMs = 100
 
-/** Cleans up to an offset, which it answers: records below are clean now. */
-export async function runCleanerJob(system: System, job: CleanerJob, onCleaned: OnCleaned): Promise<Offset> {
+/** Cleans up to an offset, which it answers: records below are clean now. Rejects soon after `signal` is aborted. */
+export async function runCleanerJob(system: System, job: CleanerJob, onCleaned: OnCleaned, signal: AbortSignal): Promise<Offset> {
   const context = segmentContext(system.files, { openFiles: 16, indexBytes: 8 << 20 })
   try {
-    return await new Cleaning(system, context, job).run(onCleaned)
+    return await new Cleaning(system, context, job, signal).run(onCleaned)
   } finally {
     context.handles.closeAll()
   }
@@ -51,10 +53,12 @@ class Cleaning {
   readonly #context: SegmentContext
   readonly #job: CleanerJob
   readonly #map: OffsetMap
+  readonly #signal: AbortSignal
   readonly #startedAt: number
   #moved = 0
 
-  constructor(system: System, context: SegmentContext, job: CleanerJob) {
+  constructor(system: System, context: SegmentContext, job: CleanerJob, signal: AbortSignal) {
+    this.#signal = signal
     this.#system = system
     this.#context = context
     this.#job = job
@@ -119,8 +123,20 @@ class Cleaning {
   }
 
   async #cleanGroup(group: readonly Offset[], filter: CleanerFilter): Promise<void> {
-    const { directory, nowMs, indexIntervalBytes } = this.#job
+    const { directory, nowMs } = this.#job
     const cleaned = Segment.create(this.#context, directory, group[0]!, nowMs, '.cleaned')
+    try {
+      await this.#writeGroup(group, filter, cleaned)
+    } catch (error) {
+      // What stays of it is overwritten by the next job, and removed by the next start.
+      await cleaned.removeFiles().catch(() => {})
+      throw error
+    }
+    cleaned.close()
+  }
+
+  async #writeGroup(group: readonly Offset[], filter: CleanerFilter, cleaned: Segment): Promise<void> {
+    const { indexIntervalBytes } = this.#job
     cleaned.makeAllFiles()
     const info = emptyBatchInfo()
     let pending: Buffer[] = []
@@ -148,28 +164,34 @@ class Cleaning {
     }
     cleaned.seal()
     await cleaned.datasyncAll()
-    cleaned.close()
   }
 
-  /** Every batch of a segment, at the permitted pace; `between` runs before each read. Damage ends the job. */
+  /**
+   * Every batch of a segment, at the permitted pace; `between` runs before each read. Damage ends the job. The file is opened for reading
+   * only: nothing is to come of it should another topic have taken the name of this one.
+   */
   async #scan(base: Offset, visit: Visit, between?: () => Promise<void>): Promise<void> {
-    const segment = Segment.open(this.#context, this.#job.directory, base, this.#job.nowMs)
+    const path = `${this.#job.directory}/${segmentName(base)}.log`
+    const file = this.#context.files.open(path, 'r')
     const read = async (buffer: Uint8Array, position: number) => {
       await between?.()
       await this.#pace(buffer.length)
-      return await segment.read(buffer, position)
+      return await file.read(buffer, position)
     }
-    const to = segment.fileSize()
-    const end = await scanBatches({ read }, { from: 0, to, what: 'whole', minOffset: base, windowBytes }, visit)
-    if (end.problem !== null) throw new Error(`${segment.path}: ${end.problem} at position ${end.position}`)
-    segment.close()
+    try {
+      const end = await scanBatches({ read }, { from: 0, to: file.size(), what: 'whole', minOffset: base, windowBytes }, visit)
+      if (end.problem !== null) throw new Error(`${path}: ${end.problem} at position ${end.position}`)
+    } finally {
+      file.close()
+    }
   }
 
   /** Lets others run, and waits where more was moved than time permits. */
-  #pace(bytes: number): Promise<void> {
+  async #pace(bytes: number): Promise<void> {
     this.#moved += bytes
     const { timers, clock } = this.#system
     const dueMs = (this.#moved / this.#job.bytesPerSecond) * 1000 - (clock.monotonic() - this.#startedAt)
-    return new Promise(resolve => (dueMs > 1 ? timers.after(dueMs, resolve) : timers.soon(resolve)))
+    await new Promise<void>(resolve => (dueMs > 1 ? timers.after(Math.min(dueMs, mostWaitMs), resolve) : timers.soon(resolve)))
+    if (this.#signal.aborted) throw new Error('the job was given up')
   }
 }

@@ -19,7 +19,7 @@ export interface CleanablePartition {
   readonly closed: boolean
   /** ProducerStates.lastRecords(). */
   lastRecords(): LastRecord[]
-  /** Calls `segments.replace(old, cleaned)` and then `removeLater` with what it returns. */
+  /** Puts `cleaned` in the place of `old`. When it rejects, nothing was replaced and `cleaned` is of no use. */
   replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void>
 }
 
@@ -33,21 +33,33 @@ export interface Cleanable {
   isDue: boolean
 }
 
-/** null when there is nothing to do. `lastCleaned`: where the last cleaning ended, as far as known. */
-export function cleanable(partition: CleanablePartition, lastCleaned: Offset | undefined, history: ClockHistory): Cleanable | null {
+export interface Chosen {
+  /** null when there is nothing to do. */
+  candidate: Cleanable | null
+  /** A segment of which has to be proven first how young it is: see {@link Segment.prove}. */
+  unproven: Segment | null
+}
+
+const nothing: Chosen = { candidate: null, unproven: null }
+
+/** `lastCleaned`: where the last cleaning ended, as far as known. */
+export function cleanable(partition: CleanablePartition, lastCleaned: Offset | undefined, history: ClockHistory): Chosen {
   const { config, segments, logStartOffset } = partition
   const active = segments.active
-  if (!config.cleanupPolicy.compact || active === undefined || partition.closed) return null
+  if (!config.cleanupPolicy.compact || active === undefined || partition.closed || segments.isSwapping) return nothing
   const isKnown = lastCleaned !== undefined && lastCleaned >= logStartOffset && lastCleaned <= partition.logEndOffset
   const firstDirty = isKnown ? lastCleaned : logStartOffset
   const dirtyFrom = Math.max(0, segments.indexOf(firstDirty))
+  const unproven = config.minCompactionLagMs > 0 ? segments.all.slice(dirtyFrom, -1).find(segment => !segment.isProven) : undefined
+  if (unproven !== undefined) return { candidate: null, unproven }
   const end = endOfCleanable(partition, dirtyFrom, history)
   const cleanBytes = bytesOf(segments.all.filter(segment => segment.baseOffset < firstDirty))
   const dirty = segments.all.slice(dirtyFrom).filter(segment => segment.baseOffset < end)
   const dirtyBytes = end <= firstDirty ? 0 : bytesOf(dirty)
-  if (dirtyBytes === 0) return null
+  if (dirtyBytes === 0) return nothing
   const ratio = dirtyBytes / (cleanBytes + dirtyBytes)
-  return { partition, firstDirty, end, ratio, isDue: isOverdue(dirty, config, history) || ratio > config.minCleanableDirtyRatio }
+  const isDue = isOverdue(dirty, config, history) || ratio > config.minCleanableDirtyRatio
+  return { candidate: { partition, firstDirty, end, ratio, isDue }, unproven: null }
 }
 
 /** Base offset of the first segment that may not be cleaned: the active one, one with undecided records, or one too young. */

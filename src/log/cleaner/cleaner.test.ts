@@ -56,7 +56,7 @@ class TestPartition implements CleanablePartition {
     this.system = system
     this.#directory = at
     this.context = segmentContext(system.files, { openFiles: 20, indexBytes: 1 << 20 })
-    this.chores = new Chores(realSystem(system.files), (_, error) => assert.ifError(error))
+    this.chores = new Chores({ system: realSystem(system.files), report: (_, error) => assert.ifError(error), onFatal: assert.ifError })
     system.files.makeDirectory(at)
     this.segments = new SegmentList(this.context, at, [])
     this.roll()
@@ -365,8 +365,8 @@ test('a jump of the clock ends no delay: tombstones stay, and what is too young 
   partition.append(buildBatch({ records: [record('b', '1')], timestamp: begin }))
   partition.roll()
   const due = (over: Partial<TopicConfig>) => cleanable(Object.assign(partition, { config: { ...config, ...over } }), 2, time.history!)
-  assert.equal(due({ minCompactionLagMs: week / 2 }), null)
-  assert.equal(due({ minCleanableDirtyRatio: 1, maxCompactionLagMs: week / 2 })?.isDue, false)
+  assert.equal(due({ minCompactionLagMs: week / 2 }).candidate, null)
+  assert.equal(due({ minCleanableDirtyRatio: 1, maxCompactionLagMs: week / 2 }).candidate?.isDue, false)
   partition.config = config
   await cleaner.run()
   assert.equal((await partition.committed())[0]!.text.trim(), 'a null 4')
@@ -414,7 +414,7 @@ test('what may be cleaned, and when it is due', () => {
   const partition = new TestPartition(system)
   const due = (lastCleaned: number | undefined, over: Partial<TopicConfig> = {}) => {
     partition.config = { ...config, ...over }
-    const found = cleanable(partition, lastCleaned, system.clock.history())
+    const found = cleanable(partition, lastCleaned, system.clock.history()).candidate
     return found === null ? null : { firstDirty: found.firstDirty, end: found.end, ratio: found.ratio, isDue: found.isDue }
   }
   assert.equal(due(undefined), null)

@@ -6,8 +6,8 @@
  * chooses and swaps. Nothing is lost by a crash at any point: a `.cleaned` segment is thrown away, a `.swap` one is completed.
  */
 import { Worker } from 'node:worker_threads'
-import type { System, Timer } from '../../base.ts'
-import type { Offset } from '../../protocol.ts'
+import { DiskError, type System, type Timer } from '../../base.ts'
+import { KafkaError, type Offset } from '../../protocol.ts'
 import { decodeOffsetCheckpoint, encodeOffsetCheckpoint } from '../kafka-files.ts'
 import { Segment, type SegmentContext } from '../segments/segment.ts'
 import { sliced } from '../sliced.ts'
@@ -27,8 +27,15 @@ export interface CleanerOptions {
   /** False where `system.files` is not the machine's own file system: then cleaning runs on this thread. */
   useThread: boolean
   partitions(): Iterable<CleanablePartition>
-  /** A partition could not be cleaned; it is left alone until the next start, as in Kafka. */
+  /** A partition could not be cleaned. When the disk refused it is tried again, otherwise left alone until the next start, as in Kafka. */
   onError(partition: CleanablePartition, error: unknown): void
+}
+
+/** The job that runs. */
+interface Cleaning {
+  partition: CleanablePartition
+  abort: AbortController
+  done: Promise<void>
 }
 
 export class Cleaner {
@@ -37,6 +44,10 @@ export class Cleaner {
   /** By `topic-partition`. */
   readonly #cleanedTo: Map<string, { topic: string; partition: number; offset: Offset }>
   readonly #uncleanable = new Set<CleanablePartition>()
+  /** The disk refused something the last time; that has been said. */
+  readonly #refused = new Set<CleanablePartition>()
+  #cleaning: Cleaning | null = null
+  #checkpointIsOld = false
   #timer: Timer | null = null
   #worker: Worker | null = null
   #running: Promise<void> | null = null
@@ -62,15 +73,21 @@ export class Cleaner {
     return this.#cleanedTo.get(`${topic}-${partition}`)?.offset
   }
 
-  /** The partition was deleted or recreated. The checkpoint follows with its next writing. */
-  forget(topic: string, partition: number): void {
-    this.#cleanedTo.delete(`${topic}-${partition}`)
+  /** The partition was deleted: resolves when no job uses its directory any more. The checkpoint follows with the next round. */
+  async forget(partition: CleanablePartition): Promise<void> {
+    if (this.#cleanedTo.delete(nameOf(partition))) this.#checkpointIsOld = true
+    this.#uncleanable.delete(partition)
+    this.#refused.delete(partition)
+    if (this.#cleaning?.partition !== partition) return
+    this.#cleaning.abort.abort()
+    await this.#cleaning.done
   }
 
-  /** Resolves when the running job has stopped at its next group. */
+  /** Resolves when the running job has stopped. */
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
+    this.#cleaning?.abort.abort()
     await this.#running
     await this.#worker?.terminate()
   }
@@ -81,30 +98,50 @@ export class Cleaner {
   }
 
   async #cleanAll(): Promise<void> {
+    const failed = new Set<CleanablePartition>()
     while (!this.#closed) {
-      const dirtiest = await this.#dirtiest()
-      if (dirtiest === null) return
-      try {
-        await this.#clean(dirtiest)
-      } catch (error) {
-        this.#uncleanable.add(dirtiest.partition)
-        this.#options.onError(dirtiest.partition, error)
-      }
+      const dirtiest = await this.#dirtiest(failed)
+      if (dirtiest === null) break
+      const { partition } = dirtiest
+      const abort = new AbortController()
+      const done = this.#clean(dirtiest, abort).then(
+        () => void this.#refused.delete(partition),
+        error => {
+          failed.add(partition)
+          if (!abort.signal.aborted) this.#failed(partition, error)
+        },
+      )
+      this.#cleaning = { partition, abort, done }
+      await done
+      this.#cleaning = null
     }
+    if (this.#checkpointIsOld) await this.#checkpoint()
   }
 
-  async #dirtiest(): Promise<Cleanable | null> {
-    const { system, partitions, onError } = this.#options
+  #failed(partition: CleanablePartition, error: unknown): void {
+    const refused = error instanceof DiskError || (error instanceof KafkaError && error.name === 'KAFKA_STORAGE_ERROR')
+    if (!refused) this.#uncleanable.add(partition)
+    else if (this.#refused.has(partition)) return
+    else this.#refused.add(partition)
+    this.#options.onError(partition, error)
+  }
+
+  async #dirtiest(failed: ReadonlySet<CleanablePartition>): Promise<Cleanable | null> {
+    const { system, partitions } = this.#options
     let dirtiest: Cleanable | null = null
-    const visit = (partition: CleanablePartition) => {
-      if (!partition.config.cleanupPolicy.compact || this.#uncleanable.has(partition)) return
+    const choose = (partition: CleanablePartition): undefined | Promise<void> => {
       try {
-        const candidate = cleanable(partition, this.cleanedTo(partition.topic, partition.partition), system.clock.history())
+        const { candidate, unproven } = cleanable(partition, this.cleanedTo(partition.topic, partition.partition), system.clock.history())
+        if (unproven !== null) return unproven.prove().then(() => choose(partition))
         if (candidate?.isDue === true && candidate.ratio > (dirtiest?.ratio ?? 0)) dirtiest = candidate
       } catch (error) {
-        this.#uncleanable.add(partition)
-        onError(partition, error)
+        this.#failed(partition, error)
       }
+      return undefined
+    }
+    const visit = (partition: CleanablePartition): undefined | Promise<void> => {
+      if (!partition.config.cleanupPolicy.compact || this.#uncleanable.has(partition) || failed.has(partition)) return undefined
+      return choose(partition)?.catch(error => this.#failed(partition, error))
     }
     await new Promise<void>(resolve => {
       const stopped = () => {
@@ -116,7 +153,7 @@ export class Cleaner {
     return dirtiest
   }
 
-  async #clean({ partition, firstDirty, end }: Cleanable): Promise<void> {
+  async #clean({ partition, firstDirty, end }: Cleanable, abort: AbortController): Promise<void> {
     const { segments, config } = partition
     const { clock } = this.#options.system
     const wanted = segments.all.filter(segment => segment.baseOffset < end)
@@ -136,11 +173,16 @@ export class Cleaner {
       lastRecords: partition.lastRecords(),
     }
     let stopped = false
-    const cleanedTo = await this.#runJob(job, async bases => {
-      stopped = this.#closed || partition.closed || !(await this.#swap(partition, groups.find(group => group[0]!.baseOffset === bases[0])!))
+    const onCleaned = async (bases: Offset[]) => {
+      const group = groups.find(group => group[0]!.baseOffset === bases[0])!
+      stopped = abort.signal.aborted || partition.closed || !(await this.#swap(partition, group))
       return stopped ? 'stop' : 'go on'
-    })
-    if (!stopped) await this.#checkpoint(partition, cleanedTo)
+    }
+    const cleanedTo = await this.#runJob(job, onCleaned, abort.signal)
+    if (stopped || partition.closed) return
+    const { topic, partition: index } = partition
+    this.#cleanedTo.set(nameOf(partition), { topic, partition: index, offset: cleanedTo })
+    await this.#checkpoint()
   }
 
   /** False when retention took segments of the group meanwhile: then what was cleaned belongs to a log that is no more. */
@@ -149,56 +191,73 @@ export class Cleaner {
     const first = group[0]!
     const cleaned = Segment.open(context, partition.segments.directory, first.baseOffset, system.clock.now(), '.cleaned')
     if (!group.every(segment => partition.segments.all.includes(segment))) {
-      cleaned.removeFiles()
+      await cleaned.removeFiles()
       return false
     }
-    await partition.replaceSegments(group, cleaned)
+    try {
+      await partition.replaceSegments(group, cleaned)
+    } catch (error) {
+      // Of no more use; and perhaps it was the room it takes that was missing. What stays is overwritten by the next job.
+      await cleaned.removeFiles().catch(() => {})
+      throw error
+    }
     return true
   }
 
-  #runJob(job: CleanerJob, onCleaned: OnCleaned): Promise<Offset> {
-    return this.#options.useThread ? this.#runInThread(job, onCleaned) : runCleanerJob(this.#options.system, job, onCleaned)
+  #runJob(job: CleanerJob, onCleaned: OnCleaned, signal: AbortSignal): Promise<Offset> {
+    const { useThread, system } = this.#options
+    return useThread ? this.#runInThread(job, onCleaned, signal) : runCleanerJob(system, job, onCleaned, signal)
   }
 
-  #runInThread(job: CleanerJob, onCleaned: OnCleaned): Promise<Offset> {
+  #runInThread(job: CleanerJob, onCleaned: OnCleaned, signal: AbortSignal): Promise<Offset> {
     const worker = (this.#worker ??= startWorker())
     const tell = (message: ToWorker) => worker.postMessage(message)
     return new Promise<Offset>((resolve, reject) => {
-      const fail = (error: unknown) => {
-        this.#worker = null
-        void worker.terminate()
-        reject(error instanceof Error ? error : new Error(String(error)))
-      }
       const onError = (error: Error) => {
         end()
-        fail(error)
+        this.#worker = null
+        void worker.terminate()
+        reject(error)
       }
       const onExit = (code: number) => onError(new Error(`the cleaner thread ended with code ${code}`))
       const onMessage = (message: FromWorker) => {
         if ('group' in message) {
-          onCleaned(message.group).then(
-            answer => tell({ answer }),
-            error => onError(error),
-          )
+          onCleaned(message.group).then(answer => tell({ answer }), onError)
           return
         }
         end()
-        if ('error' in message) reject(new Error(message.error))
-        else resolve(message.cleanedTo)
+        if ('cleanedTo' in message) resolve(message.cleanedTo)
+        else if ('refused' in message) reject(new DiskError(message.refused.operation, message.refused.path, message.refused.code))
+        else reject(new Error(message.error))
       }
+      const onAbort = () => tell({ stop: true })
       // One by one: removeAllListeners would also remove Node's own, and with it the thread's next message.
-      const end = () => worker.off('error', onError).off('exit', onExit).off('message', onMessage)
+      const end = () => {
+        worker.off('error', onError).off('exit', onExit).off('message', onMessage)
+        signal.removeEventListener('abort', onAbort)
+      }
       worker.on('error', onError).on('exit', onExit).on('message', onMessage)
+      signal.addEventListener('abort', onAbort)
       tell({ job })
+      if (signal.aborted) onAbort()
     })
   }
 
-  async #checkpoint(partition: CleanablePartition, offset: Offset): Promise<void> {
-    const { topic, partition: index } = partition
-    this.#cleanedTo.set(`${topic}-${index}`, { topic, partition: index, offset })
+  /** Without it some work is done twice after a restart; so it may fail. */
+  async #checkpoint(): Promise<void> {
     const content = encodeOffsetCheckpoint([...this.#cleanedTo.values()])
-    await this.#options.system.files.replaceFile(this.#checkpointPath, Buffer.from(content))
+    this.#checkpointIsOld = true
+    try {
+      await this.#options.system.files.replaceFile(this.#checkpointPath, Buffer.from(content))
+      this.#checkpointIsOld = false
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+    }
   }
+}
+
+function nameOf({ topic, partition }: CleanablePartition): string {
+  return `${topic}-${partition}`
 }
 
 function startWorker(): Worker {
@@ -207,11 +266,11 @@ function startWorker(): Worker {
   return worker
 }
 
-/** A damaged checkpoint only costs work: everything counts as dirty then. */
+/** A checkpoint that cannot be read only costs work: everything counts as dirty then. */
 function readCheckpoint(system: System, path: string): Map<string, { topic: string; partition: number; offset: Offset }> {
-  const file = system.files.readFile(path)
-  if (file === null) return new Map()
   try {
+    const file = system.files.readFile(path)
+    if (file === null) return new Map()
     return new Map(decodeOffsetCheckpoint(file.toString()).map(entry => [`${entry.topic}-${entry.partition}`, entry]))
   } catch {
     return new Map()

@@ -35,7 +35,7 @@ function partition({
   })
   const end = timestamps.filter(timestamp => timestamp !== null).length * 10
   const list = new SegmentList(context, '/t-0', segments)
-  const chores = new Chores(realSystem(files), (_, error) => assert.ifError(error))
+  const chores = new Chores({ system: realSystem(files), report: (_, error) => assert.ifError(error), onFatal: assert.ifError })
   const removed: number[] = []
   const expiredAt: number[] = []
   return {

@@ -7,10 +7,12 @@
  * left to the page cache, and the state says so.
  */
 import { DiskError, type System } from '../../base.ts'
-import type { Uuid } from '../../protocol.ts'
+import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Partition } from '../partition/partition.ts'
 import { stateOf } from '../partition/partition-state.ts'
 import type { Segment } from '../segments/segment.ts'
+import { carry } from './carry.ts'
+import type { GroupCommit } from './commit.ts'
 import type { Journal } from './journal.ts'
 import type { StateLog } from './state-log.ts'
 import { type PartitionState, partitionKey } from './state-record.ts'
@@ -31,6 +33,7 @@ const sliceMs = 5
 export interface CheckpointOptions {
   system: System
   journal: Journal
+  commit: GroupCommit
   stateLog: StateLog
   bootId: string
   /** Names of new partition directories. */
@@ -41,7 +44,7 @@ export interface CheckpointOptions {
   /** Journal files were released. */
   onDone(): void
   /** The disk refused something; it is tried again. */
-  onFailed(error: DiskError): void
+  onFailed(error: Error): void
 }
 
 interface Work {
@@ -57,6 +60,8 @@ export class Checkpointer {
   #closed = false
   #indexing = false
   #deleted: string[] = []
+  /** Partitions of the running one whose files the disk refuses, or that are offline: the journal keeps what it has of them. */
+  #troubled = new Set<Partition>()
   /** Why the last one failed. */
   #failure: Error | null = null
 
@@ -111,7 +116,9 @@ export class Checkpointer {
   /** After a failed sync nobody knows what the disk holds. Anything else leaves all as it was, but for more being on disk. */
   #fail(error: Error): void {
     this.#failure = error
-    if (!(error instanceof DiskError) || error.isFailedSync) {
+    // The journal refuses with a KafkaError.
+    const isRefusal = error instanceof DiskError ? !error.isFailedSync : error instanceof KafkaError
+    if (!isRefusal) {
       this.#options.onFatal(error)
       return
     }
@@ -132,9 +139,11 @@ export class Checkpointer {
     for (const file of files) for (const member of file.bound) partitions.add(member as Partition)
     const deleted = [...this.#deleted]
     this.#indexing = this.#closed && partitions.size <= mostIndexed
+    this.#troubled = new Set()
     const waiting = [...partitions]
     while (waiting.length > 0) await this.#noteSome(waiting)
-    const { stateLog, bootId, syncNames } = this.#options
+    const { stateLog, bootId, syncNames, system, commit } = this.#options
+    if (this.#troubled.size > 0) await carry(system, commit, files, this.#troubled)
     // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
     if (deleted.length > 0) await syncNames()
     await stateLog.append([], deleted, { trimmedSequence: trimmed, bootId })
@@ -149,13 +158,24 @@ export class Checkpointer {
     try {
       await this.#flush(waiting, works)
       await this.#syncAll(works)
-      const states = works.filter(({ partition }) => !partition.deleted).map(({ state }) => state)
-      await this.#options.stateLog.append(states, [], null)
+      const noted = works.filter(({ partition }) => !partition.deleted && !this.#troubled.has(partition))
+      await this.#options.stateLog.append(
+        noted.map(({ state }) => state),
+        [],
+        null,
+      )
+      for (const { partition, state } of noted) partition.upkeep.checkpointed(state)
     } catch (error) {
       for (const { partition, segments } of works) for (const segment of segments) partition.files.unsynced.add(segment)
       throw error
     }
-    for (const { partition, state } of works) partition.checkpointedBase = state.active?.baseOffset ?? 0
+  }
+
+  /** One partition's trouble is not to keep the journal's files for all. */
+  #refused(partition: Partition, error: unknown): void {
+    if (!(error instanceof DiskError) || error.isFailedSync || error.isShortage) throw error
+    this.#troubled.add(partition)
+    partition.upkeep.refused(error)
   }
 
   async #flush(waiting: Partition[], works: Work[]): Promise<void> {
@@ -164,12 +184,18 @@ export class Checkpointer {
     let bytes = 0
     while (waiting.length > 0 && works.length < portion && bytes < portionBytes) {
       const partition = waiting.pop()!
-      if (partition.deleted || partition.offline !== null) continue
       // What is not in the journal yet may still be taken back.
       partition.settleGroup()
-      const work = this.#take(partition)
-      if (work !== null) works.push(work)
-      bytes += work?.state.producers?.length ?? 0
+      if (partition.deleted) continue
+      if (partition.offline !== null) this.#troubled.add(partition)
+      else
+        try {
+          const work = this.#take(partition)
+          works.push(work)
+          bytes += work.state.producers?.length ?? 0
+        } catch (error) {
+          this.#refused(partition, error)
+        }
       if (system.clock.monotonic() - began > sliceMs) {
         await new Promise<void>(resolve => system.timers.soon(resolve))
         began = system.clock.monotonic()
@@ -177,8 +203,7 @@ export class Checkpointer {
     }
   }
 
-  #take(partition: Partition): Work | null {
-    if (partition.deleted || partition.offline !== null) return null
+  #take(partition: Partition): Work {
     partition.flush()
     partition.files.noteEpochs(partition.epochs)
     const { active } = partition.segments
@@ -195,17 +220,24 @@ export class Checkpointer {
     let next = 0
     const worker = async () => {
       while (next < jobs.length) {
-        const { partition, segments } = jobs[next++]!
-        let newNames = false
-        for (const segment of segments) {
-          if (partition.deleted || !partition.segments.all.includes(segment)) continue
-          await segment.datasync()
-          newNames = (await segment.transactions.datasync()) || newNames
-        }
-        if (!partition.deleted) await partition.files.syncNames(newNames)
+        const work = jobs[next++]!
+        await this.#sync(work).catch(error => {
+          for (const segment of work.segments) work.partition.files.unsynced.add(segment)
+          this.#refused(work.partition, error)
+        })
       }
     }
     const parallel = Math.max(2, (this.#options.system.files.threads ?? 0) - otherThreads)
     await Promise.all([this.#options.syncNames(), ...Array.from({ length: parallel }, worker)])
+  }
+
+  async #sync({ partition, segments }: Work): Promise<void> {
+    let newNames = false
+    for (const segment of segments) {
+      if (partition.deleted || !partition.segments.all.includes(segment)) continue
+      await segment.datasync()
+      newNames = (await segment.transactions.datasync()) || newNames
+    }
+    if (!partition.deleted) await partition.files.syncNames(newNames)
   }
 }

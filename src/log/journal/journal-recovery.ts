@@ -288,7 +288,7 @@ class JournalRecovery {
 }
 
 /** In the order of their numbers; what lies between them is damaged. */
-function* framesOf(window: FileWindow, life: FileLife): Generator<Frame> {
+export function* framesOf(window: FileWindow, life: FileLife): Generator<Frame> {
   let expected = life.numbers[0]
   for (let at = firstFrameAt(life); at >= 0 && at < window.size; ) {
     const frame = readFrame(window, at, life, 'entries')
@@ -301,7 +301,7 @@ function* framesOf(window: FileWindow, life: FileLife): Generator<Frame> {
 }
 
 /** Whether the bytes are the batches that the entry promises: every one sound, offsets and lengths without a gap. */
-function isWhole(bytes: Buffer, at: number, share: Share, life: FileLife): boolean {
+export function isWhole(bytes: Buffer, at: number, share: Share, life: FileLife): boolean {
   const end = at + share.length
   const start = at
   let offset = share.baseOffset

@@ -19,7 +19,7 @@ test('a partition without data has no directory, and is used, deleted and found 
   await assert.rejects(empty.deleteBefore(1), { name: 'OFFSET_OUT_OF_RANGE' })
   assert.deepEqual(await readAll(empty), [])
   assert.deepEqual([await empty.offsetForTimestamp(0, 'log-end'), await empty.offsetOfMaxTimestamp(), empty.sizeBytes()], [null, null, 0])
-  log.delete(topicId, 2)
+  await log.delete(topicId, 2)
   assert.deepEqual(
     disk.list('/data').filter(({ name }) => name.startsWith('orders')),
     [],
@@ -132,7 +132,7 @@ test('a directory that was only begun goes with its topic', async () => {
   faults.operation = 'open'
   assert.throws(() => append(partitionOf(log, 0), 'lost'), storageError)
   assert.ok(disk.exists('/data/orders-0'))
-  log.delete(topicId, 0)
+  await log.delete(topicId, 0)
   assert.equal(disk.exists('/data/orders-0'), false)
 })
 
@@ -140,7 +140,7 @@ test('a topic of the same name does not touch the directory of the one that is b
   const disk = memoryFileSystem()
   const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
   await append(partitionOf(log), 'old').durable
-  log.delete(topicId, 0)
+  await log.delete(topicId, 0)
   const next = log.create({ topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() })
   assert.ok(disk.exists(`/data/orders-0.${topicId}-delete`))
   assert.equal(disk.exists('/data/orders-0'), false)
@@ -159,7 +159,7 @@ test('a power cut that undoes the removal of a deleted topic does not give its r
   await append(partitionOf(log), 'old').durable
   await append(partitionOf(log), 'old too').durable
   await checkpoint(log)
-  log.delete(topicId, 0)
+  await log.delete(topicId, 0)
   const successor = { topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() }
   await append(log.create(successor), 'new').durable
   kill()
@@ -187,7 +187,7 @@ test('a deletion is forgotten only once no power cut can undo it', async () => {
   const { log } = await openTestLog(files, { durability: 'fsync' })
   await append(partitionOf(log), 'old').durable
   await checkpoint(log)
-  log.delete(topicId, 0)
+  await log.delete(topicId, 0)
   assert.equal(renamed, true)
   await checkpoint(log)
   assert.equal(renamed, false)

@@ -1,7 +1,10 @@
 /** A partition's directory before it is opened and after it is deleted: whose it is, whether there is something in it, what may be removed. */
 import type { FileSystem } from '../../base.ts'
-import type { Uuid } from '../../protocol.ts'
-import { encodePartitionMetadata } from '../kafka-files.ts'
+import { parseUuid, type Uuid } from '../../protocol.ts'
+import { decodePartitionMetadata, encodePartitionMetadata } from '../kafka-files.ts'
+
+/** An operator removes it to have the partition opened all the same. */
+export const damageFile = 'millrace.offline'
 
 export function writePartitionMetadata(files: FileSystem, directory: string, topicId: Uuid): void {
   const file = files.open(`${directory}/partition.metadata`, 'rw')
@@ -11,6 +14,18 @@ export function writePartitionMetadata(files: FileSystem, directory: string, top
     file.truncate(content.length)
   } finally {
     file.close()
+  }
+}
+
+/** Whose directory it is; null when it does not say. Throws DiskError when it cannot be read. */
+export function readTopicId(files: FileSystem, directory: string): Uuid | null {
+  const metadata = files.readFile(`${directory}/partition.metadata`)
+  if (metadata === null) return null
+  try {
+    return parseUuid(decodePartitionMetadata(metadata.toString('latin1')))
+  } catch {
+    // Torn while it was made: nothing was acknowledged in it that the journal does not have.
+    return null
   }
 }
 

@@ -12,7 +12,7 @@ import type { SegmentList } from '../segments/segment-list.ts'
 import type { SegmentState } from '../segments/segment-state.ts'
 import { PartitionTail } from '../tail/partition-tail.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
-import { writePartitionMetadata } from './partition-directory.ts'
+import { damageFile, writePartitionMetadata } from './partition-directory.ts'
 
 /** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
 const hotBytes = 32 << 20
@@ -39,13 +39,19 @@ export class PartitionFiles {
   /** A file that still has bytes behind its end which nobody must believe, and where it ends. */
   #overlong: { segment: Segment; size: number } | null = null
 
-  constructor(context: LogContext, topicId: Uuid, segments: SegmentList, hasDirectory: boolean) {
+  /** `onRefused`: the disk does not take what has to leave memory. */
+  constructor(
+    context: LogContext,
+    topicId: Uuid,
+    { segments, hasDirectory }: { segments: SegmentList; hasDirectory: boolean },
+    onRefused: (error: DiskError) => void,
+  ) {
     this.#context = context
     this.#topicId = topicId
     this.#directory = hasDirectory ? 'made' : 'none'
     this.segments = segments
     this.hotPosition = this.#coolingPosition = segments.active?.size ?? 0
-    this.tail = new PartitionTail(context.tail, segment => this.unsynced.add(segment))
+    this.tail = new PartitionTail(context.tail, segment => this.unsynced.add(segment), onRefused)
   }
 
   get directory(): string {
@@ -200,13 +206,19 @@ export class PartitionFiles {
     this.tail.clear()
     this.unsynced.clear()
     this.segments.close()
+    this.#context.segments.handles.forget(`${this.directory}/partition.metadata`)
   }
 
   /** Its name and content need no sync before the journal lets go of what is in it: redoing the journal makes it again. */
   #makeDirectory(): void {
     const { files } = this.#context.system
+    // What a deleted topic of the same name left there must not become part of this one.
+    this.#context.deletions.free(this.directory)
     files.makeDirectory(this.directory)
     this.#directory = 'begun'
+    // Of an earlier topic whose directory was empty.
+    const mark = `${this.directory}/${damageFile}`
+    if (files.exists(mark)) files.remove(mark)
     writePartitionMetadata(files, this.directory, this.#topicId)
     this.#directory = 'made'
   }

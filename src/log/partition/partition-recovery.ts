@@ -5,7 +5,7 @@
  * are read, as Kafka does. What was torn by the crash at the end of the last segment is cut off. Damage anywhere else, or an end below what
  * the journal knows to have been durable, takes the partition offline and changes nothing.
  */
-import type { System } from '../../base.ts'
+import { DiskError, type System } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import { header } from '../../protocol.ts'
 import type { Chores } from '../chores.ts'
@@ -61,15 +61,17 @@ export interface PartitionStart {
   suspect: boolean
 }
 
-export async function recoverPartition(input: RecoveryInput): Promise<Omit<PartitionStart, 'suspect'>> {
+/** `damage`: what is there is not what was written. Throws DiskError when the disk refuses; nothing was decided then. */
+export async function recoverPartition(input: RecoveryInput): Promise<{ start: Omit<PartitionStart, 'suspect'>; damage: string | null }> {
   const opened = await openSegments(input.segments, input.chores, input.directory, input.system.clock.now())
   const recovery = new Recovery(input, opened)
   try {
     await recovery.run()
   } catch (error) {
+    if (error instanceof DiskError) throw error
     recovery.damage ??= (error as Error).message
   }
-  return recovery.result()
+  return { start: recovery.result(), damage: recovery.damage }
 }
 
 class Recovery {
@@ -100,7 +102,8 @@ class Recovery {
       if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active.state)
       else await this.#readAll(known)
     } else if (state?.active && !this.#input.trusted && !this.#input.doubtful) this.#end = state.logStartOffset
-    else if (state?.active) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
+    // The file of an empty one may never have been made.
+    else if (state?.active && state.active.state.size > 0) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
     const durableEnd = Math.max(this.#input.durableEnd, state !== null && this.#input.trusted ? state.endOffset : 0)
     if (this.#end < durableEnd) this.damage ??= `the log ends at offset ${this.#end}, but it was durable up to ${durableEnd}`
   }
@@ -242,12 +245,12 @@ class Recovery {
 
   #loadSnapshotAt(offset: Offset): boolean {
     if (!this.#opened.snapshots.includes(offset)) return false
-    const content = this.#input.system.files.readFile(`${this.#input.directory}/${segmentName(offset)}.snapshot`)
     try {
+      const content = this.#input.system.files.readFile(`${this.#input.directory}/${segmentName(offset)}.snapshot`)
       this.#loadProducers(content)
       return content !== null
     } catch {
-      // A damaged snapshot is as good as none: an older one, or all segments, say the same.
+      // One that is damaged or cannot be read is as good as none: an older one, or all segments, say the same.
       return false
     }
   }
@@ -259,9 +262,9 @@ class Recovery {
 }
 
 function storedEpochs(input: RecoveryInput): LeaderEpochs['entries'] {
-  const file = input.system.files.readFile(`${input.directory}/leader-epoch-checkpoint`)
-  if (file === null) return []
   try {
+    const file = input.system.files.readFile(`${input.directory}/leader-epoch-checkpoint`)
+    if (file === null) return []
     return LeaderEpochs.decode(file.toString('utf8')).entries
   } catch {
     // The batches carry their epochs: the entries are made again while they are read.

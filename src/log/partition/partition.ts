@@ -6,7 +6,7 @@
  * the rest. Bytes are written before anything is counted, and counting cannot fail (see `append-plan.ts`), so an append that fails leaves
  * nothing behind. Before its first change that a group may have to take back, the partition joins the group and notes how it is.
  */
-import { assert, type ClockHistory, DiskError, type Int64 } from '../../base.ts'
+import { assert, type ClockHistory, type DiskError, type Int64 } from '../../base.ts'
 import type {
   ActiveProducer,
   Appended,
@@ -35,6 +35,7 @@ import type { LeaderEpochs } from './leader-epochs.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
 import { damaged, readSlice } from './partition-read.ts'
 import type { PartitionStart } from './partition-recovery.ts'
+import { PartitionUpkeep } from './partition-upkeep.ts'
 import { ProducerStates } from './producer-state.ts'
 import { Waiters, whenDurable } from './waiters.ts'
 
@@ -68,15 +69,12 @@ export class Partition implements PartitionLog, Member {
 
   /** null until a batch with a producer id comes. */
   producerStates: ProducerStates | null
-  /** Base offset of the segment with which the state log's latest record of it goes on. */
-  checkpointedBase: Offset
+  readonly upkeep: PartitionUpkeep
   /** In the journal already, though not yet durable: a checkpoint that releases the journal's file must know it. */
   askedLogStart: Offset = 0
   /** null: nothing of it can be taken back. */
   #part: GroupPart | null = null
   #waiters: Waiters | null = null
-  /** Segments are being taken away. */
-  #removing = false
   readonly #rules: AppendRules
 
   constructor(context: LogContext, spec: PartitionSpec, start: PartitionStart) {
@@ -86,7 +84,8 @@ export class Partition implements PartitionLog, Member {
     this.partition = spec.partition
     this.config = spec.config
     this.#rules = new AppendRules(this.name)
-    this.files = new PartitionFiles(context, spec.topicId, start.segments, start.hasDirectory)
+    const onRefused = (error: DiskError) => this.upkeep.giveUp(error)
+    this.files = new PartitionFiles(context, spec.topicId, start, onRefused)
     this.logStartOffset = start.logStartOffset
     this.logEndOffset = this.highWatermark = start.logEndOffset
     this.leaderEpoch = start.leaderEpoch
@@ -94,7 +93,7 @@ export class Partition implements PartitionLog, Member {
     this.producerStates = start.producers
     if (start.offline !== null) this.goOffline(start.offline)
     this.#suspect = start.suspect
-    this.checkpointedBase = start.checkpointedBase
+    this.upkeep = new PartitionUpkeep(this, start.checkpointedBase)
   }
 
   get segments(): SegmentList {
@@ -192,7 +191,7 @@ export class Partition implements PartitionLog, Member {
         'OFFSET_OUT_OF_RANGE',
         `Cannot increment the log start offset to ${offset} of partition ${this.name} since it is larger than the high watermark ${this.highWatermark}`,
       )
-    await this.#moveLogStart(offset)
+    await this.moveLogStart(offset)
   }
 
   producers(): ActiveProducer[] {
@@ -235,7 +234,8 @@ export class Partition implements PartitionLog, Member {
   }
 
   takeBack(): void {
-    if (!this.deleted) this.#part!.undo()
+    // What a checkpoint carries over has no part.
+    if (!this.deleted) this.#part?.undo()
     this.#leave()
   }
 
@@ -293,45 +293,19 @@ export class Partition implements PartitionLog, Member {
     return this.producerStates?.lastRecords() ?? []
   }
 
-  /** Once it is durable that the log begins behind them: or redoing the journal would bring pieces of them back. */
   removeSegments(count: number): void {
-    if (this.#removing || this.closed) return
-    if (count >= this.segments.length) this.roll(this.context.system.clock.now())
-    const from = this.segments.all[count]?.baseOffset ?? this.logStartOffset
-    this.#removing = true
-    this.#moveLogStart(from)
-      .then(() => {
-        const gone = this.segments.all.findIndex(segment => segment.baseOffset >= from)
-        if (!this.closed && gone > 0) this.files.removeOldest(gone, this.config.fileDeleteDelayMs)
-      })
-      // The next round of retention finds them again.
-      .catch(error => this.context.report(`${this.name}: segments below offset ${from} could not be removed`, error))
-      .finally(() => {
-        this.#removing = false
-      })
+    this.upkeep.removeSegments(count)
   }
 
-  /** Once a checkpoint goes on behind what is replaced: neither it nor redoing the journal must meet cleaned files. */
-  async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
-    const end = this.segments.endOf(old.at(-1)!, this.logEndOffset)
-    if (this.checkpointedBase < end) {
-      // So that the checkpoint is about it, also when nothing was appended since the last one.
-      this.context.commit.bind(this)
-      await this.context.checkpoint()
-    }
-    assert(this.closed || this.checkpointedBase >= end, `the checkpoint of ${this.name} goes on at ${this.checkpointedBase}, before ${end}`)
-    try {
-      if (!this.closed) await this.files.replace(old, cleaned, end, this.config.fileDeleteDelayMs)
-    } catch (error) {
-      if (error instanceof DiskError && error.isFailedSync) this.context.fatal(error)
-      throw error
-    }
+  replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
+    return this.upkeep.replaceSegments(old, cleaned)
   }
 
   /** The one way: whoever looks after the broker is told why. */
   goOffline(reason: string): void {
     if (this.offline !== null) return
     this.offline = reason
+    this.files.tail.clear()
     this.context.report(`partition ${this.name} is offline: ${reason}. See docs/repair.md`, null)
     this.#waiters?.notifyAll()
   }
@@ -353,7 +327,8 @@ export class Partition implements PartitionLog, Member {
     }
   }
 
-  async #moveLogStart(offset: Offset): Promise<void> {
+  /** Durable when resolved. */
+  async moveLogStart(offset: Offset): Promise<void> {
     if (offset <= this.logStartOffset) return
     const { group } = this.#enter()
     this.askedLogStart = Math.max(this.askedLogStart, offset)

@@ -72,8 +72,9 @@ for (const kind of ['.timeindex', '.index'])
 /** The log with a wall clock of our own, so that retention finds some segments old. */
 async function openAt(disk: FileSystem, nowMs: number) {
   const { system, kill } = processOn(disk)
-  const clock: System['clock'] = { ...system.clock, now: () => nowMs + Math.floor(system.clock.monotonic() - began) }
   const began = system.clock.monotonic()
+  const now = () => nowMs + Math.floor(system.clock.monotonic() - began)
+  const clock: System['clock'] = { ...system.clock, now, history: () => [{ from: Number.NEGATIVE_INFINITY, to: now() }] }
   const reports: string[] = []
   const log = await openLog({
     system: { ...system, clock },

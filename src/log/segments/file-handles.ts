@@ -64,6 +64,11 @@ export class FileHandles {
     else open.doomed = true
   }
 
+  /** Of all files in the directory: before that is renamed. Looks at all that are open. */
+  forgetIn(directory: string): void {
+    for (const path of [...this.#open.keys()]) if (path.startsWith(`${directory}/`)) this.forget(path)
+  }
+
   closeAll(): void {
     for (const path of [...this.#open.keys()]) this.forget(path)
   }

@@ -93,7 +93,8 @@ function choresOf({ files }: SegmentContext): { chores: Chores; fire(): Promise<
     return { cancel: () => {} }
   }
   const real = realSystem(files)
-  const chores = new Chores({ ...real, timers: { after, soon: real.timers.soon } }, () => {})
+  const system = { ...real, timers: { after, soon: real.timers.soon } }
+  const chores = new Chores({ system, report: () => {}, onFatal: assert.ifError })
   const fire = async () => {
     for (const run of callbacks.splice(0)) run()
     for (let turn = 0; turn < 3; turn++) await new Promise<void>(resolve => real.timers.soon(resolve))

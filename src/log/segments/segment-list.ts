@@ -2,7 +2,7 @@
  * The segments of one partition in order: which segment holds an offset, and how segments come and go on disk so that a crash at any step
  * leaves what `openSegments` can put right, and a refusal of the disk what is tried again.
  */
-import { assert, DiskError } from '../../base.ts'
+import { assert } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { Chores } from '../chores.ts'
 import type { Segment, SegmentContext } from './segment.ts'
@@ -130,18 +130,18 @@ export class SegmentList {
     this.#sealedBytes = Number.NaN
     this.#swapping = cleaned
     for (const segment of present) this.#leaving.add(segment)
-    const finish = async () => {
-      if (this.#closed) return
-      for (const segment of present) segment.renameTo('.deleted')
-      if (this.#segments.includes(cleaned)) cleaned.renameTo('')
-      this.#swapping = null
-      this.#discard(present, chores, delayMs, cleaned.baseOffset)
-      await this.#context.files.syncDirectory(this.directory)
-    }
-    await finish().catch(error => {
-      if (!(error instanceof DiskError) || this.#swapping === null) throw error
-      chores.add(`renaming what was compacted of ${this.directory}`, 0, finish)
-    })
+    await chores.begin(`giving its name to ${cleaned.path}`, () => this.#finishSwap(present, cleaned, chores, delayMs))
+  }
+
+  async #finishSwap(replaced: readonly Segment[], cleaned: Segment, chores: Chores, delayMs: number): Promise<void> {
+    if (this.#closed) return
+    for (const segment of replaced) segment.renameTo('.deleted')
+    // Once the cleaned segment has its name, nothing says any more that it covers these: they must not come back.
+    await this.#context.files.syncDirectory(this.directory)
+    if (this.#closed) return
+    if (this.#segments.includes(cleaned)) cleaned.renameTo('')
+    this.#swapping = null
+    this.#discard(replaced, chores, delayMs, cleaned.baseOffset)
   }
 
   /** Aborted transactions that a reader of [from, to) must know, by first offset. A promise when an index has to be read first. */
@@ -178,24 +178,20 @@ export class SegmentList {
   #discard(segments: readonly Segment[], chores: Chores, delayMs: number, kept: Offset = -1): void {
     for (const segment of segments) {
       this.#leaving.add(segment)
-      const rename = () => {
-        if (segment.baseOffset !== kept) segment.removeSnapshot()
+      // Once the partition is gone, so is its directory, and its name may be that of another topic's.
+      const rename = async () => {
+        if (this.#closed) return
         segment.renameTo('.deleted')
+        if (segment.baseOffset !== kept) segment.removeSnapshot()
       }
       const remove = async () => {
-        // Its directory, or that of its successor, is not ours any more.
         if (this.#closed) return
-        rename()
+        await rename()
         await segment.removeFiles()
         this.#leaving.delete(segment)
       }
-      try {
-        rename()
-        chores.add(`removing ${segment.path}`, delayMs, remove)
-      } catch (error) {
-        if (!(error instanceof DiskError)) throw error
-        chores.add(`removing ${segment.path}`, 0, remove)
-      }
+      void chores.begin(`renaming ${segment.path}`, rename)
+      chores.add(`removing ${segment.path}`, delayMs, remove)
     }
   }
 }

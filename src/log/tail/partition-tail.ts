@@ -1,4 +1,5 @@
 /** One partition's share of the tail: its batches in memory in order, the newest of them perhaps not yet in the segment files. */
+import { DiskError } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { Chunk, Piece, Tail, TailOwner } from './tail.ts'
@@ -7,6 +8,8 @@ export class PartitionTail implements TailOwner {
   readonly #tail: Tail
   /** Called after bytes went to a segment file. */
   readonly #onFlushed: (segment: Segment) => void
+  /** Called when bytes must leave memory and the disk does not take them; clears this tail. The journal has them. */
+  readonly #onRefused: (error: DiskError) => void
   #pieces: Piece[] = []
   /** How many of the first pieces are in the segment files already, and stay to be read. */
   #flushed = 0
@@ -15,9 +18,10 @@ export class PartitionTail implements TailOwner {
   #held: Segment | null = null
   #heldFrom = 0
 
-  constructor(tail: Tail, onFlushed: (segment: Segment) => void) {
+  constructor(tail: Tail, onFlushed: (segment: Segment) => void, onRefused: (error: DiskError) => void) {
     this.#tail = tail
     this.#onFlushed = onFlushed
+    this.#onRefused = onRefused
   }
 
   get isEmpty(): boolean {
@@ -126,11 +130,23 @@ export class PartitionTail implements TailOwner {
     if (first === undefined || first.chunk !== chunk) return true
     let count = 0
     while (count < this.#pieces.length && this.#pieces[count]!.chunk === chunk) count++
-    if (count > this.#flushed) this.flush()
+    if (count > this.#flushed && !this.#flushOrRefuse()) return true
     if (count > this.#flushed) return false
     this.#pieces.splice(0, count)
     this.#flushed -= count
     return true
+  }
+
+  /** False when the disk refuses the files of this partition. That all of it has no room is for the appender to be told. */
+  #flushOrRefuse(): boolean {
+    try {
+      this.flush()
+      return true
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.isShortage) throw error
+      this.#onRefused(error)
+      return false
+    }
   }
 
   /** Readers of what lies below are served from the files from now on: compaction changed them. */

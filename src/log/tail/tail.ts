@@ -28,8 +28,15 @@ export class Chunk {
   evicted = false
   readonly owners: TailOwner[] = []
 
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size)
+  constructor(size: number, bytes: Buffer = Buffer.allocUnsafeSlow(size)) {
+    this.bytes = bytes
+  }
+
+  /** One that is no part of the tail. */
+  static of(bytes: Buffer): Chunk {
+    const chunk = new Chunk(bytes.length, bytes)
+    chunk.used = bytes.length
+    return chunk
   }
 }
 

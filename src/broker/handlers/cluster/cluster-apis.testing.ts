@@ -101,7 +101,7 @@ function makeLog(): Log {
       partitions.set(key(spec.topicId, spec.partition), log)
       return log
     },
-    delete: (topicId, partition) => void partitions.delete(key(topicId, partition)),
+    delete: async (topicId, partition) => void partitions.delete(key(topicId, partition)),
     strays: () => [],
     close: async () => {},
   }

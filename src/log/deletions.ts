@@ -1,0 +1,104 @@
+/**
+ * Deleted partitions on their way off the disk: the directory gets a name that no topic can have, and goes when readers have ended.
+ *
+ * Hides what happens when the disk refuses that name. Until the directory has it, the deletion is noted anew in every file of the journal
+ * that is begun, so that no restart forgets it, and the state log goes on knowing the partition. A topic of the same name cannot use the
+ * directory meanwhile: its appends are refused.
+ */
+import type { Uuid } from '../protocol.ts'
+import type { LogContext } from './context.ts'
+import type { JournalFile, Member } from './journal/member.ts'
+import { condemnedName, readTopicId } from './partition/partition-directory.ts'
+
+export interface DeletedPartition {
+  topic: string
+  topicId: Uuid
+  partition: number
+  /** null: it never had one, or has none any more. */
+  directory: string | null
+}
+
+export class Deletions {
+  readonly #context: LogContext
+  /** A power cut apart, the directory is not found under its old name any more. */
+  readonly #onRenamed: (topicId: Uuid, partition: number) => void
+  /** By directory: those that still have their old names. */
+  readonly #waiting = new Map<string, Doomed>()
+
+  constructor(context: LogContext, onRenamed: (topicId: Uuid, partition: number) => void) {
+    this.#context = context
+    this.#onRenamed = onRenamed
+  }
+
+  /** The journal knows of the deletion. The files go after `delayMs`. */
+  add(deleted: DeletedPartition, delayMs: number): void {
+    if (deleted.directory === null) {
+      this.#onRenamed(deleted.topicId, deleted.partition)
+      return
+    }
+    const doomed = new Doomed(deleted, deleted.directory, delayMs)
+    this.#waiting.set(doomed.directory, doomed)
+    void this.#context.chores.begin(`renaming ${doomed.directory}, which was deleted,`, async () => this.#rename(doomed))
+  }
+
+  /** Makes way for a topic of the same name. Throws DiskError as long as the disk refuses. */
+  free(directory: string): void {
+    const doomed = this.#waiting.get(directory)
+    if (doomed !== undefined) this.#rename(doomed)
+  }
+
+  /** Whether the directory has to go first. */
+  blocks(directory: string): boolean {
+    return this.#waiting.has(directory)
+  }
+
+  /** A file of the journal was begun; earlier ones will be forgotten. */
+  noteAgain(): void {
+    for (const doomed of this.#waiting.values()) this.#context.commit.forget(doomed)
+  }
+
+  /** In recovery, when a later topic has its name. Throws DiskError when the disk refuses. */
+  moveAway({ topic, topicId, partition }: DeletedPartition, directory: string, delayMs: number): void {
+    const { chores, system } = this.#context
+    const condemned = `${this.#context.directory}/${condemnedName(topic, partition, topicId)}`
+    const owner = readTopicId(system.files, directory)
+    if (owner !== null && owner !== topicId) return
+    if (system.files.exists(directory)) system.files.rename(directory, condemned)
+    chores.add(`removing ${condemned}`, delayMs, () => system.files.removeDirectory(condemned))
+  }
+
+  #rename(doomed: Doomed): void {
+    if (this.#waiting.get(doomed.directory) !== doomed) return
+    this.moveAway(doomed, doomed.directory, doomed.delayMs)
+    this.#waiting.delete(doomed.directory)
+    this.#onRenamed(doomed.topicId, doomed.partition)
+  }
+}
+
+/** A deleted partition, as far as the journal has to be told of it. */
+class Doomed implements Member {
+  readonly topic: string
+  readonly topicId: Uuid
+  readonly partition: number
+  readonly directory: string
+  readonly delayMs: number
+  boundFile: JournalFile | null = null
+  slot = 0
+  readonly logEndOffset = 0
+  readonly synced = false
+  /** So that no checkpoint looks for its state. */
+  readonly deleted = true
+
+  constructor({ topic, topicId, partition }: DeletedPartition, directory: string, delayMs: number) {
+    this.delayMs = delayMs
+    this.topic = topic
+    this.topicId = topicId
+    this.partition = partition
+    this.directory = directory
+  }
+
+  committed(): void {}
+  durable(): void {}
+  takeBack(): void {}
+  notify(): void {}
+}

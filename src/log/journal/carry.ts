@@ -1,0 +1,97 @@
+/**
+ * Copies what older files of the journal have of some partitions into the current file. The disk refuses these partitions' own files, so that
+ * the journal is all there is of their last records; by the copy the older files can be let go of for everybody else's sake.
+ */
+import type { System } from '../../base.ts'
+import type { Offset } from '../../protocol.ts'
+import { Chunk } from '../tail/tail.ts'
+import type { GroupCommit } from './commit.ts'
+import { FileWindow } from './file-window.ts'
+import { type Frame, readFrame, type Share, visitFrame } from './journal-format.ts'
+import { framesOf, isWhole } from './journal-recovery.ts'
+import type { JournalFile, Member } from './member.ts'
+import { partitionKey } from './state-record.ts'
+
+export interface Carried extends Member {
+  readonly logStartOffset: Offset
+  /** Nothing of it is in the gathered group afterwards. */
+  settleGroup(): void
+}
+
+interface Piece {
+  member: Carried
+  share: Share
+  /** null: an extent, or bytes that are damaged; then what is left to tell is that they were acknowledged. */
+  bytes: Buffer | null
+}
+
+const windowBytes = 1 << 20
+/** Bytes that are written as one group. */
+const groupBytes = 1 << 20
+/** The event loop is held at most about this long. */
+const sliceMs = 5
+
+/** Resolves when all is as durable as it was. Rejects when the journal refuses: then `files` must stay. */
+export async function carry(system: System, commit: GroupCommit, files: readonly JournalFile[], members: Iterable<Carried>): Promise<void> {
+  const byKey = new Map<string, Carried>()
+  for (const member of members) byKey.set(partitionKey(member.topicId, member.partition), member)
+  await write(commit, [...byKey.values()], [])
+  let pieces: Piece[] = []
+  let bytes = 0
+  let began = system.clock.monotonic()
+  for (const file of files) {
+    const slots = new Map<number, Carried>()
+    if (file.life === null) continue
+    const window = new FileWindow(file.handle, windowBytes)
+    for (const { at } of framesOf(window, file.life)) {
+      if (at >= file.end) break
+      const frame = readFrame(window, at, file.life, 'payload')
+      if (frame === null) continue
+      for (const piece of piecesOf(frame, file, slots, byKey)) {
+        pieces.push(piece)
+        bytes += piece.bytes?.length ?? 0
+      }
+      if (bytes >= groupBytes) {
+        await write(commit, [], pieces)
+        pieces = []
+        bytes = 0
+      }
+      if (system.clock.monotonic() - began < sliceMs) continue
+      await new Promise<void>(resolve => system.timers.soon(resolve))
+      began = system.clock.monotonic()
+    }
+  }
+  await write(commit, [], pieces)
+}
+
+function piecesOf(frame: Frame, file: JournalFile, slots: Map<number, Carried>, members: ReadonlyMap<string, Carried>): Piece[] {
+  const pieces: Piece[] = []
+  visitFrame(frame, {
+    bind: (slot, topicId, _, partition) => {
+      const member = members.get(partitionKey(topicId, partition))
+      if (member !== undefined) slots.set(slot, member)
+    },
+    share: (share, at) => {
+      const member = slots.get(share.slot)
+      if (member === undefined || member.deleted) return
+      const whole = share.inline && isWhole(frame.bytes, at, share, file.life!)
+      pieces.push({ member, share, bytes: whole ? Buffer.from(frame.bytes.subarray(at, at + share.length)) : null })
+    },
+    logStart: () => {},
+    deleted: () => {},
+  })
+  return pieces
+}
+
+/** `starts`: those whose log start offset is to be told as well. */
+async function write(commit: GroupCommit, starts: readonly Carried[], pieces: readonly Piece[]): Promise<void> {
+  const members = new Set([...starts, ...pieces.map(({ member }) => member)])
+  if (members.size === 0) return
+  for (const member of members) member.settleGroup()
+  for (const member of members) commit.join(member)
+  for (const member of starts) commit.moveLogStart(member, member.logStartOffset)
+  for (const { member, share, bytes } of pieces) commit.add(member, share, bytes === null ? null : Chunk.of(bytes))
+  const { durable } = commit.group
+  commit.commit()
+  await durable
+}

@@ -1,0 +1,91 @@
+/**
+ * What is done to a partition beside appends and reads: retention takes segments, compaction replaces them, checkpoints note where it stands.
+ *
+ * Hides in which order these may touch the files, so that redoing the journal never brings back or overwrites what they did, and when a
+ * partition whose files the disk refuses is given up.
+ */
+import { assert, DiskError } from '../../base.ts'
+import type { Offset } from '../../protocol.ts'
+import type { PartitionState } from '../journal/state-record.ts'
+import type { Segment } from '../segments/segment.ts'
+import type { Partition } from './partition.ts'
+
+/** After so many checkpoints whose writing the disk refused a partition goes offline. */
+const mostRefusals = 5
+
+export class PartitionUpkeep {
+  /** Base offset of the segment with which the state log's latest record of it goes on. */
+  #checkpointedBase: Offset
+  readonly #partition: Partition
+  /** Segments are being taken away. */
+  #removing = false
+  /** Checkpoints in a row for which the disk refused its files. */
+  #refusals = 0
+
+  constructor(partition: Partition, checkpointedBase: Offset) {
+    this.#partition = partition
+    this.#checkpointedBase = checkpointedBase
+  }
+
+  /** Once it is durable that the log begins behind them: or redoing the journal would bring pieces of them back. */
+  removeSegments(count: number): void {
+    const partition = this.#partition
+    const { segments, context } = partition
+    if (this.#removing || partition.closed) return
+    if (count >= segments.length) partition.roll(context.system.clock.now())
+    const from = segments.all[count]?.baseOffset ?? partition.logStartOffset
+    this.#removing = true
+    partition
+      .moveLogStart(from)
+      .then(() => {
+        const gone = segments.all.findIndex(segment => segment.baseOffset >= from)
+        if (!partition.closed && gone > 0) partition.files.removeOldest(gone, partition.config.fileDeleteDelayMs)
+      })
+      // The next round of retention finds them again.
+      .catch(error => context.report(`${partition.name}: segments below offset ${from} could not be removed`, error))
+      .finally(() => {
+        this.#removing = false
+      })
+  }
+
+  /** Once a checkpoint says that the log goes on behind them: recovery must neither redo anything in cleaned files nor miss what is gone. */
+  async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
+    const partition = this.#partition
+    const { context, name } = partition
+    const end = partition.segments.endOf(old.at(-1)!, partition.logEndOffset)
+    if (this.#checkpointedBase < end) await context.checkpoint()
+    if (partition.closed) return
+    assert(
+      this.#checkpointedBase >= end,
+      `at the checkpoint of ${name} the active segment began at ${this.#checkpointedBase}, not at ${end}`,
+    )
+    try {
+      await partition.files.replace(old, cleaned, end, partition.config.fileDeleteDelayMs)
+    } catch (error) {
+      if (error instanceof DiskError && error.isFailedSync) context.fatal(error)
+      throw error
+    }
+  }
+
+  /** The state log has it. */
+  checkpointed({ active }: PartitionState): void {
+    this.#checkpointedBase = active?.baseOffset ?? 0
+    this.#refusals = 0
+  }
+
+  /**
+   * The disk refused its files at a checkpoint; the journal keeps what it has of it. It may have been for once. If not, an operator has to look
+   * after it.
+   */
+  refused(error: DiskError): void {
+    const { context, name, closed } = this.#partition
+    if (closed) return
+    this.#refusals++
+    if (this.#refusals === 1) context.report(`${name}: the disk refuses its files`, error)
+    if (this.#refusals >= mostRefusals) this.giveUp(error)
+  }
+
+  giveUp(error: DiskError): void {
+    this.#partition.goOffline(error.message)
+  }
+}
