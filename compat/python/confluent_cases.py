@@ -1,7 +1,7 @@
 """confluent-kafka: librdkafka, the client that most languages stand on."""
 import threading
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec
 
 from confluent_kit import BASE, admin, new_topic, numbers, of, read, send
@@ -51,6 +51,25 @@ def idempotent():
     topic = new_topic()
     send(topic, [{'value': str(i).encode()} for i in range(1000)], enable_idempotence=True, batch_num_messages=10)
     equal([int(message.value()) for message in read(topic, 1000)], list(range(1000)))
+
+
+def record_errors(codec):
+    """librdkafka's own test 0011: without a key into a compacted topic, just those records fail as such."""
+    def body():
+        topic, errors = new_topic(cleanup_policy='compact'), {}
+        producer = Producer({**BASE, 'linger.ms': 1000, 'compression.type': codec})
+        for i in range(100):
+            producer.produce(topic, b'value', None if i % 10 == 0 else b'key', on_delivery=lambda e, _, i=i: errors.update({i: e.code() if e else 0}))
+        equal(producer.flush(30), 0)
+        different_record = -138
+        equal(errors, {i: KafkaError.INVALID_RECORD if i % 10 == 0 else different_record for i in range(100)})
+        send(topic, [{'key': b'key', 'value': b'value'}], compression_type=codec)
+        equal(read(topic, 1)[0].offset(), 0)
+    return body
+
+
+for codec in ('none', 'zstd'):
+    case(f'record-errors-{codec}')(record_errors(codec))
 
 
 def rebalance(assignor):

@@ -6,7 +6,7 @@
  * the library allocates for each.
  */
 import lz4 from 'lz4-napi'
-import type { Output } from './output.ts'
+import { copyEights, type Output, viewOf } from './output.ts'
 import { TooLarge } from './too-large.ts'
 import { xxhash32 } from './xxhash32.ts'
 
@@ -20,7 +20,7 @@ const blockChecksumBit = 0x10
 const independentBit = 0x20
 
 /** Literals and matches from here on are copied by one call. */
-const longCopy = 32
+const longCopy = 96
 
 export function lz4Compress(data: Buffer, brokenChecksum: boolean): Buffer {
   const frame = lz4.compressFrameSync(data)
@@ -72,7 +72,9 @@ function decodeBlocks(data: Buffer, start: number, maxBlockBytes: number, checks
 
 function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number, out: Output): void {
   const first = out.length
+  const source = viewOf(data)
   let { bytes } = out
+  let view = viewOf(bytes)
   let to = first
   let room = Math.min(out.room, first + maxBytes)
   for (let at = start; at < end; ) {
@@ -84,17 +86,16 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
         more = data[at++]!
       }
     if (length > end - at) throw new Error('LZ4 literals are cut off')
-    if (to + length > room) ({ bytes, room } = moreRoom(out, to, length, first + maxBytes))
-    if (length < longCopy) for (const stop = at + length; at < stop; ) bytes[to++] = data[at++]!
-    else {
-      bytes.set(data.subarray(at, at + length), to)
-      at += length
-      to += length
-    }
+    if (to + length > room) ({ bytes, view, room } = moreRoom(out, to, length, first + maxBytes))
+    if (length >= longCopy) bytes.set(data.subarray(at, at + length), to)
+    else if (data.length - at >= length + 8 && bytes.length - to >= length + 8) copyEights(source, at, view, to, length)
+    else for (let i = 0; i < length; i++) bytes[to + i] = data[at + i]!
+    at += length
+    to += length
     // The last sequence of a block has no match.
     if (at >= end) break
     if (end - at < 2) throw new Error('an LZ4 match is cut off')
-    let from = to - (data[at]! | (data[at + 1]! << 8))
+    const from = to - (data[at]! | (data[at + 1]! << 8))
     at += 2
     if (from < first || from === to) throw new Error('an LZ4 match before its block')
     length = token & 15
@@ -104,21 +105,21 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
         more = data[at++]!
       }
     length += 4
-    if (to + length > room) ({ bytes, room } = moreRoom(out, to, length, first + maxBytes))
-    if (length >= longCopy && to - from >= length) {
-      bytes.copyWithin(to, from, from + length)
-      to += length
-    } else for (const stop = to + length; to < stop; ) bytes[to++] = bytes[from++]!
+    if (to + length > room) ({ bytes, view, room } = moreRoom(out, to, length, first + maxBytes))
+    if (length >= longCopy && to - from >= length) bytes.copyWithin(to, from, from + length)
+    else if (to - from >= 8 && bytes.length - to >= length + 8) copyEights(view, from, view, to, length)
+    else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i]!
+    to += length
   }
   out.length = to
 }
 
 /** `most`: where the block must end at the latest. */
-function moreRoom(out: Output, length: number, more: number, most: number): { bytes: Buffer; room: number } {
+function moreRoom(out: Output, length: number, more: number, most: number): { bytes: Buffer; view: DataView; room: number } {
   if (length + more > most) throw new Error('an LZ4 block that yields more than the frame says')
   out.length = length
   out.reserve(more)
-  return { bytes: out.bytes, room: Math.min(out.room, most) }
+  return { bytes: out.bytes, view: viewOf(out.bytes), room: Math.min(out.room, most) }
 }
 
 function headerChecksum(frame: Buffer, start: number, end: number): number {

@@ -22,6 +22,16 @@ export class Scratch {
   }
 }
 
+export const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+
+/**
+ * Copies at least `length` bytes, eight at a time, which takes half as long as one by one: up to seven bytes too many are read and written.
+ * Where source and destination overlap they must be eight bytes apart.
+ */
+export function copyEights(source: DataView, from: number, destination: DataView, to: number, length: number): void {
+  for (const end = to + length; to < end; to += 8, from += 8) destination.setBigUint64(to, source.getBigUint64(from, true), true)
+}
+
 export class Output {
   bytes: Buffer = nothing
   length = 0

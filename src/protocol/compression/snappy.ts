@@ -7,7 +7,7 @@
  * allocates for each.
  */
 import snappy from 'snappy'
-import type { Output } from './output.ts'
+import { copyEights, type Output, viewOf } from './output.ts'
 import { TooLarge } from './too-large.ts'
 
 const magic = Buffer.from('82534e4150505900', 'hex')
@@ -17,8 +17,8 @@ const frameHeader = Buffer.concat([magic, Buffer.from('0000000100000001', 'hex')
 const blockBytes = 32 * 1024
 /** No element of the format yields more than 64 bytes out of 2, so what declares more is a lie. */
 const maxRatio = 32
-/** Literals and copies from here on are copied by one call. */
-const longCopy = 32
+/** Literals from here on are copied by one call. */
+const longCopy = 96
 
 export function snappyCompress(data: Buffer): Buffer {
   const parts: Buffer[] = [frameHeader]
@@ -59,6 +59,8 @@ function decodeBlock(data: Buffer, start: number, end: number, out: Output): voi
   const { size, at: begin } = declaredSize(data, start, end, out.maxBytes - out.length)
   out.reserve(size)
   const { bytes, length: first } = out
+  const source = viewOf(data)
+  const view = viewOf(bytes)
   const stop = first + size
   let to = first
   for (let at = begin; at < end; ) {
@@ -74,12 +76,11 @@ function decodeBlock(data: Buffer, start: number, end: number, out: Output): voi
           at += width
         }
         if (length > end - at || length > stop - to) throw new Error('a literal is cut off')
-        if (length < longCopy) for (const last = at + length; at < last; ) bytes[to++] = data[at++]!
-        else {
-          bytes.set(data.subarray(at, at + length), to)
-          at += length
-          to += length
-        }
+        if (length >= longCopy) bytes.set(data.subarray(at, at + length), to)
+        else if (data.length - at >= length + 8 && bytes.length - to >= length + 8) copyEights(source, at, view, to, length)
+        else for (let i = 0; i < length; i++) bytes[to + i] = data[at + i]!
+        at += length
+        to += length
         continue
       case 1:
         if (at >= end) throw new Error('a copy is cut off')
@@ -97,10 +98,10 @@ function decodeBlock(data: Buffer, start: number, end: number, out: Output): voi
         at += 4
     }
     if (from < first || from === to || length > stop - to) throw new Error('a copy from before its block')
-    if (length >= longCopy && to - from >= length) {
-      bytes.copyWithin(to, from, from + length)
-      to += length
-    } else for (const last = to + length; to < last; ) bytes[to++] = bytes[from++]!
+    // None is longer than 64 bytes.
+    if (to - from >= 8 && bytes.length - to >= length + 8) copyEights(view, from, view, to, length)
+    else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i]!
+    to += length
   }
   if (to !== stop) throw new Error(`${size} bytes declared, ${to - first} found`)
   out.length = to
