@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import zlib from 'node:zlib'
 import lz4 from 'lz4-napi'
 import snappy from 'snappy'
+import { inflateAnew } from './compression/gzip.ts'
 import { xxhash32 } from './compression/xxhash32.ts'
 import { decompressAnew } from './compression/zstd.ts'
 import { type CompressionType, compress, DecompressedTooLarge, decompress, Output, Scratch, unpack } from './compression.ts'
@@ -207,17 +208,21 @@ test('what Kafka cannot decompress is CORRUPT_MESSAGE', () => {
     assert.throws(() => decompress(type, input), { name: 'CORRUPT_MESSAGE' }, `case ${index}, ${type}`)
 })
 
-test('zstd: where Node gives no context away, its own call does the same', () => {
-  for (const size of [0, 1, 1000, 131_072, 131_073, 3 * mebi]) {
-    const data = sample(size)
-    const frame = compress('zstd', data)
+test('where Node gives no context away, its own calls do the same', () => {
+  for (const size of [0, 1, 1000, 131_072, 131_073, 3 * mebi])
     for (const likely of [1, size]) {
-      const out = new Output(size)
-      decompressAnew(frame, likely, out)
-      assert.ok(out.written().equals(data), `${size}`)
-      if (size > 0) assert.throws(() => decompressAnew(frame, likely, new Output(size - 1)))
+      const data = sample(size)
+      for (const [anew, packed] of [
+        [decompressAnew, compress('zstd', data)],
+        [inflateAnew, zlib.deflateRawSync(data)],
+      ] as const) {
+        const out = new Output(size)
+        const used = anew(packed, likely, out)
+        assert.ok(out.written().equals(data), `${size}`)
+        if (used !== undefined) assert.equal(used, packed.length)
+        if (size > 0) assert.throws(() => anew(packed, likely, new Output(size - 1)))
+      }
     }
-  }
 })
 
 test('what other writers make is read: long and short matches that overlap, literals of every length', () => {

@@ -5,6 +5,7 @@
 import zlib from 'node:zlib'
 import type { Output } from './output.ts'
 import { TooLarge } from './too-large.ts'
+import { ZlibContext } from './zlib-context.ts'
 
 const headerBytes = 10
 const trailerBytes = 8
@@ -15,6 +16,8 @@ const headerCrcBit = 0x02
 const extraBit = 0x04
 const nameBit = 0x08
 const commentBit = 0x10
+
+const context = new ZlibContext(() => zlib.createInflateRaw(), zlib.constants.Z_FINISH, false)
 
 /** What zlib answers to `info`, which its types do not know. */
 interface Inflated {
@@ -37,19 +40,26 @@ export function gzipDecompress(data: Buffer, out: Output): number {
 }
 
 function inflateMember(data: Buffer, start: number, out: Output): number {
-  const room = out.maxBytes - out.length
+  const before = out.length
   // What the trailer says, if this is the last member; only a guess.
   const guess = data.length - start < trailerBytes ? 0 : data.readUInt32LE(data.length - 4)
-  const chunkSize = Math.max(64, Math.min(guess, (data.length - start) * likelyRatio, room) + 1)
-  const options = { chunkSize, maxOutputLength: Math.max(room, 1), info: true }
-  const { buffer, engine } = zlib.inflateRawSync(data.subarray(start), options) as unknown as Inflated
-  if (buffer.length > room) throw new TooLarge()
-  const trailer = start + engine.bytesWritten
+  const likely = Math.min(guess, (data.length - start) * likelyRatio)
+  const used = context.decompress(data, start, data.length, likely, out)
+  const trailer = used === -1 ? start + inflateAnew(data.subarray(start), likely, out) : used
   if (data.length - trailer < trailerBytes) throw new Error('a gzip member is cut off')
-  if (data.readUInt32LE(trailer) !== zlib.crc32(buffer)) throw new Error('a gzip checksum is wrong')
-  if (data.readUInt32LE(trailer + 4) !== buffer.length) throw new Error('a gzip size is wrong')
-  out.adopt(buffer)
+  if (data.readUInt32LE(trailer) !== zlib.crc32(out.bytes.subarray(before, out.length))) throw new Error('a gzip checksum is wrong')
+  if (data.readUInt32LE(trailer + 4) !== out.length - before) throw new Error('a gzip size is wrong')
   return trailer + trailerBytes
+}
+
+/** By zlib's own call. Returns how many bytes it took. */
+export function inflateAnew(data: Buffer, likely: number, out: Output): number {
+  const room = out.maxBytes - out.length
+  const options = { chunkSize: Math.max(64, Math.min(likely, room) + 1), maxOutputLength: Math.max(room, 1), info: true }
+  const { buffer, engine } = zlib.inflateRawSync(data, options) as unknown as Inflated
+  if (buffer.length > room) throw new TooLarge()
+  out.adopt(buffer)
+  return engine.bytesWritten
 }
 
 /** Where the member's deflated bytes begin; -1 when there is no whole header. */

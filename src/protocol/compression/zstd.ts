@@ -5,7 +5,7 @@
 import zlib from 'node:zlib'
 import type { Output } from './output.ts'
 import { TooLarge } from './too-large.ts'
-import { decompressInto } from './zstd-context.ts'
+import { ZlibContext } from './zlib-context.ts'
 
 const frameMagic = 0xfd2fb528
 const skippableMagic = 0x184d2a50
@@ -19,6 +19,9 @@ const reserved = 3
 const leastChunk = 64
 /** What a frame claims beyond this is decompressed in several steps. */
 const likelyRatio = 16
+const leastLikely = 4 << 10
+
+const context = new ZlibContext(() => zlib.createZstdDecompress(), zlib.constants.ZSTD_e_end, true)
 
 interface Frame {
   end: number
@@ -43,8 +46,8 @@ export function zstdDecompress(data: Buffer, out: Output): number {
 
 function decompressFrame(data: Buffer, start: number, out: Output): number {
   const { end, atMost } = measureFrame(data, start)
-  const likely = Math.min(atMost, Math.max(maxBlockBytes, (end - start) * likelyRatio))
-  if (!decompressInto(data, start, end, likely, out)) decompressAnew(data.subarray(start, end), likely, out)
+  const likely = Math.min(atMost, Math.max(leastLikely, (end - start) * likelyRatio))
+  if (context.decompress(data, start, end, likely, out) === -1) decompressAnew(data.subarray(start, end), likely, out)
   return end
 }
 

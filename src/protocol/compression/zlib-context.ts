@@ -1,0 +1,76 @@
+/**
+ * Decompression by Node's zlib with one context for all batches, into memory that is used again. zlib's own calls make a context and a
+ * buffer for each, which costs more than the decompression of a small batch, and most of it in the garbage collector (ADR 0005). Node gives
+ * the context to nobody, so this reaches for the handle of a stream, as minizlib does; where that does not look as expected, zlib's call is
+ * used.
+ */
+import type { Transform } from 'node:stream'
+import type { Output } from './output.ts'
+import { TooLarge } from './too-large.ts'
+
+interface Handle {
+  reset(): void
+  writeSync(flush: number, input: Buffer, at: number, length: number, output: Buffer, outputAt: number, outputLength: number): void
+}
+
+interface Stream extends Transform {
+  /** null after an error. */
+  _handle?: Handle | null
+  /** Bytes that are left: of the output's room, of the input. */
+  _writeState?: Uint32Array
+}
+
+/** Tells whether a stream yields more than there is room for. */
+const probe = Buffer.alloc(1)
+
+export class ZlibContext {
+  readonly #create: () => Transform
+  /** zlib's word for "this is all". */
+  readonly #finish: number
+  /** What ended well need not be reset: for zstd that would make the context anew. */
+  readonly #startsAnew: boolean
+  #stream: Stream | null = null
+  #isClean = true
+
+  constructor(create: () => Transform, finish: number, startsAnew: boolean) {
+    this.#create = create
+    this.#finish = finish
+    this.#startsAnew = startsAnew
+  }
+
+  /**
+   * Decompresses the stream at the beginning of `data[start, end)`, `likely` bytes at a time; returns where it ends. -1, and nothing is
+   * done, where there is no handle.
+   */
+  decompress(data: Buffer, start: number, end: number, likely: number, out: Output): number {
+    const stream = (this.#stream ??= this.#open())
+    const { _handle: handle, _writeState: left } = stream
+    if (typeof handle?.reset !== 'function' || typeof handle.writeSync !== 'function' || left?.length !== 2) return -1
+    if (!this.#isClean) handle.reset()
+    this.#isClean = false
+    for (let at = start; ; at = end - left[1]!) {
+      const isFull = out.length >= out.maxBytes
+      if (!isFull) out.reserve(Math.min(Math.max(likely, 1), out.maxBytes - out.length))
+      const room = isFull ? probe.length : out.room - out.length
+      handle.writeSync(this.#finish, data, at, end - at, isFull ? probe : out.bytes, isFull ? 0 : out.length, room)
+      if (stream._handle !== handle) {
+        this.#stream = null
+        this.#isClean = true
+        throw stream.errored ?? new Error('damaged')
+      }
+      const written = room - left[0]!
+      if (isFull && written > 0) throw new TooLarge()
+      out.length += written
+      if (left[0]! === 0) continue
+      this.#isClean = this.#startsAnew
+      return end - left[1]!
+    }
+  }
+
+  #open(): Stream {
+    const opened = this.#create()
+    // An error is told by the handle being gone; the event comes later.
+    opened.on('error', () => {})
+    return opened as Stream
+  }
+}
