@@ -3,9 +3,10 @@
  * look-up by time, retention, compaction, crash and recovery, also where neither journal nor checkpoint is left, as with another broker's
  * files. A batch is taken or refused with an error of Kafka's; the partition goes on in either case, and comes back after every crash.
  */
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { type Int64, maxInt64, writeInt64 } from '../../src/base.ts'
 import { type Log, type LogSettings, openLog, type PartitionLog, type TopicConfig } from '../../src/log.ts'
-import { buildBatch, buildMarkerBatch, forEachRecord, KafkaError, type Uuid } from '../../src/protocol.ts'
+import { batchesIn, buildBatch, buildMarkerBatch, forEachRecordOf, KafkaError, type Uuid } from '../../src/protocol.ts'
 import { directory, settings, topicConfig } from '../scenarios/log-under-test.ts'
 import { field, seal } from '../world/batches.ts'
 import type { SeededRandom } from '../world/random.ts'
@@ -202,32 +203,66 @@ class Life {
     })
   }
 
+  /** By time, against a look at every record; and the record with the largest time. */
   async #lookUp(): Promise<void> {
     const partition = this.#partition!
     const timestamp = this.#random.chance(0.7) ? this.#random.pick(int64Edges) : randomInt64(this.#random)
-    await this.#answered('a look-up by time', () => partition.offsetForTimestamp(timestamp, 'high-watermark'))
-    await this.#answered('the largest timestamp', () => partition.offsetOfMaxTimestamp())
-    await this.#answered('reading', async () => {
-      for (let next = partition.logStartOffset; next < partition.highWatermark; ) {
-        const slice = await partition.read(next, { maxBytes: 1e6, atLeastOne: true, upTo: 'last-stable' })
+    // As ListOffsets does: what is not visible yet may be the newest.
+    while (partition.highWatermark < partition.logEndOffset) await this.#world.pass(1)
+    const before = await this.#records()
+    const found = await this.#answered('a look-up by time', () => partition.offsetForTimestamp(timestamp, 'high-watermark'))
+    const newest = await this.#answered('the largest timestamp', () => partition.offsetOfMaxTimestamp())
+    partition.producers()
+    // Compaction and retention go on meanwhile.
+    if (before === null || !isDeepStrictEqual(before, await this.#records())) return
+    const expected = before.find(record => record.timestamp >= timestamp)
+    if (found?.offset !== expected?.offset || found?.timestampMs !== expected?.timestamp)
+      throw this.#finding(`the look-up of ${timestamp} finds ${said(found)} instead of ${said(expected)} in ${inspect(before)}`)
+    const latest = before.reduce<Int64>((most, record) => (record.timestamp > most ? record.timestamp : most), -1)
+    const first = latest === -1 ? undefined : before.find(record => record.timestamp === latest)
+    // What compaction leaves of a producer is a batch without records that keeps its largest timestamp: then none is found, as in Kafka.
+    if (newest?.offset !== first?.offset && !this.#config.cleanupPolicy.compact)
+      throw this.#finding(`the largest timestamp is found at ${said(newest)} instead of ${said(first)} in ${inspect(before)}`)
+  }
+
+  /** All that a reader sees; null when the log's start moved meanwhile. */
+  async #records(): Promise<{ offset: number; timestamp: Int64 }[] | null> {
+    const partition = this.#partition!
+    const start = partition.logStartOffset
+    const records: { offset: number; timestamp: Int64 }[] = []
+    const read = async () => {
+      for (let next = start; next < partition.highWatermark; ) {
+        const slice = await partition.read(next, { maxBytes: 1e6, atLeastOne: true, upTo: 'high-watermark' })
         const before = next
-        for (const chunk of slice.chunks) forEachRecord(chunk, ({ offset }) => void (next = Math.max(next, offset + 1)))
+        for (const chunk of slice.chunks)
+          for (const batch of batchesIn(chunk)) {
+            forEachRecordOf(batch, ({ offset, timestamp }) => offset < start || void records.push({ offset, timestamp }))
+            next = batch.header.lastOffset + 1
+          }
         slice.release()
         if (next === before) break
       }
-    })
-    partition.producers()
+      return true
+    }
+    const done = await this.#answered('reading', read)
+    return done && start === partition.logStartOffset ? records : null
   }
 
-  async #answered(what: string, ask: () => Promise<unknown>): Promise<void> {
+  async #answered<T>(what: string, ask: () => Promise<T>): Promise<T | null> {
     try {
-      await this.#world.run(ask())
+      return await this.#world.run(ask())
     } catch (error) {
-      if (!(error instanceof KafkaError) || error.name === 'UNKNOWN_SERVER_ERROR') throw this.#finding(what, error)
+      // Retention may have moved the start.
+      if (error instanceof KafkaError && error.name === 'OFFSET_OUT_OF_RANGE') return null
+      throw this.#finding(what, error)
     }
   }
 
   #finding(what: string, error?: unknown): FuzzFinding {
     return new FuzzFinding(error === undefined ? what : `${what}: ${error instanceof Error ? error.stack : String(error)}`, this.#input)
   }
+}
+
+function said(found: { offset: number } | null | undefined): string {
+  return found ? String(found.offset) : 'nothing'
 }

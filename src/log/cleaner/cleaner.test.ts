@@ -176,12 +176,15 @@ function newCleaner(partition: TestPartition, more: Partial<CleanerOptions> = {}
   })
 }
 
+/** Nobody, two idempotent producers, and transactional ones of which two differ in the last bit. */
+const writers: readonly Int64[] = [-1, 0, 1, 2 ** 40, 2n ** 60n, 2n ** 60n + 1n]
+
 /** Appends batches of plain, idempotent and transactional producers, some of them compressed, and rolls now and then. */
 class Writer {
   readonly #partition: TestPartition
   readonly #below: (bound: number) => number
-  readonly #sequences = new Map<number, number>()
-  readonly #open = new Set<number>()
+  readonly #sequences = new Map<Int64, number>()
+  readonly #open = new Set<Int64>()
 
   constructor(partition: TestPartition, below: (bound: number) => number) {
     this.#partition = partition
@@ -190,7 +193,7 @@ class Writer {
 
   write(steps: number): void {
     for (let step = 0; step < steps; step++) {
-      const id = this.#below(6) - 1
+      const id = writers[this.#below(writers.length)]!
       if (this.#below(12) === 0) this.#partition.roll()
       if (this.#open.has(id) && this.#below(3) === 0) this.#end(id)
       else this.#data(id)
@@ -202,13 +205,13 @@ class Writer {
     this.#partition.roll()
   }
 
-  #end(producerId: number): void {
+  #end(producerId: Int64): void {
     const committed = this.#below(2) === 0
     this.#partition.append(buildMarkerBatch({ committed, coordinatorEpoch: 0, producerId, producerEpoch: 0, timestamp: 5 }))
     this.#open.delete(producerId)
   }
 
-  #data(producerId: number): void {
+  #data(producerId: Int64): void {
     const below = this.#below
     const records = Array.from({ length: 1 + below(4) }, () => ({
       key: Buffer.from(`k${below(60)}`),
@@ -216,8 +219,7 @@ class Writer {
       timestamp: 1000 + below(100),
       headers: below(4) === 0 ? [{ key: 'h', value: Buffer.from([65 + below(26)]) }] : [],
     }))
-    // Producers 3 and 4 are transactional.
-    const isTransactional = producerId >= 3
+    const isTransactional = producerId > 1
     const baseSequence = producerId < 0 ? -1 : (this.#sequences.get(producerId) ?? 0)
     const compression = (['none', 'none', 'gzip', 'zstd'] as const)[below(4)]!
     const producer = producerId < 0 ? {} : { producerId, producerEpoch: 0, baseSequence, isTransactional }
@@ -296,7 +298,7 @@ const values = (rows: readonly Row[]) => rows.filter(({ isTombstone }) => !isTom
 function sequencesOf(producers: ReturnType<ProducerStates['list']>) {
   return producers
     .map(({ producerId, producerEpoch, lastSequence }) => ({ producerId, producerEpoch, lastSequence }))
-    .sort((a, b) => Number(a.producerId) - Number(b.producerId))
+    .sort((a, b) => (a.producerId < b.producerId ? -1 : 1))
 }
 
 /** Producer state as a full recovery of the cleaned log would find it. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type Int64, maxInt64 } from '../../base.ts'
 import type { ErrorName } from '../../protocol.ts'
 import { type BatchInfo, emptyBatchInfo } from './batch-info.ts'
 import { ProducerStates } from './producer-state.ts'
@@ -7,7 +8,7 @@ import { ProducerStates } from './producer-state.ts'
 const maxSequence = 2 ** 31 - 1
 
 function data(
-  producerId: number,
+  producerId: Int64,
   producerEpoch: number,
   baseSequence: number,
   baseOffset: number,
@@ -18,7 +19,7 @@ function data(
   return { ...emptyBatchInfo(), producerId, producerEpoch, baseSequence, lastSequence, baseOffset, lastOffset, maxTimestamp: 1000, ...more }
 }
 
-function marker(producerId: number, producerEpoch: number, offset: number, committed: boolean, coordinatorEpoch = 0): BatchInfo {
+function marker(producerId: Int64, producerEpoch: number, offset: number, committed: boolean, coordinatorEpoch = 0): BatchInfo {
   const control = { isControl: true, isTransactional: true, marker: { committed, coordinatorEpoch } }
   return { ...emptyBatchInfo(), producerId, producerEpoch, baseOffset: offset, lastOffset: offset, maxTimestamp: 1000, ...control }
 }
@@ -220,7 +221,7 @@ test('a snapshot brings everything back but all batches before the last', () => 
   const states = new ProducerStates('t-0')
   append(states, data(1, 2, 0, 0, { lastOffset: 4 }))
   append(states, data(1, 2, 5, 5))
-  append(states, data(2 ** 40, 1, 7, 6, { isTransactional: true }))
+  append(states, data(2n ** 60n + 1n, 1, 7, 6, { isTransactional: true, maxTimestamp: maxInt64 }))
   append(states, marker(3, 0, 7, true, 4))
   const file = states.encodeSnapshot()
   const loaded = new ProducerStates('t-0')
@@ -233,7 +234,7 @@ test('a snapshot brings everything back but all batches before the last', () => 
   loaded.loadSnapshot(file, historyTo(20_000), 10_000)
   assert.deepEqual(
     loaded.list().map(({ producerId }) => producerId),
-    [2 ** 40],
+    [2n ** 60n + 1n],
   )
   for (let at = 0; at < file.length; at++) {
     const damaged = Buffer.from(file)
@@ -251,7 +252,7 @@ test('what was applied since a mark can be taken back, whatever it was', () => {
     return Math.floor((seed / 2 ** 32) * bound)
   }
   const observe = (states: ProducerStates) => ({
-    list: states.list().sort((a, b) => Number(a.producerId) - Number(b.producerId)),
+    list: states.list().sort((a, b) => (a.producerId < b.producerId ? -1 : 1)),
     unstable: states.firstUnstableOffset(),
     undecided: states.firstUndecidedOffset(),
   })
@@ -261,7 +262,7 @@ test('what was applied since a mark can be taken back, whatever it was', () => {
     const reference = new ProducerStates('t-0')
     let offset = 0
     const random = (): BatchInfo => {
-      const id = below(4)
+      const id = ([0, 1, 2n ** 60n, 2n ** 60n + 1n] as const)[below(4)]!
       const known = states.list().find(({ producerId }) => producerId === id)
       const epoch = (known?.producerEpoch ?? 0) + (below(6) === 0 ? 1 : 0)
       if (below(4) === 0) return marker(id, epoch, offset, below(2) === 0)

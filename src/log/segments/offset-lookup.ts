@@ -62,7 +62,8 @@ export function firstRecordAtLeast(records: Buffer, timestamp: Int64, from: Offs
 /** The first record with the largest timestamp in all segments; null when no record has one. The caller looks into the tail too. */
 export async function offsetOfMaxTimestamp(segments: SegmentList, from: Offset, to: Offset): Promise<TimestampedOffset | null> {
   let newest: Segment | null = null
-  for (const segment of [...segments.all]) {
+  // Those below the log's start are only waiting to be removed.
+  for (const segment of segments.all.slice(Math.max(0, segments.indexOf(from)))) {
     await segment.prove()
     if (segment.maxTimestamp > (newest?.maxTimestamp ?? -1)) newest = segment
   }
