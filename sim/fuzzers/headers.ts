@@ -9,6 +9,7 @@ import { type Log, type LogSettings, openLog, type PartitionLog, type TopicConfi
 import { batchesIn, buildBatch, buildMarkerBatch, forEachRecordOf, KafkaError, type Uuid } from '../../src/protocol.ts'
 import { directory, settings, topicConfig } from '../scenarios/log-under-test.ts'
 import { field, seal } from '../world/batches.ts'
+import type { Image } from '../world/disk.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { simulatedWorld, type World } from '../world/world.ts'
 import { type Fuzzer, FuzzFinding } from './fuzzer.ts'
@@ -17,13 +18,14 @@ import { int64Edges, randomInt64 } from './grammar.ts'
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 const ever = 2 ** 63
 const dayMs = 86_400_000
+const leaderEpochAt = 12
 const appendsPerRound = 10
 const roundsPerLog = 3
 
 /** Of the header's fields: the place, and what is put there. The base offset and the leader epoch lie outside the checksum. */
 const fields: readonly ((batch: Buffer, random: SeededRandom) => void)[] = [
   (batch, random) => writeInt64(batch, 0, randomInt64(random)),
-  (batch, random) => batch.writeInt32BE(int32(random), 12),
+  (batch, random) => batch.writeInt32BE(int32(random), leaderEpochAt),
   (batch, random) => batch.writeInt16BE(random.below(2 ** 16) - 2 ** 15, field.attributes),
   (batch, random) => batch.writeInt32BE(int32(random), field.lastOffsetDelta),
   (batch, random) => writeInt64(batch, field.baseTimestamp, randomInt64(random)),
@@ -135,12 +137,23 @@ class Life {
     const kills = this.#random.chance(0.5)
     if (!kills) await this.#world.run(this.#log!.close())
     const image = this.#world.disk.image('process', this.#random.fork())
-    if (!kills && this.#random.chance(0.5)) {
-      await image.removeDirectory('/data/journal')
-      for (const { name } of image.list('/data/t-0'))
-        if (/index$|snapshot$/.test(name) && this.#random.chance(0.5)) image.remove(`/data/t-0/${name}`)
-    }
+    if (!kills && this.#random.chance(0.5)) await this.#makeForeign(image)
     this.#world = simulatedWorld({ seed: this.#random.below(2 ** 31), image })
+  }
+
+  /** Without what this broker knows of the files, as they come from another; what no checksum covers is at a limit. */
+  async #makeForeign(image: Image): Promise<void> {
+    await image.removeDirectory('/data/journal')
+    for (const { name } of image.list('/data/t-0')) {
+      const path = `/data/t-0/${name}`
+      if (/index$|snapshot$|checkpoint$/.test(name) && this.#random.chance(0.5)) image.remove(path)
+      if (!name.endsWith('.log') || this.#random.chance(0.5)) continue
+      const file = image.open(path, 'rw')
+      const epoch = Buffer.alloc(4)
+      epoch.writeInt32BE(int32(this.#random))
+      if (file.size() > 0) file.writeSync([epoch], leaderEpochAt)
+      file.close()
+    }
   }
 
   #append(batch: Buffer, origin: 'client' | 'coordinator' = 'client'): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildBatch, KafkaError } from '../protocol.ts'
+import { KafkaError } from '../protocol.ts'
 import type { ProducerSession } from './shard.ts'
 import { transactionRecord } from './transaction/transaction.ts'
 import { World } from './transaction.testing.ts'
@@ -236,27 +236,6 @@ test('partitions of deleted topics need no marker', async () => {
   await add(world, 1000, 0, 2, new Map([['deleted', new Set([0])]]))
   await end(world, 1000, 0)
   assert.equal(world.statuses(id).at(-1), 'CompleteCommit')
-})
-
-test('a transaction that an older version let into the state of transactions ends without a marker there', async () => {
-  const world = new World()
-  await init(world)
-  const partitions = new Map([
-    [transactionTopicName, new Set([0])],
-    ['__share_group_state', new Set([0])],
-    ['a', new Set([0])],
-  ])
-  await assert.rejects(add(world, 1000, 0, 2, partitions), { name: 'INVALID_TOPIC_EXCEPTION' })
-  const ongoing = { ...(await world.run(world.coordinator.describe(id))), status: 'PrepareCommit', partitions, startMs: 1 } as const
-  const before = world.log(`${transactionTopicName}-0`)
-  const batch = buildBatch({ records: [transactionRecord(ongoing, 2)], timestamp: 1 })
-  before.append(batch, { origin: 'coordinator' })
-  await world.crash(unsynced => unsynced)
-  await world.system.advance(60_000)
-  assert.equal(world.statuses(id).at(-1), 'CompleteCommit')
-  assert.equal(world.markers('a-0').length, 1)
-  for (const name of [`${transactionTopicName}-0`, '__share_group_state-0']) assert.deepEqual(world.markers(name), [])
-  assert.ok(world.log(`${transactionTopicName}-0`).batches.length < 6, 'the log does not grow')
 })
 
 test('nothing is answered before it is durable', async () => {

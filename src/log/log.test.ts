@@ -223,3 +223,22 @@ test('the journal counts its frames, bytes and syncs', async () => {
   assert.equal(log.journal.syncs.count, 1)
   await log.close()
 })
+
+test('a leader epoch that is the last there is, as another broker may leave it', async () => {
+  const disk = memoryFileSystem()
+  const first = await openTestLog(disk)
+  await append(partitionOf(first.log), 'a').durable
+  await first.log.close()
+  const epoch = Buffer.alloc(4)
+  epoch.writeInt32BE(2 ** 31 - 1)
+  disk.open('/data/orders-0/00000000000000000000.log', 'rw').writeSync([epoch], 12)
+  await disk.removeDirectory('/data/journal')
+  for (let run = 1; run < 4; run++) {
+    const { log, kill } = await openTestLog(disk)
+    const partition = partitionOf(log)
+    assert.equal(partition.leaderEpoch, 2 ** 31 - 1)
+    await append(partition, `${run}`).durable
+    assert.equal((await readAll(partition)).length, run + 1)
+    kill()
+  }
+})

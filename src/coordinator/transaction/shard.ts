@@ -14,6 +14,7 @@ import { type ResidentLimits, Residents } from './residents.ts'
 import type { TransactionSettings } from './settings.ts'
 import {
   decodeTransaction,
+  epochAfter,
   hasPartition,
   isEpochExhausted,
   isPrepared,
@@ -242,7 +243,7 @@ export class TransactionShard implements Shard {
     const decision = this.#move({
       ...before,
       status: committed ? 'PrepareCommit' : 'PrepareAbort',
-      producerEpoch: before.producerEpoch + (raised ? 1 : 0),
+      producerEpoch: raised ? epochAfter(before.producerEpoch) : before.producerEpoch,
       previousProducerId: before.producerId,
       nextProducerId,
       lastUpdateMs: this.#context.clock.now(),
@@ -260,7 +261,7 @@ export class TransactionShard implements Shard {
     const decision = this.#move({
       ...before,
       status: 'PrepareAbort',
-      producerEpoch: before.producerEpoch + 1,
+      producerEpoch: epochAfter(before.producerEpoch),
       previousProducerId: before.producerId,
       nextProducerId: none,
       lastUpdateMs: this.#context.clock.now(),

@@ -176,9 +176,6 @@ function newCleaner(partition: TestPartition, more: Partial<CleanerOptions> = {}
   })
 }
 
-/** Nobody, two idempotent producers, and transactional ones of which two differ in the last bit. */
-const writers: readonly Int64[] = [-1, 0, 1, 2 ** 40, 2n ** 60n, 2n ** 60n + 1n]
-
 /** Appends batches of plain, idempotent and transactional producers, some of them compressed, and rolls now and then. */
 class Writer {
   readonly #partition: TestPartition
@@ -193,7 +190,7 @@ class Writer {
 
   write(steps: number): void {
     for (let step = 0; step < steps; step++) {
-      const id = writers[this.#below(writers.length)]!
+      const id = ([-1, 0, 1, 2 ** 40, 2n ** 60n, 2n ** 60n + 1n] as const)[this.#below(6)]!
       if (this.#below(12) === 0) this.#partition.roll()
       if (this.#open.has(id) && this.#below(3) === 0) this.#end(id)
       else this.#data(id)

@@ -272,7 +272,7 @@ export class Partition implements PartitionLog, Member {
     if (!this.#suspect || this.synced || this.offline !== null) return
     // Clients that had read what is gone find out by the epoch (KIP-320).
     this.#suspect = false
-    this.leaderEpoch++
+    if (this.leaderEpoch < 2 ** 31 - 1) this.leaderEpoch++
     this.epochs.assign(this.leaderEpoch, this.logEndOffset)
     this.context.commit.bind(this)
   }
