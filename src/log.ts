@@ -30,7 +30,7 @@ export interface LogSettings {
   durability: 'fsync' | 'os'
   journalFileBytes: number
   journalFiles: number
-  /** Bound of the tail in memory. Above it `pressure` is on and connections stop reading. */
+  /** Bound of the tail in memory. */
   tailBytes: number
   retentionCheckIntervalMs: number
   cleanerBackoffMs: number
@@ -113,7 +113,7 @@ export interface Log {
   close(): Promise<void>
 }
 
-/** Back-pressure: connections stop reading while it is on. The tail in memory is full, or checkpoints fall behind. */
+/** Back-pressure: whoever appends for clients waits while it is on. Checkpoints fall behind. */
 export interface Pressure {
   readonly on: boolean
   /** Called once when it goes off; immediately when it is off already. */

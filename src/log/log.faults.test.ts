@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, topicId, turn } from './log.testing.ts'
+import type { Tail } from './tail/tail.ts'
 
 const otherId = 'AAAAAAAAAAAAAAAAAAAB1Q' as typeof topicId
 const storageError = { name: 'KAFKA_STORAGE_ERROR' }
@@ -210,19 +211,25 @@ test('deleting wakes readers, and a topic of the same name begins anew', async (
   assert.deepEqual(again.log.strays(), [])
 })
 
-test('slices hold memory until they are released: then the pressure goes off', async () => {
+test('readers that give nothing back stop nobody: after some chunks they are given copies', async () => {
   const { log } = await openTestLog(memoryFileSystem(), { tailBytes: 1 << 20 })
+  const { tail } = log as unknown as { tail: Tail }
   const partition = partitionOf(log)
   const slices = []
   for (let count = 0; count < 600; count++) {
-    const { baseOffset, durable } = append(partition, 'z'.repeat(4000))
+    const { baseOffset, durable } = append(partition, `${count}/`.padEnd(4000, 'z'))
     await durable
     slices.push(await partition.read(baseOffset, { maxBytes: 1, atLeastOne: true, upTo: 'high-watermark' }))
+    assert.equal(log.pressure.on, false)
+    assert.ok(tail.bytes <= 1 << 20, `${tail.bytes} bytes`)
   }
-  assert.equal(log.pressure.on, true)
-  let off = 0
-  log.pressure.whenOff(() => off++)
-  assert.equal(off, 0)
-  for (const slice of slices) slice.release()
-  assert.deepEqual([off, log.pressure.on], [1, false])
+  assert.equal(tail.lends, false)
+  const lent = new Set(slices.map(({ chunks }) => chunks[0]!.buffer).filter(({ byteLength }) => byteLength === 256 << 10))
+  assert.ok(lent.size > 1 && lent.size < 8, `${lent.size} chunks were lent`)
+  for (const [count, slice] of slices.entries()) {
+    assert.equal(slice.bytes, slice.chunks[0]!.length)
+    assert.ok(slice.chunks[0]!.includes(`${count}/z`))
+    slice.release()
+  }
+  assert.equal(tail.lends, true)
 })

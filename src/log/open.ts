@@ -86,7 +86,7 @@ class Engine implements Log, LogContext {
     this.settings = settings
     this.#files = system.files
     this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
-    this.tail = new Tail(settings.tailBytes, this.pressure)
+    this.tail = new Tail(settings.tailBytes)
     this.chores = new Chores({ system, report: (what, error) => this.report(what, error), onFatal: error => this.#die(error) })
     const report = (what: string) => this.report(what, null)
     this.space = new FreeSpace({ system, directory, floorBytes: () => settings.freeBytesFloor, report })

@@ -113,6 +113,9 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
     get maxIdleMs() {
       return config.get('connections.max.idle.ms')
     },
+    get unsentBytes() {
+      return config.get('fetch.response.memory.bytes')
+    },
     get frameDeadlineMs() {
       return config.get('connection.frame.deadline.ms')
     },

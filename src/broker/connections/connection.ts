@@ -3,13 +3,15 @@
  *
  * A request is worked on only when the one before it has been answered, as in Kafka, so that a slow answer stops the reading of the
  * socket instead of filling memory. The exception is a produce request: its place in the log is fixed at once, so the connection reads
- * on while earlier answers wait for the disk; at most {@link maxParkedReplies} of them.
+ * on while earlier answers wait for the disk; at most {@link maxParkedReplies} of them. While the log falls behind, produce requests wait;
+ * other connections, and those of consumers, are served.
  */
 import type net from 'node:net'
 import type { Clock, Timer, Timers } from '../../base.ts'
+import { apis } from '../../protocol.ts'
 import type { Session } from '../security.ts'
 import type { FrameMemory } from './frame-memory.ts'
-import { FrameReader } from './frames.ts'
+import { FrameReader, type Taken } from './frames.ts'
 import type { SocketReader } from './socket.ts'
 
 export interface ReplyBytes {
@@ -48,7 +50,7 @@ export interface ConnectionOptions {
   clock: Clock
   timers: Timers
   dispatch: Dispatch
-  /** Something that stops all connections from taking requests (the log's tail is full). */
+  /** Something for which produce requests have to wait: the log falls behind. */
   pressure: { readonly on: boolean; whenOff(callback: () => void): void }
   /** Why the connection ended; null when the client closed it. */
   onClose(connection: Connection, error: unknown): void
@@ -85,11 +87,16 @@ export class Connection {
   readonly #abort = new AbortController()
   /** A request that must be answered before the next is worked on. */
   #busy = false
-  #waitingForPressure = false
+  /** With a produce request, for the pressure to go off. */
+  #held = false
   #muted: Timer | null = null
   #mutedUntilMs = 0
   #draining = false
   #closed = false
+  /** When it was last looked at: bytes that the client had taken, bytes in the kernel's or libuv's hands, and when either last moved. */
+  #taken = 0
+  #queued = 0
+  #progressedMs = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -128,9 +135,26 @@ export class Connection {
     return this.#abort.signal
   }
 
-  /** Whether a request is being worked on, its reply has not left, or the client has to wait. */
-  get active(): boolean {
-    return this.#busy || this.#muted !== null || this.#parked.length > 0 || this.#socket.writableLength > 0
+  /** Whether the client has to wait for us: a request is being worked on, or may not be yet. */
+  get owing(): boolean {
+    return this.#busy || this.#held || this.#muted !== null || this.#parked.length > 0
+  }
+
+  /** Bytes of replies that the client has not taken. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  /** For how long the client has taken nothing of what waits for it. To be asked regularly: it compares with the last time. */
+  stalledMs(nowMs: number): number {
+    const taken = this.bytesOut - this.unsentBytes
+    const queued = (this.#socket as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0
+    const progressed = this.unsentBytes === 0 || taken > this.#taken || queued < this.#queued
+    if (taken > this.#taken || queued < this.#queued) this.lastActiveMs = nowMs
+    if (progressed) this.#progressedMs = nowMs
+    this.#taken = taken
+    this.#queued = queued
+    return nowMs - this.#progressedMs
   }
 
   /** Takes no further request for so long; replies leave. */
@@ -175,32 +199,37 @@ export class Connection {
     return goOn && !this.#closed
   }
 
-  #take(frame: Buffer, owned: boolean): boolean {
-    if (this.#closed || this.#draining) return false
+  #take(frame: Buffer, owned: boolean): Taken {
+    if (this.#closed || this.#draining) return 'stop'
+    if (this.#options.pressure.on && isProduce(frame)) {
+      this.#hold()
+      return 'later'
+    }
     let outcome: Reply | PendingReply
     try {
       outcome = this.#options.dispatch(frame, owned, this)
     } catch (error) {
       this.close(error)
-      return false
+      return 'stop'
     }
     if (outcome !== null && 'reply' in outcome) this.#park(outcome)
     else this.#answer(outcome)
-    return this.#mayTake()
+    return this.#mayTake() ? 'next' : 'stop'
+  }
+
+  #hold(): void {
+    if (this.#held) return
+    this.#held = true
+    this.#options.pressure.whenOff(() => {
+      this.#held = false
+      this.lastActiveMs = this.#options.clock.monotonic()
+      this.#resume()
+    })
   }
 
   #mayTake(): boolean {
-    if (this.#closed || this.#draining || this.#busy || this.#muted !== null) return false
-    if (this.#parked.length >= maxParkedReplies || this.#socket.writableNeedDrain) return false
-    if (!this.#options.pressure.on) return true
-    if (!this.#waitingForPressure) {
-      this.#waitingForPressure = true
-      this.#options.pressure.whenOff(() => {
-        this.#waitingForPressure = false
-        this.#resume()
-      })
-    }
-    return false
+    if (this.#closed || this.#draining || this.#busy || this.#held || this.#muted !== null) return false
+    return this.#parked.length < maxParkedReplies && !this.#socket.writableNeedDrain
   }
 
   #answer(reply: Reply): void {
@@ -274,4 +303,8 @@ export class Connection {
     this.#socket.end()
     this.close(null)
   }
+}
+
+function isProduce(frame: Buffer): boolean {
+  return frame.length >= 2 && frame.readInt16BE(0) === apis.produce.key
 }

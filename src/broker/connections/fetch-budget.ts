@@ -2,7 +2,8 @@
  * Bounds the memory that fetch responses may hold until slow readers have taken them.
  *
  * Above the bound a fetch still gets its first batch, so every consumer makes progress, but nothing more: memory does not grow with the
- * number of readers times `fetch.max.bytes`.
+ * number of readers times `fetch.max.bytes`. Above twice the bound it gets nothing, as if there were nothing, until others have taken what
+ * is theirs or were closed for not doing so (server.ts).
  */
 export class FetchBudget {
   readonly #bound: number
@@ -14,6 +15,11 @@ export class FetchBudget {
 
   get heldBytes(): number {
     return this.#held
+  }
+
+  /** Not even a first batch may be gathered. */
+  get exhausted(): boolean {
+    return this.#held >= 2 * this.#bound
   }
 
   /** Half of what is left: what one more response may gather, so that the last reader is not starved by the first. */

@@ -27,7 +27,7 @@ function reader(options: ReaderOptions = {}) {
     (options.memory ?? new FrameMemory(1e9)).share(options.wake ?? (() => {})),
     bytes => {
       frames.push(Buffer.from(bytes))
-      return options.accept?.(bytes) ?? true
+      return (options.accept?.(bytes) ?? true) ? 'next' : 'stop'
     },
     error => rejected.push((error as Error).message),
   )
@@ -188,4 +188,48 @@ test('memory: any mixture of readers, sizes and pauses delivers every frame whol
     assert.ok(peer.got.frames.every((bytes, index) => bytes.every(byte => byte === index + 1)))
   }
   assert.equal(memory.heldBytes, 0)
+})
+
+test('a frame that is not taken comes again, whole and before what follows it, wherever it lay', () => {
+  for (const size of [20, 59, 200, 70_000])
+    for (const step of [1, 7, 1e9]) {
+      let refuse = true
+      const frames: Buffer[] = []
+      const memory = new FrameMemory(1e9)
+      const made = new FrameReader(
+        Buffer.alloc(64),
+        1 << 20,
+        memory.share(() => {}),
+        bytes => {
+          if (refuse && bytes.length === size) return 'later'
+          frames.push(Buffer.from(bytes))
+          return 'next'
+        },
+        error => assert.fail(error as Error),
+      )
+      const stream = Buffer.concat([frame(5, 1), frame(size, 2), frame(6, 3), frame(100, 4)])
+      let at = 0
+      const feed = () => {
+        for (let open = true; open && at < stream.length; ) {
+          const copied = stream.copy(made.target(), 0, at, Math.min(stream.length, at + step))
+          at += copied
+          open = made.received(copied)
+        }
+      }
+      feed()
+      assert.equal(made.resume(), false)
+      assert.deepEqual([frames.map(({ length }) => length), made.unfinished], [[5], false])
+      assert.ok(memory.heldBytes >= size)
+      refuse = false
+      if (made.resume()) feed()
+      assert.deepEqual(
+        frames.map(bytes => [bytes.length, bytes[0]]),
+        [
+          [5, 1],
+          [size, 2],
+          [6, 3],
+          [100, 4],
+        ],
+      )
+    }
 })

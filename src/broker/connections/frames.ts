@@ -17,11 +17,11 @@ export class BadFrame extends Error {
   }
 }
 
-/**
- * Takes one frame. `owned` says that nobody else will overwrite it; otherwise it is valid only during the call.
- * Returns false when no further frame may be handed out until {@link FrameReader.resume}.
- */
-export type FrameSink = (frame: Buffer, owned: boolean) => boolean
+/** `stop`: no further frame may be handed out until {@link FrameReader.resume}. `later`: nor was this one taken, and it comes again then. */
+export type Taken = 'next' | 'stop' | 'later'
+
+/** Takes one frame. `owned` says that nobody else will overwrite it; otherwise it is valid only during the call. */
+export type FrameSink = (frame: Buffer, owned: boolean) => Taken
 
 const sizeBytes = 4
 const firstAllocationBytes = 16 * 1024
@@ -150,9 +150,9 @@ export class FrameReader implements SocketReader {
       this.#check(size)
       const end = position + sizeBytes + size
       if (end > bytes.length) break
-      const goOn = this.#sink(bytes.subarray(position + sizeBytes, end), owned)
-      position = end
-      if (!goOn) {
+      const taken = this.#sink(bytes.subarray(position + sizeBytes, end), owned)
+      if (taken !== 'later') position = end
+      if (taken !== 'next') {
         this.#open = false
         if (position < bytes.length) this.#stalled = owned ? bytes.subarray(position) : Buffer.from(bytes.subarray(position))
         return
@@ -184,7 +184,9 @@ export class FrameReader implements SocketReader {
       return
     }
     this.#partial = null
-    if (!this.#sink(partial.subarray(sizeBytes, total), true)) this.#open = false
+    const taken = this.#sink(partial.subarray(sizeBytes, total), true)
+    if (taken === 'later') this.#stalled = partial.subarray(0, total)
+    if (taken !== 'next') this.#open = false
   }
 
   #grow(partial: Buffer): void {

@@ -12,6 +12,7 @@ const limits: ServerLimits = {
   maxUnauthenticatedFrameBytes: 1 << 19,
   authenticationDeadlineMs: 30_000,
   queuedBytes: 1e9,
+  unsentBytes: 1e9,
   maxIdleMs: 600_000,
   frameDeadlineMs: 60_000,
   maxConnections: 100,
@@ -75,7 +76,7 @@ function frame(text: string): Buffer {
 const reply = (text: string) => ({ buffers: [Buffer.from(text, 'latin1')], length: text.length })
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 500 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 4))
+  for (let turn = 0; turn < 2000 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 4))
   assert.ok(condition(), `gave up waiting: ${condition}`)
 }
 
@@ -116,34 +117,52 @@ test('a request that must be answered first keeps the next from being worked on'
   assert.equal(seen.length, 3)
 })
 
-test('under pressure nothing is read until it is off', async () => {
-  let on = false
-  let off = () => {}
+test('under pressure produce requests wait, in order and however idle their connections are; all others are served', async () => {
+  const pressure = { on: true, whenOff: (callback: () => void) => void waiting.push(callback) }
+  const waiting: (() => void)[] = []
   const seen: string[] = []
-  const { port } = await serve(
-    bytes => {
-      seen.push(bytes.toString('latin1'))
-      on = true
-      return reply('.')
-    },
-    {},
-    {
-      get on() {
-        return on
-      },
-      whenOff: callback => {
-        off = callback
-      },
-    },
-  )
-  const { socket } = await connect(port)
-  socket.write(Buffer.concat([frame('a'), frame('b')]))
+  const dispatch: Dispatch = bytes => {
+    seen.push(bytes.toString('latin1', 2, 4))
+    return reply(bytes.toString('latin1', 2, 4))
+  }
+  const { port, reasons } = await serve(dispatch, { maxIdleMs: 1500 }, pressure)
+  const produce = (text: string, size = 0) => frame(`\0\0${text}${'x'.repeat(size)}`)
+  const other = (text: string) => frame(`\0\x01${text}`)
+  const producer = await connect(port)
+  // Views of the shared buffer, frames of their own memory, and what comes behind them.
+  const frames = [other('o1'), produce('p1'), produce('p2', 300_000), other('o2'), produce('p3')]
+  producer.socket.write(Buffer.concat(frames))
   await until(() => seen.length === 1)
-  await new Promise(resolve => setTimeout(resolve, 20))
-  assert.deepEqual(seen, ['a'])
-  on = false
-  off()
-  await until(() => seen.length === 2)
+  const consumer = await connect(port)
+  for (let nth = 1; nth <= 20; nth++) {
+    consumer.socket.write(other(`c${nth % 10}`))
+    await until(() => consumer.received().length === 2 * nth)
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  assert.deepEqual([producer.received(), reasons], ['o1', []])
+  pressure.on = false
+  for (const callback of waiting) callback()
+  await until(() => producer.received().length === 10)
+  assert.equal(producer.received(), 'o1p1p2o2p3')
+})
+
+test('of clients that read nothing those go that have for longest, once replies take too much memory', async () => {
+  const large = { buffers: [Buffer.alloc(20 << 20)], length: 20 << 20 }
+  const { port, reasons } = await serve(() => large, { unsentBytes: 45 << 20 })
+  const sockets: net.Socket[] = []
+  for (let nth = 0; nth < 3; nth++) {
+    const { socket } = await connect(port)
+    socket.pause()
+    socket.write(frame('x'))
+    sockets.push(socket)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  const reading = await connect(port)
+  reading.socket.write(frame('x'))
+  await until(() => reading.received().length === 20 << 20)
+  await until(() => reasons.length > 0)
+  assert.match(reasons.join(), /^nothing was read for \d\.\d s, and replies take more than fetch\.response\.memory\.bytes$/)
+  assert.deepEqual([sockets.length, reading.socket.destroyed], [3, false])
 })
 
 test('a dispatch that throws closes its connection and no other', async () => {
@@ -272,7 +291,7 @@ test('closing lets the reply under way leave', async () => {
   const { port, server } = await serve(() => ({ reply: gate.promise, readOn: false }))
   const { socket, received } = await connect(port)
   socket.write(frame('x'))
-  await until(() => [...server.connections].some(connection => connection.active))
+  await until(() => [...server.connections].some(connection => connection.owing))
   const closed = server.close(5_000)
   gate.resolve(reply('last words'))
   await once(socket, 'close')

@@ -1,5 +1,6 @@
 /**
- * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many.
+ * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many, and those that read nothing
+ * when the replies that wait take too much memory.
  *
  * One timer serves all connections. Node's own limits are not used because they count per socket and close without a reason.
  */
@@ -25,6 +26,8 @@ export interface ServerLimits {
   queuedBytes: number
   /** `connections.max.idle.ms`. */
   maxIdleMs: number
+  /** Replies may take so many bytes; above, clients that do not read are closed. */
+  unsentBytes: number
   /** A frame must be complete this long after its first byte. */
   frameDeadlineMs: number
   /** `max.connections`. */
@@ -74,6 +77,8 @@ interface Place {
 const scratchBytes = 256 * 1024
 const sweepIntervalMs = 1_000
 const keepAliveMs = 60_000
+/** A client that has taken nothing for so long does not read. */
+const stalledAfterMs = 2_000
 /** Beyond this, connections that a quota refuses are closed at once. */
 const maxRefusedWaiting = 1_000
 
@@ -277,17 +282,34 @@ export class Server {
   #sweep(): void {
     const { limits, system } = this.#options
     const now = system.clock.monotonic()
+    let unsentBytes = 0
+    const stalled: { connection: Connection; stalledMs: number }[] = []
     for (const [socket, since] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) socket.destroy()
     for (const connection of this.connections) {
+      const stalledMs = connection.stalledMs(now)
+      unsentBytes += connection.unsentBytes
+      if (stalledMs >= stalledAfterMs) stalled.push({ connection, stalledMs })
       const since = connection.unfinishedSinceMs
       if (since > 0 && now - since > limits.frameDeadlineMs) {
         connection.close(new Error(`a frame was not complete after ${limits.frameDeadlineMs} ms`))
       } else if (!connection.session.authenticated && now - connection.openedMs > limits.authenticationDeadlineMs) {
         connection.close(new Error(`not authenticated after ${limits.authenticationDeadlineMs} ms`))
-      } else if (now - connection.lastActiveMs > limits.maxIdleMs && !connection.active) {
+      } else if (now - connection.lastActiveMs > limits.maxIdleMs && !connection.owing) {
         connection.close(new Error(`idle for connections.max.idle.ms=${limits.maxIdleMs}`))
       }
     }
+    if (unsentBytes > limits.unsentBytes) closeStalled(stalled, unsentBytes - limits.unsentBytes)
+  }
+}
+
+/** Those first that have taken nothing for longest, until so many bytes are free. */
+function closeStalled(stalled: { connection: Connection; stalledMs: number }[], excessBytes: number): void {
+  let excess = excessBytes
+  for (const { connection, stalledMs } of stalled.sort((a, b) => b.stalledMs - a.stalledMs)) {
+    if (excess <= 0) return
+    excess -= connection.unsentBytes
+    const seconds = (stalledMs / 1000).toFixed(1)
+    connection.close(new Error(`nothing was read for ${seconds} s, and replies take more than fetch.response.memory.bytes`))
   }
 }
 

@@ -204,7 +204,7 @@ function writeOwn(page: Page, { log, metrics, stalls }: Broker): void {
   const { freeBytes, floorBytes } = log.space
   if (freeBytes !== null) page.single('millrace_disk_free_bytes', 'gauge', 'Bytes free on the volume of log.dirs.', freeBytes)
   page.single('millrace_disk_free_floor_bytes', 'gauge', 'log.free.bytes.floor: with less free, produce requests are refused.', floorBytes)
-  page.single('millrace_log_pressure', 'gauge', 'Whether connections wait because the tail in memory is full.', log.pressure.on ? 1 : 0)
+  page.single('millrace_log_pressure', 'gauge', 'Whether produce requests wait because checkpoints fall behind.', log.pressure.on ? 1 : 0)
   const { journal } = log
   page.single('millrace_journal_frames_total', 'counter', 'Group commits: frames written to the journal.', journal.frames)
   page.single('millrace_journal_bytes_total', 'counter', 'Bytes written to the journal.', journal.bytes)

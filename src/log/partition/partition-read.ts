@@ -43,9 +43,8 @@ function finish(
 }
 
 function readTail(partition: Partition, first: number, from: Offset, bound: Offset, limit: ReadLimit): Slice | Promise<Slice> {
-  const { tail } = partition.context
-  const chunks: Buffer[] = []
-  const pinned: Chunk[] = []
+  const views: Buffer[] = []
+  const held: Chunk[] = []
   let bytes = 0
   let next = from
   for (let index = first; ; index++) {
@@ -59,16 +58,23 @@ function readTail(partition: Partition, first: number, from: Offset, bound: Offs
       ? { start, end: start + length, next: piece.endOffset }
       : cutBatches(chunk.bytes, start, start + length, from, bound, room, limit.atLeastOne && bytes === 0)
     if (cut.end > cut.start) {
-      tail.pin(chunk)
-      pinned.push(chunk)
-      chunks.push(chunk.bytes.subarray(cut.start, cut.end))
+      held.push(chunk)
+      views.push(chunk.bytes.subarray(cut.start, cut.end))
       bytes += cut.end - cut.start
       next = cut.next
     }
     if (next < piece.endOffset) break
   }
-  return finish(partition, limit, from, next, chunks, bytes, () => {
-    for (const chunk of pinned) tail.unpin(chunk)
+  const { tail, slabs } = partition.context
+  if (bytes > 0 && !tail.lends) {
+    const slab = slabs.take(bytes)
+    let end = 0
+    for (const view of views) end += view.copy(slab, end)
+    return finish(partition, limit, from, next, [slab.subarray(0, end)], bytes, () => slabs.give(slab))
+  }
+  for (const chunk of held) tail.pin(chunk)
+  return finish(partition, limit, from, next, views, bytes, () => {
+    for (const chunk of held) tail.unpin(chunk)
   })
 }
 

@@ -83,6 +83,6 @@ export class Backlog {
   #judge(): void {
     const fill = Math.max(this.#journalBytes / this.#mostJournalBytes, (this.#directBytes - this.#heldDirectBytes) / mostDirectBytes)
     this.#refused = fill > 2 ? 'all' : fill > 1 && this.#failure !== null ? 'clients' : 'nobody'
-    this.#valve.set('backlog', fill > 1 && this.#failure === null)
+    this.#valve.set(fill > 1 && this.#failure === null)
   }
 }

@@ -2,13 +2,15 @@
  * The tail: recent batches in memory, most of them not yet in a segment file.
  *
  * Hides how memory is owned: bytes are copied one after another into chunks, oldest chunk first out. A chunk is given back when what it
- * holds is in the segment files and no reader has it any more, so memory is bounded however many partitions share it, and what was
- * gathered in one turn of the event loop lies in one piece, ready for one `writev` to the journal.
+ * holds is in the segment files, so memory is bounded however many partitions share it, and what was gathered in one turn of the event loop
+ * lies in one piece, ready for one `writev` to the journal.
+ *
+ * Readers are lent the chunks themselves. What a slow one still has when its chunk leaves the tail is not the tail's any more and stops
+ * nobody; but when there is much of it, the tail lends nothing until some has come back, and readers are given copies.
  */
 import { assert } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { Segment } from '../segments/segment.ts'
-import type { Valve } from './pressure.ts'
 
 const chunkBytes = 256 << 10
 /** Chunks of the usual size that are kept for the next use. */
@@ -53,22 +55,24 @@ export interface Piece {
 
 export class Tail {
   readonly #limit: number
-  readonly #valve: Valve
   /** In use, oldest first. */
   #chunks: Chunk[] = []
   #spare: Chunk[] = []
-  /** Bytes in chunks in use, and in evicted ones that readers still hold. */
+  /** Of the chunks in use, and of evicted ones that readers still have. */
   #bytes = 0
-  /** Of these, in evicted ones. */
-  #heldBytes = 0
+  #lentBytes = 0
 
-  constructor(limitBytes: number, valve: Valve) {
-    this.#valve = valve
+  constructor(limitBytes: number) {
     this.#limit = Math.max(limitBytes, 4 * chunkBytes)
   }
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Whether readers may be lent chunks: those that left the tail with readers are at most a quarter as much. */
+  get lends(): boolean {
+    return this.#lentBytes <= this.#limit >> 2
   }
 
   /** The chunk that takes the next `size` bytes, at its `used`. May evict the oldest. */
@@ -82,7 +86,6 @@ export class Tail {
     chunk.evicted = false
     this.#chunks.push(chunk)
     this.#bytes += wanted
-    this.#judge()
     return chunk
   }
 
@@ -92,7 +95,9 @@ export class Tail {
 
   unpin(chunk: Chunk): void {
     assert(chunk.pins > 0, 'a slice was released twice')
-    if (--chunk.pins === 0 && chunk.evicted) this.#free(chunk)
+    if (--chunk.pins > 0 || !chunk.evicted) return
+    this.#lentBytes -= chunk.bytes.length
+    this.#keep(chunk)
   }
 
   /**
@@ -106,23 +111,15 @@ export class Tail {
       chunk.owners.pop()
     }
     this.#chunks.shift()
-    if (chunk.pins === 0) this.#free(chunk)
-    else {
-      chunk.evicted = true
-      this.#heldBytes += chunk.bytes.length
-    }
+    this.#bytes -= chunk.bytes.length
+    chunk.evicted = true
+    if (chunk.pins > 0) this.#lentBytes += chunk.bytes.length
+    else this.#keep(chunk)
     return true
   }
 
-  #free(chunk: Chunk): void {
-    this.#bytes -= chunk.bytes.length
-    if (chunk.evicted) this.#heldBytes -= chunk.bytes.length
+  /** For the next use, if there is not enough. */
+  #keep(chunk: Chunk): void {
     if (chunk.bytes.length === chunkBytes && this.#spare.length < spareChunks) this.#spare.push(chunk)
-    this.#judge()
-  }
-
-  #judge(): void {
-    // One chunk of grace: right after an eviction the newest may reach over the limit.
-    this.#valve.set('tail', this.#heldBytes > 0 && this.#bytes > this.#limit + chunkBytes)
   }
 }

@@ -7,7 +7,7 @@ export const networkKeys = {
   'fetch.response.memory.bytes': bytes({
     default: 134_217_728,
     min: 1_048_576,
-    doc: 'Bytes that fetch responses may hold in memory until slow readers have taken them. Above it each fetch gets one batch at a time.',
+    doc: 'Bytes that responses may hold in memory until slow readers have taken them. Above it each fetch gets one batch at a time, and connections that have not read anything for two seconds are closed, the longest first; above twice as much a fetch gets nothing.',
   }),
   'connection.authentication.deadline.ms': intMs({
     default: 30_000,

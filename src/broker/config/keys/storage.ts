@@ -31,7 +31,7 @@ export const storageKeys = {
   'tail.bytes': bytes({
     default: 67_108_864,
     min: 4_194_304,
-    doc: 'Bound of the newest batches that are held in memory until they are in a segment. Above it the broker stops reading from connections.',
+    doc: 'Bound of the newest batches that are held in memory, where most fetches are answered.',
   }),
   'log.free.bytes.floor': bytes({
     default: 268_435_456,

@@ -130,10 +130,10 @@ async function readOnce(request: Request, partitions: OpenedFetch['partitions'],
   const { broker, quota } = context
   let wanted = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'))
   if (quota !== null) wanted = Math.min(wanted, quota.fetchRoom)
+  // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
+  let atLeastOne = context.version >= 3 && !broker.fetchBudget.exhausted
   const granted = broker.fetchBudget.take(wanted)
   let left = granted
-  // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
-  let atLeastOne = context.version >= 3
   for (const partition of partitions.values()) {
     if (reads.length % partitionsAtOnce === partitionsAtOnce - 1 && broker.turns.over) await broker.turns.next()
     const read = readPartition(request, partition, context, left, atLeastOne)

@@ -125,7 +125,7 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
       reads.push({ ...shared, outcome: refused, acquisition: null })
       continue
     }
-    if (maxRecords <= 0 || (maxBytes <= 0 && reads.length > 0)) break
+    if (maxRecords <= 0 || (maxBytes <= 0 && (reads.length > 0 || broker.fetchBudget.exhausted))) break
     try {
       const source = await broker.sharePartitions.get({ groupId, topicId, partition })
       loaded.push(source)

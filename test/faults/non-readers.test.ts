@@ -1,0 +1,103 @@
+/**
+ * Five hundred connections that pipeline fetches and read nothing. A healthy producer and consumer go on, memory stays bounded, and those
+ * connections are closed. Their sockets are made here, because the kernel's buffers would take megabytes for each before anything waits.
+ */
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:net'
+import { Duplex } from 'node:stream'
+import { test } from 'node:test'
+import { buildBatch, readBatches } from '../../sim/world/batches.ts'
+import { memoryFileSystem, realSystem } from '../../src/base.ts'
+import { loadBrokerConfig, silentLogger, startBroker } from '../../src/broker.ts'
+import { apis } from '../../src/protocol.ts'
+import { connect, createTopic, fetchRecords, produce, requestBytes } from '../support/client.ts'
+
+const mib = 2 ** 20
+const readers = 500
+const recordBytes = 30_000
+const settings = {
+  listeners: 'PLAINTEXT://127.0.0.1:0',
+  'http.listen': 'none',
+  'log.dirs': '/data',
+  durability: 'fsync',
+  'tail.bytes': String(4 * mib),
+  'fetch.response.memory.bytes': String(8 * mib),
+}
+
+/** The broker's end of a connection whose client sends and takes nothing: a write is done when the connection is. */
+class NonReader extends Duplex {
+  readonly remoteAddress = '127.0.0.9'
+  #writing: (error: Error) => void = () => {}
+
+  override _read(): void {}
+
+  override _writev(_: unknown, done: (error: Error) => void): void {
+    this.#writing = done
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#writing(new Error('ECANCELED'))
+    done(error)
+  }
+}
+
+test('five hundred connections that pipeline fetches and read nothing', { timeout: 60_000 }, async () => {
+  const listening: Server[] = []
+  const broker = await startBroker({
+    system: realSystem(memoryFileSystem()),
+    config: loadBrokerConfig({ set: settings }),
+    logger: silentLogger,
+    onFatal: error => assert.fail(error),
+    createServer: ((options: object) => {
+      const server = createServer(options)
+      listening.push(server)
+      return server
+    }) as typeof createServer,
+  })
+  const healthy = await connect(broker.ports.get('PLAINTEXT')!)
+  const topicId = await createTopic(healthy, 'busy')
+  const before = process.memoryUsage().arrayBuffers
+  const sockets: NonReader[] = []
+  let most = 0
+  for (let nth = 0; nth < readers; nth++) {
+    const { errorCode, baseOffset } = await produce(
+      healthy,
+      'busy',
+      buildBatch({ values: [Buffer.alloc(recordBytes, nth)], timestampMs: 0 }),
+    )
+    assert.deepEqual([errorCode, baseOffset], [0, nth])
+    const request = requestBytes(apis.fetch, 13, {
+      maxWaitMs: 100,
+      minBytes: 1,
+      maxBytes: mib,
+      isolationLevel: 0,
+      sessionId: 0,
+      sessionEpoch: -1,
+      topics: [{ topicId, partitions: [{ partition: 0, fetchOffset: Math.max(0, nth - 3), partitionMaxBytes: mib }] }],
+      forgottenTopicsData: [],
+    })
+    const socket = new NonReader()
+    socket.on('error', () => {})
+    listening[0]!.emit('connection', socket)
+    for (let pipelined = 0; pipelined < 4; pipelined++) socket.push(request)
+    sockets.push(socket)
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+  }
+  const { apiKeys } = await healthy.request(apis.apiVersions, 3, { clientSoftwareName: 'test', clientSoftwareVersion: '1' })
+  assert.ok(apiKeys.length > 0)
+  const seen: number[] = []
+  while (seen.length < readers) {
+    const { errorCode, records } = await fetchRecords(healthy, 'busy', seen.length, { maxWaitMs: 500 })
+    assert.equal(errorCode, 0)
+    for (const { baseOffset } of readBatches(records)) if (baseOffset === seen.length) seen.push(baseOffset)
+  }
+  // The log's memory and twice the bound, and what the collector has not looked at yet.
+  assert.ok(most < 120 * mib, `${(most / mib).toFixed(0)} MiB`)
+  await Promise.all(
+    sockets.slice(0, 50).map(socket => new Promise<void>(resolve => (socket.destroyed ? resolve() : socket.once('close', resolve)))),
+  )
+  assert.ok(!healthy.isClosed)
+  healthy.close()
+  for (const socket of sockets) socket.destroy()
+  await broker.close()
+})
