@@ -5,6 +5,7 @@
  * that is begun, so that no restart forgets it, and the state log goes on knowing the partition. A topic of the same name cannot use the
  * directory meanwhile: its appends are refused.
  */
+import { DiskError } from '../base.ts'
 import type { Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import type { JournalFile, Member } from './journal/member.ts'
@@ -30,21 +31,29 @@ export class Deletions {
     this.#onRenamed = onRenamed
   }
 
-  /** The journal knows of the deletion. The files go after `delayMs`. */
-  add(deleted: DeletedPartition, delayMs: number): void {
+  /**
+   * The journal knows of the deletion. The directory keeps its name until `unused` resolves, and its files go `delayMs` later. Resolves when
+   * the name was given up, or the disk refused that.
+   */
+  async add(deleted: DeletedPartition, delayMs: number, unused: Promise<void> = Promise.resolve()): Promise<void> {
     if (deleted.directory === null) {
+      await unused
       this.#onRenamed(deleted.topicId, deleted.partition)
       return
     }
     const doomed = new Doomed(deleted, deleted.directory, delayMs)
     this.#waiting.set(doomed.directory, doomed)
-    void this.#context.chores.begin(`renaming ${doomed.directory}, which was deleted,`, async () => this.#rename(doomed))
+    await unused
+    doomed.unused = true
+    await this.#context.chores.begin(`renaming ${doomed.directory}, which was deleted,`, async () => this.#rename(doomed))
   }
 
-  /** Makes way for a topic of the same name. Throws DiskError as long as the disk refuses. */
+  /** Makes way for a topic of the same name. Throws DiskError as long as that cannot be. */
   free(directory: string): void {
     const doomed = this.#waiting.get(directory)
-    if (doomed !== undefined) this.#rename(doomed)
+    if (doomed === undefined) return
+    if (!doomed.unused) throw new DiskError('rename', directory, 'EBUSY')
+    this.#rename(doomed)
   }
 
   /** Whether the directory has to go first. */
@@ -82,6 +91,8 @@ class Doomed implements Member {
   readonly partition: number
   readonly directory: string
   readonly delayMs: number
+  /** Nothing knows its files by their names any more. */
+  unused = false
   boundFile: JournalFile | null = null
   slot = 0
   readonly logEndOffset = 0

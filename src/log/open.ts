@@ -131,7 +131,7 @@ class Engine implements Log, LogContext {
     const last = recovered.journal.live.at(-1) ?? this.#journal.current
     for (const partition of recovered.changed) last.bound.add(partition)
     if (recovered.changed.length > 0 && last === this.#journal.current) this.#journal.rotate()
-    for (const deleted of recovered.deleted) this.deletions.add(deleted, 0)
+    for (const deleted of recovered.deleted) await this.deletions.add(deleted, 0)
     this.deletions.noteAgain()
     this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.start()
@@ -205,11 +205,12 @@ class Engine implements Log, LogContext {
     partition.markDeleted()
     this.partitions.delete(key)
     // A thread that compacts it knows its files by their names.
-    await this.#cleaner?.forget(partition)
-    // The journal does not take the deletion any more: whoever starts next has to repeat it.
-    if (this.#closed !== null) return
+    const unused = this.#cleaner?.forget(partition)
+    // Where the journal does not take the deletion any more, whoever starts next has to repeat it.
+    if (this.#closed !== null) return await unused
     const directory = partition.files.hasDirectory ? partition.files.directory : null
-    this.deletions.add({ topic: partition.topic, topicId, partition: number, directory }, partition.config.fileDeleteDelayMs)
+    const { topic, config } = partition
+    await this.deletions.add({ topic, topicId, partition: number, directory }, config.fileDeleteDelayMs, unused)
   }
 
   strays(): { topic: string; topicId: Uuid; partition: number }[] {
