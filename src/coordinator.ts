@@ -47,6 +47,7 @@ export {
   topicNameProblem,
 } from './coordinator/cluster.ts'
 export type { CommitTopic, FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './coordinator/group/commits.ts'
+export { compileRegex } from './coordinator/group/consumer/regex.ts'
 export type { GroupTopics } from './coordinator/group/group-topics.ts'
 export { type Caller, joinError, syncError } from './coordinator/group/requests.ts'
 export {

@@ -124,7 +124,8 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => metadata.close())
   followDynamicConfig(config, metadata, logger)
   const metrics = new BrokerMetrics()
-  const groups = openGroups(options, metadata, metrics)
+  const shared = sharedByRequests(options)
+  const groups = openGroups(options, metadata, metrics, shared.turns)
   opened.push(() => groups.close())
   const transactions = openTransactions(options, metadata, groups, metrics)
   opened.push(() => transactions.close())
@@ -147,7 +148,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     converter,
     self,
     logger,
-    ...sharedByRequests(options),
+    ...shared,
     metrics,
     stalls: openStalls(options, opened),
     quotas: openQuotas(options, metadata),
@@ -243,9 +244,15 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
   metadata.refreshTopicConfigs()
 }
 
-function openGroups({ system, config, logger }: StartOptions, metadata: ClusterMetadata, metrics: BrokerMetrics): GroupCoordinator {
+function openGroups(
+  { system, config, logger }: StartOptions,
+  metadata: ClusterMetadata,
+  metrics: BrokerMetrics,
+  turns: Turns,
+): GroupCoordinator {
   const groups = new GroupCoordinator({
     system,
+    turns,
     settings: groupSettings(config, groupId => metadata.configs('GROUP', groupId)),
     topic: internalTopic(metadata, offsetsTopicName),
     topics: groupTopics(metadata, system),

@@ -4,11 +4,12 @@
  * Hides where a group lives and what every request has to have right before its shard is asked. Methods throw KafkaError for what concerns
  * the whole request.
  */
-import type { System } from '../base.ts'
+import { filterInSlices, runInSlices, type System, Turns } from '../base.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
 import type { FetchedTopic, OffsetCommit, OffsetReader, TopicPartitions, TopicResult } from './group/commits.ts'
 import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './group/consumer/consumer-groups.ts'
 import type { DescribedConsumerGroup } from './group/consumer/describe.ts'
+import { type MatchedTopics, NotMatched, namesLike, notMatched } from './group/consumer/progress.ts'
 import type { GroupTopics } from './group/group-topics.ts'
 import type {
   Caller,
@@ -38,6 +39,8 @@ const nobody: OffsetReader = { memberId: null, memberEpoch: -1 }
 
 export interface GroupCoordinatorOptions {
   system: System
+  /** For work that may take long. */
+  turns?: Turns
   /** Read each time: values may change while the broker runs. */
   settings: GroupSettings
   /** {@link offsetsTopicName}. */
@@ -49,10 +52,12 @@ export interface GroupCoordinatorOptions {
 
 export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
+  readonly #turns: Turns
   readonly #groups: ShardedTopic<GroupShard>
 
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options
+    this.#turns = options.turns ?? new Turns(options.system)
     const { system, settings, topics, topic, report, recordSkipped } = options
     this.#groups = new ShardedTopic({
       system,
@@ -164,15 +169,33 @@ export class GroupCoordinator {
     throw new KafkaError('GROUP_ID_NOT_FOUND', exists ? `Group ${groupId} is not a classic group.` : `Group ${groupId} not found.`)
   }
 
-  /** KIP-848: a member's whole life. `mayDescribe`: which topics its regular expression may find. */
+  /** KIP-848: a member's whole life. `mayDescribe`: which topics its regular expression may find, in how many steps. */
   async consumerHeartbeat(
     request: ConsumerHeartbeatRequest,
     caller: Caller,
     mayDescribe: (topic: string) => boolean,
+    mostSteps = Number.POSITIVE_INFINITY,
   ): Promise<ConsumerHeartbeatResponse> {
     requireGroupId(request.groupId)
     const { groupId, memberEpoch } = request
-    return this.#shardFor(groupId, memberEpoch === 0).write(shard => shard.consumers.heartbeat(request, caller, mayDescribe))
+    const matched = new Map<string, MatchedTopics>()
+    for (;;) {
+      try {
+        const topicsLike = (regex: string) => matched.get(regex) ?? notMatched(regex)
+        return await this.#shardFor(groupId, memberEpoch === 0).write(shard => shard.consumers.heartbeat(request, caller, topicsLike))
+      } catch (error) {
+        if (!(error instanceof NotMatched)) throw error
+        matched.set(error.regex, await this.#match(error.regex, mayDescribe, mostSteps))
+      }
+    }
+  }
+
+  /** Only what may be described is looked at: neither the time it takes nor an error tells of other topics. */
+  async #match(regex: string, mayDescribe: (topic: string) => boolean, mostSteps: number): Promise<MatchedTopics> {
+    const { topics } = this.#options
+    const { version } = topics
+    const names = await filterInSlices(this.#turns, topics.names(), mayDescribe)
+    return { names: await runInSlices(this.#turns, namesLike(regex, names, mostSteps)), version }
   }
 
   /** Of a group of any protocol. */

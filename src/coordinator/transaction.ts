@@ -8,7 +8,6 @@ import { type Int64, millisSince, type System } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { buildMarkerBatch, type ErrorName, KafkaError, toKafkaError } from '../protocol.ts'
 import { checkWrite } from './cluster.ts'
-import { compileRegex } from './group/consumer/regex.ts'
 import { offsetsTopicName } from './group.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
 import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
@@ -40,8 +39,6 @@ export interface TransactionFilter {
   producerIds: ReadonlySet<Int64>
   /** Only transactions that have been running longer than this; negative: all. */
   durationMs: Int64
-  /** That the whole id matches, in RE2's syntax; null: all. */
-  pattern: string | null
 }
 
 export class TransactionCoordinator {
@@ -137,15 +134,12 @@ export class TransactionCoordinator {
     await this.#appendMarker(topic, partition, marker)
   }
 
-  /** Rejects with INVALID_REGULAR_EXPRESSION. */
-  async list({ states, producerIds, durationMs, pattern }: TransactionFilter): Promise<Transaction[]> {
+  async list({ states, producerIds, durationMs }: TransactionFilter): Promise<Transaction[]> {
     const now = this.#options.system.clock.now()
-    const matches = pattern === null ? () => true : namesLike(pattern)
     const wanted = (transaction: Transaction) =>
       (states.size === 0 || states.has(transaction.status)) &&
       (producerIds.size === 0 || producerIds.has(transaction.producerId)) &&
-      (durationMs < 0 || millisSince(transaction.startMs, now) > durationMs) &&
-      matches(transaction.transactionalId)
+      (durationMs < 0 || millisSince(transaction.startMs, now) > durationMs)
     return this.#transactions.collect(shard => Array.from(shard.all()).filter(wanted))
   }
 
@@ -206,22 +200,6 @@ const needless: ReadonlySet<string> = new Set<ErrorName>([
 
 export function isTransactionStatus(name: string): name is TransactionStatus {
   return (transactionStatuses as readonly string[]).includes(name)
-}
-
-function namesLike(pattern: string): (name: string) => boolean {
-  const refused = (error: unknown) => new KafkaError('INVALID_REGULAR_EXPRESSION', `${pattern}: ${(error as Error).message}`)
-  try {
-    const test = compileRegex(pattern)
-    return name => {
-      try {
-        return test(name)
-      } catch (error) {
-        throw refused(error)
-      }
-    }
-  } catch (error) {
-    throw refused(error)
-  }
 }
 
 function requireTransactionalId(transactionalId: string): void {

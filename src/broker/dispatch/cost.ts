@@ -16,6 +16,10 @@ export interface Cost<Request> {
    * or with the same little answer.
    */
   readonly distinct: ((request: Request) => void) | null
+  /** Steps of a regular expression over all names; a step is some nanoseconds. */
+  readonly regexSteps?: number
+  /** Bytes that come out of what the request has compressed. */
+  readonly inflatedBytes?: number
 }
 
 /** Twice what an administrator of the largest cluster names: `cluster.max.topics` and `cluster.max.partitions` are 60,000 together. */

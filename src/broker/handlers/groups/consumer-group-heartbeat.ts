@@ -4,10 +4,13 @@
  * v1 subscribes by regular expression and has the client make its member id (KIP-1082). A topic that may not be described fails the whole
  * request when it is named, and is not found when it is only matched.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { callerOf, requireGroup } from './group-caller.ts'
+
+const cost = { ...manyThings(null), regexSteps: 10_000_000 }
 
 export const consumerGroupHeartbeat = defineHandler<typeof apis.consumerGroupHeartbeat>({
   api: apis.consumerGroupHeartbeat,
@@ -16,15 +19,16 @@ export const consumerGroupHeartbeat = defineHandler<typeof apis.consumerGroupHea
     ['GROUP', 'READ'],
     ['TOPIC', 'DESCRIBE'],
   ],
-  cost: manyThings(null),
+  cost,
   async handle(request, context) {
     requireProtocol(context)
     requireGroup(context, 'READ', request.groupId)
-    const mayDescribe = (topic: string) => context.allowed('DESCRIBE', 'TOPIC', topic)
-    for (const topic of request.subscribedTopicNames ?? []) {
-      if (!mayDescribe(topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `Not authorized to describe topic ${topic}.`)
-    }
-    return context.broker.groups.consumerHeartbeat(request, callerOf(context), mayDescribe)
+    await inSlices(context.broker.turns, request.subscribedTopicNames ?? [], topic => {
+      if (context.allowed('DESCRIBE', 'TOPIC', topic)) return
+      throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `Not authorized to describe topic ${topic}.`)
+    })
+    const mayFind = (topic: string) => context.allowed('DESCRIBE', 'TOPIC', topic, 'probe')
+    return context.broker.groups.consumerHeartbeat(request, callerOf(context), mayFind, cost.regexSteps)
   },
   fail: (_request, error) => ({
     throttleTimeMs: 0,

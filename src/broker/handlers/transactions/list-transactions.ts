@@ -2,39 +2,55 @@
  * ListTransactions, v0–2 (KIP-664): transactions by state and producer id, v1 by how long they have been running (KIP-994), v2 by a pattern
  * of their ids (KIP-1152).
  */
-import { filterInSlices } from '../../../base.ts'
-import { isTransactionStatus } from '../../../coordinator.ts'
-import { apis } from '../../../protocol.ts'
+import { filterInSlices, runInSlices } from '../../../base.ts'
+import { compileRegex, isTransactionStatus } from '../../../coordinator.ts'
+import { apis, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
-import { defineHandler } from '../../dispatch/handler.ts'
+import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+
+const cost = { ...oneThing, regexSteps: 10_000_000 }
 
 export const listTransactions = defineHandler<typeof apis.listTransactions>({
   api: apis.listTransactions,
   versions: [0, 2],
   access: [['TRANSACTIONAL_ID', 'DESCRIBE']],
-  cost: oneThing,
+  cost,
   async handle(request, context) {
     const unknownStateFilters = request.stateFilters.filter(name => !isTransactionStatus(name))
-    const transactions = await context.broker.transactions.list({
+    const { transactions, turns } = context.broker
+    const listed = await transactions.list({
       states: new Set(request.stateFilters),
       producerIds: new Set(request.producerIdFilters),
       durationMs: request.durationFilter,
-      // Nothing is no pattern, as in Kafka.
-      pattern: request.transactionalIdPattern === '' ? null : request.transactionalIdPattern,
     })
-    const visible = await filterInSlices(context.broker.turns, transactions, ({ transactionalId }) =>
-      context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', transactionalId, 'probe'),
-    )
+    const mayDescribe = (id: string) => context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', id, 'probe')
+    const visible = await filterInSlices(turns, listed, ({ transactionalId }) => mayDescribe(transactionalId))
+    const pattern = request.transactionalIdPattern
+    // Nothing is no pattern, as in Kafka.
+    const shown =
+      pattern === null || pattern === ''
+        ? null
+        : await matching(
+            pattern,
+            visible.map(({ transactionalId }) => transactionalId),
+            context,
+          )
     return {
       throttleTimeMs: 0,
       errorCode: 0,
       unknownStateFilters,
-      transactionStates: visible.map(({ transactionalId, producerId, status }) => ({
-        transactionalId,
-        producerId,
-        transactionState: status,
-      })),
+      transactionStates: visible
+        .filter(({ transactionalId }) => shown?.has(transactionalId) ?? true)
+        .map(({ transactionalId, producerId, status }) => ({ transactionalId, producerId, transactionState: status })),
     }
   },
   fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: error.code, unknownStateFilters: [], transactionStates: [] }),
 })
+
+async function matching(pattern: string, ids: readonly string[], { broker: { turns } }: RequestContext): Promise<Set<string>> {
+  try {
+    return new Set(await runInSlices(turns, compileRegex(pattern).select(ids, cost.regexSteps)))
+  } catch (error) {
+    throw new KafkaError('INVALID_REGULAR_EXPRESSION', `${pattern}: ${(error as Error).message}`)
+  }
+}

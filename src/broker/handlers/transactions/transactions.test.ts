@@ -242,6 +242,15 @@ test('operators see transactions and end what hangs', async () => {
   })
   assert.deepEqual(listed.unknownStateFilters, ['Odd'])
   assert.deepEqual(listed.transactionStates, [{ transactionalId: 'tx', producerId: session.producerId, transactionState: 'Ongoing' }])
+  const like = async (transactionalIdPattern: string) => {
+    const { errorCode, transactionStates } = await client.call(apis.listTransactions, 2, {
+      stateFilters: [],
+      producerIdFilters: [],
+      transactionalIdPattern,
+    })
+    return errorCode === 0 ? transactionStates.length : errorName(errorCode)
+  }
+  assert.deepEqual([await like(''), await like('t'), await like('.x|y'), await like('(')], [1, 0, 1, 'INVALID_REGULAR_EXPRESSION'])
   const { transactionStates } = await client.call(apis.describeTransactions, 0, { transactionalIds: ['tx', 'none'] })
   assert.deepEqual(transactionStates[0]!.topics, [{ topic: 't', partitions: [0] }])
   assert.equal(errorName(transactionStates[1]!.errorCode), 'TRANSACTIONAL_ID_NOT_FOUND')

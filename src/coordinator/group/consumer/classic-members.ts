@@ -23,6 +23,7 @@ import { ConsumerGroups, joinKey, syncKey } from './consumer-groups.ts'
 import { type ConsumerMember, newMember, uniqueNames } from './member.ts'
 import { decodeSubscription, encodeAssignment, mayDowngrade, type Subscription, toClassic } from './migration.ts'
 import type { TopicPartitionList } from './partitions.ts'
+import { notMatched } from './progress.ts'
 
 /** KIP-394. */
 const memberIdRequiredFrom = 4
@@ -79,7 +80,7 @@ export class ClassicMembers {
       },
     }
     const owned = this.#ownedBy(subscription)
-    const { member: moved } = this.#groups.progress.advance({ group, before, after, owned, mayDescribe: () => false, records })
+    const { member: moved } = this.#groups.progress.advance({ group, before, after, owned, topicsLike: notMatched, records })
     const response = {
       ...joinError('NONE', memberId),
       generationId: moved.memberEpoch,

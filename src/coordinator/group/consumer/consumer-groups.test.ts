@@ -175,6 +175,34 @@ test('new partitions, new topics and deleted ones are assigned', async () => {
   }
 })
 
+test('a regular expression finds what may be described, and nothing tells of other topics', async () => {
+  const groups = testGroups()
+  const topicId = groups.topics.set('mine', 1)
+  for (let n = 0; n < 100; n++) groups.topics.set(`hidden-${'a'.repeat(240)}-${n}`, 1)
+  const request: ConsumerHeartbeatRequest = {
+    groupId: 'g',
+    memberId: 'm',
+    memberEpoch: 0,
+    instanceId: null,
+    rackId: null,
+    rebalanceTimeoutMs: 60_000,
+    subscribedTopicNames: [],
+    // Takes long for long names of this kind.
+    subscribedTopicRegex: 'mine|hidden-((a?){100}){50}.*',
+    serverAssignor: null,
+    topicPartitions: [],
+  }
+  const beat = async (mayDescribe: (topic: string) => boolean) => {
+    const answer = groups.coordinator.consumerHeartbeat(request, { apiVersion: 1, clientId: 'c', clientHost: '/h' }, mayDescribe, 200_000)
+    answer.catch(() => {})
+    await groups.system.settle()
+    return answer
+  }
+  assert.equal(await fails(beat(() => true)), 'INVALID_REGULAR_EXPRESSION')
+  const { assignment } = await beat(topic => topic === 'mine')
+  assert.deepEqual(assignment?.topicPartitions, [{ topicId, partitions: [0] }])
+})
+
 test('targets are computed no more often than the interval allows', async () => {
   const groups = testGroups()
   groups.topics.set('t', 3)

@@ -14,7 +14,7 @@ import { currentRecord, decodeConsumerRecord, memberRecord, memberTombstones, ta
 import { type ConsumerMember, leaveEpoch, leaveStaticEpoch, newMember, uniqueNames } from './member.ts'
 import { mayDowngrade, toClassic, upgradeRecords } from './migration.ts'
 import { isWithin, listOf, noneHeld, noTarget, sameHeld, type TopicPartitionList } from './partitions.ts'
-import { checkRegex, type MayDescribe, Progress } from './progress.ts'
+import { checkRegex, Progress, type TopicsLike } from './progress.ts'
 
 export type ConsumerHeartbeatRequest = MessageOf<typeof apis.consumerGroupHeartbeat.request>
 export type ConsumerHeartbeatResponse = InputOf<typeof apis.consumerGroupHeartbeat.response>
@@ -64,7 +64,8 @@ export class ConsumerGroups {
     if (group.groupEpoch > group.assignmentEpoch && !group.isEmpty) this.#assignIn(group.groupId, 0)
   }
 
-  heartbeat(request: ConsumerHeartbeatRequest, caller: Caller, mayDescribe: MayDescribe): Decision<ConsumerHeartbeatResponse> {
+  /** Throws NotMatched, and has changed nothing then. */
+  heartbeat(request: ConsumerHeartbeatRequest, caller: Caller, topicsLike: TopicsLike): Decision<ConsumerHeartbeatResponse> {
     this.#validate(request, caller.apiVersion)
     const { groupId, memberEpoch, instanceId, topicPartitions: owned } = request
     if (memberEpoch === leaveEpoch || memberEpoch === leaveStaticEpoch) return this.#leave(request)
@@ -91,7 +92,7 @@ export class ConsumerGroups {
     }
     if (after.subscribedTopicRegex !== before.subscribedTopicRegex && after.subscribedTopicRegex !== '')
       checkRegex(after.subscribedTopicRegex)
-    const { member: moved, dueInMs } = this.progress.advance({ group, before, after, owned, mayDescribe, records })
+    const { member: moved, dueInMs } = this.progress.advance({ group, before, after, owned, topicsLike, records })
     this.keepAlive(groupId, memberId)
     if (moved !== after) this.#limitRevocation(groupId, moved)
     const full = joins || (request.rebalanceTimeoutMs !== -1 && request.subscribedTopicNames !== null && owned !== null)

@@ -27,8 +27,29 @@ import { compileRegex } from './regex.ts'
 /** Topics may come by the thousand: their names are matched again no more often than this. */
 const regexPauseMs = 1_000
 
-/** The caller's right to know of a topic: regular expressions must not find others. */
-export type MayDescribe = (topic: string) => boolean
+/** What a regular expression finds. Throws {@link NotMatched} when that has yet to be looked for: it may take long, a step must not. */
+export type TopicsLike = (regex: string) => MatchedTopics
+
+export interface MatchedTopics {
+  readonly names: readonly string[]
+  /** Of the topics among which it was looked. */
+  readonly version: number
+}
+
+/** The step cannot be taken before somebody has looked for what the expression finds. */
+export class NotMatched extends Error {
+  readonly regex: string
+
+  constructor(regex: string) {
+    super(`${regex} has to be matched first`)
+    this.regex = regex
+  }
+}
+
+/** For members that have no expression, and for a first try. */
+export const notMatched: TopicsLike = regex => {
+  throw new NotMatched(regex)
+}
 
 export interface MemberStep {
   group: ConsumerGroup
@@ -38,7 +59,7 @@ export interface MemberStep {
   after: ConsumerMember
   /** What it says it has; null when it did not say. */
   owned: readonly TopicPartitionList[] | null
-  mayDescribe: MayDescribe
+  topicsLike: TopicsLike
   /** Those that the step writes are added. */
   records: LogRecord[]
 }
@@ -132,11 +153,11 @@ export class Progress {
    * The group's regular expressions after the step, when something about them changed: the member's is new, the topics are other ones, or
    * nobody uses one any more.
    */
-  #resolve({ group, before, after, mayDescribe, records }: MemberStep): ReadonlyMap<string, ResolvedRegex> | null {
+  #resolve({ group, before, after, topicsLike, records }: MemberStep): ReadonlyMap<string, ResolvedRegex> | null {
     const { subscribedTopicRegex: regex } = after
     const { subscribedTopicRegex: old } = before
     const dropped = old !== '' && old !== regex && group.regexes.has(old) && !group.usesRegex(old, before.memberId)
-    const resolved = regex !== '' && this.#isStale(group, regex) ? this.#match(regex, mayDescribe) : null
+    const resolved = regex !== '' && this.#isStale(group, regex) ? this.#match(topicsLike(regex)) : null
     if (!dropped && resolved === null) return null
     const regexes = new Map(group.regexes)
     if (dropped) {
@@ -160,12 +181,8 @@ export class Progress {
     return known.version !== this.#topics.version && ageMs >= regexPauseMs
   }
 
-  #match(regex: string, mayDescribe: MayDescribe): ResolvedRegex {
-    const topics: string[] = []
-    withRegex(regex, matches => {
-      for (const name of this.#topics.names()) if (matches(name) && mayDescribe(name)) topics.push(name)
-    })
-    return { topics: topics.sort(), version: this.#topics.version, timestampMs: this.#context.clock.now() }
+  #match({ names, version }: MatchedTopics): ResolvedRegex {
+    return { topics: names.toSorted(), version, timestampMs: this.#context.clock.now() }
   }
 
   /** The group's epoch after the step: the next one when subscriptions or their topics changed. */
@@ -255,14 +272,23 @@ function sameNames(one: readonly string[], other: readonly string[]): boolean {
 
 /** Throws INVALID_REGULAR_EXPRESSION. */
 export function checkRegex(regex: string): void {
-  withRegex(regex, () => {})
+  try {
+    compileRegex(regex)
+  } catch (error) {
+    throw invalidRegex(regex, error)
+  }
 }
 
-function withRegex(regex: string, use: (matches: (name: string) => boolean) => void): void {
+/** Those of the names that the expression matches. Throws INVALID_REGULAR_EXPRESSION, also beyond `mostSteps`. */
+export function* namesLike(regex: string, names: Iterable<string>, mostSteps: number): Generator<void, string[]> {
   try {
-    use(compileRegex(regex))
+    return yield* compileRegex(regex).select(names, mostSteps)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new KafkaError('INVALID_REGULAR_EXPRESSION', `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${reason}.`)
+    throw invalidRegex(regex, error)
   }
+}
+
+function invalidRegex(regex: string, error: unknown): KafkaError {
+  const reason = error instanceof Error ? error.message : String(error)
+  return new KafkaError('INVALID_REGULAR_EXPRESSION', `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${reason}.`)
 }

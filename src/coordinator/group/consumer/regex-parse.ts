@@ -3,7 +3,8 @@
 export type CharTest = (char: number) => boolean
 
 export type RegexNode =
-  | { kind: 'char'; test: CharTest }
+  /** `cost`: of the test, against a comparison. */
+  | { kind: 'char'; test: CharTest; cost: number }
   | { kind: 'assert'; holds: (text: readonly number[], at: number) => boolean }
   | { kind: 'concat' | 'alternate'; parts: RegexNode[] }
   /** `max: null`: without end. */
@@ -12,6 +13,8 @@ export type RegexNode =
 const mostRepeats = 1000
 const deepest = 200
 const newline = 10
+/** A test of a Unicode property asks JavaScript's engine, with case folded three times. */
+const propertyCost = 20
 
 interface Flags {
   /** i */
@@ -51,6 +54,15 @@ const posixClasses: Record<string, CharTest> = {
   xdigit: c => isDigit(c) || (c >= 65 && c <= 70) || (c >= 97 && c <= 102),
 }
 const controls: Record<string, number> = { a: 7, f: 12, n: 10, r: 13, t: 9, v: 11 }
+
+/** What is taken in one piece, where the parser is. */
+const repetition = /\{(\d{1,5})(,(\d{1,5})?)?\}/y
+const groupName = /P?<[A-Za-z_][A-Za-z0-9_]*>/y
+const groupFlags = /([imsU]*)(-[imsU]+)?([:)])/y
+const unicodeClass = /([pP])(?:\{(\^?)([A-Za-z_]+)\}|([A-Z]))/y
+const hexChar = /x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))/y
+const octalChar = /0[0-7]{0,2}|[1-7][0-7]{2}/y
+const posixClass = /\[:(\^?)([a-z]+):\]/y
 
 const wordAt = (text: readonly number[], at: number) => text[at] !== undefined && isWord(text[at])
 const isBoundary = (text: readonly number[], at: number) => wordAt(text, at - 1) !== wordAt(text, at)
@@ -119,7 +131,7 @@ class Parser {
     if (this.#take('+')) return { min: 1, max: null }
     if (this.#take('?')) return { min: 0, max: 1 }
     // A brace that begins no repetition is a brace.
-    const counts = this.#match(/\{(\d{1,5})(,(\d{1,5})?)?\}/y)
+    const counts = this.#match(repetition)
     if (counts === null) return null
     const min = Number(counts[1])
     const max = counts[2] === undefined ? min : counts[3] === undefined ? null : Number(counts[3])
@@ -133,10 +145,10 @@ class Parser {
       case '(':
         return this.#group()
       case '[':
-        return { kind: 'char', test: this.#charClass() }
+        return this.#charClass()
       case '.': {
         const { dotAll } = this.#flags
-        return { kind: 'char', test: c => dotAll || c !== newline }
+        return { kind: 'char', test: c => dotAll || c !== newline, cost: 1 }
       }
       case '^': {
         const { lines } = this.#flags
@@ -160,8 +172,8 @@ class Parser {
   #group(): RegexNode {
     const outer = this.#flags
     if (this.#take('?')) {
-      if (this.#match(/P?<[A-Za-z_][A-Za-z0-9_]*>/y) === null) {
-        const flags = this.#match(/([imsU]*)(-[imsU]+)?([:)])/y)
+      if (this.#match(groupName) === null) {
+        const flags = this.#match(groupFlags)
         if (flags === null) throw new Error('invalid or unsupported Perl syntax: (?')
         this.#flags = withFlags(outer, flags[1]!, flags[2] ?? '')
         // For the rest of the group around it.
@@ -180,7 +192,7 @@ class Parser {
     if (this.#take('b')) return { kind: 'assert', holds: isBoundary }
     if (this.#take('B')) return { kind: 'assert', holds: (text, at) => !isBoundary(text, at) }
     const test = this.#escapedClass()
-    return test === null ? this.#literal(this.#escapedChar()) : { kind: 'char', test: this.#folded(test) }
+    return test === null ? this.#literal(this.#escapedChar()) : { kind: 'char', test: this.#folded(test), cost: propertyCost }
   }
 
   /** \d, \pL, \p{Greek} and so on, after the backslash; null when it is a single character. */
@@ -190,18 +202,16 @@ class Parser {
       this.#at++
       return perl
     }
-    const unicode = this.#match(/([pP])(?:\{(\^?)([A-Za-z_]+)\}|([A-Z]))/y)
+    const unicode = this.#match(unicodeClass)
     if (unicode === null) return null
     const [, letter, caret, name, short] = unicode
-    const property = propertyTest(name ?? short!)
-    const negated = (letter === 'P') !== (caret === '^')
-    return c => property(c) !== negated
+    return propertyTest(name ?? short!, (letter === 'P') !== (caret === '^'))
   }
 
   #escapedChar(): number {
-    const hex = this.#match(/x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))/y)
+    const hex = this.#match(hexChar)
     if (hex !== null) return Number.parseInt(hex[1] ?? hex[2]!, 16)
-    const octal = this.#match(/0[0-7]{0,2}|[1-7][0-7]{2}/y)
+    const octal = this.#match(octalChar)
     if (octal !== null) return Number.parseInt(octal[0], 8)
     const char = this.#next('trailing backslash at end of expression')
     const control = controls[char]
@@ -210,25 +220,24 @@ class Parser {
     return char.codePointAt(0)!
   }
 
-  #charClass(): CharTest {
+  #charClass(): RegexNode {
     const negated = this.#take('^')
-    const tests: CharTest[] = []
+    const ranges: Range[] = []
+    const named = new Set<CharTest>()
     for (let first = true; first || this.#peek() !== ']'; first = false) {
-      const posix = this.#match(/\[:(\^?)([a-z]+):\]/y)
-      if (posix !== null) {
-        const named = posixClasses[posix[2]!]
-        if (named === undefined) throw new Error(`invalid character class range: ${posix[0]}`)
-        tests.push(posix[1] === '' ? named : c => !named(c))
-        continue
-      }
-      tests.push(this.#classPart())
+      const posix = this.#match(posixClass)
+      const part = posix === null ? this.#classPart() : posixTest(posix[0], posix[2]!, posix[1] !== '')
+      if (typeof part === 'function') named.add(part)
+      else ranges.push(part)
     }
     this.#at++
-    const folded = tests.map(test => this.#folded(test))
-    return c => folded.some(test => test(c)) !== negated
+    const merged = mergedRanges(ranges)
+    const test = this.#folded(c => inRanges(merged, c) || some(named, c))
+    return { kind: 'char', test: c => test(c) !== negated, cost: 1 + Math.ceil(Math.log2(merged.length + 1)) + propertyCost * named.size }
   }
 
-  #classPart(): CharTest {
+  /** One of the named classes, or a range. */
+  #classPart(): CharTest | Range {
     const escaped = this.#peek() === '\\'
     if (escaped) {
       this.#at++
@@ -236,15 +245,15 @@ class Parser {
       if (test !== null) return test
     }
     const low = escaped ? this.#escapedChar() : this.#next('missing closing ]').codePointAt(0)!
-    if (this.#peek() !== '-' || this.#pattern[this.#at + 1] === ']') return c => c === low
+    if (this.#peek() !== '-' || this.#pattern[this.#at + 1] === ']') return { low, high: low }
     this.#at++
     const high = this.#take('\\') ? this.#escapedChar() : this.#next('missing closing ]').codePointAt(0)!
     if (high < low) throw new Error('invalid character class range')
-    return c => c >= low && c <= high
+    return { low, high }
   }
 
   #literal(char: number): RegexNode {
-    return { kind: 'char', test: this.#folded(c => c === char) }
+    return { kind: 'char', test: this.#folded(c => c === char), cost: 1 }
   }
 
   #folded(test: CharTest): CharTest {
@@ -287,15 +296,69 @@ function withFlags(flags: Flags, on: string, off: string): Flags {
   return { fold: set('i', flags.fold), lines: set('m', flags.lines), dotAll: set('s', flags.dotAll) }
 }
 
+const properties = new Map<string, CharTest>()
+
+/** The same function for the same property, so that a class that names it a thousand times asks once. */
+function propertyTest(name: string, negated: boolean): CharTest {
+  const key = `${negated ? '^' : ''}${name}`
+  let test = properties.get(key)
+  if (test === undefined) {
+    const expression = propertyExpression(name)
+    test = c => expression.test(String.fromCodePoint(c)) !== negated
+    properties.set(key, test)
+  }
+  return test
+}
+
 /** One character at a time, so that JavaScript's engine has nothing to search. */
-function propertyTest(name: string): CharTest {
+function propertyExpression(name: string): RegExp {
   for (const property of [name, `Script=${name}`]) {
     try {
-      const expression = new RegExp(`^\\p{${property}}$`, 'u')
-      return c => expression.test(String.fromCodePoint(c))
+      return new RegExp(`^\\p{${property}}$`, 'u')
     } catch {
       // The other way to name it may be right.
     }
   }
   throw new Error(`invalid character class range: \\p{${name}}`)
+}
+
+const notPosix = new Map(Object.entries(posixClasses).map(([name, test]): [string, CharTest] => [name, c => !test(c)]))
+
+function posixTest(text: string, name: string, negated: boolean): CharTest {
+  const test = negated ? notPosix.get(name) : Object.hasOwn(posixClasses, name) ? posixClasses[name] : undefined
+  if (test === undefined) throw new Error(`invalid character class range: ${text}`)
+  return test
+}
+
+/** Of characters, both ends included. */
+interface Range {
+  low: number
+  high: number
+}
+
+/** In order, and apart from each other. */
+function mergedRanges(ranges: readonly Range[]): Range[] {
+  const merged: Range[] = []
+  for (const { low, high } of ranges.toSorted((a, b) => a.low - b.low)) {
+    const last = merged.at(-1)
+    if (last === undefined || low > last.high + 1) merged.push({ low, high })
+    else if (high > last.high) last.high = high
+  }
+  return merged
+}
+
+function inRanges(ranges: readonly Range[], char: number): boolean {
+  let from = 0
+  let to = ranges.length
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if (ranges[middle]!.high < char) from = middle + 1
+    else to = middle
+  }
+  return from < ranges.length && ranges[from]!.low <= char
+}
+
+function some(tests: Iterable<CharTest>, char: number): boolean {
+  for (const test of tests) if (test(char)) return true
+  return false
 }

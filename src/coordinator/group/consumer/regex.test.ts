@@ -22,9 +22,7 @@ const cases: [pattern: string, matching: string[], not: string[]][] = [
 
 test('matches whole names with the syntax of RE2', () => {
   for (const [pattern, matching, not] of cases) {
-    const matches = compileRegex(pattern)
-    for (const text of matching) assert.ok(matches(text), `${pattern} matches ${text}`)
-    for (const text of not) assert.ok(!matches(text), `${pattern} does not match ${text}`)
+    assert.deepEqual(select(pattern, [...matching, ...not]).names, matching, pattern)
   }
 })
 
@@ -49,14 +47,43 @@ test('refuses what RE2 refuses', () => {
   }
 })
 
-test('takes time in proportion to the name, whatever the pattern', () => {
-  const evil = compileRegex('(a+)+(a|aa)*(a?){50}c')
-  const started = performance.now()
-  for (let count = 0; count < 100; count++) assert.equal(evil('a'.repeat(249)), false)
-  assert.ok(performance.now() - started < 2_000)
+test('takes time in proportion to the names, whatever the pattern', () => {
+  const name = 'a'.repeat(249)
+  const evil = select('(a+)+(a|aa)*(a?){50}c', Array<string>(100).fill(name))
+  assert.deepEqual(evil.names, [])
+  assert.ok(evil.pauses < 2_000, `${evil.pauses} pauses`)
   assert.throws(() => compileRegex('((a{100}){100}){100}'), /too large/)
-  const slow = compileRegex('((a?){100}){90}')
-  assert.throws(() => {
-    for (let count = 0; count < 10_000; count++) slow('a'.repeat(249))
-  }, /too long/)
 })
+
+test('pauses often, also within one name, and gives up after so many steps', () => {
+  const slow = '((a?){100}){90}'
+  const { pauses } = select(slow, ['a'.repeat(249)])
+  assert.ok(pauses > 50, `${pauses} pauses`)
+  assert.throws(() => select(slow, Array<string>(10_000).fill('a'.repeat(249))), /too long/)
+})
+
+test('a class costs what its size costs', () => {
+  const parts = Array.from({ length: 5_000 }, (_, n) => String.fromCodePoint(0x4e00 + 2 * n)).join('')
+  const names = Array.from({ length: 1_000 }, () => 'z'.repeat(200))
+  // A binary search, not five thousand comparisons for each character.
+  assert.ok(select(`[${parts}z]+`, names).pauses < 2_000)
+  const named = Array.from({ length: 3_000 }, () => '\\p{Greek}').join('')
+  assert.ok(select(`[${named}z]+`, names).pauses < 4_000)
+  const many = ['L', 'Lu', 'Ll', 'N', 'Nd', 'P', 'S', 'Z', 'Greek', 'Latin', 'Cyrillic', 'Han'].map(property => `\\p{${property}}`).join('')
+  assert.throws(() => select(`([${many}]{1,50}){300}!`, names), /too large|too long/)
+})
+
+test('classes: merged ranges, case, negation', () => {
+  assert.deepEqual(select('[a-cb-fxf-g]+', ['abcdefgx', 'h', '']).names, ['abcdefgx'])
+  assert.deepEqual(select('(?i)[^A-Z\\d]+', ['a', '_-', '1', 'É']).names, ['_-', 'É'])
+  assert.deepEqual(select('[^[:^digit:]]+', ['12', 'a1']).names, ['12'])
+  assert.throws(() => compileRegex('[[:constructor:]]'), /invalid character class range/)
+})
+
+function select(pattern: string, names: readonly string[]): { names: string[]; pauses: number } {
+  const steps = compileRegex(pattern).select(names, 10_000_000)
+  for (let pauses = 0; ; pauses++) {
+    const step = steps.next()
+    if (step.done) return { names: step.value, pauses }
+  }
+}
