@@ -135,7 +135,6 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
-  const self = selfOf(config, identity, ports)
   const broker: Broker = {
     system,
     config,
@@ -146,7 +145,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     transactions,
     ...shares.parts,
     converter,
-    self,
+    self: selfOf(config, identity, ports),
     logger,
     ...shared,
     metrics,

@@ -3,7 +3,10 @@ import type { GroupTopics } from '../group-topics.ts'
 import { decidePartitionCounts, sourcesOf, TopicConfigurationProblem, taskCount } from './partition-counts.ts'
 import type { Subtopology, TopicInfo, Topology } from './streams-records.ts'
 import { compareText } from './tasks.ts'
-import { requiredTopics } from './topology.ts'
+import { invalid, requiredTopics } from './topology.ts'
+
+/** A few kilobytes can tell of millions: many subtopologies that read one topic with many partitions. */
+const mostTasks = 100_000
 
 /** As CreateTopics has it. */
 export interface StreamsInternalTopic {
@@ -78,6 +81,9 @@ function configureAll(
       stateChangelogTopics: decided(subtopology.stateChangelogTopics),
     })
   }
+  let tasks = 0
+  for (const { taskCount } of configured.values()) tasks += taskCount
+  if (tasks > mostTasks) throw invalid(`The topology has ${tasks} tasks, ${mostTasks} are allowed.`)
   return configured
 }
 

@@ -23,6 +23,62 @@ test('a repartition topic gets as many partitions as the largest source upstream
   assert.deepEqual(decide(chain, { a: 2, b: 5 }), { one: 5, two: 5, log: 5 })
 })
 
+/** As Kafka has it: all subtopologies, round after round. */
+function roundByRound(subtopologies: readonly Subtopology[], existing: Record<string, number>): Record<string, number> {
+  const counts = new Map<string, number>()
+  for (let waiting = true; waiting; ) {
+    waiting = false
+    for (const { sourceTopics, repartitionSourceTopics, repartitionSinkTopics } of subtopologies) {
+      for (const sink of repartitionSinkTopics) {
+        if (counts.has(sink)) continue
+        const known = [...repartitionSourceTopics.map(({ name }) => counts.get(name)), ...sourceTopics.map(name => existing[name])]
+        const partitions = known.filter(count => count !== undefined)
+        if (partitions.length === 0) waiting = true
+        else counts.set(sink, Math.max(...partitions))
+      }
+    }
+  }
+  return Object.fromEntries(counts)
+}
+
+test('the order in which sources become known is that of Kafka, whatever the order of the subtopologies', () => {
+  let seed = 1
+  const below = (bound: number) => {
+    seed = (seed * 48_271) % (2 ** 31 - 1)
+    return seed % bound
+  }
+  for (let round = 0; round < 500; round++) {
+    const size = 2 + below(8)
+    const chain = Array.from({ length: size }, (_, n) => {
+      const repartition = Array.from({ length: n === 0 ? 0 : 1 + below(2) }, () => info(`r${below(n)}`))
+      const sources = n === 0 || below(3) === 0 ? [`s${below(4)}`] : []
+      return subtopology(`${n}`, sources, { repartitionSourceTopics: repartition, repartitionSinkTopics: [`r${n}`] })
+    })
+    const shuffled = chain
+      .map(each => ({ each, at: below(1_000) }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ each }) => each)
+    const existing = { s0: 1, s1: 4, s2: 2, s3: 9 }
+    const { ...decided } = decide(shuffled, existing)
+    assert.deepEqual(decided, roundByRound(shuffled, existing), JSON.stringify(shuffled))
+  }
+})
+
+test('ten thousand subtopologies in reverse order are looked at once each', () => {
+  const chain = Array.from({ length: 10_000 }, (_, n) =>
+    n === 0
+      ? subtopology('0', ['a'], { repartitionSinkTopics: ['r0'] })
+      : subtopology(`${n}`, [], { repartitionSourceTopics: [info(`r${n - 1}`)], repartitionSinkTopics: [`r${n}`] }),
+  ).reverse()
+  let looks = 0
+  const counts = decidePartitionCounts({ epoch: 0, subtopologies: chain }, name => {
+    looks++
+    return name === 'a' ? 3 : undefined
+  })
+  assert.equal(counts.get('r9999'), 3)
+  assert.ok(looks < 50_000, `${looks} looks`)
+})
+
 test('a fixed count stands, and what follows it gets its changelog', () => {
   const fixed = [
     subtopology('0', ['a'], { repartitionSinkTopics: ['rep'] }),

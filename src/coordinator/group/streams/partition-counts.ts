@@ -59,31 +59,18 @@ export function sourcesOf({ sourceTopics, repartitionSourceTopics }: Subtopology
   return [...sourceTopics, ...repartitionSourceTopics.map(({ name }) => name)]
 }
 
-/** What the application fixed, and for the rest what the sources upstream lead to, round after round until nothing is left. */
+/** What the application fixed, and for the rest what the sources upstream lead to. */
 function repartitionCounts(subtopologies: readonly Subtopology[], existing: Existing): Map<string, number> {
   const counts = new Map<string, number>()
   for (const { repartitionSourceTopics } of subtopologies) {
     for (const { name, partitions } of repartitionSourceTopics) if (partitions !== 0) counts.set(name, partitions)
   }
-  for (let waiting = true; waiting; ) {
-    waiting = false
-    let progress = false
-    for (const subtopology of subtopologies) {
-      for (const sink of subtopology.repartitionSinkTopics) {
-        if (counts.has(sink)) continue
-        const partitions = upstreamCount(subtopology, counts, existing)
-        if (partitions === undefined) waiting = true
-        else {
-          counts.set(sink, partitions)
-          progress = true
-        }
-      }
-    }
-    if (waiting && !progress) {
-      throw invalid(
-        'Failed to compute number of partitions for all repartition topics. There may be loops in the topology that cannot be resolved.',
-      )
-    }
+  followSources(subtopologies, counts, existing)
+  for (const { repartitionSinkTopics } of subtopologies) {
+    if (repartitionSinkTopics.every(sink => counts.has(sink))) continue
+    throw invalid(
+      'Failed to compute number of partitions for all repartition topics. There may be loops in the topology that cannot be resolved.',
+    )
   }
   for (const { repartitionSourceTopics } of subtopologies) {
     if (repartitionSourceTopics.every(({ name }) => counts.has(name))) continue
@@ -92,6 +79,71 @@ function repartitionCounts(subtopologies: readonly Subtopology[], existing: Exis
     )
   }
   return counts
+}
+
+/**
+ * Kafka goes through all subtopologies round after round, and gives the sinks of one their count as soon as it knows any of its sources.
+ * With ten thousand of them in the wrong order that is ten thousand rounds. So here each is looked at once, in the very order in which
+ * Kafka comes to know one of its sources, because the count depends on which of them are known by then.
+ */
+function followSources(subtopologies: readonly Subtopology[], counts: Map<string, number>, existing: Existing): void {
+  const readers = new Map<string, number[]>()
+  const queue = new Queue()
+  const queued = new Set<number>()
+  const enqueue = (round: number, index: number) => {
+    if (!queued.has(index)) queue.push(round * subtopologies.length + index)
+    queued.add(index)
+  }
+  for (const [index, subtopology] of subtopologies.entries()) {
+    if (upstreamCount(subtopology, counts, existing) !== undefined) enqueue(0, index)
+    for (const { name } of subtopology.repartitionSourceTopics) {
+      const known = readers.get(name)
+      if (known === undefined) readers.set(name, [index])
+      else known.push(index)
+    }
+  }
+  for (let turn = queue.shift(); turn !== undefined; turn = queue.shift()) {
+    const index = turn % subtopologies.length
+    const round = (turn - index) / subtopologies.length
+    const subtopology = subtopologies[index]!
+    for (const sink of subtopology.repartitionSinkTopics) {
+      if (counts.has(sink)) continue
+      counts.set(sink, upstreamCount(subtopology, counts, existing)!)
+      for (const reader of readers.get(sink) ?? []) enqueue(reader > index ? round : round + 1, reader)
+    }
+  }
+}
+
+/** Numbers, the smallest first: a binary heap. */
+class Queue {
+  readonly #heap: number[] = []
+
+  push(value: number): void {
+    const heap = this.#heap
+    let at = heap.push(value) - 1
+    for (let parent = (at - 1) >> 1; at > 0 && heap[parent]! > value; parent = (at - 1) >> 1) {
+      heap[at] = heap[parent]!
+      at = parent
+    }
+    heap[at] = value
+  }
+
+  shift(): number | undefined {
+    const heap = this.#heap
+    const first = heap[0]
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return first
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++
+      if (child >= heap.length || heap[child]! >= last) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = last
+    return first
+  }
 }
 
 function upstreamCount({ sourceTopics, repartitionSourceTopics }: Subtopology, counts: ReadonlyMap<string, number>, existing: Existing) {
