@@ -5,7 +5,7 @@
  * producer state, the transaction index, retention and compaction. See `docs/ARCHITECTURE.md` and DESIGN section 3.
  */
 import type { Durations, Int64, System } from './base.ts'
-import type { BatchRules, Contents, Offset, Uuid } from './protocol.ts'
+import type { BatchRules, Contents, FoundRecord, Offset, Search, Uuid } from './protocol.ts'
 
 export { inspectLog, type LogInspection } from './log/inspect.ts'
 export { openLog } from './log/open.ts'
@@ -20,6 +20,8 @@ export interface LogOptions {
   onFatal(error: Error): void
   /** Something failed that no caller is told of: it is tried again, or left alone. For the broker's log. */
   report?(what: string, error: unknown): void
+  /** Looks for a record in a batch, off the event loop where that takes long. Default: at once. */
+  findRecord?: (search: Search) => FoundRecord | null | Promise<FoundRecord | null>
   /** False where `system.files` is not the machine's own disk (memory, simulation): then nothing runs in threads of its own. Default true. */
   onThisMachine?: boolean
 }
@@ -207,11 +209,7 @@ export interface PartitionLog {
   sizeBytes(): number
 }
 
-export interface TimestampedOffset {
-  offset: Offset
-  timestampMs: Int64
-  leaderEpoch: number
-}
+export type TimestampedOffset = FoundRecord
 
 /** As DescribeProducers reports it. */
 export interface ActiveProducer {

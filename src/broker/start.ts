@@ -111,9 +111,11 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
   opened.push(close)
   const options = { ...given, system }
+  const converter = openConverter(opened)
   const log = await openLog({
     system,
     directory,
+    findRecord: search => converter.find(search),
     settings: logSettings(config),
     onFatal,
     onThisMachine: options.onThisMachine ?? true,
@@ -129,8 +131,6 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => groups.close())
   const transactions = openTransactions(options, metadata, groups, metrics)
   opened.push(() => transactions.close())
-  const converter = openRecordConverter()
-  opened.push(() => converter.close())
   const shares = openShares(options, metadata, converter, metrics)
   opened.push(() => shares.close())
 
@@ -182,6 +182,12 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
       return closeAll()
     },
   }
+}
+
+function openConverter(opened: Closers): RecordConverter {
+  const converter = openRecordConverter()
+  opened.push(() => converter.close())
+  return converter
 }
 
 function sharedByRequests({ system, config }: StartOptions) {

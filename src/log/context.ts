@@ -1,6 +1,7 @@
 /** What all partitions of one log share. */
 import type { System } from '../base.ts'
 import type { LogSettings } from '../log.ts'
+import type { FoundRecord, Search } from '../protocol.ts'
 import type { Chores } from './chores.ts'
 import type { Deletions } from './deletions.ts'
 import type { GroupCommit } from './journal/commit.ts'
@@ -24,6 +25,8 @@ export interface LogContext {
   syncNames(): Promise<void>
   /** Makes a checkpoint of all that is appended now. Rejects when the disk refuses it; it is tried again then, but nobody should wait for that. */
   checkpoint(): Promise<void>
+  /** As `LogOptions.findRecord`. */
+  readonly findRecord: (search: Search) => FoundRecord | null | Promise<FoundRecord | null>
   /** A sync failed: the process has to stop. */
   fatal(error: Error): void
   /** Something failed that nobody waits for, and that is tried again or can be left alone. */

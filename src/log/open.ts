@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System } from '../base.ts'
 import type { JournalCounts, Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
-import { KafkaError, type Uuid } from '../protocol.ts'
+import { findRecord, KafkaError, type Uuid } from '../protocol.ts'
 import { Chores } from './chores.ts'
 import { Cleaner } from './cleaner/cleaner.ts'
 import { Retention } from './cleaner/retention.ts'
@@ -61,6 +61,7 @@ class Engine implements Log, LogContext {
   readonly chores: Chores
   readonly deletions: Deletions
   readonly space: FreeSpace
+  readonly findRecord: LogContext['findRecord']
   readonly pressure = new Valve()
   readonly #backlog: Backlog
   readonly #options: LogOptions
@@ -84,6 +85,7 @@ class Engine implements Log, LogContext {
     this.system = system
     this.directory = directory
     this.settings = settings
+    this.findRecord = options.findRecord ?? (search => findRecord(search))
     this.#files = system.files
     this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
     this.tail = new Tail(settings.tailBytes)

@@ -170,12 +170,14 @@ export class Partition implements PartitionLog, Member {
 
   async offsetForTimestamp(timestampMs: Int64, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null> {
     this.#refuse()
-    return await this.#lookUp(() => offsetForTimestamp(this.segments, timestampMs, this.logStartOffset, this.mark(upTo)))
+    const { findRecord } = this.context
+    return await this.#lookUp(() => offsetForTimestamp(this.segments, timestampMs, this.logStartOffset, this.mark(upTo), findRecord))
   }
 
   async offsetOfMaxTimestamp(): Promise<TimestampedOffset | null> {
     this.#refuse()
-    return await this.#lookUp(() => offsetOfMaxTimestamp(this.segments, this.logStartOffset, this.highWatermark))
+    const { findRecord } = this.context
+    return await this.#lookUp(() => offsetOfMaxTimestamp(this.segments, this.logStartOffset, this.highWatermark, findRecord))
   }
 
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: Offset } {

@@ -1,7 +1,8 @@
-/** Offsets by time (KIP-79, KIP-734): which segment, which batch, which record. Decompresses at most the one batch that holds the answer. */
+/** Offsets by time (KIP-79, KIP-734): which segment, which batch; which record of it `find` says. At most the batch that holds the answer is opened. */
 import type { Int64 } from '../../base.ts'
 import type { TimestampedOffset } from '../../log.ts'
-import { forEachRecord, header, type Offset } from '../../protocol.ts'
+import { header, type Offset } from '../../protocol.ts'
+import type { LogContext } from '../context.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentList } from './segment-list.ts'
 
@@ -14,18 +15,24 @@ export async function offsetForTimestamp(
   timestamp: Int64,
   from: Offset,
   to: Offset,
+  find: LogContext['findRecord'],
 ): Promise<TimestampedOffset | null> {
   for (const segment of segments.all.slice(Math.max(0, segments.indexOf(from)))) {
     if (segment.baseOffset >= to) return null
     if (segment.maxTimestamp < timestamp) await segment.prove()
     if (segment.maxTimestamp < timestamp) continue
-    const found = await findInSegment(segment, timestamp, from)
+    const found = await findInSegment(segment, timestamp, from, find)
     if (found !== null) return found.offset < to ? found : null
   }
   return null
 }
 
-async function findInSegment(segment: Segment, timestamp: Int64, from: Offset): Promise<TimestampedOffset | null> {
+async function findInSegment(
+  segment: Segment,
+  timestamp: Int64,
+  from: Offset,
+  find: LogContext['findRecord'],
+): Promise<TimestampedOffset | null> {
   let found: TimestampedOffset | null = null
   let candidate = -1
   // A batch may promise more by its largest timestamp than its records at or after `from` hold: then on to the next.
@@ -42,30 +49,24 @@ async function findInSegment(segment: Segment, timestamp: Int64, from: Offset): 
     if (candidate < 0) return null
     const batch = Buffer.allocUnsafeSlow(size)
     await segment.read(batch, candidate)
-    found = firstRecordAtLeast(batch, timestamp, from)
+    found = await find({ kind: 'find', records: batch, timestamp, from })
     if (found !== null) return found
     position = candidate + size
   }
 }
 
-/** The first record of the batches in `records` that is at or after `from` and new enough. */
-export function firstRecordAtLeast(records: Buffer, timestamp: Int64, from: Offset): TimestampedOffset | null {
-  let found: TimestampedOffset | null = null
-  forEachRecord(records, (record, batch) => {
-    if (record.offset < from || record.timestamp < timestamp) return true
-    found = { offset: record.offset, timestampMs: record.timestamp, leaderEpoch: batch.partitionLeaderEpoch }
-    return false
-  })
-  return found
-}
-
 /** The first record with the largest timestamp in all segments; null when no record has one. The caller looks into the tail too. */
-export async function offsetOfMaxTimestamp(segments: SegmentList, from: Offset, to: Offset): Promise<TimestampedOffset | null> {
+export async function offsetOfMaxTimestamp(
+  segments: SegmentList,
+  from: Offset,
+  to: Offset,
+  find: LogContext['findRecord'],
+): Promise<TimestampedOffset | null> {
   let newest: Segment | null = null
   // Those below the log's start are only waiting to be removed.
   for (const segment of segments.all.slice(Math.max(0, segments.indexOf(from)))) {
     await segment.prove()
     if (segment.maxTimestamp > (newest?.maxTimestamp ?? -1)) newest = segment
   }
-  return newest === null ? null : await offsetForTimestamp(segments, newest.maxTimestamp, Math.max(from, newest.baseOffset), to)
+  return newest === null ? null : await offsetForTimestamp(segments, newest.maxTimestamp, Math.max(from, newest.baseOffset), to, find)
 }

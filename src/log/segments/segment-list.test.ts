@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../base.ts'
-import { buildBatch } from '../../protocol.ts'
+import { buildBatch, findRecord } from '../../protocol.ts'
 import { Chores } from '../chores.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './offset-lookup.ts'
@@ -61,14 +61,14 @@ test('offsets find their segment', () => {
 
 test('offsets by time, before, within and after', async () => {
   const list = newList(newContext())
-  assert.deepEqual(await offsetForTimestamp(list, 255, 0, 80), { offset: 26, timestampMs: 260, leaderEpoch: 4 })
-  assert.deepEqual(await offsetForTimestamp(list, 0, 7, 80), { offset: 7, timestampMs: 70, leaderEpoch: 4 })
-  assert.deepEqual(await offsetForTimestamp(list, 391, 0, 80), { offset: 40, timestampMs: 400, leaderEpoch: 4 })
-  assert.equal(await offsetForTimestamp(list, 391, 0, 40), null)
-  assert.equal(await offsetForTimestamp(list, 791, 0, 80), null)
-  assert.deepEqual(await offsetOfMaxTimestamp(list, 0, 80), { offset: 79, timestampMs: 790, leaderEpoch: 4 })
+  assert.deepEqual(await offsetForTimestamp(list, 255, 0, 80, findRecord), { offset: 26, timestampMs: 260, leaderEpoch: 4 })
+  assert.deepEqual(await offsetForTimestamp(list, 0, 7, 80, findRecord), { offset: 7, timestampMs: 70, leaderEpoch: 4 })
+  assert.deepEqual(await offsetForTimestamp(list, 391, 0, 80, findRecord), { offset: 40, timestampMs: 400, leaderEpoch: 4 })
+  assert.equal(await offsetForTimestamp(list, 391, 0, 40, findRecord), null)
+  assert.equal(await offsetForTimestamp(list, 791, 0, 80, findRecord), null)
+  assert.deepEqual(await offsetOfMaxTimestamp(list, 0, 80, findRecord), { offset: 79, timestampMs: 790, leaderEpoch: 4 })
   const reopened = (await openSegments(newContext(), choresOf(newContext()).chores, directory, 0)).segments
-  assert.equal(await offsetOfMaxTimestamp(reopened, 0, 80), null)
+  assert.equal(await offsetOfMaxTimestamp(reopened, 0, 80, findRecord), null)
 })
 
 test('discarded segments are gone after the delay, readers in between are not disturbed', async () => {

@@ -110,6 +110,8 @@ const mostNamed = 10_000
 /** As many as Kafka shows in its message. */
 const shown = 3
 
+type Fault = 'none' | 'keyless' | 'claim' | 'claimed time' | 'time'
+
 /** Gathers what is wrong with the records of a batch. */
 export class Refusal {
   readonly #rules: BatchRules
@@ -125,10 +127,11 @@ export class Refusal {
   /** `claimedTime`: that which the batch says all its records have. */
   see(record: RecordView, claimedTime: Int64 | null): void {
     const batchIndex = this.#seen++
-    const message = this.#judge(record, claimedTime)
-    if (message === null) return
+    const fault = this.#judge(record, claimedTime)
+    if (fault === 'none') return
     this.#refused++
-    if (this.#errors.length < mostNamed) this.#errors.push({ batchIndex, message })
+    if (fault !== 'keyless') this.#untimely = true
+    if (this.#errors.length < mostNamed) this.#errors.push({ batchIndex, message: this.#words(fault, record, claimedTime) })
   }
 
   get isEmpty(): boolean {
@@ -148,20 +151,22 @@ export class Refusal {
     return new InvalidRecords('INVALID_RECORD', message, this.#errors)
   }
 
-  #judge(record: RecordView, claimedTime: Int64 | null): string | null {
+  #judge(record: RecordView, claimedTime: Int64 | null): Fault {
     const rules = this.#rules
-    if (rules.compacted && !record.hasKey) return `Compacted topic cannot accept message without key in topic partition ${rules.name}`
-    const { timestamp, offset } = record
-    if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) {
-      this.#untimely = true
+    if (rules.compacted && !record.hasKey) return 'keyless'
+    if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) return 'claim'
+    if (rules.timestampType === 'LogAppendTime') return 'none'
+    if (claimedTime !== null && isOutOfRange(claimedTime, rules)) return 'claimed time'
+    return isOutOfRange(record.timestamp, rules) ? 'time' : 'none'
+  }
+
+  #words(fault: Fault, { offset, timestamp }: RecordView, claimedTime: Int64 | null): string {
+    const { name, nowMs, timestampBeforeMaxMs, timestampAfterMaxMs } = this.#rules
+    if (fault === 'keyless') return `Compacted topic cannot accept message without key in topic partition ${name}`
+    if (fault === 'claim')
       return `Invalid timestamp type in message of offset ${offset}. Producer should not set timestamp type to LogAppendTime.`
-    }
-    if (rules.timestampType === 'LogAppendTime') return null
-    const late = claimedTime !== null && isOutOfRange(claimedTime, rules) ? claimedTime : timestamp
-    if (!isOutOfRange(late, rules)) return null
-    this.#untimely = true
-    const first = subtractInt64(rules.nowMs, nearestInt64(rules.timestampBeforeMaxMs))
-    const range = `[${first}, ${addInt64(rules.nowMs, nearestInt64(rules.timestampAfterMaxMs))}]`
-    return `Timestamp ${late} of message with offset ${offset} is out of range. The timestamp should be within ${range}`
+    const time = fault === 'time' ? timestamp : claimedTime
+    const range = `[${subtractInt64(nowMs, nearestInt64(timestampBeforeMaxMs))}, ${addInt64(nowMs, nearestInt64(timestampAfterMaxMs))}]`
+    return `Timestamp ${time} of message with offset ${offset} is out of range. The timestamp should be within ${range}`
   }
 }

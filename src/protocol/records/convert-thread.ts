@@ -4,11 +4,14 @@ import { Scratch } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import type { Contents } from './contents.ts'
 import { type Conversion, convert } from './convert.ts'
+import { type FoundRecord, findRecord, type Search } from './find.ts'
 import { InvalidRecords, type RecordError } from './invalid.ts'
 import { type Opening, open } from './open.ts'
 
+export type Job = Opening | Conversion | Search
+
 /** A job as it crosses the border, where a Buffer arrives as a Uint8Array. */
-export type ThreadJob = (Omit<Opening, 'records'> | Omit<Conversion, 'records'>) & { records: Uint8Array<ArrayBuffer> }
+export type ThreadJob = Omit<Job, 'records'> & { records: Uint8Array<ArrayBuffer> }
 
 export interface ThreadRequest {
   id: number
@@ -17,13 +20,14 @@ export interface ThreadRequest {
 }
 
 export interface ThreadResult {
-  id: number
-  records: Uint8Array<ArrayBuffer>
+  /** Of a batch that was opened or converted. */
+  records: Uint8Array<ArrayBuffer> | null
   /** Of a batch that was opened. */
   contents: Contents | null
+  found: FoundRecord | null
 }
 
-export type ThreadReply = ThreadResult | { id: number; error: ThreadError }
+export type ThreadReply = { id: number } & ({ result: ThreadResult } | { error: ThreadError })
 
 export interface ThreadError {
   /** Of a KafkaError; null for anything else. */
@@ -36,21 +40,26 @@ const scratch = new Scratch()
 
 parentPort?.on('message', ({ id, job, maxBytes }: ThreadRequest) => {
   const reply = answer(id, job, maxBytes)
-  parentPort?.postMessage(reply, 'records' in reply ? [reply.records.buffer] : [])
+  const records = 'result' in reply ? reply.result.records : null
+  parentPort?.postMessage(reply, records === null ? [] : [records.buffer])
 })
 
 function answer(id: number, job: ThreadJob, maxBytes: number): ThreadReply {
   try {
     const { buffer, byteOffset, byteLength } = job.records
-    const whole = { ...job, records: Buffer.from(buffer, byteOffset, byteLength) } as Opening | Conversion
-    if (whole.kind === 'fetch') return { id, records: owned(convert(whole, maxBytes)), contents: null }
-    const { records, contents } = open(whole, maxBytes, scratch)
-    return { id, records: owned(records), contents }
+    return { id, result: resultOf({ ...job, records: Buffer.from(buffer, byteOffset, byteLength) } as Job, maxBytes) }
   } catch (error) {
     const { message, stack } = error as Error
     if (!(error instanceof KafkaError)) return { id, error: { kafkaName: null, message: stack ?? message, recordErrors: null } }
     return { id, error: { kafkaName: error.name, message, recordErrors: error instanceof InvalidRecords ? error.recordErrors : null } }
   }
+}
+
+function resultOf(job: Job, maxBytes: number): ThreadResult {
+  if (job.kind === 'find') return { records: null, contents: null, found: findRecord(job, maxBytes, scratch) }
+  if (job.kind === 'fetch') return { records: owned(convert(job, maxBytes)), contents: null, found: null }
+  const { records, contents } = open(job, maxBytes, scratch)
+  return { records: owned(records), contents, found: null }
 }
 
 /** Bytes whose memory holds nothing else, so that it can be handed over. */

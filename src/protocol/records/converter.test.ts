@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { rawBatch } from '../../../sim/world/raw-batches.ts'
+import type { Int64 } from '../../base.ts'
 import { type CompressionType, compress } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewRecord } from './build.ts'
 import type { Conversion } from './convert.ts'
 import { type ConverterOptions, InlineWork, mayStay, openRecordConverter, type RecordConverter } from './converter.ts'
+import { findRecord } from './find.ts'
 import * as header from './header.ts'
 import { InvalidRecords } from './invalid.ts'
+import { buildMessageSet } from './legacy.ts'
 import { type Opened, type Opening, open } from './open.ts'
 import { forEachRecord } from './read.ts'
 
@@ -54,6 +58,42 @@ test('the thread gives the same answers as the inline way, in any number at once
     const jobs = batches.flatMap(batch => [opening(batch, 'none'), opening(batch, 'lz4')])
     const results = await Promise.all(jobs.map(job => converter.open(job, new InlineWork(0))))
     for (const [i, result] of results.entries()) assert.deepEqual(result, open(jobs[i]!, limit))
+  })
+})
+
+test('a record is looked for by time: the first that is new enough, at once or on the thread, in every format', async () => {
+  const times = [5, 9, 2, 7, 9, -1]
+  const records = times.map(time => ({ key, value: key, timestamp: now + time }))
+  const codecs: CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+  const batches = codecs.map(compression => buildBatch({ records, compression, baseOffset: 100, partitionLeaderEpoch: 3 }))
+  const wide = rawBatch({ records: [{ timestampDelta: 2n ** 62n }, {}], baseTimestamp: 2n ** 62n - 1n })
+  const late = buildBatch({ records, timestampType: 'LogAppendTime', timestamp: now + 50, compression: 'lz4', baseOffset: 100 })
+  const messages = times.map((time, offset) => ({ offset, timestamp: now + time, key, value: key }))
+  const old = buildMessageSet({ magic: 1, compression: 'gzip', timestampType: 'CreateTime', messages })
+  await withConverter({}, async converter => {
+    const find = async (batch: Buffer, timestamp: Int64, from = 0) => {
+      const search = { kind: 'find', records: batch, timestamp, from } as const
+      const found = findRecord(search)
+      assert.deepEqual(await converter.find(search), found)
+      return found
+    }
+    for (const batch of batches) {
+      assert.deepEqual(await find(batch, now + 6), { offset: 101, timestampMs: now + 9, leaderEpoch: 3 })
+      assert.deepEqual(await find(batch, now + 6, 102), { offset: 103, timestampMs: now + 7, leaderEpoch: 3 })
+      assert.deepEqual(await find(batch, 0), { offset: 100, timestampMs: now + 5, leaderEpoch: 3 })
+      for (const [timestamp, from] of [
+        [now + 10, 0],
+        [0, 106],
+      ] as const)
+        assert.equal(await find(batch, timestamp, from), null)
+    }
+    assert.deepEqual(await find(wide, 2n ** 63n - 1n), { offset: 0, timestampMs: 2n ** 63n - 1n, leaderEpoch: -1 })
+    assert.equal((await find(late, now + 50))?.offset, 100)
+    assert.equal(await find(late, now + 51), null)
+    assert.equal((await find(old, now + 6))?.offset, 1)
+    const many = manyRecords('zstd')
+    assert.ok(converter.find({ kind: 'find', records: many, timestamp: now, from: 1 }) instanceof Promise)
+    assert.equal((await find(many, now + 1)) ?? 'none', 'none')
   })
 })
 

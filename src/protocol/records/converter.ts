@@ -9,7 +9,8 @@ import { Worker } from 'node:worker_threads'
 import { DecompressedTooLarge, defaultMaxDecompressedBytes, Scratch } from '../compression.ts'
 import { type ErrorName, KafkaError } from '../errors.ts'
 import { type Conversion, convert } from './convert.ts'
-import type { ThreadError, ThreadJob, ThreadReply, ThreadRequest, ThreadResult } from './convert-thread.ts'
+import type { Job, ThreadError, ThreadJob, ThreadReply, ThreadRequest, ThreadResult } from './convert-thread.ts'
+import { type FoundRecord, findRecord, type Search } from './find.ts'
 import * as header from './header.ts'
 import { InvalidRecords, invalid } from './invalid.ts'
 import { needsNoOpening, type Opened, type Opening, open } from './open.ts'
@@ -22,6 +23,8 @@ export interface RecordConverter {
   open(job: Opening, work: InlineWork): Opened | Promise<Opened>
   /** As `open`. */
   convert(job: Conversion): Buffer | Promise<Buffer>
+  /** As `open`. */
+  find(search: Search): FoundRecord | null | Promise<FoundRecord | null>
   /** Stops the thread; jobs that still wait are refused with REQUEST_TIMED_OUT. */
   close(): Promise<void>
 }
@@ -41,6 +44,8 @@ export interface ConverterOptions {
 const recordWork = 8
 const plainWork = 1 / 8
 const inlineRatio = 4
+/** A look-up by time does so much at once. */
+const findBytes = 256 << 10
 
 /** What one request may still make the event loop do at once, in bytes that are decompressed. Together some milliseconds. */
 export class InlineWork {
@@ -122,7 +127,7 @@ class Converter implements RecordConverter {
   }
 
   #openOnThread(job: Opening): Promise<Opened> {
-    return this.#onThread(job).then(({ records, contents }) => ({ records: bufferOf(records), contents: contents! }))
+    return this.#onThread(job).then(({ records, contents }) => ({ records: bufferOf(records!), contents: contents! }))
   }
 
   convert(job: Conversion): Buffer | Promise<Buffer> {
@@ -134,16 +139,27 @@ class Converter implements RecordConverter {
         if (!(error instanceof DecompressedTooLarge) || room === this.#maxDecompressedBytes) throw error
       }
     }
-    return this.#onThread(job).then(({ records }) => bufferOf(records))
+    return this.#onThread(job).then(({ records }) => bufferOf(records!))
   }
 
-  #onThread(job: Opening | Conversion): Promise<ThreadResult> {
+  find(search: Search): FoundRecord | null | Promise<FoundRecord | null> {
+    if (workOfHeader(search.records) < findBytes)
+      try {
+        return findRecord(search, findBytes, this.#scratch)
+      } catch (error) {
+        if (!(error instanceof DecompressedTooLarge)) throw error
+      }
+    return this.#onThread(search).then(({ found }) => found)
+  }
+
+  #onThread(job: Job): Promise<ThreadResult> {
     const bytes = job.records.length
     // A job larger than the bound may still be the only one.
     if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes)) throw refusal()
     const id = this.#nextId++
-    const records = new Uint8Array(bytes)
-    records.set(job.records)
+    // Of its own memory, which goes to the thread.
+    const records = Buffer.allocUnsafeSlow(bytes)
+    job.records.copy(records)
     const request: ThreadRequest = { id, job: { ...job, records } as ThreadJob, maxBytes: this.#maxDecompressedBytes }
     return new Promise((resolve, reject) => {
       this.#thread ??= this.#start()
@@ -171,7 +187,7 @@ class Converter implements RecordConverter {
     this.#waiting.delete(reply.id)
     this.#waitingBytes -= job.bytes
     if (this.#waiting.size === 0) thread.unref()
-    if ('records' in reply) job.resolve(reply)
+    if ('result' in reply) job.resolve(reply.result)
     else job.reject(revive(reply.error))
   }
 

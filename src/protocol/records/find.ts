@@ -1,0 +1,57 @@
+/** The first record of a batch from some time on: for look-ups by time. No object per record, as a batch may hold millions. */
+import { addInt64, type Int64 } from '../../base.ts'
+import { defaultMaxDecompressedBytes, type Scratch } from '../compression.ts'
+import { unpackBatch } from './contents.ts'
+import * as header from './header.ts'
+import { forEachRecord } from './read.ts'
+import { Cursor } from './varint.ts'
+
+export interface Search {
+  kind: 'find'
+  /** One batch. */
+  records: Buffer
+  /** The record is at least so new, and its offset at least this. */
+  timestamp: Int64
+  from: number
+}
+
+export interface FoundRecord {
+  offset: number
+  timestampMs: Int64
+  leaderEpoch: number
+}
+
+export function findRecord(
+  { records, timestamp, from }: Search,
+  maxBytes = defaultMaxDecompressedBytes,
+  scratch?: Scratch,
+): FoundRecord | null {
+  if (header.magic(records, 0) < 2) return findMessage(records, timestamp, from)
+  const { payload, start } = unpackBatch(records, maxBytes, scratch)
+  const baseOffset = header.baseOffset(records, 0)
+  const baseTimestamp = header.baseTimestamp(records, 0)
+  const common = header.timestampType(records, 0) === 'LogAppendTime' ? header.maxTimestamp(records, 0) : null
+  const cursor = new Cursor(payload, start, payload.length)
+  for (let left = header.recordCount(records, 0); left > 0; left--) {
+    const size = cursor.varint()
+    const end = cursor.skip(size) + size
+    cursor.position = end - size + 1
+    const own = cursor.varlong()
+    const offset = baseOffset + cursor.varint()
+    const timestampMs = common ?? addInt64(baseTimestamp, own)
+    if (offset >= from && timestampMs >= timestamp) return { offset, timestampMs, leaderEpoch: header.partitionLeaderEpoch(records, 0) }
+    cursor.position = end
+  }
+  return null
+}
+
+/** In the formats before v2, which only imported segments hold. */
+function findMessage(records: Buffer, timestamp: Int64, from: number): FoundRecord | null {
+  let found: FoundRecord | null = null
+  forEachRecord(records, record => {
+    if (record.offset < from || record.timestamp < timestamp) return true
+    found = { offset: record.offset, timestampMs: record.timestamp, leaderEpoch: -1 }
+    return false
+  })
+  return found
+}
