@@ -78,7 +78,7 @@ export class Security {
     if (!usesSasl(listener)) return
     const { mechanisms } = this.#mechanisms.settings(listener)
     if (listener.protocol === 'SASL_PLAINTEXT' && mechanisms.has('PLAIN')) {
-      this.#options.logger.warn({ listener: listener.name }, 'passwords of SASL PLAIN come over this listener without encryption')
+      this.#options.logger.warn({ listener: listener.name }, 'SASL PLAIN without TLS: passwords are sent unencrypted to this listener')
     }
   }
 }

@@ -240,7 +240,7 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
   const take = () => {
     const id = String(config.get('node.id'))
     for (const problem of config.setDynamic(metadata.configs('BROKER', ''), metadata.configs('BROKER', id))) {
-      logger.warn(problem, 'a stored config is not valid and is left out')
+      logger.warn(problem, 'ignoring an invalid stored config')
     }
   }
   take()

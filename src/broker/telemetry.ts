@@ -177,7 +177,7 @@ export class Telemetry {
       measurements = readMetrics(decompress(type, bytes, { maxBytes: mostExpansion * this.#options.maxBytes() }))
     } catch (error) {
       const unreadable = error instanceof RangeError || (error instanceof KafkaError && error.name === 'CORRUPT_MESSAGE')
-      if (unreadable) throw new KafkaError('INVALID_RECORD', `Metrics that cannot be read: ${error.message}`)
+      if (unreadable) throw new KafkaError('INVALID_RECORD', `The metrics cannot be decoded: ${error.message}`)
       throw error
     }
     for (const { name, attributes, value, isDelta, isCounter } of measurements) {

@@ -92,7 +92,7 @@ export class GroupCoordinator {
     requireGroupId(request.groupId)
     const { groupMinSessionTimeoutMs: min, groupMaxSessionTimeoutMs: max } = this.#options.settings
     if (request.sessionTimeoutMs < min || request.sessionTimeoutMs > max) {
-      throw new KafkaError('INVALID_SESSION_TIMEOUT', `session.timeout.ms=${request.sessionTimeoutMs}: ${min} to ${max}`)
+      throw new KafkaError('INVALID_SESSION_TIMEOUT', `session.timeout.ms=${request.sessionTimeoutMs}; it must be from ${min} to ${max}`)
     }
     return this.#shardFor(request.groupId, request.memberId === '').write(shard => shard.join(request, caller))
   }
@@ -284,7 +284,7 @@ export class GroupCoordinator {
       await coordinator.write(shard => shard.topicDeleted(topic))
     })
     for (const outcome of await Promise.allSettled(deletions)) {
-      if (outcome.status === 'rejected') this.#options.report?.(`offsets of the deleted topic ${topic} stay`, outcome.reason)
+      if (outcome.status === 'rejected') this.#options.report?.(`cannot remove the offsets of the deleted topic ${topic}`, outcome.reason)
     }
   }
 
@@ -296,7 +296,7 @@ export class GroupCoordinator {
     for (const { coordinator } of this.#groups.shards()) if (coordinator.state === 'active') count += coordinator.shard.groupCount
     const { maxGroups } = this.#options.settings
     if (count < maxGroups) return shard
-    throw new KafkaError('POLICY_VIOLATION', `Group ${groupId} cannot begin: there are max.groups=${maxGroups} groups`)
+    throw new KafkaError('POLICY_VIOLATION', `Group ${groupId} cannot be created: the limit max.groups=${maxGroups} is reached`)
   }
 
   #shardOf(groupId: string): Coordinator<GroupShard> {

@@ -184,7 +184,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
       const expectedOffset = this.#nextOffset - records.length
       this.#await(barrier, this.#log.append(batch, { origin: 'coordinator', expectedOffset }))
     } catch (error) {
-      this.#options.report?.('append failed; the shard is loaded again', error)
+      this.#options.report?.('append failed; reloading the shard', error)
       this.#lose(coordinatorError(error))
     }
     for (const follower of followers) if (epoch === this.#epoch) this.#follow(follower)
@@ -196,7 +196,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
       if (decision !== null) this.#decide(decision)
     } catch (error) {
       // What it would have done is found again in the state when the shard is loaded.
-      this.#options.report?.('what follows a record failed; the shard is loaded again', error)
+      this.#options.report?.('the step after a record failed; reloading the shard', error)
       this.#lose(coordinatorError(error))
     }
   }
@@ -224,7 +224,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     const epoch = this.#epoch
     written?.catch(error => {
       if (epoch !== this.#epoch) return
-      this.#options.report?.('records were not written; the shard is loaded again', error)
+      this.#options.report?.('records were not written; reloading the shard', error)
       this.#lose(coordinatorError(error))
     })
     this.#settleAt(barrier, lastOffset)
@@ -311,7 +311,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
       this.#guardLoaded(end)
     } catch (error) {
       if (epoch !== this.#epoch) return
-      this.#options.report?.('load failed', error)
+      this.#options.report?.('loading failed', error)
       this.#discard('failed')
       this.#loadLater()
       throw coordinatorError(error)

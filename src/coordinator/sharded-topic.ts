@@ -84,14 +84,14 @@ export class ShardedTopic<S extends Shard> {
       throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} cannot be created: ${toKafkaError(error).message}`)
     }
     const shard = this.open(this.partitionFor(name))
-    if (shard === null) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} is not there yet`)
+    if (shard === null) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} is not available yet`)
     return shard
   }
 
   /** Throws NOT_COORDINATOR while the topic does not exist. */
   shardOf(name: string): Coordinator<S> {
     const shard = this.open(this.partitionFor(name))
-    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${this.#topic.name} does not exist yet: look up the coordinator`)
+    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${this.#topic.name} does not exist yet; find the coordinator first`)
     return shard
   }
 
@@ -111,7 +111,7 @@ export class ShardedTopic<S extends Shard> {
       skipped: (offset, error) => {
         recordSkipped?.(this.#topic.name)
         // A whole log may be of that kind: lines get rarer as records become more.
-        if (Number.isInteger(Math.log2(++skipped))) report(`the record at offset ${offset} is skipped; ${skipped} so far`, error)
+        if (Number.isInteger(Math.log2(++skipped))) report(`skipping the record at offset ${offset}; ${skipped} skipped so far`, error)
       },
       report,
     })

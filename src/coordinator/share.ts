@@ -60,7 +60,7 @@ export class ShareCoordinator {
   /** `name` as Kafka spells the key: group, topic id and partition. Throws COORDINATOR_NOT_AVAILABLE and INVALID_REQUEST. */
   async locate(name: string): Promise<void> {
     const parts = /^(.+):([A-Za-z0-9_-]{22}):(\d+)$/s.exec(name)
-    if (parts === null) throw new KafkaError('INVALID_REQUEST', `${name} is no key of share group state`)
+    if (parts === null) throw new KafkaError('INVALID_REQUEST', `${name} is not a valid key of share group state`)
     await this.#shardOf({ groupId: parts[1]!, topicId: parts[2] as Uuid, partition: Number(parts[3]) })
   }
 
@@ -102,7 +102,7 @@ export class ShareCoordinator {
         const offset = await coordinator.read(shard => shard.neededFrom)
         if (offset !== null && offset > log.logStartOffset) await log.deleteBefore(offset)
       } catch (error) {
-        this.#options.report?.(`old records of ${shareStateTopicName} stay`, error)
+        this.#options.report?.(`cannot remove old records of ${shareStateTopicName}`, error)
       }
     }
   }

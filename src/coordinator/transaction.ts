@@ -91,7 +91,7 @@ export class TransactionCoordinator {
     const { transactionTimeoutMs } = request
     const max = this.#options.settings.transactionMaxTimeoutMs
     if (transactionTimeoutMs <= 0 || transactionTimeoutMs > max) {
-      throw new KafkaError('INVALID_TRANSACTION_TIMEOUT', `transaction.timeout.ms=${transactionTimeoutMs}: 1 to ${max}`)
+      throw new KafkaError('INVALID_TRANSACTION_TIMEOUT', `transaction.timeout.ms=${transactionTimeoutMs}; it must be from 1 to ${max}`)
     }
     const coordinator = this.#shardOf(request.transactionalId)
     const spare = coordinator.shard.needsProducerId(request.transactionalId) ? await this.#options.newProducerId() : null
@@ -167,7 +167,7 @@ export class TransactionCoordinator {
     try {
       this.#appendMarker(topic, partition, marker)?.catch(error => {
         // The record of the decision lies before it and is lost with it; the shard that wrote it finds out the same way.
-        this.#options.report?.(`a marker for ${topic}-${partition} did not become durable`, error)
+        this.#options.report?.(`a transaction marker for ${topic}-${partition} did not become durable`, error)
       })
     } catch (error) {
       const { name } = toKafkaError(error)

@@ -65,13 +65,13 @@ export class FreeSpace implements DiskSpace {
       this.#freeBytes = system.files.freeBytes(directory)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
-      if (this.#freeBytes !== null) report(`it is not known how much room there is: ${error.message}`)
+      if (this.#freeBytes !== null) report(`cannot determine the free disk space: ${error.message}`)
       this.#freeBytes = null
     }
     const shortage = this.shortage
     if ((shortage !== null) === this.#wasLow) return
     this.#wasLow = shortage !== null
-    report(shortage ?? `The disk of ${directory} has room again: ${this.#freeBytes} bytes free`)
+    report(shortage ?? `The disk of ${directory} has enough free space again: ${this.#freeBytes} bytes`)
   }
 
   #lookLater(): void {

@@ -259,8 +259,7 @@ class Engine implements Log, LogContext {
 
   async checkpoint(): Promise<void> {
     this.commit.commit()
-    if (!this.#rotate())
-      throw new KafkaError('KAFKA_STORAGE_ERROR', 'No checkpoint can be made, since the journal cannot begin another file')
+    if (!this.#rotate()) throw new KafkaError('KAFKA_STORAGE_ERROR', 'Cannot make a checkpoint: the journal cannot begin a new file')
     await this.#checkpoints.finished()
     if (this.#closed !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#closed)
   }

@@ -277,7 +277,7 @@ class Exchange implements RequestContext, Audited {
       ).catch(error => Promise.reject(this.#unencodable(error)))
     const chunks = await encode(response, cost.answerBytes)
     if (chunks !== null) return this.#reply(chunks)
-    const error = new KafkaError('INVALID_REQUEST', `The answer would have more than ${cost.answerBytes} bytes. Ask for less at once.`)
+    const error = new KafkaError('INVALID_REQUEST', `The response would be larger than ${cost.answerBytes} bytes. Request less at once.`)
     // Not larger than the request: its names, each with the error.
     return this.#reply((await encode(this.#failure(error), Number.POSITIVE_INFINITY))!)
   }

@@ -64,7 +64,7 @@ test('a disk that is nearly full is told in readiness, metrics, log and the erro
   time.ms += 1_001
   produce()
   assert.equal((await get(running, '/health/ready')).status, 200)
-  assert.deepEqual(warnings, [shortage, 'The disk of /data has room again: 600000 bytes free'])
+  assert.deepEqual(warnings, [shortage, 'The disk of /data has enough free space again: 600000 bytes'])
 })
 
 test('an offline partition is told in log and metrics, with the reason; the others serve', async t => {

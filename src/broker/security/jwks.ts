@@ -80,7 +80,7 @@ export class Jwks {
       this.#keys = parseKeys(url.startsWith('file:') ? this.#read() : await this.#download())
       this.#fetchedMs = this.#now()
     } catch (error) {
-      logger.warn({ err: error, url }, "the keys of the tokens' issuer cannot be had; those that are known stay in use")
+      logger.warn({ err: error, url }, 'cannot fetch the keys of the token issuer; known keys stay in use')
     }
   }
 

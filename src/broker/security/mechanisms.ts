@@ -42,7 +42,7 @@ export class Mechanisms {
       return settings
     } catch (error) {
       if (known === undefined) throw error
-      logger.warn({ err: error, listener: listener.name }, 'the SASL configuration of a listener is not valid, and stays as it was')
+      logger.warn({ err: error, listener: listener.name }, 'invalid SASL configuration of a listener; keeping the previous one')
       known.generation = config.generation
       return known.settings
     }

@@ -123,7 +123,7 @@ export class TlsListener {
       logger.info({ listener: listener.name }, 'TLS keys and certificates were read again')
     } catch (error) {
       this.#settings = { ...this.#settings, files: this.#filesNow() }
-      logger.warn({ err: error, listener: listener.name }, 'the TLS configuration of a listener is not valid, and stays as it was')
+      logger.warn({ err: error, listener: listener.name }, 'invalid TLS configuration of a listener; keeping the previous one')
     }
   }
 }

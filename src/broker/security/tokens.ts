@@ -175,7 +175,7 @@ export class DelegationTokens {
     try {
       if (ended.length > 0) await this.#options.metadata.removeTokens(ended.map(token => token.tokenId))
     } catch (error) {
-      this.#options.logger.warn({ err: error }, 'delegation tokens that ended could not be removed; it is tried again')
+      this.#options.logger.warn({ err: error }, 'cannot remove expired delegation tokens; retrying')
     }
     if (!this.#closed) this.#sweepLater()
   }

@@ -39,7 +39,7 @@ export class ShareSessions {
   open(groupId: string, memberId: string, connectionId: number): ShareSession {
     const key = joinedKey(groupId, memberId)
     if (!this.#sessions.has(key) && this.#sessions.size >= this.#limit()) {
-      throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', 'There are as many share sessions as group.share.max.share.sessions allows.')
+      throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', 'The limit group.share.max.share.sessions is reached.')
     }
     const former = this.#sessions.get(key)
     if (former !== undefined) this.close(former)
@@ -66,10 +66,7 @@ export class ShareSessions {
   /** Before partitions are added; {@link changed} afterwards. Whether they exist is not asked, so their number needs a bound. */
   admit(added: number): void {
     if (this.#partitions.hasRoom(added)) return
-    throw new KafkaError(
-      'SHARE_SESSION_LIMIT_REACHED',
-      `Share sessions may not have more than ${this.#partitions.most} partitions together.`,
-    )
+    throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', `All share sessions together may have at most ${this.#partitions.most} partitions.`)
   }
 
   changed(session: ShareSession): void {

@@ -167,7 +167,7 @@ export class DeadLetters {
     if (topic === undefined) await this.#create(name)
     const count = metadata.topic(name)?.partitions.length ?? 0
     const log = count === 0 ? undefined : metadata.partitionByName(name, sourcePartition % count)
-    if (log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The dead-letter topic ${name} is gone`)
+    if (log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The dead-letter topic ${name} was deleted`)
     return log
   }
 

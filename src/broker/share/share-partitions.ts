@@ -69,7 +69,7 @@ export class SharePartitions {
     }
     for (const outcome of await Promise.allSettled(releases)) {
       if (outcome.status === 'rejected')
-        this.#options.report(`records of member ${memberId} stay locked until they time out`, outcome.reason)
+        this.#options.report(`cannot release the records of member ${memberId}; their locks will expire`, outcome.reason)
     }
   }
 
@@ -130,7 +130,7 @@ export class SharePartitions {
         this.#bury({ groupId: key.groupId, source: log, firstOffset, lastOffset, deliveryCount, cause }),
       available: () => this.#wake(key.groupId),
       lost: error => {
-        report(`share partition ${nameOf(key)} is read again`, error)
+        report(`reloading share partition ${nameOf(key)}`, error)
         drop()
       },
     })

@@ -59,8 +59,8 @@ export async function openDataDirectory({ system, directory, nodeId, logger }: D
     const clock = await watchClock({
       system,
       path: `${directory}/clock.json`,
-      onJump: jumpMs => logger.warn({ jumpMs }, 'the clock jumped, or no broker ran for a while: that time makes nothing older'),
-      onFailure: error => logger.warn({ err: error }, 'the history of the clock (clock.json)'),
+      onJump: jumpMs => logger.warn({ jumpMs }, 'the clock jumped, or the broker was stopped; this time does not count for expiry'),
+      onFailure: error => logger.warn({ err: error }, 'cannot write clock.json'),
     })
     const close = () => clock.close().finally(lock.release)
     return { identity, system: { ...system, clock }, close }

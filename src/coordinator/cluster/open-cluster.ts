@@ -189,7 +189,7 @@ class Cluster implements ClusterMetadata {
         await log.delete(stray.topicId, stray.partition)
         reporter.info(stray, 'finished the deletion of a partition that was under way when the broker stopped')
       } else {
-        reporter.warn(stray, 'no topic of the metadata claims this partition; its data is left alone')
+        reporter.warn(stray, 'ignoring a partition directory that belongs to no topic')
       }
     }
   }
@@ -299,7 +299,7 @@ class Cluster implements ClusterMetadata {
     const [outcome] = await this.createTopics([spec], false)
     const topic = this.topic(name)
     if (topic !== undefined) return topic
-    throw outcome instanceof KafkaError ? outcome : new KafkaError('COORDINATOR_NOT_AVAILABLE', `${name} is not there yet`)
+    throw outcome instanceof KafkaError ? outcome : new KafkaError('COORDINATOR_NOT_AVAILABLE', `${name} is not available yet`)
   }
 
   newProducerId(): Int64 | Promise<Int64> {

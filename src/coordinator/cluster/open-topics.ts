@@ -68,7 +68,7 @@ export class OpenTopics {
     if (topic === undefined) {
       if (name === clusterMetadataTopic) {
         // Versions up to 0.1 let clients create it beside the real one.
-        this.#options.reporter.warn({ topic: name, topicId: id }, 'a topic of this name is ignored: it belongs to the broker')
+        this.#options.reporter.warn({ topic: name, topicId: id }, 'ignoring a topic whose name is reserved for the broker')
         return
       }
       topic = { name, id, internal: internalTopics.has(name), partitions: [], wanted: 0, visible: false }
@@ -99,7 +99,7 @@ export class OpenTopics {
   forget(id: Uuid): void {
     const topic = this.#take(id)
     if (topic === undefined) return
-    this.#options.reporter.warn({ topic: topic.name, topicId: id }, 'the metadata does not know this topic; its data is left alone')
+    this.#options.reporter.warn({ topic: topic.name, topicId: id }, 'ignoring the data of a topic that is not in the metadata')
     if (topic.visible) for (const listener of this.listeners) listener.topicDeleted?.(topic)
   }
 
@@ -137,7 +137,7 @@ export class OpenTopics {
         opened.push(log.create({ topic: topic.name, topicId: topic.id, partition, config }))
       }
     } catch (error) {
-      this.#options.reporter.warn({ topic: topic.name, err: error }, 'a partition could not be opened; it is tried again')
+      this.#options.reporter.warn({ topic: topic.name, err: error }, 'cannot open a partition; retrying')
       this.#retryLater()
       // A new topic stays invisible as a whole; new partitions of an old one can be used as far as they go.
       if (!topic.visible) return

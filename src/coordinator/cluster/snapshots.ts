@@ -65,13 +65,13 @@ export class Snapshots {
       if (offset < log.logStartOffset || offset > log.logEndOffset) {
         reporter.warn(
           { name, logStartOffset: log.logStartOffset, logEndOffset: log.logEndOffset },
-          'a metadata snapshot outside of its log',
+          'ignoring a metadata snapshot that does not fit its log',
         )
         continue
       }
       const bytes = this.#options.files.readFile(this.#path(name))
       if (bytes === null || !isWhole(bytes)) {
-        reporter.warn({ name }, 'a torn metadata snapshot is ignored')
+        reporter.warn({ name }, 'ignoring an incomplete metadata snapshot')
         continue
       }
       for (const batch of batchesIn(bytes)) {
@@ -102,7 +102,7 @@ export class Snapshots {
     try {
       await this.#take(shard, offset)
     } catch (error) {
-      reporter.warn({ err: error }, 'a metadata snapshot could not be taken')
+      reporter.warn({ err: error }, 'cannot write a metadata snapshot')
     }
   }
 

@@ -375,7 +375,7 @@ export class ClassicGroup implements Group {
       if (existing === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `No member has the group.instance.id ${groupInstanceId}`)
       if (existing !== memberId) throw new KafkaError('FENCED_INSTANCE_ID', `Another member has taken over ${groupInstanceId}`)
     }
-    if (!this.members.has(memberId)) throw new KafkaError('UNKNOWN_MEMBER_ID', `${memberId} is no member of group ${this.groupId}`)
+    if (!this.members.has(memberId)) throw new KafkaError('UNKNOWN_MEMBER_ID', `${memberId} is not a member of group ${this.groupId}`)
   }
 
   validateGeneration(generationId: number): void {
@@ -390,7 +390,7 @@ export class ClassicGroup implements Group {
       this.validateMember(memberId, groupInstanceId)
       this.validateGeneration(generationId)
     } else if (!transactional && !this.isEmpty) {
-      throw new KafkaError('UNKNOWN_MEMBER_ID', `Group ${this.groupId} has members: only they may commit offsets`)
+      throw new KafkaError('UNKNOWN_MEMBER_ID', `Group ${this.groupId} has members; only members may commit offsets`)
     }
     if (!transactional && this.state === 'CompletingRebalance') {
       throw new KafkaError('REBALANCE_IN_PROGRESS', `Group ${this.groupId} is rebalancing`)

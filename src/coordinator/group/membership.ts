@@ -195,7 +195,10 @@ export class Membership {
     group.validateMember(memberId, request.groupInstanceId)
     group.validateGeneration(request.generationId)
     if (differs(request.protocolType, group.protocolType) || differs(request.protocolName, group.protocolName)) {
-      throw new KafkaError('INCONSISTENT_GROUP_PROTOCOL', `Group ${groupId} uses ${group.protocolType}, ${group.protocolName}`)
+      throw new KafkaError(
+        'INCONSISTENT_GROUP_PROTOCOL',
+        `Group ${groupId} uses protocol type ${group.protocolType} and protocol ${group.protocolName}`,
+      )
     }
     const member = group.members.get(memberId)!
     if (group.state === 'PreparingRebalance') throw new KafkaError('REBALANCE_IN_PROGRESS', `Group ${groupId} is rebalancing`)

@@ -108,7 +108,7 @@ export class ShareStateShard implements Shard {
 
   write(key: SharePartitionKey, change: ShareState): Decision<void> {
     const state = this.#states.get(nameOf(key))
-    if (state === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Group ${key.groupId} has no state of this partition.`)
+    if (state === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Group ${key.groupId} has no state for this partition.`)
     if (change.stateEpoch !== -1 && change.stateEpoch < state.stateEpoch) throw fenced('state', change.stateEpoch, state.stateEpoch)
     if (change.leaderEpoch !== -1 && change.leaderEpoch < state.leaderEpoch) throw fenced('leader', change.leaderEpoch, state.leaderEpoch)
     const leaderEpoch = Math.max(change.leaderEpoch, state.leaderEpoch)

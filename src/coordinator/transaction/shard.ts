@@ -285,7 +285,8 @@ export class TransactionShard implements Shard {
       try {
         this.#options.writeMarker(topic, partition, marker)
       } catch (error) {
-        if (failed.length === 0) this.#options.report(`a marker of ${transactionalId} for ${topic}-${partition} has to wait`, error)
+        if (failed.length === 0)
+          this.#options.report(`cannot write the transaction marker of ${transactionalId} to ${topic}-${partition} yet; retrying`, error)
         failed.push([topic, partition])
       }
     }
@@ -425,7 +426,7 @@ function repeats({ producerId, producerEpoch }: EndRequest, { clientVersion, sta
 function taken(spare: Int64 | null): Int64 {
   if (spare !== null) return spare
   // The state changed while it was thought that none is needed.
-  throw new KafkaError('CONCURRENT_TRANSACTIONS', 'Another request for the transactional id was faster')
+  throw new KafkaError('CONCURRENT_TRANSACTIONS', 'A concurrent request for this transactional id was processed first')
 }
 
 function concurrent(transactionalId: string): KafkaError {
@@ -443,6 +444,6 @@ function wrongProducer({ transactionalId, producerId }: TransactionalProducer): 
 function impossible({ transactionalId, status }: Transaction, committed: boolean): KafkaError {
   return new KafkaError(
     'INVALID_TXN_STATE',
-    `The transaction of ${transactionalId} is in state ${status}: it cannot be ${committed ? 'committed' : 'aborted'}`,
+    `The transaction of ${transactionalId} is in state ${status} and cannot be ${committed ? 'committed' : 'aborted'}`,
   )
 }

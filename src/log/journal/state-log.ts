@@ -208,7 +208,7 @@ export class StateLog {
       await this.#rewrite()
     } catch (error) {
       if (!(error instanceof DiskError) || error.isFailedSync) throw error
-      this.#options.report(`${this.#options.path} could not be compacted`, error)
+      this.#options.report(`cannot compact ${this.#options.path}`, error)
     }
   }
 
@@ -254,7 +254,7 @@ export class StateLog {
       const record = Buffer.allocUnsafe(end - at)
       await this.#handle.read(record, at)
       const body = soundBody(record, this.#life)
-      if (body === null) this.#options.report(`${this.#options.path}: the record of ${key} was damaged since it was written`, null)
+      if (body === null) this.#options.report(`${this.#options.path}: ignoring the damaged record of ${key}`, null)
       else slice.add(key, body)
       if (slice.bytes >= sliceBytes) yield slice.take()
     }

@@ -216,7 +216,7 @@ function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): 
 }
 
 function refusal(): KafkaError {
-  return new KafkaError('REQUEST_TIMED_OUT', 'Too many record batches wait for conversion')
+  return new KafkaError('REQUEST_TIMED_OUT', 'Too many record batches are waiting for conversion')
 }
 
 function revive(error: ThreadError): Error {

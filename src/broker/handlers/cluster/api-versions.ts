@@ -38,7 +38,7 @@ export function apiVersionsHandler(others: readonly Handler[]): Handler {
       const { self: broker } = context.broker
       const elsewhere =
         (request.clusterId !== null && request.clusterId !== broker.clusterId) || (request.nodeId !== -1 && request.nodeId !== broker.id)
-      if (context.version >= 5 && elsewhere) throw new KafkaError('REBOOTSTRAP_REQUIRED', 'This is not the broker that the client wants.')
+      if (context.version >= 5 && elsewhere) throw new KafkaError('REBOOTSTRAP_REQUIRED', 'The client expected another broker.')
       return announce(apiKeys, context)
     },
     fail: (_request, error) => ({

@@ -17,7 +17,7 @@ export function clientPartition(context: RequestContext, topic: string, partitio
 /** An offset that a client asks for, where it can be one of a log; throws KafkaError. */
 export function offsetInLog(log: PartitionLog, offset: Int64): Offset {
   if (typeof offset === 'number') return offset
-  throw new KafkaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} of ${log.topic}-${log.partition} is beyond any log.`)
+  throw new KafkaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} of ${log.topic}-${log.partition} is larger than any log can hold.`)
 }
 
 /** A disk that needs longer for one sync has troubles of its own; then the answer is what is visible now. */

@@ -57,7 +57,7 @@ export const produce = defineHandler<typeof apis.produce>({
   ],
   cost: manyThings(null, fewEntries),
   handle(request, context) {
-    if (request.acks < -1 || request.acks > 1) throw new KafkaError('INVALID_REQUIRED_ACKS', `acks=${request.acks}: -1, 0 or 1`)
+    if (request.acks < -1 || request.acks > 1) throw new KafkaError('INVALID_REQUIRED_ACKS', `acks=${request.acks}; it must be -1, 0 or 1`)
     const entering = request.transactionalId === null ? null : enterTransaction(request, context)
     return entering === null ? appendAll(request, context, null) : appendEntered(entering, request, context)
   },
@@ -199,7 +199,7 @@ class ProduceAppends {
   }
 
   #openingOf(log: PartitionLog, records: Buffer | null): Opening {
-    if (records === null) throw new KafkaError('INVALID_RECORD', 'a partition without records')
+    if (records === null) throw new KafkaError('INVALID_RECORD', 'A partition has no records.')
     const { compressionType, compressionLevel } = log.config
     return openingOf(records, {
       version: this.#context.version,

@@ -32,7 +32,7 @@ export const deleteShareGroupOffsets = defineHandler<typeof apis.deleteShareGrou
     const forgotten = await forgetShareTopics(groupId, wanted, context.broker)
     const responses = checked.map(answer => {
       if (answer.errorCode !== 0 || forgotten.has(answer.topicId)) return answer
-      return { ...answer, ...outcomeOf(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', 'The group has no offsets of this topic.')) }
+      return { ...answer, ...outcomeOf(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', 'The group has no offsets for this topic.')) }
     })
     return { throttleTimeMs: 0, ...fine, responses }
   },

@@ -46,7 +46,7 @@ export function openSession(request: SessionRequest, context: RequestContext): S
 export function resumeSession(request: SessionRequest, context: RequestContext): ShareSession {
   const { groupId, memberId } = identity(request, context)
   if (request.shareSessionEpoch === initialEpoch) {
-    throw new KafkaError('INVALID_SHARE_SESSION_EPOCH', 'A share session begins with a fetch.')
+    throw new KafkaError('INVALID_SHARE_SESSION_EPOCH', 'A share session must begin with a ShareFetch request.')
   }
   return context.broker.shareSessions.resume(groupId, memberId, request.shareSessionEpoch)
 }
@@ -110,12 +110,15 @@ function checked(batches: RequestPartition['acknowledgementBatches'], renews: bo
     if (firstOffset < next || lastOffset < firstOffset)
       throw new KafkaError('INVALID_REQUEST', 'Acknowledgement batches overlap or are out of order.')
     if (types.length !== 1 && addInt64(firstOffset, types.length - 1) !== lastOffset) {
-      throw new KafkaError('INVALID_REQUEST', `${types.length} acknowledge types do not fit offsets ${firstOffset} to ${lastOffset}.`)
+      throw new KafkaError('INVALID_REQUEST', `${types.length} acknowledge types were given for offsets ${firstOffset} to ${lastOffset}.`)
     }
     for (const type of types) {
       if (type < 0 || type > mostType) throw new KafkaError('INVALID_REQUEST', `Unknown acknowledge type ${type}.`)
       if (type === renewType && !renews)
-        throw new KafkaError('INVALID_REQUEST', 'Locks are renewed only by requests that say so, in groups that allow it.')
+        throw new KafkaError(
+          'INVALID_REQUEST',
+          'Locks can be renewed only by a request with IsRenewAck, and only if share.renew.acknowledge.enable is true for the group.',
+        )
     }
     next = addInt64(lastOffset, 1)
     // Beyond 53 bits, where a number is not exact, nothing was ever acquired.

@@ -51,7 +51,7 @@ async function result(marker: Marker, context: RequestContext): Promise<Result> 
 async function write(marker: Marker, topic: string, partition: number, { broker }: RequestContext): Promise<number> {
   const { producerId, producerEpoch, coordinatorEpoch, transactionResult: committed, transactionVersion } = marker
   try {
-    if (producerId === -1) throw new KafkaError('INVALID_REQUEST', 'A marker ends the transaction of a producer: -1 is none')
+    if (producerId === -1) throw new KafkaError('INVALID_REQUEST', 'The producer id of a transaction marker must not be negative')
     if (transactionVersion >= 2) checkEpoch(marker, topic, partition, broker)
     await broker.transactions.writeMarker(topic, partition, { producerId, producerEpoch, coordinatorEpoch, committed })
     return 0

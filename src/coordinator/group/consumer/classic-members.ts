@@ -103,7 +103,10 @@ export class ClassicMembers {
     const [protocol] = member.classic.supportedProtocols
     const otherType = request.protocolType !== null && request.protocolType !== protocolType
     if (otherType || (request.protocolName !== null && request.protocolName !== protocol?.name)) {
-      throw new KafkaError('INCONSISTENT_GROUP_PROTOCOL', `Group ${group.groupId} answered ${protocol?.name} to member ${member.memberId}.`)
+      throw new KafkaError(
+        'INCONSISTENT_GROUP_PROTOCOL',
+        `Group ${group.groupId} uses ${protocol?.name}, which differs from what member ${member.memberId} was told.`,
+      )
     }
     if (group.groupEpoch > member.memberEpoch && member.state !== 'UNREVOKED_PARTITIONS') {
       this.#awaitJoin(group, member)

@@ -11,7 +11,7 @@ export function checkTopology({ epoch, subtopologies }: Topology): void {
     if (sourceTopicRegex.length > 0) {
       throw new KafkaError('INVALID_REQUEST', 'Regular expressions for source topics are not supported yet.')
     }
-    if (ids.has(subtopologyId)) throw invalid(`Subtopology ${subtopologyId} is told twice.`)
+    if (ids.has(subtopologyId)) throw invalid(`Subtopology ${subtopologyId} occurs twice.`)
     ids.add(subtopologyId)
     for (const { name, partitions } of stateChangelogTopics) {
       if (partitions === 0) continue
