@@ -162,7 +162,7 @@ test('a failed append costs the shard: waiters get the mapped error, parked ones
     ['NOT_COORDINATOR', 'NOT_COORDINATOR'],
   )
   assert.ok(lost.unloaded)
-  assert.deepEqual(reports, ['append failed; the shard is loaded again: KAFKA_STORAGE_ERROR'])
+  assert.deepEqual(reports, ['append failed; reloading the shard: KAFKA_STORAGE_ERROR'])
   assert.deepEqual(coordinator.shard.lines, ['0:a', 'loaded'])
   await Promise.all([coordinator.write(() => ({ records: [record('c')], response: 0 })), system.settle()])
   assert.deepEqual(coordinator.shard.lines, ['0:a', 'loaded', '1:c'])
@@ -178,7 +178,7 @@ test('a partition that goes offline before the records are durable fails their w
   await outcome
   assert.equal(coordinator.state, 'failed')
   await system.advance(350)
-  assert.deepEqual(reports, ['records did not become durable: KAFKA_STORAGE_ERROR', ...Array(2).fill('load failed: KAFKA_STORAGE_ERROR')])
+  assert.deepEqual(reports, ['records did not become durable: KAFKA_STORAGE_ERROR', ...Array(2).fill('loading failed: KAFKA_STORAGE_ERROR')])
 })
 
 test('records too large for a batch are refused before anything changes; those that may be spread are spread', async () => {
@@ -337,5 +337,5 @@ test('a group commit that could not be written costs the shard', async () => {
   )
   await system.settle()
   await lost
-  assert.deepEqual(reports, ['records were not written; the shard is loaded again: KAFKA_STORAGE_ERROR'])
+  assert.deepEqual(reports, ['records were not written; reloading the shard: KAFKA_STORAGE_ERROR'])
 })

@@ -227,7 +227,7 @@ test('a marker that cannot be written is tried again; meanwhile the transaction 
   await world.system.advance(1_000)
   assert.equal(world.statuses(id).at(-1), 'CompleteCommit')
   for (const name of ['a-0', 'a-1', 'b-0']) assert.equal(world.markers(name).length, 1, name)
-  assert.ok(world.reports.some(what => /a marker of tx for a-1 has to wait/.test(what)))
+  assert.ok(world.reports.some(what => /cannot write the transaction marker of tx to a-1 yet/.test(what)))
 })
 
 test('partitions of deleted topics need no marker', async () => {

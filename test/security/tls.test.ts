@@ -155,7 +155,7 @@ describe('TLS', () => {
     await disk.replaceFile('/keys/store.p12', Buffer.from('-----BEGIN nonsense'))
     await sleep(60)
     assert.equal(await name(), 'broker', 'a mistake leaves the old certificate in use')
-    assert.ok(broker.lines.some(line => line.level === 'warn' && /stays as it was/.test(line.message)))
+    assert.ok(broker.lines.some(line => line.level === 'warn' && /keeping the previous one/.test(line.message)))
     await disk.replaceFile('/keys/store.p12', read('broker2.pem'))
     await sleep(60)
     assert.equal(await name(), 'broker2')
