@@ -57,6 +57,6 @@ export class Stalls {
     this.durations.add(busyMs)
     const api = this.#longestMs > busyMs / 2 ? this.#longestApi : null
     if (!this.#seldom.allows(`stall ${api}`)) return
-    this.#logger.info({ api, stallMs: Math.round(busyMs) }, 'the event loop was held up: clients waited so long')
+    this.#logger.info({ api, stallMs: Math.round(busyMs) }, 'the event loop was blocked; clients had to wait')
   }
 }

@@ -178,7 +178,10 @@ test('a partition that goes offline before the records are durable fails their w
   await outcome
   assert.equal(coordinator.state, 'failed')
   await system.advance(350)
-  assert.deepEqual(reports, ['records did not become durable: KAFKA_STORAGE_ERROR', ...Array(2).fill('loading failed: KAFKA_STORAGE_ERROR')])
+  assert.deepEqual(reports, [
+    'records did not become durable: KAFKA_STORAGE_ERROR',
+    ...Array(2).fill('loading failed: KAFKA_STORAGE_ERROR'),
+  ])
 })
 
 test('records too large for a batch are refused before anything changes; those that may be spread are spread', async () => {

@@ -77,7 +77,7 @@ export class Chores {
         return
       }
       const again = error instanceof DiskError
-      if (chore.failures++ === 0) this.#options.report(`${chore.what} failed${again ? '; it is tried again' : ''}`, error)
+      if (chore.failures++ === 0) this.#options.report(`${chore.what} failed${again ? '; retrying' : ''}`, error)
       if (again) this.#later(Math.min(firstRetryMs * 2 ** chore.failures, longestRetryMs), chore)
     }
   }

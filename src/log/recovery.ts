@@ -302,7 +302,7 @@ class LogRecovery {
     // A topic just made in place of a deleted one has nothing in it yet.
     if (known.size !== 1 || !hasSegments(files, directory)) return stored
     const topicId = [...known][0]!
-    this.#context.report(`${directory}/partition.metadata is damaged and is written again`, null)
+    this.#context.report(`${directory}/partition.metadata is damaged; rewriting it`, null)
     writePartitionMetadata(files, directory, topicId)
     return topicId
   }

@@ -42,7 +42,7 @@ export class PartitionUpkeep {
         if (!partition.closed && gone > 0) partition.files.removeOldest(gone, partition.config.fileDeleteDelayMs)
       })
       // The next round of retention finds them again.
-      .catch(error => context.report(`${partition.name}: segments below offset ${from} could not be removed`, error))
+      .catch(error => context.report(`${partition.name}: cannot remove segments below offset ${from}`, error))
       .finally(() => {
         this.#removing = false
       })
