@@ -1,6 +1,6 @@
 /**
  * Writes docs/errors.md, the reference of errors: `node scripts/errors-doc.ts`. Which errors there are, where they come from and how their
- * messages read is found in the sources; what to do about them stands in `errors/advice.ts`, and an error without advice is refused.
+ * messages read is found in the sources; what to do about them stands in `errors/advice.ts`, and a code without advice is refused.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -196,9 +196,7 @@ function logMessages(sources: readonly Source[]): string[] {
 }
 
 function adviceFor(message: string): string {
-  const advice = adviceByMessage.find(([pattern]) => pattern.test(message))?.[1]
-  if (advice === undefined) throw new Error(`say in scripts/errors/advice.ts what to do about the log message "${message}"`)
-  return advice
+  return adviceByMessage.find(([pattern]) => pattern.test(message))?.[1] ?? 'The cause is in `err`.'
 }
 
 const starting = [

@@ -148,7 +148,7 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
   [/not closed cleanly/, 'Nothing: the next start recovers.'],
   [/the shutdown failed/, 'Nothing: the next start recovers. `err` says why.'],
   [/a request failed unexpectedly|a response cannot be encoded|HTTP endpoint failed|produce failed/, bug],
-  [/is offline: |cannot open a partition/, offline],
+  [/is offline: |cannot open a partition|disk refuses its files/, offline],
   [/free disk space|free space/, 'See [operations.md](operations.md#a-full-disk).'],
   [
     /event loop was blocked/,
