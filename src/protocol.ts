@@ -20,7 +20,7 @@ export {
   readMessage,
   writeMessage,
 } from './protocol/codec.ts'
-export { type CompressionType, compressionIds, compressionNames, decompress } from './protocol/compression.ts'
+export { type CompressionType, compressionIds, compressionNames, DecompressedTooLarge, decompress } from './protocol/compression.ts'
 export { type Api, defineMessage, type Fields, type InputOf, type Message, type MessageOf } from './protocol/define.ts'
 export { type ErrorName, errorCode, errorName, errorNames, errorText, isRetriable, KafkaError, toKafkaError } from './protocol/errors.ts'
 export {

@@ -40,7 +40,7 @@ function setUp(...subscriptions: Record<string, string>[]) {
   set(...subscriptions)
   const push = (metrics: Buffer, more: Partial<Parameters<Telemetry['push']>[0]> = {}) => {
     const subscriptionId = more.subscriptionId ?? 0
-    telemetry.push({ clientInstanceId: id, subscriptionId, terminating: false, compressionType: 0, metrics, ...more }, caller)
+    telemetry.push({ clientInstanceId: id, subscriptionId, terminating: false, compressionType: 0, metrics, ...more }, caller, 2 ** 20)
   }
   const shown = () => [...telemetry.series()].map(({ name, value, attributes }) => [name, value, ...attributes.map(each => each.join('='))])
   return { time, telemetry, set, push, shown }
@@ -116,6 +116,12 @@ test('what is pushed is shown, until the client is gone', () => {
   assert.deepEqual(shown(), [])
 })
 
+test('what nobody asked for is not even decompressed', () => {
+  const { telemetry, push } = setUp()
+  const { subscriptionId } = telemetry.subscribe(id, caller)
+  push(Buffer.from('no gzip'), { subscriptionId, compressionType: 1, terminating: true })
+})
+
 test('differences are summed up', () => {
   const { telemetry, push, shown, time } = setUp({ metrics: '*', 'interval.ms': '1000' })
   const { subscriptionId } = telemetry.subscribe(id, caller)
@@ -131,7 +137,11 @@ test('garbage is refused and bounded', () => {
     refuses('INVALID_RECORD', () => push(bad, { subscriptionId }))
     time.ms += 100
   }
-  refuses('INVALID_RECORD', () => push(gzipSync(Buffer.alloc(200_000)), { subscriptionId, compressionType: 1 }))
+  refuses('TELEMETRY_TOO_LARGE', () => push(gzipSync(Buffer.alloc(2_000_000)), { subscriptionId, compressionType: 1 }))
+  time.ms += 100
+  // Two hundred kilobytes of the smallest fields, within what may be decompressed.
+  const fields = gzipSync(Buffer.alloc(220_000, Buffer.from([0x08, 0x01])), { level: 1 })
+  refuses('INVALID_RECORD', () => push(Buffer.concat([fields, Buffer.alloc(5_000)]), { subscriptionId, compressionType: 1 }))
   for (let round = 0; round < 4; round++) {
     time.ms += 100
     push(metricsData(...Array.from({ length: 200 }, (_, index) => gauge(`m${round}.${index}`, 1))), { subscriptionId })

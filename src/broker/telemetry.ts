@@ -9,6 +9,7 @@ import {
   type CompressionType,
   compressionIds,
   compressionNames,
+  DecompressedTooLarge,
   decompress,
   KafkaError,
   randomUuid,
@@ -70,8 +71,9 @@ const mostInstances = 16_384
 const mostSeriesPerInstance = 500
 const mostSeries = 20_000
 const leastExpiryMs = 60_000
-/** What a push may decompress to, as a multiple of what it may be. */
-const mostExpansion = 10
+/** What a push may decompress to: a few kilobytes that become megabytes are no metrics. */
+const mostExpansion = 50
+const freeExpansionBytes = 64 * 1024
 /** In Kafka's order of preference. */
 const acceptedTypes: readonly CompressionType[] = ['zstd', 'lz4', 'gzip', 'snappy']
 
@@ -124,14 +126,15 @@ export class Telemetry {
     }
   }
 
-  /** Throws KafkaError. */
-  push(push: Push, caller: Caller): void {
+  /** `mostInflatedBytes`: of the metrics, decompressed. Throws KafkaError. */
+  push(push: Push, caller: Caller, mostInflatedBytes: number): void {
     const id = push.clientInstanceId
     if (id === zeroUuid) throw new KafkaError('INVALID_REQUEST', `Invalid request from the client [${id}], invalid client instance id`)
     const instance = this.#instance(id, caller, this.#options.clock.monotonic())
     try {
       const type = this.#check(instance, push)
-      if (push.metrics.length > 0) this.#take(instance, type, push.metrics)
+      // Where nobody asked for metrics, none are read.
+      if (push.metrics.length > 0 && instance.metrics.length > 0) this.#take(instance, type, push.metrics, mostInflatedBytes)
     } finally {
       instance.terminating = push.terminating
     }
@@ -171,11 +174,13 @@ export class Telemetry {
     return type
   }
 
-  #take(instance: Instance, type: CompressionType, bytes: Buffer): void {
+  #take(instance: Instance, type: CompressionType, bytes: Buffer, mostInflatedBytes: number): void {
+    const maxBytes = Math.min(mostInflatedBytes, freeExpansionBytes + mostExpansion * bytes.length)
     let measurements: Measurement[]
     try {
-      measurements = readMetrics(decompress(type, bytes, { maxBytes: mostExpansion * this.#options.maxBytes() }))
+      measurements = readMetrics(decompress(type, bytes, { maxBytes }))
     } catch (error) {
+      if (error instanceof DecompressedTooLarge) throw new KafkaError('TELEMETRY_TOO_LARGE', error.message)
       const unreadable = error instanceof RangeError || (error instanceof KafkaError && error.name === 'CORRUPT_MESSAGE')
       if (unreadable) throw new KafkaError('INVALID_RECORD', `The metrics cannot be decoded: ${error.message}`)
       throw error

@@ -183,6 +183,7 @@ class Exchange implements RequestContext, Audited {
     const reading = decodeRequestInSteps(api, this.version, bytes, offset, cost.entries)
     const { request, dropped } = await runInSlices(this.broker.turns, reading)
     this.#request = request
+    if (this.signal.aborted) throw new CloseConnection('the connection has ended')
     if (dropped > 0) {
       const message = `The lists of the request have ${cost.entries + dropped} entries in all, ${cost.entries} are allowed.`
       throw new KafkaError('INVALID_REQUEST', message)

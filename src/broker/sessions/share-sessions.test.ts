@@ -32,3 +32,18 @@ test('sessions are bounded in number and in partitions; what ends gives its plac
   sessions.resume('g', 'two', finalEpoch)
   sessions.admit(10)
 })
+
+test('the sessions of a connection end with it; those that ended before are not kept', () => {
+  const sessions = new ShareSessions(() => 10, 10)
+  assert.equal(sessions.knows(1), false)
+  const first = sessions.open('g', 'one', 1)
+  const second = sessions.open('g', 'one', 1)
+  const third = sessions.open('g', 'two', 1)
+  sessions.open('g', 'three', 2)
+  assert.equal(sessions.knows(1), true)
+  assert.deepEqual(sessions.closeAll(1), [second, third])
+  assert.equal(sessions.close(first), false)
+  assert.equal(sessions.knows(1), false)
+  assert.throws(() => sessions.resume('g', 'two', 1), { name: 'SHARE_SESSION_NOT_FOUND' })
+  sessions.resume('g', 'three', 1)
+})

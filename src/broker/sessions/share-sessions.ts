@@ -27,6 +27,7 @@ export interface ShareSession {
 export class ShareSessions {
   readonly #limit: () => number
   readonly #sessions = new Map<string, ShareSession>()
+  readonly #byConnection = new Map<number, Set<ShareSession>>()
   readonly #partitions: SessionPartitions
 
   /** `limit`: `group.share.max.share.sessions`. */
@@ -45,7 +46,23 @@ export class ShareSessions {
     if (former !== undefined) this.close(former)
     const session = { groupId, memberId, connectionId, epoch: 1, partitions: new Map<string, SharedPartition>() }
     this.#sessions.set(key, session)
+    const others = this.#byConnection.get(connectionId)
+    if (others === undefined) this.#byConnection.set(connectionId, new Set([session]))
+    else others.add(session)
     return session
+  }
+
+  /** Whether the connection has opened a session since it began. */
+  knows(connectionId: number): boolean {
+    return this.#byConnection.has(connectionId)
+  }
+
+  /** Closes the sessions of a connection that has ended, and returns them. */
+  closeAll(connectionId: number): ShareSession[] {
+    const sessions = [...(this.#byConnection.get(connectionId) ?? [])]
+    for (const session of sessions) this.close(session)
+    this.#byConnection.delete(connectionId)
+    return sessions
   }
 
   /** The session that a request with this epoch continues; its epoch moves on. */
@@ -79,6 +96,7 @@ export class ShareSessions {
     const key = joinedKey(session.groupId, session.memberId)
     if (this.#sessions.get(key) !== session) return false
     this.#partitions.forget(session)
+    this.#byConnection.get(session.connectionId)?.delete(session)
     return this.#sessions.delete(key)
   }
 }

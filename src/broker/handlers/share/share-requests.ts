@@ -37,9 +37,9 @@ export function openSession(request: SessionRequest, context: RequestContext): S
   const { groupId, memberId } = identity(request, context)
   const { shareSessions } = context.broker
   if (request.shareSessionEpoch !== initialEpoch) return shareSessions.resume(groupId, memberId, request.shareSessionEpoch)
-  const session = shareSessions.open(groupId, memberId, context.connection.id)
-  context.signal.addEventListener('abort', () => void endSession(session, context), { once: true })
-  return session
+  const { id } = context.connection
+  if (!shareSessions.knows(id)) context.signal.addEventListener('abort', () => void endSessions(id, context), { once: true })
+  return shareSessions.open(groupId, memberId, id)
 }
 
 /** The session of a request that continues one. */
@@ -64,9 +64,11 @@ export function requireShareGroups({ broker }: RequestContext): void {
   throw new KafkaError('UNSUPPORTED_VERSION', 'Share groups are not enabled on this cluster (share.version).')
 }
 
-/** The connection is gone, and perhaps the member with it. */
-async function endSession(session: ShareSession, { broker }: RequestContext): Promise<void> {
-  if (broker.shareSessions.close(session)) await broker.sharePartitions.releaseMember(session.groupId, session.memberId)
+/** The connection is gone, and perhaps its members with it. */
+async function endSessions(connectionId: number, { broker }: RequestContext): Promise<void> {
+  for (const { groupId, memberId } of broker.shareSessions.closeAll(connectionId)) {
+    await broker.sharePartitions.releaseMember(groupId, memberId)
+  }
 }
 
 /** After the last acknowledgements of a final request. */
