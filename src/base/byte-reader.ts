@@ -3,7 +3,7 @@
  * against what remains, and anything off throws {@link MalformedInput}. What comes back as bytes are views, not copies.
  */
 import { isUtf8 } from 'node:buffer'
-import { type Int64, readInt64 } from './int64.ts'
+import type { Int64 } from './int64.ts'
 
 /** The input is not what it claims to be. Whoever sent it should be disconnected. */
 export class MalformedInput extends Error {
@@ -21,6 +21,7 @@ export class TooManyElements extends Error {
   }
 }
 
+const two32 = 2 ** 32
 export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
 /** Up to this length a loop over the bytes is faster than a native call that checks UTF-8. */
 const shortString = 64
@@ -90,7 +91,12 @@ export class ByteReader {
   }
 
   readInt64(): Int64 {
-    return readInt64(this.buffer, this.#take(8))
+    const at = this.#take(8)
+    const { buffer } = this
+    const high = (buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!
+    const low = (buffer[at + 4]! << 24) | (buffer[at + 5]! << 16) | (buffer[at + 6]! << 8) | buffer[at + 7]!
+    const value = high * two32 + (low >>> 0)
+    return Number.isSafeInteger(value) ? value : buffer.readBigInt64BE(at)
   }
 
   readFloat64(): number {

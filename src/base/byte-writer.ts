@@ -3,7 +3,7 @@
  * record batches travel from the log to the socket untouched. A value outside its type throws RangeError.
  */
 import { TooManyElements, zeroUuid } from './byte-reader.ts'
-import { type Int64, isInt64, writeInt64 } from './int64.ts'
+import type { Int64 } from './int64.ts'
 
 /** Bytes in several pieces, in order, ready for `writev`. */
 export interface Chunks {
@@ -11,6 +11,7 @@ export interface Chunks {
   length: number
 }
 
+const two32 = 2 ** 32
 /** Payloads from this size on are taken by reference; copying less is cheaper than one more entry in a writev. */
 const spliceBytes = 4096
 /** From this size on more room is another buffer, not a larger one: copying what is there would take long. */
@@ -114,9 +115,14 @@ export class ByteWriter {
   }
 
   writeInt64(value: Int64): void {
-    if (!isInt64(value)) throw unencodable('int64', value)
-    const at = this.#claim(8)
-    writeInt64(this.#buffer, at, value)
+    if (typeof value === 'number' && Number.isSafeInteger(value)) {
+      const low = value >>> 0
+      this.#put32((value - low) / two32)
+      this.#put32(low)
+    } else if (typeof value === 'bigint' && BigInt.asIntN(64, value) === value) {
+      const at = this.#claim(8)
+      this.#buffer.writeBigInt64BE(value, at)
+    } else throw unencodable('int64', value)
   }
 
   writeFloat64(value: number): void {

@@ -22,10 +22,6 @@ export function toInt64(value: bigint): Int64 {
   return Number.isSafeInteger(number) ? number : wrapped
 }
 
-export function isInt64(value: Int64): boolean {
-  return Number.isSafeInteger(value) || (typeof value === 'bigint' && BigInt.asIntN(64, value) === value)
-}
-
 /** The whole part of a number that need not be exact: a configured 2^63, which stands for Long.MAX_VALUE, or a time from elsewhere. */
 export function nearestInt64(value: number): Int64 {
   const whole = Math.trunc(value)
