@@ -12,8 +12,9 @@ import { invalid } from './invalid.ts'
 import { checkMessageCrc } from './legacy.ts'
 import { batchesIn, forEachRecordOf, nextBatchSize } from './read.ts'
 import type { BatchView, RecordView } from './record-view.ts'
-import { rewriteRecords } from './rewrite.ts'
+import { RecordWriter } from './rewrite.ts'
 import { checkBatch, checkSize } from './validate.ts'
+import { Cursor } from './varint.ts'
 
 /** The topic's part of what happens to produced bytes. */
 export interface ProduceRules {
@@ -97,11 +98,19 @@ function openBatch({ records, compression, level, rules }: Opening, maxBytes: nu
     if (bytesBehind === 0) return { records: bytes, contents }
     packed = bytes.subarray(header.batchHeaderSize, usedBytes)
   } else {
-    const plain = misshapen ? rewriteRecords(payload, start, header.recordCount(bytes, 0)) : payload.subarray(start)
+    const plain = misshapen ? inOrder(payload, start, header.recordCount(bytes, 0)) : payload.subarray(start)
     packed = compress(compression, plain, { level })
   }
   const stored = header.withPayload(bytes, compressionIds[compression], packed)
   return { records: stored, contents: { ...contents, misshapen: false, bytesBehind: 0 } }
+}
+
+/** The records with offset deltas that count up from 0. */
+function inOrder(payload: Buffer, start: number, count: number): Buffer {
+  const cursor = new Cursor(payload, start, payload.length)
+  const writer = new RecordWriter(payload.length - start)
+  for (let offsetDelta = 0; offsetDelta < count; offsetDelta++) writer.write(cursor, cursor.varint(), offsetDelta)
+  return writer.written()
 }
 
 /** The messages of a plain set or of one wrapper, as one batch. */

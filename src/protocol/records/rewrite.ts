@@ -1,46 +1,59 @@
 /**
- * The records of a v2 batch written anew in the one form that every reader knows: offset deltas that count up from 0, -1 for null. Times,
- * keys, values and headers stay. Record by record from one buffer into another, so that a batch of millions costs no more memory.
+ * Records of a v2 batch written anew, in the one form that every reader knows and that Kafka's builder writes: no attributes, -1 for null.
+ * Record by record from one buffer into another, so that a batch of millions costs no memory beyond its bytes.
  */
+import type { Int64 } from '../../base.ts'
 import { Output } from '../compression.ts'
-import { Cursor, sizeOfVarint, writeVarint } from './varint.ts'
+import { type Cursor, writeVarint, writeVarlong } from './varint.ts'
 
-/** What a record may grow by: its size and its offset delta take five bytes at most. */
-const margin = 10
+/** What a record may take beyond its bytes: its size, and longer deltas. */
+const margin = 24
 
-/** The records that fill `[start, payload.length)`, known to be `count` sound ones. */
-export function rewriteRecords(payload: Buffer, start: number, count: number): Buffer {
-  const out = new Output(Number.MAX_SAFE_INTEGER)
-  out.reserve(payload.length - start + margin)
-  const cursor = new Cursor(payload, start, payload.length)
-  for (let offsetDelta = 0; offsetDelta < count; offsetDelta++) {
-    const size = cursor.varint()
+export class RecordWriter {
+  readonly #out = new Output(Number.MAX_SAFE_INTEGER)
+
+  /** `bytes`: how many will probably come. */
+  constructor(bytes: number) {
+    this.#out.reserve(bytes + margin)
+  }
+
+  /**
+   * The record of `size` bytes that begins at the cursor, known to be sound; afterwards the cursor is behind it. `timestampDelta`: instead
+   * of its own.
+   */
+  write(cursor: Cursor, size: number, offsetDelta: number, timestampDelta?: Int64): void {
+    const out = this.#out
     const end = cursor.position + size
     out.reserve(size + margin)
-    writeRecord(cursor, offsetDelta, out)
+    const { bytes } = out
+    cursor.position++
+    const ownDelta = cursor.varlong()
+    cursor.varint()
+    // The body first, behind the most room that its size may take: sizes below -1 make it shorter than it was.
+    const begin = out.length + 5
+    bytes[begin] = 0
+    let at = writeVarlong(bytes, begin + 1, timestampDelta ?? ownDelta)
+    at = writeVarint(bytes, at, offsetDelta)
+    at = copyBody(cursor, bytes, at)
+    const body = at - begin
+    const bodyAt = writeVarint(bytes, out.length, body)
+    bytes.copyWithin(bodyAt, begin, at)
+    out.length = bodyAt + body
     cursor.position = end
   }
-  return out.written()
+
+  written(): Buffer {
+    return this.#out.written()
+  }
 }
 
-function writeRecord(cursor: Cursor, offsetDelta: number, out: Output): void {
-  // The body comes first, behind room for its size: sizes only shrink, so it never takes more bytes than the record had plus the margin.
-  const { bytes } = out
-  const begin = out.length + 5
-  const timesAt = cursor.position
-  cursor.position++
-  cursor.varlong()
-  let at = begin + cursor.buffer.copy(bytes, begin, timesAt, cursor.position)
-  cursor.varint()
-  at = writeVarint(bytes, at, offsetDelta)
-  at = copySized(cursor, bytes, copySized(cursor, bytes, at))
+/** Key, value and headers; returns the position after them. */
+function copyBody(cursor: Cursor, bytes: Buffer, start: number): number {
+  let at = copySized(cursor, bytes, copySized(cursor, bytes, start))
   const headers = cursor.varint()
   at = writeVarint(bytes, at, headers)
   for (let left = 2 * headers; left > 0; left--) at = copySized(cursor, bytes, at)
-  const bodyAt = out.length + sizeOfVarint(at - begin)
-  writeVarint(bytes, out.length, at - begin)
-  bytes.copyWithin(bodyAt, begin, at)
-  out.length = bodyAt + at - begin
+  return at
 }
 
 /** A size and its bytes; returns the position after them. */
