@@ -13,6 +13,7 @@ import { connect } from './connect/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
 import { go } from './go/suite.ts'
+import { importing } from './import/suite.ts'
 import { java } from './java/suite.ts'
 import { kafkajs } from './kafkajs/suite.ts'
 import { kcat } from './kcat/suite.ts'
@@ -27,8 +28,22 @@ import { type Secured, startSecured } from './support/secured.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
-// dump-log after all that write; endurance has a broker of its own.
-const suites: readonly Suite[] = [kafkajs, platformatic, java, streams, connect, python, kcat, go, tools, cli, dumpLog, endurance]
+// dump-log after all that write; import and endurance have brokers of their own.
+const suites: readonly Suite[] = [
+  kafkajs,
+  platformatic,
+  java,
+  streams,
+  connect,
+  python,
+  kcat,
+  go,
+  tools,
+  cli,
+  dumpLog,
+  importing,
+  endurance,
+]
 
 /** Short intervals, so that nothing waits for minutes; the rest as it comes. */
 const brokerConfig = {

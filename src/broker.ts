@@ -17,6 +17,7 @@ export {
   renderExplanation,
 } from './broker/config.ts'
 export { handlers } from './broker/handlers.ts'
+export { type ImportOptions, type ImportProgress, type ImportReport, importKafka } from './broker/import/import.ts'
 export { jsonLogger, type Logger, silentLogger } from './broker/logger.ts'
 export { writeScramCredential } from './broker/security/first-user.ts'
 export { CannotListen } from './broker/start/cannot-listen.ts'

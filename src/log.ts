@@ -8,6 +8,13 @@ import type { Durations, Int64, System } from './base.ts'
 import type { BatchRules, Contents, FoundRecord, Offset, Search, Uuid } from './protocol.ts'
 
 export { inspectLog, type LogInspection } from './log/inspect.ts'
+export {
+  type KafkaDirectory,
+  type KafkaPartitionDirectory,
+  partitionFiles,
+  readKafkaDirectory,
+  writeCleanerCheckpoint,
+} from './log/kafka-directory.ts'
 export { openLog } from './log/open.ts'
 export { parseTopicValues, type TopicKey, type TopicValues, topicConfigOf, topicKeys } from './log/topic-config.ts'
 
@@ -203,6 +210,8 @@ export interface PartitionLog {
   /** DeleteRecords: moves the log start offset up; durable when resolved. Throws OFFSET_OUT_OF_RANGE above the high watermark. */
   deleteBefore(offset: Offset): Promise<void>
   producers(): ActiveProducer[]
+  /** Another broker led the partition up to a lower epoch: from now on this is the least. Never goes back. */
+  raiseLeaderEpoch(epoch: number): void
   /** Has the producer an open transaction here in this epoch? Then its further batches belong to it without being asked about. */
   inTransaction(producerId: Int64, producerEpoch: number): boolean
   /** Bytes in segments plus tail, as DescribeLogDirs reports them. */

@@ -134,6 +134,11 @@ class SimulatedDisk implements Disk {
       totalBytes: path => live.totalBytes(path),
       freeBytes: path => Math.min(live.freeBytes(path), this.faults.freeBytes()),
       lock: directory => live.lock(directory),
+      lockForReading: directory => live.lockForReading(directory),
+      copyFile: async (from, to) => {
+        await replaceFile(this.files, to, this.files.readFile(from)!)
+        return 'copied'
+      },
     }
   }
 

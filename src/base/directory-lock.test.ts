@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { DirectoryInUse } from './file-system.ts'
 import { localFileSystem } from './local-file-system.ts'
 
-const { lock } = localFileSystem()
+const { lock, lockForReading, copyFile } = localFileSystem()
 
 function temporaryDirectory(t: TestContext): string {
   const directory = fs.mkdtempSync(join(tmpdir(), 'millrace-lock-'))
@@ -127,4 +127,31 @@ test('the lock excludes a program that takes POSIX locks on the whole file, as K
   t.after(() => child.kill('SIGKILL'))
   await new Promise(resolve => child.stdout.once('data', resolve))
   assert.throws(() => lock(directory), { message: /in use by another process.*Apache Kafka/ })
+})
+
+test('readers exclude a holder and a holder excludes readers, in any process; the directory stays as it is', async t => {
+  const directory = temporaryDirectory(t)
+  assert.equal(lockForReading(directory), null)
+  assert.deepEqual(fs.readdirSync(directory), [])
+  const own = lock(directory)
+  assert.throws(() => lockForReading(directory), DirectoryInUse)
+  own.release()
+  const before = fs.statSync(directory).mtimeMs
+  const readers = [lockForReading(directory)!, lockForReading(directory)!]
+  assert.match((await holder(t, directory)).said, /in use by/)
+  for (const reader of readers) reader.release()
+  assert.equal(fs.statSync(directory).mtimeMs, before)
+  assert.deepEqual(fs.readdirSync(directory), ['.lock'])
+  const { process: child } = await holder(t, directory)
+  assert.throws(() => lockForReading(directory), { name: 'DirectoryInUse', message: new RegExp(`process ${child.pid} `) })
+})
+
+test('a copy shares no later change with its original', async t => {
+  const directory = temporaryDirectory(t)
+  const [from, to] = [join(directory, 'a'), join(directory, 'b')]
+  fs.writeFileSync(from, 'before')
+  assert.match(await copyFile(from, to), /cloned|copied/)
+  fs.writeFileSync(to, 'after!')
+  assert.equal(fs.readFileSync(from, 'utf8'), 'before')
+  await assert.rejects(copyFile(join(directory, 'none'), to), { code: 'ENOENT' })
 })

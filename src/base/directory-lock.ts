@@ -36,8 +36,7 @@ const held = new Map<string, { holder: Holder; database: DatabaseSync }>()
 /** Throws DirectoryInUse while another broker, in this process or any other, holds the directory. */
 export function lockDirectory(directory: string): { release(): void } {
   const path = join(directory, '.lock')
-  const { dev, ino } = fs.statSync(directory, { bigint: true })
-  const identity = `${dev}:${ino}`
+  const identity = identityOf(directory)
   const own = held.get(identity)
   if (own !== undefined) throw new DirectoryInUse(directory, `another broker of this process (${process.pid}) since ${own.holder.since}`)
   makeEmptyFile(path)
@@ -60,6 +59,36 @@ export function lockDirectory(directory: string): { release(): void } {
       database.close()
     },
   }
+}
+
+/** Held for reading, for as long as this process does not let go. */
+const read = new Set<DatabaseSync>()
+
+/** null: there is no `.lock`. As many readers as come, but no holder beside them. */
+export function lockForReading(directory: string): { release(): void } | null {
+  const path = join(directory, '.lock')
+  if (held.has(identityOf(directory))) throw new DirectoryInUse(directory, `a broker of this process (${process.pid})`)
+  if (!fs.existsSync(path)) return null
+  const database = openDatabase(path, true)
+  try {
+    // The lock is that of the transaction, which begins with the first thing it reads.
+    database.exec('BEGIN')
+    database.prepare('SELECT count(*) FROM sqlite_schema').get()
+  } catch (error) {
+    database.close()
+    throw isBusy(error) ? new DirectoryInUse(directory, describeHolder(join(directory, '.lock-holder'))) : sqliteError(path, error)
+  }
+  read.add(database)
+  return {
+    release() {
+      if (read.delete(database)) database.close()
+    },
+  }
+}
+
+function identityOf(directory: string): string {
+  const { dev, ino } = fs.statSync(directory, { bigint: true })
+  return `${dev}:${ino}`
 }
 
 /** Asked after the registry: closing the descriptor would drop a lock that this process holds. */

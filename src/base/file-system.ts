@@ -96,4 +96,11 @@ export interface FileSystem {
   totalBytes(path: string): number
   /** Takes the directory for this process until it ends; throws DirectoryInUse while another broker holds it, in this process too. */
   lock(directory: string): { release(): void }
+  /**
+   * Keeps brokers, Kafka's too, from taking a directory that is only read, and changes nothing in it. Throws DirectoryInUse while one holds
+   * it; null where no broker ever ran, so that there is nothing to lock.
+   */
+  lockForReading(directory: string): { release(): void } | null
+  /** A durable copy that shares no later change with the original; costs no room where the file system can share the blocks until then. */
+  copyFile(from: string, to: string): Promise<'cloned' | 'copied'>
 }

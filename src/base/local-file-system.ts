@@ -1,7 +1,7 @@
 /** The local disk through `node:fs`: continues short writes, turns system errors into DiskError, and never retries a sync. */
 import fs from 'node:fs'
 import { dirname, join } from 'node:path'
-import { lockDirectory } from './directory-lock.ts'
+import { lockDirectory, lockForReading } from './directory-lock.ts'
 import { DiskError, type FileHandle, type FileKind, type FileSystem, type OpenMode } from './file-system.ts'
 
 /**
@@ -33,6 +33,8 @@ export function localFileSystem(): FileSystem {
     freeBytes: path => guard('statfs', path, () => volume(path).freeBytes),
     totalBytes: path => guard('statfs', path, () => volume(path).totalBytes),
     lock: directory => guard('lock', directory, () => lockDirectory(directory)),
+    lockForReading: directory => guard('lock', directory, () => lockForReading(directory)),
+    copyFile: (from, to) => settle('copy', from, copyFile(from, to)),
   }
 }
 
@@ -208,6 +210,21 @@ async function replaceFile(path: string, content: Uint8Array): Promise<void> {
   await syncDirectory(dirname(path))
 }
 
+async function copyFile(from: string, to: string): Promise<'cloned' | 'copied'> {
+  // A hard link would share later changes of either side.
+  const how = await fs.promises.copyFile(from, to, fs.constants.COPYFILE_FICLONE_FORCE).then(
+    () => 'cloned' as const,
+    () => fs.promises.copyFile(from, to).then(() => 'copied' as const),
+  )
+  const file = await fs.promises.open(to, 'r+')
+  try {
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+  return how
+}
+
 function readWhole(path: string): Buffer | null {
   try {
     return fs.readFileSync(path)
@@ -235,9 +252,9 @@ function guard<T>(operation: string, path: string, action: () => T): T {
   }
 }
 
-async function settle(operation: string, path: string, action: Promise<void>): Promise<void> {
+async function settle<T>(operation: string, path: string, action: Promise<T>): Promise<T> {
   try {
-    await action
+    return await action
   } catch (error) {
     throw diskError(operation, path, error)
   }

@@ -34,6 +34,8 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): FileSys
     freeBytes: () => Math.max(volume.space.capacity - volume.space.used, 0),
     totalBytes: () => volume.space.capacity,
     lock: directory => volume.lock(directory),
+    lockForReading: directory => volume.lock(directory),
+    copyFile: async (from, to) => volume.copyFile(from, to),
   }
 }
 
@@ -221,6 +223,13 @@ class Volume {
     const content = Buffer.allocUnsafe(node.size)
     node.read(content, 0)
     return content
+  }
+
+  copyFile(from: string, to: string): 'copied' {
+    const content = this.readFile(from)
+    if (content === null) throw new DiskError('copy', from, 'ENOENT')
+    this.replaceFile(to, content)
+    return 'copied'
   }
 
   replaceFile(path: string, content: Uint8Array): void {

@@ -37,6 +37,7 @@ export function makeProgram(): Command {
     .showHelpAfterError('(see millrace --help)')
     .configureHelp({ groupItems: connectionLast })
   addStart(program)
+  addImport(program)
   addTopic(program)
   addProduce(program)
   addConsume(program)
@@ -70,6 +71,17 @@ function addStart(program: Command): void {
   withStartOptions(program.command('health').description('check whether the broker on this machine is ready; takes the options of start'))
     .option('--of <pid>', 'read the options from the command line of this process (Linux)', wholeNumber(1))
     .action(async flags => (await import('./health.ts')).health(flags))
+}
+
+function addImport(program: Command): void {
+  program
+    .command('import <directories...>')
+    .description('take over the data of a stopped Kafka (KRaft): all directories of its log.dirs; they are only read')
+    .option('-d, --data <dir>', 'new data directory (log.dirs)')
+    .addOption(configOption())
+    .option('-s, --set <key=value>', 'set one configuration key of the broker to be, such as node.id; repeatable', keyValue)
+    .option('--json', 'print JSON')
+    .action(async (directories, flags) => (await import('./import.ts')).importData(directories, flags))
 }
 
 function addTopic(program: Command): void {

@@ -8,6 +8,7 @@ export type { ClusterQuotas, QuotaAlteration, QuotaEntity, QuotaEntry } from './
 export type { FeatureUpdate } from './cluster/feature-updates.ts'
 export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
 export { belongsToBroker, checkRecordDeletion, checkWrite, type InternalTopicName, internalTopics } from './cluster/internal-topics.ts'
+export { type KafkaMetadata, type KafkaMetadataCounts, type KafkaPartition, readKafkaMetadata } from './cluster/kafka-metadata.ts'
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
 export type { Reporter } from './cluster/open-topics.ts'
 export { assignmentProblem } from './cluster/placement.ts'

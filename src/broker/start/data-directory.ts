@@ -48,14 +48,74 @@ export class DirectoryRefused extends Error {
 const format = 1
 
 /** Takes the directory for this process, and makes it when it is new. Throws DirectoryRefused or DirectoryInUse; then nothing was written. */
-export async function openDataDirectory({ system, directory, nodeId, logger }: DataDirectoryOptions): Promise<DataDirectory> {
+export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
+  const { system, directory, nodeId } = options
+  const look = () => inspect(system.files, directory, nodeId)
+  return take(options, look, async identity => identity ?? (await makeIdentity(system, directory, nodeId)))
+}
+
+/** What is imported: the same again means that an import that was interrupted can go on. */
+export interface ImportState {
+  clusterId: string
+  metadataEndOffset: number
+}
+
+export interface ImportTarget extends DataDirectory {
+  /** Everything is there: from now on a broker may start. */
+  finish(): Promise<void>
+}
+
+/** As `openDataDirectory`, of an empty directory, or of one in which an import was interrupted. What can be used of that one stays. */
+export async function openImportTarget(options: DataDirectoryOptions, state: ImportState): Promise<ImportTarget> {
+  const { system, directory, nodeId } = options
   const { files } = system
-  inspect(files, directory, nodeId)
+  const mark = `${directory}/${importMark}`
+  const look = () => {
+    const interrupted = files.readFile(mark)?.toString() ?? null
+    if (interrupted === null && inspect(files, directory, nodeId) !== null)
+      throw new DirectoryRefused(directory, 'holds data already: an import needs an empty directory')
+    return interrupted
+  }
+  const text = JSON.stringify({ ...state, nodeId })
+  const taken = await take(options, look, async interrupted => {
+    await removeImported(files, directory, interrupted === text)
+    await files.replaceFile(mark, Buffer.from(text))
+    const identity = { clusterId: state.clusterId, nodeId, directoryId: randomUuid(system.random) }
+    await writeIdentity(files, directory, identity)
+    return identity
+  })
+  return {
+    ...taken,
+    async finish() {
+      files.remove(mark)
+      await files.syncDirectory(directory)
+    },
+  }
+}
+
+const importMark = 'import.json'
+
+/** `keepPartitions`: they are copies of the same state. */
+async function removeImported(files: FileSystem, directory: string, keepPartitions: boolean): Promise<void> {
+  for (const { name } of files.list(directory)) {
+    if (name === 'journal' || name === '__cluster_metadata-0') await files.removeDirectory(`${directory}/${name}`)
+    else if (!keepPartitions && /-\d+(\.import)?$/.test(name)) await files.removeDirectory(`${directory}/${name}`)
+  }
+}
+
+/** Looks, and only when `look` does not throw locks the directory, looks again, and settles whose it is. */
+async function take<Found>(
+  { system, directory, logger }: DataDirectoryOptions,
+  look: () => Found,
+  settle: (found: Found) => Promise<Identity>,
+): Promise<DataDirectory> {
+  const { files } = system
+  look()
   files.makeDirectory(directory)
   const lock = files.lock(directory)
   try {
     // Looked at again, as another broker may have had it until now.
-    const identity = inspect(files, directory, nodeId) ?? (await makeIdentity(system, directory, nodeId))
+    const identity = await settle(look())
     const clock = await watchClock({
       system,
       path: `${directory}/clock.json`,
@@ -76,6 +136,8 @@ function inspect(files: FileSystem, directory: string, nodeId: number): Identity
   const foreign = listIfThere(files, directory).filter(name => !mayLieInANewOne(name))
   const log = inspectLog(files, directory)
   if (log.newer !== null) throw refuse(`was written by a newer version of Millrace (${log.newer}): start that version`)
+  if (files.exists(`${directory}/${importMark}`))
+    throw refuse('holds an import that was interrupted: run the same `millrace import` again, or empty the directory')
   const properties = readProperties(files, directory)
   if (properties === null) {
     if (log.state === 'ours')

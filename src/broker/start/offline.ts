@@ -26,7 +26,8 @@ export async function withOfflineMetadata(options: OfflineOptions, use: (metadat
   return directory
 }
 
-async function withMetadata(
+/** Of a directory that is open already. */
+export async function withMetadata(
   options: OfflineOptions,
   directory: string,
   use: (metadata: ClusterMetadata) => Promise<unknown>,

@@ -72,6 +72,7 @@ function makePartition(spec: PartitionSpec): TestPartition {
     deleteBefore: async (offset: number) => {
       log.logStartOffset = offset
     },
+    raiseLeaderEpoch() {},
     endOffsetForEpoch: (epoch: number) =>
       epoch >= 0 ? { leaderEpoch: 0, endOffset: log.logEndOffset } : { leaderEpoch: -1, endOffset: -1 },
     producers: () => [],

@@ -45,6 +45,8 @@ const directBytes = { os: 8 << 10, fsync: 48 << 10 }
 const whole = emptyBatchInfo()
 const plan = new AppendPlan()
 
+const largestEpoch = 2 ** 31 - 1
+
 export class Partition implements PartitionLog, Member {
   readonly topic: string
   readonly topicId: Uuid
@@ -274,8 +276,13 @@ export class Partition implements PartitionLog, Member {
     if (!this.#suspect || this.synced || this.offline !== null) return
     // Clients that had read what is gone find out by the epoch (KIP-320).
     this.#suspect = false
-    if (this.leaderEpoch < 2 ** 31 - 1) this.leaderEpoch++
-    this.epochs.assign(this.leaderEpoch, this.logEndOffset)
+    this.raiseLeaderEpoch(this.leaderEpoch + 1)
+  }
+
+  raiseLeaderEpoch(epoch: number): void {
+    if (epoch <= this.leaderEpoch || epoch > largestEpoch) return
+    this.leaderEpoch = epoch
+    this.epochs.assign(epoch, this.logEndOffset)
     this.context.commit.bind(this)
   }
 

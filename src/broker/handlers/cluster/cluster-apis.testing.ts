@@ -79,6 +79,7 @@ function makePartition({ topic, topicId, partition, config }: PartitionSpec): Te
     producers: () => [],
     offsetForTimestamp: async (timestampMs: number) => (log.atTime !== null && timestampMs <= log.atTime.timestampMs ? log.atTime : null),
     offsetOfMaxTimestamp: async () => log.atMaxTime,
+    raiseLeaderEpoch() {},
     endOffsetForEpoch: (epoch: number) => (epoch >= 0 ? { leaderEpoch: 0, endOffset: end } : { leaderEpoch: -1, endOffset: -1 }),
     deleteBefore: async (offset: number) => {
       log.logStartOffset = offset

@@ -1,0 +1,246 @@
+/**
+ * The metadata of a stopped Kafka (KRaft), read from its `__cluster_metadata-0`, and written for a broker of ours as the first snapshot of its
+ * own metadata.
+ *
+ * Hides how a log and its snapshots make one state, Kafka's metadata transactions, and which of its records mean nothing to one broker.
+ * Nothing of the source is changed.
+ */
+import type { FileSystem } from '../../base.ts'
+import {
+  batchesIn,
+  decodeMetadataRecord as decodeAny,
+  forEachRecordOf,
+  intactBatchSize,
+  type MetadataRecord as KafkaRecord,
+  type Offset,
+  type Uuid,
+} from '../../protocol.ts'
+import { ClusterImage } from './image.ts'
+import { clusterMetadataTopic } from './internal-topics.ts'
+import { decodeMetadataRecord, type MetadataRecord, newPartitionRecord, type PartitionRecord } from './metadata-records.ts'
+import { encodeSnapshot, isWholeSnapshot, listSnapshots, snapshotName } from './snapshot-file.ts'
+
+export interface KafkaPartition {
+  topic: string
+  topicId: Uuid
+  partition: number
+  leaderEpoch: number
+  /** Brokers by how sure it is that they have all records: the leader, those in sync, those that were the last to be. */
+  mostComplete: readonly number[]
+  /** Brokers that hold it, and at the same index the id of the directory in which each does. */
+  replicas: readonly number[]
+  directories: readonly Uuid[]
+}
+
+/** How much there is of each kind. */
+export interface KafkaMetadataCounts {
+  topics: number
+  configs: number
+  acls: number
+  scramUsers: number
+  delegationTokens: number
+  quotas: number
+}
+
+export interface KafkaMetadata {
+  /** Next offset of its log: grows for as long as a Kafka runs, so that the same end means the same state. */
+  readonly endOffset: Offset
+  partitions(): Iterable<KafkaPartition>
+  counts(): KafkaMetadataCounts
+  /** The same state for one broker of ours, `nodeId`, which takes the place of the brokers `nodes`. */
+  writeFor(broker: { files: FileSystem; directory: string; nodeId: number; nodes: ReadonlySet<number>; timestamp: number }): Promise<void>
+}
+
+/** Nothing larger is ever written into a metadata log: a length beyond it is damage. */
+const largestBatchBytes = 64 << 20
+const noLeaderChange = -2
+
+/** `directory`: the one that holds `__cluster_metadata-0`. Throws an Error that says what is wrong with it. */
+export function readKafkaMetadata(files: FileSystem, directory: string): KafkaMetadata {
+  const source = `${directory}/${clusterMetadataTopic}-0`
+  const replay = new Replay()
+  const from = restoreSnapshot(files, source, replay)
+  const endOffset = replayLog(files, source, from, replay)
+  return new Metadata(replay.image, endOffset)
+}
+
+class Metadata implements KafkaMetadata {
+  readonly endOffset: Offset
+  readonly #image: ClusterImage
+
+  constructor(image: ClusterImage, endOffset: Offset) {
+    this.#image = image
+    this.endOffset = endOffset
+  }
+
+  *partitions(): Generator<KafkaPartition> {
+    for (const { name, id, partitions } of this.#image.topics.byId.values())
+      for (const record of partitions) {
+        const { partitionId, leader, leaderEpoch, isr, eligibleLeaderReplicas, lastKnownElr, replicas, directories } = record
+        // After a shutdown nobody leads and nobody is in sync.
+        const mostComplete = [leader, ...isr, ...(eligibleLeaderReplicas ?? []), ...(lastKnownElr ?? [])]
+        yield { topic: name, topicId: id, partition: partitionId, leaderEpoch, mostComplete, replicas, directories }
+      }
+  }
+
+  counts(): KafkaMetadataCounts {
+    const { topics, configs, security, quotas } = this.#image
+    return {
+      topics: topics.byId.size,
+      configs: Array.from(configs.records()).length,
+      acls: security.acls.size,
+      scramUsers: security.scramUsers.size,
+      delegationTokens: security.tokens.size,
+      quotas: Array.from(quotas.records()).length,
+    }
+  }
+
+  async writeFor({ files, directory, nodeId, nodes, timestamp }: Parameters<KafkaMetadata['writeFor']>[0]): Promise<void> {
+    const own = `${directory}/${clusterMetadataTopic}-0`
+    files.makeDirectory(own)
+    await files.replaceFile(`${own}/${snapshotName(0, 0)}`, encodeSnapshot(this.#recordsFor(nodeId, nodes), timestamp))
+  }
+
+  *#recordsFor(nodeId: number, nodes: ReadonlySet<number>): Generator<MetadataRecord> {
+    for (const record of this.#image.records()) {
+      if (record.type === 'PartitionRecord') yield partitionFor(record, nodeId)
+      else if (record.type === 'ProducerIdsRecord') yield { ...record, brokerId: nodeId, brokerEpoch: 0 }
+      else if (record.type === 'ConfigRecord' && record.resourceType === 'BROKER' && record.resourceName !== '') {
+        if (nodes.has(Number(record.resourceName))) yield { ...record, resourceName: String(nodeId) }
+      }
+      // What this broker's features are, its own first start decides.
+      else if (record.type !== 'FeatureLevelRecord') yield record
+    }
+  }
+}
+
+/** A new leader, as clients see it: they ignore what has a lower epoch than they have seen. */
+function partitionFor(record: PartitionRecord, nodeId: number): PartitionRecord {
+  const { topicId, partitionId, leaderEpoch, partitionEpoch } = record
+  return {
+    ...newPartitionRecord(topicId, partitionId, [nodeId]),
+    leaderEpoch: leaderEpoch + 1,
+    partitionEpoch: partitionEpoch + 1,
+  }
+}
+
+class Replay {
+  readonly image = new ClusterImage()
+  /** Records of a metadata transaction that has not ended. */
+  #held: Buffer[] | null = null
+
+  record(bytes: Buffer): void {
+    const record = decodeAny(bytes)
+    if (record.type === 'beginTransaction') this.#held = []
+    else if (record.type === 'abortTransaction') this.#held = null
+    else if (record.type === 'endTransaction') {
+      const held = this.#held ?? []
+      this.#held = null
+      for (const each of held) this.#apply(decodeAny(each), each)
+    } else if (this.#held !== null) this.#held.push(Buffer.from(bytes))
+    else this.#apply(record, bytes)
+  }
+
+  #apply(record: KafkaRecord, bytes: Buffer): void {
+    switch (record.type) {
+      case 'partitionChange':
+        this.#change(record.value)
+        return
+      // Of brokers and controllers that are no more.
+      case 'registerBroker':
+      case 'unregisterBroker':
+      case 'fenceBroker':
+      case 'unfenceBroker':
+      case 'brokerRegistrationChange':
+      case 'registerController':
+      case 'unregisterController':
+      case 'clearElr':
+      case 'zkMigrationState':
+        return
+      default:
+        this.image.replay(decodeMetadataRecord(bytes))
+    }
+  }
+
+  #change(change: Extract<KafkaRecord, { type: 'partitionChange' }>['value']): void {
+    const before = this.image.topics.byId.get(change.topicId)?.partitions[change.partitionId]
+    if (before === undefined) throw new Error(`a change of the unknown partition ${change.topicId}-${change.partitionId}`)
+    const { isr, replicas, directories, leader, eligibleLeaderReplicas, lastKnownElr } = change
+    const elected = leader !== noLeaderChange
+    this.image.topics.addPartition({
+      ...before,
+      isr: isr ?? before.isr,
+      replicas: replicas ?? before.replicas,
+      directories: directories ?? before.directories,
+      eligibleLeaderReplicas: eligibleLeaderReplicas ?? before.eligibleLeaderReplicas,
+      lastKnownElr: lastKnownElr ?? before.lastKnownElr,
+      leader: elected ? leader : before.leader,
+      leaderEpoch: before.leaderEpoch + (elected ? 1 : 0),
+      partitionEpoch: before.partitionEpoch + 1,
+    })
+  }
+}
+
+/** Replays the newest whole snapshot; returns the first offset that it does not contain. */
+function restoreSnapshot(files: FileSystem, source: string, replay: Replay): Offset {
+  for (const { name, offset } of listSnapshots(files, source)) {
+    const bytes = files.readFile(`${source}/${name}`)
+    if (bytes === null || !isWholeSnapshot(bytes)) continue
+    for (const batch of batchesIn(bytes)) if (!batch.header.isControl) forEachRecordOf(batch, ({ value }) => replayValue(replay, value))
+    return offset
+  }
+  return 0
+}
+
+function replayValue(replay: Replay, value: Buffer | null): void {
+  if (value === null) throw new Error('a record of the metadata has no value')
+  replay.record(value)
+}
+
+/** Replays the log from `from` on; returns where it ends. What a crash tore off at the very end was never committed. */
+function replayLog(files: FileSystem, source: string, from: Offset, replay: Replay): Offset {
+  const segments = files
+    .list(source)
+    .filter(({ name, kind }) => kind === 'file' && /^\d{20}\.log$/.test(name))
+    .map(({ name }) => ({ path: `${source}/${name}`, base: Number(name.slice(0, 20)) }))
+  let next = segments[0]?.base ?? from
+  if (next > from) throw new Error(`${source} begins at offset ${next}, and there is no snapshot of what was before`)
+  for (const [nth, { path, base }] of segments.entries()) {
+    if (base !== next) throw new Error(`${path}: offsets from ${next} to ${base} are missing`)
+    const intact = eachBatch(files, path, bytes => {
+      for (const batch of batchesIn(bytes)) {
+        if (batch.header.baseOffset !== next) throw new Error(`${path}: offset ${batch.header.baseOffset} follows ${next - 1}`)
+        next = batch.header.lastOffset + 1
+        if (batch.header.isControl) continue
+        forEachRecordOf(batch, record => {
+          if (record.offset >= from) replayValue(replay, record.value)
+        })
+      }
+    })
+    if (!intact && nth < segments.length - 1) throw new Error(`${path} is damaged behind offset ${next - 1}`)
+  }
+  return Math.max(next, from)
+}
+
+/** False when something follows the last whole batch. */
+function eachBatch(files: FileSystem, path: string, visit: (batch: Buffer) => void): boolean {
+  const file = files.open(path, 'r')
+  try {
+    const size = file.size()
+    const head = Buffer.alloc(12)
+    let position = 0
+    while (position < size) {
+      if (file.readSync(head, position) < head.length) return false
+      const bytes = head.length + head.readInt32BE(8)
+      if (bytes <= head.length || bytes > largestBatchBytes || position + bytes > size) return false
+      const batch = Buffer.allocUnsafe(bytes)
+      file.readSync(batch, position)
+      if (intactBatchSize(batch, 0) !== bytes) return false
+      visit(batch)
+      position += bytes
+    }
+    return true
+  } finally {
+    file.close()
+  }
+}
