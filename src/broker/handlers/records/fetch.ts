@@ -101,7 +101,9 @@ async function readUntilEnough(request: Request, { partitions, full }: OpenedFet
       partition: { log },
       response,
     } of reads) {
-      if (log !== null) watched.push({ log, mark: upTo === 'last-stable' ? response.lastStableOffset : response.highWatermark })
+      // One with an error has no mark to wait for: it would end the wait at once, again and again.
+      if (log === null || response.errorCode !== 0) continue
+      watched.push({ log, mark: upTo === 'last-stable' ? response.lastStableOffset : response.highWatermark })
     }
     // With none, or one, any byte will do.
     await grown(watched, { upTo, missingBytes: minBytes <= 1 ? 0 : minBytes - bytes, waitMs }, context)
