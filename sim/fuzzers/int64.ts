@@ -300,9 +300,13 @@ export function errorsIn(fields: Fields, message: Record<string, unknown>): numb
   })
 }
 
+/** Limits of time are as large as they can be, so that what is counted from them comes to the edge of its type. */
 export const int64Config = {
   ...saslConfig,
   'delegation.token.secret.key': 'secret',
+  'delegation.token.max.lifetime.ms': String(maxInt64),
+  'delegation.token.expiry.time.ms': String(maxInt64),
+  'connections.max.reauth.ms': String(maxInt64),
   'transaction.partition.verification.enable': 'false',
   'group.streams.initial.rebalance.delay.ms': '0',
 }

@@ -2,6 +2,7 @@
  * Streams groups of a shard (KIP-1071): a member's whole life in one request, StreamsGroupHeartbeat. Joins, leaves, fences and times out
  * members, and tells them; how the group gets on from there is in `progress.ts`.
  */
+import { nearestInt64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { type TimerKey, timerKey } from '../../timer-key.ts'
@@ -117,7 +118,7 @@ export class StreamsGroups {
         heartbeatIntervalMs: heartbeatIntervalMs(config, dueInMs),
         acceptableRecoveryLagLegacy: 0,
         taskOffsetIntervalMs: config.taskOffsetIntervalMs,
-        acceptableRecoveryLag: config.acceptableRecoveryLag,
+        acceptableRecoveryLag: nearestInt64(config.acceptableRecoveryLag),
         status: [...statuses, ...statusesOf(group, member, configured.problem, config.rackAwareAssignmentTags, apiVersion)],
         activeTasks: tells ? listOf(assigned.active) : null,
         standbyTasks: tells ? listOf(assigned.standby) : null,
