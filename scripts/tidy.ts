@@ -1,5 +1,5 @@
 /**
- * The rules of DESIGN section 2 that no compiler knows, checked on every `npm run check`: which module may import which, no cycles,
+ * The rules of `docs/ARCHITECTURE.md` about modules that no compiler knows, checked on every `npm run check`: who may import whom, no cycles,
  * no file that nothing uses, no clock, chance, timer or disk outside `base`, files that can be read in one sitting. (The length of
  * functions is Biome's `noExcessiveLinesPerFunction`.) A scanner of a hundred lines does: the rules ask about imports and names only.
  */

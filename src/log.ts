@@ -2,7 +2,7 @@
  * log: durable, ordered record batches for every partition of this broker.
  *
  * Hides the journal (group commit), the tail (recent batches in memory), Kafka's segment format on disk with its indexes, recovery,
- * producer state, the transaction index, retention and compaction. See `docs/ARCHITECTURE.md` and DESIGN section 3.
+ * producer state, the transaction index, retention and compaction. See `docs/ARCHITECTURE.md`.
  */
 import type { Durations, Int64, System } from './base.ts'
 import type { BatchRules, Contents, FoundRecord, Offset, Search, Uuid } from './protocol.ts'

@@ -103,12 +103,6 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   }
 }
 
-/** What the parts of a broker share while they are opened. */
-interface Opening extends StartOptions {
-  metrics: BrokerMetrics
-  turns: Turns
-}
-
 type Closers = (() => Promise<void> | void)[]
 
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
@@ -116,7 +110,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   const directory = dataDirectory(config)
   const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
   opened.push(close)
-  const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
+  const options = { ...given, system }
   const converter = openConverter(opened)
   const log = await openLog({
     system,
@@ -131,11 +125,13 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   const metadata = await openMetadata(options, log, directory)
   opened.push(() => metadata.close())
   followDynamicConfig(config, metadata, logger)
-  const groups = openGroups(options, metadata)
+  const metrics = new BrokerMetrics()
+  const shared = sharedByRequests(options)
+  const groups = openGroups(options, metadata, metrics, shared.turns)
   opened.push(() => groups.close())
-  const transactions = openTransactions(options, metadata, groups)
+  const transactions = openTransactions(options, metadata, groups, metrics)
   opened.push(() => transactions.close())
-  const shares = openShares(options, metadata, converter)
+  const shares = openShares(options, metadata, converter, metrics)
   opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
@@ -151,7 +147,8 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     converter,
     self: selfOf(config, identity, ports),
     logger,
-    ...sharedByRequests(options),
+    ...shared,
+    metrics,
     stalls: openStalls(options, opened),
     quotas: openQuotas(options, metadata),
     telemetry: openTelemetry(options, metadata),
@@ -193,10 +190,9 @@ function openConverter(opened: Closers): RecordConverter {
   return converter
 }
 
-function sharedByRequests({ system, config, metrics, turns }: Opening) {
+function sharedByRequests({ system, config }: StartOptions) {
   return {
-    metrics,
-    turns,
+    turns: new Turns(system),
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     parkedFetches: new ParkedFetches(),
@@ -253,7 +249,12 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
   metadata.refreshTopicConfigs()
 }
 
-function openGroups({ system, config, logger, metrics, turns }: Opening, metadata: ClusterMetadata): GroupCoordinator {
+function openGroups(
+  { system, config, logger }: StartOptions,
+  metadata: ClusterMetadata,
+  metrics: BrokerMetrics,
+  turns: Turns,
+): GroupCoordinator {
   const groups = new GroupCoordinator({
     system,
     turns,
@@ -268,13 +269,17 @@ function openGroups({ system, config, logger, metrics, turns }: Opening, metadat
 }
 
 /** Share groups: their durable state, what is in delivery, and who fetches it. */
-function openShares({ system, config, logger, metrics, turns }: Opening, metadata: ClusterMetadata, converter: RecordConverter) {
+function openShares(
+  { system, config, logger }: StartOptions,
+  metadata: ClusterMetadata,
+  converter: RecordConverter,
+  metrics: BrokerMetrics,
+) {
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({
     system,
     settings: shareSettings(config),
     topic: internalTopic(metadata, shareStateTopicName),
-    turns,
     report,
     recordSkipped: topic => metrics.recordSkipped(topic),
   })
@@ -302,15 +307,15 @@ function openShares({ system, config, logger, metrics, turns }: Opening, metadat
 }
 
 function openTransactions(
-  { system, config, logger, metrics, turns }: Opening,
+  { system, config, logger }: StartOptions,
   metadata: ClusterMetadata,
   groups: GroupCoordinator,
+  metrics: BrokerMetrics,
 ): TransactionCoordinator {
   const transactions = new TransactionCoordinator({
     system,
     settings: transactionSettings(config, () => metadata.finalizedFeatures().levels.get('transaction.version') ?? 0),
     topic: internalTopic(metadata, transactionTopicName),
-    turns,
     partitionLog: (topic, partition) => metadata.partitionByName(topic, partition) ?? null,
     endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
     newProducerId: () => metadata.newProducerId(),

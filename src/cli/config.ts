@@ -73,5 +73,6 @@ function resource(type: string, name: string): ConfigResource {
   if (type === 'topic') return { type: 'TOPIC', name }
   if (type === 'group') return { type: 'GROUP', name }
   if (type === 'client-metrics') return { type: 'CLIENT_METRICS', name }
+  if (type === 'broker-logger') return { type: 'BROKER_LOGGER', name }
   return { type: 'BROKER', name: name === 'default' ? '' : name }
 }

@@ -175,7 +175,7 @@ function addConfig(program: Command): void {
     .option('-a, --all', 'include keys that have their default')
     .option('--json', 'print JSON')
     .action(async (key, flags) => (await import('./config.ts')).explain(key, flags))
-  const types = () => new Argument('<type>', 'kind of resource').choices(['topic', 'broker', 'group', 'client-metrics'])
+  const types = () => new Argument('<type>', 'kind of resource').choices(['topic', 'broker', 'group', 'client-metrics', 'broker-logger'])
   withClientOptions(config.command('get').description('show configs that are set in a running cluster'))
     .addArgument(types())
     .argument('<name>', 'topic, group, client-metrics subscription, or broker id; `default` stands for all brokers')

@@ -43,7 +43,7 @@ export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (r
 /** The shell of npm, when it was told to run `millrace` and to wait for it; otherwise null. Exported for tests. */
 export function parentToWatch(environment: Readonly<Record<string, string | undefined>>, parent: number): number | null {
   const script = environment.npm_lifecycle_script
-  if (script === undefined || !/\bmillrace\b|\bsrc\/cli\.ts\b/.test(script)) return null
+  if (script === undefined || !/\bmillrace\b|\bcli\.[jt]s\b/.test(script)) return null
   // `millrace start & …` is meant to outlive its shell.
   if (/(^|[^&>])&([^&>]|$)/.test(script)) return null
   const watched = Number(environment.MILLRACE_PARENT ?? parent)

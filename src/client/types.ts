@@ -38,7 +38,7 @@ export interface NewTopicSpec {
   configs?: ReadonlyMap<string, string>
 }
 
-export type ConfigResourceType = 'TOPIC' | 'BROKER' | 'GROUP' | 'CLIENT_METRICS'
+export type ConfigResourceType = 'TOPIC' | 'BROKER' | 'BROKER_LOGGER' | 'GROUP' | 'CLIENT_METRICS'
 
 /** `BROKER` with the name '' is the default of all brokers. */
 export interface ConfigResource {

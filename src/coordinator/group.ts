@@ -64,7 +64,6 @@ export class GroupCoordinator {
       topic,
       futurePartitions: () => settings.offsetsTopicNumPartitions,
       makeShard: context => new GroupShard({ system, context, settings, topics }),
-      turns: this.#turns,
       report,
       recordSkipped,
     })
