@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import type { Client } from '../client.ts'
 import { printCompletion } from './completion.ts'
-import { bytesFromJson, bytesToJson, plural, size, table, toJson } from './output.ts'
+import { bytesFromJson, bytesToJson, plural, size, table, time, toJson } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
 import { readLines } from './produce.ts'
 import { makeProgram } from './program.ts'
@@ -34,6 +34,12 @@ test('offsets stay within what the partition holds', async () => {
 
 test('JSON keeps every digit of an int64', () => {
   assert.equal(toJson({ offset: 2n ** 63n - 1n, none: null }), '{"offset":9223372036854775807,"none":null}')
+})
+
+test('times that people can read, and those that no calendar has', () => {
+  assert.equal(time(1_700_000_000_000), '2023-11-14T22:13:20.000Z')
+  assert.deepEqual([time(null), time(-1), time(-(2n ** 60n))], [null, null, null])
+  assert.deepEqual([time(2n ** 60n + 1n), time(8.64e15)], ['1152921504606846977', '+275760-09-13T00:00:00.000Z'])
 })
 
 test('bytes survive JSON', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32, type Int64, writeInt64 } from '../../base.ts'
+import { crc32, type Int64, maxInt64, writeInt64 } from '../../base.ts'
 import { type CompressionType, compress, compressionIds } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewRecord } from './build.ts'
@@ -276,3 +276,20 @@ function survives(records: Buffer): void {
       if (!(error instanceof KafkaError)) assert.fail(`${records.toString('hex')}: ${(error as Error).stack}`)
     }
 }
+
+test('timestamps of old messages are exact, up to new batches and back down', () => {
+  const times = [2n ** 53n + 1n, maxInt64, 2n ** 60n + 1n]
+  for (const compression of ['none', 'gzip'] as const) {
+    const old = times.map((timestamp, offset) => ({ offset, timestamp, key, value: null }))
+    const records = buildMessageSet({ magic: 1, compression, timestampType: 'CreateTime', messages: old })
+    const batch = { ...clientRules, timestampAfterMaxMs: 2 ** 63 }
+    const up = open(openingOf(records, { version: 2, compression, batch }), limit).records
+    assert.equal(header.maxTimestamp(up, 0), maxInt64)
+    const down = convert({ kind: 'fetch', records: up, toMagic: 1, firstOffset: 0 }, 1e6)
+    for (const bytes of [up, down])
+      assert.deepEqual(
+        view(bytes).map(([, timestamp]) => timestamp),
+        times,
+      )
+  }
+})
