@@ -5,7 +5,6 @@
 import {
   buildBatch,
   forEachRecord,
-  InlineWork,
   type Opened,
   type Opening,
   openingOf,
@@ -24,6 +23,7 @@ const mostBytes = 16 * 1024 * 1024
 
 export function recordsFuzzer(): Fuzzer {
   const converter = openRecordConverter({ maxDecompressedBytes: mostBytes })
+  const onThread = openRecordConverter({ maxDecompressedBytes: mostBytes, inlineWork: 0 })
 
   const convert = async (what: string, input: Buffer, job: Parameters<typeof converter.convert>[0]): Promise<Buffer | null> => {
     try {
@@ -54,7 +54,7 @@ export function recordsFuzzer(): Fuzzer {
     if (job === null) return
     let opened: Opened
     try {
-      opened = await converter.open(job, new InlineWork(random.pick([0, 2 ** 20])))
+      opened = await (random.chance(0.5) ? converter : onThread).open(job)
     } catch (error) {
       if (!isRefusal(error)) throw new FuzzFinding(`open: ${error instanceof Error ? error.stack : String(error)}`, records)
       return
@@ -81,7 +81,10 @@ export function recordsFuzzer(): Fuzzer {
       const seed = old ?? good
       for (let round = 0; round < 4; round++) await tryRecords(mutateRecords(seed, random), random)
     },
-    close: () => converter.close(),
+    async close() {
+      await converter.close()
+      await onThread.close()
+    },
   }
 }
 

@@ -9,7 +9,7 @@ export { type CompressionType, defaultMaxDecompressedBytes } from './compression
 export { buildBatch, type NewBatch, type NewRecord } from './records/build.ts'
 export type { BatchRules, Contents } from './records/contents.ts'
 export { type Conversion, fetchMagic } from './records/convert.ts'
-export { type ConverterOptions, InlineWork, mayStay, openRecordConverter, type RecordConverter } from './records/converter.ts'
+export { type ConverterOptions, openRecordConverter, type RecordConverter, workOf } from './records/converter.ts'
 export { type FoundRecord, findRecord, type Search } from './records/find.ts'
 export * as header from './records/header.ts'
 export { type BatchHeader, batchHeaderSize, intactBatchSize, readBatchHeader, type TimestampType } from './records/header.ts'

@@ -201,3 +201,20 @@ test('batches of one partition keep their order, although some are looked at on 
       [0, 1, 2, 3, 4, 5, 6].map(offset => [0, offset]),
     )
   }))
+
+test('a request of very many entries is worked on in slices, and answered in full and in order', () =>
+  withBroker(async client => {
+    await createTopic(client, 'many', 3)
+    const entries = Array.from({ length: 1500 }, (_, entry) => ({
+      index: entry % 5 < 3 ? entry % 5 : 99,
+      records: rawBatch({ codec: codecs[entry % codecs.length]!, records: [{ value: `${entry}` }] }),
+    }))
+    const topicData = [{ name: 'many', partitionData: entries }]
+    const { responses } = await client.request(apis.produce, 9, { transactionalId: null, acks: -1, timeoutMs: 1000, topicData })
+    const next = [0, 0, 0]
+    assert.deepEqual(
+      responses[0]!.partitionResponses.map(({ index, errorCode: error, baseOffset }) => [index, error, baseOffset]),
+      entries.map(({ index }) => (index < 3 ? [index, 0, next[index]!++] : [index, errorCode('UNKNOWN_TOPIC_OR_PARTITION'), -1])),
+    )
+    assert.deepEqual(next, [300, 300, 300])
+  }))

@@ -72,6 +72,7 @@ class Exchange implements RequestContext, Audited {
   readonly connection: Connection
   readonly version: number
   clientId: string | null = null
+  borrowed = false
   readonly #handler: Handler
   readonly #startMs: number
   #correlationId = 0
@@ -146,11 +147,13 @@ class Exchange implements RequestContext, Audited {
     this.#correlationId = header.correlationId
     this.clientId = header.clientId
     this.#requestBytes = bytes.length
+    this.borrowed = borrowed
     if (!known) return this.#encodeAtOnce(0, this.#handler.fail({}, new KafkaError('UNSUPPORTED_VERSION'), 0))
     try {
       this.#request = decodeRequest(api, this.version, bytes, header.end, Math.min(mostAtOnce, cost.entries))
     } catch (error) {
       if (!(error instanceof TooManyElements)) throw error
+      this.borrowed = false
       return { reply: this.#settle(this.#readAndWork(borrowed ? Buffer.from(bytes) : bytes, header.end)), readOn: false }
     }
     return this.#answer()

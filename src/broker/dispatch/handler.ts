@@ -35,6 +35,8 @@ export interface RequestContext {
   readonly version: number
   readonly clientId: string | null
   readonly connection: ConnectionInfo
+  /** The request's bytes are gone once the handler has returned, or waits for something. Only with produce. */
+  readonly borrowed: boolean
   /**
    * Whether the connection's principal may do this; the handler turns a no into Kafka's code for the resource. `probe`: nobody asked for
    * it, it only decides what is shown, so a no is not worth a line in the audit log.

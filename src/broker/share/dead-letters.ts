@@ -15,7 +15,6 @@ import {
   buildBatch,
   type ErrorName,
   forEachRecordOf,
-  InlineWork,
   KafkaError,
   type NewRecord,
   openingOf,
@@ -143,7 +142,7 @@ export class DeadLetters {
       level: compressionLevel,
       batch: target.produceRules(),
     })
-    const { records, contents } = await this.#options.converter.open(job, new InlineWork())
+    const { records, contents } = await this.#options.converter.open(job)
     await target.append(records, { origin: 'client', contents }).durable
   }
 

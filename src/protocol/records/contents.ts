@@ -8,8 +8,7 @@ import { addInt64, type Int64, millisSince, nearestInt64, subtractInt64 } from '
 import { type Scratch, unpack } from '../compression.ts'
 import * as header from './header.ts'
 import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
-import { visitRecords } from './read.ts'
-import type { RecordView } from './record-view.ts'
+import { Cursor } from './varint.ts'
 import { walkRecords } from './walk.ts'
 
 export interface BatchRules {
@@ -98,10 +97,19 @@ function isOutOfRange(timestamp: Int64, rules: BatchRules): boolean {
 
 /** Looks at a refused batch again, record by record, for the error that names them (KIP-467). */
 export function refuseBatch(bytes: Buffer, { payload, start }: Unpacked, claimedTime: Int64 | null, rules: BatchRules): InvalidRecords {
-  const refusal = new Refusal(rules)
-  // The records' own times, whatever the header claims.
-  const own = { ...header.readBatchHeader(bytes, 0), timestampType: 'CreateTime' as const }
-  visitRecords(payload, start, own, record => refusal.see(record, claimedTime))
+  const refusal = new Refusal(rules, claimedTime)
+  const baseTimestamp = header.baseTimestamp(bytes, 0)
+  const cursor = new Cursor(payload, start, payload.length)
+  for (let left = header.recordCount(bytes, 0); left > 0; left--) {
+    const size = cursor.varint()
+    const end = cursor.skip(size) + size
+    cursor.position = end - size + 1
+    // The record's own time, whatever the header claims.
+    const timestamp = addInt64(baseTimestamp, cursor.varlong())
+    const offset = cursor.varint()
+    refusal.see(timestamp, offset, cursor.varint() >= 0)
+    cursor.position = end
+  }
   return refusal.error()
 }
 
@@ -112,26 +120,27 @@ const shown = 3
 
 type Fault = 'none' | 'keyless' | 'claim' | 'claimed time' | 'time'
 
-/** Gathers what is wrong with the records of a batch. */
+/** Gathers what is wrong with the records of a batch. `claimedTime`: that which the batch says all its records have. */
 export class Refusal {
   readonly #rules: BatchRules
+  readonly #claimedTime: Int64 | null
   readonly #errors: RecordError[] = []
   #seen = 0
   #refused = 0
   #untimely = false
 
-  constructor(rules: BatchRules) {
+  constructor(rules: BatchRules, claimedTime: Int64 | null) {
     this.#rules = rules
+    this.#claimedTime = claimedTime
   }
 
-  /** `claimedTime`: that which the batch says all its records have. */
-  see(record: RecordView, claimedTime: Int64 | null): void {
+  see(timestamp: Int64, offset: number, hasKey: boolean): void {
     const batchIndex = this.#seen++
-    const fault = this.#judge(record, claimedTime)
+    const fault = this.#judge(timestamp, hasKey)
     if (fault === 'none') return
     this.#refused++
     if (fault !== 'keyless') this.#untimely = true
-    if (this.#errors.length < mostNamed) this.#errors.push({ batchIndex, message: this.#words(fault, record, claimedTime) })
+    if (this.#errors.length < mostNamed) this.#errors.push({ batchIndex, message: this.#words(fault, timestamp, offset) })
   }
 
   get isEmpty(): boolean {
@@ -151,21 +160,22 @@ export class Refusal {
     return new InvalidRecords('INVALID_RECORD', message, this.#errors)
   }
 
-  #judge(record: RecordView, claimedTime: Int64 | null): Fault {
+  #judge(timestamp: Int64, hasKey: boolean): Fault {
     const rules = this.#rules
-    if (rules.compacted && !record.hasKey) return 'keyless'
-    if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) return 'claim'
+    const claimed = this.#claimedTime
+    if (rules.compacted && !hasKey) return 'keyless'
+    if (claimed !== null && (rules.timestampType === 'LogAppendTime' || claimed === -1)) return 'claim'
     if (rules.timestampType === 'LogAppendTime') return 'none'
-    if (claimedTime !== null && isOutOfRange(claimedTime, rules)) return 'claimed time'
-    return isOutOfRange(record.timestamp, rules) ? 'time' : 'none'
+    if (claimed !== null && isOutOfRange(claimed, rules)) return 'claimed time'
+    return isOutOfRange(timestamp, rules) ? 'time' : 'none'
   }
 
-  #words(fault: Fault, { offset, timestamp }: RecordView, claimedTime: Int64 | null): string {
+  #words(fault: Fault, timestamp: Int64, offset: number): string {
     const { name, nowMs, timestampBeforeMaxMs, timestampAfterMaxMs } = this.#rules
     if (fault === 'keyless') return `Compacted topic cannot accept message without key in topic partition ${name}`
     if (fault === 'claim')
       return `Invalid timestamp type in message of offset ${offset}. Producer should not set timestamp type to LogAppendTime.`
-    const time = fault === 'time' ? timestamp : claimedTime
+    const time = fault === 'time' ? timestamp : this.#claimedTime
     const range = `[${subtractInt64(nowMs, nearestInt64(timestampBeforeMaxMs))}, ${addInt64(nowMs, nearestInt64(timestampAfterMaxMs))}]`
     return `Timestamp ${time} of message with offset ${offset} is out of range. The timestamp should be within ${range}`
   }

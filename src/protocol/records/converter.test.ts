@@ -6,7 +6,7 @@ import { type CompressionType, compress } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewRecord } from './build.ts'
 import type { Conversion } from './convert.ts'
-import { type ConverterOptions, InlineWork, mayStay, openRecordConverter, type RecordConverter } from './converter.ts'
+import { type ConverterOptions, openRecordConverter, type RecordConverter, workOf } from './converter.ts'
 import { findRecord } from './find.ts'
 import * as header from './header.ts'
 import { InvalidRecords } from './invalid.ts'
@@ -53,10 +53,10 @@ async function withConverter(options: ConverterOptions, use: (converter: RecordC
 }
 
 test('the thread gives the same answers as the inline way, in any number at once', async () => {
-  await withConverter({}, async converter => {
+  await withConverter({ inlineWork: 0 }, async converter => {
     const batches = Array.from({ length: 20 }, (_, i) => buildBatch({ records: keyed(i + 1), compression: 'lz4', timestamp: now }))
     const jobs = batches.flatMap(batch => [opening(batch, 'none'), opening(batch, 'lz4')])
-    const results = await Promise.all(jobs.map(job => converter.open(job, new InlineWork(0))))
+    const results = await Promise.all(jobs.map(job => converter.open(job)))
     for (const [i, result] of results.entries()) assert.deepEqual(result, open(jobs[i]!, limit))
   })
 })
@@ -101,7 +101,7 @@ test("the caller's buffer is free at once", async () => {
   await withConverter({}, async converter => {
     const batch = buildBatch({ records: keyed(10), timestamp: now })
     const copy = Buffer.from(batch)
-    const result = converter.open(opening(copy), new InlineWork())
+    const result = converter.open(opening(copy))
     assert.ok(result instanceof Promise)
     copy.fill(0)
     assert.deepEqual(view(await result), view({ records: batch } as Opened))
@@ -110,46 +110,48 @@ test("the caller's buffer is free at once", async () => {
 
 test('small jobs run at once; those that grow too much go to the thread', async () => {
   await withConverter({ inlineBytes: 4096 }, async converter => {
-    assert.ok(!(converter.open(opening(buildBatch({ records: keyed(3) })), new InlineWork()) instanceof Promise))
+    assert.ok(!(converter.open(opening(buildBatch({ records: keyed(3) }))) instanceof Promise))
     const growing = buildBatch({ records: [{ key, value: Buffer.alloc(1_000_000) }], compression: 'gzip' })
-    const compressed = converter.open(opening(growing, 'zstd'), new InlineWork())
+    const compressed = converter.open(opening(growing, 'zstd'))
     assert.ok(growing.length < 4096 && compressed instanceof Promise)
     assert.equal(view(await compressed).length, 1)
-    const looked = converter.open(opening(growing, 'gzip'), new InlineWork(100_000))
-    assert.ok(looked instanceof Promise)
-    assert.deepEqual((await looked).records, growing)
   })
 })
 
-test('what a request may do at once is bounded: by bytes that are decompressed and by records, in all its batches together', async () => {
-  await withConverter({}, async converter => {
-    const batch = buildBatch({ records: [{ key, value: Buffer.alloc(100_000) }], compression: 'zstd', timestamp: now })
-    const work = new InlineWork(450_000)
-    const isInline = (): boolean => {
-      const opened = converter.open(opening(batch, 'zstd'), work)
-      if (opened instanceof Promise) opened.catch(() => {})
-      return !(opened instanceof Promise)
-    }
-    assert.deepEqual([isInline(), isInline(), isInline(), isInline(), isInline(), isInline()], [true, true, true, true, false, false])
-    const plain = buildBatch({ records: keyed(1000) })
-    assert.ok(mayStay(opening(plain, 'none'), new InlineWork(10_000 + plain.length)))
-    assert.ok(!mayStay(opening(plain, 'none'), new InlineWork(8000)))
-    const opened = converter.open(opening(plain, 'none'), new InlineWork(8000))
-    assert.ok(opened instanceof Promise)
-    assert.deepEqual((await opened).records, plain)
-    // A count that lies gives nothing back.
-    plain.writeInt32BE(-1_000_000, 57)
-    const lying = new InlineWork(1000)
-    mayStay(opening(plain, 'none'), lying)
-    assert.ok(lying.left <= 1000)
-  })
+test('what is looked at at once is bounded: by bytes that are decompressed, and by records', async () => {
+  const batch = buildBatch({ records: [{ key, value: Buffer.alloc(100_000) }], compression: 'zstd', timestamp: now })
+  const plain = buildBatch({ records: keyed(1000) })
+  assert.ok(workOf(plain) > 8000 && workOf(plain) < 8000 + plain.length)
+  // A count that lies gives nothing back.
+  const lying = Buffer.from(plain)
+  lying.writeInt32BE(-1_000_000, 57)
+  assert.ok(workOf(lying) > 0)
+  for (const [inlineWork, isInline] of [
+    [120_000, true],
+    [90_000, false],
+  ] as const)
+    await withConverter({ inlineWork }, async converter => {
+      const opened = converter.open(opening(batch, 'zstd'))
+      assert.equal(opened instanceof Promise, !isInline)
+      assert.deepEqual((await opened).records, batch)
+    })
+  for (const [inlineWork, isInline] of [
+    [workOf(plain), true],
+    [workOf(plain) - 1, false],
+  ] as const)
+    await withConverter({ inlineWork }, async converter => {
+      assert.equal(converter.mayStay(opening(plain, 'none')), isInline)
+      const opened = converter.open(opening(plain, 'none'))
+      assert.ok(isInline || opened instanceof Promise)
+      assert.deepEqual((await opened).records, plain)
+    })
 })
 
 test('errors of a job are its own, with the records that they name', async () => {
-  await withConverter({ maxDecompressedBytes: 100_000 }, async converter => {
+  await withConverter({ maxDecompressedBytes: 100_000, inlineWork: 0 }, async converter => {
     const keyless = buildBatch({ records: [...keyed(1), { key: null, value: null }], compression: 'snappy' })
     const bomb = buildBatch({ records: [{ key, value: Buffer.alloc(1_000_000) }], compression: 'gzip' })
-    const onThread = (batch: Buffer, compression: CompressionType) => converter.open(opening(batch, compression), new InlineWork(0))
+    const onThread = (batch: Buffer, compression: CompressionType) => converter.open(opening(batch, compression))
     const outcomes = await Promise.allSettled([
       onThread(keyless, 'snappy'),
       onThread(bomb, 'none'),
@@ -194,7 +196,7 @@ test('a job that takes the thread down fails alone: what waits may be tried agai
 
 test('millions of refused records cost no heap, and only some of them are named', async () => {
   await withConverter({ heapMegabytes: 24 }, async converter => {
-    const error = await Promise.resolve(converter.open(opening(manyRecords('zstd'), 'zstd'), new InlineWork())).catch((e: unknown) => e)
+    const error = await Promise.resolve(converter.open(opening(manyRecords('zstd'), 'zstd'))).catch((e: unknown) => e)
     assert.ok(error instanceof KafkaError && error.name === 'INVALID_RECORD', String(error))
   })
 })
@@ -202,7 +204,7 @@ test('millions of refused records cost no heap, and only some of them are named'
 test('what waits is bounded; closing refuses what still waits', async () => {
   const batch = buildBatch({ records: keyed(100) })
   const converter = openRecordConverter({ inlineBytes: 0, maxWaitingBytes: batch.length * 2 })
-  const enter = () => converter.open(opening(batch), new InlineWork())
+  const enter = () => converter.open(opening(batch))
   const waiting = [enter(), enter()]
   assert.throws(enter, { name: 'REQUEST_TIMED_OUT' })
   const settled = Promise.allSettled(waiting)

@@ -16,11 +16,13 @@ import { InvalidRecords, invalid } from './invalid.ts'
 import { needsNoOpening, type Opened, type Opening, open } from './open.ts'
 
 export interface RecordConverter {
+  /** May the log have the records as they are, and look at them itself at once? */
+  mayStay(job: Opening): boolean
   /**
    * Small jobs are answered at once, maybe with a view of the job's own records; otherwise the records are copied before this returns.
    * Throws or rejects with KafkaError: what the bytes are guilty of, or REQUEST_TIMED_OUT when too much waits already.
    */
-  open(job: Opening, work: InlineWork): Opened | Promise<Opened>
+  open(job: Opening): Opened | Promise<Opened>
   /** As `open`. */
   convert(job: Conversion): Buffer | Promise<Buffer>
   /** As `open`. */
@@ -32,6 +34,8 @@ export interface RecordConverter {
 export interface ConverterOptions {
   /** A batch that decompresses to more is refused. */
   maxDecompressedBytes?: number
+  /** A batch that costs more than this to look at ({@link workOf}) goes to the thread. */
+  inlineWork?: number
   /** Jobs that compress or convert fewer bytes run at once, unless they decompress to more than 4 times that. */
   inlineBytes?: number
   /** Sum of the waiting jobs' bytes. */
@@ -47,30 +51,13 @@ const inlineRatio = 4
 /** A look-up by time does so much at once. */
 const findBytes = 256 << 10
 
-/** What one request may still make the event loop do at once, in bytes that are decompressed. Together some milliseconds. */
-export class InlineWork {
-  left: number
-
-  constructor(bytes = 2 << 20) {
-    this.left = bytes
-  }
-
-  /** False, and nothing is taken, when it is too much. */
-  take(bytes: number): boolean {
-    if (bytes > this.left) return false
-    this.left -= bytes
-    return true
-  }
-}
-
-/** May the log have the records as they are? Then it looks at them itself, which is taken from `work`. */
-export function mayStay(job: Opening, work: InlineWork): boolean {
-  return needsNoOpening(job) && work.take(workOfHeader(job.records))
-}
-
-/** Of a v2 batch, without decompressing it. */
-function workOfHeader(batch: Buffer): number {
-  return Math.ceil(batch.length * plainWork) + Math.max(header.recordCount(batch, 0), 0) * recordWork
+/**
+ * What it costs to look at produced records, in bytes that are decompressed: a megabyte takes some milliseconds. What compressed ones
+ * decompress to comes on top.
+ */
+export function workOf(records: Buffer): number {
+  if (header.magic(records, 0) < 2) return records.length
+  return Math.ceil(records.length * plainWork) + Math.max(header.recordCount(records, 0), 0) * recordWork
 }
 
 /** Nothing is started before the first large job. */
@@ -86,6 +73,7 @@ interface Waiting {
 
 class Converter implements RecordConverter {
   readonly #maxDecompressedBytes: number
+  readonly #inlineWork: number
   readonly #inlineBytes: number
   readonly #maxWaitingBytes: number
   readonly #heapMegabytes: number
@@ -98,32 +86,33 @@ class Converter implements RecordConverter {
 
   constructor(options: ConverterOptions) {
     this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
+    this.#inlineWork = options.inlineWork ?? 1 << 20
     this.#inlineBytes = options.inlineBytes ?? 16 * 1024
     this.#maxWaitingBytes = options.maxWaitingBytes ?? 128 * 1024 * 1024
     this.#heapMegabytes = options.heapMegabytes ?? 768
   }
 
-  open(job: Opening, work: InlineWork): Opened | Promise<Opened> {
-    const most = this.#inlineBytesOf(job, work)
+  mayStay(job: Opening): boolean {
+    return needsNoOpening(job) && workOf(job.records) <= this.#inlineWork
+  }
+
+  open(job: Opening): Opened | Promise<Opened> {
+    const most = this.#inlineBytesOf(job)
     if (most > 0)
       try {
-        const opened = open(job, most, this.#scratch)
-        work.left -= opened.contents.sizeBytes
-        return opened
+        return open(job, most, this.#scratch)
       } catch (error) {
         if (!(error instanceof DecompressedTooLarge) || most === this.#maxDecompressedBytes) throw error
-        work.left -= most
       }
     return this.#openOnThread(job)
   }
 
   /** To how many bytes the job may decompress here; 0: it goes to the thread. */
-  #inlineBytesOf({ records, compression, level }: Opening, work: InlineWork): number {
+  #inlineBytesOf({ records, compression, level }: Opening): number {
     const isBatch = header.magic(records, 0) === 2
-    if (isBatch && !work.take(workOfHeader(records))) return 0
-    const most = Math.min(work.left, this.#maxDecompressedBytes)
-    if (isBatch && header.compression(records, 0) === compression) return most
-    return records.length < this.#inlineBytes && level === undefined ? Math.min(most, this.#inlineBytes * inlineRatio) : 0
+    const most = Math.min(this.#inlineWork - workOf(records), this.#maxDecompressedBytes)
+    if (isBatch && header.compression(records, 0) === compression) return Math.max(most, 0)
+    return records.length < this.#inlineBytes && level === undefined ? Math.max(Math.min(most, this.#inlineBytes * inlineRatio), 0) : 0
   }
 
   #openOnThread(job: Opening): Promise<Opened> {
@@ -143,7 +132,7 @@ class Converter implements RecordConverter {
   }
 
   find(search: Search): FoundRecord | null | Promise<FoundRecord | null> {
-    if (workOfHeader(search.records) < findBytes)
+    if (workOf(search.records) < findBytes)
       try {
         return findRecord(search, findBytes, this.#scratch)
       } catch (error) {

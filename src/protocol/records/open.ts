@@ -119,7 +119,7 @@ function upConverted(batches: readonly BatchView[], job: Opening, maxBytes: numb
   const records: RecordView[] = []
   const { magic, timestampType, maxTimestamp } = batches[0]!.header
   const claimedTime = timestampType === 'LogAppendTime' ? maxTimestamp : null
-  const refusal = new Refusal(rules)
+  const refusal = new Refusal(rules, claimedTime)
   for (const batch of batches) {
     if (batch.header.magic !== magic)
       throw invalid(`Batch magic ${batch.header.magic} is not the same as the first batch's magic byte ${magic}`)
@@ -127,7 +127,7 @@ function upConverted(batches: readonly BatchView[], job: Opening, maxBytes: numb
     checkMessageCrc(batch.bytes)
     const visit = (record: RecordView): void => {
       if (record.timestamp < -1) throw new KafkaError('INVALID_TIMESTAMP', `Invalid message timestamp ${record.timestamp}`)
-      refusal.see(record, claimedTime)
+      refusal.see(record.timestamp, record.offset, record.hasKey)
       records.push(record)
     }
     forEachRecordOf(batch, visit, { maxBytes })

@@ -159,6 +159,7 @@ export class TestBroker {
     return {
       broker: this.#broker,
       version,
+      borrowed: false,
       clientId: null,
       connection: this.connection,
       signal: new AbortController().signal,

@@ -10,23 +10,23 @@
  * reads on. The response leaves when what `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an
  * error closes the connection, as in Kafka.
  */
+import { runInSlices } from '../../../base.ts'
 import { checkWrite } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import {
   apis,
   type Contents,
   errorCode,
-  InlineWork,
   type InputOf,
   InvalidRecords,
   KafkaError,
   type MessageOf,
-  mayStay,
   OddRecords,
   type Opening,
   openingOf,
   toKafkaError,
   type Uuid,
+  workOf,
 } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -44,6 +44,9 @@ interface Waiting {
 }
 
 const produced = { origin: 'client' } as const
+/** What an entry and its append cost, and what is done before others are served: see `workOf`. */
+const entryWork = 2 << 10
+const stepWork = 1 << 20
 /** Of one response: more would make it far larger than its request. */
 const mostRecordErrors = 10_000
 
@@ -74,24 +77,19 @@ async function appendEntered(entering: Promise<KafkaError | null>, request: Requ
 /** `refused`: why partitions could not be entered into the transaction. */
 function appendAll(request: Request, context: RequestContext, refused: KafkaError | null): Outcome {
   const appends = new ProduceAppends(request, context, refused)
-  const responses = request.topicData.map(topic => {
-    const name = context.version >= 13 ? (context.broker.metadata.topicName(topic.topicId) ?? null) : topic.name
-    return {
-      name: topic.name,
-      topicId: topic.topicId,
-      partitionResponses: topic.partitionData.map(data => {
-        const response = emptyResponse(data.index)
-        const log = findLog(name, topic.topicId, data, response, context)
-        if (log !== null) appends.add(log, data.records, response)
-        return response
-      }),
-    }
-  })
-  const response: Response = { responses }
-  const { waiting, opening } = appends
-  if (opening.size > 0) return Promise.all(opening.values()).then(() => finish(request, response, waiting))
-  if (waiting.length === 0) return answer(request, response)
-  return { deferred: finish(request, response, waiting) } satisfies Deferred<Response>
+  const steps = appends.steps()
+  if (steps.next().done) {
+    if (appends.opening.size > 0) return appends.settled()
+    if (appends.waiting.length === 0) return answer(request, appends.response)
+    return { deferred: finish(request, appends.response, appends.waiting) } satisfies Deferred<Response>
+  }
+  if (context.borrowed) ownBytes(request)
+  return runInSlices(context.broker.turns, steps).then(() => appends.settled())
+}
+
+function ownBytes(request: Request): void {
+  for (const { partitionData } of request.topicData)
+    for (const data of partitionData) if (data.records !== null) data.records = Buffer.from(data.records)
 }
 
 function failed(request: Request, error: KafkaError): Response {
@@ -143,13 +141,15 @@ function findLog(
 
 /** The appends of one request, each as soon as its batch is known to be sound. */
 class ProduceAppends {
+  readonly #topics: Response['responses'][number][] = []
+  readonly response: Response = { responses: this.#topics }
   readonly waiting: Waiting[] = []
   /** Partitions whose batches are looked at on the thread: what follows for them waits, so that its order holds. Nothing rejects. */
   readonly opening = new Map<PartitionLog, Promise<void>>()
   readonly #request: Request
   readonly #context: RequestContext
   readonly #refused: KafkaError | null
-  readonly #work = new InlineWork()
+  #work = 0
   #recordErrors = 0
 
   constructor(request: Request, context: RequestContext, refused: KafkaError | null) {
@@ -158,7 +158,33 @@ class ProduceAppends {
     this.#refused = refused
   }
 
-  add(log: PartitionLog, records: Buffer | null, response: PartitionResponse): void {
+  /** Works on the request, and yields where others may have to be served. */
+  *steps(): Generator<void, void> {
+    const { version, broker } = this.#context
+    for (const { name: given, topicId, partitionData } of this.#request.topicData) {
+      const name = version >= 13 ? (broker.metadata.topicName(topicId) ?? null) : given
+      const partitionResponses: PartitionResponse[] = []
+      this.#topics.push({ name: given, topicId, partitionResponses })
+      for (const data of partitionData) {
+        if (this.#work >= stepWork) {
+          this.#work = 0
+          yield
+        }
+        this.#work += entryWork
+        const response = emptyResponse(data.index)
+        partitionResponses.push(response)
+        const log = findLog(name, topicId, data, response, this.#context)
+        if (log !== null) this.#add(log, data.records, response)
+      }
+    }
+  }
+
+  async settled(): Promise<Response | null> {
+    await Promise.all(this.opening.values())
+    return finish(this.#request, this.response, this.waiting)
+  }
+
+  #add(log: PartitionLog, records: Buffer | null, response: PartitionResponse): void {
     const before = this.opening.get(log)
     if (before === undefined) {
       const opening = this.#take(log, records, response)
@@ -178,7 +204,9 @@ class ProduceAppends {
     try {
       checkWrite(log.topic, this.#context.clientId)
       const job = this.#openingOf(log, records)
-      if (mayStay(job, this.#work)) {
+      const { converter } = this.#context.broker
+      this.#work += workOf(job.records)
+      if (converter.mayStay(job)) {
         try {
           this.#append(log, job.records, undefined, response)
           return null
@@ -186,11 +214,12 @@ class ProduceAppends {
           if (!(error instanceof OddRecords)) throw error
         }
       }
-      const opened = this.#context.broker.converter.open(job, this.#work)
+      const opened = converter.open(job)
       if (opened instanceof Promise)
         return opened
           .then(({ records, contents }) => this.#append(log, records, contents, response))
           .catch((error: unknown) => this.#reject(response, error, log))
+      this.#work += opened.contents.sizeBytes
       this.#append(log, opened.records, opened.contents, response)
     } catch (error) {
       this.#reject(response, error, log)
