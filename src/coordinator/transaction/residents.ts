@@ -2,8 +2,8 @@
  * Which transactional ids of a shard have been idle for longest, and whose they are: so that their number has a bound, one principal's
  * ids never push out another's before its own, and programs that take a new id for each checkpoint (Flink) are not refused one day.
  *
- * Who made an id is not in Kafka's records: it is known since the shard was loaded; what came before belongs to nobody and counts only
- * in the whole.
+ * Who made an id is not in Kafka's records. Ours tell it, except those of `transaction.version` 0, which have no place for it: such an id
+ * belongs to whoever initializes it first after a restart, and until then counts only in the whole.
  */
 export interface ResidentLimits {
   readonly all: number

@@ -108,6 +108,7 @@ export class TransactionShard implements Shard {
     }
     this.#transactions.set(transactionalId, transaction)
     this.#residents.touch(transactionalId)
+    if (transaction.owner !== '') this.#residents.own(transactionalId, transaction.owner)
     if (!isPrepared(transaction)) return
     const rest: Ending['rest'] = []
     for (const [topic, indexes] of transaction.partitions) for (const index of indexes) rest.push([topic, index])
@@ -147,8 +148,9 @@ export class TransactionShard implements Shard {
     const { transactionalId, transactionTimeoutMs, producerId, producerEpoch } = request
     const expected = producerId === none ? null : producerEpoch
     const now = this.#context.clock.now()
-    const before = this.#transactions.get(transactionalId)
-    if (before === undefined) return this.#begin(request, taken(spare), now)
+    const known = this.#transactions.get(transactionalId)
+    if (known === undefined) return this.#begin(request, taken(spare), now)
+    const before = { ...known, owner: known.owner || request.principal }
     this.#residents.own(transactionalId, request.principal)
     const ofPrevious = producerId === before.previousProducerId && isEpochExhausted(producerEpoch)
     if (expected !== null && producerId !== before.producerId && !ofPrevious) throw fenced(request)
@@ -184,7 +186,7 @@ export class TransactionShard implements Shard {
     }
     this.#remember(transactionalId, 0, none)
     this.#residents.own(transactionalId, principal)
-    const begun = { ...emptyTransaction(transactionalId, producerId), timeoutMs: transactionTimeoutMs, lastUpdateMs: now }
+    const begun = { ...emptyTransaction(transactionalId, producerId, principal), timeoutMs: transactionTimeoutMs, lastUpdateMs: now }
     const decision = this.#move(begun)
     return {
       ...decision,
@@ -394,8 +396,8 @@ function isIdle({ status }: Transaction): boolean {
 
 const emptied = { status: 'Empty', partitions: noPartitions, startMs: none, nextProducerId: none, clientVersion: 0 } as const
 
-function emptyTransaction(transactionalId: string, producerId: Int64): Transaction {
-  return { ...emptied, transactionalId, producerId, producerEpoch: 0, previousProducerId: none, timeoutMs: 0, lastUpdateMs: 0 }
+function emptyTransaction(transactionalId: string, producerId: Int64, owner: string): Transaction {
+  return { ...emptied, transactionalId, producerId, producerEpoch: 0, previousProducerId: none, timeoutMs: 0, lastUpdateMs: 0, owner }
 }
 
 function completed(prepared: Transaction, lastUpdateMs: number): Transaction {

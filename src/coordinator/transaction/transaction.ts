@@ -37,6 +37,8 @@ export interface Transaction {
   lastUpdateMs: Int64
   /** `transaction.version` as the client behind the last step uses it: with 2 each end of a transaction raises the epoch (KIP-890). */
   clientVersion: number
+  /** The principal that made the id; empty when that is not known. */
+  owner: string
 }
 
 export const none = -1
@@ -93,6 +95,7 @@ export function transactionRecord(transaction: Transaction, level: number): LogR
         previousProducerId: transaction.previousProducerId,
         nextProducerId: transaction.nextProducerId,
         clientTransactionVersion: transaction.clientVersion,
+        owner: transaction.owner,
       }),
     }),
   }
@@ -124,6 +127,7 @@ export function decodeTransaction({ key, value }: LogRecord): { transactionalId:
       startMs: stored.transactionStartTimestampMs,
       lastUpdateMs: stored.transactionLastUpdateTimestampMs,
       clientVersion: stored.clientTransactionVersion,
+      owner: stored.owner,
     },
   }
 }
