@@ -304,3 +304,23 @@ test('timestamps and look-ups by them', async t => {
     },
   )
 })
+
+test('delegation tokens that never end', async t => {
+  const files = memoryFileSystem()
+  const made: unknown[] = []
+  for (const run of ['first', 'second']) {
+    const broker = await start(t, files)
+    const user = await connect(broker.saslPort)
+    await user.request(apis.saslHandshake, 1, { mechanism: 'PLAIN' })
+    await user.request(apis.saslAuthenticate, 2, { authBytes: Buffer.from('\0fuzz\0fuzz-pw') })
+    if (run === 'first') {
+      const { tokenId, issueTimestampMs } = await user.request(apis.createDelegationToken, 2, { renewers: [], maxLifetimeMs: maxInt64 })
+      made.push([tokenId, issueTimestampMs, maxInt64, maxInt64])
+    }
+    const { tokens } = await user.request(apis.describeDelegationToken, 2, { owners: null })
+    const known = tokens.map(token => [token.tokenId, token.issueTimestamp, token.expiryTimestamp, token.maxTimestamp])
+    assert.deepEqual(known, made)
+    user.close()
+    await broker.close()
+  }
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { type Int64, maxInt64 } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
 import { newTopic, testRules } from './cluster.testing.ts'
@@ -292,6 +293,18 @@ describe('the image', () => {
     assert.equal(records[0]!.type, 'FeatureLevelRecord')
     assert.deepEqual(apply(copy, copy.allocateProducerIds()).response, { first: 1000, count: 1000 })
     assert.equal(copy.image.topics.partitionCount, 8)
+  })
+
+  it('gives producer ids up to the last there is, each exactly', () => {
+    const shard = makeShard()
+    const startAt = (nextProducerId: Int64) =>
+      shard.replay(encodeMetadataRecord({ type: 'ProducerIdsRecord', brokerId: 7, brokerEpoch: 0, nextProducerId }), shard.nextOffset)
+    startAt(2n ** 53n - 500n)
+    assert.deepEqual(apply(shard, shard.allocateProducerIds()).response, { first: 2 ** 53 - 500, count: 1000 })
+    assert.deepEqual(apply(shard, shard.allocateProducerIds()).response, { first: 2n ** 53n + 500n, count: 1000 })
+    startAt(maxInt64 - 1000n)
+    assert.deepEqual(apply(shard, shard.allocateProducerIds()).response, { first: maxInt64 - 1000n, count: 1000 })
+    assert.throws(() => shard.allocateProducerIds(), /All producer ids are used up/)
   })
 
   it('does not write its bootstrap twice', () => {
