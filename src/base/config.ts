@@ -197,7 +197,7 @@ function numberRange(what: string, { min, max, or }: NumberSpec<unknown>): strin
     min !== undefined && max !== undefined
       ? ` from ${min} to ${max}`
       : min !== undefined
-        ? ` from ${min} on`
+        ? ` of at least ${min}`
         : max !== undefined
           ? ` up to ${max}`
           : ''
@@ -262,7 +262,7 @@ export function list<const D extends string | null>(
     if (refused !== null) throw new BadValue(refused)
     return { value, text: canonical }
   }
-  const allowed = spec.allowed ?? (spec.oneOf ? `any of ${spec.oneOf.join(', ')}, between commas` : 'words between commas')
+  const allowed = spec.allowed ?? (spec.oneOf ? `any of ${spec.oneOf.join(', ')} (comma-separated)` : 'a comma-separated list')
   return key<Defaulted<D, readonly string[]>>('LIST', spec, { unit: null, default: spec.default, allowed, parse: parse as never })
 }
 

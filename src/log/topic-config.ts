@@ -23,13 +23,13 @@ import {
 import type { TopicConfig } from '../log.ts'
 
 const because = {
-  decompressed: 'what the broker decompresses is bounded as a whole',
-  flush: 'every group commit is flushed as `durability` says',
-  jitter: 'segments of many partitions share one journal, so rolling them together costs nothing',
-  compressionLevel: 'the broker recompresses with the default effort of its libraries',
-  oneCopy: 'a partition has one copy, as safe as the disk or the store that holds it',
-  preallocate: 'only journal files are allocated in advance',
-  tiered: "there is no tiered storage in Kafka's sense",
+  decompressed: 'the total size of decompressed data is limited instead',
+  flush: '`durability` determines when data is flushed',
+  jitter: 'all partitions share one journal, so starting many segments at once costs nothing',
+  compressionLevel: 'the broker recompresses with the default levels of its libraries',
+  oneCopy: 'a partition has one replica',
+  preallocate: 'only journal files are preallocated',
+  tiered: 'there is no tiered storage',
 } as const
 
 function checkThrottledReplicas(key: string, text: string): string | null {
@@ -45,13 +45,13 @@ function notZero(value: number): string | null {
 export const topicKeys = {
   durability: choice(['fsync', 'os'], {
     default: 'fsync',
-    doc: 'What acks=all waits for and consumers may read. fsync: what survives a power cut. os: what survives the death of the process, in the page cache, as Kafka does by default.',
+    doc: 'What acks=all waits for, and what consumers may read. fsync: data that survives a power cut. os: data in the page cache, which survives the end of the process, as in Kafka by default.',
     synonyms: ['durability'],
   }),
   'cleanup.policy': list({
     default: 'delete',
     oneOf: ['compact', 'delete'],
-    doc: 'What happens to old segments: delete them by age and size, compact them by key, or both.',
+    doc: 'What to do with old segments: delete them by age and size, compact them by key, or both.',
     synonyms: ['log.cleanup.policy'],
   }),
   'compression.gzip.level': int({
@@ -73,7 +73,7 @@ export const topicKeys = {
   }),
   'compression.type': choice(['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'], {
     default: 'producer',
-    doc: 'How batches are stored: producer keeps what the producer chose; any other makes the broker recompress what comes differently.',
+    doc: 'Compression of stored batches. producer keeps the compression of the producer; with any other value the broker recompresses batches that use another one.',
     synonyms: ['compression.type'],
   }),
   'compression.zstd.level': int({
@@ -87,17 +87,17 @@ export const topicKeys = {
   'delete.retention.ms': ms({
     default: 86_400_000,
     min: 0,
-    doc: 'How long compaction keeps tombstones, so that a reader who starts from the beginning sees each deletion.',
+    doc: 'Time for which compaction keeps tombstones, so that a consumer that starts from the beginning sees every deletion.',
     synonyms: ['log.cleaner.delete.retention.ms'],
   }),
   'errors.deadletterqueue.group.enable': boolean({
     default: false,
-    doc: 'Whether share groups may use this topic as their dead-letter queue.',
+    doc: 'Whether share groups may use this topic as a dead-letter queue.',
   }),
   'file.delete.delay.ms': ms({
     default: 60_000,
     min: 0,
-    doc: 'How long files of deleted segments stay on disk.',
+    doc: 'Time for which files of deleted segments stay on disk.',
     synonyms: ['log.segment.delete.delay.ms'],
   }),
   'flush.messages': long({
@@ -110,14 +110,14 @@ export const topicKeys = {
   'flush.ms': ms({
     default: '9223372036854775807',
     min: 0,
-    doc: 'Longest time before records are flushed to disk.',
+    doc: 'Maximum time before records are flushed to disk.',
     synonyms: ['log.flush.interval.ms', 'log.flush.scheduler.interval.ms'],
     accepted: because.flush,
   }),
   'follower.replication.throttled.replicas': list({
     default: '',
     check: text => checkThrottledReplicas('follower.replication.throttled.replicas', text),
-    doc: 'Replicas whose fetching is throttled, as partition:broker between commas, or * for all.',
+    doc: 'Replicas whose fetches are throttled, as a comma-separated list of partition:broker, or * for all.',
     accepted: because.oneCopy,
   }),
   'index.interval.bytes': intBytes({
@@ -129,12 +129,12 @@ export const topicKeys = {
   'internal.segment.bytes': intBytes({
     default: null,
     min: 1,
-    doc: 'Size of a segment file in tests; it may be smaller than segment.bytes permits, and stands above it.',
+    doc: 'Size of a segment file, for tests. It may be smaller than segment.bytes allows, and takes precedence over it.',
   }),
   'leader.replication.throttled.replicas': list({
     default: '',
     check: text => checkThrottledReplicas('leader.replication.throttled.replicas', text),
-    doc: 'Replicas to which sending is throttled, as partition:broker between commas, or * for all.',
+    doc: 'Replicas to which sending is throttled, as a comma-separated list of partition:broker, or * for all.',
     accepted: because.oneCopy,
   }),
   'local.retention.bytes': bytes({
@@ -154,51 +154,51 @@ export const topicKeys = {
   'max.compaction.lag.ms': ms({
     default: '9223372036854775807',
     min: 1,
-    doc: 'A record is compacted after this long at the latest.',
+    doc: 'Maximum time for which a record remains uncompacted.',
     synonyms: ['log.cleaner.max.compaction.lag.ms'],
   }),
   'max.decompressed.message.bytes': intBytes({
     default: 2_147_483_639,
     min: 1,
     max: 2_147_483_639,
-    doc: 'Most bytes of one decompressed record.',
+    doc: 'Maximum size of a decompressed record.',
     synonyms: ['max.decompressed.message.bytes'],
     accepted: because.decompressed,
   }),
   'max.message.bytes': intBytes({
     default: 1_048_588,
     min: 0,
-    doc: 'Largest record batch, as it is sent.',
+    doc: 'Maximum size of a record batch, as it is sent.',
     synonyms: ['message.max.bytes'],
   }),
   'message.timestamp.after.max.ms': ms({
     default: 3_600_000,
     min: 0,
-    doc: "How far ahead of the broker's clock the timestamp of a record may be, with CreateTime.",
+    doc: 'Maximum time by which the timestamp of a record may be ahead of the clock of the broker, with CreateTime.',
     synonyms: ['log.message.timestamp.after.max.ms'],
   }),
   'message.timestamp.before.max.ms': ms({
     default: '9223372036854775807',
     min: 0,
-    doc: "How far behind the broker's clock the timestamp of a record may be, with CreateTime.",
+    doc: 'Maximum time by which the timestamp of a record may be behind the clock of the broker, with CreateTime.',
     synonyms: ['log.message.timestamp.before.max.ms'],
   }),
   'message.timestamp.type': choice(['CreateTime', 'LogAppendTime'], {
     default: 'CreateTime',
-    doc: "Whether records keep the producer's time (CreateTime) or get the broker's (LogAppendTime).",
+    doc: 'Whether records keep the time of the producer (CreateTime) or get that of the broker (LogAppendTime).',
     synonyms: ['log.message.timestamp.type'],
   }),
   'min.cleanable.dirty.ratio': double({
     default: 0.5,
     min: 0,
     max: 1,
-    doc: 'Share of not yet compacted bytes from which on the log is compacted.',
+    doc: 'Ratio of uncompacted bytes above which the log is compacted.',
     synonyms: ['log.cleaner.min.cleanable.ratio'],
   }),
   'min.compaction.lag.ms': ms({
     default: 0,
     min: 0,
-    doc: 'A record stays as it is for at least this long.',
+    doc: 'Minimum time for which a record remains uncompacted.',
     synonyms: ['log.cleaner.min.compaction.lag.ms'],
   }),
   'min.insync.replicas': int({
@@ -212,13 +212,13 @@ export const topicKeys = {
     default: -1,
     min: -1,
     check: notZero,
-    doc: 'Most bytes per second that all consumers together get from the topic, averaged as client quotas are; -1 is unlimited. Kafka has no such key.',
+    doc: 'Maximum bytes per second for all consumers of the topic together, averaged like client quotas; -1 means no limit. Kafka has no such key.',
   }),
   'millrace.quota.producer.byte.rate': bytes({
     default: -1,
     min: -1,
     check: notZero,
-    doc: 'Most bytes per second that all producers together may add to the topic, averaged as client quotas are; -1 is unlimited. Kafka has no such key.',
+    doc: 'Maximum bytes per second for all producers of the topic together, averaged like client quotas; -1 means no limit. Kafka has no such key.',
   }),
   preallocate: boolean({
     default: false,
@@ -256,20 +256,20 @@ export const topicKeys = {
   }),
   'retention.bytes': bytes({
     default: -1,
-    doc: 'Most bytes of a partition before its oldest segments are deleted; -1 is unlimited.',
+    doc: 'Size of a partition above which its oldest segments are deleted; -1 means no limit.',
     synonyms: ['log.retention.bytes'],
   }),
   'retention.ms': ms({
     default: 604_800_000,
     min: -1,
-    doc: 'Age after which segments are deleted; -1 is unlimited.',
+    doc: 'Age after which segments are deleted; -1 means no limit.',
     synonyms: ['log.retention.ms', ['log.retention.minutes', 60_000], ['log.retention.hours', 3_600_000]],
   }),
   'segment.bytes': intBytes({ default: 1_073_741_824, min: 1_048_576, doc: 'Size of a segment file.', synonyms: ['log.segment.bytes'] }),
   'segment.index.bytes': intBytes({
     default: 10_485_760,
     min: 4,
-    doc: 'Most bytes of an offset index; a full index makes the segment roll.',
+    doc: 'Maximum size of an offset index; when it is full, a new segment is started.',
     synonyms: ['log.index.size.max.bytes'],
   }),
   'segment.jitter.ms': ms({
@@ -282,7 +282,7 @@ export const topicKeys = {
   'segment.ms': ms({
     default: 604_800_000,
     min: 1,
-    doc: 'Age after which a new segment is begun even if the old one is not full.',
+    doc: 'Age after which a new segment is started even if the old one is not full.',
     synonyms: ['log.roll.ms', ['log.roll.hours', 3_600_000]],
   }),
   'unclean.leader.election.enable': boolean({

@@ -44,7 +44,7 @@ test('explain tells value and source, hides secrets, and shows one key in full',
   assert.ok(!JSON.stringify(explanation).includes('hunter2') && !text.includes('hunter2'))
   assert.match(
     renderExplanation(explanation, { prefix: 'num.io.threads' }),
-    /Threads that process requests\.\n {2}type int; allowed: a whole number from 1 on; default: 8/,
+    /Threads that process requests\.\n {2}type int; allowed: a whole number of at least 1; default: 8/,
   )
   assert.equal(renderExplanation(explanation, { prefix: 'zzz' }), 'no key begins with zzz')
 })

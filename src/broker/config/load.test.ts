@@ -82,7 +82,7 @@ test('every problem is told at once, with its place, what is allowed and the nea
   })
   assert.deepEqual(problemsOf(inputs), [
     'Unknown broker config name: log.retenton.ms. Did you mean log.retention.ms? [/etc/x.yaml:1]',
-    'Invalid value none for configuration num.partitions: Not a number of type INT (allowed: a whole number from 1 on) [/etc/x.yaml:2]',
+    'Invalid value none for configuration num.partitions: Not a number of type INT (allowed: a whole number of at least 1) [/etc/x.yaml:2]',
     'Unknown broker config name: nope [environment MILLRACE_NOPE]',
     'Invalid value maybe for configuration durability: String must be one of: fsync, os (allowed: one of fsync, os) [flag]',
   ])

@@ -11,19 +11,23 @@ const introduction = `# Configuration
 
 <!-- Written by scripts/configuration-doc.ts from the declarations in src/. Do not edit. -->
 
-A value comes from the first of these places that has one: what was changed while the broker runs (\`kafka-configs\`,
-\`millrace topic alter\`), flags (\`--set key=value\`), the environment (\`MILLRACE_LOG_DIRS\`, then \`KAFKA_LOG_DIRS\`), the file
-(\`--config\`, in YAML, or Kafka's \`server.properties\`), the default. In YAML keys may be nested or dotted. In the environment \`_\` stands
-for \`.\`, \`__\` for \`_\` and \`___\` for \`-\`. \`millrace config explain\` shows where each value comes from.
+Each value comes from the first of these sources that has it:
 
-A bad value stops the start with a message that names the key, the place and what is allowed. So does an unknown key, with a suggestion;
-but in a \`server.properties\` a key that is nothing like one of Kafka's belongs to a plug-in: it is ignored, with one warning for all of
-them. Counts of replicas above 1 count as 1, with a warning, because there is one broker. Values may point to environment variables and
-files through Kafka's own \`config.providers\`.
+1. dynamic configs, which are changed while the broker runs (\`millrace config set\`, \`kafka-configs\`)
+2. flags (\`--set key=value\`)
+3. the environment: \`MILLRACE_LOG_DIRS\`, then \`KAFKA_LOG_DIRS\`, for \`log.dirs\`. \`_\` stands for \`.\`, \`__\` for \`_\`, \`___\` for \`-\`
+4. the file (\`--config\`): YAML with nested or dotted keys, or Kafka's \`server.properties\`
+5. the default
 
-All keys of Kafka 4.4 are known. Those at the end of each part are accepted so that a Kafka configuration works unchanged, and have no effect.
+\`millrace config explain\` shows every value and its source.
 
-Columns: *default* (– is none); *change* tells whether the value may be changed while the broker runs, for one broker or for all.
+An invalid value is an error that names the key, the place and what is allowed. So is an unknown key, with a suggestion. In a
+\`server.properties\`, a key that does not resemble a key of Kafka is taken for one of a plug-in: it is ignored, with one warning for all such
+keys. Replica counts above 1 count as 1, with a warning, because there is one broker. Kafka's own \`config.providers\` are supported.
+
+All keys of Kafka 4.4 are known. Those listed as *without effect* are accepted, so that a Kafka configuration works unchanged.
+
+Columns: *default* (– means none); *change* says whether the value can be changed while the broker runs: *yes* for all brokers, *one broker* for each.
 `
 
 export function configurationReference(): string {

@@ -2,10 +2,10 @@
 import { type Declarations, intMs, list } from '../../../base.ts'
 
 export const clientMetricsKeys = {
-  'interval.ms': intMs({ default: 300_000, doc: 'How often matching clients push their metrics.' }),
+  'interval.ms': intMs({ default: 300_000, doc: 'Interval at which matching clients push their metrics.' }),
   match: list({
     default: '',
-    doc: 'Which clients are meant: key=regular expression between commas, keys client_instance_id, client_id, client_software_name, client_software_version, client_source_address and client_source_port (of which Millrace knows nothing: no client matches one).',
+    doc: 'Which clients push: a comma-separated list of key=regular expression. Keys: client_instance_id, client_id, client_software_name, client_software_version, client_source_address. client_source_port is accepted but matches no client.',
   }),
-  metrics: list({ default: '', doc: 'Prefixes of the metrics that are asked for; * is all.' }),
+  metrics: list({ default: '', doc: 'Prefixes of the requested metrics; * means all.' }),
 } satisfies Declarations

@@ -7,16 +7,20 @@ import { checkRoles, checkSuperUsers } from '../listeners.ts'
 const throttledRate = (doc: string) => long({ default: null, min: 0, doc, dynamic: 'cluster-wide', accepted: because.oneCopy })
 
 export const clusterKeys = {
-  'cluster.max.topics': int({ default: 10_000, min: 1, doc: 'Creating more topics than this fails with POLICY_VIOLATION.' }),
-  'cluster.max.partitions': int({ default: 50_000, min: 1, doc: 'Creating more partitions than this in all fails with POLICY_VIOLATION.' }),
+  'cluster.max.topics': int({ default: 10_000, min: 1, doc: 'Maximum number of topics. Creating more fails with POLICY_VIOLATION.' }),
+  'cluster.max.partitions': int({
+    default: 50_000,
+    min: 1,
+    doc: 'Maximum number of partitions. Creating more fails with POLICY_VIOLATION.',
+  }),
   'super.users': string({
     default: '',
     check: checkSuperUsers,
-    doc: 'Principals that may do everything, between semicolons.',
+    doc: 'Principals that may do everything, separated by semicolons.',
   }),
   'allow.everyone.if.no.acl.found': boolean({
     default: false,
-    doc: 'Whether the authorizer lets everybody use a resource that has no ACLs.',
+    doc: 'Whether everyone may use a resource that has no ACLs.',
   }),
   'alter.config.policy.class.name': className({
     default: null,
@@ -34,13 +38,13 @@ export const clusterKeys = {
   'alter.log.dirs.replication.quota.window.size.seconds': int({
     default: 1,
     min: 1,
-    doc: 'Length of such a sample.',
+    doc: 'Length of a sample.',
     importance: 'low',
     accepted: because.oneCopy,
   }),
   'auto.create.topics.enable': boolean({
     default: true,
-    doc: 'Whether a topic is created when a client that allows it asks for the metadata of one that does not exist.',
+    doc: 'Whether a topic is created when a client that allows it requests the metadata of a topic that does not exist.',
     importance: 'high',
   }),
   'auto.leader.rebalance.enable': boolean({
@@ -54,8 +58,8 @@ export const clusterKeys = {
     doc: 'Time between heartbeats of the broker to the controller.',
     accepted: because.identity,
   }),
-  'broker.id': int({ default: -1, doc: 'Former name of node.id, used when node.id is not set. -1: not set.', importance: 'high' }),
-  'broker.rack': string({ default: null, doc: 'Where the broker stands (rack, zone), as clients see it in the metadata.' }),
+  'broker.id': int({ default: -1, doc: 'Former name of node.id, used when node.id is not set; -1 means not set.', importance: 'high' }),
+  'broker.rack': string({ default: null, doc: 'Rack or zone of the broker, as clients see it in the metadata.' }),
   'broker.session.timeout.ms': intMs({
     default: 9000,
     doc: 'How long a broker is believed alive without a heartbeat.',
@@ -80,7 +84,7 @@ export const clusterKeys = {
   }),
   'controller.listener.names': list({
     default: '',
-    doc: 'Names among listeners that a controller of Kafka would use. Millrace has none and does not listen there.',
+    doc: "Names of listeners for Kafka's controllers. Millrace has no controllers and does not listen there.",
     importance: 'high',
   }),
   'controller.performance.always.log.threshold.ms': ms({
@@ -116,7 +120,7 @@ export const clusterKeys = {
   'controller.quorum.election.backoff.max.ms': intMs({
     default: 1000,
     min: 0,
-    doc: 'Longest pause before another election.',
+    doc: 'Maximum pause before another election.',
     importance: 'high',
     accepted: because.quorum,
   }),
@@ -165,13 +169,13 @@ export const clusterKeys = {
   'controller.quota.window.num': int({
     default: 11,
     min: 1,
-    doc: 'How many samples are kept for quotas on topic changes: so many times the sample length of unused quota may be used at once.',
+    doc: 'Number of samples for quotas on topic changes. Unused quota of all samples can be used at once.',
     importance: 'low',
   }),
   'controller.quota.window.size.seconds': int({
     default: 1,
     min: 1,
-    doc: 'Length of such a sample.',
+    doc: 'Length of a sample.',
     importance: 'low',
   }),
   'controller.socket.timeout.ms': intMs({
@@ -187,9 +191,9 @@ export const clusterKeys = {
   }),
   'default.replication.factor': int({
     default: 1,
-    doc: 'Replication factor of topics that are created without one. One broker can hold only 1.',
+    doc: 'Replication factor of topics that are created without one. On one broker it is 1.',
   }),
-  'delete.topic.enable': boolean({ default: true, doc: 'Whether topics may be deleted.', importance: 'high' }),
+  'delete.topic.enable': boolean({ default: true, doc: 'Whether topics can be deleted.', importance: 'high' }),
   'initial.broker.registration.timeout.ms': intMs({
     default: 60_000,
     doc: 'How long a starting broker waits to be registered.',
@@ -216,7 +220,7 @@ export const clusterKeys = {
   'leader.imbalance.check.interval.seconds': long({
     default: 300,
     min: 1,
-    doc: 'How often the balance of leaders is checked.',
+    doc: 'Interval at which the balance of leaders is checked.',
     importance: 'high',
     accepted: because.oneCopy,
   }),
@@ -236,7 +240,7 @@ export const clusterKeys = {
   'metadata.log.max.snapshot.interval.ms': ms({
     default: 3_600_000,
     min: 0,
-    doc: 'Longest time between two snapshots of the metadata.',
+    doc: 'Maximum time between two snapshots of the metadata.',
     importance: 'high',
     accepted: because.quorum,
   }),
@@ -256,7 +260,7 @@ export const clusterKeys = {
   'metadata.max.idle.interval.ms': intMs({
     default: 500,
     min: 0,
-    doc: 'How often the controller writes a record that says nothing.',
+    doc: 'Interval at which the controller writes an empty record.',
     importance: 'low',
     accepted: because.quorum,
   }),
@@ -275,10 +279,10 @@ export const clusterKeys = {
   'node.id': int({
     default: 1,
     min: 0,
-    doc: 'Number of this broker in the cluster, as clients see it. Never change it once there is data.',
+    doc: 'Id of this broker in the cluster. Do not change it once there is data.',
     importance: 'high',
   }),
-  'num.partitions': int({ default: 1, min: 1, doc: 'Partitions of topics that are created without a number.' }),
+  'num.partitions': int({ default: 1, min: 1, doc: 'Number of partitions of topics that are created without one.' }),
   'follower.replication.throttled.rate': throttledRate('Bytes per second that throttled replicas fetch from their leaders.'),
   'leader.replication.throttled.rate': throttledRate('Bytes per second that leaders send to throttled replicas.'),
   'num.replica.alter.log.dirs.threads': int({
@@ -306,10 +310,10 @@ export const clusterKeys = {
   'quota.window.num': int({
     default: 11,
     min: 1,
-    doc: 'How many samples are kept for client quotas: a rate is the average over them.',
+    doc: 'Number of samples for client quotas. A rate is the average over all samples.',
     importance: 'low',
   }),
-  'quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Length of such a sample.', importance: 'low' }),
+  'quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Length of a sample.', importance: 'low' }),
   'replica.alter.log.dirs.io.max.bytes.per.second': throttledRate('Bytes per second of moves between log directories.'),
   'replica.fetch.backoff.ms': intMs({ default: 1000, min: 0, doc: 'Pause of a follower after an error.', accepted: because.oneCopy }),
   'replica.fetch.max.bytes': intBytes({
@@ -338,7 +342,7 @@ export const clusterKeys = {
   }),
   'replica.high.watermark.checkpoint.interval.ms': ms({
     default: 5000,
-    doc: 'How often high watermarks are written to disk.',
+    doc: 'Interval at which high watermarks are written to disk.',
     importance: 'high',
     accepted: because.oneCopy,
   }),
@@ -375,20 +379,20 @@ export const clusterKeys = {
   'replication.quota.window.size.seconds': int({
     default: 1,
     min: 1,
-    doc: 'Length of such a sample.',
+    doc: 'Length of a sample.',
     importance: 'low',
     accepted: because.oneCopy,
   }),
   'server.max.startup.time.ms': ms({
     default: '9223372036854775807',
     min: 0,
-    doc: 'Longest time that a start may take.',
+    doc: 'Maximum time of a start.',
     accepted: because.identity,
   }),
   'unclean.leader.election.interval.ms': ms({
     default: 300_000,
     min: 1,
-    doc: 'How often unclean elections are tried.',
+    doc: 'Interval at which unclean elections are attempted.',
     accepted: because.oneCopy,
   }),
   'unstable.api.versions.enable': boolean({

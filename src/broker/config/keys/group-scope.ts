@@ -14,7 +14,7 @@ export const groupKeys = {
   'consumer.assignment.interval.ms': intMs({
     default: 1000,
     min: 0,
-    doc: 'Least time between two computations of the assignment.',
+    doc: 'Minimum time between two assignments.',
     synonyms: ['group.consumer.assignment.interval.ms'],
   }),
   'consumer.assignor.offload.enable': boolean({
@@ -32,23 +32,23 @@ export const groupKeys = {
   'consumer.session.timeout.ms': intMs({
     default: 45_000,
     min: 1,
-    doc: 'After this long without a heartbeat a member is removed.',
+    doc: 'Time without a heartbeat after which a member is removed.',
     synonyms: ['group.consumer.session.timeout.ms'],
   }),
   'errors.deadletterqueue.copy.record.enable': boolean({
     default: false,
-    doc: 'Whether a dead letter carries key and value of its record, or only headers that say where it is.',
+    doc: 'Whether a dead letter contains key and value of its record, or only headers with the position of the record.',
   }),
   'errors.deadletterqueue.topic.name': string({
     default: '',
     check: text => (text.startsWith('__') ? "DLQ topic name must not start with '__'" : null),
     allowed: 'a name that does not begin with __',
-    doc: 'Topic for records that this share group rejected or could not process; empty is none. It needs errors.deadletterqueue.group.enable.',
+    doc: 'Topic for records that this share group rejected or could not process; empty for none. The topic needs errors.deadletterqueue.group.enable.',
   }),
   'share.assignment.interval.ms': intMs({
     default: 1000,
     min: 0,
-    doc: 'Least time between two computations of the assignment.',
+    doc: 'Minimum time between two assignments.',
     synonyms: ['group.share.assignment.interval.ms'],
   }),
   'share.assignor.offload.enable': boolean({
@@ -61,12 +61,12 @@ export const groupKeys = {
     default: 'latest',
     check: checkOffsetReset,
     allowed: 'latest, earliest, or by_duration: and a duration like PT1H',
-    doc: 'Where a share group begins: latest, earliest, or by_duration: and an ISO 8601 duration.',
+    doc: 'Where a share group starts: latest, earliest, or by_duration: with an ISO 8601 duration.',
   }),
   'share.delivery.count.limit': int({
     default: 5,
     min: 2,
-    doc: 'How often a record is delivered at most.',
+    doc: 'Maximum number of times that a record is delivered.',
     synonyms: ['group.share.delivery.count.limit'],
   }),
   'share.heartbeat.interval.ms': intMs({
@@ -82,35 +82,35 @@ export const groupKeys = {
   'share.partition.max.record.locks': int({
     default: 2000,
     min: 100,
-    doc: 'Most records of a partition that may be in delivery at once.',
+    doc: 'Maximum number of records of a partition that are in delivery.',
     synonyms: ['group.share.partition.max.record.locks'],
   }),
   'share.record.lock.duration.ms': intMs({
     default: 30_000,
     min: 1000,
-    doc: 'How long a record belongs to the member that acquired it.',
+    doc: 'Time for which a record is locked for the member that acquired it.',
     synonyms: ['group.share.record.lock.duration.ms'],
   }),
   'share.renew.acknowledge.enable': boolean({
     default: true,
-    doc: 'Whether members may prolong that time.',
+    doc: 'Whether members can renew the lock of a record.',
   }),
   'share.session.timeout.ms': intMs({
     default: 45_000,
     min: 1,
-    doc: 'After this long without a heartbeat a member is removed.',
+    doc: 'Time without a heartbeat after which a member is removed.',
     synonyms: ['group.share.session.timeout.ms'],
   }),
   'streams.acceptable.recovery.lag': long({
     default: 10_000,
     min: 0,
-    doc: "Lag up to which a copy of a task's state counts as caught up.",
+    doc: 'Lag up to which a copy of the state of a task counts as caught up.',
     synonyms: ['group.streams.acceptable.recovery.lag'],
   }),
   'streams.assignment.interval.ms': intMs({
     default: 1000,
     min: 0,
-    doc: 'Least time between two computations of the assignment.',
+    doc: 'Minimum time between two assignments.',
     synonyms: ['group.streams.assignment.interval.ms'],
   }),
   'streams.assignor.name': string({
@@ -134,13 +134,13 @@ export const groupKeys = {
   'streams.initial.rebalance.delay.ms': intMs({
     default: 3000,
     min: 0,
-    doc: 'How long the empty group waits for more members before its first assignment.',
+    doc: 'Time for which an empty group waits for more members before its first assignment.',
     synonyms: ['group.streams.initial.rebalance.delay.ms'],
   }),
   'streams.num.standby.replicas': int({
     default: 0,
     min: 0,
-    doc: "Standby copies of each task's state.",
+    doc: 'Number of standby copies of the state of each task.',
     synonyms: ['group.streams.num.standby.replicas'],
   }),
   'streams.num.warmup.replicas': int({
@@ -152,20 +152,20 @@ export const groupKeys = {
   }),
   'streams.rack.aware.assignment.tags': list({
     default: '',
-    doc: 'Client tags over which standby copies are spread.',
+    doc: 'Client tags across which standby copies are distributed.',
     importance: 'low',
     synonyms: ['group.streams.rack.aware.assignment.tags'],
   }),
   'streams.session.timeout.ms': intMs({
     default: 45_000,
     min: 1,
-    doc: 'After this long without a heartbeat a member is removed.',
+    doc: 'Time without a heartbeat after which a member is removed.',
     synonyms: ['group.streams.session.timeout.ms'],
   }),
   'streams.task.offset.interval.ms': intMs({
     default: 60_000,
     min: 1,
-    doc: 'How often members report the offsets of their tasks.',
+    doc: 'Interval at which members report the offsets of their tasks.',
     synonyms: ['group.streams.task.offset.interval.ms'],
   }),
 } satisfies Declarations

@@ -5,18 +5,18 @@ import { because } from '../because.ts'
 export const groupsKeys = {
   'errors.deadletterqueue.auto.create.topics.enable': boolean({
     default: false,
-    doc: 'Whether dead-letter topics of share groups are created by themselves.',
+    doc: 'Whether dead-letter topics of share groups are created automatically.',
     dynamic: 'cluster-wide',
   }),
   'errors.deadletterqueue.topic.name.prefix': string({
     default: 'dlq.',
-    doc: 'What the names of dead-letter topics of share groups must begin with.',
+    doc: 'Prefix that the names of dead-letter topics of share groups must have.',
     dynamic: 'cluster-wide',
   }),
   'group.consumer.assignment.interval.ms': intMs({
     default: 1000,
     min: 0,
-    doc: 'Least time between two computations of the assignment of a consumer group.',
+    doc: 'Minimum time between two assignments of a consumer group.',
     dynamic: 'cluster-wide',
   }),
   'group.consumer.assignor.offload.enable': boolean({
@@ -27,7 +27,7 @@ export const groupsKeys = {
   }),
   'group.consumer.assignors': list({
     default: 'uniform,range',
-    doc: 'Assignors of the broker for consumer groups, the preferred one first.',
+    doc: 'Assignors of the broker for consumer groups, in order of preference.',
   }),
   'group.consumer.heartbeat.interval.ms': intMs({
     default: 5000,
@@ -52,12 +52,12 @@ export const groupsKeys = {
   'group.consumer.max.size': int({
     default: 1000,
     min: 1,
-    doc: 'Most members of one consumer group; further ones get GROUP_MAX_SIZE_REACHED. Kafka has no limit by default.',
+    doc: 'Maximum number of members of a consumer group; further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit by default.',
   }),
   'group.consumer.migration.policy': choice(['DISABLED', 'DOWNGRADE', 'UPGRADE', 'BIDIRECTIONAL'], {
     default: 'BIDIRECTIONAL',
     ignoreCase: true,
-    doc: 'Which groups change between the classic and the consumer protocol while they have members.',
+    doc: 'Which groups can change between the classic and the consumer protocol while they have members.',
   }),
   'group.consumer.min.assignment.interval.ms': intMs({
     default: 0,
@@ -77,12 +77,12 @@ export const groupsKeys = {
   'group.consumer.regex.refresh.interval.ms': intMs({
     default: 600_000,
     min: 10_000,
-    doc: 'How often subscriptions by regular expression are resolved again.',
+    doc: 'Interval at which subscriptions by regular expression are resolved again.',
   }),
   'group.consumer.session.timeout.ms': intMs({
     default: 45_000,
     min: 1,
-    doc: 'After this long without a heartbeat a member of a consumer group is removed.',
+    doc: 'Time without a heartbeat after which a member of a consumer group is removed.',
   }),
   'group.coordinator.append.linger.ms': intMs({
     default: -1,
@@ -118,27 +118,27 @@ export const groupsKeys = {
   }),
   'group.initial.rebalance.delay.ms': intMs({
     default: 3000,
-    doc: 'How long an empty classic group waits for more members before its first assignment.',
+    doc: 'Time for which an empty classic group waits for more members before its first assignment.',
   }),
   'group.max.session.timeout.ms': intMs({
     default: 1_800_000,
-    doc: 'Longest session timeout that a member of a classic group may ask for.',
+    doc: 'Maximum session timeout of a member of a classic group.',
   }),
   'group.max.metadata.bytes': intBytes({
     default: 16_777_216,
     min: 1,
-    doc: 'Most bytes that the members of one classic group may tell about themselves (subscriptions, all protocols together); further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit.',
+    doc: 'Maximum size of the metadata of all members of a classic group (subscriptions, all protocols together); further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit.',
   }),
   'group.max.size': int({
     default: 1000,
     min: 1,
-    doc: 'Most members of one classic group; further ones get GROUP_MAX_SIZE_REACHED. Kafka has no limit by default.',
+    doc: 'Maximum number of members of a classic group; further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit by default.',
   }),
-  'group.min.session.timeout.ms': intMs({ default: 6000, doc: 'Shortest session timeout that a member of a classic group may ask for.' }),
+  'group.min.session.timeout.ms': intMs({ default: 6000, doc: 'Minimum session timeout of a member of a classic group.' }),
   'group.share.assignment.interval.ms': intMs({
     default: 1000,
     min: 0,
-    doc: 'Least time between two computations of the assignment of a share group.',
+    doc: 'Minimum time between two assignments of a share group.',
     dynamic: 'cluster-wide',
   }),
   'group.share.assignor.offload.enable': boolean({
@@ -152,7 +152,7 @@ export const groupsKeys = {
     default: 5,
     min: 2,
     max: 10,
-    doc: 'How often a record is delivered to a share group at most.',
+    doc: 'Maximum number of times that a record is delivered to a share group.',
   }),
   'group.share.dlq.manager.class.name': string({
     default: 'org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager',
@@ -207,9 +207,9 @@ export const groupsKeys = {
   'group.share.max.share.sessions': int({
     default: 2000,
     min: 1,
-    doc: 'Most share sessions of the broker.',
+    doc: 'Maximum number of share sessions.',
   }),
-  'group.share.max.size': int({ default: 200, min: 1, max: 1000, doc: 'Most members of one share group.' }),
+  'group.share.max.size': int({ default: 200, min: 1, max: 1000, doc: 'Maximum number of members of a share group.' }),
   'group.share.min.assignment.interval.ms': intMs({
     default: 0,
     min: 0,
@@ -247,7 +247,7 @@ export const groupsKeys = {
     default: 2000,
     min: 100,
     max: 10_000,
-    doc: 'Most records of a share partition that may be in delivery at once.',
+    doc: 'Maximum number of records of a share partition that are in delivery.',
   }),
   'group.share.persister.class.name': string({
     default: 'org.apache.kafka.server.share.persister.DefaultStatePersister',
@@ -258,22 +258,22 @@ export const groupsKeys = {
     default: 30_000,
     min: 1000,
     max: 3_600_000,
-    doc: 'How long a record belongs to the member of a share group that acquired it.',
+    doc: 'Time for which a record is locked for the member of a share group that acquired it.',
   }),
   'group.share.session.timeout.ms': intMs({
     default: 45_000,
     min: 1,
-    doc: 'After this long without a heartbeat a member of a share group is removed.',
+    doc: 'Time without a heartbeat after which a member of a share group is removed.',
   }),
   'group.streams.acceptable.recovery.lag': long({
     default: 10_000,
     min: 0,
-    doc: "Lag up to which a copy of a task's state counts as caught up.",
+    doc: 'Lag up to which a copy of the state of a task counts as caught up.',
   }),
   'group.streams.assignment.interval.ms': intMs({
     default: 1000,
     min: 0,
-    doc: 'Least time between two computations of the assignment of a streams group.',
+    doc: 'Minimum time between two assignments of a streams group.',
     dynamic: 'cluster-wide',
   }),
   'group.streams.assignor.offload.enable': boolean({
@@ -284,7 +284,7 @@ export const groupsKeys = {
   }),
   'group.streams.assignors': list({
     default: 'sticky',
-    doc: 'Names that streams.assignor.name of a group may have. Millrace has one assignor, sticky.',
+    doc: 'Allowed values of streams.assignor.name of a group. Millrace has one assignor, sticky.',
   }),
   'group.streams.heartbeat.interval.ms': intMs({
     default: 5000,
@@ -294,7 +294,7 @@ export const groupsKeys = {
   'group.streams.initial.rebalance.delay.ms': intMs({
     default: 3000,
     min: 0,
-    doc: 'How long an empty streams group waits for more members before its first assignment.',
+    doc: 'Time for which an empty streams group waits for more members before its first assignment.',
   }),
   'group.streams.max.assignment.interval.ms': intMs({
     default: 15_000,
@@ -314,7 +314,7 @@ export const groupsKeys = {
   'group.streams.max.size': int({
     default: 2_147_483_647,
     min: 1,
-    doc: 'Most members of one streams group.',
+    doc: 'Maximum number of members of a streams group.',
   }),
   'group.streams.max.standby.replicas': int({
     default: 2,
@@ -349,7 +349,7 @@ export const groupsKeys = {
   'group.streams.num.standby.replicas': int({
     default: 0,
     min: 0,
-    doc: "Standby copies of each task's state.",
+    doc: 'Number of standby copies of the state of each task.',
   }),
   'group.streams.num.warmup.replicas': int({
     default: 2,
@@ -359,18 +359,18 @@ export const groupsKeys = {
   }),
   'group.streams.rack.aware.assignment.tags': list({
     default: '',
-    doc: 'Client tags over which standby copies are spread.',
+    doc: 'Client tags across which standby copies are distributed.',
     importance: 'low',
   }),
   'group.streams.session.timeout.ms': intMs({
     default: 45_000,
     min: 1,
-    doc: 'After this long without a heartbeat a member of a streams group is removed.',
+    doc: 'Time without a heartbeat after which a member of a streams group is removed.',
   }),
   'group.streams.task.offset.interval.ms': intMs({
     default: 60_000,
     min: 1,
-    doc: 'How often members of streams groups report the offsets of their tasks.',
+    doc: 'Interval at which members of streams groups report the offsets of their tasks.',
   }),
   'group.streams.topology.description.plugin.class': className({
     default: null,
@@ -380,12 +380,12 @@ export const groupsKeys = {
   'max.groups': int({
     default: 100_000,
     min: 1,
-    doc: 'Most groups of all protocols; whoever would begin another gets POLICY_VIOLATION. Kafka has no limit.',
+    doc: 'Maximum number of groups of all protocols; creating another fails with POLICY_VIOLATION. Kafka has no limit.',
     dynamic: 'cluster-wide',
   }),
   'offset.metadata.max.bytes': intBytes({
     default: 4096,
-    doc: 'Longest text that a consumer may store with a committed offset.',
+    doc: 'Maximum size of the metadata that a consumer stores with a committed offset.',
     importance: 'high',
   }),
   'offsets.commit.timeout.ms': intMs({
@@ -405,13 +405,13 @@ export const groupsKeys = {
   'offsets.retention.check.interval.ms': ms({
     default: 600_000,
     min: 1,
-    doc: 'How often expired offsets are looked for.',
+    doc: 'Interval at which expired offsets are removed.',
     importance: 'high',
   }),
   'offsets.retention.minutes': int({
     default: 10_080,
     min: 1,
-    doc: 'How long committed offsets outlive the last member of their group, or their last commit in a group without members.',
+    doc: 'Time after which committed offsets of a group without members expire.',
     importance: 'high',
   }),
   'offsets.topic.compression.codec': int({
@@ -423,7 +423,7 @@ export const groupsKeys = {
   'offsets.topic.num.partitions': int({
     default: 50,
     min: 1,
-    doc: 'Partitions of __consumer_offsets when it is created. Never change it afterwards.',
+    doc: 'Number of partitions of __consumer_offsets when it is created. Do not change it afterwards.',
     importance: 'high',
   }),
   'offsets.topic.replication.factor': short({
@@ -450,7 +450,7 @@ export const groupsKeys = {
   'share.coordinator.cold.partition.snapshot.interval.ms': intMs({
     default: 300_000,
     min: 1,
-    doc: 'How often share partitions without traffic are snapshotted.',
+    doc: 'Interval at which share partitions without traffic are snapshotted.',
     importance: 'low',
     accepted: because.memory,
   }),
@@ -465,7 +465,7 @@ export const groupsKeys = {
     default: 500,
     min: 0,
     max: 500,
-    doc: 'Updates between two snapshots of a share partition.',
+    doc: 'Number of updates between two snapshots of a share partition.',
   }),
   'share.coordinator.state.topic.compression.codec': int({
     default: 0,
@@ -483,13 +483,13 @@ export const groupsKeys = {
   'share.coordinator.state.topic.num.partitions': int({
     default: 50,
     min: 1,
-    doc: 'Partitions of __share_group_state when it is created. Never change it afterwards.',
+    doc: 'Number of partitions of __share_group_state when it is created. Do not change it afterwards.',
     importance: 'high',
   }),
   'share.coordinator.state.topic.prune.interval.ms': intMs({
     default: 300_000,
     min: 1,
-    doc: 'How often old records of __share_group_state are deleted.',
+    doc: 'Interval at which old records of __share_group_state are deleted.',
     importance: 'low',
   }),
   'share.coordinator.state.topic.replication.factor': short({
@@ -515,7 +515,7 @@ export const groupsKeys = {
   }),
   'share.fetch.purgatory.purge.interval.requests': int({
     default: 1000,
-    doc: 'How often finished share fetches are dropped from memory.',
+    doc: 'Interval at which finished share fetches are dropped from memory.',
     accepted: because.purgatory,
   }),
 } satisfies Declarations

@@ -22,34 +22,34 @@ export const securityKeys = {
   'authorizer.class.name': string({
     default: '',
     check: checkAuthorizer,
-    doc: "Who decides who may do what. Empty: everybody may do everything. The names of Kafka's own authorizers switch Millrace's on, which decides as Kafka's StandardAuthorizer does.",
+    doc: "Authorizer. Empty: everyone may do everything. The name of one of Kafka's own authorizers enables that of Millrace, which decides like Kafka's StandardAuthorizer.",
     importance: 'low',
   }),
   'connection.failed.authentication.delay.ms': intMs({
     default: 100,
     min: 0,
-    doc: 'How long the answer to a failed authentication is held back.',
+    doc: 'Delay of the response to a failed authentication.',
     importance: 'low',
   }),
   'connections.max.reauth.ms': ms({
     default: 0,
-    doc: 'Longest life of an authenticated session before the client must authenticate again; 0 is unlimited.',
+    doc: 'Maximum time after which a client must authenticate again; 0 means no limit.',
   }),
   'delegation.token.expiry.check.interval.ms': ms({
     default: 3_600_000,
     min: 1,
-    doc: 'Time between searches for expired delegation tokens.',
+    doc: 'Interval at which expired delegation tokens are removed.',
     importance: 'low',
   }),
   'delegation.token.expiry.time.ms': ms({
     default: 86_400_000,
     min: 1,
-    doc: 'How long a delegation token is valid before it must be renewed.',
+    doc: 'Time for which a delegation token is valid before it must be renewed.',
   }),
   'delegation.token.max.lifetime.ms': ms({
     default: 604_800_000,
     min: 1,
-    doc: 'When a delegation token ends for good.',
+    doc: 'Maximum lifetime of a delegation token, including renewals.',
   }),
   'delegation.token.secret.key': password({ doc: 'Secret that signs delegation tokens.' }),
   'principal.builder.class': className({
@@ -69,7 +69,7 @@ export const securityKeys = {
     dynamic: 'per-broker',
   }),
   'sasl.jaas.config': password({
-    doc: 'Login of a SASL mechanism, in the syntax of JAAS.',
+    doc: 'Login configuration of a SASL mechanism, in the syntax of JAAS.',
     dynamic: 'per-broker',
   }),
   'sasl.kerberos.kinit.cmd': string({
@@ -80,7 +80,7 @@ export const securityKeys = {
   }),
   'sasl.kerberos.min.time.before.relogin': long({
     default: 60_000,
-    doc: 'Least time between two logins to Kerberos.',
+    doc: 'Minimum time between two logins to Kerberos.',
     dynamic: 'per-broker',
     accepted: because.kerberos,
   }),
@@ -134,7 +134,7 @@ export const securityKeys = {
   }),
   'sasl.login.refresh.min.period.seconds': short({
     default: 60,
-    doc: 'Least time between two renewals of a token.',
+    doc: 'Minimum time between two renewals of a token.',
     dynamic: 'per-broker',
     accepted: because.login,
   }),
@@ -152,13 +152,13 @@ export const securityKeys = {
   }),
   'sasl.login.retry.backoff.max.ms': ms({
     default: 10_000,
-    doc: 'Longest pause before a login is tried again.',
+    doc: 'Maximum pause before a login is retried.',
     importance: 'low',
     accepted: because.login,
   }),
   'sasl.login.retry.backoff.ms': ms({
     default: 100,
-    doc: 'First pause before a login is tried again.',
+    doc: 'First pause before a login is retried.',
     importance: 'low',
     accepted: because.login,
   }),
@@ -176,11 +176,11 @@ export const securityKeys = {
   }),
   'sasl.oauthbearer.allow.unverified.audience': boolean({
     default: false,
-    doc: "Whether a token's audience may go unchecked.",
+    doc: 'Whether the audience of a token may remain unchecked.',
   }),
   'sasl.oauthbearer.allow.unverified.issuer': boolean({
     default: false,
-    doc: "Whether a token's issuer may go unchecked.",
+    doc: 'Whether the issuer of a token may remain unchecked.',
   }),
   'sasl.oauthbearer.assertion.algorithm': choice(['ES256', 'RS256'], {
     default: 'RS256',
@@ -227,27 +227,27 @@ export const securityKeys = {
   }),
   'sasl.oauthbearer.clock.skew.seconds': int({
     default: 30,
-    doc: 'Difference of clocks that is tolerated in tokens.',
+    doc: 'Tolerated difference between the clocks of broker and token issuer.',
     importance: 'low',
   }),
   'sasl.oauthbearer.expected.audience': list({
     default: '',
-    doc: 'Audiences of which a token must name one.',
+    doc: 'Accepted audiences; a token must have one of them.',
     importance: 'high',
   }),
   'sasl.oauthbearer.expected.issuer': string({
     default: null,
-    doc: 'Issuer that a token must name.',
+    doc: 'Issuer that a token must have.',
     importance: 'high',
   }),
   'sasl.oauthbearer.jwks.endpoint.refresh.ms': ms({
     default: 3_600_000,
-    doc: "How often the issuer's keys are fetched.",
+    doc: 'Interval at which the keys of the token issuer are fetched.',
     importance: 'low',
   }),
   'sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms': ms({
     default: 10_000,
-    doc: 'Longest pause before they are fetched again after an error.',
+    doc: 'Maximum pause before the keys are fetched again after an error.',
     importance: 'low',
   }),
   'sasl.oauthbearer.jwks.endpoint.retry.backoff.ms': ms({
@@ -256,7 +256,7 @@ export const securityKeys = {
     importance: 'low',
     accepted: because.oneBackoff,
   }),
-  'sasl.oauthbearer.jwks.endpoint.url': string({ default: null, doc: "Where the issuer's keys are." }),
+  'sasl.oauthbearer.jwks.endpoint.url': string({ default: null, doc: 'URL of the keys of the token issuer.' }),
   'sasl.oauthbearer.jwt.retriever.class': className({
     default: 'org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever',
     doc: 'Class that gets tokens.',
@@ -276,7 +276,7 @@ export const securityKeys = {
   }),
   'sasl.oauthbearer.sub.claim.name': string({
     default: 'sub',
-    doc: 'Claim that holds the subject.',
+    doc: 'Claim that contains the subject.',
     importance: 'low',
   }),
   'sasl.oauthbearer.token.endpoint.url': string({ default: null, doc: 'Where tokens are fetched.', accepted: because.login }),
@@ -287,7 +287,7 @@ export const securityKeys = {
   }),
   'sasl.server.max.receive.size': int({
     default: 524_288,
-    doc: 'Largest message of a client during authentication.',
+    doc: 'Maximum size of a message of a client during authentication.',
   }),
   'security.inter.broker.protocol': choice(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'], {
     default: 'PLAINTEXT',
@@ -307,15 +307,15 @@ export const securityKeys = {
     importance: 'low',
     accepted: because.openssl,
   }),
-  'ssl.cipher.suites': list({ default: '', doc: 'Cipher suites that are allowed.', dynamic: 'per-broker' }),
+  'ssl.cipher.suites': list({ default: '', doc: 'Allowed cipher suites.', dynamic: 'per-broker' }),
   'ssl.client.auth': choice(['required', 'requested', 'none'], {
     default: 'none',
-    doc: 'Whether clients must, may or need not show a certificate.',
+    doc: 'Whether a client certificate is required, requested, or not used (none).',
     dynamic: 'per-broker',
   }),
   'ssl.enabled.protocols': list({
     default: 'TLSv1.2,TLSv1.3',
-    doc: 'Versions of TLS that are allowed.',
+    doc: 'Allowed versions of TLS.',
     dynamic: 'per-broker',
   }),
   'ssl.endpoint.identification.algorithm': string({
@@ -346,15 +346,15 @@ export const securityKeys = {
   'ssl.keystore.key': password({ doc: 'Private key of the broker, as PEM text.', dynamic: 'per-broker' }),
   'ssl.keystore.location': string({
     default: null,
-    doc: "File of the broker's key and certificates.",
+    doc: 'File with the key and the certificates of the broker.',
     dynamic: 'per-broker',
   }),
-  'ssl.keystore.password': password({ doc: 'Password of that file.', dynamic: 'per-broker' }),
+  'ssl.keystore.password': password({ doc: 'Password of the file.', dynamic: 'per-broker' }),
   'ssl.keystore.type': string({ default: 'JKS', doc: 'Format of that file.', dynamic: 'per-broker', accepted: because.storeType }),
   'ssl.principal.mapping.rules': string({
     default: 'DEFAULT',
     check: checkMappingRules,
-    doc: 'Rules from distinguished names to short names.',
+    doc: 'Rules that map distinguished names to short names.',
     importance: 'low',
   }),
   'ssl.protocol': string({ default: 'TLSv1.3', doc: 'Preferred version of TLS.', dynamic: 'per-broker', accepted: because.openssl }),
@@ -375,15 +375,15 @@ export const securityKeys = {
   'ssl.store.check.interval.ms': ms({
     default: 5_000,
     min: 1,
-    doc: 'How often the files of key and trust stores are looked at; new connections get what they hold now.',
+    doc: 'Interval at which the files of key and trust stores are checked for changes. New connections use the new content.',
     importance: 'low',
   }),
   'ssl.truststore.certificates': password({ doc: 'Trusted certificates, as PEM text.', dynamic: 'per-broker' }),
   'ssl.truststore.location': string({
     default: null,
-    doc: 'File of trusted certificates.',
+    doc: 'File with the trusted certificates.',
     dynamic: 'per-broker',
   }),
-  'ssl.truststore.password': password({ doc: 'Password of that file.', dynamic: 'per-broker' }),
+  'ssl.truststore.password': password({ doc: 'Password of the file.', dynamic: 'per-broker' }),
   'ssl.truststore.type': string({ default: 'JKS', doc: 'Format of that file.', dynamic: 'per-broker', accepted: because.storeType }),
 } satisfies Declarations

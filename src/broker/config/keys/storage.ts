@@ -10,7 +10,7 @@ function refuseZero(value: number): string | null {
 export const storageKeys = {
   durability: choice(['fsync', 'os'], {
     default: 'fsync',
-    doc: 'What acks=all waits for and consumers may read. fsync: what survives a power cut (fdatasync before the answer). os: what survives the death of the process, in the page cache, as Kafka does by default. Topics may override it.',
+    doc: 'What acks=all waits for, and what consumers may read. fsync: data that survives a power cut (fdatasync before the answer). os: data in the page cache, which survives the end of the process, as in Kafka by default. Topics can override it.',
     importance: 'high',
     dynamic: 'cluster-wide',
   }),
@@ -18,25 +18,25 @@ export const storageKeys = {
     default: 67_108_864,
     min: 1_048_576,
     max: 1_073_741_824,
-    doc: 'Size of each of the files that make appends durable. They are allocated once and recycled.',
+    doc: 'Size of each journal file. The journal makes appends durable; its files are allocated once and recycled.',
     importance: 'low',
   }),
   'journal.files': int({
     default: 4,
     min: 2,
     max: 1024,
-    doc: 'How many journal files there are. When all are full, appends wait until the tail has been written to segments.',
+    doc: 'Number of journal files. When all are full, appends wait until the tail has been written to segments.',
     importance: 'low',
   }),
   'tail.bytes': bytes({
     default: 67_108_864,
     min: 4_194_304,
-    doc: 'Bound of the newest batches that are held in memory, where most fetches are answered.',
+    doc: 'Maximum bytes of recent batches in memory, from which most fetches are answered.',
   }),
   'log.free.bytes.floor': bytes({
     default: 268_435_456,
     min: 0,
-    doc: 'Below this much free space on the volume of log.dirs, produce requests fail with KAFKA_STORAGE_ERROR, while reads, deletions and offset commits go on.',
+    doc: 'Free space on the volume of log.dirs below which produce requests fail with KAFKA_STORAGE_ERROR. Reads, deletions and offset commits continue.',
   }),
   'background.threads': int({
     default: 10,
@@ -65,7 +65,7 @@ export const storageKeys = {
   }),
   'compression.type': choice(['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'], {
     default: 'producer',
-    doc: 'How batches are stored: producer keeps what the producer chose (and costs nothing); any other makes the broker recompress what comes differently.',
+    doc: 'Compression of stored batches. producer keeps the compression of the producer, at no cost; with any other value the broker recompresses batches that use another one.',
     importance: 'high',
     dynamic: 'cluster-wide',
   }),
@@ -86,18 +86,18 @@ export const storageKeys = {
   'log.cleaner.backoff.ms': ms({
     default: 15_000,
     min: 0,
-    doc: 'Pause of the log cleaner when nothing needs compaction.',
+    doc: 'Pause of the log cleaner when there is nothing to compact.',
     dynamic: 'cluster-wide',
   }),
   'log.cleaner.dedupe.buffer.size': bytes({
     default: 134_217_728,
-    doc: 'Memory for the keys of one compaction. More keys than fit are compacted in several passes.',
+    doc: 'Memory for the keys of one compaction. If the keys do not fit, compaction needs several passes.',
     dynamic: 'cluster-wide',
   }),
   'log.cleaner.delete.retention.ms': ms({
     default: 86_400_000,
     min: 0,
-    doc: 'How long compaction keeps tombstones, so that a reader who starts from the beginning sees each deletion. Default of delete.retention.ms.',
+    doc: 'Time for which compaction keeps tombstones, so that a consumer that starts from the beginning sees every deletion. Default of delete.retention.ms.',
     dynamic: 'cluster-wide',
   }),
   'log.cleaner.enable': boolean({ default: true, doc: 'Whether logs are compacted at all.', accepted: because.cleaner }),
@@ -123,20 +123,20 @@ export const storageKeys = {
   'log.cleaner.max.compaction.lag.ms': ms({
     default: '9223372036854775807',
     min: 1,
-    doc: 'A record is compacted after this long at the latest. Default of max.compaction.lag.ms.',
+    doc: 'Maximum time for which a record remains uncompacted. Default of max.compaction.lag.ms.',
     dynamic: 'cluster-wide',
   }),
   'log.cleaner.min.cleanable.ratio': double({
     default: 0.5,
     min: 0,
     max: 1,
-    doc: 'Share of not yet compacted bytes from which on a log is compacted. Default of min.cleanable.dirty.ratio.',
+    doc: 'Ratio of uncompacted bytes above which a log is compacted. Default of min.cleanable.dirty.ratio.',
     dynamic: 'cluster-wide',
   }),
   'log.cleaner.min.compaction.lag.ms': ms({
     default: 0,
     min: 0,
-    doc: 'A record stays as it is for at least this long. Default of min.compaction.lag.ms.',
+    doc: 'Minimum time for which a record remains uncompacted. Default of min.compaction.lag.ms.',
     dynamic: 'cluster-wide',
   }),
   'log.cleaner.threads': int({
@@ -149,10 +149,10 @@ export const storageKeys = {
   'log.cleanup.policy': list({
     default: 'delete',
     oneOf: ['compact', 'delete'],
-    doc: 'What happens to old segments: delete them by age and size, compact them by key, or both. Default of cleanup.policy.',
+    doc: 'What to do with old segments: delete them by age and size, compact them by key, or both. Default of cleanup.policy.',
     dynamic: 'cluster-wide',
   }),
-  'log.dir': list({ default: './data', doc: 'Directory of the data, when log.dirs is not set.', importance: 'high' }),
+  'log.dir': list({ default: './data', doc: 'Data directory, used when log.dirs is not set.', importance: 'high' }),
   'log.dir.failure.timeout.ms': ms({
     default: 30_000,
     min: 1,
@@ -162,7 +162,7 @@ export const storageKeys = {
   }),
   'log.dirs': list({
     default: null,
-    doc: 'Directory of the data. Of several, the first is used.',
+    doc: 'Data directory. If there are several, the first is used.',
     importance: 'high',
     synonyms: ['log.dir'],
   }),
@@ -176,7 +176,7 @@ export const storageKeys = {
   }),
   'log.flush.interval.ms': ms({
     default: null,
-    doc: 'Longest time before records are flushed to disk. Default of flush.ms.',
+    doc: 'Maximum time before records are flushed to disk. Default of flush.ms.',
     importance: 'high',
     dynamic: 'cluster-wide',
     synonyms: ['log.flush.scheduler.interval.ms'],
@@ -185,20 +185,20 @@ export const storageKeys = {
   'log.flush.offset.checkpoint.interval.ms': intMs({
     default: 60_000,
     min: 0,
-    doc: 'How often the recovery point is written.',
+    doc: 'Interval at which the recovery point is written.',
     importance: 'high',
     accepted: because.flush,
   }),
   'log.flush.scheduler.interval.ms': ms({
     default: '9223372036854775807',
-    doc: 'How often the need to flush is looked for.',
+    doc: 'Interval at which the broker checks what to flush.',
     importance: 'high',
     accepted: because.flush,
   }),
   'log.flush.start.offset.checkpoint.interval.ms': intMs({
     default: 60_000,
     min: 0,
-    doc: 'How often log start offsets are written.',
+    doc: 'Interval at which log start offsets are written.',
     importance: 'high',
     accepted: because.flush,
   }),
@@ -211,7 +211,7 @@ export const storageKeys = {
   'log.index.size.max.bytes': intBytes({
     default: 10_485_760,
     min: 4,
-    doc: 'Most bytes of an offset index; a full index makes the segment roll. Default of segment.index.bytes.',
+    doc: 'Maximum size of an offset index; when it is full, a new segment is started. Default of segment.index.bytes.',
     dynamic: 'cluster-wide',
   }),
   'log.initial.task.delay.ms': ms({
@@ -224,18 +224,18 @@ export const storageKeys = {
   'log.message.timestamp.after.max.ms': ms({
     default: 3_600_000,
     min: 0,
-    doc: "How far ahead of the broker's clock the timestamp of a record may be. Default of message.timestamp.after.max.ms.",
+    doc: 'Maximum time by which the timestamp of a record may be ahead of the clock of the broker. Default of message.timestamp.after.max.ms.',
     dynamic: 'cluster-wide',
   }),
   'log.message.timestamp.before.max.ms': ms({
     default: '9223372036854775807',
     min: 0,
-    doc: "How far behind the broker's clock the timestamp of a record may be. Default of message.timestamp.before.max.ms.",
+    doc: 'Maximum time by which the timestamp of a record may be behind the clock of the broker. Default of message.timestamp.before.max.ms.',
     dynamic: 'cluster-wide',
   }),
   'log.message.timestamp.type': choice(['CreateTime', 'LogAppendTime'], {
     default: 'CreateTime',
-    doc: "Whether records keep the producer's time (CreateTime) or get the broker's (LogAppendTime). Default of message.timestamp.type.",
+    doc: 'Whether records keep the time of the producer (CreateTime) or get that of the broker (LogAppendTime). Default of message.timestamp.type.',
     dynamic: 'cluster-wide',
   }),
   'log.preallocate': boolean({
@@ -246,11 +246,11 @@ export const storageKeys = {
   }),
   'log.retention.bytes': bytes({
     default: -1,
-    doc: 'Most bytes of a partition before its oldest segments are deleted; -1 is unlimited. Default of retention.bytes.',
+    doc: 'Size of a partition above which its oldest segments are deleted; -1 means no limit. Default of retention.bytes.',
     importance: 'high',
     dynamic: 'cluster-wide',
   }),
-  'log.retention.check.interval.ms': ms({ default: 300_000, min: 1, doc: 'How often old segments are looked for.' }),
+  'log.retention.check.interval.ms': ms({ default: 300_000, min: 1, doc: 'Interval at which old segments are deleted.' }),
   'log.retention.hours': int({
     default: 168,
     doc: 'Age, in hours, after which segments are deleted; used when neither log.retention.ms nor log.retention.minutes is set.',
@@ -265,7 +265,7 @@ export const storageKeys = {
   }),
   'log.retention.ms': ms({
     default: null,
-    doc: 'Age after which segments are deleted; -1 is unlimited. Default of retention.ms.',
+    doc: 'Age after which segments are deleted; -1 means no limit. Default of retention.ms.',
     importance: 'high',
     dynamic: 'cluster-wide',
     synonyms: [
@@ -277,7 +277,7 @@ export const storageKeys = {
   'log.roll.hours': int({
     default: 168,
     min: 1,
-    doc: 'Age, in hours, after which a new segment is begun; used when log.roll.ms is not set.',
+    doc: 'Age, in hours, after which a new segment is started; used when log.roll.ms is not set.',
     importance: 'high',
   }),
   'log.roll.jitter.hours': int({
@@ -297,7 +297,7 @@ export const storageKeys = {
   }),
   'log.roll.ms': ms({
     default: null,
-    doc: 'Age after which a new segment is begun even if the old one is not full. Default of segment.ms.',
+    doc: 'Age after which a new segment is started even if the old one is not full. Default of segment.ms.',
     importance: 'high',
     dynamic: 'cluster-wide',
     synonyms: [['log.roll.hours', 3_600_000]],
@@ -312,7 +312,7 @@ export const storageKeys = {
   'log.segment.delete.delay.ms': ms({
     default: 60_000,
     min: 0,
-    doc: 'How long files of deleted segments stay on disk. Default of file.delete.delay.ms.',
+    doc: 'Time for which files of deleted segments stay on disk. Default of file.delete.delay.ms.',
     importance: 'high',
     dynamic: 'cluster-wide',
   }),
@@ -320,14 +320,14 @@ export const storageKeys = {
     default: 2_147_483_639,
     min: 1,
     max: 2_147_483_639,
-    doc: 'Most bytes of one decompressed record. Default of the topic key of this name.',
+    doc: 'Maximum size of a decompressed record. Default of the topic key of this name.',
     dynamic: 'cluster-wide',
     accepted: because.decompressed,
   }),
   'message.max.bytes': intBytes({
     default: 1_048_588,
     min: 0,
-    doc: 'Largest record batch, as it is sent. Default of max.message.bytes.',
+    doc: 'Maximum size of a record batch, as it is sent. Default of max.message.bytes.',
     importance: 'high',
     dynamic: 'cluster-wide',
   }),

@@ -89,7 +89,7 @@ export const tieredKeys = {
   'remote.log.manager.copy.quota.window.size.seconds': int({
     default: 1,
     min: 1,
-    doc: 'Length of such a sample.',
+    doc: 'Length of a sample.',
     accepted: because.tiered,
   }),
   'remote.log.manager.expiration.thread.pool.size': int({
@@ -115,7 +115,7 @@ export const tieredKeys = {
   'remote.log.manager.fetch.quota.window.size.seconds': int({
     default: 1,
     min: 1,
-    doc: 'Length of such a sample.',
+    doc: 'Length of a sample.',
     accepted: because.tiered,
   }),
   'remote.log.manager.follower.thread.pool.size': int({
@@ -128,21 +128,21 @@ export const tieredKeys = {
   'remote.log.manager.task.interval.ms': ms({
     default: 30_000,
     min: 1,
-    doc: 'How often the work of tiered storage runs.',
+    doc: 'Interval of the tasks of tiered storage.',
     importance: 'low',
     accepted: because.tiered,
   }),
   'remote.log.manager.task.retry.backoff.max.ms': ms({
     default: 30_000,
     min: 1,
-    doc: 'Longest pause before such work is tried again.',
+    doc: 'Maximum pause before a task is retried.',
     importance: 'low',
     accepted: because.tiered,
   }),
   'remote.log.manager.task.retry.backoff.ms': ms({
     default: 500,
     min: 1,
-    doc: 'First pause before such work is tried again.',
+    doc: 'First pause before a task is retried.',
     importance: 'low',
     accepted: because.tiered,
   }),
@@ -158,7 +158,7 @@ export const tieredKeys = {
   'remote.log.metadata.custom.metadata.max.bytes': intBytes({
     default: 128,
     min: 0,
-    doc: "Most bytes of a storage plug-in's own metadata.",
+    doc: 'Maximum size of the metadata of a storage plug-in.',
     importance: 'low',
     accepted: because.tiered,
   }),

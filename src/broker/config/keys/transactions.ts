@@ -6,7 +6,7 @@ export const transactionsKeys = {
   'add.partitions.to.txn.retry.backoff.max.ms': intMs({
     default: 100,
     min: 0,
-    doc: 'Longest pause before the broker tries again to add a partition to a transaction.',
+    doc: 'Maximum pause before the broker retries to add a partition to a transaction.',
     importance: 'high',
     accepted: because.transactions,
   }),
@@ -20,57 +20,57 @@ export const transactionsKeys = {
   'max.producer.ids.per.partition': int({
     default: 10_000,
     min: 1,
-    doc: 'Most producers that a partition remembers. Beyond it those that wrote to it longest ago are forgotten, as after producer.id.expiration.ms. Kafka has no limit.',
+    doc: 'Maximum number of producers that a partition remembers. Above it, those that have not written for longest expire, as after producer.id.expiration.ms. Kafka has no limit.',
     dynamic: 'cluster-wide',
   }),
   'max.transactional.ids': int({
     default: 200_000,
     min: 1,
-    doc: 'Most transactional ids that the broker remembers. Beyond it those that have been idle for longest are forgotten, as after transactional.id.expiration.ms; InitProducerId fails with POLICY_VIOLATION when all have a transaction under way. Kafka has no limit.',
+    doc: 'Maximum number of transactional ids. Above it, those that have been idle for longest expire, as after transactional.id.expiration.ms; InitProducerId fails with POLICY_VIOLATION when all of them have an open transaction. Kafka has no limit.',
     dynamic: 'cluster-wide',
   }),
   'max.transactional.ids.per.principal': int({
     default: 100_000,
     min: 1,
-    doc: 'Most of them that one principal initialized since the broker was started; beyond it the idle ones among its own go first.',
+    doc: 'Maximum number of transactional ids that one principal has initialized since the broker started; above it, the idle ones of this principal expire first.',
     dynamic: 'cluster-wide',
   }),
   'producer.id.expiration.check.interval.ms': intMs({
     default: 600_000,
     min: 1,
-    doc: 'How often expired producer ids are looked for.',
+    doc: 'Interval at which expired producer ids are removed.',
     importance: 'low',
     accepted: because.retention,
   }),
   'producer.id.expiration.ms': intMs({
     default: 86_400_000,
     min: 1,
-    doc: 'How long a partition remembers an idempotent producer that does not write.',
+    doc: 'Time for which a partition remembers an idempotent producer that does not write.',
     importance: 'low',
     dynamic: 'cluster-wide',
   }),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': intMs({
     default: 10_000,
     min: 1,
-    doc: 'How often transactions that took too long are looked for.',
+    doc: 'Interval at which transactions that exceeded their timeout are aborted.',
     importance: 'low',
   }),
   'transaction.max.timeout.ms': intMs({
     default: 900_000,
     min: 1,
-    doc: 'Longest transaction timeout that a producer may ask for.',
+    doc: 'Maximum transaction timeout of a producer.',
     importance: 'high',
   }),
   'transaction.partition.verification.enable': boolean({
     default: true,
-    doc: 'Whether a partition checks that a transaction knows of it.',
+    doc: 'Whether a produce request is checked against the partitions of its transaction.',
     importance: 'low',
     dynamic: 'cluster-wide',
   }),
   'transaction.remove.expired.transaction.cleanup.interval.ms': intMs({
     default: 3_600_000,
     min: 1,
-    doc: 'How often expired transactional ids are looked for.',
+    doc: 'Interval at which expired transactional ids are removed.',
     importance: 'low',
   }),
   'transaction.state.log.load.buffer.size': int({
@@ -90,7 +90,7 @@ export const transactionsKeys = {
   'transaction.state.log.num.partitions': int({
     default: 50,
     min: 1,
-    doc: 'Partitions of __transaction_state when it is created. Never change it afterwards.',
+    doc: 'Number of partitions of __transaction_state when it is created. Do not change it afterwards.',
     importance: 'high',
   }),
   'transaction.state.log.replication.factor': short({
@@ -115,7 +115,7 @@ export const transactionsKeys = {
   'transactional.id.expiration.ms': intMs({
     default: 604_800_000,
     min: 1,
-    doc: 'How long an unused transactional id is remembered.',
+    doc: 'Time after which an unused transactional id expires.',
     importance: 'high',
   }),
 } satisfies Declarations
