@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Int64 } from './int64.ts'
+import { seenText, seenUuid } from './seen-texts.ts'
 
 /** The input is not what it claims to be. Whoever sent it should be disconnected. */
 export class MalformedInput extends Error {
@@ -138,8 +139,9 @@ export class ByteReader {
     const { buffer } = this
     if (bytes <= shortString) {
       let index = at
-      while (index < stop && buffer[index]! < 0x80) index++
-      if (index === stop) return bytes === 0 ? '' : buffer.toString('latin1', at, stop)
+      let hash = bytes
+      for (let byte = 0; index < stop && (byte = buffer[index]!) < 0x80; index++) hash = (Math.imul(hash, 31) + byte) | 0
+      if (index === stop) return bytes === 0 ? '' : seenText(buffer, at, stop, hash)
     }
     if (!isUtf8(buffer.subarray(at, stop))) throw new MalformedInput('a string is not valid UTF-8')
     return buffer.toString('utf8', at, stop)
@@ -269,9 +271,7 @@ export class ByteReader {
   /** 16 bytes as Kafka prints them: base64url without padding. */
   readUuid(): string {
     const at = this.#take(16)
-    const { buffer } = this
-    for (let index = at; index < at + 16; index++) if (buffer[index] !== 0) return buffer.toString('base64url', at, at + 16)
-    return zeroUuid
+    return seenUuid(this.buffer, at)
   }
 }
 

@@ -191,3 +191,17 @@ test('floats and uuids', () => {
     assert.equal(written(w => w.writeUuid(uuid)).toString('hex'), hex)
   }
 })
+
+test('texts and uuids that were seen before are not taken for others, whatever their hash', () => {
+  let seed = 1
+  const random = (bound: number) => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0) % bound
+  // Few letters and short texts: many have the same length, and many share a slot of the table.
+  const texts = Array.from({ length: 30_000 }, () => String.fromCharCode(...Array.from({ length: random(12) }, () => 97 + random(3))))
+  const uuids = Array.from({ length: 30_000 }, () =>
+    Buffer.from(Array.from({ length: 16 }, (_, index) => (index % 4 === 3 ? random(40) : 0))),
+  )
+  for (let round = 0; round < 2; round++) {
+    for (const text of texts) assert.equal(new ByteReader(Buffer.from(text)).readUtf8(text.length), text)
+    for (const uuid of uuids) assert.equal(new ByteReader(uuid).readUuid(), uuid.toString('base64url'))
+  }
+})

@@ -103,6 +103,12 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   }
 }
 
+/** What the parts of a broker share while they are opened. */
+interface Opening extends StartOptions {
+  metrics: BrokerMetrics
+  turns: Turns
+}
+
 type Closers = (() => Promise<void> | void)[]
 
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
@@ -110,7 +116,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   const directory = dataDirectory(config)
   const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
   opened.push(close)
-  const options = { ...given, system }
+  const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
   const converter = openConverter(opened)
   const log = await openLog({
     system,
@@ -125,13 +131,11 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   const metadata = await openMetadata(options, log, directory)
   opened.push(() => metadata.close())
   followDynamicConfig(config, metadata, logger)
-  const metrics = new BrokerMetrics()
-  const shared = sharedByRequests(options)
-  const groups = openGroups(options, metadata, metrics, shared.turns)
+  const groups = openGroups(options, metadata)
   opened.push(() => groups.close())
-  const transactions = openTransactions(options, metadata, groups, metrics)
+  const transactions = openTransactions(options, metadata, groups)
   opened.push(() => transactions.close())
-  const shares = openShares(options, metadata, converter, metrics)
+  const shares = openShares(options, metadata, converter)
   opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
@@ -147,8 +151,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     converter,
     self: selfOf(config, identity, ports),
     logger,
-    ...shared,
-    metrics,
+    ...sharedByRequests(options),
     stalls: openStalls(options, opened),
     quotas: openQuotas(options, metadata),
     telemetry: openTelemetry(options, metadata),
@@ -190,9 +193,10 @@ function openConverter(opened: Closers): RecordConverter {
   return converter
 }
 
-function sharedByRequests({ system, config }: StartOptions) {
+function sharedByRequests({ system, config, metrics, turns }: Opening) {
   return {
-    turns: new Turns(system),
+    metrics,
+    turns,
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     parkedFetches: new ParkedFetches(),
@@ -249,12 +253,7 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
   metadata.refreshTopicConfigs()
 }
 
-function openGroups(
-  { system, config, logger }: StartOptions,
-  metadata: ClusterMetadata,
-  metrics: BrokerMetrics,
-  turns: Turns,
-): GroupCoordinator {
+function openGroups({ system, config, logger, metrics, turns }: Opening, metadata: ClusterMetadata): GroupCoordinator {
   const groups = new GroupCoordinator({
     system,
     turns,
@@ -269,17 +268,13 @@ function openGroups(
 }
 
 /** Share groups: their durable state, what is in delivery, and who fetches it. */
-function openShares(
-  { system, config, logger }: StartOptions,
-  metadata: ClusterMetadata,
-  converter: RecordConverter,
-  metrics: BrokerMetrics,
-) {
+function openShares({ system, config, logger, metrics, turns }: Opening, metadata: ClusterMetadata, converter: RecordConverter) {
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({
     system,
     settings: shareSettings(config),
     topic: internalTopic(metadata, shareStateTopicName),
+    turns,
     report,
     recordSkipped: topic => metrics.recordSkipped(topic),
   })
@@ -307,15 +302,15 @@ function openShares(
 }
 
 function openTransactions(
-  { system, config, logger }: StartOptions,
+  { system, config, logger, metrics, turns }: Opening,
   metadata: ClusterMetadata,
   groups: GroupCoordinator,
-  metrics: BrokerMetrics,
 ): TransactionCoordinator {
   const transactions = new TransactionCoordinator({
     system,
     settings: transactionSettings(config, () => metadata.finalizedFeatures().levels.get('transaction.version') ?? 0),
     topic: internalTopic(metadata, transactionTopicName),
+    turns,
     partitionLog: (topic, partition) => metadata.partitionByName(topic, partition) ?? null,
     endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
     newProducerId: () => metadata.newProducerId(),

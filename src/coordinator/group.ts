@@ -64,6 +64,7 @@ export class GroupCoordinator {
       topic,
       futurePartitions: () => settings.offsetsTopicNumPartitions,
       makeShard: context => new GroupShard({ system, context, settings, topics }),
+      turns: this.#turns,
       report,
       recordSkipped,
     })

@@ -43,7 +43,7 @@ export function replayBatch(batch: BatchView, from: Offset, shard: Shard, skippe
   const transaction = isTransactional ? producerId : -1
   const replay = (record: RecordView): void => {
     if (!isControl) {
-      shard.replay({ key: record.key, value: record.value }, record.offset, record.timestamp, transaction)
+      shard.replay(record, record.offset, record.timestamp, transaction)
       return
     }
     const marker = readMarker(record)

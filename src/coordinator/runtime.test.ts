@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Turns } from '../base.ts'
 import { buildBatch, buildMarkerBatch, header, KafkaError, markerOfBatch } from '../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from './runtime.testing.ts'
 import { openCoordinator } from './runtime.ts'
@@ -341,4 +342,33 @@ test('a group commit that could not be written costs the shard', async () => {
   await system.settle()
   await lost
   assert.deepEqual(reports, ['records were not written; reloading the shard: KAFKA_STORAGE_ERROR'])
+})
+
+test('shards that load at the same time take turns: none of them holds the event loop for longer than its slice', async () => {
+  const system = testSystem()
+  let workedMs = 0
+  // Each replay takes a millisecond.
+  const clock = { ...system.clock, monotonic: () => system.clock.monotonic() + workedMs }
+  const turns = new Turns({ clock, timers: system.timers })
+  const perTurn: number[] = []
+  const watch = () => {
+    perTurn.push(workedMs - perTurn.reduce((sum, each) => sum + each, 0))
+    if (perTurn.length < 400) system.timers.soon(watch)
+  }
+  class Slow extends Journal {
+    override replay(...args: Parameters<Journal['replay']>): void {
+      workedMs++
+      super.replay(...args)
+    }
+  }
+  const loading = Array.from({ length: 10 }, () => {
+    const log = memoryPartitionLog()
+    for (let count = 0; count < 20; count++) log.append(buildBatch({ records: [record('x')] }), { origin: 'coordinator' })
+    return openCoordinator({ system, partitionLog: log, turns, makeShard: context => new Slow(context) })
+  })
+  system.timers.soon(watch)
+  while (perTurn.length < 400) await system.settle()
+  for (const { state, shard } of loading) assert.deepEqual([state, shard.lines.length], ['active', 21])
+  assert.equal(workedMs, 200)
+  assert.ok(Math.max(...perTurn) <= 8, `${Math.max(...perTurn)} ms in one turn`)
 })

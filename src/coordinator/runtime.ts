@@ -5,7 +5,7 @@
  * batch, the wait for the high watermark, timers, and recovery: when an append fails, what was replayed and what the log holds
  * differ, so the shard is thrown away and built again from the log.
  */
-import type { System } from '../base.ts'
+import { type System, Turns } from '../base.ts'
 import type { Appended, PartitionLog } from '../log.ts'
 import { buildMarkerBatch, KafkaError } from '../protocol.ts'
 import { coordinatorError } from './runtime-errors.ts'
@@ -46,6 +46,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   readonly #system: System
   readonly #log: PartitionLog
   readonly #timers: ShardTimers
+  readonly #turns: Turns
   #shard: S | null = null
   /** Counts shards; work begun for an older one is dropped. */
   #epoch = 0
@@ -65,6 +66,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#options = options
     this.#system = options.system
     this.#log = options.partitionLog
+    this.#turns = options.turns ?? new Turns(options.system)
     this.#timers = new ShardTimers(options.system, (key, step) => this.#runTimer(key, step))
     this.loaded = this.#load()
     // Callers need not wait for it; every operation reports the failure as well.
@@ -300,7 +302,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
       const wanted = () => epoch === this.#epoch
       const start = restore === undefined ? this.#log.logStartOffset : await restore(shard)
       // A new partition is ready at once: its first client need not be sent away.
-      if (start < this.#log.logEndOffset) await loadShard({ system: this.#system, log: this.#log, shard, from: start, wanted, skipped })
+      if (start < this.#log.logEndOffset) await loadShard({ turns: this.#turns, log: this.#log, shard, from: start, wanted, skipped })
       if (!wanted()) return
       const end = this.#log.logEndOffset
       this.#shard = shard

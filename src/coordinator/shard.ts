@@ -2,15 +2,15 @@
  * What a shard, its runtime and their callers promise each other; re-exported by `coordinator.ts`.
  * An operation decides, `replay` changes state, the response leaves when the records are durable.
  */
-import type { Clock, Int64, System } from '../base.ts'
+import type { Clock, Int64, System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { KafkaError, Offset } from '../protocol.ts'
 import type { TimerKey } from './timer-key.ts'
 
 /** A record of an internal topic; `value: null` is a tombstone. Only KRaft's metadata records have no key. */
 export interface LogRecord {
-  key: Buffer | null
-  value: Buffer | null
+  readonly key: Buffer | null
+  readonly value: Buffer | null
 }
 
 export interface Decision<Response> {
@@ -70,6 +70,8 @@ export interface ShardContext {
 export interface CoordinatorOptions<S extends Shard> {
   system: System
   partitionLog: PartitionLog
+  /** In which it loads; its own when it shares them with nobody. */
+  turns?: Turns
   /** Called for every load: a shard that was unloaded is not used again. */
   makeShard(context: ShardContext): S
   /** Puts a snapshot into the fresh shard and returns the first offset that it does not contain. Default: nothing, the log's start. */

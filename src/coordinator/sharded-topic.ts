@@ -3,7 +3,7 @@
  *
  * Hides which partition holds a name, when the topic is created and when its shards are loaded.
  */
-import type { System } from '../base.ts'
+import { type System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { KafkaError, toKafkaError } from '../protocol.ts'
 import { openCoordinator } from './runtime.ts'
@@ -30,6 +30,8 @@ export interface ShardedTopicOptions<S extends Shard> {
   topic: InternalTopic
   /** How many partitions the topic will have when it is created. */
   futurePartitions(): number
+  /** In which the shards load; their own when they share them with nobody else. */
+  turns?: Turns | undefined
   makeShard(context: ShardContext, partitionLog: PartitionLog, report: Report): S
   report?: Report | undefined
   recordSkipped?: RecordSkipped | undefined
@@ -43,11 +45,13 @@ interface OpenShard<S extends Shard> {
 export class ShardedTopic<S extends Shard> {
   readonly #options: ShardedTopicOptions<S>
   readonly #topic: InternalTopic
+  readonly #turns: Turns
   readonly #shards = new Map<number, OpenShard<S>>()
 
   constructor(options: ShardedTopicOptions<S>) {
     this.#options = options
     this.#topic = options.topic
+    this.#turns = options.turns ?? new Turns(options.system)
   }
 
   /** Loads every shard that the log holds; resolves when the first attempt at each has ended. Requests may come before. */
@@ -107,6 +111,7 @@ export class ShardedTopic<S extends Shard> {
     const coordinator = openCoordinator<S>({
       system,
       partitionLog: log,
+      turns: this.#turns,
       makeShard: context => makeShard(context, log, report),
       skipped: (offset, error) => {
         recordSkipped?.(this.#topic.name)

@@ -3,7 +3,7 @@
  *
  * Hides where the state of a share group in a partition lives, and that old records are deleted. Methods throw KafkaError.
  */
-import type { Int64, System, Timer } from '../base.ts'
+import type { Int64, System, Timer, Turns } from '../base.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
 import type { Coordinator } from './shard.ts'
 import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
@@ -20,6 +20,7 @@ export interface ShareCoordinatorOptions {
   }
   /** {@link shareStateTopicName}. */
   topic: InternalTopic
+  turns?: Turns
   report?: Report
   recordSkipped?: RecordSkipped
 }
@@ -31,12 +32,13 @@ export class ShareCoordinator {
 
   constructor(options: ShareCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topic, report, recordSkipped } = options
+    const { system, settings, topic, turns, report, recordSkipped } = options
     this.#states = new ShardedTopic({
       system,
       topic,
       futurePartitions: () => settings.stateTopicNumPartitions,
       makeShard: context => new ShareStateShard(context, settings.updatesPerSnapshot),
+      turns,
       report,
       recordSkipped,
     })

@@ -4,7 +4,7 @@
  * Hides where a transactional id lives, where new producer ids come from, and how markers get into the partitions of a transaction, those of
  * `__consumer_offsets` included. Methods throw KafkaError.
  */
-import { type Int64, millisSince, type System } from '../base.ts'
+import { type Int64, millisSince, type System, type Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { buildMarkerBatch, type ErrorName, KafkaError, toKafkaError } from '../protocol.ts'
 import { checkWrite } from './cluster.ts'
@@ -29,6 +29,7 @@ export interface TransactionCoordinatorOptions {
   /** Ends transactions on partitions of topics that a coordinator owns: throws at once when that is not possible now. */
   endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
   newProducerId(): Int64 | Promise<Int64>
+  turns?: Turns
   report?: Report
   recordSkipped?: RecordSkipped
 }
@@ -47,7 +48,7 @@ export class TransactionCoordinator {
 
   constructor(options: TransactionCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topic, report, recordSkipped } = options
+    const { system, settings, topic, turns, report, recordSkipped } = options
     this.#transactions = new ShardedTopic({
       system,
       topic,
@@ -62,6 +63,7 @@ export class TransactionCoordinator {
           writeMarker: (name, partition, marker) => this.#writeOwnMarker(name, partition, marker),
           report: reportShard,
         }),
+      turns,
       report,
       recordSkipped,
     })

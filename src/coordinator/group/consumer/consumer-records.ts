@@ -219,9 +219,10 @@ function heldByMember(value: Buffer): HeldByMember {
   }
 }
 
+const stateNames = new Map(Object.entries(memberStates).map(([name, code]) => [code as number, name as MemberState]))
+
 function stateOf(code: number): MemberState {
-  for (const [name, value] of Object.entries(memberStates)) if (value === code) return name as MemberState
-  return 'UNKNOWN'
+  return stateNames.get(code) ?? 'UNKNOWN'
 }
 
 function heldToRecord(held: Held): RecordPartitions[] {
