@@ -15,7 +15,7 @@ import { writeClients } from './exposition/clients.ts'
 import { readGroups, writeGroups } from './exposition/groups.ts'
 import { LagAges } from './exposition/lag-age.ts'
 import { quantile, Recent } from './exposition/recent.ts'
-import { labelText, Page } from './exposition/text.ts'
+import { inPieces, labelText, Page } from './exposition/text.ts'
 
 export interface Exposition {
   readonly contentType: string
@@ -23,9 +23,6 @@ export interface Exposition {
   render(): AsyncGenerator<string, void>
   close(): void
 }
-
-/** Lines between two turns of the event loop; about a millisecond's work. */
-const linesPerTurn = 1_000
 
 export function exposition(broker: Broker): Exposition {
   const { clock } = broker.system
@@ -40,7 +37,8 @@ export function exposition(broker: Broker): Exposition {
       const nowMs = clock.monotonic()
       recent.advance(nowMs, broker.metrics.requests, cpuMs())
       const page = new Page()
-      writeTopics(page, broker)
+      const { turns } = broker
+      yield* inPieces(page, turns, writeTopics(page, broker))
       writeDeadLetters(page, broker)
       writeRequests(page, broker, recent)
       writeServer(page, broker, recent.idleShare(nowMs, cpuMs()))
@@ -49,11 +47,9 @@ export function exposition(broker: Broker): Exposition {
       writeOwn(page, broker)
       writeSkippedRecords(page, broker)
       writeOffline(page, broker)
-      writeClients(page, broker.telemetry)
-      yield page.take()
-      yield* partitionFamilies(page, broker)
-      yield* writeGroups(page, await readGroups(broker, ages), broker)
-      yield page.take()
+      yield* inPieces(page, turns, writeClients(page, broker.telemetry))
+      yield* inPieces(page, turns, writePartitions(page, broker))
+      yield* inPieces(page, turns, writeGroups(page, await readGroups(broker, ages)))
       yield await runtime.metrics()
     },
     close: () => runtime.clear(),
@@ -79,13 +75,16 @@ const topicFamilies: readonly (readonly [name: string, help: string, of: (counts
 ]
 
 /** As in Kafka, the series without a topic is the sum over all. */
-function writeTopics(page: Page, { metrics, metadata }: Broker): void {
+function* writeTopics(page: Page, { metrics, metadata }: Broker): Generator<void> {
   const topics = [...metrics.topics].filter(([name]) => metadata.topic(name) !== undefined)
   for (const [name, help, of] of topicFamilies) {
     for (const family of [`kafka_server_brokertopicmetrics_${name}_total`, reporterNames(name)]) {
       page.family(family, 'counter', help)
       page.sample(of(metrics.allTopics))
-      for (const [topic, counts] of topics) page.sample(of(counts), { topic })
+      for (const [topic, counts] of topics) {
+        page.sample(of(counts), { topic })
+        yield
+      }
     }
   }
 }
@@ -262,23 +261,20 @@ const perPartition: readonly PartitionFamily[] = [
   ['kafka_log_log_logendoffset', 'Next offset of the partition.', log => log.logEndOffset],
 ]
 
-async function* partitionFamilies(page: Page, { metadata, self, system }: Broker): AsyncGenerator<string, void> {
+function* writePartitions(page: Page, { metadata, self }: Broker): Generator<void> {
   const topics = metadata.topics()
+  const rows: PartitionRow[] = []
   page.family('kafka_topic_partitions', 'gauge', 'Number of partitions for this Topic.')
-  for (const { name, partitions } of topics) page.sample(partitions.length, { topic: name })
-  const rows: PartitionRow[] = topics.flatMap(({ name, partitions }) =>
-    partitions.map(log => ({ labels: labelText({ topic: name, partition: log.partition }), log })),
-  )
-  let lines = topics.length
+  for (const { name, partitions } of topics) {
+    page.sample(partitions.length, { topic: name })
+    for (const log of partitions) rows.push({ labels: labelText({ topic: name, partition: log.partition }), log })
+    yield
+  }
   for (const [name, help, of] of perPartition) {
     page.family(name, 'gauge', help)
     for (const { labels, log } of rows) {
       page.labelled(labels, of(log, self.id))
-      if (++lines < linesPerTurn) continue
-      lines = 0
-      yield page.take()
-      await new Promise<void>(resolve => system.timers.soon(resolve))
+      yield
     }
   }
-  yield page.take()
 }

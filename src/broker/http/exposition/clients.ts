@@ -4,12 +4,14 @@ import { type Labels, labelText, type Page } from './text.ts'
 
 const kafkaPrefix = 'org.apache.kafka.'
 
-export function writeClients(page: Page, telemetry: Telemetry): void {
+/** A step for each series. */
+export function* writeClients(page: Page, telemetry: Telemetry): Generator<void> {
   const families = Map.groupBy(telemetry.series(), series => familyName(series.name))
   for (const [name, members] of families) {
     page.family(name, members[0]!.isCounter ? 'counter' : 'gauge', 'Pushed by clients.')
     const shown = new Set<string>()
     for (const { attributes, client, value } of members) {
+      yield
       const labels: Record<string, string> = {}
       for (const [key, text] of attributes) labels[safeName(key)] = text
       labels.client_id = client.client_id.slice(0, longestLabel)

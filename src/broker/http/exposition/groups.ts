@@ -109,29 +109,25 @@ const shareFamilies: readonly Family[] = [
   { name: 'millrace_sharegroup_lag', help: 'Records before a share group; -1 when not known.', of: row => row.lag, summed: true },
 ]
 
-/** In pieces, between which clients are served. */
-export async function* writeGroups(page: Page, rows: readonly GroupRow[], { turns }: Broker): AsyncGenerator<string, void> {
+/** A step for each line. */
+export function* writeGroups(page: Page, rows: readonly GroupRow[]): Generator<void> {
   page.single('kafka_coordinator_group_groupmetadatamanager_numgroups', 'gauge', 'Groups known to this coordinator.', rows.length)
-  page.family('kafka_consumergroup_members', 'gauge', 'Amount of members in a consumer group.')
-  for (const { group, members, isShare } of rows) if (!isShare) page.sample(members, { consumergroup: group })
-  page.family('millrace_sharegroup_members', 'gauge', 'Members of a share group.')
-  for (const { group, members, isShare } of rows) if (isShare) page.sample(members, { group })
-  for (const [families, isShare] of [
-    [consumerFamilies, false],
-    [shareFamilies, true],
-  ] as const) {
-    const shown = rows.filter(row => row.isShare === isShare)
-    for (const family of families) {
-      for (const _ of writePerPartition(page, shown, family, isShare ? 'group' : 'consumergroup')) {
-        if (!turns.over) continue
-        yield page.take()
-        await turns.next()
-      }
-    }
+  const consumer = rows.filter(row => !row.isShare)
+  const share = rows.filter(row => row.isShare)
+  yield* writeMembers(page, consumer, 'kafka_consumergroup_members', 'Amount of members in a consumer group.', 'consumergroup')
+  yield* writeMembers(page, share, 'millrace_sharegroup_members', 'Members of a share group.', 'group')
+  for (const family of consumerFamilies) yield* writePerPartition(page, consumer, family, 'consumergroup')
+  for (const family of shareFamilies) yield* writePerPartition(page, share, family, 'group')
+}
+
+function* writeMembers(page: Page, rows: readonly GroupRow[], name: string, help: string, label: string): Generator<void> {
+  page.family(name, 'gauge', help)
+  for (const { group, members } of rows) {
+    page.sample(members, { [label]: group })
+    yield
   }
 }
 
-/** A step for each partition. */
 function* writePerPartition(page: Page, rows: readonly GroupRow[], { name, help, of, summed }: Family, label: string): Generator<void> {
   const sums = new Map<string, number>()
   page.family(name, 'gauge', help)
@@ -148,5 +144,8 @@ function* writePerPartition(page: Page, rows: readonly GroupRow[], { name, help,
   }
   if (!summed) return
   page.family(`${name}_sum`, 'gauge', `${help} Summed over the partitions.`)
-  for (const [labels, sum] of sums) page.labelled(labels, sum)
+  for (const [labels, sum] of sums) {
+    page.labelled(labels, sum)
+    yield
+  }
 }

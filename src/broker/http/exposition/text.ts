@@ -1,5 +1,7 @@
 /** The text format of Prometheus: families with help and type, samples with labels. Built by hand because 10,000 partitions are many samples. */
 
+import type { Turns } from '../../../base.ts'
+
 export type FamilyType = 'counter' | 'gauge' | 'summary' | 'histogram'
 
 export type Labels = Readonly<Record<string, string | number>>
@@ -41,6 +43,19 @@ export class Page {
     this.family(name, type, help)
     this.sample(value)
   }
+}
+
+const pieceLength = 64 * 1024
+
+/** A part of the page that may be long, in pieces between which clients are served; `steps` yields after each line. */
+export async function* inPieces(page: Page, turns: Turns, steps: Iterable<void>): AsyncGenerator<string, void> {
+  for (const _ of steps) {
+    const { over } = turns
+    if (!over && page.length < pieceLength) continue
+    yield page.take()
+    if (over) await turns.next()
+  }
+  yield page.take()
 }
 
 export function labelText(labels: Labels): string {
