@@ -1,8 +1,10 @@
 /**
  * A shard's timers by key. Heartbeats move a deadline back thousands of times for each time it passes, so a later deadline only
  * changes a number: the armed timer finds out when it fires.
+ *
+ * Thousands may be due at once, of one shard or of many: they take turns (`base/turns.ts`).
  */
-import type { System, Timer } from '../base.ts'
+import type { System, Timer, Turns } from '../base.ts'
 import type { Decision } from './shard.ts'
 import type { TimerKey } from './timer-key.ts'
 
@@ -19,11 +21,13 @@ const retryMs = 500
 
 export class ShardTimers {
   readonly #system: System
+  readonly #turns: Turns
   readonly #run: (key: TimerKey, step: Step) => void
   readonly #entries = new Map<TimerKey, Entry>()
 
-  constructor(system: System, run: (key: TimerKey, step: Step) => void) {
+  constructor(system: System, turns: Turns, run: (key: TimerKey, step: Step) => void) {
     this.#system = system
+    this.#turns = turns
     this.#run = run
   }
 
@@ -70,6 +74,11 @@ export class ShardTimers {
     if (rest >= 1) {
       entry.firesAt = entry.deadline
       entry.timer = this.#arm(key, rest)
+      return
+    }
+    if (this.#turns.over) {
+      // Until then it may be set anew, or cancelled.
+      void this.#turns.next().then(() => this.#fire(key))
       return
     }
     this.#entries.delete(key)

@@ -67,7 +67,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#system = options.system
     this.#log = options.partitionLog
     this.#turns = options.turns ?? new Turns(options.system)
-    this.#timers = new ShardTimers(options.system, (key, step) => this.#runTimer(key, step))
+    this.#timers = new ShardTimers(options.system, this.#turns, (key, step) => this.#runTimer(key, step))
     this.loaded = this.#load()
     // Callers need not wait for it; every operation reports the failure as well.
     this.loaded.catch(() => {})

@@ -73,14 +73,19 @@ interface Bump {
 /** Prepared, with markers to be written. */
 interface Ending {
   transaction: Transaction
+  /** Those that have yet to be tried. */
   rest: [topic: string, partition: number][]
+  /** Those that could not be written. */
+  failed: [topic: string, partition: number][]
   recordOffset: number
 }
 
 const abortKey = timerKey('abort')
 const expiryKey = timerKey('expire')
 const markerRetryMs = 100
-const expiryStepRecords = 5_000
+/** Markers that are written in one step, and partitions of transactions that are aborted in one because their time is up. */
+const markersAtOnce = 500
+const expiryStepRecords = 1_000
 
 export class TransactionShard implements Shard {
   readonly #options: TransactionShardOptions
@@ -112,12 +117,12 @@ export class TransactionShard implements Shard {
     if (!isPrepared(transaction)) return
     const rest: Ending['rest'] = []
     for (const [topic, indexes] of transaction.partitions) for (const index of indexes) rest.push([topic, index])
-    this.#endings.set(transactionalId, { transaction, rest, recordOffset: offset })
+    this.#endings.set(transactionalId, { transaction, rest, failed: [], recordOffset: offset })
   }
 
   loaded(): void {
     for (const ending of this.#endings.values()) this.#finishLater(ending, 0)
-    this.#scheduleAborts()
+    this.#scheduleAborts(this.#options.settings.abortTimedOutIntervalMs)
     this.#scheduleExpiry()
   }
 
@@ -273,28 +278,29 @@ export class TransactionShard implements Shard {
     return { ...decision, response: { producerId: none, producerEpoch: none, error } }
   }
 
-  /** Writes the markers that are missing; null while some cannot be written. */
+  /** Writes markers that are missing; null while there are more, or some cannot be written. */
   #finish(ending: Ending): Decision<void> | null {
-    const { transaction, rest, recordOffset } = ending
+    const { transaction, recordOffset } = ending
     const { transactionalId, producerId, producerEpoch, status } = transaction
     if (this.#endings.get(transactionalId) !== ending) return null
     const committed = status === 'PrepareCommit'
     const marker = { producerId, producerEpoch, committed, coordinatorEpoch: this.#options.coordinatorEpoch() }
-    const failed: Ending['rest'] = []
-    for (const [topic, partition] of rest) {
+    for (const [topic, partition] of ending.rest.slice(0, markersAtOnce)) {
       // A group of appends that could not be written is taken back at once: no marker may be left without its decision.
       if (!this.#options.holds(recordOffset)) return null
       try {
         this.#options.writeMarker(topic, partition, marker)
       } catch (error) {
-        if (failed.length === 0)
+        if (ending.failed.length === 0)
           this.#options.report(`cannot write the transaction marker of ${transactionalId} to ${topic}-${partition} yet; retrying`, error)
-        failed.push([topic, partition])
+        ending.failed.push([topic, partition])
       }
     }
-    ending.rest = failed
-    if (failed.length > 0) {
-      this.#finishLater(ending, markerRetryMs)
+    ending.rest = ending.rest.slice(markersAtOnce)
+    const goesOn = ending.rest.length > 0
+    if (goesOn || ending.failed.length > 0) {
+      if (!goesOn) ending.rest = ending.failed.splice(0)
+      this.#finishLater(ending, goesOn ? 0 : markerRetryMs)
       return null
     }
     const { records } = this.#move(completed(transaction, this.#context.clock.now()))
@@ -308,21 +314,24 @@ export class TransactionShard implements Shard {
 
   // ---- timers
 
-  #scheduleAborts(): void {
-    this.#context.schedule(abortKey, this.#options.settings.abortTimedOutIntervalMs, () => this.#abortTimedOut())
+  #scheduleAborts(delayMs: number): void {
+    this.#context.schedule(abortKey, delayMs, () => this.#abortTimedOut())
   }
 
   #abortTimedOut(): Decision<void> {
     const history = this.#context.clock.history()
     const decisions: Decision<Session>[] = []
+    let partitions = 0
     for (const transaction of this.#transactions.values()) {
       const { status, startMs, timeoutMs, transactionalId, producerEpoch, clientVersion } = transaction
       if (status !== 'Ongoing' || ageOf(startMs, history) <= timeoutMs) continue
+      if (partitions >= markersAtOnce) break
+      for (const indexes of transaction.partitions.values()) partitions += indexes.size
       // Nobody has taken over from a producer that was only slow. The last epoch is given to nobody, though.
       const goesOn = isEpochExhausted(producerEpoch) ? 0 : clientVersion
       decisions.push(this.#fence(transaction, goesOn, concurrent(transactionalId)))
     }
-    this.#scheduleAborts()
+    this.#scheduleAborts(partitions < markersAtOnce ? this.#options.settings.abortTimedOutIntervalMs : 1)
     return {
       records: decisions.flatMap(({ records }) => records),
       response: undefined,
