@@ -230,69 +230,6 @@ test('a marker that cannot be written is tried again; meanwhile the transaction 
   assert.ok(world.reports.some(what => /cannot write the transaction marker of tx to a-1 yet/.test(what)))
 })
 
-/** The most that any single step wrote from now on. */
-function longestStep(world: World): () => number {
-  let most = 0
-  const { timers } = world.system
-  const counted = (callback: () => void) => () => {
-    const before = world.journal.length
-    callback()
-    most = Math.max(most, world.journal.length - before)
-  }
-  const { after, soon } = timers
-  timers.after = (delayMs, callback) => after(delayMs, counted(callback))
-  timers.soon = callback => soon(counted(callback))
-  return () => most
-}
-
-test('very many markers, of one transaction or of many whose time is up together, are written in steps', async () => {
-  const wide = new Map([['wide', new Set(Array.from({ length: 3_000 }, (_, index) => index))]])
-  const world = new World({ abortTimedOutIntervalMs: 1_000 })
-  await init(world)
-  await add(world, 1000, 0, 2, wide)
-  const ofOne = longestStep(world)
-  await end(world, 1000, 0)
-  await world.system.advance(100)
-  assert.equal(world.statuses(id).at(-1), 'CompleteCommit')
-  for (const index of [0, 499, 500, 2_999])
-    assert.deepEqual(
-      world.markers(`wide-${index}`).map(({ committed }) => committed),
-      [true],
-    )
-  assert.ok(ofOne() > 100 && ofOne() <= 501, `${ofOne()} in one step`)
-
-  const many = new World({ abortTimedOutIntervalMs: 1_000 })
-  for (let n = 0; n < 40; n++) {
-    await init(many, { transactionalId: `tx-${n}` })
-    const session = { transactionalId: `tx-${n}`, producerId: 1000 + n, producerEpoch: 0 }
-    const partitions = new Map([[`t${n}`, new Set(Array.from({ length: 100 }, (_, index) => index))]])
-    await many.run(many.coordinator.addPartitions(session, partitions, 2))
-  }
-  const ofMany = longestStep(many)
-  await many.system.advance(70_000)
-  for (let n = 0; n < 40; n++) {
-    assert.equal(many.statuses(`tx-${n}`).at(-1), 'CompleteAbort', `tx-${n}`)
-    assert.equal(many.markers(`t${n}-99`).length, 1)
-  }
-  assert.ok(ofMany() > 100 && ofMany() <= 620, `${ofMany()} in one step`)
-})
-
-test('a marker that cannot be written among very many is tried again with the others of its kind only', async () => {
-  const wide = new Map([['wide', new Set(Array.from({ length: 1_200 }, (_, index) => index))]])
-  const world = new World()
-  await init(world)
-  await add(world, 1000, 0, 2, wide)
-  world.refuse = name => (/wide-(3|700)$/.test(name) ? new KafkaError('KAFKA_STORAGE_ERROR', 'offline') : null)
-  await end(world, 1000, 0)
-  await world.system.advance(1_000)
-  assert.equal(world.statuses(id).at(-1), 'PrepareCommit')
-  assert.equal(world.markers('wide-1199').length, 1)
-  world.refuse = () => null
-  await world.system.advance(1_000)
-  assert.equal(world.statuses(id).at(-1), 'CompleteCommit')
-  for (const index of [0, 3, 700, 1_199]) assert.equal(world.markers(`wide-${index}`).length, 1)
-})
-
 test('partitions of deleted topics need no marker', async () => {
   const world = new World()
   await init(world)
