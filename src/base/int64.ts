@@ -14,6 +14,7 @@ export const maxInt64 = 2n ** 63n - 1n
 export const minInt64 = -(2n ** 63n)
 
 const two32 = 2 ** 32
+const two63 = 2 ** 63
 
 /** The one form of a value; of more than 64 bits the lowest, as Java's `long` has it. */
 export function toInt64(value: bigint): Int64 {
@@ -26,7 +27,7 @@ export function toInt64(value: bigint): Int64 {
 export function nearestInt64(value: number): Int64 {
   const whole = Math.trunc(value)
   if (Number.isSafeInteger(whole)) return whole
-  return whole >= 2 ** 63 ? maxInt64 : whole <= -(2 ** 63) ? minInt64 : BigInt(whole)
+  return whole >= two63 ? maxInt64 : whole <= -two63 ? minInt64 : BigInt(whole)
 }
 
 /** Wraps around at 64 bits, as in Java. */
@@ -44,10 +45,13 @@ export function saturatingAdd(a: Int64, b: Int64): Int64 {
   return toInt64(sum > maxInt64 ? maxInt64 : sum < minInt64 ? minInt64 : sum)
 }
 
-/** Milliseconds from one time to another, to be compared with a span: beyond 53 bits the nearest number. */
+/**
+ * Milliseconds from one time to another, to be compared with a span: beyond 53 bits the nearest number, and never more than the longest
+ * span, Long.MAX_VALUE, which means no limit.
+ */
 export function millisSince(then: Int64, now: Int64): number {
   if (typeof then === 'number' && typeof now === 'number') return now - then
-  return Number(BigInt(now) - BigInt(then))
+  return Math.max(-two63, Math.min(Number(BigInt(now) - BigInt(then)), two63))
 }
 
 /** Wraps around at 64 bits, as in Java. */

@@ -198,7 +198,10 @@ test('times at the ends of 64 bits are exact or refused', () => {
       assert.equal(BigInt(header.maxTimestamp(stored(bytes, free), 0)), latest)
       assert.throws(() => stored(bytes), { name: 'INVALID_TIMESTAMP' })
     }
-    assert.throws(() => stored(rawBatch({ records: [{}], baseTimestamp: -most - 1n, codec })), { name: 'INVALID_TIMESTAMP' })
+    const lowest = rawBatch({ records: [{}], baseTimestamp: -most - 1n, codec })
+    assert.throws(() => stored(lowest, { timestampBeforeMaxMs: 1000 }), { name: 'INVALID_TIMESTAMP' })
+    // Without a limit, as is Kafka's default.
+    assert.equal(header.baseTimestamp(stored(lowest), 0), -most - 1n)
   }
 })
 

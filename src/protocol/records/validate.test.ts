@@ -281,3 +281,12 @@ test('sequences go on at 0 after 2^31 - 1', () => {
   assert.equal(header.incrementSequence(2 ** 31 - 2, 3), 1)
   assert.equal(header.incrementSequence(5, 3), 8)
 })
+
+test('no limit on timestamps is none for the lowest and the largest', () => {
+  const none = { ...rules, timestampBeforeMaxMs: 2 ** 63, timestampAfterMaxMs: 2 ** 63 }
+  for (const timestamp of [minInt64, -5, maxInt64]) {
+    const bytes = buildBatch({ records: [{ key: null, value: null }], timestamp })
+    assert.equal(validateBatches(bytes, none).maxTimestamp, timestamp < -1 ? -1 : timestamp)
+    assert.throws(() => validateBatches(bytes, { ...none, timestampBeforeMaxMs: 1, timestampAfterMaxMs: 1 }), { name: 'INVALID_TIMESTAMP' })
+  }
+})
