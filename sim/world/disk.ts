@@ -100,7 +100,7 @@ class SimulatedDisk implements Disk {
       makeDirectory: path => this.#makeDirectory(path),
       list: path => live.list(path),
       exists: path => live.exists(path),
-      modifiedMs: path => live.modifiedMs(path),
+      stat: path => live.stat(path),
       rename: (from, to) => {
         this.faults.check('rename', from)
         live.rename(from, to)

@@ -4,6 +4,7 @@
  * `kill -9` leaves the page cache, a power cut only what was synced and a choice of the rest. What the dead process would have done next
  * never happens: its timers and disk calls never come back, and its connections break.
  */
+import { DiskError } from '../../src/base.ts'
 import type { Logger, RunningBroker } from '../../src/broker.ts'
 import { loadBrokerConfig, silentLogger, startBroker } from '../../src/broker.ts'
 import { type Disk, type Image, simulatedDisk } from './disk.ts'
@@ -76,7 +77,13 @@ export class Machine {
         this.crash(random.pick(['process', 'synced', 'torn'] as const))
       },
     })
-    const running = await Promise.race([starting, this.down])
+    const refused = (error: unknown) => {
+      if (!(error instanceof DiskError) || !error.isFailedSync) throw error
+      // As after a failed sync later on: it stops, and is started again.
+      world.note(`no start: ${error.message}`)
+      this.crash(random.pick(['process', 'synced', 'torn'] as const))
+    }
+    const running = await Promise.race([starting.catch(refused), this.down])
     if (running && !process.dead) this.#broker = running
   }
 

@@ -74,8 +74,8 @@ export interface FileSystem {
   list(path: string): { name: string; kind: FileKind }[]
   /** Throws when that cannot be told: a name that cannot be looked up must not be taken for a missing one. */
   exists(path: string): boolean
-  /** Wall clock when the file was last written to; null where nobody remembers. */
-  modifiedMs(path: string): number | null
+  /** null when the file is missing. `modifiedMs`: wall clock when it was last written to; null where nobody remembers. */
+  stat(path: string): { size: number; modifiedMs: number | null } | null
   /** Atomic; replaces a file of that name. */
   rename(from: string, to: string): void
   remove(path: string): void

@@ -10,8 +10,8 @@ test('when a file was last written to', () => {
     writeFileSync(`${directory}/old`, '')
     utimesSync(`${directory}/old`, 0, 1_000_000)
     const files = localFileSystem()
-    assert.equal(files.modifiedMs(`${directory}/old`), 1_000_000_000)
-    assert.equal(files.modifiedMs(`${directory}/missing`), null)
+    assert.equal(files.stat(`${directory}/old`)?.modifiedMs, 1_000_000_000)
+    assert.equal(files.stat(`${directory}/missing`), null)
   } finally {
     rmSync(directory, { recursive: true })
   }

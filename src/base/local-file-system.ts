@@ -21,7 +21,7 @@ export function localFileSystem(): FileSystem {
     makeDirectory: path => void guard('mkdir', path, () => fs.mkdirSync(path, { recursive: true, mode: 0o750 })),
     list: path => guard('readdir', path, () => listDirectory(path)),
     exists: path => guard('stat', path, () => fs.statSync(path, { throwIfNoEntry: false }) !== undefined),
-    modifiedMs: path => guard('stat', path, () => fs.statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null),
+    stat: path => guard('stat', path, () => stat(path)),
     rename: (from, to) => guard('rename', from, () => fs.renameSync(from, to)),
     remove: path => guard('unlink', path, () => fs.unlinkSync(path)),
     removeFile: path => settle('unlink', path, removeFile(path)),
@@ -139,6 +139,11 @@ function dropBytes(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] 
     }
   }
   return rest
+}
+
+function stat(path: string): { size: number; modifiedMs: number } | null {
+  const found = fs.statSync(path, { throwIfNoEntry: false })
+  return found === undefined ? null : { size: found.size, modifiedMs: found.mtimeMs }
 }
 
 function listDirectory(path: string): { name: string; kind: FileKind }[] {

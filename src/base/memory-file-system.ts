@@ -20,7 +20,7 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): FileSys
     makeDirectory: path => volume.makeDirectory(path),
     list: path => volume.list(path),
     exists: path => volume.exists(path),
-    modifiedMs: () => null,
+    stat: path => volume.stat(path),
     rename: (from, to) => volume.rename(from, to),
     remove: path => volume.remove(path),
     removeFile: async path => {
@@ -175,6 +175,11 @@ class Volume {
   exists(path: string): boolean {
     checkName('stat', path, posix.basename(path))
     return this.lookUp(path) !== undefined
+  }
+
+  stat(path: string): { size: number; modifiedMs: null } | null {
+    const node = this.lookUp(path)
+    return node instanceof Inode ? { size: node.size, modifiedMs: null } : null
   }
 
   list(path: string): { name: string; kind: FileKind }[] {

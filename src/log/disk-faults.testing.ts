@@ -19,15 +19,15 @@ export class FaultyDisk {
   fault: Fault | null = null
   #calls = 0
   readonly #sick = new Set<string>()
-  readonly #about: (path: string) => boolean
+  readonly about: (path: string) => boolean
 
   constructor(disk: FileSystem, about: (path: string) => boolean) {
-    this.#about = about
+    this.about = about
     this.files = checkedFiles(disk, (operation, path, half) => this.#check(operation, path, half))
   }
 
   #check(operation: string, path: string, half: () => void = () => {}): void {
-    if (!this.#about(path)) return
+    if (!this.about(path)) return
     this.#calls++
     if (this.fault === null) return
     const { nth, code, forGood } = this.fault
@@ -64,6 +64,7 @@ function checkedFiles(disk: FileSystem, check: Check): FileSystem {
     makeDirectory: sync('mkdir', disk.makeDirectory),
     list: sync('readdir', disk.list),
     exists: sync('stat', disk.exists),
+    stat: sync('stat', disk.stat),
     rename: sync('rename', disk.rename),
     remove: sync('unlink', disk.remove),
     removeFile: later('unlink', disk.removeFile),

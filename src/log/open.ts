@@ -234,10 +234,10 @@ class Engine implements Log, LogContext {
     this.#checkpoints.close()
     await this.#checkpoints.idle()
     if (!this.#fatal) await this.#closeCleanly().catch(error => this.report('the log was not closed cleanly', error))
-    this.#journal.close()
-    this.#stateLog.close()
     for (const partition of this.partitions.values()) partition.segments.close()
     this.segments.handles.closeAll()
+    // All that matters is on the disk; what cannot be closed ends with the process.
+    for (const each of [this.#journal, this.#stateLog]) await this.chores.begin('closing the journal', async () => each.close())
   }
 
   // ---- what partitions share ----

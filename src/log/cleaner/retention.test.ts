@@ -67,7 +67,7 @@ test('retention.ms: the oldest whose newest record is too old, up to the first t
 })
 
 test('-1 is no time: without timestamps a segment is as old as its file, whoever opens it, and a batch without one counts from its append', () => {
-  const files = { ...memoryFileSystem(), modifiedMs: () => 700 as number | null }
+  const files = { ...memoryFileSystem(), stat: () => ({ size: 0, modifiedMs: 700 as number | null }) }
   files.makeDirectory('/t-0')
   const context = segmentContext(files, { openFiles: 10, indexBytes: 1000 })
   const batch = { ...emptyBatchInfo(), baseOffset: 0, lastOffset: 9, sizeBytes: 100, maxTimestamp: -1 }
@@ -80,7 +80,7 @@ test('-1 is no time: without timestamps a segment is as old as its file, whoever
   // Another process knows only the files, and has opened them long after.
   const reopened = Segment.open(context, '/t-0', 0, 10_000)
   assert.equal(reopened.newestMs(), 700)
-  files.modifiedMs = () => null
+  files.stat = () => ({ size: 0, modifiedMs: null })
   assert.equal(reopened.newestMs(), 10_000)
   // Records seconds old in a segment whose timestamps are old.
   const mixed = Segment.create(context, '/t-0', 100, 5)

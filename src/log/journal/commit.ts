@@ -219,7 +219,9 @@ export class GroupCommit {
   }
 
   #sync(): void {
-    if (this.#syncing !== null || this.#unsynced.length === 0 || this.fatal !== null) return
+    // What was gathered when the sync failed is sent after it.
+    if (this.fatal !== null) this.#rejectUnsynced(this.fatal)
+    if (this.#syncing !== null || this.#unsynced.length === 0) return
     const frames = this.#unsynced
     const files = this.#directFiles
     this.#unsynced = []
@@ -261,9 +263,14 @@ export class GroupCommit {
   #die(error: Error, frames: Unsynced[]): void {
     this.#syncing = null
     this.fatal = error
-    const refused = new KafkaError('KAFKA_STORAGE_ERROR', `The disk did not sync: ${error.message}`)
-    for (const { group } of [...frames, ...this.#unsynced]) group.rejectDurable(refused)
-    this.#unsynced = []
+    this.#unsynced.unshift(...frames)
+    this.#rejectUnsynced(error)
     this.#options.onFatal(error)
+  }
+
+  #rejectUnsynced(error: Error): void {
+    const refused = new KafkaError('KAFKA_STORAGE_ERROR', `The disk did not sync: ${error.message}`)
+    for (const { group } of this.#unsynced) group.rejectDurable(refused)
+    this.#unsynced = []
   }
 }

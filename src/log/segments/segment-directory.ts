@@ -27,8 +27,12 @@ export async function openSegments(context: SegmentContext, chores: Chores, dire
     const match = /^(\d{20})\.(log|snapshot)$/.exec(name)
     if (match === null) continue
     const offset = Number(match[1])
-    if (match[2] === 'snapshot') snapshots.push(offset)
-    else segments.push(Segment.open(context, directory, offset, nowMs))
+    if (match[2] === 'snapshot') {
+      snapshots.push(offset)
+      continue
+    }
+    const { size } = context.files.stat(`${directory}/${name}`) ?? { size: 0 }
+    segments.push(Segment.open(context, directory, offset, nowMs, '', size))
   }
   return { segments: new SegmentList(context, directory, segments), snapshots }
 }

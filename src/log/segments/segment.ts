@@ -55,7 +55,6 @@ export class Segment {
   readonly #createdMs: number
   /** When this process last placed a batch without a timestamp; -1: never. */
   #untimedMs = -1
-  /** Directory and name without a kind. */
   readonly #stem: string
   readonly #endings = new Map<Kind, Ending>()
   #indexes: SegmentIndexes
@@ -67,7 +66,6 @@ export class Segment {
   #proving: Promise<void> | null = null
   /** Nothing is appended any more. */
   #isSealed: boolean
-  /** The .log has been made. */
   #isMade: boolean
   #isClosed = false
   /** Of a sealed segment that was only opened; -1 until asked for. */
@@ -96,10 +94,13 @@ export class Segment {
 
   /**
    * A segment whose files exist. Nothing is read: sealed segments are read when used. For the active one, then call `adopt`
-   * (a checkpoint knows it) or `recover` (nothing is known).
+   * (a checkpoint knows it) or `recover` (nothing is known). `size` of the .log, as far as known: a partition may have ten thousand
+   * segments, which need not be opened just for that.
    */
-  static open(context: SegmentContext, directory: string, baseOffset: Offset, nowMs: number, ending: Ending = ''): Segment {
-    return new Segment(context, directory, baseOffset, ending, false, nowMs)
+  static open(context: SegmentContext, directory: string, baseOffset: Offset, nowMs: number, ending: Ending = '', size = -1): Segment {
+    const segment = new Segment(context, directory, baseOffset, ending, false, nowMs)
+    segment.#sealedSize = size
+    return segment
   }
 
   /** End of the placed bytes; the file may still be shorter. */
@@ -148,7 +149,7 @@ export class Segment {
   newestMs(): Int64 {
     const { maxTimestamp } = this
     if (this.#untimedMs > maxTimestamp) return this.#untimedMs
-    return maxTimestamp >= 0 ? maxTimestamp : (this.#context.files.modifiedMs(this.path) ?? this.#createdMs)
+    return maxTimestamp >= 0 ? maxTimestamp : (this.#context.files.stat(this.path)?.modifiedMs ?? this.#createdMs)
   }
 
   // ---- placing: synchronous, memory only ----
