@@ -2,7 +2,7 @@
  * Disks that break instead of stopping: syncs that fail, space that ends, reads and writes with EIO, bits that turn over, and a
  * clock that jumps a year. What was acknowledged stays, what is damaged says so, what is healthy goes on.
  */
-import type { DiskError } from '../../src/base.ts'
+import { type DiskError, watchClock } from '../../src/base.ts'
 import type { Log, PartitionLog } from '../../src/log.ts'
 import { KafkaError } from '../../src/protocol.ts'
 import { DamagedBatch } from '../world/batches.ts'
@@ -266,7 +266,12 @@ async function checkFlipped(world: World, promises: Promises): Promise<void> {
 }
 
 async function clockJump(seed: number): Promise<void> {
-  const world = simulatedWorld({ seed })
+  const machine = simulatedWorld({ seed })
+  const onFailure = (error: Error) => {
+    throw new Finding(`the clock's history: ${error.message}`)
+  }
+  const watch = watchClock({ system: machine.system, path: '/clock', onJump: () => {}, onFailure })
+  const world = { ...machine, system: { ...machine.system, clock: await machine.run(watch) } }
   const log = await open(world)
   const week = 604_800_000
   const promises = partitionSpecs(world.random, 3).map(spec =>
