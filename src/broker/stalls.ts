@@ -8,6 +8,7 @@ import type { Seldom } from './seldom.ts'
 
 /** Longer turns are counted. */
 export const stallMs = 20
+const noticedMs = 200
 
 export class Stalls {
   readonly durations = new Durations()
@@ -56,6 +57,8 @@ export class Stalls {
   #report(busyMs: number): void {
     this.durations.add(busyMs)
     const api = this.#longestMs > busyMs / 2 ? this.#longestApi : null
+    // Nobody's request: the start, or garbage collection. The metric has it; a line is for what somebody noticed.
+    if (this.#longestApi === null && busyMs < noticedMs) return
     if (!this.#seldom.allows(`stall ${api}`)) return
     this.#logger.info({ api, stallMs: Math.round(busyMs) }, 'the event loop was blocked; clients had to wait')
   }
