@@ -9,7 +9,7 @@
 import zlib from 'node:zlib'
 import { gzipDecompress } from './compression/gzip.ts'
 import { lz4Compress, lz4Decompress } from './compression/lz4.ts'
-import { Output, type Scratch } from './compression/output.ts'
+import { Output, Scratch } from './compression/output.ts'
 import { snappyCompress, snappyDecompress } from './compression/snappy.ts'
 import { TooLarge } from './compression/too-large.ts'
 import { type CompressionType, compressionIds, compressionNames } from './compression/types.ts'
@@ -54,6 +54,8 @@ export function compress(type: CompressionType, data: Buffer, options?: Compress
   }
 }
 
+const ownScratch = new Scratch()
+
 /** What the stream in `data` holds, from its beginning; and how many bytes of `data` that took, where others follow. */
 export interface Decompressed {
   bytes: Buffer
@@ -67,10 +69,12 @@ export function decompress(type: CompressionType, data: Buffer, options?: Decomp
 /** As {@link decompress}, for those who must know whether something lies behind the stream, which Kafka and other readers ignore or not. */
 export function unpack(type: CompressionType, data: Buffer, options?: DecompressOptions): Decompressed {
   if (type === 'none') return { bytes: data, used: data.length }
-  const out = new Output(options?.maxBytes ?? defaultMaxDecompressedBytes, options?.scratch)
+  const out = new Output(options?.maxBytes ?? defaultMaxDecompressedBytes, options?.scratch ?? ownScratch)
   try {
     const used = unpackInto(type, data, options, out)
-    return { bytes: out.written(), used }
+    const bytes = out.written()
+    // Nobody shall keep much memory for few bytes, nor memory that is used again.
+    return { bytes: options?.scratch === undefined ? Buffer.from(bytes) : bytes, used }
   } catch (error) {
     throw refused(type, out.maxBytes, error)
   }

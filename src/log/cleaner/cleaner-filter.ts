@@ -3,7 +3,7 @@
  * transactions, markers, and batches that carry a producer's last sequence.
  */
 import { ageOf, type ClockHistory, type Int64, nearestInt64, subtractInt64 } from '../../base.ts'
-import { type BatchHeader, header, markerOfBatch, type Offset, type RecordView, retainRecords } from '../../protocol.ts'
+import { type BatchHeader, header, KafkaError, markerOfBatch, type Offset, type RecordView, retainRecords } from '../../protocol.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
 import type { AbortedTransaction } from '../segments/transaction-index.ts'
 import type { OffsetMap } from './cleaner-map.ts'
@@ -67,6 +67,19 @@ export class CleanedTransactions {
   }
 }
 
+/**
+ * What `work` makes of a batch; `otherwise` when its records cannot be read. Such a batch comes from before all batches were opened, or from
+ * another broker's directory: it stays as it is, and the rest of the log is cleaned.
+ */
+export function unlessUnreadable<T>(otherwise: T, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof KafkaError) return otherwise
+    throw error
+  }
+}
+
 export interface Filtered {
   /** What stays: the batch itself (a view), a smaller one, or nothing. */
   kept: Buffer | null
@@ -105,7 +118,7 @@ export class CleanerFilter {
     const { nowMs, deleteRetentionMs, upperBound } = this.#rules
     const keepEmpty = this.#isLastOfProducer(batch) || batch.lastOffset + 1 === upperBound
     const deleteHorizonMs = setsHorizon ? nearestInt64(nowMs + deleteRetentionMs) : undefined
-    return retainRecords({ header: batch, bytes }, keep, { keepEmpty, deleteHorizonMs })
+    return unlessUnreadable(bytes, () => retainRecords({ header: batch, bytes }, keep, { keepEmpty, deleteHorizonMs }))
   }
 
   #keeps(record: RecordView, batch: BatchHeader): boolean {

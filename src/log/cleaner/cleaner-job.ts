@@ -3,13 +3,13 @@
  * slices on the event loop where files live in memory. Everything it is told is plain data, so that it can be sent to a thread.
  */
 import { assert, type ClockHistory, type System } from '../../base.ts'
-import { forEachRecord, header, type Offset } from '../../protocol.ts'
+import { forEachRecord, header, type Offset, type RecordView } from '../../protocol.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
 import { Segment, type SegmentContext, segmentContext, segmentName } from '../segments/segment.ts'
 import { scanBatches, type Visit } from '../segments/segment-scan.ts'
 import type { AbortedTransaction } from '../segments/transaction-index.ts'
-import { CleanedTransactions, CleanerFilter, type FilterRules } from './cleaner-filter.ts'
+import { CleanedTransactions, CleanerFilter, type FilterRules, unlessUnreadable } from './cleaner-filter.ts'
 import { OffsetMap } from './cleaner-map.ts'
 
 export interface CleanerJob {
@@ -113,12 +113,13 @@ class Cleaning {
   /** False when the map is full. */
   #mapBatch(bytes: Buffer, firstDirty: Offset): boolean {
     let hasRoom = true
-    forEachRecord(bytes, record => {
+    const visit = (record: RecordView): boolean => {
       const key = record.key
       if (key === null || record.offset < firstDirty) return true
       hasRoom = this.#map.put(key, record.offset)
       return hasRoom
-    })
+    }
+    unlessUnreadable(undefined, () => forEachRecord(bytes, visit))
     return hasRoom
   }
 

@@ -19,8 +19,10 @@ const contentSizeBit = 0x08
 const blockChecksumBit = 0x10
 const independentBit = 0x20
 
-/** Literals and matches from here on are copied by one call. */
-const longCopy = 96
+/** No byte of a block yields more than 255. */
+const maxRatio = 255
+/** Literals from here on are copied by one call. */
+const longCopy = 32
 
 export function lz4Compress(data: Buffer, brokenChecksum: boolean): Buffer {
   const frame = lz4.compressFrameSync(data)
@@ -70,56 +72,82 @@ function decodeBlocks(data: Buffer, start: number, maxBlockBytes: number, checks
   }
 }
 
+/**
+ * One block into memory that is reserved for the most that it may yield. Short literals and matches, which are most, are copied as 16 and 24
+ * bytes whatever their length, where so many are there.
+ */
 function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number, out: Output): void {
   const first = out.length
+  out.reserveAtMost(Math.min(maxBytes, (end - start) * maxRatio))
+  const { bytes } = out
   const source = viewOf(data)
-  let { bytes } = out
-  let view = viewOf(bytes)
+  const view = viewOf(bytes)
+  const last = Math.min(first + maxBytes, out.room)
+  const fastUntil = Math.min(end, data.length - 14) - 18
+  const fastTo = Math.min(last, bytes.length - 8) - 32
   let to = first
-  let room = Math.min(out.room, first + maxBytes)
   for (let at = start; at < end; ) {
     const token = data[at++]!
     let length = token >> 4
-    if (length === 15)
-      for (let more = 255; more === 255; length += more) {
-        if (at >= end) throw new Error('an LZ4 length is cut off')
-        more = data[at++]!
+    if (length < 15 && at < fastUntil && to < fastTo) {
+      view.setBigUint64(to, source.getBigUint64(at, true), true)
+      if (length > 8) view.setBigUint64(to + 8, source.getBigUint64(at + 8, true), true)
+    } else {
+      if (length === 15) {
+        const more = extension(data, at, end)
+        length += more
+        at += extensionBytes(more)
       }
-    if (length > end - at) throw new Error('LZ4 literals are cut off')
-    if (to + length > room) ({ bytes, view, room } = moreRoom(out, to, length, first + maxBytes))
-    if (length >= longCopy) bytes.set(data.subarray(at, at + length), to)
-    else if (data.length - at >= length + 8 && bytes.length - to >= length + 8) copyEights(source, at, view, to, length)
-    else for (let i = 0; i < length; i++) bytes[to + i] = data[at + i]!
+      if (length > end - at) throw new Error('LZ4 literals are cut off')
+      if (length > last - to) throw tooMuch(out, last)
+      if (length >= longCopy) bytes.set(data.subarray(at, at + length), to)
+      else for (let i = 0; i < length; i++) bytes[to + i] = data[at + i]!
+    }
     at += length
     to += length
     // The last sequence of a block has no match.
     if (at >= end) break
     if (end - at < 2) throw new Error('an LZ4 match is cut off')
-    const from = to - (data[at]! | (data[at + 1]! << 8))
+    const distance = data[at]! | (data[at + 1]! << 8)
     at += 2
-    if (from < first || from === to) throw new Error('an LZ4 match before its block')
+    if (distance === 0 || distance > to - first) throw new Error('an LZ4 match before its block')
     length = token & 15
-    if (length === 15)
-      for (let more = 255; more === 255; length += more) {
-        if (at >= end) throw new Error('an LZ4 length is cut off')
-        more = data[at++]!
-      }
+    if (length === 15) {
+      const more = extension(data, at, end)
+      length += more
+      at += extensionBytes(more)
+    }
     length += 4
-    if (to + length > room) ({ bytes, view, room } = moreRoom(out, to, length, first + maxBytes))
-    if (length >= longCopy && to - from >= length) bytes.copyWithin(to, from, from + length)
-    else if (to - from >= 8 && bytes.length - to >= length + 8) copyEights(view, from, view, to, length)
-    else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i]!
+    const from = to - distance
+    if (length <= 18 && distance >= 8 && to < fastTo) {
+      view.setBigUint64(to, view.getBigUint64(from, true), true)
+      if (length > 8) view.setBigUint64(to + 8, view.getBigUint64(from + 8, true), true)
+      if (length > 16) view.setBigUint64(to + 16, view.getBigUint64(from + 16, true), true)
+    } else {
+      if (length > last - to) throw tooMuch(out, last)
+      if (distance >= 8 && bytes.length - to >= length + 8) copyEights(view, from, to, length)
+      else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i]!
+    }
     to += length
   }
   out.length = to
 }
 
-/** `most`: where the block must end at the latest. */
-function moreRoom(out: Output, length: number, more: number, most: number): { bytes: Buffer; view: DataView; room: number } {
-  if (length + more > most) throw new Error('an LZ4 block that yields more than the frame says')
-  out.length = length
-  out.reserve(more)
-  return { bytes: out.bytes, view: viewOf(out.bytes), room: Math.min(out.room, most) }
+/** What a length beyond 15 adds: the sum of the bytes at `start`, of which the first below 255 is the last. */
+function extension(data: Buffer, start: number, end: number): number {
+  let sum = 0
+  for (let at = start; at < end; at++) {
+    const more = data[at]!
+    sum += more
+    if (more < 255) return sum
+  }
+  throw new Error('an LZ4 length is cut off')
+}
+
+const extensionBytes = (extension: number): number => Math.floor(extension / 255) + 1
+
+function tooMuch(out: Output, last: number): Error {
+  return last === out.maxBytes ? new TooLarge() : new Error('an LZ4 block that yields more than the frame says')
 }
 
 function headerChecksum(frame: Buffer, start: number, end: number): number {

@@ -25,11 +25,11 @@ export class Scratch {
 export const viewOf = (bytes: Buffer): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 
 /**
- * Copies at least `length` bytes, eight at a time, which takes half as long as one by one: up to seven bytes too many are read and written.
- * Where source and destination overlap they must be eight bytes apart.
+ * Copies at least `length` bytes within a buffer, eight at a time, which takes half as long as one by one: source and destination must be
+ * eight bytes apart, and up to seven bytes too many are written.
  */
-export function copyEights(source: DataView, from: number, destination: DataView, to: number, length: number): void {
-  for (const end = to + length; to < end; to += 8, from += 8) destination.setBigUint64(to, source.getBigUint64(from, true), true)
+export function copyEights(view: DataView, from: number, to: number, length: number): void {
+  for (const end = to + length; to < end; to += 8, from += 8) view.setBigUint64(to, view.getBigUint64(from, true), true)
 }
 
 export class Output {
@@ -57,6 +57,11 @@ export class Output {
     const grown = this.#scratch?.take(size) ?? Buffer.allocUnsafeSlow(size)
     this.bytes.copy(grown, 0, 0, this.length)
     this.bytes = grown
+  }
+
+  /** Room for `more` bytes, or for as many as there may be. */
+  reserveAtMost(more: number): void {
+    this.reserve(Math.min(more, this.maxBytes - this.length))
   }
 
   append(source: Buffer, start: number, end: number): void {

@@ -18,7 +18,7 @@ const blockBytes = 32 * 1024
 /** No element of the format yields more than 64 bytes out of 2, so what declares more is a lie. */
 const maxRatio = 32
 /** Literals from here on are copied by one call. */
-const longCopy = 96
+const longCopy = 32
 
 export function snappyCompress(data: Buffer): Buffer {
   const parts: Buffer[] = [frameHeader]
@@ -62,6 +62,8 @@ function decodeBlock(data: Buffer, start: number, end: number, out: Output): voi
   const source = viewOf(data)
   const view = viewOf(bytes)
   const stop = first + size
+  const fastUntil = data.length - 16
+  const fastTo = bytes.length - 16
   let to = first
   for (let at = begin; at < end; ) {
     const tag = data[at++]!
@@ -76,8 +78,10 @@ function decodeBlock(data: Buffer, start: number, end: number, out: Output): voi
           at += width
         }
         if (length > end - at || length > stop - to) throw new Error('a literal is cut off')
-        if (length >= longCopy) bytes.set(data.subarray(at, at + length), to)
-        else if (data.length - at >= length + 8 && bytes.length - to >= length + 8) copyEights(source, at, view, to, length)
+        if (length <= 16 && at < fastUntil && to < fastTo) {
+          view.setBigUint64(to, source.getBigUint64(at, true), true)
+          if (length > 8) view.setBigUint64(to + 8, source.getBigUint64(at + 8, true), true)
+        } else if (length >= longCopy) bytes.set(data.subarray(at, at + length), to)
         else for (let i = 0; i < length; i++) bytes[to + i] = data[at + i]!
         at += length
         to += length
@@ -99,7 +103,7 @@ function decodeBlock(data: Buffer, start: number, end: number, out: Output): voi
     }
     if (from < first || from === to || length > stop - to) throw new Error('a copy from before its block')
     // None is longer than 64 bytes.
-    if (to - from >= 8 && bytes.length - to >= length + 8) copyEights(view, from, view, to, length)
+    if (to - from >= 8 && bytes.length - to >= length + 8) copyEights(view, from, to, length)
     else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i]!
     to += length
   }

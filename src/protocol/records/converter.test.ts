@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rawBatch } from '../../../sim/world/raw-batches.ts'
+import { type RawBatch, rawBatch } from '../../../sim/world/raw-batches.ts'
 import type { Int64 } from '../../base.ts'
 import { type CompressionType, compress } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
@@ -91,6 +91,17 @@ test('a record is looked for by time: the first that is new enough, at once or o
     assert.equal((await find(late, now + 50))?.offset, 100)
     assert.equal(await find(late, now + 51), null)
     assert.equal((await find(old, now + 6))?.offset, 1)
+    // Found as a whole, as far as the header tells.
+    const damages: Omit<RawBatch, 'records'>[] = [
+      { codec: 'gzip', repack: () => key },
+      { codec: 'zstd', count: 9 },
+    ]
+    for (const damage of damages) {
+      const unreadable = rawBatch({ ...damage, records: [{}, {}], baseTimestamp: 50n, lastOffsetDelta: 1 })
+      assert.deepEqual(await find(unreadable, 50, 1), { offset: 1, timestampMs: 50, leaderEpoch: -1 })
+      assert.equal(await find(unreadable, 51), null)
+      assert.equal(await find(unreadable, 50, 2), null)
+    }
     const many = manyRecords('zstd')
     assert.ok(converter.find({ kind: 'find', records: many, timestamp: now, from: 1 }) instanceof Promise)
     assert.equal((await find(many, now + 1)) ?? 'none', 'none')

@@ -1,8 +1,13 @@
-/** The first record of a batch from some time on: for look-ups by time. No object per record, as a batch may hold millions. */
+/**
+ * The first record of a batch from some time on: for look-ups by time. No object per record, as a batch may hold millions. A batch that
+ * cannot be read (from before all were opened, or from another broker's directory) is found as a whole: it stops no look-up.
+ */
 import { addInt64, type Int64 } from '../../base.ts'
-import { defaultMaxDecompressedBytes, type Scratch } from '../compression.ts'
+import { DecompressedTooLarge, defaultMaxDecompressedBytes, type Scratch } from '../compression.ts'
+import { KafkaError } from '../errors.ts'
 import { unpackBatch } from './contents.ts'
 import * as header from './header.ts'
+import { readMessageHeader } from './legacy.ts'
 import { forEachRecord } from './read.ts'
 import { Cursor } from './varint.ts'
 
@@ -21,11 +26,20 @@ export interface FoundRecord {
   leaderEpoch: number
 }
 
-export function findRecord(
-  { records, timestamp, from }: Search,
-  maxBytes = defaultMaxDecompressedBytes,
-  scratch?: Scratch,
-): FoundRecord | null {
+/** Throws DecompressedTooLarge when `maxBytes` is no room for the batch. */
+export function findRecord(search: Search, maxBytes = defaultMaxDecompressedBytes, scratch?: Scratch): FoundRecord | null {
+  try {
+    return find(search, maxBytes, scratch)
+  } catch (error) {
+    if (!(error instanceof KafkaError) || (error instanceof DecompressedTooLarge && maxBytes < defaultMaxDecompressedBytes)) throw error
+    const { records, timestamp, from } = search
+    const batch = header.magic(records, 0) < 2 ? readMessageHeader(records) : header.readBatchHeader(records, 0)
+    if (batch.lastOffset < from || batch.maxTimestamp < timestamp) return null
+    return { offset: Math.max(batch.baseOffset, from), timestampMs: batch.maxTimestamp, leaderEpoch: batch.partitionLeaderEpoch }
+  }
+}
+
+function find({ records, timestamp, from }: Search, maxBytes: number, scratch: Scratch | undefined): FoundRecord | null {
   if (header.magic(records, 0) < 2) return findMessage(records, timestamp, from)
   const { payload, start } = unpackBatch(records, maxBytes, scratch)
   const baseOffset = header.baseOffset(records, 0)
