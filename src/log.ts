@@ -118,6 +118,8 @@ export interface Log {
   /** Directories found at start that no topic of the metadata claims. The broker calls this once metadata is replayed. */
   strays(): readonly { topic: string; topicId: Uuid; partition: number }[]
   readonly pressure: Pressure
+  /** Writes what was gathered (`AppendOptions.gather`): the callers' bytes are theirs again. */
+  writeOut(): void
   /** Flushes the tail, writes snapshots and a clean-shutdown mark. Appends after this are refused. */
   close(): Promise<void>
 }
@@ -130,6 +132,8 @@ export interface Pressure {
 }
 
 export interface AppendOptions {
+  /** The caller leaves `records` as they are until `Log.writeOut`, so that what comes together is written together. */
+  gather?: boolean
   /** `client`: Kafka's rules for producers apply. `coordinator`: internal records, may be control batches. */
   origin: 'client' | 'coordinator'
   /** Written into the batch headers when set; default the partition's current epoch. */
@@ -191,7 +195,7 @@ export interface PartitionLog {
 
   /**
    * Takes the batches' place in order, synchronously: checks them (CRC, header, sequence, timestamps, size), writes base offset and
-   * leader epoch into `records` in place, and hands them to the group commit. `records` belongs to the caller again when this returns.
+   * leader epoch into `records` in place, and hands them to the group commit. `records` belongs to the caller again when this returns, unless it gathers.
    * Throws KafkaError; nothing is appended then. OddRecords: the batch must be opened first.
    */
   append(records: Buffer, options: AppendOptions): Appended

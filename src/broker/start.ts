@@ -343,6 +343,7 @@ function makeServer(broker: Broker, listenOn: typeof createServer): Server {
   return new Server({
     system,
     limits: serverLimits(broker.config),
+    endOfRead: () => log.writeOut(),
     dispatch: dispatcher(broker, handlers),
     security: broker.security,
     createServer: listenOn,

@@ -108,6 +108,9 @@ class Doomed implements Member {
     this.directory = directory
   }
 
+  writeOut(): null {
+    return null
+  }
   committed(): void {}
   durable(): void {}
   takeBack(): void {}

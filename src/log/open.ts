@@ -268,6 +268,10 @@ class Engine implements Log, LogContext {
     this.#die(error)
   }
 
+  writeOut(): void {
+    this.commit.writeOut()
+  }
+
   report(what: string, error: unknown): void {
     this.#options.report?.(what, error)
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Fault, type Step, TakeBackRun } from './take-back.testing.ts'
 
-const alphabet: readonly Step[] = ['a', 'b', 'A', 'd', 't', 'e', 'r', 'l', 'w']
+const alphabet: readonly Step[] = ['a', 'b', 'A', 'G', 'f', 'd', 't', 'e', 'r', 'l', 'w']
 
 /** What can happen at an operation of the disk: it fails, once or from then on; then it works again, or the process dies at once. */
 interface Mishap extends Omit<Fault, 'at'> {
@@ -45,7 +45,8 @@ for (const durability of ['os', 'fsync'] as const) {
   })
 
   test(`${durability}: an append that failed leaves nothing to be undone later`, async () => {
-    for (const script of ['Arb', 'Awba', 'AwrbA', 'alw', 'wl', 'rar']) await checkFaults(durability, script, 1)
+    for (const script of ['Arb', 'Awba', 'AwrbA', 'alw', 'wl', 'rar', 'GGfG', 'aGbf', 'GarG', 'GdAf'])
+      await checkFaults(durability, script, 1)
   })
 
   test(`${durability}: every script of two steps, with a failure at every operation of the disk`, async () => {

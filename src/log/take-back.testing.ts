@@ -83,10 +83,11 @@ const refusals = /ENOSPC|EIO|KAFKA_STORAGE_ERROR/
 const turnsOfCommit = 4
 
 /**
- * `a`, `b`: a small append of one of two idempotent producers. `A`: a large one. `d`: the last batch of the first once more. `t`: a look-up by
+ * `a`, `b`: a small append of one of two idempotent producers. `A`: a large one. `G`: a large one that is gathered. `f`: what is gathered
+ * is written. `d`: the last batch of the first once more. `t`: a look-up by
  * time. `e`: the tail evicts. `r`: the segment rolls. `l`: DeleteRecords. `w`: the end of the turn, and all outcomes are known.
  */
-export type Step = 'a' | 'b' | 'A' | 'd' | 't' | 'e' | 'r' | 'l' | 'w'
+export type Step = 'a' | 'b' | 'A' | 'G' | 'f' | 'd' | 't' | 'e' | 'r' | 'l' | 'w'
 
 const sizes = { os: 9_000, fsync: 50_000 }
 
@@ -156,6 +157,8 @@ export class TakeBackRun {
     if (step === 'a') this.#append(one, 10)
     else if (step === 'b') this.#append(two, 10)
     else if (step === 'A') this.#append(one, sizes[this.#durability])
+    else if (step === 'G') this.#append(one, sizes[this.#durability], true)
+    else if (step === 'f') this.#log.log.writeOut()
     else if (step === 'd') this.#repeat(one)
     else if (step === 'l') this.#deleteRecords()
     else if (step === 'w') await this.#settle()
@@ -164,11 +167,11 @@ export class TakeBackRun {
     else await refusable(() => this.#roll())
   }
 
-  #append(producer: Producer, size: number): void {
+  #append(producer: Producer, size: number, gather = false): void {
     const value = `${producer.id}/${this.#count++}/`.padEnd(size, 'x')
     const sequence = producer.next
     producer.last = { value, sequence }
-    this.#send(producer, value, sequence)
+    this.#send(producer, value, sequence, gather)
   }
 
   #repeat(producer: Producer): void {
@@ -176,11 +179,11 @@ export class TakeBackRun {
     this.#send(producer, value, sequence)
   }
 
-  #send(producer: Producer, value: string, baseSequence: number): void {
+  #send(producer: Producer, value: string, baseSequence: number, gather = false): void {
     const records = batchOf({ values: [value], producerId: producer.id, producerEpoch: 0, baseSequence })
     let appended: Appended
     try {
-      appended = this.#partition.append(records, { origin: 'client' })
+      appended = this.#partition.append(records, { origin: 'client', gather })
     } catch (error) {
       assert.match((error as Error).name, /KAFKA_STORAGE_ERROR|OUT_OF_ORDER_SEQUENCE_NUMBER/)
       return

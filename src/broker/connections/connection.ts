@@ -12,6 +12,7 @@ import { apis } from '../../protocol.ts'
 import type { Session } from '../security.ts'
 import type { FrameMemory } from './frame-memory.ts'
 import { FrameReader, type Taken } from './frames.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import type { SocketReader } from './socket.ts'
 
 export interface ReplyBytes {
@@ -31,7 +32,7 @@ export interface PendingReply {
 }
 
 /**
- * Works on one request. `owned` as in {@link FrameReader}: otherwise the bytes are valid only during the call.
+ * Works on one request. `owned` says that nobody else will overwrite it; otherwise the bytes are valid only until `endOfRead`.
  * Throws when the connection must be closed.
  */
 export type Dispatch = (frame: Buffer, owned: boolean, connection: Connection) => Reply | PendingReply
@@ -42,14 +43,16 @@ export interface ConnectionOptions {
   id: number
   listener: string
   session: Session
-  /** Shared with others that are read in the same way: see frames.ts. */
-  scratch: Buffer
+  /** Shared with others that are read in the same way. */
+  buffers: ReadBuffers
   frameMemory: FrameMemory
   maxFrameBytes: number
   maxUnauthenticatedFrameBytes: number
   clock: Clock
   timers: Timers
   dispatch: Dispatch
+  /** All requests of one read were dispatched: their bytes are overwritten from now on. */
+  endOfRead(): void
   /** Something for which produce requests have to wait: the log falls behind. */
   pressure: { readonly on: boolean; whenOff(callback: () => void): void }
   /** Why the connection ended; null when the client closed it. */
@@ -93,6 +96,7 @@ export class Connection {
   #mutedUntilMs = 0
   #draining = false
   #closed = false
+  #corked = false
   /** When it was last looked at: bytes that the client had taken, bytes in the kernel's or libuv's hands, and when either last moved. */
   #taken = 0
   #queued = 0
@@ -111,11 +115,14 @@ export class Connection {
     this.openedMs = options.clock.monotonic()
     this.lastActiveMs = options.clock.monotonic()
     this.#frames = new FrameReader(
-      options.scratch,
+      options.buffers,
       options.session.authenticated ? options.maxFrameBytes : Math.min(options.maxFrameBytes, options.maxUnauthenticatedFrameBytes),
       options.frameMemory.share(() => this.#resume()),
-      (frame, owned) => this.#take(frame, owned),
-      error => this.close(error),
+      {
+        take: (frame, owned) => this.#take(frame, owned),
+        done: () => options.endOfRead(),
+        reject: error => this.close(error),
+      },
     )
     this.#socket = options.read({
       target: () => this.#frames.target(),
@@ -269,13 +276,23 @@ export class Connection {
     }
     this.bytesOut += reply.length
     this.lastActiveMs = this.#options.clock.monotonic()
+    this.#gatherWrites()
     const { buffers } = reply
     const last = buffers.length - 1
-    if (last > 0) this.#socket.cork()
     for (let index = 0; index < last; index++) this.#socket.write(buffers[index]!)
     const done = reply.release === undefined && !this.#draining ? undefined : () => this.#left(reply)
     this.#socket.write(buffers[last]!, done)
-    if (last > 0) this.#socket.uncork()
+  }
+
+  /** Replies that are ready at the same time leave by one write. */
+  #gatherWrites(): void {
+    if (this.#corked) return
+    this.#corked = true
+    this.#socket.cork()
+    queueMicrotask(() => {
+      this.#corked = false
+      this.#socket.uncork()
+    })
   }
 
   /** Also called when the socket failed: then the buffers are free all the same. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FrameMemory } from './frame-memory.ts'
 import { FrameReader } from './frames.ts'
+import { ReadBuffers } from './read-buffers.ts'
 
 function frame(size: number, fill: number): Buffer {
   const bytes = Buffer.alloc(4 + size, fill)
@@ -10,7 +11,7 @@ function frame(size: number, fill: number): Buffer {
 }
 
 interface ReaderOptions {
-  scratchBytes?: number
+  buffers?: ReadBuffers
   accept?: (frame: Buffer) => boolean
   maxFrameBytes?: number
   memory?: FrameMemory
@@ -20,16 +21,18 @@ interface ReaderOptions {
 function reader(options: ReaderOptions = {}) {
   const frames: Buffer[] = []
   const rejected: string[] = []
-  const scratch = Buffer.alloc(options.scratchBytes ?? 64)
   const made = new FrameReader(
-    scratch,
+    options.buffers ?? new ReadBuffers(64),
     options.maxFrameBytes ?? 1 << 20,
     (options.memory ?? new FrameMemory(1e9)).share(options.wake ?? (() => {})),
-    bytes => {
-      frames.push(Buffer.from(bytes))
-      return (options.accept?.(bytes) ?? true) ? 'next' : 'stop'
+    {
+      take(bytes) {
+        frames.push(Buffer.from(bytes))
+        return (options.accept?.(bytes) ?? true) ? 'next' : 'stop'
+      },
+      done() {},
+      reject: error => rejected.push((error as Error).message),
     },
-    error => rejected.push((error as Error).message),
   )
   /** Feeds as a socket would: never more than the target takes; stops when told to. Returns what was not taken. */
   const feed = (bytes: Buffer, stepBytes = 1e9): Buffer => {
@@ -59,7 +62,7 @@ test('frames are the same however the bytes are cut', () => {
 })
 
 test('a sink that says no gets nothing until resumed, and loses nothing', () => {
-  const { made, frames, feed } = reader({ scratchBytes: 1024, accept: () => false })
+  const { made, frames, feed } = reader({ buffers: new ReadBuffers(1024), accept: () => false })
   assert.equal(feed(Buffer.concat([frame(3, 1), frame(4, 2), frame(100, 3).subarray(0, 50)])).length, 0)
   assert.equal(frames.length, 1)
   assert.equal(made.resume(), false)
@@ -138,12 +141,12 @@ test('memory: when it is full no other frame begins, and all get through in turn
 test('memory: a frame that needs more than there is gets it when nobody is ahead of it', () => {
   const memory = new FrameMemory(20_000)
   const whole = frame(200_000, 7)
-  const one = reader({ memory, scratchBytes: 5000 })
+  const one = reader({ memory, buffers: new ReadBuffers(5000) })
   assert.equal(one.feed(whole).length, 0, 'alone it is never stopped')
   assert.deepEqual(one.frames, [whole.subarray(4)])
   const woken: string[] = []
-  const slow = reader({ memory, scratchBytes: 5000, wake: () => woken.push('slow') })
-  const late = reader({ memory, scratchBytes: 5000, wake: () => woken.push('late') })
+  const slow = reader({ memory, buffers: new ReadBuffers(5000), wake: () => woken.push('slow') })
+  const late = reader({ memory, buffers: new ReadBuffers(5000), wake: () => woken.push('late') })
   slow.feed(whole.subarray(0, 4000))
   const rest = late.feed(whole)
   assert.ok(rest.length > 0, 'somebody else is ahead')
@@ -162,11 +165,12 @@ test('memory: any mixture of readers, sizes and pauses delivers every frame whol
     return (seed >>> 12) % below
   }
   const memory = new FrameMemory(50_000)
+  const buffers = new ReadBuffers(8192)
   const peers = Array.from({ length: 20 }, () => {
     const sizes = Array.from({ length: 15 }, () => random(random(4) === 0 ? 60_000 : 200))
     const stream = Buffer.concat(sizes.map((size, index) => frame(size, index + 1)))
     const mood = { paused: false }
-    return { sizes, stream, mood, got: reader({ memory, scratchBytes: 8192, accept: () => !mood.paused }) }
+    return { sizes, stream, mood, got: reader({ memory, buffers, accept: () => !mood.paused }) }
   })
   for (let round = 0; peers.some(({ stream }) => stream.length > 0); round++) {
     assert.ok(round < 100_000, 'somebody waits for ever')
@@ -197,15 +201,18 @@ test('a frame that is not taken comes again, whole and before what follows it, w
       const frames: Buffer[] = []
       const memory = new FrameMemory(1e9)
       const made = new FrameReader(
-        Buffer.alloc(64),
+        new ReadBuffers(64),
         1 << 20,
         memory.share(() => {}),
-        bytes => {
-          if (refuse && bytes.length === size) return 'later'
-          frames.push(Buffer.from(bytes))
-          return 'next'
+        {
+          take(bytes) {
+            if (refuse && bytes.length === size) return 'later'
+            frames.push(Buffer.from(bytes))
+            return 'next'
+          },
+          done() {},
+          reject: error => assert.fail(error as Error),
         },
-        error => assert.fail(error as Error),
       )
       const stream = Buffer.concat([frame(5, 1), frame(size, 2), frame(6, 3), frame(100, 4)])
       let at = 0
@@ -232,4 +239,49 @@ test('a frame that is not taken comes again, whole and before what follows it, w
         ],
       )
     }
+})
+
+test('what was handed out is as it was until the end of the read, however frames lie in the reads', () => {
+  const buffers = new ReadBuffers(1000)
+  for (const sizes of [Array(50).fill(90), Array(20).fill(300), [900, 5, 995, 1, 2000, 4, 996, 997]])
+    for (const step of [1, 77, 400, 1e9]) {
+      const borrowed: { bytes: Buffer; fill: number }[] = []
+      let taken = 0
+      const own = new FrameReader(
+        buffers,
+        1 << 20,
+        new FrameMemory(1e9).share(() => {}),
+        {
+          take(bytes) {
+            borrowed.push({ bytes, fill: ++taken })
+            return 'next'
+          },
+          done() {
+            for (const { bytes, fill } of borrowed.splice(0)) assert.ok(bytes.every(byte => byte === fill))
+          },
+          reject: error => assert.fail(error as Error),
+        },
+      )
+      const stream = Buffer.concat(sizes.map((size: number, index: number) => frame(size, index + 1)))
+      for (let at = 0; at < stream.length; ) {
+        const copied = stream.copy(own.target(), 0, at, Math.min(stream.length, at + step))
+        at += copied
+        assert.equal(own.received(copied), true)
+      }
+      assert.deepEqual([taken, borrowed.length], [sizes.length, 0])
+    }
+})
+
+test('more connections in the middle of a frame than there are large buffers: all go on', () => {
+  const buffers = new ReadBuffers()
+  const readers = Array.from({ length: 200 }, () => reader({ buffers }))
+  const large = frame(100_000, 9)
+  const before = process.memoryUsage().arrayBuffers
+  for (const { feed } of readers) feed(large.subarray(0, 50))
+  assert.ok(process.memoryUsage().arrayBuffers - before < 64 * (256 << 10) + 136 * (20 << 10) + (4 << 20))
+  for (const { feed } of readers) feed(large.subarray(50, 99_000))
+  for (const { feed, frames } of readers) {
+    feed(Buffer.concat([large.subarray(99_000), frame(7, 1)]))
+    assert.deepEqual(frames, [large.subarray(4), frame(7, 1).subarray(4)])
+  }
 })

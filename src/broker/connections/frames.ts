@@ -1,12 +1,13 @@
 /**
  * Cuts a byte stream into Kafka's frames (int32 size, then that many bytes) without copying whole frames and without ever allocating by a
- * size that the peer declared: the buffer of an unfinished frame grows as its bytes arrive.
+ * size that the peer declared: the buffer of a large unfinished frame grows as its bytes arrive.
  *
- * All connections of a broker share one scratch buffer, since each read is consumed before the next begins. A frame that lies whole in it
- * is handed out as a view; only the beginning of an unfinished frame is copied, and its rest is read in place behind that copy. What all
- * connections hold of unfinished frames is bounded (frame-memory.ts): a reader that finds no room stops until it is resumed.
+ * A frame is handed out as a view of the buffer that was read into (read-buffers.ts). The beginning of an unfinished one is moved to the front
+ * of a buffer of the connection's own, and what follows is read behind it, as much as the buffer takes. What all connections hold of
+ * unfinished frames is bounded (frame-memory.ts): a reader that finds no room stops until it is resumed.
  */
 import type { FrameShare } from './frame-memory.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import type { SocketReader } from './socket.ts'
 
 /** The peer's frame cannot be accepted; the connection must be closed. */
@@ -20,8 +21,14 @@ export class BadFrame extends Error {
 /** `stop`: no further frame may be handed out until {@link FrameReader.resume}. `later`: nor was this one taken, and it comes again then. */
 export type Taken = 'next' | 'stop' | 'later'
 
-/** Takes one frame. `owned` says that nobody else will overwrite it; otherwise it is valid only during the call. */
-export type FrameSink = (frame: Buffer, owned: boolean) => Taken
+export interface FrameSink {
+  /** Takes one frame. `owned` says that nobody else will overwrite it; otherwise it is valid until `done`. */
+  take(frame: Buffer, owned: boolean): Taken
+  /** All frames that were there have been handed out: what was not owned is overwritten from now on. */
+  done(): void
+  /** Called once with what is wrong; nothing is handed out afterwards. */
+  reject(error: unknown): void
+}
 
 const sizeBytes = 4
 const firstAllocationBytes = 16 * 1024
@@ -29,46 +36,46 @@ const firstAllocationBytes = 16 * 1024
 const cautiousBytes = 4 * 1024
 
 export class FrameReader implements SocketReader {
-  readonly #scratch: Buffer
+  readonly #buffers: ReadBuffers
   /** Of the frames that begin from now on. */
   maxFrameBytes: number
   readonly #sink: FrameSink
-  readonly #reject: (error: unknown) => void
   readonly #memory: FrameShare
-  /** An unfinished frame with its size field; its first `#filled` bytes have arrived. */
-  #partial: Buffer | null = null
-  #filled = 0
-  /** Bytes that arrived behind a frame after which the sink wanted a pause, or for which there is no room. */
-  #stalled: Buffer | null = null
+  /** A buffer of its own, with bytes that arrived and were not taken from `#start` to `#end`. */
+  #own: Buffer | null = null
+  #leased = false
+  #start = 0
+  #end = 0
   #open = true
-  /** Whether it stopped because memory is full. */
-  #waiting = false
   #abandoned = false
 
-  /** `reject` is called once with what is wrong; nothing is handed out afterwards. */
-  constructor(scratch: Buffer, maxFrameBytes: number, memory: FrameShare, sink: FrameSink, reject: (error: unknown) => void) {
-    this.#scratch = scratch
+  constructor(buffers: ReadBuffers, maxFrameBytes: number, memory: FrameShare, sink: FrameSink) {
+    this.#buffers = buffers
     this.maxFrameBytes = maxFrameBytes
     this.#sink = sink
-    this.#reject = reject
     this.#memory = memory
   }
 
   /** Whether some bytes of a frame, but not all, have arrived, and the rest is up to the peer. */
   get unfinished(): boolean {
-    return this.#partial !== null && !this.#waiting
+    return this.#open && this.#end > this.#start
   }
 
   target(): Buffer {
-    if (this.#partial !== null && this.#open) return this.#partial.subarray(this.#filled)
-    return this.#memory.full ? this.#scratch.subarray(0, cautiousBytes) : this.#scratch
+    const own = this.#own
+    if (own !== null && this.#open) return own.subarray(this.#end)
+    return this.#memory.full ? this.#buffers.shared.subarray(0, cautiousBytes) : this.#buffers.shared
   }
 
   received(length: number): boolean {
+    const { shared } = this.#buffers
     try {
-      if (!this.#open) this.#stash(this.#scratch.subarray(0, length))
-      else if (this.#partial === null) this.#cut(this.#scratch.subarray(0, length), false)
-      else this.#extend(this.#partial, length)
+      if (!this.#open) this.#keep(shared.subarray(0, length))
+      else if (this.#own === null) this.#keep(shared.subarray(this.#cut(shared, 0, length), length))
+      else {
+        this.#end += length
+        this.#handOut()
+      }
     } catch (error) {
       this.#stop(error)
     }
@@ -78,16 +85,10 @@ export class FrameReader implements SocketReader {
 
   /** Hands out what has waited. Returns whether reading may go on. */
   resume(): boolean {
+    if (this.#abandoned) return false
     this.#open = true
-    this.#waiting = false
     try {
-      const partial = this.#partial
-      if (partial !== null && this.#filled === partial.length) this.#grow(partial)
-      const stalled = this.#stalled
-      if (this.#open && stalled !== null) {
-        this.#stalled = null
-        this.#feed(stalled)
-      }
+      if (this.#own !== null) this.#handOut()
     } catch (error) {
       this.#stop(error)
     }
@@ -99,108 +100,119 @@ export class FrameReader implements SocketReader {
   abandon(): void {
     this.#abandoned = true
     this.#open = false
-    this.#partial = null
-    this.#stalled = null
+    this.#sink.done()
+    this.#letGo()
     this.#memory.leave()
   }
 
   #stop(error: unknown): void {
     this.#open = false
-    this.#waiting = false
-    this.#partial = null
-    this.#stalled = null
-    this.#reject(error)
+    this.#letGo()
+    this.#sink.reject(error)
   }
 
   #account(): void {
     if (this.#abandoned) return
-    this.#memory.hold((this.#partial?.length ?? 0) + (this.#stalled?.length ?? 0), this.unfinished)
+    const bytes = this.#own === null ? 0 : this.#leased ? this.#end - this.#start : this.#own.length
+    this.#memory.hold(bytes, this.unfinished)
   }
 
   #awaitRoom(): void {
     this.#open = false
-    this.#waiting = true
     this.#memory.wait()
   }
 
-  /** Keeps bytes that nobody can take now. */
-  #stash(bytes: Buffer): void {
-    if (bytes.length > 0) this.#stalled = this.#stalled === null ? Buffer.from(bytes) : Buffer.concat([this.#stalled, bytes])
+  /** Hands out the frames that are whole. */
+  #handOut(): void {
+    const own = this.#own!
+    this.#start = this.#cut(own, this.#start, this.#end)
+    if (this.#own === null) return
+    if (this.#start === this.#end) this.#letGo()
+    else if (this.#open) this.#makeRoom(own)
   }
 
-  /** As if these bytes arrived now. */
-  #feed(bytes: Buffer): void {
-    let at = 0
-    while (at < bytes.length && this.#open) {
-      if (this.#partial === null) {
-        this.#cut(bytes.subarray(at), true)
-        return
+  /** Hands out whole frames from `at` on; answers where the rest begins. */
+  #cut(bytes: Buffer, at: number, end: number): number {
+    try {
+      while (this.#open && end - at >= sizeBytes) {
+        const next = at + sizeBytes + this.#sizeAt(bytes, at)
+        if (next > end) break
+        // Only a frame that was too large for a buffer has memory of its own, and fills it.
+        const owned = bytes === this.#own && !this.#leased && next - at === bytes.length
+        const taken = this.#sink.take(bytes.subarray(at + sizeBytes, next), owned)
+        if (taken !== 'later') at = next
+        if (taken !== 'next') this.#open = false
       }
-      const copied = bytes.copy(this.#partial, this.#filled, at)
-      at += copied
-      this.#extend(this.#partial, copied)
+    } finally {
+      this.#sink.done()
     }
-    this.#stash(bytes.subarray(at))
+    return at
   }
 
-  #cut(bytes: Buffer, owned: boolean): void {
-    let position = 0
-    while (bytes.length - position >= sizeBytes) {
-      const size = bytes.readInt32BE(position)
-      this.#check(size)
-      const end = position + sizeBytes + size
-      if (end > bytes.length) break
-      const taken = this.#sink(bytes.subarray(position + sizeBytes, end), owned)
-      if (taken !== 'later') position = end
-      if (taken !== 'next') {
-        this.#open = false
-        if (position < bytes.length) this.#stalled = owned ? bytes.subarray(position) : Buffer.from(bytes.subarray(position))
-        return
-      }
-    }
-    if (position < bytes.length) this.#begin(bytes.subarray(position))
+  /** Keeps what arrived in the shared buffer and was not taken. */
+  #keep(rest: Buffer): void {
+    if (rest.length === 0 || this.#abandoned) return
+    const own = this.#own
+    if (own === null && this.#open && !this.#memory.admitted) {
+      this.#awaitRoom()
+      this.#become(Buffer.from(rest))
+    } else if (own === null) this.#begin(rest)
+    else if (rest.length <= own.length - this.#end) {
+      rest.copy(own, this.#end)
+      this.#end += rest.length
+    } else this.#become(Buffer.concat([own.subarray(this.#start, this.#end), rest]))
   }
 
   #begin(head: Buffer): void {
-    if (!this.#memory.admitted) {
-      this.#stash(head)
-      this.#awaitRoom()
-      return
-    }
-    const capacity = head.length < sizeBytes ? sizeBytes : capacityFor(head.readInt32BE(0) + sizeBytes, head.length)
-    this.#partial = Buffer.allocUnsafeSlow(capacity)
-    head.copy(this.#partial)
-    this.#filled = head.length
+    const total = this.#totalAt(head, 0, head.length)
+    const lease = this.#buffers.lease(Math.max(total, head.length))
+    const own = lease ?? Buffer.allocUnsafeSlow(Math.max(head.length, capacityFor(total, head.length)))
+    head.copy(own)
+    this.#own = own
+    this.#leased = lease !== null
+    this.#start = 0
+    this.#end = head.length
   }
 
-  #extend(partial: Buffer, length: number): void {
-    this.#filled += length
-    if (this.#filled < partial.length) return
-    const size = partial.readInt32BE(0)
-    this.#check(size)
-    const total = size + sizeBytes
-    if (this.#filled < total) {
-      this.#grow(partial)
-      return
-    }
-    this.#partial = null
-    const taken = this.#sink(partial.subarray(sizeBytes, total), true)
-    if (taken === 'later') this.#stalled = partial.subarray(0, total)
-    if (taken !== 'next') this.#open = false
+  /** For the rest of the frame that begins at `#start`. */
+  #makeRoom(own: Buffer): void {
+    const arrived = this.#end - this.#start
+    const total = this.#totalAt(own, this.#start, this.#end)
+    if (total <= own.length) {
+      if (this.#start > 0) own.copyWithin(0, this.#start, this.#end)
+      this.#start = 0
+      this.#end = arrived
+    } else if (this.#memory.admitted) {
+      const grown = Buffer.allocUnsafeSlow(capacityFor(total, arrived))
+      own.copy(grown, 0, this.#start, this.#end)
+      this.#become(grown, arrived)
+    } else this.#awaitRoom()
   }
 
-  #grow(partial: Buffer): void {
-    if (!this.#memory.admitted) {
-      this.#awaitRoom()
-      return
-    }
-    const grown = Buffer.allocUnsafeSlow(capacityFor(partial.readInt32BE(0) + sizeBytes, this.#filled))
-    partial.copy(grown)
-    this.#partial = grown
+  /** Goes on in memory of its own. */
+  #become(own: Buffer, arrived = own.length): void {
+    this.#letGo()
+    this.#own = own
+    this.#end = arrived
   }
 
-  #check(size: number): void {
+  #letGo(): void {
+    if (this.#leased) this.#buffers.give(this.#own!)
+    this.#own = null
+    this.#leased = false
+    this.#start = 0
+    this.#end = 0
+  }
+
+  /** Of the frame that begins at `at`, as far as it is known. */
+  #totalAt(bytes: Buffer, at: number, end: number): number {
+    return end - at < sizeBytes ? sizeBytes : sizeBytes + this.#sizeAt(bytes, at)
+  }
+
+  #sizeAt(bytes: Buffer, at: number): number {
+    const size = bytes.readInt32BE(at)
     if (size < 0 || size > this.maxFrameBytes) throw new BadFrame(size, this.maxFrameBytes)
+    return size
   }
 }
 

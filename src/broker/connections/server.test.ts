@@ -43,6 +43,7 @@ async function serve(
     limits: { ...limits, ...changed },
     security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,
+    endOfRead() {},
     pressure,
     connectionDelay,
     onOpen() {},

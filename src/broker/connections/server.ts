@@ -12,6 +12,7 @@ import type { Security, TlsListener } from '../security.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
 import { CreationRate, WaitingLine } from './creation-rate.ts'
 import { FrameMemory } from './frame-memory.ts'
+import { ReadBuffers } from './read-buffers.ts'
 import { readInto } from './socket.ts'
 import { TlsReads } from './tls-reads.ts'
 
@@ -49,6 +50,7 @@ export interface ServerOptions {
   system: System
   limits: ServerLimits
   dispatch: Dispatch
+  endOfRead: ConnectionOptions['endOfRead']
   security: Pick<Security, 'open' | 'tls'>
   /** Where connections come from; a simulation has a network of its own. */
   createServer: typeof net.createServer
@@ -73,8 +75,6 @@ interface Place {
   readonly use: ListenerUse
 }
 
-/** One read buffer for all plain connections: see frames.ts. */
-const scratchBytes = 256 * 1024
 const sweepIntervalMs = 1_000
 const keepAliveMs = 60_000
 /** A client that has taken nothing for so long does not read. */
@@ -87,7 +87,7 @@ export class Server {
   /** Sockets that are shaking hands, and since when. They count as connections. */
   readonly #handshakes = new Map<net.Socket, number>()
   readonly #options: ServerOptions
-  readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
+  readonly #buffers = new ReadBuffers()
   /** Null as long as no listener has TLS. */
   #tlsReads: TlsReads | null = null
   readonly #frameMemory: FrameMemory
@@ -207,13 +207,14 @@ export class Server {
       id: this.#nextId++,
       listener: listener.name,
       session: this.#options.security.open(listener, place.address, secure),
-      scratch: tlsReads?.scratch ?? this.#scratch,
+      buffers: tlsReads?.buffers ?? this.#buffers,
       frameMemory: this.#frameMemory,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
       maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
       clock: this.#options.system.clock,
       timers: this.#options.system.timers,
       dispatch: this.#options.dispatch,
+      endOfRead: this.#options.endOfRead,
       pressure: this.#options.pressure,
       onClose: (closed, error) => this.#closed(closed, place, error),
     })

@@ -46,7 +46,7 @@ for (const way of ['page', 'data'] as const) {
 
     beforeEach(async () => {
       reads = new TlsReads(realSystem().timers)
-      target = () => reads.scratch
+      target = () => reads.buffers.shared
       told = () => {}
       server = tls.createServer({ cert: pem, key: pem }, socket => {
         // A Node without the means.

@@ -12,6 +12,7 @@
 import net from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Timers } from '../../base.ts'
+import { ReadBuffers } from './read-buffers.ts'
 import { deliver, type SocketReader } from './socket.ts'
 
 interface Source {
@@ -24,11 +25,10 @@ interface Source {
 
 /** The most that a TLS record holds. */
 const pageBytes = 16 * 1024
-const scratchBytes = 256 * 1024
 
 export class TlsReads {
-  /** For the frames of all TLS connections. That of plain ones may be written to at any time while bytes wait here. */
-  readonly scratch = Buffer.allocUnsafeSlow(scratchBytes)
+  /** For the frames of all TLS connections. Those of plain ones may be written to at any time while bytes wait here. */
+  readonly buffers = new ReadBuffers()
   readonly #page = Buffer.allocUnsafeSlow(pageBytes)
   readonly #timers: Timers
   /** Whose bytes wait. */
@@ -41,7 +41,7 @@ export class TlsReads {
 
   /** Takes over a socket that has shaken hands; the reader is told of bytes from the end of this turn on. */
   read(socket: TLSSocket, reader: SocketReader): net.Socket {
-    this.#timers.soon(() => this.#begin({ socket, reader, target: this.scratch, filled: 0 }))
+    this.#timers.soon(() => this.#begin({ socket, reader, target: this.buffers.shared, filled: 0 }))
     return socket
   }
 

@@ -32,6 +32,8 @@ export class TestLog implements Log {
     this.disk = disk
   }
 
+  writeOut(): void {}
+
   /** Also what was only recovered, as the engine does. */
   get(topicId: Uuid, partition: number): TestPartition | undefined {
     return this.disk.get(`${topicId}:${partition}`)

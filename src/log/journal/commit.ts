@@ -48,8 +48,10 @@ export class GroupCommit {
   readonly #frame = new FrameWriter()
   #runs: Run[] = []
   #payloadBytes = 0
+  /** What goes past the journal is a group for each partition: it needs no frame, and one that the disk refuses does not concern others. */
+  #direct: { group: Group; member: Member }[] = []
   /** Settled without the journal: those who wait for them are called at the end of the turn. */
-  #settled: Member[] = []
+  #settled = new Set<Member>()
   #scheduled = false
   #unsynced: Unsynced[] = []
   /** Written past the journal since the last sync began, and whose they are. */
@@ -86,10 +88,34 @@ export class GroupCommit {
     return this.#group
   }
 
-  /** The page cache has it, and that is enough: only those who wait are still to be called. */
-  settled(member: Member): void {
+  /** The same for a member whose bytes go past the journal. They are its caller's until `writeOut`. */
+  joinDirect(member: Member): Group {
     this.#schedule()
-    if (this.#settled.at(-1) !== member) this.#settled.push(member)
+    const group = new Group()
+    group.join(member)
+    this.#direct.push({ group, member })
+    return group
+  }
+
+  /** Writes what members gathered past the journal, or what this one did; answers why that was not possible, for the last one that failed. */
+  writeOut(only: Member | null = null): KafkaError | null {
+    if (this.#direct.length === 0) return null
+    const sent = only === null ? this.#direct : this.#direct.filter(({ member }) => member === only)
+    this.#direct = only === null ? [] : this.#direct.filter(({ member }) => member !== only)
+    let failure: KafkaError | null = null
+    for (const { group, member } of sent) {
+      group.send()
+      const refused = member.writeOut()
+      if (refused === null) {
+        group.commit()
+        group.settle()
+        this.#settled.add(member)
+      } else {
+        group.refuse(refused, null)
+        failure = refused
+      }
+    }
+    return failure
   }
 
   /** Does the journal's current file say already that the member may differ from its checkpoint? */
@@ -150,8 +176,9 @@ export class GroupCommit {
 
   /** Sends the group now instead of at the end of the turn. */
   commit(): void {
+    this.writeOut()
     const settled = this.#settled
-    this.#settled = []
+    if (settled.size > 0) this.#settled = new Set()
     if (!this.#group.isEmpty || this.#frame.entries > 0) this.#send()
     for (const member of settled) member.notify()
   }

@@ -78,7 +78,7 @@ export class Group {
   }
 
   /** `file`: the one that lacks the frame, and with it the bindings. */
-  refuse(error: Error, file: JournalFile): void {
+  refuse(error: Error, file: JournalFile | null): void {
     this.#move('sent', 'refused')
     for (const member of this.#bound) if (member.boundFile === file) member.boundFile = null
     for (const member of this.#members) member.takeBack()
@@ -90,6 +90,11 @@ export class Group {
   /** After `commit`: calls those who wait for the frame. */
   tellWritten(): void {
     this.#notify()
+    this.settle()
+  }
+
+  /** After `commit`: settles promises only. */
+  settle(): void {
     this.#written?.resolve()
     if (!this.needsSync) this.#durable?.resolve()
   }

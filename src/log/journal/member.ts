@@ -1,6 +1,6 @@
 /** What the journal and the group commit know of a partition, and the partition of them. */
 import type { FileHandle } from '../../base.ts'
-import type { Offset, Uuid } from '../../protocol.ts'
+import type { KafkaError, Offset, Uuid } from '../../protocol.ts'
 import type { FileLife } from './file-life.ts'
 
 export interface JournalFile {
@@ -32,6 +32,8 @@ export interface Member {
   readonly deleted: boolean
   /** Acknowledged only when durable (`durability=fsync`). */
   readonly synced: boolean
+  /** Writes what it gathered past the journal; answers why that was not possible. */
+  writeOut(): KafkaError | null
   /** Leaves its group: all it did in it stays. Calls nobody. */
   committed(): void
   /** Leaves its group: all it did in it is undone. Calls nobody. */

@@ -1,5 +1,6 @@
 /**
- * A partition's part in the group that is gathered: how the partition was when it joined, so that all it did since can be undone.
+ * A partition's part in the group that is gathered, or in one of its own for what goes past the journal: how the partition was when it
+ * joined, so that all it did since can be undone.
  *
  * A group is never taken back across a roll, so that one segment is all there is to restore.
  */
@@ -14,6 +15,8 @@ import type { Partition } from './partition.ts'
 export class GroupPart {
   readonly group: Group
   readonly endOffset: Offset
+  /** What is gathered to be written past the journal; null in a group that goes through it. */
+  readonly gathered: Buffer[] | null
   /** Bytes of the group may be in the segment file. */
   direct = false
   /** Appended in the group. */
@@ -27,7 +30,7 @@ export class GroupPart {
   #epochs: readonly EpochStart[] | null = null
 
   /** Joins. Throws KAFKA_STORAGE_ERROR, and then has not, when the partition's first segment cannot be made. */
-  constructor(partition: Partition, commit: GroupCommit) {
+  constructor(partition: Partition, commit: GroupCommit, pastJournal: boolean) {
     const { segments, files, logEndOffset, producerStates, context } = partition
     this.#partition = partition
     this.#segment = segments.active ?? files.begin(logEndOffset, context.system.clock.now())
@@ -35,13 +38,20 @@ export class GroupPart {
     this.#producerMark = producerStates?.mark() ?? 0
     this.#askedLogStart = partition.askedLogStart
     this.endOffset = logEndOffset
-    this.group = commit.join(partition)
+    this.group = pastJournal ? commit.joinDirect(partition) : commit.join(partition)
+    this.gathered = pastJournal ? [] : null
     files.tail.hold(this.#segment, this.#segment.size)
   }
 
   /** To be called before the leader epochs change. */
   keepEpochs(): void {
     this.#epochs ??= [...this.#partition.epochs.entries]
+  }
+
+  /** Throws KAFKA_STORAGE_ERROR. */
+  writeOut(): void {
+    this.direct = true
+    this.#partition.files.write(this.gathered!, this.#segment, this.#segmentState.size)
   }
 
   undo(): void {

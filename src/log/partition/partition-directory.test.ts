@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../../base.ts'
 import type { Log } from '../../log.ts'
 import type { LogContext } from '../context.ts'
-import { append, openTestLog, partitionOf, readAll, topicConfig, topicId } from '../log.testing.ts'
+import { append, openTestLog, partitionOf, readAll, topicConfig, topicId, turn } from '../log.testing.ts'
 
 const storageError = { name: 'KAFKA_STORAGE_ERROR' }
 const checkpoint = (log: Log) => (log as unknown as LogContext).checkpoint()
@@ -55,7 +55,8 @@ test('os: where a power cut took directory and data, readers find out by the epo
   const disk = memoryFileSystem()
   const { log, kill } = await openTestLog(disk, { durability: 'os' })
   const partition = partitionOf(log)
-  await append(partition, 'x'.repeat(20_000)).written
+  append(partition, 'x'.repeat(20_000))
+  await turn()
   assert.deepEqual([partition.logEndOffset, partition.leaderEpoch], [1, 0])
   kill()
   await disk.removeDirectory('/data/orders-0')

@@ -66,16 +66,16 @@ export class PartitionFiles {
    * Writes bytes of the caller's past the tail, behind all that went before, the gathered group's included. Throws KAFKA_STORAGE_ERROR; the
    * file ends at `position` then.
    */
-  write(bytes: Buffer, segment: Segment, position: number): void {
+  write(buffers: readonly Buffer[], segment: Segment, position: number): void {
     try {
       this.tail.flushAll()
-      segment.writeSync([bytes], position)
+      segment.writeSync(buffers, position)
     } catch (error) {
       this.#cut(segment, position)
       throw storageError(error)
     }
     this.unsynced.add(segment)
-    this.#context.wroteDirectly(bytes.length)
+    for (const { length } of buffers) this.#context.wroteDirectly(length)
     if (this.#context.directBytes - this.#coolingSince > hotBytes) {
       this.hotPosition = this.#coolingPosition
       this.#coolingPosition = position

@@ -1,10 +1,10 @@
 /**
  * One partition: offsets, marks, segments and producer state, behind `PartitionLog`.
  *
- * Hides where an append's bytes go. Small ones are copied into the tail and travel in the group's journal frame; large ones go to the
- * segment file at once, by one `pwrite` from the caller's buffer. Either way the files hold a gapless beginning of the log and the tail
- * the rest. Bytes are written before anything is counted, and counting cannot fail (see `append-plan.ts`), so an append that fails leaves
- * nothing behind. Before its first change that a group may have to take back, the partition joins the group and notes how it is.
+ * Hides where an append's bytes go. Small ones are copied into the tail and travel in the group's journal frame; large ones go from the
+ * caller's buffer to the segment file, gathered to one `pwritev` when several come together. Either way the files hold a gapless beginning
+ * of the log and the tail the rest. Counting cannot fail (see `append-plan.ts`). Before its first change that a group may have to take
+ * back, the partition joins the group and notes how it is.
  */
 import { assert, type ClockHistory, type DiskError, type Int64 } from '../../base.ts'
 import type {
@@ -22,7 +22,6 @@ import type { BatchRules, Offset, Uuid, ValidatedBatches } from '../../protocol.
 import { KafkaError, validateBatches } from '../../protocol.ts'
 import { rollLimits } from '../cleaner/retention.ts'
 import type { LogContext } from '../context.ts'
-import type { Group } from '../journal/group.ts'
 import type { JournalFile, Member } from '../journal/member.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from '../segments/offset-lookup.ts'
 import type { Segment } from '../segments/segment.ts'
@@ -118,7 +117,9 @@ export class Partition implements PartitionLog, Member {
     this.context.admit(options.origin)
     const nowMs = this.context.system.clock.now()
     const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs), options.contents)
-    // Rolling sends the group, and if that is refused the log ends earlier and producers are as before: so what follows is checked after it.
+    const pastJournal = !this.synced && validated.sizeBytes >= directBytes.os
+    // This and rolling send the group, and if that is refused the log ends earlier and producers are as before: what follows is checked after it.
+    if (this.#part !== null && (this.#part.gathered !== null) !== pastJournal) this.settleGroup()
     const segment = this.#segmentFor(validated, nowMs)
     if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)
       throw new KafkaError(
@@ -128,12 +129,14 @@ export class Partition implements PartitionLog, Member {
     plan.make(this, segment, records, validated, options.leaderEpoch ?? this.leaderEpoch)
     const duplicate = this.#checkProducers(options.origin)
     if (duplicate !== null) return duplicate
-    const group = this.#write()
+    const baseOffset = plan.baseOffset
+    const part = this.#enter(pastJournal)
+    this.#place(part)
     this.#count()
     if (validated.maxTimestamp < 0) segment.noteUntimed(nowMs)
-    if (group === null) this.#settle()
+    const group = pastJournal && options.gather !== true ? this.#writeAtOnce() : part.group
     return {
-      baseOffset: plan.baseOffset,
+      baseOffset,
       lastOffset: this.logEndOffset - 1,
       logAppendTimeMs: this.config.messageTimestampType === 'LogAppendTime' ? nowMs : -1,
       logStartOffset: this.logStartOffset,
@@ -218,13 +221,6 @@ export class Partition implements PartitionLog, Member {
     return `${this.topic}-${this.partition}`
   }
 
-  /** The page cache has it all, and that is enough here: the marks move at once, their waiters are called at the end of the turn. */
-  #settle(): void {
-    this.producerStates?.settle(this.producerStates.mark())
-    this.#raiseHighWatermark(this.logEndOffset)
-    this.context.commit.settled(this)
-  }
-
   // ---- what the group commit says ----
 
   committed(): void {
@@ -247,11 +243,21 @@ export class Partition implements PartitionLog, Member {
     this.#waiters?.notify(upTo => this.mark(upTo))
   }
 
+  writeOut(): KafkaError | null {
+    try {
+      if (!this.deleted) this.#part!.writeOut()
+      return null
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      return error
+    }
+  }
+
   /** What it does from here on can be taken back, until its group is sent. */
-  #enter(): GroupPart {
+  #enter(pastJournal: boolean): GroupPart {
     if (this.#part !== null) return this.#part
     this.#mend()
-    this.#part = new GroupPart(this, this.context.commit)
+    this.#part = new GroupPart(this, this.context.commit, pastJournal)
     return this.#part
   }
 
@@ -339,7 +345,8 @@ export class Partition implements PartitionLog, Member {
   /** Durable when resolved. */
   async moveLogStart(offset: Offset): Promise<void> {
     if (offset <= this.logStartOffset) return
-    const { group } = this.#enter()
+    if (this.#part?.gathered) this.settleGroup()
+    const { group } = this.#enter(false)
     this.askedLogStart = Math.max(this.askedLogStart, offset)
     this.context.commit.moveLogStart(this, offset)
     await group.durable
@@ -390,7 +397,9 @@ export class Partition implements PartitionLog, Member {
 
   /** Nothing of it can be taken back any more; or it was. */
   settleGroup(): void {
-    if (this.#part !== null) this.context.commit.commit()
+    if (this.#part === null) return
+    if (this.#part.gathered === null) this.context.commit.commit()
+    else this.context.commit.writeOut(this)
   }
 
   /** Seals the active segment and begins the next. Throws KAFKA_STORAGE_ERROR; then all is as before. */
@@ -407,24 +416,21 @@ export class Partition implements PartitionLog, Member {
     return segment
   }
 
-  /** Puts the bytes where they belong; nothing is counted yet. Answers the group that may take them back; null when nobody does. */
-  #write(): Group | null {
-    const { commit } = this.context
-    const sizeBytes = plan.bytes.length
-    const direct = sizeBytes >= directBytes.os && !this.synced
-    if (direct && this.#part === null && commit.isBound(this)) {
-      this.#mend()
-      this.#writeDirectly()
-      return null
+  /** Puts the bytes where they belong; nothing is counted yet. */
+  #place(part: GroupPart): void {
+    if (part.gathered === null) this.#writeShare(part)
+    else {
+      this.context.commit.bind(this)
+      part.gathered.push(plan.bytes)
     }
-    const part = this.#enter()
-    if (direct) {
-      commit.bind(this)
-      part.direct = true
-      this.#writeDirectly()
-    } else this.#writeShare(part)
-    part.bytes += sizeBytes
-    return part.group
+    part.bytes += plan.bytes.length
+  }
+
+  /** For a caller that needs its bytes back. Throws KAFKA_STORAGE_ERROR, and then nothing was appended. */
+  #writeAtOnce(): null {
+    const failure = this.context.commit.writeOut(this)
+    if (failure !== null) throw failure
+    return null
   }
 
   /** With an entry in the journal: the bytes are in the frame or, when they are many, in the segment file, which is synced with it. */
@@ -436,16 +442,12 @@ export class Partition implements PartitionLog, Member {
     const large = this.synced && part.bytes + sizeBytes >= directBytes.fsync
     if (large && this.files.isNamed(segment) && commit.takeDirect(this, segment)) {
       part.direct = true
-      this.#writeDirectly()
+      this.files.write([bytes], segment, position)
       commit.add(this, share, null)
     } else {
       const add = () => this.files.tail.add(bytes, sizeBytes, segment, position, baseOffset, endOffset)
       commit.add(this, share, orStorageError(add))
     }
-  }
-
-  #writeDirectly(): void {
-    this.files.write(plan.bytes, plan.segment, plan.segment.size)
   }
 
   /** Memory alone: nothing fails here. */

@@ -96,6 +96,7 @@ function makeLog(): Log {
     journal: { frames: 0, bytes: 0, syncs: new Durations() },
     space: { freeBytes: 1e9, floorBytes: 0, shortage: null },
     pressure: { on: false, whenOff: callback => callback() },
+    writeOut() {},
     get: (topicId, partition) => partitions.get(key(topicId, partition)),
     create(spec) {
       const log = makePartition(spec)

@@ -43,7 +43,7 @@ interface Waiting {
   commit: Promise<void>
 }
 
-const produced = { origin: 'client' } as const
+const produced = { origin: 'client', gather: true } as const
 /** What an entry and its append cost, and what is done before others are served: see `workOf`. */
 const entryWork = 2 << 10
 const stepWork = 1 << 20
