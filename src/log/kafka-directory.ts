@@ -45,13 +45,16 @@ export function readKafkaDirectory(files: FileSystem, directory: string): KafkaD
   }
 }
 
-/** What belongs to the partition's log; not what Kafka was about to remove. */
+/**
+ * What belongs to the partition's log; not what Kafka was about to remove. Nor the indexes of the last segment, which every start makes anew
+ * from the segment: a Kafka that was killed leaves 20 MB of zeros in each.
+ */
 export function partitionFiles(files: FileSystem, path: string): { name: string; bytes: number }[] {
   const wanted = /^\d{20}\.(log|index|timeindex|txnindex)(\.swap)?$|^\d{20}\.snapshot$|^leader-epoch-checkpoint$|^partition\.metadata$/
-  return files
-    .list(path)
-    .filter(({ name, kind }) => kind === 'file' && wanted.test(name))
-    .map(({ name }) => ({ name, bytes: sizeOf(files, `${path}/${name}`) }))
+  const names = files.list(path).flatMap(({ name, kind }) => (kind === 'file' && wanted.test(name) ? [name] : []))
+  const last = names.findLast(name => name.endsWith('.log'))?.slice(0, 20)
+  const needless = new Set([`${last}.index`, `${last}.timeindex`])
+  return names.filter(name => !needless.has(name)).map(name => ({ name, bytes: sizeOf(files, `${path}/${name}`) }))
 }
 
 export async function writeCleanerCheckpoint(files: FileSystem, directory: string, entries: readonly PartitionOffset[]): Promise<void> {
