@@ -21,4 +21,5 @@ export { type ImportOptions, type ImportProgress, type ImportReport, importKafka
 export { jsonLogger, type Logger, silentLogger } from './broker/logger.ts'
 export { writeScramCredential } from './broker/security/first-user.ts'
 export { CannotListen } from './broker/start/cannot-listen.ts'
+export { type Repaired, repairPartitions } from './broker/start/repair.ts'
 export { type RunningBroker, type StartOptions, startBroker } from './broker/start.ts'

@@ -16,6 +16,7 @@ export {
   writeCleanerCheckpoint,
 } from './log/kafka-directory.ts'
 export { openLog } from './log/open.ts'
+export { repairFile } from './log/partition/partition-directory.ts'
 export { parseTopicValues, type TopicKey, type TopicValues, topicConfigOf, topicKeys } from './log/topic-config.ts'
 
 export interface LogOptions {

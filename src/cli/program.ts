@@ -38,6 +38,7 @@ export function makeProgram(): Command {
     .configureHelp({ groupItems: connectionLast })
   addStart(program)
   addImport(program)
+  addRepair(program)
   addTopic(program)
   addProduce(program)
   addConsume(program)
@@ -82,6 +83,17 @@ function addImport(program: Command): void {
     .option('-s, --set <key=value>', 'set one configuration key of the broker to be, such as node.id; repeatable', keyValue)
     .option('--json', 'print JSON')
     .action(async (directories, flags) => (await import('./import.ts')).importData(directories, flags))
+}
+
+function addRepair(program: Command): void {
+  program
+    .command('repair <partitions...>')
+    .description('bring partitions such as orders-3 back online without what cannot be read; the broker must not run')
+    .option('-d, --data <dir>', 'data directory (log.dirs)')
+    .addOption(configOption())
+    .option('-s, --set <key=value>', 'set one configuration key; repeatable', keyValue)
+    .option('--json', 'print JSON')
+    .action(async (partitions, flags) => (await import('./repair.ts')).repair(partitions, flags))
 }
 
 function addTopic(program: Command): void {

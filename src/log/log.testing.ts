@@ -75,7 +75,11 @@ export interface TestLog {
   failures: Error[]
 }
 
-export async function openTestLog(disk: FileSystem = memoryFileSystem(), changes: Partial<LogSettings> = {}): Promise<TestLog> {
+export async function openTestLog(
+  disk: FileSystem = memoryFileSystem(),
+  changes: Partial<LogSettings> = {},
+  report: (what: string) => void = () => {},
+): Promise<TestLog> {
   const process = processOn(disk)
   const failures: Error[] = []
   const onFatal = (error: Error) => void failures.push(error)
@@ -85,6 +89,7 @@ export async function openTestLog(disk: FileSystem = memoryFileSystem(), changes
     settings: { ...settings, ...changes },
     onFatal,
     onThisMachine: false,
+    report,
   })
   return { log, kill: process.kill, failures }
 }

@@ -15,7 +15,7 @@ import type { LoadedState, StateLog } from './journal/state-log.ts'
 import { type PartitionState, partitionKey } from './journal/state-record.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
-import { damageFile, hasSegments, isCondemned, readTopicId, writePartitionMetadata } from './partition/partition-directory.ts'
+import { damageFile, hasSegments, isCondemned, readTopicId, repairFile, writePartitionMetadata } from './partition/partition-directory.ts'
 import { type PartitionStart, recoverPartition } from './partition/partition-recovery.ts'
 import { segmentName } from './segments/segment.ts'
 import { SegmentList } from './segments/segment-list.ts'
@@ -129,9 +129,9 @@ class LogRecovery {
     const open = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const known = this.#known(keyOf(next))
-        const partition = await this.#open(next, known)
+        const { partition, repaired } = await this.#open(next, known)
         partitions.push(partition)
-        if (known.view !== null || known.doubtful || partition.logEndOffset !== known.state?.endOffset) changed.push(partition)
+        if (known.view !== null || known.doubtful || repaired || partition.logEndOffset !== known.state?.endOffset) changed.push(partition)
       }
     }
     await Promise.all(Array.from({ length: parallel }, open))
@@ -159,29 +159,31 @@ class LogRecovery {
     }
   }
 
-  async #open(found: Found, known: Known): Promise<Partition> {
+  async #open(found: Found, known: Known): Promise<{ partition: Partition; repaired: boolean }> {
     const { topic, topicId, partition } = found
     const { state, view, doubtful } = known
-    const { start, damage } = await this.#start(found, keyOf(found), known)
-    const changed = view !== null || doubtful || (state !== null && !state.synced)
+    const { start, damage, repaired } = await this.#start(found, keyOf(found), known)
+    const changed = view !== null || doubtful || repaired || (state !== null && !state.synced)
     const spec = { topic, topicId, partition, config: builtInConfig }
     const opened = new Partition(this.#context, spec, { ...start, suspect: changed && !this.#sameRun })
-    const reason = damage ?? view?.damage ?? null
+    const reason = damage ?? (repaired ? null : (view?.damage ?? null))
     if (reason !== null) this.#keepOffline(opened, reason)
     // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
     if (changed || state === null)
       for (const segment of opened.segments.all)
-        if (segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
-    return opened
+        if (repaired || segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
+    return { partition: opened, repaired }
   }
 
   /** `key`: what trouble with it is noted under. */
-  async #start(place: Place, key: string, known: Known): Promise<{ start: Start; damage: string | null }> {
+  async #start(place: Place, key: string, known: Known): Promise<{ start: Start; damage: string | null; repaired: boolean }> {
     const { topic, partition, directory } = place
     const { state, view, logStart, doubtful } = known
     try {
-      if (!this.#troubles.has(key))
-        return await recoverPartition({
+      if (!this.#troubles.has(key) && this.#context.system.files.exists(`${directory}/${repairFile}`))
+        return await this.#repair(place, known)
+      if (!this.#troubles.has(key)) {
+        const recovered = await recoverPartition({
           system: this.#context.system,
           segments: this.#context.segments,
           chores: this.#context.chores,
@@ -196,15 +198,51 @@ class LogRecovery {
           damage: this.#damageOf(directory),
           durableEnd: view?.durableEnd ?? 0,
           producers: this.#context.settings,
+          repairTo: null,
         })
+        return { ...recovered, repaired: false }
+      }
     } catch (error) {
       if (!(error instanceof DiskError)) {
         const damage = (error as Error).message
-        return { start: this.#startOffline(directory, known, damage), damage }
+        return { start: this.#startOffline(directory, known, damage), damage, repaired: false }
       }
       this.#noteTrouble(key, error)
     }
-    return { start: this.#startOffline(directory, known, this.#troubles.get(key)!), damage: null }
+    return { start: this.#startOffline(directory, known, this.#troubles.get(key)!), damage: null, repaired: false }
+  }
+
+  /** As a log of somebody else of whom nothing is known but where it began and ended. */
+  async #repair(
+    { topic, partition, directory }: Place,
+    { state, view, logStart }: Known,
+  ): Promise<{ start: Start; damage: string | null; repaired: boolean }> {
+    const { system, segments, chores, settings } = this.#context
+    const { start, damage, lost } = await recoverPartition({
+      system,
+      segments,
+      chores,
+      directory,
+      name: `${topic}-${partition}`,
+      state: null,
+      trusted: false,
+      doubtful: false,
+      sameRun: this.#sameRun,
+      ours: false,
+      logStartOffset: Math.max(view?.logStartOffset ?? -1, logStart, state?.logStartOffset ?? -1),
+      damage: null,
+      durableEnd: 0,
+      producers: settings,
+      repairTo: Math.max(state?.endOffset ?? 0, view?.durableEnd ?? 0),
+    })
+    for (const what of lost) this.#context.report(`repair of ${topic}-${partition}: ${what}`, null)
+    if (damage !== null) return { start, damage, repaired: false }
+    for (const name of [damageFile, repairFile]) await system.files.removeFile(`${directory}/${name}`)
+    this.#context.report(`${topic}-${partition} was repaired and goes on at offset ${start.logEndOffset}`, null)
+    // Clients that had read what is given up find out by the epoch (KIP-320).
+    const leaderEpoch = Math.max(start.leaderEpoch, state?.leaderEpoch ?? 0) + 1
+    start.epochs.assign(leaderEpoch, start.logEndOffset)
+    return { start: { ...start, leaderEpoch }, damage: null, repaired: true }
   }
 
   /** What is known without its files. */

@@ -5,6 +5,8 @@ import { decodePartitionMetadata, encodePartitionMetadata } from '../kafka-files
 
 /** An operator removes it to have the partition opened all the same. */
 export const damageFile = 'millrace.offline'
+/** An operator made it: at the next start what can be read is kept, the rest is given up, and the partition serves again. */
+export const repairFile = 'millrace.repair'
 
 export function writePartitionMetadata(files: FileSystem, directory: string, topicId: Uuid): void {
   const file = files.open(`${directory}/partition.metadata`, 'rw')

@@ -3,15 +3,15 @@
  *
  * A partition with a checkpoint is believed up to there and read on from there; without one all segments after the newest producer snapshot
  * are read, as Kafka does. What was torn by the crash at the end of the last segment is cut off. Damage anywhere else, or an end below what
- * the journal knows to have been durable, takes the partition offline and changes nothing.
+ * the journal knows to have been durable, takes the partition offline and changes nothing. Only when an operator asks for a repair it is given
+ * up: then each segment is kept up to its damage, and no offset is given out twice.
  */
 import { DiskError, type System } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
-import { header } from '../../protocol.ts'
+import { buildBatch, header, retainRecords } from '../../protocol.ts'
 import type { Chores } from '../chores.ts'
 import type { PartitionState } from '../journal/state-record.ts'
-import type { Segment, SegmentContext } from '../segments/segment.ts'
-import { segmentName } from '../segments/segment.ts'
+import { Segment, type SegmentContext, segmentName } from '../segments/segment.ts'
 import { type OpenedDirectory, openSegments } from '../segments/segment-directory.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
@@ -43,6 +43,8 @@ export interface RecoveryInput {
   /** Why it was offline already: then nothing is touched. */
   damage: string | null
   producers: ProducerLimits & { readonly producerIdExpirationMs: number }
+  /** A repair is asked for: the log goes on here, or behind what is found. null: damage takes it offline. */
+  repairTo: Offset | null
 }
 
 /** What a partition starts from: nothing, or what recovery found. */
@@ -61,8 +63,16 @@ export interface PartitionStart {
   suspect: boolean
 }
 
-/** `damage`: what is there is not what was written. Throws DiskError when the disk refuses; nothing was decided then. */
-export async function recoverPartition(input: RecoveryInput): Promise<{ start: Omit<PartitionStart, 'suspect'>; damage: string | null }> {
+export interface Recovered {
+  start: Omit<PartitionStart, 'suspect'>
+  /** What is there is not what was written. */
+  damage: string | null
+  /** What a repair gave up. */
+  lost: string[]
+}
+
+/** Throws DiskError when the disk refuses; nothing was decided then. */
+export async function recoverPartition(input: RecoveryInput): Promise<Recovered> {
   const opened = await openSegments(input.segments, input.chores, input.directory, input.system.clock.now())
   const recovery = new Recovery(input, opened)
   try {
@@ -71,11 +81,21 @@ export async function recoverPartition(input: RecoveryInput): Promise<{ start: O
     if (error instanceof DiskError) throw error
     recovery.damage ??= (error as Error).message
   }
-  return { start: recovery.result(), damage: recovery.damage }
+  return { start: recovery.result(), damage: recovery.damage, lost: recovery.lost }
+}
+
+/** Offsets in a segment, and in a batch, count from its first one in 32 bits. */
+const widestHole = 2 ** 31 - 1
+
+function emptyBatch(from: Offset, to: Offset): Buffer {
+  const bytes = buildBatch({ records: [{ key: null, value: null }], baseOffset: from, timestamp: -1 })
+  const whole = { bytes, header: { ...header.readBatchHeader(bytes, 0), lastOffset: to - 1 } }
+  return retainRecords(whole, () => false, { keepEmpty: true })!
 }
 
 class Recovery {
   damage: string | null = null
+  readonly lost: string[] = []
   readonly #input: RecoveryInput
   readonly #opened: OpenedDirectory
   readonly #producers: ProducerStates
@@ -93,7 +113,8 @@ class Recovery {
   }
 
   async run(): Promise<void> {
-    const { state } = this.#input
+    const { state, repairTo } = this.#input
+    if (repairTo !== null) return this.#repair(repairTo)
     if (this.damage !== null) return
     const all = this.#opened.segments.all
     if (all.length > 0) {
@@ -106,6 +127,35 @@ class Recovery {
     else if (state?.active && state.active.state.size > 0) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
     const durableEnd = Math.max(this.#input.durableEnd, state !== null && this.#input.trusted ? state.endOffset : 0)
     if (this.#end < durableEnd) this.damage ??= `the log ends at offset ${this.#end}, but it was durable up to ${durableEnd}`
+  }
+
+  async #repair(end: Offset): Promise<void> {
+    const [oldest] = this.#opened.segments.all
+    if (oldest !== undefined) {
+      this.#end = oldest.baseOffset
+      this.#epochs.truncateFrom(this.#end)
+      await this.#readFrom(0, null)
+    }
+    if (this.damage !== null || this.#end >= end) return
+    this.lost.push(`offsets ${this.#end} to ${end - 1} are lost`)
+    this.#fill(end)
+  }
+
+  /** With batches without records, as compaction leaves them at the end of a log: consumers that wait there would wait for ever. */
+  #fill(end: Offset): void {
+    const { segments } = this.#opened
+    while (this.#end < end) {
+      if (segments.active === undefined || this.#end - segments.active.baseOffset >= widestHole) {
+        segments.active?.seal()
+        const { segments: context, directory, system } = this.#input
+        segments.add(Segment.create(context, directory, this.#end, system.clock.now()))
+      }
+      const segment = segments.active!
+      const filler = emptyBatch(this.#end, Math.min(end, segment.baseOffset + widestHole))
+      segment.writeSync([filler], segment.fileSize())
+      segment.place(readBatchInfo(filler, 0, this.#info), indexIntervalBytes)
+      this.#end = this.#info.lastOffset + 1
+    }
   }
 
   result(): Omit<PartitionStart, 'suspect'> {
@@ -206,8 +256,8 @@ class Recovery {
 
   /** Compaction leaves gaps, but only where the journal and the checkpoint have nothing more to say. */
   #mayHaveGap(after: Segment): boolean {
-    const { state, ours, trusted, doubtful } = this.#input
-    if (doubtful) return true
+    const { state, ours, trusted, doubtful, repairTo } = this.#input
+    if (doubtful || repairTo !== null) return true
     if (state === null) return !ours
     return after.baseOffset <= (trusted ? state.endOffset : (state.active?.baseOffset ?? 0))
   }
@@ -224,6 +274,11 @@ class Recovery {
 
   /** The end of a file that makes no sense: cut off where a crash can have caused it. True when reading may go on after it. */
   #tear(segment: Segment, position: number, problem: string): boolean {
+    if (this.#input.repairTo !== null) {
+      this.lost.push(`${segment.path}: ${problem} at position ${position}: what follows in this file, from offset ${this.#end} on, is lost`)
+      segment.truncateFile(position)
+      return true
+    }
     const isLast = segment === this.#opened.segments.active
     if (this.#end < this.#input.durableEnd || (!isLast && (!this.#input.ours || this.#input.doubtful))) {
       this.damage = `${segment.path}: ${problem} at position ${position}`

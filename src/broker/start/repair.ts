@@ -1,0 +1,39 @@
+/** Repairs partitions of a broker that does not run: what can be read is kept, the rest is given up (`docs/repair.md`). */
+import { repairFile } from '../../log.ts'
+import { dataDirectory } from '../config.ts'
+import { openDataDirectory } from './data-directory.ts'
+import { type OfflineOptions, withMetadata } from './offline.ts'
+
+export interface Repaired {
+  partition: string
+  firstOffset: number
+  endOffset: number
+  /** Why it is offline all the same; null when it serves. */
+  offline: string | null
+}
+
+/** `partitions`: names such as `orders-3`. What is lost is told to the logger. */
+export async function repairPartitions(options: OfflineOptions, partitions: readonly string[]): Promise<Repaired[]> {
+  const { config } = options
+  const directory = dataDirectory(config)
+  const { system, close } = await openDataDirectory({ ...options, directory, nodeId: config.get('node.id') })
+  try {
+    const { files } = system
+    for (const name of partitions)
+      if (!/-\d+$/.test(name) || !files.exists(`${directory}/${name}`))
+        throw new Error(`${directory} holds no partition ${name}`, { cause: name })
+    for (const name of partitions) await files.replaceFile(`${directory}/${name}/${repairFile}`, Buffer.alloc(0))
+    const repaired: Repaired[] = []
+    await withMetadata({ ...options, system }, directory, async metadata => {
+      for (const partition of partitions) {
+        const at = partition.lastIndexOf('-')
+        const log = metadata.partitionByName(partition.slice(0, at), Number(partition.slice(at + 1)))
+        if (log === undefined) throw new Error(`no topic claims ${partition}`, { cause: partition })
+        repaired.push({ partition, firstOffset: log.logStartOffset, endOffset: log.logEndOffset, offline: log.offline })
+      }
+    })
+    return repaired
+  } finally {
+    await close()
+  }
+}

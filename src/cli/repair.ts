@@ -1,0 +1,32 @@
+/** `millrace repair`: brings partitions that are offline back, without what cannot be read. */
+import { realSystem } from '../base.ts'
+import { type Logger, type Repaired, repairPartitions, silentLogger } from '../broker.ts'
+import { CommandFailed, plural, show } from './output.ts'
+import { configFrom, explain, type StartFlags } from './start.ts'
+
+export type RepairFlags = Pick<StartFlags, 'config' | 'set' | 'data'> & { json?: boolean }
+
+export async function repair(partitions: readonly string[], flags: RepairFlags): Promise<void> {
+  const system = realSystem()
+  const told: string[] = []
+  const logger: Logger = { ...silentLogger, warn: (_, message) => void told.push(message), error: (_, message) => void told.push(message) }
+  let repaired: Repaired[]
+  try {
+    repaired = await repairPartitions({ system, config: configFrom(flags, system), logger }, partitions)
+  } catch (error) {
+    throw new CommandFailed(`cannot repair: ${explain(error as Error)}`)
+  }
+  await show(flags.json, { partitions: repaired, messages: told }, () =>
+    [
+      ...told,
+      ...repaired.map(({ partition, firstOffset, endOffset, offline }) =>
+        offline === null
+          ? `${partition} serves again: it begins at offset ${firstOffset} and goes on at ${endOffset}`
+          : `${partition} is still offline: ${offline}`,
+      ),
+      '',
+    ].join('\n'),
+  )
+  const failed = repaired.filter(({ offline }) => offline !== null).length
+  if (failed > 0) throw new CommandFailed(`${plural(failed, 'partition')} could not be repaired`)
+}
