@@ -5,6 +5,7 @@
  *   npm run sim -- --seed 7           the same run again
  *   npm run sim -- --states 20000     longer
  *   npm run sim -- exactly-once       consume–transform–produce only; --seeds 5000 for more worlds, --seed 7 --seeds 1 for one, --verbose
+ *   npm run sim -- share-groups       share groups only, in the same way
  *   npm run sim -- kill               kill -9 of a real broker process under load
  *
  * Ends with a code other than 0 and the seed to replay when a promise was broken, or when a planted bug was not found.
@@ -12,10 +13,12 @@
 import { parseArgs } from 'node:util'
 import { killLoop } from './kill.ts'
 import { diskFaults } from './scenarios/disk-faults.ts'
-import { type ExactlyOnceResult, exactlyOnce } from './scenarios/exactly-once.ts'
-import { plants } from './scenarios/exactly-once-plants.ts'
+import { exactlyOnce } from './scenarios/exactly-once.ts'
+import { type Plant, plants } from './scenarios/exactly-once-plants.ts'
 import { Finding } from './scenarios/finding.ts'
 import { powerCuts } from './scenarios/power-cuts.ts'
+import { shareGroups } from './scenarios/share-groups.ts'
+import { sharePlants } from './scenarios/share-plants.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -67,35 +70,59 @@ async function simulate(): Promise<void> {
   console.log(`disk faults: ${faults.join(', ')}: every promise kept`)
 }
 
-/** Worlds of exactly-once, after the proof that it is not blind and that a seed can be replayed. */
-async function simulateExactlyOnce(seeds: number): Promise<void> {
+/** A whole broker with its clients, one world for each seed. */
+interface Scenario {
+  name: string
+  run(options: { seed: number; plant?: Plant; log?: (line: string) => void }): Promise<{ trace: string }>
+  plants: Readonly<Record<string, Plant>>
+  /** What is summed up over all worlds, and its words. */
+  sums: Readonly<Record<string, string>>
+}
+
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'exactly-once',
+    run: exactlyOnce,
+    plants,
+    sums: { crashes: 'crashes', committed: 'transactions committed', aborted: 'aborted', records: 'records' },
+  },
+  {
+    name: 'share-groups',
+    run: shareGroups,
+    plants: sharePlants,
+    sums: { crashes: 'crashes', deliveries: 'deliveries', acknowledged: 'acknowledgements' },
+  },
+]
+
+/** The worlds of a scenario, after the proof that it is not blind and that a seed can be replayed. */
+async function simulateWorlds(scenario: Scenario, seeds: number): Promise<void> {
+  const { name, run, sums } = scenario
   if (seeds > 1) {
-    for (const [name, found] of await findPlants(firstSeed)) console.log(`planted: ${name}: ${found}`)
-    const [first, second] = [await exactlyOnce({ seed: firstSeed }), await exactlyOnce({ seed: firstSeed })]
-    if (first.trace !== second.trace) throw new Finding(`exactly-once: seed ${firstSeed} told two stories`)
+    for (const [bug, found] of await findPlants(scenario)) console.log(`planted: ${bug}: ${found}`)
+    const [first, second] = [await run({ seed: firstSeed }), await run({ seed: firstSeed })]
+    if (first.trace !== second.trace) throw new Finding(`${name}: seed ${firstSeed} told two stories`)
     console.log(`meta: one seed twice has the trace ${first.trace.slice(0, 16)}`)
   }
   const log = values.verbose ? (line: string) => console.log(line) : () => {}
-  const sum = { crashes: 0, committed: 0, aborted: 0, records: 0 }
-  const add = (result: ExactlyOnceResult) => {
-    for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += result[key]
-  }
+  const total: Record<string, number> = {}
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-    add(await withSeed(seed, () => exactlyOnce({ seed, log }), 'exactly-once --seeds 1 --verbose '))
+    const result = await withSeed(seed, () => run({ seed, log }), `${name} --seeds 1 --verbose `)
+    for (const key of Object.keys(sums)) total[key] = (total[key] ?? 0) + (result as unknown as Record<string, number>)[key]!
   }
-  const { crashes, committed, aborted, records } = sum
   console.log(
-    `exactly-once: ${seeds} worlds, ${crashes} crashes, ${committed} transactions committed and ${aborted} aborted, ${records} records`,
+    `${name}: ${seeds} worlds, ${Object.entries(sums)
+      .map(([key, words]) => `${total[key]} ${words}`)
+      .join(', ')}`,
   )
 }
 
 /** Where each bug on purpose was found; throws when one was not. */
-async function findPlants(from: number): Promise<[name: string, found: string][]> {
+async function findPlants({ name, run, plants: bugs }: Scenario): Promise<[bug: string, found: string][]> {
   const found: [string, string][] = []
-  for (const [name, plant] of Object.entries(plants)) {
-    const seed = await seedThatFinds(from, seed => exactlyOnce({ seed, plant }))
-    if (seed === null) throw new Finding(`the planted bug "${name}" was not found: the simulation is blind`)
-    found.push([name, seed])
+  for (const [bug, plant] of Object.entries(bugs)) {
+    const seed = await seedThatFinds(firstSeed, seed => run({ seed, plant }))
+    if (seed === null) throw new Finding(`the planted bug "${bug}" was not found: the simulation of ${name} is blind`)
+    found.push([bug, seed])
   }
   return found
 }
@@ -124,8 +151,9 @@ async function withSeed<T>(seed: number, work: () => Promise<T>, how = ''): Prom
 try {
   if (positionals[0] === 'kill') await killLoop({ seed: firstSeed, kills: Number(values.kills) })
   else {
-    if (positionals[0] !== 'exactly-once') await simulate()
-    await simulateExactlyOnce(Number(values.seeds))
+    const only = scenarios.filter(({ name }) => name === positionals[0])
+    if (only.length === 0) await simulate()
+    for (const scenario of only.length === 0 ? scenarios : only) await simulateWorlds(scenario, Number(values.seeds))
   }
 } catch (error) {
   console.error(error instanceof Finding ? `FINDING: ${error.message}` : error)

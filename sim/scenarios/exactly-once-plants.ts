@@ -134,7 +134,7 @@ export const plants: Readonly<Record<string, Plant>> = {
     ),
 }
 
-function replaced<T extends object, K extends keyof T>(prototype: T, name: K, make: (original: T[K]) => T[K]): () => void {
+export function replaced<T extends object, K extends keyof T>(prototype: T, name: K, make: (original: T[K]) => T[K]): () => void {
   const original = prototype[name]
   prototype[name] = make(original)
   return () => {

@@ -87,9 +87,9 @@ export class Stage {
   }
 
   /** Some requests are so late that the client has given up when they arrive. */
-  wire(process: Process, random: SeededRandom, lingering = false): Wire {
+  wire(process: Process, random: SeededRandom, lingering = false, broken?: () => void): Wire {
     const delay = () => (!this.healed && lingering && random.chance(0.04) ? random.fraction() * (longestDelayMs - 500) : 0)
-    return new Wire({ process, network: this.network, lingering, delay })
+    return new Wire({ process, network: this.network, lingering, delay, broken })
   }
 
   /** InitProducerId is about to be sent; call what it returns when it is answered. */

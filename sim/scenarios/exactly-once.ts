@@ -8,7 +8,6 @@ import { createHash } from 'node:crypto'
 import type { Logger } from '../../src/broker.ts'
 import { Machine } from '../world/machine.ts'
 import { Network } from '../world/network.ts'
-import { cuts } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { simulatedWorld, type World } from '../world/world.ts'
 import { check, type Found } from './exactly-once-checker.ts'
@@ -17,6 +16,7 @@ import type { Plant } from './exactly-once-plants.ts'
 import { type Assignment, inputTopic, longestDelayMs, nameOf, outputTopic, Stage } from './exactly-once-stage.ts'
 import { Worker } from './exactly-once-worker.ts'
 import { Finding } from './finding.ts'
+import { Trouble } from './trouble.ts'
 
 export interface ExactlyOnceOptions {
   seed: number
@@ -81,10 +81,7 @@ class Run {
   readonly #crew: (Worker | null)[]
   /** Called when the worker in a slot is held up or killed, so that another takes its place. */
   readonly #replaced: (() => void)[] = []
-  #upSinceMs = 0
-  /** Takes the planted bug out again. */
-  #uproot: (() => void) | null = null
-  #closing = false
+  readonly #trouble: Trouble
 
   constructor(world: World, options: ExactlyOnceOptions) {
     const random = world.random
@@ -109,13 +106,20 @@ class Run {
     })
     this.stage = new Stage(world, network, { partitions: 2 + random.below(2), assignment })
     this.#machine = new Machine({ world, network, random: random.fork(), settings, logger: this.#logger() })
+    this.#trouble = new Trouble({
+      stage: this.stage,
+      machine: this.#machine,
+      random,
+      plant: options.plant,
+      disturb: chance => this.#disturbWorker(chance),
+    })
   }
 
   async play(): Promise<void> {
     const { stage } = this
     const random = this.#random
     stage.world.note(`${stage.assignment}, ${this.#slots} workers, ${stage.partitions} partitions`)
-    this.#background(this.#keepUp())
+    this.#background(this.#trouble.keepUp())
     await setUp(stage, random.fork())
     const readers = [new Reader(stage, random.fork(), 'rc', 'committed'), new Reader(stage, random.fork(), 'ru', 'uncommitted')]
     const following = readers.map(reader => this.#background(reader.follow()))
@@ -123,11 +127,7 @@ class Run {
     for (let slot = 0; slot < this.#slots; slot++) this.#background(this.#staff(slot, random.fork()))
     const inputs = this.#options.inputs ?? 60
     const producing = [0, 1].map(index => this.#background(produceInput(stage, random.fork(), `p${index}`, inputs >> 1)))
-    await this.#spoil(random.fork())
-    stage.healed = true
-    stage.onEnd = null
-    this.#machine.calm()
-    if (!this.#machine.up) await stage.process().sleep(1000)
+    await this.#trouble.spoil(random.fork())
     await Promise.all(producing)
     // What a producer that died has left on the way is there by now.
     await stage.process().sleep(longestDelayMs)
@@ -135,8 +135,7 @@ class Run {
     stage.over = true
     await Promise.all(following)
     await this.#readEverything(readers)
-    this.#closing = true
-    await this.#machine.shutDown()
+    await this.#trouble.shutDown()
     this.#judge()
   }
 
@@ -158,7 +157,7 @@ class Run {
   }
 
   uproot(): void {
-    this.#uproot?.()
+    this.#trouble.uproot()
   }
 
   /** What goes wrong in the background is the run's failure. */
@@ -178,50 +177,6 @@ class Run {
       info: quiet,
       warn: (details, message) => this.#world.note(`warn ${message} ${String((details as { err?: Error }).err?.message)}`),
       error,
-    }
-  }
-
-  // ---- the broker
-
-  async #keepUp(): Promise<void> {
-    const { stage } = this
-    const operator = stage.process()
-    while (!this.#closing) {
-      await this.#machine.boot()
-      const { broker } = this.#machine
-      if (broker !== null) {
-        this.#world.note('up')
-        if (this.#uproot !== null) this.#upSinceMs = stage.nowMs
-        else this.#uproot = this.#options.plant?.(broker, () => this.#upSinceMs) ?? null
-      }
-      await this.#machine.down
-      await operator.sleep(this.#random.fraction() * 400)
-    }
-  }
-
-  /** Faults, until the virtual time for them is over. */
-  async #spoil(random: SeededRandom): Promise<void> {
-    const { stage } = this
-    const demon = stage.process()
-    const untilMs = stage.nowMs + 4000 + random.fraction() * 6000
-    while (stage.nowMs < untilMs) {
-      await demon.sleep(100 + random.fraction() * 900)
-      const fault = random.below(20)
-      if (fault < 5) this.#crashAtEnd(random)
-      else if (fault < 9) this.#machine.crashAfter(1 + random.below(150), random.pick(cuts))
-      else if (fault < 11) this.#machine.pause(random.pick([100, 1000, 3500]) * (0.5 + random.fraction()))
-      else if (fault < 13) this.#machine.disk?.faults.fail('datasync', 'EIO', { nth: 1 + random.below(4) })
-      else if (fault < 16) stage.network.breakOne()
-      else this.#disturbWorker(random)
-    }
-  }
-
-  /** The power fails just when a client was told that its transaction is over. */
-  #crashAtEnd(random: SeededRandom): void {
-    const cut = random.pick(cuts)
-    this.stage.onEnd = () => {
-      this.stage.onEnd = null
-      this.#machine.crash(cut)
     }
   }
 

@@ -21,6 +21,8 @@ export interface ClientEnd {
 export interface ClientEvents {
   received(bytes: Buffer): void
   closed(): void
+  /** At once, however late the client learns of it. */
+  broken?(): void
 }
 
 export interface NetworkOptions {
@@ -154,6 +156,7 @@ class Link implements ClientEnd {
     if (this.#broken) return
     this.#broken = true
     this.#gone()
+    this.#events.broken?.()
     this.#broker.run(() => void this.socket.destroy())
     if (!this.#clientClosed) this.#options.timers.after(this.#options.latency(), () => this.#client.run(() => this.#events.closed()))
   }

@@ -31,6 +31,8 @@ export interface WireOptions {
   lingering: boolean
   /** Extra milliseconds of a request on its way. */
   delay?: () => number
+  /** Told when a connection is no more: at once, as nobody but an observer of the world can know. */
+  broken?: (() => void) | undefined
 }
 
 interface Waiting {
@@ -72,7 +74,7 @@ export class Wire {
 
   #connected(): ClientEnd | null {
     if (this.#end !== null) return this.#end
-    const { network, process } = this.#options
+    const { network, process, broken = () => {} } = this.#options
     this.#received = Buffer.alloc(0)
     let end: ClientEnd | null = null
     end = network.connect(process, {
@@ -82,6 +84,7 @@ export class Wire {
       closed: () => {
         if (this.#end === end) this.#fail(new NoAnswer('the connection broke', true))
       },
+      broken,
     })
     this.#end = end
     return end
