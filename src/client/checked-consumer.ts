@@ -1,11 +1,19 @@
 /**
- * The library's consumer, and the one thing it leaves out: it reads a batch's checksum and does not compare it. A fetch that brings a
- * damaged batch fails here before anything of it is decoded, as `check.crcs` of Kafka's consumer does. (Without a group: read.ts.)
+ * The library's consumer, and what it leaves out. It reads a batch's checksum and does not compare it: a fetch that brings a damaged batch
+ * fails here before anything of it is decoded, as `check.crcs` of Kafka's consumer does. And of a batch of several zstd frames it reads the
+ * first: so batches are decompressed by our own codecs. (Without a group: read.ts.)
  */
 import { promisify } from 'node:util'
-import { type API, type Callback, type Connection, Consumer, kGetApi, type Reader } from '@platformatic/kafka'
-import { apis, batchesIn, decodeResponse, header, intactBatchSize } from '../protocol.ts'
+import { type API, type Callback, type Connection, Consumer, compressionsAlgorithms, kGetApi, type Reader } from '@platformatic/kafka'
+import { apis, batchesIn, type CompressionType, decodeResponse, decompress, header, intactBatchSize } from '../protocol.ts'
 import { ClientError } from './errors.ts'
+import { maxUnpackedBytes } from './read.ts'
+
+for (const [type, codec] of Object.entries(compressionsAlgorithms)) {
+  const decompressSync = (data: Buffer | { buffer: Buffer }): Buffer =>
+    decompress(type as CompressionType, Buffer.isBuffer(data) ? data : data.buffer, { maxBytes: maxUnpackedBytes })
+  Object.assign(codec, { decompressSync })
+}
 
 type Send = Connection['send']
 

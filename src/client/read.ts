@@ -28,7 +28,7 @@ const defaultMaxWaitMs = 500
 const maxBytesPerPartition = 1_048_576
 const maxBytesPerFetch = 16_777_216
 /** Of one batch, unpacked; far above what brokers let in by default. */
-const maxUnpackedBytes = 2 ** 30
+export const maxUnpackedBytes = 2 ** 30
 
 export async function* readRecords(ask: Ask, options: ReadOptions): AsyncGenerator<ReceivedRecord[], void> {
   const { from, until, signal } = options

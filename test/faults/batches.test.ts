@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { codecs, rawBatch } from '../../sim/world/raw-batches.ts'
+import { openClient } from '../../src/client.ts'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { apis, errorCode, forEachRecord } from '../../src/protocol.ts'
 import { connect, createTopic, produce, type RawClient } from '../support/client.ts'
@@ -57,9 +58,9 @@ async function lookUp(client: RawClient, name: string, timestamp: number): Promi
   return [offset as number, found]
 }
 
-async function withBroker(work: (client: RawClient, restart: () => Promise<RawClient>) => Promise<void>): Promise<void> {
+async function withBroker(work: (client: RawClient, restart: () => Promise<RawClient>, address: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(`${tmpdir()}/millrace-batches-`)
-  const start = () => startBroker({ directory })
+  const start = () => startBroker({ directory, config: { 'group.initial.rebalance.delay.ms': 0 } })
   let broker: Millrace = await start()
   let client = await connect(broker.port)
   const restart = async (): Promise<RawClient> => {
@@ -70,7 +71,7 @@ async function withBroker(work: (client: RawClient, restart: () => Promise<RawCl
     return client
   }
   try {
-    await work(client, restart)
+    await work(client, restart, broker.address)
   } finally {
     client.close()
     await broker.close()
@@ -113,6 +114,26 @@ test('each is refused or taken as Kafka does, whatever the topic makes of it, an
     }
     await check(client)
     await check(await restart())
+  }))
+
+test('a consumer group of millrace/client reads batches of several frames and members', () =>
+  withBroker(async (client, _, address) => {
+    await createTopic(client, 'framed')
+    const framed = cases.filter(({ answer }) => answer === 'six keys')
+    for (const { batch } of framed) assert.equal((await produce(client, 'framed', Buffer.from(batch, 'hex'))).errorCode, 0)
+    const reader = openClient({ bootstrap: address })
+    try {
+      const subscription = await reader.subscribe({ group: 'g', topics: ['framed'], otherwise: 'earliest' })
+      const keys: string[] = []
+      for await (const { key } of subscription) if (keys.push(String(key)) === 6 * framed.length) break
+      assert.deepEqual(
+        keys,
+        framed.flatMap(() => ['k0', 'k1', 'k2', 'k3', 'k4', 'k5']),
+      )
+      await subscription.close()
+    } finally {
+      await reader.close()
+    }
   }))
 
 test('the largest timestamp is derived from the records: look-ups by time are right, also after a restart', () =>
