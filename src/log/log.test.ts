@@ -242,3 +242,22 @@ test('a leader epoch that is the last there is, as another broker may leave it',
     kill()
   }
 })
+
+test('a segment whose name is beyond every log takes only its own partition offline', async () => {
+  for (const name of ['00009007199254740991', '09223372036854775807', '99999999999999999999']) {
+    const disk = memoryFileSystem()
+    const first = await openTestLog(disk)
+    for (const partition of [0, 1]) await append(partitionOf(first.log, partition), 'a').durable
+    await first.log.close()
+    disk.open(`/data/orders-0/${name}.log`, 'rw').close()
+    await disk.removeDirectory('/data/journal')
+    for (let run = 1; run < 3; run++) {
+      const { log, failures } = await openTestLog(disk)
+      assert.match(partitionOf(log).offline ?? '', /where no log gets to/)
+      assert.throws(() => append(partitionOf(log), 'b'), { name: 'KAFKA_STORAGE_ERROR' })
+      assert.equal(append(partitionOf(log, 1), 'b').baseOffset, run)
+      await log.close()
+      assert.deepEqual(failures, [])
+    }
+  }
+})

@@ -18,7 +18,7 @@ export interface OpenedDirectory {
 
 const walkWindowBytes = 64 << 10
 
-/** Throws DiskError when the disk refuses what must be done before segments can be told apart. */
+/** Throws DiskError when the disk refuses what must be done before segments can be told apart, Error for files that no log has. */
 export async function openSegments(context: SegmentContext, chores: Chores, directory: string, nowMs: number): Promise<OpenedDirectory> {
   const names = await tidy(context, chores, directory)
   const segments: Segment[] = []
@@ -31,6 +31,8 @@ export async function openSegments(context: SegmentContext, chores: Chores, dire
       snapshots.push(offset)
       continue
     }
+    // Its number is not exact.
+    if (offset > header.maxOffset) throw new Error(`${directory}/${name} begins beyond offset ${header.maxOffset}, where no log gets to`)
     const { size } = context.files.stat(`${directory}/${name}`) ?? { size: 0 }
     segments.push(Segment.open(context, directory, offset, nowMs, '', size))
   }
