@@ -8,6 +8,7 @@ import type { Log, PartitionLog, PartitionSpec } from '../../src/log.ts'
 import { KafkaError } from '../../src/protocol.ts'
 import { buildBatch, readBatches } from '../world/batches.ts'
 import type { Cut } from '../world/power-cut.ts'
+import type { SeededRandom } from '../world/random.ts'
 import { expectThat } from './finding.ts'
 
 export interface ModelBatch {
@@ -112,6 +113,26 @@ export async function checkContent(
     }
     expectThat(next > before, `${name}: nothing to read at ${before}, though the log ends at ${end}`)
   }
+}
+
+/** Look-ups by time say what reading everything says, whatever a crash did to the files that are derived from the log. */
+export async function checkTimes(name: string, partition: PartitionLog, random: SeededRandom): Promise<void> {
+  const records: { offset: number; timestampMs: number }[] = []
+  for (let next = partition.logStartOffset; next < partition.highWatermark; ) {
+    for (const batch of await readAt(partition, next)) {
+      for (const { offset } of batch.records) if (offset >= next) records.push({ offset, timestampMs: batch.timestampMs })
+      next = batch.lastOffset + 1
+    }
+  }
+  for (let count = 0; count < 5 && records.length > 0; count++) {
+    const asked = random.pick(records).timestampMs + random.below(3) - 1
+    const expected = records.find(({ timestampMs }) => timestampMs >= asked)?.offset
+    const found = (await partition.offsetForTimestamp(asked, 'high-watermark'))?.offset
+    expectThat(found === expected, `${name}: the first record at ${asked} is that of ${expected}, not ${found}`)
+  }
+  const newest = Math.max(-1, ...records.map(({ timestampMs }) => timestampMs))
+  const found = (await partition.offsetOfMaxTimestamp())?.timestampMs ?? -1
+  expectThat(found === newest, `${name}: the newest record is of ${newest}, not of ${found}`)
 }
 
 async function readAt(partition: PartitionLog, offset: number) {

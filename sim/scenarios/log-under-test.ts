@@ -67,6 +67,11 @@ export function partitionSpecs(random: SeededRandom, count: number): PartitionSp
     topic: index % 2 === 0 ? 'orders' : 'events',
     topicId: topics[index % 2]!,
     partition: index >> 1,
-    config: { ...topicConfig, durability: index % 3 === 2 ? ('os' as const) : ('fsync' as const) },
+    // In the larger segments there is room for appends that go past the journal.
+    config: {
+      ...topicConfig,
+      durability: index % 3 === 2 ? ('os' as const) : ('fsync' as const),
+      segmentBytes: index % 4 < 2 ? topicConfig.segmentBytes : 8 * topicConfig.segmentBytes,
+    },
   }))
 }

@@ -13,6 +13,7 @@ import {
   checkContent,
   checkProducers,
   checkRecovered,
+  checkTimes,
   encode,
   endOf,
   type ModelBatch,
@@ -136,7 +137,7 @@ class Run {
   #append(index: number): void {
     const promise = this.#promises[index]!
     const producer = this.#random.pick(this.#producers)
-    const values = Array.from({ length: 1 + this.#random.below(4) }, () => `${++this.appended}-`.padEnd(8 + this.#valueBytes(), 'x'))
+    const values = Array.from({ length: 1 + this.#random.below(4) }, () => `${++this.appended}-`.padEnd(8 + this.#valueBytes(promise), 'x'))
     const idempotent = producer.producerId >= 0
     const batch: ModelBatch = {
       baseOffset: endOf(promise.batches),
@@ -160,8 +161,9 @@ class Run {
     return plant(this.#random, targets, this.#random.pick([500, 4000, 12_000]))
   }
 
-  /** Mostly small; now and then large enough for the direct path. */
-  #valueBytes(): number {
+  /** Mostly small; now and then large enough for the direct path, where the segment has room for it. */
+  #valueBytes({ spec }: PartitionPromise): number {
+    if (spec.config.segmentBytes > 100_000 && this.#random.chance(0.02)) return 20_000 + this.#random.below(20_000)
     return this.#random.chance(0.03) ? this.#random.below(5000) : this.#random.below(600)
   }
 
@@ -237,15 +239,20 @@ async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
   try {
     const log = await open(world, undefined, randomSettings(random))
     const partitions = openAll(log, promises)
+    // Consumers may read at once what is visible: from now on no crash may take it back.
+    const seen = promises.map((promise, index) => ({ ...promise, seen: partitions[index]!.highWatermark }))
+    if (crash.depth < 3) collect(world, seen, crashes, { random, probability: 0.05, after: crash })
+    const recovered: ModelBatch[][] = []
+    for (const [index, promise] of promises.entries())
+      recovered.push(await world.run(checkRecovered(partitions[index]!, promise, survives)))
+    world.disk.onSync = null
+    // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
     for (const [index, promise] of promises.entries()) {
       const partition = partitions[index]!
-      const batches = await world.run(checkRecovered(partition, promise, survives))
-      // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
-      world.disk.onSync = null
-      if (random.chance(0.2)) {
-        await world.run(checkProducers(partition, batches, world.system.clock.now()))
-        await world.run(checkContent(nameOf(promise), partition, batches))
-      }
+      if (random.chance(0.1)) await world.run(checkTimes(nameOf(promise), partition, random))
+      if (!random.chance(0.2)) continue
+      await world.run(checkProducers(partition, recovered[index]!, world.system.clock.now()))
+      await world.run(checkContent(nameOf(promise), partition, recovered[index]!))
     }
     if (random.chance(0.1)) await world.run(log.close())
   } catch (error) {

@@ -22,6 +22,8 @@ export interface ReadBatch {
   producerId: number
   producerEpoch: number
   baseSequence: number
+  /** Of all its records, as these batches are made. */
+  timestampMs: number
   records: { offset: number; key: string | null; value: string }[]
 }
 
@@ -131,6 +133,7 @@ function readBatch(batch: Buffer): ReadBatch {
     producerId: Number(batch.readBigInt64BE(field.producerId)),
     producerEpoch: batch.readInt16BE(field.producerEpoch),
     baseSequence: batch.readInt32BE(field.baseSequence),
+    timestampMs: Number(batch.readBigInt64BE(field.maxTimestamp)),
     records,
   }
 }

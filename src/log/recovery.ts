@@ -172,6 +172,9 @@ class LogRecovery {
     if (changed || state === null)
       for (const segment of opened.segments.all)
         if (repaired || segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
+    // What is read from now on must not be taken back by a power cut.
+    if (view?.direct === true && (opened.synced || view.durableEnd > 0))
+      for (const segment of opened.files.unsynced) await segment.datasync()
     return { partition: opened, repaired }
   }
 

@@ -34,6 +34,8 @@ export interface JournalView {
   logStartOffset: Offset
   /** What was acknowledged as durable. 0: says nothing. */
   durableEnd: Offset
+  /** Bytes went past the journal to a segment file: nobody knows whether they are on the disk, or only in the page cache. */
+  direct: boolean
   /** Why it cannot be known whether all is there; null when it can. */
   damage: string | null
 }
@@ -225,7 +227,8 @@ class JournalRecovery {
     for (const { track, share, at, whole } of shares) {
       track.lastSequence = frame.sequence
       if (durable && share.synced) track.view.durableEnd = Math.max(track.view.durableEnd, share.endOffset)
-      if (whole && share.inline) this.#redo(track, share, bytes, at)
+      if (!share.inline) track.view.direct = true
+      else if (whole) this.#redo(track, share, bytes, at)
     }
     for (const apply of others) apply()
     return true
@@ -235,7 +238,7 @@ class JournalRecovery {
     const key = partitionKey(topicId, partition)
     let track = this.#tracks.get(key)
     if (track === undefined) {
-      const view = { topic, topicId, partition, deleted: false, logStartOffset: -1, durableEnd: 0, damage: null }
+      const view = { topic, topicId, partition, deleted: false, logStartOffset: -1, durableEnd: 0, direct: false, damage: null }
       track = { view, lastSequence: 0, base: -1, position: 0, bytes: [] }
       this.#tracks.set(key, track)
     }

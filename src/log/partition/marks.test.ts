@@ -109,3 +109,36 @@ test('the epochs of a log begin where it begins, also when the journal alone kno
     before,
   )
 })
+
+test('fsync: what a start shows to readers is on the disk, though the process before was killed between a write and its sync', async () => {
+  const disk = memoryFileSystem()
+  const synced = new Map<string, number>()
+  let works = true
+  const files: FileSystem = {
+    ...disk,
+    open(path, mode) {
+      const handle = disk.open(path, mode)
+      return Object.assign(handle, {
+        datasync: async () => {
+          const size = handle.size()
+          if (!works) await new Promise(() => {})
+          await new Promise(resolve => setTimeout(resolve, 5))
+          synced.set(path, size)
+        },
+      })
+    },
+  }
+  const first = await openTestLog(files, { durability: 'fsync' })
+  await append(partitionOf(first.log), 'a').durable
+  await append(partitionOf(first.log), 'x'.repeat(60_000)).durable
+  await append(partitionOf(first.log), 'y'.repeat(60_000)).durable
+  works = false
+  await append(partitionOf(first.log), 'z'.repeat(60_000)).written
+  first.kill()
+  works = true
+  const segment = '/data/orders-0/00000000000000000000.log'
+  assert.ok(synced.get(segment)! < disk.readFile(segment)!.length)
+  const { log } = await openTestLog(files, { durability: 'fsync' })
+  assert.equal(partitionOf(log).highWatermark, 4)
+  assert.equal(synced.get(segment), disk.readFile(segment)!.length)
+})
