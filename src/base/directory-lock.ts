@@ -103,10 +103,20 @@ function makeEmptyFile(path: string): void {
 }
 
 function openDatabase(path: string, readOnly: boolean): DatabaseSync {
-  // Loaded here: only a broker on a disk needs it.
-  const sqlite = process.getBuiltinModule('node:sqlite')
+  const sqlite = loadSqlite()
   if (sqlite === undefined) throw new Error('this Node.js was built without SQLite, whose file lock protects the data directory')
   return new sqlite.DatabaseSync(path, { readOnly })
+}
+
+/** Loaded when a broker on a disk needs it. Node 22 would warn its users that SQLite is experimental; what is used of it here is not. */
+function loadSqlite(): typeof import('node:sqlite') | undefined {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return process.getBuiltinModule('node:sqlite')
+  } finally {
+    process.emitWarning = emitWarning
+  }
 }
 
 /** Only shown to people: a disk that is full, and cannot take it, must not prevent the start. */

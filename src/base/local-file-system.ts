@@ -221,6 +221,8 @@ async function copyFile(from: string, to: string): Promise<'cloned' | 'copied'> 
     () => 'cloned' as const,
     () => fs.promises.copyFile(from, to).then(() => 'copied' as const),
   )
+  // Not as in the original, which may be for reading only, or for others.
+  await fs.promises.chmod(to, 0o640)
   const file = await fs.promises.open(to, 'r+')
   try {
     await file.datasync()

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type FileSystem, realSystem } from '../../base.ts'
-import { buildBatch, KafkaError } from '../../protocol.ts'
+import { batchesIn, buildBatch, KafkaError } from '../../protocol.ts'
 import { loadBrokerConfig } from '../config.ts'
 import { silentLogger } from '../logger.ts'
 import { type RunningBroker, startBroker } from '../start.ts'
@@ -221,14 +221,20 @@ test('what cannot be imported is refused, with nothing changed in the source and
   const metadata = join(first, '__cluster_metadata-0', '00000000000000000000.log')
   const bytes = fs.readFileSync(metadata)
   fs.renameSync(metadata, join(first, '__cluster_metadata-0', '00000000000000000005.log'))
-  await assert.rejects(run(sources, target), /begins at offset 5, and there is no snapshot/)
+  await refused(sources, /begins at offset 5, and there is no snapshot/)
   fs.renameSync(join(first, '__cluster_metadata-0', '00000000000000000005.log'), metadata)
-  assert.deepEqual(fs.readFileSync(metadata), bytes)
+  // A record of a kind that comes with some later Kafka.
+  let end = 0
+  for (const batch of batchesIn(bytes)) end = batch.header.lastOffset + 1
+  fs.appendFileSync(metadata, buildBatch({ records: [{ key: null, value: Buffer.from([1, 99, 0]) }], baseOffset: end, timestamp: 0 }))
+  await refused(sources, /no metadata record of kind 99: it is of a newer Kafka/)
+  fs.writeFileSync(metadata, bytes)
 
   fs.mkdirSync(target)
   fs.writeFileSync(join(target, 'thesis.txt'), 'x')
   await assert.rejects(run(sources, target), { name: 'DirectoryRefused', message: /not empty/ })
-  await assert.rejects(run(sources, first), { name: 'DirectoryRefused', message: /data of Apache Kafka/ })
+  for (const inside of [first, join(first, 'new'), join(first, '..')])
+    await assert.rejects(run(sources, inside), { name: 'ImportRefused', message: /lie in one another/ })
   assert.deepEqual(fs.readdirSync(target), ['thesis.txt'])
 })
 

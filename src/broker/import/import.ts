@@ -6,6 +6,7 @@
  * directory is opened once, which recovers every partition, and closed. Until that is done `import.json` marks the directory as unfinished:
  * no broker starts on it, and the same command goes on where it was interrupted.
  */
+import { resolve } from 'node:path'
 import type { FileSystem, System } from '../../base.ts'
 import type { ClusterMetadata, KafkaMetadataCounts } from '../../coordinator.ts'
 import { partitionFiles, writeCleanerCheckpoint } from '../../log.ts'
@@ -57,8 +58,11 @@ export async function importKafka(options: ImportOptions): Promise<ImportReport>
 }
 
 async function importFrom(source: Source, options: ImportOptions): Promise<ImportReport> {
-  const { config, logger } = options
+  const { config, logger, sources } = options
   const directory = dataDirectory(config)
+  for (const each of sources)
+    if (liesIn(directory, each) || liesIn(each, directory))
+      throw new ImportRefused(`${directory} and ${each} lie in one another: choose another directory`)
   const nodeId = config.get('node.id')
   const { clusterId, metadata } = source
   const data = await openImportTarget({ ...options, directory, nodeId, logger }, { clusterId, metadataEndOffset: metadata.endOffset })
@@ -86,6 +90,10 @@ async function importFrom(source: Source, options: ImportOptions): Promise<Impor
   } finally {
     await data.close()
   }
+}
+
+function liesIn(inner: string, outer: string): boolean {
+  return `${resolve(inner)}/`.startsWith(`${resolve(outer)}/`)
 }
 
 /** What Kafka keeps in files of its own becomes part of each log. */

@@ -4,7 +4,7 @@
  * Hides `log.dirs` with several directories, directories of several brokers of a cluster, and the locks that keep Kafka from being started
  * meanwhile. Nothing in the directories is changed.
  */
-import { DirectoryInUse, type FileSystem } from '../../base.ts'
+import { DirectoryInUse, DiskError, type FileSystem } from '../../base.ts'
 import { type KafkaMetadata, type KafkaPartition, readKafkaMetadata } from '../../coordinator.ts'
 import { parseProperties } from '../../formats.ts'
 import { type KafkaDirectory, type KafkaPartitionDirectory, readKafkaDirectory } from '../../log.ts'
@@ -59,7 +59,8 @@ export function openSource(files: FileSystem, paths: readonly string[]): Source 
     return { ...read(files, paths), release }
   } catch (error) {
     release()
-    throw error
+    // What a file of Kafka's says is not what this version can read.
+    throw error instanceof ImportRefused || error instanceof DiskError ? error : new ImportRefused((error as Error).message)
   }
 }
 

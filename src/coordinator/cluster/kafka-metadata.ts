@@ -5,7 +5,7 @@
  * Hides how a log and its snapshots make one state, Kafka's metadata transactions, and which of its records mean nothing to one broker.
  * Nothing of the source is changed.
  */
-import type { FileSystem } from '../../base.ts'
+import { type FileSystem, MalformedInput } from '../../base.ts'
 import {
   batchesIn,
   decodeMetadataRecord as decodeAny,
@@ -59,9 +59,15 @@ const noLeaderChange = -2
 export function readKafkaMetadata(files: FileSystem, directory: string): KafkaMetadata {
   const source = `${directory}/${clusterMetadataTopic}-0`
   const replay = new Replay()
-  const from = restoreSnapshot(files, source, replay)
-  const endOffset = replayLog(files, source, from, replay)
-  return new Metadata(replay.image, endOffset)
+  try {
+    const from = restoreSnapshot(files, source, replay)
+    const endOffset = replayLog(files, source, from, replay)
+    return new Metadata(replay.image, endOffset)
+  } catch (error) {
+    if (error instanceof MalformedInput)
+      throw new Error(`${source}: ${error.message}: it is of a newer Kafka than this version knows, or damaged`, { cause: error })
+    throw error
+  }
 }
 
 class Metadata implements KafkaMetadata {
