@@ -130,7 +130,7 @@ test('committed offsets, plain and in a transaction', async t => {
 })
 
 test('what share groups store', async t => {
-  const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ' as Uuid
+  let topicId = '' as Uuid
   const batches = [
     { firstOffset: -(2n ** 60n), lastOffset: 5, deliveryState: 2, deliveryCount: 1 },
     { firstOffset: 2n ** 53n + 1n, lastOffset: 2n ** 60n, deliveryState: 4, deliveryCount: 2 },
@@ -140,6 +140,7 @@ test('what share groups store', async t => {
   await acrossRestart(
     t,
     async client => {
+      topicId = await createTopic(client, 'shared')
       for (const [index, startOffset] of wide.entries()) {
         await coordinator(client, 2, `s${index}:${topicId}:0`)
         await client.request(apis.initializeShareGroupState, 0, place(index, { stateEpoch: 0, startOffset }) as never)

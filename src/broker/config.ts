@@ -4,7 +4,7 @@
  * Hides the declarations of all of Kafka's keys (and Millrace's few own), where their values come from (defaults, file, environment,
  * flags, what was changed while running) and how they are described and altered. `docs/configuration.md` is derived from the declarations.
  */
-export { type Alteration, type AlterOperation, checkBrokerId, configChange, readAlterations } from './config/alter.ts'
+export { type Alteration, type AlterOperation, checkBrokerId, configChange, mostConfigs, readAlterations } from './config/alter.ts'
 export { BrokerConfig, type BrokerValues, type ConfigSource, type Given, type Layered } from './config/broker-config.ts'
 export {
   type Described,

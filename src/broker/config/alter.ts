@@ -24,8 +24,12 @@ export interface Alteration {
   value: string | null
 }
 
+/** Of one resource in a request: far more than there are keys. To look at each would take longer than anybody may wait. */
+export const mostConfigs = 1_000
+
 /** From a request's entries; throws for what no resource allows. */
 export function readAlterations(entries: readonly { name: string; configOperation: number; value: string | null }[]): Alteration[] {
+  if (entries.length > mostConfigs) throw invalid(`The resource has ${entries.length} configs in the request, ${mostConfigs} are allowed.`)
   if (new Set(entries.map(({ name }) => name)).size < entries.length) throw invalid('Error due to duplicate config keys')
   const alterations = entries.map(({ name, configOperation, value }) => {
     const operation = operations[configOperation]

@@ -22,7 +22,7 @@ export const deleteShareGroupState = defineHandler<typeof apis.deleteShareGroupS
     const { shares, sharePartitions } = context.broker
     const results = await forEachPartition(
       request,
-      context.broker.turns,
+      context,
       async (key, { partition }) => {
         await shares.delete(key)
         return { partition, ...fine }

@@ -22,7 +22,7 @@ export const initializeShareGroupState = defineHandler<typeof apis.initializeSha
     const { shares, sharePartitions } = context.broker
     const results = await forEachPartition(
       request,
-      context.broker.turns,
+      context,
       async (key, { partition, stateEpoch, startOffset }) => {
         await shares.initialize(key, stateEpoch, startOffset)
         return { partition, ...fine }

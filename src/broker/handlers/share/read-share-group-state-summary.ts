@@ -24,7 +24,7 @@ export const readShareGroupStateSummary = defineHandler<typeof apis.readShareGro
     requireClusterAction(context)
     const results = await forEachPartition(
       request,
-      context.broker.turns,
+      context,
       async (key, { partition }) => {
         const { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount } = (await context.broker.shares.read(key)) ?? nothing
         return { partition, ...fine, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount }

@@ -23,7 +23,7 @@ export const readShareGroupState = defineHandler<typeof apis.readShareGroupState
     requireClusterAction(context)
     const results = await forEachPartition(
       request,
-      context.broker.turns,
+      context,
       async (key, { partition }) => {
         const state = await context.broker.shares.read(key)
         if (state === null) return failed(partition, fine)

@@ -1,5 +1,5 @@
 /** What the five APIs between brokers and the share coordinator have in common: who may, and an answer for each partition. */
-import { inSlices, type Turns } from '../../../base.ts'
+import { inSlices } from '../../../base.ts'
 import type { SharePartitionKey } from '../../../coordinator.ts'
 import { KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
@@ -17,16 +17,17 @@ export function requireClusterAction(context: RequestContext): void {
   if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
 }
 
-/** Asks for each partition; what `ask` throws is the partition's error. */
+/** Asks for each partition that exists; what `ask` throws is the partition's error. */
 export async function forEachPartition<P extends { partition: number }, R>(
   { groupId, topics }: StateRequest<P>,
-  turns: Turns,
+  { broker: { turns, metadata } }: RequestContext,
   ask: (key: SharePartitionKey, partition: P) => Promise<R>,
   failed: (partition: number, outcome: Outcome) => R,
 ): Promise<{ topicId: Uuid; partitions: R[] }[]> {
   return inSlices(turns, topics, async ({ topicId, partitions }) => {
     const answers = await inSlices(turns, partitions, async partition => {
       try {
+        if (metadata.partition(topicId, partition.partition) === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
         return await ask({ groupId, topicId, partition: partition.partition }, partition)
       } catch (error) {
         return failed(partition.partition, outcomeOf(toKafkaError(error)))

@@ -21,7 +21,7 @@ export const writeShareGroupState = defineHandler<typeof apis.writeShareGroupSta
     requireClusterAction(context)
     const results = await forEachPartition(
       request,
-      context.broker.turns,
+      context,
       async (key, { partition, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount = -1, stateBatches }) => {
         await context.broker.shares.write(key, { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches })
         return { partition, ...fine }

@@ -7,6 +7,7 @@
 import { inSlices } from '../../../base.ts'
 import type { CreatedTopic, NewTopic } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'
+import { mostConfigs } from '../../config.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
@@ -52,6 +53,8 @@ async function sort(request: Request, context: RequestContext): Promise<{ creata
     if (count.get(name)! > 1) refuse(new KafkaError('INVALID_REQUEST', 'Duplicate topic name.'))
     else if (!mayCreateAny && !context.allowed('CREATE', 'TOPIC', name)) {
       refuse(new KafkaError('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.'))
+    } else if (topic.configs.length > mostConfigs) {
+      refuse(new KafkaError('INVALID_CONFIG', `The topic has ${topic.configs.length} configs in the request, ${mostConfigs} are allowed.`))
     } else creatable.push(topic)
   })
   return { creatable, refused: [...refused.values()] }
