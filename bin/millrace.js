@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The installed command. In the published package it runs the compiled program; in a checkout it runs the sources, with the Node that
- * `npm ci` brought when the one at hand is too old for them. Plain JavaScript that any Node can parse, so that an old one gets a sentence.
+ * `npm ci` installed if the current one is too old. It is plain JavaScript, so that an old Node can parse it and print a clear error.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -22,9 +22,9 @@ if (newEnough) {
   process.exitCode = 1
 }
 
-/** Stands in for the program: passes signals on, and ends as it ends. */
+/** Runs the program in another Node: forwards signals and exits with its exit code. */
 function runWith(node) {
-  // Where npm's shell is our parent, the program has to watch that one instead of us (src/cli/stop.ts).
+  // If the parent is a shell of npm, the program watches that shell (src/cli/stop.ts).
   const env = { ...process.env, MILLRACE_PARENT: String(process.ppid) }
   const child = spawn(node, [sources, ...process.argv.slice(2)], { stdio: 'inherit', env })
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']

@@ -1,6 +1,6 @@
 /**
  * Writes docs/errors.md, the reference of errors: `node scripts/errors-doc.ts`. Which errors there are, where they come from and how their
- * messages read is found in the sources; what to do about them stands in `errors/advice.ts`, and a code without advice is refused.
+ * messages read is found in the sources; the advice is in `errors/advice.ts`, and a code without advice is an error.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -151,7 +151,7 @@ function messagesIn(text: string): [name: string, message: string][] {
   return found
 }
 
-/** The literal as people see it: without quotes, with `…` for what is put in. */
+/** The literal without quotes, with `…` for placeholders. */
 function readable(quoted: string): string {
   const inner = quoted.slice(1, -1).replace(/\\(.)/g, '$1')
   const text = quoted.startsWith('`') ? withoutPlaceholders(inner) : inner

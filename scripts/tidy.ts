@@ -1,7 +1,7 @@
 /**
  * The rules of `docs/ARCHITECTURE.md` about modules that no compiler knows, checked on every `npm run check`: who may import whom, no cycles,
  * no file that nothing uses, no clock, chance, timer or disk outside `base`, files that can be read in one sitting. (The length of
- * functions is Biome's `noExcessiveLinesPerFunction`.) A scanner of a hundred lines does: the rules ask about imports and names only.
+ * functions is Biome's `noExcessiveLinesPerFunction`.) A scanner of a hundred lines is enough, because the rules concern imports and names only.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, posix, relative } from 'node:path'
@@ -18,7 +18,7 @@ export interface Problem {
 const roots = ['src', 'scripts', 'test', 'compat', 'bench', 'sim']
 const longestFile = 500
 
-/** What each module of `src` may import. A new module gets its line here, so that its place is decided and not drifted into. */
+/** What each module of `src` may import. A new module needs a line here, so that its place is a decision. */
 const mayImport: Record<string, readonly string[]> = {
   base: [],
   protocol: ['base'],
@@ -116,7 +116,7 @@ function checkImports(file: SourceFile): Problem[] {
   return problems
 }
 
-/** `log` for src/log.ts and for everything in src/log/; null outside src. */
+/** `log` for src/log.ts and everything in src/log/; null outside of src. */
 function moduleOf(path: string): string | null {
   return /^src\/([^/]+?)(?:\.ts|\/.*)$/.exec(path)?.[1] ?? null
 }
@@ -141,7 +141,7 @@ function lineAt(text: string, index: number): number {
   return line
 }
 
-/** Cycles of what is left at run time; types may refer to each other within a module. */
+/** Cycles at run time; types may refer to each other within a module. */
 function checkCycles(files: Map<string, SourceFile>): Problem[] {
   const problems: Problem[] = []
   const done = new Set<string>()

@@ -5,7 +5,7 @@
  *     await using broker = await startBroker({ memory: true })
  *     // point any Kafka client at broker.address
  *
- * This file imports nothing at first, so that an old Node can load it and say what it lacks, and so that its types need no others.
+ * This file imports nothing statically: an old Node can load it and report what is missing, and its types need no other types.
  */
 /// <reference lib="esnext.disposable" preserve="true" />
 
@@ -49,7 +49,7 @@ export interface Millrace extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Resolves when clients can connect. Throws with what is wrong with the configuration. */
+/** Resolves when clients can connect. Throws if the configuration is invalid. */
 export async function startBroker(options: MillraceOptions = {}): Promise<Millrace> {
   requireNode(22, 18)
   const { startEmbedded } = await import('./millrace/embedded.ts')
@@ -60,7 +60,7 @@ function requireNode(needMajor: number, needMinor: number): void {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
   if (major > needMajor || (major === needMajor && minor >= needMinor)) return
   const error = new Error(`millrace needs Node.js ${needMajor}.${needMinor} or newer; this is ${process.versions.node}`)
-  // Where it was thrown helps nobody.
+  // A stack trace would not help.
   error.stack = error.message
   throw error
 }

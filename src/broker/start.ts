@@ -75,7 +75,7 @@ export interface StartOptions {
 
 export interface RunningBroker {
   readonly broker: Broker
-  /** By listener name; the real ones, where 0 was asked for. */
+  /** By listener name; where 0 was requested, the actual port. */
   readonly ports: ReadonlyMap<string, number>
   /** Of the metrics and health endpoint; null when it is off. */
   readonly httpPort: number | null
@@ -267,7 +267,7 @@ function openGroups({ system, config, logger, metrics, turns }: Opening, metadat
   return groups
 }
 
-/** Share groups: their durable state, what is in delivery, and who fetches it. */
+/** Share groups: their durable state, records in delivery, and sessions. */
 function openShares({ system, config, logger, metrics, turns }: Opening, metadata: ClusterMetadata, converter: RecordConverter) {
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({

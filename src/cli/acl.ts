@@ -30,7 +30,7 @@ type Resource = Pick<Acl, 'resourceType' | 'resourceName'>
 
 const everybodysHost = '*'
 
-/** What Kafka's authorizer ever asks for, by type of resource. */
+/** The operations that Kafka's authorizer checks, by type of resource. */
 const supported: Readonly<Record<AclResourceType, readonly AclOperation[]>> = {
   TOPIC: ['READ', 'WRITE', 'CREATE', 'DESCRIBE', 'DELETE', 'ALTER', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS'],
   GROUP: ['READ', 'DESCRIBE', 'DELETE', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS'],
@@ -85,7 +85,7 @@ export async function removeAcls(flags: AclFlags): Promise<void> {
   if (flags.yes !== true) process.stderr.write(aclTable(matched))
   if (!(await confirm(`Remove ${plural(matched.length, 'ACL')}?`, flags.yes)))
     return show(flags.json, { removed: [] }, () => 'Nothing was changed.\n')
-  // What was shown, and nothing that came since.
+  // Exactly the ACLs that were shown, not others that were added in the meantime.
   const removed = await client.deleteAcls(matched)
   await show(flags.json, { dryRun: false, removed }, () => `${aclTable(removed)}${plural(removed.length, 'ACL')} removed\n`)
 }
@@ -115,7 +115,7 @@ function operationsOf(flags: AclFlags): AclOperation[] {
   })
 }
 
-/** What is to be allowed or denied on what. */
+/** The resources and operations to allow or deny. */
 function rights(flags: AclFlags): (Resource & { operation: AclOperation })[] {
   const resources = resourcesOf(flags)
   if (flags.producer || flags.consumer) return rolesOf(flags, resources)
@@ -157,7 +157,7 @@ function rolesOf(flags: AclFlags, resources: readonly Resource[]): (Resource & {
   return found
 }
 
-/** Every combination of what was said; what was not said matches everything. */
+/** Every combination of the given options; an option that is not given matches everything. */
 function filtersOf(flags: AclFlags): AclFilter[] {
   if (flags.prefixed && flags.matching) throw new UsageError('--prefixed and --matching cannot be combined')
   const roles = flags.producer || flags.consumer ? rights(flags) : null

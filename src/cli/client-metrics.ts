@@ -1,4 +1,4 @@
-/** `millrace client-metrics …`: which metrics brokers ask of which clients, and how often (KIP-714). */
+/** `millrace client-metrics …`: which metrics brokers request from which clients, and how often (KIP-714). */
 import type { Client } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
@@ -51,7 +51,7 @@ export async function setSubscription(name: string, flags: SetFlags): Promise<vo
   await show(flags.json, { name, altered: Object.fromEntries(changes) }, () => `${name}: ${[...changes.keys()].join(', ')} set\n`)
 }
 
-/** A subscription without configs is none. */
+/** A subscription exists only as long as it has configs. */
 export async function deleteSubscriptions(names: string[], flags: ClientFlags): Promise<void> {
   await using client = await connect(flags)
   const existing = await client.configResources(type)

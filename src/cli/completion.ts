@@ -1,6 +1,6 @@
 /**
  * Completion scripts, written from the tree of commands so that they cannot lag behind it. Commands, options and choices are in the script
- * itself; names of topics and groups are asked of the cluster, with the connection options that have been typed.
+ * itself; names of topics and groups come from the cluster, with the connection options that have been typed.
  */
 import type { Command } from 'commander'
 import { write } from './output.ts'
@@ -51,7 +51,7 @@ function namesFor(argument: string | undefined): Following['names'] {
   return argument === 'group' || argument === 'groups' ? 'groups' : null
 }
 
-/** Options of the command line typed so far that say which cluster to ask; those without a value, then those with one. */
+/** Connection options that may have been typed: without a value, and with one. */
 const connectionFlags = '--tls'
 const connectionOptions = '-b|--bootstrap|--client-config|--ca|--username|--mechanism'
 

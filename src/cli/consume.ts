@@ -125,7 +125,7 @@ async function readByHand(client: Client, topic: string, flags: ConsumeFlags, sy
   const partitions = flags.partition ?? all
   const missing = partitions.find(partition => !all.includes(partition))
   if (missing !== undefined) throw new CommandFailed(`${topic} has no partition ${missing}; its partitions are 0 to ${all.length - 1}`)
-  // Before the start is looked up, so that `-1` means the last record there was.
+  // Before the start position is resolved, so that `-1` means the last record at this moment.
   const until = flags.follow || flags.from === undefined ? null : await client.offsets(topic, partitions, 'latest')
   const from = await resolvePosition(client, topic, partitions, position)
   const reading = client.read({ topic, from, until, committedOnly: flags.isolation === 'read_committed', signal: stop.signal })
@@ -172,7 +172,7 @@ async function readAsMember(
   await subscription.close()
 }
 
-/** Commits what was printed, once a second and at the end: a crash prints again what was not committed, it never skips. */
+/** Commits printed records once a second and at the end. After a crash some records are printed again, but none is skipped. */
 class Commits {
   readonly #system: System
   readonly #commit: (offsets: PartitionOffset[]) => Promise<void>

@@ -29,7 +29,7 @@ export async function listGroups(flags: ListFlags): Promise<void> {
   )
 }
 
-/** The end of each topic is asked for once, however many groups read it. */
+/** Asks for the end of each topic once, however many groups read it. */
 async function lagsOf(client: Client, groups: readonly GroupListing[]): Promise<Map<string, bigint>> {
   const offsets: (GroupOffset & { group: string })[] = []
   for (const { group, type } of groups) offsets.push(...(await client.groupOffsets(group, type)).map(each => ({ ...each, group })))

@@ -38,7 +38,7 @@ export function configOption(): Option {
   return new Option('-c, --config <file>', "configuration file: YAML, or Kafka's server.properties").env('MILLRACE_CONFIG')
 }
 
-/** Of `start`, and of what asks about a broker that was started with them. */
+/** Options of `start`, and of commands about a broker that was started with them. */
 export function withStartOptions(command: Command): Command {
   return command
     .addOption(configOption())

@@ -34,7 +34,7 @@ export function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? rawJSON(String(each)) : each))
 }
 
-/** Prints `value` as JSON, or else what `text` says. */
+/** Prints `value` as JSON, or the result of `text`. */
 export async function show(json: boolean | undefined, value: unknown, text: () => string): Promise<void> {
   await write(json === true ? `${toJson(value)}\n` : text())
 }
@@ -97,7 +97,7 @@ export function plural(count: number | bigint, noun: string): string {
 /** No Date reaches further. */
 const mostMs = 8.64e15
 
-/** Milliseconds since the epoch as people read them; what is negative is none, and what is beyond all calendars stays a number. */
+/** Milliseconds since the epoch as ISO 8601; null if negative, the number itself if it is beyond the calendar. */
 export function time(ms: Int64 | null): string | null {
   if (ms === null || ms < 0) return null
   return ms > mostMs ? String(ms) : new Date(Number(ms)).toISOString()

@@ -23,7 +23,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   try {
     await makeProgram().parseAsync([...argv])
   } catch (error) {
-    // Commander has already printed its message. Help that nobody asked for means that a command is missing.
+    // Commander has already printed its message. Exit code 0 is for help or version that was requested.
     process.exitCode = error instanceof CommanderError ? (error.exitCode === 0 ? 0 : 2) : report(error)
   }
 }

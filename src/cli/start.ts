@@ -1,4 +1,4 @@
-/** `millrace start`: a broker in the foreground until it is asked to stop. */
+/** `millrace start`: runs a broker in the foreground until it is asked to stop. */
 import { realSystem, type System } from '../base.ts'
 import {
   type BrokerConfig,

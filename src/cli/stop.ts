@@ -1,5 +1,5 @@
 /**
- * When a command that runs for long is asked to end: by a signal, or because the npm that ran it is gone.
+ * How a long-running command learns that it should stop: by a signal, or because the npm that started it is gone.
  *
  * npm runs commands through a shell and passes SIGTERM on to that shell only. The shell dies of it and leaves the command behind, which
  * would go on holding its port. So a command that npm's shell runs in the foreground ends when that shell is gone.
@@ -40,7 +40,7 @@ export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (r
   return off
 }
 
-/** The shell of npm, when it was told to run `millrace` and to wait for it; otherwise null. Exported for tests. */
+/** The process id of npm's shell, if it runs `millrace` in the foreground; otherwise null. Exported for tests. */
 export function parentToWatch(environment: Readonly<Record<string, string | undefined>>, parent: number): number | null {
   const script = environment.npm_lifecycle_script
   if (script === undefined || !/\bmillrace\b|\bcli\.[jt]s\b/.test(script)) return null

@@ -1,4 +1,4 @@
-/** `millrace txn …`: transactions that are open, who holds them, and how to end one that hangs. */
+/** `millrace txn …`: open transactions, their producers, and ending one that hangs. */
 import { type Int64, maxInt64, millisSince, realSystem, toInt64 } from '../base.ts'
 import type { Client, ProducerInfo } from '../client.ts'
 import { connect } from './connect.ts'

@@ -128,7 +128,7 @@ export interface Administration {
 
   acls(filter: AclFilter): Promise<Acl[]>
   createAcls(acls: readonly Acl[]): Promise<void>
-  /** Returns what was deleted. */
+  /** Returns the deleted entries. */
   deleteAcls(filters: readonly AclFilter[]): Promise<Acl[]>
 
   quotas(): Promise<Quota[]>

@@ -55,7 +55,7 @@ export function checkRecords(partition: number, records: Buffer): void {
   for (const { bytes } of batchesIn(records)) {
     if (header.magic(bytes, 0) === 2 && intactBatchSize(bytes, 0) === bytes.length) continue
     const where = `the batch of partition ${partition} at offset ${header.baseOffset(bytes, 0)}`
-    // The library would ask again and again; the batch would be the same.
+    // Without this the library would retry, with the same result.
     throw Object.assign(new ClientError('CORRUPT_MESSAGE', `${where} is damaged: its checksum is wrong`), { canRetry: false })
   }
 }

@@ -24,7 +24,7 @@ sourceNames.set(ConfigSources.GROUP_CONFIG, 'DYNAMIC_GROUP_CONFIG')
 type Described = Awaited<ReturnType<Admin['describeConfigs']>>
 
 export async function describeConfigs(admin: Admin, resource: ConfigResource): Promise<ConfigEntry[]> {
-  // An empty list asks for nothing, null for everything; the library's type lacks the null.
+  // null requests all keys, an empty list none; the type of the library lacks null.
   const resources = [{ resourceType: ConfigResourceTypes[resource.type], resourceName: resource.name, configurationKeys: null as never }]
   const [described] = isClusterDefault(resource)
     ? (await call<{ results: Described }>(admin, 'DescribeConfigs', resources, false, false)).results
@@ -52,7 +52,7 @@ const clientMetricsCode = 16
 
 export async function configResources(requests: Requests, type: ConfigResourceType): Promise<string[]> {
   const code = ConfigResourceTypes[type]
-  // Version 0 knows one kind only, and does not ask which.
+  // Version 0 lists client metrics only, and has no types.
   const old = code === clientMetricsCode && !(await requests.speaks(apis.listConfigResources, 1))
   const response = await requests.ask(apis.listConfigResources, { resourceTypes: old ? [] : [code] })
   refuse(response.errorCode)

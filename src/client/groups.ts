@@ -1,4 +1,4 @@
-/** Groups of all protocols as seen from outside: what each protocol says is brought to one form. */
+/** Groups of all protocols, in one form. */
 import { apis, consumerProtocol, decodeConsumerProtocol, type MessageOf } from '../protocol.ts'
 import type { Client } from './client.ts'
 import { ClientError } from './errors.ts'
@@ -45,7 +45,7 @@ async function describeGroup(requests: Requests, name: string): Promise<GroupInf
     case 'streams':
       return describeStreamsGroup(requests, name)
     default:
-      // Also what is not listed: then this says whether it is missing or forbidden.
+      // Also for a group that is not listed: the answer says whether it is missing or forbidden.
       return describeClassicGroup(requests, name)
   }
 }
@@ -54,7 +54,7 @@ function noGroup(name: string): ClientError {
   return new ClientError('GROUP_ID_NOT_FOUND', `group not found: ${name}`)
 }
 
-/** The one group that was asked for. */
+/** The requested group. */
 function only<Group extends { errorCode: number; errorMessage: string | null }>(groups: readonly Group[], name: string): Group {
   const [found] = groups
   if (found === undefined) throw noGroup(name)

@@ -1,6 +1,6 @@
 /**
- * The client over the library: one Admin for questions, a Producer and a Consumer made when first needed. Whoever only lists topics pays
- * for one connection.
+ * The client over the library: one Admin for questions, a Producer and a Consumer created when first needed. Listing topics
+ * needs one connection only.
  */
 import { promisify } from 'node:util'
 import { Admin, kGetBootstrapConnection, Producer } from '@platformatic/kafka'
@@ -20,7 +20,7 @@ import { subscribe } from './subscribe.ts'
 import { topicMethods } from './topics.ts'
 import type { Cluster, NewTopicSpec, PartitionOffset } from './types.ts'
 
-/** Enough to ride out a new leader, few enough to tell a person soon that nobody is there. */
+/** Enough for a change of leaders, few enough to report soon that no broker answers. */
 const retries = 3
 const retryDelayMs = 250
 const connectTimeoutMs = 5_000

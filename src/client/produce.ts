@@ -22,7 +22,7 @@ export async function sendRecords(
   return (offsets ?? []).map(({ partition, offset }) => ({ partition, offset }))
 }
 
-/** The library would take the partition modulo their number, and the record would lie where nobody looks for it. */
+/** The library would use the partition modulo the number of partitions, and the record would go to the wrong one. */
 async function checkPartitions(producer: Producer, topic: string, records: readonly RecordToSend[]): Promise<void> {
   const highest = records.reduce((max, { partition }) => Math.max(max, partition ?? -1), -1)
   if (highest < 0) return

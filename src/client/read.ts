@@ -40,7 +40,7 @@ export async function* readRecords(ask: Ask, options: ReadOptions): AsyncGenerat
       if (signal?.aborted) return
       const taken = take(fetched, options, positions)
       if (taken.records.length > 0) yield taken.records
-      // Only behind what was sound.
+      // After the records before the damage.
       if (taken.damage !== null) throw taken.damage
     }
   }
@@ -83,7 +83,7 @@ async function fetchFrom(
   return response.responses.flatMap(each => [...each.partitions])
 }
 
-/** The records of one answer, and what is wrong with the batch behind them. Moves the position on. */
+/** The records of one response, and the error of the batch after them, if it is damaged. Advances the position. */
 function take(
   fetched: FetchedPartition,
   options: ReadOptions,

@@ -2,7 +2,7 @@
  * Requests of APIs that the library lacks, or has only in part: written and read with our own codecs, sent over the library's
  * connections, so that there is one way to log in.
  *
- * Hides which version both sides speak, which broker must be asked (coordinators, leaders), and that it may take a moment until one is.
+ * Hides the version that both sides support, the broker to ask (coordinator, leader), and retries until there is one.
  */
 import { promisify } from 'node:util'
 import { type Admin, type Connection, kGetBootstrapConnection, kGetConnection, kListApis, Writer } from '@platformatic/kafka'
@@ -27,7 +27,7 @@ interface Announced {
   maxVersion: number
 }
 
-/** Whom to ask. `any` is right for everything that brokers pass on to the controller. */
+/** The broker to ask. `any` is for requests that brokers forward to the controller. */
 export type Target = 'any' | { node: number } | { group: string } | { transactionalId: string } | { leaderOf: string; partition: number }
 
 const attempts = 12
@@ -43,14 +43,14 @@ const passing: ReadonlySet<string> = new Set<ErrorName>([
   'CONCURRENT_TRANSACTIONS',
 ])
 
-/** Throws what a response says, unless it says that all is well. */
+/** Throws if the response has an error. */
 export function refuse(code: number, message?: string | null): void {
   if (code === 0) return
   const name = errorName(code)
   throw new ClientError(name, message || errorText(name))
 }
 
-/** Runs what asks, again where that helps; throws ClientError. */
+/** Runs requests, with retries where they help; throws ClientError. */
 export type Ask = <T>(work: (requests: Requests) => Promise<T>) => Promise<T>
 
 export class Requests {
@@ -63,7 +63,7 @@ export class Requests {
     this.#system = system
   }
 
-  /** `newest`: where a later version lacks what is needed here. */
+  /** `newest`: an upper bound of the version, where later ones lack a needed field. */
   async ask<A extends Api>(
     api: A,
     request: InputOf<A['request']>,

@@ -1,4 +1,4 @@
-/** SCRAM credentials. A password never leaves this process: brokers get what is derived from it. */
+/** SCRAM credentials. A password never leaves this process; brokers get derived keys. */
 import { pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { System } from '../base.ts'

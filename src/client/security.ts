@@ -2,7 +2,7 @@
  * From Kafka's client properties (`security.protocol`, `ssl.*`, `sasl.*`) to what the library needs, so that the file people have works
  * here. Other properties in it (`acks`, `group.id`, …) are not ours to judge and are passed over, as Kafka's own tools do.
  *
- * Whatever can be found wrong before a connection is made is found here, and names the property. No message holds a secret.
+ * Checks everything that can be checked before connecting; errors name the property and contain no secrets.
  */
 import { createSecureContext, type ConnectionOptions as TlsOptions } from 'node:tls'
 import type { SASLOptions } from '@platformatic/kafka'
@@ -61,7 +61,7 @@ function readStore(property: string, path: string, files: FileSystem): Buffer {
 function tlsOptions(properties: ClientProperties, files: FileSystem): TlsOptions {
   const options: TlsOptions = { ...trust(properties, files), ...identity(properties, files), ...versions(properties) }
   reading('ssl.keystore.location', () => {
-    // What Node would say about a wrong password only when it connects.
+    // Otherwise Node would report a wrong password only when it connects.
     createSecureContext(options)
   })
   const identification = properties['ssl.endpoint.identification.algorithm'] ?? 'https'
@@ -135,13 +135,13 @@ function saslOptions(properties: ClientProperties, files: FileSystem): SASLOptio
   return { mechanism: known, username, password }
 }
 
-/** A broker that does not like a token says so in an answer that looks like success to the library. */
+/** A broker rejects a token in a response that the library takes for success. */
 const refuseBearer: NonNullable<SASLOptions['authBytesValidator']> = (answer, callback) => {
   if (answer.length === 0) callback(null, answer)
   else callback(new ClientError('REFUSED', `the broker rejected the token: ${answer.toString('utf8').slice(0, 200)}`))
 }
 
-/** Kafka would take GSSAPI; what is written after the module says more. */
+/** Kafka's default is GSSAPI; the login module in the JAAS configuration implies the mechanism. */
 function mechanismOf(module: string | undefined): string | undefined {
   if (module?.endsWith('.PlainLoginModule')) return 'PLAIN'
   return module?.endsWith('.OAuthBearerLoginModule') ? 'OAUTHBEARER' : undefined

@@ -26,7 +26,7 @@ export async function subscribe(consumer: Consumer, bootstrap: string, options: 
     async close() {
       closing = true
       await settled(bootstrap, stream.close())
-      // Leaves the group, so that others take over at once.
+      // Leaves the group, so that other members take over at once.
       await settled(bootstrap, consumer.close(true))
     },
   }

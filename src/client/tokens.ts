@@ -75,7 +75,7 @@ function oneWord({ principalType, principalName }: Principal): string {
   return `${principalType}:${principalName}`
 }
 
-/** Old brokers do not say who asked; then it was the owner. */
+/** Old brokers do not name the requester, who is then the owner. */
 function requesterOf(token: Principal & { tokenRequesterPrincipalType: string; tokenRequesterPrincipalName: string }): string {
   if (token.tokenRequesterPrincipalName === '') return oneWord(token)
   return `${token.tokenRequesterPrincipalType}:${token.tokenRequesterPrincipalName}`

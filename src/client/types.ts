@@ -122,7 +122,7 @@ export interface SubscribeOptions {
   committedOnly?: boolean
 }
 
-/** Membership of a group. Offsets are committed only when asked for, so that what was not worked on comes again. */
+/** Membership of a group. Offsets are committed explicitly, so that unprocessed records are delivered again. */
 export interface Subscription extends AsyncIterable<ReceivedRecord> {
   commit(offsets: readonly PartitionOffset[]): Promise<void>
   close(): Promise<void>
@@ -132,7 +132,7 @@ export interface GroupListing {
   group: string
   state: string
   protocolType: string
-  /** `classic`, `consumer`, `share`, …; empty where the cluster is too old to tell. */
+  /** `classic`, `consumer`, `share`, …; empty if the cluster is too old. */
   type: string
 }
 
@@ -165,6 +165,6 @@ export interface GroupInfo {
 }
 
 export interface GroupOffset extends PartitionOffset {
-  /** As the broker counts it, for share groups; null: it does not say. */
+  /** As counted by the broker, for share groups; otherwise null. */
   lag: bigint | null
 }

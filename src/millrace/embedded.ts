@@ -1,4 +1,4 @@
-/** A broker in this process: what {@link MillraceOptions} mean to the broker. */
+/** Starts a broker in this process from {@link MillraceOptions}. */
 import { memoryFileSystem, realSystem } from '../base.ts'
 import { loadBrokerConfig, silentLogger, startBroker } from '../broker.ts'
 import type { Millrace, MillraceOptions } from '../millrace.ts'

@@ -92,7 +92,7 @@ function checkTopicName(name: string): void {
   if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
 }
 
-/** A broker's configs are told and changed only by itself. */
+/** Only the broker itself describes and changes its configs. */
 export function checkBrokerId(config: BrokerConfig, name: string, what: 'Node' | 'Broker'): void {
   if (!/^[+-]?\d{1,10}$/.test(name)) throw invalid(`${what} id must be an integer, but it is: ${name}`)
   const id = config.get('node.id')

@@ -1,7 +1,7 @@
 /**
- * The broker's configuration while it runs: what was given at the start, under what was changed since (Kafka's dynamic configs).
+ * The configuration of a running broker: the values given at its start, overridden by Kafka's dynamic configs.
  *
- * Hides how the layers combine. Values are read with `get`, which always answers with what holds now; whoever keeps something derived
+ * Hides how the layers combine. Values are read with `get`, which always returns the current value; code that keeps something derived
  * subscribes to the keys it depends on.
  */
 import { type ConfigKey, defaultValue, parseValue, type ValuesOf } from '../../base.ts'
@@ -57,10 +57,10 @@ export class BrokerConfig {
   /** Where clients connect; what Kafka's controller would listen on is left out. */
   readonly listeners: readonly Listener[]
   readonly #advertised: ReadonlyMap<string, Endpoint>
-  /** What whoever starts the broker should be told: keys that were set and have no effect, variables that were ignored. */
+  /** Warnings for the operator: keys that are set without effect, ignored keys, replica counts that were reduced. */
   readonly notes: readonly string[]
 
-  /** Throws InvalidConfig. `given` holds only known keys; use {@link loadBrokerConfig} for anything that people wrote. */
+  /** Throws InvalidConfig. `given` has only known keys; use {@link loadBrokerConfig} for user input. */
   constructor(given: ReadonlyMap<string, Given>, notes: readonly string[] = [], hostName = 'localhost') {
     this.#static = given
     this.#hostName = hostName
@@ -74,17 +74,17 @@ export class BrokerConfig {
     return this.#values[key]
   }
 
-  /** Another number whenever a value may have changed; what is derived from the configuration is kept under it. */
+  /** Changes whenever a value may have changed, so that derived data can be cached by it. */
   get generation(): number {
     return this.#generation
   }
 
-  /** Where clients of this listener reach the broker. A port of 0 means the one that the listener really got. */
+  /** Where clients of this listener reach the broker. Port 0 stands for the port that the listener was given. */
   advertised(listener: string): Endpoint {
     return this.#advertised.get(listener) ?? { host: this.#hostName, port: 0 }
   }
 
-  /** Canonical text of the value that holds now, null when there is none; also for keys of one listener. */
+  /** Canonical text of the current value, or null; also for keys of one listener. */
   text(key: string): string | null {
     return this.layers(key)[0]?.text ?? null
   }
@@ -109,12 +109,12 @@ export class BrokerConfig {
     return [...names].sort()
   }
 
-  /** What was changed for all brokers while they ran. */
+  /** Dynamic configs of all brokers. */
   get dynamicDefaults(): Texts {
     return this.#dynamicDefault
   }
 
-  /** Takes what is stored in the cluster's metadata. A stored value that does not parse is left out and reported: the broker goes on. */
+  /** Applies the configs stored in the metadata. An invalid value is ignored and reported; the broker continues. */
   setDynamic(allBrokers: ReadonlyMap<string, string>, thisBroker: ReadonlyMap<string, string>): DynamicProblem[] {
     const problems: DynamicProblem[] = []
     this.#dynamicDefault = usable(allBrokers, problems)
@@ -155,7 +155,7 @@ function usable(stored: ReadonlyMap<string, string>, problems: DynamicProblem[])
     const key = keyOf(name)
     try {
       if (key === undefined) {
-        // As in Kafka: it may belong to a plug-in, so it is kept, and told to clients without its value.
+        // As in Kafka: it may belong to a plug-in, so it is kept, and described without its value.
         texts.set(name, text)
         continue
       }

@@ -1,4 +1,4 @@
-/** Configs as DescribeConfigs and CreateTopics tell them: value, where it comes from, and the values it hides (KIP-226, KIP-524, KIP-569). */
+/** Configs as DescribeConfigs and CreateTopics return them: value, source, and overridden values (KIP-226, KIP-524, KIP-569). */
 import type { ConfigKey, ConfigType, Declarations } from '../../base.ts'
 import { topicKeys } from '../../log.ts'
 import type { BrokerConfig, ConfigSource } from './broker-config.ts'
@@ -38,7 +38,7 @@ export interface Described {
   documentation: string | null
 }
 
-/** A key that only a plug-in knows may hold a secret. */
+/** An unknown key may belong to a plug-in and be a secret. */
 function unknown(name: string, synonyms: DescribedSynonym[]): Described {
   return {
     name,
@@ -102,7 +102,7 @@ export function describeBroker(config: BrokerConfig): Described[] {
   })
 }
 
-/** The resource with the empty name: only what was changed for all brokers. */
+/** The resource with the empty name: only the dynamic configs of all brokers. */
 export function describeAllBrokers(config: BrokerConfig): Described[] {
   return [...config.dynamicDefaults].map(([name, value]) => {
     const key = keyOf(name)
@@ -121,7 +121,7 @@ const isInternalTopicKey = (name: string) => name.startsWith('internal.')
 
 const topicDefaults = new WeakMap<BrokerConfig, { generation: number; entries: readonly Described[]; shown: readonly Described[] }>()
 
-/** `defaults` are the texts that hold without overrides. Cached, because every topic that is created is described. */
+/** `defaults` are the texts without overrides. Cached, because every topic that is created is described. */
 export function describeTopic(
   config: BrokerConfig,
   defaults: ReadonlyMap<string, string>,

@@ -1,4 +1,4 @@
-/** Configs of single groups as the coordinator asks for them: those stored for the group, over the broker's defaults. */
+/** Configs of single groups for the coordinator: those stored for the group, else the defaults of the broker. */
 import { type ConfigKey, parseValue, type ValueOf } from '../../base.ts'
 import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig, StreamsGroupConfig } from '../../coordinator.ts'
 import type { DeadLetterRules } from '../share/dead-letters.ts'

@@ -63,7 +63,7 @@ const listenerKey = /^listener\.name\.([a-z0-9_-]+)\.(?:(?:plain|gssapi|oauthbea
 const all: Readonly<Record<string, ConfigKey>> = brokerKeys
 const retired: Readonly<Record<string, ConfigKey>> = retiredKeys
 
-/** The declaration of a broker's key, be it one of a single listener, or one that Kafka had before 4.0. */
+/** The declaration of a broker key, also of a key of a single listener, or of one that Kafka had before 4.0. */
 export function keyOf(name: string): ConfigKey | undefined {
   if (Object.hasOwn(all, name)) return all[name]
   if (Object.hasOwn(retired, name)) return retired[name]
@@ -71,7 +71,7 @@ export function keyOf(name: string): ConfigKey | undefined {
   return base !== undefined && Object.hasOwn(all, base) ? all[base] : undefined
 }
 
-/** Prefixes under which Kafka hands keys to plug-ins; what is below them cannot be checked. */
+/** Prefixes of keys that Kafka passes to plug-ins; they cannot be checked. */
 const pluginPrefixes = [
   'rlmm.config.',
   'rsm.config.',
@@ -101,8 +101,8 @@ function namespaceOf(name: string): string {
 }
 
 /**
- * Whether an unknown name was meant to be one of Kafka's: written almost like one, in a namespace of Kafka's own, or a topic's key.
- * Kafka ignores such a key; whoever wrote it believes that it holds.
+ * Whether an unknown name was meant to be a key of Kafka: spelled almost like one, in a namespace of Kafka's own, or a topic key.
+ * Kafka ignores such a key, and its author believes that it has an effect.
  */
 export function isMistake(name: string): boolean {
   const base = listenerKey.exec(name)?.[2] ?? name

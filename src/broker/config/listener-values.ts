@@ -1,6 +1,6 @@
 /**
  * Values that may be set for one listener (`listener.name.<name>.<key>`) or for one SASL mechanism of it
- * (`listener.name.<name>.<mechanism>.<key>`) as well as for all: the most special one holds.
+ * (`listener.name.<name>.<mechanism>.<key>`) as well as for all: the most specific one applies.
  */
 import { type ConfigKey, defaultValue, InvalidConfig, parseValue } from '../../base.ts'
 import type { BrokerConfig, BrokerValues } from './broker-config.ts'
@@ -15,7 +15,7 @@ export function listenerValue<K extends BrokerKey>(config: BrokerConfig, listene
   return defaultValue(key, declaration) as BrokerValues[K]
 }
 
-/** What was set for this listener alone; null when nothing was. */
+/** The value set for this listener alone, or null. */
 export function ownListenerValue<K extends BrokerKey>(config: BrokerConfig, listener: string, key: K): BrokerValues[K] | null {
   const name = listenerKeys(listener, key)[0]!
   const given = config.layers(name).find(layer => layer.source !== 'DEFAULT_CONFIG')

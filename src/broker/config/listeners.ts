@@ -97,7 +97,7 @@ const authorizers = [
   'kafka.security.auth.SimpleAclAuthorizer',
 ]
 
-/** Kafka's own ones are the same to their users, and Millrace's. A broker that was told to ask another must not run with this one. */
+/** Kafka's own authorizers behave the same for users, and so does that of Millrace. A broker configured with another one must not start with this one. */
 export function checkAuthorizer(text: string): string | null {
   return text === '' || authorizers.includes(text)
     ? null

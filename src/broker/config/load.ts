@@ -1,6 +1,6 @@
 /**
- * From what people wrote to a {@link BrokerConfig}: file, environment and flags, the later over the earlier. Every problem is found
- * and told at once, with the place where the value was written.
+ * Makes a {@link BrokerConfig} from file, environment and flags; later sources override earlier ones. All problems are reported at once,
+ * each with the place of the value.
  */
 import { type FileSystem, InvalidConfig, parseValue, UnknownConfig } from '../../base.ts'
 import { topicKeys } from '../../log.ts'
@@ -18,7 +18,7 @@ export interface ConfigInputs {
   environment?: Readonly<Record<string, string | undefined>>
   /** `--set key=value`, or what an embedding program passes. */
   set?: Readonly<Record<string, string | number | boolean>>
-  /** What is advertised for a listener on all addresses. */
+  /** Advertised host for a listener on all addresses. */
   hostName?: string
 }
 
@@ -37,17 +37,17 @@ export class ConfigProblems extends Error {
 export interface Source {
   readonly values: ReadonlyMap<string, Given>
   /**
-   * What an unknown key is. `strict`: an error. `plugins`: an error when it was meant to be one of Kafka's, otherwise a plug-in's, as in
-   * Kafka's own server.properties. `shared`: perhaps not meant for us at all (KAFKA_… of the environment).
+   * How to treat an unknown key. `strict`: as an error. `plugins`: as an error if it was meant to be a key of Kafka, otherwise as a key of a
+   * plug-in (server.properties). `shared`: as a variable that may not be meant for the broker (KAFKA_… in the environment).
    */
   readonly unknown: 'strict' | 'plugins' | 'shared'
 }
 
-/** What is being put together. */
+/** The configuration while it is put together. */
 interface Draft {
   readonly given: Map<string, Given>
   readonly problems: string[]
-  /** Names of keys that nobody knows. */
+  /** Names of ignored keys. */
   readonly ignored: string[]
   readonly resolve: Resolver
 }
@@ -97,7 +97,7 @@ function take(name: string, value: Given, unknown: Source['unknown'], { given, p
   const resolved = key.accepted === null ? resolve(value.text) : value
   if ('problem' in resolved) return void problems.push(withPlace(`${name}: ${resolved.problem}`, value))
   const { text } = resolved
-  // An empty text is how files and environments say "not set", as Kafka does for what may be absent.
+  // As in Kafka, an empty text means "not set" for a key that may be absent.
   if (text.trim() === '' && key.default === null) return void given.delete(name)
   try {
     given.set(name, { text: parseValue(name, key, text).text, from: value.from })
@@ -134,7 +134,7 @@ function withPlace(message: string, value: Given | undefined): string {
   return value === undefined ? message : `${message} [${value.from}]`
 }
 
-/** node.id and its former name stand for each other; -1 is the former one's way of saying that it is not set. */
+/** broker.id is the former name of node.id, and -1 means that it is not set. */
 function pairIds(given: Map<string, Given>): void {
   const broker = given.get('broker.id')
   const node = given.get('node.id')
@@ -154,7 +154,7 @@ function checkTogether(given: ReadonlyMap<string, Given>, problems: string[]): v
   if (least > most) problems.push(`group.min.session.timeout.ms (${least}) must not be above group.max.session.timeout.ms (${most})`)
 }
 
-/** What was set and changes nothing, one note per reason. */
+/** One note per reason about keys that are set without effect. */
 function effectless(given: ReadonlyMap<string, Given>): string[] {
   const byReason = new Map<string, string[]>()
   for (const [name, value] of given) {

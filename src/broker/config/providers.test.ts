@@ -31,11 +31,11 @@ rlmm.config.password=\${vault:a:b}`
   assert.deepEqual([config.get('node.id'), config.get('num.partitions'), config.get('broker.rack')], [4, 7, 'west'])
   assert.equal(config.get('super.users'), `User:\${nobody:x}`)
   const bad: [string, RegExp][] = [
-    [`\${env:SECRET}`, /broker\.rack: \$\{env:SECRET\} cannot be resolved: there is no such value \[.*a\.properties:8\]/],
-    [`\${env:NODE_OTHER}`, /there is no such value/],
-    [`\${file:/run/../run/rack.id:west}`, /there is no such value/],
-    [`\${dir:/run:../etc/secrets.properties}`, /there is no such value/],
-    [`\${vault:a:b}`, /com\.example\.VaultConfigProvider is no provider that Millrace knows/],
+    [`\${env:SECRET}`, /broker\.rack: \$\{env:SECRET\} cannot be resolved: the value does not exist \[.*a\.properties:8\]/],
+    [`\${env:NODE_OTHER}`, /the value does not exist/],
+    [`\${file:/run/../run/rack.id:west}`, /the value does not exist/],
+    [`\${dir:/run:../etc/secrets.properties}`, /the value does not exist/],
+    [`\${vault:a:b}`, /com\.example\.VaultConfigProvider is not supported/],
   ]
   for (const [value, message] of bad) {
     const inputs = await load(`broker.rack=${value}`)

@@ -1,6 +1,6 @@
 /**
- * Values that are not in the configuration itself but where it points to: `${env:KEYSTORE_PASSWORD}`, `${file:/etc/secrets.properties:key}`,
- * `${directory:/run/secrets:key}` (KIP-297, KIP-421). The providers that come with Kafka are known by their class; any other is Java code.
+ * Values outside of the configuration, to which it refers: `${env:KEYSTORE_PASSWORD}`, `${file:/etc/secrets.properties:key}`,
+ * `${directory:/run/secrets:key}` (KIP-297, KIP-421). Kafka's own providers are supported; any other is Java code.
  */
 import { resolve, sep } from 'node:path'
 import { DiskError, type FileSystem, splitList } from '../../base.ts'
@@ -12,7 +12,7 @@ export interface ProviderInputs {
   environment: Readonly<Record<string, string | undefined>>
 }
 
-/** The value with all that it points to put in, or why that cannot be. */
+/** The value with its references resolved, or why one cannot be resolved. */
 export type Resolver = (text: string) => { text: string } | { problem: string }
 
 type Lookup = (path: string, key: string) => string | null
@@ -21,7 +21,7 @@ type Lookup = (path: string, key: string) => string | null
 const variable = /\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}/g
 const kafkas = 'org.apache.kafka.common.config.provider.'
 
-/** `values`: everything that was given; the keys `config.providers…` among it say what may be pointed to. */
+/** `values` has everything that was given; its keys `config.providers…` define the providers. */
 export function valueResolver(values: ReadonlyMap<string, Given>, inputs: ProviderInputs): Resolver {
   const lookups = new Map<string, Lookup | { problem: string }>()
   for (const name of splitList(values.get('config.providers')?.text ?? '')) {
@@ -48,7 +48,7 @@ export function valueResolver(values: ReadonlyMap<string, Given>, inputs: Provid
 
 function attempt(lookup: Lookup, path: string, key: string): string | { problem: string } {
   try {
-    return lookup(path, key) ?? { problem: 'there is no such value' }
+    return lookup(path, key) ?? { problem: 'the value does not exist' }
   } catch (error) {
     if (error instanceof DiskError) return { problem: `${error.path}: ${error.code}` }
     throw error
@@ -79,6 +79,6 @@ function lookupOf(
     case `${kafkas}DirectoryConfigProvider`:
       return (path, key) => (key.includes(sep) ? null : read(`${path}${sep}${key}`))
     default:
-      return { problem: `${className || 'its provider'} is no provider that Millrace knows` }
+      return { problem: `${className || 'its provider'} is not supported` }
   }
 }

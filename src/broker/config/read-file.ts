@@ -4,7 +4,7 @@ import { DiskError, type FileSystem } from '../../base.ts'
 import { parseProperties } from '../../formats.ts'
 import type { Given } from './broker-config.ts'
 
-/** The values by key, or what is wrong with the file. */
+/** The values by key, or a description of the problem. */
 export function readConfigFile(files: FileSystem, path: string): Map<string, Given> | string {
   let content: Buffer | null
   try {
@@ -40,7 +40,7 @@ interface Collected {
   path: string
 }
 
-/** Puts everything below `node` into `into.values`; returns what is wrong with it, or null. */
+/** Adds everything below `node` to `into.values`; returns a description of the problem, or null. */
 function collect(node: Node | null, prefix: string, into: Collected): string | null {
   if (isMap(node)) {
     for (const pair of node.items as Pair<Node, Node | null>[]) {

@@ -52,7 +52,7 @@ function checkPorts(listeners: readonly Listener[], text: string): void {
   }
 }
 
-/** What clients are told, by listener name. A listener that is not advertised explicitly is so by its own host and port. */
+/** Advertised addresses by listener name. Without an explicit one, a listener is advertised with its own host and port. */
 export function advertisedEndpoints(values: ListenerValues, listeners: readonly Listener[], hostName: string): Map<string, Endpoint> {
   const advertised = new Map<string, Endpoint>()
   const controllers = new Set(values['controller.listener.names'].map(name => name.toUpperCase()))

@@ -1,4 +1,4 @@
-/** What the configuration means to each module, in the terms of that module. */
+/** The settings of each module, in the terms of that module. */
 import type { ClusterLimits, GroupSettings, ShareCoordinatorOptions, TransactionSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
 import type { ServerLimits } from '../connections/server.ts'
@@ -133,7 +133,7 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
   }
 }
 
-/** As in Kafka a listener has a limit of its own only when it is given one; what is said for the broker holds for all together. */
+/** As in Kafka a listener has a limit of its own only if it is set; the limit of the broker applies to all listeners together. */
 function ownLimit(config: BrokerConfig, listener: string, key: 'max.connections' | 'max.connection.creation.rate'): number {
   return ownListenerValue(config, listener, key) ?? Number.POSITIVE_INFINITY
 }

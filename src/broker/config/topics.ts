@@ -1,4 +1,4 @@
-/** How the broker's keys become the defaults of topics, and the rules that the cluster's metadata asks for. */
+/** Defaults of topics from the keys of the broker, and the rules that the metadata needs. */
 import { InvalidConfig, UnknownConfig } from '../../base.ts'
 import type { TopicRules } from '../../coordinator.ts'
 import { parseTopicValues, type TopicConfig, type TopicValues, topicConfigOf, topicKeys } from '../../log.ts'
@@ -31,7 +31,7 @@ function defaultsFrom(config: BrokerConfig): Defaults {
   return defaults
 }
 
-/** Every topic key's value for a topic that has no configs of its own. */
+/** The values for a topic that has no configs of its own. */
 export function topicDefaults(config: BrokerConfig): TopicValues {
   return defaultsFrom(config).values
 }
@@ -46,12 +46,12 @@ function translate(config: BrokerConfig): Map<string, string> {
       break
     }
   }
-  // Kafka's rule for every unit of log.retention: a negative number is no limit.
+  // Kafka's rule for every unit of log.retention: a negative number means no limit.
   if (Number(texts.get('retention.ms')) < 0) texts.set('retention.ms', '-1')
   return texts
 }
 
-/** All configs of a topic, as clients are told. */
+/** All configs of a topic, as clients see them. */
 export function describeTopicConfigs(config: BrokerConfig, overrides: ReadonlyMap<string, string>): readonly Described[] {
   return describeTopic(config, defaultsFrom(config).texts, overrides)
 }
