@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, startBroker } from '../../src/broker.ts'
-import { apis, buildBatch, errorName, type NewRecord, type Uuid, zeroUuid } from '../../src/protocol.ts'
-import { connect, createTopic, findCoordinator, type RawClient } from '../support/client.ts'
+import { apis, batchesIn, buildBatch, errorName, type NewRecord, type Uuid, zeroUuid } from '../../src/protocol.ts'
+import { connect, createTopic, fetchRecords, findCoordinator, type RawClient } from '../support/client.ts'
 
 const metadataTopic = '__cluster_metadata'
 const stateTopics = ['__consumer_offsets', '__transaction_state', '__share_group_state']
@@ -313,7 +313,7 @@ test('only the client id __admin_client writes to internal topics; what nobody c
   await coordinates()
   assert.ok(
     broker.lines.some(
-      ({ level, message }) => level === 'warn' && /__consumer_offsets-0: the record at offset \d+ is skipped/.test(message),
+      ({ level, message }) => level === 'warn' && /__consumer_offsets-0: skipping the record at offset \d+/.test(message),
     ),
   )
   const page = await broker.metrics()
@@ -373,4 +373,41 @@ test('no transaction enters an internal topic, and no marker is written there', 
   await broker.close()
   broker = await start(t, files)
   await beginTransaction(broker.client)
+})
+
+test('what stands beside an internal topic in the same request goes its way: it is written, and its transaction ends there alone', async t => {
+  const { client } = await start(t, memoryFileSystem())
+  await populate(client)
+  const session = await beginTransaction(client)
+  const records = () =>
+    buildBatch({
+      records: [{ key: null, value: Buffer.from('x') }],
+      timestamp: Date.now(),
+      ...session,
+      baseSequence: 0,
+      isTransactional: true,
+    })
+  const names = ['__transaction_state', 't', '__consumer_offsets']
+  const { responses } = await client.request(apis.produce, 12, {
+    transactionalId: 'tx',
+    acks: -1,
+    timeoutMs: 1_000,
+    topicData: names.map(name => ({ name, partitionData: [{ index: 0, records: records() }] })),
+  })
+  assert.deepEqual(
+    responses.map(({ name, partitionResponses }) => `${name} ${errorName(partitionResponses[0]!.errorCode)}`),
+    ['__transaction_state INVALID_TOPIC_EXCEPTION', 't NONE', '__consumer_offsets INVALID_TOPIC_EXCEPTION'],
+  )
+  const { transactionStates } = await client.request(apis.describeTransactions, 0, { transactionalIds: ['tx'] })
+  assert.deepEqual(transactionStates[0]!.topics, [{ topic: 't', partitions: [0] }])
+  const ended = await client.request(apis.endTxn, 5, { transactionalId: 'tx', ...session, committed: true })
+  assert.equal(errorName(ended.errorCode), 'NONE')
+  const controlBatches = async (topic: string, partition = 0) => {
+    const answer = await fetchRecords(client, topic, 0, { partition })
+    return [...batchesIn(answer.records)].filter(({ header }) => header.isControl).length
+  }
+  assert.equal(await controlBatches('t'), 1)
+  for (const topic of ['__transaction_state', '__consumer_offsets']) {
+    for (const partition of [0, 1]) assert.equal(await controlBatches(topic, partition), 0, `${topic}-${partition}`)
+  }
 })
