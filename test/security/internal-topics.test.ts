@@ -312,9 +312,7 @@ test('only the client id __admin_client writes to internal topics; what nobody c
   assert.equal(await committed(broker.client), 11)
   await coordinates()
   assert.ok(
-    broker.lines.some(
-      ({ level, message }) => level === 'warn' && /__consumer_offsets-0: skipping the record at offset \d+/.test(message),
-    ),
+    broker.lines.some(({ level, message }) => level === 'warn' && /__consumer_offsets-0: skipping the record at offset \d+/.test(message)),
   )
   const page = await broker.metrics()
   for (const topic of stateTopics) {
