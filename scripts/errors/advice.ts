@@ -145,6 +145,7 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     /cannot guarantee durability/,
     'An fsync failed. Check the disk, then restart the broker: it recovers what was acknowledged. Exit code 70.',
   ],
+  [/^repair of|was repaired/, 'Says what a repair that was asked for gave up. See [repair.md](repair.md).'],
   [/not closed cleanly/, 'Nothing: the next start recovers.'],
   [/the shutdown failed/, 'Nothing: the next start recovers. `err` says why.'],
   [/a request failed unexpectedly|a response cannot be encoded|HTTP endpoint failed|produce failed/, bug],
