@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
 import { openLog, type PartitionLog } from '../log.ts'
-import { buildBatch } from '../protocol.ts'
+import { buildBatch, forEachRecord } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
 
@@ -258,6 +258,44 @@ test('a segment whose name is beyond every log takes only its own partition offl
       assert.equal(append(partitionOf(log, 1), 'b').baseOffset, run)
       await log.close()
       assert.deepEqual(failures, [])
+    }
+  }
+})
+
+test('readers that go on, begin elsewhere, or want little find the same batches in the tail, also after appends', async () => {
+  const { log } = await openTestLog(memoryFileSystem(), { durability: 'os' })
+  const partition = partitionOf(log)
+  let end = 0
+  let seed = 7
+  const below = (bound: number) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff
+    return (seed >>> 8) % bound
+  }
+  for (let round = 0; round < 400; round++) {
+    if (round % 2 === 0)
+      for (let count = below(8) + 1; count > 0; count--) {
+        const values = Array.from({ length: 1 + below(3) }, () => `${end++}`)
+        append(partition, ...values)
+      }
+    // Some look before the group is written: then they see less.
+    if (below(3) > 0) await turn()
+    const from = below(partition.highWatermark + 1)
+    const goesOn = below(2) === 0
+    for (let next = from, reads = 0; next < partition.highWatermark && reads < (goesOn ? 20 : 1); reads++) {
+      const maxBytes = below(3) === 0 ? 100_000 : 1 + below(400)
+      const slice = await partition.read(next, { maxBytes, atLeastOne: true, upTo: 'high-watermark' })
+      let expected = next
+      for (const chunk of slice.chunks)
+        forEachRecord(chunk, ({ offset, value }) => {
+          if (offset < next) return true
+          assert.deepEqual([offset, value?.toString()], [expected, String(expected)])
+          expected++
+          return true
+        })
+      slice.release()
+      assert.ok(expected > next && expected <= partition.highWatermark, `from ${next} to ${expected}`)
+      assert.ok(slice.bytes <= maxBytes || slice.chunks.length === 1)
+      next = expected
     }
   }
 })

@@ -8,7 +8,7 @@
 import type { ReadLimit, Slice } from '../../log.ts'
 import { batchHeaderSize, header, KafkaError, type Offset } from '../../protocol.ts'
 import type { Segment } from '../segments/segment.ts'
-import type { Chunk } from '../tail/tail.ts'
+import type { Chunk, Piece } from '../tail/tail.ts'
 import type { Partition } from './partition.ts'
 
 const firstGuessBytes = 64 << 10
@@ -50,13 +50,8 @@ function readTail(partition: Partition, first: number, from: Offset, bound: Offs
   for (let index = first; ; index++) {
     const piece = partition.files.tail.piece(index)
     if (piece === undefined || (index > first && piece.baseOffset !== next)) break
-    const { chunk, start, length } = piece
-    const room = limit.maxBytes - bytes
-    // The common case, without a look at the headers: the reader wants all of it.
-    const wholePiece = from <= piece.baseOffset && piece.endOffset <= bound && length <= room
-    const cut = wholePiece
-      ? { start, end: start + length, next: piece.endOffset }
-      : cutBatches(chunk.bytes, start, start + length, from, bound, room, limit.atLeastOne && bytes === 0)
+    const { chunk } = piece
+    const cut = cutPiece(piece, from, bound, limit.maxBytes - bytes, limit.atLeastOne && bytes === 0)
     if (cut.end > cut.start) {
       held.push(chunk)
       views.push(chunk.bytes.subarray(cut.start, cut.end))
@@ -76,6 +71,21 @@ function readTail(partition: Partition, first: number, from: Offset, bound: Offs
   return finish(partition, limit, from, next, views, bytes, () => {
     for (const chunk of held) tail.unpin(chunk)
   })
+}
+
+/** As {@link cutBatches}. What a reader wants all of, from where one stopped before, is cut without a look at the headers. */
+function cutPiece(piece: Piece, from: Offset, bound: Offset, room: number, atLeastOne: boolean): Cut {
+  const { chunk, start, length, endOffset } = piece
+  const end = start + length
+  const at = piece.knownOffset <= from ? piece.knownAt : start
+  const beginsHere = from <= piece.baseOffset || from === piece.knownOffset
+  const isWhole = beginsHere && endOffset <= bound && end - at <= room
+  const cut = isWhole ? { start: at, end, next: endOffset } : cutBatches(chunk.bytes, at, end, from, bound, room, atLeastOne)
+  if (cut.end > cut.start) {
+    piece.knownOffset = cut.next
+    piece.knownAt = cut.end
+  }
+  return cut
 }
 
 interface Cut {

@@ -62,7 +62,8 @@ export class PartitionTail implements TailOwner {
       last.endOffset = endOffset
     } else {
       if (last === undefined || last.chunk !== chunk) chunk.owners.push(this)
-      this.#pieces.push({ segment, position, baseOffset, endOffset, chunk, start, length: size })
+      const known = { knownOffset: baseOffset, knownAt: start }
+      this.#pieces.push({ segment, position, baseOffset, endOffset, chunk, start, length: size, ...known })
     }
     return chunk
   }
@@ -75,6 +76,8 @@ export class PartitionTail implements TailOwner {
       if (last.baseOffset < endOffset) {
         last.length = size - last.position
         last.endOffset = endOffset
+        last.knownOffset = last.baseOffset
+        last.knownAt = last.start
         break
       }
       this.#pieces.pop()

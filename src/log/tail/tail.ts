@@ -51,6 +51,9 @@ export interface Piece {
   chunk: Chunk
   start: number
   length: number
+  /** The batch with this offset begins there in the chunk: where a reader stopped, so that it need not be looked for when it goes on. */
+  knownOffset: Offset
+  knownAt: number
 }
 
 export class Tail {
