@@ -214,12 +214,14 @@ class ProduceAppends {
           if (!(error instanceof OddRecords)) throw error
         }
       }
+      // What is refused, or goes to the thread, may have cost all that is done at once.
+      this.#work += stepWork
       const opened = converter.open(job)
       if (opened instanceof Promise)
         return opened
           .then(({ records, contents }) => this.#append(log, records, contents, response))
           .catch((error: unknown) => this.#reject(response, error, log))
-      this.#work += opened.contents.sizeBytes
+      this.#work += opened.contents.sizeBytes - stepWork
       this.#append(log, opened.records, opened.contents, response)
     } catch (error) {
       this.#reject(response, error, log)
