@@ -168,13 +168,15 @@ describe('OAUTHBEARER', () => {
     answer = { status: 200, body: Buffer.alloc(2_000_000, 0x20) }
     await sleep(110)
     assert.equal((await login(broker, jwt())).errorCode, failed)
-    assert.equal(broker.lines.filter(line => /keys of the tokens' issuer/.test(line.message)).length, 2)
+    assert.equal(broker.lines.filter(line => /keys of the token issuer/.test(line.message)).length, 2)
     answer = { status: 200, body: keys }
     await sleep(110)
     assert.equal((await login(broker, jwt())).errorCode, 0)
     const before = asked
+    const began = performance.now()
     for (let n = 0; n < 5; n++) await login(broker, jwt(claims(), { kid: `made-up-${n}` }))
-    assert.ok(asked - before <= 3, 'made-up key names make the broker ask')
+    const most = 2 + Math.floor((performance.now() - began) / 100)
+    assert.ok(asked - before <= most, `made-up key names made the broker ask ${asked - before} times, at most ${most}`)
     answer = { status: 200, body: keySet(jwk(other.publicKey, { kid: 'new' })) }
     await sleep(110)
     assert.equal((await login(broker, jwt(claims(), { kid: 'new' }, other.privateKey))).errorCode, 0)
