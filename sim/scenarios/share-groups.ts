@@ -157,7 +157,7 @@ class Run {
       info: quiet,
       warn: (details, message) => {
         this.#world.note(`warn ${message} ${String((details as { err?: Error }).err?.message)}`)
-        if (message.includes('is read again')) this.#history.releases.push({ member: null, at: this.stage.instant() })
+        if (message.includes('reloading share partition')) this.#history.releases.push({ member: null, at: this.stage.instant() })
       },
       error: (details, message) => {
         const { err } = details as { err?: Error }
