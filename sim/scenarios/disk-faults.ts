@@ -77,6 +77,7 @@ async function append({ world, partitions, promises }: Subject, index: number, b
   const batch: ModelBatch = {
     baseOffset: endOf(promise.batches),
     values: [`${index}:${endOf(promise.batches)}-`.padEnd(bytes, 'x')],
+    keys: [`${index}:${endOf(promise.batches)}`],
     producerId: -1,
     producerEpoch: -1,
     baseSequence: -1,

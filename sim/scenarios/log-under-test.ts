@@ -43,7 +43,7 @@ export const directory = '/data'
 
 /** Opens the log of this world. A fatal error of the log is a finding unless the scenario expects it. */
 export function open(world: World, onFatal: (error: Error) => void = unexpected, overrides: Partial<LogSettings> = {}): Promise<Log> {
-  return world.run(openLog({ system: world.system, directory, settings: { ...settings, ...overrides }, onFatal }))
+  return world.run(openLog({ system: world.system, directory, settings: { ...settings, ...overrides }, onFatal, onThisMachine: false }))
 }
 
 function unexpected(error: Error): never {
@@ -57,10 +57,11 @@ export function randomSettings(random: SeededRandom): Partial<LogSettings> {
     journalFileBytes: random.pick([32, 64, 256]) * 1024,
     journalFiles: random.pick([2, 3, 8]),
     tailBytes: random.pick([48, 96, 1024]) * 1024,
+    cleanerBackoffMs: random.pick([5, 50]),
   }
 }
 
-/** Partitions of two topics; every third one trusts the page cache as Kafka does, whatever the broker's default. */
+/** Partitions of two topics; every third one trusts the page cache as Kafka does, whatever the broker's default, and one is compacted. */
 export function partitionSpecs(random: SeededRandom, count: number): PartitionSpec[] {
   const topics = [randomUuid(random), randomUuid(random)] as const
   return Array.from({ length: count }, (_, index) => ({
@@ -71,7 +72,9 @@ export function partitionSpecs(random: SeededRandom, count: number): PartitionSp
     config: {
       ...topicConfig,
       durability: index % 3 === 2 ? ('os' as const) : ('fsync' as const),
-      segmentBytes: index % 4 < 2 ? topicConfig.segmentBytes : 8 * topicConfig.segmentBytes,
+      segmentBytes: index === 4 ? 4096 : index % 4 < 2 ? topicConfig.segmentBytes : 8 * topicConfig.segmentBytes,
+      cleanupPolicy: index === 4 ? { delete: false, compact: true } : topicConfig.cleanupPolicy,
+      minCleanableDirtyRatio: 0.1,
     },
   }))
 }

@@ -10,7 +10,7 @@ import type { SeededRandom } from '../world/random.ts'
 import { simulatedWorld, type World } from '../world/world.ts'
 import { expectThat, Finding } from './finding.ts'
 import {
-  checkContent,
+  checkPartition,
   checkProducers,
   checkRecovered,
   checkTimes,
@@ -142,6 +142,7 @@ class Run {
     const batch: ModelBatch = {
       baseOffset: endOf(promise.batches),
       values,
+      keys: values.map(value => (promise.spec.config.cleanupPolicy.compact ? `key-${this.#random.below(5)}` : value.slice(0, 8))),
       plant: this.#options.plants && this.#random.chance(0.7) ? this.#plant() : undefined,
       producerId: producer.producerId,
       producerEpoch: idempotent ? 0 : -1,
@@ -163,6 +164,7 @@ class Run {
 
   /** Mostly small; now and then large enough for the direct path, where the segment has room for it. */
   #valueBytes({ spec }: PartitionPromise): number {
+    if (spec.config.cleanupPolicy.compact) return this.#random.below(600)
     if (spec.config.segmentBytes > 100_000 && this.#random.chance(0.02)) return 20_000 + this.#random.below(20_000)
     return this.#random.chance(0.03) ? this.#random.below(5000) : this.#random.below(600)
   }
@@ -190,7 +192,7 @@ class Run {
     expectThat(visible <= partition.logEndOffset, `high watermark ${visible} passes the end ${partition.logEndOffset}`)
     promise.seen = Math.max(promise.seen, visible)
     collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: this.#crashiness / 20 })
-    if (this.#random.chance(0.05)) await this.#world.run(checkContent(nameOf(promise), partition, promise.batches, visible))
+    if (this.#random.chance(0.05)) await this.#world.run(checkPartition(promise, partition, promise.batches, visible))
   }
 
   #retry(index: number): void {
@@ -205,7 +207,7 @@ class Run {
   async #deleteRecords(index: number): Promise<void> {
     const promise = this.#promises[index]!
     const partition = this.#partitions[index]!
-    if (partition.highWatermark <= partition.logStartOffset) return
+    if (partition.highWatermark <= partition.logStartOffset || promise.spec.config.cleanupPolicy.compact) return
     const before = partition.logStartOffset + this.#random.below(partition.highWatermark - partition.logStartOffset + 1)
     promise.startAsked = Math.max(promise.startAsked, before)
     await this.#world.run(partition.deleteBefore(before))
@@ -249,10 +251,12 @@ async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
     // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
     for (const [index, promise] of promises.entries()) {
       const partition = partitions[index]!
-      if (random.chance(0.1)) await world.run(checkTimes(nameOf(promise), partition, random))
+      // Compaction may take a record after it was seen and before it is looked for.
+      const stays = !promise.spec.config.cleanupPolicy.compact
+      if (stays && random.chance(0.1)) await world.run(checkTimes(nameOf(promise), partition, random))
       if (!random.chance(0.2)) continue
       await world.run(checkProducers(partition, recovered[index]!, world.system.clock.now()))
-      await world.run(checkContent(nameOf(promise), partition, recovered[index]!))
+      await world.run(checkPartition(promise, partition, recovered[index]!))
     }
     if (random.chance(0.1)) await world.run(log.close())
   } catch (error) {
