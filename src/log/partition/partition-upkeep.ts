@@ -12,6 +12,8 @@ import type { Partition } from './partition.ts'
 
 /** After so many checkpoints whose writing the disk refused a partition goes offline. */
 const mostRefusals = 5
+/** Segments whose files are renamed in one turn of the event loop. */
+const removedAtOnce = 50
 
 export class PartitionUpkeep {
   /** Base offset of the segment with which the state log's latest record of it goes on. */
@@ -37,15 +39,23 @@ export class PartitionUpkeep {
     this.#removing = true
     partition
       .moveLogStart(from)
-      .then(() => {
-        const gone = segments.all.findIndex(segment => segment.baseOffset >= from)
-        if (!partition.closed && gone > 0) partition.files.removeOldest(gone, partition.config.fileDeleteDelayMs)
-      })
+      .then(() => this.#removeBelow(from))
       // The next round of retention finds them again.
       .catch(error => context.report(`${partition.name}: cannot remove segments below offset ${from}`, error))
       .finally(() => {
         this.#removing = false
       })
+  }
+
+  /** In slices, as there may be thousands. */
+  async #removeBelow(offset: Offset): Promise<void> {
+    const { segments, files, context } = this.#partition
+    for (;;) {
+      const gone = segments.all.findIndex(segment => segment.baseOffset >= offset)
+      if (this.#partition.closed || gone <= 0) return
+      files.removeOldest(Math.min(gone, removedAtOnce), this.#partition.config.fileDeleteDelayMs)
+      await new Promise<void>(resolve => context.system.timers.soon(resolve))
+    }
   }
 
   /** Once a checkpoint says that the log goes on behind them: recovery must neither redo anything in cleaned files nor miss what is gone. */

@@ -193,13 +193,15 @@ export class IndexFile {
 
   /** Reads all that is in the file. Rejects with DamagedIndex when it cannot be what was written. */
   async check(): Promise<void> {
+    const { bytes, isNext } = this.#format
+    const step = 16 * this.#entriesPerPage
     let last: Buffer | null = null
-    for (let page = 0; page * this.#entriesPerPage < this.#inFile; page++) {
-      const bytes = await this.#page(page)
-      if (last !== null) this.#checkEntries(Buffer.concat([last, bytes.subarray(0, this.#format.bytes)]))
-      last = Buffer.from(bytes.subarray(bytes.length - this.#format.bytes))
+    for (let first = 0; first < this.#inFile; first += step) {
+      const entries = await this.#readEntries(first, Math.min(step, this.#inFile - first))
+      if (last !== null && !isNext(Buffer.concat([last, entries.subarray(0, bytes)]), 0, bytes))
+        throw new DamagedIndex(this.path, 'an entry that does not follow')
+      last = Buffer.from(entries.subarray(entries.length - bytes))
     }
-    this.unload()
   }
 
   get #inFile(): number {
@@ -256,22 +258,25 @@ export class IndexFile {
   }
 
   async #readPage(number: number): Promise<Buffer> {
-    const { bytes } = this.#format
     const first = number * this.#entriesPerPage
-    const entries = Math.min(this.#entriesPerPage, this.#inFile - first)
-    if (entries <= 0 || this.#open() === null) throw new DamagedIndex(this.path, `has no page ${number}`)
-    const page = Buffer.allocUnsafeSlow(entries * bytes)
-    const got = await this.#handles.with(this.path, file => file.read(page, first * bytes))
-    if (got < page.length) throw new DamagedIndex(this.path, `ends at byte ${first * bytes + got}`)
-    this.#checkEntries(page)
-    return page
+    return await this.#readEntries(first, Math.min(this.#entriesPerPage, this.#inFile - first))
   }
 
-  #checkEntries(page: Buffer): void {
+  async #readEntries(first: number, count: number): Promise<Buffer> {
+    const { bytes } = this.#format
+    if (count <= 0 || this.#open() === null) throw new DamagedIndex(this.path, `has no entry ${first}`)
+    const entries = Buffer.allocUnsafeSlow(count * bytes)
+    const got = await this.#handles.with(this.path, file => file.read(entries, first * bytes))
+    if (got < entries.length) throw new DamagedIndex(this.path, `ends at byte ${first * bytes + got}`)
+    this.#checkEntries(entries)
+    return entries
+  }
+
+  #checkEntries(entries: Buffer): void {
     const { bytes, isPlausible, isNext } = this.#format
-    if (!isPlausible(page, 0)) throw new DamagedIndex(this.path, 'an entry that cannot be')
-    for (let at = bytes; at < page.length; at += bytes)
-      if (!isNext(page, at - bytes, at)) throw new DamagedIndex(this.path, 'an entry that does not follow')
+    if (!isPlausible(entries, 0)) throw new DamagedIndex(this.path, 'an entry that cannot be')
+    for (let at = bytes; at < entries.length; at += bytes)
+      if (!isNext(entries, at - bytes, at)) throw new DamagedIndex(this.path, 'an entry that does not follow')
   }
 
   #dropPage(number: number): void {
