@@ -217,7 +217,30 @@ const readRows: Row[] = [
   ]),
 ]
 
+const shareFetch = (groupId: string, topicId: Uuid, shareSessionEpoch: number) => ({
+  groupId,
+  memberId,
+  shareSessionEpoch,
+  maxWaitMs: 0,
+  minBytes: 0,
+  maxBytes: 1_000,
+  maxRecords: 1,
+  batchSize: 1,
+  topics: [{ topicId, partitions: [{ partitionIndex: 0, acknowledgementBatches: [] }] }],
+  forgottenTopicsData: [],
+})
+const node = { name: 'n', nodeType: 0, sourceTopics: [topic], sinkTopic: null, stores: [], successors: [] }
+
 const writeRows: Row[] = [
+  row(apis.shareFetch, 1, (groupId, _epoch, { topicId }) => shareFetch(groupId, topicId, 0), 'opens a session'),
+  row(apis.shareFetch, 1, (groupId, _epoch, { topicId }) => shareFetch(groupId, topicId, 5), 'without a session'),
+  row(apis.shareAcknowledge, 1, groupId => ({ groupId, memberId, shareSessionEpoch: 1, topics: [] }), 'without a session'),
+  row(apis.streamsGroupTopologyDescriptionUpdate, 0, groupId => ({
+    groupId,
+    memberId,
+    topologyEpoch: 0,
+    topologyDescription: { subtopologies: [{ subtopologyId: '0', nodes: [node] }], globalStores: [] },
+  })),
   ...versions(apis.offsetCommit, 7, 9, groupId => commit(groupId, '', -1)),
   row(apis.offsetCommit, 8, (groupId, epoch) => commit(groupId, memberId, epoch), 'by a member'),
   row(apis.offsetCommit, 9, (groupId, epoch) => commit(groupId, memberId, epoch), 'by a member'),
@@ -282,6 +305,7 @@ export async function matrixOf(client: RawClient): Promise<Matrix> {
   const topicId = await createTopic(client, topic, 2)
   await coordinatorsOf(client)
   const session = await beginTransactions(client)
+  await shareStateIsReady(client, topicId)
   const context: Context = { client, topicId, session }
   const matrix: Matrix = {}
   for (const [name, make] of Object.entries(subjects)) {
@@ -333,6 +357,16 @@ async function coordinatorsOf(client: RawClient): Promise<void> {
   }
   // They may still be loading.
   await sleep(1_000)
+}
+
+/** Kafka's first answers are UNKNOWN_SERVER_ERROR. */
+async function shareStateIsReady(client: RawClient, topicId: Uuid): Promise<void> {
+  for (let attempt = 0, good = 0; good < 20; attempt++) {
+    const { responses } = await client.request(apis.shareFetch, 1, shareFetch(`warm-up ${attempt}`, topicId, 0))
+    good = responses.some(({ partitions }) => partitions.some(({ errorCode }) => errorCode !== 0)) ? 0 : good + 1
+    if (attempt === 500) throw new Error('there is no state of share groups')
+    if (good === 0) await sleep(100)
+  }
 }
 
 async function beginTransactions(client: RawClient): Promise<Context['session']> {
