@@ -7,6 +7,7 @@
  *   npm run sim -- exactly-once       consume–transform–produce only; --seeds 5000 for more worlds, --seed 7 --seeds 1 for one, --verbose
  *   npm run sim -- share-groups       share groups only, in the same way
  *   npm run sim -- kill               kill -9 of a real broker process under load
+ *   npm run sim -- worst              each API's worst requests while another client works; --elements 20000, --only Fetch, --verbose
  *
  * Ends with a code other than 0 and the seed to replay when a promise was broken, or when a planted bug was not found.
  */
@@ -19,6 +20,7 @@ import { Finding } from './scenarios/finding.ts'
 import { powerCuts } from './scenarios/power-cuts.ts'
 import { shareGroups } from './scenarios/share-groups.ts'
 import { sharePlants } from './scenarios/share-plants.ts'
+import { worst } from './worst.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,6 +30,8 @@ const { values, positionals } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     verbose: { type: 'boolean', default: false },
     kills: { type: 'string', default: '50' },
+    elements: { type: 'string', default: '100000' },
+    only: { type: 'string', default: '' },
   },
 })
 const firstSeed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
@@ -148,8 +152,16 @@ async function withSeed<T>(seed: number, work: () => Promise<T>, how = ''): Prom
   }
 }
 
+async function worstRequests(): Promise<void> {
+  const log = values.verbose ? { log: (line: string) => console.log(line) } : {}
+  const { only, elements } = values
+  const { requests, longestMs } = await worst({ elements: Number(elements), only, victim: true, mostTurnMs: 50, ...log })
+  console.log(`worst requests: ${requests}, the longest turn of the event loop took ${longestMs.toFixed(0)} ms of processor time`)
+}
+
 try {
-  if (positionals[0] === 'kill') await killLoop({ seed: firstSeed, kills: Number(values.kills) })
+  if (positionals[0] === 'worst') await worstRequests()
+  else if (positionals[0] === 'kill') await killLoop({ seed: firstSeed, kills: Number(values.kills) })
   else {
     const only = scenarios.filter(({ name }) => name === positionals[0])
     if (only.length === 0) await simulate()

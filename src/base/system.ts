@@ -65,11 +65,27 @@ const realTimers: Timers = {
   soon: callback => void setImmediate(callback),
 }
 
-const word = new Uint32Array(1)
+/** Asking the system for a few bytes costs as much as for a few thousand: so they are drawn ahead. */
+const drawn = Buffer.alloc(4_096)
+let used = drawn.length
+const word = Buffer.alloc(4)
+
 const realRandom: Random = {
-  fill: buffer => void randomFillSync(buffer),
+  fill(buffer) {
+    if (buffer.length > drawn.length / 16) randomFillSync(buffer)
+    else {
+      if (used + buffer.length > drawn.length) {
+        randomFillSync(drawn)
+        used = 0
+      }
+      buffer.set(drawn.subarray(used, used + buffer.length))
+      // What was given may be a secret.
+      drawn.fill(0, used, used + buffer.length)
+      used += buffer.length
+    }
+  },
   below(bound) {
-    randomFillSync(word)
-    return Math.floor((word[0]! / 2 ** 32) * bound)
+    realRandom.fill(word)
+    return Math.floor((word.readUInt32BE() / 2 ** 32) * bound)
   },
 }

@@ -2,7 +2,7 @@
  * For tests of transactions: a coordinator over partitions in memory that share one journal. What a crash leaves is a beginning of that
  * journal which holds everything that was synced.
  */
-import type { Int64 } from '../base.ts'
+import type { Int64, Turns } from '../base.ts'
 import type { AppendOptions, PartitionLog } from '../log.ts'
 import { batchesIn, header, markerOfBatch } from '../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from './runtime.testing.ts'
@@ -32,8 +32,10 @@ export class World {
   #synced = 0
   #logs = new Map<string, MemoryPartitionLog>()
   #autoSync = true
+  readonly #turns: Turns | undefined
 
-  constructor(settings: Partial<TransactionSettings> = {}) {
+  constructor(settings: Partial<TransactionSettings> = {}, turns?: Turns) {
+    this.#turns = turns
     this.settings = { ...defaultTransactionSettings, stateTopicNumPartitions: 1, ...settings }
     this.coordinator = this.#open()
   }
@@ -124,6 +126,7 @@ export class World {
     }
     return new TransactionCoordinator({
       system: this.system,
+      ...(this.#turns !== undefined && { turns: this.#turns }),
       settings: this.settings,
       topic: {
         name: transactionTopicName,

@@ -4,7 +4,7 @@
  * Hides where a transactional id lives, where new producer ids come from, and how markers get into the partitions of a transaction, those of
  * `__consumer_offsets` included. Methods throw KafkaError.
  */
-import { type Int64, millisSince, type System, type Turns } from '../base.ts'
+import { type Int64, millisSince, type System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { buildMarkerBatch, type ErrorName, KafkaError, toKafkaError } from '../protocol.ts'
 import { checkWrite } from './cluster.ts'
@@ -48,7 +48,8 @@ export class TransactionCoordinator {
 
   constructor(options: TransactionCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topic, turns, report, recordSkipped } = options
+    const { system, settings, topic, report, recordSkipped } = options
+    const turns = options.turns ?? new Turns(system)
     this.#transactions = new ShardedTopic({
       system,
       topic,
@@ -56,6 +57,7 @@ export class TransactionCoordinator {
       makeShard: (context, partitionLog, reportShard) =>
         new TransactionShard({
           context,
+          turns,
           settings,
           residentLimits: () => this.#residentLimits(),
           coordinatorEpoch: () => partitionLog.leaderEpoch,

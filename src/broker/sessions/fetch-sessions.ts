@@ -7,9 +7,10 @@ import type { Clock, Int64, Random } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Uuid } from '../../protocol.ts'
 import { SessionPartitions } from './session-partitions.ts'
+import type { ToldError } from './told-errors.ts'
 
 /** One partition that a consumer reads, and what it was told last. */
-export interface FetchPartition {
+export interface FetchPartition extends ToldError {
   /** null while only the id is known and no such topic exists. */
   topic: string | null
   /** The zero uuid before v13. */
@@ -24,10 +25,6 @@ export interface FetchPartition {
   log: PartitionLog | null
   toldHighWatermark: number
   toldLogStartOffset: number
-  /** The error that the client was told, and when; 0 also when it asked anew since. */
-  toldError: number
-  /** Monotonic. */
-  toldErrorMs: number
 }
 
 export interface FetchSession {

@@ -7,7 +7,8 @@ const topicId = 'AAAAAAAAAAAAAAAAAAAB0Q' as Uuid
 
 function fill(sessions: ShareSessions, session: ShareSession, count: number): void {
   sessions.admit(count)
-  for (let partition = 0; partition < count; partition++) session.partitions.set(partitionKey(topicId, partition), { topicId, partition })
+  for (let partition = 0; partition < count; partition++)
+    session.partitions.set(partitionKey(topicId, partition), { topicId, partition, toldError: 0, toldErrorMs: 0 })
   sessions.changed(session)
 }
 

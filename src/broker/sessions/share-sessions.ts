@@ -5,11 +5,12 @@
 import { joinedKey } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { SessionPartitions } from './session-partitions.ts'
+import type { ToldError } from './told-errors.ts'
 
 export const initialEpoch = 0
 export const finalEpoch = -1
 
-export interface SharedPartition {
+export interface SharedPartition extends ToldError {
   readonly topicId: Uuid
   readonly partition: number
 }

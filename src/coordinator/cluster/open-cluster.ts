@@ -4,7 +4,7 @@
  * Hides the order of things: a change is decided and replayed by the shard at once, becomes durable with its batch, then shows: only
  * what lies below the metadata log's high watermark is published, in the order of its offsets, before the caller gets its answer.
  */
-import { addInt64, type Int64, type System } from '../../base.ts'
+import { addInt64, chunks, type Int64, type System } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, metadataTopicUuid, randomUuid, type Uuid } from '../../protocol.ts'
 import { openCoordinator } from '../runtime.ts'
@@ -52,6 +52,8 @@ export interface ClusterOptions {
 const defaultLimits: ClusterLimits = { topics: 10_000, partitions: 20_000 }
 const defaultSnapshotAfterBytes = 20 * 1024 * 1024
 const defaultSnapshotAfterRecords = 50_000
+/** So many changes of one request are one step of the shard, so that no step takes long. */
+const changesAtOnce = 200
 
 /** Resolves when all that is durable has been replayed and every known partition was opened (or reported). */
 export async function openClusterMetadata(options: ClusterOptions): Promise<ClusterMetadata> {
@@ -247,7 +249,7 @@ class Cluster implements ClusterMetadata {
   // ---- changing
 
   async createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Promise<(CreatedTopic | KafkaError)[]> {
-    const outcomes = await this.#write(shard => shard.createTopics(topics, validateOnly, admit))
+    const outcomes = await inChunks(topics, some => this.#write(shard => shard.createTopics(some, validateOnly, admit)))
     if (validateOnly) return outcomes
     return outcomes.map((outcome, index) => {
       if (outcome instanceof KafkaError || this.#topics.isComplete(outcome.id)) return outcome
@@ -256,15 +258,15 @@ class Cluster implements ClusterMetadata {
   }
 
   deleteTopics(ids: readonly Uuid[], admit?: Admit): Promise<(KafkaError | null)[]> {
-    return this.#write(shard => shard.deleteTopics(ids, admit))
+    return inChunks(ids, some => this.#write(shard => shard.deleteTopics(some, admit)))
   }
 
   createPartitions(topics: readonly NewPartitions[], validateOnly: boolean, admit?: Admit): Promise<(KafkaError | null)[]> {
-    return this.#write(shard => shard.createPartitions(topics, validateOnly, admit))
+    return inChunks(topics, some => this.#write(shard => shard.createPartitions(some, validateOnly, admit)))
   }
 
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<(KafkaError | null)[]> {
-    return this.#write(shard => shard.applyConfigs(changes, validateOnly))
+    return inChunks(changes, some => this.#write(shard => shard.applyConfigs(some, validateOnly)))
   }
 
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void> {
@@ -428,4 +430,11 @@ function controllerError(error: unknown): unknown {
   if (!(error instanceof KafkaError)) return error
   const unavailable = ['NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE']
   return unavailable.includes(error.name) ? new KafkaError('NOT_CONTROLLER', error.message) : error
+}
+
+/** The results in the order of the items. */
+async function inChunks<T, R>(items: readonly T[], step: (some: T[]) => Promise<readonly R[]>): Promise<R[]> {
+  const results: R[] = []
+  for (const some of chunks(items, changesAtOnce)) results.push(...(await step(some)))
+  return results
 }

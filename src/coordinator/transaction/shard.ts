@@ -6,7 +6,7 @@
  * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow behind it, and then the
  * record that says so. Whatever part of that a crash leaves is a prefix, from which `loaded` goes on.
  */
-import { ageOf, type Int64 } from '../../base.ts'
+import { ageOf, type Int64, type Turns } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord, ProducerMarker, ProducerSession, Shard, ShardContext } from '../shard.ts'
 import { timerKey } from '../timer-key.ts'
@@ -51,6 +51,7 @@ export interface Session extends ProducerSession {
 
 export interface TransactionShardOptions {
   context: ShardContext
+  turns: Turns
   settings: TransactionSettings
   /** Of this shard's share of the ids. */
   residentLimits(): ResidentLimits
@@ -83,8 +84,10 @@ interface Ending {
 const abortKey = timerKey('abort')
 const expiryKey = timerKey('expire')
 const markerRetryMs = 100
-/** Markers that are written in one step, and partitions of transactions that are aborted in one because their time is up. */
-const markersAtOnce = 500
+/** Markers that are written before time is looked at. */
+const markersAtOnce = 50
+/** Partitions of transactions that are aborted in one step because their time is up. */
+const expiringAtOnce = 500
 const expiryStepRecords = 1_000
 
 export class TransactionShard implements Shard {
@@ -285,7 +288,10 @@ export class TransactionShard implements Shard {
     if (this.#endings.get(transactionalId) !== ending) return null
     const committed = status === 'PrepareCommit'
     const marker = { producerId, producerEpoch, committed, coordinatorEpoch: this.#options.coordinatorEpoch() }
-    for (const [topic, partition] of ending.rest.slice(0, markersAtOnce)) {
+    const { rest } = ending
+    let written = 0
+    for (; written < rest.length && (written < markersAtOnce || !this.#options.turns.over); written++) {
+      const [topic, partition] = rest[written]!
       // A group of appends that could not be written is taken back at once: no marker may be left without its decision.
       if (!this.#options.holds(recordOffset)) return null
       try {
@@ -296,7 +302,7 @@ export class TransactionShard implements Shard {
         ending.failed.push([topic, partition])
       }
     }
-    ending.rest = ending.rest.slice(markersAtOnce)
+    ending.rest = rest.slice(written)
     const goesOn = ending.rest.length > 0
     if (goesOn || ending.failed.length > 0) {
       if (!goesOn) ending.rest = ending.failed.splice(0)
@@ -325,13 +331,13 @@ export class TransactionShard implements Shard {
     for (const transaction of this.#transactions.values()) {
       const { status, startMs, timeoutMs, transactionalId, producerEpoch, clientVersion } = transaction
       if (status !== 'Ongoing' || ageOf(startMs, history) <= timeoutMs) continue
-      if (partitions >= markersAtOnce) break
+      if (partitions >= expiringAtOnce) break
       for (const indexes of transaction.partitions.values()) partitions += indexes.size
       // Nobody has taken over from a producer that was only slow. The last epoch is given to nobody, though.
       const goesOn = isEpochExhausted(producerEpoch) ? 0 : clientVersion
       decisions.push(this.#fence(transaction, goesOn, concurrent(transactionalId)))
     }
-    this.#scheduleAborts(partitions < markersAtOnce ? this.#options.settings.abortTimedOutIntervalMs : 1)
+    this.#scheduleAborts(partitions < expiringAtOnce ? this.#options.settings.abortTimedOutIntervalMs : 1)
     return {
       records: decisions.flatMap(({ records }) => records),
       response: undefined,

@@ -21,6 +21,7 @@ import {
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
+import { mustTell } from '../../sessions/told-errors.ts'
 import { offsetInLog } from './client-partition.ts'
 import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
 import { type OpenedFetch, openFetch } from './fetch-request.ts'
@@ -40,14 +41,6 @@ interface Marks {
 
 /** So many are read before time is looked at. */
 const partitionsAtOnce = 64
-
-/**
- * After this long a session is told an error again that has not changed. Kafka tells it with every response: to an empty request of sixty
- * bytes a session of a hundred thousand partitions without a topic would answer four megabytes, at once and again and again.
- */
-const repeatMs = 1_000
-/** All that a client does about these is to look at the metadata, and what comes to be is told at once. */
-const errorRepeatMs = new Map([errorCode('UNKNOWN_TOPIC_OR_PARTITION'), errorCode('UNKNOWN_TOPIC_ID')].map(code => [code, 60_000]))
 
 /** What one look at one partition gave. */
 interface Read {
@@ -92,7 +85,8 @@ async function readUntilEnough(request: Request, { partitions, full }: OpenedFet
     const nowMs = clock.monotonic()
     const waitMs = deadlineMs - nowMs
     const isNews = reads.some(
-      read => read.response.divergingEpoch !== undefined || (full ? read.response.errorCode !== 0 : tells(read, nowMs)),
+      ({ partition, response: { errorCode, divergingEpoch } }) =>
+        divergingEpoch !== undefined || (full ? errorCode !== 0 : mustTell(partition, errorCode, nowMs)),
     )
     if (bytes >= minBytes || waitMs <= 0 || partitions.size === 0 || context.signal.aborted || isNews) return reads
     discard(reads, context)
@@ -108,13 +102,6 @@ async function readUntilEnough(request: Request, { partitions, full }: OpenedFet
     // With none, or one, any byte will do.
     await grown(watched, { upTo, missingBytes: minBytes <= 1 ? 0 : minBytes - bytes, waitMs }, context)
   }
-}
-
-/** Whether a session has to be told an error: of one that it knows, seldom. */
-function tells({ partition, response: { errorCode } }: Read, nowMs: number): boolean {
-  return (
-    errorCode !== 0 && (errorCode !== partition.toldError || nowMs - partition.toldErrorMs >= (errorRepeatMs.get(errorCode) ?? repeatMs))
-  )
 }
 
 function byteCount(reads: Read[]): number {
@@ -292,9 +279,8 @@ async function respond({ session, full }: OpenedFetch, reads: Read[], context: R
 }
 
 /** Whether an incremental response must name this partition. */
-function changed(read: Read, nowMs: number): boolean {
-  const { partition, response, slice } = read
-  if (response.errorCode !== 0) return tells(read, nowMs)
+function changed({ partition, response, slice }: Read, nowMs: number): boolean {
+  if (response.errorCode !== 0) return mustTell(partition, response.errorCode, nowMs)
   return (
     (slice !== null && slice.bytes > 0) ||
     partition.toldError !== 0 ||

@@ -4,12 +4,13 @@
  * v2 can cut batches at the limit of records (KIP-1206) and renew locks (KIP-1222). Batches go to the socket as they are stored; the client
  * is told which of their records are its own. Without records the request waits for new ones, or for some that others give back.
  */
-import type { Timer } from '../../../base.ts'
+import { inSlices, type Timer } from '../../../base.ts'
 import type { Acquisition, SharePartition } from '../../../coordinator.ts'
 import { apis, type InputOf, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { finalEpoch, initialEpoch, partitionKey, type SharedPartition, type ShareSession } from '../../sessions/share-sessions.ts'
+import { finalEpoch, initialEpoch, partitionKey, type ShareSession } from '../../sessions/share-sessions.ts'
+import { mustTell } from '../../sessions/told-errors.ts'
 import { acknowledge, fine, finish, type Outcome, openSession, outcomeOf, refusal } from './share-requests.ts'
 
 type Request = MessageOf<typeof apis.shareFetch.request>
@@ -32,7 +33,7 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
   async handle(request, context) {
     const session = openSession(request, context)
     const final = request.shareSessionEpoch === finalEpoch
-    if (!final) update(session, request, context)
+    if (!final) await update(session, request, context)
     const acknowledged = await acknowledgeAll(session, request, context)
     if (final) {
       await finish(session, request.shareSessionEpoch, context)
@@ -51,49 +52,52 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
   }),
 })
 
-interface Acknowledged extends SharedPartition {
+interface Place {
+  topicId: Uuid
+  partition: number
+}
+
+interface Acknowledged extends Place {
   outcome: Outcome
 }
 
-interface Read extends SharedPartition {
+interface Read extends Place {
   outcome: Outcome
   acquisition: Acquisition | null
 }
 
-function update(session: ShareSession, request: Request, { broker }: RequestContext): void {
+async function update(session: ShareSession, request: Request, { broker }: RequestContext): Promise<void> {
   const { partitions } = session
+  const { turns, shareSessions } = broker
   let named = 0
   for (const topic of request.topics) named += topic.partitions.length
-  broker.shareSessions.admit(named)
+  shareSessions.admit(named)
   for (const { topicId, partitions: indexes } of request.forgottenTopicsData) {
     for (const partition of indexes) partitions.delete(partitionKey(topicId, partition))
   }
-  for (const { topicId, partitions: named } of request.topics) {
-    for (const { partitionIndex: partition } of named) {
+  await inSlices(turns, request.topics, ({ topicId, partitions: indexes }) =>
+    inSlices(turns, indexes, ({ partitionIndex: partition }) => {
       const key = partitionKey(topicId, partition)
-      if (!partitions.has(key)) partitions.set(key, { topicId, partition })
-    }
-  }
-  broker.shareSessions.changed(session)
+      if (!partitions.has(key)) partitions.set(key, { topicId, partition, toldError: 0, toldErrorMs: 0 })
+    }),
+  )
+  shareSessions.changed(session)
 }
 
 /** By partition; only those for which there was something. */
 async function acknowledgeAll(session: ShareSession, request: Request, context: RequestContext): Promise<Map<string, Acknowledged>> {
   const outcomes = new Map<string, Acknowledged>()
-  const work: Promise<void>[] = []
   // Nothing can have been acquired in a session that is only beginning.
   if (request.shareSessionEpoch === initialEpoch) return outcomes
-  for (const { topicId, partitions } of request.topics) {
-    for (const partition of partitions) {
-      if (partition.acknowledgementBatches.length === 0) continue
-      const settled = acknowledge(session, topicId, partition, request.isRenewAck, context).then(outcome => {
-        const { partitionIndex } = partition
-        outcomes.set(partitionKey(topicId, partitionIndex), { topicId, partition: partitionIndex, outcome })
-      })
-      work.push(settled)
-    }
-  }
-  await Promise.all(work)
+  const { turns } = context.broker
+  await inSlices(turns, request.topics, ({ topicId, partitions }) =>
+    inSlices(turns, partitions, async partition => {
+      if (partition.acknowledgementBatches.length === 0) return
+      const outcome = await acknowledge(session, topicId, partition, request.isRenewAck, context)
+      const { partitionIndex } = partition
+      outcomes.set(partitionKey(topicId, partitionIndex), { topicId, partition: partitionIndex, outcome })
+    }),
+  )
   return outcomes
 }
 
@@ -118,13 +122,20 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
   const reads: Read[] = []
   let maxBytes = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'), broker.fetchBudget.room)
   let maxRecords = Math.min(request.maxRecords, mostRecords)
+  const nowMs = broker.system.clock.monotonic()
   for (const [key, shared] of [...session.partitions]) {
+    if (broker.turns.over) await broker.turns.next()
     const { topicId, partition } = shared
     const refused = refusal(topicId, partition, context)
     if (refused !== null) {
-      reads.push({ ...shared, outcome: refused, acquisition: null })
+      if (mustTell(shared, refused.errorCode, nowMs)) {
+        reads.push({ topicId, partition, outcome: refused, acquisition: null })
+        shared.toldError = refused.errorCode
+        shared.toldErrorMs = nowMs
+      }
       continue
     }
+    shared.toldError = 0
     if (maxRecords <= 0 || (maxBytes <= 0 && (reads.length > 0 || broker.fetchBudget.exhausted))) break
     try {
       const source = await broker.sharePartitions.get({ groupId, topicId, partition })
@@ -134,11 +145,11 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
       if (acquisition === null) continue
       for (const { firstOffset, lastOffset } of acquisition.acquired) maxRecords -= lastOffset - firstOffset + 1
       for (const chunk of acquisition.chunks) maxBytes -= chunk.length
-      reads.push({ ...shared, outcome: fine, acquisition })
+      reads.push({ topicId, partition, outcome: fine, acquisition })
       session.partitions.delete(key)
       session.partitions.set(key, shared)
     } catch (error) {
-      reads.push({ ...shared, outcome: outcomeOf(toKafkaError(error)), acquisition: null })
+      reads.push({ topicId, partition, outcome: outcomeOf(toKafkaError(error)), acquisition: null })
     }
   }
   return reads
@@ -172,16 +183,16 @@ function more(groupId: string, partitions: readonly SharePartition[], waitMs: nu
   })
 }
 
-function respond(
+async function respond(
   session: ShareSession,
   reads: readonly Read[],
   acknowledged: Map<string, Acknowledged>,
   context: RequestContext,
-): Response {
+): Promise<Response> {
   const { broker } = context
   const topics = new Map<Uuid, PartitionResponse[]>()
   let bytes = 0
-  const add = ({ topicId, partition }: SharedPartition, { errorCode, errorMessage }: Outcome, acquisition: Acquisition | null) => {
+  const add = ({ topicId, partition }: Place, { errorCode, errorMessage }: Outcome, acquisition: Acquisition | null) => {
     const outcome = acknowledged.get(partitionKey(topicId, partition))?.outcome ?? fine
     let partitions = topics.get(topicId)
     if (partitions === undefined) topics.set(topicId, (partitions = []))
@@ -198,10 +209,10 @@ function respond(
     })
   }
   const told = new Set<string>()
-  for (const read of reads) {
+  await inSlices(broker.turns, reads, read => {
     told.add(partitionKey(read.topicId, read.partition))
     add(read, read.outcome, read.acquisition)
-  }
+  })
   for (const [key, each] of acknowledged) if (!told.has(key)) add(each, fine, null)
   broker.fetchBudget.settle(0, bytes)
   context.afterReply(() => {

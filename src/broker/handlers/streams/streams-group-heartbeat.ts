@@ -5,9 +5,10 @@
  * they are there and tells failures one heartbeat later; here the answer tells them, and has the member ask again at once when they are
  * there. v1 knows the status MISSING_CLIENT_TAGS and recovery lags of 64 bits.
  */
+import { inSlices } from '../../../base.ts'
 import { belongsToBroker, type StreamsInternalTopic, streamsStatusCodes, topicNameProblem } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
@@ -30,11 +31,11 @@ export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeart
     ['CLUSTER', 'CREATE'],
     ['TOPIC', 'CREATE'],
   ],
-  cost: manyThings(null),
+  cost: manyThings(null, fewEntries),
   async handle(request, context) {
     requireStreamsGroups(context)
     requireGroup(context, 'READ', request.groupId)
-    checkTopics(request, context)
+    await checkTopics(request, context)
     const { response, missingInternalTopics } = await context.broker.groups.streamsHeartbeat(request, callerOf(context))
     return missingInternalTopics.length === 0 ? response : createTopics(missingInternalTopics, response, context)
   },
@@ -53,7 +54,7 @@ export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeart
 })
 
 /** Before the coordinator sees them: all topics that the topology names, those too that it writes. */
-function checkTopics({ topology }: Request, context: RequestContext): void {
+async function checkTopics({ topology }: Request, context: RequestContext): Promise<void> {
   const names = new Set<string>()
   for (const { sourceTopics, repartitionSinkTopics, repartitionSourceTopics, stateChangelogTopics } of topology?.subtopologies ?? []) {
     for (const name of [...sourceTopics, ...repartitionSinkTopics]) names.add(name)
@@ -67,7 +68,9 @@ function checkTopics({ topology }: Request, context: RequestContext): void {
   }
   const bad = all.filter(name => topicNameProblem(name) !== null)
   if (bad.length > 0) throw new KafkaError('STREAMS_INVALID_TOPOLOGY', `Topic names ${bad.join(',')} are not valid topic names.`)
-  for (const name of all) if (!context.allowed('DESCRIBE', 'TOPIC', name)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
+  await inSlices(context.broker.turns, all, name => {
+    if (!context.allowed('DESCRIBE', 'TOPIC', name)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
+  })
 }
 
 async function createTopics(topics: readonly StreamsInternalTopic[], response: Response, context: RequestContext): Promise<Response> {

@@ -2,9 +2,15 @@
 import { KafkaError } from '../../../protocol.ts'
 import type { Subtopology, Topology } from './streams-records.ts'
 
+/** The topology is part of each group's state, and looked at as a whole. The largest applications have some hundred. */
+const mostSubtopologies = 2_000
+
 /** Throws INVALID_REQUEST or STREAMS_INVALID_TOPOLOGY. */
 export function checkTopology({ epoch, subtopologies }: Topology): void {
   if (epoch < 0) throw new KafkaError('INVALID_REQUEST', 'Topology epoch must be non-negative.')
+  if (subtopologies.length > mostSubtopologies) {
+    throw invalid(`The topology has ${subtopologies.length} subtopologies, ${mostSubtopologies} are allowed.`)
+  }
   const ids = new Set<string>()
   for (const subtopology of subtopologies) {
     const { subtopologyId, sourceTopicRegex, stateChangelogTopics, sourceTopics, repartitionSourceTopics } = subtopology

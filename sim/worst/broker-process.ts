@@ -1,0 +1,79 @@
+/**
+ * The broker of `npm run sim -- worst`: a process of its own, in memory, that tells how long the turns of its event loop were, in processor
+ * time, so that other work on the machine changes nothing. Two listeners: PLAINTEXT for clients without any right, SASL_PLAINTEXT for admin.
+ */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { watchTurns } from '../../src/base.ts'
+import { startBroker } from '../../src/millrace.ts'
+
+export interface Report {
+  /** Processor time of the longest turn, and of all, since the last report. */
+  longestMs: number
+  totalMs: number
+  /** Lines of the audit log since the last report. */
+  auditLines: number
+}
+
+export type Question = 'report' | 'used bytes'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+const threadMs = () => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
+const jaas = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-pw";'
+let auditLines = 0
+const broker = await startBroker({
+  memory: true,
+  config: {
+    listeners: 'PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0',
+    'sasl.enabled.mechanisms': 'PLAIN',
+    'listener.name.sasl_plaintext.plain.sasl.jaas.config': jaas,
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': 'User:admin',
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
+    ...JSON.parse(process.argv[2] ?? '{}'),
+  },
+  logger: {
+    debug() {},
+    warn() {},
+    error: (details, message) => console.error(message, details),
+    info(_, message) {
+      if (message.startsWith('audit:')) auditLines++
+    },
+  },
+})
+
+let longestMs = 0
+let beganMs = threadMs()
+let atMs = beganMs
+const count = () => {
+  const nowMs = threadMs()
+  longestMs = Math.max(longestMs, nowMs - atMs)
+  atMs = nowMs
+}
+watchTurns(count)
+
+/** After everything that nobody needs was collected. */
+function usedBytes(): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+process.on('message', (question: Question) => {
+  if (question === 'used bytes') process.send!(usedBytes())
+  else process.send!({ longestMs, totalMs: threadMs() - beganMs, auditLines } satisfies Report)
+  // What follows is no longer what was asked for; nor is a collection the broker's work.
+  setImmediate(() => {
+    longestMs = auditLines = 0
+    beganMs = atMs = threadMs()
+  })
+})
+// Whoever started this process is gone when its channel closes: then this one must not stay behind.
+process.on('disconnect', () => process.exit(0))
+process.send!(Object.fromEntries(broker.ports))
