@@ -3,7 +3,7 @@
  * while another client produces and fetches. The event loop must never be held up, every answer is bounded, what was refused is one line
  * in the audit log, and memory is back afterwards.
  */
-import { handlers } from '../src/broker/handlers.ts'
+import { handlers } from '../src/broker.ts'
 import type { Api } from '../src/protocol.ts'
 import { type RawClient, requestBytes } from '../test/support/client.ts'
 import { Finding } from './scenarios/finding.ts'

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { specials } from '../sim/worst/specials.ts'
 import { worst } from '../sim/worst.ts'
-import { handlers } from '../src/broker/handlers.ts'
+import { handlers } from '../src/broker.ts'
 
 test('no request holds up the event loop, fills the audit log or keeps memory, whether it is allowed or refused', async () => {
   // A handler without slices needs this long for a list of the length that is allowed, one that looks at pairs for this one.
