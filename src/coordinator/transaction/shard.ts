@@ -84,8 +84,9 @@ interface Ending {
 const abortKey = timerKey('abort')
 const expiryKey = timerKey('expire')
 const markerRetryMs = 100
-/** Markers that are written before time is looked at. */
-const markersAtOnce = 50
+/** Markers that are written before time is looked at: all of an ordinary transaction, but few where others had this turn already. */
+const markersAtOnce = 1_000
+const markersInTurnOfOthers = 50
 /** Partitions of transactions that are aborted in one step because their time is up. */
 const expiringAtOnce = 500
 const expiryStepRecords = 1_000
@@ -289,8 +290,10 @@ export class TransactionShard implements Shard {
     const committed = status === 'PrepareCommit'
     const marker = { producerId, producerEpoch, committed, coordinatorEpoch: this.#options.coordinatorEpoch() }
     const { rest } = ending
+    const { turns } = this.#options
+    const atLeast = turns.over ? markersInTurnOfOthers : markersAtOnce
     let written = 0
-    for (; written < rest.length && (written < markersAtOnce || !this.#options.turns.over); written++) {
+    for (; written < rest.length && (written < atLeast || !turns.over); written++) {
       const [topic, partition] = rest[written]!
       // A group of appends that could not be written is taken back at once: no marker may be left without its decision.
       if (!this.#options.holds(recordOffset)) return null
