@@ -24,6 +24,8 @@ export interface Shape {
 
 type Path = readonly string[]
 
+const largest: Record<string, number> = { int16: 2 ** 15 - 1, int32: 2 ** 31 - 1 }
+
 export function shapesOf(api: Api, version: number, elements: number, stock: Stock): Shape[] {
   const shapes: Shape[] = []
   for (const path of listPaths(api.request, version, [])) {
@@ -119,8 +121,7 @@ class Builder {
   }
 
   #number(name: string, field: Field, index: number): number {
-    if (/partition/i.test(name) && field.type === 'int32') return this.#known ? index % this.#stock.partitions : index
-    if (/partition/i.test(name)) return index
+    if (/partition/i.test(name)) return index % (this.#known && field.type === 'int32' ? this.#stock.partitions : largest[field.type]! + 1)
     if (name === 'resourceType') return 2
     if (/Ms$/.test(name)) return 1_000
     if (field.type === 'int8') return 1
