@@ -24,6 +24,8 @@ export interface RawRecord {
   headerCount?: number
   /** Numbers in more bytes than they need. */
   longNumbers?: boolean
+  /** The same, and bits in the last byte that are beyond the number's 32 or 64. */
+  excessBits?: boolean
 }
 
 export interface RawBatch {
@@ -70,17 +72,24 @@ export function rawBatch(of: RawBatch): Buffer {
 }
 
 function rawRecord(record: RawRecord, index: number): Buffer {
-  const { headers = [], longNumbers = false } = record
+  const { headers = [], excessBits = false, longNumbers = excessBits } = record
+  const long = (value: number): Buffer => {
+    const bytes = zigzag(BigInt(value), longNumbers ? 5 : 1)
+    if (excessBits) bytes[4]! |= 0x70
+    return bytes
+  }
+  const delta = zigzag(record.timestampDelta ?? 0n, longNumbers ? 10 : 1)
+  if (excessBits) delta[9]! |= 0x7e
   const body = Buffer.concat([
     Buffer.of(record.attributes ?? 0),
-    zigzag(record.timestampDelta ?? 0n, longNumbers ? 10 : 1),
-    zigzag(BigInt(record.offsetDelta ?? index), longNumbers ? 5 : 1),
+    delta,
+    long(record.offsetDelta ?? index),
     sized(record.key ?? 'k'),
     sized(record.value ?? 'v'),
     zigzag(BigInt(record.headerCount ?? headers.length)),
     ...headers.flatMap(pair => pair.map(sized)),
   ])
-  return Buffer.concat([zigzag(BigInt(body.length + (record.sizeOff ?? 0)), longNumbers ? 5 : 1), body])
+  return Buffer.concat([long(body.length + (record.sizeOff ?? 0)), body])
 }
 
 function sized(bytes: string | number): Buffer {

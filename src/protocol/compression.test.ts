@@ -59,7 +59,9 @@ test('lz4: content size, block and content checksums of other writers are read a
   assert.ok(decompress('lz4', frame).equals(data))
   const damaged = Buffer.from(frame)
   damaged[damaged.length - 2]! ^= 1
-  assert.throws(() => decompress('lz4', damaged), KafkaError)
+  // Kafka does not look at the checksum of the content, other readers do.
+  assert.ok(!unpack('lz4', frame).oddlyFramed && unpack('lz4', damaged).oddlyFramed)
+  assert.throws(() => decompress('lz4', frame.subarray(0, -1)), KafkaError)
 })
 
 test('xxhash32 agrees with the published values', () => {
@@ -135,6 +137,111 @@ const skippable = Buffer.from('5a2a4d180400000061626364', 'hex')
 const emptyZstdFrame = Buffer.from('28b52ffd2000010000', 'hex')
 const garbage = Buffer.from('garbage garbage')
 
+/** A gzip member with more flags in its header. */
+function withFlags(member: Buffer, flags: number): Buffer {
+  const copy = Buffer.from(member)
+  copy[3]! |= flags
+  return copy
+}
+
+/** A frame of blocks that are stored, or, where a string tells their bytes in hex, compressed. */
+function lz4Frame(blocks: (Buffer | string)[], { contentSize = -1, blockSizeId = 4 } = {}): Buffer {
+  const descriptor = Buffer.alloc(contentSize < 0 ? 2 : 10)
+  descriptor[0] = contentSize < 0 ? 0x60 : 0x68
+  descriptor[1] = blockSizeId << 4
+  if (contentSize >= 0) descriptor.writeBigUInt64LE(BigInt(contentSize), 2)
+  const framed = blocks.flatMap(block => {
+    const isStored = typeof block !== 'string'
+    const bytes = isStored ? block : Buffer.from(block, 'hex')
+    const size = Buffer.alloc(4)
+    size.writeUInt32LE(bytes.length + (isStored ? 2 ** 31 : 0))
+    return [size, bytes]
+  })
+  const checksum = Buffer.of((xxhash32(descriptor, 0, descriptor.length) >>> 8) & 0xff)
+  return Buffer.concat([Buffer.from('04224d18', 'hex'), descriptor, checksum, ...framed, Buffer.alloc(4)])
+}
+
+/** In hex: so many literals, then a match of the byte before, if `match` is its length. */
+function lz4Sequence(literals: number, match = 0): string {
+  const nibble = (length: number): number => Math.min(length, 15)
+  const more = (length: number): Buffer =>
+    length < 15 ? Buffer.alloc(0) : Buffer.concat([Buffer.alloc(Math.floor((length - 15) / 255), 255), Buffer.of((length - 15) % 255)])
+  const token = (nibble(literals) << 4) | (match === 0 ? 0 : nibble(match - 4))
+  const copied = match === 0 ? [] : [Buffer.of(1, 0), more(match - 4)]
+  return Buffer.concat([Buffer.of(token), more(literals), Buffer.alloc(literals, 'x'), ...copied]).toString('hex')
+}
+
+test('lz4: a block must end as every decoder wants it, or is refused, or taken for odd', () => {
+  const most = 65_536
+  const blocks: ['plain' | 'odd' | 'refused', string][] = [
+    ['plain', lz4Sequence(20)],
+    ['plain', lz4Sequence(1, 4) + lz4Sequence(5)],
+    ['plain', lz4Sequence(1, 300) + lz4Sequence(5)],
+    ['plain', lz4Sequence(1, 1000) + lz4Sequence(4)],
+    ['plain', lz4Sequence(1, 8) + lz4Sequence(1, 8) + lz4Sequence(5)],
+    ['plain', lz4Sequence(1, most - 6) + lz4Sequence(5)],
+    ['plain', lz4Sequence(1, most - 13) + lz4Sequence(0, 7) + lz4Sequence(5)],
+    ['odd', lz4Sequence(1, 4) + lz4Sequence(4)],
+    ['odd', lz4Sequence(1, 4) + lz4Sequence(0)],
+    ['odd', lz4Sequence(1, 1000) + lz4Sequence(3)],
+    ['odd', lz4Sequence(30, 8) + lz4Sequence(30, 8) + lz4Sequence(4)],
+    ['refused', lz4Sequence(1, 4)],
+    ['refused', lz4Sequence(1, 300)],
+    ['refused', lz4Sequence(1, 1000) + lz4Sequence(2)],
+    ['refused', lz4Sequence(1, 8) + lz4Sequence(1, 8)],
+    ['refused', lz4Sequence(1, most - 5) + lz4Sequence(4)],
+    ['refused', lz4Sequence(1, most - 12) + lz4Sequence(0, 6) + lz4Sequence(5)],
+  ]
+  for (const [index, [expected, block]] of blocks.entries()) {
+    const frame = lz4Frame([block])
+    if (expected === 'refused') {
+      assert.throws(() => unpack('lz4', frame), { name: 'CORRUPT_MESSAGE' }, `block ${index}`)
+      continue
+    }
+    const { bytes, oddlyFramed } = unpack('lz4', frame)
+    assert.ok(bytes.length > 1 && bytes.every(byte => byte === 'x'.charCodeAt(0)), `block ${index}`)
+    assert.equal(oddlyFramed, expected === 'odd', `block ${index}`)
+  }
+})
+
+test('lz4: a stored block without bytes ends the frame, as for Kafka; a compressed one does not', () => {
+  const block = lz4Sequence(20)
+  const nothing = Buffer.alloc(0)
+  for (const [blocks, length] of [
+    [[block, nothing], 20],
+    [[block, nothing, block], 20],
+    [[nothing, block], 0],
+    [['00', block], 20],
+    [[block, '00', block], 40],
+  ] as const) {
+    const { bytes, oddlyFramed } = unpack('lz4', lz4Frame([...blocks]))
+    assert.deepEqual([bytes.length, oddlyFramed], [length, true])
+  }
+})
+
+test('very many frames, members and blocks that hold next to nothing cost no more than the bytes that are allowed', () => {
+  const int32 = Buffer.from('00000003', 'hex')
+  const tiny: [CompressionType, (count: number) => Buffer][] = [
+    ['gzip', count => Buffer.concat(Array<Buffer>(count).fill(zlib.gzipSync('')))],
+    ['zstd', count => Buffer.concat(Array<Buffer>(count).fill(emptyZstdFrame))],
+    // A frame of empty raw blocks.
+    ['zstd', count => Buffer.concat([Buffer.from('28b52ffd0058', 'hex'), Buffer.alloc(3 * count), Buffer.from('010000', 'hex')])],
+    ['lz4', count => lz4Frame(Array<string>(count).fill('1078'))],
+    [
+      'snappy',
+      count =>
+        Buffer.concat([
+          compress('snappy', Buffer.alloc(0)),
+          ...Array<Buffer>(count).fill(Buffer.concat([int32, snappy.compressSync('x')])),
+        ]),
+    ],
+  ]
+  for (const [type, make] of tiny) {
+    assert.ok(decompress(type, make(100)).length <= 100, type)
+    assert.throws(() => decompress(type, make(100_000), { maxBytes: mebi }), DecompressedTooLarge, type)
+  }
+})
+
 test('several streams in one: as Kafka reads them', () => {
   const a = sample(5000)
   const b = Buffer.alloc(300_000, 'b')
@@ -144,27 +251,37 @@ test('several streams in one: as Kafka reads them', () => {
     compress('snappy', a),
   ] as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer]
   const both = Buffer.concat([a, b])
-  /** Input, output, and how much of the input is not part of the streams. */
-  const cases: [CompressionType, Buffer[], Buffer, number][] = [
-    ['zstd', [za, zb], both, 0],
-    ['zstd', [za, skippable, zb], both, 0],
-    ['zstd', [skippable, za, zb, skippable, skippable], both, 0],
-    ['zstd', [emptyZstdFrame, za, emptyZstdFrame, zb], both, 0],
-    ['zstd', [za, skippable.subarray(0, 10)], a, 10],
-    ['gzip', [ga, gb], both, 0],
-    ['gzip', [ga, garbage], a, garbage.length],
-    ['gzip', [ga, gb, Buffer.alloc(20)], both, 20],
-    ['gzip', [ga, gb.subarray(0, 8)], a, 8],
-    ['lz4', [la, garbage], a, garbage.length],
-    ['lz4', [la, la], a, la.length],
-    ['snappy', [sa, Buffer.alloc(3)], a, 3],
+  /** Input, output, and whether every reader reads it. */
+  const cases: [CompressionType, Buffer[], Buffer, 'plain' | 'odd'][] = [
+    ['zstd', [za, zb], both, 'plain'],
+    ['zstd', [za, skippable, zb], both, 'plain'],
+    ['zstd', [skippable, za, zb, skippable, skippable], both, 'plain'],
+    ['zstd', [emptyZstdFrame, za, emptyZstdFrame, zb], both, 'plain'],
+    ['zstd', [za, skippable.subarray(0, 10)], a, 'odd'],
+    ['gzip', [ga], a, 'plain'],
+    ['gzip', [withFlags(ga, 0x20)], a, 'odd'],
+    ['gzip', [withFlags(ga, 0x80)], a, 'odd'],
+    ['gzip', [ga, gb], both, 'odd'],
+    ['gzip', [ga, garbage], a, 'odd'],
+    ['gzip', [ga, gb, Buffer.alloc(20)], both, 'odd'],
+    ['gzip', [ga, gb.subarray(0, 8)], a, 'odd'],
+    ['lz4', [la], a, 'plain'],
+    ['lz4', [la, garbage], a, 'odd'],
+    ['lz4', [la, la], a, 'odd'],
+    ['lz4', [lz4Frame([a], { contentSize: a.length })], a, 'plain'],
+    ['lz4', [lz4Frame([a], { contentSize: a.length - 1 })], a, 'odd'],
+    ['lz4', [lz4Frame([a], { contentSize: 2 ** 48 })], a, 'odd'],
+    ['lz4', [lz4Frame([a, Buffer.alloc(0)])], a, 'odd'],
+    ['snappy', [sa], a, 'plain'],
+    ['snappy', [sa, sa], Buffer.concat([a, a]), 'odd'],
+    ['snappy', [sa, Buffer.alloc(3)], a, 'odd'],
   ]
   for (const scratch of [undefined, new Scratch()])
-    for (const [index, [type, parts, expected, behind]] of cases.entries()) {
+    for (const [index, [type, parts, expected, framing]] of cases.entries()) {
       const data = Buffer.concat(parts)
-      const { bytes, used } = unpack(type, data, { scratch })
+      const { bytes, oddlyFramed } = unpack(type, data, { scratch })
       assert.ok(bytes.equals(expected), `case ${index}`)
-      assert.equal(used, data.length - behind, `case ${index}`)
+      assert.equal(oddlyFramed, framing === 'odd', `case ${index}`)
       assert.throws(() => unpack(type, data, { scratch, maxBytes: expected.length - 1 }), DecompressedTooLarge, `case ${index}`)
     }
 })
@@ -199,7 +316,7 @@ test('what Kafka cannot decompress is CORRUPT_MESSAGE', () => {
     ['snappy', Buffer.concat([packed.snappy, Buffer.alloc(4)])],
     ['snappy', changed('snappy', 20)],
   ]
-  for (const at of [6, frame.length - 1, frame.length - 9]) {
+  for (const at of [6, frame.length - 9]) {
     const copy = Buffer.from(frame)
     copy[at]! ^= 1
     refusedData.push(['lz4', copy])

@@ -56,25 +56,27 @@ export function compress(type: CompressionType, data: Buffer, options?: Compress
 
 const ownScratch = new Scratch()
 
-/** What the stream in `data` holds, from its beginning; and how many bytes of `data` that took, where others follow. */
 export interface Decompressed {
   bytes: Buffer
-  used: number
+  /** Kafka reads it, but some other readers stumble: bytes behind the stream, several gzip members, a wrong checksum and the like. */
+  oddlyFramed: boolean
+  /** What it took beyond its bytes, in bytes: see `Output.spend`. */
+  cost: number
 }
 
 export function decompress(type: CompressionType, data: Buffer, options?: DecompressOptions): Buffer {
   return unpack(type, data, options).bytes
 }
 
-/** As {@link decompress}, for those who must know whether something lies behind the stream, which Kafka and other readers ignore or not. */
+/** As {@link decompress}, for those who must know whether every reader can read it. */
 export function unpack(type: CompressionType, data: Buffer, options?: DecompressOptions): Decompressed {
-  if (type === 'none') return { bytes: data, used: data.length }
+  if (type === 'none') return { bytes: data, oddlyFramed: false, cost: 0 }
   const out = new Output(options?.maxBytes ?? defaultMaxDecompressedBytes, options?.scratch ?? ownScratch)
   try {
     const used = unpackInto(type, data, options, out)
-    const bytes = out.written()
     // Nobody shall keep much memory for few bytes, nor memory that is used again.
-    return { bytes: options?.scratch === undefined ? Buffer.from(bytes) : bytes, used }
+    const bytes = options?.scratch === undefined ? Buffer.from(out.written()) : out.written()
+    return { bytes, oddlyFramed: out.oddlyFramed || used < data.length, cost: out.cost }
   } catch (error) {
     throw refused(type, out.maxBytes, error)
   }
@@ -103,6 +105,6 @@ export class DecompressedTooLarge extends KafkaError {
 function refused(type: CompressionType, maxBytes: number, error: unknown): KafkaError {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ERR_BUFFER_TOO_LARGE' || error instanceof TooLarge)
-    return new DecompressedTooLarge(`Failed to decompress ${type} records: they are more than ${maxBytes} bytes`)
+    return new DecompressedTooLarge(`Failed to decompress ${type} records: they are more than ${maxBytes} bytes, or in too many pieces`)
   return new KafkaError('CORRUPT_MESSAGE', `Failed to decompress ${type} records: ${message}`)
 }

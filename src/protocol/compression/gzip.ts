@@ -1,6 +1,7 @@
 /**
  * Gzip as Java reads it: members one after another, each with a checksum and a size that must be right; what follows the last one and
- * is no header of another is ignored. Node refuses that, so members are taken apart here and zlib inflates them.
+ * is no header of another is ignored, and so are flags that nobody has defined. Node refuses that, so members are taken apart here and zlib
+ * inflates them. librdkafka reads the first member alone.
  */
 import zlib from 'node:zlib'
 import type { Output } from './output.ts'
@@ -16,6 +17,9 @@ const headerCrcBit = 0x02
 const extraBit = 0x04
 const nameBit = 0x08
 const commentBit = 0x10
+const undefinedBits = 0xe0
+/** What a member costs, however short it is. */
+const memberCost = 4 << 10
 
 const context = new ZlibContext(() => zlib.createInflateRaw(), zlib.constants.Z_FINISH, false)
 
@@ -35,6 +39,8 @@ export function gzipDecompress(data: Buffer, out: Output): number {
       if (at === 0) throw new Error('no gzip header')
       return at
     }
+    if (at > 0 || (data[at + 3]! & undefinedBits) !== 0) out.oddlyFramed = true
+    out.spend(memberCost)
     at = inflateMember(data, begin, out)
   }
 }

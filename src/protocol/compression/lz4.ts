@@ -1,6 +1,7 @@
 /**
  * LZ4 frames as Kafka reads them: independent blocks, a checksum over the header, and in message format v0 the header checksum that old
- * clients computed from the magic on instead of from the descriptor (KAFKA-3160). What follows the frame is not looked at, as in Kafka.
+ * clients computed from the magic on instead of from the descriptor (KAFKA-3160). What follows the frame is not looked at, as in Kafka, nor are
+ * size and checksum of the content believed.
  *
  * Frames are written by the native library and read here: into memory that is used again, which is an order of magnitude cheaper than what
  * the library allocates for each.
@@ -21,6 +22,19 @@ const independentBit = 0x20
 
 /** No byte of a block yields more than 255. */
 const maxRatio = 255
+/** What a block costs, however short it is. */
+const blockCost = 256
+/**
+ * A block ends in literals. So decoders refuse a match where fewer bytes than these are left of the block, counted from the match or from
+ * behind it; the lower bounds are Kafka's, in between some decoders read on.
+ */
+const inputForMatch = 8
+const leastForMatch = 3
+const inputBehindMatch = 5
+const leastBehindMatch = 4
+/** The same for the room that the largest block has. */
+const roomForMatch = 12
+const roomBehindMatch = 5
 /** Literals from here on are copied by one call. */
 const longCopy = 32
 
@@ -43,30 +57,36 @@ export function lz4Decompress(data: Buffer, allowBrokenChecksum: boolean, out: O
   if (blockSizeId < 4) throw new Error('an LZ4 block size that does not exist')
   const checksumAt = (flags & contentSizeBit) === 0 ? 6 : 14
   if (data.length <= checksumAt) throw new Error('the LZ4 header is cut off')
-  if (checksumAt === 14 && data.readBigUInt64LE(6) > out.maxBytes) throw new TooLarge()
   const stored = data[checksumAt]!
   if (stored !== headerChecksum(data, 4, checksumAt) && !(allowBrokenChecksum && stored === headerChecksum(data, 0, checksumAt)))
     throw new Error('the checksum of the LZ4 header is wrong')
   const end = decodeBlocks(data, checksumAt + 1, 2 ** (8 + 2 * blockSizeId), (flags & blockChecksumBit) !== 0, out)
-  if (checksumAt === 14 && data.readBigUInt64LE(6) !== BigInt(out.length)) throw new Error('an LZ4 content size that is wrong')
+  if (checksumAt === 14 && data.readBigUInt64LE(6) !== BigInt(out.length)) out.oddlyFramed = true
   if ((flags & contentChecksumBit) === 0) return end
-  if (data.length - end < 4 || data.readUInt32LE(end) !== xxhash32(out.bytes, 0, out.length)) throw new Error('the LZ4 checksum is wrong')
+  if (data.length - end < 4) throw new Error('the LZ4 checksum is cut off')
+  if (data.readUInt32LE(end) !== xxhash32(out.bytes, 0, out.length)) out.oddlyFramed = true
   return end + 4
 }
 
-/** Returns where the end mark ends. */
+/** Returns where the end mark ends. For Kafka a stored block without bytes is one, too. */
 function decodeBlocks(data: Buffer, start: number, maxBlockBytes: number, checksums: boolean, out: Output): number {
   for (let at = start; ; ) {
+    out.spend(blockCost)
     if (data.length - at < 4) throw new Error('an LZ4 frame without its end')
     const word = data.readUInt32LE(at)
     at += 4
-    if (word === 0) return at
     const length = word % storedBit
+    if (length === 0) {
+      if (word !== 0) out.oddlyFramed = true
+      return at
+    }
     const end = at + length
     if (length > maxBlockBytes || end + (checksums ? 4 : 0) > data.length)
       throw new Error(`an LZ4 block of ${length} bytes, ${data.length - at} left`)
+    const before = out.length
     if (word >= storedBit) out.append(data, at, end)
     else decodeBlock(data, at, end, maxBlockBytes, out)
+    if (out.length === before) out.oddlyFramed = true
     if (checksums && data.readUInt32LE(end) !== xxhash32(data, at, end)) throw new Error('the checksum of an LZ4 block is wrong')
     at = checksums ? end + 4 : end
   }
@@ -85,6 +105,8 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
   const last = Math.min(first + maxBytes, out.room)
   const fastUntil = Math.min(end, data.length - 14) - 18
   const fastTo = Math.min(last, bytes.length - 8) - 32
+  const matchesFrom = first + maxBytes - roomForMatch
+  const matchesTo = first + maxBytes - roomBehindMatch
   let to = first
   for (let at = start; at < end; ) {
     const token = data[at++]!
@@ -107,7 +129,10 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
     to += length
     // The last sequence of a block has no match.
     if (at >= end) break
-    if (end - at < 2) throw new Error('an LZ4 match is cut off')
+    if (end - at < inputForMatch || to > matchesFrom) {
+      if (end - at < leastForMatch || to > matchesFrom) throw new Error('an LZ4 match at the end of its block')
+      out.oddlyFramed = true
+    }
     const distance = data[at]! | (data[at + 1]! << 8)
     at += 2
     if (distance === 0 || distance > to - first) throw new Error('an LZ4 match before its block')
@@ -116,6 +141,8 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
       const more = extension(data, at, end)
       length += more
       at += extensionBytes(more)
+      if (end - at < leastBehindMatch) throw new Error('an LZ4 block that ends in a match')
+      if (end - at < inputBehindMatch) out.oddlyFramed = true
     }
     length += 4
     const from = to - distance
@@ -125,6 +152,7 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
       if (length > 16) view.setBigUint64(to + 16, view.getBigUint64(from + 16, true), true)
     } else {
       if (length > last - to) throw tooMuch(out, last)
+      if (length > matchesTo - to) throw new Error('an LZ4 block that ends in a match')
       if (distance >= 8 && bytes.length - to >= length + 8) copyEights(view, from, to, length)
       else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i]!
     }

@@ -1,9 +1,12 @@
 /**
  * Where decompressed bytes go: a buffer that grows as they come, up to a bound, and that may be used again for the next batch. What is
- * not allocated anew for each batch costs no page faults, which are most of the price of a small decompression.
+ * not allocated anew for each batch costs no page faults, which are most of the price of a small decompression. Also bounds what is spent
+ * on input that yields nothing.
  */
 import { TooLarge } from './too-large.ts'
 
+/** What every stream may cost beyond the bytes that it yields. */
+const freeCost = 256 << 10
 /** A scratch keeps no more than this. */
 const keptBytes = 4 << 20
 const leastBytes = 16 << 10
@@ -36,11 +39,24 @@ export class Output {
   bytes: Buffer = nothing
   length = 0
   readonly maxBytes: number
+  /** The bytes are framed in a way that some readers do not know. */
+  oddlyFramed = false
+  /** What was spent. */
+  cost = 0
   readonly #scratch: Scratch | undefined
 
   constructor(maxBytes: number, scratch?: Scratch) {
     this.maxBytes = maxBytes
     this.#scratch = scratch
+  }
+
+  /**
+   * Something was decoded that costs as much as so many bytes, however few it yields: a frame, a member, a block. So a stream of very many
+   * tiny ones takes no longer than one of `maxBytes` bytes. Throws TooLarge beyond the bound.
+   */
+  spend(cost: number): void {
+    this.cost += cost
+    if (this.cost > freeCost + this.maxBytes) throw new TooLarge()
   }
 
   /** Up to here `bytes` may be written. */

@@ -1,7 +1,7 @@
 /**
  * Snappy as Kafka's clients write it: raw blocks in xerial's framing (snappy-java's SnappyOutputStream), which is a header of 16 bytes
  * and then, per block, an int32 of its compressed length. Bare blocks are read too, as snappy-java does, and like it fewer than four bytes
- * behind the last block are ignored.
+ * behind the last block are ignored. Streams that were joined are read, although only Java's library knows them.
  *
  * Blocks are written by the native library and read here: into memory that is used again, which is far cheaper than what the library
  * allocates for each.
@@ -19,6 +19,8 @@ const blockBytes = 32 * 1024
 const maxRatio = 32
 /** Literals from here on are copied by one call. */
 const longCopy = 32
+/** What a block costs, however short it is. */
+const blockCost = 256
 
 export function snappyCompress(data: Buffer): Buffer {
   const parts: Buffer[] = [frameHeader]
@@ -35,14 +37,16 @@ export function snappyCompress(data: Buffer): Buffer {
 
 /** Returns where the last block ends. */
 export function snappyDecompress(data: Buffer, out: Output): number {
-  if (data.length < frameHeader.length || data.compare(magic, 0, magic.length, 0, magic.length) !== 0) {
+  if (!isHeader(data, 0)) {
     decodeBlock(data, 0, data.length, out)
     return data.length
   }
   let at = frameHeader.length
   while (data.length - at >= 4) {
-    // Streams that were joined: their headers lie between the blocks.
-    if (data.length - at >= frameHeader.length && data.compare(magic, 0, magic.length, at, at + magic.length) === 0) {
+    out.spend(blockCost)
+    // Between the blocks of streams that were joined.
+    if (isHeader(data, at)) {
+      out.oddlyFramed = true
       at += frameHeader.length
       continue
     }
@@ -53,6 +57,10 @@ export function snappyDecompress(data: Buffer, out: Output): number {
     at += length
   }
   return at
+}
+
+function isHeader(data: Buffer, at: number): boolean {
+  return data.length - at >= frameHeader.length && data.compare(magic, 0, magic.length, at, at + magic.length) === 0
 }
 
 function decodeBlock(data: Buffer, start: number, end: number, out: Output): void {

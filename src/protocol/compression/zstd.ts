@@ -11,6 +11,10 @@ const frameMagic = 0xfd2fb528
 const skippableMagic = 0x184d2a50
 const maxBlockBytes = 128 << 10
 const blockHeaderBytes = 3
+/** What a frame costs, however short it is, and a block, whose tables may take longer than its bytes. */
+const frameCost = 4 << 10
+const blockCost = 2 << 10
+const plainBlockCost = 64
 /** Types of blocks. */
 const raw = 0
 const rle = 1
@@ -45,7 +49,7 @@ export function zstdDecompress(data: Buffer, out: Output): number {
 }
 
 function decompressFrame(data: Buffer, start: number, out: Output): number {
-  const { end, atMost } = measureFrame(data, start)
+  const { end, atMost } = measureFrame(data, start, out)
   const likely = Math.min(atMost, Math.max(leastLikely, (end - start) * likelyRatio))
   if (context.decompress(data, start, end, likely, out) === -1) decompressAnew(data.subarray(start, end), likely, out)
   return end
@@ -61,8 +65,9 @@ export function decompressAnew(frame: Buffer, likely: number, out: Output): void
   out.adopt(bytes)
 }
 
-/** Reads headers only. Throws when the frame is not all there, or claims more than its blocks can hold. */
-function measureFrame(data: Buffer, start: number): Frame {
+/** Reads headers only. Throws when the frame is not all there, claims more than its blocks can hold, or costs `out` too much. */
+function measureFrame(data: Buffer, start: number, out: Output): Frame {
+  out.spend(frameCost)
   const flags = byteAt(data, start + 4)
   const singleSegment = (flags & 0x20) !== 0
   const sizeBytes = [singleSegment ? 1 : 0, 2, 4, 8][flags >> 6]!
@@ -77,6 +82,7 @@ function measureFrame(data: Buffer, start: number): Frame {
     const type = (header >> 1) & 3
     const size = header >> 3
     if (type === reserved || size > maxBlockBytes) throw new Error('a zstd block that does not exist')
+    out.spend(type === raw || type === rle ? plainBlockCost : blockCost)
     atMost += type === raw || type === rle ? size : maxBlockBytes
     at += blockHeaderBytes + (type === rle ? 1 : size)
   }

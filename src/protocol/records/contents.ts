@@ -34,33 +34,34 @@ export interface Contents {
   keyless: boolean
   /** The time that the header claims for all records, by a flag that producers should not set; otherwise null. */
   claimedTime: Int64 | null
-  /** Offset deltas that do not count up from 0, or sizes below -1: Kafka takes them, but readers may stumble. */
+  /** Offset deltas that do not count up from 0, sizes below -1, numbers of too many bits: Kafka takes them, but readers may stumble. */
   misshapen: boolean
-  /** How many bytes lie behind the compressed ones: Kafka takes them, but readers may stumble. */
-  bytesBehind: number
-  /** Of the records, decompressed. */
-  sizeBytes: number
+  /** Compressed in a way that Kafka reads, but other readers may not. */
+  oddlyFramed: boolean
+  /** What it took to open them, and to compress them anew, in bytes that are decompressed. */
+  work: number
 }
 
 export interface Unpacked {
   /** The records lie in `[start, payload.length)`. */
   payload: Buffer
   start: number
-  /** Bytes of the batch that its records take, compressed or not; there may be more. */
-  usedBytes: number
+  oddlyFramed: boolean
+  /** What it took to decompress them beyond their bytes. */
+  cost: number
 }
 
 /** The plain records of a v2 batch that is all of `bytes`. Throws CORRUPT_MESSAGE, or INVALID_RECORD when they are too many bytes. */
 export function unpackBatch(bytes: Buffer, maxBytes: number, scratch?: Scratch): Unpacked {
   const codec = header.compression(bytes, 0)
   if (codec === undefined) throw invalid(`Unknown compression type id: ${header.compressionId(bytes, 0)}`)
-  if (codec === 'none') return { payload: bytes, start: header.batchHeaderSize, usedBytes: bytes.length }
-  const { bytes: payload, used } = unpack(codec, bytes.subarray(header.batchHeaderSize), { maxBytes, scratch })
-  return { payload, start: 0, usedBytes: header.batchHeaderSize + used }
+  if (codec === 'none') return { payload: bytes, start: header.batchHeaderSize, oddlyFramed: false, cost: 0 }
+  const { bytes: payload, oddlyFramed, cost } = unpack(codec, bytes.subarray(header.batchHeaderSize), { maxBytes, scratch })
+  return { payload, start: 0, oddlyFramed, cost }
 }
 
 /** Throws INVALID_RECORD when the records are not sound, or not as many as the header says. */
-export function contentsOf(bytes: Buffer, { payload, start, usedBytes }: Unpacked): Contents {
+export function contentsOf(bytes: Buffer, { payload, start, oddlyFramed, cost }: Unpacked): Contents {
   const walk = walkRecords(payload, start, payload.length, header.recordCount(bytes, 0), header.baseTimestamp(bytes, 0))
   // Kafka writes such a batch anew, too, but fails with UNKNOWN_SERVER_ERROR when it is compressed.
   if (walk.misordered && header.compressionId(bytes, 0) !== 0) throw invalid('Offset deltas of a compressed batch must count up from 0')
@@ -69,15 +70,15 @@ export function contentsOf(bytes: Buffer, { payload, start, usedBytes }: Unpacke
     latest: walk.latest,
     keyless: walk.keyless,
     claimedTime: header.timestampType(bytes, 0) === 'LogAppendTime' ? header.maxTimestamp(bytes, 0) : null,
-    misshapen: walk.misordered || walk.oddSizes,
-    bytesBehind: bytes.length - usedBytes,
-    sizeBytes: payload.length - start,
+    misshapen: walk.misordered || walk.oddNumbers,
+    oddlyFramed,
+    work: payload.length - start + cost,
   }
 }
 
 /** Kafka takes the batch, but it must be written anew before it is stored. */
-export function isOdd({ misshapen, bytesBehind }: Contents): boolean {
-  return misshapen || bytesBehind > 0
+export function isOdd({ misshapen, oddlyFramed }: Contents): boolean {
+  return misshapen || oddlyFramed
 }
 
 /** Whether the topic takes every record. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32, type Int64, maxInt64, writeInt64 } from '../../base.ts'
-import { type CompressionType, compress, compressionIds } from '../compression.ts'
+import { type CompressionType, compress, compressionIds, DecompressedTooLarge } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch, type NewRecord } from './build.ts'
 import { convert, fetchMagic } from './convert.ts'
@@ -60,9 +60,10 @@ test('what a Produce version may carry', () => {
   refused(zstd, 6, 'UNSUPPORTED_COMPRESSION_TYPE')
   refused(set(1, 'none'), 3, 'INVALID_RECORD')
   refused(Buffer.alloc(0), 3, 'INVALID_RECORD')
-  refused(Buffer.concat([batch, batch]), 9, 'INVALID_RECORD')
-  assert.equal(openingOf(zstd, { ...plainTopic, version: 7 }).compression, 'zstd')
-  assert.equal(openingOf(batch, { ...plainTopic, version: 2 }).compression, 'none')
+  for (const version of [0, 2, 3, 9]) refused(Buffer.concat([batch, batch]), version, 'INVALID_RECORD')
+  for (const version of [0, 2, 7]) refused(Buffer.concat([zstd, zstd]), version, 'INVALID_RECORD')
+  assert.deepEqual(view(open(openingOf(zstd, { ...plainTopic, version: 7 }), limit).records), view(zstd))
+  assert.deepEqual(view(open(openingOf(batch, { ...plainTopic, version: 2 }), limit).records), view(batch))
 })
 
 test('fetch versions and their formats', () => {
@@ -219,6 +220,33 @@ test('down-conversion: control batches go, plain batches begin at the offset ask
   assert.throws(() => convert({ kind: 'fetch', records: zstd, toMagic: 1, firstOffset: 0 }, limit), {
     name: 'UNSUPPORTED_COMPRESSION_TYPE',
   })
+})
+
+test('down-conversion stops when it has done enough, and goes on where the consumer asks again', () => {
+  const value = Buffer.alloc(1 << 20)
+  const batches = Array.from({ length: 20 }, (_, baseOffset) => buildBatch({ records: [{ key, value }], baseOffset, compression: 'gzip' }))
+  const control = buildBatch({ records: keyed(1), baseOffset: 20, isControl: true })
+  const converted = (from: number, maxBytes: number): number[] => {
+    const records = Buffer.concat([...batches.slice(from), control])
+    return view(convert({ kind: 'fetch', records, toMagic: 1, firstOffset: from }, maxBytes)).map(([offset]) => offset)
+  }
+  assert.deepEqual(converted(3, 1.5 * 2 ** 20), [3, 4])
+  const many = converted(0, limit)
+  assert.ok(many.length >= 8 && many.length < 10, `${many.length} batches`)
+  assert.deepEqual(converted(18, limit), [18, 19])
+  // The first is too large to be converted here, a later one is not.
+  assert.throws(() => converted(0, 1 << 19), DecompressedTooLarge)
+})
+
+test('a wrapper of millions of messages is refused before there is an object for each', () => {
+  const one = buildMessageSet({
+    magic: 0,
+    compression: 'none',
+    timestampType: 'CreateTime',
+    messages: [{ ...messages[0]!, key: null, value: null }],
+  })
+  const wrapper = wrap(Buffer.alloc(one.length * 2_100_000, one), { magic: 0 })
+  assert.throws(() => open(openingOf(wrapper, { ...plainTopic, version: 0 }), 1 << 27), { name: 'INVALID_RECORD' })
 })
 
 test('compaction: untouched batches are the same object, empty ones go or keep their header', () => {

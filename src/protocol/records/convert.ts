@@ -4,9 +4,16 @@
  */
 import type { Int64 } from '../../base.ts'
 import { KafkaError } from '../errors.ts'
-import { buildMessageSet } from './legacy.ts'
-import { batchesIn, forEachRecordOf } from './read.ts'
+import { unpackBatch } from './contents.ts'
+import { invalid } from './invalid.ts'
+import { buildMessageSet, mostMessages } from './legacy.ts'
+import { batchesIn, forEachRecordOf, visitRecords } from './read.ts'
 import type { RecordView } from './record-view.ts'
+
+/** Of decompressed records. Few bytes may hold thousands of times as many, and a thread that converts them serves nobody else. */
+const enoughBytes = 8 << 20
+/** A message costs about as much as so many bytes. */
+const messageWork = 32
 
 export interface Conversion {
   kind: 'fetch'
@@ -21,29 +28,39 @@ export function fetchMagic(version: number): 0 | 1 | 2 {
 }
 
 /**
- * Batches as message sets. Control batches, headers, and in v0 timestamps are lost. Records below `firstOffset` are left out of plain
- * batches, which some versions of librdkafka rely on; a compressed batch stays one.
+ * Batches as message sets: the first, and more until they hold `maxBytes`; the consumer asks again for the rest. Control batches, headers,
+ * and in v0 timestamps are lost. Records below `firstOffset` are left out of plain batches, which some versions of librdkafka rely on; a
+ * compressed batch stays one. `maxBytes` is also the most that one batch may decompress to.
  */
 export function convert({ records, toMagic, firstOffset }: Conversion, maxBytes: number): Buffer {
   const sets: Buffer[] = []
+  let left = Math.min(maxBytes, enoughBytes)
   for (const batch of batchesIn(records)) {
-    const { compression, isControl, magic, timestampType, maxTimestamp } = batch.header
+    if (left <= 0 && sets.length > 0) break
+    const { compression, isControl, magic, timestampType, maxTimestamp, recordCount } = batch.header
     if (isControl) continue
     if (compression === 'zstd')
       throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', 'Down-conversion of zstandard-compressed batches is not supported')
     if (magic <= toMagic) {
       sets.push(batch.bytes)
+      left -= batch.bytes.length
       continue
     }
+    if (recordCount > mostMessages) throw invalid(`A batch of ${recordCount} records is too large for message format ${toMagic}`)
     const messages: RecordView[] = []
-    forEachRecordOf(
-      batch,
-      record => {
-        if (compression !== 'none' || record.offset >= firstOffset) messages.push(record)
-      },
-      { maxBytes },
-    )
-    sets.push(buildMessageSet({ magic: toMagic, compression, timestampType, logAppendTime: maxTimestamp, messages }))
+    const take = (record: RecordView): void => {
+      if (compression !== 'none' || record.offset >= firstOffset) messages.push(record)
+    }
+    if (magic === 2) {
+      const { payload, start } = unpackBatch(batch.bytes, maxBytes)
+      visitRecords(payload, start, batch.header, take)
+      left -= payload.length - start + recordCount * messageWork
+    } else {
+      forEachRecordOf(batch, take, { maxBytes })
+      left -= batch.bytes.length
+    }
+    if (messages.length > 0)
+      sets.push(buildMessageSet({ magic: toMagic, compression, timestampType, logAppendTime: maxTimestamp, messages }))
   }
   return sets.length === 1 ? sets[0]! : Buffer.concat(sets)
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { type RawBatch, rawBatch } from '../../../sim/world/raw-batches.ts'
 import type { Int64 } from '../../base.ts'
@@ -15,6 +16,7 @@ import { type Opened, type Opening, open } from './open.ts'
 import { forEachRecord } from './read.ts'
 
 const limit = 1 << 24
+const emptyFrame = Buffer.from('28b52ffd2000010000', 'hex')
 const now = 1_700_000_000_000
 const key = Buffer.from('k')
 const keyed = (count: number): NewRecord[] => Array.from({ length: count }, (_, i) => ({ key, value: Buffer.from(`value ${i}`) }))
@@ -156,6 +158,26 @@ test('what is looked at at once is bounded: by bytes that are decompressed, and 
       assert.ok(isInline || opened instanceof Promise)
       assert.deepEqual((await opened).records, plain)
     })
+})
+
+test('what must be compressed anew, or may take long however little it holds, goes to the thread', async () => {
+  const value = 'x'.repeat(200_000)
+  const sound: RawBatch = { codec: 'lz4', baseTimestamp: BigInt(now), records: [{ value }] }
+  const batches: [isInline: boolean, RawBatch][] = [
+    [true, sound],
+    [true, { ...sound, records: [{ value: 'x' }], repack: packed => Buffer.concat([packed, key]) }],
+    [false, { ...sound, repack: packed => Buffer.concat([packed, key]) }],
+    [false, { ...sound, records: [{ value, headers: [['h', -2]] }] }],
+    [false, { ...sound, codec: 'gzip', records: [{ value: randomBytes(200_000).toString('latin1') }] }],
+    [false, { ...sound, codec: 'zstd', repack: packed => Buffer.concat([packed, ...Array<Buffer>(10_000).fill(emptyFrame)]) }],
+  ]
+  await withConverter({ inlineBytes: 16_384 }, async converter => {
+    for (const [index, [isInline, of]] of batches.entries()) {
+      const opened = converter.open(opening(rawBatch(of), of.codec!))
+      assert.equal(opened instanceof Promise, !isInline, `batch ${index}`)
+      assert.equal((await opened).contents.latest, now)
+    }
+  })
 })
 
 test('errors of a job are its own, with the records that they name', async () => {

@@ -13,7 +13,7 @@ import type { Job, ThreadError, ThreadJob, ThreadReply, ThreadRequest, ThreadRes
 import { type FoundRecord, findRecord, type Search } from './find.ts'
 import * as header from './header.ts'
 import { InvalidRecords, invalid } from './invalid.ts'
-import { needsNoOpening, type Opened, type Opening, open } from './open.ts'
+import { keepsCompression, needsNoOpening, type Opened, type Opening, open } from './open.ts'
 
 export interface RecordConverter {
   /** May the log have the records as they are, and look at them itself at once? */
@@ -47,6 +47,8 @@ export interface ConverterOptions {
 /** A record costs about as much as so many bytes that are decompressed, and a byte that is only summed up so little. */
 const recordWork = 8
 const plainWork = 1 / 8
+/** Of gzip: tables that yield nothing may take so long for each byte of input, and nobody can see them from outside. */
+const gzipWork = 8
 const inlineRatio = 4
 /** A look-up by time does so much at once. */
 const findBytes = 256 << 10
@@ -57,7 +59,8 @@ const findBytes = 256 << 10
  */
 export function workOf(records: Buffer): number {
   if (header.magic(records, 0) < 2) return records.length
-  return Math.ceil(records.length * plainWork) + Math.max(header.recordCount(records, 0), 0) * recordWork
+  const perByte = header.compression(records, 0) === 'gzip' ? gzipWork : plainWork
+  return Math.ceil(records.length * perByte) + Math.max(header.recordCount(records, 0), 0) * recordWork
 }
 
 /** Nothing is started before the first large job. */
@@ -100,18 +103,18 @@ class Converter implements RecordConverter {
     const most = this.#inlineBytesOf(job)
     if (most > 0)
       try {
-        return open(job, most, this.#scratch)
+        return open(job, most, this.#scratch, job.level === undefined ? this.#inlineBytes * inlineRatio : 0)
       } catch (error) {
-        if (!(error instanceof DecompressedTooLarge) || most === this.#maxDecompressedBytes) throw error
+        if (!(error instanceof DecompressedTooLarge)) throw error
       }
     return this.#openOnThread(job)
   }
 
   /** To how many bytes the job may decompress here; 0: it goes to the thread. */
-  #inlineBytesOf({ records, compression, level }: Opening): number {
-    const isBatch = header.magic(records, 0) === 2
+  #inlineBytesOf(job: Opening): number {
+    const { records, level } = job
     const most = Math.min(this.#inlineWork - workOf(records), this.#maxDecompressedBytes)
-    if (isBatch && header.compression(records, 0) === compression) return Math.max(most, 0)
+    if (keepsCompression(job)) return Math.max(most, 0)
     return records.length < this.#inlineBytes && level === undefined ? Math.max(Math.min(most, this.#inlineBytes * inlineRatio), 0) : 0
   }
 

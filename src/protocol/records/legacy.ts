@@ -22,6 +22,9 @@ const timestampAt = 18
 const codecMask = 0x07
 const logAppendTimeBit = 0x08
 
+/** Of one wrapper, or of one request for a partition: each takes an object, so a set of millions would be a bomb. */
+export const mostMessages = 1 << 21
+
 /** Where the key's size lies. */
 const keySizeAt = (magic: number): number => (magic === 0 ? 18 : 26)
 
@@ -111,7 +114,7 @@ function innerStarts(plain: Buffer, wrapperMagic: number): number[] {
     if (length + logOverhead > plain.length - at) break
     const magic = plain.readInt8(at + magicAt)
     if (magic !== wrapperMagic) throw invalid(`Compressed message magic ${magic} does not match wrapper magic ${wrapperMagic}`)
-    starts.push(at)
+    if (starts.push(at) > mostMessages) throw invalid(`Found more than ${mostMessages} messages in a compressed record set`)
     at += length + logOverhead
   }
   return starts

@@ -1,7 +1,8 @@
 /** Batches that no good producer makes, packed by every codec: what Kafka 4.3.1 takes is stored so that every reader can read it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { codecs, type RawBatch, type RawRecord, rawBatch } from '../../../sim/world/raw-batches.ts'
+import zlib from 'node:zlib'
+import { type Codec, codecs, type RawBatch, type RawRecord, rawBatch } from '../../../sim/world/raw-batches.ts'
 import { type CompressionType, compress, Scratch } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import type { BatchRules } from './contents.ts'
@@ -99,18 +100,29 @@ test('the header is derived for every codec: time, flags, and never a time that 
   }
 })
 
-test('bytes behind the compressed ones are taken as Kafka takes them, and left out', () => {
+test('what is compressed in a way that some readers do not know is taken as Kafka takes it, and compressed anew', () => {
+  const followedBy = (extra: Buffer) => (packed: Buffer) => Buffer.concat([packed, extra])
   const garbage = Buffer.from('garbage garbage')
-  const behind: [CompressionType, Buffer][] = [
-    ['gzip', garbage],
-    ['gzip', Buffer.alloc(20)],
-    ['lz4', garbage],
-    ['snappy', Buffer.alloc(3)],
-    ['zstd', Buffer.from('5f2a4d18040000006162', 'hex')],
+  const odd: [Codec, (packed: Buffer) => Buffer][] = [
+    ['gzip', followedBy(garbage)],
+    ['gzip', followedBy(Buffer.alloc(20))],
+    ['gzip', packed => Buffer.concat([packed.subarray(0, 3), Buffer.of(0x20), packed.subarray(4)])],
+    [
+      'gzip',
+      packed => {
+        const plain = zlib.gunzipSync(packed)
+        return Buffer.concat([zlib.gzipSync(plain.subarray(0, 5)), zlib.gzipSync(plain.subarray(5))])
+      },
+    ],
+    ['lz4', followedBy(garbage)],
+    ['lz4', packed => Buffer.concat([packed.subarray(0, -4), Buffer.from('0000008000000000', 'hex')])],
+    ['snappy', followedBy(Buffer.alloc(3))],
+    ['snappy', packed => Buffer.concat([packed.subarray(0, 16), packed])],
+    ['zstd', followedBy(Buffer.from('5f2a4d18040000006162', 'hex'))],
   ]
-  for (const [codec, extra] of behind) {
+  for (const [codec, repack] of odd) {
     const of = { records: [{}, {}], baseTimestamp: BigInt(now), codec }
-    const bytes = rawBatch({ ...of, repack: packed => Buffer.concat([packed, extra]) })
+    const bytes = rawBatch({ ...of, repack })
     assert.throws(() => validateBatches(bytes, rules), OddRecords, codec)
     assert.deepEqual(stored(bytes).subarray(21), stored(rawBatch(of)).subarray(21), codec)
     assert.deepEqual(view(stored(bytes, {}, 'none')), meant(of), codec)

@@ -51,6 +51,7 @@ export function shapes(nowMs: number): Shape[] {
     of('a negative record size', 'refused', { records: [{}, { sizeOff: -20 }] }),
     of('a key longer than the record', 'refused', { records: [{}, { key: 1000 }] }),
     of('numbers in more bytes than they need', 'taken', { records: [{ longNumbers: true }, { longNumbers: true }] }),
+    of('bits beyond those of a number', 'mended', { records: [{ excessBits: true }, { excessBits: true }] }),
     of('attributes of a record', 'taken', { records: [{ attributes: 0x7f }, {}] }),
     of('unknown flags', 'taken', { attributes: 0x7f80 }),
     of('the delete horizon flag', 'taken', { attributes: 0x40, records: [{ value: -1 }, {}] }),

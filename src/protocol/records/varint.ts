@@ -10,6 +10,8 @@ export class Cursor {
   readonly buffer: Buffer
   position: number
   readonly end: number
+  /** A number had more bits than it may have. Java drops them; some readers do not. */
+  excess = false
 
   constructor(buffer: Buffer, position: number, end: number) {
     this.buffer = buffer
@@ -23,7 +25,9 @@ export class Cursor {
     for (let shift = 0; shift < 35; shift += 7) {
       const byte = this.#byte()
       raw |= (byte & 0x7f) << shift
-      if (byte < 0x80) return (raw >>> 1) ^ -(raw & 1)
+      if (byte >= 0x80) continue
+      if (shift === 28 && byte > 0x0f) this.excess = true
+      return (raw >>> 1) ^ -(raw & 1)
     }
     throw invalid('Found invalid record structure: a varint of more than 5 bytes')
   }
@@ -43,7 +47,9 @@ export class Cursor {
       const byte = this.#byte()
       high += (byte & 0x7f) * scale
       scale *= 128
-      if (byte < 0x80) return zigzag(low, high)
+      if (byte >= 0x80) continue
+      if (shift === 63 && byte > 1) this.excess = true
+      return zigzag(low, high)
     }
     throw invalid('Found invalid record structure: a varlong of more than 10 bytes')
   }

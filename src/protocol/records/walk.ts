@@ -14,12 +14,12 @@ export interface Walk {
   keyless: boolean
   /** Offset deltas do not count up from 0. */
   misordered: boolean
-  /** A size below -1 stands for null, as it does in Kafka. */
-  oddSizes: boolean
+  /** A size below -1 stands for null, as it does in Kafka, or a number has bits too many. */
+  oddNumbers: boolean
 }
 
 /** Filled again by every walk: the caller reads it at once. */
-const walked: Walk = { earliest: 0, latest: 0, keyless: false, misordered: false, oddSizes: false }
+const walked: Walk = { earliest: 0, latest: 0, keyless: false, misordered: false, oddNumbers: false }
 
 /**
  * Checks that exactly `count` sound records fill `[start, end)`. The numbers of one byte are read here, longer ones by `Cursor`: this
@@ -36,7 +36,7 @@ export function walkRecords(b: Buffer, start: number, end: number, count: number
   let latest = -Number.MAX_VALUE
   let keyless = false
   let misordered = false
-  let oddSizes = false
+  let oddNumbers = false
   for (let i = 0; i < count; i++) {
     let byte = b[p]!
     let number: number
@@ -80,7 +80,7 @@ export function walkRecords(b: Buffer, start: number, end: number, count: number
       p = cursor.position
     }
     if (number < 0) {
-      if (number < -1) oddSizes = true
+      if (number < -1) oddNumbers = true
       keyless = true
     } else p += number
     byte = b[p]!
@@ -91,12 +91,12 @@ export function walkRecords(b: Buffer, start: number, end: number, count: number
       number = longVarint(cursor, p)
       p = cursor.position
     }
-    if (number < -1) oddSizes = true
+    if (number < -1) oddNumbers = true
     if (number > 0) p += number
     if (b[p] === 0) p++
     else {
       cursor.position = p
-      if (skipHeaders(cursor, cursor.varint())) oddSizes = true
+      if (skipHeaders(cursor, cursor.varint())) oddNumbers = true
       p = cursor.position
     }
     if (p !== recordEnd) throw invalid(`Invalid record size: it ends ${p - recordEnd} bytes after its declared end`)
@@ -104,7 +104,7 @@ export function walkRecords(b: Buffer, start: number, end: number, count: number
   if (p !== end) throw invalid('Incorrect declared batch size, records still remaining in file')
   walked.keyless = keyless
   walked.misordered = misordered
-  walked.oddSizes = oddSizes
+  walked.oddNumbers = oddNumbers || cursor.excess
   if (isWide) walkTimes(new Cursor(b, start, end), count, baseTimestamp)
   else {
     walked.earliest = earliest === Number.MAX_VALUE ? -1 : addInt64(baseTimestamp, earliest)

@@ -221,7 +221,7 @@ class ProduceAppends {
         return opened
           .then(({ records, contents }) => this.#append(log, records, contents, response))
           .catch((error: unknown) => this.#reject(response, error, log))
-      this.#work += opened.contents.sizeBytes - stepWork
+      this.#work += opened.contents.work - stepWork
       this.#append(log, opened.records, opened.contents, response)
     } catch (error) {
       this.#reject(response, error, log)
