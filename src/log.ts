@@ -143,6 +143,11 @@ export interface AppendOptions {
   expectedOffset?: Offset
   /** Of a client's batch that was opened (`RecordConverter.open`): it is not opened again. */
   contents?: Contents
+  /**
+   * The first batch of a transaction whose epoch is its own (KIP-890): a producer that is not known here has to begin with sequence 0. Were a
+   * later batch taken because the first one is to be sent again, the first could never be taken.
+   */
+  isFirst?: boolean
 }
 
 export interface Appended {

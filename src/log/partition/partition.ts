@@ -127,7 +127,7 @@ export class Partition implements PartitionLog, Member {
         `Append to ${this.name} expected the log to end at ${options.expectedOffset}, it ends at ${this.logEndOffset}`,
       )
     plan.make(this, segment, records, validated, options.leaderEpoch ?? this.leaderEpoch)
-    const duplicate = this.#checkProducers(options.origin)
+    const duplicate = this.#checkProducers(options)
     if (duplicate !== null) return duplicate
     const baseOffset = plan.baseOffset
     const part = this.#enter(pastJournal)
@@ -362,11 +362,11 @@ export class Partition implements PartitionLog, Member {
   }
 
   /** Answers the earlier append when this is its repetition. */
-  #checkProducers(origin: 'client' | 'coordinator'): Appended | null {
+  #checkProducers({ origin, isFirst }: AppendOptions): Appended | null {
     for (let nth = 0; nth < plan.batchCount; nth++) {
       if (plan.batch(nth).producerId < 0) continue
       this.producerStates ??= new ProducerStates(this.name, this.context.settings)
-      const earlier = this.producerStates.check(plan.batch(nth), origin)
+      const earlier = this.producerStates.check(plan.batch(nth), origin, isFirst)
       if (earlier === null) continue
       // What is not written yet may be taken back, and another producer's batch may then come to be at its offsets.
       const group = this.#part !== null && earlier.lastOffset >= this.#part.endOffset ? this.#part.group : null

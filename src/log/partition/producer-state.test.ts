@@ -66,6 +66,19 @@ test('an unknown producer may begin anywhere; a new epoch only with 0', () => {
   append(states, data(7, 4, 1, 2))
 })
 
+test('the first batch of a transaction with an epoch of its own has sequence 0 (KIP-890)', () => {
+  const states = new ProducerStates('t-0')
+  const transactional = { isTransactional: true }
+  assert.throws(() => states.check(data(7, 3, 1, 0, transactional), 'client', true), { name: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })
+  assert.equal(states.check(data(7, 3, 1, 0, transactional), 'client', false), null)
+  assert.equal(states.check(data(7, 3, 0, 0, transactional), 'client', true), null)
+  append(states, data(7, 3, 0, 0, transactional))
+  states.apply(marker(7, 4, 1, true))
+  for (const isFirst of [true, false])
+    assert.throws(() => states.check(data(7, 4, 1, 2, transactional), 'client', isFirst), { name: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })
+  assert.equal(states.check(data(7, 4, 0, 2, transactional), 'client', true), null)
+})
+
 test('the last five batches are known as duplicates, with their offsets', () => {
   const states = new ProducerStates('t-0')
   for (let nth = 0; nth < 7; nth++) append(states, data(7, 0, nth * 2, 100 + nth * 2, { lastOffset: 101 + nth * 2 }))

@@ -83,11 +83,19 @@ export class ProducerStates {
 
   /**
    * May this batch be appended? Throws KafkaError; answers the earlier batch when it is a duplicate, null when it may. Changes nothing.
-   * For batches with a producer id only.
+   * For batches with a producer id only. `isFirst`: see `AppendOptions`.
    */
-  check(batch: BatchInfo, origin: 'client' | 'coordinator'): DuplicateBatch | null {
+  check(batch: BatchInfo, origin: 'client' | 'coordinator', isFirst = false): DuplicateBatch | null {
     const slot = this.#table.find(batch.producerId)
-    if (slot === none) return null
+    if (slot === none) {
+      if (isFirst && batch.baseSequence !== 0)
+        throw new KafkaError(
+          'OUT_OF_ORDER_SEQUENCE_NUMBER',
+          `Invalid sequence number for producer ${batch.producerId} in ${this.#name}: ${batch.baseSequence} (incoming seq. number). ` +
+            'Expected sequence 0 for transactions v2 idempotent producer with no existing state.',
+        )
+      return null
+    }
     if (batch.isControl) {
       if (batch.marker !== null) this.#checkMarker(slot, batch, batch.marker)
       return null

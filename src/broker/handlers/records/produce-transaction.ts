@@ -49,30 +49,34 @@ export function enterTransaction(request: Request, context: RequestContext): Pro
   )
 }
 
-/** Throws when the batch may not be appended now. `refused`: what `enterTransaction` resolved to. */
+/**
+ * Throws when the batch may not be appended now. `refused`: what `enterTransaction` resolved to. Answers whether it is the first of its
+ * transaction here, and the transaction has an epoch of its own (see `AppendOptions.isFirst`).
+ */
 export function checkTransaction(
   log: PartitionLog,
   records: Buffer,
   transactionalId: string | null,
   refused: KafkaError | null,
   context: RequestContext,
-): void {
-  if (!isTransactional(records)) return
+): boolean {
+  if (!isTransactional(records)) return false
   // No transaction ever ends there.
   checkWrite(log.topic, null)
   if (transactionalId === null || !context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) {
     throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
   }
   const session = sessionOf(records)
-  if (log.inTransaction(session.producerId, session.producerEpoch)) return
+  if (log.inTransaction(session.producerId, session.producerEpoch)) return false
   if (refused !== null) throw refused
   const { version, broker } = context
-  if (version < entersFrom && !broker.config.get('transaction.partition.verification.enable')) return
+  if (version < entersFrom && !broker.config.get('transaction.partition.verification.enable')) return false
   try {
     broker.transactions.verify({ transactionalId, ...session }, log.topic, log.partition)
   } catch (error) {
     throw produceError(toKafkaError(error), version)
   }
+  return version >= entersFrom
 }
 
 function isTransactional(records: Buffer): boolean {

@@ -242,8 +242,9 @@ class ProduceAppends {
 
   #append(log: PartitionLog, records: Buffer, contents: Contents | undefined, response: PartitionResponse): void {
     const { broker } = this.#context
-    checkTransaction(log, records, this.#request.transactionalId, this.#refused, this.#context)
-    const appended = log.append(records, contents === undefined ? produced : { origin: 'client', contents })
+    const isFirst = checkTransaction(log, records, this.#request.transactionalId, this.#refused, this.#context)
+    const options = contents === undefined ? produced : ({ origin: 'client', contents } as const)
+    const appended = log.append(records, isFirst ? { ...options, isFirst } : options)
     broker.metrics.produced(log.topic, appended.lastOffset - appended.baseOffset + 1, records.length)
     const { producerByteRate } = log.config
     if (producerByteRate !== undefined) {

@@ -178,6 +178,17 @@ test('version 2: produce enters partitions, committed records and offsets show t
   assert.equal(await client.offset(true), 7)
 })
 
+test('version 2: no batch of a transaction is taken before its first one, which may have to be sent again', async () => {
+  const { client } = await start()
+  const session = await client.begin('tx')
+  assert.deepEqual(await client.produce('tx', session, [0], 'second', 1), ['OUT_OF_ORDER_SEQUENCE_NUMBER'])
+  assert.deepEqual(await client.produce('tx', session, [0], 'first', 0), ['NONE'])
+  assert.deepEqual(await client.produce('tx', session, [0], 'second', 1), ['NONE'])
+  const { next } = await client.end('tx', session, true)
+  assert.deepEqual(await client.produce('tx', next, [0, 1], 'third', 1), ['OUT_OF_ORDER_SEQUENCE_NUMBER', 'OUT_OF_ORDER_SEQUENCE_NUMBER'])
+  assert.deepEqual(await client.values(0, 1), ['first', 'second'])
+})
+
 test('older producers have to add their partitions first', async () => {
   const { client } = await start()
   const session = await client.begin('tx', 3)
