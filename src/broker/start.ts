@@ -281,7 +281,7 @@ function openShares({ system, config, logger, metrics, turns }: Opening, metadat
   const knowsDeadLetters = () => (metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= deadLettersFrom
   const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId), knowsDeadLetters())
   const rules = (groupId: string) => deadLetterRules(config, metadata.configs('GROUP', groupId))
-  const deadLetters = new DeadLetters({ system, metadata, converter, metrics, rules })
+  const deadLetters = new DeadLetters({ system, turns, metadata, converter, metrics, rules })
   const bury = (letter: DeadLetter) => deadLetters.write(letter)
   const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, bury, report })
   metadata.subscribe({

@@ -6,7 +6,7 @@
  * Kafka 4.4 headers of the original are not copied, and an offset whose record is gone gets a letter without content. Unlike Kafka a
  * letter is also tried again while the disk is full or the topic is just being made anew.
  */
-import type { System } from '../../base.ts'
+import type { System, Turns } from '../../base.ts'
 import type { ClusterMetadata, DeadLetter } from '../../coordinator.ts'
 import type { PartitionLog, Slice } from '../../log.ts'
 import {
@@ -37,6 +37,7 @@ export interface DeadLetterRules {
 
 export interface DeadLettersOptions {
   system: System
+  turns: Turns
   metadata: ClusterMetadata
   converter: RecordConverter
   metrics: BrokerMetrics
@@ -112,7 +113,7 @@ export class DeadLetters {
     const rules = this.#options.rules(groupId)
     const target = await this.#target(groupId, rules, source.partition)
     const most = target.config.maxMessageBytes - batchMargin
-    const contents = rules.copyRecord ? await originals(source, from, lastOffset, most) : null
+    const contents = rules.copyRecord ? await originals(source, from, lastOffset, most, this.#options.turns) : null
     const until = contents?.until ?? lastOffset + 1
     const records: NewRecord[] = []
     let bytes = 0
@@ -196,14 +197,19 @@ export class DeadLetters {
 }
 
 /** Key and value of the records from `from` on that fit one batch, and up to where they were looked for. */
-async function originals(source: PartitionLog, from: number, lastOffset: number, most: number): Promise<Originals> {
+async function originals(source: PartitionLog, from: number, lastOffset: number, most: number, turns: Turns): Promise<Originals> {
   const found: Originals = { byOffset: new Map(), until: from, bytes: 0 }
   while (found.until <= lastOffset && found.bytes < most) {
     const before = found.until
     const slice = await readable(source, before)
     if (slice === null) break
     try {
-      for (const chunk of slice.chunks) for (const batch of batchesIn(chunk)) collect(batch, found, lastOffset, most)
+      for (const chunk of slice.chunks)
+        for (const batch of batchesIn(chunk)) {
+          // Each may decompress to a megabyte, and there may be hundreds.
+          if (turns.over) await turns.next()
+          collect(batch, found, lastOffset, most)
+        }
     } finally {
       slice.release()
     }
@@ -225,8 +231,8 @@ async function readable(source: PartitionLog, from: number): Promise<Slice | nul
 }
 
 function collect(batch: BatchView, found: Originals, lastOffset: number, most: number): void {
-  const { isControl, lastOffset: lastOfBatch } = batch.header
-  if (lastOfBatch < found.until || found.bytes >= most) return
+  const { isControl, baseOffset, lastOffset: lastOfBatch } = batch.header
+  if (lastOfBatch < found.until || baseOffset > lastOffset || found.bytes >= most) return
   const visit = (record: RecordView): boolean => {
     if (record.offset > lastOffset || found.bytes >= most) return false
     if (record.offset < found.until || isControl) return true
