@@ -14,12 +14,9 @@
 import { parseArgs } from 'node:util'
 import { killLoop } from './kill.ts'
 import { diskFaults } from './scenarios/disk-faults.ts'
-import { exactlyOnce } from './scenarios/exactly-once.ts'
-import { type Plant, plants } from './scenarios/exactly-once-plants.ts'
 import { Finding } from './scenarios/finding.ts'
 import { powerCuts } from './scenarios/power-cuts.ts'
-import { shareGroups } from './scenarios/share-groups.ts'
-import { sharePlants } from './scenarios/share-plants.ts'
+import { addSums, exactlyOnceScenario, findPlants, type Scenario, seedThatFinds, shareGroupScenario, tellsOneStory } from './scenarios.ts'
 import { worst } from './worst.ts'
 
 const { values, positionals } = parseArgs({
@@ -37,32 +34,12 @@ const { values, positionals } = parseArgs({
 const firstSeed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
 const statesPerWorld = 200
 
-/** A bug on purpose: the disk lies about syncs. A simulation that does not notice proves nothing. */
-async function canary(): Promise<string> {
-  for (let seed = firstSeed; seed < firstSeed + 20; seed++) {
-    try {
-      await powerCuts({ seed, states: statesPerWorld, lieAboutSyncs: true })
-    } catch (error) {
-      if (error instanceof Finding) return error.message
-      throw error
-    }
-  }
-  throw new Finding('the canary (a disk whose syncs do nothing) was not found: the simulation is blind')
-}
-
-/** Two runs of a seed must tell the same story, or no finding could be replayed. */
-async function meta(): Promise<number> {
-  const [first, second] = [await powerCuts({ seed: firstSeed, states: 50 }), await powerCuts({ seed: firstSeed, states: 50 })]
-  const at = first.history.findIndex((line, index) => line !== second.history[index])
-  if (at !== -1 || first.history.length !== second.history.length)
-    throw new Finding(`one seed told two stories, from line ${at}: "${first.history[at]}" against "${second.history[at]}"`)
-  return first.history.length
-}
-
 async function simulate(): Promise<void> {
   console.log(`seed ${firstSeed}`)
-  console.log(`canary found: ${await canary()}`)
-  console.log(`meta: one seed twice told the same ${await meta()} events`)
+  const canary = (seed: number) => powerCuts({ seed, states: statesPerWorld, lieAboutSyncs: true })
+  console.log(`canary found: ${await seedThatFinds('syncs do nothing', firstSeed, canary)}`)
+  const { history } = await tellsOneStory(firstSeed, seed => powerCuts({ seed, states: 50 }))
+  console.log(`meta: one seed twice told the same ${history.length} events`)
   let [states, appended] = [0, 0]
   for (let seed = firstSeed; states < Number(values.states); seed++) {
     const result = await withSeed(seed, () => powerCuts({ seed, states: Math.min(statesPerWorld, Number(values.states) - states) }))
@@ -74,73 +51,25 @@ async function simulate(): Promise<void> {
   console.log(`disk faults: ${faults.join(', ')}: every promise kept`)
 }
 
-/** A whole broker with its clients, one world for each seed. */
-interface Scenario {
-  name: string
-  run(options: { seed: number; plant?: Plant; log?: (line: string) => void }): Promise<{ trace: string }>
-  plants: Readonly<Record<string, Plant>>
-  /** What is summed up over all worlds, and its words. */
-  sums: Readonly<Record<string, string>>
-}
-
-const scenarios: readonly Scenario[] = [
-  {
-    name: 'exactly-once',
-    run: exactlyOnce,
-    plants,
-    sums: { crashes: 'crashes', committed: 'transactions committed', aborted: 'aborted', records: 'records' },
-  },
-  {
-    name: 'share-groups',
-    run: shareGroups,
-    plants: sharePlants,
-    sums: { crashes: 'crashes', deliveries: 'deliveries', acknowledged: 'acknowledgements' },
-  },
-]
-
 /** The worlds of a scenario, after the proof that it is not blind and that a seed can be replayed. */
 async function simulateWorlds(scenario: Scenario, seeds: number): Promise<void> {
   const { name, run, sums } = scenario
   if (seeds > 1) {
-    for (const [bug, found] of await findPlants(scenario)) console.log(`planted: ${bug}: ${found}`)
-    const [first, second] = [await run({ seed: firstSeed }), await run({ seed: firstSeed })]
-    if (first.trace !== second.trace) throw new Finding(`${name}: seed ${firstSeed} told two stories`)
-    console.log(`meta: one seed twice has the trace ${first.trace.slice(0, 16)}`)
+    for (const [bug, found] of await findPlants(scenario, firstSeed)) console.log(`planted: ${bug}: ${found}`)
+    const { trace } = await tellsOneStory(firstSeed, seed => run({ seed }))
+    console.log(`meta: one seed twice has the trace ${trace.slice(0, 16)}`)
   }
   const log = values.verbose ? (line: string) => console.log(line) : () => {}
   const total: Record<string, number> = {}
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const result = await withSeed(seed, () => run({ seed, log }), `${name} --seeds 1 --verbose `)
-    for (const key of Object.keys(sums)) total[key] = (total[key] ?? 0) + (result as unknown as Record<string, number>)[key]!
+    addSums(scenario, result, total)
   }
   console.log(
     `${name}: ${seeds} worlds, ${Object.entries(sums)
       .map(([key, words]) => `${total[key]} ${words}`)
       .join(', ')}`,
   )
-}
-
-/** Where each bug on purpose was found; throws when one was not. */
-async function findPlants({ name, run, plants: bugs }: Scenario): Promise<[bug: string, found: string][]> {
-  const found: [string, string][] = []
-  for (const [bug, plant] of Object.entries(bugs)) {
-    const seed = await seedThatFinds(firstSeed, seed => run({ seed, plant }))
-    if (seed === null) throw new Finding(`the planted bug "${bug}" was not found: the simulation of ${name} is blind`)
-    found.push([bug, seed])
-  }
-  return found
-}
-
-async function seedThatFinds(from: number, run: (seed: number) => Promise<unknown>): Promise<string | null> {
-  for (let seed = from; seed < from + 40; seed++) {
-    try {
-      await run(seed)
-    } catch (error) {
-      if (error instanceof Finding) return `seed ${seed}, ${error.message.split('\n')[0]}`
-      throw error
-    }
-  }
-  return null
 }
 
 async function withSeed<T>(seed: number, work: () => Promise<T>, how = ''): Promise<T> {
@@ -163,6 +92,7 @@ try {
   if (positionals[0] === 'worst') await worstRequests()
   else if (positionals[0] === 'kill') await killLoop({ seed: firstSeed, kills: Number(values.kills) })
   else {
+    const scenarios = [exactlyOnceScenario, shareGroupScenario]
     const only = scenarios.filter(({ name }) => name === positionals[0])
     if (only.length === 0) await simulate()
     for (const scenario of only.length === 0 ? scenarios : only) await simulateWorlds(scenario, Number(values.seeds))

@@ -1,11 +1,10 @@
 /** The checker of exactly-once on histories made by hand, and the simulation itself in small. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { exactlyOnce } from '../sim/scenarios/exactly-once.ts'
 import { type Anomaly, anomalies, check } from '../sim/scenarios/exactly-once-checker.ts'
 import { emptyHistory, type History, type Poll, type Send, type Transaction } from '../sim/scenarios/exactly-once-history.ts'
-import { plants } from '../sim/scenarios/exactly-once-plants.ts'
-import { Finding } from '../sim/scenarios/finding.ts'
+import { exactlyOnceScenario } from '../sim/scenarios.ts'
+import { testScenario } from './support/scenario.ts'
 
 const topics = { inputs: ['in-0'], outputs: ['out-0', 'out-1'] }
 
@@ -149,34 +148,4 @@ test('what nobody can know is no anomaly', () => {
   assert.deepEqual(check(history, topics), [])
 })
 
-test('exactly-once holds through crashes, power cuts and pauses, and a seed tells the same story twice', async () => {
-  let [crashes, committed] = [0, 0]
-  for (let seed = 1; seed <= 8; seed++) {
-    const result = await exactlyOnce({ seed })
-    crashes += result.crashes
-    committed += result.committed
-    if (seed > 2) continue
-    const again = await exactlyOnce({ seed })
-    assert.equal(again.trace, result.trace, `seed ${seed}`)
-    assert.deepEqual(again.history, result.history)
-  }
-  assert.ok(crashes > 15 && committed > 80, `${crashes} crashes, ${committed} committed transactions`)
-})
-
-test('every planted bug is found', async () => {
-  const missed: string[] = []
-  for (const [name, plant] of Object.entries(plants)) {
-    let found = false
-    for (let seed = 1; seed <= 30 && !found; seed++) {
-      found = await exactlyOnce({ seed, plant }).then(
-        () => false,
-        error => {
-          if (error instanceof Finding) return true
-          throw error
-        },
-      )
-    }
-    if (!found) missed.push(name)
-  }
-  assert.deepEqual(missed, [])
-})
+testScenario(exactlyOnceScenario, 8, { crashes: 15, committed: 80 })

@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Send } from '../sim/scenarios/exactly-once-history.ts'
-import { Finding } from '../sim/scenarios/finding.ts'
-import { shareGroups } from '../sim/scenarios/share-groups.ts'
 import {
   type Acknowledgement,
   checkShares,
@@ -13,7 +11,8 @@ import {
   type ShareHistory,
   shareAnomalies,
 } from '../sim/scenarios/share-history.ts'
-import { sharePlants } from '../sim/scenarios/share-plants.ts'
+import { shareGroupScenario } from '../sim/scenarios.ts'
+import { testScenario } from './support/scenario.ts'
 
 const rules = { lockMs: 1_000, deliveryLimit: 10 }
 const partition = 'in-0'
@@ -105,34 +104,4 @@ test('what nobody can know is no anomaly', () => {
   assert.deepEqual(checkShares(history, sends, rules), [])
 })
 
-test('share groups keep their promises through crashes, power cuts and pauses, and a seed tells the same story twice', async () => {
-  let [crashes, acknowledged] = [0, 0]
-  for (let seed = 1; seed <= 12; seed++) {
-    const result = await shareGroups({ seed })
-    crashes += result.crashes
-    acknowledged += result.acknowledged
-    if (seed > 2) continue
-    const again = await shareGroups({ seed })
-    assert.equal(again.trace, result.trace, `seed ${seed}`)
-    assert.deepEqual(again.history, result.history)
-  }
-  assert.ok(crashes > 20 && acknowledged > 600, `${crashes} crashes, ${acknowledged} acknowledgements`)
-})
-
-test('every planted bug is found', async () => {
-  const missed: string[] = []
-  for (const [name, plant] of Object.entries(sharePlants)) {
-    let found = false
-    for (let seed = 1; seed <= 30 && !found; seed++) {
-      found = await shareGroups({ seed, plant }).then(
-        () => false,
-        error => {
-          if (error instanceof Finding) return true
-          throw error
-        },
-      )
-    }
-    if (!found) missed.push(name)
-  }
-  assert.deepEqual(missed, [])
-})
+testScenario(shareGroupScenario, 12, { crashes: 20, acknowledged: 600 })

@@ -21,8 +21,6 @@ export type Assignment = 'assigned' | 'classic' | 'consumer'
 
 export class Stage {
   readonly history: History = emptyHistory()
-  /** How often clients saw which error: part of the run's story, and what tells whether a run was worth anything. */
-  readonly counts = new Map<string, number>()
   /** Called when a client has just learned that its transaction ended: the moment from which nothing of it may be lost. */
   onEnd: (() => void) | null = null
   /** Clients stop at the next occasion. */
@@ -60,17 +58,10 @@ export class Stage {
     return ++this.#instant
   }
 
-  count(what: string): void {
-    this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
-  }
-
   /** The name of an error that a client was given, noted. */
   told(api: string, code: number): ErrorName {
     const name = errorName(code)
-    if (name !== 'NONE') {
-      this.count(`${api} ${name}`)
-      this.world.note(`${api} ${name}`)
-    }
+    if (name !== 'NONE') this.world.note(`${api} ${name}`)
     return name
   }
 

@@ -3,185 +3,101 @@
  * release, reject and forget records. Then the faults stop, the group must finish all of its input, and a checker that saw only what the
  * clients saw judges it: nothing is lost, nothing comes back that was confirmed, and nobody has what another has.
  */
-import { createHash } from 'node:crypto'
-import type { Logger } from '../../src/broker.ts'
 import { apis } from '../../src/protocol.ts'
-import { Machine } from '../world/machine.ts'
-import { Network } from '../world/network.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { NoAnswer, type Wire } from '../world/wire.ts'
-import { simulatedWorld, type World } from '../world/world.ts'
-import { logEnds, persist, produceInput, setUp } from './exactly-once-clients.ts'
-import type { Plant } from './exactly-once-plants.ts'
-import { inputTopic, longestDelayMs, nameOf, Stage } from './exactly-once-stage.ts'
-import { Finding } from './finding.ts'
-import { checkShares, emptyShareHistory, type ShareFound } from './share-history.ts'
+import { persist } from './exactly-once-clients.ts'
+import { inputTopic, nameOf, type Stage } from './exactly-once-stage.ts'
+import { type Cast, type Play, type PlayOptions, type PlayResult, play, type Setting } from './play.ts'
+import { checkShares, emptyShareHistory, type ShareFound, type ShareHistory } from './share-history.ts'
 import { ShareMember } from './share-member.ts'
-import { Trouble } from './trouble.ts'
 
-export interface ShareGroupOptions {
-  seed: number
-  /** Records of input. */
-  inputs?: number
-  /** A bug on purpose. */
-  plant?: Plant
-  /** What happened, when it ended badly. */
-  log?: (line: string) => void
-}
-
-export interface ShareGroupResult {
-  /** Of all that happened: two runs of a seed must agree. */
-  trace: string
-  history: readonly string[]
-  crashes: number
+export interface ShareGroupResult extends PlayResult {
   deliveries: number
   acknowledged: number
 }
 
 const groupId = 's'
 const rules = { lockMs: 1500, deliveryLimit: 10 }
-const settings = {
-  'offsets.topic.num.partitions': '2',
-  'share.coordinator.state.topic.num.partitions': '2',
-  'share.coordinator.snapshot.update.records.per.snapshot': '5',
-  'group.share.min.heartbeat.interval.ms': '100',
-  'group.share.heartbeat.interval.ms': '300',
-  'group.share.min.session.timeout.ms': '1000',
-  'group.share.session.timeout.ms': '1500',
-  'group.share.assignment.interval.ms': '50',
-  'group.share.min.record.lock.duration.ms': '1000',
-  'group.share.record.lock.duration.ms': String(rules.lockMs),
-  'group.share.delivery.count.limit': String(rules.deliveryLimit),
-  'journal.file.bytes': '1048576',
-  'journal.files': '2',
-  'tail.bytes': '4194304',
-  'log.free.bytes.floor': '0',
-} as const
-
-/** Throws a Finding when a promise was broken. */
-export async function shareGroups(options: ShareGroupOptions): Promise<ShareGroupResult> {
-  const world = simulatedWorld({ seed: options.seed })
-  const run = new Run(world, options)
-  try {
-    await world.run(Promise.race([run.play(), run.stage.failure]))
-  } catch (error) {
-    for (const line of world.history) options.log?.(line)
-    throw error
-  } finally {
-    run.uproot()
-  }
-  return run.result()
+const setting: Setting = {
+  config: {
+    'offsets.topic.num.partitions': '2',
+    'share.coordinator.state.topic.num.partitions': '2',
+    'share.coordinator.snapshot.update.records.per.snapshot': '5',
+    'group.share.min.heartbeat.interval.ms': '100',
+    'group.share.heartbeat.interval.ms': '300',
+    'group.share.min.session.timeout.ms': '1000',
+    'group.share.session.timeout.ms': '1500',
+    'group.share.assignment.interval.ms': '50',
+    'group.share.min.record.lock.duration.ms': '1000',
+    'group.share.record.lock.duration.ms': String(rules.lockMs),
+    'group.share.delivery.count.limit': String(rules.deliveryLimit),
+    'journal.file.bytes': '1048576',
+    'journal.files': '2',
+    'tail.bytes': '4194304',
+    'log.free.bytes.floor': '0',
+  },
+  assignment: 'assigned',
+  inputs: 80,
+  losses: [
+    [0, 0],
+    [0.003, 0.003],
+    [0.01, 0.01],
+  ],
 }
 
-class Run {
-  readonly stage: Stage
-  readonly #world: World
-  readonly #random: SeededRandom
-  readonly #machine: Machine
-  readonly #options: ShareGroupOptions
-  readonly #trouble: Trouble
-  readonly #history = emptyShareHistory()
+/** Throws a Finding when a promise was broken. */
+export async function shareGroups(options: PlayOptions): Promise<ShareGroupResult> {
+  let members = 0
+  const settingOf = (random: SeededRandom) => {
+    members = 2 + random.below(2)
+    return setting
+  }
+  const { result, cast } = await play(options, settingOf, run => new ShareGroup(run, members))
+  const { deliveries, acknowledgements } = cast.history
+  const acknowledged = acknowledgements.filter(({ outcome }) => outcome === 'ok').length
+  return { ...result, deliveries: deliveries.length, acknowledged }
+}
+
+class ShareGroup implements Cast {
+  readonly history: ShareHistory = emptyShareHistory()
+  readonly #run: Play
+  readonly #stage: Stage
   readonly #members: (ShareMember | null)[]
 
-  constructor(world: World, options: ShareGroupOptions) {
-    const { random } = world
-    this.#world = world
-    this.#random = random
-    this.#options = options
-    this.#members = Array.from({ length: 2 + random.below(2) }, () => null)
-    const networkRandom = random.fork()
-    const loss = random.pick([0, 0.003, 0.01])
-    const network = new Network({
-      clock: world.system.clock,
-      timers: world.system.timers,
-      random: networkRandom,
-      latency: () => 0.1 + networkRandom.fraction() * (networkRandom.chance(0.02) ? 80 : 1.5),
-      breaks: () => !this.stage.healed && networkRandom.chance(loss),
-    })
-    this.stage = new Stage(world, network, { partitions: 2 + random.below(2), assignment: 'assigned' })
-    this.#machine = new Machine({ world, network, random: random.fork(), settings, logger: this.#logger() })
-    const disturb = (chance: SeededRandom) => this.#disturbMember(chance)
-    this.#trouble = new Trouble({ stage: this.stage, machine: this.#machine, random, plant: options.plant, disturb })
+  constructor(run: Play, members: number) {
+    this.#run = run
+    this.#stage = run.stage
+    this.#members = Array.from({ length: members }, () => null)
   }
 
-  async play(): Promise<void> {
-    const { stage } = this
-    const random = this.#random
-    stage.world.note(`${this.#members.length} members, ${stage.partitions} partitions`)
-    this.#background(this.#trouble.keepUp())
-    this.#background(this.#noteCrashes())
-    await setUp(stage, random.fork())
+  async begin(): Promise<Promise<void>[]> {
+    const { random } = this.#run
+    this.#stage.world.note(`${this.#members.length} members, ${this.#stage.partitions} partitions`)
+    this.#run.background(this.#noteCrashes())
     await this.#beginAtTheStart(random.fork())
-    const working = this.#members.map((_, slot) => this.#background(this.#staff(slot, random.fork())))
-    working.push(this.#background(this.#watchStart(random.fork())))
-    const inputs = this.#options.inputs ?? 80
-    const producing = [0, 1].map(index => this.#background(produceInput(stage, random.fork(), `p${index}`, inputs >> 1)))
-    await this.#trouble.spoil(random.fork())
-    await Promise.all(producing)
-    await stage.process().sleep(longestDelayMs)
-    await this.#workDone(random.fork())
-    stage.over = true
-    await Promise.all(working)
-    await this.#trouble.shutDown()
-    const found = checkShares(this.#history, stage.history.sends, rules)
-    if (found.length > 0) throw new Finding(summary(found))
-  }
-
-  result(): ShareGroupResult {
-    const hash = createHash('sha256')
-    for (const line of this.#world.history) hash.update(`${line}\n`)
-    hash.update(JSON.stringify([this.stage.history.sends, this.#history]))
-    return {
-      trace: hash.digest('hex'),
-      history: this.#world.history,
-      crashes: this.#machine.crashes,
-      deliveries: this.#history.deliveries.length,
-      acknowledged: this.#history.acknowledgements.filter(({ outcome }) => outcome === 'ok').length,
-    }
-  }
-
-  uproot(): void {
-    this.#trouble.uproot()
-  }
-
-  #background(work: Promise<void>): Promise<void> {
-    work.catch(error => this.stage.fail(error))
-    return work
-  }
-
-  #logger(): Logger {
-    const quiet = () => {}
-    return {
-      level: 'debug',
-      debug: quiet,
-      info: quiet,
-      warn: (details, message) => {
-        this.#world.note(`warn ${message} ${String((details as { err?: Error }).err?.message)}`)
-        if (message.includes('reloading share partition')) this.#history.releases.push({ member: null, at: this.stage.instant() })
-      },
-      error: (details, message) => {
-        const { err } = details as { err?: Error }
-        this.stage.fail(new Finding(`the broker logged an error: ${message}: ${err?.stack ?? JSON.stringify(details)}`))
-      },
-    }
+    const working = this.#members.map((_, slot) => this.#run.background(this.#staff(slot, random.fork())))
+    return [...working, this.#run.background(this.#watchStart(random.fork()))]
   }
 
   /** Locks are in memory only. */
   async #noteCrashes(): Promise<void> {
-    const { stage } = this
+    const stage = this.#stage
     const observer = stage.process()
     while (!stage.over) {
-      const { down } = this.#machine
+      const { down } = this.#run.machine
       await down
-      this.#history.releases.push({ member: null, at: stage.instant() })
-      while (this.#machine.down === down && !stage.over) await observer.sleep(1)
+      this.#releaseAll()
+      while (this.#run.machine.down === down && !stage.over) await observer.sleep(1)
     }
   }
 
-  // ---- the group
+  #releaseAll(): void {
+    this.history.releases.push({ member: null, at: this.#stage.instant() })
+  }
 
   async #beginAtTheStart(random: SeededRandom): Promise<void> {
-    const { stage } = this
+    const stage = this.#stage
     const process = stage.process()
     const wire = stage.wire(process, random)
     await persist(stage, process, async () => {
@@ -195,29 +111,34 @@ class Run {
 
   /** One life after the other. */
   async #staff(slot: number, random: SeededRandom): Promise<void> {
-    const { stage } = this
+    const stage = this.#stage
+    const { history } = this
     const supervisor = stage.process()
     for (let life = 0; !stage.over; life++) {
-      const member = new ShareMember({ stage, history: this.#history, random: random.fork(), groupId, name: `m${slot}.${life}` })
+      const member = new ShareMember({ stage, history, random: random.fork(), groupId, name: `m${slot}.${life}` })
       this.#members[slot] = member
-      this.#background(member.run())
+      this.#run.background(member.run())
       while (!stage.over && !member.process.dead) await supervisor.sleep(50)
       await supervisor.sleep(random.fraction() * 500)
     }
   }
 
-  #disturbMember(random: SeededRandom): void {
+  disturb(random: SeededRandom): void {
     const slot = random.below(this.#members.length)
     const member = this.#members[slot]
     const kill = random.chance(0.5)
-    this.#world.note(`${kill ? 'kill' : 'pause'} member ${slot}`)
+    this.#stage.world.note(`${kill ? 'kill' : 'pause'} member ${slot}`)
     if (kill) member?.kill()
     else member?.process.pause(500 + random.fraction() * 3000)
   }
 
+  warned(message: string): void {
+    if (message.includes('reloading share partition')) this.#releaseAll()
+  }
+
   /** Where the group stands, again and again. */
   async #watchStart(random: SeededRandom): Promise<void> {
-    const { stage } = this
+    const stage = this.#stage
     const process = stage.process()
     const wire = stage.wire(process, random)
     while (!stage.over) {
@@ -232,7 +153,7 @@ class Run {
   }
 
   async #startOffsets(wire: Wire): Promise<Map<string, number>> {
-    const { stage } = this
+    const stage = this.#stage
     const askedAt = stage.instant()
     const partitions = Array.from({ length: stage.partitions }, (_, partition) => partition)
     const request = { groups: [{ groupId, topics: [{ topicName: inputTopic, partitions }] }] }
@@ -243,36 +164,24 @@ class Run {
       if (stage.told('DescribeShareGroupOffsets', errorCode) !== 'NONE' || startOffset === -1) continue
       const partition = nameOf(inputTopic, partitionIndex)
       found.set(partition, Number(startOffset))
-      this.#history.startOffsets.push({ partition, askedAt, at: stage.instant(), offset: Number(startOffset) })
+      this.history.startOffsets.push({ partition, askedAt, at: stage.instant(), offset: Number(startOffset) })
     }
     return found
   }
 
-  /** The group has finished all of the input. */
-  async #workDone(random: SeededRandom): Promise<void> {
-    const { stage } = this
-    const process = stage.process()
-    const wire = stage.wire(process, random)
-    const ends = await logEnds(stage, process, wire, 0)
-    const limit = stage.nowMs + 60_000
-    await persist(
-      stage,
-      process,
-      async () => {
-        const starts = await this.#startOffsets(wire)
-        const missing = [...ends].filter(([partition, end]) => partition.startsWith(inputTopic) && end > (starts.get(partition) ?? -1))
-        if (stage.nowMs > limit)
-          stage.never(`the group does not come to its end: ${JSON.stringify([...starts])} of ${JSON.stringify(missing)}`)
-        return missing.length === 0 ? true : null
-      },
-      5000,
-    )
-    wire.close()
+  /** Partitions in which the group stands before the end. */
+  async unfinished(wire: Wire, ends: ReadonlyMap<string, number>): Promise<readonly unknown[]> {
+    const starts = await this.#startOffsets(wire)
+    return [...ends]
+      .filter(([partition, end]) => partition.startsWith(inputTopic) && end > (starts.get(partition) ?? -1))
+      .map(([partition, end]) => ({ partition, start: starts.get(partition), end }))
   }
-}
 
-function summary(found: readonly ShareFound[]): string {
-  const lines = found.slice(0, 8).map(({ anomaly, witness }) => `${anomaly}: ${witness}`)
-  if (found.length > lines.length) lines.push(`… ${found.length} in all`)
-  return lines.join('\n  ')
+  anomalies(): readonly ShareFound[] {
+    return checkShares(this.history, this.#stage.history.sends, rules)
+  }
+
+  seen(): unknown {
+    return [this.#stage.history.sends, this.history]
+  }
 }

@@ -1,0 +1,68 @@
+/**
+ * The scenarios in which a whole broker serves clients in a seeded world, and the proof that each is worth something: it finds bugs that were
+ * planted, and a seed that found one can be played again.
+ */
+import { exactlyOnce } from './scenarios/exactly-once.ts'
+import { plants } from './scenarios/exactly-once-plants.ts'
+import { Finding } from './scenarios/finding.ts'
+import type { PlayOptions, PlayResult } from './scenarios/play.ts'
+import { shareGroups } from './scenarios/share-groups.ts'
+import { sharePlants } from './scenarios/share-plants.ts'
+
+export interface Scenario {
+  name: string
+  run(options: PlayOptions): Promise<PlayResult>
+  plants: Readonly<Record<string, NonNullable<PlayOptions['plant']>>>
+  /** Numbers in the result that are summed up over all worlds, and what they count. */
+  sums: Readonly<Record<string, string>>
+}
+
+export const exactlyOnceScenario: Scenario = {
+  name: 'exactly-once',
+  run: exactlyOnce,
+  plants,
+  sums: { crashes: 'crashes', committed: 'transactions committed', aborted: 'aborted', records: 'records' },
+}
+
+export const shareGroupScenario: Scenario = {
+  name: 'share-groups',
+  run: shareGroups,
+  plants: sharePlants,
+  sums: { crashes: 'crashes', deliveries: 'deliveries', acknowledged: 'acknowledgements' },
+}
+
+/** Adds the numbers of one world's result to `total`. */
+export function addSums({ sums }: Scenario, result: PlayResult, total: Record<string, number>): void {
+  for (const key of Object.keys(sums)) total[key] = (total[key] ?? 0) + (result as unknown as Record<string, number>)[key]!
+}
+
+/** Where each planted bug was found. Throws a Finding when one was not. */
+export async function findPlants({ name, run, plants: bugs }: Scenario, from: number): Promise<[bug: string, found: string][]> {
+  const found: [string, string][] = []
+  for (const [bug, plant] of Object.entries(bugs)) found.push([bug, await seedThatFinds(`${name}: ${bug}`, from, seed => run({ seed, plant }))])
+  return found
+}
+
+/** The first seed with which `run` finds the planted bug, and what it says. A simulation that does not notice proves nothing. */
+export async function seedThatFinds(bug: string, from: number, run: (seed: number) => Promise<unknown>): Promise<string> {
+  for (let seed = from; seed < from + 40; seed++) {
+    try {
+      await run(seed)
+    } catch (error) {
+      if (error instanceof Finding) return `seed ${seed}, ${error.message.split('\n')[0]}`
+      throw error
+    }
+  }
+  throw new Finding(`the planted bug "${bug}" was not found: the simulation is blind`)
+}
+
+/** Plays a seed twice. Throws a Finding when the stories differ: then no finding could be replayed. */
+export async function tellsOneStory<R extends { history: readonly string[]; trace?: string }>(
+  seed: number,
+  run: (seed: number) => Promise<R>,
+): Promise<R> {
+  const [first, second] = [await run(seed), await run(seed)]
+  const at = first.history.findIndex((line, index) => line !== second.history[index])
+  if (at === -1 && first.history.length === second.history.length && first.trace === second.trace) return first
+  throw new Finding(`seed ${seed} told two stories, from line ${at}: "${first.history[at]}" against "${second.history[at]}"`)
+}
