@@ -5,14 +5,12 @@
  * what happens when the disk refuses: the topic stays invisible (or short of its new partitions) and is tried again. Data is deleted
  * only for a topic that a record removed, never because the metadata does not know it.
  */
-import type { System, Timer } from '../../base.ts'
+import { type System, type Timer, Turns } from '../../base.ts'
 import type { Log, PartitionLog, TopicConfig } from '../../log.ts'
 import type { Uuid } from '../../protocol.ts'
 import { clusterMetadataTopic, internalTopics } from './internal-topics.ts'
 import type { ClusterListener, Topic } from './types.ts'
 
-/** Other work waits at most this long while partitions are opened. */
-const sliceMs = 8
 const retryMs = 5_000
 
 export interface Reporter {
@@ -42,15 +40,16 @@ export class OpenTopics {
   readonly listeners = new Set<ClusterListener>()
   partitionCount = 0
   readonly #options: OpenTopicsOptions
+  readonly #turns: Turns
   /** Those not visible yet too. */
   readonly #all = new Map<Uuid, OpenTopic>()
   #sorted: readonly Topic[] | null = null
-  #sliceBegan = 0
   #retry: Timer | null = null
   #closed = false
 
   constructor(options: OpenTopicsOptions) {
     this.#options = options
+    this.#turns = new Turns(options.system)
   }
 
   sorted(): readonly Topic[] {
@@ -89,7 +88,7 @@ export class OpenTopics {
     const topic = this.#take(id)
     if (topic === undefined) return
     for (const { partition } of topic.partitions) {
-      await this.#breathe()
+      if (this.#turns.over) await this.#turns.next()
       await this.#options.log.delete(id, partition)
     }
     if (topic.visible) for (const listener of this.listeners) listener.topicDeleted?.(topic)
@@ -132,7 +131,7 @@ export class OpenTopics {
     try {
       const config = this.#options.config(topic.name)
       for (let partition = from; partition < topic.wanted; partition++) {
-        await this.#breathe()
+        if (this.#turns.over) await this.#turns.next()
         // Also for one that the log recovered: it belongs to nobody until it is claimed this way.
         opened.push(log.create({ topic: topic.name, topicId: topic.id, partition, config }))
       }
@@ -172,12 +171,5 @@ export class OpenTopics {
         }
       })
     })
-  }
-
-  async #breathe(): Promise<void> {
-    const { clock, timers } = this.#options.system
-    if (clock.monotonic() - this.#sliceBegan <= sliceMs) return
-    await new Promise<void>(resolve => timers.soon(resolve))
-    this.#sliceBegan = clock.monotonic()
   }
 }

@@ -6,11 +6,10 @@
  * chooses and swaps. Nothing is lost by a crash at any point: a `.cleaned` segment is thrown away, a `.swap` one is completed.
  */
 import { Worker } from 'node:worker_threads'
-import { DiskError, type System, type Timer } from '../../base.ts'
+import { DiskError, type System, type Timer, Turns } from '../../base.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 import { decodeOffsetCheckpoint, encodeOffsetCheckpoint } from '../kafka-files.ts'
 import { Segment, type SegmentContext } from '../segments/segment.ts'
-import { sliced } from '../sliced.ts'
 import { type CleanerJob, type OnCleaned, runCleanerJob } from './cleaner-job.ts'
 import { type Cleanable, type CleanablePartition, cleanable, groupSegments } from './cleaner-plan.ts'
 import type { FromWorker, ToWorker } from './cleaner-worker.ts'
@@ -40,6 +39,7 @@ interface Cleaning {
 
 export class Cleaner {
   readonly #options: CleanerOptions
+  readonly #turns: Turns
   readonly #checkpointPath: string
   /** By `topic-partition`. */
   readonly #cleanedTo: Map<string, { topic: string; partition: number; offset: Offset }>
@@ -55,6 +55,7 @@ export class Cleaner {
 
   constructor(options: CleanerOptions) {
     this.#options = options
+    this.#turns = new Turns(options.system)
     this.#checkpointPath = `${options.directory}/cleaner-offset-checkpoint`
     this.#cleanedTo = readCheckpoint(options.system, this.#checkpointPath)
     this.#arm()
@@ -129,27 +130,20 @@ export class Cleaner {
   async #dirtiest(failed: ReadonlySet<CleanablePartition>): Promise<Cleanable | null> {
     const { system, partitions } = this.#options
     let dirtiest: Cleanable | null = null
-    const choose = (partition: CleanablePartition): undefined | Promise<void> => {
+    for (const partition of [...partitions()]) {
+      if (this.#turns.over) await this.#turns.next()
+      if (this.#closed) return null
+      if (!partition.config.cleanupPolicy.compact || this.#uncleanable.has(partition) || failed.has(partition)) continue
       try {
-        const { candidate, unproven } = cleanable(partition, this.cleanedTo(partition.topic, partition.partition), system.clock.history())
-        if (unproven !== null) return unproven.prove().then(() => choose(partition))
+        const look = () => cleanable(partition, this.cleanedTo(partition.topic, partition.partition), system.clock.history())
+        let found = look()
+        for (; found.unproven !== null; found = look()) await found.unproven.prove()
+        const { candidate } = found
         if (candidate?.isDue === true && candidate.ratio > (dirtiest?.ratio ?? 0)) dirtiest = candidate
       } catch (error) {
         this.#failed(partition, error)
       }
-      return undefined
     }
-    const visit = (partition: CleanablePartition): undefined | Promise<void> => {
-      if (!partition.config.cleanupPolicy.compact || this.#uncleanable.has(partition) || failed.has(partition)) return undefined
-      return choose(partition)?.catch(error => this.#failed(partition, error))
-    }
-    await new Promise<void>(resolve => {
-      const stopped = () => {
-        if (this.#closed) resolve()
-        return this.#closed
-      }
-      sliced(system, [...partitions()], visit, stopped, resolve)
-    })
     return dirtiest
   }
 

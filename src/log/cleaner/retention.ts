@@ -3,13 +3,12 @@
  *
  * Hides Kafka's rules for which segments may go, and slices the work so that 10,000 partitions do not hold the event loop.
  */
-import { ageOf, type ClockHistory, type System, type Timer } from '../../base.ts'
+import { ageOf, type ClockHistory, type System, type Timer, Turns } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
 import type { RollLimits } from '../segments/segment-state.ts'
-import { sliced } from '../sliced.ts'
 
 /** What retention needs of a partition. */
 export interface RetainedPartition {
@@ -84,11 +83,13 @@ export interface RetentionOptions {
 
 export class Retention {
   readonly #options: RetentionOptions
+  readonly #turns: Turns
   #timer: Timer | null = null
   #closed = false
 
   constructor(options: RetentionOptions) {
     this.#options = options
+    this.#turns = new Turns(options.system)
     this.#arm()
   }
 
@@ -98,32 +99,26 @@ export class Retention {
   }
 
   #arm(): void {
-    this.#timer = this.#options.system.timers.after(this.#options.intervalMs, () => this.#run())
+    this.#timer = this.#options.system.timers.after(this.#options.intervalMs, () => void this.#run())
   }
 
-  #run(): void {
+  async #run(): Promise<void> {
     const { system, partitions, onError } = this.#options
-    const visit = (partition: RetainedPartition): void | Promise<void> => {
+    for (const partition of [...partitions()]) {
+      if (this.#turns.over) await this.#turns.next()
+      if (this.#closed) return
       try {
-        const history = system.clock.history()
-        const { count, unproven } = removableSegments(partition, history)
-        if (unproven !== null && !this.#closed)
-          return unproven
-            .prove()
-            .then(() => visit(partition))
-            .catch(error => onError(partition, error))
-        if (count > 0) partition.removeSegments(count)
-        partition.expireProducers(history)
+        let removable = removableSegments(partition, system.clock.history())
+        while (removable.unproven !== null && !this.#closed) {
+          await removable.unproven.prove()
+          removable = removableSegments(partition, system.clock.history())
+        }
+        if (removable.count > 0) partition.removeSegments(removable.count)
+        partition.expireProducers(system.clock.history())
       } catch (error) {
         onError(partition, error)
       }
     }
-    sliced(
-      system,
-      [...partitions()],
-      visit,
-      () => this.#closed,
-      () => this.#arm(),
-    )
+    if (!this.#closed) this.#arm()
   }
 }

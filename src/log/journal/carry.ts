@@ -2,7 +2,7 @@
  * Copies what older files of the journal have of some partitions into the current file. The disk refuses these partitions' own files, so that
  * the journal is all there is of their last records; by the copy the older files can be let go of for everybody else's sake.
  */
-import type { System } from '../../base.ts'
+import type { Turns } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import { Chunk } from '../tail/tail.ts'
 import type { GroupCommit } from './commit.ts'
@@ -28,17 +28,14 @@ interface Piece {
 const windowBytes = 1 << 20
 /** Bytes that are written as one group. */
 const groupBytes = 1 << 20
-/** The event loop is held at most about this long. */
-const sliceMs = 5
 
 /** Resolves when all is as durable as it was. Rejects when the journal refuses: then `files` must stay. */
-export async function carry(system: System, commit: GroupCommit, files: readonly JournalFile[], members: Iterable<Carried>): Promise<void> {
+export async function carry(turns: Turns, commit: GroupCommit, files: readonly JournalFile[], members: Iterable<Carried>): Promise<void> {
   const byKey = new Map<string, Carried>()
   for (const member of members) byKey.set(partitionKey(member.topicId, member.partition), member)
   await write(commit, [...byKey.values()], [])
   let pieces: Piece[] = []
   let bytes = 0
-  let began = system.clock.monotonic()
   for (const file of files) {
     const slots = new Map<number, Carried>()
     if (file.life === null) continue
@@ -56,9 +53,7 @@ export async function carry(system: System, commit: GroupCommit, files: readonly
         pieces = []
         bytes = 0
       }
-      if (system.clock.monotonic() - began < sliceMs) continue
-      await new Promise<void>(resolve => system.timers.soon(resolve))
-      began = system.clock.monotonic()
+      if (turns.over) await turns.next()
     }
   }
   await write(commit, [], pieces)

@@ -6,7 +6,7 @@
  * their state; then, off the event loop, it syncs their files and the state log. When all are noted it releases the journal files. With `durability=os` the active segment is
  * left to the page cache, and the state says so.
  */
-import { DiskError, type System } from '../../base.ts'
+import { DiskError, type System, Turns } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Partition } from '../partition/partition.ts'
 import { stateOf } from '../partition/partition-state.ts'
@@ -27,8 +27,6 @@ const portionBytes = 8 << 20
 const mostIndexed = 1000
 /** A checkpoint that failed for want of space is tried again after this long. */
 const retryMs = 1000
-/** The event loop is held at most about this long. */
-const sliceMs = 5
 
 export interface CheckpointOptions {
   system: System
@@ -55,6 +53,7 @@ interface Work {
 
 export class Checkpointer {
   readonly #options: CheckpointOptions
+  readonly #turns: Turns
   #running: Promise<void> | null = null
   #again = false
   #closed = false
@@ -67,6 +66,7 @@ export class Checkpointer {
 
   constructor(options: CheckpointOptions) {
     this.#options = options
+    this.#turns = new Turns(options.system)
   }
 
   get isRunning(): boolean {
@@ -142,8 +142,8 @@ export class Checkpointer {
     this.#troubled = new Set()
     const waiting = [...partitions]
     while (waiting.length > 0) await this.#noteSome(waiting)
-    const { stateLog, bootId, syncNames, system, commit } = this.#options
-    if (this.#troubled.size > 0) await carry(system, commit, files, this.#troubled)
+    const { stateLog, bootId, syncNames, commit } = this.#options
+    if (this.#troubled.size > 0) await carry(this.#turns, commit, files, this.#troubled)
     // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
     if (deleted.length > 0) await syncNames()
     await stateLog.append([], deleted, { trimmedSequence: trimmed, bootId })
@@ -179,10 +179,9 @@ export class Checkpointer {
   }
 
   async #flush(waiting: Partition[], works: Work[]): Promise<void> {
-    const { system } = this.#options
-    let began = system.clock.monotonic()
     let bytes = 0
     while (waiting.length > 0 && works.length < portion && bytes < portionBytes) {
+      if (this.#turns.over) await this.#turns.next()
       const partition = waiting.pop()!
       // What is not in the journal yet may still be taken back.
       partition.settleGroup()
@@ -196,10 +195,6 @@ export class Checkpointer {
         } catch (error) {
           this.#refused(partition, error)
         }
-      if (system.clock.monotonic() - began > sliceMs) {
-        await new Promise<void>(resolve => system.timers.soon(resolve))
-        began = system.clock.monotonic()
-      }
     }
   }
 
