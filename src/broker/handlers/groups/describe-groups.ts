@@ -4,12 +4,11 @@
  * v3 authorized operations (KIP-430), v4 static members (KIP-345), v6 GROUP_ID_NOT_FOUND for a group that does not exist (KIP-1043);
  * before, such a group is described as Dead.
  */
-import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode, type InputOf, type KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
-import { requireGroup } from './group-caller.ts'
+import { everyOperation } from '../../security/authorized-operations.ts'
+import { describeEach } from './describe-each.ts'
 
 type DescribedGroup = InputOf<typeof apis.describeGroups.response>['groups'][number]
 
@@ -24,25 +23,17 @@ export const describeGroups = defineHandler<typeof apis.describeGroups>({
     request.groups = distinct(request.groups)
   }),
   async handle(request, context) {
-    const { includeAuthorizedOperations } = request
-    const groups = await inSlices(context.broker.turns, request.groups, groupId => describe(groupId, includeAuthorizedOperations, context))
-    return { throttleTimeMs: 0, groups }
+    const { groups: groupIds, includeAuthorizedOperations } = request
+    const { version } = context
+    const describe = (groupId: string) => found(groupId, context)
+    const refuse = (groupId: string, error: KafkaError) => failed(groupId, error, version)
+    return { throttleTimeMs: 0, groups: await describeEach({ groupIds, includeAuthorizedOperations }, context, describe, refuse) }
   },
   fail: (request, error, version) => ({
     throttleTimeMs: 0,
     groups: request.groups.map(groupId => failed(groupId, error, version)),
   }),
 })
-
-async function describe(groupId: string, withOperations: boolean, context: RequestContext): Promise<DescribedGroup> {
-  try {
-    requireGroup(context, 'DESCRIBE', groupId)
-    const group = await found(groupId, context)
-    return withOperations ? { ...group, authorizedOperations: authorizedOperations(context, 'GROUP', groupId) } : group
-  } catch (error) {
-    return failed(groupId, toKafkaError(error), context.version)
-  }
-}
 
 async function found(groupId: string, { broker, version }: RequestContext): Promise<DescribedGroup> {
   try {

@@ -1,24 +1,15 @@
 /** DeleteShareGroupState, v0 (KIP-932): between brokers; what share groups have done in partitions is forgotten. */
 import { apis } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine } from './share-requests.ts'
-import { failEach, forEachPartition, plainFailure, requireClusterAction, stateAccess } from './share-state-requests.ts'
+import { failEach, forEachPartition, plainFailure, stateAccess, stateCost } from './share-state-requests.ts'
 
 export const deleteShareGroupState = defineHandler<typeof apis.deleteShareGroupState>({
   api: apis.deleteShareGroupState,
   versions: [0, 0],
   access: stateAccess,
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.topicId,
-      'partitions',
-      ({ partition }) => partition,
-    )
-  }),
+  cost: stateCost,
   async handle(request, context) {
-    requireClusterAction(context)
     const { shares, sharePartitions } = context.broker
     const results = await forEachPartition(
       request,

@@ -1,24 +1,15 @@
 /** InitializeShareGroupState, v0 (KIP-932): between brokers; sets where a share group begins in partitions. */
 import { apis } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine } from './share-requests.ts'
-import { failEach, forEachPartition, plainFailure, requireClusterAction, stateAccess } from './share-state-requests.ts'
+import { failEach, forEachPartition, plainFailure, stateAccess, stateCost } from './share-state-requests.ts'
 
 export const initializeShareGroupState = defineHandler<typeof apis.initializeShareGroupState>({
   api: apis.initializeShareGroupState,
   versions: [0, 0],
   access: stateAccess,
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.topicId,
-      'partitions',
-      ({ partition }) => partition,
-    )
-  }),
+  cost: stateCost,
   async handle(request, context) {
-    requireClusterAction(context)
     const { shares, sharePartitions } = context.broker
     const results = await forEachPartition(
       request,

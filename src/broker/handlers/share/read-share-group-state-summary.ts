@@ -1,9 +1,8 @@
 /** ReadShareGroupStateSummary, v0–1 (KIP-932): between brokers; how far a share group is, without the records in delivery. */
 import { apis } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine, type Outcome } from './share-requests.ts'
-import { failEach, forEachPartition, requireClusterAction, stateAccess } from './share-state-requests.ts'
+import { failEach, forEachPartition, stateAccess, stateCost } from './share-state-requests.ts'
 
 const nothing = { stateEpoch: 0, leaderEpoch: 0, startOffset: -1, deliveryCompleteCount: -1 }
 const failed = (partition: number, outcome: Outcome) => ({ partition, ...outcome, ...nothing })
@@ -12,16 +11,8 @@ export const readShareGroupStateSummary = defineHandler<typeof apis.readShareGro
   api: apis.readShareGroupStateSummary,
   versions: [0, 1],
   access: stateAccess,
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.topicId,
-      'partitions',
-      ({ partition }) => partition,
-    )
-  }),
+  cost: stateCost,
   async handle(request, context) {
-    requireClusterAction(context)
     const results = await forEachPartition(
       request,
       context,

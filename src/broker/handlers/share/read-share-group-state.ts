@@ -1,9 +1,8 @@
 /** ReadShareGroupState, v0 (KIP-932): between brokers; the owner of a partition learns what a share group has done there. */
 import { apis } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine, type Outcome } from './share-requests.ts'
-import { failEach, forEachPartition, requireClusterAction, stateAccess } from './share-state-requests.ts'
+import { failEach, forEachPartition, stateAccess, stateCost } from './share-state-requests.ts'
 
 const failed = (partition: number, outcome: Outcome) => ({ partition, ...outcome, stateEpoch: 0, startOffset: -1, stateBatches: [] })
 
@@ -11,16 +10,8 @@ export const readShareGroupState = defineHandler<typeof apis.readShareGroupState
   api: apis.readShareGroupState,
   versions: [0, 0],
   access: stateAccess,
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.topicId,
-      'partitions',
-      ({ partition }) => partition,
-    )
-  }),
+  cost: stateCost,
   async handle(request, context) {
-    requireClusterAction(context)
     const results = await forEachPartition(
       request,
       context,

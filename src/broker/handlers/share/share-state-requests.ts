@@ -2,28 +2,35 @@
 import { inSlices } from '../../../base.ts'
 import type { SharePartitionKey } from '../../../coordinator.ts'
 import { KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { type Outcome, outcomeOf } from './share-requests.ts'
-
-export const stateAccess = [['CLUSTER', 'CLUSTER_ACTION']] as const
 
 interface StateRequest<P> {
   groupId: string
   topics: readonly { topicId: Uuid; partitions: readonly P[] }[]
 }
 
-export function requireClusterAction(context: RequestContext): void {
-  if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
-}
+export const stateAccess = [['CLUSTER', 'CLUSTER_ACTION']] as const
+export const stateCost = manyThings<{ topics: { topicId: Uuid; partitions: { partition: number }[] }[] }>(request => {
+  request.topics = distinctPairs(
+    request.topics,
+    topic => topic.topicId,
+    'partitions',
+    ({ partition }) => partition,
+  )
+})
 
-/** Asks for each partition that exists; what `ask` throws is the partition's error. */
+/** Asks for each partition that exists; what `ask` throws is the partition's error. Only brokers may. */
 export async function forEachPartition<P extends { partition: number }, R>(
   { groupId, topics }: StateRequest<P>,
-  { broker: { turns, metadata } }: RequestContext,
+  context: RequestContext,
   ask: (key: SharePartitionKey, partition: P) => Promise<R>,
   failed: (partition: number, outcome: Outcome) => R,
 ): Promise<{ topicId: Uuid; partitions: R[] }[]> {
+  if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+  const { turns, metadata } = context.broker
   return inSlices(turns, topics, async ({ topicId, partitions }) => {
     const answers = await inSlices(turns, partitions, async partition => {
       try {

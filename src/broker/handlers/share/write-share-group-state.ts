@@ -1,24 +1,15 @@
 /** WriteShareGroupState, v0–1 (KIP-932): between brokers; the owner of a partition stores what a share group has done there. */
 import { apis } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine } from './share-requests.ts'
-import { failEach, forEachPartition, plainFailure, requireClusterAction, stateAccess } from './share-state-requests.ts'
+import { failEach, forEachPartition, plainFailure, stateAccess, stateCost } from './share-state-requests.ts'
 
 export const writeShareGroupState = defineHandler<typeof apis.writeShareGroupState>({
   api: apis.writeShareGroupState,
   versions: [0, 1],
   access: stateAccess,
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.topicId,
-      'partitions',
-      ({ partition }) => partition,
-    )
-  }),
+  cost: stateCost,
   async handle(request, context) {
-    requireClusterAction(context)
     const results = await forEachPartition(
       request,
       context,

@@ -2,12 +2,9 @@
  * StreamsGroupDescribe, v0–1 (KIP-1071): the state of streams groups. A group with a topic that may not be described is not described at
  * all. v1 asks for the description of the topology, which Kafka leaves to a plug-in; as in a Kafka without one, there is none.
  */
-import { inSlices } from '../../../base.ts'
-import { apis, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
-import { distinct, manyThings } from '../../dispatch/cost.ts'
+import { apis, type InputOf, type KafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
-import { requireGroup } from '../groups/group-caller.ts'
+import { describeAccess, describeCost, describeEach, requireTopics } from '../groups/describe-each.ts'
 import { requireStreamsGroups } from './streams-requests.ts'
 
 type DescribedGroup = InputOf<typeof apis.streamsGroupDescribe.response>['groups'][number]
@@ -18,17 +15,12 @@ const notStored = 1
 export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescribe>({
   api: apis.streamsGroupDescribe,
   versions: [0, 1],
-  access: [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']],
-  cost: manyThings(request => {
-    request.groupIds = distinct(request.groupIds)
-  }),
+  access: describeAccess,
+  cost: describeCost,
   async handle(request, context) {
     requireStreamsGroups(context)
-    const { includeAuthorizedOperations, includeTopologyDescription } = request
-    const groups = await inSlices(context.broker.turns, request.groupIds, groupId =>
-      describe(groupId, includeAuthorizedOperations, context),
-    )
-    if (!includeTopologyDescription) return { throttleTimeMs: 0, groups }
+    const groups = await describeEach(request, context, groupId => describe(groupId, context), failed)
+    if (!request.includeTopologyDescription) return { throttleTimeMs: 0, groups }
     return {
       throttleTimeMs: 0,
       groups: groups.map(group => (group.errorCode === 0 ? { ...group, topologyDescriptionStatus: notStored } : group)),
@@ -37,18 +29,10 @@ export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescri
   fail: (request, error) => ({ throttleTimeMs: 0, groups: request.groupIds.map(groupId => failed(groupId, error)) }),
 })
 
-async function describe(groupId: string, withOperations: boolean, context: RequestContext): Promise<DescribedGroup> {
-  try {
-    requireGroup(context, 'DESCRIBE', groupId)
-    const group = await context.broker.groups.describeStreamsGroup(groupId)
-    for (const topic of topicsOf(group)) {
-      if (context.allowed('DESCRIBE', 'TOPIC', topic)) continue
-      throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', 'The described group uses topics that the client is not authorized to describe.')
-    }
-    return withOperations ? { ...group, authorizedOperations: authorizedOperations(context, 'GROUP', groupId) } : group
-  } catch (error) {
-    return failed(groupId, toKafkaError(error))
-  }
+async function describe(groupId: string, context: RequestContext): Promise<DescribedGroup> {
+  const group = await context.broker.groups.describeStreamsGroup(groupId)
+  requireTopics(context, topicsOf(group), 'The described group uses topics that the client is not authorized to describe.')
+  return group
 }
 
 function topicsOf({ topology }: DescribedGroup): Set<string> {
@@ -60,14 +44,6 @@ function topicsOf({ topology }: DescribedGroup): Set<string> {
   return names
 }
 
-function failed(groupId: string, error: KafkaError): DescribedGroup {
-  return {
-    errorCode: errorCode(error.name),
-    errorMessage: error.message,
-    groupId,
-    groupState: '',
-    groupEpoch: 0,
-    assignmentEpoch: 0,
-    members: [],
-  }
+function failed(groupId: string, { code, message }: KafkaError): DescribedGroup {
+  return { errorCode: code, errorMessage: message, groupId, groupState: '', groupEpoch: 0, assignmentEpoch: 0, members: [] }
 }

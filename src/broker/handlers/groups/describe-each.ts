@@ -1,0 +1,47 @@
+/** What the APIs that describe groups have in common: what they may ask for and cost, and that each group succeeds or fails by itself. */
+import { inSlices } from '../../../base.ts'
+import { KafkaError, toKafkaError } from '../../../protocol.ts'
+import { distinct, manyThings } from '../../dispatch/cost.ts'
+import type { Access, RequestContext } from '../../dispatch/handler.ts'
+import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
+import { requireGroup } from './group-caller.ts'
+
+interface DescribeRequest {
+  groupIds: string[]
+  includeAuthorizedOperations: boolean
+}
+
+export const describeAccess: Access = [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']]
+export const describeCost = manyThings<Pick<DescribeRequest, 'groupIds'>>(request => {
+  request.groupIds = distinct(request.groupIds)
+})
+
+/** Each group as `describe` finds it. What that throws, and a missing right, is told as `failed` says. */
+export function describeEach<G extends { authorizedOperations?: number | undefined }>(
+  { groupIds, includeAuthorizedOperations }: DescribeRequest,
+  context: RequestContext,
+  describe: (groupId: string) => Promise<G>,
+  failed: (groupId: string, error: KafkaError) => G,
+): Promise<G[]> {
+  return inSlices(context.broker.turns, groupIds, async groupId => {
+    try {
+      requireGroup(context, 'DESCRIBE', groupId)
+      const group = await describe(groupId)
+      if (!includeAuthorizedOperations) return group
+      return { ...group, authorizedOperations: authorizedOperations(context, 'GROUP', groupId) }
+    } catch (error) {
+      return failed(groupId, toKafkaError(error))
+    }
+  })
+}
+
+/** A group with a topic that may not be described is not described at all. */
+export function requireTopics(
+  context: RequestContext,
+  topics: Iterable<string>,
+  message = 'The group has described topic(s) that the client is not authorized to describe.',
+): void {
+  for (const topic of topics) {
+    if (!context.allowed('DESCRIBE', 'TOPIC', topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', message)
+  }
+}
