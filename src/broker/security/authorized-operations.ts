@@ -1,4 +1,5 @@
 /** The bit field in which clients are told what they may do with a resource (KIP-430): bits are Kafka's AclOperation codes. */
+import { KafkaError } from '../../protocol.ts'
 import type { Operation, RequestContext, ResourceType } from '../dispatch/handler.ts'
 import { operationCodes } from './acl-codes.ts'
 
@@ -13,6 +14,10 @@ type Described = keyof typeof operations
 
 /** Name of the only resource of type CLUSTER. */
 export const clusterName = 'kafka-cluster'
+
+export function requireCluster(context: RequestContext, operation: Operation): void {
+  if (!context.allowed(operation, 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+}
 
 /** For the access table of a handler that calls {@link authorizedOperations}. */
 export function everyOperation(resource: Described): (readonly [ResourceType, Operation])[] {

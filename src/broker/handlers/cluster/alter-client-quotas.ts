@@ -1,8 +1,8 @@
 /** AlterClientQuotas, v0–1 (KIP-546): sets and removes quotas of users, client ids, both, or IP addresses. Entities fail one by one. */
-import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
+import { apis, type KafkaError, type MessageOf } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 type Request = MessageOf<typeof apis.alterClientQuotas.request>
 
@@ -12,7 +12,7 @@ export const alterClientQuotas = defineHandler<typeof apis.alterClientQuotas>({
   access: [['CLUSTER', 'ALTER_CONFIGS']],
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
-    if (!context.allowed('ALTER_CONFIGS', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER_CONFIGS')
     const alterations = request.entries.map(({ entity, ops }) => ({
       entity,
       ops: ops.map(({ key, value, remove }) => ({ key, value: remove ? null : value })),

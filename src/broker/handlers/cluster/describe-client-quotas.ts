@@ -6,7 +6,7 @@ import type { QuotaEntity } from '../../../coordinator.ts'
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 type Request = MessageOf<typeof apis.describeClientQuotas.request>
 
@@ -20,7 +20,7 @@ export const describeClientQuotas = defineHandler<typeof apis.describeClientQuot
   access: [['CLUSTER', 'DESCRIBE_CONFIGS']],
   cost: oneThing,
   handle(request, context) {
-    if (!context.allowed('DESCRIBE_CONFIGS', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'DESCRIBE_CONFIGS')
     const wanted = readFilter(request)
     const matching = context.broker.metadata.quotas.entries.filter(({ entity }) => matches(entity, wanted, request.strict))
     const entries = matching.map(({ entity, values }) => ({

@@ -5,7 +5,7 @@
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, metadataTopicUuid } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 type Request = MessageOf<typeof apis.describeQuorum.request>
 type Response = InputOf<typeof apis.describeQuorum.response>
@@ -19,7 +19,7 @@ export const describeQuorum = defineHandler<typeof apis.describeQuorum>({
   access: [['CLUSTER', 'DESCRIBE']],
   cost: oneThing,
   handle(request, context) {
-    if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'DESCRIBE')
     const { self } = context.broker
     const known = isMetadataPartition(request)
     const topics = request.topics.map(({ topicName, partitions }) => ({

@@ -5,7 +5,7 @@
 import { apis, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 export const unregisterBroker = defineHandler<typeof apis.unregisterBroker>({
   api: apis.unregisterBroker,
@@ -13,7 +13,7 @@ export const unregisterBroker = defineHandler<typeof apis.unregisterBroker>({
   access: [['CLUSTER', 'ALTER']],
   cost: oneThing,
   handle({ brokerId }, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     if (brokerId === context.broker.self.id) {
       throw new KafkaError('INVALID_REQUEST', `Broker ${brokerId} is the only one of this cluster and cannot be unregistered.`)
     }

@@ -5,7 +5,7 @@
 import { apis, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 export const unregisterController = defineHandler<typeof apis.unregisterController>({
   api: apis.unregisterController,
@@ -13,7 +13,7 @@ export const unregisterController = defineHandler<typeof apis.unregisterControll
   access: [['CLUSTER', 'ALTER']],
   cost: oneThing,
   handle({ controllerId }, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     if (controllerId === context.broker.self.id) {
       throw new KafkaError('INVALID_REQUEST', `Controller ${controllerId} is the active one and cannot be unregistered.`)
     }

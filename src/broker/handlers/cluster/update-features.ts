@@ -5,7 +5,7 @@
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 type Request = MessageOf<typeof apis.updateFeatures.request>
 
@@ -18,7 +18,7 @@ export const updateFeatures = defineHandler<typeof apis.updateFeatures>({
   access: [['CLUSTER', 'ALTER']],
   cost: oneThing,
   async handle(request, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     const updates = request.featureUpdates.map(({ feature, maxVersionLevel, allowDowngrade, upgradeType }) => {
       const kind = context.version === 0 ? (allowDowngrade ? safeDowngrade : upgrade) : upgradeType
       return { feature, level: maxVersionLevel, upgradeType: kind }

@@ -4,7 +4,7 @@
  */
 import { KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 interface VoterChange {
   what: 'adding' | 'removing'
@@ -14,7 +14,7 @@ interface VoterChange {
 }
 
 export function refuseVoterChange({ what, clusterId, voterId, voterDirectoryId }: VoterChange, context: RequestContext): never {
-  if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+  requireCluster(context, 'ALTER')
   const { self } = context.broker
   if (clusterId !== null && clusterId !== self.clusterId) {
     throw new KafkaError('INCONSISTENT_CLUSTER_ID', `The given id "${clusterId}" doesn't match the cluster id "${self.clusterId}"`)

@@ -2,7 +2,7 @@
 import type { ConfigResourceType } from '../../../coordinator.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 export type ResourceKind = ConfigResourceType | 'BROKER_LOGGER'
 
@@ -26,5 +26,5 @@ export function authorizeConfigs(
     if (!context.allowed(operation, 'TOPIC', name)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
   } else if (kind === 'GROUP') {
     if (!context.allowed(operation, 'GROUP', name)) throw new KafkaError('GROUP_AUTHORIZATION_FAILED')
-  } else if (!context.allowed(operation, 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+  } else requireCluster(context, operation)
 }

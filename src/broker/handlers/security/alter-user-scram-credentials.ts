@@ -7,7 +7,7 @@ import type { ClusterSecurity, ScramDeletion, ScramUpsertion } from '../../../co
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 import { maxIterations, minIterations, scramCredential, scramHashes } from '../../security.ts'
 
 type Request = MessageOf<typeof apis.alterUserScramCredentials.request>
@@ -18,7 +18,7 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
   access: [['CLUSTER', 'ALTER']],
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     const { metadata, logger, turns } = context.broker
     const { deletions, upsertions, refused } = await sort(request, metadata.security.state.scramUsers, turns)
     const outcomes = await metadata.security.alterScramCredentials(deletions, upsertions)

@@ -3,7 +3,7 @@ import type { Acl } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 import { aclCreation } from '../../security.ts'
 
 export const createAcls = defineHandler<typeof apis.createAcls>({
@@ -12,7 +12,7 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
   access: [['CLUSTER', 'ALTER']],
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     const { security, metadata } = context.broker
     if (security.authorizer === null) throw new KafkaError('SECURITY_DISABLED', 'No Authorizer is configured.')
     const acls: Acl[] = []

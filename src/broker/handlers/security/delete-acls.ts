@@ -3,7 +3,7 @@ import type { AclFilter } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 import { aclFilter } from '../../security.ts'
 
 type Result = InputOf<typeof apis.deleteAcls.response>['filterResults'][number]
@@ -14,7 +14,7 @@ export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
   access: [['CLUSTER', 'ALTER']],
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     const { security, metadata, logger } = context.broker
     if (security.authorizer === null) throw new KafkaError('SECURITY_DISABLED', 'No Authorizer is configured.')
     const filters: AclFilter[] = []

@@ -3,7 +3,7 @@ import { aclMatches } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 import { aclFilter } from '../../security.ts'
 
 type Resource = InputOf<typeof apis.describeAcls.response>['resources'][number]
@@ -15,7 +15,7 @@ export const describeAcls = defineHandler<typeof apis.describeAcls>({
   access: [['CLUSTER', 'DESCRIBE']],
   cost: oneThing,
   handle(request, context) {
-    if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'DESCRIBE')
     const { security, metadata } = context.broker
     if (security.authorizer === null) throw new KafkaError('SECURITY_DISABLED', 'No Authorizer is configured on the broker')
     const filter = aclFilter(request)

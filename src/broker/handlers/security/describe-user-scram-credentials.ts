@@ -1,9 +1,9 @@
 /** DescribeUserScramCredentials, v0 (KIP-554): mechanisms and iterations of users, never their keys. */
 import { inSlices } from '../../../base.ts'
-import { apis, errorCode, KafkaError } from '../../../protocol.ts'
+import { apis, errorCode } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 export const describeUserScramCredentials = defineHandler<typeof apis.describeUserScramCredentials>({
   api: apis.describeUserScramCredentials,
@@ -11,7 +11,7 @@ export const describeUserScramCredentials = defineHandler<typeof apis.describeUs
   access: [['CLUSTER', 'DESCRIBE']],
   cost: manyThings(null),
   async handle(request, context) {
-    if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'DESCRIBE')
     const { scramUsers } = context.broker.metadata.security.state
     const asked = request.users === null || request.users.length === 0 ? [...scramUsers.keys()] : request.users.map(({ name }) => name)
     const count = new Map<string, number>()

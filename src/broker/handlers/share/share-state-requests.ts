@@ -4,7 +4,7 @@ import type { SharePartitionKey } from '../../../coordinator.ts'
 import { KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 import { type Outcome, outcomeOf } from './share-requests.ts'
 
 interface StateRequest<P> {
@@ -29,7 +29,7 @@ export async function forEachPartition<P extends { partition: number }, R>(
   ask: (key: SharePartitionKey, partition: P) => Promise<R>,
   failed: (partition: number, outcome: Outcome) => R,
 ): Promise<{ topicId: Uuid; partitions: R[] }[]> {
-  if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+  requireCluster(context, 'CLUSTER_ACTION')
   const { turns, metadata } = context.broker
   return inSlices(turns, topics, async ({ topicId, partitions }) => {
     const answers = await inSlices(turns, partitions, async partition => {

@@ -7,7 +7,7 @@ import { assignmentProblem } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 export const alterPartitionReassignments = defineHandler<typeof apis.alterPartitionReassignments>({
   api: apis.alterPartitionReassignments,
@@ -22,7 +22,7 @@ export const alterPartitionReassignments = defineHandler<typeof apis.alterPartit
     )
   }),
   async handle(request, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     const { turns } = context.broker
     const responses = await inSlices(turns, request.topics, async ({ name, partitions }) => ({
       name,

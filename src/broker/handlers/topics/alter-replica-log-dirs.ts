@@ -3,10 +3,10 @@
  * already, or the directory is not known.
  */
 import { inSlices } from '../../../base.ts'
-import { apis, type ErrorName, errorCode, KafkaError } from '../../../protocol.ts'
+import { apis, type ErrorName, errorCode } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 /** Kafka moves by way of a directory named `<topic>-<partition>.<32 digits>-future`, which must not be longer than this. */
 const longestDirectoryName = 255
@@ -18,7 +18,7 @@ export const alterReplicaLogDirs = defineHandler<typeof apis.alterReplicaLogDirs
   access: [['CLUSTER', 'ALTER']],
   cost: manyThings(null),
   async handle(request, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     const { turns } = context.broker
     const asked = request.dirs.flatMap(({ path, topics }) => topics.map(topic => ({ path, ...topic })))
     const results = await inSlices(turns, asked, async ({ path, name, partitions }) => ({

@@ -6,7 +6,7 @@ import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 type Request = MessageOf<typeof apis.electLeaders.request>
 type Response = InputOf<typeof apis.electLeaders.response>
@@ -24,7 +24,7 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
     request.topicPartitions = distinctPairs(request.topicPartitions, topic => topic.topic, 'partitions')
   }),
   async handle(request, context) {
-    if (!context.allowed('ALTER', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'ALTER')
     const { electionType } = request
     if (electionType !== preferred && electionType !== unclean) {
       throw new KafkaError('INVALID_REQUEST', `Unknown election type ${electionType}`)

@@ -1,8 +1,8 @@
 /** ListPartitionReassignments, v0 (KIP-455): the moves under way. With one broker there is nowhere to move to, so there are none. */
-import { apis, KafkaError } from '../../../protocol.ts'
+import { apis } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 
 export const listPartitionReassignments = defineHandler<typeof apis.listPartitionReassignments>({
   api: apis.listPartitionReassignments,
@@ -10,7 +10,7 @@ export const listPartitionReassignments = defineHandler<typeof apis.listPartitio
   access: [['CLUSTER', 'DESCRIBE']],
   cost: manyThings(null),
   handle(_, context) {
-    if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'DESCRIBE')
     return { throttleTimeMs: 0, errorCode: 0, errorMessage: null, topics: [] }
   },
   fail: (_, error) => ({ throttleTimeMs: 0, errorCode: error.code, errorMessage: error.message, topics: [] }),

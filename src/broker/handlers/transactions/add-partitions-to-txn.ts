@@ -6,10 +6,10 @@
  */
 import { inSlices } from '../../../base.ts'
 import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'
-import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
+import { apis, type ErrorName, errorCode, type InputOf, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { requireCluster } from '../../security/authorized-operations.ts'
 import { fencingError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
 
 type Request = MessageOf<typeof apis.addPartitionsToTxn.request>
@@ -40,7 +40,7 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
       const topics = request.v3AndBelowTopics
       return { throttleTimeMs: 0, resultsByTopicV3AndBelow: await enter(producer, topics, false, context) }
     }
-    if (!context.allowed('CLUSTER_ACTION', 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
+    requireCluster(context, 'CLUSTER_ACTION')
     const resultsByTransaction = await inSlices(context.broker.turns, request.transactions, async transaction => ({
       transactionalId: transaction.transactionalId,
       topicResults: await enter(transaction, transaction.topics, transaction.verifyOnly, context),
