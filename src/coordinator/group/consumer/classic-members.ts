@@ -19,7 +19,7 @@ import {
 } from '../requests.ts'
 import type { GroupSettings } from '../settings.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
-import { ConsumerGroups, joinKey, syncKey } from './consumer-groups.ts'
+import { type ConsumerGroups, joinKey, syncKey } from './consumer-groups.ts'
 import { type ConsumerMember, newMember, uniqueNames } from './member.ts'
 import { decodeSubscription, encodeAssignment, mayDowngrade, type Subscription, toClassic } from './migration.ts'
 import type { TopicPartitionList } from './partitions.ts'
@@ -88,7 +88,7 @@ export class ClassicMembers {
       protocolName: protocols[0]!.name,
     }
     this.#context.cancel(joinKey(groupId, memberId))
-    const predecessor = group.staticMember(instanceId)
+    const predecessor = group.members.ofInstance(instanceId)
     if (predecessor !== undefined && mayDowngrade(group, [predecessor.memberId], group.members.size, this.#options.settings)) {
       return this.#downgrade(group, predecessor.memberId, { ...moved, classic: after.classic }, response)
     }
@@ -147,8 +147,8 @@ export class ClassicMembers {
     const gone: ConsumerMember[] = []
     const response = leaving.map(({ memberId, groupInstanceId }) => {
       try {
-        const named = memberId === '' && groupInstanceId !== null ? (group.staticMember(groupInstanceId)?.memberId ?? '') : memberId
-        const member = memberOf(group, named, groupInstanceId)
+        const named = memberId === '' && groupInstanceId !== null ? (group.members.ofInstance(groupInstanceId)?.memberId ?? '') : memberId
+        const member = group.members.require(named, groupInstanceId)
         if (!gone.some(other => other.memberId === member.memberId)) gone.push(member)
         return { memberId, groupInstanceId, errorCode: 0 }
       } catch (error) {
@@ -161,8 +161,8 @@ export class ClassicMembers {
 
   #joining(group: ConsumerGroup, memberId: string, instanceId: string | null, isNew: boolean, records: LogRecord[]): ConsumerMember {
     if (instanceId === null) return group.members.get(memberId) ?? newMember(memberId)
-    if (!isNew) return ConsumerGroups.requireInstance(group, memberId, instanceId)
-    const existing = group.staticMember(instanceId)
+    if (!isNew) return group.members.require(memberId, instanceId)
+    const existing = group.members.ofInstance(instanceId)
     if (existing === undefined) return newMember(memberId)
     this.#groups.cancelTimers(group.groupId, existing.memberId)
     return this.#groups.replaceStatic(group, existing, memberId, records)
@@ -210,12 +210,8 @@ function readSubscription(metadata: Buffer): Subscription {
   }
 }
 
-function memberOf(group: ConsumerGroup, memberId: string, instanceId: string | null): ConsumerMember {
-  return instanceId === null ? group.member(memberId) : ConsumerGroups.requireInstance(group, memberId, instanceId)
-}
-
 function requireMember(group: ConsumerGroup, memberId: string, instanceId: string | null): ClassicConsumerMember {
-  const member = memberOf(group, memberId, instanceId)
+  const member = group.members.require(memberId, instanceId)
   const { classic } = member
   if (classic === null) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${member.memberId} does not use the classic protocol.`)
   return { ...member, classic }

@@ -6,14 +6,12 @@ import type { Int64 } from '../../../base.ts'
 import { KafkaError, type Uuid } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
+import { leaveEpoch, Members, memberEpochsFrom } from '../members.ts'
 import { type ConsumerRecord, groupTombstones, memberTombstones, type ResolvedRegex, regexTombstone } from './consumer-records.ts'
-import { type ConsumerMember, isReconciled, leaveEpoch, newMember } from './member.ts'
+import { type ConsumerMember, isReconciled, newMember } from './member.ts'
 import { type Held, noneHeld, noTarget, type Target } from './partitions.ts'
 
 export type ConsumerGroupState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable'
-
-/** Versions of OffsetCommit and OffsetFetch that know member epochs. */
-const memberEpochsFrom = 9
 
 export class ConsumerGroup implements Group {
   readonly type = 'Consumer'
@@ -24,7 +22,7 @@ export class ConsumerGroup implements Group {
   metadataHash: Int64 = 0
   assignmentEpoch = 0
   assignmentTimestampMs: Int64 = 0
-  readonly members = new Map<string, ConsumerMember>()
+  readonly members: Members<ConsumerMember>
   readonly targets = new Map<string, Target>()
   readonly regexes = new Map<string, ResolvedRegex>()
   /**
@@ -32,7 +30,6 @@ export class ConsumerGroup implements Group {
    * the records of the comparison were not written.
    */
   comparedWith = { topicsVersion: -1, groupEpoch: 0 }
-  readonly #staticMembers = new Map<string, string>()
   readonly #owners = new Map<Uuid, Map<number, string>>()
   #hasPartitionMetadata = false
   /** Subscribers by topic; null: to be counted. */
@@ -40,6 +37,7 @@ export class ConsumerGroup implements Group {
 
   constructor(groupId: string) {
     this.groupId = groupId
+    this.members = new Members(groupId)
   }
 
   replay(record: ConsumerRecord): void {
@@ -91,7 +89,6 @@ export class ConsumerGroup implements Group {
 
   #putMember(member: ConsumerMember): void {
     this.members.set(member.memberId, member)
-    if (member.instanceId !== null) this.#staticMembers.set(member.instanceId, member.memberId)
     this.#subscribers = null
   }
 
@@ -101,8 +98,6 @@ export class ConsumerGroup implements Group {
     this.#disown(member.assigned, memberId)
     this.#disown(member.pendingRevocation, memberId)
     this.members.delete(memberId)
-    // A successor may have taken the name already.
-    if (member.instanceId !== null && this.#staticMembers.get(member.instanceId) === memberId) this.#staticMembers.delete(member.instanceId)
     this.#subscribers = null
   }
 
@@ -143,20 +138,9 @@ export class ConsumerGroup implements Group {
     return this.#owners.get(topicId)?.has(partition) ?? false
   }
 
-  staticMember(instanceId: string | null): ConsumerMember | undefined {
-    const memberId = instanceId === null ? undefined : this.#staticMembers.get(instanceId)
-    return memberId === undefined ? undefined : this.members.get(memberId)
-  }
-
-  member(memberId: string): ConsumerMember {
-    const member = this.members.get(memberId)
-    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.groupId}.`)
-    return member
-  }
-
   /** What it should have; a static member inherits from its predecessor. */
   targetOf(memberId: string, instanceId: string | null): Target {
-    return this.targets.get(this.staticMember(instanceId)?.memberId ?? memberId) ?? noTarget
+    return this.targets.get(this.members.ofInstance(instanceId)?.memberId ?? memberId) ?? noTarget
   }
 
   /** Names of all topics that the member subscribes to, those of its regular expression too. */
@@ -202,7 +186,7 @@ export class ConsumerGroup implements Group {
     // An admin client, or a consumer or a transactional producer that does without group membership.
     if (memberEpoch < 0 && this.isEmpty) return
     if (transactional && memberEpoch === -1 && memberId === '' && groupInstanceId === null) return
-    const member = this.member(memberId)
+    const member = this.members.require(memberId)
     if (member.classic !== null) {
       requireGeneration(memberEpoch, member)
       return
@@ -225,7 +209,7 @@ export class ConsumerGroup implements Group {
 
   validateOffsetFetch(memberId: string | null, memberEpoch: number): void {
     if (memberId === null && memberEpoch < 0) return
-    const member = this.member(memberId ?? '')
+    const member = this.members.require(memberId ?? '')
     if (member.classic !== null) requireGeneration(memberEpoch, member)
     else if (memberEpoch !== member.memberEpoch) throw staleEpoch(memberEpoch, member)
   }

@@ -6,12 +6,13 @@ import { type apis, type InputOf, KafkaError, type MessageOf } from '../../../pr
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { ClassicGroup } from '../classic-group.ts'
+import { leaveEpoch, leaveStaticEpoch } from '../members.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
 import { ConsumerGroup } from './consumer-group.ts'
 import { currentRecord, decodeConsumerRecord, memberRecord, memberTombstones, targetRecord } from './consumer-records.ts'
-import { type ConsumerMember, leaveEpoch, leaveStaticEpoch, newMember, uniqueNames } from './member.ts'
+import { type ConsumerMember, newMember, uniqueNames } from './member.ts'
 import { mayDowngrade, toClassic, upgradeRecords } from './migration.ts'
 import { isWithin, listOf, noneHeld, noTarget, sameHeld, type TopicPartitionList } from './partitions.ts'
 import { checkRegex, Progress, type TopicsLike } from './progress.ts'
@@ -155,21 +156,10 @@ export class ConsumerGroups {
     return member
   }
 
-  /** Throws unless the instance belongs to the member. */
-  static requireInstance(group: ConsumerGroup, memberId: string, instanceId: string): ConsumerMember {
-    const member = group.staticMember(instanceId)
-    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Instance id ${instanceId} is unknown.`)
-    if (member.memberId === memberId) return member
-    throw new KafkaError(
-      'FENCED_INSTANCE_ID',
-      `Static member ${memberId} with instance id ${instanceId} was fenced by member ${member.memberId}.`,
-    )
-  }
-
   #leave({ groupId, memberId, memberEpoch, instanceId }: ConsumerHeartbeatRequest): Decision<ConsumerHeartbeatResponse> {
     const group = this.#require(groupId, 'Group')
     const response = { throttleTimeMs: 0, errorCode: 0, memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null }
-    const member = instanceId === null ? group.member(memberId) : ConsumerGroups.requireInstance(group, memberId, instanceId)
+    const member = group.members.require(memberId, instanceId)
     if (instanceId !== null && memberEpoch === leaveStaticEpoch) {
       // It keeps what it has for whoever comes back under its name before the session ends.
       return { records: [currentRecord(groupId, { ...member, memberEpoch: leaveStaticEpoch, pendingRevocation: noneHeld })], response }
@@ -206,7 +196,7 @@ export class ConsumerGroups {
   #dynamicMember(group: ConsumerGroup, memberId: string, memberEpoch: number, owned: readonly TopicPartitionList[] | null): ConsumerMember {
     // With epoch 0 it begins anew: it has given up whatever it had.
     if (memberEpoch === 0) return group.members.get(memberId) ?? newMember(memberId)
-    const member = group.member(memberId)
+    const member = group.members.require(memberId)
     requireEpoch(member, memberEpoch, owned)
     return member
   }
@@ -220,11 +210,11 @@ export class ConsumerGroups {
     records: LogRecord[],
   ): ConsumerMember {
     if (memberEpoch !== 0) {
-      const member = ConsumerGroups.requireInstance(group, memberId, instanceId)
+      const member = group.members.require(memberId, instanceId)
       requireEpoch(member, memberEpoch, owned)
       return member
     }
-    const existing = group.staticMember(instanceId)
+    const existing = group.members.ofInstance(instanceId)
     if (existing === undefined) return group.members.get(memberId) ?? newMember(memberId)
     if (existing.memberId === memberId && existing.memberEpoch !== leaveStaticEpoch) return existing
     if (existing.classic === null && existing.memberEpoch !== leaveStaticEpoch) {

@@ -6,10 +6,6 @@ import { type Held, noneHeld } from './partitions.ts'
 export const memberStates = { STABLE: 1, UNREVOKED_PARTITIONS: 2, UNRELEASED_PARTITIONS: 3, UNKNOWN: 127 } as const
 export type MemberState = keyof typeof memberStates
 
-export const leaveEpoch = -1
-/** A static member that goes keeps its partitions until its session ends. */
-export const leaveStaticEpoch = -2
-
 /** A member that speaks the classic protocol to a group of the new one, during a migration. */
 export interface ClassicMember {
   sessionTimeoutMs: number

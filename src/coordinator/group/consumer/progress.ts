@@ -194,7 +194,7 @@ export class Progress {
     const begins = group.groupEpoch === 0
     if (!changed && compared && !begins) return group.groupEpoch
     const subscribed = new Set<string>()
-    for (const member of membersAfter(group, after)) for (const topic of group.topicsOf(member, regexes)) subscribed.add(topic)
+    for (const member of group.members.after(after)) for (const topic of group.topicsOf(member, regexes)) subscribed.add(topic)
     const hash = topicsHash(subscribed, this.#topics)
     const bumped = changed || begins || hash !== group.metadataHash
     const groupEpoch = bumped ? group.groupEpoch + 1 : group.groupEpoch
@@ -212,7 +212,7 @@ export class Progress {
       const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
       // Nobody has partitions that would move.
       if (group.isEmpty || waitMs === 0) {
-        const targets = this.#assign(group, membersAfter(group, after), regexes, groupEpoch, records)
+        const targets = this.#assign(group, group.members.after(after), regexes, groupEpoch, records)
         return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }
       }
       this.#assignIn(group.groupId, waitMs)
@@ -257,14 +257,6 @@ export class Progress {
 }
 
 const noTargets: ReadonlyMap<string, Target> = new Map()
-
-/** A static member takes the place of its predecessor: assignors go by the order. */
-function membersAfter(group: ConsumerGroup, after: ConsumerMember): ConsumerMember[] {
-  const replaced = group.members.has(after.memberId) ? after.memberId : group.staticMember(after.instanceId)?.memberId
-  const members = Array.from(group.members.values(), member => (member.memberId === replaced ? after : member))
-  if (replaced === undefined) members.push(after)
-  return members
-}
 
 function sameNames(one: readonly string[], other: readonly string[]): boolean {
   return one.length === other.length && one.every((name, index) => name === other[index])

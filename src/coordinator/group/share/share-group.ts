@@ -4,6 +4,7 @@ import { KafkaError } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import { noTarget, type Target } from '../consumer/partitions.ts'
 import type { Group } from '../group-contract.ts'
+import { Members } from '../members.ts'
 import { groupTombstones, type InitializedTopics, memberTombstones, type ShareMember, type ShareRecord } from './share-records.ts'
 
 const nothingInitialized: InitializedTopics = new Map()
@@ -30,13 +31,14 @@ export class ShareGroup implements Group {
   assignmentEpoch = 0
   assignmentTimestampMs: Int64 = 0
   initialized: InitializedTopics = nothingInitialized
-  readonly members = new Map<string, ShareMember>()
+  readonly members: Members<ShareMember>
   readonly targets = new Map<string, Target>()
   /** Soft, as in consumer groups. */
   comparedWith = { topicsVersion: -1, groupEpoch: 0 }
 
   constructor(groupId: string) {
     this.groupId = groupId
+    this.members = new Members(groupId)
   }
 
   replay(record: ShareRecord): void {
@@ -80,12 +82,6 @@ export class ShareGroup implements Group {
   /** It goes only when an administrator says so: the state of its partitions would stay behind. */
   get isDeletable(): boolean {
     return false
-  }
-
-  member(memberId: string): ShareMember {
-    const member = this.members.get(memberId)
-    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.groupId}.`)
-    return member
   }
 
   isSubscribedTo(topic: string): boolean {

@@ -8,6 +8,7 @@ import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { uniqueNames } from '../consumer/member.ts'
 import { listOf, noTarget, sameTarget, type Target } from '../consumer/partitions.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
+import { leaveEpoch } from '../members.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs, nextAssignmentInMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
@@ -30,7 +31,6 @@ export type ShareHeartbeatRequest = MessageOf<typeof apis.shareGroupHeartbeat.re
 export type ShareHeartbeatResponse = InputOf<typeof apis.shareGroupHeartbeat.response>
 export type DescribedShareGroup = InputOf<typeof apis.shareGroupDescribe.response>['groups'][number]
 
-const leaveEpoch = -1
 const noTopics: InitializedTopics = new Map()
 const nothing: Decision<void> = { records: [], response: undefined }
 
@@ -86,7 +86,7 @@ export class ShareGroups {
     if (group.members.size >= maxSize && !group.members.has(memberId)) {
       throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The share group has reached its maximum capacity of ${maxSize} members.`)
     }
-    const before = joins ? (group.members.get(memberId) ?? newShareMember(memberId)) : group.member(memberId)
+    const before = joins ? (group.members.get(memberId) ?? newShareMember(memberId)) : group.members.require(memberId)
     if (!joins) requireEpoch(before, memberEpoch)
     const after: ShareMember = {
       ...before,
@@ -157,7 +157,7 @@ export class ShareGroups {
 
   #leave(groupId: string, memberId: string): Decision<ShareHeartbeatResponse> {
     const group = this.require(groupId)
-    group.member(memberId)
+    group.members.require(memberId)
     const response = { throttleTimeMs: 0, errorCode: 0, memberId, memberEpoch: leaveEpoch, heartbeatIntervalMs: 0, assignment: null }
     return { records: this.#without(group, memberId), response }
   }

@@ -5,10 +5,6 @@ import { type HeldTasks, noHeldTasks } from './tasks.ts'
 export const memberStates = { STABLE: 1, UNREVOKED_TASKS: 2, UNRELEASED_TASKS: 3, UNKNOWN: 127 } as const
 export type MemberState = keyof typeof memberStates
 
-export const leaveEpoch = -1
-/** A static member that goes keeps its tasks until its session ends. */
-export const leaveStaticEpoch = -2
-
 export interface Endpoint {
   host: string
   port: number

@@ -150,7 +150,7 @@ export class Progress {
     if (waitMs > 0) {
       return { epoch, target, dueInMs: waitMs, why: 'Assignment delayed due to the configured assignment interval.' }
     }
-    const targets = this.#assign(group, membersAfter(group, after), groupEpoch, configured, records)
+    const targets = this.#assign(group, group.members.after(after), groupEpoch, configured, records)
     return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTasks, dueInMs: null, why: '' }
   }
 
@@ -278,12 +278,4 @@ function offsetsOf(list: NonNullable<StreamsHeartbeatRequest['taskOffsets']>, { 
 function assignorMember({ memberId, processId, assigned }: StreamsMember, taskOffsets: Offsets = noOffsets.offsets): AssignorMember {
   const active = new Map(Array.from(assigned.active, ([id, epochs]) => [id, new Set(epochs.keys())] as const))
   return { memberId, processId, active, standby: assigned.standby, taskOffsets }
-}
-
-/** A static member takes the place of its predecessor: the assignor goes by the order. */
-function membersAfter(group: StreamsGroup, after: StreamsMember): StreamsMember[] {
-  const replaced = group.members.has(after.memberId) ? after.memberId : group.staticMember(after.instanceId)?.memberId
-  const members = Array.from(group.members.values(), member => (member.memberId === replaced ? after : member))
-  if (replaced === undefined) members.push(after)
-  return members
 }

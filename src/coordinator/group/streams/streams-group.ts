@@ -6,8 +6,9 @@ import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
+import { leaveEpoch, Members, memberEpochsFrom } from '../members.ts'
 import type { ConfiguredTopology } from './internal-topics.ts'
-import { isReconciled, leaveEpoch, newMember, type StreamsMember } from './member.ts'
+import { isReconciled, newMember, type StreamsMember } from './member.ts'
 import type { Runners } from './reconcile.ts'
 import { type GroupMetadata, groupTombstones, type StreamsRecord, type Topology } from './streams-records.ts'
 import { TaskRunners } from './task-runners.ts'
@@ -15,9 +16,6 @@ import { noHeldTasks, noTasks, type TaskSets } from './tasks.ts'
 import { subtopologyBySource } from './topology.ts'
 
 export type StreamsGroupState = 'Empty' | 'NotReady' | 'Assigning' | 'Reconciling' | 'Stable'
-
-/** Versions of OffsetCommit that know member epochs. */
-const memberEpochsFrom = 9
 
 export type Offsets = ReadonlyMap<string, ReadonlyMap<number, Int64>>
 
@@ -47,9 +45,8 @@ export class StreamsGroup implements Group {
   assignmentEpoch = firstEpoch
   assignmentTimestampMs: Int64 = 0
   topology: Topology | null = null
-  readonly members = new Map<string, StreamsMember>()
+  readonly members: Members<StreamsMember>
   readonly targets = new Map<string, TaskSets>()
-  readonly #staticMembers = new Map<string, string>()
   readonly #runners = new TaskRunners()
   #sources: ReadonlyMap<string, string> = new Map()
 
@@ -64,6 +61,7 @@ export class StreamsGroup implements Group {
 
   constructor(groupId: string) {
     this.groupId = groupId
+    this.members = new Members(groupId)
   }
 
   replay(record: StreamsRecord): void {
@@ -102,11 +100,10 @@ export class StreamsGroup implements Group {
   }
 
   #putMember(member: StreamsMember): void {
-    const { memberId, instanceId } = member
+    const { memberId } = member
     this.#runners.remove(this.members.get(memberId))
     this.members.set(memberId, member)
     this.#runners.add(member)
-    if (instanceId !== null) this.#staticMembers.set(instanceId, memberId)
   }
 
   #removeMember(memberId: string): void {
@@ -115,8 +112,6 @@ export class StreamsGroup implements Group {
     this.#runners.remove(member)
     this.members.delete(memberId)
     this.taskOffsets.delete(memberId)
-    // A successor may have taken the name already.
-    if (member.instanceId !== null && this.#staticMembers.get(member.instanceId) === memberId) this.#staticMembers.delete(member.instanceId)
     if (this.isEmpty) this.shutdownRequestedBy = null
   }
 
@@ -144,21 +139,9 @@ export class StreamsGroup implements Group {
     return this.isEmpty
   }
 
-  /** Throws UNKNOWN_MEMBER_ID. */
-  member(memberId: string): StreamsMember {
-    const member = this.members.get(memberId)
-    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.groupId}.`)
-    return member
-  }
-
-  staticMember(instanceId: string | null): StreamsMember | undefined {
-    const memberId = instanceId === null ? undefined : this.#staticMembers.get(instanceId)
-    return memberId === undefined ? undefined : this.members.get(memberId)
-  }
-
   /** What it should have; a static member inherits from its predecessor. */
   targetOf({ memberId, instanceId }: StreamsMember): TaskSets | undefined {
-    return this.targets.get(memberId) ?? this.targets.get(this.staticMember(instanceId)?.memberId ?? '')
+    return this.targets.get(memberId) ?? this.targets.get(this.members.ofInstance(instanceId)?.memberId ?? '')
   }
 
   requestShutdown(memberId: string): void {
@@ -180,7 +163,7 @@ export class StreamsGroup implements Group {
     // An admin client, or a transactional producer that does without group membership.
     if (memberEpoch < 0 && this.isEmpty) return
     if (transactional && memberEpoch === -1 && memberId === '' && groupInstanceId === null) return
-    const member = this.member(memberId)
+    const member = this.members.require(memberId)
     if (!transactional && apiVersion < memberEpochsFrom) {
       throw new KafkaError(
         'UNSUPPORTED_VERSION',
@@ -206,7 +189,7 @@ export class StreamsGroup implements Group {
 
   validateOffsetFetch(memberId: string | null, memberEpoch: number): void {
     if (memberId === null && memberEpoch < 0) return
-    const expected = this.member(memberId ?? '').memberEpoch
+    const expected = this.members.require(memberId ?? '').memberEpoch
     if (memberEpoch === expected) return
     throw stale(`The received member epoch ${memberEpoch} does not match the expected member epoch ${expected}.`)
   }

@@ -7,13 +7,14 @@ import { KafkaError } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { ClassicGroup } from '../classic-group.ts'
+import { leaveStaticEpoch } from '../members.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
 import { type DescribedStreamsGroup, describeStreamsGroup } from './describe.ts'
 import { Endpoints } from './endpoints.ts'
 import { isLeaving, type StreamsHeartbeatRequest, type StreamsHeartbeatResult, validateHeartbeat } from './heartbeat-request.ts'
-import { leaveStaticEpoch, newMember, type StreamsMember, sameEndpoint } from './member.ts'
+import { newMember, type StreamsMember, sameEndpoint } from './member.ts'
 import { type Advanced, Progress, type Status, statusCodes } from './progress.ts'
 import { noTarget, StreamsGroup } from './streams-group.ts'
 import {
@@ -68,7 +69,7 @@ export class StreamsGroups {
     const { groupId, memberId, memberEpoch, instanceId } = request
     const records: LogRecord[] = []
     const group = memberEpoch === 0 ? this.#groupToJoin(request, records) : this.require(groupId)
-    const replaced = group.staticMember(instanceId)
+    const replaced = group.members.ofInstance(instanceId)
     const before = instanceId === null ? this.#dynamicMember(group, request) : this.#staticMember(group, instanceId, request, records)
     const after = told(before, request, caller)
     const advanced = this.#progress.advance({ group, before, after, request, records })
@@ -136,7 +137,7 @@ export class StreamsGroups {
     const group = this.require(groupId, 'Group')
     if (request.shutdownApplication) group.requestShutdown(memberId)
     const response = { response: leaveResponse(memberId, memberEpoch), missingInternalTopics: [] }
-    const member = instanceId === null ? group.member(memberId) : requireInstance(group, memberId, instanceId)
+    const member = group.members.require(memberId, instanceId)
     if (instanceId === null || memberEpoch !== leaveStaticEpoch) return { records: this.#fence(group, member), response }
     // It keeps its tasks for whoever comes back under its name before the session ends, and who may commit for them then.
     const active = new Map(
@@ -166,7 +167,7 @@ export class StreamsGroups {
     }
     const group = this.require(groupId)
     const { maxSize } = this.#settings.streams
-    if (group.members.size >= maxSize && !group.members.has(memberId) && group.staticMember(instanceId) === undefined) {
+    if (group.members.size >= maxSize && !group.members.has(memberId) && group.members.ofInstance(instanceId) === undefined) {
       throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The streams group has reached its maximum capacity of ${maxSize} members.`)
     }
     return group
@@ -175,7 +176,7 @@ export class StreamsGroups {
   #dynamicMember(group: StreamsGroup, request: StreamsHeartbeatRequest): StreamsMember {
     // With epoch 0 it begins anew: it has given up whatever it had.
     if (request.memberEpoch === 0) return group.members.get(request.memberId) ?? newMember(request.memberId)
-    const member = group.member(request.memberId)
+    const member = group.members.require(request.memberId)
     requireEpoch(member, request)
     return member
   }
@@ -184,11 +185,11 @@ export class StreamsGroups {
     const { groupId } = group
     const { memberId } = request
     if (request.memberEpoch !== 0) {
-      const member = requireInstance(group, memberId, instanceId)
+      const member = group.members.require(memberId, instanceId)
       requireEpoch(member, request)
       return member
     }
-    const existing = group.staticMember(instanceId)
+    const existing = group.members.ofInstance(instanceId)
     if (existing === undefined) return group.members.get(memberId) ?? newMember(memberId)
     if (existing.memberEpoch !== leaveStaticEpoch) {
       throw new KafkaError(
@@ -283,16 +284,6 @@ function leaveResponse(memberId: string, memberEpoch: number): StreamsHeartbeatR
     status: [],
     endpointInformationEpoch: 0,
   }
-}
-
-function requireInstance(group: StreamsGroup, memberId: string, instanceId: string): StreamsMember {
-  const member = group.staticMember(instanceId)
-  if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Instance id ${instanceId} is unknown.`)
-  if (member.memberId === memberId) return member
-  throw new KafkaError(
-    'FENCED_INSTANCE_ID',
-    `Static member ${memberId} with instance id ${instanceId} was fenced by member ${member.memberId}.`,
-  )
 }
 
 /** One epoch back is the answer that got lost, as long as the member has nothing that it should not have. */

@@ -1,0 +1,69 @@
+/**
+ * The members of a group whose members have epochs (KIP-848, KIP-932, KIP-1071): by their ids, and static ones by the ids of their instances
+ * (KIP-345), too.
+ */
+import { KafkaError } from '../../protocol.ts'
+
+/** Member epochs with which a member leaves. */
+export const leaveEpoch = -1
+/** A static member that goes keeps what it has until its session ends. */
+export const leaveStaticEpoch = -2
+/** Versions of OffsetCommit (and of OffsetFetch) that know member epochs. */
+export const memberEpochsFrom = 9
+
+interface MemberOfGroup {
+  readonly memberId: string
+  readonly instanceId?: string | null
+}
+
+export class Members<M extends MemberOfGroup> extends Map<string, M> {
+  readonly #groupId: string
+  readonly #ofInstances = new Map<string, string>()
+
+  constructor(groupId: string) {
+    super()
+    this.#groupId = groupId
+  }
+
+  override set(memberId: string, member: M): this {
+    if (typeof member.instanceId === 'string') this.#ofInstances.set(member.instanceId, memberId)
+    return super.set(memberId, member)
+  }
+
+  override delete(memberId: string): boolean {
+    const instanceId = this.get(memberId)?.instanceId
+    // A successor may have taken the name already.
+    if (typeof instanceId === 'string' && this.#ofInstances.get(instanceId) === memberId) this.#ofInstances.delete(instanceId)
+    return super.delete(memberId)
+  }
+
+  /** The member that has the name of a static one; undefined without a name. */
+  ofInstance(instanceId: string | null): M | undefined {
+    const memberId = instanceId === null ? undefined : this.#ofInstances.get(instanceId)
+    return memberId === undefined ? undefined : this.get(memberId)
+  }
+
+  /** Throws UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID when the instance is another member's. */
+  require(memberId: string, instanceId: string | null = null): M {
+    if (instanceId === null) {
+      const member = this.get(memberId)
+      if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.#groupId}.`)
+      return member
+    }
+    const member = this.ofInstance(instanceId)
+    if (member === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `Instance id ${instanceId} is unknown.`)
+    if (member.memberId === memberId) return member
+    throw new KafkaError(
+      'FENCED_INSTANCE_ID',
+      `Static member ${memberId} with instance id ${instanceId} was fenced by member ${member.memberId}.`,
+    )
+  }
+
+  /** Those there will be when `member` has joined or changed. A static one takes the place of its predecessor, as assignors go by the order. */
+  after(member: M): M[] {
+    const replaced = this.has(member.memberId) ? member.memberId : this.ofInstance(member.instanceId ?? null)?.memberId
+    const members = Array.from(this.values(), each => (each.memberId === replaced ? member : each))
+    if (replaced === undefined) members.push(member)
+    return members
+  }
+}
