@@ -5,7 +5,7 @@
  * by itself. That is what lets one seed replay a whole broker (`sim/`), a test run a year in a millisecond, and `memory: true`
  * run without a disk.
  */
-export { assert, unreachable } from './base/assert.ts'
+export { assert } from './base/assert.ts'
 export { ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from './base/bytes.ts'
 export { ageOf, type ClockHistory } from './base/clock-history.ts'
 export {

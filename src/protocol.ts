@@ -4,7 +4,7 @@
  * Hides the message definitions, the codecs compiled from them, the layout of record batches and their compression, and the error table.
  * Nothing in here keeps state or does I/O.
  */
-export { apiByKey, apis } from './protocol/apis.ts'
+export { apis } from './protocol/apis.ts'
 export {
   decodeMessage,
   decodeRequest,

@@ -20,7 +20,7 @@ export interface Membership {
   suspect(): void
 }
 
-export const sessionMs = 1500
+const sessionMs = 1500
 
 export function membershipFor(stage: Stage, random: SeededRandom, wire: Wire, slot: number, slots: number): Membership {
   if (stage.assignment === 'classic') return new ClassicMember(stage, wire)

@@ -4,8 +4,3 @@
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`)
 }
-
-/** Marks a branch that the types rule out. */
-export function unreachable(value: never): never {
-  throw new Error(`assertion failed: unexpected ${JSON.stringify(value)}`)
-}

@@ -115,7 +115,7 @@ interface TextSpec<D> extends Spec {
 
 type Defaulted<D, T> = D extends null ? T | null : T
 
-export const int32Max = 2 ** 31 - 1
+const int32Max = 2 ** 31 - 1
 /** Long.MAX_VALUE, which no number holds; it parses to 2⁶³, larger than anything it is compared with. */
 export const int64Max = '9223372036854775807'
 

@@ -4,8 +4,8 @@
  * Hides the declarations of all of Kafka's keys (and Millrace's few own), where their values come from (defaults, file, environment,
  * flags, what was changed while running) and how they are described and altered. `docs/configuration.md` is derived from the declarations.
  */
-export { type Alteration, type AlterOperation, checkBrokerId, configChange, mostConfigs, readAlterations } from './config/alter.ts'
-export { BrokerConfig, type BrokerValues, type ConfigSource, type Given, type Layered } from './config/broker-config.ts'
+export { type Alteration, checkBrokerId, configChange, mostConfigs, readAlterations } from './config/alter.ts'
+export { BrokerConfig, type BrokerValues, type ConfigSource, type Given } from './config/broker-config.ts'
 export {
   type Described,
   describeAllBrokers,
@@ -19,7 +19,7 @@ export {
 export { type ExplainedKey, type Explanation, explainConfig, renderExplanation } from './config/explain.ts'
 export { deadLetterRules, shareConfig } from './config/group-configs.ts'
 export type { BrokerKey } from './config/keys.ts'
-export { badListenerValue, listenerKeys, listenerValue } from './config/listener-values.ts'
+export { badListenerValue, listenerValue } from './config/listener-values.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
 export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'
 export { configurationReference } from './config/reference.ts'

@@ -95,7 +95,7 @@ class Printer {
   }
 }
 
-export function recordToJson({ topic, partition, offset, timestampMs, key, value, headers }: ReceivedRecord): string {
+function recordToJson({ topic, partition, offset, timestampMs, key, value, headers }: ReceivedRecord): string {
   const shown = { topic, partition, offset, timestamp: timestampMs, key: bytesToJson(key), value: bytesToJson(value) }
   return toJson({ ...shown, headers: headersToJson(headers) })
 }

@@ -19,7 +19,7 @@ export interface ConnectionSecurity {
 }
 
 const protocols = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
-export const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const
+const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const
 const tlsVersions = ['TLSv1.2', 'TLSv1.3'] as const
 
 /** `hosts`: of the bootstrap servers. Throws ClientError INVALID. */

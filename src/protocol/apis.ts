@@ -1,5 +1,4 @@
 /** The one list of all APIs that a broker of Kafka 4.4 listens to, by name and by key. */
-import type { Api } from './define.ts'
 import { addOffsetsToTxn } from './definitions/add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from './definitions/add-partitions-to-txn.ts'
 import { addRaftVoter } from './definitions/add-raft-voter.ts'
@@ -160,11 +159,4 @@ export const apis = {
   deleteShareGroupOffsets,
   streamsGroupTopologyDescriptionUpdate,
   unregisterController,
-}
-
-const byKey = new Map<number, Api>(Object.values(apis).map(api => [api.key, api]))
-
-/** undefined: no broker knows this key. */
-export function apiByKey(key: number): Api | undefined {
-  return byKey.get(key)
 }

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { includes } from '../../sim/fuzzers/grammar.ts'
 import type { Int64 } from '../../src/base.ts'
 import { handlers } from '../../src/broker.ts'
 import { type Api, apis, buildBatch, type ErrorName, errorName, type Fields, type Uuid, zeroUuid } from '../../src/protocol.ts'
@@ -261,9 +262,8 @@ class Filler {
     return buildBatch({ records, timestamp: Date.now(), ...this.world.session, baseSequence: 0, isTransactional: true })
   }
 
-  #has(versions = '0+'): boolean {
-    const [, from, open, to] = /^(\d+)(\+)?(?:-(\d+))?$/.exec(versions)!
-    return this.version >= Number(from) && (open === '+' || this.version <= Number(to ?? from))
+  #has(versions: string | undefined): boolean {
+    return includes(versions, this.version)
   }
 }
 
@@ -380,8 +380,7 @@ function hasList(api: Api, path: string, version: number): boolean {
   let fields: Fields = api.request
   for (const key of path.split('.')) {
     const field = fields[key]!
-    const [, from, open, to] = /^(\d+)(\+)?(?:-(\d+))?$/.exec(field.options.versions ?? '0+')!
-    if (version < Number(from) || (open !== '+' && version > Number(to ?? from))) return false
+    if (!includes(field.options.versions, version)) return false
     fields = (field.type === 'array' ? field.of! : field).fields ?? {}
   }
   return true

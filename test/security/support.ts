@@ -22,7 +22,7 @@ export interface Secured {
 }
 
 /** The users of SASL PLAIN in tests: name and password are the same but for `-pw`. */
-export const plainUsers = ['admin', 'alice', 'bob']
+const plainUsers = ['admin', 'alice', 'bob']
 
 export const authorizer = {
   'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',

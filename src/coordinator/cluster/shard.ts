@@ -27,7 +27,7 @@ import type { Admit, ClusterLimits, ConfigChange, CreatedTopic, NewPartitions, N
 const maxRecordsPerOperation = 10_000
 const noConfigs: ReadonlyMap<string, string> = new Map()
 /** Kafka's size of a block of producer ids. */
-export const producerIdBlockSize = 1_000
+const producerIdBlockSize = 1_000
 
 export interface ClusterShardOptions {
   brokerId: number

@@ -22,7 +22,7 @@ export interface StateBatch {
 }
 
 /** What happened to records that will not be delivered again; Kafka's words. */
-export const deadLetterCauses = {
+const deadLetterCauses = {
   rejected: 'Offset rejected by client.',
   exhausted: 'Offset delivery count exceeded the threshold.',
 } as const

@@ -14,7 +14,7 @@ import { header } from '../../protocol.ts'
 export const headBytes = 1024
 export const tokenBytes = 8
 /** Formats up to this one are understood. Format 1 had no token, and a journal file only the first copy. */
-export const latestFormat = 2
+const latestFormat = 2
 
 const copyBytes = 64
 const secondCopyAt = 512

@@ -30,7 +30,7 @@ export function firstFrameAt(life: FileLife): number {
 }
 
 /** bind: from here on in this file, the slot means this partition. inline: batches are in the payload; extent: in the segment file. */
-export const entryKinds = { bind: 1, inline: 2, extent: 3, logStart: 4, deleted: 5 } as const
+const entryKinds = { bind: 1, inline: 2, extent: 3, logStart: 4, deleted: 5 } as const
 
 /** A partition's share of a frame: consecutive batches. */
 export interface Share {

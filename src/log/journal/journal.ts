@@ -208,6 +208,6 @@ export class Journal {
   }
 }
 
-export function journalPath(directory: string, number: number): string {
+function journalPath(directory: string, number: number): string {
   return `${directory}/${String(number).padStart(8, '0')}.journal`
 }

@@ -81,13 +81,21 @@ export function isOdd({ misshapen, oddlyFramed }: Contents): boolean {
   return misshapen || oddlyFramed
 }
 
-/** Whether the topic takes every record. */
+/** Whether the topic takes every record: it does if it takes the earliest and the latest. */
 export function isAllowed({ earliest, latest, keyless, claimedTime }: Contents, rules: BatchRules): boolean {
-  if (rules.compacted && keyless) return false
-  if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) return false
-  if (rules.timestampType === 'LogAppendTime') return true
-  // The claim is forgotten when the batch is stored, so the records' own times count as well.
-  return !(isOutOfRange(latest, rules) || isOutOfRange(earliest, rules) || (claimedTime !== null && isOutOfRange(claimedTime, rules)))
+  return faultOf(earliest, !keyless, claimedTime, rules) === 'none' && faultOf(latest, !keyless, claimedTime, rules) === 'none'
+}
+
+type Fault = 'none' | 'keyless' | 'claim' | 'claimed time' | 'time'
+
+/** What is wrong with a record. `claimedTime`: that which its batch says all its records have. */
+function faultOf(timestamp: Int64, hasKey: boolean, claimedTime: Int64 | null, rules: BatchRules): Fault {
+  if (rules.compacted && !hasKey) return 'keyless'
+  if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) return 'claim'
+  if (rules.timestampType === 'LogAppendTime') return 'none'
+  // The claim is forgotten when the batch is stored, so the record's own time counts as well.
+  if (claimedTime !== null && isOutOfRange(claimedTime, rules)) return 'claimed time'
+  return isOutOfRange(timestamp, rules) ? 'time' : 'none'
 }
 
 function isOutOfRange(timestamp: Int64, rules: BatchRules): boolean {
@@ -119,8 +127,6 @@ const mostNamed = 10_000
 /** As many as Kafka shows in its message. */
 const shown = 3
 
-type Fault = 'none' | 'keyless' | 'claim' | 'claimed time' | 'time'
-
 /** Gathers what is wrong with the records of a batch. `claimedTime`: that which the batch says all its records have. */
 export class Refusal {
   readonly #rules: BatchRules
@@ -137,7 +143,7 @@ export class Refusal {
 
   see(timestamp: Int64, offset: number, hasKey: boolean): void {
     const batchIndex = this.#seen++
-    const fault = this.#judge(timestamp, hasKey)
+    const fault = faultOf(timestamp, hasKey, this.#claimedTime, this.#rules)
     if (fault === 'none') return
     this.#refused++
     if (fault !== 'keyless') this.#untimely = true
@@ -159,16 +165,6 @@ export class Refusal {
       `One or more records have been rejected due to ${this.#refused} record errors in total, ` +
       `and only showing the first three errors at most: [${examples.join(', ')}]`
     return new InvalidRecords('INVALID_RECORD', message, this.#errors)
-  }
-
-  #judge(timestamp: Int64, hasKey: boolean): Fault {
-    const rules = this.#rules
-    const claimed = this.#claimedTime
-    if (rules.compacted && !hasKey) return 'keyless'
-    if (claimed !== null && (rules.timestampType === 'LogAppendTime' || claimed === -1)) return 'claim'
-    if (rules.timestampType === 'LogAppendTime') return 'none'
-    if (claimed !== null && isOutOfRange(claimed, rules)) return 'claimed time'
-    return isOutOfRange(timestamp, rules) ? 'time' : 'none'
   }
 
   #words(fault: Fault, timestamp: Int64, offset: number): string {

@@ -3,14 +3,12 @@
  * the group has moved since the last scrape, and for so many partitions of a scrape, so that a scrape costs little whatever groups do.
  */
 import type { PartitionLog } from '../../../log.ts'
+import { batchHeaderSize, header } from '../../../protocol.ts'
 
 /** More have no figure until a later scrape. */
 const readsPerScrape = 200
 /** What is remembered beyond the last scrapes is dropped, the oldest first. */
 const mostRemembered = 100_000
-/** In a batch of magic 2, of what {@link PartitionLog.read} returns. */
-const magicAt = 16
-const baseTimestampAt = 27
 
 interface Known {
   offset: number
@@ -44,9 +42,9 @@ export class LagAges {
     this.#left--
     const slice = await log.read(offset, { maxBytes: 1, atLeastOne: true, upTo: 'high-watermark' })
     try {
-      const header = slice.chunks[0]
-      if (header === undefined || header.length < baseTimestampAt + 8 || header[magicAt] !== 2) return null
-      return Number(header.readBigInt64BE(baseTimestampAt))
+      const batch = slice.chunks[0]
+      if (batch === undefined || batch.length < batchHeaderSize || header.magic(batch, 0) !== 2) return null
+      return Number(header.baseTimestamp(batch, 0))
     } finally {
       slice.release()
     }

@@ -216,7 +216,7 @@ function topologyOf({ group, request: { topology: told }, records }: Step): Topo
   return topology
 }
 
-export function assignmentConfigsOf({ numStandbyReplicas, rackAwareAssignmentTags }: StreamsGroupConfig): Map<string, string> {
+function assignmentConfigsOf({ numStandbyReplicas, rackAwareAssignmentTags }: StreamsGroupConfig): Map<string, string> {
   const configs = new Map([['num.standby.replicas', String(numStandbyReplicas)]])
   if (rackAwareAssignmentTags.length > 0) configs.set('rack.aware.assignment.tags', rackAwareAssignmentTags.join(','))
   return configs

@@ -105,7 +105,7 @@ export function currentRecord(groupId: string, member: StreamsMember): LogRecord
   }
 }
 
-export const memberTombstone = {
+const memberTombstone = {
   current: (groupId: string, memberId: string) => gone(encodeRecordKey(streamsGroupCurrentMemberAssignment, { groupId, memberId })),
   target: (groupId: string, memberId: string) => gone(encodeRecordKey(streamsGroupTargetAssignmentMember, { groupId, memberId })),
   member: (groupId: string, memberId: string) => gone(encodeRecordKey(streamsGroupMemberMetadata, { groupId, memberId })),
