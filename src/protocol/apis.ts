@@ -1,4 +1,4 @@
-/** The one list of all APIs that a broker of Kafka 4.4 listens to, by name and by key. */
+/** The one list of all APIs that a broker of Kafka 4.4 listens to. */
 import { addOffsetsToTxn } from './definitions/add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from './definitions/add-partitions-to-txn.ts'
 import { addRaftVoter } from './definitions/add-raft-voter.ts'

@@ -226,7 +226,7 @@ class Filler {
   message(fields: Fields, name: string, prefix = ''): Message {
     const message: Message = {}
     for (const [key, field] of Object.entries(fields)) {
-      if (!this.#has(field.options.versions)) continue
+      if (!includes(field.options.versions, this.version)) continue
       message[key] = this.#value(key, field, name, `${prefix}${key}`)
     }
     return message
@@ -244,7 +244,7 @@ class Filler {
     if (field.type === 'struct') return this.message(field.fields!, name, `${path}.`)
     if (nameFields.has(key)) return path === 'transactionalId' && this.list.api === 'Produce' ? null : name
     if (idFields.has(key))
-      return this.list.api === 'DeleteTopics' || (this.#has('0-11') && this.list.api === 'Metadata') ? zeroUuid : this.world.ids[name]
+      return this.list.api === 'DeleteTopics' || (includes('0-11', this.version) && this.list.api === 'Metadata') ? zeroUuid : this.world.ids[name]
     if (/producerId$/i.test(key)) return this.world.session.producerId
     if (/producerEpoch$/i.test(key)) return this.world.session.producerEpoch
     if (field.type === 'records') return this.#records(more)
@@ -260,10 +260,6 @@ class Filler {
     const records = [{ key: null, value: Buffer.from('x') }]
     if (transactionalId === undefined) return buildBatch({ records, timestamp: Date.now() })
     return buildBatch({ records, timestamp: Date.now(), ...this.world.session, baseSequence: 0, isTransactional: true })
-  }
-
-  #has(versions: string | undefined): boolean {
-    return includes(versions, this.version)
   }
 }
 

@@ -19,6 +19,12 @@ export function requireCluster(context: RequestContext, operation: Operation): v
   if (!context.allowed(operation, 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
 }
 
+/** Tells by name which topics the client may create: CREATE on the cluster is for all of them. */
+export function mayCreateTopic(context: RequestContext): (name: string) => boolean {
+  const any = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
+  return name => any || context.allowed('CREATE', 'TOPIC', name)
+}
+
 /** For the access table of a handler that calls {@link authorizedOperations}. */
 export function everyOperation(resource: Described): (readonly [ResourceType, Operation])[] {
   return operations[resource].map(operation => [resource, operation] as const)

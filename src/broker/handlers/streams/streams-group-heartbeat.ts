@@ -11,7 +11,7 @@ import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../..
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { mayCreateTopic } from '../../security/authorized-operations.ts'
 import { callerOf, requireGroup } from '../groups/group-caller.ts'
 import { requireStreamsGroups } from './streams-requests.ts'
 
@@ -74,8 +74,8 @@ async function checkTopics({ topology }: Request, context: RequestContext): Prom
 }
 
 async function createTopics(topics: readonly StreamsInternalTopic[], response: Response, context: RequestContext): Promise<Response> {
-  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
-  const forbidden = mayCreateAny ? [] : topics.filter(({ name }) => !context.allowed('CREATE', 'TOPIC', name))
+  const mayCreate = mayCreateTopic(context)
+  const forbidden = topics.filter(({ name }) => !mayCreate(name))
   if (forbidden.length > 0) {
     return withDetail(response, `Unauthorized to CREATE on topics ${forbidden.map(({ name }) => name).join(', ')}.`)
   }

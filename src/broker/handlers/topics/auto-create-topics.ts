@@ -3,19 +3,19 @@ import { belongsToBroker, type InternalTopicName, internalTopics, topicNameProbl
 import { type ErrorName, KafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { mayCreateTopic } from '../../security/authorized-operations.ts'
 
 /** Resolves with why some could not be created; the others are there then. */
 export async function createMissingTopics(names: readonly string[], context: RequestContext): Promise<Map<string, ErrorName>> {
   const { metadata } = context.broker
   const refused = new Map<string, ErrorName>()
-  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
+  const mayCreate = mayCreateTopic(context)
   const ordinary: string[] = []
   for (const name of names) {
     if (topicNameProblem(name) !== null) refused.set(name, 'INVALID_TOPIC_EXCEPTION')
     // As Kafka, which asks its controller in vain.
     else if (belongsToBroker(name) && !internalTopics.has(name)) refused.set(name, 'UNKNOWN_TOPIC_OR_PARTITION')
-    else if (!mayCreateAny && !context.allowed('CREATE', 'TOPIC', name)) refused.set(name, 'TOPIC_AUTHORIZATION_FAILED')
+    else if (!mayCreate(name)) refused.set(name, 'TOPIC_AUTHORIZATION_FAILED')
     else if (internalTopics.has(name)) await metadata.ensureInternalTopic(name as InternalTopicName)
     else ordinary.push(name)
   }

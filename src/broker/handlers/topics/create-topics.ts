@@ -11,7 +11,7 @@ import { mostConfigs } from '../../config.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
-import { clusterName } from '../../security/authorized-operations.ts'
+import { mayCreateTopic } from '../../security/authorized-operations.ts'
 
 type Request = MessageOf<typeof apis.createTopics.request>
 type Response = InputOf<typeof apis.createTopics.response>
@@ -44,14 +44,14 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
 async function sort(request: Request, context: RequestContext): Promise<{ creatable: NewTopic[]; refused: Result[] }> {
   const count = new Map<string, number>()
   for (const { name } of request.topics) count.set(name, (count.get(name) ?? 0) + 1)
-  const mayCreateAny = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
+  const mayCreate = mayCreateTopic(context)
   const creatable: NewTopic[] = []
   const refused = new Map<string, Result>()
   await inSlices(context.broker.turns, request.topics, topic => {
     const { name } = topic
     const refuse = (error: KafkaError) => refused.set(name, failure(name, error))
     if (count.get(name)! > 1) refuse(new KafkaError('INVALID_REQUEST', 'Duplicate topic name.'))
-    else if (!mayCreateAny && !context.allowed('CREATE', 'TOPIC', name)) {
+    else if (!mayCreate(name)) {
       refuse(new KafkaError('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.'))
     } else if (topic.configs.length > mostConfigs) {
       refuse(new KafkaError('INVALID_CONFIG', `The topic has ${topic.configs.length} configs in the request, ${mostConfigs} are allowed.`))
