@@ -244,7 +244,7 @@ class Filler {
     if (field.type === 'struct') return this.message(field.fields!, name, `${path}.`)
     if (nameFields.has(key)) return path === 'transactionalId' && this.list.api === 'Produce' ? null : name
     if (idFields.has(key))
-      return this.list.api === 'DeleteTopics' || (includes('0-11', this.version) && this.list.api === 'Metadata') ? zeroUuid : this.world.ids[name]
+      return this.list.api === 'DeleteTopics' || (this.version <= 11 && this.list.api === 'Metadata') ? zeroUuid : this.world.ids[name]
     if (/producerId$/i.test(key)) return this.world.session.producerId
     if (/producerEpoch$/i.test(key)) return this.world.session.producerEpoch
     if (field.type === 'records') return this.#records(more)
