@@ -3,7 +3,7 @@
  * planted, and a seed that found one can be played again.
  */
 import { exactlyOnce } from './scenarios/exactly-once.ts'
-import { plants } from './scenarios/exactly-once-plants.ts'
+import { type Plant, plants } from './scenarios/exactly-once-plants.ts'
 import { Finding } from './scenarios/finding.ts'
 import type { PlayOptions, PlayResult } from './scenarios/play.ts'
 import { shareGroups } from './scenarios/share-groups.ts'
@@ -12,7 +12,7 @@ import { sharePlants } from './scenarios/share-plants.ts'
 export interface Scenario {
   name: string
   run(options: PlayOptions): Promise<PlayResult>
-  plants: Readonly<Record<string, NonNullable<PlayOptions['plant']>>>
+  plants: Readonly<Record<string, Plant>>
   /** Numbers in the result that are summed up over all worlds, and what they count. */
   sums: Readonly<Record<string, string>>
 }
