@@ -3,13 +3,14 @@
  * transaction goes from its first partition to its markers. Kafka's TransactionCoordinator and TransactionMetadata as a state machine.
  *
  * A step changes the state at once and answers when its record is durable, so Kafka's "pending" transitions do not exist here. The end of a
- * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow behind it, and then the
+ * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow (`endings.ts`), and then the
  * record that says so. Whatever part of that a crash leaves is a prefix, from which `loaded` goes on.
  */
-import { ageOf, type Int64, type Turns } from '../../base.ts'
+import { ageOf, type Int64 } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
-import type { Decision, LogRecord, ProducerMarker, ProducerSession, Shard, ShardContext } from '../shard.ts'
+import type { Decision, LogRecord, ProducerSession, Shard, ShardContext } from '../shard.ts'
 import { timerKey } from '../timer-key.ts'
+import { Endings, type EndingsOptions } from './endings.ts'
 import { type ResidentLimits, Residents } from './residents.ts'
 import type { TransactionSettings } from './settings.ts'
 import {
@@ -49,19 +50,10 @@ export interface Session extends ProducerSession {
   error?: KafkaError
 }
 
-export interface TransactionShardOptions {
-  context: ShardContext
-  turns: Turns
+export interface TransactionShardOptions extends EndingsOptions {
   settings: TransactionSettings
   /** Of this shard's share of the ids. */
   residentLimits(): ResidentLimits
-  /** Appends the marker; throws when that is not possible now and must be tried again. A partition that is gone needs none. */
-  writeMarker(topic: string, partition: number, marker: ProducerMarker): void
-  /** Of the shard's partition: fences the coordinator's predecessors. */
-  coordinatorEpoch(): number
-  /** False when records from `offset` on are no longer in the log: what was to follow them must not be written. */
-  holds(offset: number): boolean
-  report(what: string, error: unknown): void
 }
 
 /** How InitProducerId recognizes its own repetition (KIP-360); not stored, as in Kafka. */
@@ -71,22 +63,8 @@ interface Bump {
   lastProducerEpoch: number
 }
 
-/** Prepared, with markers to be written. */
-interface Ending {
-  transaction: Transaction
-  /** Those that have yet to be tried. */
-  rest: [topic: string, partition: number][]
-  /** Those that could not be written. */
-  failed: [topic: string, partition: number][]
-  recordOffset: number
-}
-
 const abortKey = timerKey('abort')
 const expiryKey = timerKey('expire')
-const markerRetryMs = 100
-/** Markers that are written before time is looked at: all of an ordinary transaction, but few where others had this turn already. */
-const markersAtOnce = 1_000
-const markersInTurnOfOthers = 50
 /** Partitions of transactions that are aborted in one step because their time is up. */
 const expiringAtOnce = 500
 const expiryStepRecords = 1_000
@@ -97,11 +75,12 @@ export class TransactionShard implements Shard {
   readonly #transactions = new Map<string, Transaction>()
   readonly #residents = new Residents()
   readonly #bumps = new Map<string, Bump>()
-  readonly #endings = new Map<string, Ending>()
+  readonly #endings: Endings
 
   constructor(options: TransactionShardOptions) {
     this.#options = options
     this.#context = options.context
+    this.#endings = new Endings(options, transaction => this.#move(completed(transaction, this.#context.clock.now())).records)
   }
 
   replay(record: LogRecord, offset: number): void {
@@ -118,14 +97,11 @@ export class TransactionShard implements Shard {
     this.#transactions.set(transactionalId, transaction)
     this.#residents.touch(transactionalId)
     if (transaction.owner !== '') this.#residents.own(transactionalId, transaction.owner)
-    if (!isPrepared(transaction)) return
-    const rest: Ending['rest'] = []
-    for (const [topic, indexes] of transaction.partitions) for (const index of indexes) rest.push([topic, index])
-    this.#endings.set(transactionalId, { transaction, rest, failed: [], recordOffset: offset })
+    if (isPrepared(transaction)) this.#endings.add(transaction, offset)
   }
 
   loaded(): void {
-    for (const ending of this.#endings.values()) this.#finishLater(ending, 0)
+    this.#endings.resume()
     this.#scheduleAborts(this.#options.settings.abortTimedOutIntervalMs)
     this.#scheduleExpiry()
   }
@@ -282,45 +258,6 @@ export class TransactionShard implements Shard {
     return { ...decision, response: { producerId: none, producerEpoch: none, error } }
   }
 
-  /** Writes markers that are missing; null while there are more, or some cannot be written. */
-  #finish(ending: Ending): Decision<void> | null {
-    const { transaction, recordOffset } = ending
-    const { transactionalId, producerId, producerEpoch, status } = transaction
-    if (this.#endings.get(transactionalId) !== ending) return null
-    const committed = status === 'PrepareCommit'
-    const marker = { producerId, producerEpoch, committed, coordinatorEpoch: this.#options.coordinatorEpoch() }
-    const { rest } = ending
-    const { turns } = this.#options
-    const atLeast = turns.over ? markersInTurnOfOthers : markersAtOnce
-    let written = 0
-    for (; written < rest.length && (written < atLeast || !turns.over); written++) {
-      const [topic, partition] = rest[written]!
-      // A group of appends that could not be written is taken back at once: no marker may be left without its decision.
-      if (!this.#options.holds(recordOffset)) return null
-      try {
-        this.#options.writeMarker(topic, partition, marker)
-      } catch (error) {
-        if (ending.failed.length === 0)
-          this.#options.report(`cannot write the transaction marker of ${transactionalId} to ${topic}-${partition} yet; retrying`, error)
-        ending.failed.push([topic, partition])
-      }
-    }
-    ending.rest = rest.slice(written)
-    const goesOn = ending.rest.length > 0
-    if (goesOn || ending.failed.length > 0) {
-      if (!goesOn) ending.rest = ending.failed.splice(0)
-      this.#finishLater(ending, goesOn ? 0 : markerRetryMs)
-      return null
-    }
-    const { records } = this.#move(completed(transaction, this.#context.clock.now()))
-    return { records, response: undefined }
-  }
-
-  #finishLater(ending: Ending, delayMs: number): void {
-    const key = timerKey('end', ending.transaction.transactionalId)
-    this.#context.schedule(key, delayMs, () => this.#finish(ending) ?? { records: [], response: undefined })
-  }
-
   // ---- timers
 
   #scheduleAborts(delayMs: number): void {
@@ -398,13 +335,7 @@ export class TransactionShard implements Shard {
       response: { producerId, producerEpoch },
     }
     if (!isPrepared(to)) return decision
-    return {
-      ...decision,
-      appended: () => {
-        const ending = this.#endings.get(transactionalId)
-        return ending === undefined ? null : this.#finish(ending)
-      },
-    }
+    return { ...decision, appended: () => this.#endings.finish(transactionalId) }
   }
 }
 

@@ -1,0 +1,109 @@
+/**
+ * Prepared transactions of a shard, and the markers that they still lack.
+ *
+ * Hides that markers are written in steps, that one which cannot be written is tried again until it can, and that none is written whose
+ * decision is not in the log any more.
+ */
+import type { Turns } from '../../base.ts'
+import type { Decision, LogRecord, ProducerMarker, ShardContext } from '../shard.ts'
+import { timerKey } from '../timer-key.ts'
+import type { Transaction } from './transaction.ts'
+
+export interface EndingsOptions {
+  context: ShardContext
+  turns: Turns
+  /** Appends the marker; throws when that is not possible now and must be tried again. A partition that is gone needs none. */
+  writeMarker(topic: string, partition: number, marker: ProducerMarker): void
+  /** Of the shard's partition: fences the coordinator's predecessors. */
+  coordinatorEpoch(): number
+  /** False when records from `offset` on are no longer in the log: what was to follow them must not be written. */
+  holds(offset: number): boolean
+  report(what: string, error: unknown): void
+}
+
+interface Ending {
+  transaction: Transaction
+  /** Those that have yet to be tried. */
+  rest: [topic: string, partition: number][]
+  /** Those that could not be written. */
+  failed: [topic: string, partition: number][]
+  /** Of the record of the decision. */
+  recordOffset: number
+}
+
+const retryMs = 100
+/** Markers that are written before time is looked at: all of an ordinary transaction, but few where others had this turn already. */
+const atOnce = 1_000
+const inTurnOfOthers = 50
+
+export class Endings {
+  readonly #options: EndingsOptions
+  /** The records by which a transaction is complete. */
+  readonly #complete: (transaction: Transaction) => readonly LogRecord[]
+  readonly #endings = new Map<string, Ending>()
+
+  constructor(options: EndingsOptions, complete: (transaction: Transaction) => readonly LogRecord[]) {
+    this.#options = options
+    this.#complete = complete
+  }
+
+  /** The transaction was prepared by the record at this offset. */
+  add(transaction: Transaction, recordOffset: number): void {
+    const rest: Ending['rest'] = []
+    for (const [topic, indexes] of transaction.partitions) for (const index of indexes) rest.push([topic, index])
+    this.#endings.set(transaction.transactionalId, { transaction, rest, failed: [], recordOffset })
+  }
+
+  delete(transactionalId: string): void {
+    this.#endings.delete(transactionalId)
+  }
+
+  clear(): void {
+    this.#endings.clear()
+  }
+
+  /** After a load. */
+  resume(): void {
+    for (const ending of this.#endings.values()) this.#finishLater(ending, 0)
+  }
+
+  /** As soon as the decision has its place in the log. null: there is more to be done, which goes on by itself. */
+  finish(transactionalId: string): Decision<void> | null {
+    const ending = this.#endings.get(transactionalId)
+    return ending === undefined ? null : this.#finish(ending)
+  }
+
+  #finish(ending: Ending): Decision<void> | null {
+    const { transaction, recordOffset } = ending
+    const { transactionalId, producerId, producerEpoch, status } = transaction
+    if (this.#endings.get(transactionalId) !== ending) return null
+    const { turns, coordinatorEpoch, holds, writeMarker, report } = this.#options
+    const marker = { producerId, producerEpoch, committed: status === 'PrepareCommit', coordinatorEpoch: coordinatorEpoch() }
+    const { rest } = ending
+    const atLeast = turns.over ? inTurnOfOthers : atOnce
+    let written = 0
+    for (; written < rest.length && (written < atLeast || !turns.over); written++) {
+      const [topic, partition] = rest[written]!
+      // A group of appends that could not be written is taken back at once: no marker may be left without its decision.
+      if (!holds(recordOffset)) return null
+      try {
+        writeMarker(topic, partition, marker)
+      } catch (error) {
+        if (ending.failed.length === 0)
+          report(`cannot write the transaction marker of ${transactionalId} to ${topic}-${partition} yet; retrying`, error)
+        ending.failed.push([topic, partition])
+      }
+    }
+    ending.rest = rest.slice(written)
+    const goesOn = ending.rest.length > 0
+    if (!goesOn && ending.failed.length === 0) return { records: this.#complete(transaction), response: undefined }
+    if (!goesOn) ending.rest = ending.failed.splice(0)
+    this.#finishLater(ending, goesOn ? 0 : retryMs)
+    return null
+  }
+
+  #finishLater(ending: Ending, delayMs: number): void {
+    const key = timerKey('end', ending.transaction.transactionalId)
+    this.#options.context.schedule(key, delayMs, () => this.#finish(ending) ?? { records: [], response: undefined })
+  }
+}
