@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -48,11 +48,12 @@ test('links in documents lead to files and headings that exist', () => {
   assert.deepEqual(broken, [])
 })
 
-test('no comment and no document sends a reader to a document that is not in the repository', () => {
+test('no comment and no document sends a reader to a file that is not in the repository', () => {
   const broken: string[] = []
+  const names = new Set(filesOf(/\.(?:md|ts)$/).map(path => basename(path)))
   for (const path of filesOf(/\.(?:ts|js|md|yaml|service)$|^Dockerfile$/)) {
-    // Both invent names.
-    if (path === 'scripts/links.test.ts' || path === 'scripts/tidy.test.ts') continue
+    // They invent names.
+    if (path === 'scripts/links.test.ts' || path === 'scripts/tidy.test.ts' || path === 'test/package.test.ts') continue
     const text = readFileSync(join(root, path), 'utf8')
     for (const [mention] of text.matchAll(
       /(?<![\w/.-])(?:src|test|docs|packaging|scripts|compat|bench|sim)\/[\w./-]*\w\.(?:md|ts|service|yaml)\b/g,
@@ -60,6 +61,10 @@ test('no comment and no document sends a reader to a document that is not in the
       // `x` stands for any name.
       if (!/\/x\.ts$/.test(mention) && !existsSync(join(root, mention)) && !existsSync(join(root, dirname(path), mention)))
         broken.push(`${path}: ${mention}`)
+    }
+    // Without a folder it is the name of a file in any.
+    for (const [mention] of text.matchAll(/(?<![\w\/.$*-])\w[\w-]*(?:\.\w+)?\.(?:md|ts)\b/g)) {
+      if (!/^x\./i.test(mention) && !names.has(mention)) broken.push(`${path}: ${mention}`)
     }
     for (const [mention, number] of text.matchAll(/\bADR (\d{4})\b/g)) {
       if (!readdirSync(join(root, 'docs/adr')).some(name => name.startsWith(`${number}-`))) broken.push(`${path}: ${mention}`)

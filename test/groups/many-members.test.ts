@@ -1,5 +1,5 @@
 /**
- * What a broker has to bear (reliability.md section 5): 1,000 groups of 5 at once, and one group of 500, over real connections. How long it
+ * What a broker has to bear: 1,000 groups of 5 at once, and one group of 500, over real connections. How long it
  * takes is the business of this machine; how many requests, generations and records it takes is the broker's, and is bounded.
  */
 import assert from 'node:assert/strict'
