@@ -56,6 +56,11 @@ export function uniqueNames(names: readonly string[]): string[] {
   return [...new Set(names)].sort()
 }
 
+/** In the same order. */
+export function sameNames(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((name, index) => name === other[index])
+}
+
 /** What the member told of itself is the same: no record is needed. */
 export function saysTheSame(one: ConsumerMember, other: ConsumerMember): boolean {
   return (
@@ -71,12 +76,7 @@ export function saysTheSame(one: ConsumerMember, other: ConsumerMember): boolean
 }
 
 export function subscribesTheSame(one: ConsumerMember, other: ConsumerMember): boolean {
-  const { subscribedTopicNames: names } = one
-  return (
-    one.subscribedTopicRegex === other.subscribedTopicRegex &&
-    names.length === other.subscribedTopicNames.length &&
-    names.every((name, index) => name === other.subscribedTopicNames[index])
-  )
+  return one.subscribedTopicRegex === other.subscribedTopicRegex && sameNames(one.subscribedTopicNames, other.subscribedTopicNames)
 }
 
 function sameClassic(one: ClassicMember | null, other: ClassicMember | null): boolean {

@@ -19,7 +19,7 @@ import {
   targetEpochRecord,
   targetRecord,
 } from './consumer-records.ts'
-import { type ConsumerMember, saysTheSame, subscribesTheSame } from './member.ts'
+import { type ConsumerMember, sameNames, saysTheSame, subscribesTheSame } from './member.ts'
 import { noTarget, sameTarget, type Target, type TopicPartitionList } from './partitions.ts'
 import { reconcile } from './reconcile.ts'
 import { compileRegex } from './regex.ts'
@@ -257,10 +257,6 @@ export class Progress {
 }
 
 const noTargets: ReadonlyMap<string, Target> = new Map()
-
-function sameNames(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((name, index) => name === other[index])
-}
 
 /** Throws INVALID_REGULAR_EXPRESSION. */
 export function checkRegex(regex: string): void {

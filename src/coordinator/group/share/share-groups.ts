@@ -5,7 +5,7 @@
 import { type apis, type InputOf, KafkaError, type MessageOf, type Uuid } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { type TimerKey, timerKey } from '../../timer-key.ts'
-import { uniqueNames } from '../consumer/member.ts'
+import { sameNames, uniqueNames } from '../consumer/member.ts'
 import { listOf, noTarget, sameTarget, type Target } from '../consumer/partitions.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
 import { leaveEpoch } from '../members.ts'
@@ -294,10 +294,6 @@ function requireEpoch({ memberEpoch, previousMemberEpoch }: ShareMember, receive
     'FENCED_MEMBER_EPOCH',
     `The share group member has a ${size} member epoch (${received}) than the one known by the group coordinator (${memberEpoch}). The member must abandon all its partitions and rejoin.`,
   )
-}
-
-function sameNames(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((name, index) => name === other[index])
 }
 
 function invalid(message: string): KafkaError {
