@@ -85,7 +85,7 @@ export {
   type ShareConfig,
   SharePartition,
 } from './coordinator/share/share-partition.ts'
-export type { SharePartitionKey, ShareState } from './coordinator/share/state-shard.ts'
+export { type SharePartitionKey, type ShareState, sharePartitionName } from './coordinator/share/state-shard.ts'
 export { ShareCoordinator, type ShareCoordinatorOptions, shareStateTopicName } from './coordinator/share.ts'
 export type { TransactionSettings } from './coordinator/transaction/settings.ts'
 export type { EndRequest, InitProducer, TransactionalProducer } from './coordinator/transaction/shard.ts'

@@ -7,7 +7,7 @@ import type { Int64, System, Timer, Turns } from '../base.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
 import type { Coordinator } from './shard.ts'
 import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
-import { nameOf, type SharePartitionKey, type ShareState, ShareStateShard } from './share/state-shard.ts'
+import { type SharePartitionKey, type ShareState, ShareStateShard, sharePartitionName } from './share/state-shard.ts'
 
 export const shareStateTopicName = '__share_group_state'
 
@@ -85,7 +85,7 @@ export class ShareCoordinator {
   }
 
   async #shardOf(key: SharePartitionKey): Promise<Coordinator<ShareStateShard>> {
-    const shard = await this.#states.locate(nameOf(key))
+    const shard = await this.#states.locate(sharePartitionName(key))
     await shard.loaded
     return shard
   }

@@ -11,6 +11,7 @@ import {
   SharePartition,
   type SharePartitionKey,
   type ShareState,
+  sharePartitionName,
 } from '../../coordinator.ts'
 import type { PartitionLog } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
@@ -47,7 +48,7 @@ export class SharePartitions {
       const known = this.#options.metadata.topicName(key.topicId) !== undefined
       throw new KafkaError(known ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'UNKNOWN_TOPIC_ID')
     }
-    const name = nameOf(key)
+    const name = sharePartitionName(key)
     let entry = this.#entries.get(name)
     if (entry === undefined) {
       const partition = this.#load(key, log, () => this.#drop(name, entry))
@@ -130,7 +131,7 @@ export class SharePartitions {
         this.#bury({ groupId: key.groupId, source: log, firstOffset, lastOffset, deliveryCount, cause }),
       available: () => this.#wake(key.groupId),
       lost: error => {
-        report(`reloading share partition ${nameOf(key)}`, error)
+        report(`reloading share partition ${sharePartitionName(key)}`, error)
         drop()
       },
     })
@@ -165,8 +166,4 @@ async function firstOffset(log: PartitionLog, reset: string, nowMs: number): Pro
   const [days, hours, minutes, seconds] = duration.slice(1).map(text => Number(text ?? 0))
   const agoMs = (((days! * 24 + hours!) * 60 + minutes!) * 60 + seconds!) * 1000
   return (await log.offsetForTimestamp(nowMs - agoMs, 'high-watermark'))?.offset ?? log.highWatermark
-}
-
-function nameOf({ groupId, topicId, partition }: SharePartitionKey): string {
-  return `${groupId}:${topicId}:${partition}`
 }

@@ -67,3 +67,25 @@ export class Members<M extends MemberOfGroup> extends Map<string, M> {
     return members
   }
 }
+
+type Protocol = 'consumer' | 'share' | 'streams'
+
+export function groupIsFull(protocol: Protocol, maxSize: number): KafkaError {
+  return new KafkaError('GROUP_MAX_SIZE_REACHED', `The ${protocol} group has reached its maximum capacity of ${maxSize} members.`)
+}
+
+/** `owner` has not let go of the name of the instance. */
+export function unreleasedInstance(memberId: string, instanceId: string, owner: string): KafkaError {
+  return new KafkaError(
+    'UNRELEASED_INSTANCE_ID',
+    `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${owner} member.`,
+  )
+}
+
+export function fencedEpoch(protocol: Protocol, received: number, known: number): KafkaError {
+  const size = received > known ? 'greater' : 'smaller'
+  return new KafkaError(
+    'FENCED_MEMBER_EPOCH',
+    `The ${protocol} group member has a ${size} member epoch (${received}) than the one known by the group coordinator (${known}). The member must abandon all its partitions and rejoin.`,
+  )
+}

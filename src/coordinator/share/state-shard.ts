@@ -64,7 +64,7 @@ export class ShareStateShard implements Shard {
     if (key === null) return
     const id = recordId(key)
     if (id === shareSnapshot.id) {
-      const name = nameOf(decodeRecordKey(shareSnapshot, key))
+      const name = sharePartitionName(decodeRecordKey(shareSnapshot, key))
       if (value === null) {
         this.#states.delete(name)
         return
@@ -74,7 +74,7 @@ export class ShareStateShard implements Shard {
       const state = { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches }
       this.#states.set(name, { ...state, snapshotEpoch, createdMs: createTimestamp, updates: 0, snapshotOffset: offset })
     } else if (id === shareUpdate.id && value !== null) {
-      const name = nameOf(decodeRecordKey(shareUpdate, key))
+      const name = sharePartitionName(decodeRecordKey(shareUpdate, key))
       const state = this.#states.get(name)
       // The snapshot before it is gone, because a later one has taken its place.
       if (state === undefined) return
@@ -95,11 +95,11 @@ export class ShareStateShard implements Shard {
   }
 
   read(key: SharePartitionKey): ShareState | null {
-    return this.#states.get(nameOf(key)) ?? null
+    return this.#states.get(sharePartitionName(key)) ?? null
   }
 
   initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Decision<void> {
-    const before = this.#states.get(nameOf(key))
+    const before = this.#states.get(sharePartitionName(key))
     if (before !== undefined && stateEpoch < before.stateEpoch) throw fenced('state', stateEpoch, before.stateEpoch)
     const snapshotEpoch = before === undefined ? 0 : before.snapshotEpoch + 1
     const state = { stateEpoch, leaderEpoch: before?.leaderEpoch ?? 0, startOffset, deliveryCompleteCount: 0, stateBatches: [] }
@@ -107,7 +107,7 @@ export class ShareStateShard implements Shard {
   }
 
   write(key: SharePartitionKey, change: ShareState): Decision<void> {
-    const state = this.#states.get(nameOf(key))
+    const state = this.#states.get(sharePartitionName(key))
     if (state === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Group ${key.groupId} has no state for this partition.`)
     if (change.stateEpoch !== -1 && change.stateEpoch < state.stateEpoch) throw fenced('state', change.stateEpoch, state.stateEpoch)
     if (change.leaderEpoch !== -1 && change.leaderEpoch < state.leaderEpoch) throw fenced('leader', change.leaderEpoch, state.leaderEpoch)
@@ -118,7 +118,7 @@ export class ShareStateShard implements Shard {
   }
 
   delete(key: SharePartitionKey): Decision<void> {
-    const records = this.#states.has(nameOf(key)) ? [{ key: encodeRecordKey(shareSnapshot, key), value: null }] : []
+    const records = this.#states.has(sharePartitionName(key)) ? [{ key: encodeRecordKey(shareSnapshot, key), value: null }] : []
     return { records, response: undefined }
   }
 
@@ -183,7 +183,7 @@ const larger = (a: Int64, b: Int64): Int64 => (a > b ? a : b)
 const smaller = (a: Int64, b: Int64): Int64 => (a < b ? a : b)
 
 /** As Kafka's coordinator key. */
-export function nameOf({ groupId, topicId, partition }: SharePartitionKey): string {
+export function sharePartitionName({ groupId, topicId, partition }: SharePartitionKey): string {
   return `${groupId}:${topicId}:${partition}`
 }
 

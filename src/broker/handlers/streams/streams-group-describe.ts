@@ -5,7 +5,7 @@
 import { apis, type InputOf, type KafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { describeAccess, describeCost, describeEach, requireTopics } from '../groups/describe-each.ts'
-import { requireStreamsGroups } from './streams-requests.ts'
+import { requireStreamsGroups, topicsOf } from './streams-requests.ts'
 
 type DescribedGroup = InputOf<typeof apis.streamsGroupDescribe.response>['groups'][number]
 
@@ -31,17 +31,8 @@ export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescri
 
 async function describe(groupId: string, context: RequestContext): Promise<DescribedGroup> {
   const group = await context.broker.groups.describeStreamsGroup(groupId)
-  requireTopics(context, topicsOf(group), 'The described group uses topics that the client is not authorized to describe.')
+  requireTopics(context, topicsOf(group.topology), 'The described group uses topics that the client is not authorized to describe.')
   return group
-}
-
-function topicsOf({ topology }: DescribedGroup): Set<string> {
-  const names = new Set<string>()
-  for (const { sourceTopics, repartitionSinkTopics, repartitionSourceTopics, stateChangelogTopics } of topology?.subtopologies ?? []) {
-    for (const name of [...sourceTopics, ...repartitionSinkTopics]) names.add(name)
-    for (const { name } of [...repartitionSourceTopics, ...stateChangelogTopics]) names.add(name)
-  }
-  return names
 }
 
 function failed(groupId: string, { code, message }: KafkaError): DescribedGroup {

@@ -13,7 +13,7 @@ import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { mayCreateTopic } from '../../security/authorized-operations.ts'
 import { callerOf, requireGroup } from '../groups/group-caller.ts'
-import { requireStreamsGroups } from './streams-requests.ts'
+import { requireStreamsGroups, topicsOf } from './streams-requests.ts'
 
 type Request = MessageOf<typeof apis.streamsGroupHeartbeat.request>
 type Response = InputOf<typeof apis.streamsGroupHeartbeat.response>
@@ -53,14 +53,9 @@ export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeart
   }),
 })
 
-/** Before the coordinator sees them: all topics that the topology names, those too that it writes. */
+/** Before the coordinator sees them. */
 async function checkTopics({ topology }: Request, context: RequestContext): Promise<void> {
-  const names = new Set<string>()
-  for (const { sourceTopics, repartitionSinkTopics, repartitionSourceTopics, stateChangelogTopics } of topology?.subtopologies ?? []) {
-    for (const name of [...sourceTopics, ...repartitionSinkTopics]) names.add(name)
-    for (const { name } of [...repartitionSourceTopics, ...stateChangelogTopics]) names.add(name)
-  }
-  const all = [...names]
+  const all = [...topicsOf(topology)]
   const prohibited = all.filter(belongsToBroker)
   if (prohibited.length > 0) {
     const message = `Use of Kafka internal topics ${prohibited.join(',')} in a Kafka Streams topology is prohibited.`

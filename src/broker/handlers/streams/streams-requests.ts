@@ -8,3 +8,20 @@ export function requireStreamsGroups({ broker }: RequestContext): void {
   if (offered && (broker.metadata.finalizedFeatures().levels.get('streams.version') ?? 0) >= 1) return
   throw new KafkaError('UNSUPPORTED_VERSION', 'The streams group protocol is not enabled on this cluster.')
 }
+
+/** All topics that a topology names, those too that it writes. */
+export function topicsOf(topology: { subtopologies: readonly Subtopology[] | null } | null | undefined): Set<string> {
+  const names = new Set<string>()
+  for (const { sourceTopics, repartitionSinkTopics, repartitionSourceTopics, stateChangelogTopics } of topology?.subtopologies ?? []) {
+    for (const name of [...sourceTopics, ...repartitionSinkTopics]) names.add(name)
+    for (const { name } of [...repartitionSourceTopics, ...stateChangelogTopics]) names.add(name)
+  }
+  return names
+}
+
+interface Subtopology {
+  sourceTopics: readonly string[]
+  repartitionSinkTopics: readonly string[]
+  repartitionSourceTopics: readonly { name: string }[]
+  stateChangelogTopics: readonly { name: string }[]
+}

@@ -6,7 +6,7 @@ import { type apis, type InputOf, KafkaError, type MessageOf } from '../../../pr
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { ClassicGroup } from '../classic-group.ts'
-import { leaveEpoch, leaveStaticEpoch } from '../members.ts'
+import { fencedEpoch, groupIsFull, leaveEpoch, leaveStaticEpoch, unreleasedInstance } from '../members.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
@@ -144,7 +144,7 @@ export class ConsumerGroups {
   requireRoom(group: ConsumerGroup, memberId: string): void {
     const { maxSize } = this.#settings.consumer
     if (group.members.size < maxSize || group.members.has(memberId)) return
-    throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The consumer group has reached its maximum capacity of ${maxSize} members.`)
+    throw groupIsFull('consumer', maxSize)
   }
 
   /** A copy of the static member under its new id takes its place. */
@@ -217,12 +217,8 @@ export class ConsumerGroups {
     const existing = group.members.ofInstance(instanceId)
     if (existing === undefined) return group.members.get(memberId) ?? newMember(memberId)
     if (existing.memberId === memberId && existing.memberEpoch !== leaveStaticEpoch) return existing
-    if (existing.classic === null && existing.memberEpoch !== leaveStaticEpoch) {
-      throw new KafkaError(
-        'UNRELEASED_INSTANCE_ID',
-        `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${existing.memberId} member.`,
-      )
-    }
+    if (existing.classic === null && existing.memberEpoch !== leaveStaticEpoch)
+      throw unreleasedInstance(memberId, instanceId, existing.memberId)
     if (existing.memberId !== memberId) this.cancelTimers(group.groupId, existing.memberId)
     return this.replaceStatic(group, existing, memberId, records)
   }
@@ -272,11 +268,7 @@ function requireEpoch(member: ConsumerMember, received: number, owned: readonly 
   const { memberEpoch, previousMemberEpoch, assigned } = member
   if (received === memberEpoch) return
   if (received < memberEpoch && received === previousMemberEpoch && isWithin(owned, assigned)) return
-  const size = received > memberEpoch ? 'greater' : 'smaller'
-  throw new KafkaError(
-    'FENCED_MEMBER_EPOCH',
-    `The consumer group member has a ${size} member epoch (${received}) than the one known by the group coordinator (${memberEpoch}). The member must abandon all its partitions and rejoin.`,
-  )
+  throw fencedEpoch('consumer', received, memberEpoch)
 }
 
 function refuseBlank(value: string | null, name: string): void {

@@ -8,7 +8,7 @@ import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { sameNames, uniqueNames } from '../consumer/member.ts'
 import { listOf, noTarget, sameTarget, type Target } from '../consumer/partitions.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
-import { leaveEpoch } from '../members.ts'
+import { fencedEpoch, groupIsFull, leaveEpoch } from '../members.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs, nextAssignmentInMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
@@ -83,9 +83,7 @@ export class ShareGroups {
     const joins = memberEpoch === 0
     const group = joins && this.#options.find(groupId) === undefined ? new ShareGroup(groupId) : this.require(groupId, 'Share group')
     const { maxSize, of } = this.#settings.share
-    if (group.members.size >= maxSize && !group.members.has(memberId)) {
-      throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The share group has reached its maximum capacity of ${maxSize} members.`)
-    }
+    if (group.members.size >= maxSize && !group.members.has(memberId)) throw groupIsFull('share', maxSize)
     const before = joins ? (group.members.get(memberId) ?? newShareMember(memberId)) : group.members.require(memberId)
     if (!joins) requireEpoch(before, memberEpoch)
     const after: ShareMember = {
@@ -289,11 +287,7 @@ function validate({ memberId, memberEpoch, rackId, subscribedTopicNames }: Share
 
 function requireEpoch({ memberEpoch, previousMemberEpoch }: ShareMember, received: number): void {
   if (received === memberEpoch || received === previousMemberEpoch) return
-  const size = received > memberEpoch ? 'greater' : 'smaller'
-  throw new KafkaError(
-    'FENCED_MEMBER_EPOCH',
-    `The share group member has a ${size} member epoch (${received}) than the one known by the group coordinator (${memberEpoch}). The member must abandon all its partitions and rejoin.`,
-  )
+  throw fencedEpoch('share', received, memberEpoch)
 }
 
 function invalid(message: string): KafkaError {

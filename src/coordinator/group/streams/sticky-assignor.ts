@@ -5,7 +5,7 @@
  */
 import type { Int64 } from '../../../base.ts'
 import { ProcessState } from './process-state.ts'
-import { addTask, compareText, hasTask, type TaskSets, type Tasks } from './tasks.ts'
+import { addTask, compareText, hasTask, type TaskSets, type Tasks, taskKey } from './tasks.ts'
 
 export interface AssignorMember {
   memberId: string
@@ -76,12 +76,12 @@ export function assignSticky(
       if (list === undefined) candidates.set(key, [{ holder, isStandby, offset }])
       else list.push({ holder, isStandby, offset })
     }
-    for (const [id, partitions] of active) for (const partition of partitions) previousActive.set(keyOf(id, partition), holder)
+    for (const [id, partitions] of active) for (const partition of partitions) previousActive.set(taskKey(id, partition), holder)
     for (const [id, partitions] of standby) {
-      for (const partition of partitions) propose(keyOf(id, partition), true, taskOffsets.get(id)?.get(partition) ?? 0)
+      for (const partition of partitions) propose(taskKey(id, partition), true, taskOffsets.get(id)?.get(partition) ?? 0)
     }
     for (const [id, offsets] of taskOffsets) {
-      for (const [partition, offset] of offsets) if (!hasTask(standby, id, partition)) propose(keyOf(id, partition), false, offset)
+      for (const [partition, offset] of offsets) if (!hasTask(standby, id, partition)) propose(taskKey(id, partition), false, offset)
     }
   }
   const copies = new Map<string, Holder[]>()
@@ -196,7 +196,7 @@ function leastLoadedProcess(processes: readonly ProcessState[], isCandidate: (pr
 }
 
 function tasksOfSubtopology({ subtopologyId, taskCount }: AssignorSubtopology): TaskId[] {
-  return Array.from({ length: taskCount }, (_, partition) => ({ subtopologyId, partition, key: keyOf(subtopologyId, partition) }))
+  return Array.from({ length: taskCount }, (_, partition) => ({ subtopologyId, partition, key: taskKey(subtopologyId, partition) }))
 }
 
 function tasksIn(process: ProcessState, memberId: string): TaskSets {
@@ -207,10 +207,6 @@ function compact(tasks: readonly TaskId[]): Tasks {
   const compacted = new Map<string, Set<number>>()
   for (const { subtopologyId, partition } of tasks) addTask(compacted, subtopologyId, partition)
   return compacted
-}
-
-function keyOf(subtopologyId: string, partition: number): string {
-  return `${partition}-${subtopologyId}`
 }
 
 function perMember(tasks: number, members: number): number {

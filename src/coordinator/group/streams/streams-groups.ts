@@ -7,7 +7,7 @@ import { KafkaError } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { type TimerKey, timerKey } from '../../timer-key.ts'
 import { ClassicGroup } from '../classic-group.ts'
-import { leaveStaticEpoch } from '../members.ts'
+import { fencedEpoch, groupIsFull, leaveStaticEpoch, unreleasedInstance } from '../members.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
@@ -168,7 +168,7 @@ export class StreamsGroups {
     const group = this.require(groupId)
     const { maxSize } = this.#settings.streams
     if (group.members.size >= maxSize && !group.members.has(memberId) && group.members.ofInstance(instanceId) === undefined) {
-      throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The streams group has reached its maximum capacity of ${maxSize} members.`)
+      throw groupIsFull('streams', maxSize)
     }
     return group
   }
@@ -191,12 +191,7 @@ export class StreamsGroups {
     }
     const existing = group.members.ofInstance(instanceId)
     if (existing === undefined) return group.members.get(memberId) ?? newMember(memberId)
-    if (existing.memberEpoch !== leaveStaticEpoch) {
-      throw new KafkaError(
-        'UNRELEASED_INSTANCE_ID',
-        `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${existing.memberId} member.`,
-      )
-    }
+    if (existing.memberEpoch !== leaveStaticEpoch) throw unreleasedInstance(memberId, instanceId, existing.memberId)
     this.#cancelTimers(groupId, existing.memberId)
     const member: StreamsMember = { ...existing, memberId, memberEpoch: 0, previousMemberEpoch: 0 }
     records.push(...memberTombstones(groupId, existing.memberId), memberRecord(groupId, member))
@@ -295,11 +290,7 @@ function requireEpoch({ memberEpoch, previousMemberEpoch, assigned }: StreamsMem
     isWithin(request.standbyTasks, assigned.standby) &&
     isWithin(request.warmupTasks, assigned.warmup)
   if (received < memberEpoch && received === previousMemberEpoch && owns) return
-  const size = received > memberEpoch ? 'greater' : 'smaller'
-  throw new KafkaError(
-    'FENCED_MEMBER_EPOCH',
-    `The streams group member has a ${size} member epoch (${received}) than the one known by the group coordinator (${memberEpoch}). The member must abandon all its partitions and rejoin.`,
-  )
+  throw fencedEpoch('streams', received, memberEpoch)
 }
 
 function sessionKey(groupId: string, memberId: string): TimerKey {

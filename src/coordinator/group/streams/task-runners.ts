@@ -1,20 +1,20 @@
 /** Which processes run which tasks of a group, or have not confirmed yet that they do not: derived from what its members hold. */
 import type { StreamsMember } from './member.ts'
 import type { Runners } from './reconcile.ts'
-import { eachTask, type HeldTasks } from './tasks.ts'
+import { eachTask, type HeldTasks, taskKey } from './tasks.ts'
 
 export class TaskRunners implements Runners {
   readonly #active = new Map<string, string>()
   readonly #standby = new Map<string, Set<string>>()
   readonly #warmup = new Map<string, Set<string>>()
 
-  readonly activeOn = (subtopologyId: string, partition: number): string | undefined => this.#active.get(keyOf(subtopologyId, partition))
+  readonly activeOn = (subtopologyId: string, partition: number): string | undefined => this.#active.get(taskKey(subtopologyId, partition))
 
   readonly standbyOn = (subtopologyId: string, partition: number, processId: string): boolean =>
-    this.#standby.get(keyOf(subtopologyId, partition))?.has(processId) ?? false
+    this.#standby.get(taskKey(subtopologyId, partition))?.has(processId) ?? false
 
   readonly warmupOn = (subtopologyId: string, partition: number, processId: string): boolean =>
-    this.#warmup.get(keyOf(subtopologyId, partition))?.has(processId) ?? false
+    this.#warmup.get(taskKey(subtopologyId, partition))?.has(processId) ?? false
 
   /** Compaction may bring the records of two owners in either order: the last one counts, and only it can let go. */
   add({ assigned, pendingRevocation, processId }: StreamsMember): void {
@@ -33,9 +33,9 @@ export class TaskRunners implements Runners {
     { active, standby, warmup }: HeldTasks,
     on: { active(key: string): unknown; replica(of: Map<string, Set<string>>, key: string): void },
   ) {
-    for (const [id, partition] of eachTask(active)) on.active(keyOf(id, partition))
-    for (const [id, partition] of eachTask(standby)) on.replica(this.#standby, keyOf(id, partition))
-    for (const [id, partition] of eachTask(warmup)) on.replica(this.#warmup, keyOf(id, partition))
+    for (const [id, partition] of eachTask(active)) on.active(taskKey(id, partition))
+    for (const [id, partition] of eachTask(standby)) on.replica(this.#standby, taskKey(id, partition))
+    for (const [id, partition] of eachTask(warmup)) on.replica(this.#warmup, taskKey(id, partition))
   }
 }
 
@@ -52,8 +52,4 @@ function removeFrom(processId: string) {
     const processes = replicas.get(key)
     if (processes?.delete(processId) && processes.size === 0) replicas.delete(key)
   }
-}
-
-function keyOf(subtopologyId: string, partition: number): string {
-  return `${partition}-${subtopologyId}`
 }

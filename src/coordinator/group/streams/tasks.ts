@@ -31,6 +31,11 @@ export const noHeldTasks: HeldTasks = { active: new Map(), standby: new Map(), w
 type Partitions = { readonly size: number; has(partition: number): boolean; keys(): Iterable<number> }
 type AnyTasks = ReadonlyMap<string, Partitions>
 
+/** Of a task, for maps. */
+export function taskKey(subtopologyId: string, partition: number): string {
+  return `${partition}-${subtopologyId}`
+}
+
 export function hasTask(tasks: AnyTasks, subtopologyId: string, partition: number): boolean {
   return tasks.get(subtopologyId)?.has(partition) ?? false
 }
