@@ -6,7 +6,7 @@ import { Int64World, int64Config, int64Fields, tryField } from '../sim/fuzzers/i
 import { type FileSystem, type Int64, maxInt64, memoryFileSystem, minInt64, realSystem } from '../src/base.ts'
 import { loadBrokerConfig, silentLogger, startBroker } from '../src/broker.ts'
 import { type Api, apis, buildBatch, errorName, forEachRecord, type Uuid } from '../src/protocol.ts'
-import { connect, createTopic, fetchRecords, produce, type RawClient } from './support/client.ts'
+import { connect, coordinates, createTopic, fetchRecords, findCoordinator, produce, type RawClient } from './support/client.ts'
 
 const wide = [2n ** 53n + 1n, 2n ** 60n, 2n ** 60n + 1n, 2n ** 60n + 7n, maxInt64 - 1n, maxInt64, -(2n ** 53n) - 1n, minInt64, -2]
 
@@ -52,15 +52,6 @@ async function acrossRestart(
   }
 }
 
-async function coordinator(client: RawClient, keyType: number, key: string): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt++) {
-    const { coordinators } = await client.request(apis.findCoordinator, 6, { keyType, coordinatorKeys: [key] })
-    if (coordinators[0]!.errorCode === 0) return
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-  assert.fail(`nobody coordinates ${key}`)
-}
-
 test('every int64 of every request, at its edges: never an error of the server, never a closed connection', async t => {
   const broker = await start(t)
   const world = await Int64World.open(broker.port, broker.saslPort)
@@ -81,8 +72,8 @@ test('committed offsets, plain and in a transaction', async t => {
     t,
     async client => {
       topicId = await createTopic(client, 't')
-      await coordinator(client, 0, 'g0')
-      await coordinator(client, 1, 'tx')
+      await findCoordinator(client, 'g0')
+      await findCoordinator(client, 'tx', coordinates.transaction)
       for (const [index, offset] of wide.entries()) {
         const plain = { groupId: `g${index}`, memberId: '', topics: [{ topicId, partitions: [committed(offset)] }] }
         const { topics } = await client.request(apis.offsetCommit, 10, plain)
@@ -108,7 +99,7 @@ test('committed offsets, plain and in a transaction', async t => {
       assert.equal((await client.request(apis.endTxn, 4, { ...session, committed: true })).errorCode, 0)
     },
     async client => {
-      await coordinator(client, 0, 'g0')
+      await findCoordinator(client, 'g0')
       for (const [index, offset] of wide.entries()) {
         const groups = ['g', 'tx', 'timed', 'kept'].map(name => ({
           groupId: `${name}${index}`,
@@ -142,11 +133,11 @@ test('what share groups store', async t => {
     async client => {
       topicId = await createTopic(client, 'shared')
       for (const [index, startOffset] of wide.entries()) {
-        await coordinator(client, 2, `s${index}:${topicId}:0`)
+        await findCoordinator(client, `s${index}:${topicId}:0`, coordinates.share)
         await client.request(apis.initializeShareGroupState, 0, place(index, { stateEpoch: 0, startOffset }) as never)
       }
       const index = wide.length
-      await coordinator(client, 2, `s${index}:${topicId}:0`)
+      await findCoordinator(client, `s${index}:${topicId}:0`, coordinates.share)
       await client.request(apis.initializeShareGroupState, 0, place(index, { stateEpoch: 0, startOffset: minInt64 }) as never)
       // So many that a snapshot is written, and what lies over it.
       for (const batch of [...batches, batches[0]!]) {
@@ -157,7 +148,7 @@ test('what share groups store', async t => {
     },
     async client => {
       const read = async (index: number) => {
-        await coordinator(client, 2, `s${index}:${topicId}:0`)
+        await findCoordinator(client, `s${index}:${topicId}:0`, coordinates.share)
         const { results } = await client.request(apis.readShareGroupState, 0, place(index, { leaderEpoch: 0 }) as never)
         const { errorCode, errorMessage, partition, ...state } = results[0]!.partitions[0]!
         assert.deepEqual([errorCode, errorMessage, partition], [0, null, 0])
@@ -179,7 +170,7 @@ test('offsets to which a share group was moved', async t => {
   const client = await connect(broker.port)
   const topicId = await createTopic(client, 't')
   await produce(client, 't', buildBatch({ records: [{ key: null, value: null }], timestamp: Date.now() }))
-  await coordinator(client, 0, 's')
+  await findCoordinator(client, 's')
   await client.request(apis.shareGroupHeartbeat, 1, join)
   await client.request(apis.shareGroupHeartbeat, 1, { ...join, memberEpoch: -1 })
   for (const startOffset of wide) {

@@ -8,7 +8,7 @@
 import { type Int64, maxInt64 } from '../../src/base.ts'
 import { startBroker } from '../../src/millrace.ts'
 import { type Api, apis, type Fields, type InputOf, type Uuid } from '../../src/protocol.ts'
-import { connect, createTopic, produce, type RawClient } from '../../test/support/client.ts'
+import { connect, coordinates, createTopic, findCoordinator, produce, type RawClient } from '../../test/support/client.ts'
 import { buildBatch } from '../world/batches.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { saslConfig } from './exchange.ts'
@@ -66,15 +66,9 @@ export class Int64World {
     const world = new Int64World(client, user, await createTopic(client, topic))
     await createTopic(client, emptied)
     for (const name of [topic, emptied]) await produce(client, name, buildBatch({ values: ['a', 'b', 'c'], timestampMs: Date.now() }))
-    for (const [keyType, key] of [
-      [0, groupId],
-      [1, transactionalId],
-      [2, `${shareGroupId}:${world.topicId}:${partition}`],
-    ] as const) {
-      await until(
-        async () => (await client.request(apis.findCoordinator, 6, { keyType, coordinatorKeys: [key] })).coordinators[0]!.errorCode,
-      )
-    }
+    await findCoordinator(client, groupId)
+    await findCoordinator(client, transactionalId, coordinates.transaction)
+    await findCoordinator(client, `${shareGroupId}:${world.topicId}:${partition}`, coordinates.share)
     return world
   }
 
@@ -86,13 +80,13 @@ export class Int64World {
   /** A producer of the transactional id, the only one that is not fenced. */
   async session() {
     const request = { transactionalId, transactionTimeoutMs: 60_000 }
-    let session = { producerId: -1 as Int64, producerEpoch: -1 }
-    await until(async () => {
+    for (let attempt = 0; attempt < 500; attempt++) {
       const { errorCode, producerId, producerEpoch } = await this.client.request(apis.initProducerId, 4, request)
-      session = { producerId, producerEpoch }
-      return errorCode
-    })
-    return { transactionalId, ...session }
+      if (errorCode === 0) return { transactionalId, producerId, producerEpoch }
+      // The transaction of its predecessor is aborted first.
+      await new Promise(resolve => setTimeout(resolve, 10))
+    }
+    throw new Error('no producer id')
   }
 
   /** A share session that goes on with epoch 1. */
@@ -112,14 +106,6 @@ export class Int64World {
   close(): void {
     this.client.close()
     this.user.close()
-  }
-}
-
-/** Coordinators that are just made say that they are loading. */
-async function until(ask: () => Promise<number>): Promise<void> {
-  for (let attempt = 0; (await ask()) !== 0; attempt++) {
-    if (attempt === 500) throw new Error('no coordinator')
-    await new Promise(resolve => setTimeout(resolve, 10))
   }
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { apis, buildBatch, errorCode } from '../../src/protocol.ts'
 import { attack } from '../support/attack.ts'
-import { connect, createTopic, findCoordinator, produce, type RawClient, requestBytes } from '../support/client.ts'
+import { connect, coordinates, createTopic, findCoordinator, produce, type RawClient, requestBytes } from '../support/client.ts'
 
 const tooManyMembers = errorCode('GROUP_MAX_SIZE_REACHED')
 const policy = errorCode('POLICY_VIOLATION')
@@ -115,7 +115,7 @@ test('13: timeouts and texts that are too long are refused by name', () =>
       const answer = await client.request(apis.joinGroup, 5, joining('short', { sessionTimeoutMs }))
       assert.equal(answer.errorCode, errorCode('INVALID_SESSION_TIMEOUT'), `${sessionTimeoutMs}`)
     }
-    await findTransactionCoordinator(client)
+    await findCoordinator(client, 'tx', coordinates.transaction)
     for (const transactionTimeoutMs of [900_001, 2 ** 31 - 1, 0, -1]) {
       const answer = await client.request(apis.initProducerId, 5, { ...anew, transactionalId: 'slow', transactionTimeoutMs })
       assert.equal(answer.errorCode, errorCode('INVALID_TRANSACTION_TIMEOUT'), `${transactionTimeoutMs}`)
@@ -143,15 +143,6 @@ test('13: timeouts and texts that are too long are refused by name', () =>
 
 const anew = { transactionalId: null as string | null, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 }
 
-async function findTransactionCoordinator(client: RawClient): Promise<void> {
-  const deadline = performance.now() + 10_000
-  for (;;) {
-    const { errorCode } = await client.request(apis.findCoordinator, 2, { key: 'tx', keyType: 1 })
-    if (errorCode === 0) return
-    assert.ok(performance.now() < deadline, 'nobody coordinates transactions')
-  }
-}
-
 test('14: a hundred thousand producer ids take no memory, and a partition remembers only so many of those that wrote', () =>
   attack({ 'max.producer.ids.per.partition': '500' }, async ({ port }) => {
     const client = await connect(port)
@@ -178,7 +169,7 @@ test('14: twenty thousand transactional ids: the longest idle are forgotten; whe
   attack({ 'max.transactional.ids': '500', 'transaction.state.log.num.partitions': '5' }, async ({ port }) => {
     const client = await connect(port)
     await createTopic(client, 'written')
-    await findTransactionCoordinator(client)
+    await findCoordinator(client, 'tx', coordinates.transaction)
     const init = (transactionalId: string, id: number) => requestBytes(apis.initProducerId, 1, { ...anew, transactionalId }, id)
     const errorOf = (frame: Buffer) => frame.readInt16BE(8)
     const errors = await pipeline(20_000, id => init(`tx-${id}`, id), client, errorOf)

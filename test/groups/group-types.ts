@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Int64 } from '../../src/base.ts'
 import { type Api, apis, consumerProtocol, encodeVersioned, errorName, type InputOf, type Uuid } from '../../src/protocol.ts'
-import { connect, createTopic, type RawClient } from '../support/client.ts'
+import { connect, coordinates, createTopic, findCoordinator, type RawClient } from '../support/client.ts'
 
 const topic = 'group-types'
 const memberId = 'member-of-the-test'
@@ -343,18 +343,9 @@ function titleOf({ api, version, how }: Row): string {
 }
 
 async function coordinatorsOf(client: RawClient): Promise<void> {
-  for (const [keyType, key] of [
-    [0, 'read: missing'],
-    [1, transactionalId],
-    [2, 'read: share:AAAAAAAAAAAAAAAAAAAAAQ:0'],
-  ] as const) {
-    for (let attempt = 0; ; attempt++) {
-      const { coordinators } = await client.request(apis.findCoordinator, 6, { keyType, coordinatorKeys: [key] })
-      if (coordinators[0]!.errorCode === 0) break
-      if (attempt === 100) throw new Error(`nobody coordinates ${key}: ${errorName(coordinators[0]!.errorCode)}`)
-      await sleep(100)
-    }
-  }
+  await findCoordinator(client, 'read: missing')
+  await findCoordinator(client, transactionalId, coordinates.transaction)
+  await findCoordinator(client, 'read: share:AAAAAAAAAAAAAAAAAAAAAQ:0', coordinates.share)
   // They may still be loading.
   await sleep(1_000)
 }

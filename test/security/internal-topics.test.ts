@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, startBroker } from '../../src/broker.ts'
 import { apis, batchesIn, buildBatch, errorName, type NewRecord, type Uuid, zeroUuid } from '../../src/protocol.ts'
-import { connect, createTopic, fetchRecords, findCoordinator, type RawClient } from '../support/client.ts'
+import { connect, coordinates, createTopic, fetchRecords, findCoordinator, type RawClient } from '../support/client.ts'
 
 const metadataTopic = '__cluster_metadata'
 const stateTopics = ['__consumer_offsets', '__transaction_state', '__share_group_state']
@@ -56,13 +56,8 @@ async function start(t: TestContext, files: FileSystem): Promise<Running> {
 async function populate(client: RawClient): Promise<void> {
   await createTopic(client, 't')
   await findCoordinator(client, 'g')
-  for (const [keyType, key] of [
-    [1, 'tx'],
-    [2, `g:${zeroUuid}:0`],
-  ] as const) {
-    const { coordinators } = await client.request(apis.findCoordinator, 6, { keyType, coordinatorKeys: [key] })
-    assert.equal(coordinators[0]!.errorCode, 0)
-  }
+  await findCoordinator(client, 'tx', coordinates.transaction)
+  await findCoordinator(client, `g:${zeroUuid}:0`, coordinates.share)
   await commit(client, 7)
 }
 

@@ -8,7 +8,7 @@ import { includes } from '../../sim/fuzzers/grammar.ts'
 import type { Int64 } from '../../src/base.ts'
 import { handlers } from '../../src/broker.ts'
 import { type Api, apis, buildBatch, type ErrorName, errorName, type Fields, type Uuid, zeroUuid } from '../../src/protocol.ts'
-import { createTopic, findCoordinator, type RawClient } from '../support/client.ts'
+import { coordinates, createTopic, findCoordinator, type RawClient } from '../support/client.ts'
 import { authorizer, startSecured } from './support.ts'
 
 type Field = Fields[string]
@@ -309,7 +309,7 @@ async function prepare(t: TestContext, asBroker = false): Promise<World> {
   const ids: Record<string, Uuid> = {}
   for (const name of [mine, theirs]) ids[name!] = await createTopic(admin, name!)
   for (const group of [mine, theirs]) await findCoordinator(admin, group!)
-  await admin.request(apis.findCoordinator, 4, { keyType: 1, coordinatorKeys: [mine!] })
+  await findCoordinator(admin, mine!, coordinates.transaction)
   const allow = { resourcePatternType: 3, principal: 'User:alice', host: '*', permissionType: 3 }
   const creations = [2, 3, 5].map(resourceType => ({ ...allow, resourceType, resourceName: mine!, operation: all }))
   if (asBroker) creations.push({ ...allow, resourceType: 4, resourceName: 'kafka-cluster', operation: clusterAction })

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { apis, buildBatch, errorName, type Uuid } from '../../src/protocol.ts'
-import type { RawClient } from './client.ts'
+import { coordinates, findCoordinator, type RawClient } from './client.ts'
 
 export interface Outcome {
   code: number
@@ -204,21 +204,11 @@ async function topicIdOf(subject: Subject, topic: string): Promise<Uuid> {
   return described.id
 }
 
-/** Somebody must have asked for the coordinator once, so that its topic exists. */
-async function wakeCoordinator(client: RawClient, keyType: number, key: string): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    const { coordinators } = await client.request(apis.findCoordinator, 4, { keyType, coordinatorKeys: [key] })
-    if (coordinators[0]!.errorCode === 0) return
-    assert.ok(attempt < 100, errorName(coordinators[0]!.errorCode))
-    await new Promise(resolve => setTimeout(resolve, 100))
-  }
-}
-
 const transactions: Scenario = async subject => {
   const [id, topic] = [subject.unique('txn'), subject.unique('topic')]
   await ok(subject, ['topic', 'create', topic, '-p', '2'])
   const client = await subject.raw()
-  await wakeCoordinator(client, 1, id)
+  await findCoordinator(client, id, coordinates.transaction)
   const producerId = await begin(client, id, topic, await topicIdOf(subject, topic), 12)
   const listed = await json(subject, ['txn', 'list', '--state', 'Ongoing', '--producer-id', String(producerId)])
   assert.deepEqual(listed, [{ transactionalId: id, producerId, state: 'Ongoing' }])
@@ -250,7 +240,7 @@ const hangingTransaction: Scenario = async subject => {
   await ok(subject, ['config', 'set', 'broker', 'default', `${verify}=false`])
   try {
     const client = await subject.raw()
-    await wakeCoordinator(client, 1, id)
+    await findCoordinator(client, id, coordinates.transaction)
     // The coordinator is told nothing of the partition.
     const producerId = await begin(client, id, topic, await topicIdOf(subject, topic), 11)
     const where = ['txn', 'abort', '--topic', topic, '--partition', '0']
@@ -330,7 +320,7 @@ const groups: Scenario = async subject => {
   await ok(subject, ['consume', topic, '-g', classic!, '-f', 'beginning', '-n', '2'])
   await ok(subject, ['config', 'set', 'group', share!, 'share.auto.offset.reset=earliest'])
   const client = await subject.raw()
-  await wakeCoordinator(client, 0, consumer!)
+  await findCoordinator(client, consumer!)
   await join(client, { consumer: consumer!, share: share!, streams: streams!, topic })
   const listed: { group: string; type: string; state: string }[] = await json(subject, ['group', 'list'])
   const typeOf = (name: string) => listed.find(each => each.group === name)?.type

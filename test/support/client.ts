@@ -145,14 +145,17 @@ export async function createTopic(client: RawClient, name: string, partitions = 
   return topic.topicId
 }
 
-/** Asks who coordinates the group until somebody does: the first question makes `__consumer_offsets`. */
-export async function findCoordinator(client: RawClient, group: string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const { errorCode } = await client.request(apis.findCoordinator, 2, { key: group, keyType: 0 })
-    if (errorCode === 0) return
+/** What a coordinator may be asked for: `FindCoordinatorRequest.CoordinatorType`. */
+export const coordinates = { group: 0, transaction: 1, share: 2 } as const
+
+/** Asks who coordinates until somebody does: the first question makes the internal topic. */
+export async function findCoordinator(client: RawClient, key: string, keyType: number = coordinates.group): Promise<void> {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    const { coordinators } = await client.request(apis.findCoordinator, keyType === coordinates.share ? 6 : 4, { keyType, coordinatorKeys: [key] })
+    if (coordinators[0]!.errorCode === 0) return
     await sleep(20)
   }
-  throw new Error(`nobody coordinates ${group}`)
+  throw new Error(`nobody coordinates ${key}`)
 }
 
 export interface ProduceAnswer {
