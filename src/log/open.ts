@@ -361,7 +361,6 @@ class Engine implements Log, LogContext {
       directory: this.directory,
       backoffMs: settings.cleanerBackoffMs,
       dedupeBufferBytes: settings.cleanerDedupeBufferBytes,
-      bytesPerSecond: Number.MAX_SAFE_INTEGER,
       useThread: this.#options.onThisMachine ?? true,
       partitions,
       onError: (partition, error) => this.report(`compaction of ${(partition as Partition).name} failed`, error),

@@ -34,7 +34,6 @@ async function cleaned(batches: readonly Buffer[]): Promise<Buffer[]> {
     deleteRetentionMs: 1000,
     indexIntervalBytes: 4096,
     mapBytes: 1 << 20,
-    bytesPerSecond: Number.POSITIVE_INFINITY,
     aborted: [],
     lastRecords: [],
   }

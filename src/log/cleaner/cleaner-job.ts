@@ -24,8 +24,6 @@ export interface CleanerJob {
   deleteRetentionMs: number
   indexIntervalBytes: number
   mapBytes: number
-  /** Bytes read and written per second; Infinity for as fast as it goes. */
-  bytesPerSecond: number
   aborted: AbortedTransaction[]
   lastRecords: LastRecord[]
 }
@@ -35,8 +33,6 @@ export type OnCleaned = (group: Offset[]) => Promise<'go on' | 'stop'>
 
 /** Small enough to hold the event loop only for some milliseconds where the job runs there. */
 const windowBytes = 64 << 10
-/** A job that is given up ends within about this time. */
-const mostWaitMs = 100
 
 /** Cleans up to an offset, which it answers: records below are clean now. Rejects soon after `signal` is aborted. */
 export async function runCleanerJob(system: System, job: CleanerJob, onCleaned: OnCleaned, signal: AbortSignal): Promise<Offset> {
@@ -54,8 +50,6 @@ class Cleaning {
   readonly #job: CleanerJob
   readonly #map: OffsetMap
   readonly #signal: AbortSignal
-  readonly #startedAt: number
-  #moved = 0
 
   constructor(system: System, context: SegmentContext, job: CleanerJob, signal: AbortSignal) {
     this.#signal = signal
@@ -63,7 +57,6 @@ class Cleaning {
     this.#context = context
     this.#job = job
     this.#map = new OffsetMap(job.mapBytes)
-    this.#startedAt = system.clock.monotonic()
   }
 
   async run(onCleaned: OnCleaned): Promise<Offset> {
@@ -168,7 +161,7 @@ class Cleaning {
   }
 
   /**
-   * Every batch of a segment, at the permitted pace; `between` runs before each read. Damage ends the job. The file is opened for reading
+   * Every batch of a segment; `between` runs before each read. Damage ends the job. The file is opened for reading
    * only: nothing is to come of it should another topic have taken the name of this one.
    */
   async #scan(base: Offset, visit: Visit, between?: () => Promise<void>): Promise<void> {
@@ -176,7 +169,7 @@ class Cleaning {
     const file = this.#context.files.open(path, 'r')
     const read = async (buffer: Uint8Array, position: number) => {
       await between?.()
-      await this.#pace(buffer.length)
+      await this.#letOthersRun()
       return await file.read(buffer, position)
     }
     try {
@@ -187,12 +180,8 @@ class Cleaning {
     }
   }
 
-  /** Lets others run, and waits where more was moved than time permits. */
-  async #pace(bytes: number): Promise<void> {
-    this.#moved += bytes
-    const { timers, clock } = this.#system
-    const dueMs = (this.#moved / this.#job.bytesPerSecond) * 1000 - (clock.monotonic() - this.#startedAt)
-    await new Promise<void>(resolve => (dueMs > 1 ? timers.after(Math.min(dueMs, mostWaitMs), resolve) : timers.soon(resolve)))
+  async #letOthersRun(): Promise<void> {
+    await new Promise<void>(resolve => this.#system.timers.soon(resolve))
     if (this.#signal.aborted) throw new Error('the job was given up')
   }
 }

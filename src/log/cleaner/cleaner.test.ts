@@ -166,7 +166,6 @@ function newCleaner(partition: TestPartition, more: Partial<CleanerOptions> = {}
     directory: '/data',
     backoffMs: 15_000,
     dedupeBufferBytes: 1 << 20,
-    bytesPerSecond: Number.POSITIVE_INFINITY,
     useThread: false,
     partitions: () => [partition],
     onError: (_, error) => {

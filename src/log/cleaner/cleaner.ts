@@ -21,8 +21,6 @@ export interface CleanerOptions {
   directory: string
   backoffMs: number
   dedupeBufferBytes: number
-  /** Kafka's log.cleaner.io.max.bytes.per.second. */
-  bytesPerSecond: number
   /** False where `system.files` is not the machine's own file system: then cleaning runs on this thread. */
   useThread: boolean
   partitions(): Iterable<CleanablePartition>
@@ -162,7 +160,6 @@ export class Cleaner {
       deleteRetentionMs: config.deleteRetentionMs,
       indexIntervalBytes: config.indexIntervalBytes,
       mapBytes: this.#options.dedupeBufferBytes,
-      bytesPerSecond: this.#options.bytesPerSecond,
       aborted: await segments.abortedTransactions(wanted[0]!.baseOffset, end),
       lastRecords: partition.lastRecords(),
     }
