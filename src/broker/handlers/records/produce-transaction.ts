@@ -40,13 +40,17 @@ export function enterTransaction(request: Request, context: RequestContext): Pro
     }
   }
   if (producer === null) return null
-  for (const { partitionData } of request.topicData) {
-    for (const data of partitionData) if (data.records !== null) data.records = Buffer.from(data.records)
-  }
+  ownBytes(request)
   return context.broker.transactions.addPartitions(producer, partitions, 2).then(
     () => null,
     (error: unknown) => produceError(toKafkaError(error), context.version),
   )
+}
+
+/** The connection may read into its buffer again. */
+export function ownBytes(request: Request): void {
+  for (const { partitionData } of request.topicData)
+    for (const data of partitionData) if (data.records !== null) data.records = Buffer.from(data.records)
 }
 
 /**

@@ -30,7 +30,7 @@ import {
 } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { checkTransaction, enterTransaction } from './produce-transaction.ts'
+import { checkTransaction, enterTransaction, ownBytes } from './produce-transaction.ts'
 
 type Request = MessageOf<typeof apis.produce.request>
 type Response = InputOf<typeof apis.produce.response>
@@ -85,11 +85,6 @@ function appendAll(request: Request, context: RequestContext, refused: KafkaErro
   }
   if (context.borrowed) ownBytes(request)
   return runInSlices(context.broker.turns, steps).then(() => appends.settled())
-}
-
-function ownBytes(request: Request): void {
-  for (const { partitionData } of request.topicData)
-    for (const data of partitionData) if (data.records !== null) data.records = Buffer.from(data.records)
 }
 
 function failed(request: Request, error: KafkaError): Response {

@@ -2,19 +2,14 @@
 import { apis, type InputOf } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { acknowledge, finish, outcomeOf, resumeSession } from './share-requests.ts'
+import { acknowledge, failed, finish, noLeader, resumeSession, sessionAccess } from './share-requests.ts'
 
 type TopicResponse = InputOf<typeof apis.shareAcknowledge.response>['responses'][number]
-
-const noLeader = { leaderId: -1, leaderEpoch: -1 }
 
 export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
   api: apis.shareAcknowledge,
   versions: [1, 2],
-  access: [
-    ['GROUP', 'READ'],
-    ['TOPIC', 'READ'],
-  ],
+  access: sessionAccess,
   cost: manyThings(null),
   async handle(request, context) {
     const session = resumeSession(request, context)
@@ -30,11 +25,5 @@ export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
     const { recordLockDurationMs } = context.broker.shareConfig(session.groupId)
     return { throttleTimeMs: 0, errorCode: 0, acquisitionLockTimeoutMs: recordLockDurationMs, responses, nodeEndpoints: [] }
   },
-  fail: (_request, error) => ({
-    throttleTimeMs: 0,
-    ...outcomeOf(error),
-    acquisitionLockTimeoutMs: 0,
-    responses: [],
-    nodeEndpoints: [],
-  }),
+  fail: (_request, error) => failed(error),
 })

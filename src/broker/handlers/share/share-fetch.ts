@@ -11,13 +11,23 @@ import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch, partitionKey, type ShareSession } from '../../sessions/share-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
-import { acknowledge, fine, finish, type Outcome, openSession, outcomeOf, refusal } from './share-requests.ts'
+import {
+  acknowledge,
+  failed,
+  fine,
+  finish,
+  noLeader,
+  type Outcome,
+  openSession,
+  outcomeOf,
+  refusal,
+  sessionAccess,
+} from './share-requests.ts'
 
 type Request = MessageOf<typeof apis.shareFetch.request>
 type Response = InputOf<typeof apis.shareFetch.response>
 type PartitionResponse = Response['responses'][number]['partitions'][number]
 
-const noLeader = { leaderId: -1, leaderEpoch: -1 }
 const recordLimit = 1
 /** Lest one partition with small batches hold all the others up. */
 const mostRecords = 10_000
@@ -25,10 +35,7 @@ const mostRecords = 10_000
 export const shareFetch = defineHandler<typeof apis.shareFetch>({
   api: apis.shareFetch,
   versions: [1, 2],
-  access: [
-    ['GROUP', 'READ'],
-    ['TOPIC', 'READ'],
-  ],
+  access: sessionAccess,
   cost: manyThings(null),
   async handle(request, context) {
     const session = openSession(request, context)
@@ -43,13 +50,7 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
     const reads = request.maxRecords <= 0 ? [] : await readUntilSome(session, request, acknowledged.size > 0, context)
     return respond(session, reads, acknowledged, context)
   },
-  fail: (_request, error) => ({
-    throttleTimeMs: 0,
-    ...outcomeOf(error),
-    acquisitionLockTimeoutMs: 0,
-    responses: [],
-    nodeEndpoints: [],
-  }),
+  fail: (_request, error) => failed(error),
 })
 
 interface Place {

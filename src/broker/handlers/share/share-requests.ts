@@ -23,6 +23,17 @@ export interface Outcome {
 }
 
 export const fine: Outcome = { errorCode: 0, errorMessage: null }
+export const noLeader = { leaderId: -1, leaderEpoch: -1 }
+export const sessionAccess = [
+  ['GROUP', 'READ'],
+  ['TOPIC', 'READ'],
+] as const
+
+/** The answer to a request that failed as a whole. */
+export function failed(error: KafkaError) {
+  return { throttleTimeMs: 0, ...outcomeOf(error), acquisitionLockTimeoutMs: 0, responses: [], nodeEndpoints: [] }
+}
+
 const renewType = 4
 const mostType = 4
 
