@@ -4,7 +4,6 @@
  * Idempotent producers send a batch until it is acknowledged, with the same sequence, and must leave each value exactly once and in
  * order. Plain producers (acks 1 and all) give up a batch whose connection broke: it may be there or not. A group commits offsets.
  */
-
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Int64 } from '../../src/base.ts'
 import { apis } from '../../src/protocol.ts'

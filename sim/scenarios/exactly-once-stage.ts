@@ -1,6 +1,5 @@
 /** What all clients of an exactly-once run share: the world, the network, the history, and the words of the protocol they need. */
-import type { ErrorName } from '../../src/protocol.ts'
-import { errorName } from '../../src/protocol.ts'
+import { type ErrorName, errorName } from '../../src/protocol.ts'
 import type { Network } from '../world/network.ts'
 import { Process } from '../world/process.ts'
 import type { SeededRandom } from '../world/random.ts'

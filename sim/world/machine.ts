@@ -5,8 +5,7 @@
  * never happens: its timers and disk calls never come back, and its connections break.
  */
 import { DiskError } from '../../src/base.ts'
-import type { Logger, RunningBroker } from '../../src/broker.ts'
-import { loadBrokerConfig, silentLogger, startBroker } from '../../src/broker.ts'
+import { loadBrokerConfig, type Logger, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
 import { type Disk, type Image, simulatedDisk } from './disk.ts'
 import type { Network } from './network.ts'
 import type { Cut } from './power-cut.ts'

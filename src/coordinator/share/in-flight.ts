@@ -3,7 +3,6 @@
  * has become of it (KIP-932). Runs of records in the same state are one entry; acknowledging part of a run splits it. State only: what is
  * read, stored and timed is decided elsewhere.
  */
-
 import type { Int64 } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
 import type { StoredBatch } from './state-shard.ts'

@@ -7,8 +7,7 @@
  * up: then each segment is kept up to its damage, and no offset is given out twice.
  */
 import { DiskError, type System } from '../../base.ts'
-import type { Offset } from '../../protocol.ts'
-import { buildBatch, header, retainRecords } from '../../protocol.ts'
+import { buildBatch, header, type Offset, retainRecords } from '../../protocol.ts'
 import type { Chores } from '../chores.ts'
 import type { PartitionState } from '../journal/state-record.ts'
 import { Segment, type SegmentContext, segmentName } from '../segments/segment.ts'

@@ -1,7 +1,5 @@
 /** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets; what it had in delivery there is forgotten. */
-
-import type { Int64 } from '../../../base.ts'
-import { inSlices } from '../../../base.ts'
+import { inSlices, type Int64 } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
