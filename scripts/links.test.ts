@@ -63,7 +63,7 @@ test('no comment and no document sends a reader to a file that is not in the rep
         broken.push(`${path}: ${mention}`)
     }
     // Without a folder it is the name of a file in any.
-    for (const [mention] of text.matchAll(/(?<![\w\/.$*-])\w[\w-]*(?:\.\w+)?\.(?:md|ts)\b/g)) {
+    for (const [mention] of text.matchAll(/(?<![\w/.$*-])\w[\w-]*(?:\.\w+)?\.(?:md|ts)\b/g)) {
       if (!/^x\./i.test(mention) && !names.has(mention)) broken.push(`${path}: ${mention}`)
     }
     for (const [mention, number] of text.matchAll(/\bADR (\d{4})\b/g)) {

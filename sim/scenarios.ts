@@ -39,7 +39,8 @@ export function addSums({ sums }: Scenario, result: PlayResult, total: Record<st
 /** Where each planted bug was found. Throws a Finding when one was not. */
 export async function findPlants({ name, run, plants: bugs }: Scenario, from: number): Promise<[bug: string, found: string][]> {
   const found: [string, string][] = []
-  for (const [bug, plant] of Object.entries(bugs)) found.push([bug, await seedThatFinds(`${name}: ${bug}`, from, seed => run({ seed, plant }))])
+  for (const [bug, plant] of Object.entries(bugs))
+    found.push([bug, await seedThatFinds(`${name}: ${bug}`, from, seed => run({ seed, plant }))])
   return found
 }
 

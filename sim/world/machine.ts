@@ -5,7 +5,7 @@
  * never happens: its timers and disk calls never come back, and its connections break.
  */
 import { DiskError } from '../../src/base.ts'
-import { loadBrokerConfig, type Logger, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import { type Logger, loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
 import { type Disk, type Image, simulatedDisk } from './disk.ts'
 import type { Network } from './network.ts'
 import type { Cut } from './power-cut.ts'

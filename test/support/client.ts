@@ -151,7 +151,10 @@ export const coordinates = { group: 0, transaction: 1, share: 2 } as const
 /** Asks who coordinates until somebody does: the first question makes the internal topic. */
 export async function findCoordinator(client: RawClient, key: string, keyType: number = coordinates.group): Promise<void> {
   for (let attempt = 0; attempt < 500; attempt++) {
-    const { coordinators } = await client.request(apis.findCoordinator, keyType === coordinates.share ? 6 : 4, { keyType, coordinatorKeys: [key] })
+    const { coordinators } = await client.request(apis.findCoordinator, keyType === coordinates.share ? 6 : 4, {
+      keyType,
+      coordinatorKeys: [key],
+    })
     if (coordinators[0]!.errorCode === 0) return
     await sleep(20)
   }

@@ -2,7 +2,7 @@
  * DeleteRecords, v0–2 (KIP-107): moves the start of partitions up; -1 means the high watermark. Refused for internal and for purely
  * compacted topics. The response leaves when the new starts are durable.
  */
-import { inSlices, type Int64 } from '../../../base.ts'
+import { type Int64, inSlices } from '../../../base.ts'
 import { checkRecordDeletion } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'

@@ -5,7 +5,7 @@
  * tells leader epochs (KIP-320), v7 knows the largest timestamp (KIP-734), v8 the earliest local offset (KIP-405), v9 the latest tiered
  * (KIP-1005), v10 a timeout for tiered look-ups (KIP-1075), v11 the earliest offset still to be tiered (KIP-1023). Nothing is tiered here.
  */
-import { inSlices, type Int64 } from '../../../base.ts'
+import { type Int64, inSlices } from '../../../base.ts'
 import type { PartitionLog, TimestampedOffset } from '../../../log.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'

@@ -1,5 +1,5 @@
 /** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets; what it had in delivery there is forgotten. */
-import { inSlices, type Int64 } from '../../../base.ts'
+import { type Int64, inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

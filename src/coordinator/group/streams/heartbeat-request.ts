@@ -1,7 +1,7 @@
 /** StreamsGroupHeartbeat's messages by short names, and what a request must have right before its group is asked: Kafka's words. */
 import { type apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
-import type { StreamsInternalTopic } from './internal-topics.ts'
 import { leaveEpoch, leaveStaticEpoch } from '../members.ts'
+import type { StreamsInternalTopic } from './internal-topics.ts'
 import { checkTopology } from './topology.ts'
 
 export type StreamsHeartbeatRequest = MessageOf<typeof apis.streamsGroupHeartbeat.request>
