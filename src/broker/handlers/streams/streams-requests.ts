@@ -10,7 +10,7 @@ export function requireStreamsGroups({ broker }: RequestContext): void {
 }
 
 /** All topics that a topology names, those too that it writes. */
-export function topicsOf(topology: { subtopologies: readonly Subtopology[] | null } | null | undefined): Set<string> {
+export function topicsOf(topology: { subtopologies?: readonly Subtopology[] | null | undefined } | null | undefined): Set<string> {
   const names = new Set<string>()
   for (const { sourceTopics, repartitionSinkTopics, repartitionSourceTopics, stateChangelogTopics } of topology?.subtopologies ?? []) {
     for (const name of [...sourceTopics, ...repartitionSinkTopics]) names.add(name)
