@@ -35,13 +35,12 @@ export function describeEach<G extends { authorizedOperations?: number | undefin
   })
 }
 
+const undescribable = new KafkaError(
+  'TOPIC_AUTHORIZATION_FAILED',
+  'The group has described topic(s) that the client is not authorized to describe.',
+)
+
 /** A group with a topic that may not be described is not described at all. */
-export function requireTopics(
-  context: RequestContext,
-  topics: Iterable<string>,
-  message = 'The group has described topic(s) that the client is not authorized to describe.',
-): void {
-  for (const topic of topics) {
-    if (!context.allowed('DESCRIBE', 'TOPIC', topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', message)
-  }
+export function requireTopics(context: RequestContext, topics: Iterable<string>, refusal = undescribable): void {
+  for (const topic of topics) if (!context.allowed('DESCRIBE', 'TOPIC', topic)) throw refusal
 }

@@ -2,7 +2,7 @@
  * StreamsGroupDescribe, v0–1 (KIP-1071): the state of streams groups. A group with a topic that may not be described is not described at
  * all. v1 asks for the description of the topology, which Kafka leaves to a plug-in; as in a Kafka without one, there is none.
  */
-import { apis, type InputOf, type KafkaError } from '../../../protocol.ts'
+import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { describeAccess, describeCost, describeEach, requireTopics } from '../groups/describe-each.ts'
 import { requireStreamsGroups, topicsOf } from './streams-requests.ts'
@@ -29,9 +29,14 @@ export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescri
   fail: (request, error) => ({ throttleTimeMs: 0, groups: request.groupIds.map(groupId => failed(groupId, error)) }),
 })
 
+const undescribable = new KafkaError(
+  'TOPIC_AUTHORIZATION_FAILED',
+  'The described group uses topics that the client is not authorized to describe.',
+)
+
 async function describe(groupId: string, context: RequestContext): Promise<DescribedGroup> {
   const group = await context.broker.groups.describeStreamsGroup(groupId)
-  requireTopics(context, topicsOf(group.topology), 'The described group uses topics that the client is not authorized to describe.')
+  requireTopics(context, topicsOf(group.topology), undescribable)
   return group
 }
 
