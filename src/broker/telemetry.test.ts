@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { realSystem, trustingClock } from '../base.ts'
@@ -30,12 +31,13 @@ const id = parseUuid('AAAAAAAAAAAAAAAAAAABBA') as Uuid
 const caller = { client_id: 'c1', client_software_name: 'java', client_software_version: '4.4.0', client_source_address: '1.2.3.4' }
 
 function setUp(...subscriptions: Record<string, string>[]) {
+  const limits = { maxBytes: 10_000 }
   const time = { ms: 1_000_000 }
   const clock = trustingClock(
     () => time.ms,
     () => time.ms,
   )
-  const telemetry = new Telemetry({ clock, random: realSystem().random, maxBytes: () => 10_000 })
+  const telemetry = new Telemetry({ clock, random: realSystem().random, maxBytes: () => limits.maxBytes })
   const set = (...configs: Record<string, string>[]) => telemetry.set(configs.map(config => new Map(Object.entries(config))))
   set(...subscriptions)
   const push = (metrics: Buffer, more: Partial<Parameters<Telemetry['push']>[0]> = {}) => {
@@ -43,7 +45,7 @@ function setUp(...subscriptions: Record<string, string>[]) {
     telemetry.push({ clientInstanceId: id, subscriptionId, terminating: false, compressionType: 0, metrics, ...more }, caller, 2 ** 20)
   }
   const shown = () => [...telemetry.series()].map(({ name, value, attributes }) => [name, value, ...attributes.map(each => each.join('='))])
-  return { time, telemetry, set, push, shown }
+  return { time, limits, telemetry, set, push, shown }
 }
 
 function refuses(name: string, work: () => unknown): void {
@@ -120,6 +122,16 @@ test('what nobody asked for is not even decompressed', () => {
   const { telemetry, push } = setUp()
   const { subscriptionId } = telemetry.subscribe(id, caller)
   push(Buffer.from('no gzip'), { subscriptionId, compressionType: 1, terminating: true })
+})
+
+test('gzip has a bound of its own, because it may take long and yield nothing', () => {
+  const { telemetry, push, time, limits } = setUp({ metrics: '*', 'interval.ms': '100' })
+  const { subscriptionId } = telemetry.subscribe(id, caller)
+  limits.maxBytes = 1_000_000
+  const noise = randomBytes(70_000)
+  refuses('INVALID_RECORD', () => push(noise, { subscriptionId }))
+  time.ms += 100
+  refuses('TELEMETRY_TOO_LARGE', () => push(gzipSync(noise), { subscriptionId, compressionType: 1 }))
 })
 
 test('differences are summed up', () => {

@@ -74,6 +74,8 @@ const leastExpiryMs = 60_000
 /** What a push may decompress to: a few kilobytes that become megabytes are no metrics. */
 const mostExpansion = 50
 const freeExpansionBytes = 64 * 1024
+/** Of gzip, which may take long and yield nothing. */
+const mostGzipBytes = 64 * 1024
 /** In Kafka's order of preference. */
 const acceptedTypes: readonly CompressionType[] = ['zstd', 'lz4', 'gzip', 'snappy']
 
@@ -167,7 +169,7 @@ export class Telemetry {
       instance.mayAskAgain = true
       throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', `Unknown compression type [${push.compressionType}] from [${id}]`)
     }
-    const most = this.#options.maxBytes()
+    const most = type === 'gzip' ? Math.min(this.#options.maxBytes(), mostGzipBytes) : this.#options.maxBytes()
     if (push.metrics.length > most) {
       throw new KafkaError('TELEMETRY_TOO_LARGE', `Telemetry request from [${id}] is larger than the maximum allowed size [${most}]`)
     }

@@ -23,7 +23,7 @@ const independentBit = 0x20
 /** No byte of a block yields more than 255. */
 const maxRatio = 255
 /** What a block costs, however short it is. */
-const blockCost = 256
+const blockCost = 1 << 10
 /**
  * A block ends in literals. So decoders refuse a match where fewer bytes than these are left of the block, counted from the match or from
  * behind it; the lower bounds are Kafka's, in between some decoders read on.

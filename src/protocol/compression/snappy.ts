@@ -20,7 +20,7 @@ const maxRatio = 32
 /** Literals from here on are copied by one call. */
 const longCopy = 32
 /** What a block costs, however short it is. */
-const blockCost = 256
+const blockCost = 1 << 10
 
 export function snappyCompress(data: Buffer): Buffer {
   const parts: Buffer[] = [frameHeader]

@@ -66,6 +66,16 @@ test('what a Produce version may carry', () => {
   assert.deepEqual(view(open(openingOf(batch, { ...plainTopic, version: 2 }), limit).records), view(batch))
 })
 
+test('a set of old messages has a bound, however large its topic lets each of them be', () => {
+  const rules = { version: 2, compression: 'producer', batch: clientRules } as const
+  const one = set(1, 'none')
+  const sets = (bytes: number): Buffer => Buffer.alloc(Math.floor(bytes / one.length) * one.length, one)
+  assert.equal(openingOf(sets(15 << 20), rules).compression, 'producer')
+  assert.throws(() => openingOf(sets(17 << 20), rules), { name: 'RECORD_LIST_TOO_LARGE' })
+  const large = { ...clientRules, maxMessageBytes: 20 << 20 }
+  assert.equal(openingOf(sets(17 << 20), { ...rules, batch: large }).compression, 'producer')
+})
+
 test('fetch versions and their formats', () => {
   assert.deepEqual([0, 1, 2, 3, 4, 17].map(fetchMagic), [0, 0, 1, 1, 2, 2])
 })

@@ -171,7 +171,10 @@ test('what must be compressed anew, or may take long however little it holds, go
     [false, { ...sound, codec: 'gzip', records: [{ value: randomBytes(200_000).toString('latin1') }] }],
     [false, { ...sound, codec: 'zstd', repack: packed => Buffer.concat([packed, ...Array<Buffer>(10_000).fill(emptyFrame)]) }],
   ]
+  const many = rawBatch({ records: [{ value: 'x'.repeat(3 << 20) }], baseTimestamp: BigInt(now) })
   await withConverter({ inlineBytes: 16_384 }, async converter => {
+    assert.equal(converter.mayStay(opening(many, 'none')), false)
+    assert.equal(converter.mayStay(opening(rawBatch({ records: [{ value }] }), 'none')), true)
     for (const [index, [isInline, of]] of batches.entries()) {
       const opened = converter.open(opening(rawBatch(of), of.codec!))
       assert.equal(opened instanceof Promise, !isInline, `batch ${index}`)

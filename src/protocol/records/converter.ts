@@ -44,11 +44,13 @@ export interface ConverterOptions {
   heapMegabytes?: number
 }
 
-/** A record costs about as much as so many bytes that are decompressed, and a byte that is only summed up so little. */
+/** A record costs about as much as so many bytes that are decompressed. */
 const recordWork = 8
-const plainWork = 1 / 8
-/** Of gzip: tables that yield nothing may take so long for each byte of input, and nobody can see them from outside. */
-const gzipWork = 8
+/** And so does a byte of the batch: one that is only summed up; one that is looked at, where headers of two bytes may lie without end; */
+const packedWork = 1 / 8
+const plainWork = 1 / 2
+/** one of gzip, whose tables may take so long and yield nothing, which nobody can see from outside. */
+const gzipWork = 16
 const inlineRatio = 4
 /** A look-up by time does so much at once. */
 const findBytes = 256 << 10
@@ -59,7 +61,8 @@ const findBytes = 256 << 10
  */
 export function workOf(records: Buffer): number {
   if (header.magic(records, 0) < 2) return records.length
-  const perByte = header.compression(records, 0) === 'gzip' ? gzipWork : plainWork
+  const codec = header.compression(records, 0)
+  const perByte = codec === 'none' ? plainWork : codec === 'gzip' ? gzipWork : packedWork
   return Math.ceil(records.length * perByte) + Math.max(header.recordCount(records, 0), 0) * recordWork
 }
 

@@ -16,6 +16,8 @@ import { RecordWriter } from './rewrite.ts'
 import { checkBatch, checkSize } from './validate.ts'
 import { Cursor } from './varint.ts'
 
+/** Of one partition in one request: a limit of its topic is about single messages, and more could not even be handed over in one turn. */
+const mostSetBytes = 16 << 20
 /** To compress a byte takes as long as to decompress so many. */
 const compressionWork = 16
 
@@ -47,18 +49,24 @@ export interface Opened {
 
 /**
  * Checks what depends on the Produce version, and says how the records are to be opened before the log takes them. Throws KafkaError:
- * INVALID_RECORD, CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE.
+ * INVALID_RECORD, CORRUPT_MESSAGE, RECORD_LIST_TOO_LARGE, UNSUPPORTED_COMPRESSION_TYPE.
  */
 export function openingOf(records: Buffer, rules: ProduceRules): Opening {
   const size = nextBatchSize(records, 0)
   if (size === 0) throw invalid(`Produce requests with version ${rules.version} must have at least one record batch per partition`)
   const magic = header.magic(records, 0)
   checkVersion(records, magic, rules.version)
+  if (magic < 2 && records.length > Math.max(rules.batch.maxMessageBytes, mostSetBytes))
+    throw tooLarge(`${records.length} bytes of an old format are in one request for ${rules.batch.name}`)
   if (magic === 2 && nextBatchSize(records, size) !== 0)
     throw invalid('Produce requests are only allowed to contain exactly one record batch per partition')
   if (magic === 2 && header.compression(records, 0) === undefined)
     throw invalid(`Unknown compression type id: ${header.compressionId(records, 0)}`)
   return { kind: 'produce', records, compression: rules.compression, level: rules.level, rules: rules.batch }
+}
+
+function tooLarge(message: string): KafkaError {
+  return new KafkaError('RECORD_LIST_TOO_LARGE', message)
 }
 
 function checkVersion(records: Buffer, magic: number, version: number): void {
@@ -131,10 +139,7 @@ function upConverted(job: Opening, maxBytes: number): Opened {
   const visit = (record: RecordView): void => {
     if (record.timestamp < -1) throw new KafkaError('INVALID_TIMESTAMP', `Invalid message timestamp ${record.timestamp}`)
     if (records.length === mostMessages)
-      throw new KafkaError(
-        'RECORD_LIST_TOO_LARGE',
-        `More than ${mostMessages} messages of an old format are in one request for ${rules.name}`,
-      )
+      throw tooLarge(`More than ${mostMessages} messages of an old format are in one request for ${rules.name}`)
     refusal.see(record.timestamp, record.offset, record.hasKey)
     records.push(record)
   }
