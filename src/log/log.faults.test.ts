@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
+import { DiskError, type FileSystem, memoryFileSystem, realSystem } from '../base.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, topicId, turn } from './log.testing.ts'
 import type { Tail } from './tail/tail.ts'
 
@@ -155,6 +155,40 @@ test('damage below the durable mark takes the partition offline, also at the nex
     if (start === 0) await log.close()
     else kill()
   }
+})
+
+test('large appends are durable with the sync of their segment; the journal follows, now and then and in the end', async () => {
+  const disk = memoryFileSystem()
+  const syncs = { journal: 0, segment: 0 }
+  const files: FileSystem = {
+    ...disk,
+    open(path, mode) {
+      const handle = disk.open(path, mode)
+      const datasync = handle.datasync.bind(handle)
+      const kind = path.endsWith('.journal') ? 'journal' : path.includes('/orders-') && path.endsWith('.log') ? 'segment' : null
+      const counted = () => {
+        if (kind !== null) syncs[kind]++
+        return datasync()
+      }
+      return Object.assign(handle, { datasync: counted })
+    },
+  }
+  const { log } = await openTestLog(files, { durability: 'fsync' })
+  const partition = partitionOf(log)
+  const large = 'x'.repeat(50_000)
+  await append(partition, large).durable
+  await turn()
+  const before = { ...syncs }
+  for (let count = 0; count < 40; count++) await append(partition, large).durable
+  assert.equal(syncs.segment - before.segment, 40)
+  assert.ok(syncs.journal - before.journal < 20, `${syncs.journal - before.journal} syncs of the journal`)
+  const journaled = syncs.journal
+  await append(partition, 'small').durable
+  assert.equal(syncs.journal, journaled + 1)
+  await append(partition, large).durable
+  const deadline = realSystem().clock.monotonic() + 10_000
+  while (syncs.journal < journaled + 2 && realSystem().clock.monotonic() < deadline) await new Promise(resolve => setTimeout(resolve, 20))
+  assert.equal(syncs.journal, journaled + 2)
 })
 
 test('damage to the very last frame is not taken for a torn end', async () => {

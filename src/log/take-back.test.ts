@@ -51,7 +51,7 @@ for (const durability of ['os', 'fsync'] as const) {
 
   test(`${durability}: every script of two steps, with a failure at every operation of the disk`, async () => {
     let runs = 0
-    for (const first of alphabet) for (const second of alphabet) runs += await checkFaults(durability, first + second, 5)
+    for (const first of alphabet) for (const second of alphabet) runs += await checkFaults(durability, first + second, 11)
     assert.ok(runs > 300, `${runs} runs`)
   })
 }

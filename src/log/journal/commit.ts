@@ -2,6 +2,9 @@
  * Group commit: what all partitions appended in one turn of the event loop becomes one frame of the journal, written by one `writev`;
  * frames become durable by one `fdatasync` after the other, each taking all that was written while the one before was under way.
  *
+ * What went past the journal is durable with its segment's sync alone. The journal's word of it, by which recovery tells damage from a torn
+ * end, is synced when the journal is, or soon after.
+ *
  * Hides the gathering, which group (group.ts) is in which state, and the order in which marks move and promises settle. A sync that fails
  * is fatal and never repeated.
  */
@@ -38,6 +41,8 @@ export interface CommitOptions {
   onFull(): void
 }
 
+/** The journal may be synced so much later than the segments that it tells of. */
+const journalBehindMs = 500
 /** Segment files that one sync cycle takes directly; beyond, shares go through the journal. */
 const maxDirectFiles = 8
 
@@ -57,6 +62,11 @@ export class GroupCommit {
   /** Written past the journal since the last sync began, and whose they are. */
   #directFiles = new Map<Segment, Member>()
   #syncing: Promise<void> | null = null
+  /** Sequence number after the last frame that somebody was told of. The journal is not always synced so far. */
+  #toldSequence = 0
+  /** Monotonic; when the last sync of the journal began. */
+  #journalSyncedMs = 0
+  #catchingUp = false
   /** Sequence number after the last frame that told of an idle moment. */
   #notedSequence = -1
   #closed = false
@@ -139,6 +149,7 @@ export class GroupCommit {
   add(member: Member, share: Omit<Share, 'slot' | 'inline' | 'synced' | 'checksum'>, chunk: Chunk | null): void {
     this.bind(member)
     const { slot, synced } = member
+    if (synced && chunk !== null) this.#group.needsJournal = true
     const start = chunk === null ? 0 : chunk.used - share.length
     const checksum = chunk === null ? 0 : foldChecksums(chunk.bytes, start, chunk.used)
     this.#frame.share({ ...share, slot, inline: chunk !== null, synced, checksum })
@@ -158,6 +169,7 @@ export class GroupCommit {
     this.bind(member)
     this.#frame.logStart(member.slot, offset)
     this.#group.needsSync = true
+    this.#group.needsJournal = true
   }
 
   /** Recovery must not bring it back. */
@@ -253,26 +265,53 @@ export class GroupCommit {
     const files = this.#directFiles
     this.#unsynced = []
     this.#directFiles = new Map()
-    const { clock } = this.#options.system
-    const began = clock.monotonic()
-    const syncs = [this.#options.journal.sync()]
+    const { journal, system } = this.#options
+    const began = system.clock.monotonic()
+    const withJournal = frames.some(({ group }) => group.needsJournal) || began - this.#journalSyncedMs > journalBehindMs
+    const syncs = withJournal ? [journal.sync()] : []
     for (const [segment, member] of files) if (!member.deleted) syncs.push(segment.datasync())
     this.#syncing = Promise.all(syncs).then(
       () => {
-        this.syncs.add(clock.monotonic() - began)
+        this.syncs.add(system.clock.monotonic() - began)
+        this.#toldSequence = frames.at(-1)!.sequence + 1
+        if (withJournal) this.#journalSynced(began)
         this.#synced(frames)
       },
       error => this.#die(error as Error, frames),
     )
   }
 
+  #journalSynced(beganMs: number): void {
+    this.#journalSyncedMs = beganMs
+    this.#options.journal.durableSequence = this.#toldSequence
+  }
+
   #synced(frames: Unsynced[]): void {
-    const { journal } = this.#options
     this.#syncing = null
-    journal.durableSequence = frames.at(-1)!.sequence + 1
     this.#sync()
     for (const { group, ends } of frames) group.becameDurable(ends)
     if (this.#syncing === null) this.#options.system.timers.soon(() => this.#noteDurable())
+  }
+
+  /** Nothing followed for a while: the journal is synced, too. */
+  #catchUp(): void {
+    const { journal, system } = this.#options
+    if (this.#catchingUp) return
+    this.#catchingUp = true
+    system.timers.after(journalBehindMs, () => {
+      this.#catchingUp = false
+      if (this.#closed || this.fatal !== null || journal.durableSequence === this.#toldSequence) return
+      // What is being synced now looks at the time itself.
+      if (this.#syncing !== null) this.#catchUp()
+      else
+        this.#syncing = journal.sync().then(
+          () => {
+            this.#journalSynced(system.clock.monotonic())
+            this.#synced([])
+          },
+          error => this.#die(error as Error, []),
+        )
+    })
   }
 
   /**
@@ -283,6 +322,10 @@ export class GroupCommit {
     const { journal } = this.#options
     const idle = this.#syncing === null && this.#group.isEmpty && this.#frame.entries === 0
     if (!idle || this.#closed || this.#notedSequence === journal.nextSequence) return
+    if (journal.durableSequence < this.#toldSequence) {
+      this.#catchUp()
+      return
+    }
     const error = this.#writeFrame()
     if (error === null) this.#notedSequence = journal.nextSequence
   }

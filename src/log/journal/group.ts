@@ -31,6 +31,8 @@ export class Group {
   #durable: Deferred | null = null
   /** Somebody waits for the disk. */
   needsSync = false
+  /** And what for is in the frame; otherwise it went past the journal, to a segment. */
+  needsJournal = false
 
   get state(): GroupState {
     return this.#state
