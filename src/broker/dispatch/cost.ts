@@ -72,3 +72,13 @@ export function distinctPairs<F extends string, T extends { [field in F]: unknow
   }
   return left.size === topics.length ? topics : topics.filter(topic => left.has(topic))
 }
+
+/** For requests that name partitions of topics, each with its index and more. */
+export const topicPartitions = manyThings<{ topics: { name: string; partitions: { partitionIndex: number }[] }[] }>(request => {
+  request.topics = distinctPairs(
+    request.topics,
+    topic => topic.name,
+    'partitions',
+    ({ partitionIndex }) => partitionIndex,
+  )
+})

@@ -1,7 +1,7 @@
 /** OffsetDelete, v0 (KIP-496): drops committed offsets of topics that the group does not consume any more. */
 import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode, type MessageOf } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { topicPartitions } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireGroup } from './group-caller.ts'
 
@@ -14,14 +14,7 @@ export const offsetDelete = defineHandler<typeof apis.offsetDelete>({
     ['GROUP', 'DELETE'],
     ['TOPIC', 'READ'],
   ],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.name,
-      'partitions',
-      ({ partitionIndex }) => partitionIndex,
-    )
-  }),
+  cost: topicPartitions,
   async handle(request, context) {
     requireGroup(context, 'DELETE', request.groupId)
     const topics: ReturnType<typeof refused>[] = []

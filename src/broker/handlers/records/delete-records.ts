@@ -5,7 +5,7 @@
 import { type Int64, inSlices } from '../../../base.ts'
 import { checkRecordDeletion } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { topicPartitions } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition, offsetInLog, whenVisible } from './client-partition.ts'
 
@@ -18,14 +18,7 @@ export const deleteRecords = defineHandler<typeof apis.deleteRecords>({
   api: apis.deleteRecords,
   versions: [0, 2],
   access: [['TOPIC', 'DELETE']],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.name,
-      'partitions',
-      ({ partitionIndex }) => partitionIndex,
-    )
-  }),
+  cost: topicPartitions,
   async handle(request, context) {
     const { turns } = context.broker
     const topics = await inSlices(turns, request.topics, async ({ name, partitions }) => ({

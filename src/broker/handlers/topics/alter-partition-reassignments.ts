@@ -5,7 +5,7 @@
 import { inSlices } from '../../../base.ts'
 import { assignmentProblem } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { topicPartitions } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 
@@ -13,14 +13,7 @@ export const alterPartitionReassignments = defineHandler<typeof apis.alterPartit
   api: apis.alterPartitionReassignments,
   versions: [0, 1],
   access: [['CLUSTER', 'ALTER']],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
-      request.topics,
-      topic => topic.name,
-      'partitions',
-      ({ partitionIndex }) => partitionIndex,
-    )
-  }),
+  cost: topicPartitions,
   async handle(request, context) {
     requireCluster(context, 'ALTER')
     const { turns } = context.broker
