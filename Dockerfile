@@ -31,7 +31,7 @@ RUN ln -s /millrace/bin/millrace.js /usr/local/bin/millrace && install -d -o nod
 USER node
 VOLUME /data
 EXPOSE 9092 9404
-# Asks the address that process 1 was told to serve health checks on.
+# Queries the address on which process 1 serves health checks.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["millrace", "health", "--of", "1"]
 # The broker is process 1: it handles SIGTERM itself.
 ENTRYPOINT ["millrace"]

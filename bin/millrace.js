@@ -18,7 +18,7 @@ if (newEnough) {
 } else if (existsSync(sources) && existsSync(ownNode)) {
   runWith(ownNode)
 } else {
-  console.error(`millrace: Node.js 22.18 or newer is needed, this is ${process.versions.node}`)
+  console.error(`millrace: Node.js 22.18 or newer is required; this is ${process.versions.node}`)
   process.exitCode = 1
 }
 

@@ -1,9 +1,9 @@
 /**
- * `npm run compat -- [names…] [--bootstrap HOST:PORT | --kafka VERSION] [--add]`: foreign clients and tools against a running Millrace.
+ * `npm run compat -- [names…] [--bootstrap HOST:PORT | --kafka VERSION] [--add]`: runs third-party clients and tools against Millrace.
  *
- * Names are folders of compat/ or clients. Each folder's allow.txt lists the cases that must pass; it only grows: a listed case that
- * does not pass fails the run, one that passes and is not listed is named (and added by `--add`). `--kafka` runs the same against a real
- * Apache Kafka, which shows that the cases are right. A whole run against Millrace writes docs/compat.md.
+ * Names are folders of compat/ or clients. Each folder's allow.txt lists the cases that must pass, and only grows. A listed case that
+ * does not pass fails the run; one that passes but is not listed is reported, and added by `--add`. `--kafka` runs the same against a real
+ * Apache Kafka, to verify that the cases are right. A complete run against Millrace writes docs/compat.md.
  */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,7 +28,7 @@ import { type Secured, startSecured } from './support/secured.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
-// dump-log after all that write; import and endurance have brokers of their own.
+// dump-log runs after all suites that write; import and endurance start their own brokers.
 const suites: readonly Suite[] = [
   kafkajs,
   platformatic,
@@ -45,7 +45,7 @@ const suites: readonly Suite[] = [
   endurance,
 ]
 
-/** Short intervals, so that nothing waits for minutes; the rest as it comes. */
+/** Short intervals, so that nothing waits for minutes; all other keys have their defaults. */
 const brokerConfig = {
   'node.id': '0',
   'num.partitions': '4',
@@ -88,7 +88,7 @@ async function runSuite(suite: Suite, target: Target): Promise<CaseResult[]> {
   return results
 }
 
-/** What the list says of these results; `broken` cases fail the run. */
+/** Compares the results with the list; `broken` cases fail the run. */
 function compare(suite: Suite, results: readonly CaseResult[]): { broken: string[]; fresh: string[] } {
   const listed = allowed(suite)
   const skippedWhole = new Set(results.filter(each => each.name === 'all' && each.outcome === 'skip').map(each => each.client))
@@ -134,7 +134,8 @@ async function startTarget(): Promise<Started> {
 async function main(): Promise<number> {
   const chosen = suites.filter(suite => positionals.length === 0 || positionals.includes(suite.folder))
   const unknown = positionals.filter(name => !suites.some(suite => suite.folder === name))
-  if (unknown.length > 0) throw new Missing(`no suite ${unknown.join(', ')}; there are: ${suites.map(each => each.folder).join(', ')}`)
+  if (unknown.length > 0)
+    throw new Missing(`unknown suite ${unknown.join(', ')}; the suites are ${suites.map(each => each.folder).join(', ')}`)
   const { target, broker, check, remove } = await startTarget()
   const results: CaseResult[] = []
   const broken: string[] = []
@@ -145,13 +146,13 @@ async function main(): Promise<number> {
       results.push(...found)
       broken.push(...lost)
       if (fresh.length > 0 && flags.add) appendFileSync(allowFile(suite), `${fresh.join('\n')}\n`)
-      else for (const name of fresh) console.log(`  add it to ${suite.folder}/allow.txt: ${name}`)
+      else for (const name of fresh) console.log(`  passes, but is not in ${suite.folder}/allow.txt (--add adds it): ${name}`)
     }
     await check()
   } finally {
     await remove()
   }
-  for (const name of broken) console.log(`\nlisted, but it does not pass: ${name}`)
+  for (const name of broken) console.log(`\nlisted in allow.txt, but does not pass: ${name}`)
   const count = (outcome: CaseResult['outcome']) => results.filter(each => each.outcome === outcome).length
   console.log(`\n${count('ok')} passed, ${count('FAIL')} failed, ${count('skip')} skipped`)
   if (positionals.length === 0 && broker?.name === 'millrace') await writePage(results)

@@ -96,11 +96,11 @@ test('nothing outside base reaches for time, chance, timers or the disk', t => {
   const found = check(t, { 'src/cli.ts': `${header}${[...planted, ...allowed].join('\n')}\n` })
   assert.deepEqual(
     found,
-    planted.map((_, index) => `src/cli.ts:${index + 2} only base touches time, chance, timers and the disk`),
+    planted.map((_, index) => `src/cli.ts:${index + 2} only base touches time, randomness, timers and the disk`),
   )
 })
 
-test('the scanner tells code from text', () => {
+test('the scanner separates code from text', () => {
   const source = [
     "const a = 'x // y' // import 'no'",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: source text

@@ -1,6 +1,6 @@
 /**
- * The rules of `docs/ARCHITECTURE.md` about modules that no compiler knows, checked on every `npm run check`: who may import whom, no cycles,
- * no file that nothing uses, no clock, chance, timer or disk outside `base`, files that can be read in one sitting. (The length of
+ * Checks the rules of `docs/ARCHITECTURE.md` that the compiler does not check, on every `npm run check`: allowed imports, no cycles,
+ * no unused file, no clock, randomness, timer or disk outside `base`, limited file length. (The length of
  * functions is Biome's `noExcessiveLinesPerFunction`.) A scanner of a hundred lines is enough, because the rules concern imports and names only.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -36,7 +36,7 @@ const longFiles: Record<string, string> = {
   'src/broker/config/keys/groups.ts': 'every key of groups with its default, bounds and words',
 }
 
-/** Names that reach for time, chance, timers or the disk behind the System's back. */
+/** Names that access time, randomness, timers or the disk without the System. */
 const reachesOut: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [/\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bprocess\s*\.\s*hrtime\b|(?<![.\w])performance\b/g, "use the System's clock"],
   [/\bMath\s*\.\s*random\b|\brandom(?:UUID|Bytes|Int|Fill|FillSync)\b|\bgetRandomValues\b/g, "use the System's random"],
@@ -124,7 +124,7 @@ function moduleOf(path: string): string | null {
 function checkReach(file: SourceFile): Problem[] {
   if (moduleOf(file.path) === 'base') return []
   const problems: Problem[] = []
-  const rule = 'only base touches time, chance, timers and the disk'
+  const rule = 'only base touches time, randomness, timers and the disk'
   for (const { from, line, atRunTime } of file.packages) {
     const advice = closedPackages[from]
     if (advice !== undefined && atRunTime) problems.push({ file: file.path, line, rule, advice: `${advice} instead of ${from}` })

@@ -5,9 +5,9 @@ import { apis } from '../src/protocol.ts'
 
 export const page = new URL('../docs/unsupported.md', import.meta.url)
 
-/** An API that lacks versions has to say why. */
+/** Why versions of an API are missing; required for each such API. */
 const reasons: Readonly<Record<string, string>> = {
-  WriteTxnMarkers: 'Only brokers and operators send it; Kafka 4.0 dropped version 0 as well (KIP-896).',
+  WriteTxnMarkers: 'Only brokers and operators send it, and Kafka 4.0 also dropped version 0 (KIP-896).',
 }
 
 export function unsupported(): string {
@@ -24,26 +24,30 @@ export function unsupported(): string {
     return [`| ${key} | ${name} | ${versions[0]}–${versions[1]} | ${minVersion}–${newest} | ${reason} |`]
   })
   return [
-    '# What Millrace does not answer yet',
+    '# Unsupported APIs',
     '',
     '<!-- Written by scripts/unsupported-doc.ts from src/broker/handlers.ts; do not edit. -->',
     '',
     ...(missing.length === 0
-      ? [`All ${known.length} APIs on the broker listener of Apache Kafka 4.4 are answered.`]
+      ? [`Millrace supports all ${known.length} APIs on the broker listener of Apache Kafka 4.4.`]
       : [
-          `Of the ${known.length} APIs on the broker listener of Apache Kafka 4.4, ${known.length - missing.length} are answered. The others are absent from`,
-          'ApiVersions, so that clients know at once; a request for one of them closes the connection, as in Kafka.',
+          `Of the ${known.length} APIs on the broker listener of Apache Kafka 4.4, Millrace supports ${known.length - missing.length}. The others are not`,
+          'announced by ApiVersions, so clients do not use them; a request for one of them closes the connection, as in Kafka.',
         ]),
     '',
-    '## APIs that are missing',
+    '## Missing APIs',
     '',
     ...(missing.length === 0 ? ['None.'] : ['| key | API |', '|---|---|', ...missing]),
     '',
-    '## APIs of which some versions are missing',
+    '## Missing versions',
     '',
     ...(partly.length === 0
       ? ['None.']
-      : ['| key | API | answered | known, with those that Kafka 4 dropped | why |', '|---|---|---|---|---|', ...partly]),
+      : [
+          '| key | API | supported versions | all versions, including those that Kafka 4 dropped | reason |',
+          '|---|---|---|---|---|',
+          ...partly,
+        ]),
     '',
   ].join('\n')
 }

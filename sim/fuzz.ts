@@ -1,11 +1,11 @@
 /**
- * `npm run fuzz`: random and mutated messages and records against the codecs, the record code and a running broker.
+ * `npm run fuzz`: sends random and mutated messages and records to the codecs, the record code and a running broker.
  *
  *   npm run fuzz                      60 seconds, a new seed
  *   npm run fuzz -- --seconds 600     longer
  *   npm run fuzz -- --seed 7 --only records
  *
- * A finding prints its seed and its input in hex, and ends with a code other than 0: make it a test, then mend the code.
+ * A finding prints its seed and its input in hex, and the exit code is nonzero: turn it into a test, then fix the code.
  */
 import { parseArgs } from 'node:util'
 import { brokerFuzzer } from './fuzzers/broker.ts'
@@ -31,7 +31,7 @@ const fuzzers: Record<string, () => Fuzzer | Promise<Fuzzer>> = {
   headers: headersFuzzer,
 }
 const chosen = Object.entries(fuzzers).filter(([name]) => values.only === undefined || name === values.only)
-if (chosen.length === 0) throw new Error(`--only takes one of ${Object.keys(fuzzers).join(', ')}`)
+if (chosen.length === 0) throw new Error(`unknown fuzzer ${values.only}; the fuzzers are ${Object.keys(fuzzers).join(', ')}`)
 
 let seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
 const mostHex = 4096
@@ -50,7 +50,7 @@ async function run(name: string, open: () => Fuzzer | Promise<Fuzzer>, seconds: 
   const [firstSeed, replaying] = [seed, values.seed !== undefined]
   try {
     for (; performance.now() < end && (!replaying || inputs < 1000); seed++, inputs++) await fuzzer.once(seededRandom(seed))
-    console.log(`${name}: ${inputs} rounds from seed ${firstSeed} on, nothing found`)
+    console.log(`${name}: ${inputs} rounds from seed ${firstSeed} on, no findings`)
     return true
   } catch (error) {
     report(name, error)

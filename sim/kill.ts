@@ -1,4 +1,4 @@
-/** `npm run sim -- kill`: a real broker process under load is killed with -9 and started again, many times. Nothing may be lost. */
+/** `npm run sim -- kill`: kills a real broker process under load with `kill -9` and restarts it, many times. No acknowledged record may be lost. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,7 +1,7 @@
 /**
  * broker: a running Kafka broker over the log and the coordinators.
  *
- * Hides connections, handlers, configuration, metrics and the order in which all that starts and stops.
+ * Hides connections, handlers, configuration, metrics, and the order in which they start and stop.
  */
 export {
   BrokerConfig,

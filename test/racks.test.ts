@@ -1,4 +1,4 @@
-/** Racks on one broker, as a Kafka of one node answers: told and remembered, and nothing to choose from (KIP-392, KIP-848, KIP-932). */
+/** Racks on one broker, as a one-node Kafka answers: racks are accepted and returned, but do not influence anything (KIP-392, KIP-848, KIP-932). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildBatch } from '../sim/world/batches.ts'

@@ -1,4 +1,4 @@
-/** The list of aborted transactions has to survive what the log survives: without it readers would be shown what was taken back. */
+/** The list of aborted transactions must survive everything that the log survives: without it, readers would see aborted records. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { directory, settings, topicConfig } from '../sim/scenarios/log-under-test.ts'
@@ -67,7 +67,7 @@ for (const rolled of [false, true]) {
   })
 }
 
-test('of a list of aborted transactions what a checkpoint counted is believed, and what is missing is made anew', async () => {
+test('entries of the transaction index up to the checkpoint are trusted, and missing ones are rebuilt', async () => {
   const world = simulatedWorld({ seed: 1 })
   const spec = { topic: 't', topicId: randomUuid(world.random), partition: 0, config: topicConfig }
   const log = await open(world)

@@ -1,6 +1,6 @@
 /**
- * Stock clients over SASL_SSL (SCRAM-SHA-512), each with the least that it needs of the authorizer, while the broker is killed with -9
- * and started again and again; then everything is counted. The broker is a process of its own with its data on disk.
+ * Unmodified clients over SASL_SSL (SCRAM-SHA-512), each with the least permissions that it needs, while the broker is killed with -9
+ * and restarted again and again; then everything is counted. The broker is a separate process with its data on disk.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * `npm run endurance -- [--kills N] [--seconds N] [--seed N] [--only NAME …] [--kafka VERSION] [--plant] [--keep]`: the endurance
- * run with other numbers than `npm run compat -- endurance` has; `--plant` loses data on purpose, and succeeds when that is found.
+ * run with other numbers than `npm run compat -- endurance`; `--plant` loses data on purpose, and succeeds if that is found.
  */
 import { parseArgs } from 'node:util'
 import { endure } from './endure.ts'

@@ -1,5 +1,5 @@
 /**
- * What one workload of the endurance run is: the principals it needs with exactly what they may do, the clients it starts, and how it is
+ * The interface of a workload of the endurance run: its principals with exactly their permissions, the clients it starts, and how it is
  * judged. A new one (an application of Kafka Streams, a Connect cluster) is another `Workload` in workloads.ts.
  */
 import type { ChildProcess } from 'node:child_process'

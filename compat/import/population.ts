@@ -1,4 +1,4 @@
-/** Fills a cluster with one of everything that an import must take over, over the bare protocol: what it makes is exact and repeatable. */
+/** Fills a cluster with one of everything that an import must include, with the raw protocol, so that the result is exact and repeatable. */
 import assert from 'node:assert/strict'
 import { pbkdf2Sync } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

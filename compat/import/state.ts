@@ -1,4 +1,4 @@
-/** All that a client can see of a cluster, as plain data: two clusters that are alike are equal. */
+/** Everything that a client can see of a cluster, as plain data, so that two clusters can be compared. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Api, apis, batchesIn, errorName, forEachRecordOf, type InputOf, type MessageOf } from '../../src/protocol.ts'
 import { connect, findCoordinator, type RawClient } from '../../test/support/client.ts'

@@ -1,6 +1,6 @@
 /**
- * `millrace import` from a real Apache Kafka: everything that clients see of the cluster must be the same before and after, whoever was
- * interrupted must be able to go on, and the source must be what it was.
+ * `millrace import` from a real Apache Kafka: everything that clients see of the cluster must be the same before and after, interrupted
+ * clients must be able to continue, and the source must be unchanged.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'

@@ -1,4 +1,4 @@
-/** Kafka's own Java client, from ten years ago to today: one program, of which each version compiles what its era knows. */
+/** Kafka's own Java client, from ten years ago to today: one program, of which each version compiles the parts that it supports. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached, mavenJars } from '../support/cache.ts'

@@ -1,4 +1,4 @@
-/** kcat from the distribution: librdkafka as people have it on their machines, some years old. */
+/** kcat from the distribution: the librdkafka that people have on their machines, some years old. */
 import { needs } from '../support/cache.ts'
 import { Skip, unique } from '../support/kit.ts'
 import { must, run } from '../support/run.ts'

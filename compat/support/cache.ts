@@ -1,6 +1,6 @@
 /**
- * What the harnesses need from elsewhere (jars, packages, compiled programs), made once and kept in
- * `${XDG_CACHE_HOME:-~/.cache}/millrace-compat`. A thing that cannot be had is a `Missing` with one line that says why.
+ * External dependencies of the harnesses (jars, packages, compiled programs), prepared once and kept in
+ * `${XDG_CACHE_HOME:-~/.cache}/millrace-compat`. Anything unavailable is a `Missing` with one line that says why.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'

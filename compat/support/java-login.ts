@@ -1,4 +1,4 @@
-/** What a Java client or tool puts into its properties to reach a secured broker. */
+/** The properties that a Java client or tool needs to connect to a secured broker. */
 import { writeFileSync } from 'node:fs'
 import type { Properties } from './brokers.ts'
 import type { Credentials, Secured } from './secured.ts'

@@ -1,4 +1,4 @@
-/** What the cases of Node's clients share. */
+/** Shared by the cases of Node clients. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'

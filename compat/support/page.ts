@@ -1,6 +1,6 @@
 /**
- * docs/compat.md: for each theme a table of cases and the clients that share them, lists for the tools, Kafka Streams and Connect, what the
- * endurance run counted, and every case that does not pass.
+ * docs/compat.md: for each theme a table of cases and the clients that share them, lists for the tools, Kafka Streams and Connect, the results
+ * of the endurance run, and every case that does not pass.
  */
 import type { CaseResult } from './suite.ts'
 
@@ -27,16 +27,16 @@ export function page(results: readonly CaseResult[], { commit, date }: { commit:
   const lines = [
     '# Clients and tools',
     '',
-    `Written by \`npm run compat\` at commit ${commit} on ${date}; do not edit. Each client comes unchanged from its registry and runs against one`,
-    'Millrace; the cases are in `compat/`, proven on a real Apache Kafka but for those of kill -9, which did not all finish there. An empty field: the',
-    'client cannot do it, or its cases do not ask.',
+    `Written by \`npm run compat\` at commit ${commit} on ${date}; do not edit. Each client is installed unchanged from its registry and runs against`,
+    'Millrace. The cases are in `compat/`. They were verified against a real Apache Kafka, except those with kill -9, which did not all finish there. An',
+    'empty cell means that the client does not support the feature, or that there is no such case for it.',
     '',
     ...tables(results.filter(each => !isTool(each) && !isOurs(each) && !isApplication(each) && !isEndurance(each))),
     "## Kafka's command-line tools",
     '',
     ...results.filter(isTool).map(each => `- ${marks[each.outcome]} ${each.name}`),
     '',
-    "## Millrace's command line, against Apache Kafka as well",
+    "## Millrace's command line, also against Apache Kafka",
     '',
     ...results.filter(isOurs).map(each => `- ${marks[each.outcome]} ${each.name}`),
     '',
@@ -44,7 +44,7 @@ export function page(results: readonly CaseResult[], { commit, date }: { commit:
     '',
     ...results.filter(isApplication).map(each => `- ${marks[each.outcome]} ${each.client}: ${each.name}`),
     '',
-    '## Through kill -9, over SASL_SSL with ACLs',
+    '## With kill -9 of the broker, over SASL_SSL with ACLs',
     '',
     ...results.filter(isEndurance).map(each => `- ${marks[each.outcome]} ${each.name}: ${each.detail}`),
   ]
@@ -52,7 +52,7 @@ export function page(results: readonly CaseResult[], { commit, date }: { commit:
   if (others.length > 0)
     lines.push(
       '',
-      '## What does not pass, and why',
+      '## Cases that do not pass',
       '',
       ...others.map(each => `- ${each.client}, ${each.name}: ${marks[each.outcome]} ${each.detail}`),
     )

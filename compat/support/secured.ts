@@ -1,5 +1,5 @@
 /**
- * A broker as a company runs it: TLS, client certificates, SASL with four mechanisms, an authorizer. Certificates, keys and the token are
+ * A broker as in production: TLS, client certificates, SASL with four mechanisms, an authorizer. Certificates, keys and the token are
  * made for each run. `describedIn` is a JSON file with all that a client needs, for clients in any language.
  */
 import { createSign, generateKeyPairSync, pbkdf2Sync, randomBytes } from 'node:crypto'

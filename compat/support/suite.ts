@@ -1,4 +1,4 @@
-/** What a folder of compat is: a foreign client with its cases, run in processes of its own that print a line for each. */
+/** The interface of a folder of compat: a third-party client with its cases, run in separate processes that print a line for each. */
 import { type RunOptions, run } from './run.ts'
 import type { Secured } from './secured.ts'
 

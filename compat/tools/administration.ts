@@ -1,4 +1,4 @@
-/** Kafka's administration tools over SASL_SSL, where the authorizer has a say: as the super user, and as one who may do little. */
+/** Kafka's administration tools over SASL_SSL, with an authorizer: as the super user, and as a user with few permissions. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { javaLogin, writeProperties } from '../support/java-login.ts'

@@ -1,4 +1,4 @@
-/** One call of one of Kafka's tools, and what it has to do and say. */
+/** One call of one of Kafka's tools, with its expected exit status and output. */
 import { kafkaJars, quietJava } from '../support/cache.ts'
 import { run } from '../support/run.ts'
 import type { Report } from '../support/suite.ts'

@@ -1,4 +1,4 @@
-/** Kafka's own command-line tools, by exit status and by what they say. */
+/** Kafka's own command-line tools, checked by exit status and output. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 /**
- * Tells code from comments, strings and regular expressions in TypeScript, and finds imports: all that the tidy check needs to know
+ * Separates code from comments, strings and regular expressions in TypeScript, and finds imports: all that the tidy check needs
  * of the language. (TypeScript 7's parser is a separate process behind an API that is called unstable.)
  */
 

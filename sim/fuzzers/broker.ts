@@ -1,6 +1,6 @@
 /**
- * A running broker under frames that are random, mutated or cut, some of them before authentication: it answers or closes, other
- * connections are served in time, memory stays bounded, no rejection goes unheard, and nobody gets in who does not know the password.
+ * Sends random, mutated and truncated frames to a running broker, some of them before authentication: it answers or closes, other
+ * connections are served in time, memory stays bounded, no promise rejection is unhandled, and no client gets in without the password.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../src/broker.ts'
@@ -43,10 +43,10 @@ export async function brokerFuzzer(): Promise<Fuzzer> {
       const saslPort = broker.ports.get('SASL_PLAINTEXT')!
       await Promise.all([...frames.map(each => sendAll(broker.port, each)), ...strangers.map(each => sendAll(saslPort, each))])
       const input = Buffer.concat([...frames, ...strangers].flat())
-      if (logger.wrong !== null) throw new FuzzFinding(`a stranger was let in as ${logger.wrong}`, input)
+      if (logger.wrong !== null) throw new FuzzFinding(`an unauthenticated client was accepted as ${logger.wrong}`, input)
       await innocentIsServed(innocent, offset++, input)
       if (heard.length > 0)
-        throw new FuzzFinding(`unheard error: ${heard.map(each => (each as Error).stack ?? String(each)).join('\n')}`, input)
+        throw new FuzzFinding(`unhandled error: ${heard.map(each => (each as Error).stack ?? String(each)).join('\n')}`, input)
       const { rss } = process.memoryUsage()
       if (rss > mostRss) throw new FuzzFinding(`the process grew to ${Math.round(rss / 2 ** 20)} MiB`, input)
     },
@@ -104,5 +104,5 @@ async function innocentIsServed(client: RawClient, offset: number, input: Buffer
   }
   const late = sleep(innocentDeadlineMs, 'late')
   const outcome = await Promise.race([work().then(() => 'served'), late]).catch(error => String(error))
-  if (outcome !== 'served') throw new FuzzFinding(`an innocent client after hostile input: ${outcome}`, input)
+  if (outcome !== 'served') throw new FuzzFinding(`a well-behaved client after hostile input: ${outcome}`, input)
 }

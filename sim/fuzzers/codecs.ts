@@ -1,6 +1,6 @@
 /**
- * The message codecs: what is encoded decodes to the same, for every API and version; and mutated bytes are decoded or refused with
- * MalformedInput, quickly, whatever they claim.
+ * The message codecs: encoded messages decode to the same values, for every API and version; and mutated bytes are decoded or rejected with
+ * MalformedInput, quickly, whatever sizes they declare.
  */
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { MalformedInput } from '../../src/base.ts'

@@ -1,6 +1,6 @@
 /**
- * Internal topics with records that are forged, mutated or cut, as the client id `__admin_client` may write them: whatever lies there, the
- * coordinators load it, answer every question about every group, and go on serving others.
+ * Internal topics with forged, mutated or truncated records, as the client id `__admin_client` can write them: whatever they contain, the
+ * coordinators load them, answer every request about every group, and continue to serve other clients.
  */
 import { startBroker } from '../../src/millrace.ts'
 import {

@@ -1,4 +1,4 @@
-/** What a client may send to authenticate, right or wrong, in order or not: for fuzzing a listener with SASL before anybody is let in. */
+/** Authentication requests, valid or invalid, in order or not, for fuzzing a SASL listener before authentication. */
 import { type Api, apis } from '../../src/protocol.ts'
 import { requestBytes } from '../../test/support/client.ts'
 import type { SeededRandom } from '../world/random.ts'

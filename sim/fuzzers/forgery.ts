@@ -1,6 +1,6 @@
 /**
- * Clients that plant the log's own structures in the values of records, on machines that crash and lose power: whatever recovery scans, nothing
- * that was a value is believed. The checks are those of the power cuts: every partition holds exactly what was appended to it.
+ * Clients plant the log's own structures in record values, on machines that crash and lose power: recovery must not take any
+ * value for its own data. The checks are those of the power cuts: every partition contains exactly what was appended to it.
  */
 import { Finding } from '../scenarios/finding.ts'
 import { powerCuts } from '../scenarios/power-cuts.ts'

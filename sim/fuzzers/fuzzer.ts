@@ -1,4 +1,4 @@
-/** What every fuzzer is: a source of inputs, each tried once; what it throws is a finding. */
+/** The interface of a fuzzer: a source of inputs, each tried once. Errors are findings. */
 import type { SeededRandom } from '../world/random.ts'
 
 export interface Fuzzer {

@@ -1,4 +1,4 @@
-/** Random messages from the protocol's own definitions: any field of any version, weighted to what breaks programs. */
+/** Random messages from the protocol's own definitions: any field of any version, weighted towards values that break programs. */
 import { type Int64, maxInt64, minInt64, toInt64 } from '../../src/base.ts'
 import type { Fields } from '../../src/protocol.ts'
 import type { SeededRandom } from '../world/random.ts'

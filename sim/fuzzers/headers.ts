@@ -1,7 +1,7 @@
 /**
- * Batches whose header fields and timestamps stand at the limits of their types, through the whole life of a partition: append, index, roll,
- * look-up by time, retention, compaction, crash and recovery, also where neither journal nor checkpoint is left, as with another broker's
- * files. A batch is taken or refused with an error of Kafka's; the partition goes on in either case, and comes back after every crash.
+ * Batches whose header fields and timestamps are at the limits of their types, through the whole life of a partition: append, index, roll,
+ * look-up by time, retention, compaction, crash and recovery, also without journal and checkpoint, as with another broker's
+ * files. A batch is accepted, or rejected with an error of Kafka's; in both cases the partition continues, and comes back after every crash.
  */
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { type Int64, maxInt64, writeInt64 } from '../../src/base.ts'

@@ -1,4 +1,4 @@
-/** Turns good bytes into bad ones: flipped, cut, grown, repeated, with sizes that lie. */
+/** Turns valid bytes into invalid ones: flipped, truncated, extended, repeated, with wrong sizes. */
 import type { SeededRandom } from '../world/random.ts'
 import { randomBytes } from './grammar.ts'
 

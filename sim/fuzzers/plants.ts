@@ -1,6 +1,6 @@
 /**
- * What a client may put into a record's value, hoping that recovery takes it for the log's own: frames and heads of the journal, records of
- * the state log, batches, index entries, snapshots and the small text files. Made by the book, with every number guessed as well as a client
+ * Forged structures that a client may put into record values, so that recovery takes them for the log's own: journal frames and heads, records of
+ * the state log, batches, index entries, snapshots and the small text files. Written by the specification, with every number guessed as well as a client
  * can, independently of the code under test.
  */
 import { crc32c } from '../../src/base.ts'

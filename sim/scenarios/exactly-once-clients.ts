@@ -1,4 +1,4 @@
-/** The plain clients of an exactly-once run: idempotent producers that fill the input, readers that watch everything, and those who set up. */
+/** The plain clients of an exactly-once run: idempotent producers for the input, readers that watch everything, and set-up clients. */
 import type { Int64 } from '../../src/base.ts'
 import { apis, buildBatch } from '../../src/protocol.ts'
 import type { Process } from '../world/process.ts'

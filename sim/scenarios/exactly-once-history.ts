@@ -1,8 +1,8 @@
 /**
- * What the clients of an exactly-once run saw, in the order in which they saw it: all that the checker knows.
+ * The observations of the clients of an exactly-once run, in order: everything that the checker knows.
  *
  * Instants (`at`, `sentAt` …) are numbers of one counter, so that "before" is what an observer outside would say; `atMs` is virtual time,
- * for timeouts. An outcome is `ok` (answered so), `fail` (certainly not), or `info`: nobody can know.
+ * for timeouts. An outcome is `ok` (confirmed), `fail` (certainly not done), or `info` (unknown).
  */
 export type Outcome = 'ok' | 'fail' | 'info'
 

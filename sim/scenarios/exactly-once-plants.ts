@@ -1,5 +1,5 @@
 /**
- * Bugs on purpose: each breaks the broker from outside, by what it puts before a method of a public interface. A simulation that does not
+ * Planted bugs: each breaks the broker from outside, by wrapping a method of a public interface. A simulation that does not
  * notice one of them proves nothing about it.
  */
 import type { RunningBroker } from '../../src/broker.ts'

@@ -1,8 +1,8 @@
 /**
  * One life of a consume–transform–produce worker: a transactional producer and a consumer in one, as KIP-447 has it.
  *
- * `modern` speaks `transaction.version` 2 (KIP-890), otherwise the producer adds its partitions first. When nobody can know what became of a
- * request, a modern worker may repeat it; an old one starts anew with InitProducerId, because its epoch would not keep a late request away.
+ * `modern` uses `transaction.version` 2 (KIP-890), otherwise the producer adds its partitions first. If the outcome of a
+ * request is unknown, a modern worker may repeat it; an old one starts over with InitProducerId, because its epoch would not fence a late request.
  */
 import type { Int64 } from '../../src/base.ts'
 import { apis, buildBatch, type ErrorName } from '../../src/protocol.ts'

@@ -1,4 +1,4 @@
-/** A broken promise that a scenario found, in words that say what was promised. */
+/** A violated guarantee that a scenario found. The message describes the guarantee. */
 export class Finding extends Error {
   constructor(message: string) {
     super(message)

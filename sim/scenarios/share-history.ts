@@ -1,4 +1,4 @@
-/** What the members of a share group saw and did, and its judge: all that KIP-932 promises, as far as an observer can know it. */
+/** The observations of the members of a share group, and their checker: all guarantees of KIP-932, as far as an observer can check them. */
 import type { Send } from './exactly-once-history.ts'
 
 /** A record that a member got. `askedAt` and `at` are instants, `askedMs` and `atMs` virtual time. */

@@ -1,4 +1,4 @@
-/** One life of a member of a share group: it joins, fetches, acknowledges in one way or the other, and forgets some of what it got. */
+/** One life of a member of a share group: it joins, fetches, acknowledges in one way or another, and ignores some of its records. */
 import { apis, type InputOf, type Uuid } from '../../src/protocol.ts'
 import type { Process } from '../world/process.ts'
 import type { SeededRandom } from '../world/random.ts'

@@ -1,4 +1,4 @@
-/** Bugs on purpose for share groups; see `exactly-once-plants.ts`. */
+/** Planted bugs for share groups; see `exactly-once-plants.ts`. */
 import { ShareCoordinator, SharePartition } from '../../src/coordinator.ts'
 import { type Plant, replaced } from './exactly-once-plants.ts'
 

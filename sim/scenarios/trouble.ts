@@ -1,4 +1,4 @@
-/** What befalls the broker of a run: it crashes, loses power, stands still, its disk refuses a sync, its connections break; and it comes back. */
+/** The faults of a run: the broker crashes, loses power, pauses, a sync of its disk fails, its connections break; and it comes back. */
 import type { Machine } from '../world/machine.ts'
 import { cuts } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'

@@ -1,4 +1,4 @@
-/** Disk errors on demand: the n-th call of a kind on matching paths fails, or the space ends after so many bytes. */
+/** Disk errors on demand: the n-th call of a kind on matching paths fails, or the space runs out after a number of bytes. */
 import { DiskError } from '../../src/base.ts'
 
 export type Operation = 'open' | 'create' | 'write' | 'read' | 'truncate' | 'datasync' | 'syncDirectory' | 'rename' | 'remove'

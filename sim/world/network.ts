@@ -1,8 +1,8 @@
 /**
  * Connections between simulated processes: bytes arrive in order, late, or not at all.
  *
- * The broker's end is a stream as Node's sockets are, handed to it by a server that it asked for, so its own connections, frames and
- * back-pressure run unchanged. What a client has sent is on its way for a while, and may arrive after the client has given up.
+ * The broker's end is a stream like Node's sockets, provided by a simulated server, so its own connections, frames and
+ * back-pressure run unchanged. Data from a client takes time to arrive, and may arrive after the client has given up.
  */
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'

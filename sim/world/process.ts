@@ -1,8 +1,8 @@
 /**
- * One process in a world: what it waits for can be held up (SIGSTOP) and never comes once it is dead (kill -9).
+ * One process in a world: its events can be delayed (SIGSTOP), and never happen once it is dead (kill -9).
  *
- * A pause delays what becomes due meanwhile; afterwards it all happens at once, in the order in which it was due. Code that has begun is
- * never interrupted: JavaScript has no preemption, and whoever looks from outside (disk, network) sees only what it did between two events.
+ * A pause delays events that become due meanwhile; afterwards they all happen at once, in the order in which they were due. Running code is
+ * never interrupted: JavaScript has no preemption, and others (disk, network) see only its effects between two events.
  */
 import type { Timer, Timers } from '../../src/base.ts'
 

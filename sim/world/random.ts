@@ -1,4 +1,4 @@
-/** Chance from a seed: the one source of every choice in a simulated run. */
+/** Seeded randomness: the only source of every choice in a simulated run. */
 import type { Random } from '../../src/base.ts'
 
 export interface SeededRandom extends Random {

@@ -1,6 +1,6 @@
 /**
- * Record batches of which any field may be wrong, packed by any codec: for the tests of what producers may send. Like `batches.ts` by the
- * book, independently of the code under test.
+ * Record batches of which any field may be wrong, with any codec, for tests of produced input. Like `batches.ts`, written by the
+ * specification, independently of the code under test.
  */
 import zlib from 'node:zlib'
 import lz4 from 'lz4-napi'

@@ -1,7 +1,7 @@
 /**
- * A machine whose time, chance and disk are ours: nothing happens but what the seed says.
+ * A machine with simulated time, randomness and disk: the seed determines everything that happens.
  *
- * Time stands still while code runs and jumps to the next timer when nothing is left to do, so a minute of waiting costs nothing.
+ * Time does not advance while code runs, and jumps to the next timer when nothing is left to do, so a minute of waiting costs nothing.
  * Promises are as deterministic as what settles them: between two events the world lets Node drain every microtask.
  */
 import { type System, trustingClock } from '../../src/base.ts'

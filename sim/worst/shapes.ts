@@ -1,6 +1,6 @@
 /**
- * The largest requests of an API, derived from its definition: for each list in it one that has as many elements as are allowed, in lists of
- * lists both ways (many short ones, one long one), with names that nobody has and with the name of a topic that has many partitions.
+ * The largest requests of an API, derived from its definition: for each list, one with as many elements as are allowed; for lists of
+ * lists both variants (many short ones, one long one); with names that do not exist, and with the name of a topic with many partitions.
  */
 import type { Api, Fields, InputOf, Uuid } from '../../src/protocol.ts'
 import { includes } from '../fuzzers/grammar.ts'

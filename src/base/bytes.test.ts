@@ -192,7 +192,7 @@ test('floats and uuids', () => {
   }
 })
 
-test('texts and uuids that were seen before are not taken for others, whatever their hash', () => {
+test('cached texts and uuids are not taken for others, whatever their hash', () => {
   let seed = 1
   const random = (bound: number) => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0) % bound
   // Few letters and short texts: many have the same length, and many share a slot of the table.

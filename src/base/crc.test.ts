@@ -8,7 +8,7 @@ test('the check values of both polynomials', () => {
   assert.equal(crc32c(check), 0xe3069283)
 })
 
-test('a checksum goes on where another ended', () => {
+test('a checksum continues where another ended', () => {
   const bytes = Buffer.alloc(1000, 'go on')
   for (const crc of [crc32, crc32c]) assert.equal(crc(bytes.subarray(300), crc(bytes.subarray(0, 300))), crc(bytes))
 })

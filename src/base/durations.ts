@@ -1,4 +1,4 @@
-/** Durations counted by size: plain numbers, because some are taken for every request. */
+/** Duration histograms as plain numbers, because some are updated for every request. */
 
 /** Upper bounds of the buckets. */
 export const durationBoundsMs = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] as const

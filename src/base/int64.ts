@@ -1,9 +1,9 @@
 /**
- * A 64-bit integer, exact: a number where a number is exact, otherwise a bigint.
+ * An exact 64-bit integer: a number if that is exact, otherwise a bigint.
  *
- * There is one form for each value, so `===`, `<` and Map keys are right without a look at the type, and nearly every value is a plain
- * number. Arithmetic on an {@link Int64} does not compile: whoever counts with it narrows it first, or says by one of the functions below
- * what is to happen beyond 53 bits.
+ * Each value has exactly one representation, so `===`, `<` and Map keys work without checking the type, and nearly every value is a plain
+ * number. Arithmetic on an {@link Int64} does not compile: code must narrow it first, or call one of the functions below, which define
+ * what happens beyond 53 bits.
  */
 
 /** Within 53 bits always a number, beyond always a bigint. */

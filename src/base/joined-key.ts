@@ -1,6 +1,6 @@
 /**
- * One key of several names. Names come from clients and may hold any character, so a separator alone would let two clients' names give
- * the same key.
+ * Joins several names into one key. Names come from clients and may contain any character, so with a plain separator the names of two
+ * clients could result in the same key.
  */
 export function joinedKey(...names: readonly string[]): string {
   return JSON.stringify(names)

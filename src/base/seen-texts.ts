@@ -1,8 +1,8 @@
 /**
- * Short texts that were read before: names of topics, groups and members come again and again, and to look one up is several times cheaper
- * than to make the string anew. It also gives Maps one string to compare instead of many that are equal.
+ * A cache of short strings: the names of topics, groups and members recur, and looking one up is several times cheaper than creating
+ * the string again. Map look-ups also become cheaper, because equal names are the same string.
  *
- * Hides a table of a fixed size, in which a newer text takes the place of an older one: whatever clients send, it does not grow.
+ * Hides a table of fixed size, in which newer strings replace older ones, so that it does not grow, whatever clients send.
  */
 const slots = 4096
 const texts: (string | undefined)[] = new Array(slots).fill(undefined)

@@ -1,4 +1,4 @@
-/** Time, chance, timers and the file system as values, so that a test or a simulation can replace each. */
+/** Time, randomness, timers and the file system as values, so that a test or a simulation can replace each of them. */
 import { randomFillSync } from 'node:crypto'
 import type { ClockHistory } from './clock-history.ts'
 import type { FileSystem } from './file-system.ts'
@@ -43,7 +43,7 @@ export function realSystem(files: FileSystem = localFileSystem()): System {
   return { clock: realClock, timers: realTimers, random: realRandom, files }
 }
 
-/** A clock that is believed, as it has no past: `watchClock` is what a broker needs. */
+/** A clock without history, whose times are trusted; a broker uses `watchClock`. */
 export function trustingClock(now: () => number, monotonic: () => number): Clock {
   return { now, monotonic, history: () => [{ from: Number.NEGATIVE_INFINITY, to: now() }] }
 }

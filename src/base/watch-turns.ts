@@ -1,4 +1,4 @@
-/** How long each turn of the event loop was busy: for as long nobody else was served. */
+/** Measures how long each turn of the event loop is busy. No other client is served meanwhile. */
 import type { Timer } from './system.ts'
 
 /**

@@ -1,4 +1,4 @@
-/** The one list of what this broker answers. ApiVersions (which is made from the others) and `docs/unsupported.md` derive from it. */
+/** The list of all handlers. ApiVersions (built from the others) and `docs/unsupported.md` derive from it. */
 import type { Handler } from './dispatch/handler.ts'
 import { addRaftVoter } from './handlers/cluster/add-raft-voter.ts'
 import { alterClientQuotas } from './handlers/cluster/alter-client-quotas.ts'

@@ -1,6 +1,6 @@
 /**
- * What the broker counts while it works: plain numbers, because they are touched for every request. How they are named and shown to
- * Prometheus is the business of `exposition.ts`.
+ * The broker's counters: plain numbers, because they are updated for every request. `exposition.ts` names them and writes them for
+ * Prometheus.
  */
 import { Durations } from '../base.ts'
 
@@ -47,7 +47,7 @@ export class BrokerMetrics {
   /** Records of internal topics that could not be replayed, by topic. */
   readonly skippedRecords = new Map<string, number>()
   connectionsRefused = 0
-  /** Requests whose clients were told to wait, and for how long in all. */
+  /** Throttled requests, and their total throttle time. */
   throttledRequests = 0
   throttledMs = 0
   /** Connections closed because of what they sent. */

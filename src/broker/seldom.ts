@@ -1,4 +1,4 @@
-/** Which complaints are worth a line in the log: the first about a thing, and then one a minute, however often it fails. */
+/** Limits repeated log messages: the first one about a subject is logged, and then one per minute. */
 import type { Clock } from '../base.ts'
 
 const intervalMs = 60_000

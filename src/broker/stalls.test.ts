@@ -28,7 +28,7 @@ class World {
   }
 }
 
-test('a long turn is counted, and told with the API that took most of it', () => {
+test('a long turn is counted, and logged with the API that took most of it', () => {
   const world = new World()
   world.turn(['Heartbeat', 5], ['ListOffsets', 40], ['Metadata', 1])
   world.turn(['Fetch', 10], ['Produce', 9])
@@ -41,7 +41,7 @@ test('a long turn is counted, and told with the API that took most of it', () =>
   ])
 })
 
-test('an API is told once a minute', () => {
+test('an API is logged once a minute', () => {
   const world = new World()
   for (let round = 0; round < 10; round++) world.turn(['ListOffsets', 100])
   assert.equal(world.lines.length, 1)

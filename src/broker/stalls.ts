@@ -1,6 +1,6 @@
 /**
- * Notices when a turn of the event loop takes so long that clients feel it, and says which API was being worked on. That must not happen:
- * whatever may take long works in slices (`base/turns.ts`), so each line in the log is a fault of the broker, or of a machine without time.
+ * Detects turns of the event loop that take so long that clients notice, and reports which API was being processed. This should not happen,
+ * because long work runs in slices (`base/turns.ts`), so each log line points to a fault of the broker or an overloaded machine.
  */
 import { Durations, type System } from '../base.ts'
 import type { Logger } from './logger.ts'
@@ -57,7 +57,7 @@ export class Stalls {
   #report(busyMs: number): void {
     this.durations.add(busyMs)
     const api = this.#longestMs > busyMs / 2 ? this.#longestApi : null
-    // Nobody's request: the start, or garbage collection. The metric has it; a line is for what somebody noticed.
+    // No request was involved: the start, or garbage collection. The metric counts it; only noticeable stalls are logged.
     if (this.#longestApi === null && busyMs < noticedMs) return
     if (!this.#seldom.allows(`stall ${api}`)) return
     this.#logger.info({ api, stallMs: Math.round(busyMs) }, 'the event loop was blocked; clients had to wait')

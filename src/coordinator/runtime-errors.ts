@@ -1,4 +1,4 @@
-/** The one rule how an error of the log (or a bug) is named to a coordinator's client, as Kafka does it. */
+/** Maps errors of the log (and bugs) to the errors that a coordinator's client gets, as in Kafka. */
 import { type ErrorName, KafkaError } from '../protocol.ts'
 
 const renamed: Partial<Record<ErrorName, ErrorName>> = {
@@ -14,7 +14,7 @@ const renamed: Partial<Record<ErrorName, ErrorName>> = {
   INVALID_FETCH_SIZE: 'UNKNOWN_SERVER_ERROR',
 }
 
-/** Names `error` as a coordinator does; what is no KafkaError becomes UNKNOWN_SERVER_ERROR with the original as its cause. */
+/** Maps `error` as a coordinator does; other errors than KafkaErrors become UNKNOWN_SERVER_ERROR with the original as cause. */
 export function coordinatorError(error: unknown): KafkaError {
   if (!(error instanceof KafkaError)) {
     const wrapped = new KafkaError('UNKNOWN_SERVER_ERROR', error instanceof Error ? error.message : String(error))

@@ -1,4 +1,4 @@
-/** Replays a partition's log into a shard, in slices of time, so that logs of gigabytes never hold the event loop. */
+/** Replays a partition's log into a shard, in time slices, so that logs of gigabytes never block the event loop. */
 import type { Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import type { Offset } from '../protocol.ts'
@@ -12,7 +12,7 @@ export interface LoadOptions {
   log: PartitionLog
   shard: Shard
   from: Offset
-  /** Says whether to go on. */
+  /** Whether to continue. */
   wanted(): boolean
   skipped?: Skipped | undefined
 }

@@ -1,4 +1,4 @@
-/** How a shard's records lie in the log: one uncompressed v2 batch per append; any batch when reading. */
+/** The format of a shard's records in the log: one uncompressed v2 batch per append; when reading, any batch. */
 import {
   type BatchView,
   batchesIn,
@@ -34,10 +34,10 @@ export function* batchesOf(chunks: readonly Buffer[]): Generator<BatchView> {
   for (const chunk of chunks) yield* batchesIn(chunk)
 }
 
-/** Told where something could not be replayed. */
+/** Called with the offset of records that could not be replayed. */
 export type Skipped = (offset: Offset, error: unknown) => void
 
-/** Replays what of the batch lies at `from` or after it. Without `skipped` a record that cannot be replayed ends it with an error. */
+/** Replays the records of the batch from offset `from` on. Without `skipped`, a record that cannot be replayed is an error. */
 export function replayBatch(batch: BatchView, from: Offset, shard: Shard, skipped?: Skipped): void {
   const { isControl, isTransactional, producerId, producerEpoch, baseOffset } = batch.header
   const transaction = isTransactional ? producerId : -1

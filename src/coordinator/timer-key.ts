@@ -1,4 +1,4 @@
-/** The name of a shard's timer: its kind, and whose it is. The type keeps names from being glued together in any other way. */
+/** The name of a shard's timer: its kind and its owner. The type prevents names from being built in any other way. */
 import { joinedKey } from '../base.ts'
 
 declare const brand: unique symbol

@@ -74,7 +74,7 @@ test('when the epochs are used up there is a new producer id, also for a repetit
   assert.equal(world.states(id).at(-1)?.previousProducerId, 1000)
 })
 
-test('version 2: a commit raises the epoch; the markers lie between the decision and its completion', async () => {
+test('version 2: a commit raises the epoch; the markers are between the decision and its completion', async () => {
   const world = new World()
   await init(world)
   await add(world, 1000, 0)
@@ -175,7 +175,7 @@ test('a transaction that takes too long is aborted, and its producer fenced', as
   }
 })
 
-test('version 2: a producer whose transaction took too long may not commit it, but abort it and go on', async () => {
+test('version 2: a producer whose transaction timed out cannot commit it, but can abort it and continue', async () => {
   const world = await timedOut(2)
   await assert.rejects(end(world, 1000, 0), { name: 'INVALID_TXN_STATE' })
   await assert.rejects(add(world, 1000, 0), { name: 'PRODUCER_FENCED' })
@@ -197,7 +197,7 @@ test('version 2: a producer whose transaction took too long may not commit it, b
   await assert.rejects(end(other, 1000, 0, false), { name: 'PRODUCER_FENCED' })
 })
 
-test('ids that nobody uses are forgotten, but not with an open transaction', async () => {
+test('unused ids expire, except with an open transaction', async () => {
   const world = new World({ transactionalIdExpirationMs: 3_600_000, abortTimedOutIntervalMs: 2 ** 30, removeExpiredIntervalMs: 600_000 })
   await init(world)
   await world.run(world.coordinator.initProducerId({ ...anew, transactionalId: 'open' }))
@@ -405,7 +405,7 @@ const expected = new Set([
   'COORDINATOR_LOAD_IN_PROGRESS',
 ])
 
-test('20 seeds of producers, crashes, lost answers and broken partitions: what was told is so, and so everywhere', async () => {
+test('20 seeds of producers, crashes, lost responses and broken partitions: every confirmed outcome holds in all partitions', async () => {
   let ended = 0
   for (let seed = 0; seed < 20; seed++) {
     const chaos = new Chaos(seed)
@@ -462,7 +462,7 @@ test('the number of transactional ids is bounded: the longest idle go, those in 
   assert.deepEqual(await known(), ['a1', 'a3', 'a4', 'b2', 'b3', id])
 })
 
-test('when all transactional ids are in use there is no room, until one ends', async () => {
+test('when all transactional ids are in use, no more are accepted until one is free', async () => {
   const world = new World({ maxTransactionalIds: 1 })
   await init(world)
   await add(world, 1000, 0)

@@ -1,6 +1,6 @@
 /**
- * For tests of transactions: a coordinator over partitions in memory that share one journal. What a crash leaves is a beginning of that
- * journal which holds everything that was synced.
+ * For tests of transactions: a coordinator over partitions in memory that share one journal. A crash leaves a prefix of that
+ * journal which contains everything that was synced.
  */
 import type { Int64, Turns } from '../base.ts'
 import type { AppendOptions, PartitionLog } from '../log.ts'

@@ -1,9 +1,8 @@
 /**
- * What has to be done sooner or later and nobody waits for: files of removed segments and deleted partitions go, what the disk refused is
- * written.
+ * Background tasks that nothing waits for: removing the files of removed segments and deleted partitions, retrying failed writes.
  *
- * Hides that it happens one after the other, so that thousands of files do not keep the log waiting, and that what the disk refuses is
- * reported once and tried again until it is done; but for a failed sync, which is fatal. What the end of the process leaves undone must be
+ * Hides that tasks run one at a time, so that thousands of files do not delay the log, and that a task that fails on the disk is
+ * reported once and retried until it succeeds; except for a failed sync, which is fatal. Tasks left undone when the process ends must be
  * found again by the next start.
  */
 import { DiskError, type System, type Timer } from '../base.ts'
@@ -35,17 +34,17 @@ export class Chores {
     this.#options = options
   }
 
-  /** `step` must be harmless to repeat: when the disk refuses something, it is called again. */
+  /** `step` must be idempotent: it is called again when it fails on the disk. */
   add(what: string, delayMs: number, step: () => Promise<void>): void {
     this.#later(delayMs, { what, step, failures: 0 })
   }
 
-  /** The same at once; resolves after the first try, done or not. */
+  /** Like `add`, but starts immediately; resolves after the first attempt, even if it failed. */
   async begin(what: string, step: () => Promise<void>): Promise<void> {
     await this.#try({ what, step, failures: 0 })
   }
 
-  /** What has not begun is left undone. */
+  /** Tasks that have not started are not run. */
   close(): void {
     this.#closed = true
     for (const timer of this.#timers) timer.cancel()

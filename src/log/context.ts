@@ -1,4 +1,4 @@
-/** What all partitions of one log share. */
+/** The services that all partitions of one log share. */
 import type { System } from '../base.ts'
 import type { LogSettings } from '../log.ts'
 import type { FoundRecord, Search } from '../protocol.ts'
@@ -23,13 +23,13 @@ export interface LogContext {
   admit(origin: 'client' | 'coordinator'): void
   /** Makes the names of new partition directories survive a power cut; calls at the same time share one sync. */
   syncNames(): Promise<void>
-  /** Makes a checkpoint of all that is appended now. Rejects when the disk refuses it; it is tried again then, but nobody should wait for that. */
+  /** Makes a checkpoint of everything appended so far. Rejects on disk errors; the checkpoint is then retried, but callers should not wait for that. */
   checkpoint(): Promise<void>
   /** As `LogOptions.findRecord`. */
   readonly findRecord: (search: Search) => FoundRecord | null | Promise<FoundRecord | null>
   /** A sync failed: the process has to stop. */
   fatal(error: Error): void
-  /** Something failed that nobody waits for, and that is tried again or can be left alone. */
+  /** Reports a failure of background work that is retried or can be ignored. */
   report(what: string, error: unknown): void
   /** Bytes that went to segment files past the journal, ever. */
   readonly directBytes: number

@@ -1,8 +1,8 @@
 /**
- * Watches how much room the volume has. Below `log.free.bytes.floor` clients' records are refused, while there is still enough for what
- * frees room again: checkpoints, commits of offsets, deletions.
+ * Watches the free space of the volume. Below `log.free.bytes.floor` clients' records are refused, so that there is still enough space for
+ * operations that free space: checkpoints, offset commits, deletions.
  *
- * Hides that the volume is asked at most once a second, however many appends there are, and now and then when there are none.
+ * Hides that the file system is queried at most once a second, however many appends there are, and periodically when there are none.
  */
 import { DiskError, type System, type Timer } from '../base.ts'
 import type { DiskSpace } from '../log.ts'
@@ -12,7 +12,7 @@ export interface FreeSpaceOptions {
   directory: string
   /** 0: nothing is refused. */
   floorBytes(): number
-  /** Told when room runs out and when there is room again. */
+  /** Called when space runs out, and when there is enough again. */
   report(what: string): void
 }
 

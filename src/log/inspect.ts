@@ -1,4 +1,4 @@
-/** What lies in a directory of the log, told without changing anything: whether this version of the log may open it. */
+/** Inspects a directory of the log without changing it: whether this version may open it. */
 import { DiskError, type FileSystem } from '../base.ts'
 import { headBytes, newerFormat } from './journal/file-life.ts'
 

@@ -1,6 +1,5 @@
 /**
- * A data directory of Kafka's, read for an import: which partitions lie in it, which of their files matter, and what Kafka's checkpoint files
- * say of them. Nothing in it is changed.
+ * Reads a data directory of Kafka for an import: its partitions, their relevant files, and Kafka's checkpoint files. Changes nothing.
  */
 import type { FileSystem } from '../base.ts'
 import { type Offset, parseUuid, type Uuid } from '../protocol.ts'

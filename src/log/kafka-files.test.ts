@@ -63,7 +63,7 @@ function collect(index: TransactionIndex, from: number, to: number) {
   return [found.map(({ producerId }) => producerId), complete]
 }
 
-test('a reader is told of aborted transactions that overlap what it reads, and when to stop looking', () => {
+test('a reader gets the aborted transactions that overlap its range, and where to stop', () => {
   const index = transactionIndexes().open(true)
   for (const entry of [aborted(1, 0, 10, 5), aborted(2, 5, 20, 21), aborted(3, 21, 30, 31)]) index.append(entry)
   assert.deepEqual(collect(index, 0, 5), [[1], true])

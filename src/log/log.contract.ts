@@ -1,6 +1,6 @@
 /**
  * The contract of a log, for every implementation: random appends, reads, deletions, kills and reopenings are compared with a list of
- * records in memory. `run` answers the first difference as an error that names the seed.
+ * records in memory. `run` reports the first difference as an error that names the seed.
  */
 import assert from 'node:assert/strict'
 import type { Log, PartitionLog, ReadLimit, TopicConfig } from '../log.ts'

@@ -40,7 +40,7 @@ function faultyDisk(disk = memoryFileSystem()) {
 }
 
 for (const durability of ['os', 'fsync'] as const)
-  test(`${durability}: a group that the journal cannot take is taken back, and all goes on when there is space again`, async () => {
+  test(`${durability}: a group that the journal cannot write is undone, and everything continues when there is space again`, async () => {
     const { files, faults } = faultyDisk()
     const { log } = await openTestLog(files, { durability })
     const partition = partitionOf(log)
@@ -117,7 +117,7 @@ test('deleting a topic whose large append is not synced yet stops nothing', asyn
   assert.equal(other.highWatermark, 1)
 })
 
-test('the repetition of a batch on its way to the disk, when the topic is deleted: refused, and nobody need look', async () => {
+test('a retry of a batch on its way to the disk, when the topic is deleted, is rejected without an unhandled rejection', async () => {
   const { files, faults } = faultyDisk()
   const { log } = await openTestLog(files, { durability: 'fsync' })
   const partition = partitionOf(log)
@@ -224,7 +224,7 @@ test('a coordinator that was deposed is fenced by the offset it expects', async 
   assert.equal(partition.logEndOffset, 1)
 })
 
-test('deleting wakes readers, and a topic of the same name begins anew', async () => {
+test('deleting wakes readers, and a topic of the same name starts empty', async () => {
   const disk = memoryFileSystem()
   const { log, kill } = await openTestLog(disk)
   const partition = partitionOf(log)
@@ -245,7 +245,7 @@ test('deleting wakes readers, and a topic of the same name begins anew', async (
   assert.deepEqual(again.log.strays(), [])
 })
 
-test('readers that give nothing back stop nobody: after some chunks they are given copies', async () => {
+test('readers that return no memory block nobody: after some chunks readers get copies', async () => {
   const { log } = await openTestLog(memoryFileSystem(), { tailBytes: 1 << 20 })
   const { tail } = log as unknown as { tail: Tail }
   const partition = partitionOf(log)

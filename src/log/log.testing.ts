@@ -1,4 +1,4 @@
-/** What the tests of the log share: a system that can be "killed", batches, and reading everything back. */
+/** Shared by the tests of the log: a system that can be "killed", batches, and reading everything back. */
 import { type FileHandle, type FileSystem, memoryFileSystem, realSystem, type System } from '../base.ts'
 import { type Log, type LogSettings, openLog, type PartitionLog, parseTopicValues, type TopicConfig, topicConfigOf } from '../log.ts'
 import { buildBatch, forEachRecord, type NewBatch, type Uuid } from '../protocol.ts'

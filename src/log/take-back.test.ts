@@ -40,7 +40,7 @@ for (const durability of ['os', 'fsync'] as const) {
     for (const script of ['abt', 'abe', 'aebtw']) await checkFaults(durability, script, 1)
   })
 
-  test(`${durability}: the repetition of a batch that is refused is refused, whoever comes to be at its offset`, async () => {
+  test(`${durability}: a retry of a refused batch is refused, whichever batch gets its offset`, async () => {
     for (const script of ['ad', 'adwbb', 'arbd', 'Adwb']) await checkFaults(durability, script, 1)
   })
 

@@ -1,6 +1,6 @@
 /**
- * A group of appends that the disk refuses, against a naive model: a script of steps runs with the disk failing at one of its operations,
- * and afterwards the log must hold what was acknowledged, at the offsets that were told, and nothing else; before and after a crash.
+ * Compares groups of appends with failing disk operations with a naive model: a script of steps runs with the disk failing at one operation,
+ * and afterwards the log must contain exactly the acknowledged records, at the offsets in the responses; before and after a crash.
  */
 import assert from 'node:assert/strict'
 import { DiskError, type FileHandle, type FileSystem, memoryFileSystem } from '../base.ts'

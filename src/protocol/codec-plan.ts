@@ -1,4 +1,4 @@
-/** What a message looks like in one version: the definition with all its ranges resolved, as the code generator needs it. */
+/** The layout of a message in one version: its definition with all version ranges resolved, as the code generator needs it. */
 import { assert } from '../base.ts'
 import { type Field, type Fields, type Message, type Primitive, parseVersions, type VersionRange } from './define.ts'
 

@@ -106,7 +106,7 @@ test('the cap of every codec is exact', () => {
     }
 })
 
-test('declared sizes are not believed', () => {
+test('declared sizes are checked', () => {
   const int32 = (value: number): Buffer => {
     const bytes = Buffer.alloc(4)
     bytes.writeUInt32BE(value)

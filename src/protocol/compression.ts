@@ -1,9 +1,9 @@
 /**
- * Kafka's four codecs. Hides the libraries and the framings Kafka expects: xerial's for snappy, LZ4 frames with independent blocks (and
+ * Kafka's four codecs. Hides the libraries and the framings that Kafka expects: xerial's for snappy, LZ4 frames with independent blocks (and
  * the wrong header checksum of message format v0), any number of gzip members and zstd frames.
  *
- * Decompressing is for input from peers: it is bounded by `maxBytes`, sizes that the input declares are checked before anything is
- * allocated by them, and what cannot be decompressed is CORRUPT_MESSAGE. All of it blocks; what may be large goes through the record
+ * Decompression expects input from peers: it is bounded by `maxBytes`, sizes in the input are checked before memory is
+ * allocated for them, and input that cannot be decompressed is CORRUPT_MESSAGE. All functions block; large input goes through the record
  * converter.
  */
 import zlib from 'node:zlib'

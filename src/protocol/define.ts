@@ -1,5 +1,5 @@
 /**
- * The language in which Kafka's messages are written down, one file per API under `definitions/`.
+ * The language in which Kafka's messages are defined, one file per API under `definitions/`.
  *
  * A message is an object of fields in wire order. Each field has a type and, where they differ from Kafka's usual, its versions, the
  * versions in which it may be null, its default, its tag, and whether it may silently be dropped (`ignorable`) where a version lacks

@@ -1,6 +1,6 @@
 /**
- * Kafka's error codes, in one table. What Kafka calls retriable is marked, because clients repeat such requests by themselves.
- * The texts are what a client shows when a handler gives no message of its own.
+ * Kafka's error codes in one table. Errors that Kafka calls retriable are marked, because clients retry such requests automatically.
+ * The texts are sent when a handler does not provide its own message.
  */
 import { DiskError } from '../base.ts'
 
@@ -205,7 +205,7 @@ export function isRetriable(name: ErrorName): boolean {
   return retriable.has(name)
 }
 
-/** Messages quote what a client sent, which may be long, and go into every answer that tells of the error. */
+/** Messages quote input from clients, which may be long, and are part of every response with the error. */
 const longestMessage = 1_000
 
 /**
@@ -232,7 +232,7 @@ export class KafkaError extends Error {
   }
 }
 
-/** Turns whatever was thrown into what a client is told. `fallback` stands for what nobody foresaw: whoever calls logs that. */
+/** Converts anything that was thrown to the error for the client. `fallback` is used for unexpected errors, which the caller logs. */
 export function toKafkaError(error: unknown, fallback: ErrorName = 'UNKNOWN_SERVER_ERROR'): KafkaError {
   if (error instanceof KafkaError) return error
   if (error instanceof DiskError) return new KafkaError('KAFKA_STORAGE_ERROR', `${error.operation}: ${error.code}`)

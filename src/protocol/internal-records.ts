@@ -1,6 +1,6 @@
 /**
- * What Kafka itself stores in topics and in group protocols, as message definitions, and how each is prefixed with its kind and version.
- * Tools that read these topics from a real Kafka must be able to read ours.
+ * Definitions of the messages that Kafka stores in internal topics and group protocols, and how each is prefixed with its type and version.
+ * Tools that read these topics of a real Kafka must be able to read ours.
  */
 import { ByteReader, MalformedInput } from '../base.ts'
 import { readMessage } from './codec.ts'

@@ -1,6 +1,6 @@
 /**
- * Record batches: Kafka's on-disk and on-wire format, and everything that must be done to it. Once stored, batches are opaque bytes with a
- * header that is true; what lies behind this surface is how a producer's batch comes to be so, and how much is believed until then.
+ * Record batches: Kafka's format on disk and on the wire, and all operations on it. Once stored, batches are opaque bytes with a
+ * correct header. Hides how a producer's batch is checked and brought into that state.
  *
  * Hot: `header.*` (fields in place), `validateBatches`, `stampBatches`, `intactBatchSize`. Opening produced batches is done at once while
  * it is little work, on a thread otherwise. Cold: reading and building records, markers, conversions for old clients.

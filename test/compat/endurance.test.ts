@@ -16,7 +16,7 @@ function finds(what: RegExp, judge: () => unknown): void {
 }
 
 describe('the verdicts of the endurance run', () => {
-  it('find what was told and must not be, and clients that did not end', () => {
+  it('find wrong responses, and clients that did not finish', () => {
     nothingBroken(events('seen 0 0 a-0\ndone'))
     finds(/1 times something.*first: a java\.lang\.Error/, () => nothingBroken(events('broken a java.lang.Error\ndone')))
     finds(/did not come to their end/, () => nothingBroken(events('seen 0 0 a-0')))
@@ -46,7 +46,7 @@ describe('the verdicts of the endurance run', () => {
     finds(/in the end 2 is committed of 0, not 3/, () => readAndCommitted(events(`${good}\ncommitted 0 3`), two))
   })
 
-  it('do not take a commit for lost that was acknowledged while somebody asked', () => {
+  it('do not report a commit as lost that was acknowledged during a request', () => {
     readAndCommitted(events('committed 0 1\nobserving\ncommitted 0 2\nobserved 0 1\nobserving\nobserved 0 2'), [])
   })
 

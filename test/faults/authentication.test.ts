@@ -1,4 +1,4 @@
-/** Clients that have yet to say who they are: what they may send is little, small, in order, and soon. */
+/** Clients before authentication: the number, size, order and time of their messages are limited. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -123,7 +123,7 @@ test('6: the exchange out of order closes the connection', () =>
     }
   }))
 
-test('6: a bad mechanism and a wrong password are answered late, and end the connection; two hundred at once hold up nobody', () =>
+test('6: a bad mechanism and a wrong password are answered late, and end the connection; two hundred at once do not block others', () =>
   attackSasl({}, async sasl => {
     const attempt = async (index: number) => {
       const client = await connect(sasl)

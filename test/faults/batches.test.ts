@@ -1,6 +1,6 @@
 /**
- * Record batches of odd producers, as bytes, each with Apache Kafka 4.3.1's answer: a header that is wrong, what cannot be decompressed,
- * shapes that Kafka takes. What is taken is read back by every way there is, also after a restart.
+ * Record batches of unusual producers, as bytes, each with Apache Kafka 4.3.1's response: wrong headers, data that cannot be decompressed,
+ * shapes that Kafka accepts. Accepted batches are read back in every possible way, also after a restart.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

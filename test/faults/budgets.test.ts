@@ -1,4 +1,4 @@
-/** Every request is held to the budget of its API before its handler works: `src/broker/dispatch/cost.ts`. */
+/** Every request is checked against the budget of its API before its handler runs: `src/broker/dispatch/cost.ts`. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildBatch } from '../../sim/world/batches.ts'

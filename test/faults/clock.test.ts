@@ -1,4 +1,4 @@
-/** Everything that expires by the wall clock, under a clock that jumps: nothing goes early, and everything goes when its time has come. */
+/** Everything that expires by the wall clock, with a clock that jumps: nothing expires early, and everything expires when its time has come. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-/** Connections that are slow, silent, too many, or never read. */
+/** Connections that are slow or silent, too many connections, and clients that never read. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -11,11 +11,11 @@ test('power cuts lose nothing that was promised', async () => {
   for (const seed of [1, 2, 3]) assert.equal((await powerCuts({ seed, states: 100 })).states, 100)
 })
 
-test('a disk that lies about syncs is found out', async () => {
+test('a disk that ignores syncs is detected', async () => {
   await assert.rejects(powerCuts({ seed: 1, states: 200, lieAboutSyncs: true }), Finding)
 })
 
-test('one seed twice tells the same story', async () => {
+test('two runs of a seed are equal', async () => {
   const [first, second] = [await powerCuts({ seed: 4, states: 50 }), await powerCuts({ seed: 4, states: 50 })]
   assert.ok(first.history.length > 50)
   assert.deepEqual(first.history, second.history)

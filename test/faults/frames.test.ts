@@ -1,4 +1,4 @@
-/** Frames that are no requests: the connection is closed before anything is allocated; nobody else notices. */
+/** Frames that are not requests: the connection is closed before memory is allocated, and others are not affected. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { apis } from '../../src/protocol.ts'
@@ -83,7 +83,7 @@ test('3: an ApiVersions of the future is answered in version 0, and the connecti
     client.close()
   }))
 
-test('4: counts that lie close the connection', () =>
+test('4: wrong counts close the connection', () =>
   attack({}, async ({ port }) => {
     const metadata = (count: number) => frame(header(3, 1), int32(count))
     const compact = (count: string) => frame(header(3, 9), Buffer.from([0]), Buffer.from(count, 'hex'), Buffer.from('000000', 'hex'))
@@ -117,7 +117,7 @@ test('4: millions of the smallest elements close the connection before they beco
     client.close()
   }))
 
-test('5: varints, strings and tags that lie close the connection; unknown tags are skipped', () =>
+test('5: invalid varints, strings and tags close the connection; unknown tags are skipped', () =>
   attack({}, async ({ port }) => {
     const flexible = (...parts: Uint8Array[]) => frame(header(3, 9), Buffer.from([0]), ...parts)
     const end = Buffer.from([0, 0, 0, 0])

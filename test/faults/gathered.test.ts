@@ -1,4 +1,4 @@
-/** What one read brings: one write for each partition and one reply, and a disk that refuses one partition's refuses nobody else's. */
+/** The data of one read: one write for each partition and one reply; a failed write of one partition does not affect others. */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
 import { Duplex } from 'node:stream'

@@ -1,4 +1,4 @@
-/** A thousand connections that begin a frame and do not end it: memory and everybody else stay as promised. Their deadline: connections.test.ts. */
+/** A thousand connections that start a frame and do not complete it: memory stays bounded, and others are served. Their deadline: connections.test.ts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,7 +35,7 @@ test('a size and then nothing takes kilobytes, not what it announces', () =>
     for (const client of clients) client.close()
   }))
 
-test('a byte now and then holds up nobody either', () =>
+test('a byte now and then does not block others either', () =>
   attack({}, async ({ port }) => {
     const clients = await crowd(port)
     const size = largeSize()

@@ -1,4 +1,4 @@
-/** Record batches that are wrong, forbidden or bombs: refused with Kafka's code, one partition at a time, and nothing is stored. */
+/** Record batches that are wrong, forbidden or bombs: rejected with Kafka's code, individually for each partition, and nothing is stored. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildBatch, field, seal, zigzag } from '../../sim/world/batches.ts'
@@ -50,7 +50,7 @@ const wrong: Record<string, [number | number[], () => Buffer]> = {
   'nothing at all': [[invalidRecord, corruptMessage], () => Buffer.alloc(0)],
 }
 
-test('7, 8, 9: wrong batches get their error, and the partition goes on', () =>
+test('7, 8, 9: wrong batches get their error, and the partition keeps working', () =>
   attack({}, async ({ port }) => {
     const client = await connect(port)
     await createTopic(client, 'records')
@@ -98,7 +98,7 @@ test('10: bombs are refused where they must be opened, off the event loop', asyn
   })
 })
 
-test('10: compressed data whose sizes lie is refused', () =>
+test('10: compressed data with wrong sizes is rejected', () =>
   attack({}, async ({ port }) => {
     const client = await connect(port)
     await createTopic(client, 'lies', 1, { 'compression.type': 'uncompressed' })

@@ -1,4 +1,4 @@
-/** Requests that are well formed and ask for too much. */
+/** Well-formed requests that ask for too much. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -83,7 +83,7 @@ test('12: a session with fifty thousand partitions that are not there is one of 
     client.close()
   }))
 
-test('12: a session is told once that it has a hundred thousand partitions without a topic, and at once when one of them comes to be', () =>
+test('12: a session reports a hundred thousand unknown partitions only once, and immediately when one of them is created', () =>
   attack({}, async ({ port }) => {
     const client = await connect(port)
     const session = { maxWaitMs: 0, minBytes: 1, maxBytes: 1000, isolationLevel: 0, forgottenTopicsData: [] }

@@ -1,11 +1,11 @@
-/** Loops that wait for something which can fail: while they wait, everything else goes on. */
+/** Loops that wait for something that can fail: they do not block anything else. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { apis } from '../../src/protocol.ts'
 import { attack } from '../support/attack.ts'
 import { connect, createTopic } from '../support/client.ts'
 
-test('a session that was told of a partition’s error waits for the others, and nobody waits for it', () =>
+test('a session with a reported error of a partition waits for the others, and blocks nobody', () =>
   attack({}, async ({ port }) => {
     const client = await connect(port)
     await createTopic(client, 'orders')

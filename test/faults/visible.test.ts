@@ -1,4 +1,4 @@
-/** With acks=1 a record is acknowledged before it is durable, but whoever then asks for the end of the log is told of it. */
+/** With acks=1 a record is acknowledged before it is durable, but an end offset requested afterwards includes it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildBatch } from '../../sim/world/batches.ts'
@@ -7,7 +7,7 @@ import { BrokerConfig, silentLogger, startBroker } from '../../src/broker.ts'
 import { apis } from '../../src/protocol.ts'
 import { connect, createTopic } from '../support/client.ts'
 
-test('an end that is asked for after an acknowledgement is behind it, however slow the disk is', async () => {
+test('an end offset requested after an acknowledgement includes it, however slow the disk is', async () => {
   const files = memoryFileSystem()
   const slow = { ...files, open: (...given: Parameters<typeof files.open>) => slowSync(files.open(...given)) }
   const given = new Map(

@@ -1,4 +1,4 @@
-/** Whatever is asked about a group of whatever type, the answer is that of Apache Kafka 4.4.0, recorded in `group-types.json`. */
+/** All responses about groups of every type are those of Apache Kafka 4.4.0, recorded in `group-types.json`. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'

@@ -1,4 +1,4 @@
-/** Quotas from end to end: set by one client, felt by others, over sockets. */
+/** Quotas end to end: set by one client, applied to others, over sockets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -56,7 +56,7 @@ async function withBroker(config: Record<string, string>, run: (port: number, ad
 /** A delay of a second and a half at the most, so that tests are quick. */
 const short = { 'quota.window.num': '2', 'controller.quota.window.num': '2' }
 
-test('produce: the answer comes at once and tells the delay, then the connection is deaf for so long; others are not', () =>
+test('produce: the response comes immediately with the throttle time, then the connection is muted for that time; others are not', () =>
   withBroker(short, async (port, admin) => {
     await createTopic(admin, 't')
     const limited = await connect(port, 'limited')
@@ -87,7 +87,7 @@ test('produce without an answer is delayed all the same; old versions too', () =
     client.close()
   }))
 
-test('fetch: a response that is too much is not sent; a session goes on; what the quota allows arrives', () =>
+test('fetch: a response over the quota is not sent; a session continues; what the quota allows arrives', () =>
   withBroker(short, async (port, admin) => {
     await createTopic(admin, 't')
     for (let batch = 0; batch < 60; batch++) await produceDelay(admin, 't', 1)
@@ -122,7 +122,7 @@ test('fetch: a response that is too much is not sent; a session goes on; what th
     client.close()
   }))
 
-test('topics have rates of their own, for whoever produces and consumes', () =>
+test('topics have their own rates, for all producers and consumers together', () =>
   withBroker(short, async (port, admin) => {
     const rates = { 'millrace.quota.producer.byte.rate': '20000', 'millrace.quota.consumer.byte.rate': '20000' }
     await createTopic(admin, 'limited', 1, rates)

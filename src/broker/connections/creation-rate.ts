@@ -1,6 +1,6 @@
 /**
- * `max.connection.creation.rate`: connections that come faster have to wait, as in Kafka, where the acceptor sleeps meanwhile. A second's
- * worth may come at once. Hides the queue of those that wait: its bound, its order, and that it moves on by itself.
+ * `max.connection.creation.rate`: connections above the rate have to wait, as in Kafka, where the acceptor sleeps. Bursts of up to one
+ * second's worth are allowed. Hides the queue of waiting connections, its bound and its order.
  */
 import type net from 'node:net'
 import type { System, Timer } from '../../base.ts'
@@ -31,7 +31,7 @@ export class CreationRate {
   }
 }
 
-/** Then the limit is looked at again: it may have been raised. */
+/** After this time the limit is checked again, because it may have been raised. */
 const longestPauseMs = 1_000
 
 export interface WaitingLineOptions {

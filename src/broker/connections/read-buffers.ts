@@ -1,10 +1,10 @@
 /**
  * The memory that connections read into.
  *
- * A connection that holds no bytes reads into one buffer that all share, since each read is consumed before the next begins: it stays in the
- * processor's cache, and no allocator runs. Whoever keeps the beginning of a frame leases a buffer of the same size and reads on behind
- * it, so that the next read is as large as the first. Leases are few (`mostLeases`), those beyond are small and not used again: however many
- * connections stand in the middle of a frame, memory stays bounded, and all go on.
+ * A connection that holds no bytes reads into one buffer that all connections share, because each read is processed before the next one: the
+ * buffer stays in the processor's cache, and no allocator runs. A connection with an incomplete frame leases a buffer of the same size and
+ * reads on behind the frame's first part, so that the next read is as large as the first. There are few leases (`mostLeases`); further buffers
+ * are small and not reused. So memory stays bounded, however many connections have incomplete frames, and all of them make progress.
  */
 const bufferBytes = 256 << 10
 /** Of those who come too late for a large one. */
@@ -32,7 +32,7 @@ export class ReadBuffers {
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#size)
   }
 
-  /** What `lease` gave, once; nobody reads into it any more. */
+  /** Takes back a buffer from `lease`, which must not be used any more. */
   give(buffer: Buffer): void {
     if (buffer.length !== this.#size) return
     this.#leased--

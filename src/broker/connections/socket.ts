@@ -1,15 +1,15 @@
 /**
- * Lets the broker choose where a socket's bytes are read to.
+ * Lets the broker provide the buffer that a socket reads into.
  *
- * A plain `'data'` listener makes Node allocate 64 KiB for every read: measured, a socket-to-file sink then costs 1.7 CPU seconds per GB,
- * against 0.45 when every read goes to one reused 256 KiB buffer (ADR 0003). Node offers that (`onread`) to sockets one makes, not to
- * sockets a server accepts; so the accepted socket's handle is moved to a socket of our own. Where a handle cannot be moved (a future
- * Node), the bytes come by `'data'` and are copied to where the reader wants them: slower, never wrong. TLS: see tls-reads.ts.
+ * With a plain `'data'` listener, Node allocates 64 KiB for every read: a sink from socket to file then costs 1.7 CPU seconds per GB,
+ * compared with 0.45 when all reads use one 256 KiB buffer (ADR 0003). Node supports that (`onread`) only for sockets that the program
+ * creates, not for accepted ones; so the accepted socket's handle is moved to a new socket. If a handle cannot be moved (in a future
+ * Node), bytes arrive by `'data'` and are copied to the reader's buffer: slower, but correct. For TLS see tls-reads.ts.
  */
 import net from 'node:net'
 
 export interface SocketReader {
-  /** Where the next bytes shall go; asked anew before each read. Never empty. */
+  /** The buffer for the next bytes; called before each read. Never empty. */
   target(): Buffer
   /** `length` bytes have arrived at the start of what `target()` gave. false: read no more until the socket is resumed. */
   received(length: number): boolean

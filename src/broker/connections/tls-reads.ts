@@ -1,13 +1,13 @@
 /**
- * Reads from TLS connections, gathered.
+ * Collects small reads from TLS connections into large ones.
  *
- * Node delivers what OpenSSL deciphers one TLS record at a time, and clients make them small: librdkafka sends two for each Kafka record.
- * What Node does for each (a buffer of its own, an event) then costs ten times what deciphering it does. Here all connections have one page
- * for that, which is copied to where the reader wants the bytes; and the reader is told once all input that is ready has been read, as of
- * one large read from a plain socket. Measured: ADR 0003.
+ * Node delivers decrypted bytes one TLS record at a time, and clients send small ones: librdkafka sends two for each Kafka record.
+ * Node's work for each (a buffer, an event) costs ten times as much as decrypting it. Here all connections share one page
+ * for this; it is copied to the reader's buffer, and the reader is notified when all available input has been read, as after
+ * one large read from a plain socket. Measurements: ADR 0003.
  *
- * Node has the means (`onread`) but does not offer it to a TLSSocket on an accepted connection, hence the private fields. Where a
- * future Node lacks them, the bytes come by `'data'`: slower, never wrong.
+ * Node supports this (`onread`), but not for a TLSSocket on an accepted connection; therefore private fields are used. If a
+ * future Node lacks them, bytes arrive by `'data'`: slower, but correct.
  */
 import net from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -18,7 +18,7 @@ import { deliver, type SocketReader } from './socket.ts'
 interface Source {
   readonly socket: TLSSocket
   readonly reader: SocketReader
-  /** Where its bytes go; the first `filled` have not been told of. */
+  /** The buffer for its bytes; the reader has not been notified of the first `filled` ones. */
   target: Buffer
   filled: number
 }
@@ -39,7 +39,7 @@ export class TlsReads {
     this.#timers = timers
   }
 
-  /** Takes over a socket that has shaken hands; the reader is told of bytes from the end of this turn on. */
+  /** Takes over a socket after its handshake; the reader is notified of bytes from the end of this turn on. */
   read(socket: TLSSocket, reader: SocketReader): net.Socket {
     this.#timers.soon(() => this.#begin({ socket, reader, target: this.buffers.shared, filled: 0 }))
     return socket
@@ -94,7 +94,7 @@ export class TlsReads {
   }
 }
 
-/** Whether reading may go on. */
+/** Whether reading may continue. */
 function hand(source: Source): boolean {
   const { socket, reader, target, filled } = source
   source.filled = 0

@@ -33,7 +33,7 @@ function produceTo(running: RunningBroker, partition: number): ReturnType<Partit
 
 const get = (running: RunningBroker, path: string) => fetch(`http://127.0.0.1:${running.httpPort}${path}`)
 
-test('a disk that is nearly full is told in readiness, metrics, log and the error of a producer, until there is room', async t => {
+test('a nearly full disk shows in readiness, metrics, the log and the error of a producer, until there is space', async t => {
   const files = memoryFileSystem()
   const disk = { freeBytes: 1_000_000 }
   const time = { ms: 0 }
@@ -67,7 +67,7 @@ test('a disk that is nearly full is told in readiness, metrics, log and the erro
   assert.deepEqual(warnings, [shortage, 'The disk of /data has enough free space again: 600000 bytes'])
 })
 
-test('an offline partition is told in log and metrics, with the reason; the others serve', async t => {
+test('an offline partition shows in log and metrics, with the reason; others are served', async t => {
   const files = memoryFileSystem()
   const first = await start(t, realSystem(files), [])
   await createOrders(first, 2)

@@ -1,4 +1,4 @@
-/** Changes of topics under `controller_mutation_rate` (KIP-599), for CreateTopics, CreatePartitions and DeleteTopics. */
+/** Applies `controller_mutation_rate` (KIP-599) to topic changes, for CreateTopics, CreatePartitions and DeleteTopics. */
 import type { RequestContext } from '../dispatch/handler.ts'
 
 /**

@@ -1,5 +1,5 @@
 /**
- * How much per second, and how long to wait when that is too much: Kafka's two ways of measuring, so that a quota means the same here.
+ * Measures rates and computes throttle times in Kafka's two ways, so that a quota has the same effect here.
  *
  * {@link Rate} averages over sliding windows (KIP-13): bytes, time, connections. {@link TokenBucket} allows bursts (KIP-599): changes of
  * topics. Times are milliseconds of the monotonic clock.

@@ -1,6 +1,6 @@
 /**
- * How many partitions the sessions of a kind remember together. Kafka bounds only the number of sessions; each may name as many partitions as
- * a request does, whether they exist or not.
+ * Limits the number of partitions that all sessions of a type remember together. Kafka limits only the number of sessions; each may contain as
+ * many partitions as a request, whether they exist or not.
  */
 const mostPartitions = 200_000
 

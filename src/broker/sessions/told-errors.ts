@@ -1,7 +1,7 @@
 /**
- * Which errors a session has to be told again. Kafka repeats each with every response: to an empty request of sixty bytes a session of a
- * hundred thousand partitions without a topic would answer four megabytes, at once and again and again. Here an error that has not changed
- * is told again after a second; one that only has clients look at the metadata after a minute, because what comes to be is told at once.
+ * Decides which errors a session has to repeat. Kafka repeats every error in every response: to an empty request of sixty bytes, a session with
+ * a hundred thousand partitions of unknown topics would immediately return four megabytes, again and again. Here an unchanged error is repeated
+ * after a second; one that only makes clients refresh their metadata, after a minute, because changes are reported immediately.
  */
 import { errorCode } from '../../protocol.ts'
 
@@ -11,7 +11,7 @@ const unknown: ReadonlySet<number> = new Set([errorCode('UNKNOWN_TOPIC_OR_PARTIT
 
 /** Of a partition in a session. */
 export interface ToldError {
-  /** What the client was told last; 0 for no error, and when it has asked anew since. */
+  /** The last reported error; 0 for none, or if the client has requested the partition again since. */
   toldError: number
   /** Monotonic. */
   toldErrorMs: number

@@ -1,10 +1,10 @@
 /**
  * The dead-letter queues of share groups (KIP-1191): records that a member rejected, or that were delivered too often, are written to the
- * topic that their group names, with Kafka's headers about where they come from and why.
+ * group's dead-letter topic, with Kafka's headers about their origin and the reason.
  *
- * Hides which topic that may be and that it may have to be made, how original records are found again, batches, and repetition. As in
- * Kafka 4.4 headers of the original are not copied, and an offset whose record is gone gets a letter without content. Unlike Kafka a
- * letter is also tried again while the disk is full or the topic is just being made anew.
+ * Hides which topics are allowed and how they are created, how the original records are found, batching, and retries. As in
+ * Kafka 4.4, headers of the original are not copied, and if the original record is gone, the letter has no content. Unlike Kafka,
+ * writing is also retried while the disk is full or the topic is being recreated.
  */
 import type { System, Turns } from '../../base.ts'
 import type { ClusterMetadata, DeadLetter } from '../../coordinator.ts'
@@ -58,7 +58,7 @@ const firstPauseMs = 1_000
 const lastPauseMs = 30_000
 /** Bytes of original records that are looked at in one go. */
 const readBytes = 1 << 20
-/** A batch is full before the topic's limit: its header and what varints may take are left out of the count. */
+/** A batch is full before the topic's limit, because the batch header and varints are not counted. */
 const batchMargin = 128
 const recordMargin = 64
 /** The version of Produce whose rules hold. */
@@ -220,7 +220,7 @@ async function originals(source: PartitionLog, from: number, lastOffset: number,
   return found
 }
 
-/** null: the records are gone, or cannot be read. That is no reason to lose the letters. */
+/** null: the records are gone or cannot be read, but the letters are still written. */
 async function readable(source: PartitionLog, from: number): Promise<Slice | null> {
   try {
     return await source.read(Math.max(from, source.logStartOffset), { maxBytes: readBytes, atLeastOne: true, upTo: 'high-watermark' })

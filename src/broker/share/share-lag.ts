@@ -1,4 +1,4 @@
-/** Where a share group stands in a partition, and how many records lie before it (KIP-1226). */
+/** The position of a share group in a partition, and its lag (KIP-1226). */
 import type { Int64 } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'

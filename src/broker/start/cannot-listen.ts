@@ -1,4 +1,4 @@
-/** An address that the broker was told to listen on and cannot, in words; `key` is the configuration key that names the address. */
+/** The broker cannot listen on an address. `key` is the configuration key that contains the address. */
 export class CannotListen extends Error {
   readonly key: 'listeners' | 'http.listen'
 
@@ -12,7 +12,7 @@ export class CannotListen extends Error {
 
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process uses this address',
-  EACCES: 'this user is not allowed to use this port',
-  EADDRNOTAVAIL: 'this machine does not have this address',
+  EACCES: 'this user may not use this port',
+  EADDRNOTAVAIL: 'no network interface of this machine has this address',
   ENOTFOUND: 'this host name cannot be resolved',
 }

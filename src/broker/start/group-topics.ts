@@ -1,9 +1,9 @@
-/** The topics of the cluster as groups see them. */
+/** Implements the view of topics that groups need, on the cluster metadata. */
 import type { System } from '../../base.ts'
 import type { ClusterMetadata, GroupTopics } from '../../coordinator.ts'
 
 export function groupTopics(metadata: ClusterMetadata, system: System): GroupTopics {
-  // Above whatever a former run of this broker stored with a group.
+  // Higher than any value that an earlier run of this broker stored with a group.
   let version = system.clock.now()
   const changed = () => {
     version++

@@ -1,4 +1,4 @@
-/** A coordinator's internal topic, found and created through the cluster's metadata. */
+/** A coordinator's internal topic, found and created through the cluster metadata. */
 import type { ClusterMetadata, InternalTopic, InternalTopicName } from '../../coordinator.ts'
 
 export function internalTopic(metadata: ClusterMetadata, name: InternalTopicName): InternalTopic {

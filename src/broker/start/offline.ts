@@ -1,4 +1,4 @@
-/** The metadata of a broker that does not run, for commands that change it on the spot. A running broker holds the directory's lock. */
+/** The metadata of a stopped broker, for commands that change it directly. A running broker holds the directory's lock. */
 import type { System } from '../../base.ts'
 import type { ClusterMetadata } from '../../coordinator.ts'
 import { openLog } from '../../log.ts'

@@ -1,6 +1,6 @@
 /**
- * Reads what clients push: OpenTelemetry's MetricsData in protocol buffers, of which gauges, sums, and the count and sum of histograms
- * are kept. Comes from clients: every length is checked before it is used, and all that is kept is bounded.
+ * Reads the metrics that clients push: OpenTelemetry's MetricsData in protocol buffers. Keeps gauges, sums, and the count and sum of
+ * histograms. The input is untrusted: every length is checked before it is used, and everything kept is bounded.
  */
 export interface Measurement {
   readonly name: string
@@ -19,7 +19,7 @@ const longestText = 128
 /** Of one push, of all its messages: a field may have two bytes, and reading it takes as long as reading a long one. */
 const mostFields = 100_000
 
-/** Throws RangeError for what is no MetricsData, or too much of it. */
+/** Throws RangeError if the input is not MetricsData, or too large. */
 export function readMetrics(bytes: Buffer): Measurement[] {
   return new MetricsReader().read(bytes)
 }
@@ -133,14 +133,14 @@ class MetricsReader {
       let value = 0
       for (let shift = 0; shift < 70; shift += 7) {
         const byte = bytes[at++]
-        if (byte === undefined) throw new RangeError('a varint goes on beyond its message')
+        if (byte === undefined) throw new RangeError('a varint extends beyond its message')
         value += (byte & 0x7f) * 2 ** shift
         if (byte < 0x80) return value
       }
       throw new RangeError('a varint of more than ten bytes')
     }
     const slice = (length: number): Buffer => {
-      if (length > bytes.length - at) throw new RangeError(`a field of ${length} bytes goes on beyond its message`)
+      if (length > bytes.length - at) throw new RangeError(`a field of ${length} bytes extends beyond its message`)
       at += length
       return bytes.subarray(at - length, at)
     }
@@ -153,7 +153,7 @@ class MetricsReader {
       else if (wireType === 1) take(field, slice(8))
       else if (wireType === 2) take(field, slice(varint()))
       else if (wireType === 5) take(field, slice(4))
-      else throw new RangeError(`wire type ${wireType}`)
+      else throw new RangeError(`wire type ${wireType} is not supported`)
     }
   }
 }

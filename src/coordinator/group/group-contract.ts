@@ -1,4 +1,4 @@
-/** What the offsets of a group need to know of it, whatever its protocol: classic, KIP-848, share or streams. */
+/** The interface of a group that its offsets need, for all protocols: classic, KIP-848, share and streams. */
 import type { Int64 } from '../../base.ts'
 import type { ErrorName, Uuid } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'

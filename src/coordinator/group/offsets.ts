@@ -1,6 +1,6 @@
 /**
- * The committed offsets of a shard's groups, those of open transactions apart: they count once their transaction commits.
- * State only; what may be committed is decided in `commits.ts`.
+ * The committed offsets of a shard's groups. Offsets of open transactions are kept separately, and count once the transaction commits.
+ * Only keeps state; `commits.ts` decides what may be committed.
  */
 import type { Int64 } from '../../base.ts'
 import type { StoredOffset } from './group-contract.ts'
@@ -72,7 +72,7 @@ export class Offsets {
     for (const [groupId, topics] of table.byGroup) {
       for (const [topic, partitions] of topics) {
         for (const [partition, offset] of partitions) {
-          // Written before the plain commit that is already there: compaction must lead to the same result.
+          // Written before the existing plain commit: the result must be the same after compaction.
           const existing = this.#committed.get(groupId, topic, partition)
           if (existing === undefined || offset.recordOffset > existing.recordOffset) {
             this.#committed.put(groupId, topic, partition, offset)

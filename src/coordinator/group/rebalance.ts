@@ -1,6 +1,6 @@
 /**
- * How a classic group gets from one generation to the next: the join phase, the sync phase, and the timers that end them when members
- * do not come. Requests (`membership.ts`) change members and then ask here what follows.
+ * The rebalance of a classic group: the join phase, the sync phase, and the timers that end them if members
+ * do not respond. Requests (`membership.ts`) change members and then call this module.
  */
 import { assert } from '../../base.ts'
 import type { ErrorName } from '../../protocol.ts'
@@ -50,17 +50,17 @@ export class Rebalancer {
     this.#context.schedule(sessionKey(groupId, memberId), sessionTimeoutMs, () => this.#expireSession(groupId, memberId))
   }
 
-  /** The member is gone by its own will, or somebody else's. */
+  /** The member left, or was removed. */
   forget(group: ClassicGroup, memberId: string): void {
     this.#context.cancel(sessionKey(group.groupId, memberId))
     const member = group.members.get(memberId)
-    // Its join may be parked. The error makes a client that is still there join anew.
+    // Its join may be parked. The error makes a client that is still there rejoin.
     if (member !== undefined) group.completeJoin(member, joinError('UNKNOWN_MEMBER_ID', ''))
     if (member !== undefined) group.completeSync(member, syncError('UNKNOWN_MEMBER_ID'))
     group.remove(memberId)
   }
 
-  /** What changed asks for a rebalance, or brings the one under way nearer to its end. */
+  /** A change that requires a rebalance, or that may complete the current one. */
   rebalance(group: ClassicGroup): readonly LogRecord[] {
     return group.canRebalance ? this.prepare(group) : this.maybeCompleteJoin(group)
   }
@@ -87,7 +87,7 @@ export class Rebalancer {
     return ready ? this.#completeJoin(group) : noRecords
   }
 
-  /** Nobody keeps an assignment of this generation. */
+  /** No member keeps an assignment of this generation. */
   failSync(group: ClassicGroup, error: ErrorName): void {
     assert(group.state === 'CompletingRebalance', `group ${group.groupId} is ${group.state}`)
     for (const member of group.members.values()) {
@@ -111,7 +111,7 @@ export class Rebalancer {
   /** The group was loaded from the log. */
   resume(group: ClassicGroup): void {
     for (const member of group.members.values()) this.keepAlive(group, member)
-    // group.max.size may have been lowered. Writes nothing, because not everybody has rejoined.
+    // group.max.size may have been lowered. Writes nothing, because not all members have rejoined.
     if (group.members.size > this.#settings.groupMaxSize) this.prepare(group)
   }
 
@@ -180,7 +180,7 @@ export class Rebalancer {
     return this.maybeCompleteAnyJoin(group)
   }
 
-  /** After somebody who was waited for is gone, even an initial rebalance need not wait on. */
+  /** When a member that the group waits for is gone, even an initial rebalance need not wait any longer. */
   maybeCompleteAnyJoin(group: ClassicGroup): readonly LogRecord[] {
     return group.state === 'PreparingRebalance' && group.hasAllMembersJoined ? this.#completeJoin(group) : noRecords
   }

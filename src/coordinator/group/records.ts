@@ -1,4 +1,4 @@
-/** The records of `__consumer_offsets` that classic groups and offsets make, as Kafka 4.4 writes them and as all versions wrote them. */
+/** The records of `__consumer_offsets` for classic groups and offsets: written as by Kafka 4.4, read as written by all versions. */
 import { ByteReader, type Int64, MalformedInput } from '../../base.ts'
 import {
   classicGroupRecords,
@@ -56,7 +56,7 @@ export function groupMetadataRecord(groupId: string, value: GroupMetadata): LogR
   return { key: groupKey(groupId), value: encodeRecordValue(groupMetadata, groupMetadataVersion, value) }
 }
 
-/** A group of which nothing is known but that it exists. */
+/** A group of which only its existence is known. */
 export function emptyGroupMetadataRecord(groupId: string, currentStateTimestamp: Int64): LogRecord {
   return groupMetadataRecord(groupId, { protocolType: '', generation: 0, protocol: null, leader: null, currentStateTimestamp, members: [] })
 }
@@ -86,7 +86,7 @@ export function decodeRecord(key: Buffer | null, value: Buffer | null): GroupRec
   }
 }
 
-/** All topics that members subscribed to; null when somebody's metadata is not of the consumer protocol after all. */
+/** All topics that members subscribe to; null if the metadata of any member is not in the consumer protocol. */
 export function subscribedTopicsOf(subscriptions: readonly Buffer[]): ReadonlySet<string> | null {
   const topics = new Set<string>()
   try {
@@ -119,7 +119,7 @@ function storedOffset(value: Buffer): StoredOffset {
 function storedGroup(value: Buffer): GroupMetadata {
   const group = decodeRecordValue(groupMetadata, value)
   for (const member of group.members) {
-    // The bytes belong to whoever read the log, and would keep all of it in memory.
+    // The bytes belong to the reader of the log, and would keep its whole buffer in memory.
     member.subscription = Buffer.from(member.subscription)
     member.assignment = Buffer.from(member.assignment)
   }

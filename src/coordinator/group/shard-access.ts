@@ -1,4 +1,4 @@
-/** What the groups of one protocol may use of the shard they live in, beside those of the others. */
+/** The part of a shard that the groups of one protocol may use. */
 import type { ShardContext } from '../shard.ts'
 import type { Group } from './group-contract.ts'
 import type { GroupTopics } from './group-topics.ts'

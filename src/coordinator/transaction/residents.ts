@@ -1,9 +1,10 @@
 /**
- * Which transactional ids of a shard have been idle for longest, and whose they are: so that their number has a bound, one principal's
- * ids never push out another's before its own, and programs that take a new id for each checkpoint (Flink) are not refused one day.
+ * Tracks which transactional ids of a shard have been idle for longest, and who owns them. So their number is bounded, a
+ * principal with many ids loses its own idle ids before those of others, and programs that use a new id for each checkpoint (Flink) are not
+ * rejected eventually.
  *
- * Who made an id is not in Kafka's records. Ours tell it, except those of `transaction.version` 0, which have no place for it: such an id
- * belongs to whoever initializes it first after a restart, and until then counts only in the whole.
+ * Kafka's records do not contain the owner of an id. Ours do, except with `transaction.version` 0, which has no field for it: such an id
+ * belongs to the first principal that initializes it after a restart, and until then counts only in the total.
  */
 export interface ResidentLimits {
   readonly all: number
@@ -27,7 +28,7 @@ export class Residents {
     if (own?.delete(transactionalId)) own.add(transactionalId)
   }
 
-  /** Whoever initializes it first, as far as is known. */
+  /** The principal that initialized it first, if known. */
   own(transactionalId: string, principal: string): void {
     if ((this.#owners.get(transactionalId) ?? null) !== null) return
     this.#owners.set(transactionalId, principal)

@@ -1,4 +1,4 @@
-/** What operators may tune about transactions: Kafka's keys in camel case, with Kafka's defaults. */
+/** The settings of transactions: Kafka's keys in camel case, with Kafka's defaults. */
 
 export interface TransactionSettings {
   /** `transaction.max.timeout.ms`: longest timeout that a producer may ask for. */

@@ -1,4 +1,4 @@
-/** One transactional id as `__transaction_state` knows it: values that never change, and Kafka's record of each. */
+/** The state of one transactional id in `__transaction_state` as immutable values, and their conversion to Kafka's records. */
 import type { Int64 } from '../../base.ts'
 import { decodeRecordKey, decodeRecordValue, encodeRecordKey, encodeRecordValue, recordId, transactionRecords } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
@@ -26,7 +26,7 @@ export interface Transaction {
   producerId: Int64
   /** The id before this one, when its epochs were used up. */
   previousProducerId: Int64
-  /** What the producer goes on with when this transaction is complete, -1: with the same id. */
+  /** The producer id to continue with when this transaction is complete; -1: the same id. */
   nextProducerId: Int64
   producerEpoch: number
   timeoutMs: number

@@ -1,6 +1,6 @@
 /**
- * What compaction keeps of a batch: Kafka's rules for superseded records, tombstones with their delete horizon (KIP-534), aborted
- * transactions, markers, and batches that carry a producer's last sequence.
+ * Decides what compaction keeps of a batch: Kafka's rules for superseded records, tombstones with their delete horizon (KIP-534), aborted
+ * transactions, markers, and batches with a producer's last sequence.
  */
 import { ageOf, type ClockHistory, type Int64, nearestInt64, subtractInt64 } from '../../base.ts'
 import { type BatchHeader, header, KafkaError, markerOfBatch, type Offset, type RecordView, retainRecords } from '../../protocol.ts'

@@ -1,6 +1,6 @@
 /**
- * The cleaner's map from key to the last offset of that key, in a bounded amount of memory: 24 bytes per key, the first 128 bits of the
- * key's SHA-1 standing for the key. Two keys of one hash would cost a record, so the hash must be a good one.
+ * The cleaner's map from each key to its last offset, in bounded memory: 24 bytes per key, in which the first 128 bits of SHA-1 represent
+ * the key. A hash collision would lose a record, so the hash must be a good one.
  */
 import { hash } from 'node:crypto'
 import type { Offset } from '../../protocol.ts'

@@ -1,4 +1,4 @@
-/** What of a partition may be compacted now, how urgent that is, and in which groups: Kafka's LogCleanerManager as functions. */
+/** Decides which part of a partition can be compacted now, how urgently, and in which groups: Kafka's LogCleanerManager as functions. */
 import { ageOf, type ClockHistory } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'

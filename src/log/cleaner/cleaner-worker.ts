@@ -1,4 +1,4 @@
-/** The thread that compacts: takes one job, asks back after every group, answers with where the clean part ends. */
+/** The compaction thread: runs one job at a time, asks whether to continue after every group, and returns where the clean part ends. */
 import { parentPort } from 'node:worker_threads'
 import { DiskError, realSystem } from '../../base.ts'
 import { type CleanerJob, runCleanerJob } from './cleaner-job.ts'

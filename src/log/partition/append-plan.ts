@@ -1,9 +1,9 @@
 /**
- * An append before a byte of it is written.
+ * Plans an append before its first byte is written.
  *
- * The rule that keeps partitions alive: whatever may fail, with the values that a client or a file can carry and with a disk that refuses, is
- * done while the plan is made. Then the bytes are written, and what is counted for them is memory alone. So no append is half done, and
- * nothing that is on its way to the disk is missing in the counts.
+ * The rule that keeps partitions alive: every step that can fail, whatever values a client or a file contains and whatever the disk does, is
+ * done while planning. Then the bytes are written, and the accounting for them changes only memory. So no append is half done, and
+ * no bytes on their way to the disk are missing in the accounting.
  */
 import type { TopicConfig } from '../../log.ts'
 import { header, KafkaError, type Offset, stampBatches, type ValidatedBatches } from '../../protocol.ts'
@@ -55,7 +55,7 @@ export class AppendPlan {
     orStorageError(() => segment.prepare(endOffset - 1))
   }
 
-  /** Lets go of the caller's bytes. */
+  /** Releases the caller's bytes. */
   end(): void {
     this.bytes = noBytes
     this.#segment = null

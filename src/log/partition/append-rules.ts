@@ -1,4 +1,4 @@
-/** A topic's configuration as what `validateBatches` checks by: made once per configuration, not once per append. */
+/** A topic's configuration as rules for `validateBatches`: created once per configuration, not once per append. */
 import type { TopicConfig } from '../../log.ts'
 import type { BatchRules } from '../../protocol.ts'
 

@@ -1,5 +1,5 @@
 /**
- * What the log's state machines know of a batch: its header as plain numbers. One object may be filled again and again, so that
+ * The header of a batch as plain numbers, for the log's state machines. One object can be refilled, so that
  * neither appending nor recovery allocates per batch.
  */
 import type { Int64 } from '../../base.ts'

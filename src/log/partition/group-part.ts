@@ -1,8 +1,8 @@
 /**
- * A partition's part in the group that is gathered, or in one of its own for what goes past the journal: how the partition was when it
- * joined, so that all it did since can be undone.
+ * A partition's share of the gathered group, or of a separate group for appends that bypass the journal: the state of the partition when it
+ * joined, so that all changes since then can be undone.
  *
- * A group is never taken back across a roll, so that one segment is all there is to restore.
+ * A group is never undone across a segment roll, so only one segment has to be restored.
  */
 import type { Offset } from '../../protocol.ts'
 import type { GroupCommit } from '../journal/commit.ts'

@@ -66,7 +66,7 @@ test('retention that removes the beginning of an open transaction', async () => 
   await log.close()
 })
 
-test('a log start that a power cut left above the data: the log goes on there, and no offset is given out twice', async () => {
+test('a log start above the data after a power cut: the log continues there, and no offset is used twice', async () => {
   const disk = memoryFileSystem()
   const first = await openTestLog(disk, { durability: 'fsync' })
   const partition = partitionOf(first.log, 0, { durability: 'os' })

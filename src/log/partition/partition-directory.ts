@@ -1,11 +1,11 @@
-/** A partition's directory before it is opened and after it is deleted: whose it is, whether there is something in it, what may be removed. */
+/** A partition's directory before it is opened and after it is deleted: its topic, whether it contains data, and what may be removed. */
 import type { FileSystem } from '../../base.ts'
 import { parseUuid, type Uuid } from '../../protocol.ts'
 import { decodePartitionMetadata, encodePartitionMetadata } from '../kafka-files.ts'
 
 /** An operator removes it to have the partition opened all the same. */
 export const damageFile = 'millrace.offline'
-/** An operator made it: at the next start what can be read is kept, the rest is given up, and the partition serves again. */
+/** Created by an operator to request a repair: the next start keeps what can be read, gives up the rest, and brings the partition online. */
 export const repairFile = 'millrace.repair'
 
 export function writePartitionMetadata(files: FileSystem, directory: string, topicId: Uuid): void {

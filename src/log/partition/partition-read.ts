@@ -1,9 +1,9 @@
 /**
- * Reading a partition: from the tail at once, otherwise from the segment files.
+ * Reads a partition: from the tail if possible, otherwise from the segment files.
  *
- * Hides where the bytes are, the pooled buffers and pins behind a slice, and how a slice is cut so that it holds whole batches only, none
- * above the reader's mark. A reader that goes on where it stopped is found by the position it left; bytes written not long ago are read
- * synchronously, because the page cache has them and a thread would cost more than the copy.
+ * Hides where the bytes are, the pooled buffers and pins behind a slice, and how a slice is cut to contain only whole batches, none
+ * above the reader's mark. For a reader that continues where it stopped, the position is remembered. Recently written bytes are read
+ * synchronously, because they are in the page cache, and a thread would cost more than the copy.
  */
 import type { ReadLimit, Slice } from '../../log.ts'
 import { batchHeaderSize, header, KafkaError, type Offset } from '../../protocol.ts'
@@ -136,7 +136,7 @@ function readAt(
 ): Slice | Promise<Slice> {
   const left = segment.size - position
   if (left <= 0) {
-    // The end of a segment whose last batches compaction took: go on in the next one.
+    // The end of a segment whose last batches were removed by compaction: continue in the next one.
     const next = partition.segments.all[partition.segments.indexOf(segment.baseOffset) + 1]
     if (next === undefined || next.baseOffset >= bound) return finish(partition, limit, from, from, [], 0, () => {})
     return readAt(partition, next, 0, from, bound, limit)
@@ -196,7 +196,7 @@ function take(
   return finish(partition, limit, from, cut.next, [slab.subarray(cut.start, cut.end)], cut.end - cut.start, () => slabs.give(slab))
 }
 
-/** What a reader is told when the files refuse, or do not hold what they should. */
+/** The error for readers if files cannot be read, or do not contain what they should. */
 export function damaged(partition: Partition, why: unknown): KafkaError {
   if (partition.deleted) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${partition.name} was deleted`)
   if (why instanceof KafkaError) return why

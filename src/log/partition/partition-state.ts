@@ -1,4 +1,4 @@
-/** What a checkpoint notes of a partition. */
+/** The state of a partition that a checkpoint stores. */
 import type { PartitionState } from '../journal/state-record.ts'
 import type { Partition } from './partition.ts'
 

@@ -1,9 +1,9 @@
 /**
- * The producers of a partition as bytes, in two formats.
+ * The binary formats of a partition's producers. There are two.
  *
- * `<offset>.snapshot` is Kafka's: version int16 (1), CRC32C of what follows the checksum, then an array of producers. It keeps only the last
- * batch of each. The state log's own keeps all that are retained (version int16 of its own, no checksum, as its records have one), so that a
- * client with several requests in flight may repeat all of them after a restart.
+ * `<offset>.snapshot` is Kafka's: version int16 (1), CRC32C of the bytes after the checksum, then an array of producers, with only the last
+ * batch of each. The state log's format contains all retained batches (with its own int16 version, and no checksum, because its records have
+ * one), so that a client with several requests in flight can retry all of them after a restart.
  */
 import { crc32c, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
@@ -119,11 +119,12 @@ function decodeRetained(bytes: Buffer): SnapshotEntry[] {
 }
 
 function decodeSnapshot(file: Buffer): SnapshotEntry[] {
-  if (file.length < headerBytes) throw new Error(`producer snapshot of ${file.length} bytes`)
-  if (file.readInt16BE(0) !== version) throw new Error(`producer snapshot of version ${file.readInt16BE(0)}`)
-  if (file.readUInt32BE(2) !== crc32c(file.subarray(6))) throw new Error('producer snapshot with a wrong checksum')
+  if (file.length < headerBytes) throw new Error(`the producer snapshot has only ${file.length} bytes`)
+  if (file.readInt16BE(0) !== version) throw new Error(`producer snapshot version ${file.readInt16BE(0)} is not supported`)
+  if (file.readUInt32BE(2) !== crc32c(file.subarray(6))) throw new Error('the checksum of the producer snapshot is wrong')
   const count = file.readInt32BE(6)
-  if (file.length !== headerBytes + count * entryBytes) throw new Error(`producer snapshot of ${file.length} bytes for ${count} producers`)
+  if (file.length !== headerBytes + count * entryBytes)
+    throw new Error(`the producer snapshot has ${file.length} bytes for ${count} producers`)
   const entries: SnapshotEntry[] = []
   for (let at = headerBytes; at < file.length; at += entryBytes) {
     const lastTimestamp = readInt64(file, at + 26)

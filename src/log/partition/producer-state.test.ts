@@ -37,7 +37,7 @@ function refuses(states: ProducerStates, batch: BatchInfo, name: ErrorName, orig
 
 const historyTo = (to: number) => [{ from: Number.NEGATIVE_INFINITY, to }]
 
-test('sequences go on one by one, and around after 2^31 - 1', () => {
+test('sequences increase one by one, and wrap around after 2^31 - 1', () => {
   const states = new ProducerStates('t-0')
   append(states, data(7, 0, 0, 0, { lastOffset: 9 }))
   refuses(states, data(7, 0, 11, 10), 'OUT_OF_ORDER_SEQUENCE_NUMBER')
@@ -159,7 +159,7 @@ test('idle producers expire, those with an open transaction do not', () => {
   append(states, data(1, 0, 9, 4))
 })
 
-test('-1 is no time: producers of batches without timestamps expire after they were seen idle for so long, also after a restart', () => {
+test('timestamp -1: producers of batches without timestamps expire after an observed idle time, also after a restart', () => {
   const states = new ProducerStates('t-0')
   append(states, data(1, 0, 0, 0, { maxTimestamp: -1 }))
   states.settle(states.mark())

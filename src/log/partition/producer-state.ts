@@ -2,8 +2,8 @@
  * Per-partition producer state: Kafka's ProducerStateManager as a pure state machine over batch headers.
  *
  * Hides the rules for idempotent and transactional producers (last five batches, sequence numbers with wrap-around, epoch fencing,
- * markers, expiry), how little memory a producer takes, and how batches are taken back when a write fails. Order of use for each
- * batch: `check` (throws or finds a duplicate, changes nothing), then `apply`. What was applied can be taken back by
+ * markers, expiry), the compact memory layout, and how batches are undone when a write fails. For each batch call
+ * `check` (which throws or finds a duplicate, and changes nothing), then `apply`. Applied batches can be undone with
  * `rollback(mark)` until `settle(mark)`.
  */
 import { ageOf, type ClockHistory, type Int64 } from '../../base.ts'
@@ -38,7 +38,7 @@ export interface LastRecord {
 }
 
 export interface ProducerLimits {
-  /** Beyond it the longest idle are forgotten, as after `producer.id.expiration.ms`. */
+  /** Above it, the longest idle producers expire, as after `producer.id.expiration.ms`. */
   readonly maxProducerIdsPerPartition: number
 }
 
@@ -376,7 +376,7 @@ export class ProducerStates {
 
 type Image = [Int64, number, number, number, Int64, number, number, number, number, number, number, Int64]
 
-/** Sequence numbers go on with 0 after 2^31 - 1. */
+/** Sequence numbers wrap around to 0 after 2^31 - 1. */
 function firstSequence(lastSequence: number, delta: number): number {
   return lastSequence >= delta ? lastSequence - delta : maxSequence - (delta - lastSequence) + 1
 }

@@ -1,6 +1,6 @@
 /**
- * The producers of one partition in one typed array: 152 bytes each and no objects, since a thousand producers may write to each of
- * thousands of partitions. Hides the layout; a slot is a producer's place until one is removed. Producer ids and timestamps may have any
+ * The producers of one partition in one typed array: 152 bytes each and no objects, because a thousand producers may write to each of
+ * thousands of partitions. Hides the layout; a slot identifies a producer until one is removed. Producer ids and timestamps may have any
  * value.
  */
 import { assert, type Int64 } from '../../base.ts'

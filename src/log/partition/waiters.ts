@@ -1,4 +1,4 @@
-/** Who waits for a partition's marks to move: callbacks, called in the turn in which the mark moves, in the order in which they came. */
+/** Callbacks that wait for a partition's marks to advance. They are called in the same turn, in the order of registration. */
 import type { PartitionLog, ReadLimit } from '../../log.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 
@@ -24,7 +24,7 @@ export class Waiters {
     this.#call([...this.#waiters].filter(waiter => mark(waiter.upTo) > waiter.offset))
   }
 
-  /** The partition is gone or offline: nobody waits for it any longer. */
+  /** The partition is gone or offline: ends all waiting. */
   notifyAll(): void {
     this.#call([...this.#waiters])
   }
@@ -35,7 +35,7 @@ export class Waiters {
   }
 }
 
-/** What is written, and on its way to the disk, is durable; rejects when it will not be. Nobody need look. */
+/** Resolves when everything written so far is durable; rejects if that fails. The rejection may be ignored. */
 export function whenDurable(log: PartitionLog & { readonly name: string }, offset: Offset): Promise<void> {
   const durable = new Promise<void>((resolve, reject) =>
     log.whenPast(offset, 'high-watermark', () =>

@@ -1,9 +1,9 @@
 /**
- * A bounded set of open files, shared by all partitions: 10,000 partitions have more files than a process may open. Files are opened when
- * used; one not used for long is closed first, but never while an asynchronous operation runs on it. "Long" is told by a second chance, so
- * that a use costs no more than a flag.
+ * A bounded set of open files, shared by all partitions, because 10,000 partitions have more files than a process may open. Files are opened
+ * when used; those not used for longest are closed first, but never during an asynchronous operation. They are found with a second-chance
+ * algorithm, so that a use only sets a flag.
  *
- * A file is made only by `create`. If a use could make it, a file that was removed or renamed by somebody else would come back empty.
+ * Only `create` creates a file. If every use could, a file that was removed or renamed elsewhere would come back empty.
  */
 import { DiskError, type FileHandle, type FileSystem, type OpenMode } from '../../base.ts'
 
@@ -37,7 +37,7 @@ export class FileHandles {
     return this.#use(path, 'r+').handle
   }
 
-  /** Makes the file; it is empty, whatever an earlier life left under its name. */
+  /** Creates the file; it is empty, even if a file of that name existed. */
   create(path: string): FileHandle {
     const { handle } = this.#use(path, 'rw')
     if (handle.size() > 0) handle.truncate(0)
@@ -112,7 +112,7 @@ export class FileHandles {
   }
 }
 
-/** A failure to close harms nobody: what has to survive is synced, and a write that the disk lost is reported by the next sync of the file. */
+/** A failed close does no harm: data that must survive is synced, and the next sync of the file reports a lost write. */
 function close({ handle }: Open): void {
   try {
     handle.close()

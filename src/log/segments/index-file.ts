@@ -2,9 +2,9 @@
  * A sorted file of fixed-size entries (`.index`, `.timeindex`). New entries are in memory until they are written; the others are searched in
  * the file, page by page.
  *
- * Hides which pages are in memory ({@link IndexMemory} bounds what all indexes together keep), Kafka's preallocated room at the end, and
- * disbelief: entries that do not follow one another, as zeros that a power cut left, are a {@link DamagedIndex}. Nothing is synced: what is
- * missing or damaged is made again from the log.
+ * Hides which pages are in memory ({@link IndexMemory} limits all indexes together), Kafka's preallocated space at the end, and checks:
+ * entries that are out of order, such as zeros left by a power cut, are a {@link DamagedIndex}. Nothing is synced: missing or damaged
+ * entries are rebuilt from the log.
  */
 import { DiskError, type FileHandle } from '../../base.ts'
 import type { FileHandles } from './file-handles.ts'
@@ -44,7 +44,7 @@ export class IndexMemory {
   }
 }
 
-/** The file is not what was written: the index has to be made again. */
+/** The file differs from what was written: the index has to be rebuilt. */
 export class DamagedIndex extends Error {
   constructor(path: string, what: string) {
     super(`${path}: ${what}`)
@@ -106,7 +106,7 @@ export class IndexFile {
     return Math.max(0, this.#written)
   }
 
-  /** Believes a checkpoint: exactly `count` entries of the file are valid. */
+  /** Applies a checkpoint: exactly `count` entries of the file are valid. */
   adopt(count: number): void {
     this.unload()
     this.#pending = noBytes
@@ -147,7 +147,7 @@ export class IndexFile {
     if (file === null) {
       file = this.#handles.create(this.path)
       this.#exists = true
-      // Removed by others, perhaps: an index may be thin, but not have a hole.
+      // It may have been removed: an index may have few entries, but no gap.
       this.#written = 0
     }
     const end = this.#pendingCount * bytes
@@ -199,7 +199,7 @@ export class IndexFile {
     for (let first = 0; first < this.#inFile; first += step) {
       const entries = await this.#readEntries(first, Math.min(step, this.#inFile - first))
       if (last !== null && !isNext(Buffer.concat([last, entries.subarray(0, bytes)]), 0, bytes))
-        throw new DamagedIndex(this.path, 'an entry that does not follow')
+        throw new DamagedIndex(this.path, 'has an entry that is out of order')
       last = Buffer.from(entries.subarray(entries.length - bytes))
     }
   }
@@ -274,9 +274,9 @@ export class IndexFile {
 
   #checkEntries(entries: Buffer): void {
     const { bytes, isPlausible, isNext } = this.#format
-    if (!isPlausible(entries, 0)) throw new DamagedIndex(this.path, 'an entry that cannot be')
+    if (!isPlausible(entries, 0)) throw new DamagedIndex(this.path, 'has an invalid entry')
     for (let at = bytes; at < entries.length; at += bytes)
-      if (!isNext(entries, at - bytes, at)) throw new DamagedIndex(this.path, 'an entry that does not follow')
+      if (!isNext(entries, at - bytes, at)) throw new DamagedIndex(this.path, 'has an entry that is out of order')
   }
 
   #dropPage(number: number): void {

@@ -1,4 +1,4 @@
-/** Offsets by time (KIP-79, KIP-734): which segment, which batch; which record of it `find` says. At most the batch that holds the answer is opened. */
+/** Offsets by time (KIP-79, KIP-734): finds the segment and the batch; `find` finds the record in it. At most the batch with the result is opened. */
 import type { Int64 } from '../../base.ts'
 import type { TimestampedOffset } from '../../log.ts'
 import { header, type Offset } from '../../protocol.ts'

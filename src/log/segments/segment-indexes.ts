@@ -1,8 +1,8 @@
 /**
- * The two indexes of a segment that can be made again from its log at any time: where to begin looking for an offset, and for a timestamp.
+ * The two indexes of a segment that can be rebuilt from its log at any time: where to start searching for an offset, and for a timestamp.
  *
- * An index may be thinner than it could be, which only makes the walk from where it points longer. What it must not do is point too far, or
- * call a timestamp the largest that is not. See {@link IndexFile} for what is believed of a file.
+ * An index may have fewer entries than possible, which only makes the scan from the indexed position longer. But it must not point too far,
+ * or name a wrong largest timestamp. {@link IndexFile} describes how a file is checked.
  */
 import type { Int64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
@@ -24,9 +24,9 @@ export interface IndexPaths {
   timeindex: string
 }
 
-/** Entries that are made again keep Kafka's default distance. */
+/** Rebuilt entries have Kafka's default distance. */
 const indexIntervalBytes = 4096
-/** Large enough that walking over a whole segment is cheap, whatever its batches' size. */
+/** Large enough that scanning a whole segment is cheap, whatever the size of its batches. */
 const walkWindowBytes = 64 << 10
 const unknown = -2
 
@@ -45,7 +45,7 @@ export class SegmentIndexes {
     this.#indexedTimestamp = isNew ? -1 : unknown
   }
 
-  /** Made again from the headers of the first `size` bytes of the log; not written yet. Rejects when these are damaged. */
+  /** Rebuilt from the headers of the first `size` bytes of the log; not yet written. Rejects if these are damaged. */
   static async make(context: IndexContext, paths: IndexPaths, baseOffset: Offset, log: Readable, size: number) {
     const indexes = new SegmentIndexes(context, paths, baseOffset, true)
     const state = emptyState(baseOffset)
@@ -101,7 +101,7 @@ export class SegmentIndexes {
     return this.#times.last()
   }
 
-  /** Believes a checkpoint: so many entries of the files count. */
+  /** Applies a checkpoint: this many entries of the files are valid. */
   adopt(state: SegmentState): void {
     this.#offsets.file.adopt(state.offsetEntries)
     this.#times.file.adopt(state.timeEntries)
@@ -146,7 +146,7 @@ export class SegmentIndexes {
   #addMaxTimestamp(state: SegmentState): void {
     this.prepare()
     if (state.maxTimestamp <= this.#indexedTimestamp) return
-    // (0, 0) cannot be told from Kafka's preallocated room, and says nothing.
+    // (0, 0) cannot be distinguished from Kafka's preallocated space, and contains no information.
     if (state.maxTimestamp === 0 && state.maxTimestampOffset === this.#baseOffset) return
     this.#times.append(state.maxTimestamp, state.maxTimestampOffset)
     this.#indexedTimestamp = state.maxTimestamp

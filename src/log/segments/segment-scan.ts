@@ -1,6 +1,6 @@
 /**
- * Walks the batches of a segment file. Hides reading through a window, and disbelief: a length, a format, a checksum or an offset that
- * cannot be ends the walk there, with the reason.
+ * Scans the batches of a segment file. Hides reading through a window and all checks: an invalid length, format, checksum or offset
+ * ends the scan there, with the reason.
  */
 import { header, type Offset } from '../../protocol.ts'
 
@@ -63,13 +63,13 @@ export async function scanBatches(file: Readable, range: ScanRange, visit: Visit
 /** What is impossible about the header; null when nothing is. */
 function headerProblem(bytes: Buffer, at: number, minOffset: Offset, room: number): string | null {
   const size = header.sizeBytes(bytes, at)
-  if (size < header.batchHeaderSize) return `batch of ${size} bytes`
-  if (header.magic(bytes, at) !== 2) return `message format ${header.magic(bytes, at)}`
-  if (size > room) return `batch of ${size} bytes where ${room} are left`
+  if (size < header.batchHeaderSize) return `a batch of only ${size} bytes`
+  if (header.magic(bytes, at) !== 2) return `unsupported message format ${header.magic(bytes, at)}`
+  if (size > room) return `a batch of ${size} bytes, but only ${room} bytes are left`
   const offset = header.baseOffset(bytes, at)
-  if (offset < minOffset) return `offset ${offset} where at least ${minOffset} is expected`
-  if (offset > header.maxOffset) return `offset ${offset}, which is beyond ${header.maxOffset}`
-  if (header.lastOffsetDelta(bytes, at) < 0) return `last offset delta ${header.lastOffsetDelta(bytes, at)}`
+  if (offset < minOffset) return `offset ${offset}, but at least ${minOffset} is expected`
+  if (offset > header.maxOffset) return `offset ${offset}, but the maximum is ${header.maxOffset}`
+  if (header.lastOffsetDelta(bytes, at) < 0) return `invalid last offset delta ${header.lastOffsetDelta(bytes, at)}`
   return null
 }
 

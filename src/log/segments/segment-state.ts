@@ -1,4 +1,4 @@
-/** How full a segment is: enough to go on with an active one after a restart without reading it, and to undo placements. Plain numbers. */
+/** The fill level of a segment as plain numbers: enough to continue an active segment after a restart without reading it, and to undo placements. */
 import { type Int64, millisSince } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { BatchInfo } from '../partition/batch-info.ts'
@@ -54,7 +54,7 @@ export function countBatch(state: SegmentState, batch: BatchInfo, indexIntervalB
   return isDue
 }
 
-/** Kafka's LogSegment.shouldRoll without jitter: must this batch begin a new segment? -1 is no time: then the wall clock counts. */
+/** Kafka's LogSegment.shouldRoll without jitter: must this batch start a new segment? For the timestamp -1 the wall clock counts. */
 export function isFull(state: SegmentState, batch: BatchInfo, createdMs: number, nowMs: number, limits: RollLimits): boolean {
   if (state.size > limits.segmentBytes - batch.sizeBytes) return true
   if (state.offsetEntries >= Math.floor(limits.segmentIndexBytes / offsetEntryBytes)) return true

@@ -52,7 +52,7 @@ test('every offset is found, in the segment at hand and in one just opened', asy
   assert.equal(opened().firstTimestamp, 5000)
 })
 
-test('what a sequential reader remembers is answered at once', () => {
+test('a remembered position of a sequential reader is found immediately', () => {
   const segment = Segment.create(newContext(), '/t-0', 1000, 0)
   const positions = fill(segment)
   segment.remember(1003, positions[1]!)
@@ -140,10 +140,10 @@ test('damage ends recovery where it is, and says what it is', async () => {
   assert.deepEqual(flipped, { position: at, problem: 'wrong checksum' })
   assert.equal(segment.lastOffset, 1149)
   assert.deepEqual(await recover(bytes => bytes.subarray(0, at + 30)), { position: at, problem: 'the file ends inside a batch header' })
-  assert.match((await recover(bytes => bytes.subarray(0, at + 80))).problem!, /^batch of 1\d\d bytes where 80 are left$/)
-  assert.match((await recover(bytes => bytes.fill(0, at))).problem!, /^batch of 12 bytes$/)
+  assert.match((await recover(bytes => bytes.subarray(0, at + 80))).problem!, /^a batch of 1\d\d bytes, but only 80 bytes are left$/)
+  assert.match((await recover(bytes => bytes.fill(0, at))).problem!, /^a batch of only 12 bytes$/)
   const repeated = await recover(bytes => Buffer.concat([bytes.subarray(0, at), bytes.subarray(0, at)]))
-  assert.deepEqual(repeated, { position: at, problem: 'offset 1000 where at least 1150 is expected' })
+  assert.deepEqual(repeated, { position: at, problem: 'offset 1000, but at least 1150 is expected' })
 })
 
 test('a damaged index costs time, never a wrong answer', async () => {

@@ -1,10 +1,10 @@
 /**
  * One segment of a partition: `<base offset>.log` and its `.index`, `.timeindex` and `.txnindex`, in Kafka's own formats.
  *
- * Hides the index files (when entries are made, written, and made again because a power cut damaged them), the file handles, and how an
- * offset or a timestamp becomes a position. A segment never decides what to write: positions are given out by {@link Segment.place} when a
- * batch is appended, in memory; its bytes may reach the file much later, by {@link Segment.writeSync} or {@link Segment.write}; the entries
- * of the indexes follow by {@link Segment.flushIndexes}.
+ * Hides the index files (when entries are added, written, and rebuilt after a power cut has damaged them), the file handles, and how an
+ * offset or a timestamp maps to a position. A segment never decides what to write: {@link Segment.place} assigns a position in memory when a
+ * batch is appended; its bytes may reach the file much later, through {@link Segment.writeSync} or {@link Segment.write}; index entries
+ * follow with {@link Segment.flushIndexes}.
  */
 import { DiskError, type FileHandle, type FileSystem, type Int64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
@@ -140,7 +140,7 @@ export class Segment {
     return this.#indexes.bytes
   }
 
-  /** A batch without a timestamp was appended: -1 is no time, so it counts from now. */
+  /** A batch without a timestamp (-1) was appended, so its age counts from now. */
   noteUntimed(nowMs: number): void {
     this.#untimedMs = nowMs
   }
@@ -232,7 +232,7 @@ export class Segment {
     return this.#isMade ? this.#file().size() : 0
   }
 
-  /** Cuts the .log file (half-written bytes after an error, or what recovery does not believe); placements are left alone. */
+  /** Truncates the .log file (partly written bytes after an error, or bytes that recovery rejects); does not change placements. */
   truncateFile(size: number): void {
     this.#file().truncate(size)
   }
@@ -271,7 +271,7 @@ export class Segment {
 
   /**
    * Afterwards `maxTimestamp` is certain. A power cut may take the end of a time index, or all of it; so the batches after the last one
-   * that it knows are looked at, once, and the index is made again when one of them is newer. Rejects when the log is damaged.
+   * that it knows are checked, once, and the index is rebuilt if one of them is newer. Rejects if the log is damaged.
    */
   async prove(): Promise<void> {
     if (this.isProven) return
@@ -294,7 +294,7 @@ export class Segment {
   // ---- coming to know an existing segment ----
 
   /**
-   * Goes on from a checkpoint. What the indexes hold beyond it is dropped. False when the transaction index is not what it was then.
+   * Continues from a checkpoint. Index entries beyond it are dropped. False if the transaction index does not match it.
    * `intact`: the machine has run on since, so that the other two need not be looked at.
    */
   async adopt(state: SegmentState, intact: boolean): Promise<boolean> {
@@ -313,7 +313,7 @@ export class Segment {
   }
 
   /**
-   * Reads and checks every batch, and builds the indexes anew; the caller adds aborted transactions as it meets them. Afterwards the
+   * Reads and checks every batch, and rebuilds the indexes; the caller adds aborted transactions as it meets them. Afterwards the
    * segment ends where the walk did; whether to cut the file there is the caller's decision.
    */
   async recover(indexIntervalBytes: number, onBatch: (batch: BatchInfo, buffer: Buffer, at: number) => void): Promise<ScanEnd> {
@@ -355,7 +355,7 @@ export class Segment {
 
   /**
    * Renames all files: to `.deleted` before removal, through `.swap` after cleaning. Reads that run are not disturbed. The .log goes
-   * first on its way out and last on its way in: where it is, the others are. When it throws, it may be called again, and goes on.
+   * first on its way out and last on its way in: where it is, the others are. If it throws, it can be called again to continue.
    */
   renameTo(ending: '' | '.swap' | '.deleted'): void {
     for (const kind of ending === '.deleted' ? segmentSuffixes : segmentSuffixes.toReversed()) {
@@ -437,7 +437,7 @@ export class Segment {
     return again.position
   }
 
-  /** What an index says, or `unknown` when it says nothing that can be believed. A sealed segment's index is then made again. */
+  /** The result of an index look-up, or `unknown` if the index cannot be trusted. The index of a sealed segment is then rebuilt. */
   async #ask<T>(question: (indexes: SegmentIndexes) => Promise<T>, unknown: T): Promise<T> {
     for (let attempt = 0; attempt < 2; attempt++) {
       try {
@@ -494,7 +494,7 @@ export class Segment {
   }
 }
 
-/** Whether an index could not be read, or not be believed. */
+/** Whether an index could not be read, or is damaged. */
 function isUnusable(error: unknown): boolean {
   return error instanceof DamagedIndex || error instanceof DiskError
 }

@@ -6,7 +6,7 @@ import { type EntryFormat, IndexFile, type IndexMemory } from './index-file.ts'
 
 const format: EntryFormat = {
   bytes: 12,
-  // (0, 0) cannot be told from Kafka's preallocated room.
+  // (0, 0) cannot be distinguished from Kafka's preallocated space.
   isPlausible(bytes, at) {
     const timestamp = readInt64(bytes, at)
     const offset = bytes.readInt32BE(at + 8)

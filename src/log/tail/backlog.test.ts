@@ -84,7 +84,7 @@ test('appends that heed no pressure are refused at twice the bound', async () =>
   assert.equal((await readAll(partition)).length, count + 1)
 })
 
-test('checkpoints that fail refuse clients above the bound, let the others read and go on, and all is well when there is room', async () => {
+test('while checkpoints fail, clients above the bound are rejected, reads continue, and everything recovers when there is space', async () => {
   const { files, disk, trouble } = troubledDisk()
   const { log, failures } = await openTestLog(files, settings)
   const partition = partitionOf(log)
@@ -116,7 +116,7 @@ test('checkpoints that fail refuse clients above the bound, let the others read 
   assert.equal((await readAll(partitionOf((await openTestLog(disk, settings)).log))).length, count + 1 - 5)
 })
 
-test('a journal that is above a bound set lower since is checkpointed before anybody appends', async () => {
+test('a journal above a bound that was lowered is checkpointed before the first append', async () => {
   const { files, disk, trouble } = troubledDisk()
   const first = await openTestLog(files, { ...settings, journalFiles: 20 })
   trouble.slow = true

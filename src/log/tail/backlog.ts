@@ -1,11 +1,11 @@
 /**
- * The backlog: what no checkpoint holds yet, so that it stays on disk twice and a restart reads it again. Kept bounded, whatever the disk
- * does.
+ * The backlog: data that no checkpoint covers yet, so that it occupies disk space twice and a restart reads it again. It stays bounded,
+ * whatever the disk does.
  *
- * While checkpoints work but fall behind, pressure is on above the bound: connections are not read until a checkpoint is done. While they
- * fail (the disk is full), waiting would help nobody and would also stop the reads and deletions that make room: then clients' appends are
- * refused with KAFKA_STORAGE_ERROR above the bound, and go on by themselves after the next checkpoint. Above twice the bound (appenders
- * that heed no pressure, coordinators on a full disk) everybody's are.
+ * While checkpoints succeed but fall behind, back-pressure applies above the bound: produce requests wait until a checkpoint is done. While
+ * checkpoints fail (the disk is full), waiting would not help, and would also block the reads and deletions that free space: then clients'
+ * appends above the bound are rejected with KAFKA_STORAGE_ERROR, and accepted again after the next checkpoint. Above twice the bound (for
+ * appenders that ignore back-pressure, coordinators on a full disk) all appends are rejected.
  */
 import { KafkaError } from '../../protocol.ts'
 import type { Valve } from './pressure.ts'

@@ -1,4 +1,4 @@
-/** One partition's share of the tail: its batches in memory in order, the newest of them perhaps not yet in the segment files. */
+/** One partition's share of the tail: its batches in memory, in order. The newest may not be in the segment files yet. */
 import { DiskError } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { Segment } from '../segments/segment.ts'
@@ -140,7 +140,7 @@ export class PartitionTail implements TailOwner {
     return true
   }
 
-  /** False when the disk refuses the files of this partition. That all of it has no room is for the appender to be told. */
+  /** False if the files of this partition cannot be written. If the whole tail has no space, the appender gets an error. */
   #flushOrRefuse(): boolean {
     try {
       this.flush()

@@ -1,4 +1,4 @@
-/** Back-pressure, and who waits for it to go off. */
+/** Back-pressure, and the callbacks that wait for it to end. */
 import type { Pressure } from '../../log.ts'
 
 export class Valve implements Pressure {

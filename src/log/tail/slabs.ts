@@ -1,4 +1,4 @@
-/** Buffers for reads, lent and returned, so that fetching gigabytes allocates nothing. Sizes are powers of two up to a bound. */
+/** A pool of read buffers, so that fetching gigabytes allocates nothing. Sizes are powers of two up to a limit. */
 const smallest = 16 << 10
 const largest = 4 << 20
 /** Bytes kept for the next reader. */

@@ -1,12 +1,12 @@
 /**
  * The tail: recent batches in memory, most of them not yet in a segment file.
  *
- * Hides how memory is owned: bytes are copied one after another into chunks, oldest chunk first out. A chunk is given back when what it
- * holds is in the segment files, so memory is bounded however many partitions share it, and what was gathered in one turn of the event loop
- * lies in one piece, ready for one `writev` to the journal.
+ * Hides memory ownership: bytes are appended to chunks, and the oldest chunk is released first. A chunk is released when its contents
+ * are in the segment files, so memory is bounded however many partitions share it. The bytes gathered in one turn of the event loop are
+ * contiguous, ready for one `writev` to the journal.
  *
- * Readers are lent the chunks themselves. What a slow one still has when its chunk leaves the tail is not the tail's any more and stops
- * nobody; but when there is much of it, the tail lends nothing until some has come back, and readers are given copies.
+ * Readers borrow the chunks themselves. A chunk that a slow reader still holds when it leaves the tail no longer belongs to the tail and
+ * blocks nobody. But if slow readers hold much memory, the tail lends nothing until some is returned, and readers get copies.
  */
 import { assert } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
@@ -34,7 +34,7 @@ export class Chunk {
     this.bytes = bytes
   }
 
-  /** One that is no part of the tail. */
+  /** A chunk that is not part of the tail. */
   static of(bytes: Buffer): Chunk {
     const chunk = new Chunk(bytes.length, bytes)
     chunk.used = bytes.length
@@ -51,7 +51,7 @@ export interface Piece {
   chunk: Chunk
   start: number
   length: number
-  /** The batch with this offset begins there in the chunk: where a reader stopped, so that it need not be looked for when it goes on. */
+  /** The batch with this offset starts at this position in the chunk: where a reader stopped, so that it can continue without a search. */
   knownOffset: Offset
   knownAt: number
 }

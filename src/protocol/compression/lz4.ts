@@ -3,8 +3,8 @@
  * clients computed from the magic on instead of from the descriptor (KAFKA-3160). What follows the frame is not looked at, as in Kafka, nor are
  * size and checksum of the content believed.
  *
- * Frames are written by the native library and read here: into memory that is used again, which is an order of magnitude cheaper than what
- * the library allocates for each.
+ * Frames are written by the native library, but decoded here: into reused memory, which is an order of magnitude cheaper than the memory
+ * that the library allocates for each frame.
  */
 import lz4 from 'lz4-napi'
 import { copyEights, type Output, viewOf } from './output.ts'

@@ -3,8 +3,8 @@
  * and then, per block, an int32 of its compressed length. Bare blocks are read too, as snappy-java does, and like it fewer than four bytes
  * behind the last block are ignored. Streams that were joined are read, although only Java's library knows them.
  *
- * Blocks are written by the native library and read here: into memory that is used again, which is far cheaper than what the library
- * allocates for each.
+ * Blocks are written by the native library, but decoded here: into reused memory, which is far cheaper than the memory that the library
+ * allocates for each block.
  */
 import snappy from 'snappy'
 import { copyEights, type Output, viewOf } from './output.ts'
@@ -119,7 +119,7 @@ function decodeBlock(data: Buffer, start: number, end: number, out: Output): voi
   out.length = to
 }
 
-/** What the block says it decompresses to, believed only within `maxBytes` and what its own length allows; and where its elements begin. */
+/** The decompressed size that the block declares, accepted only within `maxBytes` and what its length allows; and where its elements begin. */
 function declaredSize(data: Buffer, start: number, end: number, maxBytes: number): { size: number; at: number } {
   let size = 0
   let scale = 1

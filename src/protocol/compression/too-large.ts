@@ -1,2 +1,2 @@
-/** The input is sound so far, but would become larger than the caller allows. */
+/** The input is valid so far, but its output would exceed the caller's limit. */
 export class TooLarge extends Error {}

@@ -1,4 +1,4 @@
-/** Names and numbers of Kafka's compression types, apart so that headers need not load any codec. */
+/** Names and numbers of Kafka's compression types. Separate, so that reading headers does not load the codecs. */
 
 export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 

@@ -1,7 +1,7 @@
 /**
- * Decompression by Node's zlib with one context for all batches, into memory that is used again. zlib's own calls make a context and a
- * buffer for each, which costs more than the decompression of a small batch, and most of it in the garbage collector (ADR 0005). Node gives
- * the context to nobody, so this reaches for the handle of a stream, as minizlib does; where that does not look as expected, zlib's call is
+ * Decompression with Node's zlib, with one context for all batches, into reused memory. zlib's own calls create a context and a
+ * buffer each time, which costs more than decompressing a small batch, mostly in the garbage collector (ADR 0005). Node does not expose
+ * the context, so this uses the internal handle of a stream, as minizlib does. If the handle does not look as expected, zlib's public call is
  * used.
  */
 import type { Transform } from 'node:stream'
@@ -20,14 +20,14 @@ interface Stream extends Transform {
   _writeState?: Uint32Array
 }
 
-/** Tells whether a stream yields more than there is room for. */
+/** Detects whether a stream yields more than there is space for. */
 const probe = Buffer.alloc(1)
 
 export class ZlibContext {
   readonly #create: () => Transform
   /** zlib's word for "this is all". */
   readonly #finish: number
-  /** What ended well need not be reset: for zstd that would make the context anew. */
+  /** After success no reset is needed; for zstd it would recreate the context. */
   readonly #startsAnew: boolean
   #stream: Stream | null = null
   #isClean = true
@@ -69,7 +69,7 @@ export class ZlibContext {
 
   #open(): Stream {
     const opened = this.#create()
-    // An error is told by the handle being gone; the event comes later.
+    // After an error the handle is gone; the event comes later.
     opened.on('error', () => {})
     return opened as Stream
   }

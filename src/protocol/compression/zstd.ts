@@ -1,6 +1,6 @@
 /**
- * Zstandard as it is defined: any number of frames, and skippable ones between them (RFC 8878). Node decodes one frame; where frames
- * begin and end, and how much each can yield at most, is read from their headers here.
+ * Zstandard as defined in RFC 8878: any number of frames, with skippable ones between them. Node decodes a single frame; this module reads
+ * from the headers where frames begin and end, and how much each can contain at most.
  */
 import zlib from 'node:zlib'
 import type { Output } from './output.ts'

@@ -1,4 +1,4 @@
-/** What members of classic consumer groups tell each other inside JoinGroup and SyncGroup. */
+/** The messages that members of classic consumer groups exchange inside JoinGroup and SyncGroup. */
 import { array, bytes, defineMessage, int32, string, struct } from '../define.ts'
 
 export const consumerProtocol = {

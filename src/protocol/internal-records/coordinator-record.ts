@@ -1,6 +1,6 @@
 /**
- * Records of the coordinators' topics: an int16 in front of the key says what kind of record it is, one in front of the value says which
- * version of that kind. Kinds differ from topic to topic.
+ * Records of the coordinators' topics: an int16 in front of the key is the record type, and an int16 in front of the value the version of
+ * that type. Each topic has its own types.
  */
 import { ByteReader, ByteWriter, MalformedInput } from '../../base.ts'
 import { readMessage, writeMessage } from '../codec.ts'
@@ -50,7 +50,7 @@ export function decodeRecordValue<V extends Fields>(record: CoordinatorRecord<Fi
   return decodeVersioned(record.value, value)
 }
 
-/** An int16 that tells the version, then the message. */
+/** An int16 with the version, then the message. */
 export function encodeVersioned<F extends Fields>(message: Message<F>, version: number, value: InputOf<F>): Buffer {
   return prefixed(version, message, version, value)
 }

@@ -28,7 +28,7 @@ export function encodeMetadataRecord<F extends Fields>(type: MetadataRecordType<
   return writer.toBuffer()
 }
 
-/** The record of whichever of the given types it is: a union that `type` tells apart. */
+/** A record of one of the given types: a union, discriminated by `type`. */
 export type MetadataRecordOf<Types extends { readonly [name: string]: MetadataRecordType }> = {
   [K in keyof Types]: { type: K; version: number; value: MessageOf<Types[K]['fields']> }
 }[keyof Types]

@@ -1,6 +1,6 @@
 /**
- * Makes v2 batches: coordinators' records, transaction markers, compaction's and conversion's output. Byte for byte what Kafka's
- * MemoryRecordsBuilder makes of the same records.
+ * Builds v2 batches: records of coordinators, transaction markers, the output of compaction and conversion. Byte for byte what Kafka's
+ * MemoryRecordsBuilder produces from the same records.
  */
 import { type Int64, subtractInt64 } from '../../base.ts'
 import { type CompressionType, compress, compressionIds } from '../compression.ts'

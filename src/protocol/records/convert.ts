@@ -1,6 +1,6 @@
 /**
- * What stored batches must become before an old consumer is sent them: Kafka's RecordsUtil.downConvert. A pure function over bytes that
- * blocks; `converter.ts` decides where it runs.
+ * Converts stored batches for old consumers: Kafka's RecordsUtil.downConvert. A pure, blocking function over bytes; `converter.ts` decides
+ * where it runs.
  */
 import type { Int64 } from '../../base.ts'
 import { KafkaError } from '../errors.ts'

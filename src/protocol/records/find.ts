@@ -1,6 +1,7 @@
 /**
- * The first record of a batch from some time on: for look-ups by time. No object per record, as a batch may hold millions. A batch that
- * cannot be read (from before all were opened, or from another broker's directory) is found as a whole: it stops no look-up.
+ * Finds the first record of a batch with at least a given timestamp, for look-ups by time. No object per record, because a batch may contain
+ * millions. A batch that cannot be read (stored before batches were checked, or by another broker) is found as a unit, so that it does not
+ * make look-ups fail.
  */
 import { addInt64, type Int64 } from '../../base.ts'
 import { DecompressedTooLarge, defaultMaxDecompressedBytes, type Scratch } from '../compression.ts'
@@ -26,7 +27,7 @@ export interface FoundRecord {
   leaderEpoch: number
 }
 
-/** Throws DecompressedTooLarge when `maxBytes` is no room for the batch. */
+/** Throws DecompressedTooLarge if the batch exceeds `maxBytes`. */
 export function findRecord(search: Search, maxBytes = defaultMaxDecompressedBytes, scratch?: Scratch): FoundRecord | null {
   try {
     return find(search, maxBytes, scratch)

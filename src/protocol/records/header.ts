@@ -1,11 +1,11 @@
 /**
  * Fields of a record batch (message format v2) read and written in place, without an object per batch.
  *
- * Every function takes the buffer and the position of the batch's first byte, and believes that `batchHeaderSize` bytes are there:
- * callers check that once (`intactBatchSize`, `validateBatches`). Timestamps and producer ids may have any value ({@link Int64}); offsets
- * are numbers, and one beyond 53 bits is refused where batches come in. `sizeBytes`, `baseOffset` and `magic` lie at the same place in
- * the old message formats. Base offset and leader epoch are outside the checksum, so that a broker can write
- * them; whatever changes another field here also writes the checksum anew.
+ * Every function takes the buffer and the position of the batch's first byte, and assumes that `batchHeaderSize` bytes are available:
+ * callers check that once (`intactBatchSize`, `validateBatches`). Timestamps and producer ids may have any value ({@link Int64}). Offsets
+ * are numbers; offsets beyond 53 bits are rejected when batches arrive. `sizeBytes`, `baseOffset` and `magic` are at the same position in
+ * the old message formats. Base offset and leader epoch are not covered by the checksum, so that a broker can write
+ * them; functions that change another field also update the checksum.
  */
 import { crc32c, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import type { CompressionType } from '../compression/types.ts'
@@ -17,7 +17,7 @@ export type TimestampType = 'CreateTime' | 'LogAppendTime'
 export const batchHeaderSize = 61
 /** Bytes of offset and length, which `batchLength` does not count. */
 export const logOverhead = 12
-/** Up to and with the magic byte: the least that tells the format. */
+/** Up to and including the magic byte: the minimum that identifies the format. */
 export const sizeUpToMagic = 17
 
 const lengthAt = 8
@@ -77,7 +77,7 @@ export const producerEpoch = (b: Buffer, p: number): number => b.readInt16BE(p +
 export const baseSequence = (b: Buffer, p: number): number => b.readInt32BE(p + baseSequenceAt)
 export const recordCount = (b: Buffer, p: number): number => b.readInt32BE(p + recordCountAt)
 
-/** Of the last record; -1 without a sequence. Sequences go on at 0 after 2^31 - 1. */
+/** Of the last record; -1 without a sequence. Sequences wrap around to 0 after 2^31 - 1. */
 export function lastSequence(b: Buffer, p: number): number {
   const first = baseSequence(b, p)
   return first < 0 ? first : incrementSequence(first, lastOffsetDelta(b, p))
@@ -97,7 +97,7 @@ export function setPartitionLeaderEpoch(b: Buffer, p: number, epoch: number): vo
 
 /**
  * What the log says of a batch that is appended: whose time its records have (with LogAppendTime every record has `timestamp`), and no
- * flag that only compaction sets, or that nobody has defined. Writes the checksum anew when, and only when, something changes.
+ * flag that only compaction sets, or that is undefined. Updates the checksum only if something changes.
  */
 export function setMaxTimestamp(b: Buffer, p: number, type: TimestampType, timestamp: Int64): void {
   const flags = attributes(b, p)

@@ -1,4 +1,4 @@
-/** How bytes that are no proper records are refused: Kafka's INVALID_RECORD, and per record where Kafka names the records. */
+/** The error for invalid records: Kafka's INVALID_RECORD, with errors per record where Kafka names the records. */
 import { KafkaError } from '../errors.ts'
 
 /** Kafka's InvalidRecordException. */
@@ -22,7 +22,7 @@ export class InvalidRecords extends KafkaError {
   }
 }
 
-/** Kafka takes the batch, but it must be written anew before it is stored: see `open.ts`. */
+/** Kafka accepts the batch, but it must be rewritten before it is stored: see `open.ts`. */
 export class OddRecords extends KafkaError {
   constructor() {
     super('INVALID_RECORD', 'The batch must be written anew before it is stored')

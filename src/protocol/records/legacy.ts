@@ -1,6 +1,6 @@
 /**
- * Message sets, the format before v2: magic 0 (no timestamps) and 1. Each message stands alone; compressed ones lie inside a wrapper
- * message, whose offset is that of the last of them.
+ * Message sets, the format before v2: magic 0 (no timestamps) and 1. Messages are independent of each other; compressed ones are inside a
+ * wrapper message, whose offset is that of the last inner message.
  *
  * Hides the layout, the offsets of inner messages (absolute in v0, relative to the wrapper in v1), the inheritance of LogAppendTime, and
  * the LZ4 framing of v0.
@@ -105,7 +105,7 @@ function innerMessages(wrapper: BatchView, maxBytes: number): RecordView[] {
   })
 }
 
-/** A last message that is cut off is left out, as Kafka does. */
+/** An incomplete last message is skipped, as in Kafka. */
 function innerStarts(plain: Buffer, wrapperMagic: number): number[] {
   const starts: number[] = []
   for (let at = 0; plain.length - at >= logOverhead; ) {

@@ -1,4 +1,4 @@
-/** Control records: what the transaction coordinator writes into a partition to end a transaction (Kafka's EndTransactionMarker). */
+/** Control records, which the transaction coordinator writes to partitions to end a transaction (Kafka's EndTransactionMarker). */
 import type { Int64 } from '../../base.ts'
 import { buildBatch } from './build.ts'
 import { batchHeaderSize, isControl } from './header.ts'
@@ -47,7 +47,7 @@ export function readMarker(record: RecordView): TransactionMarker | null {
   return { committed: type === commitType, coordinatorEpoch: value.readInt32BE(2) }
 }
 
-/** Of the batch at `position`, all of which must be there; null for a batch that is no marker. */
+/** The marker in the batch at `position`, which must be complete; null if it is not a marker. */
 export function markerOfBatch(records: Buffer, position: number, size: number): TransactionMarker | null {
   if (size <= batchHeaderSize || !isControl(records, position)) return null
   let marker: TransactionMarker | null = null

@@ -1,9 +1,9 @@
 /**
- * Records out of batches, for those who must look inside: coordinators that load, compaction, look-ups by time, conversion.
+ * Reads records from batches, for loading coordinators, compaction, look-ups by time and conversion.
  *
- * Hides the record format, decompression (bounded) and the old message sets. Key, value and headers are views over the batch or over
- * its decompressed payload, made only when asked for. Input may come from a peer: whatever is wrong with it is INVALID_RECORD or
- * CORRUPT_MESSAGE, and no size is believed before it is checked. Checksums of v2 batches are not checked here.
+ * Hides the record format, (bounded) decompression and the old message sets. Key, value and headers are views of the batch or of
+ * its decompressed payload, created on demand. Input may come from a peer: any fault is INVALID_RECORD or
+ * CORRUPT_MESSAGE, and every size is checked before it is used. Checksums of v2 batches are not checked here.
  */
 import { addInt64 } from '../../base.ts'
 import { decompress, defaultMaxDecompressedBytes } from '../compression.ts'
@@ -15,7 +15,7 @@ import { type BatchView, RecordView } from './record-view.ts'
 import { Cursor } from './varint.ts'
 
 /**
- * The batches that lie one after another in `records`, old message formats too. A last one that is cut off is left out, as a fetch may
+ * The consecutive batches in `records`, also in old message formats. An incomplete last batch is skipped, because a fetch may
  * end in one; one that cannot be right is CORRUPT_MESSAGE.
  */
 export function* batchesIn(records: Buffer): Generator<BatchView> {

@@ -1,4 +1,4 @@
-/** What readers hand out: a record and a batch as views, valid as long as the bytes below them. */
+/** The results of readers: records and batches as views, valid as long as the underlying bytes. */
 import type { Int64 } from '../../base.ts'
 import type { BatchHeader } from './header.ts'
 import { Cursor } from './varint.ts'

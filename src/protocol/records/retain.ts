@@ -1,6 +1,6 @@
 /**
- * What compaction makes of a batch: the same batch with fewer records. Offsets, timestamps and the producer's fields stay, so that
- * consumers and idempotence do not notice (Kafka's MemoryRecords.filterTo). A batch of millions of records takes a byte for each.
+ * Removes records from a batch, for compaction. Offsets, timestamps and the producer's fields stay, so that consumers and idempotence are
+ * not affected (Kafka's MemoryRecords.filterTo). Needs one byte of memory per record.
  */
 import { addInt64, type Int64, subtractInt64 } from '../../base.ts'
 import { compress, compressionIds, defaultMaxDecompressedBytes } from '../compression.ts'

@@ -1,6 +1,6 @@
 /**
- * Records of a v2 batch written anew, in the one form that every reader knows and that Kafka's builder writes: no attributes, -1 for null.
- * Record by record from one buffer into another, so that a batch of millions costs no memory beyond its bytes.
+ * Rewrites the records of a v2 batch in the form that every reader understands and that Kafka's builder writes: no attributes, -1 for null.
+ * Copies record by record from one buffer to another, so that a batch with millions of records needs no memory beyond its bytes.
  */
 import type { Int64 } from '../../base.ts'
 import { Output } from '../compression.ts'

@@ -276,7 +276,7 @@ test('varints and varlongs keep every value', () => {
       }
 })
 
-test('sequences go on at 0 after 2^31 - 1', () => {
+test('sequences wrap around to 0 after 2^31 - 1', () => {
   assert.equal(header.incrementSequence(2 ** 31 - 1, 1), 0)
   assert.equal(header.incrementSequence(2 ** 31 - 2, 3), 1)
   assert.equal(header.incrementSequence(5, 3), 8)

@@ -1,7 +1,6 @@
 /**
- * What a broker checks before it believes produced bytes: Kafka's ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords
- * and LogValidator in one place, in one pass and without an object per record. Of a client's batch nothing is stored that does not follow
- * from its records.
+ * Validates produced bytes: Kafka's ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords and LogValidator in one place, in
+ * one pass and without an object per record. Everything stored of a client's batch is derived from its records.
  */
 import type { Int64 } from '../../base.ts'
 import { defaultMaxDecompressedBytes } from '../compression.ts'

@@ -1,6 +1,6 @@
 /**
- * The one tight loop over the records of a plain payload: is the structure sound, which times, are there keys. No objects, no copies.
- * It is the broker's cost per record. What Kafka takes although no good producer writes it is noted, not refused.
+ * The tight loop over the records of an uncompressed payload: checks the structure, and determines timestamps and missing keys. No objects,
+ * no copies: this is the broker's cost per record. Shapes that Kafka accepts although no correct producer writes them are noted, not rejected.
  */
 import { addInt64, type Int64 } from '../../base.ts'
 import { invalid } from './invalid.ts'

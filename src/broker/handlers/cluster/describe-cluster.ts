@@ -1,4 +1,4 @@
-/** DescribeCluster, v0–2 (KIP-700): v1 tells endpoints of brokers and controllers apart (KIP-919), v2 fenced brokers, of which there are none. */
+/** DescribeCluster, v0–2 (KIP-700): v1 distinguishes endpoints of brokers and controllers (KIP-919), v2 returns fenced brokers, of which there are none. */
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

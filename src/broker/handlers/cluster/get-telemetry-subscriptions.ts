@@ -1,4 +1,4 @@
-/** GetTelemetrySubscriptions, v0 (KIP-714): which of its metrics the client shall push, how often, and how large a push may be. */
+/** GetTelemetrySubscriptions, v0 (KIP-714): which metrics the client should push, how often, and the maximum size of a push. */
 import { apis, zeroUuid } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'

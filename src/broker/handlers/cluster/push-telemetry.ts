@@ -1,4 +1,4 @@
-/** PushTelemetry, v0 (KIP-714): the client's metrics, which `/metrics` then shows with the client's name. */
+/** PushTelemetry, v0 (KIP-714): receives the client's metrics, which `/metrics` shows with the client's name. */
 import { apis } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

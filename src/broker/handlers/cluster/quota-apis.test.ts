@@ -39,7 +39,7 @@ const byDefault = 1
 const specified = 2
 const invalid = errorCode('INVALID_REQUEST')
 
-test('what is set is told, by every kind of filter, and removed again', () =>
+test('quotas are set, described by every kind of filter, and removed again', () =>
   inEveryVersion(apis.alterClientQuotas, alterClientQuotas, async (version, _call, broker) => {
     const set = async (entity: Entity, ops: [string, number | null][]) => assert.equal(await alter(broker, version, entity, ops), 0)
     await set([['user', 'a']], [['producer_byte_rate', 1000]])

@@ -1,6 +1,6 @@
 /**
- * AlterConfigs, v0–2: replaces all configs of a resource. Deprecated since Kafka 2.3 in favour of IncrementalAlterConfigs (KIP-339), and
- * still what old clients send. Loggers cannot be altered this way.
+ * AlterConfigs, v0–2: replaces all configs of a resource. Deprecated since Kafka 2.3 in favour of IncrementalAlterConfigs (KIP-339), but
+ * old clients still send it. It cannot alter loggers.
  */
 import { apis } from '../../../protocol.ts'
 import { readAlterations } from '../../config.ts'

@@ -1,6 +1,6 @@
 /**
- * What AlterConfigs and IncrementalAlterConfigs have in common: every resource succeeds or fails by itself, all that succeed are stored
- * together, and the answers come in the order of the request.
+ * Shared by AlterConfigs and IncrementalAlterConfigs: resources succeed or fail individually, all successful changes are stored
+ * together, and results are in the order of the request.
  */
 import { inSlices } from '../../../base.ts'
 import type { ConfigChange } from '../../../coordinator.ts'

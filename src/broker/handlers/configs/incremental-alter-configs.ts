@@ -1,6 +1,6 @@
 /**
  * IncrementalAlterConfigs, v0–1 (KIP-339): sets, deletes, appends to and subtracts from single configs of topics, this broker or all
- * brokers (KIP-226), loggers (KIP-412), groups and client metrics subscriptions. Resources fail one by one.
+ * brokers (KIP-226), loggers (KIP-412), groups and client metrics subscriptions. Resources fail individually.
  */
 import { apis } from '../../../protocol.ts'
 import { readAlterations } from '../../config.ts'

@@ -1,6 +1,6 @@
 /**
- * ListConfigResources, v0–1 (KIP-1142): names of resources that have, or could have, configs. v0, then called
- * ListClientMetricsResources (KIP-1000), knows only client metrics subscriptions.
+ * ListConfigResources, v0–1 (KIP-1142): names of resources that have, or can have, configs. v0, formerly
+ * ListClientMetricsResources (KIP-1000), supports only client metrics subscriptions.
  */
 import { apis, errorCode } from '../../../protocol.ts'
 import type { Broker } from '../../dispatch/context.ts'
@@ -9,7 +9,7 @@ import { defineHandler } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { type ResourceKind, resourceKind, resourceTypeIds } from './config-resources.ts'
 
-/** In the order in which Kafka tells them. */
+/** In Kafka's order. */
 const all: readonly ResourceKind[] = ['GROUP', 'CLIENT_METRICS', 'BROKER_LOGGER', 'BROKER', 'TOPIC']
 
 export const listConfigResources = defineHandler<typeof apis.listConfigResources>({

@@ -1,8 +1,8 @@
 /**
- * ConsumerGroupHeartbeat, v0–1 (KIP-848): joins, keeps, reconciles and leaves a group of the consumer protocol.
+ * ConsumerGroupHeartbeat, v0–1 (KIP-848): joins a group of the consumer protocol, keeps the membership, reconciles or leaves.
  *
- * v1 subscribes by regular expression and has the client make its member id (KIP-1082). A topic that may not be described fails the whole
- * request when it is named, and is not found when it is only matched.
+ * v1 can subscribe by regular expression, and the client generates its member id (KIP-1082). A topic that the client may not describe fails
+ * the request if it is named, and is ignored if it only matches the expression.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'

@@ -1,4 +1,4 @@
-/** Heartbeat, v0–4: keeps a member's session; v3 static members (KIP-345). REBALANCE_IN_PROGRESS asks the member to join again. */
+/** Heartbeat, v0–4: keeps a member's session; v3 static members (KIP-345). REBALANCE_IN_PROGRESS asks the member to rejoin. */
 import { apis, errorCode } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

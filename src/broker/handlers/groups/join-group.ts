@@ -1,8 +1,8 @@
 /**
  * JoinGroup, v0–9.
  *
- * v1 has a rebalance timeout of its own (KIP-62), v4 hands out a member id first (KIP-394), v5 static members (KIP-345), v7 the protocol
- * type (KIP-559), v8 a reason (KIP-800), v9 lets a returning static leader skip the assignment (KIP-814). The answer is parked until the
+ * v1 has a separate rebalance timeout (KIP-62), v4 assigns a member id first (KIP-394), v5 static members (KIP-345), v7 the protocol
+ * type (KIP-559), v8 a reason (KIP-800), v9 lets a returning static leader skip the assignment (KIP-814). The response waits until the
  * group's join phase ends.
  */
 import { joinError } from '../../../coordinator.ts'

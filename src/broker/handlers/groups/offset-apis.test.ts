@@ -145,7 +145,7 @@ describe('DeleteRecords', () => {
 })
 
 describe('DescribeLogDirs', () => {
-  it('tells sizes in every version', async () => {
+  it('returns sizes in every version', async () => {
     await inEveryVersion(apis.describeLogDirs, describeLogDirs, async (version, call, broker) => {
       const log = await broker.createTopic('a', 2)
       log.fill(1)
@@ -162,7 +162,7 @@ describe('DescribeLogDirs', () => {
 })
 
 describe('DescribeProducers', () => {
-  it('tells the producers of a partition', async () => {
+  it('returns the producers of a partition', async () => {
     const broker = await startTestBroker()
     const log = await broker.createTopic('a')
     const producer = { producerId: 5, producerEpoch: 1, lastSequence: 9, coordinatorEpoch: -1 }
@@ -239,7 +239,7 @@ describe('ApiVersions', () => {
     assert.equal((await ask(broker, 3, { clientSoftwareVersion: '' })).errorCode, errorCode('INVALID_REQUEST'))
   })
 
-  it('sends away who wanted somebody else', async () => {
+  it('rejects a client that expected another broker', async () => {
     const broker = await startTestBroker()
     assert.equal((await ask(broker, 5, { clusterId: 'cluster', nodeId: 7 })).errorCode, 0)
     assert.equal((await ask(broker, 5, { clusterId: 'other', nodeId: 7 })).errorCode, errorCode('REBOOTSTRAP_REQUIRED'))

@@ -1,8 +1,8 @@
 /**
  * SyncGroup, v0–5.
  *
- * v3 static members (KIP-345), v5 protocol type and name, which are then required (KIP-559). Followers are parked until the leader has
- * brought the assignment and the assignment is in the log.
+ * v3 static members (KIP-345), v5 protocol type and name, which are then required (KIP-559). Followers wait until the leader has
+ * sent the assignment and it is in the log.
  */
 import { syncError } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'

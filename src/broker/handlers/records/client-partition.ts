@@ -1,10 +1,10 @@
-/** How a client's request finds a partition, and the errors that say why it cannot have it: one rule for all APIs but the hot ones. */
+/** Finds the partition of a client's request, or the error: one rule for all APIs except the hot ones. */
 import type { Int64 } from '../../../base.ts'
 import type { PartitionLog } from '../../../log.ts'
 import { KafkaError, type Offset } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 
-/** The partition, online and (unless -1) at the epoch that the client believes; throws KafkaError. KIP-320. */
+/** The partition, online and (unless -1) at the epoch that the client expects; throws KafkaError. KIP-320. */
 export function clientPartition(context: RequestContext, topic: string, partition: number, currentLeaderEpoch = -1): PartitionLog {
   const log = context.broker.metadata.partitionByName(topic, partition)
   if (log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
@@ -20,12 +20,12 @@ export function offsetInLog(log: PartitionLog, offset: Int64): Offset {
   throw new KafkaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} of ${log.topic}-${log.partition} is larger than any log can hold.`)
 }
 
-/** A disk that needs longer for one sync has troubles of its own; then the answer is what is visible now. */
+/** If one sync takes longer, the disk has a problem, and the response is what is visible now. */
 const longestWaitMs = 1_000
 
 /**
  * Resolves when all that is in the log now is visible. With `acks=1` a producer may be answered a sync earlier than readers see its
- * records; whoever asks for an end after that answer must find them before it, as on one broker of Kafka.
+ * records; an end offset requested after that response must include them, as on one broker of Kafka.
  */
 export function whenVisible(log: PartitionLog, context: RequestContext): Promise<void> | null {
   const end: Offset = log.logEndOffset

@@ -1,6 +1,6 @@
 /**
- * Fetch under quotas, as Kafka does it: a response that would be too much is not sent at all. The consumer gets an empty one that tells
- * how long to wait, and nothing counts as sent. What one response holds is kept small enough that it can be sent some time.
+ * Fetch with quotas, as in Kafka: a response that would exceed the quota is not sent. The consumer gets an empty response with the
+ * throttle time, and no bytes are counted. The size of a response is limited, so that it can be sent eventually.
  */
 import type { PartitionLog, Slice } from '../../../log.ts'
 import type { apis, InputOf } from '../../../protocol.ts'
@@ -58,7 +58,7 @@ function limitedTopics(reads: readonly Read[]): Map<string, { bytes: number; per
   return topics
 }
 
-/** A session goes on as if nothing had been asked; a new one is not begun (the client takes an empty full response as a throttle). */
+/** A session continues as if there had been no request; a new one is not started (the client takes an empty full response as a throttle). */
 export function postpone({ session, full }: OpenedFetch, delayMs: number, context: RequestContext): InputOf<typeof apis.fetch.response> {
   if (full && session !== null) context.broker.fetchSessions.remove(session.id)
   context.throttle(delayMs)

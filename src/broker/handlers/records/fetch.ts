@@ -3,8 +3,8 @@
  *
  * v0–1 deliver message format 0, v2–3 format 1 (converted off the event loop), v4+ batches as they are stored (KIP-98); v3 honours
  * max_bytes across partitions (KIP-74), v7 sessions (KIP-227), v9 leader epochs (KIP-320), v12 detects divergence (KIP-595), v13 topic
- * ids (KIP-516). Bytes go from the log to the socket untouched. A request that finds less than min_bytes waits for the marks of its
- * partitions to move; nothing polls. Unlike Kafka, an error that a session knows is not repeated in each response.
+ * ids (KIP-516). Bytes go from the log to the socket without a copy. A request that finds less than min_bytes waits until the marks of its
+ * partitions advance, without polling. Unlike Kafka, an error that a session already reported is not repeated in each response.
  */
 import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
 import {
@@ -32,7 +32,7 @@ type Response = InputOf<typeof apis.fetch.response>
 type PartitionResponse = Response['responses'][number]['partitions'][number] & Marks
 type TopicResponse = { topic: string; topicId: Uuid; partitions: PartitionResponse[] }
 
-/** What a reader was told of a partition. */
+/** The last response about a partition. */
 interface Marks {
   highWatermark: Offset
   lastStableOffset: Offset

@@ -1,4 +1,4 @@
-/** CreateDelegationToken, v0–3 (KIP-48): a token for oneself, or (v3, KIP-373) for another user with CREATE_TOKENS on that user. */
+/** CreateDelegationToken, v0–3 (KIP-48): creates a token for the client itself, or (v3, KIP-373) for another user with CREATE_TOKENS on that user. */
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'

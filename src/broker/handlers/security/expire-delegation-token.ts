@@ -1,4 +1,4 @@
-/** ExpireDelegationToken, v0–2 (KIP-48): ends a token at a time, or at once when that is negative. For its owner and its renewers. */
+/** ExpireDelegationToken, v0–2 (KIP-48): expires a token at a given time, or immediately if that is negative. For its owner and renewers. */
 import { apis } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

@@ -1,4 +1,4 @@
-/** RenewDelegationToken, v0–2 (KIP-48): prolongs a token, at most to its greatest age. For its owner and its renewers. */
+/** RenewDelegationToken, v0–2 (KIP-48): extends the lifetime of a token, up to its maximum. For its owner and renewers. */
 import { apis } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

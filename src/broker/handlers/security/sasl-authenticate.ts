@@ -1,4 +1,4 @@
-/** SaslAuthenticate, v0–2 (KIP-152): one token of the chosen mechanism. v1 tells how long the session lives (KIP-368). */
+/** SaslAuthenticate, v0–2 (KIP-152): one token of the chosen mechanism. v1 returns the lifetime of the session (KIP-368). */
 import { apis, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

@@ -1,4 +1,4 @@
-/** SaslHandshake, v0–1 (KIP-43): chooses a mechanism. After v0 the tokens come without requests around them, after v1 in SaslAuthenticate (KIP-152). */
+/** SaslHandshake, v0–1 (KIP-43): chooses a mechanism. After v0, tokens follow without request headers; after v1, in SaslAuthenticate requests (KIP-152). */
 import { apis, errorCode } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

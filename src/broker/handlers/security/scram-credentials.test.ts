@@ -31,7 +31,7 @@ async function alter(deletions: object[], upsertions: object[]): Promise<Record<
   return Object.fromEntries(results.map(({ user, errorCode }) => [user, errorName(errorCode)]))
 }
 
-test("the first problem of a user is told, in Kafka's order", async () => {
+test("the first problem of a user is reported, in Kafka's order", async () => {
   assert.deepEqual(await alter([deletion('bob')], [upsertion('bob')]), { bob: 'RESOURCE_NOT_FOUND' })
   assert.deepEqual(await alter([deletion('bob'), deletion('bob')], []), { bob: 'RESOURCE_NOT_FOUND' })
   assert.deepEqual(await alter([deletion('alice')], [upsertion('alice')]), { alice: 'DUPLICATE_RESOURCE' })

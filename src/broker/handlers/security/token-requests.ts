@@ -1,4 +1,4 @@
-/** What the four APIs about delegation tokens have in common: who may use them at all, and principals as two words. */
+/** Shared by the four APIs about delegation tokens: who may use them, and principals as type and name. */
 import { KafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 
@@ -21,7 +21,7 @@ export function oneWord({ principalType, principalName }: TwoWords): string {
   return `${principalType}:${principalName}`
 }
 
-/** Who asked for a token: told since v3 of the APIs that tell it. */
+/** The requester of a token, in responses since v3. */
 export function requesterWords(requester: string, version: number) {
   const { principalType, principalName } = version < 3 ? { principalType: '', principalName: '' } : twoWords(requester)
   return { tokenRequesterPrincipalType: principalType, tokenRequesterPrincipalName: principalName }

@@ -1,6 +1,6 @@
 /**
- * StreamsGroupTopologyDescriptionUpdate, v0: a member tells how its topology looks. Kafka hands it to a plug-in (a Java class,
- * `group.streams.topology.description.plugin.class`) and refuses it when there is none, as here; nor does any heartbeat ask for it.
+ * StreamsGroupTopologyDescriptionUpdate, v0: a member sends the description of its topology. Kafka passes it to a plug-in (a Java class,
+ * `group.streams.topology.description.plugin.class`) and rejects it if there is none. So does Millrace, and its heartbeats never request it.
  */
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'

@@ -1,4 +1,4 @@
-/** CreatePartitions, v0–3: adds partitions to topics (KIP-195), which fail one by one. New ones can be used when the response leaves. */
+/** CreatePartitions, v0–3: adds partitions to topics (KIP-195), which fail individually. They can be used when the response is sent. */
 import { filterInSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'

@@ -1,8 +1,8 @@
 /**
  * DeleteTopics, v0–6.
  *
- * v0–3 tell a broker with `delete.topic.enable=false` apart only from v3 on, v5 tells messages, v6 deletes by id as well (KIP-516). A
- * topic is gone for clients when the response leaves; its files go after `file.delete.delay.ms`.
+ * v3 has a separate error for `delete.topic.enable=false`, v5 returns messages, v6 can delete by id (KIP-516). When the response is
+ * sent, the topic no longer exists for clients; its files are removed after `file.delete.delay.ms`.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
@@ -55,7 +55,7 @@ interface Asked {
   duplicateIds: Set<Uuid>
 }
 
-/** What is asked for once and in one way; the rest gets its answer here. */
+/** The topics that are requested exactly once, by name or by id; the others get their error here. */
 function asked(request: Request, results: Result[]): Asked {
   const names = new Once<string>()
   const ids = new Once<Uuid>()

@@ -1,6 +1,6 @@
 /**
- * DescribeLogDirs, v0–5 (KIP-113): sizes of partitions by directory. v3 has an error for the whole, v4 tells how
- * large the volume is and what it has left (KIP-827), v5 cordoned directories (KIP-1066), of which there are none.
+ * DescribeLogDirs, v0–5 (KIP-113): sizes of partitions by directory. v3 has a top-level error, v4 returns the size and free space of the
+ * volume (KIP-827), v5 cordoned directories (KIP-1066), of which there are none.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
@@ -39,7 +39,7 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
   fail: (_request, error) => ({ throttleTimeMs: 0, errorCode: error.code, results: [] }),
 })
 
-/** `asked`: null for all. Topics without a partition to tell of are left out, as in Kafka. */
+/** `asked`: null for all. Topics without partitions to report are omitted, as in Kafka. */
 async function sizes(asked: ReadonlyMap<string, ReadonlySet<number>> | null, context: RequestContext): Promise<TopicResponse[]> {
   const topics: TopicResponse[] = []
   const { metadata, turns } = context.broker

@@ -1,6 +1,6 @@
 /**
- * DescribeTopicPartitions, v0 (KIP-966): topics in the order of their names, at most so many partitions per response; the cursor says
- * where the next one goes on. The response has no error of its own: a mistake in the request is told with every topic that it names.
+ * DescribeTopicPartitions, v0 (KIP-966): topics in the order of their names, with a limited number of partitions per response; the cursor
+ * says where the next one continues. The response has no top-level error: an error of the request is returned for every topic that it names.
  */
 import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'

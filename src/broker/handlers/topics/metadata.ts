@@ -1,9 +1,9 @@
 /**
  * Metadata, v0–13.
  *
- * v0 asks for all topics with an empty list, v1+ with null; v4 may forbid auto-creation (KIP-204), v7 tells leader epochs (KIP-320),
- * v8 authorized operations (KIP-430), v10 topic ids, v12 asks by them (KIP-516). Where Kafka answers UNKNOWN_TOPIC_OR_PARTITION for a
- * topic that it has just begun to create, and the client asks again, this broker answers once the topic is there.
+ * v0 requests all topics with an empty list, v1+ with null; v4 can forbid auto-creation (KIP-204), v7 returns leader epochs (KIP-320),
+ * v8 authorized operations (KIP-430), v10 topic ids, v12 can request topics by id (KIP-516). Kafka returns UNKNOWN_TOPIC_OR_PARTITION for a
+ * topic that it has just started to create, and the client retries; this broker responds when the topic exists.
  */
 import { filterInSlices, inSlices } from '../../../base.ts'
 import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'

@@ -34,7 +34,7 @@ describe('Metadata', () => {
     }
   })
 
-  it('tells all topics for null, and in v0 for an empty list', async () => {
+  it('returns all topics for null, and in v0 for an empty list', async () => {
     const broker = await startTestBroker()
     await broker.createTopic('a')
     assert.equal((await ask(broker, 0, [])).topics.length, 1)
@@ -91,7 +91,7 @@ describe('Metadata', () => {
     assert.deepEqual([topics[0]!.errorCode, topics[0]!.topicId], [errorCode('TOPIC_AUTHORIZATION_FAILED'), zeroUuid])
   })
 
-  it('tells authorized operations on demand', async () => {
+  it('returns authorized operations on request', async () => {
     const broker = await startTestBroker()
     await broker.createTopic('a')
     broker.denied.add('WRITE TOPIC a')
@@ -102,7 +102,7 @@ describe('Metadata', () => {
     assert.equal((await ask(broker, 8, ['a'])).topics[0]!.topicAuthorizedOperations, -2147483648)
   })
 
-  it('tells an offline partition from a missing one', async () => {
+  it('distinguishes an offline partition from a missing one', async () => {
     const broker = await startTestBroker()
     const log = await broker.createTopic('a')
     log.offline = 'EIO'
@@ -228,7 +228,7 @@ describe('CreatePartitions', () => {
 })
 
 describe('DescribeCluster', () => {
-  it('tells the broker in every version', async () => {
+  it('returns the broker in every version', async () => {
     await inEveryVersion(apis.describeCluster, describeCluster, async (_version, call) => {
       const response = (await call({ includeClusterAuthorizedOperations: true, includeFencedBrokers: false })) as Record<string, unknown>
       assert.equal(response['clusterId'], 'cluster')
@@ -238,7 +238,7 @@ describe('DescribeCluster', () => {
     })
   })
 
-  it('is no controller', async () => {
+  it('is not a controller', async () => {
     const broker = await startTestBroker()
     const request = { includeClusterAuthorizedOperations: false, includeFencedBrokers: false, endpointType: 2 }
     const { errorCode: code } = await broker.call(apis.describeCluster, describeCluster, 1, request)

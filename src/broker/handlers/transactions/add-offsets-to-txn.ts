@@ -1,6 +1,6 @@
 /**
- * AddOffsetsToTxn, v0–4: enters the group's partition of `__consumer_offsets` into the transaction. v2 tells PRODUCER_FENCED (KIP-588),
- * v4 knows TRANSACTION_ABORTABLE (KIP-890). Producers with `transaction.version` 2 send TxnOffsetCommit alone.
+ * AddOffsetsToTxn, v0–4: adds the group's partition of `__consumer_offsets` to the transaction. v2 returns PRODUCER_FENCED (KIP-588),
+ * v4 supports TRANSACTION_ABORTABLE (KIP-890). Producers with `transaction.version` 2 send only TxnOffsetCommit.
  */
 import { apis } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'

@@ -1,6 +1,6 @@
 /**
- * EndTxn, v0–5: commits or aborts a transaction. Answered when the decision is durable; the markers are on their way then. v2 tells
- * PRODUCER_FENCED (KIP-588), v4 is v3 with TRANSACTION_ABORTABLE, v5 raises the epoch and tells it (KIP-890).
+ * EndTxn, v0–5: commits or aborts a transaction. The response is sent when the decision is durable; the markers follow. v2 returns
+ * PRODUCER_FENCED (KIP-588), v4 is v3 with TRANSACTION_ABORTABLE, v5 raises the epoch and returns it (KIP-890).
  */
 import { apis } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'

@@ -1,10 +1,11 @@
 /**
- * InitProducerId, v0–5 (KIP-98): a fresh id for an idempotent producer, from durable blocks, so that none is ever given twice; for a
- * transactional id the one it has, with an epoch that fences whoever had it before. v3 recovers from errors (KIP-360), v4 tells
+ * InitProducerId, v0–5 (KIP-98): returns a new id for an idempotent producer, from durable blocks, so that no id is ever used twice. For a
+ * transactional id, returns its producer id with a new epoch, which fences earlier producers. v3 recovers from errors (KIP-360), v4 returns
  * PRODUCER_FENCED, v5 is v4 (KIP-890). v6 (two-phase commits, KIP-939) is not stable in Kafka either.
  *
- * A fresh id takes no memory before something is written under it (see `max.producer.ids.per.partition`). Transactional ids do, so their
- * number is bounded: beyond it the longest idle are forgotten, and when all are in use POLICY_VIOLATION is told, which ends the producer.
+ * A new id needs no memory before the first write with it (see `max.producer.ids.per.partition`). Transactional ids do, so their
+ * number is limited: above the limit the longest idle ones expire, and if all are in use, the error is POLICY_VIOLATION, which ends the
+ * producer.
  */
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'

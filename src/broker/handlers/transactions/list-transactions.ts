@@ -1,5 +1,5 @@
 /**
- * ListTransactions, v0–2 (KIP-664): transactions by state and producer id, v1 by how long they have been running (KIP-994), v2 by a pattern
+ * ListTransactions, v0–2 (KIP-664): lists transactions by state and producer id, v1 also by duration (KIP-994), v2 also by a pattern
  * of their ids (KIP-1152).
  */
 import { filterInSlices, runInSlices } from '../../../base.ts'
@@ -26,7 +26,7 @@ export const listTransactions = defineHandler<typeof apis.listTransactions>({
     const mayDescribe = (id: string) => context.allowed('DESCRIBE', 'TRANSACTIONAL_ID', id, 'probe')
     const visible = await filterInSlices(turns, listed, ({ transactionalId }) => mayDescribe(transactionalId))
     const pattern = request.transactionalIdPattern
-    // Nothing is no pattern, as in Kafka.
+    // An empty pattern is none, as in Kafka.
     const shown =
       pattern === null || pattern === ''
         ? null

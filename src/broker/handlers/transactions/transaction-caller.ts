@@ -8,13 +8,13 @@ export function requireTransactionalId(context: RequestContext, transactionalId:
   if (!context.allowed('WRITE', 'TRANSACTIONAL_ID', transactionalId)) throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
 }
 
-/** KIP-588: PRODUCER_FENCED has a version from which clients know it; before, it was told as INVALID_PRODUCER_EPOCH. */
+/** KIP-588: clients know PRODUCER_FENCED from some version on; before, they get INVALID_PRODUCER_EPOCH. */
 export function fencingError(error: KafkaError, version: number, fencedFrom: number): KafkaError {
   return error.name === 'PRODUCER_FENCED' && version < fencedFrom ? new KafkaError('INVALID_PRODUCER_EPOCH', error.message) : error
 }
 
 /**
- * What a partition's writer is told when its transaction could not be entered. Producers expect INVALID_PRODUCER_EPOCH there, and only
+ * The error for a partition's producer if the partition could not be added to its transaction. Producers expect INVALID_PRODUCER_EPOCH there, and only
  * newer ones know TRANSACTION_ABORTABLE (KIP-890).
  */
 export function entryError(error: KafkaError, knowsAbortable: boolean): KafkaError {

@@ -226,7 +226,7 @@ test('a transactional batch without its transactional id is refused', async () =
   assert.equal(errorName(responses[0]!.partitionResponses[0]!.errorCode), 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
 })
 
-test('a transaction goes on after a restart, and so do its pending offsets', async () => {
+test('a transaction and its pending offsets continue after a restart', async () => {
   const files = memoryFileSystem()
   const before = await start(files)
   const session = await before.client.begin('tx')
@@ -281,7 +281,7 @@ test('operators see transactions and end what hangs', async () => {
   assert.equal(await write(2, { transactionVersion: 2, producerEpoch: 1 }, '__consumer_offsets'), 'NONE')
 })
 
-test('1,000 partitions are entered and ended at once', async () => {
+test('1,000 partitions are added and ended together', async () => {
   const { client } = await start(memoryFileSystem(), 1_000)
   const session = await client.begin('tx')
   const all = Array.from({ length: 1_000 }, (_, index) => index)

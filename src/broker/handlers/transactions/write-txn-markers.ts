@@ -1,7 +1,7 @@
 /**
- * WriteTxnMarkers, v1–2: ends transactions on single partitions. The coordinator of this broker writes its markers itself; this is for
- * other coordinators and for operators who abort what hangs (`kafka-transactions abort`). v2 tells the transaction's version: with 2 the
- * marker's epoch must be above that of the records it ends (KIP-1228).
+ * WriteTxnMarkers, v1–2: ends transactions on single partitions. The coordinator of this broker writes its markers directly; this API is for
+ * other coordinators, and for operators who abort hanging transactions (`kafka-transactions abort`). v2 contains the transaction version: with
+ * version 2, the epoch of the marker must be higher than that of the records it ends (KIP-1228).
  */
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
@@ -61,7 +61,7 @@ async function write(marker: Marker, topic: string, partition: number, { broker 
   }
 }
 
-/** What a coordinator says of itself says the same of its partition. */
+/** Errors of a coordinator that mean that its partition is unavailable. */
 const unavailable = new Set(['COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR'])
 
 function checkEpoch({ producerId, producerEpoch }: Marker, topic: string, partition: number, broker: RequestContext['broker']): void {

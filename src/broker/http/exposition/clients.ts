@@ -1,4 +1,4 @@
-/** What clients pushed (KIP-714), as `kafka_client_*` with the client's id, instance and software, beside the metric's own labels. */
+/** Metrics pushed by clients (KIP-714), as `kafka_client_*`, with the client's id, instance and software in addition to the metric's labels. */
 import type { Telemetry } from '../../telemetry.ts'
 import { type Labels, labelText, type Page } from './text.ts'
 
@@ -19,7 +19,7 @@ export function* writeClients(page: Page, telemetry: Telemetry): Generator<void>
       labels.client_software_name = client.client_software_name.slice(0, longestLabel)
       labels.client_software_version = client.client_software_version.slice(0, longestLabel)
       const text = labelText(labels satisfies Labels)
-      // Two names of a client may come to the same here, and Prometheus refuses a page that has a series twice.
+      // Two metric names of a client may become equal here, and Prometheus rejects a page with a duplicate series.
       if (shown.has(text)) continue
       shown.add(text)
       page.labelled(text, value)

@@ -1,6 +1,6 @@
 /**
- * Groups as kafka_exporter shows them: members, committed offsets, lag; and beside that the lag in seconds, and the lag of share groups.
- * As in kafka_exporter, a topic in which a group has committed anything is shown with all its partitions: where there is no commit the
+ * Groups as in kafka_exporter: members, committed offsets, lag; in addition the lag in seconds, and the lag of share groups.
+ * As in kafka_exporter, a topic in which a group has committed any offset is shown with all its partitions: without a commit the
  * offset is -1, and the lag counts from the start of the partition.
  */
 import { joinedKey } from '../../../base.ts'
@@ -28,7 +28,7 @@ interface GroupRow {
   isShare: boolean
 }
 
-/** Groups whose coordinator is still loading are left out: a gap in a graph says less than a wrong zero. */
+/** Groups whose coordinator is still loading are omitted: a gap in a graph is better than a wrong zero. */
 export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRow[]> {
   ages.begin()
   const listed = await broker.groups.listGroups(new Set(), new Set()).catch(() => [])

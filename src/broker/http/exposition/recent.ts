@@ -1,6 +1,6 @@
 /**
- * Quantiles of the last minutes from counters that only grow. Kafka's dashboards expect quantiles, which forget; counters do not. So
- * each scrape compares the counters with what they were one to two windows ago. More than one scraper does no harm.
+ * Quantiles of the last minutes, from counters that only grow. Kafka's dashboards expect quantiles of recent values. So
+ * each scrape compares the counters with their values one to two windows ago. Several scrapers do not interfere.
  */
 import { durationBoundsMs } from '../../../base.ts'
 import type { RequestCounts } from '../../metrics.ts'

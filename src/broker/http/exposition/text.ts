@@ -1,4 +1,4 @@
-/** The text format of Prometheus: families with help and type, samples with labels. Built by hand because 10,000 partitions are many samples. */
+/** The text format of Prometheus: families with help and type, samples with labels. Hand-written, because 10,000 partitions have many samples. */
 
 import type { Turns } from '../../../base.ts'
 
@@ -6,7 +6,7 @@ export type FamilyType = 'counter' | 'gauge' | 'summary' | 'histogram'
 
 export type Labels = Readonly<Record<string, string | number>>
 
-/** Collects text until somebody takes it, so that a long page can be sent in pieces. */
+/** Collects text until it is taken, so that a long page can be sent in pieces. */
 export class Page {
   #text = ''
   #family = ''

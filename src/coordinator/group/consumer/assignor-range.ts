@@ -1,6 +1,6 @@
 /**
- * The range assignor: of each topic a member gets a run of neighbouring partitions. Topics with as many partitions and the same members
- * are assigned alike, so that partitions of one number meet in one member (joins need that). Nothing is remembered between assignments.
+ * The range assignor: of each topic, a member gets consecutive partitions. Topics with the same number of partitions and the same members
+ * are assigned alike, so that partitions with the same number belong to the same member, as joins require. Keeps no state between assignments.
  */
 import type { Uuid } from '../../../protocol.ts'
 import type { Assignor, AssignorMember } from './assignor-types.ts'

@@ -1,4 +1,4 @@
-/** What an assignor is asked, and how it answers. */
+/** The input and output of an assignor. */
 import type { Uuid } from '../../../protocol.ts'
 import type { Target } from './partitions.ts'
 

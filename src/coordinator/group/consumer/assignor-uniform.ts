@@ -1,7 +1,7 @@
 /**
- * The uniform assignor: everybody has as many partitions as the others, give or take one, and keeps what it has as long as that holds.
- * When members subscribe to different topics, partitions are handed to the least loaded subscriber and then moved from the most to the
- * least loaded one until that gains nothing.
+ * The uniform assignor: the numbers of partitions of any two members differ by at most one, and members keep their partitions as long as
+ * possible. If members subscribe to different topics, partitions go to the least loaded subscriber, and are then moved from the most to the
+ * least loaded one until that no longer improves the balance.
  */
 import type { Uuid } from '../../../protocol.ts'
 import type { Assignor, AssignorMember } from './assignor-types.ts'

@@ -1,10 +1,10 @@
 /**
- * The assignors of the broker (KIP-848) by name: who should have which partition.
+ * The assignors of the broker (KIP-848) by name. They decide which member should have which partition.
  *
- * They ignore racks, because Kafka's do: in 4.3.1 and 4.4.0 neither UniformAssignor nor RangeAssignor nor their builders
- * (UniformHomogeneousAssignmentBuilder, UniformHeterogeneousAssignmentBuilder), nor SimpleAssignor of share groups, ask a member's rackId or
- * SubscribedTopicDescriber.racksForPartition; these are there for assignors of one's own. A partition of one broker has one rack, which
- * never changes, so the hash of a subscription's metadata (KIP-1101) need not hold it either. Members' racks are stored and described.
+ * They ignore racks, as Kafka's do: in 4.3.1 and 4.4.0 neither UniformAssignor nor RangeAssignor nor their builders
+ * (UniformHomogeneousAssignmentBuilder, UniformHeterogeneousAssignmentBuilder), nor SimpleAssignor of share groups, use a member's rackId or
+ * SubscribedTopicDescriber.racksForPartition; these exist for custom assignors. With one broker, a partition has one rack, which
+ * never changes, so the hash of a subscription's metadata (KIP-1101) does not include it either. Members' racks are stored and described.
  */
 import { rangeAssignor } from './assignor-range.ts'
 import type { Assignor } from './assignor-types.ts'

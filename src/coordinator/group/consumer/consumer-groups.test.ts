@@ -175,7 +175,7 @@ test('new partitions, new topics and deleted ones are assigned', async () => {
   }
 })
 
-test('a regular expression finds what may be described, and nothing tells of other topics', async () => {
+test('a regular expression finds topics that may be described, and reveals nothing about others', async () => {
   const groups = testGroups()
   const topicId = groups.topics.set('mine', 1)
   for (let n = 0; n < 100; n++) groups.topics.set(`hidden-${'a'.repeat(240)}-${n}`, 1)

@@ -1,4 +1,4 @@
-/** The records of `__consumer_offsets` that KIP-848 groups make, as Kafka 4.4 writes them. */
+/** The records of `__consumer_offsets` for KIP-848 groups, as Kafka 4.4 writes them. */
 import type { Int64 } from '../../../base.ts'
 import {
   decodeRecordKey,
@@ -197,7 +197,7 @@ function saidByMember(value: Buffer): SaidByMember {
         ? null
         : {
             sessionTimeoutMs: classic.sessionTimeoutMs,
-            // The bytes belong to whoever read the log.
+            // The bytes belong to the reader of the log.
             supportedProtocols: classic.supportedProtocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
           },
   }

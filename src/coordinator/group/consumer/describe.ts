@@ -1,4 +1,4 @@
-/** How a KIP-848 group is told to administrators (ConsumerGroupDescribe). */
+/** The description of a KIP-848 group in ConsumerGroupDescribe. */
 import type { apis, InputOf } from '../../../protocol.ts'
 import type { GroupTopics } from '../group-topics.ts'
 import type { ConsumerGroup } from './consumer-group.ts'

@@ -1,6 +1,6 @@
 /**
- * From classic to KIP-848 groups and back while members are there (`group.consumer.migration.policy`). A conversion is a list of records:
- * those that remove the one and those that make the other, in one batch.
+ * Converts classic groups to KIP-848 groups and back while they have members (`group.consumer.migration.policy`). A conversion is a list of
+ * records: those that remove the old group and those that create the new one, in one batch.
  */
 import { MalformedInput } from '../../../base.ts'
 import { consumerProtocol, decodeConsumerProtocol, encodeVersioned, KafkaError, type Uuid } from '../../../protocol.ts'

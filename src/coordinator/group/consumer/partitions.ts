@@ -1,4 +1,4 @@
-/** Sets of partitions by topic id, as targets (what a member should have) and as holdings (what it has, since which epoch). */
+/** Sets of partitions by topic id: targets (what a member should have) and holdings (what it has, and since which epoch). */
 import type { Uuid } from '../../../protocol.ts'
 
 /** What the assignor wants a member to have. */
@@ -51,7 +51,7 @@ export function isWithin(lists: readonly TopicPartitionList[] | null, held: Held
   return lists.every(({ topicId, partitions }) => partitions.every(partition => held.get(topicId)?.has(partition)))
 }
 
-/** Something in the list is held; without a list the owner did not say, and may well. */
+/** Whether any partition in the list is held; without a list the owner did not report, and may hold it. */
 export function mayOverlap(lists: readonly TopicPartitionList[] | null, held: Held): boolean {
   if (lists === null) return true
   return lists.some(({ topicId, partitions }) => partitions.some(partition => held.get(topicId)?.has(partition)))

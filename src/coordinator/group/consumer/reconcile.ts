@@ -1,6 +1,7 @@
 /**
- * Leads a member from what it holds to what it should hold (KIP-848): first it gives back what others are to get, then it takes what others
- * have given back. A partition never has two owners, and a member enters the target's epoch only with nothing left to give back.
+ * Moves a member from its current to its target assignment (KIP-848): first it revokes partitions that others are to get, then it gets
+ * partitions that others have revoked. A partition never has two owners, and a member enters the target epoch only when it has nothing left
+ * to revoke.
  */
 import { KafkaError, type Uuid } from '../../../protocol.ts'
 import { type ConsumerMember, isReconciled } from './member.ts'
@@ -12,11 +13,11 @@ export interface Goal {
   target: Target
   /** What the member subscribes to now; the target may be older than that. */
   isSubscribed(topicId: Uuid): boolean
-  /** Somebody holds the partition, or has not confirmed yet that it does not. */
+  /** A member holds the partition, or has not yet confirmed that it does not. */
   isOwned(topicId: Uuid, partition: number): boolean
 }
 
-/** `owned`: what the member says it has; null when it did not say. */
+/** `owned`: the partitions that the member reports; null if it reports none. */
 export function reconcile(
   member: ConsumerMember,
   goal: Goal,
@@ -32,7 +33,7 @@ export function reconcile(
     case 'UNRELEASED_PARTITIONS':
       return approach(member, member.memberEpoch, goal, owned)
     case 'UNKNOWN':
-      // Written by a version from the future: the member has to begin anew.
+      // Written by a future version: the member has to start over.
       if (owned === null || owned.length > 0) {
         throw new KafkaError(
           'FENCED_MEMBER_EPOCH',

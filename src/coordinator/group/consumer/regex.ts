@@ -1,9 +1,9 @@
 /**
  * Regular expressions from clients (KIP-848, KIP-1152): RE2's syntax, matched against whole names in linear time by following all paths at
- * once, as RE2 does. JavaScript's own engine backtracks, so that one client's pattern could stop the broker. What RE2 leaves out
- * (back-references, looking around) is left out here.
+ * once, as RE2 does. JavaScript's own engine backtracks, so a client's pattern could block the broker. As in RE2, there are no
+ * back-references and no look-around.
  *
- * Matching is a generator, because even linear time is long where the pattern, the names or both are large.
+ * Matching is a generator, because even linear time is long if the pattern, the names or both are large.
  */
 import { type CharTest, parseRegex, type RegexNode } from './regex-parse.ts'
 
@@ -24,7 +24,7 @@ export function compileRegex(pattern: string): Regex {
   return new Regex(program, emit(parseRegex(pattern), 0, program))
 }
 
-/** Appends what matches `node` and goes on at `next`; returns where it begins. */
+/** Appends instructions that match `node` and continue at `next`; returns where they begin. */
 function emit(node: RegexNode, next: number, program: Instruction[]): number {
   switch (node.kind) {
     case 'char':

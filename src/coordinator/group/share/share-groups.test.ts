@@ -19,7 +19,7 @@ async function beat(groups: TestGroups, memberId: string, memberEpoch: number, m
   return { epoch: response.memberEpoch, partitions, intervalMs: response.heartbeatIntervalMs }
 }
 
-test('everybody has a partition, every partition somebody', () => {
+test('every member has a partition, and every partition a member', () => {
   const show = (targets: ReturnType<typeof assignSimply>) =>
     Array.from(
       targets,

@@ -1,4 +1,4 @@
-/** The records of `__consumer_offsets` that share groups make (KIP-932), as Kafka 4.4 writes them. */
+/** The records of `__consumer_offsets` for share groups (KIP-932), as Kafka 4.4 writes them. */
 import type { Int64 } from '../../../base.ts'
 import {
   decodeRecordKey,

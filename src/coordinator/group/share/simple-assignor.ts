@@ -1,6 +1,6 @@
 /**
- * Kafka's assignor of share groups: every partition has a member, every member a partition, and where there are more members than partitions
- * they share them evenly. Members take turns in the order of their ids, so that the same members get the same again.
+ * Kafka's assignor for share groups: every partition has a member, every member has a partition, and if there are more members than
+ * partitions, they share them evenly. Members are assigned in the order of their ids, so that the same members get the same partitions again.
  */
 import type { Uuid } from '../../../protocol.ts'
 import type { Target } from '../consumer/partitions.ts'
@@ -24,7 +24,7 @@ export function assignSimply(topics: readonly SubscribedTopic[]): ReadonlyMap<st
       if (partitions === undefined) target.set(topicId, new Set([step % partitionCount]))
       else partitions.add(step % partitionCount)
     }
-    // The next topic goes on with those who have had one turn less.
+    // The next topic continues with the members that have had one turn less.
     turn += partitionCount
   }
   return targets

@@ -1,4 +1,4 @@
-/** How a streams group is told to administrators (StreamsGroupDescribe). */
+/** The description of a streams group in StreamsGroupDescribe. */
 import type { apis, InputOf } from '../../../protocol.ts'
 import type { ConfiguredTopology } from './internal-topics.ts'
 import type { StreamsMember } from './member.ts'

@@ -8,7 +8,7 @@ import { type ActiveTasks, listOf, type Tasks } from './tasks.ts'
 type PartitionsByEndpoint = NonNullable<StreamsHeartbeatResponse['partitionsByUserEndpoint']>[number]
 type TopicPartitions = { topic: string; partitions: number[] }[]
 
-/** Members are told of all others again and again, and they rarely change: what one comes to is kept for as long as both values live. */
+/** All endpoints are sent to members again and again, and rarely change: the result is cached for as long as both values live. */
 export class Endpoints {
   readonly #known = new WeakMap<ConfiguredTopology, WeakMap<StreamsMember, PartitionsByEndpoint>>()
   readonly #topics: GroupTopics
@@ -17,7 +17,7 @@ export class Endpoints {
     this.#topics = topics
   }
 
-  /** Those members have no place in it that answer no queries. */
+  /** Members that do not answer queries are not included. */
   of(members: Iterable<StreamsMember>, configured: ConfiguredTopology): PartitionsByEndpoint[] {
     let known = this.#known.get(configured)
     if (known === undefined) this.#known.set(configured, (known = new WeakMap()))

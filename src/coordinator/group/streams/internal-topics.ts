@@ -1,4 +1,4 @@
-/** A topology held against the topics that exist: how many tasks its subtopologies have, and which internal topics must be created. */
+/** Compares a topology with the existing topics: how many tasks its subtopologies have, and which internal topics must be created. */
 import type { GroupTopics } from '../group-topics.ts'
 import { decidePartitionCounts, sourcesOf, TopicConfigurationProblem, taskCount } from './partition-counts.ts'
 import type { Subtopology, TopicInfo, Topology } from './streams-records.ts'
@@ -83,7 +83,7 @@ function configureAll(
   }
   let tasks = 0
   for (const { taskCount } of configured.values()) tasks += taskCount
-  if (tasks > mostTasks) throw invalid(`The topology has ${tasks} tasks, ${mostTasks} are allowed.`)
+  if (tasks > mostTasks) throw invalid(`The topology has ${tasks} tasks; at most ${mostTasks} are allowed.`)
   return configured
 }
 

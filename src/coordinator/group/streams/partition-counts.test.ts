@@ -64,7 +64,7 @@ test('the order in which sources become known is that of Kafka, whatever the ord
   }
 })
 
-test('ten thousand subtopologies in reverse order are looked at once each', () => {
+test('ten thousand subtopologies in reverse order are processed once each', () => {
   const chain = Array.from({ length: 10_000 }, (_, n) =>
     n === 0
       ? subtopology('0', ['a'], { repartitionSinkTopics: ['r0'] })
@@ -79,7 +79,7 @@ test('ten thousand subtopologies in reverse order are looked at once each', () =
   assert.ok(looks < 50_000, `${looks} looks`)
 })
 
-test('a fixed count stands, and what follows it gets its changelog', () => {
+test('a fixed count is kept, and its dependents get their changelogs', () => {
   const fixed = [
     subtopology('0', ['a'], { repartitionSinkTopics: ['rep'] }),
     subtopology('1', [], { ...rep(7), stateChangelogTopics: [info('log')] }),

@@ -1,6 +1,6 @@
 /**
- * How many partitions the internal topics of a topology must have, as Kafka decides it: a repartition topic gets as many as the largest
- * source of the subtopology that writes it, what is joined must agree, and a changelog has one for each task.
+ * The numbers of partitions of a topology's internal topics, by Kafka's rules: a repartition topic gets as many as the largest
+ * source of the subtopology that writes it, copartitioned topics must have equal numbers, and a changelog has one for each task.
  */
 import type { Subtopology, Topology } from './streams-records.ts'
 import { invalid } from './topology.ts'

@@ -1,4 +1,4 @@
-/** One process of a streams application while tasks are dealt out: its members share a state directory, so it has a task once at most. */
+/** One process of a streams application during assignment. Its members share a state directory, so it has a task at most once. */
 import type { TaskId } from './sticky-assignor.ts'
 
 export class ProcessState {

@@ -94,7 +94,7 @@ test('a copy that becomes active is kept until the old owner is gone, and is not
   assert.deepEqual(next(warm, { active: [0] }, { warmup: [0] }, member('b', 'q', { active: [0] })), ['UNRELEASED_TASKS', 2, '||0', '||'])
 })
 
-test('an active task that becomes a copy is given back as active and kept as copy at once', () => {
+test('an active task that becomes a standby task is revoked as active and kept as standby immediately', () => {
   const a = member('a', 'p', { active: [0] })
   assert.deepEqual(next(a, { standby: [0] }, { active: [0] }), ['UNREVOKED_TASKS', 1, '|0|', '0||'])
   assert.deepEqual(next(a, { standby: [0] }, { standby: [0] }), ['STABLE', 2, '|0|', '||'])
@@ -105,7 +105,7 @@ test('copies change between standby and warm-up without being given back', () =>
   assert.deepEqual(next(member('a', 'p', { warmup: [0] }), { standby: [0] }, { warmup: [0] }), ['STABLE', 2, '|0|', '||'])
 })
 
-test('a state of the future makes the member begin anew', () => {
+test('a state written by a future version makes the member start over', () => {
   const a = member('a', 'p', { active: [0] }, 'UNKNOWN')
   assert.throws(() => next(a, { active: [0] }, { active: [0] }), { name: 'FENCED_MEMBER_EPOCH' })
   assert.deepEqual(next(a, { active: [0] }, {}), ['STABLE', 2, '0||', '||'])

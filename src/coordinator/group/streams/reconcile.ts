@@ -1,8 +1,8 @@
 /**
- * Leads a member from the tasks it holds to those it should hold (KIP-1071): first it gives back what others are to get, then it takes what
- * others have given back. An active task never runs twice, a process never runs a task twice in any role (its state directory has one
- * owner), and a member enters the target's epoch only with nothing left to give back. What merely changes its role within the member is
- * not given back first.
+ * Moves a member from its current to its target tasks (KIP-1071): first it revokes tasks that others are to get, then it gets tasks that
+ * others have revoked. An active task never runs twice, a process never runs a task twice in any role (its state directory has one
+ * owner), and a member enters the target epoch only when it has nothing left to revoke. A task that only changes its role within the member
+ * is not revoked first.
  */
 import { KafkaError } from '../../../protocol.ts'
 import { isReconciled, type MemberState, type StreamsMember } from './member.ts'
@@ -35,7 +35,7 @@ export interface Goal {
   runners: Runners
 }
 
-/** `owned`: what the member says it has; null when it did not say. */
+/** `owned`: the tasks that the member reports; null if it reports none. */
 export function reconcile(member: StreamsMember, goal: Goal, owned: TaskSets | null): StreamsMember {
   switch (member.state) {
     case 'STABLE':
@@ -46,7 +46,7 @@ export function reconcile(member: StreamsMember, goal: Goal, owned: TaskSets | n
     case 'UNRELEASED_TASKS':
       return approach(member, member.memberEpoch, goal, owned)
     case 'UNKNOWN':
-      // Written by a version from the future: the member has to begin anew.
+      // Written by a future version: the member has to start over.
       if (owned === null || !isEmpty(owned)) {
         throw new KafkaError(
           'FENCED_MEMBER_EPOCH',

@@ -80,7 +80,7 @@ test('a lost active task goes to the member with its copy', () => {
   assert.ok(c!.active.includes('0_1'))
 })
 
-test('copies are on other processes than the active task, as many as asked for where there are enough', () => {
+test('standby tasks are on other processes than the active task, as many as requested if there are enough', () => {
   const members = { a: {}, b: {}, c: { process: 'p-b' } }
   const dealt = assign(members, { 0: [3, true], 1: [2, false] }, 1)
   const processOf = (id: string) => (id === 'c' ? 'p-b' : `p-${id}`)

@@ -231,7 +231,7 @@ test('what a request must have right', async () => {
   )
 })
 
-test('an older topology is told to its member', async () => {
+test('a member with an older topology gets a status', async () => {
   const groups = groupsWith()
   groups.topics.set('t', 2)
   const newer = { ...stateless, epoch: 1 }
@@ -262,7 +262,7 @@ test('silence, and tasks that are not given back, end a membership', async () =>
   assert.equal((await groups.coordinator.describeStreamsGroup('g')).groupState, 'Empty')
 })
 
-test('a static member comes back to its tasks under another id', async () => {
+test('a static member returns to its tasks with another id', async () => {
   const groups = groupsWith()
   groups.topics.set('t', 4)
   const a = new Client(groups, 'a', { instanceId: 'one', processId: 'p1' })
@@ -294,7 +294,7 @@ test('a static member comes back to its tasks under another id', async () => {
   assert.equal((await groups.coordinator.describeStreamsGroup('g')).groupState, 'Stable')
 })
 
-test('a member may shut the application down; everybody is told until all are gone', async () => {
+test('a member can shut the application down; all members get the status until all have left', async () => {
   const groups = groupsWith()
   groups.topics.set('t', 2)
   const a = new Client(groups, 'a')

@@ -1,4 +1,4 @@
-/** A streams application's topology as its members tell it: what topics it needs, and what is wrong with it. */
+/** The topology of a streams application as its members send it: the topics it needs, and its validation. */
 import { KafkaError } from '../../../protocol.ts'
 import type { Subtopology, Topology } from './streams-records.ts'
 
@@ -9,7 +9,7 @@ const mostSubtopologies = 2_000
 export function checkTopology({ epoch, subtopologies }: Topology): void {
   if (epoch < 0) throw new KafkaError('INVALID_REQUEST', 'Topology epoch must be non-negative.')
   if (subtopologies.length > mostSubtopologies) {
-    throw invalid(`The topology has ${subtopologies.length} subtopologies, ${mostSubtopologies} are allowed.`)
+    throw invalid(`The topology has ${subtopologies.length} subtopologies; at most ${mostSubtopologies} are allowed.`)
   }
   const ids = new Set<string>()
   for (const subtopology of subtopologies) {
