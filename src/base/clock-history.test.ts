@@ -175,6 +175,35 @@ test('a history that cannot be read makes nothing old, and is told of', async ()
   }
 })
 
+test('one bit that turned over in the history makes nothing older than it is', async () => {
+  const { run, now, pass, jump, files } = machine()
+  const first = await run()
+  const stamps = [now() - day]
+  pass(hour)
+  stamps.push(now())
+  jump(year)
+  pass(hour)
+  stamps.push(now())
+  jump(-year)
+  pass(hour)
+  await first.close()
+  const sound = files.readFile('/clock.json')!
+  const intact = await run()
+  const ages = stamps.map(stamp => ageOf(stamp, intact.history()))
+  await intact.close()
+  for (let bit = 0; bit < 8 * sound.length; bit++) {
+    const content = Buffer.from(sound)
+    content[bit >> 3]! ^= 1 << (bit & 7)
+    await files.replaceFile('/clock.json', content)
+    const clock = await run()
+    for (const [nth, stamp] of stamps.entries()) {
+      const age = ageOf(stamp, clock.history())
+      assert.ok(age <= ages[nth]!, `bit ${bit}, ${content}: ${age} instead of ${ages[nth]}`)
+    }
+    await clock.close()
+  }
+})
+
 test('of a clock that goes on jumping, the oldest is forgotten and stays young', async () => {
   const { run, now, pass, jump, files } = machine()
   const clock = await run()

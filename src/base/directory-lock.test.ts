@@ -155,3 +155,15 @@ test('a copy shares no later change with its original', async t => {
   assert.equal(fs.readFileSync(from, 'utf8'), 'before')
   await assert.rejects(copyFile(join(directory, 'none'), to), { code: 'ENOENT' })
 })
+
+test('a word of the holder that cannot be written or removed hinders neither lock nor release', t => {
+  const directory = temporaryDirectory(t)
+  const first = lock(directory)
+  fs.rmSync(join(directory, '.lock-holder'))
+  fs.mkdirSync(join(directory, '.lock-holder'))
+  first.release()
+  const second = lock(directory)
+  assert.throws(() => lock(directory), DirectoryInUse)
+  second.release()
+  lock(directory).release()
+})

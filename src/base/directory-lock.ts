@@ -55,7 +55,7 @@ export function lockDirectory(directory: string): { release(): void } {
     release() {
       if (held.get(identity)?.holder !== holder) return
       held.delete(identity)
-      fs.rmSync(holderPath, { force: true })
+      removeHolder(holderPath)
       database.close()
     },
   }
@@ -124,8 +124,15 @@ function writeHolder(path: string, holder: Holder): void {
   try {
     fs.writeFileSync(path, `${JSON.stringify(holder)}\n`, { mode: 0o640 })
   } catch {
-    fs.rmSync(path, { force: true })
+    removeHolder(path)
   }
+}
+
+/** What stays of it, on a file system that takes no writes any more, misleads nobody: it is read only while the lock is held. */
+function removeHolder(path: string): void {
+  try {
+    fs.rmSync(path, { force: true })
+  } catch {}
 }
 
 function describeHolder(path: string): string {

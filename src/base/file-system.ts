@@ -25,13 +25,13 @@ export class DiskError extends Error {
     return this.operation === 'fdatasync' || this.operation === 'fsync'
   }
 
-  /** Nothing is wrong with the file: the whole machine lacks room, descriptors or memory. */
+  /** Nothing is wrong with the file: the whole machine lacks room, descriptors or memory, or its file system takes no writes. */
   get isShortage(): boolean {
     return shortages.has(this.code)
   }
 }
 
-const shortages: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
+const shortages: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
 /** Another broker works on the directory. `holder` says which, as far as is known. */
 export class DirectoryInUse extends DiskError {
@@ -70,7 +70,7 @@ export interface FileSystem {
   open(path: string, mode: OpenMode): FileHandle
   /** Makes the directory and its parents; harmless when it exists. */
   makeDirectory(path: string): void
-  /** Names in a directory, sorted, with their kinds; throws ENOENT when it is missing. */
+  /** Names in a directory, sorted, with their kinds, those of links being what they lead to; throws ENOENT when it is missing. */
   list(path: string): { name: string; kind: FileKind }[]
   /** Throws when that cannot be told: a name that cannot be looked up must not be taken for a missing one. */
   exists(path: string): boolean
@@ -83,7 +83,7 @@ export interface FileSystem {
   removeFile(path: string): Promise<void>
   /** With all that is in it, in the same way. Harmless when missing. */
   removeDirectory(path: string): Promise<void>
-  /** Makes creations, renames and removals of names in this directory survive a power cut. */
+  /** Makes creations, renames and removals of names in this directory survive a power cut. Throws ENOENT, no failed sync, when it is missing. */
   syncDirectory(path: string): Promise<void>
   syncDirectorySync(path: string): void
   /** Whole small file, or null when it is missing. */

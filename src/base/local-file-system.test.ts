@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { localFileSystem } from './local-file-system.ts'
@@ -12,6 +12,39 @@ test('when a file was last written to', () => {
     const files = localFileSystem()
     assert.equal(files.stat(`${directory}/old`)?.modifiedMs, 1_000_000_000)
     assert.equal(files.stat(`${directory}/missing`), null)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('a directory that is missing was not synced: that is no failed sync', async () => {
+  const files = localFileSystem()
+  const error = { operation: 'open', code: 'ENOENT', isFailedSync: false }
+  await assert.rejects(files.syncDirectory('/nowhere/at/all'), error)
+  assert.throws(() => files.syncDirectorySync('/nowhere/at/all'), error)
+  await files.syncDirectory(tmpdir())
+  files.syncDirectorySync(tmpdir())
+})
+
+test('links are what they lead to, and go with what they lead to', async () => {
+  const directory = mkdtempSync(`${tmpdir()}/millrace-files-`)
+  try {
+    mkdirSync(`${directory}/elsewhere/inside`, { recursive: true })
+    writeFileSync(`${directory}/elsewhere/inside/data`, 'x')
+    writeFileSync(`${directory}/elsewhere/file`, 'x')
+    mkdirSync(`${directory}/here`)
+    for (const name of ['inside', 'file', 'missing']) symlinkSync(`${directory}/elsewhere/${name}`, `${directory}/here/${name}`)
+    const files = localFileSystem()
+    assert.deepEqual(files.list(`${directory}/here`), [
+      { name: 'file', kind: 'file' },
+      { name: 'inside', kind: 'directory' },
+      { name: 'missing', kind: 'directory' },
+    ])
+    await files.removeDirectory(`${directory}/here/inside`)
+    assert.deepEqual(readdirSync(`${directory}/here`), ['file', 'missing'])
+    assert.equal(existsSync(`${directory}/elsewhere/inside/data`), false)
+    await files.removeDirectory(`${directory}/here`)
+    assert.deepEqual([existsSync(`${directory}/here`), existsSync(`${directory}/elsewhere/file`)], [false, true])
   } finally {
     rmSync(directory, { recursive: true })
   }

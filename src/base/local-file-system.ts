@@ -26,8 +26,8 @@ export function localFileSystem(): FileSystem {
     remove: path => guard('unlink', path, () => fs.unlinkSync(path)),
     removeFile: path => settle('unlink', path, removeFile(path)),
     removeDirectory: path => settle('rmdir', path, removeDirectory(path)),
-    syncDirectory: path => settle('fsync', path, syncDirectory(path)),
-    syncDirectorySync: path => guard('fsync', path, () => withDirectory(path, fs.fsyncSync)),
+    syncDirectory,
+    syncDirectorySync,
     readFile: path => readWhole(path),
     replaceFile: (path, content) => settle('replace', path, replaceFile(path, content)),
     freeBytes: path => guard('statfs', path, () => volume(path).freeBytes),
@@ -149,24 +149,43 @@ function stat(path: string): { size: number; modifiedMs: number } | null {
 function listDirectory(path: string): { name: string; kind: FileKind }[] {
   return fs
     .readdirSync(path, { withFileTypes: true })
-    .filter(entry => entry.isFile() || entry.isDirectory())
-    .map(entry => ({ name: entry.name, kind: entry.isFile() ? ('file' as const) : ('directory' as const) }))
+    .flatMap(entry => {
+      const kind = kindOf(path, entry)
+      return kind === null ? [] : [{ name: entry.name, kind }]
+    })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function withDirectory(path: string, use: (fd: number) => void): void {
-  const fd = fs.openSync(path, 'r')
+/** Of a link, what it leads to: operators move a large directory to another volume. */
+function kindOf(path: string, entry: fs.Dirent): FileKind | null {
+  const found = entry.isSymbolicLink() ? targetOf(join(path, entry.name)) : entry
+  // A link that leads nowhere (the volume is not mounted) is missed by whoever opens it, not taken for absent.
+  if (found === undefined || found.isDirectory()) return 'directory'
+  return found.isFile() ? 'file' : null
+}
+
+function targetOf(link: string): fs.Stats | undefined {
   try {
-    use(fd)
+    return fs.statSync(link, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
+}
+
+/** A directory that cannot be opened (it is gone, no descriptor is left) was not synced: that is no failed sync. */
+function syncDirectorySync(path: string): void {
+  const fd = guard('open', path, () => fs.openSync(path, 'r'))
+  try {
+    guard('fsync', path, () => fs.fsyncSync(fd))
   } finally {
     fs.closeSync(fd)
   }
 }
 
 async function syncDirectory(path: string): Promise<void> {
-  const directory = await fs.promises.open(path, 'r')
+  const directory = await settle('open', path, fs.promises.open(path, 'r'))
   try {
-    await directory.sync()
+    await settle('fsync', path, directory.sync())
   } finally {
     await directory.close()
   }
@@ -192,7 +211,8 @@ async function removeDirectory(path: string): Promise<void> {
       const inside = join(path, entry.name)
       await (entry.isDirectory() ? removeDirectory(inside) : removeFile(inside))
     }
-    await fs.promises.rmdir(path)
+    const isLink = (await fs.promises.lstat(path)).isSymbolicLink()
+    await (isLink ? fs.promises.unlink(path) : fs.promises.rmdir(path))
   } catch (error) {
     if (!isMissing(error)) throw error
   }

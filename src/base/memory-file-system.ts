@@ -27,8 +27,8 @@ export function memoryFileSystem(options: MemoryFileSystemOptions = {}): FileSys
       if (volume.lookUp(path) !== undefined) volume.remove(path)
     },
     removeDirectory: async path => volume.removeDirectory(path),
-    syncDirectory: async path => void volume.directory('fsync', path),
-    syncDirectorySync: path => void volume.directory('fsync', path),
+    syncDirectory: async path => void volume.directory('open', path),
+    syncDirectorySync: path => void volume.directory('open', path),
     readFile: path => volume.readFile(path),
     replaceFile: async (path, content) => volume.replaceFile(path, content),
     freeBytes: () => Math.max(volume.space.capacity - volume.space.used, 0),

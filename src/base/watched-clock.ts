@@ -5,6 +5,7 @@
  * The time between two runs cannot be told from a jump: above an hour it makes nothing older. Nor does the sleep of a machine.
  */
 import type { Era } from './clock-history.ts'
+import { crc32c } from './crc.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Clock, System, Timer } from './system.ts'
 
@@ -31,7 +32,8 @@ const lookEveryMs = 10_000
 const noteEveryMs = 600_000
 /** Beyond it the oldest are forgotten; what they would have made older stays young. */
 const mostEras = 500
-const format = 1
+/** Format 1 had no checksum. */
+const format = 2
 
 /** Resolves when what was known of the clock is read, and whether it jumped since. */
 export async function watchClock(options: ClockWatchOptions): Promise<WatchedClock> {
@@ -138,13 +140,21 @@ class ClockWatch {
 }
 
 async function write(files: FileSystem, path: string, eras: readonly Era[]): Promise<void> {
-  const rows = eras.map(({ from, to }) => [Number.isFinite(from) ? from : null, Math.floor(to)])
-  await files.replaceFile(path, Buffer.from(`${JSON.stringify({ version: format, eras: rows })}\n`))
+  const rows = eras.map(({ from, to }): Row => [Number.isFinite(from) ? from : null, Math.floor(to)])
+  await files.replaceFile(path, Buffer.from(`${JSON.stringify({ version: format, checksum: checksumOf(rows), eras: rows })}\n`))
+}
+
+type Row = [from: number | null, to: number]
+
+/** A single digit that turned over could make everything old. */
+function checksumOf(rows: readonly Row[]): number {
+  return crc32c(Buffer.from(JSON.stringify(rows)))
 }
 
 function decode(content: Buffer): { from: number; to: number }[] {
-  const { version, eras } = JSON.parse(content.toString()) as { version: number; eras: [number | null, number][] }
-  if (version !== format) throw new Error(`a history of the clock of version ${version}`)
+  const { version, checksum, eras } = JSON.parse(content.toString()) as { version: number; checksum?: number; eras: Row[] }
+  if (version !== format && version !== 1) throw new Error(`a history of the clock of version ${version}`)
+  if (version === format && checksum !== checksumOf(eras)) throw new Error('a damaged history of the clock')
   const decoded = eras.map(([from, to]) => ({ from: from ?? Number.NEGATIVE_INFINITY, to }))
   if (decoded.length === 0 || !decoded.every(({ from, to }) => Number.isFinite(to) && from <= to))
     throw new Error('a damaged history of the clock')
