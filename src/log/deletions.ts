@@ -108,6 +108,9 @@ class Doomed implements Member {
     this.directory = directory
   }
 
+  protect(): null {
+    return null
+  }
   writeOut(): null {
     return null
   }

@@ -6,7 +6,7 @@ export interface Fault {
   nth: number
   code: string
   /** Which later calls fail as well. */
-  forGood: 'no' | 'file' | 'directory'
+  forGood: 'no' | 'file' | 'directory' | 'everything'
 }
 
 /** Called with each call; throws when that is to fail. `half`: the part of the work that a call does before it fails. */
@@ -26,12 +26,17 @@ export class FaultyDisk {
     this.files = checkedFiles(disk, (operation, path, half) => this.#check(operation, path, half))
   }
 
+  /** Counted from now, everything fails. */
+  startAt(nth: number, code: string): void {
+    this.fault = { nth: this.#calls + nth, code, forGood: 'everything' }
+  }
+
   #check(operation: string, path: string, half: () => void = () => {}): void {
     if (!this.about(path)) return
     this.#calls++
     if (this.fault === null) return
     const { nth, code, forGood } = this.fault
-    const whole = forGood === 'directory' ? directoryOf(path) : path
+    const whole = forGood === 'everything' ? '' : forGood === 'directory' ? directoryOf(path) : path
     if (this.#calls !== nth && !this.#sick.has(whole)) return
     if (forGood !== 'no') this.#sick.add(whole)
     this.struck.push(`${operation} ${path}`)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -7,7 +7,7 @@ import { memoryFileSystem, realSystem } from '../base.ts'
 import { openLog, type PartitionLog } from '../log.ts'
 import { buildBatch, forEachRecord } from '../protocol.ts'
 import type { LogContext } from './context.ts'
-import { append, batchOf, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, settings, topicId, turn } from './log.testing.ts'
 
 for (const durability of ['os', 'fsync'] as const) {
   test(`${durability}: what was written is read back, from memory, after a kill and after a clean close`, async () => {
@@ -134,6 +134,43 @@ test('on a real disk: kill, reopen, close, reopen', async () => {
     }
   } finally {
     rmSync(directory, { recursive: true })
+  }
+})
+
+test('on a real disk: a partition whose directory was moved to another volume, and linked', async () => {
+  const [directory, elsewhere] = [mkdtempSync(join(tmpdir(), 'millrace-log-')), mkdtempSync(join(tmpdir(), 'millrace-log-'))]
+  const open = () => openLog({ system: realSystem(), directory, settings: { ...settings, durability: 'fsync' }, onFatal: assert.fail })
+  try {
+    let log = await open()
+    await append(partitionOf(log), 'a').durable
+    await log.close()
+    renameSync(join(directory, 'orders-0'), join(elsewhere, 'moved'))
+    symlinkSync(join(elsewhere, 'moved'), join(directory, 'orders-0'))
+    log = await open()
+    assert.equal(partitionOf(log).offline, null)
+    await append(partitionOf(log), 'b').durable
+    assert.equal((await readAll(partitionOf(log))).length, 2)
+    await log.close()
+    // The other volume is not there.
+    renameSync(elsewhere, `${elsewhere}-unmounted`)
+    log = await open()
+    assert.match(partitionOf(log).offline!, /ENOENT/)
+    await log.close()
+    renameSync(`${elsewhere}-unmounted`, elsewhere)
+    log = await open()
+    assert.equal((await readAll(partitionOf(log))).length, 2)
+    partitionOf(log, 0, { fileDeleteDelayMs: 0 })
+    await log.delete(topicId, 0)
+    for (let wait = 0; wait < 200 && readdirSync(directory).some(name => name.startsWith('orders')); wait++)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    assert.deepEqual(
+      readdirSync(directory).filter(name => name.startsWith('orders')),
+      [],
+    )
+    assert.deepEqual(existsSync(join(elsewhere, 'moved')) ? readdirSync(join(elsewhere, 'moved')) : [], [])
+    await log.close()
+  } finally {
+    for (const each of [directory, elsewhere]) rmSync(each, { recursive: true, force: true })
   }
 })
 

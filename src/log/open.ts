@@ -8,6 +8,7 @@ import { Cleaner } from './cleaner/cleaner.ts'
 import { Retention } from './cleaner/retention.ts'
 import type { LogContext } from './context.ts'
 import { Deletions } from './deletions.ts'
+import { isFailedSync, markFailedSync, mayLackWrites, rewriteJournal, unmarkFailedSync } from './failed-sync.ts'
 import { FreeSpace } from './free-space.ts'
 import { Checkpointer } from './journal/checkpoint.ts'
 import { GroupCommit } from './journal/commit.ts'
@@ -41,11 +42,15 @@ const cleanShutdownFile = '.kafka_cleanshutdown'
 export async function openLog(options: LogOptions): Promise<Log> {
   const { system, directory } = options
   system.files.makeDirectory(`${directory}/journal`)
-  // A power cut must not take the journal's name, nor that of the whole directory.
-  await system.files.syncDirectory(dirname(directory))
-  await system.files.syncDirectory(directory)
+  // A power cut must not take the journal's name, nor that of the whole directory, nor what an earlier process had renamed in the journal.
+  for (const path of [dirname(directory), directory, `${directory}/journal`]) await system.files.syncDirectory(path)
   const engine = new Engine(options)
-  await engine.open()
+  try {
+    await engine.open()
+  } catch (error) {
+    if (isFailedSync(error)) engine.markFailedSync()
+    throw error
+  }
   return engine
 }
 
@@ -125,7 +130,14 @@ class Engine implements Log, LogContext {
   }
 
   async open(): Promise<void> {
-    const recovered = await recoverLog(this, this.#stateLog, bootIdOf(this.#files))
+    const run = bootIdOf(this.#files)
+    const writesAgain = mayLackWrites(this.#files, this.directory, run)
+    if (writesAgain) {
+      this.report('a sync failed before this start: what may not have reached the disk is written again', null)
+      await rewriteJournal(this.#files, this.directory)
+    }
+    const recovered = await recoverLog(this, this.#stateLog, { run, writesAgain })
+    if (writesAgain) unmarkFailedSync(this.#files, this.directory)
     this.#removeCleanMark()
     this.#unnamed = recovered.unnamed
     for (const partition of recovered.partitions) this.partitions.set(partitionKey(partition.topicId, partition.partition), partition)
@@ -233,7 +245,11 @@ class Engine implements Log, LogContext {
     this.commit.close()
     this.#checkpoints.close()
     await this.#checkpoints.idle()
-    if (!this.#fatal) await this.#closeCleanly().catch(error => this.report('the log was not closed cleanly', error))
+    if (!this.#fatal)
+      await this.#closeCleanly().catch(error => {
+        if (isFailedSync(error)) this.#die(error)
+        this.report('the log was not closed cleanly', error)
+      })
     for (const partition of this.partitions.values()) partition.segments.close()
     this.segments.handles.closeAll()
     // All that matters is on the disk; what cannot be closed ends with the process.
@@ -302,6 +318,8 @@ class Engine implements Log, LogContext {
 
   #checkpointed(): void {
     this.#backlog.checkpointed(this.#journal.liveBytes)
+    // What was carried over may have filled more than was released, and nobody may append before there is room.
+    if (this.pressure.on) this.#checkpoints.start()
     if (this.#backlog.isDue) this.#rotateSoon()
   }
 
@@ -321,6 +339,10 @@ class Engine implements Log, LogContext {
       this.#backlog.journalGrew(this.#journal.liveBytes)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
+      if (error.isFailedSync) {
+        this.#die(error)
+        return false
+      }
       this.#failed('the journal could not begin another file', error)
       this.#backlog.journalGrew(this.#journal.liveBytes)
       this.#rotateAgain()
@@ -376,10 +398,20 @@ class Engine implements Log, LogContext {
     await this.#files.replaceFile(`${this.directory}/${cleanShutdownFile}`, Buffer.from('{"version":0,"brokerEpoch":-1}'))
   }
 
+  markFailedSync(): void {
+    try {
+      markFailedSync(this.#files, this.directory, bootIdOf(this.#files))
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      this.report('cannot note that a sync failed: restart the machine before the broker is started again', error)
+    }
+  }
+
   #die(error: Error): void {
     if (this.#fatal) return
     this.#fatal = true
     this.#closed = `The disk failed: ${error.message}`
+    if (isFailedSync(error)) this.markFailedSync()
     this.#options.onFatal(error)
   }
 }

@@ -10,10 +10,11 @@ import type { TopicConfig } from '../log.ts'
 import type { Offset, Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import type { DeletedPartition } from './deletions.ts'
+import { rewrite } from './failed-sync.ts'
 import { type JournalView, type NamedPartition, type RecoveredJournal, recoverJournal } from './journal/journal-recovery.ts'
 import type { LoadedState, StateLog } from './journal/state-log.ts'
 import { type PartitionState, partitionKey } from './journal/state-record.ts'
-import { LeaderEpochs } from './partition/leader-epochs.ts'
+import { LeaderEpochs, largestEpoch } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
 import { damageFile, hasSegments, isCondemned, readTopicId, repairFile, writePartitionMetadata } from './partition/partition-directory.ts'
 import { type PartitionStart, recoverPartition } from './partition/partition-recovery.ts'
@@ -66,8 +67,15 @@ interface Known {
 
 const nothingKnown: Known = { state: null, logStart: -1, view: null, doubtful: false }
 
-export async function recoverLog(context: LogContext, stateLog: StateLog, bootId: string): Promise<RecoveredLog> {
-  return await new LogRecovery(context, stateLog, bootId).run()
+export interface Circumstances {
+  /** Identity of the run of the operating system; empty when unknown. */
+  run: string
+  /** A sync failed in this run: see failed-sync.ts. The journal has been written again. */
+  writesAgain: boolean
+}
+
+export async function recoverLog(context: LogContext, stateLog: StateLog, circumstances: Circumstances): Promise<RecoveredLog> {
+  return await new LogRecovery(context, stateLog, circumstances).run()
 }
 
 class LogRecovery {
@@ -75,20 +83,24 @@ class LogRecovery {
   readonly #stateLog: StateLog
   readonly #loaded: LoadedState
   readonly #sameRun: boolean
+  readonly #writesAgain: boolean
   #found = new Map<string, Found>()
   #condemned: ReadonlySet<string> = new Set()
+  /** The names of the directories of all partitions that state log and journal know. */
+  readonly #homes = new Map<string, string>()
   #views = new Map<string, JournalView>()
   /** Why a partition's files cannot be used. */
   readonly #troubles = new Map<string, string>()
   /** With segments; of which topic id, is not known. */
   readonly #unnamed: Place[] = []
 
-  constructor(context: LogContext, stateLog: StateLog, bootId: string) {
+  constructor(context: LogContext, stateLog: StateLog, { run, writesAgain }: Circumstances) {
     this.#context = context
     this.#stateLog = stateLog
+    this.#writesAgain = writesAgain
     this.#loaded = stateLog.load()
     for (const problem of this.#loaded.problems) context.report(problem, null)
-    this.#sameRun = bootId !== '' && this.#loaded.bootId === bootId
+    this.#sameRun = run !== '' && this.#loaded.bootId === run
   }
 
   async run(): Promise<RecoveredLog> {
@@ -108,6 +120,7 @@ class LogRecovery {
     this.#views = new Map(journal.views.map(view => [keyOf(view), view]))
     const deleted: DeletedPartition[] = []
     for (const view of journal.views) {
+      view.deleted ||= this.#condemned.has(keyOf(view))
       if (!view.deleted) continue
       const directory = this.#found.get(keyOf(view))?.directory ?? null
       this.#found.delete(keyOf(view))
@@ -172,6 +185,7 @@ class LogRecovery {
     if (changed || state === null)
       for (const segment of opened.segments.all)
         if (repaired || segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
+    opened.exposed = changed && !(state?.synced === true && opened.synced)
     // What is read from now on must not be taken back by a power cut.
     if (view?.direct === true && (opened.synced || view.durableEnd > 0))
       for (const segment of opened.files.unsynced) await segment.datasync()
@@ -183,6 +197,7 @@ class LogRecovery {
     const { topic, partition, directory } = place
     const { state, view, logStart, doubtful } = known
     try {
+      if (!this.#troubles.has(key)) await this.#writeAgain(directory, known)
       if (!this.#troubles.has(key) && this.#context.system.files.exists(`${directory}/${repairFile}`))
         return await this.#repair(place, known)
       if (!this.#troubles.has(key)) {
@@ -210,9 +225,25 @@ class LogRecovery {
         const damage = (error as Error).message
         return { start: this.#startOffline(directory, known, damage), damage, repaired: false }
       }
+      if (error.isFailedSync) throw error
       this.#noteTrouble(key, error)
     }
     return { start: this.#startOffline(directory, known, this.#troubles.get(key)!), damage: null, repaired: false }
+  }
+
+  /** After a failed sync: what no checkpoint vouches for. */
+  async #writeAgain(directory: string, { state, view, doubtful }: Known): Promise<void> {
+    const isVouchedFor = state?.synced === true && view === null && !doubtful
+    if (!this.#writesAgain || isVouchedFor) return
+    const { files } = this.#context.system
+    const base = state?.active?.baseOffset ?? 0
+    for (const { name, kind } of files.list(directory)) {
+      const segment = /^(\d{20})\.(log|txnindex)$/.exec(name)
+      const isWanted = name === 'partition.metadata' || (segment !== null && Number(segment[1]) >= base)
+      if (kind !== 'file' || !isWanted) continue
+      const isKnown = state?.synced === true && name === `${segmentName(base)}.log`
+      await rewrite(files, `${directory}/${name}`, isKnown ? (state.active?.state.size ?? 0) : 0)
+    }
   }
 
   /** As a log of somebody else of whom nothing is known but where it began and ended. */
@@ -243,7 +274,7 @@ class LogRecovery {
     for (const name of [damageFile, repairFile]) await system.files.removeFile(`${directory}/${name}`)
     this.#context.report(`${topic}-${partition} was repaired and goes on at offset ${start.logEndOffset}`, null)
     // Clients that had read what is given up find out by the epoch (KIP-320).
-    const leaderEpoch = Math.max(start.leaderEpoch, state?.leaderEpoch ?? 0) + 1
+    const leaderEpoch = Math.min(Math.max(start.leaderEpoch, state?.leaderEpoch ?? 0) + 1, largestEpoch)
     start.epochs.assign(leaderEpoch, start.logEndOffset)
     return { start: { ...start, leaderEpoch }, damage: null, repaired: true }
   }
@@ -265,14 +296,24 @@ class LogRecovery {
   }
 
   #redo(view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]): void {
+    // What was deleted later must not come back for a moment: it would be in the way of a topic of the same name.
+    if (view.deleted || this.#condemned.has(keyOf(view))) return
     this.#attempt(view, () => {
-      const directory = view.deleted ? null : this.#place(view)
-      if (directory === null) return
+      const directory = this.#place(view)
+      if (directory === null || (this.#loaded.isLost && segmentBase < this.#newestBase(directory))) return
       const path = `${directory}/${segmentName(segmentBase)}.log`
       const { handles } = this.#context.segments
       const file = this.#context.system.files.exists(path) ? handles.get(path) : handles.create(path)
-      file.writeSync(bytes, position)
+      // What the file has already may be newer than the frame.
+      const present = this.#loaded.isLost ? Math.max(file.size() - position, 0) : 0
+      file.writeSync(present === 0 ? bytes : [Buffer.concat(bytes).subarray(present)], position + present)
     })
+  }
+
+  /** Segments before it are complete, and may have been compacted, or have been left behind by the log's start. */
+  #newestBase(directory: string): Offset {
+    const logs = this.#context.system.files.list(directory).filter(({ name }) => /^\d{20}\.log$/.test(name))
+    return Number(logs.at(-1)?.name.slice(0, 20) ?? -1)
   }
 
   /** Does nothing more for a partition whose files have refused something. */
@@ -304,8 +345,9 @@ class LogRecovery {
     const { files } = this.#context.system
     const ids = new Map<string, Set<Uuid>>()
     for (const one of known) {
-      if (this.#condemned.has(keyOf(one))) continue
       const name = `${one.topic}-${one.partition}`
+      this.#homes.set(keyOf(one), name)
+      if (this.#condemned.has(keyOf(one))) continue
       const all = ids.get(name)
       if (all === undefined) ids.set(name, new Set([one.topicId]))
       else all.add(one.topicId)
@@ -323,7 +365,7 @@ class LogRecovery {
     const place = { topic, partition, directory }
     try {
       const topicId = this.#topicIdOf(directory, partition, known)
-      if (topicId !== null) this.#found.set(partitionKey(topicId, partition), { ...place, topicId })
+      if (topicId !== null) this.#take({ ...place, topicId })
       else if (hasSegments(this.#context.system.files, directory)) this.#unnamed.push(place)
     } catch (error) {
       // Whose it is can be guessed only if there is no choice. Otherwise the topic of that name finds out when it asks for its directory.
@@ -332,6 +374,16 @@ class LogRecovery {
       if (topicId === null) this.#unnamed.push(place)
       else this.#found.set(partitionKey(topicId, partition), { ...place, topicId })
     }
+  }
+
+  /** Somebody may have copied a partition's directory under another name: the copy is left alone. */
+  #take(found: Found): void {
+    const { directory } = found
+    const key = keyOf(found)
+    const home = this.#homes.get(key)
+    const other = this.#found.get(key)?.directory ?? (home === undefined ? directory : `${this.#context.directory}/${home}`)
+    if (other === directory) this.#found.set(key, found)
+    else this.#context.report(`ignoring ${directory}, which says that it is ${other}`, null)
   }
 
   /** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */

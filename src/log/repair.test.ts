@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type FileSystem, memoryFileSystem } from '../base.ts'
+import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import { append, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
 
 const config = { segmentBytes: 300, durability: 'fsync' } as const
@@ -22,6 +22,21 @@ async function filled(): Promise<{ disk: FileSystem; segments: string[] }> {
   const segments = disk.list(directory).flatMap(({ name }) => (name.endsWith('.log') ? [name] : []))
   assert.ok(segments.length >= 3)
   return { disk, segments }
+}
+
+function bound(handle: ReturnType<FileSystem['open']>): ReturnType<FileSystem['open']> {
+  return {
+    path: handle.path,
+    writeSync: (buffers, position) => handle.writeSync(buffers, position),
+    write: (buffers, position) => handle.write(buffers, position),
+    readSync: (buffer, position) => handle.readSync(buffer, position),
+    read: (buffer, position) => handle.read(buffer, position),
+    size: () => handle.size(),
+    truncate: size => handle.truncate(size),
+    datasync: () => handle.datasync(),
+    datasyncSync: () => handle.datasyncSync(),
+    close: () => handle.close(),
+  }
 }
 
 const ask = (disk: FileSystem) => change(disk, `${directory}/millrace.repair`, () => {})
@@ -100,4 +115,40 @@ test('a repair of a sound partition, and of one that has lost all its segments',
     const again = await openTestLog(disk, { durability: 'fsync' })
     assert.equal((await offsetsOf(partitionOf(again.log, 0, config))).at(-1), 10)
   }
+})
+
+test('a repair takes a place that the disk does not read for damage, and loses no more than begins there', async () => {
+  const disk = memoryFileSystem()
+  const first = await openTestLog(disk, { durability: 'fsync' })
+  const large = { segmentBytes: 40_000, durability: 'fsync' } as const
+  for (let nth = 0; nth < 100; nth++) await append(partitionOf(first.log, 0, large), `${nth}`.padEnd(1000, '.')).durable
+  await first.log.close()
+  const segments = disk.list(directory).flatMap(({ name }) => (name.endsWith('.log') ? [name] : []))
+  const [bad, after] = [segments[1]!, Number(segments[2]!.slice(0, 20))]
+  const badByte = disk.readFile(`${directory}/${bad}`)!.indexOf('60......')
+  assert.ok(badByte > 5000 && segments.length === 3)
+  const files: FileSystem = {
+    ...disk,
+    open(path, mode) {
+      const handle = disk.open(path, mode)
+      if (path !== `${directory}/${bad}`) return handle
+      const read = (buffer: Uint8Array, position: number) => {
+        if (position <= badByte && badByte < position + buffer.length && handle.size() > badByte) throw new DiskError('read', path, 'EIO')
+        return handle.readSync(buffer, position)
+      }
+      return { ...bound(handle), readSync: read, read: async (buffer: Uint8Array, position: number) => read(buffer, position) }
+    },
+  }
+  ask(disk)
+  const told: string[] = []
+  const { log } = await openTestLog(files, { durability: 'fsync' }, what => void told.push(what))
+  const partition = partitionOf(log, 0, large)
+  assert.equal(partition.offline, null)
+  assert.match(told.join(), /EIO at position/)
+  const kept = await offsetsOf(partition)
+  assert.ok(kept.includes(after) && kept.includes(99))
+  const lost = Array.from({ length: 100 }, (_, offset) => offset).filter(offset => !kept.includes(offset))
+  assert.deepEqual([lost[0]! >= 59, lost.at(-1)], [true, after - 1])
+  await append(partition, 'new').durable
+  await log.close()
 })

@@ -78,14 +78,14 @@ function piecesOf(frame: Frame, file: JournalFile, slots: Map<number, Carried>, 
   return pieces
 }
 
-/** `starts`: those whose log start offset is to be told as well. */
+/** `starts`: those whose log start offset is to be told as well. Of one that was deleted meanwhile nothing is told: it would come back. */
 async function write(commit: GroupCommit, starts: readonly Carried[], pieces: readonly Piece[]): Promise<void> {
-  const members = new Set([...starts, ...pieces.map(({ member }) => member)])
+  const members = new Set([...starts, ...pieces.map(({ member }) => member)].filter(({ deleted }) => !deleted))
   if (members.size === 0) return
   for (const member of members) member.settleGroup()
   for (const member of members) commit.join(member)
-  for (const member of starts) commit.moveLogStart(member, member.logStartOffset)
-  for (const { member, share, bytes } of pieces) commit.add(member, share, bytes === null ? null : Chunk.of(bytes))
+  for (const member of starts) if (members.has(member)) commit.moveLogStart(member, member.logStartOffset)
+  for (const { member, share, bytes } of pieces) if (members.has(member)) commit.add(member, share, bytes === null ? null : Chunk.of(bytes))
   const { durable } = commit.group
   commit.commit()
   await durable

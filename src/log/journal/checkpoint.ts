@@ -58,6 +58,7 @@ export class Checkpointer {
   #again = false
   #closed = false
   #indexing = false
+  #carrying = false
   #deleted: string[] = []
   /** Partitions of the running one whose files the disk refuses, or that are offline: the journal keeps what it has of them. */
   #troubled = new Set<Partition>()
@@ -81,7 +82,8 @@ export class Checkpointer {
   /** Releases all journal files but the current one, sooner or later. */
   start(): void {
     if (this.#running !== null) {
-      this.#again = true
+      // What is carried over fills files, too: were that a reason to begin again, there would be no end.
+      if (!this.#carrying) this.#again = true
       return
     }
     // Begun in a microtask: its first steps may commit a group, fill the journal and come back here.
@@ -143,7 +145,12 @@ export class Checkpointer {
     const waiting = [...partitions]
     while (waiting.length > 0) await this.#noteSome(waiting)
     const { stateLog, bootId, syncNames, commit } = this.#options
-    if (this.#troubled.size > 0) await carry(this.#turns, commit, files, this.#troubled)
+    if (this.#troubled.size > 0) {
+      this.#carrying = true
+      await carry(this.#turns, commit, files, this.#troubled).finally(() => {
+        this.#carrying = false
+      })
+    }
     // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
     if (deleted.length > 0) await syncNames()
     await stateLog.append([], deleted, { trimmedSequence: trimmed, bootId })
@@ -174,6 +181,8 @@ export class Checkpointer {
   /** One partition's trouble is not to keep the journal's files for all. */
   #refused(partition: Partition, error: unknown): void {
     if (!(error instanceof DiskError) || error.isFailedSync || error.isShortage) throw error
+    // Its files went while they were used.
+    if (partition.deleted) return
     this.#troubled.add(partition)
     partition.upkeep.refused(error)
   }

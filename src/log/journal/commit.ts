@@ -15,7 +15,7 @@ import type { Chunk, Tail } from '../tail/tail.ts'
 import { Group } from './group.ts'
 import type { Journal } from './journal.ts'
 import { FrameWriter, foldChecksums, type Share } from './journal-format.ts'
-import type { Member } from './member.ts'
+import type { JournalFile, Member } from './member.ts'
 
 /** A group whose frame is written but not durable yet. */
 interface Unsynced {
@@ -43,14 +43,27 @@ export interface CommitOptions {
 
 /** The journal may be synced so much later than the segments that it tells of. */
 const journalBehindMs = 500
+
+/** Bindings that are to be said again in a frame of the file that begins at `from` or behind it. */
+interface Repetition {
+  file: JournalFile
+  from: number
+  members: readonly Member[]
+}
+
 /** Segment files that one sync cycle takes directly; beyond, shares go through the journal. */
 const maxDirectFiles = 8
+/** More than a bad sector takes. */
+const repetitionBytes = 16 << 10
 
 export class GroupCommit {
   readonly #options: CommitOptions
   /** Gathered: its members and, in `#frame` and `#runs`, what the journal will say of them. */
   #group = new Group()
   readonly #frame = new FrameWriter()
+  /** Bound by the frame that is gathered. */
+  #bound: Member[] = []
+  #repetitions: Repetition[] = []
   #runs: Run[] = []
   #payloadBytes = 0
   /** What goes past the journal is a group for each partition: it needs no frame, and one that the disk refuses does not concern others. */
@@ -142,6 +155,7 @@ export class GroupCommit {
     member.slot = current.slots++
     current.bound.add(member)
     this.#group.binds(member)
+    this.#bound.push(member)
     this.#frame.bind(member.slot, member.topicId, member.topic, member.partition)
   }
 
@@ -237,10 +251,16 @@ export class GroupCommit {
   /** null when the frame is in the page cache. */
   #writeFrame(): KafkaError | null {
     const { journal } = this.#options
+    const file = journal.current
+    const later = this.#repeatBindings(file)
+    const from = file.end
     const payload = this.#runs.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end))
     const meta = this.#frame.finish(journal.nextSequence, journal.durableSequence, this.#payloadBytes, journal.token)
     try {
       journal.write(meta, payload, this.#payloadBytes)
+      this.#repetitions = later
+      for (const again of this.#bound.length > 0 ? [from, from + repetitionBytes] : [])
+        this.#repetitions.push({ file, from: again, members: this.#bound })
       this.frames++
       this.bytes += meta.length + this.#payloadBytes
       return null
@@ -249,9 +269,24 @@ export class GroupCommit {
     }
   }
 
+  /** Without them damage to a frame could hide which partitions it concerns, and these would end early as if nothing were missing. */
+  #repeatBindings(file: JournalFile): Repetition[] {
+    if (this.#repetitions.length === 0) return this.#repetitions
+    const later: Repetition[] = []
+    for (const repetition of this.#repetitions) {
+      if (repetition.file !== file) continue
+      if (repetition.from > file.end) later.push(repetition)
+      else
+        for (const member of repetition.members)
+          if (member.boundFile === file) this.#frame.bind(member.slot, member.topicId, member.topic, member.partition)
+    }
+    return later
+  }
+
   #gatherAnew(): void {
     for (const { chunk } of this.#runs) this.#options.tail.unpin(chunk)
     this.#group = new Group()
+    this.#bound = []
     this.#runs = []
     this.#payloadBytes = 0
     this.#frame.reset()
@@ -270,6 +305,7 @@ export class GroupCommit {
     const withJournal = frames.some(({ group }) => group.needsJournal) || began - this.#journalSyncedMs > journalBehindMs
     const syncs = withJournal ? [journal.sync()] : []
     for (const [segment, member] of files) if (!member.deleted) syncs.push(segment.datasync())
+    for (const { group } of frames) syncs.push(...group.protect())
     this.#syncing = Promise.all(syncs).then(
       () => {
         this.syncs.add(system.clock.monotonic() - began)
@@ -327,6 +363,7 @@ export class GroupCommit {
       return
     }
     const error = this.#writeFrame()
+    this.#frame.reset()
     if (error === null) this.#notedSequence = journal.nextSequence
   }
 

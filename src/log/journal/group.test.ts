@@ -22,6 +22,7 @@ class TestMember implements Member {
   constructor(synced = false) {
     this.synced = synced
   }
+  protect = () => null
   writeOut = () => null
   committed = () => void this.told.push('committed')
   takeBack = () => void this.told.push('takeBack')

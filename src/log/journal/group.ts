@@ -68,6 +68,11 @@ export class Group {
     for (const member of this.#members) if (member.synced) this.needsSync = true
   }
 
+  /** What has to be synced beside the frame, before it may be called durable. */
+  protect(): Promise<void>[] {
+    return this.#members.flatMap(member => (member.synced ? (member.protect() ?? []) : []))
+  }
+
   /** Answers the members' ends, for `becameDurable`. */
   commit(): Offset[] {
     this.#move('sent', 'committed')

@@ -1,10 +1,11 @@
 /**
  * The journal's bytes: files of frames, one frame per group commit.
  *
- * A file stands alone: partitions get small numbers (slots) by `bind` entries of the same file. A frame carries the token of its file's
- * life (file-life.ts). Its checksum covers its header and its entries; the payload, whole record batches in the order of the `inline`
- * entries, is covered by the batches' own checksums, which each entry folds into one number, and by what the entries say of offsets and
- * lengths. So neither an old payload nor one that was torn can pass for what was written. All numbers are big-endian.
+ * A file stands alone: partitions get small numbers (slots) by `bind` entries of the same file. Later frames repeat them, so that damage does
+ * not hide whose records it took. A frame carries the token of its file's life (file-life.ts). Its checksum covers its header and its entries;
+ * the payload, whole record batches in the order of the `inline` entries, is covered by the batches' own checksums, which each entry folds
+ * into one number, and by what the entries say of offsets and lengths. So neither an old payload nor one that was torn can pass for what was
+ * written. All numbers are big-endian.
  *
  *     file:   head (1024 bytes; 64 in format 1), frames, each at a multiple of 8
  *     frame:  header (48 bytes), entries (48 bytes each; `bind` is followed by the topic's name), payload
@@ -181,25 +182,29 @@ export interface FrameVisitor {
   deleted(slot: number): void
 }
 
-/** Walks the entries of a frame whose checksum was right. */
+/** Walks the entries of a frame whose checksum was right: first what slots mean, then what is said of them. */
 export function visitFrame({ bytes, payloadAt }: Frame, visitor: FrameVisitor): void {
+  for (let at = frameHeaderBytes; at < payloadAt; at = entryEnd(bytes, at)) {
+    if (bytes[at] !== entryKinds.bind) continue
+    const name = bytes.toString('utf8', at + entryBytes, at + entryBytes + bytes.readUInt32BE(at + 12))
+    visitor.bind(bytes.readUInt32BE(at + 4), uuidFromBytes(bytes.subarray(at + 16, at + 32)), name, bytes.readInt32BE(at + 8))
+  }
   let payload = payloadAt
-  for (let at = frameHeaderBytes; at < payloadAt; at += entryBytes) {
+  for (let at = frameHeaderBytes; at < payloadAt; at = entryEnd(bytes, at)) {
     const kind = bytes[at]!
     const slot = bytes.readUInt32BE(at + 4)
-    if (kind === entryKinds.bind) {
-      const nameBytes = bytes.readUInt32BE(at + 12)
-      const name = bytes.toString('utf8', at + entryBytes, at + entryBytes + nameBytes)
-      visitor.bind(slot, uuidFromBytes(bytes.subarray(at + 16, at + 32)), name, bytes.readInt32BE(at + 8))
-      at += align(nameBytes)
-    } else if (kind === entryKinds.inline || kind === entryKinds.extent) {
+    if (kind === entryKinds.inline || kind === entryKinds.extent) {
       const share = readShare(bytes, at, slot, kind === entryKinds.inline)
       visitor.share(share, payload)
       if (share.inline) payload += share.length
     } else if (kind === entryKinds.logStart) visitor.logStart(slot, readInt64(bytes, at + 32))
     else if (kind === entryKinds.deleted) visitor.deleted(slot)
-    else throw new Error(`journal entry of the unknown kind ${kind}`)
+    else if (kind !== entryKinds.bind) throw new Error(`journal entry of the unknown kind ${kind}`)
   }
+}
+
+function entryEnd(bytes: Buffer, at: number): number {
+  return at + entryBytes + (bytes[at] === entryKinds.bind ? align(bytes.readUInt32BE(at + 12)) : 0)
 }
 
 function readShare(bytes: Buffer, at: number, slot: number, inline: boolean): Share {

@@ -106,6 +106,48 @@ test('frames behind a damaged one are found, and the partition that may have los
   assert.notEqual(partitionOf(again, 0).offline, null)
 })
 
+test('a frame that is damaged anywhere does not hide whose records it held, not even of a partition that it names first', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, settings)
+  await append(partitionOf(log, 0), 'only').durable
+  await append(partitionOf(log, 1), 'other').durable
+  await turn()
+  await turn()
+  kill()
+  const content = disk.readFile(first)!
+  const end = content.indexOf('only') + 4
+  for (let at = 1024; at < end; at += 3) {
+    patch(disk, first, bytes => {
+      content.copy(bytes)
+      bytes[at]! ^= 16
+    })
+    const before = new Map(disk.list('/data/journal').map(({ name }) => [name, disk.readFile(`/data/journal/${name}`)!]))
+    const again = await openTestLog(disk, settings)
+    const partition = partitionOf(again.log, 0)
+    assert.ok(partition.offline !== null || partition.logEndOffset === 1, `byte ${at}: its records are gone, and nobody is told`)
+    assert.deepEqual([partitionOf(again.log, 1).offline, partitionOf(again.log, 1).logEndOffset], [null, 1], `byte ${at}`)
+    again.kill()
+    // As it was, for the next byte.
+    for (const { name } of disk.list('/data/journal')) if (!before.has(name)) disk.remove(`/data/journal/${name}`)
+    for (const [name, bytes] of before) patch(disk, `/data/journal/${name}`, now => void bytes.copy(now))
+    for (const number of [0, 1])
+      for (const name of ['millrace.offline', `${'0'.repeat(20)}.log`])
+        if (disk.exists(`/data/orders-${number}/${name}`)) disk.remove(`/data/orders-${number}/${name}`)
+  }
+})
+
+test('nor do some kilobytes that are damaged', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { ...settings, journalFileBytes: 256 << 10 })
+  await append(partitionOf(log, 0), 'only').durable
+  for (let count = 0; count < 100; count++) await append(partitionOf(log, 1), `${count}`.padEnd(500, '.')).durable
+  kill()
+  patch(disk, first, bytes => void bytes.fill(0, 1024, 1024 + 4096))
+  const again = await openTestLog(disk, settings)
+  assert.notEqual(partitionOf(again.log, 0).offline, null)
+  assert.notEqual(partitionOf(again.log, 1).offline, null)
+})
+
 /** Written by the release before format 2: `one` and `two`, durable, then an empty frame. */
 const format1 = Buffer.from(
   'TVJKRj+a9ysAAAABAAAAAAAAAAAAAAABAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE1SSjEeTgQbAAAAAAAAAAEAAAAAAAAAAQAAAGgAAABHAA' +

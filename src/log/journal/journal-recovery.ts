@@ -171,7 +171,7 @@ class JournalRecovery {
 
   /** Answers how many frames count. */
   #replay(): number {
-    let expected = this.#options.trimmedSequence || (this.#frames[0]?.sequence ?? 0)
+    let expected = this.#options.trimmedSequence || this.#firstSequence()
     let open: JournalFile | null = null
     let window: FileWindow | null = null
     for (let index = 0; index < this.#frames.length; index++) {
@@ -193,6 +193,11 @@ class JournalRecovery {
     }
     if (this.#durable > expected) this.#holes.push(expected, this.#durable - 1)
     return this.#finish(this.#frames.length)
+  }
+
+  /** Before the first checkpoint all files count, and the oldest one says with which frame it begins. */
+  #firstSequence(): number {
+    return Math.min(...this.#files.filter(({ life }) => life !== null).map(({ firstSequence }) => firstSequence))
   }
 
   #finish(counted: number): number {

@@ -194,7 +194,12 @@ export class Journal {
     const number = this.#nextNumber
     const { files, directory } = this.#options
     const handle = files.open(journalPath(directory, number), 'rw')
-    files.syncDirectorySync(directory)
+    try {
+      files.syncDirectorySync(directory)
+    } catch (error) {
+      handle.close()
+      throw error
+    }
     return { number, handle, life: null, slots: 0, bound: new Set(), firstSequence: 0, end: 0, size: handle.size(), unsynced: false }
   }
 

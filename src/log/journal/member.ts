@@ -32,6 +32,8 @@ export interface Member {
   readonly deleted: boolean
   /** Acknowledged only when durable (`durability=fsync`). */
   readonly synced: boolean
+  /** What has to be synced before anything more of it is durable; null: nothing. */
+  protect(): Promise<void> | null
   /** Writes what it gathered past the journal; answers why that was not possible. */
   writeOut(): KafkaError | null
   /** Leaves its group: all it did in it stays. Calls nobody. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32c, DiskError, type FileHandle, type FileSystem, memoryFileSystem, realSystem } from '../../base.ts'
-import type { Uuid } from '../../protocol.ts'
+import { buildBatch, type Uuid } from '../../protocol.ts'
 import type { LogContext } from '../context.ts'
 import { append, openTestLog, partitionOf, readAll } from '../log.testing.ts'
 import { type LoadedState, StateLog } from './state-log.ts'
@@ -281,5 +281,44 @@ test('one flipped bit anywhere in the state log: no partition is offline, no rec
       )
     }
     kill()
+  }
+})
+
+test('a state log whose beginning is lost: the journal’s old frames are not written over what was compacted or removed since', async () => {
+  for (const policy of ['compact', 'delete'] as const) {
+    const disk = memoryFileSystem()
+    const config = {
+      cleanupPolicy: { delete: policy === 'delete', compact: policy === 'compact' },
+      minCleanableDirtyRatio: 0.01,
+      segmentBytes: 400,
+      retentionBytes: policy === 'delete' ? 500 : -1,
+      fileDeleteDelayMs: 0,
+    }
+    const { log, kill } = await openTestLog(disk, { durability: 'fsync', cleanerBackoffMs: 2, retentionCheckIntervalMs: 2 })
+    const partition = partitionOf(log, 0, config)
+    const batch = (value: number) =>
+      buildBatch({
+        records: [{ key: Buffer.from(`k${value % 3}`), value: Buffer.from(`${value}`.padEnd(60, '.')) }],
+        timestamp: Date.now(),
+      })
+    for (let value = 0; value < 40; value++) await partition.append(batch(value), { origin: 'client' }).durable
+    await (log as unknown as LogContext).checkpoint()
+    for (let wait = 0; wait < 1000 && partition.sizeBytes() > 2000; wait++) await new Promise(resolve => setTimeout(resolve, 5))
+    assert.ok(partition.sizeBytes() <= 2000, `${policy} left ${partition.sizeBytes()} bytes`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+    const left = await readAll(partition)
+    kill()
+    const file = disk.open('/data/journal/state.log', 'rw')
+    file.writeSync([Buffer.alloc(4096)], 0)
+    file.close()
+    const told: string[] = []
+    const again = await openTestLog(disk, { durability: 'fsync' }, what => void told.push(what))
+    const recovered = partitionOf(again.log, 0, config)
+    assert.equal(recovered.offline, null, policy)
+    assert.deepEqual((await readAll(recovered)).slice(-left.length), left, policy)
+    await recovered.append(batch(40), { origin: 'client' }).durable
+    await again.log.close()
+    const last = await openTestLog(disk, { durability: 'fsync' })
+    assert.deepEqual([partitionOf(last.log, 0, config).offline, partitionOf(last.log, 0, config).logEndOffset], [null, 41])
   }
 })

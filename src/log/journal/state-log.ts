@@ -50,6 +50,8 @@ export interface LoadedState extends CheckpointEnd {
   isDoubtful(key: string): boolean
   /** What is wrong with the file; empty when nothing is. */
   problems: string[]
+  /** It was begun, and nothing in it can be used: nobody knows which of the journal's frames are in the segments already. */
+  isLost: boolean
 }
 
 /** Where a record lies. */
@@ -109,11 +111,11 @@ export class StateLog {
     this.#overlong = window.size > this.#end
     const damaged = gaps.filter(({ at }) => at < durable)
     const problems = damaged.map(({ at, end }) => `bytes ${at} to ${end} of ${this.#options.path} are damaged`)
-    if (this.#life === null && this.#end === 0 && window.view(0, oldHeaderBytes).some(byte => byte !== 0))
-      problems.push(`${this.#options.path} begins with damage, and nothing in it can be used`)
-    const doubted = damaged.at(-1)?.at ?? -1
+    const isLost = this.#life === null && this.#end === 0 && window.size > 0
+    if (isLost) problems.push(`${this.#options.path} begins with damage, and nothing in it can be used`)
+    const doubted = isLost ? Number.POSITIVE_INFINITY : (damaged.at(-1)?.at ?? -1)
     const isDoubtful = (key: string) => (this.#places.get(key)?.at ?? -1) < doubted
-    return { ...this.#checkpoint, ...loaded, isDoubtful, problems }
+    return { ...this.#checkpoint, ...loaded, isDoubtful, problems, isLost }
   }
 
   /** The partition's latest record; null when there is none, or it was damaged since. */

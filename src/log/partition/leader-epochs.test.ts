@@ -73,7 +73,9 @@ test('truncation from the start keeps the epoch in force, from the end drops wha
 test('the checkpoint is in Kafka’s format and damage is noticed', () => {
   const text = '0\n2\n1 5\n3 20\n'
   assert.equal(LeaderEpochs.decode(text).encode(), text)
-  for (const damaged of ['', '1\n0\n', '0\n2\n1 5\n', '0\n1\n1 x\n', '0\n-1\n']) assert.throws(() => LeaderEpochs.decode(damaged), damaged)
+  for (const damaged of ['', '1\n0\n', '0\n2\n1 5\n', '0\n1\n1 x\n', '0\n-1\n', '0\n1\n2147483648 0\n', '0\n1\n1 9223372036854775807\n'])
+    assert.throws(() => LeaderEpochs.decode(damaged), damaged)
+  assert.equal(LeaderEpochs.decode('0\n1\n2147483647 0\n').latest, 2 ** 31 - 1)
 })
 
 test('a torn file, or one with the end of an earlier content, is refused', () => {

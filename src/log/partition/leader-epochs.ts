@@ -1,5 +1,8 @@
 /** The leader-epoch cache of a partition (KIP-101, KIP-320) and its file `leader-epoch-checkpoint` in Kafka's text format. */
-import type { Offset } from '../../protocol.ts'
+import { header, type Offset } from '../../protocol.ts'
+
+/** An int32 in batches, requests and the state log. */
+export const largestEpoch = 2 ** 31 - 1
 
 export interface EpochStart {
   epoch: number
@@ -110,8 +113,10 @@ export class LeaderEpochs {
     const entries: EpochStart[] = []
     for (const line of lines.slice(2, 2 + count)) {
       const match = /^(\d+) (\d+)$/.exec(line)
-      if (match === null) throw new Error(`malformed leader-epoch-checkpoint line ${JSON.stringify(line)}`)
-      entries.push({ epoch: Number(match[1]), startOffset: Number(match[2]) })
+      const [epoch, startOffset] = [Number(match?.[1]), Number(match?.[2])]
+      if (!(epoch <= largestEpoch && startOffset <= header.maxOffset))
+        throw new Error(`malformed leader-epoch-checkpoint line ${JSON.stringify(line)}`)
+      entries.push({ epoch, startOffset })
     }
     // Torn, or with the end of an earlier and longer content: it is written in place.
     if (lines.length !== count + 3 || lines.at(-1) !== '') throw new Error(`leader-epoch-checkpoint has not just ${count} entries`)

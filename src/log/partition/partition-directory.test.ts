@@ -171,6 +171,46 @@ test('a power cut that undoes the removal of a deleted topic does not give its r
   assert.deepEqual(await readAll(again.create(successor)), [[0, 'new']])
 })
 
+test('a power cut that takes the directory of a topic made in place of a deleted one takes neither its records nor it offline', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  // More than is put together before it is written again.
+  for (let nth = 0; nth < 400; nth++) await append(partitionOf(log), `old ${nth}`).durable
+  await log.delete(topicId, 0)
+  const successor = { topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() }
+  await append(log.create(successor), 'new').durable
+  kill()
+  await disk.removeDirectory('/data/orders-0')
+  const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+  const partition = again.create(successor)
+  assert.equal(partition.offline, null)
+  assert.deepEqual(again.strays(), [])
+  assert.deepEqual(await readAll(partition), [[0, 'new']])
+})
+
+test('a copy of a directory under another name is left alone', async () => {
+  for (const name of ['a-0', 'orders-00', 'orders-backup-0', 'orders-0.old-0']) {
+    const disk = memoryFileSystem()
+    const first = await openTestLog(disk, { durability: 'fsync' })
+    await append(partitionOf(first.log), 'a').durable
+    await first.log.close()
+    disk.makeDirectory(`/data/${name}`)
+    for (const file of disk.list('/data/orders-0')) await disk.copyFile(`/data/orders-0/${file.name}`, `/data/${name}/${file.name}`)
+    for (let start = 0; start < 2; start++) {
+      const told: string[] = []
+      const { log } = await openTestLog(disk, { durability: 'fsync' }, what => void told.push(what))
+      const partition = partitionOf(log)
+      assert.equal(partition.offline, null)
+      await append(partition, 'b').durable
+      assert.equal((await readAll(partition)).length, 2 + start, name)
+      assert.deepEqual(log.strays(), [])
+      assert.match(told.join(), new RegExp(`ignoring /data/${name}, which says that it is /data/orders-0`))
+      await log.close()
+    }
+    assert.ok(disk.readFile(`/data/${name}/${'0'.repeat(20)}.log`)!.length < disk.readFile(`/data/orders-0/${'0'.repeat(20)}.log`)!.length)
+  }
+})
+
 test('a deletion is forgotten only once no power cut can undo it', async () => {
   const disk = memoryFileSystem()
   let renamed = false

@@ -122,23 +122,27 @@ export class PartitionFiles {
     if (this.#directory !== 'made') orStorageError(() => this.#makeDirectory())
     const segment = Segment.create(this.#context.segments, this.directory, baseOffset, nowMs)
     this.segments.add(segment)
-    this.hotPosition = this.#coolingPosition = 0
     return segment
   }
 
-  /** Seals the active segment and begins the next. The snapshot is where recovery without a checkpoint starts from, as in Kafka. */
+  /**
+   * Seals the active segment and begins the next. The snapshot is where recovery without a checkpoint starts from, as in Kafka. Sealing comes
+   * last: should the disk refuse anything, the active segment goes on.
+   */
   roll(baseOffset: Offset, snapshot: Buffer, nowMs: number): Segment {
     return orStorageError(() => {
       this.tail.flush()
-      this.segments.active?.seal()
       this.#writeSnapshot(baseOffset, snapshot)
+      const { active } = this.segments
       const segment = this.begin(baseOffset, nowMs)
       try {
         segment.makeFile()
+        active?.seal()
       } catch (error) {
         this.segments.removeActive()
         throw error
       }
+      this.hotPosition = this.#coolingPosition = 0
       this.unsynced.add(segment)
       return segment
     })
@@ -179,9 +183,10 @@ export class PartitionFiles {
         this.#naming = false
         this.#named = segment
       },
-      // Until then the journal carries what could have been written directly; the next large append tries again.
-      () => {
+      // Until then the journal carries what could have been written directly; the next large append tries again, but no failed sync.
+      (error: Error) => {
         this.#naming = false
+        if (!(error instanceof DiskError) || error.isFailedSync) this.#context.fatal(error)
       },
     )
     return false

@@ -13,6 +13,7 @@ import type { PartitionState } from '../journal/state-record.ts'
 import { Segment, type SegmentContext, segmentName } from '../segments/segment.ts'
 import { type OpenedDirectory, openSegments } from '../segments/segment-directory.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
+import { type ScanEnd, scanBatches } from '../segments/segment-scan.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { type ProducerLimits, ProducerStates } from './producer-state.ts'
@@ -247,9 +248,36 @@ class Recovery {
       previous?.seal()
       previous = segment
       this.#end = segment.baseOffset
-      const end = await segment.recover(indexIntervalBytes, batch => this.#take(segment, batch))
+      const end = await this.#recover(segment)
       const size = segment.fileSize()
       if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch that does not follow')) return
+    }
+  }
+
+  /** In a repair a place that the disk does not read is damage like any other. */
+  async #recover(segment: Segment): Promise<ScanEnd> {
+    try {
+      return await segment.recover(indexIntervalBytes, batch => this.#take(segment, batch))
+    } catch (error) {
+      if (this.#input.repairTo === null || !isUnreadable(error)) throw error
+      return await this.#creep(segment)
+    }
+  }
+
+  /** On to the place itself, batch by batch: until now much was read at once. */
+  async #creep(segment: Segment): Promise<ScanEnd> {
+    const range = { from: segment.size, to: segment.fileSize(), what: 'whole', minOffset: segment.lastOffset + 1, windowBytes: 1 } as const
+    try {
+      return await scanBatches(segment, range, (buffer, at) => {
+        readBatchInfo(buffer, at, this.#info)
+        if (this.#info.lastOffset - segment.baseOffset > widestHole) return false
+        segment.place(this.#info, indexIntervalBytes)
+        this.#take(segment, this.#info)
+        return undefined
+      })
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      return { position: segment.size, problem: error.message }
     }
   }
 
@@ -313,6 +341,11 @@ class Recovery {
     if (snapshot !== null)
       this.#producers.loadSnapshot(snapshot, this.#input.system.clock.history(), this.#input.producers.producerIdExpirationMs)
   }
+}
+
+/** The disk does not read a place in a file. */
+function isUnreadable(error: unknown): error is DiskError {
+  return error instanceof DiskError && error.operation === 'read' && !error.isShortage
 }
 
 function storedEpochs(input: RecoveryInput): LeaderEpochs['entries'] {

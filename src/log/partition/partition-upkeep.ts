@@ -4,8 +4,8 @@
  * Hides in which order these may touch the files, so that redoing the journal never brings back or overwrites what they did, and when a
  * partition whose files the disk refuses is given up.
  */
-import { assert, DiskError } from '../../base.ts'
-import type { Offset } from '../../protocol.ts'
+import { DiskError } from '../../base.ts'
+import { KafkaError, type Offset } from '../../protocol.ts'
 import type { PartitionState } from '../journal/state-record.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { Partition } from './partition.ts'
@@ -65,16 +65,25 @@ export class PartitionUpkeep {
     const end = partition.segments.endOf(old.at(-1)!, partition.logEndOffset)
     if (this.#checkpointedBase < end) await context.checkpoint()
     if (partition.closed) return
-    assert(
-      this.#checkpointedBase >= end,
-      `at the checkpoint of ${name} the active segment began at ${this.#checkpointedBase}, not at ${end}`,
-    )
+    // The disk refused its files at the checkpoint.
+    if (this.#checkpointedBase < end)
+      throw new KafkaError(
+        'KAFKA_STORAGE_ERROR',
+        `The last checkpoint of ${name} goes on at offset ${this.#checkpointedBase}, not at ${end}`,
+      )
     try {
       await partition.files.replace(old, cleaned, end, partition.config.fileDeleteDelayMs)
     } catch (error) {
       if (error instanceof DiskError && error.isFailedSync) context.fatal(error)
       throw error
     }
+  }
+
+  /** What is in the files survives a power cut when this resolves. Segments before the one that the state log goes on with do already. */
+  async syncAll(): Promise<void> {
+    const { segments, files, context } = this.#partition
+    const unsure = segments.all.filter(segment => segment.baseOffset >= this.#checkpointedBase)
+    await Promise.all([...unsure.map(segment => segment.datasync()), files.syncNames(true), context.syncNames()])
   }
 
   /** The state log has it. */

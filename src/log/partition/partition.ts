@@ -30,7 +30,7 @@ import { AppendPlan } from './append-plan.ts'
 import { AppendRules } from './append-rules.ts'
 import { emptyBatchInfo } from './batch-info.ts'
 import { GroupPart } from './group-part.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
+import { type LeaderEpochs, largestEpoch } from './leader-epochs.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
 import { damaged, readSlice } from './partition-read.ts'
 import type { PartitionStart } from './partition-recovery.ts'
@@ -43,8 +43,6 @@ const directBytes = { os: 8 << 10, fsync: 48 << 10 }
 
 const whole = emptyBatchInfo()
 const plan = new AppendPlan()
-
-const largestEpoch = 2 ** 31 - 1
 
 export class Partition implements PartitionLog, Member {
   readonly topic: string
@@ -62,6 +60,8 @@ export class Partition implements PartitionLog, Member {
   deleted = false
   /** A topic of the metadata claims it (`Log.create` was called). */
   claimed = false
+  /** Something of it may be in the page cache alone, as its `durability` was `os`: what is appended with `fsync` must not be called durable without it. */
+  exposed = false
   #suspect: boolean
 
   // Member
@@ -225,7 +225,15 @@ export class Partition implements PartitionLog, Member {
 
   committed(): void {
     this.#leave()
-    if (!this.synced) this.#raiseHighWatermark(this.logEndOffset)
+    if (this.synced) return
+    this.exposed = true
+    this.#raiseHighWatermark(this.logEndOffset)
+  }
+
+  protect(): Promise<void> | null {
+    if (!this.exposed || this.deleted) return null
+    this.exposed = false
+    return this.upkeep.syncAll()
   }
 
   durable(end: Offset): void {

@@ -53,7 +53,7 @@ async function tidy(context: SegmentContext, chores: Chores, directory: string):
     }
   }
   for (const name of names) {
-    if (name.endsWith('.cleaned')) remove(name)
+    if (/\.(cleaned|remade)$/.test(name)) remove(name)
     if (!name.endsWith('.deleted')) continue
     names.delete(name)
     const path = `${directory}/${name}`
@@ -78,13 +78,17 @@ async function finishSwaps(context: SegmentContext, directory: string, names: Se
     const stem = /^(\d{20})\.log\.swap$/.exec(name)?.[1]
     if (stem === undefined) continue
     const last = await lastOffsetIn(context, `${directory}/${name}`, Number(stem))
+    let isRemoved = false
     for (const other of [...names]) {
       const covered = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)$/.exec(other)?.[1]
       if (covered === undefined || Number(covered) <= Number(stem) || Number(covered) > last) continue
       // Not `remove`: what stayed would be read as a part of the log.
       files.remove(`${directory}/${other}`)
       names.delete(other)
+      isRemoved = true
     }
+    // Once it has its name, nothing says any more that it covers these: they must not come back.
+    if (isRemoved) await files.syncDirectory(directory)
     // Over what the replaced segment of the same base has left; the .log last, as it vouches for the others.
     for (const kind of segmentSuffixes.toReversed()) {
       if (!names.delete(`${stem}${kind}.swap`)) continue

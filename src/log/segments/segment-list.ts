@@ -2,11 +2,12 @@
  * The segments of one partition in order: which segment holds an offset, and how segments come and go on disk so that a crash at any step
  * leaves what `openSegments` can put right, and a refusal of the disk what is tried again.
  */
-import { assert } from '../../base.ts'
+import { assert, DiskError } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { Chores } from '../chores.ts'
 import type { Segment, SegmentContext } from './segment.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
+import { abortedAgain } from './transaction-remake.ts'
 
 export class SegmentList {
   readonly directory: string
@@ -18,6 +19,7 @@ export class SegmentList {
   readonly #leaving = new Set<Segment>()
   /** Its files have not their final names yet. */
   #swapping: Segment | null = null
+  readonly #remaking = new Map<Segment, Promise<void>>()
   #closed = false
 
   constructor(context: SegmentContext, directory: string, segments: readonly Segment[]) {
@@ -74,7 +76,7 @@ export class SegmentList {
     return this.#segments[this.indexOf(segment.baseOffset) + 1]?.baseOffset ?? logEndOffset
   }
 
-  /** A new active segment. The caller has sealed the one before. */
+  /** A new active segment. The caller seals the one before. */
   add(segment: Segment): void {
     const active = this.active
     assert(active === undefined || active.baseOffset < segment.baseOffset, `segment ${segment.baseOffset} after ${active?.baseOffset}`)
@@ -161,14 +163,31 @@ export class SegmentList {
 
   #collect(first: number, from: Offset, to: Offset, found: AbortedTransaction[]): Promise<void> | undefined {
     for (let at = first; at < this.#segments.length; at++) {
-      const complete = this.#segments[at]!.transactions.collect(from, to, found)
+      const segment = this.#segments[at]!
+      const complete = segment.transactions.collect(from, to, found)
       if (complete === true) return undefined
       if (complete === false) continue
-      const base = this.#segments[at]!.baseOffset
       // Segments may come and go while the file is read.
-      return complete.then(done => (done ? undefined : this.#collect(this.indexOf(base) + 1, from, to, found)))
+      return complete
+        .catch(error => this.#remake(segment, error as Error).then(() => segment.transactions.collect(from, to, found)))
+        .then(done => (done ? undefined : this.#collect(this.indexOf(segment.baseOffset) + 1, from, to, found)))
     }
     return undefined
+  }
+
+  /** The transaction index of a sealed segment is damaged. Rejects, with the damage, when the log does not say what was in it. */
+  async #remake(segment: Segment, damage: Error): Promise<void> {
+    const at = this.#segments.indexOf(segment)
+    if (at < 0 || segment === this.active || (damage instanceof DiskError && damage.isShortage)) throw damage
+    let remaking = this.#remaking.get(segment)
+    if (remaking === undefined) {
+      const isThere = () => !this.#closed && this.#segments.includes(segment)
+      remaking = abortedAgain(this.#context.files, this.directory, this.#segments.slice(0, at + 1))
+        .then(entries => segment.transactions.remake(entries, isThere))
+        .finally(() => this.#remaking.delete(segment))
+      this.#remaking.set(segment, remaking)
+    }
+    await remaking
   }
 
   /**

@@ -9,7 +9,7 @@
  * few entries that a reader needs are found. A transaction that stays open while many others are aborted makes each of them one that has
  * to be looked at; so whole blocks of entries are passed over by the least of their first offsets.
  */
-import { type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
+import { DiskError, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import type { FileHandles } from './file-handles.ts'
 import type { IndexMemory } from './index-file.ts'
@@ -119,7 +119,9 @@ export class TransactionIndex {
     return true
   }
 
+  /** The file is touched only where entries that go are in it, or may be. */
   truncateToCount(count: number): void {
+    const isKnown = this.#bytes !== null
     if (count === 0) {
       // Also when the file is damaged: recovery drops everything and begins anew.
       this.#bytes = noBytes
@@ -128,7 +130,7 @@ export class TransactionIndex {
     const written = Math.min(this.#written, count)
     this.#count = Math.min(this.#count, count)
     this.#least.length = Math.ceil(this.#count / blockEntries)
-    if (written === this.#written && count > 0) return
+    if (isKnown && written === this.#written) return
     this.#written = written
     this.#cutFile()
   }
@@ -140,6 +142,32 @@ export class TransactionIndex {
     const file = exists ? this.#handles.get(this.path) : this.#handles.create(this.path)
     file.writeSync([this.#bytes.subarray(this.#written * entryBytes, this.#count * entryBytes)], this.#written * entryBytes)
     this.#written = this.#count
+  }
+
+  /**
+   * In place of a damaged file, of a sealed segment. `isWanted`: whether the name is still this segment's. Should the disk refuse, the entries
+   * stay in memory.
+   */
+  async remake(entries: readonly AbortedTransaction[], isWanted: () => boolean): Promise<void> {
+    this.#bytes = noBytes
+    this.#count = this.#written = 0
+    this.#least = []
+    for (const entry of entries) this.append(entry)
+    const { path } = this
+    const remade = `${path}.remade`
+    try {
+      // Under another name until it is on the disk: a file that a power cut left empty would say that nothing was aborted.
+      await writeDurably(this.#files, remade, this.#loaded().subarray(0, this.#count * entryBytes))
+      if (path !== this.path || !isWanted()) return await this.#files.removeFile(remade)
+      this.#handles.forget(path)
+      this.#files.rename(remade, path)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      return
+    }
+    this.#written = this.#count
+    this.#unsynced = 'file'
+    this.#memory.touch(this, this.#loaded().length)
   }
 
   /** No more entries will come: from now on it may leave memory. */
@@ -247,6 +275,17 @@ export class TransactionIndex {
   }
 }
 
+async function writeDurably(files: FileSystem, path: string, content: Buffer): Promise<void> {
+  const file = files.open(path, 'rw')
+  try {
+    file.truncate(0)
+    await file.write([content], 0)
+    await file.datasync()
+  } finally {
+    file.close()
+  }
+}
+
 const producerId = (bytes: Buffer, at: number) => readInt64(bytes, at + 2)
 const firstOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 10)
 const lastOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 18)
@@ -271,8 +310,10 @@ function decodeAborted(bytes: Buffer, at: number): AbortedTransaction {
 
 /** Throws when the entry cannot come after one that ended at `previous`; answers where it ends. */
 function checkEntry(bytes: Buffer, at: number, previous: Offset): Offset {
-  if (bytes.readInt16BE(at) > version) throw new Error(`transaction index entry of version ${bytes.readInt16BE(at)}`)
-  const last = lastOffset(bytes, at)
+  if (bytes.readInt16BE(at) !== version) throw new Error(`transaction index entry of version ${bytes.readInt16BE(at)}`)
+  const [first, last, stable] = [firstOffset(bytes, at), lastOffset(bytes, at), lastStableOffset(bytes, at)]
   if (last <= previous || last > header.maxOffset) throw new Error(`transaction index entry ${last} after ${previous}`)
+  if (first < 0 || first >= last || stable < 0 || stable > last + 1)
+    throw new Error(`transaction index entry from ${first} to ${last}, stable from ${stable} on`)
   return last
 }

@@ -1,0 +1,156 @@
+/** A sync that fails says that nobody knows what the disk holds: it is never repeated as if it could succeed, in this process or the next. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
+import type { Log } from '../log.ts'
+import { cachedDisk } from './cached-disk.testing.ts'
+import type { LogContext } from './context.ts'
+import { append, openTestLog, partitionOf, readAll, topicConfig, topicId, turn } from './log.testing.ts'
+
+const otherId = 'AAAAAAAAAAAAAAAAAAAB1Q' as typeof topicId
+const fsync = { durability: 'fsync' } as const
+const large = 'x'.repeat(60_000)
+const checkpoint = (log: Log) => (log as unknown as LogContext).checkpoint()
+
+async function turns(count: number): Promise<void> {
+  for (let nth = 0; nth < count; nth++) await turn()
+}
+
+test('what a failed sync kept from the disk is written again at the next start, before anybody sees it', async () => {
+  const { files, faults, survivors } = cachedDisk()
+  const first = await openTestLog(files, fsync)
+  await append(partitionOf(first.log), large).durable
+  await turns(3)
+  faults.sync = /orders-0.*\.log$/
+  await assert.rejects(append(partitionOf(first.log), large).durable!, { name: 'KAFKA_STORAGE_ERROR' })
+  assert.equal(first.failures.length, 1)
+  first.kill()
+  const told: string[] = []
+  const second = await openTestLog(files, fsync, what => void told.push(what))
+  assert.match(told.join(), /a sync failed before this start/)
+  assert.equal(partitionOf(second.log).highWatermark, 2)
+  await second.log.close()
+  const { log } = await openTestLog(survivors(), fsync)
+  assert.deepEqual([partitionOf(log).offline, (await readAll(partitionOf(log))).length], [null, 2])
+})
+
+for (const what of ['journal', 'state.log'])
+  test(`the same for the ${what}`, async () => {
+    const { files, faults, survivors } = cachedDisk()
+    const first = await openTestLog(files, fsync)
+    await append(partitionOf(first.log), 'a').durable
+    await checkpoint(first.log)
+    faults.sync = what === 'journal' ? /\.journal$/ : /state\.log/
+    append(partitionOf(first.log), 'b').durable?.catch(() => {})
+    await checkpoint(first.log).catch(() => {})
+    assert.equal(first.failures.length, 1)
+    first.kill()
+    const second = await openTestLog(files, fsync)
+    const end = partitionOf(second.log).highWatermark
+    assert.equal(end, 2)
+    second.kill()
+    const { log } = await openTestLog(survivors(), fsync)
+    assert.deepEqual([partitionOf(log).offline, partitionOf(log).logEndOffset], [null, 2])
+  })
+
+test('after a start of the machine there is nothing to write again', async () => {
+  const { disk, files, faults, boot } = cachedDisk()
+  const first = await openTestLog(files, fsync)
+  faults.sync = /\.journal$/
+  await assert.rejects(append(partitionOf(first.log), 'a').durable!)
+  first.kill()
+  assert.equal(disk.exists('/data/journal/failed-sync'), true)
+  boot('second')
+  const told: string[] = []
+  const { log } = await openTestLog(files, fsync, what => void told.push(what))
+  assert.deepEqual(told, [])
+  assert.equal(disk.exists('/data/journal/failed-sync'), false)
+  await log.close()
+})
+
+test('a disk that fails to sync again does not start, and the next start writes again, too', async () => {
+  const { files, faults } = cachedDisk()
+  const first = await openTestLog(files, fsync)
+  await append(partitionOf(first.log), large).durable
+  await turns(3)
+  faults.sync = /orders-0.*\.log$/
+  await assert.rejects(append(partitionOf(first.log), large).durable!)
+  first.kill()
+  faults.sync = /orders-0.*\.log$/
+  await assert.rejects(openTestLog(files, fsync), { code: 'EIO', operation: 'fdatasync' })
+  const told: string[] = []
+  await openTestLog(files, fsync, what => void told.push(what))
+  assert.match(told.join(), /a sync failed before this start/)
+})
+
+test('a directory whose sync failed is not synced again: the process stops', async () => {
+  const disk = memoryFileSystem()
+  let fails = true
+  const files: FileSystem = {
+    ...disk,
+    async syncDirectory(path) {
+      if (path !== '/data/orders-0' || !fails) return
+      fails = false
+      throw new DiskError('fsync', path, 'EIO')
+    },
+  }
+  const { log, failures } = await openTestLog(files, fsync)
+  append(partitionOf(log), large)
+  await turns(5)
+  assert.equal(fails, false)
+  assert.equal(failures.length, 1)
+  assert.throws(() => append(partitionOf(log), large), { name: 'KAFKA_STORAGE_ERROR' })
+})
+
+test('the same for the directory of the journal, when a file is begun', async () => {
+  const disk = memoryFileSystem()
+  let left = 1
+  const files: FileSystem = {
+    ...disk,
+    syncDirectorySync(path) {
+      if (left-- === 0) throw new DiskError('fsync', path, 'EIO')
+    },
+  }
+  const { log, failures } = await openTestLog(files, { ...fsync, journalFileBytes: 16 << 10 })
+  for (let nth = 0; nth < 30 && failures.length === 0; nth++) {
+    append(partitionOf(log), 'y'.repeat(2000)).durable?.catch(() => {})
+    await turns(2)
+  }
+  assert.equal(failures.length, 1)
+  assert.ok(left < 0)
+})
+
+test('a topic that is deleted while its directory is to be synced stops nothing, and does not come back', async () => {
+  const disk = memoryFileSystem()
+  let reached = () => {}
+  let go: Promise<void> | null = null
+  const files: FileSystem = {
+    ...disk,
+    async syncDirectory(path) {
+      if (path === '/data/orders-0' && go !== null) {
+        reached()
+        await go
+      }
+      await disk.syncDirectory(path)
+    },
+  }
+  const { log, kill, failures } = await openTestLog(files, fsync)
+  const other = () => log.create({ topic: 'other', topicId: otherId, partition: 0, config: topicConfig() })
+  await append(partitionOf(log), 'a').durable
+  await append(other(), 'a').durable
+  const { promise, resolve } = Promise.withResolvers<void>()
+  go = promise
+  const arrived = new Promise<void>(resolve => {
+    reached = resolve
+  })
+  const done = checkpoint(log)
+  await arrived
+  await log.delete(topicId, 0)
+  resolve()
+  await done
+  assert.deepEqual(failures, [])
+  await append(other(), 'b').durable
+  kill()
+  const again = await openTestLog(disk, fsync)
+  assert.deepEqual(again.log.strays(), [{ topic: 'other', topicId: otherId, partition: 0 }])
+})

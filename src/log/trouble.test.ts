@@ -1,0 +1,166 @@
+/** What the disk refuses for a while, or for one partition: nothing is given up for it that need not be, and nothing grows or spins meanwhile. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
+import type { Log, PartitionLog } from '../log.ts'
+import { buildBatch, buildMarkerBatch, KafkaError } from '../protocol.ts'
+import type { LogContext } from './context.ts'
+import { FaultyDisk } from './disk-faults.testing.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, turn } from './log.testing.ts'
+import type { Partition } from './partition/partition.ts'
+
+const storageError = { name: 'KAFKA_STORAGE_ERROR' }
+const checkpoint = (log: Log) => (log as unknown as LogContext).checkpoint()
+
+/** Writes to what matches, and making it, fail with this code. */
+function refusingDisk(disk = memoryFileSystem()) {
+  const faults = { path: null as RegExp | null, code: 'EIO', once: false }
+  const check = (operation: string, path: string) => {
+    if (!faults.path?.test(path)) return
+    if (faults.once) faults.path = null
+    throw new DiskError(operation, path, faults.code)
+  }
+  const files: FileSystem = {
+    ...disk,
+    open(path, mode) {
+      if (!disk.exists(path)) check('open', path)
+      const handle = disk.open(path, mode)
+      const writeSync = handle.writeSync.bind(handle)
+      const checked = (buffers: readonly Uint8Array[], position: number) => {
+        check('write', path)
+        writeSync(buffers, position)
+      }
+      return Object.assign(handle, { writeSync: checked, write: async (...args: Parameters<typeof checked>) => checked(...args) })
+    },
+  }
+  return { disk, files, faults }
+}
+
+test('a file system that takes no writes for a while: partitions stay readable, and all goes on when it does again', async () => {
+  const { files, faults } = refusingDisk()
+  const { log, failures } = await openTestLog(files, { durability: 'fsync' })
+  const partition = partitionOf(log)
+  await append(partition, 'a').durable
+  Object.assign(faults, { path: /orders-0/, code: 'EROFS' })
+  for (let count = 0; count < 8; count++) await assert.rejects(checkpoint(log), /EROFS/)
+  assert.equal(partition.offline, null)
+  assert.deepEqual(await readAll(partition), [[0, 'a']])
+  faults.path = null
+  await checkpoint(log)
+  await append(partition, 'b').durable
+  assert.equal((await readAll(partition)).length, 2)
+  assert.deepEqual(failures, [])
+})
+
+test('what the journal keeps of a partition whose files the disk refuses may be more than a file of it, and is not copied round and round', async () => {
+  const { files, faults } = refusingDisk()
+  const { log } = await openTestLog(files, { durability: 'fsync', journalFileBytes: 8 << 10, tailBytes: 4 << 20 })
+  const [dead, other] = [partitionOf(log, 0), partitionOf(log, 1)]
+  await append(dead, 'a').durable
+  faults.path = /orders-0.*\.log$/
+  for (let count = 0; count < 60 && dead.offline === null; count++) {
+    for (const _ of [1, 2, 3, 4]) if (dead.offline === null) await append(dead, 'x'.repeat(1000)).durable
+    await append(other, 'x'.repeat(100)).durable
+    await checkpoint(log)
+  }
+  assert.notEqual(dead.offline, null)
+  for (let count = 0; count < 100; count++) await append(other, 'y'.repeat(1000)).durable
+  for (let count = 0; count < 50; count++) await turn()
+  const { frames } = log.journal
+  for (let count = 0; count < 200; count++) await turn()
+  assert.equal(log.journal.frames, frames)
+})
+
+test('compaction for which a checkpoint is refused once is tried again', async () => {
+  const { files, faults } = refusingDisk()
+  const { log } = await openTestLog(files, { durability: 'fsync', cleanerBackoffMs: 1 })
+  const partition = partitionOf(log, 0, { segmentBytes: 300 })
+  const record = (value: string) => buildBatch({ records: [{ key: Buffer.from('k'), value: Buffer.from(value) }], timestamp: 1 })
+  for (let value = 0; value < 10; value++) await partition.append(record(`${value}`), { origin: 'client' }).durable
+  // What the active segment lacks still is written at the checkpoint that compaction asks for.
+  Object.assign(faults, { path: /orders-0.*\d\.log$/, once: true })
+  const before = partition.sizeBytes()
+  partition.config = topicConfig({ segmentBytes: 300, cleanupPolicy: { delete: false, compact: true }, minCleanableDirtyRatio: 0.01 })
+  for (let wait = 0; wait < 1000 && partition.sizeBytes() === before; wait++) await new Promise(resolve => setTimeout(resolve, 2))
+  assert.equal(faults.path, null)
+  assert.ok(partition.sizeBytes() < before, 'it is compacted')
+})
+
+const transactional = (producerId: number, baseSequence: number) =>
+  batchOf({ values: ['t'], producerId, producerEpoch: 0, baseSequence, isTransactional: true })
+const abort = (producerId: number) =>
+  buildMarkerBatch({ producerId, producerEpoch: 0, committed: false, coordinatorEpoch: 0, timestamp: 1 })
+
+async function abortedOf(partition: PartitionLog) {
+  const limit = { maxBytes: 100_000, atLeastOne: true, upTo: 'last-stable' } as const
+  const slice = await partition.read(0, limit)
+  slice.release()
+  return slice.abortedTransactions!.map(({ producerId, firstOffset }) => [producerId, firstOffset])
+}
+
+test('a segment that could not be rolled goes on, with all that it knows of transactions', async () => {
+  const { files, faults } = refusingDisk()
+  const { log } = await openTestLog(files, { durability: 'fsync' })
+  const partition = partitionOf(log, 0, { segmentBytes: 2000 })
+  await partition.append(transactional(1, 0), { origin: 'client' }).durable
+  await partition.append(abort(1), { origin: 'coordinator' }).durable
+  Object.assign(faults, { path: /\.snapshot$/, code: 'ENOSPC' })
+  assert.throws(() => append(partition, 'x'.repeat(1900)), storageError)
+  faults.path = null
+  // As the bound on what indexes have in memory does it.
+  ;(partition as Partition).segments.active!.transactions.unload()
+  await partition.append(transactional(2, 0), { origin: 'client' }).durable
+  await partition.append(abort(2), { origin: 'coordinator' }).durable
+  assert.deepEqual(await abortedOf(partition), [
+    [1, 0],
+    [2, 2],
+  ])
+})
+
+/** A client may be refused, but only with an error that the protocol has. */
+async function refusable(action: () => unknown): Promise<boolean> {
+  try {
+    await action()
+    return true
+  } catch (error) {
+    assert.ok(error instanceof KafkaError, `not for clients: ${(error as Error).stack}`)
+    return false
+  }
+}
+
+test('a disk that refuses everything from some call on: all appends are answered, and what was acknowledged is there when it works again', async () => {
+  for (let nth = 1, struck = true; struck; nth += 5) {
+    const faulty = new FaultyDisk(memoryFileSystem(), () => true)
+    const { log, kill, failures } = await openTestLog(faulty.files, { durability: 'fsync', journalFileBytes: 16 << 10, tailBytes: 1 << 20 })
+    const partitions = [0, 1, 2].map(number => partitionOf(log, number, { segmentBytes: 100_000, durability: number === 2 ? 'os' : null }))
+    const acknowledged = [0, 0, 0]
+    const send = (number: number, records: Buffer, origin: 'client' | 'coordinator' = 'client') =>
+      refusable(async () => {
+        const { durable, lastOffset } = partitions[number]!.append(records, { origin })
+        await durable
+        acknowledged[number] = lastOffset + 1
+      })
+    const some = async (round: number) => {
+      const sent = [0, 1, 2].map(number => send(number, batchOf({ values: [`${round}`.padEnd(round % 3 === 0 ? 60_000 : 500, '.')] })))
+      if (round % 4 === 1) sent.push(send(0, transactional(round, 0)))
+      await Promise.all(sent)
+      if (round % 4 === 1) await send(0, abort(round), 'coordinator')
+    }
+    for (let round = 0; round < 3; round++) await some(round)
+    faulty.startAt(nth, 'EIO')
+    for (let round = 3; round < 9; round++) await some(round)
+    await checkpoint(log).catch(() => {})
+    await refusable(() => partitions[0]!.deleteBefore(1))
+    struck = faulty.struck.length > 0
+    if (failures.length === 0 && struck && nth % 2 === 0) await log.close()
+    kill()
+    faulty.fault = null
+    const again = await openTestLog(faulty.files, { durability: 'fsync' })
+    for (const [number, end] of acknowledged.entries()) {
+      const partition = partitionOf(again.log, number)
+      assert.equal(partition.offline, null, `call ${nth}`)
+      assert.ok(partition.logEndOffset >= end, `call ${nth}: acknowledged up to ${end}, but ${number} ends at ${partition.logEndOffset}`)
+    }
+    again.kill()
+  }
+})
