@@ -302,7 +302,8 @@ export class GroupCommit {
     this.#directFiles = new Map()
     const { journal, system } = this.#options
     const began = system.clock.monotonic()
-    const withJournal = frames.some(({ group }) => group.needsJournal) || began - this.#journalSyncedMs > journalBehindMs
+    const isDue = journal.mustSync || began - this.#journalSyncedMs > journalBehindMs
+    const withJournal = isDue || frames.some(({ group }) => group.needsJournal)
     const syncs = withJournal ? [journal.sync()] : []
     for (const [segment, member] of files) if (!member.deleted) syncs.push(segment.datasync())
     for (const { group } of frames) syncs.push(...group.protect())

@@ -36,6 +36,11 @@ export class Journal {
   #nextSequence = 1
   /** A frame that was refused may be in the current file, where the next one goes. */
   #refused = false
+  /**
+   * A frame that was refused may be on the disk, though what erased it is not: recovery would put it over what went past the journal to its
+   * place. So nothing is durable before the journal is synced.
+   */
+  mustSync = false
   /** Frames below this one survive a power cut. */
   durableSequence = 1
 
@@ -105,7 +110,7 @@ export class Journal {
     if (!this.#refused) return
     const { current } = this
     if (current.handle.size() > current.end) current.handle.writeSync([blankHeader], current.end)
-    current.unsynced = true
+    current.unsynced = this.mustSync = true
     this.#refused = false
   }
 
@@ -134,6 +139,7 @@ export class Journal {
   async sync(): Promise<void> {
     const files = this.#live.filter(file => file.unsynced)
     for (const file of files) file.unsynced = false
+    this.mustSync = false
     await Promise.all(files.map(file => this.#syncFile(file)))
   }
 
