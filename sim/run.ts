@@ -1,15 +1,15 @@
 /**
- * `npm run sim`: the storage engine, and a whole broker with its clients, on simulated machines that crash, lose power and break.
+ * `npm run sim`: runs the storage engine, and a whole broker with its clients, on simulated machines that crash, lose power and break.
  *
- *   npm run sim                       the default number of crash states and worlds, a new seed
+ *   npm run sim                       the default number of crash states and worlds, with a new seed
  *   npm run sim -- --seed 7           the same run again
  *   npm run sim -- --states 20000     longer
  *   npm run sim -- exactly-once       consume–transform–produce only; --seeds 5000 for more worlds, --seed 7 --seeds 1 for one, --verbose
- *   npm run sim -- share-groups       share groups only, in the same way
+ *   npm run sim -- share-groups       share groups only, with the same options
  *   npm run sim -- kill               kill -9 of a real broker process under load
  *   npm run sim -- worst              each API's worst requests while another client works; --elements 20000, --only Fetch, --verbose
  *
- * Ends with a code other than 0 and the seed to replay when a promise was broken, or when a planted bug was not found.
+ * If a guarantee is broken or a planted bug is not found, it prints the seed to replay and exits with a nonzero code.
  */
 import { parseArgs } from 'node:util'
 import { killLoop } from './kill.ts'
@@ -46,9 +46,9 @@ async function simulate(): Promise<void> {
     states += result.states
     appended += result.appended
   }
-  console.log(`power cuts: ${states} crash states, ${appended} records appended: every promise kept`)
+  console.log(`power cuts: ${states} crash states, ${appended} records appended, all guarantees held`)
   const faults = await withSeed(firstSeed, () => diskFaults(firstSeed))
-  console.log(`disk faults: ${faults.join(', ')}: every promise kept`)
+  console.log(`disk faults: ${faults.join(', ')}: all guarantees held`)
 }
 
 /** The worlds of a scenario, after the proof that it is not blind and that a seed can be replayed. */

@@ -2,8 +2,8 @@
  * coordinator: deterministic state machines ("shards") over a partition of the log.
  *
  * Hides how a shard's records become durable, how it is reloaded, and how timers are driven. One shard is one partition of an
- * internal topic (`__consumer_offsets`, `__transaction_state`, …) or the cluster metadata log. An operation decides on records and a
- * response; `replay` is the only thing that changes state, at once; the response leaves when the records are durable. When an append
+ * internal topic (`__consumer_offsets`, `__transaction_state`, …) or the cluster metadata log. An operation returns records and a
+ * response; only `replay` changes state, immediately; the response is sent when the records are durable. When an append
  * fails, the shard is discarded, its waiters get NOT_COORDINATOR, and it is reloaded from the log.
  */
 

@@ -1,4 +1,4 @@
-/** An int64 beyond 53 bits is exact: refused with a fitting error where nothing can be so large, kept to the last bit where Kafka keeps it. */
+/** An int64 beyond 53 bits is exact: rejected with a fitting error where values cannot be that large, and preserved where Kafka stores it. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { int64Edges } from '../sim/fuzzers/grammar.ts'

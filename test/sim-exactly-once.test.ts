@@ -135,7 +135,7 @@ for (const anomaly of anomalies) {
   })
 }
 
-test('what nobody can know is no anomaly', () => {
+test('unknown outcomes are not anomalies', () => {
   const history = sound()
   // Unanswered, there or not; a transaction whose end is not known, here not committed; an offset that may have been committed.
   history.sends.push(input('c', 2, { outcome: 'info', offset: null, ackedAt: null }))

@@ -84,7 +84,7 @@ for (const anomaly of shareAnomalies) {
   })
 }
 
-test('what nobody can know is no anomaly', () => {
+test('unknown outcomes are not anomalies', () => {
   const history = sound()
   // A connection that breaks frees what was acquired over it; so does the end of the broker, or of the lock.
   const early = { member: 'm2', askedAt: 13, at: 16, atMs: 120 }

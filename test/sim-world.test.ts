@@ -112,7 +112,7 @@ test('after a failed sync the next one proves nothing', async () => {
   assert.deepEqual([...found].sort(), ['', 'lost?'])
 })
 
-test('a disk that lies about syncs loses them, a new world starts from an image', async () => {
+test('a disk that ignores syncs loses data; a new world starts from an image', async () => {
   const world = simulatedWorld({ seed: 1 })
   await world.run(world.system.files.replaceFile('/a', Buffer.from('old')))
   world.disk.lieAboutSyncs = true

@@ -1,9 +1,9 @@
 /**
- * Every int64 that a client may send, at the edges of its range: no answer is an error of the server, no connection ends, and whoever comes
- * next is served.
+ * Sends every int64 field at the edges of its range: no response is a server error, no connection ends, and the
+ * next client is served.
  *
- * The fields are found in the message definitions, so that a new one is tried without a word here. What must be written down is one request
- * for each API that has any, which goes as deep into the broker as a correct client's: an API without one is a finding.
+ * The fields are found in the message definitions, so that new ones are tested automatically. What must be written here is one request
+ * for each API with such fields, which gets as far into the broker as a correct client's. An API without one is a finding.
  */
 import { type Int64, maxInt64 } from '../../src/base.ts'
 import { startBroker } from '../../src/millrace.ts'

@@ -1,8 +1,8 @@
 /**
- * Clients that work while the broker is killed under them, and remember what they were told.
+ * Clients that work while the broker is killed, and remember the responses.
  *
  * Idempotent producers send a batch until it is acknowledged, with the same sequence, and must leave each value exactly once and in
- * order. Plain producers (acks 1 and all) give up a batch whose connection broke: it may be there or not. A group commits offsets.
+ * order. Plain producers (acks 1 and all) give up a batch whose connection broke; it may or may not be stored. A group commits offsets.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Int64 } from '../../src/base.ts'

@@ -1,6 +1,6 @@
 /**
- * Disks that break instead of stopping: syncs that fail, space that ends, reads and writes with EIO, bits that turn over, and a
- * clock that jumps a year. What was acknowledged stays, what is damaged says so, what is healthy goes on.
+ * Disks with errors: failing syncs, no space, reads and writes with EIO, flipped bits, and a
+ * clock that jumps a year. Acknowledged data stays, damage is reported, and everything healthy continues.
  */
 import { type DiskError, watchClock } from '../../src/base.ts'
 import type { Log, PartitionLog } from '../../src/log.ts'

@@ -1,8 +1,8 @@
 /**
- * Exactly-once consume–transform–produce against a whole broker that crashes, loses power, stands still and has a bad network.
+ * Exactly-once consume–transform–produce against a whole broker that crashes, loses power, pauses and has a bad network.
  *
  * One seed decides everything: how many workers, which protocol generation each of their lives speaks, how they share the input, every
- * delay and every fault. Then the faults stop, the work must come to its end, and a checker that saw only what the clients saw judges it.
+ * delay and every fault. Then the faults stop, the work must be completed, and a checker that knows only what the clients saw judges it.
  */
 import type { SeededRandom } from '../world/random.ts'
 import type { Wire } from '../world/wire.ts'

@@ -1,8 +1,8 @@
 /**
- * What a log has promised so far, kept by a naive model beside it, and the check of a log that was opened after a crash.
+ * A naive model of what a log has guaranteed so far, and the check of a log after a crash.
  *
  * Acknowledged writes survive what their acknowledgement covers: `written` a kill of the process, `durable` a power cut. What a reader
- * below the high watermark has seen is never taken back. The rest may or may not be there, but only as a prefix in offset order.
+ * below the high watermark has seen never disappears. The rest may or may not be there, but only as a prefix in offset order.
  */
 import type { Log, PartitionLog, PartitionSpec } from '../../src/log.ts'
 import { KafkaError } from '../../src/protocol.ts'

@@ -1,6 +1,6 @@
 /**
- * Producers, readers and DeleteRecords on several partitions; the machine crashes around every sync, in every way a disk can be
- * left, and each time the log that opens on the remains must have kept every promise. Recovery crashes too.
+ * Producers, readers and DeleteRecords on several partitions. The machine crashes around every sync, with every possible state of the
+ * disk, and each time the recovered log must keep all guarantees. Recovery crashes, too.
  */
 import type { Log, PartitionLog } from '../../src/log.ts'
 import { plant } from '../fuzzers/plants.ts'

@@ -1,7 +1,7 @@
 /**
- * A share group (KIP-932) against a whole broker that crashes, loses power, stands still and has a bad network: members come and go, accept,
- * release, reject and forget records. Then the faults stop, the group must finish all of its input, and a checker that saw only what the
- * clients saw judges it: nothing is lost, nothing comes back that was confirmed, and nobody has what another has.
+ * A share group (KIP-932) against a whole broker that crashes, loses power, pauses and has a bad network: members come and go, accept,
+ * release, reject and ignore records. Then the faults stop, the group must finish all of its input, and a checker that knows only what the
+ * clients saw judges it: no record is lost, none comes back after a confirmed acknowledgement, and no two members hold the same record.
  */
 import { apis } from '../../src/protocol.ts'
 import type { SeededRandom } from '../world/random.ts'

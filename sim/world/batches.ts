@@ -1,6 +1,6 @@
 /**
- * Record batches (message format v2, uncompressed) written and read by the book, independently of the code under test: what the
- * simulation, the fuzzer and the fault tests send and check.
+ * Record batches (message format v2, uncompressed), written and read by the specification, independently of the code under test, for the
+ * simulation, the fuzzers and the fault tests.
  */
 import { crc32c, type Int64 } from '../../src/base.ts'
 

@@ -1,7 +1,7 @@
 /**
  * A disk that forgets what was not synced.
  *
- * Wraps the file system in memory and keeps, beside what programs see, what a power cut would leave: for each file the synced bytes
+ * Wraps the file system in memory and also keeps what a power cut would leave: for each file the synced bytes
  * and the writes since, for each directory the synced names and the changes since. `image` cuts the power: everything synced plus a
  * choice of the rest, writes torn at sector boundaries (the model of ALICE and dm-log-writes). Faults can be planted on any call.
  */

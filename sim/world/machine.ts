@@ -1,7 +1,7 @@
 /**
- * A machine that runs one broker: it boots on what its disk holds, crashes at any of its events or disk calls, and boots again.
+ * A machine that runs one broker: it boots from its disk, crashes at any of its events or disk calls, and boots again.
  *
- * `kill -9` leaves the page cache, a power cut only what was synced and a choice of the rest. What the dead process would have done next
+ * `kill -9` keeps the page cache, a power cut only synced data and a selection of the rest. What the dead process would have done next
  * never happens: its timers and disk calls never come back, and its connections break.
  */
 import { DiskError } from '../../src/base.ts'

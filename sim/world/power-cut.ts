@@ -1,5 +1,5 @@
 /**
- * What is left after a crash: the synced state plus a choice of what was not synced.
+ * The state of the disk after a crash: everything synced, plus a selection of unsynced changes.
  *
  * A kill of the process leaves everything (`process`). A power cut leaves the synced state (`synced`), or that and a prefix of later
  * changes (`prefix`: a journaling file system that wrote back in order), or any part of them, each write torn at sectors (`torn`).

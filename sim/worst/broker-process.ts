@@ -1,6 +1,6 @@
 /**
- * The broker of `npm run sim -- worst`: a process of its own, in memory, that tells how long the turns of its event loop were, in processor
- * time, so that other work on the machine changes nothing. Two listeners: PLAINTEXT for clients without any right, SASL_PLAINTEXT for admin.
+ * The broker of `npm run sim -- worst`: a separate process, in memory, that reports how long the turns of its event loop took, in processor
+ * time, so that other work on the machine has no influence. Two listeners: PLAINTEXT for clients without permissions, SASL_PLAINTEXT for admin.
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

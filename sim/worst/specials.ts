@@ -1,4 +1,4 @@
-/** Worst requests that no definition tells of: what they cost lies in the state that they meet, or in what they have the broker compute. */
+/** Worst requests that cannot be derived from definitions: their cost depends on existing state, or on what the broker has to compute. */
 import { gzipSync } from 'node:zlib'
 import { type Api, apis, buildBatch, type InputOf, type Uuid } from '../../src/protocol.ts'
 import { createTopic, findCoordinator, produce, type RawClient, requestBytes } from '../../test/support/client.ts'

@@ -1,4 +1,4 @@
-/** What the worst requests are sent to: a broker and a victim in processes of their own, connections to them, and what both measured. */
+/** The target of the worst requests: a broker and a victim in separate processes, connections to them, and their measurements. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { apis } from '../../src/protocol.ts'

@@ -1,4 +1,4 @@
-/** Invariants that stay on in production: a broken one means the program is wrong, not its input. */
+/** Invariants, checked in production, too. A violation means that the program is wrong, not its input. */
 
 /** Throws when `condition` is false. `message` says which invariant broke, with the values that show it. */
 export function assert(condition: unknown, message: string): asserts condition {

@@ -197,7 +197,7 @@ const removeStepBytes = 32 << 20
 async function removeFile(path: string): Promise<void> {
   try {
     const { size, nlink } = await fs.promises.lstat(path)
-    // A file with another name, in somebody's backup, must stay whole under that.
+    // A file that also has another name, for example in a backup, must stay intact under that name.
     for (let left = size - removeStepBytes; left > 0 && nlink === 1; left -= removeStepBytes) await fs.promises.truncate(path, left)
     await fs.promises.unlink(path)
   } catch (error) {

@@ -1,9 +1,9 @@
 /**
- * A file system in memory: what `memory: true` runs on, and most tests.
+ * A file system in memory, used by `memory: true` and most tests.
  *
- * Hides how bytes are kept (chunks that are made when first written, so that a preallocated file costs nothing) and keeps POSIX's
- * rules where the storage engine leans on them: a handle outlives the rename or removal of its name, a rename replaces, a read past
- * the end is short, a name has at most 255 bytes, a disk that fills up takes the first part of a write before it says ENOSPC.
+ * Hides how bytes are kept (in chunks allocated when first written, so that a preallocated file costs nothing). It follows POSIX
+ * where the storage engine depends on it: a handle outlives the rename or removal of its name, a rename replaces, a read past
+ * the end is short, a name has at most 255 bytes, and a full disk accepts the first part of a write before it returns ENOSPC.
  */
 import { posix } from 'node:path'
 import { DirectoryInUse, DiskError, type FileHandle, type FileKind, type FileSystem, type OpenMode } from './file-system.ts'

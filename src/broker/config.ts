@@ -1,8 +1,8 @@
 /**
- * config: everything that can be set about a broker, its groups and its client metrics subscriptions.
+ * config: the configuration of the broker, its groups and its client metrics subscriptions.
  *
- * Hides the declarations of all of Kafka's keys (and Millrace's few own), where their values come from (defaults, file, environment,
- * flags, what was changed while running) and how they are described and altered. `docs/configuration.md` is derived from the declarations.
+ * Hides the declarations of all keys (Kafka's, and a few of Millrace's own), the sources of their values (defaults, file, environment,
+ * flags, dynamic configs), and how they are described and altered. `docs/configuration.md` derives from the declarations.
  */
 export { type Alteration, checkBrokerId, configChange, mostConfigs, readAlterations } from './config/alter.ts'
 export { BrokerConfig, type BrokerValues, type ConfigSource, type Given } from './config/broker-config.ts'

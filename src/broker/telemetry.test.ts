@@ -84,7 +84,7 @@ test('asking or pushing before it is time is refused, but for the last push', ()
   refuses('INVALID_REQUEST', () => push(Buffer.alloc(0), { subscriptionId }))
 })
 
-test('an unknown subscription, compression or size is refused; the client may ask again at once', () => {
+test('an unknown subscription, compression or size is rejected; the client may ask again immediately', () => {
   const { telemetry, push, time } = setUp({ metrics: '*', 'interval.ms': '1000' })
   const { subscriptionId } = telemetry.subscribe(id, caller)
   refuses('UNKNOWN_SUBSCRIPTION_ID', () => push(Buffer.alloc(0), { subscriptionId: subscriptionId + 1 }))
@@ -118,7 +118,7 @@ test('what is pushed is shown, until the client is gone', () => {
   assert.deepEqual(shown(), [])
 })
 
-test('what nobody asked for is not even decompressed', () => {
+test('metrics that were not requested are not even decompressed', () => {
   const { telemetry, push } = setUp()
   const { subscriptionId } = telemetry.subscribe(id, caller)
   push(Buffer.from('no gzip'), { subscriptionId, compressionType: 1, terminating: true })

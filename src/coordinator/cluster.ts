@@ -1,5 +1,5 @@
 /**
- * cluster: the durable metadata of the cluster: topics, partitions, stored configs, producer id blocks, feature levels.
+ * cluster: the durable metadata of the cluster, such as topics, partitions, stored configs, producer id blocks and feature levels.
  *
  * Hides the shard over `__cluster_metadata-0` (Kafka's KRaft records), its snapshots, Kafka's rules for names, counts and
  * assignments, and how partitions of the log are opened and dropped as records become durable.

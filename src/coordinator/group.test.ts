@@ -66,7 +66,7 @@ test('followers get their assignment only when it is durable', async () => {
   assert.equal(await waiting, 'f')
 })
 
-test('a newcomer makes everybody rejoin; whoever does not come in time is out', async () => {
+test('a new member makes all members rejoin; those that do not rejoin in time are removed', async () => {
   const groups = testGroups()
   const [leader, other] = await stableGroup(groups, 2)
   const joining = groups.join({ version: 3 })
@@ -130,7 +130,7 @@ test('leaving: unknown members are errors one by one; the rest rebalances', asyn
   assert.equal(unknown?.errorCode, errorCode('UNKNOWN_MEMBER_ID'))
 })
 
-test('a static member comes back under a new id without a rebalance, and its predecessor is fenced', async () => {
+test('a static member returns with a new id without a rebalance, and its predecessor is fenced', async () => {
   const groups = testGroups()
   const joining = groups.join({ groupInstanceId: 's1' })
   await groups.system.advance(3_000)

@@ -1,8 +1,8 @@
 /**
  * The group coordinator of a broker: one shard per partition of `__consumer_offsets`.
  *
- * Hides where a group lives and what every request has to have right before its shard is asked. Methods throw KafkaError for what concerns
- * the whole request.
+ * Hides which shard holds a group, and the checks of each request before its shard is called. Methods throw KafkaError for errors of the
+ * whole request.
  */
 import { filterInSlices, runInSlices, type System, Turns } from '../base.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
@@ -108,7 +108,7 @@ export class GroupCoordinator {
     try {
       await this.#shardOf(request.groupId).write(shard => shard.heartbeat(request))
     } catch (error) {
-      // Sessions start anew once the group is loaded; an error would only make the client look for another coordinator.
+      // Sessions restart when the group is loaded; an error would only make the client look for another coordinator.
       if (toKafkaError(error).name !== 'COORDINATOR_LOAD_IN_PROGRESS') throw error
     }
   }
@@ -191,7 +191,7 @@ export class GroupCoordinator {
     }
   }
 
-  /** Only what may be described is looked at: neither the time it takes nor an error tells of other topics. */
+  /** Only topics that may be described are checked, so that neither timing nor errors reveal others. */
   async #match(regex: string, mayDescribe: (topic: string) => boolean, mostSteps: number): Promise<MatchedTopics> {
     const { topics } = this.#options
     const { version } = topics
@@ -240,7 +240,7 @@ export class GroupCoordinator {
     })
   }
 
-  /** The empty share group's state of these partitions is about to be set anew; returns its epoch. */
+  /** The state of the empty share group in these partitions is about to be reset; returns its epoch. */
   async beginAlterShareOffsets(groupId: string, topics: InitializedTopics): Promise<number> {
     return this.#shardOf(groupId).write(shard => shard.shares.beginAlter(groupId, topics))
   }
@@ -289,7 +289,7 @@ export class GroupCoordinator {
     }
   }
 
-  /** `begins`: the request makes the group when there is none. Throws POLICY_VIOLATION when there are too many. */
+  /** `begins`: the request creates the group if it does not exist. Throws POLICY_VIOLATION if there are too many. */
   #shardFor(groupId: string, begins: boolean): Coordinator<GroupShard> {
     const shard = this.#shardOf(groupId)
     if (!begins || shard.shard.has(groupId)) return shard
@@ -297,7 +297,7 @@ export class GroupCoordinator {
     for (const { coordinator } of this.#groups.shards()) if (coordinator.state === 'active') count += coordinator.shard.groupCount
     const { maxGroups } = this.#options.settings
     if (count < maxGroups) return shard
-    throw new KafkaError('POLICY_VIOLATION', `Group ${groupId} cannot be created: the limit max.groups=${maxGroups} is reached`)
+    throw new KafkaError('POLICY_VIOLATION', `Cannot create group ${groupId}: the limit max.groups=${maxGroups} is reached`)
   }
 
   #shardOf(groupId: string): Coordinator<GroupShard> {

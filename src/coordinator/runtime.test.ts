@@ -66,7 +66,7 @@ function open(log = memoryPartitionLog(), restore?: (shard: Journal) => number):
   return { system, log, coordinator, reports }
 }
 
-test('an empty log is ready at once; operations of one turn share a batch', async () => {
+test('an empty log is ready immediately; operations of one turn share a batch', async () => {
   const { system, log, coordinator } = open()
   assert.equal(coordinator.state, 'active')
   const first = coordinator.write(() => ({ records: [record('a'), record('b')], response: 1 }))
@@ -263,7 +263,7 @@ test('a log that cannot be read is tried again', async () => {
 
 const producer = { producerId: 7, producerEpoch: 3 }
 
-test('records of a transaction lie in batches of their own, in order with the others, and are replayed only once they are appended', async () => {
+test('records of a transaction are in separate batches, in order with the others, and are replayed only after they are appended', async () => {
   const { system, log, coordinator } = open()
   const before = coordinator.write(() => ({ records: [record('a')], response: 1 }))
   const within = coordinator.writeTransactional(producer, () => ({ records: [record('b'), record('c')], response: 2 }))

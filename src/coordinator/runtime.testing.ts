@@ -1,4 +1,4 @@
-/** For tests of shards: a machine whose time stands still until told otherwise, and a partition of the log in memory. */
+/** For tests of shards: a machine with manually advanced time, and a partition of the log in memory. */
 import { memoryFileSystem, type System, trustingClock } from '../base.ts'
 import type { Appended, AppendOptions, PartitionLog, Slice, TopicConfig } from '../log.ts'
 import { batchesIn, forEachRecord, header, KafkaError, zeroUuid } from '../protocol.ts'

@@ -1,7 +1,7 @@
 /**
  * The internal topic in which a coordinator keeps its state: one shard per partition.
  *
- * Hides which partition holds a name, when the topic is created and when its shards are loaded.
+ * Hides which partition a name maps to, when the topic is created, and when its shards are loaded.
  */
 import { type System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
@@ -19,10 +19,10 @@ export interface InternalTopic {
   ensure(): Promise<unknown>
 }
 
-/** A failure that no caller is told of. */
+/** A failure that no caller sees. */
 export type Report = (what: string, error: unknown) => void
 
-/** A record of this internal topic could not be replayed and is left out. */
+/** A record of this internal topic could not be replayed and is skipped. */
 export type RecordSkipped = (topic: string) => void
 
 export interface ShardedTopicOptions<S extends Shard> {
@@ -30,7 +30,7 @@ export interface ShardedTopicOptions<S extends Shard> {
   topic: InternalTopic
   /** How many partitions the topic will have when it is created. */
   futurePartitions(): number
-  /** In which the shards load; their own when they share them with nobody else. */
+  /** The slices in which shards load; by default not shared with others. */
   turns?: Turns | undefined
   makeShard(context: ShardContext, partitionLog: PartitionLog, report: Report): S
   report?: Report | undefined

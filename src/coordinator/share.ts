@@ -1,7 +1,7 @@
 /**
  * The share coordinator of a broker: one shard per partition of `__share_group_state` (KIP-932).
  *
- * Hides where the state of a share group in a partition lives, and that old records are deleted. Methods throw KafkaError.
+ * Hides which shard holds the state of a share group in a partition, and that old records are deleted. Methods throw KafkaError.
  */
 import type { Int64, System, Timer, Turns } from '../base.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
@@ -62,7 +62,7 @@ export class ShareCoordinator {
   /** `name` as Kafka spells the key: group, topic id and partition. Throws COORDINATOR_NOT_AVAILABLE and INVALID_REQUEST. */
   async locate(name: string): Promise<void> {
     const parts = /^(.+):([A-Za-z0-9_-]{22}):(\d+)$/s.exec(name)
-    if (parts === null) throw new KafkaError('INVALID_REQUEST', `${name} is not a valid key of share group state`)
+    if (parts === null) throw new KafkaError('INVALID_REQUEST', `${name} is not a valid share-group state key`)
     await this.#shardOf({ groupId: parts[1]!, topicId: parts[2] as Uuid, partition: Number(parts[3]) })
   }
 

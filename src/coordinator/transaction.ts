@@ -1,8 +1,8 @@
 /**
  * The transaction coordinator of a broker: one shard per partition of `__transaction_state`.
  *
- * Hides where a transactional id lives, where new producer ids come from, and how markers get into the partitions of a transaction, those of
- * `__consumer_offsets` included. Methods throw KafkaError.
+ * Hides which shard holds a transactional id, where new producer ids come from, and how markers are written to the partitions of a
+ * transaction, including those of `__consumer_offsets`. Methods throw KafkaError.
  */
 import { type Int64, millisSince, type System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
@@ -71,7 +71,7 @@ export class TransactionCoordinator {
     })
   }
 
-  /** Loads every shard that the log holds, and goes on with what a crash interrupted; resolves when the first attempts have ended. */
+  /** Loads every shard in the log, and continues what a crash interrupted; resolves when the first attempts have ended. */
   start(): Promise<void> {
     return this.#transactions.start()
   }
@@ -89,7 +89,7 @@ export class TransactionCoordinator {
     await this.#transactions.locate(transactionalId)
   }
 
-  /** Session `-1, -1`: the producer starts anew. Rejects with CONCURRENT_TRANSACTIONS while its predecessor's transaction is aborted. */
+  /** Session `-1, -1`: a new producer session. Rejects with CONCURRENT_TRANSACTIONS while the predecessor's transaction is being aborted. */
   async initProducerId(request: InitProducer): Promise<ProducerSession> {
     requireTransactionalId(request.transactionalId)
     const { transactionTimeoutMs } = request
@@ -124,7 +124,7 @@ export class TransactionCoordinator {
     this.#shardOf(producer.transactionalId).shard.verify(producer, topic, partition)
   }
 
-  /** Resolves when the decision is durable; with what the producer goes on with. */
+  /** Resolves when the decision is durable, with the producer id and epoch to continue with. */
   async endTransaction(request: EndRequest): Promise<ProducerSession> {
     requireTransactionalId(request.transactionalId)
     const coordinator = this.#shardOf(request.transactionalId)

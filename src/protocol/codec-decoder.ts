@@ -1,8 +1,8 @@
 /**
  * Generates the source of a decoder: for each struct one function that reads its fields in order into one object literal, so that all
- * messages of a version have the same shape; tagged fields, which are rarely there, are read by a second function.
+ * messages of a version have the same shape. Tagged fields, which are rare, are read by a second function.
  *
- * For large messages there is a second kind of decoder, made of generators, that pauses every some hundred elements.
+ * For large messages there is a second kind of decoder, made of generators, that pauses after every few hundred elements.
  */
 import { assert } from '../base.ts'
 import { type FieldPlan, leastBytes, type StructPlan, type Type } from './codec-plan.ts'
@@ -123,7 +123,7 @@ function readMethod(kind: string, nullable: boolean, flexible: boolean): string 
   return `read${kind[0]!.toUpperCase()}${kind.slice(1)}`
 }
 
-/** An expression that makes the default of a field anew. */
+/** An expression that creates the default of a field. */
 export function defaultSource(field: FieldPlan): string {
   if (typeof field.default === 'bigint') return `${field.default}n`
   if (field.default !== undefined) return JSON.stringify(field.default)

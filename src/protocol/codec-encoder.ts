@@ -1,6 +1,6 @@
 /**
- * Generates the source of an encoder: for each struct one function that writes its fields in order. Fields that may be left out get
- * their default; a value that the version cannot carry is an error unless the definition calls it ignorable.
+ * Generates the source of an encoder: for each struct one function that writes its fields in order. Missing optional fields get
+ * their default; a value that the version cannot represent is an error, unless its field is ignorable.
  */
 import { defaultSource } from './codec-decoder.ts'
 import { type FieldPlan, fixedBytes, type StructPlan, type Type } from './codec-plan.ts'

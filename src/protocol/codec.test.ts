@@ -21,7 +21,7 @@ import { KafkaError } from './errors.ts'
 
 const { deleteGroups, describeGroups, fetch, findCoordinator, heartbeat, metadata, produce } = apis
 
-test('fields with a default, a tag, or ignorable may be left out', () => {
+test('fields that have a default or a tag, or are ignorable, may be omitted', () => {
   const { buffers } = encodeResponse(fetch, 16, 9, {
     responses: [{ partitions: [{ partitionIndex: 3, errorCode: 0, highWatermark: 10, records: null }] }],
   })
@@ -35,7 +35,7 @@ test('fields with a default, a tag, or ignorable may be left out', () => {
   assert.deepEqual(partition.currentLeader, { leaderId: -1, leaderEpoch: -1 })
 })
 
-test('a field of other versions may be left out, one of this version may not', () => {
+test('a field of other versions may be omitted, one of this version may not', () => {
   const response = { coordinators: [{ key: 'g', nodeId: 1, host: 'h', port: 9092, errorCode: 0 }] }
   assert.equal(encodeMessage(findCoordinator.messages.response, 4, response).length, 4 + 1 + 2 + 4 + 2 + 4 + 2 + 1 + 1 + 1)
   assert.throws(() => encodeMessage(findCoordinator.messages.response, 3, response), /FindCoordinatorResponse version 3/)
@@ -184,7 +184,7 @@ function finish<T>(steps: Generator<void, T>): { value: T; pauses: number } {
   }
 }
 
-test('in steps as at once: every message of every version that Kafka wrote', () => {
+test('decoding and encoding in steps gives the same results: every message of every version that Kafka wrote', () => {
   const text = brotliDecompressSync(readFileSync(new URL('fixtures/messages.ndjson.br', import.meta.url))).toString()
   const byName = new Map(Object.values(apis).flatMap(api => Object.values(api.messages).map(message => [message.name, api])))
   let requests = 0
@@ -209,7 +209,7 @@ test('in steps as at once: every message of every version that Kafka wrote', () 
   assert.ok(requests > 500 && responses > 500, `${requests} requests, ${responses} responses`)
 })
 
-test('a large request: too much to be read at once; in steps it pauses often, and keeps no more than it may', () => {
+test('a large request is too large to be read at once; in steps it pauses often, and keeps no more than the limit', () => {
   const names = Array.from({ length: 50_000 }, (_, n) => `group-${n}`)
   const bytes = encodeMessage(describeGroups.messages.request, 5, { groups: names, includeAuthorizedOperations: true })
   assert.throws(() => decodeRequest(describeGroups, 5, bytes, 0, 49_999), TooManyElements)
@@ -220,7 +220,7 @@ test('a large request: too much to be read at once; in steps it pauses often, an
   assert.deepEqual(some.value, { request: { groups: names.slice(0, 1_000), includeAuthorizedOperations: true }, dropped: 49_000 })
 })
 
-test('a large response: too much to be written at once; in steps it pauses often, and ends where it is too long', () => {
+test('a large response is too large to be written at once; in steps it pauses often, and stops at the limit', () => {
   const results = Array.from({ length: 50_000 }, (_, n) => ({ groupId: `group-${n}`, errorCode: 0 }))
   const response = { throttleTimeMs: 0, results }
   assert.throws(() => encodeResponse(deleteGroups, 2, 1, response, 49_999), TooManyElements)

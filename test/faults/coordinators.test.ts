@@ -1,4 +1,4 @@
-/** Members, groups, producers and transactional ids without end: what coordinators remember of clients is bounded, and the bound is told. */
+/** Any number of members, groups, producers and transactional ids: the state that coordinators keep for clients is bounded, and the error names the limit. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { apis, buildBatch, errorCode } from '../../src/protocol.ts'
@@ -165,7 +165,7 @@ test('14: a hundred thousand producer ids take no memory, and a partition rememb
     client.close()
   }))
 
-test('14: twenty thousand transactional ids: the longest idle are forgotten; when all are in use there is no room', () =>
+test('14: twenty thousand transactional ids: the longest idle ones expire; when all are in use, no more are accepted', () =>
   attack({ 'max.transactional.ids': '500', 'transaction.state.log.num.partitions': '5' }, async ({ port }) => {
     const client = await connect(port)
     await createTopic(client, 'written')

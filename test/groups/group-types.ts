@@ -1,6 +1,6 @@
 /**
- * Groups of every type, with and without members, and every API that reads or changes groups, asked about each: one matrix of answers, in a
- * form that can be compared between brokers. `group-types.json` holds those of Apache Kafka; run this file to record them anew:
+ * Groups of every type, with and without members, and every API that reads or changes groups: one matrix of responses, in a
+ * form that can be compared between brokers. `group-types.json` contains those of Apache Kafka; run this file to record them again:
  *
  *     node test/groups/group-types.ts 127.0.0.1:9092 > test/groups/group-types.json
  */

@@ -1,4 +1,4 @@
-/** Dead-letter queues of share groups (KIP-1191) through a whole broker: what is written there, when, and what happens when it cannot be. */
+/** Dead-letter queues of share groups (KIP-1191) through a whole broker: what is written there, when, and what happens if writing fails. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'

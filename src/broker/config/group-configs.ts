@@ -1,4 +1,4 @@
-/** Configs of single groups for the coordinator: those stored for the group, else the defaults of the broker. */
+/** Configs of single groups for the coordinator: those stored for the group, otherwise the broker's defaults. */
 import { type ConfigKey, parseValue, type ValueOf } from '../../base.ts'
 import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig, StreamsGroupConfig } from '../../coordinator.ts'
 import type { DeadLetterRules } from '../share/dead-letters.ts'

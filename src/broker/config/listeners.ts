@@ -34,7 +34,7 @@ function parseHost(text: string): string | null {
   return /^[A-Za-z0-9._-]*$/.test(text) ? text : null
 }
 
-/** For `listeners` and `advertised.listeners`: each part parses, and names are distinct (ports are compared later, when all is known). */
+/** For `listeners` and `advertised.listeners`: each part parses, and names are distinct. Ports are compared later, when all values are known. */
 export function checkListeners(text: string): string | null {
   const names = new Set<string>()
   for (const part of splitList(text)) {
@@ -51,8 +51,8 @@ export function checkProtocolMap(text: string): string | null {
   for (const part of splitList(text)) {
     const [name, protocol, ...more] = part.split(':')
     if (!name || more.length > 0 || !isSecurityProtocol(protocol))
-      return `${part} is not NAME:PROTOCOL with one of ${securityProtocols.join(', ')}`
-    if (names.has(name.toUpperCase())) return `${name} occurs twice`
+      return `${part} is not NAME:PROTOCOL; the protocols are ${securityProtocols.join(', ')}`
+    if (names.has(name.toUpperCase())) return `the listener ${name} occurs twice`
     names.add(name.toUpperCase())
   }
   return null
@@ -97,7 +97,7 @@ const authorizers = [
   'kafka.security.auth.SimpleAclAuthorizer',
 ]
 
-/** Kafka's own authorizers behave the same for users, and so does that of Millrace. A broker configured with another one must not start with this one. */
+/** Kafka's own authorizers behave alike, and Millrace's does too. A broker configured with any other authorizer must not start with this one. */
 export function checkAuthorizer(text: string): string | null {
   return text === '' || authorizers.includes(text)
     ? null

@@ -1,6 +1,6 @@
 /**
- * Values outside of the configuration, to which it refers: `${env:KEYSTORE_PASSWORD}`, `${file:/etc/secrets.properties:key}`,
- * `${directory:/run/secrets:key}` (KIP-297, KIP-421). Kafka's own providers are supported; any other is Java code.
+ * Resolves references to values outside the configuration: `${env:KEYSTORE_PASSWORD}`, `${file:/etc/secrets.properties:key}`,
+ * `${directory:/run/secrets:key}` (KIP-297, KIP-421). Kafka's own providers are supported; others are Java code.
  */
 import { resolve, sep } from 'node:path'
 import { DiskError, type FileSystem, splitList } from '../../base.ts'

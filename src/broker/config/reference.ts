@@ -1,4 +1,4 @@
-/** The reference page `docs/configuration.md`, made from the declarations. `scripts/configuration-doc.ts` writes it, a test compares. */
+/** The reference page `docs/configuration.md`, generated from the declarations. `scripts/configuration-doc.ts` writes it; a test compares it. */
 import type { ConfigKey, Declarations } from '../../base.ts'
 import { topicKeys } from '../../log.ts'
 import { clientMetricsKeys } from './keys/client-metrics-scope.ts'
@@ -11,23 +11,24 @@ const introduction = `# Configuration
 
 <!-- Written by scripts/configuration-doc.ts from the declarations in src/. Do not edit. -->
 
-Each value comes from the first of these sources that has it:
+The value of a key comes from the first of these sources that sets it:
 
-1. dynamic configs, which are changed while the broker runs (\`millrace config set\`, \`kafka-configs\`)
+1. dynamic configs, which can be changed while the broker runs (\`millrace config set\`, \`kafka-configs\`)
 2. flags (\`--set key=value\`)
-3. the environment: \`MILLRACE_LOG_DIRS\`, then \`KAFKA_LOG_DIRS\`, for \`log.dirs\`. \`_\` stands for \`.\`, \`__\` for \`_\`, \`___\` for \`-\`
+3. the environment: \`MILLRACE_LOG_DIRS\`, then \`KAFKA_LOG_DIRS\`, for \`log.dirs\`; \`_\` stands for \`.\`, \`__\` for \`_\`, \`___\` for \`-\`
 4. the file (\`--config\`): YAML with nested or dotted keys, or Kafka's \`server.properties\`
 5. the default
 
 \`millrace config explain\` shows every value and its source.
 
-An invalid value is an error that names the key, the place and what is allowed. So is an unknown key, with a suggestion. In a
-\`server.properties\`, a key that does not resemble a key of Kafka is taken for one of a plug-in: it is ignored, with one warning for all such
-keys. Replica counts above 1 count as 1, with a warning, because there is one broker. Kafka's own \`config.providers\` are supported.
+An invalid value is an error that names the key, where it is set, and what is allowed. An unknown key is an error, too, with a suggestion. In
+\`server.properties\`, a key that does not resemble any key of Kafka is assumed to belong to a plug-in and ignored; one warning lists all such
+keys. Replica counts above 1 are treated as 1, with a warning, because there is only one broker. Kafka's own \`config.providers\` are supported.
 
-All keys of Kafka 4.4 are known. Those listed as *without effect* are accepted, so that a Kafka configuration works unchanged.
+All keys of Kafka 4.4 are accepted, so that a Kafka configuration works unchanged. Some have no effect; they are listed with the reason.
 
-Columns: *default* (– means none); *change* says whether the value can be changed while the broker runs: *yes* for all brokers, *one broker* for each.
+The column *change* says whether the value can be changed while the broker runs: *no*, *yes* (for all brokers or a single one), or *one broker* (only
+for each broker separately). A default of – means none.
 `
 
 export function configurationReference(): string {
@@ -35,7 +36,7 @@ export function configurationReference(): string {
     introduction,
     part('Broker: connections', networkKeys, true),
     part('Broker: storage', storageKeys, true),
-    part('Broker: the rest', without(brokerKeys, networkKeys, storageKeys), true),
+    part('Broker: other keys', without(brokerKeys, networkKeys, storageKeys), true),
     part('Topics', topicKeys, false),
     part('Groups', groupKeys, false),
     part('Client metrics subscriptions', clientMetricsKeys, false),
@@ -54,8 +55,8 @@ function part(title: string, declarations: Declarations, brokerScope: boolean): 
   const accepted = keys.filter(([, key]) => key.accepted !== null)
   const head = brokerScope ? '| key | type | default | change | |\n|---|---|---|---|---|' : '| key | type | default | |\n|---|---|---|---|'
   const rows = effective.map(([name, key]) => row(name, key, brokerScope))
-  const table = rows.length === 0 ? 'None of the keys has an effect in this version.' : [head, ...rows].join('\n')
-  return `## ${title}\n\n${table}\n${accepted.length === 0 ? '' : `\nWithout effect:\n\n${acceptedList(accepted)}\n`}`
+  const table = rows.length === 0 ? 'No key has an effect in this version.' : [head, ...rows].join('\n')
+  return `## ${title}\n\n${table}\n${accepted.length === 0 ? '' : `\nAccepted, but without effect:\n\n${acceptedList(accepted)}\n`}`
 }
 
 function row(name: string, key: ConfigKey, brokerScope: boolean): string {

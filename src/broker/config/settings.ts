@@ -1,4 +1,4 @@
-/** The settings of each module, in the terms of that module. */
+/** Translates config keys to the settings of each module. */
 import type { ClusterLimits, GroupSettings, ShareCoordinatorOptions, TransactionSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
 import type { ServerLimits } from '../connections/server.ts'

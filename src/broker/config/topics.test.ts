@@ -39,7 +39,7 @@ test('the broker decides where the topic does not', () => {
   assert.equal(config.durability, 'os')
 })
 
-test('dynamic configs: the broker over all brokers over the file; subscribers hear of what changed; bad ones are left out', () => {
+test('dynamic configs: the broker overrides all brokers, which override the file; subscribers get changes; invalid ones are ignored', () => {
   const config = loadBrokerConfig({ set: { 'log.retention.ms': 10, 'max.connections': 5 } })
   const limits = serverLimits(config)
   const settings = logSettings(config)

@@ -1,4 +1,4 @@
-/** Defaults of topics from the keys of the broker, and the rules that the metadata needs. */
+/** Topic defaults from the broker's keys, and the config rules that the metadata needs. */
 import { InvalidConfig, UnknownConfig } from '../../base.ts'
 import type { TopicRules } from '../../coordinator.ts'
 import { parseTopicValues, type TopicConfig, type TopicValues, topicConfigOf, topicKeys } from '../../log.ts'

@@ -1,4 +1,4 @@
-/** What every handler may use of the broker it runs in: one value per running broker, built by `start.ts`. */
+/** The parts of the broker that handlers may use: one value per running broker, built by `start.ts`. */
 import type { System, Turns } from '../../base.ts'
 import type { ClusterMetadata, GroupCoordinator, ShareConfig, ShareCoordinator, TransactionCoordinator } from '../../coordinator.ts'
 import type { Log } from '../../log.ts'
@@ -23,12 +23,12 @@ export interface Broker {
   readonly turns: Turns
   readonly config: BrokerConfig
   readonly log: Log
-  /** Where it lies; what DescribeLogDirs reports. */
+  /** The data directory, as DescribeLogDirs reports it. */
   readonly logDirectory: string
   readonly metadata: ClusterMetadata
   readonly groups: GroupCoordinator
   readonly transactions: TransactionCoordinator
-  /** Where share groups stand, durably. */
+  /** The durable positions of share groups. */
   readonly shares: ShareCoordinator
   readonly sharePartitions: SharePartitions
   readonly shareSessions: ShareSessions

@@ -1,10 +1,10 @@
 /**
- * What one request may cost at most: part of the declaration of each API, and checked before its handler works.
+ * The cost budget of a request, which each API declares, and which is checked before its handler runs.
  *
- * Without it a single client, with no right at all, could have the broker work for seconds and fill its memory: a request of
- * `socket.request.max.bytes` names millions of things, and one name repeated a thousand times may be answered with a thousand long lists.
- * What is over the budget is refused with INVALID_REQUEST, in the terms of the API (and by closing the connection where it has a million
- * entries more than it may). What is within it may still be much: then decoding, handler and encoding work in slices (`base/turns.ts`).
+ * Without it, a single client without any permission could keep the broker busy for seconds and fill its memory: a request of
+ * `socket.request.max.bytes` can name millions of things, and one name repeated a thousand times may result in a thousand long lists.
+ * A request over the budget gets INVALID_REQUEST in a response of its API (or, a million entries over it, its connection is closed).
+ * A request within the budget may still be large: then it is decoded, handled and encoded in slices (`base/turns.ts`).
  */
 export interface Cost<Request> {
   /** Entries of all lists of a request together, as they were sent. */
@@ -35,7 +35,7 @@ export function manyThings<Request>(distinct: Cost<Request>['distinct'], entries
   return { entries, answerBytes: mostAnswerBytes, distinct }
 }
 
-/** For what is decided in one step, or where more can be of no use to any client. Kafka itself takes 10,000 changes at once. */
+/** For requests that are decided in one step, or where no client needs more. Kafka itself accepts 10,000 changes at once. */
 export const fewEntries = 20_000
 
 /** Of elements with the same key the last one, as if they were put into a map. */

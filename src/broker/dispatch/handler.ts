@@ -1,6 +1,6 @@
 /**
- * What a handler is: one file under `handlers/` named after its API, headed by its versions, behaviour and KIPs.
- * `handlers.ts` is the one list of them; ApiVersions and `docs/unsupported.md` derive from it.
+ * The interface of a handler: one file under `handlers/`, named after its API, whose header describes versions, behaviour and KIPs.
+ * `handlers.ts` lists them; ApiVersions and `docs/unsupported.md` derive from that list.
  */
 import type { Api, ErrorName, InputOf, KafkaError, MessageOf } from '../../protocol.ts'
 import type { ClientQuota } from '../quotas.ts'
@@ -25,8 +25,8 @@ export type Operation =
   | 'TWO_PHASE_COMMIT'
 
 /**
- * What the API needs, for the authorizer's table. `'none'` must be said, not omitted. A list names every pair that the handler may ask
- * for with {@link RequestContext.allowed}; asking for another throws.
+ * The permissions that the API needs. `'none'` must be explicit. A list names every pair that the handler may check
+ * with {@link RequestContext.allowed}; checking another one throws.
  */
 export type Access = 'none' | readonly (readonly [ResourceType, Operation])[]
 
@@ -35,22 +35,22 @@ export interface RequestContext {
   readonly version: number
   readonly clientId: string | null
   readonly connection: ConnectionInfo
-  /** The request's bytes are gone once the handler has returned, or waits for something. Only with produce. */
+  /** The request's bytes are invalid once the handler has returned or waits for something. Only with produce. */
   readonly borrowed: boolean
   /**
-   * Whether the connection's principal may do this; the handler turns a no into Kafka's code for the resource. `probe`: nobody asked for
-   * it, it only decides what is shown, so a no is not worth a line in the audit log.
+   * Whether the connection's principal may do this; if not, the handler returns Kafka's code for the resource. `probe`: not requested by
+   * the client, but only to decide what is shown, so a denial is not logged in the audit log.
    */
   allowed(operation: Operation, resource: ResourceType, name: string, probe?: 'probe'): boolean
   /** Whether the principal may do this with at least one resource of the type. */
   allowedSome(operation: Operation, resource: ResourceType): boolean
   /** What this client has left of its quotas; null when nothing limits it. */
   readonly quota: ClientQuota | null
-  /** The reply tells the client to wait so long (the longest of several), and the connection is not read meanwhile. */
+  /** Sets the throttle time of the reply (the maximum of several calls); the connection is not read meanwhile. */
   throttle(delayMs: number): void
-  /** Aborted when the connection closes or the broker shuts down: parked work answers with what there is, or gives up. */
+  /** Aborted when the connection closes or the broker shuts down: parked work then responds with what is available, or stops. */
   readonly signal: AbortSignal
-  /** Runs `callback` once the reply's bytes have left or the connection is gone: when pooled buffers are free again. */
+  /** Runs `callback` when the reply has been sent or the connection is gone, so that pooled buffers can be reused. */
   afterReply(callback: () => void): void
 }
 
@@ -74,7 +74,7 @@ export interface ConnectionInfo {
   clientSoftwareVersion: string
 }
 
-/** A response that leaves later while the connection reads on; only produce needs it. */
+/** A response that is sent later, while the connection reads on; only produce uses it. */
 export interface Deferred<Response> {
   deferred: Promise<Response | null>
 }
@@ -90,7 +90,7 @@ export interface Handler<A extends Api = Api> {
     request: MessageOf<A['request']>,
     context: RequestContext,
   ): InputOf<A['response']> | null | Promise<InputOf<A['response']> | null> | Deferred<InputOf<A['response']>>
-  /** The response that says that the whole request failed. */
+  /** The response if the whole request failed. */
   fail(request: MessageOf<A['request']>, error: KafkaError, version: number): InputOf<A['response']>
 }
 

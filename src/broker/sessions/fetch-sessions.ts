@@ -1,7 +1,7 @@
 /**
- * Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer reads, so that a request and its response name
- * only what changed. Bounded by `max.incremental.fetch.session.cache.slots` and in the partitions of all sessions together; a client that
- * gets no slot fetches in full, which is always correct. A session belongs to no connection: a client may resume it after a reconnect.
+ * Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer reads, so that requests and responses contain
+ * only changes. Limited by `max.incremental.fetch.session.cache.slots` and by the number of partitions of all sessions; a client that
+ * gets no slot sends full fetches, which is always correct. A session is not tied to a connection: a client can resume it after a reconnect.
  */
 import type { Clock, Int64, Random } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
@@ -9,7 +9,7 @@ import type { Uuid } from '../../protocol.ts'
 import { SessionPartitions } from './session-partitions.ts'
 import type { ToldError } from './told-errors.ts'
 
-/** One partition that a consumer reads, and what it was told last. */
+/** One partition that a consumer reads, and the last response about it. */
 export interface FetchPartition extends ToldError {
   /** null while only the id is known and no such topic exists. */
   topic: string | null
@@ -31,14 +31,14 @@ export interface FetchSession {
   readonly id: number
   readonly usesTopicIds: boolean
   epoch: number
-  /** By `sessionKey`, in the order in which they are to be read: whoever got data moves to the end. */
+  /** By `sessionKey`, in reading order: partitions that returned data move to the end. */
   readonly partitions: Map<string, FetchPartition>
   lastUsedMs: number
 }
 
 export type SessionError = 'FETCH_SESSION_ID_NOT_FOUND' | 'INVALID_FETCH_SESSION_EPOCH' | 'FETCH_SESSION_TOPIC_ID_ERROR'
 
-/** Session epoch of a request that wants none, or ends one. */
+/** Session epoch of a request without a session, or that ends one. */
 export const finalEpoch = -1
 const initialEpoch = 0
 /** A session unused for this long may lose its slot to a new one (Kafka: MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS). */
@@ -86,7 +86,7 @@ export class FetchSessions {
     return session
   }
 
-  /** null: no slot is free, the client must go on with full requests. */
+  /** null: no slot is free, and the client must continue with full requests. */
   create(partitions: Map<string, FetchPartition>, usesTopicIds: boolean): FetchSession | null {
     if (!this.#partitions.hasRoom(partitions.size)) return null
     if (this.#sessions.size >= this.#slots && !this.#evictOne()) return null
@@ -99,7 +99,7 @@ export class FetchSessions {
     return session
   }
 
-  /** After its partitions were changed. A session that has become too large is forgotten: its client begins another, or goes on without. */
+  /** After its partitions were changed. A session that has become too large is dropped: its client starts another one, or continues without. */
   changed(session: FetchSession): void {
     if (!this.#sessions.has(session.id)) return
     this.#partitions.count(session)

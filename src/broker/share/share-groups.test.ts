@@ -160,7 +160,7 @@ test('a record belongs to one member until it is acknowledged, released, or the 
   assert.equal(await waiting, '2-2 x1')
 })
 
-test('a fetch waits for new records, and answers acknowledgements at once', async () => {
+test('a fetch waits for new records, and answers acknowledgements immediately', async () => {
   const { connect, admin, topicId } = await started()
   const one = await connect('one')
   const waiting = one.fetch(topicId, [], 10_000)

@@ -1,6 +1,6 @@
 /**
- * Client quotas (KIP-546) as the metadata keeps them: numbers by key, for users, client ids, both, or IP addresses, and Kafka's rules for
- * changing them. What a quota means for a request is the broker's business.
+ * Client quotas (KIP-546) in the metadata: numbers by key, for users, client ids, both, or IP addresses, and Kafka's rules for
+ * changing them. The broker enforces them.
  */
 import { isIP } from 'node:net'
 import { KafkaError } from '../../protocol.ts'
@@ -115,7 +115,7 @@ function checkedEntity(given: QuotaAlteration['entity']): QuotaEntity {
   const ip = entity.get('ip')
   if (ip === undefined) return entity
   if (entity.size > 1) throw invalid('Invalid quota entity combination, IP entity should not be combined with User or ClientId')
-  // Kafka resolves host names once, here; a name that moves would then limit somebody else.
+  // Kafka resolves host names once, here; if a name moved later, it would limit the wrong client.
   if (ip !== null && isIP(ip) === 0) throw invalid(`${ip} is not a valid IP or resolvable host.`)
   return entity
 }

@@ -1,4 +1,4 @@
-/** For tests of the cluster's metadata: a log in memory that can be opened again, and rules that need no configuration. */
+/** For tests of the cluster metadata: a log in memory that can be reopened, and rules that need no configuration. */
 import { Durations } from '../../base.ts'
 import type { Log, PartitionLog, PartitionSpec, TopicConfig } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'

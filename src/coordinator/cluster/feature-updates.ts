@@ -7,7 +7,7 @@ export interface FeatureUpdate {
   feature: string
   /** 0 disables the feature. */
   level: number
-  /** Kafka's FeatureUpdate.UpgradeType; 0 is one that nobody knows. */
+  /** Kafka's FeatureUpdate.UpgradeType; 0 is unknown. */
   upgradeType: number
 }
 
@@ -15,7 +15,7 @@ const upgrade = 1
 const unsafeDowngrade = 3
 
 const metadataVersion = 'metadata.version'
-/** Levels of metadata.version that changed the format of records: nobody may go back over one of them. */
+/** Levels of metadata.version that changed the format of records, and below which a downgrade is not allowed. */
 const changedRecords: readonly number[] = [8, 11, 13, 14, 15, 17, 23]
 
 /** All updates or none. Throws INVALID_UPDATE_VERSION for the first that is refused. */

@@ -1,6 +1,6 @@
 /**
- * The feature levels (KIP-584) that this broker supports and finalizes in a new cluster. Clients switch on protocols by them, so a
- * feature appears here in the change that makes it work, not before.
+ * The feature levels (KIP-584) that this broker supports and finalizes in a new cluster. Clients enable protocols by them, so a
+ * feature must not be added here before it works.
  */
 export interface SupportedFeature {
   name: string

@@ -1,8 +1,8 @@
 /**
  * The state of the cluster that its records describe, and the records that describe its state (a snapshot).
  *
- * Each family of records is one part with the same two sides, so that what can be replayed can always be written back. A record that
- * no part knows stops the replay: skipping it would lose it at the next snapshot.
+ * Each family of records is one part with both directions, so that everything that can be replayed can also be written back. A record that
+ * no part knows makes the replay fail: if it were skipped, it would be lost with the next snapshot.
  */
 import type { Int64 } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
@@ -12,7 +12,7 @@ import { SecurityState } from './security-state.ts'
 import { collisionKey } from './topic-names.ts'
 import type { ConfigResourceType } from './types.ts'
 
-/** What a record changed, as far as somebody outside needs to act on it. */
+/** What a record changed, as far as others have to act on it. */
 export type Change =
   | { kind: 'topic-created' | 'topic-deleted'; id: Uuid; name: string }
   | { kind: 'partition-added'; id: Uuid; name: string; partitions: number }
@@ -100,7 +100,7 @@ class Topics {
   }
 
   add(name: string, id: Uuid): Change {
-    if (this.byName.has(name) || this.byId.has(id)) throw new Error(`topic ${name} (${id}) exists already`)
+    if (this.byName.has(name) || this.byId.has(id)) throw new Error(`topic ${name} (${id}) already exists`)
     const topic: TopicState = { name, id, partitions: [] }
     this.byName.set(name, topic)
     this.byId.set(id, topic)
@@ -115,7 +115,7 @@ class Topics {
 
   addPartition(record: PartitionRecord): Change {
     const topic = this.byId.get(record.topicId)
-    if (topic === undefined) throw new Error(`a partition of the unknown topic ${record.topicId}`)
+    if (topic === undefined) throw new Error(`a PartitionRecord for the unknown topic ${record.topicId}`)
     const isNew = record.partitionId === topic.partitions.length
     if (!isNew && topic.partitions[record.partitionId] === undefined) {
       throw new Error(`partition ${record.partitionId} of topic ${topic.name}, which has ${topic.partitions.length}`)
@@ -128,7 +128,7 @@ class Topics {
 
   remove(id: Uuid): Change & { kind: 'topic-deleted' } {
     const topic = this.byId.get(id)
-    if (topic === undefined) throw new Error(`removal of the unknown topic ${id}`)
+    if (topic === undefined) throw new Error(`a record removes the unknown topic ${id}`)
     this.byId.delete(id)
     this.byName.delete(topic.name)
     this.partitionCount -= topic.partitions.length

@@ -1,8 +1,8 @@
 /**
- * The records of the metadata log that this broker writes and understands, and their bytes (Kafka's KRaft records).
+ * The records of the metadata log that this broker supports, and their encoding (Kafka's KRaft records).
  *
- * The versions are those that go with the `metadata.version` of `features.ts`. A record of another kind, of a cluster that another
- * program wrote, cannot be kept and so stops the load.
+ * Their versions match the `metadata.version` in `features.ts`. Loading fails on a record of another type, written by
+ * another program, because it could not be preserved.
  */
 import {
   decodeMetadataRecord as decode,
@@ -119,7 +119,7 @@ export function decodeMetadataRecord(bytes: Buffer): MetadataRecord {
       return { type: 'RemoveTopicRecord', ...record.value }
     case 'config': {
       const resourceType = resourceTypes.get(record.value.resourceType)
-      if (resourceType === undefined) throw new Error(`a ConfigRecord of the unknown resource type ${record.value.resourceType}`)
+      if (resourceType === undefined) throw new Error(`a ConfigRecord has the unknown resource type ${record.value.resourceType}`)
       return { type: 'ConfigRecord', ...record.value, resourceType }
     }
     case 'featureLevel':
@@ -143,7 +143,7 @@ export function decodeMetadataRecord(bytes: Buffer): MetadataRecord {
     case 'noOp':
       return { type: 'NoOpRecord' }
     default:
-      throw new Error(`the metadata log holds a record of the kind ${record.type}, which this broker does not keep`)
+      throw new Error(`the metadata log contains a record of type ${record.type}, which this broker does not support`)
   }
 }
 

@@ -313,7 +313,7 @@ describe('configs', () => {
     assert.deepEqual(heard, ['TOPIC a', 'TOPIC a'])
   })
 
-  it('are edited one after the other, however many come at once', async () => {
+  it('are edited one at a time, however many come concurrently', async () => {
     const machine = await started()
     const add = (key: string) =>
       machine.cluster.applyConfigs(
@@ -386,6 +386,6 @@ describe('snapshots', () => {
     const machine = await started(often)
     for (let index = 0; index < 30; index++) await machine.createId(`t${index}`)
     for (const name of machine.snapshots()) machine.system.files.remove(`/data/__cluster_metadata-0/${name}`)
-    await assert.rejects(machine.restart(often), { message: /no good snapshot/ })
+    await assert.rejects(machine.restart(often), { message: /no intact snapshot/ })
   })
 })

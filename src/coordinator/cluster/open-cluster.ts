@@ -1,8 +1,9 @@
 /**
- * Joins the shard of the metadata, its snapshots and the open topics into what the broker uses.
+ * Combines the metadata shard, its snapshots and the open topics to the interface that the broker uses.
  *
- * Hides the order of things: a change is decided and replayed by the shard at once, becomes durable with its batch, then shows: only
- * what lies below the metadata log's high watermark is published, in the order of its offsets, before the caller gets its answer.
+ * Hides the order of steps: the shard decides and replays a change immediately; the change becomes durable with its batch, and then
+ * visible. Only records below the metadata log's high watermark are published, in the order of their offsets, before the caller gets its
+ * response.
  */
 import { addInt64, chunks, type Int64, type System } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
@@ -189,7 +190,7 @@ class Cluster implements ClusterMetadata {
       if (this.#removed.has(stray.topicId)) {
         log.create({ ...stray, config: rules.effectiveTopicConfig(new Map()) })
         await log.delete(stray.topicId, stray.partition)
-        reporter.info(stray, 'finished the deletion of a partition that was under way when the broker stopped')
+        reporter.info(stray, 'finished deleting a partition whose deletion was interrupted when the broker stopped')
       } else {
         reporter.warn(stray, 'ignoring a partition directory that belongs to no topic')
       }
@@ -401,7 +402,7 @@ class Cluster implements ClusterMetadata {
     else if (type === 'BROKER') this.refreshTopicConfigs()
   }
 
-  /** Steps that change what is published run one after the other. A step that fails is a bug: it is reported and told to its caller. */
+  /** Steps that publish changes run one at a time. A failed step is a bug: it is reported, and its caller gets the error. */
   #enqueue(step: () => Promise<void>): Promise<void> {
     const run = this.#queue.then(step)
     this.#queue = run.catch(error => this.#options.reporter.warn({ err: error }, 'cluster metadata: publishing failed'))
@@ -416,7 +417,7 @@ function openMetadataLog(log: Log, rules: TopicRules): PartitionLog {
     retentionMs: -1,
     retentionBytes: -1,
     compressionType: 'producer' as const,
-    // Metadata that was acknowledged survives a power cut, whatever the topics' data does; producer ids must never be given twice.
+    // Acknowledged metadata survives a power cut, whatever the durability of the topics; producer ids must never be assigned twice.
     durability: 'fsync' as const,
     segmentBytes: 16 * 1024 * 1024,
     maxMessageBytes: 8 * 1024 * 1024,

@@ -1,9 +1,9 @@
 /**
  * The topics as clients see them: durable, with their partitions of the log open.
  *
- * Hides the opening and dropping of partitions, in slices of time so that thousands of new partitions never hold the event loop, and
- * what happens when the disk refuses: the topic stays invisible (or short of its new partitions) and is tried again. Data is deleted
- * only for a topic that a record removed, never because the metadata does not know it.
+ * Hides the opening and dropping of partitions (in time slices, so that thousands of new partitions never block the event loop), and
+ * what happens on disk errors: the topic, or its new partitions, stay invisible, and opening them is retried. Data is deleted
+ * only for a topic that a record removed, never because the metadata does not know the topic.
  */
 import { type System, type Timer, Turns } from '../../base.ts'
 import type { Log, PartitionLog, TopicConfig } from '../../log.ts'
@@ -29,7 +29,7 @@ export interface OpenTopicsOptions {
 
 interface OpenTopic extends Topic {
   readonly partitions: PartitionLog[]
-  /** How many partitions there shall be. */
+  /** The target number of partitions. */
   wanted: number
   visible: boolean
 }
@@ -77,7 +77,7 @@ export class OpenTopics {
     await this.#complete(topic)
   }
 
-  /** Whether everything that the metadata says of the topic is there. */
+  /** Whether everything that the metadata defines for the topic is open. */
   isComplete(id: Uuid): boolean {
     const topic = this.#all.get(id)
     return topic?.visible === true && topic.partitions.length === topic.wanted

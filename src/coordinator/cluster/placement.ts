@@ -1,6 +1,6 @@
 /**
- * Where replicas go, by Kafka's rules for counts, factors and manual assignments. One broker holds everything: its disk (or the shared
- * store) is what makes data durable, so a replication factor above the number of brokers is refused as in Kafka.
+ * Places replicas, by Kafka's rules for counts, factors and manual assignments. The only broker holds all partitions. A replication factor
+ * above the number of brokers is rejected, as in Kafka.
  */
 import { KafkaError } from '../../protocol.ts'
 import type { NewPartitions, NewTopic, TopicRules } from './types.ts'

@@ -1,8 +1,8 @@
 /**
- * The part of the cluster's state that says who may come in and what they may do: ACLs, SCRAM credentials and delegation tokens.
+ * The security part of the cluster's state: ACLs, SCRAM credentials and delegation tokens.
  *
- * Numbers are Kafka's codes, as in requests and records; what they mean for access is the authorizer's business. A map or an entry that
- * a reader holds never changes: replaying a record replaces it.
+ * Numbers are Kafka's codes, as in requests and records; the authorizer interprets them. Maps and entries are immutable:
+ * replaying a record replaces them.
  */
 import type { Int64 } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
@@ -42,7 +42,7 @@ export class SecurityState {
   /** Another number after every change of a token. */
   tokenGeneration = 0
   readonly #acls: Map<Uuid, Acl>
-  /** Every ACL exists once, whatever its id. */
+  /** Every ACL exists only once, even under different ids. */
   readonly #aclKeys: Map<string, Uuid>
   /** By user, then by mechanism. */
   readonly #credentials: Map<string, ReadonlyMap<number, ScramCredential>>
@@ -83,7 +83,7 @@ export class SecurityState {
       }
       case 'RemoveAccessControlEntryRecord': {
         const acl = this.#acls.get(record.id)
-        if (acl === undefined) throw new Error(`removal of the unknown ACL ${record.id}`)
+        if (acl === undefined) throw new Error(`a record removes the unknown ACL ${record.id}`)
         this.#acls.delete(record.id)
         this.#aclKeys.delete(keyOf(acl))
         this.aclGeneration++
@@ -96,7 +96,7 @@ export class SecurityState {
       }
       case 'RemoveUserScramCredentialRecord': {
         const left = new Map(this.#credentials.get(record.name))
-        if (!left.delete(record.mechanism)) throw new Error('removal of an unknown SCRAM credential')
+        if (!left.delete(record.mechanism)) throw new Error('a record removes an unknown SCRAM credential')
         if (left.size === 0) this.#credentials.delete(record.name)
         else this.#credentials.set(record.name, left)
         return

@@ -104,7 +104,7 @@ describe('the security of the cluster', () => {
     assert.notEqual(machine.security.state.aclGeneration, aclGeneration)
   })
 
-  it('knows every ACL once, whoever adds it at the same time', async () => {
+  it('keeps every ACL only once, even if it is added concurrently', async () => {
     const machine = await new Machine().start(1_000_000)
     const both = [machine.security.createAcls([acl(), acl()]), machine.security.createAcls([acl()])]
     await machine.run(Promise.all(both))

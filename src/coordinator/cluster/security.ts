@@ -1,8 +1,8 @@
 /**
- * Changes of ACLs, SCRAM credentials and delegation tokens: Kafka's rules for them, and the durable state that they lead to.
+ * Changes of ACLs, SCRAM credentials and delegation tokens: Kafka's rules for them, and the resulting durable state.
  *
- * A change is decided against the newest state, which may be ahead of what is durable; readers see only what is durable. Who may ask
- * for a change, and how long a token lives, is decided by the broker, which also keeps the secrets.
+ * A change is decided on the newest state, which may be ahead of the durable state; readers see only the durable state. The broker decides
+ * who may make a change and how long a token lives, and keeps the secrets.
  */
 
 import type { Random } from '../../base.ts'

@@ -1,8 +1,8 @@
 /**
- * The shard over `__cluster_metadata-0`: decides which records a change needs, by Kafka's rules, and keeps the image that they lead to.
+ * The shard over `__cluster_metadata-0`: decides which records a change needs, by Kafka's rules, and keeps the resulting image.
  *
- * Hides the rules of Kafka's controller for topics, partitions, stored configs and producer ids. It touches no partition of the log:
- * what became durable is told to the observer, who opens and drops them.
+ * Hides the rules of Kafka's controller for topics, partitions, stored configs and producer ids. It does not touch partitions of the log:
+ * the observer, which is notified of durable changes, opens and drops them.
  */
 import { addInt64, type Int64, maxInt64 } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
@@ -34,7 +34,7 @@ export interface ClusterShardOptions {
   rules: TopicRules
   limits: ClusterLimits
   newTopicId(): Uuid
-  /** Told of every record as it is replayed; `loading` until the log's end was reached. */
+  /** Called for every replayed record; `loading` until the end of the log is reached. */
   replayed(change: Change, offset: number, loading: boolean): void
   loaded(): void
 }
@@ -203,7 +203,7 @@ export class ClusterShard implements Shard {
   allocateProducerIds(): Decision<ProducerIdBlock> {
     const first = this.image.nextProducerId
     if (first > maxInt64 - BigInt(producerIdBlockSize))
-      throw new KafkaError('UNKNOWN_SERVER_ERROR', `All producer ids are used up: the next is ${first}`)
+      throw new KafkaError('UNKNOWN_SERVER_ERROR', `All producer ids are used up (next id: ${first})`)
     const nextProducerId = addInt64(first, producerIdBlockSize)
     const record: MetadataRecord = { type: 'ProducerIdsRecord', brokerId: this.#options.brokerId, brokerEpoch: 0, nextProducerId }
     return decide([record], { first, count: producerIdBlockSize }, false)
@@ -227,7 +227,7 @@ export class ClusterShard implements Shard {
     }
   }
 
-  /** The internal topics do not count: however many topics there are, groups and transactions can start. */
+  /** Internal topics do not count, so that groups and transactions can start, however many topics there are. */
   #checkLimits(topic: string, moreTopics: number, morePartitions: number): void {
     const { limits } = this.#options
     if (morePartitions > maxRecordsPerOperation) {
@@ -236,10 +236,13 @@ export class ClusterShard implements Shard {
     if (internalTopics.has(topic)) return
     const counted = this.#counted()
     if (counted.topics + moreTopics > limits.topics) {
-      throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.topics} topics.`)
+      throw new KafkaError('POLICY_VIOLATION', `The limit cluster.max.topics=${limits.topics} is reached.`)
     }
     if (counted.partitions + morePartitions > limits.partitions) {
-      throw new KafkaError('POLICY_VIOLATION', `This broker holds at most ${limits.partitions} partitions; it has ${counted.partitions}.`)
+      throw new KafkaError(
+        'POLICY_VIOLATION',
+        `The request exceeds the limit cluster.max.partitions=${limits.partitions}; there are ${counted.partitions} partitions.`,
+      )
     }
   }
 

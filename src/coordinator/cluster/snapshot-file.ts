@@ -1,6 +1,6 @@
 /**
- * The file of a metadata snapshot, Kafka's or ours: record batches that describe the state, between a header and a footer control record.
- * Its name holds the first offset that it does not contain, and the epoch.
+ * The file format of a metadata snapshot, Kafka's or ours: record batches that describe the state, between a header and a footer control
+ * record. Its name contains the first offset that is not included, and the epoch.
  */
 import type { FileSystem } from '../../base.ts'
 import {

@@ -2,8 +2,8 @@
  * Snapshots of the metadata, as Kafka has them: `<first offset not contained>-<epoch>.checkpoint` beside the log, holding the state as
  * record batches between a header and a footer control record.
  *
- * Hides when one is taken, and what may be dropped: the two newest are kept and the log from the older one on, so that one bad file never
- * costs the metadata. A log whose beginning was dropped without a good snapshot is an error, never an empty cluster.
+ * Hides when a snapshot is taken and what may be deleted: the two newest snapshots and the log from the older one on are kept, so that one bad
+ * file never loses the metadata. A log whose beginning is missing without an intact snapshot is an error, never an empty cluster.
  */
 import type { Clock, FileSystem } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
@@ -62,7 +62,7 @@ export class Snapshots {
       return offset
     }
     if (log.logStartOffset > 0) {
-      throw new Error(`the metadata log begins at offset ${log.logStartOffset}, but no good snapshot of what was before it is left`)
+      throw new Error(`the metadata log begins at offset ${log.logStartOffset}, but there is no intact snapshot of the state before it`)
     }
     return 0
   }

@@ -1,4 +1,4 @@
-/** Kafka's rules for topic names, in Kafka's words. */
+/** Kafka's rules for topic names, with Kafka's messages. */
 
 const maxLength = 249
 const legal = /^[a-zA-Z0-9._-]*$/

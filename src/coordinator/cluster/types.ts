@@ -1,4 +1,4 @@
-/** What the broker sees of the cluster's metadata; re-exported by `../cluster.ts`. */
+/** The types of the cluster metadata's interface; re-exported by `../cluster.ts`. */
 import type { Int64 } from '../../base.ts'
 import type { PartitionLog, TopicConfig } from '../../log.ts'
 import type { KafkaError, Uuid } from '../../protocol.ts'
@@ -37,13 +37,13 @@ export interface CreatedTopic {
   configs: ReadonlyMap<string, string>
 }
 
-/** Told how many partitions a change that is otherwise fine would create or delete. Throws KafkaError to refuse it. */
+/** Called with the number of partitions that an otherwise valid change would create or delete. Throws KafkaError to reject it. */
 export type Admit = (partitions: number) => void
 
 /** As in a CreatePartitions request. */
 export interface NewPartitions {
   name: string
-  /** How many there shall be. */
+  /** The target number. */
   count: number
   assignments: readonly { brokerIds: readonly number[] }[] | null
 }
@@ -59,7 +59,7 @@ export interface ConfigChange {
   edit(current: ReadonlyMap<string, string>): ReadonlyMap<string, string | null>
 }
 
-/** What happened, told after it became durable and visible. */
+/** Events, sent after the change is durable and visible. */
 export interface ClusterListener {
   topicCreated?(topic: Topic): void
   topicDeleted?(topic: Topic): void
@@ -68,7 +68,7 @@ export interface ClusterListener {
   quotasChanged?(): void
 }
 
-/** What the configuration decides about topics; values are asked for each time, because they may change while the broker runs. */
+/** The configuration's rules for topics. They are read each time, because they may change while the broker runs. */
 export interface TopicRules {
   /** `num.partitions`. */
   numPartitions(): number
@@ -77,7 +77,7 @@ export interface TopicRules {
   /** Throws KafkaError INVALID_CONFIG for an unknown key or a bad value. */
   validateTopicConfigs(configs: ReadonlyMap<string, string>): void
   effectiveTopicConfig(configs: ReadonlyMap<string, string>): TopicConfig
-  /** All of a topic's configs, defaults too, as a CreateTopics response tells them; sorted by name. */
+  /** All of a topic's configs, defaults too, as a CreateTopics response returns them; sorted by name. */
   describeTopicConfigs(configs: ReadonlyMap<string, string>): readonly TopicConfigEntry[]
   /** How one of Kafka's own topics is made (`offsets.topic.num.partitions` and the like). */
   internalTopic(name: InternalTopicName): { numPartitions: number; configs: ReadonlyMap<string, string> }
@@ -92,7 +92,7 @@ export interface TopicConfigEntry {
   isSensitive: boolean
 }
 
-/** Hard bounds of this broker; beyond them requests fail with POLICY_VIOLATION. */
+/** Hard limits of this broker; requests beyond them fail with POLICY_VIOLATION. */
 export interface ClusterLimits {
   topics: number
   partitions: number
@@ -109,7 +109,7 @@ export interface ClusterMetadata {
   /** All topics, sorted by name. */
   topics(): readonly Topic[]
   readonly partitionCount: number
-  /** Who may come in, and what they may do. */
+  /** Users and permissions. */
   readonly security: ClusterSecurity
   readonly quotas: ClusterQuotas
 
@@ -132,7 +132,7 @@ export interface ClusterMetadata {
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void>
   /** The topic, created with Kafka's settings when it is missing. */
   ensureInternalTopic(name: InternalTopicName): Promise<Topic>
-  /** A producer id that was never given before and never will be again. */
+  /** A producer id that was never assigned before and never will be again. */
   newProducerId(): Int64 | Promise<Int64>
 
   subscribe(listener: ClusterListener): { unsubscribe(): void }

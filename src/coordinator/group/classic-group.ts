@@ -24,7 +24,7 @@ const consumerProtocolType = 'consumer'
 const lastGeneration = 2 ** 31 - 1
 const noAssignment = Buffer.alloc(0)
 
-/** What a member told of itself when it joined. */
+/** The member's description from its join request. */
 export interface MemberInit {
   memberId: string
   groupInstanceId: string | null
@@ -71,7 +71,7 @@ export class Member {
     return protocol.metadata
   }
 
-  /** Those who wait for a rebalance need not send heartbeats, except new ones, whom nobody would miss otherwise. */
+  /** Members that wait for a rebalance need not send heartbeats, except new ones, whose absence would otherwise go unnoticed. */
   get hasSatisfiedHeartbeat(): boolean {
     return !this.isNew && (this.awaitingJoin !== null || this.awaitingSync !== null)
   }
@@ -101,7 +101,7 @@ export class ClassicGroup implements Group {
   currentStateTimestamp: Int64 | null
   /** null: unknown, either no `consumer` group or its metadata cannot be read. */
   subscribedTopics: ReadonlySet<string> | null = null
-  /** Somebody joined since the initial delay was last extended. */
+  /** A member has joined since the initial delay was last extended. */
   newMemberAdded = false
   readonly members = new Map<string, Member>()
   /** Got a member id with MEMBER_ID_REQUIRED and have not come back with it yet. */
@@ -184,7 +184,7 @@ export class ClassicGroup implements Group {
     return this.state === 'Empty'
   }
 
-  /** Wants an answer to nothing: neither a member, nor one about to become a member. */
+  /** Has neither members nor clients about to become members. */
   get isDeletable(): boolean {
     return this.isEmpty && this.pendingJoinMembers.size === 0
   }
@@ -267,7 +267,7 @@ export class ClassicGroup implements Group {
   }
 
   awaitJoin(member: Member): Promise<JoinGroupResponse> {
-    // The client came again, by another connection: nobody reads the answer to the first, but its connection must go on.
+    // The client joined again on another connection: the first response is not read, but its connection must continue.
     if (member.awaitingJoin !== null) member.awaitingJoin.resolve(joinError('REBALANCE_IN_PROGRESS', member.memberId))
     else this.#awaitingJoinCount++
     member.awaitingJoin = Promise.withResolvers()
@@ -296,7 +296,7 @@ export class ClassicGroup implements Group {
     return true
   }
 
-  /** Tells a member of the current generation; only the leader learns who else is in it. */
+  /** Responds to a member with the current generation; only the leader gets the list of members. */
   joinResponse(member: Member, skipAssignment = false): JoinGroupResponse {
     return {
       throttleTimeMs: 0,
@@ -321,7 +321,7 @@ export class ClassicGroup implements Group {
     }
   }
 
-  /** The leader when it has rejoined, else the first who has becomes leader; false when nobody has. */
+  /** Keeps the leader if it has rejoined, otherwise makes the first member that has rejoined the leader; false if there is none. */
   electJoinedLeader(): boolean {
     if (this.leaderId === null) return false
     if (this.members.get(this.leaderId)?.awaitingJoin) return true
@@ -423,7 +423,7 @@ export class ClassicGroup implements Group {
     return [groupMetadataTombstone(this.groupId)]
   }
 
-  /** Nobody will answer for this group any more. */
+  /** The group object is no longer used: ends all waiting requests. */
   kill(error: ErrorName): void {
     if (this.state !== 'Dead') this.transitionTo('Dead')
     this.answerParked(error)

@@ -39,7 +39,7 @@ export interface TopicResult {
   partitions: { partitionIndex: number; errorCode: number }[]
 }
 
-/** Who fetches offsets: a member of a KIP-848 or streams group says so, and in which epoch; anybody else leaves it at null and -1. */
+/** Who fetches offsets: members of KIP-848 and streams groups send their id and epoch; others send null and -1. */
 export interface OffsetReader {
   memberId: string | null
   memberEpoch: number
@@ -101,7 +101,7 @@ export class Commits {
     return this.#commit(request)
   }
 
-  /** KIP-447: the member and its generation are checked when the client tells them; it is kept alive by heartbeats alone. */
+  /** KIP-447: the member and its generation are checked if the client sends them; only heartbeats keep it alive. */
   commitTransactional(request: OffsetCommit): Decision<TopicResult[]> {
     const { groupId, memberId, generationId } = request
     const group = this.#options.find(groupId)
@@ -233,7 +233,7 @@ export class Commits {
   }
 }
 
-/** Old clients say how long an offset shall be kept; all others mean `offsets.retention.minutes`, from when the group needs it no more. */
+/** Old clients send a retention time; for all others `offsets.retention.minutes` applies, from the time when the group no longer needs the offset. */
 function isExpired(offset: StoredOffset, unneededMs: Int64, retentionMs: number, history: ClockHistory): boolean {
   const { expireTimestampMs, commitTimestampMs } = offset
   if (expireTimestampMs === -1) return ageOf(unneededMs, history) >= retentionMs

@@ -1,4 +1,4 @@
-/** What groups need to know of topics: which exist, how many partitions they have, and whether that has changed since they last looked. */
+/** The topics as groups see them: which exist, how many partitions they have, and whether that has changed since the last check. */
 import { crc32, crc32c } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
 

@@ -1,4 +1,4 @@
-/** For tests of groups: a coordinator over one partition in memory, and clients that say only what matters. */
+/** For tests of groups: a coordinator over one partition in memory, and clients that take only the relevant fields. */
 import {
   classicGroupRecords,
   consumerProtocol,

@@ -1,7 +1,7 @@
 /**
  * The classic membership protocol as clients speak it: JoinGroup, SyncGroup, Heartbeat, LeaveGroup (KIP-62, KIP-345 static members,
- * KIP-394 member ids first, KIP-559 protocol names, KIP-814 skipped assignments). Validates, changes members, and leaves the course of
- * rebalances to `rebalance.ts`.
+ * KIP-394 member ids first, KIP-559 protocol names, KIP-814 skipped assignments). Validates requests and changes members; `rebalance.ts`
+ * controls rebalances.
  */
 import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord } from '../shard.ts'
@@ -86,7 +86,7 @@ export class Membership {
     return member !== undefined || group.members.size < limit
   }
 
-  /** What members tell is kept, and told to the leader in one piece. */
+  /** The metadata of members is kept, and sent to the leader all at once. */
   #tellsTooMuch(group: ClassicGroup, { memberId, protocols }: JoinGroupRequest): boolean {
     let bytes = metadataBytes(protocols)
     for (const member of group.members.values()) if (member.memberId !== memberId) bytes += metadataBytes(member.protocols)
@@ -102,7 +102,7 @@ export class Membership {
         : this.#replaceStatic(group, request, caller, groupInstanceId, newMemberId)
     }
     if (caller.apiVersion >= memberIdRequiredFrom) {
-      // Kafka hands out ids without end; each is remembered for a session.
+      // Kafka assigns any number of ids; each is remembered for a session.
       if (group.pendingJoinMembers.size >= this.#settings.groupMaxSize) return refuse('GROUP_MAX_SIZE_REACHED', '')
       this.#rebalancer.awaitRejoin(group, newMemberId, request.sessionTimeoutMs)
       return refuse('MEMBER_ID_REQUIRED', newMemberId)
@@ -208,7 +208,7 @@ export class Membership {
     if (group.leaderId !== memberId) return { records: noRecords, response }
     const assignments = new Map(request.assignments.map(({ memberId, assignment }) => [memberId, assignment]))
     return {
-      // Replaying this makes the group stable and answers everybody.
+      // Replaying this makes the group stable and answers all members.
       records: [groupMetadataRecord(groupId, group.toRecord(assignments))],
       response,
       rejected: error => {

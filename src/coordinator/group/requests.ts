@@ -1,4 +1,4 @@
-/** The group APIs' messages by short names, and the answers that say only that something is wrong. */
+/** Short names for the messages of the group APIs, and responses that contain only an error. */
 import { type apis, type ErrorName, errorCode, type InputOf, type MessageOf } from '../../protocol.ts'
 
 export type JoinGroupRequest = MessageOf<typeof apis.joinGroup.request>

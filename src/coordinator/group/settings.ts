@@ -1,4 +1,4 @@
-/** What operators may tune about groups: Kafka's keys in camel case, with Kafka's defaults. */
+/** The settings of groups: Kafka's keys in camel case, with Kafka's defaults. */
 
 import { type Int64, millisSince } from '../../base.ts'
 
@@ -67,7 +67,7 @@ export interface StreamsGroupConfig extends ConsumerGroupConfig {
   rackAwareAssignmentTags: readonly string[]
 }
 
-/** 0 when the next assignment may be made now. A last one that lies in the future (a clock was set back) must not hold everybody up. */
+/** 0 if the next assignment is due now. If the last one is in the future (because a clock was set back), it must not block the group. */
 export function nextAssignmentInMs(lastMs: Int64, assignmentIntervalMs: number, nowMs: number): number {
   const agoMs = millisSince(lastMs, nowMs)
   return agoMs < 0 ? 0 : Math.max(0, assignmentIntervalMs - agoMs)
@@ -76,8 +76,8 @@ export function nextAssignmentInMs(lastMs: Int64, assignmentIntervalMs: number, 
 const leastHeartbeatIntervalMs = 100
 
 /**
- * The interval that a member is told. `dueInMs`: when the assignment comes that it waits for, null for none. It asks again just then:
- * otherwise whoever joins a moment after another would stay idle for a whole interval.
+ * The heartbeat interval for a member. `dueInMs`: when the assignment that it waits for is due, null for none. It sends its heartbeat then:
+ * otherwise a member that joins just after another would stay idle for a whole interval.
  */
 export function heartbeatIntervalMs(config: ConsumerGroupConfig, dueInMs: number | null): number {
   if (dueInMs === null) return config.heartbeatIntervalMs

@@ -1,6 +1,6 @@
 /**
- * The shard behind one partition of `__consumer_offsets`: its groups and their offsets. Replays Kafka's records, lists, describes and
- * deletes groups, and lets offsets expire; membership and commits are in their own files.
+ * The shard of one partition of `__consumer_offsets`: its groups and their offsets. Replays Kafka's records, lists, describes and
+ * deletes groups, and expires offsets; membership and commits are in separate files.
  */
 import type { Int64, System } from '../../base.ts'
 import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
@@ -163,7 +163,7 @@ export class GroupShard implements Shard {
     if (group instanceof ConsumerGroup && !group.isEmpty) return this.#classicMembers.join(group, request, caller)
     const convertible = group instanceof ConsumerGroup || (group instanceof StreamsGroup && group.isEmpty)
     if (!convertible) return { records: [], response: joinError('INCONSISTENT_GROUP_PROTOCOL', '') }
-    // An empty group is of any protocol. Only a join that is let in ends it: the others leave a group of nobody in its place.
+    // An empty group fits any protocol. Only a successful join replaces it; after a failed one the empty group remains.
     this.#groups.delete(request.groupId)
     const decision = this.#membership.join(request, caller)
     if (!this.#groups.has(request.groupId)) {
@@ -202,7 +202,7 @@ export class GroupShard implements Shard {
   describe(groupId: string): DescribedGroup | null {
     const group = this.#classic(groupId)
     if (group === undefined) return null
-    // What members told is worth something only for the protocol that was chosen.
+    // The members' metadata is useful only for the chosen protocol.
     const protocol = group.state === 'Stable' ? group.protocolName : null
     return {
       errorCode: 0,

@@ -44,7 +44,7 @@ test('only the owner acknowledges, and a wrong request changes nothing', () => {
   assert.deepEqual(inFlight.acknowledge(0, 4, [ack.accept], 'm', rule, 0), [])
 })
 
-test('a record that was delivered too often is archived; one that nobody saw is not counted', () => {
+test('a record that was delivered too often is archived; deliveries that reached no application are not counted', () => {
   const inFlight = new InFlight(0, [])
   for (let delivery = 1; delivery <= rule.most; delivery++) {
     assert.equal(acquired(inFlight, 0, 0), `0-0 x${delivery}`)
@@ -108,7 +108,7 @@ test('locks end when they are due, and renewed ones later', () => {
   assert.equal(acquired(inFlight, 0, 9, 'other'), '0-4 x2')
 })
 
-test('is made again from what was stored', () => {
+test('is restored from the stored state', () => {
   const inFlight = new InFlight(10, [
     { firstOffset: 10, lastOffset: 11, deliveryState: deliveryStates.acknowledged, deliveryCount: 1 },
     { firstOffset: 14, lastOffset: 15, deliveryState: deliveryStates.archived, deliveryCount: 2 },

@@ -1,7 +1,7 @@
 /**
- * The records of one share partition between its start offset and its end: who has acquired which, how often each was delivered, and what
- * has become of it (KIP-932). Runs of records in the same state are one entry; acknowledging part of a run splits it. State only: what is
- * read, stored and timed is decided elsewhere.
+ * The records of one share partition between its start and end offset: which member has acquired them, how often they were delivered, and
+ * their state (KIP-932). Consecutive records in the same state are one entry; acknowledging part of it splits it. Only keeps state: reading,
+ * storing and timing are decided elsewhere.
  */
 import type { Int64 } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'
@@ -101,7 +101,7 @@ export class InFlight {
     return count
   }
 
-  /** Records of the range that nobody has become the member's; returns them, none when there are none. */
+  /** The member acquires the available records of the range; returns them. */
   acquire(firstOffset: number, lastOffset: number, most: number, memberId: string, deadlineMs: number): AcquiredRange[] {
     this.#extendTo(lastOffset)
     const acquired: AcquiredRange[] = []
@@ -121,7 +121,7 @@ export class InFlight {
     return acquired
   }
 
-  /** What nobody is to see: control batches, aborted transactions, holes that compaction left. Returns what there is to store. */
+  /** Hides offsets that are never delivered: control batches, aborted transactions, gaps left by compaction. Returns the changes to store. */
   hide(firstOffset: number, lastOffset: number): Change[] {
     this.#extendTo(lastOffset)
     const changed = this.#change(firstOffset, lastOffset, each => {
@@ -165,7 +165,7 @@ export class InFlight {
     const changed: Change[] = []
     for (const each of this.#runs) {
       if (each.deliveryState !== deliveryStates.acquired || !isDue(each.memberId, each.deadlineMs)) continue
-      // A member that goes has not shown these records to anybody.
+      // A member that leaves has not passed these records on to the application.
       if (undeliver) each.deliveryCount--
       settle(each, acknowledgeTypes.release, rule, 0)
       changed.push(changeOf(each))
@@ -194,7 +194,7 @@ export class InFlight {
     return changed
   }
 
-  /** The log begins later now. True when that changed anything. */
+  /** The log start offset was raised. True if that changed anything. */
   advanceTo(logStartOffset: number): boolean {
     if (logStartOffset <= this.startOffset) return false
     this.#split(logStartOffset)
@@ -210,7 +210,7 @@ export class InFlight {
     if (lastOffset >= this.endOffset && lastOffset >= this.startOffset) {
       const reason = `offset ${lastOffset} was never acquired`
       const first = this.#runs[0]
-      // As in Kafka: what begins with acquired records and goes beyond them was not meant so.
+      // As in Kafka: a range that begins with acquired records but extends beyond them is an error.
       throw first !== undefined && first.firstOffset <= firstOffset ? new KafkaError('INVALID_REQUEST', reason) : invalidState(reason)
     }
     for (const each of this.#runs) {

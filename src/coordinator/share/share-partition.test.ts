@@ -85,7 +85,7 @@ test('being archived is stored before the letter is written, archived only when 
   assert.ok(partition.hasAvailable)
 })
 
-test('a partition that is given up before its letters are durable says nothing more of them', async () => {
+test('a partition that is discarded before its letters are durable does not report them', async () => {
   const { system, partition, burials, written, acquire } = setUp()
   await acquire()
   await partition.acknowledge('m', [{ firstOffset: 1, lastOffset: 2, types: [ack.reject] }])

@@ -1,10 +1,10 @@
 /**
- * One share group in one partition of the log, on the broker that owns the partition (KIP-932): acquires records for members, takes their
- * acknowledgements, ends locks that last too long, and keeps the share coordinator informed. What members are told of an acknowledgement
- * is durable; where a write fails, memory and store differ, so the whole is given up and read again.
+ * One share group in one partition of the log, on the broker that owns the partition (KIP-932): acquires records for members, processes their
+ * acknowledgements, expires locks, and reports changes to the share coordinator. An acknowledgement is confirmed only when it is durable. If
+ * a write fails, memory and store differ, so the state is discarded and read again.
  *
- * Records that go to a dead-letter queue (KIP-1191) are first stored as being archived, then written there, then stored as archived: a crash
- * in between repeats a letter and loses none.
+ * Records for a dead-letter queue (KIP-1191) are first stored as being archived, then written to the queue, then stored as archived. A crash
+ * in between may repeat a letter, but loses none.
  */
 import type { Clock, Int64, System, Timer } from '../../base.ts'
 import type { PartitionLog, Slice } from '../../log.ts'
@@ -96,7 +96,7 @@ export class SharePartition {
     this.#config = options.config
     this.#inFlight = new InFlight(options.state.startOffset, options.state.stateBatches)
     this.#storedStartOffset = this.#inFlight.startOffset
-    // What a predecessor did not get to the end of.
+    // Changes that a predecessor did not complete.
     this.#buryAll(this.#inFlight.dying(options.config.deliveryCountLimit))
   }
 
@@ -207,7 +207,7 @@ export class SharePartition {
     if (this.hasAvailable) this.#options.available()
   }
 
-  /** The member is gone: what it had is free again. */
+  /** The member has left: its records become available again. */
   async releaseMember(memberId: string): Promise<void> {
     const changed = this.#inFlight.release(owner => owner === memberId, this.#rule, true)
     if (changed.length === 0) return
@@ -243,7 +243,7 @@ export class SharePartition {
   async #bury(dying: Change): Promise<void> {
     const { firstOffset, lastOffset } = dying
     await this.#options.bury(dying)
-    // Whoever reads the partition next begins again with these records.
+    // The next owner of the partition starts again with these records.
     if (this.#closed) return
     const changed = this.#inFlight.buried(firstOffset, lastOffset)
     if (this.hasAvailable) this.#options.available()
@@ -283,7 +283,7 @@ export class SharePartition {
     )
   }
 
-  /** Rejects only after `lost` has been told. */
+  /** Rejects only after `lost` has been called. */
   #persist(changed: readonly StateBatch[]): Promise<void> {
     const { startOffset, completeCount } = this.#inFlight
     const stateBatches = changed.filter(({ lastOffset }) => lastOffset >= startOffset)
@@ -301,7 +301,7 @@ export class SharePartition {
       this.#options.lost(cause)
       throw cause
     })
-    // Whoever waits for it is told; a timer's write has nobody, and `lost` has been called.
+    // Waiting requests get the error; nothing waits for a timer's write, and `lost` has been called.
     stored.catch(() => {})
     return stored
   }

@@ -33,7 +33,7 @@ const batch = (firstOffset: number, lastOffset: number, deliveryState: number = 
   deliveryCount,
 })
 
-test('updates lie over each other, and a restart knows the result', async () => {
+test('updates are merged, and the result is the same after a restart', async () => {
   const { shares, settled, write, log } = setUp(2)
   assert.equal(await settled(shares.read(key)), null)
   await settled(shares.initialize(key, 0, 10))
@@ -68,7 +68,7 @@ test('older epochs are fenced, unknown partitions refused, deleted state is gone
   assert.equal(await settled(shares.read(key)), null)
 })
 
-test('what lies before the oldest snapshot that counts is deleted', async () => {
+test('records before the oldest snapshot in use are deleted', async () => {
   const { shares, settled, write, system, deleted } = setUp(1)
   await settled(shares.initialize(key, 0, 0))
   await settled(shares.initialize({ ...key, partition: 1 }, 0, 0))

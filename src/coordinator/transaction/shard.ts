@@ -1,6 +1,6 @@
 /**
- * The shard behind one partition of `__transaction_state`: which transactional ids there are, who may write under each, and how a
- * transaction goes from its first partition to its markers. Kafka's TransactionCoordinator and TransactionMetadata as a state machine.
+ * The shard of one partition of `__transaction_state`: its transactional ids, their current producers, and the life of a
+ * transaction from its first partition to its markers. Kafka's TransactionCoordinator and TransactionMetadata as a state machine.
  *
  * A step changes the state at once and answers when its record is durable, so Kafka's "pending" transitions do not exist here. The end of a
  * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow (`endings.ts`), and then the
@@ -28,7 +28,7 @@ import {
   withPartitions,
 } from './transaction.ts'
 
-/** Who speaks, as every request of a transactional producer says. */
+/** The identity in every request of a transactional producer. */
 export interface TransactionalProducer extends ProducerSession {
   transactionalId: string
 }
@@ -45,7 +45,7 @@ export interface EndRequest extends TransactionalProducer {
   clientVersion: number
 }
 
-/** What an operation tells; `error` when its records must be durable before the client learns that it has to try again. */
+/** The result of an operation; `error` if its records must be durable before the client is asked to retry. */
 export interface Session extends ProducerSession {
   error?: KafkaError
 }
@@ -155,7 +155,7 @@ export class TransactionShard implements Shard {
       this.#remember(transactionalId, before.producerEpoch + 1, expected ?? none)
       return this.#move({ ...empty, producerEpoch: before.producerEpoch + 1 })
     }
-    // A repetition: nobody else can have come since, or the epoch would be another.
+    // A retry: no other producer can have come in between, or the epoch would differ.
     const bump = this.#bumps.get(transactionalId)
     if (bump === undefined || bump.producerEpoch !== before.producerEpoch || bump.lastProducerEpoch !== expected) throw fenced(request)
     return this.#move({ ...empty, previousProducerId: before.previousProducerId })
@@ -166,7 +166,7 @@ export class TransactionShard implements Shard {
     const mayGo = (id: string) => isIdle(this.#transactions.get(id)!)
     const leaving = this.#residents.leaving(principal, this.#options.residentLimits(), mayGo)
     if (leaving === null) {
-      const reason = `There is no room for ${transactionalId}: too many transactional ids have a transaction under way (max.transactional.ids)`
+      const reason = `Cannot add ${transactionalId}: max.transactional.ids is reached, and all transactional ids have an open transaction`
       throw new KafkaError('POLICY_VIOLATION', reason)
     }
     this.#remember(transactionalId, 0, none)
@@ -242,7 +242,7 @@ export class TransactionShard implements Shard {
 
   /**
    * Aborts the ongoing transaction under a higher epoch: its producer can do nothing more in it. With version 2 that producer's own EndTxn
-   * is taken for the one that raised the epoch: it may not commit, but if it aborts it gets the epoch and goes on.
+   * is taken for the one that raised the epoch: it may not commit, but if it aborts it gets the epoch and continues.
    */
   #fence(before: Transaction, clientVersion: number, error: KafkaError): Decision<Session> {
     const decision = this.#move({
@@ -273,7 +273,7 @@ export class TransactionShard implements Shard {
       if (status !== 'Ongoing' || ageOf(startMs, history) <= timeoutMs) continue
       if (partitions >= expiringAtOnce) break
       for (const indexes of transaction.partitions.values()) partitions += indexes.size
-      // Nobody has taken over from a producer that was only slow. The last epoch is given to nobody, though.
+      // No other producer has taken over from one that was only slow. The last epoch is never assigned, though.
       const goesOn = isEpochExhausted(producerEpoch) ? 0 : clientVersion
       decisions.push(this.#fence(transaction, goesOn, concurrent(transactionalId)))
     }
@@ -327,7 +327,7 @@ export class TransactionShard implements Shard {
     this.#bumps.set(transactionalId, { producerEpoch, lastProducerEpoch })
   }
 
-  /** The one way to another state; a prepared one goes on by itself. */
+  /** The only way to another state; from a prepared one, the transaction continues automatically. */
   #move(to: Transaction): Decision<Session> {
     const { transactionalId, producerId, producerEpoch } = to
     const decision = {
@@ -376,8 +376,8 @@ function repeats({ producerId, producerEpoch }: EndRequest, { clientVersion, sta
 
 function taken(spare: Int64 | null): Int64 {
   if (spare !== null) return spare
-  // The state changed while it was thought that none is needed.
-  throw new KafkaError('CONCURRENT_TRANSACTIONS', 'A concurrent request for this transactional id was processed first')
+  // The state changed after it was decided that none is needed.
+  throw new KafkaError('CONCURRENT_TRANSACTIONS', 'Another request for this transactional id was processed at the same time')
 }
 
 function concurrent(transactionalId: string): KafkaError {

@@ -54,7 +54,7 @@ async function withConverter(options: ConverterOptions, use: (converter: RecordC
   }
 }
 
-test('the thread gives the same answers as the inline way, in any number at once', async () => {
+test('the thread gives the same results as inline conversion, with any number of concurrent jobs', async () => {
   await withConverter({ inlineWork: 0 }, async converter => {
     const batches = Array.from({ length: 20 }, (_, i) => buildBatch({ records: keyed(i + 1), compression: 'lz4', timestamp: now }))
     const jobs = batches.flatMap(batch => [opening(batch, 'none'), opening(batch, 'lz4')])
@@ -63,7 +63,7 @@ test('the thread gives the same answers as the inline way, in any number at once
   })
 })
 
-test('a record is looked for by time: the first that is new enough, at once or on the thread, in every format', async () => {
+test('look-up by time finds the first record that is new enough, inline or on the thread, in every format', async () => {
   const times = [5, 9, 2, 7, 9, -1]
   const records = times.map(time => ({ key, value: key, timestamp: now + time }))
   const codecs: CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
@@ -110,7 +110,7 @@ test('a record is looked for by time: the first that is new enough, at once or o
   })
 })
 
-test("the caller's buffer is free at once", async () => {
+test("the caller's buffer can be reused immediately", async () => {
   await withConverter({}, async converter => {
     const batch = buildBatch({ records: keyed(10), timestamp: now })
     const copy = Buffer.from(batch)
@@ -121,7 +121,7 @@ test("the caller's buffer is free at once", async () => {
   })
 })
 
-test('small jobs run at once; those that grow too much go to the thread', async () => {
+test('small jobs run inline; those that grow too much go to the thread', async () => {
   await withConverter({ inlineBytes: 4096 }, async converter => {
     assert.ok(!(converter.open(opening(buildBatch({ records: keyed(3) }))) instanceof Promise))
     const growing = buildBatch({ records: [{ key, value: Buffer.alloc(1_000_000) }], compression: 'gzip' })
@@ -131,7 +131,7 @@ test('small jobs run at once; those that grow too much go to the thread', async 
   })
 })
 
-test('what is looked at at once is bounded: by bytes that are decompressed, and by records', async () => {
+test('inline work is bounded by decompressed bytes and by records', async () => {
   const batch = buildBatch({ records: [{ key, value: Buffer.alloc(100_000) }], compression: 'zstd', timestamp: now })
   const plain = buildBatch({ records: keyed(1000) })
   assert.ok(workOf(plain) > 8000 && workOf(plain) < 8000 + plain.length)

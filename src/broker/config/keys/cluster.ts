@@ -1,4 +1,4 @@
-/** Broker keys of identity, topics, quotas, and of what in Kafka is replication and the controller quorum. */
+/** Broker keys of identity, topics and quotas, and Kafka's keys of replication and the controller quorum. */
 import { boolean, bytes, className, type Declarations, int, intBytes, intMs, list, long, ms, string } from '../../../base.ts'
 import { because } from '../because.ts'
 import { checkRoles, checkSuperUsers } from '../listeners.ts'

@@ -1,4 +1,4 @@
-/** Broker keys of connections: listeners, bounds on what clients may ask for, deadlines, metrics. */
+/** Broker keys of connections: listeners, limits on requests, deadlines, metrics. */
 import { bytes, type Declarations, int, intBytes, intMs, list, ms, string } from '../../../base.ts'
 import { because } from '../because.ts'
 import { checkHttpAddress, checkIpOverrides, checkListeners, checkProtocolMap } from '../listeners.ts'

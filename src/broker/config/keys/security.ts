@@ -307,7 +307,11 @@ export const securityKeys = {
     importance: 'low',
     accepted: because.openssl,
   }),
-  'ssl.cipher.suites': list({ default: '', doc: 'Allowed cipher suites.', dynamic: 'per-broker' }),
+  'ssl.cipher.suites': list({
+    default: '',
+    doc: 'Cipher suites that the broker offers; empty means the defaults of Node.js.',
+    dynamic: 'per-broker',
+  }),
   'ssl.client.auth': choice(['required', 'requested', 'none'], {
     default: 'none',
     doc: 'Whether a client certificate is required, requested, or not used (none).',

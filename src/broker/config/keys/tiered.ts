@@ -1,4 +1,4 @@
-/** Broker keys of Kafka's tiered storage, which Millrace does not have: its segments live where the broker's home says. */
+/** Broker keys of Kafka's tiered storage, which Millrace does not have. */
 import { boolean, bytes, type Declarations, double, int, intBytes, intMs, long, ms, string } from '../../../base.ts'
 import { because } from '../because.ts'
 

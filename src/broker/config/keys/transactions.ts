@@ -32,7 +32,7 @@ export const transactionsKeys = {
   'max.transactional.ids.per.principal': int({
     default: 100_000,
     min: 1,
-    doc: 'Maximum number of transactional ids that one principal has initialized since the broker started; above it, the idle ones of this principal expire first.',
+    doc: 'Maximum number of transactional ids of one principal. Above it, those of this principal that have been idle for longest expire.',
     dynamic: 'cluster-wide',
   }),
   'producer.id.expiration.check.interval.ms': intMs({

@@ -1,9 +1,9 @@
 /**
  * ApiVersions, v0–5.
  *
- * Announces the handlers that there are. v3 names the client's software (KIP-511) and tells feature levels (KIP-584). A version that is
- * not known is answered in v0 with UNSUPPORTED_VERSION and the versions of this API alone, so that newer clients can fall back. v4 may
- * tell features whose minimum is 0; v5 lets a client say whom it wants to reach, and sends it away when it reached somebody else (KIP-1242).
+ * Announces the supported APIs. v3 contains the client's software name (KIP-511) and returns feature levels (KIP-584). An unknown
+ * version is answered in v0 with UNSUPPORTED_VERSION and the versions of only this API, so that newer clients can fall back. v4 can
+ * return features whose minimum is 0; in v5 a client says which broker it expects, and gets an error if it reached another one (KIP-1242).
  */
 import { supportedFeatures } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError } from '../../../protocol.ts'
@@ -49,7 +49,7 @@ export function apiVersionsHandler(others: readonly Handler[]): Handler {
   })
 }
 
-/** Kafka offers them only where somebody takes the metrics; here, where a subscription asks for any. Clients that are offered them say so in their logs. */
+/** Kafka offers them only with a plug-in for the metrics; Millrace only if a subscription requests any, because clients log it when they are offered. */
 const telemetryKeys: ReadonlySet<number> = new Set([apis.getTelemetrySubscriptions.key, apis.pushTelemetry.key])
 
 function announce(all: Response['apiKeys'], context: RequestContext): Response {

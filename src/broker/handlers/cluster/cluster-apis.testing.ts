@@ -1,6 +1,6 @@
 /**
  * For tests of the APIs about topics, the cluster and offsets: handlers, called through the codecs, over the real metadata and
- * configuration. Partitions are kept by the least that can pass for a log.
+ * configuration, with a minimal fake log.
  */
 
 import { Durations, memoryFileSystem, realSystem, Turns } from '../../../base.ts'

@@ -1,6 +1,6 @@
 /**
- * DescribeClientQuotas, v0–1 (KIP-546): quotas whose entities match a filter. A filter component names one entity exactly, asks for the
- * default, or for any that has the type; `strict` leaves out entities that have other types too.
+ * DescribeClientQuotas, v0–1 (KIP-546): quotas whose entities match a filter. A filter component matches one exact name, the
+ * default, or any entity with the type; `strict` excludes entities that also have other types.
  */
 import type { QuotaEntity } from '../../../coordinator.ts'
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'

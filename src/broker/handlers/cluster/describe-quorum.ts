@@ -1,5 +1,5 @@
 /**
- * DescribeQuorum, v0–2 (KIP-595): the state of the metadata quorum. One broker keeps the metadata by itself, so it is the leader and the
+ * DescribeQuorum, v0–2 (KIP-595): the state of the metadata quorum. The only broker keeps the metadata, so it is the leader and the
  * only voter. v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
  */
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, metadataTopicUuid } from '../../../protocol.ts'

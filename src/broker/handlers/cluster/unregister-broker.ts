@@ -1,6 +1,6 @@
 /**
- * UnregisterBroker, v0 (KIP-631): removes a broker that is gone for good. The only broker is the one that answers; unlike Kafka, it
- * refuses to remove itself, because that would leave a cluster that no client could use.
+ * UnregisterBroker, v0 (KIP-631): removes a permanently stopped broker. The only broker is this one; unlike Kafka, it
+ * refuses to remove itself, because that would leave an unusable cluster.
  */
 import { apis, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'

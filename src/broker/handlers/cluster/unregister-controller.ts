@@ -1,5 +1,5 @@
 /**
- * UnregisterController, v0: removes a controller that is gone for good. The only controller is the broker that answers, and it
+ * UnregisterController, v0: removes a permanently stopped controller. The only controller is this broker, and it
  * refuses to remove itself.
  */
 import { apis, KafkaError } from '../../../protocol.ts'

@@ -1,6 +1,6 @@
 /**
  * UpdateFeatures, v0–2 (KIP-584, KIP-778, KIP-1022): raises or lowers finalized feature levels, all of them or none. v0 only says whether
- * a downgrade is allowed; v1 names its kind and validates only; v2 tells one result for all features.
+ * a downgrade is allowed; v1 has the type of downgrade and can only validate; v2 returns one result for all features.
  */
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'

@@ -1,6 +1,6 @@
 /**
- * What AddRaftVoter and RemoveRaftVoter (KIP-853) have in common: Kafka's checks, in Kafka's order, up to the one that always fails here.
- * The metadata has no quorum whose voters could change: that is what Kafka means by kraft.version 0.
+ * Shared by AddRaftVoter and RemoveRaftVoter (KIP-853): Kafka's checks, in Kafka's order, up to the one that always fails here.
+ * The metadata has no quorum with voters that could change, which in Kafka is kraft.version 0.
  */
 import { KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'

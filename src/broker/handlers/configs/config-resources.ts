@@ -1,4 +1,4 @@
-/** The resources that the four config APIs name by number: their types, and what a client must be allowed for each. */
+/** The resource types of the four config APIs, and the permissions that each requires. */
 import type { ConfigResourceType } from '../../../coordinator.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'

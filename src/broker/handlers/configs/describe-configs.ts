@@ -1,9 +1,9 @@
 /**
  * DescribeConfigs, v0–4.
  *
- * v1 tells sources and synonyms (KIP-226), v3 types and documentation (KIP-569). Resources: topics, this broker, all brokers (empty name:
- * only what was changed while running), the broker's logger (KIP-412), groups (KIP-848) and client metrics subscriptions (KIP-714). They
- * fail one by one. Asking for no keys, as for null, is asking for all.
+ * v1 returns sources and synonyms (KIP-226), v3 types and documentation (KIP-569). Resources: topics, this broker, all brokers (empty name:
+ * only dynamic configs), the broker's logger (KIP-412), groups (KIP-848) and client metrics subscriptions (KIP-714). They
+ * fail individually. An empty list of keys, like null, means all keys.
  */
 import { inSlices } from '../../../base.ts'
 import { topicNameProblem } from '../../../coordinator.ts'

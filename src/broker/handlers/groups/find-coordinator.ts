@@ -1,8 +1,8 @@
 /**
  * FindCoordinator, v0–6.
  *
- * v0 knows only groups, v1 adds the key type, v4 (KIP-699) asks for several keys at once, v5 is v4 (KIP-890), v6 adds share groups
- * (KIP-932). This broker coordinates all groups and transactions; the first question creates `__consumer_offsets` or
+ * v0 supports only groups, v1 adds the key type, v4 (KIP-699) requests several keys at once, v5 is v4 (KIP-890), v6 adds share groups
+ * (KIP-932). This broker coordinates all groups and transactions; the first request creates `__consumer_offsets` or
  * `__transaction_state`.
  */
 import { inSlices } from '../../../base.ts'

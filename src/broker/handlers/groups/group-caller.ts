@@ -1,4 +1,4 @@
-/** What group handlers have in common: who calls, and the access rules of members. */
+/** Shared by the group handlers: the caller, and the permissions of members. */
 import type { Caller } from '../../../coordinator.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { Operation, RequestContext } from '../../dispatch/handler.ts'

@@ -1,9 +1,9 @@
 /**
  * OffsetCommit, v0–10.
  *
- * v0 went to ZooKeeper and is stored like the others; v1 brings a timestamp per partition, v2–4 a retention time, v6 the leader epoch
- * (KIP-320), v7 static members (KIP-345), v9 new errors (KIP-848), v10 topic ids (KIP-848). Unknown topics and partitions are refused one
- * by one; the rest is committed.
+ * v0 was stored in ZooKeeper and is stored like the others here; v1 adds a timestamp per partition, v2–4 a retention time, v6 the leader epoch
+ * (KIP-320), v7 static members (KIP-345), v9 new errors (KIP-848), v10 topic ids (KIP-848). Unknown topics and partitions are rejected
+ * individually; the others are committed.
  */
 import { apis } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'

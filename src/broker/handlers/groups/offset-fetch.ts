@@ -3,7 +3,7 @@
  *
  * v0 came from ZooKeeper, where a partition without an offset was unknown; v2 asks for all partitions with null and has a top-level
  * error, v5 the leader epoch (KIP-320), v7 `requireStable` (KIP-447), v8 several groups (KIP-709), v9 the member's epoch (KIP-848),
- * v10 topic ids. Topics that may not be described are errors when asked for, and left out of "all".
+ * v10 topic ids. Topics that the client may not describe are errors if they are requested, and omitted from "all".
  */
 import { inSlices } from '../../../base.ts'
 import type { FetchedTopic, TopicPartitions } from '../../../coordinator.ts'

@@ -1,4 +1,4 @@
-/** What a fetch request asks for: its partitions in reading order, from the request itself or from a session (KIP-227). */
+/** The partitions of a fetch request in reading order, from the request itself or from a session (KIP-227). */
 import { type apis, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, finalEpoch, type SessionError, sessionKey } from '../../sessions/fetch-sessions.ts'

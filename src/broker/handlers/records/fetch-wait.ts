@@ -1,4 +1,4 @@
-/** How a fetch that found too little waits for more: nothing polls, and nobody is looked at who did not change. */
+/** How a fetch that found too few bytes waits for more: without polling, and checking only partitions that have changed. */
 import type { PartitionLog, ReadLimit } from '../../../log.ts'
 import type { Offset } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'

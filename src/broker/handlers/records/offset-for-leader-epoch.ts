@@ -1,6 +1,6 @@
 /**
- * OffsetForLeaderEpoch, v0–4 (KIP-101, KIP-320): where the records of a leader epoch end, by which a consumer finds out that the log it read from
- * was truncated. v2 checks the epoch that the client believes to be the current one.
+ * OffsetForLeaderEpoch, v0–4 (KIP-101, KIP-320): returns the end offset of a leader epoch, from which a consumer can tell that the log was
+ * truncated. v2 checks the current epoch that the client assumes.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'

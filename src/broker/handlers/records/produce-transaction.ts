@@ -1,8 +1,8 @@
 /**
- * How the transactional batches of a Produce request get into their transaction, and who is kept out (KIP-890): a batch that the
- * coordinator does not know of would never be ended by a marker, and hold back every `read_committed` reader of its partition for ever.
+ * Adds the transactional batches of a Produce request to their transaction, or rejects them (KIP-890): a batch that the
+ * coordinator does not know would never be ended by a marker, and would block every `read_committed` reader of its partition for ever.
  *
- * Costs something only for the first batch of a transaction in a partition; then the partition itself knows.
+ * Only the first batch of a transaction in a partition has a cost; after that, the partition itself knows the transaction.
  */
 import { checkWrite, type TransactionalProducer } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
@@ -91,7 +91,7 @@ function sessionOf(records: Buffer) {
   return { producerId: header.producerId(records, 0), producerEpoch: header.producerEpoch(records, 0) }
 }
 
-/** A coordinator that cannot tell now is told so that every producer tries again, and without a look at the metadata. */
+/** If the coordinator cannot answer now, the error makes every producer retry without refreshing its metadata. */
 function produceError(error: KafkaError, version: number): KafkaError {
   const told = entryError(error, version >= abortableFrom)
   const again =

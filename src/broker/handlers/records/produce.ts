@@ -3,12 +3,12 @@
  *
  * v0–1 carry message format 0, v2 format 1 (both converted to format 2, as Kafka up to 3.9 did), v3+ exactly one batch of format 2 per
  * partition (KIP-98), v7 zstd (KIP-110), v8 record errors (KIP-467, the first 10,000 of a request), v10 the current leader (KIP-951),
- * v13 topic ids (KIP-516); v11 knows TRANSACTION_ABORTABLE, v12 enters partitions into the transaction (KIP-890).
+ * v13 topic ids (KIP-516); v11 supports TRANSACTION_ABORTABLE, v12 adds partitions to the transaction (KIP-890).
  *
- * Nothing in a batch is believed that does not follow from its records, so compressed ones are opened: at once while that is little work,
- * otherwise on a thread, and then the connection waits. Else each partition's place in the log is fixed synchronously and the connection
- * reads on. The response leaves when what `acks` asks for is true: 1 = written, -1 = durable. With `acks=0` there is no response, and an
- * error closes the connection, as in Kafka.
+ * The header of a batch is derived from its records, so compressed batches are decompressed: immediately if that is little work,
+ * otherwise on a worker thread while the connection waits. Then each partition's place in the log is fixed synchronously and the connection
+ * reads on. The response is sent when the batches have the state that `acks` requires: 1 = written, -1 = durable. With `acks=0` there is no
+ * response, and an error closes the connection, as in Kafka.
  */
 import { runInSlices } from '../../../base.ts'
 import { checkWrite } from '../../../coordinator.ts'

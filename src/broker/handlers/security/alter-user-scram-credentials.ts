@@ -1,6 +1,6 @@
 /**
  * AlterUserScramCredentials, v0 (KIP-554): adds, replaces and removes credentials, one change per user and request. The client salts the
- * password; the broker keeps only what follows from that, which opens no connection by itself.
+ * password; the broker stores only keys derived from it, which do not suffice to log in.
  */
 import { inSlices, type Turns } from '../../../base.ts'
 import type { ClusterSecurity, ScramDeletion, ScramUpsertion } from '../../../coordinator.ts'

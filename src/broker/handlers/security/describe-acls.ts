@@ -1,4 +1,4 @@
-/** DescribeAcls, v0–3 (KIP-140): ACLs that match a filter, grouped by resource pattern. v1 knows prefixed patterns (KIP-290), v3 users. */
+/** DescribeAcls, v0–3 (KIP-140): ACLs that match a filter, grouped by resource pattern. v1 supports prefixed patterns (KIP-290), v3 users. */
 import { aclMatches } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'

@@ -1,6 +1,6 @@
 /**
- * DescribeDelegationToken, v0–3 (KIP-48): tokens with their passwords, to their owners and renewers; to others with DESCRIBE on the token or
- * (KIP-373) DESCRIBE_TOKENS on its owner. v3 tells who asked for a token.
+ * DescribeDelegationToken, v0–3 (KIP-48): returns tokens with their passwords to their owners and renewers, and to others with DESCRIBE on
+ * the token or (KIP-373) DESCRIBE_TOKENS on its owner. v3 returns the requester of a token.
  */
 import type { DelegationToken } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'

@@ -1,7 +1,7 @@
 /**
- * DescribeShareGroupOffsets, v0–1 (KIP-932): where share groups stand in their partitions; v1 tells how many records lie before them
- * (KIP-1226). Without topics, those that the group has ever been assigned and the caller may describe. As in Kafka a partition, a topic or
- * a group of which nothing is known is no error: the group stands nowhere.
+ * DescribeShareGroupOffsets, v0–1 (KIP-932): the positions of share groups in their partitions; v1 also returns the lag
+ * (KIP-1226). Without topics, returns those that the group has ever been assigned and the caller may describe. As in Kafka, an unknown
+ * partition, topic or group is not an error; it has no position.
  */
 import { inSlices } from '../../../base.ts'
 import type { InitializedTopics } from '../../../coordinator.ts'

@@ -1,8 +1,8 @@
 /**
- * ShareFetch, v1–2 (KIP-932): acquires records for a member of a share group, after taking its acknowledgements of earlier ones.
+ * ShareFetch, v1–2 (KIP-932): acquires records for a member of a share group, after processing its acknowledgements of earlier ones.
  *
- * v2 can cut batches at the limit of records (KIP-1206) and renew locks (KIP-1222). Batches go to the socket as they are stored; the client
- * is told which of their records are its own. Without records the request waits for new ones, or for some that others give back.
+ * v2 can cut batches at the record limit (KIP-1206) and renew locks (KIP-1222). Batches go to the socket as they are stored; the response
+ * says which of their records the client has acquired. If there are none, the request waits for new or released records.
  */
 import { inSlices, type Timer } from '../../../base.ts'
 import type { Acquisition, SharePartition } from '../../../coordinator.ts'

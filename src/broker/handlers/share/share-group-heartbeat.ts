@@ -1,6 +1,6 @@
 /**
- * ShareGroupHeartbeat, v1 (KIP-932): joins, keeps and leaves a share group, and tells the member its partitions. A topic that may not be
- * described fails the whole request.
+ * ShareGroupHeartbeat, v1 (KIP-932): joins a share group, keeps the membership or leaves, and returns the member's partitions. A topic that
+ * the member may not describe fails the whole request.
  */
 import { apis, KafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'

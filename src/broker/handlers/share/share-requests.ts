@@ -1,4 +1,4 @@
-/** What ShareFetch and ShareAcknowledge have in common: the session, its end, and acknowledgements. */
+/** Shared by ShareFetch and ShareAcknowledge: the session, its end, and acknowledgements. */
 import { addInt64, type Int64 } from '../../../base.ts'
 import type { AcknowledgementBatch } from '../../../coordinator.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'

@@ -1,4 +1,4 @@
-/** What the five APIs between brokers and the share coordinator have in common: who may, and an answer for each partition. */
+/** Shared by the five APIs between brokers and the share coordinator: the permission, and a result for each partition. */
 import { inSlices } from '../../../base.ts'
 import type { SharePartitionKey } from '../../../coordinator.ts'
 import { KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'

@@ -1,9 +1,9 @@
 /**
- * StreamsGroupHeartbeat, v0–1 (KIP-1071): joins, keeps, reconciles and leaves a streams group, and tells the member its tasks.
+ * StreamsGroupHeartbeat, v0–1 (KIP-1071): joins a streams group, keeps the membership, reconciles or leaves, and returns the member's tasks.
  *
- * Internal topics that the topology needs are created when the client may (CREATE on the cluster or on each of them). Kafka answers before
- * they are there and tells failures one heartbeat later; here the answer tells them, and has the member ask again at once when they are
- * there. v1 knows the status MISSING_CLIENT_TAGS and recovery lags of 64 bits.
+ * Internal topics that the topology needs are created if the client may (CREATE on the cluster or on each of them). Kafka responds before
+ * they exist and reports failures one heartbeat later; here the response reports failures, and makes the member send the next heartbeat
+ * immediately once they exist. v1 supports the status MISSING_CLIENT_TAGS and 64-bit recovery lags.
  */
 import { inSlices } from '../../../base.ts'
 import { belongsToBroker, type StreamsInternalTopic, streamsStatusCodes, topicNameProblem } from '../../../coordinator.ts'

@@ -1,4 +1,4 @@
-/** What handlers of streams groups have in common. */
+/** Shared by the handlers of streams groups. */
 import { KafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 

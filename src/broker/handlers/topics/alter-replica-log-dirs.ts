@@ -1,6 +1,6 @@
 /**
- * AlterReplicaLogDirs, v0–2 (KIP-113): moves partitions to another log directory of the broker. There is one, so a partition is there
- * already, or the directory is not known.
+ * AlterReplicaLogDirs, v0–2 (KIP-113): moves partitions to another log directory of the broker. There is only one, so the partition is
+ * already there, or the directory is unknown.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode } from '../../../protocol.ts'

@@ -1,4 +1,4 @@
-/** Creates the topics that a client asks about and that are missing, as `auto.create.topics.enable` has it. */
+/** Creates missing topics that a client requests, according to `auto.create.topics.enable`. */
 import { belongsToBroker, type InternalTopicName, internalTopics, topicNameProblem } from '../../../coordinator.ts'
 import { type ErrorName, KafkaError } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
@@ -13,7 +13,7 @@ export async function createMissingTopics(names: readonly string[], context: Req
   const ordinary: string[] = []
   for (const name of names) {
     if (topicNameProblem(name) !== null) refused.set(name, 'INVALID_TOPIC_EXCEPTION')
-    // As Kafka, which asks its controller in vain.
+    // As in Kafka, whose controller rejects it.
     else if (belongsToBroker(name) && !internalTopics.has(name)) refused.set(name, 'UNKNOWN_TOPIC_OR_PARTITION')
     else if (!mayCreate(name)) refused.set(name, 'TOPIC_AUTHORIZATION_FAILED')
     else if (internalTopics.has(name)) await metadata.ensureInternalTopic(name as InternalTopicName)

@@ -1,8 +1,8 @@
 /**
  * CreateTopics, v0–7.
  *
- * v1 validates only and tells messages, v5 tells the new topic's counts and configs (KIP-525), v7 its id (KIP-516). The response leaves when the
- * topics are durable and usable, so `timeoutMs` has nothing to bound. Topics fail one by one.
+ * v1 can only validate and returns messages, v5 returns the new topic's counts and configs (KIP-525), v7 its id (KIP-516). The response is sent
+ * when the topics are durable and usable, so `timeoutMs` has no effect. Topics fail individually.
  */
 import { inSlices } from '../../../base.ts'
 import type { CreatedTopic, NewTopic } from '../../../coordinator.ts'
@@ -54,7 +54,12 @@ async function sort(request: Request, context: RequestContext): Promise<{ creata
     else if (!mayCreate(name)) {
       refuse(new KafkaError('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.'))
     } else if (topic.configs.length > mostConfigs) {
-      refuse(new KafkaError('INVALID_CONFIG', `The topic has ${topic.configs.length} configs in the request, ${mostConfigs} are allowed.`))
+      refuse(
+        new KafkaError(
+          'INVALID_CONFIG',
+          `The request contains ${topic.configs.length} configs for this topic; at most ${mostConfigs} are allowed.`,
+        ),
+      )
     } else creatable.push(topic)
   })
   return { creatable, refused: [...refused.values()] }

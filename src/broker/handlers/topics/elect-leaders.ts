@@ -1,6 +1,6 @@
 /**
- * ElectLeaders, v0–2 (KIP-183, KIP-460): elects preferred leaders, or any leader (v1). Every partition has one replica: it leads, so that
- * no election is needed, or it is offline, so that none can be held.
+ * ElectLeaders, v0–2 (KIP-183, KIP-460): elects preferred leaders, or any leader (v1). Every partition has one replica: either it leads, so
+ * that no election is needed, or it is offline, so that none is possible.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'

@@ -1,8 +1,8 @@
 /**
- * AddPartitionsToTxn, v0–5: enters partitions into a transaction before they are written. v0–3 come from clients and are about one
- * transaction; v4–5 are between brokers, about several, and may only ask whether partitions are in (KIP-890). All of a transaction's
- * partitions are entered, or none. v2 tells PRODUCER_FENCED (KIP-588). Unlike Kafka v4–5 need, beside CLUSTER_ACTION, the same rights as
- * before: with that one alone nobody gets markers into the topics of others.
+ * AddPartitionsToTxn, v0–5: adds partitions to a transaction before they are written. v0–3 come from clients, for one transaction;
+ * v4–5 are sent between brokers, for several, and may only ask whether partitions have been added (KIP-890). Either all partitions of a
+ * transaction are added, or none. v2 returns PRODUCER_FENCED (KIP-588). Unlike in Kafka, v4–5 need the permissions of v0–3 in addition to
+ * CLUSTER_ACTION, so that CLUSTER_ACTION alone does not allow writing markers to other topics.
  */
 import { inSlices } from '../../../base.ts'
 import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'

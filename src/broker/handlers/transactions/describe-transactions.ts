@@ -1,4 +1,4 @@
-/** DescribeTransactions, v0 (KIP-664): the state of single transactional ids; topics that the principal may not describe are left out. */
+/** DescribeTransactions, v0 (KIP-664): the state of transactional ids; topics that the principal may not describe are omitted. */
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'

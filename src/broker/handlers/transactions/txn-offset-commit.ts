@@ -1,7 +1,7 @@
 /**
- * TxnOffsetCommit, v0–6: offsets of a group that count when the producer's transaction commits. v3 tells who the member is (KIP-447), v4
- * knows TRANSACTION_ABORTABLE, v5 enters the group's partition of `__consumer_offsets` into the transaction by itself (KIP-890), v6 has
- * topic ids. Older clients have done that by AddOffsetsToTxn, which is checked.
+ * TxnOffsetCommit, v0–6: offsets of a group that are committed with the producer's transaction. v3 identifies the member (KIP-447), v4
+ * supports TRANSACTION_ABORTABLE, v5 implicitly adds the group's partition of `__consumer_offsets` to the transaction (KIP-890), v6 has
+ * topic ids. Older clients must have added it with AddOffsetsToTxn, which is checked.
  */
 import { type CommitTopic, offsetsTopicName } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'

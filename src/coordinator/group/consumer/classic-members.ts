@@ -1,6 +1,6 @@
 /**
- * Members that speak the classic protocol to a KIP-848 group, while a group is being migrated: JoinGroup is their heartbeat, SyncGroup
- * fetches the assignment, and Heartbeat tells them to join again when there is something new.
+ * Members that use the classic protocol in a KIP-848 group during a migration: JoinGroup is their heartbeat, SyncGroup
+ * fetches the assignment, and Heartbeat tells them to rejoin when there is a new assignment.
  */
 import { MalformedInput } from '../../../base.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
@@ -187,7 +187,7 @@ export class ClassicMembers {
     return owned
   }
 
-  /** It has to come within its rebalance timeout, counted from the first time that it was told. */
+  /** It has to rejoin within its rebalance timeout, counted from the first notification. */
   #awaitJoin({ groupId }: ConsumerGroup, { memberId, memberEpoch, rebalanceTimeoutMs }: ConsumerMember): void {
     this.#context.scheduleIfAbsent(joinKey(groupId, memberId), rebalanceTimeoutMs, () =>
       this.#groups.fenceLater(groupId, memberId, now => now.memberEpoch === memberEpoch),
@@ -225,7 +225,7 @@ function requireGeneration({ memberId, memberEpoch }: ConsumerMember, generation
   )
 }
 
-/** Something that it should get still belongs to somebody. */
+/** A partition that it should get still belongs to another member. */
 function waitsForOthers(group: ConsumerGroup, member: ConsumerMember): boolean {
   for (const [topicId, partitions] of group.targetOf(member.memberId, member.instanceId)) {
     const held = member.assigned.get(topicId)

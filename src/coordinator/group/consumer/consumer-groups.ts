@@ -1,6 +1,6 @@
 /**
- * KIP-848 groups of a shard: a member's whole life in one request, ConsumerGroupHeartbeat. Joins, leaves, fences and times out members;
- * how the group gets on from there is in `progress.ts`, and members of the classic protocol are served by `classic-members.ts`.
+ * The KIP-848 groups of a shard, whose members use a single request, ConsumerGroupHeartbeat. Members join, leave, are fenced and time out
+ * here; `progress.ts` contains the following steps of the group, and `classic-members.ts` serves members of the classic protocol.
  */
 import { type apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
@@ -25,7 +25,7 @@ const nothing: Decision<void> = { records: [], response: undefined }
 const clientMakesIdFrom = 1
 
 export interface ConsumerGroupsOptions extends ShardAccess {
-  /** The group has just become a classic one: its members have to come to it anew. */
+  /** The group has just become a classic one: its members have to join it again. */
   becameClassic(groupId: string, rebalance: boolean): Decision<void> | null
   newId(): string
 }
@@ -56,7 +56,7 @@ export class ConsumerGroups {
     return true
   }
 
-  /** After a load: everybody gets a whole session. */
+  /** After a load, every member gets a whole session. */
   resume(group: ConsumerGroup): void {
     for (const member of group.members.values()) {
       this.keepAlive(group.groupId, member.memberId, member.classic?.sessionTimeoutMs)
@@ -161,7 +161,7 @@ export class ConsumerGroups {
     const response = { throttleTimeMs: 0, errorCode: 0, memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null }
     const member = group.members.require(memberId, instanceId)
     if (instanceId !== null && memberEpoch === leaveStaticEpoch) {
-      // It keeps what it has for whoever comes back under its name before the session ends.
+      // It keeps its partitions for a member that returns with its instance id before the session ends.
       return { records: [currentRecord(groupId, { ...member, memberEpoch: leaveStaticEpoch, pendingRevocation: noneHeld })], response }
     }
     return { ...this.fence(group, [member]), response }
@@ -194,7 +194,7 @@ export class ConsumerGroups {
   }
 
   #dynamicMember(group: ConsumerGroup, memberId: string, memberEpoch: number, owned: readonly TopicPartitionList[] | null): ConsumerMember {
-    // With epoch 0 it begins anew: it has given up whatever it had.
+    // With epoch 0 it starts over: it has given up all its partitions.
     if (memberEpoch === 0) return group.members.get(memberId) ?? newMember(memberId)
     const member = group.members.require(memberId)
     requireEpoch(member, memberEpoch, owned)
@@ -263,7 +263,7 @@ export class ConsumerGroups {
   }
 }
 
-/** One epoch back is the answer that got lost, as long as the member has nothing that it should not have. */
+/** The previous epoch means that the last response was lost, as long as the member has only what it should have. */
 function requireEpoch(member: ConsumerMember, received: number, owned: readonly TopicPartitionList[] | null): void {
   const { memberEpoch, previousMemberEpoch, assigned } = member
   if (received === memberEpoch) return

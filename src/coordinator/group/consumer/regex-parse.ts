@@ -1,4 +1,4 @@
-/** The syntax of RE2, as a tree. Whether a repetition is greedy is of no concern: only whole names are matched. */
+/** Parses the syntax of RE2 to a tree. Greediness of repetitions does not matter, because only whole names are matched. */
 
 export type CharTest = (char: number) => boolean
 

@@ -1,4 +1,4 @@
-/** One share group (KIP-932): what its records say. `replay` is the only thing that changes it. */
+/** One share group (KIP-932): the state in its records. Only `replay` changes it. */
 import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'

@@ -1,6 +1,6 @@
 /**
- * Share groups of a shard (KIP-932): a member's whole life in ShareGroupHeartbeat. Several members may have the same partition, so nothing
- * has to be given back before it is given to others: a new epoch is told to everybody with the next heartbeat.
+ * The share groups of a shard (KIP-932), whose members use a single request, ShareGroupHeartbeat. Several members may have the same partition,
+ * so nothing has to be revoked before it is assigned to others: members get a new epoch with their next heartbeat.
  */
 import { type apis, type InputOf, KafkaError, type MessageOf, type Uuid } from '../../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
@@ -135,7 +135,7 @@ export class ShareGroups {
     }
   }
 
-  /** The empty group's state of these partitions is about to be set anew: returns the epoch of that state. Makes the group if need be. */
+  /** The empty group's state in these partitions is about to be reset: returns the epoch of that state. Creates the group if necessary. */
   beginAlter(groupId: string, topics: InitializedTopics): Decision<number> {
     const group = this.#options.find(groupId) === undefined ? new ShareGroup(groupId) : this.require(groupId)
     group.validateDelete()
@@ -189,7 +189,7 @@ export class ShareGroups {
     if (groupEpoch > group.assignmentEpoch) {
       const { assignmentIntervalMs } = this.#settings.share.of(groupId)
       const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
-      // Nobody has partitions that would move.
+      // No member has partitions that would move.
       if (group.isEmpty || waitMs === 0) {
         target = this.#assign(group, members, groupEpoch, records).get(after.memberId) ?? noTarget
         epoch = groupEpoch

@@ -1,4 +1,4 @@
-/** StreamsGroupHeartbeat's messages by short names, and what a request must have right before its group is asked: Kafka's words. */
+/** Short names for the messages of StreamsGroupHeartbeat, and the validation of a request, with Kafka's messages. */
 import { type apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { leaveEpoch, leaveStaticEpoch } from '../members.ts'
 import type { StreamsInternalTopic } from './internal-topics.ts'

@@ -1,7 +1,7 @@
 /**
- * How a streams group gets on (KIP-1071): the topology meets the topics that exist, what changed bumps the group's epoch, a new epoch gets
- * a new target assignment (not at once for a new group, and not more often than the assignment interval allows), and the member is led to
- * it. Kafka 4.4 has warm-up tasks in its records and messages, but hands none out yet; nor does this.
+ * The progress of a streams group (KIP-1071): the topology is compared with the existing topics, changes increase the group's epoch, a new
+ * epoch gets a new target assignment (delayed for a new group, and no more often than the assignment interval allows), and the member moves
+ * towards it. Kafka 4.4 has warm-up tasks in its records and messages, but does not assign any yet; neither does Millrace.
  */
 import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
@@ -46,7 +46,7 @@ export interface Status {
 export interface Step {
   group: StreamsGroup
   before: StreamsMember
-  /** With what the member tells now. */
+  /** With the member's current description. */
   after: StreamsMember
   request: StreamsHeartbeatRequest
   /** What the step writes is added here. */
@@ -91,7 +91,7 @@ export class Progress {
     let changed = false
     if (!saysTheSame(before, after)) {
       records.push(memberRecord(groupId, after))
-      // A static member that comes back the same is no reason for a new assignment.
+      // A static member that returns unchanged does not need a new assignment.
       changed = request.instanceId === null || !assignsTheSame(before, after)
     }
     const topology = topologyOf(step)
@@ -199,7 +199,7 @@ export class Progress {
   }
 }
 
-/** The group's topology, which its first member tells. Throws INVALID_REQUEST when the member's is another one. */
+/** The group's topology, which its first member sends. Throws INVALID_REQUEST if the member's topology differs. */
 function topologyOf({ group, request: { topology: told }, records }: Step): Topology {
   const { topology } = group
   if (told === null) {
@@ -210,7 +210,7 @@ function topologyOf({ group, request: { topology: told }, records }: Step): Topo
     records.push(topologyRecord(group.groupId, told))
     return told
   }
-  // A member of an older version of the application: it is told so by its status.
+  // A member of an older version of the application: it gets a status.
   if (topology.epoch > told.epoch) return topology
   if (!sameTopology(topology, told)) throw new KafkaError('INVALID_REQUEST', 'Topology updates are not supported yet.')
   return topology

@@ -1,7 +1,7 @@
 /**
- * Kafka's `sticky` task assignor (KIP-1071): a task stays with the member that runs it, else goes to one that has a copy of its state, else
- * to the least loaded process, as long as nobody gets more than its share. Copies (standby tasks) are dealt out the same way, each to
- * another process.
+ * Kafka's `sticky` task assignor (KIP-1071): a task stays with the member that runs it, or goes to one that has a copy of its state, or
+ * to the least loaded process, as long as no member gets more than its share. Copies (standby tasks) are assigned in the same way, each to
+ * a different process.
  */
 import type { Int64 } from '../../../base.ts'
 import { ProcessState } from './process-state.ts'

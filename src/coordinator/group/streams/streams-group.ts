@@ -1,6 +1,6 @@
 /**
- * One streams group (KIP-1071): what its records say, and what follows from that (which process runs a task, who is a static member).
- * `replay` is the only thing that changes it, the soft state at the end of the fields apart; what happens next is decided elsewhere.
+ * One streams group (KIP-1071): the state in its records, and what derives from it (processes that run a task, static members).
+ * Only `replay` changes it, except for the soft state in the last fields; decisions are made elsewhere.
  */
 import type { Int64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
@@ -53,10 +53,10 @@ export class StreamsGroup implements Group {
   /** Soft: what the topology comes to with the topics of `topicsVersion`, for groups of that epoch or newer. */
   configured: ConfiguredTopology | null = null
   comparedWith = { topicsVersion: -1, groupEpoch: 0 }
-  /** Soft: told by members, lost with the shard. */
+  /** Soft: sent by members, lost with the shard. */
   readonly taskOffsets = new Map<string, TaskOffsets>()
   shutdownRequestedBy: string | null = null
-  /** Soft: grows when somebody's endpoint or tasks change; a member that knows another one is told all. */
+  /** Soft: increases when the endpoint or tasks of any member change; a member with another value gets all endpoints. */
   endpointEpoch = 0
 
   constructor(groupId: string) {

@@ -1,6 +1,6 @@
 /**
- * Streams groups of a shard (KIP-1071): a member's whole life in one request, StreamsGroupHeartbeat. Joins, leaves, fences and times out
- * members, and tells them; how the group gets on from there is in `progress.ts`.
+ * The streams groups of a shard (KIP-1071), whose members use a single request, StreamsGroupHeartbeat. Members join, leave, are fenced and
+ * time out here; `progress.ts` contains the following steps of the group.
  */
 import { nearestInt64 } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
@@ -55,7 +55,7 @@ export class StreamsGroups {
     return true
   }
 
-  /** After a load: everybody gets a whole session. */
+  /** After a load, every member gets a whole session. */
   resume(group: StreamsGroup): void {
     for (const member of group.members.values()) {
       this.#keepAlive(group.groupId, member.memberId)
@@ -139,7 +139,7 @@ export class StreamsGroups {
     const response = { response: leaveResponse(memberId, memberEpoch), missingInternalTopics: [] }
     const member = group.members.require(memberId, instanceId)
     if (instanceId === null || memberEpoch !== leaveStaticEpoch) return { records: this.#fence(group, member), response }
-    // It keeps its tasks for whoever comes back under its name before the session ends, and who may commit for them then.
+    // It keeps its tasks for a member that returns with its instance id before the session ends, and that may then commit for them.
     const active = new Map(
       Array.from(member.assigned.active, ([id, epochs]) => [id, new Map(Array.from(epochs.keys(), partition => [partition, 0]))] as const),
     )
@@ -152,7 +152,7 @@ export class StreamsGroups {
     this.#cancelTimers(groupId, memberId)
     const epoch = metadata.epoch + 1
     const records = [...memberTombstones(groupId, memberId), metadataRecord(groupId, { ...metadata, epoch })]
-    // Nobody is left to be assigned anything; time 0 lets the next first member be assigned at once.
+    // No member is left; time 0 makes the next first member get its assignment immediately.
     if (group.members.size === 1) records.push(targetEpochRecord(groupId, epoch, 0))
     return records
   }
@@ -174,7 +174,7 @@ export class StreamsGroups {
   }
 
   #dynamicMember(group: StreamsGroup, request: StreamsHeartbeatRequest): StreamsMember {
-    // With epoch 0 it begins anew: it has given up whatever it had.
+    // With epoch 0 it starts over: it has given up all its tasks.
     if (request.memberEpoch === 0) return group.members.get(request.memberId) ?? newMember(request.memberId)
     const member = group.members.require(request.memberId)
     requireEpoch(member, request)

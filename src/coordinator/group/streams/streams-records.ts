@@ -1,4 +1,4 @@
-/** The records of `__consumer_offsets` that streams groups make (KIP-1071), as Kafka 4.4 writes them. */
+/** The records of `__consumer_offsets` for streams groups (KIP-1071), as Kafka 4.4 writes them. */
 import type { Int64 } from '../../../base.ts'
 import {
   decodeRecordKey,
@@ -18,7 +18,7 @@ import { type ActiveTasks, addActive, compareText, listOf, type TaskSets, tasksO
 const version = 0
 
 type ValueOf<R> = R extends { value: Message<infer F extends Fields> } ? MessageOf<F> : never
-/** As the first member told it; KIP-1071 has no way to change it yet. */
+/** As sent by the first member; KIP-1071 has no way to change it yet. */
 export type Topology = ValueOf<typeof kinds.streamsGroupTopology>
 export type Subtopology = Topology['subtopologies'][number]
 export type TopicInfo = Subtopology['stateChangelogTopics'][number]

@@ -1,4 +1,4 @@
-/** Which processes run which tasks of a group, or have not confirmed yet that they do not: derived from what its members hold. */
+/** Which processes run which tasks of a group, or have not yet confirmed that they stopped. Derived from the assignments of its members. */
 import type { StreamsMember } from './member.ts'
 import type { Runners } from './reconcile.ts'
 import { eachTask, type HeldTasks, taskKey } from './tasks.ts'
@@ -16,7 +16,7 @@ export class TaskRunners implements Runners {
   readonly warmupOn = (subtopologyId: string, partition: number, processId: string): boolean =>
     this.#warmup.get(taskKey(subtopologyId, partition))?.has(processId) ?? false
 
-  /** Compaction may bring the records of two owners in either order: the last one counts, and only it can let go. */
+  /** After compaction the records of two owners may come in either order: the last one counts, and only it can release the task. */
   add({ assigned, pendingRevocation, processId }: StreamsMember): void {
     for (const held of [assigned, pendingRevocation])
       this.#each(held, { active: key => this.#active.set(key, processId), replica: addTo(processId) })

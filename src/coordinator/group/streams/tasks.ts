@@ -1,6 +1,6 @@
-/** Sets of tasks, a task being a partition number of a subtopology, in the three roles that KIP-1071 knows. */
+/** Sets of tasks in the three roles of KIP-1071. A task is a partition number of a subtopology. */
 
-/** Partitions by subtopology id. Subtopologies without any are left out. */
+/** Partitions by subtopology id. Subtopologies without partitions are omitted. */
 export type Tasks = ReadonlyMap<string, ReadonlySet<number>>
 /** Active tasks that a member holds; the number is the epoch in which it got the task. */
 export type ActiveTasks = ReadonlyMap<string, ReadonlyMap<number, number>>
@@ -78,7 +78,7 @@ export function overlap(one: TaskSets | HeldTasks, other: TaskSets | HeldTasks):
   return !disjoint(one.active, other.active) || !disjoint(one.standby, other.standby) || !disjoint(one.warmup, other.warmup)
 }
 
-/** Everything in the list is held; without a list nobody knows. */
+/** Everything in the list is held; without a list this is unknown. */
 export function isWithin(lists: readonly TaskIds[] | null, held: AnyTasks): boolean {
   if (lists === null) return false
   return lists.every(({ subtopologyId, partitions }) => partitions.every(partition => hasTask(held, subtopologyId, partition)))
