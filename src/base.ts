@@ -59,6 +59,7 @@ export {
   writeInt64,
 } from './base/int64.ts'
 export { joinedKey } from './base/joined-key.ts'
+export { type LineSink, openLineSink } from './base/line-sink.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers, trustingClock } from './base/system.ts'
 export { chunks, filterInSlices, inSlices, runInSlices, Turns } from './base/turns.ts'

@@ -1,5 +1,6 @@
 /** Structured logs. Everything below sees only this interface, so that tests can read what is said and the simulator stays silent. */
 import { pino } from 'pino'
+import { openLineSink } from '../base.ts'
 
 export interface Logger {
   debug(details: object, message: string): void
@@ -24,9 +25,18 @@ export function setKafkaLevel(logger: Logger, level: KafkaLevel): void {
   logger.level = levels[level]
 }
 
+const standardError = 2
+
 /** JSON lines on standard error, so that a command's own output stays clean. */
 export function jsonLogger(level: 'debug' | 'info' | 'warn' | 'error'): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
+  // Node opens it here, and from then on a pipe that is full is no reason to wait.
+  void process.stderr
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, openLineSink(standardError, droppedNote))
+}
+
+function droppedNote(count: number): string {
+  const message = 'log messages are missing here, because standard error did not take them'
+  return `{"level":${pino.levels.values['warn']}${pino.stdTimeFunctions.isoTime()},"count":${count},"msg":"${message}"}\n`
 }
 
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
