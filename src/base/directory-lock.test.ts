@@ -74,6 +74,26 @@ test('another process is kept out until the holder ends, is told who it is, and 
   lock(directory).release()
 })
 
+test('another copy of this module in the process is kept out, and its attempt does not cost the holder the lock', async t => {
+  const directory = temporaryDirectory(t)
+  const held = lock(directory)
+  // As in another thread, or where a test runner loads modules anew for each file.
+  const { href } = new URL('./directory-lock.ts?copy', import.meta.url)
+  const copy = (await import(href)) as typeof import('./directory-lock.ts')
+  assert.throws(() => copy.lockDirectory(directory), { name: 'DirectoryInUse' })
+  assert.match((await holder(t, directory)).said, /in use by process/)
+  held.release()
+  copy.lockDirectory(directory).release()
+})
+
+test('a lock that this user may not write is named with the reason', {
+  skip: process.getuid?.() === 0 && 'root may write everything',
+}, t => {
+  const directory = temporaryDirectory(t)
+  fs.writeFileSync(join(directory, '.lock'), '', { mode: 0o400 })
+  assert.throws(() => lock(directory), { name: 'DiskError', code: 'EACCES' })
+})
+
 test('a refusal changes nothing in the directory', async t => {
   const directory = temporaryDirectory(t)
   await holder(t, directory)

@@ -91,14 +91,24 @@ function identityOf(directory: string): string {
   return `${dev}:${ino}`
 }
 
-/** Asked after the registry: closing the descriptor would drop a lock that this process holds. */
+/**
+ * Opens no file that is there: closing the descriptor would drop the lock that this process may hold on it, in another thread or through
+ * another copy of this module, of which the registry knows nothing.
+ */
 function makeEmptyFile(path: string): void {
-  const file = fs.openSync(path, 'a', 0o640)
+  const found = fs.statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) makeNewFile(path)
+  // A process id stood in it once, which SQLite would take for a damaged database.
+  else if (found.size > 0) fs.truncateSync(path)
+  // SQLite would not say what is wrong.
+  fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK)
+}
+
+function makeNewFile(path: string): void {
   try {
-    // A process id stood in it once, which SQLite would take for a damaged database.
-    if (fs.fstatSync(file).size > 0) fs.ftruncateSync(file)
-  } finally {
-    fs.closeSync(file)
+    fs.closeSync(fs.openSync(path, 'wx', 0o640))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 
@@ -140,7 +150,7 @@ function describeHolder(path: string): string {
     const { pid, host, since } = JSON.parse(fs.readFileSync(path, 'utf8')) as Holder
     return `process ${pid} on host ${host} since ${since}`
   } catch {
-    return 'another process, which left no word of itself in .lock-holder (Apache Kafka, perhaps)'
+    return 'another process, which left no word of itself in .lock-holder (Apache Kafka, perhaps), or its file system has no lock service (NFS)'
   }
 }
 
@@ -154,6 +164,13 @@ function primaryCode(error: unknown): number {
   return (((error as { errcode?: number }).errcode ?? 0) as number) & 0xff
 }
 
+const sqliteIoError = 10
+
 function sqliteError(path: string, error: unknown): DiskError {
-  return new DiskError('lock', path, error instanceof Error ? error.message : String(error))
+  const reason = error instanceof Error ? error.message : String(error)
+  return new DiskError(
+    'lock',
+    path,
+    primaryCode(error) === sqliteIoError ? `${reason}; its file system may not support file locks` : reason,
+  )
 }
