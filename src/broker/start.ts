@@ -1,8 +1,8 @@
 /**
  * Puts a broker together and takes it apart again: the only place that knows the order.
  *
- * Up: recover the log (which takes the data directory for this process), replay the metadata, load groups and transactions, listen. Down: stop listening and let replies leave,
- * then the coordinators, then the log, which writes what makes the next start quick.
+ * Up: take the data directory, answer probes, recover the log, replay the metadata, load groups and transactions, listen. Down: stop
+ * listening and let replies leave, then the coordinators, then the log, which writes what makes the next start quick.
  */
 import { createServer } from 'node:net'
 import { MalformedInput, type System, Turns, watchTurns } from '../base.ts'
@@ -41,6 +41,7 @@ import { Server } from './connections/server.ts'
 import type { Broker, Self } from './dispatch/context.ts'
 import { dispatcher } from './dispatch/dispatch.ts'
 import { handlers } from './handlers.ts'
+import { exposition } from './http/exposition.ts'
 import { type HttpEndpoint, startHttp } from './http/http.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
@@ -92,15 +93,27 @@ const drainMs = 5_000
 
 export async function startBroker(options: StartOptions): Promise<RunningBroker> {
   const opened: Closers = []
-  const closeAll = async () => {
-    for (const close of opened.splice(0).reverse()) await close()
-  }
+  let closing: Promise<void> | null = null
+  const closeAll = () => (closing ??= closeInTurn(opened))
   try {
     return await start(options, opened, closeAll)
   } catch (error) {
-    await closeAll()
+    await closeAll().catch(failed => options.logger.warn({ err: failed }, 'what a failed start had opened was not closed cleanly'))
     throw error
   }
+}
+
+/** The last one opened first. One that fails must not leave the others open, the lock of the directory above all. */
+async function closeInTurn(opened: Closers): Promise<void> {
+  const failures: unknown[] = []
+  for (const close of opened.splice(0).reverse()) {
+    try {
+      await close()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /** What the parts of a broker share while they are opened. */
@@ -109,13 +122,16 @@ interface Opening extends StartOptions {
   turns: Turns
 }
 
-type Closers = (() => Promise<void> | void)[]
+type Closers = (() => Promise<void> | void | undefined)[]
 
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { config, logger, onFatal } = given
   const directory = dataDirectory(config)
   const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
   opened.push(close)
+  const http = await openEndpoint(given)
+  const closeHttp = () => http?.close()
+  opened.push(closeHttp)
   const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
   const converter = openConverter(opened)
   const log = await openLog({
@@ -159,9 +175,9 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   }
   opened.push(() => broker.security.close())
   metadata.subscribe({ topicDeleted: ({ name }) => broker.metrics.forget(name) })
-  let ready = false
-  const http = await startEndpoint(broker, () => (ready ? log.space.shortage : 'the broker is starting'))
-  if (http !== null) opened.push(() => http.close())
+  http?.setMetrics(exposition(broker))
+  // Its pages need what is closed next.
+  opened.push(closeHttp)
   await groups.start()
   await transactions.start()
   await shares.parts.shares.start()
@@ -171,7 +187,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     const failed = (error: Error) => Promise.reject(new CannotListen('listeners', listener, error))
     ports.set(listener.name, await server.listen(listener).catch(failed))
   }
-  ready = true
+  http?.setReadiness(() => log.space.shortage)
   return {
     broker,
     ports,
@@ -181,7 +197,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
       http?.unref()
     },
     close: () => {
-      ready = false
+      http?.setReadiness(() => 'the broker is stopping')
       return closeAll()
     },
   }
@@ -364,7 +380,7 @@ function makeServer(broker: Broker, listenOn: typeof createServer): Server {
   })
 }
 
-async function startEndpoint(broker: Broker, notReady: () => string | null): Promise<HttpEndpoint | null> {
-  const address = parseHttpAddress(broker.config.get('http.listen'))
-  return address === null ? null : startHttp(broker, { ...address, ready: notReady })
+async function openEndpoint({ config, logger }: StartOptions): Promise<HttpEndpoint | null> {
+  const address = parseHttpAddress(config.get('http.listen'))
+  return address === null ? null : startHttp({ ...address, logger })
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { mock, test } from 'node:test'
-import { Durations, durationBoundsMs, realSystem, Turns } from '../../base.ts'
+import { mock, type TestContext, test } from 'node:test'
+import { DiskError, Durations, durationBoundsMs, realSystem, Turns } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'
 import { BrokerMetrics } from '../metrics.ts'
 import { quantile, Recent } from './exposition/recent.ts'
 import { labelText } from './exposition/text.ts'
 import { exposition } from './exposition.ts'
-import { startHttp } from './http.ts'
+import { type HttpEndpoint, startHttp } from './http.ts'
 
 function partitionLog(topic: string, partition: number, end: number): PartitionLog {
   const header = Buffer.alloc(61)
@@ -218,6 +218,15 @@ test('10,000 partitions come in pieces, with turns of the event loop between the
   assert.ok(pieces > 50 && turns > 5, `${pieces} pieces in ${turns} turns`)
 })
 
+test('a process that may not read its own counters of the disk has a page all the same', async () => {
+  const system = realSystem()
+  const readFile = (path: string): never => {
+    throw new DiskError('read', path, 'EACCES')
+  }
+  const lines = await pageOf({ ...brokerWith({}), system: { ...system, files: { ...system.files, readFile } } })
+  assert.ok(lines.includes('kafka_brokers 1'))
+})
+
 test('quantiles forget', () => {
   const metrics = new BrokerMetrics()
   const recent = new Recent(0, 0)
@@ -246,17 +255,25 @@ test('labels are escaped', () => {
   assert.equal(labelText({}), '')
 })
 
-test('the HTTP endpoint answers three paths and refuses the rest', async t => {
-  let reason: string | null = 'the broker is starting'
-  const endpoint = await startHttp(brokerWith({ orders: 1 }), { host: '127.0.0.1', port: 0, ready: () => reason })
+async function listen(t: TestContext, port = 0): Promise<HttpEndpoint> {
+  const endpoint = await startHttp({ host: '127.0.0.1', port, logger: { error: assert.fail, debug() {} } })
   t.after(() => endpoint.close())
+  return endpoint
+}
+
+test('the HTTP endpoint answers three paths and refuses the rest', async t => {
+  const endpoint = await listen(t)
   const get = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${endpoint.port}${path}`, init)
   const notReady = await get('/health/ready')
   assert.equal(notReady.status, 503)
   assert.deepEqual(await notReady.json(), { ready: false, reason: 'the broker is starting' })
-  reason = null
-  assert.deepEqual(await (await get('/health/ready')).json(), { ready: true })
   assert.equal((await get('/health/live')).status, 200)
+  const early = await get('/metrics')
+  assert.equal(early.status, 503)
+  assert.deepEqual(await early.json(), { error: 'the broker is starting' })
+  endpoint.setMetrics(exposition(brokerWith({ orders: 1 })))
+  endpoint.setReadiness(() => null)
+  assert.deepEqual(await (await get('/health/ready')).json(), { ready: true })
   const metrics = await get('/metrics?name=x')
   assert.equal(metrics.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
   assert.match(await metrics.text(), /^kafka_brokers 1$/m)
@@ -271,8 +288,7 @@ test('the HTTP endpoint answers three paths and refuses the rest', async t => {
 })
 
 test('a port that is taken is named together with its key', async t => {
-  const first = await startHttp(brokerWith({}), { host: '127.0.0.1', port: 0, ready: () => null })
-  t.after(() => first.close())
-  const second = startHttp(brokerWith({}), { host: '127.0.0.1', port: first.port, ready: () => null })
+  const first = await listen(t)
+  const second = listen(t, first.port)
   await assert.rejects(second, new RegExp(`cannot listen on 127.0.0.1:${first.port} \\(http.listen\\)`))
 })

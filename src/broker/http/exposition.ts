@@ -6,7 +6,7 @@
  * A page over 10,000 partitions has 90,000 lines: it is written in pieces, between which the event loop serves clients.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { type Durations, durationBoundsMs } from '../../base.ts'
+import { DiskError, type Durations, durationBoundsMs, type FileSystem } from '../../base.ts'
 import { internalTopics } from '../../coordinator.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'
@@ -186,9 +186,9 @@ function countOffline({ metadata }: Broker): number {
 /** What the process read from and wrote to disks; Linux only. */
 function writeDisk(page: Page, { system }: Broker): void {
   if (process.platform !== 'linux') return
-  const text = system.files.readFile('/proc/self/io')?.toString('latin1')
+  const text = readIfAllowed(system.files, '/proc/self/io')
   for (const direction of ['read', 'write']) {
-    const bytes = text === undefined ? null : new RegExp(`^${direction}_bytes: (\\d+)$`, 'm').exec(text)
+    const bytes = text === null ? null : new RegExp(`^${direction}_bytes: (\\d+)$`, 'm').exec(text)
     if (bytes === null) continue
     page.single(
       `kafka_server_kafkaserver_linux_disk_${direction}_bytes`,
@@ -196,6 +196,16 @@ function writeDisk(page: Page, { system }: Broker): void {
       `Bytes: ${direction} to or from disks.`,
       Number(bytes[1]),
     )
+  }
+}
+
+/** null also where the process may not read it: Linux hides it from a Node that was given capabilities. */
+function readIfAllowed(files: FileSystem, path: string): string | null {
+  try {
+    return files.readFile(path)?.toString('latin1') ?? null
+  } catch (error) {
+    if (error instanceof DiskError) return null
+    throw error
   }
 }
 

@@ -3,21 +3,26 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Broker } from '../dispatch/context.ts'
+import type { Logger } from '../logger.ts'
 import { CannotListen } from '../start/cannot-listen.ts'
-import { type Exposition, exposition } from './exposition.ts'
+import type { Exposition } from './exposition.ts'
 
 export interface HttpOptions {
   host: string
   port: number
-  /** null when the broker serves clients, else why not. */
-  ready(): string | null
+  logger: Pick<Logger, 'error' | 'debug'>
 }
 
+/** There before the log is recovered, because a probe must not take a long recovery for a broker that hangs. */
 export interface HttpEndpoint {
   readonly port: number
+  /** `notReady`: null when the broker serves clients, else why not. Until then it is starting. */
+  setReadiness(notReady: () => string | null): void
+  /** Until then there is nothing to measure. */
+  setMetrics(metrics: Exposition): void
   /** Listening no longer keeps the process alive. */
   unref(): void
+  /** Harmless when it is closed already. */
   close(): Promise<void>
 }
 
@@ -27,45 +32,60 @@ const headersTimeoutMs = 5_000
 const requestTimeoutMs = 10_000
 const maxHeaderSize = 8_192
 
-export async function startHttp(broker: Broker, options: HttpOptions): Promise<HttpEndpoint> {
-  const metrics = exposition(broker)
+/** What is told at the moment. */
+interface State {
+  notReady: () => string | null
+  metrics: Exposition | null
+}
+
+export async function startHttp(options: HttpOptions): Promise<HttpEndpoint> {
+  const { logger } = options
+  const state: State = { notReady: () => 'the broker is starting', metrics: null }
   const server = createServer(
     { maxHeaderSize, headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
     (request, response) => {
-      serve(request, response, options, metrics).catch(error => {
+      serve(request, response, state).catch(error => {
         // Not worth more when the scraper went away; a broken page must be seen, though.
-        if (!response.destroyed) broker.logger.error({ err: error }, 'the HTTP endpoint failed')
+        if (!response.destroyed) logger.error({ err: error }, 'the HTTP endpoint failed')
         response.destroy()
       })
     },
   )
   server.maxConnections = maxConnections
-  try {
-    await listen(server, options)
-  } catch (error) {
-    metrics.close()
-    throw error
-  }
+  await listen(server, options)
+  // Without descriptors nobody can connect, and each attempt ends here.
+  server.on('error', error => logger.debug({ err: error }, 'a connection to the HTTP endpoint was not accepted'))
   return {
     port: (server.address() as AddressInfo).port,
+    setReadiness(notReady) {
+      state.notReady = notReady
+    },
+    setMetrics(metrics) {
+      state.metrics = metrics
+    },
     unref: () => void server.unref(),
     async close() {
       const closed = new Promise(resolve => server.close(resolve))
       server.closeAllConnections()
       await closed
-      metrics.close()
+      state.metrics?.close()
+      state.metrics = null
     },
   }
 }
 
 function listen(server: Server, { host, port }: HttpOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', error => reject(new CannotListen('http.listen', { host, port }, error)))
-    server.listen(port, host, resolve)
+    const failed = (error: NodeJS.ErrnoException) => reject(new CannotListen('http.listen', { host, port }, error))
+    server.once('error', failed)
+    server.listen(port, host, () => {
+      server.off('error', failed)
+      resolve()
+    })
   })
 }
 
-async function serve(request: IncomingMessage, response: ServerResponse, options: HttpOptions, metrics: Exposition): Promise<void> {
+async function serve(request: IncomingMessage, response: ServerResponse, { notReady, metrics }: State): Promise<void> {
   // Nobody sends a body here; one that comes is dropped with the connection.
   response.setHeader('cache-control', 'no-store')
   const path = request.url?.split('?', 1)[0]
@@ -78,9 +98,10 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
   }
   if (path === '/health/live') return answer(response, 200, { live: true })
   if (path === '/health/ready') {
-    const reason = options.ready()
+    const reason = notReady()
     return answer(response, reason === null ? 200 : 503, reason === null ? { ready: true } : { ready: false, reason })
   }
+  if (metrics === null) return answer(response, 503, { error: notReady() })
   response.setHeader('content-type', metrics.contentType)
   if (request.method === 'HEAD') response.end()
   else await pipeline(Readable.from(metrics.render()), response)

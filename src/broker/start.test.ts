@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import { test } from 'node:test'
+import { memoryFileSystem, realSystem } from '../base.ts'
+import { loadBrokerConfig } from './config.ts'
+import { silentLogger } from './logger.ts'
+import { type StartOptions, startBroker } from './start.ts'
+
+function options(files: ReturnType<typeof memoryFileSystem>, set: Record<string, string> = {}): StartOptions {
+  const config = loadBrokerConfig({ set: { listeners: 'PLAINTEXT://127.0.0.1:0', 'http.listen': 'none', 'log.dirs': '/data', ...set } })
+  return { system: realSystem(files), config, logger: silentLogger, onThisMachine: false, onFatal: assert.fail }
+}
+
+async function takenPort(): Promise<{ port: number; free(): Promise<void> }> {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const free = async () => {
+    server.close()
+    await once(server, 'close')
+  }
+  return { port: (server.address() as net.AddressInfo).port, free }
+}
+
+test('every close() resolves when the broker is closed', async () => {
+  const files = memoryFileSystem()
+  const running = await startBroker(options(files))
+  void running.close()
+  await running.close()
+  const next = await startBroker(options(files))
+  await next.close()
+  await next.close()
+})
+
+/** Of servers that close in another way. */
+function closing(how: (close: net.Server['close'], done: Parameters<net.Server['close']>[0]) => void): typeof net.createServer {
+  return ((options: net.ServerOpts) => {
+    const server = net.createServer(options)
+    const close = server.close.bind(server)
+    server.close = done => {
+      how(close, done)
+      return server
+    }
+    return server
+  }) as typeof net.createServer
+}
+
+test('a part that fails to close leaves nothing else open', async () => {
+  const files = memoryFileSystem()
+  const createServer = closing(close => {
+    close()
+    throw new Error('a server that will not close')
+  })
+  const running = await startBroker({ ...options(files), createServer })
+  await assert.rejects(running.close(), /will not close/)
+  await (await startBroker(options(files))).close()
+})
+
+test('a start that fails gives everything back', async () => {
+  const files = memoryFileSystem()
+  const taken = await takenPort()
+  const listeners = `PLAINTEXT://127.0.0.1:0,OTHER://127.0.0.1:${taken.port}`
+  const map = { 'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,OTHER:PLAINTEXT' }
+  await assert.rejects(startBroker(options(files, { listeners, ...map })), { name: 'CannotListen' })
+  await assert.rejects(startBroker(options(files, { 'http.listen': `127.0.0.1:${taken.port}` })), { name: 'CannotListen' })
+  await taken.free()
+  await (await startBroker(options(files, { listeners, ...map, 'http.listen': '127.0.0.1:0' }))).close()
+})
+
+test('health checks are answered while the log is recovered and while the broker stops', async () => {
+  const { port, free } = await takenPort()
+  await free()
+  const files = memoryFileSystem()
+  const ask = async (path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+    return [answer.status, await answer.json()]
+  }
+  let recovery: () => void = () => {}
+  const recovers = new Promise<void>(resolve => (recovery = resolve))
+  const syncDirectory = async (path: string) => {
+    if (files.exists('/data/journal')) await recovers
+    return files.syncDirectory(path)
+  }
+  let end: () => void = () => {}
+  const createServer = closing((close, done) => (end = () => close(done)))
+  const starting = startBroker({ ...options({ ...files, syncDirectory }, { 'http.listen': `127.0.0.1:${port}` }), createServer })
+  while (!files.exists('/data/journal')) await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual(await ask('/health/live'), [200, { live: true }])
+  assert.deepEqual(await ask('/health/ready'), [503, { ready: false, reason: 'the broker is starting' }])
+  assert.deepEqual(await ask('/metrics'), [503, { error: 'the broker is starting' }])
+  recovery()
+  const running = await starting
+  assert.deepEqual(await ask('/health/ready'), [200, { ready: true }])
+  const closed = running.close()
+  assert.deepEqual(await ask('/health/ready'), [503, { ready: false, reason: 'the broker is stopping' }])
+  end()
+  await closed
+})
