@@ -5,6 +5,7 @@ import net from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
+import { DiskError } from '../../src/base.ts'
 import { apis } from '../../src/protocol.ts'
 import { type RawClient, rawClient } from '../support/client.ts'
 import { plainLogin, type Secured, startSecured } from './support.ts'
@@ -159,6 +160,21 @@ describe('TLS', () => {
     await disk.replaceFile('/keys/store.p12', read('broker2.pem'))
     await sleep(60)
     assert.equal(await name(), 'broker2')
+    // Renewed by somebody else, who alone may read it.
+    const { readFile } = disk
+    let denied = 0
+    disk.readFile = path => {
+      if (path !== '/keys/store.p12') return readFile(path)
+      denied++
+      throw new DiskError('read', path, 'EACCES')
+    }
+    while (denied < 6) await sleep(20)
+    assert.equal(await name(), 'broker2')
+    const told = broker.lines.filter(line => line.level === 'warn' && /keeping the previous one/.test(line.message))
+    assert.equal(told.length, 2, 'each mistake is told once')
+    disk.readFile = readFile
+    await disk.replaceFile('/keys/store.p12', read('broker.p12'))
+    while ((await name()) !== 'broker') await sleep(20)
   })
 
   it('takes new certificates from dynamic configs', async t => {

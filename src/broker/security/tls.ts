@@ -6,7 +6,7 @@
  */
 import type net from 'node:net'
 import tls from 'node:tls'
-import type { System, Timer } from '../../base.ts'
+import { DiskError, type System, type Timer } from '../../base.ts'
 import { type BrokerConfig, badListenerValue, type Listener, listenerValue } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import { type PrincipalMapping, principalMapping, subjectOf } from './distinguished-name.ts'
@@ -98,19 +98,23 @@ export class TlsListener {
   }
 
   #filesChanged(): boolean {
-    const { files } = this.#options.system
-    for (const [path, before] of this.#settings.files) {
-      const now = files.readFile(path)
-      // A file that is just being replaced may be missing for a moment.
-      if (now !== null && !now.equals(before)) return true
-    }
+    for (const [path, before] of this.#settings.files) if (!this.#contentOf(path, before).equals(before)) return true
     return false
   }
 
   /** So that a mistake is told once, not at every look. */
   #filesNow(): Map<string, Buffer> {
-    const { files } = this.#options.system
-    return new Map([...this.#settings.files].map(([path, before]) => [path, files.readFile(path) ?? before]))
+    return new Map([...this.#settings.files].map(([path, before]) => [path, this.#contentOf(path, before)]))
+  }
+
+  /** A file that is just being replaced may be missing for a moment; one that cannot be read has another content than before. */
+  #contentOf(path: string, before: Buffer): Buffer {
+    try {
+      return this.#options.system.files.readFile(path) ?? before
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      return Buffer.from(error.message)
+    }
   }
 
   #reload(): void {
