@@ -156,6 +156,9 @@ const listenerSecurityKeys = new Set([
   'ssl.truststore.type',
 ])
 
+/** Kafka opens and closes listeners while it runs; here that takes a start. */
+const onlyAtStart: ReadonlySet<string> = new Set<BrokerKey>(['listeners', 'listener.security.protocol.map'])
+
 /** Pools that Kafka resizes while it runs, at most by half or to double at a time. Here they have no effect, but the answer is the same. */
 const threadPools: readonly BrokerKey[] = [
   'background.threads',
@@ -192,7 +195,12 @@ function validateBroker(config: BrokerConfig, configs: ReadonlyMap<string, strin
     else if (key.dynamic === 'per-broker' && !single) perBroker.push(name)
     else parseValue(name, key, value)
   }
-  if (readOnly.length > 0) throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]`)
+  if (readOnly.length > 0) {
+    const note = readOnly.some(name => onlyAtStart.has(name))
+      ? '. In Millrace they take effect at the next start, from its configuration'
+      : ''
+    throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]${note}`)
+  }
   if (perListener.length > 0) {
     const names = perListener.join(', ')
     throw invalid(`These security configs can be dynamically updated only per-listener using the listener prefix: [${names}]`)

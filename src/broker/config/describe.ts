@@ -4,7 +4,7 @@ import { topicKeys } from '../../log.ts'
 import type { BrokerConfig, ConfigSource } from './broker-config.ts'
 import { clientMetricsKeys } from './keys/client-metrics-scope.ts'
 import { groupKeys } from './keys/group-scope.ts'
-import { keyOf } from './keys.ts'
+import { isRetired, keyOf } from './keys.ts'
 
 /** Kafka's numbers of the places that a value may come from. */
 export const sourceIds = {
@@ -96,7 +96,7 @@ function brokerSynonyms(config: BrokerConfig, name: string): DescribedSynonym[] 
 
 export function describeBroker(config: BrokerConfig): Described[] {
   return config.names().map(name => {
-    const key = keyOf(name)
+    const key = isRetired(name) ? undefined : keyOf(name)
     const synonyms = brokerSynonyms(config, name)
     return key === undefined ? unknown(name, synonyms) : described(name, key, config.text(name), isReadOnly(name, key), synonyms)
   })

@@ -32,7 +32,14 @@ test('millrace.example.yaml shows the defaults', () => {
 
 test('explain tells value and source, hides secrets, and shows one key in full', () => {
   const explanation = explainConfig({
-    set: { 'num.partitions': 3, 'ssl.key.password': 'hunter2', 'num.io.threads': 4 },
+    set: {
+      'num.partitions': 3,
+      'ssl.key.password': 'hunter2',
+      'num.io.threads': 4,
+      'password.encoder.secret': 'hunter2',
+      'zookeeper.ssl.keystore.password': 'hunter2',
+      'delegation.token.master.key': 'hunter2',
+    },
     environment: { KAFKA_LOG_DIR: '/x' },
   })
   const row = explanation.keys.find(({ key }) => key === 'num.partitions')

@@ -8,7 +8,7 @@ export interface ExplainedKey {
   key: string
   /** null: not set, or secret. */
   value: string | null
-  /** `default`, `flag`, `environment MILLRACE_…`, `/etc/millrace.yaml:3`, `dynamic, all brokers`. */
+  /** `default`, `flag`, `environment MILLRACE_…`, `/etc/millrace.yaml:3`. */
   source: string
   default: string | null
   type: ConfigType
@@ -25,9 +25,9 @@ export interface Explanation {
   notes: readonly string[]
 }
 
-/** Of what would be used if the broker started with these inputs, or of a running broker's configuration. Throws ConfigProblems. */
-export function explainConfig(from: ConfigInputs | BrokerConfig): Explanation {
-  const config = 'layers' in from ? from : loadBrokerConfig(from)
+/** Of what would be used if the broker started with these inputs. Throws ConfigProblems. */
+export function explainConfig(inputs: ConfigInputs): Explanation {
+  const config = loadBrokerConfig(inputs)
   return { keys: config.names().map(name => explainKey(config, name, keyOf(name)!)), notes: config.notes }
 }
 

@@ -58,6 +58,11 @@ export const internalKeys: ReadonlySet<string> = new Set<BrokerKey>([
   'unstable.feature.versions.enable',
 ])
 
+/** Kafka does not know it any more: clients see it as a key that may belong to a plug-in. */
+export function isRetired(name: string): boolean {
+  return Object.hasOwn(retired, name)
+}
+
 /** `listener.name.internal.ssl.keystore.location`, `listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config` */
 const listenerKey = /^listener\.name\.([a-z0-9_-]+)\.(?:(?:plain|gssapi|oauthbearer|scram-sha-256|scram-sha-512)\.)?(.+)$/
 const all: Readonly<Record<string, ConfigKey>> = brokerKeys

@@ -1,5 +1,5 @@
-/** Keys that Kafka had up to 3.x and dropped in 4.0: an old server.properties still holds them. They are not described to clients. */
-import { type ConfigKey, string } from '../../../base.ts'
+/** Keys that Kafka had up to 3.x and dropped in 4.0: an old server.properties still holds them. Clients see them without their values. */
+import { type ConfigKey, password, string } from '../../../base.ts'
 import { because } from '../because.ts'
 
 /** Zookeeper mode, message format versions, replica mover details, the old quota defaults, listeners before KIP-103. */
@@ -16,6 +16,9 @@ password.encoder.keyfactory.algorithm password.encoder.cipher.algorithm password
 offsets.commit.required.acks delegation.token.master.key replica.fetch.threads auto.include.jmx.reporter metrics.jmx.include
 metrics.jmx.exclude log.cleaner.hash.algorithm eligible.leader.replicas.enable group.coordinator.new.enable`
 
+const secret = /\.(?:password|secret|key)$/
+const spec = { doc: 'A key of older versions of Kafka.', accepted: because.retired }
+
 export const retiredKeys: Readonly<Record<string, ConfigKey>> = Object.fromEntries(
-  names.split(/\s+/).map(name => [name, string({ default: null, doc: 'A key of older versions of Kafka.', accepted: because.retired })]),
+  names.split(/\s+/).map(name => [name, secret.test(name) ? password(spec) : string({ default: null, ...spec })]),
 )

@@ -23,7 +23,9 @@ const operations = { SET: 0, DELETE: 1, APPEND: 2, SUBTRACT: 3 }
 /** Stored configs as the cluster's metadata keeps them, and a broker around them. */
 class World {
   readonly stored = new Map<string, Map<string, string>>()
-  readonly config = loadBrokerConfig({ set: { 'log.segment.bytes': 2_000_000 } })
+  readonly config = loadBrokerConfig({
+    set: { 'log.segment.bytes': 2_000_000, 'password.encoder.secret': 'hunter2', 'zookeeper.connect': 'zk:2181' },
+  })
   readonly logger: Logger = { level: 'info', debug() {}, info() {}, warn() {}, error() {} }
   denied: string | null = null
 
@@ -115,6 +117,10 @@ test("what is refused, with Kafka's codes and words", async () => {
       '42 Invalid value abc for configuration log.retention.ms: Not a number of type LONG',
     ],
     [['BROKER', '', 'SET', 'num.partitions', '4'], '42 Cannot update these configs dynamically: [num.partitions]'],
+    [
+      ['BROKER', '1', 'SET', 'listeners', 'PLAINTEXT://:9093'],
+      '42 Cannot update these configs dynamically: [listeners]. In Millrace they take effect at the next start, from its configuration',
+    ],
     [
       ['BROKER', '', 'SET', 'ssl.key.password', 'x'],
       '42 These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.key.password]',
@@ -358,6 +364,17 @@ test('altered and described as Kafka does', async () => {
     const { configs } = await world.describe(type, resource, [key])
     assert.equal(configs.length === 0 ? 'nothing' : inShort(configs[0]!), described, `${type} ${resource} ${key}`)
   }
+})
+
+test('keys that Kafka has dropped are described without their values, as it does: some are secrets', async () => {
+  const { configs } = await new World().describe('BROKER', '1', ['password.encoder.secret', 'zookeeper.connect'])
+  assert.deepEqual(
+    configs.map(config => `${config.name} ${inShort(config)}`),
+    [
+      'password.encoder.secret null 4 ro sensitive 0 [4:password.encoder.secret=null]',
+      'zookeeper.connect null 4 ro sensitive 0 [4:zookeeper.connect=null]',
+    ],
+  )
 })
 
 test('keys that are told only when they are set; the least number of replicas stays', async () => {
