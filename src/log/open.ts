@@ -381,8 +381,12 @@ class Engine implements Log, LogContext {
       system,
       context: this.segments,
       directory: this.directory,
-      backoffMs: settings.cleanerBackoffMs,
-      dedupeBufferBytes: settings.cleanerDedupeBufferBytes,
+      get backoffMs() {
+        return settings.cleanerBackoffMs
+      },
+      get dedupeBufferBytes() {
+        return settings.cleanerDedupeBufferBytes
+      },
       useThread: this.#options.onThisMachine ?? true,
       partitions,
       onError: (partition, error) => this.report(`compaction of ${(partition as Partition).name} failed`, error),

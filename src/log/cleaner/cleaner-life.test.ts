@@ -200,3 +200,19 @@ for (const [place, isHit] of Object.entries(places))
     assert.deepEqual((await readAll(create(again.log))).slice(-20), before.slice(-20))
     await again.log.close()
   })
+
+test('the pause of the cleaner can change while the broker runs', { timeout: 20_000 }, async () => {
+  const real = realSystem(memoryFileSystem())
+  const delays = new Set<number>()
+  const after = (ms: number, callback: () => void) => {
+    delays.add(ms)
+    return real.timers.after(ms, callback)
+  }
+  const live = { ...settings, cleanerBackoffMs: 3 }
+  const system = { ...real, timers: { ...real.timers, after } }
+  const log = await openLog({ system, directory: '/data', settings: live, onFatal: assert.fail, onThisMachine: false })
+  while (!delays.has(3)) await turn()
+  live.cleanerBackoffMs = 7
+  while (!delays.has(7)) await turn()
+  await log.close()
+})
