@@ -18,9 +18,9 @@ export interface MillraceOptions {
   port?: number
   /**
    * Kafka's broker keys, as in server.properties. In memory a group does not wait for further members before its first assignment
-   * (`group.initial.rebalance.delay.ms` is 0, not 3000), because tests would only wait.
+   * (`group.initial.rebalance.delay.ms` is 0, not 3000), because tests would only wait. undefined and null: not set.
    */
-  config?: Readonly<Record<string, string | number | boolean>>
+  config?: Readonly<Record<string, string | number | boolean | null | undefined>>
   /**
    * Whether the process goes on for as long as the broker listens. Default: yes, unless the broker is in memory and on any free port:
    * then only this program can know it, and a script that forgets to close it ends all the same.

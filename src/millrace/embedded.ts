@@ -12,7 +12,7 @@ export async function startEmbedded(options: MillraceOptions): Promise<Millrace>
     'http.listen': 'none',
     ...(memory ? noDelays : {}),
     ...(directory === undefined ? {} : { 'log.dirs': directory }),
-    ...options.config,
+    ...Object.fromEntries(Object.entries(options.config ?? {}).filter(isSet)),
   }
   const running = await startBroker({
     system: realSystem(memory ? memoryFileSystem() : undefined),
@@ -30,6 +30,11 @@ export async function startEmbedded(options: MillraceOptions): Promise<Millrace>
     close: () => running.close(),
     [Symbol.asyncDispose]: () => running.close(),
   }
+}
+
+/** Without the check of types `{ 'log.dirs': process.env.DIR }` would make a directory named undefined. */
+function isSet(entry: [string, unknown]): entry is [string, string | number | boolean] {
+  return entry[1] !== undefined && entry[1] !== null
 }
 
 function throwLater(error: Error): void {

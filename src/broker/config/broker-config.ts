@@ -7,7 +7,7 @@
 import { type ConfigKey, defaultValue, parseValue, type ValuesOf } from '../../base.ts'
 import { type BrokerKey, brokerKeys, internalKeys, keyOf } from './keys.ts'
 import type { Endpoint, Listener } from './listeners.ts'
-import { advertisedEndpoints, resolveListeners } from './resolve-listeners.ts'
+import { advertisedEndpoints, resolveListeners, withoutName } from './resolve-listeners.ts'
 
 export type BrokerValues = ValuesOf<typeof brokerKeys>
 
@@ -41,6 +41,9 @@ const minIsr = 'min.insync.replicas'
 
 const shownKeys = Object.keys(brokerKeys).filter(name => !internalKeys.has(name))
 
+/** Kafka would advertise the name of the machine, which means nothing outside of many a network. */
+const thisMachine = 'localhost'
+
 interface Subscriber {
   keys: ReadonlySet<string>
   changed: () => void
@@ -61,13 +64,13 @@ export class BrokerConfig {
   readonly notes: readonly string[]
 
   /** Throws InvalidConfig. `given` has only known keys; use {@link loadBrokerConfig} for user input. */
-  constructor(given: ReadonlyMap<string, Given>, notes: readonly string[] = [], hostName = 'localhost') {
+  constructor(given: ReadonlyMap<string, Given>, notes: readonly string[] = [], hostName = thisMachine) {
     this.#static = given
     this.#hostName = hostName
-    this.notes = notes
     this.#values = this.#parseAll()
     this.listeners = resolveListeners(this.#values, given.has('listener.security.protocol.map'))
     this.#advertised = advertisedEndpoints(this.#values, this.listeners, hostName)
+    this.notes = [...notes, ...advertisedNote(withoutName(this.#values, this.listeners), hostName)]
   }
 
   get<K extends BrokerKey>(key: K): BrokerValues[K] {
@@ -147,6 +150,11 @@ export class BrokerConfig {
     }
     return values as BrokerValues
   }
+}
+
+function advertisedNote(listeners: readonly string[], hostName: string): string[] {
+  if (listeners.length === 0 || hostName !== thisMachine) return []
+  return [`clients on other machines cannot connect to ${listeners.join(', ')}, advertised as ${thisMachine}: set advertised.listeners`]
 }
 
 function usable(stored: ReadonlyMap<string, string>, problems: DynamicProblem[]): Map<string, string> {

@@ -15,7 +15,9 @@ KAFKA_HOME KAFKA_VERSION KAFKA_CLUSTER_ID KAFKA_MODE KAFKA_CONFIG KAFKA_CFG KAFK
 MILLRACE_BOOTSTRAP MILLRACE_CA MILLRACE_CLIENT_CONFIG MILLRACE_CONFIG MILLRACE_MECHANISM MILLRACE_NEW_PASSWORD MILLRACE_PARENT MILLRACE_PASSWORD
 MILLRACE_TOKEN MILLRACE_USERNAME MILLRACE_HOME MILLRACE_LOG_LEVEL MILLRACE_VERSION`.split(/\s+/),
 )
-const serviceLink = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(?:TCP|UDP)\w*)$/
+const serviceLink = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(?:TCP|UDP)\w*)$/
+/** `MILLRACE_PORT` as Kubernetes sets it; with another value somebody meant the port of the broker. */
+const serviceAddress = /^(?:tcp|udp|sctp):\/\//
 
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source[] {
   return [
@@ -27,10 +29,14 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
 function read(environment: Readonly<Record<string, string | undefined>>, prefix: string): Map<string, Given> {
   const values = new Map<string, Given>()
   for (const [variable, text] of Object.entries(environment)) {
-    if (text === undefined || !variable.startsWith(prefix) || notConfig.has(variable) || serviceLink.test(variable)) continue
+    if (text === undefined || !variable.startsWith(prefix) || notConfig.has(variable) || isServiceLink(variable, text)) continue
     values.set(keyName(variable.slice(prefix.length)), { text, from: `environment ${variable}` })
   }
   return values
+}
+
+function isServiceLink(variable: string, text: string): boolean {
+  return serviceLink.test(variable) || (variable.endsWith('_PORT') && serviceAddress.test(text))
 }
 
 function keyName(variable: string): string {

@@ -25,6 +25,15 @@ test('listeners: names, IPv6, all addresses, what is advertised', () => {
   )
 })
 
+test('a listener on all addresses that nobody named for other machines is told', () => {
+  const notes = (set: Record<string, string>) => loadBrokerConfig({ set }).notes
+  const note = 'clients on other machines cannot connect to PLAINTEXT, advertised as localhost: set advertised.listeners'
+  assert.deepEqual(notes({ listeners: 'PLAINTEXT://:9092' }), [note])
+  assert.deepEqual(notes({ listeners: 'PLAINTEXT://0.0.0.0:9092' }), [note])
+  assert.deepEqual(notes({ listeners: 'PLAINTEXT://:9092', 'advertised.listeners': 'PLAINTEXT://localhost:9092' }), [])
+  assert.deepEqual(notes({ listeners: 'PLAINTEXT://127.0.0.1:9092' }), [])
+})
+
 test('listeners that cannot be', () => {
   const refused: [Record<string, string>, RegExp][] = [
     [{ listeners: 'nonsense' }, /Unable to parse nonsense to a broker endpoint/],

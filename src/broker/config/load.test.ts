@@ -93,6 +93,7 @@ test("variables of Kafka's scripts and of Kubernetes services are no configurati
     KAFKA_HEAP_OPTS: '-Xmx1g',
     KAFKA_PORT: 'tcp://10.0.0.1:9092',
     KAFKA_PORT_9092_TCP_ADDR: '10.0.0.1',
+    MILLRACE_PORT: 'tcp://10.0.0.2:9092',
     MILLRACE_SERVICE_HOST: '10.0.0.2',
     KAFKA_ODD_THING: 'x',
   }
@@ -101,11 +102,38 @@ test("variables of Kafka's scripts and of Kubernetes services are no configurati
   ])
 })
 
+test('a port in the environment that no Kubernetes service set is not passed over', () => {
+  assert.match(problemsOf({ environment: { MILLRACE_PORT: '9093' } })[0]!, /^Unknown broker config name: port.*environment MILLRACE_PORT/)
+  assert.match(problemsOf({ environment: { MILLRACE_HTTP_PORT: '9404' } })[0]!, /^Unknown broker config name: http.port/)
+})
+
+test('data goes nowhere by default when the name of its directory is empty', () => {
+  for (const key of ['log.dirs', 'log.dir']) {
+    assert.match(problemsOf({ set: { [key]: '' } })[0]!, /must not be empty/)
+    assert.match(problemsOf({ set: { [key]: ' , /a' } })[0]!, /the name of a directory is empty/)
+  }
+  assert.match(problemsOf({ environment: { KAFKA_LOG_DIRS: '' } })[0]!, /must not be empty.*environment KAFKA_LOG_DIRS/)
+})
+
+test('permissions without an authorizer are told to be open', () => {
+  const users = { 'super.users': 'User:admin' }
+  assert.match(loadBrokerConfig({ set: users }).notes.join(), /without authorizer.class.name everyone may do everything.*super.users/)
+  const authorizer = { 'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer' }
+  assert.deepEqual(loadBrokerConfig({ set: { ...users, ...authorizer } }).notes, [])
+})
+
 test('keys of one listener and of plug-ins', () => {
   const config = loadBrokerConfig({ set: { 'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config': 'secret', 'rsm.config.bucket': 'b' } })
   assert.equal(config.layers('listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config').length, 1)
   assert.ok(config.notes.includes('ignored, because Kafka itself does not know these keys (plug-ins may): rsm.config.bucket'))
   assert.match(problemsOf({ set: { 'listener.name.x.nope': '1' } })[0]!, /Unknown broker config name/)
+  const listeners = 'EXTERNAL://127.0.0.1:9092,CONTROLLER://:9093'
+  const names = { 'listener.security.protocol.map': 'EXTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT', 'controller.listener.names': 'CONTROLLER' }
+  const own = (name: string) => ({ [`listener.name.${name}.max.connections`]: 5 })
+  const notes = (name: string) => loadBrokerConfig({ set: { listeners, ...names, ...own(name) } }).notes
+  assert.deepEqual(notes('external'), [])
+  assert.deepEqual(notes('controller'), [])
+  assert.match(notes('extrenal').join(), /no listener has the name in these keys.*listener\.name\.extrenal\.max\.connections/)
 })
 
 const confluent = `
@@ -205,6 +233,7 @@ test('a file that cannot be used', async () => {
   assert.deepEqual(problemsOf({ file: '/etc/none.yaml', files: memoryFileSystem() }), ['there is no configuration file /etc/none.yaml'])
   assert.match(problemsOf(await withFile('a.yaml', 'a: [1'))[0]!, /^\/etc\/a.yaml: /)
   assert.match(problemsOf(await withFile('a.yaml', '- 1'))[0]!, /it must hold keys with values/)
+  assert.match(problemsOf(await withFile('kafka.conf', '# c\nlog.dirs=/a\nnode.id=1\n'))[0]!, /has to be named \*\.properties/)
   assert.match(problemsOf(await withFile('a.yaml', 'log: {dir: a}\nlog.dir: b'))[0]!, /log.dir is set twice/)
   assert.match(problemsOf(await withFile('a.properties', 'a=\\u12'))[0]!, /malformed \\uxxxx encoding in line 1/)
 })

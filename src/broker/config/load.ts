@@ -2,7 +2,7 @@
  * Makes a {@link BrokerConfig} from file, environment and flags; later sources override earlier ones. All problems are reported at once,
  * each with the place of the value.
  */
-import { type FileSystem, InvalidConfig, parseValue, UnknownConfig } from '../../base.ts'
+import { type ConfigKey, type FileSystem, InvalidConfig, parseValue, splitList, UnknownConfig } from '../../base.ts'
 import { topicKeys } from '../../log.ts'
 import { BrokerConfig, type Given } from './broker-config.ts'
 import { readEnvironment } from './environment.ts'
@@ -97,14 +97,20 @@ function take(name: string, value: Given, unknown: Source['unknown'], { given, p
   const resolved = key.accepted === null ? resolve(value.text) : value
   if ('problem' in resolved) return void problems.push(withPlace(`${name}: ${resolved.problem}`, value))
   const { text } = resolved
-  // As in Kafka, an empty text means "not set" for a key that may be absent.
-  if (text.trim() === '' && key.default === null) return void given.delete(name)
   try {
+    if (meansUnset(name, key, text)) return void given.delete(name)
     given.set(name, { text: parseValue(name, key, text).text, from: value.from })
   } catch (error) {
     if (!(error instanceof InvalidConfig)) throw error
     problems.push(withPlace(`${error.message} (allowed: ${key.allowed})`, value))
   }
+}
+
+/** As in Kafka, an empty text means "not set" for a key that may be absent, unless it is a list that must not be empty. */
+function meansUnset(name: string, key: ConfigKey, text: string): boolean {
+  if (text.trim() !== '' || key.default !== null) return false
+  if (key.type === 'LIST') parseValue(name, key, text)
+  return true
 }
 
 function unknownKey(name: string): string {
@@ -165,7 +171,23 @@ function effectless(given: ReadonlyMap<string, Given>): string[] {
   const notes = [...byReason].map(
     ([reason, names]) => `accepted for compatibility, without effect because ${reason}: ${names.sort().join(', ')}`,
   )
+  if (!given.get('authorizer.class.name')?.text) {
+    const names = (['super.users', 'allow.everyone.if.no.acl.found'] as const).filter(
+      name => (given.get(name)?.text ?? brokerKeys[name].default) !== brokerKeys[name].default,
+    )
+    if (names.length > 0)
+      notes.push(`without authorizer.class.name everyone may do everything, and there is no effect of: ${names.join(', ')}`)
+  }
+  const nameless = keysOfNoListener(given)
+  if (nameless.length > 0) notes.push(`no listener has the name in these keys, so they have no effect: ${nameless.join(', ')}`)
   const directories = given.get('log.dirs')?.text.split(',') ?? []
   if (directories.length > 1) notes.push(`of log.dirs only the first is used: ${directories[0]}`)
   return notes
+}
+
+/** `listener.name.extrenal.…`, when the listener is named external. */
+function keysOfNoListener(given: ReadonlyMap<string, Given>): string[] {
+  const listeners = splitList(given.get('listeners')?.text ?? brokerKeys.listeners.default ?? '')
+  const names = new Set(listeners.map(listener => listener.slice(0, listener.indexOf('://')).toLowerCase()))
+  return [...given.keys()].filter(name => name.startsWith('listener.name.') && !names.has(name.split('.', 3)[2]!)).sort()
 }

@@ -77,6 +77,12 @@ export function advertisedEndpoints(values: ListenerValues, listeners: readonly 
   return advertised
 }
 
+/** Names of listeners on all addresses for which nobody said under which name clients reach the machine. */
+export function withoutName(values: ListenerValues, listeners: readonly Listener[]): string[] {
+  const named = new Set(values['advertised.listeners']?.map(part => part.slice(0, part.indexOf('://')).toUpperCase()))
+  return listeners.filter(({ name, host }) => isEveryAddress(host) && !named.has(name)).map(({ name }) => name)
+}
+
 function isEveryAddress(host: string): boolean {
   return host === '' || host === '0.0.0.0' || host === '::' || host === '0:0:0:0:0:0:0:0'
 }

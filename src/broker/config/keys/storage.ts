@@ -7,6 +7,10 @@ function refuseZero(value: number): string | null {
   return value === 0 ? 'it must be unlimited (-1) or, greater than or equal to 1' : null
 }
 
+function checkDirectories(text: string): string | null {
+  return text.split(',').includes('') ? 'the name of a directory is empty' : null
+}
+
 export const storageKeys = {
   durability: choice(['fsync', 'os'], {
     default: 'fsync',
@@ -152,7 +156,13 @@ export const storageKeys = {
     doc: 'What to do with old segments: delete them by age and size, compact them by key, or both. Default of cleanup.policy.',
     dynamic: 'cluster-wide',
   }),
-  'log.dir': list({ default: './data', doc: 'Data directory, used when log.dirs is not set.', importance: 'high' }),
+  'log.dir': list({
+    default: './data',
+    nonEmpty: true,
+    check: checkDirectories,
+    doc: 'Data directory, used when log.dirs is not set.',
+    importance: 'high',
+  }),
   'log.dir.failure.timeout.ms': ms({
     default: 30_000,
     min: 1,
@@ -162,6 +172,8 @@ export const storageKeys = {
   }),
   'log.dirs': list({
     default: null,
+    nonEmpty: true,
+    check: checkDirectories,
     doc: 'Data directory. If there are several, the first is used.',
     importance: 'high',
     synonyms: ['log.dir'],
