@@ -184,7 +184,7 @@ test('a directory in use, or a file in its place: refused, and nothing is change
 
 test('what belongs to others stays: lost+found, hidden files, directories that end in -delete', async t => {
   const directory = temporaryDirectory(t)
-  fill(directory, { 'lost+found/': '', '.gitkeep': '', 'meta.properties.tmp': 'version=' })
+  fill(directory, { 'lost+found/': '', '.gitkeep': '', 'meta.properties.tmp': 'version=', 'import.json.tmp': '{' })
   await ours(directory)
   const others = ['photos-delete/a.jpg', 'orders-0.0a1b2c3d4e5f60718293a4b5c6d7e8f9-delete/00000000000000000000.log', 'plain-0/note.txt']
   fill(directory, Object.fromEntries(others.map(name => [name, 'x'])))

@@ -172,7 +172,7 @@ function ofKafka(directory: string): string {
 
 /** What a file system, an orchestrator, or a start that was killed leaves in an empty directory. */
 function mayLieInANewOne(name: string): boolean {
-  if (name === 'lost+found' || name === 'journal' || name === 'meta.properties.tmp') return true
+  if (name === 'lost+found' || name === 'journal' || name === 'meta.properties.tmp' || name === `${importMark}.tmp`) return true
   return name.startsWith('.') && name !== kafkaShutdownMark
 }
 

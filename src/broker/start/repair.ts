@@ -15,13 +15,14 @@ export interface Repaired {
 /** `partitions`: names such as `orders-3`. What is lost is told to the logger. */
 export async function repairPartitions(options: OfflineOptions, partitions: readonly string[]): Promise<Repaired[]> {
   const { config } = options
+  const { files } = options.system
   const directory = dataDirectory(config)
+  // Before the directory is opened, which would make a missing one.
+  for (const name of partitions)
+    if (!/^[^/]+-\d+$/.test(name) || !files.exists(`${directory}/${name}`))
+      throw new Error(`${directory} holds no partition ${name}`, { cause: name })
   const { system, close } = await openDataDirectory({ ...options, directory, nodeId: config.get('node.id') })
   try {
-    const { files } = system
-    for (const name of partitions)
-      if (!/-\d+$/.test(name) || !files.exists(`${directory}/${name}`))
-        throw new Error(`${directory} holds no partition ${name}`, { cause: name })
     for (const name of partitions) await files.replaceFile(`${directory}/${name}/${repairFile}`, Buffer.alloc(0))
     const repaired: Repaired[] = []
     await withMetadata({ ...options, system }, directory, async metadata => {
