@@ -213,6 +213,7 @@ const starting = [
   '| `… cannot be resolved: …` | A value points to an environment variable or file that does not exist, or to a provider that Millrace does not know. |',
   '| `cannot listen on … (listeners): another process uses this address` | Stop the other process, or choose another port with `--port`. |',
   '| `cannot listen on … (http.listen): …` | Choose another address with `--http`, or `--http none`. |',
+  '| `listener.name.….…: …` | The keys or the users of a TLS or SASL listener: see [security.md](security.md). |',
   '| about the data directory | See [repair.md](repair.md#a-directory-that-is-rejected). |',
   '',
 ]

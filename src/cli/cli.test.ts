@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Millrace, startBroker } from '../millrace.ts'
@@ -37,24 +40,32 @@ async function ok(args: string[], input?: string | Buffer): Promise<string> {
 test('records go in and come out, byte for byte, with keys, headers and tombstones', async () => {
   assert.equal(await ok(['topic', 'create', 'orders', '-p', '2', '--set', 'retention.ms=9000000']), 'orders created with 2 partitions\n')
   const lines = Buffer.concat([Buffer.from('a:one\nb:\nc:'), Buffer.from([0xff, 0x00, 0xfe])])
-  const produced = await millrace(['produce', 'orders', '-K', ':', '-H', 'from=test', '--tombstones', '-p', '1', '-z', 'lz4'], lines)
+  const produced = await millrace(
+    ['produce', 'orders', '-K', ':', '-H', 'from=test', '-H', '0=a', '-H', 'from=2', '--tombstones', '-p', '1', '-z', 'lz4'],
+    lines,
+  )
   assert.equal(produced.err, '3 records written to orders\n')
   const rows = (await ok(['consume', 'orders', '--from', 'beginning', '--json']))
     .trim()
     .split('\n')
     .map(line => JSON.parse(line))
+  const headers = [
+    { key: 'from', value: 'test' },
+    { key: '0', value: 'a' },
+    { key: 'from', value: '2' },
+  ]
   assert.deepEqual(
     rows.map(({ timestamp, ...rest }) => rest),
     [
-      { topic: 'orders', partition: 1, offset: 0, key: 'a', value: 'one', headers: [{ key: 'from', value: 'test' }] },
-      { topic: 'orders', partition: 1, offset: 1, key: 'b', value: null, headers: [{ key: 'from', value: 'test' }] },
-      { topic: 'orders', partition: 1, offset: 2, key: 'c', value: { base64: '/wD+' }, headers: [{ key: 'from', value: 'test' }] },
+      { topic: 'orders', partition: 1, offset: 0, key: 'a', value: 'one', headers },
+      { topic: 'orders', partition: 1, offset: 1, key: 'b', value: null, headers },
+      { topic: 'orders', partition: 1, offset: 2, key: 'c', value: { base64: '/wD+' }, headers },
     ],
   )
   assert.ok(rows.every(({ timestamp }) => Math.abs(timestamp - Date.now()) < 60_000))
   assert.equal(
     await ok(['consume', 'orders', '-f', '-3', '-n', '1', '--print', 'partition,offset,key,headers,value']),
-    '1\t0\ta\tfrom=test\tone\n',
+    '1\t0\ta\tfrom=test,0=a,from=2\tone\n',
   )
   const copied = await ok(['produce', 'copy', '--from-json', '--json'], rows.map(row => `${JSON.stringify(row)}\n`).join(''))
   assert.equal(JSON.parse(copied).records, 3)
@@ -119,6 +130,37 @@ test('configs are set, shown and taken back', async () => {
   assert.deepEqual([explained.keys[0].value, explained.keys[0].source], ['3', 'flag'])
 })
 
+test('output that cannot be written is a failure, and says so', { skip: !existsSync('/dev/full') && 'no /dev/full' }, async t => {
+  const full = openSync('/dev/full', 'w')
+  t.after(() => closeSync(full))
+  const child = spawn(process.execPath, [program, 'config', 'explain', '--all'], { stdio: ['ignore', full, 'pipe'] })
+  let err = ''
+  child.stderr!.on('data', data => (err += data))
+  const code = await new Promise(resolve => child.once('close', resolve))
+  assert.match(err, /^millrace: cannot write to standard output: ENOSPC/)
+  assert.equal(code, 1)
+})
+
+test('a listener whose keys or users are wrong is a usage error without a stack', async t => {
+  const data = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
+  t.after(() => rmSync(data, { recursive: true, force: true }))
+  const start = ['start', '--data', data, '--http', 'none', '--set']
+  const refused: [string[], RegExp][] = [
+    [['listeners=SSL://127.0.0.1:0'], /^millrace: listener\.name\.ssl\.ssl\.keystore\.location: a TLS listener needs a key store.*$/m],
+    [['listeners=SASL_PLAINTEXT://127.0.0.1:0'], /^millrace: listener\.name\.sasl_plaintext\.sasl\.enabled\.mechanisms: GSSAPI .*$/m],
+    [
+      ['listeners=SASL_PLAINTEXT://127.0.0.1:0', '--set', 'sasl.enabled.mechanisms=PLAIN'],
+      /^millrace: listener\.name\.sasl_plaintext\.plain\.sasl\.jaas\.config: .*$/m,
+    ],
+  ]
+  for (const [set, message] of refused) {
+    const { code, err } = await millrace([...start, ...set])
+    assert.match(err, message)
+    assert.doesNotMatch(err, /^ {4}at /m)
+    assert.equal(code, 2)
+  }
+})
+
 test('what went wrong is one line, with exit code 1; a usage error has exit code 2', async () => {
   const failures: [string[], RegExp][] = [
     [
@@ -135,6 +177,9 @@ test('what went wrong is one line, with exit code 1; a usage error has exit code
     [['topic', 'create'], /missing required argument/],
     [['frobnicate'], /unknown command 'frobnicate'/],
     [['start', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],
+    [['topic', 'list', '-b', 'http://x'], /^millrace: "http:\/\/x" is not a broker address \(host:port\)\n$/],
+    [['topic', 'alter', 'x'], /^millrace: nothing to change; give --partitions, --set or --unset\n$/],
+    [['config', 'set', 'topic', 'x'], /^millrace: nothing to change; give key=value or --unset key\n$/],
   ]
   const all = [...failures.map(each => [...each, 1] as const), ...usage.map(each => [...each, 2] as const)]
   await Promise.all(

@@ -95,9 +95,9 @@ describe('logging in over SASL_SSL', () => {
       [{ MILLRACE_USERNAME: 'scott', ...trusting }, 2, /no password for scott: set MILLRACE_PASSWORD/],
       [{ MILLRACE_CLIENT_CONFIG: '/no/such/file' }, 2, /--client-config: file not found: \/no\/such\/file/],
       [{ ...scott, MILLRACE_CA: fixture('other-ca.pem'), MILLRACE_CLIENT_CONFIG: '' }, 1, /is not trusted/],
-      [{ MILLRACE_CA: '/no/such/ca' }, 1, /ssl\.truststore\.location: file not found/],
-      [properties({ 'sasl.mechanism': 'GSSAPI' }), 1, /sasl\.mechanism: GSSAPI is not supported; there are PLAIN/],
-      [properties({ 'sasl.jaas.config': 'nonsense' }), 1, /sasl\.jaas\.config: it must begin with/],
+      [{ MILLRACE_CA: '/no/such/ca' }, 2, /ssl\.truststore\.location: file not found/],
+      [properties({ 'sasl.mechanism': 'GSSAPI' }), 2, /sasl\.mechanism: GSSAPI is not supported; there are PLAIN/],
+      [properties({ 'sasl.jaas.config': 'nonsense' }), 2, /sasl\.jaas\.config: it must begin with/],
       [{ MILLRACE_TOKEN: 'a.b.c', ...trusting }, 1, /rejected the (token|login)|does not offer/],
     ]
     await Promise.all(

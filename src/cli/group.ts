@@ -3,6 +3,7 @@
 import { realSystem } from '../base.ts'
 import { type Client, ClientError, type GroupInfo, type GroupListing, type GroupOffset, type PartitionOffset } from '../client.ts'
 import { connect } from './connect.ts'
+import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, plural, show, table } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
@@ -125,14 +126,17 @@ async function lagOf(client: Client, { group, type, members }: GroupInfo): Promi
   return [...rows.values()].sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
 }
 
-/** Empty for a topic that was deleted while the group still has offsets in it. */
+/** Of partitions that exist and can answer; none of a topic that was deleted while the group still has offsets in it. */
 async function endsOf(client: Client, topic: string, partitions: readonly number[]): Promise<Map<number, bigint>> {
+  const ends = new Map<number, bigint>()
   try {
-    return await client.offsets(topic, partitions, 'latest')
+    const [info] = await client.topics([topic])
+    const known = await knownOffsets(client, info!, new Set(partitions), 'latest')
+    for (const [partition, end] of known) if (typeof end === 'bigint') ends.set(partition, end)
   } catch (error) {
-    if (error instanceof ClientError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return new Map()
-    throw error
+    if (!(error instanceof ClientError) || error.code !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
   }
+  return ends
 }
 
 export interface ResetFlags extends ClientFlags {

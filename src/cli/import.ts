@@ -26,12 +26,12 @@ export async function importData(sources: readonly string[], flags: ImportFlags)
     throw new CommandFailed(`cannot import: ${explain(error as Error)}`)
   }
   progress.end()
-  await show(flags.json, report, () => describe(report))
+  await show(flags.json, report, () => describe(report, flags.config))
   if (report.offline.length > 0)
     throw new CommandFailed(`${plural(report.offline.length, 'partition')} could not be read in full: see above`)
 }
 
-function describe(report: ImportReport): string {
+function describe(report: ImportReport, config: string | undefined): string {
   const { directory, clusterId, nodeId, offline, leftOut, wasShutDownCleanly, delegationTokens } = report
   const lines = [
     `Imported into ${directory}: cluster ${clusterId}, node ${nodeId}`,
@@ -44,12 +44,13 @@ function describe(report: ImportReport): string {
   if (!wasShutDownCleanly) lines.push('  Kafka was not shut down cleanly: what a crash tore off the ends of its logs is left out')
   if (delegationTokens > 0)
     lines.push(`  ${plural(delegationTokens, 'delegation token')}: valid with the delegation.token.secret.key of that Kafka`)
-  lines.push(
-    '',
-    "Settings of Kafka's server.properties are not in its data: millrace start --config server.properties reads that file.",
-    `Start with: millrace start --data ${directory}${nodeId === 1 ? '' : ` --set node.id=${nodeId}`}`,
-    '',
-  )
+  lines.push('')
+  if (config === undefined)
+    lines.push(
+      "Settings of Kafka's server.properties are not in its data: import and start read that file with --config server.properties.",
+    )
+  const settings = config === undefined ? (nodeId === 1 ? '' : ` --set node.id=${nodeId}`) : ` --config ${config}`
+  lines.push(`Start with: millrace start${settings} --data ${directory}`, '')
   return lines.join('\n')
 }
 

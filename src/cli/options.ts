@@ -82,6 +82,13 @@ export function keyValue(text: string, before: Record<string, string> = {}): Rec
   return { ...before, [text.slice(0, at).trim()]: text.slice(at + 1) }
 }
 
+/** `--header name=value`, repeated: a record may have several of one name, and their order counts. */
+export function header(text: string, before: [string, string][] = []): [string, string][] {
+  const at = text.indexOf('=')
+  if (at <= 0) throw new InvalidArgumentError('Must be name=value.')
+  return [...before, [text.slice(0, at), text.slice(at + 1)]]
+}
+
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** `15m` in milliseconds. */

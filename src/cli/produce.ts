@@ -8,7 +8,7 @@ import { bytesFromJson, CommandFailed, plural, toJson, UsageError, write } from 
 export interface ProduceFlags extends ClientFlags {
   key?: string
   keySeparator?: string
-  header?: Record<string, string>
+  header?: [string, string][]
   partition?: number
   compression: Compression
   acks: 'all' | '1' | '0'
@@ -74,9 +74,7 @@ class Sender {
 type LineReader = (line: Buffer, number: number) => RecordToSend
 
 function commonParts(flags: ProduceFlags): Omit<RecordToSend, 'value'> {
-  const headers = Object.entries(flags.header ?? {}).map(
-    ([key, value]): RecordHeader => ({ key: Buffer.from(key), value: Buffer.from(value) }),
-  )
+  const headers = (flags.header ?? []).map(([key, value]): RecordHeader => ({ key: Buffer.from(key), value: Buffer.from(value) }))
   return { key: flags.key === undefined ? null : Buffer.from(flags.key), headers, partition: flags.partition }
 }
 

@@ -1,9 +1,9 @@
 /** The tree of commands: names, options and help. What a command does is in the module of its name, loaded when it runs. */
-import { createRequire } from 'node:module'
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
 import {
   configOption,
   connectionGroup,
+  header,
   keyValue,
   partitionList,
   partitionNumber,
@@ -15,11 +15,13 @@ import {
 import { addClientMetrics, addFeature, addTransactions } from './program-cluster.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
+import { packageVersion } from './version.ts'
 
 /** Runs one command line and sets the exit code: 0 success, 1 failure, 2 usage error. */
 export async function run(argv: readonly string[]): Promise<void> {
-  // The reader of a pipe may close it early (`| head`).
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  process.stdout.on('error', outputFailed)
+  // There is nobody left who could be told.
+  process.stderr.on('error', () => {})
   try {
     await makeProgram().parseAsync([...argv])
   } catch (error) {
@@ -28,11 +30,17 @@ export async function run(argv: readonly string[]): Promise<void> {
   }
 }
 
+function outputFailed(error: NodeJS.ErrnoException): never {
+  // The reader of a pipe may close it early (`| head`).
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`millrace: cannot write to standard output: ${error.message}\n`)
+  process.exit(1)
+}
+
 export function makeProgram(): Command {
-  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
   const program = new Command('millrace')
     .description('An event-streaming platform that speaks the Apache Kafka protocol.')
-    .version(version)
+    .version(packageVersion())
     .exitOverride()
     .showHelpAfterError('(see millrace --help)')
     .configureHelp({ groupItems: connectionLast })
@@ -125,7 +133,7 @@ function addProduce(program: Command): void {
   withClientOptions(program.command('produce <topic>').description('write records, one per line of standard input'))
     .option('-k, --key <key>', 'key for all records')
     .option('-K, --key-separator <text>', 'split each line into key and value at this text')
-    .option('-H, --header <name=value>', 'header for all records; repeatable', keyValue)
+    .option('-H, --header <name=value>', 'header for all records; repeatable', header)
     .option('-p, --partition <number>', 'partition to write to (default: chosen by the hash of the key)', partitionNumber)
     .addOption(
       new Option('-z, --compression <codec>', 'compression of batches').choices(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none'),

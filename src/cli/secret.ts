@@ -1,7 +1,7 @@
 /** Prompts on the terminal: for secrets, and for confirmation before something that cannot be undone. */
-import { createInterface } from 'node:readline/promises'
+import { createInterface, type Interface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
-import { UsageError } from './output.ts'
+import { CommandFailed, UsageError } from './output.ts'
 
 const longestLine = 4_096
 
@@ -13,10 +13,21 @@ export async function askSecret(question: string): Promise<string | null> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true })
   try {
-    return await lines.question('')
+    return await answerTo(lines, '')
   } finally {
     lines.close()
     process.stderr.write('\n')
+  }
+}
+
+/** Ctrl-C and Ctrl-D cancel: nobody will answer any more. Exported for tests. */
+export async function answerTo(lines: Interface, question: string): Promise<string> {
+  const closed = new Promise<never>((_, reject) => lines.once('close', () => reject(new CommandFailed('cancelled'))))
+  try {
+    return await Promise.race([closed, lines.question(question)])
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') throw new CommandFailed('cancelled')
+    throw error
   }
 }
 
@@ -50,7 +61,7 @@ export async function confirm(question: string, yes: boolean | undefined): Promi
   if (!process.stdin.isTTY) throw new UsageError('not a terminal; pass --yes')
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())
+    return /^y(es)?$/i.test((await answerTo(lines, `${question} [y/N] `)).trim())
   } finally {
     lines.close()
   }

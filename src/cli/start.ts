@@ -1,6 +1,7 @@
 /** `millrace start`: runs a broker in the foreground until it is asked to stop. */
+import { resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import { realSystem, type System } from '../base.ts'
+import { DiskError, realSystem, type System } from '../base.ts'
 import {
   type BrokerConfig,
   CannotListen,
@@ -14,7 +15,9 @@ import {
 } from '../broker.ts'
 import { defaultBootstrap } from './options.ts'
 import { CommandFailed, UsageError } from './output.ts'
+import { diskMessage } from './report.ts'
 import { onStopRequest } from './stop.ts'
+import { packageVersion } from './version.ts'
 
 export interface StartFlags {
   config?: string
@@ -49,6 +52,8 @@ export async function start(flags: StartFlags): Promise<void> {
   })
   const config = configFrom(flags, system)
   for (const note of config.notes) logger.warn({}, note)
+  if (isLogged())
+    logger.info({ version: packageVersion(), nodeId: config.get('node.id'), data: directoryOf(config) }, 'the broker is starting')
   running = await startOrExplain(config, system, logger)
   announce(config, running, logger, system.clock.monotonic() - beganMs)
 }
@@ -59,6 +64,8 @@ function startOrExplain(config: BrokerConfig, system: System, logger: Logger): P
     process.exit(fatalExitCode)
   }
   return startBroker({ system, config, logger, onFatal }).catch((error: NodeJS.ErrnoException) => {
+    // Of TLS and SASL, whose files and users are read when all else is there.
+    if (error.name === 'InvalidConfig') throw new UsageError(error.message)
     throw new CommandFailed(`cannot start: ${explain(error)}`)
   })
 }
@@ -68,6 +75,7 @@ export function explain(error: NodeJS.ErrnoException): string {
     return `${error.message}; ${error.key === 'listeners' ? '--port chooses another port' : '--http host:port chooses another address, --http none disables it'}`
   }
   if (error.code === 'EBUSY') return `${error.message}; stop it, or choose another directory with --data`
+  if (error instanceof DiskError) return diskMessage(error)
   // An error with neither a code nor a cause does not come from the machine: it is a bug.
   return error.code === undefined && error.cause === undefined ? (error.stack ?? error.message) : error.message
 }
@@ -95,6 +103,15 @@ function withPort({ listeners }: BrokerConfig, port: number): string {
   return `${name}://${bracketed(host)}:${port}`
 }
 
+function directoryOf(config: BrokerConfig): string {
+  return resolve(dataDirectory(config))
+}
+
+/** Otherwise it goes to a terminal, where the banner says the same. */
+function isLogged(): boolean {
+  return !process.stdout.isTTY || !process.stderr.isTTY
+}
+
 function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
@@ -104,11 +121,11 @@ function announce(config: BrokerConfig, running: RunningBroker, logger: Logger, 
   const listening = config.listeners.map(({ name, host }) => `${bracketed(host) || '(all addresses)'}:${running.ports.get(name)} (${name})`)
   const httpHost = config.get('http.listen').replace(/:\d+$/, '')
   const metrics = running.httpPort === null ? null : `http://${httpHost}:${running.httpPort}/metrics`
-  const data = dataDirectory(config)
+  const data = directoryOf(config)
   const ms = Math.round(elapsedMs)
   const { shortage } = running.broker.log.space
   const state = shortage === null ? 'the broker is ready' : 'the broker runs, but cannot take records: its disk is full'
-  if (!process.stdout.isTTY || !process.stderr.isTTY) logger.info({ listening, data, metrics, ms }, state)
+  if (isLogged()) logger.info({ listening, data, metrics, ms }, state)
   if (!process.stdout.isTTY) return
   const address = `127.0.0.1:${running.ports.get(config.listeners[0]!.name)}`
   const option = address === defaultBootstrap ? '' : ` --bootstrap ${address}`

@@ -1,8 +1,9 @@
 /** `millrace topic …` */
-import { type Client, ClientError, type OffsetQuery, type PartitionInfo, type TopicInfo } from '../client.ts'
+import { type Client, ClientError, type PartitionInfo, type TopicInfo } from '../client.ts'
 import { connect } from './connect.ts'
+import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, plural, show, size, table } from './output.ts'
+import { plural, show, size, table, UsageError } from './output.ts'
 
 export async function listTopics(flags: ClientFlags & { all?: boolean; size?: boolean }): Promise<void> {
   await using client = await connect(flags)
@@ -64,11 +65,11 @@ export async function describeTopics(names: string[], flags: ClientFlags): Promi
   )
 }
 
-async function describeTopic(client: Client, { name, id, partitions }: TopicInfo) {
-  const numbers = partitions.map(each => each.partition)
+async function describeTopic(client: Client, topic: TopicInfo) {
+  const { name, id, partitions } = topic
   const [first, end, configs] = await Promise.all([
-    knownOffsets(client, name, numbers, 'earliest'),
-    knownOffsets(client, name, numbers, 'latest'),
+    knownOffsets(client, topic, 'all', 'earliest'),
+    knownOffsets(client, topic, 'all', 'latest'),
     client.configs({ type: 'TOPIC', name }),
   ])
   const told = ({ partition }: PartitionInfo) => {
@@ -86,28 +87,6 @@ async function describeTopic(client: Client, { name, id, partitions }: TopicInfo
   }
 }
 
-/** A partition that cannot answer (offline, no leader) must not hide the others: its entry is the error instead of an offset. */
-async function knownOffsets(
-  client: Client,
-  topic: string,
-  partitions: readonly number[],
-  query: OffsetQuery,
-): Promise<Map<number, bigint | string>> {
-  try {
-    return await client.offsets(topic, partitions, query)
-  } catch (error) {
-    if (!(error instanceof ClientError)) throw error
-    const [one] = partitions
-    if (partitions.length > 1) {
-      const halves = [partitions.slice(0, partitions.length / 2), partitions.slice(partitions.length / 2)]
-      const found: (readonly [number, bigint | string])[] = []
-      for (const half of halves) found.push(...(await knownOffsets(client, topic, half, query)))
-      return new Map(found)
-    }
-    return new Map(one === undefined ? [] : [[one, `${error.code}: ${error.message}`]])
-  }
-}
-
 export interface AlterFlags extends ClientFlags {
   partitions?: number
   set?: Record<string, string>
@@ -115,14 +94,14 @@ export interface AlterFlags extends ClientFlags {
 }
 
 export async function alterTopic(name: string, flags: AlterFlags): Promise<void> {
-  await using client = await connect(flags)
   const changes = new Map<string, string | null>([
     ...Object.entries(flags.set ?? {}),
     ...(flags.unset ?? []).map((key): [string, null] => [key, null]),
   ])
   if (flags.partitions === undefined && changes.size === 0) {
-    throw new CommandFailed('nothing to change; give --partitions, --set or --unset')
+    throw new UsageError('nothing to change; give --partitions, --set or --unset')
   }
+  await using client = await connect(flags)
   if (changes.size > 0) await client.alterConfigs({ type: 'TOPIC', name }, changes)
   if (flags.partitions !== undefined) await client.setPartitions(name, flags.partitions)
   await show(flags.json, { name, altered: true }, () => `${name} altered\n`)

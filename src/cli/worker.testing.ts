@@ -8,6 +8,7 @@ import { run } from './program.ts'
 
 let last = Promise.resolve()
 process.stdout.setMaxListeners(0)
+process.stderr.setMaxListeners(0)
 process.on('message', (order: Order) => {
   last = last.then(() => obey(order)).then(answer => void process.send!(answer))
 })
