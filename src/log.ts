@@ -213,7 +213,7 @@ export interface PartitionLog {
   whenPast(offset: Offset, upTo: ReadLimit['upTo'], callback: () => void): { cancel(): void }
   /** First offset whose timestamp is at least the given one (within what upTo shows), null when there is none. KIP-79. */
   offsetForTimestamp(timestampMs: Int64, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null>
-  /** KIP-734: the record with the largest timestamp. */
+  /** KIP-734: the first record with the largest timestamp, also where none has one; null when there are no records. */
   offsetOfMaxTimestamp(): Promise<TimestampedOffset | null>
   /** End offset of the largest epoch ≤ the given one; epoch and offset are -1 when there is none. KIP-101/320. */
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: Offset }

@@ -55,7 +55,10 @@ async function findInSegment(
   }
 }
 
-/** The first record with the largest timestamp in all segments; null when no record has one. The caller looks into the tail too. */
+/**
+ * The first record at or after `from`, below `to`, with the largest timestamp in all segments: of records without one the first. The caller
+ * looks into the tail too.
+ */
 export async function offsetOfMaxTimestamp(
   segments: SegmentList,
   from: Offset,
@@ -68,5 +71,48 @@ export async function offsetOfMaxTimestamp(
     await segment.prove()
     if (segment.maxTimestamp > (newest?.maxTimestamp ?? -1)) newest = segment
   }
-  return newest === null ? null : await offsetForTimestamp(segments, newest.maxTimestamp, Math.max(from, newest.baseOffset), to, find)
+  if (newest === null) return await offsetForTimestamp(segments, -1, from, to, find)
+  const found = await offsetForTimestamp(segments, newest.maxTimestamp, Math.max(from, newest.baseOffset), to, find)
+  if (found !== null || newest.baseOffset >= from) return found
+  // Its newest record lies below the log's start.
+  let left = await newestInSegment(newest, from, to, find)
+  for (const segment of segments.all.slice(segments.indexOf(newest.baseOffset) + 1)) {
+    if (left !== null && segment.maxTimestamp <= left.timestampMs) continue
+    left = (await offsetForTimestamp(segments, segment.maxTimestamp, segment.baseOffset, to, find)) ?? left
+  }
+  return left
+}
+
+interface Place {
+  position: number
+  size: number
+  latest: Int64
+}
+
+/** The time index cannot tell: it knows only what is newer than all before. */
+async function newestInSegment(
+  segment: Segment,
+  from: Offset,
+  to: Offset,
+  find: LogContext['findRecord'],
+): Promise<TimestampedOffset | null> {
+  // The batch in which the log begins, and the newest whole one.
+  const places: { cut?: Place; newest?: Place } = {}
+  const end = await segment.scan(await segment.positionOf(from), 'headers', (buffer, at, position) => {
+    if (header.baseOffset(buffer, at) >= to) return false
+    if (header.lastOffset(buffer, at) < from) return undefined
+    const latest = header.maxTimestamp(buffer, at)
+    const kind = header.baseOffset(buffer, at) < from ? 'cut' : 'newest'
+    if (places[kind] === undefined || latest > places[kind].latest) places[kind] = { position, size: header.sizeBytes(buffer, at), latest }
+    return undefined
+  })
+  if (end.problem !== null) throw new Error(`${segment.path}: ${end.problem} at position ${end.position}`)
+  let found: TimestampedOffset | null = null
+  for (const place of [places.cut, places.newest]) {
+    if (place === undefined || (found !== null && place.latest <= found.timestampMs)) continue
+    const batch = Buffer.allocUnsafeSlow(place.size)
+    await segment.read(batch, place.position)
+    found = (await find({ kind: 'find', records: batch, timestamp: -1, from, newest: true })) ?? found
+  }
+  return found
 }

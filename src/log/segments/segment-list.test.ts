@@ -71,6 +71,42 @@ test('offsets by time, before, within and after', async () => {
   assert.equal(await offsetOfMaxTimestamp(reopened, 0, 80, findRecord), null)
 })
 
+test('the newest record is one that is still there, and one without a time where none has one', async () => {
+  const context = newContext()
+  const list = new SegmentList(context, directory, [])
+  const add = (base: number, batches: number[][], compression: 'none' | 'zstd'): void => {
+    const segment = Segment.create(context, directory, base, 0)
+    let baseOffset = base
+    for (const times of batches) {
+      const records = times.map(timestamp => ({ key: null, value: null, timestamp }))
+      const bytes = buildBatch({ baseOffset, records, partitionLeaderEpoch: 4, compression })
+      segment.writeSync([bytes], segment.place(readBatchInfo(bytes, 0, emptyBatchInfo()), 1))
+      baseOffset += times.length
+    }
+    segment.seal()
+    list.add(segment)
+  }
+  for (const compression of ['none', 'zstd'] as const) {
+    add(0, [[50, 90, 30, 40, 40], [20], [35, 10, 35]], compression)
+    add(9, [[33, 34]], compression)
+    const newest = async (from: number, to = 11) => {
+      const found = await offsetOfMaxTimestamp(list, from, to, findRecord)
+      return found === null ? null : [found.offset, found.timestampMs]
+    }
+    assert.deepEqual(await newest(0), [1, 90])
+    assert.deepEqual(await newest(2), [3, 40])
+    assert.deepEqual(await newest(4), [4, 40])
+    assert.deepEqual(await newest(5), [6, 35])
+    assert.deepEqual(await newest(7), [8, 35])
+    assert.deepEqual(await newest(9), [10, 34])
+    assert.equal(await newest(11), null)
+    for (const segment of list.all) segment.close()
+    list.removeOldest(2, choresOf(context).chores, 0)
+  }
+  add(0, [[-1, -1], [-1]], 'none')
+  assert.deepEqual(await offsetOfMaxTimestamp(list, 1, 3, findRecord), { offset: 1, timestampMs: -1, leaderEpoch: 4 })
+})
+
 test('discarded segments are gone after the delay, readers in between are not disturbed', async () => {
   const context = newContext()
   const list = newList(context)

@@ -1,7 +1,7 @@
 /**
- * Finds the first record of a batch with at least a given timestamp, for look-ups by time. No object per record, because a batch may contain
- * millions. A batch that cannot be read (stored before batches were checked, or by another broker) is found as a unit, so that it does not
- * make look-ups fail.
+ * Finds the first record of a batch with at least a given timestamp, or the newest one, for look-ups by time. No object per record, because a
+ * batch may contain millions. A batch that cannot be read (stored before batches were checked, or by another broker) is found as a unit, so
+ * that it does not make look-ups fail.
  */
 import { addInt64, type Int64 } from '../../base.ts'
 import { DecompressedTooLarge, defaultMaxDecompressedBytes, type Scratch } from '../compression.ts'
@@ -19,6 +19,8 @@ export interface Search {
   /** The record is at least so new, and its offset at least this. */
   timestamp: Int64
   from: number
+  /** The newest of these instead of the first: the first of those that are as new. */
+  newest?: boolean
 }
 
 export interface FoundRecord {
@@ -40,8 +42,9 @@ export function findRecord(search: Search, maxBytes = defaultMaxDecompressedByte
   }
 }
 
-function find({ records, timestamp, from }: Search, maxBytes: number, scratch: Scratch | undefined): FoundRecord | null {
+function find({ records, timestamp, from, newest }: Search, maxBytes: number, scratch: Scratch | undefined): FoundRecord | null {
   if (header.magic(records, 0) < 2) return findMessage(records, timestamp, from)
+  let found: FoundRecord | null = null
   const { payload, start } = unpackBatch(records, maxBytes, scratch)
   const baseOffset = header.baseOffset(records, 0)
   const baseTimestamp = header.baseTimestamp(records, 0)
@@ -54,10 +57,13 @@ function find({ records, timestamp, from }: Search, maxBytes: number, scratch: S
     const own = cursor.varlong()
     const offset = baseOffset + cursor.varint()
     const timestampMs = common ?? addInt64(baseTimestamp, own)
-    if (offset >= from && timestampMs >= timestamp) return { offset, timestampMs, leaderEpoch: header.partitionLeaderEpoch(records, 0) }
+    if (offset >= from && (found === null ? timestampMs >= timestamp : timestampMs > found.timestampMs)) {
+      found = { offset, timestampMs, leaderEpoch: header.partitionLeaderEpoch(records, 0) }
+      if (newest !== true) return found
+    }
     cursor.position = end
   }
-  return null
+  return found
 }
 
 /** In the formats before v2, which only imported segments hold. */
