@@ -57,8 +57,10 @@ test('sequences increase one by one, and wrap around after 2^31 - 1', () => {
   append(exact, data(7, 0, 0, 1))
 })
 
-test('an unknown producer may begin anywhere; a new epoch only with 0', () => {
+test('an unknown producer may begin anywhere, but with no epoch below -1; a new epoch only with 0', () => {
   const states = new ProducerStates('t-0')
+  refuses(states, data(7, -2, 0, 0), 'INVALID_PRODUCER_EPOCH')
+  assert.equal(states.check(data(7, -1, 0, 0), 'client'), null)
   append(states, data(7, 3, 500, 0))
   refuses(states, data(7, 4, 501, 1), 'OUT_OF_ORDER_SEQUENCE_NUMBER')
   append(states, data(7, 4, 0, 1))

@@ -88,6 +88,7 @@ export class ProducerStates {
   check(batch: BatchInfo, origin: 'client' | 'coordinator', isFirst = false): DuplicateBatch | null {
     const slot = this.#table.find(batch.producerId)
     if (slot === none) {
+      if (!batch.isControl) this.#checkEpoch(none, batch)
       if (isFirst && batch.baseSequence !== 0)
         throw new KafkaError(
           'OUT_OF_ORDER_SEQUENCE_NUMBER',
@@ -104,7 +105,7 @@ export class ProducerStates {
       const duplicate = this.#findDuplicate(slot, batch)
       if (duplicate !== null) return duplicate
     }
-    this.#checkEpoch(slot, batch)
+    this.#checkEpoch(this.#table.epoch(slot), batch)
     if (origin === 'client') this.#checkSequence(slot, batch)
     if (this.#table.transactionStart(slot) !== none && !batch.isTransactional)
       throw new KafkaError('INVALID_TXN_STATE', `Expected transactional write from producer ${batch.producerId} in ${this.#name}`)
@@ -279,8 +280,7 @@ export class ProducerStates {
     return null
   }
 
-  #checkEpoch(slot: number, batch: BatchInfo): void {
-    const current = this.#table.epoch(slot)
+  #checkEpoch(current: number, batch: BatchInfo): void {
     if (batch.producerEpoch < current)
       throw new KafkaError(
         'INVALID_PRODUCER_EPOCH',
@@ -310,7 +310,7 @@ export class ProducerStates {
   }
 
   #checkMarker(slot: number, batch: BatchInfo, marker: TransactionMarker): void {
-    this.#checkEpoch(slot, batch)
+    this.#checkEpoch(this.#table.epoch(slot), batch)
     const current = this.#table.coordinatorEpoch(slot)
     if (marker.coordinatorEpoch < current)
       throw new KafkaError(

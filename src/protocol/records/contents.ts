@@ -4,7 +4,7 @@
  * A compressed batch is decompressed for it, always: its header alone cannot be believed (some producers leave the largest timestamp out
  * or count wrongly), and one that cannot be decompressed would stop every reader of the partition.
  */
-import { addInt64, type Int64, millisSince, nearestInt64, subtractInt64 } from '../../base.ts'
+import { addInt64, type Int64, nearestInt64, subtractInt64 } from '../../base.ts'
 import { type Scratch, unpack } from '../compression.ts'
 import * as header from './header.ts'
 import { InvalidRecords, invalid, type RecordError } from './invalid.ts'
@@ -34,6 +34,8 @@ export interface Contents {
   keyless: boolean
   /** The time that the header claims for all records, by a flag that producers should not set; otherwise null. */
   claimedTime: Int64 | null
+  /** Offset deltas do not count up from 0. */
+  misordered: boolean
   /** Offset deltas that do not count up from 0, sizes below -1, numbers of too many bits: Kafka takes them, but readers may stumble. */
   misshapen: boolean
   /** Compressed in a way that Kafka reads, but other readers may not. */
@@ -63,13 +65,12 @@ export function unpackBatch(bytes: Buffer, maxBytes: number, scratch?: Scratch):
 /** Throws INVALID_RECORD when the records are not sound, or not as many as the header says. */
 export function contentsOf(bytes: Buffer, { payload, start, oddlyFramed, cost }: Unpacked): Contents {
   const walk = walkRecords(payload, start, payload.length, header.recordCount(bytes, 0), header.baseTimestamp(bytes, 0))
-  // Kafka writes such a batch anew, too, but fails with UNKNOWN_SERVER_ERROR when it is compressed.
-  if (walk.misordered && header.compressionId(bytes, 0) !== 0) throw invalid('Offset deltas of a compressed batch must count up from 0')
   return {
     earliest: walk.earliest,
     latest: walk.latest,
     keyless: walk.keyless,
     claimedTime: header.timestampType(bytes, 0) === 'LogAppendTime' ? header.maxTimestamp(bytes, 0) : null,
+    misordered: walk.misordered,
     misshapen: walk.misordered || walk.oddNumbers,
     oddlyFramed,
     work: payload.length - start + cost,
@@ -79,6 +80,11 @@ export function contentsOf(bytes: Buffer, { payload, start, oddlyFramed, cost }:
 /** Kafka takes the batch, but it must be written anew before it is stored. */
 export function isOdd({ misshapen, oddlyFramed }: Contents): boolean {
   return misshapen || oddlyFramed
+}
+
+/** Kafka writes such a batch anew, too, but fails with UNKNOWN_SERVER_ERROR when it is to stay compressed as it is. */
+export function refuseDisorder(bytes: Buffer, { misordered }: Contents): void {
+  if (misordered && header.compressionId(bytes, 0) !== 0) throw invalid('Offset deltas of a compressed batch must count up from 0')
 }
 
 /** Whether the topic takes every record: it does if it takes the earliest and the latest. */
@@ -98,10 +104,11 @@ function faultOf(timestamp: Int64, hasKey: boolean, claimedTime: Int64 | null, r
   return isOutOfRange(timestamp, rules) ? 'time' : 'none'
 }
 
+/** With Java's arithmetic, by which a time that is too long ago for 64 bits lies ahead. */
 function isOutOfRange(timestamp: Int64, rules: BatchRules): boolean {
   if (timestamp === -1) return false
-  const age = millisSince(timestamp, rules.nowMs)
-  return age > rules.timestampBeforeMaxMs || -age > rules.timestampAfterMaxMs
+  const age = subtractInt64(rules.nowMs, timestamp)
+  return age > rules.timestampBeforeMaxMs || subtractInt64(0, age) > rules.timestampAfterMaxMs
 }
 
 /** Looks at a refused batch again, record by record, for the error that names them (KIP-467). */

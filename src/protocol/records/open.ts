@@ -6,7 +6,17 @@
 import { type CompressionType, compress, compressionIds, DecompressedTooLarge, type Scratch } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import { buildBatch } from './build.ts'
-import { type BatchRules, type Contents, contentsOf, isAllowed, isOdd, Refusal, refuseBatch, unpackBatch } from './contents.ts'
+import {
+  type BatchRules,
+  type Contents,
+  contentsOf,
+  isAllowed,
+  isOdd,
+  Refusal,
+  refuseBatch,
+  refuseDisorder,
+  unpackBatch,
+} from './contents.ts'
 import * as header from './header.ts'
 import { invalid } from './invalid.ts'
 import { checkMessageCrc, mostMessages, readMessageHeader } from './legacy.ts'
@@ -110,13 +120,16 @@ function openBatch(job: Opening, maxBytes: number, scratch: Scratch | undefined,
   const unpacked = unpackBatch(bytes, maxBytes, scratch)
   const contents = contentsOf(bytes, unpacked)
   if (!isAllowed(contents, rules)) throw refuseBatch(bytes, unpacked, contents.claimedTime, rules)
-  if (!isOdd(contents) && keepsCompression(job)) return { records: bytes, contents }
+  if (keepsCompression(job)) {
+    refuseDisorder(bytes, contents)
+    if (!isOdd(contents)) return { records: bytes, contents }
+  }
   const { payload, start } = unpacked
   if (payload.length - start > mostToCompress) throw new DecompressedTooLarge(`More than ${mostToCompress} bytes are to be compressed anew`)
   const plain = contents.misshapen ? inOrder(payload, start, header.recordCount(bytes, 0)) : payload.subarray(start)
   const stored = header.withPayload(bytes, compressionIds[compression], compress(compression, plain, { level }))
   const work = contents.work + plain.length * compressionWork
-  return { records: stored, contents: { ...contents, misshapen: false, oddlyFramed: false, work } }
+  return { records: stored, contents: { ...contents, misordered: false, misshapen: false, oddlyFramed: false, work } }
 }
 
 /** The records with offset deltas that count up from 0. */

@@ -6,7 +6,7 @@ export type Verdict =
   | 'taken'
   /** Taken, but its records are written anew. */
   | 'mended'
-  /** The same when it is not compressed; else Kafka fails with UNKNOWN_SERVER_ERROR, so it is refused. */
+  /** The same when it is not compressed, or is to be compressed otherwise; else Kafka fails with UNKNOWN_SERVER_ERROR, so it is refused. */
   | 'plainly mended'
   | 'refused'
   /** By INVALID_TIMESTAMP. */

@@ -5,7 +5,7 @@
 import type { Int64 } from '../../base.ts'
 import { defaultMaxDecompressedBytes } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
-import { type BatchRules, type Contents, contentsOf, isAllowed, isOdd, refuseBatch, unpackBatch } from './contents.ts'
+import { type BatchRules, type Contents, contentsOf, isAllowed, isOdd, refuseBatch, refuseDisorder, unpackBatch } from './contents.ts'
 import * as header from './header.ts'
 import { InvalidRecords, invalid, OddRecords } from './invalid.ts'
 import { nextBatchSize } from './read.ts'
@@ -95,6 +95,7 @@ function checkRecords(records: Buffer, size: number, rules: BatchRules, opened: 
     if (unpacked === null) throw new InvalidRecords('INVALID_RECORD', 'The configuration of the topic has just changed', [])
     throw refuseBatch(bytes, unpacked, contents.claimedTime, rules)
   }
+  refuseDisorder(bytes, contents)
   if (isOdd(contents)) throw new OddRecords()
   return contents.latest
 }
