@@ -129,6 +129,20 @@ test('a disk that ignores syncs loses data; a new world starts from an image', a
   assert.equal(text(next.disk.image('synced', seededRandom(1)), '/a'), 'old')
 })
 
+test('what a killed process did not sync is there for the next one, and gone after a power cut', async () => {
+  const world = simulatedWorld({ seed: 1 })
+  const { files } = world.system
+  await world.run(files.replaceFile('/a', Buffer.from('synced')))
+  files.open('/a', 'rw').writeSync([Buffer.from('cached')], 0)
+  files.open('/new', 'rw')
+  const next = simulatedWorld({ seed: 2, image: world.disk.image('process', seededRandom(1)) })
+  assert.deepEqual([next.disk.paths(), text(next.system.files, '/a')], [['/a', '/new'], 'cached'])
+  const cut = next.disk.image('synced', seededRandom(1))
+  assert.deepEqual([cut.exists('/new'), text(cut, '/a')], [false, 'synced'])
+  await next.run(next.system.files.open('/a', 'r+').datasync())
+  assert.equal(text(next.disk.image('synced', seededRandom(1)), '/a'), 'cached')
+})
+
 test('time passes only when nothing else is left to do', async () => {
   const world = simulatedWorld({ seed: 1 })
   const { clock, timers } = world.system

@@ -35,8 +35,9 @@ export async function diskFaults(seed: number): Promise<string[]> {
 }
 
 export const scenarios: Record<string, (seed: number) => Promise<void>> = {
-  'a failed sync stops the process': async seed => {
-    for (const nth of [1, 2, 5]) await failedSync(seed + nth, nth)
+  'a failed sync stops the process, and the next one writes again what it finds': async seed => {
+    for (const path of [/(?:)/, /journal$/, /state\.log/, /-\d\/\d+\.log$/])
+      for (const nth of [1, 2, 5]) await failedSync(seed + nth, nth, path)
   },
   'a full disk refuses writes and recovers': async seed => {
     for (const space of [0, 100, 20_000]) await fullDisk(seed + space, space)
@@ -122,15 +123,32 @@ async function checkAfterCrash({ world, promises }: Subject): Promise<void> {
   }
 }
 
-async function failedSync(seed: number, nth: number): Promise<void> {
+async function failedSync(seed: number, nth: number, path: RegExp): Promise<void> {
   const it = await subject(seed)
   await fill(it, 20)
-  it.world.disk.faults.fail('datasync', 'EIO', { nth })
-  for (let round = 0; round < 200 && it.world.disk.faults.struck === 0; round++) await append(it, round % 3)
+  it.world.disk.faults.fail('datasync', 'EIO', { nth, path })
+  for (let round = 0; round < 2000 && it.world.disk.faults.struck === 0; round++) await append(it, round % 3, 1500)
   expectThat(it.world.disk.faults.struck === 1, 'the planted fault struck')
   const after = await append(it, 0)
   expectThat(after !== 'acknowledged', 'nothing is acknowledged after a failed sync')
   expectThat(it.fatal.length === 1, `a failed sync is fatal, once, but ${it.fatal.length} times`)
+  await checkAfterCrash(it)
+  await startAgain(it)
+}
+
+/** On the same machine, whose page cache shows what never reached the disk: from now on the power may go. */
+async function startAgain({ world, promises }: Subject): Promise<void> {
+  const next = simulatedWorld({ seed: 2, image: world.disk.image('process', world.random.fork()) })
+  const log = await open(next)
+  const partitions = openAll(log, promises)
+  const shown = promises.map((promise, index) => {
+    const { highWatermark } = partitions[index]!
+    return { ...promise, batches: promise.batches.filter(({ baseOffset }) => baseOffset < highWatermark), seen: highWatermark }
+  })
+  const it: Subject = { world: next, log, partitions, promises: shown, fatal: [] }
+  await checkAfterCrash(it)
+  await fill(it, 60, 1500)
+  await next.pass(5000)
   await checkAfterCrash(it)
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Log, PartitionLog, PartitionSpec } from '../../src/log.ts'
 import { KafkaError } from '../../src/protocol.ts'
-import { buildBatch, readBatches } from '../world/batches.ts'
+import { attribute, buildBatch, readBatches } from '../world/batches.ts'
 import type { Cut } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { expectThat } from './finding.ts'
@@ -20,6 +20,9 @@ export interface ModelBatch {
   producerId: number
   producerEpoch: number
   baseSequence: number
+  isTransactional?: boolean
+  /** It ends the producer's transaction. */
+  marker?: 'commit' | 'abort'
 }
 
 export interface PartitionPromise {
@@ -34,12 +37,14 @@ export interface PartitionPromise {
   /** DeleteRecords that was answered, and the highest that was asked for. */
   startAcknowledged: number
   startAsked: number
+  /** Its predecessor of the same name was deleted, and it is not created yet. */
+  isAbsent: boolean
 }
 
 export type Promises = PartitionPromise[]
 
 export function noPromise(spec: PartitionSpec): PartitionPromise {
-  return { spec, batches: [], written: 0, durable: 0, seen: 0, startAcknowledged: 0, startAsked: 0 }
+  return { spec, batches: [], written: 0, durable: 0, seen: 0, startAcknowledged: 0, startAsked: 0, isAbsent: false }
 }
 
 export function snapshot(promises: Promises): Promises {
@@ -56,7 +61,7 @@ export function endOf(batches: readonly ModelBatch[]): number {
 }
 
 export function encode(batch: ModelBatch, timestampMs: number): Buffer {
-  return buildBatch({ ...batch, values: valuesOf(batch), timestampMs })
+  return buildBatch({ ...batch, values: valuesOf(batch), timestampMs, attributes: batch.isTransactional ? attribute.transactional : 0 })
 }
 
 function valuesOf({ values, plant }: ModelBatch): (string | Buffer)[] {
@@ -82,7 +87,58 @@ export async function checkRecovered(partition: PartitionLog, promise: Partition
   expectThat(logEndOffset <= endOf(promise.batches), `${name}: the log ends at ${logEndOffset}, after all that was ever appended`)
   expectThat(partition.highWatermark === logEndOffset, `${name}: ${partition.highWatermark} of ${logEndOffset} is visible after recovery`)
   await checkPartition(promise, partition)
-  return promise.batches.filter(batch => batch.baseOffset < logEndOffset)
+  const batches = promise.batches.filter(batch => batch.baseOffset < logEndOffset)
+  // Of those at one offset all but the last were refused.
+  const taken = [...new Map(batches.map(batch => [batch.baseOffset, batch])).values()]
+  if (!promise.spec.config.cleanupPolicy.compact) await checkTransactions(name, partition, taken)
+  return batches
+}
+
+/** What a consumer with read_committed gets: nothing of a transaction that is open or was aborted, and all else below the first open one. */
+async function checkTransactions(name: string, partition: PartitionLog, batches: readonly ModelBatch[]): Promise<void> {
+  const { open, aborted } = transactionsIn(batches)
+  const { logStartOffset, lastStableOffset, highWatermark } = partition
+  for (const offset of open)
+    expectThat(offset < logStartOffset || lastStableOffset <= offset, `${name}: stable up to ${lastStableOffset}, open from ${offset} on`)
+  if (open.size === 0)
+    expectThat(lastStableOffset === highWatermark, `${name}: nothing is open, and it is stable up to ${lastStableOffset} only`)
+  const wanted = batches.filter(batch => batch.marker === undefined && !aborted.has(batch.baseOffset))
+  const expected = wanted.map(({ baseOffset }) => baseOffset).filter(offset => offset >= logStartOffset && offset < lastStableOffset)
+  const actual = await readCommitted(partition)
+  expectThat(actual.join() === expected.join(), `${name}: committed are the batches at ${expected}, not at ${actual}`)
+}
+
+/** Base offsets of the batches of open transactions, and of aborted ones. */
+function transactionsIn(batches: readonly ModelBatch[]): { open: Set<number>; aborted: Set<number> } {
+  const open = new Map<number, number[]>()
+  const aborted = new Set<number>()
+  for (const { producerId, baseOffset, isTransactional, marker } of batches) {
+    if (marker === 'abort') for (const offset of open.get(producerId) ?? []) aborted.add(offset)
+    if (marker !== undefined) open.delete(producerId)
+    else if (isTransactional) open.set(producerId, [...(open.get(producerId) ?? []), baseOffset])
+  }
+  return { open: new Set([...open.values()].flat()), aborted }
+}
+
+/** As Kafka's consumer does it: base offsets of the batches that it would hand out. */
+async function readCommitted(partition: PartitionLog): Promise<number[]> {
+  const handedOut: number[] = []
+  for (let next = partition.logStartOffset; next < partition.lastStableOffset; ) {
+    const before = next
+    const slice = await partition.read(next, { maxBytes: 64 * 1024, atLeastOne: true, upTo: 'last-stable' })
+    const aborted = [...slice.abortedTransactions!]
+    const ongoing = new Set<unknown>()
+    for (const batch of readBatches(Buffer.concat(slice.chunks))) {
+      while (aborted[0] !== undefined && aborted[0].firstOffset <= batch.lastOffset) ongoing.add(aborted.shift()!.producerId)
+      if (batch.isControl) ongoing.delete(batch.producerId)
+      else if (!(batch.isTransactional && ongoing.has(batch.producerId)) && batch.baseOffset >= partition.logStartOffset)
+        handedOut.push(batch.baseOffset)
+      next = batch.lastOffset + 1
+    }
+    slice.release()
+    if (next === before) break
+  }
+  return handedOut
 }
 
 /** What is below `end` is what the topic's policy leaves of what was appended. */
@@ -189,7 +245,9 @@ async function readAt(partition: PartitionLog, offset: number) {
 export async function checkProducers(partition: PartitionLog, batches: ModelBatch[], timestampMs: number): Promise<void> {
   const name = `${partition.topic}-${partition.partition}`
   const last = new Map<number, ModelBatch>()
-  for (const batch of batches) if (batch.producerId >= 0 && batch.baseOffset >= partition.logStartOffset) last.set(batch.producerId, batch)
+  for (const batch of batches)
+    if (batch.producerId >= 0 && batch.marker === undefined && batch.baseOffset >= partition.logStartOffset)
+      last.set(batch.producerId, batch)
   for (const batch of last.values()) {
     const again = partition.append(encode(batch, timestampMs), { origin: 'client' })
     expectThat(
@@ -226,4 +284,9 @@ function refused(partition: PartitionLog, batch: ModelBatch, timestampMs: number
 /** Opens every partition of the model in a log that was just opened. */
 export function openAll(log: Log, promises: Promises): PartitionLog[] {
   return promises.map(({ spec }) => log.create(spec))
+}
+
+/** Those that there are. */
+export function present(promises: Promises): Promises {
+  return promises.filter(({ isAbsent }) => !isAbsent)
 }

@@ -58,6 +58,7 @@ export function randomSettings(random: SeededRandom): Partial<LogSettings> {
     journalFiles: random.pick([2, 3, 8]),
     tailBytes: random.pick([48, 96, 1024]) * 1024,
     cleanerBackoffMs: random.pick([5, 50]),
+    retentionCheckIntervalMs: random.pick([5, 50, 300_000]),
   }
 }
 

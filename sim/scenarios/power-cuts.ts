@@ -1,8 +1,10 @@
 /**
- * Producers, readers and DeleteRecords on several partitions. The machine crashes around every sync, with every possible state of the
- * disk, and each time the recovered log must keep all guarantees. Recovery crashes, too.
+ * Producers, transactions, readers, DeleteRecords, and topics that are deleted and created again, on several partitions. The machine
+ * crashes around every sync, with every possible state of the disk, and each time the recovered log must keep all guarantees. Recovery
+ * crashes, too.
  */
-import type { Log, PartitionLog } from '../../src/log.ts'
+import type { Appended, Log, PartitionLog } from '../../src/log.ts'
+import { buildMarkerBatch, randomUuid } from '../../src/protocol.ts'
 import { plant } from '../fuzzers/plants.ts'
 import type { Image } from '../world/disk.ts'
 import { type Cut, cuts } from '../world/power-cut.ts'
@@ -22,6 +24,7 @@ import {
   openAll,
   type PartitionPromise,
   type Promises,
+  present,
   snapshot,
 } from './log-model.ts'
 import { open, partitionSpecs, randomSettings } from './log-under-test.ts'
@@ -67,9 +70,15 @@ export async function powerCuts(options: PowerCutOptions): Promise<PowerCutResul
 
 interface Producer {
   producerId: number
+  isTransactional: boolean
   /** Next sequence per partition. */
   sequences: number[]
+  /** Partitions with an open transaction. */
+  open: Set<number>
 }
+
+const ordinaryIds = [-1, -1, 1000, 1001, 1002]
+const transactionalIds = [2000, 2001]
 
 class Run {
   states = 0
@@ -90,7 +99,12 @@ class Run {
     this.#options = options
     this.#random = world.random
     this.#promises = partitionSpecs(world.random, 6).map(noPromise)
-    this.#producers = [-1, -1, 1000, 1001, 1002].map(producerId => ({ producerId, sequences: this.#promises.map(() => 0) }))
+    this.#producers = [...ordinaryIds, ...transactionalIds].map(producerId => ({
+      producerId,
+      isTransactional: transactionalIds.includes(producerId),
+      sequences: this.#promises.map(() => 0),
+      open: new Set(),
+    }))
     this.#crashiness = world.random.pick([0.5, 0.1, 0.02])
     world.disk.lieAboutSyncs = options.lieAboutSyncs ?? false
   }
@@ -108,10 +122,12 @@ class Run {
   async step(): Promise<void> {
     const action = this.#random.below(20)
     const index = this.#random.below(this.#partitions.length)
-    if (action < 15) this.#append(index)
+    if (action < 13) this.#append(index)
+    else if (action < 15) this.#endTransaction()
     else if (action < 18) await this.#read(index)
     else if (action < 19) this.#retry(index)
     else if (this.#random.chance(0.3)) await this.#deleteRecords(index)
+    else if (this.#random.chance(0.1)) await this.#replaceTopic(index)
     if (this.#random.chance(0.4)) await this.#world.pass(this.#random.fraction() * 4)
     if (this.#log!.pressure.on) await this.#world.run(new Promise<void>(resolve => this.#log!.pressure.whenOff(resolve)))
   }
@@ -134,20 +150,23 @@ class Run {
     this.#world.note(`done ${this.#promises.map(promise => endOf(promise.batches)).join()}`)
   }
 
-  #append(index: number): void {
+  #append(index: number): Appended {
     const promise = this.#promises[index]!
-    const producer = this.#random.pick(this.#producers)
+    const isCompacted = promise.spec.config.cleanupPolicy.compact
+    const producer = this.#random.pick(this.#producers.filter(({ isTransactional }) => !isTransactional || !isCompacted))
     const values = Array.from({ length: 1 + this.#random.below(4) }, () => `${++this.appended}-`.padEnd(8 + this.#valueBytes(promise), 'x'))
     const idempotent = producer.producerId >= 0
     const batch: ModelBatch = {
       baseOffset: endOf(promise.batches),
       values,
-      keys: values.map(value => (promise.spec.config.cleanupPolicy.compact ? `key-${this.#random.below(5)}` : value.slice(0, 8))),
+      keys: values.map(value => (isCompacted ? `key-${this.#random.below(5)}` : value.slice(0, 8))),
       plant: this.#options.plants && this.#random.chance(0.7) ? this.#plant() : undefined,
       producerId: producer.producerId,
       producerEpoch: idempotent ? 0 : -1,
       baseSequence: idempotent ? producer.sequences[index]! : -1,
+      isTransactional: producer.isTransactional,
     }
+    if (producer.isTransactional) producer.open.add(index)
     const appended = this.#partitions[index]!.append(encode(batch, this.#world.system.clock.now()), { origin: 'client' })
     expectThat(appended.baseOffset === batch.baseOffset, `append at ${batch.baseOffset} became ${appended.baseOffset}`)
     expectThat(!appended.duplicate, `new batch at ${batch.baseOffset} is called a duplicate`)
@@ -155,6 +174,38 @@ class Run {
     producer.sequences[index]! += idempotent ? values.length : 0
     this.#awaitAcknowledgements(promise, endOf(promise.batches), appended.written, appended.durable)
     this.#world.note(`append ${nameOf(promise)} ${batch.baseOffset}+${values.length}`)
+    return appended
+  }
+
+  #endTransaction(): void {
+    const producer = this.#random.pick(this.#producers.filter(({ isTransactional }) => isTransactional))
+    const [index] = producer.open
+    if (index === undefined) return
+    producer.open.delete(index)
+    const promise = this.#promises[index]!
+    const committed = this.#random.chance(0.5)
+    const { producerId } = producer
+    const marker: ModelBatch = {
+      baseOffset: endOf(promise.batches),
+      // As a marker's record is read.
+      values: ['\0'.repeat(6)],
+      keys: [`\0\0\0${committed ? '\x01' : '\0'}`],
+      producerId,
+      producerEpoch: 0,
+      baseSequence: -1,
+      marker: committed ? 'commit' : 'abort',
+    }
+    const bytes = buildMarkerBatch({
+      producerId,
+      producerEpoch: 0,
+      committed,
+      coordinatorEpoch: 0,
+      timestamp: this.#world.system.clock.now(),
+    })
+    const { written, durable } = this.#partitions[index]!.append(bytes, { origin: 'coordinator' })
+    promise.batches.push(marker)
+    this.#awaitAcknowledgements(promise, endOf(promise.batches), written, durable)
+    this.#world.note(`${marker.marker} ${nameOf(promise)} ${marker.baseOffset}`)
   }
 
   #plant(): Buffer {
@@ -178,10 +229,14 @@ class Run {
       promise.durable = Math.max(promise.durable, end)
       this.#world.note(`durable ${nameOf(promise)} ${end}`)
     }
+    const onRefused = (error: unknown) => {
+      // Its topic was deleted meanwhile.
+      if (this.#promises.includes(promise)) throw error
+    }
     if (written === null) onWritten()
-    else void written.then(onWritten)
+    else void written.then(onWritten, onRefused)
     if (durable === null) onDurable()
-    else void durable.then(onDurable)
+    else void durable.then(onDurable, onRefused)
   }
 
   /** A consumer reads some of what is visible: from then on it may not be taken back. */
@@ -198,7 +253,7 @@ class Run {
   #retry(index: number): void {
     const promise = this.#promises[index]!
     const batch = promise.batches.at(-1)
-    if (batch === undefined || batch.producerId < 0) return
+    if (batch === undefined || batch.producerId < 0 || batch.marker !== undefined) return
     const again = this.#partitions[index]!.append(encode(batch, this.#world.system.clock.now()), { origin: 'client' })
     expectThat(again.duplicate && again.baseOffset === batch.baseOffset, `a retry of ${batch.baseOffset} became ${again.baseOffset}`)
     this.#awaitAcknowledgements(promise, endOf(promise.batches), again.written, again.durable)
@@ -213,6 +268,23 @@ class Run {
     await this.#world.run(partition.deleteBefore(before))
     promise.startAcknowledged = Math.max(promise.startAcknowledged, before)
     this.#world.note(`delete ${nameOf(promise)} before ${before}`)
+  }
+
+  /** As a broker does it: a record that is durable lies between the deletion and a topic of the same name. */
+  async #replaceTopic(index: number): Promise<void> {
+    const { spec } = this.#promises[index]!
+    const successor = { ...noPromise({ ...spec, topicId: randomUuid(this.#random) }), isAbsent: true }
+    this.#promises[index] = successor
+    for (const producer of this.#producers) {
+      producer.sequences[index] = 0
+      producer.open.delete(index)
+    }
+    await this.#world.run(this.#log!.delete(spec.topicId, spec.partition))
+    const { durable } = this.#append(index === 0 ? 1 : 0)
+    if (durable !== null) await this.#world.run(durable)
+    this.#partitions[index] = this.#log!.create(successor.spec)
+    successor.isAbsent = false
+    this.#world.note(`replaced ${nameOf(successor)}`)
   }
 }
 
@@ -234,7 +306,8 @@ function collect(
 
 /** Opens the log on what the crash left, checks it, and writes on. A crash of this recovery goes to `crashes`. */
 async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
-  const { cut, survives, promises, seed } = crash
+  const { cut, survives, seed } = crash
+  const promises = present(crash.promises)
   const world = simulatedWorld({ seed, image: crash.image })
   const random = world.random
   if (crash.depth < 3) world.disk.onSync = () => collect(world, promises, crashes, { random, probability: 0.03, after: crash })

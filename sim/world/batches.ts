@@ -22,6 +22,8 @@ export interface ReadBatch {
   producerId: number
   producerEpoch: number
   baseSequence: number
+  isTransactional: boolean
+  isControl: boolean
   /** Of all its records, as these batches are made. */
   timestampMs: number
   records: { offset: number; key: string | null; value: string }[]
@@ -46,6 +48,8 @@ export const field = {
   recordCount: 57,
   records: headerBytes,
 } as const
+
+export const attribute = { transactional: 0x10, control: 0x20 } as const
 
 export function buildBatch(options: BatchOptions): Buffer {
   const records = Buffer.concat(options.values.map((value, index) => buildRecord(index, options.keys?.[index] ?? null, value)))
@@ -133,6 +137,8 @@ function readBatch(batch: Buffer): ReadBatch {
     producerId: Number(batch.readBigInt64BE(field.producerId)),
     producerEpoch: batch.readInt16BE(field.producerEpoch),
     baseSequence: batch.readInt32BE(field.baseSequence),
+    isTransactional: (batch.readInt16BE(field.attributes) & attribute.transactional) !== 0,
+    isControl: (batch.readInt16BE(field.attributes) & attribute.control) !== 0,
     timestampMs: Number(batch.readBigInt64BE(field.maxTimestamp)),
     records,
   }

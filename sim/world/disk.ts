@@ -8,7 +8,18 @@
 import { posix } from 'node:path'
 import { DiskError, type FileHandle, type FileSystem, memoryFileSystem, type OpenMode } from '../../src/base.ts'
 import { type Faults, faultInjector, type Operation } from './faults.ts'
-import { type Cut, type DirectoryNode, directoryNode, type FileNode, fileNode, type NameChange, type Node, survivors } from './power-cut.ts'
+import {
+  type Cut,
+  type DirectoryNode,
+  directoryNode,
+  type FileNode,
+  fileNode,
+  type NameChange,
+  type Node,
+  survivors,
+  type Unsynced,
+  unsyncedOf,
+} from './power-cut.ts'
 import type { SeededRandom } from './random.ts'
 
 /** What a disk holds after a crash, and the machine's boot id. */
@@ -40,6 +51,9 @@ export function simulatedDisk(options: DiskOptions): Disk {
   return new SimulatedDisk(options)
 }
 
+/** Of images that the end of a process left. */
+const unsyncedIn = new WeakMap<Image, Unsynced>()
+
 class SimulatedDisk implements Disk {
   onSync: Disk['onSync'] = null
   lieAboutSyncs = false
@@ -57,14 +71,18 @@ class SimulatedDisk implements Disk {
     if (image === undefined) writeBootId(this.#live, random)
     this.#random = random
     this.#delay = delay
-    this.#root = adopt(this.#live, '/')
+    const unsynced = unsyncedIn.get(this.#live)
+    unsyncedIn.delete(this.#live)
+    this.#root = adopt(this.#live, '/', unsynced?.root)
+    this.#changes = unsynced?.changes ?? []
     this.faults = faultInjector()
     this.files = this.#fileSystem()
   }
 
   image(cut: Cut, random: SeededRandom): Image {
     const image = survivors(this.#root, this.#changes, cut, random)
-    if (cut !== 'process') writeBootId(image, random)
+    if (cut === 'process') unsyncedIn.set(image, unsyncedOf(this.#root, this.#changes))
+    else writeBootId(image, random)
     return image
   }
 
@@ -213,7 +231,7 @@ class SimulatedDisk implements Disk {
 
   #changesOf(path: string): NameChange[] {
     const directory = this.#find(path)
-    if (directory?.kind !== 'directory') throw new DiskError('fsync', path, 'ENOENT')
+    if (directory?.kind !== 'directory') throw new DiskError('open', path, 'ENOENT')
     return this.#changes.filter(change => change.steps.some(step => step.directory === directory))
   }
 
@@ -353,23 +371,32 @@ function writeBootId(files: FileSystem, random: SeededRandom): void {
   file.close()
 }
 
-/** Everything that an image holds is durable. */
-function adopt(files: FileSystem, path: string): DirectoryNode {
-  const directory = directoryNode()
-  for (const { name, kind } of files.list(path)) {
+/** Everything that an image holds is durable, but for what is known to be unsynced. */
+function adopt(files: FileSystem, path: string, known?: Node): DirectoryNode {
+  const directory = known?.kind === 'directory' ? known : directoryNode()
+  const entries = files.list(path)
+  // Somebody may have changed the image.
+  for (const name of directory.live.keys()) if (!entries.some(entry => entry.name === name)) directory.live.delete(name)
+  for (const { name, kind } of entries) {
     const child = posix.join(path, name)
-    let node: Node
-    if (kind === 'directory') node = adopt(files, child)
-    else {
-      const content = files.readFile(child)!
-      const platter = memoryFileSystem().open('/content', 'rw')
-      platter.writeSync([content], 0)
-      node = fileNode(platter, files.open(child, 'r'))
-    }
+    const unsynced = directory.live.get(name)
+    const node = kind === 'directory' ? adopt(files, child, unsynced) : adoptFile(files, child, unsynced)
+    if (node === unsynced) continue
     directory.live.set(name, node)
     directory.durable.set(name, node)
   }
   return directory
+}
+
+function adoptFile(files: FileSystem, path: string, known?: Node): FileNode {
+  const cache = files.open(path, 'r')
+  if (known?.kind === 'file') {
+    known.cache = cache
+    return known
+  }
+  const platter = memoryFileSystem().open('/content', 'rw')
+  platter.writeSync([files.readFile(path)!], 0)
+  return fileNode(platter, cache)
 }
 
 export type { Operation }

@@ -18,7 +18,7 @@ export interface FileNode {
   /** The synced content. */
   readonly platter: FileHandle
   /** The content as programs see it; a handle of our own, since theirs come and go. */
-  readonly cache: FileHandle
+  cache: FileHandle
   pending: PendingWrite[]
 }
 
@@ -41,6 +41,35 @@ export function fileNode(platter: FileHandle, cache: FileHandle): FileNode {
 
 export function directoryNode(): DirectoryNode {
   return { kind: 'directory', durable: new Map(), live: new Map() }
+}
+
+/** What is in the page cache only. */
+export interface Unsynced {
+  root: DirectoryNode
+  changes: NameChange[]
+}
+
+/** The page cache outlives the process, but is not the platter: the next process may sync it, or lose it in a power cut. */
+export function unsyncedOf(root: DirectoryNode, changes: readonly NameChange[]): Unsynced {
+  const copies = new Map<Node, Node>()
+  const copyNode = <N extends Node>(node: N): N => {
+    const known = copies.get(node)
+    if (known !== undefined) return known as N
+    const made = node.kind === 'file' ? copyFile(node) : directoryNode()
+    copies.set(node, made)
+    if (node.kind === 'directory' && made.kind === 'directory')
+      for (const which of ['durable', 'live'] as const) for (const [name, child] of node[which]) made[which].set(name, copyNode(child))
+    return made as N
+  }
+  const steps = (change: NameChange) =>
+    change.steps.map(({ directory, name, node }) => ({ directory: copyNode(directory), name, node: node && copyNode(node) }))
+  return { root: copyNode(root), changes: changes.map(change => ({ steps: steps(change) })) }
+}
+
+function copyFile({ platter, cache, pending }: FileNode): FileNode {
+  const content = memoryFileSystem().open('/content', 'rw')
+  copy(platter, content)
+  return { ...fileNode(content, cache), pending: [...pending] }
 }
 
 /** A new file system with what survives. */
