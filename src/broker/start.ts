@@ -1,7 +1,7 @@
 /**
  * Puts a broker together and takes it apart again: the only place that knows the order.
  *
- * Up: take the data directory, answer probes, recover the log, replay the metadata, load groups and transactions, listen. Down: stop
+ * Up: take the data directory, answer probes, recover the log, replay the metadata, load groups, transactions and shares, listen. Down: stop
  * listening and let replies leave, then the coordinators, then the log, which writes what makes the next start quick.
  */
 import { createServer } from 'node:net'
@@ -294,7 +294,7 @@ function openShares({ system, config, logger, metrics, turns }: Opening, metadat
     report,
     recordSkipped: topic => metrics.recordSkipped(topic),
   })
-  const knowsDeadLetters = () => (metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= deadLettersFrom
+  const knowsDeadLetters = () => metadata.featureLevel('share.version') >= deadLettersFrom
   const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId), knowsDeadLetters())
   const rules = (groupId: string) => deadLetterRules(config, metadata.configs('GROUP', groupId))
   const deadLetters = new DeadLetters({ system, turns, metadata, converter, metrics, rules })
@@ -324,7 +324,7 @@ function openTransactions(
 ): TransactionCoordinator {
   const transactions = new TransactionCoordinator({
     system,
-    settings: transactionSettings(config, () => metadata.finalizedFeatures().levels.get('transaction.version') ?? 0),
+    settings: transactionSettings(config, () => metadata.featureLevel('transaction.version')),
     topic: internalTopic(metadata, transactionTopicName),
     turns,
     partitionLog: (topic, partition) => metadata.partitionByName(topic, partition) ?? null,

@@ -247,6 +247,10 @@ class Cluster implements ClusterMetadata {
     return { epoch: this.#metadataLog.highWatermark - 1, levels: this.#levels }
   }
 
+  featureLevel(name: string): number {
+    return this.#levels.get(name) ?? 0
+  }
+
   // ---- changing
 
   async createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Promise<(CreatedTopic | KafkaError)[]> {

@@ -121,6 +121,8 @@ export interface ClusterMetadata {
   configResources(type: ConfigResourceType): readonly string[]
   /** Finalized feature levels (KIP-584), and the offset of the metadata log they are as of. */
   finalizedFeatures(): { epoch: number; levels: ReadonlyMap<string, number> }
+  /** 0 when the feature is off. */
+  featureLevel(name: string): number
 
   /** One outcome per topic, in order. Names must be distinct. */
   createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Promise<(CreatedTopic | KafkaError)[]>

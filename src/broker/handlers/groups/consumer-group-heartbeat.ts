@@ -43,6 +43,6 @@ export const consumerGroupHeartbeat = defineHandler<typeof apis.consumerGroupHea
 
 function requireProtocol({ broker }: RequestContext): void {
   const offered = broker.config.get('group.coordinator.rebalance.protocols').includes('consumer')
-  if (offered && (broker.metadata.finalizedFeatures().levels.get('group.version') ?? 0) >= 1) return
+  if (offered && broker.metadata.featureLevel('group.version') >= 1) return
   throw new KafkaError('UNSUPPORTED_VERSION', 'The consumer group protocol is not enabled on this cluster.')
 }

@@ -71,7 +71,7 @@ function identity({ groupId, memberId }: SessionRequest, context: RequestContext
 }
 
 export function requireShareGroups({ broker }: RequestContext): void {
-  if ((broker.metadata.finalizedFeatures().levels.get('share.version') ?? 0) >= 1) return
+  if (broker.metadata.featureLevel('share.version') >= 1) return
   throw new KafkaError('UNSUPPORTED_VERSION', 'Share groups are not enabled on this cluster (share.version).')
 }
 

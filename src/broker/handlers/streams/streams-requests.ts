@@ -5,7 +5,7 @@ import type { RequestContext } from '../../dispatch/handler.ts'
 /** Throws UNSUPPORTED_VERSION where the protocol is switched off. */
 export function requireStreamsGroups({ broker }: RequestContext): void {
   const offered = broker.config.get('group.coordinator.rebalance.protocols').includes('streams')
-  if (offered && (broker.metadata.finalizedFeatures().levels.get('streams.version') ?? 0) >= 1) return
+  if (offered && broker.metadata.featureLevel('streams.version') >= 1) return
   throw new KafkaError('UNSUPPORTED_VERSION', 'The streams group protocol is not enabled on this cluster.')
 }
 
