@@ -31,7 +31,7 @@ test('a tidy tree has no problems', t => {
     'src/base.ts': `#!/usr/bin/env node\n${header}export { clock } from './base/clock.ts'\n`,
     'src/base/clock.ts': `${header}import fs from 'node:fs'\nexport const clock = () => Date.now()\n`,
     'sim/run.ts': "import '../src/log.ts'\nMath.random()\n",
-    'test/a.test.ts': "import './support.ts'\n",
+    'test/a.test.ts': "import { a } from './support.ts'\n",
     'test/support.ts': 'export const a = 1\n',
   })
   assert.deepEqual(found, [])
@@ -74,6 +74,16 @@ test('cycles, unused files, missing headers, long files', t => {
     'src/cli/helper.ts:1 every file is used',
     'src/cli/unused.ts:1 every file is used',
   ])
+})
+
+test('values that are exported and that nobody imports', t => {
+  const found = check(t, {
+    'src/cli.ts': `${header}import './log.ts'\nexport const entry = used\n`,
+    'src/log.ts': `${header}export { passedOn, used } from './log/a.ts'\n`,
+    'src/log/a.ts': `${header}export const used = 1\nexport function passedOn() {}\nexport interface Options {}\nexport class Own {}\nnew Own()\n`,
+    'test/a.test.ts': '// passedOn\n',
+  })
+  assert.deepEqual(found, ['src/log/a.ts:3 every exported value is used', 'src/log/a.ts:5 every exported value is used'])
 })
 
 test('nothing outside base reaches for time, chance, timers or the disk', t => {

@@ -1,6 +1,6 @@
 /**
  * Checks the rules of `docs/ARCHITECTURE.md` that the compiler does not check, on every `npm run check`: allowed imports, no cycles,
- * no unused file, no clock, randomness, timer or disk outside `base`, limited file length. (The length of
+ * no unused file or exported value, no clock, randomness, timer or disk outside `base`, limited file length. (The length of
  * functions is Biome's `noExcessiveLinesPerFunction`.) A scanner of a hundred lines is enough, because the rules concern imports and names only.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -67,7 +67,7 @@ export function tidy(root: string): Problem[] {
     problems.push(...checkSize(file), ...checkImports(file))
     if (file.path.startsWith('src/') && !file.isTest) problems.push(...checkHeader(file), ...checkReach(file))
   }
-  problems.push(...checkCycles(files), ...checkUse(root, files))
+  problems.push(...checkCycles(files), ...checkUse(root, files), ...checkExports(root, files))
   return problems.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1))
 }
 
@@ -183,6 +183,27 @@ function checkUse(root: string, files: Map<string, SourceFile>): Problem[] {
       ? 'only tests use it: call it X.contract.ts or X.testing.ts, or delete it'
       : 'delete it, or import it where it belongs'
     problems.push({ file: path, line: 1, rule: 'every file is used', advice })
+  }
+  return problems
+}
+
+/**
+ * Every exported value is named in another file; passing it on is no use of it. Types are left alone: they belong to what they describe,
+ * whether or not anybody writes their names.
+ */
+function checkExports(root: string, files: Map<string, SourceFile>): Problem[] {
+  const entries = new Set(entryPoints(root))
+  const users = new Map<string, number>()
+  for (const { path, code } of files.values()) {
+    const used = entries.has(path) ? code : code.replace(/^export (?:type )?\{[^}]*\} from/gm, '')
+    for (const name of new Set(used.match(/[\w$]+/g))) users.set(name, (users.get(name) ?? 0) + 1)
+  }
+  const problems: Problem[] = []
+  for (const { path, code } of files.values()) {
+    if (entries.has(path)) continue
+    for (const { 1: name, index } of code.matchAll(/^export (?:async )?(?:const|let|class|function\*?) ([\w$]+)/gm))
+      if (users.get(name!) === 1)
+        problems.push({ file: path, line: lineAt(code, index), rule: 'every exported value is used', advice: `nobody imports ${name}` })
   }
   return problems
 }

@@ -77,12 +77,7 @@ export async function worst(options: WorstOptions): Promise<{ requests: number; 
   return { requests: outcomes.length, longestMs: Math.max(...outcomes.map(({ longestMs }) => longestMs)) }
 }
 
-export function requestsOf(
-  api: Api,
-  version: number,
-  { elements, quick }: Pick<WorstOptions, 'elements' | 'quick'>,
-  { stock }: Stage,
-): Shape[] {
+function requestsOf(api: Api, version: number, { elements, quick }: Pick<WorstOptions, 'elements' | 'quick'>, { stock }: Stage): Shape[] {
   const shapes = shapesOf(api, version, elements, stock)
   if (shapes.length === 0) return [{ name: 'no list', request: plainRequest(api, version, stock) }]
   return quick ? [shapes.at(-2)!] : shapes

@@ -9,7 +9,6 @@ export { assert } from './base/assert.ts'
 export { ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from './base/bytes.ts'
 export { ageOf, type ClockHistory } from './base/clock-history.ts'
 export {
-  BadValue,
   boolean,
   bytes,
   type ConfigKey,

@@ -33,7 +33,6 @@ export {
   decodeMetadataRecord,
   decodeRecordKey,
   decodeRecordValue,
-  decodeVersioned,
   encodeMetadataRecord,
   encodeRecordKey,
   encodeRecordValue,

@@ -48,7 +48,7 @@ export type ValueOf<K> = K extends ConfigKey<infer T> ? T : never
 export type ValuesOf<D extends Declarations> = { readonly [K in keyof D]: ValueOf<D[K]> }
 
 /** Why a text is no value of its key; the key's name is added by {@link InvalidConfig}. */
-export class BadValue extends Error {
+class BadValue extends Error {
   /** As the error shows it, when the text was understood before it was refused. */
   readonly shown: string | null
 

@@ -16,7 +16,6 @@ export {
   type CoordinatorRecord,
   decodeRecordKey,
   decodeRecordValue,
-  decodeVersioned,
   encodeRecordKey,
   encodeRecordValue,
   encodeVersioned,

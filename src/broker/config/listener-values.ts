@@ -23,7 +23,7 @@ export function ownListenerValue<K extends BrokerKey>(config: BrokerConfig, list
 }
 
 /** The names that a key has for one listener, the most special first. */
-export function listenerKeys(listener: string, key: BrokerKey, mechanism?: string): string[] {
+function listenerKeys(listener: string, key: BrokerKey, mechanism?: string): string[] {
   const prefix = `listener.name.${listener.toLowerCase()}.`
   return mechanism === undefined ? [`${prefix}${key}`] : [`${prefix}${mechanism.toLowerCase()}.${key}`, `${prefix}${key}`]
 }

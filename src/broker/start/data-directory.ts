@@ -35,7 +35,7 @@ export interface DataDirectoryOptions {
 }
 
 /** The directory cannot be used, and nothing in it was changed. */
-export class DirectoryRefused extends Error {
+class DirectoryRefused extends Error {
   readonly code = 'ERR_DATA_DIRECTORY'
 
   constructor(directory: string, why: string) {

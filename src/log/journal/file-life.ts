@@ -29,7 +29,7 @@ export interface FileLife {
 }
 
 /** A newer release wrote the file: nothing of it may be touched. */
-export class NewerFormat extends Error {
+class NewerFormat extends Error {
   constructor(path: string, format: number) {
     super(`${path} has format ${format}, which a newer release of Millrace wrote; this one reads formats up to ${latestFormat}`)
     this.name = 'NewerFormat'

@@ -55,7 +55,7 @@ export function encodeVersioned<F extends Fields>(message: Message<F>, version: 
   return prefixed(version, message, version, value)
 }
 
-export function decodeVersioned<F extends Fields>(message: Message<F>, bytes: Buffer): MessageOf<F> {
+function decodeVersioned<F extends Fields>(message: Message<F>, bytes: Buffer): MessageOf<F> {
   const reader = new ByteReader(bytes)
   const version = reader.readInt16()
   if (version < message.minVersion || version > message.maxVersion) throw new MalformedInput(`${message.name} has no version ${version}`)

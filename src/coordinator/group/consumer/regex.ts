@@ -59,7 +59,7 @@ function push(program: Instruction[], instruction: Instruction): number {
   return program.push(instruction) - 1
 }
 
-export class Regex {
+class Regex {
   readonly #program: readonly Instruction[]
   readonly #start: number
   /** In which round each instruction was last reached: at most once per character. */
