@@ -7,6 +7,7 @@ import { handlers } from '../src/broker.ts'
 import type { Api } from '../src/protocol.ts'
 import { type RawClient, requestBytes } from '../test/support/client.ts'
 import { Finding } from './scenarios/finding.ts'
+import { crowds } from './worst/crowds.ts'
 import { plainRequest, type Shape, shapesOf } from './worst/shapes.ts'
 import { specials } from './worst/specials.ts'
 import { type Measured, Stage } from './worst/stage.ts'
@@ -27,6 +28,9 @@ export interface WorstOptions {
 
 /** The victim's 99th percentile. */
 const mostWaitMs = 50
+/** Of fewer waits the 99th percentile is the longest, and tells more of the machine than of the broker: then the request is repeated. */
+const leastWaits = 200
+const mostTimes = 40
 const mostAnswerBytes = 101 * 2 ** 20
 const mostGrowthBytes = 64 * 2 ** 20
 /** One for each type of resource that a request names, and there are none that name more. */
@@ -45,8 +49,13 @@ export async function worst(options: WorstOptions): Promise<{ requests: number; 
   const problems: string[] = []
   const run = async (what: string, work: () => Promise<number>) => {
     await stage.measured()
-    const answerBytes = await work()
-    const outcome = { what, answerBytes, ...(await stage.measured()) }
+    const outcome: Outcome = { what, answerBytes: await work(), ...(await stage.measured()) }
+    for (let times = 1; times < mostTimes && isDoubtful(outcome); times++) {
+      await work()
+      const again = await stage.measured()
+      outcome.longestMs = Math.max(outcome.longestMs, again.longestMs)
+      outcome.waits = [...outcome.waits!, ...again.waits!]
+    }
     options.log?.(lineOf(outcome))
     outcomes.push(outcome)
     problems.push(...problemsOf(outcome, options).map(problem => `${what}: ${problem}`))
@@ -58,15 +67,17 @@ export async function worst(options: WorstOptions): Promise<{ requests: number; 
     const before = await stage.usedBytes()
     for (const { api, versions } of handlers.filter(chosen)) {
       for (const shape of requestsOf(api, versions[1], options, stage)) {
-        await run(`${api.name}: ${shape.name}`, () => ask(admin, api, versions[1], shape))
-        await run(`${api.name}: ${shape.name}, refused`, () => ask(nobody, api, versions[1], shape))
+        // Not while the broker is measured: to encode it takes a core for as long as to work on it.
+        const bytes = requestBytes(api, versions[1], shape.request as never)
+        await run(`${api.name}: ${shape.name}`, () => ask(admin, api, bytes))
+        await run(`${api.name}: ${shape.name}, refused`, () => ask(nobody, api, bytes))
         const { what, auditLines } = outcomes.at(-1)!
         if (auditLines > mostAuditLines) problems.push(`${what}: ${auditLines} lines in the audit log`)
       }
     }
     const growth = (await stage.usedBytes()) - before
     if (growth > mostGrowthBytes) problems.push(`${Math.round(growth / 2 ** 20)} MiB are kept`)
-    for (const special of options.quick ? [] : specials.filter(chosen)) {
+    for (const special of options.quick ? [] : [...specials, ...crowds].filter(chosen)) {
       await special.prepare?.(stage)
       await run(`${special.api.name}: ${special.name}`, () => special.run(stage))
     }
@@ -93,9 +104,9 @@ function lasting(open: () => Promise<RawClient>): () => Promise<RawClient> {
 }
 
 /** Bytes of the answer; 0 when the connection was closed instead. */
-async function ask(connected: () => Promise<RawClient>, api: Api, version: number, { request }: Shape): Promise<number> {
+async function ask(connected: () => Promise<RawClient>, api: Api, bytes: Buffer): Promise<number> {
   const client = await connected()
-  client.send(requestBytes(api, version, request as never))
+  client.send(bytes)
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new Finding(`${api.name} was not answered within ${answerWithinMs} ms`)), answerWithinMs)
   const answered = client.nextFrame().then(
@@ -112,12 +123,20 @@ async function ask(connected: () => Promise<RawClient>, api: Api, version: numbe
 function problemsOf({ longestMs, waits, answerBytes }: Outcome, { mostTurnMs }: WorstOptions): string[] {
   const problems: string[] = []
   if (longestMs > mostTurnMs) problems.push(`a turn of ${Math.round(longestMs)} ms`)
-  if (waits !== null && waits.count > 0 && waits.p99Ms > mostWaitMs) problems.push(`the victim waited ${Math.round(waits.p99Ms)} ms`)
+  if (waits !== null && p99(waits) > mostWaitMs) problems.push(`the victim waited ${Math.round(p99(waits))} ms`)
   if (answerBytes > mostAnswerBytes) problems.push(`an answer of ${answerBytes} bytes`)
   return problems
 }
 
+function p99(waits: readonly number[]): number {
+  return waits.toSorted((a, b) => a - b)[Math.floor(0.99 * waits.length)] ?? 0
+}
+
+function isDoubtful({ waits }: Outcome): boolean {
+  return waits !== null && waits.length < leastWaits && p99(waits) > mostWaitMs
+}
+
 function lineOf({ what, longestMs, totalMs, waits, answerBytes }: Outcome): string {
-  const waited = waits === null ? '' : `, victim p99 ${waits.p99Ms.toFixed(0)} ms of ${waits.count}`
+  const waited = waits === null ? '' : `, victim p99 ${p99(waits).toFixed(0)} ms of ${waits.length}`
   return `${longestMs.toFixed(0).padStart(5)} ms of ${totalMs.toFixed(0).padStart(5)}${waited}, answer ${answerBytes}: ${what}`
 }

@@ -4,8 +4,8 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { watchTurns } from '../../src/base.ts'
-import { startBroker } from '../../src/millrace.ts'
+import { memoryFileSystem, realSystem, watchTurns } from '../../src/base.ts'
+import { loadBrokerConfig, startBroker } from '../../src/broker.ts'
 
 export interface Report {
   /** Processor time of the longest turn, and of all, since the last report. */
@@ -27,16 +27,26 @@ const threadMs = () => {
 
 const jaas = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-pw";'
 let auditLines = 0
+const diskBytes = 2 ** 40
+const disk = memoryFileSystem({ capacityBytes: diskBytes })
 const broker = await startBroker({
-  memory: true,
-  config: {
-    listeners: 'PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0',
-    'sasl.enabled.mechanisms': 'PLAIN',
-    'listener.name.sasl_plaintext.plain.sasl.jaas.config': jaas,
-    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-    'super.users': 'User:admin',
-    'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
-    ...JSON.parse(process.argv[2] ?? '{}'),
+  system: realSystem(disk),
+  config: loadBrokerConfig({
+    set: {
+      listeners: 'PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0',
+      'http.listen': '127.0.0.1:0',
+      'sasl.enabled.mechanisms': 'PLAIN',
+      'listener.name.sasl_plaintext.plain.sasl.jaas.config': jaas,
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'super.users': 'User:admin',
+      'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
+      'group.initial.rebalance.delay.ms': '0',
+      ...JSON.parse(process.argv[2] ?? '{}'),
+    },
+  }),
+  onThisMachine: false,
+  onFatal(error) {
+    throw error
   },
   logger: {
     debug() {},
@@ -58,11 +68,11 @@ const count = () => {
 }
 watchTurns(count)
 
-/** After everything that nobody needs was collected. */
+/** After everything that nobody needs was collected, without what lies on the disk: that is in memory as well, but not the broker's. */
 function usedBytes(): number {
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
+  return heapUsed + external - (diskBytes - disk.freeBytes('/'))
 }
 
 process.on('message', (question: Question) => {
@@ -76,4 +86,4 @@ process.on('message', (question: Question) => {
 })
 // Whoever started this process is gone when its channel closes: then this one must not stay behind.
 process.on('disconnect', () => process.exit(0))
-process.send!(Object.fromEntries(broker.ports))
+process.send!({ ...Object.fromEntries(broker.ports), http: broker.httpPort })

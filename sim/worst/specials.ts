@@ -12,13 +12,13 @@ export interface Special {
   run(stage: Stage): Promise<number>
 }
 
-const numbers = (count: number) => Array.from({ length: count }, (_, index) => index)
+export const numbers = (count: number) => Array.from({ length: count }, (_, index) => index)
 /** A class that is large, and paths that are many: for each character of a name everything has to be tried. */
 const evilPattern = `((a?){100}){80}[${numbers(2_000)
   .map(n => String.fromCodePoint(0x4e00 + 2 * n))
   .join('')}]`
 
-async function send<A extends Api>(client: RawClient, api: A, version: number, request: InputOf<A['request']>): Promise<number> {
+export async function send<A extends Api>(client: RawClient, api: A, version: number, request: InputOf<A['request']>): Promise<number> {
   client.send(requestBytes(api, version, request))
   return (await client.nextFrame()).length
 }
@@ -283,19 +283,6 @@ const expiring: Special = {
   },
 }
 
-const crowd: Special = {
-  api: apis.describeGroups,
-  name: 'thirty clients with 60,000 names each, at once',
-  async run(stage) {
-    const bytes = requestBytes(apis.describeGroups, 5, { groups: numbers(60_000).map(n => `name-${n}`), includeAuthorizedOperations: true })
-    const clients = await Promise.all(numbers(30).map(() => stage.nobody()))
-    for (const client of clients) client.send(bytes)
-    const answers = await Promise.all(clients.map(async client => (await client.nextFrame()).length))
-    for (const client of clients) client.close()
-    return Math.max(...answers)
-  },
-}
-
 export const specials: readonly Special[] = [
   offsetFetch,
   listTransactions,
@@ -308,5 +295,4 @@ export const specials: readonly Special[] = [
   shareDescribe,
   fetchSession,
   expiring,
-  crowd,
 ]

@@ -5,11 +5,10 @@ import { apis } from '../../src/protocol.ts'
 import { connect, createTopic, findCoordinator, type RawClient } from '../../test/support/client.ts'
 import type { Question, Report } from './broker-process.ts'
 import type { Stock } from './shapes.ts'
-import type { Waits } from './victim-process.ts'
 
 export interface Measured extends Report {
-  /** null without a victim. */
-  waits: Waits | null
+  /** Of the victim, in milliseconds; null without one. */
+  waits: readonly number[] | null
 }
 
 const partitions = 1_000
@@ -45,6 +44,11 @@ export class Stage {
     return admin(this.#ports.SASL_PLAINTEXT!)
   }
 
+  /** Where metrics are. */
+  get httpPort(): number {
+    return this.#ports.http!
+  }
+
   /** A client that may do nothing. */
   nobody(): Promise<RawClient> {
     return connect(this.#ports.PLAINTEXT!, 'nobody')
@@ -52,7 +56,7 @@ export class Stage {
 
   /** What happened since it was asked last. */
   async measured(): Promise<Measured> {
-    const victim = this.#victim === null ? null : ask<Waits>(this.#victim, 'report')
+    const victim = this.#victim === null ? null : ask<number[]>(this.#victim, 'report')
     const [report, waits] = await Promise.all([ask<Report>(this.#broker, 'report'), victim])
     return { ...report, waits }
   }

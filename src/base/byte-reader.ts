@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Int64 } from './int64.ts'
+import { Paced } from './pace.ts'
 import { seenText, seenUuid } from './seen-texts.ts'
 
 /** The input is not what it claims to be. Whoever sent it should be disconnected. */
@@ -14,35 +15,26 @@ export class MalformedInput extends Error {
   }
 }
 
-/** A message has more elements than may be read, or written, in one go. */
-export class TooManyElements extends Error {
-  constructor() {
-    super('more elements than may be read or written in one go')
-    this.name = 'TooManyElements'
-  }
-}
-
 const two32 = 2 ** 32
 export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
 /** Up to this length a loop over the bytes is faster than a native call that checks UTF-8. */
 const shortString = 64
 const mostTags = 1_000
 const mostDropped = 1_000_000
+/** Of text, which take as long as to pass over a tagged field. */
+const tagBytes = 32
 
-export class ByteReader {
+export class ByteReader extends Paced {
   readonly buffer: Buffer
   /** Of the next byte to be read. */
   offset: number
   /** Reading stops before this index. */
   readonly end: number
-  /** So many elements collections may still have, all together: the business of whoever reads collections. */
-  elementsLeft = 2 ** 30 - 1
   /** Elements that were read, but not kept, by a decoder that pauses. */
   elementsDropped = 0
-  /** Elements read by a decoder that pauses. */
-  elementsRead = 0
 
   constructor(buffer: Buffer, offset = 0, end = buffer.length) {
+    super()
     this.buffer = buffer
     this.offset = offset
     this.end = end
@@ -143,6 +135,7 @@ export class ByteReader {
       for (let byte = 0; index < stop && (byte = buffer[index]!) < 0x80; index++) hash = (Math.imul(hash, 31) + byte) | 0
       if (index === stop) return bytes === 0 ? '' : seenText(buffer, at, stop, hash)
     }
+    this.spend(bytes)
     if (!isUtf8(buffer.subarray(at, stop))) throw new MalformedInput('a string is not valid UTF-8')
     return buffer.toString('utf8', at, stop)
   }
@@ -215,16 +208,11 @@ export class ByteReader {
     return count
   }
 
-  /** Throws {@link TooManyElements} when `count` more would be too many. */
-  claimElements(count: number): void {
-    this.elementsLeft -= count
-    if (this.elementsLeft < 0) throw new TooManyElements()
-  }
-
   /** How many tagged fields follow. Definitions have a few; passing over millions would take long. */
   readTagCount(): number {
     const count = this.readUvarint()
     if (count > mostTags) throw new MalformedInput(`${count} tagged fields in one structure`)
+    if (count > 0) this.spend(count * tagBytes)
     return count
   }
 
@@ -238,7 +226,7 @@ export class ByteReader {
   /** Throws when `count` more elements are more than anybody would want to pass over. */
   admitElements(count: number): void {
     if (count > this.elementsLeft + mostDropped - this.elementsDropped) {
-      throw new MalformedInput(`${count} elements, after ${this.elementsRead} others`)
+      throw new MalformedInput(`${count} elements, after ${this.elementsDone} others`)
     }
   }
 

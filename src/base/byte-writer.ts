@@ -2,8 +2,9 @@
  * Writes the primitive types of Kafka's wire format. One buffer grows for what is small; large payloads are taken by reference, so that
  * record batches travel from the log to the socket untouched. A value outside its type throws RangeError.
  */
-import { TooManyElements, zeroUuid } from './byte-reader.ts'
+import { zeroUuid } from './byte-reader.ts'
 import type { Int64 } from './int64.ts'
+import { Paced } from './pace.ts'
 
 /** Bytes in several pieces, in order, ready for `writev`. */
 export interface Chunks {
@@ -17,19 +18,19 @@ const spliceBytes = 4096
 /** From this size on more room is another buffer, not a larger one: copying what is there would take long. */
 const largestBuffer = 1024 * 1024
 
-export class ByteWriter {
+/** Shorter texts are part of what their element takes. */
+const shortText = 64
+
+export class ByteWriter extends Paced {
   #buffer: Buffer
   /** Where the part of `#buffer` begins that is not yet in `#done`. */
   #start = 0
   #offset = 0
   #done: Buffer[] = []
   #doneBytes = 0
-  /** So many elements collections may still have, all together: the business of whoever writes collections. */
-  elementsLeft = 2 ** 30 - 1
-  /** Elements written by an encoder that pauses. */
-  elementsWritten = 0
 
   constructor(initialBytes = 512) {
+    super()
     this.#buffer = Buffer.allocUnsafe(initialBytes)
   }
 
@@ -59,12 +60,6 @@ export class ByteWriter {
     this.#start = 0
     this.#offset = pending + bytes
     return pending
-  }
-
-  /** Throws {@link TooManyElements} when `count` more would be too many. */
-  claimElements(count: number): void {
-    this.elementsLeft -= count
-    if (this.elementsLeft < 0) throw new TooManyElements()
   }
 
   writeBool(value: boolean): void {
@@ -189,6 +184,7 @@ export class ByteWriter {
   }
 
   #text(value: string, bytes: number): void {
+    if (bytes > shortText) this.spend(bytes)
     const at = this.#claim(bytes)
     if (bytes === value.length) this.#buffer.write(value, at, bytes, 'latin1')
     else this.#buffer.write(value, at, bytes, 'utf8')

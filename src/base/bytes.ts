@@ -1,3 +1,4 @@
 /** Big-endian cursors over bytes, in the primitive types of Kafka's wire format. */
-export { ByteReader, MalformedInput, TooManyElements } from './byte-reader.ts'
+export { ByteReader, MalformedInput } from './byte-reader.ts'
 export { ByteWriter, type Chunks } from './byte-writer.ts'
+export { TooManyElements } from './pace.ts'

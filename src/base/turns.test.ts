@@ -48,6 +48,32 @@ test('a short list takes no turn of its own', async () => {
   assert.deepEqual(await inSlices(turns, ['a', 'b'], (text, index) => text + index), ['a0', 'b1'])
 })
 
+test('a short list does not wait for those who have used up the turn', async () => {
+  const loop = new Loop()
+  const long = inSlices(
+    loop.turns,
+    Array.from({ length: 100 }, (_, n) => n),
+    () => void (loop.nowMs += 1),
+  )
+  assert.ok(loop.turns.over)
+  assert.deepEqual(await inSlices(loop.turns, ['a', 'b'], text => text), ['a', 'b'])
+  assert.ok(loop.turns.over, 'all that in one turn')
+  await loop.run()
+  await long
+})
+
+test('the more are waiting, the shorter their slices: who comes last does not wait for a whole one of each', async () => {
+  const loop = new Loop()
+  const work = () => void (loop.nowMs += 0.5)
+  const long = Array.from({ length: 40 }, () => inSlices(loop.turns, Array(100).fill(0), work))
+  let endedMs = 0
+  const last = inSlices(loop.turns, Array(9).fill(0), () => {}).then(() => (endedMs = loop.nowMs))
+  await loop.run()
+  await Promise.all([...long, last])
+  assert.ok(endedMs < 40, `waited ${endedMs} ms`)
+  assert.equal(loop.nowMs, 40 * 100 * 0.5)
+})
+
 test('what fails fails the whole, when everything that was begun has ended', async () => {
   const { turns } = new Loop()
   let ended = false

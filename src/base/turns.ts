@@ -2,13 +2,20 @@
  * Long work in slices, so that no client waits for what another one asked for.
  *
  * All long work of a process shares one slice of each turn of the event loop, first come first served: a hundred large requests take
- * longer, but hold up nobody for longer than one of them does. Whoever loops asks {@link Turns.over} and, if so, awaits
+ * longer, but hold up nobody for longer than one of them does. When many wait, their slices are shorter, so that a request of middle size
+ * does not wait behind all the large ones; a short list does not wait at all. Whoever loops asks {@link Turns.over} and, if so, awaits
  * {@link Turns.next}; {@link inSlices} and {@link runInSlices} do that for lists and for generators.
  */
 import type { Clock, Timers } from './system.ts'
 
 /** Of each turn. A single step may exceed it, so this is well below the 20 ms that nobody shall have to wait. */
 const sliceMs = 4
+/** Shorter ones would be spent on the turns themselves. */
+const leastSliceMs = 0.5
+/** Within this time everybody who waits shall have had a slice, unless that makes slices too short. */
+const roundMs = 20
+/** A list that is not longer is worked on at once, however many others wait. */
+const shortList = 8
 /** Promises that are started before the first of them is awaited: when they settle together, all that follows runs in one turn. */
 const mostStarted = 200
 
@@ -41,7 +48,8 @@ export class Turns {
   }
 
   #begin(): void {
-    this.#endMs = this.#clock.monotonic() + sliceMs
+    const shareMs = roundMs / (this.#waiting.length + 1)
+    this.#endMs = this.#clock.monotonic() + Math.max(leastSliceMs, Math.min(sliceMs, shareMs))
     this.#schedule()
   }
 
@@ -63,11 +71,12 @@ export class Turns {
 export async function inSlices<T, R>(turns: Turns, items: Iterable<T>, work: (item: T, index: number) => R | Promise<R>): Promise<R[]> {
   const results: R[] = []
   const started: Promise<void>[] = []
+  const isLong = !Array.isArray(items) || items.length > shortList
   let index = 0
   try {
     for (const item of items) {
       if (started.length === mostStarted) await Promise.all(started.splice(0))
-      if (turns.over) await turns.next()
+      if (isLong && turns.over) await turns.next()
       const at = index++
       const result = work(item, at)
       if (result instanceof Promise) started.push(result.then(value => void (results[at] = value)))

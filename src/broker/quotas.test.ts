@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { trustingClock } from '../base.ts'
 import type { QuotaEntry } from '../coordinator.ts'
 import { KafkaError } from '../protocol.ts'
+import { ClientLimits } from './quotas/limits.ts'
 import { Quotas } from './quotas.ts'
 
 /** Kafka's defaults. */
@@ -162,4 +163,17 @@ test('clients that come and go are not remembered for ever, and the cache does n
   for (let id = 0; id < 25_000; id++) quotas.client('User:a', `c${id}`)!.produced(1)
   quotas.set([])
   assert.equal(quotas.client('User:a', 'c1'), null)
+})
+
+test('a client id of any length has its quota, and takes little memory', () => {
+  const long = 'x'.repeat(32_000)
+  const { quotas } = setUp(
+    entry({ 'client-id': long }, { producer_byte_rate: 500 }),
+    entry({ 'client-id': null }, { producer_byte_rate: 5 }),
+  )
+  assert.equal(quotas.client('User:a', long)!.produced(5000), 0)
+  assert.ok(quotas.client('User:a', `${long}y`)!.produced(5000) > 0)
+  assert.equal(quotas.client('User:a', `${long}z`)!.produced(50), 0, 'it shares nothing with the one before')
+  const limits = new ClientLimits([entry({ 'client-id': null }, { producer_byte_rate: 5 })], 'producer_byte_rate')
+  assert.ok(limits.find('a', long)!.sharedBy.length < 300)
 })

@@ -8,7 +8,7 @@
 import type { System } from '../base.ts'
 import type { QuotaEntry } from '../coordinator.ts'
 import { apis, KafkaError } from '../protocol.ts'
-import { ClientLimits, IpLimits, type Limit } from './quotas/limits.ts'
+import { ClientLimits, IpLimits, type Limit, shortKey } from './quotas/limits.ts'
 import { Rate, TokenBucket, type Windows } from './quotas/rate.ts'
 
 export type { Windows } from './quotas/rate.ts'
@@ -97,17 +97,18 @@ export class Quotas {
     const limits = this.#limits
     if (limits === null) return null
     const id = clientId ?? ''
-    let ofPrincipal = this.#clients.get(principal)
-    const known = ofPrincipal?.get(id)
+    const [principalKey, key] = [shortKey(principal), shortKey(id)]
+    let ofPrincipal = this.#clients.get(principalKey)
+    const known = ofPrincipal?.get(key)
     if (known !== undefined) return known
     if (this.#clientCount >= mostClients) {
       this.#clients.clear()
       this.#clientCount = 0
       ofPrincipal = undefined
     }
-    if (ofPrincipal === undefined) this.#clients.set(principal, (ofPrincipal = new Map()))
+    if (ofPrincipal === undefined) this.#clients.set(principalKey, (ofPrincipal = new Map()))
     const quota = this.#resolve(limits, principal.slice(principal.indexOf(':') + 1), id)
-    ofPrincipal.set(id, quota)
+    ofPrincipal.set(key, quota)
     this.#clientCount++
     return quota
   }

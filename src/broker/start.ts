@@ -40,6 +40,7 @@ import { BadFrame } from './connections/frames.ts'
 import { Server } from './connections/server.ts'
 import type { Broker, Self } from './dispatch/context.ts'
 import { dispatcher } from './dispatch/dispatch.ts'
+import { LargeRequests } from './dispatch/large-requests.ts'
 import { handlers } from './handlers.ts'
 import { exposition } from './http/exposition.ts'
 import { type HttpEndpoint, startHttp } from './http/http.ts'
@@ -213,6 +214,7 @@ function sharedByRequests({ system, config, metrics, turns }: Opening) {
   return {
     metrics,
     turns,
+    largeRequests: new LargeRequests(),
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
     fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     parkedFetches: new ParkedFetches(),
@@ -355,9 +357,10 @@ function openTelemetry({ system, config }: StartOptions, metadata: ClusterMetada
 }
 
 function makeServer(broker: Broker, listenOn: typeof createServer): Server {
-  const { metrics, logger, system, log } = broker
+  const { metrics, logger, system, turns, log } = broker
   return new Server({
     system,
+    turns,
     limits: serverLimits(broker.config),
     endOfRead: () => log.writeOut(),
     dispatch: dispatcher(broker, handlers),
@@ -380,7 +383,7 @@ function makeServer(broker: Broker, listenOn: typeof createServer): Server {
   })
 }
 
-async function openEndpoint({ config, logger }: StartOptions): Promise<HttpEndpoint | null> {
+async function openEndpoint({ config, logger, system }: StartOptions): Promise<HttpEndpoint | null> {
   const address = parseHttpAddress(config.get('http.listen'))
-  return address === null ? null : startHttp({ ...address, logger })
+  return address === null ? null : startHttp({ ...address, logger, timers: system.timers })
 }

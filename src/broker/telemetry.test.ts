@@ -141,6 +141,27 @@ test('differences are summed up', () => {
   assert.deepEqual(shown(), [['s', 30]])
 })
 
+test('what clients call themselves and their metrics takes a bounded memory', () => {
+  const { telemetry, time } = setUp({ metrics: '*', 'interval.ms': '1000' })
+  // In a key, a control character is six.
+  const labels = Array.from({ length: 16 }, (_, index) => label(`${index}`, '\u0001'.repeat(128)))
+  const metrics = metricsData(...Array.from({ length: 4 }, (_, n) => gauge(`m${n}`, 1, ...labels)))
+  const loud = { ...caller, client_id: 'x'.repeat(32_000) }
+  const push = (n: number) => {
+    const clientInstanceId = `${n}`.padStart(21, 'C').concat('A') as Uuid
+    const { subscriptionId } = telemetry.subscribe(clientInstanceId, loud)
+    telemetry.push({ clientInstanceId, subscriptionId, terminating: false, compressionType: 0, metrics }, loud, 2 ** 20)
+  }
+  const texts = () => [...telemetry.series()].map(({ name, attributes }) => JSON.stringify([name, attributes]).length)
+  const characters = () => texts().reduce((sum, length) => sum + length, 0)
+  for (let n = 0; n < 200; n++) push(n)
+  assert.ok(characters() > 2 ** 21 && characters() <= 2 ** 22, `${characters()} characters`)
+  assert.ok([...telemetry.series()].every(({ client }) => client.client_id.length === 256))
+  time.ms += 600_000
+  push(1_000)
+  assert.equal(texts().length, 4)
+})
+
 test('garbage is refused and bounded', () => {
   const { telemetry, push, shown, time } = setUp({ metrics: '*', 'interval.ms': '100' })
   const { subscriptionId } = telemetry.subscribe(id, caller)

@@ -2,9 +2,9 @@
  * Telemetry (KIP-714): clients ask which of their metrics are wanted, and push them.
  *
  * Hides subscriptions and whom they mean, the state of each client instance with Kafka's checks of order, interval and size, and what
- * was pushed last, until the client has not been heard of for three intervals. Bounded in clients and in series.
+ * was pushed last, until the client has not been heard of for three intervals. Bounded in clients, in series, and in the text of both.
  */
-import { type Clock, crc32c, type Random } from '../base.ts'
+import { type Clock, crc32c, cutText, type Random } from '../base.ts'
 import {
   type CompressionType,
   compressionIds,
@@ -65,11 +65,16 @@ interface Instance {
   mayAskAgain: boolean
   terminating: boolean
   readonly series: Map<string, Series>
+  /** Of the names and attributes of its series. */
+  text: number
 }
 
 const mostInstances = 16_384
 const mostSeriesPerInstance = 500
 const mostSeries = 20_000
+/** Characters of names and attributes of all series, and beyond which those of a client are cut: a client id may have 32 KiB. */
+const mostText = 4 * 1024 * 1024
+const longestTrait = 256
 const leastExpiryMs = 60_000
 /** What a push may decompress to: a few kilobytes that become megabytes are no metrics. */
 const mostExpansion = 50
@@ -87,6 +92,7 @@ export class Telemetry {
   /** In the order in which they were heard of. */
   readonly #instances = new Map<Uuid, Instance>()
   #seriesCount = 0
+  #text = 0
 
   constructor(options: TelemetryOptions) {
     this.#options = options
@@ -192,7 +198,10 @@ export class Telemetry {
       const before = instance.series.get(key)
       if (before === undefined) {
         if (instance.series.size >= mostSeriesPerInstance || this.#seriesCount >= mostSeries) continue
+        if (this.#text + key.length > mostText) continue
         this.#seriesCount++
+        this.#text += key.length
+        instance.text += key.length
       }
       const total = isDelta && before !== undefined ? before.value + value : value
       instance.series.set(key, { name, attributes, value: total, isCounter, client: instance.traits })
@@ -203,7 +212,7 @@ export class Telemetry {
     this.#expire(nowMs)
     const known = this.#instances.get(id)
     if (known === undefined && this.#instances.size >= mostInstances) this.#forget(this.#instances.keys().next().value!)
-    const instance = known ?? newInstance({ ...caller, client_instance_id: id })
+    const instance = known ?? newInstance(traitsOf(id, caller))
     if (instance.version !== this.#version) this.#evaluate(instance, id)
     instance.lastHeardMs = nowMs
     this.#instances.delete(id)
@@ -233,8 +242,20 @@ export class Telemetry {
   }
 
   #forget(id: Uuid): void {
-    this.#seriesCount -= this.#instances.get(id)!.series.size
+    const { series, text } = this.#instances.get(id)!
+    this.#seriesCount -= series.size
+    this.#text -= text
     this.#instances.delete(id)
+  }
+}
+
+function traitsOf(id: Uuid, caller: Caller): ClientTraits {
+  return {
+    client_instance_id: id,
+    client_id: cutText(caller.client_id, longestTrait),
+    client_software_name: cutText(caller.client_software_name, longestTrait),
+    client_software_version: cutText(caller.client_software_version, longestTrait),
+    client_source_address: caller.client_source_address,
   }
 }
 
@@ -252,5 +273,6 @@ function newInstance(traits: ClientTraits): Instance {
     mayAskAgain: false,
     terminating: false,
     series: new Map(),
+    text: 0,
   }
 }

@@ -4,6 +4,8 @@
  * Hides the shard over `__cluster_metadata-0` (Kafka's KRaft records), its snapshots, Kafka's rules for names, counts and
  * assignments, and how partitions of the log are opened and dropped as records become durable.
  */
+
+export { type AclFilter, matches as aclMatches } from './cluster/acl-filters.ts'
 export type { ClusterQuotas, QuotaAlteration, QuotaEntity, QuotaEntry } from './cluster/client-quotas.ts'
 export type { FeatureUpdate } from './cluster/feature-updates.ts'
 export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
@@ -12,7 +14,7 @@ export { type KafkaMetadata, type KafkaMetadataCounts, type KafkaPartition, read
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
 export type { Reporter } from './cluster/open-topics.ts'
 export { assignmentProblem } from './cluster/placement.ts'
-export { type AclFilter, type ClusterSecurity, matches as aclMatches, type ScramDeletion, type ScramUpsertion } from './cluster/security.ts'
+export type { ClusterSecurity, ScramDeletion, ScramUpsertion } from './cluster/security.ts'
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
 export { topicNameProblem } from './cluster/topic-names.ts'
 export type {

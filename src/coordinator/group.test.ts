@@ -184,6 +184,18 @@ test('bounds: session timeouts, group size, empty group ids', async () => {
   assert.equal((await groups.join({ memberId: 'x', groupId: 'other' })).errorCode, errorCode('UNKNOWN_MEMBER_ID'))
 })
 
+test('a client with the longest id there can be gets a member id that can be told', async () => {
+  const groups = testGroups()
+  for (const clientId of ['x'.repeat(32_767), '\u20ac'.repeat(10_922)]) {
+    const joining = groups.join({ clientId })
+    await groups.system.settle()
+    const { memberId, errorCode: code } = await joining
+    assert.equal(code, errorCode('MEMBER_ID_REQUIRED'))
+    assert.ok(memberId.startsWith(clientId.slice(0, 1_000)))
+    assert.ok(Buffer.byteLength(memberId) < 32_767)
+  }
+})
+
 test('bounds: groups of all kinds, ids handed out, and what members tell', async () => {
   const groups = testGroups({ maxGroups: 2, groupMaxSize: 3, groupMaxMetadataBytes: 1000, groupInitialRebalanceDelayMs: 0 })
   const run = async <R>(operation: Promise<R>) => {

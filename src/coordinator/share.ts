@@ -21,9 +21,14 @@ export interface ShareCoordinatorOptions {
   /** {@link shareStateTopicName}. */
   topic: InternalTopic
   turns?: Turns
+  /** Partitions of which groups have state, all groups together. */
+  mostStates?: number
   report?: Report
   recordSkipped?: RecordSkipped
 }
+
+/** A thousand groups with five hundred partitions each. Kafka has no bound. */
+const mostStatesByDefault = 500_000
 
 export class ShareCoordinator {
   readonly #options: ShareCoordinatorOptions
@@ -32,12 +37,13 @@ export class ShareCoordinator {
 
   constructor(options: ShareCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topic, turns, report, recordSkipped } = options
+    const { system, settings, topic, turns, mostStates = mostStatesByDefault, report, recordSkipped } = options
+    const count = { most: mostStates, states: 0 }
     this.#states = new ShardedTopic({
       system,
       topic,
       futurePartitions: () => settings.stateTopicNumPartitions,
-      makeShard: context => new ShareStateShard(context, settings.updatesPerSnapshot),
+      makeShard: context => new ShareStateShard(context, settings.updatesPerSnapshot, count),
       turns,
       report,
       recordSkipped,

@@ -79,7 +79,7 @@ class DecoderSource {
     const kept = r.keepElement()
     const element = ${element}
     if (kept) list.push(element)
-    if ((++r.elementsRead & 255) === 0) yield
+    if (r.pauseDue()) yield
   }`
       : `  r.claimElements(count)\n  for (let index = 0; index < count; index++) list.push(${element})`
     this.#add(name, 'r', `${plan.path}.${field}`, `${read}\n${loop}\n  return list`, this.#paused)

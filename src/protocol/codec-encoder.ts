@@ -79,7 +79,7 @@ class EncoderSource {
       ...(this.#paused ? [] : ['w.claimElements(list.length)']),
       `for (let index = 0; index < list.length; index++) {`,
       `  ${element}`,
-      ...(this.#paused ? ['  if ((++w.elementsWritten & 255) === 0) yield'] : []),
+      ...(this.#paused ? ['  if (w.pauseDue()) yield'] : []),
       '}',
     ]
     return this.#add(this.#name('writeArray'), 'w, list', `${plan.path}.${field}`, body)

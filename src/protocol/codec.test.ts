@@ -232,6 +232,26 @@ test('a large response is too large to be written at once; in steps it pauses of
   assert.ok(short.pauses < 20)
 })
 
+test('few elements with long texts, or with many tagged fields, are as much as many short ones', () => {
+  const names = Array.from({ length: 100 }, (_, n) => `${n}`.padStart(30_000, 'x'))
+  const bytes = encodeMessage(describeGroups.messages.request, 5, { groups: names, includeAuthorizedOperations: true })
+  assert.throws(() => decodeRequest(describeGroups, 5, bytes, 0, 2_000), TooManyElements)
+  const read = finish(decodeRequestInSteps(describeGroups, 5, bytes, 0, 2_000))
+  assert.deepEqual(read.value, { request: { groups: names, includeAuthorizedOperations: true }, dropped: 0 })
+  assert.ok(read.pauses > 40)
+  const response = { throttleTimeMs: 0, results: names.map(groupId => ({ groupId, errorCode: 0 })) }
+  assert.throws(() => encodeResponse(deleteGroups, 2, 1, response, 2_000), TooManyElements)
+  const written = finish(encodeResponseInSteps(deleteGroups, 2, 1, response, 10e6))
+  assert.deepEqual(Buffer.concat(written.value!.buffers), Buffer.concat(encodeResponse(deleteGroups, 2, 1, response).buffers))
+  assert.ok(written.pauses > 40)
+  // A thousand topics without partitions, each with a hundred tagged fields without content.
+  const tags = [100, ...Array.from({ length: 100 }, (_, tag) => [tag, 0]).flat()]
+  const topics = Array.from({ length: 1_000 }, () => Buffer.from([2, 0x61, 1, ...tags]))
+  const tagged = Buffer.concat([Buffer.from([0xe9, 0x07]), ...topics, Buffer.from([0, 0, 0, 0, 0])])
+  assert.throws(() => decodeRequest(apis.deleteRecords, 2, tagged, 0, 2_000), TooManyElements)
+  assert.ok(finish(decodeRequestInSteps(apis.deleteRecords, 2, tagged, 0, 2_000)).pauses > 50)
+})
+
 test('more tagged fields than any definition has are refused, not passed over', () => {
   const frame = Buffer.alloc(20_000, 0)
   frame.writeUInt16BE(0x8008, 0) // 1024 as a varint

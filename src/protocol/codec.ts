@@ -5,7 +5,8 @@
  * What a decoder returns as bytes are views of its input. Bytes after the end of a message are ignored, as Kafka does.
  *
  * A message with very many elements takes longer than anybody shall have to wait. So requests and responses can also be read and written
- * in steps, by generators that yield every some hundred elements; they are slower, and meant for what is too large to be done at once.
+ * in steps, by generators that yield every some hundred elements or some long texts; they are slower, and meant for what is too large to be
+ * done at once.
  */
 import { assert, ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from '../base.ts'
 import { decoderSource } from './codec-decoder.ts'
@@ -85,7 +86,10 @@ export function encodeMessage<F extends Fields>(message: Message<F>, version: nu
   return writer.toBuffer()
 }
 
-/** The body of a request; `offset`: {@link RequestHeader.end}. Throws TooManyElements beyond `mostElements` in all its collections. */
+/**
+ * The body of a request; `offset`: {@link RequestHeader.end}. Throws TooManyElements beyond `mostElements` in all its collections, or texts
+ * that take as long.
+ */
 export function decodeRequest<A extends Api>(
   api: A,
   version: number,
@@ -94,7 +98,7 @@ export function decodeRequest<A extends Api>(
   mostElements = everyElement,
 ): MessageOf<A['request']> {
   const reader = new ByteReader(bytes, offset)
-  reader.elementsLeft = mostElements
+  reader.allow(mostElements)
   return readMessage(api.messages.request, version, reader) as MessageOf<A['request']>
 }
 
@@ -114,6 +118,7 @@ export function* decodeRequestInSteps<A extends Api>(
   codec.decodeInSteps ??= compileDecoder<NonNullable<Codec['decodeInSteps']>>(message, version, true)
   const reader = new ByteReader(bytes, offset)
   reader.elementsLeft = mostElements
+  reader.beginPauses()
   const decoding = codec.decodeInSteps(reader)
   // A message without collections is read at once.
   const request = Symbol.iterator in decoding ? yield* decoding : decoding
@@ -172,7 +177,7 @@ export function encodeRequest<A extends Api>(
   return writer.finishFrame()
 }
 
-/** A whole frame: size, header, body. Throws TooManyElements beyond `mostElements` in all its collections. */
+/** A whole frame: size, header, body. Throws TooManyElements as {@link decodeRequest} does. */
 export function encodeResponse<A extends Api>(
   api: A,
   version: number,
@@ -181,7 +186,7 @@ export function encodeResponse<A extends Api>(
   mostElements = everyElement,
 ): Chunks {
   const writer = beginResponse(api, version, correlationId)
-  writer.elementsLeft = mostElements
+  writer.allow(mostElements)
   writeMessage(api.messages.response, version, writer, message)
   return writer.finishFrame()
 }
@@ -198,6 +203,7 @@ export function* encodeResponseInSteps<A extends Api>(
   const codec = codecOf(message, version)
   codec.encodeInSteps ??= compileEncoder<NonNullable<Codec['encodeInSteps']>>(message, version, true)
   const writer = beginResponse(api, version, correlationId)
+  writer.beginPauses()
   try {
     for (const _ of codec.encodeInSteps(writer, value) ?? []) {
       if (writer.length > mostBytes) return null

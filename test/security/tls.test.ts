@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
@@ -71,6 +72,26 @@ describe('TLS', () => {
     const began = performance.now()
     await broker.running.close()
     assert.ok(performance.now() - began < 4_000, 'sooner than those that have to be cut off')
+  })
+
+  it('forgets connections that are reset before it can accept them, or end without a word', async t => {
+    const broker = await start(t, { ...inline, 'max.connections': '10' })
+    const port = broker.port('SSL')
+    // This process accepts nothing as long as the other one runs.
+    const resets = `for (let n = 0; n < 9; n++) {
+      const socket = require('node:net').connect(${port}, '127.0.0.1', () => socket.resetAndDestroy())
+    }`
+    for (let round = 0; round < 3; round++) {
+      execFileSync(process.execPath, ['-e', resets])
+      await sleep(50)
+    }
+    for (let n = 0; n < 9; n++) {
+      const silent = net.connect(port, '127.0.0.1')
+      await once(silent, 'connect')
+      silent.end()
+      await once(silent.resume(), 'close')
+    }
+    for (let n = 0; n < 10; n++) await shake(t, broker, 'SSL')
   })
 
   it('can be trusted by clients only under its name and its authority', async t => {

@@ -4,10 +4,11 @@
  * A request is worked on only when the one before it has been answered, as in Kafka, so that a slow answer stops the reading of the
  * socket instead of filling memory. The exception is a produce request: its place in the log is fixed at once, so the connection reads
  * on while earlier answers wait for the disk; at most {@link maxParkedReplies} of them. While the log falls behind, produce requests wait;
- * other connections, and those of consumers, are served.
+ * other connections, and those of consumers, are served. One read may bring thousands of requests: those after the first take turns with
+ * others (`base/turns.ts`).
  */
 import type net from 'node:net'
-import type { Clock, Timer, Timers } from '../../base.ts'
+import type { Clock, Timer, Timers, Turns } from '../../base.ts'
 import { apis } from '../../protocol.ts'
 import type { Session } from '../security.ts'
 import type { FrameMemory } from './frame-memory.ts'
@@ -31,11 +32,16 @@ export interface PendingReply {
   readOn: boolean
 }
 
+/** The request has to wait, and comes again when it is worth while to try. */
+export interface Later {
+  whenFree(callback: () => void): void
+}
+
 /**
  * Works on one request. `owned` says that nobody else will overwrite it; otherwise the bytes are valid only until `endOfRead`.
  * Throws when the connection must be closed.
  */
-export type Dispatch = (frame: Buffer, owned: boolean, connection: Connection) => Reply | PendingReply
+export type Dispatch = (frame: Buffer, owned: boolean, connection: Connection) => Reply | PendingReply | Later
 
 export interface ConnectionOptions {
   /** Begins to read, and gives the socket that replies go to. */
@@ -50,6 +56,7 @@ export interface ConnectionOptions {
   maxUnauthenticatedFrameBytes: number
   clock: Clock
   timers: Timers
+  turns: Turns
   dispatch: Dispatch
   /** All requests of one read were dispatched: their bytes are overwritten from now on. */
   endOfRead(): void
@@ -90,13 +97,19 @@ export class Connection {
   readonly #abort = new AbortController()
   /** A request that must be answered before the next is worked on. */
   #busy = false
-  /** With a produce request, for the pressure to go off. */
+  /** With a request that has to wait: one to produce for the pressure to go off, a large one for others to end. */
   #held = false
+  /** A request has been worked on since bytes came last, or since the connection had its turn. */
+  #begun = false
+  /** For its turn. */
+  #waiting = false
   #muted: Timer | null = null
   #mutedUntilMs = 0
   #draining = false
   #closed = false
   #corked = false
+  /** When there was last nothing for the client to take. */
+  #emptyMs = 0
   /** When it was last looked at: bytes that the client had taken, bytes in the kernel's or libuv's hands, and when either last moved. */
   #taken = 0
   #queued = 0
@@ -113,7 +126,7 @@ export class Connection {
     }
     this.remoteAddress = options.session.remoteAddress
     this.openedMs = options.clock.monotonic()
-    this.lastActiveMs = options.clock.monotonic()
+    this.lastActiveMs = this.#progressedMs = this.#emptyMs = this.openedMs
     this.#frames = new FrameReader(
       options.buffers,
       options.session.authenticated ? options.maxFrameBytes : Math.min(options.maxFrameBytes, options.maxUnauthenticatedFrameBytes),
@@ -144,7 +157,7 @@ export class Connection {
 
   /** Whether the client has to wait for us: a request is being worked on, or may not be yet. */
   get owing(): boolean {
-    return this.#busy || this.#held || this.#muted !== null || this.#parked.length > 0
+    return this.#busy || this.#held || this.#waiting || this.#muted !== null || this.#parked.length > 0
   }
 
   /** Bytes of replies that the client has not taken. */
@@ -159,9 +172,15 @@ export class Connection {
     const progressed = this.unsentBytes === 0 || taken > this.#taken || queued < this.#queued
     if (taken > this.#taken || queued < this.#queued) this.lastActiveMs = nowMs
     if (progressed) this.#progressedMs = nowMs
+    if (this.unsentBytes === 0) this.#emptyMs = nowMs
     this.#taken = taken
     this.#queued = queued
     return nowMs - this.#progressedMs
+  }
+
+  /** For how long something has waited for the client all the time, as of the last {@link stalledMs}. */
+  behindMs(nowMs: number): number {
+    return nowMs - this.#emptyMs
   }
 
   /** Takes no further request for so long; replies leave. */
@@ -200,6 +219,7 @@ export class Connection {
     this.bytesIn += length
     this.lastActiveMs = this.#options.clock.monotonic()
     const wasUnfinished = this.#frames.unfinished
+    this.#begun = false
     const goOn = this.#frames.received(length)
     if (!this.#frames.unfinished) this.unfinishedSinceMs = 0
     else if (!wasUnfinished || this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.lastActiveMs
@@ -209,33 +229,51 @@ export class Connection {
   #take(frame: Buffer, owned: boolean): Taken {
     if (this.#closed || this.#draining) return 'stop'
     if (this.#options.pressure.on && isProduce(frame)) {
-      this.#hold()
+      this.#hold(callback => this.#options.pressure.whenOff(callback))
       return 'later'
     }
-    let outcome: Reply | PendingReply
+    if (this.#begun && this.#options.turns.over) {
+      this.#awaitTurn()
+      return 'later'
+    }
+    this.#begun = true
+    let outcome: Reply | PendingReply | Later
     try {
       outcome = this.#options.dispatch(frame, owned, this)
     } catch (error) {
       this.close(error)
       return 'stop'
     }
+    if (outcome !== null && 'whenFree' in outcome) {
+      this.#hold(outcome.whenFree)
+      return 'later'
+    }
     if (outcome !== null && 'reply' in outcome) this.#park(outcome)
     else this.#answer(outcome)
     return this.#mayTake() ? 'next' : 'stop'
   }
 
-  #hold(): void {
+  #hold(whenFree: Later['whenFree']): void {
     if (this.#held) return
     this.#held = true
-    this.#options.pressure.whenOff(() => {
+    whenFree(() => {
       this.#held = false
       this.lastActiveMs = this.#options.clock.monotonic()
       this.#resume()
     })
   }
 
+  #awaitTurn(): void {
+    this.#waiting = true
+    void this.#options.turns.next().then(() => {
+      this.#waiting = false
+      this.#begun = false
+      this.#resume()
+    })
+  }
+
   #mayTake(): boolean {
-    if (this.#closed || this.#draining || this.#busy || this.#held || this.#muted !== null) return false
+    if (this.#closed || this.#draining || this.#busy || this.#held || this.#waiting || this.#muted !== null) return false
     return this.#parked.length < maxParkedReplies && !this.#socket.writableNeedDrain
   }
 

@@ -1,13 +1,14 @@
 /**
- * Bounds the memory that fetch responses may hold until slow readers have taken them.
+ * Bounds the memory that fetch responses, and other large ones, may hold until slow readers have taken them.
  *
  * Above the bound a fetch still gets its first batch, so every consumer makes progress, but nothing more: memory does not grow with the
- * number of readers times `fetch.max.bytes`. Above twice the bound it gets nothing, as if there were nothing, until others have taken what
- * is theirs or were closed for not doing so (server.ts).
+ * number of readers times `fetch.max.bytes`. Above twice the bound it gets nothing, as if there were nothing, and other large responses are
+ * not written, until others have taken what is theirs or were closed for not doing so (server.ts).
  */
 export class FetchBudget {
   readonly #bound: number
   #held = 0
+  #freed: PromiseWithResolvers<void> | null = null
 
   constructor(boundBytes: number) {
     this.#bound = boundBytes
@@ -41,5 +42,13 @@ export class FetchBudget {
 
   give(bytes: number): void {
     this.#held -= bytes
+    if (this.#freed === null || this.exhausted) return
+    this.#freed.resolve()
+    this.#freed = null
+  }
+
+  /** Resolves when it is not exhausted. */
+  async freed(): Promise<void> {
+    while (this.exhausted) await (this.#freed ??= Promise.withResolvers()).promise
   }
 }

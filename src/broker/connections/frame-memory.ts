@@ -1,3 +1,6 @@
+/** Of the bound that a small frame may have; with its default: a megabyte. */
+const smallShare = 512
+
 /**
  * Bounds the memory of requests that are not complete yet, or wait behind others, over all connections (`queued.max.request.bytes`).
  *
@@ -5,17 +8,22 @@
  * what has arrived, not what was announced, so nobody can block the broker with large numbers. One frame may always go on, however
  * full it is: the one that nobody else is ahead of. So there is no deadlock, and the bound is exceeded by one frame at the most (and by
  * the few kilobytes of each connection that were read before it was stopped).
+ *
+ * Small frames have as much room again for themselves: otherwise a few connections, each in the middle of the largest frame there may be,
+ * would stop everybody else for as long as they may take to complete it.
  */
 export class FrameMemory {
   readonly #boundBytes: number
+  readonly #smallBytes: number
   #heldBytes = 0
   /** How many connections are in the middle of a frame and do not wait. */
   #receiving = 0
-  readonly #waiting = new Set<FrameShare>()
+  readonly #waiting = { small: new Set<FrameShare>(), large: new Set<FrameShare>() }
   #waking = false
 
   constructor(boundBytes: number) {
     this.#boundBytes = boundBytes
+    this.#smallBytes = boundBytes / smallShare
   }
 
   get heldBytes(): number {
@@ -35,33 +43,40 @@ export class FrameMemory {
   change(bytes: number, receiving: number): void {
     this.#heldBytes += bytes
     this.#receiving += receiving
-    if ((bytes < 0 || receiving < 0) && this.#waiting.size > 0) this.#wakeSome()
+    if (bytes < 0 || receiving < 0) this.#wakeSome()
   }
 
   /** For {@link FrameShare} only. */
-  admits(alsoReceiving: number): boolean {
-    return !this.full || this.#receiving - alsoReceiving === 0
+  admits(frameBytes: number, alsoReceiving: number): boolean {
+    const room = frameBytes <= this.#smallBytes ? 2 * this.#boundBytes : this.#boundBytes
+    return this.#heldBytes < room || this.#receiving - alsoReceiving === 0
   }
 
   /** For {@link FrameShare} only. */
-  enqueue(share: FrameShare): void {
-    this.#waiting.add(share)
+  enqueue(share: FrameShare, frameBytes: number): void {
+    this.#waiting[frameBytes <= this.#smallBytes ? 'small' : 'large'].add(share)
   }
 
   /** For {@link FrameShare} only. */
   forget(share: FrameShare): void {
-    this.#waiting.delete(share)
+    this.#waiting.small.delete(share)
+    this.#waiting.large.delete(share)
   }
 
   /** In the order in which they came. One that cannot go on now for other reasons leaves the queue and asks again when it can. */
   #wakeSome(): void {
     if (this.#waking) return
     this.#waking = true
-    let left = this.#waiting.size
-    for (const share of this.#waiting) {
-      if (left-- === 0 || !this.admits(0)) break
-      this.#waiting.delete(share)
-      share.wake()
+    for (const [waiting, frameBytes] of [
+      [this.#waiting.small, 0],
+      [this.#waiting.large, Number.POSITIVE_INFINITY],
+    ] as const) {
+      let left = waiting.size
+      for (const share of waiting) {
+        if (left-- === 0 || !this.admits(frameBytes, 0)) break
+        waiting.delete(share)
+        share.wake()
+      }
     }
     this.#waking = false
   }
@@ -83,9 +98,9 @@ export class FrameShare {
     return this.#memory.full
   }
 
-  /** Whether memory may be taken now. */
-  get admitted(): boolean {
-    return this.#memory.admits(this.#receiving ? 1 : 0)
+  /** Whether memory may be taken now for a frame of this size. */
+  admits(frameBytes: number): boolean {
+    return this.#memory.admits(frameBytes, this.#receiving ? 1 : 0)
   }
 
   /** To be called after every change. `receiving`: in the middle of a frame, and not waiting for memory. */
@@ -98,8 +113,8 @@ export class FrameShare {
     this.#memory.change(more, step)
   }
 
-  wait(): void {
-    this.#memory.enqueue(this)
+  wait(frameBytes: number): void {
+    this.#memory.enqueue(this, frameBytes)
   }
 
   /** The connection is over. */

@@ -158,6 +158,27 @@ test('memory: a frame that needs more than there is gets it when nobody is ahead
   assert.equal(memory.heldBytes, 0)
 })
 
+test('memory: those in the middle of large frames do not stop small ones', () => {
+  const memory = new FrameMemory(200_000)
+  const buffers = new ReadBuffers(64)
+  const large = [1, 2].map(fill => ({ fill, got: reader({ memory, buffers, maxFrameBytes: 1e6 }) }))
+  for (const { fill, got } of large) got.feed(frame(900_000, fill).subarray(0, 60_000))
+  assert.ok(memory.full)
+  const small = reader({ memory, buffers })
+  assert.equal(small.feed(frame(150, 3).subarray(0, 50)).length, 0)
+  assert.equal(small.made.unfinished, true)
+  assert.equal(small.feed(frame(150, 3).subarray(50)).length, 0)
+  assert.deepEqual(small.frames, [frame(150, 3).subarray(4)])
+  const another = reader({ memory, buffers })
+  another.feed(frame(2_000, 4).subarray(0, 50))
+  assert.equal(another.made.unfinished, false, 'it is not small, and waits')
+  // Small ones have no more room than the large ones either.
+  const crowd = Array.from({ length: 1_000 }, () => reader({ memory, buffers }))
+  for (const { feed } of crowd) feed(frame(190, 5).subarray(0, 100))
+  assert.ok(memory.heldBytes < 2 * 200_000 + 1_000 * 104, `${memory.heldBytes}`)
+  assert.ok(crowd.some(({ made }) => !made.unfinished) && crowd.some(({ made }) => made.unfinished))
+})
+
 test('memory: any mixture of readers, sizes and pauses delivers every frame whole and in order', () => {
   let seed = 42
   const random = (below: number) => {

@@ -117,9 +117,9 @@ export class FrameReader implements SocketReader {
     this.#memory.hold(bytes, this.unfinished)
   }
 
-  #awaitRoom(): void {
+  #awaitRoom(frameBytes: number): void {
     this.#open = false
-    this.#memory.wait()
+    this.#memory.wait(frameBytes)
   }
 
   /** Hands out the frames that are whole. */
@@ -153,8 +153,9 @@ export class FrameReader implements SocketReader {
   #keep(rest: Buffer): void {
     if (rest.length === 0 || this.#abandoned) return
     const own = this.#own
-    if (own === null && this.#open && !this.#memory.admitted) {
-      this.#awaitRoom()
+    const total = own === null ? this.#totalAt(rest, 0, rest.length) : 0
+    if (own === null && this.#open && !this.#memory.admits(total)) {
+      this.#awaitRoom(total)
       this.#become(Buffer.from(rest))
     } else if (own === null) this.#begin(rest)
     else if (rest.length <= own.length - this.#end) {
@@ -182,11 +183,11 @@ export class FrameReader implements SocketReader {
       if (this.#start > 0) own.copyWithin(0, this.#start, this.#end)
       this.#start = 0
       this.#end = arrived
-    } else if (this.#memory.admitted) {
+    } else if (this.#memory.admits(total)) {
       const grown = Buffer.allocUnsafeSlow(capacityFor(total, arrived))
       own.copy(grown, 0, this.#start, this.#end)
       this.#become(grown, arrived)
-    } else this.#awaitRoom()
+    } else this.#awaitRoom(total)
   }
 
   /** Goes on in memory of its own. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, test } from 'node:test'
-import { memoryFileSystem, realSystem, trustingClock } from '../../base.ts'
+import { memoryFileSystem, realSystem, Turns, trustingClock } from '../../base.ts'
 import { Session } from '../security.ts'
 import type { Dispatch } from './connection.ts'
 import { Server, type ServerLimits } from './server.ts'
@@ -39,6 +39,7 @@ async function serve(
   const reasons: string[] = []
   const server = new Server({
     system,
+    turns: new Turns(system),
     createServer: net.createServer,
     limits: { ...limits, ...changed },
     security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
@@ -164,6 +165,73 @@ test('of clients that read nothing those go that have for longest, once replies 
   await until(() => reasons.length > 0)
   assert.match(reasons.join(), /^nothing was read for \d\.\d s, and replies take more than fetch\.response\.memory\.bytes$/)
   assert.deepEqual([sockets.length, reading.socket.destroyed], [3, false])
+})
+
+test('those go as well that read all the time, but too slowly', async () => {
+  const real = realSystem(memoryFileSystem())
+  const time = { ms: 0 }
+  const clock = trustingClock(
+    () => real.clock.now(),
+    () => real.clock.monotonic() + time.ms,
+  )
+  const large = { buffers: [Buffer.alloc(60 << 20)], length: 60 << 20 }
+  const { port, reasons } = await serve(() => large, { unsentBytes: 45 << 20 }, undefined, undefined, { ...real, clock })
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write(frame('x'))
+  const reading = setInterval(() => socket.read(), 20)
+  open.push({ close: () => clearInterval(reading) }, { close: () => socket.destroy() })
+  await new Promise(resolve => setTimeout(resolve, 2_500))
+  assert.deepEqual(reasons, [], 'it has time')
+  time.ms += 30_000
+  await until(() => reasons.length > 0)
+  assert.match(reasons.join(), /^replies have waited for \d+\.\d s, and replies take more than fetch\.response\.memory\.bytes$/)
+})
+
+test('requests that come by one read take turns with others, whether they are answered at once or later in the same turn', async () => {
+  const time = { ms: 0 }
+  const clock = trustingClock(
+    () => time.ms,
+    () => time.ms,
+  )
+  let inTurn = 0
+  let most = 0
+  const { port } = await serve(
+    bytes => {
+      time.ms++
+      most = Math.max(most, ++inTurn)
+      if (inTurn === 1) setImmediate(() => (inTurn = 0))
+      const answer = reply('x')
+      return bytes[0] === 'a'.charCodeAt(0) ? answer : { reply: Promise.resolve(answer), readOn: false }
+    },
+    {},
+    undefined,
+    undefined,
+    { ...realSystem(memoryFileSystem()), clock },
+  )
+  for (const kind of ['a', 'b']) {
+    const { socket, received } = await connect(port)
+    socket.write(Buffer.concat(Array(200).fill(frame(kind))))
+    await until(() => received().length === 200)
+  }
+  assert.ok(most <= 20, `${most} requests of a millisecond in one turn`)
+})
+
+test('a request that has to wait comes again, and what follows it behind it', async () => {
+  const waiting: (() => void)[] = []
+  let free = false
+  const { port } = await serve(bytes => {
+    const text = bytes.toString('latin1')
+    return text.startsWith('large') && !free ? { whenFree: callback => void waiting.push(callback) } : reply(text)
+  })
+  const { socket, received } = await connect(port)
+  socket.write(Buffer.concat([frame('a'), frame('large'), frame('b')]))
+  await until(() => waiting.length === 1)
+  waiting.shift()!()
+  await until(() => waiting.length === 1)
+  assert.equal(received(), 'a')
+  free = true
+  waiting.shift()!()
+  await until(() => received() === 'alargeb')
 })
 
 test('a dispatch that throws closes its connection and no other', async () => {

@@ -1,12 +1,12 @@
 /**
- * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many, and those that read nothing
- * when the replies that wait take too much memory.
+ * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many, and those that read
+ * nothing, or too slowly, when the replies that wait take too much memory.
  *
  * One timer serves all connections. Node's own limits are not used because they count per socket and close without a reason.
  */
 import type net from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { System, Timer } from '../../base.ts'
+import type { System, Timer, Turns } from '../../base.ts'
 import type { Listener } from '../config.ts'
 import type { Security, TlsListener } from '../security.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
@@ -48,6 +48,7 @@ export interface ServerLimits {
 
 export interface ServerOptions {
   system: System
+  turns: Turns
   limits: ServerLimits
   dispatch: Dispatch
   endOfRead: ConnectionOptions['endOfRead']
@@ -77,8 +78,12 @@ interface Place {
 
 const sweepIntervalMs = 1_000
 const keepAliveMs = 60_000
+/** In one turn: closing a connection takes some microseconds, and ten thousand may be late together. */
+const closedAtOnce = 200
 /** A client that has taken nothing for so long does not read. */
 const stalledAfterMs = 2_000
+/** One for which something has waited all the time for so long reads too slowly. */
+const slowAfterMs = 30_000
 /** Beyond this, connections that a quota refuses are closed at once. */
 const maxRefusedWaiting = 1_000
 
@@ -187,7 +192,7 @@ export class Server {
 
   #shakeHands(tls: TlsListener, server: net.Server, listener: Listener, socket: net.Socket, place: Place): void {
     this.#handshakes.set(socket, this.#options.system.clock.monotonic())
-    tls.handshake(socket, outcome => {
+    tls.handshake(socket, this.#options.turns, outcome => {
       this.#handshakes.delete(socket)
       try {
         if (outcome instanceof Error) throw outcome
@@ -213,6 +218,7 @@ export class Server {
       maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
       clock: this.#options.system.clock,
       timers: this.#options.system.timers,
+      turns: this.#options.turns,
       dispatch: this.#options.dispatch,
       endOfRead: this.#options.endOfRead,
       pressure: this.#options.pressure,
@@ -284,33 +290,54 @@ export class Server {
     const { limits, system } = this.#options
     const now = system.clock.monotonic()
     let unsentBytes = 0
-    const stalled: { connection: Connection; stalledMs: number }[] = []
-    for (const [socket, since] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) socket.destroy()
+    const stalled: NonReader[] = []
+    const slow: NonReader[] = []
+    const late: (() => void)[] = []
+    const isLate = (connection: Connection, reason: string) => late.push(() => connection.close(new Error(reason)))
+    for (const [socket, since] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) late.push(() => socket.destroy())
     for (const connection of this.connections) {
       const stalledMs = connection.stalledMs(now)
       unsentBytes += connection.unsentBytes
-      if (stalledMs >= stalledAfterMs) stalled.push({ connection, stalledMs })
+      const behindMs = connection.behindMs(now)
+      if (stalledMs >= stalledAfterMs) stalled.push({ connection, forMs: stalledMs, why: 'nothing was read' })
+      else if (behindMs >= slowAfterMs) slow.push({ connection, forMs: behindMs, why: 'replies have waited' })
       const since = connection.unfinishedSinceMs
       if (since > 0 && now - since > limits.frameDeadlineMs) {
-        connection.close(new Error(`a frame was not complete after ${limits.frameDeadlineMs} ms`))
+        isLate(connection, `a frame was not complete after ${limits.frameDeadlineMs} ms`)
       } else if (!connection.session.authenticated && now - connection.openedMs > limits.authenticationDeadlineMs) {
-        connection.close(new Error(`not authenticated after ${limits.authenticationDeadlineMs} ms`))
+        isLate(connection, `not authenticated after ${limits.authenticationDeadlineMs} ms`)
       } else if (now - connection.lastActiveMs > limits.maxIdleMs && !connection.owing) {
-        connection.close(new Error(`idle for connections.max.idle.ms=${limits.maxIdleMs}`))
+        isLate(connection, `idle for connections.max.idle.ms=${limits.maxIdleMs}`)
       }
     }
-    if (unsentBytes > limits.unsentBytes) closeStalled(stalled, unsentBytes - limits.unsentBytes)
+    this.#closeSome(late)
+    if (unsentBytes > limits.unsentBytes)
+      closeNonReaders([...longestFirst(stalled), ...longestFirst(slow)], unsentBytes - limits.unsentBytes)
+  }
+
+  /** The rest follow in later turns; a connection that became busy meanwhile is closed all the same. */
+  #closeSome(late: (() => void)[]): void {
+    for (const close of late.splice(0, closedAtOnce)) close()
+    if (late.length > 0) this.#options.system.timers.soon(() => this.#closeSome(late))
   }
 }
 
-/** Those first that have taken nothing for longest, until so many bytes are free. */
-function closeStalled(stalled: { connection: Connection; stalledMs: number }[], excessBytes: number): void {
+interface NonReader {
+  connection: Connection
+  forMs: number
+  why: string
+}
+
+const longestFirst = (readers: NonReader[]) => readers.sort((a, b) => b.forMs - a.forMs)
+
+/** In this order, until so many bytes are free. */
+function closeNonReaders(readers: readonly NonReader[], excessBytes: number): void {
   let excess = excessBytes
-  for (const { connection, stalledMs } of stalled.sort((a, b) => b.stalledMs - a.stalledMs)) {
+  for (const { connection, forMs, why } of readers) {
     if (excess <= 0) return
     excess -= connection.unsentBytes
-    const seconds = (stalledMs / 1000).toFixed(1)
-    connection.close(new Error(`nothing was read for ${seconds} s, and replies take more than fetch.response.memory.bytes`))
+    const seconds = (forMs / 1000).toFixed(1)
+    connection.close(new Error(`${why} for ${seconds} s, and replies take more than fetch.response.memory.bytes`))
   }
 }
 

@@ -16,11 +16,13 @@ import type { ShareSessions } from '../sessions/share-sessions.ts'
 import type { SharePartitions } from '../share/share-partitions.ts'
 import type { Stalls } from '../stalls.ts'
 import type { Telemetry } from '../telemetry.ts'
+import type { LargeRequests } from './large-requests.ts'
 
 export interface Broker {
   readonly system: System
   /** For work that may take long. */
   readonly turns: Turns
+  readonly largeRequests: LargeRequests
   readonly config: BrokerConfig
   readonly log: Log
   /** The data directory, as DescribeLogDirs reports it. */

@@ -3,13 +3,10 @@ import { test } from 'node:test'
 import { distinct, distinctPairs } from './cost.ts'
 
 test('repeats are left out, the last one counts', () => {
-  assert.deepEqual(distinct(['b', 'a', 'b', 'c', 'a']), ['b', 'a', 'c'])
+  assert.deepEqual(result(distinct(['b', 'a', 'b', 'c', 'a'])), ['b', 'a', 'c'])
   const x = { id: 'x', n: 1 }
   const y = { id: 'y', n: 2 }
-  assert.deepEqual(
-    distinct([x, y, { id: 'x', n: 3 }], group => group.id),
-    [{ id: 'x', n: 3 }, y],
-  )
+  assert.deepEqual(result(distinct([x, y, { id: 'x', n: 3 }], group => group.id)), [{ id: 'x', n: 3 }, y])
 })
 
 test('a topic may come twice, each of its partitions once', () => {
@@ -32,11 +29,13 @@ test('a topic may come twice, each of its partitions once', () => {
     },
     { name: 'b', partitions: [] },
   ]
-  const left = distinctPairs(
-    topics,
-    topic => topic.name,
-    'partitions',
-    ({ index }) => index,
+  const left = result(
+    distinctPairs(
+      topics,
+      topic => topic.name,
+      'partitions',
+      ({ index }) => index,
+    ),
   )
   assert.deepEqual(left, [
     { name: 'a', partitions: [{ index: 0, offset: 3 }] },
@@ -57,8 +56,20 @@ test('a group that asks for everything, and again', () => {
     { id: 'g', topics: ['a'] },
     { id: 'h', topics: null },
   ]
-  assert.deepEqual(
-    distinctPairs(groups, ({ id }) => id, 'topics'),
-    groups.slice(1),
-  )
+  assert.deepEqual(result(distinctPairs(groups, ({ id }) => id, 'topics')), groups.slice(1))
 })
+
+test('of many names, in steps', () => {
+  const names = Array.from({ length: 10_000 }, (_, n) => `name-${n % 5_000}`)
+  assert.ok([...distinct(names)].length > 100)
+  assert.ok([...distinctPairs([{ name: 'a', partitions: names }], ({ name }) => name, 'partitions')].length > 100)
+  const topics = names.map(name => ({ name, partitions: [] }))
+  assert.ok([...distinctPairs(topics, ({ name }) => name, 'partitions')].length > 100)
+})
+
+function result<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}

@@ -12,10 +12,10 @@ export interface Cost<Request> {
   /** Bytes of an answer. */
   readonly answerBytes: number
   /**
-   * Leaves out what the request names again. null: there is nothing to name twice, or the handler answers it as Kafka does, with an error
-   * or with the same little answer.
+   * Leaves out what the request names again, in steps. null: there is nothing to name twice, or the handler answers it as Kafka does, with
+   * an error or with the same little answer.
    */
-  readonly distinct: ((request: Request) => void) | null
+  readonly distinct: ((request: Request) => Generator<void>) | null
   /** Steps of a regular expression over all names; a step is some nanoseconds. */
   readonly regexSteps?: number
   /** Bytes that come out of what the request has compressed. */
@@ -38,10 +38,17 @@ export function manyThings<Request>(distinct: Cost<Request>['distinct'], entries
 /** For requests that are decided in one step, or where no client needs more. Kafka itself accepts 10,000 changes at once. */
 export const fewEntries = 20_000
 
+/** In one step of leaving out repeats; names may be long. */
+const lookedAtOnce = 64
+
 /** Of elements with the same key the last one, as if they were put into a map. */
-export function distinct<T>(list: T[], keyOf: (element: T) => unknown = element => element): T[] {
+export function* distinct<T>(list: T[], keyOf: (element: T) => unknown = element => element): Generator<void, T[]> {
   const byKey = new Map<unknown, T>()
-  for (const element of list) byKey.set(keyOf(element), element)
+  let looked = 0
+  for (const element of list) {
+    byKey.set(keyOf(element), element)
+    if (++looked % lookedAtOnce === 0) yield
+  }
   return byKey.size === list.length ? list : [...byKey.values()]
 }
 
@@ -49,12 +56,13 @@ export function distinct<T>(list: T[], keyOf: (element: T) => unknown = element 
  * Of topics (or groups) that have a list of partitions (or topics) in the field `list`: leaves out the pairs that come again later, and
  * topics of which nothing is left.
  */
-export function distinctPairs<F extends string, T extends { [field in F]: unknown[] | null }>(
+export function* distinctPairs<F extends string, T extends { [field in F]: unknown[] | null }>(
   topics: T[],
   topicOf: (topic: T) => unknown,
   list: F,
   partitionOf: (partition: NonNullable<T[F]>[number]) => unknown = partition => partition,
-): T[] {
+): Generator<void, T[]> {
+  let looked = 0
   const byTopic = new Map<unknown, Set<unknown>>()
   const left = new Set<T>()
   for (const topic of topics.toReversed()) {
@@ -63,10 +71,13 @@ export function distinctPairs<F extends string, T extends { [field in F]: unknow
     const partitions = known ?? new Set()
     if (known === undefined) byTopic.set(key, partitions)
     const named: unknown[] = topic[list] ?? []
-    const kept = named.toReversed().filter(partition => {
+    const kept: unknown[] = []
+    for (let index = named.length - 1; index >= 0; index--) {
       const before = partitions.size
-      return partitions.add(partitionOf(partition)).size > before
-    })
+      if (partitions.add(partitionOf(named[index])).size > before) kept.push(named[index])
+      if (++looked % lookedAtOnce === 0) yield
+    }
+    if (++looked % lookedAtOnce === 0) yield
     if (kept.length < named.length) topic[list] = kept.reverse() as T[F]
     if (known === undefined || kept.length > 0) left.add(topic)
   }
@@ -74,8 +85,8 @@ export function distinctPairs<F extends string, T extends { [field in F]: unknow
 }
 
 /** For requests that name partitions of topics, each with its index and more. */
-export const topicPartitions = manyThings<{ topics: { name: string; partitions: { partitionIndex: number }[] }[] }>(request => {
-  request.topics = distinctPairs(
+export const topicPartitions = manyThings<{ topics: { name: string; partitions: { partitionIndex: number }[] }[] }>(function* (request) {
+  request.topics = yield* distinctPairs(
     request.topics,
     topic => topic.name,
     'partitions',

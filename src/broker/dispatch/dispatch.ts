@@ -20,7 +20,7 @@ import {
   KafkaError,
   toKafkaError,
 } from '../../protocol.ts'
-import type { Connection, Dispatch, PendingReply, Reply, ReplyBytes } from '../connections/connection.ts'
+import type { Connection, Dispatch, Later, PendingReply, Reply, ReplyBytes } from '../connections/connection.ts'
 import { type ClientQuota, isExempt } from '../quotas.ts'
 import { type Audited, type Decision, RequestAudit, type SaslExchange } from '../security.ts'
 import type { Broker } from './context.ts'
@@ -83,6 +83,7 @@ class Exchange implements RequestContext, Audited {
   #parkedMs = 0
   #throttleMs = 0
   #afterReply: (() => void) | null = null
+  #leaveLarge: (() => void) | null = null
 
   constructor(broker: Broker, handler: Handler, connection: Connection, version: number) {
     this.broker = broker
@@ -138,8 +139,12 @@ class Exchange implements RequestContext, Audited {
           }
   }
 
+  waits(): void {
+    this.#leaveLarge?.()
+  }
+
   /** `borrowed`: the bytes are valid only during the call. */
-  run(bytes: Buffer, borrowed: boolean): Reply | PendingReply {
+  run(bytes: Buffer, borrowed: boolean): Reply | PendingReply | Later {
     const { api, versions, cost } = this.#handler
     const known = this.version >= versions[0] && this.version <= versions[1]
     if (!known && api !== apis.apiVersions) throw new MalformedInput(`${api.name} v${this.version} is not supported`)
@@ -154,6 +159,8 @@ class Exchange implements RequestContext, Audited {
     } catch (error) {
       if (!(error instanceof TooManyElements)) throw error
       this.borrowed = false
+      this.#leaveLarge = this.broker.largeRequests.enter()
+      if (this.#leaveLarge === null) return this.broker.largeRequests
       return { reply: this.#settle(this.#readAndWork(borrowed ? Buffer.from(bytes) : bytes, header.end)), readOn: false }
     }
     return this.#answer()
@@ -176,7 +183,7 @@ class Exchange implements RequestContext, Audited {
 
   #work(): ReturnType<Handler['handle']> {
     const request = this.#request as never
-    this.#handler.cost.distinct?.(request)
+    for (const _ of this.#handler.cost.distinct?.(request) ?? []);
     return this.#handler.handle(request, this)
   }
 
@@ -191,7 +198,8 @@ class Exchange implements RequestContext, Audited {
       const message = `The lists of the request have ${cost.entries + dropped} entries in all, ${cost.entries} are allowed.`
       throw new KafkaError('INVALID_REQUEST', message)
     }
-    const outcome = this.#work()
+    await runInSlices(this.broker.turns, cost.distinct?.(request as never) ?? noSteps())
+    const outcome = this.#handler.handle(request as never, this)
     return isDeferred(outcome) ? outcome.deferred : outcome
   }
 
@@ -199,7 +207,9 @@ class Exchange implements RequestContext, Audited {
     try {
       return await this.#finish(await response)
     } catch (error) {
-      return this.#finish(this.#failure(error))
+      return await this.#finish(this.#failure(error))
+    } finally {
+      this.#leaveLarge?.()
     }
   }
 
@@ -274,16 +284,27 @@ class Exchange implements RequestContext, Audited {
 
   async #encodeInSlices(response: object): Promise<Reply> {
     const { api, cost } = this.#handler
+    const { fetchBudget } = this.broker
+    // A handler that has something to give back has counted its bytes.
+    const counts = this.#afterReply === null
+    if (counts) await fetchBudget.freed()
+    const counted = (chunks: Chunks): ReplyBytes => {
+      if (counts) {
+        fetchBudget.settle(0, chunks.length)
+        this.afterReply(() => fetchBudget.give(chunks.length))
+      }
+      return this.#reply(chunks)
+    }
     const encode = (message: object, mostBytes: number) =>
       runInSlices(
         this.broker.turns,
         encodeResponseInSteps(api, this.version, this.#correlationId, message as InputOf<Fields>, mostBytes),
       ).catch(error => Promise.reject(this.#unencodable(error)))
     const chunks = await encode(response, cost.answerBytes)
-    if (chunks !== null) return this.#reply(chunks)
+    if (chunks !== null) return counted(chunks)
     const error = new KafkaError('INVALID_REQUEST', `The response would be larger than ${cost.answerBytes} bytes. Request less at once.`)
     // Not larger than the request: its names, each with the error.
-    return this.#reply((await encode(this.#failure(error), Number.POSITIVE_INFINITY))!)
+    return counted((await encode(this.#failure(error), Number.POSITIVE_INFINITY))!)
   }
 
   #reply({ buffers, length }: Chunks): ReplyBytes {
@@ -302,6 +323,8 @@ class Exchange implements RequestContext, Audited {
     this.#afterReply = null
   }
 }
+
+function* noSteps(): Generator<void> {}
 
 function declares(access: Access, operation: Operation, resource: ResourceType): boolean {
   return access !== 'none' && access.some(([type, allowed]) => type === resource && allowed === operation)

@@ -52,6 +52,8 @@ export interface RequestContext {
   readonly signal: AbortSignal
   /** Runs `callback` when the reply has been sent or the connection is gone, so that pooled buffers can be reused. */
   afterReply(callback: () => void): void
+  /** The handler is about to wait for what others do, maybe for long: its place among large requests is free. */
+  waits(): void
 }
 
 /** Thrown by a handler when Kafka's answer is to close the connection. */

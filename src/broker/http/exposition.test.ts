@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
 import { mock, type TestContext, test } from 'node:test'
 import { DiskError, Durations, durationBoundsMs, realSystem, Turns } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
@@ -255,8 +257,8 @@ test('labels are escaped', () => {
   assert.equal(labelText({}), '')
 })
 
-async function listen(t: TestContext, port = 0): Promise<HttpEndpoint> {
-  const endpoint = await startHttp({ host: '127.0.0.1', port, logger: { error: assert.fail, debug() {} } })
+async function listen(t: TestContext, port = 0, timers = realSystem().timers): Promise<HttpEndpoint> {
+  const endpoint = await startHttp({ host: '127.0.0.1', port, logger: { error: assert.fail, debug() {} }, timers })
   t.after(() => endpoint.close())
   return endpoint
 }
@@ -286,6 +288,70 @@ test('the HTTP endpoint answers three paths and refuses the rest', async t => {
   assert.equal(post.headers.get('allow'), 'GET, HEAD')
   assert.equal((await get('/metrics', { headers: { x: 'y'.repeat(9_000) } })).status, 431)
 })
+
+test('a probe gets in, however many connections ask for nothing', async t => {
+  const endpoint = await listen(t)
+  const silent = await Promise.all(Array.from({ length: 100 }, () => connectTo(endpoint.port)))
+  for (const socket of silent) socket.resume()
+  t.after(() => {
+    for (const socket of silent) socket.destroy()
+  })
+  assert.equal((await fetch(`http://127.0.0.1:${endpoint.port}/health/live`)).status, 200)
+  await until(() => silent.filter(({ closed }) => closed).length >= 37)
+})
+
+test('scrapers that come together get one page, which is written once', async t => {
+  // So large that it takes some turns to write.
+  const broker = brokerWith({ orders: 5_000 })
+  let pages = 0
+  const listGroups = broker.groups.listGroups.bind(broker.groups)
+  broker.groups.listGroups = (...args: Parameters<typeof listGroups>) => {
+    pages++
+    return listGroups(...args)
+  }
+  const endpoint = await listen(t)
+  endpoint.setMetrics(exposition(broker))
+  const sockets = await Promise.all(Array.from({ length: 20 }, () => connectTo(endpoint.port)))
+  const answers = sockets.map(async socket => {
+    socket.write('GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    let text = ''
+    for await (const data of socket) text += data
+    return text
+  })
+  for (const answer of await Promise.all(answers)) assert.match(answer, /^kafka_brokers 1$/m)
+  assert.ok(pages < 20, `${pages} pages`)
+})
+
+test('who does not take an answer, or sends more requests before it has one, loses the connection', async t => {
+  const deadlines: (() => void)[] = []
+  const { timers } = realSystem()
+  const after = (delayMs: number, callback: () => void) => {
+    if (delayMs === 10_000) deadlines.push(callback)
+    return timers.after(delayMs, callback)
+  }
+  const endpoint = await listen(t, 0, { soon: callback => timers.soon(callback), after })
+  // So large that it takes some turns to write.
+  endpoint.setMetrics(exposition(brokerWith({ orders: 20_000 })))
+  const socket = (await connectTo(endpoint.port)).resume()
+  socket.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')
+  await until(() => deadlines.length === 1)
+  deadlines[0]!()
+  await until(() => socket.closed)
+  const hasty = (await connectTo(endpoint.port)).resume()
+  hasty.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(100))
+  await until(() => hasty.closed)
+})
+
+async function connectTo(port: number): Promise<net.Socket> {
+  const socket = net.connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  return socket.on('error', () => {})
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 2_000 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 4))
+  assert.ok(condition(), `gave up waiting: ${condition}`)
+}
 
 test('a port that is taken is named together with its key', async t => {
   const first = await listen(t)

@@ -1,8 +1,14 @@
-/** The broker's small HTTP endpoint for people and machines that watch it: `/health/live`, `/health/ready`, `/metrics`. */
+/**
+ * The broker's small HTTP endpoint for people and machines that watch it: `/health/live`, `/health/ready`, `/metrics`.
+ *
+ * A probe must get in whatever others do, or the broker is restarted for nothing: connections that hold their place without asking, or
+ * without reading, give way to new ones. A page of metrics is written once for all who ask for it at the same time.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Timers } from '../../base.ts'
 import type { Logger } from '../logger.ts'
 import { CannotListen } from '../start/cannot-listen.ts'
 import type { Exposition } from './exposition.ts'
@@ -11,6 +17,7 @@ export interface HttpOptions {
   host: string
   port: number
   logger: Pick<Logger, 'error' | 'debug'>
+  timers: Timers
 }
 
 /** There before the log is recovered, because a probe must not take a long recovery for a broker that hangs. */
@@ -27,31 +34,46 @@ export interface HttpEndpoint {
 }
 
 /** Scrapers and probes are few; more is a mistake or an attack. */
-const maxConnections = 64
-const headersTimeoutMs = 5_000
-const requestTimeoutMs = 10_000
-const maxHeaderSize = 8_192
+const mostConnections = 64
+const limits = {
+  maxHeaderSize: 8_192,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  /** How often Node looks for requests that are late; by default twice a minute. */
+  connectionsCheckingInterval: 1_000,
+}
+/** By then an answer must have been taken. */
+const answerTimeoutMs = 10_000
 
 /** What is told at the moment. */
 interface State {
   notReady: () => string | null
   metrics: Exposition | null
+  /** Of metrics. */
+  page(): Promise<readonly Buffer[]>
 }
 
 export async function startHttp(options: HttpOptions): Promise<HttpEndpoint> {
-  const { logger } = options
-  const state: State = { notReady: () => 'the broker is starting', metrics: null }
-  const server = createServer(
-    { maxHeaderSize, headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs },
-    (request, response) => {
-      serve(request, response, state).catch(error => {
-        // Not worth more when the scraper went away; a broken page must be seen, though.
-        if (!response.destroyed) logger.error({ err: error }, 'the HTTP endpoint failed')
-        response.destroy()
-      })
-    },
-  )
-  server.maxConnections = maxConnections
+  const { logger, timers } = options
+  const state: State = { notReady: () => 'the broker is starting', metrics: null, page: shared(() => collect(state.metrics)) }
+  const busy = new WeakSet<Socket>()
+  const server = createServer(limits, (request, response) => {
+    const { socket } = request
+    // Whoever sends requests without waiting for answers could have thousands of them wait.
+    if (busy.has(socket)) return void socket.destroy()
+    busy.add(socket)
+    const timer = timers.after(answerTimeoutMs, () => void response.destroy())
+    response.once('close', () => {
+      busy.delete(socket)
+      timer.cancel()
+    })
+    serve(request, response, state).catch(error => {
+      // Not worth more when the scraper went away; a broken page must be seen, though.
+      if (!response.destroyed) logger.error({ err: error }, 'the HTTP endpoint failed')
+      response.destroy()
+    })
+  })
+  keepFew(server)
   await listen(server, options)
   // Without descriptors nobody can connect, and each attempt ends here.
   server.on('error', error => logger.debug({ err: error }, 'a connection to the HTTP endpoint was not accepted'))
@@ -85,7 +107,37 @@ function listen(server: Server, { host, port }: HttpOptions): Promise<void> {
   })
 }
 
-async function serve(request: IncomingMessage, response: ServerResponse, { notReady, metrics }: State): Promise<void> {
+/** Beyond {@link mostConnections} the oldest is closed: not the one that comes, which may be a probe's. */
+function keepFew(server: Server): void {
+  const open = new Set<Socket>()
+  server.on('connection', socket => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+    const [oldest] = open
+    if (open.size <= mostConnections || oldest === undefined) return
+    open.delete(oldest)
+    oldest.destroy()
+  })
+}
+
+/** Who asks while `make` is under way gets the same. */
+function shared<T>(make: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | null = null
+  return () => {
+    underWay ??= make().finally(() => {
+      underWay = null
+    })
+    return underWay
+  }
+}
+
+async function collect(metrics: Exposition | null): Promise<Buffer[]> {
+  const pieces: Buffer[] = []
+  for await (const piece of metrics?.render() ?? []) pieces.push(Buffer.from(piece))
+  return pieces
+}
+
+async function serve(request: IncomingMessage, response: ServerResponse, { notReady, metrics, page }: State): Promise<void> {
   // Nobody sends a body here; one that comes is dropped with the connection.
   response.setHeader('cache-control', 'no-store')
   const path = request.url?.split('?', 1)[0]
@@ -104,7 +156,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, { notRe
   if (metrics === null) return answer(response, 503, { error: notReady() })
   response.setHeader('content-type', metrics.contentType)
   if (request.method === 'HEAD') response.end()
-  else await pipeline(Readable.from(metrics.render()), response)
+  else await pipeline(Readable.from(await page()), response)
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

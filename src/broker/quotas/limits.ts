@@ -1,4 +1,5 @@
 /** Which quota holds for a client: Kafka's order of precedence (KIP-55), and who shares what it allows. */
+import { hash } from 'node:crypto'
 import type { QuotaEntry } from '../../coordinator.ts'
 
 export interface Limit {
@@ -8,6 +9,12 @@ export interface Limit {
 }
 
 const ofDefault = null
+const longestKey = 256
+
+/** A key for a name. Names come from clients and may have 32 KiB, and keys are kept: of a long one it is the digest. */
+export function shortKey(name: string): string {
+  return name.length <= longestKey ? name : hash('sha256', name)
+}
 
 /** The limits of one kind, such as `producer_byte_rate`. */
 export class ClientLimits {
@@ -42,7 +49,7 @@ export class ClientLimits {
 
   #at(user: Name, client: Name, sharedUser: Name, sharedClient: Name): Limit | undefined {
     const perSecond = this.#byEntity.get(nameOf(user, client))
-    return perSecond === undefined ? undefined : { perSecond, sharedBy: nameOf(sharedUser, sharedClient) }
+    return perSecond === undefined ? undefined : { perSecond, sharedBy: shortKey(nameOf(sharedUser, sharedClient)) }
   }
 }
 

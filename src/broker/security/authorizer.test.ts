@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { realSystem } from '../../base.ts'
 import type { Acl } from '../../coordinator.ts'
 import { randomUuid, type Uuid } from '../../protocol.ts'
@@ -133,6 +135,26 @@ describe('the authorizer', () => {
     world.state.acls.clear()
     world.state.aclGeneration++
     assert.equal(may(), false)
+  })
+
+  it('remembers names of a bounded length in all, however many principals ask for however many', () => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    const used = () => {
+      collectGarbage()
+      return process.memoryUsage().heapUsed
+    }
+    const world = new World([acl()])
+    const before = used()
+    for (let host = 0; host < 40; host++) {
+      for (let n = 0; n < 5_000; n++) world.may('READ', `${host}-${n}-`.padEnd(250, 'x'), 'User:alice', `10.0.1.${host}`)
+    }
+    assert.ok(used() - before < 32 * 2 ** 20, `${(used() - before) / 2 ** 20} MiB`)
+    assert.equal(world.may('READ', 'orders', 'User:alice', '10.0.1.0'), true)
+    assert.equal(world.may('READ', 'other', 'User:alice', '10.0.1.0'), false)
+    world.state.acls.clear()
+    world.state.aclGeneration++
+    assert.equal(world.may('READ', 'orders', 'User:alice', '10.0.1.0'), false)
   })
 
   it('writes refusals to the audit log, permissions only at debug, and probes never', () => {

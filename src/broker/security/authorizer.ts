@@ -35,9 +35,13 @@ interface Ruling {
   rule: Rule
 }
 
-/** Beyond this many principals or names what is remembered is forgotten, so that made-up names cannot fill the memory. */
-const mostRemembered = 10_000
-/** Nor can long ones: those of topics are shorter, others are decided anew each time. */
+/** Beyond this many principals what is remembered is forgotten. */
+const mostPrincipals = 10_000
+/** So are the names of all principals together beyond so many characters, that made-up names cannot fill the memory. */
+const mostCharacters = 16 * 1024 * 1024
+/** Beside its characters, as characters. */
+const nameOverhead = 64
+/** Names of topics are shorter; what has a longer one is decided anew each time. */
 const longestRemembered = 256
 
 export class Authorizer {
@@ -48,6 +52,9 @@ export class Authorizer {
   #aclGeneration = -1
   /** Another number whenever decisions that were remembered may be wrong. */
   #generation = 0
+  /** Those who remember names, and how many characters these have in all. */
+  readonly #remembering = new Set<PrincipalGrants>()
+  #characters = 0
 
   constructor(options: AuthorizerOptions) {
     this.#options = options
@@ -58,7 +65,7 @@ export class Authorizer {
     const key = `${host} ${principal}`
     let grants = this.#grants.get(key)
     if (grants === undefined) {
-      if (this.#grants.size >= mostRemembered) this.#grants.clear()
+      if (this.#grants.size >= mostPrincipals) this.#grants.clear()
       grants = new PrincipalGrants(this, principal, host)
       this.#grants.set(key, grants)
     }
@@ -73,13 +80,31 @@ export class Authorizer {
       this.#state = state
       this.#aclGeneration = state.aclGeneration
       this.#generation++
+      this.#forgetNames()
     }
     return this.#generation
   }
 
+  isSuperUser(principal: string): boolean {
+    return this.#options.superUsers.has(principal)
+  }
+
+  /** Before `grants` remembers one more name. */
+  remember(grants: PrincipalGrants, name: string): void {
+    this.#characters += nameOverhead + name.length
+    if (this.#characters > mostCharacters) this.#forgetNames()
+    this.#remembering.add(grants)
+  }
+
+  #forgetNames(): void {
+    for (const grants of this.#remembering) grants.forgetNames()
+    this.#remembering.clear()
+    this.#characters = 0
+  }
+
   rule(principal: string, host: string, operation: Operation, resource: ResourceType, name: string): Ruling {
-    const { superUsers, allowEveryoneIfNoAclFound } = this.#options
-    if (superUsers.has(principal)) return { allowed: true, rule: 'SuperUser' }
+    const { allowEveryoneIfNoAclFound } = this.#options
+    if (this.isSuperUser(principal)) return { allowed: true, rule: 'SuperUser' }
     const verdict = this.#index.decide(principal, host, operationCodes[operation], resourceTypeCodes[resource], name)
     switch (verdict.kind) {
       case 'allow':
@@ -119,6 +144,7 @@ class PrincipalGrants implements Grants {
   readonly #authorizer: Authorizer
   readonly #principal: string
   readonly #host: string
+  readonly #isSuperUser: boolean
   #generation = -1
   /** By resource type and name: below bit 16 the operations that were decided, above it those that are allowed. */
   readonly #decided = new Map<ResourceType, Map<string, number>>()
@@ -128,6 +154,11 @@ class PrincipalGrants implements Grants {
     this.#authorizer = authorizer
     this.#principal = principal
     this.#host = host
+    this.#isSuperUser = authorizer.isSuperUser(principal)
+  }
+
+  forgetNames(): void {
+    this.#decided.clear()
   }
 
   allowed(operation: Operation, resource: ResourceType, name: string, audit: Audited | null): boolean {
@@ -139,16 +170,18 @@ class PrincipalGrants implements Grants {
   }
 
   #decide(operation: Operation, resource: ResourceType, name: string): boolean {
+    if (this.#isSuperUser) return true
     this.#refresh()
     if (name.length > longestRemembered) {
       return this.#authorizer.rule(this.#principal, this.#host, operation, resource, name).allowed
     }
     let names = this.#decided.get(resource)
     if (names === undefined) this.#decided.set(resource, (names = new Map()))
-    let bits = names.get(name) ?? 0
+    const known = names.get(name)
+    let bits = known ?? 0
     const bit = 1 << operationCodes[operation]
     if ((bits & bit) === 0) {
-      if (names.size >= mostRemembered) names.clear()
+      if (known === undefined) this.#authorizer.remember(this, name)
       const { allowed } = this.#authorizer.rule(this.#principal, this.#host, operation, resource, name)
       bits |= allowed ? bit | (bit << 16) : bit
       names.set(name, bits)
@@ -171,7 +204,6 @@ class PrincipalGrants implements Grants {
     const generation = this.#authorizer.generation()
     if (generation === this.#generation) return
     this.#generation = generation
-    this.#decided.clear()
     this.#some.clear()
   }
 }

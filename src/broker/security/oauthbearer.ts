@@ -12,6 +12,8 @@ export function oauthBearer(verify: VerifyToken): SaslMechanism {
 
 /** Between the parts of a message. */
 const separator = '\u0001'
+/** A message has a handful; what has more does not end as it must. */
+const mostParts = 100
 const header = /^n,(?:a=([^,]*))?,$/
 const pair = /^[A-Za-z]+=[ -~\t\r\n]+$/
 const refusal = '{"status":"invalid_token"}'
@@ -27,7 +29,7 @@ class OAuthBearerServer implements SaslServer {
 
   async step(token: Buffer): Promise<Step> {
     if (this.#refused !== null) throw new AuthenticationFailed(this.#refused, refusal)
-    const [begin, ...pairs] = token.toString('utf8').split(separator)
+    const [begin, ...pairs] = token.toString('utf8').split(separator, mostParts)
     const match = header.exec(begin!)
     const ends = pairs.pop() === '' && pairs.pop() === ''
     if (match === null || !ends || !pairs.every(each => pair.test(each))) {

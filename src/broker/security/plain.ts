@@ -12,7 +12,7 @@ export function plain(options: ReadonlyMap<string, string>): SaslMechanism {
 }
 
 function authenticate(token: Buffer, passwords: ReadonlyMap<string, Buffer>): Step {
-  const parts = token.toString('utf8').split('\u0000')
+  const parts = token.toString('utf8').split('\u0000', 4)
   if (parts.length !== 3) throw new AuthenticationFailed(`Invalid SASL/PLAIN response: expected 3 tokens, got ${parts.length}`)
   const [authorizationId, username, password] = parts as [string, string, string]
   if (username === '') throw failed('username not specified')

@@ -42,6 +42,9 @@ type AuthenticateResponse = InputOf<typeof apis.saslAuthenticate.response>
 /** `token` comes in a SaslAuthenticate request, `raw-token` as it is. */
 type State = 'handshake' | 'token' | 'raw-token' | 'ready' | 'failed'
 
+/** Of a reason in the audit log: it may quote what the client sent, which may be half a megabyte. */
+const longestReason = 256
+
 /** A client may begin again this long after it began the last time. */
 const minReauthIntervalMs = 1_000
 
@@ -173,7 +176,7 @@ export class SaslExchange {
   /** Resolves when the failure may be told. */
   async #fail(error: AuthenticationFailed): Promise<void> {
     const { settings, session, logger, listener, system } = this.#options
-    const details = { mechanism: this.#mechanism, listener, host: session.remoteAddress, reason: error.message }
+    const details = { mechanism: this.#mechanism, listener, host: session.remoteAddress, reason: error.message.slice(0, longestReason) }
     logger.info(details, 'audit: authentication failed')
     this.#state = 'failed'
     this.#server = null

@@ -2,11 +2,12 @@
  * TLS for one listener: from an accepted socket to one that has shaken hands, and to the principal of its certificate.
  *
  * Hides where keys and certificates come from and that they are read again when a file or the configuration changes: new connections
- * then get the new ones, and a mistake leaves the old ones in use.
+ * then get the new ones, and a mistake leaves the old ones in use. Also that a handshake costs a millisecond or more, for the signature:
+ * those of a thousand clients that begin at the same time take turns (`base/turns.ts`).
  */
 import type net from 'node:net'
 import tls from 'node:tls'
-import { DiskError, type System, type Timer } from '../../base.ts'
+import { DiskError, type System, type Timer, type Turns } from '../../base.ts'
 import { type BrokerConfig, badListenerValue, type Listener, listenerValue } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import { type PrincipalMapping, principalMapping, subjectOf } from './distinguished-name.ts'
@@ -44,12 +45,30 @@ export class TlsListener {
   }
 
   /** Calls back once; an error also when the client goes away. The caller bounds how long that may take, and how many there are. */
-  handshake(socket: net.Socket, done: Shaken): void {
-    if (this.#generation !== this.#options.config.generation) this.#reload()
+  handshake(socket: net.Socket, turns: Turns, done: Shaken): void {
+    const gone = () => new Error('the connection ended during the TLS handshake')
+    socket.on('error', () => {})
+    // Reset before it was accepted: it has no address any more, and so no key of its own.
+    if (socket.remotePort === undefined) {
+      done(gone())
+      return
+    }
     const key = keyOf(socket)
     this.#shaking.set(key, done)
-    socket.on('error', () => {})
-    socket.once('close', () => this.#settle(key, new Error('the connection ended during the TLS handshake')))
+    socket.once('close', () => {
+      // By then another connection may come from the same port.
+      if (this.#shaking.get(key) === done) this.#settle(key, gone())
+    })
+    // TLS signs as soon as it sees what the client begins with, so it gets the socket only then, and in its turn.
+    socket.once('readable', async () => {
+      if (turns.over) await turns.next()
+      if (socket.destroyed || socket.readableLength === 0) socket.destroy()
+      else this.#begin(socket)
+    })
+  }
+
+  #begin(socket: net.Socket): void {
+    if (this.#generation !== this.#options.config.generation) this.#reload()
     this.#server.emit('connection', socket)
   }
 

@@ -88,8 +88,8 @@ export class FetchSessions {
 
   /** null: no slot is free, and the client must continue with full requests. */
   create(partitions: Map<string, FetchPartition>, usesTopicIds: boolean): FetchSession | null {
-    if (!this.#partitions.hasRoom(partitions.size)) return null
-    if (this.#sessions.size >= this.#slots && !this.#evictOne()) return null
+    if (partitions.size > this.#partitions.most) return null
+    while (this.#sessions.size >= this.#slots || !this.#partitions.hasRoom(partitions.size)) if (!this.#evictOne()) return null
     let id: number
     do id = 1 + this.#random.below(2 ** 31 - 1)
     while (this.#sessions.has(id))

@@ -1,8 +1,13 @@
 /**
  * Bounds what waiting fetches watch. Each watches every one of its partitions, so a thousand connections with a hundred thousand partitions
  * each would fill the memory, and every append would have to look through them. A fetch that finds no room waits out its time and looks then.
+ *
+ * Large fetches cannot take the room of small ones: otherwise two clients with all partitions of a large cluster would make everybody else's
+ * fetches late.
  */
 const mostWatched = 200_000
+/** Has a room of its own, as large, when the first is full. */
+const smallFetch = 100
 
 export class ParkedFetches {
   #watched = 0
@@ -13,7 +18,8 @@ export class ParkedFetches {
 
   /** False: there is no room for so many more. */
   take(partitions: number): boolean {
-    if (this.#watched + partitions > mostWatched) return false
+    const room = partitions <= smallFetch ? 2 * mostWatched : mostWatched
+    if (this.#watched + partitions > room) return false
     this.#watched += partitions
     return true
   }

@@ -81,10 +81,28 @@ export class ShareSessions {
     return session
   }
 
-  /** Before partitions are added; {@link changed} afterwards. Whether they exist is not asked, so their number needs a bound. */
-  admit(added: number): void {
-    if (this.#partitions.hasRoom(added)) return
-    throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', `All share sessions together may have at most ${this.#partitions.most} partitions.`)
+  /**
+   * Before partitions are added; {@link changed} afterwards. Whether they exist is not asked, so their number needs a bound. Sessions that are
+   * larger than this one will be give way, the largest first, so that nobody can take the room of all others; returns those that were closed.
+   */
+  admit(session: ShareSession, added: number): ShareSession[] {
+    if (this.#partitions.hasRoom(added)) return []
+    const { most } = this.#partitions
+    const size = session.partitions.size + added
+    const larger = [...this.#sessions.values()].filter(other => other !== session && other.partitions.size > size)
+    larger.sort((a, b) => b.partitions.size - a.partitions.size)
+    const closing: ShareSession[] = []
+    let freed = 0
+    while (!this.#partitions.hasRoom(added - freed)) {
+      const other = larger[closing.length]
+      if (other === undefined) {
+        throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', `All share sessions together may have at most ${most} partitions.`)
+      }
+      closing.push(other)
+      freed += other.partitions.size
+    }
+    for (const other of closing) this.close(other)
+    return closing
   }
 
   changed(session: ShareSession): void {

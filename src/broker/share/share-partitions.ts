@@ -1,6 +1,6 @@
 /**
  * The share partitions that this broker serves: made when a member first fetches, from what the share coordinator has stored, and dropped
- * when their topic is deleted, their group's offsets are altered, or their memory can no longer be trusted.
+ * when their topic is deleted, their group's offsets are altered, their memory can no longer be trusted, or when there are too many.
  */
 import type { System } from '../../base.ts'
 import {
@@ -29,10 +29,18 @@ export interface SharePartitionsOptions {
 interface Entry {
   readonly key: SharePartitionKey
   partition: Promise<SharePartition>
+  /** Null until it is there. */
+  loaded: SharePartition | null
 }
+
+/** Beyond this those are dropped that were idle for longest: any name of a group in a fetch makes one for each partition. */
+const mostEntries = 50_000
+/** How many are looked at for one that is idle. */
+const lookedAt = 100
 
 export class SharePartitions {
   readonly #options: SharePartitionsOptions
+  /** The one that was used last at the end. */
   readonly #entries = new Map<string, Entry>()
   /** Called once, by group, when records become available. */
   readonly #waiting = new Map<string, Set<() => void>>()
@@ -51,15 +59,37 @@ export class SharePartitions {
     const name = sharePartitionName(key)
     let entry = this.#entries.get(name)
     if (entry === undefined) {
-      const partition = this.#load(key, log, () => this.#drop(name, entry))
-      entry = { key, partition }
-      this.#entries.set(name, entry)
-      partition.catch(() => this.#drop(name, entry))
-    }
+      if (this.#entries.size >= mostEntries) this.#dropIdle()
+      entry = this.#begin(key, name, log)
+    } else this.#entries.delete(name)
+    this.#entries.set(name, entry)
     return entry.partition.then(partition => {
       partition.config = this.#options.config(key.groupId)
       return partition
     })
+  }
+
+  #begin(key: SharePartitionKey, name: string, log: PartitionLog): Entry {
+    const partition = this.#load(key, log, () => this.#drop(name, entry))
+    const entry: Entry = { key, partition, loaded: null }
+    partition.then(
+      loaded => {
+        entry.loaded = loaded
+      },
+      () => this.#drop(name, entry),
+    )
+    return entry
+  }
+
+  #dropIdle(): void {
+    let looked = 0
+    for (const [name, entry] of this.#entries) {
+      if (entry.loaded?.isIdle) {
+        this.#drop(name, entry)
+        return
+      }
+      if (++looked === lookedAt) return
+    }
   }
 
   /** The member is gone: what it has acquired in the group is free again. */

@@ -17,9 +17,6 @@ export interface Subscription {
 export const defaultIntervalMs = 300_000
 export const allMetrics = '*'
 
-/** A pattern is the administrator's, the text is the client's: it is cut, so that no pattern takes long. */
-const longestTrait = 256
-
 /** From stored configs, which were checked when they were set. */
 export function subscriptionOf(configs: ReadonlyMap<string, string>): Subscription {
   const match = new Map<keyof ClientTraits, RegExp>()
@@ -30,12 +27,12 @@ export function subscriptionOf(configs: ReadonlyMap<string, string>): Subscripti
   return { metrics: items(configs.get('metrics') ?? ''), intervalMs: Number(configs.get('interval.ms') ?? defaultIntervalMs), match }
 }
 
-/** All patterns must match, each the whole text. */
+/** All patterns must match, each the whole text. They are the administrator's; what the client says of itself is short. */
 export function isMeant(subscription: Subscription, client: ClientTraits): boolean {
   for (const [trait, pattern] of subscription.match) {
     // Nothing is known of the client's port, so no client has one that matches.
     const text: string | undefined = client[trait]
-    if (text === undefined || !pattern.test(text.slice(0, longestTrait))) return false
+    if (text === undefined || !pattern.test(text)) return false
   }
   return true
 }

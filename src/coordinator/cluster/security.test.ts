@@ -116,6 +116,25 @@ describe('the security of the cluster', () => {
     )
   })
 
+  it('refuses filters that together would look at too many ACLs, or find too many', async () => {
+    const machine = await new Machine().start(1_000_000)
+    await machine.run(machine.security.createAcls(Array.from({ length: 250 }, (_, n) => acl({ resourceName: `t${n}` }))))
+    const acls = [...machine.security.state.acls.values()]
+    const tooLarge = { name: 'POLICY_VIOLATION' }
+    await assert.rejects(machine.run(machine.security.deleteAcls(Array(300).fill(every))), tooLarge)
+    const matching = Array.from({ length: 3_000 }, (_, n) => ({ ...every, resourceName: `u${n}`, patternType: 2 }))
+    await assert.rejects(machine.run(machine.security.deleteAcls(matching)), tooLarge)
+    assert.equal(machine.security.state.acls.size, acls.length)
+    // By name there may be as many as there are ACLs.
+    const named = acls.map(({ resourceName }) => ({ ...every, resourceName }))
+    const deleted = await machine.run(machine.security.deleteAcls([...named, ...named]))
+    assert.deepEqual(
+      deleted.map(found => found.length),
+      Array(2 * acls.length).fill(1),
+    )
+    assert.equal(machine.security.state.acls.size, 0)
+  })
+
   it('refuses what cannot be one operation, and what is not there', async () => {
     const machine = await new Machine().start(1_000_000)
     const many = Array.from({ length: 10_001 }, (_, n) => acl({ resourceName: `t${n}` }))

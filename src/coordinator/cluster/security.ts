@@ -8,19 +8,9 @@
 import type { Random } from '../../base.ts'
 import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
+import { type AclFilter, findAcls } from './acl-filters.ts'
 import { encodeMetadataRecord, type MetadataRecord } from './metadata-records.ts'
 import { type Acl, type DelegationToken, type ScramCredential, SecurityState } from './security-state.ts'
-
-/** As in a request: ANY and MATCH are allowed, null matches everything. */
-export interface AclFilter {
-  resourceType: number
-  resourceName: string | null
-  patternType: number
-  principal: string | null
-  host: string | null
-  operation: number
-  permissionType: number
-}
 
 export interface ScramDeletion {
   name: string
@@ -79,10 +69,9 @@ export class SecurityMetadata implements ClusterSecurity {
   deleteAcls(filters: readonly AclFilter[]): Promise<Acl[][]> {
     return this.#write(newest => {
       const removed = new Set<Uuid>()
-      const response = filters.map(filter => {
-        const matching = [...newest.acls].filter(([, acl]) => matches(filter, acl))
-        for (const [id] of matching) removed.add(id)
-        return matching.map(([, acl]) => acl)
+      const response = findAcls(filters, newest.acls).map(found => {
+        for (const [id] of found) removed.add(id)
+        return found.map(([, acl]) => acl)
       })
       return decide(
         [...removed].map(id => ({ type: 'RemoveAccessControlEntryRecord', id })),
@@ -134,30 +123,4 @@ export class SecurityMetadata implements ClusterSecurity {
 function decide<R>(records: MetadataRecord[], response: R): Decision<R> {
   if (records.length > maxRecords) throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
   return { records: records.map(encodeMetadataRecord), response }
-}
-
-const any = 1
-const match = 2
-const literal = 3
-const prefixed = 4
-const wildcard = '*'
-
-/** Kafka's AclBindingFilter: MATCH finds every pattern that applies to a resource of the name. */
-export function matches(filter: AclFilter, acl: Acl): boolean {
-  return (
-    matchesPattern(filter, acl) &&
-    (filter.principal === null || filter.principal === acl.principal) &&
-    (filter.host === null || filter.host === acl.host) &&
-    (filter.operation === any || filter.operation === acl.operation) &&
-    (filter.permissionType === any || filter.permissionType === acl.permissionType)
-  )
-}
-
-function matchesPattern({ resourceType, patternType, resourceName }: AclFilter, acl: Acl): boolean {
-  if (resourceType !== any && resourceType !== acl.resourceType) return false
-  if (patternType !== any && patternType !== match && patternType !== acl.patternType) return false
-  if (resourceName === null) return true
-  if (patternType === any || patternType === acl.patternType) return resourceName === acl.resourceName
-  if (acl.patternType === literal) return resourceName === acl.resourceName || acl.resourceName === wildcard
-  return acl.patternType === prefixed && resourceName.startsWith(acl.resourceName)
 }

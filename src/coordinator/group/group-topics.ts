@@ -15,10 +15,12 @@ export interface GroupTopics {
  * group's epoch (KIP-1101), so that a group finds out after any pause that its topics changed. 53 bits of two checksums, 0 for none.
  */
 export function topicsHash(subscribed: Iterable<string>, topics: GroupTopics): number {
+  const known: string[] = []
+  for (const name of subscribed) if (topics.topic(name) !== undefined) known.push(name)
   let text = ''
-  for (const name of [...subscribed].sort()) {
-    const topic = topics.topic(name)
-    if (topic !== undefined) text += `${name} ${topic.id} ${topic.partitionCount}\n`
+  for (const name of known.sort()) {
+    const { id, partitionCount } = topics.topic(name)!
+    text += `${name} ${id} ${partitionCount}\n`
   }
   if (text === '') return 0
   const bytes = Buffer.from(text)

@@ -16,6 +16,7 @@ import {
   joinError,
   type LeaveGroupResponse,
   type LeavingMember,
+  memberIdFor,
   type Protocol,
   type SyncGroupRequest,
   type SyncGroupResponse,
@@ -95,7 +96,7 @@ export class Membership {
 
   #joinNew(group: ClassicGroup, request: JoinGroupRequest, caller: Caller): Decision<JoinGroupResponse> {
     const { groupInstanceId } = request
-    const newMemberId = `${groupInstanceId ?? caller.clientId}-${this.#newId()}`
+    const newMemberId = memberIdFor(groupInstanceId ?? caller.clientId, this.#newId())
     if (groupInstanceId !== null) {
       return group.staticMemberId(groupInstanceId) === undefined
         ? this.#addMember(group, request, caller, newMemberId)

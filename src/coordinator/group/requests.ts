@@ -23,6 +23,13 @@ export interface Caller {
 }
 
 const noAssignment = Buffer.alloc(0)
+/** A client id may be as long as a string of the protocol can be, in characters of three bytes. */
+const longestPrefix = 10_000
+
+/** The id that a classic member gets: its client's or instance's, and a UUID. */
+export function memberIdFor(prefix: string, uuid: string): string {
+  return `${prefix.slice(0, longestPrefix)}-${uuid}`
+}
 
 export function joinError(error: ErrorName, memberId: string): JoinGroupResponse {
   return {

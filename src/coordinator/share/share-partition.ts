@@ -116,6 +116,11 @@ export class SharePartition {
     return this.#config.isolationLevel === 'read_committed' ? 'last-stable' : 'high-watermark'
   }
 
+  /** Nobody has any of its records: it can be given up, and made again of what is stored. */
+  get isIdle(): boolean {
+    return this.#lockTimerAtMs === Number.POSITIVE_INFINITY
+  }
+
   /** Something can be acquired now. */
   get hasAvailable(): boolean {
     return this.#room > 0 && this.#inFlight.nextOffset < this.visibleEnd
@@ -138,9 +143,11 @@ export class SharePartition {
       if (!this.hasAvailable) return null
       const from = this.#inFlight.nextOffset
       const slice = await this.log.read(from, { maxBytes: limit.maxBytes, atLeastOne: true, upTo: this.#upTo })
-      const acquisition = this.#acquireFrom(slice, from, limit)
-      if (acquisition.acquired.length > 0) return acquisition
+      // Given up meanwhile: another has taken its place, and may give the same records to somebody else.
+      const acquisition = this.#closed ? null : this.#acquireFrom(slice, from, limit)
+      if (acquisition !== null && acquisition.acquired.length > 0) return acquisition
       slice.release()
+      if (acquisition === null) return null
       // Nothing but what is hidden, or others were faster: further on there may be more.
       if (slice.chunks.length === 0) return null
       await new Promise<void>(resolve => this.#options.system.timers.soon(resolve))

@@ -8,13 +8,13 @@ import type { ShareState } from './state-shard.ts'
 
 const key = { groupId: 'g', topicId: '000000000000000000000A' as Uuid, partition: 0 }
 
-function setUp(updatesPerSnapshot: number, log = memoryPartitionLog()) {
+function setUp(updatesPerSnapshot: number, log = memoryPartitionLog(), mostStates = 10) {
   const system = testSystem()
   const topic = { name: shareStateTopicName, partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
   const settings = { stateTopicNumPartitions: 1, updatesPerSnapshot, pruneIntervalMs: 1_000 }
   const deleted: number[] = []
   log.deleteBefore = async offset => void deleted.push(offset)
-  const shares = new ShareCoordinator({ system, settings, topic })
+  const shares = new ShareCoordinator({ system, settings, topic, mostStates })
   void shares.start()
   const settled = async <T>(work: Promise<T>): Promise<T> => {
     work.catch(() => {})
@@ -54,6 +54,21 @@ test('updates are merged, and the result is the same after a restart', async () 
       batch(30, 31),
     ])
   }
+})
+
+test('the state of all groups together is bounded, and what is deleted makes room', async () => {
+  const first = setUp(10, memoryPartitionLog(), 2)
+  const keys = [0, 1, 2].map(partition => ({ ...key, groupId: `g${partition}`, partition }))
+  const initialize = ({ shares, settled }: typeof first, at: number, epoch = 0) => settled(shares.initialize(keys[at]!, epoch, 0))
+  await initialize(first, 0)
+  await initialize(first, 1)
+  await initialize(first, 1, 1)
+  await assert.rejects(initialize(first, 2), { name: 'POLICY_VIOLATION' })
+  const again = setUp(10, first.log, 2)
+  await assert.rejects(initialize(again, 2), { name: 'POLICY_VIOLATION' })
+  await again.settled(again.shares.delete(keys[0]!))
+  await initialize(again, 2)
+  await assert.rejects(initialize(again, 0), { name: 'POLICY_VIOLATION' })
 })
 
 test('older epochs are fenced, unknown partitions refused, deleted state is gone', async () => {

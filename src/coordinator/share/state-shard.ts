@@ -50,17 +50,37 @@ interface Stored extends ShareState {
   snapshotOffset: number
 }
 
+/** States of all shards. Any group name in a fetch begins one for each partition, so their number needs a bound. */
+export interface StateCount {
+  readonly most: number
+  states: number
+}
+
 export class ShareStateShard implements Shard {
   readonly #context: ShardContext
   readonly #updatesPerSnapshot: number
+  readonly #count: StateCount
   readonly #states = new Map<string, Stored>()
+  /** How many of its states are counted; none before it is loaded. */
+  #counted: number | null = null
 
-  constructor(context: ShardContext, updatesPerSnapshot: number) {
+  constructor(context: ShardContext, updatesPerSnapshot: number, count: StateCount) {
     this.#context = context
     this.#updatesPerSnapshot = updatesPerSnapshot
+    this.#count = count
   }
 
-  replay({ key, value }: LogRecord, offset: number): void {
+  replay(record: LogRecord, offset: number): void {
+    this.#replay(record, offset)
+    if (this.#counted !== null) this.#recount(this.#states.size)
+  }
+
+  #recount(counted: number): void {
+    this.#count.states += counted - (this.#counted ?? 0)
+    this.#counted = counted
+  }
+
+  #replay({ key, value }: LogRecord, offset: number): void {
     if (key === null) return
     const id = recordId(key)
     if (id === shareSnapshot.id) {
@@ -83,9 +103,13 @@ export class ShareStateShard implements Shard {
     }
   }
 
-  loaded(): void {}
+  loaded(): void {
+    this.#recount(this.#states.size)
+  }
 
-  unload(): void {}
+  unload(): void {
+    this.#recount(0)
+  }
 
   /** Everything before this offset is of no use; null when nothing is stored. */
   get neededFrom(): number | null {
@@ -101,6 +125,10 @@ export class ShareStateShard implements Shard {
   initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Decision<void> {
     const before = this.#states.get(sharePartitionName(key))
     if (before !== undefined && stateEpoch < before.stateEpoch) throw fenced('state', stateEpoch, before.stateEpoch)
+    const { most, states } = this.#count
+    if (before === undefined && states >= most) {
+      throw new KafkaError('POLICY_VIOLATION', `Share groups have state of ${most} partitions in all; no other can be added.`)
+    }
     const snapshotEpoch = before === undefined ? 0 : before.snapshotEpoch + 1
     const state = { stateEpoch, leaderEpoch: before?.leaderEpoch ?? 0, startOffset, deliveryCompleteCount: 0, stateBatches: [] }
     return { records: [this.#snapshot(key, state, snapshotEpoch, this.#context.clock.now())], response: undefined }

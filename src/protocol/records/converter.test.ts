@@ -219,6 +219,20 @@ function manyRecords(compression: 'gzip' | 'zstd'): Buffer {
   return bomb
 }
 
+test('what readers ask for does not hold up a producer', async () => {
+  await withConverter({ inlineWork: 0 }, async converter => {
+    const large = buildBatch({ records: keyed(300_000), compression: 'zstd', timestamp: now })
+    let found = 0
+    const finds = Array.from({ length: 30 }, async () => {
+      await converter.find({ kind: 'find', records: large, timestamp: now + 1, from: 0 })
+      found++
+    })
+    await converter.open(opening(buildBatch({ records: keyed(10), compression: 'lz4', timestamp: now }), 'lz4'))
+    assert.ok(found < 30, 'the batch was opened after all the others')
+    await Promise.all(finds)
+  })
+})
+
 test('a job that takes the thread down fails alone: what waits may be tried again, and the next job finds a new thread', async () => {
   await withConverter({ heapMegabytes: 24 }, async converter => {
     const good: Conversion = { kind: 'fetch', records: buildBatch({ records: keyed(5) }), toMagic: 1, firstOffset: 0 }

@@ -1,7 +1,7 @@
 /**
  * Opens produced batches and converts fetched ones where that does not hurt: small ones at once, the others one after another on a thread
  * that starts with the first and does not keep the process alive. A job that fails, even one that takes the thread down, fails alone: the
- * next job gets a new thread.
+ * next job gets a new thread. There are two, so that what consumers and look-ups by time ask for holds up no producer.
  *
  * What waits is bounded; above that a job is refused with REQUEST_TIMED_OUT, which clients try again.
  */
@@ -27,7 +27,7 @@ export interface RecordConverter {
   convert(job: Conversion): Buffer | Promise<Buffer>
   /** As `open`. */
   find(search: Search): FoundRecord | null | Promise<FoundRecord | null>
-  /** Stops the thread; jobs that still wait are refused with REQUEST_TIMED_OUT. */
+  /** Stops the threads; jobs that still wait are refused with REQUEST_TIMED_OUT. */
   close(): Promise<void>
 }
 
@@ -71,31 +71,20 @@ export function openRecordConverter(options: ConverterOptions = {}): RecordConve
   return new Converter(options)
 }
 
-interface Waiting {
-  bytes: number
-  resolve(reply: ThreadResult): void
-  reject(error: Error): void
-}
-
 class Converter implements RecordConverter {
   readonly #maxDecompressedBytes: number
   readonly #inlineWork: number
   readonly #inlineBytes: number
-  readonly #maxWaitingBytes: number
-  readonly #heapMegabytes: number
   readonly #scratch = new Scratch()
-  readonly #waiting = new Map<number, Waiting>()
-  #waitingBytes = 0
-  #nextId = 0
-  #thread: Worker | null = null
-  #closed = false
+  readonly #forProducers: JobThread
+  readonly #forReaders: JobThread
 
   constructor(options: ConverterOptions) {
     this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
     this.#inlineWork = options.inlineWork ?? 1 << 20
     this.#inlineBytes = options.inlineBytes ?? 16 * 1024
-    this.#maxWaitingBytes = options.maxWaitingBytes ?? 128 * 1024 * 1024
-    this.#heapMegabytes = options.heapMegabytes ?? 768
+    this.#forProducers = new JobThread(options)
+    this.#forReaders = new JobThread(options)
   }
 
   mayStay(job: Opening): boolean {
@@ -122,7 +111,7 @@ class Converter implements RecordConverter {
   }
 
   #openOnThread(job: Opening): Promise<Opened> {
-    return this.#onThread(job).then(({ records, contents }) => ({ records: bufferOf(records!), contents: contents! }))
+    return this.#forProducers.run(job).then(({ records, contents }) => ({ records: bufferOf(records!), contents: contents! }))
   }
 
   convert(job: Conversion): Buffer | Promise<Buffer> {
@@ -134,7 +123,7 @@ class Converter implements RecordConverter {
         if (!(error instanceof DecompressedTooLarge) || room === this.#maxDecompressedBytes) throw error
       }
     }
-    return this.#onThread(job).then(({ records }) => bufferOf(records!))
+    return this.#forReaders.run(job).then(({ records }) => bufferOf(records!))
   }
 
   find(search: Search): FoundRecord | null | Promise<FoundRecord | null> {
@@ -144,10 +133,39 @@ class Converter implements RecordConverter {
       } catch (error) {
         if (!(error instanceof DecompressedTooLarge)) throw error
       }
-    return this.#onThread(search).then(({ found }) => found)
+    return this.#forReaders.run(search).then(({ found }) => found)
   }
 
-  #onThread(job: Job): Promise<ThreadResult> {
+  async close(): Promise<void> {
+    await Promise.all([this.#forProducers.close(), this.#forReaders.close()])
+  }
+}
+
+interface Waiting {
+  bytes: number
+  resolve(reply: ThreadResult): void
+  reject(error: Error): void
+}
+
+/** Jobs one after another on a thread of their own. */
+class JobThread {
+  readonly #maxDecompressedBytes: number
+  readonly #maxWaitingBytes: number
+  readonly #heapMegabytes: number
+  readonly #waiting = new Map<number, Waiting>()
+  #waitingBytes = 0
+  #nextId = 0
+  #thread: Worker | null = null
+  #closed = false
+
+  constructor(options: ConverterOptions) {
+    this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
+    this.#maxWaitingBytes = options.maxWaitingBytes ?? 128 * 1024 * 1024
+    this.#heapMegabytes = options.heapMegabytes ?? 768
+  }
+
+  /** Copies the records before it returns; throws when too much waits. */
+  run(job: Job): Promise<ThreadResult> {
     const bytes = job.records.length
     // A job larger than the bound may still be the only one.
     if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes)) throw refusal()

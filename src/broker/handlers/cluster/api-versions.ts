@@ -5,6 +5,7 @@
  * version is answered in v0 with UNSUPPORTED_VERSION and the versions of only this API, so that newer clients can fall back. v4 can
  * return features whose minimum is 0; in v5 a client says which broker it expects, and gets an error if it reached another one (KIP-1242).
  */
+import { cutText } from '../../../base.ts'
 import { supportedFeatures } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
@@ -13,6 +14,8 @@ import { defineHandler, type Handler, type RequestContext } from '../../dispatch
 type Response = InputOf<typeof apis.apiVersions.response>
 
 const softwarePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
+/** For each connection. */
+const longestKept = 256
 const versions = [0, 5] as const
 const self = { apiKey: apis.apiVersions.key, minVersion: versions[0], maxVersion: versions[1] }
 
@@ -32,8 +35,8 @@ export function apiVersionsHandler(others: readonly Handler[]): Handler {
         if (!softwarePattern.test(clientSoftwareName) || !softwarePattern.test(clientSoftwareVersion)) {
           throw new KafkaError('INVALID_REQUEST', 'clientSoftwareName or clientSoftwareVersion is not valid')
         }
-        context.connection.clientSoftwareName = clientSoftwareName
-        context.connection.clientSoftwareVersion = clientSoftwareVersion
+        context.connection.clientSoftwareName = cutText(clientSoftwareName, longestKept)
+        context.connection.clientSoftwareVersion = cutText(clientSoftwareVersion, longestKept)
       }
       const { self: broker } = context.broker
       const elsewhere =

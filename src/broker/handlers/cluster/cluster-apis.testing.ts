@@ -147,7 +147,7 @@ export class TestBroker {
 
   async #handle(handler: Handler, request: object, version: number): Promise<object> {
     try {
-      handler.cost.distinct?.(request as never)
+      for (const _ of handler.cost.distinct?.(request as never) ?? []);
       return (await handler.handle(request as never, this.#context(handler, version))) as object
     } catch (error) {
       if (error instanceof KafkaError) return handler.fail(request as never, error, version)
@@ -165,6 +165,7 @@ export class TestBroker {
       connection: this.connection,
       signal: new AbortController().signal,
       afterReply() {},
+      waits() {},
       quota: null,
       throttle() {},
       allowed(operation: Operation, resource: ResourceType, name: string) {

@@ -36,8 +36,8 @@ export const describeConfigs = defineHandler<typeof apis.describeConfigs>({
     ['GROUP', 'DESCRIBE_CONFIGS'],
     ['CLUSTER', 'DESCRIBE_CONFIGS'],
   ],
-  cost: manyThings(request => {
-    request.resources = distinct(request.resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`)
+  cost: manyThings(function* (request) {
+    request.resources = yield* distinct(request.resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`)
   }),
   async handle(request, context) {
     const results = await inSlices(context.broker.turns, request.resources, resource => describeResource(resource, request, context))

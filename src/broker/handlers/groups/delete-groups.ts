@@ -14,8 +14,8 @@ export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
   api: apis.deleteGroups,
   versions: [0, 3],
   access: [['GROUP', 'DELETE']],
-  cost: manyThings(request => {
-    request.groupsNames = distinct(request.groupsNames)
+  cost: manyThings(function* (request) {
+    request.groupsNames = yield* distinct(request.groupsNames)
   }),
   async handle(request, context) {
     const { turns, groups } = context.broker

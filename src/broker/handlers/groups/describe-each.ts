@@ -12,8 +12,8 @@ interface DescribeRequest {
 }
 
 export const describeAccess: Access = [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']]
-export const describeCost = manyThings<Pick<DescribeRequest, 'groupIds'>>(request => {
-  request.groupIds = distinct(request.groupIds)
+export const describeCost = manyThings<Pick<DescribeRequest, 'groupIds'>>(function* (request) {
+  request.groupIds = yield* distinct(request.groupIds)
 })
 
 /** Each group as `describe` finds it. What that throws, and a missing right, is told as `failed` says. */

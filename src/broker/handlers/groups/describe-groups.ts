@@ -19,8 +19,8 @@ export const describeGroups = defineHandler<typeof apis.describeGroups>({
   api: apis.describeGroups,
   versions: [0, 6],
   access: everyOperation('GROUP'),
-  cost: manyThings(request => {
-    request.groups = distinct(request.groups)
+  cost: manyThings(function* (request) {
+    request.groups = yield* distinct(request.groups)
   }),
   async handle(request, context) {
     const { groups: groupIds, includeAuthorizedOperations } = request

@@ -27,8 +27,8 @@ export const findCoordinator = defineHandler<typeof apis.findCoordinator>({
     ['TRANSACTIONAL_ID', 'DESCRIBE'],
     ['CLUSTER', 'CLUSTER_ACTION'],
   ],
-  cost: manyThings(request => {
-    request.coordinatorKeys = distinct(request.coordinatorKeys)
+  cost: manyThings(function* (request) {
+    request.coordinatorKeys = yield* distinct(request.coordinatorKeys)
   }),
   async handle(request, context) {
     const keys = context.version >= batchedFrom ? request.coordinatorKeys : [request.key]

@@ -11,7 +11,9 @@ export function requireGroup(context: RequestContext, operation: Operation, grou
 }
 
 /** For an answer that waits for other members. A broker that shuts down sends the client to look for another coordinator. */
-export async function unlessLeaving<R>({ signal }: RequestContext, answer: Promise<R>): Promise<R> {
+export async function unlessLeaving<R>(context: RequestContext, answer: Promise<R>): Promise<R> {
+  const { signal } = context
+  context.waits()
   let leave = () => {}
   const left = new Promise<never>((_, reject) => {
     leave = () => reject(new KafkaError('NOT_COORDINATOR'))

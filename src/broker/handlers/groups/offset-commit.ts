@@ -20,8 +20,8 @@ export const offsetCommit = defineHandler<typeof apis.offsetCommit>({
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
+  cost: manyThings(function* (request) {
+    request.topics = yield* distinctPairs(
       request.topics,
       topic => topic.name || topic.topicId,
       'partitions',

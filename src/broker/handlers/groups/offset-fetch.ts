@@ -40,11 +40,11 @@ export const offsetFetch = defineHandler<typeof apis.offsetFetch>({
     ['GROUP', 'DESCRIBE'],
     ['TOPIC', 'DESCRIBE'],
   ],
-  cost: manyThings(request => {
-    if (request.topics !== null) request.topics = distinctPairs(request.topics, topic => topic.name, 'partitionIndexes')
-    request.groups = distinct(request.groups, group => group.groupId)
+  cost: manyThings(function* (request) {
+    if (request.topics !== null) request.topics = yield* distinctPairs(request.topics, topic => topic.name, 'partitionIndexes')
+    request.groups = yield* distinct(request.groups, group => group.groupId)
     for (const group of request.groups) {
-      if (group.topics !== null) group.topics = distinctPairs(group.topics, topic => topic.name || topic.topicId, 'partitionIndexes')
+      if (group.topics !== null) group.topics = yield* distinctPairs(group.topics, topic => topic.name || topic.topicId, 'partitionIndexes')
     }
   }),
   async handle(request, context) {

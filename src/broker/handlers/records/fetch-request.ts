@@ -50,7 +50,11 @@ async function update(partitions: Map<string, FetchPartition>, request: Request,
     }
   }
   for (const topic of request.forgottenTopicsData) {
-    for (const partition of topic.partitions) partitions.delete(sessionKey(topic.topic, topic.topicId, partition, byId))
+    for (const partition of topic.partitions) {
+      partitions.delete(sessionKey(topic.topic, topic.topicId, partition, byId))
+      const pause = slice()
+      if (pause !== null) await pause
+    }
   }
   for (const partition of partitions.values()) {
     resolve(partition, byId, context)

@@ -10,6 +10,7 @@ class Growing {
   bytes = 0
   highWatermark = 0
   offline: string | null = null
+  deleted = false
   readonly waiting = new Set<{ mark: number; callback: () => void }>()
 
   append(bytes: number): void {
@@ -23,7 +24,7 @@ class Growing {
 
   whenPast(mark: number, _upTo: string, callback: () => void) {
     const waiter = { mark, callback }
-    if (this.highWatermark > mark) callback()
+    if (this.deleted || this.highWatermark > mark) callback()
     else this.waiting.add(waiter)
     return { cancel: () => void this.waiting.delete(waiter) }
   }
@@ -43,7 +44,9 @@ class World {
   timers = new Set<() => void>()
   readonly context = {
     signal: this.abort.signal,
+    waits() {},
     broker: {
+      turns: { over: false },
       parkedFetches: this.parkedFetches,
       system: { timers: { after: (_: number, callback: () => void) => this.#after(callback) } },
     },
@@ -97,6 +100,18 @@ test('a fetch wakes when its partitions have grown by enough together, or when o
   world.assertEmpty(one, two)
 })
 
+test('a partition that is deleted ends the wait', async () => {
+  const world = new World()
+  const [one, two] = [new Growing(), new Growing()]
+  const wait = world.wait([one, two], 100)
+  one.deleted = true
+  for (const waiter of one.waiting) waiter.callback()
+  await turn()
+  assert.equal(wait.isOver, true)
+  one.waiting.clear()
+  world.assertEmpty(one, two)
+})
+
 test('what moved before the wait began, the end of the time and a client that leaves end it at once', async () => {
   const world = new World()
   const [one, two] = [new Growing(), new Growing()]
@@ -116,15 +131,16 @@ test('what moved before the wait began, the end of the time and a client that le
   world.assertEmpty(one, two)
 })
 
-test('a fetch that finds no room watches nothing and waits out its time', async () => {
+test('a large fetch that finds no room watches nothing and waits out its time; a small one has room all the same', async () => {
   const world = new World()
   const partition = new Growing()
   const crowd = Array.from({ length: 200 }, () => world.wait(Array<Growing>(1_000).fill(partition), 0))
-  const late = world.wait([partition], 0)
-  assert.equal(world.parkedFetches.watched, 200_000)
+  const late = world.wait(Array<Growing>(101).fill(partition), 0)
+  const small = world.wait(Array<Growing>(100).fill(partition), 0)
+  assert.equal(world.parkedFetches.watched, 200_100)
   partition.append(1)
   await turn()
-  assert.ok(crowd.every(({ isOver }) => isOver))
+  assert.ok([...crowd, small].every(({ isOver }) => isOver))
   assert.equal(late.isOver, false)
   assert.equal(world.parkedFetches.watched, 0)
   for (const fire of [...world.timers]) fire()

@@ -16,15 +16,18 @@ export interface Wait {
   readonly waitMs: number
 }
 
+/** So many begin to be watched before time is looked at. */
+const watchedAtOnce = 1_000
+
 /** Resolves when partitions have grown by `missingBytes`, when one of them went offline, when time is up, or when the client is gone. */
 export function grown(watched: readonly Watched[], { upTo, missingBytes, waitMs }: Wait, context: RequestContext): Promise<void> {
-  const { system, parkedFetches } = context.broker
+  const { system, parkedFetches, turns } = context.broker
+  context.waits()
   const taken = parkedFetches.take(watched.length) ? watched.length : 0
   return new Promise(resolve => {
     const waiters: { cancel(): void }[] = []
     let left = missingBytes
     let over = false
-    let beginning = true
     const done = () => {
       if (over) return
       over = true
@@ -38,15 +41,24 @@ export function grown(watched: readonly Watched[], { upTo, missingBytes, waitMs 
     context.signal.addEventListener('abort', done)
     const watch = (index: number, log: PartitionLog, mark: Offset): void => {
       const sizeBytes = log.sizeBytes()
-      waiters[index] = log.whenPast(mark, upTo, () => {
+      let beginning = true
+      const waiter = log.whenPast(mark, upTo, () => {
         if (over) return
         left -= log.sizeBytes() - sizeBytes
-        // Called back at once: the mark moved while other partitions were read, by an unknown number of bytes.
+        // Called back at once: the mark moved since it was looked at, by an unknown number of bytes, or the partition is gone.
         if (beginning || left <= 0 || log.offline !== null) done()
         else watch(index, log, upTo === 'last-stable' ? log.lastStableOffset : log.highWatermark)
       })
+      beginning = false
+      if (over) waiter.cancel()
+      else waiters[index] = waiter
     }
-    for (let index = 0; index < taken && !over; index++) watch(index, watched[index]!.log, watched[index]!.mark)
-    beginning = false
+    const begin = async () => {
+      for (let index = 0; index < taken && !over; index++) {
+        if (index % watchedAtOnce === watchedAtOnce - 1 && turns.over) await turns.next()
+        if (!over) watch(index, watched[index]!.log, watched[index]!.mark)
+      }
+    }
+    void begin()
   })
 }

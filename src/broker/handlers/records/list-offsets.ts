@@ -5,7 +5,7 @@
  * tells leader epochs (KIP-320), v7 knows the largest timestamp (KIP-734), v8 the earliest local offset (KIP-405), v9 the latest tiered
  * (KIP-1005), v10 a timeout for tiered look-ups (KIP-1075), v11 the earliest offset still to be tiered (KIP-1023). Nothing is tiered here.
  */
-import { type Int64, inSlices } from '../../../base.ts'
+import { type Int64, inSlices, type Turns } from '../../../base.ts'
 import type { PartitionLog, TimestampedOffset } from '../../../log.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
@@ -43,8 +43,8 @@ export const listOffsets = defineHandler<typeof apis.listOffsets>({
   cost: manyThings(null),
   async handle(request, context) {
     const upTo = request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
-    const repeated = repeatedPartitions(request)
     const { turns } = context.broker
+    const repeated = await repeatedPartitions(request, turns)
     const topics = await inSlices(turns, request.topics, async ({ name, partitions }) => ({
       name,
       partitions: await inSlices(turns, partitions, asked => {
@@ -64,16 +64,16 @@ function key(topic: string, asked: Asked): string {
   return `${topic}:${asked.partitionIndex}`
 }
 
-function repeatedPartitions(request: Request): Set<string> {
+async function repeatedPartitions({ topics }: Request, turns: Turns): Promise<Set<string>> {
   const seen = new Set<string>()
   const repeated = new Set<string>()
-  for (const { name, partitions } of request.topics) {
-    for (const asked of partitions) {
+  await inSlices(turns, topics, ({ name, partitions }) =>
+    inSlices(turns, partitions, asked => {
       const id = key(name, asked)
       if (seen.has(id)) repeated.add(id)
       seen.add(id)
-    }
-  }
+    }),
+  )
   return repeated
 }
 

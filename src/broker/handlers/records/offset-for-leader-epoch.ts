@@ -20,8 +20,8 @@ export const offsetForLeaderEpoch = defineHandler<typeof apis.offsetForLeaderEpo
     ['CLUSTER', 'CLUSTER_ACTION'],
     ['TOPIC', 'DESCRIBE'],
   ],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
+  cost: manyThings(function* (request) {
+    request.topics = yield* distinctPairs(
       request.topics,
       topic => topic.topic,
       'partitions',

@@ -1,4 +1,5 @@
 /** CreateAcls, v0–3 (KIP-140): ACLs succeed or fail one by one; one that exists already is a success. v1 knows prefixed patterns (KIP-290). */
+import { inSlices } from '../../../base.ts'
 import type { Acl } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
@@ -13,7 +14,7 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     requireCluster(context, 'ALTER')
-    const { security, metadata } = context.broker
+    const { security, metadata, logger, turns } = context.broker
     if (security.authorizer === null) throw new KafkaError('SECURITY_DISABLED', 'No Authorizer is configured.')
     const acls: Acl[] = []
     const results = request.creations.map(creation => {
@@ -26,7 +27,8 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
       }
     })
     await metadata.security.createAcls(acls)
-    for (const acl of acls) context.broker.logger.info({ by: context.connection.principal, acl }, 'audit: ACL created')
+    const by = context.connection.principal
+    await inSlices(turns, acls, acl => logger.info({ by, acl }, 'audit: ACL created'))
     return { throttleTimeMs: 0, results }
   },
   fail: (request, error) => ({ throttleTimeMs: 0, results: request.creations.map(() => outcome(error)) }),

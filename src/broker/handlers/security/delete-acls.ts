@@ -1,4 +1,5 @@
 /** DeleteAcls, v0–3 (KIP-140): removes what matches each filter and tells what that was. v1 knows prefixed patterns (KIP-290). */
+import { inSlices } from '../../../base.ts'
 import type { AclFilter } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
@@ -15,7 +16,7 @@ export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     requireCluster(context, 'ALTER')
-    const { security, metadata, logger } = context.broker
+    const { security, metadata, logger, turns } = context.broker
     if (security.authorizer === null) throw new KafkaError('SECURITY_DISABLED', 'No Authorizer is configured.')
     const filters: AclFilter[] = []
     const checked = request.filters.map(filter => {
@@ -27,7 +28,8 @@ export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
       }
     })
     const removed = await metadata.security.deleteAcls(filters)
-    for (const acl of removed.flat()) logger.info({ by: context.connection.principal, acl }, 'audit: ACL deleted')
+    const by = context.connection.principal
+    await inSlices(turns, new Set(removed.flat()), acl => logger.info({ by, acl }, 'audit: ACL deleted'))
     const filterResults = checked.map((place): Result => {
       if (place instanceof KafkaError) return refused(place)
       const matchingAcls = removed[place]!.map(acl => ({ errorCode: 0, errorMessage: null, ...acl }))

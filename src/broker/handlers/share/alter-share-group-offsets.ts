@@ -15,8 +15,8 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
+  cost: manyThings(function* (request) {
+    request.topics = yield* distinctPairs(
       request.topics,
       topic => topic.topicName,
       'partitions',

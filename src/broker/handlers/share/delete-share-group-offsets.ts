@@ -13,8 +13,8 @@ export const deleteShareGroupOffsets = defineHandler<typeof apis.deleteShareGrou
     ['GROUP', 'DELETE'],
     ['TOPIC', 'READ'],
   ],
-  cost: manyThings(request => {
-    request.topics = distinct(request.topics, topic => topic.topicName)
+  cost: manyThings(function* (request) {
+    request.topics = yield* distinct(request.topics, topic => topic.topicName)
   }),
   async handle({ groupId, topics }, context) {
     requireGroup(context, 'DELETE', groupId)

@@ -23,10 +23,10 @@ export const describeShareGroupOffsets = defineHandler<typeof apis.describeShare
     ['GROUP', 'DESCRIBE'],
     ['TOPIC', 'DESCRIBE'],
   ],
-  cost: manyThings(request => {
-    request.groups = distinct(request.groups, group => group.groupId)
+  cost: manyThings(function* (request) {
+    request.groups = yield* distinct(request.groups, group => group.groupId)
     for (const group of request.groups) {
-      if (group.topics !== null) group.topics = distinctPairs(group.topics, topic => topic.topicName, 'partitions')
+      if (group.topics !== null) group.topics = yield* distinctPairs(group.topics, topic => topic.topicName, 'partitions')
     }
   }),
   async handle(request, context) {

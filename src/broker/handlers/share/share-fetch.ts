@@ -72,10 +72,10 @@ async function update(session: ShareSession, request: Request, { broker }: Reque
   const { turns, shareSessions } = broker
   let named = 0
   for (const topic of request.topics) named += topic.partitions.length
-  shareSessions.admit(named)
-  for (const { topicId, partitions: indexes } of request.forgottenTopicsData) {
-    for (const partition of indexes) partitions.delete(partitionKey(topicId, partition))
-  }
+  for (const { groupId, memberId } of shareSessions.admit(session, named)) await broker.sharePartitions.releaseMember(groupId, memberId)
+  await inSlices(turns, request.forgottenTopicsData, ({ topicId, partitions: indexes }) =>
+    inSlices(turns, indexes, partition => void partitions.delete(partitionKey(topicId, partition))),
+  )
   await inSlices(turns, request.topics, ({ topicId, partitions: indexes }) =>
     inSlices(turns, indexes, ({ partitionIndex: partition }) => {
       const key = partitionKey(topicId, partition)
@@ -124,8 +124,9 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
   let maxBytes = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'), broker.fetchBudget.room)
   let maxRecords = Math.min(request.maxRecords, mostRecords)
   const nowMs = broker.system.clock.monotonic()
+  let looked = 0
   for (const [key, shared] of [...session.partitions]) {
-    if (broker.turns.over) await broker.turns.next()
+    if (looked++ > 0 && broker.turns.over) await broker.turns.next()
     const { topicId, partition } = shared
     const refused = refusal(topicId, partition, context)
     if (refused !== null) {
@@ -158,6 +159,7 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
 
 /** Resolves when there may be records, when time is up, or when the client is gone. */
 function more(groupId: string, partitions: readonly SharePartition[], waitMs: number, context: RequestContext): Promise<void> {
+  context.waits()
   return new Promise(resolve => {
     const { system, parkedFetches, sharePartitions } = context.broker
     const waiters: { cancel(): void }[] = []

@@ -13,8 +13,8 @@ interface StateRequest<P> {
 }
 
 export const stateAccess = [['CLUSTER', 'CLUSTER_ACTION']] as const
-export const stateCost = manyThings<{ topics: { topicId: Uuid; partitions: { partition: number }[] }[] }>(request => {
-  request.topics = distinctPairs(
+export const stateCost = manyThings<{ topics: { topicId: Uuid; partitions: { partition: number }[] }[] }>(function* (request) {
+  request.topics = yield* distinctPairs(
     request.topics,
     topic => topic.topicId,
     'partitions',

@@ -91,6 +91,19 @@ describe('StreamsGroupHeartbeat', () => {
     assert.equal(response.heartbeatIntervalMs, 3_000)
   })
 
+  it('tells of hundreds of forbidden topics in a string that fits the protocol', async () => {
+    const broker = await start()
+    const changelogs = Array.from({ length: 300 }, (_, n) => `app-${'x'.repeat(200)}-${n}`)
+    broker.denied.add('CREATE CLUSTER kafka-cluster')
+    for (const name of changelogs) broker.denied.add(`CREATE TOPIC ${name}`)
+    const [subtopology] = topology('in').subtopologies
+    const stateChangelogTopics = changelogs.map(name => ({ name, partitions: 0, replicationFactor: 0, topicConfigs: [] }))
+    const response = await join(broker, 1, { topology: { epoch: 0, subtopologies: [{ ...subtopology!, stateChangelogTopics }] } })
+    const status = response.status?.find(({ statusCode }) => statusCode === missingInternalTopics)
+    assert.match(status?.statusDetail ?? '', /; Unauthorized to CREATE on topics app-x/)
+    assert.ok(status!.statusDetail.length < 10_000)
+  })
+
   it('tells why topics could not be created', async () => {
     const broker = await start()
     const response = await join(broker, 1, { topology: topology('in', [{ key: 'no.such.config', value: '1' }]) })

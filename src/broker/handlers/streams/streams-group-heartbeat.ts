@@ -20,6 +20,8 @@ type Response = InputOf<typeof apis.streamsGroupHeartbeat.response>
 
 /** Kafka names no more failures than this. */
 const mostFailures = 3
+/** A status that names all topics of a large topology would be longer than a string of the protocol may be. */
+const longestDetail = 8_000
 const soonMs = 100
 
 export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeartbeat>({
@@ -37,7 +39,7 @@ export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeart
     requireGroup(context, 'READ', request.groupId)
     await checkTopics(request, context)
     const { response, missingInternalTopics } = await context.broker.groups.streamsHeartbeat(request, callerOf(context))
-    return missingInternalTopics.length === 0 ? response : createTopics(missingInternalTopics, response, context)
+    return withShortDetails(missingInternalTopics.length === 0 ? response : await createTopics(missingInternalTopics, response, context))
   },
   fail: (_request, error) => ({
     throttleTimeMs: 0,
@@ -84,6 +86,14 @@ async function createTopics(topics: readonly StreamsInternalTopic[], response: R
   const more = failures.length - mostFailures
   const listed = failures.slice(0, mostFailures).join(', ') + (more > 0 ? ` and ${more} more` : '')
   return withDetail(response, `Creation failed: ${listed}.`)
+}
+
+function withShortDetails(response: Response): Response {
+  const status = (response.status ?? []).map(({ statusCode, statusDetail }) => ({
+    statusCode,
+    statusDetail: statusDetail.length <= longestDetail ? statusDetail : `${statusDetail.slice(0, longestDetail)}…`,
+  }))
+  return { ...response, status }
 }
 
 function withDetail(response: Response, detail: string): Response {

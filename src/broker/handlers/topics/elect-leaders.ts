@@ -19,9 +19,9 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
   api: apis.electLeaders,
   versions: [0, 2],
   access: [['CLUSTER', 'ALTER']],
-  cost: manyThings(request => {
+  cost: manyThings(function* (request) {
     if (request.topicPartitions === null) return
-    request.topicPartitions = distinctPairs(request.topicPartitions, topic => topic.topic, 'partitions')
+    request.topicPartitions = yield* distinctPairs(request.topicPartitions, topic => topic.topic, 'partitions')
   }),
   async handle(request, context) {
     requireCluster(context, 'ALTER')

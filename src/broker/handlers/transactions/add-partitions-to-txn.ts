@@ -24,11 +24,11 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
   api: apis.addPartitionsToTxn,
   versions: [0, 5],
   access: [...producerAccess, ['TOPIC', 'WRITE'], ['CLUSTER', 'CLUSTER_ACTION']],
-  cost: manyThings(request => {
-    request.v3AndBelowTopics = distinctPairs(request.v3AndBelowTopics, topic => topic.name, 'partitions')
-    request.transactions = distinct(request.transactions, transaction => transaction.transactionalId)
+  cost: manyThings(function* (request) {
+    request.v3AndBelowTopics = yield* distinctPairs(request.v3AndBelowTopics, topic => topic.name, 'partitions')
+    request.transactions = yield* distinct(request.transactions, transaction => transaction.transactionalId)
     for (const transaction of request.transactions)
-      transaction.topics = distinctPairs(transaction.topics, topic => topic.name, 'partitions')
+      transaction.topics = yield* distinctPairs(transaction.topics, topic => topic.name, 'partitions')
   }),
   async handle(request, context): Promise<Response> {
     if (context.version < batchedFrom) {

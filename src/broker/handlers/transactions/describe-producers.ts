@@ -13,8 +13,8 @@ export const describeProducers = defineHandler<typeof apis.describeProducers>({
   api: apis.describeProducers,
   versions: [0, 0],
   access: [['TOPIC', 'READ']],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(request.topics, topic => topic.name, 'partitionIndexes')
+  cost: manyThings(function* (request) {
+    request.topics = yield* distinctPairs(request.topics, topic => topic.name, 'partitionIndexes')
   }),
   async handle(request, context) {
     const { turns } = context.broker

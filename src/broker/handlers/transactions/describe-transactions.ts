@@ -13,8 +13,8 @@ export const describeTransactions = defineHandler<typeof apis.describeTransactio
     ['TRANSACTIONAL_ID', 'DESCRIBE'],
     ['TOPIC', 'DESCRIBE'],
   ],
-  cost: manyThings(request => {
-    request.transactionalIds = distinct(request.transactionalIds)
+  cost: manyThings(function* (request) {
+    request.transactionalIds = yield* distinct(request.transactionalIds)
   }),
   async handle({ transactionalIds }, context) {
     return { throttleTimeMs: 0, transactionStates: await inSlices(context.broker.turns, transactionalIds, id => describe(id, context)) }

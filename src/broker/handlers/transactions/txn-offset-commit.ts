@@ -23,8 +23,8 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
   api: apis.txnOffsetCommit,
   versions: [0, 6],
   access: [...producerAccess, ...memberAccess, ['TOPIC', 'READ']],
-  cost: manyThings(request => {
-    request.topics = distinctPairs(
+  cost: manyThings(function* (request) {
+    request.topics = yield* distinctPairs(
       request.topics,
       topic => topic.name || topic.topicId,
       'partitions',

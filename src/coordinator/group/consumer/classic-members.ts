@@ -14,6 +14,7 @@ import {
   joinError,
   type LeaveGroupResponse,
   type LeavingMember,
+  memberIdFor,
   type SyncGroupRequest,
   type SyncGroupResponse,
 } from '../requests.ts'
@@ -55,7 +56,7 @@ export class ClassicMembers {
   join(group: ConsumerGroup, request: JoinGroupRequest, caller: Caller): Decision<JoinGroupResponse> {
     const { groupId, groupInstanceId: instanceId, protocols, sessionTimeoutMs } = request
     const isNew = request.memberId === ''
-    const memberId = isNew ? `${instanceId ?? caller.clientId}-${this.#options.newId()}` : request.memberId
+    const memberId = isNew ? memberIdFor(instanceId ?? caller.clientId, this.#options.newId()) : request.memberId
     this.#groups.requireRoom(group, memberId)
     if (!supportsProtocols(group, request)) return { records: [], response: joinError('INCONSISTENT_GROUP_PROTOCOL', request.memberId) }
     if (isNew && instanceId === null && caller.apiVersion >= memberIdRequiredFrom) {

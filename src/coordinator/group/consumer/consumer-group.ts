@@ -150,6 +150,18 @@ export class ConsumerGroup implements Group {
     return names
   }
 
+  /** Names of all topics that any of the members subscribes to: fifty may name the same four thousand. */
+  topicsOfAll(members: Iterable<ConsumerMember>, regexes: ReadonlyMap<string, ResolvedRegex> = this.regexes): ReadonlySet<string> {
+    const names = new Set<string>()
+    const used = new Set<string>()
+    for (const { subscribedTopicNames, subscribedTopicRegex } of members) {
+      for (const name of subscribedTopicNames) names.add(name)
+      used.add(subscribedTopicRegex)
+    }
+    for (const regex of used) for (const name of regexes.get(regex)?.topics ?? []) names.add(name)
+    return names
+  }
+
   /** The assignor that most members ask for; null when nobody does. */
   preferredAssignor(members: Iterable<ConsumerMember> = this.members.values()): string | null {
     const votes = new Map<string, number>()

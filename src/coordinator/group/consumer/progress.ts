@@ -130,14 +130,12 @@ export class Progress {
   /** Records of the epoch that follows when these members are gone. */
   without(group: ConsumerGroup, leaving: readonly ConsumerMember[]): LogRecord[] {
     const gone = new Set(leaving.map(({ memberId }) => memberId))
-    const subscribed = new Set<string>()
     const records: LogRecord[] = []
     const kept = [...group.members.values()].filter(({ memberId }) => !gone.has(memberId))
-    for (const member of kept) for (const topic of group.topicsOf(member)) subscribed.add(topic)
     for (const regex of group.regexes.keys()) {
       if (!kept.some(member => member.subscribedTopicRegex === regex)) records.push(regexTombstone(group.groupId, regex))
     }
-    records.push(epochRecord(group.groupId, group.groupEpoch + 1, topicsHash(subscribed, this.#topics)))
+    records.push(epochRecord(group.groupId, group.groupEpoch + 1, topicsHash(group.topicsOfAll(kept), this.#topics)))
     return records
   }
 
@@ -193,9 +191,7 @@ export class Progress {
     // Epoch 0 is no epoch: its members would join for ever. So the first member begins 1, even one that subscribes to nothing.
     const begins = group.groupEpoch === 0
     if (!changed && compared && !begins) return group.groupEpoch
-    const subscribed = new Set<string>()
-    for (const member of group.members.after(after)) for (const topic of group.topicsOf(member, regexes)) subscribed.add(topic)
-    const hash = topicsHash(subscribed, this.#topics)
+    const hash = topicsHash(group.topicsOfAll(group.members.after(after), regexes), this.#topics)
     const bumped = changed || begins || hash !== group.metadataHash
     const groupEpoch = bumped ? group.groupEpoch + 1 : group.groupEpoch
     if (bumped) records.push(epochRecord(group.groupId, groupEpoch, hash))
@@ -229,16 +225,23 @@ export class Progress {
     records: LogRecord[],
   ): ReadonlyMap<string, Target> {
     const counts = new Map<Uuid, number>()
+    const ids = new Map<string, Uuid>()
+    for (const name of group.topicsOfAll(members, regexes)) {
+      const topic = this.#topics.topic(name)
+      if (topic === undefined) continue
+      ids.set(name, topic.id)
+      counts.set(topic.id, topic.partitionCount)
+    }
     const subscribers = new Map<Uuid, number>()
     const asked = members.map((member): AssignorMember => {
       const topics = new Set<Uuid>()
-      for (const name of group.topicsOf(member, regexes)) {
-        const topic = this.#topics.topic(name)
-        if (topic === undefined) continue
-        topics.add(topic.id)
-        counts.set(topic.id, topic.partitionCount)
-        subscribers.set(topic.id, (subscribers.get(topic.id) ?? 0) + 1)
+      for (const names of ids.size === 0 ? [] : [member.subscribedTopicNames, regexes.get(member.subscribedTopicRegex)?.topics ?? []]) {
+        for (const name of names) {
+          const id = ids.get(name)
+          if (id !== undefined) topics.add(id)
+        }
       }
+      for (const id of topics) subscribers.set(id, (subscribers.get(id) ?? 0) + 1)
       const { memberId, instanceId } = member
       return { memberId, instanceId, topics, target: group.targetOf(memberId, instanceId) }
     })

@@ -130,6 +130,7 @@ class Parser {
     if (this.#take('*')) return { min: 0, max: null }
     if (this.#take('+')) return { min: 1, max: null }
     if (this.#take('?')) return { min: 0, max: 1 }
+    if (this.#peek() !== '{') return null
     // A brace that begins no repetition is a brace.
     const counts = this.#match(repetition)
     if (counts === null) return null

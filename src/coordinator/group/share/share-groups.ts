@@ -220,21 +220,23 @@ export class ShareGroups {
 
   #assign(group: ShareGroup, members: ReadonlyMap<string, ShareMember>, epoch: number, records: LogRecord[]): ReadonlyMap<string, Target> {
     const { groupId } = group
-    const subscribers = new Map<string, string[]>()
+    const topics = new Map<Uuid, { name: string; partitions: Set<number> }>()
+    // Also of topics that do not exist, so that each name is looked up once: null.
+    const byName = new Map<string, { topicId: Uuid; partitionCount: number; memberIds: string[] } | null>()
     for (const { memberId, subscribedTopicNames } of members.values()) {
       for (const name of subscribedTopicNames) {
-        const ids = subscribers.get(name)
-        if (ids === undefined) subscribers.set(name, [memberId])
-        else ids.push(memberId)
+        let shared = byName.get(name)
+        if (shared === undefined) {
+          const topic = this.#topics.topic(name)
+          shared = topic === undefined ? null : { topicId: topic.id, partitionCount: topic.partitionCount, memberIds: [] }
+          byName.set(name, shared)
+          if (topic === undefined) continue
+          topics.set(topic.id, { name, partitions: new Set(Array.from({ length: topic.partitionCount }, (_, index) => index)) })
+        }
+        shared?.memberIds.push(memberId)
       }
     }
-    const topics = new Map<Uuid, { name: string; partitions: Set<number> }>()
-    const asked = Array.from(subscribers, ([name, memberIds]) => {
-      const topic = this.#topics.topic(name)
-      if (topic === undefined) return null
-      topics.set(topic.id, { name, partitions: new Set(Array.from({ length: topic.partitionCount }, (_, index) => index)) })
-      return { topicId: topic.id, partitionCount: topic.partitionCount, memberIds }
-    }).filter(topic => topic !== null)
+    const asked = [...byName.values()].filter(topic => topic !== null)
     const targets = assignSimply(asked)
     for (const memberId of members.keys()) {
       const target = targets.get(memberId) ?? noTarget
