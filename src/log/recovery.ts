@@ -11,6 +11,7 @@ import type { Offset, Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import type { DeletedPartition } from './deletions.ts'
 import { rewrite } from './failed-sync.ts'
+import type { Share } from './journal/journal-format.ts'
 import { type JournalView, type NamedPartition, type RecoveredJournal, recoverJournal } from './journal/journal-recovery.ts'
 import type { LoadedState, StateLog } from './journal/state-log.ts'
 import { type PartitionState, partitionKey } from './journal/state-record.ts'
@@ -65,6 +66,7 @@ interface Known {
   doubtful: boolean
 }
 
+const nothingChecked = { endOffset: 0, activeBase: 0 }
 const nothingKnown: Known = { state: null, logStart: -1, view: null, doubtful: false }
 
 export interface Circumstances {
@@ -105,7 +107,11 @@ class LogRecovery {
 
   async run(): Promise<RecoveredLog> {
     const loaded = this.#loaded
-    const isChecked = (view: JournalView, endOffset: Offset) => endOffset <= (loaded.partitions.get(keyOf(view))?.endOffset ?? 0)
+    // A log that began anew after its segment was lost has nothing to do with what the journal still has of that one.
+    const isChecked = (view: JournalView, share: Share) => {
+      const { endOffset, activeBase } = loaded.partitions.get(keyOf(view)) ?? nothingChecked
+      return share.endOffset <= endOffset || share.segmentBase < activeBase
+    }
     const journal = await recoverJournal({
       files: this.#context.system.files,
       directory: `${this.#context.directory}/journal`,

@@ -56,8 +56,8 @@ export interface JournalRecoveryOptions {
   directory: string
   /** Frames below are in checkpoints. */
   trimmedSequence: number
-  /** Whether a checkpoint holds the batches that end here. */
-  isChecked(view: JournalView, endOffset: Offset): boolean
+  /** Whether a checkpoint holds the batches, or what came of their segment. */
+  isChecked(view: JournalView, share: Share): boolean
   /** Called before the first `redo`, with the partitions that the frames bind or declare deleted. */
   indexed(named: readonly NamedPartition[], deleted: ReadonlySet<string>): void
   redo: Redo
@@ -252,7 +252,7 @@ class JournalRecovery {
 
   /** Gathers neighbouring bytes, to write them at once. */
   #redo(track: Track, share: Share, bytes: Buffer, at: number): void {
-    if (this.#options.isChecked(track.view, share.endOffset)) return
+    if (this.#options.isChecked(track.view, share)) return
     const gathered = track.bytes.reduce((sum, piece) => sum + piece.length, 0)
     if (track.base !== share.segmentBase || track.position + gathered !== share.position || track.bytes.length >= 256) {
       this.#write(track)

@@ -29,7 +29,10 @@ export interface CheckpointEnd {
 }
 
 /** What is needed of all partitions before the first is opened. */
-export type BriefState = Pick<PartitionState, 'topic' | 'topicId' | 'partition' | 'endOffset' | 'synced'>
+export interface BriefState extends Pick<PartitionState, 'topic' | 'topicId' | 'partition' | 'endOffset' | 'synced'> {
+  /** Base offset of the active segment, or of the one that would have come next. */
+  activeBase: Offset
+}
 
 export type RecordStart =
   | { kind: 'partition'; key: string; brief: BriefState }
@@ -55,7 +58,10 @@ export function decodeStart(body: Buffer): RecordStart | null {
     const topicId = uuidFromBytes(body.subarray(1, 17))
     const partition = body.readInt32BE(17)
     const topic = body.toString('utf8', fixedBytes, fixedBytes + body.readUInt16BE(121))
-    const brief = { topic, topicId, partition, endOffset: readOffset(body, 29), synced: kind === kinds.partition }
+    const endOffset = readOffset(body, 29)
+    const base = readOffset(body, 41)
+    const activeBase = base < 0 ? endOffset : base
+    const brief = { topic, topicId, partition, endOffset, activeBase, synced: kind === kinds.partition }
     return { kind: 'partition', key: partitionKey(topicId, partition), brief }
   }
   if (kind === kinds.deleted) return { kind: 'deleted', key: body.toString('latin1', 1) }

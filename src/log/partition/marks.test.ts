@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { type FileSystem, memoryFileSystem } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import { buildMarkerBatch } from '../../protocol.ts'
-import { append, batchOf, openTestLog, partitionOf, readAll } from '../log.testing.ts'
+import type { LogContext } from '../context.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, turn } from '../log.testing.ts'
 
 function checkMarks({ logStartOffset, lastStableOffset, highWatermark, logEndOffset }: PartitionLog): void {
   const marks = [logStartOffset, lastStableOffset, highWatermark, logEndOffset]
@@ -93,6 +94,36 @@ test('a log start above the data after a power cut: the log continues there, and
     )
     kill()
   }
+})
+
+test('os: a log that began anew after a power cut is not spoilt by what the journal still has of its lost segment', async () => {
+  const disk = memoryFileSystem()
+  const first = await openTestLog(disk)
+  for (const value of ['a', 'b', 'c']) await append(partitionOf(first.log), value).durable
+  await (first.log as unknown as LogContext).checkpoint()
+  await append(partitionOf(first.log), 'd').durable
+  await partitionOf(first.log).deleteBefore(2)
+  first.kill()
+  await disk.removeDirectory('/data/orders-0')
+  let writes = 0
+  const files: FileSystem = {
+    ...disk,
+    open(path, mode) {
+      const handle = disk.open(path, mode)
+      if (!path.endsWith('state.log')) return handle
+      const write = handle.write.bind(handle)
+      // The checkpoint at the start notes the partition, and does not come to its end.
+      const once: typeof write = (...args) => (writes++ === 0 ? write(...args) : new Promise<void>(() => {}))
+      return Object.assign(handle, { write: once })
+    },
+  }
+  const second = await openTestLog(files)
+  assert.deepEqual([partitionOf(second.log).logStartOffset, partitionOf(second.log).logEndOffset], [2, 2])
+  for (let wait = 0; wait < 100 && writes < 2; wait++) await turn()
+  assert.equal(writes, 2)
+  second.kill()
+  const { log } = await openTestLog(disk)
+  assert.deepEqual([partitionOf(log).offline, partitionOf(log).logEndOffset], [null, 2])
 })
 
 test('the epochs of a log begin where it begins, also when the journal alone knows where that is', async () => {
