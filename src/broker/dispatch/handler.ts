@@ -2,7 +2,7 @@
  * The interface of a handler: one file under `handlers/`, named after its API, whose header describes versions, behaviour and KIPs.
  * `handlers.ts` lists them; ApiVersions and `docs/unsupported.md` derive from that list.
  */
-import type { Api, ErrorName, InputOf, KafkaError, MessageOf } from '../../protocol.ts'
+import type { Api, InputOf, KafkaError, MessageOf } from '../../protocol.ts'
 import type { ClientQuota } from '../quotas.ts'
 import type { Session } from '../security.ts'
 import type { Broker } from './context.ts'
@@ -100,5 +100,3 @@ export interface Handler<A extends Api = Api> {
 export function defineHandler<A extends Api>(handler: Handler<A>): Handler {
   return handler as unknown as Handler
 }
-
-export type { ErrorName }
