@@ -5,7 +5,7 @@
  * never happens: its timers and disk calls never come back, and its connections break.
  */
 import { DiskError } from '../../src/base.ts'
-import { type Logger, loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import { type Logger, loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
 import { type Disk, type Image, simulatedDisk } from './disk.ts'
 import type { Network } from './network.ts'
 import type { Cut } from './power-cut.ts'
@@ -18,7 +18,7 @@ export interface MachineOptions {
   network: Network
   random: SeededRandom
   settings: Record<string, string>
-  logger?: Logger
+  logger: Logger
 }
 
 export class Machine {
@@ -66,7 +66,7 @@ export class Machine {
     const starting = startBroker({
       system: { clock: world.system.clock, timers: process, random: random.fork(), files: disk.files },
       config,
-      logger: logger ?? silentLogger,
+      logger,
       onThisMachine: false,
       createServer: network.serverFor(process),
       // A turn of a simulated event loop takes no time.

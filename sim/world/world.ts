@@ -27,8 +27,6 @@ export interface WorldOptions {
   seed: number
   /** What the disk holds at first; empty by default. */
   image?: Image
-  /** Milliseconds a sync takes, drawn per sync from [min, max). */
-  syncMs?: readonly [min: number, max: number]
 }
 
 const firstWallClockMs = Date.UTC(2026, 0, 1)
@@ -37,12 +35,11 @@ export function simulatedWorld(options: WorldOptions): World {
   const random = seededRandom(options.seed)
   const events = new EventQueue()
   let wallOffsetMs = firstWallClockMs
-  const [minSyncMs, maxSyncMs] = options.syncMs ?? [0.1, 3]
   const diskRandom = random.fork()
   const disk = simulatedDisk({
     image: options.image,
     random: diskRandom,
-    delay: () => new Promise(resolve => events.add(minSyncMs + diskRandom.fraction() * (maxSyncMs - minSyncMs), resolve)),
+    delay: () => new Promise(resolve => events.add(0.1 + diskRandom.fraction() * 2.9, resolve)),
   })
   const history: string[] = []
   return {
