@@ -37,7 +37,7 @@ function planStruct(path: string, fields: Fields, version: number, flexible: boo
 function planField(path: string, name: string, field: Field, version: number, flexible: boolean): FieldPlan {
   const { options } = field
   const present = includes(options.versions, version, true)
-  const tagged = options.tag !== undefined && includes(options.taggedVersions, version, true)
+  const tagged = options.tag !== undefined
   assert(!(present && tagged) || flexible, `${path}.${name} has a tag in version ${version}, which is not flexible`)
   return {
     name,

@@ -23,9 +23,8 @@ export interface FieldOptions<T> {
   nullable?: VersionRange
   /** What a decoder puts where the field is absent. Otherwise 0, false, '', [], the zero UUID, an object of defaults; null for records. */
   default?: T | null
+  /** Of a tagged field, which it then is wherever it exists. */
   tag?: number
-  /** Default, when there is a tag: wherever the field exists. */
-  taggedVersions?: VersionRange
   /** A value other than the default is silently dropped in versions without the field; otherwise encoding throws. */
   ignorable?: boolean
 }

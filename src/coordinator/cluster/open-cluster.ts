@@ -44,14 +44,13 @@ export interface ClusterOptions {
   rules: TopicRules
   reporter: Reporter
   limits?: ClusterLimits
-  /** A snapshot is taken when the log has grown by this since the last one; Kafka's `metadata.log.max.record.bytes.between.snapshots`. */
-  snapshotAfterBytes?: number
-  /** The same in records. */
+  /** A snapshot is taken when so many records came since the last one. */
   snapshotAfterRecords?: number
 }
 
 const defaultLimits: ClusterLimits = { topics: 10_000, partitions: 20_000 }
-const defaultSnapshotAfterBytes = 20 * 1024 * 1024
+/** Kafka's `metadata.log.max.record.bytes.between.snapshots`. */
+const snapshotAfterBytes = 20 * 1024 * 1024
 const defaultSnapshotAfterRecords = 50_000
 /** So many changes of one request are one step of the shard, so that no step takes long. */
 const changesAtOnce = 200
@@ -127,7 +126,7 @@ class Cluster implements ClusterMetadata {
       directory: `${options.directory}/${clusterMetadataTopic}-0`,
       log: this.#metadataLog,
       reporter,
-      afterBytes: options.snapshotAfterBytes ?? defaultSnapshotAfterBytes,
+      afterBytes: snapshotAfterBytes,
       afterRecords: options.snapshotAfterRecords ?? defaultSnapshotAfterRecords,
     })
     this.#coordinator = openCoordinator({
