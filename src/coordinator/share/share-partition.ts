@@ -104,10 +104,6 @@ export class SharePartition {
     this.#config = config
   }
 
-  get lockDurationMs(): number {
-    return this.#config.recordLockDurationMs
-  }
-
   get visibleEnd(): number {
     return this.#upTo === 'last-stable' ? this.log.lastStableOffset : this.log.highWatermark
   }

@@ -58,12 +58,6 @@ export class LeaderEpochs {
     return { leaderEpoch: this.#entries[next - 1]!.epoch, endOffset: this.#entries[next]!.startOffset }
   }
 
-  /** Epoch of the batch at `offset`; -1 when unknown. */
-  epochOf(offset: Offset): number {
-    for (let at = this.#entries.length - 1; at >= 0; at--) if (this.#entries[at]!.startOffset <= offset) return this.#entries[at]!.epoch
-    return -1
-  }
-
   /** The log now begins at `offset`: of the epochs before it only the one in force there stays, beginning there. */
   truncateBefore(offset: Offset): boolean {
     let drop = 0

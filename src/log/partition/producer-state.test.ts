@@ -114,7 +114,6 @@ test('transactions hold the last stable offset until their markers are below the
   assert.equal(states.firstUnstableOffset(), 10)
   states.highWatermarkMoved(14)
   assert.equal(states.firstUnstableOffset(), 11)
-  assert.equal(states.firstUndecidedOffset(), 11)
   assert.equal(append(states, marker(2, 0, 14, true))?.lastStableOffset, 15)
   states.highWatermarkMoved(15)
   assert.equal(states.firstUnstableOffset(), -1)
@@ -269,7 +268,6 @@ test('what was applied since a mark can be taken back, whatever it was', () => {
   const observe = (states: ProducerStates) => ({
     list: states.list().sort((a, b) => (a.producerId < b.producerId ? -1 : 1)),
     unstable: states.firstUnstableOffset(),
-    undecided: states.firstUndecidedOffset(),
   })
   let rolledBack = 0
   for (let round = 0; round < 200; round++) {

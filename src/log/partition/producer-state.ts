@@ -162,11 +162,6 @@ export class ProducerStates {
     return Math.min(open, completed)
   }
 
-  /** First offset of the oldest open transaction: the cleaner must not pass it. -1 when there is none. */
-  firstUndecidedOffset(): Offset {
-    return this.#open[0]?.firstOffset ?? none
-  }
-
   /** Transactions whose markers lie below are stable from now on. */
   highWatermarkMoved(highWatermark: Offset): void {
     if (this.#completed.length === 0) return
