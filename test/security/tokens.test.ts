@@ -149,6 +149,19 @@ describe('delegation tokens', () => {
     assert.equal(errorName((await create(open)).errorCode), 'DELEGATION_TOKEN_REQUEST_NOT_ALLOWED')
   })
 
+  it('of one principal are bounded in number and size', async t => {
+    const broker = await startSecured(t, { ...secret, 'max.delegation.tokens.per.principal': '2' })
+    const [alice, bob] = [await broker.login('alice', 'alice-pw'), await broker.login('bob', 'bob-pw')]
+    const long = { principalType: 'User', principalName: 'x'.repeat(2_000) }
+    assert.equal(errorName((await create(alice, { renewers: [long, long, long] })).errorCode), 'INVALID_REQUEST')
+    assert.equal((await create(alice, { renewers: [long, long] })).errorCode, 0)
+    const second = await create(alice)
+    assert.equal(errorName((await create(alice)).errorCode), 'POLICY_VIOLATION')
+    assert.equal((await create(bob)).errorCode, 0)
+    assert.equal((await expire(alice, second.hmac)).errorCode, 0)
+    assert.equal((await create(alice)).errorCode, 0)
+  })
+
   it('are forgotten some time after they ended', async t => {
     const broker = await startSecured(t, { ...secret, 'delegation.token.expiry.check.interval.ms': '30' })
     const alice = await broker.login('alice', 'alice-pw')

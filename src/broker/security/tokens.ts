@@ -28,6 +28,8 @@ export interface NewToken {
 }
 
 const saltBytes = 16
+/** Of the names of a token's owner and renewers together, which are kept as long as the token is. */
+const mostNameBytes = 4096
 
 export class DelegationTokens {
   readonly #options: TokensOptions
@@ -66,6 +68,7 @@ export class DelegationTokens {
 
   async create({ owner, requester, renewers, maxLifetimeMs }: NewToken): Promise<DelegationToken> {
     this.#checkEnabled()
+    this.#checkRoom(requester, [owner, ...renewers])
     const { system, config, metadata, logger } = this.#options
     const now = system.clock.now()
     const longest = config.get('delegation.token.max.lifetime.ms')
@@ -148,6 +151,16 @@ export class DelegationTokens {
 
   #checkEnabled(): void {
     if (!this.enabled) throw new KafkaError('DELEGATION_TOKEN_AUTH_DISABLED')
+  }
+
+  /** Making tokens for oneself takes no right, and each is kept for as long as a week. */
+  #checkRoom(requester: string, names: readonly string[]): void {
+    const bytes = names.reduce((sum, name) => sum + Buffer.byteLength(name), 0)
+    if (bytes > mostNameBytes) throw new KafkaError('INVALID_REQUEST', `The names of a token's owner and renewers have ${bytes} bytes`)
+    const most = this.#options.config.get('max.delegation.tokens.per.principal')
+    if (this.list().filter(token => token.requester === requester).length < most) return
+    const reason = `the limit max.delegation.tokens.per.principal=${most} is reached`
+    throw new KafkaError('POLICY_VIOLATION', `${requester} cannot make another token: ${reason}`)
   }
 
   #checkAlive(token: DelegationToken): void {

@@ -52,6 +52,12 @@ export const securityKeys = {
     doc: 'Maximum lifetime of a delegation token, including renewals.',
   }),
   'delegation.token.secret.key': password({ doc: 'Secret that signs delegation tokens.' }),
+  'max.delegation.tokens.per.principal': int({
+    default: 10_000,
+    min: 1,
+    doc: 'Maximum number of delegation tokens that one principal has made and that have not been removed; making more is rejected.',
+    dynamic: 'cluster-wide',
+  }),
   'principal.builder.class': className({
     default: 'org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder',
     doc: 'Class that names the principal of a connection.',

@@ -2,6 +2,7 @@
  * DescribeDelegationToken, v0–3 (KIP-48): returns tokens with their passwords to their owners and renewers, and to others with DESCRIBE on
  * the token or (KIP-373) DESCRIBE_TOKENS on its owner. v3 returns the requester of a token.
  */
+import { filterInSlices, inSlices } from '../../../base.ts'
 import type { DelegationToken } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
@@ -16,17 +17,20 @@ export const describeDelegationToken = defineHandler<typeof apis.describeDelegat
     ['USER', 'DESCRIBE_TOKENS'],
   ],
   cost: oneThing,
-  handle(request, context) {
+  async handle(request, context) {
     requireIdentified(context)
+    const { turns } = context.broker
     const { tokens } = context.broker.security
     if (!tokens.enabled) throw new KafkaError('DELEGATION_TOKEN_AUTH_DISABLED')
     const owners = request.owners === null ? null : new Set(request.owners.map(oneWord))
-    const shown = tokens.list().filter(token => (owners === null || concerns(token, owners)) && mayDescribe(token, context))
-    return {
-      errorCode: 0,
-      tokens: shown.map(token => ({ ...describe(token, context.version), hmac: tokens.hmac(token.tokenId) })),
-      throttleTimeMs: 0,
-    }
+    const own = new Set([context.connection.principal])
+    const asked = (token: DelegationToken) => owners === null || concerns(token, owners)
+    const shown = await filterInSlices(turns, tokens.list(), token => asked(token) && (concerns(token, own) || mayDescribe(token, context)))
+    const described = await inSlices(turns, shown, token => ({
+      ...describe(token, context.version),
+      hmac: tokens.hmac(token.tokenId),
+    }))
+    return { errorCode: 0, tokens: described, throttleTimeMs: 0 }
   },
   fail: (_request, error) => ({ errorCode: error.code, tokens: [], throttleTimeMs: 0 }),
 })
@@ -36,7 +40,6 @@ function concerns({ owner, renewers }: DelegationToken, principals: ReadonlySet<
 }
 
 function mayDescribe(token: DelegationToken, context: RequestContext): boolean {
-  if (concerns(token, new Set([context.connection.principal]))) return true
   return (
     context.allowed('DESCRIBE', 'DELEGATION_TOKEN', token.tokenId, 'probe') ||
     context.allowed('DESCRIBE_TOKENS', 'USER', token.owner, 'probe')
