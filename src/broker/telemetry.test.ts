@@ -70,6 +70,17 @@ test('subscriptions: those that match are united, with the shortest interval; * 
   assert.deepEqual(telemetry.subscribe(answer.clientInstanceId, caller).requestedMetrics, [])
 })
 
+test('patterns over which an engine that tries all ways would never come back', () => {
+  const { telemetry } = setUp(
+    { metrics: 'a', match: 'client_id=(x+)+y' },
+    { metrics: 'b', match: 'client_id=.*x.*x.*x.*x.*x.*y' },
+    { metrics: 'c', match: 'client_id=(x+)+' },
+    { metrics: 'd', match: 'client_id=(?=x).*' },
+  )
+  const long = { ...caller, client_id: 'x'.repeat(1_000) }
+  assert.deepEqual(telemetry.subscribe(zeroUuid, long).requestedMetrics, ['c'])
+})
+
 test('asking or pushing before it is time is refused, but for the last push', () => {
   const { telemetry, push, time } = setUp({ metrics: '*', 'interval.ms': '1000' })
   const { subscriptionId } = telemetry.subscribe(id, caller)

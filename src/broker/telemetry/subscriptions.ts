@@ -1,4 +1,10 @@
-/** Client metrics subscriptions (the CLIENT_METRICS resources of KIP-714): which metrics are asked of which clients, and how often. */
+/**
+ * Client metrics subscriptions (the CLIENT_METRICS resources of KIP-714): which metrics are asked of which clients, and how often.
+ *
+ * A pattern is the administrator's, the text is that of any client. So patterns are not JavaScript's, which backtrack: a client id of dashes
+ * would stop the broker where a pattern has some `.*-` in it.
+ */
+import { compileRegex } from '../../coordinator.ts'
 
 export interface ClientTraits {
   readonly client_instance_id: string
@@ -11,18 +17,21 @@ export interface ClientTraits {
 export interface Subscription {
   readonly metrics: readonly string[]
   readonly intervalMs: number
-  readonly match: ReadonlyMap<keyof ClientTraits, RegExp>
+  readonly match: ReadonlyMap<keyof ClientTraits, (text: string) => boolean>
 }
 
 export const defaultIntervalMs = 300_000
 export const allMetrics = '*'
 
+/** Of a pattern over one text, which is short; some milliseconds. */
+const mostSteps = 200_000
+
 /** From stored configs, which were checked when they were set. */
 export function subscriptionOf(configs: ReadonlyMap<string, string>): Subscription {
-  const match = new Map<keyof ClientTraits, RegExp>()
+  const match = new Map<keyof ClientTraits, (text: string) => boolean>()
   for (const part of items(configs.get('match') ?? '')) {
     const [name = '', pattern = ''] = part.split('=').map(each => each.trim())
-    match.set(name as keyof ClientTraits, new RegExp(`^(?:${pattern})$`))
+    match.set(name as keyof ClientTraits, matcherOf(pattern))
   }
   return { metrics: items(configs.get('metrics') ?? ''), intervalMs: Number(configs.get('interval.ms') ?? defaultIntervalMs), match }
 }
@@ -32,9 +41,31 @@ export function isMeant(subscription: Subscription, client: ClientTraits): boole
   for (const [trait, pattern] of subscription.match) {
     // Nothing is known of the client's port, so no client has one that matches.
     const text: string | undefined = client[trait]
-    if (text === undefined || !pattern.test(text)) return false
+    if (text === undefined || !pattern(text)) return false
   }
   return true
+}
+
+/** Matches whole texts. One that cannot be read (versions up to 0.1 took all of JavaScript's), or takes too long, matches none. */
+function matcherOf(pattern: string): (text: string) => boolean {
+  try {
+    const regex = compileRegex(pattern)
+    return text => matches(regex, text)
+  } catch {
+    return () => false
+  }
+}
+
+function matches(regex: ReturnType<typeof compileRegex>, text: string): boolean {
+  const steps = regex.select([text], mostSteps)
+  try {
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return step.value.length > 0
+    }
+  } catch {
+    return false
+  }
 }
 
 function items(text: string): string[] {
