@@ -22,6 +22,9 @@ import {
 } from '../base.ts'
 import type { TopicConfig } from '../log.ts'
 
+/** Kafka's bound since 4.0. */
+export const leastSegmentBytes = 1_048_576
+
 const because = {
   decompressed: 'the total size of decompressed data is limited instead',
   flush: '`durability` determines when data is flushed',
@@ -265,7 +268,12 @@ export const topicKeys = {
     doc: 'Age after which segments are deleted; -1 means no limit.',
     synonyms: ['log.retention.ms', ['log.retention.minutes', 60_000], ['log.retention.hours', 3_600_000]],
   }),
-  'segment.bytes': intBytes({ default: 1_073_741_824, min: 1_048_576, doc: 'Size of a segment file.', synonyms: ['log.segment.bytes'] }),
+  'segment.bytes': intBytes({
+    default: 1_073_741_824,
+    min: leastSegmentBytes,
+    doc: 'Size of a segment file.',
+    synonyms: ['log.segment.bytes'],
+  }),
   'segment.index.bytes': intBytes({
     default: 10_485_760,
     min: 4,

@@ -224,6 +224,7 @@ test('configs of internal topics: what does no harm may be altered', async t => 
       [remove, 'cleanup.policy', null],
       [set, 'max.message.bytes', '1'],
       [set, 'max.message.bytes', '1000000'],
+      [set, 'internal.segment.bytes', '1'],
     ] as const) {
       const { error, message } = await alter(topic, operation, key, value)
       assert.equal(error, 'POLICY_VIOLATION', `${key}=${value}`)
@@ -240,6 +241,7 @@ test('configs of internal topics: what does no harm may be altered', async t => 
     [remove, 'retention.ms', null],
     [set, 'retention.bytes', '1'],
     [set, 'max.message.bytes', '1'],
+    [set, 'internal.segment.bytes', '1000'],
   ] as const) {
     assert.equal((await alter('__share_group_state', operation, key, value)).error, 'POLICY_VIOLATION', `${key}=${value}`)
   }

@@ -136,6 +136,16 @@ test('a topic is described with the sources that Kafka names', () => {
   assert.deepEqual(brief('flush.ms'), ['9223372036854775807', 5, ''])
 })
 
+test('an internal topic can be created, however small its segments are meant to be', () => {
+  const keys = ['offsets.topic.segment.bytes', 'transaction.state.log.segment.bytes', 'share.coordinator.state.topic.segment.bytes']
+  const rules = topicRules(loadBrokerConfig({ set: Object.fromEntries(keys.map(key => [key, 1])) }))
+  for (const name of ['__consumer_offsets', '__transaction_state', '__share_group_state'] as const) {
+    const { configs } = rules.internalTopic(name)
+    assert.equal(configs.get('segment.bytes'), '1048576')
+    rules.validateTopicConfigs(configs)
+  }
+})
+
 test("settings of the modules come from Kafka's keys", () => {
   const config = loadBrokerConfig({
     set: { 'group.initial.rebalance.delay.ms': 0, 'max.connections.per.ip.overrides': '10.0.0.1:3,[::1]:4' },

@@ -1,7 +1,7 @@
 /** Topic defaults from the broker's keys, and the config rules that the metadata needs. */
 import { InvalidConfig, UnknownConfig } from '../../base.ts'
 import type { TopicRules } from '../../coordinator.ts'
-import { parseTopicValues, type TopicConfig, type TopicValues, topicConfigOf, topicKeys } from '../../log.ts'
+import { leastSegmentBytes, parseTopicValues, type TopicConfig, type TopicValues, topicConfigOf, topicKeys } from '../../log.ts'
 import { KafkaError } from '../../protocol.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { type Described, describeTopic } from './describe.ts'
@@ -85,8 +85,10 @@ export function topicRules(config: BrokerConfig): TopicRules {
 }
 
 function internalTopic(config: BrokerConfig, name: Parameters<TopicRules['internalTopic']>[0]): ReturnType<TopicRules['internalTopic']> {
+  // Kafka takes any size, and can then never create the topic.
+  const sizeOf = (segmentBytes: number) => String(Math.max(segmentBytes, leastSegmentBytes))
   const compacted = (segmentBytes: number, policy: string, ...more: [string, string][]) =>
-    new Map([['cleanup.policy', policy], ['compression.type', 'producer'], ['segment.bytes', String(segmentBytes)], ...more])
+    new Map([['cleanup.policy', policy], ['compression.type', 'producer'], ['segment.bytes', sizeOf(segmentBytes)], ...more])
   switch (name) {
     case '__consumer_offsets':
       return {

@@ -4,9 +4,9 @@
  *
  * Coordinators spread their state over the partitions of three topics by a hash of names and read it back when they load. More
  * partitions move the names away from their state; deletion, another cleanup policy or a retention time destroys it; a small limit on
- * batches stops the coordinator from writing. Nobody but the broker has any business in `__cluster_metadata`.
+ * batches or segments stops the coordinator from writing. Nobody but the broker has any business in `__cluster_metadata`.
  */
-import type { TopicConfig } from '../../log.ts'
+import { leastSegmentBytes, type TopicConfig } from '../../log.ts'
 import { KafkaError } from '../../protocol.ts'
 
 const names = ['__consumer_offsets', '__transaction_state', '__share_group_state'] as const
@@ -77,6 +77,14 @@ const wholeBatches: Guard = {
   safe: { maxMessageBytes: leastMessageBytes },
 }
 
+/** A batch must fit a segment. `segment.bytes` has this bound for all topics; `internal.segment.bytes`, which takes its place, has none. */
+const wholeSegments: Guard = {
+  key: 'internal.segment.bytes',
+  reason: `less than ${leastSegmentBytes} would stop its coordinator`,
+  harms: ({ segmentBytes }) => segmentBytes < leastSegmentBytes,
+  safe: { segmentBytes: leastSegmentBytes },
+}
+
 const compacted: readonly Guard[] = [
   {
     key: 'cleanup.policy',
@@ -85,6 +93,7 @@ const compacted: readonly Guard[] = [
     safe: { cleanupPolicy: { delete: false, compact: true } },
   },
   wholeBatches,
+  wholeSegments,
 ]
 
 /** The share coordinator deletes what it no longer needs by itself; its records are changes, of which compaction would keep the last. */
@@ -108,6 +117,7 @@ const kept: readonly Guard[] = [
     safe: { retentionBytes: -1 },
   },
   wholeBatches,
+  wholeSegments,
 ]
 
 const guards: Record<InternalTopicName, readonly Guard[]> = {

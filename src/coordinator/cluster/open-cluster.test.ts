@@ -95,6 +95,19 @@ describe('feature levels', () => {
 })
 
 describe('topics', () => {
+  it('are told as created when others of the same request are too much', async () => {
+    const machine = await started({ limits: { topics: 1_000, partitions: 100_000 } })
+    const small = Array.from({ length: 200 }, (_, n) => newTopic(`small-${n}`, { numPartitions: 1 }))
+    const large = Array.from({ length: 200 }, (_, n) => newTopic(`large-${n}`, { numPartitions: 60 }))
+    const outcomes = await machine.create(...small, ...large)
+    assert.deepEqual(
+      [outcomes.slice(0, 200).some(each => each instanceof KafkaError), outcomes.slice(200).every(each => each instanceof KafkaError)],
+      [false, true],
+    )
+    assert.equal(machine.names().length, 200)
+    await assert.rejects(machine.create(...large), { name: 'POLICY_VIOLATION' })
+  })
+
   it('can be found in every way once created', async () => {
     const machine = await started()
     const id = await machine.createId('b')

@@ -436,9 +436,16 @@ function controllerError(error: unknown): unknown {
   return unavailable.includes(error.name) ? new KafkaError('NOT_CONTROLLER', error.message) : error
 }
 
-/** The results in the order of the items. */
-async function inChunks<T, R>(items: readonly T[], step: (some: T[]) => Promise<readonly R[]>): Promise<R[]> {
-  const results: R[] = []
-  for (const some of chunks(items, changesAtOnce)) results.push(...(await step(some)))
+/** The results in the order of the items. What was done before the rest failed is told as done. */
+async function inChunks<T, R>(items: readonly T[], step: (some: T[]) => Promise<readonly R[]>): Promise<(R | KafkaError)[]> {
+  const results: (R | KafkaError)[] = []
+  for (const some of chunks(items, changesAtOnce)) {
+    try {
+      results.push(...(await step(some)))
+    } catch (error) {
+      if (results.length === 0 || !(error instanceof KafkaError)) throw error
+      for (let left = some.length; left > 0; left--) results.push(error)
+    }
+  }
   return results
 }

@@ -125,6 +125,15 @@ describe('creating topics', () => {
     assert.ok(!(create(shard, newTopic('x'.repeat(249))).response[0] instanceof KafkaError))
   })
 
+  it('creates the topics of the broker, whatever names like theirs there are', () => {
+    const shard = makeShard()
+    create(shard, newTopic('__consumer.offsets'), newTopic('__transaction.state'))
+    for (const name of ['__consumer_offsets', '__transaction_state']) {
+      assert.ok(!(create(shard, newTopic(name)).response[0] instanceof KafkaError))
+      assert.match(refusal(shard, newTopic(name.replaceAll('_', '.'))), /^INVALID_TOPIC_EXCEPTION: .* collides with existing topic: /)
+    }
+  })
+
   it('forgets a collision when the topic is deleted', () => {
     const shard = makeShard()
     create(shard, newTopic('a.b'))
