@@ -19,6 +19,8 @@ export interface Decision<Response> {
   response: Response | Promise<Response>
   /** `false`: the records may be spread over several batches, because each is right without the others. */
   atomic?: boolean
+  /** Bytes that a batch must have left beside the records, because the record that has to follow is larger. */
+  headroom?: number
   /** Called instead of `replay` when the records can never be written, being too large: undoes what the step itself changed. */
   rejected?(error: KafkaError): void
   /**

@@ -176,8 +176,17 @@ export class TransactionCoordinator {
     } catch (error) {
       const { name } = toKafkaError(error)
       if (needless.has(name)) return
-      throw error
+      const known = name === 'TRANSACTION_COORDINATOR_FENCED' ? this.#coordinatorEpochAt(topic, partition, marker.producerId) : -1
+      if (known <= marker.coordinatorEpoch) throw error
+      // There is no other coordinator: an operator's marker has told too large an epoch, and no transaction would ever end there again.
+      this.#writeOwnMarker(topic, partition, { ...marker, coordinatorEpoch: known })
     }
+  }
+
+  /** Of the last marker that the partition has of the producer; -1 for none. */
+  #coordinatorEpochAt(topic: string, partition: number, producerId: Int64): number {
+    const producers = this.#options.partitionLog(topic, partition)?.producers() ?? []
+    return producers.find(producer => producer.producerId === producerId)?.coordinatorEpoch ?? -1
   }
 
   /** In its place in the log when this returns. */

@@ -65,6 +65,8 @@ interface Bump {
 
 const abortKey = timerKey('abort')
 const expiryKey = timerKey('expire')
+/** The record that ends a transaction tells of the same partitions, and of producer ids that the one before need not tell. */
+const endingBytes = 1_024
 /** Partitions of transactions that are aborted in one step because their time is up. */
 const expiringAtOnce = 500
 const expiryStepRecords = 1_000
@@ -191,7 +193,7 @@ export class TransactionShard implements Shard {
     const now = this.#context.clock.now()
     const startMs = ongoing ? before.startMs : now
     const { records } = this.#move({ ...before, status: 'Ongoing', partitions, startMs, lastUpdateMs: now, clientVersion })
-    return { records, response: undefined }
+    return { records, response: undefined, headroom: endingBytes }
   }
 
   /** May the producer write to the partition in its transaction? Throws Kafka's reason why not. */
