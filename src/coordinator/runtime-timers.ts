@@ -14,33 +14,38 @@ interface Entry {
   deadline: number
   firesAt: number
   step: Step
+  /** How often the step has failed in a row. */
+  failures: number
   timer: Timer
 }
 
-const retryMs = 500
+/** Pause before a failed step is tried again; doubles up to the second number. What failed once may always fail, and cost much each time. */
+const retryPauseMs = { first: 500, last: 60_000 }
 
 export class ShardTimers {
   readonly #system: System
   readonly #turns: Turns
-  readonly #run: (key: TimerKey, step: Step) => void
+  readonly #run: (key: TimerKey, step: Step, failures: number) => void
   readonly #entries = new Map<TimerKey, Entry>()
 
-  constructor(system: System, turns: Turns, run: (key: TimerKey, step: Step) => void) {
+  /** `run`: told how often the step has failed before. */
+  constructor(system: System, turns: Turns, run: (key: TimerKey, step: Step, failures: number) => void) {
     this.#system = system
     this.#turns = turns
     this.#run = run
   }
 
-  schedule(key: TimerKey, delayMs: number, step: Step): void {
+  schedule(key: TimerKey, delayMs: number, step: Step, failures = 0): void {
     const deadline = this.#system.clock.monotonic() + delayMs
     const entry = this.#entries.get(key)
     if (entry !== undefined && entry.firesAt <= deadline) {
       entry.deadline = deadline
       entry.step = step
+      entry.failures = failures
       return
     }
     entry?.timer.cancel()
-    this.#entries.set(key, { deadline, firesAt: deadline, step, timer: this.#arm(key, delayMs) })
+    this.#entries.set(key, { deadline, firesAt: deadline, step, failures, timer: this.#arm(key, delayMs) })
   }
 
   scheduleIfAbsent(key: TimerKey, delayMs: number, step: Step): void {
@@ -53,8 +58,10 @@ export class ShardTimers {
   }
 
   /** Tries a failed step again, unless its key was set anew meanwhile. */
-  retry(key: TimerKey, step: Step): void {
-    if (!this.#entries.has(key)) this.schedule(key, retryMs, step)
+  retry(key: TimerKey, step: Step, failures: number): void {
+    if (this.#entries.has(key)) return
+    const { first, last } = retryPauseMs
+    this.schedule(key, Math.min(first * 2 ** (failures - 1), last), step, failures)
   }
 
   clear(): void {
@@ -82,6 +89,6 @@ export class ShardTimers {
       return
     }
     this.#entries.delete(key)
-    this.#run(key, entry.step)
+    this.#run(key, entry.step, entry.failures)
   }
 }

@@ -206,6 +206,24 @@ test('records too large for a batch are refused before anything changes; those t
   assert.ok(log.batches.length > 2)
 })
 
+test('a step that always fails is tried again at growing pauses, until its key is set anew', async () => {
+  const { system, coordinator } = open()
+  await system.settle()
+  const { context } = coordinator.shard
+  let tries = 0
+  const failing = () => {
+    tries++
+    throw new Error('always')
+  }
+  context.schedule(timerKey('bad'), 0, failing)
+  await system.advance(600_000)
+  assert.ok(tries > 10 && tries < 20, `${tries} tries in ten minutes`)
+  tries = 0
+  context.schedule(timerKey('bad'), 0, failing)
+  await system.advance(3_500)
+  assert.equal(tries, 4)
+})
+
 test('timers run as operations, a later deadline moves them, and a lost shard takes them along', async () => {
   const { system, log, coordinator, reports } = open()
   const { context } = coordinator.shard

@@ -57,8 +57,7 @@ export function testSystem(startMs = 1_000_000): TestSystem {
     },
     random: {
       fill: buffer => {
-        for (let i = 0; i < buffer.length; i++) buffer[i] = chance++ & 0xff
-        chance += 7
+        for (let i = 0; i < buffer.length; i++) buffer[i] = Math.imul(chance++, 0x9e3779b1) >>> 24
       },
       below: bound => chance++ % bound,
     },
@@ -75,6 +74,8 @@ export interface MemoryPartitionLog extends PartitionLog {
   /** All records from the start, as they lie in the log. */
   records(): LogRecord[]
   readonly batches: readonly Buffer[]
+  /** The most that a read returns, whatever it asks for. */
+  batchesPerRead: number
   /** The next append throws this. */
   failNext: Error | null
   /** While false, the high watermark stays where it is. */
@@ -105,6 +106,7 @@ export function memoryPartitionLog(maxMessageBytes = 1_048_588): MemoryPartition
     lastStableOffset: 0,
     config: { maxMessageBytes, segmentBytes: 1 << 30 } as TopicConfig,
     batches,
+    batchesPerRead: 2,
     failNext: null as Error | null,
     get logEndOffset() {
       return end
@@ -137,7 +139,7 @@ export function memoryPartitionLog(maxMessageBytes = 1_048_588): MemoryPartition
       return { baseOffset, lastOffset: end - 1, logAppendTimeMs: -1, logStartOffset: 0, written: null, durable: null, duplicate: false }
     },
     read(from: number): Slice {
-      const chunks = batches.filter(batch => header.lastOffset(batch, 0) >= from).slice(0, 2)
+      const chunks = batches.filter(batch => header.lastOffset(batch, 0) >= from).slice(0, log.batchesPerRead)
       return { chunks, bytes: 0, abortedTransactions: null, release: () => {} }
     },
     whenPast(offset: number, _upTo: string, callback: () => void) {

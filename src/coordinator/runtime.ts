@@ -67,7 +67,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#system = options.system
     this.#log = options.partitionLog
     this.#turns = options.turns ?? new Turns(options.system)
-    this.#timers = new ShardTimers(options.system, this.#turns, (key, step) => this.#runTimer(key, step))
+    this.#timers = new ShardTimers(options.system, this.#turns, (key, step, failures) => this.#runTimer(key, step, failures))
     this.loaded = this.#load()
     // Callers need not wait for it; every operation reports the failure as well.
     this.loaded.catch(() => {})
@@ -123,22 +123,22 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   }
 
   /** Replays the records and returns what their response has to wait for; null when all that was ever written is visible. */
-  #decide<R>({ records, atomic = true, rejected, appended }: Decision<R>): Barrier | null {
+  #decide<R>({ records, atomic = true, headroom, rejected, appended }: Decision<R>): Barrier | null {
     let barrier = this.#newestBarrier()
-    if (atomic) barrier = this.#accept(records, rejected)
-    else for (const record of records) barrier = this.#accept([record], rejected)
+    if (atomic) barrier = this.#accept(records, rejected, headroom)
+    else for (const record of records) barrier = this.#accept([record], rejected, headroom)
     if (appended !== undefined && records.length > 0) this.#followers.push(appended)
     return barrier
   }
 
-  #accept(records: readonly LogRecord[], rejected?: (error: KafkaError) => void): Barrier | null {
+  #accept(records: readonly LogRecord[], rejected?: (error: KafkaError) => void, headroom = 0): Barrier | null {
     if (records.length === 0) return this.#newestBarrier()
     let bytes = 0
     for (const record of records) bytes += recordSize(record)
     const { maxMessageBytes, segmentBytes } = this.#log.config
     const limit = Math.min(maxMessageBytes, segmentBytes)
     // Before anything is replayed: to find out later would cost the shard its state.
-    if (batchSize(bytes) > limit) {
+    if (batchSize(bytes + headroom) > limit) {
       const error = coordinatorError(
         new KafkaError('RECORD_LIST_TOO_LARGE', `${bytes} bytes of records exceed the limit of ${limit} for a batch`),
       )
@@ -336,13 +336,13 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     })
   }
 
-  #runTimer(key: TimerKey, step: () => Decision<void>): void {
+  #runTimer(key: TimerKey, step: () => Decision<void>, failures: number): void {
     const epoch = this.#epoch
     this.write(step).catch(error => {
       // A shard that was lost arms its timers again when it is loaded.
       if (epoch !== this.#epoch) return
       this.#options.report?.(`timer ${key} failed`, error)
-      this.#timers.retry(key, step)
+      this.#timers.retry(key, step, failures + 1)
     })
   }
 
