@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { errorCode, KafkaError, zeroUuid } from '../protocol.ts'
+import { buildBatch, errorCode, KafkaError, type Uuid, zeroUuid } from '../protocol.ts'
 import { stableGroup, subscription, testGroups } from './group/group.testing.ts'
+import { groupMetadataRecord } from './group/records.ts'
 import { joinError } from './group/requests.ts'
 import { offsetsTopicName } from './group.ts'
 import { memoryPartitionLog } from './runtime.testing.ts'
@@ -329,7 +330,7 @@ test('offsets in a transaction are pending until it ends; the member and its gen
     await groups.coordinator.endTransaction(0, { ...producer, committed, coordinatorEpoch: 0 })
   }
   const stable = async (requireStable: boolean) => {
-    const [topic] = await groups.coordinator.fetchOffsets('g', [{ name: 't', partitionIndexes: [0] }], requireStable)
+    const [topic] = await groups.coordinator.fetchOffsets('g', [{ name: 't', topicId: zeroUuid, partitionIndexes: [0] }], requireStable)
     const { errorCode: code, committedOffset } = topic!.partitions[0]!
     return code === 0 ? committedOffset : code
   }
@@ -363,7 +364,7 @@ test('deleting: offsets of topics that are not consumed, empty groups, deleted t
     results.map(result => result.errorCode),
     [errorCode('NON_EMPTY_GROUP'), errorCode('GROUP_ID_NOT_FOUND')],
   )
-  const topicDeleted = coordinator.onTopicDeleted('t')
+  const topicDeleted = coordinator.onTopicDeleted({ name: 't', id: zeroUuid })
   await system.settle()
   await topicDeleted
   assert.deepEqual(groups.written(), ['offset g t-0 gone'])
@@ -374,6 +375,39 @@ test('deleting: offsets of topics that are not consumed, empty groups, deleted t
   await system.settle()
   assert.deepEqual(await deleting, [{ groupId: 'g', errorCode: 0, errorMessage: null }])
   assert.deepEqual(groups.written(), ['group g v3 generation 2 null []', 'group g gone'])
+})
+
+test('what was committed to a topic that is gone is not there for another of its name', async () => {
+  const { coordinator, system } = testGroups()
+  const [before, now] = ['000000000000000000000A', '000000000000000000000B'] as Uuid[]
+  const partition = { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: '', commitTimestamp: -1 }
+  const commit = { groupId: 'g', memberId: '', groupInstanceId: null, generationId: -1, retentionTimeMs: -1 }
+  const topics = [{ name: 't', topicId: before!, partitions: [partition] }]
+  const committing = coordinator.commitOffsets({ ...commit, topics }, 10)
+  await system.settle()
+  await committing
+  const found = async (topicId: Uuid) => {
+    const [topic] = await coordinator.fetchOffsets('g', [{ name: 't', topicId, partitionIndexes: [0] }], false)
+    return topic!.partitions[0]!.committedOffset
+  }
+  assert.deepEqual([await found(before!), await found(zeroUuid), await found(now!)], [5, 5, -1])
+})
+
+test('a record that names a member twice is skipped, as any that cannot be', async () => {
+  const groups = testGroups()
+  const empty = Buffer.alloc(0)
+  const timeouts = { rebalanceTimeout: 10_000, sessionTimeout: 10_000 }
+  const member = { memberId: 'm', groupInstanceId: null, clientId: '', clientHost: '', ...timeouts, subscription: empty, assignment: empty }
+  const group = { protocolType: 'consumer', generation: 1, protocol: 'range', leader: 'm', currentStateTimestamp: 1 }
+  const records = [
+    groupMetadataRecord('g', { ...group, members: [member, member] }),
+    groupMetadataRecord('h', { ...group, members: [member] }),
+  ]
+  groups.log.append(buildBatch({ records }), { origin: 'coordinator' })
+  const { coordinator, system } = groups.restart()
+  await system.settle()
+  await assert.rejects(coordinator.describeGroup('g'), { name: 'GROUP_ID_NOT_FOUND' })
+  assert.equal((await coordinator.describeGroup('h')).members.length, 1)
 })
 
 test('groups are found where Kafka would put them', () => {

@@ -4,9 +4,9 @@
  * Hides which shard holds a group, and the checks of each request before its shard is called. Methods throw KafkaError for errors of the
  * whole request.
  */
-import { filterInSlices, runInSlices, type System, Turns } from '../base.ts'
+import { filterInSlices, inSlices, runInSlices, type System, Turns } from '../base.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
-import type { FetchedTopic, OffsetCommit, OffsetReader, TopicPartitions, TopicResult } from './group/commits.ts'
+import type { AskedTopic, FetchedTopic, OffsetCommit, OffsetReader, TopicPartitions, TopicResult } from './group/commits.ts'
 import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './group/consumer/consumer-groups.ts'
 import type { DescribedConsumerGroup } from './group/consumer/describe.ts'
 import { type MatchedTopics, NotMatched, namesLike, notMatched } from './group/consumer/progress.ts'
@@ -146,7 +146,7 @@ export class GroupCoordinator {
   /** `topics: null`: all that the group has. */
   async fetchOffsets(
     groupId: string,
-    topics: readonly TopicPartitions[] | null,
+    topics: readonly AskedTopic[] | null,
     requireStable: boolean,
     reader: OffsetReader = nobody,
   ): Promise<FetchedTopic[]> {
@@ -231,6 +231,13 @@ export class GroupCoordinator {
     return this.#shardOf(groupId).read(shard => shard.shares.topicsOf(groupId))
   }
 
+  /** Whether the share group was ever assigned the partition. Waits while the group is being loaded. */
+  async isShared(groupId: string, topicId: Uuid, partition: number): Promise<boolean> {
+    const shard = this.#shardOf(groupId)
+    await shard.loaded
+    return shard.read(({ shares }) => shares.topicsOf(groupId).get(topicId)?.partitions.has(partition) ?? false)
+  }
+
   /** The same of one that may be deleted: throws GROUP_ID_NOT_FOUND and NON_EMPTY_GROUP. */
   async emptyShareGroupTopics(groupId: string): Promise<InitializedTopics> {
     return this.#shardOf(groupId).read(shard => {
@@ -260,23 +267,22 @@ export class GroupCoordinator {
     throw new KafkaError('GROUP_ID_NOT_FOUND', exists ? `Group ${groupId} is not a consumer group.` : `Group ${groupId} not found.`)
   }
 
-  /** One result per name; names must be distinct. */
-  async deleteGroups(groupIds: readonly string[]): Promise<DeletedGroup[]> {
-    const byPartition = Map.groupBy(groupIds, groupId => this.partitionFor(groupId))
-    const deletions = Array.from(byPartition.values(), async names => {
+  /** One result per name, in their order; each group is a step of its own, since it may have thousands of offsets. */
+  deleteGroups(groupIds: readonly string[]): Promise<DeletedGroup[]> {
+    return inSlices(this.#turns, groupIds, async groupId => {
       try {
-        return await this.#shardOf(names[0]!).write(shard => shard.delete(names))
+        await this.#shardOf(groupId).write(shard => shard.delete(groupId))
+        return { groupId, errorCode: 0, errorMessage: null }
       } catch (error) {
         const { name, message } = toKafkaError(error)
-        return names.map(groupId => ({ groupId, errorCode: errorCode(name), errorMessage: message }))
+        return { groupId, errorCode: errorCode(name), errorMessage: message }
       }
     })
-    return (await Promise.all(deletions)).flat()
   }
 
   /** Its offsets are worth nothing any more, even if a topic of that name is created again. */
-  async onTopicDeleted(topic: string): Promise<void> {
-    if (topic === offsetsTopicName) {
+  async onTopicDeleted(topic: { name: string; id: Uuid }): Promise<void> {
+    if (topic.name === offsetsTopicName) {
       this.close()
       return
     }
@@ -285,7 +291,8 @@ export class GroupCoordinator {
       await coordinator.write(shard => shard.topicDeleted(topic))
     })
     for (const outcome of await Promise.allSettled(deletions)) {
-      if (outcome.status === 'rejected') this.#options.report?.(`cannot remove the offsets of the deleted topic ${topic}`, outcome.reason)
+      if (outcome.status === 'rejected')
+        this.#options.report?.(`cannot remove the offsets of the deleted topic ${topic.name}`, outcome.reason)
     }
   }
 

@@ -42,6 +42,7 @@ export function shareSettings(config: BrokerConfig): ShareCoordinatorOptions['se
     stateTopicNumPartitions: config.get('share.coordinator.state.topic.num.partitions'),
     updatesPerSnapshot: config.get('share.coordinator.snapshot.update.records.per.snapshot'),
     pruneIntervalMs: config.get('share.coordinator.state.topic.prune.interval.ms'),
+    coldSnapshotIntervalMs: config.get('share.coordinator.cold.partition.snapshot.interval.ms'),
   }
 }
 

@@ -437,12 +437,13 @@ export class ClassicGroup implements Group {
   }
 
   #insert(member: Member): void {
-    const { groupInstanceId } = member
+    const { memberId, groupInstanceId } = member
+    assert(!this.members.has(memberId), `${memberId} is new in group ${this.groupId}`)
     if (groupInstanceId !== null) {
       assert(!this.#staticMembers.has(groupInstanceId), `${groupInstanceId} is new in group ${this.groupId}`)
-      this.#staticMembers.set(groupInstanceId, member.memberId)
+      this.#staticMembers.set(groupInstanceId, memberId)
     }
-    this.members.set(member.memberId, member)
+    this.members.set(memberId, member)
     this.#count(member.protocols, 1)
   }
 

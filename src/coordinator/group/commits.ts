@@ -1,6 +1,6 @@
 /** Committing, fetching, deleting and expiring offsets: Kafka's rules over the state in `offsets.ts`. */
 import { ageOf, type ClockHistory, type Int64, millisSince, saturatingAdd } from '../../base.ts'
-import { type ErrorName, errorCode, KafkaError, type Uuid } from '../../protocol.ts'
+import { type ErrorName, errorCode, KafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../shard.ts'
 import type { ClassicGroup } from './classic-group.ts'
 import type { CommittedPartition, Group, StoredOffset } from './group-contract.ts'
@@ -48,6 +48,11 @@ export interface OffsetReader {
 export interface TopicPartitions {
   name: string
   partitionIndexes: readonly number[]
+}
+
+/** `topicId`: of the topic that is meant; all zero when any of that name is. */
+export interface AskedTopic extends TopicPartitions {
+  topicId: Uuid
 }
 
 export interface FetchedTopic {
@@ -145,7 +150,7 @@ export class Commits {
   }
 
   /** `topics: null` asks for all. With `requireStable` an offset that an open transaction may change is an error (KIP-447). */
-  fetch(groupId: string, topics: readonly TopicPartitions[] | null, requireStable: boolean, reader: OffsetReader): FetchedTopic[] {
+  fetch(groupId: string, topics: readonly AskedTopic[] | null, requireStable: boolean, reader: OffsetReader): FetchedTopic[] {
     this.#options.find(groupId)?.validateOffsetFetch(reader.memberId, reader.memberEpoch)
     const stored = this.#offsets.ofGroup(groupId)
     if (topics === null) {
@@ -154,12 +159,14 @@ export class Commits {
         partitions: Array.from(partitions, ([index, offset]) => this.#fetched(groupId, name, index, offset, requireStable)),
       }))
     }
-    return topics.map(({ name, partitionIndexes }) => {
+    return topics.map(({ name, topicId, partitionIndexes }) => {
       const partitions = stored.get(name)
-      return {
-        name,
-        partitions: partitionIndexes.map(index => this.#fetched(groupId, name, index, partitions?.get(index), requireStable)),
+      // What was committed to a topic of that name that is gone is not there for the one that was created since.
+      const found = (index: number) => {
+        const offset = partitions?.get(index)
+        return offset !== undefined && mayBe(offset.topicId, topicId) ? offset : undefined
       }
+      return { name, partitions: partitionIndexes.map(index => this.#fetched(groupId, name, index, found(index), requireStable)) }
     })
   }
 
@@ -244,6 +251,11 @@ function* partitionsOf({ topics }: OffsetCommit): Generator<CommittedPartition> 
   for (const { name, topicId, partitions } of topics) {
     for (const { partitionIndex } of partitions) yield { topic: name, topicId, partition: partitionIndex }
   }
+}
+
+/** Whether both name the same topic; zero says nothing. */
+function mayBe(one: Uuid, other: Uuid): boolean {
+  return one === other || one === zeroUuid || other === zeroUuid
 }
 
 function noOffset(partitionIndex: number, error: ErrorName = 'NONE'): FetchedOffset {

@@ -92,7 +92,7 @@ export interface TestTopics extends GroupTopics {
   set(name: string, partitionCount: number): Uuid
 }
 
-function testTopics(): TestTopics {
+export function testTopics(): TestTopics {
   const topics = new Map<string, { id: Uuid; partitionCount: number }>()
   let version = 1
   let created = 0

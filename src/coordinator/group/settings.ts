@@ -12,7 +12,7 @@ export interface GroupSettings {
   maxGroups: number
   /** `group.max.size` */
   groupMaxSize: number
-  /** `group.max.metadata.bytes`: what the members of one classic group tell about themselves */
+  /** `group.max.metadata.bytes`: what the members of one group tell about themselves */
   groupMaxMetadataBytes: number
   groupMinSessionTimeoutMs: number
   groupMaxSessionTimeoutMs: number

@@ -3,7 +3,7 @@
  * deletes groups, and expires offsets; membership and commits are in separate files.
  */
 import type { Int64, System } from '../../base.ts'
-import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
+import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
 import { timerKey } from '../timer-key.ts'
 import { ClassicGroup } from './classic-group.ts'
@@ -20,7 +20,6 @@ import { Rebalancer } from './rebalance.ts'
 import { decodeRecord } from './records.ts'
 import {
   type Caller,
-  type DeletedGroup,
   type DescribedGroup,
   type HeartbeatRequest,
   type JoinGroupRequest,
@@ -241,25 +240,18 @@ export class GroupShard implements Shard {
     return this.#groups.has(groupId)
   }
 
-  delete(groupIds: readonly string[]): Decision<DeletedGroup[]> {
-    const records: LogRecord[] = []
-    const response = groupIds.map(groupId => {
-      try {
-        const group = this.#groups.get(groupId)
-        if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} not found`)
-        group.validateDelete()
-        records.push(...this.commits.deleteAll(groupId), ...group.tombstones())
-        return { groupId, errorCode: 0, errorMessage: null }
-      } catch (error) {
-        const { name, message } = toKafkaError(error)
-        return { groupId, errorCode: errorCode(name), errorMessage: message }
-      }
-    })
-    return { records, response, atomic: false }
+  /** Throws GROUP_ID_NOT_FOUND and NON_EMPTY_GROUP. */
+  delete(groupId: string): Decision<void> {
+    const group = this.#groups.get(groupId)
+    if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} not found`)
+    group.validateDelete()
+    return { records: [...this.commits.deleteAll(groupId), ...group.tombstones()], response: undefined, atomic: false }
   }
 
-  topicDeleted(topic: string): Decision<void> {
-    return { records: this.commits.topicDeleted(topic), response: undefined, atomic: false }
+  topicDeleted({ name, id }: { name: string; id: Uuid }): Decision<void> {
+    const records = this.commits.topicDeleted(name)
+    for (const group of this.#groups.values()) if (group instanceof ShareGroup) records.push(...group.without(new Set([id])))
+    return { records, response: undefined, atomic: false }
   }
 
   readonly #now = (): number => this.#context.clock.now()

@@ -127,7 +127,7 @@ export const groupsKeys = {
   'group.max.metadata.bytes': intBytes({
     default: 16_777_216,
     min: 1,
-    doc: 'Maximum size of the metadata of all members of a classic group (subscriptions, all protocols together); further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit.',
+    doc: 'Maximum size of the metadata of all members of a group (subscriptions, all protocols together; each name of a topic as 64 bytes at least); further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit.',
   }),
   'group.max.size': int({
     default: 1000,
@@ -433,7 +433,12 @@ export const groupsKeys = {
     importance: 'high',
     accepted: because.oneCopy,
   }),
-  'offsets.topic.segment.bytes': intBytes({ default: 104_857_600, min: 1, doc: 'Segment size of __consumer_offsets.', importance: 'high' }),
+  'offsets.topic.segment.bytes': intBytes({
+    default: 104_857_600,
+    min: 1,
+    doc: 'Segment size of __consumer_offsets when it is created; less than 1 MiB is taken for 1 MiB.',
+    importance: 'high',
+  }),
   'share.coordinator.append.linger.ms': intMs({
     default: -1,
     min: -1,
@@ -452,7 +457,6 @@ export const groupsKeys = {
     min: 1,
     doc: 'Interval at which share partitions without traffic are snapshotted.',
     importance: 'low',
-    accepted: because.memory,
   }),
   'share.coordinator.load.buffer.size': int({
     default: 5_242_880,
@@ -502,7 +506,7 @@ export const groupsKeys = {
   'share.coordinator.state.topic.segment.bytes': intBytes({
     default: 104_857_600,
     min: 1,
-    doc: 'Segment size of __share_group_state.',
+    doc: 'Segment size of __share_group_state when it is created; less than 1 MiB is taken for 1 MiB.',
     importance: 'high',
   }),
   'share.coordinator.threads': int({ default: 1, min: 1, doc: 'Threads of the share coordinator.', accepted: because.loop }),

@@ -1,14 +1,9 @@
 /** DeleteGroups, v0–3: groups without members, with all their offsets (KIP-229); v3 says in words what went wrong. */
-import { chunks, filterInSlices, inSlices } from '../../../base.ts'
-import { apis, errorCode, type InputOf } from '../../../protocol.ts'
+import { filterInSlices, inSlices } from '../../../base.ts'
+import { apis, errorCode } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { forgetShareGroup } from '../share/share-deletion.ts'
-
-/** The coordinator works on so many in one step. */
-const atOnce = 200
-
-type DeletedGroup = InputOf<typeof apis.deleteGroups.response>['results'][number]
 
 export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
   api: apis.deleteGroups,
@@ -26,11 +21,7 @@ export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
       return permitted
     })
     await inSlices(turns, allowed, name => forgetShareGroup(name, context.broker))
-    const results: DeletedGroup[] = []
-    for (const names of chunks(allowed, atOnce)) {
-      if (turns.over) await turns.next()
-      for (const result of await groups.deleteGroups(names)) results.push(result)
-    }
+    const results = await groups.deleteGroups(allowed)
     return {
       throttleTimeMs: 0,
       results: [...results, ...refused.map(groupId => ({ groupId, errorCode: errorCode('GROUP_AUTHORIZATION_FAILED') }))],

@@ -6,7 +6,7 @@
  * v10 topic ids. Topics that the client may not describe are errors if they are requested, and omitted from "all".
  */
 import { inSlices } from '../../../base.ts'
-import type { FetchedTopic, TopicPartitions } from '../../../coordinator.ts'
+import type { AskedTopic, FetchedTopic } from '../../../coordinator.ts'
 import {
   apis,
   type ErrorName,
@@ -15,7 +15,6 @@ import {
   type KafkaError,
   type MessageOf,
   toKafkaError,
-  type Uuid,
   zeroUuid,
 } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
@@ -107,10 +106,13 @@ async function fetchGroup(group: RequestGroup, requireStable: boolean, context: 
 
   async function fetchSome(asked: readonly RequestTopic[]): Promise<ResponseTopic[]> {
     const answers: ResponseTopic[] = []
-    const wanted: (TopicPartitions & { topicId: Uuid })[] = []
+    const wanted: AskedTopic[] = []
+    const { metadata } = context.broker
     await inSlices(turns, asked, topic => {
-      const name = context.version >= topicIdsFrom ? context.broker.metadata.topicName(topic.topicId) : topic.name
-      const { topicId, partitionIndexes } = topic
+      const byId = context.version >= topicIdsFrom
+      const name = byId ? metadata.topicName(topic.topicId) : topic.name
+      const { partitionIndexes } = topic
+      const topicId = byId ? topic.topicId : (metadata.topicId(topic.name) ?? zeroUuid)
       if (name === undefined) answers.push(refusedTopic(topic, 'UNKNOWN_TOPIC_ID'))
       else if (!context.allowed('DESCRIBE', 'TOPIC', name)) answers.push(refusedTopic(topic, 'TOPIC_AUTHORIZATION_FAILED'))
       else wanted.push({ name, topicId, partitionIndexes })

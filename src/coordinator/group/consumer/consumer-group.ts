@@ -8,7 +8,7 @@ import type { LogRecord } from '../../shard.ts'
 import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
 import { leaveEpoch, Members, memberEpochsFrom } from '../members.ts'
 import { type ConsumerRecord, groupTombstones, memberTombstones, type ResolvedRegex, regexTombstone } from './consumer-records.ts'
-import { type ConsumerMember, isReconciled, newMember } from './member.ts'
+import { bytesTold, type ConsumerMember, isReconciled, newMember } from './member.ts'
 import { type Held, noneHeld, noTarget, type Target } from './partitions.ts'
 
 export type ConsumerGroupState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable'
@@ -30,6 +30,8 @@ export class ConsumerGroup implements Group {
    * the records of the comparison were not written.
    */
   comparedWith = { topicsVersion: -1, groupEpoch: 0 }
+  /** What all members told of themselves. */
+  toldBytes = 0
   readonly #owners = new Map<Uuid, Map<number, string>>()
   #hasPartitionMetadata = false
   /** Subscribers by topic; null: to be counted. */
@@ -62,10 +64,13 @@ export class ConsumerGroup implements Group {
         else this.regexes.set(record.regex, record.value)
         this.#subscribers = null
         return
-      case 'member':
+      case 'member': {
+        const before = this.members.get(record.memberId)
         if (record.value === null) this.#removeMember(record.memberId)
-        else this.#putMember({ ...(this.members.get(record.memberId) ?? newMember(record.memberId)), ...record.value })
+        else this.#putMember({ ...(before ?? newMember(record.memberId)), ...record.value })
+        this.toldBytes += bytesTold(this.members.get(record.memberId)) - bytesTold(before)
         return
+      }
       case 'current':
         this.#replayCurrent(record.memberId, record.value)
     }

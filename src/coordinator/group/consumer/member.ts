@@ -1,5 +1,6 @@
 /** One member of a KIP-848 group, as its records describe it; a change makes a new value. */
 import type { Protocol } from '../requests.ts'
+import { bytesOf } from '../told.ts'
 import { type Held, noneHeld } from './partitions.ts'
 
 /** Kafka's numbers in CurrentMemberAssignment records. */
@@ -50,6 +51,14 @@ export function newMember(memberId: string): ConsumerMember {
     pendingRevocation: noneHeld,
     classic: null,
   }
+}
+
+/** See `told.ts`. */
+export function bytesTold(member: ConsumerMember | undefined): number {
+  if (member === undefined) return 0
+  let bytes = bytesOf(member.subscribedTopicNames) + member.subscribedTopicRegex.length
+  for (const { name, metadata } of member.classic?.supportedProtocols ?? []) bytes += name.length + metadata.length
+  return bytes
 }
 
 export function uniqueNames(names: readonly string[]): string[] {

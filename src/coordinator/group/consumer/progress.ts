@@ -7,6 +7,7 @@ import { KafkaError, type Uuid } from '../../../protocol.ts'
 import type { LogRecord, ShardContext } from '../../shard.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
 import { type GroupSettings, nextAssignmentInMs } from '../settings.ts'
+import { checkTold } from '../told.ts'
 import { type Assignor, type AssignorMember, assignorsNamed } from './assignor.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import {
@@ -19,7 +20,7 @@ import {
   targetEpochRecord,
   targetRecord,
 } from './consumer-records.ts'
-import { type ConsumerMember, sameNames, saysTheSame, subscribesTheSame } from './member.ts'
+import { bytesTold, type ConsumerMember, sameNames, saysTheSame, subscribesTheSame } from './member.ts'
 import { noTarget, sameTarget, type Target, type TopicPartitionList } from './partitions.ts'
 import { reconcile } from './reconcile.ts'
 import { compileRegex } from './regex.ts'
@@ -107,7 +108,10 @@ export class Progress {
   advance(step: MemberStep): Advanced {
     const { group, before, after, owned, records } = step
     const subscriptionChanged = !subscribesTheSame(before, after)
-    if (!saysTheSame(before, after)) records.push(memberRecord(group.groupId, after))
+    if (!saysTheSame(before, after)) {
+      checkTold(group.toldBytes, bytesTold(before), bytesTold(after), this.#settings.groupMaxMetadataBytes)
+      records.push(memberRecord(group.groupId, after))
+    }
     const regexes = this.#resolve(step)
     const groupEpoch = this.#bump(step, regexes ?? group.regexes, subscriptionChanged || regexes !== null)
     const { epoch, target, dueInMs } = this.#assignment(step, regexes ?? group.regexes, groupEpoch)

@@ -1,11 +1,19 @@
 /** One share group (KIP-932): the state in its records. Only `replay` changes it. */
 import type { Int64 } from '../../../base.ts'
-import { KafkaError } from '../../../protocol.ts'
+import { KafkaError, type Uuid } from '../../../protocol.ts'
 import type { LogRecord } from '../../shard.ts'
 import { noTarget, type Target } from '../consumer/partitions.ts'
 import type { Group } from '../group-contract.ts'
 import { Members } from '../members.ts'
-import { groupTombstones, type InitializedTopics, memberTombstones, type ShareMember, type ShareRecord } from './share-records.ts'
+import { bytesOf } from '../told.ts'
+import {
+  groupTombstones,
+  type InitializedTopics,
+  initializedRecord,
+  memberTombstones,
+  type ShareMember,
+  type ShareRecord,
+} from './share-records.ts'
 
 const nothingInitialized: InitializedTopics = new Map()
 
@@ -35,6 +43,8 @@ export class ShareGroup implements Group {
   readonly targets = new Map<string, Target>()
   /** Soft, as in consumer groups. */
   comparedWith = { topicsVersion: -1, groupEpoch: 0 }
+  /** What all members told of themselves. */
+  toldBytes = 0
 
   constructor(groupId: string) {
     this.groupId = groupId
@@ -58,10 +68,13 @@ export class ShareGroup implements Group {
         if (record.value === null) this.targets.delete(record.memberId)
         else this.targets.set(record.memberId, record.value)
         return
-      case 'member':
+      case 'member': {
+        const before = this.members.get(record.memberId)?.subscribedTopicNames ?? []
         if (record.value === null) this.members.delete(record.memberId)
         else this.#put(record.memberId, record.value)
+        this.toldBytes += bytesOf(record.value?.subscribedTopicNames ?? []) - bytesOf(before)
         return
+      }
       case 'current':
         if (record.value !== null) this.#put(record.memberId, record.value)
     }
@@ -106,6 +119,12 @@ export class ShareGroup implements Group {
 
   retentionStart(): null {
     return null
+  }
+
+  /** Records after which the group knows nothing of these topics. */
+  without(topicIds: ReadonlySet<Uuid>): LogRecord[] {
+    const kept = new Map([...this.initialized].filter(([topicId]) => !topicIds.has(topicId)))
+    return kept.size === this.initialized.size ? [] : [initializedRecord(this.groupId, kept)]
   }
 
   tombstones(): LogRecord[] {

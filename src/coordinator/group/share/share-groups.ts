@@ -12,6 +12,7 @@ import { fencedEpoch, groupIsFull, leaveEpoch } from '../members.ts'
 import type { Caller } from '../requests.ts'
 import { type GroupSettings, heartbeatIntervalMs, nextAssignmentInMs } from '../settings.ts'
 import { replayInto, type ShardAccess } from '../shard-access.ts'
+import { bytesOf, checkTold } from '../told.ts'
 import { newShareMember, ShareGroup } from './share-group.ts'
 import {
   currentRecord,
@@ -148,9 +149,8 @@ export class ShareGroups {
   forget(groupId: string, topicIds: ReadonlySet<Uuid>): Decision<InitializedTopics> {
     const group = this.require(groupId)
     group.validateDelete()
-    const kept = new Map([...group.initialized].filter(([topicId]) => !topicIds.has(topicId)))
     const forgotten = new Map([...group.initialized].filter(([topicId]) => topicIds.has(topicId)))
-    return { records: forgotten.size === 0 ? [] : [initializedRecord(groupId, kept)], response: forgotten }
+    return { records: group.without(topicIds), response: forgotten }
   }
 
   #leave(groupId: string, memberId: string): Decision<ShareHeartbeatResponse> {
@@ -179,6 +179,10 @@ export class ShareGroups {
   ): { moved: ShareMember; dueInMs: number | null } {
     const { groupId } = group
     const subscriptionChanged = !sameNames(before.subscribedTopicNames, after.subscribedTopicNames)
+    if (subscriptionChanged) {
+      const [told, tells] = [bytesOf(before.subscribedTopicNames), bytesOf(after.subscribedTopicNames)]
+      checkTold(group.toldBytes, told, tells, this.#settings.groupMaxMetadataBytes)
+    }
     const said = !group.members.has(after.memberId) || subscriptionChanged || before.rackId !== after.rackId
     if (said || before.clientId !== after.clientId || before.clientHost !== after.clientHost) records.push(memberRecord(groupId, after))
     const members = new Map(group.members).set(after.memberId, after)

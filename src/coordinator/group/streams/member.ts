@@ -1,4 +1,5 @@
 /** One member of a streams group, as its records describe it; a change makes a new value. */
+import { bytesOf } from '../told.ts'
 import { type HeldTasks, noHeldTasks } from './tasks.ts'
 
 /** Kafka's numbers in CurrentMemberAssignment records. */
@@ -56,6 +57,15 @@ export function newMember(memberId: string): StreamsMember {
     assigned: noHeldTasks,
     pendingRevocation: noHeldTasks,
   }
+}
+
+/** See `told.ts`. */
+export function bytesTold(member: MemberMetadata | undefined): number {
+  if (member === undefined) return 0
+  const { processId, userEndpoint, rackId, clientTags } = member
+  return (
+    processId.length + (userEndpoint?.host.length ?? 0) + (rackId?.length ?? 0) + bytesOf(clientTags.keys()) + bytesOf(clientTags.values())
+  )
 }
 
 /** What the member told of itself is the same: no record is needed. */

@@ -9,9 +9,10 @@ import type { Decision, LogRecord, ShardContext } from '../../shard.ts'
 import { timerKey } from '../../timer-key.ts'
 import { type GroupTopics, topicsHash } from '../group-topics.ts'
 import { type GroupSettings, nextAssignmentInMs, type StreamsGroupConfig } from '../settings.ts'
+import { checkTold } from '../told.ts'
 import type { StreamsHeartbeatRequest } from './heartbeat-request.ts'
 import { type ConfiguredTopology, configureTopology } from './internal-topics.ts'
-import { assignsTheSame, type StreamsMember, sameEntries, saysTheSame } from './member.ts'
+import { assignsTheSame, bytesTold, type StreamsMember, sameEntries, saysTheSame } from './member.ts'
 import { reconcile } from './reconcile.ts'
 import { type AssignorMember, assignSticky } from './sticky-assignor.ts'
 import type { Offsets, StreamsGroup, TaskOffsets } from './streams-group.ts'
@@ -90,6 +91,7 @@ export class Progress {
     const statuses: Status[] = []
     let changed = false
     if (!saysTheSame(before, after)) {
+      checkTold(group.toldBytes, bytesTold(before), bytesTold(after), this.#options.settings.groupMaxMetadataBytes)
       records.push(memberRecord(groupId, after))
       // A static member that returns unchanged does not need a new assignment.
       changed = request.instanceId === null || !assignsTheSame(before, after)

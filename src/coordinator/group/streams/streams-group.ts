@@ -8,7 +8,7 @@ import type { LogRecord } from '../../shard.ts'
 import type { CommittedPartition, Group, StoredOffset } from '../group-contract.ts'
 import { leaveEpoch, Members, memberEpochsFrom } from '../members.ts'
 import type { ConfiguredTopology } from './internal-topics.ts'
-import { isReconciled, newMember, type StreamsMember } from './member.ts'
+import { bytesTold, isReconciled, newMember, type StreamsMember } from './member.ts'
 import type { Runners } from './reconcile.ts'
 import { type GroupMetadata, groupTombstones, type StreamsRecord, type Topology } from './streams-records.ts'
 import { TaskRunners } from './task-runners.ts'
@@ -47,6 +47,8 @@ export class StreamsGroup implements Group {
   topology: Topology | null = null
   readonly members: Members<StreamsMember>
   readonly targets = new Map<string, TaskSets>()
+  /** What all members told of themselves. */
+  toldBytes = 0
   readonly #runners = new TaskRunners()
   #sources: ReadonlyMap<string, string> = new Map()
 
@@ -81,10 +83,13 @@ export class StreamsGroup implements Group {
         if (record.value === null) this.targets.delete(record.memberId)
         else this.targets.set(record.memberId, record.value)
         return
-      case 'member':
+      case 'member': {
+        const before = this.members.get(record.memberId)
         if (record.value === null) this.#removeMember(record.memberId)
-        else this.#putMember({ ...(this.members.get(record.memberId) ?? newMember(record.memberId)), ...record.value })
+        else this.#putMember({ ...(before ?? newMember(record.memberId)), ...record.value })
+        this.toldBytes += bytesTold(this.members.get(record.memberId)) - bytesTold(before)
         return
+      }
       case 'current':
         this.#replayCurrent(record.memberId, record.value)
     }

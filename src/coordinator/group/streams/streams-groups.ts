@@ -77,7 +77,12 @@ export class StreamsGroups {
     if (advanced.member !== after) this.#limitRevocation(groupId, advanced.member)
     if (request.shutdownApplication) group.requestShutdown(memberId)
     const predecessor = replaced?.memberId === memberId ? undefined : replaced?.memberId
-    return { records, response: this.#answer(group, request, { before, predecessor, ...advanced }, caller.apiVersion) }
+    return {
+      records,
+      response: this.#answer(group, request, { before, predecessor, ...advanced }, caller.apiVersion),
+      // Nobody would ever take out what somebody told who is no member.
+      rejected: () => void (group.members.has(memberId) || group.taskOffsets.delete(memberId)),
+    }
   }
 
   /** Throws GROUP_ID_NOT_FOUND. */

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { KafkaError } from '../../../protocol.ts'
+import { testSystem } from '../../runtime.testing.ts'
+import { testTopics } from '../group.testing.ts'
+import { defaultGroupSettings } from '../settings.ts'
+import { stateless } from './streams.testing.ts'
+import { StreamsGroup } from './streams-group.ts'
+import { StreamsGroups } from './streams-groups.ts'
+
+test('what a member told of its tasks is forgotten when it cannot be stored', () => {
+  const topics = testTopics()
+  topics.set('t', 2)
+  const group = new StreamsGroup('g')
+  const context = { clock: testSystem().clock, schedule() {}, scheduleIfAbsent() {}, cancel() {} }
+  const streams = new StreamsGroups({ context, settings: defaultGroupSettings, topics, find: () => group, put() {}, remove() {} })
+  const joining = streams.heartbeat(
+    {
+      groupId: 'g',
+      memberId: 'm',
+      memberEpoch: 0,
+      endpointInformationEpoch: 0,
+      instanceId: null,
+      rackId: null,
+      rebalanceTimeoutMs: 60_000,
+      topology: stateless,
+      activeTasks: [],
+      standbyTasks: [],
+      warmupTasks: [],
+      processId: 'p',
+      userEndpoint: null,
+      clientTags: [],
+      taskOffsets: [{ subtopologyId: '0', partition: 1, offset: 5 }],
+      taskEndOffsets: null,
+      shutdownApplication: false,
+    },
+    { apiVersion: 1, clientId: 'c', clientHost: '/h' },
+  )
+  assert.equal(group.taskOffsets.size, 1)
+  joining.rejected!(new KafkaError('UNKNOWN_SERVER_ERROR'))
+  assert.equal(group.taskOffsets.size, 0)
+})
