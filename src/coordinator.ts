@@ -50,7 +50,7 @@ export {
   supportedFeatures,
   topicNameProblem,
 } from './coordinator/cluster.ts'
-export type { CommitTopic, FetchedTopic, OffsetCommit, TopicPartitions, TopicResult } from './coordinator/group/commits.ts'
+export type { AskedTopic, CommitTopic, FetchedTopic, OffsetCommit, TopicResult } from './coordinator/group/commits.ts'
 export { compileRegex } from './coordinator/group/consumer/regex.ts'
 export type { GroupTopics } from './coordinator/group/group-topics.ts'
 export { type Caller, joinError, syncError } from './coordinator/group/requests.ts'

@@ -89,8 +89,10 @@ export class Int64World {
     throw new Error('no producer id')
   }
 
-  /** A share session that goes on with epoch 1. */
+  /** A share session of a member that has the partition; it goes on with epoch 1. */
   async shareSession() {
+    const joins = { groupId: shareGroupId, memberId, memberEpoch: 0, subscribedTopicNames: [topic] }
+    await this.client.request(apis.shareGroupHeartbeat, 1, joins)
     const session = { groupId: shareGroupId, memberId, maxWaitMs: 0, minBytes: 0, maxRecords: 10, batchSize: 10 }
     const partitions = [{ partitionIndex: partition, acknowledgementBatches: [] }]
     const topics = [{ topicId: this.topicId, partitions }]

@@ -152,7 +152,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => groups.close())
   const transactions = openTransactions(options, metadata, groups)
   opened.push(() => transactions.close())
-  const shares = openShares(options, metadata, converter)
+  const shares = openShares(options, metadata, groups, converter)
   opened.push(() => shares.close())
 
   const ports = new Map<string, number>()
@@ -281,12 +281,17 @@ function openGroups({ system, config, logger, metrics, turns }: Opening, metadat
     report: (what, error) => logger.warn({ err: error }, what),
     recordSkipped: topic => metrics.recordSkipped(topic),
   })
-  metadata.subscribe({ topicDeleted: topic => void groups.onTopicDeleted(topic.name) })
+  metadata.subscribe({ topicDeleted: topic => void groups.onTopicDeleted(topic) })
   return groups
 }
 
 /** Share groups: their durable state, records in delivery, and sessions. */
-function openShares({ system, config, logger, metrics, turns }: Opening, metadata: ClusterMetadata, converter: RecordConverter) {
+function openShares(
+  { system, config, logger, metrics, turns }: Opening,
+  metadata: ClusterMetadata,
+  groups: GroupCoordinator,
+  converter: RecordConverter,
+) {
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({
     system,
@@ -301,11 +306,19 @@ function openShares({ system, config, logger, metrics, turns }: Opening, metadat
   const rules = (groupId: string) => deadLetterRules(config, metadata.configs('GROUP', groupId))
   const deadLetters = new DeadLetters({ system, turns, metadata, converter, metrics, rules })
   const bury = (letter: DeadLetter) => deadLetters.write(letter)
-  const sharePartitions = new SharePartitions({ system, metadata, coordinator: shares, config: ofGroup, bury, report })
+  const sharePartitions = new SharePartitions({
+    system,
+    metadata,
+    coordinator: shares,
+    config: ofGroup,
+    isShared: ({ groupId, topicId, partition }) => groups.isShared(groupId, topicId, partition),
+    bury,
+    report,
+  })
   metadata.subscribe({
     topicDeleted(topic) {
       sharePartitions.forgetTopic(topic.id)
-      shares.onTopicDeleted(topic.name)
+      void shares.onTopicDeleted(topic)
     },
   })
   const shareSessions = new ShareSessions(() => config.get('group.share.max.share.sessions'))

@@ -3,7 +3,7 @@
  *
  * Hides which partition a name maps to, when the topic is created, and when its shards are loaded.
  */
-import { type System, Turns } from '../base.ts'
+import { inSlices, type System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
 import { KafkaError, toKafkaError } from '../protocol.ts'
 import { openCoordinator } from './runtime.ts'
@@ -126,7 +126,7 @@ export class ShardedTopic<S extends Shard> {
 
   /** What `view` finds in all shards. Rejects while one of them is loading: it might have some. */
   async collect<R>(view: (shard: S) => R[]): Promise<R[]> {
-    const reads = Array.from(this.#shards.values(), async ({ coordinator }) => {
+    const found = await inSlices(this.#turns, [...this.#shards.values()], async ({ coordinator }) => {
       try {
         return await coordinator.read(view)
       } catch (error) {
@@ -134,7 +134,7 @@ export class ShardedTopic<S extends Shard> {
         throw error
       }
     })
-    return (await Promise.all(reads)).flat()
+    return found.flat()
   }
 }
 

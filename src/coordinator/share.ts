@@ -7,15 +7,20 @@ import type { Int64, System, Timer, Turns } from '../base.ts'
 import { KafkaError, type Uuid } from '../protocol.ts'
 import type { Coordinator } from './shard.ts'
 import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
-import { type SharePartitionKey, type ShareState, ShareStateShard, sharePartitionName } from './share/state-shard.ts'
+import {
+  type SharePartitionKey,
+  type ShareState,
+  type ShareStateSettings,
+  ShareStateShard,
+  sharePartitionName,
+} from './share/state-shard.ts'
 
 export const shareStateTopicName = '__share_group_state'
 
 export interface ShareCoordinatorOptions {
   system: System
-  settings: {
+  settings: ShareStateSettings & {
     stateTopicNumPartitions: number
-    updatesPerSnapshot: number
     pruneIntervalMs: number
   }
   /** {@link shareStateTopicName}. */
@@ -43,7 +48,7 @@ export class ShareCoordinator {
       system,
       topic,
       futurePartitions: () => settings.stateTopicNumPartitions,
-      makeShard: context => new ShareStateShard(context, settings.updatesPerSnapshot, count),
+      makeShard: context => new ShareStateShard(context, settings, count),
       turns,
       report,
       recordSkipped,
@@ -61,8 +66,20 @@ export class ShareCoordinator {
     this.#states.close()
   }
 
-  onTopicDeleted(topic: string): void {
-    if (topic === shareStateTopicName) this.close()
+  /** What groups have done there is of no use any more: a topic that is created again has another id. */
+  async onTopicDeleted({ name, id }: { name: string; id: Uuid }): Promise<void> {
+    if (name === shareStateTopicName) {
+      this.close()
+      return
+    }
+    for (const { coordinator } of this.#states.shards()) {
+      try {
+        await coordinator.loaded
+        await coordinator.write(shard => shard.topicDeleted(id))
+      } catch (error) {
+        this.#options.report?.(`cannot remove the state of share groups in the deleted topic ${name}`, error)
+      }
+    }
   }
 
   /** `name` as Kafka spells the key: group, topic id and partition. Throws COORDINATOR_NOT_AVAILABLE and INVALID_REQUEST. */
@@ -108,7 +125,7 @@ export class ShareCoordinator {
       try {
         // Durable first: what a power cut could bring back is still needed.
         const offset = await coordinator.read(shard => shard.neededFrom)
-        if (offset !== null && offset > log.logStartOffset) await log.deleteBefore(offset)
+        if (offset > log.logStartOffset) await log.deleteBefore(offset)
       } catch (error) {
         this.#options.report?.(`cannot remove old records of ${shareStateTopicName}`, error)
       }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
 import { type Logger, loadBrokerConfig, startBroker } from '../../src/broker.ts'
 import { apis, buildBatch, errorName, forEachRecord, type NewBatch, type Uuid } from '../../src/protocol.ts'
-import { connect, createTopic, fetchRecords, produce, type RawClient } from '../support/client.ts'
+import { connect, createTopic, fetchRecords, findCoordinator, produce, type RawClient } from '../support/client.ts'
 
 const groupId = 's'
 const accept = 1
@@ -181,7 +181,11 @@ async function send(client: RawClient, batch: NewBatch, partition = 0): Promise<
 }
 
 async function member(broker: Started, topicId: Uuid, name: string): Promise<Member> {
-  return new Member(await connect(broker.port), topicId, name)
+  const client = await connect(broker.port)
+  await findCoordinator(client, groupId)
+  const joining = { groupId, memberId: name, memberEpoch: 0, rackId: null, subscribedTopicNames: ['t'] }
+  assert.equal((await client.request(apis.shareGroupHeartbeat, 1, joining)).errorCode, 0)
+  return new Member(client, topicId, name)
 }
 
 test('rejected and exhausted records become letters with the headers of Kafka; the topic is made when that is allowed', async t => {

@@ -29,13 +29,15 @@ const release = 2
 class Client {
   readonly #socket: net.Socket
   readonly #memberId: string
+  readonly #groupId: string
   #epoch = 0
   #received = Buffer.alloc(0)
   #answered: (() => void) | null = null
 
-  constructor(socket: net.Socket, memberId: string) {
+  constructor(socket: net.Socket, memberId: string, group: string) {
     this.#socket = socket
     this.#memberId = memberId
+    this.#groupId = group
     socket.on('data', data => {
       this.#received = Buffer.concat([this.#received, data])
       if (this.#received.length >= 4 && this.#received.length >= 4 + this.#received.readInt32BE(0)) this.#answered?.()
@@ -69,7 +71,7 @@ class Client {
     }))
     const named = epoch === 0 || acknowledged.length > 0
     const answer = await this.call(apis.shareFetch, 1, {
-      groupId,
+      groupId: this.#groupId,
       memberId: this.#memberId,
       shareSessionEpoch: epoch,
       maxWaitMs,
@@ -83,6 +85,7 @@ class Client {
     if (epoch === this.#epoch) this.#epoch++
     const partition = answer.responses[0]?.partitions[0]
     if (partition === undefined) return ''
+    if (partition.errorCode !== 0) return errorName(partition.errorCode)
     if (partition.acknowledgeErrorCode !== 0) return errorName(partition.acknowledgeErrorCode)
     return partition.acquiredRecords
       .map(({ firstOffset, lastOffset, deliveryCount }) => `${firstOffset}-${lastOffset} x${deliveryCount}`)
@@ -92,7 +95,7 @@ class Client {
   async acknowledge(topicId: Uuid, first: number, last: number, type: number): Promise<string> {
     const acknowledgementBatches = [{ firstOffset: first, lastOffset: last, acknowledgeTypes: [type] }]
     const answer = await this.call(apis.shareAcknowledge, 1, {
-      groupId,
+      groupId: this.#groupId,
       memberId: this.#memberId,
       shareSessionEpoch: this.#epoch,
       topics: [{ topicId, partitions: [{ partitionIndex: 0, acknowledgementBatches }] }],
@@ -119,10 +122,10 @@ async function startAt(files: FileSystem) {
   })
   const running = await startBroker({ system: realSystem(files), config, logger: silentLogger, onFatal: assert.fail, onThisMachine: false })
   open.push(running)
-  const connect = async (memberId: string) => {
+  const connect = async (memberId: string, group = groupId) => {
     const socket = net.connect(running.ports.get('PLAINTEXT')!, '127.0.0.1')
     await once(socket, 'connect')
-    const client = new Client(socket, memberId)
+    const client = new Client(socket, memberId, group)
     open.push({ close: () => client.destroy() })
     return client
   }
@@ -140,6 +143,9 @@ async function started() {
   assert.ok(topic !== undefined && 'id' in topic)
   const edit = () => new Map([['share.auto.offset.reset', 'earliest']])
   await running.broker.metadata.applyConfigs([{ type: 'GROUP', name: groupId, edit }], false)
+  await running.broker.groups.locate(groupId)
+  const joining = { groupId, memberId: 'admin', memberEpoch: 0, rackId: null, subscribedTopicNames: ['t'] }
+  assert.equal((await admin.call(apis.shareGroupHeartbeat, 1, joining)).errorCode, 0)
   return { files, running, connect, admin, topicId: topic.id }
 }
 
@@ -210,7 +216,7 @@ test('brokers read, write and delete the state of partitions', async () => {
   const stateBatches = [{ firstOffset: 7, lastOffset: 8, deliveryState: 2, deliveryCount: 1 }]
   const change = { stateEpoch: 3, leaderEpoch: 1, startOffset: 6, deliveryCompleteCount: 2, stateBatches }
   const write = async () => errorName((await admin.call(apis.writeShareGroupState, 1, place(change))).results[0]!.partitions[0]!.errorCode)
-  assert.equal(await write(), 'UNKNOWN_TOPIC_OR_PARTITION')
+  assert.equal(await write(), 'INVALID_REQUEST')
   await admin.call(apis.initializeShareGroupState, 0, place({ stateEpoch: 3, startOffset: 5 }))
   assert.equal(await write(), 'NONE')
   const read = async () => (await admin.call(apis.readShareGroupState, 0, place({ leaderEpoch: 1 }))).results[0]!.partitions[0]!
@@ -220,5 +226,31 @@ test('brokers read, write and delete the state of partitions', async () => {
   const standing = { stateEpoch: 3, leaderEpoch: 1, startOffset: 6, deliveryCompleteCount: 2 }
   assert.deepEqual(summary.results[0]!.partitions[0]!, { ...fine, ...standing })
   await admin.call(apis.deleteShareGroupState, 0, place({}))
-  assert.equal((await read()).startOffset, -1)
+  const { errorCode, errorMessage, startOffset } = await read()
+  assert.deepEqual([errorName(errorCode), startOffset], ['INVALID_REQUEST', 0])
+  assert.equal(errorMessage, 'Read operation on uninitialized share partition not allowed.')
+  const gone = await admin.call(apis.readShareGroupStateSummary, 1, place({ leaderEpoch: 1 }))
+  assert.deepEqual([gone.results[0]!.partitions[0]!.errorCode, gone.results[0]!.partitions[0]!.startOffset], [0, -1])
+})
+
+test('a group gets only the partitions that it was assigned, and nothing is stored for others', async () => {
+  const { running, connect, admin, topicId } = await started()
+  await admin.produce('a')
+  const stranger = await connect('one', 'made up')
+  assert.equal(await stranger.fetch(topicId), '')
+  assert.equal(await stranger.fetch(topicId), 'UNKNOWN_SERVER_ERROR')
+  assert.equal(await stranger.acknowledge(topicId, 0, 0, accept), 'UNKNOWN_TOPIC_OR_PARTITION')
+  assert.equal(await running.broker.shares.read({ groupId: 'made up', topicId, partition: 0 }), null)
+})
+
+test('of a topic that is deleted nothing is kept', async () => {
+  const { running, connect, admin, topicId } = await started()
+  await admin.produce('a')
+  const one = await connect('one')
+  assert.equal(await one.fetch(topicId), '0-0 x1')
+  const { metadata, groups, shares } = running.broker
+  await metadata.deleteTopics([topicId])
+  while ((await groups.shareGroupTopics(groupId)).size > 0 || (await shares.read({ groupId, topicId, partition: 0 })) !== null) {
+    await new Promise(resolve => setImmediate(resolve))
+  }
 })

@@ -1,6 +1,8 @@
 /**
  * The share partitions that this broker serves: made when a member first fetches, from what the share coordinator has stored, and dropped
- * when their topic is deleted, their group's offsets are altered, their memory can no longer be trusted, or when there are too many.
+ * when their topic is deleted, their group's offsets are altered, their memory can no longer be trusted, or when there are too many. As in
+ * Kafka there are none but those that the group was assigned: whoever may read a group and a topic could otherwise make up groups without
+ * end, and have each stored.
  */
 import type { System } from '../../base.ts'
 import {
@@ -21,9 +23,18 @@ export interface SharePartitionsOptions {
   metadata: ClusterMetadata
   coordinator: ShareCoordinator
   config(groupId: string): ShareConfig
+  /** Whether the group was ever assigned the partition. */
+  isShared(key: SharePartitionKey): Promise<boolean>
   /** Settles when the letters are durable. */
   bury(letter: DeadLetter): Promise<void>
   report(what: string, error: unknown): void
+}
+
+/** The group was never assigned the partition. Kafka's words, and its name for the error. */
+export class NotShared extends KafkaError {
+  constructor() {
+    super('UNKNOWN_SERVER_ERROR', 'Read operation on uninitialized share partition not allowed.')
+  }
 }
 
 interface Entry {
@@ -49,7 +60,7 @@ export class SharePartitions {
     this.#options = options
   }
 
-  /** Throws KafkaError UNKNOWN_TOPIC_ID and the like. */
+  /** Throws KafkaError UNKNOWN_TOPIC_ID and the like, {@link NotShared} too. */
   get(key: SharePartitionKey): Promise<SharePartition> {
     const log = this.#options.metadata.partition(key.topicId, key.partition)
     if (log === undefined) {
@@ -143,6 +154,7 @@ export class SharePartitions {
   async #load(key: SharePartitionKey, log: PartitionLog, drop: () => void): Promise<SharePartition> {
     const { coordinator, system, report } = this.#options
     const config = this.#options.config(key.groupId)
+    if (!(await this.#options.isShared(key))) throw new NotShared()
     const stored = await coordinator.read(key)
     let state: ShareState = stored ?? { stateEpoch: 0, leaderEpoch: 0, startOffset: -1, deliveryCompleteCount: 0, stateBatches: [] }
     if (state.startOffset === -1) {

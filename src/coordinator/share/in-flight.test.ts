@@ -100,6 +100,24 @@ test('what was being archived when a broker stopped still is', () => {
   )
 })
 
+test('what is hidden behind a record in delivery takes no room, also after a restart', () => {
+  const inFlight = new InFlight(0, [])
+  acquired(inFlight, 0, 0)
+  const hidden = [...inFlight.hide(1, 5), ...inFlight.hide(6, 9)]
+  assert.deepEqual(
+    hidden.map(({ firstOffset, lastOffset, deliveryState }) => [firstOffset, lastOffset, deliveryState]),
+    [
+      [1, 5, deliveryStates.archived],
+      [6, 9, deliveryStates.archived],
+    ],
+  )
+  const again = new InFlight(0, hidden)
+  assert.deepEqual([inFlight.inFlightCount, again.inFlightCount], [1, 1])
+  assert.equal(acquired(again, 0, 10), '0-0 x1,10-10 x1')
+  again.acknowledge(0, 0, [ack.accept], 'm', rule, 0)
+  assert.deepEqual([again.startOffset, again.inFlightCount], [10, 1])
+})
+
 test('locks end when they are due, and renewed ones later', () => {
   const inFlight = new InFlight(0, [])
   acquired(inFlight, 0, 9)

@@ -72,7 +72,11 @@ export class InFlight {
       // What lies between was not stored, so it is still to be delivered.
       if (firstOffset > next) this.#runs.push(run(next, firstOffset - 1, deliveryStates.available, 0))
       const state = deliveryState >= deliveryStates.acknowledged ? (deliveryState as DeliveryState) : deliveryStates.available
-      this.#runs.push(run(Math.max(next, firstOffset), lastOffset, state, deliveryCount))
+      const each = run(Math.max(next, firstOffset), lastOffset, state, deliveryCount)
+      // What was archived without a delivery was hidden.
+      each.hidden = state === deliveryStates.archived && deliveryCount === 0
+      if (each.hidden) this.#hiddenCount += sizeOf(each)
+      this.#runs.push(each)
       next = lastOffset + 1
     }
     this.#dropFinished()
@@ -123,6 +127,12 @@ export class InFlight {
 
   /** Hides offsets that are never delivered: control batches, aborted transactions, gaps left by compaction. Returns the changes to store. */
   hide(firstOffset: number, lastOffset: number): Change[] {
+    const tail = this.#runs.at(-1)
+    if (tail?.hidden && firstOffset === tail.lastOffset + 1) {
+      tail.lastOffset = lastOffset
+      this.#hiddenCount += lastOffset - firstOffset + 1
+      return [{ ...changeOf(tail), firstOffset }]
+    }
     this.#extendTo(lastOffset)
     const changed = this.#change(firstOffset, lastOffset, each => {
       if (each.deliveryState !== deliveryStates.available) return false
@@ -213,8 +223,9 @@ export class InFlight {
       // As in Kafka: a range that begins with acquired records but extends beyond them is an error.
       throw first !== undefined && first.firstOffset <= firstOffset ? new KafkaError('INVALID_REQUEST', reason) : invalidState(reason)
     }
-    for (const each of this.#runs) {
-      if (each.lastOffset < firstOffset || each.firstOffset > lastOffset) continue
+    for (let index = this.#indexOf(firstOffset); index < this.#runs.length; index++) {
+      const each = this.#runs[index]!
+      if (each.firstOffset > lastOffset) break
       if (each.deliveryState !== deliveryStates.acquired) throw invalidState(`offset ${each.firstOffset} is not acquired`)
       if (each.memberId !== memberId) throw invalidState(`offset ${each.firstOffset} is acquired by another member`)
     }
@@ -237,8 +248,8 @@ export class InFlight {
     if (lastOffset >= endOffset) this.#runs.push(run(endOffset, lastOffset, deliveryStates.available, 0))
   }
 
-  /** Makes a run begin at the offset; returns its index, or the number of runs when it lies beyond. */
-  #split(offset: number): number {
+  /** Of the run that holds the offset or is the first behind it; the number of runs when all lie before it. */
+  #indexOf(offset: number): number {
     let low = 0
     let high = this.#runs.length
     while (low < high) {
@@ -246,11 +257,17 @@ export class InFlight {
       if (this.#runs[middle]!.lastOffset < offset) low = middle + 1
       else high = middle
     }
-    const each = this.#runs[low]
-    if (each === undefined || each.firstOffset >= offset) return low
-    this.#runs.splice(low + 1, 0, { ...each, firstOffset: offset })
+    return low
+  }
+
+  /** Makes a run begin at the offset; returns its index, or the number of runs when it lies beyond. */
+  #split(offset: number): number {
+    const index = this.#indexOf(offset)
+    const each = this.#runs[index]
+    if (each === undefined || each.firstOffset >= offset) return index
+    this.#runs.splice(index + 1, 0, { ...each, firstOffset: offset })
     each.lastOffset = offset - 1
-    return low + 1
+    return index + 1
   }
 
   #dropFinished(): void {

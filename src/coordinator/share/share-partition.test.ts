@@ -142,6 +142,34 @@ test('more control batches in a row than there is room for records in delivery',
   assert.deepEqual(await acquire(), ['301-301'])
 })
 
+test('what nobody is to see is one change, however many batches it has', async () => {
+  const marker = buildMarkerBatch({ producerId: 1, producerEpoch: 0, committed: true, coordinatorEpoch: 0, timestamp: 0 })
+  const log = logOf(one(), ...Array.from({ length: 4_000 }, () => Buffer.from(marker)), one())
+  log.batchesPerRead = 10_000
+  // A hole, with control batches on both sides.
+  ;(log.batches as Buffer[]).splice(2_000, 1_000)
+  const { partition, written, acquire } = setUp(log)
+  assert.deepEqual(await acquire(), ['0-0', '4001-4001'])
+  assert.deepEqual(written(), [[0, `1-4000:${archived}`]])
+  await partition.acknowledge('m', [{ firstOffset: 0, lastOffset: 0, ...accept }])
+  await partition.acknowledge('m', [{ firstOffset: 4_001, lastOffset: 4_001, ...accept }])
+  assert.deepEqual(written(), [[4_001], [4_002]])
+})
+
+test('more control batches than one step looks at', async () => {
+  const marker = buildMarkerBatch({ producerId: 1, producerEpoch: 0, committed: true, coordinatorEpoch: 0, timestamp: 0 })
+  const log = logOf(one(), ...Array.from({ length: 12_000 }, () => Buffer.from(marker)), one())
+  log.batchesPerRead = 20_000
+  const { written, acquire } = setUp(log)
+  assert.deepEqual(await acquire(), ['0-0'])
+  assert.deepEqual(await acquire(), ['12001-12001'])
+  assert.deepEqual(written(), [
+    [0, `1-4999:${archived}`],
+    [0, `5000-9999:${archived}`],
+    [0, `10000-12000:${archived}`],
+  ])
+})
+
 test('records that are given back in front of a hole are delivered again without it', async () => {
   const log = logOf(one(), one(), one(), one())
   ;(log.batches as Buffer[]).splice(1, 2)

@@ -77,6 +77,11 @@ export interface AcquireLimit {
   strict: boolean
 }
 
+/** Batches that are looked at in one step. */
+const mostBatches = 5_000
+/** What is read in one step where the step before found nothing to deliver. */
+const skippedBytes = 1 << 20
+
 export class SharePartition {
   readonly log: PartitionLog
   readonly #options: SharePartitionOptions
@@ -134,11 +139,11 @@ export class SharePartition {
   }
 
   async acquire(limit: AcquireLimit): Promise<Acquisition | null> {
-    for (;;) {
+    for (let { maxBytes } = limit; ; maxBytes = Math.min(maxBytes, skippedBytes)) {
       this.#follow()
       if (!this.hasAvailable) return null
       const from = this.#inFlight.nextOffset
-      const slice = await this.log.read(from, { maxBytes: limit.maxBytes, atLeastOne: true, upTo: this.#upTo })
+      const slice = await this.log.read(from, { maxBytes, atLeastOne: true, upTo: this.#upTo })
       // Given up meanwhile: another has taken its place, and may give the same records to somebody else.
       const acquisition = this.#closed ? null : this.#acquireFrom(slice, from, limit)
       if (acquisition !== null && acquisition.acquired.length > 0) return acquisition
@@ -155,26 +160,30 @@ export class SharePartition {
     const acquired: AcquiredRange[] = []
     const chunks: Buffer[] = []
     const hidden: StateBatch[] = []
-    const hide = (first: number, last: number) => void hidden.push(...this.#inFlight.hide(first, last))
     let left = maxRecords
+    let looked = 0
     let next = from
+    // A stretch of what nobody is to see is one change, however many batches and holes there are in it: there may be thousands.
+    let hiddenFrom = from
+    const hide = (until: number) => {
+      if (until > hiddenFrom) hidden.push(...this.#inFlight.hide(hiddenFrom, until - 1))
+    }
     const isAborted = abortedIn(slice)
     for (const chunk of slice.chunks) {
       let taken = 0
-      for (let at = 0; left > 0 && at + batchHeaderSize <= chunk.length; ) {
+      for (let at = 0; left > 0 && looked < mostBatches && at + batchHeaderSize <= chunk.length; looked++) {
         const size = header.sizeBytes(chunk, at)
         const last = header.lastOffset(chunk, at)
-        const base = header.baseOffset(chunk, at)
-        if (base > next) hide(next, base - 1)
-        next = Math.max(next, base)
-        const room = Math.min(this.#room, strict ? left : Number.POSITIVE_INFINITY)
-        if (isAborted(chunk, at) || header.isControl(chunk, at)) hide(next, last)
-        else {
+        next = Math.max(next, header.baseOffset(chunk, at))
+        if (!isAborted(chunk, at) && !header.isControl(chunk, at)) {
+          hide(next)
+          const room = Math.min(this.#room, strict ? left : Number.POSITIVE_INFINITY)
           const ranges = room > 0 ? this.#inFlight.acquire(next, Math.min(last, next + room - 1), room, memberId, deadlineMs) : []
           for (const range of ranges) left -= range.lastOffset - range.firstOffset + 1
           acquired.push(...ranges)
           // The rest of the batch waits until others are finished.
           if (next + room - 1 < last) left = 0
+          hiddenFrom = last + 1
           if (ranges.length === 0 && left === 0) break
         }
         next = last + 1
@@ -182,8 +191,9 @@ export class SharePartition {
         taken = at
       }
       if (taken > 0) chunks.push(chunk.subarray(0, taken))
-      if (left <= 0) break
+      if (left <= 0 || looked >= mostBatches) break
     }
+    hide(next)
     if (acquired.length > 0) this.#armLock(deadlineMs)
     if (hidden.length > 0) void this.#persist(hidden)
     return { chunks, acquired: joined(acquired), release: () => slice.release() }
@@ -314,10 +324,11 @@ export class SharePartition {
 function abortedIn({ abortedTransactions }: Slice): (chunk: Buffer, at: number) => boolean {
   if (abortedTransactions === null || abortedTransactions.length === 0) return () => false
   const pending = [...abortedTransactions].sort((a, b) => a.firstOffset - b.firstOffset)
+  let begun = 0
   const aborting = new Set<Int64>()
   return (chunk, at) => {
     const last = header.lastOffset(chunk, at)
-    while (pending.length > 0 && pending[0]!.firstOffset <= last) aborting.add(pending.shift()!.producerId)
+    while (begun < pending.length && pending[begun]!.firstOffset <= last) aborting.add(pending[begun++]!.producerId)
     const producerId = header.producerId(chunk, at)
     if (header.isControl(chunk, at)) {
       // The marker that ends it: later batches of the producer are another transaction.

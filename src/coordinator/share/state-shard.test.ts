@@ -11,7 +11,7 @@ const key = { groupId: 'g', topicId: '000000000000000000000A' as Uuid, partition
 function setUp(updatesPerSnapshot: number, log = memoryPartitionLog(), mostStates = 10) {
   const system = testSystem()
   const topic = { name: shareStateTopicName, partitionCount: () => 1, partitionLog: () => log, ensure: async () => {} }
-  const settings = { stateTopicNumPartitions: 1, updatesPerSnapshot, pruneIntervalMs: 1_000 }
+  const settings = { stateTopicNumPartitions: 1, updatesPerSnapshot, pruneIntervalMs: 1_000, coldSnapshotIntervalMs: 10_000 }
   const deleted: number[] = []
   log.deleteBefore = async offset => void deleted.push(offset)
   const shares = new ShareCoordinator({ system, settings, topic, mostStates })
@@ -73,7 +73,7 @@ test('the state of all groups together is bounded, and what is deleted makes roo
 
 test('older epochs are fenced, unknown partitions refused, deleted state is gone', async () => {
   const { shares, settled, write } = setUp(10)
-  await assert.rejects(write(0, []), { name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+  await assert.rejects(write(0, []), { name: 'INVALID_REQUEST' })
   await settled(shares.initialize(key, 5, 0))
   await assert.rejects(write(1, [], { stateEpoch: 4 }), { name: 'FENCED_STATE_EPOCH' })
   await assert.rejects(settled(shares.initialize(key, 4, 0)), { name: 'FENCED_STATE_EPOCH' })
@@ -90,4 +90,76 @@ test('records before the oldest snapshot in use are deleted', async () => {
   for (let offset = 1; offset <= 3; offset++) await write(offset, [])
   await system.advance(1_000)
   assert.deepEqual(deleted, [1])
+})
+
+test('a partition without traffic holds up nothing: its snapshot is repeated, but not while nobody writes', async () => {
+  const { shares, settled, write, system, log, deleted } = setUp(1)
+  const idle = { ...key, partition: 1 }
+  await settled(shares.initialize(idle, 3, 7))
+  await settled(shares.initialize(key, 0, 0))
+  for (let round = 0; round < 3; round++) {
+    for (let offset = 1; offset <= 4; offset++) await write(4 * round + offset, [])
+    await system.advance(10_000)
+  }
+  await system.advance(1_000)
+  const end = log.logEndOffset
+  assert.ok(deleted.at(-1)! >= end - 7, `of ${end} offsets those before ${deleted.at(-1)} are deleted`)
+  await system.advance(100_000)
+  assert.equal(log.logEndOffset, end)
+  const again = setUp(1, log)
+  const state = await again.settled(again.shares.read(idle))
+  assert.deepEqual([state?.stateEpoch, state?.startOffset], [3, 7])
+})
+
+test('when nothing is stored any more, nothing is needed', async () => {
+  const { shares, settled, write, system, log, deleted } = setUp(10)
+  await settled(shares.initialize(key, 0, 0))
+  await write(1, [])
+  await settled(shares.delete(key))
+  await system.advance(1_000)
+  assert.equal(deleted.at(-1), log.logEndOffset)
+})
+
+test('the state of a deleted topic is gone, that of others stays', async () => {
+  const { shares, settled, log } = setUp(10)
+  const other = { ...key, topicId: '000000000000000000000Q' as Uuid }
+  for (const place of [key, { ...key, partition: 1 }, { ...key, groupId: 'h' }, other]) await settled(shares.initialize(place, 0, 5))
+  await settled(shares.onTopicDeleted({ name: 't', id: key.topicId }))
+  const again = setUp(10, log)
+  for (const each of [{ shares, settled }, again]) {
+    assert.equal(await each.settled(each.shares.read(key)), null)
+    assert.equal(await each.settled(each.shares.read({ ...key, groupId: 'h' })), null)
+    assert.equal((await each.settled(each.shares.read(other)))?.startOffset, 5)
+  }
+})
+
+test('changes lie over each other as if each offset were by itself', async () => {
+  let seed = 1
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
+    return (seed >>> 8) % below
+  }
+  const { shares, settled, write } = setUp(5)
+  await settled(shares.initialize(key, 0, 0))
+  const byOffset: (string | undefined)[] = []
+  let start = 0
+  for (let round = 0; round < 200; round++) {
+    start += random(4)
+    const batches = Array.from({ length: random(4) }, () => {
+      const first = start + random(60)
+      return batch(first, first + random(20), random(3), 1 + random(2))
+    })
+    for (const { firstOffset, lastOffset, deliveryState, deliveryCount } of batches)
+      for (let offset = firstOffset; offset <= lastOffset; offset++) byOffset[offset] = `${deliveryState} ${deliveryCount}`
+    await write(start, batches)
+    const stored = await settled(shares.read(key))
+    const found: (string | undefined)[] = []
+    let last = -1
+    for (const each of stored!.stateBatches) {
+      assert.ok(Number(each.firstOffset) > last, 'in the order of their offsets')
+      last = Number(each.lastOffset)
+      for (let offset = Number(each.firstOffset); offset <= last; offset++) found[offset] = `${each.deliveryState} ${each.deliveryCount}`
+    }
+    assert.deepEqual(found.slice(start), byOffset.slice(start))
+  }
 })

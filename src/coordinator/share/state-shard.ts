@@ -1,6 +1,7 @@
 /**
  * The shard behind one partition of `__share_group_state`: how far share groups are in partitions (KIP-932). A change is a ShareUpdate; after
- * a number of them a ShareSnapshot says everything anew, and what lies before the oldest snapshot that counts can be deleted.
+ * a number of them a ShareSnapshot says everything anew, and what lies before the oldest snapshot that counts can be deleted. A partition
+ * without traffic would hold all of that up for ever, so its snapshot is repeated from time to time.
  */
 import { addInt64, type Int64 } from '../../base.ts'
 import {
@@ -14,9 +15,15 @@ import {
   type Uuid,
 } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard, ShardContext } from '../shard.ts'
+import { timerKey } from '../timer-key.ts'
 
 const { shareSnapshot, shareUpdate } = shareStateRecords
 const version = 0
+const coldKey = timerKey('cold-snapshots')
+/** States that are looked at in one step. */
+const coldStepStates = 5_000
+/** Snapshots that are written in one step. */
+const coldStepRecords = 500
 
 export interface SharePartitionKey {
   groupId: string
@@ -42,7 +49,14 @@ export interface ShareState {
   stateBatches: readonly StoredBatch[]
 }
 
+export interface ShareStateSettings {
+  updatesPerSnapshot: number
+  /** How often the snapshots of partitions without traffic are looked for. */
+  coldSnapshotIntervalMs: number
+}
+
 interface Stored extends ShareState {
+  key: SharePartitionKey
   snapshotEpoch: number
   createdMs: Int64
   updates: number
@@ -58,19 +72,23 @@ export interface StateCount {
 
 export class ShareStateShard implements Shard {
   readonly #context: ShardContext
-  readonly #updatesPerSnapshot: number
+  readonly #settings: ShareStateSettings
   readonly #count: StateCount
   readonly #states = new Map<string, Stored>()
   /** How many of its states are counted; none before it is loaded. */
   #counted: number | null = null
+  #nextOffset = 0
+  /** Where the log ended after the last round of cold snapshots. */
+  #coldRoundEnd = 0
 
-  constructor(context: ShardContext, updatesPerSnapshot: number, count: StateCount) {
+  constructor(context: ShardContext, settings: ShareStateSettings, count: StateCount) {
     this.#context = context
-    this.#updatesPerSnapshot = updatesPerSnapshot
+    this.#settings = settings
     this.#count = count
   }
 
   replay(record: LogRecord, offset: number): void {
+    this.#nextOffset = offset + 1
     this.#replay(record, offset)
     if (this.#counted !== null) this.#recount(this.#states.size)
   }
@@ -84,7 +102,9 @@ export class ShareStateShard implements Shard {
     if (key === null) return
     const id = recordId(key)
     if (id === shareSnapshot.id) {
-      const name = sharePartitionName(decodeRecordKey(shareSnapshot, key))
+      const { groupId, topicId, partition } = decodeRecordKey(shareSnapshot, key)
+      const place = { groupId, topicId, partition }
+      const name = sharePartitionName(place)
       if (value === null) {
         this.#states.delete(name)
         return
@@ -92,7 +112,7 @@ export class ShareStateShard implements Shard {
       const { snapshotEpoch, stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, createTimestamp, stateBatches } =
         decodeRecordValue(shareSnapshot, value)
       const state = { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches }
-      this.#states.set(name, { ...state, snapshotEpoch, createdMs: createTimestamp, updates: 0, snapshotOffset: offset })
+      this.#states.set(name, { ...state, key: place, snapshotEpoch, createdMs: createTimestamp, updates: 0, snapshotOffset: offset })
     } else if (id === shareUpdate.id && value !== null) {
       const name = sharePartitionName(decodeRecordKey(shareUpdate, key))
       const state = this.#states.get(name)
@@ -105,16 +125,17 @@ export class ShareStateShard implements Shard {
 
   loaded(): void {
     this.#recount(this.#states.size)
+    this.#coldSnapshotsLater()
   }
 
   unload(): void {
     this.#recount(0)
   }
 
-  /** Everything before this offset is of no use; null when nothing is stored. */
-  get neededFrom(): number | null {
-    let first: number | null = null
-    for (const { snapshotOffset } of this.#states.values()) first = first === null ? snapshotOffset : Math.min(first, snapshotOffset)
+  /** Everything before this offset is of no use. */
+  get neededFrom(): number {
+    let first = this.#nextOffset
+    for (const { snapshotOffset } of this.#states.values()) first = Math.min(first, snapshotOffset)
     return first
   }
 
@@ -136,18 +157,52 @@ export class ShareStateShard implements Shard {
 
   write(key: SharePartitionKey, change: ShareState): Decision<void> {
     const state = this.#states.get(sharePartitionName(key))
-    if (state === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Group ${key.groupId} has no state for this partition.`)
+    if (state === undefined) throw new KafkaError('INVALID_REQUEST', 'Write operation on uninitialized share partition not allowed.')
     if (change.stateEpoch !== -1 && change.stateEpoch < state.stateEpoch) throw fenced('state', change.stateEpoch, state.stateEpoch)
     if (change.leaderEpoch !== -1 && change.leaderEpoch < state.leaderEpoch) throw fenced('leader', change.leaderEpoch, state.leaderEpoch)
     const leaderEpoch = Math.max(change.leaderEpoch, state.leaderEpoch)
-    if (state.updates < this.#updatesPerSnapshot) return { records: [update(key, state, { ...change, leaderEpoch })], response: undefined }
+    if (state.updates < this.#settings.updatesPerSnapshot)
+      return { records: [update(key, state, { ...change, leaderEpoch })], response: undefined }
     const next = { ...state, ...merged(state, change), leaderEpoch }
     return { records: [this.#snapshot(key, next, state.snapshotEpoch + 1, state.createdMs)], response: undefined }
   }
 
   delete(key: SharePartitionKey): Decision<void> {
-    const records = this.#states.has(sharePartitionName(key)) ? [{ key: encodeRecordKey(shareSnapshot, key), value: null }] : []
+    const records = this.#states.has(sharePartitionName(key)) ? [tombstone(key)] : []
     return { records, response: undefined }
+  }
+
+  /** What groups have done in a topic that is gone. */
+  topicDeleted(topicId: Uuid): Decision<void> {
+    const gone = [...this.#states.values()].filter(({ key }) => key.topicId === topicId)
+    return { records: gone.map(({ key }) => tombstone(key)), response: undefined, atomic: false }
+  }
+
+  #coldSnapshotsLater(): void {
+    this.#context.schedule(coldKey, this.#settings.coldSnapshotIntervalMs, () => {
+      const before = this.#coldRoundEnd
+      if (this.#nextOffset > before) return this.#coldSnapshots(this.#states.values(), before)
+      // Nothing was written: there is nothing that could be deleted.
+      this.#coldSnapshotsLater()
+      return { records: [], response: undefined }
+    })
+  }
+
+  /** One step over the states: those without a snapshot since `before` get one. A Map's iterator bears states that come and go meanwhile. */
+  #coldSnapshots(states: Iterator<Stored>, before: number): Decision<void> {
+    const records: LogRecord[] = []
+    for (let count = 0; count < coldStepStates && records.length < coldStepRecords; count++) {
+      const next = states.next()
+      if (next.done) {
+        this.#coldRoundEnd = this.#nextOffset + records.length
+        this.#coldSnapshotsLater()
+        return { records, response: undefined, atomic: false }
+      }
+      const { key, snapshotEpoch, createdMs, snapshotOffset } = next.value
+      if (snapshotOffset < before) records.push(this.#snapshot(key, next.value, snapshotEpoch + 1, createdMs))
+    }
+    this.#context.schedule(coldKey, 1, () => this.#coldSnapshots(states, before))
+    return { records, response: undefined, atomic: false }
   }
 
   #snapshot(key: SharePartitionKey, state: ShareState, snapshotEpoch: number, createTimestamp: Int64): LogRecord {
@@ -162,6 +217,10 @@ export class ShareStateShard implements Shard {
       }),
     }
   }
+}
+
+function tombstone(key: SharePartitionKey): LogRecord {
+  return { key: encodeRecordKey(shareSnapshot, key), value: null }
 }
 
 function update(key: SharePartitionKey, { snapshotEpoch }: Stored, change: ShareState): LogRecord {
@@ -183,32 +242,37 @@ type Change = Pick<ShareState, 'startOffset' | 'deliveryCompleteCount' | 'stateB
 /** The newer state of a record counts; what lies before the start offset is finished. */
 function merged(state: ShareState, change: Change): Change {
   const startOffset = change.startOffset === -1 ? state.startOffset : change.startOffset
-  let batches = state.stateBatches
-  for (const newer of change.stateBatches) batches = overlaid(batches, newer)
+  const batches = [...state.stateBatches]
+  for (const newer of change.stateBatches) overlay(batches, newer)
   const stateBatches: StoredBatch[] = []
   for (const batch of batches) {
     if (batch.lastOffset < startOffset) continue
     const last = stateBatches.at(-1)
     const joins = last !== undefined && addInt64(last.lastOffset, 1) === batch.firstOffset && last.deliveryState === batch.deliveryState
-    if (joins && last.deliveryCount === batch.deliveryCount) last.lastOffset = batch.lastOffset
-    else stateBatches.push({ ...batch, firstOffset: larger(batch.firstOffset, startOffset) })
+    if (joins && last.deliveryCount === batch.deliveryCount) stateBatches.splice(-1, 1, { ...last, lastOffset: batch.lastOffset })
+    else stateBatches.push(batch.firstOffset < startOffset ? { ...batch, firstOffset: startOffset } : batch)
   }
   return { startOffset, deliveryCompleteCount: change.deliveryCompleteCount, stateBatches }
 }
 
-function overlaid(batches: readonly StoredBatch[], newer: StoredBatch): StoredBatch[] {
-  const before: StoredBatch[] = []
-  const after: StoredBatch[] = []
-  for (const batch of batches) {
-    if (batch.firstOffset < newer.firstOffset)
-      before.push({ ...batch, lastOffset: smaller(batch.lastOffset, addInt64(newer.firstOffset, -1)) })
-    if (batch.lastOffset > newer.lastOffset) after.push({ ...batch, firstOffset: larger(batch.firstOffset, addInt64(newer.lastOffset, 1)) })
+/** Puts the batch in the place of what it covers. `batches` are in the order of their offsets, and there may be thousands. */
+function overlay(batches: StoredBatch[], newer: StoredBatch): void {
+  if (newer.lastOffset < newer.firstOffset) return
+  let from = 0
+  for (let high = batches.length; from < high; ) {
+    const middle = (from + high) >>> 1
+    if (batches[middle]!.lastOffset < newer.firstOffset) from = middle + 1
+    else high = middle
   }
-  return [...before, newer, ...after]
+  let to = from
+  while (to < batches.length && batches[to]!.firstOffset <= newer.lastOffset) to++
+  const pieces = [newer]
+  const first = batches[from]
+  const last = batches[to - 1]
+  if (to > from && first!.firstOffset < newer.firstOffset) pieces.unshift({ ...first!, lastOffset: addInt64(newer.firstOffset, -1) })
+  if (to > from && last!.lastOffset > newer.lastOffset) pieces.push({ ...last!, firstOffset: addInt64(newer.lastOffset, 1) })
+  batches.splice(from, to - from, ...pieces)
 }
-
-const larger = (a: Int64, b: Int64): Int64 => (a > b ? a : b)
-const smaller = (a: Int64, b: Int64): Int64 => (a < b ? a : b)
 
 /** As Kafka's coordinator key. */
 export function sharePartitionName({ groupId, topicId, partition }: SharePartitionKey): string {

@@ -1,4 +1,5 @@
 /** DeleteShareGroupOffsets, v0 (KIP-932): makes an empty share group forget topics; it begins there anew if it comes back. */
+import { inSlices } from '../../../base.ts'
 import { apis, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
@@ -18,9 +19,9 @@ export const deleteShareGroupOffsets = defineHandler<typeof apis.deleteShareGrou
   }),
   async handle({ groupId, topics }, context) {
     requireGroup(context, 'DELETE', groupId)
-    const { metadata } = context.broker
+    const { metadata, turns } = context.broker
     const wanted = new Set<Uuid>()
-    const checked = topics.map(({ topicName }) => {
+    const checked = await inSlices(turns, topics, ({ topicName }) => {
       if (!context.allowed('READ', 'TOPIC', topicName)) {
         return { topicName, topicId: zeroUuid, ...outcomeOf(new KafkaError('TOPIC_AUTHORIZATION_FAILED')) }
       }

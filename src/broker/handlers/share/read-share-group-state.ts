@@ -1,10 +1,10 @@
 /** ReadShareGroupState, v0 (KIP-932): between brokers; the owner of a partition learns what a share group has done there. */
-import { apis } from '../../../protocol.ts'
+import { apis, KafkaError } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine, type Outcome } from './share-requests.ts'
 import { failEach, forEachPartition, stateAccess, stateCost } from './share-state-requests.ts'
 
-const failed = (partition: number, outcome: Outcome) => ({ partition, ...outcome, stateEpoch: 0, startOffset: -1, stateBatches: [] })
+const failed = (partition: number, outcome: Outcome) => ({ partition, ...outcome, stateEpoch: 0, startOffset: 0, stateBatches: [] })
 
 export const readShareGroupState = defineHandler<typeof apis.readShareGroupState>({
   api: apis.readShareGroupState,
@@ -17,7 +17,7 @@ export const readShareGroupState = defineHandler<typeof apis.readShareGroupState
       context,
       async (key, { partition }) => {
         const state = await context.broker.shares.read(key)
-        if (state === null) return failed(partition, fine)
+        if (state === null) throw new KafkaError('INVALID_REQUEST', 'Read operation on uninitialized share partition not allowed.')
         const { stateEpoch, startOffset, stateBatches } = state
         return { partition, ...fine, stateEpoch, startOffset, stateBatches: [...stateBatches] }
       },

@@ -1,10 +1,9 @@
 /** ShareAcknowledge, v1–2 (KIP-932): what has become of acquired records; v2 renews their locks (KIP-1222). */
-import { apis, type InputOf } from '../../../protocol.ts'
+import { inSlices } from '../../../base.ts'
+import { apis } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { acknowledge, failed, finish, noLeader, resumeSession, sessionAccess } from './share-requests.ts'
-
-type TopicResponse = InputOf<typeof apis.shareAcknowledge.response>['responses'][number]
 
 export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
   api: apis.shareAcknowledge,
@@ -13,14 +12,14 @@ export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
   cost: manyThings(null),
   async handle(request, context) {
     const session = resumeSession(request, context)
-    const responses: TopicResponse[] = []
-    for (const { topicId, partitions } of request.topics) {
-      const answers = partitions.map(async partition => {
+    const { turns } = context.broker
+    const responses = await inSlices(turns, request.topics, async ({ topicId, partitions }) => ({
+      topicId,
+      partitions: await inSlices(turns, partitions, async partition => {
         const outcome = await acknowledge(session, topicId, partition, request.isRenewAck, context)
         return { partitionIndex: partition.partitionIndex, ...outcome, currentLeader: noLeader }
-      })
-      responses.push({ topicId, partitions: await Promise.all(answers) })
-    }
+      }),
+    }))
     await finish(session, request.shareSessionEpoch, context)
     const { recordLockDurationMs } = context.broker.shareConfig(session.groupId)
     return { throttleTimeMs: 0, errorCode: 0, acquisitionLockTimeoutMs: recordLockDurationMs, responses, nodeEndpoints: [] }

@@ -1,16 +1,15 @@
 /** Deleting what the share coordinator keeps of a group: first there, then in the group, so that a crash leaves nothing behind unseen. */
+import { inSlices } from '../../../base.ts'
 import { toKafkaError, type Uuid } from '../../../protocol.ts'
 import type { Broker } from '../../dispatch/context.ts'
 
 /** Returns the topics of which the empty group knew anything. */
 export async function forgetShareTopics(groupId: string, topicIds: ReadonlySet<Uuid>, broker: Broker): Promise<ReadonlySet<Uuid>> {
   const known = await broker.groups.emptyShareGroupTopics(groupId)
-  const deletions: Promise<void>[] = []
+  const { turns, shares } = broker
   for (const [topicId, { partitions }] of known) {
-    if (!topicIds.has(topicId)) continue
-    for (const partition of partitions) deletions.push(broker.shares.delete({ groupId, topicId, partition }))
+    if (topicIds.has(topicId)) await inSlices(turns, partitions, partition => shares.delete({ groupId, topicId, partition }))
   }
-  await Promise.all(deletions)
   const forgotten = await broker.groups.forgetShareTopics(groupId, topicIds)
   broker.sharePartitions.forget(groupId)
   return new Set(forgotten.keys())

@@ -11,6 +11,7 @@ import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch, partitionKey, type ShareSession } from '../../sessions/share-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
+import { NotShared } from '../../share/share-partitions.ts'
 import {
   acknowledge,
   failed,
@@ -128,22 +129,24 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
   for (const [key, shared] of [...session.partitions]) {
     if (looked++ > 0 && broker.turns.over) await broker.turns.next()
     const { topicId, partition } = shared
+    const tell = (outcome: Outcome) => {
+      if (!mustTell(shared, outcome.errorCode, nowMs)) return
+      reads.push({ topicId, partition, outcome, acquisition: null })
+      shared.toldError = outcome.errorCode
+      shared.toldErrorMs = nowMs
+    }
     const refused = refusal(topicId, partition, context)
     if (refused !== null) {
-      if (mustTell(shared, refused.errorCode, nowMs)) {
-        reads.push({ topicId, partition, outcome: refused, acquisition: null })
-        shared.toldError = refused.errorCode
-        shared.toldErrorMs = nowMs
-      }
+      tell(refused)
       continue
     }
-    shared.toldError = 0
     if (maxRecords <= 0 || (maxBytes <= 0 && (reads.length > 0 || broker.fetchBudget.exhausted))) break
     try {
       const source = await broker.sharePartitions.get({ groupId, topicId, partition })
       loaded.push(source)
       const strict = request.shareAcquireMode === recordLimit
       const acquisition = await source.acquire({ memberId, maxBytes, maxRecords, strict })
+      shared.toldError = 0
       if (acquisition === null) continue
       for (const { firstOffset, lastOffset } of acquisition.acquired) maxRecords -= lastOffset - firstOffset + 1
       for (const chunk of acquisition.chunks) maxBytes -= chunk.length
@@ -151,7 +154,9 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
       session.partitions.delete(key)
       session.partitions.set(key, shared)
     } catch (error) {
-      reads.push({ topicId, partition, outcome: outcomeOf(toKafkaError(error)), acquisition: null })
+      // Kafka finds it out only after the first answer.
+      if (error instanceof NotShared && request.shareSessionEpoch === initialEpoch) continue
+      tell(outcomeOf(toKafkaError(error)))
     }
   }
   return reads

@@ -2,6 +2,7 @@
  * ShareGroupHeartbeat, v1 (KIP-932): joins a share group, keeps the membership or leaves, and returns the member's partitions. A topic that
  * the member may not describe fails the whole request.
  */
+import { inSlices } from '../../../base.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
@@ -19,10 +20,10 @@ export const shareGroupHeartbeat = defineHandler<typeof apis.shareGroupHeartbeat
   async handle(request, context) {
     requireShareGroups(context)
     requireGroup(context, 'READ', request.groupId)
-    for (const topic of request.subscribedTopicNames ?? []) {
-      if (context.allowed('DESCRIBE', 'TOPIC', topic)) continue
+    await inSlices(context.broker.turns, request.subscribedTopicNames ?? [], topic => {
+      if (context.allowed('DESCRIBE', 'TOPIC', topic)) return
       throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `Not authorized to describe topic ${topic}.`)
-    }
+    })
     return context.broker.groups.shareHeartbeat(request, callerOf(context))
   },
   fail: (_request, error) => ({

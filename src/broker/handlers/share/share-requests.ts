@@ -4,6 +4,7 @@ import type { AcknowledgementBatch } from '../../../coordinator.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch, type ShareSession } from '../../sessions/share-sessions.ts'
+import { NotShared } from '../../share/share-partitions.ts'
 import { requireGroup } from '../groups/group-caller.ts'
 
 /** Of one partition, as both requests spell it. */
@@ -113,7 +114,7 @@ export async function acknowledge(
     await partition.acknowledge(memberId, batches)
     return fine
   } catch (error) {
-    return outcomeOf(toKafkaError(error))
+    return outcomeOf(error instanceof NotShared ? new KafkaError('UNKNOWN_TOPIC_OR_PARTITION') : toKafkaError(error))
   }
 }
 
