@@ -244,6 +244,30 @@ test('a job that takes the thread down fails alone: what waits may be tried agai
   })
 })
 
+test('who has very many jobs waits for them alone, and gets them in their order', async () => {
+  await withConverter({}, async converter => {
+    const [greedy, modest] = [{}, {}]
+    const done: string[] = []
+    const run = (name: string, owner: object): Promise<unknown> =>
+      Promise.resolve(converter.open(opening(buildBatch({ records: keyed(5) }), 'gzip'), owner)).then(() => done.push(name))
+    const jobs = Array.from({ length: 10 }, (_, nth) => run(`greedy ${nth}`, greedy))
+    jobs.push(run('modest 0', modest), run('modest 1', modest))
+    await Promise.all(jobs)
+    assert.ok(done.indexOf('modest 0') <= 3 && done.indexOf('modest 1') <= 5, done.join())
+    const greedyOnes = done.filter(name => name.startsWith('greedy'))
+    assert.deepEqual(greedyOnes, greedyOnes.toSorted())
+  })
+})
+
+test('what waits behind a job that takes the thread down finds a new one', async () => {
+  await withConverter({ heapMegabytes: 24 }, async converter => {
+    const good: Conversion = { kind: 'fetch', records: buildBatch({ records: keyed(5) }), toMagic: 1, firstOffset: 0 }
+    const killer = converter.convert({ ...good, records: manyRecords('gzip') })
+    const [killed, , later] = await Promise.allSettled([killer, converter.convert(good), converter.convert(good)])
+    assert.deepEqual([killed?.status, later?.status], ['rejected', 'fulfilled'])
+  })
+})
+
 test('millions of refused records cost no heap, and only some of them are named', async () => {
   await withConverter({ heapMegabytes: 24 }, async converter => {
     const error = await Promise.resolve(converter.open(opening(manyRecords('zstd'), 'zstd'))).catch((e: unknown) => e)

@@ -5,14 +5,11 @@
  *
  * What waits is bounded; above that a job is refused with REQUEST_TIMED_OUT, which clients try again.
  */
-import { Worker } from 'node:worker_threads'
 import { DecompressedTooLarge, defaultMaxDecompressedBytes, Scratch } from '../compression.ts'
-import { type ErrorName, KafkaError } from '../errors.ts'
 import { type Conversion, convert } from './convert.ts'
-import type { Job, ThreadError, ThreadJob, ThreadReply, ThreadRequest, ThreadResult } from './convert-thread.ts'
 import { type FoundRecord, findRecord, type Search } from './find.ts'
 import * as header from './header.ts'
-import { InvalidRecords, invalid } from './invalid.ts'
+import { JobThread, type JobThreadOptions } from './job-thread.ts'
 import { keepsCompression, needsNoOpening, type Opened, type Opening, open } from './open.ts'
 
 export interface RecordConverter {
@@ -20,28 +17,23 @@ export interface RecordConverter {
   mayStay(job: Opening): boolean
   /**
    * Small jobs are answered at once, maybe with a view of the job's own records; otherwise the records are copied before this returns.
-   * Throws or rejects with KafkaError: what the bytes are guilty of, or REQUEST_TIMED_OUT when too much waits already.
+   * Throws or rejects with KafkaError: what the bytes are guilty of, or REQUEST_TIMED_OUT when too much waits already. `owner`: whose job it
+   * is, so that one who has many holds up nobody else.
    */
-  open(job: Opening): Opened | Promise<Opened>
+  open(job: Opening, owner?: object): Opened | Promise<Opened>
   /** As `open`. */
-  convert(job: Conversion): Buffer | Promise<Buffer>
+  convert(job: Conversion, owner?: object): Buffer | Promise<Buffer>
   /** As `open`. */
   find(search: Search): FoundRecord | null | Promise<FoundRecord | null>
   /** Stops the threads; jobs that still wait are refused with REQUEST_TIMED_OUT. */
   close(): Promise<void>
 }
 
-export interface ConverterOptions {
-  /** A batch that decompresses to more is refused. */
-  maxDecompressedBytes?: number
+export interface ConverterOptions extends JobThreadOptions {
   /** A batch that costs more than this to look at ({@link workOf}) goes to the thread. */
   inlineWork?: number
   /** Jobs that compress or convert fewer bytes run at once, unless they decompress to more than 4 times that. */
   inlineBytes?: number
-  /** Sum of the waiting jobs' bytes. */
-  maxWaitingBytes?: number
-  /** Of the thread, without the records' bytes: some millions of records. More is a bomb, and ends the thread. */
-  heapMegabytes?: number
 }
 
 /** A record costs about as much as so many bytes that are decompressed. */
@@ -91,7 +83,7 @@ class Converter implements RecordConverter {
     return needsNoOpening(job) && workOf(job.records) <= this.#inlineWork
   }
 
-  open(job: Opening): Opened | Promise<Opened> {
+  open(job: Opening, owner?: object): Opened | Promise<Opened> {
     const most = this.#inlineBytesOf(job)
     if (most > 0)
       try {
@@ -99,7 +91,7 @@ class Converter implements RecordConverter {
       } catch (error) {
         if (!(error instanceof DecompressedTooLarge)) throw error
       }
-    return this.#openOnThread(job)
+    return this.#openOnThread(job, owner)
   }
 
   /** To how many bytes the job may decompress here; 0: it goes to the thread. */
@@ -110,11 +102,11 @@ class Converter implements RecordConverter {
     return records.length < this.#inlineBytes && level === undefined ? Math.max(Math.min(most, this.#inlineBytes * inlineRatio), 0) : 0
   }
 
-  #openOnThread(job: Opening): Promise<Opened> {
-    return this.#forProducers.run(job).then(({ records, contents }) => ({ records: bufferOf(records!), contents: contents! }))
+  #openOnThread(job: Opening, owner?: object): Promise<Opened> {
+    return this.#forProducers.run(job, owner).then(({ records, contents }) => ({ records: bufferOf(records!), contents: contents! }))
   }
 
-  convert(job: Conversion): Buffer | Promise<Buffer> {
+  convert(job: Conversion, owner?: object): Buffer | Promise<Buffer> {
     if (job.records.length < this.#inlineBytes) {
       const room = Math.min(this.#inlineBytes * inlineRatio, this.#maxDecompressedBytes)
       try {
@@ -123,7 +115,7 @@ class Converter implements RecordConverter {
         if (!(error instanceof DecompressedTooLarge) || room === this.#maxDecompressedBytes) throw error
       }
     }
-    return this.#forReaders.run(job).then(({ records }) => bufferOf(records!))
+    return this.#forReaders.run(job, owner).then(({ records }) => bufferOf(records!))
   }
 
   find(search: Search): FoundRecord | null | Promise<FoundRecord | null> {
@@ -141,100 +133,6 @@ class Converter implements RecordConverter {
   }
 }
 
-interface Waiting {
-  bytes: number
-  resolve(reply: ThreadResult): void
-  reject(error: Error): void
-}
-
-/** Jobs one after another on a thread of their own. */
-class JobThread {
-  readonly #maxDecompressedBytes: number
-  readonly #maxWaitingBytes: number
-  readonly #heapMegabytes: number
-  readonly #waiting = new Map<number, Waiting>()
-  #waitingBytes = 0
-  #nextId = 0
-  #thread: Worker | null = null
-  #closed = false
-
-  constructor(options: ConverterOptions) {
-    this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
-    this.#maxWaitingBytes = options.maxWaitingBytes ?? 128 * 1024 * 1024
-    this.#heapMegabytes = options.heapMegabytes ?? 768
-  }
-
-  /** Copies the records before it returns; throws when too much waits. */
-  run(job: Job): Promise<ThreadResult> {
-    const bytes = job.records.length
-    // A job larger than the bound may still be the only one.
-    if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes)) throw refusal()
-    const id = this.#nextId++
-    // Of its own memory, which goes to the thread.
-    const records = Buffer.allocUnsafeSlow(bytes)
-    job.records.copy(records)
-    const request: ThreadRequest = { id, job: { ...job, records } as ThreadJob, maxBytes: this.#maxDecompressedBytes }
-    return new Promise((resolve, reject) => {
-      this.#thread ??= this.#start()
-      this.#waiting.set(id, { bytes, resolve, reject })
-      this.#waitingBytes += bytes
-      this.#thread.ref()
-      this.#thread.postMessage(request, [records.buffer])
-    })
-  }
-
-  #start(): Worker {
-    const thread = new Worker(new URL(import.meta.url.endsWith('.ts') ? './convert-thread.ts' : './convert-thread.js', import.meta.url), {
-      resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes },
-    })
-    thread.on('message', (reply: ThreadReply) => this.#settle(thread, reply))
-    // `exit` follows an error; both find an empty table when the thread had nothing to do.
-    thread.on('error', error => this.#lost(thread, error instanceof Error ? error : new Error(String(error))))
-    thread.on('exit', code => this.#lost(thread, new Error(`the conversion thread ended with code ${code}`)))
-    return thread
-  }
-
-  #settle(thread: Worker, reply: ThreadReply): void {
-    const job = this.#waiting.get(reply.id)
-    if (job === undefined) return
-    this.#waiting.delete(reply.id)
-    this.#waitingBytes -= job.bytes
-    if (this.#waiting.size === 0) thread.unref()
-    if ('result' in reply) job.resolve(reply.result)
-    else job.reject(revive(reply.error))
-  }
-
-  #lost(thread: Worker, error: Error): void {
-    if (this.#thread !== thread) return
-    this.#thread = null
-    const [running, ...others] = this.#waiting.values()
-    this.#waiting.clear()
-    this.#waitingBytes = 0
-    // The thread works in order: the first job is the one that it died of. Trying it again would end the next thread as well.
-    running?.reject((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY' ? invalid(error.message) : error)
-    for (const job of others) job.reject(refusal())
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    const thread = this.#thread
-    if (thread === null) return
-    this.#lost(thread, refusal())
-    await thread.terminate()
-  }
-}
-
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
-}
-
-function refusal(): KafkaError {
-  return new KafkaError('REQUEST_TIMED_OUT', 'Too many record batches are waiting for conversion')
-}
-
-function revive(error: ThreadError): Error {
-  if (error.kafkaName === null) return new Error(error.message)
-  if (error.recordErrors !== null)
-    return new InvalidRecords(error.kafkaName as 'INVALID_RECORD' | 'INVALID_TIMESTAMP', error.message, error.recordErrors)
-  return new KafkaError(error.kafkaName as ErrorName, error.message)
 }

@@ -222,7 +222,8 @@ async function downConvert(
 ): Promise<Read> {
   try {
     const records = slice.chunks.length === 1 ? slice.chunks[0]! : Buffer.concat(slice.chunks)
-    const converted = await context.broker.converter.convert({ kind: 'fetch', records, toMagic, firstOffset: partition.fetchOffset })
+    const job = { kind: 'fetch', records, toMagic, firstOffset: partition.fetchOffset } as const
+    const converted = await context.broker.converter.convert(job, context.connection)
     const bytes = converted === records ? Buffer.from(converted) : converted
     const made: Slice = { chunks: [bytes], bytes: bytes.length, abortedTransactions: null, release() {} }
     return { partition, response: { ...response, records: made.chunks }, slice: made }

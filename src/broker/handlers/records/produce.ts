@@ -211,7 +211,7 @@ class ProduceAppends {
       }
       // What is refused, or goes to the thread, may have cost all that is done at once.
       this.#work += stepWork
-      const opened = converter.open(job)
+      const opened = converter.open(job, this.#context.connection)
       if (opened instanceof Promise)
         return opened
           .then(({ records, contents }) => this.#append(log, records, contents, response))
