@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Int64 } from '../../base.ts'
+import { DiskError, type Int64 } from '../../base.ts'
 import { buildBatch, KafkaError, metadataTopicUuid, type Uuid } from '../../protocol.ts'
 import { type TestSystem, testSystem } from '../runtime.testing.ts'
 import { newTopic, TestLog, type TestPartition, testRules } from './cluster.testing.ts'
@@ -393,6 +393,39 @@ describe('snapshots', () => {
       assert.equal(machine.names().length, 30)
       assert.match(machine.said.pop()!, /ignoring an incomplete metadata snapshot/)
     }
+  })
+
+  it('the first one costs nothing when it is damaged: the log before it is still there', async () => {
+    const machine = await started(often)
+    machine.system.files.makeDirectory('/data/__cluster_metadata-0')
+    for (let index = 0; machine.snapshots().length === 0; index++) await machine.createId(`t${index}`)
+    const names = machine.names()
+    const path = `/data/__cluster_metadata-0/${machine.snapshots()[0]}`
+    await machine.system.files.replaceFile(path, machine.system.files.readFile(path)!.fill(0, 100))
+    await machine.restart()
+    assert.deepEqual(machine.names(), names)
+  })
+
+  it('one that the disk does not read is passed over', async () => {
+    const machine = await started(often)
+    for (let index = 0; index < 30; index++) await machine.createId(`t${index}`)
+    const bad = `/data/__cluster_metadata-0/${machine.snapshots().at(-1)}`
+    const { files } = machine.system
+    const { readFile } = files
+    files.readFile = path => {
+      if (path === bad) throw new DiskError('read', path, 'EIO')
+      return readFile(path)
+    }
+    await machine.restart()
+    assert.equal(machine.names().length, 30)
+    assert.match(machine.said.pop()!, /cannot read a metadata snapshot/)
+  })
+
+  it('a damaged one of an import, which nothing else has, is an error, not an empty cluster', async () => {
+    const machine = new Machine()
+    machine.system.files.makeDirectory('/data/__cluster_metadata-0')
+    await machine.system.files.replaceFile(`/data/__cluster_metadata-0/${'0'.repeat(20)}-${'0'.repeat(10)}.checkpoint`, Buffer.alloc(500))
+    await assert.rejects(machine.start(), { message: /no intact snapshot/ })
   })
 
   it('without a good one a shortened log is an error, not an empty cluster', async () => {

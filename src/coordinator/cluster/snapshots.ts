@@ -5,7 +5,7 @@
  * Hides when a snapshot is taken and what may be deleted: the two newest snapshots and the log from the older one on are kept, so that one bad
  * file never loses the metadata. A log whose beginning is missing without an intact snapshot is an error, never an empty cluster.
  */
-import type { Clock, FileSystem } from '../../base.ts'
+import { type Clock, DiskError, type FileSystem } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import { batchesIn, forEachRecordOf, type Offset } from '../../protocol.ts'
 import type { Coordinator } from '../shard.ts'
@@ -41,6 +41,8 @@ export class Snapshots {
     const { log, reporter } = this.#options
     this.#lastBytes = 0
     this.#lastOffset = log.logStartOffset
+    // An import writes what it takes over into a snapshot at offset 0.
+    let isNeeded = log.logStartOffset > 0
     for (const { name, offset } of this.#list()) {
       if (offset < log.logStartOffset || offset > log.logEndOffset) {
         reporter.warn(
@@ -49,11 +51,9 @@ export class Snapshots {
         )
         continue
       }
-      const bytes = this.#options.files.readFile(this.#path(name))
-      if (bytes === null || !isWholeSnapshot(bytes)) {
-        reporter.warn({ name }, 'ignoring an incomplete metadata snapshot')
-        continue
-      }
+      isNeeded ||= offset === log.logStartOffset
+      const bytes = this.#read(name)
+      if (bytes === null) continue
       for (const batch of batchesIn(bytes)) {
         if (!batch.header.isControl) forEachRecordOf(batch, record => shard.replay({ key: null, value: record.value }, record.offset))
       }
@@ -61,7 +61,7 @@ export class Snapshots {
       this.#lastOffset = offset
       return offset
     }
-    if (log.logStartOffset > 0) {
+    if (isNeeded) {
       throw new Error(`the metadata log begins at offset ${log.logStartOffset}, but there is no intact snapshot of the state before it`)
     }
     return 0
@@ -94,10 +94,24 @@ export class Snapshots {
     await files.replaceFile(this.#path(name), content)
     this.#lastOffset = offset
     const snapshots = this.#list()
-    const oldest = snapshots.slice(0, kept).at(-1)!
-    await log.deleteBefore(oldest.offset)
+    const oldest = snapshots[kept - 1]
+    if (oldest !== undefined) await log.deleteBefore(oldest.offset)
     for (const obsolete of snapshots.slice(kept)) files.remove(this.#path(obsolete.name))
     this.#lastBytes = log.sizeBytes()
+  }
+
+  /** null when it is not whole, or cannot be read. */
+  #read(name: string): Buffer | null {
+    const { files, reporter } = this.#options
+    try {
+      const bytes = files.readFile(this.#path(name))
+      if (bytes !== null && isWholeSnapshot(bytes)) return bytes
+      reporter.warn({ name }, 'ignoring an incomplete metadata snapshot')
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      reporter.warn({ name, err: error }, 'cannot read a metadata snapshot')
+    }
+    return null
   }
 
   #list(): Snapshot[] {
