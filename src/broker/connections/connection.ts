@@ -73,6 +73,8 @@ interface Parked {
 
 /** librdkafka may have a million requests in flight; Kafka has one, and answers each before it reads the next. */
 const maxParkedReplies = 256
+/** So many requests to produce of one read are worked on together, whatever time they take: they become one write (ADR 0006). */
+const gathered = 64
 
 export class Connection {
   readonly id: number
@@ -99,8 +101,8 @@ export class Connection {
   #busy = false
   /** With a request that has to wait: one to produce for the pressure to go off, a large one for others to end. */
   #held = false
-  /** A request has been worked on since bytes came last, or since the connection had its turn. */
-  #begun = false
+  /** Requests that have been worked on since bytes came last, or since the connection had its turn. */
+  #begun = 0
   /** For its turn. */
   #waiting = false
   #muted: Timer | null = null
@@ -219,7 +221,7 @@ export class Connection {
     this.bytesIn += length
     this.lastActiveMs = this.#options.clock.monotonic()
     const wasUnfinished = this.#frames.unfinished
-    this.#begun = false
+    this.#begun = 0
     const goOn = this.#frames.received(length)
     if (!this.#frames.unfinished) this.unfinishedSinceMs = 0
     else if (!wasUnfinished || this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.lastActiveMs
@@ -232,11 +234,11 @@ export class Connection {
       this.#hold(callback => this.#options.pressure.whenOff(callback))
       return 'later'
     }
-    if (this.#begun && this.#options.turns.over) {
+    if (this.#begun >= (isProduce(frame) ? gathered : 1) && this.#options.turns.over) {
       this.#awaitTurn()
       return 'later'
     }
-    this.#begun = true
+    this.#begun++
     let outcome: Reply | PendingReply | Later
     try {
       outcome = this.#options.dispatch(frame, owned, this)
@@ -267,7 +269,7 @@ export class Connection {
     this.#waiting = true
     void this.#options.turns.next().then(() => {
       this.#waiting = false
-      this.#begun = false
+      this.#begun = 0
       this.#resume()
     })
   }
