@@ -1,6 +1,6 @@
 /**
- * Writes docs/errors.md, the reference of errors: `node scripts/errors-doc.ts`. Which errors there are, where they come from and how their
- * messages read is found in the sources; the advice is in `errors/advice.ts`, and a code without advice is an error.
+ * Writes docs/errors.md, the error reference: `node scripts/errors-doc.ts`. The errors, their origin and their messages are found in the
+ * sources; the advice is in `errors/advice.ts`, and a code without advice is an error.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -60,12 +60,12 @@ export function errors(): string {
     '',
     '<!-- Written by scripts/errors-doc.ts from the sources; do not edit. -->',
     '',
-    "Clients show Kafka's names and codes; most of these errors they handle by themselves. `…` in a message stands for what differs.",
-    'The level of the log can be changed while the broker runs: [operations.md](operations.md#log-levels).',
+    "Clients show Kafka's error names and codes, and handle most of these errors themselves. `…` in a message stands for the variable parts.",
+    'The log level can be changed while the broker runs: [operations.md](operations.md#log-levels).',
     '',
-    '- [Error codes](#error-codes): what a request can be answered with',
-    '- [Log messages](#log-messages): warnings and errors in the log of the broker',
-    '- [Starting](#starting): why a broker does not start',
+    '- [Error codes](#error-codes): the errors in responses',
+    "- [Log messages](#log-messages): warnings and errors in the broker's log",
+    '- [Starting](#starting): why the broker does not start',
     '- [The command line](#the-command-line): exit codes and errors of `millrace`',
     '',
     '## Error codes',
@@ -94,7 +94,7 @@ function codes(sources: readonly Source[]): string[] {
   const never = errorNames.filter(name => name !== 'NONE' && !raised.has(name))
   return [
     ...errorNames.filter(name => raised.has(name)).flatMap(name => code(name, raised.get(name)!)),
-    `Kafka has further codes, which Millrace never answers: ${never.map(name => `${name} (${errorCode(name)})`).join(', ')}.`,
+    `Millrace never returns these other error codes of Kafka: ${never.map(name => `${name} (${errorCode(name)})`).join(', ')}.`,
     '',
   ]
 }
@@ -186,7 +186,7 @@ function logMessages(sources: readonly Source[]): string[] {
   }
   const rows = [...found].sort(([one], [other]) => (one < other ? -1 : 1))
   return [
-    'JSON lines on standard error. `level` 40 is a warning, 50 an error; `err` carries the cause.',
+    'The log consists of JSON lines on standard error. `level` 40 is a warning, 50 an error; `err` contains the cause.',
     '',
     '| level | message | what to do |',
     '|---|---|---|',
@@ -202,15 +202,15 @@ function adviceFor(message: string): string {
 const starting = [
   '## Starting',
   '',
-  'A broker that cannot start says why in one line on standard error and changes nothing. `millrace config explain` shows the configuration',
-  'that it would use.',
+  'A broker that cannot start writes the reason to standard error and changes nothing. `millrace config explain` shows the configuration that',
+  'it would use.',
   '',
   '| message | what to do |',
   '|---|---|',
-  '| `Unknown broker config name: …. Did you mean …?` | Correct the key. The place of the value stands in brackets at the end. |',
+  '| `Unknown broker config name: …. Did you mean …?` | Correct the key. The brackets at the end say where it is set. |',
   '| `Invalid value … for configuration …` | Correct the value; the message says what is allowed. |',
   "| `… is a topic's key; the broker's default for topics is …` | Use the broker's key. |",
-  '| `… cannot be resolved: …` | A value points to an environment variable or file that does not exist, or to a provider that Millrace does not know. |',
+  '| `… cannot be resolved: …` | A value refers to an environment variable or file that does not exist, or to a provider that Millrace does not support. |',
   '| `cannot listen on … (listeners): another process uses this address` | Stop the other process, or choose another port with `--port`. |',
   '| `cannot listen on … (http.listen): …` | Choose another address with `--http`, or `--http none`. |',
   '| `listener.name.….…: …` | The keys or the users of a TLS or SASL listener: see [security.md](security.md). |',
@@ -228,15 +228,15 @@ const commandLine = [
   '| 2 | usage error: an unknown command or option, or a value that is not valid |',
   '| 70 | `millrace start`: durability can no longer be guaranteed; restart the broker |',
   '',
-  "Errors of the cluster begin with Kafka's name. The others:",
+  "Errors from the cluster start with Kafka's error name. Other messages:",
   '',
   '| message | what to do |',
   '|---|---|',
-  '| `no broker answers at …` | Check address and port, and that the broker runs. In a container, `advertised.listeners` must be reachable from the client. |',
-  '| `no answer in time from …` | Something listens there that is not a broker, or the advertised address is not reachable. |',
+  '| `no broker answers at …` | Check the address and port, and that the broker is running. In a container, `advertised.listeners` must be reachable from the client. |',
+  '| `no answer in time from …` | Another program listens there, or the advertised address is not reachable. |',
   '| `… rejected the login: …` | Check user, password and mechanism. |',
   "| `the certificate of … is not trusted: …` | Pass the issuer's certificate with `--ca`. |",
-  '| `unexpected error, please report it: …` | This is a bug; report it with the text. |',
+  '| `unexpected error, please report it: …` | This is a bug; report it with the complete text. |',
   '',
 ]
 

@@ -1,7 +1,7 @@
 /**
- * `npm run sim -- worst`: each API gets its worst legal requests, from a client that may do everything and from one that may do nothing,
- * while another client produces and fetches. The event loop must never be held up, every answer is bounded, what was refused is one line
- * in the audit log, and memory is back afterwards.
+ * `npm run sim -- worst`: sends each API its worst legal requests, from a client with all permissions and from one with none, while another
+ * client produces and fetches. The event loop must never be blocked, every response must be bounded, denials must take one line in the audit
+ * log, and memory must return to normal.
  */
 import { handlers } from '../src/broker.ts'
 import type { Api } from '../src/protocol.ts'

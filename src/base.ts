@@ -1,8 +1,8 @@
 /**
- * base: the only module that touches time, chance and the operating system.
+ * base: the only module that touches time, randomness and the operating system.
  *
  * Everything above receives a {@link System} and never imports `node:fs`, reads a clock, sets a timer or draws a random number
- * by itself. That is what lets one seed replay a whole broker (`sim/`), a test run a year in a millisecond, and `memory: true`
+ * itself. This lets one seed replay a whole broker (`sim/`), lets a test run a year in a millisecond, and lets `memory: true`
  * run without a disk.
  */
 export { assert } from './base/assert.ts'

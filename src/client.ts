@@ -1,8 +1,8 @@
 /**
- * client: what the command line and the applications above the broker use to speak Kafka, to Millrace or to any other cluster.
+ * client: the Kafka client of the command line and of applications above the broker, for Millrace and any other cluster.
  *
- * Hides the client library (its options, retries, callbacks and nested errors). What comes back is plain data: offsets and timestamps
- * are bigint, keys and values are bytes, and whatever goes wrong is one {@link ClientError} with Kafka's name for it.
+ * Hides the client library (its options, retries, callbacks and nested errors). Results are plain data: offsets and timestamps
+ * are bigints, keys and values are bytes, and every failure is a {@link ClientError} with Kafka's error name.
  */
 export type {
   Acl,

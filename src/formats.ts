@@ -1,8 +1,8 @@
 /**
- * formats: the files in which users of Kafka keep configuration and secrets, read the same by brokers and clients: Java's properties,
- * JAAS logins, key and trust stores in PEM and PKCS12.
+ * formats: the file formats in which Kafka users keep configuration and secrets, shared by broker and client: Java properties,
+ * JAAS configurations, key and trust stores in PEM and PKCS12.
  *
- * Takes bytes or text and returns values; opens no file and keeps no state. No error ever holds a secret.
+ * Takes bytes or text and returns values; opens no file and keeps no state. Errors never contain secrets.
  */
 export { type DerValue, derChild, derChildren, derOid, derTags, readDer } from './formats/der.ts'
 export { type JaasLogin, parseJaas } from './formats/jaas.ts'

@@ -26,29 +26,29 @@ export interface LogOptions {
   settings: LogSettings
   /** The process must stop: an fsync failed, or an invariant of the store broke. Called at most once. */
   onFatal(error: Error): void
-  /** Something failed that no caller is told of: it is tried again, or left alone. For the broker's log. */
+  /** Reports a failure that no caller sees, and that is retried or ignored. For the broker's log. */
   report?(what: string, error: unknown): void
-  /** Looks for a record in a batch, off the event loop where that takes long. Default: at once. */
+  /** Searches a batch for a record, off the event loop if that takes long. Default: synchronously. */
   findRecord?: (search: Search) => FoundRecord | null | Promise<FoundRecord | null>
-  /** False where `system.files` is not the machine's own disk (memory, simulation): then nothing runs in threads of its own. Default true. */
+  /** False if `system.files` is not the machine's disk (memory, simulation): then no worker threads are used. Default: true. */
   onThisMachine?: boolean
 }
 
-/** Broker-wide knobs of the storage engine; bytes and milliseconds. Declared with docs and defaults in the broker's config. */
+/** Broker-wide settings of the storage engine, in bytes and milliseconds. Declared with docs and defaults in the broker's config. */
 export interface LogSettings {
   /** `fsync`: high watermark = what survives a power cut. `os`: = what survives kill -9 (Kafka's own default). Topics may override. */
   durability: 'fsync' | 'os'
   journalFileBytes: number
   journalFiles: number
-  /** Bound of the tail in memory. */
+  /** The maximum size of the tail in memory. */
   tailBytes: number
   retentionCheckIntervalMs: number
   cleanerBackoffMs: number
   cleanerDedupeBufferBytes: number
   producerIdExpirationMs: number
-  /** Producers that one partition remembers; beyond it the longest idle are forgotten. */
+  /** Producers that one partition remembers; above it, the longest idle ones expire. */
   maxProducerIdsPerPartition: number
-  /** Below this many free bytes produce is refused (KAFKA_STORAGE_ERROR) while reads, deletes and commits go on. */
+  /** Below this many free bytes, produce requests are rejected (KAFKA_STORAGE_ERROR), while reads, deletions and commits continue. */
   freeBytesFloor: number
 }
 
@@ -56,7 +56,7 @@ export interface LogSettings {
 export interface TopicConfig {
   cleanupPolicy: { delete: boolean; compact: boolean }
   compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
-  /** Of the topic's own compression; undefined: the codec's default. */
+  /** The level of the topic's own compression; undefined: the codec's default. */
   compressionLevel?: number | undefined
   durability: 'fsync' | 'os' | null
   segmentBytes: number
@@ -86,7 +86,7 @@ export interface PartitionSpec {
   config: TopicConfig
 }
 
-/** What the journal did since the start; counters that only grow. */
+/** Counters of the journal since the start. */
 export interface JournalCounts {
   /** Group commits. */
   readonly frames: number
@@ -94,13 +94,13 @@ export interface JournalCounts {
   readonly syncs: Durations
 }
 
-/** Of the volume that holds the data. */
+/** The disk space of the volume with the data. */
 export interface DiskSpace {
-  /** null when the system does not say. */
+  /** null if unknown. */
   readonly freeBytes: number | null
   /** `log.free.bytes.floor` */
   readonly floorBytes: number
-  /** Why records of clients are refused; null while there is room. */
+  /** Why records of clients are rejected; null while there is enough space. */
   readonly shortage: string | null
 }
 
@@ -109,39 +109,39 @@ export interface Log {
   readonly space: DiskSpace
   readonly partitions: ReadonlyMap<string, PartitionLog>
   get(topicId: Uuid, partition: number): PartitionLog | undefined
-  /** The partition found at start, or an empty one: the first append makes its directory (Kafka's layout, with `partition.metadata`). */
+  /** The partition found at start, or an empty one, whose directory (in Kafka's layout, with `partition.metadata`) is created by the first append. */
   create(spec: PartitionSpec): PartitionLog
   /**
-   * The partition refuses everything from now on; its files go after `file.delete.delay.ms`. Resolves when nothing uses them any more, so that a
+   * From now on the partition rejects all operations; its files are removed after `file.delete.delay.ms`. Resolves when they are no longer used, so that a
    * topic of the same name may be created.
    */
   delete(topicId: Uuid, partition: number): Promise<void>
-  /** Directories found at start that no topic of the metadata claims. The broker calls this once metadata is replayed. */
+  /** Directories found at start that belong to no topic. The broker calls this after replaying the metadata. */
   strays(): readonly { topic: string; topicId: Uuid; partition: number }[]
   readonly pressure: Pressure
-  /** Writes what was gathered (`AppendOptions.gather`): the callers' bytes are theirs again. */
+  /** Writes gathered appends (`AppendOptions.gather`). Afterwards callers may change their bytes again. */
   writeOut(): void
-  /** Flushes the tail, writes snapshots and a clean-shutdown mark. Appends after this are refused. */
+  /** Flushes the tail, writes snapshots and a clean-shutdown mark. Later appends are rejected. */
   close(): Promise<void>
 }
 
-/** Back-pressure: whoever appends for clients waits while it is on. Checkpoints fall behind. */
+/** Back-pressure: appends for clients wait while it is on, because checkpoints fall behind. */
 export interface Pressure {
   readonly on: boolean
-  /** Called once when it goes off; immediately when it is off already. */
+  /** Calls back once when it ends; immediately if it is off. */
   whenOff(callback: () => void): void
 }
 
 export interface AppendOptions {
-  /** The caller leaves `records` as they are until `Log.writeOut`, so that what comes together is written together. */
+  /** The caller does not change `records` until `Log.writeOut`, so that several appends are written together. */
   gather?: boolean
   /** `client`: Kafka's rules for producers apply. `coordinator`: internal records, may be control batches. */
   origin: 'client' | 'coordinator'
   /** Written into the batch headers when set; default the partition's current epoch. */
   leaderEpoch?: number
-  /** Refused (NOT_LEADER_OR_FOLLOWER) unless the log ends exactly here: fences a deposed coordinator. */
+  /** Rejected (NOT_LEADER_OR_FOLLOWER) unless the log ends exactly here: fences an old coordinator. */
   expectedOffset?: Offset
-  /** Of a client's batch that was opened (`RecordConverter.open`): it is not opened again. */
+  /** For a client's batch that has been checked (`RecordConverter.open`): it is not checked again. */
   contents?: Contents
   /**
    * The first batch of a transaction whose epoch is its own (KIP-890): a producer that is not known here has to begin with sequence 0. Were a
@@ -156,7 +156,7 @@ export interface Appended {
   /** -1 with CreateTime. */
   logAppendTimeMs: Int64
   logStartOffset: Offset
-  /** Shared by all appends of one group commit. `null` when these batches are already so far: then nothing need be awaited. */
+  /** Shared by all appends of one group commit. `null` if these batches are already durable, so that nothing need be awaited. */
   written: Promise<void> | null
   durable: Promise<void> | null
   /** The same producer batch was appended before; offsets are the original ones. */
@@ -171,7 +171,7 @@ export interface ReadLimit {
   upTo: 'high-watermark' | 'last-stable' | 'log-end'
 }
 
-/** Whole batches, verbatim, from the one that contains the asked offset. */
+/** Whole batches, verbatim, from the one that contains the requested offset. */
 export interface Slice {
   /** Raw bytes in order; empty at the end of the log. Owned by the caller until `release`. */
   chunks: Buffer[]
@@ -205,9 +205,9 @@ export interface PartitionLog {
    * Throws KafkaError; nothing is appended then. OddRecords: the batch must be opened first.
    */
   append(records: Buffer, options: AppendOptions): Appended
-  /** By what a client's batch is checked now. The object is filled again by the next call, or the next append. */
+  /** The current rules for a client's batch. The object is reused by the next call or append. */
   produceRules(): BatchRules
-  /** Answers at once from memory where it can. Throws KafkaError OFFSET_OUT_OF_RANGE. */
+  /** Reads synchronously from memory if possible. Throws KafkaError OFFSET_OUT_OF_RANGE. */
   read(from: Offset, limit: ReadLimit): Slice | Promise<Slice>
   /** Calls back once, when the given end (see ReadLimit.upTo) passes `offset`, the partition is deleted or goes offline. */
   whenPast(offset: Offset, upTo: ReadLimit['upTo'], callback: () => void): { cancel(): void }
@@ -217,12 +217,12 @@ export interface PartitionLog {
   offsetOfMaxTimestamp(): Promise<TimestampedOffset | null>
   /** End offset of the largest epoch ≤ the given one; epoch and offset are -1 when there is none. KIP-101/320. */
   endOffsetForEpoch(epoch: number): { leaderEpoch: number; endOffset: Offset }
-  /** DeleteRecords: moves the log start offset up; durable when resolved. Throws OFFSET_OUT_OF_RANGE above the high watermark. */
+  /** DeleteRecords: raises the log start offset; durable when resolved. Throws OFFSET_OUT_OF_RANGE above the high watermark. */
   deleteBefore(offset: Offset): Promise<void>
   producers(): ActiveProducer[]
-  /** Another broker led the partition up to a lower epoch: from now on this is the least. Never goes back. */
+  /** Raises the leader epoch to at least this one, because another broker led the partition up to a lower epoch. Never lowers it. */
   raiseLeaderEpoch(epoch: number): void
-  /** Has the producer an open transaction here in this epoch? Then its further batches belong to it without being asked about. */
+  /** Whether the producer has an open transaction here in this epoch. Then its further batches belong to it without another check. */
   inTransaction(producerId: Int64, producerEpoch: number): boolean
   /** Bytes in segments plus tail, as DescribeLogDirs reports them. */
   sizeBytes(): number

@@ -1,20 +1,20 @@
 /**
- * Millrace inside another process: a whole broker for people's tests, or embedded for good.
+ * Millrace inside another process: a complete broker for tests, or embedded permanently.
  *
  *     import { startBroker } from 'millrace'
  *     await using broker = await startBroker({ memory: true })
  *     // point any Kafka client at broker.address
  *
- * This file imports nothing statically: an old Node can load it and report what is missing, and its types need no other types.
+ * This file has no static imports, so that an old Node can load it and report what is missing. Its types do not depend on other types.
  */
 /// <reference lib="esnext.disposable" preserve="true" />
 
 export interface MillraceOptions {
-  /** Keep everything in memory; nothing is read from or written to a disk. Default false: data in `./data`. */
+  /** Keep everything in memory, without reading or writing any files. Default: false; data is in `./data`. */
   memory?: boolean
-  /** Where the data lies; the same as `config['log.dirs']`. */
+  /** The data directory; the same as `config['log.dirs']`. */
   directory?: string
-  /** 0, the default: any free port. */
+  /** Default: 0, which means any free port. */
   port?: number
   /**
    * Kafka's broker keys, as in server.properties. In memory a group does not wait for further members before its first assignment
@@ -22,17 +22,17 @@ export interface MillraceOptions {
    */
   config?: Readonly<Record<string, string | number | boolean | null | undefined>>
   /**
-   * Whether the process goes on for as long as the broker listens. Default: yes, unless the broker is in memory and on any free port:
-   * then only this program can know it, and a script that forgets to close it ends all the same.
+   * Whether the process keeps running as long as the broker listens. Default: true, unless the broker is in memory and on any free port:
+   * then only this program knows the broker, and a script that does not close it can still exit.
    */
   keepAlive?: boolean
   /** Default: silent. */
   logger?: MillraceLogger
-  /** The broker can no longer promise durability. Default: the error is thrown asynchronously, which ends the process. */
+  /** Called when the broker can no longer guarantee durability. Default: the error is thrown asynchronously, which ends the process. */
   onFatal?(error: Error): void
 }
 
-/** pino and many others have these methods. */
+/** The methods of pino and many other loggers. */
 export interface MillraceLogger {
   debug(details: object, message: string): void
   info(details: object, message: string): void
@@ -41,15 +41,15 @@ export interface MillraceLogger {
 }
 
 export interface Millrace extends AsyncDisposable {
-  /** `127.0.0.1:9092`: the bootstrap server. */
+  /** The bootstrap server, such as `127.0.0.1:9092`. */
   readonly address: string
   readonly port: number
-  /** By listener name, where there are several. */
+  /** The ports by listener name, if there are several listeners. */
   readonly ports: ReadonlyMap<string, number>
   close(): Promise<void>
 }
 
-/** Resolves when clients can connect. Throws if the configuration is invalid. */
+/** Starts a broker. Resolves when clients can connect; rejects if the configuration is invalid. */
 export async function startBroker(options: MillraceOptions = {}): Promise<Millrace> {
   requireNode(22, 18)
   const { startEmbedded } = await import('./millrace/embedded.ts')
@@ -59,7 +59,7 @@ export async function startBroker(options: MillraceOptions = {}): Promise<Millra
 function requireNode(needMajor: number, needMinor: number): void {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
   if (major > needMajor || (major === needMajor && minor >= needMinor)) return
-  const error = new Error(`millrace needs Node.js ${needMajor}.${needMinor} or newer; this is ${process.versions.node}`)
+  const error = new Error(`millrace requires Node.js ${needMajor}.${needMinor} or newer; this is ${process.versions.node}`)
   // A stack trace would not help.
   error.stack = error.message
   throw error

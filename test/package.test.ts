@@ -63,5 +63,5 @@ test('on an older Node the error is one sentence', () => {
     "import { startBroker } from 'millrace'\nawait startBroker({ memory: true }).catch(e => console.log(e.stack))\n",
   )
   const { stdout } = spawnSync(process.execPath, ['-r', './old.cjs', 'app.js'], { cwd: project, encoding: 'utf8' })
-  assert.equal(stdout, 'millrace needs Node.js 22.18 or newer; this is 20.20.2\n')
+  assert.equal(stdout, 'millrace requires Node.js 22.18 or newer; this is 20.20.2\n')
 })

@@ -1,13 +1,13 @@
 /**
- * Reads the primitive types of Kafka's wire format, and believes nothing: every read is checked against the end of the buffer, every size
- * against what remains, and anything off throws {@link MalformedInput}. What comes back as bytes are views, not copies.
+ * Reads the primitive types of Kafka's wire format and trusts no input: every read is checked against the end of the buffer, every size
+ * against the remaining bytes, and violations throw {@link MalformedInput}. Byte fields are returned as views, not copies.
  */
 import { isUtf8 } from 'node:buffer'
 import type { Int64 } from './int64.ts'
 import { Paced } from './pace.ts'
 import { seenText, seenUuid } from './seen-texts.ts'
 
-/** The input is not what it claims to be. Whoever sent it should be disconnected. */
+/** The input is malformed. Its sender should be disconnected. */
 export class MalformedInput extends Error {
   constructor(message: string) {
     super(message)
@@ -124,7 +124,7 @@ export class ByteReader extends Paced {
     return this.buffer.subarray(at, at + bytes)
   }
 
-  /** Text of `bytes` bytes. Java would replace what is not UTF-8; such a name could never be looked up again, so it is refused here. */
+  /** Text of `bytes` bytes. Java would replace invalid UTF-8; such a name could never be looked up again, so it is rejected here. */
   readUtf8(bytes: number): string {
     const at = this.#take(bytes)
     const stop = at + bytes
@@ -192,7 +192,7 @@ export class ByteReader extends Paced {
 
   /**
    * Number of elements that follow, each of at least `elementBytes` bytes; −1 for null. A count that cannot fit into what remains
-   * is refused before anybody allocates by it.
+   * is rejected before memory is allocated for it.
    */
   readCount(elementBytes: number): number {
     return this.#checkCount(this.readInt32(), elementBytes)
@@ -223,7 +223,7 @@ export class ByteReader extends Paced {
     return tag
   }
 
-  /** Throws when `count` more elements are more than anybody would want to pass over. */
+  /** Throws if `count` more elements are more than can reasonably be skipped. */
   admitElements(count: number): void {
     if (count > this.elementsLeft + mostDropped - this.elementsDropped) {
       throw new MalformedInput(`${count} elements, after ${this.elementsDone} others`)

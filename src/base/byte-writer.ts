@@ -1,6 +1,6 @@
 /**
- * Writes the primitive types of Kafka's wire format. One buffer grows for what is small; large payloads are taken by reference, so that
- * record batches travel from the log to the socket untouched. A value outside its type throws RangeError.
+ * Writes the primitive types of Kafka's wire format. Small values go into one growing buffer; large payloads are kept by reference, so that
+ * record batches go from the log to the socket without a copy. A value outside the range of its type throws RangeError.
  */
 import { zeroUuid } from './byte-reader.ts'
 import type { Int64 } from './int64.ts'

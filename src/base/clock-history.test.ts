@@ -162,7 +162,7 @@ test('time between two runs counts up to an hour', async () => {
   }
 })
 
-test('a history that cannot be read makes nothing old, and is told of', async () => {
+test('a history that cannot be read makes nothing old, and is reported', async () => {
   for (const content of ['{', '{"version":1,"eras":[]}', '{"version":2,"eras":[[null,5]]}', '{"version":1,"eras":[[7,5]]}']) {
     const { run, now, files, failures } = machine()
     await files.replaceFile('/clock.json', Buffer.from(content))

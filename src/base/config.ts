@@ -1,10 +1,10 @@
 /**
- * Declared configuration: each key is said once, with its type, default, bounds and documentation; everything else derives from that.
+ * Declared configuration: each key is declared once, with its type, default, bounds and documentation; everything else derives from that.
  *
- * A scope (broker, topic, group, client-metrics) is a table `{ 'segment.bytes': int({ … }) }`. From it come the TypeScript types of the
- * values, parsing and its error messages (Kafka's words), DescribeConfigs, `millrace config explain` and the reference page. Values
- * travel as text, because that is how files, environments, flags, requests and stored records carry them; {@link parseValue} is the only
- * place that turns text into a value.
+ * A scope (broker, topic, group, client-metrics) is a table `{ 'segment.bytes': int({ … }) }`. The TypeScript types of the values, parsing
+ * and its error messages (Kafka's), DescribeConfigs, `millrace config explain` and the reference page derive from it. Values
+ * are passed as text, as files, environments, flags, requests and stored records contain them; only {@link parseValue} turns text into a
+ * value.
  */
 
 /** Kafka's ConfigDef types; DescribeConfigs reports them. */

@@ -62,7 +62,7 @@ test('a directory has one holder in a process, however its path is spelled', t =
   lock(directory).release()
 })
 
-test('another process is kept out until the holder ends, is told who it is, and a kill frees the directory at once', async t => {
+test('another process is kept out until the holder ends, its error names the holder, and a kill frees the directory immediately', async t => {
   const directory = temporaryDirectory(t)
   const { process: child, said } = await holder(t, directory)
   assert.equal(said, `held by ${child.pid}`)

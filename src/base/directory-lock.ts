@@ -1,17 +1,17 @@
 /**
- * One process at a time on a data directory, decided by the kernel.
+ * Lets only one process at a time use a data directory, with a lock of the kernel.
  *
- * Node has no file locks of its own, but the SQLite inside Node takes the POSIX lock of the file it opens: `BEGIN EXCLUSIVE` on the empty
- * file `.lock` is a write lock on that inode. So the lock ends with its process however that ends, knows nothing of process ids, host
- * names or namespaces (two containers that share a volume exclude each other), works over NFS, and does not come along when the
- * directory is copied. It is the lock that Kafka takes on its own `.lock`, so a running Kafka and Millrace exclude each other, too.
+ * Node has no file locks, but the SQLite inside Node takes a POSIX lock on the file it opens: `BEGIN EXCLUSIVE` on the empty
+ * file `.lock` is a write lock on that inode. So the lock ends with its process, however that ends. It does not depend on process ids, host
+ * names or namespaces (two containers that share a volume exclude each other), works over NFS, and is not copied with the
+ * directory. Kafka takes the same lock on its own `.lock`, so a running Kafka and Millrace also exclude each other.
  *
- * What it cannot detect:
- * - Two machines on a volume whose file system keeps locks to one machine or has none: NFS mounted with `nolock` or `local_lock`, some
- *   FUSE, 9p and object-store mounts, a block device that two machines mount.
- * - A holder whose `.lock` somebody deleted: a second process makes and locks a new file. Within one process the registry still refuses.
+ * It cannot detect:
+ * - Two machines on a volume whose file system has no locks, or only local ones: NFS mounted with `nolock` or `local_lock`, some
+ *   FUSE, 9p and object-store mounts, a block device mounted by two machines.
+ * - A holder whose `.lock` was deleted: a second process creates and locks a new file. Within one process the registry still refuses.
  * - POSIX drops a process's locks on a file when the process closes any descriptor of it: a program that embeds Millrace must not open
- *   `.lock` by itself (a recursive copy of the running directory does). Brokers of the same process still exclude each other.
+ *   `.lock` itself (a recursive copy of the running directory does). Brokers of the same process still exclude each other.
  *
  * `.lock-holder` names the holder, for error messages only.
  */
@@ -28,8 +28,8 @@ interface Holder {
 }
 
 /**
- * Directories that this process holds, by device and inode: a path can be spelled in many ways. The database is kept here because the lock
- * would end with its garbage collection.
+ * Directories that this process holds, by device and inode, because a path can be written in many ways. The database is kept here because
+ * the lock would end when it is garbage collected.
  */
 const held = new Map<string, { holder: Holder; database: DatabaseSync }>()
 
@@ -61,17 +61,17 @@ export function lockDirectory(directory: string): { release(): void } {
   }
 }
 
-/** Held for reading, for as long as this process does not let go. */
+/** Held for reading, until this process releases them. */
 const read = new Set<DatabaseSync>()
 
-/** null: there is no `.lock`. As many readers as come, but no holder beside them. */
+/** null: there is no `.lock`. Allows any number of readers, but no writer at the same time. */
 export function lockForReading(directory: string): { release(): void } | null {
   const path = join(directory, '.lock')
   if (held.has(identityOf(directory))) throw new DirectoryInUse(directory, `a broker of this process (${process.pid})`)
   if (!fs.existsSync(path)) return null
   const database = openDatabase(path, true)
   try {
-    // The lock is that of the transaction, which begins with the first thing it reads.
+    // The transaction holds the lock, and takes it with its first read.
     database.exec('BEGIN')
     database.prepare('SELECT count(*) FROM sqlite_schema').get()
   } catch (error) {
@@ -114,11 +114,11 @@ function makeNewFile(path: string): void {
 
 function openDatabase(path: string, readOnly: boolean): DatabaseSync {
   const sqlite = loadSqlite()
-  if (sqlite === undefined) throw new Error('this Node.js was built without SQLite, whose file lock protects the data directory')
+  if (sqlite === undefined) throw new Error('this Node.js was built without SQLite, which Millrace needs to lock the data directory')
   return new sqlite.DatabaseSync(path, { readOnly })
 }
 
-/** Loaded when a broker on a disk needs it. Node 22 would warn its users that SQLite is experimental; what is used of it here is not. */
+/** Loaded only when needed. Node 22 would warn that SQLite is experimental; the parts used here are not. */
 function loadSqlite(): typeof import('node:sqlite') | undefined {
   const { emitWarning } = process
   process.emitWarning = () => {}
@@ -129,7 +129,7 @@ function loadSqlite(): typeof import('node:sqlite') | undefined {
   }
 }
 
-/** Only shown to people: a disk that is full, and cannot take it, must not prevent the start. */
+/** For error messages only, so a full disk must not prevent the start. */
 function writeHolder(path: string, holder: Holder): void {
   try {
     fs.writeFileSync(path, `${JSON.stringify(holder)}\n`, { mode: 0o640 })

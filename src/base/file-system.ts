@@ -1,12 +1,12 @@
 /**
- * The file operations that Millrace needs, and what each promises. Three implementations: the local disk, memory
- * (`memory: true`), and the simulator's recording disk, which loses whatever was not synced.
+ * The file operations that Millrace needs, and what each guarantees. There are three implementations: the local disk, memory
+ * (`memory: true`), and the simulator's recording disk, which loses all data that was not synced.
  *
- * Synchronous calls go to the page cache and are for small or hot work; the promised ones run on a thread and are for what waits
- * for the disk (`datasync`) or moves much data.
+ * Synchronous calls work on the page cache, for small or hot operations. Asynchronous calls run on a thread, for operations that wait
+ * for the disk (`datasync`) or move much data.
  */
 
-/** What the disk answered instead of doing its work. `code` is the system's: ENOSPC, EIO, ENOENT, EACCES, … */
+/** A failed disk operation. `code` is the system's: ENOSPC, EIO, ENOENT, EACCES, … */
 export class DiskError extends Error {
   readonly code: string
   readonly operation: string
@@ -20,7 +20,7 @@ export class DiskError extends Error {
     this.code = code
   }
 
-  /** What the disk holds is unknown from now on, and a repetition would say nothing: the process has to stop and to recover. */
+  /** The state of the disk is unknown from now on, and a retry would prove nothing: the process must stop and recover. */
   get isFailedSync(): boolean {
     return this.operation === 'fdatasync' || this.operation === 'fsync'
   }
@@ -33,7 +33,7 @@ export class DiskError extends Error {
 
 const shortages: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
-/** Another broker works on the directory. `holder` says which, as far as is known. */
+/** Another broker uses the directory. `holder` describes it, as far as known. */
 export class DirectoryInUse extends DiskError {
   constructor(directory: string, holder: string) {
     super('lock', directory, 'EBUSY')
@@ -61,46 +61,46 @@ export interface FileHandle {
 
 export type FileKind = 'file' | 'directory'
 
-/** `r`: must exist, read only; `r+`: must exist; `rw`: created when missing. None of them cuts what is there. */
+/** `r`: must exist, read only; `r+`: must exist; `rw`: created when missing. None of them truncates the file. */
 export type OpenMode = 'r' | 'r+' | 'rw'
 
 export interface FileSystem {
-  /** How many promised operations run at the same time; more wait. A few when it does not say. */
+  /** How many asynchronous operations run at the same time; more wait. Default: a few. */
   readonly threads?: number
   open(path: string, mode: OpenMode): FileHandle
-  /** Makes the directory and its parents; harmless when it exists. */
+  /** Creates the directory and its parents; no effect if it exists. */
   makeDirectory(path: string): void
   /** Names in a directory, sorted, with their kinds, those of links being what they lead to; throws ENOENT when it is missing. */
   list(path: string): { name: string; kind: FileKind }[]
-  /** Throws when that cannot be told: a name that cannot be looked up must not be taken for a missing one. */
+  /** Throws if this cannot be determined: a name that cannot be looked up must not be taken for a missing one. */
   exists(path: string): boolean
-  /** null when the file is missing. `modifiedMs`: wall clock when it was last written to; null where nobody remembers. */
+  /** null when the file is missing. `modifiedMs`: wall clock when it was last written to; null if unknown. */
   stat(path: string): { size: number; modifiedMs: number | null } | null
   /** Atomic; replaces a file of that name. */
   rename(from: string, to: string): void
   remove(path: string): void
-  /** The same off the event loop, for what may be large: a gigabyte takes a tenth of a second to be given back. Harmless when missing. */
+  /** The same off the event loop, for files that may be large: freeing a gigabyte takes a tenth of a second. No effect if missing. */
   removeFile(path: string): Promise<void>
-  /** With all that is in it, in the same way. Harmless when missing. */
+  /** Removes it with its contents, in the same way. No effect if missing. */
   removeDirectory(path: string): Promise<void>
   /** Makes creations, renames and removals of names in this directory survive a power cut. Throws ENOENT, no failed sync, when it is missing. */
   syncDirectory(path: string): Promise<void>
   syncDirectorySync(path: string): void
   /** Whole small file, or null when it is missing. */
   readFile(path: string): Buffer | null
-  /** Write to a temporary name, datasync, rename, sync the directory: afterwards the old or the new content, never a mixture. */
+  /** Writes to a temporary name, datasyncs, renames, syncs the directory: the file has either the old or the new content, never a mixture. */
   replaceFile(path: string, content: Uint8Array): Promise<void>
   /** Bytes an ordinary process may still write to the volume that holds `path`. */
   freeBytes(path: string): number
   /** Size of that volume. */
   totalBytes(path: string): number
-  /** Takes the directory for this process until it ends; throws DirectoryInUse while another broker holds it, in this process too. */
+  /** Locks the directory for this process until it ends; throws DirectoryInUse while another broker holds it, also one in this process. */
   lock(directory: string): { release(): void }
   /**
-   * Keeps brokers, Kafka's too, from taking a directory that is only read, and changes nothing in it. Throws DirectoryInUse while one holds
+   * Keeps brokers, also Kafka, from using a directory that is only read, and changes nothing in it. Throws DirectoryInUse while one holds
    * it; null where no broker ever ran, so that there is nothing to lock.
    */
   lockForReading(directory: string): { release(): void } | null
-  /** A durable copy that shares no later change with the original; costs no room where the file system can share the blocks until then. */
+  /** A durable copy, independent of later changes to the original; needs no space if the file system can share blocks. */
   copyFile(from: string, to: string): Promise<'cloned' | 'copied'>
 }

@@ -1,5 +1,5 @@
 /**
- * Long work in slices, so that no client waits for what another one asked for.
+ * Runs long work in slices, so that no client waits for the request of another.
  *
  * All long work of a process shares one slice of each turn of the event loop, first come first served: a hundred large requests take
  * longer, but hold up nobody for longer than one of them does. When many wait, their slices are shorter, so that a request of middle size
@@ -8,7 +8,7 @@
  */
 import type { Clock, Timers } from './system.ts'
 
-/** Of each turn. A single step may exceed it, so this is well below the 20 ms that nobody shall have to wait. */
+/** Per turn. A single step may exceed it, so it is well below the limit of 20 ms. */
 const sliceMs = 4
 /** Shorter ones would be spent on the turns themselves. */
 const leastSliceMs = 0.5
@@ -23,7 +23,7 @@ export class Turns {
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #waiting: (() => void)[] = []
-  /** Of this turn's slice; null as long as nobody has begun it. */
+  /** The end of this turn's slice; null as long as no work has begun. */
   #endMs: number | null = null
   #scheduled = false
 
@@ -32,7 +32,7 @@ export class Turns {
     this.#timers = timers
   }
 
-  /** Whether this turn's slice has been used up, or somebody else is first: then `await next()`. */
+  /** Whether this turn's slice is used up, or others are waiting: then `await next()`. */
   get over(): boolean {
     if (this.#endMs !== null) return this.#clock.monotonic() >= this.#endMs
     this.#begin()

@@ -1,8 +1,8 @@
 /**
- * Watches the wall clock against the monotonic one, so that ages are right though it jumps (`clock-history.ts` says how), and keeps its
- * history in the data directory, because a clock that is wrong at one start may be set right before the next.
+ * Compares the wall clock with the monotonic clock, so that ages stay correct when the wall clock jumps (see `clock-history.ts`). Keeps the
+ * history in the data directory, because a clock that is wrong at one start may be corrected before the next.
  *
- * The time between two runs cannot be told from a jump: above an hour it makes nothing older. Nor does the sleep of a machine.
+ * Downtime cannot be distinguished from a jump, so downtime of more than an hour does not count. Neither does the time a machine sleeps.
  */
 import type { Era } from './clock-history.ts'
 import { crc32c } from './crc.ts'
@@ -10,7 +10,7 @@ import type { FileSystem } from './file-system.ts'
 import type { Clock, System, Timer } from './system.ts'
 
 export interface WatchedClock extends Clock {
-  /** Notes when the clock was seen last. */
+  /** Stores when the clock was last seen. */
   close(): Promise<void>
 }
 
@@ -20,22 +20,22 @@ export interface ClockWatchOptions {
   path: string
   /** The clock jumped, or this run began long after the last one ended or before its end. */
   onJump(jumpMs: number): void
-  /** The history could not be read (then nothing is old) or written (that is tried again). */
+  /** The history could not be read (then nothing counts as old) or written (which is retried). */
   onFailure(error: Error): void
 }
 
-/** More than clocks are corrected by without a jump. */
+/** More than gradual clock corrections add up to. */
 const toleratedJumpMs = 60_000
-/** A pause between two runs that may be true. */
+/** Downtime up to this length counts as real time. */
 const toleratedPauseMs = 3_600_000
 const lookEveryMs = 10_000
 const noteEveryMs = 600_000
-/** Beyond it the oldest are forgotten; what they would have made older stays young. */
+/** Above this number the oldest eras are dropped; ages that include them become too small. */
 const mostEras = 500
 /** Format 1 had no checksum. */
 const format = 2
 
-/** Resolves when what was known of the clock is read, and whether it jumped since. */
+/** Resolves when the stored history has been read and compared with the clock. */
 export async function watchClock(options: ClockWatchOptions): Promise<WatchedClock> {
   const watch = new ClockWatch(options)
   await watch.open()
@@ -99,7 +99,7 @@ class ClockWatch {
       era.to = Math.max(era.to, nowMs)
       return nowMs
     }
-    // It may have jumped right after the last look: all that passed since belongs to the new era.
+    // It may have jumped right after the last look, so all time since then belongs to the new era.
     this.#begin(Math.floor(nowMs - passedMs), Math.round(jumpMs))
     this.#eras.at(-1)!.to = nowMs
     void this.#note()
@@ -127,7 +127,7 @@ class ClockWatch {
       return content === null ? [{ from: Number.NEGATIVE_INFINITY, to: nowMs }] : decode(content)
     } catch (error) {
       onFailure(error as Error)
-      // Nothing is known of the past: nothing is old.
+      // The past is unknown, so nothing counts as old.
       return [{ from: nowMs, to: nowMs }]
     }
   }
@@ -157,6 +157,6 @@ function decode(content: Buffer): { from: number; to: number }[] {
   if (version === format && checksum !== checksumOf(eras)) throw new Error('a damaged history of the clock')
   const decoded = eras.map(([from, to]) => ({ from: from ?? Number.NEGATIVE_INFINITY, to }))
   if (decoded.length === 0 || !decoded.every(({ from, to }) => Number.isFinite(to) && from <= to))
-    throw new Error('a damaged history of the clock')
+    throw new Error('the clock history is damaged')
   return decoded
 }

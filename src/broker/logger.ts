@@ -1,4 +1,4 @@
-/** Structured logs. Everything below sees only this interface, so that tests can read what is said and the simulator stays silent. */
+/** Structured logs. Other code sees only this interface, so that tests can read log messages and the simulator stays silent. */
 import { pino } from 'pino'
 import { openLineSink } from '../base.ts'
 

@@ -27,14 +27,14 @@ function entry(entity: Record<string, string | null>, values: Record<string, num
   return { entity: new Map(Object.entries(entity)), values: new Map(Object.entries(values)) }
 }
 
-test('without quotas nobody has one, and nothing is measured', () => {
+test('without quotas nothing is measured', () => {
   const { quotas } = setUp()
   assert.equal(quotas.active, false)
   assert.equal(quotas.client('User:a', 'c'), null)
   assert.equal(quotas.connectionDelay('1.2.3.4'), 0)
 })
 
-test('a quota of somebody else is none', () => {
+test('a quota of another client does not apply', () => {
   const { quotas } = setUp(entry({ user: 'a' }, { producer_byte_rate: 1 }))
   assert.equal(quotas.active, true)
   assert.equal(quotas.client('User:b', 'c'), null)
@@ -73,7 +73,7 @@ test('precedence as in Kafka', () => {
   })
 })
 
-test('who shares a quota: all clients of a user, all users of a client id, nobody else', () => {
+test('who shares a quota: all clients of a user, all users of a client id, no others', () => {
   const { quotas } = setUp(entry({ user: 'a' }, { producer_byte_rate: 10 }), entry({ 'client-id': null }, { producer_byte_rate: 10 }))
   assert.equal(quotas.client('User:a', 'one')!.produced(100), 0)
   assert.ok(quotas.client('User:a', 'two')!.produced(100) > 0)

@@ -1,9 +1,9 @@
 /**
- * Quotas: how much clients, topics and addresses may use per second, and how long they must wait when it was more.
+ * Quotas: how much clients, topics and addresses may use per second, and how long they are throttled if they use more.
  *
- * Hides how use is measured, which of several quotas holds for a client, and that what is measured is kept for a bounded number of
- * clients. As in Kafka the answer leaves at once and tells the delay; then the connection is not read for so long (KIP-219). While no
- * quota is set, nothing is measured at all.
+ * Hides how usage is measured, which of several quotas applies to a client, and that measurements are kept for a bounded number of
+ * clients. As in Kafka, the response is sent immediately and contains the throttle time; then the connection is not read for that time
+ * (KIP-219). While no quota is set, nothing is measured.
  */
 import type { System } from '../base.ts'
 import type { QuotaEntry } from '../coordinator.ts'
@@ -25,7 +25,7 @@ export interface QuotaOptions {
 export interface ClientQuota {
   /** Milliseconds to wait after a request of so many bytes. */
   produced(requestBytes: number): number
-  /** Most bytes that one response may hold without being too much by itself. */
+  /** The maximum size of a response that alone does not exceed the quota. */
   readonly fetchRoom: number
   /** Milliseconds to wait instead of sending so many bytes; 0: they are counted and may be sent. */
   fetched(bytes: number): number
@@ -40,7 +40,7 @@ export interface ClientQuota {
   mutated(partitions: number, strict: boolean, delayed: (ms: number) => void): void
 }
 
-/** Brokers' business, which no client's quota pays for, and what comes before the client is known. */
+/** Requests between brokers, and requests before the client is known, which do not count against quotas. */
 const exempt: ReadonlySet<number> = new Set([
   apis.saslHandshake.key,
   apis.saslAuthenticate.key,
@@ -134,7 +134,7 @@ export class Quotas {
     return perSecond * Math.max(1, count - 1) * (sizeMs / 1000)
   }
 
-  /** Milliseconds to keep a new connection of this address waiting before it is refused; 0: it is counted and may come in. */
+  /** Milliseconds to delay a new connection of this address before it is refused; 0: it is counted and accepted. */
   connectionDelay(address: string): number {
     const perSecond = this.#ipLimits?.find(address)
     if (perSecond === undefined) return 0

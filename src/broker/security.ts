@@ -1,8 +1,8 @@
 /**
- * security: who comes in, and who may do what.
+ * security: authentication and authorization.
  *
- * Hides TLS, the SASL mechanisms and their credentials, delegation tokens, the authorizer with its cache and audit log, and where all of
- * that is configured. The rest of the broker sees a {@link Session} per connection and asks it what its principal may do.
+ * Hides TLS, the SASL mechanisms and their credentials, delegation tokens, the authorizer with its cache and audit log, and their
+ * configuration. The rest of the broker sees one {@link Session} per connection, and asks it what its principal may do.
  */
 import type { TLSSocket } from 'node:tls'
 import type { System } from '../base.ts'
@@ -32,7 +32,7 @@ export interface SecurityOptions {
 }
 
 export class Security {
-  /** null: everybody may do everything. */
+  /** null: every client may do everything. */
   readonly authorizer: Authorizer | null
   readonly tokens: DelegationTokens
   readonly #options: SecurityOptions
@@ -53,7 +53,7 @@ export class Security {
     return this.#tls.get(listener.name) ?? null
   }
 
-  /** For a new connection; `secure` when it came by TLS. Throws when its certificate names nobody. */
+  /** For a new connection; `secure` if it uses TLS. Throws if its certificate yields no principal. */
   open(listener: Listener, remoteAddress: string, secure: TLSSocket | null): Session {
     const shown = secure === null || usesSasl(listener) ? null : this.#tls.get(listener.name)!.principalOf(secure)
     const session = new Session(shown ?? anonymous, remoteAddress, this.authorizer)

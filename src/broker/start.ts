@@ -1,5 +1,5 @@
 /**
- * Puts a broker together and takes it apart again: the only place that knows the order.
+ * Assembles a broker and shuts it down: the only place that knows the order.
  *
  * Up: take the data directory, answer probes, recover the log, replay the metadata, load groups, transactions and shares, listen. Down: stop
  * listening and let replies leave, then the coordinators, then the log, which writes what makes the next start quick.
@@ -71,7 +71,7 @@ export interface StartOptions {
   createServer?: typeof createServer
   /** So are the turns of the event loop. */
   watchTurns?: typeof watchTurns
-  /** The log can no longer promise anything (an fsync failed): the process has to end and recover. */
+  /** The log can no longer guarantee durability (an fsync failed): the process must end and recover. */
   onFatal(error: Error): void
 }
 
@@ -81,15 +81,15 @@ export interface RunningBroker {
   readonly ports: ReadonlyMap<string, number>
   /** Of the metrics and health endpoint; null when it is off. */
   readonly httpPort: number | null
-  /** From now on listening does not keep the process alive. */
+  /** After this, listening does not keep the process alive. */
   unref(): void
-  /** Graceful: requests that wait are answered at once, replies under way leave, everything is flushed. */
+  /** Graceful shutdown: answers waiting requests immediately, sends pending replies, and flushes everything. */
   close(): Promise<void>
 }
 
 /** KIP-1191: the level of `share.version`. */
 const deadLettersFrom = 2
-/** How long a shutdown waits for replies under way. */
+/** How long a shutdown waits for pending replies. */
 const drainMs = 5_000
 
 export async function startBroker(options: StartOptions): Promise<RunningBroker> {

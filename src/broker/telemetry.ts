@@ -1,5 +1,5 @@
 /**
- * Telemetry (KIP-714): clients ask which of their metrics are wanted, and push them.
+ * Telemetry (KIP-714): clients ask which of their metrics are requested, and push them.
  *
  * Hides subscriptions and whom they mean, the state of each client instance with Kafka's checks of order, interval and size, and what
  * was pushed last, until the client has not been heard of for three intervals. Bounded in clients, in series, and in the text of both.
@@ -61,7 +61,7 @@ interface Instance {
   lastGetMs: number
   lastPushMs: number
   lastHeardMs: number
-  /** The last push was refused for a reason that asking again will cure. */
+  /** The last push was rejected for a reason that a new request resolves. */
   mayAskAgain: boolean
   terminating: boolean
   readonly series: Map<string, Series>
@@ -76,7 +76,7 @@ const mostSeries = 20_000
 const mostText = 4 * 1024 * 1024
 const longestTrait = 256
 const leastExpiryMs = 60_000
-/** What a push may decompress to: a few kilobytes that become megabytes are no metrics. */
+/** The maximum decompressed size of a push: a few kilobytes that become megabytes are not real metrics. */
 const mostExpansion = 50
 const freeExpansionBytes = 64 * 1024
 /** Of gzip, which may take long and yield nothing. */
@@ -98,7 +98,7 @@ export class Telemetry {
     this.#options = options
   }
 
-  /** Whether anybody asks for any metric. */
+  /** Whether any subscription requests any metric. */
   get wanted(): boolean {
     return this.#subscriptions.length > 0
   }
@@ -141,7 +141,7 @@ export class Telemetry {
     const instance = this.#instance(id, caller, this.#options.clock.monotonic())
     try {
       const type = this.#check(instance, push)
-      // Where nobody asked for metrics, none are read.
+      // If no metrics were requested, none are read.
       if (push.metrics.length > 0 && instance.metrics.length > 0) this.#take(instance, type, push.metrics, mostInflatedBytes)
     } finally {
       instance.terminating = push.terminating
@@ -236,7 +236,7 @@ export class Telemetry {
   #expire(nowMs: number): void {
     for (const [id, instance] of this.#instances) {
       if (nowMs - instance.lastHeardMs > Math.max(leastExpiryMs, 3 * instance.intervalMs)) this.#forget(id)
-      // Heard of in this order, but with intervals of their own: the rest is looked at when this one has gone.
+      // In order of their last push, but with individual intervals: the others are checked when this one has expired.
       else return
     }
   }

@@ -1,4 +1,4 @@
-/** `millrace acl …`: who may do what. The words are those of kafka-acls. */
+/** `millrace acl …`: permissions. The terms are those of kafka-acls. */
 import { type Acl, type AclFilter, type AclOperation, type AclResourceType, aclOperations } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
@@ -134,7 +134,7 @@ function rights(flags: AclFlags): (Resource & { operation: AclOperation })[] {
   )
 }
 
-/** What a producer and a consumer need, as kafka-acls has it. */
+/** The permissions of a producer and of a consumer, as in kafka-acls. */
 function rolesOf(flags: AclFlags, resources: readonly Resource[]): (Resource & { operation: AclOperation })[] {
   if (flags.operation !== undefined || flags.deny)
     throw new UsageError('--producer and --consumer cannot be combined with --operation or --deny')

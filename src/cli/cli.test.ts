@@ -146,7 +146,7 @@ test('a listener whose keys or users are wrong is a usage error without a stack'
   t.after(() => rmSync(data, { recursive: true, force: true }))
   const start = ['start', '--data', data, '--http', 'none', '--set']
   const refused: [string[], RegExp][] = [
-    [['listeners=SSL://127.0.0.1:0'], /^millrace: listener\.name\.ssl\.ssl\.keystore\.location: a TLS listener needs a key store.*$/m],
+    [['listeners=SSL://127.0.0.1:0'], /^millrace: listener\.name\.ssl\.ssl\.keystore\.location: a TLS listener requires a key store.*$/m],
     [['listeners=SASL_PLAINTEXT://127.0.0.1:0'], /^millrace: listener\.name\.sasl_plaintext\.sasl\.enabled\.mechanisms: GSSAPI .*$/m],
     [
       ['listeners=SASL_PLAINTEXT://127.0.0.1:0', '--set', 'sasl.enabled.mechanisms=PLAIN'],
@@ -179,7 +179,7 @@ test('what went wrong is one line, with exit code 1; a usage error has exit code
     [['start', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],
     [['topic', 'list', '-b', 'http://x'], /^millrace: "http:\/\/x" is not a broker address \(host:port\)\n$/],
     [['topic', 'alter', 'x'], /^millrace: nothing to change; give --partitions, --set or --unset\n$/],
-    [['config', 'set', 'topic', 'x'], /^millrace: nothing to change; give key=value or --unset key\n$/],
+    [['config', 'set', 'topic', 'x'], /^millrace: nothing to change; pass key=value or --unset key\n$/],
   ]
   const all = [...failures.map(each => [...each, 1] as const), ...usage.map(each => [...each, 2] as const)]
   await Promise.all(

@@ -45,7 +45,7 @@ export async function setSubscription(name: string, flags: SetFlags): Promise<vo
   if (flags.metrics !== undefined) changes.set('metrics', flags.metrics)
   if (flags.interval !== undefined) changes.set('interval.ms', String(flags.interval))
   if (flags.match !== undefined) changes.set('match', flags.match.join(','))
-  if (changes.size === 0) throw new UsageError('nothing to set; give --metrics, --interval or --match')
+  if (changes.size === 0) throw new UsageError('nothing to set; pass --metrics, --interval or --match')
   await using client = await connect(flags)
   await client.alterConfigs({ type, name }, changes)
   await show(flags.json, { name, altered: Object.fromEntries(changes) }, () => `${name}: ${[...changes.keys()].join(', ')} set\n`)

@@ -1,6 +1,6 @@
 /**
- * Completion scripts, written from the tree of commands so that they cannot lag behind it. Commands, options and choices are in the script
- * itself; names of topics and groups come from the cluster, with the connection options that have been typed.
+ * Completion scripts, generated from the command tree so that they are never out of date. Commands, options and choices are in the script
+ * itself; topic and group names come from the cluster, with the connection options typed so far.
  */
 import type { Command } from 'commander'
 import { write } from './output.ts'
@@ -56,7 +56,7 @@ const connectionFlags = '--tls'
 const connectionOptions = '-b|--bootstrap|--client-config|--ca|--username|--mechanism'
 
 /**
- * In sh, for every shell: prints names. A name with other characters than these is left out, because shells expand what they complete.
+ * In sh, for every shell: prints names. Names with characters other than these are skipped, because shells expand completions.
  * Standard input is empty, so that nothing waits for a password.
  */
 const askNames = `  case "$1" in
@@ -64,7 +64,7 @@ const askNames = `  case "$1" in
     groups) shift; millrace group list "$@" | awk 'NR > 1 { print $1 }' ;;
   esac < /dev/null 2> /dev/null | grep -E '^[A-Za-z0-9._-]+$'`
 
-/** The chain is found by walking the words typed so far: options, and words that continue no chain, are passed over. */
+/** The chain is found by walking the words typed so far; options, and words that do not continue a chain, are skipped. */
 function bash(chains: Chains): string {
   const words = Array.from(chains, ([chain, each]) => `    '${chain}') echo '${each.words.map(({ text }) => text).join(' ')}' ;;`)
   return `# millrace completion for bash: source <(millrace completion bash)

@@ -62,7 +62,7 @@ export async function setConfigs(type: string, name: string, pairs: string[], fl
     if (at <= 0) throw new UsageError(`"${pair}" is not key=value`)
     changes.set(pair.slice(0, at), pair.slice(at + 1))
   }
-  if (changes.size === 0) throw new UsageError('nothing to change; give key=value or --unset key')
+  if (changes.size === 0) throw new UsageError('nothing to change; pass key=value or --unset key')
   await using client = await connect(flags)
   await client.alterConfigs(resource(type, name), changes)
   await show(flags.json, { type, name, altered: [...changes.keys()] }, () => `${type} ${name}: ${[...changes.keys()].join(', ')} altered\n`)

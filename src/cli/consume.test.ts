@@ -41,7 +41,7 @@ async function produce(topic: string, ...values: string[]): Promise<void> {
   for (const value of values) await client.send(topic, [{ key: null, value: Buffer.from(value), headers: [] }])
 }
 
-test('a damaged batch is an error that names its place; what lies before it is delivered', async () => {
+test('a damaged batch is an error that names its position; earlier records are delivered', async () => {
   await produce('by-hand', 'a fine one', 'a sound record')
   const seen: string[] = []
   const read = async () => {

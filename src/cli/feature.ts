@@ -1,4 +1,4 @@
-/** `millrace feature …`: levels of features that all brokers of a cluster have agreed on. */
+/** `millrace feature …`: the finalized feature levels of a cluster. */
 import type { FeatureChange } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'

@@ -6,7 +6,7 @@ import { it } from 'node:test'
 import { startRunner } from '../../test/support/cli-runner.ts'
 import { startBroker } from '../millrace.ts'
 
-it('makes the first user of a broker that nobody can log in to yet', async t => {
+it('creates the first user of a broker that nobody can log in to yet', async t => {
   const root = mkdtempSync(join(tmpdir(), 'millrace-first-user-'))
   t.after(() => rmSync(root, { recursive: true, force: true }))
   const runner = startRunner()

@@ -152,7 +152,7 @@ export async function resetGroup(name: string, flags: ResetFlags): Promise<void>
   const type = await typeWithoutMembers(client, name)
   const before = await client.groupOffsets(name, type)
   const topics = flags.topic ?? [...new Set(before.map(each => each.topic))]
-  if (topics.length === 0) throw new CommandFailed(`${name} has no committed offsets; name the topic with --topic`)
+  if (topics.length === 0) throw new CommandFailed(`${name} has no committed offsets; specify the topic with --topic`)
   const after: PartitionOffset[] = []
   for (const { name: topic, partitions } of await client.topics(topics)) {
     const numbers = partitions.map(each => each.partition).filter(each => flags.partition?.includes(each) ?? true)
@@ -175,14 +175,14 @@ export async function resetGroup(name: string, flags: ResetFlags): Promise<void>
   })
 }
 
-/** Members would overwrite the new offsets with theirs; brokers refuse, but not in words that help. */
+/** Members would overwrite the new offsets with their own. Brokers refuse the change, but their message does not help. */
 async function typeWithoutMembers(client: Client, name: string): Promise<string> {
   try {
     const { type, state, members } = await client.group(name)
     if (members.length === 0) return type
     throw new CommandFailed(`${name} is ${state} with ${plural(members.length, 'member')}; stop them before resetting offsets`)
   } catch (error) {
-    // A group may be given offsets before it exists.
+    // Offsets can be set for a group that does not exist yet.
     if (!(error instanceof ClientError) || error.code !== 'GROUP_ID_NOT_FOUND') throw error
     return 'classic'
   }

@@ -38,7 +38,7 @@ test('health finds the broker where its options say, with and without the HTTP e
       assert.equal(status, 1)
       assert.match(stderr, /^millrace: no answer from .*127\.0\.0\.1:\d+.*ECONNREFUSED/)
     }
-    assert.match(ask('--of', String(process.pid)).stderr, /is not a `millrace start`/)
+    assert.match(ask('--of', String(process.pid)).stderr, /is not `millrace start`/)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -1,4 +1,4 @@
-/** `millrace health`: whether the broker that runs with these options is ready. For health checks of containers and scripts. */
+/** `millrace health`: checks whether the broker that runs with these options is ready. For container health checks and scripts. */
 import { connect } from 'node:net'
 import { Command } from 'commander'
 import { realSystem } from '../base.ts'
@@ -14,7 +14,7 @@ export async function health({ of, ...flags }: StartFlags & { of?: number }): Pr
   const config = configFrom(of === undefined ? flags : flagsOf(of), system)
   const http = parseHttpAddress(config.get('http.listen'))
   if (http !== null) await askHttp(`http://${reachable(http.host)}:${http.port}/health/ready`)
-  // Without the endpoint an open port is the best sign there is.
+  // Without the endpoint, an open port is the best evidence available.
   else await askListener(config.listeners[0]!)
   await write('ready\n')
 }
@@ -23,7 +23,7 @@ export async function health({ of, ...flags }: StartFlags & { of?: number }): Pr
 function flagsOf(pid: number): StartFlags {
   const commandLine = realSystem().files.readFile(`/proc/${pid}/cmdline`)?.toString('utf8').split('\0') ?? []
   const at = commandLine.indexOf('start')
-  if (at < 0) throw new CommandFailed(`process ${pid} is not a \`millrace start\``)
+  if (at < 0) throw new CommandFailed(`process ${pid} is not \`millrace start\``)
   const parser = withStartOptions(new Command()).exitOverride()
   return parser.parse(commandLine.slice(at + 1, -1), { from: 'user' }).opts()
 }
@@ -60,6 +60,6 @@ function askListener({ host, port }: { host: string; port: number }): Promise<vo
 
 function deadline(): AbortSignal {
   const abort = new AbortController()
-  realSystem().timers.after(patienceMs, () => abort.abort(new Error(`nothing within ${patienceMs} ms`)))
+  realSystem().timers.after(patienceMs, () => abort.abort(new Error(`timed out after ${patienceMs} ms`)))
   return abort.signal
 }

@@ -1,4 +1,4 @@
-/** `millrace import`: a new data directory from that of a stopped Kafka. */
+/** `millrace import`: creates a new data directory from the data of a stopped Kafka. */
 import { realSystem, type System } from '../base.ts'
 import { type ImportProgress, type ImportReport, importKafka, jsonLogger } from '../broker.ts'
 import { CommandFailed, plural, show, size } from './output.ts'
@@ -28,7 +28,7 @@ export async function importData(sources: readonly string[], flags: ImportFlags)
   progress.end()
   await show(flags.json, report, () => describe(report, flags.config))
   if (report.offline.length > 0)
-    throw new CommandFailed(`${plural(report.offline.length, 'partition')} could not be read in full: see above`)
+    throw new CommandFailed(`${plural(report.offline.length, 'partition')} could not be read completely: see above`)
 }
 
 function describe(report: ImportReport, config: string | undefined): string {
@@ -37,11 +37,11 @@ function describe(report: ImportReport, config: string | undefined): string {
     `Imported into ${directory}: cluster ${clusterId}, node ${nodeId}`,
     `  ${plural(report.topics, 'topic')}, ${plural(report.partitions, 'partition')}, ${size(BigInt(report.bytes))}`,
     `  ${plural(report.configs, 'config')}, ${plural(report.acls, 'ACL')}, ${plural(report.scramUsers, 'SCRAM user')}, ${plural(report.quotas, 'quota')}`,
-    '  offsets of groups and the state of transactions: in the internal topics, as they were',
+    '  group offsets and transaction state: unchanged, in the internal topics',
     ...offline.map(({ partition, reason }) => `  offline: ${partition}: ${reason} (docs/repair.md)`),
-    ...leftOut.map(path => `  left out, as it belongs to no topic: ${path}`),
+    ...leftOut.map(path => `  skipped, because it belongs to no topic: ${path}`),
   ]
-  if (!wasShutDownCleanly) lines.push('  Kafka was not shut down cleanly: what a crash tore off the ends of its logs is left out')
+  if (!wasShutDownCleanly) lines.push('  Kafka was not shut down cleanly: incomplete batches at the ends of its logs were skipped')
   if (delegationTokens > 0)
     lines.push(`  ${plural(delegationTokens, 'delegation token')}: valid with the delegation.token.secret.key of that Kafka`)
   lines.push('')
@@ -57,7 +57,7 @@ function describe(report: ImportReport, config: string | undefined): string {
 const redrawMs = 200
 const lineMs = 10_000
 
-/** A line that is drawn again on a terminal, and now and then a new one elsewhere. On standard error: the report is the output. */
+/** A progress line that is redrawn on a terminal; elsewhere a new line from time to time. On standard error, because the report is the output. */
 class Progress {
   readonly #system: System
   readonly #live = process.stderr.isTTY

@@ -1,4 +1,4 @@
-/** Readers of option values that several commands share. Commander turns what they throw into a usage error. */
+/** Options that several commands share, and parsers of their values. Commander turns errors of a parser into usage errors. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
 /** Options of every command that connects to a cluster. */

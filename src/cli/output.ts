@@ -71,7 +71,7 @@ export function size(bytes: bigint): string {
   return `${unit === 0 ? value : value.toPrecision(3)} ${sizeUnits[unit]}`
 }
 
-/** Bytes in JSON: text where they are text, else `{"base64": "…"}`; never a loss. */
+/** Bytes in JSON: a string if they are valid UTF-8, otherwise `{"base64": "…"}`. Never lossy. */
 export type JsonBytes = string | { base64: string } | null
 
 export function bytesToJson(bytes: Buffer | null): JsonBytes {
@@ -94,7 +94,7 @@ export function plural(count: number | bigint, noun: string): string {
   return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`
 }
 
-/** No Date reaches further. */
+/** The largest time that a Date can hold. */
 const mostMs = 8.64e15
 
 /** Milliseconds since the epoch as ISO 8601; null if negative, the number itself if it is beyond the calendar. */

@@ -1,4 +1,4 @@
-/** Positions in a topic as people write them (`beginning`, `42`, `-10`, `2h`, `2026-01-31T12:00`), and the offsets that they stand for. */
+/** Positions in a topic as users write them (`beginning`, `42`, `-10`, `2h`, `2026-01-31T12:00`), and the offsets that they resolve to. */
 import type { Client } from '../client.ts'
 import { UsageError } from './output.ts'
 

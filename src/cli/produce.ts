@@ -17,7 +17,7 @@ export interface ProduceFlags extends ClientFlags {
   file?: string
 }
 
-/** More lines than this in one read of the input go out in several requests. */
+/** If one read of the input contains more lines, they are sent in several requests. */
 const recordsPerSend = 5_000
 
 export async function produce(topic: string, flags: ProduceFlags): Promise<void> {

@@ -1,4 +1,4 @@
-/** The part of the tree of commands about the cluster: transactions, features, metrics of clients; see `program.ts`. */
+/** The commands about the cluster: transactions, features, client metrics; see `program.ts`. */
 import type { Command } from 'commander'
 import { duration, partitionList, partitionNumber, repeated, wholeNumber, withClientOptions, wordList } from './options.ts'
 

@@ -31,10 +31,10 @@ function withCredentialOptions(command: Command): Command {
 
 export function addAcl(program: Command): void {
   const acl = program.command('acl').description('list, add and remove ACLs')
-  withAclOptions(withClientOptions(acl.command('list').description('list ACLs that match all of the given options')))
+  withAclOptions(withClientOptions(acl.command('list').description('list ACLs that match all given options')))
     .option('--matching', 'match every pattern that applies to the named resource: literal, prefixed and *')
     .action(async flags => (await import('./acl.ts')).listAcls(flags))
-  withAclOptions(withClientOptions(acl.command('add').description('allow or deny operations to principals')))
+  withAclOptions(withClientOptions(acl.command('add').description('allow or deny operations for principals')))
     .option('--idempotent', 'with --producer: add IDEMPOTENT_WRITE on the cluster, for brokers before 2.8')
     .option('--dry-run', 'show the ACLs without adding them')
     .addHelpText('after', aclExamples)
@@ -120,7 +120,7 @@ export function addToken(program: Command): void {
   withClientOptions(token.command('expire <id>').description('expire a token'))
     .option('--period <duration>', 'remaining lifetime (default: none)', duration)
     .action(async (id, flags) => (await import('./token.ts')).expireToken(id, flags))
-  withClientOptions(token.command('list').description('list tokens that you may see'))
+  withClientOptions(token.command('list').description('list tokens that you can see'))
     .option('--owner <name>', 'only tokens of this owner; repeatable', repeated)
     .action(async flags => (await import('./token.ts')).listTokens(flags))
 }

@@ -85,10 +85,10 @@ function addStart(program: Command): void {
 function addImport(program: Command): void {
   program
     .command('import <directories...>')
-    .description('take over the data of a stopped Kafka (KRaft): all directories of its log.dirs; they are only read')
+    .description('import the data of a stopped Kafka (KRaft); name all directories of its log.dirs, which are only read')
     .option('-d, --data <dir>', 'new data directory (log.dirs)')
     .addOption(configOption())
-    .option('-s, --set <key=value>', 'set one configuration key of the broker to be, such as node.id; repeatable', keyValue)
+    .option('-s, --set <key=value>', 'set one configuration key of the new broker, such as node.id; repeatable', keyValue)
     .option('--json', 'print JSON')
     .action(async (directories, flags) => (await import('./import.ts')).importData(directories, flags))
 }
@@ -96,7 +96,7 @@ function addImport(program: Command): void {
 function addRepair(program: Command): void {
   program
     .command('repair <partitions...>')
-    .description('bring partitions such as orders-3 back online without what cannot be read; the broker must not run')
+    .description('bring offline partitions such as orders-3 back, without the data that cannot be read; stop the broker first')
     .option('-d, --data <dir>', 'data directory (log.dirs)')
     .addOption(configOption())
     .option('-s, --set <key=value>', 'set one configuration key; repeatable', keyValue)
@@ -146,7 +146,7 @@ function addProduce(program: Command): void {
 }
 
 function addConsume(program: Command): void {
-  withClientOptions(program.command('consume <topic>').description('print records, from a position up to the end, or as they arrive'))
+  withClientOptions(program.command('consume <topic>').description('print records from a position to the end, or as they arrive'))
     .option('-f, --from <position>', 'beginning, end, an offset, -N (the last N), a time (2026-01-31T12:00), or how long ago (15m)')
     .option('-F, --follow', 'keep printing new records (default without --from)')
     .option('-p, --partition <numbers>', 'read only these partitions (comma-separated)', partitionList)

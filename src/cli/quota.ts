@@ -1,4 +1,4 @@
-/** `millrace quota …`: how much users, client ids and addresses may use. */
+/** `millrace quota …`: quotas of users, client ids and addresses. */
 import type { QuotaEntity, QuotaEntityType } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'

@@ -1,4 +1,4 @@
-/** `millrace repair`: brings partitions that are offline back, without what cannot be read. */
+/** `millrace repair`: brings offline partitions back, without the data that cannot be read. */
 import { realSystem } from '../base.ts'
 import { type Logger, type Repaired, repairPartitions, silentLogger } from '../broker.ts'
 import { CommandFailed, plural, show } from './output.ts'
@@ -21,7 +21,7 @@ export async function repair(partitions: readonly string[], flags: RepairFlags):
       ...told,
       ...repaired.map(({ partition, firstOffset, endOffset, offline }) =>
         offline === null
-          ? `${partition} serves again: it begins at offset ${firstOffset} and goes on at ${endOffset}`
+          ? `${partition} is repaired: it starts at offset ${firstOffset} and continues at offset ${endOffset}`
           : `${partition} is still offline: ${offline}`,
       ),
       '',

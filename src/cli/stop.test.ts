@@ -64,7 +64,7 @@ function oldNode(): string {
 
 const limit = { timeout: 60_000 }
 
-test('signals reach the broker under another Node, and its exit code comes back', limit, async () => {
+test('signals reach the broker under another Node, and its exit code is returned', limit, async () => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     const { child, port, ended } = await launch(oldNode(), [bin, 'start'])
     child.kill(signal)

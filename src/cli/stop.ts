@@ -1,8 +1,8 @@
 /**
- * How a long-running command learns that it should stop: by a signal, or because the npm that started it is gone.
+ * How a long-running command learns that it should stop: by a signal, or because the npm process that started it has ended.
  *
- * npm runs commands through a shell and passes SIGTERM on to that shell only. The shell dies of it and leaves the command behind, which
- * would go on holding its port. So a command that npm's shell runs in the foreground ends when that shell is gone.
+ * npm runs commands through a shell and forwards SIGTERM only to that shell. The shell then ends without stopping the command, which
+ * would keep its port. So a command that npm's shell runs in the foreground ends when that shell has ended.
  */
 import type { System, Timer } from '../base.ts'
 
@@ -33,7 +33,7 @@ export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (r
   for (const signal of signals) process.on(signal, asked)
   const parent = parentToWatch(process.env, process.ppid)
   const look = () => {
-    if (!isAlive(parent!)) asked('the npm that started this command is gone')
+    if (!isAlive(parent!)) asked('the npm process that started this command has ended')
     else timer = system.timers.after(parentCheckMs, look)
   }
   if (parent !== null) timer = system.timers.after(parentCheckMs, look)

@@ -1,4 +1,4 @@
-/** `millrace token …`: delegation tokens. They are named by their ids; the secret is shown once, when a token is made. */
+/** `millrace token …`: delegation tokens. Commands refer to them by id; the secret is shown only once, when a token is created. */
 import type { Client, DelegationToken } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
@@ -52,7 +52,7 @@ export async function listTokens(flags: ClientFlags & { owner?: string[] }): Pro
   const tokens = (await client.tokens((flags.owner ?? []).map(principal))).map(({ hmac: _, ...token }) => token)
   await show(flags.json, tokens, () =>
     tokens.length === 0
-      ? 'No tokens found that you may see.\n'
+      ? 'There are no tokens that you can see.\n'
       : table(
           ['ID', 'OWNER', 'REQUESTER', 'RENEWERS', 'EXPIRES', 'RENEWABLE UNTIL'],
           tokens.map(each => [

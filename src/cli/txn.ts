@@ -1,4 +1,4 @@
-/** `millrace txn …`: open transactions, their producers, and ending one that hangs. */
+/** `millrace txn …`: lists open transactions and their producers, and aborts transactions that hang. */
 import { type Int64, maxInt64, millisSince, realSystem, toInt64 } from '../base.ts'
 import type { Client, ProducerInfo } from '../client.ts'
 import { connect } from './connect.ts'
@@ -31,7 +31,7 @@ export async function listTransactions(flags: ListFlags): Promise<void> {
 
 function producerNumber(text: string): Int64 {
   if (!/^\d{1,19}$/.test(text) || BigInt(text) > maxInt64) {
-    throw new UsageError(`"${text}" is not a valid producer id: write a whole number from 0 to ${maxInt64}`)
+    throw new UsageError(`"${text}" is not a valid producer id; it must be a whole number from 0 to ${maxInt64}`)
   }
   return toInt64(BigInt(text))
 }
@@ -116,7 +116,7 @@ async function fence(client: Client, transactionalId: string, flags: AbortFlags)
   await show(flags.json, { aborted: { transactionalId, producerId } }, () => `${transactionalId} aborted; its producer is fenced\n`)
 }
 
-/** A transaction that no coordinator knows any more blocks readers of committed records for ever. */
+/** A transaction that no coordinator knows any more blocks read_committed consumers for ever. */
 async function abortHanging(client: Client, flags: AbortFlags): Promise<void> {
   const { topic, partition, startOffset } = flags
   if (topic === undefined || partition === undefined) throw new UsageError('--topic and --partition must be used together')

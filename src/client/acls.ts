@@ -1,4 +1,4 @@
-/** ACLs, in Kafka's words instead of its numbers. */
+/** ACLs, with Kafka's names instead of its numbers. */
 import { apis, type MessageOf } from '../protocol.ts'
 import { type Acl, type AclFilter, type AclOperation, type AclResourceType, aclOperations, aclResourceTypes } from './administration.ts'
 import { ClientError } from './errors.ts'

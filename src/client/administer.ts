@@ -1,4 +1,4 @@
-/** The methods of `Administration`, put together from the modules that know each API. */
+/** The methods of `Administration`, assembled from the modules that implement each API. */
 import type { System } from '../base.ts'
 import { createAcls, deleteAcls, describeAcls } from './acls.ts'
 import type { Administration } from './administration.ts'

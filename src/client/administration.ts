@@ -1,4 +1,4 @@
-/** The part of a client's interface that administers who may come in, what they may do, and how much; see `../client.ts`. */
+/** The part of the client's interface for users, permissions and quotas; see `../client.ts`. */
 import type { Int64 } from '../base.ts'
 
 export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
@@ -47,11 +47,11 @@ export interface Acl {
   permission: 'ALLOW' | 'DENY'
 }
 
-/** What is left out matches everything. `MATCH` finds all patterns that are about the resource of that name. */
+/** An omitted field matches everything. `MATCH` finds all patterns that apply to the resource of that name. */
 export type AclFilter = Partial<Omit<Acl, 'patternType'>> & { patternType?: Acl['patternType'] | 'MATCH' }
 
 export type QuotaEntityType = 'user' | 'client-id' | 'ip'
-/** null: the default of all that have no quota of their own. */
+/** null: the default for all entities without their own quota. */
 export type QuotaEntity = ReadonlyMap<QuotaEntityType, string | null>
 
 export interface Quota {
@@ -68,7 +68,7 @@ export interface TransactionListing {
 export interface TransactionFilter {
   states?: readonly string[]
   producerIds?: readonly Int64[]
-  /** Open for longer. */
+  /** Only transactions open for longer than this. */
   longerThanMs?: number
 }
 
@@ -87,7 +87,7 @@ export interface ProducerInfo {
   lastSequence: number
   lastTimestampMs: Int64
   coordinatorEpoch: number
-  /** Where the open transaction begins; null: none is open. */
+  /** The first offset of the open transaction; null: none is open. */
   transactionStartOffset: Int64 | null
 }
 
@@ -95,7 +95,7 @@ export interface Feature {
   name: string
   /** 0: off. */
   level: number
-  /** What this broker could do. */
+  /** The levels that this broker supports. */
   minLevel: number
   maxLevel: number
 }
@@ -114,7 +114,7 @@ export interface DelegationToken {
   renewers: string[]
   issuedMs: Int64
   expiresMs: Int64
-  /** It cannot be renewed beyond. */
+  /** The latest time to which it can be renewed. */
   maxMs: Int64
   /** The secret, in base64. */
   hmac: string
@@ -132,19 +132,19 @@ export interface Administration {
   deleteAcls(filters: readonly AclFilter[]): Promise<Acl[]>
 
   quotas(): Promise<Quota[]>
-  /** null: without a quota of this key. */
+  /** null: remove the quota of this key. */
   alterQuota(entity: QuotaEntity, changes: ReadonlyMap<string, number | null>, validateOnly?: boolean): Promise<void>
 
   transactions(filter?: TransactionFilter): Promise<TransactionListing[]>
   transaction(transactionalId: string): Promise<TransactionInfo>
   producers(topic: string, partition: number): Promise<ProducerInfo[]>
-  /** Writes an abort marker into one partition: for a transaction of which no coordinator knows any more. */
+  /** Writes an abort marker to one partition, for a transaction that no coordinator knows any more. */
   abortOnPartition(
     topic: string,
     partition: number,
     producer: Pick<ProducerInfo, 'producerId' | 'producerEpoch' | 'coordinatorEpoch'>,
   ): Promise<void>
-  /** Shuts out the producer that has this id; what it has open is aborted. */
+  /** Fences the producer with this id and aborts its open transaction. */
   fenceProducer(transactionalId: string): Promise<void>
 
   features(): Promise<Feature[]>
@@ -152,9 +152,9 @@ export interface Administration {
   updateFeatures(changes: readonly FeatureChange[], validateOnly?: boolean): Promise<void>
 
   createToken(options: { owner?: string; renewers: readonly string[]; maxLifetimeMs?: number }): Promise<DelegationToken>
-  /** Until when it now lives. */
+  /** Returns the new expiry time. */
   renewToken(hmac: string, periodMs?: number): Promise<Int64>
-  /** At once, without a period. */
+  /** Expires immediately without a period. */
   expireToken(hmac: string, periodMs?: number): Promise<Int64>
   tokens(owners?: readonly string[]): Promise<DelegationToken[]>
 }

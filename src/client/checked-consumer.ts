@@ -1,7 +1,7 @@
 /**
- * The library's consumer, and what it leaves out. It reads a batch's checksum and does not compare it: a fetch that brings a damaged batch
- * fails here before anything of it is decoded, as `check.crcs` of Kafka's consumer does. And of a batch of several zstd frames it reads the
- * first: so batches are decompressed by our own codecs. (Without a group: read.ts.)
+ * The library's consumer, with two things it lacks. It does not verify checksums: here a fetch with a damaged batch fails before any of it is
+ * decoded, as with `check.crcs` of Kafka's consumer. And it reads only the first zstd frame of a batch: here batches are decompressed by our
+ * own codecs. (Without a group: read.ts.)
  */
 import { promisify } from 'node:util'
 import { type API, type Callback, type Connection, Consumer, compressionsAlgorithms, kGetApi, type Reader } from '@platformatic/kafka'

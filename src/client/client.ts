@@ -29,44 +29,44 @@ export interface ClientOptions {
   bootstrap: string
   /** Default `millrace-client`. */
   clientId?: string
-  /** Kafka's client properties about the connection: `security.protocol`, `ssl.*`, `sasl.*`. Others are passed over. */
+  /** Kafka's client properties about the connection: `security.protocol`, `ssl.*`, `sasl.*`. Others are ignored. */
   properties?: ClientProperties
-  /** Where key stores lie that `properties` name; default: on this machine. */
+  /** The file system with the key stores that `properties` name; default: this machine's. */
   files?: FileSystem
-  /** Of one request. Default 30 s, as in Kafka's clients. */
+  /** Timeout of a request. Default: 30 s, as in Kafka's clients. */
   timeoutMs?: number
 }
 
 /** Connects when first used. All methods throw ClientError. */
 export interface Client extends Administration, AsyncDisposable {
   cluster(): Promise<Cluster>
-  /** Names of all topics, internal ones too, sorted. */
+  /** The sorted names of all topics, including internal ones. */
   topicNames(): Promise<string[]>
   /** Bytes on the disks of all brokers, by topic. */
   topicSizes(): Promise<Map<string, bigint>>
-  /** In the order asked for; throws UNKNOWN_TOPIC_OR_PARTITION. */
+  /** In the order of `names`; throws UNKNOWN_TOPIC_OR_PARTITION. */
   topics(names: readonly string[]): Promise<TopicInfo[]>
   createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>
   deleteTopics(names: readonly string[]): Promise<void>
-  /** `count`: how many there shall be. */
+  /** `count`: the new partition count. */
   setPartitions(topic: string, count: number): Promise<void>
   configs(resource: ConfigResource): Promise<ConfigEntry[]>
-  /** null: back to the default. */
+  /** null: reset to the default. */
   alterConfigs(resource: ConfigResource, changes: ReadonlyMap<string, string | null>): Promise<void>
-  /** Names of what has configs. */
+  /** Names of the resources that have configs. */
   configResources(type: ConfigResourceType): Promise<string[]>
 
-  /** By partition. For a time after the last record: the end, as Kafka's tools show it. */
+  /** By partition. For a time after the last record: the end offset, as in Kafka's tools. */
   offsets(topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>>
-  /** Without a group. Yields what one round of fetches brought; several partitions are in no particular order. */
+  /** Reads without a group. Yields the records of each round of fetches; there is no order between partitions. */
   read(options: ReadOptions): AsyncGenerator<ReceivedRecord[], void>
   subscribe(options: SubscribeOptions): Promise<Subscription>
-  /** Resolves when acknowledged as `acks` says. Records of one partition keep their order, across calls too. */
+  /** Resolves when the records are acknowledged according to `acks`. Records of one partition keep their order, also across calls. */
   send(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Placed[]>
 
   groups(): Promise<GroupListing[]>
   group(name: string): Promise<GroupInfo>
-  /** Committed offsets; of a share group (`type`) where each partition begins. */
+  /** Committed offsets; for a share group (`type`), the start offset of each partition. */
   groupOffsets(name: string, type: string): Promise<GroupOffset[]>
   /** The group must have no members. */
   setGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>

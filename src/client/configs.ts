@@ -1,4 +1,4 @@
-/** Configs of topics, brokers and groups, in Kafka's words instead of its numbers. */
+/** Configs of topics, brokers and groups, with Kafka's names instead of its numbers. */
 
 import { promisify } from 'node:util'
 import {

@@ -1,6 +1,6 @@
 /**
- * What went wrong, said once. The library nests errors (many errors of many tries, each with errors by partition); people and programs
- * need the one that decided: Kafka's name for it, and the broker's own words.
+ * Reduces the library's nested errors (one per attempt, each with errors by partition) to the one that matters: Kafka's error name and the
+ * broker's message.
  */
 
 export class ClientError extends Error {
@@ -60,7 +60,7 @@ export function toClientError(error: unknown, bootstrap: string): ClientError {
   return new ClientError('FAILED', message, error)
 }
 
-/** What the two ends could not agree on before a request was answered: trying again would not help. null: it was something else. */
+/** Login and TLS failures, where a retry would not help. null: another kind of error. */
 function refusal(leaves: readonly LibraryError[], bootstrap: string): string | null {
   for (const { apiId, code = '', message, serverErrorMessage } of leaves) {
     if (apiId === 'SASL_AUTHENTICATION_FAILED') return `${bootstrap} rejected the login: ${serverErrorMessage || 'authentication failed'}`

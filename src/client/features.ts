@@ -1,4 +1,4 @@
-/** Feature levels (KIP-584): what the cluster has agreed on, beside what this broker could do. */
+/** Feature levels (KIP-584): those finalized in the cluster, and those that this broker supports. */
 import { apis } from '../protocol.ts'
 import type { Feature, FeatureChange } from './administration.ts'
 import { type Requests, refuse } from './requests.ts'

@@ -1,12 +1,12 @@
 /**
- * Where the token of OAUTHBEARER comes from, in Kafka's words: a file (`sasl.oauthbearer.token.endpoint.url=file:…`), or an endpoint that
- * grants one for a client's id and secret (RFC 6749 section 4.4). `sasl.oauthbearer.token` is ours: the token itself.
+ * Where the OAUTHBEARER token comes from, by Kafka's keys: a file (`sasl.oauthbearer.token.endpoint.url=file:…`), or an endpoint that
+ * issues one for a client id and secret (RFC 6749 section 4.4). `sasl.oauthbearer.token` is our own key: the token itself.
  */
 import { fileURLToPath } from 'node:url'
 import type { FileSystem } from '../base.ts'
 import { ClientError } from './errors.ts'
 
-/** A provider, because a connection that lives long authenticates again, with a newer token. */
+/** A provider, because long-lived connections authenticate again with a newer token. */
 export function bearerToken(
   properties: Readonly<Record<string, string>>,
   login: ReadonlyMap<string, string>,
@@ -15,15 +15,15 @@ export function bearerToken(
   const token = properties['sasl.oauthbearer.token']
   if (token !== undefined) return token.trim()
   const text = properties['sasl.oauthbearer.token.endpoint.url']
-  if (text === undefined) throw invalid('sasl.oauthbearer.token.endpoint.url', 'OAUTHBEARER needs it, or a token')
+  if (text === undefined) throw invalid('sasl.oauthbearer.token.endpoint.url', 'OAUTHBEARER requires it, or a token in MILLRACE_TOKEN')
   const url = URL.parse(text)
   if (url?.protocol === 'file:') return async () => fromFile(fileURLToPath(url), files)
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
-    throw invalid('sasl.oauthbearer.token.endpoint.url', 'is a file:, https: or http: address')
+    throw invalid('sasl.oauthbearer.token.endpoint.url', 'it must be a file:, https: or http: URL')
   const id = properties['sasl.oauthbearer.client.credentials.client.id'] ?? login.get('clientId')
   const secret = properties['sasl.oauthbearer.client.credentials.client.secret'] ?? login.get('clientSecret')
   if (id === undefined || secret === undefined)
-    throw invalid('sasl.oauthbearer.client.credentials.client.id', 'the id or the secret is missing')
+    throw invalid('sasl.oauthbearer.client.credentials.client.id', 'the client id or the client secret is missing')
   const scope = properties['sasl.oauthbearer.scope'] ?? login.get('scope')
   return () => fromEndpoint(url, id, secret, scope)
 }
@@ -51,12 +51,12 @@ async function fromEndpoint(url: URL, id: string, secret: string, scope: string 
     throw failed(cause instanceof Error ? cause.message : (error as Error).message, error)
   }
   const text = await response.text()
-  if (!response.ok) throw failed(`it answers ${response.status}`)
+  if (!response.ok) throw failed(`HTTP status ${response.status}`)
   try {
     const { access_token: token } = JSON.parse(text) as { access_token?: unknown }
     if (typeof token === 'string' && token !== '') return token
   } catch (error) {
-    throw failed('its answer is not valid JSON', error)
+    throw failed('its response is not valid JSON', error)
   }
-  throw failed('its answer has no access_token')
+  throw failed('its response has no access_token')
 }

@@ -1,6 +1,6 @@
 /**
- * The client over the library: one Admin for questions, a Producer and a Consumer created when first needed. Listing topics
- * needs one connection only.
+ * The client, built on the library: one Admin for requests, a Producer and a Consumer created when first needed. Listing topics
+ * needs only one connection.
  */
 import { promisify } from 'node:util'
 import { Admin, kGetBootstrapConnection, Producer } from '@platformatic/kafka'

@@ -1,4 +1,4 @@
-/** Sending records: the client's words into the library's. */
+/** Sends records: translates our options to those of the library. */
 import { type MessageToProduce, ProduceAcks, type Producer } from '@platformatic/kafka'
 import { ClientError } from './errors.ts'
 import type { Placed, ProduceOptions, RecordToSend } from './types.ts'

@@ -1,9 +1,9 @@
 /**
- * Reading without a group: fetches by hand, because who looks at a topic must neither join a group nor commit.
+ * Reads without a group, with our own fetches, because looking at a topic should neither join a group nor commit.
  *
- * A round asks every broker that leads a partition still to be read, all at once. Control records are left out; with `committedOnly`
+ * Each round fetches from all brokers that lead a partition still to be read, in parallel. Control records are skipped; with `committedOnly`
  * also those of aborted transactions, by Kafka's rule (a producer's batches are aborted from its first aborted offset to its marker).
- * A batch is believed only when its checksum is right, as with `check.crcs` of Kafka's consumer.
+ * The checksum of every batch is verified, as with `check.crcs` of Kafka's consumer.
  */
 import { toInt64 } from '../base.ts'
 import {

@@ -1,8 +1,8 @@
 /**
- * Requests of APIs that the library lacks, or has only in part: written and read with our own codecs, sent over the library's
- * connections, so that there is one way to log in.
+ * Requests of APIs that the library lacks or supports only partly: encoded and decoded with our own codecs, and sent over the library's
+ * connections, so that authentication is implemented once.
  *
- * Hides the version that both sides support, the broker to ask (coordinator, leader), and retries until there is one.
+ * Hides the choice of a version that both sides support, the look-up of the right broker (coordinator, leader), and retries.
  */
 import { promisify } from 'node:util'
 import { type Admin, type Connection, kGetBootstrapConnection, kGetConnection, kListApis, Writer } from '@platformatic/kafka'
@@ -119,7 +119,7 @@ export class Requests {
     if (theirs !== undefined && version >= Math.max(api.minVersion, theirs.minVersion)) return version
     throw new ClientError(
       'UNSUPPORTED_VERSION',
-      `the cluster does not know ${api.name}${theirs === undefined ? '' : ' in a version known here'}`,
+      `the cluster does not support ${api.name}${theirs === undefined ? '' : ' in any version that millrace supports'}`,
     )
   }
 

@@ -1,6 +1,6 @@
 /**
- * From Kafka's client properties (`security.protocol`, `ssl.*`, `sasl.*`) to what the library needs, so that the file people have works
- * here. Other properties in it (`acks`, `group.id`, …) are not ours to judge and are passed over, as Kafka's own tools do.
+ * Translates Kafka's client properties (`security.protocol`, `ssl.*`, `sasl.*`) to options of the library, so that an existing file works
+ * here. Other properties (`acks`, `group.id`, …) are ignored, as Kafka's own tools do.
  *
  * Checks everything that can be checked before connecting; errors name the property and contain no secrets.
  */
@@ -25,7 +25,8 @@ const tlsVersions = ['TLSv1.2', 'TLSv1.3'] as const
 /** `hosts`: of the bootstrap servers. Throws ClientError INVALID. */
 export function connectionSecurity(properties: ClientProperties, hosts: readonly string[], files: FileSystem): ConnectionSecurity {
   const protocol = (properties['security.protocol'] ?? 'PLAINTEXT').trim().toUpperCase()
-  if (!protocols.includes(protocol)) throw bad('security.protocol', `is one of ${protocols.join(', ')}`)
+  if (!protocols.includes(protocol))
+    throw bad('security.protocol', `${protocol} is not supported; it must be one of ${protocols.join(', ')}`)
   const security: ConnectionSecurity = {}
   if (protocol.endsWith('SSL')) {
     security.tls = tlsOptions(properties, files)
@@ -66,7 +67,8 @@ function tlsOptions(properties: ClientProperties, files: FileSystem): TlsOptions
   })
   const identification = properties['ssl.endpoint.identification.algorithm'] ?? 'https'
   if (identification === '' || identification.toLowerCase() === 'none') options.checkServerIdentity = () => undefined
-  else if (identification.toLowerCase() !== 'https') throw bad('ssl.endpoint.identification.algorithm', 'is https, or empty')
+  else if (identification.toLowerCase() !== 'https')
+    throw bad('ssl.endpoint.identification.algorithm', `${identification} is not supported; it must be https or empty`)
   return options
 }
 
@@ -75,7 +77,7 @@ function trust(properties: ClientProperties, files: FileSystem): TlsOptions {
   const text = properties['ssl.truststore.certificates']
   if (text !== undefined) {
     const ca = pemCertificates(text)
-    if (ca.length === 0) throw bad('ssl.truststore.certificates', 'it holds no certificate')
+    if (ca.length === 0) throw bad('ssl.truststore.certificates', 'it contains no certificate')
     return { ca }
   }
   // The second name is librdkafka's.
@@ -109,7 +111,7 @@ function versions(properties: ClientProperties): TlsOptions {
   if (text === undefined) return {}
   const wanted = text.split(',').map(part => part.trim())
   const known = tlsVersions.filter(version => wanted.includes(version))
-  if (known.length === 0) throw bad('ssl.enabled.protocols', `has neither ${tlsVersions.join(' nor ')}`)
+  if (known.length === 0) throw bad('ssl.enabled.protocols', `"${text}" contains neither ${tlsVersions.join(' nor ')}`)
   return { minVersion: known[0]!, maxVersion: known.at(-1)! }
 }
 
@@ -121,7 +123,7 @@ function saslOptions(properties: ClientProperties, files: FileSystem): SASLOptio
   if (known === undefined) {
     throw bad(
       'sasl.mechanism',
-      `${mechanism === undefined ? 'is missing' : `${mechanism} is not supported`}; there are ${saslMechanisms.join(', ')}`,
+      `${mechanism === undefined ? 'is missing' : `${mechanism} is not supported`}; it must be one of ${saslMechanisms.join(', ')}`,
     )
   }
   if (known === 'OAUTHBEARER') {
@@ -135,7 +137,7 @@ function saslOptions(properties: ClientProperties, files: FileSystem): SASLOptio
   return { mechanism: known, username, password }
 }
 
-/** A broker rejects a token in a response that the library takes for success. */
+/** When a broker rejects a token, it says so in a response that the library treats as success. */
 const refuseBearer: NonNullable<SASLOptions['authBytesValidator']> = (answer, callback) => {
   if (answer.length === 0) callback(null, answer)
   else callback(new ClientError('REFUSED', `the broker rejected the token: ${answer.toString('utf8').slice(0, 200)}`))

@@ -1,4 +1,4 @@
-/** What topics take on disk: DescribeLogDirs of every broker. */
+/** The size of topics on disk: DescribeLogDirs of every broker. */
 import { apis } from '../protocol.ts'
 import { type Requests, refuse } from './requests.ts'
 

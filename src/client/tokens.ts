@@ -83,6 +83,6 @@ function requesterOf(token: Principal & { tokenRequesterPrincipalType: string; t
 
 function twoWords(principal: string): Principal {
   const at = principal.indexOf(':')
-  if (at <= 0) throw new ClientError('INVALID', `"${principal}" is not a principal (User:name)`)
+  if (at <= 0) throw new ClientError('INVALID', `"${principal}" is not a principal; it must be of the form User:name`)
   return { principalType: principal.slice(0, at), principalName: principal.slice(at + 1) }
 }

@@ -1,4 +1,4 @@
-/** Topics, the leaders of their partitions, and offsets, with our own requests, because the library hides internal topics. */
+/** Topics, partition leaders and offsets, with our own requests, because the library hides internal topics. */
 import { toInt64 } from '../base.ts'
 import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
 import type { Client } from './client.ts'

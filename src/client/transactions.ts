@@ -16,7 +16,7 @@ export async function listTransactions(requests: Requests, filter: TransactionFi
     const response = await requests.ask(apis.listTransactions, request, { node })
     refuse(response.errorCode)
     const [unknown] = response.unknownStateFilters
-    if (unknown !== undefined) throw new ClientError('INVALID', `unknown transaction state ${unknown}`)
+    if (unknown !== undefined) throw new ClientError('INVALID', `unknown transaction state: ${unknown}`)
     for (const { transactionalId, producerId, transactionState: state } of response.transactionStates) {
       found.push({ transactionalId, producerId, state })
     }
@@ -64,7 +64,7 @@ export async function abortOnPartition(
     producerEpoch,
     transactionResult: false,
     topics: [{ name: topic, partitionIndexes: [partition] }],
-    // -1: nobody has ended a transaction of this producer yet. 0 is not above any coordinator's epoch.
+    // -1: no transaction of this producer has been ended yet. 0 is not above any coordinator's epoch.
     coordinatorEpoch: Math.max(coordinatorEpoch, 0),
   }
   const { markers } = await requests.ask(apis.writeTxnMarkers, { markers: [marker] }, { leaderOf: topic, partition })

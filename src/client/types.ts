@@ -1,4 +1,4 @@
-/** The data of the client's interface. int64 is bigint here: these numbers are shown to people, who must see every digit. */
+/** The data types of the client's interface. An int64 is a bigint here, because users must see every digit. */
 
 /** As in Kafka's client.properties. */
 export type ClientProperties = Readonly<Record<string, string>>
@@ -25,7 +25,7 @@ export interface PartitionInfo {
 
 export interface TopicInfo {
   name: string
-  /** As Kafka prints it; empty where the cluster is too old for topic ids. */
+  /** As Kafka prints it; empty if the cluster is too old for topic ids. */
   id: string
   partitions: PartitionInfo[]
 }
@@ -81,7 +81,7 @@ export interface RecordToSend {
   key: Buffer | null
   value: Buffer | null
   headers?: readonly RecordHeader[]
-  /** undefined: chosen by the key's hash, or in turn without a key. */
+  /** undefined: chosen by the hash of the key, or round-robin without a key. */
   partition?: number | undefined
   /** undefined: now. */
   timestampMs?: bigint | undefined
@@ -95,7 +95,7 @@ export interface ProduceOptions {
   compression?: Compression | undefined
 }
 
-/** Where the first record of a batch went. */
+/** The position of the first record of a batch. */
 export interface Placed {
   partition: number
   offset: bigint
@@ -107,9 +107,9 @@ export interface ReadOptions {
   from: ReadonlyMap<number, bigint>
   /** Where to stop, by partition (exclusive). null: never. */
   until: ReadonlyMap<number, bigint> | null
-  /** Leave out records of aborted and open transactions. */
+  /** Skip records of aborted and open transactions. */
   committedOnly?: boolean
-  /** How long an empty fetch waits at the broker. */
+  /** How long the broker waits before it answers a fetch without records. */
   maxWaitMs?: number
   signal?: AbortSignal
 }
@@ -117,7 +117,7 @@ export interface ReadOptions {
 export interface SubscribeOptions {
   group: string
   topics: string[]
-  /** Where to begin in partitions for which the group has no offset. */
+  /** Where to start in partitions without a committed offset. */
   otherwise: 'earliest' | 'latest'
   committedOnly?: boolean
 }
@@ -159,12 +159,12 @@ export interface GroupInfo {
   protocolType: string
   /** The assignor. */
   protocol: string
-  /** Counts changes of a group of the newer protocols. */
+  /** The epoch of a group of the newer protocols. */
   epoch: number | null
   members: GroupMember[]
 }
 
 export interface GroupOffset extends PartitionOffset {
-  /** As counted by the broker, for share groups; otherwise null. */
+  /** The lag according to the broker, for share groups; otherwise null. */
   lag: bigint | null
 }

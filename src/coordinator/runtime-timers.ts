@@ -1,8 +1,8 @@
 /**
- * A shard's timers by key. Heartbeats move a deadline back thousands of times for each time it passes, so a later deadline only
- * changes a number: the armed timer finds out when it fires.
+ * A shard's timers by key. Heartbeats postpone a deadline thousands of times before it ever passes, so postponing only
+ * changes a number, which the armed timer checks when it fires.
  *
- * Thousands may be due at once, of one shard or of many: they take turns (`base/turns.ts`).
+ * Thousands may be due at the same time, in one shard or many, so they run in slices (`base/turns.ts`).
  */
 import type { System, Timer, Turns } from '../base.ts'
 import type { Decision } from './shard.ts'
@@ -84,7 +84,7 @@ export class ShardTimers {
       return
     }
     if (this.#turns.over) {
-      // Until then it may be set anew, or cancelled.
+      // Until then it may be set again or cancelled.
       void this.#turns.next().then(() => this.#fire(key))
       return
     }

@@ -1,9 +1,9 @@
 /**
  * The coordinator runtime: one shard over one partition of the log.
  *
- * Hides loading (time-sliced, so that gigabytes of log never hold the event loop), the gathering of one turn's records into one
- * batch, the wait for the high watermark, timers, and recovery: when an append fails, what was replayed and what the log holds
- * differ, so the shard is thrown away and built again from the log.
+ * Hides loading (in time slices, so that gigabytes of log never block the event loop), the gathering of one turn's records into one
+ * batch, the wait for the high watermark, timers, and recovery: when an append fails, the replayed state and the log
+ * differ, so the shard is discarded and rebuilt from the log.
  */
 import { type System, Turns } from '../base.ts'
 import type { Appended, PartitionLog } from '../log.ts'
@@ -85,7 +85,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     const { response } = decision
     if (!(response instanceof Promise)) return response
     const settled = await response
-    // A parked response may tell of what another operation wrote in the moment when it settled this one.
+    // A parked response may depend on records that another operation wrote when it settled this one.
     const later = this.#newestBarrier()
     if (later !== null) await later.passed
     return settled
@@ -198,7 +198,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
       if (decision !== null) this.#decide(decision)
     } catch (error) {
       // What it would have done is found again in the state when the shard is loaded.
-      this.#options.report?.('the step after a record failed; reloading the shard', error)
+      this.#options.report?.('a follow-up step failed; reloading the shard', error)
       this.#lose(coordinatorError(error))
     }
   }
@@ -301,7 +301,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
       const { restore, skipped } = this.#options
       const wanted = () => epoch === this.#epoch
       const start = restore === undefined ? this.#log.logStartOffset : await restore(shard)
-      // A new partition is ready at once: its first client need not be sent away.
+      // A new partition is ready immediately, so that its first client need not retry.
       if (start < this.#log.logEndOffset) await loadShard({ turns: this.#turns, log: this.#log, shard, from: start, wanted, skipped })
       if (!wanted()) return
       const end = this.#log.logEndOffset
@@ -320,7 +320,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     }
   }
 
-  /** What was loaded may not be durable yet: nobody is told of it before. */
+  /** Loaded records may not be durable yet, and must not be exposed before. */
   #guardLoaded(end: number): void {
     if (this.#log.highWatermark >= end) return
     const barrier = makeBarrier()
@@ -355,7 +355,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
 
 function makeBarrier(): Barrier {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  // A batch without waiters (timers) may fail unobserved: `report` has told of it.
+  // A batch without waiters (timers) may fail unobserved: `report` has reported it.
   promise.catch(() => {})
   return { passed: promise, pass: resolve, fail: reject }
 }

@@ -1,6 +1,6 @@
 /**
- * What a shard, its runtime and their callers promise each other; re-exported by `coordinator.ts`.
- * An operation decides, `replay` changes state, the response leaves when the records are durable.
+ * The contract between a shard, its runtime and their callers; re-exported by `coordinator.ts`.
+ * An operation decides, `replay` changes state, and the response is sent when the records are durable.
  */
 import type { Clock, Int64, System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
@@ -38,7 +38,7 @@ export interface ProducerSession {
 /** How a transaction ends on a partition. */
 export interface ProducerMarker extends ProducerSession {
   committed: boolean
-  /** Of the transaction coordinator that says so. */
+  /** The epoch of the transaction coordinator that ends it. */
   coordinatorEpoch: number
 }
 
@@ -72,29 +72,29 @@ export interface ShardContext {
 export interface CoordinatorOptions<S extends Shard> {
   system: System
   partitionLog: PartitionLog
-  /** In which it loads; its own when it shares them with nobody. */
+  /** The slices in which it loads; by default not shared with others. */
   turns?: Turns
   /** Called for every load: a shard that was unloaded is not used again. */
   makeShard(context: ShardContext): S
   /** Puts a snapshot into the fresh shard and returns the first offset that it does not contain. Default: nothing, the log's start. */
   restore?(shard: S): Offset | Promise<Offset>
   /**
-   * Told of a record that cannot be replayed, or of the first one of a batch that cannot be read: the load goes on without it. If this
-   * is left out, such a record fails the load.
+   * Called for a record that cannot be replayed, or the first one of a batch that cannot be read: the load continues without it. If this
+   * is omitted, such a record makes the load fail.
    */
   skipped?(offset: Offset, error: unknown): void
-  /** A failure that no caller is told of: a load, a timer's step, an append that cost the shard its state. */
+  /** A failure that no caller sees: of a load, a timer's step, or an append that made the shard lose its state. */
   report?(what: string, error: unknown): void
 }
 
-/** `failed`: the log could not be read; it is tried again with growing pauses. */
+/** `failed`: the log could not be read; loading is retried with growing pauses. */
 export type CoordinatorState = 'loading' | 'active' | 'failed' | 'closed'
 
 export interface Coordinator<S extends Shard> {
   readonly state: CoordinatorState
   /** The live shard, for callers that only look and may see what is not durable yet. Throws like `write` when not active. */
   readonly shard: S
-  /** Settles when the first load has ended; rejects when it failed (it goes on trying). */
+  /** Settles when the first load has ended; rejects if it failed (loading is retried). */
   readonly loaded: Promise<void>
   /**
    * Serialised operation. Rejects with KafkaError: COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR (lost or closed), what `step` threw,
@@ -108,7 +108,7 @@ export interface Coordinator<S extends Shard> {
   writeTransactional<R>(producer: ProducerSession, step: (shard: S) => Decision<R>): Promise<R>
   /** Ends the producer's transaction on this partition. Throws at once when the marker cannot be appended; settles when it is durable. */
   endTransaction(marker: ProducerMarker): Promise<void>
-  /** Looks at the state; answers once everything it could see is durable. */
+  /** Reads the state; resolves when everything that it could see is durable. */
   read<R>(view: (shard: S) => R): Promise<R>
   /** Unloads the shard. Nothing is written after this. */
   close(): void

@@ -1,4 +1,4 @@
-/** Reads DER, the bytes of certificates and key stores, as far as that is needed here. Lengths are checked before they are believed. */
+/** Reads DER, the encoding of certificates and key stores, as far as needed here. Lengths are checked before they are used. */
 
 export interface DerValue {
   readonly tag: number
@@ -32,12 +32,12 @@ export function readDer(bytes: Buffer, at = 0): DerValue {
   let length = first
   if (first >= 0x80) {
     const more = first & 0x7f
-    if (more < 1 || more > 4 || at + 2 + more > bytes.length) throw new BadDer('a length that cannot be')
+    if (more < 1 || more > 4 || at + 2 + more > bytes.length) throw new BadDer('a length is not valid')
     length = bytes.readUIntBE(at + 2, more)
     header += more
   }
   const end = at + header + length
-  if (end > bytes.length) throw new BadDer('a value is longer than what holds it')
+  if (end > bytes.length) throw new BadDer('a value is longer than its container')
   return { tag, content: bytes.subarray(at + header, end), whole: bytes.subarray(at, end) }
 }
 

@@ -1,4 +1,4 @@
-/** Java's syntax of logins: `org.example.Module required name=value name="value";`, as far as Kafka's `sasl.jaas.config` uses it. */
+/** Java's JAAS syntax: `org.example.Module required name=value name="value";`, as far as Kafka's `sasl.jaas.config` uses it. */
 
 export interface JaasLogin {
   module: string
@@ -15,7 +15,7 @@ export function parseJaas(text: string): JaasLogin {
   const module = words.shift()
   const flag = words.shift()
   if (module === undefined || flag === undefined || !flags.has(flag.toLowerCase())) {
-    throw new Error('it must begin with the name of a login module and a control flag (required)')
+    throw new Error('it must start with the name of a login module and a control flag, such as `required`')
   }
   const options = new Map<string, string>()
   while (words.length > 0 && words[0] !== ';') {
@@ -23,7 +23,7 @@ export function parseJaas(text: string): JaasLogin {
     if (equals !== '=' || value === undefined || value === ';') throw new Error(`the option ${key} has no value`)
     options.set(key!, value)
   }
-  if (words.length !== 1) throw new Error('it must be one login module, and end with a semicolon')
+  if (words.length !== 1) throw new Error('it must be a single login module and end with a semicolon')
   return { module, options }
 }
 

@@ -1,4 +1,4 @@
-/** Files with keys and certificates, judged by their first bytes: PEM or PKCS12, which Java opens under any `type`. Not Java's own JKS. */
+/** Files with keys and certificates: PEM or PKCS12, detected by the first bytes, because Java opens them under any `type`. Not Java's own JKS. */
 import type { SecureContextOptions } from 'node:tls'
 import { isPem, pemCertificates, pemIdentity, pemOfCertificate } from './pem.ts'
 import { certificatesOfPkcs12 } from './pkcs12.ts'
@@ -12,10 +12,10 @@ export function refuseJks(store: Buffer, path: string): void {
   throw new Error(`${path} is in Java's own format JKS; convert it to PKCS12: ${convert}`)
 }
 
-/** The certificates of a trust store, each as PEM. Throws Error for what is no store, has none, or has another password. */
+/** The certificates of a trust store, each as PEM. Throws Error if it is not a store, has none, or the password is wrong. */
 export function certificatesOfStore(store: Buffer, password: string | null): string[] {
   const found = isPem(store) ? pemCertificates(store.toString('latin1')) : certificatesOfPkcs12(store, password ?? '').map(pemOfCertificate)
-  if (found.length === 0) throw new Error('it holds no certificate')
+  if (found.length === 0) throw new Error('it contains no certificate')
   return found
 }
 

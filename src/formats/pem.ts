@@ -1,4 +1,4 @@
-/** Keys and certificates in PEM, and what Java and Kafka allow beyond OpenSSL: text on one line, anything between the blocks. */
+/** Keys and certificates in PEM, including what Java and Kafka accept but OpenSSL does not: text on one line, anything between the blocks. */
 import type { SecureContextOptions } from 'node:tls'
 
 export function isPem(bytes: Buffer): boolean {
@@ -15,7 +15,7 @@ export function pemIdentity(chain: string, key: string, passphrase: string | nul
   const [privateKey] = pemBlocks(key, /(?:[A-Z]+ )*PRIVATE KEY/)
   const certificates = pemCertificates(chain)
   // OpenSSL takes nothing for an identity, and then fails every handshake.
-  if (privateKey === undefined || certificates.length === 0) throw new Error('no private key, or no certificate, in the PEM text')
+  if (privateKey === undefined || certificates.length === 0) throw new Error('the PEM text must contain a private key and a certificate')
   return { cert: certificates.join('\n'), key: privateKey, ...(passphrase === null ? {} : { passphrase }) }
 }
 

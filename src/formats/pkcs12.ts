@@ -1,7 +1,7 @@
 /**
- * The certificates in a PKCS12 store (RFC 7292). OpenSSL, and so Node, reads only stores that hold a key; a trust store holds none.
+ * The certificates in a PKCS12 store (RFC 7292). OpenSSL, and so Node, reads only stores that contain a key; a trust store contains none.
  *
- * Only PBES2 with AES is decrypted, which is what Java (since 8u301 and 11.0.12) and OpenSSL 3 write; older ciphers are refused with how to convert.
+ * Only PBES2 with AES is decrypted, which Java (since 8u301 and 11.0.12) and OpenSSL 3 write. For older ciphers the error shows how to convert.
  */
 import { createDecipheriv, pbkdf2Sync } from 'node:crypto'
 import { BadDer, type DerValue, derChild, derChildren, derInteger, derOid, derTags, readDer } from './der.ts'
@@ -26,7 +26,7 @@ const hashes: Readonly<Record<string, string>> = {
 }
 const mostIterations = 10_000_000
 
-/** DER of each. Throws Error for what is no store, or another password. */
+/** DER of each certificate. Throws Error if it is not a store, or the password is wrong. */
 export function certificatesOfPkcs12(store: Buffer, password: string): Buffer[] {
   const content = derChild(readDer(store), 1, derTags.sequence)
   const certificates: Buffer[] = []
@@ -63,7 +63,7 @@ function unlock(explicit: DerValue, password: string, certificates: Buffer[]): v
   const parameters = derChild(algorithm, 1, derTags.sequence)
   const encryption = derChild(parameters, 1, derTags.sequence)
   const cipher = ciphers[derOid(derChild(encryption, 0))]
-  if (cipher === undefined) throw new Error('it is encrypted with a cipher that is not supported (AES is)')
+  if (cipher === undefined) throw new Error('its cipher is not supported; only AES is')
   const key = derivedKey(derChild(parameters, 0, derTags.sequence), password, cipher.keyBytes)
   const decipher = createDecipheriv(cipher.name, key, derChild(encryption, 1, derTags.octets).content)
   const bytes = derChild(info, 2, derTags.context0Primitive).content
@@ -76,11 +76,12 @@ function unlock(explicit: DerValue, password: string, certificates: Buffer[]): v
 }
 
 function derivedKey(derivation: DerValue, password: string, keyBytes: number): Buffer {
-  if (derOid(derChild(derivation, 0)) !== pbkdf2) throw new Error('its key derivation is not supported (PBKDF2 is)')
+  if (derOid(derChild(derivation, 0)) !== pbkdf2) throw new Error('its key derivation is not supported; only PBKDF2 is')
   const [salt, iterations, ...more] = derChildren(derChild(derivation, 1, derTags.sequence))
   if (salt?.tag !== derTags.octets || iterations === undefined) throw new BadDer('PBKDF2 without salt or iterations')
   const rounds = derInteger(iterations)
-  if (rounds < 1 || rounds > mostIterations) throw new Error(`${rounds} iterations of PBKDF2 are not between 1 and ${mostIterations}`)
+  if (rounds < 1 || rounds > mostIterations)
+    throw new Error(`it uses ${rounds} PBKDF2 iterations; from 1 to ${mostIterations} are supported`)
   const pseudoRandom = more.find(value => value.tag === derTags.sequence)
   const hash = pseudoRandom === undefined ? 'sha1' : hashes[derOid(derChild(pseudoRandom, 0))]
   if (hash === undefined) throw new Error('its hash is not supported')

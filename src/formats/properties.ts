@@ -1,4 +1,4 @@
-/** Java's `.properties` format, with its escapes and continued lines; where Java keeps the last of two equal keys, so does this. */
+/** Java's `.properties` format, with escapes and continued lines. Of two equal keys the last one counts, as in Java. */
 
 export interface Property {
   value: string
@@ -23,7 +23,7 @@ export function parseProperties(text: string): Map<string, Property> | string {
   return properties
 }
 
-/** An odd number of backslashes at the end: the line goes on. */
+/** An odd number of backslashes at the end: the line continues. */
 function endsOpen(line: string): boolean {
   return (/\\*$/.exec(line)![0].length & 1) === 1
 }

@@ -1,9 +1,9 @@
 /**
- * Deleted partitions on their way off the disk: the directory gets a name that no topic can have, and goes when readers have ended.
+ * Removes deleted partitions from the disk: the directory is renamed to a name that no topic can have, and removed when readers have finished.
  *
- * Hides what happens when the disk refuses that name. Until the directory has it, the deletion is noted anew in every file of the journal
- * that is begun, so that no restart forgets it, and the state log goes on knowing the partition. A topic of the same name cannot use the
- * directory meanwhile: its appends are refused.
+ * Hides what happens if the rename fails. Until it succeeds, the deletion is recorded again in every new journal file, so that no restart
+ * forgets it, and the partition stays in the state log. A topic of the same name cannot use the directory meanwhile: its appends are
+ * rejected.
  */
 import { DiskError } from '../base.ts'
 import type { Uuid } from '../protocol.ts'
@@ -21,7 +21,7 @@ export interface DeletedPartition {
 
 export class Deletions {
   readonly #context: LogContext
-  /** A power cut apart, the directory is not found under its old name any more. */
+  /** Called when the directory no longer has its old name (except after a power cut). */
   readonly #onRenamed: (topicId: Uuid, partition: number) => void
   /** By directory: those that still have their old names. */
   readonly #waiting = new Map<string, Doomed>()
@@ -45,10 +45,10 @@ export class Deletions {
     this.#waiting.set(doomed.directory, doomed)
     await unused
     doomed.unused = true
-    await this.#context.chores.begin(`renaming ${doomed.directory}, which was deleted,`, async () => this.#rename(doomed))
+    await this.#context.chores.begin(`renaming the deleted ${doomed.directory}`, async () => this.#rename(doomed))
   }
 
-  /** Makes way for a topic of the same name. Throws DiskError as long as that cannot be. */
+  /** Frees the directory for a topic of the same name. Throws DiskError as long as that is not possible. */
   free(directory: string): void {
     const doomed = this.#waiting.get(directory)
     if (doomed === undefined) return
@@ -84,7 +84,7 @@ export class Deletions {
   }
 }
 
-/** A deleted partition, as far as the journal has to be told of it. */
+/** A deleted partition, as far as the journal needs it. */
 class Doomed implements Member {
   readonly topic: string
   readonly topicId: Uuid

@@ -1,4 +1,4 @@
-/** A disk of which any single call can be made to fail: calls are numbered, so that a test can go through all of them. */
+/** A disk on which any single call can be made to fail: calls are numbered, so that a test can go through all of them. */
 import { DiskError, type FileHandle, type FileSystem, memoryFileSystem } from '../base.ts'
 
 export interface Fault {

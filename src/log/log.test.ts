@@ -76,7 +76,7 @@ for (const durability of ['os', 'fsync'] as const) {
   })
 }
 
-test('a segment that the last checkpoint goes on with is compacted after a checkpoint that goes on with another', async () => {
+test('the active segment of the last checkpoint is compacted only after a checkpoint with another one', async () => {
   const disk = memoryFileSystem()
   const compacted = { cleanupPolicy: { delete: false, compact: true }, minCleanableDirtyRatio: 0.01, segmentBytes: 400 }
   const append = (partition: PartitionLog, value: string) =>
@@ -211,7 +211,7 @@ test('idle producers are forgotten while the log is open', async () => {
 })
 
 for (const end of ['a kill', 'a clean close'] as const)
-  test(`all five batches that may be in flight are told as repetitions after ${end}`, async () => {
+  test(`all five batches that may be in flight are recognized as retries after ${end}`, async () => {
     const disk = memoryFileSystem()
     const first = await openTestLog(disk)
     const send = (log: typeof first.log, nth: number) =>
@@ -290,7 +290,7 @@ test('a segment whose name is beyond every log takes only its own partition offl
     await disk.removeDirectory('/data/journal')
     for (let run = 1; run < 3; run++) {
       const { log, failures } = await openTestLog(disk)
-      assert.match(partitionOf(log).offline ?? '', /where no log gets to/)
+      assert.match(partitionOf(log).offline ?? '', /the largest that is supported/)
       assert.throws(() => append(partitionOf(log), 'b'), { name: 'KAFKA_STORAGE_ERROR' })
       assert.equal(append(partitionOf(log, 1), 'b').baseOffset, run)
       await log.close()
@@ -299,7 +299,7 @@ test('a segment whose name is beyond every log takes only its own partition offl
   }
 })
 
-test('readers that go on, begin elsewhere, or want little find the same batches in the tail, also after appends', async () => {
+test('readers that continue, start elsewhere, or want little find the same batches in the tail, also after appends', async () => {
   const { log } = await openTestLog(memoryFileSystem(), { durability: 'os' })
   const partition = partitionOf(log)
   let end = 0

@@ -1,4 +1,4 @@
-/** Opens the log of this broker: recovers it, starts what runs beside it (checkpoints, retention, compaction), and closes it. */
+/** Opens the broker's log: recovers it, starts the background work (checkpoints, retention, compaction), and closes it. */
 import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System } from '../base.ts'
 import type { JournalCounts, Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
@@ -149,7 +149,7 @@ class Engine implements Log, LogContext {
     this.deletions.noteAgain()
     this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.start()
-    // A journal above the bound (it is set lower now): nobody who appends at start, and cannot wait, is to be refused for it.
+    // If the journal is above the bound (because it was lowered), appends during the start, which cannot wait, must not be rejected.
     if (this.pressure.on) await this.#checkpoints.idle()
     this.#startHousekeeping()
   }
@@ -175,7 +175,7 @@ class Engine implements Log, LogContext {
     return partition
   }
 
-  /** Nobody is bound by it but Kafka, which would not look at the segments then. */
+  /** Only Kafka uses it: with it, Kafka does not check the segments. */
   #removeCleanMark(): void {
     const path = `${this.directory}/${cleanShutdownFile}`
     void this.chores.begin(`removing ${path}`, async () => {
@@ -199,12 +199,12 @@ class Engine implements Log, LogContext {
     }
   }
 
-  /** Recovery opened all directories that it could tell whose they are: what is left must not be written over. */
+  /** Recovery opened all directories that it could identify: others must not be overwritten. */
   #whyTaken(directory: string, topicId: Uuid): string | null {
     if (this.deletions.blocks(directory)) return null
     try {
       if (!this.#files.exists(directory) || !hasSegments(this.#files, directory)) return null
-      return `${directory} holds segments, and partition.metadata does not say that they are of topic id ${topicId}`
+      return `${directory} contains segments, but partition.metadata does not assign them to topic id ${topicId}`
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       return error.message
@@ -220,7 +220,7 @@ class Engine implements Log, LogContext {
     this.partitions.delete(key)
     // A thread that compacts it knows its files by their names.
     const unused = this.#cleaner?.forget(partition)
-    // Where the journal does not take the deletion any more, whoever starts next has to repeat it.
+    // If the journal no longer accepts the deletion, the next start has to repeat it.
     if (this.#closed !== null) return await unused
     const directory = partition.files.hasDirectory ? partition.files.directory : null
     const { topic, config } = partition
@@ -275,7 +275,7 @@ class Engine implements Log, LogContext {
 
   async checkpoint(): Promise<void> {
     this.commit.commit()
-    if (!this.#rotate()) throw new KafkaError('KAFKA_STORAGE_ERROR', 'Cannot make a checkpoint: the journal cannot begin a new file')
+    if (!this.#rotate()) throw new KafkaError('KAFKA_STORAGE_ERROR', 'Cannot make a checkpoint: the journal cannot start a new file')
     await this.#checkpoints.finished()
     if (this.#closed !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#closed)
   }
@@ -357,7 +357,7 @@ class Engine implements Log, LogContext {
     this.#checkpoints.start()
   }
 
-  /** By a timer, not by the next commit: perhaps nobody may append before it has succeeded. */
+  /** With a timer instead of the next commit, because appends may be impossible before it has succeeded. */
   #rotateAgain(): void {
     this.#rotateLater = true
     this.system.timers.after(retryMs, () => {
@@ -369,7 +369,7 @@ class Engine implements Log, LogContext {
   #startHousekeeping(): void {
     const { system, settings } = this
     this.space.start()
-    // What no topic claims is left alone.
+    // Partitions that belong to no topic are left unchanged.
     const partitions = () => [...this.partitions.values()].filter(partition => partition.claimed && !partition.closed)
     this.#retention = new Retention({
       system,

@@ -1,9 +1,9 @@
 /**
- * Recovery of the whole log: state log, then journal, then every partition's directory, into partitions that can be appended to.
+ * Recovers the whole log: reads the state log, then the journal, then every partition's directory.
  *
- * What is wrong with one partition is a state of that partition and of nothing else. It is damage when something is not what was written:
- * the partition stays offline until an operator removes the mark in its directory. It is trouble when the disk refuses: the partition is
- * offline until the next start. Either way checkpoints keep what the journal has of it.
+ * A fault of one partition affects only that partition. If its files differ from what was written ("damage"), it stays offline until an
+ * operator removes the mark in its directory. If the disk returns errors ("trouble"), it is offline until the next start. In both cases
+ * checkpoints keep its records that are in the journal.
  */
 import { DiskError } from '../base.ts'
 import type { TopicConfig } from '../log.ts'
@@ -37,7 +37,7 @@ export interface RecoveredLog {
   journal: RecoveredJournal
 }
 
-/** Until the topic's own is known; nothing is removed from a partition that no topic claims. */
+/** Until the topic's own config is known; nothing is removed from a partition that belongs to no topic. */
 const builtInConfig: TopicConfig = topicConfigOf(parseTopicValues(new Map()), new Map())
 
 /** Partitions that are opened at the same time: their files are read by a few threads. */
@@ -278,7 +278,7 @@ class LogRecovery {
     for (const what of lost) this.#context.report(`repair of ${topic}-${partition}: ${what}`, null)
     if (damage !== null) return { start, damage, repaired: false }
     for (const name of [damageFile, repairFile]) await system.files.removeFile(`${directory}/${name}`)
-    this.#context.report(`${topic}-${partition} was repaired and goes on at offset ${start.logEndOffset}`, null)
+    this.#context.report(`${topic}-${partition} was repaired and continues at offset ${start.logEndOffset}`, null)
     // Clients that had read what is given up find out by the epoch (KIP-320).
     const leaderEpoch = Math.min(Math.max(start.leaderEpoch, state?.leaderEpoch ?? 0) + 1, largestEpoch)
     start.epochs.assign(leaderEpoch, start.logEndOffset)

@@ -87,7 +87,7 @@ test('a repair keeps what can be read, gives no offset out twice, and lasts', as
   for (const name of ['millrace.offline', 'millrace.repair']) assert.equal(disk.exists(`${directory}/${name}`), false)
 })
 
-test('a crash right after a repair: it holds, or has to be asked for again', async () => {
+test('a crash right after a repair: the repair is complete, or must be requested again', async () => {
   const { disk, segments } = await filled()
   change(disk, `${directory}/${segments.at(-1)}`, file => file.truncate(5))
   ask(disk)

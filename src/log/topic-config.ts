@@ -1,7 +1,7 @@
 /**
- * Keys of a topic: declarations, the values that hold for a topic, and Kafka's rules about them.
+ * The config keys of topics: declarations, effective values, and Kafka's rules about them.
  *
- * A topic's own configs (overrides) lie over the defaults that the broker's keys give (`synonyms`). The log sees only {@link TopicConfig}.
+ * A topic's own configs override the defaults from the broker's keys (`synonyms`). The log sees only {@link TopicConfig}.
  */
 import {
   boolean,

@@ -1,8 +1,8 @@
 /**
- * Messages to bytes and back. Hides that there is a compiler: on first use of a message in a version, its definition becomes the source
- * of one straight-line function (`codec-decoder.ts`, `codec-encoder.ts`), which is what runs from then on.
+ * Encodes and decodes messages. Hides the compiler: on first use of a message in a version, its definition becomes the source
+ * of one straight-line function (`codec-decoder.ts`, `codec-encoder.ts`), which is used from then on.
  *
- * What a decoder returns as bytes are views of its input. Bytes after the end of a message are ignored, as Kafka does.
+ * Byte fields of decoded messages are views of the input. Bytes after the end of a message are ignored, as in Kafka.
  *
  * A message with very many elements takes longer than anybody shall have to wait. So requests and responses can also be read and written
  * in steps, by generators that yield every some hundred elements or some long texts; they are slower, and meant for what is too large to be

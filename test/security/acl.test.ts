@@ -283,7 +283,7 @@ describe('authorization', () => {
     assert.equal(cluster.clusterAuthorizedOperations, 0)
   })
 
-  it('lets through what was granted, at once, and nothing else', async t => {
+  it('allows exactly what was granted, immediately', async t => {
     const { admin, alice } = await world(t)
     await createTopic(admin, 'there')
     const produce = async () => {
@@ -310,7 +310,7 @@ describe('authorization', () => {
     assert.deepEqual(await produce(), ['TOPIC_AUTHORIZATION_FAILED'])
   })
 
-  it('tells who knows the id of a topic that it is forbidden: a client that took it for unknown would ask for ever', async t => {
+  it('reports a known topic id as forbidden, because a client that took it for unknown would retry for ever', async t => {
     const { admin, alice } = await world(t)
     const topicId = await createTopic(admin, 'there')
     await grant(admin, { name: 'there', operation: codes.describe })
@@ -347,7 +347,7 @@ describe('authorization', () => {
     assert.deepEqual(await ask('other'), ['TOPIC_AUTHORIZATION_FAILED'])
   })
 
-  it('refuses replicas, whoever they say they are (CVE-2018-1288)', async t => {
+  it('rejects replica fetches, whatever replica id they claim (CVE-2018-1288)', async t => {
     const { admin } = await world(t)
     await createTopic(admin, 'there')
     const request = aboutTopics('there')[1]!.request as InputOf<typeof apis.fetch.request>

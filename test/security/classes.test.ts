@@ -1,5 +1,5 @@
 /**
- * Classes of past vulnerabilities of Kafka and its kin that no other test denies; docs/security.md says which test stands for which class.
+ * Classes of past vulnerabilities of Kafka and similar software that no other test covers; docs/security.md maps classes to tests.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -1,4 +1,4 @@
-/** Topics that belong to the broker, in the hands of a client that may do everything: nothing is lost, and the broker goes on, also after a restart. */
+/** Internal topics and a client with all permissions: nothing is lost, and the broker keeps working, also after a restart. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
@@ -121,7 +121,7 @@ async function produceTo(client: RawClient, topic: string, records: NewRecord[],
   return errors
 }
 
-test('nobody creates the topic of the metadata, by whatever request', async t => {
+test('no request can create the metadata topic', async t => {
   const { client } = await start(t, memoryFileSystem())
   await populate(client)
   const before = await topicNames(client)
@@ -269,7 +269,7 @@ test("a broker's default does not reach the internal topics where it would do ha
   assert.equal(await committed(broker.client), 9)
 })
 
-test('whoever creates an internal topic before the broker does gets it as the broker makes it', async t => {
+test('an internal topic that a client creates before the broker has the configuration of the broker', async t => {
   const { client } = await start(t, memoryFileSystem())
   const create = async (configs: { name: string; value: string }[]) => {
     const topic = { name: '__consumer_offsets', numPartitions: 3, replicationFactor: 1, assignments: [], configs }
@@ -282,7 +282,7 @@ test('whoever creates an internal topic before the broker does gets it as the br
   assert.equal(created.configs!.find(({ name }) => name === 'cleanup.policy')?.value, 'compact')
 })
 
-test('only the client id __admin_client writes to internal topics; what nobody can read is skipped, said and counted', async t => {
+test('only the client id __admin_client writes to internal topics; undecodable records are skipped, logged and counted', async t => {
   const files = memoryFileSystem()
   let broker = await start(t, files)
   await populate(broker.client)
@@ -370,7 +370,7 @@ test('no transaction enters an internal topic, and no marker is written there', 
   await beginTransaction(broker.client)
 })
 
-test('what stands beside an internal topic in the same request goes its way: it is written, and its transaction ends there alone', async t => {
+test('other topics in a request with an internal topic are not affected: they are written, and the transaction ends only there', async t => {
   const { client } = await start(t, memoryFileSystem())
   await populate(client)
   const session = await beginTransaction(client)

@@ -1,5 +1,5 @@
 /**
- * Every API that carries a list of resources, with an entry that the client may use and one that it may not, in both orders: the second is
+ * Every API with a list of resources, with an entry that the client may use and one that it may not, in both orders: the second is
  * refused by itself, and nothing happens to it. The lists are found in the handlers' own definitions, so that a new one has to be told here.
  */
 import assert from 'node:assert/strict'
@@ -341,7 +341,7 @@ async function stateOf(admin: RawClient): Promise<string> {
   ])
 }
 
-test('an entry that is not allowed is refused, wherever it stands in its list', async t => {
+test('an entry that is not allowed is refused at any place in its list', async t => {
   const byName = new Map(handlers.map(handler => [handler.api.name, handler]))
   for (const list of lists) {
     const { api, versions } = byName.get(list.api)!

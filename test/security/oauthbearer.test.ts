@@ -133,7 +133,7 @@ describe('OAUTHBEARER', () => {
     await refused(broker, jwt(claims({ sub: undefined })), /no claim sub/)
   })
 
-  it('refuses to act for somebody else, and what is no message', async t => {
+  it('rejects acting for another user, and malformed messages', async t => {
     const broker = await start(t)
     const token = jwt()
     assert.equal((await login(broker, '', `n,a=alice,\u0001auth=Bearer ${token}\u0001\u0001`)).errorCode, 0)
@@ -151,7 +151,7 @@ describe('OAUTHBEARER', () => {
     }
   })
 
-  it('fetches keys over HTTP when it needs them, follows nobody, and not without end', async t => {
+  it('fetches keys over HTTP when needed, follows no redirects, and limits size and time', async t => {
     let answer: { status: number; body: Buffer; location?: string } = { status: 200, body: keys }
     let asked = 0
     const server = createServer((_request, response) => {
@@ -183,12 +183,12 @@ describe('OAUTHBEARER', () => {
     assert.equal((await login(broker, jwt())).errorCode, failed, 'a key that was withdrawn')
   })
 
-  it('starts only when it is said whom to believe', async t => {
+  it('starts only with a configured issuer and audience', async t => {
     const without = (name: string) => start(t, { [`${prefix}${name}`]: '' })
     await assert.rejects(without('jwks.endpoint.url'), /jwks.endpoint.url/)
-    await assert.rejects(without('expected.audience'), /expected.audience: OAUTHBEARER needs it/)
+    await assert.rejects(without('expected.audience'), /expected.audience: OAUTHBEARER requires it/)
     const { [`${prefix}expected.issuer`]: _, ...rest } = config
-    await assert.rejects(startSecured(t, rest), /expected.issuer: OAUTHBEARER needs it/)
+    await assert.rejects(startSecured(t, rest), /expected.issuer: OAUTHBEARER requires it/)
     for (const url of ['http://issuer.example/jwks', 'ftp://a', 'https://user:pw@a', 'nothing']) {
       await assert.rejects(start(t, { [`${prefix}jwks.endpoint.url`]: url }), /jwks.endpoint.url/, url)
     }

@@ -154,9 +154,9 @@ describe('SASL', () => {
 
   it('refuses to start with what it cannot do', async () => {
     const start = (set: Record<string, string>) => startSecured({ after() {} } as never, set)
-    await assert.rejects(start({ 'sasl.enabled.mechanisms': 'GSSAPI' }), /GSSAPI is not among the mechanisms/)
+    await assert.rejects(start({ 'sasl.enabled.mechanisms': 'GSSAPI' }), /GSSAPI is not supported; the mechanisms are PLAIN/)
     const users = 'listener.name.sasl_plaintext.plain.sasl.jaas.config'
-    await assert.rejects(start({ [users]: 'no module' }), new RegExp(`${users}: it must begin with`))
+    await assert.rejects(start({ [users]: 'no module' }), new RegExp(`${users}: it must start with`))
     const secret = start({ [users]: 'a.Module required user_a="secret' })
     await assert.rejects(secret, (error: Error) => /not closed/.test(error.message) && !error.message.includes('secret'))
     assert.throws(() => loadBrokerConfig({ set: { 'super.users': 'admin' } }), /super.users: expected a string in format/)
@@ -164,7 +164,7 @@ describe('SASL', () => {
 })
 
 describe('AlterUserScramCredentials', () => {
-  it('bounds iterations, wants a name, and tells nothing of keys', async t => {
+  it('limits iterations, requires a name, and reveals no keys', async t => {
     const broker = await startSecured(t, authorizer)
     const admin = await broker.connect('PLAINTEXT')
     const unacceptable = errorCode('UNACCEPTABLE_CREDENTIAL')

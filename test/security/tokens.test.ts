@@ -31,7 +31,7 @@ const expire = async (client: RawClient, hmac: Buffer, expiryTimePeriodMs = -1) 
   client.request(apis.expireDelegationToken, 2, { hmac, expiryTimePeriodMs })
 
 describe('delegation tokens', () => {
-  it('are made and shown in every version, who asked for them from v3 on', async t => {
+  it('are created and described in every version, with their requester from v3 on', async t => {
     const broker = await startSecured(t, secret)
     const alice = await broker.login('alice', 'alice-pw')
     for (const version of [0, 1, 2, 3]) {

@@ -1,6 +1,6 @@
 /**
- * The frame of every fault test: a broker of its own, an innocent client that keeps working while the attack runs, and afterwards the
- * proof that nothing of the attack is left: the innocent was served in time, sockets and memory are back.
+ * The frame of every fault test: a separate broker, an innocent client that keeps working during the attack, and afterwards the
+ * check that nothing is left of the attack: the innocent client was served in time, sockets and memory are released.
  */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * A Kafka client of the barest kind, for tests that must see each byte and each close: one socket, requests by definition, raw bytes.
+ * A minimal Kafka client, for tests that must see each byte and each close: one socket, requests by definition, raw bytes.
  */
 import { connect as connectSocket, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-/** For tests of the command line: a broker in memory with TLS, SASL and ACLs, and commands run in a process of their own. */
+/** For tests of the command line: a broker in memory with TLS, SASL and ACLs, and commands run in a separate process. */
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

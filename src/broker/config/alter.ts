@@ -1,7 +1,7 @@
 /**
- * What AlterConfigs and IncrementalAlterConfigs may change, and how: Kafka's rules, codes and words for each kind of resource.
+ * The changes that AlterConfigs and IncrementalAlterConfigs allow: Kafka's rules, error codes and messages for each type of resource.
  *
- * A change is decided against the newest stored configs (`ConfigChange.edit`), so two clients cannot overwrite each other unseen.
+ * A change is decided on the newest stored configs (`ConfigChange.edit`), so that two clients cannot overwrite each other's changes.
  */
 import { type ConfigKey, type Declarations, InvalidConfig, parseValue, splitList, UnknownConfig } from '../../base.ts'
 import { type ConfigChange, type ConfigResourceType, compileRegex, topicNameProblem } from '../../coordinator.ts'
@@ -24,12 +24,13 @@ export interface Alteration {
   value: string | null
 }
 
-/** Of one resource in a request: far more than there are keys. To look at each would take longer than anybody may wait. */
+/** Per resource and request: far more than there are keys. Checking more would block other clients for too long. */
 export const mostConfigs = 1_000
 
 /** From a request's entries; throws for what no resource allows. */
 export function readAlterations(entries: readonly { name: string; configOperation: number; value: string | null }[]): Alteration[] {
-  if (entries.length > mostConfigs) throw invalid(`The resource has ${entries.length} configs in the request, ${mostConfigs} are allowed.`)
+  if (entries.length > mostConfigs)
+    throw invalid(`The request contains ${entries.length} configs for this resource; at most ${mostConfigs} are allowed.`)
   if (new Set(entries.map(({ name }) => name)).size < entries.length) throw invalid('Error due to duplicate config keys')
   const alterations = entries.map(({ name, configOperation, value }) => {
     const operation = operations[configOperation]
@@ -41,7 +42,7 @@ export function readAlterations(entries: readonly { name: string; configOperatio
   return alterations
 }
 
-/** `replace`: what the alterations do not name goes back to its default (AlterConfigs). Throws KafkaError for a name that cannot be. */
+/** `replace`: keys that the alterations do not name are reset to their defaults (AlterConfigs). Throws KafkaError for an invalid name. */
 export function configChange(
   config: BrokerConfig,
   type: ConfigResourceType,
@@ -183,7 +184,7 @@ function checkThreads(config: BrokerConfig, configs: ReadonlyMap<string, string>
   }
 }
 
-/** `single`: configs of one broker; otherwise of all, where what belongs to a single one has no place. */
+/** `single`: configs of one broker; otherwise of all brokers, which excludes keys of a single one. */
 function validateBroker(config: BrokerConfig, configs: ReadonlyMap<string, string>, single: boolean): void {
   const readOnly: string[] = []
   const perBroker: string[] = []
@@ -251,7 +252,7 @@ function checkStreams(config: BrokerConfig, configs: ReadonlyMap<string, string>
   )
 }
 
-/** A member must get to send a heartbeat before its session ends. */
+/** A member must be able to send a heartbeat before its session ends. */
 function checkSession(config: BrokerConfig, protocol: 'consumer' | 'share' | 'streams', configs: ReadonlyMap<string, string>): void {
   const session = `${protocol}.session.timeout.ms` as const
   const heartbeat = `${protocol}.heartbeat.interval.ms` as const

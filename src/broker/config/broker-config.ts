@@ -16,7 +16,7 @@ export type ConfigSource = 'DYNAMIC_BROKER_CONFIG' | 'DYNAMIC_DEFAULT_BROKER_CON
 
 export interface Given {
   readonly text: string
-  /** For people: `default`, `flag`, `environment KAFKA_LOG_DIRS`, `file /etc/millrace.yaml`. */
+  /** For display: `default`, `flag`, `environment KAFKA_LOG_DIRS`, `file /etc/millrace.yaml`. */
   readonly from: string
 }
 
@@ -35,7 +35,7 @@ export interface DynamicProblem {
 
 /**
  * Where eligible leader replicas are on (KIP-966), Kafka's controller writes this key for all brokers when the cluster is made, and it stays:
- * a single broker cannot override it, nobody can remove it.
+ * a single broker cannot override it, and it cannot be removed.
  */
 const minIsr = 'min.insync.replicas'
 
@@ -57,7 +57,7 @@ export class BrokerConfig {
   #dynamicDefault: Map<string, string> = new Map()
   #values: BrokerValues
   #generation = 0
-  /** Where clients connect; what Kafka's controller would listen on is left out. */
+  /** The listeners for clients, without those for Kafka's controllers. */
   readonly listeners: readonly Listener[]
   readonly #advertised: ReadonlyMap<string, Endpoint>
   /** Warnings for the operator: keys that are set without effect, ignored keys, replica counts that were reduced. */
@@ -82,7 +82,7 @@ export class BrokerConfig {
     return this.#generation
   }
 
-  /** Where clients of this listener reach the broker. Port 0 stands for the port that the listener was given. */
+  /** The advertised address of this listener. Port 0 stands for the actual port of the listener. */
   advertised(listener: string): Endpoint {
     return this.#advertised.get(listener) ?? { host: this.#hostName, port: 0 }
   }

@@ -80,7 +80,7 @@ const strongestFirst: readonly ConfigSource[] = [
 const listenerPrefix = /^listener\.name\.[^.]+\.(.+)$/
 
 /**
- * All values that the broker's key and its stand-ins have anywhere, strongest first, from where the key itself has one, as in Kafka. Only the
+ * All values of the broker's key and its fallback keys from all sources, strongest first, starting where the key itself has one, as in Kafka. Only the
  * general key behind a listener's key has a default.
  */
 function brokerSynonyms(config: BrokerConfig, name: string): DescribedSynonym[] {
@@ -158,7 +158,7 @@ export function describeClientMetrics(stored: ReadonlyMap<string, string>): Desc
   )
 }
 
-/** Kafka's name for the level of all loggers without one of their own; Millrace has only this. */
+/** Kafka's name for the level of all loggers without their own level; Millrace has only this one. */
 export const rootLogger = 'root'
 
 export function describeLogger(level: string): Described {

@@ -1,8 +1,8 @@
 /**
  * `MILLRACE_LOG_DIRS` and `KAFKA_LOG_DIRS` for `log.dirs`: the rule of Kafka's container image, `_` for `.`, `__` for `_`, `___` for `-`.
  *
- * Under KAFKA_ also live variables of Kafka's scripts and, in Kubernetes, the addresses of a service named kafka. Those are no slips of
- * the pen, so an unknown name there is only noted. MILLRACE_ is ours alone.
+ * Kafka's scripts also use variables that start with KAFKA_, and so does Kubernetes for the addresses of a service named kafka. So an
+ * unknown KAFKA_ variable causes only a note, not an error. MILLRACE_ is ours alone.
  */
 import type { Given } from './broker-config.ts'
 import type { Source } from './load.ts'

@@ -30,7 +30,7 @@ test('millrace.example.yaml shows the defaults', () => {
   assert.deepEqual(loadBrokerConfig({ set }).notes, [])
 })
 
-test('explain tells value and source, hides secrets, and shows one key in full', () => {
+test('explain shows value and source, hides secrets, and shows one key in full', () => {
   const explanation = explainConfig({
     set: {
       'num.partitions': 3,

@@ -1,4 +1,4 @@
-/** `millrace config explain`: every key with its value, where the value comes from, and what else it could be. */
+/** `millrace config explain`: every key with its value, the source of the value, and what is allowed. */
 import type { ConfigKey, ConfigType, Dynamic } from '../../base.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { keyOf } from './keys.ts'
@@ -59,7 +59,7 @@ export function renderExplanation(explanation: Explanation, options: { all?: boo
   }
   const shown = explanation.keys.filter(({ source, accepted }) => source !== 'default' || (options.all === true && accepted === null))
   const lines = shown.map(row => `${row.key} = ${valueText(row)}    # ${row.source}`)
-  if (lines.length === 0) lines.push('every key has its default (see docs/configuration.md, or ask for all)')
+  if (lines.length === 0) lines.push('all keys have their default values; --all shows them')
   return [...lines, ...explanation.notes.map(note => `note: ${note}`)].join('\n')
 }
 

@@ -22,7 +22,7 @@ export const brokerKeys = {
 
 export type BrokerKey = keyof typeof brokerKeys
 
-/** Keys that are told to clients only when they are set: those that Kafka keeps to itself (ConfigDef's internal ones), and dynamic-only ones. */
+/** Keys that are described to clients only if they are set: those that Kafka keeps to itself (ConfigDef's internal ones), and dynamic-only ones. */
 export const internalKeys: ReadonlySet<string> = new Set<BrokerKey>([
   'controller.performance.always.log.threshold.ms',
   'controller.performance.sample.period.ms',
@@ -107,7 +107,7 @@ function namespaceOf(name: string): string {
 
 /**
  * Whether an unknown name was meant to be a key of Kafka: spelled almost like one, in a namespace of Kafka's own, or a topic key.
- * Kafka ignores such a key, and its author believes that it has an effect.
+ * Kafka ignores such a key, although its author expects an effect.
  */
 export function isMistake(name: string): boolean {
   const base = listenerKey.exec(name)?.[2] ?? name

@@ -1,6 +1,6 @@
 /**
- * Values that may be set for one listener (`listener.name.<name>.<key>`) or for one SASL mechanism of it
- * (`listener.name.<name>.<mechanism>.<key>`) as well as for all: the most specific one applies.
+ * Values that can be set for all listeners, for one listener (`listener.name.<name>.<key>`), or for one SASL mechanism of a listener
+ * (`listener.name.<name>.<mechanism>.<key>`). The most specific one applies.
  */
 import { type ConfigKey, defaultValue, InvalidConfig, parseValue } from '../../base.ts'
 import type { BrokerConfig, BrokerValues } from './broker-config.ts'
@@ -28,7 +28,7 @@ function listenerKeys(listener: string, key: BrokerKey, mechanism?: string): str
   return mechanism === undefined ? [`${prefix}${key}`] : [`${prefix}${mechanism.toLowerCase()}.${key}`, `${prefix}${key}`]
 }
 
-/** Names the key as people have to write it. */
+/** Names the key as it is written in a configuration. */
 export function badListenerValue(listener: string, key: BrokerKey, mechanism: string | undefined, reason: string): InvalidConfig {
   const name = listenerKeys(listener, key, mechanism)[0]!
   return new InvalidConfig(name, null, reason, `${name}: ${reason}`)

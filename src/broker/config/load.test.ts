@@ -75,7 +75,7 @@ test('stronger sources win: file, KAFKA_, MILLRACE_, flags', async () => {
   )
 })
 
-test('every problem is told at once, with its place, what is allowed and the nearest key', async () => {
+test('all problems are reported at once, with their place, what is allowed and the nearest key', async () => {
   const inputs = await withFile('x.yaml', 'log.retenton.ms: 5\nnum.partitions: none\n', {
     environment: { MILLRACE_NOPE: '1' },
     set: { durability: 'maybe' },
@@ -88,7 +88,7 @@ test('every problem is told at once, with its place, what is allowed and the nea
   ])
 })
 
-test("variables of Kafka's scripts and of Kubernetes services are no configuration", () => {
+test("variables of Kafka's scripts and of Kubernetes services are not configuration", () => {
   const environment = {
     KAFKA_HEAP_OPTS: '-Xmx1g',
     KAFKA_PORT: 'tcp://10.0.0.1:9092',
@@ -98,7 +98,7 @@ test("variables of Kafka's scripts and of Kubernetes services are no configurati
     KAFKA_ODD_THING: 'x',
   }
   assert.deepEqual(loadBrokerConfig({ environment }).notes, [
-    'ignored, because Kafka itself does not know these keys (plug-ins may): odd.thing',
+    'ignored keys that Kafka does not have (they may belong to plug-ins): odd.thing',
   ])
 })
 
@@ -125,7 +125,7 @@ test('permissions without an authorizer are told to be open', () => {
 test('keys of one listener and of plug-ins', () => {
   const config = loadBrokerConfig({ set: { 'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config': 'secret', 'rsm.config.bucket': 'b' } })
   assert.equal(config.layers('listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config').length, 1)
-  assert.ok(config.notes.includes('ignored, because Kafka itself does not know these keys (plug-ins may): rsm.config.bucket'))
+  assert.ok(config.notes.includes('ignored keys that Kafka does not have (they may belong to plug-ins): rsm.config.bucket'))
   assert.match(problemsOf({ set: { 'listener.name.x.nope': '1' } })[0]!, /Unknown broker config name/)
   const listeners = 'EXTERNAL://127.0.0.1:9092,CONTROLLER://:9093'
   const names = { 'listener.security.protocol.map': 'EXTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT', 'controller.listener.names': 'CONTROLLER' }
@@ -163,12 +163,12 @@ test("a file for Confluent's servers starts: one warning for keys of plug-ins, o
   const config = loadBrokerConfig(await withFile('server.properties', confluent))
   const { notes } = config
   assert.deepEqual(
-    notes.filter(note => /^(ignored|this is one broker)/.test(note)),
+    notes.filter(note => /^(ignored|these replica counts)/.test(note)),
     [
-      'ignored, because Kafka itself does not know these keys (plug-ins may): confluent.balancer.enable, ' +
+      'ignored keys that Kafka does not have (they may belong to plug-ins): confluent.balancer.enable, ' +
         'confluent.license.topic.replication.factor, confluent.metrics.reporter.bootstrap.servers, confluent.metrics.reporter.topic.replicas, ' +
         'confluent.security.event.logger.exporter.kafka.topic.replicas, jmx.port, ldap.ssl.truststore.location, ldap.user.name.attribute',
-      'this is one broker, so these count as 1: default.replication.factor=3, min.insync.replicas=2, offsets.topic.replication.factor=3, ' +
+      'these replica counts are treated as 1, because there is only one broker: default.replication.factor=3, min.insync.replicas=2, offsets.topic.replication.factor=3, ' +
         'transaction.state.log.min.isr=2, transaction.state.log.replication.factor=3',
     ],
   )
@@ -177,7 +177,7 @@ test("a file for Confluent's servers starts: one warning for keys of plug-ins, o
   assert.ok(!notes.some(note => note.includes('without effect') && note.includes('replication.factor')))
 })
 
-test('counts of replicas are 1 on one broker when nobody sets them', () => {
+test('replica counts are 1 on one broker if they are not set', () => {
   const config = loadBrokerConfig({})
   const counts = config.names().filter(name => /(replication\.factor|min\.isr|min\.insync\.replicas)$/.test(name))
   assert.equal(counts.length, 7)
@@ -221,7 +221,10 @@ test("slips in Kafka's own keys are errors in its own file as well", async () =>
 
 test('several keys must fit together', () => {
   assert.match(problemsOf({ set: { 'node.id': 1, 'broker.id': 2 } })[0]!, /node.id \(1, flag\) and broker.id \(2, flag\) must be the same/)
-  assert.match(problemsOf({ set: { 'group.min.session.timeout.ms': 2_000_000 } })[0]!, /must not be above group.max.session.timeout.ms/)
+  assert.match(
+    problemsOf({ set: { 'group.min.session.timeout.ms': 2_000_000 } })[0]!,
+    /must not be larger than group.max.session.timeout.ms/,
+  )
   assert.match(
     problemsOf({ set: { 'authorizer.class.name': 'org.Foo' } })[0]!,
     /Java classes cannot be loaded; it must be empty or one of org.apache/,
@@ -230,7 +233,7 @@ test('several keys must fit together', () => {
 })
 
 test('a file that cannot be used', async () => {
-  assert.deepEqual(problemsOf({ file: '/etc/none.yaml', files: memoryFileSystem() }), ['there is no configuration file /etc/none.yaml'])
+  assert.deepEqual(problemsOf({ file: '/etc/none.yaml', files: memoryFileSystem() }), ['configuration file not found: /etc/none.yaml'])
   assert.match(problemsOf(await withFile('a.yaml', 'a: [1'))[0]!, /^\/etc\/a.yaml: /)
   assert.match(problemsOf(await withFile('a.yaml', '- 1'))[0]!, /it must hold keys with values/)
   assert.match(problemsOf(await withFile('kafka.conf', '# c\nlog.dirs=/a\nnode.id=1\n'))[0]!, /has to be named \*\.properties/)

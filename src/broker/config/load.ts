@@ -1,6 +1,6 @@
 /**
- * Makes a {@link BrokerConfig} from file, environment and flags; later sources override earlier ones. All problems are reported at once,
- * each with the place of the value.
+ * Creates a {@link BrokerConfig} from file, environment and flags; later sources override earlier ones. All problems are reported at once,
+ * each with the place where the value is set.
  */
 import { type ConfigKey, type FileSystem, InvalidConfig, parseValue, splitList, UnknownConfig } from '../../base.ts'
 import { topicKeys } from '../../log.ts'
@@ -22,7 +22,7 @@ export interface ConfigInputs {
   hostName?: string
 }
 
-/** The configuration cannot be used. One line per problem. */
+/** The configuration is invalid. One line per problem. */
 export class ConfigProblems extends Error {
   readonly problems: readonly string[]
 
@@ -121,19 +121,19 @@ function unknownKey(name: string): string {
 
 function ignoredNote(names: readonly string[]): string[] {
   if (names.length === 0) return []
-  return [`ignored, because Kafka itself does not know these keys (plug-ins may): ${[...names].sort().join(', ')}`]
+  return [`ignored keys that Kafka does not have (they may belong to plug-ins): ${[...names].sort().join(', ')}`]
 }
 
-/** How many replicas there are, or have to be. */
+/** Keys that count replicas. */
 const replicaCount = /(?:^|\.)(?:replication\.factor|min\.isr|min\.insync\.replicas)$/
 
-/** A file that was written for several brokers has to work for one, so these counts are 1. Returns a note when one was larger. */
+/** A configuration written for several brokers must also work for one, so these counts become 1. Returns a note if any was larger. */
 function countAsOne(given: Map<string, Given>): string[] {
   const larger = [...given].filter(([name, { text }]) => replicaCount.test(name) && Number(text) > 1)
   for (const [name, { from }] of larger) given.set(name, { text: '1', from })
   if (larger.length === 0) return []
   const shown = larger.map(([name, { text }]) => `${name}=${text}`).sort()
-  return [`this is one broker, so these count as 1: ${shown.join(', ')}`]
+  return [`these replica counts are treated as 1, because there is only one broker: ${shown.join(', ')}`]
 }
 
 function withPlace(message: string, value: Given | undefined): string {
@@ -148,7 +148,7 @@ function pairIds(given: Map<string, Given>): void {
   if (node !== undefined && (broker === undefined || broker.text === '-1')) given.set('broker.id', node)
 }
 
-/** Rules about more than one key. */
+/** Rules that involve several keys. */
 function checkTogether(given: ReadonlyMap<string, Given>, problems: string[]): void {
   const broker = given.get('broker.id')
   const node = given.get('node.id')
@@ -157,7 +157,7 @@ function checkTogether(given: ReadonlyMap<string, Given>, problems: string[]): v
   }
   const least = Number(given.get('group.min.session.timeout.ms')?.text ?? brokerKeys['group.min.session.timeout.ms'].default)
   const most = Number(given.get('group.max.session.timeout.ms')?.text ?? brokerKeys['group.max.session.timeout.ms'].default)
-  if (least > most) problems.push(`group.min.session.timeout.ms (${least}) must not be above group.max.session.timeout.ms (${most})`)
+  if (least > most) problems.push(`group.min.session.timeout.ms (${least}) must not be larger than group.max.session.timeout.ms (${most})`)
 }
 
 /** One note per reason about keys that are set without effect. */
@@ -181,7 +181,7 @@ function effectless(given: ReadonlyMap<string, Given>): string[] {
   const nameless = keysOfNoListener(given)
   if (nameless.length > 0) notes.push(`no listener has the name in these keys, so they have no effect: ${nameless.join(', ')}`)
   const directories = given.get('log.dirs')?.text.split(',') ?? []
-  if (directories.length > 1) notes.push(`of log.dirs only the first is used: ${directories[0]}`)
+  if (directories.length > 1) notes.push(`only the first directory of log.dirs is used: ${directories[0]}`)
   return notes
 }
 

@@ -1,4 +1,4 @@
-/** Configuration files: YAML (nested or with dotted keys, mixed as one likes) and Java's `.properties`. */
+/** Configuration files: YAML (with nested or dotted keys, or both) and Java `.properties`. */
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
 import { DiskError, type FileSystem } from '../../base.ts'
 import { parseProperties } from '../../formats.ts'
@@ -13,7 +13,7 @@ export function readConfigFile(files: FileSystem, path: string): Map<string, Giv
     if (error instanceof DiskError) return `cannot read the configuration file ${path}: ${error.code}`
     throw error
   }
-  if (content === null) return `there is no configuration file ${path}`
+  if (content === null) return `configuration file not found: ${path}`
   return path.endsWith('.properties') ? fromProperties(content.toString('utf8'), path) : parseYaml(content.toString('utf8'), path)
 }
 
@@ -45,7 +45,7 @@ function collect(node: Node | null, prefix: string, into: Collected): string | n
   if (isMap(node)) {
     for (const pair of node.items as Pair<Node, Node | null>[]) {
       const name = isScalar(pair.key) ? String(pair.key.value) : null
-      if (name === null) return `the keys below ${prefix || 'the top'} must be words`
+      if (name === null) return `${prefix === '' ? 'a key' : `a key under ${prefix}`} is not a plain word`
       const problem = collect(pair.value, prefix === '' ? name : `${prefix}.${name}`, into)
       if (problem !== null) return problem
     }
@@ -61,7 +61,7 @@ function collect(node: Node | null, prefix: string, into: Collected): string | n
   return null
 }
 
-/** As it was written for numbers (`1e3`, `0x10` are nothing that Kafka reads), its text for strings. */
+/** Numbers as they were written (Kafka does not read `1e3` or `0x10`), strings as their text. */
 function scalarText(value: unknown, source: string | undefined): string {
   return typeof value === 'string' || source === undefined ? String(value) : source
 }

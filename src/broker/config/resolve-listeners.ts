@@ -1,4 +1,4 @@
-/** From the keys about listeners to where the broker listens and what it advertises; Kafka's rules and messages. */
+/** Determines where the broker listens and what it advertises, from the keys about listeners. The rules and messages are Kafka's. */
 import { InvalidConfig, splitList } from '../../base.ts'
 import { type Endpoint, type Listener, parseEndpoint, parseProtocolMap, type SecurityProtocol, securityProtocols } from './listeners.ts'
 
@@ -41,7 +41,7 @@ function protocolOf(name: string, protocols: ReadonlyMap<string, SecurityProtoco
 function checkPorts(listeners: readonly Listener[], text: string): void {
   for (const [index, one] of listeners.entries()) {
     const other = listeners.slice(0, index).find(({ port }) => port === one.port && port !== 0)
-    // Kafka lets one IPv4 and one IPv6 address share a port, and nothing else; distinct addresses are no conflict for anybody.
+    // Kafka allows only one IPv4 and one IPv6 address to share a port. Here any distinct addresses may, because they do not conflict.
     if (other && (other.host === one.host || other.host === '' || one.host === '')) {
       throw new InvalidConfig(
         'listeners',

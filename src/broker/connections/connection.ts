@@ -1,5 +1,5 @@
 /**
- * One client's connection: frames in, replies out in the order of their requests, and back-pressure both ways.
+ * One client's connection: reads frames, sends replies in the order of the requests, and applies back-pressure in both directions.
  *
  * A request is worked on only when the one before it has been answered, as in Kafka, so that a slow answer stops the reading of the
  * socket instead of filling memory. The exception is a produce request: its place in the log is fixed at once, so the connection reads
@@ -38,7 +38,7 @@ export interface Later {
 }
 
 /**
- * Works on one request. `owned` says that nobody else will overwrite it; otherwise the bytes are valid only until `endOfRead`.
+ * Works on one request. `owned`: nothing else overwrites the bytes; otherwise they are valid only until `endOfRead`.
  * Throws when the connection must be closed.
  */
 export type Dispatch = (frame: Buffer, owned: boolean, connection: Connection) => Reply | PendingReply | Later
@@ -157,7 +157,7 @@ export class Connection {
     return this.#abort.signal
   }
 
-  /** Whether the client has to wait for us: a request is being worked on, or may not be yet. */
+  /** Whether the client waits for the broker: a request is being processed or is waiting. */
   get owing(): boolean {
     return this.#busy || this.#held || this.#waiting || this.#muted !== null || this.#parked.length > 0
   }
@@ -190,7 +190,7 @@ export class Connection {
     const untilMs = this.#options.clock.monotonic() + delayMs
     if (this.#closed || untilMs <= this.#mutedUntilMs) return
     this.#mutedUntilMs = untilMs
-    // Also in the middle of a frame: then it is not the client that is late.
+    // Also in the middle of a frame, because then the delay is not the client's fault.
     this.#socket.pause()
     if (this.unfinishedSinceMs > 0) this.unfinishedSinceMs += delayMs
     this.#muted?.cancel()
@@ -353,7 +353,7 @@ export class Connection {
   #closeWhenDrained(): void {
     if (this.#closed || this.#busy || this.#parked.length > 0 || this.#socket.writableEnded) return
     if (this.#socket.writableLength > 0) {
-      // Not every write tells when it is done.
+      // Not every write reports its completion.
       this.#socket.end(() => this.close(null))
       return
     }

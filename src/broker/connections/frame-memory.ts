@@ -2,7 +2,7 @@
 const smallShare = 512
 
 /**
- * Bounds the memory of requests that are not complete yet, or wait behind others, over all connections (`queued.max.request.bytes`).
+ * Limits the memory of incomplete or queued requests over all connections (`queued.max.request.bytes`).
  *
  * Above the bound no connection begins a frame and none goes on to allocate for one, until others have finished theirs. What counts is
  * what has arrived, not what was announced, so nobody can block the broker with large numbers. One frame may always go on, however
@@ -63,7 +63,7 @@ export class FrameMemory {
     this.#waiting.large.delete(share)
   }
 
-  /** In the order in which they came. One that cannot go on now for other reasons leaves the queue and asks again when it can. */
+  /** In order of arrival. A connection that cannot continue now for other reasons leaves the queue, and asks again when it can. */
   #wakeSome(): void {
     if (this.#waking) return
     this.#waking = true

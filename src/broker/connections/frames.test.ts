@@ -138,7 +138,7 @@ test('memory: when it is full no other frame begins, and all get through in turn
   assert.equal(memory.heldBytes, 0)
 })
 
-test('memory: a frame that needs more than there is gets it when nobody is ahead of it', () => {
+test('memory: a frame that needs more than available gets it if no other frame is being received', () => {
   const memory = new FrameMemory(20_000)
   const whole = frame(200_000, 7)
   const one = reader({ memory, buffers: new ReadBuffers(5000) })
@@ -262,7 +262,7 @@ test('a frame that is not taken comes again, whole and before what follows it, w
     }
 })
 
-test('what was handed out is as it was until the end of the read, however frames lie in the reads', () => {
+test('frames stay unchanged until the end of the read, however they are split over reads', () => {
   const buffers = new ReadBuffers(1000)
   for (const sizes of [Array(50).fill(90), Array(20).fill(300), [900, 5, 995, 1, 2000, 4, 996, 997]])
     for (const step of [1, 77, 400, 1e9]) {
@@ -293,7 +293,7 @@ test('what was handed out is as it was until the end of the read, however frames
     }
 })
 
-test('more connections in the middle of a frame than there are large buffers: all go on', () => {
+test('more connections with incomplete frames than large buffers: all make progress', () => {
   const buffers = new ReadBuffers()
   const readers = Array.from({ length: 200 }, () => reader({ buffers }))
   const large = frame(100_000, 9)

@@ -1,10 +1,10 @@
 /**
- * Cuts a byte stream into Kafka's frames (int32 size, then that many bytes) without copying whole frames and without ever allocating by a
- * size that the peer declared: the buffer of a large unfinished frame grows as its bytes arrive.
+ * Cuts a byte stream into Kafka's frames (int32 size, then that many bytes), without copying whole frames, and without allocating memory
+ * for a size that the peer declared: the buffer of a large incomplete frame grows as its bytes arrive.
  *
- * A frame is handed out as a view of the buffer that was read into (read-buffers.ts). The beginning of an unfinished one is moved to the front
- * of a buffer of the connection's own, and what follows is read behind it, as much as the buffer takes. What all connections hold of
- * unfinished frames is bounded (frame-memory.ts): a reader that finds no room stops until it is resumed.
+ * A frame is a view of the read buffer (read-buffers.ts). The first part of an incomplete frame is moved to the front of a
+ * buffer of the connection, and the rest is read behind it. The memory for incomplete frames of all connections is bounded
+ * (frame-memory.ts): a reader that finds no space stops until it is resumed.
  */
 import type { FrameShare } from './frame-memory.ts'
 import type { ReadBuffers } from './read-buffers.ts'
@@ -22,7 +22,7 @@ export class BadFrame extends Error {
 export type Taken = 'next' | 'stop' | 'later'
 
 export interface FrameSink {
-  /** Takes one frame. `owned` says that nobody else will overwrite it; otherwise it is valid until `done`. */
+  /** Takes one frame. `owned`: nothing else overwrites it; otherwise it is valid until `done`. */
   take(frame: Buffer, owned: boolean): Taken
   /** All frames that were there have been handed out: what was not owned is overwritten from now on. */
   done(): void
@@ -83,7 +83,7 @@ export class FrameReader implements SocketReader {
     return this.#open
   }
 
-  /** Hands out what has waited. Returns whether reading may go on. */
+  /** Dispatches waiting frames. Returns whether reading may continue. */
   resume(): boolean {
     if (this.#abandoned) return false
     this.#open = true
@@ -190,7 +190,7 @@ export class FrameReader implements SocketReader {
     } else this.#awaitRoom(total)
   }
 
-  /** Goes on in memory of its own. */
+  /** Continues in separate memory. */
   #become(own: Buffer, arrived = own.length): void {
     this.#letGo()
     this.#own = own

@@ -163,7 +163,7 @@ test('of clients that read nothing those go that have for longest, once replies 
   reading.socket.write(frame('x'))
   await until(() => reading.received().length === 20 << 20)
   await until(() => reasons.length > 0)
-  assert.match(reasons.join(), /^nothing was read for \d\.\d s, and replies take more than fetch\.response\.memory\.bytes$/)
+  assert.match(reasons.join(), /^the client read nothing for \d\.\d s, and pending replies exceed fetch\.response\.memory\.bytes$/)
   assert.deepEqual([sockets.length, reading.socket.destroyed], [3, false])
 })
 
@@ -184,7 +184,7 @@ test('those go as well that read all the time, but too slowly', async () => {
   assert.deepEqual(reasons, [], 'it has time')
   time.ms += 30_000
   await until(() => reasons.length > 0)
-  assert.match(reasons.join(), /^replies have waited for \d+\.\d s, and replies take more than fetch\.response\.memory\.bytes$/)
+  assert.match(reasons.join(), /^replies have waited for \d+\.\d s, and pending replies exceed fetch\.response\.memory\.bytes$/)
 })
 
 test('requests that come by one read take turns with others, whether they are answered at once or later in the same turn', async () => {
@@ -315,7 +315,7 @@ test('connections that wait for their turn are bounded, and gone when the server
   const clients = []
   for (let count = 0; count < 4; count++) clients.push(await connect(port))
   await once(clients[3]!.socket, 'close')
-  assert.match(reasons[0]!, /refused: max.connection.creation.rate: too many connections wait/)
+  assert.match(reasons[0]!, /refused: max.connection.creation.rate: too many connections are waiting/)
   assert.equal(server.connections.size, 1)
   const ended = [once(clients[1]!.socket, 'close'), once(clients[2]!.socket, 'close')]
   await server.close(0)

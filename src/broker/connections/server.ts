@@ -2,7 +2,7 @@
  * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many, and those that read
  * nothing, or too slowly, when the replies that wait take too much memory.
  *
- * One timer serves all connections. Node's own limits are not used because they count per socket and close without a reason.
+ * One timer serves all connections. Node's own limits are not used, because they apply per socket and close it without giving a reason.
  */
 import type net from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -19,7 +19,7 @@ import { TlsReads } from './tls-reads.ts'
 export interface ServerLimits {
   /** `socket.request.max.bytes`. */
   maxFrameBytes: number
-  /** `sasl.server.max.receive.size`: of frames of a client that has yet to say who it is. */
+  /** `sasl.server.max.receive.size`: for frames of clients that have not authenticated yet. */
   maxUnauthenticatedFrameBytes: number
   /** `connection.authentication.deadline.ms`: by then it must have. */
   authenticationDeadlineMs: number
@@ -33,7 +33,7 @@ export interface ServerLimits {
   frameDeadlineMs: number
   /** `max.connections`. */
   maxConnections: number
-  /** As in Kafka, what holds for the broker does not hold for the listener of brokers, so that a flood of clients leaves a way in. */
+  /** As in Kafka, the broker's limits do not apply to the inter-broker listener, so that it stays available during a flood of clients. */
   isProtected(listener: string): boolean
   /** `listener.name.<name>.max.connections`; infinite when it is not set. */
   maxConnectionsOf(listener: string): number
@@ -112,11 +112,11 @@ export class Server {
     this.#created = new CreationRate(() => options.limits.maxCreationRate, options.system.clock.monotonic())
   }
 
-  /** Resolves with the port, which differs from the asked one when that is 0. */
+  /** Resolves with the port, which differs from the requested one if that is 0. */
   async listen(listener: Listener): Promise<number> {
     const use: ListenerUse = { name: listener.name, open: 0 }
     const tls = this.#options.security.tls(listener)
-    // A socket is read only when its connection says where to, or TLS begins.
+    // A socket is not read before its connection provides a buffer, or TLS starts.
     const how = { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
     const server = this.#options.createServer(how)
     const line = this.#lineOf(use, socket => {
@@ -126,10 +126,10 @@ export class Server {
       else this.#shakeHands(tls, server, listener, socket, place)
     })
     server.on('connection', socket => {
-      // What another limit refuses does not wait for its turn, and uses up nothing of the rate.
+      // A connection refused by another limit does not wait in line, and does not count against the rate.
       const refusal = this.#refusal(addressOf(socket), use)
       if (refusal !== null) this.#refuse(socket, refusal)
-      else if (!line.arrive(socket)) this.#refuse(socket, 'max.connection.creation.rate: too many connections wait')
+      else if (!line.arrive(socket)) this.#refuse(socket, 'max.connection.creation.rate: too many connections are waiting')
     })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -150,7 +150,7 @@ export class Server {
     for (const server of this.#servers) server.unref()
   }
 
-  /** Stops accepting, lets replies under way leave for `graceMs`, then closes what is left. */
+  /** Stops accepting, sends pending replies for up to `graceMs`, then closes the remaining connections. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true
     this.#sweeper?.cancel()
@@ -166,7 +166,7 @@ export class Server {
     deadline.cancel()
   }
 
-  /** Its place, counted; null when it was refused. */
+  /** Counts the connection and returns its place; null if it was refused. */
   #admit(socket: net.Socket, use: ListenerUse): Place | null {
     const address = addressOf(socket)
     const refusal = this.#refusal(address, use)
@@ -299,7 +299,7 @@ export class Server {
       const stalledMs = connection.stalledMs(now)
       unsentBytes += connection.unsentBytes
       const behindMs = connection.behindMs(now)
-      if (stalledMs >= stalledAfterMs) stalled.push({ connection, forMs: stalledMs, why: 'nothing was read' })
+      if (stalledMs >= stalledAfterMs) stalled.push({ connection, forMs: stalledMs, why: 'the client read nothing' })
       else if (behindMs >= slowAfterMs) slow.push({ connection, forMs: behindMs, why: 'replies have waited' })
       const since = connection.unfinishedSinceMs
       if (since > 0 && now - since > limits.frameDeadlineMs) {
@@ -337,13 +337,13 @@ function closeNonReaders(readers: readonly NonReader[], excessBytes: number): vo
     if (excess <= 0) return
     excess -= connection.unsentBytes
     const seconds = (forMs / 1000).toFixed(1)
-    connection.close(new Error(`${why} for ${seconds} s, and replies take more than fetch.response.memory.bytes`))
+    connection.close(new Error(`${why} for ${seconds} s, and pending replies exceed fetch.response.memory.bytes`))
   }
 }
 
 /**
- * Through a socket that serves both families an IPv4 client comes as ::ffff:127.0.0.1. To ACLs, limits and quotas it is the same address
- * as through any other, and as Java writes it.
+ * On a dual-stack socket, an IPv4 client has the address ::ffff:127.0.0.1. ACLs, limits and quotas use the plain IPv4 address, as Java
+ * writes it.
  */
 function addressOf(socket: net.Socket): string {
   const address = socket.remoteAddress ?? ''

@@ -1,10 +1,10 @@
 /**
- * From a frame to its reply: request header, handler, response; and what happens when one of them fails.
+ * Turns a frame into its reply (request header, handler, response), and handles failures on the way.
  *
- * A request that cannot be parsed, or an API or version that was not announced, closes the connection, as in Kafka; only ApiVersions
- * answers an unknown version, so that newer clients can fall back (KIP-511). An exception never reaches another request.
+ * A request that cannot be parsed, or whose API or version is not supported, closes the connection, as in Kafka. Only ApiVersions
+ * answers an unknown version, so that newer clients can fall back (KIP-511). An exception never affects another request.
  *
- * Requests and responses with many elements are read and written in slices, and every request is held to the budget of its API
+ * Requests and responses with many elements are decoded and encoded in slices, and every request is checked against the budget of its API
  * (`cost.ts`) before its handler sees it.
  */
 import { type Chunks, MalformedInput, runInSlices, TooManyElements } from '../../base.ts'
@@ -79,7 +79,7 @@ class Exchange implements RequestContext, Audited {
   #requestBytes = 0
   #request: object = {}
   #audit: RequestAudit | null = null
-  /** When the handler let go of the event loop; 0: when the reply was there. */
+  /** When the handler released the event loop; 0: when the reply was ready. */
   #parkedMs = 0
   #throttleMs = 0
   #afterReply: (() => void) | null = null
@@ -176,7 +176,7 @@ class Exchange implements RequestContext, Audited {
     if (outcome === null) return pending(this.#finish(null))
     if (this.broker.quotas.active) this.#parkedMs = this.broker.system.clock.monotonic()
     if (outcome instanceof Promise) return { reply: this.#settle(outcome), readOn: false }
-    // Whoever has a quota is served one request at a time, as in Kafka: the next may have to wait.
+    // A client with a quota is served one request at a time, as in Kafka, because the next one may have to wait.
     if (isDeferred(outcome)) return { reply: this.#settle(outcome.deferred), readOn: this.#throttleMs === 0 && this.quota === null }
     return pending(this.#finish(outcome))
   }
@@ -195,7 +195,7 @@ class Exchange implements RequestContext, Audited {
     this.#request = request
     if (this.signal.aborted) throw new CloseConnection('the connection has ended')
     if (dropped > 0) {
-      const message = `The lists of the request have ${cost.entries + dropped} entries in all, ${cost.entries} are allowed.`
+      const message = `The request contains ${cost.entries + dropped} list entries; at most ${cost.entries} are allowed.`
       throw new KafkaError('INVALID_REQUEST', message)
     }
     await runInSlices(this.broker.turns, cost.distinct?.(request as never) ?? noSteps())
@@ -213,7 +213,7 @@ class Exchange implements RequestContext, Audited {
     }
   }
 
-  /** The response that tells of a failed request; throws when the connection must be closed instead. */
+  /** The response for a failed request; throws if the connection must be closed instead. */
   #failure(error: unknown): object {
     if (error instanceof CloseConnection || error instanceof MalformedInput) {
       this.#writeAudit()
@@ -250,17 +250,17 @@ class Exchange implements RequestContext, Audited {
     this.#audit = null
   }
 
-  /** What the request cost its client. A fetch has been charged for its bytes by its handler, which may send none instead. */
+  /** Charges the client's quotas. The handler of Fetch charges for bytes itself, because it may send an empty response instead. */
   #charge(response: object | null, nowMs: number): void {
     const { api } = this.#handler
     const { quota } = this
     if (quota === null || isExempt(api.key)) return
     if (api === apis.produce) this.throttle(quota.produced(this.#requestBytes))
-    // A producer that waits for no reply cannot be told to do less; its bytes are limited all the same.
+    // With acks=0 there is no reply that could throttle the producer; its bytes are limited nevertheless.
     if (response !== null) this.throttle(quota.worked((this.#parkedMs || nowMs) - this.#startMs))
   }
 
-  /** As in Kafka the reply leaves at once, and the connection is deaf for as long as it says (KIP-219). */
+  /** As in Kafka, the reply is sent immediately, and the connection is muted for the throttle time (KIP-219). */
   #delay(response: object | null): object | null {
     this.connection.mute(this.#throttleMs)
     this.broker.metrics.throttled(this.#throttleMs)

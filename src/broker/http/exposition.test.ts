@@ -243,7 +243,7 @@ test('quantiles forget', () => {
   assert.equal(recent.idleShare(180_000, 60_000), 0.5)
 })
 
-test('quantiles lie within their bucket; beyond the last bound they are the last bound', () => {
+test('quantiles are within their bucket; beyond the last bound they are the last bound', () => {
   const buckets = new Uint32Array(durationBoundsMs.length + 1)
   buckets[4] = 10
   assert.equal(quantile(buckets, 0.5), 3)

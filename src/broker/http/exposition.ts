@@ -1,9 +1,9 @@
 /**
- * The broker's numbers in Prometheus' text format, under the names that dashboards for Kafka already use: those of Strimzi's
- * JMX rules (`kafka_server_…`), of kafka_exporter (`kafka_topic_partition_…`, `kafka_consumergroup_…`), `process_*`/`nodejs_*`, and
- * Millrace's own (`millrace_*`). Nothing needs a sidecar.
+ * The broker's metrics in Prometheus' text format, under the names that Kafka dashboards already use: those of Strimzi's JMX rules
+ * (`kafka_server_…`), of kafka_exporter (`kafka_topic_partition_…`, `kafka_consumergroup_…`), `process_*`/`nodejs_*`, and
+ * Millrace's own (`millrace_*`). No sidecar is needed.
  *
- * A page over 10,000 partitions has 90,000 lines: it is written in pieces, between which the event loop serves clients.
+ * A page for 10,000 partitions has 90,000 lines. It is written in pieces, and the event loop serves clients between them.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { DiskError, type Durations, durationBoundsMs, type FileSystem } from '../../base.ts'
@@ -149,15 +149,15 @@ function writeServer(page: Page, broker: Broker, idle: number): void {
   page.single('kafka_server_replicamanager_isrshrinks_total', 'counter', 'Times a replica fell out of sync.', 0)
   page.single('kafka_server_replicamanager_isrexpands_total', 'counter', 'Times a replica came back into sync.', 0)
   gauge('controller_kafkacontroller_activecontrollercount', 'Whether this broker is the controller.', 1)
-  gauge('controller_kafkacontroller_activebrokercount', 'Brokers that serve.', 1)
+  gauge('controller_kafkacontroller_activebrokercount', 'Active brokers.', 1)
   gauge('controller_kafkacontroller_globaltopiccount', 'Topics of the cluster.', metadata.topics().length)
   gauge('controller_kafkacontroller_globalpartitioncount', 'Partitions of the cluster.', metadata.partitionCount)
   gauge('controller_kafkacontroller_offlinepartitionscount', 'Partitions that cannot be used.', offline)
   for (const name of ['uncleanleaderelections', 'uncleanleaderelectionspersec'])
     page.single(`kafka_controller_controllerstats_${name}_total`, 'counter', 'Leaders elected out of sync.', 0)
   gauge('log_logmanager_offlinelogdirectorycount', 'Log directories that cannot be used.', 0)
-  gauge('network_socketserver_networkprocessoravgidlepercent', 'Share (0 to 1) of a core that the process leaves idle.', idle)
-  gauge('network_socketserver_networkprocessoravgidle_percent', 'Share (0 to 1) of a core that the process leaves idle.', idle)
+  gauge('network_socketserver_networkprocessoravgidlepercent', 'Idle fraction (0 to 1) of one core.', idle)
+  gauge('network_socketserver_networkprocessoravgidle_percent', 'Idle fraction (0 to 1) of one core.', idle)
   gauge('server_kafkarequesthandlerpool_requesthandleravgidle_percent', 'Share (0 to 1) of a core that the process leaves idle.', idle)
   page.family('kafka_server_socket_server_metrics_connection_count', 'gauge', 'Open connections.')
   for (const [listener, open] of Map.groupBy(metrics.connections, each => each.listener)) page.sample(open.length, { listener })
@@ -174,7 +174,7 @@ function writeServer(page: Page, broker: Broker, idle: number): void {
 /** As Kafka's meter counts: nanoseconds. `idleMs` since the start. */
 function writeIdle(page: Page, idleMs: number): void {
   const name = 'kafka_server_kafkarequesthandlerpool_requesthandleravgidlepercent_total'
-  page.single(name, 'counter', 'Nanoseconds of a core that the process left idle.', Math.max(0, Math.round(idleMs * 1e6)))
+  page.single(name, 'counter', 'Idle time of one core, in nanoseconds.', Math.max(0, Math.round(idleMs * 1e6)))
 }
 
 function countOffline({ metadata }: Broker): number {
@@ -212,37 +212,42 @@ function readIfAllowed(files: FileSystem, path: string): string | null {
 function writeOwn(page: Page, { log, metrics, stalls }: Broker): void {
   const { freeBytes, floorBytes } = log.space
   if (freeBytes !== null) page.single('millrace_disk_free_bytes', 'gauge', 'Bytes free on the volume of log.dirs.', freeBytes)
-  page.single('millrace_disk_free_floor_bytes', 'gauge', 'log.free.bytes.floor: with less free, produce requests are refused.', floorBytes)
+  page.single(
+    'millrace_disk_free_floor_bytes',
+    'gauge',
+    'log.free.bytes.floor: below this free space, produce requests are rejected.',
+    floorBytes,
+  )
   page.single('millrace_log_pressure', 'gauge', 'Whether produce requests wait because checkpoints fall behind.', log.pressure.on ? 1 : 0)
   const { journal } = log
   page.single('millrace_journal_frames_total', 'counter', 'Group commits: frames written to the journal.', journal.frames)
   page.single('millrace_journal_bytes_total', 'counter', 'Bytes written to the journal.', journal.bytes)
-  page.family(
-    'millrace_journal_sync_duration_seconds',
-    'histogram',
-    'Seconds that one sync of the disk took; it serves all that was written before.',
-  )
+  page.family('millrace_journal_sync_duration_seconds', 'histogram', 'Seconds that one sync of the journal took.')
   writeHistogram(page, journal.syncs, null)
   page.family(
     'millrace_event_loop_stall_seconds',
     'histogram',
-    'Seconds that a turn of the event loop took, of those above 20 milliseconds: for so long no client was served.',
+    'Seconds that a turn of the event loop took, only turns over 20 milliseconds. No client is served meanwhile.',
   )
   writeHistogram(page, stalls.durations, null)
-  page.single('millrace_throttled_requests_total', 'counter', 'Requests whose clients were told to wait.', metrics.throttledRequests)
-  page.single('millrace_throttle_seconds_total', 'counter', 'Seconds that clients were told to wait.', metrics.throttledMs / 1000)
+  page.single('millrace_throttled_requests_total', 'counter', 'Requests that were throttled by a quota.', metrics.throttledRequests)
+  page.single('millrace_throttle_seconds_total', 'counter', 'Sum of the throttle times, in seconds.', metrics.throttledMs / 1000)
   page.single('millrace_connections_refused_total', 'counter', 'Connections refused by a limit.', metrics.connectionsRefused)
-  page.single('millrace_connections_malformed_total', 'counter', 'Connections closed because of what they sent.', metrics.malformed)
+  page.single('millrace_connections_malformed_total', 'counter', 'Connections closed because of malformed input.', metrics.malformed)
 }
 
 function writeSkippedRecords(page: Page, { metrics }: Broker): void {
-  page.family('millrace_internal_records_skipped_total', 'counter', 'Records of internal topics that could not be read and are left out.')
+  page.family(
+    'millrace_internal_records_skipped_total',
+    'counter',
+    'Records of internal topics that were skipped because they cannot be decoded.',
+  )
   for (const topic of internalTopics) page.sample(metrics.skippedRecords.get(topic) ?? 0, { topic })
 }
 
 /** Only of those that are offline: they are few, and an alert needs no more. */
 function writeOffline(page: Page, { metadata }: Broker): void {
-  page.family('millrace_partition_offline', 'gauge', 'A partition that cannot be used, and why.')
+  page.family('millrace_partition_offline', 'gauge', 'Offline partitions, with the reason.')
   for (const { name, partitions } of metadata.topics())
     for (const { partition, offline } of partitions) if (offline !== null) page.sample(1, { topic: name, partition, reason: offline })
 }

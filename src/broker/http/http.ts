@@ -142,7 +142,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, { notRe
   response.setHeader('cache-control', 'no-store')
   const path = request.url?.split('?', 1)[0]
   if (path !== '/metrics' && path !== '/health/live' && path !== '/health/ready') {
-    return answer(response, 404, { error: `not found; there are /metrics, /health/live and /health/ready` })
+    return answer(response, 404, { error: `not found; available: /metrics, /health/live, /health/ready` })
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD')

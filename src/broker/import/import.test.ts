@@ -120,13 +120,13 @@ test('several log.dirs become one directory, from which a broker starts; the sou
   assert.deepEqual(report.leftOut, [join(sources[1]!, 'gone-0.0a1b2c3d4e5f60718293a4b5c6d7e8f9-delete')])
   assert.match(fs.readFileSync(join(sources[0]!, 'meta.properties'), 'utf8'), new RegExp(`cluster\\.id=${report.clusterId}`))
   assert.deepEqual(told.at(-1), { step: 'checking', bytes: report.bytes, totalBytes: report.bytes, partitions: 5, totalPartitions: 5 })
-  await assert.rejects(run(sources, target, { nodeId: 7 }), { name: 'DirectoryRefused', message: /holds data already/ })
+  await assert.rejects(run(sources, target, { nodeId: 7 }), { name: 'DirectoryRefused', message: /already contains data/ })
   // Clients ignore leaders of an epoch below the one that they have seen.
   const running = await start(t, target, 7)
   assert.equal(running.broker.metadata.partitionByName('orders', 0)!.leaderEpoch, 1)
 })
 
-test('an import that is interrupted anywhere goes on where it was; meanwhile no broker starts on it', async t => {
+test('an import that is interrupted anywhere continues where it stopped; meanwhile no broker starts on it', async t => {
   const sources = await kafka(t)
   const { files } = realSystem()
   let steps = 0
@@ -150,7 +150,7 @@ test('an import that is interrupted anywhere goes on where it was; meanwhile no 
   for (const failAt of [0, 1, 2, 4, 7, 10, all - 3, all - 2, all - 1]) {
     const target = join(temporaryDirectory(t), 'new')
     await assert.rejects(run(sources, target, { files: counted(failAt) }), /interrupted/)
-    if (failAt > 0) await assert.rejects(start(t, target), { name: 'DirectoryRefused', message: /import that was interrupted/ })
+    if (failAt > 0) await assert.rejects(start(t, target), { name: 'DirectoryRefused', message: /interrupted import/ })
     const copied: string[] = []
     const copyFile: FileSystem['copyFile'] = (from, to) => {
       copied.push(from)
@@ -162,7 +162,7 @@ test('an import that is interrupted anywhere goes on where it was; meanwhile no 
   }
 })
 
-test('when Kafka ran in between, an interrupted import begins anew', async t => {
+test('if Kafka ran in between, an interrupted import starts over', async t => {
   const sources = await kafka(t)
   const target = join(temporaryDirectory(t), 'new')
   const { files } = realSystem()
@@ -193,17 +193,17 @@ test('what cannot be imported is refused, with nothing changed in the source and
     assert.deepEqual(sources.map(look), before)
     assert.equal(fs.existsSync(target), false)
   }
-  await refused([first], /2 partitions are in none of the directories .returns-0, empty-0|3 partitions.*name all of log\.dirs/)
-  await refused([second], /holds __cluster_metadata-0: name the directory of metadata\.log\.dir/)
+  await refused([first], /2 partitions are in none of the directories .returns-0, empty-0|3 partitions.*name all directories of log\.dirs/)
+  await refused([second], /contains __cluster_metadata-0: also name the directory of metadata\.log\.dir/)
   await refused([first, join(second, 'none')], /does not exist/)
   await refused([first, join(second, 'orders-1')], /no meta\.properties/)
 
   const tag = join(second, 'meta.properties')
   const original = fs.readFileSync(tag, 'utf8')
   for (const [from, to, message] of [
-    [/cluster\.id=.*/, 'cluster.id=BAAAAAAAAAAAAAAAAAAAAA', /is of the cluster BAAAAAAAAAAAAAAAAAAAAA/],
+    [/cluster\.id=.*/, 'cluster.id=BAAAAAAAAAAAAAAAAAAAAA', /belongs to cluster BAAAAAAAAAAAAAAAAAAAAA/],
     [/version=1/, 'version=0', /ZooKeeper/],
-    [/version=1/, 'version=2', /version 2; known is 1/],
+    [/version=1/, 'version=2', /version 2; only version 1 is supported/],
     [/node\.id=.*/, '', /no cluster\.id or no node\.id/],
     [/$/, 'millrace.format=1\n', /data of Millrace/],
   ] as const) {
@@ -227,18 +227,18 @@ test('what cannot be imported is refused, with nothing changed in the source and
   let end = 0
   for (const batch of batchesIn(bytes)) end = batch.header.lastOffset + 1
   fs.appendFileSync(metadata, buildBatch({ records: [{ key: null, value: Buffer.from([1, 99, 0]) }], baseOffset: end, timestamp: 0 }))
-  await refused(sources, /no metadata record of kind 99: it is of a newer Kafka/)
+  await refused(sources, /no metadata record of kind 99: it comes from a newer version of Kafka/)
   fs.writeFileSync(metadata, bytes)
 
   fs.mkdirSync(target)
   fs.writeFileSync(join(target, 'thesis.txt'), 'x')
   await assert.rejects(run(sources, target), { name: 'DirectoryRefused', message: /not empty/ })
   for (const inside of [first, join(first, 'new'), join(first, '..')])
-    await assert.rejects(run(sources, inside), { name: 'ImportRefused', message: /lie in one another/ })
+    await assert.rejects(run(sources, inside), { name: 'ImportRefused', message: /are inside one another/ })
   assert.deepEqual(fs.readdirSync(target), ['thesis.txt'])
 })
 
-test('a torn end is left out; a partition with damage is told of, and the others are imported', async t => {
+test('a torn end is dropped; a damaged partition is reported, and the others are imported', async t => {
   const sources = await kafka(t)
   const [first, second] = sources as [string, string]
   fs.appendFileSync(join(first, '__cluster_metadata-0', '00000000000000000000.log'), Buffer.alloc(70, 1))
@@ -263,7 +263,7 @@ test('a torn end is left out; a partition with damage is told of, and the others
   assert.deepEqual(sources.map(look), before)
 })
 
-test('too little room is found out at once', async t => {
+test('missing space is detected immediately', async t => {
   const sources = await kafka(t)
   const target = join(temporaryDirectory(t), 'new')
   const { files } = realSystem()

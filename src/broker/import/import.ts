@@ -1,10 +1,10 @@
 /**
- * `millrace import`: copies the data of a stopped Kafka into a new data directory, from which a broker then starts as if it had always been
- * its own: topics with their ids, records, committed offsets, transactions, users, ACLs, quotas, configs.
+ * `millrace import`: copies the data of a stopped Kafka into a new data directory, on which a broker can then start: topics with their ids,
+ * records, committed offsets, transactions, users, ACLs, quotas, configs.
  *
- * Segments are copied as they are, and cloned where the file system can; the metadata becomes the first snapshot of the new one. Then the
- * directory is opened once, which recovers every partition, and closed. Until that is done `import.json` marks the directory as unfinished:
- * no broker starts on it, and the same command goes on where it was interrupted.
+ * Segments are copied unchanged, and cloned where the file system supports it; the metadata becomes the first snapshot of the new metadata
+ * log. Then the directory is opened once, which recovers every partition, and closed. Until that is done, `import.json` marks the directory
+ * as incomplete: no broker starts on it, and the same command continues where it was interrupted.
  */
 import { resolve } from 'node:path'
 import type { FileSystem, System } from '../../base.ts'
@@ -18,7 +18,7 @@ import { ImportRefused, openSource, type Source, type SourcePartition } from './
 
 export interface ImportOptions {
   system: System
-  /** Of the broker to be: its directory, its node.id. */
+  /** The configuration of the new broker: its directory, its node.id. */
   config: BrokerConfig
   logger: Logger
   /** All directories of Kafka's log.dirs. */
@@ -62,7 +62,7 @@ async function importFrom(source: Source, options: ImportOptions): Promise<Impor
   const directory = dataDirectory(config)
   for (const each of sources)
     if (liesIn(directory, each) || liesIn(each, directory))
-      throw new ImportRefused(`${directory} and ${each} lie in one another: choose another directory`)
+      throw new ImportRefused(`${directory} and ${each} are inside one another: choose another directory`)
   const nodeId = config.get('node.id')
   const { clusterId, metadata } = source
   const data = await openImportTarget({ ...options, directory, nodeId, logger }, { clusterId, metadataEndOffset: metadata.endOffset })
@@ -96,12 +96,12 @@ function liesIn(inner: string, outer: string): boolean {
   return `${resolve(inner)}/`.startsWith(`${resolve(outer)}/`)
 }
 
-/** What Kafka keeps in files of its own becomes part of each log. */
+/** Moves what Kafka keeps in separate files into each log. */
 async function settle(metadata: ClusterMetadata, partitions: readonly SourcePartition[], offline: ImportReport['offline']): Promise<void> {
   for (const { topic, topicId, partition, leaderEpoch, logStartOffset } of partitions) {
     const log = metadata.partition(topicId, partition)
     const name = `${topic}-${partition}`
-    if (log === undefined) throw new Error(`${name} was copied and cannot be opened`)
+    if (log === undefined) throw new Error(`${name} was copied, but cannot be opened`)
     if (log.offline !== null) {
       offline.push({ partition: name, reason: log.offline })
       continue
@@ -112,9 +112,9 @@ async function settle(metadata: ClusterMetadata, partitions: readonly SourcePart
   }
 }
 
-/** While a partition is copied its directory has another name. */
+/** While a partition is being copied, its directory has this suffix. */
 const unfinishedSuffix = '.import'
-/** Written by an earlier look at the copy. */
+/** Written by an earlier check of the copy. */
 const offlineFile = 'millrace.offline'
 const copiesAtATime = 4
 
@@ -184,15 +184,13 @@ class Copying {
     } else for (const { bytes } of all) this.#bytes += bytes
   }
 
-  /** Once it is clear that copies cost room: better now than after hours. */
+  /** As soon as it is clear that copies need space: better now than after hours. */
   #checkRoom(copied: number): void {
     if (this.#roomChecked) return
     this.#roomChecked = true
     const missing = this.totalBytes - this.#bytes - copied - this.#files.freeBytes(this.#directory)
     if (missing > 0)
-      throw new ImportRefused(
-        `the copy needs ${this.totalBytes} bytes, and ${missing} of them are not free on the volume of ${this.#directory}`,
-      )
+      throw new ImportRefused(`the copy needs ${this.totalBytes} bytes; the volume of ${this.#directory} has ${missing} bytes too few`)
   }
 
   #tell(step: ImportProgress['step']): void {

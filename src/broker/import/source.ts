@@ -1,8 +1,8 @@
 /**
- * The data directories of a stopped Kafka, as one: whose they are, their metadata, and in which directory each partition lies.
+ * The data directories of a stopped Kafka as one source: their cluster and nodes, their metadata, and the directory of each partition.
  *
- * Hides `log.dirs` with several directories, directories of several brokers of a cluster, and the locks that keep Kafka from being started
- * meanwhile. Nothing in the directories is changed.
+ * Hides that `log.dirs` may have several directories, that they may come from several brokers, and the locks that keep Kafka from
+ * starting meanwhile. Changes nothing in the directories.
  */
 import { DirectoryInUse, DiskError, type FileSystem } from '../../base.ts'
 import { type KafkaMetadata, type KafkaPartition, readKafkaMetadata } from '../../coordinator.ts'
@@ -10,7 +10,7 @@ import { parseProperties } from '../../formats.ts'
 import { type KafkaDirectory, type KafkaPartitionDirectory, readKafkaDirectory } from '../../log.ts'
 import type { Offset, Uuid } from '../../protocol.ts'
 
-/** It cannot be imported. The source is as it was. */
+/** The source cannot be imported. It was not changed. */
 export class ImportRefused extends Error {
   readonly code = 'ERR_IMPORT'
 
@@ -27,12 +27,12 @@ interface SourceDirectory extends KafkaDirectory {
   directoryId: string
 }
 
-/** A partition, and where the copy of it is that counts. */
+/** A partition, and the directory of the copy to use. */
 export interface SourcePartition extends KafkaPartition {
   path: string
   /** Where DeleteRecords moved its beginning to. */
   logStartOffset: Offset
-  /** How far it is compacted; null when it was never. */
+  /** How far it is compacted; null: never. */
   cleanedTo: Offset | null
 }
 
@@ -43,7 +43,7 @@ export interface Source {
   readonly metadata: KafkaMetadata
   readonly partitions: readonly SourcePartition[]
   readonly wasShutDownCleanly: boolean
-  /** Directories that no topic claims, or that Kafka had not finished to delete or to move. */
+  /** Directories that belong to no topic, or that Kafka had not finished deleting or moving. */
   readonly leftOut: readonly string[]
   release(): void
 }
@@ -59,7 +59,7 @@ export function openSource(files: FileSystem, paths: readonly string[]): Source 
     return { ...read(files, paths), release }
   } catch (error) {
     release()
-    // What a file of Kafka's says is not what this version can read.
+    // A file of Kafka's has contents that this version cannot read.
     throw error instanceof ImportRefused || error instanceof DiskError ? error : new ImportRefused((error as Error).message)
   }
 }
@@ -77,10 +77,12 @@ function lockOf(files: FileSystem, path: string): { release(): void } {
 function read(files: FileSystem, paths: readonly string[]): Omit<Source, 'release'> {
   const directories = paths.map(path => readDirectory(files, path))
   const [first] = directories
-  if (first === undefined) throw new ImportRefused('no directory of Kafka was named')
+  if (first === undefined) throw new ImportRefused('no data directory of Kafka was given')
   for (const { path, clusterId } of directories)
     if (clusterId !== first.clusterId)
-      throw new ImportRefused(`${path} is of the cluster ${clusterId}, ${first.path} of ${first.clusterId}`)
+      throw new ImportRefused(
+        `${path} belongs to cluster ${clusterId}, but ${first.path} to cluster ${first.clusterId}; name directories of one cluster`,
+      )
   const metadata = newestMetadata(files, paths)
   const { partitions, used } = place(metadata, directories)
   const strays = directories.flatMap(each => each.partitions.filter(({ path }) => !used.has(path)).map(({ path }) => path))
@@ -102,8 +104,9 @@ function readDirectory(files: FileSystem, path: string): SourceDirectory {
   const property = (key: string) => parsed.get(key)?.value.trim()
   if (property('millrace.format') !== undefined) throw new ImportRefused(`${path} holds data of Millrace, not of Kafka`)
   if (property('version') === '0')
-    throw new ImportRefused(`${path} is of a Kafka with ZooKeeper: migrate it to KRaft first, or copy its topics with a mirror`)
-  if (property('version') !== '1') throw new ImportRefused(`${path}/meta.properties has version ${property('version')}; known is 1`)
+    throw new ImportRefused(`${path} belongs to a Kafka with ZooKeeper: migrate it to KRaft first, or mirror its topics`)
+  if (property('version') !== '1')
+    throw new ImportRefused(`${path}/meta.properties has version ${property('version')}; only version 1 is supported`)
   const [clusterId, nodeId] = [property('cluster.id'), Number(property('node.id'))]
   if (!clusterId || !Number.isInteger(nodeId)) throw new ImportRefused(`${path}/meta.properties has no cluster.id or no node.id`)
   return { ...readKafkaDirectory(files, path), path, clusterId, nodeId, directoryId: property('directory.id') ?? '' }
@@ -117,7 +120,7 @@ function newestMetadata(files: FileSystem, paths: readonly string[]): KafkaMetad
     if (newest === null || metadata.endOffset > newest.endOffset) newest = metadata
   }
   if (newest !== null) return newest
-  throw new ImportRefused(`none of ${paths.join(', ')} holds __cluster_metadata-0: name the directory of metadata.log.dir, too`)
+  throw new ImportRefused(`none of ${paths.join(', ')} contains __cluster_metadata-0: also name the directory of metadata.log.dir`)
 }
 
 function place(metadata: KafkaMetadata, directories: readonly SourceDirectory[]): { partitions: SourcePartition[]; used: Set<string> } {
@@ -154,11 +157,11 @@ function place(metadata: KafkaMetadata, directories: readonly SourceDirectory[])
   if (missing.length === 0) return { partitions, used }
   const some = missing.slice(0, 5).join(', ')
   throw new ImportRefused(
-    `${missing.length} partitions are in none of the directories (${some}${missing.length > 5 ? ', …' : ''}): name all of log.dirs`,
+    `${missing.length} partitions are in none of the directories (${some}${missing.length > 5 ? ', …' : ''}): name all directories of log.dirs`,
   )
 }
 
-/** Of the broker that most surely has all records; of several directories of one broker, the one that the metadata names. */
+/** The copy of the broker most likely to have all records; of several directories of one broker, the one that the metadata names. */
 function choose<Place extends { of: SourceDirectory }>(partition: KafkaPartition, places: readonly Place[]): Place | undefined {
   const { mostComplete, replicas, directories } = partition
   const isNamed = ({ of }: Place) => directories[replicas.indexOf(of.nodeId)] === (of.directoryId as Uuid)

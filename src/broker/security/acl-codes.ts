@@ -1,4 +1,4 @@
-/** Kafka's numbers of resource types, operations and the like in ACLs, and its words for them. */
+/** Kafka's codes and names of resource types, operations etc. in ACLs. */
 import type { Operation, ResourceType } from '../dispatch/handler.ts'
 
 export const resourceTypeCodes: Readonly<Record<ResourceType, number>> = {

@@ -1,8 +1,8 @@
 /**
- * What a set of ACLs says about one access, in time that hardly depends on how many ACLs there are.
+ * Finds the ACLs that apply to one access, in time that hardly depends on the number of ACLs.
  *
- * Hides the search: ACLs lie under the name of their resource; of prefixed ones only as many are looked up as there are lengths of
- * prefixes. The rules are those of Kafka's StandardAuthorizer: any matching DENY wins, whatever its place or how special the others are.
+ * Hides the search: ACLs are indexed by the name of their resource; prefixed ones need one look-up for each length of
+ * prefixes. The rules are those of Kafka's StandardAuthorizer: any matching DENY wins, whatever its order, and however specific the others are.
  */
 import net from 'node:net'
 import type { Acl } from '../../coordinator.ts'
@@ -10,7 +10,7 @@ import { allOperations, everybody, operationCodes, patternTypes, permissionTypes
 
 export type AclVerdict =
   | { readonly kind: 'allow' | 'deny'; readonly acl: Acl }
-  /** The resource has ACLs, and none of them is about this access. */
+  /** The resource has ACLs, but none of them applies to this access. */
   | { readonly kind: 'unmatched' }
   | { readonly kind: 'no-acls' }
 
@@ -24,7 +24,7 @@ interface TypeIndex {
 const unmatched: AclVerdict = { kind: 'unmatched' }
 const noAcls: AclVerdict = { kind: 'no-acls' }
 
-/** A right to do one of these is a right to look, too. A prohibition is not. */
+/** An ALLOW for one of these operations also allows DESCRIBE or DESCRIBE_CONFIGS. A DENY has no such effect. */
 const implied: ReadonlyMap<number, ReadonlySet<number>> = new Map([
   [
     operationCodes.DESCRIBE,

@@ -1,4 +1,4 @@
-/** ACLs and filters as clients send them: what Kafka refuses, in its words. Shared by the three APIs about ACLs. */
+/** Validates ACLs and filters from clients, with Kafka's rules and messages. Shared by the three APIs about ACLs. */
 import type { Acl, AclFilter } from '../../coordinator.ts'
 import { type apis, KafkaError, type MessageOf } from '../../protocol.ts'
 import { anyCode, lastOperation, lastResourceType, patternTypes, permissionTypes, resourceTypeCodes } from './acl-codes.ts'
@@ -20,7 +20,7 @@ export function aclCreation(creation: Creation): Acl {
   if (permissionType !== permissionTypes.allow && permissionType !== permissionTypes.deny) {
     throw invalid(`Invalid permissionType ${permissionType}`)
   }
-  // An ACL that can match nobody protects nothing, and looks as if it did.
+  // An ACL that matches no principal protects nothing, although it looks as if it did.
   if (!/^[^:]+:./.test(principal)) throw invalid(`expected a string in format principalType:principalName but got ${principal}`)
   return { resourceType, resourceName, patternType, principal, host, operation, permissionType }
 }

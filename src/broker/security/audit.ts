@@ -1,10 +1,10 @@
 /**
- * The audit log of one request: a line for each type of resource that was refused, or at level debug permitted, with their number and
- * the first few names. A line for each name would let a client without any right write megabytes into the log with one request.
+ * The audit log of one request: one line for each type of resource that was denied (or, at level debug, permitted), with their number and
+ * the first few names. With a line for each name, a client without any permission could write megabytes to the log with one request.
  */
 import type { Operation, ResourceType } from '../dispatch/handler.ts'
 
-/** One decision of the authorizer that somebody asked for. */
+/** One decision of the authorizer that a client requested. */
 export interface Decision {
   readonly principal: string
   readonly host: string
@@ -48,7 +48,7 @@ export class RequestAudit implements Audited {
     if (summary.names.length < mostNames) summary.names.push(resource)
   }
 
-  /** `details` tells all operations, how many names were decided upon if there are several, and the first of them. */
+  /** `details` contains all operations, the number of names if there are several, and the first of them. */
   *lines(): Generator<{ first: Decision; details: object }> {
     for (const { first, operations, names, count } of this.#summaries.values()) {
       const { principal, host, resourceType } = first

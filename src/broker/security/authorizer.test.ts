@@ -68,7 +68,7 @@ describe('the authorizer', () => {
     assert.equal(new World([]).may('READ', 'orders'), false)
   })
 
-  it('opens what has no ACLs only when told to, and never what has one for somebody else', () => {
+  it('allows resources without ACLs only if configured, and never those with an ACL for another principal', () => {
     const world = new World([acl({ principal: 'User:bob' })], true)
     assert.equal(world.may('READ', 'free'), true)
     assert.equal(world.may('READ', 'orders'), false)
@@ -200,7 +200,7 @@ describe('the authorizer', () => {
     assert.equal(groups!.resource, `${'g'.repeat(256)}…`)
   })
 
-  it('tells whether there is anything of a type that may be written', () => {
+  it('says whether any resource of a type may be written', () => {
     const write = { operation: operationCodes.WRITE }
     const some = (...acls: Acl[]) => new World(acls).authorizer.grants('User:alice', '10.0.0.1').allowedSome('WRITE', 'TOPIC')
     assert.equal(some(), false)

@@ -1,9 +1,9 @@
 /**
- * Who may do what: Kafka's StandardAuthorizer. Super users may do everything; otherwise the ACLs decide, a DENY before an ALLOW; a
+ * Kafka's StandardAuthorizer: super users may do everything; otherwise the ACLs decide, and a DENY takes precedence over an ALLOW; a
  * resource without ACLs is open only with `allow.everyone.if.no.acl.found`.
  *
- * Hides that a decision is made once for each principal, host, operation and name, and remembered until an ACL changes, so that a
- * request costs a look-up per resource however many ACLs there are. Also writes the audit log: refusals at info, permissions at debug.
+ * Hides that a decision is made once for each principal, host, operation and name, and cached until an ACL changes, so that a
+ * request costs one look-up per resource, however many ACLs there are. Also writes the audit log: denials at info, permissions at debug.
  */
 import type { Acl, ClusterSecurity } from '../../coordinator.ts'
 import type { Operation, ResourceType } from '../dispatch/handler.ts'
@@ -22,7 +22,7 @@ export interface AuthorizerOptions {
 
 /** What one principal may do from one host. */
 export interface Grants {
-  /** `audit`: told of what belongs into the audit log; null when nobody asked for the access, only whether it would be granted. */
+  /** `audit`: collects the decisions for the audit log; null if access was not requested, but only probed. */
   allowed(operation: Operation, resource: ResourceType, name: string, audit: Audited | null): boolean
   /** Whether the operation is allowed on at least one resource of the type. */
   allowedSome(operation: Operation, resource: ResourceType): boolean
@@ -50,7 +50,7 @@ export class Authorizer {
   #index = new AclIndex([])
   #state: ClusterSecurity['state'] | null = null
   #aclGeneration = -1
-  /** Another number whenever decisions that were remembered may be wrong. */
+  /** Changes whenever cached decisions may be wrong. */
   #generation = 0
   /** Those who remember names, and how many characters these have in all. */
   readonly #remembering = new Set<PrincipalGrants>()
@@ -119,7 +119,7 @@ export class Authorizer {
   }
 
   allowsSome(principal: string, host: string, operation: Operation, resource: ResourceType): boolean {
-    // As in Kafka: where a name that nobody has is allowed (super users, open defaults), nothing needs to be searched.
+    // As in Kafka: if a non-existent name is allowed (super users, open defaults), no search is needed.
     if (this.rule(principal, host, operation, resource, 'hardcode').allowed) return true
     return this.#index.allowsSome(principal, host, operationCodes[operation], resourceTypeCodes[resource])
   }

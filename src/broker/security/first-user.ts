@@ -1,6 +1,6 @@
 /**
- * A SCRAM credential written into the data directory of a broker that does not run: how the first user comes into being where nobody can
- * log in yet (Kafka: `kafka-storage format --add-scram`). A running broker holds the directory's lock, and then this throws DirectoryInUse.
+ * Writes a SCRAM credential to the data directory of a stopped broker, to create the first user when nobody can
+ * log in yet (Kafka: `kafka-storage format --add-scram`). If the broker runs, it holds the directory's lock, and this throws DirectoryInUse.
  */
 import { drawBytes, saltPassword, scramCredential, scramHashes } from '../security.ts'
 import { type OfflineOptions, withOfflineMetadata } from '../start/offline.ts'

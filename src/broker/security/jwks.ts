@@ -1,8 +1,8 @@
 /**
  * The keys of a token issuer (JWKS, RFC 7517), from a file or an https URL that the operator configured.
  *
- * Hides fetching and refreshing: keys are fetched again when they are old, or when a token names one that is not known, but not more often
- * than the configured pause allows, so that made-up names cannot make the broker a hammer. Redirects are not followed.
+ * Hides fetching and refreshing: keys are fetched again when they are old, or when a token names an unknown key, but not more often
+ * than the configured pause allows, so that tokens with invented key names cannot flood the issuer. Redirects are not followed.
  */
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
@@ -34,10 +34,10 @@ const leastRsaBits = 2048
 export function jwksUrlProblem(text: string): string | null {
   if (!URL.canParse(text)) return `${text} is not a URL`
   const { protocol, hostname, username } = new URL(text)
-  if (username !== '') return 'a URL with a user name'
+  if (username !== '') return 'it must not contain a user name'
   if (protocol === 'file:' || protocol === 'https:') return null
   const here = hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
-  return protocol === 'http:' && here ? null : 'it must be https, or a file'
+  return protocol === 'http:' && here ? null : 'it must be an https: or file: URL'
 }
 
 export class Jwks {
@@ -59,7 +59,7 @@ export class Jwks {
     return this.#find(id)
   }
 
-  /** A token without a name of its key can only be of the one key that there is. */
+  /** A token that does not name its key is accepted only if there is exactly one key. */
   #find(id: string | null): readonly SigningKey[] {
     return id === null ? (this.#keys.length === 1 ? this.#keys : []) : this.#keys.filter(key => key.id === id)
   }
@@ -87,13 +87,13 @@ export class Jwks {
   #read(): string {
     const path = decodeURIComponent(new URL(this.#options.url).pathname)
     const bytes = this.#options.system.files.readFile(path)
-    if (bytes === null) throw new Error(`there is no file ${path}`)
+    if (bytes === null) throw new Error(`file not found: ${path}`)
     return bytes.toString('utf8')
   }
 
   async #download(): Promise<string> {
     const abort = new AbortController()
-    const timer = this.#options.system.timers.after(timeoutMs, () => abort.abort(new Error(`no answer in ${timeoutMs} ms`)))
+    const timer = this.#options.system.timers.after(timeoutMs, () => abort.abort(new Error(`no response within ${timeoutMs} ms`)))
     try {
       const response = await fetch(this.#options.url, { redirect: 'error', signal: abort.signal, headers: { accept: 'application/json' } })
       if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`)
@@ -118,16 +118,16 @@ export class Jwks {
 function parseKeys(text: string): SigningKey[] {
   const set: unknown = JSON.parse(text)
   const keys = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : null
-  if (!Array.isArray(keys)) throw new Error('it is no JSON Web Key Set')
+  if (!Array.isArray(keys)) throw new Error('it is not a JSON Web Key Set')
   return keys.flatMap((key: unknown) => parseKey(key as Record<string, unknown>) ?? [])
 }
 
-/** null for what signs no tokens. Shared secrets are never taken: who may check with one could make tokens as well. */
+/** null for keys that cannot sign tokens. Shared secrets are never accepted: anyone who can verify with one could also create tokens. */
 function parseKey(jwk: Record<string, unknown> | null): SigningKey | null {
   if (jwk === null || typeof jwk !== 'object') return null
   const { kid, alg, use, kty } = jwk
   if (!['RSA', 'EC', 'OKP'].includes(kty as string) || (use !== undefined && use !== 'sig')) return null
-  // Only the public part, should somebody have published the private one.
+  // Only the public part, in case the private one was published.
   const { kty: type, n, e, crv, x, y } = jwk as JsonWebKey
   const key = createPublicKey({ key: JSON.parse(JSON.stringify({ kty: type, n, e, crv, x, y })) as JsonWebKey, format: 'jwk' })
   if (kty === 'RSA' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < leastRsaBits) return null

@@ -1,6 +1,6 @@
 /**
- * Checks JSON Web Tokens (RFC 7519): nothing is believed that is not signed by a key of the issuer with an algorithm of the list, for this
- * audience, and now. The algorithm is the list's and the key's, never only the token's (CVE-2026-33557 and its kind).
+ * Verifies JSON Web Tokens (RFC 7519): a token must be signed by a key of the issuer with an allowed algorithm, be meant for this
+ * audience, and be valid now. The algorithm must be allowed and fit the key; the token alone never decides (CVE-2026-33557).
  */
 import { constants, type KeyObject, verify } from 'node:crypto'
 import type { SigningKey } from './jwks.ts'

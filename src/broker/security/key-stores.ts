@@ -1,8 +1,8 @@
 /**
- * What a TLS listener's configuration says, read from its key and trust stores: PEM (files or text) and PKCS12.
+ * The TLS settings of a listener, read from its key and trust stores: PEM (files or text) and PKCS12.
  *
- * Java's own JKS is refused with the command that converts it. Kafka's default type is JKS, with which Java also opens PKCS12 files; so
- * a file is judged by its first bytes.
+ * Java's own JKS format is rejected with an error that shows the command to convert it. Kafka's default type is JKS, but Java also opens
+ * PKCS12 files under that type, so the format is detected from the first bytes.
  */
 import type { SecureContextOptions } from 'node:tls'
 import type { FileSystem } from '../../base.ts'
@@ -22,7 +22,7 @@ export function readTlsSettings(config: BrokerConfig, listener: Listener, disk: 
 }
 
 const protocols = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
-/** Older ones are broken, whatever was configured. */
+/** Older versions are insecure and never used, whatever is configured. */
 const oldest = 2
 
 class Reader {
@@ -41,7 +41,7 @@ class Reader {
     const clientAuth = this.#clientAuth()
     const ca = this.#trusted()
     if (clientAuth !== 'none' && ca === null) {
-      throw this.#bad('ssl.truststore.location', `ssl.client.auth=${clientAuth} needs to know whom to trust`)
+      throw this.#bad('ssl.truststore.location', `ssl.client.auth=${clientAuth} requires a trust store`)
     }
     const context = { ...this.#identity(), ...(ca === null ? {} : { ca }), ...this.#versions() }
     const ciphers = this.#value('ssl.cipher.suites')
@@ -49,7 +49,7 @@ class Reader {
     return { context, clientAuth, files: this.#files }
   }
 
-  /** Certificates are not asked for beside SASL unless the listener itself says so, as in Kafka. */
+  /** With SASL, client certificates are requested only if the listener's own key says so, as in Kafka. */
   #clientAuth(): TlsSettings['clientAuth'] {
     if (this.#listener.protocol !== 'SASL_SSL') return this.#value('ssl.client.auth')
     const own = this.#config.text(`listener.name.${this.#listener.name.toLowerCase()}.ssl.client.auth`)
@@ -64,7 +64,10 @@ class Reader {
     if (chain !== null && key !== null) return this.#reading('ssl.keystore.key', () => pemIdentity(chain, key, keyPassword))
     const location = this.#value('ssl.keystore.location')
     if (location === null) {
-      throw this.#bad('ssl.keystore.location', 'a TLS listener needs a key store (or ssl.keystore.certificate.chain and ssl.keystore.key)')
+      throw this.#bad(
+        'ssl.keystore.location',
+        'a TLS listener requires a key store, or ssl.keystore.certificate.chain and ssl.keystore.key',
+      )
     }
     const store = this.#file('ssl.keystore.location', location)
     return this.#reading('ssl.keystore.location', () => identityOfStore(store, this.#value('ssl.keystore.password'), keyPassword))
@@ -78,12 +81,12 @@ class Reader {
     }
   }
 
-  /** null: nobody is configured. */
+  /** null: no trust store is configured. */
   #trusted(): string[] | null {
     const text = this.#value('ssl.truststore.certificates')
     if (text !== null) {
       const certificates = pemCertificates(text)
-      if (certificates.length === 0) throw this.#bad('ssl.truststore.certificates', 'it holds no certificate')
+      if (certificates.length === 0) throw this.#bad('ssl.truststore.certificates', 'it contains no certificate')
       return certificates
     }
     const location = this.#value('ssl.truststore.location')
@@ -105,7 +108,7 @@ class Reader {
 
   #file(key: BrokerKey, path: string): Buffer {
     const bytes = this.#disk.readFile(path)
-    if (bytes === null) throw this.#bad(key, `there is no file ${path}`)
+    if (bytes === null) throw this.#bad(key, `file not found: ${path}`)
     this.#reading(key, () => refuseJks(bytes, path))
     this.#files.set(path, bytes)
     return bytes

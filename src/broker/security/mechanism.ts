@@ -1,4 +1,4 @@
-/** What a SASL mechanism promises to the exchange that drives it: tokens in, tokens out, and in the end a principal. */
+/** The interface of a SASL mechanism: it receives and returns tokens, and finally a principal. */
 
 export type Step =
   | { done: false; reply: Buffer }
@@ -23,7 +23,7 @@ export interface SaslMechanism {
 }
 
 /**
- * `told` is what the client learns, which must never be whether a user exists; null is Kafka's general sentence. The message is for the
+ * `told` is sent to the client, and must never reveal whether a user exists; null means Kafka's general message. The message is for the
  * audit log.
  */
 export class AuthenticationFailed extends Error {

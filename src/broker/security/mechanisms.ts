@@ -1,4 +1,4 @@
-/** The SASL mechanisms of a listener, as its configuration describes them: made again whenever that may have changed. */
+/** The SASL mechanisms of a listener, created from its configuration, and recreated whenever it may have changed. */
 import type { System } from '../../base.ts'
 import type { ClusterSecurity } from '../../coordinator.ts'
 import { parseJaas } from '../../formats.ts'
@@ -31,7 +31,7 @@ export class Mechanisms {
     this.#options = options
   }
 
-  /** Throws InvalidConfig at the first call; later, what is wrong is reported, and what was right goes on. */
+  /** Throws InvalidConfig at the first call; later, errors are logged, and the previous valid configuration stays in use. */
   settings(listener: Listener): SaslSettings {
     const { config, logger } = this.#options
     const known = this.#byListener.get(listener.name)
@@ -65,27 +65,27 @@ export class Mechanisms {
     if (name === 'OAUTHBEARER') return this.#oauthBearer(listener)
     const hash = scramHashes.find(each => each.name === name)
     if (hash !== undefined) return scram(hash, scramLogins(metadata, tokens), system.random)
-    const reason = `${name} is not among the mechanisms of Millrace: ${['PLAIN', ...scramHashes.map(each => each.name), 'OAUTHBEARER'].join(', ')}`
+    const reason = `${name} is not supported; the mechanisms are ${['PLAIN', ...scramHashes.map(each => each.name), 'OAUTHBEARER'].join(', ')}`
     throw badListenerValue(listener.name, 'sasl.enabled.mechanisms', undefined, reason)
   }
 
-  /** Denies by default: whom a token comes from and whom it is for must be said, or that it does not matter. */
+  /** Denies by default: the expected issuer and audience must be configured, or it must be configured that they do not matter. */
   #oauthBearer(listener: Listener): SaslMechanism {
     const { config, system } = this.#options
     const value = <K extends BrokerKey>(key: K) => listenerValue(config, listener.name, key, 'OAUTHBEARER')
     const wrong = (key: BrokerKey, reason: string) => badListenerValue(listener.name, key, 'OAUTHBEARER', reason)
     const url = value('sasl.oauthbearer.jwks.endpoint.url')
-    if (url === null) throw wrong('sasl.oauthbearer.jwks.endpoint.url', "OAUTHBEARER needs the keys of the tokens' issuer")
+    if (url === null) throw wrong('sasl.oauthbearer.jwks.endpoint.url', "OAUTHBEARER requires it: the URL of the token issuer's keys")
     const problem = jwksUrlProblem(url)
     if (problem !== null) throw wrong('sasl.oauthbearer.jwks.endpoint.url', problem)
     const issuer = value('sasl.oauthbearer.expected.issuer')
     if (issuer === null && !value('sasl.oauthbearer.allow.unverified.issuer')) {
-      throw wrong('sasl.oauthbearer.expected.issuer', 'OAUTHBEARER needs it, or sasl.oauthbearer.allow.unverified.issuer=true')
+      throw wrong('sasl.oauthbearer.expected.issuer', 'OAUTHBEARER requires it, or sasl.oauthbearer.allow.unverified.issuer=true')
     }
     const expected = value('sasl.oauthbearer.expected.audience')
     const audiences = expected === null || expected.length === 0 ? null : expected
     if (audiences === null && !value('sasl.oauthbearer.allow.unverified.audience')) {
-      throw wrong('sasl.oauthbearer.expected.audience', 'OAUTHBEARER needs it, or sasl.oauthbearer.allow.unverified.audience=true')
+      throw wrong('sasl.oauthbearer.expected.audience', 'OAUTHBEARER requires it, or sasl.oauthbearer.allow.unverified.audience=true')
     }
     const subjectClaim = value('sasl.oauthbearer.sub.claim.name')
     const rules = { issuer, audiences, subjectClaim, clockSkewSeconds: value('sasl.oauthbearer.clock.skew.seconds') }
@@ -108,7 +108,7 @@ export class Mechanisms {
   #login(listener: Listener, mechanism: string): ReadonlyMap<string, string> {
     const text = listenerValue(this.#options.config, listener.name, 'sasl.jaas.config', mechanism)
     const wrong = (reason: string) => badListenerValue(listener.name, 'sasl.jaas.config', mechanism, reason)
-    if (text === null) throw wrong(`the mechanism ${mechanism} needs its users here: …PlainLoginModule required user_NAME="PASSWORD";`)
+    if (text === null) throw wrong(`${mechanism} requires its users here: …PlainLoginModule required user_NAME="PASSWORD";`)
     try {
       return parseJaas(text).options
     } catch (error) {

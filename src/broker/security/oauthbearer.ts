@@ -1,4 +1,4 @@
-/** SASL OAUTHBEARER (RFC 7628): a token of the configured issuer instead of a password. What is wrong with a token goes to the audit log, not to the client. */
+/** SASL OAUTHBEARER (RFC 7628): a token of the configured issuer instead of a password. The reason for a rejected token goes only to the audit log. */
 
 import { BadToken, type VerifiedJwt } from './jwt.ts'
 import { AuthenticationFailed, type SaslMechanism, type SaslServer, type Step } from './mechanism.ts'
@@ -20,7 +20,7 @@ const refusal = '{"status":"invalid_token"}'
 
 class OAuthBearerServer implements SaslServer {
   readonly #verify: VerifyToken
-  /** Why the token was refused; the client is told, and says that it understood. */
+  /** Why the token was rejected; the client gets an error, and confirms it. */
   #refused: string | null = null
 
   constructor(verify: VerifyToken) {

@@ -1,4 +1,4 @@
-/** SASL PLAIN (RFC 4616): name and password as they are, against the users of the listener's `sasl.jaas.config` (`user_alice="secret"`). */
+/** SASL PLAIN (RFC 4616): user name and password in clear text, checked with the listener's `sasl.jaas.config` (`user_alice="secret"`). */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AuthenticationFailed, type SaslMechanism, type Step } from './mechanism.ts'
 
@@ -17,7 +17,7 @@ function authenticate(token: Buffer, passwords: ReadonlyMap<string, Buffer>): St
   const [authorizationId, username, password] = parts as [string, string, string]
   if (username === '') throw failed('username not specified')
   if (password === '') throw failed('password not specified')
-  // Who does not exist is compared all the same, so that time does not tell.
+  // The comparison also runs for users that do not exist, so that timing reveals nothing.
   const known = passwords.get(username)
   if (!timingSafeEqual(digest(password), known ?? noPassword) || known === undefined) throw failed('Invalid username or password')
   if (authorizationId !== '' && authorizationId !== username) {
@@ -30,7 +30,7 @@ function failed(reason: string): AuthenticationFailed {
   return new AuthenticationFailed(reason, `Authentication failed: ${reason}`)
 }
 
-/** Of equal length whatever the password, as a comparison in constant time needs it. */
+/** Of equal length for all passwords, as a constant-time comparison requires. */
 function digest(password: string): Buffer {
   return createHash('sha256').update(password, 'utf8').digest()
 }

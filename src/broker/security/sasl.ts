@@ -1,8 +1,8 @@
 /**
  * The SASL exchange of one connection, from the handshake to the principal, and again whenever the session ends (KIP-368).
  *
- * Hides which requests may come when (anything else closes the connection before it is parsed), tokens with and without Kafka's headers
- * (SaslHandshake v1 and v0), how long a session lives, and that a failure is answered late and ends the connection.
+ * Hides which requests are allowed in which state (others close the connection before they are parsed), tokens with and without Kafka's
+ * headers (SaslHandshake v1 and v0), the lifetime of a session, and that a failure is answered with a delay and closes the connection.
  */
 import { type Int64, nearestInt64, type System } from '../../base.ts'
 import { apis, errorCode, type InputOf } from '../../protocol.ts'
@@ -39,7 +39,7 @@ export interface SaslOptions {
 type HandshakeResponse = InputOf<typeof apis.saslHandshake.response>
 type AuthenticateResponse = InputOf<typeof apis.saslAuthenticate.response>
 
-/** `token` comes in a SaslAuthenticate request, `raw-token` as it is. */
+/** `token` comes in a SaslAuthenticate request, `raw-token` without one. */
 type State = 'handshake' | 'token' | 'raw-token' | 'ready' | 'failed'
 
 /** Of a reason in the audit log: it may quote what the client sent, which may be half a megabyte. */
@@ -74,7 +74,7 @@ export class SaslExchange {
     switch (this.#state) {
       case 'ready':
         if (apiKey === apis.saslHandshake.key || this.#now() <= this.#expiresMs) return
-        throw new CloseConnection('the session ended, and the client did not authenticate again')
+        throw new CloseConnection('the session expired, and the client did not reauthenticate')
       case 'handshake':
         if (apiKey === apis.saslHandshake.key || apiKey === apis.apiVersions.key) return
         throw new CloseConnection(`Unexpected Kafka request of type ${apiKey} during SASL handshake.`)
@@ -82,7 +82,7 @@ export class SaslExchange {
         if (apiKey === apis.saslAuthenticate.key) return
         throw new CloseConnection(`Unexpected Kafka request of type ${apiKey} during SASL authentication.`)
       default:
-        throw new CloseConnection(`a request of type ${apiKey} where none may come`)
+        throw new CloseConnection(`unexpected request of type ${apiKey} in this state of the authentication`)
     }
   }
 
@@ -154,7 +154,7 @@ export class SaslExchange {
     return step
   }
 
-  /** How long the session lives, as the client is told: 0 for ever. */
+  /** The session lifetime sent to the client; 0 means no limit. */
   #succeed(step: Step & { done: true }): Int64 {
     const { settings, session, logger, listener, system } = this.#options
     const limits: number[] = []
@@ -173,7 +173,7 @@ export class SaslExchange {
     return limits.length === 0 ? 0 : nearestInt64(lifetimeMs)
   }
 
-  /** Resolves when the failure may be told. */
+  /** Resolves when the failure may be sent. */
   async #fail(error: AuthenticationFailed): Promise<void> {
     const { settings, session, logger, listener, system } = this.#options
     const details = { mechanism: this.#mechanism, listener, host: session.remoteAddress, reason: error.message.slice(0, longestReason) }

@@ -82,7 +82,7 @@ describe('SCRAM', () => {
     assert.deepEqual([minIterations, maxIterations], [4096, 16_384])
   })
 
-  it('decodes names, and refuses what is no name', async () => {
+  it('decodes names, and rejects invalid ones', async () => {
     const mechanism = scram(sha256, logins(sha256, 'secret', Buffer.from('salt')), random)
     const { step } = await login(mechanism.open(), sha256, 'a=2Cb=3Dc', 'secret')
     assert.equal(step.done && step.principal, 'User:a,b=c')
@@ -130,7 +130,7 @@ describe('SCRAM', () => {
     )
   })
 
-  it('refuses to act for somebody else (CVE-2017-12610)', async () => {
+  it('rejects acting for another user (CVE-2017-12610)', async () => {
     const mechanism = scram(sha256, logins(sha256, 'secret', Buffer.from('salt')), random)
     const other = login(mechanism.open(), sha256, 'user', 'secret', undefined, '', 'n,a=admin,')
     await assert.rejects(other, (error: AuthenticationFailed) => /different from username/.test(error.told!))
@@ -178,13 +178,13 @@ describe('PLAIN', () => {
     assert.equal(told('alice\0alice\0a-pw'), true)
   })
 
-  it('tells an unknown user and a wrong password in the same words', () => {
+  it('reports an unknown user and a wrong password in the same way', () => {
     assert.equal(told('\0alice\0wrong'), 'Authentication failed: Invalid username or password')
     for (const text of ['\0nobody\0a-pw', '\0alice\0a-pw2', '\0broker\0broker', '\0__proto__\0x'])
       assert.equal(told(text), told('\0alice\0wrong'))
   })
 
-  it('refuses to act for somebody else, and what is no message', () => {
+  it('rejects acting for another user, and malformed messages', () => {
     assert.match(String(told('admin\0alice\0a-pw')), /different from username/)
     assert.match(String(told('\0\0a-pw')), /username not specified/)
     assert.match(String(told('\0alice\0')), /password not specified/)

@@ -1,8 +1,8 @@
 /**
- * SASL SCRAM (RFC 5802, RFC 7677): the client proves that it knows a password of which the broker keeps only derived keys.
+ * SASL SCRAM (RFC 5802, RFC 7677): the client proves that it knows a password, of which the broker stores only derived keys.
  *
- * Also logs in with delegation tokens (KIP-48): the extension `tokenauth=true` says that name and password are a token's id and HMAC. An
- * unknown user gets a made-up salt and fails with the last message, exactly as one with a wrong password; Kafka fails with the first.
+ * Also used to log in with delegation tokens (KIP-48): with the extension `tokenauth=true`, name and password are a token's id and HMAC. An
+ * unknown user gets a random-looking salt and fails at the last message, exactly like one with a wrong password; in Kafka it fails at the first.
  */
 import { createHash, createHmac, hash, pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -72,7 +72,7 @@ class ScramServer implements SaslServer {
   readonly #hash: ScramHash
   readonly #logins: ScramLogins
   readonly #nonce: string
-  /** Makes salts of users that do not exist; always the same for one name. */
+  /** Creates salts for users that do not exist; always the same for a name. */
   readonly #secret: Buffer
   #login: ScramLogin | undefined
   #first: { header: string; bare: string; server: string; nonce: string; salted: ScramCredential; viaToken: boolean } | null = null

@@ -1,4 +1,4 @@
-/** Who is at the other end of one connection, and what that principal may do. Nobody else keeps a principal. */
+/** The principal of one connection, and what it may do. Principals are kept nowhere else. */
 import type { Authorizer, Grants } from './authorizer.ts'
 import type { Authenticated, SaslExchange } from './sasl.ts'
 
@@ -18,7 +18,7 @@ export class Session implements Authenticated {
   sasl: SaslExchange | null = null
   /** Takes no more requests and closes once the replies under way have left; the connection says how. */
   drain: () => void = () => {}
-  /** The connection's as well: told whenever the client has shown who it is. */
+  /** Also that of the connection: called whenever the client has authenticated. */
   authenticatedNow: () => void = () => {}
 
   constructor(principal: string, remoteAddress: string, authorizer: Authorizer | null) {
@@ -33,7 +33,7 @@ export class Session implements Authenticated {
     return this.#principal
   }
 
-  /** null: there is no authorizer, and everybody may do everything. */
+  /** null: there is no authorizer, and every client may do everything. */
   get grants(): Grants | null {
     return this.#grants
   }

@@ -1,5 +1,5 @@
 /**
- * TLS for one listener: from an accepted socket to one that has shaken hands, and to the principal of its certificate.
+ * TLS for one listener: performs the handshake on accepted sockets, and derives the principal from the client certificate.
  *
  * Hides where keys and certificates come from and that they are read again when a file or the configuration changes: new connections
  * then get the new ones, and a mistake leaves the old ones in use. Also that a handshake costs a millisecond or more, for the signature:
@@ -121,7 +121,7 @@ export class TlsListener {
     return false
   }
 
-  /** So that a mistake is told once, not at every look. */
+  /** So that an error is reported once, not at every check. */
   #filesNow(): Map<string, Buffer> {
     return new Map([...this.#settings.files].map(([path, before]) => [path, this.#contentOf(path, before)]))
   }
@@ -143,7 +143,7 @@ export class TlsListener {
       const settings = readTlsSettings(config, listener, system.files)
       this.#server = this.#makeServer(settings)
       this.#settings = settings
-      logger.info({ listener: listener.name }, 'TLS keys and certificates were read again')
+      logger.info({ listener: listener.name }, 'reloaded TLS keys and certificates')
     } catch (error) {
       this.#settings = { ...this.#settings, files: this.#filesNow() }
       logger.warn({ err: error, listener: listener.name }, 'invalid TLS configuration of a listener; keeping the previous one')

@@ -1,8 +1,8 @@
 /**
- * Delegation tokens (KIP-48, KIP-373): credentials that a client makes for others, and that end.
+ * Delegation tokens (KIP-48, KIP-373): temporary credentials that a client creates for others.
  *
  * A token's id is public; its password is the HMAC of the id under the broker's secret, so that nothing secret is stored. Hides how a
- * token is found by its HMAC, how it logs in over SCRAM, and that tokens which have ended are removed.
+ * token is found by its HMAC, how clients log in with it over SCRAM, and that expired tokens are removed.
  */
 import { createHmac } from 'node:crypto'
 import { ageOf, type Int64, millisSince, type System, saturatingAdd, type Timer } from '../../base.ts'
@@ -23,7 +23,7 @@ export interface NewToken {
   owner: string
   requester: string
   renewers: readonly string[]
-  /** Not above 0: the longest that is allowed. */
+  /** Zero or negative: the maximum. */
   maxLifetimeMs: Int64
 }
 
@@ -34,7 +34,7 @@ const mostNameBytes = 4096
 export class DelegationTokens {
   readonly #options: TokensOptions
   readonly #secret: string | null
-  /** By HMAC, as text; made anew when tokens come or go. */
+  /** By HMAC, as text; rebuilt when tokens are added or removed. */
   #byHmac = new Map<string, string>()
   #credentials = new Map<string, Promise<ScramCredential>>()
   #state: ClusterSecurity['state'] | null = null
@@ -172,7 +172,7 @@ export class DelegationTokens {
     return maxTimestamp < now || expirationTimestamp < now
   }
 
-  /** Not `#hasEnded`: a token that only a jump of the clock ended can be used again when the clock is back. */
+  /** Not `#hasEnded`: a token that expired only because the clock jumped is valid again when the clock is corrected. */
   #isOutlived({ issueTimestamp, maxTimestamp, expirationTimestamp }: DelegationToken): boolean {
     const lifetimeMs = millisSince(issueTimestamp, earlier(maxTimestamp, expirationTimestamp))
     return ageOf(issueTimestamp, this.#options.system.clock.history()) > lifetimeMs

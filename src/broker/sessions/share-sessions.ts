@@ -1,6 +1,6 @@
 /**
- * Share sessions (KIP-932): which partitions a member fetches, so that its requests name only what changes. A session lives as long as the
- * connection that opened it; when that closes, the member's records are free for others.
+ * Share sessions (KIP-932): the partitions that a member fetches, so that its requests contain only changes. A session ends with the
+ * connection that opened it; then the member's records become available to others.
  */
 import { joinedKey } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
@@ -21,7 +21,7 @@ export interface ShareSession {
   /** Of the connection that opened it. */
   readonly connectionId: number
   epoch: number
-  /** In the order in which they are to be read: whoever gave records moves to the end. */
+  /** In reading order: partitions that returned records move to the end. */
   readonly partitions: Map<string, SharedPartition>
 }
 

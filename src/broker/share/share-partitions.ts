@@ -115,7 +115,7 @@ export class SharePartitions {
     }
   }
 
-  /** What is stored was changed by somebody else. */
+  /** The stored state was changed elsewhere. */
   forget(groupId: string, topicId?: Uuid): void {
     for (const [name, entry] of this.#entries) {
       if (entry.key.groupId === groupId && (topicId === undefined || entry.key.topicId === topicId)) this.#drop(name, entry)

@@ -129,7 +129,7 @@ const ownRefusals: { what: string; change(directory: string): void; error: RegEx
   {
     what: 'a meta.properties of a newer version',
     change: directory => edit(properties(directory), /^version=1/, 'version=2'),
-    error: /version 2, .*knows version 1/,
+    error: /version 2, .*supports only version 1/,
   },
   {
     what: 'a newer format',

@@ -1,9 +1,9 @@
 /**
- * A data directory before anything is written into it: whether it is ours, which cluster and node it belongs to, its lock, and the history
- * of its clock.
+ * Checks a data directory before anything is written to it: whether it is ours, and which cluster and node it belongs to. Then takes its lock
+ * and reads the history of its clock.
  *
- * Hides what the directory looks like: `meta.properties` is Kafka's name tag, with one key more, `millrace.format`, by which a directory of
- * Millrace is told from one of Kafka. Looking decides, and only then is the first byte written: a directory that is refused stays as it was.
+ * Hides the layout of the directory: `meta.properties` is Kafka's file with one additional key, `millrace.format`, which distinguishes a
+ * Millrace directory from one of Kafka. Nothing is written before the check has passed, so a directory that is refused stays unchanged.
  */
 import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System, watchClock } from '../../base.ts'
@@ -15,15 +15,15 @@ import type { Logger } from '../logger.ts'
 export interface Identity {
   clusterId: string
   nodeId: number
-  /** Of the data directory (KIP-858); none in one that Kafka made before it had them. */
+  /** The id of the data directory (KIP-858); none if an older Kafka created it. */
   directoryId: Uuid
 }
 
 export interface DataDirectory {
   readonly identity: Identity
-  /** The machine, with a clock by which ages are right though it jumps. */
+  /** The machine, with a clock whose history makes ages correct even if it jumps. */
   readonly system: System
-  /** Lets another broker have it. */
+  /** Releases the directory for another broker. */
   close(): Promise<void>
 }
 
@@ -44,28 +44,28 @@ class DirectoryRefused extends Error {
   }
 }
 
-/** Of the directory as a whole. To be raised with each change that this version would misread. */
+/** The format of the directory as a whole. Increase it with each change that older versions would misread. */
 const format = 1
 
-/** Takes the directory for this process, and makes it when it is new. Throws DirectoryRefused or DirectoryInUse; then nothing was written. */
+/** Locks the directory for this process, and creates it if it is new. Throws DirectoryRefused or DirectoryInUse; then nothing was written. */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const { system, directory, nodeId } = options
   const look = () => inspect(system.files, directory, nodeId)
   return take(options, look, async identity => identity ?? (await makeIdentity(system, directory, nodeId)))
 }
 
-/** What is imported: the same again means that an import that was interrupted can go on. */
+/** What is imported: if it is the same again, an interrupted import can continue. */
 export interface ImportState {
   clusterId: string
   metadataEndOffset: number
 }
 
 export interface ImportTarget extends DataDirectory {
-  /** Everything is there: from now on a broker may start. */
+  /** Everything is imported: from now on a broker may start. */
   finish(): Promise<void>
 }
 
-/** As `openDataDirectory`, of an empty directory, or of one in which an import was interrupted. What can be used of that one stays. */
+/** Like `openDataDirectory`, for an empty directory or one with an interrupted import, of which usable parts are kept. */
 export async function openImportTarget(options: DataDirectoryOptions, state: ImportState): Promise<ImportTarget> {
   const { system, directory, nodeId } = options
   const { files } = system
@@ -73,7 +73,7 @@ export async function openImportTarget(options: DataDirectoryOptions, state: Imp
   const look = () => {
     const interrupted = files.readFile(mark)?.toString() ?? null
     if (interrupted === null && inspect(files, directory, nodeId) !== null)
-      throw new DirectoryRefused(directory, 'holds data already: an import needs an empty directory')
+      throw new DirectoryRefused(directory, 'already contains data: an import needs an empty directory')
     return interrupted
   }
   const text = JSON.stringify({ ...state, nodeId })
@@ -95,7 +95,7 @@ export async function openImportTarget(options: DataDirectoryOptions, state: Imp
 
 const importMark = 'import.json'
 
-/** `keepPartitions`: they are copies of the same state. */
+/** `keepPartitions`: the partitions are copies of the same source state. */
 async function removeImported(files: FileSystem, directory: string, keepPartitions: boolean): Promise<void> {
   for (const { name } of files.list(directory)) {
     if (name === 'journal' || name === '__cluster_metadata-0') await files.removeDirectory(`${directory}/${name}`)
@@ -103,7 +103,7 @@ async function removeImported(files: FileSystem, directory: string, keepPartitio
   }
 }
 
-/** Looks, and only when `look` does not throw locks the directory, looks again, and settles whose it is. */
+/** Checks the directory; if `look` does not throw, locks it, checks it again, and settles its identity. */
 async function take<Found>(
   { system, directory, logger }: DataDirectoryOptions,
   look: () => Found,
@@ -114,12 +114,13 @@ async function take<Found>(
   files.makeDirectory(directory)
   const lock = files.lock(directory)
   try {
-    // Looked at again, as another broker may have had it until now.
+    // Check again, because another broker may have used it until now.
     const identity = await settle(look())
     const clock = await watchClock({
       system,
       path: `${directory}/clock.json`,
-      onJump: jumpMs => logger.warn({ jumpMs }, 'the clock jumped, or the broker was stopped; this time does not count for expiry'),
+      onJump: jumpMs =>
+        logger.warn({ jumpMs }, 'the clock jumped, or the broker was stopped for long; this time does not count for expiry'),
       onFailure: error => logger.warn({ err: error }, 'cannot write clock.json'),
     })
     const close = () => clock.close().finally(lock.release)
@@ -130,34 +131,37 @@ async function take<Found>(
   }
 }
 
-/** Whose the directory is; null for a new one. Reads only. */
+/** The identity of the directory; null for a new one. Only reads. */
 function inspect(files: FileSystem, directory: string, nodeId: number): Identity | null {
   const refuse = (why: string) => new DirectoryRefused(directory, why)
   const foreign = listIfThere(files, directory).filter(name => !mayLieInANewOne(name))
   const log = inspectLog(files, directory)
   if (log.newer !== null) throw refuse(`was written by a newer version of Millrace (${log.newer}): start that version`)
   if (files.exists(`${directory}/${importMark}`))
-    throw refuse('holds an import that was interrupted: run the same `millrace import` again, or empty the directory')
+    throw refuse('contains an interrupted import: run the same `millrace import` again, or empty the directory')
   const properties = readProperties(files, directory)
   if (properties === null) {
     if (log.state === 'ours')
-      throw refuse('holds data, but its meta.properties is missing: restore that file, which names cluster.id and node.id')
+      throw refuse('contains data, but its meta.properties is missing: restore that file, which contains cluster.id and node.id')
     if (log.state === 'foreign') foreign.push('journal')
     if (foreign.length === 0) return null
     if (foreign.some(name => isOfKafka(files, directory, name))) throw refuse(ofKafka(directory))
-    throw refuse(`is not empty and holds no data of Millrace (there is ${foreign.slice(0, 3).join(', ')}): choose an empty directory`)
+    throw refuse(`is not empty and holds no data of Millrace (it contains ${foreign.slice(0, 3).join(', ')}): choose an empty directory`)
   }
   const version = properties.get('version')
   const ownFormat = properties.get('millrace.format')
   if (ownFormat === undefined && log.state !== 'ours') throw refuse(ofKafka(directory))
   if (ownFormat !== undefined && !isKnown(ownFormat, format))
-    throw refuse(`has format ${ownFormat} (meta.properties), this version of Millrace knows up to ${format}: start a newer version`)
-  if (version !== '1') throw refuse(`has a meta.properties of version ${version ?? '(none)'}, this version of Millrace knows version 1`)
+    throw refuse(
+      `has format ${ownFormat} (meta.properties), but this version of Millrace supports formats up to ${format}: start a newer version`,
+    )
+  if (version !== '1')
+    throw refuse(`has a meta.properties of version ${version ?? '(none)'}, but this version of Millrace supports only version 1`)
   const clusterId = properties.get('cluster.id')
   if (!clusterId) throw refuse('has a meta.properties without cluster.id: restore that file')
   const storedNode = properties.get('node.id')
   if (Number(storedNode) !== nodeId)
-    throw refuse(`belongs to node ${storedNode ?? '(none)'} (meta.properties), and the configuration says node.id=${nodeId}`)
+    throw refuse(`belongs to node ${storedNode ?? '(none)'} (meta.properties), but the configuration has node.id=${nodeId}`)
   return { clusterId, nodeId, directoryId: parseUuid(properties.get('directory.id') ?? '') ?? zeroUuid }
 }
 
@@ -167,10 +171,10 @@ function isKnown(text: string, newest: number): boolean {
 }
 
 function ofKafka(directory: string): string {
-  return `holds data of Apache Kafka. Millrace does not write into it; stop Kafka and copy the data with: millrace import ${directory} --data NEW_DIRECTORY`
+  return `holds data of Apache Kafka, which Millrace does not change. Stop Kafka and copy the data with: millrace import ${directory} --data NEW_DIRECTORY`
 }
 
-/** What a file system, an orchestrator, or a start that was killed leaves in an empty directory. */
+/** Files that a file system, an orchestrator, or a killed start may leave in an otherwise empty directory. */
 function mayLieInANewOne(name: string): boolean {
   if (name === 'lost+found' || name === 'journal' || name === 'meta.properties.tmp' || name === `${importMark}.tmp`) return true
   return name.startsWith('.') && name !== kafkaShutdownMark
@@ -208,10 +212,10 @@ async function makeIdentity({ files, random }: System, directory: string, nodeId
   return identity
 }
 
-/** Before anything else: whatever is found beside it later is known to be ours. */
+/** Written before anything else, so that everything found beside it later is known to be ours. */
 async function writeIdentity(files: FileSystem, directory: string, { clusterId, nodeId, directoryId }: Identity): Promise<void> {
   const lines = ['version=1', `cluster.id=${clusterId}`, `node.id=${nodeId}`, `directory.id=${directoryId}`, `millrace.format=${format}`]
-  // A power cut must not take the name of the whole directory.
+  // A power cut must not remove the entry of the directory itself.
   await files.syncDirectory(dirname(directory))
   await files.replaceFile(`${directory}/meta.properties`, Buffer.from(`${lines.join('\n')}\n`))
 }

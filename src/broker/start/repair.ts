@@ -1,4 +1,4 @@
-/** Repairs partitions of a broker that does not run: what can be read is kept, the rest is given up (`docs/repair.md`). */
+/** Repairs partitions while the broker is stopped: keeps what can be read and gives up the rest (`docs/repair.md`). */
 import { repairFile } from '../../log.ts'
 import { dataDirectory } from '../config.ts'
 import { openDataDirectory } from './data-directory.ts'
@@ -8,11 +8,11 @@ export interface Repaired {
   partition: string
   firstOffset: number
   endOffset: number
-  /** Why it is offline all the same; null when it serves. */
+  /** Why it is still offline; null if it is repaired. */
   offline: string | null
 }
 
-/** `partitions`: names such as `orders-3`. What is lost is told to the logger. */
+/** `partitions`: names such as `orders-3`. Losses are reported to the logger. */
 export async function repairPartitions(options: OfflineOptions, partitions: readonly string[]): Promise<Repaired[]> {
   const { config } = options
   const { files } = options.system
@@ -29,7 +29,7 @@ export async function repairPartitions(options: OfflineOptions, partitions: read
       for (const partition of partitions) {
         const at = partition.lastIndexOf('-')
         const log = metadata.partitionByName(partition.slice(0, at), Number(partition.slice(at + 1)))
-        if (log === undefined) throw new Error(`no topic claims ${partition}`, { cause: partition })
+        if (log === undefined) throw new Error(`${partition} belongs to no topic of this broker`, { cause: partition })
         repaired.push({ partition, firstOffset: log.logStartOffset, endOffset: log.logEndOffset, offline: log.offline })
       }
     })

@@ -1,6 +1,6 @@
 /**
- * The topics that belong to the broker, and the one rule of what clients may do to them. Every path that creates, changes or deletes
- * topics, or writes and deletes records, asks here.
+ * The topics that belong to the broker, and the one rule about what clients may do to them. Every path that creates, changes or deletes
+ * topics, or writes or deletes records, checks it here.
  *
  * Coordinators spread their state over the partitions of three topics by a hash of names and read it back when they load. More
  * partitions move the names away from their state; deletion, another cleanup policy or a retention time destroys it; a small limit on
@@ -31,14 +31,14 @@ export function checkCreation(topic: string): void {
 }
 
 export function checkDeletion(topic: string): void {
-  if (belongsToBroker(topic)) throw refused(topic, 'cannot be deleted: the state of its coordinator would be lost')
+  if (belongsToBroker(topic)) throw refused(topic, 'cannot be deleted, because its coordinator would lose its state')
 }
 
 export function checkMorePartitions(topic: string): void {
-  if (belongsToBroker(topic)) throw refused(topic, 'cannot get more partitions: names would no longer be found where their state is')
+  if (belongsToBroker(topic)) throw refused(topic, 'cannot get more partitions, because its coordinator would no longer find its state')
 }
 
-/** Throws where a client may not write. Null: some other client, such as another coordinator. */
+/** Throws if a client may not write to the topic. `clientId` null: not a client with an id, such as another coordinator. */
 export function checkWrite(topic: string, clientId: string | null): void {
   if (topic === clusterMetadataTopic || (internalTopics.has(topic) && clientId !== adminClientId)) {
     throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Cannot append to internal topic ${topic}.`)
@@ -49,14 +49,14 @@ export function checkRecordDeletion(topic: string): void {
   if (belongsToBroker(topic)) throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Cannot delete records of internal topic ${topic}.`)
 }
 
-/** Throws for configs that would lose the coordinator's state or stop it, when `before` was better. */
+/** Throws for configs that would make the coordinator lose its state or stop, unless `before` was already like that. */
 export function checkConfig(topic: string, before: TopicConfig, after: TopicConfig): void {
   for (const { key, reason, harms } of guardsOf(topic)) {
-    if (harms(after) && !harms(before)) throw refused(topic, `needs ${key} as it is: ${reason}`)
+    if (harms(after) && !harms(before)) throw refused(topic, `does not allow this value of ${key}: ${reason}`)
   }
 }
 
-/** What holds for the topic, whatever the defaults of the broker are and whatever was stored before there was this rule. */
+/** The effective config of the topic, whatever the broker's defaults are and whatever was stored before this rule existed. */
 export function guardedConfig(topic: string, config: TopicConfig): TopicConfig {
   let guarded = config
   for (const { harms, safe } of guardsOf(topic)) if (harms(config)) guarded = { ...guarded, ...safe }
@@ -72,7 +72,7 @@ interface Guard {
 
 const wholeBatches: Guard = {
   key: 'max.message.bytes',
-  reason: `less than ${leastMessageBytes} would stop its coordinator`,
+  reason: `with less than ${leastMessageBytes} its coordinator would stop`,
   harms: ({ maxMessageBytes }) => maxMessageBytes < leastMessageBytes,
   safe: { maxMessageBytes: leastMessageBytes },
 }
@@ -88,7 +88,7 @@ const wholeSegments: Guard = {
 const compacted: readonly Guard[] = [
   {
     key: 'cleanup.policy',
-    reason: 'anything but compact would lose the state of its coordinator',
+    reason: 'with anything but compact its coordinator would lose its state',
     harms: ({ cleanupPolicy }) => cleanupPolicy.delete || !cleanupPolicy.compact,
     safe: { cleanupPolicy: { delete: false, compact: true } },
   },
@@ -96,23 +96,23 @@ const compacted: readonly Guard[] = [
   wholeSegments,
 ]
 
-/** The share coordinator deletes what it no longer needs by itself; its records are changes, of which compaction would keep the last. */
+/** The share coordinator deletes old records itself. Its records are incremental changes, of which compaction would keep only the last. */
 const kept: readonly Guard[] = [
   {
     key: 'cleanup.policy',
-    reason: 'compact would lose the state of its coordinator, whose records are changes',
+    reason: 'with compact its coordinator would lose its state, because its records are incremental changes',
     harms: ({ cleanupPolicy }) => cleanupPolicy.compact,
     safe: { cleanupPolicy: { delete: true, compact: false } },
   },
   {
     key: 'retention.ms',
-    reason: 'anything but -1 would lose the state of its coordinator',
+    reason: 'with anything but -1 its coordinator would lose its state',
     harms: ({ retentionMs }) => retentionMs !== -1,
     safe: { retentionMs: -1 },
   },
   {
     key: 'retention.bytes',
-    reason: 'anything but -1 would lose the state of its coordinator',
+    reason: 'with anything but -1 its coordinator would lose its state',
     harms: ({ retentionBytes }) => retentionBytes !== -1,
     safe: { retentionBytes: -1 },
   },

@@ -1,9 +1,9 @@
 /**
- * The metadata of a stopped Kafka (KRaft), read from its `__cluster_metadata-0`, and written for a broker of ours as the first snapshot of its
- * own metadata.
+ * Reads the metadata of a stopped Kafka (KRaft) from its `__cluster_metadata-0`, and writes it as the first snapshot of a Millrace broker's
+ * metadata.
  *
- * Hides how a log and its snapshots make one state, Kafka's metadata transactions, and which of its records mean nothing to one broker.
- * Nothing of the source is changed.
+ * Hides how the log and its snapshots are combined to one state, Kafka's metadata transactions, and which of its records are irrelevant for
+ * a single broker. Does not change the source.
  */
 import { type FileSystem, MalformedInput } from '../../base.ts'
 import {
@@ -25,7 +25,7 @@ export interface KafkaPartition {
   topicId: Uuid
   partition: number
   leaderEpoch: number
-  /** Brokers by how sure it is that they have all records: the leader, those in sync, those that were the last to be. */
+  /** Brokers, those most likely to have all records first: the leader, in-sync replicas, those that were last in sync. */
   mostComplete: readonly number[]
   /** Brokers that hold it, and at the same index the id of the directory in which each does. */
   replicas: readonly number[]
@@ -65,7 +65,7 @@ export function readKafkaMetadata(files: FileSystem, directory: string): KafkaMe
     return new Metadata(replay.image, endOffset)
   } catch (error) {
     if (error instanceof MalformedInput)
-      throw new Error(`${source}: ${error.message}: it is of a newer Kafka than this version knows, or damaged`, { cause: error })
+      throw new Error(`${source}: ${error.message}: it comes from a newer version of Kafka, or is damaged`, { cause: error })
     throw error
   }
 }
@@ -83,7 +83,7 @@ class Metadata implements KafkaMetadata {
     for (const { name, id, partitions } of this.#image.topics.byId.values())
       for (const record of partitions) {
         const { partitionId, leader, leaderEpoch, isr, eligibleLeaderReplicas, lastKnownElr, replicas, directories } = record
-        // After a shutdown nobody leads and nobody is in sync.
+        // After a shutdown there is no leader and no in-sync replica.
         const mostComplete = [leader, ...isr, ...(eligibleLeaderReplicas ?? []), ...(lastKnownElr ?? [])]
         yield { topic: name, topicId: id, partition: partitionId, leaderEpoch, mostComplete, replicas, directories }
       }
@@ -152,7 +152,7 @@ class Replay {
       case 'partitionChange':
         this.#change(record.value)
         return
-      // Of brokers and controllers that are no more.
+      // Of brokers and controllers that no longer exist.
       case 'registerBroker':
       case 'unregisterBroker':
       case 'fenceBroker':
@@ -210,7 +210,7 @@ function replayLog(files: FileSystem, source: string, from: Offset, replay: Repl
     .filter(({ name, kind }) => kind === 'file' && /^\d{20}\.log$/.test(name))
     .map(({ name }) => ({ path: `${source}/${name}`, base: Number(name.slice(0, 20)) }))
   let next = segments[0]?.base ?? from
-  if (next > from) throw new Error(`${source} begins at offset ${next}, and there is no snapshot of what was before`)
+  if (next > from) throw new Error(`${source} begins at offset ${next}, and there is no snapshot of the state before it`)
   for (const [nth, { path, base }] of segments.entries()) {
     if (base !== next) throw new Error(`${path}: offsets from ${next} to ${base} are missing`)
     const intact = eachBatch(files, path, bytes => {
@@ -223,7 +223,7 @@ function replayLog(files: FileSystem, source: string, from: Offset, replay: Repl
         })
       }
     })
-    if (!intact && nth < segments.length - 1) throw new Error(`${path} is damaged behind offset ${next - 1}`)
+    if (!intact && nth < segments.length - 1) throw new Error(`${path} is damaged after offset ${next - 1}`)
   }
   return Math.max(next, from)
 }

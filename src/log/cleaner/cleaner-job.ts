@@ -1,6 +1,6 @@
 /**
- * Compaction of one partition, as far as it needs no partition: reads segments, writes `.cleaned` ones. Runs in a worker thread, or in
- * slices on the event loop where files live in memory. Everything it is told is plain data, so that it can be sent to a thread.
+ * The part of compaction that works only on files: reads segments and writes `.cleaned` ones. Runs in a worker thread, or in
+ * slices on the event loop if files are in memory. Its input is plain data, so that it can be sent to a thread.
  */
 import { assert, type ClockHistory, type System } from '../../base.ts'
 import { forEachRecord, header, type Offset, type RecordView } from '../../protocol.ts'
@@ -34,7 +34,7 @@ export type OnCleaned = (group: Offset[]) => Promise<'go on' | 'stop'>
 /** Small enough to hold the event loop only for some milliseconds where the job runs there. */
 const windowBytes = 64 << 10
 
-/** Cleans up to an offset, which it answers: records below are clean now. Rejects soon after `signal` is aborted. */
+/** Resolves with the offset up to which records are now clean. Rejects soon after `signal` is aborted. */
 export async function runCleanerJob(system: System, job: CleanerJob, onCleaned: OnCleaned, signal: AbortSignal): Promise<Offset> {
   const context = segmentContext(system.files, { openFiles: 16, indexBytes: 8 << 20 })
   try {
@@ -79,7 +79,7 @@ class Cleaning {
     const { firstDirty, end, aborted, groups } = this.#job
     const bases = groups.flat()
     const begin = bases.findLast(base => base <= firstDirty) ?? firstDirty
-    // Those that ended before where the walk begins would be taken for going on.
+    // Transactions that ended before the start of the scan would be taken for open ones.
     const transactions = new CleanedTransactions(aborted.filter(entry => entry.lastOffset >= begin))
     let mapped = firstDirty
     let full = false

@@ -37,7 +37,7 @@ const until = async (what: () => boolean | Promise<boolean>) => {
   assert.fail(`not so: ${what}`)
 }
 
-test('a topic is deleted and made again, time after time, while a thread compacts it', async () => {
+test('a topic is deleted and recreated again and again while a thread compacts it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-cleaner-'))
   const reports: string[] = []
   const options = {
@@ -168,7 +168,7 @@ const places: Record<string, (operation: string, path: string) => boolean> = {
 }
 
 for (const [place, isHit] of Object.entries(places))
-  test(`no room ${place} during compaction: others are served, and it goes on by itself once there is`, async () => {
+  test(`no space ${place} during compaction: others are served, and it continues when there is space`, async () => {
     const { files, state, disk } = fullable(isHit)
     const { log, failures, kill } = await openTestLog(files, { cleanerBackoffMs: 2, journalFileBytes: 1 << 20 })
     const partition = create(log)

@@ -1,9 +1,9 @@
 /**
- * Log compaction: picks the dirtiest partition, has it cleaned in a worker thread (or in slices here, where files live in memory), and
+ * Log compaction: chooses the dirtiest partition, cleans it in a worker thread (or in slices on the event loop, if files are in memory), and
  * swaps the cleaned segments in.
  *
- * Hides when a partition is due, the thread, and the checkpoint of what is clean. One partition is cleaned at a time; the event loop only
- * chooses and swaps. Nothing is lost by a crash at any point: a `.cleaned` segment is thrown away, a `.swap` one is completed.
+ * Hides when a partition is due, the thread, and the checkpoint of the clean part. One partition is cleaned at a time; the event loop only
+ * chooses and swaps. A crash at any point loses nothing: a `.cleaned` segment is discarded, a `.swap` segment is completed.
  */
 import { Worker } from 'node:worker_threads'
 import { DiskError, type System, type Timer, Turns } from '../../base.ts'
@@ -176,7 +176,7 @@ export class Cleaner {
     await this.#checkpoint()
   }
 
-  /** False when retention took segments of the group meanwhile: then what was cleaned belongs to a log that is no more. */
+  /** False if retention removed segments of the group meanwhile: then the cleaned segments no longer fit the log. */
   async #swap(partition: CleanablePartition, group: readonly Segment[]): Promise<boolean> {
     const { context, system } = this.#options
     const first = group[0]!
@@ -188,7 +188,7 @@ export class Cleaner {
     try {
       await partition.replaceSegments(group, cleaned)
     } catch (error) {
-      // Of no more use; and perhaps it was the room it takes that was missing. What stays is overwritten by the next job.
+      // No longer useful, and it may occupy the space that was missing. Remaining files are overwritten by the next job.
       await cleaned.removeFiles().catch(() => {})
       throw error
     }
@@ -257,7 +257,7 @@ function startWorker(): Worker {
   return worker
 }
 
-/** A checkpoint that cannot be read only costs work: everything counts as dirty then. */
+/** If the checkpoint cannot be read, everything counts as dirty, which only costs work. */
 function readCheckpoint(system: System, path: string): Map<string, { topic: string; partition: number; offset: Offset }> {
   try {
     const file = system.files.readFile(path)

@@ -66,7 +66,7 @@ test('retention.ms: the oldest whose newest record is too old, up to the first t
   assert.equal(removable({ config, timestamps: [-1, 900] }, 506), 1)
 })
 
-test('-1 is no time: without timestamps a segment is as old as its file, whoever opens it, and a batch without one counts from its append', () => {
+test('timestamp -1: a segment without timestamps is as old as its file, also after reopening, and the age of a batch counts from its append', () => {
   const files = { ...memoryFileSystem(), stat: () => ({ size: 0, modifiedMs: 700 as number | null }) }
   files.makeDirectory('/t-0')
   const context = segmentContext(files, { openFiles: 10, indexBytes: 1000 })

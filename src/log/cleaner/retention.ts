@@ -1,7 +1,7 @@
 /**
- * What retention.ms, retention.bytes and DeleteRecords make removable, and the one timer that looks after all partitions.
+ * Determines which segments retention.ms, retention.bytes and DeleteRecords allow to remove, with one timer for all partitions.
  *
- * Hides Kafka's rules for which segments may go, and slices the work so that 10,000 partitions do not hold the event loop.
+ * Hides Kafka's rules, and does the work in slices, so that 10,000 partitions do not block the event loop.
  */
 import { ageOf, type ClockHistory, type System, type Timer, Turns } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
@@ -22,7 +22,7 @@ export interface RetainedPartition {
    * one is begun first.
    */
   removeSegments(count: number): void
-  /** Forgets producers that have been idle for too long. */
+  /** Removes producers that have been idle for too long. */
   expireProducers(history: ClockHistory): void
 }
 

@@ -1,6 +1,6 @@
 /**
- * Copies what older files of the journal have of some partitions into the current file. The disk refuses these partitions' own files, so that
- * the journal is all there is of their last records; by the copy the older files can be let go of for everybody else's sake.
+ * Copies the records of some partitions from older journal files to the current one. These partitions' own files cannot be written, so their
+ * last records exist only in the journal. After the copy, the older files can be reused.
  */
 import type { Turns } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'

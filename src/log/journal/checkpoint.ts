@@ -1,10 +1,10 @@
 /**
- * Checkpoints: makes segments durable and notes where each partition stands, so that journal files can be used again and a restart need not
+ * Checkpoints: make segments durable and store the state of each partition, so that journal files can be reused and a restart need not
  * read segments.
  *
- * Runs beside appends, over portions of the partitions that the retired journal files name: in short slices it flushes them and takes
- * their state; then, off the event loop, it syncs their files and the state log. When all are noted it releases the journal files. With `durability=os` the active segment is
- * left to the page cache, and the state says so.
+ * A checkpoint runs concurrently with appends, over batches of the partitions that the full journal files refer to. In short slices it
+ * flushes them and takes their state; then, off the event loop, it syncs their files and the state log. When all are stored, it releases the
+ * journal files. With `durability=os` the active segment is not synced, and the state says so.
  */
 import { DiskError, type System, Turns } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
@@ -23,7 +23,7 @@ const otherThreads = 4
 const portion = 512
 /** Or fewer, whose producers take this much memory until they are noted. */
 const portionBytes = 8 << 20
-/** So many partitions get complete indexes at the end. With more it would take seconds to make their files; Kafka makes missing ones anew. */
+/** At most this many partitions get complete indexes at the end. With more, creating their files would take seconds; Kafka rebuilds missing ones. */
 const mostIndexed = 1000
 /** A checkpoint that failed for want of space is tried again after this long. */
 const retryMs = 1000
@@ -115,7 +115,7 @@ export class Checkpointer {
     this.#closed = true
   }
 
-  /** After a failed sync nobody knows what the disk holds. Anything else leaves all as it was, but for more being on disk. */
+  /** After a failed sync, the state of the disk is unknown. After any other error nothing has changed, except that more is on the disk. */
   #fail(error: Error): void {
     this.#failure = error
     // The journal refuses with a KafkaError.

@@ -1,6 +1,6 @@
 /**
- * Group commit: what all partitions appended in one turn of the event loop becomes one frame of the journal, written by one `writev`;
- * frames become durable by one `fdatasync` after the other, each taking all that was written while the one before was under way.
+ * Group commit: everything that all partitions append in one turn of the event loop becomes one journal frame, written with one `writev`.
+ * Only one `fdatasync` runs at a time; each covers all frames written while the previous one was running.
  *
  * What went past the journal is durable with its segment's sync alone. The journal's word of it, by which recovery tells damage from a torn
  * end, is synced when the journal is, or soon after.
@@ -99,12 +99,12 @@ export class GroupCommit {
     return this.#group
   }
 
-  /** Nothing that was refused is left in the journal afterwards; throws DiskError as long as that cannot be. */
+  /** Removes everything that was refused from the journal; throws DiskError as long as that is not possible. */
   mend(): void {
     this.#options.journal.mend()
   }
 
-  /** To be called before the member changes anything that the group would have to take back. */
+  /** Call before the member changes anything that the group may have to undo. */
   join(member: Member): Group {
     this.#schedule()
     this.#group.join(member)
@@ -241,7 +241,7 @@ export class GroupCommit {
       return
     }
     const ends = group.commit()
-    // Before anybody is called back, who may gather again: a frame's slots are those of one file.
+    // Before callbacks run, which may gather again: the slots of a frame belong to one file.
     if (journal.isFull) this.#options.onFull()
     if (group.needsSync) this.#unsynced.push({ sequence, group, ends })
     group.tellWritten()
@@ -352,7 +352,7 @@ export class GroupCommit {
   }
 
   /**
-   * Nothing follows: an empty frame, not synced, tells recovery that the last frames were durable, so that damage to them is not taken for
+   * If nothing follows, an empty frame, not synced, tells recovery that the last frames were durable, so that damage to them is not taken for
    * a torn end. If it cannot be written, the next frame says the same.
    */
   #noteDurable(): void {
@@ -377,7 +377,7 @@ export class GroupCommit {
   }
 
   #rejectUnsynced(error: Error): void {
-    const refused = new KafkaError('KAFKA_STORAGE_ERROR', `The disk did not sync: ${error.message}`)
+    const refused = new KafkaError('KAFKA_STORAGE_ERROR', `The sync of the disk failed: ${error.message}`)
     for (const { group } of this.#unsynced) group.rejectDurable(refused)
     this.#unsynced = []
   }

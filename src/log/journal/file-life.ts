@@ -1,9 +1,9 @@
 /**
- * The head of a file whose records are found by looking for them, among bytes that clients chose.
+ * The head of a file whose records are found by scanning bytes that clients may have chosen.
  *
- * Journal files are overwritten in place and scanned after a crash, so what once was a record's value may lie where a frame is looked for. Each
- * life of a file therefore has a token, drawn at random when it begins, that no client ever sees: what does not carry it is not believed.
- * The head stands there twice, because without it nothing in the file could be.
+ * Journal files are overwritten in place and scanned after a crash, so the value of an old record may be where a frame is expected. Therefore
+ * each life of a file (from one reuse to the next) has a random token that no client ever sees: frames without it are ignored.
+ * The head is stored twice, because nothing in the file can be used without it.
  *
  *     head:  copy (64 bytes), at 512 the same copy, up to 1024
  *     copy:  what kind of file, checksum, format version, two numbers, token
@@ -31,7 +31,9 @@ export interface FileLife {
 /** A newer release wrote the file: nothing of it may be touched. */
 class NewerFormat extends Error {
   constructor(path: string, format: number) {
-    super(`${path} has format ${format}, which a newer release of Millrace wrote; this one reads formats up to ${latestFormat}`)
+    super(
+      `${path} has format ${format}, which was written by a newer version of Millrace; this version reads formats up to ${latestFormat}`,
+    )
     this.name = 'NewerFormat'
   }
 }

@@ -1,4 +1,4 @@
-/** A file of any size through a window of memory: what is asked for is read when it is not there, and the window never grows beyond that. */
+/** Reads a file of any size through a window of memory, which never grows beyond the requested range. */
 import type { FileHandle } from '../../base.ts'
 
 export class FileWindow {

@@ -66,7 +66,7 @@ test('every sequence of four calls: what a state does not allow fails and change
   }
 })
 
-test('all members have left before anybody is called, who may join the next group', async () => {
+test('all members have left before waiters are called, which may join the next group', async () => {
   for (const outcome of ['commit', 'refuse'] as const) {
     const group = new Group()
     const members = [new TestMember(), new TestMember()]
@@ -87,7 +87,7 @@ test('all members have left before anybody is called, who may join the next grou
   }
 })
 
-test('a refused frame binds nobody, member or not; bindings of other files stay', () => {
+test('a refused frame leaves no bindings; bindings of other files stay', () => {
   const group = new Group()
   const members = [new TestMember(), new TestMember(), new TestMember()]
   group.join(members[0]!)
@@ -106,7 +106,7 @@ test('a refused frame binds nobody, member or not; bindings of other files stay'
   )
 })
 
-test('promises: written and durable at once where nobody needs the disk, durable later where somebody does, both rejected when refused', async () => {
+test('promises: written and durable immediately if no member needs the disk, durable later otherwise, both rejected after a refusal', async () => {
   const settled = async (promise: Promise<void>) => {
     const pending = new Promise(resolve => setImmediate(resolve, 'pending'))
     const known = promise.then(

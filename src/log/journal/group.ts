@@ -1,14 +1,14 @@
 /**
- * One group of appends, which stands or falls as a whole.
+ * One group of appends, which succeeds or fails as a whole.
  *
  *     gathered ──send──► sent ──commit──► committed
  *                          └───refuse──► refused
  *
- * gathered: members join; all they did can be taken back. sent: the frame is being written, and nobody joins any more. committed: the frame
- * is in the page cache, and nothing of it is ever taken back. refused: every member is as it was when it joined.
+ * gathered: members join; all their changes can be undone. sent: the frame is being written, and no more members join. committed: the frame
+ * is in the page cache, and nothing in it is ever undone. refused: every member is in the state in which it joined.
  *
- * Members learn of the outcome in two steps. First each moves its own marks, and no foreign code runs; only when all have left the group
- * are waiters called, who may append again and so join the next one.
+ * Members learn of the outcome in two steps. First each updates its own marks, and no other code runs. Only when all have left the group
+ * are waiters called, which may append again and so join the next group.
  */
 import { assert } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
@@ -29,7 +29,7 @@ export class Group {
   readonly #bound: Member[] = []
   #written: Deferred | null = null
   #durable: Deferred | null = null
-  /** Somebody waits for the disk. */
+  /** A member waits for the disk. */
   needsSync = false
   /** And what for is in the frame; otherwise it went past the journal, to a segment. */
   needsJournal = false
@@ -51,7 +51,7 @@ export class Group {
     return (this.#durable ??= makeDeferred()).promise
   }
 
-  /** Whatever the member does until `send` is part of the group. Once for each member. */
+  /** Everything that the member does until `send` is part of the group. Once for each member. */
   join(member: Member): void {
     assert(this.#state === 'gathered', `a group that is ${this.#state} takes no members`)
     this.#members.push(member)
@@ -112,7 +112,7 @@ export class Group {
     this.#durable?.resolve()
   }
 
-  /** The disk failed: nobody knows whether it has it. */
+  /** The disk failed: it is unknown whether it has the data. */
   rejectDurable(error: Error): void {
     this.#durable?.reject(error)
   }
@@ -129,7 +129,7 @@ export class Group {
 
 function makeDeferred(): Deferred {
   const deferred = Promise.withResolvers<void>()
-  // With acks=0 nobody looks.
+  // With acks=0 nothing waits for it.
   deferred.promise.catch(() => {})
   return deferred
 }

@@ -1,5 +1,5 @@
 /**
- * The journal's bytes: files of frames, one frame per group commit.
+ * The format of the journal: files of frames, one frame per group commit.
  *
  * A file stands alone: partitions get small numbers (slots) by `bind` entries of the same file. Later frames repeat them, so that damage does
  * not hide whose records it took. A frame carries the token of its file's life (file-life.ts). Its checksum covers its header and its entries;
@@ -10,8 +10,8 @@
  *     file:   head (1024 bytes; 64 in format 1), frames, each at a multiple of 8
  *     frame:  header (48 bytes), entries (48 bytes each; `bind` is followed by the topic's name), payload
  *
- * Format 1 had no tokens and no folded checksums. Such a file is read once, at the first start of a release that writes format 2: only frames
- * that follow one another from its beginning count. After a clean shutdown there are none.
+ * Format 1 had no tokens and no combined checksums. Such a file is read once, at the first start of a release that writes format 2: only
+ * consecutive frames from its beginning count. After a clean shutdown there are none.
  */
 import { crc32c, writeInt64 } from '../../base.ts'
 import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'

@@ -1,11 +1,11 @@
 /**
- * Reads the journal after a crash: finds the frames that count, has their batches written to the segment files again (which changes nothing
- * where they are there already), and says of each partition what is known of its end.
+ * Reads the journal after a crash: finds the valid frames, writes their batches to the segment files again (which changes nothing
+ * if they are already there), and determines what is known about the end of each partition.
  *
- * Frames are looked for behind damage, too, but only those of the file's own life (file-life.ts), in the order of their numbers.
+ * Frames are also searched for behind damage, but only those of the file's own life (file-life.ts), in the order of their numbers.
  *
- * A torn end is normal: frames count up to the first that is missing or whose payload is not whole. A missing frame below one that says it
- * was durable is damage. Then all that can be read is still brought back, and the partitions that may have lost something are named.
+ * A torn end is normal: frames are valid up to the first one that is missing or has an incomplete payload. A missing frame before one that
+ * proves it was durable is damage. Then everything readable is still recovered, and the partitions that may have lost records are reported.
  */
 import type { FileSystem } from '../../base.ts'
 import { batchHeaderSize, header, type Offset, type Uuid } from '../../protocol.ts'
@@ -34,7 +34,7 @@ export interface JournalView {
   logStartOffset: Offset
   /** What was acknowledged as durable. 0: says nothing. */
   durableEnd: Offset
-  /** Bytes went past the journal to a segment file: nobody knows whether they are on the disk, or only in the page cache. */
+  /** Bytes bypassed the journal to a segment file: it is unknown whether they are on the disk or only in the page cache. */
   direct: boolean
   /** Why it cannot be known whether all is there; null when it can. */
   damage: string | null
@@ -274,8 +274,8 @@ class JournalRecovery {
   }
 
   /**
-   * Frames that do not count must not be taken for frames of the next run, whose numbers go on from the last that does. Files that are
-   * needed again are synced, lest a frame that was believed is gone the next time.
+   * Invalid frames must not be taken for frames of the next run, whose numbers continue from the last valid one. Files that are
+   * needed again are synced, so that an accepted frame is not missing next time.
    */
   async #erase(frames: FoundFrame[]): Promise<void> {
     const blank = Buffer.alloc(frameHeaderBytes)
@@ -290,7 +290,7 @@ class JournalRecovery {
     if (lastHole !== undefined)
       for (const { view, lastSequence } of tracks)
         if (lastSequence < lastHole && !view.deleted)
-          view.damage = `frames ${this.#holes.join(' to ')} of the journal are damaged and may have held its last records`
+          view.damage = `frames ${this.#holes.join(' to ')} of the journal are damaged and may have contained its last records`
     return tracks.map(({ view }) => view)
   }
 }

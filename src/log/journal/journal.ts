@@ -1,8 +1,8 @@
 /**
- * The journal's files: where the next frame goes, what must be synced, and which files may be used again.
+ * The journal's files: where the next frame is written, what must be synced, and which files can be reused.
  *
- * A file is overwritten in place once all it holds is in the segments ("released"), so that in the steady state `fdatasync` has no
- * metadata to write. A file that is new is extended with zeros a step ahead of the frames for the same reason.
+ * A file is overwritten in place once everything in it is in the segments ("released"), so that normally `fdatasync` has no
+ * metadata to write. For the same reason, a new file is extended with zeros a step ahead of the frames.
  */
 import { assert, DiskError, type FileHandle, type FileSystem, type Random } from '../../base.ts'
 import { beginLife, encodeHead, headBytes } from './file-life.ts'
@@ -130,7 +130,7 @@ export class Journal {
     if (used === undefined) this.#nextNumber++
     else this.#released.shift()
     const end = headBytes
-    // A new object also for a file that is used again: who was bound in its earlier life is not bound now.
+    // A new object also for a reused file: bindings of its earlier life are no longer valid.
     const file = { number, handle, life, slots: 0, bound: new Set<Member>(), firstSequence, end, size: Math.max(size, end), unsynced: true }
     this.#live.push(file)
   }

@@ -1,4 +1,4 @@
-/** What the journal and the group commit know of a partition, and the partition of them. */
+/** The interface between a partition on one side, and the journal and group commit on the other. */
 import type { FileHandle } from '../../base.ts'
 import type { KafkaError, Offset, Uuid } from '../../protocol.ts'
 import type { FileLife } from './file-life.ts'
@@ -6,7 +6,7 @@ import type { FileLife } from './file-life.ts'
 export interface JournalFile {
   readonly number: number
   readonly handle: FileHandle
-  /** What its frames carry; null: nothing in it is believed. */
+  /** The token in its frames; null: nothing in the file can be trusted. */
   readonly life: FileLife | null
   /** Partitions bound so far: the next slot. */
   slots: number
@@ -36,9 +36,9 @@ export interface Member {
   protect(): Promise<void> | null
   /** Writes what it gathered past the journal; answers why that was not possible. */
   writeOut(): KafkaError | null
-  /** Leaves its group: all it did in it stays. Calls nobody. */
+  /** Leaves its group and keeps all changes. Calls no waiters. */
   committed(): void
-  /** Leaves its group: all it did in it is undone. Calls nobody. */
+  /** Leaves its group and undoes all changes. Calls no waiters. */
   takeBack(): void
   /** Calls those who wait for its marks. */
   notify(): void

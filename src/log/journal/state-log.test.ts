@@ -65,7 +65,7 @@ function flip(disk: FileSystem, bit: number): void {
   file.close()
 }
 
-test('any one flipped bit costs one record: all later ones count, the damage is told, and so is who may have lost by it', async () => {
+test('any flipped bit affects only one record: later ones count, and the damage and the affected partitions are reported', async () => {
   const disk = memoryFileSystem()
   await threeCheckpoints(disk)
   const size = disk.readFile(path)!.length
@@ -92,7 +92,7 @@ test('any one flipped bit costs one record: all later ones count, the damage is 
   assert.deepEqual(endsIn(open(disk)), { 0: 30, 1: 31, 2: 32 })
 })
 
-test('a torn end is none of it: what follows the last sync may be there in part, and is no damage', async () => {
+test('a torn end is not damage: bytes after the last sync may be there in part', async () => {
   const disk = memoryFileSystem()
   await threeCheckpoints(disk)
   const whole = disk.readFile(path)!

@@ -1,18 +1,18 @@
 /**
- * `journal/state.log`: what recovery needs to know of a partition in order not to read its segments.
+ * `journal/state.log`: the state of each partition that recovery needs in order not to read its segments.
  *
- * Records are appended when a checkpoint has made a partition's segments durable; the latest of a partition counts. A torn end is normal: a
- * checkpoint is finished only by its `trimmed` record, and until then the journal files it covers are kept. When most of the file is out of
- * date the rest is written to a new one, which takes its place.
+ * A record is appended when a checkpoint has made a partition's segments durable; the latest record of a partition counts. A torn end is
+ * normal: only its `trimmed` record completes a checkpoint, and until then the journal files it covers are kept. When most of the file is
+ * out of date, the rest is written to a new file, which replaces it.
  *
- * Each record carries the token of its file's life (file-life.ts) and up to where the file was durable when it was written. So records
- * behind damage are found, and damage is told from a torn end. The file may be of any size: it is read through a window, written and
- * rewritten in slices off the event loop, and in memory is only where each partition's record lies.
+ * Each record carries the token of its file's life (file-life.ts), and the position up to which the file was durable when it was written. So
+ * records behind damage are found, and damage can be distinguished from a torn end. The file may have any size: it is read through a window,
+ * and written and rewritten in slices off the event loop. Only the positions of the partitions' records are kept in memory.
  *
  *     file:    head (1024 bytes), records
  *     record:  checksum, length of the body, token, durable end, body
  *
- * Format 1 had no head, and of a record only length and checksum. It is rewritten at the first checkpoint.
+ * Format 1 had no head, and records had only length and checksum. It is rewritten at the first checkpoint.
  */
 import { dirname } from 'node:path'
 import { crc32c, DiskError, type FileHandle, type FileSystem, type Random, writeInt64 } from '../../base.ts'
@@ -77,7 +77,7 @@ export interface StateLogOptions {
 export class StateLog {
   readonly #options: StateLogOptions
   #handle: FileHandle
-  /** null: to be begun anew before anything is appended. */
+  /** null: a new file must be started before anything is appended. */
   #life: FileLife | null = null
   #end = 0
   /** All below is sure to be on the disk. */
@@ -181,7 +181,7 @@ export class StateLog {
     this.#places.set(key, place)
   }
 
-  /** Twice: were the one lost, journal files that have been used again would be missed. */
+  /** Written twice, because without it, recovery would miss the contents of reused journal files. */
   #addEnd(slice: Slice, end: CheckpointEnd): void {
     for (let copy = 0; copy < 2; copy++) slice.add(null, encodeTrimmed(end))
   }
@@ -189,7 +189,7 @@ export class StateLog {
   async #write(slice: Slice): Promise<void> {
     const { records, bytes, notes } = slice.take()
     if (bytes === 0) return
-    // Were it to stay, what is written half could later pass for something newer than it is.
+    // If it stayed, a partly written record could later be taken for a newer one.
     this.#overlong = true
     await this.#handle.write(records, this.#end)
     this.#overlong = false
@@ -204,7 +204,7 @@ export class StateLog {
     this.#overlong = false
   }
 
-  /** If that fails all goes on with the file as it is; the next checkpoint tries again. */
+  /** If that fails, the old file stays in use; the next checkpoint tries again. */
   async #compact(): Promise<void> {
     try {
       await this.#rewrite()
@@ -260,7 +260,7 @@ export class StateLog {
       else slice.add(key, body)
       if (slice.bytes >= sliceBytes) yield slice.take()
     }
-    // Nobody sees the file before it is synced.
+    // The file is not visible under its name before it is synced.
     slice.durableEnd = slice.end
     this.#addEnd(slice, this.#checkpoint)
     yield slice.take()

@@ -1,4 +1,4 @@
-/** The records of the state log as bytes: a partition's state, the deletion of one, the end of a checkpoint. */
+/** The binary format of state log records: a partition's state, the deletion of a partition, the end of a checkpoint. */
 import { type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'
 import type { EpochStart } from '../partition/leader-epochs.ts'
@@ -74,7 +74,7 @@ export function encodeDeleted(key: string): Buffer {
   return Buffer.concat([Buffer.from([kinds.deleted]), Buffer.from(key, 'latin1')])
 }
 
-/** Said beside the partition's state: were that damaged, DeleteRecords would be undone. */
+/** Stored separately from the partition's state, because if that were damaged, DeleteRecords would be undone. */
 export function encodeLogStart(key: string, offset: Offset): Buffer {
   return numberAndText(kinds.logStart, offset, key)
 }

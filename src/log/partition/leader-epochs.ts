@@ -113,7 +113,8 @@ export class LeaderEpochs {
       entries.push({ epoch, startOffset })
     }
     // Torn, or with the end of an earlier and longer content: it is written in place.
-    if (lines.length !== count + 3 || lines.at(-1) !== '') throw new Error(`leader-epoch-checkpoint has not just ${count} entries`)
+    if (lines.length !== count + 3 || lines.at(-1) !== '')
+      throw new Error(`leader-epoch-checkpoint does not contain exactly ${count} entries`)
     return new LeaderEpochs(entries)
   }
 }

@@ -1,8 +1,8 @@
 /**
- * One partition's bytes: its segments, and the part of the tail that they lack.
+ * One partition's bytes: its segments, and the part of the tail that is not yet in them.
  *
- * Hides that the files hold a gapless beginning of the log and memory the rest, which of the files must still be synced (bytes and names),
- * which bytes the page cache is sure to have, and that the directory is made no sooner than something goes into it.
+ * Hides that the files contain the log up to some offset and memory the rest, which files (bytes and names) must still be synced,
+ * which bytes are certainly in the page cache, and that the directory is created only when it is needed.
  */
 import { DiskError, type FileSystem } from '../../base.ts'
 import { KafkaError, type Offset, type Uuid } from '../../protocol.ts'
@@ -36,7 +36,7 @@ export class PartitionFiles {
   #naming = false
   /** `changes` of the epochs when their file was last looked after. */
   #notedEpochs = 0
-  /** A file that still has bytes behind its end which nobody must believe, and where it ends. */
+  /** A file with invalid bytes behind its end, and the position of that end. */
   #overlong: { segment: Segment; size: number } | null = null
 
   /** `onRefused`: the disk does not take what has to leave memory. */
@@ -83,7 +83,7 @@ export class PartitionFiles {
     }
   }
 
-  /** Forgets what was appended since the segment was in this state. `direct`: its file may have some of it. */
+  /** Undoes all appends since the segment was in this state. `direct`: its file may contain some of them. */
   takeBack(segment: Segment, state: SegmentState, endOffset: Offset, direct: boolean): void {
     this.tail.rewind(endOffset, state.size)
     segment.rollback(state)
@@ -92,7 +92,7 @@ export class PartitionFiles {
 
   /**
    * To be called before anything is appended. A file that could not be cut holds whole batches that were refused: behind others of the same
-   * offsets, recovery would believe them. Throws KAFKA_STORAGE_ERROR as long as it cannot be cut.
+   * offsets, recovery would accept them. Throws KAFKA_STORAGE_ERROR as long as it cannot be cut.
    */
   mend(): void {
     if (this.#overlong === null) return
@@ -150,7 +150,7 @@ export class PartitionFiles {
 
   /**
    * Kafka's `leader-epoch-checkpoint`, for Kafka's tools and for a move back to Kafka. Not synced: recovery has the epochs from the state log
-   * and from the batches, and believes no torn file.
+   * and from the batches, and ignores torn files.
    */
   noteEpochs(epochs: LeaderEpochs): void {
     if (epochs.changes === this.#notedEpochs) return
@@ -214,7 +214,7 @@ export class PartitionFiles {
     this.#context.segments.handles.forget(`${this.directory}/partition.metadata`)
   }
 
-  /** Its name and content need no sync before the journal lets go of what is in it: redoing the journal makes it again. */
+  /** Its name and content need no sync before the journal releases its records, because replaying the journal recreates it. */
   #makeDirectory(): void {
     const { files } = this.#context.system
     // What a deleted topic of the same name left there must not become part of this one.
@@ -243,7 +243,7 @@ function overwrite(files: FileSystem, path: string, content: Buffer): void {
   }
 }
 
-/** What a client is told when the disk refused. Other errors are ours, and stay what they are. */
+/** The error for clients after a disk error. Other errors are bugs, and are not changed. */
 export function storageError(error: unknown): unknown {
   return error instanceof DiskError ? new KafkaError('KAFKA_STORAGE_ERROR', error.message) : error
 }

@@ -1,10 +1,10 @@
 /**
  * Opens one partition's directory and finds where its log ends.
  *
- * A partition with a checkpoint is believed up to there and read on from there; without one all segments after the newest producer snapshot
- * are read, as Kafka does. What was torn by the crash at the end of the last segment is cut off. Damage anywhere else, or an end below what
- * the journal knows to have been durable, takes the partition offline and changes nothing. Only when an operator asks for a repair it is given
- * up: then each segment is kept up to its damage, and no offset is given out twice.
+ * A partition with a checkpoint is trusted up to the checkpoint and read from there on; without one, all segments after the newest producer
+ * snapshot are read, as in Kafka. A batch torn by the crash at the end of the last segment is cut off. Damage anywhere else, or an end below
+ * the offset that the journal knows to be durable, takes the partition offline and changes nothing. Only when an operator requests a repair is
+ * data given up: then each segment is kept up to its damage, and no offset is used twice.
  */
 import { DiskError, type System } from '../../base.ts'
 import { buildBatch, header, type Offset, retainRecords } from '../../protocol.ts'
@@ -29,11 +29,11 @@ export interface RecoveryInput {
   name: string
   /** The latest checkpoint; null without one. */
   state: PartitionState | null
-  /** Whether the checkpoint's active segment may be believed: it was synced, or the machine has run on since. */
+  /** Whether the checkpoint's active segment can be trusted: it was synced, or the machine has not been restarted since. */
   trusted: boolean
-  /** There may have been a later checkpoint, which is lost: what it knew of gaps and ends nobody knows. */
+  /** There may have been a later checkpoint, which is lost, so its gaps and ends are unknown. */
   doubtful: boolean
-  /** The machine has run on since: what was written is there, synced or not. */
+  /** The machine has not been restarted since: everything written is there, synced or not. */
   sameRun: boolean
   /** A checkpoint or the journal knows it; if not, it may come from another broker and what is damaged was not torn by our crash. */
   ours: boolean
@@ -43,7 +43,7 @@ export interface RecoveryInput {
   /** Why it was offline already: then nothing is touched. */
   damage: string | null
   producers: ProducerLimits & { readonly producerIdExpirationMs: number }
-  /** A repair is asked for: the log goes on here, or behind what is found. null: damage takes it offline. */
+  /** A repair is requested: the log continues at this offset, or after the recovered records if they reach further. null: damage takes it offline. */
   repairTo: Offset | null
 }
 
@@ -57,7 +57,7 @@ export interface PartitionStart {
   epochs: LeaderEpochs
   producers: ProducerStates | null
   offline: string | null
-  /** Base offset of the segment with which the latest checkpoint goes on. */
+  /** Base offset of the active segment in the latest checkpoint. */
   checkpointedBase: Offset
   /** A power cut may have taken back what readers had seen (only with `durability=os`). */
   suspect: boolean
@@ -65,7 +65,7 @@ export interface PartitionStart {
 
 export interface Recovered {
   start: Omit<PartitionStart, 'suspect'>
-  /** What is there is not what was written. */
+  /** The files differ from what was written. */
   damage: string | null
   /** What a repair gave up. */
   lost: string[]
@@ -192,7 +192,7 @@ class Recovery {
   async #resume(segment: Segment, state: PartitionState, from: NonNullable<PartitionState['active']>['state']): Promise<void> {
     const size = segment.fileSize()
     if (size < from.size) {
-      this.damage = `${segment.path} has ${size} bytes, but had ${from.size}`
+      this.damage = `${segment.path} has ${size} bytes, but had ${from.size} at the last checkpoint`
       return
     }
     // Without its list of aborted transactions a segment would show what was taken back.
@@ -209,12 +209,12 @@ class Recovery {
         this.#take(segment, this.#info)
         return undefined
       })
-      if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch that does not follow')) return
+      if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch out of order')) return
     }
     await this.#readFrom(this.#opened.segments.all.indexOf(segment) + 1, segment)
   }
 
-  /** Without a checkpoint that can be believed: from the newest producer snapshot at or below `upTo` on. */
+  /** Without a usable checkpoint: from the newest producer snapshot at or below `upTo` on. */
   async #readAll(upTo: Segment | undefined): Promise<void> {
     const all = this.#opened.segments.all
     let first = 0
@@ -250,7 +250,7 @@ class Recovery {
       this.#end = segment.baseOffset
       const end = await this.#recover(segment)
       const size = segment.fileSize()
-      if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch that does not follow')) return
+      if (end.position < size && !this.#tear(segment, end.position, end.problem ?? 'a batch out of order')) return
     }
   }
 
@@ -299,10 +299,10 @@ class Recovery {
     this.#opened.segments.removeFrom(segment.baseOffset, this.#input.chores)
   }
 
-  /** The end of a file that makes no sense: cut off where a crash can have caused it. True when reading may go on after it. */
+  /** Handles an invalid end of a file: cuts it off if a crash can have caused it. True if reading may continue after it. */
   #tear(segment: Segment, position: number, problem: string): boolean {
     if (this.#input.repairTo !== null) {
-      this.lost.push(`${segment.path}: ${problem} at position ${position}: what follows in this file, from offset ${this.#end} on, is lost`)
+      this.lost.push(`${segment.path}: ${problem} at position ${position}: the rest of this file, from offset ${this.#end} on, is lost`)
       segment.truncateFile(position)
       return true
     }
@@ -332,7 +332,7 @@ class Recovery {
       this.#loadProducers(content)
       return content !== null
     } catch {
-      // One that is damaged or cannot be read is as good as none: an older one, or all segments, say the same.
+      // A damaged or unreadable one is ignored: an older one, or all segments, give the same result.
       return false
     }
   }
@@ -354,7 +354,7 @@ function storedEpochs(input: RecoveryInput): LeaderEpochs['entries'] {
     if (file === null) return []
     return LeaderEpochs.decode(file.toString('utf8')).entries
   } catch {
-    // The batches carry their epochs: the entries are made again while they are read.
+    // The batches contain their epochs: the entries are rebuilt while they are read.
     return []
   }
 }

@@ -1,8 +1,8 @@
 /**
- * What is done to a partition beside appends and reads: retention takes segments, compaction replaces them, checkpoints note where it stands.
+ * Maintenance of a partition besides appends and reads: retention removes segments, compaction replaces them, checkpoints store its state.
  *
- * Hides in which order these may touch the files, so that redoing the journal never brings back or overwrites what they did, and when a
- * partition whose files the disk refuses is given up.
+ * Hides the order in which these may change files, so that replaying the journal never restores or overwrites anything, and when a
+ * partition whose files cannot be written goes offline.
  */
 import { DiskError } from '../../base.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
@@ -16,7 +16,7 @@ const mostRefusals = 5
 const removedAtOnce = 50
 
 export class PartitionUpkeep {
-  /** Base offset of the segment with which the state log's latest record of it goes on. */
+  /** Base offset of the active segment in the latest record of the state log. */
   #checkpointedBase: Offset
   readonly #partition: Partition
   /** Segments are being taken away. */
@@ -58,7 +58,7 @@ export class PartitionUpkeep {
     }
   }
 
-  /** Once a checkpoint says that the log goes on behind them: recovery must neither redo anything in cleaned files nor miss what is gone. */
+  /** Only after a checkpoint with an active segment behind them, so that recovery neither replays into cleaned files nor misses removed ones. */
   async replaceSegments(old: readonly Segment[], cleaned: Segment): Promise<void> {
     const partition = this.#partition
     const { context, name } = partition
@@ -100,7 +100,7 @@ export class PartitionUpkeep {
     const { context, name, closed } = this.#partition
     if (closed) return
     this.#refusals++
-    if (this.#refusals === 1) context.report(`${name}: the disk refuses its files`, error)
+    if (this.#refusals === 1) context.report(`${name}: cannot write its files; retrying`, error)
     if (this.#refusals >= mostRefusals) this.giveUp(error)
   }
 

@@ -1,10 +1,10 @@
 /**
  * One partition: offsets, marks, segments and producer state, behind `PartitionLog`.
  *
- * Hides where an append's bytes go. Small ones are copied into the tail and travel in the group's journal frame; large ones go from the
- * caller's buffer to the segment file, gathered to one `pwritev` when several come together. Either way the files hold a gapless beginning
- * of the log and the tail the rest. Counting cannot fail (see `append-plan.ts`). Before its first change that a group may have to take
- * back, the partition joins the group and notes how it is.
+ * Hides where an append's bytes go. Small appends are copied into the tail and written in the group's journal frame; large ones go from the
+ * caller's buffer to the segment file, combined into one `pwritev` if there are several. Either way the files contain the log up to some
+ * offset, and the tail the rest. The accounting cannot fail (see `append-plan.ts`). Before its first change that a group may have to undo,
+ * the partition joins the group and saves its state.
  */
 import { assert, type ClockHistory, type DiskError, type Int64 } from '../../base.ts'
 import type {
@@ -108,7 +108,7 @@ export class Partition implements PartitionLog, Member {
   get lastStableOffset(): Offset {
     const unstable = this.producerStates?.firstUnstableOffset() ?? -1
     if (unstable === -1) return this.highWatermark
-    // A transaction may have begun below the log's start; nobody can read there.
+    // A transaction may have begun below the log start, where nothing can be read.
     return Math.min(Math.max(unstable, this.logStartOffset), this.highWatermark)
   }
 
@@ -324,7 +324,7 @@ export class Partition implements PartitionLog, Member {
     return this.upkeep.replaceSegments(old, cleaned)
   }
 
-  /** The one way: whoever looks after the broker is told why. */
+  /** The only way to go offline: reports the reason to operators. */
   goOffline(reason: string): void {
     if (this.offline !== null) return
     this.offline = reason

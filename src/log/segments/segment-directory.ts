@@ -1,6 +1,5 @@
 /**
- * A partition's directory (Kafka's or ours) as a crash may have left it: finishes or undoes what was interrupted, and tells which segments
- * there are.
+ * Opens a partition's directory (Kafka's or ours) after a possible crash: completes or undoes interrupted steps, and lists the segments.
  */
 import { DiskError } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
@@ -18,7 +17,7 @@ export interface OpenedDirectory {
 
 const walkWindowBytes = 64 << 10
 
-/** Throws DiskError when the disk refuses what must be done before segments can be told apart, Error for files that no log has. */
+/** Throws DiskError if a required step fails on the disk, Error for files that no log can have. */
 export async function openSegments(context: SegmentContext, chores: Chores, directory: string, nowMs: number): Promise<OpenedDirectory> {
   const names = await tidy(context, chores, directory)
   const segments: Segment[] = []
@@ -32,7 +31,8 @@ export async function openSegments(context: SegmentContext, chores: Chores, dire
       continue
     }
     // Its number is not exact.
-    if (offset > header.maxOffset) throw new Error(`${directory}/${name} begins beyond offset ${header.maxOffset}, where no log gets to`)
+    if (offset > header.maxOffset)
+      throw new Error(`${directory}/${name} begins beyond offset ${header.maxOffset}, the largest that is supported`)
     const { size } = context.files.stat(`${directory}/${name}`) ?? { size: 0 }
     segments.push(Segment.open(context, directory, offset, nowMs, '', size))
   }
@@ -48,7 +48,7 @@ async function tidy(context: SegmentContext, chores: Chores, directory: string):
     try {
       files.remove(`${directory}/${name}`)
     } catch (error) {
-      // It takes room, no more: whoever makes a file of this name makes it empty.
+      // It only takes space: a new file of this name is created empty.
       if (!(error instanceof DiskError)) throw error
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The segments of one partition in order: which segment holds an offset, and how segments come and go on disk so that a crash at any step
- * leaves what `openSegments` can put right, and a refusal of the disk what is tried again.
+ * The segments of one partition in order: finds the segment with an offset, and adds, replaces and removes segments on disk in such a way that
+ * `openSegments` can repair the directory after a crash at any step, and steps that fail on the disk are retried.
  */
 import { assert, DiskError } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
@@ -17,7 +17,7 @@ export class SegmentList {
   #sealedBytes = Number.NaN
   /** Out of the list, but not yet off the disk. */
   readonly #leaving = new Set<Segment>()
-  /** Its files have not their final names yet. */
+  /** Its files do not have their final names yet. */
   #swapping: Segment | null = null
   readonly #remaking = new Map<Segment, Promise<void>>()
   #closed = false
@@ -132,7 +132,7 @@ export class SegmentList {
     this.#sealedBytes = Number.NaN
     this.#swapping = cleaned
     for (const segment of present) this.#leaving.add(segment)
-    await chores.begin(`giving its name to ${cleaned.path}`, () => this.#finishSwap(present, cleaned, chores, delayMs))
+    await chores.begin(`renaming ${cleaned.path}`, () => this.#finishSwap(present, cleaned, chores, delayMs))
   }
 
   async #finishSwap(replaced: readonly Segment[], cleaned: Segment, chores: Chores, delayMs: number): Promise<void> {
@@ -150,7 +150,7 @@ export class SegmentList {
   abortedTransactions(from: Offset, to: Offset): AbortedTransaction[] | Promise<AbortedTransaction[]> {
     const found: AbortedTransaction[] = []
     const ends = this.#collect(Math.max(0, this.indexOf(from)), from, to, found)
-    // The index has the order of the markers. Kafka's clients sort it anew; kafkajs takes for granted that it is.
+    // The index is in the order of the markers. Kafka's clients sort the list; kafkajs assumes that it is sorted.
     const sorted = () => (found.length < 2 ? found : found.sort((a, b) => a.firstOffset - b.firstOffset))
     return ends === undefined ? sorted() : ends.then(sorted)
   }

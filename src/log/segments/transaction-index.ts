@@ -1,13 +1,13 @@
 /**
- * `.txnindex`: the aborted transactions whose markers lie in a segment, in Kafka's format (AbortedTxn version 0, 34 bytes each, ordered by
- * last offset). There is no file while there is none.
+ * `.txnindex`: the aborted transactions whose markers are in a segment, in Kafka's format (AbortedTxn version 0, 34 bytes each, ordered by
+ * last offset). The file exists only if there are any.
  *
- * Unlike the other indexes it cannot be thinner than the log: an entry that a power cut takes makes aborted records visible. So a checkpoint
+ * Unlike the other indexes, it must be complete: an entry lost in a power cut would make aborted records visible. So a checkpoint
  * syncs it with the segment.
  *
- * Hides when the file is read (off the event loop: it may have millions of entries), that a sealed segment's leaves memory again, and how the
- * few entries that a reader needs are found. A transaction that stays open while many others are aborted makes each of them one that has
- * to be looked at; so whole blocks of entries are passed over by the least of their first offsets.
+ * Hides when the file is read (off the event loop, because it may have millions of entries), that the index of a sealed segment leaves memory
+ * again, and how the few entries that a reader needs are found. While one transaction stays open and many others are aborted, all of their
+ * entries would have to be examined; so whole blocks of entries are skipped by the minimum of their first offsets.
  */
 import { DiskError, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
@@ -38,7 +38,7 @@ export class TransactionIndex {
   readonly #baseOffset: Offset
   /** Room at the end may be unused. null: not in memory. */
   #bytes: Buffer | null
-  /** Entries there are. What the file has beyond is not believed. */
+  /** Number of entries. Anything beyond them in the file is ignored. */
   #count = 0
   #written = 0
   /** Of each block of entries the least first offset; too low where entries were taken back. */
@@ -46,7 +46,7 @@ export class TransactionIndex {
   #loading: Promise<void> | null = null
   /** Nothing will be appended: may leave memory. */
   #isSealed: boolean
-  /** What a power cut could take: entries, or the file with its name; of a file that was found nobody knows. */
+  /** What a power cut could take: entries, or the file with its name; for a file that already existed this is unknown. */
   #unsynced: 'nothing' | 'entries' | 'file'
 
   constructor(
@@ -102,7 +102,7 @@ export class TransactionIndex {
     this.#count++
   }
 
-  /** Believes a checkpoint: only the first `count` entries of the file are valid. False when it does not have them all. */
+  /** Applies a checkpoint: only the first `count` entries of the file are valid. False if it does not have them all. */
   async adopt(count: number): Promise<boolean> {
     this.#bytes = count === 0 ? noBytes : null
     this.#count = this.#written = count
@@ -123,7 +123,7 @@ export class TransactionIndex {
   truncateToCount(count: number): void {
     const isKnown = this.#bytes !== null
     if (count === 0) {
-      // Also when the file is damaged: recovery drops everything and begins anew.
+      // Also if the file is damaged: recovery discards everything and starts over.
       this.#bytes = noBytes
       this.#isSealed = false
     } else this.#loaded()
@@ -258,7 +258,7 @@ export class TransactionIndex {
   async #read(): Promise<Buffer> {
     if (!this.#files.exists(this.path)) return noBytes
     const size = Math.min(this.#handles.get(this.path).size(), this.#count * entryBytes)
-    if (size % entryBytes !== 0) throw new Error(`${this.path}: transaction index of ${size} bytes`)
+    if (size % entryBytes !== 0) throw new Error(`${this.path}: the size of ${size} bytes is not a multiple of ${entryBytes}`)
     const bytes = Buffer.allocUnsafeSlow(size)
     let previous = this.#baseOffset - 1
     this.#least = []

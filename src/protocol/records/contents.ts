@@ -1,8 +1,8 @@
 /**
- * What is in a batch, whatever its header claims, and whether the topic takes it: Kafka's LogValidator over records.
+ * Determines what a batch really contains, whatever its header says, and whether the topic accepts it: Kafka's LogValidator.
  *
- * A compressed batch is decompressed for it, always: its header alone cannot be believed (some producers leave the largest timestamp out
- * or count wrongly), and one that cannot be decompressed would stop every reader of the partition.
+ * Compressed batches are always decompressed for this. Their headers cannot be trusted (some producers omit the largest timestamp
+ * or send a wrong count), and a batch that cannot be decompressed would block every reader of the partition.
  */
 import { addInt64, type Int64, nearestInt64, subtractInt64 } from '../../base.ts'
 import { type Scratch, unpack } from '../compression.ts'
@@ -120,7 +120,7 @@ export function refuseBatch(bytes: Buffer, { payload, start }: Unpacked, claimed
     const size = cursor.varint()
     const end = cursor.skip(size) + size
     cursor.position = end - size + 1
-    // The record's own time, whatever the header claims.
+    // The record's own timestamp, whatever the header says.
     const timestamp = addInt64(baseTimestamp, cursor.varlong())
     const offset = cursor.varint()
     refusal.see(timestamp, offset, cursor.varint() >= 0)

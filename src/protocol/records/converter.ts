@@ -3,7 +3,7 @@
  * that starts with the first and does not keep the process alive. A job that fails, even one that takes the thread down, fails alone: the
  * next job gets a new thread. There are two, so that what consumers and look-ups by time ask for holds up no producer.
  *
- * What waits is bounded; above that a job is refused with REQUEST_TIMED_OUT, which clients try again.
+ * The queue is bounded; above the bound, jobs are rejected with REQUEST_TIMED_OUT, and clients retry.
  */
 import { DecompressedTooLarge, defaultMaxDecompressedBytes, Scratch } from '../compression.ts'
 import { type Conversion, convert } from './convert.ts'

@@ -1,7 +1,7 @@
 /**
- * What is done to produced bytes before the log takes them: compressed batches are opened and checked, batches of a topic with its own
- * compression are compressed anew, odd ones written anew, message sets of old producers made v2 batches. Kafka's LogValidator. Pure
- * functions over bytes that block; `converter.ts` decides where they run.
+ * Prepares produced bytes for the log: decompresses and checks compressed batches, recompresses batches for topics with their own
+ * compression type, rewrites unusual ones, and converts message sets of old producers to v2 batches (Kafka's LogValidator). Pure, blocking
+ * functions over bytes; `converter.ts` decides where they run.
  */
 import { type CompressionType, compress, compressionIds, DecompressedTooLarge, type Scratch } from '../compression.ts'
 import { KafkaError } from '../errors.ts'

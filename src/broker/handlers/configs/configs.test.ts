@@ -193,7 +193,7 @@ test('AlterConfigs replaces everything, and knows no loggers', async () => {
   assert.deepEqual([logger.responses[0]!.errorCode, logger.responses[0]!.errorMessage], [42, 'Unknown resource type 8'])
 })
 
-test('a dynamic broker config holds at once, and is described with its sources', async () => {
+test('a dynamic broker config takes effect immediately, and is described with its sources', async () => {
   const world = new World()
   await world.alter('BROKER', '', 'SET', 'log.segment.bytes', '3000000')
   await world.alter('BROKER', '1', 'SET', 'log.segment.bytes', '4000000')
@@ -219,7 +219,7 @@ test('a dynamic broker config holds at once, and is described with its sources',
   )
 })
 
-test('secrets are never told', async () => {
+test('secrets are never returned', async () => {
   const world = new World()
   await world.alter('BROKER', '1', 'SET', 'listener.name.a.ssl.key.password', 'hunter2')
   const result = await world.describe('BROKER', '1')
@@ -254,7 +254,7 @@ test('describing: unknown topics, bad names, groups, subscriptions, the logger, 
   assert.equal(old.isDefault, true)
 })
 
-test('without permission nothing is told or changed', async () => {
+test('without permission nothing is returned or changed', async () => {
   const world = new World()
   world.denied = 'CLUSTER'
   assert.equal((await world.describe('BROKER', '1')).errorCode, 31)

@@ -1,6 +1,6 @@
 /**
- * ConsumerGroupDescribe, v0–1 (KIP-848): the state of groups of the consumer protocol; v1 tells which protocol each member speaks
- * (KIP-1099). A group with a topic that may not be described is not described at all.
+ * ConsumerGroupDescribe, v0–1 (KIP-848): the state of groups of the consumer protocol; v1 returns the protocol of each member
+ * (KIP-1099). A group with a topic that the caller may not describe is not described at all.
  */
 import { apis, type InputOf, type KafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'

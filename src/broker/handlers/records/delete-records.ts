@@ -1,6 +1,6 @@
 /**
- * DeleteRecords, v0–2 (KIP-107): moves the start of partitions up; -1 means the high watermark. Refused for internal and for purely
- * compacted topics. The response leaves when the new starts are durable.
+ * DeleteRecords, v0–2 (KIP-107): raises the log start of partitions; -1 means the high watermark. Rejected for internal and for purely
+ * compacted topics. The response is sent when the new starts are durable.
  */
 import { type Int64, inSlices } from '../../../base.ts'
 import { checkRecordDeletion } from '../../../coordinator.ts'

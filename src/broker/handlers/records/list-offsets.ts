@@ -2,7 +2,7 @@
  * ListOffsets, v0–11.
  *
  * v0 lists offsets of segments (up to 0.10.0), v1 looks up one by time (KIP-79), v2 respects open transactions (KIP-98), v4 checks and
- * tells leader epochs (KIP-320), v7 knows the largest timestamp (KIP-734), v8 the earliest local offset (KIP-405), v9 the latest tiered
+ * returns leader epochs (KIP-320), v7 supports the largest timestamp (KIP-734), v8 the earliest local offset (KIP-405), v9 the latest tiered
  * (KIP-1005), v10 a timeout for tiered look-ups (KIP-1075), v11 the earliest offset still to be tiered (KIP-1023). Nothing is tiered here.
  */
 import { type Int64, inSlices, type Turns } from '../../../base.ts'

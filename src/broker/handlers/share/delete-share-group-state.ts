@@ -1,4 +1,4 @@
-/** DeleteShareGroupState, v0 (KIP-932): between brokers; what share groups have done in partitions is forgotten. */
+/** DeleteShareGroupState, v0 (KIP-932), between brokers: deletes the state of share groups in partitions. */
 import { apis } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine } from './share-requests.ts'

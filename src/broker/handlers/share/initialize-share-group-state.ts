@@ -1,4 +1,4 @@
-/** InitializeShareGroupState, v0 (KIP-932): between brokers; sets where a share group begins in partitions. */
+/** InitializeShareGroupState, v0 (KIP-932), between brokers: sets where a share group starts in partitions. */
 import { apis } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine } from './share-requests.ts'

@@ -1,4 +1,4 @@
-/** ReadShareGroupStateSummary, v0–1 (KIP-932): between brokers; how far a share group is, without the records in delivery. */
+/** ReadShareGroupStateSummary, v0–1 (KIP-932), between brokers: the position of a share group, without the records in delivery. */
 import { apis } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine, type Outcome } from './share-requests.ts'

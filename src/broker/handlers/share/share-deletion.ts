@@ -15,7 +15,7 @@ export async function forgetShareTopics(groupId: string, topicIds: ReadonlySet<U
   return new Set(forgotten.keys())
 }
 
-/** Before the group itself is deleted. A group that is no empty share group is left to those who know about it. */
+/** Before the group itself is deleted. Other groups than empty share groups are left to the following checks. */
 export async function forgetShareGroup(groupId: string, broker: Broker): Promise<void> {
   try {
     const known = await broker.groups.emptyShareGroupTopics(groupId)

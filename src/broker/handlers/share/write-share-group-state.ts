@@ -1,4 +1,4 @@
-/** WriteShareGroupState, v0–1 (KIP-932): between brokers; the owner of a partition stores what a share group has done there. */
+/** WriteShareGroupState, v0–1 (KIP-932), between brokers: the owner of a partition stores the state of a share group in it. */
 import { apis } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine } from './share-requests.ts'

@@ -66,7 +66,7 @@ function describeGroups(broker: TestBroker, groupIds: string[], includeTopologyD
 
 describe('StreamsGroupHeartbeat', () => {
   for (const version of [0, 1]) {
-    it(`creates the internal topics and has the member ask again at once, v${version}`, async () => {
+    it(`creates the internal topics and makes the member send the next heartbeat immediately, v${version}`, async () => {
       const broker = await start()
       const first = await join(broker, version)
       assert.equal(first.errorCode, 0)
@@ -137,7 +137,7 @@ describe('StreamsGroupHeartbeat', () => {
 })
 
 describe('StreamsGroupDescribe', () => {
-  it('tells the group, its topology and what the caller may do', async () => {
+  it('returns the group, its topology and the authorized operations', async () => {
     const broker = await start()
     await join(broker)
     await join(broker, 1, { memberEpoch: 1, topology: null })

@@ -1,6 +1,6 @@
 /**
- * StreamsGroupDescribe, v0–1 (KIP-1071): the state of streams groups. A group with a topic that may not be described is not described at
- * all. v1 asks for the description of the topology, which Kafka leaves to a plug-in; as in a Kafka without one, there is none.
+ * StreamsGroupDescribe, v0–1 (KIP-1071): the state of streams groups. A group with a topic that the caller may not describe is not described
+ * at all. v1 requests the description of the topology, which in Kafka comes from a plug-in; as in a Kafka without one, there is none.
  */
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
@@ -9,7 +9,7 @@ import { requireStreamsGroups, topicsOf } from './streams-requests.ts'
 
 type DescribedGroup = InputOf<typeof apis.streamsGroupDescribe.response>['groups'][number]
 
-/** Kafka's NOT_STORED; 0 says that nobody asked. */
+/** Kafka's NOT_STORED; 0 means that it was not requested. */
 const notStored = 1
 
 export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescribe>({

@@ -1,6 +1,6 @@
 /**
- * AlterPartitionReassignments, v0–1 (KIP-455, KIP-860): moves partitions to other brokers. There is one broker: a partition may be
- * assigned to it, which changes nothing, and to nobody else. So no reassignment is ever under way that could be cancelled.
+ * AlterPartitionReassignments, v0–1 (KIP-455, KIP-860): moves partitions to other brokers. There is one broker: a partition can only be
+ * assigned to it, which changes nothing. So there is never a reassignment in progress that could be cancelled.
  */
 import { inSlices } from '../../../base.ts'
 import { assignmentProblem } from '../../../coordinator.ts'

@@ -1,6 +1,6 @@
 /**
- * How old the next record is that a group has to read: its lag in seconds. Told by the batch that holds the record, which is read only when
- * the group has moved since the last scrape, and for so many partitions of a scrape, so that a scrape costs little whatever groups do.
+ * The lag in seconds: the age of the next record that a group has to read. It comes from the batch with that record, which is read only if
+ * the group has moved since the last scrape, and only for a limited number of partitions per scrape, so that scrapes stay cheap.
  */
 import type { PartitionLog } from '../../../log.ts'
 import { batchHeaderSize, header } from '../../../protocol.ts'

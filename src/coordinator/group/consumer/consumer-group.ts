@@ -1,6 +1,6 @@
 /**
- * One KIP-848 group: what its records say, and what follows from that (who owns a partition, who is a static member, what is subscribed).
- * `replay` is the only thing that changes it; what happens next is decided elsewhere.
+ * One KIP-848 group: the state in its records, and what derives from it (owners of partitions, static members, subscriptions).
+ * Only `replay` changes it; decisions are made elsewhere.
  */
 import type { Int64 } from '../../../base.ts'
 import { KafkaError, type Uuid } from '../../../protocol.ts'
@@ -106,7 +106,7 @@ export class ConsumerGroup implements Group {
     this.#subscribers = null
   }
 
-  /** Compaction may bring the records of two owners in either order: the last one counts, and only it can let go. */
+  /** After compaction the records of two owners may come in either order: the last one counts, and only it can release the partition. */
   #own(held: Held, memberId: string): void {
     for (const [topicId, partitions] of held) {
       let owners = this.#owners.get(topicId)

@@ -1,6 +1,6 @@
 /**
- * What every request of a member brings about, whichever protocol it speaks: its description is stored; a change of subscriptions or of
- * their topics begins a new epoch; the new epoch gets a target assignment; and the member moves towards it. Decides on records only.
+ * The effects of every member request, in either protocol: its description is stored; a change of subscriptions or of
+ * their topics starts a new epoch; the new epoch gets a target assignment; and the member moves towards it. Only produces records.
  */
 import { ageOf } from '../../../base.ts'
 import { KafkaError, type Uuid } from '../../../protocol.ts'
@@ -37,7 +37,7 @@ export interface MatchedTopics {
   readonly version: number
 }
 
-/** The step cannot be taken before somebody has looked for what the expression finds. */
+/** The step is not possible before the topics that match the expression are known. */
 export class NotMatched extends Error {
   readonly regex: string
 
@@ -58,7 +58,7 @@ export interface MemberStep {
   before: ConsumerMember
   /** As it describes itself now. */
   after: ConsumerMember
-  /** What it says it has; null when it did not say. */
+  /** The partitions that it reports; null if it reports none. */
   owned: readonly TopicPartitionList[] | null
   topicsLike: TopicsLike
   /** Those that the step writes are added. */
@@ -192,7 +192,7 @@ export class Progress {
     const { version } = this.#topics
     const { comparedWith } = group
     const compared = comparedWith.topicsVersion === version && group.groupEpoch >= comparedWith.groupEpoch
-    // Epoch 0 is no epoch: its members would join for ever. So the first member begins 1, even one that subscribes to nothing.
+    // Epoch 0 is not valid: its members would join for ever. So the first member starts epoch 1, even one that subscribes to nothing.
     const begins = group.groupEpoch === 0
     if (!changed && compared && !begins) return group.groupEpoch
     const hash = topicsHash(group.topicsOfAll(group.members.after(after), regexes), this.#topics)
@@ -210,7 +210,7 @@ export class Progress {
     if (groupEpoch > group.assignmentEpoch) {
       const { assignmentIntervalMs } = this.#settings.consumer.of(group.groupId)
       const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
-      // Nobody has partitions that would move.
+      // No member has partitions that would move.
       if (group.isEmpty || waitMs === 0) {
         const targets = this.#assign(group, group.members.after(after), regexes, groupEpoch, records)
         return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }

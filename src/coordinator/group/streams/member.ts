@@ -11,7 +11,7 @@ export interface Endpoint {
   port: number
 }
 
-/** What a member tells of itself. */
+/** A member's description of itself. */
 export interface MemberMetadata {
   readonly instanceId: string | null
   readonly rackId: string | null
