@@ -6,6 +6,7 @@
 import type { Clock, Int64, Random } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Uuid } from '../../protocol.ts'
+import { initialEpoch, nextEpoch } from './session-epochs.ts'
 import { SessionPartitions } from './session-partitions.ts'
 import type { ToldError } from './told-errors.ts'
 
@@ -38,9 +39,6 @@ export interface FetchSession {
 
 export type SessionError = 'FETCH_SESSION_ID_NOT_FOUND' | 'INVALID_FETCH_SESSION_EPOCH' | 'FETCH_SESSION_TOPIC_ID_ERROR'
 
-/** Session epoch of a request without a session, or that ends one. */
-export const finalEpoch = -1
-const initialEpoch = 0
 /** A session unused for this long may lose its slot to a new one (Kafka: MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS). */
 const evictableAfterMs = 120_000
 
@@ -120,8 +118,4 @@ export class FetchSessions {
     this.evictions++
     return true
   }
-}
-
-function nextEpoch(epoch: number): number {
-  return epoch === 2 ** 31 - 1 ? 1 : epoch + 1
 }

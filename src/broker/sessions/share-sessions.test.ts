@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Uuid } from '../../protocol.ts'
-import { finalEpoch, partitionKey, type ShareSession, ShareSessions } from './share-sessions.ts'
+import { finalEpoch } from './session-epochs.ts'
+import { partitionKey, type ShareSession, ShareSessions } from './share-sessions.ts'
 
 const topicId = 'AAAAAAAAAAAAAAAAAAAB0Q' as Uuid
 

@@ -4,11 +4,9 @@
  */
 import { joinedKey } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
+import { finalEpoch, initialEpoch, nextEpoch } from './session-epochs.ts'
 import { SessionPartitions } from './session-partitions.ts'
 import type { ToldError } from './told-errors.ts'
-
-export const initialEpoch = 0
-export const finalEpoch = -1
 
 export interface SharedPartition extends ToldError {
   readonly topicId: Uuid
@@ -45,7 +43,7 @@ export class ShareSessions {
     }
     const former = this.#sessions.get(key)
     if (former !== undefined) this.close(former)
-    const session = { groupId, memberId, connectionId, epoch: 1, partitions: new Map<string, SharedPartition>() }
+    const session = { groupId, memberId, connectionId, epoch: nextEpoch(initialEpoch), partitions: new Map<string, SharedPartition>() }
     this.#sessions.set(key, session)
     const others = this.#byConnection.get(connectionId)
     if (others === undefined) this.#byConnection.set(connectionId, new Set([session]))
@@ -77,7 +75,7 @@ export class ShareSessions {
     if (session.epoch !== epoch) {
       throw new KafkaError('INVALID_SHARE_SESSION_EPOCH', `The share session is at epoch ${session.epoch}, not ${epoch}.`)
     }
-    session.epoch = epoch === 2 ** 31 - 1 ? 1 : epoch + 1
+    session.epoch = nextEpoch(epoch)
     return session
   }
 

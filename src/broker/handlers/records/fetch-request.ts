@@ -1,7 +1,8 @@
 /** The partitions of a fetch request in reading order, from the request itself or from a session (KIP-227). */
 import { type apis, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
-import { type FetchPartition, type FetchSession, finalEpoch, type SessionError, sessionKey } from '../../sessions/fetch-sessions.ts'
+import { type FetchPartition, type FetchSession, type SessionError, sessionKey } from '../../sessions/fetch-sessions.ts'
+import { finalEpoch } from '../../sessions/session-epochs.ts'
 
 type Request = MessageOf<typeof apis.fetch.request>
 type AskedPartition = Request['topics'][number]['partitions'][number]
