@@ -31,8 +31,8 @@ export interface CompressOptions {
 
 export interface DecompressOptions {
   maxBytes?: number
-  /** Accept the header checksum of {@link CompressOptions.brokenLz4Checksum} too. */
-  brokenLz4Checksum?: boolean
+  /** LZ4 as message format v0 may have it: the header checksum is not looked at. */
+  ignoreLz4Checksum?: boolean
   /** The result may lie in this memory: it is gone with the next use. */
   scratch?: Scratch | undefined
 }
@@ -89,7 +89,7 @@ function unpackInto(type: Exclude<CompressionType, 'none'>, data: Buffer, option
     case 'snappy':
       return snappyDecompress(data, out)
     case 'lz4':
-      return lz4Decompress(data, options?.brokenLz4Checksum ?? false, out)
+      return lz4Decompress(data, options?.ignoreLz4Checksum ?? false, out)
     case 'zstd':
       return zstdDecompress(data, out)
   }

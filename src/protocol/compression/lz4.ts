@@ -1,7 +1,7 @@
 /**
- * LZ4 frames as Kafka reads them: independent blocks, a checksum over the header, and in message format v0 the header checksum that old
- * clients computed from the magic on instead of from the descriptor (KAFKA-3160). What follows the frame is not looked at, as in Kafka, nor are
- * size and checksum of the content believed.
+ * LZ4 frames as Kafka reads them: independent blocks, and a checksum over the header, which in message format v0 may be anything, because old
+ * clients computed it from the magic on instead of from the descriptor (KAFKA-3160). What follows the frame is ignored, and so are size and
+ * checksum of the content.
  *
  * Frames are written by the native library, but decoded here: into reused memory, which is an order of magnitude cheaper than the memory
  * that the library allocates for each frame.
@@ -48,7 +48,7 @@ export function lz4Compress(data: Buffer, brokenChecksum: boolean): Buffer {
 }
 
 /** Returns where the frame ends. */
-export function lz4Decompress(data: Buffer, allowBrokenChecksum: boolean, out: Output): number {
+export function lz4Decompress(data: Buffer, ignoreChecksum: boolean, out: Output): number {
   if (data.length < 7 || data.readUInt32LE(0) !== frameMagic) throw new Error('no LZ4 frame')
   const flags = data[4]!
   const blockSizeId = data[5]! >> 4
@@ -57,8 +57,7 @@ export function lz4Decompress(data: Buffer, allowBrokenChecksum: boolean, out: O
   if (blockSizeId < 4) throw new Error('an LZ4 block size that does not exist')
   const checksumAt = (flags & contentSizeBit) === 0 ? 6 : 14
   if (data.length <= checksumAt) throw new Error('the LZ4 header is cut off')
-  const stored = data[checksumAt]!
-  if (stored !== headerChecksum(data, 4, checksumAt) && !(allowBrokenChecksum && stored === headerChecksum(data, 0, checksumAt)))
+  if (!ignoreChecksum && data[checksumAt] !== headerChecksum(data, 4, checksumAt))
     throw new Error('the checksum of the LZ4 header is wrong')
   const end = decodeBlocks(data, checksumAt + 1, 2 ** (8 + 2 * blockSizeId), (flags & blockChecksumBit) !== 0, out)
   if (checksumAt === 14 && data.readBigUInt64LE(6) !== BigInt(out.length)) out.oddlyFramed = true

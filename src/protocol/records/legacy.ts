@@ -91,7 +91,7 @@ function innerMessages(wrapper: BatchView, maxBytes: number): RecordView[] {
   if (header.compression === 'zstd') throw invalid(`Invalid wrapper compressionType found in legacy deep record iterator ${header.magic}`)
   const packed = readMessage(bytes, 0, bytes.length, header.lastOffset, null).value
   if (packed === null) throw invalid(`Found invalid compressed record set with null value (magic = ${header.magic})`)
-  const plain = decompress(header.compression, packed, { maxBytes, brokenLz4Checksum: header.magic === 0 })
+  const plain = decompress(header.compression, packed, { maxBytes, ignoreLz4Checksum: header.magic === 0 })
   const starts = innerStarts(plain, header.magic)
   const last = starts.at(-1)
   if (last === undefined) throw invalid('Found invalid compressed record set with no inner records')
