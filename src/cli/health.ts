@@ -35,7 +35,7 @@ function reachable(host: string): string {
 }
 
 async function askHttp(url: string): Promise<void> {
-  let answer: { ready: boolean; reason?: string }
+  let answer: { ready: boolean; reason?: string } | null
   try {
     const response = await fetch(url, { signal: deadline() })
     answer = (await response.json()) as typeof answer
@@ -43,6 +43,7 @@ async function askHttp(url: string): Promise<void> {
     const cause = (error as Error).cause
     throw new CommandFailed(`no answer from ${url}: ${cause instanceof Error ? cause.message : (error as Error).message}`)
   }
+  if (typeof answer?.ready !== 'boolean') throw new CommandFailed(`what answers at ${url} is not a broker of Millrace`)
   if (!answer.ready) throw new CommandFailed(`not ready: ${answer.reason}`)
 }
 

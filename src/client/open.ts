@@ -3,8 +3,8 @@
  * needs only one connection.
  */
 import { promisify } from 'node:util'
-import { Admin, kGetBootstrapConnection, Producer } from '@platformatic/kafka'
-import { realSystem } from '../base.ts'
+import { Admin, kGetApi, kGetBootstrapConnection, Producer } from '@platformatic/kafka'
+import { realSystem, type System, type Timer } from '../base.ts'
 import { administration } from './administer.ts'
 import { CheckedConsumer } from './checked-consumer.ts'
 import type { Client, ClientOptions } from './client.ts'
@@ -25,6 +25,8 @@ const retries = 3
 const retryDelayMs = 250
 const connectTimeoutMs = 5_000
 const defaultTimeoutMs = 30_000
+/** The first answer costs a broker nothing. */
+const longestGreetingMs = 15_000
 
 export function openClient(options: ClientOptions): Client {
   const { bootstrap } = options
@@ -51,7 +53,18 @@ export function openClient(options: ClientOptions): Client {
   const requests = lazily(() => new Requests(admin(), system))
   // Fetches wait at the broker, and what comes behind them on the same connection waits as well.
   const reader = lazily(() => new Requests(keep(new Admin(base)), system))
-  const greeted = lazily(() => (security.tls === undefined && security.sasl === undefined ? Promise.resolve() : greet(admin(), bootstrap)))
+  const greetingMs = Math.min(base.timeout, longestGreetingMs)
+  let greeting: Promise<void> | null = null
+  const greetNow = async () => {
+    if (security.tls !== undefined || security.sasl !== undefined) await logIn(admin(), bootstrap)
+    await greet(admin(), bootstrap, system, greetingMs)
+  }
+  // What failed may succeed the next time.
+  const forget = (error: unknown): never => {
+    greeting = null
+    throw error
+  }
+  const greeted = () => (greeting ??= greetNow().catch(forget))
   const run = async <T>(work: () => Promise<T>): Promise<T> => {
     await greeted()
     return settled(bootstrap, work())
@@ -91,13 +104,25 @@ export function openClient(options: ClientOptions): Client {
  * Logs in once, before any work, because the library would try a wrong password again and again. Whatever else fails is left to the
  * work itself, which the library does repeat.
  */
-async function greet(admin: Admin, bootstrap: string): Promise<void> {
+async function logIn(admin: Admin, bootstrap: string): Promise<void> {
   try {
     await promisify(done => admin[kGetBootstrapConnection](done as never))()
   } catch (error) {
     const told = toClientError(error, bootstrap)
     if (told.code !== 'UNREACHABLE' && told.code !== 'TIMEOUT') throw told
   }
+}
+
+/** Asks which APIs there are, once: of something that listens and says nothing, the library would ask again and again. */
+async function greet(admin: Admin, bootstrap: string, { timers }: System, greetingMs: number): Promise<void> {
+  const greeting = settled(bootstrap, promisify(done => admin[kGetApi]('Metadata', done as never))())
+  greeting.catch(() => {})
+  let deadline: Timer | undefined
+  const late = new Promise<never>((_, reject) => {
+    const error = new ClientError('TIMEOUT', `no answer in time from ${bootstrap}`)
+    deadline = timers.after(greetingMs, () => reject(error))
+  })
+  await Promise.race([greeting, late]).finally(() => deadline!.cancel())
 }
 
 function lazily<T>(make: () => T): () => T {
