@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { localFileSystem } from './local-file-system.ts'
@@ -48,4 +48,21 @@ test('links are what they lead to, and go with what they lead to', async () => {
   } finally {
     rmSync(directory, { recursive: true })
   }
+})
+
+test('directories are made with their parents; where that cannot be it is an error, and not an endless loop', t => {
+  const root = mkdtempSync(`${tmpdir()}/millrace-mkdir-`)
+  t.after(() => rmSync(root, { recursive: true, force: true }))
+  const { makeDirectory } = localFileSystem()
+  makeDirectory(`${root}/a/b/c`)
+  makeDirectory(`${root}/a/b/c`)
+  assert.ok(statSync(`${root}/a/b/c`).isDirectory())
+  symlinkSync(`${root}/a`, `${root}/link`)
+  makeDirectory(`${root}/link`)
+  symlinkSync(`${root}/nowhere`, `${root}/dangling`)
+  assert.throws(() => makeDirectory(`${root}/dangling`), { name: 'DiskError', code: 'ENOENT' })
+  writeFileSync(`${root}/file`, '')
+  assert.throws(() => makeDirectory(`${root}/file`), { name: 'DiskError', code: 'EEXIST' })
+  assert.throws(() => makeDirectory(`${root}/file/x`), { name: 'DiskError', code: 'ENOTDIR' })
+  if (process.platform === 'linux') assert.throws(() => makeDirectory('/proc/millrace/x'), { name: 'DiskError', code: 'ENOENT' })
 })

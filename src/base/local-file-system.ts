@@ -18,7 +18,7 @@ export function localFileSystem(): FileSystem {
         path,
         guard('open', path, () => fs.openSync(path, openFlags[mode], 0o640)),
       ),
-    makeDirectory: path => void guard('mkdir', path, () => fs.mkdirSync(path, { recursive: true, mode: 0o750 })),
+    makeDirectory: path => void guard('mkdir', path, () => makeDirectory(path)),
     list: path => guard('readdir', path, () => listDirectory(path)),
     exists: path => guard('stat', path, () => fs.statSync(path, { throwIfNoEntry: false }) !== undefined),
     stat: path => guard('stat', path, () => stat(path)),
@@ -144,6 +144,20 @@ function dropBytes(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] 
 function stat(path: string): { size: number; modifiedMs: number } | null {
   const found = fs.statSync(path, { throwIfNoEntry: false })
   return found === undefined ? null : { size: found.size, modifiedMs: found.mtimeMs }
+}
+
+/** Not Node's `recursive`, which never ends where the system refuses a name below a directory that is there (`/proc/x`). */
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, { mode: 0o750 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && fs.statSync(path).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path || fs.existsSync(parent)) throw error
+    makeDirectory(parent)
+    makeDirectory(path)
+  }
 }
 
 function listDirectory(path: string): { name: string; kind: FileKind }[] {
