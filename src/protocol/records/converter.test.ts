@@ -275,14 +275,17 @@ test('millions of refused records cost no heap, and only some of them are named'
   })
 })
 
-test('what waits is bounded; closing refuses what still waits', async () => {
+test('what waits is bounded, for one more than for all; closing refuses what still waits', async () => {
   const batch = buildBatch({ records: keyed(100) })
-  const converter = openRecordConverter({ inlineBytes: 0, maxWaitingBytes: batch.length * 2 })
-  const enter = () => converter.open(opening(batch))
-  const waiting = [enter(), enter()]
-  assert.throws(enter, { name: 'REQUEST_TIMED_OUT' })
+  const converter = openRecordConverter({ inlineBytes: 0, maxWaitingBytes: batch.length * 4 })
+  const [greedy, modest] = [{}, {}]
+  const enter = (owner?: object) => converter.open(opening(batch), owner)
+  const waiting = [enter(greedy), enter(greedy), enter(greedy)]
+  assert.throws(() => enter(greedy), { name: 'REQUEST_TIMED_OUT' })
+  waiting.push(enter(modest))
+  for (const owner of [modest, undefined]) assert.throws(() => enter(owner), { name: 'REQUEST_TIMED_OUT' })
   const settled = Promise.allSettled(waiting)
   await converter.close()
   for (const { status } of await settled) assert.equal(status, 'rejected')
-  assert.throws(enter, { name: 'REQUEST_TIMED_OUT' })
+  assert.throws(() => enter(), { name: 'REQUEST_TIMED_OUT' })
 })

@@ -26,6 +26,8 @@ interface Waiting {
   reject(error: Error): void
 }
 
+/** Whoever has jobs waiting may fill this share of the room; the rest is for those who have none. */
+const shareOfOne = 0.75
 /** The one that runs, and one more, so that the thread need not wait for the next. */
 const mostPosted = 2
 const nobody = {}
@@ -52,15 +54,16 @@ export class JobThread {
   /** Copies the records before it returns; throws when too much waits. */
   run(job: Job, owner: object = nobody): Promise<ThreadResult> {
     const bytes = job.records.length
+    const lane = this.#lanes.get(owner)
+    const room = lane === undefined ? this.#maxWaitingBytes : this.#maxWaitingBytes * shareOfOne
     // A job larger than the bound may still be the only one.
-    if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes)) throw refusal()
+    if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > room)) throw refusal()
     // Of its own memory, which goes to the thread.
     const records = Buffer.allocUnsafeSlow(bytes)
     job.records.copy(records)
     const request: ThreadRequest = { id: this.#nextId++, job: { ...job, records } as ThreadJob, maxBytes: this.#maxDecompressedBytes }
     return new Promise((resolve, reject) => {
       const waiting = { request, bytes, resolve, reject }
-      const lane = this.#lanes.get(owner)
       if (lane === undefined) this.#lanes.set(owner, [waiting])
       else lane.push(waiting)
       this.#waitingBytes += bytes
