@@ -228,7 +228,7 @@ test('a request that has to wait comes again, and what follows it behind it', as
   await until(() => waiting.length === 1)
   waiting.shift()!()
   await until(() => waiting.length === 1)
-  assert.equal(received(), 'a')
+  await until(() => received() === 'a')
   free = true
   waiting.shift()!()
   await until(() => received() === 'alargeb')
