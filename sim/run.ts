@@ -51,7 +51,7 @@ async function simulate(): Promise<void> {
   console.log(`disk faults: ${faults.join(', ')}: all guarantees held`)
 }
 
-/** The worlds of a scenario, after the proof that it is not blind and that a seed can be replayed. */
+/** Runs the worlds of a scenario, after checking that it finds planted bugs and that a seed can be replayed. */
 async function simulateWorlds(scenario: Scenario, seeds: number): Promise<void> {
   const { name, run, sums } = scenario
   if (seeds > 1) {

@@ -17,8 +17,8 @@ export interface MillraceOptions {
   /** Default: 0, which means any free port. */
   port?: number
   /**
-   * Kafka's broker keys, as in server.properties. In memory a group does not wait for further members before its first assignment
-   * (`group.initial.rebalance.delay.ms` is 0, not 3000), because tests would only wait. undefined and null: not set.
+   * Kafka's broker keys, as in server.properties. undefined and null mean: not set. In memory, groups do not wait for more members before
+   * their first assignment (`group.initial.rebalance.delay.ms` is 0, not 3000), so that tests are fast.
    */
   config?: Readonly<Record<string, string | number | boolean | null | undefined>>
   /**

@@ -1,4 +1,4 @@
-/** What all clients of an exactly-once run share: the world, the network, the history, and the words of the protocol they need. */
+/** Shared by all clients of an exactly-once run: the world, the network, the history, and protocol helpers. */
 import { type ErrorName, errorName } from '../../src/protocol.ts'
 import type { Network } from '../world/network.ts'
 import { Process } from '../world/process.ts'

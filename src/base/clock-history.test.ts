@@ -204,7 +204,7 @@ test('one bit that turned over in the history makes nothing older than it is', a
   }
 })
 
-test('of a clock that goes on jumping, the oldest is forgotten and stays young', async () => {
+test('if a clock keeps jumping, the oldest eras are dropped, and nothing gets too old', async () => {
   const { run, now, pass, jump, files } = machine()
   const clock = await run()
   const stamp = now()

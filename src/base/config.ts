@@ -47,7 +47,7 @@ export type Declarations = Readonly<Record<string, ConfigKey>>
 export type ValueOf<K> = K extends ConfigKey<infer T> ? T : never
 export type ValuesOf<D extends Declarations> = { readonly [K in keyof D]: ValueOf<D[K]> }
 
-/** Why a text is no value of its key; the key's name is added by {@link InvalidConfig}. */
+/** Why a text is not a valid value of its key; {@link InvalidConfig} adds the name of the key. */
 class BadValue extends Error {
   /** As the error shows it, when the text was understood before it was refused. */
   readonly shown: string | null

@@ -150,7 +150,7 @@ function describeHolder(path: string): string {
     const { pid, host, since } = JSON.parse(fs.readFileSync(path, 'utf8')) as Holder
     return `process ${pid} on host ${host} since ${since}`
   } catch {
-    return 'another process, which left no word of itself in .lock-holder (Apache Kafka, perhaps), or its file system has no lock service (NFS)'
+    return 'another process, which is not named in .lock-holder (perhaps Apache Kafka); or its file system has no lock service (NFS)'
   }
 }
 

@@ -6,7 +6,7 @@
 /** A message has more elements than may be read, or written, in one go, or texts that are too long for that. */
 export class TooManyElements extends Error {
   constructor() {
-    super('more elements or longer texts than may be read or written in one go')
+    super('too many elements, or texts too long, to be decoded or encoded at once')
     this.name = 'TooManyElements'
   }
 }

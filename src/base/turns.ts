@@ -1,20 +1,20 @@
 /**
  * Runs long work in slices, so that no client waits for the request of another.
  *
- * All long work of a process shares one slice of each turn of the event loop, first come first served: a hundred large requests take
- * longer, but hold up nobody for longer than one of them does. When many wait, their slices are shorter, so that a request of middle size
- * does not wait behind all the large ones; a short list does not wait at all. Whoever loops asks {@link Turns.over} and, if so, awaits
- * {@link Turns.next}; {@link inSlices} and {@link runInSlices} do that for lists and for generators.
+ * All long work of a process shares one slice of each turn of the event loop, first come, first served: a hundred large requests take
+ * longer, but block other clients no longer than one of them. When many wait, their slices are shorter, so that a medium-sized request
+ * does not wait behind all the large ones; a short list does not wait at all. A loop checks {@link Turns.over} and, if true, awaits
+ * {@link Turns.next}; {@link inSlices} and {@link runInSlices} do that for lists and generators.
  */
 import type { Clock, Timers } from './system.ts'
 
 /** Per turn. A single step may exceed it, so it is well below the limit of 20 ms. */
 const sliceMs = 4
-/** Shorter ones would be spent on the turns themselves. */
+/** Shorter slices would be spent on the turns themselves. */
 const leastSliceMs = 0.5
-/** Within this time everybody who waits shall have had a slice, unless that makes slices too short. */
+/** Within this time everyone who waits should get a slice, unless that would make slices too short. */
 const roundMs = 20
-/** A list that is not longer is worked on at once, however many others wait. */
+/** Lists up to this length are processed immediately, however many others wait. */
 const shortList = 8
 /** Promises that are started before the first of them is awaited: when they settle together, all that follows runs in one turn. */
 const mostStarted = 200

@@ -153,8 +153,8 @@ function checksumOf(rows: readonly Row[]): number {
 
 function decode(content: Buffer): { from: number; to: number }[] {
   const { version, checksum, eras } = JSON.parse(content.toString()) as { version: number; checksum?: number; eras: Row[] }
-  if (version !== format && version !== 1) throw new Error(`a history of the clock of version ${version}`)
-  if (version === format && checksum !== checksumOf(eras)) throw new Error('a damaged history of the clock')
+  if (version !== format && version !== 1) throw new Error(`version ${version} of the clock history is not supported`)
+  if (version === format && checksum !== checksumOf(eras)) throw new Error('the clock history is damaged')
   const decoded = eras.map(([from, to]) => ({ from: from ?? Number.NEGATIVE_INFINITY, to }))
   if (decoded.length === 0 || !decoded.every(({ from, to }) => Number.isFinite(to) && from <= to))
     throw new Error('the clock history is damaged')

@@ -35,7 +35,7 @@ export function jsonLogger(level: 'debug' | 'info' | 'warn' | 'error'): Logger {
 }
 
 function droppedNote(count: number): string {
-  const message = 'log messages are missing here, because standard error did not take them'
+  const message = 'log messages are missing here, because they could not be written to standard error'
   return `{"level":${pino.levels.values['warn']}${pino.stdTimeFunctions.isoTime()},"count":${count},"msg":"${message}"}\n`
 }
 

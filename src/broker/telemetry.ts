@@ -1,8 +1,9 @@
 /**
  * Telemetry (KIP-714): clients ask which of their metrics are requested, and push them.
  *
- * Hides subscriptions and whom they mean, the state of each client instance with Kafka's checks of order, interval and size, and what
- * was pushed last, until the client has not been heard of for three intervals. Bounded in clients, in series, and in the text of both.
+ * Hides subscriptions and which clients they match, the state of each client instance with Kafka's checks of order, interval and size, and
+ * the last metrics of each client, which are kept until it has not pushed for three intervals. The numbers of clients and series, and the
+ * size of their text, are bounded.
  */
 import { type Clock, crc32c, cutText, type Random } from '../base.ts'
 import {

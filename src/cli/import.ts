@@ -43,7 +43,7 @@ function describe(report: ImportReport, config: string | undefined): string {
   ]
   if (!wasShutDownCleanly) lines.push('  Kafka was not shut down cleanly: incomplete batches at the ends of its logs were skipped')
   if (delegationTokens > 0)
-    lines.push(`  ${plural(delegationTokens, 'delegation token')}: valid with the delegation.token.secret.key of that Kafka`)
+    lines.push(`  ${plural(delegationTokens, 'delegation token')}: valid if this broker uses the same delegation.token.secret.key as Kafka`)
   lines.push('')
   if (config === undefined)
     lines.push(

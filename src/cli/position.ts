@@ -4,7 +4,7 @@ import { UsageError } from './output.ts'
 
 export type Position = 'earliest' | 'latest' | { offset: bigint } | { beforeEnd: bigint } | { timestampMs: bigint }
 
-const positionHelp = 'beginning, end, an offset, -N (the last N), a time (2026-01-31T12:00), or how long ago (30s, 15m, 2h, 7d)'
+const positionHelp = 'beginning, end, an offset, -N (the last N), a time (2026-01-31T12:00), or an age (30s, 15m, 2h, 7d)'
 
 const unitsMs: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const isoTime = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/

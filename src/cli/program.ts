@@ -1,4 +1,4 @@
-/** The tree of commands: names, options and help. What a command does is in the module of its name, loaded when it runs. */
+/** The command tree: names, options and help. The module named after a command implements it, and is loaded only when it runs. */
 import { Argument, Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander'
 import {
   configOption,

@@ -15,7 +15,7 @@ function isInvalid(error: unknown): boolean {
 }
 
 function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return `unexpected: ${String(error)}`
+  if (!(error instanceof Error)) return `unexpected error, please report it: ${String(error)}`
   // Standard input or a file that cannot be read.
   if ('syscall' in error) return error.message
   // By name: importing the client's class would load the whole client for every command.

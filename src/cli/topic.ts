@@ -99,7 +99,7 @@ export async function alterTopic(name: string, flags: AlterFlags): Promise<void>
     ...(flags.unset ?? []).map((key): [string, null] => [key, null]),
   ])
   if (flags.partitions === undefined && changes.size === 0) {
-    throw new UsageError('nothing to change; give --partitions, --set or --unset')
+    throw new UsageError('nothing to change; pass --partitions, --set or --unset')
   }
   await using client = await connect(flags)
   if (changes.size > 0) await client.alterConfigs({ type: 'TOPIC', name }, changes)

@@ -57,7 +57,7 @@ export class ShardTimers {
     this.#entries.delete(key)
   }
 
-  /** Tries a failed step again, unless its key was set anew meanwhile. */
+  /** Retries a failed step, unless its key was set again meanwhile. */
   retry(key: TimerKey, step: Step, failures: number): void {
     if (this.#entries.has(key)) return
     const { first, last } = retryPauseMs

@@ -122,7 +122,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#discard('closed')
   }
 
-  /** Replays the records and returns what their response has to wait for; null when all that was ever written is visible. */
+  /** Replays the records and returns what their response has to wait for; null if everything written so far is visible. */
   #decide<R>({ records, atomic = true, headroom, rejected, appended }: Decision<R>): Barrier | null {
     let barrier = this.#newestBarrier()
     if (atomic) barrier = this.#accept(records, rejected, headroom)

@@ -17,11 +17,11 @@ export interface Decision<Response> {
   records: readonly LogRecord[]
   /** May settle later (JoinGroup waits for the others); it is never sent before all records that preceded it are durable. */
   response: Response | Promise<Response>
-  /** `false`: the records may be spread over several batches, because each is right without the others. */
+  /** `false`: the records may be split into several batches, because each is correct without the others. */
   atomic?: boolean
   /** Bytes that a batch must have left beside the records, because the record that has to follow is larger. */
   headroom?: number
-  /** Called instead of `replay` when the records can never be written, being too large: undoes what the step itself changed. */
+  /** Called instead of `replay` if the records are too large to be written: undoes the changes of the step itself. */
   rejected?(error: KafkaError): void
   /**
    * Called once the records have their place in the log, before anything later gets one, and long before they are durable. It may

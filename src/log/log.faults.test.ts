@@ -191,7 +191,7 @@ test('large appends are durable with the sync of their segment; the journal foll
   assert.equal(syncs.journal, journaled + 2)
 })
 
-test('damage to the very last frame is not taken for a torn end', async () => {
+test('damage to the last frame is not taken for a torn end', async () => {
   const disk = memoryFileSystem()
   const first = await openTestLog(disk, { durability: 'fsync' })
   await append(partitionOf(first.log), 'the last').durable

@@ -174,7 +174,7 @@ test('on a real disk: a partition whose directory was moved to another volume, a
   }
 })
 
-test('an idempotent producer goes on after a kill, and repetitions are told', async () => {
+test('an idempotent producer continues after a kill, and retries are recognized', async () => {
   const disk = memoryFileSystem()
   const first = await openTestLog(disk)
   const send = (log: typeof first.log, baseSequence: number) =>

@@ -133,7 +133,7 @@ class Engine implements Log, LogContext {
     const run = bootIdOf(this.#files)
     const writesAgain = mayLackWrites(this.#files, this.directory, run)
     if (writesAgain) {
-      this.report('a sync failed before this start: what may not have reached the disk is written again', null)
+      this.report('a sync failed before this start: data that may not have reached the disk is rewritten', null)
       await rewriteJournal(this.#files, this.directory)
     }
     const recovered = await recoverLog(this, this.#stateLog, { run, writesAgain })
@@ -343,7 +343,7 @@ class Engine implements Log, LogContext {
         this.#die(error)
         return false
       }
-      this.#failed('the journal could not begin another file', error)
+      this.#failed('the journal could not start a new file', error)
       this.#backlog.journalGrew(this.#journal.liveBytes)
       this.#rotateAgain()
     }
@@ -407,7 +407,7 @@ class Engine implements Log, LogContext {
       markFailedSync(this.#files, this.directory, bootIdOf(this.#files))
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
-      this.report('cannot note that a sync failed: restart the machine before the broker is started again', error)
+      this.report('cannot record that a sync failed: restart the machine before you start the broker again', error)
     }
   }
 

@@ -4,9 +4,9 @@
  *
  * Byte fields of decoded messages are views of the input. Bytes after the end of a message are ignored, as in Kafka.
  *
- * A message with very many elements takes longer than anybody shall have to wait. So requests and responses can also be read and written
- * in steps, by generators that yield every some hundred elements or some long texts; they are slower, and meant for what is too large to be
- * done at once.
+ * A message with very many elements would block other clients for too long. So requests and responses can also be decoded and encoded
+ * in steps, by generators that yield after every few hundred elements or a few long texts. They are slower, and meant for messages too large
+ * to process at once.
  */
 import { assert, ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from '../base.ts'
 import { decoderSource } from './codec-decoder.ts'

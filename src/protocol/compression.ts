@@ -74,7 +74,7 @@ export function unpack(type: CompressionType, data: Buffer, options?: Decompress
   const out = new Output(options?.maxBytes ?? defaultMaxDecompressedBytes, options?.scratch ?? ownScratch)
   try {
     const used = unpackInto(type, data, options, out)
-    // Nobody shall keep much memory for few bytes, nor memory that is used again.
+    // The result must not hold much memory for few bytes, nor memory that will be reused.
     const bytes = options?.scratch === undefined ? Buffer.from(out.written()) : out.written()
     return { bytes, oddlyFramed: out.oddlyFramed || used < data.length, cost: out.cost }
   } catch (error) {
@@ -105,6 +105,6 @@ export class DecompressedTooLarge extends KafkaError {
 function refused(type: CompressionType, maxBytes: number, error: unknown): KafkaError {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ERR_BUFFER_TOO_LARGE' || error instanceof TooLarge)
-    return new DecompressedTooLarge(`Failed to decompress ${type} records: they are more than ${maxBytes} bytes, or in too many pieces`)
+    return new DecompressedTooLarge(`Failed to decompress ${type} records: they have more than ${maxBytes} bytes, or too many frames, members or blocks`)
   return new KafkaError('CORRUPT_MESSAGE', `Failed to decompress ${type} records: ${message}`)
 }

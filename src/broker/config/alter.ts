@@ -198,7 +198,7 @@ function validateBroker(config: BrokerConfig, configs: ReadonlyMap<string, strin
   }
   if (readOnly.length > 0) {
     const note = readOnly.some(name => onlyAtStart.has(name))
-      ? '. In Millrace they take effect at the next start, from its configuration'
+      ? '. In Millrace, change them in the configuration file and restart the broker'
       : ''
     throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]${note}`)
   }

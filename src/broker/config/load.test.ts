@@ -235,7 +235,7 @@ test('several keys must fit together', () => {
 test('a file that cannot be used', async () => {
   assert.deepEqual(problemsOf({ file: '/etc/none.yaml', files: memoryFileSystem() }), ['configuration file not found: /etc/none.yaml'])
   assert.match(problemsOf(await withFile('a.yaml', 'a: [1'))[0]!, /^\/etc\/a.yaml: /)
-  assert.match(problemsOf(await withFile('a.yaml', '- 1'))[0]!, /it must hold keys with values/)
+  assert.match(problemsOf(await withFile('a.yaml', '- 1'))[0]!, /it must contain keys with values/)
   assert.match(problemsOf(await withFile('kafka.conf', '# c\nlog.dirs=/a\nnode.id=1\n'))[0]!, /has to be named \*\.properties/)
   assert.match(problemsOf(await withFile('a.yaml', 'log: {dir: a}\nlog.dir: b'))[0]!, /log.dir is set twice/)
   assert.match(problemsOf(await withFile('a.properties', 'a=\\u12'))[0]!, /malformed \\uxxxx encoding in line 1/)

@@ -176,10 +176,10 @@ function effectless(given: ReadonlyMap<string, Given>): string[] {
       name => (given.get(name)?.text ?? brokerKeys[name].default) !== brokerKeys[name].default,
     )
     if (names.length > 0)
-      notes.push(`without authorizer.class.name everyone may do everything, and there is no effect of: ${names.join(', ')}`)
+      notes.push(`authorizer.class.name is not set, so everyone may do everything, and these keys have no effect: ${names.join(', ')}`)
   }
   const nameless = keysOfNoListener(given)
-  if (nameless.length > 0) notes.push(`no listener has the name in these keys, so they have no effect: ${nameless.join(', ')}`)
+  if (nameless.length > 0) notes.push(`these keys name listeners that do not exist, so they have no effect: ${nameless.join(', ')}`)
   const directories = given.get('log.dirs')?.text.split(',') ?? []
   if (directories.length > 1) notes.push(`only the first directory of log.dirs is used: ${directories[0]}`)
   return notes

@@ -52,7 +52,7 @@ function collect(node: Node | null, prefix: string, into: Collected): string | n
     return null
   }
   if (prefix === '')
-    return 'it must hold keys with values, for example `num.partitions: 3` (a file with lines such as `num.partitions=3` has to be named *.properties)'
+    return 'it must contain keys with values, for example `num.partitions: 3` (a file with lines such as `num.partitions=3` must be named *.properties)'
   if (node === null || (isScalar(node) && node.value === null)) return null
   const text = isScalar(node) ? scalarText(node.value, node.source) : isSeq(node) ? listText(node.items as Node[]) : null
   if (text === null) return `${prefix} must be a value or a list of values`

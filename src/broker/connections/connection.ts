@@ -1,11 +1,10 @@
 /**
  * One client's connection: reads frames, sends replies in the order of the requests, and applies back-pressure in both directions.
  *
- * A request is worked on only when the one before it has been answered, as in Kafka, so that a slow answer stops the reading of the
- * socket instead of filling memory. The exception is a produce request: its place in the log is fixed at once, so the connection reads
- * on while earlier answers wait for the disk; at most {@link maxParkedReplies} of them. While the log falls behind, produce requests wait;
- * other connections, and those of consumers, are served. One read may bring thousands of requests: those after the first take turns with
- * others (`base/turns.ts`).
+ * A request is processed only after the previous one has been answered, as in Kafka, so that a slow response stops reading from the
+ * socket instead of filling memory. Produce requests are the exception: their place in the log is fixed immediately, so the connection reads
+ * on while up to {@link maxParkedReplies} earlier replies wait for the disk. While the log falls behind, only produce requests wait. One
+ * read may contain thousands of requests; those after the first take turns with other work (`base/turns.ts`).
  */
 import type net from 'node:net'
 import type { Clock, Timer, Timers, Turns } from '../../base.ts'

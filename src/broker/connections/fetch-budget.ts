@@ -1,9 +1,9 @@
 /**
- * Bounds the memory that fetch responses, and other large ones, may hold until slow readers have taken them.
+ * Limits the memory that fetch responses, and other large ones, hold until slow readers have read them.
  *
- * Above the bound a fetch still gets its first batch, so every consumer makes progress, but nothing more: memory does not grow with the
- * number of readers times `fetch.max.bytes`. Above twice the bound it gets nothing, as if there were nothing, and other large responses are
- * not written, until others have taken what is theirs or were closed for not doing so (server.ts).
+ * Above the limit, a fetch gets only its first batch, so that every consumer makes progress, but memory does not grow with the
+ * number of readers times `fetch.max.bytes`. Above twice the limit it gets an empty response, and other large responses are not written,
+ * until other clients have read their responses or were closed for not doing so (server.ts).
  */
 export class FetchBudget {
   readonly #bound: number

@@ -4,10 +4,10 @@ const smallShare = 512
 /**
  * Limits the memory of incomplete or queued requests over all connections (`queued.max.request.bytes`).
  *
- * Above the bound no connection begins a frame and none goes on to allocate for one, until others have finished theirs. What counts is
- * what has arrived, not what was announced, so nobody can block the broker with large numbers. One frame may always go on, however
- * full it is: the one that nobody else is ahead of. So there is no deadlock, and the bound is exceeded by one frame at the most (and by
- * the few kilobytes of each connection that were read before it was stopped).
+ * Above the limit, no connection starts a frame or allocates more memory for one, until others have finished theirs. Only received bytes
+ * count, not announced sizes, so clients cannot block the broker with large numbers. A frame may always continue if no other is being
+ * received, so there is no deadlock, and the limit is exceeded by at most one frame (and by the few kilobytes that each connection had read
+ * before it was stopped).
  *
  * Small frames have as much room again for themselves: otherwise a few connections, each in the middle of the largest frame there may be,
  * would stop everybody else for as long as they may take to complete it.

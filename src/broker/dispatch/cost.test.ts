@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { distinct, distinctPairs } from './cost.ts'
 
-test('repeats are left out, the last one counts', () => {
+test('repeats are removed, the last one counts', () => {
   assert.deepEqual(result(distinct(['b', 'a', 'b', 'c', 'a'])), ['b', 'a', 'c'])
   const x = { id: 'x', n: 1 }
   const y = { id: 'y', n: 2 }

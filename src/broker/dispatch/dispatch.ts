@@ -302,7 +302,7 @@ class Exchange implements RequestContext, Audited {
       ).catch(error => Promise.reject(this.#unencodable(error)))
     const chunks = await encode(response, cost.answerBytes)
     if (chunks !== null) return counted(chunks)
-    const error = new KafkaError('INVALID_REQUEST', `The response would be larger than ${cost.answerBytes} bytes. Request less at once.`)
+    const error = new KafkaError('INVALID_REQUEST', `The response would exceed ${cost.answerBytes} bytes. Request fewer items at once.`)
     // Not larger than the request: its names, each with the error.
     return counted((await encode(this.#failure(error), Number.POSITIVE_INFINITY))!)
   }

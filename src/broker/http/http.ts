@@ -33,7 +33,7 @@ export interface HttpEndpoint {
   close(): Promise<void>
 }
 
-/** Scrapers and probes are few; more is a mistake or an attack. */
+/** There are few scrapers and probes; more connections are a mistake or an attack. */
 const mostConnections = 64
 const limits = {
   maxHeaderSize: 8_192,
@@ -138,7 +138,7 @@ async function collect(metrics: Exposition | null): Promise<Buffer[]> {
 }
 
 async function serve(request: IncomingMessage, response: ServerResponse, { notReady, metrics, page }: State): Promise<void> {
-  // Nobody sends a body here; one that comes is dropped with the connection.
+  // Requests have no body here; if one comes, it is dropped with the connection.
   response.setHeader('cache-control', 'no-store')
   const path = request.url?.split('?', 1)[0]
   if (path !== '/metrics' && path !== '/health/live' && path !== '/health/ready') {

@@ -1,4 +1,4 @@
-/** Which quota holds for a client: Kafka's order of precedence (KIP-55), and who shares what it allows. */
+/** Which quota applies to a client: Kafka's order of precedence (KIP-55), and which clients share it. */
 import { hash } from 'node:crypto'
 import type { QuotaEntry } from '../../coordinator.ts'
 

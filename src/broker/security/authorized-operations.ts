@@ -1,4 +1,4 @@
-/** The bit field in which clients are told what they may do with a resource (KIP-430): bits are Kafka's AclOperation codes. */
+/** The bit field of operations that a client may perform on a resource (KIP-430). The bits are Kafka's AclOperation codes. */
 import { KafkaError } from '../../protocol.ts'
 import type { Operation, RequestContext, ResourceType } from '../dispatch/handler.ts'
 import { operationCodes } from './acl-codes.ts'

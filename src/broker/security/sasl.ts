@@ -45,7 +45,7 @@ type State = 'handshake' | 'token' | 'raw-token' | 'ready' | 'failed'
 /** Of a reason in the audit log: it may quote what the client sent, which may be half a megabyte. */
 const longestReason = 256
 
-/** A client may begin again this long after it began the last time. */
+/** The minimum time between two reauthentications of a client. */
 const minReauthIntervalMs = 1_000
 
 export class SaslExchange {

@@ -1,9 +1,9 @@
 /**
  * TLS for one listener: performs the handshake on accepted sockets, and derives the principal from the client certificate.
  *
- * Hides where keys and certificates come from and that they are read again when a file or the configuration changes: new connections
- * then get the new ones, and a mistake leaves the old ones in use. Also that a handshake costs a millisecond or more, for the signature:
- * those of a thousand clients that begin at the same time take turns (`base/turns.ts`).
+ * Hides where keys and certificates come from, and that they are reloaded when a file or the configuration changes: new connections
+ * then use the new ones. If the new ones are invalid, the old ones stay in use. Also hides that a handshake costs a millisecond or more, for
+ * the signature: the handshakes of a thousand clients that start at the same time take turns (`base/turns.ts`).
  */
 import type net from 'node:net'
 import tls from 'node:tls'

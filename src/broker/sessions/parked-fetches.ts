@@ -1,6 +1,7 @@
 /**
- * Bounds what waiting fetches watch. Each watches every one of its partitions, so a thousand connections with a hundred thousand partitions
- * each would fill the memory, and every append would have to look through them. A fetch that finds no room waits out its time and looks then.
+ * Limits how many partitions waiting fetches watch. Each fetch watches all its partitions, so a thousand connections with a hundred thousand
+ * partitions each would fill the memory, and every append would have to go through them. A fetch above the limit waits until its timeout and
+ * checks its partitions then.
  *
  * Large fetches cannot take the room of small ones: otherwise two clients with all partitions of a large cluster would make everybody else's
  * fetches late.

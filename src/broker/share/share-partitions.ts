@@ -1,8 +1,8 @@
 /**
- * The share partitions that this broker serves: made when a member first fetches, from what the share coordinator has stored, and dropped
- * when their topic is deleted, their group's offsets are altered, their memory can no longer be trusted, or when there are too many. As in
- * Kafka there are none but those that the group was assigned: whoever may read a group and a topic could otherwise make up groups without
- * end, and have each stored.
+ * The share partitions that this broker serves: created from the state stored by the share coordinator when a member first fetches, and
+ * dropped when the topic is deleted, the group's offsets are altered, the state in memory can no longer be trusted, or when there are too
+ * many. As in Kafka, only partitions that are assigned to the group exist: otherwise a client that may read a group and a topic could
+ * create any number of them, all of which would be stored.
  */
 import type { System } from '../../base.ts'
 import {
@@ -103,7 +103,7 @@ export class SharePartitions {
     }
   }
 
-  /** The member is gone: what it has acquired in the group is free again. */
+  /** The member has left: its acquired records become available again. */
   async releaseMember(groupId: string, memberId: string): Promise<void> {
     const releases: Promise<void>[] = []
     for (const { key, partition } of this.#entries.values()) {

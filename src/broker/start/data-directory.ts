@@ -34,7 +34,7 @@ export interface DataDirectoryOptions {
   logger: Logger
 }
 
-/** The directory cannot be used, and nothing in it was changed. */
+/** The directory cannot be used. Nothing in it was changed. */
 class DirectoryRefused extends Error {
   readonly code = 'ERR_DATA_DIRECTORY'
 

@@ -2,9 +2,9 @@
  * The topics that belong to the broker, and the one rule about what clients may do to them. Every path that creates, changes or deletes
  * topics, or writes or deletes records, checks it here.
  *
- * Coordinators spread their state over the partitions of three topics by a hash of names and read it back when they load. More
- * partitions move the names away from their state; deletion, another cleanup policy or a retention time destroys it; a small limit on
- * batches or segments stops the coordinator from writing. Nobody but the broker has any business in `__cluster_metadata`.
+ * Coordinators spread their state over the partitions of three topics by a hash of names, and read it back when they load. With more
+ * partitions, names no longer map to the partition of their state; deletion, another cleanup policy or a retention time destroys the state;
+ * with a small limit on batches or segments the coordinator cannot write. Only the broker itself uses `__cluster_metadata`.
  */
 import { leastSegmentBytes, type TopicConfig } from '../../log.ts'
 import { KafkaError } from '../../protocol.ts'

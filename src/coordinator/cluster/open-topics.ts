@@ -132,7 +132,7 @@ export class OpenTopics {
       const config = this.#options.config(topic.name)
       for (let partition = from; partition < topic.wanted; partition++) {
         if (this.#turns.over) await this.#turns.next()
-        // Also for one that the log recovered: it belongs to nobody until it is claimed this way.
+        // Also for one that the log recovered: it belongs to no topic until it is claimed this way.
         opened.push(log.create({ topic: topic.name, topicId: topic.id, partition, config }))
       }
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * One classic group in memory: members, protocols, leader, generation and who waits for an answer. Knows the invariants that join
- * members with counts and leader; knows neither requests' order, nor timers, nor the log (`membership.ts` and `rebalance.ts` drive it).
+ * One classic group in memory: members, protocols, leader, generation, and members that wait for a response. Maintains the invariants between
+ * members, counts and leader. Does not know the order of requests, timers or the log (`membership.ts` and `rebalance.ts` drive it).
  */
 import { assert, type Int64 } from '../../base.ts'
 import { type ErrorName, KafkaError } from '../../protocol.ts'

@@ -19,6 +19,6 @@ export function checkTold(all: number, before: number, after: number, most: numb
   if (after <= before || all - before + after <= most) return
   throw new KafkaError(
     'GROUP_MAX_SIZE_REACHED',
-    `The members of the group tell more of themselves than group.max.metadata.bytes=${most} allows.`,
+    `The metadata of the group's members would exceed group.max.metadata.bytes=${most}.`,
   )
 }

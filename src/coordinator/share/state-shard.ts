@@ -1,7 +1,7 @@
 /**
- * The shard behind one partition of `__share_group_state`: how far share groups are in partitions (KIP-932). A change is a ShareUpdate; after
- * a number of them a ShareSnapshot says everything anew, and what lies before the oldest snapshot that counts can be deleted. A partition
- * without traffic would hold all of that up for ever, so its snapshot is repeated from time to time.
+ * The shard of one partition of `__share_group_state`: the progress of share groups in partitions (KIP-932). A change is a ShareUpdate. After
+ * a number of updates, a ShareSnapshot contains the complete state, and records before the oldest snapshot in use can be deleted. A partition
+ * without traffic would prevent that forever, so its snapshot is repeated from time to time.
  */
 import { addInt64, type Int64 } from '../../base.ts'
 import {
@@ -148,7 +148,7 @@ export class ShareStateShard implements Shard {
     if (before !== undefined && stateEpoch < before.stateEpoch) throw fenced('state', stateEpoch, before.stateEpoch)
     const { most, states } = this.#count
     if (before === undefined && states >= most) {
-      throw new KafkaError('POLICY_VIOLATION', `Share groups have state of ${most} partitions in all; no other can be added.`)
+      throw new KafkaError('POLICY_VIOLATION', `Share groups already have state for ${most} partitions, the maximum.`)
     }
     const snapshotEpoch = before === undefined ? 0 : before.snapshotEpoch + 1
     const state = { stateEpoch, leaderEpoch: before?.leaderEpoch ?? 0, startOffset, deliveryCompleteCount: 0, stateBatches: [] }

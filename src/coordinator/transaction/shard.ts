@@ -2,9 +2,9 @@
  * The shard of one partition of `__transaction_state`: its transactional ids, their current producers, and the life of a
  * transaction from its first partition to its markers. Kafka's TransactionCoordinator and TransactionMetadata as a state machine.
  *
- * A step changes the state at once and answers when its record is durable, so Kafka's "pending" transitions do not exist here. The end of a
- * transaction is one go: as soon as the record of the decision has its place in the journal, the markers follow (`endings.ts`), and then the
- * record that says so. Whatever part of that a crash leaves is a prefix, from which `loaded` goes on.
+ * A step changes the state immediately and responds when its record is durable, so Kafka's "pending" transitions do not exist here. Ending a
+ * transaction is one sequence: as soon as the decision's record has its place in the journal, the markers follow (`endings.ts`), and then the
+ * completion record. A crash leaves a prefix of this sequence, from which `loaded` continues.
  */
 import { ageOf, type Int64 } from '../../base.ts'
 import { KafkaError } from '../../protocol.ts'

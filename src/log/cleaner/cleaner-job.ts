@@ -162,7 +162,7 @@ class Cleaning {
 
   /**
    * Every batch of a segment; `between` runs before each read. Damage ends the job. The file is opened for reading
-   * only: nothing is to come of it should another topic have taken the name of this one.
+   * only, so that nothing is changed if another topic now has this name.
    */
   async #scan(base: Offset, visit: Visit, between?: () => Promise<void>): Promise<void> {
     const path = `${this.#job.directory}/${segmentName(base)}.log`
@@ -182,6 +182,6 @@ class Cleaning {
 
   async #letOthersRun(): Promise<void> {
     await new Promise<void>(resolve => this.#system.timers.soon(resolve))
-    if (this.#signal.aborted) throw new Error('the job was given up')
+    if (this.#signal.aborted) throw new Error('the job was cancelled')
   }
 }

@@ -5,7 +5,7 @@
  * What went past the journal is durable with its segment's sync alone. The journal's word of it, by which recovery tells damage from a torn
  * end, is synced when the journal is, or soon after.
  *
- * Hides the gathering, which group (group.ts) is in which state, and the order in which marks move and promises settle. A sync that fails
+ * Hides the gathering, the states of the groups (group.ts), and the order in which marks advance and promises settle. A failed sync
  * is fatal and never repeated.
  */
 import { Durations, type System } from '../../base.ts'
@@ -80,7 +80,7 @@ export class GroupCommit {
   /** Monotonic; when the last sync of the journal began. */
   #journalSyncedMs = 0
   #catchingUp = false
-  /** Sequence number after the last frame that told of an idle moment. */
+  /** Sequence number after the last frame that recorded an idle moment. */
   #notedSequence = -1
   #closed = false
   frames = 0

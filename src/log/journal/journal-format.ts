@@ -199,7 +199,7 @@ export function visitFrame({ bytes, payloadAt }: Frame, visitor: FrameVisitor): 
       if (share.inline) payload += share.length
     } else if (kind === entryKinds.logStart) visitor.logStart(slot, readInt64(bytes, at + 32))
     else if (kind === entryKinds.deleted) visitor.deleted(slot)
-    else if (kind !== entryKinds.bind) throw new Error(`journal entry of the unknown kind ${kind}`)
+    else if (kind !== entryKinds.bind) throw new Error(`unknown kind ${kind} of journal entry`)
   }
 }
 

@@ -112,7 +112,7 @@ export class StateLog {
     const damaged = gaps.filter(({ at }) => at < durable)
     const problems = damaged.map(({ at, end }) => `bytes ${at} to ${end} of ${this.#options.path} are damaged`)
     const isLost = this.#life === null && this.#end === 0 && window.size > 0
-    if (isLost) problems.push(`${this.#options.path} begins with damage, and nothing in it can be used`)
+    if (isLost) problems.push(`the beginning of ${this.#options.path} is damaged, so nothing in it can be used`)
     const doubted = isLost ? Number.POSITIVE_INFINITY : (damaged.at(-1)?.at ?? -1)
     const isDoubtful = (key: string) => (this.#places.get(key)?.at ?? -1) < doubted
     return { ...this.#checkpoint, ...loaded, isDoubtful, problems, isLost }

@@ -69,7 +69,7 @@ export class PartitionUpkeep {
     if (this.#checkpointedBase < end)
       throw new KafkaError(
         'KAFKA_STORAGE_ERROR',
-        `The last checkpoint of ${name} goes on at offset ${this.#checkpointedBase}, not at ${end}`,
+        `The last checkpoint of ${name} continues at offset ${this.#checkpointedBase}, not at ${end}`,
       )
     try {
       await partition.files.replace(old, cleaned, end, partition.config.fileDeleteDelayMs)

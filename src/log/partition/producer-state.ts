@@ -82,7 +82,7 @@ export class ProducerStates {
   }
 
   /**
-   * May this batch be appended? Throws KafkaError; answers the earlier batch when it is a duplicate, null when it may. Changes nothing.
+   * Checks whether this batch may be appended. Throws KafkaError; returns the earlier batch if it is a duplicate, otherwise null. Changes nothing.
    * For batches with a producer id only. `isFirst`: see `AppendOptions`.
    */
   check(batch: BatchInfo, origin: 'client' | 'coordinator', isFirst = false): DuplicateBatch | null {

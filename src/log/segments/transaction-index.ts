@@ -310,10 +310,10 @@ function decodeAborted(bytes: Buffer, at: number): AbortedTransaction {
 
 /** Throws when the entry cannot come after one that ended at `previous`; answers where it ends. */
 function checkEntry(bytes: Buffer, at: number, previous: Offset): Offset {
-  if (bytes.readInt16BE(at) !== version) throw new Error(`transaction index entry of version ${bytes.readInt16BE(at)}`)
+  if (bytes.readInt16BE(at) !== version) throw new Error(`unknown version ${bytes.readInt16BE(at)} of a transaction index entry`)
   const [first, last, stable] = [firstOffset(bytes, at), lastOffset(bytes, at), lastStableOffset(bytes, at)]
   if (last <= previous || last > header.maxOffset) throw new Error(`transaction index entry ${last} after ${previous}`)
   if (first < 0 || first >= last || stable < 0 || stable > last + 1)
-    throw new Error(`transaction index entry from ${first} to ${last}, stable from ${stable} on`)
+    throw new Error(`invalid transaction index entry: first offset ${first}, last offset ${last}, last stable offset ${stable}`)
   return last
 }

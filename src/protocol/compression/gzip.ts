@@ -1,7 +1,7 @@
 /**
- * Gzip as Java reads it: members one after another, each with a checksum and a size that must be right; what follows the last one and
- * is no header of another is ignored, and so are flags that nobody has defined. Node refuses that, so members are taken apart here and zlib
- * inflates them. librdkafka reads the first member alone.
+ * Gzip as Java reads it: consecutive members, each with a checksum and a size that must be correct; bytes after the last member that
+ * are not another header are ignored, and so are undefined flags. Node rejects such input, so this module splits the members, and zlib
+ * inflates them. librdkafka reads only the first member.
  */
 import zlib from 'node:zlib'
 import type { Output } from './output.ts'

@@ -129,7 +129,7 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
     // The last sequence of a block has no match.
     if (at >= end) break
     if (end - at < inputForMatch || to > matchesFrom) {
-      if (end - at < leastForMatch || to > matchesFrom) throw new Error('an LZ4 match at the end of its block')
+      if (end - at < leastForMatch || to > matchesFrom) throw new Error('the last LZ4 match is too close to the end of its block')
       out.oddlyFramed = true
     }
     const distance = data[at]! | (data[at + 1]! << 8)
@@ -140,7 +140,7 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
       const more = extension(data, at, end)
       length += more
       at += extensionBytes(more)
-      if (end - at < leastBehindMatch) throw new Error('an LZ4 block that ends in a match')
+      if (end - at < leastBehindMatch) throw new Error('the LZ4 block ends in a match')
       if (end - at < inputBehindMatch) out.oddlyFramed = true
     }
     length += 4
@@ -151,7 +151,7 @@ function decodeBlock(data: Buffer, start: number, end: number, maxBytes: number,
       if (length > 16) view.setBigUint64(to + 16, view.getBigUint64(from + 16, true), true)
     } else {
       if (length > last - to) throw tooMuch(out, last)
-      if (length > matchesTo - to) throw new Error('an LZ4 block that ends in a match')
+      if (length > matchesTo - to) throw new Error('the LZ4 block ends in a match')
       if (distance >= 8 && bytes.length - to >= length + 8) copyEights(view, from, to, length)
       else for (let i = 0; i < length; i++) bytes[to + i] = bytes[from + i]!
     }

@@ -1,7 +1,6 @@
 /**
- * Where decompressed bytes go: a buffer that grows as they come, up to a bound, and that may be used again for the next batch. What is
- * not allocated anew for each batch costs no page faults, which are most of the price of a small decompression. Also bounds what is spent
- * on input that yields nothing.
+ * The output buffer of decompression: it grows up to a bound, and can be reused for the next batch. Reusing memory avoids page faults,
+ * which are most of the cost of a small decompression. Also bounds the work for input that yields no output.
  */
 import { TooLarge } from './too-large.ts'
 

@@ -1,7 +1,7 @@
 /**
  * Snappy as Kafka's clients write it: raw blocks in xerial's framing (snappy-java's SnappyOutputStream), which is a header of 16 bytes
- * and then, per block, an int32 of its compressed length. Bare blocks are read too, as snappy-java does, and like it fewer than four bytes
- * behind the last block are ignored. Streams that were joined are read, although only Java's library knows them.
+ * and then, per block, an int32 of its compressed length. Like snappy-java, it also reads bare blocks, and ignores fewer than four bytes
+ * after the last block. It also reads concatenated streams, which only the Java library supports.
  *
  * Blocks are written by the native library, but decoded here: into reused memory, which is far cheaper than the memory that the library
  * allocates for each block.

@@ -77,7 +77,7 @@ export function contentsOf(bytes: Buffer, { payload, start, oddlyFramed, cost }:
   }
 }
 
-/** Kafka takes the batch, but it must be written anew before it is stored. */
+/** Kafka accepts the batch, but it must be rewritten before it is stored. */
 export function isOdd({ misshapen, oddlyFramed }: Contents): boolean {
   return misshapen || oddlyFramed
 }

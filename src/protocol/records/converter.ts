@@ -1,7 +1,8 @@
 /**
- * Opens produced batches and converts fetched ones where that does not hurt: small ones at once, the others one after another on a thread
- * that starts with the first and does not keep the process alive. A job that fails, even one that takes the thread down, fails alone: the
- * next job gets a new thread. There are two, so that what consumers and look-ups by time ask for holds up no producer.
+ * Opens produced batches and converts fetched ones without blocking the event loop: small ones immediately, the others one at a time on a
+ * worker thread, which starts with the first job and does not keep the process alive. A job that fails, even one that crashes the thread,
+ * does not affect others: the next job gets a new thread. There are two threads, so that fetches and look-ups by time do not delay
+ * producers.
  *
  * The queue is bounded; above the bound, jobs are rejected with REQUEST_TIMED_OUT, and clients retry.
  */

@@ -67,7 +67,7 @@ export function openingOf(records: Buffer, rules: ProduceRules): Opening {
   const magic = header.magic(records, 0)
   checkVersion(records, magic, rules.version)
   if (magic < 2 && records.length > Math.max(rules.batch.maxMessageBytes, mostSetBytes))
-    throw tooLarge(`${records.length} bytes of an old format are in one request for ${rules.batch.name}`)
+    throw tooLarge(`The request has ${records.length} bytes of an old message format for ${rules.batch.name}, which is too large`)
   if (magic === 2 && nextBatchSize(records, size) !== 0)
     throw invalid('Produce requests are only allowed to contain exactly one record batch per partition')
   if (magic === 2 && header.compression(records, 0) === undefined)
@@ -125,7 +125,7 @@ function openBatch(job: Opening, maxBytes: number, scratch: Scratch | undefined,
     if (!isOdd(contents)) return { records: bytes, contents }
   }
   const { payload, start } = unpacked
-  if (payload.length - start > mostToCompress) throw new DecompressedTooLarge(`More than ${mostToCompress} bytes are to be compressed anew`)
+  if (payload.length - start > mostToCompress) throw new DecompressedTooLarge(`The batch must be recompressed, but has more than ${mostToCompress} bytes`)
   const plain = contents.misshapen ? inOrder(payload, start, header.recordCount(bytes, 0)) : payload.subarray(start)
   const stored = header.withPayload(bytes, compressionIds[compression], compress(compression, plain, { level }))
   const work = contents.work + plain.length * compressionWork
@@ -152,7 +152,7 @@ function upConverted(job: Opening, maxBytes: number): Opened {
   const visit = (record: RecordView): void => {
     if (record.timestamp < -1) throw new KafkaError('INVALID_TIMESTAMP', `Invalid message timestamp ${record.timestamp}`)
     if (records.length === mostMessages)
-      throw tooLarge(`More than ${mostMessages} messages of an old format are in one request for ${rules.name}`)
+      throw tooLarge(`The request has more than ${mostMessages} messages of an old format for ${rules.name}`)
     refusal.see(record.timestamp, record.offset, record.hasKey)
     records.push(record)
   }

@@ -127,7 +127,7 @@ export const groupsKeys = {
   'group.max.metadata.bytes': intBytes({
     default: 16_777_216,
     min: 1,
-    doc: 'Maximum size of the metadata of all members of a group (subscriptions, all protocols together; each name of a topic as 64 bytes at least); further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit.',
+    doc: 'Maximum size of the metadata of all members of a group (subscriptions, all protocols together; each topic name counts as at least 64 bytes). Further members get GROUP_MAX_SIZE_REACHED. Kafka has no limit.',
   }),
   'group.max.size': int({
     default: 1000,
@@ -436,7 +436,7 @@ export const groupsKeys = {
   'offsets.topic.segment.bytes': intBytes({
     default: 104_857_600,
     min: 1,
-    doc: 'Segment size of __consumer_offsets when it is created; less than 1 MiB is taken for 1 MiB.',
+    doc: 'Segment size of __consumer_offsets when it is created, at least 1 MiB; lower values are treated as 1 MiB.',
     importance: 'high',
   }),
   'share.coordinator.append.linger.ms': intMs({
@@ -506,7 +506,7 @@ export const groupsKeys = {
   'share.coordinator.state.topic.segment.bytes': intBytes({
     default: 104_857_600,
     min: 1,
-    doc: 'Segment size of __share_group_state when it is created; less than 1 MiB is taken for 1 MiB.',
+    doc: 'Segment size of __share_group_state when it is created, at least 1 MiB; lower values are treated as 1 MiB.',
     importance: 'high',
   }),
   'share.coordinator.threads': int({ default: 1, min: 1, doc: 'Threads of the share coordinator.', accepted: because.loop }),

@@ -157,7 +157,7 @@ export const networkKeys = {
   }),
   'queued.max.request.bytes': bytes({
     default: 536_870_912,
-    doc: 'Maximum bytes of requests that are waiting or being received, over all connections. Above it, connections do not start another request until others have finished; requests of at most a 512th of it have as much memory again for themselves. -1 means no limit. Kafka has no limit by default.',
+    doc: 'Maximum bytes of requests that are waiting or being received, over all connections. Above it, connections do not start another request until others have finished; requests of at most a 512th of it share the same amount of memory in addition. -1 means no limit. Kafka has no limit by default.',
   }),
   'queued.max.requests': int({
     default: 500,

@@ -55,7 +55,7 @@ export const securityKeys = {
   'max.delegation.tokens.per.principal': int({
     default: 10_000,
     min: 1,
-    doc: 'Maximum number of delegation tokens that one principal has made and that have not been removed; making more is rejected.',
+    doc: 'Maximum number of existing delegation tokens that one principal has created; requests for more are rejected.',
     dynamic: 'cluster-wide',
   }),
   'principal.builder.class': className({

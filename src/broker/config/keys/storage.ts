@@ -8,7 +8,7 @@ function refuseZero(value: number): string | null {
 }
 
 function checkDirectories(text: string): string | null {
-  return text.split(',').includes('') ? 'the name of a directory is empty' : null
+  return text.split(',').includes('') ? 'it contains an empty directory name' : null
 }
 
 export const storageKeys = {

@@ -103,7 +103,7 @@ export const transactionsKeys = {
   'transaction.state.log.segment.bytes': intBytes({
     default: 104_857_600,
     min: 1,
-    doc: 'Segment size of __transaction_state when it is created; less than 1 MiB is taken for 1 MiB.',
+    doc: 'Segment size of __transaction_state when it is created, at least 1 MiB; lower values are treated as 1 MiB.',
     importance: 'high',
   }),
   'transaction.two.phase.commit.enable': boolean({

@@ -1,4 +1,4 @@
-/** AlterClientQuotas, v0–1 (KIP-546): sets and removes quotas of users, client ids, both, or IP addresses. Entities fail one by one. */
+/** AlterClientQuotas, v0–1 (KIP-546): sets and removes quotas of users, client ids, both, or IP addresses. Entities fail individually. */
 import { apis, type KafkaError, type MessageOf } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

@@ -377,7 +377,7 @@ test('keys that Kafka has dropped are described without their values, as it does
   )
 })
 
-test('keys that are told only when they are set; the least number of replicas stays', async () => {
+test('keys that are described only if they are set; min.insync.replicas stays', async () => {
   const world = new World()
   const names = async (type: 'BROKER' | 'TOPIC', resource: string) => (await world.describe(type, resource)).configs.map(({ name }) => name)
   assert.ok(!(await names('BROKER', '1')).some(name => name.endsWith('.throttled.rate')))

@@ -1,4 +1,4 @@
-/** DeleteGroups, v0–3: groups without members, with all their offsets (KIP-229); v3 says in words what went wrong. */
+/** DeleteGroups, v0–3: deletes groups without members, with all their offsets (KIP-229); v3 returns error messages. */
 import { filterInSlices, inSlices } from '../../../base.ts'
 import { apis, errorCode } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'

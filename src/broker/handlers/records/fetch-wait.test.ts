@@ -112,7 +112,7 @@ test('a partition that is deleted ends the wait', async () => {
   world.assertEmpty(one, two)
 })
 
-test('what moved before the wait began, the end of the time and a client that leaves end it at once', async () => {
+test('the wait ends immediately for marks that advanced before it, at the timeout, and when the client leaves', async () => {
   const world = new World()
   const [one, two] = [new Growing(), new Growing()]
   two.append(1)

@@ -1,4 +1,4 @@
-/** CreateAcls, v0–3 (KIP-140): ACLs succeed or fail one by one; one that exists already is a success. v1 knows prefixed patterns (KIP-290). */
+/** CreateAcls, v0–3 (KIP-140): ACLs succeed or fail individually; an existing one is a success. v1 supports prefixed patterns (KIP-290). */
 import { inSlices } from '../../../base.ts'
 import type { Acl } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'

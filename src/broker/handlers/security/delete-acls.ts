@@ -1,4 +1,4 @@
-/** DeleteAcls, v0–3 (KIP-140): removes what matches each filter and tells what that was. v1 knows prefixed patterns (KIP-290). */
+/** DeleteAcls, v0–3 (KIP-140): deletes and returns the ACLs that match each filter. v1 supports prefixed patterns (KIP-290). */
 import { inSlices } from '../../../base.ts'
 import type { AclFilter } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'

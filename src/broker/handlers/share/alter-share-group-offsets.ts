@@ -1,4 +1,4 @@
-/** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets; what it had in delivery there is forgotten. */
+/** AlterShareGroupOffsets, v0 (KIP-932): moves an empty share group to other offsets and discards its records in delivery there. */
 import { type Int64, inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'

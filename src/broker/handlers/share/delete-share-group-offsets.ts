@@ -1,4 +1,4 @@
-/** DeleteShareGroupOffsets, v0 (KIP-932): makes an empty share group forget topics; it begins there anew if it comes back. */
+/** DeleteShareGroupOffsets, v0 (KIP-932): deletes the state of an empty share group in topics; if it returns, it starts over there. */
 import { inSlices } from '../../../base.ts'
 import { apis, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'

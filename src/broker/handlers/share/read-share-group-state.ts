@@ -1,4 +1,4 @@
-/** ReadShareGroupState, v0 (KIP-932): between brokers; the owner of a partition learns what a share group has done there. */
+/** ReadShareGroupState, v0 (KIP-932), between brokers: the owner of a partition reads the state of a share group in it. */
 import { apis, KafkaError } from '../../../protocol.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { fine, type Outcome } from './share-requests.ts'

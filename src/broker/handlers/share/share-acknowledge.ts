@@ -1,4 +1,4 @@
-/** ShareAcknowledge, v1–2 (KIP-932): what has become of acquired records; v2 renews their locks (KIP-1222). */
+/** ShareAcknowledge, v1–2 (KIP-932): acknowledges acquired records; v2 can renew their locks (KIP-1222). */
 import { inSlices } from '../../../base.ts'
 import { apis } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'

@@ -1,4 +1,4 @@
-/** Deleting what the share coordinator keeps of a group: first there, then in the group, so that a crash leaves nothing behind unseen. */
+/** Deletes a group's state: first in the share coordinator, then in the group itself, so that a crash leaves no orphaned state behind. */
 import { inSlices } from '../../../base.ts'
 import { toKafkaError, type Uuid } from '../../../protocol.ts'
 import type { Broker } from '../../dispatch/context.ts'

@@ -1,4 +1,4 @@
-/** ShareGroupDescribe, v1 (KIP-932): the state of share groups. A group with a topic that may not be described is not described at all. */
+/** ShareGroupDescribe, v1 (KIP-932): the state of share groups. A group with a topic that the caller may not describe is not described at all. */
 import { apis, type InputOf, type KafkaError } from '../../../protocol.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { describeAccess, describeCost, describeEach, requireTopics } from '../groups/describe-each.ts'

@@ -104,7 +104,7 @@ describe('StreamsGroupHeartbeat', () => {
     assert.ok(status!.statusDetail.length < 10_000)
   })
 
-  it('tells why topics could not be created', async () => {
+  it('says why topics could not be created', async () => {
     const broker = await start()
     const response = await join(broker, 1, { topology: topology('in', [{ key: 'no.such.config', value: '1' }]) })
     const status = response.status?.find(({ statusCode }) => statusCode === missingInternalTopics)

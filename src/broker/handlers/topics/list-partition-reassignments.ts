@@ -1,4 +1,4 @@
-/** ListPartitionReassignments, v0 (KIP-455): the moves under way. With one broker there is nowhere to move to, so there are none. */
+/** ListPartitionReassignments, v0 (KIP-455): the reassignments in progress. With one broker there are none. */
 import { apis } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'

@@ -167,7 +167,7 @@ export class ConsumerGroup implements Group {
     return names
   }
 
-  /** The assignor that most members ask for; null when nobody does. */
+  /** The assignor that most members request; null if none does. */
   preferredAssignor(members: Iterable<ConsumerMember> = this.members.values()): string | null {
     const votes = new Map<string, number>()
     for (const { serverAssignor } of members) if (serverAssignor !== null) votes.set(serverAssignor, (votes.get(serverAssignor) ?? 0) + 1)

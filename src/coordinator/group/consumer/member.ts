@@ -70,7 +70,7 @@ export function sameNames(one: readonly string[], other: readonly string[]): boo
   return one.length === other.length && one.every((name, index) => name === other[index])
 }
 
-/** What the member told of itself is the same: no record is needed. */
+/** The member's description is unchanged: no record is needed. */
 export function saysTheSame(one: ConsumerMember, other: ConsumerMember): boolean {
   return (
     one.instanceId === other.instanceId &&

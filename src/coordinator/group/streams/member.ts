@@ -68,7 +68,7 @@ export function bytesTold(member: MemberMetadata | undefined): number {
   )
 }
 
-/** What the member told of itself is the same: no record is needed. */
+/** The member's description is unchanged: no record is needed. */
 export function saysTheSame(one: MemberMetadata, other: MemberMetadata): boolean {
   return (
     one.instanceId === other.instanceId &&

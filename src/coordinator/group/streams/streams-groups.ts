@@ -286,7 +286,7 @@ function leaveResponse(memberId: string, memberEpoch: number): StreamsHeartbeatR
   }
 }
 
-/** One epoch back is the answer that got lost, as long as the member has nothing that it should not have. */
+/** The previous epoch means that the last response was lost, as long as the member has only what it should have. */
 function requireEpoch({ memberEpoch, previousMemberEpoch, assigned }: StreamsMember, request: StreamsHeartbeatRequest): void {
   const received = request.memberEpoch
   if (received === memberEpoch) return
