@@ -99,7 +99,9 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   try {
     return await start(options, opened, closeAll)
   } catch (error) {
-    await closeAll().catch(failed => options.logger.warn({ err: failed }, 'the start failed, and closing the files and sockets that it had opened failed, too'))
+    await closeAll().catch(failed =>
+      options.logger.warn({ err: failed }, 'the start failed, and closing the files and sockets that it had opened failed, too'),
+    )
     throw error
   }
 }

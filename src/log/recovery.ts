@@ -389,7 +389,7 @@ class LogRecovery {
     const home = this.#homes.get(key)
     const other = this.#found.get(key)?.directory ?? (home === undefined ? directory : `${this.#context.directory}/${home}`)
     if (other === directory) this.#found.set(key, found)
-    else this.#context.report(`ignoring ${directory}: its partition.metadata says that it is ${other}`, null)
+    else this.#context.report(`ignoring ${directory}: it contains the same partition as ${other}`, null)
   }
 
   /** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */

@@ -105,6 +105,8 @@ export class DecompressedTooLarge extends KafkaError {
 function refused(type: CompressionType, maxBytes: number, error: unknown): KafkaError {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ERR_BUFFER_TOO_LARGE' || error instanceof TooLarge)
-    return new DecompressedTooLarge(`Failed to decompress ${type} records: they have more than ${maxBytes} bytes, or too many frames, members or blocks`)
+    return new DecompressedTooLarge(
+      `Failed to decompress ${type} records: they have more than ${maxBytes} bytes, or too many frames, members or blocks`,
+    )
   return new KafkaError('CORRUPT_MESSAGE', `Failed to decompress ${type} records: ${message}`)
 }

@@ -197,9 +197,7 @@ function validateBroker(config: BrokerConfig, configs: ReadonlyMap<string, strin
     else parseValue(name, key, value)
   }
   if (readOnly.length > 0) {
-    const note = readOnly.some(name => onlyAtStart.has(name))
-      ? '. In Millrace, change them in the configuration file and restart the broker'
-      : ''
+    const note = readOnly.some(name => onlyAtStart.has(name)) ? '. In Millrace, set them in the configuration and restart the broker' : ''
     throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]${note}`)
   }
   if (perListener.length > 0) {

@@ -117,7 +117,10 @@ test('data goes nowhere by default when the name of its directory is empty', () 
 
 test('permissions without an authorizer are told to be open', () => {
   const users = { 'super.users': 'User:admin' }
-  assert.match(loadBrokerConfig({ set: users }).notes.join(), /without authorizer.class.name everyone may do everything.*super.users/)
+  assert.match(
+    loadBrokerConfig({ set: users }).notes.join(),
+    /authorizer.class.name is not set, so everyone may do everything.*super.users/,
+  )
   const authorizer = { 'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer' }
   assert.deepEqual(loadBrokerConfig({ set: { ...users, ...authorizer } }).notes, [])
 })
@@ -133,7 +136,7 @@ test('keys of one listener and of plug-ins', () => {
   const notes = (name: string) => loadBrokerConfig({ set: { listeners, ...names, ...own(name) } }).notes
   assert.deepEqual(notes('external'), [])
   assert.deepEqual(notes('controller'), [])
-  assert.match(notes('extrenal').join(), /no listener has the name in these keys.*listener\.name\.extrenal\.max\.connections/)
+  assert.match(notes('extrenal').join(), /these keys name listeners that do not exist.*listener\.name\.extrenal\.max\.connections/)
 })
 
 const confluent = `

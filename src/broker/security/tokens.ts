@@ -156,7 +156,11 @@ export class DelegationTokens {
   /** Making tokens for oneself takes no right, and each is kept for as long as a week. */
   #checkRoom(requester: string, names: readonly string[]): void {
     const bytes = names.reduce((sum, name) => sum + Buffer.byteLength(name), 0)
-    if (bytes > mostNameBytes) throw new KafkaError('INVALID_REQUEST', `The names of the token's owner and renewers have ${bytes} bytes; at most ${mostNameBytes} are allowed.`)
+    if (bytes > mostNameBytes)
+      throw new KafkaError(
+        'INVALID_REQUEST',
+        `The names of the token's owner and renewers have ${bytes} bytes; at most ${mostNameBytes} are allowed.`,
+      )
     const most = this.#options.config.get('max.delegation.tokens.per.principal')
     if (this.list().filter(token => token.requester === requester).length < most) return
     const reason = `the limit max.delegation.tokens.per.principal=${most} is reached`

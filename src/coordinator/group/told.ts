@@ -17,8 +17,5 @@ export function bytesOf(texts: Iterable<string>): number {
 /** `all`: of the whole group, with what the member told `before`. Throws GROUP_MAX_SIZE_REACHED when it tells more now than there is room for. */
 export function checkTold(all: number, before: number, after: number, most: number): void {
   if (after <= before || all - before + after <= most) return
-  throw new KafkaError(
-    'GROUP_MAX_SIZE_REACHED',
-    `The metadata of the group's members would exceed group.max.metadata.bytes=${most}.`,
-  )
+  throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The metadata of the group's members would exceed group.max.metadata.bytes=${most}.`)
 }

@@ -204,7 +204,7 @@ test('a copy of a directory under another name is left alone', async () => {
       await append(partition, 'b').durable
       assert.equal((await readAll(partition)).length, 2 + start, name)
       assert.deepEqual(log.strays(), [])
-      assert.match(told.join(), new RegExp(`ignoring /data/${name}, which says that it is /data/orders-0`))
+      assert.match(told.join(), new RegExp(`ignoring /data/${name}: it contains the same partition as /data/orders-0`))
       await log.close()
     }
     assert.ok(disk.readFile(`/data/${name}/${'0'.repeat(20)}.log`)!.length < disk.readFile(`/data/orders-0/${'0'.repeat(20)}.log`)!.length)

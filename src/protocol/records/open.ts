@@ -125,7 +125,8 @@ function openBatch(job: Opening, maxBytes: number, scratch: Scratch | undefined,
     if (!isOdd(contents)) return { records: bytes, contents }
   }
   const { payload, start } = unpacked
-  if (payload.length - start > mostToCompress) throw new DecompressedTooLarge(`The batch must be recompressed, but has more than ${mostToCompress} bytes`)
+  if (payload.length - start > mostToCompress)
+    throw new DecompressedTooLarge(`The batch must be recompressed, but has more than ${mostToCompress} bytes`)
   const plain = contents.misshapen ? inOrder(payload, start, header.recordCount(bytes, 0)) : payload.subarray(start)
   const stored = header.withPayload(bytes, compressionIds[compression], compress(compression, plain, { level }))
   const work = contents.work + plain.length * compressionWork
