@@ -110,7 +110,7 @@ test('a port in the environment that no Kubernetes service set is not passed ove
 test('data goes nowhere by default when the name of its directory is empty', () => {
   for (const key of ['log.dirs', 'log.dir']) {
     assert.match(problemsOf({ set: { [key]: '' } })[0]!, /must not be empty/)
-    assert.match(problemsOf({ set: { [key]: ' , /a' } })[0]!, /the name of a directory is empty/)
+    assert.match(problemsOf({ set: { [key]: ' , /a' } })[0]!, /it contains an empty directory name/)
   }
   assert.match(problemsOf({ environment: { KAFKA_LOG_DIRS: '' } })[0]!, /must not be empty.*environment KAFKA_LOG_DIRS/)
 })
@@ -239,7 +239,7 @@ test('a file that cannot be used', async () => {
   assert.deepEqual(problemsOf({ file: '/etc/none.yaml', files: memoryFileSystem() }), ['configuration file not found: /etc/none.yaml'])
   assert.match(problemsOf(await withFile('a.yaml', 'a: [1'))[0]!, /^\/etc\/a.yaml: /)
   assert.match(problemsOf(await withFile('a.yaml', '- 1'))[0]!, /it must contain keys with values/)
-  assert.match(problemsOf(await withFile('kafka.conf', '# c\nlog.dirs=/a\nnode.id=1\n'))[0]!, /has to be named \*\.properties/)
+  assert.match(problemsOf(await withFile('kafka.conf', '# c\nlog.dirs=/a\nnode.id=1\n'))[0]!, /must be named \*\.properties/)
   assert.match(problemsOf(await withFile('a.yaml', 'log: {dir: a}\nlog.dir: b'))[0]!, /log.dir is set twice/)
   assert.match(problemsOf(await withFile('a.properties', 'a=\\u12'))[0]!, /malformed \\uxxxx encoding in line 1/)
 })

@@ -20,7 +20,7 @@ export async function repairPartitions(options: OfflineOptions, partitions: read
   // Before the directory is opened, which would make a missing one.
   for (const name of partitions)
     if (!/^[^/]+-\d+$/.test(name) || !files.exists(`${directory}/${name}`))
-      throw new Error(`${directory} holds no partition ${name}`, { cause: name })
+      throw new Error(`${directory} contains no partition ${name}`, { cause: name })
   const { system, close } = await openDataDirectory({ ...options, directory, nodeId: config.get('node.id') })
   try {
     for (const name of partitions) await files.replaceFile(`${directory}/${name}/${repairFile}`, Buffer.alloc(0))
