@@ -24,7 +24,7 @@ it('brings an offline partition back, says what is lost, and refuses what is not
   fs.truncateSync(segment, fs.statSync(segment).size - 3)
   assert.match((await repair('orders-7')).err, /cannot repair: .* contains no partition orders-7\n/)
   const missing = join(root, 'missing')
-  assert.match((await runner.run(['repair', 'orders-0', '--data', missing], {})).err, /cannot repair: .* holds no partition orders-0\n/)
+  assert.match((await runner.run(['repair', 'orders-0', '--data', missing], {})).err, /cannot repair: .* contains no partition orders-0\n/)
   assert.ok(!fs.existsSync(missing), 'a directory with a typing error in its name is not made')
   fs.mkdirSync(join(root, 'elsewhere-0'))
   assert.match((await repair('../elsewhere-0')).err, /cannot repair: .* holds no partition/)
