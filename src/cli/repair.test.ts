@@ -27,7 +27,7 @@ it('brings an offline partition back, says what is lost, and refuses what is not
   assert.match((await runner.run(['repair', 'orders-0', '--data', missing], {})).err, /cannot repair: .* contains no partition orders-0\n/)
   assert.ok(!fs.existsSync(missing), 'a directory with a typing error in its name is not made')
   fs.mkdirSync(join(root, 'elsewhere-0'))
-  assert.match((await repair('../elsewhere-0')).err, /cannot repair: .* holds no partition/)
+  assert.match((await repair('../elsewhere-0')).err, /cannot repair: .* contains no partition/)
   assert.deepEqual(fs.readdirSync(join(root, 'elsewhere-0')), [])
   const { out, code } = await repair('orders-0')
   assert.match(out, /^repair of orders-0: .*: the rest of this file, from offset 2 on, is lost$/m)
