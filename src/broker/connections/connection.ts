@@ -168,12 +168,13 @@ export class Connection {
 
   /** For how long the client has taken nothing of what waits for it. To be asked regularly: it compares with the last time. */
   stalledMs(nowMs: number): number {
-    const taken = this.bytesOut - this.unsentBytes
+    const { unsentBytes } = this
+    const taken = this.bytesOut - unsentBytes
     const queued = (this.#socket as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0
-    const progressed = this.unsentBytes === 0 || taken > this.#taken || queued < this.#queued
+    const progressed = unsentBytes === 0 || taken > this.#taken || queued < this.#queued
     if (taken > this.#taken || queued < this.#queued) this.lastActiveMs = nowMs
     if (progressed) this.#progressedMs = nowMs
-    if (this.unsentBytes === 0) this.#emptyMs = nowMs
+    if (unsentBytes === 0) this.#emptyMs = nowMs
     this.#taken = taken
     this.#queued = queued
     return nowMs - this.#progressedMs

@@ -9,12 +9,20 @@
 const mostWatched = 200_000
 /** Has a room of its own, as large, when the first is full. */
 const smallFetch = 100
+/** So many that wait are answered in a few milliseconds, should one record be for all of them. */
+const fewFetches = 100
 
 export class ParkedFetches {
   #watched = 0
+  #fetches = 0
 
   get watched(): number {
     return this.#watched
+  }
+
+  /** Whether so many wait that those who are woken together should take turns. */
+  get crowded(): boolean {
+    return this.#fetches > fewFetches
   }
 
   /** False: there is no room for so many more. */
@@ -22,10 +30,13 @@ export class ParkedFetches {
     const room = partitions <= smallFetch ? 2 * mostWatched : mostWatched
     if (this.#watched + partitions > room) return false
     this.#watched += partitions
+    this.#fetches++
     return true
   }
 
+  /** After a {@link take} that was true. */
   give(partitions: number): void {
+    this.#fetches--
     this.#watched -= partitions
   }
 }

@@ -20,10 +20,23 @@ export interface Wait {
 const watchedAtOnce = 1_000
 
 /** Resolves when partitions have grown by `missingBytes`, when one of them went offline, when time is up, or when the client is gone. */
-export function grown(watched: readonly Watched[], { upTo, missingBytes, waitMs }: Wait, context: RequestContext): Promise<void> {
-  const { system, parkedFetches, turns } = context.broker
+export async function grown(watched: readonly Watched[], wait: Wait, context: RequestContext): Promise<void> {
+  const { parkedFetches, turns } = context.broker
   context.waits()
-  const taken = parkedFetches.take(watched.length) ? watched.length : 0
+  // Those that find no room wait out their time.
+  const hasRoom = parkedFetches.take(watched.length)
+  const crowded = await someGrown(hasRoom ? watched : [], wait, context, () => {
+    const { crowded } = parkedFetches
+    if (hasRoom) parkedFetches.give(watched.length)
+    return crowded
+  })
+  if (crowded && turns.over) await turns.next()
+}
+
+/** Resolves with what `leave` returns at that moment. */
+function someGrown<R>(watched: readonly Watched[], wait: Wait, context: RequestContext, leave: () => R): Promise<R> {
+  const { upTo, missingBytes, waitMs } = wait
+  const { system, turns } = context.broker
   return new Promise(resolve => {
     const waiters: { cancel(): void }[] = []
     let left = missingBytes
@@ -34,8 +47,7 @@ export function grown(watched: readonly Watched[], { upTo, missingBytes, waitMs 
       timer.cancel()
       for (const waiter of waiters) waiter.cancel()
       context.signal.removeEventListener('abort', done)
-      parkedFetches.give(taken)
-      resolve()
+      resolve(leave())
     }
     const timer = system.timers.after(waitMs, done)
     context.signal.addEventListener('abort', done)
@@ -54,7 +66,7 @@ export function grown(watched: readonly Watched[], { upTo, missingBytes, waitMs 
       else waiters[index] = waiter
     }
     const begin = async () => {
-      for (let index = 0; index < taken && !over; index++) {
+      for (let index = 0; index < watched.length && !over; index++) {
         if (index % watchedAtOnce === watchedAtOnce - 1 && turns.over) await turns.next()
         if (!over) watch(index, watched[index]!.log, watched[index]!.mark)
       }

@@ -170,13 +170,13 @@ function more(groupId: string, partitions: readonly SharePartition[], waitMs: nu
     const { system, parkedFetches, sharePartitions } = context.broker
     const waiters: { cancel(): void }[] = []
     let timer: Timer | null = null
-    let taken = 0
+    let hasRoom = false
     const done = () => {
       timer?.cancel()
       for (const waiter of waiters) waiter.cancel()
       context.signal.removeEventListener('abort', done)
-      parkedFetches.give(taken)
-      taken = 0
+      if (hasRoom) parkedFetches.give(partitions.length)
+      hasRoom = false
       resolve()
     }
     // While one partition was looked at, another may have got records.
@@ -184,11 +184,11 @@ function more(groupId: string, partitions: readonly SharePartition[], waitMs: nu
       resolve()
       return
     }
-    taken = parkedFetches.take(partitions.length) ? partitions.length : 0
+    hasRoom = parkedFetches.take(partitions.length)
     timer = system.timers.after(waitMs, done)
     context.signal.addEventListener('abort', done)
     waiters.push(sharePartitions.whenAvailable(groupId, done))
-    for (const partition of partitions.slice(0, taken)) waiters.push(partition.whenMore(done))
+    for (const partition of hasRoom ? partitions : []) waiters.push(partition.whenMore(done))
   })
 }
 

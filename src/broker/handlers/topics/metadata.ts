@@ -25,7 +25,8 @@ export const metadata = defineHandler<typeof apis.metadata>({
   cost: manyThings(null),
   async handle(request, context) {
     const asked = await askedTopics(request, context)
-    const missing = asked.names.filter(name => context.broker.metadata.topic(name) === undefined)
+    const { metadata, turns } = context.broker
+    const missing = await filterInSlices(turns, asked.names, name => metadata.topic(name) === undefined)
     const refused = missing.length === 0 ? new Map<string, ErrorName>() : await refusals(request, missing, context)
     return respond(request, asked, refused, context)
   },
@@ -55,15 +56,15 @@ async function askedTopics(request: Request, context: RequestContext): Promise<A
   }
   const ids = new Set<Uuid>()
   const names = new Set<string>()
-  for (const { name, topicId } of request.topics) {
-    const version = context.version
+  const { version } = context
+  await inSlices(turns, request.topics, ({ name, topicId }) => {
     if (name === null && version < 12) throw new KafkaError('INVALID_REQUEST', `Topic name can not be null for version ${version}`)
     if (topicId !== zeroUuid && version < 12) {
       throw new KafkaError('INVALID_REQUEST', `Topic IDs are not supported in requests for version ${version}`)
     }
     if (topicId !== zeroUuid) ids.add(topicId)
     if (name !== null) names.add(name)
-  }
+  })
   const asked: Asked = { names: [], refused: [] }
   // As in Kafka, a request that has ids is about ids.
   if (ids.size > 0) {
@@ -86,7 +87,11 @@ async function askedTopics(request: Request, context: RequestContext): Promise<A
 async function refusals(request: Request, missing: string[], context: RequestContext): Promise<Map<string, ErrorName>> {
   const { config } = context.broker
   if (request.allowAutoTopicCreation && config.get('auto.create.topics.enable')) return createMissingTopics(missing, context)
-  return new Map(missing.map(name => [name, topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION']))
+  const refused = new Map<string, ErrorName>()
+  await inSlices(context.broker.turns, missing, name => {
+    refused.set(name, topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION')
+  })
+  return refused
 }
 
 async function respond(
