@@ -36,8 +36,8 @@ const manyNames: Special = {
 
 const longNames: Special = {
   api: apis.describeGroups,
-  name: 'ten clients with 1,500 names of 30,000 characters each, at once',
-  run: async stage => allAsk(await several(10, () => stage.nobody()), describing(numbers(1_500).map(n => `${n}`.padStart(30_000, 'x')))),
+  name: 'ten clients with 3,000 names of 15,000 characters each, at once',
+  run: async stage => allAsk(await several(10, () => stage.nobody()), describing(numbers(3_000).map(n => `${n}`.padStart(15_000, 'x')))),
 }
 
 const pipelined: Special = {

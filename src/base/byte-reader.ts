@@ -21,6 +21,11 @@ export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
 const shortString = 64
 const mostTags = 1_000
 const mostDropped = 1_000_000
+/**
+ * JavaScript's engine hashes longer texts by their length alone, so a Map with thousands of them, all of one length, compares each with all
+ * others: three thousand names took the broker a minute.
+ */
+const longestHashed = 16_000
 /** Of text, which take as long as to pass over a tagged field. */
 const tagBytes = 32
 
@@ -32,6 +37,8 @@ export class ByteReader extends Paced {
   readonly end: number
   /** Elements that were read, but not kept, by a decoder that pauses. */
   elementsDropped = 0
+  /** So many texts may have more than {@link longestHashed} bytes: the business of whoever reads what may be meant to harm. */
+  longTextsLeft = Number.POSITIVE_INFINITY
 
   constructor(buffer: Buffer, offset = 0, end = buffer.length) {
     super()
@@ -136,6 +143,9 @@ export class ByteReader extends Paced {
       if (index === stop) return bytes === 0 ? '' : seenText(buffer, at, stop, hash)
     }
     this.spend(bytes)
+    if (bytes > longestHashed && --this.longTextsLeft < 0) {
+      throw new MalformedInput(`too many strings of more than ${longestHashed} bytes`)
+    }
     if (!isUtf8(buffer.subarray(at, stop))) throw new MalformedInput('a string is not valid UTF-8')
     return buffer.toString('utf8', at, stop)
   }

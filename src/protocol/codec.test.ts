@@ -233,7 +233,7 @@ test('a large response is too large to be written at once; in steps it pauses of
 })
 
 test('few elements with long texts, or with many tagged fields, are as much as many short ones', () => {
-  const names = Array.from({ length: 100 }, (_, n) => `${n}`.padStart(30_000, 'x'))
+  const names = Array.from({ length: 200 }, (_, n) => `${n}`.padStart(15_000, 'x'))
   const bytes = encodeMessage(describeGroups.messages.request, 5, { groups: names, includeAuthorizedOperations: true })
   assert.throws(() => decodeRequest(describeGroups, 5, bytes, 0, 2_000), TooManyElements)
   const read = finish(decodeRequestInSteps(describeGroups, 5, bytes, 0, 2_000))
@@ -250,6 +250,23 @@ test('few elements with long texts, or with many tagged fields, are as much as m
   const tagged = Buffer.concat([Buffer.from([0xe9, 0x07]), ...topics, Buffer.from([0, 0, 0, 0, 0])])
   assert.throws(() => decodeRequest(apis.deleteRecords, 2, tagged, 0, 2_000), TooManyElements)
   assert.ok(finish(decodeRequestInSteps(apis.deleteRecords, 2, tagged, 0, 2_000)).pauses > 50)
+})
+
+test('names that a Map could only compare one by one are refused when they are many', () => {
+  const request = (count: number, length: number) => {
+    const groups = Array.from({ length: count }, (_, n) => `${n}`.padStart(length, 'x'))
+    return encodeMessage(describeGroups.messages.request, 5, { groups, includeAuthorizedOperations: true })
+  }
+  for (const [count, length] of [
+    [64, 30_000],
+    [1_000, 16_000],
+  ] as const)
+    assert.equal(decodeRequest(describeGroups, 5, request(count, length)).groups.length, count)
+  for (const length of [16_001, 30_000]) {
+    const bytes = request(65, length)
+    assert.throws(() => decodeRequest(describeGroups, 5, bytes), MalformedInput)
+    assert.throws(() => finish(decodeRequestInSteps(describeGroups, 5, bytes, 0, 1_000)), MalformedInput)
+  }
 })
 
 test('more tagged fields than any definition has are refused, not passed over', () => {

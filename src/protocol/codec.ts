@@ -29,6 +29,8 @@ interface Codec {
 
 const codecs = new WeakMap<Message, Codec[]>()
 const everyElement = 2 ** 30 - 1
+/** Of a request. Names are shorter; one value or another is not. */
+const mostLongTexts = 64
 const emptyBuffer = Buffer.alloc(0)
 
 function codecOf(message: Message, version: number): Codec {
@@ -99,6 +101,7 @@ export function decodeRequest<A extends Api>(
 ): MessageOf<A['request']> {
   const reader = new ByteReader(bytes, offset)
   reader.allow(mostElements)
+  reader.longTextsLeft = mostLongTexts
   return readMessage(api.messages.request, version, reader) as MessageOf<A['request']>
 }
 
@@ -119,6 +122,7 @@ export function* decodeRequestInSteps<A extends Api>(
   const reader = new ByteReader(bytes, offset)
   reader.elementsLeft = mostElements
   reader.beginPauses()
+  reader.longTextsLeft = mostLongTexts
   const decoding = codec.decodeInSteps(reader)
   // A message without collections is read at once.
   const request = Symbol.iterator in decoding ? yield* decoding : decoding
