@@ -2,8 +2,9 @@
  * Produce, v0–13.
  *
  * v0–1 carry message format 0, v2 format 1 (both converted to format 2, as Kafka up to 3.9 did; at most 16 MiB or two million messages per
- * partition, where Kafka has no limit), v3+ exactly one batch of format 2 per partition (KIP-98), v7 zstd (KIP-110), v8 record errors (KIP-467, the first 10,000 of a request), v10 the current leader (KIP-951),
- * v13 topic ids (KIP-516); v11 supports TRANSACTION_ABORTABLE, v12 adds partitions to the transaction (KIP-890).
+ * partition, where Kafka has no limit), v3+ exactly one batch of format 2 per partition (KIP-98), v7 zstd (KIP-110), v8 record errors
+ * (KIP-467, the first 10,000 of a request), v10 the current leader (KIP-951), v13 topic ids (KIP-516); v11 supports TRANSACTION_ABORTABLE,
+ * v12 adds partitions to the transaction (KIP-890).
  *
  * The header of a batch is derived from its records, so compressed batches are decompressed: immediately if that is little work,
  * otherwise on a worker thread while the connection waits. Then each partition's place in the log is fixed synchronously and the connection
