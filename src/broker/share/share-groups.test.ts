@@ -13,6 +13,7 @@ import {
   encodeRequest,
   errorName,
   type InputOf,
+  KafkaError,
   type MessageOf,
   type Uuid,
 } from '../../protocol.ts'
@@ -253,4 +254,23 @@ test('of a topic that is deleted nothing is kept', async () => {
   while ((await groups.shareGroupTopics(groupId)).size > 0 || (await shares.read({ groupId, topicId, partition: 0 })) !== null) {
     await new Promise(resolve => setImmediate(resolve))
   }
+})
+
+test('a group whose state cannot be deleted now does not keep others of the request from being deleted', async () => {
+  const { running, admin } = await started()
+  const leaving = { groupId, memberId: 'admin', memberEpoch: -1, rackId: null, subscribedTopicNames: null }
+  assert.equal((await admin.call(apis.shareGroupHeartbeat, 1, leaving)).errorCode, 0)
+  const other = { groupId: 'other', memberId: 'admin', memberEpoch: 0, rackId: null, subscribedTopicNames: ['nowhere'] }
+  assert.equal((await admin.call(apis.shareGroupHeartbeat, 1, other)).errorCode, 0)
+  await admin.call(apis.shareGroupHeartbeat, 1, { ...other, memberEpoch: -1 })
+  const { shares } = running.broker
+  const deletion = async () => {
+    const { results } = await admin.call(apis.deleteGroups, 2, { groupsNames: [groupId, 'none', 'other'] })
+    return Object.fromEntries(results.map(each => [each.groupId, errorName(each.errorCode)]))
+  }
+  const original = shares.delete
+  shares.delete = () => Promise.reject(new KafkaError('COORDINATOR_LOAD_IN_PROGRESS'))
+  assert.deepEqual(await deletion(), { [groupId]: 'COORDINATOR_LOAD_IN_PROGRESS', none: 'GROUP_ID_NOT_FOUND', other: 'NONE' })
+  shares.delete = original
+  assert.deepEqual(await deletion(), { [groupId]: 'NONE', none: 'GROUP_ID_NOT_FOUND', other: 'GROUP_ID_NOT_FOUND' })
 })

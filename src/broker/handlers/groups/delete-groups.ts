@@ -1,9 +1,11 @@
 /** DeleteGroups, v0–3: deletes groups without members, with all their offsets (KIP-229); v3 returns error messages. */
 import { filterInSlices, inSlices } from '../../../base.ts'
-import { apis, errorCode } from '../../../protocol.ts'
+import { apis, errorCode, type InputOf, type KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { forgetShareGroup } from '../share/share-deletion.ts'
+
+type DeletedGroup = InputOf<typeof apis.deleteGroups.response>['results'][number]
 
 export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
   api: apis.deleteGroups,
@@ -20,15 +22,24 @@ export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
       if (!permitted) refused.push(name)
       return permitted
     })
-    await inSlices(turns, allowed, name => forgetShareGroup(name, context.broker))
-    const results = await groups.deleteGroups(allowed)
+    const failed: DeletedGroup[] = []
+    await inSlices(turns, allowed, async name => {
+      try {
+        await forgetShareGroup(name, context.broker)
+      } catch (error) {
+        failed.push(failure(name, toKafkaError(error)))
+      }
+    })
+    const kept = new Set(failed.map(({ groupId }) => groupId))
+    const results = await groups.deleteGroups(allowed.filter(name => !kept.has(name)))
     return {
       throttleTimeMs: 0,
-      results: [...results, ...refused.map(groupId => ({ groupId, errorCode: errorCode('GROUP_AUTHORIZATION_FAILED') }))],
+      results: [...results, ...failed, ...refused.map(groupId => ({ groupId, errorCode: errorCode('GROUP_AUTHORIZATION_FAILED') }))],
     }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    results: request.groupsNames.map(groupId => ({ groupId, errorCode: errorCode(error.name), errorMessage: error.message })),
-  }),
+  fail: (request, error) => ({ throttleTimeMs: 0, results: request.groupsNames.map(groupId => failure(groupId, error)) }),
 })
+
+function failure(groupId: string, error: KafkaError): DeletedGroup {
+  return { groupId, errorCode: errorCode(error.name), errorMessage: error.message }
+}
