@@ -16,6 +16,7 @@ import { anonymous, Session } from './security/session.ts'
 import { TlsListener } from './security/tls.ts'
 import { DelegationTokens } from './security/tokens.ts'
 
+export { aclInWords } from './security/acl-codes.ts'
 export { aclCreation, aclFilter } from './security/acl-requests.ts'
 export { type Audited, type Decision, RequestAudit } from './security/audit.ts'
 export type { Grants } from './security/authorizer.ts'

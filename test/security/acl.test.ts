@@ -372,6 +372,11 @@ describe('authorization', () => {
     })
     const created = broker.lines.find(line => line.message === 'audit: ACL created')!
     assert.equal(created.details.by, 'User:ANONYMOUS')
+    const { resourceType, patternType, operation, permissionType } = created.details.acl as Record<string, unknown>
+    assert.deepEqual(
+      [resourceType, patternType, operation, permissionType].map(each => typeof each),
+      Array(4).fill('string'),
+    )
   })
 
   it('has a line for every API: none forgot to say what it needs', () => {

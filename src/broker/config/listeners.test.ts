@@ -44,6 +44,7 @@ test('listeners that cannot be', () => {
     [{ listeners: 'A://:1' }, /No security protocol defined for listener A/],
     [{ listeners: '' }, /at least one listener/],
     [{ 'listener.security.protocol.map': 'A:TLS' }, /A:TLS is not NAME:PROTOCOL/],
+    [{ 'advertised.listeners': '' }, /must not be empty/],
     [{ 'advertised.listeners': 'X://h:1' }, /must be equal to or a subset of the ones defined in listeners/],
     [{ 'advertised.listeners': 'PLAINTEXT://0.0.0.0:1' }, /cannot use the nonroutable meta-address 0.0.0.0/],
     [{ 'inter.broker.listener.name': 'X' }, /must be a listener name defined in listeners/],

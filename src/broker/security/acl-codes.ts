@@ -1,4 +1,5 @@
 /** Kafka's codes and names of resource types, operations etc. in ACLs. */
+import type { Acl } from '../../coordinator.ts'
 import type { Operation, ResourceType } from '../dispatch/handler.ts'
 
 export const resourceTypeCodes: Readonly<Record<ResourceType, number>> = {
@@ -31,6 +32,22 @@ export const anyCode = 1
 export const allOperations = 2
 export const patternTypes = { match: 2, literal: 3, prefixed: 4 } as const
 export const permissionTypes = { deny: 2, allow: 3 } as const
+
+const nameOf = (codes: Readonly<Record<string, number>>, code: number) =>
+  Object.keys(codes)
+    .find(name => codes[name] === code)
+    ?.toUpperCase() ?? code
+
+/** In words, for the audit log. */
+export function aclInWords({ resourceType, patternType, operation, permissionType, ...rest }: Acl): object {
+  return {
+    resourceType: nameOf(resourceTypeCodes, resourceType),
+    patternType: nameOf(patternTypes, patternType),
+    operation: operation === allOperations ? 'ALL' : nameOf(operationCodes, operation),
+    permissionType: nameOf(permissionTypes, permissionType),
+    ...rest,
+  }
+}
 
 export const lastResourceType = 7
 export const lastOperation = 15

@@ -28,6 +28,7 @@ export const networkKeys = {
   }),
   'advertised.listeners': list({
     default: null,
+    nonEmpty: true,
     check: checkListeners,
     doc: 'Addresses that clients connect to, as NAME://host:port, where they differ from listeners: behind a proxy, in a container, or for several networks. Each name must be a name of listeners.',
     importance: 'high',

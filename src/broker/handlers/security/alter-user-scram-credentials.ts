@@ -24,7 +24,9 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
     const outcomes = await metadata.security.alterScramCredentials(deletions, upsertions)
     const results = [...deletions, ...upsertions].map(({ name, mechanism }, index) => {
       const error = outcomes[index]!
-      if (error === null) logger.info({ by: context.connection.principal, user: name, mechanism }, 'audit: SCRAM credential altered')
+      const details = { by: context.connection.principal, user: name, mechanism: scramHashes.find(({ type }) => type === mechanism)?.name }
+      if (error === null)
+        logger.info(details, index < deletions.length ? 'audit: SCRAM credential deleted' : 'audit: SCRAM credential altered')
       return result(name, error)
     })
     return { throttleTimeMs: 0, results: [...results, ...[...refused].map(([name, error]) => result(name, error))] }

@@ -5,7 +5,7 @@ import { apis, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
-import { aclCreation } from '../../security.ts'
+import { aclCreation, aclInWords } from '../../security.ts'
 
 export const createAcls = defineHandler<typeof apis.createAcls>({
   api: apis.createAcls,
@@ -28,7 +28,7 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
     })
     await metadata.security.createAcls(acls)
     const by = context.connection.principal
-    await inSlices(turns, acls, acl => logger.info({ by, acl }, 'audit: ACL created'))
+    await inSlices(turns, acls, acl => logger.info({ by, acl: aclInWords(acl) }, 'audit: ACL created'))
     return { throttleTimeMs: 0, results }
   },
   fail: (request, error) => ({ throttleTimeMs: 0, results: request.creations.map(() => outcome(error)) }),

@@ -5,7 +5,7 @@ import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
-import { aclFilter } from '../../security.ts'
+import { aclFilter, aclInWords } from '../../security.ts'
 
 type Result = InputOf<typeof apis.deleteAcls.response>['filterResults'][number]
 
@@ -29,7 +29,7 @@ export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
     })
     const removed = await metadata.security.deleteAcls(filters)
     const by = context.connection.principal
-    await inSlices(turns, new Set(removed.flat()), acl => logger.info({ by, acl }, 'audit: ACL deleted'))
+    await inSlices(turns, new Set(removed.flat()), acl => logger.info({ by, acl: aclInWords(acl) }, 'audit: ACL deleted'))
     const filterResults = checked.map((place): Result => {
       if (place instanceof KafkaError) return refused(place)
       const matchingAcls = removed[place]!.map(acl => ({ errorCode: 0, errorMessage: null, ...acl }))
