@@ -51,7 +51,10 @@ export async function describeTopics(names: string[], flags: ClientFlags): Promi
   await show(flags.json, described, () =>
     described
       .map(({ name, id, configs, partitions }) => {
-        const set = Object.entries(configs).map(([key, value]) => `  ${key}=${value}\n`)
+        const set =
+          configs === null
+            ? ['  configs: not authorized to see them\n']
+            : Object.entries(configs).map(([key, value]) => `  ${key}=${value}\n`)
         const rows = partitions.map(p => [p.partition, p.leader, p.replicas.join(','), p.isr.join(','), p.firstOffset, p.endOffset])
         const problems = partitions.filter(({ problem }) => problem !== null)
         return [
@@ -70,7 +73,7 @@ async function describeTopic(client: Client, topic: TopicInfo) {
   const [first, end, configs] = await Promise.all([
     knownOffsets(client, topic, 'all', 'earliest'),
     knownOffsets(client, topic, 'all', 'latest'),
-    client.configs({ type: 'TOPIC', name }),
+    configsOf(client, name),
   ])
   const told = ({ partition }: PartitionInfo) => {
     const [firstOffset, endOffset] = [first.get(partition)!, end.get(partition)!]
@@ -82,8 +85,19 @@ async function describeTopic(client: Client, topic: TopicInfo) {
   return {
     name,
     id,
-    configs: Object.fromEntries(configs.filter(each => each.source === 'DYNAMIC_TOPIC_CONFIG').map(each => [each.name, each.value])),
+    configs,
     partitions: partitions.map(each => ({ ...each, ...told(each) })),
+  }
+}
+
+/** Those that were set; null for somebody who may see the topic but not its configs. */
+async function configsOf(client: Client, name: string): Promise<Record<string, string | null> | null> {
+  try {
+    const entries = await client.configs({ type: 'TOPIC', name })
+    return Object.fromEntries(entries.filter(each => each.source === 'DYNAMIC_TOPIC_CONFIG').map(each => [each.name, each.value]))
+  } catch (error) {
+    if (error instanceof ClientError && error.code === 'TOPIC_AUTHORIZATION_FAILED') return null
+    throw error
   }
 }
 
