@@ -230,7 +230,7 @@ const transactions: Scenario = async subject => {
   for (let attempt = 0; (await json(subject, ['txn', 'producers', topic, '--open'])).length > 0; attempt++) assert.ok(attempt < 20)
   assert.equal(await ok(subject, ['consume', topic, '-f', 'beginning', '--isolation', 'read_committed']), '')
   await fails(subject, ['txn', 'describe', subject.unique('nobody')], 1, /^millrace: TRANSACTIONAL_ID_NOT_FOUND: /)
-  await fails(subject, ['txn', 'list', '--state', 'Asleep'], 2, /unknown transaction state Asleep/)
+  await fails(subject, ['txn', 'list', '--state', 'Asleep'], 2, /unknown transaction state: Asleep/)
 }
 
 const hangingTransaction: Scenario = async subject => {
