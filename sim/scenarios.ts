@@ -1,6 +1,6 @@
 /**
- * The scenarios in which a whole broker serves clients in a seeded world, and the proof that each is worth something: it finds bugs that were
- * planted, and a seed that found one can be played again.
+ * The scenarios in which a whole broker serves clients in a seeded world, and the proof that each is effective: it finds planted bugs, and
+ * a seed that found one can be replayed.
  */
 import { exactlyOnce } from './scenarios/exactly-once.ts'
 import { type Plant, plants } from './scenarios/exactly-once-plants.ts'

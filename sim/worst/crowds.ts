@@ -1,4 +1,4 @@
-/** Worst requests that are not worse than others by themselves, but by their number, or by what surrounds them. */
+/** Requests that are harmless individually, but not in large numbers or in combination with others. */
 import { connect as connectSocket, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { apis } from '../../src/protocol.ts'

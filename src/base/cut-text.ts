@@ -1,6 +1,6 @@
 /**
- * The text, or its first `most` characters as a text of its own: behind a part of a long one, JavaScript's engine keeps the whole. For what
- * clients say of themselves and is kept: it may have 32 KiB.
+ * The text, or a copy of its first `most` characters: a substring would keep the whole text in memory. For descriptions of clients that are
+ * stored; a client may send up to 32 KiB.
  */
 export function cutText(text: string, most: number): string {
   return text.length <= most ? text : Buffer.from(text.slice(0, most)).toString()

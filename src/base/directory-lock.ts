@@ -92,8 +92,8 @@ function identityOf(directory: string): string {
 }
 
 /**
- * Opens no file that is there: closing the descriptor would drop the lock that this process may hold on it, in another thread or through
- * another copy of this module, of which the registry knows nothing.
+ * Does not open an existing file: closing the descriptor would release the lock that this process may hold on it, in another thread or through
+ * another copy of this module, which the registry does not know.
  */
 function makeEmptyFile(path: string): void {
   const found = fs.statSync(path, { throwIfNoEntry: false })
@@ -138,7 +138,7 @@ function writeHolder(path: string, holder: Holder): void {
   }
 }
 
-/** What stays of it, on a file system that takes no writes any more, misleads nobody: it is read only while the lock is held. */
+/** On a file system that has become read-only the file remains, but does no harm: it is read only while the lock is held. */
 function removeHolder(path: string): void {
   try {
     fs.rmSync(path, { force: true })

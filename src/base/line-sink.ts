@@ -1,7 +1,7 @@
 /**
- * Lines for a descriptor that nobody may wait for: standard error, where logs go.
+ * Writes lines to a descriptor without ever blocking: standard error, where logs go.
  *
- * A log must not stop a broker. A line that the descriptor does not take at once waits in memory, within a bound; a line that cannot be
+ * Logging must not stop the broker. A line that cannot be written immediately waits in memory, up to a limit; a line that cannot be
  * written at all (the disk of the log is full, its reader is gone) is dropped. Dropped lines are counted, and the next one that can be
  * written is preceded by their number.
  */
@@ -15,7 +15,7 @@ export interface LineSink {
 /** Of lines that wait for a slow reader. */
 const mostWaitingBytes = 1 << 20
 const againMs = 100
-/** At the end of the process the reader gets so many times so long. */
+/** At the end of the process, how often and how long to wait for the reader. */
 const lastTries = 20
 const lastPauseMs = 20
 

@@ -1,9 +1,9 @@
 /**
- * How much of a message is read or written in one go. Two ways: all of it, and if that is more than allowed, {@link TooManyElements} is
- * thrown; or with pauses, of which {@link Paced.pauseDue} tells. What takes time are elements of collections, long texts and tagged fields.
+ * Limits how much of a message is decoded or encoded at once. There are two modes: without pauses, where {@link TooManyElements} is thrown if
+ * the message is too large; or with pauses, when {@link Paced.pauseDue} is true. Collection elements, long texts and tagged fields count.
  */
 
-/** A message has more elements than may be read, or written, in one go, or texts that are too long for that. */
+/** A message has too many elements, or texts too long, to be decoded or encoded without pauses. */
 export class TooManyElements extends Error {
   constructor() {
     super('too many elements, or texts too long, to be decoded or encoded at once')
@@ -11,17 +11,17 @@ export class TooManyElements extends Error {
   }
 }
 
-/** As much text takes about as long as one element. */
+/** This much text takes about as long as one element. */
 const elementBytes = 128
 /** Between two pauses. */
 const elementsAtOnce = 256
 
 export class Paced {
-  /** So many elements collections may still have, all together: the business of whoever reads or writes collections. */
+  /** How many elements all collections together may still have. Checked by the code that decodes or encodes collections. */
   elementsLeft = 2 ** 30 - 1
   /** Elements read or written so far, with pauses. */
   elementsDone = 0
-  /** Bytes of text until the next pause, or at all where there is none. */
+  /** Bytes of text until the next pause; without pauses, the limit for all text. */
   #textLeft = Number.POSITIVE_INFINITY
   #pauses = false
 

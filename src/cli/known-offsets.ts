@@ -1,4 +1,4 @@
-/** Offsets of partitions, of which some may be offline: one that cannot answer must not hide the others, nor keep people waiting. */
+/** Offsets of partitions, some of which may be offline: these must not hide the others, or make the user wait. */
 import { type Client, ClientError, type OffsetQuery, type TopicInfo } from '../client.ts'
 
 /** By partition: the offset, or why there is none. Of those that the topic has. */

@@ -116,7 +116,7 @@ async function fence(client: Client, transactionalId: string, flags: AbortFlags)
   await show(flags.json, { aborted: { transactionalId, producerId } }, () => `${transactionalId} aborted; its producer is fenced\n`)
 }
 
-/** A transaction that no coordinator knows any more blocks read_committed consumers for ever. */
+/** A transaction that no coordinator knows any more blocks read_committed consumers forever. */
 async function abortHanging(client: Client, flags: AbortFlags): Promise<void> {
   const { topic, partition, startOffset } = flags
   if (topic === undefined || partition === undefined) throw new UsageError('--topic and --partition must be used together')

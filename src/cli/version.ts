@@ -1,4 +1,4 @@
-/** The version of this package, from its package.json: two folders up, in the sources as in what is compiled. */
+/** The version of this package, from its package.json: two folders up, in the sources and in the compiled package. */
 import { createRequire } from 'node:module'
 
 export function packageVersion(): string {

@@ -1,4 +1,4 @@
-/** A disk behind a page cache: what was not synced is lost in a power cut, and a failed sync is the last that is heard of what it lost. */
+/** A disk with a page cache: unsynced data is lost in a power cut, and data whose sync failed is never written by a later sync. */
 import { DiskError, type FileHandle, type FileSystem, memoryFileSystem } from '../base.ts'
 
 /**

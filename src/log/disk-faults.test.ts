@@ -1,6 +1,6 @@
 /**
- * Any call that the log makes for the files of some partitions fails once, or from then on. What was acknowledged is there after a restart,
- * other partitions never notice, and no start fails. Where a call for what all share fails, everybody may be refused; but nothing is lost.
+ * Any call for the files of some partitions fails once, or from then on. Acknowledged records are there after a restart, other partitions
+ * are not affected, and no start fails. If a call for shared files fails, all requests may be rejected, but nothing is lost.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-/** `durability` may change while the broker runs: what is acknowledged with `fsync` is worth nothing without what was written before it. */
+/** `durability` may change while the broker runs: records acknowledged with `fsync` are worthless without the records before them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cachedDisk } from './cached-disk.testing.ts'

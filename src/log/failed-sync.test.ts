@@ -1,4 +1,4 @@
-/** A sync that fails says that nobody knows what the disk holds: it is never repeated as if it could succeed, in this process or the next. */
+/** After a failed sync the content of the disk is unknown: the sync is never repeated as if it could succeed, in this process or the next. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'

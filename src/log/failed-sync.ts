@@ -1,12 +1,12 @@
 /**
  * What a failed sync means for the next start.
  *
- * After a failed `fsync` the kernel may call pages clean that never reached the disk: they are read as if all were well, and the next sync
- * of the file succeeds without writing them. A process that starts again while the machine runs on would show them to readers, acknowledge
- * their repetition and let go of the journal. So the process that meets a failed sync leaves a mark, and the next one writes what it finds
- * once more before it believes it.
+ * After a failed `fsync` the kernel may mark pages as clean that never reached the disk: they can be read, and the next sync of the file
+ * succeeds without writing them. A process that starts while the machine keeps running would show them to readers, acknowledge
+ * retries of them and release the journal. So the process in which a sync fails leaves a mark, and the next one rewrites what it finds
+ * before it relies on it.
  *
- * The mark itself need not survive a power cut: that takes the page cache as well, and what is read then is what the disk has.
+ * The mark need not survive a power cut, because the page cache does not survive it either.
  */
 import { DiskError, type FileSystem } from '../base.ts'
 
@@ -29,7 +29,7 @@ export function markFailedSync(files: FileSystem, directory: string, run: string
   }
 }
 
-/** Whether the page cache may hold what no sync will write any more. A mark of an earlier run of the machine says nothing, and goes. */
+/** Whether the page cache may contain data that no sync will write any more. A mark from before the last reboot is ignored and removed. */
 export function mayLackWrites(files: FileSystem, directory: string, run: string): boolean {
   const mark = files.readFile(markOf(directory))
   if (mark === null) return false
@@ -49,7 +49,7 @@ export async function rewriteJournal(files: FileSystem, directory: string): Prom
     if (kind === 'file' && /^\d{8}\.journal$|^state\.log$/.test(name)) await rewrite(files, `${directory}/journal/${name}`, 0)
 }
 
-/** Writes what the file holds from `from` on in its place again, and syncs it: now it is there, or this throws. */
+/** Rewrites the file's content from `from` on in place, and syncs it: then it is on the disk, or this throws. */
 export async function rewrite(files: FileSystem, path: string, from: number): Promise<void> {
   const file = files.open(path, 'r+')
   try {

@@ -318,7 +318,7 @@ class Engine implements Log, LogContext {
 
   #checkpointed(): void {
     this.#backlog.checkpointed(this.#journal.liveBytes)
-    // What was carried over may have filled more than was released, and nobody may append before there is room.
+    // The data carried over may have filled more than was released, and appends must wait until there is space.
     if (this.pressure.on) this.#checkpoints.start()
     if (this.#backlog.isDue) this.#rotateSoon()
   }

@@ -30,8 +30,8 @@ export interface RecoveredLog {
   /** The journal says so; their directories may still be there. */
   deleted: DeletedPartition[]
   /**
-   * By their directories: with segments, and nothing that tells of which topic id. A power cut leaves such a directory when nothing in it was
-   * synced; it belongs to the topic of that name, as in Kafka.
+   * By directory: those with segments, but without a topic id. A power cut leaves such a directory if nothing in it was synced; it belongs to
+   * the topic of that name, as in Kafka.
    */
   unnamed: Map<string, PartitionStart>
   journal: RecoveredJournal
@@ -382,7 +382,7 @@ class LogRecovery {
     }
   }
 
-  /** Somebody may have copied a partition's directory under another name: the copy is left alone. */
+  /** If an operator copied a partition's directory to another name, the copy is left alone. */
   #take(found: Found): void {
     const { directory } = found
     const key = keyOf(found)

@@ -1,4 +1,4 @@
-/** What the disk refuses for a while, or for one partition: nothing is given up for it that need not be, and nothing grows or spins meanwhile. */
+/** Disk errors that are temporary or affect one partition: nothing fails that need not fail, and nothing grows or spins meanwhile. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'

@@ -32,7 +32,7 @@ export async function startEmbedded(options: MillraceOptions): Promise<Millrace>
   }
 }
 
-/** Without the check of types `{ 'log.dirs': process.env.DIR }` would make a directory named undefined. */
+/** Without this type check, `{ 'log.dirs': process.env.DIR }` could create a directory named undefined. */
 function isSet(entry: [string, unknown]): entry is [string, string | number | boolean] {
   return entry[1] !== undefined && entry[1] !== null
 }

@@ -106,8 +106,8 @@ export function decodeRequest<A extends Api>(
 }
 
 /**
- * A large request, of whose collections only the first `mostElements` elements are kept. So memory is bounded, and whoever must refuse the
- * request can still say so in its own terms. With a million more it is malformed.
+ * Decodes a large request, but keeps only the first `mostElements` elements of its collections. This bounds memory, and the request can still
+ * be rejected with a response of its own type. With a million elements more, it is malformed.
  */
 export function* decodeRequestInSteps<A extends Api>(
   api: A,

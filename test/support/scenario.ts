@@ -1,4 +1,4 @@
-/** What every scenario of the simulation must stand, in small. */
+/** A small version of the tests that every scenario of the simulation must pass. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { addSums, findPlants, type Scenario, tellsOneStory } from '../../sim/scenarios.ts'

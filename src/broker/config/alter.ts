@@ -157,7 +157,7 @@ const listenerSecurityKeys = new Set([
   'ssl.truststore.type',
 ])
 
-/** Kafka opens and closes listeners while it runs; here that takes a start. */
+/** Kafka opens and closes listeners while it runs; Millrace only at the start. */
 const onlyAtStart: ReadonlySet<string> = new Set<BrokerKey>(['listeners', 'listener.security.protocol.map'])
 
 /** Pools that Kafka resizes while it runs, at most by half or to double at a time. Here they have no effect, but the answer is the same. */
@@ -307,7 +307,7 @@ function checkMatcher(pattern: string): void {
   }
 }
 
-/** Of those that take no client's text long to match: see telemetry/subscriptions.ts. */
+/** Only patterns that match any client's text quickly: see telemetry/subscriptions.ts. */
 function isRegularExpression(text: string): boolean {
   try {
     compileRegex(text)

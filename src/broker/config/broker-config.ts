@@ -41,7 +41,7 @@ const minIsr = 'min.insync.replicas'
 
 const shownKeys = Object.keys(brokerKeys).filter(name => !internalKeys.has(name))
 
-/** Kafka would advertise the name of the machine, which means nothing outside of many a network. */
+/** Kafka would advertise the name of the machine, which often cannot be resolved outside its network. */
 const thisMachine = 'localhost'
 
 interface Subscriber {

@@ -16,7 +16,7 @@ MILLRACE_BOOTSTRAP MILLRACE_CA MILLRACE_CLIENT_CONFIG MILLRACE_CONFIG MILLRACE_M
 MILLRACE_TOKEN MILLRACE_USERNAME MILLRACE_HOME MILLRACE_LOG_LEVEL MILLRACE_VERSION`.split(/\s+/),
 )
 const serviceLink = /_(?:SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(?:TCP|UDP)\w*)$/
-/** `MILLRACE_PORT` as Kubernetes sets it; with another value somebody meant the port of the broker. */
+/** `MILLRACE_PORT` as Kubernetes sets it; another value was probably meant as the port of the broker. */
 const serviceAddress = /^(?:tcp|udp|sctp):\/\//
 
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source[] {

@@ -77,7 +77,7 @@ export function advertisedEndpoints(values: ListenerValues, listeners: readonly 
   return advertised
 }
 
-/** Names of listeners on all addresses for which nobody said under which name clients reach the machine. */
+/** Names of listeners on all addresses for which advertised.listeners does not say how clients reach the machine. */
 export function withoutName(values: ListenerValues, listeners: readonly Listener[]): string[] {
   const named = new Set(values['advertised.listeners']?.map(part => part.slice(0, part.indexOf('://')).toUpperCase()))
   return listeners.filter(({ name, host }) => isEveryAddress(host) && !named.has(name)).map(({ name }) => name)

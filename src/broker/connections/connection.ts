@@ -31,7 +31,7 @@ export interface PendingReply {
   readOn: boolean
 }
 
-/** The request has to wait, and comes again when it is worth while to try. */
+/** The request has to wait, and is tried again later. */
 export interface Later {
   whenFree(callback: () => void): void
 }
@@ -72,7 +72,7 @@ interface Parked {
 
 /** librdkafka may have a million requests in flight; Kafka has one, and answers each before it reads the next. */
 const maxParkedReplies = 256
-/** So many requests to produce of one read are worked on together, whatever time they take: they become one write (ADR 0006). */
+/** This many produce requests of one read are processed together, however long that takes: they become one write (ADR 0006). */
 const gathered = 64
 
 export class Connection {
@@ -98,9 +98,9 @@ export class Connection {
   readonly #abort = new AbortController()
   /** A request that must be answered before the next is worked on. */
   #busy = false
-  /** With a request that has to wait: one to produce for the pressure to go off, a large one for others to end. */
+  /** Has a request that must wait: a produce request until the log has caught up, a large one until others have finished. */
   #held = false
-  /** Requests that have been worked on since bytes came last, or since the connection had its turn. */
+  /** Requests processed since the last bytes arrived, or since the connection had its turn. */
   #begun = 0
   /** For its turn. */
   #waiting = false
@@ -109,7 +109,7 @@ export class Connection {
   #draining = false
   #closed = false
   #corked = false
-  /** When there was last nothing for the client to take. */
+  /** When there was last nothing for the client to read. */
   #emptyMs = 0
   /** When it was last looked at: bytes that the client had taken, bytes in the kernel's or libuv's hands, and when either last moved. */
   #taken = 0
@@ -180,7 +180,7 @@ export class Connection {
     return nowMs - this.#progressedMs
   }
 
-  /** For how long something has waited for the client all the time, as of the last {@link stalledMs}. */
+  /** For how long the client has always had something to read, as of the last {@link stalledMs}. */
   behindMs(nowMs: number): number {
     return nowMs - this.#emptyMs
   }

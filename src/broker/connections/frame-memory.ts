@@ -1,4 +1,4 @@
-/** Of the bound that a small frame may have; with its default: a megabyte. */
+/** The share of the limit up to which a frame counts as small: a megabyte by default. */
 const smallShare = 512
 
 /**
@@ -9,8 +9,8 @@ const smallShare = 512
  * received, so there is no deadlock, and the limit is exceeded by at most one frame (and by the few kilobytes that each connection had read
  * before it was stopped).
  *
- * Small frames have as much room again for themselves: otherwise a few connections, each in the middle of the largest frame there may be,
- * would stop everybody else for as long as they may take to complete it.
+ * Small frames have a separate budget of the same size: otherwise a few connections, each in the middle of a frame of the maximum size,
+ * would block all others for as long as they may take to complete it.
  */
 export class FrameMemory {
   readonly #boundBytes: number

@@ -1,6 +1,6 @@
 /**
- * Listens, accepts within limits, and ends connections that are idle, stuck in the middle of a frame, or too many, and those that read
- * nothing, or too slowly, when the replies that wait take too much memory.
+ * Listens, accepts connections within limits, and closes those that are idle, stuck in the middle of a frame, or too many; also those that
+ * read nothing, or too slowly, when pending replies take too much memory.
  *
  * One timer serves all connections. Node's own limits are not used, because they apply per socket and close it without giving a reason.
  */
@@ -82,7 +82,7 @@ const keepAliveMs = 60_000
 const closedAtOnce = 200
 /** A client that has taken nothing for so long does not read. */
 const stalledAfterMs = 2_000
-/** One for which something has waited all the time for so long reads too slowly. */
+/** A connection that has had pending replies for this long reads too slowly. */
 const slowAfterMs = 30_000
 /** Beyond this, connections that a quota refuses are closed at once. */
 const maxRefusedWaiting = 1_000
@@ -330,7 +330,7 @@ interface NonReader {
 
 const longestFirst = (readers: NonReader[]) => readers.sort((a, b) => b.forMs - a.forMs)
 
-/** In this order, until so many bytes are free. */
+/** In this order, until that many bytes are free. */
 function closeNonReaders(readers: readonly NonReader[], excessBytes: number): void {
   let excess = excessBytes
   for (const { connection, forMs, why } of readers) {

@@ -12,8 +12,8 @@ export interface Cost<Request> {
   /** Bytes of an answer. */
   readonly answerBytes: number
   /**
-   * Leaves out what the request names again, in steps. null: there is nothing to name twice, or the handler answers it as Kafka does, with
-   * an error or with the same little answer.
+   * Removes duplicate entries from the request, in steps. null: there can be no duplicates, or the handler answers them as Kafka does, with
+   * an error or the same small result.
    */
   readonly distinct: ((request: Request) => Generator<void>) | null
   /** Steps of a regular expression over all names; a step is some nanoseconds. */
@@ -38,7 +38,7 @@ export function manyThings<Request>(distinct: Cost<Request>['distinct'], entries
 /** For requests that are decided in one step, or where no client needs more. Kafka itself accepts 10,000 changes at once. */
 export const fewEntries = 20_000
 
-/** In one step of leaving out repeats; names may be long. */
+/** Entries per step when duplicates are removed; names may be long. */
 const lookedAtOnce = 64
 
 /** Of elements with the same key the last one, as if they were put into a map. */

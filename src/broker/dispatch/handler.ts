@@ -52,7 +52,7 @@ export interface RequestContext {
   readonly signal: AbortSignal
   /** Runs `callback` when the reply has been sent or the connection is gone, so that pooled buffers can be reused. */
   afterReply(callback: () => void): void
-  /** The handler is about to wait for what others do, maybe for long: its place among large requests is free. */
+  /** Called when the handler is about to wait for other clients, maybe for a long time: releases its place among large requests. */
   waits(): void
 }
 

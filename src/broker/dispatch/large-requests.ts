@@ -1,7 +1,7 @@
 /**
- * How many large requests are worked on at the same time, over all connections. Each becomes a hundred thousand objects, and as many results:
- * those of a thousand clients would fill the memory. They share one thread, so more of them at once would not be answered earlier. Whoever
- * has to wait keeps its request in the buffer of its connection, where it counts (`connections/frame-memory.ts`).
+ * Limits how many large requests are processed at the same time, over all connections. Each becomes a hundred thousand objects, and as many
+ * results: those of a thousand clients would fill the memory. They share one thread, so a higher limit would not answer them earlier. A
+ * waiting request stays in the buffer of its connection, where it counts against its limit (`connections/frame-memory.ts`).
  */
 const mostAtOnce = 4
 
@@ -9,7 +9,7 @@ export class LargeRequests {
   #working = 0
   readonly #waiting: (() => void)[] = []
 
-  /** A place, to be left by calling what is returned; null: there is none now. */
+  /** Takes a place; call the returned function to release it. null: none is free. */
   enter(): (() => void) | null {
     if (this.#working >= mostAtOnce) return null
     this.#working++
@@ -22,12 +22,12 @@ export class LargeRequests {
     }
   }
 
-  /** Calls back when it is worth while to try again. */
+  /** Calls back when a place may be free. */
   readonly whenFree = (callback: () => void): void => {
     this.#waiting.push(callback)
   }
 
-  /** Those who do not want their place any more, because their clients are gone, leave it to the next. */
+  /** Requests whose clients are gone pass their place to the next one. */
   #wake(): void {
     for (let left = this.#waiting.length; left > 0 && this.#working < mostAtOnce; left--) this.#waiting.shift()!()
   }

@@ -1,8 +1,8 @@
 /**
- * The broker's small HTTP endpoint for people and machines that watch it: `/health/live`, `/health/ready`, `/metrics`.
+ * The broker's small HTTP endpoint for monitoring: `/health/live`, `/health/ready`, `/metrics`.
  *
- * A probe must get in whatever others do, or the broker is restarted for nothing: connections that hold their place without asking, or
- * without reading, give way to new ones. A page of metrics is written once for all who ask for it at the same time.
+ * A probe must always be able to connect, or the broker is restarted for nothing: connections that send no request, or read no response,
+ * are closed in favor of new ones. A page of metrics is written once for all clients that request it at the same time.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
@@ -20,7 +20,7 @@ export interface HttpOptions {
   timers: Timers
 }
 
-/** There before the log is recovered, because a probe must not take a long recovery for a broker that hangs. */
+/** Available before the log is recovered, so that a probe does not mistake a long recovery for a broker that hangs. */
 export interface HttpEndpoint {
   readonly port: number
   /** `notReady`: null when the broker serves clients, else why not. Until then it is starting. */

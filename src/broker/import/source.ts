@@ -102,7 +102,7 @@ function readDirectory(files: FileSystem, path: string): SourceDirectory {
   const parsed = parseProperties(content.toString('latin1'))
   if (typeof parsed === 'string') throw new ImportRefused(`${path}/meta.properties is damaged: ${parsed}`)
   const property = (key: string) => parsed.get(key)?.value.trim()
-  if (property('millrace.format') !== undefined) throw new ImportRefused(`${path} holds data of Millrace, not of Kafka`)
+  if (property('millrace.format') !== undefined) throw new ImportRefused(`${path} contains data of Millrace, not of Kafka`)
   if (property('version') === '0')
     throw new ImportRefused(`${path} belongs to a Kafka with ZooKeeper: migrate it to KRaft first, or mirror its topics`)
   if (property('version') !== '1')

@@ -3,11 +3,11 @@
  * partitions each would fill the memory, and every append would have to go through them. A fetch above the limit waits until its timeout and
  * checks its partitions then.
  *
- * Large fetches cannot take the room of small ones: otherwise two clients with all partitions of a large cluster would make everybody else's
- * fetches late.
+ * Large fetches cannot use the space of small ones: otherwise two clients with all partitions of a large cluster would delay the fetches of
+ * all others.
  */
 const mostWatched = 200_000
-/** Has a room of its own, as large, when the first is full. */
+/** Fetches up to this size can use a second space of the same size when the first is full. */
 const smallFetch = 100
 /** So many that wait are answered in a few milliseconds, should one record be for all of them. */
 const fewFetches = 100

@@ -80,8 +80,8 @@ export class ShareSessions {
   }
 
   /**
-   * Before partitions are added; {@link changed} afterwards. Whether they exist is not asked, so their number needs a bound. Sessions that are
-   * larger than this one will be give way, the largest first, so that nobody can take the room of all others; returns those that were closed.
+   * Called before partitions are added; {@link changed} afterwards. The partitions need not exist, so their number needs a limit. Sessions that
+   * are larger than this one will be are closed, the largest first, so that no client can use all the space; returns the closed ones.
    */
   admit(session: ShareSession, added: number): ShareSession[] {
     if (this.#partitions.hasRoom(added)) return []

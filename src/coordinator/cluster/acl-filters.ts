@@ -1,4 +1,4 @@
-/** Which ACLs a filter finds (Kafka's AclBindingFilter), and how many filters may look through how many ACLs in one step. */
+/** Which ACLs a filter matches (Kafka's AclBindingFilter), and the limit on filters times ACLs in one step. */
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Acl } from './security-state.ts'
 

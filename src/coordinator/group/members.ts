@@ -1,6 +1,6 @@
 /**
- * The members of a group whose members have epochs (KIP-848, KIP-932, KIP-1071): by their ids, and static ones by the ids of their instances
- * (KIP-345), too.
+ * The members of a group with member epochs (KIP-848, KIP-932, KIP-1071): by member id, and static members also by instance id
+ * (KIP-345).
  */
 import { KafkaError } from '../../protocol.ts'
 

@@ -1,11 +1,11 @@
 /**
- * What the members of a group tell of themselves. It is kept, and all of it is looked at for each new assignment. So it has a bound
- * (`group.max.metadata.bytes`), as that of classic groups has: a thousand members with a megabyte of names each would fill the memory, and
- * hold up everybody each time that one of them changes. Kafka has no bound.
+ * The metadata of a group's members. It is stored, and every new assignment reads all of it. So it has a limit
+ * (`group.max.metadata.bytes`), like that of classic groups: a thousand members with a megabyte of names each would fill the memory, and
+ * block all clients whenever one of them changes. Kafka has no limit.
  */
 import { KafkaError } from '../../protocol.ts'
 
-/** A text costs something however short it is. */
+/** The least that a text counts, however short it is. */
 const leastBytes = 64
 
 export function bytesOf(texts: Iterable<string>): number {
@@ -14,7 +14,7 @@ export function bytesOf(texts: Iterable<string>): number {
   return bytes
 }
 
-/** `all`: of the whole group, with what the member told `before`. Throws GROUP_MAX_SIZE_REACHED when it tells more now than there is room for. */
+/** `all`: the bytes of the whole group, with the member's bytes `before`. Throws GROUP_MAX_SIZE_REACHED if `after` exceeds the limit. */
 export function checkTold(all: number, before: number, after: number, most: number): void {
   if (after <= before || all - before + after <= most) return
   throw new KafkaError('GROUP_MAX_SIZE_REACHED', `The metadata of the group's members would exceed group.max.metadata.bytes=${most}.`)

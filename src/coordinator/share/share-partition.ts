@@ -163,7 +163,7 @@ export class SharePartition {
     let left = maxRecords
     let looked = 0
     let next = from
-    // A stretch of what nobody is to see is one change, however many batches and holes there are in it: there may be thousands.
+    // A range of records that no member may see is one change, however many batches and gaps are in it: there may be thousands.
     let hiddenFrom = from
     const hide = (until: number) => {
       if (until > hiddenFrom) hidden.push(...this.#inFlight.hide(hiddenFrom, until - 1))

@@ -1,4 +1,4 @@
-/** Transactions that could never end, and would hold back the readers of their partitions for ever. */
+/** Transactions that could never end, and would block the readers of their partitions forever. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KafkaError, markerOfBatch } from '../../protocol.ts'

@@ -1,8 +1,8 @@
 /**
- * Prepared transactions of a shard, and the markers that they still lack.
+ * The prepared transactions of a shard, and their missing markers.
  *
- * Hides that markers are written in steps, that one which cannot be written is tried again until it can, and that none is written whose
- * decision is not in the log any more.
+ * Hides that markers are written in steps, that a marker that cannot be written is retried until it succeeds, and that no marker is written
+ * whose decision is no longer in the log.
  */
 import type { Turns } from '../../base.ts'
 import type { Decision, LogRecord, ProducerMarker, ShardContext } from '../shard.ts'
@@ -12,11 +12,11 @@ import type { Transaction } from './transaction.ts'
 export interface EndingsOptions {
   context: ShardContext
   turns: Turns
-  /** Appends the marker; throws when that is not possible now and must be tried again. A partition that is gone needs none. */
+  /** Appends the marker; throws if that is not possible now and must be retried. A deleted partition needs none. */
   writeMarker(topic: string, partition: number, marker: ProducerMarker): void
   /** Of the shard's partition: fences the coordinator's predecessors. */
   coordinatorEpoch(): number
-  /** False when records from `offset` on are no longer in the log: what was to follow them must not be written. */
+  /** False if records from `offset` on are no longer in the log: records that depend on them must not be written. */
   holds(offset: number): boolean
   report(what: string, error: unknown): void
 }
@@ -67,7 +67,7 @@ export class Endings {
     for (const ending of this.#endings.values()) this.#finishLater(ending, 0)
   }
 
-  /** As soon as the decision has its place in the log. null: there is more to be done, which goes on by itself. */
+  /** Called as soon as the decision has its place in the log. null: there is more to do, which continues in the background. */
   finish(transactionalId: string): Decision<void> | null {
     const ending = this.#endings.get(transactionalId)
     return ending === undefined ? null : this.#finish(ending)

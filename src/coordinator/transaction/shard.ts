@@ -65,7 +65,7 @@ interface Bump {
 
 const abortKey = timerKey('abort')
 const expiryKey = timerKey('expire')
-/** The record that ends a transaction tells of the same partitions, and of producer ids that the one before need not tell. */
+/** The record that ends a transaction names the same partitions, and producer ids that earlier records need not name. */
 const endingBytes = 1_024
 /** Partitions of transactions that are aborted in one step because their time is up. */
 const expiringAtOnce = 500

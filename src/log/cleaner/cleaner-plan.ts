@@ -79,7 +79,7 @@ function endOfCleanable(partition: CleanablePartition, dirtyFrom: number, histor
 /** max.compaction.lag.ms: some dirty segment began longer ago. */
 function isOverdue(dirty: readonly Segment[], config: TopicConfig, history: ClockHistory): boolean {
   const lagMs = Math.max(config.maxCompactionLagMs, 0)
-  // The default is for ever: then no file need be read.
+  // The default is to keep them forever: then no file need be read.
   if (lagMs >= history.at(-1)!.to) return false
   return dirty.some(segment => segment.firstTimestamp > 0 && ageOf(segment.firstTimestamp, history) > lagMs)
 }

@@ -78,7 +78,7 @@ function piecesOf(frame: Frame, file: JournalFile, slots: Map<number, Carried>, 
   return pieces
 }
 
-/** `starts`: those whose log start offset is to be told as well. Of one that was deleted meanwhile nothing is told: it would come back. */
+/** `starts`: those whose log start offset is written as well. Nothing is written for a partition that was deleted meanwhile: it would come back. */
 async function write(commit: GroupCommit, starts: readonly Carried[], pieces: readonly Piece[]): Promise<void> {
   const members = new Set([...starts, ...pieces.map(({ member }) => member)].filter(({ deleted }) => !deleted))
   if (members.size === 0) return

@@ -2,8 +2,8 @@
  * Group commit: everything that all partitions append in one turn of the event loop becomes one journal frame, written with one `writev`.
  * Only one `fdatasync` runs at a time; each covers all frames written while the previous one was running.
  *
- * What went past the journal is durable with its segment's sync alone. The journal's word of it, by which recovery tells damage from a torn
- * end, is synced when the journal is, or soon after.
+ * Data that bypasses the journal is durable after the sync of its segment. The journal's entry for it, by which recovery distinguishes damage
+ * from a torn end, is synced with the next sync of the journal, or soon after.
  *
  * Hides the gathering, the states of the groups (group.ts), and the order in which marks advance and promises settle. A failed sync
  * is fatal and never repeated.
@@ -41,7 +41,7 @@ export interface CommitOptions {
   onFull(): void
 }
 
-/** The journal may be synced so much later than the segments that it tells of. */
+/** How much later than the segments that it describes the journal may be synced. */
 const journalBehindMs = 500
 
 /** Bindings that are to be said again in a frame of the file that begins at `from` or behind it. */
@@ -75,7 +75,7 @@ export class GroupCommit {
   /** Written past the journal since the last sync began, and whose they are. */
   #directFiles = new Map<Segment, Member>()
   #syncing: Promise<void> | null = null
-  /** Sequence number after the last frame that somebody was told of. The journal is not always synced so far. */
+  /** Sequence number after the last frame that was reported as durable. The journal is not always synced that far. */
   #toldSequence = 0
   /** Monotonic; when the last sync of the journal began. */
   #journalSyncedMs = 0

@@ -1,4 +1,4 @@
-/** With `durability=fsync` what went past the journal is durable with the sync of its segment; the journal's word of it follows. */
+/** With `durability=fsync`, data that bypasses the journal is durable after the sync of its segment; the journal's entry for it follows. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cachedDisk } from '../cached-disk.testing.ts'

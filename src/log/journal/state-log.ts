@@ -50,7 +50,7 @@ export interface LoadedState extends CheckpointEnd {
   isDoubtful(key: string): boolean
   /** What is wrong with the file; empty when nothing is. */
   problems: string[]
-  /** It was begun, and nothing in it can be used: nobody knows which of the journal's frames are in the segments already. */
+  /** It exists, but nothing in it can be used: it is unknown which of the journal's frames are already in the segments. */
   isLost: boolean
 }
 

@@ -127,7 +127,7 @@ export class PartitionFiles {
 
   /**
    * Seals the active segment and begins the next. The snapshot is where recovery without a checkpoint starts from, as in Kafka. Sealing comes
-   * last: should the disk refuse anything, the active segment goes on.
+   * last: if anything fails, the active segment stays in use.
    */
   roll(baseOffset: Offset, snapshot: Buffer, nowMs: number): Segment {
     return orStorageError(() => {

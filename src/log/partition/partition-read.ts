@@ -186,7 +186,7 @@ function take(
   const cut = cutBatches(slab, 0, got, from, bound, limit.maxBytes, limit.atLeastOne)
   if (cut.end === cut.start) {
     slabs.give(slab)
-    // Below the mark there is a batch: to give nothing would leave the reader waiting for ever.
+    // Below the mark there is a batch: an empty result would leave the reader waiting forever.
     if (first < batchHeaderSize || limit.atLeastOne) {
       throw damaged(partition, `${segment.path} has no batch with offset ${from} in ${got} bytes at ${position}`)
     }

@@ -141,7 +141,7 @@ class Recovery {
     this.#fill(end)
   }
 
-  /** With batches without records, as compaction leaves them at the end of a log: consumers that wait there would wait for ever. */
+  /** Includes batches without records, which compaction leaves at the end of a log: consumers that wait there would wait forever. */
   #fill(end: Offset): void {
     const { segments } = this.#opened
     while (this.#end < end) {
@@ -179,8 +179,8 @@ class Recovery {
   }
 
   /**
-   * The log was told to begin at an offset that a power cut took from it (only with `durability=os`). Like Kafka it begins there anew: an
-   * offset that was deleted is never given out again.
+   * The log start was moved to an offset that a power cut removed (only with `durability=os`). As in Kafka, the log starts again there: a
+   * deleted offset is never used again.
    */
   #beginAt(offset: Offset): void {
     this.#opened.segments.removeFrom(0, this.#input.chores)

@@ -83,7 +83,7 @@ export class FileHandles {
     return open
   }
 
-  /** When the process or the system has no descriptor left, others of ours can be spared: no file is to fail for that. */
+  /** If the process or the system has no descriptor left, closes other files of the log, so that this one does not fail. */
   #openFile(path: string, mode: OpenMode): FileHandle {
     try {
       return this.#files.open(path, mode)

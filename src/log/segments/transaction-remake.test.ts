@@ -1,4 +1,4 @@
-/** A `.txnindex` of a sealed segment that is damaged is made again from the log: a reader must see neither aborted records nor an error. */
+/** A damaged `.txnindex` of a sealed segment is rebuilt from the log: a reader must see neither aborted records nor an error. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../../base.ts'

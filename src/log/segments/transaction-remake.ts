@@ -1,6 +1,6 @@
 /**
- * Makes the aborted transactions of a segment again when its `.txnindex` is damaged: from the producers at its beginning, or at that of an
- * earlier segment, and from the batches since. Kafka does the same at its next start.
+ * Rebuilds the aborted transactions of a segment when its `.txnindex` is damaged: from the producers at the beginning of this or an
+ * earlier segment, and the batches since. Kafka does the same at its next start.
  */
 import type { FileSystem } from '../../base.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
@@ -35,7 +35,7 @@ function ended(producers: ProducerStates, batch: BatchInfo): AbortedTransaction 
   return completed?.aborted === true ? completed : null
 }
 
-/** False when there is none, or a damaged one: what is before it says the same. */
+/** False if there is none, or a damaged one: earlier data contains the same information. */
 function load(files: FileSystem, path: string, producers: ProducerStates): boolean {
   try {
     const snapshot = files.readFile(path)

@@ -90,7 +90,7 @@ function measureFrame(data: Buffer, start: number, out: Output): Frame {
   if (at > data.length) throw new Error('a zstd frame is cut off')
   if (sizeBytes > 0) {
     const declared = contentSize(data, sizeAt, sizeBytes)
-    if (declared > atMost) throw new Error(`a zstd frame that declares ${declared} bytes and holds ${atMost} at most`)
+    if (declared > atMost) throw new Error(`the zstd frame declares ${declared} bytes, but can contain at most ${atMost}`)
     atMost = declared
   }
   return { end: at, atMost }

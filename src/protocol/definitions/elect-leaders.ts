@@ -1,4 +1,4 @@
-/** ElectLeaders (key 43, versions 0–2): has the leaders of partitions elected anew */
+/** ElectLeaders (key 43, versions 0–2): triggers new elections of partition leaders */
 import { array, defineApi, int8, int16, int32, string, struct } from '../define.ts'
 
 export const electLeaders = defineApi({

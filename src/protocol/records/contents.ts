@@ -40,7 +40,7 @@ export interface Contents {
   misshapen: boolean
   /** Compressed in a way that Kafka reads, but other readers may not. */
   oddlyFramed: boolean
-  /** What it took to open them, and to compress them anew, in bytes that are decompressed. */
+  /** The cost of opening and recompressing them, in decompressed bytes. */
   work: number
 }
 
@@ -82,7 +82,7 @@ export function isOdd({ misshapen, oddlyFramed }: Contents): boolean {
   return misshapen || oddlyFramed
 }
 
-/** Kafka writes such a batch anew, too, but fails with UNKNOWN_SERVER_ERROR when it is to stay compressed as it is. */
+/** Kafka rewrites such a batch, too, but fails with UNKNOWN_SERVER_ERROR if its compression is to stay the same. */
 export function refuseDisorder(bytes: Buffer, { misordered }: Contents): void {
   if (misordered && header.compressionId(bytes, 0) !== 0) throw invalid('Offset deltas of a compressed batch must count up from 0')
 }

@@ -10,7 +10,7 @@ import { buildMessageSet, mostMessages } from './legacy.ts'
 import { batchesIn, forEachRecordOf, visitRecords } from './read.ts'
 import type { RecordView } from './record-view.ts'
 
-/** Of decompressed records. Few bytes may hold thousands of times as many, and a thread that converts them serves nobody else. */
+/** Of decompressed records. Few bytes can expand to thousands of times as many, and the thread serves no other jobs while it converts them. */
 const enoughBytes = 8 << 20
 /** A message costs about as much as so many bytes. */
 const messageWork = 32

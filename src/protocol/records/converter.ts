@@ -14,12 +14,12 @@ import { JobThread, type JobThreadOptions } from './job-thread.ts'
 import { keepsCompression, needsNoOpening, type Opened, type Opening, open } from './open.ts'
 
 export interface RecordConverter {
-  /** May the log have the records as they are, and look at them itself at once? */
+  /** Whether the log may take the records as they are and check them itself immediately. */
   mayStay(job: Opening): boolean
   /**
-   * Small jobs are answered at once, maybe with a view of the job's own records; otherwise the records are copied before this returns.
-   * Throws or rejects with KafkaError: what the bytes are guilty of, or REQUEST_TIMED_OUT when too much waits already. `owner`: whose job it
-   * is, so that one who has many holds up nobody else.
+   * Small jobs return their result immediately, maybe as a view of the job's own records; otherwise the records are copied before this
+   * returns. Throws or rejects with KafkaError: what is wrong with the bytes, or REQUEST_TIMED_OUT if too many jobs are waiting. `owner`:
+   * whose job it is, so that an owner with many jobs does not delay others.
    */
   open(job: Opening, owner?: object): Opened | Promise<Opened>
   /** As `open`. */
@@ -31,7 +31,7 @@ export interface RecordConverter {
 }
 
 export interface ConverterOptions extends JobThreadOptions {
-  /** A batch that costs more than this to look at ({@link workOf}) goes to the thread. */
+  /** A batch that costs more than this to check ({@link workOf}) goes to the thread. */
   inlineWork?: number
   /** Jobs that compress or convert fewer bytes run at once, unless they decompress to more than 4 times that. */
   inlineBytes?: number
@@ -42,7 +42,7 @@ const recordWork = 8
 /** And so does a byte of the batch: one that is only summed up; one that is looked at, where headers of two bytes may lie without end; */
 const packedWork = 1 / 8
 const plainWork = 1 / 2
-/** one of gzip, whose tables may take so long and yield nothing, which nobody can see from outside. */
+/** one of gzip, whose tables may take that long and yield nothing, which cannot be seen from outside. */
 const gzipWork = 16
 const inlineRatio = 4
 /** A look-up by time does so much at once. */

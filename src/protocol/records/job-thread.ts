@@ -1,8 +1,8 @@
 /**
- * Jobs on a thread of their own, one after another: those of one owner in their order, owners in turn. So whoever asks for very much at once
- * waits for it alone. The thread starts with the first job and does not keep the process alive.
+ * Runs jobs on a worker thread, one at a time: the jobs of one owner in order, the owners in turn, so that an owner with very many jobs
+ * delays only its own. The thread starts with the first job and does not keep the process alive.
  *
- * A job that fails, even one that takes the thread down, fails alone: the next job gets a new thread.
+ * A job that fails, even one that crashes the thread, does not affect others: the next job gets a new thread.
  */
 import { Worker } from 'node:worker_threads'
 import { defaultMaxDecompressedBytes } from '../compression.ts'

@@ -105,8 +105,8 @@ export function needsNoOpening(job: Opening): boolean {
 }
 
 /**
- * Throws KafkaError: what `validateBatches` throws; DecompressedTooLarge when there are more bytes than may be decompressed, or compressed
- * anew, here. The result may share the memory of `job.records`, but never that of `scratch`.
+ * Throws KafkaError: what `validateBatches` throws; DecompressedTooLarge if there are more bytes than may be decompressed or recompressed
+ * here. The result may share the memory of `job.records`, but never that of `scratch`.
  */
 export function open(job: Opening, maxBytes: number, scratch?: Scratch, mostToCompress = maxBytes): Opened {
   return header.magic(job.records, 0) === 2 ? openBatch(job, maxBytes, scratch, mostToCompress) : upConverted(job, maxBytes)

@@ -9,8 +9,8 @@ export interface CommittedTopic extends TopicResult {
 }
 
 /**
- * The request's topics; `commit` gets those that are known and allowed, and answers one result for each. When it fails, they get what
- * `told` makes of its error, and the others theirs.
+ * The results for the request's topics. `commit` receives those that exist and are allowed, and returns one result for each. If it fails,
+ * these topics get the error that `told` makes of it; the others keep theirs.
  */
 export async function commitTopics(
   topics: readonly CommitTopic[],

@@ -1,4 +1,4 @@
-/** What the APIs that describe groups have in common: what they may ask for and cost, and that each group succeeds or fails by itself. */
+/** The common part of the APIs that describe groups: permissions, cost, and that each group succeeds or fails separately. */
 import { inSlices } from '../../../base.ts'
 import { KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
@@ -16,7 +16,7 @@ export const describeCost = manyThings<Pick<DescribeRequest, 'groupIds'>>(functi
   request.groupIds = yield* distinct(request.groupIds)
 })
 
-/** Each group as `describe` finds it. What that throws, and a missing right, is told as `failed` says. */
+/** Describes each group by `describe`. `failed` makes the result for errors, including a missing permission. */
 export function describeEach<G extends { authorizedOperations?: number | undefined }>(
   { groupIds, includeAuthorizedOperations }: DescribeRequest,
   context: RequestContext,

@@ -16,14 +16,14 @@ export interface Wait {
   readonly waitMs: number
 }
 
-/** So many begin to be watched before time is looked at. */
+/** How many are added before the time is checked. */
 const watchedAtOnce = 1_000
 
 /** Resolves when partitions have grown by `missingBytes`, when one of them went offline, when time is up, or when the client is gone. */
 export async function grown(watched: readonly Watched[], wait: Wait, context: RequestContext): Promise<void> {
   const { parkedFetches, turns } = context.broker
   context.waits()
-  // Those that find no room wait out their time.
+  // Above the limit, the fetch waits until its timeout.
   const hasRoom = parkedFetches.take(watched.length)
   const crowded = await someGrown(hasRoom ? watched : [], wait, context, () => {
     const { crowded } = parkedFetches

@@ -1,6 +1,6 @@
 /**
  * Adds the transactional batches of a Produce request to their transaction, or rejects them (KIP-890): a batch that the
- * coordinator does not know would never be ended by a marker, and would block every `read_committed` reader of its partition for ever.
+ * coordinator does not know would never be ended by a marker, and would block every `read_committed` reader of its partition forever.
  *
  * Only the first batch of a transaction in a partition has a cost; after that, the partition itself knows the transaction.
  */
@@ -54,8 +54,8 @@ export function ownBytes(request: Request): void {
 }
 
 /**
- * Throws when the batch may not be appended now. `refused`: what `enterTransaction` resolved to. Answers whether it is the first of its
- * transaction here, and the transaction has an epoch of its own (see `AppendOptions.isFirst`).
+ * Throws if the batch may not be appended now. `refused`: the result of `enterTransaction`. Returns whether this is the first batch of its
+ * transaction in this partition and the transaction has its own epoch (see `AppendOptions.isFirst`).
  */
 export function checkTransaction(
   log: PartitionLog,

@@ -38,8 +38,8 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
 })
 
 /**
- * What can be tried, and why the other users cannot be altered. As in Kafka the first problem of a user is told, and that a credential does
- * not exist comes before that its user is named twice.
+ * The changes that can be tried, and why the other users cannot be altered. As in Kafka, only the first problem of a user is reported, and a
+ * missing credential comes before a duplicate user.
  */
 async function sort(request: Request, known: ClusterSecurity['state']['scramUsers'], turns: Turns) {
   const refused = new Map<string, KafkaError>()

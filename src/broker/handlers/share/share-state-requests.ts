@@ -22,7 +22,7 @@ export const stateCost = manyThings<{ topics: { topicId: Uuid; partitions: { par
   )
 })
 
-/** Asks for each partition that exists; what `ask` throws is the partition's error. Only brokers may. */
+/** Calls `ask` for each partition that exists; what it throws is the partition's error. Only brokers may send these requests. */
 export async function forEachPartition<P extends { partition: number }, R>(
   { groupId, topics }: StateRequest<P>,
   context: RequestContext,

@@ -80,7 +80,7 @@ export class StreamsGroups {
     return {
       records,
       response: this.#answer(group, request, { before, predecessor, ...advanced }, caller.apiVersion),
-      // Nobody would ever take out what somebody told who is no member.
+      // Metadata of a client that is not a member would never be removed.
       rejected: () => void (group.members.has(memberId) || group.taskOffsets.delete(memberId)),
     }
   }
