@@ -26,15 +26,21 @@ export class Members<M extends MemberOfGroup> extends Map<string, M> {
   }
 
   override set(memberId: string, member: M): this {
-    if (typeof member.instanceId === 'string') this.#ofInstances.set(member.instanceId, memberId)
+    const instanceId = member.instanceId ?? null
+    if (this.get(memberId)?.instanceId !== instanceId) this.#freeInstance(memberId)
+    if (instanceId !== null) this.#ofInstances.set(instanceId, memberId)
     return super.set(memberId, member)
   }
 
   override delete(memberId: string): boolean {
+    this.#freeInstance(memberId)
+    return super.delete(memberId)
+  }
+
+  #freeInstance(memberId: string): void {
     const instanceId = this.get(memberId)?.instanceId
     // A successor may have taken the name already.
     if (typeof instanceId === 'string' && this.#ofInstances.get(instanceId) === memberId) this.#ofInstances.delete(instanceId)
-    return super.delete(memberId)
   }
 
   /** The member that has the name of a static one; undefined without a name. */

@@ -155,6 +155,18 @@ test('a static member keeps its place while it is away', async () => {
   assert.equal((await groups.coordinator.describeConsumerGroup('g')).members.length, 1)
 })
 
+test('the name of a static member is free once the member has another', async () => {
+  const groups = testGroups()
+  groups.topics.set('t', 4)
+  const a = new Client(groups, 'a', { instanceId: 'i' })
+  await a.beat()
+  await a.beat({ memberEpoch: 0, instanceId: 'j' })
+  const [b, c] = [new Client(groups, 'b', { instanceId: 'i' }), new Client(groups, 'c', { instanceId: 'j' })]
+  assert.equal(await fails(b.beat()), 'NONE')
+  assert.equal(await fails(c.beat()), 'UNRELEASED_INSTANCE_ID')
+  assert.equal((await groups.coordinator.describeConsumerGroup('g')).members.length, 2)
+})
+
 test('new partitions, new topics and deleted ones are assigned', async () => {
   const groups = testGroups()
   groups.topics.set('t', 1)
