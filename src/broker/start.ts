@@ -1,8 +1,8 @@
 /**
  * Assembles a broker and shuts it down: the only place that knows the order.
  *
- * Up: take the data directory, answer probes, recover the log, replay the metadata, load groups, transactions and shares, listen. Down: stop
- * listening and let replies leave, then the coordinators, then the log, which writes what makes the next start quick.
+ * Start: take the data directory, answer probes, recover the log, replay the metadata, load groups, transactions and share state, listen.
+ * Shutdown: stop listening, send the replies, close the coordinators, then the log, which writes what makes the next start fast.
  */
 import { createServer } from 'node:net'
 import { MalformedInput, type System, Turns, watchTurns } from '../base.ts'
@@ -106,7 +106,7 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   }
 }
 
-/** The last one opened first. One that fails must not leave the others open, the lock of the directory above all. */
+/** Closes the last one opened first. If one fails, the others are still closed, above all the lock of the directory. */
 async function closeInTurn(opened: Closers): Promise<void> {
   const failures: unknown[] = []
   for (const close of opened.splice(0).reverse()) {
@@ -179,7 +179,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => broker.security.close())
   metadata.subscribe({ topicDeleted: ({ name }) => broker.metrics.forget(name) })
   http?.setMetrics(exposition(broker))
-  // Its pages need what is closed next.
+  // Its pages need the parts that are closed next.
   opened.push(closeHttp)
   await groups.start()
   await transactions.start()

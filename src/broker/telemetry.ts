@@ -66,21 +66,21 @@ interface Instance {
   mayAskAgain: boolean
   terminating: boolean
   readonly series: Map<string, Series>
-  /** Of the names and attributes of its series. */
+  /** Characters in the names and attributes of its series. */
   text: number
 }
 
 const mostInstances = 16_384
 const mostSeriesPerInstance = 500
 const mostSeries = 20_000
-/** Characters of names and attributes of all series, and beyond which those of a client are cut: a client id may have 32 KiB. */
+/** Characters of names and attributes of all series, and the length at which those of a client are cut: a client id may have 32 KiB. */
 const mostText = 4 * 1024 * 1024
 const longestTrait = 256
 const leastExpiryMs = 60_000
 /** The maximum decompressed size of a push: a few kilobytes that become megabytes are not real metrics. */
 const mostExpansion = 50
 const freeExpansionBytes = 64 * 1024
-/** Of gzip, which may take long and yield nothing. */
+/** Of gzip, which may take a long time and yield nothing. */
 const mostGzipBytes = 64 * 1024
 /** In Kafka's order of preference. */
 const acceptedTypes: readonly CompressionType[] = ['zstd', 'lz4', 'gzip', 'snappy']

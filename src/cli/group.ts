@@ -126,7 +126,7 @@ async function lagOf(client: Client, { group, type, members }: GroupInfo): Promi
   return [...rows.values()].sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
 }
 
-/** Of partitions that exist and can answer; none of a topic that was deleted while the group still has offsets in it. */
+/** Of partitions that exist and are online; none of a topic that was deleted while the group still has offsets in it. */
 async function endsOf(client: Client, topic: string, partitions: readonly number[]): Promise<Map<number, bigint>> {
   const ends = new Map<number, bigint>()
   try {

@@ -1,7 +1,7 @@
 /** Offsets of partitions, some of which may be offline: these must not hide the others, or make the user wait. */
 import { type Client, ClientError, type OffsetQuery, type TopicInfo } from '../client.ts'
 
-/** By partition: the offset, or why there is none. Of those that the topic has. */
+/** By partition of the topic: the offset, or why there is none. */
 export async function knownOffsets(
   client: Client,
   { name, partitions }: TopicInfo,
@@ -12,7 +12,7 @@ export async function knownOffsets(
   const led: number[] = []
   for (const { partition, leader } of partitions) {
     if (wanted !== 'all' && !wanted.has(partition)) continue
-    // The client would wait for a leader.
+    // Otherwise the client would wait for a leader.
     if (leader < 0) known.set(partition, `LEADER_NOT_AVAILABLE: ${name}-${partition} has no leader`)
     else led.push(partition)
   }

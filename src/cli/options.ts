@@ -82,7 +82,7 @@ export function keyValue(text: string, before: Record<string, string> = {}): Rec
   return { ...before, [text.slice(0, at).trim()]: text.slice(at + 1) }
 }
 
-/** `--header name=value`, repeated: a record may have several of one name, and their order counts. */
+/** `--header name=value`, repeatable: a record can have several headers of the same name, and their order matters. */
 export function header(text: string, before: [string, string][] = []): [string, string][] {
   const at = text.indexOf('=')
   if (at <= 0) throw new InvalidArgumentError('Must be name=value.')

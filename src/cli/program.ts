@@ -20,7 +20,7 @@ import { packageVersion } from './version.ts'
 /** Runs one command line and sets the exit code: 0 success, 1 failure, 2 usage error. */
 export async function run(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', outputFailed)
-  // There is nobody left who could be told.
+  // The error cannot be reported anywhere.
   process.stderr.on('error', () => {})
   try {
     await makeProgram().parseAsync([...argv])

@@ -9,7 +9,7 @@ export function report(error: unknown): number {
   return error instanceof UsageError || isInvalid(error) ? 2 : 1
 }
 
-/** What the client could not use of what it was given: an address, a key store, a property. */
+/** The input that the client could not use: an address, a key store, a property. */
 function isInvalid(error: unknown): boolean {
   return error instanceof Error && error.name === 'ClientError' && (error as Error & { code: string }).code === 'INVALID'
 }
@@ -25,7 +25,7 @@ function messageOf(error: unknown): string {
   return `unexpected error, please report it: ${error.stack ?? error.message}`
 }
 
-/** With the system's words for its code: `mkdir /data: EACCES (permission denied)`. */
+/** With the system's description of its code: `mkdir /data: EACCES (permission denied)`. */
 export function diskMessage({ message, code }: DiskError): string {
   const number = (constants.errno as Readonly<Record<string, number>>)[code]
   return number === undefined ? message : `${message} (${getSystemErrorMessage(-number)})`

@@ -20,7 +20,7 @@ export async function askSecret(question: string): Promise<string | null> {
   }
 }
 
-/** Ctrl-C and Ctrl-D cancel: nobody will answer any more. Exported for tests. */
+/** Ctrl-C and Ctrl-D cancel the question. Exported for tests. */
 export async function answerTo(lines: Interface, question: string): Promise<string> {
   const closed = new Promise<never>((_, reject) => lines.once('close', () => reject(new CommandFailed('cancelled'))))
   try {

@@ -32,7 +32,7 @@ export interface StartFlags {
 const fatalExitCode = 70
 
 export async function start(flags: StartFlags): Promise<void> {
-  // The young generation is so small that to divide its collection among threads costs more than the collection (ADR 0007).
+  // The young generation is so small that dividing its collection among threads costs more than the collection itself (ADR 0007).
   setFlagsFromString('--no-parallel-scavenge')
   const system = realSystem()
   const beganMs = system.clock.monotonic()
@@ -64,7 +64,7 @@ function startOrExplain(config: BrokerConfig, system: System, logger: Logger): P
     process.exit(fatalExitCode)
   }
   return startBroker({ system, config, logger, onFatal }).catch((error: NodeJS.ErrnoException) => {
-    // Of TLS and SASL, whose files and users are read when all else is there.
+    // From TLS and SASL, whose files and users are read last.
     if (error.name === 'InvalidConfig') throw new UsageError(error.message)
     throw new CommandFailed(`cannot start: ${explain(error)}`)
   })

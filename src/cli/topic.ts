@@ -90,7 +90,7 @@ async function describeTopic(client: Client, topic: TopicInfo) {
   }
 }
 
-/** Those that were set; null for somebody who may see the topic but not its configs. */
+/** The configs that were set; null if the user may see the topic but not its configs. */
 async function configsOf(client: Client, name: string): Promise<Record<string, string | null> | null> {
   try {
     const entries = await client.configs({ type: 'TOPIC', name })

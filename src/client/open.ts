@@ -25,7 +25,7 @@ const retries = 3
 const retryDelayMs = 250
 const connectTimeoutMs = 5_000
 const defaultTimeoutMs = 30_000
-/** The first answer costs a broker nothing. */
+/** The time limit of the first response, which costs a broker nothing. */
 const longestGreetingMs = 15_000
 
 export function openClient(options: ClientOptions): Client {
@@ -59,7 +59,7 @@ export function openClient(options: ClientOptions): Client {
     if (security.tls !== undefined || security.sasl !== undefined) await logIn(admin(), bootstrap)
     await greet(admin(), bootstrap, system, greetingMs)
   }
-  // What failed may succeed the next time.
+  // After a failure, the next attempt may succeed.
   const forget = (error: unknown): never => {
     greeting = null
     throw error
@@ -113,7 +113,7 @@ async function logIn(admin: Admin, bootstrap: string): Promise<void> {
   }
 }
 
-/** Asks which APIs there are, once: of something that listens and says nothing, the library would ask again and again. */
+/** Requests the API versions once: if a listener never responds, the library would repeat the request again and again. */
 async function greet(admin: Admin, bootstrap: string, { timers }: System, greetingMs: number): Promise<void> {
   const greeting = settled(bootstrap, promisify(done => admin[kGetApi]('Metadata', done as never))())
   greeting.catch(() => {})

@@ -231,7 +231,7 @@ export class GroupCoordinator {
     return this.#shardOf(groupId).read(shard => shard.shares.topicsOf(groupId))
   }
 
-  /** Whether the share group was ever assigned the partition. Waits while the group is being loaded. */
+  /** Whether the partition was ever assigned to the share group. Waits while the group is being loaded. */
   async isShared(groupId: string, topicId: Uuid, partition: number): Promise<boolean> {
     const shard = this.#shardOf(groupId)
     await shard.loaded
@@ -267,7 +267,7 @@ export class GroupCoordinator {
     throw new KafkaError('GROUP_ID_NOT_FOUND', exists ? `Group ${groupId} is not a consumer group.` : `Group ${groupId} not found.`)
   }
 
-  /** One result per name, in their order; each group is a step of its own, since it may have thousands of offsets. */
+  /** One result per name, in order; each group is a separate step, because it may have thousands of offsets. */
   deleteGroups(groupIds: readonly string[]): Promise<DeletedGroup[]> {
     return inSlices(this.#turns, groupIds, async groupId => {
       try {

@@ -19,7 +19,7 @@ interface Entry {
   timer: Timer
 }
 
-/** Pause before a failed step is tried again; doubles up to the second number. What failed once may always fail, and cost much each time. */
+/** Pause before a failed step is retried; doubles up to the second number. A step may fail every time, and each attempt may be expensive. */
 const retryPauseMs = { first: 500, last: 60_000 }
 
 export class ShardTimers {
@@ -28,7 +28,7 @@ export class ShardTimers {
   readonly #run: (key: TimerKey, step: Step, failures: number) => void
   readonly #entries = new Map<TimerKey, Entry>()
 
-  /** `run`: told how often the step has failed before. */
+  /** `run` gets the number of earlier failures of the step. */
   constructor(system: System, turns: Turns, run: (key: TimerKey, step: Step, failures: number) => void) {
     this.#system = system
     this.#turns = turns

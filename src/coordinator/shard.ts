@@ -19,7 +19,7 @@ export interface Decision<Response> {
   response: Response | Promise<Response>
   /** `false`: the records may be split into several batches, because each is correct without the others. */
   atomic?: boolean
-  /** Bytes that a batch must have left beside the records, because the record that has to follow is larger. */
+  /** Bytes that must remain free in a batch, because the record that has to follow is larger. */
   headroom?: number
   /** Called instead of `replay` if the records are too large to be written: undoes the changes of the step itself. */
   rejected?(error: KafkaError): void

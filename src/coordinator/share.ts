@@ -26,7 +26,7 @@ export interface ShareCoordinatorOptions {
   /** {@link shareStateTopicName}. */
   topic: InternalTopic
   turns?: Turns
-  /** Partitions of which groups have state, all groups together. */
+  /** Partitions with state, over all groups. */
   mostStates?: number
   report?: Report
   recordSkipped?: RecordSkipped
@@ -66,7 +66,7 @@ export class ShareCoordinator {
     this.#states.close()
   }
 
-  /** What groups have done there is of no use any more: a topic that is created again has another id. */
+  /** The state of groups in a deleted topic is no longer needed: a new topic of that name has another id. */
   async onTopicDeleted({ name, id }: { name: string; id: Uuid }): Promise<void> {
     if (name === shareStateTopicName) {
       this.close()

@@ -183,7 +183,7 @@ export class TransactionCoordinator {
     }
   }
 
-  /** Of the last marker that the partition has of the producer; -1 for none. */
+  /** The coordinator epoch of the producer's last marker in the partition; -1 for none. */
   #coordinatorEpochAt(topic: string, partition: number, producerId: Int64): number {
     const producers = this.#options.partitionLog(topic, partition)?.producers() ?? []
     return producers.find(producer => producer.producerId === producerId)?.coordinatorEpoch ?? -1

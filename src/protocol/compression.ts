@@ -31,7 +31,7 @@ export interface CompressOptions {
 
 export interface DecompressOptions {
   maxBytes?: number
-  /** LZ4 as message format v0 may have it: the header checksum is not looked at. */
+  /** LZ4 as in message format v0: the header checksum is not checked. */
   ignoreLz4Checksum?: boolean
   /** The result may lie in this memory: it is gone with the next use. */
   scratch?: Scratch | undefined
@@ -58,9 +58,9 @@ const ownScratch = new Scratch()
 
 export interface Decompressed {
   bytes: Buffer
-  /** Kafka reads it, but some other readers stumble: bytes behind the stream, several gzip members, a wrong checksum and the like. */
+  /** Kafka reads it, but some other readers fail: bytes behind the stream, several gzip members, a wrong checksum and the like. */
   oddlyFramed: boolean
-  /** What it took beyond its bytes, in bytes: see `Output.spend`. */
+  /** The cost beyond its bytes, in bytes: see `Output.spend`. */
   cost: number
 }
 
@@ -68,7 +68,7 @@ export function decompress(type: CompressionType, data: Buffer, options?: Decomp
   return unpack(type, data, options).bytes
 }
 
-/** As {@link decompress}, for those who must know whether every reader can read it. */
+/** Like {@link decompress}, but also reports whether every reader can read it. */
 export function unpack(type: CompressionType, data: Buffer, options?: DecompressOptions): Decompressed {
   if (type === 'none') return { bytes: data, oddlyFramed: false, cost: 0 }
   const out = new Output(options?.maxBytes ?? defaultMaxDecompressedBytes, options?.scratch ?? ownScratch)

@@ -199,7 +199,7 @@ function writeDisk(page: Page, { system }: Broker): void {
   }
 }
 
-/** null also where the process may not read it: Linux hides it from a Node that was given capabilities. */
+/** null if the file is missing or may not be read: Linux hides it from a Node that was given capabilities. */
 function readIfAllowed(files: FileSystem, path: string): string | null {
   try {
     return files.readFile(path)?.toString('latin1') ?? null

@@ -25,7 +25,7 @@ export interface HttpEndpoint {
   readonly port: number
   /** `notReady`: null when the broker serves clients, else why not. Until then it is starting. */
   setReadiness(notReady: () => string | null): void
-  /** Until then there is nothing to measure. */
+  /** Called when there are metrics to collect. */
   setMetrics(metrics: Exposition): void
   /** Listening no longer keeps the process alive. */
   unref(): void
@@ -42,10 +42,10 @@ const limits = {
   /** How often Node looks for requests that are late; by default twice a minute. */
   connectionsCheckingInterval: 1_000,
 }
-/** By then an answer must have been taken. */
+/** Within this time a response must have been read. */
 const answerTimeoutMs = 10_000
 
-/** What is told at the moment. */
+/** The current answers. */
 interface State {
   notReady: () => string | null
   metrics: Exposition | null
@@ -59,7 +59,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpEndpoint> {
   const busy = new WeakSet<Socket>()
   const server = createServer(limits, (request, response) => {
     const { socket } = request
-    // Whoever sends requests without waiting for answers could have thousands of them wait.
+    // Otherwise a client that does not wait for responses could have thousands of requests pending.
     if (busy.has(socket)) return void socket.destroy()
     busy.add(socket)
     const timer = timers.after(answerTimeoutMs, () => void response.destroy())
@@ -68,14 +68,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpEndpoint> {
       timer.cancel()
     })
     serve(request, response, state).catch(error => {
-      // Not worth more when the scraper went away; a broken page must be seen, though.
+      // No error if the scraper has gone away; a page that cannot be made must be reported, though.
       if (!response.destroyed) logger.error({ err: error }, 'the HTTP endpoint failed')
       response.destroy()
     })
   })
   keepFew(server)
   await listen(server, options)
-  // Without descriptors nobody can connect, and each attempt ends here.
+  // Without file descriptors no client can connect, and each attempt ends here.
   server.on('error', error => logger.debug({ err: error }, 'a connection to the HTTP endpoint was not accepted'))
   return {
     port: (server.address() as AddressInfo).port,
@@ -107,7 +107,7 @@ function listen(server: Server, { host, port }: HttpOptions): Promise<void> {
   })
 }
 
-/** Beyond {@link mostConnections} the oldest is closed: not the one that comes, which may be a probe's. */
+/** Above {@link mostConnections}, the oldest connection is closed, and not the new one, which may be a probe. */
 function keepFew(server: Server): void {
   const open = new Set<Socket>()
   server.on('connection', socket => {
@@ -120,7 +120,7 @@ function keepFew(server: Server): void {
   })
 }
 
-/** Who asks while `make` is under way gets the same. */
+/** Callers during a run of `make` share its result. */
 function shared<T>(make: () => Promise<T>): () => Promise<T> {
   let underWay: Promise<T> | null = null
   return () => {

@@ -11,7 +11,7 @@ export interface Limit {
 const ofDefault = null
 const longestKey = 256
 
-/** A key for a name. Names come from clients and may have 32 KiB, and keys are kept: of a long one it is the digest. */
+/** A key for a name. Names come from clients, can be 32 KiB long, and keys are stored, so the key of a long name is its digest. */
 export function shortKey(name: string): string {
   return name.length <= longestKey ? name : hash('sha256', name)
 }

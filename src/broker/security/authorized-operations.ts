@@ -19,7 +19,7 @@ export function requireCluster(context: RequestContext, operation: Operation): v
   if (!context.allowed(operation, 'CLUSTER', clusterName)) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
 }
 
-/** Tells by name which topics the client may create: CREATE on the cluster is for all of them. */
+/** Returns whether the client may create a topic of that name: CREATE on the cluster allows all of them. */
 export function mayCreateTopic(context: RequestContext): (name: string) => boolean {
   const any = context.allowed('CREATE', 'CLUSTER', clusterName, 'probe')
   return name => any || context.allowed('CREATE', 'TOPIC', name)

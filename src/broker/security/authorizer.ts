@@ -35,13 +35,13 @@ interface Ruling {
   rule: Rule
 }
 
-/** Beyond this many principals what is remembered is forgotten. */
+/** Above this many principals, the cache is cleared. */
 const mostPrincipals = 10_000
-/** So are the names of all principals together beyond so many characters, that made-up names cannot fill the memory. */
+/** The cache is also cleared above this many characters of names over all principals, so that invented names cannot fill the memory. */
 const mostCharacters = 16 * 1024 * 1024
-/** Beside its characters, as characters. */
+/** Overhead of a cached name, in characters. */
 const nameOverhead = 64
-/** Names of topics are shorter; what has a longer one is decided anew each time. */
+/** Topic names are shorter; decisions for longer names are not cached. */
 const longestRemembered = 256
 
 export class Authorizer {
@@ -52,7 +52,7 @@ export class Authorizer {
   #aclGeneration = -1
   /** Changes whenever cached decisions may be wrong. */
   #generation = 0
-  /** Those who remember names, and how many characters these have in all. */
+  /** Principals with cached names, and the total length of these names. */
   readonly #remembering = new Set<PrincipalGrants>()
   #characters = 0
 
@@ -89,7 +89,7 @@ export class Authorizer {
     return this.#options.superUsers.has(principal)
   }
 
-  /** Before `grants` remembers one more name. */
+  /** Called before `grants` caches another name. */
   remember(grants: PrincipalGrants, name: string): void {
     this.#characters += nameOverhead + name.length
     if (this.#characters > mostCharacters) this.#forgetNames()

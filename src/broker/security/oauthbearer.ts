@@ -12,7 +12,7 @@ export function oauthBearer(verify: VerifyToken): SaslMechanism {
 
 /** Between the parts of a message. */
 const separator = '\u0001'
-/** A message has a handful; what has more does not end as it must. */
+/** A message has only a few; one with more does not end as it must. */
 const mostParts = 100
 const header = /^n,(?:a=([^,]*))?,$/
 const pair = /^[A-Za-z]+=[ -~\t\r\n]+$/

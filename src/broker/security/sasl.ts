@@ -42,7 +42,7 @@ type AuthenticateResponse = InputOf<typeof apis.saslAuthenticate.response>
 /** `token` comes in a SaslAuthenticate request, `raw-token` without one. */
 type State = 'handshake' | 'token' | 'raw-token' | 'ready' | 'failed'
 
-/** Of a reason in the audit log: it may quote what the client sent, which may be half a megabyte. */
+/** Maximum length of a reason in the audit log: it may quote input of the client, which may be half a megabyte. */
 const longestReason = 256
 
 /** The minimum time between two reauthentications of a client. */

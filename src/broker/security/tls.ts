@@ -48,7 +48,7 @@ export class TlsListener {
   handshake(socket: net.Socket, turns: Turns, done: Shaken): void {
     const gone = () => new Error('the connection ended during the TLS handshake')
     socket.on('error', () => {})
-    // Reset before it was accepted: it has no address any more, and so no key of its own.
+    // Reset before it was accepted: it no longer has an address, and so no unique key.
     if (socket.remotePort === undefined) {
       done(gone())
       return
@@ -59,7 +59,7 @@ export class TlsListener {
       // By then another connection may come from the same port.
       if (this.#shaking.get(key) === done) this.#settle(key, gone())
     })
-    // TLS signs as soon as it sees what the client begins with, so it gets the socket only then, and in its turn.
+    // TLS signs as soon as it sees the first bytes of the client, so it gets the socket only then, and in its turn.
     socket.once('readable', async () => {
       if (turns.over) await turns.next()
       if (socket.destroyed || socket.readableLength === 0) socket.destroy()
@@ -126,7 +126,7 @@ export class TlsListener {
     return new Map([...this.#settings.files].map(([path, before]) => [path, this.#contentOf(path, before)]))
   }
 
-  /** A file that is just being replaced may be missing for a moment; one that cannot be read has another content than before. */
+  /** A file that is being replaced may be missing for a moment; an unreadable one counts as changed. */
   #contentOf(path: string, before: Buffer): Buffer {
     try {
       return this.#options.system.files.readFile(path) ?? before

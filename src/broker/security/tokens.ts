@@ -28,7 +28,7 @@ export interface NewToken {
 }
 
 const saltBytes = 16
-/** Of the names of a token's owner and renewers together, which are kept as long as the token is. */
+/** Maximum bytes of the names of a token's owner and renewers, which are stored as long as the token. */
 const mostNameBytes = 4096
 
 export class DelegationTokens {
@@ -153,7 +153,7 @@ export class DelegationTokens {
     if (!this.enabled) throw new KafkaError('DELEGATION_TOKEN_AUTH_DISABLED')
   }
 
-  /** Making tokens for oneself takes no right, and each is kept for as long as a week. */
+  /** Creating tokens for oneself requires no permission, and each is stored for up to a week. */
   #checkRoom(requester: string, names: readonly string[]): void {
     const bytes = names.reduce((sum, name) => sum + Buffer.byteLength(name), 0)
     if (bytes > mostNameBytes)

@@ -9,7 +9,7 @@
 const mostWatched = 200_000
 /** Fetches up to this size can use a second space of the same size when the first is full. */
 const smallFetch = 100
-/** So many that wait are answered in a few milliseconds, should one record be for all of them. */
+/** This many waiting fetches can be answered in a few milliseconds if one record completes all of them. */
 const fewFetches = 100
 
 export class ParkedFetches {
@@ -20,7 +20,7 @@ export class ParkedFetches {
     return this.#watched
   }
 
-  /** Whether so many wait that those who are woken together should take turns. */
+  /** Whether so many wait that fetches that are woken together should take turns. */
   get crowded(): boolean {
     return this.#fetches > fewFetches
   }
@@ -34,7 +34,7 @@ export class ParkedFetches {
     return true
   }
 
-  /** After a {@link take} that was true. */
+  /** Called after a {@link take} that returned true. */
   give(partitions: number): void {
     this.#fetches--
     this.#watched -= partitions

@@ -1,8 +1,8 @@
 /** The epochs of fetch sessions (KIP-227) and share sessions (KIP-932): requests are numbered, so that none is lost or applied twice. */
 
-/** Of a request that opens a session. */
+/** The epoch of a request that opens a session. */
 export const initialEpoch = 0
-/** Of a request without a session, or that ends one. */
+/** The epoch of a request without a session, or that ends one. */
 export const finalEpoch = -1
 
 export function nextEpoch(epoch: number): number {

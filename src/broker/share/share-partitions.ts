@@ -30,7 +30,7 @@ export interface SharePartitionsOptions {
   report(what: string, error: unknown): void
 }
 
-/** The group was never assigned the partition. Kafka's words, and its name for the error. */
+/** The partition was never assigned to the group. Message and error code are Kafka's. */
 export class NotShared extends KafkaError {
   constructor() {
     super('UNKNOWN_SERVER_ERROR', 'Read operation on uninitialized share partition not allowed.')
@@ -44,14 +44,14 @@ interface Entry {
   loaded: SharePartition | null
 }
 
-/** Beyond this those are dropped that were idle for longest: any name of a group in a fetch makes one for each partition. */
+/** Above this number, the longest idle ones are dropped: any group name in a fetch creates one for each partition. */
 const mostEntries = 50_000
-/** How many are looked at for one that is idle. */
+/** How many are checked to find an idle one. */
 const lookedAt = 100
 
 export class SharePartitions {
   readonly #options: SharePartitionsOptions
-  /** The one that was used last at the end. */
+  /** The most recently used one is last. */
   readonly #entries = new Map<string, Entry>()
   /** Called once, by group, when records become available. */
   readonly #waiting = new Map<string, Set<() => void>>()

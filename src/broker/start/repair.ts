@@ -17,7 +17,7 @@ export async function repairPartitions(options: OfflineOptions, partitions: read
   const { config } = options
   const { files } = options.system
   const directory = dataDirectory(config)
-  // Before the directory is opened, which would make a missing one.
+  // Checked before the directory is opened, which would create a missing one.
   for (const name of partitions)
     if (!/^[^/]+-\d+$/.test(name) || !files.exists(`${directory}/${name}`))
       throw new Error(`${directory} contains no partition ${name}`, { cause: name })

@@ -1,8 +1,8 @@
 /**
- * Client metrics subscriptions (the CLIENT_METRICS resources of KIP-714): which metrics are asked of which clients, and how often.
+ * Client metrics subscriptions (the CLIENT_METRICS resources of KIP-714): which metrics are requested from which clients, and how often.
  *
- * A pattern is the administrator's, the text is that of any client. So patterns are not JavaScript's, which backtrack: a client id of dashes
- * would stop the broker where a pattern has some `.*-` in it.
+ * Patterns come from the administrator, but the text from any client. So JavaScript's regular expressions, which backtrack, are not used: a
+ * client id of dashes would stop the broker if a pattern contains several `.*-`.
  */
 import { compileRegex } from '../../coordinator.ts'
 
@@ -23,7 +23,7 @@ export interface Subscription {
 export const defaultIntervalMs = 300_000
 export const allMetrics = '*'
 
-/** Of a pattern over one text, which is short; some milliseconds. */
+/** Steps of a pattern over one text, which is short; a few milliseconds. */
 const mostSteps = 200_000
 
 /** From stored configs, which were checked when they were set. */
@@ -36,7 +36,7 @@ export function subscriptionOf(configs: ReadonlyMap<string, string>): Subscripti
   return { metrics: items(configs.get('metrics') ?? ''), intervalMs: Number(configs.get('interval.ms') ?? defaultIntervalMs), match }
 }
 
-/** All patterns must match, each the whole text. They are the administrator's; what the client says of itself is short. */
+/** All patterns must match, each the whole text. They come from the administrator; the client's descriptions are short. */
 export function isMeant(subscription: Subscription, client: ClientTraits): boolean {
   for (const [trait, pattern] of subscription.match) {
     // Nothing is known of the client's port, so no client has one that matches.
@@ -46,7 +46,7 @@ export function isMeant(subscription: Subscription, client: ClientTraits): boole
   return true
 }
 
-/** Matches whole texts. One that cannot be read (versions up to 0.1 took all of JavaScript's), or takes too long, matches none. */
+/** Matches whole texts. A pattern that is invalid (versions up to 0.1 accepted all of JavaScript's), or takes too long, matches nothing. */
 function matcherOf(pattern: string): (text: string) => boolean {
   try {
     const regex = compileRegex(pattern)

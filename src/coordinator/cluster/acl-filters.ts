@@ -19,7 +19,7 @@ const literal = 3
 const prefixed = 4
 const wildcard = '*'
 
-/** MATCH finds every pattern that applies to a resource of the name. */
+/** MATCH matches every pattern that applies to a resource of that name. */
 export function matches(filter: AclFilter, acl: Acl): boolean {
   return (
     matchesPattern(filter, acl) &&
@@ -47,8 +47,8 @@ const mostComparisons = 500_000
 const mostFound = 50_000
 
 /**
- * What each filter finds among the ACLs. A filter that names its resource looks only at ACLs of that name. Throws POLICY_VIOLATION when
- * the filters would have to look at more, or find more, than one step may.
+ * The ACLs that each filter matches. A filter that names its resource checks only ACLs of that name. Throws POLICY_VIOLATION if the filters
+ * would have to check, or match, more ACLs than one step may.
  */
 export function findAcls(filters: readonly AclFilter[], acls: ReadonlyMap<Uuid, Acl>): Entry[][] {
   const all = [...acls]

@@ -77,7 +77,7 @@ const wholeBatches: Guard = {
   safe: { maxMessageBytes: leastMessageBytes },
 }
 
-/** A batch must fit a segment. `segment.bytes` has this bound for all topics; `internal.segment.bytes`, which takes its place, has none. */
+/** A batch must fit into a segment. `segment.bytes` has this lower bound for all topics; `internal.segment.bytes`, which overrides it, has none. */
 const wholeSegments: Guard = {
   key: 'internal.segment.bytes',
   reason: `less than ${leastSegmentBytes} would stop its coordinator`,

@@ -44,7 +44,7 @@ export interface ClusterOptions {
   rules: TopicRules
   reporter: Reporter
   limits?: ClusterLimits
-  /** A snapshot is taken when so many records came since the last one. */
+  /** A snapshot is taken after this many records. */
   snapshotAfterRecords?: number
 }
 
@@ -436,7 +436,7 @@ function controllerError(error: unknown): unknown {
   return unavailable.includes(error.name) ? new KafkaError('NOT_CONTROLLER', error.message) : error
 }
 
-/** The results in the order of the items. What was done before the rest failed is told as done. */
+/** The results in the order of the items. Items that were done before the rest failed are reported as done. */
 async function inChunks<T, R>(items: readonly T[], step: (some: T[]) => Promise<readonly R[]>): Promise<(R | KafkaError)[]> {
   const results: (R | KafkaError)[] = []
   for (const some of chunks(items, changesAtOnce)) {

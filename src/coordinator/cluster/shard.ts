@@ -96,7 +96,7 @@ export class ClusterShard implements Shard {
     if (topics.byName.has(topic.name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', `Topic '${topic.name}' already exists.`)
     const problem = topicNameProblem(topic.name)
     if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
-    // The broker's own topics come to be, whatever a client has created before: groups and transactions cannot do without them.
+    // The broker's own topics are created, whatever a client has created before: groups and transactions need them.
     const colliding = internalTopics.has(topic.name) ? null : topics.colliding(topic.name)
     if (colliding !== null) {
       throw new KafkaError('INVALID_TOPIC_EXCEPTION', `Topic '${topic.name}' collides with existing topic: ${colliding}`)

@@ -41,7 +41,7 @@ export class Snapshots {
     const { log, reporter } = this.#options
     this.#lastBytes = 0
     this.#lastOffset = log.logStartOffset
-    // An import writes what it takes over into a snapshot at offset 0.
+    // An import writes the imported metadata into a snapshot at offset 0.
     let isNeeded = log.logStartOffset > 0
     for (const { name, offset } of this.#list()) {
       if (offset < log.logStartOffset || offset > log.logEndOffset) {
@@ -100,7 +100,7 @@ export class Snapshots {
     this.#lastBytes = log.sizeBytes()
   }
 
-  /** null when it is not whole, or cannot be read. */
+  /** null if it is incomplete or cannot be read. */
   #read(name: string): Buffer | null {
     const { files, reporter } = this.#options
     try {

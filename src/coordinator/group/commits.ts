@@ -50,7 +50,7 @@ export interface TopicPartitions {
   partitionIndexes: readonly number[]
 }
 
-/** `topicId`: of the topic that is meant; all zero when any of that name is. */
+/** `topicId`: all zero means any topic of that name. */
 export interface AskedTopic extends TopicPartitions {
   topicId: Uuid
 }
@@ -161,7 +161,7 @@ export class Commits {
     }
     return topics.map(({ name, topicId, partitionIndexes }) => {
       const partitions = stored.get(name)
-      // What was committed to a topic of that name that is gone is not there for the one that was created since.
+      // Offsets committed for a deleted topic do not apply to a new one of the same name.
       const found = (index: number) => {
         const offset = partitions?.get(index)
         return offset !== undefined && mayBe(offset.topicId, topicId) ? offset : undefined
@@ -253,7 +253,7 @@ function* partitionsOf({ topics }: OffsetCommit): Generator<CommittedPartition> 
   }
 }
 
-/** Whether both name the same topic; zero says nothing. */
+/** Whether both ids mean the same topic; zero matches any. */
 function mayBe(one: Uuid, other: Uuid): boolean {
   return one === other || one === zeroUuid || other === zeroUuid
 }

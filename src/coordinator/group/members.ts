@@ -6,9 +6,9 @@ import { KafkaError } from '../../protocol.ts'
 
 /** Member epochs with which a member leaves. */
 export const leaveEpoch = -1
-/** A static member that goes keeps what it has until its session ends. */
+/** A static member that leaves keeps its partitions until its session ends. */
 export const leaveStaticEpoch = -2
-/** Versions of OffsetCommit (and of OffsetFetch) that know member epochs. */
+/** Versions of OffsetCommit (and OffsetFetch) with member epochs. */
 export const memberEpochsFrom = 9
 
 interface MemberOfGroup {
@@ -43,13 +43,13 @@ export class Members<M extends MemberOfGroup> extends Map<string, M> {
     if (typeof instanceId === 'string' && this.#ofInstances.get(instanceId) === memberId) this.#ofInstances.delete(instanceId)
   }
 
-  /** The member that has the name of a static one; undefined without a name. */
+  /** The member with that instance id; undefined without an instance id. */
   ofInstance(instanceId: string | null): M | undefined {
     const memberId = instanceId === null ? undefined : this.#ofInstances.get(instanceId)
     return memberId === undefined ? undefined : this.get(memberId)
   }
 
-  /** Throws UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID when the instance is another member's. */
+  /** Throws UNKNOWN_MEMBER_ID; FENCED_INSTANCE_ID if the instance id belongs to another member. */
   require(memberId: string, instanceId: string | null = null): M {
     if (instanceId === null) {
       const member = this.get(memberId)
@@ -65,7 +65,7 @@ export class Members<M extends MemberOfGroup> extends Map<string, M> {
     )
   }
 
-  /** Those there will be when `member` has joined or changed. A static one takes the place of its predecessor, as assignors go by the order. */
+  /** The members after `member` has joined or changed. A static one takes the place of its predecessor, because assignors depend on the order. */
   after(member: M): M[] {
     const replaced = this.has(member.memberId) ? member.memberId : this.ofInstance(member.instanceId ?? null)?.memberId
     const members = Array.from(this.values(), each => (each.memberId === replaced ? member : each))
@@ -80,7 +80,7 @@ export function groupIsFull(protocol: Protocol, maxSize: number): KafkaError {
   return new KafkaError('GROUP_MAX_SIZE_REACHED', `The ${protocol} group has reached its maximum capacity of ${maxSize} members.`)
 }
 
-/** `owner` has not let go of the name of the instance. */
+/** `owner` has not released the instance id. */
 export function unreleasedInstance(memberId: string, instanceId: string, owner: string): KafkaError {
   return new KafkaError(
     'UNRELEASED_INSTANCE_ID',

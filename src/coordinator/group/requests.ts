@@ -26,7 +26,7 @@ const noAssignment = Buffer.alloc(0)
 /** A client id may be as long as a string of the protocol can be, in characters of three bytes. */
 const longestPrefix = 10_000
 
-/** The id that a classic member gets: its client's or instance's, and a UUID. */
+/** The id of a classic member: its client id or instance id, and a UUID. */
 export function memberIdFor(prefix: string, uuid: string): string {
   return `${prefix.slice(0, longestPrefix)}-${uuid}`
 }

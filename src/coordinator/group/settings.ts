@@ -12,7 +12,7 @@ export interface GroupSettings {
   maxGroups: number
   /** `group.max.size` */
   groupMaxSize: number
-  /** `group.max.metadata.bytes`: what the members of one group tell about themselves */
+  /** `group.max.metadata.bytes`: the metadata of all members of a group */
   groupMaxMetadataBytes: number
   groupMinSessionTimeoutMs: number
   groupMaxSessionTimeoutMs: number

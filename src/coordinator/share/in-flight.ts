@@ -73,7 +73,7 @@ export class InFlight {
       if (firstOffset > next) this.#runs.push(run(next, firstOffset - 1, deliveryStates.available, 0))
       const state = deliveryState >= deliveryStates.acknowledged ? (deliveryState as DeliveryState) : deliveryStates.available
       const each = run(Math.max(next, firstOffset), lastOffset, state, deliveryCount)
-      // What was archived without a delivery was hidden.
+      // Records archived without a delivery were hidden.
       each.hidden = state === deliveryStates.archived && deliveryCount === 0
       if (each.hidden) this.#hiddenCount += sizeOf(each)
       this.#runs.push(each)
@@ -248,7 +248,7 @@ export class InFlight {
     if (lastOffset >= endOffset) this.#runs.push(run(endOffset, lastOffset, deliveryStates.available, 0))
   }
 
-  /** Of the run that holds the offset or is the first behind it; the number of runs when all lie before it. */
+  /** The index of the run that contains the offset, or the next one; the number of runs if all are before it. */
   #indexOf(offset: number): number {
     let low = 0
     let high = this.#runs.length
@@ -260,7 +260,7 @@ export class InFlight {
     return low
   }
 
-  /** Makes a run begin at the offset; returns its index, or the number of runs when it lies beyond. */
+  /** Makes a run start at the offset; returns its index, or the number of runs if the offset is beyond them. */
   #split(offset: number): number {
     const index = this.#indexOf(offset)
     const each = this.#runs[index]

@@ -77,9 +77,9 @@ export interface AcquireLimit {
   strict: boolean
 }
 
-/** Batches that are looked at in one step. */
+/** Batches that are checked in one step. */
 const mostBatches = 5_000
-/** What is read in one step where the step before found nothing to deliver. */
+/** Bytes read in one step after a step that found nothing to deliver. */
 const skippedBytes = 1 << 20
 
 export class SharePartition {
@@ -117,7 +117,7 @@ export class SharePartition {
     return this.#config.isolationLevel === 'read_committed' ? 'last-stable' : 'high-watermark'
   }
 
-  /** Nobody has any of its records: it can be given up, and made again of what is stored. */
+  /** No member holds any of its records: it can be dropped, and created again from the stored state. */
   get isIdle(): boolean {
     return this.#lockTimerAtMs === Number.POSITIVE_INFINITY
   }
@@ -144,7 +144,7 @@ export class SharePartition {
       if (!this.hasAvailable) return null
       const from = this.#inFlight.nextOffset
       const slice = await this.log.read(from, { maxBytes, atLeastOne: true, upTo: this.#upTo })
-      // Given up meanwhile: another has taken its place, and may give the same records to somebody else.
+      // Dropped meanwhile: another instance has taken its place, and may deliver the same records to another member.
       const acquisition = this.#closed ? null : this.#acquireFrom(slice, from, limit)
       if (acquisition !== null && acquisition.acquired.length > 0) return acquisition
       slice.release()

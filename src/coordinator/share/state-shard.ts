@@ -20,7 +20,7 @@ import { timerKey } from '../timer-key.ts'
 const { shareSnapshot, shareUpdate } = shareStateRecords
 const version = 0
 const coldKey = timerKey('cold-snapshots')
-/** States that are looked at in one step. */
+/** States that are checked in one step. */
 const coldStepStates = 5_000
 /** Snapshots that are written in one step. */
 const coldStepRecords = 500
@@ -64,7 +64,7 @@ interface Stored extends ShareState {
   snapshotOffset: number
 }
 
-/** States of all shards. Any group name in a fetch begins one for each partition, so their number needs a bound. */
+/** States of all shards. Any group name in a fetch creates one for each partition, so their number needs a limit. */
 export interface StateCount {
   readonly most: number
   states: number
@@ -132,7 +132,7 @@ export class ShareStateShard implements Shard {
     this.#recount(0)
   }
 
-  /** Everything before this offset is of no use. */
+  /** Records before this offset are no longer needed. */
   get neededFrom(): number {
     let first = this.#nextOffset
     for (const { snapshotOffset } of this.#states.values()) first = Math.min(first, snapshotOffset)
@@ -172,7 +172,7 @@ export class ShareStateShard implements Shard {
     return { records, response: undefined }
   }
 
-  /** What groups have done in a topic that is gone. */
+  /** The state of groups in a deleted topic. */
   topicDeleted(topicId: Uuid): Decision<void> {
     const gone = [...this.#states.values()].filter(({ key }) => key.topicId === topicId)
     return { records: gone.map(({ key }) => tombstone(key)), response: undefined, atomic: false }
@@ -188,7 +188,7 @@ export class ShareStateShard implements Shard {
     })
   }
 
-  /** One step over the states: those without a snapshot since `before` get one. A Map's iterator bears states that come and go meanwhile. */
+  /** One step over the states: those without a snapshot since `before` get one. A Map's iterator tolerates additions and deletions meanwhile. */
   #coldSnapshots(states: Iterator<Stored>, before: number): Decision<void> {
     const records: LogRecord[] = []
     for (let count = 0; count < coldStepStates && records.length < coldStepRecords; count++) {
@@ -255,7 +255,7 @@ function merged(state: ShareState, change: Change): Change {
   return { startOffset, deliveryCompleteCount: change.deliveryCompleteCount, stateBatches }
 }
 
-/** Puts the batch in the place of what it covers. `batches` are in the order of their offsets, and there may be thousands. */
+/** Replaces the batches that the batch covers. `batches` are in offset order, and there may be thousands. */
 function overlay(batches: StoredBatch[], newer: StoredBatch): void {
   if (newer.lastOffset < newer.firstOffset) return
   let from = 0

@@ -14,7 +14,7 @@ export interface EndingsOptions {
   turns: Turns
   /** Appends the marker; throws if that is not possible now and must be retried. A deleted partition needs none. */
   writeMarker(topic: string, partition: number, marker: ProducerMarker): void
-  /** Of the shard's partition: fences the coordinator's predecessors. */
+  /** The leader epoch of the shard's partition, which fences earlier coordinators. */
   coordinatorEpoch(): number
   /** False if records from `offset` on are no longer in the log: records that depend on them must not be written. */
   holds(offset: number): boolean
@@ -32,13 +32,13 @@ interface Ending {
 }
 
 const retryMs = 100
-/** Markers that are written before time is looked at: all of an ordinary transaction, but few where others had this turn already. */
+/** Markers that are written before the time is checked: all of an ordinary transaction, but few if other work has used this turn already. */
 const atOnce = 1_000
 const inTurnOfOthers = 50
 
 export class Endings {
   readonly #options: EndingsOptions
-  /** The records by which a transaction is complete. */
+  /** The records that complete a transaction. */
   readonly #complete: (transaction: Transaction) => readonly LogRecord[]
   readonly #endings = new Map<string, Ending>()
 
@@ -84,7 +84,7 @@ export class Endings {
     let written = 0
     for (; written < rest.length && (written < atLeast || !turns.over); written++) {
       const [topic, partition] = rest[written]!
-      // A group of appends that could not be written is taken back at once: no marker may be left without its decision.
+      // A group of appends that could not be written is taken back together: no marker may be left without its decision.
       if (!holds(recordOffset)) return null
       try {
         writeMarker(topic, partition, marker)

@@ -18,7 +18,7 @@ const extraBit = 0x04
 const nameBit = 0x08
 const commentBit = 0x10
 const undefinedBits = 0xe0
-/** What a member costs, however short it is. */
+/** The cost of a member, however short it is. */
 const memberCost = 4 << 10
 
 const context = new ZlibContext(() => zlib.createInflateRaw(), zlib.constants.Z_FINISH, false)

@@ -22,11 +22,11 @@ const independentBit = 0x20
 
 /** No byte of a block yields more than 255. */
 const maxRatio = 255
-/** What a block costs, however short it is. */
+/** The cost of a block, however short it is. */
 const blockCost = 1 << 10
 /**
- * A block ends in literals. So decoders refuse a match where fewer bytes than these are left of the block, counted from the match or from
- * behind it; the lower bounds are Kafka's, in between some decoders read on.
+ * A block ends in literals. So decoders reject a match if fewer bytes than these are left of the block, counted from the match or from
+ * behind it. The lower bounds are Kafka's; between the bounds, some decoders read on.
  */
 const inputForMatch = 8
 const leastForMatch = 3
@@ -67,7 +67,7 @@ export function lz4Decompress(data: Buffer, ignoreChecksum: boolean, out: Output
   return end + 4
 }
 
-/** Returns where the end mark ends. For Kafka a stored block without bytes is one, too. */
+/** Returns the position after the end mark. For Kafka, an uncompressed block without bytes is one, too. */
 function decodeBlocks(data: Buffer, start: number, maxBlockBytes: number, checksums: boolean, out: Output): number {
   for (let at = start; ; ) {
     out.spend(blockCost)

@@ -4,7 +4,7 @@
  */
 import { TooLarge } from './too-large.ts'
 
-/** What every stream may cost beyond the bytes that it yields. */
+/** The cost that every stream may have beyond the bytes that it yields. */
 const freeCost = 256 << 10
 /** A scratch keeps no more than this. */
 const keptBytes = 4 << 20
@@ -38,9 +38,9 @@ export class Output {
   bytes: Buffer = nothing
   length = 0
   readonly maxBytes: number
-  /** The bytes are framed in a way that some readers do not know. */
+  /** The bytes are framed in a way that some readers do not support. */
   oddlyFramed = false
-  /** What was spent. */
+  /** The cost so far. */
   cost = 0
   readonly #scratch: Scratch | undefined
 
@@ -50,8 +50,8 @@ export class Output {
   }
 
   /**
-   * Something was decoded that costs as much as so many bytes, however few it yields: a frame, a member, a block. So a stream of very many
-   * tiny ones takes no longer than one of `maxBytes` bytes. Throws TooLarge beyond the bound.
+   * Counts the fixed cost of a decoded frame, member or block, in bytes, however few bytes it yields. So a stream of very many tiny ones
+   * takes no longer than one of `maxBytes` bytes. Throws TooLarge above the limit.
    */
   spend(cost: number): void {
     this.cost += cost

@@ -19,7 +19,7 @@ const blockBytes = 32 * 1024
 const maxRatio = 32
 /** Literals from here on are copied by one call. */
 const longCopy = 32
-/** What a block costs, however short it is. */
+/** The cost of a block, however short it is. */
 const blockCost = 1 << 10
 
 export function snappyCompress(data: Buffer): Buffer {
@@ -44,7 +44,7 @@ export function snappyDecompress(data: Buffer, out: Output): number {
   let at = frameHeader.length
   while (data.length - at >= 4) {
     out.spend(blockCost)
-    // Between the blocks of streams that were joined.
+    // Between the blocks of concatenated streams.
     if (isHeader(data, at)) {
       out.oddlyFramed = true
       at += frameHeader.length

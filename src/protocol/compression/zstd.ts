@@ -11,7 +11,7 @@ const frameMagic = 0xfd2fb528
 const skippableMagic = 0x184d2a50
 const maxBlockBytes = 128 << 10
 const blockHeaderBytes = 3
-/** What a frame costs, however short it is, and a block, whose tables may take longer than its bytes. */
+/** The cost of a frame, however short it is, and of a block, whose tables may take longer than its bytes. */
 const frameCost = 4 << 10
 const blockCost = 2 << 10
 const plainBlockCost = 64
@@ -65,7 +65,7 @@ export function decompressAnew(frame: Buffer, likely: number, out: Output): void
   out.adopt(bytes)
 }
 
-/** Reads headers only. Throws when the frame is not all there, claims more than its blocks can hold, or costs `out` too much. */
+/** Reads headers only. Throws if the frame is incomplete, declares more than its blocks can contain, or costs `out` too much. */
 function measureFrame(data: Buffer, start: number, out: Output): Frame {
   out.spend(frameCost)
   const flags = byteAt(data, start + 4)

@@ -36,7 +36,7 @@ export interface Contents {
   claimedTime: Int64 | null
   /** Offset deltas do not count up from 0. */
   misordered: boolean
-  /** Offset deltas that do not count up from 0, sizes below -1, numbers of too many bits: Kafka takes them, but readers may stumble. */
+  /** Offset deltas that do not count up from 0, sizes below -1, varints with too many bits: Kafka accepts them, but readers may fail. */
   misshapen: boolean
   /** Compressed in a way that Kafka reads, but other readers may not. */
   oddlyFramed: boolean
@@ -49,7 +49,7 @@ export interface Unpacked {
   payload: Buffer
   start: number
   oddlyFramed: boolean
-  /** What it took to decompress them beyond their bytes. */
+  /** The cost of decompressing them, beyond their bytes. */
   cost: number
 }
 
@@ -87,24 +87,24 @@ export function refuseDisorder(bytes: Buffer, { misordered }: Contents): void {
   if (misordered && header.compressionId(bytes, 0) !== 0) throw invalid('Offset deltas of a compressed batch must count up from 0')
 }
 
-/** Whether the topic takes every record: it does if it takes the earliest and the latest. */
+/** Whether the topic accepts every record: it does if it accepts the earliest and the latest. */
 export function isAllowed({ earliest, latest, keyless, claimedTime }: Contents, rules: BatchRules): boolean {
   return faultOf(earliest, !keyless, claimedTime, rules) === 'none' && faultOf(latest, !keyless, claimedTime, rules) === 'none'
 }
 
 type Fault = 'none' | 'keyless' | 'claim' | 'claimed time' | 'time'
 
-/** What is wrong with a record. `claimedTime`: that which its batch says all its records have. */
+/** What is wrong with a record. `claimedTime`: the time that its batch declares for all its records. */
 function faultOf(timestamp: Int64, hasKey: boolean, claimedTime: Int64 | null, rules: BatchRules): Fault {
   if (rules.compacted && !hasKey) return 'keyless'
   if (claimedTime !== null && (rules.timestampType === 'LogAppendTime' || claimedTime === -1)) return 'claim'
   if (rules.timestampType === 'LogAppendTime') return 'none'
-  // The claim is forgotten when the batch is stored, so the record's own time counts as well.
+  // The declared time is dropped when the batch is stored, so the record's own time counts as well.
   if (claimedTime !== null && isOutOfRange(claimedTime, rules)) return 'claimed time'
   return isOutOfRange(timestamp, rules) ? 'time' : 'none'
 }
 
-/** With Java's arithmetic, by which a time that is too long ago for 64 bits lies ahead. */
+/** With Java's arithmetic, in which a time too long ago for 64 bits is in the future. */
 function isOutOfRange(timestamp: Int64, rules: BatchRules): boolean {
   if (timestamp === -1) return false
   const age = subtractInt64(rules.nowMs, timestamp)

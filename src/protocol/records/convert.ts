@@ -12,7 +12,7 @@ import type { RecordView } from './record-view.ts'
 
 /** Of decompressed records. Few bytes can expand to thousands of times as many, and the thread serves no other jobs while it converts them. */
 const enoughBytes = 8 << 20
-/** A message costs about as much as so many bytes. */
+/** A message costs about as much as this many bytes. */
 const messageWork = 32
 
 export interface Conversion {

@@ -26,7 +26,7 @@ export interface RecordConverter {
   convert(job: Conversion, owner?: object): Buffer | Promise<Buffer>
   /** As `open`. */
   find(search: Search): FoundRecord | null | Promise<FoundRecord | null>
-  /** Stops the threads; jobs that still wait are refused with REQUEST_TIMED_OUT. */
+  /** Stops the threads; waiting jobs are rejected with REQUEST_TIMED_OUT. */
   close(): Promise<void>
 }
 
@@ -37,7 +37,7 @@ export interface ConverterOptions extends JobThreadOptions {
   inlineBytes?: number
 }
 
-/** A record costs about as much as so many bytes that are decompressed. */
+/** A record costs about as much as this many decompressed bytes. */
 const recordWork = 8
 /** And so does a byte of the batch: one that is only summed up; one that is looked at, where headers of two bytes may lie without end; */
 const packedWork = 1 / 8

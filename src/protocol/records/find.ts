@@ -19,7 +19,7 @@ export interface Search {
   /** The record is at least so new, and its offset at least this. */
   timestamp: Int64
   from: number
-  /** The newest of these instead of the first: the first of those that are as new. */
+  /** Finds the newest of these instead of the first; of several equally new ones, the first. */
   newest?: boolean
 }
 

@@ -11,11 +11,11 @@ import type { Job, ThreadError, ThreadJob, ThreadReply, ThreadRequest, ThreadRes
 import { InvalidRecords, invalid } from './invalid.ts'
 
 export interface JobThreadOptions {
-  /** A batch that decompresses to more is refused. */
+  /** A batch that decompresses to more is rejected. */
   maxDecompressedBytes?: number
   /** Sum of the waiting jobs' bytes. */
   maxWaitingBytes?: number
-  /** Of the thread, without the records' bytes: some millions of records. More is a bomb, and ends the thread. */
+  /** Memory of the thread, without the records' bytes: enough for a few million records. A decompression bomb exceeds it and ends the thread. */
   heapMegabytes?: number
 }
 
@@ -26,9 +26,9 @@ interface Waiting {
   reject(error: Error): void
 }
 
-/** Whoever has jobs waiting may fill this share of the room; the rest is for those who have none. */
+/** An owner with waiting jobs may fill this share of the space; the rest is for owners without any. */
 const shareOfOne = 0.75
-/** The one that runs, and one more, so that the thread need not wait for the next. */
+/** The running job and one more, so that the thread need not wait for the next one. */
 const mostPosted = 2
 const nobody = {}
 
@@ -38,7 +38,7 @@ export class JobThread {
   readonly #heapMegabytes: number
   /** The owner whose turn it is comes first. */
   readonly #lanes = new Map<object, Waiting[]>()
-  /** What the thread has, by the id of the request. */
+  /** The jobs that the thread has, by request id. */
   readonly #posted = new Map<number, Waiting>()
   #waitingBytes = 0
   #nextId = 0
@@ -51,14 +51,14 @@ export class JobThread {
     this.#heapMegabytes = options.heapMegabytes ?? 768
   }
 
-  /** Copies the records before it returns; throws when too much waits. */
+  /** Copies the records before it returns; throws if too many jobs are waiting. */
   run(job: Job, owner: object = nobody): Promise<ThreadResult> {
     const bytes = job.records.length
     const lane = this.#lanes.get(owner)
     const room = lane === undefined ? this.#maxWaitingBytes : this.#maxWaitingBytes * shareOfOne
     // A job larger than the bound may still be the only one.
     if (this.#closed || (this.#waitingBytes > 0 && this.#waitingBytes + bytes > room)) throw refusal()
-    // Of its own memory, which goes to the thread.
+    // With separate memory, which is transferred to the thread.
     const records = Buffer.allocUnsafeSlow(bytes)
     job.records.copy(records)
     const request: ThreadRequest = { id: this.#nextId++, job: { ...job, records } as ThreadJob, maxBytes: this.#maxDecompressedBytes }
@@ -116,7 +116,7 @@ export class JobThread {
       this.#lanes.clear()
     }
     for (const { bytes } of running === undefined ? others : [running, ...others]) this.#waitingBytes -= bytes
-    // The thread works in order: the first job is the one that it died of. Trying it again would end the next thread as well.
+    // The thread works in order: the first job is the one that ended it. A retry would end the next thread as well.
     running?.reject((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY' ? invalid(error.message) : error)
     for (const job of others) job.reject(refusal())
     this.#post()

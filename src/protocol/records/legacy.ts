@@ -22,7 +22,7 @@ const timestampAt = 18
 const codecMask = 0x07
 const logAppendTimeBit = 0x08
 
-/** Of one wrapper, or of one request for a partition: each takes an object, so a set of millions would be a bomb. */
+/** Messages in one wrapper, or in one request for a partition: each needs an object, so a set of millions would fill the memory. */
 export const mostMessages = 1 << 21
 
 /** Where the key's size lies. */

@@ -28,7 +28,7 @@ import { Cursor } from './varint.ts'
 
 /** Of one partition in one request: a limit of its topic is about single messages, and more could not even be handed over in one turn. */
 const mostSetBytes = 16 << 20
-/** To compress a byte takes as long as to decompress so many. */
+/** Compressing a byte takes as long as decompressing this many. */
 const compressionWork = 16
 
 /** The topic's part of what happens to produced bytes. */
@@ -45,7 +45,7 @@ export interface ProduceRules {
 export interface Opening {
   kind: 'produce'
   records: Buffer
-  /** What the stored batch is compressed with. `producer`: what the records are compressed with. */
+  /** The compression of the stored batch. `producer`: that of the records. */
   compression: CompressionType | 'producer'
   level?: number | undefined
   rules: BatchRules

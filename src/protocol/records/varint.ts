@@ -10,7 +10,7 @@ export class Cursor {
   readonly buffer: Buffer
   position: number
   readonly end: number
-  /** A number had more bits than it may have. Java drops them; some readers do not. */
+  /** A number had too many bits. Java drops them; some readers do not. */
   excess = false
 
   constructor(buffer: Buffer, position: number, end: number) {

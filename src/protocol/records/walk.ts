@@ -14,7 +14,7 @@ export interface Walk {
   keyless: boolean
   /** Offset deltas do not count up from 0. */
   misordered: boolean
-  /** A size below -1 stands for null, as it does in Kafka, or a number has bits too many. */
+  /** A size below -1 stands for null, as in Kafka, or a number has too many bits. */
   oddNumbers: boolean
 }
 

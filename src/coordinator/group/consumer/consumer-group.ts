@@ -30,7 +30,7 @@ export class ConsumerGroup implements Group {
    * the records of the comparison were not written.
    */
   comparedWith = { topicsVersion: -1, groupEpoch: 0 }
-  /** What all members told of themselves. */
+  /** Bytes of the metadata of all members. */
   toldBytes = 0
   readonly #owners = new Map<Uuid, Map<number, string>>()
   #hasPartitionMetadata = false
@@ -155,7 +155,7 @@ export class ConsumerGroup implements Group {
     return names
   }
 
-  /** Names of all topics that any of the members subscribes to: fifty may name the same four thousand. */
+  /** Names of all topics that members subscribe to: fifty members may name the same four thousand. */
   topicsOfAll(members: Iterable<ConsumerMember>, regexes: ReadonlyMap<string, ResolvedRegex> = this.regexes): ReadonlySet<string> {
     const names = new Set<string>()
     const used = new Set<string>()

@@ -43,7 +43,7 @@ export class ShareGroup implements Group {
   readonly targets = new Map<string, Target>()
   /** Soft, as in consumer groups. */
   comparedWith = { topicsVersion: -1, groupEpoch: 0 }
-  /** What all members told of themselves. */
+  /** Bytes of the metadata of all members. */
   toldBytes = 0
 
   constructor(groupId: string) {
@@ -121,7 +121,7 @@ export class ShareGroup implements Group {
     return null
   }
 
-  /** Records after which the group knows nothing of these topics. */
+  /** Records that remove these topics from the group. */
   without(topicIds: ReadonlySet<Uuid>): LogRecord[] {
     const kept = new Map([...this.initialized].filter(([topicId]) => !topicIds.has(topicId)))
     return kept.size === this.initialized.size ? [] : [initializedRecord(this.groupId, kept)]

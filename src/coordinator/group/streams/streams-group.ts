@@ -47,7 +47,7 @@ export class StreamsGroup implements Group {
   topology: Topology | null = null
   readonly members: Members<StreamsMember>
   readonly targets = new Map<string, TaskSets>()
-  /** What all members told of themselves. */
+  /** Bytes of the metadata of all members. */
   toldBytes = 0
   readonly #runners = new TaskRunners()
   #sources: ReadonlyMap<string, string> = new Map()
