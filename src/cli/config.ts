@@ -24,7 +24,7 @@ export async function explain(prefix: string | undefined, flags: ExplainFlags): 
       return `${renderExplanation(explanation, options)}\n`
     })
   } catch (error) {
-    if (error instanceof ConfigProblems) throw new CommandFailed(error.problems.join('\nmillrace: '))
+    if (error instanceof ConfigProblems) throw new UsageError(error.problems.join('\nmillrace: '))
     throw error
   }
 }

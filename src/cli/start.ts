@@ -72,6 +72,8 @@ function startOrExplain(config: BrokerConfig, system: System, logger: Logger): P
 
 export function explain(error: NodeJS.ErrnoException): string {
   if (error instanceof CannotListen) {
+    // Another port would not help where the address is wrong.
+    if (!['EADDRINUSE', 'EACCES'].includes((error.cause as NodeJS.ErrnoException).code ?? '')) return error.message
     return `${error.message}; ${error.key === 'listeners' ? '--port chooses another port' : '--http host:port chooses another address, --http none disables it'}`
   }
   if (error.code === 'EBUSY') return `${error.message}; stop it, or choose another directory with --data`
@@ -86,8 +88,10 @@ export function configFrom(flags: StartFlags, system: System): BrokerConfig {
   if (flags.http !== undefined) set['http.listen'] = flags.http
   const inputs = { file: flags.config, files: system.files, environment: process.env }
   try {
-    const config = loadBrokerConfig({ ...inputs, set })
-    return flags.port === undefined ? config : loadBrokerConfig({ ...inputs, set: { ...set, listeners: withPort(config, flags.port) } })
+    if (flags.port === undefined) return loadBrokerConfig({ ...inputs, set })
+    // The HTTP endpoint may have the port that the listener would have.
+    const otherwise = loadBrokerConfig({ ...inputs, set: { ...set, 'http.listen': 'none' } })
+    return loadBrokerConfig({ ...inputs, set: { ...set, listeners: withPort(otherwise, flags.port) } })
   } catch (error) {
     if (error instanceof ConfigProblems) throw new UsageError(error.problems.join('\nmillrace: '))
     throw error

@@ -7,7 +7,7 @@
 import { type ConfigKey, defaultValue, parseValue, type ValuesOf } from '../../base.ts'
 import { type BrokerKey, brokerKeys, internalKeys, keyOf } from './keys.ts'
 import type { Endpoint, Listener } from './listeners.ts'
-import { advertisedEndpoints, resolveListeners, withoutName } from './resolve-listeners.ts'
+import { advertisedEndpoints, checkHttpPort, resolveListeners, withoutName } from './resolve-listeners.ts'
 
 export type BrokerValues = ValuesOf<typeof brokerKeys>
 
@@ -69,6 +69,7 @@ export class BrokerConfig {
     this.#hostName = hostName
     this.#values = this.#parseAll()
     this.listeners = resolveListeners(this.#values, given.has('listener.security.protocol.map'))
+    checkHttpPort(this.#values['http.listen'], this.listeners)
     this.#advertised = advertisedEndpoints(this.#values, this.listeners, hostName)
     this.notes = [...notes, ...advertisedNote(withoutName(this.#values, this.listeners), hostName)]
   }

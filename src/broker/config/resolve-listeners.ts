@@ -1,6 +1,14 @@
 /** Determines where the broker listens and what it advertises, from the keys about listeners. The rules and messages are Kafka's. */
 import { InvalidConfig, splitList } from '../../base.ts'
-import { type Endpoint, type Listener, parseEndpoint, parseProtocolMap, type SecurityProtocol, securityProtocols } from './listeners.ts'
+import {
+  type Endpoint,
+  type Listener,
+  parseEndpoint,
+  parseHttpAddress,
+  parseProtocolMap,
+  type SecurityProtocol,
+  securityProtocols,
+} from './listeners.ts'
 
 /** The keys that are needed here. */
 interface ListenerValues {
@@ -50,6 +58,16 @@ function checkPorts(listeners: readonly Listener[], text: string): void {
       )
     }
   }
+}
+
+/** A port for the HTTP endpoint that a listener takes: the system would only say that the address is in use. */
+export function checkHttpPort(text: string, listeners: readonly Listener[]): void {
+  const http = parseHttpAddress(text)
+  if (http === null || http.port === 0) return
+  const other = listeners.find(
+    ({ port, host }) => port === http.port && (host === http.host || isEveryAddress(host) || isEveryAddress(http.host)),
+  )
+  if (other !== undefined) throw new InvalidConfig('http.listen', text, `The listener ${other.name} has this port`)
 }
 
 /** Advertised addresses by listener name. Without an explicit one, a listener is advertised with its own host and port. */
