@@ -48,7 +48,7 @@ test('links in documents lead to files and headings that exist', () => {
   assert.deepEqual(broken, [])
 })
 
-test('no comment and no document sends a reader to a file that is not in the repository', () => {
+test('comments and documents only name files that exist in the repository', () => {
   const broken: string[] = []
   const names = new Set(filesOf(/\.(?:md|ts)$/).map(path => basename(path)))
   for (const path of filesOf(/\.(?:ts|js|md|yaml|service)$|^Dockerfile$/)) {

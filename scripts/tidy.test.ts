@@ -76,7 +76,7 @@ test('cycles, unused files, missing headers, long files', t => {
   ])
 })
 
-test('values that are exported and that nobody imports', t => {
+test('exported values that are never imported', t => {
   const found = check(t, {
     'src/cli.ts': `${header}import './log.ts'\nexport const entry = used\n`,
     'src/log.ts': `${header}export { passedOn, used } from './log/a.ts'\n`,

@@ -129,7 +129,7 @@ test('a disk that ignores syncs loses data; a new world starts from an image', a
   assert.equal(text(next.disk.image('synced', seededRandom(1)), '/a'), 'old')
 })
 
-test('what a killed process did not sync is there for the next one, and gone after a power cut', async () => {
+test('unsynced data of a killed process is there for the next one, and gone after a power cut', async () => {
   const world = simulatedWorld({ seed: 1 })
   const { files } = world.system
   await world.run(files.replaceFile('/a', Buffer.from('synced')))

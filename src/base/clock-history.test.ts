@@ -175,7 +175,7 @@ test('a history that cannot be read makes nothing old, and is reported', async (
   }
 })
 
-test('one bit that turned over in the history makes nothing older than it is', async () => {
+test('one flipped bit in the history makes nothing expire', async () => {
   const { run, now, pass, jump, files } = machine()
   const first = await run()
   const stamps = [now() - day]

@@ -74,7 +74,7 @@ test('another process is kept out until the holder ends, its error names the hol
   lock(directory).release()
 })
 
-test('another copy of this module in the process is kept out, and its attempt does not cost the holder the lock', async t => {
+test('another copy of this module in the process is locked out, and its attempt does not release the lock', async t => {
   const directory = temporaryDirectory(t)
   const held = lock(directory)
   // As in another thread, or where a test runner loads modules anew for each file.
@@ -176,7 +176,7 @@ test('a copy shares no later change with its original', async t => {
   await assert.rejects(copyFile(join(directory, 'none'), to), { code: 'ENOENT' })
 })
 
-test('a word of the holder that cannot be written or removed hinders neither lock nor release', t => {
+test('a holder file that cannot be written or removed prevents neither lock nor release', t => {
   const directory = temporaryDirectory(t)
   const first = lock(directory)
   fs.rmSync(join(directory, '.lock-holder'))

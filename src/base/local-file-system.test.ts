@@ -17,7 +17,7 @@ test('when a file was last written to', () => {
   }
 })
 
-test('a directory that is missing was not synced: that is no failed sync', async () => {
+test('a missing directory is not a failed sync', async () => {
   const files = localFileSystem()
   const error = { operation: 'open', code: 'ENOENT', isFailedSync: false }
   await assert.rejects(files.syncDirectory('/nowhere/at/all'), error)
@@ -26,7 +26,7 @@ test('a directory that is missing was not synced: that is no failed sync', async
   files.syncDirectorySync(tmpdir())
 })
 
-test('links are what they lead to, and go with what they lead to', async () => {
+test('links are treated as their targets, and removed with them', async () => {
   const directory = mkdtempSync(`${tmpdir()}/millrace-files-`)
   try {
     mkdirSync(`${directory}/elsewhere/inside`, { recursive: true })
@@ -50,7 +50,7 @@ test('links are what they lead to, and go with what they lead to', async () => {
   }
 })
 
-test('directories are made with their parents; where that cannot be it is an error, and not an endless loop', t => {
+test('directories are created with their parents; if that is impossible, it is an error and not an endless loop', t => {
   const root = mkdtempSync(`${tmpdir()}/millrace-mkdir-`)
   t.after(() => rmSync(root, { recursive: true, force: true }))
   const { makeDirectory } = localFileSystem()

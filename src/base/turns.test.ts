@@ -48,7 +48,7 @@ test('a short list takes no turn of its own', async () => {
   assert.deepEqual(await inSlices(turns, ['a', 'b'], (text, index) => text + index), ['a0', 'b1'])
 })
 
-test('a short list does not wait for those who have used up the turn', async () => {
+test('a short list does not wait for work that has used up the turn', async () => {
   const loop = new Loop()
   const long = inSlices(
     loop.turns,
@@ -62,7 +62,7 @@ test('a short list does not wait for those who have used up the turn', async () 
   await long
 })
 
-test('the more are waiting, the shorter their slices: who comes last does not wait for a whole one of each', async () => {
+test('the more are waiting, the shorter their slices: the last one does not wait for a full slice of each', async () => {
   const loop = new Loop()
   const work = () => void (loop.nowMs += 0.5)
   const long = Array.from({ length: 40 }, () => inSlices(loop.turns, Array(100).fill(0), work))

@@ -32,7 +32,7 @@ function run(stderr: 'pipe' | number) {
 
 const limit = { timeout: 60_000 }
 
-test('a log whose reader does not read holds nobody up; what is missing is counted where it is missing', limit, async () => {
+test('a log whose reader does not read blocks nothing; missing lines are counted where they are missing', limit, async () => {
   const { child, turns, ended } = run('pipe')
   await turns
   let log = ''
@@ -52,7 +52,7 @@ test('a log whose reader does not read holds nobody up; what is missing is count
   assert.equal(lines.at(-1)!.msg, 'the last line')
 })
 
-test('a log on a full disk, or without a reader, ends nobody', limit, async t => {
+test('a log on a full disk, or without a reader, does not end the process', limit, async t => {
   const full = openSync('/dev/full', 'w')
   t.after(() => closeSync(full))
   const onFullDisk = run(full)

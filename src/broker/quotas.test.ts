@@ -165,7 +165,7 @@ test('clients that come and go are not remembered for ever, and the cache does n
   assert.equal(quotas.client('User:a', 'c1'), null)
 })
 
-test('a client id of any length has its quota, and takes little memory', () => {
+test('a client id of any length has its quota, and needs little memory', () => {
   const long = 'x'.repeat(32_000)
   const { quotas } = setUp(
     entry({ 'client-id': long }, { producer_byte_rate: 500 }),

@@ -45,7 +45,7 @@ function closing(how: (close: net.Server['close'], done: Parameters<net.Server['
   }) as typeof net.createServer
 }
 
-test('a part that fails to close leaves nothing else open', async () => {
+test('if one part fails to close, the others are still closed', async () => {
   const files = memoryFileSystem()
   const createServer = closing(close => {
     close()
@@ -56,7 +56,7 @@ test('a part that fails to close leaves nothing else open', async () => {
   await (await startBroker(options(files))).close()
 })
 
-test('a start that fails gives everything back', async () => {
+test('a failed start releases everything', async () => {
   const files = memoryFileSystem()
   const taken = await takenPort()
   const listeners = `PLAINTEXT://127.0.0.1:0,OTHER://127.0.0.1:${taken.port}`

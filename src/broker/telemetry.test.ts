@@ -70,7 +70,7 @@ test('subscriptions: those that match are united, with the shortest interval; * 
   assert.deepEqual(telemetry.subscribe(answer.clientInstanceId, caller).requestedMetrics, [])
 })
 
-test('patterns over which an engine that tries all ways would never come back', () => {
+test('patterns for which a backtracking engine would never end', () => {
   const { telemetry } = setUp(
     { metrics: 'a', match: 'client_id=(x+)+y' },
     { metrics: 'b', match: 'client_id=.*x.*x.*x.*x.*x.*y' },
@@ -135,7 +135,7 @@ test('metrics that were not requested are not even decompressed', () => {
   push(Buffer.from('no gzip'), { subscriptionId, compressionType: 1, terminating: true })
 })
 
-test('gzip has a bound of its own, because it may take long and yield nothing', () => {
+test('gzip has a separate limit, because it may take a long time and yield nothing', () => {
   const { telemetry, push, time, limits } = setUp({ metrics: '*', 'interval.ms': '100' })
   const { subscriptionId } = telemetry.subscribe(id, caller)
   limits.maxBytes = 1_000_000
@@ -152,7 +152,7 @@ test('differences are summed up', () => {
   assert.deepEqual(shown(), [['s', 30]])
 })
 
-test('what clients call themselves and their metrics takes a bounded memory', () => {
+test('the names of clients and of their metrics need bounded memory', () => {
   const { telemetry, time } = setUp({ metrics: '*', 'interval.ms': '1000' })
   // In a key, a control character is six.
   const labels = Array.from({ length: 16 }, (_, index) => label(`${index}`, '\u0001'.repeat(128)))

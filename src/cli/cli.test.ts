@@ -130,7 +130,7 @@ test('configs are set, shown and taken back', async () => {
   assert.deepEqual([explained.keys[0].value, explained.keys[0].source], ['3', 'flag'])
 })
 
-test('output that cannot be written is a failure, and says so', { skip: !existsSync('/dev/full') && 'no /dev/full' }, async t => {
+test('output that cannot be written is reported as a failure', { skip: !existsSync('/dev/full') && 'no /dev/full' }, async t => {
   const full = openSync('/dev/full', 'w')
   t.after(() => closeSync(full))
   const child = spawn(process.execPath, [program, 'config', 'explain', '--all'], { stdio: ['ignore', full, 'pipe'] })

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { openClient } from '../client.ts'
 import { startBroker } from '../millrace.ts'
 
-test('something that listens and says nothing is asked once, not with each attempt of the library', async t => {
+test('a listener that never responds gets one request, not one for each attempt of the library', async t => {
   let requests = 0
   const server = net.createServer(socket => void socket.on('data', () => requests++).on('error', () => {}))
   server.listen(0, '127.0.0.1')
@@ -17,7 +17,7 @@ test('something that listens and says nothing is asked once, not with each attem
   assert.equal(requests, 1)
 })
 
-test('a client that was there before its broker finds it later', async () => {
+test('a client that starts before its broker finds it later', async () => {
   const first = await startBroker({ memory: true })
   await first.close()
   await using client = openClient({ bootstrap: first.address })

@@ -185,7 +185,7 @@ test('bounds: session timeouts, group size, empty group ids', async () => {
   assert.equal((await groups.join({ memberId: 'x', groupId: 'other' })).errorCode, errorCode('UNKNOWN_MEMBER_ID'))
 })
 
-test('a client with the longest id there can be gets a member id that can be told', async () => {
+test('a client with the longest possible id gets a member id that fits the protocol', async () => {
   const groups = testGroups()
   for (const clientId of ['x'.repeat(32_767), '\u20ac'.repeat(10_922)]) {
     const joining = groups.join({ clientId })
@@ -377,7 +377,7 @@ test('deleting: offsets of topics that are not consumed, empty groups, deleted t
   assert.deepEqual(groups.written(), ['group g v3 generation 2 null []', 'group g gone'])
 })
 
-test('what was committed to a topic that is gone is not there for another of its name', async () => {
+test('offsets committed for a deleted topic do not apply to a new one of the same name', async () => {
   const { coordinator, system } = testGroups()
   const [before, now] = ['000000000000000000000A', '000000000000000000000B'] as Uuid[]
   const partition = { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: '', commitTimestamp: -1 }
@@ -393,7 +393,7 @@ test('what was committed to a topic that is gone is not there for another of its
   assert.deepEqual([await found(before!), await found(zeroUuid), await found(now!)], [5, 5, -1])
 })
 
-test('a record that names a member twice is skipped, as any that cannot be', async () => {
+test('a record that names a member twice is skipped, like any invalid one', async () => {
   const groups = testGroups()
   const empty = Buffer.alloc(0)
   const timeouts = { rebalanceTimeout: 10_000, sessionTimeout: 10_000 }

@@ -206,7 +206,7 @@ test('records too large for a batch are refused before anything changes; those t
   assert.ok(log.batches.length > 2)
 })
 
-test('a step that always fails is tried again at growing pauses, until its key is set anew', async () => {
+test('a step that always fails is retried at growing intervals, until its key is set again', async () => {
   const { system, coordinator } = open()
   await system.settle()
   const { context } = coordinator.shard

@@ -16,7 +16,7 @@ async function turns(count: number): Promise<void> {
   for (let nth = 0; nth < count; nth++) await turn()
 }
 
-test('what a failed sync kept from the disk is written again at the next start, before anybody sees it', async () => {
+test('data that a failed sync did not write is rewritten at the next start, before it is visible', async () => {
   const { files, faults, survivors } = cachedDisk()
   const first = await openTestLog(files, fsync)
   await append(partitionOf(first.log), large).durable
@@ -53,7 +53,7 @@ for (const what of ['journal', 'state.log'])
     assert.deepEqual([partitionOf(log).offline, partitionOf(log).logEndOffset], [null, 2])
   })
 
-test('after a start of the machine there is nothing to write again', async () => {
+test('after a reboot nothing needs to be rewritten', async () => {
   const { disk, files, faults, boot } = cachedDisk()
   const first = await openTestLog(files, fsync)
   faults.sync = /\.journal$/
@@ -68,7 +68,7 @@ test('after a start of the machine there is nothing to write again', async () =>
   await log.close()
 })
 
-test('a disk that fails to sync again does not start, and the next start writes again, too', async () => {
+test('if the disk fails to sync again, the start fails, and the next start rewrites, too', async () => {
   const { files, faults } = cachedDisk()
   const first = await openTestLog(files, fsync)
   await append(partitionOf(first.log), large).durable
@@ -102,7 +102,7 @@ test('a directory whose sync failed is not synced again: the process stops', asy
   assert.throws(() => append(partitionOf(log), large), { name: 'KAFKA_STORAGE_ERROR' })
 })
 
-test('the same for the directory of the journal, when a file is begun', async () => {
+test('the same for the directory of the journal, when a file is started', async () => {
   const disk = memoryFileSystem()
   let left = 1
   const files: FileSystem = {
@@ -120,7 +120,7 @@ test('the same for the directory of the journal, when a file is begun', async ()
   assert.ok(left < 0)
 })
 
-test('a topic that is deleted while its directory is to be synced stops nothing, and does not come back', async () => {
+test('a topic that is deleted while its directory is being synced stops nothing, and does not come back', async () => {
   const disk = memoryFileSystem()
   let reached = () => {}
   let go: Promise<void> | null = null

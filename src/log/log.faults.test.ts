@@ -157,7 +157,7 @@ test('damage below the durable mark takes the partition offline, also at the nex
   }
 })
 
-test('large appends are durable with the sync of their segment; the journal follows, now and then and in the end', async () => {
+test('large appends are durable after the sync of their segment; the journal follows from time to time and at the end', async () => {
   const disk = memoryFileSystem()
   const syncs = { journal: 0, segment: 0 }
   const files: FileSystem = {

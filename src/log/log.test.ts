@@ -137,7 +137,7 @@ test('on a real disk: kill, reopen, close, reopen', async () => {
   }
 })
 
-test('on a real disk: a partition whose directory was moved to another volume, and linked', async () => {
+test('on a real disk: a partition whose directory was moved to another volume and symlinked', async () => {
   const [directory, elsewhere] = [mkdtempSync(join(tmpdir(), 'millrace-log-')), mkdtempSync(join(tmpdir(), 'millrace-log-'))]
   const open = () => openLog({ system: realSystem(), directory, settings: { ...settings, durability: 'fsync' }, onFatal: assert.fail })
   try {

@@ -117,7 +117,7 @@ test('a repair of a sound partition, and of one that has lost all its segments',
   }
 })
 
-test('a repair takes a place that the disk does not read for damage, and loses no more than begins there', async () => {
+test('a repair treats an unreadable sector as damage, and loses only what starts there', async () => {
   const disk = memoryFileSystem()
   const first = await openTestLog(disk, { durability: 'fsync' })
   const large = { segmentBytes: 40_000, durability: 'fsync' } as const

@@ -36,7 +36,7 @@ function refusingDisk(disk = memoryFileSystem()) {
   return { disk, files, faults }
 }
 
-test('a file system that takes no writes for a while: partitions stay readable, and all goes on when it does again', async () => {
+test('a file system that is read-only for a while: partitions stay readable, and everything continues afterwards', async () => {
   const { files, faults } = refusingDisk()
   const { log, failures } = await openTestLog(files, { durability: 'fsync' })
   const partition = partitionOf(log)
@@ -52,7 +52,7 @@ test('a file system that takes no writes for a while: partitions stay readable, 
   assert.deepEqual(failures, [])
 })
 
-test('what the journal keeps of a partition whose files the disk refuses may be more than a file of it, and is not copied round and round', async () => {
+test("the journal's records of a partition that cannot be written may exceed a journal file, and are not copied again and again", async () => {
   const { files, faults } = refusingDisk()
   const { log } = await openTestLog(files, { durability: 'fsync', journalFileBytes: 8 << 10, tailBytes: 4 << 20 })
   const [dead, other] = [partitionOf(log, 0), partitionOf(log, 1)]
@@ -71,7 +71,7 @@ test('what the journal keeps of a partition whose files the disk refuses may be 
   assert.equal(log.journal.frames, frames)
 })
 
-test('compaction for which a checkpoint is refused once is tried again', async () => {
+test('compaction is retried after a failed checkpoint', async () => {
   const { files, faults } = refusingDisk()
   const { log } = await openTestLog(files, { durability: 'fsync', cleanerBackoffMs: 1 })
   const partition = partitionOf(log, 0, { segmentBytes: 300 })
@@ -98,7 +98,7 @@ async function abortedOf(partition: PartitionLog) {
   return slice.abortedTransactions!.map(({ producerId, firstOffset }) => [producerId, firstOffset])
 }
 
-test('a segment that could not be rolled goes on, with all that it knows of transactions', async () => {
+test('a segment that could not be rolled stays in use, with all its transactions', async () => {
   const { files, faults } = refusingDisk()
   const { log } = await openTestLog(files, { durability: 'fsync' })
   const partition = partitionOf(log, 0, { segmentBytes: 2000 })
@@ -128,7 +128,7 @@ async function refusable(action: () => unknown): Promise<boolean> {
   }
 }
 
-test('a disk that refuses everything from some call on: all appends are answered, and what was acknowledged is there when it works again', async () => {
+test('a disk on which everything fails from some call on: all appends are answered, and acknowledged records are there when it works again', async () => {
   for (let nth = 1, struck = true; struck; nth += 5) {
     const faulty = new FaultyDisk(memoryFileSystem(), () => true)
     const { log, kill, failures } = await openTestLog(faulty.files, { durability: 'fsync', journalFileBytes: 16 << 10, tailBytes: 1 << 20 })

@@ -232,7 +232,7 @@ test('a large response is too large to be written at once; in steps it pauses of
   assert.ok(short.pauses < 20)
 })
 
-test('few elements with long texts, or with many tagged fields, are as much as many short ones', () => {
+test('a few elements with long texts, or with many tagged fields, count as much as many short ones', () => {
   const names = Array.from({ length: 200 }, (_, n) => `${n}`.padStart(15_000, 'x'))
   const bytes = encodeMessage(describeGroups.messages.request, 5, { groups: names, includeAuthorizedOperations: true })
   assert.throws(() => decodeRequest(describeGroups, 5, bytes, 0, 2_000), TooManyElements)
@@ -252,7 +252,7 @@ test('few elements with long texts, or with many tagged fields, are as much as m
   assert.ok(finish(decodeRequestInSteps(apis.deleteRecords, 2, tagged, 0, 2_000)).pauses > 50)
 })
 
-test('names that a Map could only compare one by one are refused when they are many', () => {
+test('many names that a Map could only compare one by one are rejected', () => {
   const request = (count: number, length: number) => {
     const groups = Array.from({ length: count }, (_, n) => `${n}`.padStart(length, 'x'))
     return encodeMessage(describeGroups.messages.request, 5, { groups, includeAuthorizedOperations: true })

@@ -44,7 +44,7 @@ test('snappy: bare blocks and joined streams are read, xerial framing is written
   assert.ok(decompress('snappy', Buffer.concat([framed, framed])).equals(Buffer.concat([data, data])))
 })
 
-test('lz4: the checksum of v0 is written, refused elsewhere, and not looked at with v0', () => {
+test('lz4: the checksum of v0 is written, rejected elsewhere, and not checked with v0', () => {
   const data = sample(1000)
   const right = compress('lz4', data)
   const broken = compress('lz4', data, { brokenLz4Checksum: true })
@@ -173,7 +173,7 @@ function lz4Sequence(literals: number, match = 0): string {
   return Buffer.concat([Buffer.of(token), more(literals), Buffer.alloc(literals, 'x'), ...copied]).toString('hex')
 }
 
-test('lz4: a block must end as every decoder wants it, or is refused, or taken for odd', () => {
+test('lz4: a block that does not end as every decoder requires is rejected, or treated as odd', () => {
   const most = 65_536
   const blocks: ['plain' | 'odd' | 'refused', string][] = [
     ['plain', lz4Sequence(20)],
@@ -206,7 +206,7 @@ test('lz4: a block must end as every decoder wants it, or is refused, or taken f
   }
 })
 
-test('lz4: a stored block without bytes ends the frame, as for Kafka; a compressed one does not', () => {
+test('lz4: an uncompressed block without bytes ends the frame, as in Kafka; a compressed one does not', () => {
   const block = lz4Sequence(20)
   const nothing = Buffer.alloc(0)
   for (const [blocks, length] of [
@@ -221,7 +221,7 @@ test('lz4: a stored block without bytes ends the frame, as for Kafka; a compress
   }
 })
 
-test('very many frames, members and blocks that hold next to nothing cost no more than the bytes that are allowed', () => {
+test('very many tiny frames, members and blocks cost no more than the bytes that are allowed', () => {
   const int32 = Buffer.from('00000003', 'hex')
   const tiny: [CompressionType, (count: number) => Buffer][] = [
     ['gzip', count => Buffer.concat(Array<Buffer>(count).fill(zlib.gzipSync('')))],

@@ -74,7 +74,7 @@ describe('TLS', () => {
     assert.ok(performance.now() - began < 4_000, 'sooner than those that have to be cut off')
   })
 
-  it('forgets connections that are reset before it can accept them, or end without a word', async t => {
+  it('forgets connections that are reset before it can accept them, or end silently', async t => {
     const broker = await start(t, { ...inline, 'max.connections': '10' })
     const port = broker.port('SSL')
     // This process accepts nothing as long as the other one runs.

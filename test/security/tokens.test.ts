@@ -149,7 +149,7 @@ describe('delegation tokens', () => {
     assert.equal(errorName((await create(open)).errorCode), 'DELEGATION_TOKEN_REQUEST_NOT_ALLOWED')
   })
 
-  it('of one principal are bounded in number and size', async t => {
+  it('of one principal are limited in number and size', async t => {
     const broker = await startSecured(t, { ...secret, 'max.delegation.tokens.per.principal': '2' })
     const [alice, bob] = [await broker.login('alice', 'alice-pw'), await broker.login('bob', 'bob-pw')]
     const long = { principalType: 'User', principalName: 'x'.repeat(2_000) }

@@ -25,7 +25,7 @@ test('listeners: names, IPv6, all addresses, what is advertised', () => {
   )
 })
 
-test('a listener on all addresses that nobody named for other machines is told', () => {
+test('a listener on all addresses without an advertised name causes a warning', () => {
   const notes = (set: Record<string, string>) => loadBrokerConfig({ set }).notes
   const note = 'clients on other machines cannot connect to PLAINTEXT, advertised as localhost: set advertised.listeners'
   assert.deepEqual(notes({ listeners: 'PLAINTEXT://:9092' }), [note])

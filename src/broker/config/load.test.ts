@@ -102,12 +102,12 @@ test("variables of Kafka's scripts and of Kubernetes services are not configurat
   ])
 })
 
-test('a port in the environment that no Kubernetes service set is not passed over', () => {
+test('a port in the environment that was not set by a Kubernetes service is not ignored', () => {
   assert.match(problemsOf({ environment: { MILLRACE_PORT: '9093' } })[0]!, /^Unknown broker config name: port.*environment MILLRACE_PORT/)
   assert.match(problemsOf({ environment: { MILLRACE_HTTP_PORT: '9404' } })[0]!, /^Unknown broker config name: http.port/)
 })
 
-test('data goes nowhere by default when the name of its directory is empty', () => {
+test('an empty directory name is an error, not the default', () => {
   for (const key of ['log.dirs', 'log.dir']) {
     assert.match(problemsOf({ set: { [key]: '' } })[0]!, /must not be empty/)
     assert.match(problemsOf({ set: { [key]: ' , /a' } })[0]!, /it contains an empty directory name/)
@@ -115,7 +115,7 @@ test('data goes nowhere by default when the name of its directory is empty', () 
   assert.match(problemsOf({ environment: { KAFKA_LOG_DIRS: '' } })[0]!, /must not be empty.*environment KAFKA_LOG_DIRS/)
 })
 
-test('permissions without an authorizer are told to be open', () => {
+test('permissions without an authorizer cause a warning', () => {
   const users = { 'super.users': 'User:admin' }
   assert.match(
     loadBrokerConfig({ set: users }).notes.join(),

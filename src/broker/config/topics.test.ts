@@ -136,7 +136,7 @@ test('a topic is described with the sources that Kafka names', () => {
   assert.deepEqual(brief('flush.ms'), ['9223372036854775807', 5, ''])
 })
 
-test('an internal topic can be created, however small its segments are meant to be', () => {
+test('an internal topic can be created, however small its configured segments are', () => {
   const keys = ['offsets.topic.segment.bytes', 'transaction.state.log.segment.bytes', 'share.coordinator.state.topic.segment.bytes']
   const rules = topicRules(loadBrokerConfig({ set: Object.fromEntries(keys.map(key => [key, 1])) }))
   for (const name of ['__consumer_offsets', '__transaction_state', '__share_group_state'] as const) {

@@ -158,7 +158,7 @@ test('memory: a frame that needs more than available gets it if no other frame i
   assert.equal(memory.heldBytes, 0)
 })
 
-test('memory: those in the middle of large frames do not stop small ones', () => {
+test('memory: incomplete large frames do not block small ones', () => {
   const memory = new FrameMemory(200_000)
   const buffers = new ReadBuffers(64)
   const large = [1, 2].map(fill => ({ fill, got: reader({ memory, buffers, maxFrameBytes: 1e6 }) }))

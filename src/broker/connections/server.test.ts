@@ -167,7 +167,7 @@ test('of clients that read nothing those go that have for longest, once replies 
   assert.deepEqual([sockets.length, reading.socket.destroyed], [3, false])
 })
 
-test('those go as well that read all the time, but too slowly', async () => {
+test('clients that read continuously, but too slowly, are closed as well', async () => {
   const real = realSystem(memoryFileSystem())
   const time = { ms: 0 }
   const clock = trustingClock(
@@ -187,7 +187,7 @@ test('those go as well that read all the time, but too slowly', async () => {
   assert.match(reasons.join(), /^replies have waited for \d+\.\d s, and pending replies exceed fetch\.response\.memory\.bytes$/)
 })
 
-test('requests that come by one read take turns with others, whether they are answered at once or later in the same turn', async () => {
+test('requests of one read take turns with others, whether they are answered immediately or later in the same turn', async () => {
   const time = { ms: 0 }
   const clock = trustingClock(
     () => time.ms,
@@ -216,7 +216,7 @@ test('requests that come by one read take turns with others, whether they are an
   assert.ok(most <= 20, `${most} requests of a millisecond in one turn`)
 })
 
-test('a request that has to wait comes again, and what follows it behind it', async () => {
+test('a request that has to wait is retried, and later ones stay behind it', async () => {
   const waiting: (() => void)[] = []
   let free = false
   const { port } = await serve(bytes => {

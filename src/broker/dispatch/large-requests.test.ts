@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LargeRequests } from './large-requests.ts'
 
-test('four at a time; whoever waits is called when one has left, and one that is gone does not keep its place from the next', () => {
+test('four at a time; a waiting request is called when one has finished, and one whose client is gone passes its place on', () => {
   const large = new LargeRequests()
   const inside = [1, 2, 3, 4].map(() => large.enter()!)
   assert.equal(large.enter(), null)

@@ -220,7 +220,7 @@ test('10,000 partitions come in pieces, with turns of the event loop between the
   assert.ok(pieces > 50 && turns > 5, `${pieces} pieces in ${turns} turns`)
 })
 
-test('a process that may not read its own counters of the disk has a page all the same', async () => {
+test('a process that may not read its own disk counters still serves the page', async () => {
   const system = realSystem()
   const readFile = (path: string): never => {
     throw new DiskError('read', path, 'EACCES')
@@ -289,7 +289,7 @@ test('the HTTP endpoint answers three paths and refuses the rest', async t => {
   assert.equal((await get('/metrics', { headers: { x: 'y'.repeat(9_000) } })).status, 431)
 })
 
-test('a probe gets in, however many connections ask for nothing', async t => {
+test('a probe can connect, however many idle connections there are', async t => {
   const endpoint = await listen(t)
   const silent = await Promise.all(Array.from({ length: 100 }, () => connectTo(endpoint.port)))
   for (const socket of silent) socket.resume()
@@ -300,7 +300,7 @@ test('a probe gets in, however many connections ask for nothing', async t => {
   await until(() => silent.filter(({ closed }) => closed).length >= 37)
 })
 
-test('scrapers that come together get one page, which is written once', async t => {
+test('simultaneous scrapes share one page, which is written once', async t => {
   // So large that it takes some turns to write.
   const broker = brokerWith({ orders: 5_000 })
   let pages = 0
@@ -322,7 +322,7 @@ test('scrapers that come together get one page, which is written once', async t 
   assert.ok(pages < 20, `${pages} pages`)
 })
 
-test('who does not take an answer, or sends more requests before it has one, loses the connection', async t => {
+test('a client that does not read a response, or sends more requests before it, loses its connection', async t => {
   const deadlines: (() => void)[] = []
   const { timers } = realSystem()
   const after = (delayMs: number, callback: () => void) => {

@@ -137,7 +137,7 @@ describe('the authorizer', () => {
     assert.equal(may(), false)
   })
 
-  it('remembers names of a bounded length in all, however many principals ask for however many', () => {
+  it('caches names up to a total length, however many principals ask for however many', () => {
     setFlagsFromString('--expose-gc')
     const collectGarbage = runInNewContext('gc') as () => void
     const used = () => {

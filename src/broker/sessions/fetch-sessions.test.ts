@@ -17,7 +17,7 @@ function setUp({ slots = 10, mostPartitions = 100 }) {
   return { time, sessions, create }
 }
 
-test('a session that nobody uses gives way, whether slots are short or partitions', () => {
+test('an unused session is evicted if slots or partitions run out', () => {
   for (const [limits, size] of [
     [{ slots: 2 }, 10],
     [{ mostPartitions: 20 }, 10],
@@ -34,7 +34,7 @@ test('a session that nobody uses gives way, whether slots are short or partition
   }
 })
 
-test('nobody loses a session to one that can never fit', () => {
+test('a session that can never fit evicts no other', () => {
   const { time, sessions, create } = setUp({ mostPartitions: 20 })
   const session = create(10)!
   time.ms += 1_000_000

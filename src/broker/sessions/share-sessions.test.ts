@@ -35,7 +35,7 @@ test('sessions are bounded in number and in partitions; what ends gives its plac
   assert.deepEqual(sessions.admit(one, 10), [])
 })
 
-test('the largest sessions give way to smaller ones', () => {
+test('the largest sessions are evicted in favor of smaller ones', () => {
   const sessions = new ShareSessions(() => 10, 20)
   const [small, large, larger] = ['small', 'large', 'larger'].map((member, n) => sessions.open('g', member, n)) as [
     ShareSession,

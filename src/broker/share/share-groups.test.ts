@@ -234,7 +234,7 @@ test('brokers read, write and delete the state of partitions', async () => {
   assert.deepEqual([gone.results[0]!.partitions[0]!.errorCode, gone.results[0]!.partitions[0]!.startOffset], [0, -1])
 })
 
-test('a group gets only the partitions that it was assigned, and nothing is stored for others', async () => {
+test('a group can fetch only partitions that were assigned to it, and nothing is stored for others', async () => {
   const { running, connect, admin, topicId } = await started()
   await admin.produce('a')
   const stranger = await connect('one', 'made up')
@@ -244,7 +244,7 @@ test('a group gets only the partitions that it was assigned, and nothing is stor
   assert.equal(await running.broker.shares.read({ groupId: 'made up', topicId, partition: 0 }), null)
 })
 
-test('of a topic that is deleted nothing is kept', async () => {
+test('nothing is kept for a deleted topic', async () => {
   const { running, connect, admin, topicId } = await started()
   await admin.produce('a')
   const one = await connect('one')
@@ -256,7 +256,7 @@ test('of a topic that is deleted nothing is kept', async () => {
   }
 })
 
-test('a group whose state cannot be deleted now does not keep others of the request from being deleted', async () => {
+test('a group whose state cannot be deleted now does not prevent the deletion of others in the request', async () => {
   const { running, admin } = await started()
   const leaving = { groupId, memberId: 'admin', memberEpoch: -1, rackId: null, subscribedTopicNames: null }
   assert.equal((await admin.call(apis.shareGroupHeartbeat, 1, leaving)).errorCode, 0)

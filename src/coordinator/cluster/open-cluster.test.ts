@@ -95,7 +95,7 @@ describe('feature levels', () => {
 })
 
 describe('topics', () => {
-  it('are told as created when others of the same request are too much', async () => {
+  it('are reported as created if others of the same request exceed the limit', async () => {
     const machine = await started({ limits: { topics: 1_000, partitions: 100_000 } })
     const small = Array.from({ length: 200 }, (_, n) => newTopic(`small-${n}`, { numPartitions: 1 }))
     const large = Array.from({ length: 200 }, (_, n) => newTopic(`large-${n}`, { numPartitions: 60 }))
@@ -395,7 +395,7 @@ describe('snapshots', () => {
     }
   })
 
-  it('the first one costs nothing when it is damaged: the log before it is still there', async () => {
+  it('a damaged first one loses nothing: the log before it still exists', async () => {
     const machine = await started(often)
     machine.system.files.makeDirectory('/data/__cluster_metadata-0')
     for (let index = 0; machine.snapshots().length === 0; index++) await machine.createId(`t${index}`)
@@ -406,7 +406,7 @@ describe('snapshots', () => {
     assert.deepEqual(machine.names(), names)
   })
 
-  it('one that the disk does not read is passed over', async () => {
+  it('an unreadable one is skipped', async () => {
     const machine = await started(often)
     for (let index = 0; index < 30; index++) await machine.createId(`t${index}`)
     const bad = `/data/__cluster_metadata-0/${machine.snapshots().at(-1)}`
@@ -421,7 +421,7 @@ describe('snapshots', () => {
     assert.match(machine.said.pop()!, /cannot read a metadata snapshot/)
   })
 
-  it('a damaged one of an import, which nothing else has, is an error, not an empty cluster', async () => {
+  it('a damaged one from an import, without any other copy, is an error, not an empty cluster', async () => {
     const machine = new Machine()
     machine.system.files.makeDirectory('/data/__cluster_metadata-0')
     await machine.system.files.replaceFile(`/data/__cluster_metadata-0/${'0'.repeat(20)}-${'0'.repeat(10)}.checkpoint`, Buffer.alloc(500))

@@ -116,7 +116,7 @@ describe('the security of the cluster', () => {
     )
   })
 
-  it('refuses filters that together would look at too many ACLs, or find too many', async () => {
+  it('rejects filters that together would check, or match, too many ACLs', async () => {
     const machine = await new Machine().start(1_000_000)
     await machine.run(machine.security.createAcls(Array.from({ length: 250 }, (_, n) => acl({ resourceName: `t${n}` }))))
     const acls = [...machine.security.state.acls.values()]

@@ -125,7 +125,7 @@ describe('creating topics', () => {
     assert.ok(!(create(shard, newTopic('x'.repeat(249))).response[0] instanceof KafkaError))
   })
 
-  it('creates the topics of the broker, whatever names like theirs there are', () => {
+  it('creates the internal topics, whatever similar names exist', () => {
     const shard = makeShard()
     create(shard, newTopic('__consumer.offsets'), newTopic('__transaction.state'))
     for (const name of ['__consumer_offsets', '__transaction_state']) {

@@ -50,7 +50,7 @@ for (const [kind, send] of Object.entries(kinds)) {
   })
 }
 
-test('what the members of a streams group tell of themselves has a bound', async () => {
+test('the metadata of the members of a streams group is limited', async () => {
   const groups = testGroups(limits)
   groups.topics.set('t', 1)
   const clientTags = names(6).map(key => ({ key, value: 'v' }))

@@ -100,7 +100,7 @@ test('what was being archived when a broker stopped still is', () => {
   )
 })
 
-test('what is hidden behind a record in delivery takes no room, also after a restart', () => {
+test('hidden records behind a record in delivery need no memory, also after a restart', () => {
   const inFlight = new InFlight(0, [])
   acquired(inFlight, 0, 0)
   const hidden = [...inFlight.hide(1, 5), ...inFlight.hide(6, 9)]

@@ -142,7 +142,7 @@ test('more control batches in a row than there is room for records in delivery',
   assert.deepEqual(await acquire(), ['301-301'])
 })
 
-test('what nobody is to see is one change, however many batches it has', async () => {
+test('a range of hidden records is one change, however many batches it has', async () => {
   const marker = buildMarkerBatch({ producerId: 1, producerEpoch: 0, committed: true, coordinatorEpoch: 0, timestamp: 0 })
   const log = logOf(one(), ...Array.from({ length: 4_000 }, () => Buffer.from(marker)), one())
   log.batchesPerRead = 10_000
@@ -156,7 +156,7 @@ test('what nobody is to see is one change, however many batches it has', async (
   assert.deepEqual(written(), [[4_001], [4_002]])
 })
 
-test('more control batches than one step looks at', async () => {
+test('more control batches than one step checks', async () => {
   const marker = buildMarkerBatch({ producerId: 1, producerEpoch: 0, committed: true, coordinatorEpoch: 0, timestamp: 0 })
   const log = logOf(one(), ...Array.from({ length: 12_000 }, () => Buffer.from(marker)), one())
   log.batchesPerRead = 20_000

@@ -56,7 +56,7 @@ test('updates are merged, and the result is the same after a restart', async () 
   }
 })
 
-test('the state of all groups together is bounded, and what is deleted makes room', async () => {
+test('the state of all groups together is limited, and deletions free space', async () => {
   const first = setUp(10, memoryPartitionLog(), 2)
   const keys = [0, 1, 2].map(partition => ({ ...key, groupId: `g${partition}`, partition }))
   const initialize = ({ shares, settled }: typeof first, at: number, epoch = 0) => settled(shares.initialize(keys[at]!, epoch, 0))
@@ -92,7 +92,7 @@ test('records before the oldest snapshot in use are deleted', async () => {
   assert.deepEqual(deleted, [1])
 })
 
-test('a partition without traffic holds up nothing: its snapshot is repeated, but not while nobody writes', async () => {
+test('a partition without traffic does not prevent pruning: its snapshot is repeated, but only while others write', async () => {
   const { shares, settled, write, system, log, deleted } = setUp(1)
   const idle = { ...key, partition: 1 }
   await settled(shares.initialize(idle, 3, 7))
@@ -111,7 +111,7 @@ test('a partition without traffic holds up nothing: its snapshot is repeated, bu
   assert.deepEqual([state?.stateEpoch, state?.startOffset], [3, 7])
 })
 
-test('when nothing is stored any more, nothing is needed', async () => {
+test('if no state is stored any more, no records are needed', async () => {
   const { shares, settled, write, system, log, deleted } = setUp(10)
   await settled(shares.initialize(key, 0, 0))
   await write(1, [])
@@ -120,7 +120,7 @@ test('when nothing is stored any more, nothing is needed', async () => {
   assert.equal(deleted.at(-1), log.logEndOffset)
 })
 
-test('the state of a deleted topic is gone, that of others stays', async () => {
+test('the state of a deleted topic is removed, that of others stays', async () => {
   const { shares, settled, log } = setUp(10)
   const other = { ...key, topicId: '000000000000000000000Q' as Uuid }
   for (const place of [key, { ...key, partition: 1 }, { ...key, groupId: 'h' }, other]) await settled(shares.initialize(place, 0, 5))
@@ -133,7 +133,7 @@ test('the state of a deleted topic is gone, that of others stays', async () => {
   }
 })
 
-test('changes lie over each other as if each offset were by itself', async () => {
+test('overlapping changes have the same result as changes of single offsets', async () => {
   let seed = 1
   const random = (below: number) => {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0

@@ -18,7 +18,7 @@ const add = (world: World, names: string[]) =>
   world.run(world.coordinator.addPartitions(producer, new Map(names.map(name => [name, new Set([0])])), 2))
 const end = (world: World, committed: boolean) => world.run(world.coordinator.endTransaction({ ...producer, committed, clientVersion: 2 }))
 
-test('a marker with which an operator told too large an epoch of the coordinator does not stop later ones', async () => {
+test("an operator's marker with too high a coordinator epoch does not stop later ones", async () => {
   const world = await begun()
   const log = world.log('b-0')
   const append = log.append.bind(log)
@@ -34,7 +34,7 @@ test('a marker with which an operator told too large an epoch of the coordinator
   assert.equal(world.markers('b-0').length, 1)
 })
 
-test('a transaction takes no more partitions than the record of its end has room for', async () => {
+test('a transaction accepts only as many partitions as fit into the record that ends it', async () => {
   const world = await begun()
   await add(
     world,

@@ -140,7 +140,7 @@ function fakeSystem() {
   return { system, time, fire: () => timers.splice(0).forEach(run => void run()), soon }
 }
 
-test('many partitions are looked after in slices, and one that fails does not stop the others', async () => {
+test('the upkeep of many partitions runs in slices, and a failure of one does not stop the others', async () => {
   const { system, time, fire, soon } = fakeSystem()
   const all = Array.from({ length: 50 }, () => partition({ config: { retentionMs: 500 }, timestamps: [100, null] }))
   const broken = all[3]!

@@ -106,7 +106,7 @@ test('frames behind a damaged one are found, and the partition that may have los
   assert.notEqual(partitionOf(again, 0).offline, null)
 })
 
-test('a frame that is damaged anywhere does not hide whose records it held, not even of a partition that it names first', async () => {
+test('damage anywhere in a frame does not hide whose records it contained, not even for a partition that it names first', async () => {
   const disk = memoryFileSystem()
   const { log, kill } = await openTestLog(disk, settings)
   await append(partitionOf(log, 0), 'only').durable
@@ -136,7 +136,7 @@ test('a frame that is damaged anywhere does not hide whose records it held, not 
   }
 })
 
-test('nor do some kilobytes that are damaged', async () => {
+test('nor do several kilobytes of damage', async () => {
   const disk = memoryFileSystem()
   const { log, kill } = await openTestLog(disk, { ...settings, journalFileBytes: 256 << 10 })
   await append(partitionOf(log, 0), 'only').durable

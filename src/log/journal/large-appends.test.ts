@@ -7,7 +7,7 @@ import { append, openTestLog, partitionOf, readAll, turn } from '../log.testing.
 const fsync = { durability: 'fsync' } as const
 const large = 'x'.repeat(50_000)
 
-test('a power cut before the journal is synced takes nothing that was acknowledged', async () => {
+test('a power cut before the journal is synced loses no acknowledged records', async () => {
   const { files, survivors } = cachedDisk()
   const { log } = await openTestLog(files, fsync)
   const partition = partitionOf(log, 0, { segmentBytes: 160_000 })
@@ -23,7 +23,7 @@ test('a power cut before the journal is synced takes nothing that was acknowledg
   }
 })
 
-test('a frame that was refused, but reached the disk, does not overwrite what went past the journal to its place', async () => {
+test('a frame whose write failed, but that reached the disk, does not overwrite data that bypassed the journal', async () => {
   const { files, faults, survivors } = cachedDisk()
   const { log } = await openTestLog(files, fsync)
   const partition = partitionOf(log)

@@ -171,7 +171,7 @@ test('a power cut that undoes the removal of a deleted topic does not give its r
   assert.deepEqual(await readAll(again.create(successor)), [[0, 'new']])
 })
 
-test('a power cut that takes the directory of a topic made in place of a deleted one takes neither its records nor it offline', async () => {
+test('a power cut that loses the directory of a topic that replaced a deleted one neither loses its records nor takes it offline', async () => {
   const disk = memoryFileSystem()
   const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
   // More than is put together before it is written again.

@@ -57,7 +57,7 @@ test('sequences increase one by one, and wrap around after 2^31 - 1', () => {
   append(exact, data(7, 0, 0, 1))
 })
 
-test('an unknown producer may begin anywhere, but with no epoch below -1; a new epoch only with 0', () => {
+test('an unknown producer may start anywhere, but with no epoch below -1; a new epoch only with 0', () => {
   const states = new ProducerStates('t-0')
   refuses(states, data(7, -2, 0, 0), 'INVALID_PRODUCER_EPOCH')
   assert.equal(states.check(data(7, -1, 0, 0), 'client'), null)
@@ -68,7 +68,7 @@ test('an unknown producer may begin anywhere, but with no epoch below -1; a new 
   append(states, data(7, 4, 1, 2))
 })
 
-test('the first batch of a transaction with an epoch of its own has sequence 0 (KIP-890)', () => {
+test('the first batch of a transaction with its own epoch has sequence 0 (KIP-890)', () => {
   const states = new ProducerStates('t-0')
   const transactional = { isTransactional: true }
   assert.throws(() => states.check(data(7, 3, 1, 0, transactional), 'client', true), { name: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })

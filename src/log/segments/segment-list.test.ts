@@ -71,7 +71,7 @@ test('offsets by time, before, within and after', async () => {
   assert.equal(await offsetOfMaxTimestamp(reopened, 0, 80, findRecord), null)
 })
 
-test('the newest record is one that is still there, and one without a time where none has one', async () => {
+test('the newest record is one that still exists, and if none has a timestamp, one without', async () => {
   const context = newContext()
   const list = new SegmentList(context, directory, [])
   const add = (base: number, batches: number[][], compression: 'none' | 'zstd'): void => {

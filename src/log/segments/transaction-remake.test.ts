@@ -82,7 +82,7 @@ for (const [name, damage] of Object.entries(damages))
       )
     })
 
-test('without room for the new file readers are served all the same; a deleted topic gets none', async () => {
+test('readers are served even if there is no space for the new file; a deleted topic gets none', async () => {
   const disk = await filled()
   let fails = true
   const files: FileSystem = {

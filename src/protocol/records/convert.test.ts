@@ -66,7 +66,7 @@ test('what a Produce version may carry', () => {
   assert.deepEqual(view(open(openingOf(batch, { ...plainTopic, version: 2 }), limit).records), view(batch))
 })
 
-test('a set of old messages has a bound, however large its topic lets each of them be', () => {
+test('a set of old messages is limited, however large single messages may be', () => {
   const rules = { version: 2, compression: 'producer', batch: clientRules } as const
   const one = set(1, 'none')
   const sets = (bytes: number): Buffer => Buffer.alloc(Math.floor(bytes / one.length) * one.length, one)
@@ -232,7 +232,7 @@ test('down-conversion: control batches go, plain batches begin at the offset ask
   })
 })
 
-test('down-conversion stops when it has done enough, and goes on where the consumer asks again', () => {
+test('down-conversion stops at its limit, and continues when the consumer fetches again', () => {
   const value = Buffer.alloc(1 << 20)
   const batches = Array.from({ length: 20 }, (_, baseOffset) => buildBatch({ records: [{ key, value }], baseOffset, compression: 'gzip' }))
   const control = buildBatch({ records: keyed(1), baseOffset: 20, isControl: true })
@@ -248,7 +248,7 @@ test('down-conversion stops when it has done enough, and goes on where the consu
   assert.throws(() => converted(0, 1 << 19), DecompressedTooLarge)
 })
 
-test('a wrapper of millions of messages is refused before there is an object for each', () => {
+test('a wrapper of millions of messages is rejected before an object is created for each', () => {
   const one = buildMessageSet({
     magic: 0,
     compression: 'none',

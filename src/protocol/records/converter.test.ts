@@ -160,7 +160,7 @@ test('inline work is bounded by decompressed bytes and by records', async () => 
     })
 })
 
-test('what must be compressed anew, or may take long however little it holds, goes to the thread', async () => {
+test('batches that must be recompressed, or may take long despite their size, go to the thread', async () => {
   const value = 'x'.repeat(200_000)
   const sound: RawBatch = { codec: 'lz4', baseTimestamp: BigInt(now), records: [{ value }] }
   const batches: [isInline: boolean, RawBatch][] = [
@@ -219,7 +219,7 @@ function manyRecords(compression: 'gzip' | 'zstd'): Buffer {
   return bomb
 }
 
-test('what readers ask for does not hold up a producer', async () => {
+test('requests of readers do not delay a producer', async () => {
   await withConverter({ inlineWork: 0 }, async converter => {
     const large = buildBatch({ records: keyed(300_000), compression: 'zstd', timestamp: now })
     let found = 0
@@ -244,7 +244,7 @@ test('a job that takes the thread down fails alone: what waits may be tried agai
   })
 })
 
-test('who has very many jobs waits for them alone, and gets them in their order', async () => {
+test('an owner with very many jobs delays only its own, and gets their results in order', async () => {
   await withConverter({}, async converter => {
     const [greedy, modest] = [{}, {}]
     const done: string[] = []
@@ -259,7 +259,7 @@ test('who has very many jobs waits for them alone, and gets them in their order'
   })
 })
 
-test('what waits behind a job that takes the thread down finds a new one', async () => {
+test('jobs behind one that crashes the thread get a new thread', async () => {
   await withConverter({ heapMegabytes: 24 }, async converter => {
     const good: Conversion = { kind: 'fetch', records: buildBatch({ records: keyed(5) }), toMagic: 1, firstOffset: 0 }
     const killer = converter.convert({ ...good, records: manyRecords('gzip') })
@@ -275,7 +275,7 @@ test('millions of refused records cost no heap, and only some of them are named'
   })
 })
 
-test('what waits is bounded, for one more than for all; closing refuses what still waits', async () => {
+test('waiting jobs are limited, per owner more than in total; closing rejects those that still wait', async () => {
   const batch = buildBatch({ records: keyed(100) })
   const converter = openRecordConverter({ inlineBytes: 0, maxWaitingBytes: batch.length * 4 })
   const [greedy, modest] = [{}, {}]

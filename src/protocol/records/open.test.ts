@@ -100,7 +100,7 @@ test('the header is derived for every codec: time, flags, and never a time that 
   }
 })
 
-test('what is compressed in a way that some readers do not know is taken as Kafka takes it, and compressed anew', () => {
+test('batches compressed in a way that some readers do not support are accepted as by Kafka, and recompressed', () => {
   const followedBy = (extra: Buffer) => (packed: Buffer) => Buffer.concat([packed, extra])
   const garbage = Buffer.from('garbage garbage')
   const odd: [Codec, (packed: Buffer) => Buffer][] = [
@@ -196,7 +196,7 @@ test('record errors name the records and their topic, as Kafka does (KIP-467)', 
   }
 })
 
-test('a compressed batch out of order is refused, but for its records where they are at fault too', () => {
+test('a compressed batch out of order is rejected; if its records are invalid, too, for that reason', () => {
   for (const codec of codecs.slice(1)) {
     const of: RawBatch = { codec, baseTimestamp: BigInt(now), records: [{ offsetDelta: 1 }, { key: -1, offsetDelta: 1 }] }
     assert.throws(() => stored(rawBatch(of)), /Offset deltas of a compressed batch/)

@@ -366,7 +366,7 @@ test('altered and described as Kafka does', async () => {
   }
 })
 
-test('keys that Kafka has dropped are described without their values, as it does: some are secrets', async () => {
+test('keys that Kafka has removed are described without values, as by Kafka: some are secrets', async () => {
   const { configs } = await new World().describe('BROKER', '1', ['password.encoder.secret', 'zookeeper.connect'])
   assert.deepEqual(
     configs.map(config => `${config.name} ${inShort(config)}`),

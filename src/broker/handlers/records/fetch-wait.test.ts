@@ -100,7 +100,7 @@ test('a fetch wakes when its partitions have grown by enough together, or when o
   world.assertEmpty(one, two)
 })
 
-test('a partition that is deleted ends the wait', async () => {
+test('deleting a partition ends the wait', async () => {
   const world = new World()
   const [one, two] = [new Growing(), new Growing()]
   const wait = world.wait([one, two], 100)
@@ -131,7 +131,7 @@ test('the wait ends immediately for marks that advanced before it, at the timeou
   world.assertEmpty(one, two)
 })
 
-test('a large fetch that finds no room watches nothing and waits out its time; a small one has room all the same', async () => {
+test('a large fetch above the limit watches nothing and waits until its timeout; a small one still has space', async () => {
   const world = new World()
   const partition = new Growing()
   const crowd = Array.from({ length: 200 }, () => world.wait(Array<Growing>(1_000).fill(partition), 0))

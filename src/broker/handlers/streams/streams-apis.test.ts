@@ -91,7 +91,7 @@ describe('StreamsGroupHeartbeat', () => {
     assert.equal(response.heartbeatIntervalMs, 3_000)
   })
 
-  it('tells of hundreds of forbidden topics in a string that fits the protocol', async () => {
+  it('names hundreds of forbidden topics in a string that fits the protocol', async () => {
     const broker = await start()
     const changelogs = Array.from({ length: 300 }, (_, n) => `app-${'x'.repeat(200)}-${n}`)
     broker.denied.add('CREATE CLUSTER kafka-cluster')

@@ -178,7 +178,7 @@ test('version 2: produce enters partitions, committed records and offsets show t
   assert.equal(await client.offset(true), 7)
 })
 
-test('version 2: no batch of a transaction is taken before its first one, which may have to be sent again', async () => {
+test('version 2: no batch of a transaction is accepted before its first one, which may have to be retried', async () => {
   const { client } = await start()
   const session = await client.begin('tx')
   assert.deepEqual(await client.produce('tx', session, [0], 'second', 1), ['OUT_OF_ORDER_SEQUENCE_NUMBER'])

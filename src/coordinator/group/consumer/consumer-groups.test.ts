@@ -155,7 +155,7 @@ test('a static member keeps its place while it is away', async () => {
   assert.equal((await groups.coordinator.describeConsumerGroup('g')).members.length, 1)
 })
 
-test('the name of a static member is free once the member has another', async () => {
+test('the instance id of a static member is free once the member has another', async () => {
   const groups = testGroups()
   groups.topics.set('t', 4)
   const a = new Client(groups, 'a', { instanceId: 'i' })

@@ -8,7 +8,7 @@ import { stateless } from './streams.testing.ts'
 import { StreamsGroup } from './streams-group.ts'
 import { StreamsGroups } from './streams-groups.ts'
 
-test('what a member told of its tasks is forgotten when it cannot be stored', () => {
+test("a member's task offsets are dropped if they cannot be stored", () => {
   const topics = testTopics()
   topics.set('t', 2)
   const group = new StreamsGroup('g')
