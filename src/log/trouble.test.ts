@@ -6,7 +6,7 @@ import type { Log, PartitionLog } from '../log.ts'
 import { buildBatch, buildMarkerBatch, KafkaError } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import { FaultyDisk } from './disk-faults.testing.ts'
-import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, turn } from './log.testing.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, topicId, turn } from './log.testing.ts'
 import type { Partition } from './partition/partition.ts'
 
 const storageError = { name: 'KAFKA_STORAGE_ERROR' }
@@ -49,6 +49,52 @@ test('a file system that is read-only for a while: partitions stay readable, and
   await checkpoint(log)
   await append(partition, 'b').durable
   assert.equal((await readAll(partition)).length, 2)
+  assert.deepEqual(failures, [])
+})
+
+test('a start on a full volume: only what cannot be written is offline, topics can be deleted, and the next start has all', async () => {
+  const { disk, files, faults } = refusingDisk()
+  const first = await openTestLog(disk, { durability: 'fsync' })
+  for (const number of [0, 1, 2]) await append(partitionOf(first.log, number), `${number}`).durable
+  await checkpoint(first.log)
+  for (const number of [1, 2]) await append(partitionOf(first.log, number), 'only in the journal').durable
+  first.kill()
+  Object.assign(faults, { path: /orders.*\.log$/, code: 'ENOSPC' })
+  const { log, failures } = await openTestLog(files, { durability: 'fsync' })
+  assert.deepEqual(
+    [0, 1, 2].map(number => partitionOf(log, number).offline?.includes('ENOSPC') ?? false),
+    [false, true, true],
+  )
+  assert.deepEqual(await readAll(partitionOf(log, 0)), [[0, '0']])
+  await log.delete(topicId, 2)
+  assert.equal(disk.exists('/data/orders-2'), false)
+  faults.path = null
+  await log.close()
+  assert.deepEqual(failures, [])
+  const again = await openTestLog(disk, { durability: 'fsync' })
+  assert.equal((await readAll(partitionOf(again.log, 1))).length, 2)
+  assert.equal(partitionOf(again.log, 2).logEndOffset, 0)
+})
+
+test('a start on a volume without a free byte: the journal gives room back, and all is online', async () => {
+  const disk = memoryFileSystem({ capacityBytes: 2 << 20 })
+  const options = { durability: 'fsync', journalFileBytes: 128 << 10 } as const
+  const first = await openTestLog(disk, options)
+  for (let count = 0; count < 400; count++) await append(partitionOf(first.log, count % 2), 'x'.repeat(1000)).durable
+  await checkpoint(first.log)
+  await checkpoint(first.log)
+  for (let count = 0; count < 30; count++) await append(partitionOf(first.log, count % 3), 'x'.repeat(1000)).durable
+  first.kill()
+  assert.throws(() => {
+    for (let nth = 0; ; nth++) disk.open(`/filler${nth}`, 'rw').writeSync([Buffer.alloc(1024)], 0)
+  }, /ENOSPC/)
+  const { log, failures } = await openTestLog(disk, options)
+  for (const [number, count] of [210, 210, 10].entries()) {
+    const partition = partitionOf(log, number)
+    assert.deepEqual([partition.offline, (await readAll(partition)).length], [null, count])
+  }
+  await log.delete(topicId, 0)
+  await log.close()
   assert.deepEqual(failures, [])
 })
 

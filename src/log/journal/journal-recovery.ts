@@ -77,6 +77,8 @@ interface FoundFrame {
 
 /** Read at once, and so much memory at the least; a larger frame takes more. */
 const windowBytes = 4 << 20
+/** Enough for recovery: the tail that the process had in memory. */
+const roomBytes = 64 << 20
 
 export async function recoverJournal(options: JournalRecoveryOptions): Promise<RecoveredJournal> {
   return await new JournalRecovery(options).run()
@@ -118,6 +120,7 @@ class JournalRecovery {
       if (match !== null && kind === 'file') this.#index(Number(match[1]))
     }
     this.#frames.sort((a, b) => a.sequence - b.sequence)
+    this.#makeRoom()
     this.#options.indexed([...this.#named.values()], this.#deleted)
     const counted = this.#replay()
     await this.#erase(this.#frames.slice(counted))
@@ -127,6 +130,18 @@ class JournalRecovery {
       released: this.#files.filter(file => !used.has(file)),
       nextSequence: Math.max(this.#options.trimmedSequence, (this.#frames[counted - 1]?.sequence ?? 0) + 1),
       views: this.#views(),
+    }
+  }
+
+  /** On a full volume there would be no room for what recovery writes: files that hold nothing give theirs back. */
+  #makeRoom(): void {
+    const { files, directory } = this.#options
+    if (files.freeBytes(directory) >= roomBytes) return
+    const used = new Set(this.#frames.map(({ file }) => file))
+    for (const file of this.#files) {
+      if (used.has(file)) continue
+      file.handle.truncate(0)
+      file.size = 0
     }
   }
 
