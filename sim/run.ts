@@ -84,7 +84,7 @@ async function withSeed<T>(seed: number, work: () => Promise<T>, how = ''): Prom
 async function worstRequests(): Promise<void> {
   const log = values.verbose ? { log: (line: string) => console.log(line) } : {}
   const { only, elements } = values
-  const { requests, longestMs } = await worst({ elements: Number(elements), only, victim: true, mostTurnMs: 50, ...log })
+  const { requests, longestMs } = await worst({ elements: Number(elements), only, victim: true, mostTurnMs: 30, ...log })
   console.log(`worst requests: ${requests}, the longest turn of the event loop took ${longestMs.toFixed(0)} ms of processor time`)
 }
 
