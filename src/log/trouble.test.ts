@@ -76,6 +76,18 @@ test('a start on a full volume: only what cannot be written is offline, topics c
   assert.equal(partitionOf(again.log, 2).logEndOffset, 0)
 })
 
+test('a volume that does not say how much is free', async () => {
+  const disk = memoryFileSystem()
+  const freeBytes = () => {
+    throw new DiskError('statfs', '/data', 'ENOSYS')
+  }
+  for (let start = 0; start < 2; start++) {
+    const { log } = await openTestLog({ ...disk, freeBytes }, { durability: 'fsync' })
+    await append(partitionOf(log), 'a').durable
+    await log.close()
+  }
+})
+
 test('a start on a volume without a free byte: the journal gives room back, and all is online', async () => {
   const disk = memoryFileSystem({ capacityBytes: 2 << 20 })
   const options = { durability: 'fsync', journalFileBytes: 128 << 10 } as const

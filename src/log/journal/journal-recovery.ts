@@ -7,7 +7,7 @@
  * A torn end is normal: frames are valid up to the first one that is missing or has an incomplete payload. A missing frame before one that
  * proves it was durable is damage. Then everything readable is still recovered, and the partitions that may have lost records are reported.
  */
-import type { FileSystem } from '../../base.ts'
+import { DiskError, type FileSystem } from '../../base.ts'
 import { batchHeaderSize, header, type Offset, type Uuid } from '../../protocol.ts'
 import { decodeHead, type FileLife, headBytes } from './file-life.ts'
 import { FileWindow } from './file-window.ts'
@@ -136,7 +136,7 @@ class JournalRecovery {
   /** On a full volume there would be no room for what recovery writes: files that hold nothing give theirs back. */
   #makeRoom(): void {
     const { files, directory } = this.#options
-    if (files.freeBytes(directory) >= roomBytes) return
+    if (!isShort(files, directory)) return
     const used = new Set(this.#frames.map(({ file }) => file))
     for (const file of this.#files) {
       if (used.has(file)) continue
@@ -307,6 +307,16 @@ class JournalRecovery {
         if (lastSequence < lastHole && !view.deleted)
           view.damage = `frames ${this.#holes.join(' to ')} of the journal are damaged and may have contained its last records`
     return tracks.map(({ view }) => view)
+  }
+}
+
+/** A volume that does not say how much is free may have room. */
+function isShort(files: FileSystem, directory: string): boolean {
+  try {
+    return files.freeBytes(directory) < roomBytes
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+    return false
   }
 }
 
