@@ -161,6 +161,20 @@ test('a listener whose keys or users are wrong is a usage error without a stack'
   }
 })
 
+test('of several names those that exist are deleted, and the others are named', async () => {
+  for (const name of ['first', 'last']) await ok(['topic', 'create', name])
+  const { code, out, err } = await millrace(['topic', 'delete', 'first', 'missing', 'last'])
+  assert.equal(out, 'first deleted\nlast deleted\n')
+  assert.match(err, /^millrace: UNKNOWN_TOPIC_OR_PARTITION: missing: .*\n$/)
+  assert.equal(code, 1)
+  await ok(['produce', 'more'], 'one\n')
+  await ok(['consume', 'more', '-g', 'leaving', '-f', 'beginning', '-n', '1'])
+  const groups = await millrace(['group', 'delete', 'nobody', 'leaving', '--json'])
+  assert.deepEqual(JSON.parse(groups.out).deleted, ['leaving'])
+  assert.match(groups.err, /^millrace: GROUP_ID_NOT_FOUND: nobody: .*\n$/)
+  assert.equal(groups.code, 1)
+})
+
 test('what went wrong is one line, with exit code 1; a usage error has exit code 2', async () => {
   const failures: [string[], RegExp][] = [
     [

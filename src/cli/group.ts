@@ -3,6 +3,7 @@
 import { realSystem } from '../base.ts'
 import { type Client, ClientError, type GroupInfo, type GroupListing, type GroupOffset, type PartitionOffset } from '../client.ts'
 import { connect } from './connect.ts'
+import { deleteEach } from './each.ts'
 import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, plural, show, table } from './output.ts'
@@ -190,6 +191,5 @@ async function typeWithoutMembers(client: Client, name: string): Promise<string>
 
 export async function deleteGroups(names: string[], flags: ClientFlags): Promise<void> {
   await using client = await connect(flags)
-  for (const name of names) await client.deleteGroup(name)
-  await show(flags.json, { deleted: names }, () => names.map(name => `${name} deleted\n`).join(''))
+  await deleteEach(names, flags.json, name => client.deleteGroup(name))
 }

@@ -1,6 +1,7 @@
 /** `millrace topic …` */
 import { type Client, ClientError, type PartitionInfo, type TopicInfo } from '../client.ts'
 import { connect } from './connect.ts'
+import { deleteEach } from './each.ts'
 import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
 import { plural, show, size, table, UsageError } from './output.ts'
@@ -123,6 +124,5 @@ export async function alterTopic(name: string, flags: AlterFlags): Promise<void>
 
 export async function deleteTopics(names: string[], flags: ClientFlags): Promise<void> {
   await using client = await connect(flags)
-  await client.deleteTopics(names)
-  await show(flags.json, { deleted: names }, () => names.map(name => `${name} deleted\n`).join(''))
+  await deleteEach(names, flags.json, name => client.deleteTopics([name]))
 }
