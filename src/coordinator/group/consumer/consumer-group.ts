@@ -34,8 +34,8 @@ export class ConsumerGroup implements Group {
   toldBytes = 0
   readonly #owners = new Map<Uuid, Map<number, string>>()
   #hasPartitionMetadata = false
-  /** Subscribers by topic; null: to be counted. */
-  #subscribers: ReadonlyMap<string, number> | null = null
+  /** Topics that any member subscribes to; null: to be collected. */
+  #subscribed: ReadonlySet<string> | null = null
 
   constructor(groupId: string) {
     this.groupId = groupId
@@ -62,7 +62,7 @@ export class ConsumerGroup implements Group {
       case 'regex':
         if (record.value === null) this.regexes.delete(record.regex)
         else this.regexes.set(record.regex, record.value)
-        this.#subscribers = null
+        this.#subscribed = null
         return
       case 'member': {
         const before = this.members.get(record.memberId)
@@ -94,7 +94,7 @@ export class ConsumerGroup implements Group {
 
   #putMember(member: ConsumerMember): void {
     this.members.set(member.memberId, member)
-    this.#subscribers = null
+    this.#subscribed = null
   }
 
   #removeMember(memberId: string): void {
@@ -103,7 +103,7 @@ export class ConsumerGroup implements Group {
     this.#disown(member.assigned, memberId)
     this.#disown(member.pendingRevocation, memberId)
     this.members.delete(memberId)
-    this.#subscribers = null
+    this.#subscribed = null
   }
 
   /** After compaction the records of two owners may come in either order: the last one counts, and only it can release the partition. */
@@ -182,14 +182,8 @@ export class ConsumerGroup implements Group {
   }
 
   isSubscribedTo(topic: string): boolean {
-    if (this.#subscribers === null) {
-      const subscribers = new Map<string, number>()
-      for (const member of this.members.values()) {
-        for (const name of this.topicsOf(member)) subscribers.set(name, (subscribers.get(name) ?? 0) + 1)
-      }
-      this.#subscribers = subscribers
-    }
-    return this.#subscribers.has(topic)
+    this.#subscribed ??= this.topicsOfAll(this.members.values())
+    return this.#subscribed.has(topic)
   }
 
   validateOffsetCommit(

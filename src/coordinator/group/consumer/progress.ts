@@ -236,21 +236,12 @@ export class Progress {
       ids.set(name, topic.id)
       counts.set(topic.id, topic.partitionCount)
     }
-    const subscribers = new Map<Uuid, number>()
+    const topicsOf = subscriptions(ids, regexes)
     const asked = members.map((member): AssignorMember => {
-      const topics = new Set<Uuid>()
-      for (const names of ids.size === 0 ? [] : [member.subscribedTopicNames, regexes.get(member.subscribedTopicRegex)?.topics ?? []]) {
-        for (const name of names) {
-          const id = ids.get(name)
-          if (id !== undefined) topics.add(id)
-        }
-      }
-      for (const id of topics) subscribers.set(id, (subscribers.get(id) ?? 0) + 1)
       const { memberId, instanceId } = member
-      return { memberId, instanceId, topics, target: group.targetOf(memberId, instanceId) }
+      return { memberId, instanceId, topics: topicsOf(member), target: group.targetOf(memberId, instanceId) }
     })
-    let homogeneous = true
-    for (const count of subscribers.values()) if (count !== members.length) homogeneous = false
+    const homogeneous = asked.every(({ topics }) => topics.size === counts.size)
     const assignor = this.assignors.get(group.preferredAssignor(members) ?? '') ?? this.assignors.get(this.defaultAssignor)!
     const targets = counts.size === 0 ? noTargets : assignor.assign(asked, counts, homogeneous)
     for (const { memberId } of members) {
@@ -261,6 +252,37 @@ export class Progress {
     records.push(targetEpochRecord(group.groupId, epoch, this.#context.clock.now()))
     return targets
   }
+}
+
+/** The topics of each member, of those that exist: one set for members that say the same, since hundreds may subscribe to all of thousands. */
+function subscriptions(
+  ids: ReadonlyMap<string, Uuid>,
+  regexes: ReadonlyMap<string, ResolvedRegex>,
+): (member: ConsumerMember) => ReadonlySet<Uuid> {
+  const existing = (names: readonly string[]): Set<Uuid> => new Set(names.flatMap(name => ids.get(name) ?? []))
+  const matched = new Map<string, ReadonlySet<Uuid>>()
+  const matching = (regex: string): ReadonlySet<Uuid> => {
+    const known = matched.get(regex)
+    if (known !== undefined) return known
+    const found = existing(regexes.get(regex)?.topics ?? [])
+    matched.set(regex, found)
+    return found
+  }
+  let last: { member: ConsumerMember; topics: ReadonlySet<Uuid> } | null = null
+  return member => {
+    if (last !== null && subscribesTheSame(last.member, member)) return last.topics
+    const named = existing(member.subscribedTopicNames)
+    const topics = union(named, matching(member.subscribedTopicRegex))
+    last = { member, topics }
+    return topics
+  }
+}
+
+/** One of them where it has all. */
+function union(one: ReadonlySet<Uuid>, other: ReadonlySet<Uuid>): ReadonlySet<Uuid> {
+  if (other.size === 0) return one
+  const lacking = [...one].filter(id => !other.has(id))
+  return lacking.length === 0 ? other : new Set([...other, ...lacking])
 }
 
 const noTargets: ReadonlyMap<string, Target> = new Map()
