@@ -1,8 +1,8 @@
-/** A command with several names does its work for each, though it fails for one: which it was and why is told at the end. */
+/** A command with several names processes each of them, even if one fails; the failures are reported at the end. */
 import { ClientError } from '../client.ts'
 import { CommandFailed, show } from './output.ts'
 
-/** Says what was deleted, then what was not. */
+/** Reports first what was deleted, then what was not. */
 export async function deleteEach(
   names: readonly string[],
   json: boolean | undefined,

@@ -49,8 +49,8 @@ test('listeners that cannot be', () => {
     [{ 'advertised.listeners': 'PLAINTEXT://0.0.0.0:1' }, /cannot use the nonroutable meta-address 0.0.0.0/],
     [{ 'inter.broker.listener.name': 'X' }, /must be a listener name defined in listeners/],
     [{ 'http.listen': 'here' }, /it must be host:port/],
-    [{ 'http.listen': '127.0.0.1:9092' }, /The listener PLAINTEXT has this port/],
-    [{ 'http.listen': '0.0.0.0:9092' }, /The listener PLAINTEXT has this port/],
+    [{ 'http.listen': '127.0.0.1:9092' }, /The listener PLAINTEXT already uses this port/],
+    [{ 'http.listen': '0.0.0.0:9092' }, /The listener PLAINTEXT already uses this port/],
   ]
   for (const [set, message] of refused) assert.throws(() => load(set), message, JSON.stringify(set))
 })

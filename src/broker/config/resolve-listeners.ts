@@ -67,7 +67,7 @@ export function checkHttpPort(text: string, listeners: readonly Listener[]): voi
   const other = listeners.find(
     ({ port, host }) => port === http.port && (host === http.host || isEveryAddress(host) || isEveryAddress(http.host)),
   )
-  if (other !== undefined) throw new InvalidConfig('http.listen', text, `The listener ${other.name} has this port`)
+  if (other !== undefined) throw new InvalidConfig('http.listen', text, `The listener ${other.name} already uses this port`)
 }
 
 /** Advertised addresses by listener name. Without an explicit one, a listener is advertised with its own host and port. */

@@ -146,7 +146,7 @@ function inspect(files: FileSystem, directory: string, nodeId: number): Identity
     if (log.state === 'foreign') foreign.push('journal')
     if (foreign.length === 0) return null
     if (foreign.some(name => isOfKafka(files, directory, name))) throw refuse(ofKafka(directory))
-    throw refuse(`is not empty and holds no data of Millrace (it contains ${foreign.slice(0, 3).join(', ')}): choose an empty directory`)
+    throw refuse(`is not empty and contains no data of Millrace (it contains ${foreign.slice(0, 3).join(', ')}): choose an empty directory`)
   }
   const version = properties.get('version')
   const ownFormat = properties.get('millrace.format')
