@@ -49,8 +49,10 @@ class Sink implements LineSink {
     }
     if (this.#lost > 0) {
       const lost = this.#lost
+      // Its rest was dropped.
+      const isDangling = this.#isCut && this.#waiting.length === 0
       this.#lost = 0
-      this.#add(Buffer.from(`${this.#isCut ? '\n' : ''}${this.#dropped(lost)}`), lost)
+      this.#add(Buffer.from(`${isDangling ? '\n' : ''}${this.#dropped(lost)}`), lost)
     }
     this.#add(bytes, 1)
     if (this.#timer === null) this.#flush()
