@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { Int64 } from './int64.ts'
-import { Paced } from './pace.ts'
+import { claimElements, type Paced, pauseDue, spend, unlimited } from './pace.ts'
 import { seenText, seenUuid } from './seen-texts.ts'
 
 /** The input is malformed. Its sender should be disconnected. */
@@ -29,19 +29,22 @@ const longestHashed = 16_000
 /** Of text, which take as long as to pass over a tagged field. */
 const tagBytes = 32
 
-export class ByteReader extends Paced {
+export class ByteReader implements Paced {
   readonly buffer: Buffer
   /** Of the next byte to be read. */
   offset: number
   /** Reading stops before this index. */
   readonly end: number
+  elementsLeft = unlimited
+  elementsDone = 0
+  textLeft = unlimited
+  pauses = false
   /** Elements that were read, but not kept, by a decoder that pauses. */
   elementsDropped = 0
   /** So many texts may have more than {@link longestHashed} bytes: the business of whoever reads what may be meant to harm. */
-  longTextsLeft = Number.POSITIVE_INFINITY
+  longTextsLeft = unlimited
 
   constructor(buffer: Buffer, offset = 0, end = buffer.length) {
-    super()
     this.buffer = buffer
     this.offset = offset
     this.end = end
@@ -142,7 +145,7 @@ export class ByteReader extends Paced {
       for (let byte = 0; index < stop && (byte = buffer[index]!) < 0x80; index++) hash = (Math.imul(hash, 31) + byte) | 0
       if (index === stop) return bytes === 0 ? '' : seenText(buffer, at, stop, hash)
     }
-    this.spend(bytes)
+    spend(this, bytes)
     if (bytes > longestHashed && --this.longTextsLeft < 0) {
       throw new MalformedInput(`too many strings of more than ${longestHashed} bytes`)
     }
@@ -218,11 +221,21 @@ export class ByteReader extends Paced {
     return count
   }
 
+  /** Throws TooManyElements when `count` more would be too many. */
+  claimElements(count: number): void {
+    claimElements(this, count)
+  }
+
+  /** After each element, where there are pauses: whether it is time for one. */
+  pauseDue(): boolean {
+    return pauseDue(this)
+  }
+
   /** How many tagged fields follow. Definitions have a few; passing over millions would take long. */
   readTagCount(): number {
     const count = this.readUvarint()
     if (count > mostTags) throw new MalformedInput(`${count} tagged fields in one structure`)
-    if (count > 0) this.spend(count * tagBytes)
+    if (count > 0) spend(this, count * tagBytes)
     return count
   }
 

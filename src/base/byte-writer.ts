@@ -4,7 +4,7 @@
  */
 import { zeroUuid } from './byte-reader.ts'
 import type { Int64 } from './int64.ts'
-import { Paced } from './pace.ts'
+import { claimElements, type Paced, pauseDue, spend, unlimited } from './pace.ts'
 
 /** Bytes in several pieces, in order, ready for `writev`. */
 export interface Chunks {
@@ -21,16 +21,19 @@ const largestBuffer = 1024 * 1024
 /** Shorter texts are part of what their element takes. */
 const shortText = 64
 
-export class ByteWriter extends Paced {
+export class ByteWriter implements Paced {
   #buffer: Buffer
   /** Where the part of `#buffer` begins that is not yet in `#done`. */
   #start = 0
   #offset = 0
   #done: Buffer[] = []
   #doneBytes = 0
+  elementsLeft = unlimited
+  elementsDone = 0
+  textLeft = unlimited
+  pauses = false
 
   constructor(initialBytes = 512) {
-    super()
     this.#buffer = Buffer.allocUnsafe(initialBytes)
   }
 
@@ -60,6 +63,16 @@ export class ByteWriter extends Paced {
     this.#start = 0
     this.#offset = pending + bytes
     return pending
+  }
+
+  /** Throws TooManyElements when `count` more would be too many. */
+  claimElements(count: number): void {
+    claimElements(this, count)
+  }
+
+  /** After each element, where there are pauses: whether it is time for one. */
+  pauseDue(): boolean {
+    return pauseDue(this)
   }
 
   writeBool(value: boolean): void {
@@ -184,7 +197,7 @@ export class ByteWriter extends Paced {
   }
 
   #text(value: string, bytes: number): void {
-    if (bytes > shortText) this.spend(bytes)
+    if (bytes > shortText) spend(this, bytes)
     const at = this.#claim(bytes)
     if (bytes === value.length) this.#buffer.write(value, at, bytes, 'latin1')
     else this.#buffer.write(value, at, bytes, 'utf8')

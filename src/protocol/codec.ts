@@ -8,7 +8,7 @@
  * in steps, by generators that yield after every few hundred elements or a few long texts. They are slower, and meant for messages too large
  * to process at once.
  */
-import { assert, ByteReader, ByteWriter, type Chunks, MalformedInput, TooManyElements } from '../base.ts'
+import { allow, assert, ByteReader, ByteWriter, beginPauses, type Chunks, MalformedInput, TooManyElements } from '../base.ts'
 import { decoderSource } from './codec-decoder.ts'
 import { encoderSource } from './codec-encoder.ts'
 import { planMessage } from './codec-plan.ts'
@@ -100,7 +100,7 @@ export function decodeRequest<A extends Api>(
   mostElements = everyElement,
 ): MessageOf<A['request']> {
   const reader = new ByteReader(bytes, offset)
-  reader.allow(mostElements)
+  allow(reader, mostElements)
   reader.longTextsLeft = mostLongTexts
   return readMessage(api.messages.request, version, reader) as MessageOf<A['request']>
 }
@@ -121,7 +121,7 @@ export function* decodeRequestInSteps<A extends Api>(
   codec.decodeInSteps ??= compileDecoder<NonNullable<Codec['decodeInSteps']>>(message, version, true)
   const reader = new ByteReader(bytes, offset)
   reader.elementsLeft = mostElements
-  reader.beginPauses()
+  beginPauses(reader)
   reader.longTextsLeft = mostLongTexts
   const decoding = codec.decodeInSteps(reader)
   // A message without collections is read at once.
@@ -190,7 +190,7 @@ export function encodeResponse<A extends Api>(
   mostElements = everyElement,
 ): Chunks {
   const writer = beginResponse(api, version, correlationId)
-  writer.allow(mostElements)
+  allow(writer, mostElements)
   writeMessage(api.messages.response, version, writer, message)
   return writer.finishFrame()
 }
@@ -207,7 +207,7 @@ export function* encodeResponseInSteps<A extends Api>(
   const codec = codecOf(message, version)
   codec.encodeInSteps ??= compileEncoder<NonNullable<Codec['encodeInSteps']>>(message, version, true)
   const writer = beginResponse(api, version, correlationId)
-  writer.beginPauses()
+  beginPauses(writer)
   try {
     for (const _ of codec.encodeInSteps(writer, value) ?? []) {
       if (writer.length > mostBytes) return null
