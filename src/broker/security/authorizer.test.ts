@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { processorMs } from '../../../test/support/processor-time.ts'
 import { realSystem } from '../../base.ts'
 import type { Acl } from '../../coordinator.ts'
 import { randomUuid, type Uuid } from '../../protocol.ts'
@@ -281,8 +282,8 @@ describe('properties of ACLs', () => {
     const grants = world.authorizer.grants('User:alice', '10.0.0.1')
     const audit = new RequestAudit('Fetch')
     grants.allowed('READ', 'TOPIC', 'topic-1', audit)
-    const start = performance.now()
+    const start = processorMs()
     for (let n = 0; n < 100_000; n++) assert.equal(grants.allowed('READ', 'TOPIC', `topic-${n % 1000}`, audit), true)
-    assert.ok(performance.now() - start < 500)
+    assert.ok(processorMs() - start < 500)
   })
 })

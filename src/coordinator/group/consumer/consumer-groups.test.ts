@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { processorMs } from '../../../../test/support/processor-time.ts'
 import { consumerProtocol, decodeConsumerProtocol, type Uuid } from '../../../protocol.ts'
 import { subscription, type TestGroups, testGroups } from '../group.testing.ts'
 import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './consumer-groups.ts'
@@ -355,11 +356,11 @@ test('LeaveGroup removes members of the new protocol, too: so an administrator r
   assert.deepEqual(await leave('two', null), [25])
 })
 
-test('500 members settle within 10 s of heartbeats, and quickly', async () => {
+test('500 members settle within 10 s of heartbeats, in bounded processor time', async () => {
   const groups = testGroups()
   groups.topics.set('t', 1_000)
   const clients = Array.from({ length: 500 }, (_, index) => new Client(groups, `m${index}`))
-  const started = performance.now()
+  const started = processorMs()
   // All at once; then every 5 s, or sooner where the coordinator says so.
   await Promise.all(clients.map(client => client.beat()))
   await groups.system.advance(1_000)
@@ -370,5 +371,5 @@ test('500 members settle within 10 s of heartbeats, and quickly', async () => {
   const described = await groups.coordinator.describeConsumerGroup('g')
   assert.equal(described.groupState, 'Stable')
   assert.ok(clients.every(client => client.partitions.length === 2))
-  assert.ok(performance.now() - started < 8_000)
+  assert.ok(processorMs() - started < 8_000)
 })
