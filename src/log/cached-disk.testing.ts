@@ -68,7 +68,7 @@ export function cachedDisk() {
     file.close()
   }
   boot('first')
-  return { disk, files, faults, survivors, boot }
+  return { disk, files, faults, survivors, boot, isDirty: (path: string) => dirty.has(path) }
 }
 
 function contentOf(handle: FileHandle): Buffer {

@@ -154,3 +154,40 @@ test('a topic that is deleted while its directory is being synced stops nothing,
   const again = await openTestLog(disk, fsync)
   assert.deepEqual(again.log.strays(), [{ topic: 'other', topicId: otherId, partition: 0 }])
 })
+
+test('what a killed process had not synced of the state log is synced before journal files are used again', async () => {
+  const { files, isDirty } = cachedDisk()
+  const stateLog = '/data/journal/state.log'
+  let syncs = Number.POSITIVE_INFINITY
+  const begun: boolean[] = []
+  const watched: FileSystem = {
+    ...files,
+    open(path, mode) {
+      const handle = files.open(path, mode)
+      const datasync = handle.datasync.bind(handle)
+      const writeSync = handle.writeSync.bind(handle)
+      if (path === stateLog) handle.datasync = () => (syncs-- > 0 ? datasync() : new Promise(() => {}))
+      if (!path.endsWith('.journal')) return handle
+      handle.writeSync = (buffers, position) => {
+        if (position === 0) begun.push(isDirty(stateLog))
+        writeSync(buffers, position)
+      }
+      return handle
+    },
+  }
+  const first = await openTestLog(watched, fsync)
+  await append(partitionOf(first.log), 'a').durable
+  await checkpoint(first.log)
+  await append(partitionOf(first.log), 'b').durable
+  // The sync of the records that end the checkpoint never comes to its end.
+  syncs = 1
+  void checkpoint(first.log).catch(() => {})
+  await turns(10)
+  assert.deepEqual([syncs, isDirty(stateLog)], [-1, true])
+  first.kill()
+  syncs = Number.POSITIVE_INFINITY
+  begun.length = 0
+  const second = await openTestLog(watched, fsync)
+  assert.equal(partitionOf(second.log).logEndOffset, 2)
+  assert.ok(begun.length > 0 && !begun.includes(true))
+})

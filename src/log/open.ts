@@ -136,6 +136,7 @@ class Engine implements Log, LogContext {
       this.report('a sync failed before this start: data that may not have reached the disk is rewritten', null)
       await rewriteJournal(this.#files, this.directory)
     }
+    await this.#stateLog.sync()
     const recovered = await recoverLog(this, this.#stateLog, { run, writesAgain })
     if (writesAgain) unmarkFailedSync(this.#files, this.directory)
     this.#removeCleanMark()

@@ -149,6 +149,11 @@ export class StateLog {
     if (this.#end > compactAboveBytes && this.#end > 2 * this.#liveBytes) await this.#compact()
   }
 
+  /** To be called before what `load` says is acted on: an earlier process may have been killed before it had synced its last records. */
+  async sync(): Promise<void> {
+    await this.#handle.datasync()
+  }
+
   close(): void {
     this.#handle.close()
   }
