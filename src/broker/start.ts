@@ -35,6 +35,7 @@ import {
   topicRules,
   transactionSettings,
 } from './config.ts'
+import { connectionsThatFit } from './connections/descriptors.ts'
 import { FetchBudget } from './connections/fetch-budget.ts'
 import { BadFrame } from './connections/frames.ts'
 import { Server } from './connections/server.ts'
@@ -373,10 +374,14 @@ function openTelemetry({ system, config }: StartOptions, metadata: ClusterMetada
 
 function makeServer(broker: Broker, listenOn: typeof createServer): Server {
   const { metrics, logger, system, turns, log } = broker
+  const fit = connectionsThatFit(system)
+  const wanted = broker.config.get('max.connections')
+  if (fit < wanted)
+    logger.warn({ 'max.connections': wanted, accepted: fit }, 'the limit of open files (ulimit -n) leaves room for fewer connections')
   return new Server({
     system,
     turns,
-    limits: serverLimits(broker.config),
+    limits: serverLimits(broker.config, fit),
     endOfRead: () => log.writeOut(),
     dispatch: dispatcher(broker, handlers),
     security: broker.security,

@@ -94,7 +94,7 @@ export function transactionSettings(config: BrokerConfig, transactionVersion: ()
 }
 
 /** Live: the numbers are looked up each time, because operators may change them while connections come. */
-export function serverLimits(config: BrokerConfig): ServerLimits {
+export function serverLimits(config: BrokerConfig, connectionsThatFit = Number.POSITIVE_INFINITY): ServerLimits {
   const maxPerIp = () => config.get('max.connections.per.ip')
   let overrides = parseIpOverrides(config.get('max.connections.per.ip.overrides'))
   config.subscribe(['max.connections.per.ip.overrides'], () => {
@@ -121,7 +121,7 @@ export function serverLimits(config: BrokerConfig): ServerLimits {
       return config.get('connection.frame.deadline.ms')
     },
     get maxConnections() {
-      return config.get('max.connections')
+      return Math.min(config.get('max.connections'), connectionsThatFit)
     },
     isProtected: listener => config.listeners.length > 1 && config.get('inter.broker.listener.name')?.toUpperCase() === listener,
     maxConnectionsOf: listener => ownLimit(config, listener, 'max.connections'),

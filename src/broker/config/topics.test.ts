@@ -152,6 +152,8 @@ test("settings of the modules come from Kafka's keys", () => {
   })
   assert.equal(groupSettings(config, () => new Map()).groupInitialRebalanceDelayMs, 0)
   assert.equal(groupSettings(config, () => new Map()).offsetsTopicNumPartitions, 50)
+  assert.equal(serverLimits(config, 5).maxConnections, 5)
+  assert.equal(serverLimits(config, 1e6).maxConnections, 12_000)
   assert.equal(serverLimits(config).maxConnectionsPerIp('10.0.0.1'), 3)
   assert.equal(serverLimits(config).maxConnectionsPerIp('10.0.0.2'), 2000)
   const { numPartitions, configs } = topicRules(config).internalTopic('__consumer_offsets')
