@@ -17,7 +17,15 @@ export {
 } from './log/kafka-directory.ts'
 export { openLog } from './log/open.ts'
 export { repairFile } from './log/partition/partition-directory.ts'
-export { leastSegmentBytes, parseTopicValues, type TopicKey, type TopicValues, topicConfigOf, topicKeys } from './log/topic-config.ts'
+export {
+  leastSegmentBytes,
+  parseTopicValues,
+  storedTopicConfigOf,
+  type TopicKey,
+  type TopicValues,
+  topicConfigOf,
+  topicKeys,
+} from './log/topic-config.ts'
 
 export interface LogOptions {
   system: System

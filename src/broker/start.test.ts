@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
-import { loadBrokerConfig } from './config.ts'
+import { configChange, loadBrokerConfig } from './config.ts'
 import { silentLogger } from './logger.ts'
 import { type StartOptions, startBroker } from './start.ts'
 
@@ -95,4 +95,36 @@ test('health checks are answered while the log is recovered and while the broker
   assert.deepEqual(await ask('/health/ready'), [503, { ready: false, reason: 'the broker is stopping' }])
   end()
   await closed
+})
+
+test('stored configs that this version cannot use, as an import brings them, hide no topic and stand in no way', async () => {
+  const files = memoryFileSystem()
+  const first = await startBroker(options(files))
+  const topics = [{ name: 'old', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }]
+  await first.broker.metadata.createTopics(topics, false)
+  const stored = new Map([
+    ['message.format.version', '2.8'],
+    ['segment.bytes', '50000'],
+    ['retention.ms', '777'],
+  ])
+  await first.broker.metadata.applyConfigs([{ type: 'TOPIC', name: 'old', edit: () => stored }], false)
+  await first.broker.metadata.applyConfigs([{ type: 'BROKER', name: '1', edit: () => new Map([['listeners', 'PLAINTEXT://:1']]) }], false)
+  await first.close()
+  const ignored: string[] = []
+  const warn = (details: object, message: string) => {
+    if (message === 'ignoring an invalid stored config') ignored.push((details as { key: string }).key)
+  }
+  const given = { ...options(files), logger: { ...silentLogger, warn } }
+  const { broker, close } = await startBroker(given)
+  assert.deepEqual(new Set(ignored), new Set(['listeners', 'message.format.version', 'segment.bytes']))
+  const { config } = broker.metadata.partitionByName('old', 0)!
+  assert.deepEqual([config.retentionMs, config.segmentBytes], [777, 1 << 30])
+  const change = (type: 'TOPIC' | 'BROKER', name: string, key: string, value: string) =>
+    broker.metadata.applyConfigs([configChange(given.config, type, name, [{ name: key, operation: 'SET', value }], false)], false)
+  assert.deepEqual(await change('TOPIC', 'old', 'retention.ms', '888'), [null])
+  assert.equal(broker.metadata.partitionByName('old', 0)!.config.retentionMs, 888)
+  assert.deepEqual(await change('BROKER', '1', 'log.retention.ms', '999'), [null])
+  const [refused] = await change('TOPIC', 'old', 'message.format.version', '3.0')
+  assert.match(refused?.message ?? '', /Unknown topic config name/)
+  await close()
 })

@@ -250,12 +250,16 @@ export async function openMetadata(
   log: Log,
   directory: string,
 ): Promise<ClusterMetadata> {
+  const seldom = new Seldom(system.clock)
+  const unusable = (key: string, reason: string) => {
+    if (seldom.allows(reason)) logger.warn({ key, reason }, 'ignoring an invalid stored config')
+  }
   return openClusterMetadata({
     system,
     log,
     directory,
     brokerId: config.get('node.id'),
-    rules: topicRules(config),
+    rules: topicRules(config, unusable),
     limits: clusterLimits(config),
     reporter: logger,
   })

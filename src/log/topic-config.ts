@@ -321,6 +321,31 @@ export function parseTopicValues(texts: ReadonlyMap<string, string>, defaults: T
 export function topicConfigOf(defaults: TopicValues, overrides: ReadonlyMap<string, string>): TopicConfig {
   const values = parseTopicValues(overrides, defaults)
   checkTogether(values)
+  return configFrom(values)
+}
+
+/**
+ * The same for stored configs, which may come from another version of Kafka or were checked against other defaults. A value that cannot be
+ * used is reported and counts as not set, because its topic must open.
+ */
+export function storedTopicConfigOf(
+  defaults: TopicValues,
+  stored: ReadonlyMap<string, string>,
+  unusable: (key: string, reason: string) => void,
+): TopicConfig {
+  let values = defaults
+  for (const override of stored) {
+    try {
+      values = parseTopicValues(new Map([override]), values)
+    } catch (error) {
+      if (!(error instanceof InvalidConfig) && !(error instanceof UnknownConfig)) throw error
+      unusable(error.key, error.message)
+    }
+  }
+  return configFrom(values)
+}
+
+function configFrom(values: TopicValues): TopicConfig {
   const policy = values['cleanup.policy']
   return {
     cleanupPolicy: { delete: policy.includes('delete'), compact: policy.includes('compact') },

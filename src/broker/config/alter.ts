@@ -64,9 +64,23 @@ export function configChange(
         if (value === null) result.delete(key)
         else result.set(key, value)
       }
-      validate(config, type, name, result)
+      validate(config, type, name, new Map([...result].filter(([key, value]) => changes.has(key) || isUsable(type, key, value))))
       return changes
     },
+  }
+}
+
+/** What is stored already, and counts as not set (an import, a former version), must not be in the way of other changes. */
+function isUsable(type: ConfigResourceType, name: string, value: string): boolean {
+  const key = declarationOf(type, name)
+  if (key === undefined) return type === 'BROKER'
+  if (type === 'BROKER' && key.dynamic === 'read-only') return false
+  try {
+    parseValue(name, key, value)
+    return true
+  } catch (error) {
+    if (error instanceof InvalidConfig) return false
+    throw error
   }
 }
 

@@ -1,7 +1,15 @@
 /** Topic defaults from the broker's keys, and the config rules that the metadata needs. */
 import { InvalidConfig, UnknownConfig } from '../../base.ts'
 import type { TopicRules } from '../../coordinator.ts'
-import { leastSegmentBytes, parseTopicValues, type TopicConfig, type TopicValues, topicConfigOf, topicKeys } from '../../log.ts'
+import {
+  leastSegmentBytes,
+  parseTopicValues,
+  storedTopicConfigOf,
+  type TopicConfig,
+  type TopicValues,
+  topicConfigOf,
+  topicKeys,
+} from '../../log.ts'
 import { KafkaError } from '../../protocol.ts'
 import type { BrokerConfig } from './broker-config.ts'
 import { type Described, describeTopic } from './describe.ts'
@@ -61,12 +69,17 @@ function inUnits(text: string, factor: number): string {
   return factor === 1 ? text : String(BigInt(text) * BigInt(factor))
 }
 
-export function effectiveTopicConfig(config: BrokerConfig, overrides: ReadonlyMap<string, string>): TopicConfig {
-  return topicConfigOf(topicDefaults(config), overrides)
+/** `unusable`: told of stored values that count as not set. */
+export function effectiveTopicConfig(
+  config: BrokerConfig,
+  overrides: ReadonlyMap<string, string>,
+  unusable: (key: string, reason: string) => void = () => {},
+): TopicConfig {
+  return storedTopicConfigOf(topicDefaults(config), overrides, unusable)
 }
 
 /** For `openCluster`: what the configuration decides about topics, live. */
-export function topicRules(config: BrokerConfig): TopicRules {
+export function topicRules(config: BrokerConfig, unusable?: (key: string, reason: string) => void): TopicRules {
   return {
     numPartitions: () => config.get('num.partitions'),
     defaultReplicationFactor: () => config.get('default.replication.factor'),
@@ -78,7 +91,7 @@ export function topicRules(config: BrokerConfig): TopicRules {
         throw error
       }
     },
-    effectiveTopicConfig: configs => effectiveTopicConfig(config, configs),
+    effectiveTopicConfig: configs => effectiveTopicConfig(config, configs, unusable),
     describeTopicConfigs: configs => describeTopicConfigs(config, configs),
     internalTopic: name => internalTopic(config, name),
   }
