@@ -88,7 +88,7 @@ export const networkKeys = {
   'max.connections': int({
     default: 12_000,
     min: 0,
-    doc: 'Maximum number of connections; further connections are closed. A listener can have its own, lower limit. Kafka has no limit by default.',
+    doc: 'Maximum number of connections; further connections are closed. A listener can have its own, lower limit. It is never more than the open files that the operating system allows (ulimit -n), less 256 for the log. Kafka has no limit by default.',
     dynamic: 'cluster-wide',
   }),
   'max.connections.per.ip': int({
