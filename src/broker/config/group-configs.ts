@@ -1,5 +1,5 @@
 /** Configs of single groups for the coordinator: those stored for the group, otherwise the broker's defaults. */
-import { type ConfigKey, parseValue, type ValueOf } from '../../base.ts'
+import { type ConfigKey, InvalidConfig, parseValue, type ValueOf } from '../../base.ts'
 import type { ConsumerGroupConfig, ShareConfig, ShareGroupConfig, StreamsGroupConfig } from '../../coordinator.ts'
 import type { DeadLetterRules } from '../share/dead-letters.ts'
 import type { BrokerConfig } from './broker-config.ts'
@@ -11,7 +11,14 @@ type Stored = ReadonlyMap<string, string>
 /** The group's own value, else the broker's. */
 function ownOr<K extends GroupKey>(stored: Stored, key: K, fallback: ValueOf<(typeof groupKeys)[K]>): ValueOf<(typeof groupKeys)[K]> {
   const text = stored.get(key)
-  return text === undefined ? fallback : parseValue(key, groupKeys[key] as ConfigKey<ValueOf<(typeof groupKeys)[K]>>, text).value
+  if (text === undefined) return fallback
+  try {
+    return parseValue(key, groupKeys[key] as ConfigKey<ValueOf<(typeof groupKeys)[K]>>, text).value
+  } catch (error) {
+    // Stored by a version that allowed it: as if it were not set, as for topics.
+    if (error instanceof InvalidConfig) return fallback
+    throw error
+  }
 }
 
 export function consumerGroupConfig(config: BrokerConfig, stored: Stored): ConsumerGroupConfig {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KafkaError } from '../../protocol.ts'
+import { consumerGroupConfig } from './group-configs.ts'
 import { loadBrokerConfig } from './load.ts'
 import { groupSettings, logSettings, serverLimits } from './settings.ts'
 import { describeTopicConfigs, effectiveTopicConfig, topicDefaults, topicRules } from './topics.ts'
@@ -163,4 +164,13 @@ test("settings of the modules come from Kafka's keys", () => {
     'compression.type': 'producer',
     'segment.bytes': '104857600',
   })
+})
+
+test('a stored config of a group that cannot be used counts as not set', () => {
+  const stored = new Map([
+    ['consumer.session.timeout.ms', '0'],
+    ['consumer.heartbeat.interval.ms', '6000'],
+  ])
+  const { sessionTimeoutMs, heartbeatIntervalMs } = consumerGroupConfig(loadBrokerConfig({}), stored)
+  assert.deepEqual([sessionTimeoutMs, heartbeatIntervalMs], [45_000, 6_000])
 })
