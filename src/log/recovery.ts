@@ -5,6 +5,7 @@
  * operator removes the mark in its directory. If the disk returns errors ("trouble"), it is offline until the next start. In both cases
  * checkpoints keep its records that are in the journal.
  */
+import { basename } from 'node:path'
 import { DiskError } from '../base.ts'
 import type { TopicConfig } from '../log.ts'
 import type { Offset, Uuid } from '../protocol.ts'
@@ -90,6 +91,8 @@ class LogRecovery {
   #condemned: ReadonlySet<string> = new Set()
   /** The names of the directories of all partitions that state log and journal know. */
   readonly #homes = new Map<string, string>()
+  /** By name of the directory: the topic that was deleted there. */
+  readonly #deleted = new Map<string, Uuid>()
   #views = new Map<string, JournalView>()
   /** Why a partition's files cannot be used. */
   readonly #troubles = new Map<string, string>()
@@ -353,7 +356,10 @@ class LogRecovery {
     for (const one of known) {
       const name = `${one.topic}-${one.partition}`
       this.#homes.set(keyOf(one), name)
-      if (this.#condemned.has(keyOf(one))) continue
+      if (this.#condemned.has(keyOf(one))) {
+        this.#deleted.set(name, one.topicId)
+        continue
+      }
       const all = ids.get(name)
       if (all === undefined) ids.set(name, new Set([one.topicId]))
       else all.add(one.topicId)
@@ -396,7 +402,10 @@ class LogRecovery {
   #topicIdOf(directory: string, partition: number, known: ReadonlySet<Uuid>): Uuid | null {
     const { files } = this.#context.system
     const stored = readTopicId(files, directory)
-    // A power cut may have undone the renaming of a deleted one.
+    // A power cut may have undone the renaming of a deleted one, and emptied its file. Nothing of a later topic of that name is lost by taking the
+    // directory for the deleted one's: what was acknowledged there is in the journal, or the file was synced.
+    const deleted = this.#deleted.get(basename(directory))
+    if (stored === null && deleted !== undefined) return deleted
     if (stored !== null && (known.size === 0 || known.has(stored) || this.#condemned.has(partitionKey(stored, partition)))) return stored
     // A topic just made in place of a deleted one has nothing in it yet.
     if (known.size !== 1 || !hasSegments(files, directory)) return stored

@@ -154,22 +154,29 @@ test('a topic of the same name does not touch the directory of the one that is b
   assert.deepEqual(await readAll(again.create({ topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() })), [[0, 'new']])
 })
 
-test('a power cut that undoes the removal of a deleted topic does not give its records to its successor', async () => {
-  const disk = memoryFileSystem()
-  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
-  await append(partitionOf(log), 'old').durable
-  await append(partitionOf(log), 'old too').durable
-  await checkpoint(log)
-  await log.delete(topicId, 0)
-  const successor = { topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() }
-  await append(log.create(successor), 'new').durable
-  kill()
-  await disk.removeDirectory('/data/orders-0')
-  disk.rename(`/data/orders-0.${topicId}-delete`, '/data/orders-0')
-  const { log: again } = await openTestLog(disk, { durability: 'fsync' })
-  assert.deepEqual(again.strays(), [{ topic: 'orders', topicId: otherId, partition: 0 }])
-  assert.deepEqual(await readAll(again.create(successor)), [[0, 'new']])
-})
+for (const metadata of ['whole', 'empty', 'missing'] as const)
+  for (const hasRecords of [true, false])
+    test(`a power cut that undoes the removal of a deleted topic (${metadata} partition.metadata) does not give its records to its successor ${hasRecords ? 'with' : 'without'} records`, async () => {
+      const disk = memoryFileSystem()
+      const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+      await append(partitionOf(log), 'old').durable
+      await append(partitionOf(log), 'old too').durable
+      await checkpoint(log)
+      await log.delete(topicId, 0)
+      const successor = { topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() }
+      if (hasRecords) await append(log.create(successor), 'new').durable
+      await append(partitionOf(log, 1), 'the deletion is durable').durable
+      kill()
+      await disk.removeDirectory('/data/orders-0')
+      disk.rename(`/data/orders-0.${topicId}-delete`, '/data/orders-0')
+      if (metadata === 'empty') disk.open('/data/orders-0/partition.metadata', 'r+').truncate(0)
+      if (metadata === 'missing') disk.remove('/data/orders-0/partition.metadata')
+      const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+      const partition = again.create(successor)
+      assert.deepEqual([partition.offline, await readAll(partition)], [null, hasRecords ? [[0, 'new']] : []])
+      await append(partition, 'newer').durable
+      assert.equal((await readAll(partition)).length, hasRecords ? 2 : 1)
+    })
 
 test('a power cut that loses the directory of a topic that replaced a deleted one neither loses its records nor takes it offline', async () => {
   const disk = memoryFileSystem()
