@@ -6,6 +6,8 @@
  * A request over the budget gets INVALID_REQUEST in a response of its API (or, a million entries over it, its connection is closed).
  * A request within the budget may still be large: then it is decoded, handled and encoded in slices (`base/turns.ts`).
  */
+import { scrambled } from '../../base.ts'
+
 export interface Cost<Request> {
   /** Entries of all lists of a request together, as they were sent. */
   readonly entries: number
@@ -74,7 +76,8 @@ export function* distinctPairs<F extends string, T extends { [field in F]: unkno
     const kept: unknown[] = []
     for (let index = named.length - 1; index >= 0; index--) {
       const before = partitions.size
-      if (partitions.add(partitionOf(named[index])).size > before) kept.push(named[index])
+      const partition = partitionOf(named[index])
+      if (partitions.add(typeof partition === 'number' ? scrambled(partition) : partition).size > before) kept.push(named[index])
       if (++looked % lookedAtOnce === 0) yield
     }
     if (++looked % lookedAtOnce === 0) yield
