@@ -18,7 +18,15 @@ import type { LoadedState, StateLog } from './journal/state-log.ts'
 import { type PartitionState, partitionKey } from './journal/state-record.ts'
 import { LeaderEpochs, largestEpoch } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
-import { damageFile, hasSegments, isCondemned, readTopicId, repairFile, writePartitionMetadata } from './partition/partition-directory.ts'
+import {
+  condemnedName,
+  damageFile,
+  hasSegments,
+  isCondemned,
+  readTopicId,
+  repairFile,
+  writePartitionMetadata,
+} from './partition/partition-directory.ts'
 import { type PartitionStart, recoverPartition } from './partition/partition-recovery.ts'
 import { segmentName } from './segments/segment.ts'
 import { SegmentList } from './segments/segment-list.ts'
@@ -92,7 +100,7 @@ class LogRecovery {
   /** The names of the directories of all partitions that state log and journal know. */
   readonly #homes = new Map<string, string>()
   /** By name of the directory: the topic that was deleted there. */
-  readonly #deleted = new Map<string, Uuid>()
+  readonly #deleted = new Map<string, NamedPartition>()
   #views = new Map<string, JournalView>()
   /** Why a partition's files cannot be used. */
   readonly #troubles = new Map<string, string>()
@@ -357,7 +365,7 @@ class LogRecovery {
       const name = `${one.topic}-${one.partition}`
       this.#homes.set(keyOf(one), name)
       if (this.#condemned.has(keyOf(one))) {
-        this.#deleted.set(name, one.topicId)
+        this.#deleted.set(name, one)
         continue
       }
       const all = ids.get(name)
@@ -404,8 +412,12 @@ class LogRecovery {
     const stored = readTopicId(files, directory)
     // A power cut may have undone the renaming of a deleted one, and emptied its file. Nothing of a later topic of that name is lost by taking the
     // directory for the deleted one's: what was acknowledged there is in the journal, or the file was synced.
-    const deleted = this.#deleted.get(basename(directory))
-    if (stored === null && deleted !== undefined) return deleted
+    const deleted = stored === null ? this.#deleted.get(basename(directory)) : undefined
+    if (
+      deleted !== undefined &&
+      !files.exists(`${this.#context.directory}/${condemnedName(deleted.topic, deleted.partition, deleted.topicId)}`)
+    )
+      return deleted.topicId
     if (stored !== null && (known.size === 0 || known.has(stored) || this.#condemned.has(partitionKey(stored, partition)))) return stored
     // A topic just made in place of a deleted one has nothing in it yet.
     if (known.size !== 1 || !hasSegments(files, directory)) return stored

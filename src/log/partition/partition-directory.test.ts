@@ -195,6 +195,21 @@ test('a power cut that loses the directory of a topic that replaced a deleted on
   assert.deepEqual(await readAll(partition), [[0, 'new']])
 })
 
+test('nor does one that takes only the partition.metadata of the successor, while the deleted directory waits for its removal', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  for (let nth = 0; nth < 3; nth++) await append(partitionOf(log), `old ${nth}`).durable
+  await log.delete(topicId, 0)
+  const successor = { topic: 'orders', topicId: otherId, partition: 0, config: topicConfig() }
+  await append(log.create(successor), 'new').durable
+  kill()
+  disk.remove('/data/orders-0/partition.metadata')
+  disk.open(`/data/orders-0/${'0'.repeat(20)}.log`, 'rw').close()
+  const { log: again } = await openTestLog(disk, { durability: 'fsync' })
+  const partition = again.create(successor)
+  assert.deepEqual([partition.offline, await readAll(partition)], [null, [[0, 'new']]])
+})
+
 test('a copy of a directory under another name is left alone', async () => {
   for (const name of ['a-0', 'orders-00', 'orders-backup-0', 'orders-0.old-0']) {
     const disk = memoryFileSystem()
