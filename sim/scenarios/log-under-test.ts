@@ -73,7 +73,7 @@ export function partitionSpecs(random: SeededRandom, count: number): PartitionSp
     config: {
       ...topicConfig,
       durability: index % 3 === 2 ? ('os' as const) : ('fsync' as const),
-      segmentBytes: index === 4 ? 12 * 1024 : index % 4 < 2 ? topicConfig.segmentBytes : 8 * topicConfig.segmentBytes,
+      segmentBytes: index === 4 ? 16 * 1024 : index % 4 < 2 ? topicConfig.segmentBytes : 8 * topicConfig.segmentBytes,
       cleanupPolicy: index === 4 ? { delete: false, compact: true } : topicConfig.cleanupPolicy,
       minCleanableDirtyRatio: 0.1,
     },
