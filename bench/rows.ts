@@ -214,7 +214,7 @@ function latencyRow(name: string, durability: Row['durability'], acks: string, a
 const javaLatency: Row = {
   name: 'latency-java',
   settings:
-    'one record of 100 B at a time, acks=1, no fsync, 1 partition, from send to poll; Kafka’s Java client, warm after 10,000 records',
+    'one record of 100 B at a time, linger 0, acks=1, no fsync, 1 partition, from send to poll; Kafka’s Java client, warm after 10,000 records',
   durability: 'os',
   goals: [price('endToEndP50', 'end to end p50', 0.7, 'ms'), price('endToEndP99', 'end to end p99', 0.7, 'ms')],
   async warm({ broker, topic, scale }) {
