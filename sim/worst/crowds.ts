@@ -2,9 +2,9 @@
 import { connect as connectSocket, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { apis } from '../../src/protocol.ts'
-import { createTopic, type RawClient, requestBytes } from '../../test/support/client.ts'
+import { createTopic, produce, type RawClient, requestBytes } from '../../test/support/client.ts'
 import { buildBatch } from '../world/batches.ts'
-import { numbers, type Special, send } from './specials.ts'
+import { numbers, type Special } from './specials.ts'
 import type { Stage } from './stage.ts'
 
 async function several(count: number, open: () => Promise<RawClient>): Promise<RawClient[]> {
@@ -63,8 +63,7 @@ const fanOut: Special = {
     const clients = await several(500, () => stage.admin())
     const answers = allAsk(clients, bytes)
     await sleep(1_000)
-    const partitionData = [{ index: 0, records: buildBatch({ values: ['v'], timestampMs: Date.now() }) }]
-    await send(admin, apis.produce, 9, { transactionalId: null, acks: 1, timeoutMs: 1_000, topicData: [{ name: topic, partitionData }] })
+    await produce(admin, topic, buildBatch({ values: ['v'], timestampMs: Date.now() }))
     admin.close()
     return answers
   },

@@ -18,17 +18,32 @@ const evilPattern = `((a?){100}){80}[${numbers(2_000)
   .map(n => String.fromCodePoint(0x4e00 + 2 * n))
   .join('')}]`
 
-export async function send<A extends Api>(client: RawClient, api: A, version: number, request: InputOf<A['request']>): Promise<number> {
+async function send<A extends Api>(client: RawClient, api: A, version: number, request: InputOf<A['request']>): Promise<number> {
   client.send(requestBytes(api, version, request))
   return (await client.nextFrame()).length
 }
 
-async function asAdmin<A extends Api>(stage: Stage, api: A, version: number, request: InputOf<A['request']>, times = 1): Promise<number> {
-  const client = await stage.admin()
+/** One after the other; closes the connection. Returns the bytes of the longest answer. */
+async function sendEach<A extends Api>(
+  client: RawClient,
+  api: A,
+  version: number,
+  requests: Iterable<InputOf<A['request']>> | AsyncIterable<InputOf<A['request']>>,
+): Promise<number> {
   let longest = 0
-  for (let time = 0; time < times; time++) longest = Math.max(longest, await send(client, api, version, request))
+  for await (const request of requests) longest = Math.max(longest, await send(client, api, version, request))
   client.close()
   return longest
+}
+
+async function asAdmin<A extends Api>(stage: Stage, api: A, version: number, request: InputOf<A['request']>, times = 1): Promise<number> {
+  return sendEach(await stage.admin(), api, version, Array<typeof request>(times).fill(request))
+}
+
+/** Finds the coordinator of a transactional id, and gives the id a producer id. */
+async function initProducer(client: RawClient, transactionalId: string, transactionTimeoutMs: number) {
+  await client.request(apis.findCoordinator, 2, { key: transactionalId, keyType: 1 })
+  return client.request(apis.initProducerId, 4, { transactionalId, transactionTimeoutMs, producerId: -1, producerEpoch: -1 })
 }
 
 const offsetFetch: Special = {
@@ -52,11 +67,7 @@ const listTransactions: Special = {
   name: 'a regular expression over a thousand transactional ids',
   async prepare(stage) {
     const client = await stage.admin()
-    for (let n = 0; n < 1_000; n++) {
-      const transactionalId = `${'a'.repeat(500)}${n}`
-      await client.request(apis.findCoordinator, 2, { key: transactionalId, keyType: 1 })
-      await client.request(apis.initProducerId, 4, { transactionalId, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 })
-    }
+    for (const n of numbers(1_000)) await initProducer(client, `${'a'.repeat(500)}${n}`, 60_000)
     client.close()
   },
   run: stage => asAdmin(stage, apis.listTransactions, 2, { stateFilters: [], producerIdFilters: [], transactionalIdPattern: evilPattern }),
@@ -93,16 +104,12 @@ const consumerNames: Special = {
   api: apis.consumerGroupHeartbeat,
   name: 'fifty members that subscribe to 4,000 names each',
   run: async stage => {
-    const client = await stage.admin()
-    let longest = 0
-    for (const n of numbers(50)) {
+    const subscribedTopicNames = numbers(4_000).map(name => `name-${name}`)
+    const requests = numbers(50).map(n => {
       const memberId = `${n}`.padStart(21, 'B').concat('A')
-      const subscribedTopicNames = numbers(4_000).map(name => `name-${name}`)
-      const request = { ...consumerHeartbeat, groupId: 'names', memberId, subscribedTopicNames, subscribedTopicRegex: null }
-      longest = Math.max(longest, await send(client, apis.consumerGroupHeartbeat, 1, request))
-    }
-    client.close()
-    return longest
+      return { ...consumerHeartbeat, groupId: 'names', memberId, subscribedTopicNames, subscribedTopicRegex: null }
+    })
+    return sendEach(await stage.admin(), apis.consumerGroupHeartbeat, 1, requests)
   },
 }
 
@@ -140,15 +147,13 @@ const subtopology = (n: number, source: string) => ({
 
 const streamsTopology: Special = {
   api: apis.streamsGroupHeartbeat,
-  name: '2,000 subtopologies in reverse order',
+  name: '10,000 subtopologies in reverse order',
   run: stage =>
     asAdmin(stage, apis.streamsGroupHeartbeat, 0, {
       groupId: 'streams',
       memberId: 'AAAAAAAAAAAAAAAAAAAAAQ',
       memberEpoch: 0,
       endpointInformationEpoch: 0,
-      instanceId: null,
-      rackId: null,
       rebalanceTimeoutMs: 60_000,
       topology: {
         epoch: 0,
@@ -160,11 +165,7 @@ const streamsTopology: Special = {
       standbyTasks: [],
       warmupTasks: [],
       processId: 'p',
-      userEndpoint: null,
       clientTags: [],
-      taskOffsets: null,
-      taskEndOffsets: null,
-      shutdownApplication: false,
     }),
 }
 
@@ -181,18 +182,18 @@ const pushTelemetry: Special = {
   async run(stage) {
     const client = await stage.nobody()
     const fields = Buffer.alloc(1_000_000, Buffer.from([0x08, 0x01]))
-    let longest = 0
-    for (const [compressionType, metrics] of [...Array(10).fill([1, gzipSync(Buffer.alloc(10_000_000))]), ...Array(10).fill([0, fields])]) {
-      const { clientInstanceId, subscriptionId } = await client.request(apis.getTelemetrySubscriptions, 0, {
-        clientInstanceId: 'AAAAAAAAAAAAAAAAAAAAAA' as Uuid,
-      })
-      longest = Math.max(
-        longest,
-        await send(client, apis.pushTelemetry, 0, { clientInstanceId, subscriptionId, terminating: false, compressionType, metrics }),
-      )
+    async function* requests() {
+      for (const [compressionType, metrics] of [
+        ...Array(10).fill([1, gzipSync(Buffer.alloc(10_000_000))]),
+        ...Array(10).fill([0, fields]),
+      ]) {
+        const { clientInstanceId, subscriptionId } = await client.request(apis.getTelemetrySubscriptions, 0, {
+          clientInstanceId: 'AAAAAAAAAAAAAAAAAAAAAA' as Uuid,
+        })
+        yield { clientInstanceId, subscriptionId, terminating: false, compressionType, metrics }
+      }
     }
-    client.close()
-    return longest
+    return sendEach(client, apis.pushTelemetry, 0, requests())
   },
 }
 
@@ -200,7 +201,6 @@ const shareFetch: Special = {
   api: apis.shareFetch,
   name: 'a hundred sessions of 100,000 partitions without a topic, one after the other',
   async run(stage) {
-    const client = await stage.admin()
     const partitions = numbers(100_000).map(partitionIndex => ({ partitionIndex, acknowledgementBatches: [] }))
     const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 1_000, maxRecords: 1, batchSize: 1 }
     const request = {
@@ -211,10 +211,7 @@ const shareFetch: Special = {
       topics: [{ topicId: 'BBBBBBBBBBBBBBBBBBBBBA' as Uuid, partitions }],
       forgottenTopicsData: [],
     }
-    let longest = 0
-    for (let time = 0; time < 100; time++) longest = Math.max(longest, await send(client, apis.shareFetch, 1, request))
-    client.close()
-    return longest
+    return asAdmin(stage, apis.shareFetch, 1, request, 100)
   },
 }
 
@@ -250,10 +247,8 @@ const fetchSession: Special = {
       sessionEpoch: 0,
       topics: [{ topic: 'nowhere', partitions }],
     })
-    let longest = 0
-    for (let epoch = 1; epoch <= 50; epoch++)
-      longest = Math.max(longest, await send(client, apis.fetch, 11, { ...limits, sessionId, sessionEpoch: epoch, topics: [] }))
-    client.close()
+    const requests = numbers(50).map(before => ({ ...limits, sessionId, sessionEpoch: before + 1, topics: [] }))
+    const longest = await sendEach(client, apis.fetch, 11, requests)
     if (longest > 1_000) throw new Error(`an empty fetch request was answered with ${longest} bytes`)
     return longest
   },
@@ -267,9 +262,7 @@ const expiring: Special = {
     const topics = [{ name: stage.stock.topic, partitions: numbers(stage.stock.partitions) }]
     for (const n of numbers(60)) {
       const transactionalId = `expiring-${n}`
-      await client.request(apis.findCoordinator, 2, { key: transactionalId, keyType: 1 })
-      const session = { transactionalId, transactionTimeoutMs: 3_000, producerId: -1, producerEpoch: -1 }
-      const { producerId, producerEpoch } = await client.request(apis.initProducerId, 4, session)
+      const { producerId, producerEpoch } = await initProducer(client, transactionalId, 3_000)
       await client.request(apis.addPartitionsToTxn, 3, {
         v3AndBelowTransactionalId: transactionalId,
         v3AndBelowProducerId: producerId,
