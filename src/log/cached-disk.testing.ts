@@ -1,4 +1,6 @@
 /** A disk with a page cache: unsynced data is lost in a power cut, and data whose sync failed is never written by a later sync. */
+
+import { withHandles } from '../../test/support/with-handles.ts'
 import { DiskError, type FileHandle, type FileSystem, memoryFileSystem } from '../base.ts'
 
 /**
@@ -10,40 +12,35 @@ export function cachedDisk() {
   const platter = new Map<string, Buffer>()
   const dirty = new Set<string>()
   const faults = { sync: null as RegExp | null, write: null as RegExp | null }
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      const writeSync = handle.writeSync.bind(handle)
-      const truncate = handle.truncate.bind(handle)
-      return Object.assign(handle, {
-        writeSync(buffers: readonly Uint8Array[], position: number) {
-          dirty.add(path)
-          writeSync(buffers, position)
-          if (!faults.write?.test(path)) return
-          faults.write = null
-          // Refused, but all of it was taken, and the kernel writes it back on its own.
-          platter.set(path, contentOf(handle))
-          throw new DiskError('write', path, 'ENOSPC')
-        },
-        async write(buffers: readonly Uint8Array[], position: number) {
-          dirty.add(path)
-          writeSync(buffers, position)
-        },
-        truncate(size: number) {
-          dirty.add(path)
-          truncate(size)
-        },
-        async datasync() {
-          const isDirty = dirty.delete(path)
-          if (faults.sync?.test(path)) {
-            faults.sync = null
-            throw new DiskError('fdatasync', path, 'EIO')
-          }
-          if (isDirty) platter.set(path, contentOf(handle))
-        },
-      })
+  const cached = withHandles(disk, (handle, path) => ({
+    writeSync(buffers, position) {
+      dirty.add(path)
+      handle.writeSync(buffers, position)
+      if (!faults.write?.test(path)) return
+      faults.write = null
+      // Refused, but all of it was taken, and the kernel writes it back on its own.
+      platter.set(path, contentOf(handle))
+      throw new DiskError('write', path, 'ENOSPC')
     },
+    async write(buffers, position) {
+      dirty.add(path)
+      handle.writeSync(buffers, position)
+    },
+    truncate(size) {
+      dirty.add(path)
+      handle.truncate(size)
+    },
+    async datasync() {
+      const isDirty = dirty.delete(path)
+      if (faults.sync?.test(path)) {
+        faults.sync = null
+        throw new DiskError('fdatasync', path, 'EIO')
+      }
+      if (isDirty) platter.set(path, contentOf(handle))
+    },
+  }))
+  const files: FileSystem = {
+    ...cached,
     rename(from, to) {
       disk.rename(from, to)
       const content = platter.get(from)

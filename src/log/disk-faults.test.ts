@@ -6,9 +6,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type FileSystem, memoryFileSystem } from '../base.ts'
 import type { Log, PartitionLog, TopicConfig } from '../log.ts'
-import { buildBatch, forEachRecord, KafkaError, type Uuid } from '../protocol.ts'
+import { buildBatch, forEachRecord, type Uuid } from '../protocol.ts'
 import { copyOf, type Fault, FaultyDisk } from './disk-faults.testing.ts'
-import { openTestLog, type TestLog, topicConfig, turn } from './log.testing.ts'
+import { openTestLog, refusable, type TestLog, topicConfig, turn } from './log.testing.ts'
 
 const quick = {
   durability: 'fsync',
@@ -65,17 +65,6 @@ function open(log: Log, { topic, topicId, config }: Subject): PartitionLog {
   return log.create({ topic, topicId, partition: 0, config: topicConfig(config) })
 }
 
-/** A client may be refused, but only with an error that the protocol has. */
-async function attempt(action: () => unknown): Promise<boolean> {
-  try {
-    await action()
-    return true
-  } catch (error) {
-    assert.ok(error instanceof KafkaError, `not for clients: ${(error as Error).stack}`)
-    return false
-  }
-}
-
 class Run {
   readonly #promises: Promises
   readonly #test: TestLog
@@ -92,7 +81,7 @@ class Run {
     const partition = open(this.#test.log, subject)
     const key = `k${this.#sent++ % 5}`
     const value = `${subject.topic.slice(0, 20)} ${this.#sent} `.padEnd(bytes, '.')
-    return await attempt(async () => {
+    return await refusable(async () => {
       const records = [{ key: Buffer.from(key), value: Buffer.from(value) }]
       const appended = partition.append(buildBatch({ records, timestamp: Date.now() }), { origin: 'client' })
       await appended.durable
@@ -120,10 +109,10 @@ class Run {
       await this.checkBystander()
     }
     await this.pass(8)
-    await attempt(() => open(log, plain).deleteBefore(Math.min(4, open(log, plain).highWatermark)))
-    await attempt(() => open(log, plain).offsetForTimestamp(Date.now() - 1000, 'high-watermark'))
-    await attempt(() => open(log, plain).offsetOfMaxTimestamp())
-    await attempt(async () => (await open(log, plain).read(open(log, plain).logStartOffset, all)).release())
+    await refusable(() => open(log, plain).deleteBefore(Math.min(4, open(log, plain).highWatermark)))
+    await refusable(() => open(log, plain).offsetForTimestamp(Date.now() - 1000, 'high-watermark'))
+    await refusable(() => open(log, plain).offsetOfMaxTimestamp())
+    await refusable(async () => (await open(log, plain).read(open(log, plain).logStartOffset, all)).release())
     await this.checkBystander()
     await log.delete(deleted.topicId, 0)
     for (let round = 0; round < 3; round++) await this.append(successor)

@@ -1,6 +1,7 @@
 /** After a failed sync the content of the disk is unknown: the sync is never repeated as if it could succeed, in this process or the next. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import type { Log } from '../log.ts'
 import { cachedDisk } from './cached-disk.testing.ts'
@@ -160,21 +161,16 @@ test('what a killed process had not synced of the state log is synced before jou
   const stateLog = '/data/journal/state.log'
   let syncs = Number.POSITIVE_INFINITY
   const begun: boolean[] = []
-  const watched: FileSystem = {
-    ...files,
-    open(path, mode) {
-      const handle = files.open(path, mode)
-      const datasync = handle.datasync.bind(handle)
-      const writeSync = handle.writeSync.bind(handle)
-      if (path === stateLog) handle.datasync = () => (syncs-- > 0 ? datasync() : new Promise(() => {}))
-      if (!path.endsWith('.journal')) return handle
-      handle.writeSync = (buffers, position) => {
+  const watched = withHandles(files, (handle, path) => {
+    if (path === stateLog) return { datasync: () => (syncs-- > 0 ? handle.datasync() : new Promise(() => {})) }
+    if (!path.endsWith('.journal')) return null
+    return {
+      writeSync(buffers, position) {
         if (position === 0) begun.push(isDirty(stateLog))
-        writeSync(buffers, position)
-      }
-      return handle
-    },
-  }
+        handle.writeSync(buffers, position)
+      },
+    }
+  })
   const first = await openTestLog(watched, fsync)
   await append(partitionOf(first.log), 'a').durable
   await checkpoint(first.log)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DiskError, type FileSystem, memoryFileSystem, realSystem } from '../base.ts'
+import { withHandles } from '../../test/support/with-handles.ts'
+import { DiskError, memoryFileSystem, realSystem } from '../base.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, topicId, turn } from './log.testing.ts'
 import type { Tail } from './tail/tail.ts'
 
@@ -11,31 +12,17 @@ const idempotent = (value: string, baseSequence: number) => batchOf({ values: [v
 /** A disk whose operations can be made to fail. */
 function faultyDisk(disk = memoryFileSystem()) {
   const faults = { write: null as string | null, sync: false, slowSync: false }
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      const { writeSync, datasync } = handle
-      return Object.assign(Object.create(handle), {
-        path,
-        read: handle.read.bind(handle),
-        readSync: handle.readSync.bind(handle),
-        write: handle.write.bind(handle),
-        size: handle.size.bind(handle),
-        truncate: handle.truncate.bind(handle),
-        close: handle.close.bind(handle),
-        writeSync(buffers: Uint8Array[], position: number) {
-          if (faults.write === null || !path.includes(faults.write)) return writeSync.call(handle, buffers, position)
-          writeSync.call(handle, [buffers[0]!.subarray(0, 7)], position)
-          throw new DiskError('write', path, 'ENOSPC')
-        },
-        datasync: () => {
-          if (faults.slowSync) return new Promise<void>(() => {})
-          return faults.sync ? Promise.reject(new DiskError('fdatasync', path, 'EIO')) : datasync.call(handle)
-        },
-      })
+  const files = withHandles(disk, (handle, path) => ({
+    writeSync(buffers, position) {
+      if (faults.write === null || !path.includes(faults.write)) return handle.writeSync(buffers, position)
+      handle.writeSync([buffers[0]!.subarray(0, 7)], position)
+      throw new DiskError('write', path, 'ENOSPC')
     },
-  }
+    datasync: () => {
+      if (faults.slowSync) return new Promise<void>(() => {})
+      return faults.sync ? Promise.reject(new DiskError('fdatasync', path, 'EIO')) : handle.datasync()
+    },
+  }))
   return { files, faults, disk }
 }
 
@@ -160,19 +147,14 @@ test('damage below the durable mark takes the partition offline, also at the nex
 test('large appends are durable after the sync of their segment; the journal follows from time to time and at the end', async () => {
   const disk = memoryFileSystem()
   const syncs = { journal: 0, segment: 0 }
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      const datasync = handle.datasync.bind(handle)
-      const kind = path.endsWith('.journal') ? 'journal' : path.includes('/orders-') && path.endsWith('.log') ? 'segment' : null
-      const counted = () => {
-        if (kind !== null) syncs[kind]++
-        return datasync()
-      }
-      return Object.assign(handle, { datasync: counted })
-    },
-  }
+  const files = withHandles(disk, (handle, path) => {
+    const kind = path.endsWith('.journal') ? 'journal' : path.includes('/orders-') && path.endsWith('.log') ? 'segment' : null
+    const datasync = () => {
+      if (kind !== null) syncs[kind]++
+      return handle.datasync()
+    }
+    return { datasync }
+  })
   const { log } = await openTestLog(files, { durability: 'fsync' })
   const partition = partitionOf(log)
   const large = 'x'.repeat(50_000)

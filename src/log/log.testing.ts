@@ -1,7 +1,8 @@
 /** Shared by the tests of the log: a system that can be "killed", batches, and reading everything back. */
+import assert from 'node:assert/strict'
 import { type FileHandle, type FileSystem, memoryFileSystem, realSystem, type System } from '../base.ts'
 import { type Log, type LogSettings, openLog, type PartitionLog, parseTopicValues, type TopicConfig, topicConfigOf } from '../log.ts'
-import { buildBatch, forEachRecord, type NewBatch, type Uuid } from '../protocol.ts'
+import { buildBatch, forEachRecord, KafkaError, type NewBatch, type Uuid } from '../protocol.ts'
 
 export const settings: LogSettings = {
   durability: 'os',
@@ -130,3 +131,14 @@ export async function readAll(partition: PartitionLog, from = partition.logStart
 }
 
 export const turn = () => new Promise<void>(resolve => realSystem().timers.soon(resolve))
+
+/** A client may be refused, but only with an error that the protocol has. */
+export async function refusable(action: () => unknown): Promise<boolean> {
+  try {
+    await action()
+    return true
+  } catch (error) {
+    assert.ok(error instanceof KafkaError, `not for clients: ${(error as Error).stack}`)
+    return false
+  }
+}

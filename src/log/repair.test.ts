@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import { append, openTestLog, partitionOf, readAll, settings, turn } from './log.testing.ts'
 
@@ -22,21 +23,6 @@ async function filled(): Promise<{ disk: FileSystem; segments: string[] }> {
   const segments = disk.list(directory).flatMap(({ name }) => (name.endsWith('.log') ? [name] : []))
   assert.ok(segments.length >= 3)
   return { disk, segments }
-}
-
-function bound(handle: ReturnType<FileSystem['open']>): ReturnType<FileSystem['open']> {
-  return {
-    path: handle.path,
-    writeSync: (buffers, position) => handle.writeSync(buffers, position),
-    write: (buffers, position) => handle.write(buffers, position),
-    readSync: (buffer, position) => handle.readSync(buffer, position),
-    read: (buffer, position) => handle.read(buffer, position),
-    size: () => handle.size(),
-    truncate: size => handle.truncate(size),
-    datasync: () => handle.datasync(),
-    datasyncSync: () => handle.datasyncSync(),
-    close: () => handle.close(),
-  }
 }
 
 const ask = (disk: FileSystem) => change(disk, `${directory}/millrace.repair`, () => {})
@@ -127,18 +113,14 @@ test('a repair treats an unreadable sector as damage, and loses only what starts
   const [bad, after] = [segments[1]!, Number(segments[2]!.slice(0, 20))]
   const badByte = disk.readFile(`${directory}/${bad}`)!.indexOf('60......')
   assert.ok(badByte > 5000 && segments.length === 3)
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      if (path !== `${directory}/${bad}`) return handle
-      const read = (buffer: Uint8Array, position: number) => {
-        if (position <= badByte && badByte < position + buffer.length && handle.size() > badByte) throw new DiskError('read', path, 'EIO')
-        return handle.readSync(buffer, position)
-      }
-      return { ...bound(handle), readSync: read, read: async (buffer: Uint8Array, position: number) => read(buffer, position) }
-    },
-  }
+  const files = withHandles(disk, (handle, path) => {
+    if (path !== `${directory}/${bad}`) return null
+    const readSync = (buffer: Uint8Array, position: number) => {
+      if (position <= badByte && badByte < position + buffer.length && handle.size() > badByte) throw new DiskError('read', path, 'EIO')
+      return handle.readSync(buffer, position)
+    }
+    return { readSync, read: async (buffer, position) => readSync(buffer, position) }
+  })
   ask(disk)
   const told: string[] = []
   const { log } = await openTestLog(files, { durability: 'fsync' }, what => void told.push(what))

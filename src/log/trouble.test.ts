@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import type { Log, PartitionLog } from '../log.ts'
-import { buildBatch, buildMarkerBatch, KafkaError } from '../protocol.ts'
+import { buildBatch, buildMarkerBatch } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import { FaultyDisk } from './disk-faults.testing.ts'
-import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, topicId, turn } from './log.testing.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, refusable, topicConfig, topicId, turn } from './log.testing.ts'
 import type { Partition } from './partition/partition.ts'
 
 const storageError = { name: 'KAFKA_STORAGE_ERROR' }
@@ -174,17 +174,6 @@ test('a segment that could not be rolled stays in use, with all its transactions
     [2, 2],
   ])
 })
-
-/** A client may be refused, but only with an error that the protocol has. */
-async function refusable(action: () => unknown): Promise<boolean> {
-  try {
-    await action()
-    return true
-  } catch (error) {
-    assert.ok(error instanceof KafkaError, `not for clients: ${(error as Error).stack}`)
-    return false
-  }
-}
 
 test('a disk on which everything fails from some call on: all appends are answered, and acknowledged records are there when it works again', async () => {
   for (let nth = 1, struck = true; struck; nth += 5) {

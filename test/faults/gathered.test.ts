@@ -1,13 +1,13 @@
 /** The data of one read: one write for each partition and one reply; a failed write of one partition does not affect others. */
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:net'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { buildBatch, readBatches } from '../../sim/world/batches.ts'
-import { DiskError, type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
-import { loadBrokerConfig, silentLogger, startBroker } from '../../src/broker.ts'
+import { DiskError, type FileSystem, memoryFileSystem } from '../../src/base.ts'
 import { apis, decodeResponse, decodeResponseHeader } from '../../src/protocol.ts'
 import { connect, createTopic, fetchRecords, requestBytes } from '../support/client.ts'
+import { startWithMadeSockets } from '../support/made-sockets.ts'
+import { withHandles } from '../support/with-handles.ts'
 
 const recordBytes = 20_000
 const version = 9
@@ -16,21 +16,16 @@ const version = 9
 function countingDisk(): { files: FileSystem; state: { writes: number; refused: string | null } } {
   const disk = memoryFileSystem()
   const state = { writes: 0, refused: null as string | null }
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      if (!path.endsWith('.log') || path.includes('/journal/')) return handle
-      const writeSync = handle.writeSync.bind(handle)
-      return Object.assign(handle, {
-        writeSync(buffers: readonly Uint8Array[], position: number) {
-          if (state.refused !== null && path.includes(state.refused)) throw new DiskError('write', path, 'EIO')
-          state.writes++
-          writeSync(buffers, position)
-        },
-      })
-    },
-  }
+  const files = withHandles(disk, (handle, path) => {
+    if (!path.endsWith('.log') || path.includes('/journal/')) return null
+    return {
+      writeSync(buffers, position) {
+        if (state.refused !== null && path.includes(state.refused)) throw new DiskError('write', path, 'EIO')
+        state.writes++
+        handle.writeSync(buffers, position)
+      },
+    }
+  })
   return { files, state }
 }
 
@@ -71,25 +66,12 @@ function answers(bytes: Buffer): [number, number, number][] {
 }
 
 test('eight requests of one read: one write for each partition, one reply; what is refused is refused alone', async () => {
-  const listening: Server[] = []
   const { files, state } = countingDisk()
-  const broker = await startBroker({
-    system: realSystem(files),
-    config: loadBrokerConfig({
-      set: { listeners: 'PLAINTEXT://127.0.0.1:0', 'http.listen': 'none', 'log.dirs': '/data', durability: 'os' },
-    }),
-    logger: silentLogger,
-    onFatal: error => assert.fail(error),
-    createServer: ((options: object) => {
-      const server = createServer(options)
-      listening.push(server)
-      return server
-    }) as typeof createServer,
-  })
-  const client = await connect(broker.ports.get('PLAINTEXT')!)
+  const { broker, port, accept } = await startWithMadeSockets(files, { durability: 'os' })
+  const client = await connect(port)
   await createTopic(client, 'bulk', 2)
   const socket = new OneRead()
-  listening[0]!.emit('connection', socket)
+  accept(socket)
   let count = 0
   /** Eight requests at once, to the two partitions in turn. */
   const send = async (): Promise<[number, number, number][]> => {

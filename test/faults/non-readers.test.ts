@@ -3,22 +3,18 @@
  * connections are closed. Their sockets are made here, because the kernel's buffers would take megabytes for each before anything waits.
  */
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:net'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { buildBatch, readBatches } from '../../sim/world/batches.ts'
-import { memoryFileSystem, realSystem } from '../../src/base.ts'
-import { loadBrokerConfig, silentLogger, startBroker } from '../../src/broker.ts'
+import { memoryFileSystem } from '../../src/base.ts'
 import { apis } from '../../src/protocol.ts'
 import { connect, createTopic, fetchRecords, produce, requestBytes } from '../support/client.ts'
+import { startWithMadeSockets } from '../support/made-sockets.ts'
 
 const mib = 2 ** 20
 const readers = 500
 const recordBytes = 30_000
 const settings = {
-  listeners: 'PLAINTEXT://127.0.0.1:0',
-  'http.listen': 'none',
-  'log.dirs': '/data',
   durability: 'fsync',
   'tail.bytes': String(4 * mib),
   'fetch.response.memory.bytes': String(8 * mib),
@@ -42,19 +38,8 @@ class NonReader extends Duplex {
 }
 
 test('five hundred connections that pipeline fetches and read nothing', { timeout: 60_000 }, async () => {
-  const listening: Server[] = []
-  const broker = await startBroker({
-    system: realSystem(memoryFileSystem()),
-    config: loadBrokerConfig({ set: settings }),
-    logger: silentLogger,
-    onFatal: error => assert.fail(error),
-    createServer: ((options: object) => {
-      const server = createServer(options)
-      listening.push(server)
-      return server
-    }) as typeof createServer,
-  })
-  const healthy = await connect(broker.ports.get('PLAINTEXT')!)
+  const { broker, port, accept } = await startWithMadeSockets(memoryFileSystem(), settings)
+  const healthy = await connect(port)
   const topicId = await createTopic(healthy, 'busy')
   const before = process.memoryUsage().arrayBuffers
   const sockets: NonReader[] = []
@@ -78,7 +63,7 @@ test('five hundred connections that pipeline fetches and read nothing', { timeou
     })
     const socket = new NonReader()
     socket.on('error', () => {})
-    listening[0]!.emit('connection', socket)
+    accept(socket)
     for (let pipelined = 0; pipelined < 4; pipelined++) socket.push(request)
     sockets.push(socket)
     most = Math.max(most, process.memoryUsage().arrayBuffers - before)

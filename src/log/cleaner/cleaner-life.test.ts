@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { withHandles } from '../../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem, realSystem } from '../../base.ts'
 import { type Log, openLog, type PartitionLog } from '../../log.ts'
 import { buildBatch, randomUuid } from '../../protocol.ts'
@@ -82,22 +83,15 @@ test('a job that outlives its topic leaves nothing in the directory of the next 
   let release = () => {}
   let reading = false
   const gate = new Promise<void>(resolve => (release = resolve))
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      const read = handle.read.bind(handle)
-      return Object.assign(handle, {
-        read: async (buffer: Uint8Array, position: number) => {
-          if (path.includes('/orders-0/') && !reading) {
-            reading = true
-            await gate
-          }
-          return await read(buffer, position)
-        },
-      })
+  const files = withHandles(disk, (handle, path) => ({
+    read: async (buffer, position) => {
+      if (path.includes('/orders-0/') && !reading) {
+        reading = true
+        await gate
+      }
+      return await handle.read(buffer, position)
     },
-  }
+  }))
   const { log, kill } = await openTestLog(files, { cleanerBackoffMs: 1 })
   await fill(create(log), 100)
   await until(() => reading)

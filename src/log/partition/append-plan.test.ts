@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem } from '../../base.ts'
 import { buildBatch } from '../../protocol.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll } from '../log.testing.ts'
@@ -7,27 +8,12 @@ import { append, batchOf, openTestLog, partitionOf, readAll } from '../log.testi
 /** A disk on which reading files of a kind fails as long as it is named. */
 function unreadable(disk: FileSystem) {
   const broken = { ending: 'nothing' }
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      return Object.assign(Object.create(handle), {
-        path,
-        read: handle.read.bind(handle),
-        readSync(buffer: Uint8Array, position: number) {
-          if (path.endsWith(broken.ending)) throw new DiskError('read', path, 'EIO')
-          return handle.readSync(buffer, position)
-        },
-        write: handle.write.bind(handle),
-        writeSync: handle.writeSync.bind(handle),
-        size: handle.size.bind(handle),
-        truncate: handle.truncate.bind(handle),
-        datasync: handle.datasync.bind(handle),
-        datasyncSync: handle.datasyncSync.bind(handle),
-        close: handle.close.bind(handle),
-      })
+  const files = withHandles(disk, (handle, path) => ({
+    readSync(buffer, position) {
+      if (path.endsWith(broken.ending)) throw new DiskError('read', path, 'EIO')
+      return handle.readSync(buffer, position)
     },
-  }
+  }))
   return { files, broken }
 }
 

@@ -1,6 +1,7 @@
 /** The marks of a partition against each other: log start ≤ last stable offset ≤ high watermark ≤ log end, whatever moves one of them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../../test/support/with-handles.ts'
 import { type FileSystem, memoryFileSystem } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import { buildMarkerBatch } from '../../protocol.ts'
@@ -106,17 +107,11 @@ test('os: a log that began anew after a power cut is not spoilt by what the jour
   first.kill()
   await disk.removeDirectory('/data/orders-0')
   let writes = 0
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      if (!path.endsWith('state.log')) return handle
-      const write = handle.write.bind(handle)
-      // The checkpoint at the start notes the partition, and does not come to its end.
-      const once: typeof write = (...args) => (writes++ === 0 ? write(...args) : new Promise<void>(() => {}))
-      return Object.assign(handle, { write: once })
-    },
-  }
+  const files = withHandles(disk, (handle, path) => {
+    if (!path.endsWith('state.log')) return null
+    // The checkpoint at the start notes the partition, and does not come to its end.
+    return { write: (...args) => (writes++ === 0 ? handle.write(...args) : new Promise<void>(() => {})) }
+  })
   const second = await openTestLog(files)
   assert.deepEqual([partitionOf(second.log).logStartOffset, partitionOf(second.log).logEndOffset], [2, 2])
   for (let wait = 0; wait < 100 && writes < 2; wait++) await turn()
@@ -145,20 +140,14 @@ test('fsync: what a start shows to readers is on the disk, though the process be
   const disk = memoryFileSystem()
   const synced = new Map<string, number>()
   let works = true
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      return Object.assign(handle, {
-        datasync: async () => {
-          const size = handle.size()
-          if (!works) await new Promise(() => {})
-          await new Promise(resolve => setTimeout(resolve, 5))
-          synced.set(path, size)
-        },
-      })
+  const files = withHandles(disk, (handle, path) => ({
+    datasync: async () => {
+      const size = handle.size()
+      if (!works) await new Promise(() => {})
+      await new Promise(resolve => setTimeout(resolve, 5))
+      synced.set(path, size)
     },
-  }
+  }))
   const first = await openTestLog(files, { durability: 'fsync' })
   await append(partitionOf(first.log), 'a').durable
   await append(partitionOf(first.log), 'x'.repeat(60_000)).durable

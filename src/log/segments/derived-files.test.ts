@@ -1,6 +1,7 @@
 /** A power cut may leave the files that are derived from a log cut, full of zeros, or not at all. Nothing that they are asked may be wrong then. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../../test/support/with-handles.ts'
 import { type FileSystem, memoryFileSystem, type System } from '../../base.ts'
 import { openLog } from '../../log.ts'
 import { batchOf, openTestLog, partitionOf, processOn, settings, turn } from '../log.testing.ts'
@@ -120,26 +121,21 @@ test('a time index is not read whole to find a timestamp', async () => {
   }
   await log.close()
   let bytes = 0
-  const counting: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      const count = (length: number) => {
-        if (path.includes('index')) bytes += length
-      }
-      const { read, readSync } = { read: handle.read.bind(handle), readSync: handle.readSync.bind(handle) }
-      return Object.assign(handle, {
-        read: (buffer: Uint8Array, position: number) => {
-          count(buffer.length)
-          return read(buffer, position)
-        },
-        readSync: (buffer: Uint8Array, position: number) => {
-          count(buffer.length)
-          return readSync(buffer, position)
-        },
-      })
-    },
-  }
+  const counting = withHandles(disk, (handle, path) => {
+    const count = (length: number) => {
+      if (path.includes('index')) bytes += length
+    }
+    return {
+      read: (buffer, position) => {
+        count(buffer.length)
+        return handle.read(buffer, position)
+      },
+      readSync: (buffer, position) => {
+        count(buffer.length)
+        return handle.readSync(buffer, position)
+      },
+    }
+  })
   const again = await openTestLog(counting)
   const opened = partitionOf(again.log)
   bytes = 0

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem, realSystem } from '../../base.ts'
 import { append, openTestLog, partitionOf, readAll, turn } from '../log.testing.ts'
 
@@ -12,25 +13,19 @@ function troubledDisk() {
   const disk = memoryFileSystem()
   const waiting: (() => void)[] = []
   const trouble = { slow: false, full: false }
-  const files: FileSystem = {
-    ...disk,
-    open(path, mode) {
-      const handle = disk.open(path, mode)
-      const datasync = handle.datasync.bind(handle)
-      const writeSync = handle.writeSync.bind(handle)
-      if (!path.endsWith('.log') || path.includes('/journal/')) return handle
-      return Object.assign(handle, {
-        datasync: async () => {
-          if (trouble.slow) await new Promise<void>(resolve => waiting.push(resolve))
-          await datasync()
-        },
-        writeSync: (buffers: Uint8Array[], position: number) => {
-          if (trouble.full) throw new DiskError('write', path, 'ENOSPC')
-          writeSync(buffers, position)
-        },
-      })
-    },
-  }
+  const files = withHandles(disk, (handle, path) => {
+    if (!path.endsWith('.log') || path.includes('/journal/')) return null
+    return {
+      datasync: async () => {
+        if (trouble.slow) await new Promise<void>(resolve => waiting.push(resolve))
+        await handle.datasync()
+      },
+      writeSync: (buffers, position) => {
+        if (trouble.full) throw new DiskError('write', path, 'ENOSPC')
+        handle.writeSync(buffers, position)
+      },
+    }
+  })
   const letGo = () => {
     trouble.slow = false
     for (const resume of waiting.splice(0)) resume()

@@ -1,0 +1,29 @@
+/** A broker that is given sockets made by the test, for what the buffers of the kernel would hide. */
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { type FileSystem, realSystem } from '../../src/base.ts'
+import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+
+export interface WithMadeSockets {
+  broker: RunningBroker
+  port: number
+  /** As if a client had connected: `socket` is the broker's end. */
+  accept(socket: Duplex): void
+}
+
+export async function startWithMadeSockets(files: FileSystem, set: Record<string, string>): Promise<WithMadeSockets> {
+  const listening: Server[] = []
+  const broker = await startBroker({
+    system: realSystem(files),
+    config: loadBrokerConfig({ set: { listeners: 'PLAINTEXT://127.0.0.1:0', 'http.listen': 'none', 'log.dirs': '/data', ...set } }),
+    logger: silentLogger,
+    onFatal: error => assert.fail(error),
+    createServer: ((options: object) => {
+      const server = createServer(options)
+      listening.push(server)
+      return server
+    }) as typeof createServer,
+  })
+  return { broker, port: broker.ports.get('PLAINTEXT')!, accept: socket => void listening[0]!.emit('connection', socket) }
+}
