@@ -6,7 +6,7 @@
  * run without a disk.
  */
 export { assert } from './base/assert.ts'
-export { allow, ByteReader, ByteWriter, beginPauses, type Chunks, MalformedInput, TooManyElements } from './base/bytes.ts'
+export { allow, ByteReader, ByteWriter, beginPauses, type Chunks, MalformedInput, TooManyElements, unlimited } from './base/bytes.ts'
 export { ageOf, type ClockHistory } from './base/clock-history.ts'
 export {
   boolean,

@@ -8,7 +8,7 @@
  * in steps, by generators that yield after every few hundred elements or a few long texts. They are slower, and meant for messages too large
  * to process at once.
  */
-import { allow, assert, ByteReader, ByteWriter, beginPauses, type Chunks, MalformedInput, TooManyElements } from '../base.ts'
+import { allow, assert, ByteReader, ByteWriter, beginPauses, type Chunks, MalformedInput, TooManyElements, unlimited } from '../base.ts'
 import { decoderSource } from './codec-decoder.ts'
 import { encoderSource } from './codec-encoder.ts'
 import { planMessage } from './codec-plan.ts'
@@ -28,7 +28,6 @@ interface Codec {
 }
 
 const codecs = new WeakMap<Message, Codec[]>()
-const everyElement = 2 ** 30 - 1
 /** Of a request. Names are shorter; one value or another is not. */
 const mostLongTexts = 64
 const emptyBuffer = Buffer.alloc(0)
@@ -97,7 +96,7 @@ export function decodeRequest<A extends Api>(
   version: number,
   bytes: Buffer,
   offset = 0,
-  mostElements = everyElement,
+  mostElements = unlimited,
 ): MessageOf<A['request']> {
   const reader = new ByteReader(bytes, offset)
   allow(reader, mostElements)
@@ -187,7 +186,7 @@ export function encodeResponse<A extends Api>(
   version: number,
   correlationId: number,
   message: InputOf<A['response']>,
-  mostElements = everyElement,
+  mostElements = unlimited,
 ): Chunks {
   const writer = beginResponse(api, version, correlationId)
   allow(writer, mostElements)
