@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { joinedKey } from '../../base.ts'
 import { type TestGroups, testGroups } from './group.testing.ts'
-import { stateless } from './streams/streams.testing.ts'
+import { joining, stateless } from './streams/streams.testing.ts'
 
 const caller = { apiVersion: 1, clientId: 'c', clientHost: '/h' }
 const joins = 0
@@ -20,23 +20,14 @@ const protocols: Record<string, (groups: TestGroups, groupId: string, memberId: 
     const tasks = memberEpoch === joins ? [] : null
     return groups.coordinator.streamsHeartbeat(
       {
+        ...joining,
         groupId,
         memberId,
         memberEpoch,
-        endpointInformationEpoch: 0,
-        instanceId: null,
-        rackId: null,
-        rebalanceTimeoutMs: 60_000,
         topology: memberEpoch === joins ? stateless : null,
         activeTasks: tasks,
         standbyTasks: tasks,
         warmupTasks: tasks,
-        processId: 'p',
-        userEndpoint: null,
-        clientTags: [],
-        taskOffsets: null,
-        taskEndOffsets: null,
-        shutdownApplication: false,
       },
       caller,
     )

@@ -32,6 +32,27 @@ export const wordCount: Topology = {
 }
 export const stateless: Topology = { epoch: 0, subtopologies: [subtopology('0', ['t'])] }
 
+/** What a member sends to join, alone in its process and without state. */
+export const joining: StreamsHeartbeatRequest = {
+  groupId: 'g',
+  memberId: 'm',
+  memberEpoch: 0,
+  endpointInformationEpoch: 0,
+  instanceId: null,
+  rackId: null,
+  rebalanceTimeoutMs: 60_000,
+  topology: stateless,
+  activeTasks: [],
+  standbyTasks: [],
+  warmupTasks: [],
+  processId: 'p',
+  userEndpoint: null,
+  clientTags: [],
+  taskOffsets: null,
+  taskEndOffsets: null,
+  shutdownApplication: false,
+}
+
 /** A client of the protocol that says only what matters, and gives tasks back as soon as it is told to. */
 export class Client {
   epoch = 0
@@ -52,23 +73,17 @@ export class Client {
   async beat(more: Partial<StreamsHeartbeatRequest> = {}, apiVersion = 1): Promise<StreamsHeartbeatResponse> {
     const joins = (more.memberEpoch ?? this.epoch) === 0
     const request: StreamsHeartbeatRequest = {
-      groupId: 'g',
+      ...joining,
       memberId: this.id,
       memberEpoch: this.epoch,
       endpointInformationEpoch: this.endpointEpoch,
       instanceId: this.#more.instanceId ?? null,
-      rackId: null,
       rebalanceTimeoutMs: joins ? 60_000 : -1,
       topology: null,
       activeTasks: joins ? [] : parse(this.active),
       standbyTasks: joins ? [] : parse(this.standby),
-      warmupTasks: [],
       processId: null,
-      userEndpoint: null,
       clientTags: joins ? [] : null,
-      taskOffsets: null,
-      taskEndOffsets: null,
-      shutdownApplication: false,
       ...(joins ? this.#more : {}),
       ...more,
     }

@@ -4,7 +4,7 @@ import { KafkaError } from '../../../protocol.ts'
 import { testSystem } from '../../runtime.testing.ts'
 import { testTopics } from '../group.testing.ts'
 import { defaultGroupSettings } from '../settings.ts'
-import { stateless } from './streams.testing.ts'
+import { joining } from './streams.testing.ts'
 import { StreamsGroup } from './streams-group.ts'
 import { StreamsGroups } from './streams-groups.ts'
 
@@ -14,29 +14,11 @@ test("a member's task offsets are dropped if they cannot be stored", () => {
   const group = new StreamsGroup('g')
   const context = { clock: testSystem().clock, schedule() {}, scheduleIfAbsent() {}, cancel() {} }
   const streams = new StreamsGroups({ context, settings: defaultGroupSettings, topics, find: () => group, put() {}, remove() {} })
-  const joining = streams.heartbeat(
-    {
-      groupId: 'g',
-      memberId: 'm',
-      memberEpoch: 0,
-      endpointInformationEpoch: 0,
-      instanceId: null,
-      rackId: null,
-      rebalanceTimeoutMs: 60_000,
-      topology: stateless,
-      activeTasks: [],
-      standbyTasks: [],
-      warmupTasks: [],
-      processId: 'p',
-      userEndpoint: null,
-      clientTags: [],
-      taskOffsets: [{ subtopologyId: '0', partition: 1, offset: 5 }],
-      taskEndOffsets: null,
-      shutdownApplication: false,
-    },
+  const joined = streams.heartbeat(
+    { ...joining, taskOffsets: [{ subtopologyId: '0', partition: 1, offset: 5 }] },
     { apiVersion: 1, clientId: 'c', clientHost: '/h' },
   )
   assert.equal(group.taskOffsets.size, 1)
-  joining.rejected!(new KafkaError('UNKNOWN_SERVER_ERROR'))
+  joined.rejected!(new KafkaError('UNKNOWN_SERVER_ERROR'))
   assert.equal(group.taskOffsets.size, 0)
 })
