@@ -133,10 +133,10 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   const directory = dataDirectory(config)
   const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
   opened.push(close)
-  const http = await openEndpoint(given)
+  const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
+  const http = await openEndpoint(options)
   const closeHttp = () => http?.close()
   opened.push(closeHttp)
-  const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
   const converter = openConverter(opened)
   const log = await openLog({
     system,
@@ -407,7 +407,7 @@ function makeServer(broker: Broker, listenOn: typeof createServer): Server {
   })
 }
 
-async function openEndpoint({ config, logger, system }: StartOptions): Promise<HttpEndpoint | null> {
+async function openEndpoint({ config, logger, system, turns }: Opening): Promise<HttpEndpoint | null> {
   const address = parseHttpAddress(config.get('http.listen'))
-  return address === null ? null : startHttp({ ...address, logger, timers: system.timers })
+  return address === null ? null : startHttp({ ...address, logger, timers: system.timers, turns })
 }

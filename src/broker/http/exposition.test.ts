@@ -2,14 +2,17 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import { mock, type TestContext, test } from 'node:test'
-import { DiskError, Durations, durationBoundsMs, realSystem, Turns } from '../../base.ts'
+import { DiskError, Durations, durationBoundsMs, realSystem, type Timers, Turns } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'
 import { BrokerMetrics } from '../metrics.ts'
+import { readGroups } from './exposition/groups.ts'
+import { LagAges } from './exposition/lag-age.ts'
 import { quantile, Recent } from './exposition/recent.ts'
 import { labelText } from './exposition/text.ts'
 import { exposition } from './exposition.ts'
 import { type HttpEndpoint, startHttp } from './http.ts'
+import { Pages } from './pages.ts'
 
 function partitionLog(topic: string, partition: number, end: number): PartitionLog {
   const header = Buffer.alloc(61)
@@ -220,6 +223,34 @@ test('10,000 partitions come in pieces, with turns of the event loop between the
   assert.ok(pieces > 50 && turns > 5, `${pieces} pieces in ${turns} turns`)
 })
 
+/** Over before any work; counts who waits. */
+function endlessTurns(): { turns: Turns; waits: () => number } {
+  let waits = 0
+  const turns = {
+    over: true,
+    async next() {
+      waits++
+      await new Promise(resolve => setImmediate(resolve))
+    },
+  }
+  return { turns: turns as Turns, waits: () => waits }
+}
+
+test('the lag of the partitions of one topic is looked at in turns', async () => {
+  const { turns, waits } = endlessTurns()
+  await readGroups({ ...brokerWith({ orders: 300 }), turns }, new LagAges())
+  assert.ok(waits() >= 300, `${waits()} turns`)
+})
+
+test('groups that have a commit in a wide topic cannot make the page as long as they like', async () => {
+  const broker = brokerWith({ orders: 40_000 })
+  broker.groups.listGroups = async () => Array.from({ length: 5 }, (_, n) => ({ groupId: `g${n}`, groupType: 'consumer' })) as never
+  const lines = await pageOf(broker)
+  assert.equal(lines.filter(line => line.startsWith('kafka_consumergroup_lag{')).length, 80_000)
+  assert.ok(lines.includes('millrace_groups_omitted 3'))
+  assert.ok(lines.includes('kafka_coordinator_group_groupmetadatamanager_numgroups 5'))
+})
+
 test('a process that may not read its own disk counters still serves the page', async () => {
   const system = realSystem()
   const readFile = (path: string): never => {
@@ -257,8 +288,10 @@ test('labels are escaped', () => {
   assert.equal(labelText({}), '')
 })
 
-async function listen(t: TestContext, port = 0, timers = realSystem().timers): Promise<HttpEndpoint> {
-  const endpoint = await startHttp({ host: '127.0.0.1', port, logger: { error: assert.fail, debug() {} }, timers })
+async function listen(t: TestContext, port = 0, given: { timers?: Timers; turns?: Turns } = {}): Promise<HttpEndpoint> {
+  const { timers } = realSystem()
+  const logger = { error: assert.fail, debug() {} }
+  const endpoint = await startHttp({ host: '127.0.0.1', port, logger, timers, turns: new Turns(realSystem()), ...given })
   t.after(() => endpoint.close())
   return endpoint
 }
@@ -322,6 +355,45 @@ test('simultaneous scrapes share one page, which is written once', async t => {
   assert.ok(pages < 20, `${pages} pages`)
 })
 
+test('scrapers that wait for the same page take turns to send each piece of it', async t => {
+  const { turns, waits } = endlessTurns()
+  const endpoint = await listen(t, 0, { turns })
+  async function* render() {
+    for (let n = 0; n < 10; n++) yield 'x'.repeat(1_000)
+  }
+  endpoint.setMetrics({ contentType: 'text/plain', render, close() {} })
+  const texts = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(`http://127.0.0.1:${endpoint.port}/metrics`)).text()))
+  for (const text of texts) assert.equal(text.length, 10_000)
+  assert.equal(waits(), 200)
+})
+
+test('while two pages are being read, further scrapers get the later one', async () => {
+  let written = 0
+  const pages = new Pages(async function* () {
+    yield String(++written)
+  })
+  const ends: (() => void)[] = []
+  const seen: string[] = []
+  const scrape = () =>
+    pages.lend(([text]) => {
+      seen.push(String(text))
+      return new Promise(resolve => ends.push(resolve))
+    })
+  const reading: Promise<void>[] = []
+  for (let n = 1; n <= 4; n++) {
+    reading.push(scrape())
+    await until(() => seen.length === n)
+  }
+  assert.deepEqual(seen, ['1', '2', '2', '2'])
+  ends[0]!()
+  await reading[0]
+  reading.push(scrape())
+  await until(() => seen.length === 5)
+  assert.equal(seen.at(-1), '3')
+  for (const end of ends) end()
+  await Promise.all(reading)
+})
+
 test('a client that does not read a response, or sends more requests before it, loses its connection', async t => {
   const deadlines: (() => void)[] = []
   const { timers } = realSystem()
@@ -329,7 +401,7 @@ test('a client that does not read a response, or sends more requests before it, 
     if (delayMs === 10_000) deadlines.push(callback)
     return timers.after(delayMs, callback)
   }
-  const endpoint = await listen(t, 0, { soon: callback => timers.soon(callback), after })
+  const endpoint = await listen(t, 0, { timers: { soon: callback => timers.soon(callback), after } })
   // So large that it takes some turns to write.
   endpoint.setMetrics(exposition(brokerWith({ orders: 20_000 })))
   const socket = (await connectTo(endpoint.port)).resume()

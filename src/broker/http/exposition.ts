@@ -38,22 +38,29 @@ export function exposition(broker: Broker): Exposition {
       recent.advance(nowMs, broker.metrics.requests, cpuMs())
       const page = new Page()
       const { turns } = broker
-      yield* inPieces(page, turns, writeTopics(page, broker))
-      writeDeadLetters(page, broker)
-      writeRequests(page, broker, recent)
-      writeServer(page, broker, recent.idleShare(nowMs, cpuMs()))
-      writeIdle(page, nowMs - begin.ms - (cpuMs() - begin.cpuMs))
-      writeDisk(page, broker)
-      writeOwn(page, broker)
-      writeSkippedRecords(page, broker)
-      writeOffline(page, broker)
-      yield* inPieces(page, turns, writeClients(page, broker.telemetry))
-      yield* inPieces(page, turns, writePartitions(page, broker))
+      const idle = { share: recent.idleShare(nowMs, cpuMs()), ms: nowMs - begin.ms - (cpuMs() - begin.cpuMs) }
+      yield* inPieces(page, turns, writeBroker(page, broker, recent, idle))
       yield* inPieces(page, turns, writeGroups(page, await readGroups(broker, ages)))
       yield await runtime.metrics()
     },
     close: () => runtime.clear(),
   }
+}
+
+/** A step for each line of what may be long. */
+function* writeBroker(page: Page, broker: Broker, recent: Recent, idle: { share: number; ms: number }): Generator<void> {
+  yield* writeTopics(page, broker)
+  yield* writeDeadLetters(page, broker)
+  yield* writeRequests(page, broker, recent)
+  yield* writeServer(page, broker, idle.share)
+  writeIdle(page, idle.ms)
+  writeDisk(page, broker)
+  writeOwn(page, broker)
+  writeSkippedRecords(page, broker)
+  yield
+  yield* writeOffline(page, broker)
+  yield* writeClients(page, broker.telemetry)
+  yield* writePartitions(page, broker)
 }
 
 function cpuMs(): number {
@@ -95,18 +102,21 @@ const deadLetterFamilies: readonly (readonly [name: string, help: string, of: (c
   ['failedproducerequests', 'Times that dead letters were given up: the records are archived without them.', counts => counts.givenUp],
 ]
 
-function writeDeadLetters(page: Page, { metrics }: Broker): void {
+function* writeDeadLetters(page: Page, { metrics }: Broker): Generator<void> {
   if (metrics.deadLetters.size === 0) return
   for (const [name, help, of] of deadLetterFamilies) {
     page.family(`kafka_server_sharegroupmetrics_deadletterqueue${name}_total`, 'counter', help)
-    for (const [group, counts] of metrics.deadLetters) page.sample(of(counts), { group })
+    for (const [group, counts] of metrics.deadLetters) {
+      page.sample(of(counts), { group })
+      yield
+    }
   }
 }
 
 const quantiles = [0.5, 0.75, 0.95, 0.98, 0.99, 0.999]
 
 /** Kafka counts a consumer's fetch twice: as Fetch and as FetchConsumer. */
-function writeRequests(page: Page, { metrics }: Broker, recent: Recent): void {
+function* writeRequests(page: Page, { metrics }: Broker, recent: Recent): Generator<void> {
   const rows = [...metrics.requests].flatMap(([api, counts]) =>
     (api === 'Fetch' ? ['Fetch', 'FetchConsumer'] : [api]).map(request => ({ api, request, counts })),
   )
@@ -120,9 +130,13 @@ function writeRequests(page: Page, { metrics }: Broker, recent: Recent): void {
     for (const share of quantiles) page.sample(quantile(buckets, share), { request, quantile: share })
     page.sample(counts.durations.totalMs, { request }, '_sum')
     page.sample(counts.durations.count, { request }, '_count')
+    yield
   }
   page.family('millrace_request_duration_seconds', 'histogram', 'Seconds from the last byte of a request to its reply.')
-  for (const [request, { durations }] of metrics.requests) writeHistogram(page, durations, { request })
+  for (const [request, { durations }] of metrics.requests) {
+    writeHistogram(page, durations, { request })
+    yield
+  }
 }
 
 /** Samples of a family of type histogram, in seconds. */
@@ -137,9 +151,9 @@ function writeHistogram(page: Page, { buckets, count, totalMs }: Durations, labe
   page.sample(count, labels, '_count')
 }
 
-function writeServer(page: Page, broker: Broker, idle: number): void {
+function* writeServer(page: Page, broker: Broker, idle: number): Generator<void> {
   const { metadata, metrics, self } = broker
-  const offline = countOffline(broker)
+  const offline = yield* countOffline(broker)
   const gauge = (name: string, help: string, value: number) => page.single(`kafka_${name}`, 'gauge', help, value)
   gauge('server_replicamanager_leadercount', 'Partitions led by this broker.', metadata.partitionCount)
   gauge('server_replicamanager_partitioncount', 'Partitions on this broker.', metadata.partitionCount)
@@ -177,9 +191,12 @@ function writeIdle(page: Page, idleMs: number): void {
   page.single(name, 'counter', 'Idle time of one core, in nanoseconds.', Math.max(0, Math.round(idleMs * 1e6)))
 }
 
-function countOffline({ metadata }: Broker): number {
+function* countOffline({ metadata }: Broker): Generator<void, number> {
   let offline = 0
-  for (const { partitions } of metadata.topics()) for (const partition of partitions) if (partition.offline !== null) offline++
+  for (const { partitions } of metadata.topics()) {
+    for (const partition of partitions) if (partition.offline !== null) offline++
+    yield
+  }
   return offline
 }
 
@@ -246,10 +263,16 @@ function writeSkippedRecords(page: Page, { metrics }: Broker): void {
 }
 
 /** Only of those that are offline: they are few, and an alert needs no more. */
-function writeOffline(page: Page, { metadata }: Broker): void {
+function* writeOffline(page: Page, { metadata }: Broker): Generator<void> {
   page.family('millrace_partition_offline', 'gauge', 'Offline partitions, with the reason.')
-  for (const { name, partitions } of metadata.topics())
-    for (const { partition, offline } of partitions) if (offline !== null) page.sample(1, { topic: name, partition, reason: offline })
+  for (const { name, partitions } of metadata.topics()) {
+    for (const { partition, offline } of partitions) {
+      if (offline === null) continue
+      page.sample(1, { topic: name, partition, reason: offline })
+      yield
+    }
+    yield
+  }
 }
 
 interface PartitionRow {
@@ -282,7 +305,10 @@ function* writePartitions(page: Page, { metadata, self }: Broker): Generator<voi
   page.family('kafka_topic_partitions', 'gauge', 'Number of partitions for this Topic.')
   for (const { name, partitions } of topics) {
     page.sample(partitions.length, { topic: name })
-    for (const log of partitions) rows.push({ labels: labelText({ topic: name, partition: log.partition }), log })
+    for (const log of partitions) {
+      rows.push({ labels: labelText({ topic: name, partition: log.partition }), log })
+      yield
+    }
     yield
   }
   for (const [name, help, of] of perPartition) {

@@ -2,22 +2,22 @@
  * The broker's small HTTP endpoint for monitoring: `/health/live`, `/health/ready`, `/metrics`.
  *
  * A probe must always be able to connect, or the broker is restarted for nothing: connections that send no request, or read no response,
- * are closed in favor of new ones. A page of metrics is written once for all clients that request it at the same time.
+ * are closed in favor of new ones. Scrapers share pages (`pages.ts`), and sending them takes turns with other work (`base/turns.ts`).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import type { Timers } from '../../base.ts'
+import type { Timers, Turns } from '../../base.ts'
 import type { Logger } from '../logger.ts'
 import { CannotListen } from '../start/cannot-listen.ts'
 import type { Exposition } from './exposition.ts'
+import { Pages } from './pages.ts'
 
 export interface HttpOptions {
   host: string
   port: number
   logger: Pick<Logger, 'error' | 'debug'>
   timers: Timers
+  turns: Turns
 }
 
 /** Available before the log is recovered, so that a probe does not mistake a long recovery for a broker that hangs. */
@@ -50,12 +50,14 @@ interface State {
   notReady: () => string | null
   metrics: Exposition | null
   /** Of metrics. */
-  page(): Promise<readonly Buffer[]>
+  readonly pages: Pages
+  readonly turns: Turns
 }
 
 export async function startHttp(options: HttpOptions): Promise<HttpEndpoint> {
-  const { logger, timers } = options
-  const state: State = { notReady: () => 'the broker is starting', metrics: null, page: shared(() => collect(state.metrics)) }
+  const { logger, timers, turns } = options
+  const pages = new Pages(() => state.metrics?.render() ?? noPage())
+  const state: State = { notReady: () => 'the broker is starting', metrics: null, pages, turns }
   const busy = new WeakSet<Socket>()
   const server = createServer(limits, (request, response) => {
     const { socket } = request
@@ -120,24 +122,10 @@ function keepFew(server: Server): void {
   })
 }
 
-/** Callers during a run of `make` share its result. */
-function shared<T>(make: () => Promise<T>): () => Promise<T> {
-  let underWay: Promise<T> | null = null
-  return () => {
-    underWay ??= make().finally(() => {
-      underWay = null
-    })
-    return underWay
-  }
-}
+async function* noPage(): AsyncGenerator<string, void> {}
 
-async function collect(metrics: Exposition | null): Promise<Buffer[]> {
-  const pieces: Buffer[] = []
-  for await (const piece of metrics?.render() ?? []) pieces.push(Buffer.from(piece))
-  return pieces
-}
-
-async function serve(request: IncomingMessage, response: ServerResponse, { notReady, metrics, page }: State): Promise<void> {
+async function serve(request: IncomingMessage, response: ServerResponse, state: State): Promise<void> {
+  const { notReady, metrics } = state
   // Requests have no body here; if one comes, it is dropped with the connection.
   response.setHeader('cache-control', 'no-store')
   const path = request.url?.split('?', 1)[0]
@@ -156,7 +144,32 @@ async function serve(request: IncomingMessage, response: ServerResponse, { notRe
   if (metrics === null) return answer(response, 503, { error: notReady() })
   response.setHeader('content-type', metrics.contentType)
   if (request.method === 'HEAD') response.end()
-  else await pipeline(Readable.from(await page()), response)
+  else await state.pages.lend(pieces => send(response, pieces, state.turns))
+}
+
+/** A hundred scrapers wait for the same page. When it is there, they take turns, also if their sockets take all of it at once. */
+async function send(response: ServerResponse, pieces: readonly Buffer[], turns: Turns): Promise<void> {
+  response.setHeader(
+    'content-length',
+    pieces.reduce((sum, { length }) => sum + length, 0),
+  )
+  for (const piece of pieces) {
+    if (turns.over) await turns.next()
+    if (response.destroyed) return
+    if (!response.write(piece)) await drained(response)
+  }
+  response.end()
+}
+
+/** Also when the connection has closed. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const settle = () => {
+      response.off('drain', settle).off('close', settle)
+      resolve()
+    }
+    response.on('drain', settle).on('close', settle)
+  })
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

@@ -2,6 +2,9 @@
  * Groups as in kafka_exporter: members, committed offsets, lag; in addition the lag in seconds, and the lag of share groups.
  * As in kafka_exporter, a topic in which a group has committed any offset is shown with all its partitions: without a commit the
  * offset is -1, and the lag counts from the start of the partition.
+ *
+ * So a group costs one commit, but shows a line for each partition of the topic: beyond a number of partitions further groups are omitted,
+ * and counted.
  */
 import { joinedKey } from '../../../base.ts'
 import type { PartitionLog } from '../../../log.ts'
@@ -28,26 +31,45 @@ interface GroupRow {
   isShare: boolean
 }
 
+interface GroupRows {
+  rows: GroupRow[]
+  omitted: number
+}
+
+/** Of all groups together: some 500 bytes of the page each. */
+const mostPartitions = 100_000
+
 /** Groups whose coordinator is still loading are omitted: a gap in a graph is better than a wrong zero. */
-export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRow[]> {
+export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRows> {
   ages.begin()
   const listed = await broker.groups.listGroups(new Set(), new Set()).catch(() => [])
   const rows: GroupRow[] = []
+  let omitted = 0
+  let left = mostPartitions
   for (const { groupId, groupType } of listed) {
-    const row = await (groupType === 'share' ? readShareGroup(broker, groupId) : readGroup(broker, groupId, ages)).catch(() => null)
-    if (row !== null) rows.push(row)
+    const row = await (groupType === 'share' ? readShareGroup(broker, groupId, left) : readGroup(broker, groupId, ages, left)).catch(
+      () => null,
+    )
+    if (row === 'too many') omitted++
+    else if (row !== null) {
+      rows.push(row)
+      left -= row.partitions.length
+    }
     if (broker.turns.over) await broker.turns.next()
   }
-  return rows
+  return { rows, omitted }
 }
 
-async function readGroup(broker: Broker, group: string, ages: LagAges): Promise<GroupRow> {
+async function readGroup(broker: Broker, group: string, ages: LagAges, most: number): Promise<GroupRow | 'too many'> {
   const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.fetchOffsets(group, null, false)])
   const nowMs = broker.system.clock.now()
   const partitions: PartitionRow[] = []
   for (const { name, partitions: fetched } of topics) {
     const committed = new Map(fetched.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)]))
-    for (const log of broker.metadata.topic(name)?.partitions ?? []) {
+    const logs = broker.metadata.topic(name)?.partitions ?? []
+    if (partitions.length + logs.length > most) return 'too many'
+    for (const log of logs) {
+      if (broker.turns.over) await broker.turns.next()
       const offset = committed.get(log.partition) ?? -1
       const from = offset < 0 ? log.logStartOffset : offset
       const lag = Math.max(0, log.highWatermark - from)
@@ -55,22 +77,22 @@ async function readGroup(broker: Broker, group: string, ages: LagAges): Promise<
       const ageSeconds = lag === 0 ? 0 : await ages.seconds(key, log, from, nowMs).catch(() => null)
       partitions.push({ topic: name, log, offset, lag, ageSeconds })
     }
-    if (broker.turns.over) await broker.turns.next()
   }
   return { group, members, partitions, isShare: false }
 }
 
-async function readShareGroup(broker: Broker, group: string): Promise<GroupRow> {
+async function readShareGroup(broker: Broker, group: string, most: number): Promise<GroupRow | 'too many'> {
   const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.shareGroupTopics(group)])
   const partitions: PartitionRow[] = []
   for (const { name, partitions: indexes } of topics.values()) {
+    if (partitions.length + indexes.size > most) return 'too many'
     for (const index of indexes) {
+      if (broker.turns.over) await broker.turns.next()
       const log = broker.metadata.partitionByName(name, index)
       if (log === undefined) continue
       const { startOffset, lag } = await shareStanding(broker, group, log)
       partitions.push({ topic: name, log, offset: Number(startOffset), lag, ageSeconds: null })
     }
-    if (broker.turns.over) await broker.turns.next()
   }
   return { group, members, partitions, isShare: true }
 }
@@ -110,8 +132,11 @@ const shareFamilies: readonly Family[] = [
 ]
 
 /** A step for each line. */
-export function* writeGroups(page: Page, rows: readonly GroupRow[]): Generator<void> {
-  page.single('kafka_coordinator_group_groupmetadatamanager_numgroups', 'gauge', 'Groups known to this coordinator.', rows.length)
+export function* writeGroups(page: Page, { rows, omitted }: GroupRows): Generator<void> {
+  const known = rows.length + omitted
+  page.single('kafka_coordinator_group_groupmetadatamanager_numgroups', 'gauge', 'Groups known to this coordinator.', known)
+  const help = `Groups without metrics, because all groups together have more than ${mostPartitions} partitions.`
+  page.single('millrace_groups_omitted', 'gauge', help, omitted)
   const consumer = rows.filter(row => !row.isShare)
   const share = rows.filter(row => row.isShare)
   yield* writeMembers(page, consumer, 'kafka_consumergroup_members', 'Amount of members in a consumer group.', 'consumergroup')
