@@ -9,7 +9,7 @@ export function clientPartition(context: RequestContext, topic: string, partitio
   const log = context.broker.metadata.partitionByName(topic, partition)
   if (log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
   if (log.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', log.offline)
-  if (currentLeaderEpoch >= 0 && currentLeaderEpoch < log.leaderEpoch) throw new KafkaError('FENCED_LEADER_EPOCH')
+  if (currentLeaderEpoch !== -1 && currentLeaderEpoch < log.leaderEpoch) throw new KafkaError('FENCED_LEADER_EPOCH')
   if (currentLeaderEpoch > log.leaderEpoch) throw new KafkaError('UNKNOWN_LEADER_EPOCH')
   return log
 }

@@ -12,6 +12,7 @@ import {
   errorCode,
   fetchMagic,
   type InputOf,
+  KafkaError,
   type MessageOf,
   type Offset,
   toKafkaError,
@@ -153,11 +154,11 @@ function readPartition(
   const failure = refusal(request, partition, context)
   if (failure !== null) return { partition, response: partitionResponse(partition, failure), slice: null }
   const log = partition.log!
-  const diverging = divergingEpoch(partition, log)
-  if (diverging !== null) return { partition, response: { ...marks(partition, log), divergingEpoch: diverging }, slice: null }
   const maxBytes = Math.max(0, Math.min(partition.maxBytes, left, roomFor(log, context)))
   const limit: ReadLimit = { maxBytes, atLeastOne, upTo: visibility(request) }
   try {
+    const diverging = divergingEpoch(partition, log)
+    if (diverging !== null) return { partition, response: { ...marks(partition, log), divergingEpoch: diverging }, slice: null }
     const slice = log.read(offsetInLog(log, partition.fetchOffset), limit)
     if (!(slice instanceof Promise)) return readResult(partition, log, slice, context)
     return slice.then(
@@ -188,17 +189,20 @@ function refusal(request: Request, partition: FetchPartition, context: RequestCo
   if (log === null) return errorCode('UNKNOWN_TOPIC_OR_PARTITION')
   if (log.offline !== null) return errorCode('KAFKA_STORAGE_ERROR')
   const epoch = partition.currentLeaderEpoch
-  if (epoch >= 0 && epoch < log.leaderEpoch) return errorCode('FENCED_LEADER_EPOCH')
+  if (epoch !== -1 && epoch < log.leaderEpoch) return errorCode('FENCED_LEADER_EPOCH')
   if (epoch > log.leaderEpoch) return errorCode('UNKNOWN_LEADER_EPOCH')
   if (context.version < 10 && log.config.compressionType === 'zstd') return errorCode('UNSUPPORTED_COMPRESSION_TYPE')
   return null
 }
 
-function divergingEpoch(partition: FetchPartition, log: PartitionLog): { epoch: number; endOffset: number } | null {
-  if (partition.lastFetchedEpoch < 0) return null
-  const { leaderEpoch, endOffset } = log.endOffsetForEpoch(partition.lastFetchedEpoch)
-  if (endOffset < 0) return null
-  return leaderEpoch < partition.lastFetchedEpoch || endOffset < partition.fetchOffset ? { epoch: leaderEpoch, endOffset } : null
+/** Throws OFFSET_OUT_OF_RANGE for an epoch that this log never had: the reader comes from another log. */
+function divergingEpoch({ lastFetchedEpoch, fetchOffset }: FetchPartition, log: PartitionLog): { epoch: number; endOffset: number } | null {
+  if (lastFetchedEpoch < 0) return null
+  const { leaderEpoch, endOffset } = log.endOffsetForEpoch(lastFetchedEpoch)
+  if (endOffset < 0)
+    throw new KafkaError('OFFSET_OUT_OF_RANGE', `Could not determine the end offset of the last fetched epoch ${lastFetchedEpoch}`)
+  if (fetchOffset < log.logStartOffset) return null
+  return leaderEpoch < lastFetchedEpoch || endOffset < fetchOffset ? { epoch: leaderEpoch, endOffset } : null
 }
 
 function readResult(partition: FetchPartition, log: PartitionLog, slice: Slice, context: RequestContext): Read | Promise<Read> {
