@@ -21,7 +21,9 @@ test('a reader of another log is told so, one that is ahead where the logs part'
         maxWaitMs: 0,
         minBytes: 0,
         maxBytes: 1 << 20,
-        topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset, lastFetchedEpoch, currentLeaderEpoch, partitionMaxBytes: 1 << 20 }] }],
+        topics: [
+          { topic: 't', partitions: [{ partition: 0, fetchOffset, lastFetchedEpoch, currentLeaderEpoch, partitionMaxBytes: 1 << 20 }] },
+        ],
         forgottenTopicsData: [],
       })
       const { errorCode, divergingEpoch, records } = responses[0]!.partitions[0]!
