@@ -225,7 +225,11 @@ export class Connection {
     const goOn = this.#frames.received(length)
     if (!this.#frames.unfinished) this.unfinishedSinceMs = 0
     else if (!wasUnfinished || this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.lastActiveMs
-    return goOn && !this.#closed
+    if (!goOn || this.#closed) return false
+    // The kernel may hold tens of megabytes of each connection, which would all be read in this turn.
+    if (!this.#frames.large || !this.#options.turns.over) return true
+    this.#awaitTurn()
+    return false
   }
 
   #take(frame: Buffer, owned: boolean): Taken {

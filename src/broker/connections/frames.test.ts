@@ -99,6 +99,25 @@ test('memory follows what has arrived, not what was declared', () => {
   assert.ok(made.target().length < 32 * 1024)
 })
 
+test('a large frame is read and moved in steps of a megabyte', t => {
+  const { made, frames, feed } = reader({ buffers: new ReadBuffers(), maxFrameBytes: 100 << 20 })
+  const copied: number[] = []
+  const { copy } = Buffer.prototype
+  t.mock.method(Buffer.prototype, 'copy', function (this: Buffer, ...parameters: Parameters<typeof copy>) {
+    const bytes = copy.apply(this, parameters)
+    copied.push(bytes)
+    return bytes
+  })
+  for (const size of [1 << 20, (4 << 20) + 1, 20_000_000, 60 << 20]) {
+    const whole = frame(size, 0)
+    for (let at = 4; at + 4 <= whole.length; at += 4096) whole.writeUInt32LE(at, at)
+    feed(whole)
+    assert.equal(made.unfinished, false)
+    assert.ok(frames.pop()!.equals(whole.subarray(4)), `${size} bytes are unchanged`)
+  }
+  assert.ok(Math.max(...copied) <= 1 << 20, `${Math.max(...copied)} bytes in one step`)
+})
+
 test('memory: what is held is known, and given back when frames are complete or the connection is over', () => {
   const memory = new FrameMemory(1000)
   const one = reader({ memory })

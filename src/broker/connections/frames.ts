@@ -5,6 +5,9 @@
  * A frame is a view of the read buffer (read-buffers.ts). The first part of an incomplete frame is moved to the front of a
  * buffer of the connection, and the rest is read behind it. The memory for incomplete frames of all connections is bounded
  * (frame-memory.ts): a reader that finds no space stops until it is resumed.
+ *
+ * No step copies more than about a megabyte, because ten connections may have a step in the same turn of the event loop: when the buffer of
+ * a large frame grows, what it held is moved little by little, with the reads that follow.
  */
 import type { FrameShare } from './frame-memory.ts'
 import type { ReadBuffers } from './read-buffers.ts'
@@ -34,6 +37,8 @@ const sizeBytes = 4
 const firstAllocationBytes = 16 * 1024
 /** What is read at once while memory is full: it has to be kept if it is not a whole frame. */
 const cautiousBytes = 4 * 1024
+/** What is moved to a larger buffer in one step. */
+const stepBytes = 1024 * 1024
 
 export class FrameReader implements SocketReader {
   readonly #buffers: ReadBuffers
@@ -46,6 +51,9 @@ export class FrameReader implements SocketReader {
   #leased = false
   #start = 0
   #end = 0
+  /** The smaller buffer that the frame began in, and how much of it has been moved to the start of `#own`; all bytes there are needed. */
+  #outgrown: Buffer | null = null
+  #moved = 0
   #open = true
   #abandoned = false
 
@@ -56,6 +64,11 @@ export class FrameReader implements SocketReader {
     this.#memory = memory
   }
 
+  /** Whether the frame that is being received is so large that its reads take turns with other work. */
+  get large(): boolean {
+    return this.#own !== null && this.#own.length > stepBytes
+  }
+
   /** Whether some bytes of a frame, but not all, have arrived, and the rest is up to the peer. */
   get unfinished(): boolean {
     return this.#open && this.#end > this.#start
@@ -63,7 +76,7 @@ export class FrameReader implements SocketReader {
 
   target(): Buffer {
     const own = this.#own
-    if (own !== null && this.#open) return own.subarray(this.#end)
+    if (own !== null && this.#open) return own.subarray(this.#end, this.#end + this.#buffers.shared.length)
     return this.#memory.full ? this.#buffers.shared.subarray(0, cautiousBytes) : this.#buffers.shared
   }
 
@@ -74,6 +87,7 @@ export class FrameReader implements SocketReader {
       else if (this.#own === null) this.#keep(shared.subarray(this.#cut(shared, 0, length), length))
       else {
         this.#end += length
+        this.#move(length)
         this.#handOut()
       }
     } catch (error) {
@@ -113,7 +127,8 @@ export class FrameReader implements SocketReader {
 
   #account(): void {
     if (this.#abandoned) return
-    const bytes = this.#own === null ? 0 : this.#leased ? this.#end - this.#start : this.#own.length
+    const own = this.#own
+    const bytes = own === null ? 0 : this.#leased ? this.#end - this.#start : own.length + (this.#outgrown?.length ?? 0)
     this.#memory.hold(bytes, this.unfinished)
   }
 
@@ -125,6 +140,7 @@ export class FrameReader implements SocketReader {
   /** Hands out the frames that are whole. */
   #handOut(): void {
     const own = this.#own!
+    if (this.#outgrown !== null) return
     this.#start = this.#cut(own, this.#start, this.#end)
     if (this.#own === null) return
     if (this.#start === this.#end) this.#letGo()
@@ -184,10 +200,23 @@ export class FrameReader implements SocketReader {
       this.#start = 0
       this.#end = arrived
     } else if (this.#memory.admits(total)) {
-      const grown = Buffer.allocUnsafeSlow(capacityFor(total, arrived))
-      own.copy(grown, 0, this.#start, this.#end)
-      this.#become(grown, arrived)
+      const outgrown = own.subarray(this.#start, this.#end)
+      this.#become(Buffer.allocUnsafeSlow(capacityFor(total, arrived)), arrived)
+      this.#outgrown = outgrown
+      this.#move(arrived <= stepBytes || total < 2 * arrived ? arrived : 0)
     } else this.#awaitRoom(total)
+  }
+
+  /** As many bytes as have just arrived, so that all have been moved before the new buffer, at least twice as long, is full. */
+  #move(bytes: number): void {
+    const outgrown = this.#outgrown
+    if (outgrown === null) return
+    const end = this.#moved + bytes
+    outgrown.copy(this.#own!, this.#moved, this.#moved, end)
+    this.#moved = end
+    if (end < outgrown.length) return
+    this.#outgrown = null
+    this.#moved = 0
   }
 
   /** Continues in separate memory. */
@@ -200,6 +229,8 @@ export class FrameReader implements SocketReader {
   #letGo(): void {
     if (this.#leased) this.#buffers.give(this.#own!)
     this.#own = null
+    this.#outgrown = null
+    this.#moved = 0
     this.#leased = false
     this.#start = 0
     this.#end = 0
@@ -217,7 +248,13 @@ export class FrameReader implements SocketReader {
   }
 }
 
-/** Never beyond the frame, so that the bytes of the next one are not read into it. */
+/**
+ * Never beyond the frame, so that the bytes of the next one are not read into it; otherwise a quarter of it, or a sixteenth, and so on: at
+ * least twice what has arrived, and less than eight times.
+ */
 function capacityFor(totalBytes: number, arrivedBytes: number): number {
-  return Math.min(totalBytes, Math.max(firstAllocationBytes, 4 * arrivedBytes))
+  const least = Math.max(firstAllocationBytes, 2 * arrivedBytes)
+  let capacity = totalBytes
+  while (capacity / 4 >= least) capacity = Math.ceil(capacity / 4)
+  return capacity
 }

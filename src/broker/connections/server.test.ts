@@ -216,6 +216,31 @@ test('requests of one read take turns with others, whether they are answered imm
   assert.ok(most <= 20, `${most} requests of a millisecond in one turn`)
 })
 
+test('the reads of large frames take turns: what the kernel holds of twenty of them is not read in one', async () => {
+  let looks = 0
+  let most = 0
+  // The broker looks at the clock once for each read, and then at most once more.
+  const look = () => {
+    if (++looks === 1) setImmediate(() => (looks = 0))
+    most = Math.max(most, looks)
+    return performance.now()
+  }
+  const clock = trustingClock(() => Date.now(), look)
+  const changed = { maxFrameBytes: 100 << 20, maxUnauthenticatedFrameBytes: 100 << 20 }
+  const { port } = await serve(() => reply('x'), changed, undefined, undefined, { ...realSystem(memoryFileSystem()), clock })
+  const clients = await Promise.all(Array.from({ length: 20 }, () => connect(port)))
+  const whole = Buffer.alloc(4 + (9 << 20))
+  whole.writeInt32BE(9 << 20)
+  for (const { socket } of clients) await new Promise(resolve => socket.write(whole.subarray(0, 3 << 20), resolve))
+  await new Promise(resolve => setTimeout(resolve, 100))
+  most = 0
+  for (const { socket } of clients) socket.write(whole.subarray(3 << 20))
+  const began = performance.now()
+  while (performance.now() - began < 5);
+  await until(() => clients.every(({ received }) => received() === 'x'))
+  assert.ok(most < 50, `${most} looks at the clock in one turn`)
+})
+
 test('a request that has to wait is retried, and later ones stay behind it', async () => {
   const waiting: (() => void)[] = []
   let free = false
