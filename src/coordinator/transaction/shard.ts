@@ -19,6 +19,7 @@ import {
   hasPartition,
   isEpochExhausted,
   isPrepared,
+  lastEpoch,
   none,
   noPartitions,
   type Partitions,
@@ -149,18 +150,17 @@ export class TransactionShard implements Shard {
       return this.#fence(before, 0, concurrent(transactionalId))
     }
     const empty = { ...before, ...emptied, timeoutMs: transactionTimeoutMs, lastUpdateMs: now, previousProducerId: before.producerId }
-    if (isEpochExhausted(before.producerEpoch) && (expected === null || expected === before.producerEpoch)) {
+    // The epoch was raised for this producer and never given to another: it repeats its request, or its transaction was aborted.
+    const bump = this.#bumps.get(transactionalId)
+    const raised = bump !== undefined && bump.producerEpoch === before.producerEpoch && bump.lastProducerEpoch === expected
+    if (raised && before.producerEpoch !== lastEpoch) return this.#move({ ...empty, previousProducerId: before.previousProducerId })
+    if (expected !== null && expected !== before.producerEpoch && !raised) throw fenced(request)
+    if (isEpochExhausted(before.producerEpoch)) {
       this.#remember(transactionalId, 0, expected ?? none)
       return this.#move({ ...empty, producerId: taken(spare), producerEpoch: 0 })
     }
-    if (expected === null || expected === before.producerEpoch) {
-      this.#remember(transactionalId, before.producerEpoch + 1, expected ?? none)
-      return this.#move({ ...empty, producerEpoch: before.producerEpoch + 1 })
-    }
-    // A retry: no other producer can have come in between, or the epoch would differ.
-    const bump = this.#bumps.get(transactionalId)
-    if (bump === undefined || bump.producerEpoch !== before.producerEpoch || bump.lastProducerEpoch !== expected) throw fenced(request)
-    return this.#move({ ...empty, previousProducerId: before.previousProducerId })
+    this.#remember(transactionalId, before.producerEpoch + 1, expected ?? none)
+    return this.#move({ ...empty, producerEpoch: before.producerEpoch + 1 })
   }
 
   /** A transactional id that is not known yet, in the place of one that has been idle for long when there are too many. */
@@ -243,8 +243,9 @@ export class TransactionShard implements Shard {
   }
 
   /**
-   * Aborts the ongoing transaction under a higher epoch: its producer can do nothing more in it. With version 2 that producer's own EndTxn
-   * is taken for the one that raised the epoch: it may not commit, but if it aborts it gets the epoch and continues.
+   * Aborts the ongoing transaction under a higher epoch: its producer can do nothing more in it. As in Kafka, it may ask for the new epoch
+   * (InitProducerId) until another producer has got one. With version 2 its own EndTxn is taken for the one that raised the epoch: it may
+   * not commit, but if it aborts it gets the epoch and continues.
    */
   #fence(before: Transaction, clientVersion: number, error: KafkaError): Decision<Session> {
     const decision = this.#move({
@@ -256,7 +257,7 @@ export class TransactionShard implements Shard {
       lastUpdateMs: this.#context.clock.now(),
       clientVersion,
     })
-    this.#bumps.delete(before.transactionalId)
+    this.#remember(before.transactionalId, epochAfter(before.producerEpoch), before.producerEpoch)
     return { ...decision, response: { producerId: none, producerEpoch: none, error } }
   }
 

@@ -46,7 +46,8 @@ export const noPartitions: Partitions = new Map()
 /** Clients never get the last epoch, so that there is always one left to fence them with. */
 const lastClientEpoch = 2 ** 15 - 2
 
-const lastEpoch = 2 ** 15 - 1
+/** Only ever in a marker that fences. */
+export const lastEpoch = 2 ** 15 - 1
 
 /** Above it, unless it is the last that there is, as only a record from elsewhere can have it. */
 export function epochAfter(producerEpoch: number): number {
