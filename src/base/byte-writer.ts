@@ -5,6 +5,7 @@
 import { zeroUuid } from './byte-reader.ts'
 import type { Int64 } from './int64.ts'
 import { claimElements, type Paced, pauseDue, spend, unlimited } from './pace.ts'
+import { writeSeenUuid } from './seen-texts.ts'
 
 /** Bytes in several pieces, in order, ready for `writev`. */
 export interface Chunks {
@@ -255,7 +256,7 @@ export class ByteWriter implements Paced {
     if (typeof value !== 'string' || value.length !== 22) throw unencodable('uuid', value)
     const at = this.#claim(16)
     if (value === zeroUuid) this.#buffer.fill(0, at, at + 16)
-    else if (this.#buffer.write(value, at, 16, 'base64url') !== 16) throw unencodable('uuid', value)
+    else if (!writeSeenUuid(value, this.#buffer, at)) throw unencodable('uuid', value)
   }
 
   /** Everything that `other` holds; it must not be used again. */

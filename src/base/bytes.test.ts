@@ -202,6 +202,13 @@ test('cached texts and uuids are not taken for others, whatever their hash', () 
   )
   for (let round = 0; round < 2; round++) {
     for (const text of texts) assert.equal(new ByteReader(Buffer.from(text)).readUtf8(text.length), text)
-    for (const uuid of uuids) assert.equal(new ByteReader(uuid).readUuid(), uuid.toString('base64url'))
+    for (const uuid of uuids) {
+      const text = uuid.toString('base64url')
+      assert.equal(new ByteReader(uuid).readUuid(), text)
+      assert.deepEqual(
+        written(w => w.writeUuid(text)),
+        uuid,
+      )
+    }
   }
 })

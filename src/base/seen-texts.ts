@@ -8,6 +8,8 @@ const slots = 4096
 const texts: (string | undefined)[] = new Array(slots).fill(undefined)
 const uuids: (string | undefined)[] = new Array(slots).fill(undefined)
 const uuidWords = new Int32Array(slots * 4)
+const written: (string | undefined)[] = new Array(slots).fill(undefined)
+const writtenWords = new Int32Array(slots * 4)
 
 /** The text of ASCII bytes; `hash` is one of theirs. */
 export function seenText(buffer: Buffer, from: number, to: number, hash: number): string {
@@ -38,4 +40,24 @@ export function seenUuid(buffer: Buffer, at: number): string {
   uuidWords[words + 2] = c
   uuidWords[words + 3] = d
   return (uuids[slot] = buffer.toString('base64url', at, at + 16))
+}
+
+/** Writes base64url of 22 characters as 16 bytes; false if it is not base64url. */
+export function writeSeenUuid(value: string, buffer: Buffer, at: number): boolean {
+  // The first nine characters stand for 54 bits, of which 48 are random (RFC 9562).
+  let hash = 0
+  for (let index = 0; index < 9; index++) hash = Math.imul(hash, 31) + value.charCodeAt(index)
+  const slot = (hash ^ (hash >>> 15)) & (slots - 1)
+  const words = slot * 4
+  if (written[slot] !== value) {
+    if (buffer.write(value, at, 16, 'base64url') !== 16) return false
+    for (let word = 0; word < 4; word++) writtenWords[words + word] = buffer.readInt32BE(at + word * 4)
+    written[slot] = value
+    return true
+  }
+  buffer.writeInt32BE(writtenWords[words]!, at)
+  buffer.writeInt32BE(writtenWords[words + 1]!, at + 4)
+  buffer.writeInt32BE(writtenWords[words + 2]!, at + 8)
+  buffer.writeInt32BE(writtenWords[words + 3]!, at + 12)
+  return true
 }
