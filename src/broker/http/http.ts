@@ -4,7 +4,7 @@
  * A probe must always be able to connect, or the broker is restarted for nothing: connections that send no request, or read no response,
  * are closed in favor of new ones. Scrapers share pages (`pages.ts`), and sending them takes turns with other work (`base/turns.ts`).
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Timers, Turns } from '../../base.ts'
 import type { Logger } from '../logger.ts'
@@ -59,6 +59,8 @@ export async function startHttp(options: HttpOptions): Promise<HttpEndpoint> {
   const pages = new Pages(() => state.metrics?.render() ?? noPage())
   const state: State = { notReady: () => 'the broker is starting', metrics: null, pages, turns }
   const busy = new WeakSet<Socket>()
+  // `import` would read every property of the module, WebSocket too, for which Node then loads all of its fetch.
+  const { createServer } = process.getBuiltinModule('node:http')
   const server = createServer(limits, (request, response) => {
     const { socket } = request
     // Otherwise a client that does not wait for responses could have thousands of requests pending.

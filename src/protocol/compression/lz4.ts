@@ -6,7 +6,7 @@
  * Frames are written by the native library, but decoded here: into reused memory, which is an order of magnitude cheaper than the memory
  * that the library allocates for each frame.
  */
-import lz4 from 'lz4-napi'
+import { lz4Frame } from './native.ts'
 import { copyEights, type Output, viewOf } from './output.ts'
 import { TooLarge } from './too-large.ts'
 import { xxhash32 } from './xxhash32.ts'
@@ -39,7 +39,7 @@ const roomBehindMatch = 5
 const longCopy = 32
 
 export function lz4Compress(data: Buffer, brokenChecksum: boolean): Buffer {
-  const frame = lz4.compressFrameSync(data)
+  const frame = lz4Frame(data)
   if (brokenChecksum) {
     const checksumAt = (frame[4]! & contentSizeBit) === 0 ? 6 : 14
     frame[checksumAt] = headerChecksum(frame, 0, checksumAt)

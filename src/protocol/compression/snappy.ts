@@ -6,7 +6,7 @@
  * Blocks are written by the native library, but decoded here: into reused memory, which is far cheaper than the memory that the library
  * allocates for each block.
  */
-import snappy from 'snappy'
+import { snappyBlock } from './native.ts'
 import { copyEights, type Output, viewOf } from './output.ts'
 import { TooLarge } from './too-large.ts'
 
@@ -26,7 +26,7 @@ export function snappyCompress(data: Buffer): Buffer {
   const parts: Buffer[] = [frameHeader]
   let size = frameHeader.length
   for (let at = 0; at < data.length; at += blockBytes) {
-    const block = snappy.compressSync(data.subarray(at, at + blockBytes))
+    const block = snappyBlock(data.subarray(at, at + blockBytes))
     const length = Buffer.allocUnsafe(4)
     length.writeInt32BE(block.length)
     parts.push(length, block)
