@@ -6,7 +6,16 @@
  */
 import { filterInSlices, inSlices, runInSlices, type System, Turns } from '../base.ts'
 import { errorCode, KafkaError, toKafkaError, type Uuid } from '../protocol.ts'
-import type { AskedTopic, FetchedTopic, OffsetCommit, OffsetReader, TopicPartitions, TopicResult } from './group/commits.ts'
+import {
+  type AskedTopic,
+  type FetchedTopic,
+  type OffsetCommit,
+  type OffsetReader,
+  type PreparedCommit,
+  prepareCommit,
+  type TopicPartitions,
+  type TopicResult,
+} from './group/commits.ts'
 import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './group/consumer/consumer-groups.ts'
 import type { DescribedConsumerGroup } from './group/consumer/describe.ts'
 import { type MatchedTopics, NotMatched, namesLike, notMatched } from './group/consumer/progress.ts'
@@ -126,14 +135,25 @@ export class GroupCoordinator {
 
   async commitOffsets(request: OffsetCommit, apiVersion: number): Promise<TopicResult[]> {
     const { groupId, generationId } = request
-    return this.#shardFor(groupId, generationId < 0).write(shard => shard.commits.commit(request, apiVersion))
+    const prepared = await this.#prepare(request)
+    return this.#shardFor(groupId, generationId < 0).write(shard => shard.commits.commit(request, apiVersion, prepared))
   }
 
   /** The offsets count when the producer's transaction commits. */
   async commitTransactionalOffsets(producer: ProducerSession, request: OffsetCommit): Promise<TopicResult[]> {
     requireGroupId(request.groupId)
     const { groupId, generationId } = request
-    return this.#shardFor(groupId, generationId < 0).writeTransactional(producer, shard => shard.commits.commitTransactional(request))
+    const prepared = await this.#prepare(request)
+    const shard = this.#shardFor(groupId, generationId < 0)
+    return shard.writeTransactional(producer, ({ commits }) => commits.commitTransactional(request, prepared))
+  }
+
+  /** A short commit does not wait for a slice. */
+  #prepare(request: OffsetCommit): PreparedCommit | Promise<PreparedCommit> {
+    const { system, settings } = this.#options
+    const steps = prepareCommit(request, system.clock.now(), settings.offsetMetadataMaxBytes)
+    const first = steps.next()
+    return first.done ? first.value : runInSlices(this.#turns, steps)
   }
 
   /** Ends the producer's transaction on a partition of `__consumer_offsets`: throws at once when it cannot be; settles when durable. */

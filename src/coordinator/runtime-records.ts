@@ -14,9 +14,11 @@ import type { LogRecord, ProducerSession, Shard } from './shard.ts'
 /** Most that the varints and the attributes around a record's key and value take. */
 const recordOverhead = 30
 
-/** An upper bound: the exact size is known only once the record has its place in a batch. */
-export function recordSize({ key, value }: LogRecord): number {
-  return recordOverhead + (key?.length ?? 0) + (value?.length ?? 0)
+/** An upper bound: the exact size is known only once the records have their places in a batch. */
+export function sizeOf(records: readonly LogRecord[]): number {
+  let bytes = recordOverhead * records.length
+  for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0)
+  return bytes
 }
 
 export function batchSize(recordBytes: number): number {

@@ -7,10 +7,10 @@
  */
 import { type System, Turns } from '../base.ts'
 import type { Appended, PartitionLog } from '../log.ts'
-import { buildMarkerBatch, KafkaError } from '../protocol.ts'
+import { buildMarkerBatch, KafkaError, toKafkaError } from '../protocol.ts'
 import { coordinatorError } from './runtime-errors.ts'
 import { loadShard } from './runtime-load.ts'
-import { batchSize, encodeBatch, recordSize } from './runtime-records.ts'
+import { batchSize, encodeBatch, sizeOf } from './runtime-records.ts'
 import { ShardTimers } from './runtime-timers.ts'
 import type {
   Coordinator,
@@ -94,6 +94,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   async writeTransactional<R>(producer: ProducerSession, step: (shard: S) => Decision<R>): Promise<R> {
     const { records, response } = step(this.shard)
     if (records.length === 0) return this.read(() => response)
+    this.#requireRoom(sizeOf(records))
     const batch = encodeBatch(records, this.#system.clock.now(), producer)
     const barrier = this.#appendNow(batch, (shard, first) => {
       const now = this.#system.clock.now()
@@ -133,19 +134,15 @@ class Runtime<S extends Shard> implements Coordinator<S> {
 
   #accept(records: readonly LogRecord[], rejected?: (error: KafkaError) => void, headroom = 0): Barrier | null {
     if (records.length === 0) return this.#newestBarrier()
-    let bytes = 0
-    for (const record of records) bytes += recordSize(record)
-    const { maxMessageBytes, segmentBytes } = this.#log.config
-    const limit = Math.min(maxMessageBytes, segmentBytes)
-    // Before anything is replayed: to find out later would cost the shard its state.
-    if (batchSize(bytes + headroom) > limit) {
-      const error = coordinatorError(
-        new KafkaError('RECORD_LIST_TOO_LARGE', `${bytes} bytes of records exceed the limit of ${limit} for a batch`),
-      )
-      rejected?.(error)
+    const bytes = sizeOf(records)
+    try {
+      // Before anything is replayed: to find out later would cost the shard its state.
+      this.#requireRoom(bytes + headroom)
+    } catch (error) {
+      rejected?.(toKafkaError(error))
       throw error
     }
-    if (batchSize(this.#gatheredBytes + bytes) > limit) this.#flush()
+    if (batchSize(this.#gatheredBytes + bytes) > this.#mostBytes) this.#flush()
     const shard = this.shard
     this.#gathering ??= this.#gather()
     const now = this.#system.clock.now()
@@ -155,6 +152,19 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     }
     this.#gatheredBytes += bytes
     return this.#gathering
+  }
+
+  /** Of a batch. */
+  get #mostBytes(): number {
+    const { maxMessageBytes, segmentBytes } = this.#log.config
+    return Math.min(maxMessageBytes, segmentBytes)
+  }
+
+  #requireRoom(recordBytes: number): void {
+    const limit = this.#mostBytes
+    if (batchSize(recordBytes) <= limit) return
+    const message = `${recordBytes} bytes of records exceed the limit of ${limit} for a batch`
+    throw coordinatorError(new KafkaError('RECORD_LIST_TOO_LARGE', message))
   }
 
   /** Begins a batch, which is appended at the end of this turn of the event loop. */

@@ -68,6 +68,45 @@ export interface FetchedOffset {
   errorCode: number
 }
 
+/** The records of a commit, and its results if the group accepts it. */
+export type PreparedCommit = Decision<TopicResult[]>
+
+/** Records made in one step. */
+const preparedAtOnce = 64
+
+/** In steps, because a request may name a hundred thousand partitions. What is too large is found before the group decides. */
+export function* prepareCommit(request: OffsetCommit, now: number, mostMetadata: number): Generator<void, PreparedCommit> {
+  const { groupId, retentionTimeMs } = request
+  const expireTimestampMs = retentionTimeMs === -1 ? -1 : saturatingAdd(now, retentionTimeMs)
+  const records: LogRecord[] = []
+  const response: TopicResult[] = []
+  let prepared = 0
+  for (const { name, topicId, partitions } of request.topics) {
+    const results: TopicResult['partitions'] = []
+    response.push({ name, partitions: results })
+    for (const { partitionIndex, committedOffset, committedLeaderEpoch, committedMetadata, commitTimestamp } of partitions) {
+      if (++prepared % preparedAtOnce === 0) yield
+      const metadata = committedMetadata ?? ''
+      if (metadata.length > mostMetadata) {
+        results.push({ partitionIndex, errorCode: errorCode('OFFSET_METADATA_TOO_LARGE') })
+        continue
+      }
+      results.push({ partitionIndex, errorCode: 0 })
+      records.push(
+        offsetCommitRecord(groupId, name, partitionIndex, {
+          committedOffset,
+          leaderEpoch: committedLeaderEpoch,
+          metadata,
+          commitTimestampMs: commitTimestamp === -1 ? now : commitTimestamp,
+          expireTimestampMs,
+          topicId,
+        }),
+      )
+    }
+  }
+  return { records, response }
+}
+
 /** KIP-848 gave commits to a group that does not exist an error of their own. */
 const groupIdNotFoundFrom = 9
 
@@ -89,7 +128,8 @@ export class Commits {
     this.#offsets = options.offsets
   }
 
-  commit(request: OffsetCommit, apiVersion: number): Decision<TopicResult[]> {
+  /** `prepared`: of the same request. */
+  commit(request: OffsetCommit, apiVersion: number, prepared: PreparedCommit): Decision<TopicResult[]> {
     const { groupId, memberId, generationId } = request
     const group = this.#options.find(groupId)
     if (group !== undefined)
@@ -103,11 +143,11 @@ export class Commits {
     if (classic !== undefined && (classic.state === 'Stable' || classic.state === 'PreparingRebalance')) {
       this.#options.keepAlive(classic, memberId)
     }
-    return this.#commit(request)
+    return prepared
   }
 
   /** KIP-447: the member and its generation are checked if the client sends them; only heartbeats keep it alive. */
-  commitTransactional(request: OffsetCommit): Decision<TopicResult[]> {
+  commitTransactional(request: OffsetCommit, prepared: PreparedCommit): Decision<TopicResult[]> {
     const { groupId, memberId, generationId } = request
     const group = this.#options.find(groupId)
     if (group === undefined && generationId >= 0) throw new KafkaError('ILLEGAL_GENERATION', `Group ${groupId} not found`)
@@ -118,35 +158,7 @@ export class Commits {
       if (!(error instanceof KafkaError) || error.name !== 'STALE_MEMBER_EPOCH') throw error
       throw new KafkaError('ILLEGAL_GENERATION', error.message)
     }
-    return this.#commit(request)
-  }
-
-  #commit({ groupId, retentionTimeMs, topics }: OffsetCommit): Decision<TopicResult[]> {
-    const now = this.#options.context.clock.now()
-    const expireTimestampMs = retentionTimeMs === -1 ? -1 : saturatingAdd(now, retentionTimeMs)
-    const records: LogRecord[] = []
-    const response = topics.map(topic => ({
-      name: topic.name,
-      partitions: topic.partitions.map(partition => {
-        const { partitionIndex } = partition
-        const metadata = partition.committedMetadata ?? ''
-        if (metadata.length > this.#options.settings.offsetMetadataMaxBytes) {
-          return { partitionIndex, errorCode: errorCode('OFFSET_METADATA_TOO_LARGE') }
-        }
-        records.push(
-          offsetCommitRecord(groupId, topic.name, partitionIndex, {
-            committedOffset: partition.committedOffset,
-            leaderEpoch: partition.committedLeaderEpoch,
-            metadata,
-            commitTimestampMs: partition.commitTimestamp === -1 ? now : partition.commitTimestamp,
-            expireTimestampMs,
-            topicId: topic.topicId,
-          }),
-        )
-        return { partitionIndex, errorCode: 0 }
-      }),
-    }))
-    return { records, response }
+    return prepared
   }
 
   /** `topics: null` asks for all. With `requireStable` an offset that an open transaction may change is an error (KIP-447). */
