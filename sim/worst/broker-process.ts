@@ -80,6 +80,8 @@ async function usedBytes(): Promise<number> {
 }
 
 process.on('message', async (question: Question) => {
+  // What ran after the end of the last turn was not counted yet.
+  count()
   if (question === 'used bytes') process.send!(await usedBytes())
   else process.send!({ longestMs, totalMs: threadMs() - beganMs, auditLines } satisfies Report)
   // What follows is no longer what was asked for; nor is a collection the broker's work.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { processorMs } from '../../test/support/processor-time.ts'
-import { buildBatch, errorCode, KafkaError, type Uuid, zeroUuid } from '../protocol.ts'
-import { stableGroup, subscription, testGroups } from './group/group.testing.ts'
+import { buildBatch, errorCode, header, KafkaError, type Uuid, zeroUuid } from '../protocol.ts'
+import { stableGroup, subscription, type TestGroups, testGroups } from './group/group.testing.ts'
 import { groupMetadataRecord } from './group/records.ts'
 import { joinError } from './group/requests.ts'
 import { offsetsTopicName } from './group.ts'
@@ -348,6 +348,36 @@ test('offsets in a transaction are pending until it ends; the member and its gen
   const again = groups.restart()
   await again.system.settle()
   assert.equal(await again.fetch(), 't 0:1')
+})
+
+test('tens of thousands of offsets are deleted in steps, and nobody sees a group of which a part is gone', async () => {
+  const offsets = Object.fromEntries(Array.from({ length: 12_000 }, (_, partition) => [partition, 1]))
+  const stored = async (groups: TestGroups) => {
+    const commit = groups.commit(null, offsets)
+    await groups.system.settle()
+    assert.equal(await commit, 'NONE')
+    return groups.log.batches.length
+  }
+  const largest = ({ log }: TestGroups, from: number) => Math.max(...log.batches.slice(from).map(batch => header.recordCount(batch, 0)))
+  const partitionIndexes = Object.keys(offsets).map(Number)
+  const deletions: [name: string, run: (groups: TestGroups) => Promise<unknown>][] = [
+    ['OffsetDelete', ({ coordinator }) => coordinator.deleteOffsets('g', [{ name: 't', partitionIndexes }])],
+    ['a deleted topic', ({ coordinator }) => coordinator.onTopicDeleted({ name: 't', id: zeroUuid })],
+    ['expiry', ({ system, settings }) => system.advance(2 * settings.offsetsRetentionMinutes * 60_000)],
+    ['DeleteGroups', ({ coordinator }) => coordinator.deleteGroups(['g'])],
+  ]
+  for (const [name, remove] of deletions) {
+    const groups = testGroups({ offsetsRetentionMinutes: 15 })
+    const before = await stored(groups)
+    const work = remove(groups)
+    const seen = groups.coordinator.describeGroup('g').catch(error => error.name)
+    await groups.system.settle()
+    await groups.system.settle()
+    await work
+    if (name === 'DeleteGroups') assert.equal(await seen, 'COORDINATOR_LOAD_IN_PROGRESS')
+    assert.ok(largest(groups, before) <= 5_001, `${name}: ${largest(groups, before)} records in one step`)
+    assert.equal(await groups.fetch(), '', name)
+  }
 })
 
 test('deleting: offsets of topics that are not consumed, empty groups, deleted topics', async () => {

@@ -20,6 +20,7 @@ import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './grou
 import type { DescribedConsumerGroup } from './group/consumer/describe.ts'
 import { type MatchedTopics, NotMatched, namesLike, notMatched } from './group/consumer/progress.ts'
 import type { GroupTopics } from './group/group-topics.ts'
+import { inPieces } from './group/in-pieces.ts'
 import type {
   Caller,
   DeletedGroup,
@@ -63,6 +64,8 @@ export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
   readonly #turns: Turns
   readonly #groups: ShardedTopic<GroupShard>
+  /** Groups of which a part is deleted: nobody may see or change them. */
+  readonly #deleting = new Set<string>()
 
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options
@@ -170,12 +173,15 @@ export class GroupCoordinator {
     requireStable: boolean,
     reader: OffsetReader = nobody,
   ): Promise<FetchedTopic[]> {
-    return this.#shardOf(groupId).read(shard => shard.commits.fetch(groupId, topics, requireStable, reader))
+    const shard = this.#shardOf(groupId)
+    const fetch = (some: readonly AskedTopic[] | null) => shard.read(({ commits }) => commits.fetch(groupId, some, requireStable, reader))
+    return topics === null ? fetch(null) : inPieces(this.#turns, topics, fetch)
   }
 
   async deleteOffsets(groupId: string, topics: readonly TopicPartitions[]): Promise<TopicResult[]> {
     requireGroupId(groupId)
-    return this.#shardOf(groupId).write(shard => shard.commits.delete(groupId, topics))
+    const shard = this.#shardOf(groupId)
+    return inPieces(this.#turns, topics, some => shard.write(({ commits }) => commits.delete(groupId, some)))
   }
 
   /** Filters are lower-case; empty ones let everything pass. */
@@ -287,11 +293,11 @@ export class GroupCoordinator {
     throw new KafkaError('GROUP_ID_NOT_FOUND', exists ? `Group ${groupId} is not a consumer group.` : `Group ${groupId} not found.`)
   }
 
-  /** One result per name, in order; each group is a separate step, because it may have thousands of offsets. */
+  /** One result per name, in order; each group takes one step or several, because it may have thousands of offsets. */
   deleteGroups(groupIds: readonly string[]): Promise<DeletedGroup[]> {
     return inSlices(this.#turns, groupIds, async groupId => {
       try {
-        await this.#shardOf(groupId).write(shard => shard.delete(groupId))
+        await this.#deleteGroup(groupId)
         return { groupId, errorCode: 0, errorMessage: null }
       } catch (error) {
         const { name, message } = toKafkaError(error)
@@ -300,19 +306,37 @@ export class GroupCoordinator {
     })
   }
 
+  async #deleteGroup(groupId: string): Promise<void> {
+    const coordinator = this.#shardOf(groupId)
+    try {
+      for (let last = false; !last; ) {
+        const written = coordinator.write(shard => {
+          const decision = shard.delete(groupId)
+          last = decision.response as boolean
+          return decision
+        })
+        if (!last) this.#deleting.add(groupId)
+        await written
+      }
+    } finally {
+      this.#deleting.delete(groupId)
+    }
+  }
+
   /** Its offsets are worth nothing any more, even if a topic of that name is created again. */
   async onTopicDeleted(topic: { name: string; id: Uuid }): Promise<void> {
     if (topic.name === offsetsTopicName) {
       this.close()
       return
     }
-    const deletions = Array.from(this.#groups.shards(), async ({ coordinator }) => {
-      await coordinator.loaded
-      await coordinator.write(shard => shard.topicDeleted(topic))
-    })
-    for (const outcome of await Promise.allSettled(deletions)) {
-      if (outcome.status === 'rejected')
-        this.#options.report?.(`cannot remove the offsets of the deleted topic ${topic.name}`, outcome.reason)
+    for (const { coordinator } of this.#groups.shards()) {
+      try {
+        await coordinator.loaded
+        do if (this.#turns.over) await this.#turns.next()
+        while (!(await coordinator.write(shard => shard.topicDeleted(topic))))
+      } catch (error) {
+        this.#options.report?.(`cannot remove the offsets of the deleted topic ${topic.name}`, error)
+      }
     }
   }
 
@@ -328,6 +352,7 @@ export class GroupCoordinator {
   }
 
   #shardOf(groupId: string): Coordinator<GroupShard> {
+    if (this.#deleting.has(groupId)) throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', `Group ${groupId} is being deleted`)
     return this.#groups.shardOf(groupId)
   }
 }

@@ -213,27 +213,46 @@ export class Commits {
     return { records, response }
   }
 
-  /** Tombstones of all that the group stores. */
-  deleteAll(groupId: string): LogRecord[] {
-    return Array.from(this.#offsets.partitionsOf(groupId), ([topic, partition]) => offsetCommitTombstone(groupId, topic, partition))
+  /** Tombstones of what the group stores, at most `most`. */
+  deleteAll(groupId: string, most: number): LogRecord[] {
+    const records: LogRecord[] = []
+    for (const [topic, partition] of this.#offsets.partitionsOf(groupId)) {
+      if (records.length === most) break
+      records.push(offsetCommitTombstone(groupId, topic, partition))
+    }
+    return records
   }
 
-  topicDeleted(topic: string): LogRecord[] {
-    return Array.from(this.#offsets.partitionsOfTopic(topic), ([groupId, partition]) => offsetCommitTombstone(groupId, topic, partition))
+  /** Tombstones of what is stored of the topic, at most `most`; not of what belongs to a new one of its name. */
+  topicDeleted({ name, id }: { name: string; id: Uuid }, most: number): LogRecord[] {
+    const records: LogRecord[] = []
+    for (const [groupId, partition] of this.#offsets.partitionsOfTopic(name)) {
+      if (records.length === most) break
+      const offset = this.#offsets.get(groupId, name, partition)
+      if (offset === undefined || mayBe(offset.topicId, id)) records.push(offsetCommitTombstone(groupId, name, partition))
+    }
+    return records
   }
 
-  /** Tombstones of what has been kept long enough; of the group too, when nothing is left that it is needed for. */
-  expire(group: Group): LogRecord[] {
+  /** How many offsets of the group have to be looked at to find what is expired. */
+  offsetCount(groupId: string): number {
+    let count = 0
+    for (const partitions of this.#offsets.ofGroup(groupId).values()) count += partitions.size
+    return count
+  }
+
+  /** Tombstones of what has been kept long enough, at most `most`; of the group too, when nothing is left that it is needed for. */
+  expire(group: Group, most: number): LogRecord[] {
     const { groupId } = group
     const records: LogRecord[] = []
     const topics = this.#offsets.ofGroup(groupId)
-    if (topics.size > 0 && !this.#expireOffsets(group, records)) return records
+    if (topics.size > 0 && !this.#expireOffsets(group, records, most)) return records
     if (group.isDeletable && !this.#offsets.hasOpenTransaction(groupId)) records.push(...group.tombstones())
     return records
   }
 
   /** True when nothing of the group remains. */
-  #expireOffsets(group: Group, records: LogRecord[]): boolean {
+  #expireOffsets(group: Group, records: LogRecord[], most: number): boolean {
     const { groupId } = group
     const start = group.retentionStart()
     if (start === null) return false
@@ -243,6 +262,7 @@ export class Commits {
     for (const [topic, partitions] of this.#offsets.ofGroup(groupId)) {
       const subscribed = group.isSubscribedTo(topic)
       for (const [partition, offset] of partitions) {
+        if (records.length === most) return false
         if (!subscribed && isExpired(offset, start(offset), retentionMs, history) && !this.#offsets.hasPending(groupId, topic, partition)) {
           records.push(offsetCommitTombstone(groupId, topic, partition))
         } else all = false

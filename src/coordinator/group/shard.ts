@@ -40,8 +40,9 @@ import { StreamsGroups } from './streams/streams-groups.ts'
 
 const expiryKey = timerKey('expire-offsets')
 /** Tombstones written in one step; the rest follows in the next, so that the event loop is never held. */
-const expiryStepRecords = 5_000
-const expiryStepGroups = 2_000
+const mostTombstones = 5_000
+/** Groups and offsets that one step looks at to find what is expired. */
+const mostLookedAt = 20_000
 const noBytes = Buffer.alloc(0)
 
 export interface GroupShardOptions {
@@ -240,18 +241,25 @@ export class GroupShard implements Shard {
     return this.#groups.has(groupId)
   }
 
-  /** Throws GROUP_ID_NOT_FOUND and NON_EMPTY_GROUP. */
-  delete(groupId: string): Decision<void> {
+  /** One step; the response is true when it was the last one. Throws GROUP_ID_NOT_FOUND and NON_EMPTY_GROUP. */
+  delete(groupId: string): Decision<boolean> {
     const group = this.#groups.get(groupId)
     if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} not found`)
     group.validateDelete()
-    return { records: [...this.commits.deleteAll(groupId), ...group.tombstones()], response: undefined, atomic: false }
+    const records = this.commits.deleteAll(groupId, mostTombstones)
+    const last = records.length < mostTombstones
+    if (last) records.push(...group.tombstones())
+    return { records, response: last, atomic: false }
   }
 
-  topicDeleted({ name, id }: { name: string; id: Uuid }): Decision<void> {
-    const records = this.commits.topicDeleted(name)
-    for (const group of this.#groups.values()) if (group instanceof ShareGroup) records.push(...group.without(new Set([id])))
-    return { records, response: undefined, atomic: false }
+  /** One step; the response is true when it was the last one. */
+  topicDeleted(topic: { name: string; id: Uuid }): Decision<boolean> {
+    const records = this.commits.topicDeleted(topic, mostTombstones)
+    const last = records.length < mostTombstones
+    if (last) {
+      for (const group of this.#groups.values()) if (group instanceof ShareGroup) records.push(...group.without(new Set([topic.id])))
+    }
+    return { records, response: last, atomic: false }
   }
 
   readonly #now = (): number => this.#context.clock.now()
@@ -278,18 +286,22 @@ export class GroupShard implements Shard {
     this.#context.schedule(expiryKey, this.#settings.offsetsRetentionCheckIntervalMs, () => this.#expire(this.#groups.values()))
   }
 
-  /** One step over the groups; a Map's iterator bears groups that come and go meanwhile. */
-  #expire(groups: Iterator<Group>): Decision<void> {
+  /** One step over the groups; a Map's iterator bears groups that come and go meanwhile. `begun`: not all of its offsets were written. */
+  #expire(groups: Iterator<Group>, begun?: Group): Decision<void> {
     const records: LogRecord[] = []
-    for (let count = 0; count < expiryStepGroups && records.length < expiryStepRecords; count++) {
-      const next = groups.next()
+    let unfinished = begun !== undefined && this.#groups.get(begun.groupId) === begun ? begun : undefined
+    for (let lookedAt = 0; lookedAt < mostLookedAt && records.length < mostTombstones; ) {
+      const next = unfinished === undefined ? groups.next() : { done: false as const, value: unfinished }
       if (next.done) {
         this.#scheduleExpiry()
         return { records, response: undefined, atomic: false }
       }
-      for (const record of this.commits.expire(next.value)) records.push(record)
+      const expired = this.commits.expire(next.value, mostTombstones - records.length)
+      for (const record of expired) records.push(record)
+      unfinished = records.length < mostTombstones ? undefined : next.value
+      lookedAt += 1 + this.commits.offsetCount(next.value.groupId)
     }
-    this.#context.schedule(expiryKey, 1, () => this.#expire(groups))
+    this.#context.schedule(expiryKey, 1, () => this.#expire(groups, unfinished))
     return { records, response: undefined, atomic: false }
   }
 }
