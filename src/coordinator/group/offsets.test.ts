@@ -20,10 +20,9 @@ test('whether an offset is pending is one look, however many transactions the gr
   const offsets = new Offsets()
   const count = 10_000
   for (let producerId = 0; producerId < count; producerId++) offsets.put('g', 't', 0, offset(producerId), producerId)
-  const ms = processorMs(() => {
-    for (let partition = 1; partition <= count; partition++) assert.equal(offsets.hasPending('g', 't', partition), false)
-  })
-  assert.ok(ms < 500, `${ms} ms`)
+  const started = processorMs()
+  for (let partition = 1; partition <= count; partition++) assert.equal(offsets.hasPending('g', 't', partition), false)
+  assert.ok(processorMs() - started < 500)
   for (let producerId = 0; producerId < count; producerId++) {
     assert.equal(offsets.hasPending('g', 't', 0), true)
     offsets.endTransaction(producerId, producerId % 2 === 0)
