@@ -24,6 +24,7 @@ import type { Connection, Dispatch, Later, PendingReply, Reply, ReplyBytes } fro
 import { type ClientQuota, isExempt } from '../quotas.ts'
 import { type Audited, type Decision, RequestAudit, type SaslExchange } from '../security.ts'
 import type { Broker } from './context.ts'
+import { atOnce, isSteps } from './failed.ts'
 import {
   type Access,
   CloseConnection,
@@ -153,7 +154,7 @@ class Exchange implements RequestContext, Audited {
     this.clientId = header.clientId
     this.#requestBytes = bytes.length
     this.borrowed = borrowed
-    if (!known) return this.#encodeAtOnce(0, this.#handler.fail({}, new KafkaError('UNSUPPORTED_VERSION'), 0))
+    if (!known) return this.#encodeAtOnce(0, atOnce(this.#handler.fail({}, new KafkaError('UNSUPPORTED_VERSION'), 0)))
     try {
       this.#request = decodeRequest(api, this.version, bytes, header.end, Math.min(mostAtOnce, cost.entries))
     } catch (error) {
@@ -171,7 +172,7 @@ class Exchange implements RequestContext, Audited {
     try {
       outcome = this.#work()
     } catch (error) {
-      return pending(this.#finish(this.#failure(error)))
+      return pending(this.#finish(atOnce(this.#failure(error))))
     }
     if (outcome === null) return pending(this.#finish(null))
     if (this.broker.quotas.active) this.#parkedMs = this.broker.system.clock.monotonic()
@@ -207,14 +208,18 @@ class Exchange implements RequestContext, Audited {
     try {
       return await this.#finish(await response)
     } catch (error) {
-      return await this.#finish(this.#failure(error))
+      return await this.#finish(await this.#inSlices(this.#failure(error)))
     } finally {
       this.#leaveLarge?.()
     }
   }
 
+  async #inSlices(response: object | Generator<void, object>): Promise<object> {
+    return isSteps(response) ? runInSlices(this.broker.turns, response) : response
+  }
+
   /** The response for a failed request; throws if the connection must be closed instead. */
-  #failure(error: unknown): object {
+  #failure(error: unknown): object | Generator<void, object> {
     if (error instanceof CloseConnection || error instanceof MalformedInput) {
       this.#writeAudit()
       throw error
@@ -304,7 +309,7 @@ class Exchange implements RequestContext, Audited {
     if (chunks !== null) return counted(chunks)
     const error = new KafkaError('INVALID_REQUEST', `The response would exceed ${cost.answerBytes} bytes. Request fewer items at once.`)
     // Not larger than the request: its names, each with the error.
-    return counted((await encode(this.#failure(error), Number.POSITIVE_INFINITY))!)
+    return counted((await encode(await this.#inSlices(this.#failure(error)), Number.POSITIVE_INFINITY))!)
   }
 
   #reply({ buffers, length }: Chunks): ReplyBytes {

@@ -92,8 +92,12 @@ export interface Handler<A extends Api = Api> {
     request: MessageOf<A['request']>,
     context: RequestContext,
   ): InputOf<A['response']> | null | Promise<InputOf<A['response']> | null> | Deferred<InputOf<A['response']>>
-  /** The response if the whole request failed. */
-  fail(request: MessageOf<A['request']>, error: KafkaError, version: number): InputOf<A['response']>
+  /** The response if the whole request failed; in steps if it names what the request names (`failed.ts`). */
+  fail(
+    request: MessageOf<A['request']>,
+    error: KafkaError,
+    version: number,
+  ): InputOf<A['response']> | Generator<void, InputOf<A['response']>>
 }
 
 /** Types one handler and erases it for the list. */

@@ -29,6 +29,7 @@ import {
 import { BrokerConfig } from '../../config/broker-config.ts'
 import { topicRules } from '../../config/topics.ts'
 import type { Broker } from '../../dispatch/context.ts'
+import { atOnce } from '../../dispatch/failed.ts'
 import type { Handler, Operation, RequestContext, ResourceType } from '../../dispatch/handler.ts'
 import { Session } from '../../security.ts'
 import { groupTopics } from '../../start/group-topics.ts'
@@ -150,7 +151,7 @@ export class TestBroker {
       for (const _ of handler.cost.distinct?.(request as never) ?? []);
       return (await handler.handle(request as never, this.#context(handler, version))) as object
     } catch (error) {
-      if (error instanceof KafkaError) return handler.fail(request as never, error, version)
+      if (error instanceof KafkaError) return atOnce(handler.fail(request as never, error, version))
       throw error
     }
   }

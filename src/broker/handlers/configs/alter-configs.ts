@@ -5,6 +5,7 @@
 import { apis } from '../../../protocol.ts'
 import { readAlterations } from '../../config.ts'
 import { manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { alterAccess, alterResources, outcome } from './alter-resources.ts'
 
@@ -22,5 +23,7 @@ export const alterConfigs = defineHandler<typeof apis.alterConfigs>({
     const responses = await alterResources(resources, { validateOnly: request.validateOnly, replace: true }, context)
     return { throttleTimeMs: 0, responses }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, responses: request.resources.map(resource => outcome(resource, error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, responses: yield* resultsOf(request.resources, resource => outcome(resource, error)) }
+  },
 })

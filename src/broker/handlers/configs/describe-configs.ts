@@ -20,6 +20,7 @@ import {
   sourceIds,
 } from '../../config.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { kafkaLevel } from '../../logger.ts'
 import { authorizeConfigs, resourceKind } from './config-resources.ts'
@@ -43,10 +44,9 @@ export const describeConfigs = defineHandler<typeof apis.describeConfigs>({
     const results = await inSlices(context.broker.turns, request.resources, resource => describeResource(resource, request, context))
     return { throttleTimeMs: 0, results }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    results: request.resources.map(resource => failure(resource, error.code, error.message)),
-  }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, results: yield* resultsOf(request.resources, resource => failure(resource, error.code, error.message)) }
+  },
 })
 
 function describeResource(resource: Resource, request: Request, context: RequestContext): Result {

@@ -1,7 +1,8 @@
 /** Which of the offsets in a request may be committed: one rule for OffsetCommit and TxnOffsetCommit. */
-import { inSlices } from '../../../base.ts'
+import { inSlices, runInSlices } from '../../../base.ts'
 import type { CommitTopic, TopicResult } from '../../../coordinator.ts'
-import { errorCode, KafkaError, type Uuid } from '../../../protocol.ts'
+import { errorCode, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 
 export interface CommittedTopic extends TopicResult {
@@ -30,8 +31,7 @@ export async function commitTopics(
   const asked = accepted.map(({ topic }) => topic)
   const committed = await commit(asked).catch((error: unknown) => {
     if (!(error instanceof KafkaError)) throw error
-    const refusal = told(error)
-    return asked.map(topic => refusedTopic(topic, refusal))
+    return runInSlices(context.broker.turns, refusedTopics(asked, told(error)))
   })
   accepted.forEach(({ result }, index) => {
     for (const partition of committed[index]!.partitions) result.partitions.push(partition)
@@ -39,8 +39,21 @@ export async function commitTopics(
   return results
 }
 
-export function refusedTopic({ name, topicId, partitions }: CommitTopic, error: KafkaError): CommittedTopic {
+function refusedTopic({ name, topicId, partitions }: CommitTopic, error: KafkaError): CommittedTopic {
   return { name, topicId, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: error.code })) }
+}
+
+/** All of them, in steps. */
+export function refusedTopics(
+  topics: readonly Pick<CommitTopic, 'name' | 'topicId' | 'partitions'>[],
+  error: KafkaError,
+): Generator<void, CommittedTopic[]> {
+  return nestedResultsOf(
+    topics,
+    ({ partitions }) => partitions,
+    ({ partitionIndex }) => ({ partitionIndex, errorCode: error.code }),
+    ({ name, topicId }, partitions) => ({ name, topicId: topicId ?? zeroUuid, partitions }),
+  )
 }
 
 /** What of the topic can be committed, and the errors of the rest. */

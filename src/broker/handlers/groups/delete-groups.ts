@@ -2,6 +2,7 @@
 import { filterInSlices, inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, type KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { forgetShareGroup } from '../share/share-deletion.ts'
 
@@ -37,7 +38,9 @@ export const deleteGroups = defineHandler<typeof apis.deleteGroups>({
       results: [...results, ...failed, ...refused.map(groupId => ({ groupId, errorCode: errorCode('GROUP_AUTHORIZATION_FAILED') }))],
     }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, results: request.groupsNames.map(groupId => failure(groupId, error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, results: yield* resultsOf(request.groupsNames, groupId => failure(groupId, error)) }
+  },
 })
 
 function failure(groupId: string, error: KafkaError): DeletedGroup {

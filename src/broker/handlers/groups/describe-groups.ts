@@ -6,6 +6,7 @@
  */
 import { apis, type ErrorName, errorCode, type InputOf, type KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { everyOperation } from '../../security/authorized-operations.ts'
 import { describeEach } from './describe-each.ts'
@@ -29,10 +30,9 @@ export const describeGroups = defineHandler<typeof apis.describeGroups>({
     const refuse = (groupId: string, error: KafkaError) => failed(groupId, error, version)
     return { throttleTimeMs: 0, groups: await describeEach({ groupIds, includeAuthorizedOperations }, context, describe, refuse) }
   },
-  fail: (request, error, version) => ({
-    throttleTimeMs: 0,
-    groups: request.groups.map(groupId => failed(groupId, error, version)),
-  }),
+  *fail(request, error, version) {
+    return { throttleTimeMs: 0, groups: yield* resultsOf(request.groups, groupId => failed(groupId, error, version)) }
+  },
 })
 
 async function found(groupId: string, { broker, version }: RequestContext): Promise<DescribedGroup> {

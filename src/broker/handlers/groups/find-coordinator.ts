@@ -8,6 +8,7 @@
 import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -35,12 +36,9 @@ export const findCoordinator = defineHandler<typeof apis.findCoordinator>({
     const found = await inSlices(context.broker.turns, keys, key => find(key, request.keyType, context))
     return response(found, context.version)
   },
-  fail(request, error, version) {
+  *fail(request, error, version) {
     const keys = version >= batchedFrom ? request.coordinatorKeys : [request.key]
-    return response(
-      keys.map(key => noCoordinator(key, error)),
-      version,
-    )
+    return response(yield* resultsOf(keys, key => noCoordinator(key, error)), version)
   },
 })
 

@@ -8,7 +8,7 @@
 import { apis } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { commitTopics, refusedTopic } from './commit-topics.ts'
+import { commitTopics, refusedTopics } from './commit-topics.ts'
 import { requireGroup } from './group-caller.ts'
 
 const topicIdsFrom = 10
@@ -45,5 +45,7 @@ export const offsetCommit = defineHandler<typeof apis.offsetCommit>({
     )
     return { throttleTimeMs: 0, topics }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, topics: request.topics.map(topic => refusedTopic(topic, error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, topics: yield* refusedTopics(request.topics, error) }
+  },
 })

@@ -18,6 +18,7 @@ import {
   zeroUuid,
 } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf, resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireGroup } from './group-caller.ts'
 
@@ -64,18 +65,20 @@ export const offsetFetch = defineHandler<typeof apis.offsetFetch>({
       groups: [],
     }
   },
-  fail: (request, error, version) => failure(request, error, version),
+  fail: failure,
 })
 
-function failure(request: Request, error: KafkaError, version: number): Response {
+function* failure(request: Request, error: KafkaError, version: number): Generator<void, Response> {
   if (version >= severalGroupsFrom) {
-    return { throttleTimeMs: 0, topics: [], groups: request.groups.map(({ groupId }) => failedGroup(groupId, error)) }
+    return { throttleTimeMs: 0, topics: [], groups: yield* resultsOf(request.groups, ({ groupId }) => failedGroup(groupId, error)) }
   }
   if (version >= topLevelErrorFrom) return { throttleTimeMs: 0, errorCode: errorCode(error.name), topics: [], groups: [] }
-  const topics = (request.topics ?? []).map(({ name, partitionIndexes }) => ({
-    name,
-    partitions: partitionIndexes.map(index => noOffset(index, error.name)),
-  }))
+  const topics = yield* nestedResultsOf(
+    request.topics ?? [],
+    ({ partitionIndexes }) => partitionIndexes,
+    index => noOffset(index, error.name),
+    ({ name }, partitions) => ({ name, partitions }),
+  )
   return { throttleTimeMs: 0, topics, groups: [] }
 }
 

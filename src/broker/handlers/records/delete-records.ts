@@ -6,6 +6,7 @@ import { type Int64, inSlices } from '../../../base.ts'
 import { checkRecordDeletion } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { topicPartitions } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition, offsetInLog, whenVisible } from './client-partition.ts'
 
@@ -27,13 +28,15 @@ export const deleteRecords = defineHandler<typeof apis.deleteRecords>({
     }))
     return { throttleTimeMs: 0, topics }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => failed(partitionIndex, error)),
-    })),
-  }),
+  *fail(request, error) {
+    const topics = yield* nestedResultsOf(
+      request.topics,
+      ({ partitions }) => partitions,
+      ({ partitionIndex }) => failed(partitionIndex, error),
+      ({ name }, partitions) => ({ name, partitions }),
+    )
+    return { throttleTimeMs: 0, topics }
+  },
 })
 
 async function deleteBefore(topic: string, partition: number, asked: Int64, context: RequestContext): Promise<PartitionResult> {

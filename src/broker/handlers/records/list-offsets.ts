@@ -9,6 +9,7 @@ import { type Int64, inSlices, type Turns } from '../../../base.ts'
 import type { PartitionLog, TimestampedOffset } from '../../../log.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition, whenVisible } from './client-partition.ts'
 
@@ -54,10 +55,15 @@ export const listOffsets = defineHandler<typeof apis.listOffsets>({
     }))
     return { throttleTimeMs: 0, topics }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(asked => failed(asked, error)) })),
-  }),
+  *fail(request, error) {
+    const topics = yield* nestedResultsOf(
+      request.topics,
+      ({ partitions }) => partitions,
+      asked => failed(asked, error),
+      ({ name }, partitions) => ({ name, partitions }),
+    )
+    return { throttleTimeMs: 0, topics }
+  },
 })
 
 function key(topic: string, asked: Asked): string {

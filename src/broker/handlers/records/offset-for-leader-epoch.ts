@@ -5,6 +5,7 @@
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 import { clientPartition } from './client-partition.ts'
@@ -37,10 +38,15 @@ export const offsetForLeaderEpoch = defineHandler<typeof apis.offsetForLeaderEpo
     })
     return { throttleTimeMs: 0, topics }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(({ topic, partitions }) => ({ topic, partitions: partitions.map(asked => failed(asked, error)) })),
-  }),
+  *fail(request, error) {
+    const topics = yield* nestedResultsOf(
+      request.topics,
+      ({ partitions }) => partitions,
+      asked => failed(asked, error),
+      ({ topic }, partitions) => ({ topic, partitions }),
+    )
+    return { throttleTimeMs: 0, topics }
+  },
 })
 
 function endOffset(topic: string, asked: Asked, allowed: boolean, context: RequestContext): Result {

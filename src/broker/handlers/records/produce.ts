@@ -30,6 +30,7 @@ import {
   workOf,
 } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { checkTransaction, enterTransaction, ownBytes } from './produce-transaction.ts'
 
@@ -88,13 +89,14 @@ function appendAll(request: Request, context: RequestContext, refused: KafkaErro
   return runInSlices(context.broker.turns, steps).then(() => appends.settled())
 }
 
-function failed(request: Request, error: KafkaError): Response {
+function* failed(request: Request, error: KafkaError): Generator<void, Response> {
   if (request.acks === 0) throw new CloseConnection(`produce with acks=0 failed: ${error.message}`)
-  const responses = request.topicData.map(topic => ({
-    name: topic.name,
-    topicId: topic.topicId,
-    partitionResponses: topic.partitionData.map(data => fail(emptyResponse(data.index), error)),
-  }))
+  const responses = yield* nestedResultsOf(
+    request.topicData,
+    ({ partitionData }) => partitionData,
+    ({ index }) => fail(emptyResponse(index), error),
+    ({ name, topicId }, partitionResponses) => ({ name, topicId, partitionResponses }),
+  )
   return { responses }
 }
 

@@ -6,6 +6,7 @@ import { inSlices, type Turns } from '../../../base.ts'
 import type { ClusterSecurity, ScramDeletion, ScramUpsertion } from '../../../coordinator.ts'
 import { apis, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 import { maxIterations, minIterations, scramCredential, scramHashes } from '../../security.ts'
@@ -31,10 +32,12 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
     })
     return { throttleTimeMs: 0, results: [...results, ...[...refused].map(([name, error]) => result(name, error))] }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    results: [...new Set([...request.deletions, ...request.upsertions].map(({ name }) => name))].map(name => result(name, error)),
-  }),
+  *fail(request, error) {
+    const named = [...request.deletions, ...request.upsertions]
+    const names = new Set<string>()
+    yield* resultsOf(named, ({ name }) => names.add(name))
+    return { throttleTimeMs: 0, results: yield* resultsOf([...names], name => result(name, error)) }
+  },
 })
 
 /**

@@ -3,6 +3,7 @@ import { inSlices } from '../../../base.ts'
 import type { Acl } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 import { aclCreation, aclInWords } from '../../security.ts'
@@ -31,7 +32,9 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
     await inSlices(turns, acls, acl => logger.info({ by, acl: aclInWords(acl) }, 'audit: ACL created'))
     return { throttleTimeMs: 0, results }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, results: request.creations.map(() => outcome(error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, results: yield* resultsOf(request.creations, () => outcome(error)) }
+  },
 })
 
 function outcome(error: KafkaError | null) {

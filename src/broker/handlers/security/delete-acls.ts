@@ -3,6 +3,7 @@ import { inSlices } from '../../../base.ts'
 import type { AclFilter } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 import { aclFilter, aclInWords } from '../../security.ts'
@@ -37,7 +38,9 @@ export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
     })
     return { throttleTimeMs: 0, filterResults }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, filterResults: request.filters.map(() => refused(error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, filterResults: yield* resultsOf(request.filters, () => refused(error)) }
+  },
 })
 
 function refused(error: KafkaError): Result {

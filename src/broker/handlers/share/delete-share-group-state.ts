@@ -23,5 +23,7 @@ export const deleteShareGroupState = defineHandler<typeof apis.deleteShareGroupS
     sharePartitions.forget(request.groupId)
     return { results }
   },
-  fail: (request, error) => ({ results: failEach(request, error, plainFailure) }),
+  *fail(request, error) {
+    return { results: yield* failEach(request, error, plainFailure) }
+  },
 })

@@ -7,6 +7,7 @@ import { inSlices } from '../../../base.ts'
 import type { InitializedTopics } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, zeroUuid } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { shareStanding } from '../../share/share-lag.ts'
 import { requireGroup } from '../groups/group-caller.ts'
@@ -32,10 +33,9 @@ export const describeShareGroupOffsets = defineHandler<typeof apis.describeShare
   async handle(request, context) {
     return { throttleTimeMs: 0, groups: await inSlices(context.broker.turns, request.groups, group => describe(group, context)) }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    groups: request.groups.map(({ groupId }) => ({ groupId, topics: [], ...outcomeOf(error) })),
-  }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, groups: yield* resultsOf(request.groups, ({ groupId }) => ({ groupId, topics: [], ...outcomeOf(error) })) }
+  },
 })
 
 async function describe({ groupId, topics }: RequestGroup, context: RequestContext): Promise<ResponseGroup> {

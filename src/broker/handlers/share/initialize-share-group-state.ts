@@ -24,5 +24,7 @@ export const initializeShareGroupState = defineHandler<typeof apis.initializeSha
     sharePartitions.forget(request.groupId)
     return { results }
   },
-  fail: (request, error) => ({ results: failEach(request, error, plainFailure) }),
+  *fail(request, error) {
+    return { results: yield* failEach(request, error, plainFailure) }
+  },
 })

@@ -24,5 +24,7 @@ export const readShareGroupStateSummary = defineHandler<typeof apis.readShareGro
     )
     return { results }
   },
-  fail: (request, error) => ({ results: failEach(request, error, failed) }),
+  *fail(request, error) {
+    return { results: yield* failEach(request, error, failed) }
+  },
 })

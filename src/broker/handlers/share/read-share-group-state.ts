@@ -25,5 +25,7 @@ export const readShareGroupState = defineHandler<typeof apis.readShareGroupState
     )
     return { results }
   },
-  fail: (request, error) => ({ results: failEach(request, error, failed) }),
+  *fail(request, error) {
+    return { results: yield* failEach(request, error, failed) }
+  },
 })

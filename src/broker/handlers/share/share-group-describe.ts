@@ -1,5 +1,6 @@
 /** ShareGroupDescribe, v1 (KIP-932): the state of share groups. A group with a topic that the caller may not describe is not described at all. */
 import { apis, type InputOf, type KafkaError } from '../../../protocol.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { describeAccess, describeCost, describeEach, requireTopics } from '../groups/describe-each.ts'
 import { outcomeOf } from './share-requests.ts'
@@ -14,7 +15,9 @@ export const shareGroupDescribe = defineHandler<typeof apis.shareGroupDescribe>(
   async handle(request, context) {
     return { throttleTimeMs: 0, groups: await describeEach(request, context, groupId => describe(groupId, context), failed) }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, groups: request.groupIds.map(groupId => failed(groupId, error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, groups: yield* resultsOf(request.groupIds, groupId => failed(groupId, error)) }
+  },
 })
 
 async function describe(groupId: string, context: RequestContext): Promise<DescribedGroup> {

@@ -3,6 +3,7 @@ import { inSlices } from '../../../base.ts'
 import type { SharePartitionKey } from '../../../coordinator.ts'
 import { KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 import { type Outcome, outcomeOf } from './share-requests.ts'
@@ -45,15 +46,18 @@ export async function forEachPartition<P extends { partition: number }, R>(
 }
 
 /** The same failure for all partitions. */
-export function failEach<R>(
+export function* failEach<R>(
   { topics }: StateRequest<{ partition: number }>,
   error: KafkaError,
   failed: (partition: number, outcome: Outcome) => R,
-): { topicId: Uuid; partitions: R[] }[] {
-  return topics.map(({ topicId, partitions }) => ({
-    topicId,
-    partitions: partitions.map(({ partition }) => failed(partition, outcomeOf(error))),
-  }))
+): Generator<void, { topicId: Uuid; partitions: R[] }[]> {
+  const outcome = outcomeOf(error)
+  return yield* nestedResultsOf(
+    topics,
+    ({ partitions }) => partitions,
+    ({ partition }) => failed(partition, outcome),
+    ({ topicId }, results) => ({ topicId, partitions: results }),
+  )
 }
 
 export const plainFailure = (partition: number, outcome: Outcome) => ({ partition, ...outcome })

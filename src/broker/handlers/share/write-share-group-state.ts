@@ -21,5 +21,7 @@ export const writeShareGroupState = defineHandler<typeof apis.writeShareGroupSta
     )
     return { results }
   },
-  fail: (request, error) => ({ results: failEach(request, error, plainFailure) }),
+  *fail(request, error) {
+    return { results: yield* failEach(request, error, plainFailure) }
+  },
 })

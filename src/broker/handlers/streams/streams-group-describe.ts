@@ -3,6 +3,7 @@
  * at all. v1 requests the description of the topology, which in Kafka comes from a plug-in; as in a Kafka without one, there is none.
  */
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { describeAccess, describeCost, describeEach, requireTopics } from '../groups/describe-each.ts'
 import { requireStreamsGroups, topicsOf } from './streams-requests.ts'
@@ -26,7 +27,9 @@ export const streamsGroupDescribe = defineHandler<typeof apis.streamsGroupDescri
       groups: groups.map(group => (group.errorCode === 0 ? { ...group, topologyDescriptionStatus: notStored } : group)),
     }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, groups: request.groupIds.map(groupId => failed(groupId, error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, groups: yield* resultsOf(request.groupIds, groupId => failed(groupId, error)) }
+  },
 })
 
 const undescribable = new KafkaError(

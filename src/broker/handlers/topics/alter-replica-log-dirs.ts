@@ -5,6 +5,7 @@
 import { inSlices } from '../../../base.ts'
 import { apis, type ErrorName, errorCode } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 
@@ -20,19 +21,23 @@ export const alterReplicaLogDirs = defineHandler<typeof apis.alterReplicaLogDirs
   async handle(request, context) {
     requireCluster(context, 'ALTER')
     const { turns } = context.broker
-    const asked = request.dirs.flatMap(({ path, topics }) => topics.map(topic => ({ path, ...topic })))
-    const results = await inSlices(turns, asked, async ({ path, name, partitions }) => ({
-      topicName: name,
-      partitions: await inSlices(turns, partitions, index => result(index, outcome(path, name, index, context))),
-    }))
+    const results = await inSlices(turns, request.dirs, ({ path, topics }) =>
+      inSlices(turns, topics, async ({ name, partitions }) => ({
+        topicName: name,
+        partitions: await inSlices(turns, partitions, index => result(index, outcome(path, name, index, context))),
+      })),
+    )
+    return { throttleTimeMs: 0, results: results.flat() }
+  },
+  *fail(request, error) {
+    const results = yield* nestedResultsOf(
+      request.dirs.flatMap(({ topics }) => topics),
+      ({ partitions }) => partitions,
+      index => result(index, error.name),
+      ({ name }, partitions) => ({ topicName: name, partitions }),
+    )
     return { throttleTimeMs: 0, results }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    results: request.dirs.flatMap(({ topics }) =>
-      topics.map(({ name, partitions }) => ({ topicName: name, partitions: partitions.map(index => result(index, error.name)) })),
-    ),
-  }),
 })
 
 function result(partitionIndex: number, error: ErrorName) {

@@ -2,6 +2,7 @@
 import { filterInSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 
@@ -35,7 +36,9 @@ export const createPartitions = defineHandler<typeof apis.createPartitions>({
     })
     return { throttleTimeMs: 0, results }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, results: request.topics.map(topic => result(topic.name, error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, results: yield* resultsOf(request.topics, topic => result(topic.name, error)) }
+  },
 })
 
 function result(name: string, error: KafkaError | null): Result {

@@ -9,6 +9,7 @@ import type { CreatedTopic, NewTopic } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'
 import { mostConfigs } from '../../config.ts'
 import { manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { mayCreateTopic } from '../../security/authorized-operations.ts'
@@ -38,7 +39,9 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
     })
     return { throttleTimeMs: 0, topics: [...results, ...refused] }
   },
-  fail: (request, error) => ({ throttleTimeMs: 0, topics: request.topics.map(topic => failure(topic.name, error)) }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, topics: yield* resultsOf(request.topics, topic => failure(topic.name, error)) }
+  },
 })
 
 async function sort(request: Request, context: RequestContext): Promise<{ creatable: NewTopic[]; refused: Result[] }> {

@@ -7,6 +7,7 @@
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
@@ -40,13 +41,11 @@ export const deleteTopics = defineHandler<typeof apis.deleteTopics>({
     for (const [id, name] of topics) results.push(result(name, id, outcomes[index++]!))
     return { throttleTimeMs: 0, responses: results }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    responses: [
-      ...request.topicNames.map(name => result(name, zeroUuid, error)),
-      ...request.topics.map(topic => result(topic.name, topic.topicId, error)),
-    ],
-  }),
+  *fail(request, error) {
+    const byName = yield* resultsOf(request.topicNames, name => result(name, zeroUuid, error))
+    const byEither = yield* resultsOf(request.topics, topic => result(topic.name, topic.topicId, error))
+    return { throttleTimeMs: 0, responses: [...byName, ...byEither] }
+  },
 })
 
 interface Asked {

@@ -5,6 +5,7 @@
 import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, zeroUuid } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
 
@@ -22,10 +23,9 @@ export const describeTopicPartitions = defineHandler<typeof apis.describeTopicPa
     const names = all ? context.broker.metadata.topics().map(topic => topic.name) : request.topics.map(topic => topic.name)
     return page(request, namesFrom(request, names, all), all, context)
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(topic => refusal(error.name, topic.name)),
-  }),
+  *fail(request, error) {
+    return { throttleTimeMs: 0, topics: yield* resultsOf(request.topics, topic => refusal(error.name, topic.name)) }
+  },
 })
 
 /** The names from the cursor's on, sorted, once each. */

@@ -5,6 +5,7 @@
 import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 
@@ -63,10 +64,12 @@ function result(partitionId: number, error: KafkaError): PartitionResult {
 }
 
 /** v0 has no place for an error of the whole request. */
-function failed(request: Request, error: KafkaError): Response {
-  const replicaElectionResults = (request.topicPartitions ?? []).map(({ topic, partitions }) => ({
-    topic,
-    partitionResult: partitions.map(partition => result(partition, error)),
-  }))
+function* failed(request: Request, error: KafkaError): Generator<void, Response> {
+  const replicaElectionResults = yield* nestedResultsOf(
+    request.topicPartitions ?? [],
+    ({ partitions }) => partitions,
+    partition => result(partition, error),
+    ({ topic }, partitionResult) => ({ topic, partitionResult }),
+  )
   return { throttleTimeMs: 0, errorCode: error.code, replicaElectionResults }
 }

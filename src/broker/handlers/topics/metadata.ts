@@ -10,6 +10,7 @@ import { internalTopics, type Topic, topicNameProblem } from '../../../coordinat
 import type { PartitionLog } from '../../../log.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, clusterName, everyOperation } from '../../security/authorized-operations.ts'
 import { createMissingTopics } from './auto-create-topics.ts'
@@ -30,14 +31,11 @@ export const metadata = defineHandler<typeof apis.metadata>({
     const refused = missing.length === 0 ? new Map<string, ErrorName>() : await refusals(request, missing, context)
     return respond(request, asked, refused, context)
   },
-  fail: (request, error, version) => ({
-    throttleTimeMs: 0,
-    brokers: [],
-    clusterId: null,
-    controllerId: -1,
-    topics: (request.topics ?? []).map(topic => refusal(error.name, topic.name ?? (version < 12 ? '' : null), topic.topicId)),
-    errorCode: error.code,
-  }),
+  *fail(request, error, version) {
+    const nameless = version < 12 ? '' : null
+    const topics = yield* resultsOf(request.topics ?? [], topic => refusal(error.name, topic.name ?? nameless, topic.topicId))
+    return { throttleTimeMs: 0, brokers: [], clusterId: null, controllerId: -1, topics, errorCode: error.code }
+  },
 })
 
 interface Asked {

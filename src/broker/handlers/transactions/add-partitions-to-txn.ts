@@ -4,10 +4,11 @@
  * transaction are added, or none. v2 returns PRODUCER_FENCED (KIP-588). Unlike in Kafka, v4–5 need the permissions of v0–3 in addition to
  * CLUSTER_ACTION, so that CLUSTER_ACTION alone does not allow writing markers to other topics.
  */
-import { inSlices } from '../../../base.ts'
+import { inSlices, runInSlices } from '../../../base.ts'
 import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 import { fencingError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
@@ -47,9 +48,9 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
     }))
     return { throttleTimeMs: 0, errorCode: 0, resultsByTransaction }
   },
-  fail(request, error, version) {
+  *fail(request, error, version) {
     if (version >= batchedFrom) return { throttleTimeMs: 0, errorCode: error.code, resultsByTransaction: [] }
-    return { throttleTimeMs: 0, resultsByTopicV3AndBelow: all(request.v3AndBelowTopics, error.code) }
+    return { throttleTimeMs: 0, resultsByTopicV3AndBelow: yield* all(request.v3AndBelowTopics, error.code) }
   },
 })
 
@@ -61,9 +62,9 @@ async function enter(producer: TransactionalProducer, topics: Topics, verifyOnly
     if (refused !== null) return refused
     if (verifyOnly) return verified(producer, topics, context)
     await context.broker.transactions.addPartitions(producer, byTopic(topics), 0)
-    return all(topics, 0)
+    return await runInSlices(context.broker.turns, all(topics, 0))
   } catch (error) {
-    return all(topics, fencingError(toKafkaError(error), context.version, fencedFrom).code)
+    return runInSlices(context.broker.turns, all(topics, fencingError(toKafkaError(error), context.version, fencedFrom).code))
   }
 }
 
@@ -101,11 +102,13 @@ function verified(producer: TransactionalProducer, topics: Topics, { broker }: R
   }))
 }
 
-function all(topics: Topics, partitionErrorCode: number): TopicResults {
-  return topics.map(({ name, partitions }) => ({
-    name,
-    resultsByPartition: partitions.map(partitionIndex => ({ partitionIndex, partitionErrorCode })),
-  }))
+function all(topics: Topics, partitionErrorCode: number): Generator<void, TopicResults> {
+  return nestedResultsOf(
+    topics,
+    ({ partitions }) => partitions,
+    partitionIndex => ({ partitionIndex, partitionErrorCode }),
+    ({ name }, resultsByPartition) => ({ name, resultsByPartition }),
+  )
 }
 
 function byTopic(topics: Topics): Map<string, Set<number>> {

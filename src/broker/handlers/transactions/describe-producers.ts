@@ -3,6 +3,7 @@ import { inSlices } from '../../../base.ts'
 import { topicNameProblem } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clientPartition } from '../records/client-partition.ts'
 
@@ -24,13 +25,15 @@ export const describeProducers = defineHandler<typeof apis.describeProducers>({
     }))
     return { throttleTimeMs: 0, topics }
   },
-  fail: (request, error) => ({
-    throttleTimeMs: 0,
-    topics: request.topics.map(({ name, partitionIndexes }) => ({
-      name,
-      partitions: partitionIndexes.map(partition => failed(partition, error)),
-    })),
-  }),
+  *fail(request, error) {
+    const topics = yield* nestedResultsOf(
+      request.topics,
+      ({ partitionIndexes }) => partitionIndexes,
+      partition => failed(partition, error),
+      ({ name }, partitions) => ({ name, partitions }),
+    )
+    return { throttleTimeMs: 0, topics }
+  },
 })
 
 function describe(topic: string, partition: number, context: RequestContext): PartitionResponse {

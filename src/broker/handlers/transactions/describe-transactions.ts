@@ -2,6 +2,7 @@
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
+import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 
 type TransactionState = InputOf<typeof apis.describeTransactions.response>['transactionStates'][number]
@@ -19,7 +20,9 @@ export const describeTransactions = defineHandler<typeof apis.describeTransactio
   async handle({ transactionalIds }, context) {
     return { throttleTimeMs: 0, transactionStates: await inSlices(context.broker.turns, transactionalIds, id => describe(id, context)) }
   },
-  fail: ({ transactionalIds }, error) => ({ throttleTimeMs: 0, transactionStates: transactionalIds.map(id => failed(id, error)) }),
+  *fail({ transactionalIds }, error) {
+    return { throttleTimeMs: 0, transactionStates: yield* resultsOf(transactionalIds, id => failed(id, error)) }
+  },
 })
 
 async function describe(transactionalId: string, context: RequestContext): Promise<TransactionState> {

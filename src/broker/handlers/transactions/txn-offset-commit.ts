@@ -3,11 +3,13 @@
  * supports TRANSACTION_ABORTABLE, v5 implicitly adds the group's partition of `__consumer_offsets` to the transaction (KIP-890), v6 has
  * topic ids. Older clients must have added it with AddOffsetsToTxn, which is checked.
  */
+import { runInSlices } from '../../../base.ts'
 import { type CommitTopic, offsetsTopicName } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { commitTopics, refusedTopic } from '../groups/commit-topics.ts'
+import { commitTopics, refusedTopics } from '../groups/commit-topics.ts'
 import { memberAccess, requireGroup } from '../groups/group-caller.ts'
 import { entryError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
 
@@ -35,7 +37,7 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
     requireTransactionalId(context, request.transactionalId)
     requireGroup(context, 'READ', request.groupId)
     const { groups } = context.broker
-    const asked = topicsOf(request)
+    const asked = await runInSlices(context.broker.turns, topicsOf(request))
     const commit = async (accepted: CommitTopic[]) => {
       await enter(request, context)
       return groups.commitTransactionalOffsets(request, {
@@ -50,14 +52,18 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
     const told = (error: KafkaError) => toldTo(error, context.version)
     return { throttleTimeMs: 0, topics: await commitTopics(asked, context.version >= topicIdsFrom, context, commit, told) }
   },
-  fail(request, error, version) {
-    const told = toldTo(error, version)
-    return { throttleTimeMs: 0, topics: topicsOf(request).map(topic => refusedTopic(topic, told)) }
+  *fail(request, error, version) {
+    return { throttleTimeMs: 0, topics: yield* refusedTopics(yield* topicsOf(request), toldTo(error, version)) }
   },
 })
 
 function topicsOf({ topics }: Request) {
-  return topics.map(topic => ({ ...topic, partitions: topic.partitions.map(partition => ({ ...partition, commitTimestamp: -1 })) }))
+  return nestedResultsOf(
+    topics,
+    ({ partitions }) => partitions,
+    partition => ({ ...partition, commitTimestamp: -1 }),
+    (topic, partitions) => ({ ...topic, partitions }),
+  )
 }
 
 /** The group's partition has to be in the transaction before the offsets are written, or no marker would ever end it there. */

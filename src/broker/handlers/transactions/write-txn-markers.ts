@@ -6,6 +6,7 @@
 import { inSlices } from '../../../base.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
 
@@ -25,15 +26,20 @@ export const writeTxnMarkers = defineHandler<typeof apis.writeTxnMarkers>({
     if (!allowed) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED')
     return { markers: await inSlices(context.broker.turns, request.markers, marker => result(marker, context)) }
   },
-  fail: (request, error) => ({
-    markers: request.markers.map(({ producerId, topics }) => ({
-      producerId,
-      topics: topics.map(({ name, partitionIndexes }) => ({
-        name,
-        partitions: partitionIndexes.map(partitionIndex => ({ partitionIndex, errorCode: error.code })),
-      })),
-    })),
-  }),
+  *fail(request, error) {
+    const markers: Result[] = []
+    for (const { producerId, topics } of request.markers) {
+      const results = yield* nestedResultsOf(
+        topics,
+        ({ partitionIndexes }) => partitionIndexes,
+        partitionIndex => ({ partitionIndex, errorCode: error.code }),
+        ({ name }, partitions) => ({ name, partitions }),
+      )
+      markers.push({ producerId, topics: results })
+      yield
+    }
+    return { markers }
+  },
 })
 
 async function result(marker: Marker, context: RequestContext): Promise<Result> {
