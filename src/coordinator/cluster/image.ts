@@ -91,6 +91,7 @@ class Topics {
   readonly byName = new Map<string, TopicState>()
   partitionCount = 0
   readonly #collisions = new Map<string, Set<string>>()
+  #latest: PartitionRecord | null = null
 
   /** A topic whose name collides with this one in '.' and '_'; null when there is none. */
   colliding(name: string): string | null {
@@ -120,7 +121,7 @@ class Topics {
     if (!isNew && topic.partitions[record.partitionId] === undefined) {
       throw new Error(`partition ${record.partitionId} of topic ${topic.name}, which has ${topic.partitions.length}`)
     }
-    topic.partitions[record.partitionId] = record
+    topic.partitions[record.partitionId] = this.#latest = sharing(this.#latest, record)
     if (!isNew) return other
     this.partitionCount++
     return { kind: 'partition-added', id: topic.id, name: topic.name, partitions: topic.partitions.length }
@@ -144,6 +145,23 @@ class Topics {
       yield* topic.partitions
     }
   }
+}
+
+/** Almost all partitions have the same replicas, and so the same lists: without this, the lists would be most of what they occupy. */
+function sharing(other: PartitionRecord | null, record: PartitionRecord): PartitionRecord {
+  if (other === null) return record
+  return {
+    ...record,
+    replicas: same(other.replicas, record.replicas),
+    isr: same(other.isr, record.isr),
+    removingReplicas: same(other.removingReplicas, record.removingReplicas),
+    addingReplicas: same(other.addingReplicas, record.addingReplicas),
+    directories: same(other.directories, record.directories),
+  }
+}
+
+function same<T>(other: T[], list: T[]): T[] {
+  return list.length === other.length && list.every((each, index) => each === other[index]) ? other : list
 }
 
 /** Stored configs by resource. */

@@ -17,15 +17,22 @@ import { damageFile, writePartitionMetadata } from './partition-directory.ts'
 /** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
 const hotBytes = 32 << 20
 
+/** The partition; it has its upkeep only after its files. */
+interface Owner {
+  /** Gives up when the disk does not take what has to leave memory. */
+  readonly upkeep: { giveUp(error: DiskError): void }
+}
+
+/** There may be tens of thousands of these, most of them idle: what is not needed yet is not made yet. */
 export class PartitionFiles {
   readonly segments: SegmentList
   readonly tail: PartitionTail
-  /** With bytes that were not synced since the last checkpoint. */
-  readonly unsynced = new Set<Segment>()
+  #unsynced: Set<Segment> | null = null
   /** Bytes of the active segment's file from here on were written not long ago. */
   hotPosition: number
   readonly #context: LogContext
   readonly #topicId: Uuid
+  readonly #owner: Owner
   /** A partition without data has none: thousands of them are made at once. `begun`: its `partition.metadata` may not be whole. */
   #directory: 'none' | 'begun' | 'made'
   /** What `hotPosition` will be next, and since how many of the log's bytes. */
@@ -39,19 +46,32 @@ export class PartitionFiles {
   /** A file with invalid bytes behind its end, and the position of that end. */
   #overlong: { segment: Segment; size: number } | null = null
 
-  /** `onRefused`: the disk does not take what has to leave memory. */
   constructor(
     context: LogContext,
     topicId: Uuid,
     { segments, hasDirectory }: { segments: SegmentList; hasDirectory: boolean },
-    onRefused: (error: DiskError) => void,
+    owner: Owner,
   ) {
     this.#context = context
     this.#topicId = topicId
+    this.#owner = owner
     this.#directory = hasDirectory ? 'made' : 'none'
     this.segments = segments
     this.hotPosition = this.#coolingPosition = segments.active?.size ?? 0
-    this.tail = new PartitionTail(context.tail, segment => this.unsynced.add(segment), onRefused)
+    this.tail = new PartitionTail(context.tail, this)
+  }
+
+  /** With bytes that were not synced since the last checkpoint. */
+  get unsynced(): Set<Segment> {
+    return (this.#unsynced ??= new Set())
+  }
+
+  flushed(segment: Segment): void {
+    this.unsynced.add(segment)
+  }
+
+  refused(error: DiskError): void {
+    this.#owner.upkeep.giveUp(error)
   }
 
   get directory(): string {
@@ -209,7 +229,7 @@ export class PartitionFiles {
   /** The partition is gone: nothing is written any more. */
   drop(): void {
     this.tail.clear()
-    this.unsynced.clear()
+    this.#unsynced?.clear()
     this.segments.close()
     this.#context.segments.handles.forget(`${this.directory}/partition.metadata`)
   }

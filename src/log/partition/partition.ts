@@ -6,7 +6,7 @@
  * offset, and the tail the rest. The accounting cannot fail (see `append-plan.ts`). Before its first change that a group may have to undo,
  * the partition joins the group and saves its state.
  */
-import { assert, type ClockHistory, type DiskError, type Int64 } from '../../base.ts'
+import { assert, type ClockHistory, type Int64 } from '../../base.ts'
 import type {
   ActiveProducer,
   Appended,
@@ -85,8 +85,7 @@ export class Partition implements PartitionLog, Member {
     this.partition = spec.partition
     this.config = spec.config
     this.#rules = new AppendRules(this.name)
-    const onRefused = (error: DiskError) => this.upkeep.giveUp(error)
-    this.files = new PartitionFiles(context, spec.topicId, start, onRefused)
+    this.files = new PartitionFiles(context, spec.topicId, start, this)
     this.logStartOffset = start.logStartOffset
     this.logEndOffset = this.highWatermark = start.logEndOffset
     this.leaderEpoch = start.leaderEpoch

@@ -15,11 +15,12 @@ export class SegmentList {
   #segments: Segment[]
   /** Bytes of all segments but the last; NaN until asked for. */
   #sealedBytes = Number.NaN
-  /** Out of the list, but not yet off the disk. */
-  readonly #leaving = new Set<Segment>()
+  /** Out of the list, but not yet off the disk; null until there are some. */
+  #leaving: Set<Segment> | null = null
   /** Its files do not have their final names yet. */
   #swapping: Segment | null = null
-  readonly #remaking = new Map<Segment, Promise<void>>()
+  /** null until an index is remade. */
+  #remaking: Map<Segment, Promise<void>> | null = null
   #closed = false
 
   constructor(context: SegmentContext, directory: string, segments: readonly Segment[]) {
@@ -131,7 +132,7 @@ export class SegmentList {
     this.#segments.splice(this.#segments.indexOf(present[0]!), present.length, cleaned)
     this.#sealedBytes = Number.NaN
     this.#swapping = cleaned
-    for (const segment of present) this.#leaving.add(segment)
+    for (const segment of present) this.#leave(segment)
     await chores.begin(`renaming ${cleaned.path}`, () => this.#finishSwap(present, cleaned, chores, delayMs))
   }
 
@@ -158,7 +159,7 @@ export class SegmentList {
   close(): void {
     this.#closed = true
     for (const segment of this.#segments) segment.close()
-    for (const segment of this.#leaving) segment.close()
+    for (const segment of this.#leaving ?? []) segment.close()
   }
 
   #collect(first: number, from: Offset, to: Offset, found: AbortedTransaction[]): Promise<void> | undefined {
@@ -179,15 +180,21 @@ export class SegmentList {
   async #remake(segment: Segment, damage: Error): Promise<void> {
     const at = this.#segments.indexOf(segment)
     if (at < 0 || segment === this.active || (damage instanceof DiskError && damage.isShortage)) throw damage
-    let remaking = this.#remaking.get(segment)
+    const all = (this.#remaking ??= new Map())
+    let remaking = all.get(segment)
     if (remaking === undefined) {
       const isThere = () => !this.#closed && this.#segments.includes(segment)
       remaking = abortedAgain(this.#context.files, this.directory, this.#segments.slice(0, at + 1))
         .then(entries => segment.transactions.remake(entries, isThere))
-        .finally(() => this.#remaking.delete(segment))
-      this.#remaking.set(segment, remaking)
+        .finally(() => all.delete(segment))
+      all.set(segment, remaking)
     }
     await remaking
+  }
+
+  #leave(segment: Segment): void {
+    this.#leaving ??= new Set()
+    this.#leaving.add(segment)
   }
 
   /**
@@ -196,7 +203,7 @@ export class SegmentList {
    */
   #discard(segments: readonly Segment[], chores: Chores, delayMs: number, kept: Offset = -1): void {
     for (const segment of segments) {
-      this.#leaving.add(segment)
+      this.#leave(segment)
       // Once the partition is gone, so is its directory, and its name may be that of another topic's.
       const rename = async () => {
         if (this.#closed) return
@@ -207,7 +214,7 @@ export class SegmentList {
         if (this.#closed) return
         await rename()
         await segment.removeFiles()
-        this.#leaving.delete(segment)
+        this.#leaving?.delete(segment)
       }
       void chores.begin(`renaming ${segment.path}`, rename)
       chores.add(`removing ${segment.path}`, delayMs, remove)

@@ -4,12 +4,17 @@ import type { Offset } from '../../protocol.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { Chunk, Piece, Tail, TailOwner } from './tail.ts'
 
+/** Whose batches they are. */
+interface Files {
+  /** Bytes went to a segment file. */
+  flushed(segment: Segment): void
+  /** Bytes must leave memory and the disk does not take them; clears this tail. The journal has them. */
+  refused(error: DiskError): void
+}
+
 export class PartitionTail implements TailOwner {
   readonly #tail: Tail
-  /** Called after bytes went to a segment file. */
-  readonly #onFlushed: (segment: Segment) => void
-  /** Called when bytes must leave memory and the disk does not take them; clears this tail. The journal has them. */
-  readonly #onRefused: (error: DiskError) => void
+  readonly #files: Files
   #pieces: Piece[] = []
   /** How many of the first pieces are in the segment files already, and stay to be read. */
   #flushed = 0
@@ -18,10 +23,9 @@ export class PartitionTail implements TailOwner {
   #held: Segment | null = null
   #heldFrom = 0
 
-  constructor(tail: Tail, onFlushed: (segment: Segment) => void, onRefused: (error: DiskError) => void) {
+  constructor(tail: Tail, files: Files) {
     this.#tail = tail
-    this.#onFlushed = onFlushed
-    this.#onRefused = onRefused
+    this.#files = files
   }
 
   get isEmpty(): boolean {
@@ -112,7 +116,7 @@ export class PartitionTail implements TailOwner {
       segment.writeSync(buffers, from)
       this.#flushed = next
       this.#flushedOfNext = next < pieces.length && pieces[next]!.segment === segment ? at - pieces[next]!.position : 0
-      this.#onFlushed(segment)
+      this.#files.flushed(segment)
     }
   }
 
@@ -147,7 +151,7 @@ export class PartitionTail implements TailOwner {
       return true
     } catch (error) {
       if (!(error instanceof DiskError) || error.isShortage) throw error
-      this.#onRefused(error)
+      this.#files.refused(error)
       return false
     }
   }
