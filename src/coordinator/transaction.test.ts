@@ -175,24 +175,6 @@ test('a transaction that takes too long is aborted, and its producer fenced', as
   }
 })
 
-test('a producer whose transaction was aborted for it may ask for a new epoch until another producer has got one', async () => {
-  const own = { producerId: 1000, producerEpoch: 0 }
-  const expired = await timedOut(0)
-  for (let repeated = 0; repeated < 2; repeated++) assert.deepEqual(await init(expired, own), { producerId: 1000, producerEpoch: 1 })
-  assert.deepEqual(await init(expired), { producerId: 1000, producerEpoch: 2 })
-  await assert.rejects(init(expired, own), { name: 'PRODUCER_FENCED' })
-
-  const world = new World()
-  await init(world)
-  await add(world, 1000, 0)
-  await assert.rejects(init(world, own), { name: 'CONCURRENT_TRANSACTIONS' }, 'it aborts its own transaction')
-  assert.deepEqual(await init(world, own), { producerId: 1000, producerEpoch: 1 })
-
-  // The last epoch only fences; nobody gets it.
-  const old = await timedOut(0, maxEpoch)
-  assert.deepEqual(await init(old, { producerId: 1000, producerEpoch: maxEpoch }), { producerId: 1001, producerEpoch: 0 })
-})
-
 test('version 2: a producer whose transaction timed out cannot commit it, but can abort it and continue', async () => {
   const world = await timedOut(2)
   await assert.rejects(end(world, 1000, 0), { name: 'INVALID_TXN_STATE' })

@@ -147,7 +147,7 @@ export class TransactionShard implements Shard {
     if (before.status === 'Ongoing') {
       // Kafka lets any epoch abort the transaction, even one that was fenced.
       if (expected !== null && expected !== before.producerEpoch) throw fenced(request)
-      return this.#fence(before, 0, concurrent(transactionalId))
+      return this.#fence(before, expected === null ? 0 : versionAfterFence(before), concurrent(transactionalId))
     }
     const empty = { ...before, ...emptied, timeoutMs: transactionTimeoutMs, lastUpdateMs: now, previousProducerId: before.producerId }
     // The epoch was raised for this producer and never given to another: it repeats its request, or its transaction was aborted.
@@ -238,6 +238,8 @@ export class TransactionShard implements Shard {
       lastUpdateMs: this.#context.clock.now(),
       clientVersion,
     })
+    // The response may get lost; then the producer asks for its epoch with InitProducerId.
+    if (raised) this.#remember(before.transactionalId, nextProducerId === none ? epochAfter(before.producerEpoch) : 0, before.producerEpoch)
     if (nextProducerId === none) return decision
     return { ...decision, response: { producerId: nextProducerId, producerEpoch: 0 } }
   }
@@ -272,13 +274,11 @@ export class TransactionShard implements Shard {
     const decisions: Decision<Session>[] = []
     let partitions = 0
     for (const transaction of this.#transactions.values()) {
-      const { status, startMs, timeoutMs, transactionalId, producerEpoch, clientVersion } = transaction
+      const { status, startMs, timeoutMs, transactionalId } = transaction
       if (status !== 'Ongoing' || ageOf(startMs, history) <= timeoutMs) continue
       if (partitions >= expiringAtOnce) break
       for (const indexes of transaction.partitions.values()) partitions += indexes.size
-      // No other producer has taken over from one that was only slow. The last epoch is never assigned, though.
-      const goesOn = isEpochExhausted(producerEpoch) ? 0 : clientVersion
-      decisions.push(this.#fence(transaction, goesOn, concurrent(transactionalId)))
+      decisions.push(this.#fence(transaction, versionAfterFence(transaction), concurrent(transactionalId)))
     }
     this.#scheduleAborts(partitions < expiringAtOnce ? this.#options.settings.abortTimedOutIntervalMs : 1)
     return {
@@ -340,6 +340,11 @@ export class TransactionShard implements Shard {
     if (!isPrepared(to)) return decision
     return { ...decision, appended: () => this.#endings.finish(transactionalId) }
   }
+}
+
+/** No other producer takes over: with version 2 the one that began the transaction may go on. The last epoch is never assigned, though. */
+function versionAfterFence({ producerEpoch, clientVersion }: Transaction): number {
+  return isEpochExhausted(producerEpoch) ? 0 : clientVersion
 }
 
 function isIdle({ status }: Transaction): boolean {
