@@ -46,7 +46,7 @@ export class Security {
     this.authorizer = makeAuthorizer(options)
     this.tokens = new DelegationTokens(options)
     this.#mechanisms = new Mechanisms({ ...options, tokens: this.tokens })
-    for (const listener of options.config.listeners) this.#check(listener)
+    for (const listener of options.config.startListeners) this.add(listener)
   }
 
   /** null: the listener has none. */
@@ -67,12 +67,20 @@ export class Security {
     return session
   }
 
+  remove(listener: string): void {
+    this.#tls.get(listener)?.close()
+    this.#tls.delete(listener)
+    this.#mechanisms.forget(listener)
+  }
+
   close(): void {
     this.tokens.close()
     for (const listener of this.#tls.values()) listener.close()
   }
 
-  #check(listener: Listener): void {
+  /** Before a listener accepts connections. Throws InvalidConfig. */
+  add(listener: Listener): void {
+    this.remove(listener.name)
     if (listener.protocol === 'SSL' || listener.protocol === 'SASL_SSL') {
       this.#tls.set(listener.name, new TlsListener({ ...this.#options, listener }))
     }

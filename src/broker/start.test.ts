@@ -108,7 +108,7 @@ test('stored configs that this version cannot use, as an import brings them, hid
     ['retention.ms', '777'],
   ])
   await first.broker.metadata.applyConfigs([{ type: 'TOPIC', name: 'old', edit: () => stored }], false)
-  await first.broker.metadata.applyConfigs([{ type: 'BROKER', name: '1', edit: () => new Map([['listeners', 'PLAINTEXT://:1']]) }], false)
+  await first.broker.metadata.applyConfigs([{ type: 'BROKER', name: '1', edit: () => new Map([['listeners', 'SSL://:1']]) }], false)
   await first.close()
   const ignored: string[] = []
   const warn = (details: object, message: string) => {

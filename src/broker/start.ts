@@ -56,10 +56,10 @@ import { ShareSessions } from './sessions/share-sessions.ts'
 import { DeadLetters } from './share/dead-letters.ts'
 import { SharePartitions } from './share/share-partitions.ts'
 import { Stalls } from './stalls.ts'
-import { CannotListen } from './start/cannot-listen.ts'
 import { type Identity, openDataDirectory } from './start/data-directory.ts'
 import { groupTopics } from './start/group-topics.ts'
 import { internalTopic } from './start/internal-topic.ts'
+import { openListeners } from './start/open-listeners.ts'
 import { Telemetry } from './telemetry.ts'
 
 export interface StartOptions {
@@ -187,10 +187,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   await shares.parts.shares.start()
   const server = makeServer(broker, options.createServer ?? createServer)
   opened.push(() => server.close(drainMs))
-  for (const listener of config.listeners) {
-    const failed = (error: Error) => Promise.reject(new CannotListen('listeners', listener, error))
-    ports.set(listener.name, await server.listen(listener).catch(failed))
-  }
+  opened.push(await openListeners(broker, server, ports))
   http?.setReadiness(() => log.space.shortage)
   return {
     broker,

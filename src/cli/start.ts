@@ -122,7 +122,9 @@ function bracketed(host: string): string {
 
 /** A banner for terminals, a log line for log files. */
 function announce(config: BrokerConfig, running: RunningBroker, logger: Logger, elapsedMs: number): void {
-  const listening = config.listeners.map(({ name, host }) => `${bracketed(host) || '(all addresses)'}:${running.ports.get(name)} (${name})`)
+  const listening = config.listeners
+    .filter(({ name }) => running.ports.has(name))
+    .map(({ name, host }) => `${bracketed(host) || '(all addresses)'}:${running.ports.get(name)} (${name})`)
   const httpHost = config.get('http.listen').replace(/:\d+$/, '')
   const metrics = running.httpPort === null ? null : `http://${httpHost}:${running.httpPort}/metrics`
   const data = directoryOf(config)

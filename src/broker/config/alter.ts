@@ -64,7 +64,10 @@ export function configChange(
         if (value === null) result.delete(key)
         else result.set(key, value)
       }
-      validate(config, type, name, new Map([...result].filter(([key, value]) => changes.has(key) || isUsable(type, key, value))))
+      const configs = new Map([...result].filter(([key, value]) => changes.has(key) || isUsable(type, key, value)))
+      validate(config, type, name, configs)
+      // Only then: stored configs that do not fit the listeners of this start must not be in the way of other changes.
+      if (type === 'BROKER' && listenerKeys.some(key => changes.has(key))) withCode('INVALID_REQUEST', () => config.checkListeners(configs))
       return changes
     },
   }
@@ -171,8 +174,7 @@ const listenerSecurityKeys = new Set([
   'ssl.truststore.type',
 ])
 
-/** Kafka opens and closes listeners while it runs; Millrace only at the start. */
-const onlyAtStart: ReadonlySet<string> = new Set<BrokerKey>(['listeners', 'listener.security.protocol.map'])
+const listenerKeys: readonly BrokerKey[] = ['listeners', 'listener.security.protocol.map']
 
 /** Pools that Kafka resizes while it runs, at most by half or to double at a time. Here they have no effect, but the answer is the same. */
 const threadPools: readonly BrokerKey[] = [
@@ -211,8 +213,7 @@ function validateBroker(config: BrokerConfig, configs: ReadonlyMap<string, strin
     else parseValue(name, key, value)
   }
   if (readOnly.length > 0) {
-    const note = readOnly.some(name => onlyAtStart.has(name)) ? '. In Millrace, set them in the configuration and restart the broker' : ''
-    throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]${note}`)
+    throw invalid(`Cannot update these configs dynamically: [${readOnly.join(', ')}]`)
   }
   if (perListener.length > 0) {
     const names = perListener.join(', ')

@@ -7,7 +7,15 @@
 import { type ConfigKey, defaultValue, parseValue, type ValuesOf } from '../../base.ts'
 import { type BrokerKey, brokerKeys, internalKeys, keyOf } from './keys.ts'
 import type { Endpoint, Listener } from './listeners.ts'
-import { advertisedEndpoints, checkHttpPort, resolveListeners, withoutName } from './resolve-listeners.ts'
+import {
+  advertisedEndpoints,
+  changedListeners,
+  checkHttpPort,
+  checkSameAddresses,
+  interBrokerListener,
+  resolveListeners,
+  withoutName,
+} from './resolve-listeners.ts'
 
 export type BrokerValues = ValuesOf<typeof brokerKeys>
 
@@ -44,6 +52,13 @@ const shownKeys = Object.keys(brokerKeys).filter(name => !internalKeys.has(name)
 /** Kafka would advertise the name of the machine, which often cannot be resolved outside its network. */
 const thisMachine = 'localhost'
 
+const protocolMap = 'listener.security.protocol.map'
+
+interface Endpoints {
+  readonly listeners: readonly Listener[]
+  readonly advertised: ReadonlyMap<string, Endpoint>
+}
+
 interface Subscriber {
   keys: ReadonlySet<string>
   changed: () => void
@@ -57,9 +72,9 @@ export class BrokerConfig {
   #dynamicDefault: Map<string, string> = new Map()
   #values: BrokerValues
   #generation = 0
-  /** The listeners for clients, without those for Kafka's controllers. */
-  readonly listeners: readonly Listener[]
-  readonly #advertised: ReadonlyMap<string, Endpoint>
+  /** Those that the broker starts with; dynamic configs may add and remove some. */
+  readonly startListeners: readonly Listener[]
+  #endpoints: Endpoints
   /** Warnings for the operator: keys that are set without effect, ignored keys, replica counts that were reduced. */
   readonly notes: readonly string[]
 
@@ -68,10 +83,14 @@ export class BrokerConfig {
     this.#static = given
     this.#hostName = hostName
     this.#values = this.#parseAll()
-    this.listeners = resolveListeners(this.#values, given.has('listener.security.protocol.map'))
-    checkHttpPort(this.#values['http.listen'], this.listeners)
-    this.#advertised = advertisedEndpoints(this.#values, this.listeners, hostName)
-    this.notes = [...notes, ...advertisedNote(withoutName(this.#values, this.listeners), hostName)]
+    this.startListeners = resolveListeners(this.#values, given.has(protocolMap))
+    this.#endpoints = this.#endpointsOf(this.#values, this.startListeners)
+    this.notes = [...notes, ...advertisedNote(withoutName(this.#values, this.startListeners), hostName)]
+  }
+
+  /** The current listeners for clients, without those for Kafka's controllers. */
+  get listeners(): readonly Listener[] {
+    return this.#endpoints.listeners
   }
 
   get<K extends BrokerKey>(key: K): BrokerValues[K] {
@@ -85,7 +104,7 @@ export class BrokerConfig {
 
   /** The advertised address of this listener. Port 0 stands for the actual port of the listener. */
   advertised(listener: string): Endpoint {
-    return this.#advertised.get(listener) ?? { host: this.#hostName, port: 0 }
+    return this.#endpoints.advertised.get(listener) ?? { host: this.#hostName, port: 0 }
   }
 
   /** Canonical text of the current value, or null; also for keys of one listener. */
@@ -126,10 +145,19 @@ export class BrokerConfig {
     this.#dynamic = usable(thisBroker, problems)
     const before = this.#values
     this.#values = this.#parseAll()
+    this.#takeListeners(problems)
     this.#generation++
     const changed = (Object.keys(brokerKeys) as BrokerKey[]).filter(key => !sameValue(before[key], this.#values[key]))
     for (const { keys, changed: callback } of [...this.#subscribers]) if (changed.some(key => keys.has(key))) callback()
     return problems
+  }
+
+  /** Throws InvalidConfig if the running broker cannot take what these dynamic configs say about listeners. */
+  checkListeners(dynamic: Texts): void {
+    const values = this.#parseAll(dynamic)
+    const wanted = this.#wantedListeners(values, dynamic)
+    checkSameAddresses(this.listeners, wanted)
+    this.#changedEndpoints(values, wanted)
   }
 
   /** Calls back after any of these keys got another value. */
@@ -139,14 +167,41 @@ export class BrokerConfig {
     return { unsubscribe: () => void this.#subscribers.delete(subscriber) }
   }
 
+  /** What is stored may not fit what the broker was started with. It must not prevent the start. */
+  #takeListeners(problems: DynamicProblem[]): void {
+    try {
+      this.#endpoints = this.#changedEndpoints(this.#values, this.#wantedListeners(this.#values, this.#dynamic))
+    } catch (error) {
+      const reason = (error as Error).message
+      const others = new Map(this.#dynamic)
+      for (const key of ['listeners', protocolMap]) if (others.delete(key)) problems.push({ key, reason })
+      this.#dynamic = others
+      this.#values = this.#parseAll()
+    }
+  }
+
+  #wantedListeners(values: BrokerValues, dynamic: Texts): Listener[] {
+    return resolveListeners(values, dynamic.has(protocolMap) || this.#static.has(protocolMap))
+  }
+
+  #changedEndpoints(values: BrokerValues, wanted: readonly Listener[]): Endpoints {
+    const interBroker = interBrokerListener(values, this.startListeners)
+    return this.#endpointsOf(values, changedListeners(this.listeners, wanted, interBroker))
+  }
+
+  #endpointsOf(values: BrokerValues, listeners: readonly Listener[]): Endpoints {
+    checkHttpPort(values['http.listen'], listeners)
+    return { listeners, advertised: advertisedEndpoints(values, listeners, this.#hostName) }
+  }
+
   #given(name: BrokerKey): string {
     return this.#static.get(name)?.text ?? brokerKeys[name].default ?? ''
   }
 
-  #parseAll(): BrokerValues {
+  #parseAll(dynamic: Texts = this.#dynamic): BrokerValues {
     const values: Record<string, unknown> = {}
     for (const [name, key] of Object.entries<ConfigKey>(brokerKeys)) {
-      const text = this.#dynamic.get(name) ?? this.#dynamicDefault.get(name) ?? this.#static.get(name)?.text
+      const text = dynamic.get(name) ?? this.#dynamicDefault.get(name) ?? this.#static.get(name)?.text
       values[name] = text === undefined ? defaultValue(name, key) : parseValue(name, key, text).value
     }
     return values as BrokerValues

@@ -39,6 +39,43 @@ export function resolveListeners(values: ListenerValues, mapWasGiven: boolean): 
   return listeners
 }
 
+/**
+ * The listeners after a change while the broker runs; Kafka's rules and messages (DynamicListenerConfig). A listener that stays keeps its
+ * address.
+ */
+export function changedListeners(current: readonly Listener[], wanted: readonly Listener[], interBroker: string): Listener[] {
+  if (!wanted.some(({ name }) => name === interBroker)) {
+    throw new InvalidConfig('listeners', null, `The inter-broker listener ${interBroker} cannot be removed`)
+  }
+  return wanted.map(listener => {
+    const open = current.find(({ name }) => name === listener.name)
+    if (open !== undefined && open.protocol !== listener.protocol) {
+      const reason = `Security protocol cannot be updated for existing listener ${open.name}`
+      throw new InvalidConfig('listener.security.protocol.map', null, reason, reason)
+    }
+    return open ?? listener
+  })
+}
+
+/** Kafka takes another address for a listener in use and ignores it. */
+export function checkSameAddresses(current: readonly Listener[], wanted: readonly Listener[]): void {
+  for (const { name, host, port } of current) {
+    const other = wanted.find(listener => listener.name === name)
+    if (other === undefined || (other.host === host && other.port === port)) continue
+    const reason = `The address of listener ${name} (${host}:${port}) cannot change while the broker runs; remove the listener first`
+    throw new InvalidConfig('listeners', null, reason, reason)
+  }
+}
+
+/** The listener that must stay while the broker runs. */
+export function interBrokerListener(
+  values: { 'inter.broker.listener.name': string | null; 'security.inter.broker.protocol': string },
+  listeners: readonly Listener[],
+): string {
+  const name = values['inter.broker.listener.name']?.toUpperCase() ?? values['security.inter.broker.protocol']
+  return listeners.some(listener => listener.name === name) ? name : listeners[0]!.name
+}
+
 function protocolOf(name: string, protocols: ReadonlyMap<string, SecurityProtocol>, mapWasGiven: boolean): SecurityProtocol {
   const mapped = protocols.get(name)
   if (mapped !== undefined) return mapped

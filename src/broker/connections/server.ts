@@ -68,6 +68,13 @@ interface ListenerUse {
   readonly name: string
   /** Connections and handshakes. */
   open: number
+  removed: boolean
+}
+
+interface Listening {
+  readonly server: net.Server
+  readonly line: WaitingLine
+  readonly use: ListenerUse
 }
 
 /** Where a connection counts. */
@@ -99,8 +106,8 @@ export class Server {
   readonly #perIp = new Map<string, number>()
   /** Sockets that a quota refused and that have not been closed yet. */
   readonly #refused = new Set<net.Socket>()
-  readonly #servers: net.Server[] = []
-  readonly #lines: WaitingLine[] = []
+  readonly #listening = new Map<string, Listening>()
+  #referenced = true
   #nextId = 1
   readonly #created: CreationRate
   #sweeper: Timer | null = null
@@ -114,7 +121,7 @@ export class Server {
 
   /** Resolves with the port, which differs from the requested one if that is 0. */
   async listen(listener: Listener): Promise<number> {
-    const use: ListenerUse = { name: listener.name, open: 0 }
+    const use: ListenerUse = { name: listener.name, open: 0, removed: false }
     const tls = this.#options.security.tls(listener)
     // A socket is not read before its connection provides a buffer, or TLS starts.
     const how = { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }
@@ -140,25 +147,44 @@ export class Server {
       })
     })
     server.on('error', error => this.#options.onRefused('', `accept: ${error.message}`))
-    this.#servers.push(server)
+    this.#listening.set(listener.name, { server, line, use })
+    if (!this.#referenced) server.unref()
     if (this.#sweeper === null) this.#scheduleSweep()
     return (server.address() as net.AddressInfo).port
   }
 
   /** Listening no longer keeps the process alive. */
   unref(): void {
-    for (const server of this.#servers) server.unref()
+    this.#referenced = false
+    for (const { server } of this.#listening.values()) server.unref()
+  }
+
+  /** Stops accepting connections of this listener, and closes those it has once their replies are sent, or after `graceMs`. */
+  async stopListening(name: string, graceMs: number): Promise<void> {
+    const listening = this.#listening.get(name)
+    if (listening === undefined) return
+    this.#listening.delete(name)
+    listening.use.removed = true
+    const closed = new Promise<void>(resolve => listening.server.close(() => resolve()))
+    listening.line.close()
+    const mine = () => [...this.connections].filter(connection => connection.listener === name)
+    for (const connection of mine()) connection.drain()
+    const deadline = this.#options.system.timers.after(graceMs, () => {
+      for (const connection of mine()) connection.close(null)
+    })
+    await closed
+    deadline.cancel()
   }
 
   /** Stops accepting, sends pending replies for up to `graceMs`, then closes the remaining connections. */
   async close(graceMs: number): Promise<void> {
     this.#closing = true
     this.#sweeper?.cancel()
-    const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    const closed = [...this.#listening.values()].map(({ server }) => new Promise<void>(resolve => server.close(() => resolve())))
     for (const socket of this.#handshakes.keys()) socket.destroy()
     for (const connection of this.connections) connection.drain()
     for (const socket of this.#refused) socket.destroy()
-    for (const line of this.#lines) line.close()
+    for (const { line } of this.#listening.values()) line.close()
     const deadline = this.#options.system.timers.after(graceMs, () => {
       for (const connection of this.connections) connection.close(null)
     })
@@ -196,6 +222,7 @@ export class Server {
       this.#handshakes.delete(socket)
       try {
         if (outcome instanceof Error) throw outcome
+        if (place.use.removed) throw new Error('the listener was removed')
         this.#open(server, listener, outcome, place, outcome)
       } catch (error) {
         socket.destroy()
@@ -247,6 +274,7 @@ export class Server {
   #refusal(address: string, use: ListenerUse): string | null {
     const { limits } = this.#options
     if (this.#closing) return 'the broker is shutting down'
+    if (use.removed) return 'the listener was removed'
     const guarded = limits.isProtected(use.name)
     const open = this.connections.size + this.#handshakes.size
     if (!guarded && open >= limits.maxConnections) return `max.connections=${limits.maxConnections} reached`
@@ -274,9 +302,7 @@ export class Server {
     const { system, limits } = this.#options
     const ofListener = new CreationRate(() => limits.maxCreationRateOf(name), system.clock.monotonic())
     const rates = limits.isProtected(name) ? [ofListener] : [ofListener, this.#created]
-    const line = new WaitingLine({ system, rates, most: () => limits.backlog, enter })
-    this.#lines.push(line)
-    return line
+    return new WaitingLine({ system, rates, most: () => limits.backlog, enter })
   }
 
   #scheduleSweep(): void {

@@ -48,6 +48,10 @@ export class Mechanisms {
     }
   }
 
+  forget(listener: string): void {
+    this.#byListener.delete(listener)
+  }
+
   #make(listener: Listener): SaslSettings {
     const { config } = this.#options
     const enabled = listenerValue(config, listener.name, 'sasl.enabled.mechanisms')

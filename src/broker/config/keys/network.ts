@@ -70,14 +70,16 @@ export const networkKeys = {
   'listener.security.protocol.map': string({
     default: 'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
     check: checkProtocolMap,
-    doc: 'Security protocol of each listener, as NAME:PROTOCOL. Required for listeners that are not named after a protocol.',
+    doc: 'Security protocol of each listener, as NAME:PROTOCOL. Required for listeners that are not named after a protocol. That of a listener in use cannot change while the broker runs.',
     importance: 'low',
+    dynamic: 'per-broker',
   }),
   listeners: list({
     default: 'PLAINTEXT://127.0.0.1:9092',
     check: checkListeners,
-    doc: 'Addresses that the broker listens on, as a comma-separated list of NAME://host:port. IPv6 addresses go in brackets. An empty host means all addresses, port 0 any free port.',
+    doc: 'Addresses that the broker listens on, as a comma-separated list of NAME://host:port. IPv6 addresses go in brackets. An empty host means all addresses, port 0 any free port. While the broker runs, listeners can be added and removed, except the inter-broker listener; the address of a listener in use cannot change.',
     importance: 'high',
+    dynamic: 'per-broker',
   }),
   'max.connection.creation.rate': int({
     default: 500,

@@ -297,8 +297,7 @@ export const securityKeys = {
   }),
   'security.inter.broker.protocol': choice(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'], {
     default: 'PLAINTEXT',
-    doc: 'Security protocol among brokers, when inter.broker.listener.name is not set.',
-    accepted: because.login,
+    doc: 'When inter.broker.listener.name is not set, the listener of this name is the inter-broker listener, which cannot be removed while the broker runs.',
   }),
   'security.providers': string({ default: null, doc: 'Classes of security providers.', importance: 'low', accepted: because.javaClass }),
   'ssl.allow.dn.changes': boolean({

@@ -119,7 +119,7 @@ test("what is refused, with Kafka's codes and words", async () => {
     [['BROKER', '', 'SET', 'num.partitions', '4'], '42 Cannot update these configs dynamically: [num.partitions]'],
     [
       ['BROKER', '1', 'SET', 'listeners', 'PLAINTEXT://:9093'],
-      '42 Cannot update these configs dynamically: [listeners]. In Millrace, set them in the configuration and restart the broker',
+      '42 The address of listener PLAINTEXT (127.0.0.1:9092) cannot change while the broker runs; remove the listener first',
     ],
     [
       ['BROKER', '', 'SET', 'ssl.key.password', 'x'],
