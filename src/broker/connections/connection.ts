@@ -144,11 +144,18 @@ export class Connection {
     })
     this.#socket.on('error', error => this.close(error))
     this.#socket.on('close', () => this.close(null))
+    // The client may end its direction while it waits for replies, or once it has sent a request that has none.
+    this.#socket.allowHalfOpen = true
+    this.#socket.on('end', () => this.drain())
     this.#socket.on('drain', () => this.#resume())
   }
 
   get principal(): string {
     return this.session.principal
+  }
+
+  get closed(): boolean {
+    return this.#closed
   }
 
   /** Aborted when the connection closes or takes no more requests: what waits is answered at once, or given up. */

@@ -94,7 +94,8 @@ export class FrameReader implements SocketReader {
       this.#stop(error)
     }
     this.#account()
-    return this.#open
+    // To stop and to resume reading costs as much as the rest of a small request, and most clients send nothing while they wait.
+    return this.#open || (this.#own === null && !this.#abandoned)
   }
 
   /** Dispatches waiting frames. Returns whether reading may continue. */
@@ -121,6 +122,7 @@ export class FrameReader implements SocketReader {
 
   #stop(error: unknown): void {
     this.#open = false
+    this.#abandoned = true
     this.#letGo()
     this.#sink.reject(error)
   }

@@ -119,6 +119,37 @@ test('a request that must be answered first keeps the next from being worked on'
   assert.equal(seen.length, 3)
 })
 
+test('a client that ends its direction is noticed while its request waits, and gets the reply', async () => {
+  const replies = Promise.withResolvers<ReturnType<typeof reply>>()
+  let told = false
+  const { port, reasons } = await serve((_, __, connection) => {
+    connection.signal.addEventListener('abort', () => {
+      told = true
+    })
+    return { reply: replies.promise, readOn: false }
+  })
+  const { socket, received } = await connect(port)
+  socket.end(frame('first'))
+  await until(() => told)
+  assert.deepEqual(reasons, [])
+  replies.resolve(reply('1'))
+  await until(() => received() === '1' && reasons.length === 1)
+  assert.deepEqual(reasons, ['null'])
+})
+
+test('a client that is gone is noticed while its request waits', async () => {
+  let begun = 0
+  const { port, reasons } = await serve(() => {
+    begun++
+    return { reply: new Promise(() => {}), readOn: false }
+  })
+  const { socket } = await connect(port)
+  socket.write(frame('first'))
+  await until(() => begun === 1)
+  socket.resetAndDestroy()
+  await until(() => reasons.length === 1)
+})
+
 test('under pressure produce requests wait, in order and however idle their connections are; all others are served', async () => {
   const pressure = { on: true, whenOff: (callback: () => void) => void waiting.push(callback) }
   const waiting: (() => void)[] = []

@@ -194,7 +194,7 @@ class Exchange implements RequestContext, Audited {
     const reading = decodeRequestInSteps(api, this.version, bytes, offset, cost.entries)
     const { request, dropped } = await runInSlices(this.broker.turns, reading)
     this.#request = request
-    if (this.signal.aborted) throw new CloseConnection('the connection has ended')
+    if (this.connection.closed) throw new CloseConnection('the connection has ended')
     if (dropped > 0) {
       const message = `The request contains ${cost.entries + dropped} list entries; at most ${cost.entries} are allowed.`
       throw new KafkaError('INVALID_REQUEST', message)
