@@ -65,10 +65,15 @@ export class Members<M extends MemberOfGroup> extends Map<string, M> {
     )
   }
 
+  /** The one whose place `member` takes when it joins or changes: its own earlier state, or its static predecessor. */
+  replacedBy(member: M): M | undefined {
+    return this.get(member.memberId) ?? this.ofInstance(member.instanceId ?? null)
+  }
+
   /** The members after `member` has joined or changed. A static one takes the place of its predecessor, because assignors depend on the order. */
   after(member: M): M[] {
-    const replaced = this.has(member.memberId) ? member.memberId : this.ofInstance(member.instanceId ?? null)?.memberId
-    const members = Array.from(this.values(), each => (each.memberId === replaced ? member : each))
+    const replaced = this.replacedBy(member)
+    const members = Array.from(this.values(), each => (each === replaced ? member : each))
     if (replaced === undefined) members.push(member)
     return members
   }

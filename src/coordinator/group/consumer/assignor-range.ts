@@ -9,6 +9,7 @@ import type { Target } from './partitions.ts'
 export const rangeAssignor: Assignor = { name: 'range', assign }
 
 interface Cursor {
+  readonly partitions: number
   members: number
   next: number
   /** Members that still get one more than the others; -1 before the first. */
@@ -20,7 +21,7 @@ function assign(members: readonly AssignorMember[], partitionCounts: ReadonlyMap
   for (const { topics } of members) {
     for (const topicId of topics) {
       const cursor = cursors.get(topicId)
-      if (cursor === undefined) cursors.set(topicId, { members: 1, next: 0, extra: -1 })
+      if (cursor === undefined) cursors.set(topicId, { partitions: partitionCounts.get(topicId)!, members: 1, next: 0, extra: -1 })
       else cursor.members++
     }
   }
@@ -28,18 +29,21 @@ function assign(members: readonly AssignorMember[], partitionCounts: ReadonlyMap
   for (const member of [...members].sort(staticFirst)) {
     const target = new Map<Uuid, Set<number>>()
     for (const topicId of member.topics) {
-      const range = take(cursors.get(topicId)!, partitionCounts.get(topicId)!)
-      if (range.size > 0) target.set(topicId, range)
+      const range = take(cursors.get(topicId)!)
+      if (range !== null) target.set(topicId, range)
     }
     targets.set(member.memberId, target)
   }
   return targets
 }
 
-function take(cursor: Cursor, partitions: number): Set<number> {
-  if (cursor.extra === -1) cursor.extra = partitions % cursor.members
-  const size = Math.floor(partitions / cursor.members) + (cursor.extra > 0 ? 1 : 0)
+/** null: there are not enough for this member. */
+function take(cursor: Cursor): Set<number> | null {
+  if (cursor.next === cursor.partitions) return null
+  if (cursor.extra === -1) cursor.extra = cursor.partitions % cursor.members
+  const size = Math.floor(cursor.partitions / cursor.members) + (cursor.extra > 0 ? 1 : 0)
   if (cursor.extra > 0) cursor.extra--
+  if (size === 0) return null
   const range = new Set<number>()
   for (const end = cursor.next + size; cursor.next < end; cursor.next++) range.add(cursor.next)
   return range

@@ -69,6 +69,7 @@ class Mixed {
   readonly #members: readonly AssignorMember[]
   /** By topic: the indexes of its subscribers, and of the owner of each partition. Topics with the most to give to each come first. */
   readonly #topics: Topic[] = []
+  readonly #owners = new Map<Uuid, number[]>()
   /** Partitions by member. */
   readonly #load: number[]
 
@@ -86,6 +87,7 @@ class Mixed {
     for (const [topicId, indexes] of subscribers) {
       const owners = new Array<number>(partitionCounts.get(topicId)!).fill(nobody)
       this.#topics.push({ topicId, subscribers: indexes, owners })
+      this.#owners.set(topicId, owners)
     }
     this.#topics.sort((one, other) => {
       const shares = other.owners.length / other.subscribers.length - one.owners.length / one.subscribers.length
@@ -94,11 +96,13 @@ class Mixed {
   }
 
   assign(): ReadonlyMap<string, Target> {
-    for (const topic of this.#topics) this.#keep(topic)
+    for (const [index, member] of this.#members.entries()) this.#keep(member, index)
     for (const topic of this.#topics) this.#fill(topic)
     for (let round = 0; round < mostRounds; round++) {
       let moves = 0
-      for (const topic of this.#topics) moves += this.#balance(topic)
+      // It does not fall while partitions move to less loaded members.
+      const least = this.#load.reduce((one, other) => Math.min(one, other))
+      for (const topic of this.#topics) if (this.#load[this.#mostLoaded(topic.owners)]! - least > 1) moves += this.#balance(topic)
       if (moves === 0) break
     }
     const targets = this.#members.map((): MutableTarget => new Map())
@@ -108,9 +112,11 @@ class Mixed {
     return new Map(this.#members.map(({ memberId }, index) => [memberId, targets[index]!]))
   }
 
-  #keep({ topicId, subscribers, owners }: Topic): void {
-    for (const index of subscribers) {
-      for (const partition of this.#members[index]!.target.get(topicId) ?? []) {
+  #keep({ topics, target }: AssignorMember, index: number): void {
+    for (const [topicId, partitions] of target) {
+      const owners = topics.has(topicId) ? this.#owners.get(topicId) : undefined
+      if (owners === undefined) continue
+      for (const partition of partitions) {
         if (owners[partition] !== nobody) continue
         owners[partition] = index
         this.#load[index]!++
@@ -150,6 +156,12 @@ class Mixed {
       this.#load[most]!--
       this.#load[least]!++
     }
+  }
+
+  #mostLoaded(indexes: readonly number[]): number {
+    let most = indexes[0]!
+    for (const index of indexes) if (this.#load[index]! > this.#load[most]!) most = index
+    return most
   }
 
   #leastLoaded(indexes: readonly number[]): number {

@@ -34,6 +34,8 @@ export class ConsumerGroup implements Group {
   toldBytes = 0
   readonly #owners = new Map<Uuid, Map<number, string>>()
   #hasPartitionMetadata = false
+  /** How many members name each topic: counted as they change, because hundreds may each name thousands. */
+  readonly #named = new Map<string, number>()
   /** Topics that any member subscribes to; null: to be collected. */
   #subscribed: ReadonlySet<string> | null = null
 
@@ -93,6 +95,11 @@ export class ConsumerGroup implements Group {
   }
 
   #putMember(member: ConsumerMember): void {
+    const before = this.members.get(member.memberId)?.subscribedTopicNames ?? []
+    if (before !== member.subscribedTopicNames) {
+      count(this.#named, before, -1)
+      count(this.#named, member.subscribedTopicNames, 1)
+    }
     this.members.set(member.memberId, member)
     this.#subscribed = null
   }
@@ -102,6 +109,7 @@ export class ConsumerGroup implements Group {
     if (member === undefined) return
     this.#disown(member.assigned, memberId)
     this.#disown(member.pendingRevocation, memberId)
+    count(this.#named, member.subscribedTopicNames, -1)
     this.members.delete(memberId)
     this.#subscribed = null
   }
@@ -148,21 +156,21 @@ export class ConsumerGroup implements Group {
     return this.targets.get(this.members.ofInstance(instanceId)?.memberId ?? memberId) ?? noTarget
   }
 
-  /** Names of all topics that the member subscribes to, those of its regular expression too. */
-  topicsOf(member: ConsumerMember, regexes: ReadonlyMap<string, ResolvedRegex> = this.regexes): ReadonlySet<string> {
-    const names = new Set(member.subscribedTopicNames)
-    for (const name of regexes.get(member.subscribedTopicRegex)?.topics ?? []) names.add(name)
-    return names
-  }
-
-  /** Names of all topics that members subscribe to: fifty members may name the same four thousand. */
-  topicsOfAll(members: Iterable<ConsumerMember>, regexes: ReadonlyMap<string, ResolvedRegex> = this.regexes): ReadonlySet<string> {
-    const names = new Set<string>()
-    const used = new Set<string>()
-    for (const { subscribedTopicNames, subscribedTopicRegex } of members) {
-      for (const name of subscribedTopicNames) names.add(name)
-      used.add(subscribedTopicRegex)
-    }
+  /** Names of all topics that members subscribe to, once those in `gone` have left and `after` has joined or changed. */
+  topicsOfAll(
+    regexes: ReadonlyMap<string, ResolvedRegex> = this.regexes,
+    gone: Iterable<ConsumerMember> = [],
+    after: ConsumerMember | null = null,
+  ): ReadonlySet<string> {
+    const named = new Map(this.#named)
+    const left = new Set(gone)
+    const replaced = after === null ? undefined : this.members.replacedBy(after)
+    if (replaced !== undefined) left.add(replaced)
+    for (const { subscribedTopicNames } of left) count(named, subscribedTopicNames, -1)
+    if (after !== null) count(named, after.subscribedTopicNames, 1)
+    const names = new Set(named.keys())
+    const used = new Set(after === null ? [] : [after.subscribedTopicRegex])
+    for (const member of this.members.values()) if (!left.has(member)) used.add(member.subscribedTopicRegex)
     for (const regex of used) for (const name of regexes.get(regex)?.topics ?? []) names.add(name)
     return names
   }
@@ -182,7 +190,7 @@ export class ConsumerGroup implements Group {
   }
 
   isSubscribedTo(topic: string): boolean {
-    this.#subscribed ??= this.topicsOfAll(this.members.values())
+    this.#subscribed ??= this.topicsOfAll()
     return this.#subscribed.has(topic)
   }
 
@@ -260,4 +268,12 @@ function staleEpoch(received: number, { memberEpoch }: ConsumerMember): KafkaErr
     'STALE_MEMBER_EPOCH',
     `The received member epoch ${received} does not match the expected member epoch ${memberEpoch}.`,
   )
+}
+
+function count(named: Map<string, number>, names: readonly string[], by: number): void {
+  for (const name of names) {
+    const left = (named.get(name) ?? 0) + by
+    if (left === 0) named.delete(name)
+    else named.set(name, left)
+  }
 }

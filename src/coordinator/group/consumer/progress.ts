@@ -91,6 +91,9 @@ export class Progress {
   readonly #topics: GroupTopics
   readonly #assignIn: ProgressOptions['assignIn']
   readonly assignors: ReadonlyMap<string, Assignor>
+  /** Of each list of names, the topics that exist: members keep their lists, and hundreds may subscribe to all of thousands. */
+  readonly #existingOf = new WeakMap<readonly string[], Existing>()
+  #lastExisting: Existing | null = null
 
   constructor(options: ProgressOptions) {
     this.#context = options.context
@@ -115,13 +118,15 @@ export class Progress {
     const regexes = this.#resolve(step)
     const groupEpoch = this.#bump(step, regexes ?? group.regexes, subscriptionChanged || regexes !== null)
     const { epoch, target, dueInMs } = this.#assignment(step, regexes ?? group.regexes, groupEpoch)
-    const subscribed = group.topicsOf(after, regexes ?? group.regexes)
+    const existing = (names: readonly string[] = []) => this.#existing(names, name => this.#topics.topic(name)?.id)
+    const named = existing(after.subscribedTopicNames)
+    const matched = existing((regexes ?? group.regexes).get(after.subscribedTopicRegex)?.topics)
     const moved = reconcile(
       after,
       {
         epoch,
         target,
-        isSubscribed: topicId => subscribed.has(this.#topics.name(topicId) ?? ''),
+        isSubscribed: topicId => named.has(topicId) || matched.has(topicId),
         isOwned: (topicId, partition) => group.isOwned(topicId, partition),
       },
       owned,
@@ -139,7 +144,7 @@ export class Progress {
     for (const regex of group.regexes.keys()) {
       if (!kept.some(member => member.subscribedTopicRegex === regex)) records.push(regexTombstone(group.groupId, regex))
     }
-    records.push(epochRecord(group.groupId, group.groupEpoch + 1, topicsHash(group.topicsOfAll(kept), this.#topics)))
+    records.push(epochRecord(group.groupId, group.groupEpoch + 1, topicsHash(group.topicsOfAll(group.regexes, leaving), this.#topics)))
     return records
   }
 
@@ -147,7 +152,7 @@ export class Progress {
   assignLater(group: ConsumerGroup): LogRecord[] {
     if (group.groupEpoch <= group.assignmentEpoch || group.isEmpty) return []
     const records: LogRecord[] = []
-    this.#assign(group, [...group.members.values()], group.regexes, group.groupEpoch, records)
+    this.#assign(group, null, group.regexes, group.groupEpoch, records)
     return records
   }
 
@@ -195,7 +200,7 @@ export class Progress {
     // Epoch 0 is not valid: its members would join for ever. So the first member starts epoch 1, even one that subscribes to nothing.
     const begins = group.groupEpoch === 0
     if (!changed && compared && !begins) return group.groupEpoch
-    const hash = topicsHash(group.topicsOfAll(group.members.after(after), regexes), this.#topics)
+    const hash = topicsHash(group.topicsOfAll(regexes, [], after), this.#topics)
     const bumped = changed || begins || hash !== group.metadataHash
     const groupEpoch = bumped ? group.groupEpoch + 1 : group.groupEpoch
     if (bumped) records.push(epochRecord(group.groupId, groupEpoch, hash))
@@ -212,7 +217,7 @@ export class Progress {
       const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
       // No member has partitions that would move.
       if (group.isEmpty || waitMs === 0) {
-        const targets = this.#assign(group, group.members.after(after), regexes, groupEpoch, records)
+        const targets = this.#assign(group, after, regexes, groupEpoch, records)
         return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }
       }
       this.#assignIn(group.groupId, waitMs)
@@ -221,22 +226,26 @@ export class Progress {
     return old
   }
 
+  /** `after`: a member that is about to join or change. */
   #assign(
     group: ConsumerGroup,
-    members: readonly ConsumerMember[],
+    after: ConsumerMember | null,
     regexes: ReadonlyMap<string, ResolvedRegex>,
     epoch: number,
     records: LogRecord[],
   ): ReadonlyMap<string, Target> {
+    const members = after === null ? [...group.members.values()] : group.members.after(after)
     const counts = new Map<Uuid, number>()
     const ids = new Map<string, Uuid>()
-    for (const name of group.topicsOfAll(members, regexes)) {
+    for (const name of group.topicsOfAll(regexes, [], after)) {
       const topic = this.#topics.topic(name)
       if (topic === undefined) continue
       ids.set(name, topic.id)
       counts.set(topic.id, topic.partitionCount)
     }
-    const topicsOf = subscriptions(ids, regexes)
+    const existing = (names: readonly string[] = []) => this.#existing(names, name => ids.get(name))
+    const topicsOf = ({ subscribedTopicNames, subscribedTopicRegex }: ConsumerMember) =>
+      union(existing(subscribedTopicNames), existing(regexes.get(subscribedTopicRegex)?.topics))
     const asked = members.map((member): AssignorMember => {
       const { memberId, instanceId } = member
       return { memberId, instanceId, topics: topicsOf(member), target: group.targetOf(memberId, instanceId) }
@@ -252,29 +261,26 @@ export class Progress {
     records.push(targetEpochRecord(group.groupId, epoch, this.#context.clock.now()))
     return targets
   }
-}
 
-/** The topics of each member, of those that exist: one set for members that say the same, since hundreds may subscribe to all of thousands. */
-function subscriptions(
-  ids: ReadonlyMap<string, Uuid>,
-  regexes: ReadonlyMap<string, ResolvedRegex>,
-): (member: ConsumerMember) => ReadonlySet<Uuid> {
-  const existing = (names: readonly string[]): Set<Uuid> => new Set(names.flatMap(name => ids.get(name) ?? []))
-  const matched = new Map<string, ReadonlySet<Uuid>>()
-  const matching = (regex: string): ReadonlySet<Uuid> => {
-    const known = matched.get(regex)
-    if (known !== undefined) return known
-    const found = existing(regexes.get(regex)?.topics ?? [])
-    matched.set(regex, found)
-    return found
-  }
-  let last: { member: ConsumerMember; topics: ReadonlySet<Uuid> } | null = null
-  return member => {
-    if (last !== null && subscribesTheSame(last.member, member)) return last.topics
-    const named = existing(member.subscribedTopicNames)
-    const topics = union(named, matching(member.subscribedTopicRegex))
-    last = { member, topics }
-    return topics
+  /** The ids of those topics that exist: the same set for lists that say the same, at least when they come one after the other. */
+  #existing(names: readonly string[], idOf: (name: string) => Uuid | undefined): ReadonlySet<Uuid> {
+    const topicsVersion = this.#topics.version
+    const known = this.#existingOf.get(names)
+    if (known?.topicsVersion === topicsVersion) return known.ids
+    const last = this.#lastExisting
+    if (last?.topicsVersion === topicsVersion && sameNames(last.names, names)) {
+      this.#existingOf.set(names, last)
+      return last.ids
+    }
+    const ids = new Set<Uuid>()
+    for (const name of names) {
+      const id = idOf(name)
+      if (id !== undefined) ids.add(id)
+    }
+    const existing = { topicsVersion, names, ids }
+    this.#existingOf.set(names, existing)
+    if (names.length > 0) this.#lastExisting = existing
+    return ids
   }
 }
 
@@ -283,6 +289,12 @@ function union(one: ReadonlySet<Uuid>, other: ReadonlySet<Uuid>): ReadonlySet<Uu
   if (other.size === 0) return one
   const lacking = [...one].filter(id => !other.has(id))
   return lacking.length === 0 ? other : new Set([...other, ...lacking])
+}
+
+interface Existing {
+  topicsVersion: number
+  names: readonly string[]
+  ids: ReadonlySet<Uuid>
 }
 
 const noTargets: ReadonlyMap<string, Target> = new Map()
