@@ -189,6 +189,16 @@ test('sessions follow their epochs', async () => {
   assert.equal(await one.fetch(topicId, [], 0, 1), 'SHARE_SESSION_NOT_FOUND')
 })
 
+test('the request that begins a session cannot acknowledge: it gets an error, and the former session stays', async () => {
+  const { connect, admin, topicId } = await started()
+  await admin.produce('a', 'b')
+  const one = await connect('one')
+  assert.equal(await one.fetch(topicId, [[0, 0, accept]]), 'INVALID_REQUEST')
+  assert.equal(await one.fetch(topicId), '0-1 x1')
+  assert.equal(await one.fetch(topicId, [[0, 0, accept]], 0, 0), 'INVALID_REQUEST')
+  assert.equal(await one.acknowledge(topicId, 0, 1, accept), 'NONE')
+})
+
 test('what was acknowledged stays so after a restart', async () => {
   const { files, running, connect, admin, topicId } = await started()
   await admin.produce('a', 'b', 'c', 'd')

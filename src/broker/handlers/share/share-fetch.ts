@@ -6,7 +6,7 @@
  */
 import { inSlices, type Timer } from '../../../base.ts'
 import type { Acquisition, SharePartition } from '../../../coordinator.ts'
-import { apis, type InputOf, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
@@ -40,6 +40,10 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
   access: sessionAccess,
   cost: manyThings(null),
   async handle(request, context) {
+    // Nothing can have been acquired in a session that is only beginning; that of before, if there is one, stays.
+    if (request.shareSessionEpoch === initialEpoch && acknowledges(request)) {
+      throw new KafkaError('INVALID_REQUEST', 'The request that begins a share session must not acknowledge records.')
+    }
     const session = openSession(request, context)
     const final = request.shareSessionEpoch === finalEpoch
     if (!final) await update(session, request, context)
@@ -87,11 +91,13 @@ async function update(session: ShareSession, request: Request, { broker }: Reque
   shareSessions.changed(session)
 }
 
+function acknowledges({ topics }: Request): boolean {
+  return topics.some(({ partitions }) => partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0))
+}
+
 /** By partition; only those for which there was something. */
 async function acknowledgeAll(session: ShareSession, request: Request, context: RequestContext): Promise<Map<string, Acknowledged>> {
   const outcomes = new Map<string, Acknowledged>()
-  // Nothing can have been acquired in a session that is only beginning.
-  if (request.shareSessionEpoch === initialEpoch) return outcomes
   const { turns } = context.broker
   await inSlices(turns, request.topics, ({ topicId, partitions }) =>
     inSlices(turns, partitions, async partition => {
