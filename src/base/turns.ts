@@ -17,7 +17,7 @@ const roundMs = 20
 /** Lists up to this length are processed immediately, however many others wait. */
 const shortList = 8
 /** Promises that are started before the first of them is awaited: when they settle together, all that follows runs in one turn. */
-const mostStarted = 200
+const mostStarted = 64
 
 export class Turns {
   readonly #clock: Clock
@@ -67,7 +67,7 @@ export class Turns {
   }
 }
 
-/** What `work` makes of each item, in their order. Promises are awaited some hundred at a time. */
+/** What `work` makes of each item, in their order. Promises are awaited some dozens at a time. */
 export async function inSlices<T, R>(turns: Turns, items: Iterable<T>, work: (item: T, index: number) => R | Promise<R>): Promise<R[]> {
   const results: R[] = []
   const started: Promise<void>[] = []
