@@ -304,6 +304,17 @@ describe('the image', () => {
     assert.equal(copy.image.topics.partitionCount, 8)
   })
 
+  it('has one list for all partitions with the same replicas', () => {
+    const shard = makeShard()
+    create(shard, newTopic('a'), newTopic('b'))
+    const [first, second] = ids.map(id => shard.image.topics.byId.get(id)?.partitions ?? [])
+    const lists = ['replicas', 'isr', 'removingReplicas', 'addingReplicas', 'directories'] as const
+    for (const each of lists) assert.equal(second![0]![each], first![2]![each], each)
+    const moved = { ...first![1]!, replicas: [7, 8], isr: [8] }
+    shard.replay(encodeMetadataRecord(moved), shard.nextOffset)
+    assert.deepEqual([first![0]!.replicas, first![1]!.replicas, first![1]!.isr, first![2]!.isr], [[7], [7, 8], [8], [7]])
+  })
+
   it('gives producer ids up to the last there is, each exactly', () => {
     const shard = makeShard()
     const startAt = (nextProducerId: Int64) =>
