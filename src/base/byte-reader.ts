@@ -17,6 +17,8 @@ export class MalformedInput extends Error {
 
 const two32 = 2 ** 32
 export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
+/** Each invalid byte becomes three. */
+const longestReplaced = 10_000
 /** Up to this length a loop over the bytes is faster than a native call that checks UTF-8. */
 const shortString = 64
 const mostTags = 1_000
@@ -134,8 +136,11 @@ export class ByteReader implements Paced {
     return this.buffer.subarray(at, at + bytes)
   }
 
-  /** Text of `bytes` bytes. Java would replace invalid UTF-8; such a name could never be looked up again, so it is rejected here. */
-  readUtf8(bytes: number): string {
+  /**
+   * Text of `bytes` bytes. Java replaces invalid UTF-8. Such a name could never be looked up again, so it is rejected here, unless it is
+   * `lenient`: replaced as in Java, if it is short enough to be written as a string again.
+   */
+  readUtf8(bytes: number, lenient = false): string {
     const at = this.#take(bytes)
     const stop = at + bytes
     const { buffer } = this
@@ -149,7 +154,8 @@ export class ByteReader implements Paced {
     if (bytes > longestHashed && --this.longTextsLeft < 0) {
       throw new MalformedInput(`too many strings of more than ${longestHashed} bytes`)
     }
-    if (!isUtf8(buffer.subarray(at, stop))) throw new MalformedInput('a string is not valid UTF-8')
+    const replaces = lenient && bytes <= longestReplaced
+    if (!replaces && !isUtf8(buffer.subarray(at, stop))) throw new MalformedInput('a string is not valid UTF-8')
     return buffer.toString('utf8', at, stop)
   }
 
@@ -159,9 +165,9 @@ export class ByteReader implements Paced {
     return this.readUtf8(length)
   }
 
-  readNullableString(): string | null {
+  readNullableString(lenient = false): string | null {
     const length = this.readInt16()
-    if (length >= 0) return this.readUtf8(length)
+    if (length >= 0) return this.readUtf8(length, lenient)
     if (length !== -1) throw badLength('string', length)
     return null
   }

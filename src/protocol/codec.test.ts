@@ -131,6 +131,14 @@ test('request headers: both kinds, and cut off', () => {
   }
 })
 
+test('a client id in another encoding is accepted, as in Kafka', () => {
+  const frame = Buffer.concat(encodeRequest(findCoordinator, 3, { correlationId: 77, clientId: 'gross' }, { key: 'g' }).buffers).subarray(4)
+  frame[frame.indexOf('gross') + 2] = 0xf6
+  const header = decodeRequestHeader(frame, findCoordinator, 3)
+  assert.equal(header.clientId, 'gr\ufffdss')
+  assert.equal(decodeRequest(findCoordinator, 3, frame, header.end).key, 'g')
+})
+
 test('a version that does not exist is a mistake of the caller', () => {
   assert.throws(() => decodeRequest(heartbeat, 5, Buffer.alloc(10)), /HeartbeatRequest has no version 5/)
   assert.throws(() => decodeRequest(heartbeat, -1, Buffer.alloc(10)), /no version -1/)

@@ -143,7 +143,8 @@ export interface RequestHeader {
 export function decodeRequestHeader(bytes: Buffer, api: Api, version: number): RequestHeader {
   const reader = new ByteReader(bytes, 4)
   const correlationId = reader.readInt32()
-  const clientId = reader.readNullableString()
+  // It only labels the client. Some have it in another encoding (Latin-1), which must not cost them the connection.
+  const clientId = reader.readNullableString(true)
   if (version >= api.flexibleFrom) reader.skipTags()
   return { correlationId, clientId, end: reader.offset }
 }
