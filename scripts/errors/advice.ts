@@ -150,6 +150,7 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
   [/not closed cleanly/, 'Nothing: the next start recovers.'],
   [/the shutdown failed/, 'Nothing: the next start recovers. `err` contains the reason.'],
   [/a request failed unexpectedly|a response cannot be encoded|HTTP endpoint failed|produce failed/, bug],
+  [/cannot open a listener/, 'Correct its address, certificates or mechanisms; `err` contains the reason. The next start tries again.'],
   [/is offline: |cannot open a partition|cannot write its files/, offline],
   [/free disk space|free space/, 'See [operations.md](operations.md#a-full-disk).'],
   [/event loop was blocked/, 'A request (see `api`) or an overloaded machine kept the broker busy. Rare, short stalls are harmless.'],

@@ -94,6 +94,27 @@ test('a group reads, commits what it printed, lags, and is reset', async () => {
   assert.equal((await millrace(['group', 'describe', 'readers'])).err, 'millrace: GROUP_ID_NOT_FOUND: group not found: readers\n')
 })
 
+test('produce writes the lines before an invalid one, and says how many', async () => {
+  const { code, err } = await millrace(['produce', 'partly', '-K', ':'], 'a:1\nb:2\nbad\nc:3\n')
+  assert.deepEqual([code, err], [1, '2 records written to partly\nmillrace: line 3 has no key separator ":"\n'])
+  assert.equal(await ok(['consume', 'partly', '-f', 'beginning']), '1\n2\n')
+})
+
+test('describe shows what it finds, and then names what it does not', async () => {
+  await ok(['produce', 'found'], 'one\n')
+  await ok(['consume', 'found', '-g', 'finder', '-f', 'beginning', '-n', '1'])
+  const topics = await millrace(['topic', 'describe', 'missing', 'found'])
+  assert.match(topics.out, /^found \(.*1 partition/)
+  assert.deepEqual([topics.code, topics.err], [1, 'millrace: UNKNOWN_TOPIC_OR_PARTITION: topic not found: missing\n'])
+  const groups = await millrace(['group', 'describe', 'missing', 'finder', '--json'])
+  assert.deepEqual(
+    JSON.parse(groups.out).map(({ group }: { group: string }) => group),
+    ['finder'],
+  )
+  assert.deepEqual([groups.code, groups.err], [1, 'millrace: GROUP_ID_NOT_FOUND: group not found: missing\n'])
+  assert.equal((await millrace(['topic', 'describe', 'missing', '--json'])).out, '')
+})
+
 test('sizes of topics, lags of groups, and internal topics', async () => {
   await ok(['produce', 'sized'], 'one\ntwo\nthree\n')
   assert.equal(await ok(['consume', 'sized', '-g', 'behind', '-f', 'beginning', '-n', '1']), 'one\n')

@@ -92,7 +92,7 @@ describe('logging in over SASL_SSL', () => {
       [{ ...scott, ...trusting, MILLRACE_PASSWORD: 'wrong' }, 1, /rejected the login: Authentication failed.* credentials/],
       [{ ...scott, MILLRACE_CA: fixture('other-ca.pem') }, 1, /the certificate of 127\.0\.0\.1:\d+ is not trusted: its issuer/],
       [{ ...scott, ...trusting, MILLRACE_BOOTSTRAP: `localhost.localdomain:${port}` }, 1, /no broker answers|is for another name/],
-      [trusting, 1, /^millrace: .*closed.*Does it require TLS or a login\? /],
+      [trusting, 1, /^millrace: .*closed.*does it require TLS or a login\? /],
       [{ MILLRACE_USERNAME: 'scott', ...trusting }, 2, /no password for scott: set MILLRACE_PASSWORD/],
       [{ MILLRACE_CLIENT_CONFIG: '/no/such/file' }, 2, /--client-config: file not found: \/no\/such\/file/],
       [{ ...scott, MILLRACE_CA: fixture('other-ca.pem'), MILLRACE_CLIENT_CONFIG: '' }, 1, /is not trusted/],

@@ -8,18 +8,50 @@ export async function deleteEach(
   json: boolean | undefined,
   remove: (name: string) => Promise<void>,
 ): Promise<void> {
-  const deleted: string[] = []
-  const failed: { name: string; error: string }[] = []
+  const { done, failed } = await each(names, async name => {
+    await remove(name)
+    return name
+  })
+  await show(json, { deleted: done, failed }, () => done.map(name => `${name} deleted\n`).join(''))
+  fail(failed)
+}
+
+/** Shows what was found, then reports what was not. */
+export async function describeEach<Found>(
+  names: readonly string[],
+  json: boolean | undefined,
+  describe: (name: string) => Promise<Found>,
+  textOf: (found: Found) => string,
+): Promise<void> {
+  const { done, failed } = await each(names, describe)
+  if (done.length > 0 || failed.length === 0) await show(json, done, () => done.map(textOf).join('\n'))
+  fail(failed)
+}
+
+interface Failed {
+  readonly name: string
+  readonly error: string
+}
+
+async function each<Result>(
+  names: readonly string[],
+  work: (name: string) => Promise<Result>,
+): Promise<{ done: Result[]; failed: Failed[] }> {
+  const done: Result[] = []
+  const failed: Failed[] = []
   for (const name of names) {
     try {
-      await remove(name)
-      deleted.push(name)
+      done.push(await work(name))
     } catch (error) {
       if (!(error instanceof ClientError) || !isAboutName(error)) throw error
-      failed.push({ name, error: `${error.code}: ${name}: ${error.message}` })
+      const words = error.message.includes(name) ? error.message : `${name}: ${error.message}`
+      failed.push({ name, error: `${error.code}: ${words}` })
     }
   }
-  await show(json, { deleted, failed }, () => deleted.map(name => `${name} deleted\n`).join(''))
+  return { done, failed }
+}
+
+function fail(failed: readonly Failed[]): void {
   if (failed.length > 0) throw new CommandFailed(failed.map(({ error }) => error).join('\nmillrace: '))
 }
 

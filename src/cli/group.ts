@@ -3,7 +3,7 @@
 import { realSystem } from '../base.ts'
 import { type Client, ClientError, type GroupInfo, type GroupListing, type GroupOffset, type PartitionOffset } from '../client.ts'
 import { connect } from './connect.ts'
-import { deleteEach } from './each.ts'
+import { deleteEach, describeEach } from './each.ts'
 import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, plural, show, table } from './output.ts'
@@ -71,8 +71,7 @@ interface LagRow {
 
 export async function describeGroups(names: string[], flags: ClientFlags): Promise<void> {
   await using client = await connect(flags)
-  const described = await Promise.all(names.map(name => describeGroup(client, name)))
-  await show(flags.json, described, () => described.map(textOf).join('\n'))
+  await describeEach(names, flags.json, name => describeGroup(client, name), textOf)
 }
 
 function textOf({ group, type, state, protocol, members, lag, partitions }: Awaited<ReturnType<typeof describeGroup>>): string {

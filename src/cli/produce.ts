@@ -27,19 +27,32 @@ export async function produce(topic: string, flags: ProduceFlags): Promise<void>
   const single = flags.file === undefined ? null : readFile(flags.file)
   await using client = await connect(flags)
   const sender = new Sender(client, topic, flags)
-  if (single !== null) {
-    await sender.send([{ ...commonParts(flags), value: single }])
-  } else {
-    if (process.stdin.isTTY) process.stderr.write('Type one record per line; end with Ctrl-D.\n')
-    const toRecord = flags.fromJson ? jsonReader(flags) : lineReader(flags)
-    let number = 0
-    for await (const lines of readLines(process.stdin)) {
-      for (let at = 0; at < lines.length; at += recordsPerSend) {
-        await sender.send(lines.slice(at, at + recordsPerSend).map(line => toRecord(line, ++number)))
+  let complete = false
+  try {
+    if (single !== null) await sender.send([{ ...commonParts(flags), value: single }])
+    else await sendInput(sender, flags)
+    complete = true
+  } finally {
+    // After an error as well, so that it is known where to continue.
+    if (flags.json !== true && (complete || sender.sent > 0)) process.stderr.write(`${plural(sender.sent, 'record')} written to ${topic}\n`)
+  }
+}
+
+async function sendInput(sender: Sender, flags: ProduceFlags): Promise<void> {
+  if (process.stdin.isTTY) process.stderr.write('Type one record per line; end with Ctrl-D.\n')
+  const toRecord = flags.fromJson ? jsonReader(flags) : lineReader(flags)
+  let number = 0
+  for await (const lines of readLines(process.stdin)) {
+    for (let at = 0; at < lines.length; at += recordsPerSend) {
+      const records: RecordToSend[] = []
+      try {
+        for (const line of lines.slice(at, at + recordsPerSend)) records.push(toRecord(line, ++number))
+      } finally {
+        // The lines before an invalid one are written.
+        if (records.length > 0) await sender.send(records)
       }
     }
   }
-  if (flags.json !== true) process.stderr.write(`${plural(sender.sent, 'record')} written to ${topic}\n`)
 }
 
 function readFile(path: string): Buffer {

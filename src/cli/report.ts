@@ -34,7 +34,8 @@ export function diskMessage({ message, code }: DiskError): string {
 function clientMessage({ code, message }: Error & { code: string }): string {
   switch (code) {
     case 'UNREACHABLE':
-      if (/connection closed|ECONNRESET/i.test(message)) return `${message}. Does it require TLS or a login? (--tls, --ca, --username)`
+      if (/connection closed|ECONNRESET/i.test(message))
+        return `${message}. Has the broker stopped, or does it require TLS or a login? (--tls, --ca, --username)`
       return `${message}. Is the broker running? (--bootstrap or MILLRACE_BOOTSTRAP sets another address)`
     case 'TIMEOUT':
       return `${message}. Does a Kafka broker listen there, and are its advertised.listeners reachable from here?`

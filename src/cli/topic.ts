@@ -1,7 +1,7 @@
 /** `millrace topic …` */
 import { type Client, ClientError, type PartitionInfo, type TopicInfo } from '../client.ts'
 import { connect } from './connect.ts'
-import { deleteEach } from './each.ts'
+import { deleteEach, describeEach } from './each.ts'
 import { knownOffsets } from './known-offsets.ts'
 import type { ClientFlags } from './options.ts'
 import { plural, show, size, table, UsageError } from './output.ts'
@@ -48,25 +48,20 @@ export async function createTopic(name: string, flags: CreateFlags): Promise<voi
 
 export async function describeTopics(names: string[], flags: ClientFlags): Promise<void> {
   await using client = await connect(flags)
-  const described = await Promise.all((await client.topics(names)).map(topic => describeTopic(client, topic)))
-  await show(flags.json, described, () =>
-    described
-      .map(({ name, id, configs, partitions }) => {
-        const set =
-          configs === null
-            ? ['  configs: not authorized to see them\n']
-            : Object.entries(configs).map(([key, value]) => `  ${key}=${value}\n`)
-        const rows = partitions.map(p => [p.partition, p.leader, p.replicas.join(','), p.isr.join(','), p.firstOffset, p.endOffset])
-        const problems = partitions.filter(({ problem }) => problem !== null)
-        return [
-          `${name} (${id}), ${plural(partitions.length, 'partition')}\n`,
-          ...set,
-          table(['PARTITION', 'LEADER', 'REPLICAS', 'ISR', 'FIRST', 'END'], rows),
-          ...problems.map(({ partition, problem }) => `partition ${partition}: ${problem}\n`),
-        ].join('')
-      })
-      .join('\n'),
-  )
+  await describeEach(names, flags.json, async name => describeTopic(client, (await client.topics([name]))[0]!), textOf)
+}
+
+function textOf({ name, id, configs, partitions }: Awaited<ReturnType<typeof describeTopic>>): string {
+  const set =
+    configs === null ? ['  configs: not authorized to see them\n'] : Object.entries(configs).map(([key, value]) => `  ${key}=${value}\n`)
+  const rows = partitions.map(p => [p.partition, p.leader, p.replicas.join(','), p.isr.join(','), p.firstOffset, p.endOffset])
+  const problems = partitions.filter(({ problem }) => problem !== null)
+  return [
+    `${name} (${id}), ${plural(partitions.length, 'partition')}\n`,
+    ...set,
+    table(['PARTITION', 'LEADER', 'REPLICAS', 'ISR', 'FIRST', 'END'], rows),
+    ...problems.map(({ partition, problem }) => `partition ${partition}: ${problem}\n`),
+  ].join('')
 }
 
 async function describeTopic(client: Client, topic: TopicInfo) {

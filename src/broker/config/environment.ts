@@ -1,5 +1,6 @@
 /**
  * `MILLRACE_LOG_DIRS` and `KAFKA_LOG_DIRS` for `log.dirs`: the rule of Kafka's container image, `_` for `.`, `__` for `_`, `___` for `-`.
+ * Bitnami's image has the prefix KAFKA_CFG_.
  *
  * Kafka's scripts also use variables that start with KAFKA_, and so does Kubernetes for the addresses of a service named kafka. So an
  * unknown KAFKA_ variable causes only a note, not an error. MILLRACE_ is ours alone.
@@ -21,14 +22,16 @@ const serviceAddress = /^(?:tcp|udp|sctp):\/\//
 
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source[] {
   return [
-    { values: read(environment, 'KAFKA_'), unknown: 'shared' },
+    { values: read(environment, 'KAFKA_CFG_'), unknown: 'shared' },
+    { values: read(environment, 'KAFKA_', 'KAFKA_CFG_'), unknown: 'shared' },
     { values: read(environment, 'MILLRACE_'), unknown: 'strict' },
   ]
 }
 
-function read(environment: Readonly<Record<string, string | undefined>>, prefix: string): Map<string, Given> {
+function read(environment: Readonly<Record<string, string | undefined>>, prefix: string, except?: string): Map<string, Given> {
   const values = new Map<string, Given>()
   for (const [variable, text] of Object.entries(environment)) {
+    if (except !== undefined && variable.startsWith(except)) continue
     if (text === undefined || !variable.startsWith(prefix) || notConfig.has(variable) || isServiceLink(variable, text)) continue
     values.set(keyName(variable.slice(prefix.length)), { text, from: `environment ${variable}` })
   }

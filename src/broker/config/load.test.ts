@@ -102,6 +102,19 @@ test("variables of Kafka's scripts and of Kubernetes services are not configurat
   ])
 })
 
+test("addresses of Kafka before 3.0 are named in a warning, and Bitnami's variables are read", () => {
+  const environment = {
+    KAFKA_CFG_NUM_PARTITIONS: '7',
+    KAFKA_CFG_LISTENERS: 'PLAINTEXT://127.0.0.1:1',
+    KAFKA_LISTENERS: 'PLAINTEXT://127.0.0.1:2',
+  }
+  const config = loadBrokerConfig({ environment: { ...environment, KAFKA_ADVERTISED_HOST_NAME: 'h', KAFKA_PORT: '9095' } })
+  assert.deepEqual([config.get('num.partitions'), config.get('listeners')], [7, ['PLAINTEXT://127.0.0.1:2']])
+  assert.deepEqual(config.notes, [
+    'Kafka removed these keys in 3.0, so they have no effect; set listeners and advertised.listeners instead: advertised.host.name, port',
+  ])
+})
+
 test('a port in the environment that was not set by a Kubernetes service is not ignored', () => {
   assert.match(problemsOf({ environment: { MILLRACE_PORT: '9093' } })[0]!, /^Unknown broker config name: port.*environment MILLRACE_PORT/)
   assert.match(problemsOf({ environment: { MILLRACE_HTTP_PORT: '9404' } })[0]!, /^Unknown broker config name: http.port/)

@@ -102,7 +102,7 @@ function take(name: string, value: Given, unknown: Source['unknown'], { given, p
     given.set(name, { text: parseValue(name, key, text).text, from: value.from })
   } catch (error) {
     if (!(error instanceof InvalidConfig)) throw error
-    problems.push(withPlace(`${error.message} (allowed: ${key.allowed})`, value))
+    problems.push(withPlace(key.allowed === 'text' ? error.message : `${error.message} (allowed: ${key.allowed})`, value))
   }
 }
 
@@ -120,9 +120,20 @@ function unknownKey(name: string): string {
 }
 
 function ignoredNote(names: readonly string[]): string[] {
-  if (names.length === 0) return []
-  return [`ignored keys that Kafka does not have (they may belong to plug-ins): ${[...names].sort().join(', ')}`]
+  const notes: string[] = []
+  const others = names.filter(name => !addressKeys.has(name)).sort()
+  const addresses = names.filter(name => addressKeys.has(name)).sort()
+  if (others.length > 0) notes.push(`ignored keys that Kafka does not have (they may belong to plug-ins): ${others.join(', ')}`)
+  if (addresses.length > 0) {
+    notes.push(
+      `Kafka removed these keys in 3.0, so they have no effect; set listeners and advertised.listeners instead: ${addresses.join(', ')}`,
+    )
+  }
+  return notes
 }
+
+/** Not declared as retired, so that MILLRACE_PORT and the like are errors. */
+const addressKeys = new Set(['host.name', 'port', 'advertised.host.name', 'advertised.port'])
 
 /** Keys that count replicas. */
 const replicaCount = /(?:^|\.)(?:replication\.factor|min\.isr|min\.insync\.replicas)$/
