@@ -12,11 +12,12 @@ export const describeUserScramCredentials = defineHandler<typeof apis.describeUs
   cost: manyThings(null),
   async handle(request, context) {
     requireCluster(context, 'DESCRIBE')
-    const { scramUsers } = context.broker.metadata.security.state
+    const { turns, metadata } = context.broker
+    const { scramUsers } = metadata.security.state
     const asked = request.users === null || request.users.length === 0 ? [...scramUsers.keys()] : request.users.map(({ name }) => name)
     const count = new Map<string, number>()
-    for (const user of asked) count.set(user, (count.get(user) ?? 0) + 1)
-    const results = await inSlices(context.broker.turns, count, ([user, times]) => {
+    await inSlices(turns, asked, user => void count.set(user, (count.get(user) ?? 0) + 1))
+    const results = await inSlices(turns, count, ([user, times]) => {
       const refuse = (error: 'DUPLICATE_RESOURCE' | 'RESOURCE_NOT_FOUND', errorMessage: string) => {
         return { user, errorCode: errorCode(error), errorMessage, credentialInfos: [] }
       }
