@@ -26,7 +26,7 @@ test('every member has a partition, and every partition a member', () => {
       ([memberId, target]) => `${memberId} ${[...target].map(([topicId, set]) => `${topicId}:${[...set].join('+')}`).join(' ')}`,
     ).sort()
   assert.deepEqual(show(assignSimply([{ topicId: one, partitionCount: 1, memberIds: ['a', 'b'] }])), ['a one:0', 'b one:0'])
-  assert.deepEqual(show(assignSimply([{ topicId: one, partitionCount: 3, memberIds: ['b', 'a'] }])), ['a one:0+2', 'b one:1'])
+  assert.deepEqual(show(assignSimply([{ topicId: one, partitionCount: 3, memberIds: ['a', 'b'] }])), ['a one:0+2', 'b one:1'])
   const both = [
     { topicId: one, partitionCount: 1, memberIds: ['a'] },
     { topicId: two, partitionCount: 2, memberIds: ['a', 'b', 'c'] },
@@ -51,6 +51,18 @@ test('members join, share, leave and time out', async () => {
   assert.deepEqual((await beat(groups, 'a', 2)).partitions, [0, 1])
   await groups.system.advance(45_001)
   assert.equal((await groups.coordinator.describeShareGroup('s')).groupState, 'Empty')
+})
+
+test('a member that would make the assignment too large to be written is refused, and the others keep theirs', async () => {
+  const groups = testGroups()
+  const subscribedTopicNames = Array.from({ length: 2_000 }, (_, n) => `t-${n}`)
+  for (const name of subscribedTopicNames) groups.topics.set(name, 1)
+  for (let n = 0; n < 10; n++) await beat(groups, `m${n}`, 0, { subscribedTopicNames })
+  await assert.rejects(beat(groups, 'more', 0, { subscribedTopicNames }), { name: 'GROUP_MAX_SIZE_REACHED', message: /22000.*20000/ })
+  assert.equal((await beat(groups, 'small', 0, { subscribedTopicNames: ['none'] })).epoch, 1)
+  await groups.system.advance(1_000)
+  for (let n = 1; n < 10; n++) assert.equal((await beat(groups, `m${n}`, 1)).partitions?.length, 2_000)
+  assert.ok(Math.max(...groups.log.batches.map(batch => batch.length)) < 1_048_588)
 })
 
 test('refuses strangers, wrong epochs and other kinds of groups', async () => {

@@ -34,6 +34,8 @@ export type DescribedShareGroup = InputOf<typeof apis.shareGroupDescribe.respons
 
 const noTopics: InitializedTopics = new Map()
 const nothing: Decision<void> = { records: [], response: undefined }
+/** Partitions of all members together. Kafka's bound is twice that: the records of an assignment have to fit into one batch. */
+const mostAssigned = 20_000
 
 export class ShareGroups {
   readonly #options: ShardAccess
@@ -212,9 +214,12 @@ export class ShareGroups {
     const { version } = this.#topics
     const { comparedWith } = group
     if (!changed && comparedWith.topicsVersion === version && group.groupEpoch >= comparedWith.groupEpoch) return group.groupEpoch
-    const subscribed = new Set<string>()
-    for (const { subscribedTopicNames } of members.values()) for (const topic of subscribedTopicNames) subscribed.add(topic)
-    const hash = topicsHash(subscribed, this.#topics)
+    const subscribers = new Map<string, number>()
+    for (const { subscribedTopicNames } of members.values()) {
+      for (const topic of subscribedTopicNames) subscribers.set(topic, (subscribers.get(topic) ?? 0) + 1)
+    }
+    if (changed) this.#requireAssignable(group.groupId, subscribers)
+    const hash = topicsHash(subscribers.keys(), this.#topics)
     const bumped = changed || hash !== group.metadataHash
     const groupEpoch = bumped ? group.groupEpoch + 1 : group.groupEpoch
     if (bumped) records.push(epochRecord(group.groupId, groupEpoch, hash))
@@ -222,12 +227,22 @@ export class ShareGroups {
     return groupEpoch
   }
 
+  /** Refuses the member that would make the assignment too large to be made in one step, and soon too large to be written at all. */
+  #requireAssignable(groupId: string, subscribers: ReadonlyMap<string, number>): void {
+    let assigned = 0
+    for (const [name, count] of subscribers) assigned += assignedOf(this.#topics.topic(name)?.partitionCount ?? 0, count)
+    if (assigned <= mostAssigned) return
+    const message = `Share group ${groupId} would have to assign ${assigned} partitions to members; at most ${mostAssigned} are possible.`
+    throw new KafkaError('GROUP_MAX_SIZE_REACHED', message)
+  }
+
   #assign(group: ShareGroup, members: ReadonlyMap<string, ShareMember>, epoch: number, records: LogRecord[]): ReadonlyMap<string, Target> {
     const { groupId } = group
     const topics = new Map<Uuid, { name: string; partitions: Set<number> }>()
     // Also of topics that do not exist, so that each name is looked up once: null.
     const byName = new Map<string, { topicId: Uuid; partitionCount: number; memberIds: string[] } | null>()
-    for (const { memberId, subscribedTopicNames } of members.values()) {
+    const sorted = [...members.values()].sort((one, other) => (one.memberId < other.memberId ? -1 : 1))
+    for (const { memberId, subscribedTopicNames } of sorted) {
       for (const name of subscribedTopicNames) {
         let shared = byName.get(name)
         if (shared === undefined) {
@@ -270,6 +285,11 @@ export class ShareGroups {
       return { records: this.#without(group, memberId), response: undefined }
     })
   }
+}
+
+/** A partition may have many members, and a member many partitions. */
+function assignedOf(partitions: number, members: number): number {
+  return partitions === 0 ? 0 : Math.max(partitions, members)
 }
 
 /** `topics` itself when nothing is added. */

@@ -8,22 +8,26 @@ import type { Target } from '../consumer/partitions.ts'
 export interface SubscribedTopic {
   topicId: Uuid
   partitionCount: number
+  /** Sorted. */
   memberIds: readonly string[]
 }
 
 export function assignSimply(topics: readonly SubscribedTopic[]): ReadonlyMap<string, Target> {
-  const targets = new Map<string, Map<Uuid, Set<number>>>()
+  const targets = new Map<string, Map<Uuid, ReadonlySet<number>>>()
+  const targetOf = (memberId: string) => {
+    const known = targets.get(memberId)
+    if (known !== undefined) return known
+    const target = new Map<Uuid, ReadonlySet<number>>()
+    targets.set(memberId, target)
+    return target
+  }
   let turn = 0
   for (const { topicId, partitionCount, memberIds } of [...topics].sort((one, other) => (one.topicId < other.topicId ? -1 : 1))) {
-    const members = [...memberIds].sort()
-    for (let step = 0; step < Math.max(partitionCount, members.length); step++) {
-      const memberId = members[(turn + step) % members.length]!
-      let target = targets.get(memberId)
-      if (target === undefined) targets.set(memberId, (target = new Map()))
-      const partitions = target.get(topicId)
-      if (partitions === undefined) target.set(topicId, new Set([step % partitionCount]))
-      else partitions.add(step % partitionCount)
-    }
+    const { length } = memberIds
+    // Hundreds of members may have one partition each of thousands of topics.
+    const sets = Array.from({ length: Math.min(partitionCount, length) }, () => new Set<number>())
+    for (let partition = 0; partition < partitionCount; partition++) sets[partition % sets.length]!.add(partition)
+    for (let step = 0; step < length; step++) targetOf(memberIds[(turn + step) % length]!).set(topicId, sets[step % sets.length]!)
     // The next topic continues with the members that have had one turn less.
     turn += partitionCount
   }
