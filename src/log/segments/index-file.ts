@@ -75,8 +75,8 @@ export class IndexFile {
   readonly #memory: IndexMemory
   readonly #format: EntryFormat
   readonly #entriesPerPage: number
-  /** Pages of the file. */
-  readonly #pages = new Map<number, Buffer>()
+  /** Pages of the file; null: none. */
+  #pages: Map<number, Buffer> | null = null
   /** Entries that are not in the file yet. Room at the end may be unused. */
   #pending = noBytes
   #pendingCount = 0
@@ -163,7 +163,7 @@ export class IndexFile {
   /** Drops the file's pages from memory. */
   unload(): void {
     this.#memory.forget(this)
-    this.#pages.clear()
+    this.#pages = null
   }
 
   /** The last entry; null when there is none. Rejecting a damaged one is left to `check` and `find`. */
@@ -248,12 +248,15 @@ export class IndexFile {
   }
 
   async #page(number: number): Promise<Buffer> {
-    const known = this.#pages.get(number)
+    const known = this.#pages?.get(number)
     const written = this.#inFile
     const page = known ?? (await this.#readPage(number))
     // What was written or cut off meanwhile would be missing in it, or be left in it.
-    if (this.#written === written) this.#pages.set(number, page)
-    this.#memory.touch(this, this.#pages.size * pageBytes)
+    if (this.#written === written) {
+      this.#pages ??= new Map()
+      this.#pages.set(number, page)
+    }
+    this.#touch()
     return page
   }
 
@@ -280,7 +283,11 @@ export class IndexFile {
   }
 
   #dropPage(number: number): void {
-    if (this.#pages.delete(number)) this.#memory.touch(this, this.#pages.size * pageBytes)
+    if (this.#pages?.delete(number)) this.#touch()
+  }
+
+  #touch(): void {
+    this.#memory.touch(this, (this.#pages?.size ?? 0) * pageBytes)
   }
 
   #lastIn(entries: Buffer, count: number, holds: (bytes: Buffer, at: number) => boolean): Entry {
