@@ -163,6 +163,7 @@ export class ByteWriter implements Paced {
       this.#done.push(bytes)
       this.#doneBytes += bytes.length
     } else {
+      if (bytes.length > shortText) spend(this, bytes.length)
       const at = this.#claim(bytes.length)
       bytes.copy(this.#buffer, at)
     }

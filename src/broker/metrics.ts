@@ -52,6 +52,8 @@ export class BrokerMetrics {
   throttledMs = 0
   /** Connections closed because of what they sent. */
   malformed = 0
+  /** Connections closed because they held memory that others needed, and did not go on. */
+  closedForMemory = 0
 
   produced(topic: string, messages: number, bytes: number): void {
     const counts = this.topic(topic)

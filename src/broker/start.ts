@@ -36,8 +36,10 @@ import {
   transactionSettings,
 } from './config.ts'
 import { connectionsThatFit } from './connections/descriptors.ts'
-import { FetchBudget } from './connections/fetch-budget.ts'
+import { FrameMemory } from './connections/frame-memory.ts'
 import { BadFrame } from './connections/frames.ts'
+import { HeldMemory } from './connections/memory-holders.ts'
+import { ResponseMemory } from './connections/response-memory.ts'
 import { Server } from './connections/server.ts'
 import type { Broker, Self } from './dispatch/context.ts'
 import { dispatcher } from './dispatch/dispatch.ts'
@@ -211,12 +213,15 @@ function openConverter(opened: Closers): RecordConverter {
 }
 
 function sharedByRequests({ system, config, metrics, turns }: Opening) {
+  const responseMemory = new ResponseMemory(config.get('fetch.response.memory.bytes'))
+  const queuedBytes = config.get('queued.max.request.bytes')
   return {
     metrics,
     turns,
-    largeRequests: new LargeRequests(),
+    requestMemory: new FrameMemory(queuedBytes > 0 ? queuedBytes : Number.POSITIVE_INFINITY),
+    responseMemory,
+    largeRequests: new LargeRequests(responseMemory),
     fetchSessions: new FetchSessions(config.get('max.incremental.fetch.session.cache.slots'), system.clock, system.random),
-    fetchBudget: new FetchBudget(config.get('fetch.response.memory.bytes')),
     parkedFetches: new ParkedFetches(),
     readFailures: new Seldom(system.clock),
   }
@@ -383,6 +388,8 @@ function makeServer(broker: Broker, listenOn: typeof createServer): Server {
     system,
     turns,
     limits: serverLimits(broker.config, fit),
+    requestMemory: broker.requestMemory,
+    responseMemory: broker.responseMemory,
     endOfRead: () => log.writeOut(),
     dispatch: dispatcher(broker, handlers),
     security: broker.security,
@@ -395,6 +402,7 @@ function makeServer(broker: Broker, listenOn: typeof createServer): Server {
     onClose(connection, reason) {
       metrics.connections.delete(connection)
       if (reason instanceof MalformedInput || reason instanceof BadFrame) metrics.malformed++
+      if (reason instanceof HeldMemory) metrics.closedForMemory++
       if (reason instanceof Error) logger.debug({ reason: reason.message, address: connection.remoteAddress }, 'connection closed')
     },
     onRefused(address, reason) {

@@ -178,6 +178,11 @@ export class GroupCoordinator {
     return topics === null ? fetch(null) : inPieces(this.#turns, topics, fetch)
   }
 
+  /** How many `fetchOffsets` returns for all topics. */
+  async countOffsets(groupId: string): Promise<number> {
+    return this.#shardOf(groupId).read(shard => shard.commits.count(groupId))
+  }
+
   async deleteOffsets(groupId: string, topics: readonly TopicPartitions[]): Promise<TopicResult[]> {
     requireGroupId(groupId)
     const shard = this.#shardOf(groupId)

@@ -110,12 +110,8 @@ export function serverLimits(config: BrokerConfig, connectionsThatFit = Number.P
     get authenticationDeadlineMs() {
       return config.get('connection.authentication.deadline.ms')
     },
-    queuedBytes: config.get('queued.max.request.bytes') > 0 ? config.get('queued.max.request.bytes') : Number.POSITIVE_INFINITY,
     get maxIdleMs() {
       return config.get('connections.max.idle.ms')
-    },
-    get unsentBytes() {
-      return config.get('fetch.response.memory.bytes')
     },
     get frameDeadlineMs() {
       return config.get('connection.frame.deadline.ms')

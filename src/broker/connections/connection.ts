@@ -168,6 +168,11 @@ export class Connection {
     return this.#busy || this.#held || this.#waiting || this.#muted !== null || this.#parked.length > 0
   }
 
+  /** Bytes of requests in memory. */
+  get requestBytes(): number {
+    return this.#frames.heldBytes
+  }
+
   /** Bytes of replies that the client has not taken. */
   get unsentBytes(): number {
     return this.#socket.writableLength
@@ -220,6 +225,7 @@ export class Connection {
     this.#muted?.cancel()
     this.#frames.abandon()
     this.#abort.abort()
+    for (const { reply } of this.#parked.splice(0)) reply?.release?.()
     this.#socket.destroy()
     this.#options.onClose(this, error)
   }
@@ -261,7 +267,7 @@ export class Connection {
       this.#hold(outcome.whenFree)
       return 'later'
     }
-    if (outcome !== null && 'reply' in outcome) this.#park(outcome)
+    if (outcome !== null && 'reply' in outcome) this.#park(outcome, frame.length)
     else this.#answer(outcome)
     return this.#mayTake() ? 'next' : 'stop'
   }
@@ -271,6 +277,7 @@ export class Connection {
     this.#held = true
     whenFree(() => {
       this.#held = false
+      this.#begun = 0
       this.lastActiveMs = this.#options.clock.monotonic()
       this.#resume()
     })
@@ -295,20 +302,32 @@ export class Connection {
     else if (reply !== null) this.#send(reply)
   }
 
-  #park(pending: PendingReply): void {
+  #park(pending: PendingReply, requestBytes: number): void {
     const parked: Parked = { reply: null, settled: false }
     this.#parked.push(parked)
-    if (!pending.readOn) this.#busy = true
+    if (!pending.readOn) this.#setBusy(true, requestBytes)
     pending.reply.then(
       reply => {
+        if (!pending.readOn) this.#setBusy(false, 0)
+        if (this.#closed) {
+          reply?.release?.()
+          return
+        }
         parked.reply = reply
         parked.settled = true
-        if (!pending.readOn) this.#busy = false
         this.#sendSettled()
         this.#resume()
       },
-      error => this.close(error),
+      error => {
+        if (!pending.readOn) this.#setBusy(false, 0)
+        this.close(error)
+      },
     )
+  }
+
+  #setBusy(busy: boolean, requestBytes: number): void {
+    this.#busy = busy
+    this.#frames.processes(requestBytes)
   }
 
   #sendSettled(): void {
@@ -356,7 +375,9 @@ export class Connection {
     if (this.#closed) return
     if (this.#draining) this.#closeWhenDrained()
     else if (this.#mayTake() && this.#frames.resume() && !this.#closed) {
-      if (this.#frames.unfinished && this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.#options.clock.monotonic()
+      // It could not send the rest until now.
+      if (this.#frames.unfinished && this.unfinishedSinceMs === 0)
+        this.lastActiveMs = this.unfinishedSinceMs = this.#options.clock.monotonic()
       this.#socket.resume()
     }
   }

@@ -1,8 +1,9 @@
 /** The share of the limit up to which a frame counts as small: a megabyte by default. */
-const smallShare = 512
+const smallShare = 256
 
 /**
- * Limits the memory of incomplete or queued requests over all connections (`queued.max.request.bytes`).
+ * Limits the memory of requests over all connections (`queued.max.request.bytes`): of those that are being received, that wait, and that are
+ * being processed. What a produce request has brought to the log is the log's (`tail.bytes`).
  *
  * Above the limit, no connection starts a frame or allocates more memory for one, until others have finished theirs. Only received bytes
  * count, not announced sizes, so clients cannot block the broker with large numbers. A frame may always continue if no other is being
@@ -10,7 +11,8 @@ const smallShare = 512
  * before it was stopped).
  *
  * Small frames have a separate budget of the same size: otherwise a few connections, each in the middle of a frame of the maximum size,
- * would block all others for as long as they may take to complete it.
+ * would block all others for as long as they may take to complete it. For the same reason those that send nothing while others wait
+ * are closed (memory-holders.ts).
  */
 export class FrameMemory {
   readonly #boundBytes: number
@@ -32,6 +34,12 @@ export class FrameMemory {
 
   get full(): boolean {
     return this.#heldBytes >= this.#boundBytes
+  }
+
+  /** How many bytes clients must give back, so that not only one of those that wait can continue, but many. */
+  get excessBytes(): number {
+    const waiting = this.#waiting.small.size + this.#waiting.large.size > 0
+    return waiting && this.full ? this.#heldBytes - this.#boundBytes / 2 : 0
   }
 
   /** Of one connection. `wake` is called when waiting may have become pointless; then the connection tries again. */
@@ -65,7 +73,7 @@ export class FrameMemory {
 
   /** In order of arrival. A connection that cannot continue now for other reasons leaves the queue, and asks again when it can. */
   #wakeSome(): void {
-    if (this.#waking) return
+    if (this.#waking || this.#waiting.small.size + this.#waiting.large.size === 0) return
     this.#waking = true
     for (const [waiting, frameBytes] of [
       [this.#waiting.small, 0],
@@ -98,6 +106,10 @@ export class FrameShare {
     return this.#memory.full
   }
 
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
   /** Whether memory may be taken now for a frame of this size. */
   admits(frameBytes: number): boolean {
     return this.#memory.admits(frameBytes, this.#receiving ? 1 : 0)
@@ -117,9 +129,8 @@ export class FrameShare {
     this.#memory.enqueue(this, frameBytes)
   }
 
-  /** The connection is over. */
+  /** The connection is over: it waits for nothing. */
   leave(): void {
     this.#memory.forget(this)
-    this.hold(0, false)
   }
 }

@@ -54,6 +54,8 @@ export class FrameReader implements SocketReader {
   /** The smaller buffer that the frame began in, and how much of it has been moved to the start of `#own`; all bytes there are needed. */
   #outgrown: Buffer | null = null
   #moved = 0
+  /** Of the request that is being processed. */
+  #processedBytes = 0
   #open = true
   #abandoned = false
 
@@ -72,6 +74,17 @@ export class FrameReader implements SocketReader {
   /** Whether some bytes of a frame, but not all, have arrived, and the rest is up to the peer. */
   get unfinished(): boolean {
     return this.#open && this.#end > this.#start
+  }
+
+  /** What the memory for requests holds for this connection. */
+  get heldBytes(): number {
+    return this.#memory.heldBytes
+  }
+
+  /** A request of so many bytes is being processed from now on, also when the connection is over meanwhile; 0: none any more. */
+  processes(bytes: number): void {
+    this.#processedBytes = bytes
+    this.#account()
   }
 
   target(): Buffer {
@@ -117,6 +130,7 @@ export class FrameReader implements SocketReader {
     this.#open = false
     this.#sink.done()
     this.#letGo()
+    this.#account()
     this.#memory.leave()
   }
 
@@ -128,10 +142,9 @@ export class FrameReader implements SocketReader {
   }
 
   #account(): void {
-    if (this.#abandoned) return
     const own = this.#own
     const bytes = own === null ? 0 : this.#leased ? this.#end - this.#start : own.length + (this.#outgrown?.length ?? 0)
-    this.#memory.hold(bytes, this.unfinished)
+    this.#memory.hold(bytes + this.#processedBytes, this.unfinished)
   }
 
   #awaitRoom(frameBytes: number): void {

@@ -5,14 +5,14 @@ import { afterEach, test } from 'node:test'
 import { memoryFileSystem, realSystem, Turns, trustingClock } from '../../base.ts'
 import { Session } from '../security.ts'
 import type { Dispatch } from './connection.ts'
+import { FrameMemory } from './frame-memory.ts'
+import { ResponseMemory } from './response-memory.ts'
 import { Server, type ServerLimits } from './server.ts'
 
 const limits: ServerLimits = {
   maxFrameBytes: 1 << 20,
   maxUnauthenticatedFrameBytes: 1 << 19,
   authenticationDeadlineMs: 30_000,
-  queuedBytes: 1e9,
-  unsentBytes: 1e9,
   maxIdleMs: 600_000,
   frameDeadlineMs: 60_000,
   maxConnections: 100,
@@ -35,6 +35,7 @@ async function serve(
   pressure = { on: false, whenOff: (_: () => void) => {} },
   connectionDelay = (_address: string) => 0,
   system = realSystem(memoryFileSystem()),
+  memory = { requests: 1e9, responses: 1e9 },
 ) {
   const reasons: string[] = []
   const server = new Server({
@@ -42,6 +43,8 @@ async function serve(
     turns: new Turns(system),
     createServer: net.createServer,
     limits: { ...limits, ...changed },
+    requestMemory: new FrameMemory(memory.requests),
+    responseMemory: new ResponseMemory(memory.responses),
     security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,
     endOfRead() {},
@@ -181,7 +184,7 @@ test('under pressure produce requests wait, in order and however idle their conn
 
 test('of clients that read nothing those go that have for longest, once replies take too much memory', async () => {
   const large = { buffers: [Buffer.alloc(20 << 20)], length: 20 << 20 }
-  const { port, reasons } = await serve(() => large, { unsentBytes: 45 << 20 })
+  const { port, reasons } = await serve(() => large, {}, undefined, undefined, undefined, { requests: 1e9, responses: 45 << 20 })
   const sockets: net.Socket[] = []
   for (let nth = 0; nth < 3; nth++) {
     const { socket } = await connect(port)
@@ -194,7 +197,7 @@ test('of clients that read nothing those go that have for longest, once replies 
   reading.socket.write(frame('x'))
   await until(() => reading.received().length === 20 << 20)
   await until(() => reasons.length > 0)
-  assert.match(reasons.join(), /^the client read nothing for \d\.\d s, and pending replies exceed fetch\.response\.memory\.bytes$/)
+  assert.match(reasons.join(), /^the client read nothing for \d\.\d s, and fetch\.response\.memory\.bytes is used up$/)
   assert.deepEqual([sockets.length, reading.socket.destroyed], [3, false])
 })
 
@@ -206,7 +209,7 @@ test('clients that read continuously, but too slowly, are closed as well', async
     () => real.clock.monotonic() + time.ms,
   )
   const large = { buffers: [Buffer.alloc(60 << 20)], length: 60 << 20 }
-  const { port, reasons } = await serve(() => large, { unsentBytes: 45 << 20 }, undefined, undefined, { ...real, clock })
+  const { port, reasons } = await serve(() => large, {}, undefined, undefined, { ...real, clock }, { requests: 1e9, responses: 45 << 20 })
   const socket = net.connect(port, '127.0.0.1')
   socket.write(frame('x'))
   const reading = setInterval(() => socket.read(), 20)
@@ -215,7 +218,7 @@ test('clients that read continuously, but too slowly, are closed as well', async
   assert.deepEqual(reasons, [], 'it has time')
   time.ms += 30_000
   await until(() => reasons.length > 0)
-  assert.match(reasons.join(), /^replies have waited for \d+\.\d s, and pending replies exceed fetch\.response\.memory\.bytes$/)
+  assert.match(reasons.join(), /^replies have waited for \d+\.\d s, and fetch\.response\.memory\.bytes is used up$/)
 })
 
 test('requests of one read take turns with others, whether they are answered immediately or later in the same turn', async () => {

@@ -1,6 +1,6 @@
 /**
  * Listens, accepts connections within limits, and closes those that are idle, stuck in the middle of a frame, or too many; also those that
- * read nothing, or too slowly, when pending replies take too much memory.
+ * hold memory that others need (memory-holders.ts).
  *
  * One timer serves all connections. Node's own limits are not used, because they apply per socket and close it without giving a reason.
  */
@@ -11,8 +11,10 @@ import type { Listener } from '../config.ts'
 import type { Security, TlsListener } from '../security.ts'
 import { Connection, type ConnectionOptions, type Dispatch } from './connection.ts'
 import { CreationRate, WaitingLine } from './creation-rate.ts'
-import { FrameMemory } from './frame-memory.ts'
+import type { FrameMemory } from './frame-memory.ts'
+import { closeMemoryHolders } from './memory-holders.ts'
 import { ReadBuffers } from './read-buffers.ts'
+import type { ResponseMemory } from './response-memory.ts'
 import { readInto } from './socket.ts'
 import { TlsReads } from './tls-reads.ts'
 
@@ -23,12 +25,8 @@ export interface ServerLimits {
   maxUnauthenticatedFrameBytes: number
   /** `connection.authentication.deadline.ms`: by then it must have. */
   authenticationDeadlineMs: number
-  /** `queued.max.request.bytes`: of unfinished and waiting requests of all connections. */
-  queuedBytes: number
   /** `connections.max.idle.ms`. */
   maxIdleMs: number
-  /** Replies may take so many bytes; above, clients that do not read are closed. */
-  unsentBytes: number
   /** A frame must be complete this long after its first byte. */
   frameDeadlineMs: number
   /** `max.connections`. */
@@ -50,6 +48,8 @@ export interface ServerOptions {
   system: System
   turns: Turns
   limits: ServerLimits
+  requestMemory: FrameMemory
+  responseMemory: ResponseMemory
   dispatch: Dispatch
   endOfRead: ConnectionOptions['endOfRead']
   security: Pick<Security, 'open' | 'tls'>
@@ -87,10 +87,6 @@ const sweepIntervalMs = 1_000
 const keepAliveMs = 60_000
 /** In one turn: closing a connection takes some microseconds, and ten thousand may be late together. */
 const closedAtOnce = 200
-/** A client that has taken nothing for so long does not read. */
-const stalledAfterMs = 2_000
-/** A connection that has had pending replies for this long reads too slowly. */
-const slowAfterMs = 30_000
 /** Beyond this, connections that a quota refuses are closed at once. */
 const maxRefusedWaiting = 1_000
 
@@ -102,7 +98,6 @@ export class Server {
   readonly #buffers = new ReadBuffers()
   /** Null as long as no listener has TLS. */
   #tlsReads: TlsReads | null = null
-  readonly #frameMemory: FrameMemory
   readonly #perIp = new Map<string, number>()
   /** Sockets that a quota refused and that have not been closed yet. */
   readonly #refused = new Set<net.Socket>()
@@ -115,7 +110,6 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#frameMemory = new FrameMemory(options.limits.queuedBytes)
     this.#created = new CreationRate(() => options.limits.maxCreationRate, options.system.clock.monotonic())
   }
 
@@ -240,7 +234,7 @@ export class Server {
       listener: listener.name,
       session: this.#options.security.open(listener, place.address, secure),
       buffers: tlsReads?.buffers ?? this.#buffers,
-      frameMemory: this.#frameMemory,
+      frameMemory: this.#options.requestMemory,
       maxFrameBytes: this.#options.limits.maxFrameBytes,
       maxUnauthenticatedFrameBytes: this.#options.limits.maxUnauthenticatedFrameBytes,
       clock: this.#options.system.clock,
@@ -313,20 +307,13 @@ export class Server {
   }
 
   #sweep(): void {
-    const { limits, system } = this.#options
+    const { limits, system, requestMemory, responseMemory } = this.#options
     const now = system.clock.monotonic()
-    let unsentBytes = 0
-    const stalled: NonReader[] = []
-    const slow: NonReader[] = []
+    closeMemoryHolders(this.connections, requestMemory, responseMemory, now)
     const late: (() => void)[] = []
     const isLate = (connection: Connection, reason: string) => late.push(() => connection.close(new Error(reason)))
     for (const [socket, since] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) late.push(() => socket.destroy())
     for (const connection of this.connections) {
-      const stalledMs = connection.stalledMs(now)
-      unsentBytes += connection.unsentBytes
-      const behindMs = connection.behindMs(now)
-      if (stalledMs >= stalledAfterMs) stalled.push({ connection, forMs: stalledMs, why: 'the client read nothing' })
-      else if (behindMs >= slowAfterMs) slow.push({ connection, forMs: behindMs, why: 'replies have waited' })
       const since = connection.unfinishedSinceMs
       if (since > 0 && now - since > limits.frameDeadlineMs) {
         isLate(connection, `a frame was not complete after ${limits.frameDeadlineMs} ms`)
@@ -337,33 +324,12 @@ export class Server {
       }
     }
     this.#closeSome(late)
-    if (unsentBytes > limits.unsentBytes)
-      closeNonReaders([...longestFirst(stalled), ...longestFirst(slow)], unsentBytes - limits.unsentBytes)
   }
 
   /** The rest follow in later turns; a connection that became busy meanwhile is closed all the same. */
   #closeSome(late: (() => void)[]): void {
     for (const close of late.splice(0, closedAtOnce)) close()
     if (late.length > 0) this.#options.system.timers.soon(() => this.#closeSome(late))
-  }
-}
-
-interface NonReader {
-  connection: Connection
-  forMs: number
-  why: string
-}
-
-const longestFirst = (readers: NonReader[]) => readers.sort((a, b) => b.forMs - a.forMs)
-
-/** In this order, until that many bytes are free. */
-function closeNonReaders(readers: readonly NonReader[], excessBytes: number): void {
-  let excess = excessBytes
-  for (const { connection, forMs, why } of readers) {
-    if (excess <= 0) return
-    excess -= connection.unsentBytes
-    const seconds = (forMs / 1000).toFixed(1)
-    connection.close(new Error(`${why} for ${seconds} s, and pending replies exceed fetch.response.memory.bytes`))
   }
 }
 

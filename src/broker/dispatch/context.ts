@@ -4,7 +4,8 @@ import type { ClusterMetadata, GroupCoordinator, ShareConfig, ShareCoordinator, 
 import type { Log } from '../../log.ts'
 import type { RecordConverter, Uuid } from '../../protocol.ts'
 import type { BrokerConfig } from '../config.ts'
-import type { FetchBudget } from '../connections/fetch-budget.ts'
+import type { FrameMemory } from '../connections/frame-memory.ts'
+import type { ResponseMemory } from '../connections/response-memory.ts'
 import type { Logger } from '../logger.ts'
 import type { BrokerMetrics } from '../metrics.ts'
 import type { Quotas } from '../quotas.ts'
@@ -37,7 +38,8 @@ export interface Broker {
   /** How the records of this share group are delivered. */
   shareConfig(groupId: string): ShareConfig
   readonly fetchSessions: FetchSessions
-  readonly fetchBudget: FetchBudget
+  readonly requestMemory: FrameMemory
+  readonly responseMemory: ResponseMemory
   readonly parkedFetches: ParkedFetches
   readonly converter: RecordConverter
   readonly metrics: BrokerMetrics

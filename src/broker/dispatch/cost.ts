@@ -20,6 +20,8 @@ export interface Cost<Request> {
   readonly distinct: ((request: Request) => Generator<void>) | null
   /** Steps of a regular expression over all names; a step is some nanoseconds. */
   readonly regexSteps?: number
+  /** See {@link promptly}. */
+  readonly prompt?: boolean
   /** Bytes that come out of what the request has compressed. */
   readonly inflatedBytes?: number
 }
@@ -35,6 +37,14 @@ export const oneThing: Cost<unknown> = { entries: 1_000, answerBytes: mostAnswer
 /** For requests that name many things. */
 export function manyThings<Request>(distinct: Cost<Request>['distinct'], entries = mostEntries): Cost<Request> {
   return { entries, answerBytes: mostAnswerBytes, distinct }
+}
+
+/**
+ * For requests that producers, consumers and members of groups live on: not even a large one waits until clients have read the large responses of
+ * others. Its response is about as large as the request or a part of the group's state, or its handler limits it itself.
+ */
+export function promptly<Request>(cost: Cost<Request>): Cost<Request> {
+  return { ...cost, prompt: true }
 }
 
 /** For requests that are decided in one step, or where no client needs more. Kafka itself accepts 10,000 changes at once. */

@@ -34,6 +34,7 @@ import {
   type RequestContext,
   type ResourceType,
 } from './handler.ts'
+import type { Size } from './large-requests.ts'
 
 export function dispatcher(broker: Broker, handlers: readonly Handler[]): Dispatch {
   const byKey: (Handler | undefined)[] = []
@@ -63,6 +64,8 @@ const longestDelayMs = 2 ** 31 - 1
 
 /** What is read or written at once: well below a millisecond. */
 const mostAtOnce = 2_000
+/** Larger responses count against the memory for responses as soon as they are made; others only when clients do not read (memory-holders.ts). */
+const mostUncountedBytes = 64 * 1024
 
 /** API key, version, correlation id. */
 const minHeaderBytes = 8
@@ -85,6 +88,10 @@ class Exchange implements RequestContext, Audited {
   #throttleMs = 0
   #afterReply: (() => void) | null = null
   #leaveLarge: (() => void) | null = null
+  /** Takes a place among large requests. */
+  #entering: Promise<void> | null = null
+  #expectedElements = 0
+  #ended = false
 
   constructor(broker: Broker, handler: Handler, connection: Connection, version: number) {
     this.broker = broker
@@ -140,8 +147,42 @@ class Exchange implements RequestContext, Audited {
           }
   }
 
+  async expects(elements: number): Promise<void> {
+    this.#expectedElements += elements
+    if (this.#expectedElements > mostAtOnce) await this.#becomeLarge()
+  }
+
   waits(): void {
+    this.#leave()
+  }
+
+  async #becomeLarge(): Promise<void> {
+    if (this.#leaveLarge !== null) return
+    this.#entering ??= this.#enter()
+    await this.#entering
+  }
+
+  async #enter(): Promise<void> {
+    const leave = await this.broker.largeRequests.place(this.#size)
+    this.#entering = null
+    // The handler may have failed meanwhile.
+    if (this.#ended) leave()
+    else this.#leaveLarge = leave
+  }
+
+  get #size(): Size {
+    return { bytes: this.#requestBytes, prompt: this.#handler.cost.prompt ?? false }
+  }
+
+  #leave(): void {
     this.#leaveLarge?.()
+    this.#leaveLarge = null
+  }
+
+  /** The reply is there, or never will be. */
+  #end(): void {
+    this.#ended = true
+    this.#leave()
   }
 
   /** `borrowed`: the bytes are valid only during the call. */
@@ -160,8 +201,9 @@ class Exchange implements RequestContext, Audited {
     } catch (error) {
       if (!(error instanceof TooManyElements)) throw error
       this.borrowed = false
-      this.#leaveLarge = this.broker.largeRequests.enter()
-      if (this.#leaveLarge === null) return this.broker.largeRequests
+      const { largeRequests } = this.broker
+      this.#leaveLarge = largeRequests.enter(this.#size)
+      if (this.#leaveLarge === null) return { whenFree: callback => largeRequests.whenFree(this.#size, callback) }
       return { reply: this.#settle(this.#readAndWork(borrowed ? Buffer.from(bytes) : bytes, header.end)), readOn: false }
     }
     return this.#answer()
@@ -210,7 +252,7 @@ class Exchange implements RequestContext, Audited {
     } catch (error) {
       return await this.#finish(await this.#inSlices(this.#failure(error)))
     } finally {
-      this.#leaveLarge?.()
+      this.#end()
     }
   }
 
@@ -276,11 +318,16 @@ class Exchange implements RequestContext, Audited {
   #encode(response: object): Reply | Promise<Reply> {
     try {
       const reply = this.#encodeAtOnce(this.version, response, mostAtOnce)
-      return reply.length <= this.#handler.cost.answerBytes ? reply : this.#encodeInSlices(response)
+      if (reply.length <= (this.#isCounted ? this.#handler.cost.answerBytes : mostUncountedBytes)) return reply
     } catch (error) {
-      if (error instanceof TooManyElements) return this.#encodeInSlices(response)
-      throw this.#unencodable(error)
+      if (!(error instanceof TooManyElements)) throw this.#unencodable(error)
     }
+    return this.#encodeInSlices(response).finally(() => this.#end())
+  }
+
+  /** A handler that has something to give back has counted the bytes of its response. */
+  get #isCounted(): boolean {
+    return this.#afterReply !== null
   }
 
   #encodeAtOnce(version: number, response: object, mostElements?: number): ReplyBytes {
@@ -289,27 +336,27 @@ class Exchange implements RequestContext, Audited {
 
   async #encodeInSlices(response: object): Promise<Reply> {
     const { api, cost } = this.#handler
-    const { fetchBudget } = this.broker
-    // A handler that has something to give back has counted its bytes.
-    const counts = this.#afterReply === null
-    if (counts) await fetchBudget.freed()
-    const counted = (chunks: Chunks): ReplyBytes => {
-      if (counts) {
-        fetchBudget.settle(0, chunks.length)
-        this.afterReply(() => fetchBudget.give(chunks.length))
-      }
-      return this.#reply(chunks)
-    }
+    const counts = !this.#isCounted
+    if (counts && cost.prompt !== true) await this.#becomeLarge()
     const encode = (message: object, mostBytes: number) =>
       runInSlices(
         this.broker.turns,
         encodeResponseInSteps(api, this.version, this.#correlationId, message as InputOf<Fields>, mostBytes),
       ).catch(error => Promise.reject(this.#unencodable(error)))
-    const chunks = await encode(response, cost.answerBytes)
-    if (chunks !== null) return counted(chunks)
-    const error = new KafkaError('INVALID_REQUEST', `The response would exceed ${cost.answerBytes} bytes. Request fewer items at once.`)
-    // Not larger than the request: its names, each with the error.
-    return counted((await encode(await this.#inSlices(this.#failure(error)), Number.POSITIVE_INFINITY))!)
+    let chunks = await encode(response, cost.answerBytes)
+    if (chunks === null) {
+      const error = new KafkaError('INVALID_REQUEST', `The response would exceed ${cost.answerBytes} bytes. Request fewer items at once.`)
+      // Not larger than the request: its names, each with the error.
+      chunks = (await encode(await this.#inSlices(this.#failure(error)), Number.POSITIVE_INFINITY))!
+    }
+    if (counts) this.#count(chunks.length)
+    return this.#reply(chunks)
+  }
+
+  #count(bytes: number): void {
+    const { responseMemory } = this.broker
+    responseMemory.holdOther(bytes)
+    this.afterReply(() => responseMemory.giveOther(bytes))
   }
 
   #reply({ buffers, length }: Chunks): ReplyBytes {

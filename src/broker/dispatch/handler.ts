@@ -52,6 +52,11 @@ export interface RequestContext {
   readonly signal: AbortSignal
   /** Runs `callback` when the reply has been sent or the connection is gone, so that pooled buffers can be reused. */
   afterReply(callback: () => void): void
+  /**
+   * To be awaited before a part of the response is made that has about so many elements, if the request does not show it: with many of them
+   * in total, the request takes a place among large ones, so that the responses that are being made fit into memory.
+   */
+  expects(elements: number): Promise<void>
   /** Called when the handler is about to wait for other clients, maybe for a long time: releases its place among large requests. */
   waits(): void
 }

@@ -226,7 +226,7 @@ function readIfAllowed(files: FileSystem, path: string): string | null {
   }
 }
 
-function writeOwn(page: Page, { log, metrics, stalls }: Broker): void {
+function writeOwn(page: Page, { log, metrics, stalls, requestMemory, responseMemory, largeRequests }: Broker): void {
   const { freeBytes, floorBytes } = log.space
   if (freeBytes !== null) page.single('millrace_disk_free_bytes', 'gauge', 'Bytes free on the volume of log.dirs.', freeBytes)
   page.single(
@@ -250,6 +250,20 @@ function writeOwn(page: Page, { log, metrics, stalls }: Broker): void {
   page.single('millrace_throttled_requests_total', 'counter', 'Requests that were throttled by a quota.', metrics.throttledRequests)
   page.single('millrace_throttle_seconds_total', 'counter', 'Sum of the throttle times, in seconds.', metrics.throttledMs / 1000)
   page.single('millrace_connections_refused_total', 'counter', 'Connections refused by a limit.', metrics.connectionsRefused)
+  page.single('millrace_request_memory_bytes', 'gauge', 'Bytes of requests in memory (queued.max.request.bytes).', requestMemory.heldBytes)
+  page.single(
+    'millrace_response_memory_bytes',
+    'gauge',
+    'Bytes of large responses in memory (fetch.response.memory.bytes).',
+    responseMemory.heldBytes,
+  )
+  page.single('millrace_large_requests_waiting', 'gauge', 'Large requests that wait for others, or for memory.', largeRequests.waiting)
+  page.single(
+    'millrace_connections_closed_for_memory_total',
+    'counter',
+    'Connections closed because they held memory that others needed, and did not go on.',
+    metrics.closedForMemory,
+  )
   page.single('millrace_connections_malformed_total', 'counter', 'Connections closed because of malformed input.', metrics.malformed)
 }
 

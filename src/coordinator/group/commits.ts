@@ -182,6 +182,12 @@ export class Commits {
     })
   }
 
+  count(groupId: string): number {
+    let count = 0
+    for (const partitions of this.#offsets.ofGroup(groupId).values()) count += partitions.size
+    return count
+  }
+
   #fetched(groupId: string, topic: string, partitionIndex: number, offset: StoredOffset | undefined, stable: boolean): FetchedOffset {
     if (stable && this.#offsets.hasPending(groupId, topic, partitionIndex)) return noOffset(partitionIndex, 'UNSTABLE_OFFSET_COMMIT')
     if (offset === undefined) return noOffset(partitionIndex)

@@ -7,7 +7,7 @@ export const networkKeys = {
   'fetch.response.memory.bytes': bytes({
     default: 134_217_728,
     min: 1_048_576,
-    doc: 'Maximum bytes of responses in memory that slow readers have not yet taken. Above it, each fetch gets one batch at a time, and connections that have not read for two seconds are closed, the longest first. Above twice this size, fetches get nothing.',
+    doc: 'Maximum bytes of responses in memory that clients have not yet read. Above it, each fetch gets one batch at a time, and connections that have read nothing for two seconds, or have been behind for thirty, are closed, the longest first. Above twice this size, fetches get nothing. Large responses of other requests may take half of it; above that, large requests wait, and connections are closed in the same way.',
   }),
   'connection.authentication.deadline.ms': intMs({
     default: 30_000,
@@ -159,8 +159,8 @@ export const networkKeys = {
     accepted: because.purgatory,
   }),
   'queued.max.request.bytes': bytes({
-    default: 536_870_912,
-    doc: 'Maximum bytes of requests that are waiting or being received, over all connections. Above it, connections do not start another request until others have finished; requests of at most a 512th of it share the same amount of memory in addition. -1 means no limit. Kafka has no limit by default.',
+    default: 268_435_456,
+    doc: 'Maximum bytes of requests that are being received, waiting or processed, over all connections. Above it, connections do not start another request until others have finished, one at a time is received in any case, and connections in the middle of a request that have sent nothing for two seconds, or have not completed it in thirty, are closed, the longest first. Requests of at most a 256th of it share the same amount of memory in addition. -1 means no limit. Kafka has no limit by default.',
   }),
   'queued.max.requests': int({
     default: 500,

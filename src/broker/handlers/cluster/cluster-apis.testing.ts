@@ -167,6 +167,7 @@ export class TestBroker {
       signal: new AbortController().signal,
       afterReply() {},
       waits() {},
+      async expects() {},
       quota: null,
       throttle() {},
       allowed(operation: Operation, resource: ResourceType, name: string) {

@@ -60,7 +60,12 @@ class World {
   async call<Response>(handler: Handler, request: object, version = handler.versions[1]): Promise<Response> {
     const turns = new Turns(realSystem())
     const broker = { turns, config: this.config, metadata: this.metadata, logger: this.logger, self: { id: 1 } } as unknown as Broker
-    const context = { broker, version, allowed: (_: string, resource: string) => resource !== this.denied } as unknown as RequestContext
+    const context = {
+      broker,
+      version,
+      async expects() {},
+      allowed: (_: string, resource: string) => resource !== this.denied,
+    } as unknown as RequestContext
     return (await handler.handle(request as never, context)) as Response
   }
 

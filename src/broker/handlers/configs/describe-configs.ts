@@ -29,6 +29,9 @@ type Request = MessageOf<typeof apis.describeConfigs.request>
 type Resource = Request['resources'][number]
 type Result = InputOf<typeof apis.describeConfigs.response>['results'][number]
 
+/** Of a topic; a broker has more. */
+const typicalKeys = 40
+
 export const describeConfigs = defineHandler<typeof apis.describeConfigs>({
   api: apis.describeConfigs,
   versions: [0, 4],
@@ -41,6 +44,7 @@ export const describeConfigs = defineHandler<typeof apis.describeConfigs>({
     request.resources = yield* distinct(request.resources, ({ resourceType, resourceName }) => `${resourceType} ${resourceName}`)
   }),
   async handle(request, context) {
+    await context.expects(request.resources.reduce((total, { configurationKeys }) => total + (configurationKeys?.length || typicalKeys), 0))
     const results = await inSlices(context.broker.turns, request.resources, resource => describeResource(resource, request, context))
     return { throttleTimeMs: 0, results }
   },

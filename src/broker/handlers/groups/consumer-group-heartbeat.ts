@@ -6,11 +6,11 @@
  */
 import { inSlices } from '../../../base.ts'
 import { apis, errorCode, KafkaError } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { callerOf, requireGroup } from './group-caller.ts'
 
-const cost = { ...manyThings(null), regexSteps: 10_000_000 }
+const cost = { ...promptly(manyThings(null)), regexSteps: 10_000_000 }
 
 export const consumerGroupHeartbeat = defineHandler<typeof apis.consumerGroupHeartbeat>({
   api: apis.consumerGroupHeartbeat,

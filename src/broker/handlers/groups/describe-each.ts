@@ -16,6 +16,9 @@ export const describeCost = manyThings<Pick<DescribeRequest, 'groupIds'>>(functi
   request.groupIds = yield* distinct(request.groupIds)
 })
 
+/** Elements of the description of a member: partitions that it is assigned, names to which it subscribes. */
+const perMember = 20
+
 /** Describes each group by `describe`. `failed` makes the result for errors, including a missing permission. */
 export function describeEach<G extends { authorizedOperations?: number | undefined }>(
   { groupIds, includeAuthorizedOperations }: DescribeRequest,
@@ -26,6 +29,7 @@ export function describeEach<G extends { authorizedOperations?: number | undefin
   return inSlices(context.broker.turns, groupIds, async groupId => {
     try {
       requireGroup(context, 'DESCRIBE', groupId)
+      await context.expects(perMember * (await context.broker.groups.memberCount(groupId)))
       const group = await describe(groupId)
       if (!includeAuthorizedOperations) return group
       return { ...group, authorizedOperations: authorizedOperations(context, 'GROUP', groupId) }

@@ -7,7 +7,7 @@
  */
 import { joinError } from '../../../coordinator.ts'
 import { apis, type InputOf } from '../../../protocol.ts'
-import { oneThing } from '../../dispatch/cost.ts'
+import { oneThing, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { callerOf, memberAccess, requireGroup, unlessLeaving } from './group-caller.ts'
 
@@ -19,7 +19,7 @@ export const joinGroup = defineHandler<typeof apis.joinGroup>({
   api: apis.joinGroup,
   versions: [0, 9],
   access: memberAccess,
-  cost: oneThing,
+  cost: promptly(oneThing),
   async handle(request, context) {
     requireGroup(context, 'READ', request.groupId)
     const joined = unlessLeaving(context, context.broker.groups.join(request, callerOf(context)))

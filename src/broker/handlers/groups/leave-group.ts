@@ -1,7 +1,7 @@
 /** LeaveGroup, v0–5: one member up to v2, several from v3 on, static ones by their instance id (KIP-345), v5 with a reason (KIP-800). */
 import { chunks } from '../../../base.ts'
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { memberAccess, requireGroup } from './group-caller.ts'
 
@@ -15,7 +15,7 @@ export const leaveGroup = defineHandler<typeof apis.leaveGroup>({
   api: apis.leaveGroup,
   versions: [0, 5],
   access: memberAccess,
-  cost: manyThings(null),
+  cost: promptly(manyThings(null)),
   async handle(request, context) {
     requireGroup(context, 'READ', request.groupId)
     if (context.version >= severalFrom) {

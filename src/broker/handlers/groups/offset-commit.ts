@@ -6,7 +6,7 @@
  * individually; the others are committed.
  */
 import { apis } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { distinctPairs, manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { commitTopics, refusedTopics } from './commit-topics.ts'
 import { requireGroup } from './group-caller.ts'
@@ -20,14 +20,16 @@ export const offsetCommit = defineHandler<typeof apis.offsetCommit>({
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
-  cost: manyThings(function* (request) {
-    request.topics = yield* distinctPairs(
-      request.topics,
-      topic => topic.name || topic.topicId,
-      'partitions',
-      ({ partitionIndex }) => partitionIndex,
-    )
-  }),
+  cost: promptly(
+    manyThings(function* (request) {
+      request.topics = yield* distinctPairs(
+        request.topics,
+        topic => topic.name || topic.topicId,
+        'partitions',
+        ({ partitionIndex }) => partitionIndex,
+      )
+    }),
+  ),
   async handle(request, context) {
     requireGroup(context, 'READ', request.groupId)
     const topics = await commitTopics(request.topics, context.version >= topicIdsFrom, context, accepted =>

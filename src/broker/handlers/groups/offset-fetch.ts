@@ -97,6 +97,7 @@ async function fetchGroup(group: RequestGroup, requireStable: boolean, context: 
   return { groupId, errorCode: 0, topics: await (topics === null ? fetchAll() : fetchSome(topics)) }
 
   async function fetchAll(): Promise<ResponseTopic[]> {
+    await context.expects(await context.broker.groups.countOffsets(groupId))
     const fetched = await context.broker.groups.fetchOffsets(groupId, null, requireStable, group)
     const answers: ResponseTopic[] = []
     await inSlices(turns, fetched, ({ name, partitions }) => {

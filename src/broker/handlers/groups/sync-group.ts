@@ -6,7 +6,7 @@
  */
 import { syncError } from '../../../coordinator.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { memberAccess, requireGroup, unlessLeaving } from './group-caller.ts'
 
@@ -16,7 +16,7 @@ export const syncGroup = defineHandler<typeof apis.syncGroup>({
   api: apis.syncGroup,
   versions: [0, 5],
   access: memberAccess,
-  cost: manyThings(null),
+  cost: promptly(manyThings(null)),
   handle(request, context) {
     if (context.version >= protocolRequiredFrom && (request.protocolType === null || request.protocolName === null)) {
       throw new KafkaError('INCONSISTENT_GROUP_PROTOCOL', 'Protocol type and name are required')

@@ -19,7 +19,7 @@ import {
   type Uuid,
   zeroUuid,
 } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
@@ -57,7 +57,7 @@ export const fetch = defineHandler<typeof apis.fetch>({
     ['TOPIC', 'READ'],
     ['CLUSTER', 'CLUSTER_ACTION'],
   ],
-  cost: manyThings(null),
+  cost: promptly(manyThings(null)),
   async handle(request, context) {
     const opened = await openFetch(request, context)
     if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
@@ -121,8 +121,8 @@ async function readOnce(request: Request, partitions: OpenedFetch['partitions'],
   let wanted = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'))
   if (quota !== null) wanted = Math.min(wanted, quota.fetchRoom)
   // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
-  let atLeastOne = context.version >= 3 && !broker.fetchBudget.exhausted
-  const granted = broker.fetchBudget.take(wanted)
+  let atLeastOne = context.version >= 3 && !broker.responseMemory.exhausted
+  const granted = broker.responseMemory.take(wanted)
   let left = granted
   for (const partition of partitions.values()) {
     if (reads.length % partitionsAtOnce === partitionsAtOnce - 1 && broker.turns.over) await broker.turns.next()
@@ -134,14 +134,14 @@ async function readOnce(request: Request, partitions: OpenedFetch['partitions'],
       atLeastOne = false
     }
   }
-  broker.fetchBudget.settle(granted, byteCount(reads))
+  broker.responseMemory.settle(granted, byteCount(reads))
   return reads
 }
 
 /** What was read has left, or is not sent. */
 function discard(reads: Read[], context: RequestContext): void {
   for (const { slice } of reads) slice?.release()
-  context.broker.fetchBudget.give(byteCount(reads))
+  context.broker.responseMemory.give(byteCount(reads))
 }
 
 function readPartition(

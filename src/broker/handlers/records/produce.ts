@@ -29,7 +29,7 @@ import {
   type Uuid,
   workOf,
 } from '../../../protocol.ts'
-import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { checkTransaction, enterTransaction, ownBytes } from './produce-transaction.ts'
@@ -60,7 +60,7 @@ export const produce = defineHandler<typeof apis.produce>({
     ['TRANSACTIONAL_ID', 'WRITE'],
     ['CLUSTER', 'IDEMPOTENT_WRITE'],
   ],
-  cost: manyThings(null, fewEntries),
+  cost: promptly(manyThings(null, fewEntries)),
   handle(request, context) {
     if (request.acks < -1 || request.acks > 1) throw new KafkaError('INVALID_REQUIRED_ACKS', `acks=${request.acks}; it must be -1, 0 or 1`)
     const entering = request.transactionalId === null ? null : enterTransaction(request, context)

@@ -1,7 +1,7 @@
 /** ShareAcknowledge, v1–2 (KIP-932): acknowledges acquired records; v2 can renew their locks (KIP-1222). */
 import { inSlices } from '../../../base.ts'
 import { apis } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { acknowledge, failed, finish, noLeader, resumeSession, sessionAccess } from './share-requests.ts'
 
@@ -9,7 +9,7 @@ export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
   api: apis.shareAcknowledge,
   versions: [1, 2],
   access: sessionAccess,
-  cost: manyThings(null),
+  cost: promptly(manyThings(null)),
   async handle(request, context) {
     const session = resumeSession(request, context)
     const { turns } = context.broker

@@ -7,7 +7,7 @@
 import { inSlices, type Timer } from '../../../base.ts'
 import type { Acquisition, SharePartition } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
 import { partitionKey, type ShareSession } from '../../sessions/share-sessions.ts'
@@ -38,7 +38,7 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
   api: apis.shareFetch,
   versions: [1, 2],
   access: sessionAccess,
-  cost: manyThings(null),
+  cost: promptly(manyThings(null)),
   async handle(request, context) {
     // Nothing can have been acquired in a session that is only beginning; that of before, if there is one, stays.
     if (request.shareSessionEpoch === initialEpoch && acknowledges(request)) {
@@ -129,7 +129,7 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
   const { broker } = context
   const { groupId, memberId } = session
   const reads: Read[] = []
-  let maxBytes = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'), broker.fetchBudget.room)
+  let maxBytes = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'), broker.responseMemory.room)
   let maxRecords = Math.min(request.maxRecords, mostRecords)
   const nowMs = broker.system.clock.monotonic()
   let looked = 0
@@ -147,7 +147,7 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
       tell(refused)
       continue
     }
-    if (maxRecords <= 0 || (maxBytes <= 0 && (reads.length > 0 || broker.fetchBudget.exhausted))) break
+    if (maxRecords <= 0 || (maxBytes <= 0 && (reads.length > 0 || broker.responseMemory.exhausted))) break
     try {
       const source = await broker.sharePartitions.get({ groupId, topicId, partition })
       loaded.push(source)
@@ -229,10 +229,10 @@ async function respond(
     add(read, read.outcome, read.acquisition)
   })
   for (const [key, each] of acknowledged) if (!told.has(key)) add(each, fine, null)
-  broker.fetchBudget.settle(0, bytes)
+  broker.responseMemory.settle(0, bytes)
   context.afterReply(() => {
     for (const { acquisition } of reads) acquisition?.release()
-    broker.fetchBudget.give(bytes)
+    broker.responseMemory.give(bytes)
   })
   return {
     throttleTimeMs: 0,

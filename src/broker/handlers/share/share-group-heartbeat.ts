@@ -4,7 +4,7 @@
  */
 import { inSlices } from '../../../base.ts'
 import { apis, KafkaError } from '../../../protocol.ts'
-import { manyThings } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
 import { callerOf, requireGroup } from '../groups/group-caller.ts'
 import { outcomeOf, requireShareGroups } from './share-requests.ts'
@@ -16,7 +16,7 @@ export const shareGroupHeartbeat = defineHandler<typeof apis.shareGroupHeartbeat
     ['GROUP', 'READ'],
     ['TOPIC', 'DESCRIBE'],
   ],
-  cost: manyThings(null),
+  cost: promptly(manyThings(null)),
   async handle(request, context) {
     requireShareGroups(context)
     requireGroup(context, 'READ', request.groupId)

@@ -8,7 +8,7 @@
 import { inSlices } from '../../../base.ts'
 import { belongsToBroker, type StreamsInternalTopic, streamsStatusCodes, topicNameProblem } from '../../../coordinator.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
-import { fewEntries, manyThings } from '../../dispatch/cost.ts'
+import { fewEntries, manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { mutationQuota } from '../../quotas/mutation-quota.ts'
 import { mayCreateTopic } from '../../security/authorized-operations.ts'
@@ -33,7 +33,7 @@ export const streamsGroupHeartbeat = defineHandler<typeof apis.streamsGroupHeart
     ['CLUSTER', 'CREATE'],
     ['TOPIC', 'CREATE'],
   ],
-  cost: manyThings(null, fewEntries),
+  cost: promptly(manyThings(null, fewEntries)),
   async handle(request, context) {
     requireStreamsGroups(context)
     requireGroup(context, 'READ', request.groupId)

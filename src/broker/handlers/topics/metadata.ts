@@ -99,6 +99,7 @@ async function respond(
   context: RequestContext,
 ): Promise<Response> {
   const { metadata, self, turns } = context.broker
+  await context.expects(await elements(asked.names, context))
   const topics = await inSlices(turns, asked.names, (name): TopicResponse => {
     const topic = metadata.topic(name)
     const told = topic === undefined ? refusal(refused.get(name) ?? 'UNKNOWN_TOPIC_OR_PARTITION', name) : describeTopic(topic, self.id)
@@ -117,6 +118,15 @@ async function respond(
     response.clusterAuthorizedOperations = allowed ? authorizedOperations(context, 'CLUSTER', clusterName) : 0
   }
   return response
+}
+
+/** Topics and partitions of the response. */
+async function elements(names: readonly string[], { broker: { metadata, turns } }: RequestContext): Promise<number> {
+  let total = names.length
+  await inSlices(turns, names, name => {
+    total += metadata.topic(name)?.partitions.length ?? 0
+  })
+  return total
 }
 
 function describeTopic(topic: Topic, brokerId: number): TopicResponse {

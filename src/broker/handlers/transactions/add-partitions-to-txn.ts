@@ -7,7 +7,7 @@
 import { inSlices, runInSlices } from '../../../base.ts'
 import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, type MessageOf, toKafkaError } from '../../../protocol.ts'
-import { distinct, distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { distinct, distinctPairs, manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
@@ -25,12 +25,14 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
   api: apis.addPartitionsToTxn,
   versions: [0, 5],
   access: [...producerAccess, ['TOPIC', 'WRITE'], ['CLUSTER', 'CLUSTER_ACTION']],
-  cost: manyThings(function* (request) {
-    request.v3AndBelowTopics = yield* distinctPairs(request.v3AndBelowTopics, topic => topic.name, 'partitions')
-    request.transactions = yield* distinct(request.transactions, transaction => transaction.transactionalId)
-    for (const transaction of request.transactions)
-      transaction.topics = yield* distinctPairs(transaction.topics, topic => topic.name, 'partitions')
-  }),
+  cost: promptly(
+    manyThings(function* (request) {
+      request.v3AndBelowTopics = yield* distinctPairs(request.v3AndBelowTopics, topic => topic.name, 'partitions')
+      request.transactions = yield* distinct(request.transactions, transaction => transaction.transactionalId)
+      for (const transaction of request.transactions)
+        transaction.topics = yield* distinctPairs(transaction.topics, topic => topic.name, 'partitions')
+    }),
+  ),
   async handle(request, context): Promise<Response> {
     if (context.version < batchedFrom) {
       const producer = {

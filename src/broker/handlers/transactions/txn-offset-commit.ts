@@ -6,7 +6,7 @@
 import { runInSlices } from '../../../base.ts'
 import { type CommitTopic, offsetsTopicName } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
-import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
+import { distinctPairs, manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { commitTopics, refusedTopics } from '../groups/commit-topics.ts'
@@ -25,14 +25,16 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
   api: apis.txnOffsetCommit,
   versions: [0, 6],
   access: [...producerAccess, ...memberAccess, ['TOPIC', 'READ']],
-  cost: manyThings(function* (request) {
-    request.topics = yield* distinctPairs(
-      request.topics,
-      topic => topic.name || topic.topicId,
-      'partitions',
-      ({ partitionIndex }) => partitionIndex,
-    )
-  }),
+  cost: promptly(
+    manyThings(function* (request) {
+      request.topics = yield* distinctPairs(
+        request.topics,
+        topic => topic.name || topic.topicId,
+        'partitions',
+        ({ partitionIndex }) => partitionIndex,
+      )
+    }),
+  ),
   async handle(request, context): Promise<Response> {
     requireTransactionalId(context, request.transactionalId)
     requireGroup(context, 'READ', request.groupId)

@@ -1,0 +1,72 @@
+/**
+ * Who has to give back memory when the limits of the whole broker are exceeded: connections that hold some and do not go on. The same rule
+ * holds for both directions: those that have not moved a byte for two seconds are closed, the longest first; then those that have
+ * had some for thirty seconds without a break, because they are too slow. Others are never closed for it.
+ *
+ * - Responses (`fetch.response.memory.bytes`): the client has not read them.
+ * - Requests (`queued.max.request.bytes`): the client has not sent the rest, and others wait to send theirs.
+ */
+import type { Connection } from './connection.ts'
+import type { FrameMemory } from './frame-memory.ts'
+import type { ResponseMemory } from './response-memory.ts'
+
+/** Why a connection was closed. */
+export class HeldMemory extends Error {}
+
+/** A client that has not moved a byte for so long has stopped. */
+const stoppedAfterMs = 2_000
+/** A connection that has held memory for so long is too slow. */
+const slowAfterMs = 30_000
+
+interface Holder {
+  readonly connection: Connection
+  readonly bytes: number
+  readonly forMs: number
+  readonly why: string
+}
+
+/** Those of one direction. */
+class Holders {
+  readonly #stopped: Holder[] = []
+  readonly #slow: Holder[] = []
+
+  add(connection: Connection, bytes: number, stoppedMs: number, stopped: string, slowMs: number, slow: string): void {
+    if (stoppedMs >= stoppedAfterMs) this.#stopped.push({ connection, bytes, forMs: stoppedMs, why: stopped })
+    else if (slowMs >= slowAfterMs) this.#slow.push({ connection, bytes, forMs: slowMs, why: slow })
+  }
+
+  /** Until so many bytes are free. */
+  close(excessBytes: number, key: string): void {
+    let excess = excessBytes
+    for (const { connection, bytes, forMs, why } of [...longestFirst(this.#stopped), ...longestFirst(this.#slow)]) {
+      if (excess <= 0) return
+      excess -= bytes
+      connection.close(new HeldMemory(`${why} for ${(forMs / 1000).toFixed(1)} s, and ${key} is used up`))
+    }
+  }
+}
+
+const longestFirst = (holders: Holder[]) => holders.sort((a, b) => b.forMs - a.forMs)
+
+/** To be called regularly: it compares with the last time. */
+export function closeMemoryHolders(
+  connections: Iterable<Connection>,
+  requests: FrameMemory,
+  responses: ResponseMemory,
+  nowMs: number,
+): void {
+  const readers = new Holders()
+  const senders = new Holders()
+  let unsentBytes = 0
+  for (const connection of connections) {
+    const stalledMs = connection.stalledMs(nowMs)
+    const { unsentBytes: unsent, unfinishedSinceMs: since } = connection
+    unsentBytes += unsent
+    if (unsent > 0) readers.add(connection, unsent, stalledMs, 'the client read nothing', connection.behindMs(nowMs), 'replies have waited')
+    if (since === 0 || connection.owing) continue
+    const quietMs = nowMs - connection.lastActiveMs
+    senders.add(connection, connection.requestBytes, quietMs, 'the client sent nothing', nowMs - since, 'a frame was not complete')
+  }
+  readers.close(Math.max(unsentBytes - responses.boundBytes, responses.excessBytes), 'fetch.response.memory.bytes')
+  senders.close(requests.excessBytes, 'queued.max.request.bytes')
+}
