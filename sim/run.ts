@@ -47,6 +47,9 @@ async function simulate(): Promise<void> {
     appended += result.appended
   }
   console.log(`power cuts: ${states} crash states, ${appended} records appended, all guarantees held`)
+  for (let seed = firstSeed; seed < firstSeed + Number(values.states) / 400; seed++)
+    await withSeed(seed, () => powerCuts({ seed, states: statesPerWorld, refusals: true }))
+  console.log('power cuts on disks that refuse things: all guarantees held')
   const faults = await withSeed(firstSeed, () => diskFaults(firstSeed))
   console.log(`disk faults: ${faults.join(', ')}: all guarantees held`)
 }

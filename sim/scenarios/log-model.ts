@@ -29,6 +29,8 @@ export interface PartitionPromise {
   spec: PartitionSpec
   /** In offset order. */
   batches: ModelBatch[]
+  /** The disk refused these, and others may have their offsets since. A crash may leave one, where nothing was promised. */
+  refused: ModelBatch[]
   /** Offsets below these were acknowledged as written, as durable. */
   written: number
   durable: number
@@ -44,11 +46,11 @@ export interface PartitionPromise {
 export type Promises = PartitionPromise[]
 
 export function noPromise(spec: PartitionSpec): PartitionPromise {
-  return { spec, batches: [], written: 0, durable: 0, seen: 0, startAcknowledged: 0, startAsked: 0, isAbsent: false }
+  return { spec, batches: [], refused: [], written: 0, durable: 0, seen: 0, startAcknowledged: 0, startAsked: 0, isAbsent: false }
 }
 
 export function snapshot(promises: Promises): Promises {
-  return promises.map(promise => ({ ...promise, batches: promise.batches.slice() }))
+  return promises.map(promise => ({ ...promise, batches: promise.batches.slice(), refused: promise.refused.slice() }))
 }
 
 export function nameOf({ spec }: PartitionPromise): string {
@@ -84,14 +86,40 @@ export async function checkRecovered(partition: PartitionLog, promise: Partition
     )
     expectThat(logStartOffset <= promise.startAsked, `${name}: nobody deleted before ${logStartOffset} (only before ${promise.startAsked})`)
   }
-  expectThat(logEndOffset <= endOf(promise.batches), `${name}: the log ends at ${logEndOffset}, after all that was ever appended`)
+  const everything = Math.max(endOf(promise.batches), ...promise.refused.map(batch => endOf([batch])))
+  expectThat(logEndOffset <= everything, `${name}: the log ends at ${logEndOffset}, after all that was ever appended`)
   expectThat(partition.highWatermark === logEndOffset, `${name}: ${partition.highWatermark} of ${logEndOffset} is visible after recovery`)
-  await checkPartition(promise, partition)
-  const batches = promise.batches.filter(batch => batch.baseOffset < logEndOffset)
+  const kept = osOnly ? 0 : Math.max(promise.seen, cut === 'process' ? promise.written : promise.durable)
+  const batches = await takenOf(promise, partition, kept)
+  await checkPartition(promise, partition, batches)
   // Of those at one offset all but the last were refused.
   const taken = [...new Map(batches.map(batch => [batch.baseOffset, batch])).values()]
   if (!promise.spec.config.cleanupPolicy.compact) await checkTransactions(name, partition, taken)
   return batches
+}
+
+/** What the log has taken: below `kept` what was acknowledged or read, from there on perhaps what was refused. */
+async function takenOf(promise: PartitionPromise, partition: PartitionLog, kept: number): Promise<ModelBatch[]> {
+  const batches = promise.batches.filter(batch => batch.baseOffset < partition.logEndOffset)
+  const doubtful = promise.refused.filter(batch => batch.baseOffset >= kept)
+  if (doubtful.length === 0) return batches
+  const taken = batches.filter(batch => batch.baseOffset < Math.max(kept, partition.logStartOffset))
+  for (let next = endOf(taken); next < partition.logEndOffset; ) {
+    const before = next
+    for (const { baseOffset, lastOffset, records } of await readAt(partition, next)) {
+      next = lastOffset + 1
+      if (baseOffset < before) continue
+      const isThis = (batch: ModelBatch) =>
+        batch.baseOffset === baseOffset &&
+        records.every(({ offset, key, value }) => {
+          const nth = offset - baseOffset
+          return batch.keys[nth] === key && String(valuesOf(batch)[nth]) === value
+        })
+      taken.push(...[[...batches, ...doubtful].find(isThis)].filter(batch => batch !== undefined))
+    }
+    if (next === before) break
+  }
+  return taken
 }
 
 /** What a consumer with read_committed gets: nothing of a transaction that is open or was aborted, and all else below the first open one. */

@@ -3,8 +3,10 @@
  * crashes around every sync, with every possible state of the disk, and each time the recovered log must keep all guarantees. Recovery
  * crashes, too.
  */
-import type { Appended, Log, PartitionLog } from '../../src/log.ts'
-import { buildMarkerBatch, randomUuid } from '../../src/protocol.ts'
+
+import { DiskError } from '../../src/base.ts'
+import type { Appended, Log, LogSettings, PartitionLog } from '../../src/log.ts'
+import { buildMarkerBatch, KafkaError, randomUuid } from '../../src/protocol.ts'
 import { plant } from '../fuzzers/plants.ts'
 import type { Image } from '../world/disk.ts'
 import { type Cut, cuts } from '../world/power-cut.ts'
@@ -28,6 +30,7 @@ import {
   snapshot,
 } from './log-model.ts'
 import { open, partitionSpecs, randomSettings } from './log-under-test.ts'
+import { endTrouble, makeTrouble } from './refusals.ts'
 
 export interface PowerCutOptions {
   seed: number
@@ -37,6 +40,8 @@ export interface PowerCutOptions {
   lieAboutSyncs?: boolean
   /** Values hold forgeries of the log's own structures: see plants.ts. */
   plants?: boolean
+  /** The disk also refuses things now and then, the producers' as well as the log's own; and so it may while the log is opened again. */
+  refusals?: boolean
 }
 
 export interface PowerCutResult {
@@ -80,6 +85,9 @@ interface Producer {
 const ordinaryIds = [-1, -1, 1000, 1001, 1002]
 const transactionalIds = [2000, 2001]
 
+/** What an append gets when the disk refuses it, or the one before it. */
+const refusals: ReadonlySet<string> = new Set(['KAFKA_STORAGE_ERROR', 'OUT_OF_ORDER_SEQUENCE_NUMBER'])
+
 class Run {
   states = 0
   appended = 0
@@ -105,7 +113,7 @@ class Run {
       sequences: this.#promises.map(() => 0),
       open: new Set(),
     }))
-    this.#crashiness = world.random.pick([0.5, 0.1, 0.02])
+    this.#crashiness = world.random.pick(options.refusals ? [0.1, 0.02, 0.005] : [0.5, 0.1, 0.02])
     world.disk.lieAboutSyncs = options.lieAboutSyncs ?? false
   }
 
@@ -122,13 +130,17 @@ class Run {
   async step(): Promise<void> {
     const action = this.#random.below(20)
     const index = this.#random.below(this.#partitions.length)
-    if (action < 13) this.#append(index)
+    if (this.#options.refusals && this.#random.chance(0.05)) makeTrouble(this.#world, this.#random)
+    else if (this.#options.refusals && this.#random.chance(0.2)) endTrouble(this.#world)
+    if (this.#partitions[index]!.offline !== null) await this.#world.pass(1)
+    else if (action < 13) this.#append(index)
     else if (action < 15) this.#endTransaction()
     else if (action < 18) await this.#read(index)
     else if (action < 19) this.#retry(index)
     else if (this.#random.chance(0.3)) await this.#deleteRecords(index)
     else if (this.#random.chance(0.1)) await this.#replaceTopic(index)
     if (this.#random.chance(0.4)) await this.#world.pass(this.#random.fraction() * 4)
+    if (this.#log!.pressure.on) endTrouble(this.#world)
     if (this.#log!.pressure.on) await this.#world.run(new Promise<void>(resolve => this.#log!.pressure.whenOff(resolve)))
   }
 
@@ -136,21 +148,22 @@ class Run {
     for (const crash of this.#crashes.splice(0)) {
       if (this.states >= this.#options.states) return
       this.states++
-      await recover(crash, this.#crashes)
+      await recover(crash, this.#crashes, this.#options.refusals ?? false)
     }
   }
 
   /** A clean shutdown keeps everything, whatever happens to the power afterwards. */
   async finish(): Promise<void> {
+    if (this.#options.refusals) endTrouble(this.#world)
     await this.#world.run(this.#log!.close())
     const everything = snapshot(this.#promises).map(promise => ({ ...promise, durable: endOf(promise.batches) }))
     const remains: Crash[] = []
     collect(this.#world, everything, remains, { random: this.#random, probability: 1 })
-    for (const crash of remains) await recover(crash, [])
+    for (const crash of remains) await recover(crash, [], false)
     this.#world.note(`done ${this.#promises.map(promise => endOf(promise.batches)).join()}`)
   }
 
-  #append(index: number): Appended {
+  #append(index: number): Appended | null {
     const promise = this.#promises[index]!
     const isCompacted = promise.spec.config.cleanupPolicy.compact
     const producer = this.#random.pick(this.#producers.filter(({ isTransactional }) => !isTransactional || !isCompacted))
@@ -166,22 +179,73 @@ class Run {
       baseSequence: idempotent ? producer.sequences[index]! : -1,
       isTransactional: producer.isTransactional,
     }
-    if (producer.isTransactional) producer.open.add(index)
-    const appended = this.#partitions[index]!.append(encode(batch, this.#world.system.clock.now()), { origin: 'client' })
-    expectThat(appended.baseOffset === batch.baseOffset, `append at ${batch.baseOffset} became ${appended.baseOffset}`)
-    expectThat(!appended.duplicate, `new batch at ${batch.baseOffset} is called a duplicate`)
-    promise.batches.push(batch)
-    producer.sequences[index]! += idempotent ? values.length : 0
-    this.#awaitAcknowledgements(promise, endOf(promise.batches), appended.written, appended.durable)
-    this.#world.note(`append ${nameOf(promise)} ${batch.baseOffset}+${values.length}`)
+    const appended = this.#put(index, batch, encode(batch, this.#world.system.clock.now()), 'client')
+    expectThat(appended?.duplicate !== true, `new batch at ${batch.baseOffset} is called a duplicate`)
     return appended
+  }
+
+  /** null: the disk refused it. */
+  #put(index: number, batch: ModelBatch, bytes: Buffer, origin: 'client' | 'coordinator'): Appended | null {
+    const promise = this.#promises[index]!
+    const appended = this.#unlessRefused(index, () => this.#partitions[index]!.append(bytes, { origin }))
+    if (appended === null) promise.refused.push(batch)
+    if (appended === null || appended.duplicate) return appended
+    // What came before it in its group may have been refused.
+    if (this.#options.refusals) this.#takeBack(index, appended.baseOffset)
+    batch.baseOffset = endOf(promise.batches)
+    expectThat(appended.baseOffset === batch.baseOffset, `append at ${batch.baseOffset} became ${appended.baseOffset}`)
+    promise.batches.push(batch)
+    this.#count(index)
+    this.#awaitAcknowledgements(promise, batch, appended)
+    this.#world.note(`append ${nameOf(promise)} ${batch.baseOffset}+${batch.values.length}`)
+    return appended
+  }
+
+  /** null: the disk refused it, or what came before it. */
+  #unlessRefused<T>(index: number, action: () => T): T | null {
+    try {
+      return action()
+    } catch (error) {
+      const isExpected = error instanceof KafkaError && refusals.has(error.name)
+      if (!this.#options.refusals || !isExpected) throw error
+      this.#world.note(`${nameOf(this.#promises[index]!)}: ${error.message}`)
+      this.#takeBack(index)
+      return null
+    }
+  }
+
+  /** The log is shorter than what was appended: only what was not answered yet can have been refused. */
+  #takeBack(index: number, end = this.#partitions[index]!.logEndOffset): void {
+    const promise = this.#promises[index]!
+    const { batches, written, durable, seen } = promise
+    const refused = batches.filter(({ baseOffset }) => baseOffset >= end)
+    if (refused.length === 0) return
+    expectThat(end >= Math.max(written, durable, seen), `${nameOf(promise)} was acknowledged up to ${written}, but then ends at ${end}`)
+    promise.refused.push(...refused)
+    promise.batches = batches.filter(({ baseOffset }) => baseOffset < end)
+    this.#world.note(`taken back ${nameOf(promise)} to ${end}`)
+    this.#count(index)
+  }
+
+  /** What the producers know, from what the log has taken. */
+  #count(index: number): void {
+    for (const producer of this.#producers) {
+      producer.sequences[index] = 0
+      producer.open.delete(index)
+    }
+    for (const { producerId, isTransactional, values, marker } of this.#promises[index]!.batches) {
+      const producer = this.#producers.find(each => each.producerId === producerId && producerId >= 0)
+      if (producer === undefined) continue
+      if (marker === undefined) producer.sequences[index]! += values.length
+      if (marker !== undefined) producer.open.delete(index)
+      else if (isTransactional) producer.open.add(index)
+    }
   }
 
   #endTransaction(): void {
     const producer = this.#random.pick(this.#producers.filter(({ isTransactional }) => isTransactional))
     const [index] = producer.open
     if (index === undefined) return
-    producer.open.delete(index)
     const promise = this.#promises[index]!
     const committed = this.#random.chance(0.5)
     const { producerId } = producer
@@ -202,10 +266,8 @@ class Run {
       coordinatorEpoch: 0,
       timestamp: this.#world.system.clock.now(),
     })
-    const { written, durable } = this.#partitions[index]!.append(bytes, { origin: 'coordinator' })
-    promise.batches.push(marker)
-    this.#awaitAcknowledgements(promise, endOf(promise.batches), written, durable)
-    this.#world.note(`${marker.marker} ${nameOf(promise)} ${marker.baseOffset}`)
+    this.#world.note(`${marker.marker} ${nameOf(promise)}`)
+    this.#put(index, marker, bytes, 'coordinator')
   }
 
   #plant(): Buffer {
@@ -220,8 +282,10 @@ class Run {
     return this.#random.chance(0.03) ? this.#random.below(5000) : this.#random.below(600)
   }
 
-  #awaitAcknowledgements(promise: PartitionPromise, end: number, written: Promise<void> | null, durable: Promise<void> | null): void {
+  #awaitAcknowledgements(promise: PartitionPromise, batch: ModelBatch, { written, durable }: Appended): void {
+    const end = endOf([batch])
     const onWritten = () => {
+      expectThat(promise.batches.includes(batch), `${nameOf(promise)}: ${batch.baseOffset} is acknowledged, and was taken back`)
       promise.written = Math.max(promise.written, end)
     }
     const onDurable = () => {
@@ -230,8 +294,12 @@ class Run {
       this.#world.note(`durable ${nameOf(promise)} ${end}`)
     }
     const onRefused = (error: unknown) => {
+      const index = this.#promises.indexOf(promise)
       // Its topic was deleted meanwhile.
-      if (this.#promises.includes(promise)) throw error
+      if (index < 0) return
+      this.#unlessRefused(index, () => {
+        throw error
+      })
     }
     if (written === null) onWritten()
     else void written.then(onWritten, onRefused)
@@ -247,16 +315,21 @@ class Run {
     expectThat(visible <= partition.logEndOffset, `high watermark ${visible} passes the end ${partition.logEndOffset}`)
     promise.seen = Math.max(promise.seen, visible)
     collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: this.#crashiness / 20 })
-    if (this.#random.chance(0.05)) await this.#world.run(checkPartition(promise, partition, promise.batches, visible))
+    if (!this.#random.chance(0.05)) return
+    if (this.#options.refusals) endTrouble(this.#world)
+    await this.#world.run(checkPartition(promise, partition, promise.batches, visible))
   }
 
   #retry(index: number): void {
     const promise = this.#promises[index]!
     const batch = promise.batches.at(-1)
     if (batch === undefined || batch.producerId < 0 || batch.marker !== undefined) return
-    const again = this.#partitions[index]!.append(encode(batch, this.#world.system.clock.now()), { origin: 'client' })
+    const { length } = promise.refused
+    const again = this.#put(index, { ...batch }, encode(batch, this.#world.system.clock.now()), 'client')
+    // Where the first attempt was refused, this is a new one.
+    if (again === null || promise.refused.length > length) return
     expectThat(again.duplicate && again.baseOffset === batch.baseOffset, `a retry of ${batch.baseOffset} became ${again.baseOffset}`)
-    this.#awaitAcknowledgements(promise, endOf(promise.batches), again.written, again.durable)
+    this.#awaitAcknowledgements(promise, batch, again)
   }
 
   async #deleteRecords(index: number): Promise<void> {
@@ -265,13 +338,21 @@ class Run {
     if (partition.highWatermark <= partition.logStartOffset || promise.spec.config.cleanupPolicy.compact) return
     const before = partition.logStartOffset + this.#random.below(partition.highWatermark - partition.logStartOffset + 1)
     promise.startAsked = Math.max(promise.startAsked, before)
-    await this.#world.run(partition.deleteBefore(before))
+    const done = partition.deleteBefore(before).then(
+      () => true,
+      error =>
+        this.#unlessRefused(index, () => {
+          throw error
+        }),
+    )
+    if ((await this.#world.run(done)) === null) return
     promise.startAcknowledged = Math.max(promise.startAcknowledged, before)
     this.#world.note(`delete ${nameOf(promise)} before ${before}`)
   }
 
   /** As a broker does it: a record that is durable lies between the deletion and a topic of the same name. */
   async #replaceTopic(index: number): Promise<void> {
+    if (this.#options.refusals) endTrouble(this.#world)
     const { spec } = this.#promises[index]!
     const successor = { ...noPromise({ ...spec, topicId: randomUuid(this.#random) }), isAbsent: true }
     this.#promises[index] = successor
@@ -280,7 +361,7 @@ class Run {
       producer.open.delete(index)
     }
     await this.#world.run(this.#log!.delete(spec.topicId, spec.partition))
-    const { durable } = this.#append(index === 0 ? 1 : 0)
+    const durable = this.#append(index === 0 ? 1 : 0)?.durable ?? null
     if (durable !== null) await this.#world.run(durable)
     this.#partitions[index] = this.#log!.create(successor.spec)
     successor.isAbsent = false
@@ -305,25 +386,34 @@ function collect(
 }
 
 /** Opens the log on what the crash left, checks it, and writes on. A crash of this recovery goes to `crashes`. */
-async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
+async function recover(crash: Crash, crashes: Crash[], refuses: boolean): Promise<void> {
   const { cut, survives, seed } = crash
   const promises = present(crash.promises)
   const world = simulatedWorld({ seed, image: crash.image })
   const random = world.random
   if (crash.depth < 3) world.disk.onSync = () => collect(world, promises, crashes, { random, probability: 0.03, after: crash })
   try {
-    const log = await open(world, undefined, randomSettings(random))
+    const hasTrouble = refuses && crash.depth < 3 && random.chance(0.3)
+    if (hasTrouble) makeTrouble(world, random)
+    const log = await openOrRefuse(world, randomSettings(random), hasTrouble)
+    if (log === null) return collect(world, promises, crashes, { random, probability: 1, after: crash })
     const partitions = openAll(log, promises)
+    if (hasTrouble) endTrouble(world)
     // Consumers may read at once what is visible: from now on no crash may take it back.
     const seen = promises.map((promise, index) => ({ ...promise, seen: partitions[index]!.highWatermark }))
-    if (crash.depth < 3) collect(world, seen, crashes, { random, probability: 0.05, after: crash })
+    if (crash.depth < 3)
+      collect(world, hasTrouble ? promises : seen, crashes, { random, probability: hasTrouble ? 0.5 : 0.05, after: crash })
     const recovered: ModelBatch[][] = []
-    for (const [index, promise] of promises.entries())
-      recovered.push(await world.run(checkRecovered(partitions[index]!, promise, survives)))
+    for (const [index, promise] of promises.entries()) {
+      const partition = partitions[index]!
+      const isOut = hasTrouble && partition.offline !== null
+      recovered.push(isOut ? [] : await world.run(checkRecovered(partition, promise, survives)))
+    }
     world.disk.onSync = null
     // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
     for (const [index, promise] of promises.entries()) {
       const partition = partitions[index]!
+      if (partition.offline !== null) continue
       // Compaction may take a record after it was seen and before it is looked for.
       const stays = !promise.spec.config.cleanupPolicy.compact
       if (stays && random.chance(0.1)) await world.run(checkTimes(nameOf(promise), partition, random))
@@ -335,5 +425,16 @@ async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
   } catch (error) {
     const reason = error instanceof Finding ? error.message : `recovery failed: ${error instanceof Error ? error.stack : String(error)}`
     throw new Finding(`after a crash (${cut}, depth ${crash.depth}, state seed ${seed}): ${reason}`)
+  }
+}
+
+/** null: the disk did not let it. */
+async function openOrRefuse(world: World, settings: Partial<LogSettings>, mayFail: boolean): Promise<Log | null> {
+  try {
+    return await open(world, undefined, settings)
+  } catch (error) {
+    if (!mayFail || !(error instanceof DiskError)) throw error
+    world.note(`the start failed: ${error.message}`)
+    return null
   }
 }

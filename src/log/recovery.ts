@@ -320,7 +320,10 @@ class LogRecovery {
       if (directory === null || (this.#loaded.isLost && segmentBase < this.#newestBase(directory))) return
       const path = `${directory}/${segmentName(segmentBase)}.log`
       const { handles } = this.#context.segments
-      const file = this.#context.system.files.exists(path) ? handles.get(path) : handles.create(path)
+      const exists = this.#context.system.files.exists(path)
+      // It was removed as a whole, or a power cut took what lay before: nothing can be read behind a hole.
+      if (!exists && position > 0) return
+      const file = exists ? handles.get(path) : handles.create(path)
       // What the file has already may be newer than the frame.
       const present = this.#loaded.isLost ? Math.max(file.size() - position, 0) : 0
       file.writeSync(present === 0 ? bytes : [Buffer.concat(bytes).subarray(present)], position + present)

@@ -11,6 +11,10 @@ test('power cuts lose nothing that was promised', async () => {
   for (const seed of [1, 2, 3]) assert.equal((await powerCuts({ seed, states: 100 })).states, 100)
 })
 
+test('power cuts lose nothing that was promised, though the disk also refuses things', async () => {
+  for (const seed of [503, 562, 1082, 1139]) assert.equal((await powerCuts({ seed, states: 60, refusals: true })).states, 60)
+})
+
 test('a disk that ignores syncs is detected', async () => {
   await assert.rejects(powerCuts({ seed: 1, states: 200, lieAboutSyncs: true }), Finding)
 })

@@ -85,7 +85,9 @@ async function write(commit: GroupCommit, starts: readonly Carried[], pieces: re
   for (const member of members) member.settleGroup()
   for (const member of members) commit.join(member)
   for (const member of starts) if (members.has(member)) commit.moveLogStart(member, member.logStartOffset)
-  for (const { member, share, bytes } of pieces) if (members.has(member)) commit.add(member, share, bytes === null ? null : Chunk.of(bytes))
+  // What was never promised is not promised now: the topic's `durability` may be unknown yet, and what went past the journal may be lost.
+  for (const { member, share, bytes } of pieces)
+    if (members.has(member)) commit.add(member, share, bytes === null ? null : Chunk.of(bytes), share.synced)
   const { durable } = commit.group
   commit.commit()
   await durable

@@ -219,7 +219,8 @@ export class Checkpointer {
   }
 
   async #syncAll(works: Work[]): Promise<void> {
-    const jobs = works.filter(({ segments }) => segments.length > 0)
+    // Of an empty log that does not begin at 0 the directory alone says where.
+    const jobs = works.filter(({ segments, state }) => segments.length > 0 || (state.active === null && state.endOffset > 0))
     if (jobs.length === 0) return
     let next = 0
     const worker = async () => {
@@ -236,7 +237,7 @@ export class Checkpointer {
   }
 
   async #sync({ partition, segments }: Work): Promise<void> {
-    let newNames = false
+    let newNames = segments.length === 0
     for (const segment of segments) {
       if (partition.deleted || !partition.segments.all.includes(segment)) continue
       await segment.datasync()

@@ -159,10 +159,13 @@ export class GroupCommit {
     this.#frame.bind(member.slot, member.topicId, member.topic, member.partition)
   }
 
-  /** Adds the share of a member that has joined: the last `share.length` of `chunk`'s used bytes; without a chunk, an extent. */
-  add(member: Member, share: Omit<Share, 'slot' | 'inline' | 'synced' | 'checksum'>, chunk: Chunk | null): void {
+  /**
+   * Adds the share of a member that has joined: the last `share.length` of `chunk`'s used bytes; without a chunk, an extent. `synced`: once
+   * the frame is durable, everything up to the share's end is.
+   */
+  add(member: Member, share: Omit<Share, 'slot' | 'inline' | 'synced' | 'checksum'>, chunk: Chunk | null, synced = member.synced): void {
     this.bind(member)
-    const { slot, synced } = member
+    const { slot } = member
     if (synced && chunk !== null) this.#group.needsJournal = true
     const start = chunk === null ? 0 : chunk.used - share.length
     const checksum = chunk === null ? 0 : foldChecksums(chunk.bytes, start, chunk.used)

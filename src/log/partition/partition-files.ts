@@ -215,9 +215,9 @@ export class PartitionFiles {
   /** The names of all files survive a power cut when this resolves. `newNames`: there are others than those that come with a segment. */
   async syncNames(newNames: boolean): Promise<void> {
     const { active } = this.segments
-    if (active === undefined || (active === this.#named && !newNames)) return
+    if (!newNames && (active === undefined || active === this.#named)) return
     await this.#syncDirectory()
-    this.#named = active
+    this.#named = active ?? null
   }
 
   async #syncDirectory(): Promise<void> {

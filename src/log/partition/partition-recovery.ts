@@ -77,6 +77,7 @@ export async function recoverPartition(input: RecoveryInput): Promise<Recovered>
   const recovery = new Recovery(input, opened)
   try {
     await recovery.run()
+    await recovery.findStart()
   } catch (error) {
     if (error instanceof DiskError) throw error
     recovery.damage ??= (error as Error).message
@@ -101,6 +102,8 @@ class Recovery {
   readonly #producers: ProducerStates
   readonly #epochs: LeaderEpochs
   #end: Offset
+  /** Where an empty log starts again; -1: it does not. */
+  #begun: Offset = -1
   readonly #info = emptyBatchInfo()
 
   constructor(input: RecoveryInput, opened: OpenedDirectory) {
@@ -158,12 +161,27 @@ class Recovery {
     }
   }
 
+  /**
+   * The log start was moved to an offset that a power cut removed (only with `durability=os`). As in Kafka, the log starts again there: a
+   * deleted offset is never used again.
+   */
+  async findStart(): Promise<void> {
+    const asked = this.#askedStart
+    if (this.damage !== null || this.#end >= asked) return
+    await this.#opened.segments.dropFrom(0, this.#input.chores)
+    this.#producers.clear()
+    this.#end = this.#begun = asked
+  }
+
+  get #askedStart(): Offset {
+    const { state, logStartOffset } = this.#input
+    return Math.max(this.#opened.segments.oldest?.baseOffset ?? 0, state?.logStartOffset ?? 0, logStartOffset)
+  }
+
   result(): Omit<PartitionStart, 'suspect'> {
     const { state } = this.#input
     const { segments } = this.#opened
-    const asked = Math.max(segments.oldest?.baseOffset ?? 0, state?.logStartOffset ?? 0, this.#input.logStartOffset)
-    if (this.damage === null && this.#end < asked) this.#beginAt(asked)
-    const logStartOffset = Math.min(asked, this.#end)
+    const logStartOffset = Math.min(Math.max(this.#askedStart, this.#begun), this.#end)
     this.#epochs.truncateBefore(logStartOffset)
     return {
       segments,
@@ -176,16 +194,6 @@ class Recovery {
       offline: this.damage,
       checkpointedBase: state?.active?.baseOffset ?? 0,
     }
-  }
-
-  /**
-   * The log start was moved to an offset that a power cut removed (only with `durability=os`). As in Kafka, the log starts again there: a
-   * deleted offset is never used again.
-   */
-  #beginAt(offset: Offset): void {
-    this.#opened.segments.removeFrom(0, this.#input.chores)
-    this.#producers.clear()
-    this.#end = offset
   }
 
   /** From the checkpoint on. */
@@ -242,7 +250,7 @@ class Recovery {
         return
       }
       if (segment.baseOffset !== this.#end && index > 0 && !this.#mayHaveGap(segment)) {
-        this.#dropFrom(index)
+        await this.#dropFrom(index)
         return
       }
       previous?.seal()
@@ -290,13 +298,13 @@ class Recovery {
   }
 
   /** What does not follow a torn end was never durable, or it is damage. */
-  #dropFrom(index: number): void {
+  async #dropFrom(index: number): Promise<void> {
     const segment = this.#opened.segments.all[index]!
     if (this.#end < this.#input.durableEnd) {
       this.damage = `offsets from ${this.#end} to ${segment.baseOffset} are missing`
       return
     }
-    this.#opened.segments.removeFrom(segment.baseOffset, this.#input.chores)
+    await this.#opened.segments.dropFrom(segment.baseOffset, this.#input.chores)
   }
 
   /** Handles an invalid end of a file: cuts it off if a crash can have caused it. True if reading may continue after it. */

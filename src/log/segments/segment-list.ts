@@ -100,11 +100,21 @@ export class SegmentList {
     return removed
   }
 
-  /** Takes segments away from the one that begins at or after `offset` on (truncation). */
-  removeFrom(offset: Offset, chores: Chores): void {
-    this.#sealedBytes = Number.NaN
+  /**
+   * In recovery: takes segments away from the one that begins at or after `offset` on. The log will go on where they are, so they have lost
+   * their names for good when this resolves: a power cut must not bring them back. Rejects if the disk refuses that.
+   */
+  async dropFrom(offset: Offset, chores: Chores): Promise<void> {
     const first = this.#segments.findIndex(segment => segment.baseOffset >= offset)
-    if (first !== -1) this.#discard(this.#segments.splice(first), chores, 0)
+    if (first === -1) return
+    this.#sealedBytes = Number.NaN
+    // What is left, should the disk refuse one, is a log without its end.
+    for (const segment of this.#segments.slice(first).toReversed()) {
+      segment.renameTo('.deleted')
+      segment.removeSnapshot()
+    }
+    await this.#context.files.syncDirectory(this.directory)
+    this.#discard(this.#segments.splice(first), chores, 0)
   }
 
   /** A cleaned segment has not its final name yet: until then none may be cleaned again. */
