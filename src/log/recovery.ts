@@ -104,6 +104,8 @@ class LogRecovery {
   #views = new Map<string, JournalView>()
   /** Why a partition's files cannot be used. */
   readonly #troubles = new Map<string, string>()
+  /** Segment files that were made to write the journal's records again, and the lowest position that was written. */
+  readonly #made = new Map<string, { view: JournalView; from: number }>()
   /** With segments; of which topic id, is not known. */
   readonly #unnamed: Place[] = []
 
@@ -134,6 +136,7 @@ class LogRecovery {
       },
       redo: (view, segmentBase, position, bytes) => this.#redo(view, segmentBase, position, bytes),
     })
+    this.#removeHollow()
     this.#views = new Map(journal.views.map(view => [keyOf(view), view]))
     const deleted: DeletedPartition[] = []
     for (const view of journal.views) {
@@ -321,13 +324,24 @@ class LogRecovery {
       const path = `${directory}/${segmentName(segmentBase)}.log`
       const { handles } = this.#context.segments
       const exists = this.#context.system.files.exists(path)
-      // It was removed as a whole, or a power cut took what lay before: nothing can be read behind a hole.
-      if (!exists && position > 0) return
       const file = exists ? handles.get(path) : handles.create(path)
+      if (!exists) this.#made.set(path, { view, from: position })
+      const made = this.#made.get(path)
+      // Records that were carried over come later than their place.
+      if (made !== undefined) made.from = Math.min(made.from, position)
       // What the file has already may be newer than the frame.
       const present = this.#loaded.isLost ? Math.max(file.size() - position, 0) : 0
       file.writeSync(present === 0 ? bytes : [Buffer.concat(bytes).subarray(present)], position + present)
     })
+  }
+
+  /** The beginning of these is nowhere: the segment was removed, or a power cut took it. Nothing can be read behind a hole. */
+  #removeHollow(): void {
+    for (const [path, { view, from }] of this.#made) {
+      if (from === 0) continue
+      this.#context.segments.handles.forget(path)
+      this.#attempt(view, () => this.#context.system.files.remove(path))
+    }
   }
 
   /** Segments before it are complete, and may have been compacted, or have been left behind by the log's start. */

@@ -191,9 +191,14 @@ export class Journal {
     }
   }
 
+  /** One that the disk does not remove only takes space: the next start finds it, and that nothing in it is needed. */
   #remove(handle: FileHandle): void {
-    handle.close()
-    this.#options.files.remove(handle.path)
+    try {
+      handle.close()
+      this.#options.files.remove(handle.path)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+    }
   }
 
   #create(): JournalFile {

@@ -230,7 +230,8 @@ export class Partition implements PartitionLog, Member {
   }
 
   protect(): Promise<void> | null {
-    if (!this.exposed || this.deleted) return null
+    // Of one that is offline all that counts is in the frame: its files may not even be there.
+    if (!this.exposed || this.closed) return null
     this.exposed = false
     return this.upkeep.syncAll()
   }
