@@ -4,25 +4,35 @@
  * checks its partitions then.
  *
  * Large fetches cannot use the space of small ones: otherwise two clients with all partitions of a large cluster would delay the fetches of
- * all others.
+ * all others. Fetches that are woken together take turns.
  */
+import type { Timers } from '../../base.ts'
+
 const mostWatched = 200_000
 /** Fetches up to this size can use a second space of the same size when the first is full. */
 const smallFetch = 100
-/** This many waiting fetches can be answered in a few milliseconds if one record completes all of them. */
-const fewFetches = 100
+/** This many fetches can be answered in a few milliseconds if one record completes all of them. */
+const fewFetches = 50
 
 export class ParkedFetches {
   #watched = 0
   #fetches = 0
+  /** In this turn of the event loop; not counted while few wait. */
+  #woken = 0
 
   get watched(): number {
     return this.#watched
   }
 
-  /** Whether so many wait that fetches that are woken together should take turns. */
-  get crowded(): boolean {
-    return this.#fetches > fewFetches
+  /** To be called for each fetch that is woken. True: so many were woken in this turn of the event loop that this one should wait for another. */
+  woken(timers: Pick<Timers, 'soon'>): boolean {
+    if (this.#woken === 0 && this.#fetches < fewFetches) return false
+    if (this.#woken++ === 0) {
+      timers.soon(() => {
+        this.#woken = 0
+      })
+    }
+    return this.#woken > fewFetches
   }
 
   /** False: there is no room for so many more. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realSystem, Turns } from '../../../base.ts'
 import type { PartitionLog } from '../../../log.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { ParkedFetches } from '../../sessions/parked-fetches.ts'
@@ -46,9 +47,9 @@ class World {
     signal: this.abort.signal,
     waits() {},
     broker: {
-      turns: { over: false },
+      turns: new Turns(realSystem()),
       parkedFetches: this.parkedFetches,
-      system: { timers: { after: (_: number, callback: () => void) => this.#after(callback) } },
+      system: { timers: { after: (_: number, callback: () => void) => this.#after(callback), soon: realSystem().timers.soon } },
     },
   } as unknown as RequestContext
 
@@ -139,7 +140,7 @@ test('a large fetch above the limit watches nothing and waits until its timeout;
   const small = world.wait(Array<Growing>(100).fill(partition), 0)
   assert.equal(world.parkedFetches.watched, 200_100)
   partition.append(1)
-  await turn()
+  for (let turns = 0; turns < 1_000; turns++) await turn()
   assert.ok([...crowd, small].every(({ isOver }) => isOver))
   assert.equal(late.isOver, false)
   assert.equal(world.parkedFetches.watched, 0)
@@ -147,4 +148,30 @@ test('a large fetch above the limit watches nothing and waits until its timeout;
   await turn()
   assert.equal(late.isOver, true)
   world.assertEmpty(partition)
+})
+
+test('of five hundred fetches that one record wakes fifty are answered at once, the others take turns; single ones never wait', async () => {
+  const world = new World()
+  const partition = new Growing()
+  const crowd = Array.from({ length: 500 }, () => world.wait([partition], 0))
+  const answered = () => crowd.filter(({ isOver }) => isOver).length
+  partition.append(1)
+  // Within the turn of the event loop in which the record came.
+  for (let n = 0; n < 50; n++) await Promise.resolve()
+  assert.equal(answered(), 50)
+  await turn()
+  assert.ok(answered() < 60, `${answered()} after one turn`)
+  for (let turns = 0; turns < 500; turns++) await turn()
+  assert.equal(answered(), 500)
+
+  const others = Array.from({ length: 200 }, () => world.wait([new Growing()], 0))
+  for (let records = 0; records < 150; records++) {
+    const slow = new Growing()
+    const woken = world.wait([slow], 0)
+    slow.append(1)
+    for (let n = 0; n < 50; n++) await Promise.resolve()
+    assert.ok(woken.isOver)
+    await turn()
+  }
+  assert.ok(others.every(({ isOver }) => !isOver))
 })

@@ -21,16 +21,16 @@ const watchedAtOnce = 1_000
 
 /** Resolves when partitions have grown by `missingBytes`, when one of them went offline, when time is up, or when the client is gone. */
 export async function grown(watched: readonly Watched[], wait: Wait, context: RequestContext): Promise<void> {
-  const { parkedFetches, turns } = context.broker
+  const { parkedFetches, turns, system } = context.broker
   context.waits()
   // Above the limit, the fetch waits until its timeout.
   const hasRoom = parkedFetches.take(watched.length)
-  const crowded = await someGrown(hasRoom ? watched : [], wait, context, () => {
-    const { crowded } = parkedFetches
+  const isLate = await someGrown(hasRoom ? watched : [], wait, context, () => {
     if (hasRoom) parkedFetches.give(watched.length)
-    return crowded
+    return parkedFetches.woken(system.timers)
   })
-  if (crowded && turns.over) await turns.next()
+  // To ask for the time does not do here: all that one record wakes would ask before the first of them has done anything.
+  if (isLate) await turns.next()
 }
 
 /** Resolves with what `leave` returns at that moment. */
