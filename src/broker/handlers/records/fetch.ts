@@ -24,6 +24,7 @@ import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
 import { offsetInLog } from './client-partition.ts'
+import { downConvert } from './down-convert.ts'
 import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
 import { type OpenedFetch, openFetch } from './fetch-request.ts'
 import { grown, type Watched } from './fetch-wait.ts'
@@ -160,9 +161,9 @@ function readPartition(
     const diverging = divergingEpoch(partition, log)
     if (diverging !== null) return { partition, response: { ...marks(partition, log), divergingEpoch: diverging }, slice: null }
     const slice = log.read(offsetInLog(log, partition.fetchOffset), limit)
-    if (!(slice instanceof Promise)) return readResult(partition, log, slice, context)
+    if (!(slice instanceof Promise)) return readResult(partition, log, slice, limit, context)
     return slice.then(
-      settled => readResult(partition, log, settled, context),
+      settled => readResult(partition, log, settled, limit, context),
       error => failedRead(partition, error, context),
     )
   } catch (error) {
@@ -205,33 +206,20 @@ function divergingEpoch({ lastFetchedEpoch, fetchOffset }: FetchPartition, log: 
   return leaderEpoch < lastFetchedEpoch || endOffset < fetchOffset ? { epoch: leaderEpoch, endOffset } : null
 }
 
-function readResult(partition: FetchPartition, log: PartitionLog, slice: Slice, context: RequestContext): Read | Promise<Read> {
-  const response = { ...marks(partition, log), records: slice.chunks, abortedTransactions: slice.abortedTransactions }
-  const magic = fetchMagic(context.version)
-  if (magic === 2 || slice.bytes === 0) return { partition, response, slice }
-  return downConvert(partition, response, slice, magic, context)
-}
-
-/** For consumers older than record batches. Costs a copy and a thread's time, as in Kafka up to 3.9. */
-async function downConvert(
+function readResult(
   partition: FetchPartition,
-  response: PartitionResponse,
+  log: PartitionLog,
   slice: Slice,
-  toMagic: 0 | 1,
+  limit: ReadLimit,
   context: RequestContext,
-): Promise<Read> {
-  try {
-    const records = slice.chunks.length === 1 ? slice.chunks[0]! : Buffer.concat(slice.chunks)
-    const job = { kind: 'fetch', records, toMagic, firstOffset: partition.fetchOffset } as const
-    const converted = await context.broker.converter.convert(job, context.connection)
-    const bytes = converted === records ? Buffer.from(converted) : converted
-    const made: Slice = { chunks: [bytes], bytes: bytes.length, abortedTransactions: null, release() {} }
-    return { partition, response: { ...response, records: made.chunks }, slice: made }
-  } catch (error) {
-    return failedRead(partition, error, context)
-  } finally {
-    slice.release()
-  }
+): Read | Promise<Read> {
+  const result = ({ chunks, abortedTransactions }: Slice) => ({ ...marks(partition, log), records: chunks, abortedTransactions })
+  const toMagic = fetchMagic(context.version)
+  if (toMagic === 2 || slice.bytes === 0) return { partition, response: result(slice), slice }
+  return downConvert(log, slice, { fetchOffset: offsetInLog(log, partition.fetchOffset), toMagic, limit }, context).then(
+    converted => ({ partition, response: result(converted), slice: converted }),
+    error => failedRead(partition, error, context),
+  )
 }
 
 function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse {

@@ -1,0 +1,48 @@
+/**
+ * Turns what was read into messages for consumers older than record batches, at the cost of a copy and of a thread's time, as in Kafka up to
+ * 3.9.
+ *
+ * Hides that nothing may be left: of control batches, and of batches that compaction has emptied from the offset on that was asked for. Such a
+ * consumer cannot be told to go on behind them, and would ask for the same offset forever. So the next batches are read for it.
+ */
+import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
+import { batchesIn, type Offset } from '../../../protocol.ts'
+import type { RequestContext } from '../../dispatch/handler.ts'
+
+/** Read at once where nothing was left, even if the consumer asked for less. */
+const stepBytes = 64 * 1024
+/** Of batches that leave nothing, in one request. More in a row have not been seen: markers go after `delete.retention.ms`. */
+const mostSkippedBytes = 64 * 2 ** 20
+
+/** Takes over `first`, which begins with the batch of `fetchOffset`. */
+export async function downConvert(
+  log: PartitionLog,
+  first: Slice,
+  { fetchOffset: firstOffset, toMagic, limit }: { fetchOffset: Offset; toMagic: 0 | 1; limit: ReadLimit },
+  { broker, connection, signal }: RequestContext,
+): Promise<Slice> {
+  const further: ReadLimit = { ...limit, maxBytes: Math.max(limit.maxBytes, stepBytes), atLeastOne: true }
+  let slice = first
+  for (let skippedBytes = 0; ; ) {
+    const { bytes, end } = await convert(slice)
+    skippedBytes += slice.bytes
+    if (bytes.length > 0 || slice.bytes === 0 || skippedBytes > mostSkippedBytes || signal.aborted)
+      return { chunks: [bytes], bytes: bytes.length, abortedTransactions: null, release() {} }
+    if (broker.turns.over) await broker.turns.next()
+    slice = await log.read(end, further)
+  }
+
+  /** Without the slice, and where its last batch ends. */
+  async function convert(read: Slice): Promise<{ bytes: Buffer; end: Offset }> {
+    try {
+      const { chunks } = read
+      const records = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+      const converted = await broker.converter.convert({ kind: 'fetch', records, toMagic, firstOffset }, connection)
+      let end = firstOffset
+      if (converted.length === 0) for (const { header } of batchesIn(records)) end = header.lastOffset + 1
+      return { bytes: converted === records ? Buffer.from(converted) : converted, end }
+    } finally {
+      read.release()
+    }
+  }
+}
