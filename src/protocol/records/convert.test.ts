@@ -226,6 +226,10 @@ test('down-conversion: control batches go, plain batches begin at the offset ask
   assert.deepEqual(down(0, 0), [10, 11, 12, 13, 15, 16])
   assert.deepEqual(down(1, 12), [12, 13, 15, 16])
   assert.deepEqual(down(1, 16), [15, 16])
+  for (const compression of ['none', 'gzip'] as const) {
+    const cut = buildBatch({ records: keyed(2), baseOffset: 20, lastOffsetDelta: 9, compression })
+    assert.equal(convert({ kind: 'fetch', records: cut, toMagic: 1, firstOffset: 22 }, limit).length, 0, compression)
+  }
   const zstd = buildBatch({ records: keyed(1), compression: 'zstd' })
   assert.throws(() => convert({ kind: 'fetch', records: zstd, toMagic: 1, firstOffset: 0 }, limit), {
     name: 'UNSUPPORTED_COMPRESSION_TYPE',

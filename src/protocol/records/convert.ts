@@ -59,7 +59,8 @@ export function convert({ records, toMagic, firstOffset }: Conversion, maxBytes:
       forEachRecordOf(batch, take, { maxBytes })
       left -= batch.bytes.length
     }
-    if (messages.length > 0)
+    // Of a batch that compaction has cut before its end nothing may be left for the consumer, who would ask for it again and again.
+    if (messages.length > 0 && messages.at(-1)!.offset >= firstOffset)
       sets.push(buildMessageSet({ magic: toMagic, compression, timestampType, logAppendTime: maxTimestamp, messages }))
   }
   return sets.length === 1 ? sets[0]! : Buffer.concat(sets)
