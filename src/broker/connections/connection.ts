@@ -284,6 +284,7 @@ export class Connection {
   }
 
   #awaitTurn(): void {
+    if (this.#waiting) return
     this.#waiting = true
     void this.#options.turns.next().then(() => {
       this.#waiting = false
