@@ -214,6 +214,9 @@ test('what went wrong is one line, with exit code 1; a usage error has exit code
     [['start', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],
     [['topic', 'list', '-b', 'http://x'], /^millrace: "http:\/\/x" is not a broker address \(host:port\)\n$/],
     [['config', 'explain', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],
+    [['topic', 'alter', 'x', '-s', 'retention.ms=1', '-u', 'retention.ms'], /^millrace: retention\.ms is given twice\n$/],
+    [['config', 'set', 'topic', 'x', 'retention.ms=1', '-u', 'retention.ms'], /^millrace: retention\.ms is given twice\n$/],
+    [['config', 'set', 'topic', 'x', 'a=1', 'a=2'], /^millrace: a is given twice\n$/],
     [['topic', 'alter', 'x'], /^millrace: nothing to change; pass --partitions, --set or --unset\n$/],
     [['config', 'set', 'topic', 'x'], /^millrace: nothing to change; pass key=value or --unset key\n$/],
   ]

@@ -2,6 +2,7 @@
 import { realSystem } from '../base.ts'
 import { ConfigProblems, explainConfig, renderExplanation } from '../broker.ts'
 import type { ConfigResource } from '../client.ts'
+import { configChanges } from './config-changes.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, show, table, UsageError } from './output.ts'
@@ -56,12 +57,12 @@ export interface SetFlags extends ClientFlags {
 }
 
 export async function setConfigs(type: string, name: string, pairs: string[], flags: SetFlags): Promise<void> {
-  const changes = new Map<string, string | null>((flags.unset ?? []).map(key => [key, null]))
-  for (const pair of pairs) {
+  const set = pairs.map((pair): [string, string] => {
     const at = pair.indexOf('=')
     if (at <= 0) throw new UsageError(`"${pair}" is not key=value`)
-    changes.set(pair.slice(0, at), pair.slice(at + 1))
-  }
+    return [pair.slice(0, at), pair.slice(at + 1)]
+  })
+  const changes = configChanges(set, flags.unset)
   if (changes.size === 0) throw new UsageError('nothing to change; pass key=value or --unset key')
   await using client = await connect(flags)
   await client.alterConfigs(resource(type, name), changes)

@@ -1,5 +1,6 @@
 /** `millrace topic …` */
 import { type Client, ClientError, type PartitionInfo, type TopicInfo } from '../client.ts'
+import { configChanges } from './config-changes.ts'
 import { connect } from './connect.ts'
 import { deleteEach, describeEach } from './each.ts'
 import { knownOffsets } from './known-offsets.ts'
@@ -104,10 +105,7 @@ export interface AlterFlags extends ClientFlags {
 }
 
 export async function alterTopic(name: string, flags: AlterFlags): Promise<void> {
-  const changes = new Map<string, string | null>([
-    ...Object.entries(flags.set ?? {}),
-    ...(flags.unset ?? []).map((key): [string, null] => [key, null]),
-  ])
+  const changes = configChanges(Object.entries(flags.set ?? {}), flags.unset)
   if (flags.partitions === undefined && changes.size === 0) {
     throw new UsageError('nothing to change; pass --partitions, --set or --unset')
   }

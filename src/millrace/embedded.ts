@@ -1,11 +1,22 @@
 /** Starts a broker in this process from {@link MillraceOptions}. */
-import { memoryFileSystem, realSystem } from '../base.ts'
+import { memoryFileSystem, nearestName, realSystem } from '../base.ts'
 import { loadBrokerConfig, silentLogger, startBroker } from '../broker.ts'
 import type { Millrace, MillraceOptions } from '../millrace.ts'
 
 const noDelays = { 'group.initial.rebalance.delay.ms': 0, 'group.streams.initial.rebalance.delay.ms': 0 }
 
+const optionNames: readonly string[] = [
+  'memory',
+  'directory',
+  'port',
+  'config',
+  'keepAlive',
+  'logger',
+  'onFatal',
+] satisfies (keyof MillraceOptions)[]
+
 export async function startEmbedded(options: MillraceOptions): Promise<Millrace> {
+  checkOptions(options)
   const { memory = false, directory, port: wanted = 0 } = options
   const set = {
     listeners: `PLAINTEXT://127.0.0.1:${wanted}`,
@@ -29,6 +40,20 @@ export async function startEmbedded(options: MillraceOptions): Promise<Millrace>
     ports: running.ports,
     close: () => running.close(),
     [Symbol.asyncDispose]: () => running.close(),
+  }
+}
+
+/** In JavaScript, a misspelled `memory` would write files to the working directory. */
+function checkOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError('the options of startBroker must be an object')
+  for (const name of Object.keys(options)) {
+    if (optionNames.includes(name)) continue
+    const meant = nearestName(name, optionNames)
+    throw new TypeError(
+      name.includes('.')
+        ? `unknown option ${name} of startBroker; configuration keys belong in \`config\``
+        : `unknown option ${name} of startBroker${meant === null ? `; the options are ${optionNames.join(', ')}` : `. Did you mean ${meant}?`}`,
+    )
   }
 }
 
