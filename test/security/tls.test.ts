@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { DiskError } from '../../src/base.ts'
 import { apis } from '../../src/protocol.ts'
-import { type RawClient, rawClient } from '../support/client.ts'
+import { findCoordinator, type RawClient, rawClient } from '../support/client.ts'
 import { plainLogin, type Secured, startSecured } from './support.ts'
 
 const read = (name: string) => readFileSync(new URL(`fixtures/${name}`, import.meta.url))
@@ -37,6 +37,23 @@ const principals = (broker: Secured) =>
   [...(broker.running.broker.metrics.connections as ReadonlySet<{ principal?: string }>)].map(({ principal }) => principal)
 
 describe('TLS', () => {
+  it('answers a client that has ended its direction meanwhile', async t => {
+    const broker = await start(t, { ...inline, 'group.initial.rebalance.delay.ms': '300' })
+    const client = await shake(t, broker, 'SSL')
+    await findCoordinator(client, 'group')
+    const joined = client.request(apis.joinGroup, 2, {
+      groupId: 'group',
+      sessionTimeoutMs: 10_000,
+      rebalanceTimeoutMs: 10_000,
+      memberId: '',
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
+    })
+    client.socket.end()
+    assert.equal((await joined).errorCode, 0)
+    await client.closed
+  })
+
   it('speaks 1.2 and 1.3, and nothing older', async t => {
     const broker = await start(t, inline)
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {

@@ -146,7 +146,10 @@ export class Connection {
     this.#socket.on('close', () => this.close(null))
     // The client may end its direction while it waits for replies, or once it has sent a request that has none.
     this.#socket.allowHalfOpen = true
-    this.#socket.on('end', () => this.drain())
+    this.#socket.on('end', () => {
+      this.#draining = true
+      this.#closeWhenDrained()
+    })
     this.#socket.on('drain', () => this.#resume())
   }
 
