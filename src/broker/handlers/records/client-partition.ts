@@ -20,6 +20,13 @@ export function offsetInLog(log: PartitionLog, offset: Int64): Offset {
   throw new KafkaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} of ${log.topic}-${log.partition} is larger than any log can hold.`)
 }
 
+/** Where a reader of this isolation level stops; throws KafkaError for a level that does not exist, which must not read less isolated. */
+export function visibility(isolationLevel: number): 'high-watermark' | 'last-stable' {
+  if (isolationLevel === 0) return 'high-watermark'
+  if (isolationLevel === 1) return 'last-stable'
+  throw new KafkaError('INVALID_REQUEST', `Unknown isolation level ${isolationLevel}`)
+}
+
 /** If one sync takes longer, the disk has a problem, and the response is what is visible now. */
 const longestWaitMs = 1_000
 

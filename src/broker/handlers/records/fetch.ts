@@ -23,7 +23,7 @@ import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
-import { offsetInLog } from './client-partition.ts'
+import { offsetInLog, visibility } from './client-partition.ts'
 import { downConvert } from './down-convert.ts'
 import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
 import { type OpenedFetch, openFetch } from './fetch-request.ts'
@@ -80,7 +80,6 @@ async function readUntilEnough(request: Request, { partitions, full }: OpenedFet
   const deadlineMs = clock.monotonic() + Math.max(0, request.maxWaitMs)
   // More than the quota lets through is not worth waiting for.
   const minBytes = context.quota === null ? request.minBytes : Math.min(request.minBytes, context.quota.fetchRoom)
-  const upTo = visibility(request)
   for (;;) {
     const reads = await readOnce(request, partitions, context)
     const bytes = byteCount(reads)
@@ -92,6 +91,7 @@ async function readUntilEnough(request: Request, { partitions, full }: OpenedFet
     )
     if (bytes >= minBytes || waitMs <= 0 || partitions.size === 0 || context.signal.aborted || isNews) return reads
     discard(reads, context)
+    const upTo = visibility(request.isolationLevel)
     const watched: Watched[] = []
     for (const {
       partition: { log },
@@ -110,10 +110,6 @@ function byteCount(reads: Read[]): number {
   let total = 0
   for (const { slice } of reads) if (slice !== null) total += slice.bytes
   return total
-}
-
-function visibility(request: Request): ReadLimit['upTo'] {
-  return request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
 }
 
 async function readOnce(request: Request, partitions: OpenedFetch['partitions'], context: RequestContext): Promise<Read[]> {
@@ -156,8 +152,8 @@ function readPartition(
   if (failure !== null) return { partition, response: partitionResponse(partition, failure), slice: null }
   const log = partition.log!
   const maxBytes = Math.max(0, Math.min(partition.maxBytes, left, roomFor(log, context)))
-  const limit: ReadLimit = { maxBytes, atLeastOne, upTo: visibility(request) }
   try {
+    const limit: ReadLimit = { maxBytes, atLeastOne, upTo: visibility(request.isolationLevel) }
     const diverging = divergingEpoch(partition, log)
     if (diverging !== null) return { partition, response: { ...marks(partition, log), divergingEpoch: diverging }, slice: null }
     const slice = log.read(offsetInLog(log, partition.fetchOffset), limit)

@@ -11,7 +11,7 @@ import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError } from '..
 import { manyThings } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { clientPartition, whenVisible } from './client-partition.ts'
+import { clientPartition, visibility, whenVisible } from './client-partition.ts'
 
 type Request = MessageOf<typeof apis.listOffsets.request>
 type Asked = Request['topics'][number]['partitions'][number]
@@ -43,7 +43,7 @@ export const listOffsets = defineHandler<typeof apis.listOffsets>({
   access: [['TOPIC', 'DESCRIBE']],
   cost: manyThings(null),
   async handle(request, context) {
-    const upTo = request.isolationLevel === 1 ? 'last-stable' : 'high-watermark'
+    const upTo = visibility(request.isolationLevel)
     const { turns } = context.broker
     const repeated = await repeatedPartitions(request, turns)
     const topics = await inSlices(turns, request.topics, async ({ name, partitions }) => ({
