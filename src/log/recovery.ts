@@ -436,8 +436,8 @@ class LogRecovery {
     )
       return deleted.topicId
     if (stored !== null && (known.size === 0 || known.has(stored) || this.#condemned.has(partitionKey(stored, partition)))) return stored
-    // A topic just made in place of a deleted one has nothing in it yet.
-    if (known.size !== 1 || !hasSegments(files, directory)) return stored
+    // Of a topic that nothing else knows nothing can be lost; but what the journal has of the known one would find no place.
+    if (known.size !== 1) return stored
     const topicId = [...known][0]!
     this.#context.report(`${directory}/partition.metadata is damaged; rewriting it`, null)
     writePartitionMetadata(files, directory, topicId)

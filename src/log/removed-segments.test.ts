@@ -56,3 +56,16 @@ test('a partition with durability=os whose records a start carried over, and a p
   assert.equal(partitionOf(log, 0, os).offline, null)
   assert.equal(partitionOf(log, 1).logEndOffset, 3)
 })
+
+test('a flipped bit in the topic id of a directory whose records are still in the journal alone: they are there', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
+  await append(partitionOf(log), 'a').durable
+  kill()
+  const path = '/data/orders-0/partition.metadata'
+  const file = disk.open(path, 'rw')
+  file.writeSync([Buffer.from(disk.readFile(path)!.toString().replace('AAAAB0Q', 'AAABB0Q'))], 0)
+  file.close()
+  const again = partitionOf((await openTestLog(disk, { durability: 'fsync' })).log)
+  assert.deepEqual(await readAll(again), [[0, 'a']])
+})
