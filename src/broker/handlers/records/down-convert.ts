@@ -6,7 +6,7 @@
  * consumer cannot be told to go on behind them, and would ask for the same offset forever. So the next batches are read for it.
  */
 import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
-import { batchesIn, type Offset } from '../../../protocol.ts'
+import { header, nextBatchSize, type Offset } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 
 /** Read at once where nothing was left, even if the consumer asked for less. */
@@ -23,26 +23,32 @@ export async function downConvert(
 ): Promise<Slice> {
   const further: ReadLimit = { ...limit, maxBytes: Math.max(limit.maxBytes, stepBytes), atLeastOne: true }
   let slice = first
-  for (let skippedBytes = 0; ; ) {
-    const { bytes, end } = await convert(slice)
+  for (let skippedBytes = 0; slice.bytes > 0; ) {
     skippedBytes += slice.bytes
-    if (bytes.length > 0 || slice.bytes === 0 || skippedBytes > mostSkippedBytes || signal.aborted)
+    const { bytes, end } = await convert(slice)
+    if (bytes.length > 0 || skippedBytes > mostSkippedBytes || signal.aborted)
       return { chunks: [bytes], bytes: bytes.length, abortedTransactions: null, release() {} }
     if (broker.turns.over) await broker.turns.next()
     slice = await log.read(end, further)
   }
+  return slice
 
-  /** Without the slice, and where its last batch ends. */
+  /** The messages; if there are none, where the last batch ends. */
   async function convert(read: Slice): Promise<{ bytes: Buffer; end: Offset }> {
     try {
       const { chunks } = read
       const records = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
       const converted = await broker.converter.convert({ kind: 'fetch', records, toMagic, firstOffset }, connection)
-      let end = firstOffset
-      if (converted.length === 0) for (const { header } of batchesIn(records)) end = header.lastOffset + 1
-      return { bytes: converted === records ? Buffer.from(converted) : converted, end }
+      return { bytes: converted === records ? Buffer.from(converted) : converted, end: converted.length === 0 ? endOf(records) : 0 }
     } finally {
       read.release()
     }
   }
+}
+
+/** By sizes alone: a read of many megabytes may consist of markers. */
+function endOf(records: Buffer): Offset {
+  let last = 0
+  for (let at = 0, size = 0; (size = nextBatchSize(records, at)) > 0; at += size) last = at
+  return (header.magic(records, last) === 2 ? header.lastOffset(records, last) : header.readOffset(records, last)) + 1
 }
