@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { DiskError } from '../../src/base.ts'
 import { apis } from '../../src/protocol.ts'
-import { findCoordinator, type RawClient, rawClient } from '../support/client.ts'
+import { findCoordinator, type RawClient, rawClient, requestBytes } from '../support/client.ts'
 import { plainLogin, type Secured, startSecured } from './support.ts'
 
 const read = (name: string) => readFileSync(new URL(`fixtures/${name}`, import.meta.url))
@@ -81,6 +81,37 @@ describe('TLS', () => {
     const topics = Array.from({ length: 50_000 }, (_, n) => ({ name: `a-topic-that-nobody-has-${n}` }))
     const response = await client.request(apis.metadata, 4, { topics, allowAutoTopicCreation: false })
     assert.equal(response.topics.length, topics.length)
+  })
+
+  it('gives back the memory of requests and responses, wherever a connection breaks', async t => {
+    const broker = await start(t, inline)
+    const { requestMemory, responseMemory } = broker.running.broker
+    const topics = Array.from({ length: 50_000 }, (_, n) => ({ name: `a-topic-that-nobody-has-${n}` }))
+    const request = requestBytes(apis.metadata, 4, { topics, allowAutoTopicCreation: false })
+    const breaks: Record<string, (client: RawClient) => Promise<void>> = {
+      async 'in the middle of a request'(client) {
+        client.send(request.subarray(0, request.length / 2))
+        while (requestMemory.heldBytes === 0) await sleep(1)
+      },
+      async 'while it is processed'(client) {
+        client.send(request)
+        while (requestMemory.heldBytes < request.length - 100) await sleep(0)
+      },
+      async 'in the middle of a response'(client) {
+        client.socket.pause()
+        for (let n = 0; n < 8; n++) client.send(request)
+        while (responseMemory.heldBytes === 0) await sleep(1)
+        await sleep(50)
+      },
+    }
+    for (const [where, reach] of Object.entries(breaks)) {
+      const client = await shake(t, broker, 'SSL')
+      await reach(client)
+      client.close()
+      const held = () => requestMemory.heldBytes + responseMemory.heldBytes
+      for (let waits = 0; waits < 400 && held() > 0; waits++) await sleep(25)
+      assert.equal(held(), 0, where)
+    }
   })
 
   it('ends a connection whose last reply is just leaving when the broker stops', async t => {
