@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, test } from 'node:test'
 import { memoryFileSystem, realSystem, Turns, trustingClock } from '../../base.ts'
-import { Session } from '../security.ts'
+import { Session, type TlsListener } from '../security.ts'
 import type { Dispatch } from './connection.ts'
 import { FrameMemory } from './frame-memory.ts'
 import { ResponseMemory } from './response-memory.ts'
@@ -36,6 +36,7 @@ async function serve(
   connectionDelay = (_address: string) => 0,
   system = realSystem(memoryFileSystem()),
   memory = { requests: 1e9, responses: 1e9 },
+  tls: TlsListener | null = null,
 ) {
   const reasons: string[] = []
   const server = new Server({
@@ -45,7 +46,7 @@ async function serve(
     limits: { ...limits, ...changed },
     requestMemory: new FrameMemory(memory.requests),
     responseMemory: new ResponseMemory(memory.responses),
-    security: { tls: () => null, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
+    security: { tls: () => tls, open: (_listener, address) => new Session('User:ANONYMOUS', address, null) },
     dispatch,
     endOfRead() {},
     pressure,
@@ -412,6 +413,17 @@ test('a slow frame and an idle connection are ended, an active one is not', asyn
   assert.equal(waiting.socket.destroyed, false)
   assert.equal(reasons.filter(reason => reason.includes('not complete after')).length, 1)
   assert.equal(reasons.filter(reason => reason.includes('idle for')).length, 1)
+})
+
+test('a removed listener closes its connections, and handshakes that never end do not delay it', async () => {
+  const began = Promise.withResolvers<void>()
+  const never = { handshake: () => began.resolve() } as unknown as TlsListener
+  const { port, server } = await serve(() => assert.fail(), {}, undefined, undefined, undefined, undefined, never)
+  const { socket } = await connect(port)
+  await began.promise
+  const closed = once(socket, 'close')
+  await server.stopListening('PLAINTEXT', 5_000)
+  await closed
 })
 
 test('closing lets the reply under way leave', async () => {

@@ -93,7 +93,7 @@ const maxRefusedWaiting = 1_000
 export class Server {
   readonly connections = new Set<Connection>()
   /** Sockets that are shaking hands, and since when. They count as connections. */
-  readonly #handshakes = new Map<net.Socket, number>()
+  readonly #handshakes = new Map<net.Socket, { since: number; use: ListenerUse }>()
   readonly #options: ServerOptions
   readonly #buffers = new ReadBuffers()
   /** Null as long as no listener has TLS. */
@@ -161,6 +161,7 @@ export class Server {
     listening.use.removed = true
     const closed = new Promise<void>(resolve => listening.server.close(() => resolve()))
     listening.line.close()
+    for (const [socket, { use }] of this.#handshakes) if (use === listening.use) socket.destroy()
     const mine = () => [...this.connections].filter(connection => connection.listener === name)
     for (const connection of mine()) connection.drain()
     const deadline = this.#options.system.timers.after(graceMs, () => {
@@ -211,7 +212,7 @@ export class Server {
   }
 
   #shakeHands(tls: TlsListener, server: net.Server, listener: Listener, socket: net.Socket, place: Place): void {
-    this.#handshakes.set(socket, this.#options.system.clock.monotonic())
+    this.#handshakes.set(socket, { since: this.#options.system.clock.monotonic(), use: place.use })
     tls.handshake(socket, this.#options.turns, outcome => {
       this.#handshakes.delete(socket)
       try {
@@ -312,7 +313,7 @@ export class Server {
     closeMemoryHolders(this.connections, requestMemory, responseMemory, now)
     const late: (() => void)[] = []
     const isLate = (connection: Connection, reason: string) => late.push(() => connection.close(new Error(reason)))
-    for (const [socket, since] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) late.push(() => socket.destroy())
+    for (const [socket, { since }] of this.#handshakes) if (now - since > limits.authenticationDeadlineMs) late.push(() => socket.destroy())
     for (const connection of this.connections) {
       const since = connection.unfinishedSinceMs
       if (since > 0 && now - since > limits.frameDeadlineMs) {
