@@ -51,6 +51,17 @@ interface Read {
   slice: Slice | null
 }
 
+/** What one look at all partitions gave. They may be a hundred thousand: what is asked of all of them is found out while they are read, in slices. */
+interface Reads {
+  readonly list: Read[]
+  bytes: number
+  /** There is an error that the client does not know. */
+  isNews: boolean
+}
+
+/** Shared by all partitions that have none. */
+const noRecords: Buffer[] = []
+
 export const fetch = defineHandler<typeof apis.fetch>({
   api: apis.fetch,
   versions: [0, 18],
@@ -63,7 +74,7 @@ export const fetch = defineHandler<typeof apis.fetch>({
     const opened = await openFetch(request, context)
     if (typeof opened === 'string') return emptyResponse(request, errorCode(opened))
     const reads = await readUntilEnough(request, opened, context)
-    const delayMs = fetchDelay(reads, context)
+    const delayMs = reads.bytes === 0 ? 0 : fetchDelay(reads.list, context)
     if (delayMs === 0) return respond(opened, reads, context)
     discard(reads, context)
     return postpone(opened, delayMs, context)
@@ -75,28 +86,23 @@ function emptyResponse(request: Request, code: number): Response {
   return { throttleTimeMs: 0, errorCode: code, sessionId: request.sessionId, responses: [] }
 }
 
-async function readUntilEnough(request: Request, { partitions, full }: OpenedFetch, context: RequestContext): Promise<Read[]> {
+async function readUntilEnough(request: Request, opened: OpenedFetch, context: RequestContext): Promise<Reads> {
   const { clock } = context.broker.system
   const deadlineMs = clock.monotonic() + Math.max(0, request.maxWaitMs)
   // More than the quota lets through is not worth waiting for.
   const minBytes = context.quota === null ? request.minBytes : Math.min(request.minBytes, context.quota.fetchRoom)
   for (;;) {
-    const reads = await readOnce(request, partitions, context)
-    const bytes = byteCount(reads)
-    const nowMs = clock.monotonic()
-    const waitMs = deadlineMs - nowMs
-    const isNews = reads.some(
-      ({ partition, response: { errorCode, divergingEpoch } }) =>
-        divergingEpoch !== undefined || (full ? errorCode !== 0 : mustTell(partition, errorCode, nowMs)),
-    )
-    if (bytes >= minBytes || waitMs <= 0 || partitions.size === 0 || context.signal.aborted || isNews) return reads
+    const reads = await readOnce(request, opened, context)
+    const { bytes, isNews } = reads
+    const waitMs = deadlineMs - clock.monotonic()
+    if (bytes >= minBytes || waitMs <= 0 || opened.partitions.size === 0 || context.signal.aborted || isNews) return reads
     discard(reads, context)
     const upTo = visibility(request.isolationLevel)
     const watched: Watched[] = []
     for (const {
       partition: { log },
       response,
-    } of reads) {
+    } of reads.list) {
       // One with an error has no mark to wait for: it would end the wait at once, again and again.
       if (log === null || response.errorCode !== 0) continue
       watched.push({ log, mark: upTo === 'last-stable' ? response.lastStableOffset : response.highWatermark })
@@ -106,15 +112,11 @@ async function readUntilEnough(request: Request, { partitions, full }: OpenedFet
   }
 }
 
-function byteCount(reads: Read[]): number {
-  let total = 0
-  for (const { slice } of reads) if (slice !== null) total += slice.bytes
-  return total
-}
-
-async function readOnce(request: Request, partitions: OpenedFetch['partitions'], context: RequestContext): Promise<Read[]> {
-  const reads: Read[] = []
+async function readOnce(request: Request, { partitions, full }: OpenedFetch, context: RequestContext): Promise<Reads> {
+  const reads: Reads = { list: [], bytes: 0, isNews: false }
+  const { list } = reads
   const { broker, quota } = context
+  const nowMs = broker.system.clock.monotonic()
   let wanted = Math.min(request.maxBytes, broker.config.get('fetch.max.bytes'))
   if (quota !== null) wanted = Math.min(wanted, quota.fetchRoom)
   // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
@@ -122,23 +124,26 @@ async function readOnce(request: Request, partitions: OpenedFetch['partitions'],
   const granted = broker.responseMemory.take(wanted)
   let left = granted
   for (const partition of partitions.values()) {
-    if (reads.length % partitionsAtOnce === partitionsAtOnce - 1 && broker.turns.over) await broker.turns.next()
+    if (list.length % partitionsAtOnce === partitionsAtOnce - 1 && broker.turns.over) await broker.turns.next()
     const read = readPartition(request, partition, context, left, atLeastOne)
     const settled = read instanceof Promise ? await read : read
-    reads.push(settled)
+    list.push(settled)
+    const { errorCode, divergingEpoch } = settled.response
+    if (divergingEpoch !== undefined || (full ? errorCode !== 0 : mustTell(partition, errorCode, nowMs))) reads.isNews = true
     if (settled.slice !== null && settled.slice.bytes > 0) {
+      reads.bytes += settled.slice.bytes
       left = Math.max(0, left - settled.slice.bytes)
       atLeastOne = false
     }
   }
-  broker.responseMemory.settle(granted, byteCount(reads))
+  broker.responseMemory.settle(granted, reads.bytes)
   return reads
 }
 
 /** What was read has left, or is not sent. */
-function discard(reads: Read[], context: RequestContext): void {
-  for (const { slice } of reads) slice?.release()
-  context.broker.responseMemory.give(byteCount(reads))
+function discard({ list, bytes }: Reads, context: RequestContext): void {
+  for (const { slice } of list) slice?.release()
+  context.broker.responseMemory.give(bytes)
 }
 
 function readPartition(
@@ -226,7 +231,7 @@ function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse 
     lastStableOffset: log.lastStableOffset,
     logStartOffset: log.logStartOffset,
     abortedTransactions: null,
-    records: [],
+    records: noRecords,
   }
 }
 
@@ -238,18 +243,18 @@ function partitionResponse(partition: FetchPartition, code: number): PartitionRe
     lastStableOffset: -1,
     logStartOffset: -1,
     abortedTransactions: null,
-    records: [],
+    records: noRecords,
   }
 }
 
-async function respond({ session, full }: OpenedFetch, reads: Read[], context: RequestContext): Promise<Response> {
+async function respond({ session, full }: OpenedFetch, reads: Reads, context: RequestContext): Promise<Response> {
   const { turns, system } = context.broker
   const nowMs = system.clock.monotonic()
   const responses: TopicResponse[] = []
   const byId = context.version >= 13
   let topic: TopicResponse | null = null
   let looked = 0
-  for (const read of reads) {
+  for (const read of reads.list) {
     if (++looked % partitionsAtOnce === 0 && turns.over) await turns.next()
     if (!full && !changed(read, nowMs)) continue
     if (session !== null) remember(session, read, nowMs, byId)
