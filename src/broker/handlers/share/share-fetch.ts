@@ -133,8 +133,11 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
   let maxRecords = Math.min(request.maxRecords, mostRecords)
   const nowMs = broker.system.clock.monotonic()
   let looked = 0
-  for (const [key, shared] of [...session.partitions]) {
+  // Without an entry for each: there may be a hundred thousand.
+  for (const key of [...session.partitions.keys()]) {
     if (looked++ > 0 && broker.turns.over) await broker.turns.next()
+    const shared = session.partitions.get(key)
+    if (shared === undefined) continue
     const { topicId, partition } = shared
     const tell = (outcome: Outcome) => {
       if (!mustTell(shared, outcome.errorCode, nowMs)) return
