@@ -288,9 +288,11 @@ test('1,000 partitions are added and ended together', async () => {
   assert.ok((await client.produce('tx', session, all, 'a', 0)).every(error => error === 'NONE'))
   const { next, error } = await client.end('tx', session, true)
   assert.equal(error, 'NONE')
-  assert.ok(
-    (await client.produce('tx', next, all, 'b', 0)).every(each => each === 'NONE'),
-    'complete when the answer is there',
-  )
+  // The markers of so many partitions are written in several turns, and the next transaction waits for them, as in Kafka.
+  let answers = await client.produce('tx', next, all, 'b', 0)
+  for (let tries = 0; tries < 100 && answers.includes('CONCURRENT_TRANSACTIONS'); tries++) {
+    answers = await client.produce('tx', next, all, 'b', 0)
+  }
+  assert.deepEqual(new Set(answers), new Set(['NONE']))
   assert.deepEqual(await client.values(999, 1), ['a'])
 })
