@@ -5,6 +5,7 @@ import {
   batchHeaderSize,
   buildBatch,
   forEachRecordOf,
+  header,
   type Offset,
   type RecordView,
   readMarker,
@@ -60,6 +61,9 @@ export function replayBatch(batch: BatchView, from: Offset, shard: Shard, skippe
     }
   }
   try {
+    // Records of a batch that the disk has changed may be readable, and wrong.
+    if (header.computeCrc(batch.bytes, 0) !== header.crc(batch.bytes, 0))
+      throw new Error(`the batch at offset ${baseOffset} has a wrong checksum`)
     forEachRecordOf(batch, record => {
       if (record.offset >= from) replayOrSkip(record)
     })

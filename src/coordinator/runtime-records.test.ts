@@ -1,0 +1,17 @@
+/** A batch that the disk has changed is not believed, even where its records can be read. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { batchesOf, encodeBatch, replayBatch } from './runtime-records.ts'
+import type { Shard } from './shard.ts'
+
+test('a flipped bit in a value: the batch is skipped or, where nothing may be missing, an error', () => {
+  const bytes = encodeBatch([{ key: Buffer.from('key'), value: Buffer.from('value') }], 1)
+  bytes[bytes.indexOf('value')]! ^= 1
+  const replayed: unknown[] = []
+  const shard = { replay: (record: unknown) => void replayed.push(record) } as unknown as Shard
+  const [batch] = batchesOf([bytes])
+  const skipped: number[] = []
+  replayBatch(batch!, 0, shard, offset => void skipped.push(offset))
+  assert.deepEqual([replayed, skipped], [[], [0]])
+  assert.throws(() => replayBatch(batch!, 0, shard), /batch at offset 0 has a wrong checksum/)
+})
