@@ -15,3 +15,17 @@ test('a flipped bit in a value: the batch is skipped or, where nothing may be mi
   assert.deepEqual([replayed, skipped], [[], [0]])
   assert.throws(() => replayBatch(batch!, 0, shard), /batch at offset 0 has a wrong checksum/)
 })
+
+test('messages of an old format, from an import, are replayed', () => {
+  const message = Buffer.alloc(40)
+  message.writeInt32BE(28, 8)
+  message.writeInt8(1, 16)
+  message.writeInt32BE(3, 26)
+  message.write('key', 30)
+  message.writeInt32BE(3, 33)
+  message.write('abc', 37)
+  const replayed: unknown[] = []
+  const shard = { replay: (record: { value: Buffer }) => void replayed.push(String(record.value)) } as unknown as Shard
+  for (const batch of batchesOf([message])) replayBatch(batch, 0, shard)
+  assert.deepEqual(replayed, ['abc'])
+})
