@@ -26,6 +26,7 @@ export type {
   KafkaPartition,
   NewPartitions,
   NewTopic,
+  PartitionChange,
   QuotaAlteration,
   QuotaEntity,
   QuotaEntry,
@@ -34,6 +35,7 @@ export type {
   ScramUpsertion,
   Topic,
   TopicConfigEntry,
+  TopicPartition,
   TopicRules,
 } from './coordinator/cluster.ts'
 export {

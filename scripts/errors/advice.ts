@@ -15,7 +15,7 @@ export const adviceByCode: Partial<Record<ErrorName, string>> = {
     'On produce: the client, or something between client and broker, damaged the batch; update the client library. On consume: the disk damaged it; see [repair.md](repair.md).',
   UNKNOWN_TOPIC_OR_PARTITION:
     'Check the name, create the topic, or set auto.create.topics.enable. If the topic was created just now, clients retry.',
-  LEADER_NOT_AVAILABLE: 'On one broker this means that the partition is offline: see [repair.md](repair.md).',
+  LEADER_NOT_AVAILABLE: 'The broker that leads the partition is away, or the partition is offline: see [repair.md](repair.md).',
   NOT_LEADER_OR_FOLLOWER: 'Nothing: clients refresh their metadata and retry.',
   REQUEST_TIMED_OUT: 'The broker is overloaded or its disk is slow. Check the disk metrics and `millrace_event_loop_stall_seconds`.',
   MESSAGE_TOO_LARGE:
@@ -93,7 +93,8 @@ export const adviceByCode: Partial<Record<ErrorName, string>> = {
   UNSUPPORTED_COMPRESSION_TYPE:
     'Update the client: zstd needs a client library of 2018 or newer. Or choose another compression.type for the topic.',
   MEMBER_ID_REQUIRED: 'Nothing: the client rejoins with this member id.',
-  PREFERRED_LEADER_NOT_AVAILABLE: 'The partition is offline: see [repair.md](repair.md).',
+  LISTENER_NOT_FOUND: 'Give all brokers of the cluster listeners with the same names.',
+  PREFERRED_LEADER_NOT_AVAILABLE: 'The partition is offline (see [repair.md](repair.md)), or is led by a broker that cannot give it away.',
   GROUP_MAX_SIZE_REACHED:
     'Use fewer members, or raise group.max.size (group.consumer.max.size, group.share.max.size, group.streams.max.size).',
   FENCED_INSTANCE_ID: 'Use a different group.instance.id for every member.',
@@ -110,7 +111,7 @@ export const adviceByCode: Partial<Record<ErrorName, string>> = {
   UNACCEPTABLE_CREDENTIAL: 'Use 4096 to 16384 iterations, and a non-empty user name and password.',
   INVALID_UPDATE_VERSION: 'Use a level that the broker supports; `millrace feature list` shows them.',
   UNKNOWN_TOPIC_ID: 'Nothing: clients refresh their metadata. The topic was deleted, and possibly recreated under the same name.',
-  BROKER_ID_NOT_REGISTERED: 'Use the id of the only broker, node.id.',
+  BROKER_ID_NOT_REGISTERED: 'Use the node.id of a broker of this cluster; Metadata and DescribeCluster list them.',
   INCONSISTENT_CLUSTER_ID: 'Send the request to the right cluster.',
   TRANSACTIONAL_ID_NOT_FOUND: 'Check the id; `millrace txn list` shows all transactional ids.',
   FETCH_SESSION_TOPIC_ID_ERROR: 'Nothing: clients start a new session.',

@@ -60,7 +60,7 @@ import { SharePartitions } from './share/share-partitions.ts'
 import { Stalls } from './stalls.ts'
 import { type Identity, openDataDirectory } from './start/data-directory.ts'
 import { groupTopics } from './start/group-topics.ts'
-import { internalTopic } from './start/internal-topic.ts'
+import { internalTopic, ledPartition } from './start/internal-topic.ts'
 import { openListeners } from './start/open-listeners.ts'
 import { Telemetry } from './telemetry.ts'
 
@@ -261,6 +261,7 @@ export async function openMetadata(
     log,
     directory,
     brokerId: config.get('node.id'),
+    rack: config.get('broker.rack'),
     rules: topicRules(config, unusable),
     limits: clusterLimits(config),
     reporter: logger,
@@ -329,6 +330,7 @@ function openShares(
       sharePartitions.forgetTopic(topic.id)
       void shares.onTopicDeleted(topic)
     },
+    partitionClosed: (topic, partition) => sharePartitions.forgetTopic(topic.id, partition),
   })
   const shareSessions = new ShareSessions(() => config.get('group.share.max.share.sessions'))
   return {
@@ -351,7 +353,7 @@ function openTransactions(
     settings: transactionSettings(config, () => metadata.featureLevel('transaction.version')),
     topic: internalTopic(metadata, transactionTopicName),
     turns,
-    partitionLog: (topic, partition) => metadata.partitionByName(topic, partition) ?? null,
+    partitionLog: (topic, partition) => ledPartition(metadata, topic, partition),
     endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
     newProducerId: () => metadata.newProducerId(),
     report: (what, error) => logger.warn({ err: error }, what),

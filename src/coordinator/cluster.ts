@@ -26,7 +26,9 @@ export type {
   CreatedTopic,
   NewPartitions,
   NewTopic,
+  PartitionChange,
   Topic,
   TopicConfigEntry,
+  TopicPartition,
   TopicRules,
 } from './cluster/types.ts'

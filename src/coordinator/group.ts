@@ -96,9 +96,9 @@ export class GroupCoordinator {
     return this.#groups.partitionFor(groupId)
   }
 
-  /** Makes sure that the group has a place; throws COORDINATOR_NOT_AVAILABLE when it has none. */
-  async locate(groupId: string): Promise<void> {
-    await this.#groups.locate(groupId)
+  /** The same, and makes sure that the partition exists; throws COORDINATOR_NOT_AVAILABLE when that is not possible. */
+  locate(groupId: string): Promise<number> {
+    return this.#groups.place(groupId)
   }
 
   async join(request: JoinGroupRequest, caller: Caller): Promise<JoinGroupResponse> {

@@ -1,7 +1,7 @@
 /**
- * The internal topic in which a coordinator keeps its state: one shard per partition.
+ * The internal topic in which a coordinator keeps its state: one shard per partition that this broker leads.
  *
- * Hides which partition a name maps to, when the topic is created, and when its shards are loaded.
+ * Hides which partition a name maps to, when the topic is created, and when its shards are loaded and closed.
  */
 import { inSlices, type System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
@@ -14,7 +14,10 @@ export interface InternalTopic {
   readonly name: string
   /** null while the topic does not exist. */
   partitionCount(): number | null
+  /** null: it does not exist, or another broker leads it. */
   partitionLog(partition: number): PartitionLog | null
+  /** Calls back when this broker begins or ceases to lead a partition. Left out where that never happens. */
+  follow?(moves: { opened(partition: number): void; closed(partition: number): void }): void
   /** Creates the topic when it is missing. */
   ensure(): Promise<unknown>
 }
@@ -47,11 +50,19 @@ export class ShardedTopic<S extends Shard> {
   readonly #topic: InternalTopic
   readonly #turns: Turns
   readonly #shards = new Map<number, OpenShard<S>>()
+  #closed = false
 
   constructor(options: ShardedTopicOptions<S>) {
     this.#options = options
     this.#topic = options.topic
     this.#turns = options.turns ?? new Turns(options.system)
+    options.topic.follow?.({
+      // At once, not with the first request: what another broker began has to be finished.
+      opened: partition => {
+        if (!this.#closed) this.open(partition)
+      },
+      closed: partition => this.#closeShard(partition),
+    })
   }
 
   /** Loads every shard that the log holds; resolves when the first attempt at each has ended. Requests may come before. */
@@ -66,8 +77,15 @@ export class ShardedTopic<S extends Shard> {
   }
 
   close(): void {
+    this.#closed = true
     for (const { coordinator } of this.#shards.values()) coordinator.close()
     this.#shards.clear()
+  }
+
+  /** Its callers get NOT_COORDINATOR, and find the broker that leads the partition now. */
+  #closeShard(partition: number): void {
+    this.#shards.get(partition)?.coordinator.close()
+    this.#shards.delete(partition)
   }
 
   /** Those that are open. */
@@ -79,27 +97,40 @@ export class ShardedTopic<S extends Shard> {
     return partitionFor(name, this.#topic.partitionCount() ?? this.#options.futurePartitions())
   }
 
-  /** The shard that holds the name, its topic created if need be. Throws COORDINATOR_NOT_AVAILABLE when it has no place. */
-  async locate(name: string): Promise<Coordinator<S>> {
+  /** The partition that holds the name, the topic created if need be. Throws COORDINATOR_NOT_AVAILABLE when it has no place. */
+  async place(name: string): Promise<number> {
     try {
       if (this.#topic.partitionCount() === null) await this.#topic.ensure()
     } catch (error) {
       this.#options.report?.(`${this.#topic.name} cannot be created`, error)
       throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} cannot be created: ${toKafkaError(error).message}`)
     }
-    const shard = this.open(this.partitionFor(name))
-    if (shard === null) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} is not available yet`)
-    return shard
+    if (this.#topic.partitionCount() === null) {
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `${this.#topic.name} is not available yet`)
+    }
+    const partition = this.partitionFor(name)
+    this.open(partition)
+    return partition
   }
 
-  /** Throws NOT_COORDINATOR while the topic does not exist. */
+  /** The shard that holds the name, its topic created if need be. Throws also NOT_COORDINATOR when it is on another broker. */
+  async locate(name: string): Promise<Coordinator<S>> {
+    await this.place(name)
+    return this.shardOf(name)
+  }
+
+  /** Throws NOT_COORDINATOR while the topic does not exist, and when the shard is on another broker. */
   shardOf(name: string): Coordinator<S> {
-    const shard = this.open(this.partitionFor(name))
-    if (shard === null) throw new KafkaError('NOT_COORDINATOR', `${this.#topic.name} does not exist yet; find the coordinator first`)
-    return shard
+    const partition = this.partitionFor(name)
+    const shard = this.open(partition)
+    if (shard !== null) return shard
+    if (this.#topic.partitionCount() === null) {
+      throw new KafkaError('NOT_COORDINATOR', `${this.#topic.name} does not exist yet; find the coordinator first`)
+    }
+    throw new KafkaError('NOT_COORDINATOR', `Another broker leads ${this.#topic.name}-${partition}; find the coordinator again`)
   }
 
-  /** null: there is no such partition. */
+  /** null: there is no such partition here. */
   open(partition: number): Coordinator<S> | null {
     const open = this.#shards.get(partition)
     if (open !== undefined) return open.coordinator

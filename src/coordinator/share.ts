@@ -82,11 +82,17 @@ export class ShareCoordinator {
     }
   }
 
-  /** `name` as Kafka spells the key: group, topic id and partition. Throws COORDINATOR_NOT_AVAILABLE and INVALID_REQUEST. */
-  async locate(name: string): Promise<void> {
+  /**
+   * The partition that holds the state, the topic created if need be. `name` as Kafka spells the key: group, topic id and partition. Throws
+   * COORDINATOR_NOT_AVAILABLE and INVALID_REQUEST.
+   */
+  async locate(name: string): Promise<number> {
     const parts = /^(.+):([A-Za-z0-9_-]{22}):(\d+)$/s.exec(name)
     if (parts === null) throw new KafkaError('INVALID_REQUEST', `${name} is not a valid share-group state key`)
-    await this.#shardOf({ groupId: parts[1]!, topicId: parts[2] as Uuid, partition: Number(parts[3]) })
+    const key = { groupId: parts[1]!, topicId: parts[2] as Uuid, partition: Number(parts[3]) }
+    const partition = await this.#states.place(sharePartitionName(key))
+    await this.#states.open(partition)?.loaded
+    return partition
   }
 
   /** null: nothing is stored. */

@@ -24,7 +24,7 @@ export interface TransactionCoordinatorOptions {
   settings: TransactionSettings
   /** {@link transactionTopicName}. */
   topic: InternalTopic
-  /** Any partition; null when there is none of that name (any more). */
+  /** Any partition; null when there is none of that name (any more). Throws NOT_LEADER_OR_FOLLOWER when another broker leads it. */
   partitionLog(topic: string, partition: number): PartitionLog | null
   /** Ends transactions on partitions of topics that a coordinator owns: throws at once when that is not possible now. */
   endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
@@ -84,9 +84,9 @@ export class TransactionCoordinator {
     if (topic === transactionTopicName) this.close()
   }
 
-  /** Makes sure that the id has a place; throws COORDINATOR_NOT_AVAILABLE when it has none. */
-  async locate(transactionalId: string): Promise<void> {
-    await this.#transactions.locate(transactionalId)
+  /** The partition that holds the id, the topic created if need be; throws COORDINATOR_NOT_AVAILABLE when it has no place. */
+  locate(transactionalId: string): Promise<number> {
+    return this.#transactions.place(transactionalId)
   }
 
   /** Session `-1, -1`: a new producer session. Rejects with CONCURRENT_TRANSACTIONS while the predecessor's transaction is being aborted. */

@@ -50,7 +50,13 @@ stalls.add(30)
 function brokerWith(partitionsOf: Record<string, number>): Broker {
   const topics = Object.entries(partitionsOf).map(([name, count]) => ({
     name,
-    partitions: Array.from({ length: count }, (_, partition) => partitionLog(name, partition, 10 + partition)),
+    partitions: Array.from({ length: count }, (_, index) => ({
+      index,
+      leader: 7,
+      replicas: [7],
+      isr: [7],
+      log: partitionLog(name, index, 10 + index),
+    })),
   }))
   const broker = {
     system: realSystem(),
@@ -70,7 +76,7 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
     metadata: {
       topics: () => topics,
       topic: (name: string) => topics.find(each => each.name === name),
-      partitionByName: (name: string, index: number) => topics.find(each => each.name === name)?.partitions[index],
+      brokers: () => [{ id: 7, fenced: false }],
       partitionCount: topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
     },
     shares: { read: async () => ({ startOffset: 3, deliveryCompleteCount: 2 }) },
@@ -167,6 +173,25 @@ test('samples carry the names and labels that dashboards for Kafka query', async
   assert.ok(lines.some(line => /^nodejs_eventloop_lag_p99_seconds /.test(line)))
 })
 
+test('partitions whose log is on another broker have no samples here', async () => {
+  const broker = brokerWith({ orders: 3 })
+  Object.assign(broker.metadata.topic('orders')!.partitions[1]!, { leader: 8, log: null })
+  Object.assign(broker.metadata, { brokers: () => [6, 7, 8].map(id => ({ id, fenced: id === 8 })) })
+  const lines = await pageOf(broker)
+  for (const expected of [
+    'kafka_server_replicamanager_leadercount 2',
+    'kafka_controller_kafkacontroller_activecontrollercount 0',
+    'kafka_controller_kafkacontroller_activebrokercount 2',
+    'kafka_controller_kafkacontroller_globalpartitioncount 3',
+    'kafka_topic_partitions{topic="orders"} 3',
+    'kafka_topic_partition_current_offset{topic="orders",partition="2"} 12',
+    'kafka_consumergroup_lag_sum{consumergroup="a \\"group\\"",topic="orders"} 16',
+  ]) {
+    assert.ok(lines.includes(expected), expected)
+  }
+  assert.ok(!lines.some(line => line.includes('partition="1"')))
+})
+
 test('the lag in seconds is the age of the next record, and only what has moved is read again', async () => {
   const broker = brokerWith({ orders: 2 })
   const page = exposition(broker)
@@ -178,7 +203,7 @@ test('the lag in seconds is the age of the next record, and only what has moved 
       Math.round(Number(value)),
     ])
   }
-  const read = mock.method(broker.metadata.topic('orders')!.partitions[0]!, 'read')
+  const read = mock.method(broker.metadata.topic('orders')!.partitions[0]!.log!, 'read')
   assert.deepEqual(await ages(), [
     ['0', 6],
     ['1', 9],

@@ -7,7 +7,7 @@
  */
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { DiskError, type Durations, durationBoundsMs, type FileSystem } from '../../base.ts'
-import { internalTopics } from '../../coordinator.ts'
+import { internalTopics, type TopicPartition } from '../../coordinator.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'
 import type { DeadLetterCounts, TopicCounts } from '../metrics.ts'
@@ -153,17 +153,19 @@ function writeHistogram(page: Page, { buckets, count, totalMs }: Durations, labe
 
 function* writeServer(page: Page, broker: Broker, idle: number): Generator<void> {
   const { metadata, metrics, self } = broker
-  const offline = yield* countOffline(broker)
+  const { led, offline } = yield* countLed(broker)
+  const brokers = metadata.brokers()
+  const alive = brokers.filter(({ id, fenced }) => id === self.id || !fenced)
   const gauge = (name: string, help: string, value: number) => page.single(`kafka_${name}`, 'gauge', help, value)
-  gauge('server_replicamanager_leadercount', 'Partitions led by this broker.', metadata.partitionCount)
-  gauge('server_replicamanager_partitioncount', 'Partitions on this broker.', metadata.partitionCount)
+  gauge('server_replicamanager_leadercount', 'Partitions led by this broker.', led)
+  gauge('server_replicamanager_partitioncount', 'Partitions on this broker.', led)
   gauge('server_replicamanager_underreplicatedpartitions', 'Partitions with too few replicas in sync.', 0)
   gauge('server_replicamanager_underminisrpartitioncount', 'Partitions below min.insync.replicas.', offline)
   gauge('server_replicamanager_offlinereplicacount', 'Replicas that cannot be used.', offline)
   page.single('kafka_server_replicamanager_isrshrinks_total', 'counter', 'Times a replica fell out of sync.', 0)
   page.single('kafka_server_replicamanager_isrexpands_total', 'counter', 'Times a replica came back into sync.', 0)
-  gauge('controller_kafkacontroller_activecontrollercount', 'Whether this broker is the controller.', 1)
-  gauge('controller_kafkacontroller_activebrokercount', 'Active brokers.', 1)
+  gauge('controller_kafkacontroller_activecontrollercount', 'Whether this broker is the controller.', alive[0]?.id === self.id ? 1 : 0)
+  gauge('controller_kafkacontroller_activebrokercount', 'Active brokers.', alive.length)
   gauge('controller_kafkacontroller_globaltopiccount', 'Topics of the cluster.', metadata.topics().length)
   gauge('controller_kafkacontroller_globalpartitioncount', 'Partitions of the cluster.', metadata.partitionCount)
   gauge('controller_kafkacontroller_offlinepartitionscount', 'Partitions that cannot be used.', offline)
@@ -176,7 +178,7 @@ function* writeServer(page: Page, broker: Broker, idle: number): Generator<void>
   page.family('kafka_server_socket_server_metrics_connection_count', 'gauge', 'Open connections.')
   for (const [listener, open] of Map.groupBy(metrics.connections, each => each.listener)) page.sample(open.length, { listener })
   if (metrics.connections.size === 0) page.sample(0)
-  gauge('brokers', 'Number of Brokers in the Kafka Cluster.', 1)
+  gauge('brokers', 'Number of Brokers in the Kafka Cluster.', alive.length)
   page.family('kafka_broker_info', 'gauge', 'Information about the Kafka Broker.')
   const listener = broker.config.listeners[0]
   if (listener !== undefined) {
@@ -191,13 +193,18 @@ function writeIdle(page: Page, idleMs: number): void {
   page.single(name, 'counter', 'Idle time of one core, in nanoseconds.', Math.max(0, Math.round(idleMs * 1e6)))
 }
 
-function* countOffline({ metadata }: Broker): Generator<void, number> {
-  let offline = 0
+/** Partitions whose log is here, and those of them that cannot be used. */
+function* countLed({ metadata }: Broker): Generator<void, { led: number; offline: number }> {
+  const counts = { led: 0, offline: 0 }
   for (const { partitions } of metadata.topics()) {
-    for (const partition of partitions) if (partition.offline !== null) offline++
+    for (const { log } of partitions) {
+      if (log === null) continue
+      counts.led++
+      if (log.offline !== null) counts.offline++
+    }
     yield
   }
-  return offline
+  return counts
 }
 
 /** What the process read from and wrote to disks; Linux only. */
@@ -280,9 +287,10 @@ function writeSkippedRecords(page: Page, { metrics }: Broker): void {
 function* writeOffline(page: Page, { metadata }: Broker): Generator<void> {
   page.family('millrace_partition_offline', 'gauge', 'Offline partitions, with the reason.')
   for (const { name, partitions } of metadata.topics()) {
-    for (const { partition, offline } of partitions) {
-      if (offline === null) continue
-      page.sample(1, { topic: name, partition, reason: offline })
+    for (const { index, log } of partitions) {
+      const reason = log?.offline ?? null
+      if (reason === null) continue
+      page.sample(1, { topic: name, partition: index, reason })
       yield
     }
     yield
@@ -292,20 +300,29 @@ function* writeOffline(page: Page, { metadata }: Broker): Generator<void> {
 interface PartitionRow {
   /** Label text, the same in all families. */
   labels: string
+  partition: TopicPartition
   log: PartitionLog
 }
 
-type PartitionFamily = readonly [name: string, help: string, of: (log: PartitionLog, nodeId: number) => number]
+type PartitionFamily = readonly [name: string, help: string, of: (log: PartitionLog, partition: TopicPartition) => number]
 
 const perPartition: readonly PartitionFamily[] = [
   ['kafka_topic_partition_current_offset', 'Current Offset of a Broker at Topic/Partition.', log => log.highWatermark],
   ['kafka_topic_partition_oldest_offset', 'Oldest Offset of a Broker at Topic/Partition.', log => log.logStartOffset],
-  ['kafka_topic_partition_leader', 'Leader Broker ID of this Topic/Partition.', (log, nodeId) => (log.offline === null ? nodeId : -1)],
-  ['kafka_topic_partition_leader_is_preferred', '1 if Topic/Partition is using the Preferred Broker.', () => 1],
-  ['kafka_topic_partition_replicas', 'Number of Replicas for this Topic/Partition.', () => 1],
-  ['kafka_topic_partition_in_sync_replica', 'Number of In-Sync Replicas for this Topic/Partition.', log => (log.offline === null ? 1 : 0)],
+  ['kafka_topic_partition_leader', 'Leader Broker ID of this Topic/Partition.', (log, { leader }) => (log.offline === null ? leader : -1)],
+  [
+    'kafka_topic_partition_leader_is_preferred',
+    '1 if Topic/Partition is using the Preferred Broker.',
+    (_, { leader, replicas }) => (leader === replicas[0] ? 1 : 0),
+  ],
+  ['kafka_topic_partition_replicas', 'Number of Replicas for this Topic/Partition.', (_, { replicas }) => replicas.length],
+  [
+    'kafka_topic_partition_in_sync_replica',
+    'Number of In-Sync Replicas for this Topic/Partition.',
+    (log, { isr }) => (log.offline === null ? isr.length : 0),
+  ],
   ['kafka_topic_partition_under_replicated_partition', '1 if Topic/Partition is under Replicated.', log => (log.offline === null ? 0 : 1)],
-  ['kafka_cluster_partition_replicascount', 'Replicas of the partition.', () => 1],
+  ['kafka_cluster_partition_replicascount', 'Replicas of the partition.', (_, { replicas }) => replicas.length],
   ['kafka_cluster_partition_atminisr', 'Whether no replica may be lost: always, with one copy.', log => (log.offline === null ? 1 : 0)],
   ['kafka_cluster_partition_underminisr', 'Whether the partition is below min.insync.replicas.', log => (log.offline === null ? 0 : 1)],
   ['kafka_log_log_size', 'Bytes of the partition.', log => log.sizeBytes()],
@@ -313,22 +330,25 @@ const perPartition: readonly PartitionFamily[] = [
   ['kafka_log_log_logendoffset', 'Next offset of the partition.', log => log.logEndOffset],
 ]
 
-function* writePartitions(page: Page, { metadata, self }: Broker): Generator<void> {
+/** Of the partitions whose log is here: the other brokers write the others. */
+function* writePartitions(page: Page, { metadata }: Broker): Generator<void> {
   const topics = metadata.topics()
   const rows: PartitionRow[] = []
   page.family('kafka_topic_partitions', 'gauge', 'Number of partitions for this Topic.')
   for (const { name, partitions } of topics) {
     page.sample(partitions.length, { topic: name })
-    for (const log of partitions) {
-      rows.push({ labels: labelText({ topic: name, partition: log.partition }), log })
+    for (const partition of partitions) {
+      const { index, log } = partition
+      if (log === null) continue
+      rows.push({ labels: labelText({ topic: name, partition: index }), partition, log })
       yield
     }
     yield
   }
   for (const [name, help, of] of perPartition) {
     page.family(name, 'gauge', help)
-    for (const { labels, log } of rows) {
-      page.labelled(labels, of(log, self.id))
+    for (const { labels, partition, log } of rows) {
+      page.labelled(labels, of(log, partition))
       yield
     }
   }

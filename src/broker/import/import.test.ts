@@ -100,8 +100,8 @@ async function contents(t: TestContext, directory: string, nodeId = 1): Promise<
   const running = await start(t, directory, nodeId)
   const found: Record<string, string> = {}
   for (const { name, partitions } of running.broker.metadata.topics())
-    for (const { partition, logStartOffset, logEndOffset, offline } of partitions)
-      found[`${name}-${partition}`] = offline === null ? `${logStartOffset} to ${logEndOffset}` : 'offline'
+    for (const { index, log } of partitions)
+      found[`${name}-${index}`] = log!.offline === null ? `${log!.logStartOffset} to ${log!.logEndOffset}` : 'offline'
   await running.close()
   return found
 }

@@ -165,10 +165,12 @@ export class DeadLetters {
       throw refused(`Configured DLQ topic name does not comply with the DLQ topic prefix in ${where}.`)
     }
     if (topic === undefined) await this.#create(name)
-    const count = metadata.topic(name)?.partitions.length ?? 0
-    const log = count === 0 ? undefined : metadata.partitionByName(name, sourcePartition % count)
-    if (log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The dead-letter topic ${name} was deleted`)
-    return log
+    const partitions = metadata.topic(name)?.partitions ?? []
+    if (partitions.length === 0) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The dead-letter topic ${name} was deleted`)
+    const first = sourcePartition % partitions.length
+    const log = partitions[first]!.log ?? partitions.find(each => each.log !== null)?.log ?? null
+    if (log !== null) return log
+    throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `This broker leads no partition of the dead-letter topic ${name}`)
   }
 
   async #create(name: string): Promise<void> {

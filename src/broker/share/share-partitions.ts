@@ -1,6 +1,6 @@
 /**
  * The share partitions that this broker serves: created from the state stored by the share coordinator when a member first fetches, and
- * dropped when the topic is deleted, the group's offsets are altered, the state in memory can no longer be trusted, or when there are too
+ * dropped when the topic is deleted, another broker leads the partition, the group's offsets are altered, the state in memory can no longer be trusted, or when there are too
  * many. As in Kafka, only partitions that are assigned to the group exist: otherwise a client that may read a group and a topic could
  * create any number of them, all of which would be stored.
  */
@@ -62,10 +62,12 @@ export class SharePartitions {
 
   /** Throws KafkaError UNKNOWN_TOPIC_ID and the like, {@link NotShared} too. */
   get(key: SharePartitionKey): Promise<SharePartition> {
-    const log = this.#options.metadata.partition(key.topicId, key.partition)
+    const { metadata } = this.#options
+    const log = metadata.partition(key.topicId, key.partition)
     if (log === undefined) {
-      const known = this.#options.metadata.topicName(key.topicId) !== undefined
-      throw new KafkaError(known ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'UNKNOWN_TOPIC_ID')
+      if (metadata.topicName(key.topicId) === undefined) throw new KafkaError('UNKNOWN_TOPIC_ID')
+      const led = metadata.leaderOf(key.topicId, key.partition)
+      throw new KafkaError(led === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'NOT_LEADER_OR_FOLLOWER')
     }
     const name = sharePartitionName(key)
     let entry = this.#entries.get(name)
@@ -122,8 +124,11 @@ export class SharePartitions {
     }
   }
 
-  forgetTopic(topicId: Uuid): void {
-    for (const [name, entry] of this.#entries) if (entry.key.topicId === topicId) this.#drop(name, entry)
+  /** `partition`: only this one; another broker leads it now. */
+  forgetTopic(topicId: Uuid, partition?: number): void {
+    for (const [name, entry] of this.#entries) {
+      if (entry.key.topicId === topicId && (partition === undefined || entry.key.partition === partition)) this.#drop(name, entry)
+    }
   }
 
   whenAvailable(groupId: string, callback: () => void): { cancel(): void } {

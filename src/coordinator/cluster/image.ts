@@ -6,8 +6,16 @@
  */
 import type { Int64 } from '../../base.ts'
 import type { Uuid } from '../../protocol.ts'
+import { Brokers } from './brokers.ts'
 import { QuotaState } from './client-quotas.ts'
-import type { MetadataRecord, PartitionRecord, QuotaRecord, SecurityRecord } from './metadata-records.ts'
+import type {
+  BrokerRecord,
+  MetadataRecord,
+  PartitionChangeRecord,
+  PartitionRecord,
+  QuotaRecord,
+  SecurityRecord,
+} from './metadata-records.ts'
 import { SecurityState } from './security-state.ts'
 import { collisionKey } from './topic-names.ts'
 import type { ConfigResourceType } from './types.ts'
@@ -15,7 +23,8 @@ import type { ConfigResourceType } from './types.ts'
 /** What a record changed, as far as others have to act on it. */
 export type Change =
   | { kind: 'topic-created' | 'topic-deleted'; id: Uuid; name: string }
-  | { kind: 'partition-added'; id: Uuid; name: string; partitions: number }
+  | { kind: 'partition-added' | 'partition-changed'; name: string; record: PartitionRecord }
+  | { kind: 'broker'; record: BrokerRecord }
   | { kind: 'config'; type: ConfigResourceType; name: string; key: string; value: string | null }
   | { kind: 'feature'; name: string; level: number }
   | { kind: 'security'; record: SecurityRecord }
@@ -29,11 +38,16 @@ export interface TopicState {
   readonly partitions: PartitionRecord[]
 }
 
+/** Of a PartitionChangeRecord. */
+const noLeaderChange = -2
+const sameRecoveryState = -1
+
 const noConfigs: ReadonlyMap<string, string> = new Map()
 const other: Change = { kind: 'other' }
 
 export class ClusterImage {
   readonly topics = new Topics()
+  readonly brokers = new Brokers()
   readonly configs = new Configs()
   readonly features = new Map<string, number>()
   readonly security = new SecurityState()
@@ -47,7 +61,9 @@ export class ClusterImage {
       case 'TopicRecord':
         return this.topics.add(record.name, record.topicId)
       case 'PartitionRecord':
-        return this.topics.addPartition(record)
+        return this.topics.setPartition(record)
+      case 'PartitionChangeRecord':
+        return this.topics.changePartition(record)
       case 'RemoveTopicRecord': {
         const change = this.topics.remove(record.topicId)
         this.configs.forget('TOPIC', change.name)
@@ -63,6 +79,13 @@ export class ClusterImage {
         this.#producerIds = record
         this.nextProducerId = record.nextProducerId
         return other
+      case 'RegisterBrokerRecord':
+      case 'UnregisterBrokerRecord':
+      case 'FenceBrokerRecord':
+      case 'UnfenceBrokerRecord':
+      case 'BrokerRegistrationChangeRecord':
+        this.brokers.replay(record)
+        return { kind: 'broker', record }
       case 'ClientQuotaRecord':
         this.quotas.replay(record)
         return { kind: 'quota', record }
@@ -78,6 +101,7 @@ export class ClusterImage {
   *records(): Generator<MetadataRecord> {
     const features = [...this.features].sort(([a], [b]) => Number(b === 'metadata.version') - Number(a === 'metadata.version'))
     for (const [name, featureLevel] of features) yield { type: 'FeatureLevelRecord', name, featureLevel }
+    yield* this.brokers.records()
     yield* this.topics.records()
     yield* this.configs.records()
     yield* this.security.records()
@@ -114,17 +138,39 @@ class Topics {
     return { kind: 'topic-created', id, name }
   }
 
-  addPartition(record: PartitionRecord): Change {
+  setPartition(record: PartitionRecord): Change {
     const topic = this.byId.get(record.topicId)
     if (topic === undefined) throw new Error(`a PartitionRecord for the unknown topic ${record.topicId}`)
     const isNew = record.partitionId === topic.partitions.length
     if (!isNew && topic.partitions[record.partitionId] === undefined) {
       throw new Error(`partition ${record.partitionId} of topic ${topic.name}, which has ${topic.partitions.length}`)
     }
-    topic.partitions[record.partitionId] = this.#latest = sharing(this.#latest, record)
-    if (!isNew) return other
-    this.partitionCount++
-    return { kind: 'partition-added', id: topic.id, name: topic.name, partitions: topic.partitions.length }
+    const shared = sharing(this.#latest, record)
+    topic.partitions[record.partitionId] = this.#latest = shared
+    if (isNew) this.partitionCount++
+    return { kind: isNew ? 'partition-added' : 'partition-changed', name: topic.name, record: shared }
+  }
+
+  /** As Kafka's PartitionRegistration.merge. */
+  changePartition(change: PartitionChangeRecord): Change {
+    const before = this.byId.get(change.topicId)?.partitions[change.partitionId]
+    if (before === undefined) throw new Error(`a change of the unknown partition ${change.topicId}-${change.partitionId}`)
+    const { leader, leaderRecoveryState } = change
+    const elected = leader !== noLeaderChange
+    return this.setPartition({
+      ...before,
+      isr: change.isr ?? before.isr,
+      replicas: change.replicas ?? before.replicas,
+      removingReplicas: change.removingReplicas ?? before.removingReplicas,
+      addingReplicas: change.addingReplicas ?? before.addingReplicas,
+      directories: change.directories ?? before.directories,
+      eligibleLeaderReplicas: change.eligibleLeaderReplicas ?? before.eligibleLeaderReplicas,
+      lastKnownElr: change.lastKnownElr ?? before.lastKnownElr,
+      leaderRecoveryState: leaderRecoveryState === sameRecoveryState ? before.leaderRecoveryState : leaderRecoveryState,
+      leader: elected ? leader : before.leader,
+      leaderEpoch: before.leaderEpoch + (elected ? 1 : 0),
+      partitionEpoch: before.partitionEpoch + 1,
+    })
   }
 
   remove(id: Uuid): Change & { kind: 'topic-deleted' } {

@@ -53,7 +53,6 @@ export interface KafkaMetadata {
 
 /** Nothing larger is ever written into a metadata log: a length beyond it is damage. */
 const largestBatchBytes = 64 << 20
-const noLeaderChange = -2
 
 /** `directory`: the one that holds `__cluster_metadata-0`. Throws an Error that says what is wrong with it. */
 export function readKafkaMetadata(files: FileSystem, directory: string): KafkaMetadata {
@@ -149,9 +148,6 @@ class Replay {
 
   #apply(record: KafkaRecord, bytes: Buffer): void {
     switch (record.type) {
-      case 'partitionChange':
-        this.#change(record.value)
-        return
       // Of brokers and controllers that no longer exist.
       case 'registerBroker':
       case 'unregisterBroker':
@@ -166,24 +162,6 @@ class Replay {
       default:
         this.image.replay(decodeMetadataRecord(bytes))
     }
-  }
-
-  #change(change: Extract<KafkaRecord, { type: 'partitionChange' }>['value']): void {
-    const before = this.image.topics.byId.get(change.topicId)?.partitions[change.partitionId]
-    if (before === undefined) throw new Error(`a change of the unknown partition ${change.topicId}-${change.partitionId}`)
-    const { isr, replicas, directories, leader, eligibleLeaderReplicas, lastKnownElr } = change
-    const elected = leader !== noLeaderChange
-    this.image.topics.addPartition({
-      ...before,
-      isr: isr ?? before.isr,
-      replicas: replicas ?? before.replicas,
-      directories: directories ?? before.directories,
-      eligibleLeaderReplicas: eligibleLeaderReplicas ?? before.eligibleLeaderReplicas,
-      lastKnownElr: lastKnownElr ?? before.lastKnownElr,
-      leader: elected ? leader : before.leader,
-      leaderEpoch: before.leaderEpoch + (elected ? 1 : 0),
-      partitionEpoch: before.partitionEpoch + 1,
-    })
   }
 }
 

@@ -18,8 +18,20 @@ const { topic, partition, removeTopic, config, featureLevel, producerIds, noOp }
 const { accessControlEntry, removeAccessControlEntry, userScramCredential, removeUserScramCredential } = metadataRecords
 const { delegationToken, removeDelegationToken } = metadataRecords
 const { clientQuota } = metadataRecords
+const { partitionChange, registerBroker, unregisterBroker, brokerRegistrationChange, fenceBroker, unfenceBroker } = metadataRecords
 
 export type PartitionRecord = { type: 'PartitionRecord' } & MessageOf<typeof partition.fields>
+
+export type PartitionChangeRecord = { type: 'PartitionChangeRecord' } & MessageOf<typeof partitionChange.fields>
+
+export type RegisterBrokerRecord = { type: 'RegisterBrokerRecord' } & MessageOf<typeof registerBroker.fields>
+
+export type BrokerRecord =
+  | RegisterBrokerRecord
+  | ({ type: 'UnregisterBrokerRecord' } & MessageOf<typeof unregisterBroker.fields>)
+  | ({ type: 'BrokerRegistrationChangeRecord' } & MessageOf<typeof brokerRegistrationChange.fields>)
+  | ({ type: 'FenceBrokerRecord' } & MessageOf<typeof fenceBroker.fields>)
+  | ({ type: 'UnfenceBrokerRecord' } & MessageOf<typeof unfenceBroker.fields>)
 
 export type SecurityRecord =
   | ({ type: 'AccessControlEntryRecord' } & MessageOf<typeof accessControlEntry.fields>)
@@ -34,6 +46,8 @@ export type QuotaRecord = { type: 'ClientQuotaRecord' } & MessageOf<typeof clien
 export type MetadataRecord =
   | SecurityRecord
   | QuotaRecord
+  | BrokerRecord
+  | PartitionChangeRecord
   | ({ type: 'TopicRecord' } & MessageOf<typeof topic.fields>)
   | PartitionRecord
   | ({ type: 'RemoveTopicRecord' } & MessageOf<typeof removeTopic.fields>)
@@ -46,21 +60,22 @@ export type MetadataRecord =
 const resourceTypeIds: Record<ConfigResourceType, number> = { TOPIC: 2, BROKER: 4, CLIENT_METRICS: 16, GROUP: 32 }
 const resourceTypes = new Map(Object.entries(resourceTypeIds).map(([name, id]) => [id, name as ConfigResourceType]))
 
-/** A partition whose only replicas are these, as a new one is. */
+/** A new partition, led by the first of its replicas that is in sync. */
 export function newPartitionRecord(
   topicId: MessageOf<typeof partition.fields>['topicId'],
   partitionId: number,
   replicas: number[],
+  isr = replicas,
 ): PartitionRecord {
   return {
     type: 'PartitionRecord',
     partitionId,
     topicId,
     replicas,
-    isr: replicas,
+    isr,
     removingReplicas: [],
     addingReplicas: [],
-    leader: replicas[0]!,
+    leader: isr[0]!,
     leaderRecoveryState: 0,
     leaderEpoch: 0,
     partitionEpoch: 0,
@@ -81,6 +96,18 @@ function bytesOf(record: MetadataRecord): Buffer {
       return encode(topic, 0, record)
     case 'PartitionRecord':
       return encode(partition, 2, record)
+    case 'PartitionChangeRecord':
+      return encode(partitionChange, 2, record)
+    case 'RegisterBrokerRecord':
+      return encode(registerBroker, 3, record)
+    case 'UnregisterBrokerRecord':
+      return encode(unregisterBroker, 0, record)
+    case 'BrokerRegistrationChangeRecord':
+      return encode(brokerRegistrationChange, 2, record)
+    case 'FenceBrokerRecord':
+      return encode(fenceBroker, 0, record)
+    case 'UnfenceBrokerRecord':
+      return encode(unfenceBroker, 0, record)
     case 'RemoveTopicRecord':
       return encode(removeTopic, 0, record)
     case 'ConfigRecord':
@@ -115,6 +142,18 @@ export function decodeMetadataRecord(bytes: Buffer): MetadataRecord {
       return { type: 'TopicRecord', ...record.value }
     case 'partition':
       return { type: 'PartitionRecord', ...record.value }
+    case 'partitionChange':
+      return { type: 'PartitionChangeRecord', ...record.value }
+    case 'registerBroker':
+      return { type: 'RegisterBrokerRecord', ...record.value }
+    case 'unregisterBroker':
+      return { type: 'UnregisterBrokerRecord', ...record.value }
+    case 'brokerRegistrationChange':
+      return { type: 'BrokerRegistrationChangeRecord', ...record.value }
+    case 'fenceBroker':
+      return { type: 'FenceBrokerRecord', ...record.value }
+    case 'unfenceBroker':
+      return { type: 'UnfenceBrokerRecord', ...record.value }
     case 'removeTopic':
       return { type: 'RemoveTopicRecord', ...record.value }
     case 'config': {

@@ -165,7 +165,7 @@ describe('topics', () => {
     machine.cluster.subscribe({ partitionsAdded: (_topic, from) => added.push(from) })
     await run(machine.system, machine.cluster.createPartitions([{ name: 'a', count: 5, assignments: null }], false))
     assert.equal(topic.partitions.length, 5)
-    assert.equal(topic.partitions[4], machine.log.get(id, 4))
+    assert.equal(topic.partitions[4]!.log, machine.log.get(id, 4))
     assert.deepEqual(added, [3])
     assert.equal(machine.cluster.partitionCount, 5)
   })
@@ -177,7 +177,7 @@ describe('topics', () => {
     assert.equal(new Set(topics).size, 1)
     assert.equal(topics[0]!.internal, true)
     assert.equal(topics[0]!.partitions.length, 2)
-    assert.equal(topics[0]!.partitions[0]!.config.retentionMs, -1)
+    assert.equal(topics[0]!.partitions[0]!.log!.config.retentionMs, -1)
   })
 
   it('tell those who listen', async () => {

@@ -10,18 +10,20 @@ import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, metadataTopicUuid, randomUuid, type Uuid } from '../../protocol.ts'
 import { openCoordinator } from '../runtime.ts'
 import type { Coordinator, Decision } from '../shard.ts'
+import { Brokers } from './brokers.ts'
 import { type ClusterQuotas, type QuotaAlteration, QuotaState } from './client-quotas.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
 import { bootstrapLevels } from './features.ts'
-import { type Change, type ClusterImage, Configs } from './image.ts'
+import { type Change, Configs } from './image.ts'
 import { clusterMetadataTopic, guardedConfig, type InternalTopicName } from './internal-topics.ts'
+import { type Growth, imageNow, type LoadedImage } from './loaded-image.ts'
 import { OpenTopics, type Reporter } from './open-topics.ts'
 import { SecurityMetadata } from './security.ts'
-import { SecurityState } from './security-state.ts'
 import { ClusterShard, type ProducerIdBlock } from './shard.ts'
 import { Snapshots } from './snapshots.ts'
 import type {
   Admit,
+  BrokerRegistration,
   ClusterLimits,
   ClusterListener,
   ClusterMetadata,
@@ -29,7 +31,9 @@ import type {
   ConfigResourceType,
   CreatedTopic,
   NewPartitions,
+  NewRegistration,
   NewTopic,
+  PartitionChange,
   Topic,
   TopicConfigEntry,
   TopicRules,
@@ -41,6 +45,8 @@ export interface ClusterOptions {
   /** The log's directory; snapshots lie in its `__cluster_metadata-0`, as Kafka has them. */
   directory: string
   brokerId: number
+  /** Of this broker; null by default. */
+  rack?: string | null
   rules: TopicRules
   reporter: Reporter
   limits?: ClusterLimits
@@ -67,25 +73,6 @@ interface Pending {
   offset: number
 }
 
-interface LoadedImage {
-  topics: ReadonlyMap<Uuid, { name: string; partitions: number }>
-  configs: Configs
-  levels: Map<string, number>
-  security: SecurityState
-  quotas: QuotaState
-}
-
-function imageNow({ topics, configs, features, security, quotas }: ClusterImage): LoadedImage {
-  const counts = [...topics.byId.values()].map(({ id, name, partitions }) => [id, { name, partitions: partitions.length }] as const)
-  return {
-    topics: new Map(counts),
-    configs: configs.copy(),
-    levels: new Map(features),
-    security: new SecurityState(security),
-    quotas: new QuotaState(quotas),
-  }
-}
-
 class Cluster implements ClusterMetadata {
   readonly #options: ClusterOptions
   readonly #metadataLog: PartitionLog
@@ -96,6 +83,7 @@ class Cluster implements ClusterMetadata {
   #configs = new Configs()
   #levels = new Map<string, number>()
   #quotas = new QuotaState()
+  #brokers = new Brokers()
   /** Replayed, in the order of offsets, but not published. */
   #pending: Pending[] = []
   /** Topics that the log being loaded removed: their data may go even when it was not dropped before the process ended. */
@@ -116,6 +104,7 @@ class Cluster implements ClusterMetadata {
     this.#topics = new OpenTopics({
       system,
       log,
+      brokerId: options.brokerId,
       reporter,
       config: name => guardedConfig(name, options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name))),
       enqueue: step => void this.#enqueue(step),
@@ -173,6 +162,7 @@ class Cluster implements ClusterMetadata {
     this.#levels = loaded.levels
     this.security.state = loaded.security
     this.#quotas = loaded.quotas
+    this.#brokers = loaded.brokers
     for (const listener of this.#topics.listeners) listener.quotasChanged?.()
     for (const id of this.#topics.ids()) {
       if (loaded.topics.has(id)) continue
@@ -184,12 +174,15 @@ class Cluster implements ClusterMetadata {
   }
 
   async #reportStrays(): Promise<void> {
-    const { log, reporter, rules } = this.#options
+    const { brokerId, log, reporter, rules } = this.#options
     for (const stray of log.strays()) {
+      const leader = this.leaderOf(stray.topicId, stray.partition) ?? brokerId
       if (this.#removed.has(stray.topicId)) {
         log.create({ ...stray, config: rules.effectiveTopicConfig(new Map()) })
         await log.delete(stray.topicId, stray.partition)
         reporter.info(stray, 'finished deleting a partition whose deletion was interrupted when the broker stopped')
+      } else if (leader !== brokerId) {
+        reporter.info({ ...stray, leader }, 'ignoring a partition directory, because another broker leads the partition')
       } else {
         reporter.warn(stray, 'ignoring a partition directory that belongs to no topic')
       }
@@ -215,11 +208,30 @@ class Cluster implements ClusterMetadata {
   }
 
   partition(topicId: Uuid, partition: number): PartitionLog | undefined {
-    return this.#topics.byId.get(topicId)?.partitions[partition]
+    return this.#topics.byId.get(topicId)?.partitions[partition]?.log ?? undefined
   }
 
   partitionByName(topicName: string, partition: number): PartitionLog | undefined {
-    return this.#topics.byName.get(topicName)?.partitions[partition]
+    return this.#topics.byName.get(topicName)?.partitions[partition]?.log ?? undefined
+  }
+
+  leaderOf(topicId: Uuid, partition: number): number | undefined {
+    return this.#topics.byId.get(topicId)?.partitions[partition]?.leader
+  }
+
+  brokers(): readonly BrokerRegistration[] {
+    const self = this.#unregistered
+    return self === null ? this.#brokers.sorted() : [...this.#brokers.sorted(), self].sort((a, b) => a.id - b.id)
+  }
+
+  broker(id: number): BrokerRegistration | undefined {
+    return id === this.#options.brokerId ? (this.#unregistered ?? this.#brokers.byId.get(id)) : this.#brokers.byId.get(id)
+  }
+
+  /** This broker, while it is not registered: always, if it is alone. */
+  get #unregistered(): BrokerRegistration | null {
+    const { brokerId: id, rack = null } = this.#options
+    return this.#brokers.byId.has(id) ? null : { id, epoch: 0, rack, fenced: false, endpoints: new Map() }
   }
 
   topics(): readonly Topic[] {
@@ -275,6 +287,31 @@ class Cluster implements ClusterMetadata {
 
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void> {
     return this.#write(shard => shard.updateFeatures(updates, validateOnly))
+  }
+
+  async registerBroker(broker: NewRegistration): Promise<number> {
+    const epoch = await this.#write(shard => shard.registerBroker(broker))
+    if (broker.id === this.#options.brokerId) await this.#announceEpochs(broker.id)
+    return epoch
+  }
+
+  /** So that other brokers tell clients no lower leader epoch than the log here has, which would refuse them. */
+  async #announceEpochs(leader: number): Promise<void> {
+    for (let raised = this.#topics.raised(); raised.length > 0; raised = this.#topics.raised()) {
+      for (const outcome of await this.changePartitions(raised.map(each => ({ ...each, leader })))) if (outcome !== null) throw outcome
+    }
+  }
+
+  fenceBroker(id: number, fenced: boolean): Promise<void> {
+    return this.#write(shard => shard.fenceBroker(id, fenced))
+  }
+
+  unregisterBroker(id: number): Promise<void> {
+    return this.#write(shard => shard.unregisterBroker(id))
+  }
+
+  changePartitions(changes: readonly PartitionChange[]): Promise<(KafkaError | null)[]> {
+    return inChunks(changes, some => this.#write(shard => shard.changePartitions(some)))
   }
 
   #clientQuotas(): ClusterQuotas {
@@ -364,7 +401,7 @@ class Cluster implements ClusterMetadata {
     while (end < pending.length && pending[end]!.offset < durable) end++
     const changes = pending.splice(0, end).map(entry => entry.change)
     // A topic is opened once, with all the partitions and configs that this run of changes gives it.
-    const growing = new Map<Uuid, { name: string; partitions: number }>()
+    const growing = new Map<Uuid, Growth>()
     const reconfigured = new Set<string>()
     let quotasChanged = false
     const grow = async () => {
@@ -372,9 +409,17 @@ class Cluster implements ClusterMetadata {
       growing.clear()
     }
     for (const change of changes) {
-      if (change.kind === 'topic-created') growing.set(change.id, { name: change.name, partitions: 0 })
+      if (change.kind === 'topic-created') growing.set(change.id, { name: change.name, partitions: [] })
       else if (change.kind === 'partition-added') {
-        growing.set(change.id, change)
+        const { name, record } = change
+        const growth = growing.get(record.topicId)
+        if (growth === undefined) growing.set(record.topicId, { name, partitions: [record] })
+        else growth.partitions.push(record)
+      } else if (change.kind === 'partition-changed') {
+        await grow()
+        await this.#topics.change(change.record)
+      } else if (change.kind === 'broker') {
+        this.#brokers.replay(change.record)
       } else if (change.kind === 'topic-deleted') {
         await grow()
         this.#configs.forget('TOPIC', change.name)

@@ -1,7 +1,7 @@
 /**
- * The topics as clients see them: durable, with their partitions of the log open.
+ * The topics as clients see them: durable, with those partitions of the log open that this broker leads.
  *
- * Hides the opening and dropping of partitions (in time slices, so that thousands of new partitions never block the event loop), and
+ * Hides the opening, closing and dropping of partitions (in time slices, so that thousands of new partitions never block the event loop), and
  * what happens on disk errors: the topic, or its new partitions, stay invisible, and opening them is retried. Data is deleted
  * only for a topic that a record removed, never because the metadata does not know the topic.
  */
@@ -9,28 +9,70 @@ import { type System, type Timer, Turns } from '../../base.ts'
 import type { Log, PartitionLog, TopicConfig } from '../../log.ts'
 import type { Uuid } from '../../protocol.ts'
 import { clusterMetadataTopic, internalTopics } from './internal-topics.ts'
-import type { ClusterListener, Topic } from './types.ts'
+import type { PartitionRecord } from './metadata-records.ts'
+import type { ClusterListener, Topic, TopicPartition } from './types.ts'
 
 const retryMs = 5_000
+/** Shared by all topics that miss none. */
+const none: readonly PartitionRecord[] = []
 
 export interface Reporter {
   info(details: object, message: string): void
   warn(details: object, message: string): void
 }
 
+/** A log that can give single partitions away while it runs. */
+type ReleasingLog = Log & {
+  /** Flushes and closes the partition; its files stay. It rejects all operations with NOT_LEADER_OR_FOLLOWER. */
+  release?(topicId: Uuid, partition: number): Promise<unknown>
+}
+
 export interface OpenTopicsOptions {
   system: System
-  log: Log
+  log: ReleasingLog
+  brokerId: number
   config(topicName: string): TopicConfig
   reporter: Reporter
   /** Runs a step after all that change topics before it: the methods that change topics must not overlap. */
   enqueue(step: () => Promise<void>): void
 }
 
+/** What it says is in the record, which the shard's image keeps anyway: there may be many thousands. */
+class OpenPartition implements TopicPartition {
+  record: PartitionRecord
+  log: PartitionLog | null
+
+  constructor(record: PartitionRecord, log: PartitionLog | null) {
+    this.record = record
+    this.log = log
+  }
+
+  get index(): number {
+    return this.record.partitionId
+  }
+
+  get leader(): number {
+    return this.record.leader
+  }
+
+  /** A log that may have lost its end raised its epoch by itself. */
+  get leaderEpoch(): number {
+    return this.log?.leaderEpoch ?? this.record.leaderEpoch
+  }
+
+  get replicas(): readonly number[] {
+    return this.record.replicas
+  }
+
+  get isr(): readonly number[] {
+    return this.record.isr
+  }
+}
+
 interface OpenTopic extends Topic {
-  readonly partitions: PartitionLog[]
-  /** The target number of partitions. */
-  wanted: number
+  partitions: readonly OpenPartition[]
+  /** Those that follow `partitions` and are not open yet; none but while a disk refuses. */
+  missing: readonly PartitionRecord[]
   visible: boolean
 }
 
@@ -61,8 +103,11 @@ export class OpenTopics {
     return [...this.#all.keys()]
   }
 
-  /** Opens what is missing for the topic to have this many partitions. Never fewer than before: partitions are not taken away. */
-  async ensure(id: Uuid, name: string, partitions: number): Promise<void> {
+  /**
+   * Takes these partitions over as they are described, and opens what is missing for the topic to have them. `records` is a run of partitions
+   * without holes. Partitions are never taken away.
+   */
+  async ensure(id: Uuid, name: string, records: readonly PartitionRecord[]): Promise<void> {
     let topic = this.#all.get(id)
     if (topic === undefined) {
       if (name === clusterMetadataTopic) {
@@ -70,26 +115,44 @@ export class OpenTopics {
         this.#options.reporter.warn({ topic: name, topicId: id }, 'ignoring a topic whose name is reserved for the broker')
         return
       }
-      topic = { name, id, internal: internalTopics.has(name), partitions: [], wanted: 0, visible: false }
+      topic = { name, id, internal: internalTopics.has(name), partitions: [], missing: none, visible: false }
       this.#all.set(id, topic)
     }
-    topic.wanted = Math.max(topic.wanted, partitions)
+    const known = topic.partitions.length + topic.missing.length
+    for (const record of records) if (record.partitionId < known) await this.change(record)
+    topic.missing = topic.missing.concat(records.filter(({ partitionId }) => partitionId >= known))
     await this.#complete(topic)
+  }
+
+  /** A partition that is known already has another leader, or other replicas. */
+  async change(record: PartitionRecord): Promise<void> {
+    const topic = this.#all.get(record.topicId)
+    if (topic === undefined) return
+    const partition = topic.partitions[record.partitionId]
+    if (partition === undefined) {
+      topic.missing = topic.missing.with(record.partitionId - topic.partitions.length, record)
+      return
+    }
+    if (this.#turns.over) await this.#turns.next()
+    partition.record = record
+    if (this.#leads(record)) this.#lead(topic, partition)
+    else if (partition.log !== null) await this.#giveUp(topic, partition)
   }
 
   /** Whether everything that the metadata defines for the topic is open. */
   isComplete(id: Uuid): boolean {
     const topic = this.#all.get(id)
-    return topic?.visible === true && topic.partitions.length === topic.wanted
+    return topic?.visible === true && topic.missing.length === 0
   }
 
   /** A record removed the topic: its data goes. */
   async delete(id: Uuid): Promise<void> {
     const topic = this.#take(id)
     if (topic === undefined) return
-    for (const { partition } of topic.partitions) {
+    for (const { index, log } of topic.partitions) {
+      if (log === null) continue
       if (this.#turns.over) await this.#turns.next()
-      await this.#options.log.delete(id, partition)
+      await this.#options.log.delete(id, index)
     }
     if (topic.visible) for (const listener of this.listeners) listener.topicDeleted?.(topic)
   }
@@ -102,14 +165,28 @@ export class OpenTopics {
     if (topic.visible) for (const listener of this.listeners) listener.topicDeleted?.(topic)
   }
 
+  /** Those whose log raised its leader epoch by itself, because it may have lost its end. */
+  raised(): { topicId: Uuid; partition: number }[] {
+    const raised: { topicId: Uuid; partition: number }[] = []
+    for (const { id, partitions } of this.#all.values()) {
+      for (const { index, log, record } of partitions)
+        if (log !== null && log.leaderEpoch > record.leaderEpoch) raised.push({ topicId: id, partition: index })
+    }
+    return raised
+  }
+
   reconfigure(topic: Topic): void {
     const config = this.#options.config(topic.name)
-    for (const partition of topic.partitions) partition.config = config
+    for (const { log } of topic.partitions) if (log !== null) log.config = config
   }
 
   close(): void {
     this.#closed = true
     this.#retry?.cancel()
+  }
+
+  #leads({ leader }: PartitionRecord): boolean {
+    return leader === this.#options.brokerId
   }
 
   #take(id: Uuid): OpenTopic | undefined {
@@ -125,15 +202,15 @@ export class OpenTopics {
   }
 
   async #complete(topic: OpenTopic): Promise<void> {
+    const { missing } = topic
+    if (missing.length === 0 && topic.visible) return
     const from = topic.partitions.length
-    const opened: PartitionLog[] = []
-    const { log } = this.#options
+    const opened: OpenPartition[] = []
     try {
       const config = this.#options.config(topic.name)
-      for (let partition = from; partition < topic.wanted; partition++) {
+      for (const record of missing) {
         if (this.#turns.over) await this.#turns.next()
-        // Also for one that the log recovered: it belongs to no topic until it is claimed this way.
-        opened.push(log.create({ topic: topic.name, topicId: topic.id, partition, config }))
+        opened.push(new OpenPartition(record, this.#leads(record) ? this.#open(topic, record, config) : null))
       }
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, err: error }, 'cannot open a partition; retrying')
@@ -141,8 +218,46 @@ export class OpenTopics {
       // A new topic stays invisible as a whole; new partitions of an old one can be used as far as they go.
       if (!topic.visible) return
     }
-    topic.partitions.push(...opened)
+    topic.missing = opened.length === missing.length ? none : missing.slice(opened.length)
+    // Not by push, which would leave room for more in each of thousands of topics.
+    topic.partitions = topic.partitions.concat(opened)
     this.#show(topic, from)
+  }
+
+  /** Also one that the log recovered: it belongs to no topic until it is claimed this way. */
+  #open({ name }: OpenTopic, { topicId, partitionId, leaderEpoch }: PartitionRecord, config: TopicConfig): PartitionLog {
+    const log = this.#options.log.create({ topic: name, topicId, partition: partitionId, config })
+    raise(log, leaderEpoch)
+    return log
+  }
+
+  /** This broker leads the partition of a visible topic. */
+  #lead(topic: OpenTopic, partition: OpenPartition): void {
+    if (partition.log !== null) {
+      raise(partition.log, partition.record.leaderEpoch)
+      return
+    }
+    try {
+      partition.log = this.#open(topic, partition.record, this.#options.config(topic.name))
+    } catch (error) {
+      this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot open a partition; retrying')
+      this.#retryLater()
+      return
+    }
+    if (topic.visible) for (const listener of this.listeners) listener.partitionOpened?.(topic, partition.index)
+  }
+
+  /** Another broker leads it: nobody finds the log here from now on, then those who use it let go, then it is closed. */
+  async #giveUp(topic: OpenTopic, partition: OpenPartition): Promise<void> {
+    partition.log = null
+    if (topic.visible) for (const listener of this.listeners) listener.partitionClosed?.(topic, partition.index)
+    const { log } = this.#options
+    try {
+      // Whoever moves a partition has released it before the record is written.
+      if (log.get(topic.id, partition.index) !== undefined) await log.release?.(topic.id, partition.index)
+    } catch (error) {
+      this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot close a partition')
+    }
   }
 
   #show(topic: OpenTopic, from: number): void {
@@ -165,11 +280,23 @@ export class OpenTopics {
     if (this.#retry !== null || this.#closed) return
     this.#retry = this.#options.system.timers.after(retryMs, () => {
       this.#retry = null
-      this.#options.enqueue(async () => {
-        for (const topic of this.#all.values()) {
-          if (topic.partitions.length < topic.wanted) await this.#complete(topic)
-        }
-      })
+      this.#options.enqueue(() => this.#tryAgain())
     })
   }
+
+  async #tryAgain(): Promise<void> {
+    for (const topic of this.#all.values()) {
+      if (topic.missing.length > 0) await this.#complete(topic)
+      for (const partition of topic.partitions) {
+        if (partition.log !== null || !this.#leads(partition.record)) continue
+        if (this.#turns.over) await this.#turns.next()
+        this.#lead(topic, partition)
+      }
+    }
+  }
+}
+
+/** The metadata may say that another broker led the partition before. */
+function raise(log: PartitionLog, leaderEpoch: number): void {
+  if (log.offline === null) log.raiseLeaderEpoch(leaderEpoch)
 }

@@ -335,8 +335,8 @@ describe('the image', () => {
   })
 
   it('refuses a record that it could not keep', () => {
-    // Frame version 1, BrokerRegistrationChangeRecord (17), version 0: broker id, epoch, no tagged fields.
-    const record = { key: null, value: Buffer.from([1, 17, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 0]) }
+    // Frame version 1, UnregisterControllerRecord (29), version 0: controller id, no tagged fields.
+    const record = { key: null, value: Buffer.from([1, 29, 0, 0, 0, 0, 7, 0]) }
     assert.throws(() => makeShard().replay(record, 0), /does not support/)
   })
 })

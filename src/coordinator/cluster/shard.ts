@@ -7,6 +7,7 @@
 import { addInt64, type Int64, maxInt64 } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard } from '../shard.ts'
+import { fencingRecords, partitionChangeRecord, registrationRecord, unregistrationRecord } from './broker-changes.ts'
 import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
 import { type FeatureUpdate, featureRecords } from './feature-updates.ts'
 import { type Change, ClusterImage, type TopicState } from './image.ts'
@@ -19,9 +20,19 @@ import {
   internalTopics,
 } from './internal-topics.ts'
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord, newPartitionRecord } from './metadata-records.ts'
-import { placeNewPartitions, placeTopic } from './placement.ts'
+import { type Candidate, placeNewPartitions, placeTopic } from './placement.ts'
 import { topicNameProblem } from './topic-names.ts'
-import type { Admit, ClusterLimits, ConfigChange, CreatedTopic, NewPartitions, NewTopic, TopicRules } from './types.ts'
+import type {
+  Admit,
+  ClusterLimits,
+  ConfigChange,
+  CreatedTopic,
+  NewPartitions,
+  NewRegistration,
+  NewTopic,
+  PartitionChange,
+  TopicRules,
+} from './types.ts'
 
 /** Kafka's bound on the records of one operation. */
 const maxRecordsPerOperation = 10_000
@@ -72,16 +83,18 @@ export class ClusterShard implements Shard {
   createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Decision<(CreatedTopic | KafkaError)[]> {
     const records: MetadataRecord[] = []
     const added = { topics: 0, partitions: 0 }
+    let placed = this.image.topics.partitionCount
     const givenIds = new Set<Uuid>()
     const response = topics.map(topic =>
       attempt(() => {
-        const { created, records: own } = this.#createTopic(topic, givenIds)
+        const { created, records: own } = this.#createTopic(topic, givenIds, placed)
         this.#checkLimits(topic.name, added.topics + 1, added.partitions + created.numPartitions)
         admit?.(created.numPartitions)
         if (!internalTopics.has(topic.name)) {
           added.topics++
           added.partitions += created.numPartitions
         }
+        placed += created.numPartitions
         records.push(...own)
         return created
       }),
@@ -89,8 +102,9 @@ export class ClusterShard implements Shard {
     return decide(records, response, validateOnly)
   }
 
-  #createTopic(topic: NewTopic, givenIds: Set<Uuid>): { created: CreatedTopic; records: MetadataRecord[] } {
-    const { brokerId, rules } = this.#options
+  /** `placed`: partitions that have their place before it. */
+  #createTopic(topic: NewTopic, givenIds: Set<Uuid>, placed: number): { created: CreatedTopic; records: MetadataRecord[] } {
+    const { rules } = this.#options
     const { topics } = this.image
     checkCreation(topic.name)
     if (topics.byName.has(topic.name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', `Topic '${topic.name}' already exists.`)
@@ -105,14 +119,14 @@ export class ClusterShard implements Shard {
     const configs = new Map([...given, ...configsOf(topic)])
     rules.validateTopicConfigs(configs)
     this.#checkInternal(topic.name, given, configs)
-    const placement = placeTopic(topic, brokerId, rules)
+    const placement = placeTopic(topic, this.#candidates(), placed, rules)
     this.#checkLimits(topic.name, 1, placement.length)
     const id = this.#unusedId(givenIds)
     const records: MetadataRecord[] = [{ type: 'TopicRecord', name: topic.name, topicId: id }]
     for (const [name, value] of configs) {
       records.push({ type: 'ConfigRecord', resourceType: 'TOPIC', resourceName: topic.name, name, value })
     }
-    for (const [partitionId, replicas] of placement.entries()) records.push(newPartitionRecord(id, partitionId, replicas))
+    for (const [partitionId, replicas] of placement.entries()) records.push(this.#newPartition(id, partitionId, replicas))
     const created = { id, numPartitions: placement.length, replicationFactor: placement[0]!.length, configs }
     return { created, records }
   }
@@ -143,7 +157,7 @@ export class ClusterShard implements Shard {
         const placement = this.#placeMore(topic, wanted, added)
         admit?.(placement.length)
         const from = topic.partitions.length
-        for (const [index, replicas] of placement.entries()) records.push(newPartitionRecord(topic.id, from + index, replicas))
+        for (const [index, replicas] of placement.entries()) records.push(this.#newPartition(topic.id, from + index, replicas))
         added += placement.length
         return null
       })
@@ -162,7 +176,44 @@ export class ClusterShard implements Shard {
       )
     }
     this.#checkLimits(topic.name, 0, addedBefore + wanted.count - has)
-    return placeNewPartitions(wanted, has, topic.partitions[0]!.replicas.length, this.#options.brokerId)
+    const placed = this.image.topics.partitionCount + addedBefore
+    return placeNewPartitions(wanted, has, topic.partitions[0]!.replicas.length, this.#candidates(), placed)
+  }
+
+  /** A broker that is alone in its cluster is not registered. */
+  #candidates(): readonly Candidate[] {
+    const { brokers } = this.image
+    return brokers.byId.size > 0 ? brokers.sorted() : [{ id: this.#options.brokerId, rack: null, fenced: false }]
+  }
+
+  #newPartition(topicId: Uuid, partition: number, replicas: number[]): MetadataRecord {
+    const { byId } = this.image.brokers
+    const isr = byId.size === 0 ? replicas : replicas.filter(id => byId.get(id)?.fenced === false)
+    return newPartitionRecord(topicId, partition, replicas, isr)
+  }
+
+  registerBroker(broker: NewRegistration): Decision<number> {
+    return decide([registrationRecord(broker, this.nextOffset)], this.nextOffset, false)
+  }
+
+  fenceBroker(id: number, fenced: boolean): Decision<void> {
+    return decide(fencingRecords(this.image.brokers, id, fenced), undefined, false)
+  }
+
+  unregisterBroker(id: number): Decision<void> {
+    return decide([unregistrationRecord(this.image, id)], undefined, false)
+  }
+
+  changePartitions(changes: readonly PartitionChange[]): Decision<(KafkaError | null)[]> {
+    const records: MetadataRecord[] = []
+    const response = changes.map(change =>
+      attempt(() => {
+        const record = partitionChangeRecord(this.image, this.#options.brokerId, change)
+        if (record !== null) records.push(record)
+        return null
+      }),
+    )
+    return decide(records, response, false)
   }
 
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Decision<(KafkaError | null)[]> {

@@ -7,14 +7,48 @@ import type { FeatureUpdate } from './feature-updates.ts'
 import type { InternalTopicName } from './internal-topics.ts'
 import type { ClusterSecurity } from './security.ts'
 
-/** A topic as clients may see it: durable, with every partition open. Never changes but for `partitions`, which only grows. */
+/** One partition as the metadata describes it. The object stays the same while what it says changes. */
+export interface TopicPartition {
+  readonly index: number
+  /** Broker id; -1: nobody serves it now. */
+  readonly leader: number
+  readonly leaderEpoch: number
+  /** The first is preferred as leader. */
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  /** Its log, if this broker leads it and has opened it; null otherwise. */
+  readonly log: PartitionLog | null
+}
+
+/**
+ * A topic as clients may see it: durable, with every partition open that this broker led when it became visible. Never changes but for
+ * `partitions`, which only grows, and what they say.
+ */
 export interface Topic {
   readonly name: string
   readonly id: Uuid
   /** One of Kafka's own topics, which ordinary clients may not write. */
   readonly internal: boolean
   /** By partition index, without holes. */
-  readonly partitions: readonly PartitionLog[]
+  readonly partitions: readonly TopicPartition[]
+}
+
+/** A broker that belongs to the cluster, running or not. */
+export interface BrokerRegistration {
+  readonly id: number
+  /** Grows with each registration of the id. */
+  readonly epoch: number
+  readonly rack: string | null
+  /** It does not serve now: clients are not sent there. */
+  readonly fenced: boolean
+  /** By the name of the listener. */
+  readonly endpoints: ReadonlyMap<string, { host: string; port: number }>
+}
+
+/** What a broker says of itself when it starts. */
+export interface NewRegistration extends Omit<BrokerRegistration, 'epoch'> {
+  /** Of this run of the process. */
+  incarnation: Uuid
 }
 
 /** The resources that have stored configs; Kafka's ConfigResource types but BROKER_LOGGER, whose levels are not stored. */
@@ -48,6 +82,15 @@ export interface NewPartitions {
   assignments: readonly { brokerIds: readonly number[] }[] | null
 }
 
+/** What is left out stays. */
+export interface PartitionChange {
+  topicId: Uuid
+  partition: number
+  replicas?: readonly number[]
+  /** With the leader epoch + 1, also where it leads already. */
+  leader?: number
+}
+
 export interface ConfigChange {
   type: ConfigResourceType
   /** Topic, group or subscription name; the broker's id, or '' for the default of all brokers. */
@@ -64,6 +107,10 @@ export interface ClusterListener {
   topicCreated?(topic: Topic): void
   topicDeleted?(topic: Topic): void
   partitionsAdded?(topic: Topic, from: number): void
+  /** This broker leads the partition of a topic that it knew before, and has opened its log. */
+  partitionOpened?(topic: Topic, partition: number): void
+  /** This broker no longer leads the partition. Its log is closed after this returns. */
+  partitionClosed?(topic: Topic, partition: number): void
   configChanged?(type: ConfigResourceType, name: string): void
   quotasChanged?(): void
 }
@@ -104,11 +151,18 @@ export interface ClusterMetadata {
   topicById(id: Uuid): Topic | undefined
   topicId(name: string): Uuid | undefined
   topicName(id: Uuid): string | undefined
+  /** The log of the partition; undefined where it is not here. */
   partition(topicId: Uuid, partition: number): PartitionLog | undefined
   partitionByName(topicName: string, partition: number): PartitionLog | undefined
   /** All topics, sorted by name. */
   topics(): readonly Topic[]
+  /** Of the cluster. */
   readonly partitionCount: number
+  /** The broker that leads the partition, -1 for none; undefined: there is no such partition. */
+  leaderOf(topicId: Uuid, partition: number): number | undefined
+  /** All that belong to the cluster, by id. This one always does. */
+  brokers(): readonly BrokerRegistration[]
+  broker(id: number): BrokerRegistration | undefined
   /** Users and permissions. */
   readonly security: ClusterSecurity
   readonly quotas: ClusterQuotas
@@ -132,6 +186,14 @@ export interface ClusterMetadata {
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Promise<(KafkaError | null)[]>
   /** All or none: throws KafkaError INVALID_UPDATE_VERSION for the first that is refused. */
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void>
+  /** Resolves to the epoch of the registration. */
+  registerBroker(broker: NewRegistration): Promise<number>
+  /** Throws KafkaError BROKER_ID_NOT_REGISTERED. */
+  fenceBroker(id: number, fenced: boolean): Promise<void>
+  /** Throws KafkaError for a broker that is running, or that leads partitions. */
+  unregisterBroker(id: number): Promise<void>
+  /** One outcome per partition, in order. */
+  changePartitions(changes: readonly PartitionChange[]): Promise<(KafkaError | null)[]>
   /** The topic, created with Kafka's settings when it is missing. */
   ensureInternalTopic(name: InternalTopicName): Promise<Topic>
   /** A producer id that was never assigned before and never will be again. */

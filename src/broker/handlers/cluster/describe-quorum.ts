@@ -1,11 +1,12 @@
 /**
- * DescribeQuorum, v0–2 (KIP-595): the state of the metadata quorum. The only broker keeps the metadata, so it is the leader and the
- * only voter. v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
+ * DescribeQuorum, v0–2 (KIP-595): the state of the metadata quorum. There is no election: the controller is the leader and the only voter, and
+ * the other brokers observe. What is not known of a broker is -1. v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
  */
-import { apis, errorCode, type InputOf, KafkaError, type MessageOf, metadataTopicUuid } from '../../../protocol.ts'
+import { apis, errorCode, type InputOf, KafkaError, type MessageOf, metadataTopicUuid, zeroUuid } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
+import { ClusterView } from './cluster-view.ts'
 
 type Request = MessageOf<typeof apis.describeQuorum.request>
 type Response = InputOf<typeof apis.describeQuorum.response>
@@ -20,15 +21,15 @@ export const describeQuorum = defineHandler<typeof apis.describeQuorum>({
   cost: oneThing,
   handle(request, context) {
     requireCluster(context, 'DESCRIBE')
-    const { self } = context.broker
+    const view = new ClusterView(context)
     const known = isMetadataPartition(request)
     const topics = request.topics.map(({ topicName, partitions }) => ({
       topicName,
-      partitions: partitions.map(({ partitionIndex }) => (known ? quorum(context) : unknown(partitionIndex))),
+      partitions: partitions.map(({ partitionIndex }) => (known ? quorum(view, context) : unknown(partitionIndex))),
     }))
-    const listener = context.connection.listener
-    const nodes = known && context.version >= 2 ? [{ nodeId: self.id, listeners: [{ name: listener, ...self.advertised(listener) }] }] : []
-    return { errorCode: 0, errorMessage: null, topics, nodes }
+    const name = context.connection.listener
+    const nodes = view.nodes.map(({ id, host, port }) => ({ nodeId: id, listeners: [{ name, host, port }] }))
+    return { errorCode: 0, errorMessage: null, topics, nodes: known && context.version >= 2 ? nodes : [] }
   },
   fail: (_, error) => ({ errorCode: error.code, errorMessage: error.message, topics: [], nodes: [] }),
 })
@@ -48,25 +49,31 @@ function unknown(partitionIndex: number): PartitionResult {
 
 const nobody = { leaderId: -1, leaderEpoch: -1, highWatermark: -1, currentVoters: [], observers: [] }
 
-function quorum({ broker }: RequestContext): PartitionResult {
-  const log = broker.log.get(metadataTopicUuid, 0)
-  if (log === undefined) throw new Error('the metadata has no log')
-  const now = broker.system.clock.now()
-  const voter = {
-    replicaId: broker.self.id,
-    replicaDirectoryId: broker.self.directoryId,
-    logEndOffset: log.logEndOffset,
-    lastFetchTimestamp: now,
-    lastCaughtUpTimestamp: now,
-  }
+function quorum({ nodes, controllerId }: ClusterView, { broker }: RequestContext): PartitionResult {
+  const { self, metadata, log, system } = broker
+  // Only the broker that keeps the metadata has this log; the others know up to where they have read it.
+  const kept = log.get(metadataTopicUuid, 0)
+  const known = metadata.finalizedFeatures().epoch + 1
+  const now = system.clock.now()
+  const state = (replicaId: number) =>
+    replicaId === self.id
+      ? {
+          replicaId,
+          replicaDirectoryId: self.directoryId,
+          logEndOffset: kept?.logEndOffset ?? known,
+          lastFetchTimestamp: now,
+          lastCaughtUpTimestamp: now,
+        }
+      : { replicaId, replicaDirectoryId: zeroUuid, logEndOffset: -1, lastFetchTimestamp: -1, lastCaughtUpTimestamp: -1 }
+  const others = nodes.filter(({ id }) => id !== controllerId)
   return {
     partitionIndex: 0,
     errorCode: 0,
     errorMessage: null,
-    leaderId: broker.self.id,
-    leaderEpoch: log.leaderEpoch,
-    highWatermark: log.highWatermark,
-    currentVoters: [voter],
-    observers: [],
+    leaderId: controllerId,
+    leaderEpoch: kept?.leaderEpoch ?? 0,
+    highWatermark: kept?.highWatermark ?? known,
+    currentVoters: [state(controllerId)],
+    observers: others.map(({ id }) => state(id)),
   }
 }

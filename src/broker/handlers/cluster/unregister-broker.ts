@@ -1,6 +1,6 @@
 /**
- * UnregisterBroker, v0 (KIP-631): removes a permanently stopped broker. The only broker is this one; unlike Kafka, it
- * refuses to remove itself, because that would leave an unusable cluster.
+ * UnregisterBroker, v0 (KIP-631): removes a permanently stopped broker. Unlike in Kafka, a broker that is running, or that leads partitions,
+ * is refused, and so is the broker that is asked.
  */
 import { apis, KafkaError } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
@@ -12,12 +12,15 @@ export const unregisterBroker = defineHandler<typeof apis.unregisterBroker>({
   versions: [0, 0],
   access: [['CLUSTER', 'ALTER']],
   cost: oneThing,
-  handle({ brokerId }, context) {
+  async handle({ brokerId }, context) {
     requireCluster(context, 'ALTER')
-    if (brokerId === context.broker.self.id) {
+    const { self, metadata } = context.broker
+    if (brokerId === self.id && metadata.brokers().length === 1) {
       throw new KafkaError('INVALID_REQUEST', `Broker ${brokerId} is the only one of this cluster and cannot be unregistered.`)
     }
-    throw new KafkaError('BROKER_ID_NOT_REGISTERED', `Broker ID ${brokerId} is not currently registered`)
+    if (brokerId === self.id) throw new KafkaError('INVALID_REQUEST', `Broker ${brokerId} is running; stop it before it is unregistered.`)
+    await metadata.unregisterBroker(brokerId)
+    return { throttleTimeMs: 0, errorCode: 0, errorMessage: null }
   },
   fail: (_, error) => ({ throttleTimeMs: 0, errorCode: error.code, errorMessage: error.message }),
 })

@@ -36,6 +36,7 @@ class World {
   readonly metadata = {
     topic: (name: string) => (name === 't' ? { name } : undefined),
     topics: () => [{ name: 't' }],
+    brokers: () => [{ id: 1 }],
     configs: (type: ConfigResourceType, name: string) => this.configs(type, name),
     configResources: (type: ConfigResourceType) =>
       [...this.stored.keys()].filter(key => key.startsWith(`${type} `)).map(key => key.slice(type.length + 1)),

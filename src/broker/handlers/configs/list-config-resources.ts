@@ -31,13 +31,13 @@ export const listConfigResources = defineHandler<typeof apis.listConfigResources
   fail: (_, error) => ({ throttleTimeMs: 0, errorCode: error.code, configResources: [] }),
 })
 
-function namesOf(kind: ResourceKind, { metadata, self }: Broker): readonly string[] {
+function namesOf(kind: ResourceKind, { metadata }: Broker): readonly string[] {
   switch (kind) {
     case 'TOPIC':
       return metadata.topics().map(({ name }) => name)
     case 'BROKER':
     case 'BROKER_LOGGER':
-      return [String(self.id)]
+      return metadata.brokers().map(({ id }) => String(id))
     case 'GROUP':
     case 'CLIENT_METRICS':
       return metadata.configResources(kind)

@@ -2,15 +2,16 @@
  * FindCoordinator, v0–6.
  *
  * v0 supports only groups, v1 adds the key type, v4 (KIP-699) requests several keys at once, v5 is v4 (KIP-890), v6 adds share groups
- * (KIP-932). This broker coordinates all groups and transactions; the first request creates `__consumer_offsets` or
- * `__transaction_state`.
+ * (KIP-932). The coordinator is the broker that leads the key's partition of the internal topic; the first request creates the topic.
  */
 import { inSlices } from '../../../base.ts'
+import { offsetsTopicName, shareStateTopicName, transactionTopicName } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { clusterName } from '../../security/authorized-operations.ts'
+import { nodeOf } from '../cluster/cluster-view.ts'
 
 type Response = InputOf<typeof apis.findCoordinator.response>
 type Coordinator = NonNullable<Response['coordinators']>[number]
@@ -46,14 +47,21 @@ async function find(key: string, keyType: number, context: RequestContext): Prom
   const { broker, connection } = context
   try {
     authorize(key, keyType, context)
-    if (keyType === transactionType) await broker.transactions.locate(key)
-    else if (keyType === shareType) await broker.shares.locate(key)
-    else await broker.groups.locate(key)
-    const { host, port } = broker.self.advertised(connection.listener)
-    return { key, nodeId: broker.self.id, host, port, errorCode: 0, errorMessage: null }
+    const { topic, partition } = await place(key, keyType, context)
+    const leader = broker.metadata.topic(topic)?.partitions[partition]?.leader ?? -1
+    const node = nodeOf(broker, leader, connection.listener)
+    if (node === null) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `Nobody serves ${topic}-${partition} now`)
+    return { key, nodeId: node.id, host: node.host, port: node.port, errorCode: 0, errorMessage: null }
   } catch (error) {
     return noCoordinator(key, toKafkaError(error))
   }
+}
+
+/** The partition that holds the key's state. */
+async function place(key: string, keyType: number, { broker }: RequestContext): Promise<{ topic: string; partition: number }> {
+  if (keyType === transactionType) return { topic: transactionTopicName, partition: await broker.transactions.locate(key) }
+  if (keyType === shareType) return { topic: shareStateTopicName, partition: await broker.shares.locate(key) }
+  return { topic: offsetsTopicName, partition: await broker.groups.locate(key) }
 }
 
 function authorize(key: string, keyType: number, context: RequestContext): void {

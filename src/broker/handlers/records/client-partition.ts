@@ -3,11 +3,13 @@ import type { Int64 } from '../../../base.ts'
 import type { PartitionLog } from '../../../log.ts'
 import { KafkaError, type Offset } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
+import { absence } from '../cluster/cluster-view.ts'
 
 /** The partition, online and (unless -1) at the epoch that the client expects; throws KafkaError. KIP-320. */
 export function clientPartition(context: RequestContext, topic: string, partition: number, currentLeaderEpoch = -1): PartitionLog {
-  const log = context.broker.metadata.partitionByName(topic, partition)
-  if (log === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+  const known = context.broker.metadata.topic(topic)?.partitions[partition]
+  const log = known?.log ?? null
+  if (log === null) throw new KafkaError(absence(known))
   if (log.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', log.offline)
   if (currentLeaderEpoch !== -1 && currentLeaderEpoch < log.leaderEpoch) throw new KafkaError('FENCED_LEADER_EPOCH')
   if (currentLeaderEpoch > log.leaderEpoch) throw new KafkaError('UNKNOWN_LEADER_EPOCH')

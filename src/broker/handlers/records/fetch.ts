@@ -4,7 +4,7 @@
  * v0–1 deliver message format 0, v2–3 format 1 (converted off the event loop), v4+ batches as they are stored (KIP-98); v3 honours
  * max_bytes across partitions (KIP-74), v7 sessions (KIP-227), v9 leader epochs (KIP-320), v12 detects divergence (KIP-595), v13 topic
  * ids (KIP-516). Bytes go from the log to the socket without a copy. A request that finds less than min_bytes waits until the marks of its
- * partitions advance, without polling. Unlike Kafka, an error that a session already reported is not repeated in each response.
+ * partitions advance, without polling. v16 names the current leader (KIP-951). Unlike Kafka, an error that a session already reported is not repeated in each response.
  */
 import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
 import {
@@ -23,6 +23,7 @@ import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { type FetchPartition, type FetchSession, sessionKey } from '../../sessions/fetch-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
+import { absence, CurrentLeaders } from '../cluster/cluster-view.ts'
 import { offsetInLog, visibility } from './client-partition.ts'
 import { downConvert } from './down-convert.ts'
 import { fetchDelay, postpone, roomFor } from './fetch-quota.ts'
@@ -59,6 +60,8 @@ interface Reads {
   isNews: boolean
 }
 
+const namesLeadersFrom = 16
+const notLeader = errorCode('NOT_LEADER_OR_FOLLOWER')
 /** Shared by all partitions that have none. */
 const noRecords: Buffer[] = []
 
@@ -188,7 +191,7 @@ function refusal(request: Request, partition: FetchPartition, context: RequestCo
   if (partition.topic === null) return errorCode('UNKNOWN_TOPIC_ID')
   if (!context.allowed('READ', 'TOPIC', partition.topic)) return errorCode('TOPIC_AUTHORIZATION_FAILED')
   const log = partition.log
-  if (log === null) return errorCode('UNKNOWN_TOPIC_OR_PARTITION')
+  if (log === null) return errorCode(absence(context.broker.metadata.topic(partition.topic)?.partitions[partition.partition]))
   if (log.offline !== null) return errorCode('KAFKA_STORAGE_ERROR')
   const epoch = partition.currentLeaderEpoch
   if (epoch !== -1 && epoch < log.leaderEpoch) return errorCode('FENCED_LEADER_EPOCH')
@@ -253,6 +256,7 @@ async function respond({ session, full }: OpenedFetch, reads: Reads, context: Re
   const responses: TopicResponse[] = []
   const byId = context.version >= 13
   let topic: TopicResponse | null = null
+  let leaders: CurrentLeaders | null = null
   let looked = 0
   for (const read of reads.list) {
     if (++looked % partitionsAtOnce === 0 && turns.over) await turns.next()
@@ -265,11 +269,24 @@ async function respond({ session, full }: OpenedFetch, reads: Reads, context: Re
       responses.push(topic)
     }
     topic.partitions.push(response)
+    if (response.errorCode === notLeader && context.version >= namesLeadersFrom) {
+      leaders ??= new CurrentLeaders(context)
+      nameLeader(leaders, read, context)
+    }
     if (slice !== null && slice.bytes > 0) context.broker.metrics.fetched(name, slice.bytes)
     else if (response.errorCode !== 0 && partition.log !== null) context.broker.metrics.fetchFailed(name)
   }
   context.afterReply(() => discard(reads, context))
-  return { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses }
+  const response: Response = { throttleTimeMs: 0, errorCode: 0, sessionId: session?.id ?? 0, responses }
+  if (leaders !== null) response.nodeEndpoints = leaders.endpoints()
+  return response
+}
+
+/** Where the client has to go instead (KIP-951). */
+function nameLeader(leaders: CurrentLeaders, { partition, response }: Read, { broker }: RequestContext): void {
+  const { topic, partition: index } = partition
+  const leader = topic === null ? null : leaders.of(broker.metadata.topic(topic)?.partitions[index])
+  if (leader !== null) response.currentLeader = leader
 }
 
 /** Whether an incremental response must name this partition. */

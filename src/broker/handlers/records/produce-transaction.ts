@@ -29,8 +29,8 @@ export function enterTransaction(request: Request, context: RequestContext): Pro
     const known = context.version >= 13 ? context.broker.metadata.topicById(topic.topicId) : context.broker.metadata.topic(topic.name)
     if (known === undefined || known.internal || !context.allowed('WRITE', 'TOPIC', known.name)) continue
     for (const { index, records } of topic.partitionData) {
-      const log = known.partitions[index]
-      if (log === undefined || records === null || !isTransactional(records)) continue
+      const log = known.partitions[index]?.log ?? null
+      if (log === null || records === null || !isTransactional(records)) continue
       const session = sessionOf(records)
       if (log.inTransaction(session.producerId, session.producerEpoch)) continue
       producer ??= { transactionalId, ...session }

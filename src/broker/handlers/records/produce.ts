@@ -32,6 +32,7 @@ import {
 import { fewEntries, manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { absence, CurrentLeaders } from '../cluster/cluster-view.ts'
 import { checkTransaction, enterTransaction, ownBytes } from './produce-transaction.ts'
 
 type Request = MessageOf<typeof apis.produce.request>
@@ -51,6 +52,8 @@ const entryWork = 2 << 10
 const stepWork = 1 << 20
 /** Of one response: more would make it far larger than its request. */
 const mostRecordErrors = 10_000
+const namesLeadersFrom = 10
+const notLeader = errorCode('NOT_LEADER_OR_FOLLOWER')
 
 export const produce = defineHandler<typeof apis.produce>({
   api: apis.produce,
@@ -133,7 +136,7 @@ function findLog(
   }
   const { metadata } = context.broker
   const log = byId ? metadata.partition(topicId, data.index) : metadata.partitionByName(name!, data.index)
-  if (log === undefined) response.errorCode = errorCode('UNKNOWN_TOPIC_OR_PARTITION')
+  if (log === undefined) response.errorCode = errorCode(absence(metadata.topic(name)?.partitions[data.index]))
   return log ?? null
 }
 
@@ -149,6 +152,7 @@ class ProduceAppends {
   readonly #refused: KafkaError | null
   #work = 0
   #recordErrors = 0
+  #leaders: CurrentLeaders | null = null
 
   constructor(request: Request, context: RequestContext, refused: KafkaError | null) {
     this.#request = request
@@ -173,6 +177,7 @@ class ProduceAppends {
         partitionResponses.push(response)
         const log = findLog(name, topicId, data, response, this.#context)
         if (log !== null) this.#add(log, data.records, response)
+        else if (response.errorCode === notLeader) this.#nameLeader(name!, response)
       }
     }
   }
@@ -261,11 +266,22 @@ class ProduceAppends {
     metrics.produceFailed(log.topic)
     // Never UNKNOWN_SERVER_ERROR: Java's producer takes it for a failure and its next attempt duplicates what may have been appended.
     fail(response, toKafkaError(error, 'KAFKA_STORAGE_ERROR'))
+    if (response.errorCode === notLeader) this.#nameLeader(log.topic, response)
     if (!(error instanceof InvalidRecords)) return
     response.logStartOffset = log.logStartOffset
     const named = error.recordErrors.slice(0, mostRecordErrors - this.#recordErrors)
     this.#recordErrors += named.length
     response.recordErrors = named.map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message }))
+  }
+
+  /** Where the client has to go instead (KIP-951). */
+  #nameLeader(topic: string, response: PartitionResponse): void {
+    if (this.#context.version < namesLeadersFrom) return
+    this.#leaders ??= new CurrentLeaders(this.#context)
+    const leader = this.#leaders.of(this.#context.broker.metadata.topic(topic)?.partitions[response.index])
+    if (leader === null) return
+    response.currentLeader = leader
+    this.response.nodeEndpoints = this.#leaders.endpoints()
   }
 }
 

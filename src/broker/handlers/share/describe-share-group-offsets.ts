@@ -72,10 +72,10 @@ async function standing(
   try {
     if (!context.allowed('DESCRIBE', 'TOPIC', topicName)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
     const topic = metadata.topic(topicName)
-    const log = topic?.partitions[partitionIndex]
-    const known = topic !== undefined && log !== undefined && initialized.get(topic.id)?.partitions.has(partitionIndex)
+    const partition = topic?.partitions[partitionIndex]
+    const known = topic !== undefined && partition !== undefined && initialized.get(topic.id)?.partitions.has(partitionIndex)
     if (!known) return { partitionIndex, ...nowhere, ...fine }
-    return { partitionIndex, ...(await shareStanding(context.broker, groupId, log)), ...fine }
+    return { partitionIndex, ...(await shareStanding(context.broker, groupId, topic.id, partition)), ...fine }
   } catch (error) {
     return { partitionIndex, ...nowhere, ...outcomeOf(toKafkaError(error)) }
   }

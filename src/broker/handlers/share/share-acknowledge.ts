@@ -3,7 +3,8 @@ import { inSlices } from '../../../base.ts'
 import { apis } from '../../../protocol.ts'
 import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { acknowledge, failed, finish, noLeader, resumeSession, sessionAccess } from './share-requests.ts'
+import { CurrentLeaders } from '../cluster/cluster-view.ts'
+import { acknowledge, currentLeader, failed, finish, resumeSession, sessionAccess } from './share-requests.ts'
 
 export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
   api: apis.shareAcknowledge,
@@ -13,16 +14,19 @@ export const shareAcknowledge = defineHandler<typeof apis.shareAcknowledge>({
   async handle(request, context) {
     const session = resumeSession(request, context)
     const { turns } = context.broker
+    const leaders = new CurrentLeaders(context)
     const responses = await inSlices(turns, request.topics, async ({ topicId, partitions }) => ({
       topicId,
       partitions: await inSlices(turns, partitions, async partition => {
         const outcome = await acknowledge(session, topicId, partition, request.isRenewAck, context)
-        return { partitionIndex: partition.partitionIndex, ...outcome, currentLeader: noLeader }
+        const { partitionIndex } = partition
+        return { partitionIndex, ...outcome, currentLeader: currentLeader(leaders, topicId, partitionIndex, [outcome.errorCode], context) }
       }),
     }))
     await finish(session, request.shareSessionEpoch, context)
     const { recordLockDurationMs } = context.broker.shareConfig(session.groupId)
-    return { throttleTimeMs: 0, errorCode: 0, acquisitionLockTimeoutMs: recordLockDurationMs, responses, nodeEndpoints: [] }
+    const nodeEndpoints = leaders.endpoints()
+    return { throttleTimeMs: 0, errorCode: 0, acquisitionLockTimeoutMs: recordLockDurationMs, responses, nodeEndpoints }
   },
   fail: (_request, error) => failed(error),
 })

@@ -13,12 +13,13 @@ import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
 import { partitionKey, type ShareSession } from '../../sessions/share-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
 import { NotShared } from '../../share/share-partitions.ts'
+import { CurrentLeaders } from '../cluster/cluster-view.ts'
 import {
   acknowledge,
+  currentLeader,
   failed,
   fine,
   finish,
-  noLeader,
   type Outcome,
   openSession,
   outcomeOf,
@@ -209,6 +210,7 @@ async function respond(
 ): Promise<Response> {
   const { broker } = context
   const topics = new Map<Uuid, PartitionResponse[]>()
+  const leaders = new CurrentLeaders(context)
   let bytes = 0
   const add = ({ topicId, partition }: Place, { errorCode, errorMessage }: Outcome, acquisition: Acquisition | null) => {
     const outcome = acknowledged.get(partitionKey(topicId, partition))?.outcome ?? fine
@@ -221,7 +223,7 @@ async function respond(
       errorMessage,
       acknowledgeErrorCode: outcome.errorCode,
       acknowledgeErrorMessage: outcome.errorMessage,
-      currentLeader: noLeader,
+      currentLeader: currentLeader(leaders, topicId, partition, [errorCode, outcome.errorCode], context),
       records: acquisition?.chunks ?? [],
       acquiredRecords: acquisition?.acquired ?? [],
     })
@@ -242,6 +244,6 @@ async function respond(
     errorCode: 0,
     acquisitionLockTimeoutMs: broker.shareConfig(session.groupId).recordLockDurationMs,
     responses: Array.from(topics, ([topicId, partitions]) => ({ topicId, partitions })),
-    nodeEndpoints: [],
+    nodeEndpoints: leaders.endpoints(),
   }
 }

@@ -6,6 +6,7 @@ import type { RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
 import type { ShareSession } from '../../sessions/share-sessions.ts'
 import { NotShared } from '../../share/share-partitions.ts'
+import { absence, type CurrentLeaders } from '../cluster/cluster-view.ts'
 import { requireGroup } from '../groups/group-caller.ts'
 
 /** Of one partition, as both requests spell it. */
@@ -25,7 +26,7 @@ export interface Outcome {
 }
 
 export const fine: Outcome = { errorCode: 0, errorMessage: null }
-export const noLeader = { leaderId: -1, leaderEpoch: -1 }
+const noLeader = { leaderId: -1, leaderEpoch: -1 }
 export const sessionAccess = [
   ['GROUP', 'READ'],
   ['TOPIC', 'READ'],
@@ -95,8 +96,22 @@ export function refusal(topicId: Uuid, partition: number, context: RequestContex
   const topic = metadata.topicById(topicId)
   if (topic === undefined) return outcomeOf(new KafkaError('UNKNOWN_TOPIC_ID'))
   if (!context.allowed('READ', 'TOPIC', topic.name)) return outcomeOf(new KafkaError('TOPIC_AUTHORIZATION_FAILED'))
-  if (topic.partitions[partition] === undefined) return outcomeOf(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION'))
-  return null
+  const known = topic.partitions[partition]
+  return known === undefined || known.log === null ? outcomeOf(new KafkaError(absence(known))) : null
+}
+
+const notLeader = errorCode('NOT_LEADER_OR_FOLLOWER')
+
+/** For a partition with one of these errors: who leads it, where that is another broker (KIP-951). */
+export function currentLeader(
+  leaders: CurrentLeaders,
+  topicId: Uuid,
+  partition: number,
+  codes: readonly number[],
+  { broker }: RequestContext,
+) {
+  if (!codes.includes(notLeader)) return noLeader
+  return leaders.of(broker.metadata.topicById(topicId)?.partitions[partition]) ?? noLeader
 }
 
 export async function acknowledge(

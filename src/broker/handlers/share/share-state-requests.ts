@@ -35,7 +35,7 @@ export async function forEachPartition<P extends { partition: number }, R>(
   return inSlices(turns, topics, async ({ topicId, partitions }) => {
     const answers = await inSlices(turns, partitions, async partition => {
       try {
-        if (metadata.partition(topicId, partition.partition) === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+        if (metadata.leaderOf(topicId, partition.partition) === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
         return await ask({ groupId, topicId, partition: partition.partition }, partition)
       } catch (error) {
         return failed(partition.partition, outcomeOf(toKafkaError(error)))

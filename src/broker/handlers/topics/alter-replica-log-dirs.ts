@@ -8,6 +8,7 @@ import { manyThings } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
+import { absence } from '../cluster/cluster-view.ts'
 
 /** Kafka moves by way of a directory named `<topic>-<partition>.<32 digits>-future`, which must not be longer than this. */
 const longestDirectoryName = 255
@@ -47,7 +48,8 @@ function result(partitionIndex: number, error: ErrorName) {
 function outcome(path: string, topic: string, partition: number, { broker }: RequestContext): ErrorName {
   if (`${topic}-${partition}`.length + futureSuffixLength > longestDirectoryName) return 'INVALID_TOPIC_EXCEPTION'
   if (path !== broker.logDirectory) return 'LOG_DIR_NOT_FOUND'
-  const log = broker.metadata.partitionByName(topic, partition)
-  if (log === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  const known = broker.metadata.topic(topic)?.partitions[partition]
+  const log = known?.log ?? null
+  if (log === null) return absence(known)
   return log.offline === null ? 'NONE' : 'KAFKA_STORAGE_ERROR'
 }

@@ -1,5 +1,5 @@
 /**
- * DescribeLogDirs, v0–5 (KIP-113): sizes of partitions by directory. v3 has a top-level error, v4 returns the size and free space of the
+ * DescribeLogDirs, v0–5 (KIP-113): sizes of this broker's partitions by directory. v3 has a top-level error, v4 returns the size and free space of the
  * volume (KIP-827), v5 cordoned directories (KIP-1066), of which there are none.
  */
 import { inSlices } from '../../../base.ts'
@@ -47,9 +47,11 @@ async function sizes(asked: ReadonlyMap<string, ReadonlySet<number>> | null, con
   await inSlices(turns, metadata.topics(), ({ name, partitions }) => {
     const wanted = asked?.get(name)
     if (asked !== null && wanted === undefined) return
-    const described = partitions
-      .filter(log => wanted?.has(log.partition) ?? true)
-      .map(log => ({ partitionIndex: log.partition, partitionSize: log.sizeBytes(), offsetLag: 0, isFutureKey: false }))
+    const described: TopicResponse['partitions'][number][] = []
+    for (const { index, log } of partitions) {
+      if (log === null || !(wanted?.has(index) ?? true)) continue
+      described.push({ partitionIndex: index, partitionSize: log.sizeBytes(), offsetLag: 0, isFutureKey: false })
+    }
     if (described.length > 0) topics.push({ name, partitions: described })
   })
   return topics

@@ -8,6 +8,7 @@ import { manyThings } from '../../dispatch/cost.ts'
 import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, everyOperation } from '../../security/authorized-operations.ts'
+import { ClusterView } from '../cluster/cluster-view.ts'
 
 type Request = MessageOf<typeof apis.describeTopicPartitions.request>
 type Response = InputOf<typeof apis.describeTopicPartitions.response>
@@ -45,6 +46,7 @@ async function page(request: Request, names: string[], all: boolean, context: Re
   const { config, metadata, turns } = context.broker
   let left = Math.max(1, Math.min(config.get('max.request.partition.size.limit'), request.responsePartitionLimit))
   const response: Response = { throttleTimeMs: 0, topics: [], nextCursor: null }
+  const view = new ClusterView(context)
   const topics: TopicResponse[] = []
   const unauthorized: TopicResponse[] = []
   for (const name of names) {
@@ -63,7 +65,7 @@ async function page(request: Request, names: string[], all: boolean, context: Re
       continue
     }
     const from = request.cursor?.topicName === name ? request.cursor.partitionIndex : 0
-    const described = describe(topic, from, left, context)
+    const described = describe(topic, from, left, view, context)
     topics.push(described)
     left -= described.partitions.length
     if (from + described.partitions.length < topic.partitions.length) {
@@ -75,24 +77,22 @@ async function page(request: Request, names: string[], all: boolean, context: Re
   return response
 }
 
-function describe(topic: Topic, from: number, limit: number, context: RequestContext): TopicResponse {
-  const { id } = context.broker.self
-  const here = [id]
+function describe(topic: Topic, from: number, limit: number, view: ClusterView, context: RequestContext): TopicResponse {
   return {
     errorCode: 0,
     name: topic.name,
     topicId: topic.id,
     isInternal: topic.internal,
-    partitions: topic.partitions.slice(from, from + limit).map(log => ({
+    partitions: topic.partitions.slice(from, from + limit).map(partition => ({
       errorCode: 0,
-      partitionIndex: log.partition,
-      leaderId: log.offline === null ? id : -1,
-      leaderEpoch: log.leaderEpoch,
-      replicaNodes: here,
-      isrNodes: here,
+      partitionIndex: partition.index,
+      leaderId: view.problem(partition) === null ? partition.leader : -1,
+      leaderEpoch: partition.leaderEpoch,
+      replicaNodes: partition.replicas,
+      isrNodes: view.inSync(partition),
       eligibleLeaderReplicas: [],
       lastKnownElr: [],
-      offlineReplicas: log.offline === null ? [] : here,
+      offlineReplicas: view.offlineReplicas(partition),
     })),
     topicAuthorizedOperations: authorizedOperations(context, 'TOPIC', topic.name),
   }

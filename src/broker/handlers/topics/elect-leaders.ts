@@ -1,6 +1,7 @@
 /**
- * ElectLeaders, v0–2 (KIP-183, KIP-460): elects preferred leaders, or any leader (v1). Every partition has one replica: either it leads, so
- * that no election is needed, or it is offline, so that none is possible.
+ * ElectLeaders, v0–2 (KIP-183, KIP-460): elects preferred leaders, or any leader (v1). Only the broker that leads a partition has its data:
+ * if it is available, no election of any leader is needed, otherwise none is possible. Partitions cannot move to their preferred leader yet:
+ * where another broker leads, it is not available.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
@@ -8,6 +9,7 @@ import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
+import { ClusterView } from '../cluster/cluster-view.ts'
 
 type Request = MessageOf<typeof apis.electLeaders.request>
 type Response = InputOf<typeof apis.electLeaders.response>
@@ -30,7 +32,8 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
     if (electionType !== preferred && electionType !== unclean) {
       throw new KafkaError('INVALID_REQUEST', `Unknown election type ${electionType}`)
     }
-    const elect = (topic: string, partition: number) => result(partition, outcome(topic, partition, electionType, context))
+    const view = new ClusterView(context)
+    const elect = (topic: string, partition: number) => result(partition, outcome(topic, partition, electionType, view, context))
     const { turns, metadata } = context.broker
     const replicaElectionResults =
       request.topicPartitions === null
@@ -50,12 +53,13 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
   fail: failed,
 })
 
-function outcome(topic: string, partition: number, electionType: number, { broker }: RequestContext): KafkaError {
+function outcome(topic: string, partition: number, electionType: number, view: ClusterView, { broker }: RequestContext): KafkaError {
   const known = broker.metadata.topic(topic)
   if (known === undefined) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `No such topic as ${topic}`)
-  const log = known.partitions[partition]
-  if (log === undefined) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `No such partition as ${topic}-${partition}`)
-  if (log.offline === null) return new KafkaError('ELECTION_NOT_NEEDED')
+  const found = known.partitions[partition]
+  if (found === undefined) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `No such partition as ${topic}-${partition}`)
+  const hasLeader = view.problem(found) !== 'LEADER_NOT_AVAILABLE'
+  if (hasLeader && (electionType === unclean || found.leader === found.replicas[0])) return new KafkaError('ELECTION_NOT_NEEDED')
   return new KafkaError(electionType === preferred ? 'PREFERRED_LEADER_NOT_AVAILABLE' : 'ELIGIBLE_LEADERS_NOT_AVAILABLE')
 }
 

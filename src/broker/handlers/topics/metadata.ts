@@ -6,18 +6,21 @@
  * topic that it has just started to create, and the client retries; this broker responds when the topic exists.
  */
 import { filterInSlices, inSlices } from '../../../base.ts'
-import { internalTopics, type Topic, topicNameProblem } from '../../../coordinator.ts'
-import type { PartitionLog } from '../../../log.ts'
+import { internalTopics, type Topic, type TopicPartition, topicNameProblem } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, KafkaError, type MessageOf, type Uuid, zeroUuid } from '../../../protocol.ts'
 import { manyThings } from '../../dispatch/cost.ts'
 import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { authorizedOperations, clusterName, everyOperation } from '../../security/authorized-operations.ts'
+import { ClusterView } from '../cluster/cluster-view.ts'
 import { createMissingTopics } from './auto-create-topics.ts'
 
 type Request = MessageOf<typeof apis.metadata.request>
 type Response = InputOf<typeof apis.metadata.response>
 type TopicResponse = Response['topics'][number]
+
+/** Clients before this version do not know LISTENER_NOT_FOUND. */
+const namesListenersFrom = 6
 
 export const metadata = defineHandler<typeof apis.metadata>({
   api: apis.metadata,
@@ -99,18 +102,22 @@ async function respond(
   context: RequestContext,
 ): Promise<Response> {
   const { metadata, self, turns } = context.broker
+  const view = new ClusterView(context)
   await context.expects(await elements(asked.names, context))
   const topics = await inSlices(turns, asked.names, (name): TopicResponse => {
     const topic = metadata.topic(name)
-    const told = topic === undefined ? refusal(refused.get(name) ?? 'UNKNOWN_TOPIC_OR_PARTITION', name) : describeTopic(topic, self.id)
+    const told =
+      topic === undefined
+        ? refusal(refused.get(name) ?? 'UNKNOWN_TOPIC_OR_PARTITION', name)
+        : describeTopic(topic, view, context.version >= namesListenersFrom)
     if (request.includeTopicAuthorizedOperations) told.topicAuthorizedOperations = authorizedOperations(context, 'TOPIC', name)
     return told
   })
   const response: Response = {
     throttleTimeMs: 0,
-    brokers: [{ nodeId: self.id, ...self.advertised(context.connection.listener), rack: self.rack }],
+    brokers: view.nodes.map(({ id, host, port, rack }) => ({ nodeId: id, host, port, rack })),
     clusterId: self.clusterId,
-    controllerId: self.id,
+    controllerId: view.controllerId,
     topics: [...topics, ...asked.refused],
   }
   if (request.includeClusterAuthorizedOperations) {
@@ -129,27 +136,26 @@ async function elements(names: readonly string[], { broker: { metadata, turns } 
   return total
 }
 
-function describeTopic(topic: Topic, brokerId: number): TopicResponse {
-  const here = [brokerId]
+function describeTopic(topic: Topic, view: ClusterView, namesListeners: boolean): TopicResponse {
   return {
     errorCode: 0,
     name: topic.name,
     topicId: topic.id,
     isInternal: topic.internal,
-    partitions: topic.partitions.map(log => describePartition(log, brokerId, here)),
+    partitions: topic.partitions.map(partition => describePartition(partition, view, namesListeners)),
   }
 }
 
-function describePartition(log: PartitionLog, brokerId: number, here: number[]): TopicResponse['partitions'][number] {
-  const online = log.offline === null
+function describePartition(partition: TopicPartition, view: ClusterView, namesListeners: boolean): TopicResponse['partitions'][number] {
+  const problem = view.problem(partition)
   return {
-    errorCode: online ? 0 : errorCode('LEADER_NOT_AVAILABLE'),
-    partitionIndex: log.partition,
-    leaderId: online ? brokerId : -1,
-    leaderEpoch: log.leaderEpoch,
-    replicaNodes: here,
-    isrNodes: here,
-    offlineReplicas: online ? [] : here,
+    errorCode: problem === null ? 0 : errorCode(namesListeners ? problem : 'LEADER_NOT_AVAILABLE'),
+    partitionIndex: partition.index,
+    leaderId: problem === null ? partition.leader : -1,
+    leaderEpoch: partition.leaderEpoch,
+    replicaNodes: partition.replicas,
+    isrNodes: view.inSync(partition),
+    offlineReplicas: view.offlineReplicas(partition),
   }
 }
 

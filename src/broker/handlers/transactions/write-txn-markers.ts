@@ -58,6 +58,8 @@ async function write(marker: Marker, topic: string, partition: number, { broker 
   const { producerId, producerEpoch, coordinatorEpoch, transactionResult: committed, transactionVersion } = marker
   try {
     if (producerId === -1) throw new KafkaError('INVALID_REQUEST', 'The producer id of a transaction marker must not be negative')
+    const known = broker.metadata.topic(topic)?.partitions[partition]
+    if (known?.log === null) throw new KafkaError('NOT_LEADER_OR_FOLLOWER')
     if (transactionVersion >= 2) checkEpoch(marker, topic, partition, broker)
     await broker.transactions.writeMarker(topic, partition, { producerId, producerEpoch, coordinatorEpoch, committed })
     return 0

@@ -3,6 +3,8 @@
  * As in kafka_exporter, a topic in which a group has committed any offset is shown with all its partitions: without a commit the
  * offset is -1, and the lag counts from the start of the partition.
  *
+ * Only partitions whose log is here are shown: nothing is known of the ends of the others.
+ *
  * So a group costs one commit, but shows a line for each partition of the topic: beyond a number of partitions further groups are omitted,
  * and counted.
  */
@@ -66,14 +68,15 @@ async function readGroup(broker: Broker, group: string, ages: LagAges, most: num
   const partitions: PartitionRow[] = []
   for (const { name, partitions: fetched } of topics) {
     const committed = new Map(fetched.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)]))
-    const logs = broker.metadata.topic(name)?.partitions ?? []
-    if (partitions.length + logs.length > most) return 'too many'
-    for (const log of logs) {
+    const all = broker.metadata.topic(name)?.partitions ?? []
+    if (partitions.length + all.length > most) return 'too many'
+    for (const { index, log } of all) {
       if (broker.turns.over) await broker.turns.next()
-      const offset = committed.get(log.partition) ?? -1
+      if (log === null) continue
+      const offset = committed.get(index) ?? -1
       const from = offset < 0 ? log.logStartOffset : offset
       const lag = Math.max(0, log.highWatermark - from)
-      const key = joinedKey(group, name, String(log.partition))
+      const key = joinedKey(group, name, String(index))
       const ageSeconds = lag === 0 ? 0 : await ages.seconds(key, log, from, nowMs).catch(() => null)
       partitions.push({ topic: name, log, offset, lag, ageSeconds })
     }
@@ -84,13 +87,14 @@ async function readGroup(broker: Broker, group: string, ages: LagAges, most: num
 async function readShareGroup(broker: Broker, group: string, most: number): Promise<GroupRow | 'too many'> {
   const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.shareGroupTopics(group)])
   const partitions: PartitionRow[] = []
-  for (const { name, partitions: indexes } of topics.values()) {
+  for (const [topicId, { name, partitions: indexes }] of topics) {
     if (partitions.length + indexes.size > most) return 'too many'
     for (const index of indexes) {
       if (broker.turns.over) await broker.turns.next()
-      const log = broker.metadata.partitionByName(name, index)
-      if (log === undefined) continue
-      const { startOffset, lag } = await shareStanding(broker, group, log)
+      const partition = broker.metadata.topic(name)?.partitions[index]
+      const log = partition?.log ?? null
+      if (partition === undefined || log === null) continue
+      const { startOffset, lag } = await shareStanding(broker, group, topicId, partition)
       partitions.push({ topic: name, log, offset: Number(startOffset), lag, ageSeconds: null })
     }
   }

@@ -1,0 +1,232 @@
+/** The metadata of a cluster of three brokers, of which this one is number 7. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { KafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
+import { type TestSystem, testSystem } from '../runtime.testing.ts'
+import { newTopic, TestLog, testRules } from './cluster.testing.ts'
+import { openClusterMetadata } from './open-cluster.ts'
+import type { ClusterMetadata, NewTopic, PartitionChange } from './types.ts'
+
+async function run<T>(system: TestSystem, promise: Promise<T>): Promise<T> {
+  let settled = false
+  const mark = () => {
+    settled = true
+  }
+  promise.then(mark, mark)
+  for (let turn = 0; turn < 1_000 && !settled; turn++) await system.settle()
+  assert.ok(settled, 'the promise does not settle')
+  return promise
+}
+
+class ReleasingLog extends TestLog {
+  readonly released: string[] = []
+  /** Leader epochs that logs were raised to. */
+  readonly raised: string[] = []
+
+  async release(topicId: Uuid, partition: number): Promise<void> {
+    this.released.push(`${this.get(topicId, partition)!.topic}-${partition}`)
+  }
+
+  override create(spec: Parameters<TestLog['create']>[0]): ReturnType<TestLog['create']> {
+    const log = super.create(spec)
+    log.raiseLeaderEpoch = epoch => {
+      if (epoch > log.leaderEpoch) this.raised.push(`${spec.topic}-${spec.partition}: ${epoch}`)
+    }
+    return log
+  }
+}
+
+class Cluster {
+  readonly system = testSystem()
+  log = new ReleasingLog()
+  metadata!: ClusterMetadata
+  readonly heard: string[] = []
+  readonly said: string[] = []
+
+  async start(): Promise<void> {
+    const say = (_: object, message: string) => void this.said.push(message)
+    const reporter = { info: say, warn: say }
+    const options = { system: this.system, log: this.log, directory: '/data', brokerId: 7, rules: testRules, reporter }
+    this.metadata = await run(this.system, openClusterMetadata({ ...options, snapshotAfterRecords: 3 }))
+    this.metadata.subscribe({
+      topicCreated: ({ name }) => this.heard.push(`created ${name}`),
+      partitionsAdded: ({ name }, from) => this.heard.push(`added ${name}-${from}`),
+      partitionOpened: ({ name }, partition) => this.heard.push(`opened ${name}-${partition}`),
+      partitionClosed: ({ name }, partition) => this.heard.push(`closed ${name}-${partition}`),
+    })
+  }
+
+  async restart(): Promise<void> {
+    await run(this.system, this.metadata.close())
+    this.log = new ReleasingLog(this.log.disk)
+    await this.start()
+  }
+
+  async register(id: number, rack: string | null = null): Promise<number> {
+    const endpoints = new Map([['PLAINTEXT', { host: `host-${id}`, port: 9092 }]])
+    return run(this.system, this.metadata.registerBroker({ id, incarnation: zeroUuid, rack, fenced: false, endpoints }))
+  }
+
+  async create(name: string, more: Partial<NewTopic> = {}): Promise<Uuid> {
+    const [created] = await run(this.system, this.metadata.createTopics([newTopic(name, more)], false))
+    if (created === undefined || created instanceof KafkaError) throw created
+    return created.id
+  }
+
+  async change(change: PartitionChange): Promise<string> {
+    const [outcome] = await run(this.system, this.metadata.changePartitions([change]))
+    return outcome === null ? '' : `${outcome!.name}: ${outcome!.message}`
+  }
+
+  /** Of each partition: its leader, and whether its log is here. */
+  leaders(name: string): string[] {
+    return this.metadata.topic(name)!.partitions.map(({ leader, log }) => `${leader}${log === null ? '' : ' here'}`)
+  }
+}
+
+async function ofThree(): Promise<Cluster> {
+  const cluster = new Cluster()
+  await cluster.start()
+  for (const id of [8, 7, 9]) await cluster.register(id)
+  return cluster
+}
+
+describe('brokers', () => {
+  it('are this one alone when none is registered', async () => {
+    const cluster = new Cluster()
+    await cluster.start()
+    assert.deepEqual(cluster.metadata.brokers(), [{ id: 7, epoch: 0, rack: null, fenced: false, endpoints: new Map() }])
+    assert.equal(cluster.metadata.broker(7)?.id, 7)
+    assert.equal(cluster.metadata.broker(8), undefined)
+  })
+
+  it('are kept with their epochs, racks, endpoints and fences, over a restart and a snapshot', async () => {
+    const cluster = await ofThree()
+    const before = cluster.metadata.broker(9)!.epoch
+    assert.ok((await cluster.register(9, 'r')) > before)
+    await run(cluster.system, cluster.metadata.fenceBroker(8, true))
+    const expected = cluster.metadata.brokers()
+    assert.deepEqual(
+      expected.map(({ id, rack, fenced }) => [id, rack, fenced]),
+      [
+        [7, null, false],
+        [8, null, true],
+        [9, 'r', false],
+      ],
+    )
+    assert.deepEqual(expected[2]!.endpoints.get('PLAINTEXT'), { host: 'host-9', port: 9092 })
+    await cluster.restart()
+    assert.deepEqual(cluster.metadata.brokers(), expected)
+    await run(cluster.system, cluster.metadata.fenceBroker(8, false))
+    assert.equal(cluster.metadata.broker(8)?.fenced, false)
+  })
+
+  it('can be unregistered once they are stopped and lead nothing', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { numPartitions: 3 })
+    const unregister = (id: number) => run(cluster.system, cluster.metadata.unregisterBroker(id))
+    await assert.rejects(unregister(10), { name: 'BROKER_ID_NOT_REGISTERED' })
+    await assert.rejects(unregister(8), { name: 'INVALID_REQUEST', message: /running/ })
+    await run(cluster.system, cluster.metadata.fenceBroker(8, true))
+    await assert.rejects(unregister(8), { name: 'INVALID_REQUEST', message: /1 partition/ })
+    await cluster.change({ topicId, partition: cluster.leaders('t').indexOf('8'), leader: 9 })
+    await unregister(8)
+    assert.equal(cluster.metadata.broker(8), undefined)
+    await assert.rejects(unregister(8), { name: 'BROKER_ID_NOT_REGISTERED' })
+  })
+})
+
+describe('partitions', () => {
+  it('are open where this broker leads, and described where it does not', async () => {
+    const cluster = await ofThree()
+    const id = await cluster.create('t', { numPartitions: 6, replicationFactor: 2 })
+    assert.deepEqual(cluster.leaders('t').sort(), ['7 here', '7 here', '8', '8', '9', '9'])
+    const { metadata, log } = cluster
+    assert.equal(metadata.partitionCount, 6)
+    for (const { index, leader, leaderEpoch, replicas, isr, log: own } of metadata.topic('t')!.partitions) {
+      assert.equal(metadata.leaderOf(id, index), leader)
+      assert.deepEqual([leaderEpoch, replicas[0], replicas.length, isr], [0, leader, 2, replicas])
+      assert.equal(metadata.partition(id, index), own ?? undefined)
+      assert.equal(log.get(id, index), own ?? undefined)
+    }
+    assert.equal(metadata.leaderOf(id, 6), undefined)
+    await cluster.restart()
+    assert.deepEqual(cluster.leaders('t').sort(), ['7 here', '7 here', '8', '8', '9', '9'])
+    assert.deepEqual(cluster.said, [])
+  })
+
+  it('close when another broker leads, and open when they come back, with the epochs of the metadata', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
+    const partition = cluster.metadata.topic('t')!.partitions[0]!
+    assert.equal(await cluster.change({ topicId, partition: 0, leader: 8 }), '')
+    assert.deepEqual([partition.leader, partition.leaderEpoch, partition.log], [8, 1, null])
+    assert.equal(cluster.metadata.partition(topicId, 0), undefined)
+    assert.deepEqual(cluster.log.released, ['t-0'])
+    assert.equal(await cluster.change({ topicId, partition: 0, leader: 7 }), '')
+    assert.equal(partition.leader, 7)
+    assert.equal(partition.log, cluster.log.get(topicId, 0))
+    assert.deepEqual(cluster.log.raised, ['t-0: 2'])
+    assert.deepEqual(cluster.heard, ['created t', 'closed t-0', 'opened t-0'])
+  })
+
+  it('lie unused on the disk while another broker leads', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
+    await cluster.change({ topicId, partition: 0, leader: 8 })
+    await cluster.restart()
+    assert.deepEqual(cluster.leaders('t'), ['8'])
+    assert.deepEqual(cluster.said, ['ignoring a partition directory, because another broker leads the partition'])
+    assert.deepEqual(cluster.log.deleted, [])
+  })
+
+  it('that cannot be opened when this broker begins to lead are tried again', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [8, 7] }] })
+    cluster.log.broken = 't'
+    await cluster.change({ topicId, partition: 0, leader: 7 })
+    assert.deepEqual(cluster.leaders('t'), ['7'])
+    cluster.log.broken = null
+    await cluster.system.advance(5_000)
+    assert.deepEqual(cluster.leaders('t'), ['7 here'])
+    assert.deepEqual(cluster.heard, ['created t', 'opened t-0'])
+  })
+
+  it('get other replicas without a new leader; replicas must be registered', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
+    const partition = cluster.metadata.topic('t')!.partitions[0]!
+    assert.equal(await cluster.change({ topicId, partition: 0, replicas: [9, 7] }), '')
+    assert.deepEqual([partition.leader, partition.leaderEpoch, partition.replicas, partition.isr], [7, 0, [9, 7], [9, 7]])
+    assert.match(await cluster.change({ topicId, partition: 0, replicas: [7, 10] }), /broker 10, but no such broker is registered/)
+    assert.match(await cluster.change({ topicId, partition: 1, replicas: [7] }), /^UNKNOWN_TOPIC_OR_PARTITION/)
+    assert.deepEqual(cluster.log.released, [])
+  })
+
+  it('announce an epoch that their log took by itself when this broker registers', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
+    Object.assign(cluster.log.get(topicId, 0)!, { leaderEpoch: 2 })
+    await cluster.restart()
+    await cluster.register(7)
+    await cluster.change({ topicId, partition: 0, leader: 8 })
+    assert.equal(cluster.metadata.topic('t')!.partitions[0]!.leaderEpoch, 3)
+  })
+
+  it('are spread from topic to topic', async () => {
+    const cluster = await ofThree()
+    for (const name of ['a', 'b', 'c']) await cluster.create(name, { numPartitions: 1 })
+    assert.deepEqual(['a', 'b', 'c'].flatMap(name => cluster.leaders(name)).sort(), ['7 here', '8', '9'])
+    const [refused] = await run(cluster.system, cluster.metadata.createTopics([newTopic('d', { replicationFactor: 4 })], false))
+    assert.equal((refused as KafkaError).name, 'INVALID_REPLICATION_FACTOR')
+  })
+
+  it('of a deleted topic are dropped only where they are open', async () => {
+    const cluster = await ofThree()
+    const id = await cluster.create('t', { numPartitions: 3 })
+    const own = cluster.leaders('t').indexOf('7 here')
+    assert.deepEqual(await run(cluster.system, cluster.metadata.deleteTopics([id])), [null])
+    assert.deepEqual(cluster.log.deleted, [`t-${own}`])
+    assert.equal(cluster.metadata.partitionCount, 0)
+  })
+})
