@@ -1,4 +1,4 @@
-/** Segments, or their bytes, that are gone when the journal is read again: nothing is made up in their place, and nothing was promised of them. */
+/** The journal is replayed, or copied, for partitions whose segment files are missing or cannot be used. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 import { buildMarkerBatch } from '../protocol.ts'
 import { cachedDisk } from './cached-disk.testing.ts'
 import type { LogContext } from './context.ts'
-import { append, batchOf, openTestLog, partitionOf, readAll, turn } from './log.testing.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, turn } from './log.testing.ts'
 import type { Partition } from './partition/partition.ts'
 
 const checkpoint = (log: Log) => (log as unknown as LogContext).checkpoint()
@@ -55,6 +55,27 @@ test('a partition with durability=os whose records a start carried over, and a p
   const { log } = await openTestLog(survivors(), { durability: 'fsync' })
   assert.equal(partitionOf(log, 0, os).offline, null)
   assert.equal(partitionOf(log, 1).logEndOffset, 3)
+})
+
+test('records with durability=fsync that a checkpoint carried over, after a change to os, survive a power cut', async () => {
+  const { files, survivors } = cachedDisk()
+  let refuses = false
+  const refusing: FileSystem = {
+    ...files,
+    open(path, mode) {
+      if (refuses && /orders-0\/.*\.log$/.test(path)) throw new DiskError('open', path, 'EIO')
+      return files.open(path, mode)
+    },
+  }
+  const first = await openTestLog(refusing)
+  const partition = partitionOf(first.log, 0, { durability: 'fsync' })
+  await append(partition, 'a').durable
+  partition.config = topicConfig({ durability: 'os' })
+  refuses = true
+  await checkpoint(first.log)
+  first.kill()
+  const { log } = await openTestLog(survivors())
+  assert.deepEqual(await readAll(partitionOf(log, 0, { durability: 'os' })), [[0, 'a']])
 })
 
 test('a flipped bit in the topic id of a directory whose records are still in the journal alone: they are there', async () => {

@@ -21,7 +21,7 @@ export interface Carried extends Member {
 interface Piece {
   member: Carried
   share: Share
-  /** null: an extent, or bytes that are damaged; then what is left to tell is that they were acknowledged. */
+  /** null: an extent, or bytes that are damaged. Then only the fact that they were acknowledged is copied. */
   bytes: Buffer | null
 }
 
@@ -85,10 +85,13 @@ async function write(commit: GroupCommit, starts: readonly Carried[], pieces: re
   for (const member of members) member.settleGroup()
   for (const member of members) commit.join(member)
   for (const member of starts) if (members.has(member)) commit.moveLogStart(member, member.logStartOffset)
-  // What was never promised is not promised now: the topic's `durability` may be unknown yet, and what went past the journal may be lost.
+  // As it was promised then: the topic's `durability` may have changed since, or not be known yet.
   for (const { member, share, bytes } of pieces)
     if (members.has(member)) commit.add(member, share, bytes === null ? null : Chunk.of(bytes), share.synced)
-  const { durable } = commit.group
+  const { group } = commit
+  const { durable } = group
+  // The copy takes the place of files that were synced, whatever its members wait for.
+  group.needsSync = group.needsJournal = true
   commit.commit()
   await durable
 }

@@ -160,8 +160,8 @@ export class GroupCommit {
   }
 
   /**
-   * Adds the share of a member that has joined: the last `share.length` of `chunk`'s used bytes; without a chunk, an extent. `synced`: once
-   * the frame is durable, everything up to the share's end is.
+   * Adds the share of a member that has joined: the last `share.length` of `chunk`'s used bytes; without a chunk, an extent. `synced`: it is
+   * acknowledged only when durable.
    */
   add(member: Member, share: Omit<Share, 'slot' | 'inline' | 'synced' | 'checksum'>, chunk: Chunk | null, synced = member.synced): void {
     this.bind(member)
