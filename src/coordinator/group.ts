@@ -64,7 +64,7 @@ export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
   readonly #turns: Turns
   readonly #groups: ShardedTopic<GroupShard>
-  /** Groups of which a part is deleted: nobody may see or change them. */
+  /** Groups that are deleted in several steps. Requests for them are refused: nobody may see or change what is left of one. */
   readonly #deleting = new Set<string>()
 
   constructor(options: GroupCoordinatorOptions) {
@@ -173,8 +173,8 @@ export class GroupCoordinator {
     requireStable: boolean,
     reader: OffsetReader = nobody,
   ): Promise<FetchedTopic[]> {
-    const shard = this.#shardOf(groupId)
-    const fetch = (some: readonly AskedTopic[] | null) => shard.read(({ commits }) => commits.fetch(groupId, some, requireStable, reader))
+    const fetch = (some: readonly AskedTopic[] | null) =>
+      this.#shardOf(groupId).read(({ commits }) => commits.fetch(groupId, some, requireStable, reader))
     return topics === null ? fetch(null) : inPieces(this.#turns, topics, fetch)
   }
 
@@ -185,8 +185,7 @@ export class GroupCoordinator {
 
   async deleteOffsets(groupId: string, topics: readonly TopicPartitions[]): Promise<TopicResult[]> {
     requireGroupId(groupId)
-    const shard = this.#shardOf(groupId)
-    return inPieces(this.#turns, topics, some => shard.write(({ commits }) => commits.delete(groupId, some)))
+    return inPieces(this.#turns, topics, some => this.#shardOf(groupId).write(({ commits }) => commits.delete(groupId, some)))
   }
 
   /** Filters are lower-case; empty ones let everything pass. */
@@ -313,16 +312,23 @@ export class GroupCoordinator {
 
   async #deleteGroup(groupId: string): Promise<void> {
     const coordinator = this.#shardOf(groupId)
+    let isPartial = false
+    const step = () =>
+      coordinator.write(shard => {
+        const decision = shard.delete(groupId)
+        isPartial = decision.response === false
+        return decision
+      })
+    // `write` takes a step at once: no other request comes between the first one and the mark.
+    const first = step()
+    if (!isPartial) {
+      await first
+      return
+    }
+    this.#deleting.add(groupId)
     try {
-      for (let last = false; !last; ) {
-        const written = coordinator.write(shard => {
-          const decision = shard.delete(groupId)
-          last = decision.response as boolean
-          return decision
-        })
-        if (!last) this.#deleting.add(groupId)
-        await written
-      }
+      await first
+      while (isPartial) await step()
     } finally {
       this.#deleting.delete(groupId)
     }
@@ -337,8 +343,10 @@ export class GroupCoordinator {
     for (const { coordinator } of this.#groups.shards()) {
       try {
         await coordinator.loaded
-        do if (this.#turns.over) await this.#turns.next()
-        while (!(await coordinator.write(shard => shard.topicDeleted(topic))))
+        for (let isLast = false; !isLast; ) {
+          if (this.#turns.over) await this.#turns.next()
+          isLast = await coordinator.write(shard => shard.topicDeleted(topic))
+        }
       } catch (error) {
         this.#options.report?.(`cannot remove the offsets of the deleted topic ${topic.name}`, error)
       }
