@@ -5,22 +5,22 @@
 import type { Int64 } from '../../base.ts'
 import type { StoredOffset } from './group-contract.ts'
 
-type ByPartition = Map<number, StoredOffset>
 export type ByTopic = ReadonlyMap<string, ReadonlyMap<number, StoredOffset>>
 
-class OffsetTable {
-  readonly byGroup = new Map<string, Map<string, ByPartition>>()
+/** Values by group, topic and partition. */
+class Table<V> {
+  readonly byGroup = new Map<string, Map<string, Map<number, V>>>()
 
-  get(groupId: string, topic: string, partition: number): StoredOffset | undefined {
+  get(groupId: string, topic: string, partition: number): V | undefined {
     return this.byGroup.get(groupId)?.get(topic)?.get(partition)
   }
 
-  put(groupId: string, topic: string, partition: number, offset: StoredOffset): void {
+  put(groupId: string, topic: string, partition: number, value: V): void {
     let topics = this.byGroup.get(groupId)
     if (topics === undefined) this.byGroup.set(groupId, (topics = new Map()))
     let partitions = topics.get(topic)
     if (partitions === undefined) topics.set(topic, (partitions = new Map()))
-    partitions.set(partition, offset)
+    partitions.set(partition, value)
   }
 
   remove(groupId: string, topic: string, partition: number): void {
@@ -36,11 +36,11 @@ class OffsetTable {
 const none: ReadonlyMap<string, ReadonlyMap<number, never>> = new Map()
 
 export class Offsets {
-  readonly #committed = new OffsetTable()
+  readonly #committed = new Table<StoredOffset>()
   /** By producer id. */
-  readonly #pending = new Map<Int64, OffsetTable>()
-  /** Which producers hold an offset of a partition: a group may have thousands of open transactions. */
-  readonly #holders = new Map<string, Map<string, Map<number, Set<Int64>>>>()
+  readonly #pending = new Map<Int64, Table<StoredOffset>>()
+  /** The producers with a pending offset: a group may have thousands of open transactions, too many to look through for each partition. */
+  readonly #holders = new Table<Set<Int64>>()
 
   /** `producerId` is -1 outside a transaction. */
   put(groupId: string, topic: string, partition: number, offset: StoredOffset, producerId: Int64): void {
@@ -49,34 +49,19 @@ export class Offsets {
       return
     }
     let table = this.#pending.get(producerId)
-    if (table === undefined) this.#pending.set(producerId, (table = new OffsetTable()))
+    if (table === undefined) this.#pending.set(producerId, (table = new Table()))
     table.put(groupId, topic, partition, offset)
-    let topics = this.#holders.get(groupId)
-    if (topics === undefined) this.#holders.set(groupId, (topics = new Map()))
-    let partitions = topics.get(topic)
-    if (partitions === undefined) topics.set(topic, (partitions = new Map()))
-    const holders = partitions.get(partition)
-    if (holders === undefined) partitions.set(partition, new Set([producerId]))
+    const holders = this.#holders.get(groupId, topic, partition)
+    if (holders === undefined) this.#holders.put(groupId, topic, partition, new Set([producerId]))
     else holders.add(producerId)
-  }
-
-  #letGo(groupId: string, topic: string, partition: number, producerId: Int64): void {
-    const topics = this.#holders.get(groupId)
-    const partitions = topics?.get(topic)
-    const holders = partitions?.get(partition)
-    if (!holders?.delete(producerId) || holders.size > 0) return
-    partitions!.delete(partition)
-    if (partitions!.size === 0) topics!.delete(topic)
-    if (topics!.size === 0) this.#holders.delete(groupId)
   }
 
   /** A tombstone: takes what open transactions hold with it. */
   remove(groupId: string, topic: string, partition: number): void {
     this.#committed.remove(groupId, topic, partition)
-    for (const producerId of [...(this.#holders.get(groupId)?.get(topic)?.get(partition) ?? [])]) {
+    for (const producerId of this.#holders.get(groupId, topic, partition) ?? [])
       this.#pending.get(producerId)?.remove(groupId, topic, partition)
-      this.#letGo(groupId, topic, partition, producerId)
-    }
+    this.#holders.remove(groupId, topic, partition)
   }
 
   endTransaction(producerId: Int64, committed: boolean): void {
@@ -86,7 +71,9 @@ export class Offsets {
     for (const [groupId, topics] of table.byGroup) {
       for (const [topic, partitions] of topics) {
         for (const [partition, offset] of partitions) {
-          this.#letGo(groupId, topic, partition, producerId)
+          const holders = this.#holders.get(groupId, topic, partition)!
+          holders.delete(producerId)
+          if (holders.size === 0) this.#holders.remove(groupId, topic, partition)
           if (!committed) continue
           // Written before the existing plain commit: the result must be the same after compaction.
           const existing = this.#committed.get(groupId, topic, partition)
@@ -108,25 +95,25 @@ export class Offsets {
 
   /** Whether open transactions hold offsets of the group. */
   hasOpenTransaction(groupId: string): boolean {
-    return this.#holders.has(groupId)
+    return this.#holders.byGroup.has(groupId)
   }
 
   hasPending(groupId: string, topic: string, partition: number): boolean {
-    return this.#holders.get(groupId)?.get(topic)?.has(partition) ?? false
+    return this.#holders.get(groupId, topic, partition) !== undefined
   }
 
   /** Every partition of the group for which something is stored or pending; each once. */
   *partitionsOf(groupId: string): Generator<[topic: string, partition: number]> {
     for (const [topic, partitions] of this.ofGroup(groupId)) for (const partition of partitions.keys()) yield [topic, partition]
-    for (const [topic, partitions] of this.#holders.get(groupId) ?? none) {
+    for (const [topic, partitions] of this.#holders.byGroup.get(groupId) ?? none) {
       for (const partition of partitions.keys()) if (this.get(groupId, topic, partition) === undefined) yield [topic, partition]
     }
   }
 
   /** Groups for which something of the topic is stored or pending, with its partitions; some twice. */
   *partitionsOfTopic(topic: string): Generator<[groupId: string, partition: number]> {
-    for (const table of [this.#committed.byGroup, this.#holders]) {
-      for (const [groupId, topics] of table) for (const partition of topics.get(topic)?.keys() ?? []) yield [groupId, partition]
+    for (const { byGroup } of [this.#committed, this.#holders]) {
+      for (const [groupId, topics] of byGroup) for (const partition of topics.get(topic)?.keys() ?? []) yield [groupId, partition]
     }
   }
 }
