@@ -427,6 +427,32 @@ test('offsets committed for a deleted topic do not apply to a new one of the sam
   assert.deepEqual([await found(before!), await found(zeroUuid), await found(now!)], [5, 5, -1])
 })
 
+test('the offsets of a deleted topic go, pending ones too; those of a new topic of its name stay', async () => {
+  const { coordinator, system } = testGroups()
+  const [deleted, created] = ['000000000000000000000A', '000000000000000000000B'] as [Uuid, Uuid]
+  const producer = { producerId: 7, producerEpoch: 0 }
+  const partition = { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: '', commitTimestamp: -1 }
+  const request = (groupId: string, topicId: Uuid) => ({
+    groupId,
+    memberId: '',
+    groupInstanceId: null,
+    generationId: -1,
+    retentionTimeMs: -1,
+    topics: [{ name: 't', topicId, partitions: [partition] }],
+  })
+  const run = async (work: Promise<unknown>) => {
+    await system.settle()
+    await work
+  }
+  await run(coordinator.commitOffsets(request('stored', deleted), 9))
+  await run(coordinator.commitTransactionalOffsets(producer, request('pending', deleted)))
+  await run(coordinator.commitTransactionalOffsets(producer, request('pending, new', created)))
+  await run(coordinator.onTopicDeleted({ name: 't', id: deleted }))
+  await run(coordinator.endTransaction(0, { ...producer, committed: true, coordinatorEpoch: 0 }))
+  const left = async (groupId: string) => (await coordinator.fetchOffsets(groupId, null, false)).length
+  assert.deepEqual([await left('stored'), await left('pending'), await left('pending, new')], [0, 0, 1])
+})
+
 test('a record that names a member twice is skipped, like any invalid one', async () => {
   const groups = testGroups()
   const empty = Buffer.alloc(0)

@@ -229,13 +229,13 @@ export class Commits {
     return records
   }
 
-  /** Tombstones of what is stored of the topic, at most `most`; not of what belongs to a new one of its name. */
+  /** Tombstones of what is stored of the topic, at most `most`. One would also take what was committed for a new topic of its name. */
   topicDeleted({ name, id }: { name: string; id: Uuid }, most: number): LogRecord[] {
     const records: LogRecord[] = []
     for (const [groupId, partition] of this.#offsets.partitionsOfTopic(name)) {
       if (records.length === most) break
-      const offset = this.#offsets.get(groupId, name, partition)
-      if (offset === undefined || mayBe(offset.topicId, id)) records.push(offsetCommitTombstone(groupId, name, partition))
+      const offsets = [...this.#offsets.allOf(groupId, name, partition)]
+      if (offsets.every(({ topicId }) => mayBe(topicId, id))) records.push(offsetCommitTombstone(groupId, name, partition))
     }
     return records
   }

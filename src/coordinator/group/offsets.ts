@@ -89,6 +89,14 @@ export class Offsets {
     return this.#committed.get(groupId, topic, partition)
   }
 
+  /** What is stored and what is pending for the partition. */
+  *allOf(groupId: string, topic: string, partition: number): Generator<StoredOffset> {
+    const committed = this.#committed.get(groupId, topic, partition)
+    if (committed !== undefined) yield committed
+    for (const producerId of this.#holders.get(groupId, topic, partition) ?? [])
+      yield this.#pending.get(producerId)!.get(groupId, topic, partition)!
+  }
+
   ofGroup(groupId: string): ByTopic {
     return this.#committed.byGroup.get(groupId) ?? none
   }
