@@ -74,7 +74,7 @@ export type PreparedCommit = Decision<TopicResult[]>
 /** Records made in one step. */
 const preparedAtOnce = 64
 
-/** In steps, because a request may name a hundred thousand partitions. What is too large is found before the group decides. */
+/** In steps, because a request may name a hundred thousand partitions. The group may change meanwhile: it decides afterwards, in one step. */
 export function* prepareCommit(request: OffsetCommit, now: number, mostMetadata: number): Generator<void, PreparedCommit> {
   const { groupId, retentionTimeMs } = request
   const expireTimestampMs = retentionTimeMs === -1 ? -1 : saturatingAdd(now, retentionTimeMs)
@@ -128,7 +128,7 @@ export class Commits {
     this.#offsets = options.offsets
   }
 
-  /** `prepared`: of the same request. */
+  /** `prepared`: what `prepareCommit` made of the request. */
   commit(request: OffsetCommit, apiVersion: number, prepared: PreparedCommit): Decision<TopicResult[]> {
     const { groupId, memberId, generationId } = request
     const group = this.#options.find(groupId)
@@ -182,6 +182,7 @@ export class Commits {
     })
   }
 
+  /** How many offsets of the group are stored. */
   count(groupId: string): number {
     let count = 0
     for (const partitions of this.#offsets.ofGroup(groupId).values()) count += partitions.size
@@ -238,13 +239,6 @@ export class Commits {
       if (offsets.every(({ topicId }) => mayBe(topicId, id))) records.push(offsetCommitTombstone(groupId, name, partition))
     }
     return records
-  }
-
-  /** How many offsets of the group have to be looked at to find what is expired. */
-  offsetCount(groupId: string): number {
-    let count = 0
-    for (const partitions of this.#offsets.ofGroup(groupId).values()) count += partitions.size
-    return count
   }
 
   /** Tombstones of what has been kept long enough, at most `most`; of the group too, when nothing is left that it is needed for. */

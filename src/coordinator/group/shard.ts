@@ -41,7 +41,7 @@ import { StreamsGroups } from './streams/streams-groups.ts'
 const expiryKey = timerKey('expire-offsets')
 /** Tombstones written in one step; the rest follows in the next, so that the event loop is never held. */
 const mostTombstones = 5_000
-/** Groups and offsets that one step looks at to find what is expired. */
+/** Groups and offsets that one step checks for expiry. */
 const mostLookedAt = 20_000
 const noBytes = Buffer.alloc(0)
 
@@ -241,7 +241,7 @@ export class GroupShard implements Shard {
     return this.#groups.has(groupId)
   }
 
-  /** One step; the response is true when it was the last one. Throws GROUP_ID_NOT_FOUND and NON_EMPTY_GROUP. */
+  /** One step; the response says whether it is the last one. Throws GROUP_ID_NOT_FOUND and NON_EMPTY_GROUP. */
   delete(groupId: string): Decision<boolean> {
     const group = this.#groups.get(groupId)
     if (group === undefined) throw new KafkaError('GROUP_ID_NOT_FOUND', `Group ${groupId} not found`)
@@ -252,7 +252,7 @@ export class GroupShard implements Shard {
     return { records, response: last, atomic: false }
   }
 
-  /** One step; the response is true when it was the last one. */
+  /** One step; the response says whether it is the last one. */
   topicDeleted(topic: { name: string; id: Uuid }): Decision<boolean> {
     const records = this.commits.topicDeleted(topic, mostTombstones)
     const last = records.length < mostTombstones
@@ -286,22 +286,18 @@ export class GroupShard implements Shard {
     this.#context.schedule(expiryKey, this.#settings.offsetsRetentionCheckIntervalMs, () => this.#expire(this.#groups.values()))
   }
 
-  /** One step over the groups; a Map's iterator bears groups that come and go meanwhile. `begun`: not all of its offsets were written. */
-  #expire(groups: Iterator<Group>, begun?: Group): Decision<void> {
+  /** One step over the groups, which may come and go between steps. `next`: where the last step stopped. */
+  #expire(groups: Iterator<Group, undefined>, next?: Group): Decision<void> {
     const records: LogRecord[] = []
-    let unfinished = begun !== undefined && this.#groups.get(begun.groupId) === begun ? begun : undefined
-    for (let lookedAt = 0; lookedAt < mostLookedAt && records.length < mostTombstones; ) {
-      const next = unfinished === undefined ? groups.next() : { done: false as const, value: unfinished }
-      if (next.done) {
-        this.#scheduleExpiry()
-        return { records, response: undefined, atomic: false }
-      }
-      const expired = this.commits.expire(next.value, mostTombstones - records.length)
-      for (const record of expired) records.push(record)
-      unfinished = records.length < mostTombstones ? undefined : next.value
-      lookedAt += 1 + this.commits.offsetCount(next.value.groupId)
+    let group = next !== undefined && this.#groups.get(next.groupId) === next ? next : groups.next().value
+    for (let lookedAt = 0; group !== undefined && lookedAt < mostLookedAt; group = groups.next().value) {
+      for (const record of this.commits.expire(group, mostTombstones - records.length)) records.push(record)
+      // The next step begins with the rest of this group.
+      if (records.length >= mostTombstones) break
+      lookedAt += 1 + this.commits.count(group.groupId)
     }
-    this.#context.schedule(expiryKey, 1, () => this.#expire(groups, unfinished))
+    if (group === undefined) this.#scheduleExpiry()
+    else this.#context.schedule(expiryKey, 1, () => this.#expire(groups, group))
     return { records, response: undefined, atomic: false }
   }
 }
