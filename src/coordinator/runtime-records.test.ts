@@ -1,6 +1,7 @@
 /** A batch that the disk has changed is not believed, even where its records can be read. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32 } from '../base.ts'
 import { batchesOf, encodeBatch, replayBatch } from './runtime-records.ts'
 import type { Shard } from './shard.ts'
 
@@ -16,7 +17,7 @@ test('a flipped bit in a value: the batch is skipped or, where nothing may be mi
   assert.throws(() => replayBatch(batch!, 0, shard), /batch at offset 0 has a wrong checksum/)
 })
 
-test('messages of an old format, from an import, are replayed', () => {
+test('messages of an old format, from an import, are replayed, unless their checksum is wrong', () => {
   const message = Buffer.alloc(40)
   message.writeInt32BE(28, 8)
   message.writeInt8(1, 16)
@@ -24,8 +25,12 @@ test('messages of an old format, from an import, are replayed', () => {
   message.write('key', 30)
   message.writeInt32BE(3, 33)
   message.write('abc', 37)
+  message.writeUInt32BE(crc32(message.subarray(16)), 12)
   const replayed: unknown[] = []
   const shard = { replay: (record: { value: Buffer }) => void replayed.push(String(record.value)) } as unknown as Shard
-  for (const batch of batchesOf([message])) replayBatch(batch, 0, shard)
+  const [batch] = batchesOf([message])
+  replayBatch(batch!, 0, shard)
   assert.deepEqual(replayed, ['abc'])
+  message[37]! ^= 1
+  assert.throws(() => replayBatch(batch!, 0, shard), /wrong checksum/)
 })

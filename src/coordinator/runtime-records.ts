@@ -5,7 +5,7 @@ import {
   batchHeaderSize,
   buildBatch,
   forEachRecordOf,
-  header,
+  isIntact,
   type Offset,
   type RecordView,
   readMarker,
@@ -61,9 +61,8 @@ export function replayBatch(batch: BatchView, from: Offset, shard: Shard, skippe
     }
   }
   try {
-    // Records of a batch that the disk has changed may be readable, and wrong. Old message formats checksum each message.
-    if (header.magic(batch.bytes, 0) === 2 && header.computeCrc(batch.bytes, 0) !== header.crc(batch.bytes, 0))
-      throw new Error(`the batch at offset ${baseOffset} has a wrong checksum; see docs/repair.md`)
+    // Records that the disk has changed may be readable all the same, and wrong.
+    if (!isIntact(batch)) throw new Error(`the batch at offset ${baseOffset} has a wrong checksum; see docs/repair.md`)
     forEachRecordOf(batch, record => {
       if (record.offset >= from) replayOrSkip(record)
     })

@@ -56,6 +56,11 @@ export function readMessageHeader(bytes: Buffer): BatchHeader {
   }
 }
 
+/** Whether the message's checksum is right. */
+export function isMessageIntact(bytes: Buffer): boolean {
+  return bytes.readUInt32BE(crcAt) === crc32(bytes.subarray(magicAt))
+}
+
 /** Throws CORRUPT_MESSAGE when the message's checksum is wrong. */
 export function checkMessageCrc(bytes: Buffer): void {
   const stored = bytes.readUInt32BE(crcAt)

@@ -3,14 +3,14 @@
  *
  * Hides the record format, (bounded) decompression and the old message sets. Key, value and headers are views of the batch or of
  * its decompressed payload, created on demand. Input may come from a peer: any fault is INVALID_RECORD or
- * CORRUPT_MESSAGE, and every size is checked before it is used. Checksums of v2 batches are not checked here.
+ * CORRUPT_MESSAGE, and every size is checked before it is used. Reading does not check the checksums of batches: see `isIntact`.
  */
 import { addInt64 } from '../../base.ts'
 import { decompress, defaultMaxDecompressedBytes } from '../compression.ts'
 import { KafkaError } from '../errors.ts'
 import * as header from './header.ts'
 import { invalid } from './invalid.ts'
-import { forEachMessage, readMessageHeader } from './legacy.ts'
+import { forEachMessage, isMessageIntact, readMessageHeader } from './legacy.ts'
 import { type BatchView, RecordView } from './record-view.ts'
 import { Cursor } from './varint.ts'
 
@@ -38,6 +38,11 @@ export function nextBatchSize(records: Buffer, position: number): number {
   const least = magic === 2 ? header.batchHeaderSize - header.logOverhead : magic === 1 ? 22 : 14
   if (length < least) throw new KafkaError('CORRUPT_MESSAGE', `Record size ${length} is less than the minimum record overhead (${least})`)
   return length + header.logOverhead > left ? 0 : length + header.logOverhead
+}
+
+/** Whether the checksum of the batch, or of the message in an old format, is right. */
+export function isIntact({ header: { magic }, bytes }: BatchView): boolean {
+  return magic === 2 ? header.computeCrc(bytes, 0) === header.crc(bytes, 0) : isMessageIntact(bytes)
 }
 
 function readHeader(bytes: Buffer): header.BatchHeader {
