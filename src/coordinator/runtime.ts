@@ -7,7 +7,7 @@
  */
 import { type System, Turns } from '../base.ts'
 import type { Appended, PartitionLog } from '../log.ts'
-import { buildMarkerBatch, KafkaError, toKafkaError } from '../protocol.ts'
+import { buildMarkerBatch, KafkaError } from '../protocol.ts'
 import { coordinatorError } from './runtime-errors.ts'
 import { loadShard } from './runtime-load.ts'
 import { batchSize, encodeBatch, sizeOf } from './runtime-records.ts'
@@ -94,7 +94,8 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   async writeTransactional<R>(producer: ProducerSession, step: (shard: S) => Decision<R>): Promise<R> {
     const { records, response } = step(this.shard)
     if (records.length === 0) return this.read(() => response)
-    this.#requireRoom(sizeOf(records))
+    const tooLarge = this.#tooLarge(sizeOf(records))
+    if (tooLarge !== null) throw tooLarge
     const batch = encodeBatch(records, this.#system.clock.now(), producer)
     const barrier = this.#appendNow(batch, (shard, first) => {
       const now = this.#system.clock.now()
@@ -135,12 +136,11 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   #accept(records: readonly LogRecord[], rejected?: (error: KafkaError) => void, headroom = 0): Barrier | null {
     if (records.length === 0) return this.#newestBarrier()
     const bytes = sizeOf(records)
-    try {
-      // Before anything is replayed: to find out later would cost the shard its state.
-      this.#requireRoom(bytes + headroom)
-    } catch (error) {
-      rejected?.(toKafkaError(error))
-      throw error
+    // Before anything is replayed: to find out later would cost the shard its state.
+    const tooLarge = this.#tooLarge(bytes + headroom)
+    if (tooLarge !== null) {
+      rejected?.(tooLarge)
+      throw tooLarge
     }
     if (batchSize(this.#gatheredBytes + bytes) > this.#mostBytes) this.#flush()
     const shard = this.shard
@@ -154,17 +154,18 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     return this.#gathering
   }
 
-  /** Of a batch. */
+  /** The largest batch that the log takes. */
   get #mostBytes(): number {
     const { maxMessageBytes, segmentBytes } = this.#log.config
     return Math.min(maxMessageBytes, segmentBytes)
   }
 
-  #requireRoom(recordBytes: number): void {
+  /** The error for records that do not fit into a batch; null: they do. */
+  #tooLarge(recordBytes: number): KafkaError | null {
     const limit = this.#mostBytes
-    if (batchSize(recordBytes) <= limit) return
+    if (batchSize(recordBytes) <= limit) return null
     const message = `${recordBytes} bytes of records exceed the limit of ${limit} for a batch`
-    throw coordinatorError(new KafkaError('RECORD_LIST_TOO_LARGE', message))
+    return coordinatorError(new KafkaError('RECORD_LIST_TOO_LARGE', message))
   }
 
   /** Begins a batch, which is appended at the end of this turn of the event loop. */
