@@ -102,8 +102,6 @@ class Recovery {
   readonly #producers: ProducerStates
   readonly #epochs: LeaderEpochs
   #end: Offset
-  /** Where an empty log starts again; -1: it does not. */
-  #begun: Offset = -1
   readonly #info = emptyBatchInfo()
 
   constructor(input: RecoveryInput, opened: OpenedDirectory) {
@@ -170,9 +168,10 @@ class Recovery {
     if (this.damage !== null || this.#end >= asked) return
     await this.#opened.segments.dropFrom(0, this.#input.chores)
     this.#producers.clear()
-    this.#end = this.#begun = asked
+    this.#end = asked
   }
 
+  /** The log start as recorded. The log that was found may end before it. */
   get #askedStart(): Offset {
     const { state, logStartOffset } = this.#input
     return Math.max(this.#opened.segments.oldest?.baseOffset ?? 0, state?.logStartOffset ?? 0, logStartOffset)
@@ -181,7 +180,7 @@ class Recovery {
   result(): Omit<PartitionStart, 'suspect'> {
     const { state } = this.#input
     const { segments } = this.#opened
-    const logStartOffset = Math.min(Math.max(this.#askedStart, this.#begun), this.#end)
+    const logStartOffset = Math.min(this.#askedStart, this.#end)
     this.#epochs.truncateBefore(logStartOffset)
     return {
       segments,
