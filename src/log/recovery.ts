@@ -104,7 +104,7 @@ class LogRecovery {
   #views = new Map<string, JournalView>()
   /** Why a partition's files cannot be used. */
   readonly #troubles = new Map<string, string>()
-  /** Segment files that were made to write the journal's records again, and the lowest position that was written. */
+  /** By path: segment files that replaying the journal created, and the lowest position that it wrote to. */
   readonly #made = new Map<string, { view: JournalView; from: number }>()
   /** With segments; of which topic id, is not known. */
   readonly #unnamed: Place[] = []
@@ -136,7 +136,7 @@ class LogRecovery {
       },
       redo: (view, segmentBase, position, bytes) => this.#redo(view, segmentBase, position, bytes),
     })
-    this.#removeHollow()
+    this.#removeBeheaded()
     this.#views = new Map(journal.views.map(view => [keyOf(view), view]))
     const deleted: DeletedPartition[] = []
     for (const view of journal.views) {
@@ -327,7 +327,7 @@ class LogRecovery {
       const file = exists ? handles.get(path) : handles.create(path)
       if (!exists) this.#made.set(path, { view, from: position })
       const made = this.#made.get(path)
-      // Records that were carried over come later than their place.
+      // The positions need not ascend: a checkpoint may have copied older records behind newer ones (`carry.ts`).
       if (made !== undefined) made.from = Math.min(made.from, position)
       // What the file has already may be newer than the frame.
       const present = this.#loaded.isLost ? Math.max(file.size() - position, 0) : 0
@@ -335,8 +335,8 @@ class LogRecovery {
     })
   }
 
-  /** The beginning of these is nowhere: the segment was removed, or a power cut took it. Nothing can be read behind a hole. */
-  #removeHollow(): void {
+  /** Segments that were removed, or lost in a power cut: the journal has only their later records, and nothing can be read behind a hole. */
+  #removeBeheaded(): void {
     for (const [path, { view, from }] of this.#made) {
       if (from === 0) continue
       this.#context.segments.handles.forget(path)
@@ -436,7 +436,7 @@ class LogRecovery {
     )
       return deleted.topicId
     if (stored !== null && (known.size === 0 || known.has(stored) || this.#condemned.has(partitionKey(stored, partition)))) return stored
-    // Of a topic that nothing else knows nothing can be lost; but what the journal has of the known one would find no place.
+    // A topic that neither state log nor journal knows has nothing to lose. The known one needs a place for its records in the journal.
     if (known.size !== 1) return stored
     const topicId = [...known][0]!
     this.#context.report(`${directory}/partition.metadata is damaged; rewriting it`, null)

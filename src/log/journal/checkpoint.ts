@@ -219,7 +219,7 @@ export class Checkpointer {
   }
 
   async #syncAll(works: Work[]): Promise<void> {
-    // Of an empty log that does not begin at 0 the directory alone says where.
+    // An empty log has no files to sync, but if it does not begin at 0, its directory must survive: recovery ignores a state without one.
     const jobs = works.filter(({ segments, state }) => segments.length > 0 || (state.active === null && state.endOffset > 0))
     if (jobs.length === 0) return
     let next = 0

@@ -191,7 +191,7 @@ export class Journal {
     }
   }
 
-  /** One that the disk does not remove only takes space: the next start finds it, and that nothing in it is needed. */
+  /** If the disk refuses, the file only takes space: the next start finds that nothing in it is needed. */
   #remove(handle: FileHandle): void {
     try {
       handle.close()

@@ -17,9 +17,9 @@ import { damageFile, writePartitionMetadata } from './partition-directory.ts'
 /** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
 const hotBytes = 32 << 20
 
-/** The partition; it has its upkeep only after its files. */
+/** The partition, which gets its upkeep only after its files. */
 interface Owner {
-  /** Gives up when the disk does not take what has to leave memory. */
+  /** Told when bytes must leave memory and the disk does not take them. */
   readonly upkeep: { giveUp(error: DiskError): void }
 }
 
@@ -66,6 +66,7 @@ export class PartitionFiles {
     return (this.#unsynced ??= new Set())
   }
 
+  /** Called by the tail, like `refused`. */
   flushed(segment: Segment): void {
     this.unsynced.add(segment)
   }

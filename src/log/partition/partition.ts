@@ -230,7 +230,7 @@ export class Partition implements PartitionLog, Member {
   }
 
   protect(): Promise<void> | null {
-    // Of one that is offline all that counts is in the frame: its files may not even be there.
+    // The files of one that is offline may be missing. A checkpoint copies its records in frames, which need nothing else.
     if (!this.exposed || this.closed) return null
     this.exposed = false
     return this.upkeep.syncAll()

@@ -101,14 +101,14 @@ export class SegmentList {
   }
 
   /**
-   * In recovery: takes segments away from the one that begins at or after `offset` on. The log will go on where they are, so they have lost
-   * their names for good when this resolves: a power cut must not bring them back. Rejects if the disk refuses that.
+   * In recovery: removes the segments that begin at or after `offset`. The log continues in their place, so a power cut must not bring them
+   * back: when this resolves, they have lost their names for good. Rejects if the disk refuses that.
    */
   async dropFrom(offset: Offset, chores: Chores): Promise<void> {
     const first = this.#segments.findIndex(segment => segment.baseOffset >= offset)
     if (first === -1) return
     this.#sealedBytes = Number.NaN
-    // What is left, should the disk refuse one, is a log without its end.
+    // From the last one on: if the disk refuses one, the segments before it are a log without a gap.
     for (const segment of this.#segments.slice(first).toReversed()) {
       segment.renameTo('.deleted')
       segment.removeSnapshot()
