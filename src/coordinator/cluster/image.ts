@@ -115,6 +115,7 @@ class Topics {
   readonly byName = new Map<string, TopicState>()
   partitionCount = 0
   readonly #collisions = new Map<string, Set<string>>()
+  /** Whose lists the next record shares. */
   #latest: PartitionRecord | null = null
 
   /** A topic whose name collides with this one in '.' and '_'; null when there is none. */
@@ -145,7 +146,7 @@ class Topics {
     if (!isNew && topic.partitions[record.partitionId] === undefined) {
       throw new Error(`partition ${record.partitionId} of topic ${topic.name}, which has ${topic.partitions.length}`)
     }
-    const shared = sharing(this.#latest, record)
+    const shared = withListsOf(this.#latest, record)
     topic.partitions[record.partitionId] = this.#latest = shared
     if (isNew) this.partitionCount++
     return { kind: isNew ? 'partition-added' : 'partition-changed', name: topic.name, record: shared }
@@ -193,20 +194,20 @@ class Topics {
   }
 }
 
-/** Almost all partitions have the same replicas, and so the same lists: without this, the lists would be most of what they occupy. */
-function sharing(other: PartitionRecord | null, record: PartitionRecord): PartitionRecord {
+/** The record with the lists of the other one where they are equal, as they almost always are: they take most of a record's memory. */
+function withListsOf(other: PartitionRecord | null, record: PartitionRecord): PartitionRecord {
   if (other === null) return record
   return {
     ...record,
-    replicas: same(other.replicas, record.replicas),
-    isr: same(other.isr, record.isr),
-    removingReplicas: same(other.removingReplicas, record.removingReplicas),
-    addingReplicas: same(other.addingReplicas, record.addingReplicas),
-    directories: same(other.directories, record.directories),
+    replicas: shared(other.replicas, record.replicas),
+    isr: shared(other.isr, record.isr),
+    removingReplicas: shared(other.removingReplicas, record.removingReplicas),
+    addingReplicas: shared(other.addingReplicas, record.addingReplicas),
+    directories: shared(other.directories, record.directories),
   }
 }
 
-function same<T>(other: T[], list: T[]): T[] {
+function shared<T>(other: T[], list: T[]): T[] {
   return list.length === other.length && list.every((each, index) => each === other[index]) ? other : list
 }
 

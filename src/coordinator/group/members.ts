@@ -65,7 +65,7 @@ export class Members<M extends MemberOfGroup> extends Map<string, M> {
     )
   }
 
-  /** The one whose place `member` takes when it joins or changes: its own earlier state, or its static predecessor. */
+  /** What `member` replaces when it joins or changes: its own earlier state, or its static predecessor. */
   replacedBy(member: M): M | undefined {
     return this.get(member.memberId) ?? this.ofInstance(member.instanceId ?? null)
   }

@@ -1,6 +1,7 @@
 /** An epoch that was raised for a producer can be asked for by it until another producer has got one (as Apache Kafka 4.3.1 answers). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { encodeBatch } from '../runtime-records.ts'
 import { World } from '../transaction.testing.ts'
 import { transactionTopicName } from '../transaction.ts'
 import { transactionRecord } from './transaction.ts'
@@ -23,7 +24,6 @@ async function ongoing(epoch = 0, version = 2): Promise<World> {
   const world = new World()
   await init(world)
   if (epoch > 0) {
-    const { encodeBatch } = await import('../runtime-records.ts')
     const worn = { ...world.states(id).at(-1)!, producerEpoch: epoch }
     world.log(`${transactionTopicName}-0`).append(encodeBatch([transactionRecord(worn, 2)], 0), { origin: 'coordinator' })
     await world.crash(all => all)

@@ -342,7 +342,7 @@ export class TransactionShard implements Shard {
   }
 }
 
-/** No other producer takes over: with version 2 the one that began the transaction may go on. The last epoch is never assigned, though. */
+/** Where no other producer takes over: with version 2 the one that began the transaction may continue, unless no epoch is left for it. */
 function versionAfterFence({ producerEpoch, clientVersion }: Transaction): number {
   return isEpochExhausted(producerEpoch) ? 0 : clientVersion
 }

@@ -46,7 +46,7 @@ export const noPartitions: Partitions = new Map()
 /** Clients never get the last epoch, so that there is always one left to fence them with. */
 const lastClientEpoch = 2 ** 15 - 2
 
-/** Only ever in a marker that fences. */
+/** Used only to fence: no producer is given it. */
 export const lastEpoch = 2 ** 15 - 1
 
 /** Above it, unless it is the last that there is, as only a record from elsewhere can have it. */

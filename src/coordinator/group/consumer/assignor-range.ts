@@ -37,7 +37,7 @@ function assign(members: readonly AssignorMember[], partitionCounts: ReadonlyMap
   return targets
 }
 
-/** null: there are not enough for this member. */
+/** null: nothing is left for this member. */
 function take(cursor: Cursor): Set<number> | null {
   if (cursor.next === cursor.partitions) return null
   if (cursor.extra === -1) cursor.extra = cursor.partitions % cursor.members

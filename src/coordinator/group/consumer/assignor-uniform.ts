@@ -100,7 +100,7 @@ class Mixed {
     for (const topic of this.#topics) this.#fill(topic)
     for (let round = 0; round < mostRounds; round++) {
       let moves = 0
-      // It does not fall while partitions move to less loaded members.
+      // Partitions move only to less loaded members, so this does not fall during the round.
       const least = this.#load.reduce((one, other) => Math.min(one, other))
       for (const topic of this.#topics) if (this.#load[this.#mostLoaded(topic.owners)]! - least > 1) moves += this.#balance(topic)
       if (moves === 0) break

@@ -34,7 +34,7 @@ export class ConsumerGroup implements Group {
   toldBytes = 0
   readonly #owners = new Map<Uuid, Map<number, string>>()
   #hasPartitionMetadata = false
-  /** How many members name each topic: counted as they change, because hundreds may each name thousands. */
+  /** How many members name each topic. Counted when a member changes, because hundreds may each name thousands. */
   readonly #named = new Map<string, number>()
   /** Topics that any member subscribes to; null: to be collected. */
   #subscribed: ReadonlySet<string> | null = null
@@ -156,7 +156,7 @@ export class ConsumerGroup implements Group {
     return this.targets.get(this.members.ofInstance(instanceId)?.memberId ?? memberId) ?? noTarget
   }
 
-  /** Names of all topics that members subscribe to, once those in `gone` have left and `after` has joined or changed. */
+  /** Names of all topics that members will subscribe to when those in `gone` have left and `after` has joined or changed. */
   topicsOfAll(
     regexes: ReadonlyMap<string, ResolvedRegex> = this.regexes,
     gone: Iterable<ConsumerMember> = [],

@@ -91,7 +91,7 @@ export class Progress {
   readonly #topics: GroupTopics
   readonly #assignIn: ProgressOptions['assignIn']
   readonly assignors: ReadonlyMap<string, Assignor>
-  /** Of each list of names, the topics that exist: members keep their lists, and hundreds may subscribe to all of thousands. */
+  /** By list of names, because hundreds of members may each name thousands of topics, and their lists rarely change. */
   readonly #existingOf = new WeakMap<readonly string[], Existing>()
   #lastExisting: Existing | null = null
 
@@ -118,7 +118,7 @@ export class Progress {
     const regexes = this.#resolve(step)
     const groupEpoch = this.#bump(step, regexes ?? group.regexes, subscriptionChanged || regexes !== null)
     const { epoch, target, dueInMs } = this.#assignment(step, regexes ?? group.regexes, groupEpoch)
-    const existing = (names: readonly string[] = []) => this.#existing(names, name => this.#topics.topic(name)?.id)
+    const existing = (names = noNames) => this.#existing(names, name => this.#topics.topic(name)?.id)
     const named = existing(after.subscribedTopicNames)
     const matched = existing((regexes ?? group.regexes).get(after.subscribedTopicRegex)?.topics)
     const moved = reconcile(
@@ -243,7 +243,7 @@ export class Progress {
       ids.set(name, topic.id)
       counts.set(topic.id, topic.partitionCount)
     }
-    const existing = (names: readonly string[] = []) => this.#existing(names, name => ids.get(name))
+    const existing = (names = noNames) => this.#existing(names, name => ids.get(name))
     const topicsOf = ({ subscribedTopicNames, subscribedTopicRegex }: ConsumerMember) =>
       union(existing(subscribedTopicNames), existing(regexes.get(subscribedTopicRegex)?.topics))
     const asked = members.map((member): AssignorMember => {
@@ -262,7 +262,7 @@ export class Progress {
     return targets
   }
 
-  /** The ids of those topics that exist: the same set for lists that say the same, at least when they come one after the other. */
+  /** The ids of those topics that exist. Equal lists that come one after the other get the same set. */
   #existing(names: readonly string[], idOf: (name: string) => Uuid | undefined): ReadonlySet<Uuid> {
     const topicsVersion = this.#topics.version
     const known = this.#existingOf.get(names)
@@ -284,19 +284,21 @@ export class Progress {
   }
 }
 
-/** One of them where it has all. */
+/** One of the sets itself if it contains the other. */
 function union(one: ReadonlySet<Uuid>, other: ReadonlySet<Uuid>): ReadonlySet<Uuid> {
   if (other.size === 0) return one
   const lacking = [...one].filter(id => !other.has(id))
   return lacking.length === 0 ? other : new Set([...other, ...lacking])
 }
 
+/** The topics of a list that exist, in that version of the topics. */
 interface Existing {
   topicsVersion: number
   names: readonly string[]
   ids: ReadonlySet<Uuid>
 }
 
+const noNames: readonly string[] = []
 const noTargets: ReadonlyMap<string, Target> = new Map()
 
 /** Throws INVALID_REGULAR_EXPRESSION. */

@@ -287,7 +287,7 @@ export class ShareGroups {
   }
 }
 
-/** A partition may have many members, and a member many partitions. */
+/** Every partition has a member, and every member a partition. */
 function assignedOf(partitions: number, members: number): number {
   return partitions === 0 ? 0 : Math.max(partitions, members)
 }

@@ -24,7 +24,7 @@ export function assignSimply(topics: readonly SubscribedTopic[]): ReadonlyMap<st
   let turn = 0
   for (const { topicId, partitionCount, memberIds } of [...topics].sort((one, other) => (one.topicId < other.topicId ? -1 : 1))) {
     const { length } = memberIds
-    // Hundreds of members may have one partition each of thousands of topics.
+    // Members with the same partitions share a set: hundreds of members may have one partition each of thousands of topics.
     const sets = Array.from({ length: Math.min(partitionCount, length) }, () => new Set<number>())
     for (let partition = 0; partition < partitionCount; partition++) sets[partition % sets.length]!.add(partition)
     for (let step = 0; step < length; step++) targetOf(memberIds[(turn + step) % length]!).set(topicId, sets[step % sets.length]!)
