@@ -29,7 +29,7 @@ export interface PartitionPromise {
   spec: PartitionSpec
   /** In offset order. */
   batches: ModelBatch[]
-  /** The disk refused these, and others may have their offsets since. A crash may leave one, where nothing was promised. */
+  /** The disk refused these, and their offsets may have been given to others since. Where nothing was promised, a crash may leave one. */
   refused: ModelBatch[]
   /** Offsets below these were acknowledged as written, as durable. */
   written: number
@@ -98,11 +98,12 @@ export async function checkRecovered(partition: PartitionLog, promise: Partition
   return batches
 }
 
-/** What the log has taken: below `kept` what was acknowledged or read, from there on perhaps what was refused. */
+/** The batches that are in the log. From `kept` on, where nothing was acknowledged or read, they may be ones that were refused. */
 async function takenOf(promise: PartitionPromise, partition: PartitionLog, kept: number): Promise<ModelBatch[]> {
   const batches = promise.batches.filter(batch => batch.baseOffset < partition.logEndOffset)
   const doubtful = promise.refused.filter(batch => batch.baseOffset >= kept)
   if (doubtful.length === 0) return batches
+  const candidates = [...batches, ...doubtful]
   const taken = batches.filter(batch => batch.baseOffset < Math.max(kept, partition.logStartOffset))
   for (let next = endOf(taken); next < partition.logEndOffset; ) {
     const before = next
@@ -115,7 +116,8 @@ async function takenOf(promise: PartitionPromise, partition: PartitionLog, kept:
           const nth = offset - baseOffset
           return batch.keys[nth] === key && String(valuesOf(batch)[nth]) === value
         })
-      taken.push(...[[...batches, ...doubtful].find(isThis)].filter(batch => batch !== undefined))
+      const found = candidates.find(isThis)
+      if (found !== undefined) taken.push(found)
     }
     if (next === before) break
   }

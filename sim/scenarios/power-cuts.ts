@@ -3,7 +3,6 @@
  * crashes around every sync, with every possible state of the disk, and each time the recovered log must keep all guarantees. Recovery
  * crashes, too.
  */
-
 import { DiskError } from '../../src/base.ts'
 import type { Appended, Log, LogSettings, PartitionLog } from '../../src/log.ts'
 import { buildMarkerBatch, KafkaError, randomUuid } from '../../src/protocol.ts'
@@ -40,7 +39,7 @@ export interface PowerCutOptions {
   lieAboutSyncs?: boolean
   /** Values hold forgeries of the log's own structures: see plants.ts. */
   plants?: boolean
-  /** The disk also refuses things now and then, the producers' as well as the log's own; and so it may while the log is opened again. */
+  /** Operations of the disk also fail now and then, for appends, in the background and while the log is opened again. */
   refusals?: boolean
 }
 
@@ -85,7 +84,7 @@ interface Producer {
 const ordinaryIds = [-1, -1, 1000, 1001, 1002]
 const transactionalIds = [2000, 2001]
 
-/** What an append gets when the disk refuses it, or the one before it. */
+/** The errors of an append that the disk refuses, or that follows such a one. */
 const refusals: ReadonlySet<string> = new Set(['KAFKA_STORAGE_ERROR', 'OUT_OF_ORDER_SEQUENCE_NUMBER'])
 
 class Run {
@@ -206,12 +205,17 @@ class Run {
     try {
       return action()
     } catch (error) {
-      const isExpected = error instanceof KafkaError && refusals.has(error.name)
-      if (!this.#options.refusals || !isExpected) throw error
-      this.#world.note(`${nameOf(this.#promises[index]!)}: ${error.message}`)
-      this.#takeBack(index)
-      return null
+      return this.#refused(index, error)
     }
+  }
+
+  /** Throws the error if it does not say that the disk refused something. */
+  #refused(index: number, error: unknown): null {
+    const isExpected = error instanceof KafkaError && refusals.has(error.name)
+    if (!this.#options.refusals || !isExpected) throw error
+    this.#world.note(`${nameOf(this.#promises[index]!)}: ${error.message}`)
+    this.#takeBack(index)
+    return null
   }
 
   /** The log is shorter than what was appended: only what was not answered yet can have been refused. */
@@ -227,7 +231,7 @@ class Run {
     this.#count(index)
   }
 
-  /** What the producers know, from what the log has taken. */
+  /** Sets what the producers know to what is in the log. */
   #count(index: number): void {
     for (const producer of this.#producers) {
       producer.sequences[index] = 0
@@ -295,11 +299,8 @@ class Run {
     }
     const onRefused = (error: unknown) => {
       const index = this.#promises.indexOf(promise)
-      // Its topic was deleted meanwhile.
-      if (index < 0) return
-      this.#unlessRefused(index, () => {
-        throw error
-      })
+      // Otherwise its topic was deleted meanwhile.
+      if (index >= 0) this.#refused(index, error)
     }
     if (written === null) onWritten()
     else void written.then(onWritten, onRefused)
@@ -340,10 +341,7 @@ class Run {
     promise.startAsked = Math.max(promise.startAsked, before)
     const done = partition.deleteBefore(before).then(
       () => true,
-      error =>
-        this.#unlessRefused(index, () => {
-          throw error
-        }),
+      error => this.#refused(index, error),
     )
     if ((await this.#world.run(done)) === null) return
     promise.startAcknowledged = Math.max(promise.startAcknowledged, before)

@@ -1,4 +1,4 @@
-/** A disk that refuses something for a while: the n-th operation of a kind fails, or there is hardly any space. */
+/** Trouble with the disk, for a while: the n-th operation of a kind fails, or there is hardly any space. */
 import type { Operation } from '../world/faults.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { World } from '../world/world.ts'
