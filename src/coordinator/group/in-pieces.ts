@@ -1,4 +1,4 @@
-/** Splits requests that name very many partitions into steps of a shard that do not hold the event loop. */
+/** Splits requests that name very many partitions into several steps of a shard, so that none of them blocks the event loop. */
 import type { Turns } from '../../base.ts'
 import type { TopicPartitions } from './commits.ts'
 
@@ -7,11 +7,11 @@ const mostAtOnce = 5_000
 
 interface Piece<T> {
   topics: T[]
-  /** Which of all topics they are. */
-  places: number[]
+  /** Their indexes in the request. */
+  indexes: number[]
 }
 
-/** One result for each topic, in order, as if there were one step. */
+/** One result for each topic, in order, as one step would give it. Between the steps others may read and write. */
 export async function inPieces<T extends TopicPartitions, P>(
   turns: Turns,
   topics: readonly T[],
@@ -21,11 +21,11 @@ export async function inPieces<T extends TopicPartitions, P>(
   for (const { partitionIndexes } of topics) count += partitionIndexes.length
   if (count <= mostAtOnce) return step(topics)
   const results: { name: string; partitions: P[] }[] = topics.map(({ name }) => ({ name, partitions: [] }))
-  for (const { topics: some, places } of piecesOf(topics)) {
+  for (const { topics: some, indexes } of piecesOf(topics)) {
     if (turns.over) await turns.next()
     const found = await step(some)
-    found.forEach(({ partitions }, index) => {
-      const result = results[places[index]!]!
+    found.forEach(({ partitions }, nth) => {
+      const result = results[indexes[nth]!]!
       result.partitions = result.partitions.concat(partitions)
     })
   }
@@ -33,19 +33,19 @@ export async function inPieces<T extends TopicPartitions, P>(
 }
 
 function* piecesOf<T extends TopicPartitions>(topics: readonly T[]): Generator<Piece<T>> {
-  let piece: Piece<T> = { topics: [], places: [] }
+  let piece: Piece<T> = { topics: [], indexes: [] }
   let room = mostAtOnce
-  for (const [place, topic] of topics.entries()) {
+  for (const [index, topic] of topics.entries()) {
     let at = 0
     do {
       const partitionIndexes = topic.partitionIndexes.slice(at, at + room)
       piece.topics.push({ ...topic, partitionIndexes })
-      piece.places.push(place)
+      piece.indexes.push(index)
       at += partitionIndexes.length
       room -= 1 + partitionIndexes.length
       if (room > 0) continue
       yield piece
-      piece = { topics: [], places: [] }
+      piece = { topics: [], indexes: [] }
       room = mostAtOnce
     } while (at < topic.partitionIndexes.length)
   }
