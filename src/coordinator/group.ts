@@ -311,6 +311,7 @@ export class GroupCoordinator {
   }
 
   async #deleteGroup(groupId: string): Promise<void> {
+    if (this.#turns.over) await this.#turns.next()
     const coordinator = this.#shardOf(groupId)
     let isPartial = false
     const step = () =>
@@ -328,7 +329,11 @@ export class GroupCoordinator {
     this.#deleting.add(groupId)
     try {
       await first
-      while (isPartial) await step()
+      while (isPartial) {
+        // The first steps of many groups may have become durable together.
+        if (this.#turns.over) await this.#turns.next()
+        await step()
+      }
     } finally {
       this.#deleting.delete(groupId)
     }
