@@ -429,7 +429,7 @@ test('offsets committed for a deleted topic do not apply to a new one of the sam
 
 test('the offsets of a deleted topic go, pending ones too; those of a new topic of its name stay', async () => {
   const { coordinator, system } = testGroups()
-  const [deleted, created] = ['000000000000000000000A', '000000000000000000000B'] as [Uuid, Uuid]
+  const [deleted, created] = ['000000000000000000000A', '000000000000000000000Q'] as [Uuid, Uuid]
   const producer = { producerId: 7, producerEpoch: 0 }
   const partition = { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: -1, committedMetadata: '', commitTimestamp: -1 }
   const request = (groupId: string, topicId: Uuid) => ({
