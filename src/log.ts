@@ -112,6 +112,15 @@ export interface DiskSpace {
   readonly shortage: string | null
 }
 
+/** A partition that belongs to no log: its directory alone has all of it. */
+export interface ReleasedPartition {
+  topic: string
+  topicId: Uuid
+  partition: number
+  /** Its name in the log's directory. */
+  directory: string
+}
+
 export interface Log {
   readonly journal: JournalCounts
   readonly space: DiskSpace
@@ -124,6 +133,20 @@ export interface Log {
    * topic of the same name may be created.
    */
   delete(topicId: Uuid, partition: number): Promise<void>
+  /**
+   * Gives the partition away. From a moment on it rejects appends (NOT_LEADER_OR_FOLLOWER); what it took before becomes as durable as was promised.
+   * When this resolves, all of it is in its directory, nothing here uses that any more, and no restart of this log will. The caller may then rename the
+   * directory into that of another log on the same volume, where `adopt` opens it. If the process ends before this resolves, the partition is either
+   * still this log's, or one of `released`. Rejects if the disk refuses; then it goes on as before.
+   */
+  release(topicId: Uuid, partition: number): Promise<ReleasedPartition>
+  /**
+   * Opens a partition whose directory the caller has renamed into this log's directory: one that was released, or, after all its segments are
+   * checked, any that no log has. Rejects with KAFKA_STORAGE_ERROR if it is another partition's, or this log has the partition.
+   */
+  adopt(directory: string, spec: PartitionSpec): Promise<PartitionLog>
+  /** Released partitions whose directories are here: to be adopted, or to be renamed to where they shall be. No others may be renamed. */
+  released(): readonly ReleasedPartition[]
   /** Directories found at start that belong to no topic. The broker calls this after replaying the metadata. */
   strays(): readonly { topic: string; topicId: Uuid; partition: number }[]
   readonly pressure: Pressure
@@ -217,7 +240,7 @@ export interface PartitionLog {
   produceRules(): BatchRules
   /** Reads synchronously from memory if possible. Throws KafkaError OFFSET_OUT_OF_RANGE. */
   read(from: Offset, limit: ReadLimit): Slice | Promise<Slice>
-  /** Calls back once, when the given end (see ReadLimit.upTo) passes `offset`, the partition is deleted or goes offline. */
+  /** Calls back once, when the given end (see ReadLimit.upTo) passes `offset`, the partition is deleted or released, or goes offline. */
   whenPast(offset: Offset, upTo: ReadLimit['upTo'], callback: () => void): { cancel(): void }
   /** First offset whose timestamp is at least the given one (within what upTo shows), null when there is none. KIP-79. */
   offsetForTimestamp(timestampMs: Int64, upTo: ReadLimit['upTo']): Promise<TimestampedOffset | null>

@@ -8,7 +8,7 @@
 import { DiskError } from '../base.ts'
 import type { Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
-import type { JournalFile, Member } from './journal/member.ts'
+import { StandIn } from './journal/stand-in.ts'
 import { condemnedName, readTopicId } from './partition/partition-directory.ts'
 
 export interface DeletedPartition {
@@ -85,37 +85,15 @@ export class Deletions {
 }
 
 /** A deleted partition, as far as the journal needs it. */
-class Doomed implements Member {
-  readonly topic: string
-  readonly topicId: Uuid
-  readonly partition: number
+class Doomed extends StandIn {
   readonly directory: string
   readonly delayMs: number
   /** Nothing knows its files by their names any more. */
   unused = false
-  boundFile: JournalFile | null = null
-  slot = 0
-  readonly logEndOffset = 0
-  readonly synced = false
-  /** So that no checkpoint looks for its state. */
-  readonly deleted = true
 
-  constructor({ topic, topicId, partition }: DeletedPartition, directory: string, delayMs: number) {
-    this.delayMs = delayMs
-    this.topic = topic
-    this.topicId = topicId
-    this.partition = partition
+  constructor(deleted: DeletedPartition, directory: string, delayMs: number) {
+    super(deleted)
     this.directory = directory
+    this.delayMs = delayMs
   }
-
-  protect(): null {
-    return null
-  }
-  writeOut(): null {
-    return null
-  }
-  committed(): void {}
-  durable(): void {}
-  takeBack(): void {}
-  notify(): void {}
 }

@@ -1,17 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { memoryFileSystem } from '../base.ts'
-import { runContract, type Subject } from './log.contract.ts'
-import { openTestLog, partitionOf, type TestLog } from './log.testing.ts'
+import { type FileSystem, memoryFileSystem, realSystem } from '../base.ts'
+import { type Home, type Homes, runContract } from './log.contract.ts'
+import { openTestLog, type TestLog } from './log.testing.ts'
 
-function subject(durability: 'os' | 'fsync'): Subject {
-  const disk = memoryFileSystem()
+function localHome(disk: FileSystem, directory: string, durability: 'os' | 'fsync'): Home {
   let running: TestLog | null = null
   return {
-    open: async () => (running = await openTestLog(disk, { durability, tailBytes: 1 << 20, producerIdExpirationMs: 1e15 })).log,
-    kill: () => running!.kill(),
-    create: (log, partition, config) => partitionOf(log, partition, config),
+    open: async () => {
+      const settings = { durability, tailBytes: 1 << 20, producerIdExpirationMs: 1e15 }
+      running = await openTestLog(disk, settings, () => {}, directory)
+      return running.log
+    },
+    kill: async () => {
+      running?.kill()
+      await running?.ended()
+    },
   }
 }
 
-for (const durability of ['os', 'fsync'] as const)
-  for (let seed = 1; seed <= 4; seed++) test(`${durability}, seed ${seed}`, () => runContract(subject(durability), seed, 250))
+function localHomes(disk: FileSystem, directory: string, durability: 'os' | 'fsync'): Homes {
+  const paths = [join(directory, '0'), join(directory, '1')] as const
+  const homes = [localHome(disk, paths[0], durability), localHome(disk, paths[1], durability)] as const
+  const pathOf = (home: Home) => paths[homes[0] === home ? 0 : 1]
+  return { homes, bring: (name, from, to) => disk.rename(join(pathOf(from), name), join(pathOf(to), name)) }
+}
+
+for (const durability of ['os', 'fsync'] as const) {
+  for (let seed = 1; seed <= 4; seed++)
+    test(`${durability}, seed ${seed}`, () => runContract(localHomes(memoryFileSystem(), '/data', durability), seed, 250))
+
+  test(`${durability}, on a real disk`, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-contract-'))
+    try {
+      await runContract(localHomes(realSystem().files, directory, durability), 5, 80)
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+}

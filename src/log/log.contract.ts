@@ -1,42 +1,54 @@
 /**
- * The contract of a log, for every implementation: random appends, reads, deletions, kills and reopenings are compared with a list of
- * records in memory. `run` reports the first difference as an error that names the seed.
+ * The contract of a home of partitions, for every implementation: random appends, transactions, reads, look-ups, deletions, releases and
+ * adoptions, kills and reopenings, compared with a naive log in memory. `runContract` reports the first difference as an error that names
+ * the seed.
  */
 import assert from 'node:assert/strict'
-import type { Log, PartitionLog, ReadLimit, TopicConfig } from '../log.ts'
-import { forEachRecord, header, type KafkaError } from '../protocol.ts'
-import { batchOf } from './log.testing.ts'
+import type { Appended, Log, PartitionLog, PartitionSpec, ReadLimit } from '../log.ts'
+import { buildMarkerBatch, forEachRecord, header, type KafkaError, type Uuid } from '../protocol.ts'
+import { NaiveLog } from './log.oracle.testing.ts'
+import { batchOf, topicConfig } from './log.testing.ts'
 
-/** A log whose process can be killed and started again. */
-export interface Subject {
+/** A place where a process has a log, again and again. */
+export interface Home {
   open(): Promise<Log>
-  kill(): void
-  create(log: Log, partition: number, config: Partial<TopicConfig>): PartitionLog
+  /** The process ends at once. When this resolves, nothing of it goes on. */
+  kill(): Promise<void>
 }
 
-interface Expected {
-  offset: number
-  value: string
-  timestamp: number
+/** Two of them, so that partitions can move. */
+export interface Homes {
+  readonly homes: readonly [Home, Home]
+  /** Takes a released partition from the directory of one home to that of the other. */
+  bring(directory: string, from: Home, to: Home): void
 }
 
-/** What a partition must look like. */
-class Oracle {
-  records: Expected[] = []
-  start = 0
-  /** Sequence number and first offset of the last batch of each producer. */
-  readonly producers = new Map<number, { sequence: number; count: number; offset: number }>()
+/** A partition that the test uses. */
+interface Subject {
+  spec: PartitionSpec
+  oracle: NaiveLog
+  /** Where it is; null: on its way. */
+  home: Running | null
+  log: PartitionLog
+}
 
-  get end(): number {
-    return (this.records.at(-1)?.offset ?? -1) + 1
-  }
+/** A home and what is open there. */
+interface Running {
+  readonly home: Home
+  log: Log
+  /** Of the broker itself: what it notes there comes between the deletion of a topic and one of the same name. */
+  metadata: PartitionLog
 }
 
 const partitions = 4
 const sizes = [10, 300, 5000, 20_000, 90_000]
+const idempotentIds = [0, 1, 2]
+const transactionalIds = [10, 11]
+const firstTimestamp = 1_700_000_000_000
+const metadataId = 'AAAAAAAAAAAAAAAAAAAAMQ' as Uuid
 
-export async function runContract(subject: Subject, seed: number, steps: number): Promise<void> {
-  const contract = new Contract(subject, seed)
+export async function runContract(homes: Homes, seed: number, steps: number): Promise<void> {
+  const contract = new Contract(homes, seed)
   try {
     await contract.run(steps)
   } catch (error) {
@@ -46,104 +58,258 @@ export async function runContract(subject: Subject, seed: number, steps: number)
 
 class Contract {
   step = 0
-  readonly #subject: Subject
+  readonly #homes: Homes
   readonly #random: (bound: number) => number
-  readonly #oracles = Array.from({ length: partitions }, () => new Oracle())
-  #log!: Log
-  #logs: PartitionLog[] = []
+  #running: [Running, Running] = [] as never
+  #subjects: Subject[] = []
+  #topics = 0
 
-  constructor(subject: Subject, seed: number) {
-    this.#subject = subject
+  constructor(homes: Homes, seed: number) {
+    this.#homes = homes
     this.#random = seeded(seed)
   }
 
   async run(steps: number): Promise<void> {
-    await this.#open()
+    const [first, second] = this.#homes.homes
+    this.#running = [await start(first), await start(second)]
+    this.#subjects = Array.from({ length: partitions }, (_, number) => this.#create(number, this.#running[number % 2]!))
     for (; this.step < steps; this.step++) {
       const what = this.#random(100)
-      if (what < 55) await this.#append()
-      else if (what < 85) await this.#read()
-      else if (what < 90) await this.#lookUpTime()
-      else if (what < 95) await this.#deleteBefore()
-      else await this.#reopen(what < 98)
+      if (what < 42) await this.#append()
+      else if (what < 50) await this.#endTransaction()
+      else if (what < 70) await this.#read()
+      else if (what < 75) await this.#lookUp()
+      else if (what < 79) await this.#deleteBefore()
+      else if (what < 82) await this.#raiseEpoch()
+      else if (what < 84) await this.#delete()
+      else if (what < 93) await this.#move()
+      else await this.#reopen(this.#any(this.#running))
     }
-    await this.#reopen(false)
-    await this.#log.close()
+    for (const running of this.#running) {
+      await this.#reopen(running, 'closed')
+      await running.log.close()
+    }
   }
 
-  async #open(): Promise<void> {
-    this.#log = await this.#subject.open()
-    this.#logs = this.#oracles.map((_, number) => this.#subject.create(this.#log, number, { segmentBytes: 400_000 }))
-    for (let number = 0; number < partitions; number++) {
-      const log = this.#logs[number]!
-      const oracle = this.#oracles[number]!
-      assert.equal(log.offline, null)
-      assert.deepEqual([log.logStartOffset, log.logEndOffset, log.highWatermark], [oracle.start, oracle.end, oracle.end])
-      await this.#compare(number, oracle.start, { maxBytes: 1 << 20, atLeastOne: true, upTo: 'high-watermark' }, true)
-    }
-  }
+  // ---- what clients do ----
 
   /** Several appends to several partitions in one turn, then a wait for the group. */
   async #append(): Promise<void> {
     const waiting: Promise<unknown>[] = []
+    const gathered: Buffer[] = []
     for (let count = 1 + this.#random(6); count > 0; count--) {
-      const number = this.#random(partitions)
-      const log = this.#logs[number]!
-      const oracle = this.#oracles[number]!
-      const values = Array.from({ length: 1 + this.#random(4) }, (_, at) =>
-        `${this.step}/${count}/${at}/`.padEnd(sizes[this.#random(sizes.length)]!, '.'),
-      )
-      const timestamp = 1_700_000_000_000 + this.#random(1_000_000)
-      const producerId = this.#random(3) === 0 ? this.#random(3) : -1
-      const last = oracle.producers.get(producerId)
-      const repeat = last !== undefined && this.#random(4) === 0
-      if (repeat) this.#repeat(log, producerId, last)
-      const sequence = last === undefined ? 0 : last.sequence + last.count
-      const producer = producerId < 0 ? {} : { producerId, producerEpoch: 0, baseSequence: sequence }
-      const appended = log.append(batchOf({ values, timestamp, ...producer }), { origin: 'client' })
-      assert.deepEqual([appended.baseOffset, appended.lastOffset], [oracle.end, oracle.end + values.length - 1])
-      if (producerId >= 0) oracle.producers.set(producerId, { sequence, count: values.length, offset: appended.baseOffset })
-      for (const value of values) oracle.records.push({ offset: oracle.end, value, timestamp })
-      const woken = new Promise<void>(resolve => void log.whenPast(appended.lastOffset, 'high-watermark', resolve))
+      const subject = this.#any(this.#subjects)
+      const gather = this.#random(3) === 0
+      const { appended, records } = this.#put(subject, this.#values(count), gather)
+      const woken = new Promise<void>(resolve => void subject.log.whenPast(appended.lastOffset, 'high-watermark', resolve))
       waiting.push(Promise.all([appended.written, appended.durable, woken]))
+      if (gather) gathered.push(records)
     }
+    for (const { log } of this.#running) log.writeOut()
+    // From here on the bytes are the caller's again.
+    for (const records of gathered) records.fill(0)
     await Promise.all(waiting)
-    for (let number = 0; number < partitions; number++)
-      assert.equal(this.#logs[number]!.highWatermark, this.#oracles[number]!.end, 'high watermark')
+    for (const subject of this.#subjects) this.#checkMarks(subject)
   }
 
-  #repeat(log: PartitionLog, producerId: number, last: { sequence: number; count: number; offset: number }): void {
-    const values = Array.from({ length: last.count }, () => 'again')
-    const again = log.append(batchOf({ values, producerId, producerEpoch: 0, baseSequence: last.sequence }), { origin: 'client' })
-    assert.deepEqual([again.duplicate, again.baseOffset], [true, last.offset])
-  }
-
-  async #read(): Promise<void> {
-    const number = this.#random(partitions)
-    const oracle = this.#oracles[number]!
-    const from = oracle.start + this.#random(oracle.end - oracle.start + 1)
-    const maxBytes = [1, 100, 4000, 70_000, 1 << 20][this.#random(5)]!
-    await this.#compare(number, from, { maxBytes, atLeastOne: this.#random(2) === 0, upTo: 'high-watermark' }, this.#random(4) === 0)
-    const outside = this.#random(2) === 0 ? oracle.start - 1 : oracle.end + 1
-    assert.throws(
-      () => this.#logs[number]!.read(outside, { maxBytes, atLeastOne: true, upTo: 'high-watermark' }),
-      (error: KafkaError) => error.name === 'OFFSET_OUT_OF_RANGE',
+  #values(count: number): string[] {
+    return Array.from({ length: 1 + this.#random(4) }, (_, at) =>
+      `${this.step}/${count}/${at}/`.padEnd(sizes[this.#random(sizes.length)]!, '.'),
     )
   }
 
+  #put(subject: Subject, values: string[], gather = false): { appended: Appended; records: Buffer } {
+    const { oracle, log } = subject
+    const timestamp = firstTimestamp + this.#random(1_000_000)
+    const producerId = this.#random(3) === 0 ? this.#any([...idempotentIds, ...transactionalIds]) : -1
+    const isTransactional = transactionalIds.includes(producerId)
+    if (oracle.producers.has(producerId) && this.#random(4) === 0) this.#repeat(subject, producerId)
+    const producer = producerId < 0 ? {} : { producerId, producerEpoch: 0, baseSequence: oracle.nextSequence(producerId), isTransactional }
+    const records = batchOf({ values, timestamp, ...producer })
+    const appended = log.append(records, { origin: 'client', gather })
+    if (!gather) records.fill(0)
+    assert.deepEqual([appended.duplicate, appended.baseOffset], [false, oracle.end])
+    oracle.append(values, timestamp, { producerId, isTransactional })
+    assert.deepEqual([appended.lastOffset, log.logEndOffset], [oracle.end - 1, oracle.end])
+    return { appended, records }
+  }
+
+  /** The last batch again: a duplicate with the same offsets. One after a gap: refused. */
+  #repeat({ log, oracle }: Subject, producerId: number): void {
+    const { sequence, count, offset } = oracle.producers.get(producerId)!
+    const values = Array.from({ length: count }, () => 'again')
+    const producer = { producerId, producerEpoch: 0, isTransactional: transactionalIds.includes(producerId) }
+    const again = log.append(batchOf({ values, ...producer, baseSequence: sequence }), { origin: 'client' })
+    assert.deepEqual([again.duplicate, again.baseOffset, again.lastOffset], [true, offset, offset + count - 1])
+    const afterGap = batchOf({ values, ...producer, baseSequence: sequence + count + 1 })
+    assert.throws(() => log.append(afterGap, { origin: 'client' }), named('OUT_OF_ORDER_SEQUENCE_NUMBER'))
+  }
+
+  async #endTransaction(): Promise<void> {
+    const subject = this.#any(this.#subjects)
+    const { log, oracle } = subject
+    const [producerId] = [...oracle.open().keys()]
+    if (producerId === undefined) return
+    const committed = this.#random(2) === 0
+    const timestamp = firstTimestamp + this.#random(1_000_000)
+    const marker = buildMarkerBatch({ producerId, producerEpoch: 0, committed, coordinatorEpoch: 0, timestamp })
+    const { durable, baseOffset } = log.append(marker, { origin: 'coordinator' })
+    assert.equal(baseOffset, oracle.end)
+    oracle.append([''], timestamp, { producerId, isTransactional: true, marker: committed ? 'commit' : 'abort' })
+    await durable
+    this.#checkMarks(subject)
+    await this.#compareCommitted(subject)
+  }
+
+  async #read(): Promise<void> {
+    const subject = this.#any(this.#subjects)
+    const { oracle, log } = subject
+    const from = oracle.start + this.#random(oracle.end - oracle.start + 1)
+    const maxBytes = this.#any([1, 100, 4000, 70_000, 1 << 20])
+    const upTo = this.#any(['high-watermark', 'log-end'] as const)
+    await this.#compare(subject, from, { maxBytes, atLeastOne: this.#random(2) === 0, upTo }, this.#random(4) === 0)
+    if (this.#random(2) === 0) await this.#compareCommitted(subject)
+    const outside = this.#random(2) === 0 ? oracle.start - 1 : oracle.end + 1
+    assert.throws(() => log.read(outside, { maxBytes, atLeastOne: true, upTo }), named('OFFSET_OUT_OF_RANGE'))
+  }
+
+  async #lookUp(): Promise<void> {
+    const { oracle, log } = this.#any(this.#subjects)
+    const timestamp = firstTimestamp + this.#random(1_100_000)
+    for (const [upTo, below] of [
+      ['high-watermark', oracle.end],
+      ['last-stable', oracle.lastStableOffset],
+    ] as const) {
+      const found = await log.offsetForTimestamp(timestamp, upTo)
+      assert.equal(found?.offset, oracle.firstAtOrAfter(timestamp, below), `first offset at or after ${timestamp}, ${upTo}`)
+    }
+    assert.equal((await log.offsetOfMaxTimestamp())?.timestampMs, oracle.newest()?.timestamp, 'newest timestamp')
+    for (const { epoch, end } of oracle.endedEpochs())
+      assert.deepEqual(log.endOffsetForEpoch(epoch), { leaderEpoch: epoch, endOffset: end }, `end of epoch ${epoch}`)
+  }
+
+  async #deleteBefore(): Promise<void> {
+    const { oracle, log } = this.#any(this.#subjects)
+    const offset = oracle.start + this.#random(oracle.end - oracle.start + 1)
+    await log.deleteBefore(offset)
+    oracle.start = offset
+    assert.equal(log.logStartOffset, offset)
+    await assert.rejects(log.deleteBefore(oracle.end + 1), named('OFFSET_OUT_OF_RANGE'))
+  }
+
+  // ---- what brokers do ----
+
+  /** And an append, because an epoch without records need not outlive the process. */
+  async #raiseEpoch(): Promise<void> {
+    const subject = this.#any(this.#subjects)
+    const { oracle, log } = subject
+    log.raiseLeaderEpoch(oracle.epoch + 1)
+    oracle.raiseEpoch(oracle.epoch + 1)
+    await this.#put(subject, this.#values(0)).appended.durable
+  }
+
+  /** A topic of the same name follows, and has nothing of the deleted one. */
+  async #delete(): Promise<void> {
+    const number = this.#random(partitions)
+    const { spec, home, log } = this.#subjects[number]!
+    const told = new Promise<void>(resolve => void log.whenPast(log.logEndOffset, 'high-watermark', resolve))
+    await home!.log.delete(spec.topicId, number)
+    await told
+    assert.equal(home!.log.get(spec.topicId, number), undefined)
+    assert.throws(() => log.append(batchOf({ values: ['late'] }), { origin: 'client' }), named('UNKNOWN_TOPIC_OR_PARTITION'))
+    await home!.metadata.append(batchOf({ values: ['deleted'] }), { origin: 'coordinator' }).durable
+    const successor = this.#create(number, home!)
+    this.#subjects[number] = successor
+    assert.deepEqual([successor.log.logEndOffset, successor.log.offline], [0, null])
+  }
+
+  async #move(): Promise<void> {
+    const subject = this.#any(this.#subjects)
+    const { spec, oracle, log } = subject
+    const from = subject.home!
+    const { topic, topicId, partition } = spec
+    const limit = { maxBytes: 1 << 20, atLeastOne: true, upTo: 'high-watermark' } as const
+    const told = new Promise<void>(resolve => void log.whenPast(oracle.end + 1000, 'log-end', resolve))
+    const accepted = this.#put(subject, this.#values(0)).appended.durable
+    const reading = log.read(oracle.start, limit)
+    const released = await from.log.release(topicId, partition)
+    assert.deepEqual(released, { topic, topicId, partition, directory: `${topic}-${partition}` })
+    await Promise.all([accepted, told])
+    const slice = await reading
+    slice.release()
+    assert.throws(() => log.append(batchOf({ values: ['late'] }), { origin: 'client' }), named('NOT_LEADER_OR_FOLLOWER'))
+    assert.throws(() => log.read(oracle.start, limit), named('NOT_LEADER_OR_FOLLOWER'))
+    assert.equal(from.log.get(topicId, partition), undefined)
+    subject.home = null
+    if (this.#random(3) === 0) await this.#reopen(from)
+    assert.deepEqual(from.log.released(), [released])
+    const to = this.#any(this.#running)
+    if (to !== from) this.#homes.bring(released.directory, from.home, to.home)
+    if (this.#random(3) === 0) await this.#reopen(to)
+    assert.deepEqual(to.log.released(), [released])
+    subject.home = to
+    subject.log = await to.log.adopt(released.directory, spec)
+    assert.deepEqual(to.log.released(), [])
+    assert.equal(to.log.get(topicId, partition), subject.log)
+    await assert.rejects(to.log.adopt(released.directory, spec), named('KAFKA_STORAGE_ERROR'))
+    await this.#compareAll(subject)
+  }
+
+  async #reopen(running: Running, how: 'killed' | 'closed' = this.#any(['killed', 'closed'])): Promise<void> {
+    const strangers = this.#subjects.filter(({ home }) => home !== running)
+    if (how === 'closed') await running.log.close()
+    await running.home.kill()
+    Object.assign(running, await start(running.home))
+    for (const { spec } of strangers) assert.equal(running.log.get(spec.topicId, spec.partition), undefined, 'it is here, too')
+    for (const subject of this.#subjects) {
+      if (subject.home !== running) continue
+      const { spec } = subject
+      // One that was adopted, and to which nothing was done since.
+      const here = running.log.released().find(each => each.topicId === spec.topicId && each.partition === spec.partition)
+      subject.log = here === undefined ? running.log.create(spec) : await running.log.adopt(here.directory, spec)
+      await this.#compareAll(subject)
+    }
+  }
+
+  #create(number: number, home: Running): Subject {
+    const topicId = `AAAAAAAAAAAAAAAAAA${String(++this.#topics).padStart(3, '0')}Q` as Uuid
+    const spec = { topic: 'orders', topicId, partition: number, config: topicConfig({ segmentBytes: 400_000, fileDeleteDelayMs: 0 }) }
+    return { spec, oracle: new NaiveLog(), home, log: home.log.create(spec) }
+  }
+
+  // ---- comparisons ----
+
+  #checkMarks({ log, oracle }: Subject): void {
+    assert.equal(log.offline, null)
+    const marks = [log.logStartOffset, log.lastStableOffset, log.highWatermark, log.logEndOffset]
+    assert.deepEqual(marks, [oracle.start, oracle.lastStableOffset, oracle.end, oracle.end], 'log start, last stable, high watermark, end')
+  }
+
+  async #compareAll(subject: Subject): Promise<void> {
+    const { log, oracle } = subject
+    this.#checkMarks(subject)
+    assert.ok(log.leaderEpoch >= (oracle.records.at(-1)?.epoch ?? 0), 'leader epoch')
+    await this.#compare(subject, oracle.start, { maxBytes: 1 << 20, atLeastOne: true, upTo: 'high-watermark' }, true)
+    await this.#compareCommitted(subject)
+    const open = oracle.open()
+    const producers = log.producers().map(each => [each.producerId, each.currentTransactionStartOffset, each.lastSequence])
+    const expected = [...oracle.producers].map(([id, { sequence, count }]) => [id, open.get(id) ?? -1, sequence + count - 1])
+    assert.deepEqual(producers.sort(byNumber), expected.sort(byNumber), 'producers')
+  }
+
   /** One slice, or all of them up to the end. */
-  async #compare(number: number, from: number, limit: ReadLimit, toEnd: boolean): Promise<void> {
-    const oracle = this.#oracles[number]!
+  async #compare({ log, oracle }: Subject, from: number, limit: ReadLimit, toEnd: boolean): Promise<void> {
     for (let next = from; ; ) {
-      const slice = await this.#logs[number]!.read(next, limit)
+      const slice = await log.read(next, limit)
       const first = next
       let batches = 0
       for (const chunk of slice.chunks) {
         for (let at = 0; at < chunk.length; at += header.sizeBytes(chunk, at)) batches++
-        forEachRecord(chunk, record => {
+        forEachRecord(chunk, (record, batch) => {
           if (record.offset < first) return
-          const expected = oracle.records[record.offset]!
-          assert.deepEqual([record.offset, record.value!.toString(), record.timestamp], [next, expected.value, expected.timestamp])
+          const { offset, value, timestamp, epoch, marker } = oracle.records[record.offset]!
+          const shown = [record.offset, marker === null ? record.value!.toString() : '', record.timestamp, batch.partitionLeaderEpoch]
+          assert.deepEqual([next, ...shown], [offset, offset, value, timestamp, epoch])
           next++
         })
       }
@@ -158,30 +324,45 @@ class Contract {
     }
   }
 
-  async #lookUpTime(): Promise<void> {
-    const number = this.#random(partitions)
-    const oracle = this.#oracles[number]!
-    const timestamp = 1_700_000_000_000 + this.#random(1_100_000)
-    const expected = oracle.records.find(record => record.offset >= oracle.start && record.timestamp >= timestamp)
-    const found = await this.#logs[number]!.offsetForTimestamp(timestamp, 'high-watermark')
-    assert.equal(found?.offset, expected?.offset, `first offset at or after ${timestamp}`)
+  /** As Kafka's consumer does it with read_committed. */
+  async #compareCommitted({ log, oracle }: Subject): Promise<void> {
+    const seen: [number, string][] = []
+    for (let next = oracle.start; next < oracle.lastStableOffset; ) {
+      const first = next
+      const slice = await log.read(next, { maxBytes: 100_000, atLeastOne: true, upTo: 'last-stable' })
+      const aborted = [...slice.abortedTransactions!]
+      const ongoing = new Set<unknown>()
+      for (const chunk of slice.chunks)
+        forEachRecord(chunk, (record, batch) => {
+          while (aborted[0] !== undefined && aborted[0].firstOffset <= batch.lastOffset) ongoing.add(aborted.shift()!.producerId)
+          if (batch.isControl) ongoing.delete(batch.producerId)
+          else if (!(batch.isTransactional && ongoing.has(batch.producerId)) && record.offset >= first)
+            seen.push([record.offset, record.value!.toString()])
+          next = Math.max(next, record.offset + 1)
+        })
+      slice.release()
+      assert.ok(next > first, `nothing at ${first}, stable up to ${oracle.lastStableOffset}`)
+    }
+    assert.deepEqual(seen, oracle.committed(), 'committed')
   }
 
-  async #deleteBefore(): Promise<void> {
-    const number = this.#random(partitions)
-    const oracle = this.#oracles[number]!
-    const offset = oracle.start + this.#random(oracle.end - oracle.start + 1)
-    await this.#logs[number]!.deleteBefore(offset)
-    oracle.start = offset
-    assert.equal(this.#logs[number]!.logStartOffset, offset)
-    await assert.rejects(this.#logs[number]!.deleteBefore(oracle.end + 1), { name: 'OFFSET_OUT_OF_RANGE' })
+  #any<T>(items: readonly T[]): T {
+    return items[this.#random(items.length)]!
   }
+}
 
-  async #reopen(killed: boolean): Promise<void> {
-    if (killed) this.#subject.kill()
-    else await this.#log.close()
-    await this.#open()
-  }
+async function start(home: Home): Promise<Running> {
+  const log = await home.open()
+  const metadata = log.create({ topic: 'metadata', topicId: metadataId, partition: 0, config: topicConfig() })
+  return { home, log, metadata }
+}
+
+function named(name: string): (error: unknown) => boolean {
+  return error => (error as KafkaError).name === name
+}
+
+function byNumber(a: readonly unknown[], b: readonly unknown[]): number {
+  return Number(a[0]) - Number(b[0])
 }
 
 /** Mulberry32: small, and the same everywhere. */

@@ -27,6 +27,8 @@ export const topicId = 'AAAAAAAAAAAAAAAAAAAB0Q' as Uuid
 export interface Process {
   system: System
   kill(): void
+  /** After `kill`: its files are closed, and no call of the disk is under way any more. */
+  ended(): Promise<void>
 }
 
 export function processOn(disk: FileSystem): Process {
@@ -36,7 +38,14 @@ export function processOn(disk: FileSystem): Process {
     if (dead) throw new Error('killed')
     return action()
   }
-  const later = <T>(action: () => Promise<T>): Promise<T> => (dead ? never : action().then(value => (dead ? never : value)))
+  const underWay = new Set<Promise<unknown>>()
+  const open = new Set<FileHandle>()
+  const later = <T>(action: () => Promise<T>): Promise<T> => {
+    if (dead) return never
+    const running = action().finally(() => underWay.delete(running))
+    underWay.add(running)
+    return running.then(value => (dead ? never : value))
+  }
   const wrap = (handle: FileHandle): FileHandle => ({
     path: handle.path,
     writeSync: (buffers, position) => alive(() => handle.writeSync(buffers, position)),
@@ -47,11 +56,17 @@ export function processOn(disk: FileSystem): Process {
     truncate: size => alive(() => handle.truncate(size)),
     datasync: () => later(() => handle.datasync()),
     datasyncSync: () => alive(() => handle.datasyncSync()),
-    close: () => handle.close(),
+    close: () => {
+      if (open.delete(handle) || !dead) handle.close()
+    },
   })
   const files: FileSystem = {
     ...disk,
-    open: (path, mode) => wrap(alive(() => disk.open(path, mode))),
+    open: (path, mode) => {
+      const handle = alive(() => disk.open(path, mode))
+      open.add(handle)
+      return wrap(handle)
+    },
     removeFile: path => later(() => disk.removeFile(path)),
     removeDirectory: path => later(() => disk.removeDirectory(path)),
     syncDirectory: path => later(() => disk.syncDirectory(path)),
@@ -67,12 +82,18 @@ export function processOn(disk: FileSystem): Process {
     kill() {
       dead = true
     },
+    async ended() {
+      while (underWay.size > 0) await Promise.allSettled(underWay)
+      for (const handle of open) handle.close()
+      open.clear()
+    },
   }
 }
 
 export interface TestLog {
   log: Log
   kill(): void
+  ended(): Promise<void>
   failures: Error[]
 }
 
@@ -80,19 +101,20 @@ export async function openTestLog(
   disk: FileSystem = memoryFileSystem(),
   changes: Partial<LogSettings> = {},
   report: (what: string) => void = () => {},
+  directory = '/data',
 ): Promise<TestLog> {
   const process = processOn(disk)
   const failures: Error[] = []
   const onFatal = (error: Error) => void failures.push(error)
   const log = await openLog({
     system: process.system,
-    directory: '/data',
+    directory,
     settings: { ...settings, ...changes },
     onFatal,
     onThisMachine: false,
     report,
   })
-  return { log, kill: process.kill, failures }
+  return { log, kill: process.kill, ended: process.ended, failures }
 }
 
 export function partitionOf(log: Log, partition = 0, config: Partial<TopicConfig> = {}): PartitionLog {

@@ -1,7 +1,7 @@
 /** Opens the broker's log: recovers it, starts the background work (checkpoints, retention, compaction), and closes it. */
 import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System } from '../base.ts'
-import type { JournalCounts, Log, LogOptions, LogSettings, PartitionSpec } from '../log.ts'
+import type { JournalCounts, Log, LogOptions, LogSettings, PartitionSpec, ReleasedPartition } from '../log.ts'
 import { findRecord, KafkaError, type Uuid } from '../protocol.ts'
 import { Chores } from './chores.ts'
 import { Cleaner } from './cleaner/cleaner.ts'
@@ -15,10 +15,12 @@ import { GroupCommit } from './journal/commit.ts'
 import { Journal } from './journal/journal.ts'
 import { StateLog } from './journal/state-log.ts'
 import { partitionKey } from './journal/state-record.ts'
+import { Moves } from './moves.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
 import { hasSegments } from './partition/partition-directory.ts'
 import type { PartitionStart } from './partition/partition-recovery.ts'
+import { releasedFile } from './partition/released-state.ts'
 import { recoverLog } from './recovery.ts'
 import { type SegmentContext, segmentContext } from './segments/segment.ts'
 import { SegmentList } from './segments/segment-list.ts'
@@ -74,6 +76,7 @@ class Engine implements Log, LogContext {
   readonly #journal: Journal
   readonly #stateLog: StateLog
   readonly #checkpoints: Checkpointer
+  readonly #moves: Moves
   /** It is to be done at the end of this turn; or later, as it failed. */
   #rotating = false
   #rotateLater = false
@@ -82,7 +85,9 @@ class Engine implements Log, LogContext {
   #unnamed = new Map<string, PartitionStart>()
   #retention: Retention | null = null
   #cleaner: Cleaner | null = null
+  /** Under way; and the one after it, which has not begun. */
   #namesSync: Promise<void> | null = null
+  #nextNamesSync: Promise<void> | null = null
 
   constructor(options: LogOptions) {
     const { system, directory, settings } = options
@@ -127,6 +132,14 @@ class Engine implements Log, LogContext {
       onFailed: error => this.#failed('a checkpoint failed', error),
     })
     this.deletions = new Deletions(this, (topicId, partition) => this.#checkpoints.noteDeleted(topicId, partition))
+    this.#moves = new Moves({
+      context: this,
+      partitions: this.partitions,
+      journal: this.#journal,
+      stateLog: this.#stateLog,
+      checkpoints: this.#checkpoints,
+      stopCleaning: async partition => await this.#cleaner?.forget(partition),
+    })
   }
 
   async open(): Promise<void> {
@@ -189,6 +202,7 @@ class Engine implements Log, LogContext {
     return {
       segments: new SegmentList(this.segments, directory, []),
       hasDirectory: offline !== null,
+      hasReleased: false,
       logStartOffset: 0,
       logEndOffset: 0,
       leaderEpoch: 0,
@@ -200,11 +214,13 @@ class Engine implements Log, LogContext {
     }
   }
 
-  /** Recovery opened all directories that it could identify: others must not be overwritten. */
+  /** Recovery opened all directories that it could identify, but for those that were released: others must not be overwritten. */
   #whyTaken(directory: string, topicId: Uuid): string | null {
     if (this.deletions.blocks(directory)) return null
     try {
-      if (!this.#files.exists(directory) || !hasSegments(this.#files, directory)) return null
+      if (!this.#files.exists(directory)) return null
+      if (this.#files.exists(`${directory}/${releasedFile}`)) return `${directory} was released and not adopted since`
+      if (!hasSegments(this.#files, directory)) return null
       return `${directory} contains segments, but partition.metadata does not assign them to topic id ${topicId}`
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
@@ -214,10 +230,11 @@ class Engine implements Log, LogContext {
 
   async delete(topicId: Uuid, number: number): Promise<void> {
     const key = partitionKey(topicId, number)
+    if (this.#moves.isUnderWay(key)) await this.#moves.settled(key)
     const partition = this.partitions.get(key)
     if (partition === undefined) return
     this.commit.forget(partition)
-    partition.markDeleted()
+    partition.markGone('deleted')
     this.partitions.delete(key)
     // A thread that compacts it knows its files by their names.
     const unused = this.#cleaner?.forget(partition)
@@ -226,6 +243,18 @@ class Engine implements Log, LogContext {
     const directory = partition.files.hasDirectory ? partition.files.directory : null
     const { topic, config } = partition
     await this.deletions.add({ topic, topicId, partition: number, directory }, config.fileDeleteDelayMs, unused)
+  }
+
+  release(topicId: Uuid, partition: number): Promise<ReleasedPartition> {
+    return this.#moves.release(topicId, partition)
+  }
+
+  adopt(directory: string, spec: PartitionSpec): Promise<Partition> {
+    return this.#moves.adopt(directory, spec)
+  }
+
+  released(): ReleasedPartition[] {
+    return this.#moves.released()
   }
 
   strays(): { topic: string; topicId: Uuid; partition: number }[] {
@@ -239,6 +268,7 @@ class Engine implements Log, LogContext {
     this.#retention?.close()
     this.space.close()
     this.chores.close()
+    await this.#moves.close()
     await this.#cleaner?.close()
     this.commit.commit()
     this.#closed = 'The log is closed'
@@ -268,10 +298,22 @@ class Engine implements Log, LogContext {
   }
 
   syncNames(): Promise<void> {
-    this.#namesSync ??= this.#files.syncDirectory(this.directory).finally(() => {
-      this.#namesSync = null
+    if (this.#namesSync === null) return this.#beginNamesSync()
+    // It may have begun before there was the name.
+    this.#nextNamesSync ??= this.#namesSync
+      .finally(() => {
+        this.#nextNamesSync = null
+      })
+      .then(() => this.#beginNamesSync())
+    return this.#nextNamesSync
+  }
+
+  #beginNamesSync(): Promise<void> {
+    const sync: Promise<void> = this.#files.syncDirectory(this.directory).finally(() => {
+      if (this.#namesSync === sync) this.#namesSync = null
     })
-    return this.#namesSync
+    this.#namesSync = sync
+    return sync
   }
 
   async checkpoint(): Promise<void> {
@@ -376,7 +418,7 @@ class Engine implements Log, LogContext {
       system,
       intervalMs: settings.retentionCheckIntervalMs,
       partitions,
-      onError: (partition, error) => this.report(`retention of ${(partition as Partition).name} failed`, error),
+      onError: (partition, error) => this.#neglected('retention', partition as Partition, error),
     })
     this.#cleaner = new Cleaner({
       system,
@@ -390,8 +432,13 @@ class Engine implements Log, LogContext {
       },
       useThread: this.#options.onThisMachine ?? true,
       partitions,
-      onError: (partition, error) => this.report(`compaction of ${(partition as Partition).name} failed`, error),
+      onError: (partition, error) => this.#neglected('compaction', partition as Partition, error),
     })
+  }
+
+  #neglected(what: string, { gone, name }: Partition, error: unknown): void {
+    // Its files may have gone while they were used.
+    if (gone === null) this.report(`${what} of ${name} failed`, error)
   }
 
   /** The last checkpoint: of all partitions that differ from their last one. */

@@ -11,25 +11,16 @@ import type { TopicConfig } from '../log.ts'
 import type { Offset, Uuid } from '../protocol.ts'
 import type { LogContext } from './context.ts'
 import type { DeletedPartition } from './deletions.ts'
-import { rewrite } from './failed-sync.ts'
 import type { Share } from './journal/journal-format.ts'
 import { type JournalView, type NamedPartition, type RecoveredJournal, recoverJournal } from './journal/journal-recovery.ts'
 import type { LoadedState, StateLog } from './journal/state-log.ts'
 import { type PartitionState, partitionKey } from './journal/state-record.ts'
-import { LeaderEpochs, largestEpoch } from './partition/leader-epochs.ts'
+import { type Known, keepOffline, type Opened, openDirectory, type Place, startOffline, type Trust } from './opening.ts'
 import { Partition } from './partition/partition.ts'
-import {
-  condemnedName,
-  damageFile,
-  hasSegments,
-  isCondemned,
-  readTopicId,
-  repairFile,
-  writePartitionMetadata,
-} from './partition/partition-directory.ts'
-import { type PartitionStart, recoverPartition } from './partition/partition-recovery.ts'
+import { condemnedName, hasSegments, isCondemned, readTopicId, writePartitionMetadata } from './partition/partition-directory.ts'
+import type { PartitionStart } from './partition/partition-recovery.ts'
+import { readReleased, releasedFile } from './partition/released-state.ts'
 import { segmentName } from './segments/segment.ts'
-import { SegmentList } from './segments/segment-list.ts'
 import { parseTopicValues, topicConfigOf } from './topic-config.ts'
 
 export interface RecoveredLog {
@@ -52,27 +43,8 @@ const builtInConfig: TopicConfig = topicConfigOf(parseTopicValues(new Map()), ne
 /** Partitions that are opened at the same time: their files are read by a few threads. */
 const parallel = 4
 
-/** A directory of a partition. */
-interface Place {
-  topic: string
-  partition: number
-  directory: string
-}
-
 interface Found extends Place {
   topicId: Uuid
-}
-
-type Start = Omit<PartitionStart, 'suspect'>
-
-/** What state log and journal know of a partition. */
-interface Known {
-  state: PartitionState | null
-  /** From the state log; -1: says nothing. */
-  logStart: Offset
-  view: JournalView | null
-  /** There was a later state, perhaps. */
-  doubtful: boolean
 }
 
 const nothingChecked = { endOffset: 0, activeBase: 0 }
@@ -94,7 +66,7 @@ class LogRecovery {
   readonly #stateLog: StateLog
   readonly #loaded: LoadedState
   readonly #sameRun: boolean
-  readonly #writesAgain: boolean
+  readonly #trust: Trust
   #found = new Map<string, Found>()
   #condemned: ReadonlySet<string> = new Set()
   /** The names of the directories of all partitions that state log and journal know. */
@@ -108,14 +80,18 @@ class LogRecovery {
   readonly #made = new Map<string, { view: JournalView; from: number }>()
   /** With segments; of which topic id, is not known. */
   readonly #unnamed: Place[] = []
+  /** Directories that were released and that no log has: they stay as they are. */
+  readonly #released = new Set<string>()
+  /** Of partitions that were adopted and are in no checkpoint of this log yet: as their last log released them. */
+  readonly #adopted = new Map<string, PartitionState>()
 
   constructor(context: LogContext, stateLog: StateLog, { run, writesAgain }: Circumstances) {
     this.#context = context
     this.#stateLog = stateLog
-    this.#writesAgain = writesAgain
     this.#loaded = stateLog.load()
     for (const problem of this.#loaded.problems) context.report(problem, null)
     this.#sameRun = run !== '' && this.#loaded.bootId === run
+    this.#trust = { sameRun: this.#sameRun, writesAgain }
   }
 
   async run(): Promise<RecoveredLog> {
@@ -129,10 +105,12 @@ class LogRecovery {
       files: this.#context.system.files,
       directory: `${this.#context.directory}/journal`,
       trimmedSequence: loaded.trimmedSequence,
+      isVoid: (key, sequence) => sequence < (loaded.released.get(key) ?? 0),
       isChecked,
       indexed: (named, deleted) => {
         this.#condemned = deleted
         this.#findDirectories([...loaded.partitions.values(), ...named])
+        for (const one of named) if (!loaded.partitions.has(keyOf(one))) this.#findReleased(one)
       },
       redo: (view, segmentBase, position, bytes) => this.#redo(view, segmentBase, position, bytes),
     })
@@ -164,7 +142,8 @@ class LogRecovery {
         const known = this.#known(keyOf(next))
         const { partition, repaired } = await this.#open(next, known)
         partitions.push(partition)
-        if (known.view !== null || known.doubtful || repaired || partition.logEndOffset !== known.state?.endOffset) changed.push(partition)
+        const isNoted = known.view === null && !known.doubtful && !repaired && !this.#adopted.has(keyOf(next))
+        if (!isNoted || partition.logEndOffset !== known.state?.endOffset) changed.push(partition)
       }
     }
     await Promise.all(Array.from({ length: parallel }, open))
@@ -185,7 +164,7 @@ class LogRecovery {
   #known(key: string): Known {
     const { logStarts, isDoubtful } = this.#loaded
     return {
-      state: this.#stateLog.read(key),
+      state: this.#stateLog.read(key) ?? this.#adopted.get(key) ?? null,
       logStart: logStarts.get(key) ?? -1,
       view: this.#views.get(key) ?? null,
       doubtful: isDoubtful(key),
@@ -200,7 +179,8 @@ class LogRecovery {
     const spec = { topic, topicId, partition, config: builtInConfig }
     const opened = new Partition(this.#context, spec, { ...start, suspect: changed && !this.#sameRun })
     const reason = damage ?? (repaired ? null : (view?.damage ?? null))
-    if (reason !== null) this.#keepOffline(opened, reason)
+    if (reason !== null) keepOffline(this.#context, opened, reason)
+    if (state !== null && !this.#adopted.has(keyOf(found))) opened.files.forgetReleased()
     // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
     if (changed || state === null)
       for (const segment of opened.segments.all)
@@ -213,106 +193,15 @@ class LogRecovery {
   }
 
   /** `key`: what trouble with it is noted under. */
-  async #start(place: Place, key: string, known: Known): Promise<{ start: Start; damage: string | null; repaired: boolean }> {
-    const { topic, partition, directory } = place
-    const { state, view, logStart, doubtful } = known
-    try {
-      if (!this.#troubles.has(key)) await this.#writeAgain(directory, known)
-      if (!this.#troubles.has(key) && this.#context.system.files.exists(`${directory}/${repairFile}`))
-        return await this.#repair(place, known)
-      if (!this.#troubles.has(key)) {
-        const recovered = await recoverPartition({
-          system: this.#context.system,
-          segments: this.#context.segments,
-          chores: this.#context.chores,
-          directory,
-          name: `${topic}-${partition}`,
-          state,
-          trusted: state !== null && (state.synced || this.#sameRun) && !doubtful,
-          doubtful,
-          sameRun: this.#sameRun,
-          ours: state !== null || view !== null,
-          logStartOffset: Math.max(view?.logStartOffset ?? -1, logStart),
-          damage: this.#damageOf(directory),
-          durableEnd: view?.durableEnd ?? 0,
-          producers: this.#context.settings,
-          repairTo: null,
-        })
-        return { ...recovered, repaired: false }
+  async #start(place: Place, key: string, known: Known): Promise<Opened> {
+    if (!this.#troubles.has(key))
+      try {
+        return await openDirectory(this.#context, this.#trust, place, known)
+      } catch (error) {
+        if (!(error instanceof DiskError) || error.isFailedSync) throw error
+        this.#noteTrouble(key, error)
       }
-    } catch (error) {
-      if (!(error instanceof DiskError)) {
-        const damage = (error as Error).message
-        return { start: this.#startOffline(directory, known, damage), damage, repaired: false }
-      }
-      if (error.isFailedSync) throw error
-      this.#noteTrouble(key, error)
-    }
-    return { start: this.#startOffline(directory, known, this.#troubles.get(key)!), damage: null, repaired: false }
-  }
-
-  /** After a failed sync: what no checkpoint vouches for. */
-  async #writeAgain(directory: string, { state, view, doubtful }: Known): Promise<void> {
-    const isVouchedFor = state?.synced === true && view === null && !doubtful
-    if (!this.#writesAgain || isVouchedFor) return
-    const { files } = this.#context.system
-    const base = state?.active?.baseOffset ?? 0
-    for (const { name, kind } of files.list(directory)) {
-      const segment = /^(\d{20})\.(log|txnindex)$/.exec(name)
-      const isWanted = name === 'partition.metadata' || (segment !== null && Number(segment[1]) >= base)
-      if (kind !== 'file' || !isWanted) continue
-      const isKnown = state?.synced === true && name === `${segmentName(base)}.log`
-      await rewrite(files, `${directory}/${name}`, isKnown ? (state.active?.state.size ?? 0) : 0)
-    }
-  }
-
-  /** Like a foreign log of which only the start and end are known. */
-  async #repair(
-    { topic, partition, directory }: Place,
-    { state, view, logStart }: Known,
-  ): Promise<{ start: Start; damage: string | null; repaired: boolean }> {
-    const { system, segments, chores, settings } = this.#context
-    const { start, damage, lost } = await recoverPartition({
-      system,
-      segments,
-      chores,
-      directory,
-      name: `${topic}-${partition}`,
-      state: null,
-      trusted: false,
-      doubtful: false,
-      sameRun: this.#sameRun,
-      ours: false,
-      logStartOffset: Math.max(view?.logStartOffset ?? -1, logStart, state?.logStartOffset ?? -1),
-      damage: null,
-      durableEnd: 0,
-      producers: settings,
-      repairTo: Math.max(state?.endOffset ?? 0, view?.durableEnd ?? 0),
-    })
-    for (const what of lost) this.#context.report(`repair of ${topic}-${partition}: ${what}`, null)
-    if (damage !== null) return { start, damage, repaired: false }
-    for (const name of [damageFile, repairFile]) await system.files.removeFile(`${directory}/${name}`)
-    this.#context.report(`${topic}-${partition} was repaired and continues at offset ${start.logEndOffset}`, null)
-    // Clients that had read what is given up find out by the epoch (KIP-320).
-    const leaderEpoch = Math.min(Math.max(start.leaderEpoch, state?.leaderEpoch ?? 0) + 1, largestEpoch)
-    start.epochs.assign(leaderEpoch, start.logEndOffset)
-    return { start: { ...start, leaderEpoch }, damage: null, repaired: true }
-  }
-
-  /** What is known without its files. */
-  #startOffline(directory: string, { state, logStart, view }: Known, reason: string): Start {
-    const logEndOffset = Math.max(state?.endOffset ?? 0, view?.durableEnd ?? 0)
-    return {
-      segments: new SegmentList(this.#context.segments, directory, []),
-      hasDirectory: true,
-      logStartOffset: Math.min(Math.max(state?.logStartOffset ?? 0, view?.logStartOffset ?? 0, logStart), logEndOffset),
-      logEndOffset,
-      leaderEpoch: state?.leaderEpoch ?? 0,
-      epochs: new LeaderEpochs(state?.epochs),
-      producers: null,
-      offline: reason,
-      checkpointedBase: 0,
-    }
+    return { start: startOffline(this.#context, place.directory, known, this.#troubles.get(key)!), damage: null, repaired: false }
   }
 
   #redo(view: JournalView, segmentBase: Offset, position: number, bytes: Buffer[]): void {
@@ -351,14 +240,14 @@ class LogRecovery {
   }
 
   /** Does nothing more for a partition whose files have refused something. */
-  #attempt(view: JournalView, action: () => void): void {
-    const key = keyOf(view)
+  #attempt(one: NamedPartition, action: () => void): void {
+    const key = keyOf(one)
     if (this.#troubles.has(key)) return
     try {
       action()
     } catch (error) {
       this.#noteTrouble(key, error)
-      const { topic, topicId, partition } = view
+      const { topic, topicId, partition } = one
       const directory = this.#found.get(key)?.directory ?? `${this.#context.directory}/${topic}-${partition}`
       this.#found.set(key, { topic, topicId, partition, directory })
     }
@@ -400,10 +289,17 @@ class LogRecovery {
 
   #identify(topic: string, partition: number, directory: string, known: ReadonlySet<Uuid>): void {
     const place = { topic, partition, directory }
+    const { files } = this.#context.system
     try {
-      const topicId = this.#topicIdOf(directory, partition, known)
+      const stored = readTopicId(files, directory)
+      // Nobody's, until a log adopts it. If this log had, its journal would name it: nothing was appended since.
+      if (stored !== null && !this.#homes.has(partitionKey(stored, partition)) && files.exists(`${directory}/${releasedFile}`)) {
+        this.#released.add(directory)
+        return
+      }
+      const topicId = this.#topicIdOf(directory, partition, stored, known)
       if (topicId !== null) this.#take({ ...place, topicId })
-      else if (hasSegments(this.#context.system.files, directory)) this.#unnamed.push(place)
+      else if (hasSegments(files, directory)) this.#unnamed.push(place)
     } catch (error) {
       // Whose it is can be guessed only if there is no choice. Otherwise the topic of that name finds out when it asks for its directory.
       const topicId = known.size === 1 ? [...known][0]! : null
@@ -411,6 +307,25 @@ class LogRecovery {
       if (topicId === null) this.#unnamed.push(place)
       else this.#found.set(partitionKey(topicId, partition), { ...place, topicId })
     }
+  }
+
+  /** The state of a partition that the journal knows, and no checkpoint: where it was adopted, `millrace.released` has it. */
+  #findReleased(one: NamedPartition): void {
+    const key = keyOf(one)
+    const directory = this.#found.get(key)?.directory
+    if (directory === undefined) return
+    this.#attempt(one, () => {
+      try {
+        const state = readReleased(this.#context.system.files, directory)
+        if (state === null) return
+        this.#adopted.set(key, state)
+        this.#loaded.partitions.set(key, { ...state, activeBase: state.active?.baseOffset ?? state.endOffset })
+      } catch (error) {
+        if (error instanceof DiskError) throw error
+        // Damaged: what it said of gaps and ends is not known.
+        this.#troubles.set(key, (error as Error).message)
+      }
+    })
   }
 
   /** If an operator copied a partition's directory to another name, the copy is left alone. */
@@ -424,9 +339,8 @@ class LogRecovery {
   }
 
   /** By `partition.metadata`; where that is damaged, or names a topic that nothing else knows, by what else is known of the name. */
-  #topicIdOf(directory: string, partition: number, known: ReadonlySet<Uuid>): Uuid | null {
+  #topicIdOf(directory: string, partition: number, stored: Uuid | null, known: ReadonlySet<Uuid>): Uuid | null {
     const { files } = this.#context.system
-    const stored = readTopicId(files, directory)
     // A power cut may have undone the renaming of a deleted one, and emptied its file. Nothing of a later topic of that name is lost by taking the
     // directory for the deleted one's: what was acknowledged there is in the journal, or the file was synced.
     const deleted = stored === null ? this.#deleted.get(basename(directory)) : undefined
@@ -454,6 +368,7 @@ class LogRecovery {
     const { files } = this.#context.system
     const { topic, topicId, partition } = view
     const directory = `${this.#context.directory}/${topic}-${partition}`
+    if (this.#released.has(directory)) return null
     for (const other of this.#found.values()) {
       if (other.directory !== directory) continue
       if (!this.#condemned.has(keyOf(other))) return null
@@ -465,30 +380,6 @@ class LogRecovery {
     writePartitionMetadata(files, directory, topicId)
     this.#found.set(keyOf(view), { topic, topicId, partition, directory })
     return directory
-  }
-
-  // ---- damage ----
-
-  #damageOf(directory: string): string | null {
-    const path = `${directory}/${damageFile}`
-    const { files } = this.#context.system
-    // Asking first: it is hardly ever there, and a failed open is dear.
-    return files.exists(path) ? (files.readFile(path)?.toString() ?? null) : null
-  }
-
-  /** The journal that knows of the damage will be overwritten, so the partition's directory keeps the reason until an operator removes it. */
-  #keepOffline(partition: Partition, reason: string): void {
-    partition.goOffline(reason)
-    const path = `${partition.files.directory}/${damageFile}`
-    void this.#context.chores.begin(`writing ${path}`, async () => {
-      if (partition.deleted) return
-      const file = this.#context.system.files.open(path, 'rw')
-      try {
-        file.writeSync([Buffer.from(reason)], 0)
-      } finally {
-        file.close()
-      }
-    })
   }
 }
 

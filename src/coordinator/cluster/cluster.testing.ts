@@ -56,6 +56,19 @@ export class TestLog implements Log {
     if (log !== undefined && this.disk.delete(key)) this.deleted.push(`${log.topic}-${partition}`)
   }
 
+  /** Nothing here moves partitions. */
+  release(): never {
+    throw new Error('not in tests of the metadata')
+  }
+
+  adopt(): never {
+    throw new Error('not in tests of the metadata')
+  }
+
+  released(): never[] {
+    return []
+  }
+
   strays(): Stray[] {
     const unopened = [...this.disk].filter(([key]) => !this.partitions.has(key))
     return unopened.map(([, { topic, topicId, partition }]) => ({ topic, topicId, partition }))

@@ -60,6 +60,8 @@ export class Checkpointer {
   #indexing = false
   #carrying = false
   #deleted: string[] = []
+  /** What uses partitions' files and the state log, one after the other. */
+  #last: Promise<void> = Promise.resolve()
   /** Partitions of the running one whose files the disk refuses, or that are offline: the journal keeps what it has of them. */
   #troubled = new Set<Partition>()
   /** Why the last one failed. */
@@ -77,6 +79,19 @@ export class Checkpointer {
   /** Recovery need not look for it any more. */
   noteDeleted(topicId: Uuid, partition: number): void {
     this.#deleted.push(partitionKey(topicId, partition))
+  }
+
+  /** Runs `action` while no checkpoint looks at partitions or writes the state log. It must not wait for a checkpoint. */
+  async alone<T>(action: () => Promise<T>): Promise<T> {
+    const before = this.#last
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#last = promise
+    await before
+    try {
+      return await action()
+    } finally {
+      resolve()
+    }
   }
 
   /** Releases all journal files but the current one, sooner or later. */
@@ -143,17 +158,17 @@ export class Checkpointer {
     this.#indexing = this.#closed && partitions.size <= mostIndexed
     this.#troubled = new Set()
     const waiting = [...partitions]
-    while (waiting.length > 0) await this.#noteSome(waiting)
+    while (waiting.length > 0) await this.alone(() => this.#noteSome(waiting))
     const { stateLog, bootId, syncNames, commit } = this.#options
     if (this.#troubled.size > 0) {
       this.#carrying = true
-      await carry(this.#turns, commit, files, this.#troubled).finally(() => {
+      await this.alone(() => carry(this.#turns, commit, files, this.#troubled)).finally(() => {
         this.#carrying = false
       })
     }
     // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
     if (deleted.length > 0) await syncNames()
-    await stateLog.append([], deleted, { trimmedSequence: trimmed, bootId })
+    await this.alone(() => stateLog.append([], deleted, { trimmedSequence: trimmed, bootId }))
     this.#deleted = this.#deleted.slice(deleted.length)
     journal.release(files)
     this.#options.onDone()
@@ -192,6 +207,7 @@ export class Checkpointer {
     while (waiting.length > 0 && works.length < portion && bytes < portionBytes) {
       if (this.#turns.over) await this.#turns.next()
       const partition = waiting.pop()!
+      if (partition.deleted) continue
       // What is not in the journal yet may still be taken back.
       partition.settleGroup()
       if (partition.deleted) continue

@@ -56,6 +56,8 @@ export interface JournalRecoveryOptions {
   directory: string
   /** Frames below are in checkpoints. */
   trimmedSequence: number
+  /** Whether what this frame says of the partition counts no more: it was released later. */
+  isVoid(key: string, sequence: number): boolean
   /** Whether a checkpoint holds the batches, or what came of their segment. */
   isChecked(view: JournalView, share: Share): boolean
   /** Called before the first `redo`, with the partitions that the frames bind or declare deleted. */
@@ -175,8 +177,10 @@ class JournalRecovery {
   #note(frame: Frame, slots: Map<number, string>): void {
     visitFrame(frame, {
       bind: (slot, topicId, topic, partition) => {
-        slots.set(slot, partitionKey(topicId, partition))
-        this.#named.set(partitionKey(topicId, partition), { topic, topicId, partition })
+        const key = partitionKey(topicId, partition)
+        if (this.#options.isVoid(key, frame.sequence)) return
+        slots.set(slot, key)
+        this.#named.set(key, { topic, topicId, partition })
       },
       share: () => {},
       logStart: () => {},
@@ -228,7 +232,10 @@ class JournalRecovery {
     const unknown = new Map<number, Track>()
     const others: (() => void)[] = []
     visitFrame(frame, {
-      bind: (slot, topicId, topic, partition) => unknown.set(slot, this.#track(topicId, topic, partition)),
+      bind: (slot, topicId, topic, partition) => {
+        if (this.#options.isVoid(partitionKey(topicId, partition), frame.sequence)) return
+        unknown.set(slot, this.#track(topicId, topic, partition))
+      },
       share: (share, at) => {
         const track = unknown.get(share.slot) ?? slots.get(share.slot)
         if (track === undefined) return

@@ -27,6 +27,7 @@ import {
   encodeDeleted,
   encodeLogStart,
   encodePartition,
+  encodeReleased,
   encodeTrimmed,
   type PartitionState,
   partitionKey,
@@ -46,6 +47,8 @@ export interface LoadedState extends CheckpointEnd {
   partitions: Map<string, BriefState>
   /** Where partitions begin, if not at 0. */
   logStarts: Map<string, Offset>
+  /** Of partitions that were released: what frames of the journal below this one say of them counts no more. */
+  released: Map<string, number>
   /** Damage in the file may have held a later record of the partition, or its only one. */
   isDoubtful(key: string): boolean
   /** What is wrong with the file; empty when nothing is. */
@@ -87,6 +90,8 @@ export class StateLog {
   /** The latest record of each partition. */
   #places = new Map<string, Place>()
   #liveBytes = 0
+  /** As {@link LoadedState.released}, as long as the journal may have such frames. */
+  #released = new Map<string, number>()
   #checkpoint: CheckpointEnd = { trimmedSequence: 0, bootId: '' }
 
   constructor(options: StateLogOptions) {
@@ -97,7 +102,8 @@ export class StateLog {
   /** Reads all records, also those behind damage. */
   load(): LoadedState {
     const window = new FileWindow(this.#handle, sliceBytes)
-    const loaded = { partitions: new Map<string, BriefState>(), logStarts: new Map<string, Offset>() }
+    const released = new Map<string, number>()
+    const loaded = { partitions: new Map<string, BriefState>(), logStarts: new Map<string, Offset>(), released }
     const gaps: { at: number; end: number }[] = []
     let durable = 0
     this.#life = decodeHead('state', window.view(0, headBytes), this.#options.path)
@@ -109,6 +115,7 @@ export class StateLog {
       durable = Math.max(durable, found.durableEnd)
     }
     this.#overlong = window.size > this.#end
+    this.#released = released
     const damaged = gaps.filter(({ at }) => at < durable)
     const problems = damaged.map(({ at, end }) => `bytes ${at} to ${end} of ${this.#options.path} are damaged`)
     const isLost = this.#life === null && this.#end === 0 && window.size > 0
@@ -146,7 +153,20 @@ export class StateLog {
     this.#durableEnd = this.#end
     if (end === null) return
     this.#checkpoint = end
+    for (const [key, sequence] of this.#released) if (sequence <= end.trimmedSequence) this.#forgetRelease(key)
     if (this.#end > compactAboveBytes && this.#end > 2 * this.#liveBytes) await this.#compact()
+  }
+
+  /** The partition belongs to this log no more, whatever the journal's frames below `sequence` say of it. Durable when it resolves. */
+  async release(key: string, sequence: number): Promise<void> {
+    await this.#makeReady()
+    const slice = new Slice(this.#life!, this.#end, this.#durableEnd)
+    slice.add(key, encodeDeleted(key), 'deleted')
+    slice.add(releaseKey(key), encodeReleased(key, sequence))
+    await this.#write(slice)
+    await this.#handle.datasync()
+    this.#durableEnd = this.#end
+    this.#released.set(key, sequence)
   }
 
   /** To be called before what `load` says is acted on: an earlier process may have been killed before it had synced its last records. */
@@ -158,7 +178,7 @@ export class StateLog {
     this.#handle.close()
   }
 
-  #take({ start, ...place }: Found, { partitions, logStarts }: Pick<LoadedState, 'partitions' | 'logStarts'>): void {
+  #take({ start, ...place }: Found, { partitions, logStarts, released }: Pick<LoadedState, 'partitions' | 'logStarts' | 'released'>): void {
     if (start === null) return
     if (start.kind === 'trimmed') this.#checkpoint = start.end
     else if (start.kind === 'logStart') {
@@ -167,6 +187,9 @@ export class StateLog {
     } else if (start.kind === 'partition') {
       partitions.set(start.key, start.brief)
       this.#note(start.key, place)
+    } else if (start.kind === 'released') {
+      released.set(start.key, start.sequence)
+      this.#note(releaseKey(start.key), place)
     } else {
       partitions.delete(start.key)
       logStarts.delete(start.key)
@@ -184,6 +207,11 @@ export class StateLog {
     }
     this.#liveBytes += place.end - place.at
     this.#places.set(key, place)
+  }
+
+  #forgetRelease(key: string): void {
+    this.#released.delete(key)
+    this.#note(releaseKey(key), null)
   }
 
   /** Written twice, because without it, recovery would miss the contents of reused journal files. */
@@ -275,6 +303,11 @@ export class StateLog {
 /** Of a partition's record that says only where it begins, in the list of places. */
 function startKey(key: string): string {
   return `start of ${key}`
+}
+
+/** Of the record that says that it was released. */
+function releaseKey(key: string): string {
+  return `release of ${key}`
 }
 
 /** Records to be written one behind the other. */

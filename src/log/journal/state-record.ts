@@ -1,4 +1,4 @@
-/** The binary format of state log records: a partition's state, the deletion of a partition, the end of a checkpoint. */
+/** The binary format of state log records: a partition's state, the deletion or release of a partition, the end of a checkpoint. */
 import { type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset, type Uuid, uuidFromBytes, uuidToBytes } from '../../protocol.ts'
 import type { EpochStart } from '../partition/leader-epochs.ts'
@@ -38,9 +38,10 @@ export type RecordStart =
   | { kind: 'partition'; key: string; brief: BriefState }
   | { kind: 'logStart'; key: string; offset: Offset }
   | { kind: 'deleted'; key: string }
+  | { kind: 'released'; key: string; sequence: number }
   | { kind: 'trimmed'; end: CheckpointEnd }
 
-const kinds = { partition: 1, deleted: 2, trimmed: 3, unsyncedPartition: 4, logStart: 5 } as const
+const kinds = { partition: 1, deleted: 2, trimmed: 3, unsyncedPartition: 4, logStart: 5, released: 6 } as const
 const fixedBytes = 1 + 16 + 4 + 8 + 8 + 4 + 8 * 10 + 2 + 2 + 4
 const { readOffset } = header
 
@@ -66,6 +67,7 @@ export function decodeStart(body: Buffer): RecordStart | null {
   }
   if (kind === kinds.deleted) return { kind: 'deleted', key: body.toString('latin1', 1) }
   if (kind === kinds.logStart) return { kind: 'logStart', key: body.toString('latin1', 9), offset: readOffset(body, 1) }
+  if (kind === kinds.released) return { kind: 'released', key: body.toString('latin1', 9), sequence: readOffset(body, 1) }
   if (kind !== kinds.trimmed) return null
   return { kind: 'trimmed', end: { trimmedSequence: readOffset(body, 1), bootId: body.toString('latin1', 9) } }
 }
@@ -77,6 +79,11 @@ export function encodeDeleted(key: string): Buffer {
 /** Stored separately from the partition's state, because if that were damaged, DeleteRecords would be undone. */
 export function encodeLogStart(key: string, offset: Offset): Buffer {
   return numberAndText(kinds.logStart, offset, key)
+}
+
+/** `sequence`: of the first frame of the journal that may speak of it again. */
+export function encodeReleased(key: string, sequence: number): Buffer {
+  return numberAndText(kinds.released, sequence, key)
 }
 
 export function encodeTrimmed({ trimmedSequence, bootId }: CheckpointEnd): Buffer {

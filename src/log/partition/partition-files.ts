@@ -13,6 +13,7 @@ import type { SegmentState } from '../segments/segment-state.ts'
 import { PartitionTail } from '../tail/partition-tail.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { damageFile, writePartitionMetadata } from './partition-directory.ts'
+import { releasedFile } from './released-state.ts'
 
 /** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
 const hotBytes = 32 << 20
@@ -45,17 +46,23 @@ export class PartitionFiles {
   #notedEpochs = 0
   /** A file with invalid bytes behind its end, and the position of that end. */
   #overlong: { segment: Segment; size: number } | null = null
+  /** `millrace.released` is in the directory. */
+  hasReleased: boolean
+  /** Reads and look-ups under way, and who waits for their end. */
+  #readers = 0
+  #whenUnread: (() => void) | null = null
 
   constructor(
     context: LogContext,
     topicId: Uuid,
-    { segments, hasDirectory }: { segments: SegmentList; hasDirectory: boolean },
+    { segments, hasDirectory, hasReleased }: { segments: SegmentList; hasDirectory: boolean; hasReleased: boolean },
     owner: Owner,
   ) {
     this.#context = context
     this.#topicId = topicId
     this.#owner = owner
     this.#directory = hasDirectory ? 'made' : 'none'
+    this.hasReleased = hasReleased
     this.segments = segments
     this.hotPosition = this.#coolingPosition = segments.active?.size ?? 0
     this.tail = new PartitionTail(context.tail, this)
@@ -138,9 +145,14 @@ export class PartitionFiles {
     this.tail.flush()
   }
 
+  /** Throws KAFKA_STORAGE_ERROR. */
+  ensureDirectory(): void {
+    if (this.#directory !== 'made') orStorageError(() => this.#makeDirectory())
+  }
+
   /** The first segment, or the next one. Throws KAFKA_STORAGE_ERROR when the first one's directory cannot be made; then all is as before. */
   begin(baseOffset: Offset, nowMs: number): Segment {
-    if (this.#directory !== 'made') orStorageError(() => this.#makeDirectory())
+    this.ensureDirectory()
     const segment = Segment.create(this.#context.segments, this.directory, baseOffset, nowMs)
     this.segments.add(segment)
     return segment
@@ -174,7 +186,7 @@ export class PartitionFiles {
    * and from the batches, and ignores torn files.
    */
   noteEpochs(epochs: LeaderEpochs): void {
-    if (epochs.changes === this.#notedEpochs) return
+    if (epochs.changes === this.#notedEpochs || !this.hasDirectory) return
     const { files } = this.#context.system
     const path = `${this.directory}/leader-epoch-checkpoint`
     if (!epochs.isPlain || files.exists(path)) overwrite(files, path, Buffer.from(epochs.encode()))
@@ -225,6 +237,36 @@ export class PartitionFiles {
     // Without this file's content recovery would not know whose directory it is.
     if (this.#named === null) await this.#context.segments.handles.with(`${this.directory}/partition.metadata`, file => file.datasync())
     await this.#context.system.files.syncDirectory(this.directory)
+  }
+
+  /** The state log knows the partition, so that what a log said of it that released it once is of no more use. Tried again if the disk refuses. */
+  forgetReleased(): void {
+    if (!this.hasReleased) return
+    try {
+      // At once: should the partition be released again, a later removal would take what was written then.
+      this.#context.system.files.remove(`${this.directory}/${releasedFile}`)
+      this.hasReleased = false
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+    }
+  }
+
+  // ---- readers, so that the files stay open until the last one under way has ended ----
+
+  enter(): void {
+    this.#readers++
+  }
+
+  leave(): void {
+    if (--this.#readers === 0) this.#whenUnread?.()
+  }
+
+  /** Resolves when nobody reads. No new readers come meanwhile. */
+  async unread(): Promise<void> {
+    if (this.#readers > 0)
+      await new Promise<void>(resolve => {
+        this.#whenUnread = resolve
+      })
   }
 
   /** The partition is gone: nothing is written any more. */

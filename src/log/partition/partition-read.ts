@@ -33,9 +33,15 @@ function finish(
   if (limit.upTo !== 'last-stable') return { chunks, bytes, abortedTransactions: null, release }
   const aborted = from === to ? [] : partition.segments.abortedTransactions(from, to)
   if (!(aborted instanceof Promise)) return { chunks, bytes, abortedTransactions: aborted, release }
+  const { files } = partition
+  files.enter()
   return aborted.then(
-    abortedTransactions => ({ chunks, bytes, abortedTransactions, release }),
+    abortedTransactions => {
+      files.leave()
+      return { chunks, bytes, abortedTransactions, release }
+    },
     error => {
+      files.leave()
       release()
       throw damaged(partition, error)
     },
@@ -118,9 +124,18 @@ function readFiles(partition: Partition, from: Offset, bound: Offset, limit: Rea
   if (segment === undefined) return finish(partition, limit, from, from, [], 0, () => {})
   const found = from <= segment.baseOffset ? 0 : segment.positionOf(from)
   if (typeof found === 'number') return readAt(partition, segment, found, from, bound, limit)
+  const { files } = partition
+  files.enter()
   return found.then(
-    position => readAt(partition, segment, position, from, bound, limit),
+    position => {
+      try {
+        return readAt(partition, segment, position, from, bound, limit)
+      } finally {
+        files.leave()
+      }
+    },
     error => {
+      files.leave()
       throw damaged(partition, error)
     },
   )
@@ -149,9 +164,19 @@ function readAt(
     const got = readNow(partition, segment, target, position)
     return take(partition, segment, position, slab, got, from, bound, limit)
   }
-  return segment.read(target, position).then(
-    got => take(partition, segment, position, slab, got, from, bound, limit),
+  const reading = segment.read(target, position)
+  const { files } = partition
+  files.enter()
+  return reading.then(
+    got => {
+      try {
+        return take(partition, segment, position, slab, got, from, bound, limit)
+      } finally {
+        files.leave()
+      }
+    },
     error => {
+      files.leave()
       partition.context.slabs.give(slab)
       throw damaged(partition, error)
     },
@@ -196,9 +221,16 @@ function take(
   return finish(partition, limit, from, cut.next, [slab.subarray(cut.start, cut.end)], cut.end - cut.start, () => slabs.give(slab))
 }
 
+/** The error for those who still ask a partition that was deleted, or that was or is being released. */
+export function goneError({ gone, name }: Partition): KafkaError {
+  return gone === 'deleted'
+    ? new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${name} was deleted`)
+    : new KafkaError('NOT_LEADER_OR_FOLLOWER', `Partition ${name} was released`)
+}
+
 /** The error for readers if files cannot be read, or do not contain what they should. */
 export function damaged(partition: Partition, why: unknown): KafkaError {
-  if (partition.deleted) return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${partition.name} was deleted`)
+  if (partition.deleted) return goneError(partition)
   if (why instanceof KafkaError) return why
   return new KafkaError('KAFKA_STORAGE_ERROR', `${partition.name} cannot be read: ${why instanceof Error ? why.message : String(why)}`)
 }

@@ -17,6 +17,7 @@ import { type ScanEnd, scanBatches } from '../segments/segment-scan.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { type ProducerLimits, ProducerStates } from './producer-state.ts'
+import { releasedFile } from './released-state.ts'
 
 /** Index entries made in recovery keep Kafka's default distance. */
 const indexIntervalBytes = 4096
@@ -51,6 +52,8 @@ export interface RecoveryInput {
 export interface PartitionStart {
   segments: SegmentList
   hasDirectory: boolean
+  /** `millrace.released` is in it. */
+  hasReleased: boolean
   logStartOffset: Offset
   logEndOffset: Offset
   leaderEpoch: number
@@ -185,6 +188,7 @@ class Recovery {
     return {
       segments,
       hasDirectory: true,
+      hasReleased: this.#opened.names.has(releasedFile),
       logStartOffset,
       logEndOffset: this.#end,
       leaderEpoch: Math.max(state?.leaderEpoch ?? 0, this.#epochs.latest, 0),

@@ -79,17 +79,22 @@ export class PartitionUpkeep {
     }
   }
 
-  /** What is in the files survives a power cut when this resolves. Segments before the one that the state log goes on with do already. */
+  /** What is in the files survives a power cut when this resolves. Segments before the one that the last checkpoint goes on with do already. */
   async syncAll(): Promise<void> {
     const { segments, files, context } = this.#partition
     const unsure = segments.all.filter(segment => segment.baseOffset >= this.#checkpointedBase)
-    await Promise.all([...unsure.map(segment => segment.datasync()), files.syncNames(true), context.syncNames()])
+    const sync = async (segment: Segment) => {
+      await segment.datasync()
+      await segment.transactions.datasync()
+    }
+    await Promise.all([...unsure.map(sync), files.syncNames(true), context.syncNames()])
   }
 
   /** The state log has it. */
   checkpointed({ active }: PartitionState): void {
     this.#checkpointedBase = active?.baseOffset ?? 0
     this.#refusals = 0
+    this.#partition.files.forgetReleased()
   }
 
   /**

@@ -32,7 +32,7 @@ import { emptyBatchInfo } from './batch-info.ts'
 import { GroupPart } from './group-part.ts'
 import { type LeaderEpochs, largestEpoch } from './leader-epochs.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
-import { damaged, readSlice } from './partition-read.ts'
+import { damaged, goneError, readSlice } from './partition-read.ts'
 import type { PartitionStart } from './partition-recovery.ts'
 import { PartitionUpkeep } from './partition-upkeep.ts'
 import { ProducerStates } from './producer-state.ts'
@@ -57,7 +57,10 @@ export class Partition implements PartitionLog, Member {
   highWatermark: Offset
   leaderEpoch: number
   offline: string | null = null
-  deleted = false
+  /** Why it is not this log's any more: nothing of it is written. */
+  gone: 'deleted' | 'released' | null = null
+  /** On its way out. soon: retention and compaction leave it alone. now: nothing is appended any more. */
+  leaving: 'no' | 'soon' | 'now' = 'no'
   /** A topic of the metadata claims it (`Log.create` was called). */
   claimed = false
   /** Something of it may be in the page cache alone, as its `durability` was `os`: what is appended with `fsync` must not be called durable without it. */
@@ -113,6 +116,7 @@ export class Partition implements PartitionLog, Member {
 
   append(records: Buffer, options: AppendOptions): Appended {
     this.#refuse()
+    if (this.leaving === 'now') throw goneError(this)
     this.context.admit(options.origin)
     const nowMs = this.context.system.clock.now()
     const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs), options.contents)
@@ -192,6 +196,7 @@ export class Partition implements PartitionLog, Member {
 
   async deleteBefore(offset: Offset): Promise<void> {
     this.#refuse()
+    if (this.leaving === 'now') throw goneError(this)
     if (offset > this.highWatermark)
       throw new KafkaError(
         'OFFSET_OUT_OF_RANGE',
@@ -220,6 +225,10 @@ export class Partition implements PartitionLog, Member {
     return `${this.topic}-${this.partition}`
   }
 
+  get deleted(): boolean {
+    return this.gone !== null
+  }
+
   // ---- what the group commit says ----
 
   committed(): void {
@@ -231,7 +240,7 @@ export class Partition implements PartitionLog, Member {
 
   protect(): Promise<void> | null {
     // The files of one that is offline may be missing. A checkpoint copies its records in frames, which need nothing else.
-    if (!this.exposed || this.closed) return null
+    if (!this.exposed || this.deleted || this.offline !== null) return null
     this.exposed = false
     return this.upkeep.syncAll()
   }
@@ -294,7 +303,7 @@ export class Partition implements PartitionLog, Member {
   }
 
   raiseLeaderEpoch(epoch: number): void {
-    if (epoch <= this.leaderEpoch || epoch > largestEpoch) return
+    if (epoch <= this.leaderEpoch || epoch > largestEpoch || this.leaving === 'now') return
     this.leaderEpoch = epoch
     this.epochs.assign(epoch, this.logEndOffset)
     this.context.commit.bind(this)
@@ -309,7 +318,7 @@ export class Partition implements PartitionLog, Member {
 
   /** Nothing more is done to it. */
   get closed(): boolean {
-    return this.deleted || this.offline !== null
+    return this.deleted || this.offline !== null || this.leaving !== 'no'
   }
 
   lastRecords(): ReturnType<ProducerStates['lastRecords']> {
@@ -333,20 +342,23 @@ export class Partition implements PartitionLog, Member {
     this.#waiters?.notifyAll()
   }
 
-  /** Nothing of it is written any more. */
-  markDeleted(): void {
-    this.deleted = true
-    this.files.drop()
+  /** Nothing of it is written any more. Of one that is released, readers under way still use the files. */
+  markGone(why: 'deleted' | 'released'): void {
+    this.gone = why
+    if (why === 'deleted') this.files.drop()
     this.#waiters?.notifyAll()
   }
 
   /** Looks in the files, which the tail must have gone to. */
   async #lookUp<T>(search: () => Promise<T>): Promise<T> {
+    this.files.enter()
     try {
       this.files.tail.flush()
       return await search()
     } catch (error) {
       throw damaged(this, error)
+    } finally {
+      this.files.leave()
     }
   }
 
@@ -365,7 +377,7 @@ export class Partition implements PartitionLog, Member {
   }
 
   #refuse(): void {
-    if (this.deleted) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${this.name} was deleted`)
+    if (this.gone !== null) throw goneError(this)
     if (this.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', `Partition ${this.name} is offline: ${this.offline}`)
   }
 

@@ -13,6 +13,8 @@ export interface OpenedDirectory {
   segments: SegmentList
   /** Offsets of producer snapshots, ascending. */
   snapshots: Offset[]
+  /** The names of all files that stay. */
+  names: ReadonlySet<string>
 }
 
 const walkWindowBytes = 64 << 10
@@ -36,7 +38,7 @@ export async function openSegments(context: SegmentContext, chores: Chores, dire
     const { size } = context.files.stat(`${directory}/${name}`) ?? { size: 0 }
     segments.push(Segment.open(context, directory, offset, nowMs, '', size))
   }
-  return { segments: new SegmentList(context, directory, segments), snapshots }
+  return { segments: new SegmentList(context, directory, segments), snapshots, names }
 }
 
 /** Kafka's LogLoader: `.deleted` and `.cleaned` go, complete `.swap` files take their place, index files without a log go. */
