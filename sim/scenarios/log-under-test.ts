@@ -41,9 +41,15 @@ export const topicConfig: TopicConfig = {
 
 export const directory = '/data'
 
-/** Opens the log of this world. A fatal error of the log is a finding unless the scenario expects it. */
-export function open(world: World, onFatal: (error: Error) => void = unexpected, overrides: Partial<LogSettings> = {}): Promise<Log> {
-  return world.run(openLog({ system: world.system, directory, settings: { ...settings, ...overrides }, onFatal, onThisMachine: false }))
+/** Opens a log of this world. A fatal error of the log is a finding unless the scenario expects it. */
+export function open(
+  world: World,
+  onFatal: (error: Error) => void = unexpected,
+  overrides: Partial<LogSettings> = {},
+  path = directory,
+): Promise<Log> {
+  const changed = { ...settings, ...overrides }
+  return world.run(openLog({ system: world.system, directory: path, settings: changed, onFatal, onThisMachine: false }))
 }
 
 function unexpected(error: Error): never {

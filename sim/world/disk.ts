@@ -32,6 +32,8 @@ export interface Disk {
   image(cut: Cut, random: SeededRandom): Image
   /** Called around every sync: before it, and when it is done but nobody knows yet. */
   onSync: ((moment: 'before' | 'after', path: string) => void) | null
+  /** Called before every change of a name or of a file. */
+  onStep: (() => void) | null
   /** Turns one bit over, on the platter and in the cache. */
   flipBit(path: string, bit: number): void
   /** Syncs report success and do nothing: the canary that a simulation must find. */
@@ -56,6 +58,7 @@ const unsyncedIn = new WeakMap<Image, Unsynced>()
 
 class SimulatedDisk implements Disk {
   onSync: Disk['onSync'] = null
+  onStep: Disk['onStep'] = null
   lieAboutSyncs = false
   readonly faults: Faults
   readonly files: FileSystem
@@ -120,11 +123,13 @@ class SimulatedDisk implements Disk {
       exists: path => live.exists(path),
       stat: path => live.stat(path),
       rename: (from, to) => {
+        this.onStep?.()
         this.faults.check('rename', from)
         live.rename(from, to)
         this.#moved(from, to)
       },
       remove: path => {
+        this.onStep?.()
         this.faults.check('remove', path)
         live.remove(path)
         this.#unlinked(path)
@@ -162,6 +167,7 @@ class SimulatedDisk implements Disk {
 
   #open(path: string, mode: OpenMode): FileHandle {
     const known = this.#find(path)
+    if (known === undefined && mode === 'rw') this.onStep?.()
     this.faults.check(known === undefined && mode === 'rw' ? 'create' : 'open', path)
     const handle = this.#live.open(path, mode)
     if (known?.kind === 'file') return new SimulatedFile(this, handle, known)
@@ -171,6 +177,7 @@ class SimulatedDisk implements Disk {
   }
 
   #makeDirectory(path: string): void {
+    this.onStep?.()
     this.faults.check('create', path)
     const before = missingDirectories(this.#live, path)
     this.#live.makeDirectory(path)
@@ -184,6 +191,7 @@ class SimulatedDisk implements Disk {
       if (kind === 'directory') this.#removeDirectory(child)
       else this.files.remove(child)
     }
+    this.onStep?.()
     this.faults.check('remove', path)
     void this.#live.removeDirectory(path)
     this.#unlinked(path)
@@ -271,6 +279,7 @@ class SimulatedFile implements FileHandle {
   }
 
   writeSync(buffers: readonly Uint8Array[], position: number): void {
+    this.#disk.onStep?.()
     const bytes = Buffer.concat(buffers)
     const { error, taken } = this.#disk.faults.takeSpace(this.path, bytes.length)
     const written = bytes.subarray(0, taken)
@@ -299,6 +308,7 @@ class SimulatedFile implements FileHandle {
   }
 
   truncate(size: number): void {
+    this.#disk.onStep?.()
     this.#disk.faults.check('truncate', this.path)
     this.#live.truncate(size)
     this.#node.pending.push({ kind: 'truncate', size })

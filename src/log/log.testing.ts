@@ -42,7 +42,7 @@ export function processOn(disk: FileSystem): Process {
   const open = new Set<FileHandle>()
   const later = <T>(action: () => Promise<T>): Promise<T> => {
     if (dead) return never
-    const running = action().finally(() => underWay.delete(running))
+    const running: Promise<T> = action().finally(() => underWay.delete(running))
     underWay.add(running)
     return running.then(value => (dead ? never : value))
   }
