@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util'
 import { killLoop } from './kill.ts'
 import { diskFaults } from './scenarios/disk-faults.ts'
 import { Finding } from './scenarios/finding.ts'
+import { movePlants, moves } from './scenarios/moves.ts'
 import { powerCuts } from './scenarios/power-cuts.ts'
 import { addSums, exactlyOnceScenario, findPlants, type Scenario, seedThatFinds, shareGroupScenario, tellsOneStory } from './scenarios.ts'
 import { worst } from './worst.ts'
@@ -50,8 +51,23 @@ async function simulate(): Promise<void> {
   for (let seed = firstSeed; seed < firstSeed + Number(values.states) / 400; seed++)
     await withSeed(seed, () => powerCuts({ seed, states: statesPerWorld, refusals: true }))
   console.log('power cuts on disks that refuse things: all guarantees held')
+  await simulateMoves(Number(values.states) / 4)
   const faults = await withSeed(firstSeed, () => diskFaults(firstSeed))
   console.log(`disk faults: ${faults.join(', ')}: all guarantees held`)
+}
+
+async function simulateMoves(wanted: number): Promise<void> {
+  for (const plant of movePlants) {
+    const found = await seedThatFinds(plant, firstSeed, seed => moves({ seed, states: statesPerWorld, plant }))
+    console.log(`planted: moves: ${plant}: ${found}`)
+  }
+  let [states, moved] = [0, 0]
+  for (let seed = firstSeed; states < wanted; seed++) {
+    const result = await withSeed(seed, () => moves({ seed, states: Math.min(statesPerWorld, wanted - states) }))
+    states += result.states
+    moved += result.moves
+  }
+  console.log(`moves: ${states} crash states, ${moved} partitions moved between two logs, all guarantees held`)
 }
 
 /** Runs the worlds of a scenario, after checking that it finds planted bugs and that a seed can be replayed. */

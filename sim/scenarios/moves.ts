@@ -25,13 +25,13 @@ import {
 import { directory, open, partitionSpecs, randomSettings } from './log-under-test.ts'
 
 /** What is done wrong on purpose, and must be found. */
-export type MovePlant = 'syncs do nothing' | 'renamed before it is released' | 'recorded before it is released'
+export const movePlants = ['syncs do nothing', 'recorded before it is released'] as const
 
 export interface MoveOptions {
   seed: number
   /** Crash states to check before the scenario ends. */
   states: number
-  plant?: MovePlant
+  plant?: (typeof movePlants)[number]
 }
 
 export interface MoveResult {
@@ -134,7 +134,7 @@ class Run {
 
   #client(): void {
     const index = this.#random.below(this.#subjects.length)
-    if (this.#partitions[index] === null) return
+    if (this.#partitions[index] === null || this.#logs.some(({ pressure }) => pressure.on)) return
     const action = this.#random.below(20)
     if (action < 14) this.#append(index)
     else if (action < 17) this.#endTransaction(index)
@@ -221,8 +221,7 @@ class Run {
     const { logStartOffset, highWatermark } = partition
     if (highWatermark <= logStartOffset || promise.spec.config.cleanupPolicy.compact) return
     const before = logStartOffset + this.#random.below(highWatermark - logStartOffset + 1)
-    const asked = promise.startAsked
-    promise.startAsked = Math.max(asked, before)
+    promise.startAsked = Math.max(promise.startAsked, before)
     partition.deleteBefore(before).then(
       () => {
         promise.startAcknowledged = Math.max(promise.startAcknowledged, before)
@@ -265,30 +264,21 @@ class Run {
     const early = this.#random.chance(0.5)
     this.#world.note(`move ${name} from ${from} to ${to}`)
     if (this.#options.plant === 'recorded before it is released') subject.owner = to
-    if (this.#options.plant === 'renamed before it is released' && to !== from && this.#isMade(from, name)) this.#rename(from, to, name)
     const released = await this.#logs[from].release(topicId, partition)
     this.#partitions[index] = null
     // All that was accepted is in the directory.
     subject.floor = promise.written = promise.durable = promise.seen = endOf(promise.batches)
     this.#world.note(`released ${name} at ${subject.floor}`)
     this.#collect(this.#crashiness)
-    if (to !== from && this.#isMade(from, name)) this.#rename(from, to, released.directory)
+    if (to !== from) bring(this.#world, released.directory, from, to)
     // The new owner may be recorded before or after the adoption: the start brings the directory to where the record says.
     if (early) subject.owner = to
     this.#collect(this.#crashiness)
     const adopted = await this.#logs[to].adopt(released.directory, promise.spec)
     subject.owner = to
+    await checkRecovered(adopted, promise, 'process')
     this.#partitions[index] = adopted
     this.moves++
-    await checkRecovered(adopted, promise, 'process')
-  }
-
-  #isMade(side: Side, name: string): boolean {
-    return this.#world.system.files.exists(`${paths[side]}/${name}`)
-  }
-
-  #rename(from: Side, to: Side, name: string): void {
-    this.#world.system.files.rename(`${paths[from]}/${name}`, `${paths[to]}/${name}`)
   }
 
   #collect(probability: number): void {
@@ -296,11 +286,13 @@ class Run {
   }
 }
 
-function openBoth(world: World, random: SeededRandom): Promise<Logs> {
-  return (async () => [
-    await open(world, undefined, randomSettings(random), paths[0]),
-    await open(world, undefined, randomSettings(random), paths[1]),
-  ])()
+async function openBoth(world: World, random: SeededRandom): Promise<Logs> {
+  const first = await open(world, undefined, randomSettings(random), paths[0])
+  return [first, await open(world, undefined, randomSettings(random), paths[1])]
+}
+
+function bring({ system }: World, name: string, from: Side, to: Side): void {
+  system.files.rename(`${paths[from]}/${name}`, `${paths[to]}/${name}`)
 }
 
 /** Cuts the power here in some of the possible ways; checked later, when the world stands still. */
@@ -363,7 +355,7 @@ async function broughtHome(world: World, logs: Logs, { promise, owner }: Subject
   const places = ([0, 1] as const).filter(side => isReleased(side) || isOpen(side))
   expectThat(places.length < 2, `${name} is in both logs`)
   expectThat(!isOpen(other), `${name} is in log ${other}, which is not its owner and has not released it`)
-  if (isReleased(other)) world.system.files.rename(`${paths[other]}/${name}`, `${paths[owner]}/${name}`)
+  if (isReleased(other)) bring(world, name, other, owner)
   return isReleased(owner) ? await world.run(logs[owner].adopt(name, spec)) : logs[owner].create(spec)
 }
 
@@ -377,7 +369,7 @@ async function goOn(world: World, logs: Logs, subject: Subject, partition: Parti
   const start = partition.logStartOffset
   const to = world.random.pick([0, 1] as const)
   const { directory: moved } = await world.run(logs[owner].release(spec.topicId, spec.partition))
-  if (to !== owner) world.system.files.rename(`${paths[owner]}/${moved}`, `${paths[to]}/${moved}`)
+  if (to !== owner) bring(world, moved, owner, to)
   const adopted = await world.run(logs[to].adopt(moved, spec))
   expectThat(adopted.logStartOffset === start || spec.config.cleanupPolicy.compact, `${name}: the log start is not what it was`)
   await world.run(checkPartition(promise, adopted, batches))
