@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import type { Log, PartitionLog, PartitionSpec } from '../log.ts'
 import { buildMarkerBatch, type Uuid } from '../protocol.ts'
@@ -18,34 +19,27 @@ const bring = (disk: FileSystem, from: string, to: string, name = 'orders-0') =>
 
 /** The disk with a call before each change of a file or a name. */
 function stepping(disk: FileSystem, step: () => void): FileSystem {
+  const after = <T>(change: () => T): T => {
+    step()
+    return change()
+  }
+  const files = withHandles(disk, handle => ({
+    writeSync: (buffers, at) => after(() => handle.writeSync(buffers, at)),
+    write: async (buffers, at) => await after(() => handle.write(buffers, at)),
+    truncate: size => after(() => handle.truncate(size)),
+    datasync: async () => await after(() => handle.datasync()),
+  }))
   return {
-    ...disk,
-    open: (path, mode) => {
-      if (!disk.exists(path)) step()
-      const handle = disk.open(path, mode)
-      return Object.assign(Object.create(handle), {
-        path,
-        writeSync: (buffers: readonly Uint8Array[], at: number) => (step(), handle.writeSync(buffers, at)),
-        write: async (buffers: readonly Uint8Array[], at: number) => (step(), handle.write(buffers, at)),
-        truncate: (size: number) => (step(), handle.truncate(size)),
-        datasync: async () => (step(), handle.datasync()),
-        readSync: (buffer: Uint8Array, at: number) => handle.readSync(buffer, at),
-        read: (buffer: Uint8Array, at: number) => handle.read(buffer, at),
-        size: () => handle.size(),
-        close: () => handle.close(),
-      })
-    },
-    makeDirectory: path => (disk.exists(path) ? undefined : step(), disk.makeDirectory(path)),
-    rename: (from, to) => (step(), disk.rename(from, to)),
-    remove: path => (step(), disk.remove(path)),
-    removeFile: async path => (step(), disk.removeFile(path)),
-    syncDirectory: async path => (step(), disk.syncDirectory(path)),
+    ...files,
+    open: (path, mode) => (disk.exists(path) ? files.open(path, mode) : after(() => files.open(path, mode))),
+    makeDirectory: path => (disk.exists(path) ? undefined : after(() => disk.makeDirectory(path))),
+    rename: (from, to) => after(() => disk.rename(from, to)),
+    remove: path => after(() => disk.remove(path)),
+    removeFile: async path => await after(() => disk.removeFile(path)),
+    syncDirectory: async path => await after(() => disk.syncDirectory(path)),
     replaceFile: async (path, content) => {
-      step()
-      // What a crash leaves before the new content has the name.
-      await disk.replaceFile(`${path}.tmp`, content)
-      step()
-      disk.rename(`${path}.tmp`, path)
+      await after(() => disk.replaceFile(`${path}.tmp`, content))
+      after(() => disk.rename(`${path}.tmp`, path))
       step()
     },
   }
@@ -193,20 +187,15 @@ async function pause(): Promise<null> {
 test('waiters are told, readers under way finish, and later ones are told to go elsewhere', async () => {
   const disk = memoryFileSystem()
   let resume = () => {}
-  const files: FileSystem = {
-    ...disk,
-    open: (path, mode) => {
-      const handle = disk.open(path, mode)
-      const read = handle.read.bind(handle)
-      const slow = async (buffer: Uint8Array, at: number) => {
+  const files = withHandles(disk, (handle, path) => ({
+    read: async (buffer, at) => {
+      if (isSlow && path.endsWith('.log'))
         await new Promise<void>(resolve => {
           resume = resolve
         })
-        return await read(buffer, at)
-      }
-      return path.endsWith('.log') && isSlow ? Object.assign(handle, { read: slow }) : handle
+      return await handle.read(buffer, at)
     },
-  }
+  }))
   let isSlow = false
   const first = await openIn(files, '/a')
   for (let nth = 0; nth < 8; nth++) await append(partitionOf(first.log, 0, { segmentBytes: 60_000 }), `${nth}`.repeat(30_000)).durable
@@ -273,15 +262,19 @@ test('a release that the disk refuses changes nothing, also not for the next sta
       if (isFull && name.includes(path)) throw new DiskError('write', name, 'ENOSPC')
     }
     const files: FileSystem = {
-      ...disk,
-      replaceFile: async (name, content) => (refuse(name), disk.replaceFile(name, content)),
-      open: (name, mode) => {
-        const handle = disk.open(name, mode)
-        const [writeSync, write] = [handle.writeSync.bind(handle), handle.write.bind(handle)]
-        return Object.assign(handle, {
-          writeSync: (buffers: readonly Uint8Array[], at: number) => (refuse(name), writeSync(buffers, at)),
-          write: async (buffers: readonly Uint8Array[], at: number) => (refuse(name), write(buffers, at)),
-        })
+      ...withHandles(disk, (handle, name) => ({
+        writeSync: (buffers, at) => {
+          refuse(name)
+          handle.writeSync(buffers, at)
+        },
+        write: async (buffers, at) => {
+          refuse(name)
+          await handle.write(buffers, at)
+        },
+      })),
+      replaceFile: async (name, content) => {
+        refuse(name)
+        await disk.replaceFile(name, content)
       },
     }
     const { log, kill } = await openIn(files, '/a')
