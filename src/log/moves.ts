@@ -158,7 +158,7 @@ export class Moves {
     partition.flush()
     partition.files.noteEpochs(partition.epochs)
     partition.segments.active?.flushIndexes()
-    await partition.upkeep.syncAll()
+    await partition.upkeep.syncWithTransactions()
   }
 
   /** From now on nothing is appended. `drained`: what was is as durable as it was promised; no frame from `sequence` on names the partition. */
@@ -235,7 +235,7 @@ export class Moves {
         if (segment.baseOffset >= start.checkpointedBase) partition.files.unsynced.add(segment)
       // Of what was found besides, nothing is known to survive a power cut; and for a restart the state has to say it.
       if (state === null || repaired || partition.logEndOffset !== state.endOffset) {
-        await partition.upkeep.syncAll()
+        await partition.upkeep.syncWithTransactions()
         await writeReleased(context.system.files, directory, stateOf(partition, true))
         partition.files.hasReleased = true
       }

@@ -81,13 +81,18 @@ export class PartitionUpkeep {
 
   /** What is in the files survives a power cut when this resolves. Segments before the one that the last checkpoint goes on with do already. */
   async syncAll(): Promise<void> {
-    const { segments, files, context } = this.#partition
-    const unsure = segments.all.filter(segment => segment.baseOffset >= this.#checkpointedBase)
-    const sync = async (segment: Segment) => {
-      await segment.datasync()
-      await segment.transactions.datasync()
-    }
-    await Promise.all([...unsure.map(sync), files.syncNames(true), context.syncNames()])
+    const { files, context } = this.#partition
+    await Promise.all([...this.#unsure.map(segment => segment.datasync()), files.syncNames(true), context.syncNames()])
+  }
+
+  /** The same with the transaction indexes, while no checkpoint runs, which syncs these. */
+  async syncWithTransactions(): Promise<void> {
+    for (const segment of this.#unsure) await segment.transactions.datasync()
+    await this.syncAll()
+  }
+
+  get #unsure(): Segment[] {
+    return this.#partition.segments.all.filter(segment => segment.baseOffset >= this.#checkpointedBase)
   }
 
   /** The state log has it. */
