@@ -410,6 +410,7 @@ test('partitions move while checkpoints run all the time', async () => {
       append(other(0), 'y'.repeat(40_000))
       append(other(1), 'y'.repeat(40_000))
       expected++
+      for (const { log } of logs) if (log.pressure.on) await new Promise<void>(resolve => log.pressure.whenOff(resolve))
       await turn()
     }
     await logs[from].log.release(topicId, 0)

@@ -103,14 +103,16 @@ export class Moves {
   }
 
   async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    await this.settled(key)
-    if (this.#closed) throw new KafkaError('KAFKA_STORAGE_ERROR', 'The log is closed')
-    const running = work()
+    const begin = async () => {
+      if (this.#closed) throw new KafkaError('KAFKA_STORAGE_ERROR', 'The log is closed')
+      return await work()
+    }
+    const running = this.#running.get(key)?.then(begin, begin) ?? begin()
     this.#running.set(key, running)
     try {
       return await running
     } finally {
-      this.#running.delete(key)
+      if (this.#running.get(key) === running) this.#running.delete(key)
     }
   }
 

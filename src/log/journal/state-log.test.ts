@@ -322,3 +322,40 @@ test('a state log whose beginning is lost: the journal’s old frames are not wr
     assert.deepEqual([partitionOf(last.log, 0, config).offline, partitionOf(last.log, 0, config).logEndOffset], [null, 41])
   }
 })
+
+test('a released partition has no state, until it has one again; the release is forgotten when the journal is past it', async () => {
+  const disk = memoryFileSystem()
+  await threeCheckpoints(disk)
+  const { log } = open(disk)
+  await log.release(keyOf(1), 77)
+  await log.release(keyOf(2), 78)
+  assert.equal(log.read(keyOf(1)), null)
+  await log.append([state(2, 50)], [], null)
+  const released = () => [...open(disk).loaded.released]
+  const both = [
+    [keyOf(1), 77],
+    [keyOf(2), 78],
+  ]
+  assert.deepEqual([endsIn(open(disk)), released()], [{ 0: 30, 2: 50 }, both])
+  // Long enough to be written anew.
+  for (let count = 0; count < 3; count++) await log.append([state(0, 60, 600_000)], [], { trimmedSequence: 76, bootId: '' })
+  assert.deepEqual([endsIn(open(disk)), released()], [{ 0: 60, 2: 50 }, both])
+  await log.append([], [], { trimmedSequence: 77, bootId: '' })
+  for (let count = 0; count < 3; count++) await log.append([state(0, 61, 600_000)], [], { trimmedSequence: 77, bootId: '' })
+  assert.deepEqual([endsIn(open(disk)), released()], [{ 0: 61, 2: 50 }, [[keyOf(2), 78]]])
+})
+
+test('a release that was torn did not happen', async () => {
+  const disk = memoryFileSystem()
+  await threeCheckpoints(disk)
+  const whole = disk.readFile(path)!
+  const { log } = open(disk)
+  await log.release(keyOf(1), 77)
+  log.close()
+  const released = disk.readFile(path)!
+  for (let length = whole.length; length < released.length; length++) {
+    await disk.replaceFile(path, released.subarray(0, length))
+    const again = open(disk)
+    assert.deepEqual([endsIn(again), again.loaded.released.size, again.loaded.problems], [{ 0: 30, 1: 31, 2: 32 }, 0, []])
+  }
+})

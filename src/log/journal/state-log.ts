@@ -161,11 +161,12 @@ export class StateLog {
   async release(key: string, sequence: number): Promise<void> {
     await this.#makeReady()
     const slice = new Slice(this.#life!, this.#end, this.#durableEnd)
-    slice.add(key, encodeDeleted(key), 'deleted')
+    // One record, because half of what two say would be wrong.
     slice.add(releaseKey(key), encodeReleased(key, sequence))
     await this.#write(slice)
     await this.#handle.datasync()
     this.#durableEnd = this.#end
+    this.#note(key, null)
     this.#released.set(key, sequence)
   }
 
@@ -187,13 +188,13 @@ export class StateLog {
     } else if (start.kind === 'partition') {
       partitions.set(start.key, start.brief)
       this.#note(start.key, place)
-    } else if (start.kind === 'released') {
-      released.set(start.key, start.sequence)
-      this.#note(releaseKey(start.key), place)
     } else {
       partitions.delete(start.key)
       logStarts.delete(start.key)
       this.#note(start.key, null)
+      if (start.kind !== 'released') return
+      released.set(start.key, start.sequence)
+      this.#note(releaseKey(start.key), place)
     }
   }
 
