@@ -109,6 +109,9 @@ class Run {
   }
 
   async start(): Promise<void> {
+    const { files } = this.#world.system
+    files.makeDirectory(directory)
+    files.syncDirectorySync('/')
     this.#logs = await openBoth(this.#world, this.#random)
     this.#partitions = this.#subjects.map(({ promise, owner }) => this.#logs[owner].create(promise.spec))
   }
@@ -118,8 +121,7 @@ class Run {
     if (this.#random.chance(0.1)) await this.#moveUnderLoad()
     else this.#client()
     if (this.#random.chance(0.3)) await this.#world.pass(this.#random.fraction() * 4)
-    for (const log of this.#logs)
-      if (log.pressure.on) await this.#world.run(new Promise<void>(resolve => log.pressure.whenOff(resolve)))
+    for (const log of this.#logs) if (log.pressure.on) await this.#world.run(new Promise<void>(resolve => log.pressure.whenOff(resolve)))
   }
 
   async checkCrashes(): Promise<void> {
@@ -148,7 +150,9 @@ class Run {
     const isCompacted = spec.config.cleanupPolicy.compact
     const producerId = this.#random.pick(isCompacted ? producerIds : [...producerIds, ...transactionalIds])
     const isTransactional = transactionalIds.includes(producerId)
-    const bytes = this.#random.chance(0.05) ? this.#random.below(spec.config.segmentBytes > 100_000 ? 30_000 : 5000) : this.#random.below(600)
+    const bytes = this.#random.chance(0.05)
+      ? this.#random.below(spec.config.segmentBytes > 100_000 ? 30_000 : 5000)
+      : this.#random.below(600)
     const values = Array.from({ length: 1 + this.#random.below(4) }, () => `${++this.#appended}-`.padEnd(8 + bytes, 'x'))
     const sent = batches.filter(batch => batch.producerId === producerId && batch.marker === undefined)
     const batch: ModelBatch = {

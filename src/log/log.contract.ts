@@ -204,7 +204,7 @@ class Contract {
     const subject = this.#any(this.#subjects)
     const { oracle, log } = subject
     log.raiseLeaderEpoch(oracle.epoch + 1)
-    oracle.raiseEpoch(oracle.epoch + 1)
+    oracle.beginEpoch(oracle.epoch + 1)
     await this.#put(subject, this.#values(0)).appended.durable
   }
 
@@ -289,6 +289,8 @@ class Contract {
     const { log, oracle } = subject
     this.#checkMarks(subject)
     assert.ok(log.leaderEpoch >= (oracle.records.at(-1)?.epoch ?? 0), 'leader epoch')
+    // A start may raise it, where it cannot know whether readers had seen more.
+    if (log.leaderEpoch !== oracle.epoch) oracle.beginEpoch(log.leaderEpoch)
     await this.#compare(subject, oracle.start, { maxBytes: 1 << 20, atLeastOne: true, upTo: 'high-watermark' }, true)
     await this.#compareCommitted(subject)
     const open = oracle.open()

@@ -31,7 +31,11 @@ export class NaiveLog {
     return this.records.length
   }
 
-  append(values: readonly string[], timestamp: number, { producerId = -1, isTransactional = false, marker = null }: Partial<NaiveRecord>): void {
+  append(
+    values: readonly string[],
+    timestamp: number,
+    { producerId = -1, isTransactional = false, marker = null }: Partial<NaiveRecord>,
+  ): void {
     this.#enterEpoch()
     if (producerId >= 0 && marker === null) {
       const last = this.producers.get(producerId)
@@ -92,15 +96,15 @@ export class NaiveLog {
     })
   }
 
-  raiseEpoch(epoch: number): void {
+  /** The epoch is this one from now on; what there was without records may be forgotten. */
+  beginEpoch(epoch: number): void {
     this.epoch = epoch
     this.#enterEpoch()
   }
 
   /** One in which nothing was written has no end. */
   #enterEpoch(): void {
-    if (this.epochs.at(-1)?.epoch === this.epoch) return
-    if (this.epochs.at(-1)?.from === this.end) this.epochs.pop()
-    this.epochs.push({ epoch: this.epoch, from: this.end })
+    while (this.epochs.at(-1)?.from === this.end) this.epochs.pop()
+    if (this.epochs.at(-1)?.epoch !== this.epoch) this.epochs.push({ epoch: this.epoch, from: this.end })
   }
 }

@@ -73,9 +73,17 @@ export function processOn(disk: FileSystem): Process {
     replaceFile: (path, content) => later(() => disk.replaceFile(path, content)),
   }
   const real = realSystem(files)
+  const run = (callback: () => void) => {
+    try {
+      if (!dead) callback()
+    } catch (error) {
+      // Nobody hears of what happens in the turn in which it is killed.
+      if (!dead) throw error
+    }
+  }
   const timers = {
-    after: (ms: number, callback: () => void) => real.timers.after(ms, () => void (dead || callback())),
-    soon: (callback: () => void) => real.timers.soon(() => void (dead || callback())),
+    after: (ms: number, callback: () => void) => real.timers.after(ms, () => run(callback)),
+    soon: (callback: () => void) => real.timers.soon(() => run(callback)),
   }
   return {
     system: { ...real, timers },

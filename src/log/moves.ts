@@ -233,8 +233,7 @@ export class Moves {
       return partition
     }
     try {
-      for (const segment of partition.segments.all)
-        if (segment.baseOffset >= start.checkpointedBase) partition.files.unsynced.add(segment)
+      for (const segment of partition.segments.all) if (segment.baseOffset >= start.checkpointedBase) partition.files.unsynced.add(segment)
       // Of what was found besides, nothing is known to survive a power cut; and for a restart the state has to say it.
       if (state === null || repaired || partition.logEndOffset !== state.endOffset) {
         await partition.upkeep.syncWithTransactions()

@@ -105,6 +105,9 @@ function makeLog(): Log {
       return log
     },
     delete: async (topicId, partition) => void partitions.delete(key(topicId, partition)),
+    release: () => Promise.reject(new Error('nothing moves here')),
+    adopt: () => Promise.reject(new Error('nothing moves here')),
+    released: () => [],
     strays: () => [],
     close: async () => {},
   }
