@@ -327,6 +327,21 @@ test('a released partition is neither opened nor overwritten nor deleted until i
   assert.equal(disk.exists('/a/orders-0'), false)
 })
 
+test('later frames of the journal do not say again whose slot was that of a released partition', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openIn(disk, '/a')
+  const other = partitionOf(log, 1)
+  await append(other, 'first').durable
+  await append(partitionOf(log), 'gone').durable
+  await log.release(topicId, 0)
+  disk.makeDirectory('/b')
+  bring(disk, '/a', '/b')
+  for (let nth = 0; nth < 4; nth++) await append(other, 'x'.repeat(10_000)).durable
+  kill()
+  const again = await openIn(disk, '/a')
+  assert.deepEqual([again.log.get(topicId, 0), disk.exists('/a/orders-0')], [undefined, false])
+})
+
 test('an empty partition moves, with its epoch and its log start', async () => {
   const disk = memoryFileSystem()
   const [a, b] = [await openIn(disk, '/a'), await openIn(disk, '/b')]
@@ -430,58 +445,4 @@ test('partitions move while checkpoints run all the time', async () => {
     assert.deepEqual(failures, [])
   }
   assert.equal((await readAll(partitionOf((await openIn(disk, '/a')).log))).length, expected)
-})
-
-test('a checkpoint passes over a deleted partition whose directory the disk does not rename', async () => {
-  const disk = memoryFileSystem()
-  let refuses = true
-  const rename = (from: string, to: string) => {
-    if (refuses && to.endsWith('-delete')) throw new DiskError('rename', from, 'EIO')
-    disk.rename(from, to)
-  }
-  const { log, failures } = await openIn({ ...disk, rename }, '/a')
-  await append(partitionOf(log), 'x').durable
-  await log.delete(topicId, 0)
-  const other = partitionOf(log, 1)
-  for (let nth = 0; nth < 12; nth++) await append(other, 'y'.repeat(30_000)).durable
-  await pause()
-  assert.deepEqual(failures, [])
-  refuses = false
-  await log.close()
-})
-
-test('an epoch is raised where there is no directory yet', async () => {
-  const { log, failures } = await openIn(memoryFileSystem(), '/a')
-  const partition = partitionOf(log)
-  partition.raiseLeaderEpoch(3)
-  for (let nth = 0; nth < 40; nth++) await append(partitionOf(log, 1), 'y'.repeat(30_000)).durable
-  await pause()
-  assert.deepEqual([failures, partition.offline], [[], null])
-})
-
-test('a sync of names that began earlier is not taken for one of a name that came later', async () => {
-  const disk = memoryFileSystem()
-  const names: string[][] = []
-  const finish: (() => void)[] = []
-  const syncDirectory = (path: string) => {
-    if (path !== '/a' || !isSlow) return disk.syncDirectory(path)
-    names.push(disk.list('/a').map(({ name }) => name))
-    return new Promise<void>(resolve => finish.push(resolve))
-  }
-  let isSlow = false
-  const { log } = await openIn({ ...disk, syncDirectory }, '/a')
-  const context = log as Log & { syncNames(): Promise<void> }
-  isSlow = true
-  void context.syncNames()
-  disk.makeDirectory('/a/new')
-  let isSynced = false
-  void context.syncNames().then(() => {
-    isSynced = true
-  })
-  finish[0]!()
-  await pause()
-  assert.deepEqual([isSynced, names.map(each => each.includes('new'))], [false, [false, true]])
-  finish[1]!()
-  await pause()
-  assert.equal(isSynced, true)
 })
