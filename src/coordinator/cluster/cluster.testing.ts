@@ -1,6 +1,6 @@
 /** For tests of the cluster metadata: a log in memory that can be reopened, and rules that need no configuration. */
 import { Durations } from '../../base.ts'
-import type { Log, PartitionLog, PartitionSpec, TopicConfig } from '../../log.ts'
+import type { Log, PartitionLog, PartitionSpec, ReleasedPartition, TopicConfig } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog } from '../runtime.testing.ts'
 import type { NewTopic, TopicRules } from './types.ts'
@@ -56,13 +56,12 @@ export class TestLog implements Log {
     if (log !== undefined && this.disk.delete(key)) this.deleted.push(`${log.topic}-${partition}`)
   }
 
-  /** Nothing here moves partitions. */
-  release(): never {
-    throw new Error('not in tests of the metadata')
+  release(_topicId: Uuid, _partition: number): Promise<ReleasedPartition> {
+    return Promise.reject(new Error('nothing moves here'))
   }
 
-  adopt(): never {
-    throw new Error('not in tests of the metadata')
+  adopt(): Promise<never> {
+    return Promise.reject(new Error('nothing moves here'))
   }
 
   released(): never[] {

@@ -21,15 +21,9 @@ export interface Reporter {
   warn(details: object, message: string): void
 }
 
-/** A log that can give single partitions away while it runs. */
-type ReleasingLog = Log & {
-  /** Flushes and closes the partition; its files stay. It rejects all operations with NOT_LEADER_OR_FOLLOWER. */
-  release?(topicId: Uuid, partition: number): Promise<unknown>
-}
-
 export interface OpenTopicsOptions {
   system: System
-  log: ReleasingLog
+  log: Log
   brokerId: number
   config(topicName: string): TopicConfig
   reporter: Reporter
@@ -254,7 +248,7 @@ export class OpenTopics {
     const { log } = this.#options
     try {
       // Whoever moves a partition has released it before the record is written.
-      if (log.get(topic.id, partition.index) !== undefined) await log.release?.(topic.id, partition.index)
+      if (log.get(topic.id, partition.index) !== undefined) await log.release(topic.id, partition.index)
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot close a partition')
     }

@@ -1,6 +1,7 @@
 /** The metadata of a cluster of three brokers, of which this one is number 7. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { ReleasedPartition } from '../../log.ts'
 import { KafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
 import { type TestSystem, testSystem } from '../runtime.testing.ts'
 import { newTopic, TestLog, testRules } from './cluster.testing.ts'
@@ -19,12 +20,15 @@ async function run<T>(system: TestSystem, promise: Promise<T>): Promise<T> {
 }
 
 class ReleasingLog extends TestLog {
-  readonly released: string[] = []
+  readonly givenAway: string[] = []
   /** Leader epochs that logs were raised to. */
   readonly raised: string[] = []
 
-  async release(topicId: Uuid, partition: number): Promise<void> {
-    this.released.push(`${this.get(topicId, partition)!.topic}-${partition}`)
+  override async release(topicId: Uuid, partition: number): Promise<ReleasedPartition> {
+    const { topic } = this.get(topicId, partition)!
+    const directory = `${topic}-${partition}`
+    this.givenAway.push(directory)
+    return { topic, topicId, partition, directory }
   }
 
   override create(spec: Parameters<TestLog['create']>[0]): ReturnType<TestLog['create']> {
@@ -162,7 +166,7 @@ describe('partitions', () => {
     assert.equal(await cluster.change({ topicId, partition: 0, leader: 8 }), '')
     assert.deepEqual([partition.leader, partition.leaderEpoch, partition.log], [8, 1, null])
     assert.equal(cluster.metadata.partition(topicId, 0), undefined)
-    assert.deepEqual(cluster.log.released, ['t-0'])
+    assert.deepEqual(cluster.log.givenAway, ['t-0'])
     assert.equal(await cluster.change({ topicId, partition: 0, leader: 7 }), '')
     assert.equal(partition.leader, 7)
     assert.equal(partition.log, cluster.log.get(topicId, 0))
@@ -200,7 +204,7 @@ describe('partitions', () => {
     assert.deepEqual([partition.leader, partition.leaderEpoch, partition.replicas, partition.isr], [7, 0, [9, 7], [9, 7]])
     assert.match(await cluster.change({ topicId, partition: 0, replicas: [7, 10] }), /broker 10, but no such broker is registered/)
     assert.match(await cluster.change({ topicId, partition: 1, replicas: [7] }), /^UNKNOWN_TOPIC_OR_PARTITION/)
-    assert.deepEqual(cluster.log.released, [])
+    assert.deepEqual(cluster.log.givenAway, [])
   })
 
   it('announce an epoch that their log took by itself when this broker registers', async () => {
