@@ -89,6 +89,28 @@ test("what cannot change while the broker runs is refused, with Kafka's words wh
   await running.close()
 })
 
+test('a listener that is removed and added again at once moves to its new address', async () => {
+  const running = await startBroker(options(memoryFileSystem()))
+  const { config } = running.broker
+  const listeners = (extra: string) =>
+    config.setDynamic(new Map(), new Map(Object.entries({ 'listener.security.protocol.map': map, listeners: `${first}${extra}` })))
+  const spare = net.createServer().listen(0, '127.0.0.1')
+  await once(spare, 'listening')
+  const { port } = spare.address() as net.AddressInfo
+  spare.close()
+  await once(spare, 'close')
+  listeners(',EXTRA://127.0.0.1:0')
+  await listening(running, 'PLAINTEXT', 'EXTRA')
+  const before = running.ports.get('EXTRA')!
+  // Both before the broker follows the first.
+  listeners('')
+  listeners(`,EXTRA://127.0.0.1:${port}`)
+  for (let waits = 0; waits < 200 && running.ports.get('EXTRA') !== port; waits++) await new Promise(resolve => setTimeout(resolve, 5))
+  assert.equal(running.ports.get('EXTRA'), port)
+  assert.deepEqual([await connects(port), await connects(before)], [true, false])
+  await running.close()
+})
+
 test('stored listeners that do not fit, or whose port is taken, do not prevent the start or other changes', async () => {
   const files = memoryFileSystem()
   const running = await startBroker(options(files))

@@ -13,9 +13,13 @@ export async function openListeners(
   server: Server,
   ports: Map<string, number>,
 ): Promise<() => Promise<void>> {
+  /** The same name at another address is another listener: it may be removed and added again while others are still closing. */
+  const opened = new Set<Listener>()
+
   async function open(listener: Listener): Promise<void> {
     try {
       ports.set(listener.name, await server.listen(listener))
+      opened.add(listener)
     } catch (error) {
       throw new CannotListen('listeners', listener, error as Error)
     }
@@ -27,12 +31,15 @@ export async function openListeners(
       await open(listener)
       logger.info({ listener: listener.name, port: ports.get(listener.name) }, 'a listener was added')
     } catch (error) {
+      security.remove(listener.name)
       // The configuration stays, as in Kafka; the next start tries again.
       logger.warn({ err: error, listener: listener.name }, 'cannot open a listener that was added dynamically')
     }
   }
 
-  async function remove(name: string): Promise<void> {
+  async function remove(listener: Listener): Promise<void> {
+    const { name } = listener
+    opened.delete(listener)
     ports.delete(name)
     await server.stopListening(name, drainMs)
     security.remove(name)
@@ -40,8 +47,8 @@ export async function openListeners(
   }
 
   async function follow(): Promise<void> {
-    for (const name of [...ports.keys()]) if (!config.listeners.some(listener => listener.name === name)) await remove(name)
-    for (const listener of config.listeners) if (!ports.has(listener.name)) await add(listener)
+    for (const listener of opened) if (!config.listeners.includes(listener)) await remove(listener)
+    for (const listener of config.listeners) if (!opened.has(listener)) await add(listener)
   }
 
   for (const listener of config.listeners) if (config.startListeners.includes(listener)) await open(listener)
