@@ -426,6 +426,15 @@ test('a removed listener closes its connections, and handshakes that never end d
   await closed
 })
 
+test('connections that a quota refuses do not delay the removal of their listener', { timeout: 10_000 }, async () => {
+  const { port, server, reasons } = await serve(() => assert.fail(), {}, undefined, () => 60_000)
+  const { socket } = await connect(port)
+  await until(() => reasons.length === 1)
+  const closed = once(socket, 'close')
+  await server.stopListening('PLAINTEXT', 5_000)
+  await closed
+})
+
 test('closing lets the reply under way leave', async () => {
   const gate = Promise.withResolvers<ReturnType<typeof reply>>()
   const { port, server } = await serve(() => ({ reply: gate.promise, readOn: false }))

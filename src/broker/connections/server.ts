@@ -99,8 +99,8 @@ export class Server {
   /** Null as long as no listener has TLS. */
   #tlsReads: TlsReads | null = null
   readonly #perIp = new Map<string, number>()
-  /** Sockets that a quota refused and that have not been closed yet. */
-  readonly #refused = new Set<net.Socket>()
+  /** Sockets that a quota refused and that have not been closed yet, by listener. */
+  readonly #refused = new Map<net.Socket, ListenerUse>()
   readonly #listening = new Map<string, Listening>()
   #referenced = true
   #nextId = 1
@@ -162,6 +162,7 @@ export class Server {
     const closed = new Promise<void>(resolve => listening.server.close(() => resolve()))
     listening.line.close()
     for (const [socket, { use }] of this.#handshakes) if (use === listening.use) socket.destroy()
+    for (const [socket, use] of this.#refused) if (use === listening.use) socket.destroy()
     const mine = () => [...this.connections].filter(connection => connection.listener === name)
     for (const connection of mine()) connection.drain()
     const deadline = this.#options.system.timers.after(graceMs, () => {
@@ -178,7 +179,7 @@ export class Server {
     const closed = [...this.#listening.values()].map(({ server }) => new Promise<void>(resolve => server.close(() => resolve())))
     for (const socket of this.#handshakes.keys()) socket.destroy()
     for (const connection of this.connections) connection.drain()
-    for (const socket of this.#refused) socket.destroy()
+    for (const socket of this.#refused.keys()) socket.destroy()
     for (const { line } of this.#listening.values()) line.close()
     const deadline = this.#options.system.timers.after(graceMs, () => {
       for (const connection of this.connections) connection.close(null)
@@ -197,7 +198,7 @@ export class Server {
     }
     const delayMs = this.#options.connectionDelay(address)
     if (delayMs > 0) {
-      this.#refuseLater(socket, address, delayMs)
+      this.#refuseLater(socket, { address, use }, delayMs)
       return null
     }
     this.#perIp.set(address, (this.#perIp.get(address) ?? 0) + 1)
@@ -251,14 +252,14 @@ export class Server {
   }
 
   /** As Kafka does, so that a client that reconnects at once is slowed down. The socket is not read meanwhile. */
-  #refuseLater(socket: net.Socket, address: string, delayMs: number): void {
+  #refuseLater(socket: net.Socket, { address, use }: Place, delayMs: number): void {
     this.#options.onRefused(address, 'connection_creation_rate reached')
     if (this.#refused.size >= maxRefusedWaiting) {
       socket.destroy()
       return
     }
     const timer = this.#options.system.timers.after(delayMs, () => socket.destroy())
-    this.#refused.add(socket)
+    this.#refused.set(socket, use)
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       timer.cancel()
