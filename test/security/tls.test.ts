@@ -49,8 +49,10 @@ describe('TLS', () => {
       protocolType: 'consumer',
       protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
     })
+    const versions = client.request(apis.apiVersions, 0, {})
     client.socket.end()
     assert.equal((await joined).errorCode, 0)
+    assert.equal((await versions).errorCode, 0)
     await client.closed
   })
 

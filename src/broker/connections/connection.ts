@@ -107,6 +107,8 @@ export class Connection {
   #muted: Timer | null = null
   #mutedUntilMs = 0
   #draining = false
+  /** The client sends nothing more. */
+  #ended = false
   #closed = false
   #corked = false
   /** When there was last nothing for the client to read. */
@@ -147,8 +149,9 @@ export class Connection {
     // The client may end its direction while it waits for replies, or once it has sent a request that has none.
     this.#socket.allowHalfOpen = true
     this.#socket.on('end', () => {
-      this.#draining = true
-      this.#closeWhenDrained()
+      this.#ended = true
+      // Otherwise requests that have arrived are still waiting: over TLS, the end does not wait for them.
+      if (this.#mayTake()) this.#closeWhenDrained()
     })
     this.#socket.on('drain', () => this.#resume())
   }
@@ -379,6 +382,10 @@ export class Connection {
     if (this.#closed) return
     if (this.#draining) this.#closeWhenDrained()
     else if (this.#mayTake() && this.#frames.resume() && !this.#closed) {
+      if (this.#ended) {
+        this.#closeWhenDrained()
+        return
+      }
       // It could not send the rest until now.
       if (this.#frames.unfinished && this.unfinishedSinceMs === 0)
         this.lastActiveMs = this.unfinishedSinceMs = this.#options.clock.monotonic()
