@@ -283,6 +283,16 @@ test('groups that have a commit in a wide topic cannot make the page as long as 
   assert.ok(lines.includes('kafka_coordinator_group_groupmetadatamanager_numgroups 5'))
 })
 
+test('the partitions of a group that is omitted are not read first', async () => {
+  const { turns, waits } = endlessTurns()
+  const broker = { ...brokerWith({ orders: 51_000, returns: 51_000 }), turns }
+  broker.groups.fetchOffsets = async () => ['orders', 'returns'].map(name => ({ name, partitions: [] })) as never
+  broker.groups.listGroups = async () => [{ groupId: 'group', groupType: 'consumer' }] as never
+  const { rows, omitted } = await readGroups(broker, new LagAges())
+  assert.deepEqual([rows, omitted], [[], 1])
+  assert.ok(waits() < 10, `${waits()} turns`)
+})
+
 test('a process that may not read its own disk counters still serves the page', async () => {
   const system = realSystem()
   const readFile = (path: string): never => {

@@ -5,8 +5,8 @@
  *
  * Only partitions whose log is here are shown: nothing is known of the ends of the others.
  *
- * So a group costs one commit, but shows a line for each partition of the topic: beyond a number of partitions further groups are omitted,
- * and counted.
+ * A single commit therefore makes a group as long as its topic is wide. Groups that would exceed the limit on the partitions of all groups
+ * are omitted and counted.
  */
 import { joinedKey } from '../../../base.ts'
 import type { PartitionLog } from '../../../log.ts'
@@ -64,13 +64,14 @@ export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRo
 
 async function readGroup(broker: Broker, group: string, ages: LagAges, most: number): Promise<GroupRow | 'too many'> {
   const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.fetchOffsets(group, null, false)])
+  const partitionsOf = (topic: string) => broker.metadata.topic(topic)?.partitions ?? []
+  // Counted first, so that a group that is omitted costs no more than this.
+  if (topics.reduce((count, { name }) => count + partitionsOf(name).length, 0) > most) return 'too many'
   const nowMs = broker.system.clock.now()
   const partitions: PartitionRow[] = []
   for (const { name, partitions: fetched } of topics) {
     const committed = new Map(fetched.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)]))
-    const all = broker.metadata.topic(name)?.partitions ?? []
-    if (partitions.length + all.length > most) return 'too many'
-    for (const { index, log } of all) {
+    for (const { index, log } of partitionsOf(name)) {
       if (broker.turns.over) await broker.turns.next()
       if (log === null) continue
       const offset = committed.get(index) ?? -1
@@ -86,9 +87,9 @@ async function readGroup(broker: Broker, group: string, ages: LagAges, most: num
 
 async function readShareGroup(broker: Broker, group: string, most: number): Promise<GroupRow | 'too many'> {
   const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.shareGroupTopics(group)])
+  if ([...topics.values()].reduce((count, { partitions: indexes }) => count + indexes.size, 0) > most) return 'too many'
   const partitions: PartitionRow[] = []
   for (const [topicId, { name, partitions: indexes }] of topics) {
-    if (partitions.length + indexes.size > most) return 'too many'
     for (const index of indexes) {
       if (broker.turns.over) await broker.turns.next()
       const partition = broker.metadata.topic(name)?.partitions[index]
