@@ -29,8 +29,8 @@ export class LargeRequests {
   #workingBytes = 0
   readonly #promptWaiting: Waiting[] = []
   readonly #othersWaiting: Waiting[] = []
-  /** The one whose callback is being called: it does not queue behind the others. */
-  #called: Size | null = null
+  /** A callback is running: its request does not queue behind the others. */
+  #calling = false
 
   constructor(responses: ResponseMemory) {
     this.#responses = responses
@@ -43,7 +43,7 @@ export class LargeRequests {
 
   /** Takes a place; call the returned function to release it. null: none is free, or others wait for one. */
   enter(size: Size): (() => void) | null {
-    if (!this.#admits(size) || (this.#called === null && this.#queueOf(size).length > 0)) return null
+    if (!this.#admits(size) || (!this.#calling && this.#queueOf(size).length > 0)) return null
     this.#working++
     this.#workingBytes += size.bytes
     let left = false
@@ -78,15 +78,14 @@ export class LargeRequests {
   }
 
   #wake(): void {
-    if (this.#called !== null || this.waiting === 0) return
+    if (this.#calling || this.waiting === 0) return
+    this.#calling = true
     for (const queue of [this.#promptWaiting, this.#othersWaiting]) {
       // A request whose client is gone passes its place on; one that cannot be processed yet for other reasons waits again, behind these.
       for (let left = queue.length; left > 0 && this.#admits(queue[0]!.size); left--) {
-        const { size, callback } = queue.shift()!
-        this.#called = size
-        callback()
+        queue.shift()!.callback()
       }
     }
-    this.#called = null
+    this.#calling = false
   }
 }

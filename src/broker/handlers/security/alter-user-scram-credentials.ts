@@ -33,9 +33,7 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
     return { throttleTimeMs: 0, results: [...results, ...[...refused].map(([name, error]) => result(name, error))] }
   },
   *fail(request, error) {
-    const named = [...request.deletions, ...request.upsertions]
-    const names = new Set<string>()
-    yield* resultsOf(named, ({ name }) => names.add(name))
+    const names = new Set([...request.deletions, ...request.upsertions].map(({ name }) => name))
     return { throttleTimeMs: 0, results: yield* resultsOf([...names], name => result(name, error)) }
   },
 })

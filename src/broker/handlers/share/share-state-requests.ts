@@ -46,13 +46,13 @@ export async function forEachPartition<P extends { partition: number }, R>(
 }
 
 /** The same failure for all partitions. */
-export function* failEach<R>(
+export function failEach<R>(
   { topics }: StateRequest<{ partition: number }>,
   error: KafkaError,
   failed: (partition: number, outcome: Outcome) => R,
 ): Generator<void, { topicId: Uuid; partitions: R[] }[]> {
   const outcome = outcomeOf(error)
-  return yield* nestedResultsOf(
+  return nestedResultsOf(
     topics,
     ({ partitions }) => partitions,
     ({ partition }) => failed(partition, outcome),
