@@ -52,7 +52,7 @@ export class BrokerMetrics {
   throttledMs = 0
   /** Connections closed because of what they sent. */
   malformed = 0
-  /** Connections closed because they held memory that others needed, and did not go on. */
+  /** Connections closed because they held memory that others needed and made no progress. */
   closedForMemory = 0
 
   produced(topic: string, messages: number, bytes: number): void {

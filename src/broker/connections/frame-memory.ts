@@ -11,7 +11,7 @@ const smallShare = 256
  * before it was stopped).
  *
  * Small frames have a separate budget of the same size: otherwise a few connections, each in the middle of a frame of the maximum size,
- * would block all others for as long as they may take to complete it. For the same reason those that send nothing while others wait
+ * would block all others for as long as they may take to complete it. For the same reason, connections that send nothing while others wait
  * are closed (memory-holders.ts).
  */
 export class FrameMemory {
@@ -36,7 +36,7 @@ export class FrameMemory {
     return this.#heldBytes >= this.#boundBytes
   }
 
-  /** How many bytes clients must give back, so that not only one of those that wait can continue, but many. */
+  /** How many bytes must become free so that many of the connections that wait can continue, not just one. 0 while none waits. */
   get excessBytes(): number {
     const waiting = this.#waiting.small.size + this.#waiting.large.size > 0
     return waiting && this.full ? this.#heldBytes - this.#boundBytes / 2 : 0

@@ -6,8 +6,8 @@
  * buffer of the connection, and the rest is read behind it. The memory for incomplete frames of all connections is bounded
  * (frame-memory.ts): a reader that finds no space stops until it is resumed.
  *
- * No step copies more than about a megabyte, because ten connections may have a step in the same turn of the event loop: when the buffer of
- * a large frame grows, what it held is moved little by little, with the reads that follow.
+ * No step copies more than about a megabyte, because ten connections may each take a step in the same turn of the event loop: when the buffer
+ * of a large frame grows, what it held is moved piece by piece, with the reads that follow.
  */
 import type { FrameShare } from './frame-memory.ts'
 import type { ReadBuffers } from './read-buffers.ts'
@@ -81,7 +81,7 @@ export class FrameReader implements SocketReader {
     return this.#memory.heldBytes
   }
 
-  /** A request of so many bytes is being processed from now on, also when the connection is over meanwhile; 0: none any more. */
+  /** Counts the bytes of the request that is being processed, until it is called with 0, even if the connection has ended by then. */
   processes(bytes: number): void {
     this.#processedBytes = bytes
     this.#account()

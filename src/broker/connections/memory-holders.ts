@@ -1,7 +1,7 @@
 /**
- * Who has to give back memory when the limits of the whole broker are exceeded: connections that hold some and do not go on. The same rule
- * holds for both directions: those that have not moved a byte for two seconds are closed, the longest first; then those that have
- * had some for thirty seconds without a break, because they are too slow. Others are never closed for it.
+ * Closes connections when a memory limit of the whole broker is reached: those that hold memory and make no progress. One rule for both
+ * directions: first those that have not moved a byte for two seconds, the longest first; then those that have held memory for thirty seconds
+ * without a break, because they are too slow. No other connection is closed to free memory.
  *
  * - Responses (`fetch.response.memory.bytes`): the client has not read them.
  * - Requests (`queued.max.request.bytes`): the client has not sent the rest, and others wait to send theirs.

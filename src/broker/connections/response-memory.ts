@@ -7,7 +7,7 @@
  * Other large responses may take half of the limit, so that they never starve fetches. Above that, no further one is begun
  * (`dispatch/large-requests.ts`). Responses of a few kilobytes never wait.
  *
- * Memory is not held for ever: above the limits, clients that read nothing, or too slowly, are closed (server.ts).
+ * Nobody holds memory forever: above the limits, clients that read nothing, or read too slowly, are disconnected (memory-holders.ts).
  */
 export class ResponseMemory {
   readonly boundBytes: number
@@ -35,7 +35,7 @@ export class ResponseMemory {
     return this.#otherBytes < this.boundBytes / 2 && !this.exhausted
   }
 
-  /** How many bytes clients must read, so that not only one of the large responses that wait can be begun, but many. */
+  /** How many bytes clients must read so that many of the large responses that wait can be begun, not just one. */
   get excessBytes(): number {
     return this.admitsOther ? 0 : this.#otherBytes - this.boundBytes / 4
   }

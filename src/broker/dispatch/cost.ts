@@ -40,8 +40,8 @@ export function manyThings<Request>(distinct: Cost<Request>['distinct'], entries
 }
 
 /**
- * For requests that producers, consumers and members of groups live on: not even a large one waits until clients have read the large responses of
- * others. Its response is about as large as the request or a part of the group's state, or its handler limits it itself.
+ * For requests that keep producers, consumers and members of groups going: even a large one does not wait until other clients have read
+ * their large responses. Its response is about as large as the request or a part of the group's state, or its handler limits it.
  */
 export function promptly<Request>(cost: Cost<Request>): Cost<Request> {
   return { ...cost, prompt: true }

@@ -64,7 +64,7 @@ const longestDelayMs = 2 ** 31 - 1
 
 /** What is read or written at once: well below a millisecond. */
 const mostAtOnce = 2_000
-/** Larger responses count against the memory for responses as soon as they are made; others only when clients do not read (memory-holders.ts). */
+/** Larger responses count against the memory for responses as soon as they are made, others only while unread (memory-holders.ts). */
 const mostUncountedBytes = 64 * 1024
 
 /** API key, version, correlation id. */
@@ -88,7 +88,7 @@ class Exchange implements RequestContext, Audited {
   #throttleMs = 0
   #afterReply: (() => void) | null = null
   #leaveLarge: (() => void) | null = null
-  /** Takes a place among large requests. */
+  /** While the request waits for a place among the large ones. */
   #entering: Promise<void> | null = null
   #expectedElements = 0
   #ended = false
@@ -179,7 +179,7 @@ class Exchange implements RequestContext, Audited {
     this.#leaveLarge = null
   }
 
-  /** The reply is there, or never will be. */
+  /** The reply is ready, or there will be none. */
   #end(): void {
     this.#ended = true
     this.#leave()

@@ -1,6 +1,6 @@
 /**
- * The response for a request that failed as a whole names everything that the request names, with the error: up to a hundred thousand
- * results. These generators make them in steps.
+ * One result for each thing that a request names: a hundred thousand, if the request failed as a whole and each gets the error. These
+ * generators make them in steps.
  */
 
 const madeAtOnce = 64

@@ -53,8 +53,8 @@ export interface RequestContext {
   /** Runs `callback` when the reply has been sent or the connection is gone, so that pooled buffers can be reused. */
   afterReply(callback: () => void): void
   /**
-   * To be awaited before a part of the response is made that has about so many elements, if the request does not show it: with many of them
-   * in total, the request takes a place among large ones, so that the responses that are being made fit into memory.
+   * To be awaited before a part of the response with about this many elements is made, if the size of the request does not show it: with many
+   * in total, the request waits for a place among the large ones, so that all responses that are being made fit into memory.
    */
   expects(elements: number): Promise<void>
   /** Called when the handler is about to wait for other clients, maybe for a long time: releases its place among large requests. */

@@ -268,7 +268,7 @@ function writeOwn(page: Page, { log, metrics, stalls, requestMemory, responseMem
   page.single(
     'millrace_connections_closed_for_memory_total',
     'counter',
-    'Connections closed because they held memory that others needed, and did not go on.',
+    'Connections closed because they held memory that others needed and made no progress.',
     metrics.closedForMemory,
   )
   page.single('millrace_connections_malformed_total', 'counter', 'Connections closed because of malformed input.', metrics.malformed)

@@ -49,7 +49,7 @@ const answerTimeoutMs = 10_000
 interface State {
   notReady: () => string | null
   metrics: Exposition | null
-  /** Of metrics. */
+  /** Written by `metrics`. */
   readonly pages: Pages
   readonly turns: Turns
 }
@@ -149,7 +149,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, state: 
   else await state.pages.lend(pieces => send(response, pieces, state.turns))
 }
 
-/** A hundred scrapers wait for the same page. When it is there, they take turns, also if their sockets take all of it at once. */
+/** A hundred scrapers may wait for the same page. They take turns to send it, even if their sockets would take all of it at once. */
 async function send(response: ServerResponse, pieces: readonly Buffer[], turns: Turns): Promise<void> {
   response.setHeader(
     'content-length',

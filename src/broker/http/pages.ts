@@ -1,6 +1,7 @@
 /**
- * Pages of metrics, written once for all scrapers that ask at the same time. A page of a large cluster has a hundred megabytes, and a scraper
- * may take seconds to read it. While two pages are being read, further scrapers get the later one, so that memory does not grow with them.
+ * Pages of metrics, each written once for all scrapers that ask at the same time. A page of a large cluster can have a hundred megabytes, and
+ * a scraper may take seconds to read it. While two pages are being read, further scrapers get the later one, so that memory does not grow
+ * with the number of scrapers.
  */
 
 interface Lent {

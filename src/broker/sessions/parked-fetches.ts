@@ -24,7 +24,7 @@ export class ParkedFetches {
     return this.#watched
   }
 
-  /** To be called for each fetch that is woken. True: so many were woken in this turn of the event loop that this one should wait for another. */
+  /** To be called for each fetch that is woken. True: so many were woken in this turn of the event loop that it should wait for a later one. */
   woken(timers: Pick<Timers, 'soon'>): boolean {
     if (this.#woken === 0 && this.#fetches < fewFetches) return false
     if (this.#woken++ === 0) {

@@ -7,7 +7,10 @@ import { CannotListen } from './cannot-listen.ts'
 /** How long a removed listener waits for pending replies. */
 const drainMs = 5_000
 
-/** Keeps `ports` up to date. The returned function ends it; the server closes what is open. Throws for a listener of the configuration. */
+/**
+ * Keeps `ports` up to date until the returned function is called; the server closes what is open then. Throws CannotListen for a listener of
+ * the configuration; one that was added dynamically must not prevent the start.
+ */
 export async function openListeners(
   { config, security, logger }: Pick<Broker, 'config' | 'security' | 'logger'>,
   server: Server,

@@ -160,7 +160,7 @@ export const networkKeys = {
   }),
   'queued.max.request.bytes': bytes({
     default: 268_435_456,
-    doc: 'Maximum bytes of requests that are being received, waiting or processed, over all connections. Above it, connections do not start another request until others have finished, one at a time is received in any case, and connections in the middle of a request that have sent nothing for two seconds, or have not completed it in thirty, are closed, the longest first. Requests of at most a 256th of it share the same amount of memory in addition. -1 means no limit. Kafka has no limit by default.',
+    doc: 'Maximum bytes of requests that are being received, waiting or processed, over all connections. Above it, further requests are received one at a time, and connections in the middle of a request that have sent nothing for two seconds, or have not completed it in thirty, are closed, the longest first. Requests of at most a 256th of it share the same amount of memory in addition. -1 means no limit. Kafka has no limit by default.',
   }),
   'queued.max.requests': int({
     default: 500,

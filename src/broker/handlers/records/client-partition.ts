@@ -22,7 +22,7 @@ export function offsetInLog(log: PartitionLog, offset: Int64): Offset {
   throw new KafkaError('OFFSET_OUT_OF_RANGE', `Offset ${offset} of ${log.topic}-${log.partition} is larger than any log can hold.`)
 }
 
-/** Where a reader of this isolation level stops; throws KafkaError for a level that does not exist, which must not read less isolated. */
+/** Up to where a reader with this isolation level may read. An unknown level is an error, so that no reader gets less isolation than it asked for. */
 export function visibility(isolationLevel: number): 'high-watermark' | 'last-stable' {
   if (isolationLevel === 0) return 'high-watermark'
   if (isolationLevel === 1) return 'last-stable'

@@ -1,9 +1,10 @@
 /**
- * Turns what was read into messages for consumers older than record batches, at the cost of a copy and of a thread's time, as in Kafka up to
- * 3.9.
+ * Converts what was read to messages for consumers older than record batches, as Kafka did up to 3.9. This costs a copy, and time of a worker
+ * thread.
  *
- * Hides that nothing may be left: of control batches, and of batches that compaction has emptied from the offset on that was asked for. Such a
- * consumer cannot be told to go on behind them, and would ask for the same offset forever. So the next batches are read for it.
+ * Hides that nothing may be left: control batches have no messages, nor have batches in which compaction has removed all records from the
+ * requested offset on. Such a consumer cannot be told to continue behind them and would request the same offset forever, so the next
+ * batches are read for it.
  */
 import type { PartitionLog, ReadLimit, Slice } from '../../../log.ts'
 import { header, nextBatchSize, type Offset } from '../../../protocol.ts'
@@ -11,7 +12,7 @@ import type { RequestContext } from '../../dispatch/handler.ts'
 
 /** Read at once where nothing was left, even if the consumer asked for less. */
 const stepBytes = 64 * 1024
-/** Of batches that leave nothing, in one request. More in a row have not been seen: markers go after `delete.retention.ms`. */
+/** Of batches that leave nothing, in one request. Longer runs have not been seen: markers are removed after `delete.retention.ms`. */
 const mostSkippedBytes = 64 * 2 ** 20
 
 /** Takes over `first`, which begins with the batch of `fetchOffset`. */
@@ -46,7 +47,7 @@ export async function downConvert(
   }
 }
 
-/** By sizes alone: a read of many megabytes may consist of markers. */
+/** The offset behind the last batch. Looks at sizes only: a read of many megabytes may consist of markers. */
 function endOf(records: Buffer): Offset {
   let last = 0
   for (let at = 0, size = 0; (size = nextBatchSize(records, at)) > 0; at += size) last = at

@@ -29,7 +29,7 @@ export async function grown(watched: readonly Watched[], wait: Wait, context: Re
     if (hasRoom) parkedFetches.give(watched.length)
     return parkedFetches.woken(system.timers)
   })
-  // To ask for the time does not do here: all that one record wakes would ask before the first of them has done anything.
+  // Checking the time would not help: all fetches that one record wakes would check it before the first of them has done anything.
   if (isLate) await turns.next()
 }
 

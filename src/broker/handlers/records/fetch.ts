@@ -52,7 +52,7 @@ interface Read {
   slice: Slice | null
 }
 
-/** What one look at all partitions gave. They may be a hundred thousand: what is asked of all of them is found out while they are read, in slices. */
+/** What one look at all partitions gave. There may be a hundred thousand, so the totals are kept while they are read, in slices. */
 interface Reads {
   readonly list: Read[]
   bytes: number

@@ -41,7 +41,7 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
   access: sessionAccess,
   cost: promptly(manyThings(null)),
   async handle(request, context) {
-    // Nothing can have been acquired in a session that is only beginning; that of before, if there is one, stays.
+    // Nothing can have been acquired in a session that only begins now. The previous session, if there is one, stays.
     if (request.shareSessionEpoch === initialEpoch && acknowledges(request)) {
       throw new KafkaError('INVALID_REQUEST', 'The request that begins a share session must not acknowledge records.')
     }
