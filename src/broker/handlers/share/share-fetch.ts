@@ -6,7 +6,7 @@
  */
 import { inSlices, type Timer } from '../../../base.ts'
 import type { Acquisition, SharePartition } from '../../../coordinator.ts'
-import { apis, type InputOf, KafkaError, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { apis, type InputOf, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
 import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
@@ -41,10 +41,6 @@ export const shareFetch = defineHandler<typeof apis.shareFetch>({
   access: sessionAccess,
   cost: promptly(manyThings(null)),
   async handle(request, context) {
-    // Nothing can have been acquired in a session that only begins now. The previous session, if there is one, stays.
-    if (request.shareSessionEpoch === initialEpoch && acknowledges(request)) {
-      throw new KafkaError('INVALID_REQUEST', 'The request that begins a share session must not acknowledge records.')
-    }
     const session = openSession(request, context)
     const final = request.shareSessionEpoch === finalEpoch
     if (!final) await update(session, request, context)
@@ -90,10 +86,6 @@ async function update(session: ShareSession, request: Request, { broker }: Reque
     }),
   )
   shareSessions.changed(session)
-}
-
-function acknowledges({ topics }: Request): boolean {
-  return topics.some(({ partitions }) => partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0))
 }
 
 /** By partition; only those for which there was something. */

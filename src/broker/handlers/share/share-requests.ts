@@ -15,7 +15,7 @@ export interface RequestPartition {
   acknowledgementBatches: readonly { firstOffset: Int64; lastOffset: Int64; acknowledgeTypes: readonly number[] }[]
 }
 
-export interface RequestTopic {
+interface RequestTopic {
   topicId: Uuid
   partitions: readonly RequestPartition[]
 }
@@ -47,10 +47,14 @@ interface SessionRequest {
 }
 
 /** The session of a request that may open one. */
-export function openSession(request: SessionRequest, context: RequestContext): ShareSession {
+export function openSession(request: SessionRequest & { topics: readonly RequestTopic[] }, context: RequestContext): ShareSession {
   const { groupId, memberId } = identity(request, context)
   const { shareSessions } = context.broker
   if (request.shareSessionEpoch !== initialEpoch) return shareSessions.resume(groupId, memberId, request.shareSessionEpoch)
+  // Nothing can have been acquired in a session that only begins now. The previous session, if there is one, stays.
+  if (request.topics.some(({ partitions }) => partitions.some(({ acknowledgementBatches }) => acknowledgementBatches.length > 0))) {
+    throw new KafkaError('INVALID_REQUEST', 'The request that begins a share session must not acknowledge records.')
+  }
   const { id } = context.connection
   if (!shareSessions.knows(id)) context.signal.addEventListener('abort', () => void endSessions(id, context), { once: true })
   return shareSessions.open(groupId, memberId, id)
