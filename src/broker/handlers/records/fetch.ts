@@ -217,13 +217,17 @@ function readResult(
   limit: ReadLimit,
   context: RequestContext,
 ): Read | Promise<Read> {
-  const result = ({ chunks, abortedTransactions }: Slice) => ({ ...marks(partition, log), records: chunks, abortedTransactions })
   const toMagic = fetchMagic(context.version)
-  if (toMagic === 2 || slice.bytes === 0) return { partition, response: result(slice), slice }
+  if (toMagic === 2 || slice.bytes === 0) return found(partition, log, slice)
   return downConvert(log, slice, { fetchOffset: offsetInLog(log, partition.fetchOffset), toMagic, limit }, context).then(
-    converted => ({ partition, response: result(converted), slice: converted }),
+    converted => found(partition, log, converted),
     error => failedRead(partition, error, context),
   )
+}
+
+function found(partition: FetchPartition, log: PartitionLog, slice: Slice): Read {
+  const { chunks: records, abortedTransactions } = slice
+  return { partition, response: { ...marks(partition, log), records, abortedTransactions }, slice }
 }
 
 function marks(partition: FetchPartition, log: PartitionLog): PartitionResponse {
