@@ -205,6 +205,26 @@ test(
     }),
 )
 
+test('responses for which clients that are gone were waiting are not made', { timeout: 60_000 }, () =>
+  withBroker(responseLimit, async (it, admin) => {
+    const { api, version, request } = await crowds['DescribeConfigs']!(admin)
+    const { largeRequests, requestMemory, metrics } = it.broker.broker
+    const places = [1, 2, 3, 4].map(() => largeRequests.enter({ bytes: 0, prompt: false })!)
+    const sockets = Array.from({ length: 50 }, () => {
+      const socket = new NonReader().on('error', () => {})
+      it.accept(socket)
+      socket.push(requestBytes(api, version, request as never))
+      return socket
+    })
+    while (largeRequests.waiting < sockets.length) await sleep(5)
+    for (const socket of sockets) socket.destroy()
+    while (metrics.connections.size > 1) await sleep(5)
+    for (const leave of places) leave()
+    while (requestMemory.heldBytes > 0) await sleep(5)
+    assert.equal(metrics.requests.get('DescribeConfigs')?.durations.count ?? 0, 0)
+  }),
+)
+
 /** A request of this size, most of it in one field. */
 function large(bytes: number): Buffer {
   return requestBytes(apis.syncGroup, 5, {

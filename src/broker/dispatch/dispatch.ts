@@ -160,6 +160,12 @@ class Exchange implements RequestContext, Audited {
     if (this.#leaveLarge !== null) return
     this.#entering ??= this.#enter()
     await this.#entering
+    this.#requireClient()
+  }
+
+  /** What nobody would read is not made. */
+  #requireClient(): void {
+    if (this.connection.closed) throw new CloseConnection('the connection has ended')
   }
 
   async #enter(): Promise<void> {
@@ -236,7 +242,7 @@ class Exchange implements RequestContext, Audited {
     const reading = decodeRequestInSteps(api, this.version, bytes, offset, cost.entries)
     const { request, dropped } = await runInSlices(this.broker.turns, reading)
     this.#request = request
-    if (this.connection.closed) throw new CloseConnection('the connection has ended')
+    this.#requireClient()
     if (dropped > 0) {
       const message = `The request contains ${cost.entries + dropped} list entries; at most ${cost.entries} are allowed.`
       throw new KafkaError('INVALID_REQUEST', message)
