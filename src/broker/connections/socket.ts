@@ -35,7 +35,7 @@ export function readInto(accepted: net.Socket, server: net.Server, reader: Socke
     if (target.byteOffset === asked.byteOffset && target.buffer === asked.buffer) return reader.received(length)
     return deliver(asked.subarray(0, length), reader)
   }
-  const options = { handle, allowHalfOpen: false, onread: { buffer, callback } }
+  const options = { handle, onread: { buffer, callback } }
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
   // The server counts its connections by this field; without it close() would wait for ever.
   Object.assign(socket, { _server: server, server })

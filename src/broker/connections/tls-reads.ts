@@ -48,7 +48,7 @@ export class TlsReads {
   #begin(source: Source): void {
     const { socket } = source
     if (socket.destroyed) return
-    // Before Node's own listener, which ends the other direction, too.
+    // Before the other listeners: they may assume that the reader has all bytes.
     socket.prependOnceListener('end', () => this.#current === source && this.#tell())
     // It has been reading since its handshake.
     const early = socket.read() as Buffer | null
