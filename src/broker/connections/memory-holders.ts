@@ -25,18 +25,32 @@ interface Holder {
   readonly why: string
 }
 
-/** Those of one direction. */
+/** Why connections of one direction are closed. */
+interface Reasons {
+  readonly stopped: string
+  readonly slow: string
+  /** The limit. */
+  readonly key: string
+}
+
 class Holders {
+  readonly #reasons: Reasons
   readonly #stopped: Holder[] = []
   readonly #slow: Holder[] = []
 
-  add(connection: Connection, bytes: number, stoppedMs: number, stopped: string, slowMs: number, slow: string): void {
+  constructor(reasons: Reasons) {
+    this.#reasons = reasons
+  }
+
+  add(connection: Connection, bytes: number, stoppedMs: number, slowMs: number): void {
+    const { stopped, slow } = this.#reasons
     if (stoppedMs >= stoppedAfterMs) this.#stopped.push({ connection, bytes, forMs: stoppedMs, why: stopped })
     else if (slowMs >= slowAfterMs) this.#slow.push({ connection, bytes, forMs: slowMs, why: slow })
   }
 
   /** Until so many bytes are free. */
-  close(excessBytes: number, key: string): void {
+  close(excessBytes: number): void {
+    const { key } = this.#reasons
     let excess = excessBytes
     for (const { connection, bytes, forMs, why } of [...longestFirst(this.#stopped), ...longestFirst(this.#slow)]) {
       if (excess <= 0) return
@@ -55,18 +69,17 @@ export function closeMemoryHolders(
   responses: ResponseMemory,
   nowMs: number,
 ): void {
-  const readers = new Holders()
-  const senders = new Holders()
+  const readers = new Holders({ stopped: 'the client read nothing', slow: 'replies have waited', key: 'fetch.response.memory.bytes' })
+  const senders = new Holders({ stopped: 'the client sent nothing', slow: 'a frame was not complete', key: 'queued.max.request.bytes' })
   let unsentBytes = 0
   for (const connection of connections) {
     const stalledMs = connection.stalledMs(nowMs)
     const { unsentBytes: unsent, unfinishedSinceMs: since } = connection
     unsentBytes += unsent
-    if (unsent > 0) readers.add(connection, unsent, stalledMs, 'the client read nothing', connection.behindMs(nowMs), 'replies have waited')
+    if (unsent > 0) readers.add(connection, unsent, stalledMs, connection.behindMs(nowMs))
     if (since === 0 || connection.owing) continue
-    const quietMs = nowMs - connection.lastActiveMs
-    senders.add(connection, connection.requestBytes, quietMs, 'the client sent nothing', nowMs - since, 'a frame was not complete')
+    senders.add(connection, connection.requestBytes, nowMs - connection.lastActiveMs, nowMs - since)
   }
-  readers.close(Math.max(unsentBytes - responses.boundBytes, responses.excessBytes), 'fetch.response.memory.bytes')
-  senders.close(requests.excessBytes, 'queued.max.request.bytes')
+  readers.close(Math.max(unsentBytes - responses.boundBytes, responses.excessBytes))
+  senders.close(requests.excessBytes)
 }
