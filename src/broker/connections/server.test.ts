@@ -427,7 +427,12 @@ test('a removed listener closes its connections, and handshakes that never end d
 })
 
 test('connections that a quota refuses do not delay the removal of their listener', { timeout: 10_000 }, async () => {
-  const { port, server, reasons } = await serve(() => assert.fail(), {}, undefined, () => 60_000)
+  const { port, server, reasons } = await serve(
+    () => assert.fail(),
+    {},
+    undefined,
+    () => 60_000,
+  )
   const { socket } = await connect(port)
   await until(() => reasons.length === 1)
   const closed = once(socket, 'close')
