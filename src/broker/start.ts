@@ -10,6 +10,7 @@ import {
   type ClusterMetadata,
   type DeadLetter,
   GroupCoordinator,
+  type MetadataLog,
   offsetsTopicName,
   openClusterMetadata,
   ShareCoordinator,
@@ -18,7 +19,7 @@ import {
   transactionTopicName,
 } from '../coordinator.ts'
 import { type Log, openLog } from '../log.ts'
-import { openRecordConverter, type RecordConverter } from '../protocol.ts'
+import { openRecordConverter, type RecordConverter, randomUuid } from '../protocol.ts'
 import {
   type BrokerConfig,
   clusterLimits,
@@ -49,6 +50,7 @@ import { exposition } from './http/exposition.ts'
 import { type HttpEndpoint, startHttp } from './http/http.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
+import { connectToMetadata, listenForMetadata } from './processes/metadata-socket.ts'
 import { Quotas } from './quotas.ts'
 import { Security } from './security.ts'
 import { Seldom } from './seldom.ts'
@@ -70,6 +72,8 @@ export interface StartOptions {
   logger: Logger
   /** False when `system.files` is not this machine's disk: compaction then stays on this thread. */
   onThisMachine?: boolean
+  /** If the broker is one of several processes of this machine, which share the metadata log. */
+  processes?: { metadataSocket: string; keepsMetadata: boolean }
   /** Node's own, unless the network is simulated. */
   createServer?: typeof createServer
   /** So are the turns of the event loop. */
@@ -150,8 +154,9 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     report: (what, error) => logger.warn({ err: error }, what),
   })
   opened.push(() => log.close())
-  const metadata = await openMetadata(options, log, directory)
+  const metadata = await openMetadata(options, log, directory, followedLog(options, opened))
   opened.push(() => metadata.close())
+  await shareMetadata(options, metadata, opened)
   followDynamicConfig(config, metadata, logger)
   const groups = openGroups(options, metadata)
   opened.push(() => groups.close())
@@ -190,6 +195,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   const server = makeServer(broker, options.createServer ?? createServer)
   opened.push(() => server.close(drainMs))
   opened.push(await openListeners(broker, server, ports))
+  if (given.processes !== undefined) await register(broker)
   http?.setReadiness(() => log.space.shortage)
   return {
     broker,
@@ -204,6 +210,12 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
       return closeAll()
     },
   }
+}
+
+/** From now on, all brokers of the cluster send clients here. */
+async function register({ metadata, self, config, system }: Broker): Promise<void> {
+  const endpoints = new Map(config.listeners.map(({ name }) => [name, self.advertised(name)]))
+  await metadata.registerBroker({ id: self.id, incarnation: randomUuid(system.random), rack: self.rack, fenced: false, endpoints })
 }
 
 function openConverter(opened: Closers): RecordConverter {
@@ -251,6 +263,7 @@ export async function openMetadata(
   { system, config, logger }: Pick<StartOptions, 'system' | 'config' | 'logger'>,
   log: Log,
   directory: string,
+  metadataLog?: MetadataLog,
 ): Promise<ClusterMetadata> {
   const seldom = new Seldom(system.clock)
   const unusable = (key: string, reason: string) => {
@@ -265,7 +278,22 @@ export async function openMetadata(
     rules: topicRules(config, unusable),
     limits: clusterLimits(config),
     reporter: logger,
+    metadataLog,
   })
+}
+
+/** Undefined: this broker keeps the metadata log itself. */
+function followedLog({ processes, system, logger }: StartOptions, opened: Closers): MetadataLog | undefined {
+  if (processes === undefined || processes.keepsMetadata) return undefined
+  const log = connectToMetadata(processes.metadataSocket, system, logger)
+  opened.push(() => log.close())
+  return log
+}
+
+async function shareMetadata({ processes, system, logger }: StartOptions, { sharedLog }: ClusterMetadata, opened: Closers): Promise<void> {
+  if (processes === undefined || sharedLog === null) return
+  const sharing = await listenForMetadata(processes.metadataSocket, sharedLog, system, logger)
+  opened.push(() => sharing.close())
 }
 
 function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, logger: Logger): void {

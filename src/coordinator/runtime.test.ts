@@ -169,6 +169,31 @@ test('a failed append costs the shard: waiters get the mapped error, parked ones
   assert.deepEqual(coordinator.shard.lines, ['0:a', 'loaded', '1:c'])
 })
 
+test('a record that cannot be replayed is not appended, nor what was decided on the state that it spoilt', async () => {
+  const { system, log, coordinator, reports } = open()
+  const { shard } = coordinator
+  const before = assert.rejects(
+    coordinator.write(() => ({ records: [record('before')], response: 0 })),
+    { name: 'UNKNOWN_SERVER_ERROR' },
+  )
+  shard.replay = () => {
+    throw new Error('bug')
+  }
+  await assert.rejects(
+    coordinator.write(() => ({ records: [record('a')], response: 0 })),
+    { name: 'UNKNOWN_SERVER_ERROR', message: 'bug' },
+  )
+  await before
+  assert.equal(shard.unloaded, true)
+  await system.settle()
+  assert.deepEqual(log.records(), [])
+  assert.deepEqual(reports, ['a record cannot be replayed; reloading the shard: Error'])
+  const after = coordinator.write(() => ({ records: [record('b')], response: 1 }))
+  await system.settle()
+  assert.equal(await after, 1)
+  assert.deepEqual(coordinator.shard.lines, ['loaded', '0:b'])
+})
+
 test('a partition that goes offline before the records are durable fails their waiters', async () => {
   const { system, log, coordinator, reports } = open()
   log.durable = false

@@ -135,7 +135,11 @@ export function memoryPartitionLog(maxMessageBytes = 1_048_588): MemoryPartition
       const baseOffset = end
       end = header.lastOffset(bytes, 0) + 1
       batches.push(bytes)
-      if (durable) highWatermark = end
+      if (durable) {
+        highWatermark = end
+        // Not at once: a real log tells it after the append has returned.
+        void Promise.resolve().then(wake)
+      }
       return { baseOffset, lastOffset: end - 1, logAppendTimeMs: -1, logStartOffset: 0, written: null, durable: null, duplicate: false }
     },
     read(from: number): Slice {

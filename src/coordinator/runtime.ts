@@ -145,13 +145,22 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     if (batchSize(this.#gatheredBytes + bytes) > this.#mostBytes) this.#flush()
     const shard = this.shard
     this.#gathering ??= this.#gather()
+    const barrier = this.#gathering
     const now = this.#system.clock.now()
-    for (const record of records) {
-      this.#gathered.push(record)
-      shard.replay(record, this.#nextOffset++, now, -1)
+    try {
+      for (const record of records) {
+        this.#gathered.push(record)
+        shard.replay(record, this.#nextOffset++, now, -1)
+      }
+    } catch (error) {
+      // Appended, it would make every later load fail.
+      this.#options.report?.('a record cannot be replayed; reloading the shard', error)
+      const failure = coordinatorError(error)
+      this.#lose(failure)
+      throw failure
     }
     this.#gatheredBytes += bytes
-    return this.#gathering
+    return barrier
   }
 
   /** The largest batch that the log takes. */

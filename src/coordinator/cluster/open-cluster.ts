@@ -7,20 +7,22 @@
  */
 import { addInt64, chunks, type Int64, type System } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
-import { KafkaError, metadataTopicUuid, randomUuid, type Uuid } from '../../protocol.ts'
-import { openCoordinator } from '../runtime.ts'
-import type { Coordinator, Decision } from '../shard.ts'
+import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
+import type { Decision } from '../shard.ts'
 import { Brokers } from './brokers.ts'
 import { type ClusterQuotas, type QuotaAlteration, QuotaState } from './client-quotas.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
 import { bootstrapLevels } from './features.ts'
+import { FollowedMetadata } from './followed-metadata.ts'
 import { type Change, Configs } from './image.ts'
-import { clusterMetadataTopic, guardedConfig, type InternalTopicName } from './internal-topics.ts'
+import { guardedConfig, type InternalTopicName } from './internal-topics.ts'
 import { type Growth, imageNow, type LoadedImage } from './loaded-image.ts'
+import type { MetadataHome } from './metadata-home.ts'
+import type { MetadataLog } from './metadata-log.ts'
 import { OpenTopics, type Reporter } from './open-topics.ts'
+import { OwnMetadata } from './own-metadata.ts'
 import { SecurityMetadata } from './security.ts'
 import { ClusterShard, type ProducerIdBlock } from './shard.ts'
-import { Snapshots } from './snapshots.ts'
 import type {
   Admit,
   BrokerRegistration,
@@ -52,11 +54,11 @@ export interface ClusterOptions {
   limits?: ClusterLimits
   /** A snapshot is taken after this many records. */
   snapshotAfterRecords?: number
+  /** Another broker keeps the metadata log; this is the way to it. By default the log is a partition of `log`. */
+  metadataLog?: MetadataLog | undefined
 }
 
 const defaultLimits: ClusterLimits = { topics: 10_000, partitions: 20_000 }
-/** Kafka's `metadata.log.max.record.bytes.between.snapshots`. */
-const snapshotAfterBytes = 20 * 1024 * 1024
 const defaultSnapshotAfterRecords = 50_000
 /** So many changes of one request are one step of the shard, so that no step takes long. */
 const changesAtOnce = 200
@@ -75,9 +77,7 @@ interface Pending {
 
 class Cluster implements ClusterMetadata {
   readonly #options: ClusterOptions
-  readonly #metadataLog: PartitionLog
-  readonly #coordinator: Coordinator<ClusterShard>
-  readonly #snapshots: Snapshots
+  readonly #home: MetadataHome
   readonly #topics: OpenTopics
   /** What is durable; the shard's image may be ahead. */
   #configs = new Configs()
@@ -98,7 +98,6 @@ class Cluster implements ClusterMetadata {
   constructor(options: ClusterOptions) {
     this.#options = options
     const { system, log, reporter } = options
-    this.#metadataLog = openMetadataLog(log, options.rules)
     this.security = new SecurityMetadata(step => this.#write(shard => step(shard.image.security)), system.random)
     this.quotas = this.#clientQuotas()
     this.#topics = new OpenTopics({
@@ -109,27 +108,25 @@ class Cluster implements ClusterMetadata {
       config: name => guardedConfig(name, options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name))),
       enqueue: step => void this.#enqueue(step),
     })
-    this.#snapshots = new Snapshots({
-      files: system.files,
-      clock: system.clock,
-      directory: `${options.directory}/${clusterMetadataTopic}-0`,
-      log: this.#metadataLog,
-      reporter,
-      afterBytes: snapshotAfterBytes,
-      afterRecords: options.snapshotAfterRecords ?? defaultSnapshotAfterRecords,
-    })
-    this.#coordinator = openCoordinator({
-      system,
-      partitionLog: this.#metadataLog,
-      makeShard: () => this.#makeShard(),
-      restore: shard => this.#snapshots.restore(shard),
-      report: (what, error) => reporter.warn({ err: error }, `cluster metadata: ${what}`),
-    })
+    this.#home = this.#openHome()
+  }
+
+  #openHome(): MetadataHome {
+    const { system, reporter, metadataLog, snapshotAfterRecords = defaultSnapshotAfterRecords } = this.#options
+    const makeShard = () => this.#makeShard()
+    const changed = () => void this.#publish()
+    if (metadataLog === undefined) return new OwnMetadata({ ...this.#options, snapshotAfterRecords, makeShard, changed })
+    const report = (what: string, error: unknown) => reporter.warn({ err: error }, `cluster metadata: ${what}`)
+    return new FollowedMetadata({ system, log: metadataLog, makeShard, changed, report })
+  }
+
+  get sharedLog(): MetadataLog | null {
+    return this.#home.shared
   }
 
   async start(): Promise<void> {
-    await this.#coordinator.loaded
-    await this.#coordinator.write(shard => shard.bootstrap(bootstrapLevels))
+    await this.#home.loaded
+    await this.#home.write(shard => shard.bootstrap(bootstrapLevels))
     await this.#publish()
     await this.#reportStrays()
   }
@@ -255,7 +252,7 @@ class Cluster implements ClusterMetadata {
   }
 
   finalizedFeatures(): { epoch: number; levels: ReadonlyMap<string, number> } {
-    return { epoch: this.#metadataLog.highWatermark - 1, levels: this.#levels }
+    return { epoch: this.#home.durableOffset - 1, levels: this.#levels }
   }
 
   featureLevel(name: string): number {
@@ -355,7 +352,7 @@ class Cluster implements ClusterMetadata {
   }
 
   async #allocateProducerIds(): Promise<void> {
-    const block = await this.#coordinator.write(shard => shard.allocateProducerIds())
+    const block = await this.#home.write(shard => shard.allocateProducerIds())
     this.#producerIds = { ...block, taken: 0 }
   }
 
@@ -369,7 +366,7 @@ class Cluster implements ClusterMetadata {
   }
 
   async close(): Promise<void> {
-    this.#coordinator.close()
+    this.#home.close()
     this.#topics.close()
     await this.#queue
   }
@@ -379,7 +376,7 @@ class Cluster implements ClusterMetadata {
   async #write<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
     let response: R
     try {
-      response = await this.#coordinator.write(step)
+      response = await this.#home.write(step)
     } catch (error) {
       throw controllerError(error)
     }
@@ -390,12 +387,12 @@ class Cluster implements ClusterMetadata {
   #publish(): Promise<void> {
     return this.#enqueue(async () => {
       await this.#publishDurable()
-      await this.#snapshots.maybeTake(this.#coordinator)
+      await this.#home.published()
     })
   }
 
   async #publishDurable(): Promise<void> {
-    const durable = this.#metadataLog.highWatermark
+    const durable = this.#home.durableOffset
     const pending = this.#pending
     let end = 0
     while (end < pending.length && pending[end]!.offset < durable) end++
@@ -456,22 +453,6 @@ class Cluster implements ClusterMetadata {
     this.#queue = run.catch(error => this.#options.reporter.warn({ err: error }, 'cluster metadata: publishing failed'))
     return run
   }
-}
-
-function openMetadataLog(log: Log, rules: TopicRules): PartitionLog {
-  const config = {
-    ...rules.effectiveTopicConfig(new Map()),
-    cleanupPolicy: { delete: true, compact: false },
-    retentionMs: -1,
-    retentionBytes: -1,
-    compressionType: 'producer' as const,
-    // Acknowledged metadata survives a power cut, whatever the durability of the topics; producer ids must never be assigned twice.
-    durability: 'fsync' as const,
-    segmentBytes: 16 * 1024 * 1024,
-    maxMessageBytes: 8 * 1024 * 1024,
-    messageTimestampType: 'CreateTime' as const,
-  }
-  return log.create({ topic: clusterMetadataTopic, topicId: metadataTopicUuid, partition: 0, config })
 }
 
 /** What a coordinator says of itself, as Kafka's clients expect it from a controller. */

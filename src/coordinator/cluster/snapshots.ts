@@ -7,7 +7,7 @@
  */
 import { type Clock, DiskError, type FileSystem } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
-import { batchesIn, forEachRecordOf, type Offset } from '../../protocol.ts'
+import { type BatchView, batchesIn, forEachRecordOf, type Offset } from '../../protocol.ts'
 import type { Coordinator } from '../shard.ts'
 import type { Reporter } from './open-topics.ts'
 import type { ClusterShard } from './shard.ts'
@@ -38,9 +38,17 @@ export class Snapshots {
 
   /** Replays the newest good snapshot into the fresh shard and returns the first offset that it does not contain. */
   restore(shard: ClusterShard): Offset {
-    const { log, reporter } = this.#options
     this.#lastBytes = 0
-    this.#lastOffset = log.logStartOffset
+    const state = this.newest()
+    this.#lastOffset = state.offset
+    for (const batch of state.batches) forEachRecordOf(batch, record => shard.replay({ key: null, value: record.value }, record.offset))
+    shard.nextOffset = state.offset
+    return state.offset
+  }
+
+  /** The state from which the log goes on: the newest good snapshot, or nothing if the log has its beginning. */
+  newest(): { offset: Offset; batches: BatchView[] } {
+    const { log, reporter } = this.#options
     // An import writes the imported metadata into a snapshot at offset 0.
     let isNeeded = log.logStartOffset > 0
     for (const { name, offset } of this.#list()) {
@@ -53,18 +61,12 @@ export class Snapshots {
       }
       isNeeded ||= offset === log.logStartOffset
       const bytes = this.#read(name)
-      if (bytes === null) continue
-      for (const batch of batchesIn(bytes)) {
-        if (!batch.header.isControl) forEachRecordOf(batch, record => shard.replay({ key: null, value: record.value }, record.offset))
-      }
-      shard.nextOffset = offset
-      this.#lastOffset = offset
-      return offset
+      if (bytes !== null) return { offset, batches: [...batchesIn(bytes)].filter(batch => !batch.header.isControl) }
     }
     if (isNeeded) {
       throw new Error(`the metadata log begins at offset ${log.logStartOffset}, but there is no intact snapshot of the state before it`)
     }
-    return 0
+    return { offset: 0, batches: [] }
   }
 
   /**

@@ -5,6 +5,7 @@ import type { KafkaError, Uuid } from '../../protocol.ts'
 import type { ClusterQuotas } from './client-quotas.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
 import type { InternalTopicName } from './internal-topics.ts'
+import type { MetadataLog } from './metadata-log.ts'
 import type { ClusterSecurity } from './security.ts'
 
 /** One partition as the metadata describes it. The object stays the same while what it says changes. */
@@ -200,6 +201,8 @@ export interface ClusterMetadata {
   newProducerId(): Int64 | Promise<Int64>
 
   subscribe(listener: ClusterListener): { unsubscribe(): void }
+  /** The metadata log, for the brokers that follow it; null if this broker follows another one's. */
+  readonly sharedLog: MetadataLog | null
   /** Computes every topic's effective config again, after defaults of the broker changed by something other than stored configs. */
   refreshTopicConfigs(): void
   /** Resolves when nothing more will touch the log or the disk. */

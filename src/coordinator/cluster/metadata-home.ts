@@ -1,0 +1,25 @@
+/**
+ * What the cluster metadata needs of the log behind it. A broker has one of two: the log itself (`own-metadata.ts`), or the way to a
+ * broker that has it (`followed-metadata.ts`).
+ */
+import type { Offset } from '../../protocol.ts'
+import type { Decision } from '../shard.ts'
+import type { MetadataLog } from './metadata-log.ts'
+import type { ClusterShard } from './shard.ts'
+
+export interface MetadataHome {
+  /** Settles when the first load has ended. */
+  readonly loaded: Promise<void>
+  /** Of what was replayed, the records before this offset are durable. */
+  readonly durableOffset: Offset
+  /** The log for other brokers; null if another broker keeps it. */
+  readonly shared: MetadataLog | null
+  /**
+   * Settles when the records are durable and the shard has replayed them. The step may run again on a newer state if others were faster;
+   * only the last decision counts.
+   */
+  write<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R>
+  /** To be called when the durable changes have been published. */
+  published(): Promise<void>
+  close(): void
+}
