@@ -1,5 +1,5 @@
 /**
- * The metadata log as brokers share it (CLUSTER.md, section 4): one sequence of records that all replay, so that all have the same image.
+ * The metadata log as brokers share it: one sequence of records that all replay, so that all have the same image.
  *
  * There is no controller. Whoever changes something decides on its own image and appends the records at the offset that the image ends
  * at. If the log has grown meanwhile, the append is refused, and the broker catches up and decides again. So no two brokers ever
