@@ -5,6 +5,7 @@ import type { FoundRecord, Search } from '../protocol.ts'
 import type { Chores } from './chores.ts'
 import type { Deletions } from './deletions.ts'
 import type { GroupCommit } from './journal/commit.ts'
+import type { PageCache } from './partition/recent-writes.ts'
 import type { SegmentContext } from './segments/segment.ts'
 import type { Slabs } from './tail/slabs.ts'
 import type { Tail } from './tail/tail.ts'
@@ -31,7 +32,7 @@ export interface LogContext {
   fatal(error: Error): void
   /** Reports a failure of background work that is retried or can be ignored. */
   report(what: string, error: unknown): void
-  /** Bytes that went to segment files past the journal, ever. */
-  readonly directBytes: number
+  readonly pageCache: PageCache
+  /** Bytes went to a segment file past the journal. */
   wroteDirectly(bytes: number): void
 }

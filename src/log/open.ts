@@ -20,6 +20,7 @@ import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
 import { hasSegments } from './partition/partition-directory.ts'
 import type { PartitionStart } from './partition/partition-recovery.ts'
+import { PageCache } from './partition/recent-writes.ts'
 import { releasedFile } from './partition/released-state.ts'
 import { recoverLog } from './recovery.ts'
 import { type SegmentContext, segmentContext } from './segments/segment.ts'
@@ -63,6 +64,7 @@ class Engine implements Log, LogContext {
   readonly settings: LogSettings
   readonly segments: SegmentContext
   readonly tail: Tail
+  readonly pageCache: PageCache
   readonly commit: GroupCommit
   readonly slabs = new Slabs()
   readonly chores: Chores
@@ -99,6 +101,7 @@ class Engine implements Log, LogContext {
     this.#files = system.files
     this.segments = segmentContext(system.files, { openFiles: openFilesOf(system.files), indexBytes })
     this.tail = new Tail(settings.tailBytes)
+    this.pageCache = new PageCache(system.clock, system.files)
     this.chores = new Chores({ system, report: (what, error) => this.report(what, error), onFatal: error => this.#die(error) })
     const report = (what: string) => this.report(what, null)
     this.space = new FreeSpace({ system, directory, floorBytes: () => settings.freeBytesFloor, report })
@@ -337,10 +340,6 @@ class Engine implements Log, LogContext {
 
   get journal(): JournalCounts {
     return this.commit
-  }
-
-  get directBytes(): number {
-    return this.#backlog.directBytes
   }
 
   wroteDirectly(bytes: number): void {

@@ -13,10 +13,8 @@ import type { SegmentState } from '../segments/segment-state.ts'
 import { PartitionTail } from '../tail/partition-tail.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { damageFile, writePartitionMetadata } from './partition-directory.ts'
+import { RecentWrites } from './recent-writes.ts'
 import { releasedFile } from './released-state.ts'
-
-/** Half of what is taken for granted to be in the page cache still, of all that was written directly. */
-const hotBytes = 32 << 20
 
 /** The partition, which gets its upkeep only after its files. */
 interface Owner {
@@ -29,16 +27,12 @@ export class PartitionFiles {
   readonly segments: SegmentList
   readonly tail: PartitionTail
   #unsynced: Set<Segment> | null = null
-  /** Bytes of the active segment's file from here on were written not long ago. */
-  hotPosition: number
   readonly #context: LogContext
   readonly #topicId: Uuid
   readonly #owner: Owner
   /** A partition without data has none: thousands of them are made at once. `begun`: its `partition.metadata` may not be whole. */
   #directory: 'none' | 'begun' | 'made'
-  /** What `hotPosition` will be next, and since how many of the log's bytes. */
-  #coolingPosition: number
-  #coolingSince = 0
+  #recent: RecentWrites | null = null
   /** The segment whose name in the directory survives a power cut. */
   #named: Segment | null = null
   #naming = false
@@ -64,7 +58,6 @@ export class PartitionFiles {
     this.#directory = hasDirectory ? 'made' : 'none'
     this.hasReleased = hasReleased
     this.segments = segments
-    this.hotPosition = this.#coolingPosition = segments.active?.size ?? 0
     this.tail = new PartitionTail(context.tail, this)
   }
 
@@ -74,8 +67,19 @@ export class PartitionFiles {
   }
 
   /** Called by the tail, like `refused`. */
-  flushed(segment: Segment): void {
+  flushed(segment: Segment, position: number, bytes: number): void {
     this.unsynced.add(segment)
+    this.#wrote(segment, position, bytes)
+  }
+
+  /** Whether everything from `position` on can be read without waiting for the disk. */
+  isRecent(segment: Segment, position: number): boolean {
+    return this.#recent?.cover(segment, position) ?? false
+  }
+
+  #wrote(segment: Segment, position: number, bytes: number): void {
+    this.#recent ??= new RecentWrites(this.#context.pageCache)
+    this.#recent.note(segment, position, bytes)
   }
 
   refused(error: DiskError): void {
@@ -103,12 +107,10 @@ export class PartitionFiles {
       throw storageError(error)
     }
     this.unsynced.add(segment)
-    for (const { length } of buffers) this.#context.wroteDirectly(length)
-    if (this.#context.directBytes - this.#coolingSince > hotBytes) {
-      this.hotPosition = this.#coolingPosition
-      this.#coolingPosition = position
-      this.#coolingSince = this.#context.directBytes
-    }
+    let bytes = 0
+    for (const { length } of buffers) bytes += length
+    this.#wrote(segment, position, bytes)
+    this.#context.wroteDirectly(bytes)
   }
 
   /** Undoes all appends since the segment was in this state. `direct`: its file may contain some of them. */
@@ -175,7 +177,6 @@ export class PartitionFiles {
         this.segments.removeActive()
         throw error
       }
-      this.hotPosition = this.#coolingPosition = 0
       this.unsynced.add(segment)
       return segment
     })

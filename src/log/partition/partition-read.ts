@@ -2,8 +2,8 @@
  * Reads a partition: from the tail if possible, otherwise from the segment files.
  *
  * Hides where the bytes are, the pooled buffers and pins behind a slice, and how a slice is cut to contain only whole batches, none
- * above the reader's mark. For a reader that continues where it stopped, the position is remembered. Recently written bytes are read
- * synchronously, because they are in the page cache, and a thread would cost more than the copy.
+ * above the reader's mark. For a reader that continues where it stopped, the position is remembered. Bytes that are certainly in the page
+ * cache are read synchronously (recent-writes.ts).
  */
 import type { ReadLimit, Slice } from '../../log.ts'
 import { batchHeaderSize, header, KafkaError, type Offset } from '../../protocol.ts'
@@ -12,6 +12,8 @@ import type { Chunk, Piece } from '../tail/tail.ts'
 import type { Partition } from './partition.ts'
 
 const firstGuessBytes = 64 << 10
+/** More takes so long that it must not block the event loop, wherever it comes from. */
+const mostReadNow = 4 << 20
 
 export function readSlice(partition: Partition, from: Offset, limit: ReadLimit): Slice | Promise<Slice> {
   const bound = partition.mark(limit.upTo)
@@ -159,8 +161,7 @@ function readAt(
   const wanted = Math.min(left, Math.max(limit.maxBytes, limit.atLeastOne ? firstGuessBytes : batchHeaderSize))
   const slab = partition.context.slabs.take(wanted)
   const target = slab.subarray(0, wanted)
-  const hot = segment === partition.segments.active && position >= partition.files.hotPosition
-  if (hot) {
+  if (wanted <= mostReadNow && partition.files.isRecent(segment, position)) {
     const got = readNow(partition, segment, target, position)
     return take(partition, segment, position, slab, got, from, bound, limit)
   }

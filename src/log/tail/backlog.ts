@@ -33,10 +33,6 @@ export class Backlog {
     this.#mostJournalBytes = mostJournalBytes
   }
 
-  get directBytes(): number {
-    return this.#directBytes
-  }
-
   /** Enough went past the journal for a checkpoint of its own. */
   get isDue(): boolean {
     return this.#directBytes - this.#rotatedDirectBytes >= dueDirectBytes

@@ -7,7 +7,7 @@ import type { Chunk, Piece, Tail, TailOwner } from './tail.ts'
 /** Whose batches they are. */
 interface Files {
   /** Bytes went to a segment file. */
-  flushed(segment: Segment): void
+  flushed(segment: Segment, position: number, bytes: number): void
   /** Bytes must leave memory and the disk does not take them; clears this tail. The journal has them. */
   refused(error: DiskError): void
 }
@@ -116,7 +116,7 @@ export class PartitionTail implements TailOwner {
       segment.writeSync(buffers, from)
       this.#flushed = next
       this.#flushedOfNext = next < pieces.length && pieces[next]!.segment === segment ? at - pieces[next]!.position : 0
-      this.#files.flushed(segment)
+      this.#files.flushed(segment, from, at - from)
     }
   }
 
