@@ -94,7 +94,7 @@ test('old records of a partition whose appends go through the journal do not blo
     onThisMachine: false,
   })
   const partition = partitionOf(log)
-  for (let count = 0; count < 100; count++) await append(partition, 'x'.repeat(4000)).durable
+  for (let count = 0; count < 300; count++) await append(partition, 'x'.repeat(4000)).durable
   const read = () => partition.read(0, { maxBytes: 10_000, atLeastOne: true, upTo: 'high-watermark' })
   ;(await read()).release()
   const recent = read()
