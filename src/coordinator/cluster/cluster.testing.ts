@@ -60,11 +60,11 @@ export class TestLog implements Log {
     return Promise.reject(new Error('nothing moves here'))
   }
 
-  adopt(): Promise<never> {
+  adopt(_directory: string, _spec: PartitionSpec): Promise<PartitionLog> {
     return Promise.reject(new Error('nothing moves here'))
   }
 
-  released(): never[] {
+  released(): ReleasedPartition[] {
     return []
   }
 

@@ -80,6 +80,9 @@ export class OpenTopics {
   /** Those not visible yet too. */
   readonly #all = new Map<Uuid, OpenTopic>()
   #sorted: readonly Topic[] | null = null
+  /** Directories of partitions that some log released and none adopted; null: not looked for in this step. */
+  #released: ReadonlyMap<string, string> | null = null
+  #starting = true
   #retry: Timer | null = null
   #closed = false
 
@@ -129,7 +132,7 @@ export class OpenTopics {
     }
     if (this.#turns.over) await this.#turns.next()
     partition.record = record
-    if (this.#leads(record)) this.#lead(topic, partition)
+    if (this.#leads(record)) await this.#lead(topic, partition)
     else if (partition.log !== null) await this.#giveUp(topic, partition)
   }
 
@@ -204,7 +207,8 @@ export class OpenTopics {
       const config = this.#options.config(topic.name)
       for (const record of missing) {
         if (this.#turns.over) await this.#turns.next()
-        opened.push(new OpenPartition(record, this.#leads(record) ? this.#open(topic, record, config) : null))
+        const log = this.#leads(record) ? this.#open(topic, record, config) : null
+        opened.push(new OpenPartition(record, log instanceof Promise ? await log : log))
       }
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, err: error }, 'cannot open a partition; retrying')
@@ -218,21 +222,37 @@ export class OpenTopics {
     this.#show(topic, from)
   }
 
-  /** Also one that the log recovered: it belongs to no topic until it is claimed this way. */
-  #open({ name }: OpenTopic, { topicId, partitionId, leaderEpoch }: PartitionRecord, config: TopicConfig): PartitionLog {
-    const log = this.#options.log.create({ topic: name, topicId, partition: partitionId, config })
-    raise(log, leaderEpoch)
-    return log
+  /** Also one that the log recovered: it belongs to no topic until it is claimed this way. And one that was moved here from another broker. */
+  #open({ name }: OpenTopic, record: PartitionRecord, config: TopicConfig): PartitionLog | Promise<PartitionLog> {
+    const { topicId, partitionId: partition, leaderEpoch } = record
+    const { log } = this.#options
+    const spec = { topic: name, topicId, partition, config }
+    // What never had another leader was never moved; but the process may have ended while it was about to be.
+    const mayBeMoved = (leaderEpoch > 0 || this.#starting) && log.get(topicId, partition) === undefined
+    const moved = mayBeMoved ? this.#releasedDirectory(record) : undefined
+    if (moved === undefined) return withEpoch(log.create(spec), leaderEpoch)
+    return log.adopt(moved, spec).then(adopted => withEpoch(adopted, leaderEpoch))
+  }
+
+  #releasedDirectory({ topicId, partitionId }: PartitionRecord): string | undefined {
+    this.#released ??= new Map(this.#options.log.released().map(each => [`${each.topicId}:${each.partition}`, each.directory]))
+    return this.#released.get(`${topicId}:${partitionId}`)
+  }
+
+  /** The changes of one run are made: what was found on the disk for them may be otherwise for the next. */
+  endStep(): void {
+    this.#starting = false
+    this.#released = null
   }
 
   /** This broker leads the partition of a visible topic. */
-  #lead(topic: OpenTopic, partition: OpenPartition): void {
+  async #lead(topic: OpenTopic, partition: OpenPartition): Promise<void> {
     if (partition.log !== null) {
-      raise(partition.log, partition.record.leaderEpoch)
+      withEpoch(partition.log, partition.record.leaderEpoch)
       return
     }
     try {
-      partition.log = this.#open(topic, partition.record, this.#options.config(topic.name))
+      partition.log = await this.#open(topic, partition.record, this.#options.config(topic.name))
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot open a partition; retrying')
       this.#retryLater()
@@ -249,6 +269,8 @@ export class OpenTopics {
     try {
       // Whoever moves a partition has released it before the record is written.
       if (log.get(topic.id, partition.index) !== undefined) await log.release(topic.id, partition.index)
+      // It may come back in the same step.
+      this.#released = null
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot close a partition')
     }
@@ -284,13 +306,15 @@ export class OpenTopics {
       for (const partition of topic.partitions) {
         if (partition.log !== null || !this.#leads(partition.record)) continue
         if (this.#turns.over) await this.#turns.next()
-        this.#lead(topic, partition)
+        await this.#lead(topic, partition)
       }
     }
+    this.endStep()
   }
 }
 
 /** The metadata may say that another broker led the partition before. */
-function raise(log: PartitionLog, leaderEpoch: number): void {
+function withEpoch(log: PartitionLog, leaderEpoch: number): PartitionLog {
   if (log.offline === null) log.raiseLeaderEpoch(leaderEpoch)
+  return log
 }
