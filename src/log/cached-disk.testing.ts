@@ -45,6 +45,7 @@ export function cachedDisk() {
       disk.rename(from, to)
       const content = platter.get(from)
       if (content !== undefined) platter.set(to, content)
+      if (dirty.delete(from)) dirty.add(to)
     },
   }
   /** What a power cut leaves. Names survive. */

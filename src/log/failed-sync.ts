@@ -68,3 +68,14 @@ export async function rewrite(files: FileSystem, path: string, from: number): Pr
 export function isFailedSync(error: unknown): error is DiskError {
   return error instanceof DiskError && error.isFailedSync
 }
+
+/** Rejects at once when a sync fails. What is refused for another reason must not hide that: then this rejects when all have ended. */
+export async function allSynced(syncs: readonly Promise<void>[]): Promise<void> {
+  let refused: DiskError | null = null
+  const note = (error: unknown) => {
+    if (!(error instanceof DiskError) || error.isFailedSync) throw error
+    refused ??= error
+  }
+  await Promise.all(syncs.map(sync => sync.catch(note)))
+  if (refused !== null) throw refused
+}

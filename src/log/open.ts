@@ -127,7 +127,6 @@ class Engine implements Log, LogContext {
       journal: this.#journal,
       commit: this.commit,
       stateLog: this.#stateLog,
-      bootId: bootIdOf(system.files),
       syncNames: () => this.syncNames(),
       onFatal,
       onBegun: () => this.#backlog.checkpointBegan(),
@@ -165,9 +164,12 @@ class Engine implements Log, LogContext {
     for (const deleted of recovered.deleted) await this.deletions.add(deleted, 0)
     this.deletions.noteAgain()
     this.#backlog.rotated(this.#journal.liveBytes)
+    this.#checkpoints.bootId = recovered.run
+    if (recovered.mustBeRecorded) this.#backlog.mustBeRecorded()
     this.#checkpoints.start()
-    // If the journal is above the bound (because it was lowered), appends during the start, which cannot wait, must not be rejected.
-    if (this.pressure.on) await this.#checkpoints.idle()
+    // A kill before the first checkpoint would have the next start apply an outdated state and old frames to what is appended from now on.
+    // And if the journal is above the bound (because it was lowered), appends during the start, which cannot wait, must not be rejected.
+    if (recovered.mustBeRecorded || this.pressure.on) await this.#checkpoints.idle()
     this.#startHousekeeping()
   }
 

@@ -20,7 +20,7 @@ import { Partition } from './partition/partition.ts'
 import { condemnedName, hasSegments, isCondemned, readTopicId, writePartitionMetadata } from './partition/partition-directory.ts'
 import type { PartitionStart } from './partition/partition-recovery.ts'
 import { readReleased, releasedFile } from './partition/released-state.ts'
-import { segmentName } from './segments/segment.ts'
+import { ReplayedSegments } from './segments/replayed-segments.ts'
 import { parseTopicValues, topicConfigOf } from './topic-config.ts'
 
 export interface RecoveredLog {
@@ -35,6 +35,10 @@ export interface RecoveredLog {
    */
   unnamed: Map<string, PartitionStart>
   journal: RecoveredJournal
+  /** Some logs end differently from what journal and state log say: nothing may be appended before a checkpoint has recorded them. */
+  mustBeRecorded: boolean
+  /** What checkpoints record as the run of the operating system. Empty while the state of an offline partition is from an earlier one. */
+  run: string
 }
 
 /** Until the topic's own config is known; nothing is removed from a partition that belongs to no topic. */
@@ -65,6 +69,7 @@ class LogRecovery {
   readonly #context: LogContext
   readonly #stateLog: StateLog
   readonly #loaded: LoadedState
+  readonly #run: string
   readonly #sameRun: boolean
   readonly #trust: Trust
   #found = new Map<string, Found>()
@@ -76,8 +81,7 @@ class LogRecovery {
   #views = new Map<string, JournalView>()
   /** Why a partition's files cannot be used. */
   readonly #troubles = new Map<string, string>()
-  /** By path: segment files that replaying the journal created, and the lowest position that it wrote to. */
-  readonly #made = new Map<string, { view: JournalView; from: number }>()
+  readonly #replayed: ReplayedSegments<NamedPartition>
   /** With segments; of which topic id, is not known. */
   readonly #unnamed: Place[] = []
   /** Directories that were released and that no log has: they stay as they are. */
@@ -89,7 +93,9 @@ class LogRecovery {
     this.#context = context
     this.#stateLog = stateLog
     this.#loaded = stateLog.load()
+    this.#replayed = new ReplayedSegments(context.segments, this.#loaded.isLost)
     for (const problem of this.#loaded.problems) context.report(problem, null)
+    this.#run = run
     this.#sameRun = run !== '' && this.#loaded.bootId === run
     this.#trust = { sameRun: this.#sameRun, writesAgain }
   }
@@ -114,7 +120,7 @@ class LogRecovery {
       },
       redo: (view, segmentBase, position, bytes) => this.#redo(view, segmentBase, position, bytes),
     })
-    this.#removeBeheaded()
+    this.#replayed.finish((view, action) => this.#attempt(view, action))
     this.#views = new Map(journal.views.map(view => [keyOf(view), view]))
     const deleted: DeletedPartition[] = []
     for (const view of journal.views) {
@@ -125,29 +131,42 @@ class LogRecovery {
       if (directory !== null) this.#context.segments.handles.forgetIn(directory)
       deleted.push({ ...view, directory })
     }
-    // A power cut took these with their directories: those who had read them must not be told that nothing had ever been there.
-    for (const view of journal.views)
-      if (!this.#sameRun && !view.deleted && loaded.partitions.get(keyOf(view))?.synced !== true)
-        this.#attempt(view, () => this.#place(view))
+    this.#replaceLost(journal.views)
     const opened = await this.#openAll()
     return { ...opened, deleted, unnamed: await this.#openUnnamed(), journal }
   }
 
-  async #openAll(): Promise<{ partitions: Partition[]; changed: Partition[] }> {
+  /** A power cut took these with their directories: those who had read them must not be told that nothing had ever been there. */
+  #replaceLost(views: readonly JournalView[]): void {
+    if (this.#sameRun) return
+    const { partitions, isDoubtful } = this.#loaded
+    const isLive = (named: NamedPartition) => !this.#condemned.has(keyOf(named)) && partitions.get(keyOf(named))?.synced !== true
+    for (const view of views) if (isLive(view)) this.#attempt(view, () => this.#place(view))
+    for (const [key, state] of partitions) if (isLive(state) && !isDoubtful(key)) this.#attempt(state, () => this.#place(state))
+  }
+
+  async #openAll(): Promise<Pick<RecoveredLog, 'partitions' | 'changed' | 'mustBeRecorded' | 'run'>> {
     const partitions: Partition[] = []
     const changed: Partition[] = []
+    let mustBeRecorded = false
     const waiting = [...this.#found.values()]
     const open = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const known = this.#known(keyOf(next))
         const { partition, repaired } = await this.#open(next, known)
         partitions.push(partition)
-        const isNoted = known.view === null && !known.doubtful && !repaired && !this.#adopted.has(keyOf(next))
-        if (!isNoted || partition.logEndOffset !== known.state?.endOffset) changed.push(partition)
+        const { state, view, doubtful } = known
+        const isForeign = state === null && view === null
+        const isOutdated = doubtful || repaired || isForeign || (!this.#sameRun && state?.synced === false)
+        const isNoted = view === null && !this.#adopted.has(keyOf(next)) && partition.logEndOffset === state?.endOffset
+        if (isNoted && !isOutdated) continue
+        changed.push(partition)
+        mustBeRecorded ||= isOutdated || !this.#sameRun
       }
     }
     await Promise.all(Array.from({ length: parallel }, open))
-    return { partitions, changed }
+    const isComplete = this.#sameRun || partitions.every(({ offline }) => offline === null)
+    return { partitions, changed, mustBeRecorded, run: isComplete ? this.#run : '' }
   }
 
   async #openUnnamed(): Promise<Map<string, PartitionStart>> {
@@ -185,7 +204,8 @@ class LogRecovery {
     if (changed || state === null)
       for (const segment of opened.segments.all)
         if (repaired || segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
-    opened.exposed = changed && !(state?.synced === true && opened.synced)
+    opened.exposed = changed && (state?.synced !== true || (view !== null && view.syncedEnd !== opened.logEndOffset))
+    opened.promised = changed
     // What is read from now on must not be taken back by a power cut.
     if (view?.direct === true && (opened.synced || view.durableEnd > 0))
       for (const segment of opened.files.unsynced) await segment.datasync()
@@ -210,27 +230,8 @@ class LogRecovery {
     this.#attempt(view, () => {
       const directory = this.#place(view)
       if (directory === null || (this.#loaded.isLost && segmentBase < this.#newestBase(directory))) return
-      const path = `${directory}/${segmentName(segmentBase)}.log`
-      const { handles } = this.#context.segments
-      const exists = this.#context.system.files.exists(path)
-      const file = exists ? handles.get(path) : handles.create(path)
-      if (!exists) this.#made.set(path, { view, from: position })
-      const made = this.#made.get(path)
-      // The positions need not ascend: a checkpoint may have copied older records behind newer ones (`carry.ts`).
-      if (made !== undefined) made.from = Math.min(made.from, position)
-      // What the file has already may be newer than the frame.
-      const present = this.#loaded.isLost ? Math.max(file.size() - position, 0) : 0
-      file.writeSync(present === 0 ? bytes : [Buffer.concat(bytes).subarray(present)], position + present)
+      this.#replayed.write(view, directory, segmentBase, position, bytes)
     })
-  }
-
-  /** Segments that were removed, or lost in a power cut: the journal has only their later records, and nothing can be read behind a hole. */
-  #removeBeheaded(): void {
-    for (const [path, { view, from }] of this.#made) {
-      if (from === 0) continue
-      this.#context.segments.handles.forget(path)
-      this.#attempt(view, () => this.#context.system.files.remove(path))
-    }
   }
 
   /** Segments before it are complete, and may have been compacted, or have been left behind by the log's start. */
@@ -362,11 +363,11 @@ class LogRecovery {
    * Where the partition lies; made again when a power cut took its name. null: another topic of that name has its place. One of the
    * condemned has not: its deletion was in the journal before anything of its successor.
    */
-  #place(view: JournalView): string | null {
-    const present = this.#found.get(keyOf(view))
+  #place(named: NamedPartition): string | null {
+    const present = this.#found.get(keyOf(named))
     if (present !== undefined) return present.directory
     const { files } = this.#context.system
-    const { topic, topicId, partition } = view
+    const { topic, topicId, partition } = named
     const directory = `${this.#context.directory}/${topic}-${partition}`
     if (this.#released.has(directory)) return null
     for (const other of this.#found.values()) {
@@ -378,7 +379,7 @@ class LogRecovery {
     }
     files.makeDirectory(directory)
     writePartitionMetadata(files, directory, topicId)
-    this.#found.set(keyOf(view), { topic, topicId, partition, directory })
+    this.#found.set(keyOf(named), { topic, topicId, partition, directory })
     return directory
   }
 }

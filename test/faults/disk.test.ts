@@ -20,7 +20,7 @@ test('a disk that ignores syncs is detected', async () => {
 })
 
 test('two runs of a seed are equal', async () => {
-  const [first, second] = [await powerCuts({ seed: 4, states: 120 }), await powerCuts({ seed: 4, states: 120 })]
+  const [first, second] = [await powerCuts({ seed: 7, states: 120 }), await powerCuts({ seed: 7, states: 120 })]
   assert.ok(first.history.length > 50)
   assert.deepEqual(first.history, second.history)
 })

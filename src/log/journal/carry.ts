@@ -13,9 +13,7 @@ import type { JournalFile, Member } from './member.ts'
 import { partitionKey } from './state-record.ts'
 
 export interface Carried extends Member {
-  readonly logStartOffset: Offset
-  /** Nothing of it is in the gathered group afterwards. */
-  settleGroup(): void
+  readonly askedLogStart: Offset
 }
 
 interface Piece {
@@ -82,16 +80,16 @@ function piecesOf(frame: Frame, file: JournalFile, slots: Map<number, Carried>, 
 async function write(commit: GroupCommit, starts: readonly Carried[], pieces: readonly Piece[]): Promise<void> {
   const members = new Set([...starts, ...pieces.map(({ member }) => member)].filter(({ deleted }) => !deleted))
   if (members.size === 0) return
-  for (const member of members) member.settleGroup()
+  commit.commit()
   for (const member of members) commit.join(member)
-  for (const member of starts) if (members.has(member)) commit.moveLogStart(member, member.logStartOffset)
+  for (const member of starts) if (members.has(member)) commit.moveLogStart(member, member.askedLogStart)
   // As it was promised then: the topic's `durability` may have changed since, or not be known yet.
   for (const { member, share, bytes } of pieces)
     if (members.has(member)) commit.add(member, share, bytes === null ? null : Chunk.of(bytes), share.synced)
   const { group } = commit
   const { durable } = group
   // The copy takes the place of files that were synced, whatever its members wait for.
-  group.needsSync = group.needsJournal = true
+  group.isCopy = group.needsSync = group.needsJournal = true
   commit.commit()
   await durable
 }

@@ -4,10 +4,11 @@
  *
  * A checkpoint runs concurrently with appends, over batches of the partitions that the full journal files refer to. In short slices it
  * flushes them and takes their state; then, off the event loop, it syncs their files and the state log. When all are stored, it releases the
- * journal files. With `durability=os` the active segment is not synced, and the state says so.
+ * journal files. With `durability=os` the active segment is not synced unless something in it was acknowledged as durable, and the state says so.
  */
 import { DiskError, type System, Turns } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
+import { allSynced } from '../failed-sync.ts'
 import type { Partition } from '../partition/partition.ts'
 import { stateOf } from '../partition/partition-state.ts'
 import type { Segment } from '../segments/segment.ts'
@@ -33,7 +34,6 @@ export interface CheckpointOptions {
   journal: Journal
   commit: GroupCommit
   stateLog: StateLog
-  bootId: string
   /** Names of new partition directories. */
   syncNames(): Promise<void>
   /** A sync failed: what the disk holds is unknown. */
@@ -52,6 +52,8 @@ interface Work {
 }
 
 export class Checkpointer {
+  /** Identity of the run of the operating system, in which all partitions were recovered; empty when there is none. */
+  bootId = ''
   readonly #options: CheckpointOptions
   readonly #turns: Turns
   #running: Promise<void> | null = null
@@ -159,7 +161,7 @@ export class Checkpointer {
     this.#troubled = new Set()
     const waiting = [...partitions]
     while (waiting.length > 0) await this.alone(() => this.#noteSome(waiting))
-    const { stateLog, bootId, syncNames, commit } = this.#options
+    const { stateLog, syncNames, commit } = this.#options
     if (this.#troubled.size > 0) {
       this.#carrying = true
       await this.alone(() => carry(this.#turns, commit, files, this.#troubled)).finally(() => {
@@ -168,7 +170,7 @@ export class Checkpointer {
     }
     // Once the deletion is forgotten, a directory that a power cut gave its old name back would be taken for a topic's.
     if (deleted.length > 0) await syncNames()
-    await this.alone(() => stateLog.append([], deleted, { trimmedSequence: trimmed, bootId }))
+    await this.alone(() => stateLog.append([], deleted, { trimmedSequence: trimmed, bootId: this.bootId }))
     this.#deleted = this.#deleted.slice(deleted.length)
     journal.release(files)
     this.#options.onDone()
@@ -188,7 +190,7 @@ export class Checkpointer {
       )
       for (const { partition, state } of noted) partition.upkeep.checkpointed(state)
     } catch (error) {
-      for (const { partition, segments } of works) for (const segment of segments) partition.files.unsynced.add(segment)
+      for (const work of works) putBack(work)
       throw error
     }
   }
@@ -228,7 +230,9 @@ export class Checkpointer {
     partition.files.noteEpochs(partition.epochs)
     const { active } = partition.segments
     if (this.#indexing) active?.flushIndexes()
-    const segments = [...partition.files.unsynced].filter(segment => partition.synced || segment !== active)
+    const isPromised = partition.synced || partition.promised
+    partition.promised = false
+    const segments = [...partition.files.unsynced].filter(segment => isPromised || segment !== active)
     for (const segment of segments) partition.files.unsynced.delete(segment)
     const synced = active === undefined || !partition.files.unsynced.has(active)
     return { partition, state: stateOf(partition, synced), segments }
@@ -243,13 +247,13 @@ export class Checkpointer {
       while (next < jobs.length) {
         const work = jobs[next++]!
         await this.#sync(work).catch(error => {
-          for (const segment of work.segments) work.partition.files.unsynced.add(segment)
+          putBack(work)
           this.#refused(work.partition, error)
         })
       }
     }
     const parallel = Math.max(2, (this.#options.system.files.threads ?? 0) - otherThreads)
-    await Promise.all([this.#options.syncNames(), ...Array.from({ length: parallel }, worker)])
+    await allSynced([this.#options.syncNames(), ...Array.from({ length: parallel }, worker)])
   }
 
   async #sync({ partition, segments }: Work): Promise<void> {
@@ -261,4 +265,10 @@ export class Checkpointer {
     }
     if (!partition.deleted) await partition.files.syncNames(newNames)
   }
+}
+
+/** It is unknown whether its segments were synced. */
+function putBack({ partition, segments }: Work): void {
+  for (const segment of segments) partition.files.unsynced.add(segment)
+  partition.promised = true
 }

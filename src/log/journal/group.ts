@@ -11,7 +11,7 @@
  * are waiters called, which may append again and so join the next group.
  */
 import { assert } from '../../base.ts'
-import type { Offset } from '../../protocol.ts'
+import { KafkaError, type Offset } from '../../protocol.ts'
 import type { JournalFile, Member } from './member.ts'
 
 type GroupState = 'gathered' | 'sent' | 'committed' | 'refused'
@@ -29,10 +29,13 @@ export class Group {
   readonly #bound: Member[] = []
   #written: Deferred | null = null
   #durable: Deferred | null = null
+  #unprotected: KafkaError | null = null
   /** A member waits for the disk. */
   needsSync = false
   /** And what for is in the frame; otherwise it went past the journal, to a segment. */
   needsJournal = false
+  /** It repeats what is durable: nothing has to be synced beside the frame. */
+  isCopy = false
 
   get state(): GroupState {
     return this.#state
@@ -68,9 +71,17 @@ export class Group {
     for (const member of this.#members) if (member.synced) this.needsSync = true
   }
 
-  /** What has to be synced beside the frame, before it may be called durable. */
+  /** What has to be synced beside the frame, before it may be called durable. Rejects if a sync failed. */
   protect(): Promise<void>[] {
-    return this.#members.flatMap(member => (member.synced ? (member.protect() ?? []) : []))
+    if (this.isCopy) return []
+    const syncs = this.#members.flatMap(member => (member.synced ? (member.protect() ?? []) : []))
+    return syncs.map(sync => sync.catch(error => this.#isUnprotected(error)))
+  }
+
+  /** A member is offline, and its earlier data was not synced: whoever waits for the group is told that the outcome is unknown. */
+  #isUnprotected(error: unknown): void {
+    if (!(error instanceof KafkaError)) throw error
+    this.#unprotected ??= error
   }
 
   /** Answers the members' ends, for `becameDurable`. */
@@ -109,7 +120,8 @@ export class Group {
   /** The disk has it. */
   becameDurable(ends: readonly Offset[]): void {
     for (let at = 0; at < this.#members.length; at++) this.#members[at]!.durable(ends[at]!)
-    this.#durable?.resolve()
+    if (this.#unprotected === null) this.#durable?.resolve()
+    else this.#durable?.reject(this.#unprotected)
   }
 
   /** The disk failed: it is unknown whether it has the data. */

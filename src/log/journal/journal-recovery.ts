@@ -34,6 +34,8 @@ export interface JournalView {
   logStartOffset: Offset
   /** What was acknowledged as durable. 0: says nothing. */
   durableEnd: Offset
+  /** End of the last batch that was to be acknowledged only when durable. 0: says nothing. */
+  syncedEnd: Offset
   /** Bytes bypassed the journal to a segment file: it is unknown whether they are on the disk or only in the page cache. */
   direct: boolean
   /** Why it cannot be known whether all is there; null when it can. */
@@ -254,6 +256,7 @@ class JournalRecovery {
     for (const { track, share, at, whole } of shares) {
       track.lastSequence = frame.sequence
       if (durable && share.synced) track.view.durableEnd = Math.max(track.view.durableEnd, share.endOffset)
+      if (share.synced) track.view.syncedEnd = Math.max(track.view.syncedEnd, share.endOffset)
       if (!share.inline) track.view.direct = true
       else if (whole) this.#redo(track, share, bytes, at)
     }
@@ -265,7 +268,17 @@ class JournalRecovery {
     const key = partitionKey(topicId, partition)
     let track = this.#tracks.get(key)
     if (track === undefined) {
-      const view = { topic, topicId, partition, deleted: false, logStartOffset: -1, durableEnd: 0, direct: false, damage: null }
+      const view = {
+        topic,
+        topicId,
+        partition,
+        deleted: false,
+        logStartOffset: -1,
+        durableEnd: 0,
+        syncedEnd: 0,
+        direct: false,
+        damage: null,
+      }
       track = { view, lastSequence: 0, base: -1, position: 0, bytes: [] }
       this.#tracks.set(key, track)
     }

@@ -32,7 +32,7 @@ export interface Member {
   readonly deleted: boolean
   /** Acknowledged only when durable (`durability=fsync`). */
   readonly synced: boolean
-  /** What has to be synced before anything more of it is durable; null: nothing. */
+  /** What has to be synced before anything more of it is durable; null: nothing. Rejects with a KafkaError if it could not be, though no sync failed. */
   protect(): Promise<void> | null
   /** Writes what it gathered past the journal; answers why that was not possible. */
   writeOut(): KafkaError | null

@@ -112,11 +112,10 @@ test('os: a log that began anew after a power cut is not spoilt by what the jour
     // The checkpoint at the start notes the partition, and does not come to its end.
     return { write: (...args) => (writes++ === 0 ? handle.write(...args) : new Promise<void>(() => {})) }
   })
-  const second = await openTestLog(files)
-  assert.deepEqual([partitionOf(second.log).logStartOffset, partitionOf(second.log).logEndOffset], [2, 2])
+  // The start waits for it, and this process does nothing any more.
+  void openTestLog(files)
   for (let wait = 0; wait < 100 && writes < 2; wait++) await turn()
   assert.equal(writes, 2)
-  second.kill()
   const { log } = await openTestLog(disk)
   assert.deepEqual([partitionOf(log).offline, partitionOf(log).logEndOffset], [null, 2])
 })

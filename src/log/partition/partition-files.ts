@@ -7,6 +7,7 @@
 import { DiskError, type FileSystem } from '../../base.ts'
 import { KafkaError, type Offset, type Uuid } from '../../protocol.ts'
 import type { LogContext } from '../context.ts'
+import { allSynced } from '../failed-sync.ts'
 import { Segment, segmentName } from '../segments/segment.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
 import type { SegmentState } from '../segments/segment-state.ts'
@@ -212,7 +213,7 @@ export class PartitionFiles {
     if (this.#naming) return false
     this.#naming = true
     orStorageError(() => segment.makeFile())
-    Promise.all([this.#syncDirectory(), this.#context.syncNames()]).then(
+    allSynced([this.#syncDirectory(), this.#context.syncNames()]).then(
       () => {
         this.#naming = false
         this.#named = segment

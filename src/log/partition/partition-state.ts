@@ -10,7 +10,7 @@ export function stateOf(partition: Partition, synced: boolean): PartitionState {
     topic,
     topicId,
     partition: number,
-    logStartOffset: Math.max(partition.logStartOffset, partition.askedLogStart),
+    logStartOffset: partition.askedLogStart,
     endOffset: partition.logEndOffset,
     synced,
     leaderEpoch,

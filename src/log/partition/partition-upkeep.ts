@@ -6,12 +6,16 @@
  */
 import { DiskError } from '../../base.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
+import { allSynced, isFailedSync } from '../failed-sync.ts'
 import type { PartitionState } from '../journal/state-record.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { Partition } from './partition.ts'
+import { storageError } from './partition-files.ts'
 
 /** After so many checkpoints whose writing the disk refused a partition goes offline. */
 const mostRefusals = 5
+/** What failed for want of descriptors is tried again after this long. */
+const retryMs = 1000
 /** Segments whose files are renamed in one turn of the event loop. */
 const removedAtOnce = 50
 
@@ -21,6 +25,8 @@ export class PartitionUpkeep {
   readonly #partition: Partition
   /** Segments are being taken away. */
   #removing = false
+  /** What a power cut could take is being synced. */
+  #protection: Promise<void> | null = null
   /** Checkpoints in a row for which the disk refused its files. */
   #refusals = 0
 
@@ -79,10 +85,47 @@ export class PartitionUpkeep {
     }
   }
 
+  /** As `Member.protect`. */
+  protect(): Promise<void> | null {
+    const partition = this.#partition
+    if (!partition.exposed || partition.deleted) return this.#protection
+    partition.exposed = false
+    this.#protection = this.#syncOrGiveUp()
+      .catch(error => {
+        partition.exposed = true
+        throw isFailedSync(error) ? error : storageError(error)
+      })
+      .finally(() => {
+        this.#protection = null
+      })
+    return this.#protection
+  }
+
+  /**
+   * What is in the files survives a power cut when this resolves. If the disk does not even open them, no sync has failed: it is tried again
+   * while descriptors or memory are short; otherwise the partition goes offline, and this rejects.
+   */
+  async #syncOrGiveUp(): Promise<void> {
+    const { offline, context } = this.#partition
+    if (offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', offline)
+    for (let attempt = 1; ; attempt++)
+      try {
+        if (!this.#partition.deleted) await this.syncAll()
+        return
+      } catch (error) {
+        if (!(error instanceof DiskError) || error.isFailedSync) throw error
+        if (!error.isShortage || attempt === mostRefusals) {
+          this.giveUp(error)
+          throw error
+        }
+        await new Promise<void>(resolve => context.system.timers.after(retryMs, resolve))
+      }
+  }
+
   /** What is in the files survives a power cut when this resolves. Segments before the one that the last checkpoint goes on with do already. */
   async syncAll(): Promise<void> {
     const { files, context } = this.#partition
-    await Promise.all([...this.#unsure.map(segment => segment.datasync()), files.syncNames(true), context.syncNames()])
+    await allSynced([...this.#unsure.map(segment => segment.datasync()), files.syncNames(true), context.syncNames()])
   }
 
   /** The same with the transaction indexes, while no checkpoint runs, which syncs these. */

@@ -65,6 +65,8 @@ export class Partition implements PartitionLog, Member {
   claimed = false
   /** Something of it may be in the page cache alone, as its `durability` was `os`: what is appended with `fsync` must not be called durable without it. */
   exposed = false
+  /** Something is acknowledged as durable that only the journal has synced: the next checkpoint must sync it, whatever `durability` is by then. */
+  promised = false
   #suspect: boolean
 
   // Member
@@ -74,8 +76,8 @@ export class Partition implements PartitionLog, Member {
   /** null until a batch with a producer id comes. */
   producerStates: ProducerStates | null
   readonly upkeep: PartitionUpkeep
-  /** In the journal already, though not yet durable: a checkpoint that releases the journal's file must know it. */
-  askedLogStart: Offset = 0
+  /** In the journal already, though perhaps not yet durable: a checkpoint that releases the journal's file must record it. */
+  askedLogStart: Offset
   /** null: nothing of it can be taken back. */
   #part: GroupPart | null = null
   #waiters: Waiters | null = null
@@ -89,7 +91,7 @@ export class Partition implements PartitionLog, Member {
     this.config = spec.config
     this.#rules = new AppendRules(this.name)
     this.files = new PartitionFiles(context, spec.topicId, start, this)
-    this.logStartOffset = start.logStartOffset
+    this.logStartOffset = this.askedLogStart = start.logStartOffset
     this.logEndOffset = this.highWatermark = start.logEndOffset
     this.leaderEpoch = start.leaderEpoch
     this.epochs = start.epochs
@@ -233,16 +235,16 @@ export class Partition implements PartitionLog, Member {
 
   committed(): void {
     this.#leave()
-    if (this.synced) return
+    if (this.synced) {
+      this.promised = true
+      return
+    }
     this.exposed = true
     this.#raiseHighWatermark(this.logEndOffset)
   }
 
   protect(): Promise<void> | null {
-    // The files of one that is offline may be missing. A checkpoint copies its records in frames, which need nothing else.
-    if (!this.exposed || this.deleted || this.offline !== null) return null
-    this.exposed = false
-    return this.upkeep.syncAll()
+    return this.upkeep.protect()
   }
 
   durable(end: Offset): void {

@@ -55,7 +55,7 @@ async function tidy(context: SegmentContext, chores: Chores, directory: string):
     }
   }
   for (const name of names) {
-    if (/\.(cleaned|remade)$/.test(name)) remove(name)
+    if (/\.(cleaned|remade|replayed)$/.test(name)) remove(name)
     if (!name.endsWith('.deleted')) continue
     names.delete(name)
     const path = `${directory}/${name}`

@@ -214,11 +214,14 @@ export class SegmentList {
   #discard(segments: readonly Segment[], chores: Chores, delayMs: number, kept: Offset = -1): void {
     for (const segment of segments) {
       this.#leave(segment)
+      // Later the snapshot's name may be that of a new segment's.
+      let isRenamed = false
       // Once the partition is gone, so is its directory, and its name may be that of another topic's.
       const rename = async () => {
-        if (this.#closed) return
+        if (this.#closed || isRenamed) return
         segment.renameTo('.deleted')
         if (segment.baseOffset !== kept) segment.removeSnapshot()
+        isRenamed = true
       }
       const remove = async () => {
         if (this.#closed) return

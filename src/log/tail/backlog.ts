@@ -5,7 +5,8 @@
  * While checkpoints succeed but fall behind, back-pressure applies above the bound: produce requests wait until a checkpoint is done. While
  * checkpoints fail (the disk is full), waiting would not help, and would also block the reads and deletions that free space: then clients'
  * appends above the bound are rejected with KAFKA_STORAGE_ERROR, and accepted again after the next checkpoint. Above twice the bound (for
- * appenders that ignore back-pressure, coordinators on a full disk) all appends are rejected.
+ * appenders that ignore back-pressure, coordinators on a full disk) all appends are rejected. Clients' appends are also rejected if the first
+ * checkpoint of a start fails that must record what was recovered.
  */
 import { KafkaError } from '../../protocol.ts'
 import type { Valve } from './pressure.ts'
@@ -26,6 +27,8 @@ export class Backlog {
   #journalBytes = 0
   /** Why the last checkpoint failed. */
   #failure: Error | null = null
+  /** What the log contained at the start is in no checkpoint. */
+  #unrecorded = false
   #refused: 'nobody' | 'clients' | 'all' = 'nobody'
 
   constructor(valve: Valve, mostJournalBytes: number) {
@@ -41,7 +44,13 @@ export class Backlog {
   /** Throws KAFKA_STORAGE_ERROR when there is no room for an append. */
   admit(origin: 'client' | 'coordinator'): void {
     if (this.#refused === 'nobody' || (this.#refused === 'clients' && origin !== 'client')) return
-    throw new KafkaError('KAFKA_STORAGE_ERROR', `The journal is full, and ${this.#failure?.message ?? 'checkpoints fall behind'}`)
+    const what = this.#unrecorded ? 'The recovered log is not recorded yet' : 'The journal is full'
+    throw new KafkaError('KAFKA_STORAGE_ERROR', `${what}, and ${this.#failure?.message ?? 'checkpoints fall behind'}`)
+  }
+
+  /** Until the next checkpoint a kill would endanger what is appended: clients' appends are rejected should it fail. */
+  mustBeRecorded(): void {
+    this.#unrecorded = true
   }
 
   wroteDirectly(bytes: number): void {
@@ -67,6 +76,7 @@ export class Backlog {
   checkpointed(journalBytes: number): void {
     this.#heldDirectBytes = this.#runningDirectBytes
     this.#failure = null
+    this.#unrecorded = false
     this.journalGrew(journalBytes)
   }
 
@@ -78,7 +88,7 @@ export class Backlog {
 
   #judge(): void {
     const fill = Math.max(this.#journalBytes / this.#mostJournalBytes, (this.#directBytes - this.#heldDirectBytes) / mostDirectBytes)
-    this.#refused = fill > 2 ? 'all' : fill > 1 && this.#failure !== null ? 'clients' : 'nobody'
+    this.#refused = fill > 2 ? 'all' : (fill > 1 || this.#unrecorded) && this.#failure !== null ? 'clients' : 'nobody'
     this.#valve.set(fill > 1 && this.#failure === null)
   }
 }
