@@ -31,6 +31,19 @@ export function addTransactions(program: Command): void {
     .action(async (id, flags) => (await import('./txn.ts')).abortTransaction(id, flags))
 }
 
+export function addCluster(program: Command): void {
+  const cluster = program.command('cluster').description('the object store of a cluster')
+  cluster
+    .command('check')
+    .description('check that the object store can be used: write, read, list and delete one object')
+    .requiredOption(
+      '--objects <url>',
+      's3://bucket/prefix?endpoint=https://host:port&region=name; credentials from the environment, a file or the role',
+    )
+    .option('--json', 'print JSON')
+    .action(async flags => (await import('./cluster.ts')).checkCluster(flags))
+}
+
 export function addFeature(program: Command): void {
   const feature = program.command('feature').description("list, upgrade and downgrade the cluster's features")
   withClientOptions(feature.command('list').description('list features and their levels')).action(async flags =>

@@ -12,7 +12,7 @@ import {
   withClientOptions,
   withStartOptions,
 } from './options.ts'
-import { addClientMetrics, addFeature, addTransactions } from './program-cluster.ts'
+import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
 import { packageVersion } from './version.ts'
@@ -59,6 +59,7 @@ export function makeProgram(): Command {
   addTransactions(program)
   addFeature(program)
   addClientMetrics(program)
+  addCluster(program)
   program
     .command('completion')
     .description('print a completion script for a shell: source <(millrace completion bash)')

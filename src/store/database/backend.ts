@@ -1,0 +1,90 @@
+/**
+ * What a PostgreSQL does in one transaction each, tried once: the seam between the protocols (who resends what) and the server (SQL over
+ * `pg`, or rows in the simulator). If a call rejects with {@link DatabaseUnavailable}, its transaction may have committed, may commit later,
+ * or never.
+ */
+import type {
+  ClusterRow,
+  Frame,
+  FrameKind,
+  MetadataAppend,
+  MetadataBatch,
+  MetadataSnapshot,
+  PartitionKey,
+  PartitionRow,
+  SegmentRow,
+  SessionRow,
+  SessionStart,
+  StreamHead,
+  Writes,
+} from '../../store.ts'
+
+/** The connection broke, a time-out passed, or the server is starting, stopping, or out of something: later it may go. */
+export class DatabaseUnavailable extends Error {
+  constructor(message: string, options?: { cause: unknown }) {
+    super(message, options)
+    this.name = 'DatabaseUnavailable'
+  }
+}
+
+/** The server will not do this, however often it is asked: settings, rights, another format, an error in a statement; or it was closed. */
+export class DatabaseRefused extends Error {
+  constructor(message: string, options?: { cause: unknown }) {
+    super(message, options)
+    this.name = 'DatabaseRefused'
+  }
+}
+
+/** Calls on one connection are carried out in the order in which they are made. */
+export interface Backend {
+  /** Where the frame before is there and is no fence. False: no row was inserted, see {@link Queries.frameAt}. */
+  insertFrame(frame: Frame): Promise<boolean>
+  /** The same, and more in its transaction; `frame` and `metadata` say what was refused, and then nothing happened. */
+  transact(frame: Frame, writes: Writes): Promise<TransactResult>
+  readonly queries: Queries
+  /** Called once, when the connection breaks; not after {@link close}. */
+  onLost(callback: (error: Error) => void): void
+  /** Calls back with the end of the metadata log when it has grown, once this connection listens. */
+  listen(callback: (end: number) => void): Promise<void>
+  /** Drops the connection, whatever is under way. */
+  close(): void
+}
+
+export type TransactResult = 'done' | 'frame' | 'metadata'
+/** `raced`: the session wrote at the same time, so its last seq is another one now. */
+export type FenceResult = 'done' | 'raced' | 'metadata'
+
+/** What is at a place of a stream. */
+export interface Found {
+  readonly kind: FrameKind
+  readonly bodyBytes: number
+}
+
+/** What may be called again after an unknown outcome. */
+export interface Queries {
+  check(): Promise<void>
+  start(newId: string): Promise<ClusterRow>
+  beginSession(start: SessionStart): Promise<number>
+  /** A fence as well where the session has ended, though its frames are gone; null: nothing is there. */
+  frameAt(session: number, seq: number): Promise<Found | null>
+  /** Metadata that this very call appended before counts as appended. */
+  fence(session: number, metadata: MetadataAppend | null, by: number): Promise<FenceResult>
+  appendMetadata(append: MetadataAppend, session: number): Promise<boolean>
+  metadataAt(offset: number): Promise<MetadataBatch | null>
+  readMetadata(from: number, mostBytes: number): Promise<MetadataBatch[]>
+  metadataEnd(): Promise<number>
+  metadataSnapshot(): Promise<MetadataSnapshot | null>
+  putMetadataSnapshot(snapshot: MetadataSnapshot, trimBelow: number): Promise<void>
+  sessions(): Promise<SessionRow[]>
+  heads(): Promise<StreamHead[]>
+  frames(session: number, from: number, mostBytes: number): Promise<Frame[]>
+  partitionsOf(session: number): Promise<PartitionRow[]>
+  partitions(keys: readonly PartitionKey[]): Promise<PartitionRow[]>
+  segments(key: PartitionKey): Promise<SegmentRow[]>
+  dueGarbage(most: number): Promise<string[]>
+  forgetGarbage(objects: readonly string[]): Promise<void>
+  unreferenced(objects: readonly string[]): Promise<string[]>
+  sweepable(endedForMs: number): Promise<number[]>
+  markSwept(session: number): Promise<void>
+  vacuum(): Promise<void>
+}

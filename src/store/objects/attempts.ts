@@ -1,0 +1,241 @@
+/**
+ * One request to S3, tried until it succeeds, fails for good, or its time is over.
+ *
+ * Everything here may be repeated: a name is only ever written with the same bytes, deleting and reading change nothing more the second
+ * time. So a lost reply, a reset connection and a 5xx are all the same: try again, after a pause that is drawn at random and doubles.
+ * What the answer teaches is used before the next attempt: another time of day, other credentials, fewer requests at once.
+ */
+import { createHash } from 'node:crypto'
+import { crc32c, Durations, type System } from '../../base.ts'
+import type { ObjectCounts, ObjectRequest } from '../../store.ts'
+import type { CredentialSource, Credentials } from './credentials.ts'
+import type { RequestLimits } from './limits.ts'
+import { ObjectError } from './object-error.ts'
+import type { ObjectsUrl } from './objects-url.ts'
+import { emptyHash, Signer, unsignedPayload } from './signature.ts'
+import type { HttpRequest, HttpResponse, Transport } from './transport.ts'
+import { textOf } from './xml.ts'
+
+export interface S3Request {
+  readonly kind: ObjectRequest
+  readonly method: HttpRequest['method']
+  /** Of the object, with the store's prefix; '' for the bucket itself. */
+  readonly key: string
+  readonly query: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: readonly Uint8Array[]
+  /** The store verifies a checksum of the body. */
+  readonly checksum?: boolean
+  readonly mostBytes: number
+  /** Throws an ObjectError if the answer, though its status is fine, is not. */
+  readonly check?: (response: HttpResponse) => void
+}
+
+export interface AttemptsOptions {
+  system: System
+  transport: Transport
+  url: ObjectsUrl
+  credentials: CredentialSource
+  limits: RequestLimits
+  /** Of one call, with all its attempts and its wait for a turn. */
+  timeoutMs: number
+  /** Of one attempt. */
+  attemptTimeoutMs: number
+}
+
+const firstPauseMs = 50
+const longestPauseMs = 5_000
+/** Bodies are hashed in pieces of this size, so that no other work waits for long. */
+const hashedAtOnce = 1024 * 1024
+
+/** Codes whose status alone would not say that the request may be repeated. */
+const passing: ReadonlySet<string> = new Set([
+  'RequestTimeout',
+  'OperationAborted',
+  'ConditionalRequestConflict',
+  'IncompleteBody',
+  'BadDigest',
+])
+const throttles: ReadonlySet<string> = new Set(['SlowDown', 'SlowDownRead', 'SlowDownWrite', 'TooManyRequests', 'RequestLimitExceeded'])
+const staleCredentials: ReadonlySet<string> = new Set(['ExpiredToken', 'TokenRefreshRequired', 'InvalidToken', 'InvalidAccessKeyId'])
+
+class Counts {
+  requests = 0
+  failures = 0
+  throttled = 0
+  bytes = 0
+  readonly durations = new Durations()
+}
+
+export class Attempts {
+  readonly counts: Record<ObjectRequest, Counts> & ObjectCounts = {
+    put: new Counts(),
+    get: new Counts(),
+    list: new Counts(),
+    delete: new Counts(),
+  }
+  readonly #options: AttemptsOptions
+  readonly #signer: Signer
+  /** What the store's clock shows more than ours. */
+  #skewMs = 0
+  #closed = false
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options
+    this.#signer = new Signer(options.url.region)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#options.limits.close(closed())
+  }
+
+  async send(request: S3Request): Promise<HttpResponse> {
+    const { system, limits, timeoutMs } = this.#options
+    const endMs = system.clock.monotonic() + timeoutMs
+    const content = await this.#contentHeaders(request)
+    let refusedCredentials = false
+    for (let attempt = 0; ; attempt++) {
+      if (this.#closed) throw closed()
+      let error: ObjectError
+      try {
+        return await limits.run(request.method === 'GET' ? request.mostBytes : 0, () => this.#attempt(request, content, endMs))
+      } catch (thrown) {
+        error = thrown as ObjectError
+      }
+      if (!(error instanceof ObjectError)) throw error
+      const renewed = staleCredentials.has(error.code) && !refusedCredentials
+      if (renewed) refusedCredentials = true
+      if (this.#closed || (!error.retriable && !renewed)) throw error
+      const pauseMs = this.#pauseMs(attempt, error)
+      if (system.clock.monotonic() + pauseMs >= endMs) throw error
+      await new Promise<void>(resolve => system.timers.after(pauseMs, resolve))
+    }
+  }
+
+  #pauseMs(attempt: number, { code }: ObjectError): number {
+    // A kept connection that the server closed meanwhile, or a clock that is set right now: nothing is gained by waiting.
+    if (attempt === 0 && (code === 'Unreachable' || code === 'RequestTimeTooSkewed')) return 1
+    const longestMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10))
+    return 1 + this.#options.system.random.below(longestMs)
+  }
+
+  async #attempt(request: S3Request, content: Readonly<Record<string, string>>, endMs: number): Promise<HttpResponse> {
+    const { system, transport, credentials, limits } = this.#options
+    const counts = this.counts[request.kind]
+    const leftMs = endMs - system.clock.monotonic()
+    if (leftMs <= 0) throw new ObjectError('no turn in time: too many requests wait', 'Timeout', null, true)
+    const keys = await credentials.current()
+    const signed = this.#sign(request, content, keys)
+    const begunMs = system.clock.monotonic()
+    counts.requests++
+    try {
+      const timeoutMs = Math.min(leftMs, this.#options.attemptTimeoutMs)
+      const response = await transport.send({ ...signed, timeoutMs }).catch(unreachable)
+      if (response.status >= 300) throw this.#errorOf(request, response, keys)
+      request.check?.(response)
+      limits.succeeded()
+      counts.durations.add(system.clock.monotonic() - begunMs)
+      counts.bytes += request.kind === 'get' ? response.body.length : request.kind === 'put' ? lengthOf(request.body) : 0
+      return response
+    } catch (error) {
+      counts.failures++
+      if (throttles.has((error as ObjectError).code)) {
+        counts.throttled++
+        limits.throttled()
+      }
+      throw error
+    }
+  }
+
+  #sign(request: S3Request, content: Readonly<Record<string, string>>, keys: Credentials): Omit<HttpRequest, 'timeoutMs'> {
+    const { url, system } = this.#options
+    const path = `/${url.bucket}${request.key === '' ? '' : `/${request.key}`}`
+    const { 'x-amz-content-sha256': payloadHash, ...headers } = content
+    const toSign = {
+      method: request.method,
+      host: new URL(url.origin).host,
+      path,
+      query: request.query,
+      headers: { ...request.headers, ...headers },
+      payloadHash: payloadHash!,
+    }
+    return {
+      method: request.method,
+      origin: url.origin,
+      path: request.query === '' ? path : `${path}?${request.query}`,
+      headers: this.#signer.sign(toSign, keys, system.clock.now() + this.#skewMs),
+      body: request.body,
+      mostBytes: request.mostBytes,
+    }
+  }
+
+  /**
+   * Over TLS nobody can change a body on its way, so it is not signed; a checksum that the store verifies guards it against mistakes. In
+   * clear text the signature covers it.
+   */
+  async #contentHeaders({ body, checksum }: S3Request): Promise<Record<string, string>> {
+    if (lengthOf(body) === 0) return { 'x-amz-content-sha256': emptyHash }
+    const inClear = this.#options.url.origin.startsWith('http:')
+    const hash = inClear ? createHash('sha256') : null
+    let crc = 0
+    for (const each of body) {
+      for (let at = 0; at < each.length; at += hashedAtOnce) {
+        const piece = each.subarray(at, at + hashedAtOnce)
+        hash?.update(piece)
+        if (checksum) crc = crc32c(piece, crc)
+        if (at + hashedAtOnce < each.length) await new Promise<void>(resolve => this.#options.system.timers.soon(resolve))
+      }
+    }
+    const headers: Record<string, string> = { 'x-amz-content-sha256': hash === null ? unsignedPayload : hash.digest('hex') }
+    if (checksum) {
+      const bytes = Buffer.alloc(4)
+      bytes.writeUInt32BE(crc)
+      headers['x-amz-checksum-crc32c'] = bytes.toString('base64')
+    }
+    return headers
+  }
+
+  #errorOf(request: S3Request, response: HttpResponse, keys: Credentials): ObjectError {
+    const { status, headers } = response
+    const body = response.body.toString('utf8')
+    const code = textOf(body, 'Code') ?? codeOf(status)
+    if (code === 'RequestTimeTooSkewed') this.#learnTime(body, headers)
+    if (staleCredentials.has(code)) this.#options.credentials.refused(keys)
+    const region = headers['x-amz-bucket-region'] ?? textOf(body, 'Region')
+    const hint = region !== null && region !== this.#options.url.region ? `; the bucket is in region ${region}` : ''
+    const what = `${request.method} ${this.#options.url.bucket}/${request.key}`
+    const message = `${what}: ${status} ${code}: ${textOf(body, 'Message') ?? 'no message'}${hint}`
+    const again = status >= 500 || status === 429 || status === 408 || passing.has(code) || code === 'RequestTimeTooSkewed'
+    return new ObjectError(message, code, status, again && status !== 501 && status !== 505)
+  }
+
+  #learnTime(body: string, headers: Readonly<Record<string, string>>): void {
+    const theirsMs = Date.parse(textOf(body, 'ServerTime') ?? headers['date'] ?? '')
+    if (!Number.isNaN(theirsMs)) this.#skewMs = theirsMs - this.#options.system.clock.now()
+  }
+}
+
+/** Where an answer has no body that says more. */
+function codeOf(status: number): string {
+  if (status === 503) return 'SlowDown'
+  if (status === 429) return 'TooManyRequests'
+  if (status === 404) return 'NoSuchKey'
+  if (status === 416) return 'InvalidRange'
+  if (status === 403) return 'AccessDenied'
+  return status < 400 ? 'Redirect' : `Status${status}`
+}
+
+function unreachable(error: Error): never {
+  throw error instanceof ObjectError ? error : new ObjectError(error.message, 'Unreachable', null, true)
+}
+
+function lengthOf(body: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const each of body) bytes += each.length
+  return bytes
+}
+
+function closed(): ObjectError {
+  return new ObjectError('the object store was closed', 'Closed', null, false)
+}

@@ -1,0 +1,137 @@
+/** The contract of an object store: in simulated worlds full of faults, and with a real server if MILLRACE_S3_URL names one. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Process } from '../../sim/world/process.ts'
+import { type RequestFate, SimulatedS3 } from '../../sim/world/s3.ts'
+import { simulatedWorld, type World } from '../../sim/world/world.ts'
+import { realSystem } from '../../src/base.ts'
+import { ObjectError, type ObjectStore, openObjectStore } from '../../src/store.ts'
+import { runLargeObjectsContract, runObjectsContract } from './objects.contract.ts'
+
+const environment = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
+const longestListingDelayMs = 2_000
+
+interface Simulated {
+  world: World
+  s3: SimulatedS3
+  store: ObjectStore
+  settled(): Promise<void>
+}
+
+function simulated(seed: number, { faults = 0, skewMs = 0, url = 's3://bucket/prefix?endpoint=https://s3.test' } = {}): Simulated {
+  const world = simulatedWorld({ seed })
+  const random = world.random.fork()
+  const fates: readonly RequestFate[] = ['lost-before', 'lost-after', 'late', 'slow-down', 'internal-error', 'broken-off']
+  const s3 = new SimulatedS3({
+    ...world.system,
+    random,
+    bucket: 'bucket',
+    fate: () => (random.chance(faults) ? random.pick(fates) : 'well'),
+    listingDelayMs: () => random.fraction() * longestListingDelayMs,
+    skewMs,
+  })
+  const transport = s3.transport(new Process(world.system.timers))
+  const store = openObjectStore({ system: world.system, url, environment, transport })
+  const settled = () => new Promise<void>(resolve => world.system.timers.after(longestListingDelayMs, resolve))
+  return { world, s3, store, settled }
+}
+
+test('the contract holds while requests are lost, late, throttled and refused', async () => {
+  let faults = 0
+  for (let seed = 1; seed <= 20; seed++) {
+    const { world, s3, store, settled } = simulated(seed, { faults: seed % 2 === 0 ? 0.2 : 0 })
+    await world.run(runObjectsContract({ store, settled, late: true }, 'a', seed, 60))
+    assert.equal(s3.finding, null)
+    faults += store.counts.put.failures + store.counts.get.failures
+  }
+  assert.ok(faults > 100, `${faults} faults`)
+})
+
+test('large objects go in parts, and what fails leaves no parts behind', async () => {
+  for (const [seed, faults] of [
+    [1, 0],
+    [2, 0.05],
+  ] as const) {
+    const { world, s3, store, settled } = simulated(seed, { faults })
+    await world.run(runLargeObjectsContract({ store, settled }, 'b', 33))
+    assert.equal(s3.finding, null)
+    // A begin whose answer was lost is repeated: the first upload of it is left, for the bucket's own rule.
+    if (faults === 0) assert.equal(s3.openUploads, 0)
+  }
+})
+
+test('in clear text the content is signed, and a wrong clock is learned from the store', async () => {
+  const { world, store } = simulated(1, { skewMs: 40 * 60_000, url: 's3://bucket?endpoint=http://s3.test&region=eu-west-1' })
+  await world.run(store.put('x', [Buffer.from('content')]))
+  assert.equal(String(await world.run(store.get('x', 0, 7))), 'content')
+  assert.deepEqual([store.counts.put.requests, store.counts.put.failures, store.counts.get.failures], [2, 1, 0])
+})
+
+test('a store that is away: a call ends with its time, and the next one works when it is back', async () => {
+  const { world, s3, store } = simulated(1)
+  s3.stop()
+  const before = world.system.clock.monotonic()
+  await world.run(assert.rejects(store.put('x', [Buffer.from('y')]), (error: ObjectError) => error.retriable))
+  const tookMs = world.system.clock.monotonic() - before
+  assert.ok(tookMs > 20_000 && tookMs < 30_100, `${tookMs} ms`)
+  s3.start()
+  await world.run(store.put('x', [Buffer.from('y')]))
+})
+
+test('a store that is asked for too much gets fewer requests at once', async () => {
+  const world = simulatedWorld({ seed: 1 })
+  const atOnce: number[] = []
+  let open = 0
+  const transport = {
+    async send() {
+      atOnce.push(++open)
+      await new Promise<void>(resolve => world.system.timers.after(10, resolve))
+      const tooMany = open > 4
+      open--
+      return { status: tooMany ? 503 : 200, headers: {}, body: Buffer.alloc(0) }
+    },
+    close() {},
+  }
+  const store = openObjectStore({
+    system: world.system,
+    url: 's3://bucket?endpoint=https://s3.test',
+    environment,
+    transport,
+    timeoutMs: 600_000,
+  })
+  await world.run(Promise.all(Array.from({ length: 600 }, (_, index) => store.put(`o/${index}`, [Buffer.from('x')]))))
+  assert.equal(Math.max(...atOnce), 32)
+  const most = Math.max(...atOnce.slice(-200))
+  assert.ok(most < 16, `${most} at once in the end`)
+  assert.ok(store.counts.put.throttled > 0)
+})
+
+test('what is closed refuses, also what waits', async () => {
+  const { world, s3, store } = simulated(1)
+  s3.stop()
+  const waiting = Promise.allSettled(Array.from({ length: 100 }, (_, index) => store.put(`o/${index}`, [Buffer.from('x')])))
+  await world.pass(100)
+  store.close()
+  const results = await world.run(waiting)
+  assert.ok(results.every(each => each.status === 'rejected'))
+  await world.run(assert.rejects(store.list(''), (error: ObjectError) => error.code === 'Closed'))
+})
+
+const { MILLRACE_S3_URL: realUrl } = process.env
+const skip = realUrl === undefined && 'set MILLRACE_S3_URL (and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) to run it against a real server'
+
+test('the contract holds with a real server', { skip }, async () => {
+  const store = openObjectStore({ system: realSystem(), url: realUrl!, environment: process.env })
+  const subject = { store, settled: async () => {} }
+  await runObjectsContract(subject, `contract-${process.pid}`, 1, 200)
+  await runLargeObjectsContract(subject, `large-${process.pid}`, 33)
+  store.close()
+})
+
+test('a real server refuses wrong keys at once', { skip }, async () => {
+  const wrong = { ...process.env, AWS_SECRET_ACCESS_KEY: 'wrong-secret' }
+  const store = openObjectStore({ system: realSystem(), url: realUrl!, environment: wrong })
+  await assert.rejects(store.list(''), (error: unknown) => error instanceof ObjectError && error.status === 403 && !error.retriable)
+  assert.equal(store.counts.list.requests, 1)
+  store.close()
+})
