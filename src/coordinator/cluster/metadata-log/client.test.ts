@@ -102,6 +102,19 @@ test('without a connection nothing is sent, and it is opened again', async () =>
   made.client.close()
 })
 
+test('a call waits for the connection that is being opened', async () => {
+  const system = testSystem()
+  const opening = Promise.withResolvers<Duplex>()
+  const client = new MetadataClient({ system, connect: () => opening.promise, report: (what, error) => assert.fail(`${what}: ${error}`) })
+  const reading = client.read(0)
+  await breathe(system)
+  const [ours, theirs] = connection()
+  serveMetadataLog(new NaiveMetadataLog(), theirs, error => assert.fail(String(error)))
+  opening.resolve(ours)
+  assert.deepEqual(await reading, { isSnapshot: false, records: [], end: 0 })
+  client.close()
+})
+
 test('a peer that does not answer is left after half a minute', async () => {
   const hanging = new Promise<never>(() => {})
   const made = await world(log => changed(log, { append: () => hanging, read: () => hanging }))

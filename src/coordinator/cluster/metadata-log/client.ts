@@ -42,13 +42,15 @@ export class MetadataClient implements MetadataLog {
   readonly #calls = new Map<number, Call>()
   #lastCall = 0
   #stream: Duplex | null = null
+  /** Settles when the attempt to connect that is under way has ended. */
+  #attempt: Promise<void>
   #failures = 0
   #reconnect: Timer | null = null
   #closed = false
 
   constructor(options: MetadataClientOptions) {
     this.#options = options
-    void this.#connect()
+    this.#attempt = this.#connect()
   }
 
   async append(expected: Offset, records: readonly LogRecord[], id: Buffer): Promise<boolean> {
@@ -78,7 +80,8 @@ export class MetadataClient implements MetadataLog {
     return this.#lastCall
   }
 
-  #request(request: Request): Promise<boolean | MetadataSlice> {
+  async #request(request: Request): Promise<boolean | MetadataSlice> {
+    if (this.#stream === null) await this.#attempt
     const stream = this.#stream
     if (stream === null) throw unreachable()
     if (this.#calls.size === mostCalls) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'Too many calls to the metadata log wait')
@@ -132,7 +135,7 @@ export class MetadataClient implements MetadataLog {
   #connectLater(): void {
     if (this.#closed) return
     const pause = Math.min(pauseMs.first * 2 ** this.#failures++, pauseMs.last)
-    this.#reconnect = this.#options.system.timers.after(pause, () => void this.#connect())
+    this.#reconnect = this.#options.system.timers.after(pause, () => (this.#attempt = this.#connect()))
   }
 
   #lose(): void {
