@@ -25,9 +25,10 @@ const mayImport: Record<string, readonly string[]> = {
   formats: [],
   store: ['base'],
   log: ['base', 'protocol', 'store'],
-  client: ['base', 'protocol', 'formats'],
+  channel: ['base', 'protocol', 'formats'],
+  client: ['base', 'protocol', 'channel'],
   coordinator: ['base', 'protocol', 'log'],
-  broker: ['base', 'protocol', 'formats', 'log', 'coordinator'],
+  broker: ['base', 'protocol', 'formats', 'channel', 'log', 'coordinator'],
   millrace: ['base', 'protocol', 'log', 'coordinator', 'broker', 'client'],
   cli: ['*'],
 }

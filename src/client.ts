@@ -4,6 +4,7 @@
  * Hides the client library (its options, retries, callbacks and nested errors). Results are plain data: offsets and timestamps
  * are bigints, keys and values are bytes, and every failure is a {@link ClientError} with Kafka's error name.
  */
+export { ClientError, type ClientProperties } from './channel.ts'
 export type {
   Acl,
   AclFilter,
@@ -19,12 +20,10 @@ export type {
 } from './client/administration.ts'
 export { aclOperations, aclResourceTypes } from './client/administration.ts'
 export type { Client, ClientOptions } from './client/client.ts'
-export { ClientError } from './client/errors.ts'
 export { openClient } from './client/open.ts'
 export type {
   Acks,
   BrokerInfo,
-  ClientProperties,
   Cluster,
   Compression,
   ConfigEntry,

@@ -91,7 +91,15 @@ export {
   SharePartition,
 } from './coordinator/share/share-partition.ts'
 export { type SharePartitionKey, type ShareState, sharePartitionName } from './coordinator/share/state-shard.ts'
-export { ShareCoordinator, type ShareCoordinatorOptions, shareStateTopicName } from './coordinator/share.ts'
+export {
+  ShareCoordinator,
+  type ShareCoordinatorOptions,
+  type SharePosition,
+  type ShareStates,
+  shareStateTopicName,
+} from './coordinator/share.ts'
+export type { MarkerWatch } from './coordinator/transaction/marker-watches.ts'
+export type { Place, RemoteMarker, RemoteMarkers } from './coordinator/transaction/remote-markers.ts'
 export type { TransactionSettings } from './coordinator/transaction/settings.ts'
 export type { EndRequest, InitProducer, TransactionalProducer } from './coordinator/transaction/shard.ts'
 export {

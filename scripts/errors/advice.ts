@@ -20,6 +20,8 @@ export const adviceByCode: Partial<Record<ErrorName, string>> = {
   REQUEST_TIMED_OUT: 'The broker is overloaded or its disk is slow. Check the disk metrics and `millrace_event_loop_stall_seconds`.',
   MESSAGE_TOO_LARGE:
     'Raise max.message.bytes of the topic (message.max.bytes of the broker), or lower max.request.size and batch.size of the producer.',
+  NETWORK_EXCEPTION:
+    'Another broker of the cluster cannot be reached. The log of the broker (`a request to another broker failed`) says why.',
   OFFSET_METADATA_TOO_LARGE: 'Commit less metadata, or raise offset.metadata.max.bytes.',
   COORDINATOR_LOAD_IN_PROGRESS: 'Nothing: clients retry until the broker has loaded the partition, seconds after its start.',
   COORDINATOR_NOT_AVAILABLE: retried,

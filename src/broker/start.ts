@@ -25,6 +25,7 @@ import {
   clusterLimits,
   dataDirectory,
   deadLetterRules,
+  effectiveTopicConfig,
   groupSettings,
   logSettings,
   parseHttpAddress,
@@ -50,6 +51,7 @@ import { exposition } from './http/exposition.ts'
 import { type HttpEndpoint, startHttp } from './http/http.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
+import { Peering } from './peers.ts'
 import { connectToMetadata, listenForMetadata } from './processes/metadata-socket.ts'
 import { Quotas } from './quotas.ts'
 import { Security } from './security.ts'
@@ -76,6 +78,8 @@ export interface StartOptions {
   processes?: { metadataSocket: string; keepsMetadata: boolean }
   /** Node's own, unless the network is simulated. */
   createServer?: typeof createServer
+  /** Other brokers may belong to the cluster, and lead what this one does not; they do with `processes`. */
+  clustered?: boolean
   /** So are the turns of the event loop. */
   watchTurns?: typeof watchTurns
   /** The log can no longer guarantee durability (an fsync failed): the process must end and recover. */
@@ -158,12 +162,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => metadata.close())
   await shareMetadata(options, metadata, opened)
   followDynamicConfig(config, metadata, logger)
-  const groups = openGroups(options, metadata)
-  opened.push(() => groups.close())
-  const transactions = openTransactions(options, metadata, groups)
-  opened.push(() => transactions.close())
-  const shares = openShares(options, metadata, groups, converter)
-  opened.push(() => shares.close())
+  const { groups, peers, transactions, shares } = openCoordinators(options, opened, { metadata, identity, converter })
 
   const ports = new Map<string, number>()
   const broker: Broker = {
@@ -174,6 +173,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     metadata,
     groups,
     transactions,
+    peers,
     ...shares.parts,
     converter,
     self: selfOf(config, identity, ports),
@@ -309,6 +309,27 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
   metadata.refreshTopicConfigs()
 }
 
+function openCoordinators(
+  options: Opening,
+  opened: Closers,
+  { metadata, identity, converter }: { metadata: ClusterMetadata; identity: Identity; converter: RecordConverter },
+) {
+  const groups = openGroups(options, metadata)
+  opened.push(() => groups.close())
+  const partitionOf = {
+    group: (groupId: string) => groups.partitionFor(groupId),
+    transactionalId: (id: string) => transactions.partitionFor(id),
+  }
+  const { clustered = options.processes !== undefined } = options
+  const peers = clustered ? new Peering({ ...options, metadata, clusterId: identity.clusterId, partitionOf }) : null
+  opened.push(() => peers?.close())
+  const transactions: TransactionCoordinator = openTransactions(options, metadata, groups, peers)
+  opened.push(() => transactions.close())
+  const shares = openShares(options, { metadata, groups, converter, peers })
+  opened.push(() => shares.close())
+  return { groups, peers, transactions, shares }
+}
+
 function openGroups({ system, config, logger, metrics, turns }: Opening, metadata: ClusterMetadata): GroupCoordinator {
   const groups = new GroupCoordinator({
     system,
@@ -326,10 +347,9 @@ function openGroups({ system, config, logger, metrics, turns }: Opening, metadat
 /** Share groups: their durable state, records in delivery, and sessions. */
 function openShares(
   { system, config, logger, metrics, turns }: Opening,
-  metadata: ClusterMetadata,
-  groups: GroupCoordinator,
-  converter: RecordConverter,
+  parts: { metadata: ClusterMetadata; groups: GroupCoordinator; converter: RecordConverter; peers: Peering | null },
 ) {
+  const { metadata, groups, converter, peers } = parts
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const shares = new ShareCoordinator({
     system,
@@ -342,14 +362,22 @@ function openShares(
   const knowsDeadLetters = () => metadata.featureLevel('share.version') >= deadLettersFrom
   const ofGroup = (groupId: string) => shareConfig(config, metadata.configs('GROUP', groupId), knowsDeadLetters())
   const rules = (groupId: string) => deadLetterRules(config, metadata.configs('GROUP', groupId))
-  const deadLetters = new DeadLetters({ system, turns, metadata, converter, metrics, rules })
+  const maxMessageBytes = (topic: string) => effectiveTopicConfig(config, metadata.configs('TOPIC', topic)).maxMessageBytes
+  const produce = (topic: string, partition: number, batch: Buffer) => peers!.partitions.produce(topic, partition, batch)
+  const remote = peers === null ? null : { produce, maxMessageBytes }
+  const deadLetters = new DeadLetters({ system, turns, metadata, converter, metrics, rules, remote })
+  const shareStates = peers?.shareStates(shares) ?? shares
   const bury = (letter: DeadLetter) => deadLetters.write(letter)
   const sharePartitions = new SharePartitions({
     system,
     metadata,
-    coordinator: shares,
+    states: shareStates,
     config: ofGroup,
-    isShared: ({ groupId, topicId, partition }) => groups.isShared(groupId, topicId, partition),
+    isShared(key) {
+      const { groupId, topicId, partition } = key
+      if (peers === null || !peers.groups.isElsewhere(groupId)) return groups.isShared(groupId, topicId, partition)
+      return shareStates.read(key).then(stored => stored !== null || peers.groups.isAssigned(key))
+    },
     bury,
     report,
   })
@@ -362,7 +390,7 @@ function openShares(
   })
   const shareSessions = new ShareSessions(() => config.get('group.share.max.share.sessions'))
   return {
-    parts: { shares, sharePartitions, shareSessions, shareConfig: ofGroup },
+    parts: { shares, shareStates, sharePartitions, shareSessions, shareConfig: ofGroup },
     close() {
       sharePartitions.close()
       deadLetters.close()
@@ -375,6 +403,7 @@ function openTransactions(
   { system, config, logger, metrics, turns }: Opening,
   metadata: ClusterMetadata,
   groups: GroupCoordinator,
+  peers: Peering | null,
 ): TransactionCoordinator {
   const transactions = new TransactionCoordinator({
     system,
@@ -383,6 +412,7 @@ function openTransactions(
     turns,
     partitionLog: (topic, partition) => ledPartition(metadata, topic, partition),
     endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
+    remoteMarkers: peers?.markers ?? null,
     newProducerId: () => metadata.newProducerId(),
     report: (what, error) => logger.warn({ err: error }, what),
     recordSkipped: topic => metrics.recordSkipped(topic),

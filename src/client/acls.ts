@@ -1,7 +1,8 @@
 /** ACLs, with Kafka's names instead of its numbers. */
+
+import { ClientError } from '../channel.ts'
 import { apis, type MessageOf } from '../protocol.ts'
 import { type Acl, type AclFilter, type AclOperation, type AclResourceType, aclOperations, aclResourceTypes } from './administration.ts'
-import { ClientError } from './errors.ts'
 import { type Requests, refuse } from './requests.ts'
 
 /** Of filters: everything. Both lists of names begin with code 2. */

@@ -5,8 +5,8 @@
  */
 import { promisify } from 'node:util'
 import { type API, type Callback, type Connection, Consumer, compressionsAlgorithms, kGetApi, type Reader } from '@platformatic/kafka'
+import { ClientError } from '../channel.ts'
 import { apis, batchesIn, type CompressionType, decodeResponse, decompress, header, intactBatchSize } from '../protocol.ts'
-import { ClientError } from './errors.ts'
 import { maxUnpackedBytes } from './read.ts'
 
 for (const [type, codec] of Object.entries(compressionsAlgorithms)) {

@@ -1,9 +1,9 @@
 /** The interface of a client; see `../client.ts`. */
 
 import type { FileSystem } from '../base.ts'
+import type { ClientProperties } from '../channel.ts'
 import type { Administration } from './administration.ts'
 import type {
-  ClientProperties,
   Cluster,
   ConfigEntry,
   ConfigResource,

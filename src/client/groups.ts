@@ -1,7 +1,8 @@
 /** Groups of all protocols, in one form. */
+
+import { ClientError } from '../channel.ts'
 import { apis, consumerProtocol, decodeConsumerProtocol, type MessageOf } from '../protocol.ts'
 import type { Client } from './client.ts'
-import { ClientError } from './errors.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
 import type { GroupInfo, GroupListing, GroupMember, GroupOffset, GroupTask, PartitionOffset } from './types.ts'
 

@@ -1,6 +1,6 @@
 /** Sends records: translates our options to those of the library. */
 import { type MessageToProduce, ProduceAcks, type Producer } from '@platformatic/kafka'
-import { ClientError } from './errors.ts'
+import { ClientError } from '../channel.ts'
 import type { Placed, ProduceOptions, RecordToSend } from './types.ts'
 
 export async function sendRecords(

@@ -6,6 +6,7 @@
  * The checksum of every batch is verified, as with `check.crcs` of Kafka's consumer.
  */
 import { toInt64 } from '../base.ts'
+import { ClientError } from '../channel.ts'
 import {
   apis,
   type BatchView,
@@ -17,7 +18,6 @@ import {
   readMarker,
   type Uuid,
 } from '../protocol.ts'
-import { ClientError } from './errors.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
 import { leaders, refusePartition } from './topics.ts'
 import type { ReadOptions, ReceivedRecord, TopicInfo } from './types.ts'

@@ -5,21 +5,10 @@
  * Hides the choice of a version that both sides support, the look-up of the right broker (coordinator, leader), and retries.
  */
 import { promisify } from 'node:util'
-import { type Admin, type Connection, kGetBootstrapConnection, kGetConnection, kListApis, Writer } from '@platformatic/kafka'
+import { type Admin, type Connection, kGetBootstrapConnection, kGetConnection, kListApis } from '@platformatic/kafka'
 import type { System } from '../base.ts'
-import {
-  type Api,
-  apis,
-  decodeResponse,
-  type ErrorName,
-  encodeMessage,
-  errorName,
-  errorText,
-  type InputOf,
-  KafkaError,
-  type MessageOf,
-} from '../protocol.ts'
-import { ClientError, settled } from './errors.ts'
+import { ClientError, sendOver, settled } from '../channel.ts'
+import { type Api, apis, type ErrorName, errorName, errorText, type InputOf, type MessageOf } from '../protocol.ts'
 
 interface Announced {
   apiKey: number
@@ -71,7 +60,7 @@ export class Requests {
     newest = api.maxVersion,
   ): Promise<MessageOf<A['response']>> {
     const version = await this.#versionOf(api, newest)
-    return this.#send(await this.#connection(to), api, version, request)
+    return sendOver(await this.#connection(to), api, version, request)
   }
 
   /** Runs `work` again while it fails for a reason that passes. What it does must be all or nothing. */
@@ -150,36 +139,10 @@ export class Requests {
     const version = await this.#versionOf(apis.findCoordinator)
     const asked = version >= 4 ? { keyType, coordinatorKeys: [key] } : { keyType, key }
     const connection = await this.#connection('any')
-    const { coordinators, ...single } = await this.#send(connection, apis.findCoordinator, version, asked)
+    const { coordinators, ...single } = await sendOver(connection, apis.findCoordinator, version, asked)
     const found = version >= 4 ? coordinators[0] : single
     if (found === undefined) throw new ClientError('COORDINATOR_NOT_AVAILABLE', `no coordinator available for ${key}`)
     refuse(found.errorCode, found.errorMessage)
     return found.nodeId
-  }
-
-  #send<A extends Api>(connection: Connection, api: A, version: number, request: InputOf<A['request']>): Promise<MessageOf<A['response']>> {
-    const flexible = version >= api.flexibleFrom
-    const body = encode(api, version, request)
-    return new Promise((resolve, reject) => {
-      connection.send<MessageOf<A['response']>>(
-        api.key,
-        version,
-        () => Writer.create().append(body),
-        // ApiVersions alone never has the newer header.
-        (_correlationId, _key, _version, reader) => decodeResponse(api, version, reader.buffer.slice()),
-        flexible,
-        flexible && api.key !== apis.apiVersions.key,
-        (error, response) => (error ? reject(error) : resolve(response!)),
-      )
-    })
-  }
-}
-
-function encode<A extends Api>(api: A, version: number, request: InputOf<A['request']>): Buffer {
-  try {
-    return encodeMessage(api.messages.request, version, request as never)
-  } catch (error) {
-    if (!(error instanceof KafkaError)) throw error
-    throw new ClientError(error.name, `the cluster is too old for this request (${api.name} version ${version})`, error)
   }
 }

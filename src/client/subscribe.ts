@@ -1,6 +1,6 @@
 /** Reading as a member of a group. */
 import type { Consumer, Message } from '@platformatic/kafka'
-import { settled } from './errors.ts'
+import { settled } from '../channel.ts'
 import type { ReceivedRecord, SubscribeOptions, Subscription } from './types.ts'
 
 export async function subscribe(consumer: Consumer, bootstrap: string, options: SubscribeOptions): Promise<Subscription> {

@@ -1,8 +1,8 @@
 /** Delegation tokens (KIP-48). */
 import type { Int64 } from '../base.ts'
+import { ClientError } from '../channel.ts'
 import { apis } from '../protocol.ts'
 import type { Administration, DelegationToken } from './administration.ts'
-import { ClientError } from './errors.ts'
 import { type Requests, refuse } from './requests.ts'
 
 /** The broker's default. */

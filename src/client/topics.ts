@@ -1,8 +1,8 @@
 /** Topics, partition leaders and offsets, with our own requests, because the library hides internal topics. */
 import { toInt64 } from '../base.ts'
+import { ClientError } from '../channel.ts'
 import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
 import type { Client } from './client.ts'
-import { ClientError } from './errors.ts'
 import type { Ask, Requests } from './requests.ts'
 import type { OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
 

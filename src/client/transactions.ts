@@ -1,7 +1,8 @@
 /** Transactions as their coordinators and the partitions' leaders see them (KIP-664). */
+
+import { ClientError } from '../channel.ts'
 import { apis } from '../protocol.ts'
 import type { ProducerInfo, TransactionFilter, TransactionInfo, TransactionListing } from './administration.ts'
-import { ClientError } from './errors.ts'
 import { type Requests, refuse } from './requests.ts'
 
 export async function listTransactions(requests: Requests, filter: TransactionFilter): Promise<TransactionListing[]> {

@@ -1,8 +1,5 @@
 /** The data types of the client's interface. An int64 is a bigint here, because users must see every digit. */
 
-/** As in Kafka's client.properties. */
-export type ClientProperties = Readonly<Record<string, string>>
-
 export interface BrokerInfo {
   id: number
   host: string

@@ -142,12 +142,13 @@ export class GroupCoordinator {
     return this.#shardFor(groupId, generationId < 0).write(shard => shard.commits.commit(request, apiVersion, prepared))
   }
 
-  /** The offsets count when the producer's transaction commits. */
-  async commitTransactionalOffsets(producer: ProducerSession, request: OffsetCommit): Promise<TopicResult[]> {
+  /** The offsets count when the producer's transaction commits. `check`: called just before they are written, and throws to refuse them. */
+  async commitTransactionalOffsets(producer: ProducerSession, request: OffsetCommit, check?: () => void): Promise<TopicResult[]> {
     requireGroupId(request.groupId)
     const { groupId, generationId } = request
     const prepared = await this.#prepare(request)
     const shard = this.#shardFor(groupId, generationId < 0)
+    check?.()
     return shard.writeTransactional(producer, ({ commits }) => commits.commitTransactional(request, prepared))
   }
 

@@ -32,6 +32,12 @@ export interface ShareCoordinatorOptions {
   recordSkipped?: RecordSkipped
 }
 
+/** Without the records in delivery. */
+export type SharePosition = Omit<ShareState, 'stateBatches'>
+
+/** The durable progress of share groups, on this broker or others. */
+export type ShareStates = Pick<ShareCoordinator, 'read' | 'position' | 'initialize' | 'write' | 'delete'>
+
 /** A thousand groups with five hundred partitions each. Kafka has no bound. */
 const mostStatesByDefault = 500_000
 
@@ -95,9 +101,19 @@ export class ShareCoordinator {
     return partition
   }
 
+  /** Which partition of `__share_group_state` holds the state: Kafka's rule. */
+  partitionFor(key: SharePartitionKey): number {
+    return this.#states.partitionFor(sharePartitionName(key))
+  }
+
   /** null: nothing is stored. */
   async read(key: SharePartitionKey): Promise<ShareState | null> {
     return (await this.#shardOf(key)).read(shard => shard.read(key))
+  }
+
+  /** As `read`. */
+  position(key: SharePartitionKey): Promise<SharePosition | null> {
+    return this.read(key)
   }
 
   async initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Promise<void> {

@@ -4,9 +4,10 @@
  */
 import type { Int64, Turns } from '../base.ts'
 import type { AppendOptions, PartitionLog } from '../log.ts'
-import { batchesIn, header, markerOfBatch } from '../protocol.ts'
+import { batchesIn, header, KafkaError, markerOfBatch } from '../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem, testSystem } from './runtime.testing.ts'
 import type { ProducerMarker } from './shard.ts'
+import type { RemoteMarkers } from './transaction/remote-markers.ts'
 import { defaultTransactionSettings, type TransactionSettings } from './transaction/settings.ts'
 import { decodeTransaction, type Transaction } from './transaction/transaction.ts'
 import { TransactionCoordinator, transactionTopicName } from './transaction.ts'
@@ -26,6 +27,8 @@ export class World {
   coordinator: TransactionCoordinator
   /** While it returns an error for a partition, no marker can be written there. */
   refuse: (name: string) => Error | null = () => null
+  /** Partitions that another broker leads, and what markers for them go through. */
+  elsewhere: { names: Set<string>; write: RemoteMarkers['write'] } | null = null
   journal: Entry[] = []
   reports: string[] = []
   nextProducerId = 1000
@@ -134,8 +137,15 @@ export class World {
         partitionLog: partition => this.log(`${transactionTopicName}-${partition}`),
         ensure: async () => {},
       },
-      partitionLog: (topic, partition) => (topic === 'deleted' ? null : refused(`${topic}-${partition}`)),
+      partitionLog: (topic, partition) => {
+        const name = `${topic}-${partition}`
+        if (this.elsewhere?.names.has(name)) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `${name} is elsewhere`)
+        return topic === 'deleted' ? null : refused(name)
+      },
       endTransactionOf: new Map<string, (partition: number, marker: ProducerMarker) => Promise<void>>(),
+      remoteMarkers: {
+        write: (marker, places, done) => this.elsewhere!.write(marker, places, done),
+      },
       newProducerId: () => this.nextProducerId++,
       report: what => void this.reports.push(what),
     })

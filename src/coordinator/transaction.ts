@@ -2,7 +2,7 @@
  * The transaction coordinator of a broker: one shard per partition of `__transaction_state`.
  *
  * Hides which shard holds a transactional id, where new producer ids come from, and how markers are written to the partitions of a
- * transaction, including those of `__consumer_offsets`. Methods throw KafkaError.
+ * transaction, including those of `__consumer_offsets` and those that other brokers lead. Methods throw KafkaError.
  */
 import { type Int64, millisSince, type System, Turns } from '../base.ts'
 import type { PartitionLog } from '../log.ts'
@@ -11,6 +11,8 @@ import { checkWrite } from './cluster.ts'
 import { offsetsTopicName } from './group.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
 import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
+import { type MarkerWatch, MarkerWatches } from './transaction/marker-watches.ts'
+import type { RemoteMarkers } from './transaction/remote-markers.ts'
 import type { ResidentLimits } from './transaction/residents.ts'
 import type { TransactionSettings } from './transaction/settings.ts'
 import { type EndRequest, type InitProducer, type Session, type TransactionalProducer, TransactionShard } from './transaction/shard.ts'
@@ -28,6 +30,8 @@ export interface TransactionCoordinatorOptions {
   partitionLog(topic: string, partition: number): PartitionLog | null
   /** Ends transactions on partitions of topics that a coordinator owns: throws at once when that is not possible now. */
   endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
+  /** Without it, no other broker leads anything. */
+  remoteMarkers?: RemoteMarkers | null
   newProducerId(): Int64 | Promise<Int64>
   turns?: Turns
   report?: Report
@@ -45,6 +49,7 @@ export interface TransactionFilter {
 export class TransactionCoordinator {
   readonly #options: TransactionCoordinatorOptions
   readonly #transactions: ShardedTopic<TransactionShard>
+  readonly #watches = new MarkerWatches()
 
   constructor(options: TransactionCoordinatorOptions) {
     this.#options = options
@@ -62,7 +67,9 @@ export class TransactionCoordinator {
           residentLimits: () => this.#residentLimits(),
           coordinatorEpoch: () => partitionLog.leaderEpoch,
           holds: offset => partitionLog.logEndOffset > offset,
+          whenDurable: (offset, callback) => whenDurable(partitionLog, offset, callback),
           writeMarker: (name, partition, marker) => this.#writeOwnMarker(name, partition, marker),
+          remoteMarkers: options.remoteMarkers ?? null,
           report: reportShard,
         }),
       turns,
@@ -84,7 +91,12 @@ export class TransactionCoordinator {
     if (topic === transactionTopicName) this.close()
   }
 
-  /** The partition that holds the id, the topic created if need be; throws COORDINATOR_NOT_AVAILABLE when it has no place. */
+  /** Which partition of `__transaction_state` holds the id: Kafka's rule. */
+  partitionFor(transactionalId: string): number {
+    return this.#transactions.partitionFor(transactionalId)
+  }
+
+  /** The same, and makes sure that the partition exists; throws COORDINATOR_NOT_AVAILABLE when that is not possible. */
   locate(transactionalId: string): Promise<number> {
     return this.#transactions.place(transactionalId)
   }
@@ -108,6 +120,12 @@ export class TransactionCoordinator {
     await this.#enter(producer, partitions, clientVersion)
   }
 
+  /** As `addPartitions`, for another broker, which may add a partition of `__consumer_offsets`. */
+  addForBroker(producer: TransactionalProducer, partitions: Partitions, clientVersion: number): Promise<void> {
+    for (const topic of partitions.keys()) if (topic !== offsetsTopicName) checkWrite(topic, null)
+    return this.#enter(producer, partitions, clientVersion)
+  }
+
   /** Enters a partition of `__consumer_offsets`, to which a group's offsets will be committed. */
   addOffsets(producer: TransactionalProducer, partition: number, clientVersion: number): Promise<void> {
     return this.#enter(producer, new Map([[offsetsTopicName, new Set([partition])]]), clientVersion)
@@ -124,6 +142,12 @@ export class TransactionCoordinator {
     this.#shardOf(producer.transactionalId).shard.verify(producer, topic, partition)
   }
 
+  /** As `verify`, for another broker: what it appends on the answer must not outlive the record that added the partition. */
+  async verifyForBroker(producer: TransactionalProducer, topic: string, partition: number): Promise<void> {
+    requireTransactionalId(producer.transactionalId)
+    await this.#shardOf(producer.transactionalId).read(shard => shard.verify(producer, topic, partition))
+  }
+
   /** Resolves when the decision is durable, with the producer id and epoch to continue with. */
   async endTransaction(request: EndRequest): Promise<ProducerSession> {
     requireTransactionalId(request.transactionalId)
@@ -133,7 +157,12 @@ export class TransactionCoordinator {
     return settled(await coordinator.write(shard => shard.end(request, spare)))
   }
 
-  /** Ends a transaction on one partition, for an operator; resolves when the marker is durable. */
+  /** Notices markers of the producer that are written on this broker from now on. */
+  watchMarkers(producerId: Int64): MarkerWatch {
+    return this.#watches.begin(producerId)
+  }
+
+  /** Ends a transaction on one partition, for an operator or another broker's coordinator; resolves when the marker is durable. */
   async writeMarker(topic: string, partition: number, marker: ProducerMarker): Promise<void> {
     await this.#appendMarker(topic, partition, marker)
   }
@@ -167,19 +196,22 @@ export class TransactionCoordinator {
     return { all: share(settings.maxTransactionalIds), perPrincipal: share(settings.maxTransactionalIdsPerPrincipal) }
   }
 
-  #writeOwnMarker(topic: string, partition: number, marker: ProducerMarker): void {
+  /** False: another broker leads the partition. */
+  #writeOwnMarker(topic: string, partition: number, marker: ProducerMarker): boolean {
     try {
       this.#appendMarker(topic, partition, marker)?.catch(error => {
         // The record of the decision lies before it and is lost with it; the shard that wrote it finds out the same way.
         this.#options.report?.(`a transaction marker for ${topic}-${partition} did not become durable`, error)
       })
+      return true
     } catch (error) {
       const { name } = toKafkaError(error)
-      if (needless.has(name)) return
+      if (name === 'NOT_LEADER_OR_FOLLOWER' && this.#options.remoteMarkers) return false
+      if (needless.has(name)) return true
       const known = name === 'TRANSACTION_COORDINATOR_FENCED' ? this.#coordinatorEpochAt(topic, partition, marker.producerId) : -1
       if (known <= marker.coordinatorEpoch) throw error
       // There is no other coordinator: an operator wrote a marker with too high an epoch, and no transaction would ever end there again.
-      this.#writeOwnMarker(topic, partition, { ...marker, coordinatorEpoch: known })
+      return this.#writeOwnMarker(topic, partition, { ...marker, coordinatorEpoch: known })
     }
   }
 
@@ -193,6 +225,7 @@ export class TransactionCoordinator {
   #appendMarker(topic: string, partition: number, marker: ProducerMarker): Promise<void> | null {
     const log = this.#options.partitionLog(topic, partition)
     if (log === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic}-${partition} does not exist`)
+    this.#watches.notice(marker.producerId)
     const owner = this.#options.endTransactionOf.get(topic)
     if (owner !== undefined) return owner(partition, marker)
     checkWrite(topic, null)
@@ -210,6 +243,12 @@ const needless: ReadonlySet<string> = new Set<ErrorName>([
   'INVALID_PRODUCER_EPOCH',
   'INVALID_TOPIC_EXCEPTION',
 ])
+
+function whenDurable(log: PartitionLog, offset: number, callback: () => void): void {
+  if (log.highWatermark > offset) callback()
+  // It ends the wait without success, too.
+  else log.whenPast(offset, 'high-watermark', () => log.highWatermark > offset && callback())
+}
 
 export function isTransactionStatus(name: string): name is TransactionStatus {
   return (transactionStatuses as readonly string[]).includes(name)

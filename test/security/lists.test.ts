@@ -24,8 +24,6 @@ interface ListOfResources {
   more?: Message
   /** What has to be there before each request. */
   before?: (world: World) => Promise<unknown>
-  /** The client has the right CLUSTER_ACTION, which the request needs; it opens others as a whole. */
-  asBroker?: true
 }
 
 const groupWithOffset = ({ admin }: World) => {
@@ -92,8 +90,6 @@ const lists: readonly ListOfResources[] = [
   { api: 'DeleteTopics', path: 'topicNames' },
   { api: 'DeleteRecords', path: 'topics' },
   { api: 'OffsetForLeaderEpoch', path: 'topics', more: { replicaId: -1 } },
-  { api: 'AddPartitionsToTxn', path: 'transactions', asBroker: true },
-  { api: 'AddPartitionsToTxn', path: 'transactions.topics', asBroker: true },
   { api: 'AddPartitionsToTxn', path: 'v3AndBelowTopics' },
   { api: 'TxnOffsetCommit', path: 'topics', more: { generationIdOrMemberEpoch: -1 } },
   { api: 'DescribeConfigs', path: 'resources', more: { resourceType: 2 } },
@@ -113,6 +109,8 @@ const lists: readonly ListOfResources[] = [
 /** Lists of names that are no resources of their own, or that one right on the cluster, or on the group, opens as a whole. */
 const otherLists: Record<string, readonly string[]> = {
   'one right on the cluster': [
+    'AddPartitionsToTxn transactions',
+    'AddPartitionsToTxn transactions.topics',
     'WriteTxnMarkers markers.topics',
     'DescribeLogDirs topics',
     'AlterReplicaLogDirs dirs',
@@ -301,9 +299,8 @@ function errorsOf(answer: unknown, ids: Record<string, Uuid>) {
 }
 
 const all = 2
-const clusterAction = 9
 
-async function prepare(t: TestContext, asBroker = false): Promise<World> {
+async function prepare(t: TestContext): Promise<World> {
   const broker = await startSecured(t, { ...authorizer, 'offsets.topic.num.partitions': '1', 'transaction.state.log.num.partitions': '1' })
   const admin = await broker.connect('PLAINTEXT')
   const ids: Record<string, Uuid> = {}
@@ -312,7 +309,6 @@ async function prepare(t: TestContext, asBroker = false): Promise<World> {
   await findCoordinator(admin, mine!, coordinates.transaction)
   const allow = { resourcePatternType: 3, principal: 'User:alice', host: '*', permissionType: 3 }
   const creations = [2, 3, 5].map(resourceType => ({ ...allow, resourceType, resourceName: mine!, operation: all }))
-  if (asBroker) creations.push({ ...allow, resourceType: 4, resourceName: 'kafka-cluster', operation: clusterAction })
   await admin.request(apis.createAcls, 3, { creations })
   const begun: Record<string, World['session']> = {}
   for (const transactionalId of [mine, theirs]) {
@@ -348,7 +344,7 @@ test('an entry that is not allowed is refused at any place in its list', async t
     for (let version = list.versions?.[0] ?? versions[0]; version <= (list.versions?.[1] ?? versions[1]); version++) {
       if (!hasList(api, list.path, version)) continue
       await t.test(`${list.api} v${version} ${list.path}`, async inner => {
-        const world = await prepare(inner, list.asBroker)
+        const world = await prepare(inner)
         const before = await stateOf(world.admin)
         for (const names of [
           [mine!, theirs!],

@@ -13,7 +13,7 @@ export const because = {
   kerberos: 'Millrace does not support Kerberos',
   jitter: 'all partitions share one journal, so starting many segments at once costs nothing',
   kernel: 'the operating system determines the size of socket buffers',
-  login: 'the broker does not log in to other brokers',
+  login: 'logins to other brokers have fixed timing, and tokens come from a file or for a client secret',
   loop: "one event loop does the work of Kafka's thread pools",
   memory: 'coordinators have other limits for memory and batching',
   oneBackoff: 'keys are fetched again after sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms',

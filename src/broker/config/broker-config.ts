@@ -93,6 +93,12 @@ export class BrokerConfig {
     return this.#endpoints.listeners
   }
 
+  /** Where brokers call each other. */
+  get interBroker(): Listener {
+    const wanted = interBrokerListener(this.#values, this.startListeners)
+    return this.listeners.find(({ name }) => name === wanted) ?? this.startListeners[0]!
+  }
+
   get<K extends BrokerKey>(key: K): BrokerValues[K] {
     return this.#values[key]
   }

@@ -1,6 +1,13 @@
 /** The parts of the broker that handlers may use: one value per running broker, built by `start.ts`. */
 import type { System, Turns } from '../../base.ts'
-import type { ClusterMetadata, GroupCoordinator, ShareConfig, ShareCoordinator, TransactionCoordinator } from '../../coordinator.ts'
+import type {
+  ClusterMetadata,
+  GroupCoordinator,
+  ShareConfig,
+  ShareCoordinator,
+  ShareStates,
+  TransactionCoordinator,
+} from '../../coordinator.ts'
 import type { Log } from '../../log.ts'
 import type { RecordConverter, Uuid } from '../../protocol.ts'
 import type { BrokerConfig } from '../config.ts'
@@ -8,6 +15,7 @@ import type { FrameMemory } from '../connections/frame-memory.ts'
 import type { ResponseMemory } from '../connections/response-memory.ts'
 import type { Logger } from '../logger.ts'
 import type { BrokerMetrics } from '../metrics.ts'
+import type { Peering } from '../peers.ts'
 import type { Quotas } from '../quotas.ts'
 import type { Security } from '../security.ts'
 import type { Seldom } from '../seldom.ts'
@@ -31,8 +39,10 @@ export interface Broker {
   readonly metadata: ClusterMetadata
   readonly groups: GroupCoordinator
   readonly transactions: TransactionCoordinator
-  /** The durable positions of share groups. */
+  /** The durable positions of share groups that this broker coordinates. */
   readonly shares: ShareCoordinator
+  /** Those of all share groups. */
+  readonly shareStates: ShareStates
   readonly sharePartitions: SharePartitions
   readonly shareSessions: ShareSessions
   /** How the records of this share group are delivered. */
@@ -42,6 +52,8 @@ export interface Broker {
   readonly responseMemory: ResponseMemory
   readonly parkedFetches: ParkedFetches
   readonly converter: RecordConverter
+  /** null: there is no other broker. */
+  readonly peers: Peering | null
   readonly metrics: BrokerMetrics
   readonly quotas: Quotas
   readonly telemetry: Telemetry

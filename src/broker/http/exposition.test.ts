@@ -79,7 +79,8 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
       brokers: () => [{ id: 7, fenced: false }],
       partitionCount: topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
     },
-    shares: { read: async () => ({ startOffset: 3, deliveryCompleteCount: 2 }) },
+    shares: { position: async () => ({ startOffset: 3, deliveryCompleteCount: 2 }) },
+    peers: null,
     groups: {
       listGroups: async () => [{ groupId: 'a "group"' }, { groupId: 'loading' }, { groupId: 'shared', groupType: 'share' }],
       shareGroupTopics: async () => new Map([['id', { name: 'orders', partitions: new Set([0]) }]]),

@@ -56,6 +56,11 @@ export class ShareSessions {
     return this.#byConnection.has(connectionId)
   }
 
+  hasGroup(groupId: string): boolean {
+    for (const session of this.#sessions.values()) if (session.groupId === groupId) return true
+    return false
+  }
+
   /** Closes the sessions of a connection that has ended, and returns them. */
   closeAll(connectionId: number): ShareSession[] {
     const sessions = [...(this.#byConnection.get(connectionId) ?? [])]

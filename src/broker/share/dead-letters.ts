@@ -42,11 +42,28 @@ export interface DeadLettersOptions {
   converter: RecordConverter
   metrics: BrokerMetrics
   rules(groupId: string): DeadLetterRules
+  /** Partitions that other brokers lead; null: there are no other brokers. */
+  remote: {
+    /** Resolves when the batch is durable. */
+    produce(topic: string, partition: number, batch: Buffer): Promise<void>
+    maxMessageBytes(topic: string): number
+  } | null
+}
+
+/** Where letters go. */
+interface Target {
+  topic: string
+  partition: number
+  /** null: another broker leads the partition. */
+  log: PartitionLog | null
+  maxMessageBytes: number
 }
 
 /** What may be otherwise a moment later. */
 const passing: ReadonlySet<ErrorName> = new Set<ErrorName>([
   'KAFKA_STORAGE_ERROR',
+  'LEADER_NOT_AVAILABLE',
+  'NETWORK_EXCEPTION',
   'NOT_CONTROLLER',
   'NOT_LEADER_OR_FOLLOWER',
   'REQUEST_TIMED_OUT',
@@ -112,7 +129,7 @@ export class DeadLetters {
     const { groupId, lastOffset, source } = letter
     const rules = this.#options.rules(groupId)
     const target = await this.#target(groupId, rules, source.partition)
-    const most = target.config.maxMessageBytes - batchMargin
+    const most = target.maxMessageBytes - batchMargin
     const contents = rules.copyRecord ? await originals(source, from, lastOffset, most, this.#options.turns) : null
     const until = contents?.until ?? lastOffset + 1
     const records: NewRecord[] = []
@@ -135,20 +152,24 @@ export class DeadLetters {
     return from + records.length
   }
 
-  async #append(target: PartitionLog, batch: Buffer): Promise<void> {
-    const { compressionType, compressionLevel } = target.config
+  async #append({ topic, partition, log }: Target, batch: Buffer): Promise<void> {
+    if (log === null) {
+      await this.#options.remote?.produce(topic, partition, batch)
+      return
+    }
+    const { compressionType, compressionLevel } = log.config
     const job = openingOf(batch, {
       version: produceVersion,
       compression: compressionType === 'uncompressed' ? 'none' : compressionType,
       level: compressionLevel,
-      batch: target.produceRules(),
+      batch: log.produceRules(),
     })
     const { records, contents } = await this.#options.converter.open(job)
-    await target.append(records, { origin: 'client', contents }).durable
+    await log.append(records, { origin: 'client', contents }).durable
   }
 
   /** Throws INVALID_CONFIG for a topic that must not be used, in Kafka's words. */
-  async #target(groupId: string, rules: DeadLetterRules, sourcePartition: number): Promise<PartitionLog> {
+  async #target(groupId: string, rules: DeadLetterRules, sourcePartition: number): Promise<Target> {
     const { metadata } = this.#options
     const { topic: name, prefix } = rules
     if (name === null) throw refused(`Configured DLQ topic name in share group: ${groupId} is empty.`)
@@ -167,10 +188,11 @@ export class DeadLetters {
     if (topic === undefined) await this.#create(name)
     const partitions = metadata.topic(name)?.partitions ?? []
     if (partitions.length === 0) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The dead-letter topic ${name} was deleted`)
-    const first = sourcePartition % partitions.length
-    const log = partitions[first]!.log ?? partitions.find(each => each.log !== null)?.log ?? null
-    if (log !== null) return log
-    throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `This broker leads no partition of the dead-letter topic ${name}`)
+    const { index: partition, log, leader } = partitions[sourcePartition % partitions.length]!
+    if (log !== null) return { topic: name, partition, log, maxMessageBytes: log.config.maxMessageBytes }
+    const { remote } = this.#options
+    if (remote !== null) return { topic: name, partition, log, maxMessageBytes: remote.maxMessageBytes(name) }
+    throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `Broker ${leader} leads ${name}-${partition}.`)
   }
 
   async #create(name: string): Promise<void> {

@@ -9,10 +9,10 @@ import {
   type ClusterMetadata,
   type DeadLetter,
   type ShareConfig,
-  type ShareCoordinator,
   SharePartition,
   type SharePartitionKey,
   type ShareState,
+  type ShareStates,
   sharePartitionName,
 } from '../../coordinator.ts'
 import type { PartitionLog } from '../../log.ts'
@@ -21,7 +21,7 @@ import { KafkaError, type Uuid } from '../../protocol.ts'
 export interface SharePartitionsOptions {
   system: System
   metadata: ClusterMetadata
-  coordinator: ShareCoordinator
+  states: ShareStates
   config(groupId: string): ShareConfig
   /** Whether the group was ever assigned the partition. */
   isShared(key: SharePartitionKey): Promise<boolean>
@@ -157,23 +157,23 @@ export class SharePartitions {
   }
 
   async #load(key: SharePartitionKey, log: PartitionLog, drop: () => void): Promise<SharePartition> {
-    const { coordinator, system, report } = this.#options
+    const { states, system, report } = this.#options
     const config = this.#options.config(key.groupId)
     if (!(await this.#options.isShared(key))) throw new NotShared()
-    const stored = await coordinator.read(key)
+    const stored = await states.read(key)
     let state: ShareState = stored ?? { stateEpoch: 0, leaderEpoch: 0, startOffset: -1, deliveryCompleteCount: 0, stateBatches: [] }
     if (state.startOffset === -1) {
       // Stored at once: "latest" must mean the same after a restart.
       const startOffset = await firstOffset(log, config.autoOffsetReset, system.clock.now())
       state = { ...state, startOffset }
-      await coordinator.initialize(key, state.stateEpoch, startOffset)
+      await states.initialize(key, state.stateEpoch, startOffset)
     }
     return new SharePartition({
       system,
       log,
       config,
       state,
-      store: change => coordinator.write(key, change),
+      store: change => states.write(key, change),
       bury: ({ firstOffset, lastOffset, deliveryCount, cause }) =>
         this.#bury({ groupId: key.groupId, source: log, firstOffset, lastOffset, deliveryCount, cause }),
       available: () => this.#wake(key.groupId),

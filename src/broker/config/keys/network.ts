@@ -173,7 +173,6 @@ export const networkKeys = {
     default: 30_000,
     doc: 'How long the broker waits for answers to its own requests.',
     importance: 'high',
-    accepted: because.forwarding,
   }),
   'socket.connection.setup.timeout.max.ms': ms({
     default: 30_000,

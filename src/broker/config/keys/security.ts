@@ -176,9 +176,8 @@ export const securityKeys = {
   }),
   'sasl.mechanism.inter.broker.protocol': string({
     default: 'GSSAPI',
-    doc: 'SASL mechanism among brokers.',
+    doc: 'SASL mechanism with which the broker logs in to other brokers.',
     dynamic: 'per-broker',
-    accepted: because.login,
   }),
   'sasl.oauthbearer.allow.unverified.audience': boolean({
     default: false,
@@ -225,11 +224,9 @@ export const securityKeys = {
   'sasl.oauthbearer.client.credentials.client.id': string({
     default: null,
     doc: 'Client id for the token endpoint.',
-    accepted: because.login,
   }),
   'sasl.oauthbearer.client.credentials.client.secret': password({
     doc: 'Client secret for the token endpoint.',
-    accepted: because.login,
   }),
   'sasl.oauthbearer.clock.skew.seconds': int({
     default: 30,
@@ -273,7 +270,7 @@ export const securityKeys = {
     doc: 'Class that checks tokens.',
     accepted: because.javaClass,
   }),
-  'sasl.oauthbearer.scope': string({ default: null, doc: 'Scope that is asked for.', accepted: because.login }),
+  'sasl.oauthbearer.scope': string({ default: null, doc: 'Scope that is asked for.' }),
   'sasl.oauthbearer.scope.claim.name': string({
     default: 'scope',
     doc: 'Claim that holds the scope.',
@@ -285,7 +282,10 @@ export const securityKeys = {
     doc: 'Claim that contains the subject.',
     importance: 'low',
   }),
-  'sasl.oauthbearer.token.endpoint.url': string({ default: null, doc: 'Where tokens are fetched.', accepted: because.login }),
+  'sasl.oauthbearer.token.endpoint.url': string({
+    default: null,
+    doc: 'Where the broker gets its token to log in to other brokers: a file:, https: or http: URL.',
+  }),
   'sasl.server.callback.handler.class': className({
     default: null,
     doc: 'Class that answers SASL callbacks of the broker.',
@@ -329,10 +329,9 @@ export const securityKeys = {
   }),
   'ssl.endpoint.identification.algorithm': string({
     default: 'https',
-    doc: "How the name in a server's certificate is checked.",
+    doc: "How the name in another broker's certificate is checked: https, or empty for not at all.",
     importance: 'low',
     dynamic: 'per-broker',
-    accepted: because.openssl,
   }),
   'ssl.engine.factory.class': className({
     default: null,

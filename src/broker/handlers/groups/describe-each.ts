@@ -11,7 +11,7 @@ interface DescribeRequest {
   includeAuthorizedOperations: boolean
 }
 
-export const describeAccess: Access = [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']]
+export const describeAccess = [...everyOperation('GROUP'), ['TOPIC', 'DESCRIBE']] as const satisfies Access
 export const describeCost = manyThings<Pick<DescribeRequest, 'groupIds'>>(function* (request) {
   request.groupIds = yield* distinct(request.groupIds)
 })
@@ -19,16 +19,17 @@ export const describeCost = manyThings<Pick<DescribeRequest, 'groupIds'>>(functi
 /** Elements of the description of a member: partitions that it is assigned, names to which it subscribes. */
 const perMember = 20
 
-/** Describes each group by `describe`. `failed` makes the result for errors, including a missing permission. */
+/** Describes each group by `describe`. `admit` throws if the caller may not see the group. `failed` makes the result for errors, including a missing permission. */
 export function describeEach<G extends { authorizedOperations?: number | undefined }>(
   { groupIds, includeAuthorizedOperations }: DescribeRequest,
   context: RequestContext,
   describe: (groupId: string) => Promise<G>,
   failed: (groupId: string, error: KafkaError) => G,
+  admit: (groupId: string) => void = groupId => requireGroup(context, 'DESCRIBE', groupId),
 ): Promise<G[]> {
   return inSlices(context.broker.turns, groupIds, async groupId => {
     try {
-      requireGroup(context, 'DESCRIBE', groupId)
+      admit(groupId)
       await context.expects(perMember * (await context.broker.groups.memberCount(groupId)))
       const group = await describe(groupId)
       if (!includeAuthorizedOperations) return group

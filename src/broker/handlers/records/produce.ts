@@ -33,7 +33,7 @@ import { fewEntries, manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { CloseConnection, type Deferred, defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { absence, CurrentLeaders } from '../cluster/cluster-view.ts'
-import { checkTransaction, enterTransaction, ownBytes } from './produce-transaction.ts'
+import { checkTransaction, enterTransaction, ownBytes, RemoteEntry } from './produce-transaction.ts'
 
 type Request = MessageOf<typeof apis.produce.request>
 type Response = InputOf<typeof apis.produce.response>
@@ -74,13 +74,26 @@ export const produce = defineHandler<typeof apis.produce>({
 
 type Outcome = Response | null | Promise<Response | null> | Deferred<Response>
 
-async function appendEntered(entering: Promise<KafkaError | null>, request: Request, context: RequestContext): Promise<Response | null> {
-  const outcome = appendAll(request, context, await entering)
+async function appendEntered(
+  entering: Promise<KafkaError | RemoteEntry | null>,
+  request: Request,
+  context: RequestContext,
+): Promise<Response | null> {
+  const entry = await entering
+  if (!(entry instanceof RemoteEntry)) return settledOutcome(appendAll(request, context, entry))
+  try {
+    return await settledOutcome(appendAll(request, context, entry))
+  } finally {
+    entry.release()
+  }
+}
+
+function settledOutcome(outcome: Outcome): Response | null | Promise<Response | null> {
   return outcome !== null && 'deferred' in outcome ? outcome.deferred : outcome
 }
 
 /** `refused`: why partitions could not be entered into the transaction. */
-function appendAll(request: Request, context: RequestContext, refused: KafkaError | null): Outcome {
+function appendAll(request: Request, context: RequestContext, refused: KafkaError | RemoteEntry | null): Outcome {
   const appends = new ProduceAppends(request, context, refused)
   const steps = appends.steps()
   if (steps.next().done) {
@@ -149,12 +162,12 @@ class ProduceAppends {
   readonly opening = new Map<PartitionLog, Promise<void>>()
   readonly #request: Request
   readonly #context: RequestContext
-  readonly #refused: KafkaError | null
+  readonly #refused: KafkaError | RemoteEntry | null
   #work = 0
   #recordErrors = 0
   #leaders: CurrentLeaders | null = null
 
-  constructor(request: Request, context: RequestContext, refused: KafkaError | null) {
+  constructor(request: Request, context: RequestContext, refused: KafkaError | RemoteEntry | null) {
     this.#request = request
     this.#context = context
     this.#refused = refused

@@ -24,7 +24,7 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     )
   }),
   async handle({ groupId, topics }, context) {
-    const { metadata, groups, shares, sharePartitions, turns } = context.broker
+    const { metadata, groups, shareStates, sharePartitions, turns } = context.broker
     requireGroup(context, 'READ', groupId)
     const altered = new Map<Uuid, { name: string; partitions: Set<number> }>()
     const changes: { topicId: Uuid; partition: number; startOffset: Int64 }[] = []
@@ -48,7 +48,7 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     })
     if (changes.length > 0) {
       const stateEpoch = await groups.beginAlterShareOffsets(groupId, altered)
-      await inSlices(turns, changes, ({ startOffset, ...place }) => shares.initialize({ groupId, ...place }, stateEpoch, startOffset))
+      await inSlices(turns, changes, ({ startOffset, ...place }) => shareStates.initialize({ groupId, ...place }, stateEpoch, startOffset))
       sharePartitions.forget(groupId)
     }
     return { throttleTimeMs: 0, ...fine, responses }

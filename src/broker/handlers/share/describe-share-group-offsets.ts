@@ -68,14 +68,16 @@ async function standing(
   initialized: InitializedTopics,
   context: RequestContext,
 ): Promise<ResponsePartition> {
-  const { metadata } = context.broker
+  const { metadata, shareStates, peers } = context.broker
   try {
     if (!context.allowed('DESCRIBE', 'TOPIC', topicName)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
     const topic = metadata.topic(topicName)
     const partition = topic?.partitions[partitionIndex]
     const known = topic !== undefined && partition !== undefined && initialized.get(topic.id)?.partitions.has(partitionIndex)
     if (!known) return { partitionIndex, ...nowhere, ...fine }
-    return { partitionIndex, ...(await shareStanding(context.broker, groupId, topic.id, partition)), ...fine }
+    const ends = partition.log ?? (await peers?.partitions.ends(topicName, partitionIndex)) ?? null
+    const key = { groupId, topicId: topic.id, partition: partitionIndex }
+    return { partitionIndex, ...(await shareStanding(shareStates, key, partition.leaderEpoch, ends)), ...fine }
   } catch (error) {
     return { partitionIndex, ...nowhere, ...outcomeOf(toKafkaError(error)) }
   }

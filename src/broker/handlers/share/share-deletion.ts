@@ -6,9 +6,9 @@ import type { Broker } from '../../dispatch/context.ts'
 /** Returns the topics of which the empty group knew anything. */
 export async function forgetShareTopics(groupId: string, topicIds: ReadonlySet<Uuid>, broker: Broker): Promise<ReadonlySet<Uuid>> {
   const known = await broker.groups.emptyShareGroupTopics(groupId)
-  const { turns, shares } = broker
+  const { turns, shareStates } = broker
   for (const [topicId, { partitions }] of known) {
-    if (topicIds.has(topicId)) await inSlices(turns, partitions, partition => shares.delete({ groupId, topicId, partition }))
+    if (topicIds.has(topicId)) await inSlices(turns, partitions, partition => shareStates.delete({ groupId, topicId, partition }))
   }
   const forgotten = await broker.groups.forgetShareTopics(groupId, topicIds)
   broker.sharePartitions.forget(groupId)

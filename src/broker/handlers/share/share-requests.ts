@@ -84,14 +84,21 @@ export function requireShareGroups({ broker }: RequestContext): void {
 
 /** The connection is gone, and perhaps its members with it. */
 async function endSessions(connectionId: number, { broker }: RequestContext): Promise<void> {
-  for (const { groupId, memberId } of broker.shareSessions.closeAll(connectionId)) {
-    await broker.sharePartitions.releaseMember(groupId, memberId)
-  }
+  for (const session of broker.shareSessions.closeAll(connectionId)) await release(session, broker)
+}
+
+async function release(
+  { groupId, memberId }: ShareSession,
+  { peers, sharePartitions, shareSessions }: RequestContext['broker'],
+): Promise<void> {
+  await sharePartitions.releaseMember(groupId, memberId)
+  // The coordinator of a group without members may change the state, or delete it, and this broker would not hear of it.
+  if (peers !== null && !shareSessions.hasGroup(groupId)) sharePartitions.forget(groupId)
 }
 
 /** After the last acknowledgements of a final request. */
 export async function finish(session: ShareSession, epoch: number, context: RequestContext): Promise<void> {
-  if (epoch === finalEpoch) await context.broker.sharePartitions.releaseMember(session.groupId, session.memberId)
+  if (epoch === finalEpoch) await release(session, context.broker)
 }
 
 /** What is wrong with the partition for this caller; null when nothing is. */

@@ -1,11 +1,11 @@
 /**
  * AddPartitionsToTxn, v0–5: adds partitions to a transaction before they are written. v0–3 come from clients, for one transaction;
  * v4–5 are sent between brokers, for several, and may only ask whether partitions have been added (KIP-890). Either all partitions of a
- * transaction are added, or none. v2 returns PRODUCER_FENCED (KIP-588). Unlike in Kafka, v4–5 need the permissions of v0–3 in addition to
- * CLUSTER_ACTION, so that CLUSTER_ACTION alone does not allow writing markers to other topics.
+ * transaction are added, or none. v2 returns PRODUCER_FENCED (KIP-588). v4–5 need CLUSTER_ACTION only, as in Kafka: the broker that asks has
+ * checked the permissions of the producer. They may name `__consumer_offsets`, where a group's offsets are committed.
  */
 import { inSlices, runInSlices } from '../../../base.ts'
-import { belongsToBroker, type TransactionalProducer } from '../../../coordinator.ts'
+import { belongsToBroker, offsetsTopicName, type TransactionalProducer } from '../../../coordinator.ts'
 import { apis, type ErrorName, errorCode, type InputOf, type MessageOf, toKafkaError } from '../../../protocol.ts'
 import { distinct, distinctPairs, manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
@@ -20,6 +20,8 @@ type TopicResults = NonNullable<Response['resultsByTopicV3AndBelow']>
 
 const fencedFrom = 2
 const batchedFrom = 4
+/** `transaction.version` of the producer: only with 2 do brokers add partitions. */
+const addedByBroker = 2
 
 export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>({
   api: apis.addPartitionsToTxn,
@@ -59,11 +61,14 @@ export const addPartitionsToTxn = defineHandler<typeof apis.addPartitionsToTxn>(
 async function enter(producer: TransactionalProducer, topics: Topics, verifyOnly: boolean, context: RequestContext): Promise<TopicResults> {
   try {
     const { transactionalId } = producer
-    requireTransactionalId(context, transactionalId)
+    const ofBroker = context.version >= batchedFrom
+    if (!ofBroker) requireTransactionalId(context, transactionalId)
     const refused = await refusals(topics, context)
     if (refused !== null) return refused
-    if (verifyOnly) return verified(producer, topics, context)
-    await context.broker.transactions.addPartitions(producer, byTopic(topics), 0)
+    if (verifyOnly) return await verified(producer, topics, context)
+    const { transactions } = context.broker
+    if (ofBroker) await transactions.addForBroker(producer, byTopic(topics), addedByBroker)
+    else await transactions.addPartitions(producer, byTopic(topics), 0)
     return await runInSlices(context.broker.turns, all(topics, 0))
   } catch (error) {
     return runInSlices(context.broker.turns, all(topics, fencingError(toKafkaError(error), context.version, fencedFrom).code))
@@ -75,7 +80,10 @@ async function refusals(topics: Topics, context: RequestContext): Promise<TopicR
   let refused = false
   const results = await inSlices(context.broker.turns, topics, ({ name, partitions }) => {
     const known = context.broker.metadata.topic(name)
-    const allowed = !belongsToBroker(name) && context.allowed('WRITE', 'TOPIC', name)
+    const allowed =
+      context.version >= batchedFrom
+        ? name === offsetsTopicName || !belongsToBroker(name)
+        : !belongsToBroker(name) && context.allowed('WRITE', 'TOPIC', name)
     return {
       name,
       resultsByPartition: partitions.map(partitionIndex => {
@@ -90,12 +98,12 @@ async function refusals(topics: Topics, context: RequestContext): Promise<TopicR
   return refused ? results : null
 }
 
-function verified(producer: TransactionalProducer, topics: Topics, { broker }: RequestContext): TopicResults {
-  return topics.map(({ name, partitions }) => ({
+function verified(producer: TransactionalProducer, topics: Topics, { broker }: RequestContext): Promise<TopicResults> {
+  return inSlices(broker.turns, topics, async ({ name, partitions }) => ({
     name,
-    resultsByPartition: partitions.map(partitionIndex => {
+    resultsByPartition: await inSlices(broker.turns, partitions, async partitionIndex => {
       try {
-        broker.transactions.verify(producer, name, partitionIndex)
+        await broker.transactions.verifyForBroker(producer, name, partitionIndex)
         return { partitionIndex, partitionErrorCode: 0 }
       } catch (error) {
         return { partitionIndex, partitionErrorCode: toKafkaError(error).code }

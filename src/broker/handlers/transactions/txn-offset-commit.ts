@@ -4,7 +4,7 @@
  * topic ids. Older clients must have added it with AddOffsetsToTxn, which is checked.
  */
 import { runInSlices } from '../../../base.ts'
-import { type CommitTopic, offsetsTopicName } from '../../../coordinator.ts'
+import { type CommitTopic, type OffsetCommit, offsetsTopicName, type TopicResult } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { distinctPairs, manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
@@ -41,15 +41,17 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
     const { groups } = context.broker
     const asked = await runInSlices(context.broker.turns, topicsOf(request))
     const commit = async (accepted: CommitTopic[]) => {
-      await enter(request, context)
-      return groups.commitTransactionalOffsets(request, {
+      const offsets = {
         groupId: request.groupId,
         memberId: request.memberId,
         groupInstanceId: request.groupInstanceId,
         generationId: request.generationIdOrMemberEpoch,
         retentionTimeMs: -1,
         topics: accepted,
-      })
+      }
+      if (context.broker.peers?.entries.isElsewhere(request.transactionalId)) return commitAsked(request, offsets, context)
+      await enter(request, context)
+      return groups.commitTransactionalOffsets(request, offsets)
     }
     const told = (error: KafkaError) => toldTo(error, context.version)
     return { throttleTimeMs: 0, topics: await commitTopics(asked, context.version >= topicIdsFrom, context, commit, told) }
@@ -74,6 +76,26 @@ async function enter(request: Request, { broker, version }: RequestContext): Pro
   const partition = groups.partitionFor(request.groupId)
   if (version >= entersFrom) await transactions.addOffsets(request, partition, 2)
   else if (config.get('transaction.partition.verification.enable')) transactions.verify(request, offsetsTopicName, partition)
+}
+
+/** The same, if another broker coordinates the transaction: its answer counts until a marker of the producer is written here. */
+async function commitAsked(request: Request, offsets: OffsetCommit, { broker, version }: RequestContext): Promise<TopicResult[]> {
+  const { groups, transactions, peers, config } = broker
+  const watch = transactions.watchMarkers(request.producerId)
+  try {
+    const verifyOnly = version < entersFrom
+    if (!verifyOnly || config.get('transaction.partition.verification.enable')) {
+      const partition = groups.partitionFor(request.groupId)
+      const results = await peers!.entries.enter(request, new Map([[offsetsTopicName, new Set([partition])]]), verifyOnly)
+      const refused = results.get(offsetsTopicName)?.get(partition)
+      if (refused !== null) throw refused ?? new KafkaError('COORDINATOR_LOAD_IN_PROGRESS')
+    }
+    return await groups.commitTransactionalOffsets(request, offsets, () => {
+      if (watch.ended) throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', 'The transaction has changed meanwhile')
+    })
+  } finally {
+    watch.stop()
+  }
 }
 
 /** Clients of v0 and v1 do not expect a coordinator that is loading, and those before v5 none that is busy. */

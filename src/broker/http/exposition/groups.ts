@@ -9,9 +9,10 @@
  * are omitted and counted.
  */
 import { joinedKey } from '../../../base.ts'
+import type { SharePartitionKey, TopicPartition } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import type { Broker } from '../../dispatch/context.ts'
-import { shareStanding } from '../../share/share-lag.ts'
+import { type ShareStanding, shareStanding } from '../../share/share-lag.ts'
 import type { LagAges } from './lag-age.ts'
 import { labelText, type Page } from './text.ts'
 
@@ -95,11 +96,26 @@ async function readShareGroup(broker: Broker, group: string, most: number): Prom
       const partition = broker.metadata.topic(name)?.partitions[index]
       const log = partition?.log ?? null
       if (partition === undefined || log === null) continue
-      const { startOffset, lag } = await shareStanding(broker, group, topicId, partition)
-      partitions.push({ topic: name, log, offset: Number(startOffset), lag, ageSeconds: null })
+      const standing = await ownStanding(broker, { groupId: group, topicId, partition: index }, partition)
+      if (standing !== null)
+        partitions.push({ topic: name, log, offset: Number(standing.startOffset), lag: standing.lag, ageSeconds: null })
     }
   }
   return { group, members, partitions, isShare: true }
+}
+
+/** null: another broker keeps the state, which a page does not wait for. */
+async function ownStanding(
+  { shares, peers }: Broker,
+  key: SharePartitionKey,
+  { leaderEpoch, log }: TopicPartition,
+): Promise<ShareStanding | null> {
+  try {
+    return await shareStanding(shares, key, leaderEpoch, log)
+  } catch (error) {
+    if (peers === null) throw error
+    return null
+  }
 }
 
 interface Family {

@@ -5,17 +5,27 @@
  * Checks everything that can be checked before connecting; errors name the property and contain no secrets.
  */
 import { createSecureContext, type ConnectionOptions as TlsOptions } from 'node:tls'
-import type { SASLOptions } from '@platformatic/kafka'
 import type { FileSystem } from '../base.ts'
 import { certificatesOfStore, identityOfStore, parseJaas, pemCertificates, pemIdentity, refuseJks } from '../formats.ts'
 import { ClientError } from './errors.ts'
 import { bearerToken } from './oauth.ts'
-import type { ClientProperties } from './types.ts'
 
+/** As in Kafka's client.properties. */
+export type ClientProperties = Readonly<Record<string, string>>
+
+/** The library's options; its own types must not be part of the package's. */
 export interface ConnectionSecurity {
   tls?: TlsOptions
   tlsServerName?: boolean
-  sasl?: SASLOptions
+  sasl?: SaslOptions
+}
+
+interface SaslOptions {
+  mechanism: (typeof saslMechanisms)[number]
+  username?: string
+  password?: string
+  token?: string | (() => Promise<string>)
+  authBytesValidator?: (answer: Buffer, callback: (error: Error | null, answer?: Buffer) => void) => void
 }
 
 const protocols = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
@@ -115,7 +125,7 @@ function versions(properties: ClientProperties): TlsOptions {
   return { minVersion: known[0]!, maxVersion: known.at(-1)! }
 }
 
-function saslOptions(properties: ClientProperties, files: FileSystem): SASLOptions {
+function saslOptions(properties: ClientProperties, files: FileSystem): SaslOptions {
   const jaas = properties['sasl.jaas.config']
   const login = jaas === undefined ? null : reading('sasl.jaas.config', () => parseJaas(jaas))
   const mechanism = properties['sasl.mechanism'] ?? properties['sasl.mechanisms'] ?? mechanismOf(login?.module)
@@ -138,7 +148,7 @@ function saslOptions(properties: ClientProperties, files: FileSystem): SASLOptio
 }
 
 /** When a broker rejects a token, it says so in a response that the library treats as success. */
-const refuseBearer: NonNullable<SASLOptions['authBytesValidator']> = (answer, callback) => {
+const refuseBearer: NonNullable<SaslOptions['authBytesValidator']> = (answer, callback) => {
   if (answer.length === 0) callback(null, answer)
   else callback(new ClientError('REFUSED', `the broker rejected the token: ${answer.toString('utf8').slice(0, 200)}`))
 }

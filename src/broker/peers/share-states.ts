@@ -1,0 +1,176 @@
+/**
+ * The durable progress of share groups, wherever it is kept: the share coordinator of a key is the broker that leads its partition of
+ * `__share_group_state` (KIP-932). Kafka's PersisterStateManager has the same part.
+ *
+ * Hides the requests to other brokers, that they are repeated while a coordinator is away for a moment, and that the changes of one share
+ * partition arrive in their order. What this broker coordinates goes straight to its own coordinator.
+ */
+import type { Int64, Timers } from '../../base.ts'
+import {
+  type ShareCoordinator,
+  type SharePartitionKey,
+  type SharePosition,
+  type ShareState,
+  type ShareStates,
+  sharePartitionName,
+  shareStateTopicName,
+} from '../../coordinator.ts'
+import { apis, type ErrorName, errorName, KafkaError, toKafkaError } from '../../protocol.ts'
+import type { Leaders } from './leaders.ts'
+import type { Peers } from './peers.ts'
+
+export interface RoutedShareStatesOptions {
+  timers: Timers
+  own: ShareCoordinator
+  leaders: Leaders
+  peers: Peers
+}
+
+/** Nothing was done, or the same may be done again. */
+const passing: ReadonlySet<string> = new Set<ErrorName>([
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'LEADER_NOT_AVAILABLE',
+  'NETWORK_EXCEPTION',
+  'NOT_COORDINATOR',
+])
+/** Enough for a process that is started again: some three seconds in all. */
+const mostAttempts = 6
+const firstPauseMs = 100
+/** As brokers ask that do not know it. */
+const noEpoch = { leaderEpoch: -1 }
+
+export class RoutedShareStates implements ShareStates {
+  readonly #options: RoutedShareStatesOptions
+  /** The last change of each share partition that is under way to another broker. */
+  readonly #changing = new Map<string, Promise<void>>()
+
+  constructor(options: RoutedShareStatesOptions) {
+    this.#options = options
+  }
+
+  read(key: SharePartitionKey): Promise<ShareState | null> {
+    const { own, peers } = this.#options
+    if (this.#isOwn(key)) return own.read(key)
+    return this.#repeated(
+      key,
+      () => own.read(key),
+      async broker => {
+        const { results } = await peers.request(broker, apis.readShareGroupState, 0, requestFor(key, noEpoch))
+        const found = only(results)
+        if (errorName(found.errorCode) === 'INVALID_REQUEST') return null
+        const { stateEpoch, startOffset, stateBatches } = checked(found)
+        return { stateEpoch, leaderEpoch: 0, startOffset, deliveryCompleteCount: -1, stateBatches }
+      },
+    )
+  }
+
+  position(key: SharePartitionKey): Promise<SharePosition | null> {
+    const { own, peers } = this.#options
+    if (this.#isOwn(key)) return own.position(key)
+    return this.#repeated(
+      key,
+      () => own.position(key),
+      async broker => checked(only((await peers.request(broker, apis.readShareGroupStateSummary, 1, requestFor(key, noEpoch))).results)),
+    )
+  }
+
+  initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Promise<void> {
+    const { own, peers } = this.#options
+    if (this.#isOwn(key)) return own.initialize(key, stateEpoch, startOffset)
+    return this.#change(
+      key,
+      () => own.initialize(key, stateEpoch, startOffset),
+      async broker => {
+        const request = requestFor(key, { stateEpoch, startOffset })
+        checked(only((await peers.request(broker, apis.initializeShareGroupState, 0, request)).results))
+      },
+    )
+  }
+
+  write(key: SharePartitionKey, change: ShareState): Promise<void> {
+    const { own, peers } = this.#options
+    if (this.#isOwn(key)) return own.write(key, change)
+    return this.#change(
+      key,
+      () => own.write(key, change),
+      async broker => {
+        checked(only((await peers.request(broker, apis.writeShareGroupState, 1, requestFor(key, change))).results))
+      },
+    )
+  }
+
+  delete(key: SharePartitionKey): Promise<void> {
+    const { own, peers } = this.#options
+    if (this.#isOwn(key)) return own.delete(key)
+    return this.#change(
+      key,
+      () => own.delete(key),
+      async broker => {
+        checked(only((await peers.request(broker, apis.deleteShareGroupState, 0, requestFor(key, {}))).results))
+      },
+    )
+  }
+
+  /** While nobody leads the partition, or a change is still under way to another broker, it takes the long way. */
+  #isOwn(key: SharePartitionKey): boolean {
+    try {
+      return this.#coordinatorOf(key) === null && (this.#changing.size === 0 || !this.#changing.has(sharePartitionName(key)))
+    } catch {
+      return false
+    }
+  }
+
+  #coordinatorOf(key: SharePartitionKey): number | null {
+    return this.#options.leaders.elsewhere(shareStateTopicName, this.#options.own.partitionFor(key))
+  }
+
+  async #repeated<T>(key: SharePartitionKey, own: () => Promise<T>, remote: (broker: number) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const broker = this.#coordinatorOf(key)
+        return await (broker === null ? own() : remote(broker))
+      } catch (error) {
+        const { name, message } = toKafkaError(error)
+        if (!passing.has(name)) throw error
+        // Consumers do not know errors of connections between brokers.
+        if (attempt === mostAttempts) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', message)
+      }
+      await new Promise<void>(resolve => this.#options.timers.after(firstPauseMs * 2 ** (attempt - 1), resolve))
+    }
+  }
+
+  #change(key: SharePartitionKey, own: () => Promise<void>, remote: (broker: number) => Promise<void>): Promise<void> {
+    const name = sharePartitionName(key)
+    const work = () => this.#repeated(key, own, remote)
+    const before = this.#changing.get(name)
+    const change = before === undefined ? work() : before.then(work, work)
+    const done = () => {
+      if (this.#changing.get(name) === change) this.#changing.delete(name)
+    }
+    this.#changing.set(name, change)
+    change.then(done, done)
+    return change
+  }
+}
+
+function requestFor<P>({ groupId, topicId, partition }: SharePartitionKey, more: P) {
+  return { groupId, topics: [{ topicId, partitions: [{ partition, ...more }] }] }
+}
+
+interface Outcome {
+  errorCode: number
+  errorMessage: string | null
+}
+
+function only<P extends Outcome>(results: readonly { partitions: readonly P[] }[]): P {
+  const answer = results[0]?.partitions[0]
+  if (answer !== undefined) return answer
+  throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'The share coordinator did not answer for the partition')
+}
+
+function checked<P extends Outcome>(answer: P): P {
+  const { errorCode, errorMessage } = answer
+  if (errorCode === 0) return answer
+  throw new KafkaError(errorName(errorCode), errorMessage ?? undefined)
+}
