@@ -194,7 +194,9 @@ class LogRecovery {
     const { topic, topicId, partition } = found
     const { state, view, doubtful } = known
     const { start, damage, repaired } = await this.#start(found, keyOf(found), known)
-    const changed = view !== null || doubtful || repaired || (state !== null && !state.synced)
+    // A write past the journal may come before the frame that names the partition.
+    const isLonger = state !== null && start.logEndOffset !== state.endOffset
+    const changed = view !== null || doubtful || repaired || isLonger || state?.synced === false
     const spec = { topic, topicId, partition, config: builtInConfig }
     const opened = new Partition(this.#context, spec, { ...start, suspect: changed && !this.#sameRun })
     const reason = damage ?? (repaired ? null : (view?.damage ?? null))
@@ -204,7 +206,7 @@ class LogRecovery {
     if (changed || state === null)
       for (const segment of opened.segments.all)
         if (repaired || segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
-    opened.exposed = changed && (state?.synced !== true || (view !== null && view.syncedEnd !== opened.logEndOffset))
+    opened.exposed = changed && (state?.synced !== true || (view?.syncedEnd ?? 0) !== opened.logEndOffset)
     opened.promised = changed
     // What is read from now on must not be taken back by a power cut.
     if (view?.direct === true && (opened.synced || view.durableEnd > 0))

@@ -1,6 +1,7 @@
 /** The journal is replayed, or copied, for partitions whose segment files are missing or cannot be used. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import type { Log } from '../log.ts'
 import { buildMarkerBatch } from '../protocol.ts'
@@ -9,9 +10,11 @@ import type { LogContext } from './context.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, turn } from './log.testing.ts'
 import type { Partition } from './partition/partition.ts'
 
+const fsync = { durability: 'fsync' } as const
 const checkpoint = (log: Log) => (log as unknown as LogContext).checkpoint()
 
-test('a segment that was removed after a checkpoint continued in it, and a kill: the partition is online', async () => {
+/** The journal has later records of a segment that was removed after a checkpoint continued in it. */
+async function withoutBeginning(): Promise<FileSystem> {
   const disk = memoryFileSystem()
   const { log, kill } = await openTestLog(disk, { durability: 'fsync' })
   const partition = partitionOf(log) as Partition
@@ -27,9 +30,64 @@ test('a segment that was removed after a checkpoint continued in it, and a kill:
   partition.removeSegments(1)
   while (disk.exists('/data/orders-0/00000000000000000000.log')) await turn()
   kill()
-  const again = partitionOf((await openTestLog(disk, { durability: 'fsync' })).log)
-  assert.equal(again.offline, null)
-  assert.deepEqual(await readAll(again), [[3, 'b']])
+  return disk
+}
+
+for (const trouble of ['nothing', 'a kill before all is replayed', 'a file that cannot be renamed or removed'])
+  test(`a segment that was removed after a checkpoint continued in it, a kill, then ${trouble}: the partition is online`, async () => {
+    const disk = await withoutBeginning()
+    if (trouble.startsWith('a kill')) {
+      // This process does nothing any more.
+      void openTestLog(
+        withHandles(disk, (_, path) => (path.endsWith('.journal') ? { datasync: () => new Promise(() => {}) } : null)),
+        fsync,
+      )
+      for (let count = 0; count < 10; count++) await turn()
+    }
+    if (trouble.startsWith('a file')) {
+      const refuse = (path: string, action: () => void) => {
+        if (path.startsWith('/data/orders-0/')) throw new DiskError('rename', path, 'EIO')
+        action()
+      }
+      const remove = (path: string) => refuse(path, () => disk.remove(path))
+      const rename = (from: string, to: string) => refuse(from, () => disk.rename(from, to))
+      const { kill } = await openTestLog({ ...disk, remove, rename }, fsync)
+      kill()
+    }
+    const again = partitionOf((await openTestLog(disk, fsync)).log)
+    assert.equal(again.offline, null)
+    assert.deepEqual(await readAll(again), [[3, 'b']])
+  })
+
+test('DeleteRecords on its way while a checkpoint copies within the journal: it is not undone', async () => {
+  const disk = memoryFileSystem()
+  let refuses = false
+  let synced = Promise.resolve()
+  const files = withHandles(disk, (handle, path) => {
+    if (path.endsWith('.journal')) return { datasync: async () => await synced.then(() => handle.datasync()) }
+    if (!path.endsWith('.log')) return null
+    return {
+      writeSync(buffers, position) {
+        if (refuses) throw new DiskError('write', path, 'EIO')
+        handle.writeSync(buffers, position)
+      },
+    }
+  })
+  const { log, kill } = await openTestLog(files, fsync)
+  const partition = partitionOf(log)
+  for (const value of ['a', 'b']) await append(partition, value).durable
+  refuses = true
+  const { promise, resolve } = Promise.withResolvers<void>()
+  synced = promise
+  const deleted = partition.deleteBefore(1)
+  for (let count = 0; count < 3; count++) await turn()
+  const done = checkpoint(log)
+  for (let count = 0; count < 10; count++) await turn()
+  assert.equal(partition.logStartOffset, 0)
+  resolve()
+  await Promise.all([deleted, done])
+  kill()
+  assert.deepEqual(await readAll(partitionOf((await openTestLog(disk, fsync)).log)), [[1, 'b']])
 })
 
 test('a partition with durability=os whose records a start carried over, and a power cut: it is online', async () => {

@@ -231,3 +231,19 @@ async function readAll(list: SegmentList): Promise<number[]> {
     })
   return found
 }
+
+test('the files of a removed segment go without the snapshot of a new one with its base offset', async () => {
+  const context = newContext()
+  const list = newList(context)
+  const { chores, fire } = choresOf(context)
+  list.removeOldest(1, chores, 1000)
+  const snapshot = `${'0'.repeat(20)}.snapshot`
+  assert.equal(names(context).includes(snapshot), false)
+  context.handles.create(`${directory}/${snapshot}`)
+  for (let count = 0; count < 3; count++) await fire()
+  assert.equal(
+    names(context).some(name => name.endsWith('.deleted')),
+    false,
+  )
+  assert.ok(names(context).includes(snapshot))
+})
