@@ -12,14 +12,20 @@ export {
   type ExplainedKey,
   type Explanation,
   explainConfig,
+  type Given,
+  isEveryAddress,
   loadBrokerConfig,
   parseHttpAddress,
+  processCount,
   renderExplanation,
 } from './broker/config.ts'
 export { handlers } from './broker/handlers.ts'
+export { type Exposition, exposition } from './broker/http/exposition.ts'
+export { type HttpEndpoint, startHttp } from './broker/http/http.ts'
 export { type ImportOptions, type ImportProgress, type ImportReport, importKafka } from './broker/import/import.ts'
-export { jsonLogger, type Logger, silentLogger } from './broker/logger.ts'
+export { jsonLogger, type Logger, openLogSink, silentLogger } from './broker/logger.ts'
 export { writeScramCredential } from './broker/security/first-user.ts'
 export { CannotListen } from './broker/start/cannot-listen.ts'
+export { processDirectory } from './broker/start/data-directory.ts'
 export { type Repaired, repairPartitions } from './broker/start/repair.ts'
 export { type RunningBroker, type StartOptions, startBroker } from './broker/start.ts'

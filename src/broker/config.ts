@@ -28,9 +28,11 @@ export {
   dataDirectory,
   groupSettings,
   logSettings,
+  processCount,
   quotaWindows,
   serverLimits,
   shareSettings,
   transactionSettings,
 } from './config/settings.ts'
+export { isEveryAddress } from './config/resolve-listeners.ts'
 export { describeTopicConfigs, effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'

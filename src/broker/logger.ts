@@ -1,6 +1,6 @@
 /** Structured logs. Other code sees only this interface, so that tests can read log messages and the simulator stays silent. */
 import { pino } from 'pino'
-import { openLineSink } from '../base.ts'
+import { type LineSink, openLineSink } from '../base.ts'
 
 export interface Logger {
   debug(details: object, message: string): void
@@ -27,11 +27,16 @@ export function setKafkaLevel(logger: Logger, level: KafkaLevel): void {
 
 const standardError = 2
 
-/** JSON lines on standard error, so that a command's own output stays clean. */
-export function jsonLogger(level: 'debug' | 'info' | 'warn' | 'error'): Logger {
+/** Standard error. A process opens it once, because two sinks could tear each other's lines. */
+export function openLogSink(): LineSink {
   // Node opens it here, and from then on a pipe that is full is no reason to wait.
   void process.stderr
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, openLineSink(standardError, droppedNote))
+  return openLineSink(standardError, droppedNote)
+}
+
+/** JSON lines on standard error, so that a command's own output stays clean. */
+export function jsonLogger(level: 'debug' | 'info' | 'warn' | 'error', sink: LineSink = openLogSink()): Logger {
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, sink)
 }
 
 function droppedNote(count: number): string {

@@ -29,6 +29,7 @@ import {
   groupSettings,
   logSettings,
   parseHttpAddress,
+  processCount,
   quotaWindows,
   serverLimits,
   shareConfig,
@@ -76,6 +77,8 @@ export interface StartOptions {
   onThisMachine?: boolean
   /** If the broker is one of several processes of this machine, which share the metadata log. */
   processes?: { metadataSocket: string; keepsMetadata: boolean }
+  /** Of the cluster that the broker joins: a directory of another one is refused. If absent, a new directory begins a cluster. */
+  clusterId?: string
   /** Node's own, unless the network is simulated. */
   createServer?: typeof createServer
   /** Other brokers may belong to the cluster, and lead what this one does not; they do with `processes`. */
@@ -141,7 +144,12 @@ type Closers = (() => Promise<void> | void | undefined)[]
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { config, logger, onFatal } = given
   const directory = dataDirectory(config)
-  const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
+  const { identity, system, close } = await openDataDirectory({
+    ...given,
+    directory,
+    nodeId: config.get('node.id'),
+    processes: processCount(config),
+  })
   opened.push(close)
   const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
   const http = await openEndpoint(options)

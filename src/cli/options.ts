@@ -45,6 +45,7 @@ export function withStartOptions(command: Command): Command {
     .option('-s, --set <key=value>', 'set one configuration key; repeatable', keyValue)
     .option('-d, --data <dir>', 'data directory (log.dirs)')
     .option('-p, --port <port>', 'port of the listener', wholeNumber(0, 65_535))
+    .option('--processes <count>', 'number of broker processes on this machine, or auto (processes)')
     .option('--http <address>', 'host:port for metrics and health checks, or none (http.listen)')
     .addOption(
       new Option('--log-level <level>', 'lowest level to log (default: info)')

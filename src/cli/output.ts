@@ -90,6 +90,11 @@ export function headersToJson(headers: readonly RecordHeader[]): { key: string; 
   return headers.map(({ key, value }) => ({ key: key.toString('utf8'), value: bytesToJson(value) }))
 }
 
+/** A host in front of `:port`. */
+export function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
 export function plural(count: number | bigint, noun: string): string {
   return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`
 }

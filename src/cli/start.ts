@@ -1,4 +1,4 @@
-/** `millrace start`: runs a broker in the foreground until it is asked to stop. */
+/** `millrace start`: runs a broker in the foreground until it is asked to stop, or, with `processes=N`, a supervisor of N brokers. */
 import { resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { DiskError, realSystem, type System } from '../base.ts'
@@ -10,13 +10,16 @@ import {
   jsonLogger,
   type Logger,
   loadBrokerConfig,
+  openLogSink,
+  processCount,
   type RunningBroker,
+  type StartOptions,
   startBroker,
 } from '../broker.ts'
 import { defaultBootstrap } from './options.ts'
-import { CommandFailed, UsageError } from './output.ts'
+import { bracketed, CommandFailed, UsageError } from './output.ts'
 import { diskMessage } from './report.ts'
-import { onStopRequest } from './stop.ts'
+import { beforeNextSignal, onStopRequest } from './stop.ts'
 import { packageVersion } from './version.ts'
 
 export interface StartFlags {
@@ -24,6 +27,7 @@ export interface StartFlags {
   set?: Record<string, string>
   data?: string
   port?: number
+  processes?: string
   http?: string
   logLevel?: 'debug' | 'info' | 'warn' | 'error'
 }
@@ -36,12 +40,15 @@ export async function start(flags: StartFlags): Promise<void> {
   setFlagsFromString('--no-parallel-scavenge')
   const system = realSystem()
   const beganMs = system.clock.monotonic()
-  const logger = jsonLogger(flags.logLevel ?? 'info')
-  let running: RunningBroker | null = null
+  const level = flags.logLevel ?? 'info'
+  const sink = openLogSink()
+  const logger = jsonLogger(level, sink)
+  let running: Stoppable | null = null
   onStopRequest(system, reason => {
     logger.info({ reason }, 'shutting down')
     // A start can be interrupted at any point; the next one recovers.
     if (running === null) process.exit(0)
+    if (running.kill !== undefined) beforeNextSignal(system, running.kill)
     running.close().then(
       () => process.exit(0),
       error => {
@@ -52,22 +59,49 @@ export async function start(flags: StartFlags): Promise<void> {
   })
   const config = configFrom(flags, system)
   for (const note of config.notes) logger.warn({}, note)
-  if (isLogged())
-    logger.info({ version: packageVersion(), nodeId: config.get('node.id'), data: directoryOf(config) }, 'the broker is starting')
-  running = await startOrExplain(config, system, logger)
-  announce(config, running, logger, system.clock.monotonic() - beganMs)
+  const count = processCount(config)
+  if (count > 1) {
+    const { Supervisor } = await import('./processes.ts')
+    const supervisor = new Supervisor({ system, config, count, logger, sink, level, isLogged: isLogged() })
+    running = supervisor
+    const serving = await supervisor.start().catch(error => {
+      throw explained(error)
+    })
+    announce(config, serving, logger, system.clock.monotonic() - beganMs)
+    return
+  }
+  if (isLogged()) logStart(config, logger)
+  const { ports, httpPort, broker } = (running = await startOrExplain({ config, system, logger }))
+  announce(config, { ports: [ports], httpPort, shortage: broker.log.space.shortage }, logger, system.clock.monotonic() - beganMs)
 }
 
-function startOrExplain(config: BrokerConfig, system: System, logger: Logger): Promise<RunningBroker> {
+interface Stoppable {
+  close(): Promise<void>
+  /** Ends the processes that it has at once. */
+  readonly kill?: () => void
+}
+
+export function logStart(config: BrokerConfig, logger: Logger): void {
+  logger.info({ version: packageVersion(), nodeId: config.get('node.id'), data: directoryOf(config) }, 'the broker is starting')
+}
+
+/** Throws UsageError or CommandFailed. */
+export function startOrExplain(options: Omit<StartOptions, 'onFatal'>): Promise<RunningBroker> {
+  const { logger } = options
   const onFatal = (error: Error) => {
     logger.error({ err: error }, 'the broker cannot guarantee durability any more and stops; restart it to recover')
     process.exit(fatalExitCode)
   }
-  return startBroker({ system, config, logger, onFatal }).catch((error: NodeJS.ErrnoException) => {
-    // From TLS and SASL, whose files and users are read last.
-    if (error.name === 'InvalidConfig') throw new UsageError(error.message)
-    throw new CommandFailed(`cannot start: ${explain(error)}`)
+  return startBroker({ ...options, onFatal }).catch(error => {
+    throw explained(error)
   })
+}
+
+function explained(error: NodeJS.ErrnoException): Error {
+  if (error instanceof UsageError || error instanceof CommandFailed) return error
+  // From TLS and SASL, whose files and users are read last.
+  if (error.name === 'InvalidConfig') return new UsageError(error.message)
+  return new CommandFailed(`cannot start: ${explain(error)}`)
 }
 
 export function explain(error: NodeJS.ErrnoException): string {
@@ -85,6 +119,7 @@ export function explain(error: NodeJS.ErrnoException): string {
 export function configFrom(flags: StartFlags, system: System): BrokerConfig {
   const set = { ...flags.set }
   if (flags.data !== undefined) set['log.dirs'] = flags.data
+  if (flags.processes !== undefined) set['processes'] = flags.processes
   if (flags.http !== undefined) set['http.listen'] = flags.http
   const inputs = { file: flags.config, files: system.files, environment: process.env }
   try {
@@ -116,24 +151,31 @@ function isLogged(): boolean {
   return !process.stdout.isTTY || !process.stderr.isTTY
 }
 
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
+/** What serves clients now. */
+export interface Serving {
+  /** Of each process, by listener name. */
+  readonly ports: readonly ReadonlyMap<string, number>[]
+  readonly httpPort: number | null
+  /** Why the disk takes no records; null if it does. */
+  readonly shortage: string | null
 }
 
 /** A banner for terminals, a log line for log files. */
-function announce(config: BrokerConfig, running: RunningBroker, logger: Logger, elapsedMs: number): void {
-  const listening = config.listeners
-    .filter(({ name }) => running.ports.has(name))
-    .map(({ name, host }) => `${bracketed(host) || '(all addresses)'}:${running.ports.get(name)} (${name})`)
+export function announce(config: BrokerConfig, { ports, httpPort, shortage }: Serving, logger: Logger, elapsedMs: number): void {
+  const listening = ports.flatMap(each =>
+    config.listeners
+      .filter(({ name }) => each.has(name))
+      .map(({ name, host }) => `${bracketed(host) || '(all addresses)'}:${each.get(name)} (${name})`),
+  )
   const httpHost = config.get('http.listen').replace(/:\d+$/, '')
-  const metrics = running.httpPort === null ? null : `http://${httpHost}:${running.httpPort}/metrics`
+  const metrics = httpPort === null ? null : `http://${httpHost}:${httpPort}/metrics`
   const data = directoryOf(config)
   const ms = Math.round(elapsedMs)
-  const { shortage } = running.broker.log.space
-  const state = shortage === null ? 'the broker is ready' : 'the broker runs, but cannot take records: its disk is full'
+  const ready = ports.length === 1 ? 'the broker is ready' : 'all broker processes are ready'
+  const state = shortage === null ? ready : 'the broker runs, but cannot take records: its disk is full'
   if (isLogged()) logger.info({ listening, data, metrics, ms }, state)
   if (!process.stdout.isTTY) return
-  const address = `127.0.0.1:${running.ports.get(config.listeners[0]!.name)}`
+  const address = `127.0.0.1:${ports[0]!.get(config.listeners[0]!.name)}`
   const option = address === defaultBootstrap ? '' : ` --bootstrap ${address}`
   const lines = [
     shortage === null ? `Millrace is ready after ${ms} ms.` : `Millrace runs after ${ms} ms, but cannot take records. ${shortage}.`,

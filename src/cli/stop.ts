@@ -40,6 +40,21 @@ export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (r
   return off
 }
 
+/**
+ * For a command with processes of its own, when it was asked to stop: calls `act` before another signal ends the command at once, so that none
+ * of them outlives it.
+ */
+export function beforeNextSignal({ timers }: Pick<System, 'timers'>, act: () => void): void {
+  const asked = (signal: NodeJS.Signals) => {
+    for (const each of signals) process.off(each, asked)
+    act()
+    process.kill(process.pid, signal)
+  }
+  timers.after(sameRequestMs, () => {
+    for (const each of signals) process.on(each, asked)
+  })
+}
+
 /** The process id of npm's shell, if it runs `millrace` in the foreground; otherwise null. Exported for tests. */
 export function parentToWatch(environment: Readonly<Record<string, string | undefined>>, parent: number): number | null {
   const script = environment.npm_lifecycle_script

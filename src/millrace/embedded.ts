@@ -1,6 +1,6 @@
 /** Starts a broker in this process from {@link MillraceOptions}. */
 import { memoryFileSystem, nearestName, realSystem } from '../base.ts'
-import { loadBrokerConfig, silentLogger, startBroker } from '../broker.ts'
+import { loadBrokerConfig, processCount, silentLogger, startBroker } from '../broker.ts'
 import type { Millrace, MillraceOptions } from '../millrace.ts'
 
 const noDelays = { 'group.initial.rebalance.delay.ms': 0, 'group.streams.initial.rebalance.delay.ms': 0 }
@@ -25,9 +25,11 @@ export async function startEmbedded(options: MillraceOptions): Promise<Millrace>
     ...(directory === undefined ? {} : { 'log.dirs': directory }),
     ...Object.fromEntries(Object.entries(options.config ?? {}).filter(isSet)),
   }
+  const config = loadBrokerConfig({ set })
+  if (processCount(config) > 1) throw new TypeError('processes: only `millrace start` runs several processes')
   const running = await startBroker({
     system: realSystem(memory ? memoryFileSystem() : undefined),
-    config: loadBrokerConfig({ set }),
+    config,
     logger: options.logger ?? silentLogger,
     onThisMachine: !memory,
     onFatal: options.onFatal ?? throwLater,

@@ -138,6 +138,6 @@ export function withoutName(values: ListenerValues, listeners: readonly Listener
   return listeners.filter(({ name, host }) => isEveryAddress(host) && !named.has(name)).map(({ name }) => name)
 }
 
-function isEveryAddress(host: string): boolean {
+export function isEveryAddress(host: string): boolean {
   return host === '' || host === '0.0.0.0' || host === '::' || host === '0:0:0:0:0:0:0:0'
 }

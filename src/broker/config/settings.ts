@@ -1,4 +1,5 @@
 /** Translates config keys to the settings of each module. */
+import { availableParallelism } from 'node:os'
 import type { ClusterLimits, GroupSettings, ShareCoordinatorOptions, TransactionSettings } from '../../coordinator.ts'
 import type { LogSettings } from '../../log.ts'
 import type { ServerLimits } from '../connections/server.ts'
@@ -11,6 +12,12 @@ import { parseIpOverrides } from './listeners.ts'
 /** The first of `log.dirs`, else `log.dir`. */
 export function dataDirectory(config: BrokerConfig): string {
   return (config.get('log.dirs') ?? config.get('log.dir'))[0]!
+}
+
+/** How many processes `millrace start` runs. */
+export function processCount(config: BrokerConfig): number {
+  const text = config.get('processes')
+  return text === 'auto' ? Math.max(1, availableParallelism() - 1) : Number(text)
 }
 
 /** Live where Kafka lets the key change while the broker runs. */

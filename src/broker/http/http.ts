@@ -20,11 +20,13 @@ export interface HttpOptions {
   turns: Turns
 }
 
+type NotReady = () => string | null | Promise<string | null>
+
 /** Available before the log is recovered, so that a probe does not mistake a long recovery for a broker that hangs. */
 export interface HttpEndpoint {
   readonly port: number
   /** `notReady`: null when the broker serves clients, else why not. Until then it is starting. */
-  setReadiness(notReady: () => string | null): void
+  setReadiness(notReady: NotReady): void
   /** Called when there are metrics to collect. */
   setMetrics(metrics: Exposition): void
   /** Listening no longer keeps the process alive. */
@@ -47,7 +49,7 @@ const answerTimeoutMs = 10_000
 
 /** The current answers. */
 interface State {
-  notReady: () => string | null
+  notReady: NotReady
   metrics: Exposition | null
   /** Written by `metrics`. */
   readonly pages: Pages
@@ -140,10 +142,10 @@ async function serve(request: IncomingMessage, response: ServerResponse, state: 
   }
   if (path === '/health/live') return answer(response, 200, { live: true })
   if (path === '/health/ready') {
-    const reason = notReady()
+    const reason = await notReady()
     return answer(response, reason === null ? 200 : 503, reason === null ? { ready: true } : { ready: false, reason })
   }
-  if (metrics === null) return answer(response, 503, { error: notReady() })
+  if (metrics === null) return answer(response, 503, { error: await notReady() })
   response.setHeader('content-type', metrics.contentType)
   if (request.method === 'HEAD') response.end()
   else await state.pages.lend(pieces => send(response, pieces, state.turns))

@@ -32,6 +32,10 @@ export interface DataDirectoryOptions {
   directory: string
   nodeId: number
   logger: Logger
+  /** How many processes run on this machine; if absent, the directories of further processes are not looked at. */
+  processes?: number
+  /** Of the cluster that the broker joins. If absent, a new directory begins a cluster. */
+  clusterId?: string
 }
 
 /** The directory cannot be used. Nothing in it was changed. */
@@ -49,9 +53,45 @@ const format = 1
 
 /** Locks the directory for this process, and creates it if it is new. Throws DirectoryRefused or DirectoryInUse; then nothing was written. */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
-  const { system, directory, nodeId } = options
-  const look = () => inspect(system.files, directory, nodeId)
-  return take(options, look, async identity => identity ?? (await makeIdentity(system, directory, nodeId)))
+  const { system, directory, nodeId, processes, clusterId } = options
+  const look = () => {
+    if (processes !== undefined) checkFurtherProcesses(system.files, directory, processes)
+    const identity = inspect(system.files, directory, nodeId)
+    if (identity !== null && clusterId !== undefined && identity.clusterId !== clusterId)
+      throw new DirectoryRefused(directory, `belongs to cluster ${identity.clusterId}, but the first process to cluster ${clusterId}`)
+    return identity
+  }
+  return take(options, look, async identity => identity ?? (await makeIdentity(system, directory, nodeId, clusterId)))
+}
+
+/**
+ * Of one of the processes of `processes=N`. The first has the directory itself, so that nothing has to move when a broker of one process
+ * becomes one of several, or when it goes back.
+ */
+export function processDirectory(directory: string, index: number): string {
+  return index === 0 ? directory : `${directory}/${furtherProcesses}/${index}`
+}
+
+/** Begins with a dot: so it may also lie in a directory that is new. */
+const furtherProcesses = '.processes'
+
+/** With fewer processes than before, partitions would be missing. */
+function checkFurtherProcesses(files: FileSystem, directory: string, processes: number): void {
+  const left = listIfThere(files, `${directory}/${furtherProcesses}`)
+    .map(Number)
+    .filter(index => index >= processes && hasPartitions(files, processDirectory(directory, index)))
+    .sort((one, other) => one - other)
+  if (left.length === 0) return
+  const needed = left.at(-1)! + 1
+  const where = left.map(index => `${furtherProcesses}/${index}`).join(', ')
+  throw new DirectoryRefused(
+    directory,
+    `holds partitions of ${needed} processes, and with processes=${processes} those in ${where} would be missing: start with --processes ${needed}, or delete what is in ${where} if nobody needs it`,
+  )
+}
+
+function hasPartitions(files: FileSystem, directory: string): boolean {
+  return listIfThere(files, directory).some(name => /-\d+$/.test(name) && name !== '__cluster_metadata-0')
 }
 
 /** What is imported: if it is the same again, an interrupted import can continue. */
@@ -206,8 +246,8 @@ function readProperties(files: FileSystem, directory: string): Map<string, strin
   return new Map([...properties].map(([key, { value }]) => [key, value.trim()]))
 }
 
-async function makeIdentity({ files, random }: System, directory: string, nodeId: number): Promise<Identity> {
-  const identity = { clusterId: randomUuid(random), nodeId, directoryId: randomUuid(random) }
+async function makeIdentity({ files, random }: System, directory: string, nodeId: number, clusterId?: string): Promise<Identity> {
+  const identity = { clusterId: clusterId ?? randomUuid(random), nodeId, directoryId: randomUuid(random) }
   await writeIdentity(files, directory, identity)
   return identity
 }

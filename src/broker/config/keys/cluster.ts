@@ -3,6 +3,12 @@ import { boolean, bytes, className, type Declarations, int, intBytes, intMs, lis
 import { because } from '../because.ts'
 import { checkRoles, checkSuperUsers } from '../listeners.ts'
 
+const mostProcesses = 256
+
+function checkProcesses(text: string): string | null {
+  return text === 'auto' || (/^[1-9]\d{0,2}$/.test(text) && Number(text) <= mostProcesses) ? null : 'Not a number of processes'
+}
+
 /** Kafka's dynamic-only keys (DynamicConfig.Broker): kafka-reassign-partitions sets and removes them. */
 const throttledRate = (doc: string) => long({ default: null, min: 0, doc, dynamic: 'cluster-wide', accepted: because.oneCopy })
 
@@ -298,6 +304,12 @@ export const clusterKeys = {
     importance: 'high',
     dynamic: 'cluster-wide',
     accepted: because.oneCopy,
+  }),
+  processes: string({
+    default: '1',
+    check: checkProcesses,
+    allowed: `a whole number from 1 to ${mostProcesses}, or auto`,
+    doc: 'Number of broker processes that `millrace start` runs on this machine. auto is one less than the number of processor cores, but at least 1. The first process has the configured node.id, listeners and log.dirs; each further one has the next node.id, the next port of each listener and advertised listener, and its own directory in log.dirs. Limits, such as those of memory and connections, hold for each process.',
   }),
   'process.roles': list({
     default: 'broker',

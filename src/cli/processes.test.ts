@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { openClient } from '../client.ts'
+
+const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
+const limit = { timeout: 120_000 }
+
+interface Line {
+  broker?: number
+  msg: string
+  listening?: string[]
+  metrics?: string
+}
+
+interface Started {
+  supervisor: ChildProcess
+  data: string
+  ports: number[]
+  http: string
+  ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  stderr(): string
+}
+
+function dataDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-processes-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** Resolves when all processes are ready. */
+async function start(t: TestContext, data: string, processes: number, port = 0): Promise<Started> {
+  const flags = ['--processes', String(processes), '--port', String(port), '--http', '127.0.0.1:0', '--data', data]
+  const supervisor = spawn(process.execPath, [program, 'start', ...flags], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const ended = new Promise<Awaited<Started['ended']>>(resolve => supervisor.once('close', (code, signal) => resolve({ code, signal })))
+  let log = ''
+  const ready = await new Promise<Line>((resolve, reject) => {
+    supervisor.stderr.setEncoding('utf8').on('data', (text: string) => {
+      log += text
+      const line = linesOf(log).find(({ broker, msg }) => broker === undefined && /ready$/.test(msg))
+      if (line !== undefined) resolve(line)
+    })
+    void ended.then(() => reject(new Error(log)))
+  })
+  t.after(async () => {
+    supervisor.kill()
+    await ended
+  })
+  const ports = ready.listening!.map(text => Number(/:(\d+) /.exec(text)![1]))
+  return { supervisor, data, ports, http: ready.metrics!.replace('/metrics', ''), ended, stderr: () => log }
+}
+
+/** Each whole line must be JSON. */
+function linesOf(log: string): Line[] {
+  return log
+    .split('\n')
+    .slice(0, -1)
+    .map(line => JSON.parse(line) as Line)
+}
+
+/** The process that uses this directory. */
+function pidIn(directory: string): number {
+  return (JSON.parse(readFileSync(join(directory, '.lock-holder'), 'utf8')) as { pid: number }).pid
+}
+
+const pidsOf = (data: string) => [pidIn(data), pidIn(join(data, '.processes/1'))] as const
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 600; turn++) {
+    if (await condition()) return
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  assert.fail(`gave up waiting: ${condition}`)
+}
+
+async function readiness(http: string): Promise<{ status: number; reason?: string }> {
+  const response = await fetch(`${http}/health/ready`)
+  return { status: response.status, ...((await response.json()) as { reason?: string }) }
+}
+
+async function topicsAt(port: number): Promise<string[]> {
+  await using client = openClient({ bootstrap: `127.0.0.1:${port}` })
+  return [...(await client.topicNames())]
+}
+
+async function createTopicAt(port: number, name: string): Promise<void> {
+  await using client = openClient({ bootstrap: `127.0.0.1:${port}` })
+  await client.createTopic({ name, configs: new Map() })
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = net.connect(port, '127.0.0.1')
+  const isOpen = await new Promise<boolean>(resolve => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)))
+  socket.destroy()
+  return isOpen
+}
+
+async function listenOn(port: number): Promise<net.Server | null> {
+  const server = net.createServer().listen(port, '127.0.0.1')
+  const isOpen = await new Promise<boolean>(resolve => server.once('listening', () => resolve(true)).once('error', () => resolve(false)))
+  return isOpen ? server : null
+}
+
+/** The first of two consecutive ports. The second one stays taken until the server is closed. */
+async function freePair(): Promise<{ port: number; second: net.Server }> {
+  for (;;) {
+    const first = (await listenOn(0))!
+    const { port } = first.address() as net.AddressInfo
+    const second = await listenOn(port + 1)
+    first.close()
+    await once(first, 'close')
+    if (second !== null) return { port, second }
+  }
+}
+
+test('two brokers have consecutive ids and ports, one log, one page of metrics, and one end', limit, async t => {
+  const { port, second } = await freePair()
+  second.close()
+  await once(second, 'close')
+  const { supervisor, data, ports, http, ended, stderr } = await start(t, dataDirectory(t), 2, port)
+  assert.deepEqual(ports, [port, port + 1])
+  assert.ok(existsSync(join(data, 'meta.properties')))
+  const idsOf = (directory: string) => /cluster\.id=(.*)[^]*node\.id=(\d+)/.exec(readFileSync(join(directory, 'meta.properties'), 'utf8'))!
+  const [, cluster, first] = idsOf(data)
+  assert.deepEqual([first, ...idsOf(join(data, '.processes/1')).slice(1)], ['1', cluster, '2'])
+
+  assert.deepEqual(await readiness(http), { status: 200, ready: true } as object)
+  assert.equal((await fetch(`${http}/health/live`)).status, 200)
+  const page = await (await fetch(`${http}/metrics`)).text()
+  const lines = page.trimEnd().split('\n')
+  assert.deepEqual(
+    lines.filter(line => !line.startsWith('#') && !/\{broker="[12]"[,}]/.test(line)),
+    [],
+    'each sample says which broker',
+  )
+  const heads = lines.filter(line => line.startsWith('#'))
+  assert.equal(new Set(heads).size, heads.length, 'each family has its help and type once')
+  for (const [index, id] of ['1', '2'].entries()) {
+    assert.ok(lines.includes(`millrace_process_up{broker="${id}"} 1`))
+    assert.ok(lines.includes(`kafka_broker_info{broker="${id}",id="${id}",address="127.0.0.1:${port + index}"} 1`))
+    assert.ok(lines.some(line => line.startsWith(`process_cpu_seconds_total{broker="${id}"} `)))
+  }
+
+  supervisor.kill('SIGTERM')
+  assert.deepEqual(await ended, { code: 0, signal: null })
+  assert.deepEqual([await isListening(port), await isListening(port + 1)], [false, false])
+  const log = linesOf(stderr())
+  for (const msg of ['the broker is starting', 'the broker is ready', 'shutting down'])
+    assert.deepEqual(new Set(log.filter(line => line.msg === msg).map(({ broker }) => broker)), new Set(msg === 'shutting down' ? [undefined, 1, 2] : [1, 2]))
+  assert.deepEqual([existsSync(join(data, '.lock-holder')), existsSync(join(data, '.processes/1/.lock-holder'))], [false, false])
+})
+
+test('a broker that is killed comes back, and until then only it is missing', limit, async t => {
+  const { data, ports, http } = await start(t, dataDirectory(t), 2)
+  await createTopicAt(ports[0]!, 'orders')
+  const [first, second] = pidsOf(data)
+  process.kill(second, 'SIGKILL')
+  await until(async () => (await readiness(http)).status === 503)
+  assert.match((await readiness(http)).reason ?? 'broker 2: it is ready again', /^broker 2: it/)
+  assert.deepEqual(await topicsAt(ports[0]!), ['orders'])
+  await until(async () => (await readiness(http)).status === 200)
+  const page = await (await fetch(`${http}/metrics`)).text()
+  assert.match(page, /^millrace_process_up\{broker="2"\} 1$/m)
+  assert.match(page, /^millrace_process_restarts_total\{broker="1"\} 0\nmillrace_process_restarts_total\{broker="2"\} 1$/m)
+  const [sameFirst, newSecond] = pidsOf(data)
+  assert.equal(sameFirst, first)
+  assert.notEqual(newSecond, second)
+})
+
+test('a broker that does not answer is left out of the metrics and named by the health check', limit, async t => {
+  const { data, http } = await start(t, dataDirectory(t), 2)
+  const [, second] = pidsOf(data)
+  process.kill(second, 'SIGSTOP')
+  t.after(() => process.kill(second, 'SIGCONT'))
+  const [health, page] = await Promise.all([readiness(http), fetch(`${http}/metrics`).then(response => response.text())])
+  assert.deepEqual(health, { status: 503, ready: false, reason: 'broker 2: it does not answer' } as object)
+  assert.match(page, /^millrace_process_up\{broker="1"\} 1\nmillrace_process_up\{broker="2"\} 0$/m)
+  assert.match(page, /^kafka_brokers\{broker="1"\} 1$/m)
+  assert.doesNotMatch(page, /^kafka_brokers\{broker="2"\}/m)
+})
+
+test('when the supervisor is killed, its brokers stop cleanly', limit, async t => {
+  const { supervisor, data, ports, ended } = await start(t, dataDirectory(t), 2)
+  const pids = pidsOf(data)
+  supervisor.kill('SIGKILL')
+  await ended
+  await until(() => !pids.some(isAlive))
+  assert.deepEqual(await Promise.all(ports.map(isListening)), [false, false])
+  // The lock is given back in a clean stop only.
+  assert.deepEqual([existsSync(join(data, '.lock-holder')), existsSync(join(data, '.processes/1/.lock-holder'))], [false, false])
+})
+
+test('a second signal ends all processes at once', limit, async t => {
+  const { supervisor, data, ended } = await start(t, dataDirectory(t), 2)
+  const pids = pidsOf(data)
+  // It cannot stop.
+  process.kill(pids[1], 'SIGSTOP')
+  supervisor.kill('SIGINT')
+  await until(() => !isAlive(pids[0]))
+  const again = setInterval(() => supervisor.kill('SIGINT'), 100)
+  assert.deepEqual(await ended, { code: null, signal: 'SIGINT' })
+  clearInterval(again)
+  await until(() => !isAlive(pids[1]))
+})
+
+test('if one broker cannot start, none runs, and the error is that of a single broker', limit, async t => {
+  const { port, second } = await freePair()
+  t.after(() => second.close())
+  const run = (...flags: string[]) =>
+    spawnSync(process.execPath, [program, 'start', '--log-level', 'error', '--http', 'none', '--data', dataDirectory(t), ...flags], {
+      encoding: 'utf8',
+    })
+  const taken = await new Promise<{ code: number | null; stderr: string }>(resolve => {
+    const child = spawn(process.execPath, [program, 'start', '--log-level', 'error', '--http', 'none', '--data', dataDirectory(t), '--processes', '2', '--port', String(port)])
+    let stderr = ''
+    child.stderr.on('data', data => {
+      stderr += data
+    })
+    child.once('close', code => resolve({ code, stderr }))
+  })
+  assert.deepEqual(taken, {
+    code: 1,
+    stderr: `millrace: cannot start: cannot listen on 127.0.0.1:${port + 1} (listeners): another process uses this address; --port chooses another port\n`,
+  })
+  assert.equal(await isListening(port), false)
+
+  const noKey = ['--set', 'listeners=SSL://127.0.0.1:0']
+  const [one, two] = [run(...noKey), run(...noKey, '--processes', '2')]
+  assert.equal(one.status, 2)
+  assert.deepEqual([two.status, two.stderr], [one.status, one.stderr])
+
+  const overlapping = run('--processes', '2', '--set', 'listeners=PLAINTEXT://127.0.0.1:22210,SSL://127.0.0.1:22211')
+  assert.equal(overlapping.status, 2)
+  assert.match(overlapping.stderr, /^millrace: processes=2: the listener PLAINTEXT .* overlap/)
+})
+
+test('the data of one process is taken over; fewer processes than there are partitions for are refused', limit, async t => {
+  const data = dataDirectory(t)
+  const run = async (processes: number, use: (ports: readonly number[]) => Promise<void>) => {
+    const { supervisor, ports, ended } = await start(t, data, processes)
+    await use(ports)
+    supervisor.kill()
+    assert.deepEqual(await ended, { code: 0, signal: null })
+  }
+  await run(1, ([port]) => createTopicAt(port!, 'before'))
+  await run(2, async ([port]) => assert.deepEqual(await topicsAt(port!), ['before']))
+  // The second one has no partition yet.
+  await run(1, async ([port]) => assert.deepEqual(await topicsAt(port!), ['before']))
+  await run(2, ports => createTopicAt(ports[1]!, 'further'))
+  const refused = spawnSync(process.execPath, [program, 'start', '--port', '0', '--http', 'none', '--data', data], { encoding: 'utf8' })
+  assert.equal(refused.status, 1)
+  assert.match(refused.stderr, /holds partitions of 2 processes, and with processes=1 those in \.processes\/1 would be missing: start with --processes 2,/)
+  await run(3, async ports => assert.deepEqual(await topicsAt(ports[1]!), ['further']))
+})

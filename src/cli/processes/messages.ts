@@ -1,0 +1,65 @@
+/** What the supervisor and its processes say to each other over Node's IPC channel. */
+import type { Given } from '../../broker.ts'
+import type { StartFlags } from '../start.ts'
+
+export type LogLevel = NonNullable<StartFlags['logLevel']>
+
+/** A whole configuration. Later values replace earlier ones. */
+export type Values = readonly (readonly [key: string, value: Given])[]
+
+/** The first order of each process. */
+export interface StartOrder {
+  readonly type: 'start'
+  readonly values: Values
+  readonly level: LogLevel
+  /** Whether it logs that it starts and is ready. */
+  readonly isLogged: boolean
+  /** Of the first process; null for the first process itself. */
+  readonly clusterId: string | null
+}
+
+/** The process answers with a report that has the same id. */
+export interface Question {
+  readonly type: 'metrics' | 'health'
+  readonly id: number
+}
+
+export type Order = StartOrder | Question
+
+/** Clients can connect. */
+export interface ReadyReport {
+  readonly type: 'ready'
+  readonly ports: readonly (readonly [listener: string, port: number])[]
+  readonly clusterId: string
+  /** Why the disk takes no records; null if it does. */
+  readonly shortage: string | null
+}
+
+/** The broker did not start. The process ends. */
+export interface FailedReport {
+  readonly type: 'failed'
+  readonly message: string
+  /** Whether the configuration is wrong. */
+  readonly isUsage: boolean
+}
+
+/** A page of metrics comes in pieces. */
+export interface MetricsReport {
+  readonly type: 'metrics'
+  readonly id: number
+  /** null: the page is complete. */
+  readonly text: string | null
+}
+
+export interface HealthReport {
+  readonly type: 'health'
+  readonly id: number
+  /** Why the broker is not ready; null if it is. */
+  readonly notReady: string | null
+}
+
+export type Answer = MetricsReport | HealthReport
+export type Report = ReadyReport | FailedReport | Answer
+
+/** How long a shutdown may take: the grace period that docs/operations.md recommends. */
+export const mostStopMs = 60_000

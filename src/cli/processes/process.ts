@@ -1,0 +1,93 @@
+/**
+ * One of several broker processes on this machine: the program that the supervisor (`../processes.ts`) starts. It ends when the supervisor asks
+ * it to, and also when the supervisor has ended.
+ */
+import { setFlagsFromString } from 'node:v8'
+import { realSystem } from '../../base.ts'
+import { BrokerConfig, type Exposition, exposition, jsonLogger, type Logger, type RunningBroker } from '../../broker.ts'
+import { UsageError } from '../output.ts'
+import { announce, logStart, startOrExplain } from '../start.ts'
+import { mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
+
+// As in `millrace start`.
+setFlagsFromString('--no-parallel-scavenge')
+const system = realSystem()
+let logger: Logger | null = null
+let running: RunningBroker | null = null
+let metrics: Exposition | null = null
+let isStopping = false
+/** The page that the supervisor waits for; it has given up the ones before. */
+let wantedPage = 0
+
+// The supervisor, which reads it, may have ended.
+process.stderr.on('error', () => {})
+process.on('message', (order: Order) => {
+  if (order.type === 'start') void start(order)
+  else if (order.type === 'health') void tell({ type: 'health', id: order.id, notReady: notReady() })
+  else void sendMetrics(order)
+})
+process.on('disconnect', () => stop('the supervisor has ended'))
+// At a terminal, Ctrl-C reaches all processes, and then the supervisor forwards it: the first one counts.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+
+async function start({ values, level, isLogged, clusterId }: StartOrder): Promise<void> {
+  const beganMs = system.clock.monotonic()
+  logger = jsonLogger(level)
+  try {
+    const config = new BrokerConfig(new Map(values))
+    if (isLogged) logStart(config, logger)
+    const started = await startOrExplain({ system, config, logger, ...(clusterId === null ? {} : { clusterId }) })
+    running = started
+    metrics = exposition(started.broker)
+    const { ports, broker } = started
+    const { shortage } = broker.log.space
+    if (isLogged) announce(config, { ports: [ports], httpPort: null, shortage }, logger, system.clock.monotonic() - beganMs)
+    await tell({ type: 'ready', ports: [...ports], clusterId: broker.self.clusterId, shortage })
+  } catch (error) {
+    const isUsage = error instanceof UsageError
+    await tell({ type: 'failed', message: (error as Error).message, isUsage })
+    process.exit(isUsage ? 2 : 1)
+  }
+}
+
+function stop(reason: string): void {
+  if (isStopping) return
+  isStopping = true
+  logger?.info({ reason }, 'shutting down')
+  // A start can be interrupted at any point; the next one recovers.
+  if (running === null) process.exit(0)
+  system.timers.after(mostStopMs, () => process.exit(1))
+  running.close().then(
+    () => process.exit(0),
+    error => {
+      logger?.error({ err: error }, 'the shutdown failed; the next start will recover')
+      process.exit(1)
+    },
+  )
+}
+
+function notReady(): string | null {
+  if (isStopping) return 'it is stopping'
+  return running === null ? 'it is starting' : running.broker.log.space.shortage
+}
+
+async function sendMetrics({ id }: Question): Promise<void> {
+  wantedPage = id
+  try {
+    for await (const text of metrics?.render() ?? []) {
+      if (wantedPage !== id || isStopping) return
+      await tell({ type: 'metrics', id, text })
+    }
+    await tell({ type: 'metrics', id, text: null })
+  } catch (error) {
+    // The supervisor shows that this page is missing.
+    logger?.error({ err: error }, 'a page of metrics failed')
+  }
+}
+
+/** Resolves when it is on its way, so that not all pieces of a page wait in memory; also if nobody listens any more. */
+function tell(report: Report): Promise<void> {
+  return new Promise(resolve => {
+    process.send?.(report, undefined, undefined, () => resolve())
+  })
+}
