@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { realSystem } from '../../base.ts'
-import { BrokerConfig, type Exposition, exposition, jsonLogger, type Logger, type RunningBroker } from '../../broker.ts'
+import { BrokerConfig, type Exposition, exposition, jsonLogger, type Logger, type RunningBroker, silentLogger } from '../../broker.ts'
 import { UsageError } from '../output.ts'
 import { announce, logStart, startOrExplain } from '../start.ts'
 import { mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
@@ -12,7 +12,7 @@ import { mostStopMs, type Order, type Question, type Report, type StartOrder } f
 // As in `millrace start`.
 setFlagsFromString('--no-parallel-scavenge')
 const system = realSystem()
-let logger: Logger | null = null
+let logger: Logger = silentLogger
 let running: RunningBroker | null = null
 let metrics: Exposition | null = null
 let isStopping = false
@@ -31,6 +31,8 @@ process.on('disconnect', () => stop('the supervisor has ended'))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
 
 async function start({ values, level, isLogged, clusterId }: StartOrder): Promise<void> {
+  // It may have ended before this program could notice.
+  if (!process.connected) process.exit(0)
   const beganMs = system.clock.monotonic()
   logger = jsonLogger(level)
   try {
@@ -53,14 +55,14 @@ async function start({ values, level, isLogged, clusterId }: StartOrder): Promis
 function stop(reason: string): void {
   if (isStopping) return
   isStopping = true
-  logger?.info({ reason }, 'shutting down')
+  logger.info({ reason }, 'shutting down')
   // A start can be interrupted at any point; the next one recovers.
   if (running === null) process.exit(0)
   system.timers.after(mostStopMs, () => process.exit(1))
   running.close().then(
     () => process.exit(0),
     error => {
-      logger?.error({ err: error }, 'the shutdown failed; the next start will recover')
+      logger.error({ err: error }, 'the shutdown failed; the next start will recover')
       process.exit(1)
     },
   )
@@ -81,13 +83,13 @@ async function sendMetrics({ id }: Question): Promise<void> {
     await tell({ type: 'metrics', id, text: null })
   } catch (error) {
     // The supervisor shows that this page is missing.
-    logger?.error({ err: error }, 'a page of metrics failed')
+    logger.error({ err: error }, 'a page of metrics failed')
   }
 }
 
 /** Resolves when it is on its way, so that not all pieces of a page wait in memory; also if nobody listens any more. */
 function tell(report: Report): Promise<void> {
   return new Promise(resolve => {
-    process.send?.(report, undefined, undefined, () => resolve())
+    process.send?.(report, () => resolve())
   })
 }
