@@ -10,10 +10,10 @@ import { loadBrokerConfig } from '../config.ts'
 import { silentLogger } from '../logger.ts'
 import { type RunningBroker, startBroker } from '../start.ts'
 
-function start(directory: string, nodeId = 1): Promise<RunningBroker> {
+function start(directory: string, nodeId = 1, options: { clusterId?: string } = {}): Promise<RunningBroker> {
   const set = { listeners: 'PLAINTEXT://127.0.0.1:0', 'http.listen': 'none', 'log.dirs': directory, 'node.id': String(nodeId) }
   const config = loadBrokerConfig({ set })
-  return startBroker({ system: realSystem(), config, logger: silentLogger, onFatal: assert.fail })
+  return startBroker({ system: realSystem(), config, logger: silentLogger, onFatal: assert.fail, ...options })
 }
 
 /** Path, kind, time of change and content of all there is. */
@@ -141,6 +141,11 @@ const ownRefusals: { what: string; change(directory: string): void; error: RegEx
     change: directory => edit(properties(directory), /cluster\.id=/, 'cluster.id=\\ux'),
     error: /damaged meta\.properties/,
   },
+  {
+    what: 'partitions of further processes',
+    change: directory => fill(directory, { '.processes/1/__cluster_metadata-0/0.log': '', '.processes/3/orders-0/0.log': '' }),
+    error: /holds partitions of 4 processes, and with processes=1 those in \.processes\/3 would be missing: start with --processes 4,/,
+  },
   { what: 'no meta.properties', change: directory => fs.rmSync(properties(directory)), error: /meta\.properties is missing/ },
   {
     what: 'a journal of a newer format',
@@ -180,6 +185,19 @@ test('a directory in use, or a file in its place: refused, and nothing is change
   fs.writeFileSync(file, 'x')
   await assert.rejects(start(file), { message: `${file} is not a directory` })
   assert.equal(fs.readFileSync(file, 'utf8'), 'x')
+})
+
+test('a new directory belongs to the cluster that its broker joins, and cannot join another one', async t => {
+  const directory = temporaryDirectory(t)
+  const clusterId = 'AAAAAAAAQACAAAAAAAAAAQ'
+  for (let n = 0; n < 2; n++) {
+    const running = await start(directory, 1, { clusterId })
+    assert.equal(running.broker.self.clusterId, clusterId)
+    await running.close()
+  }
+  const before = look(directory)
+  await assert.rejects(start(directory, 1, { clusterId: 'AAAAAAAAQACAAAAAAAAAAg' }), { name: 'DirectoryRefused', message: new RegExp(clusterId) })
+  assert.deepEqual(look(directory), before)
 })
 
 test('what belongs to others stays: lost+found, hidden files, directories that end in -delete', async t => {

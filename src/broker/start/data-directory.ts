@@ -55,8 +55,8 @@ const format = 1
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const { system, directory, nodeId, processes, clusterId } = options
   const look = () => {
-    if (processes !== undefined) checkFurtherProcesses(system.files, directory, processes)
     const identity = inspect(system.files, directory, nodeId)
+    if (processes !== undefined) checkFurtherProcesses(system.files, directory, processes)
     if (identity !== null && clusterId !== undefined && identity.clusterId !== clusterId)
       throw new DirectoryRefused(directory, `belongs to cluster ${identity.clusterId}, but the first process to cluster ${clusterId}`)
     return identity
