@@ -75,7 +75,7 @@ function pidIn(directory: string): number {
   return (JSON.parse(readFileSync(join(directory, '.lock-holder'), 'utf8')) as { pid: number }).pid
 }
 
-const pidsOf = (data: string) => [pidIn(data), pidIn(join(data, '.processes/1'))] as const
+const pidsOf = (data: string) => [pidIn(data), pidIn(join(data, '.process1'))] as const
 
 function isAlive(pid: number): boolean {
   try {
@@ -144,7 +144,7 @@ test('two brokers have consecutive ids and ports, one log, one page of metrics, 
   assert.ok(existsSync(join(data, 'meta.properties')))
   const idsOf = (directory: string) => /cluster\.id=(.*)[^]*node\.id=(\d+)/.exec(readFileSync(join(directory, 'meta.properties'), 'utf8'))!
   const [, cluster, first] = idsOf(data)
-  assert.deepEqual([first, ...idsOf(join(data, '.processes/1')).slice(1)], ['1', cluster, '2'])
+  assert.deepEqual([first, ...idsOf(join(data, '.process1')).slice(1)], ['1', cluster, '2'])
 
   assert.deepEqual(await readiness(http), { status: 200, ready: true })
   assert.equal((await fetch(`${http}/health/live`)).status, 200)
@@ -169,7 +169,7 @@ test('two brokers have consecutive ids and ports, one log, one page of metrics, 
   const log = linesOf(stderr())
   for (const msg of ['the broker is starting', 'the broker is ready', 'shutting down'])
     assert.deepEqual(new Set(log.filter(line => line.msg === msg).map(({ broker }) => broker)), new Set(msg === 'shutting down' ? [undefined, 1, 2] : [1, 2]))
-  assert.deepEqual([existsSync(join(data, '.lock-holder')), existsSync(join(data, '.processes/1/.lock-holder'))], [false, false])
+  assert.deepEqual([existsSync(join(data, '.lock-holder')), existsSync(join(data, '.process1/.lock-holder'))], [false, false])
 })
 
 test('a broker that is killed comes back, and until then only it is missing', limit, async t => {
@@ -208,7 +208,7 @@ test('when the supervisor is killed, its brokers stop cleanly', limit, async t =
   await until(() => !pids.some(isAlive))
   assert.deepEqual(await Promise.all(ports.map(isListening)), [false, false])
   // The lock is given back in a clean stop only.
-  assert.deepEqual([existsSync(join(data, '.lock-holder')), existsSync(join(data, '.processes/1/.lock-holder'))], [false, false])
+  assert.deepEqual([existsSync(join(data, '.lock-holder')), existsSync(join(data, '.process1/.lock-holder'))], [false, false])
 })
 
 test('a second signal ends all processes at once', limit, async t => {
@@ -265,6 +265,6 @@ test('the data of one process is taken over; fewer processes than there are part
   await run(2, ports => createTopicAt(ports[1]!, 'further'))
   const refused = spawnSync(process.execPath, [program, 'start', '--port', '0', '--http', 'none', '--data', data], { encoding: 'utf8' })
   assert.equal(refused.status, 1)
-  assert.match(refused.stderr, /holds partitions of 2 processes, and with processes=1 those in \.processes\/1 would be missing: start with --processes 2,/)
+  assert.match(refused.stderr, /holds partitions of 2 processes, and with processes=1 those in \.process1 would be missing: start with --processes 2,/)
   await run(3, async ports => assert.deepEqual(await topicsAt(ports[1]!), ['further']))
 })

@@ -143,8 +143,8 @@ const ownRefusals: { what: string; change(directory: string): void; error: RegEx
   },
   {
     what: 'partitions of further processes',
-    change: directory => fill(directory, { '.processes/1/__cluster_metadata-0/0.log': '', '.processes/3/orders-0/0.log': '' }),
-    error: /holds partitions of 4 processes, and with processes=1 those in \.processes\/3 would be missing: start with --processes 4,/,
+    change: directory => fill(directory, { '.process1/__cluster_metadata-0/0.log': '', '.process3/orders-0/0.log': '' }),
+    error: /holds partitions of 4 processes, and with processes=1 those in \.process3 would be missing: start with --processes 4,/,
   },
   { what: 'no meta.properties', change: directory => fs.rmSync(properties(directory)), error: /meta\.properties is missing/ },
   {

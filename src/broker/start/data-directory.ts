@@ -69,21 +69,19 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
  * becomes one of several, or when it goes back.
  */
 export function processDirectory(directory: string, index: number): string {
-  return index === 0 ? directory : `${directory}/${furtherProcesses}/${index}`
+  // With a dot, because it may also lie in a directory that is new; not deeper, because only one parent is synced.
+  return index === 0 ? directory : `${directory}/.process${index}`
 }
-
-/** Begins with a dot: so it may also lie in a directory that is new. */
-const furtherProcesses = '.processes'
 
 /** With fewer processes than before, partitions would be missing. */
 function checkFurtherProcesses(files: FileSystem, directory: string, processes: number): void {
-  const left = listIfThere(files, `${directory}/${furtherProcesses}`)
-    .map(Number)
+  const left = listIfThere(files, directory)
+    .map(name => Number(/^\.process(\d{1,9})$/.exec(name)?.[1]))
     .filter(index => index >= processes && hasPartitions(files, processDirectory(directory, index)))
     .sort((one, other) => one - other)
   if (left.length === 0) return
   const needed = left.at(-1)! + 1
-  const where = left.map(index => `${furtherProcesses}/${index}`).join(', ')
+  const where = left.map(index => `.process${index}`).join(', ')
   throw new DirectoryRefused(
     directory,
     `holds partitions of ${needed} processes, and with processes=${processes} those in ${where} would be missing: start with --processes ${needed}, or delete what is in ${where} if nobody needs it`,

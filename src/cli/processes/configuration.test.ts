@@ -27,7 +27,7 @@ test('each process has the next id, the next ports and a directory of its own', 
     shown,
     [0, 1, 2].map(index => ({
       id: [7 + index, 7 + index],
-      data: [index === 0 ? 'data' : `data/.processes/${index}`],
+      data: [index === 0 ? 'data' : `data/.process${index}`],
       listeners: [
         ['PLAINTEXT', '::1', 9092 + index, { host: '::1', port: 9092 + index }],
         ['OUTSIDE', '', 9192 + index, { host: 'example.com', port: 30_000 + index }],
