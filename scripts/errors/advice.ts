@@ -151,7 +151,10 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
   ],
   [/^repair of|was repaired/, 'Reports what a repair could not recover. See [repair.md](repair.md).'],
   [/not closed cleanly|did not stop cleanly/, 'Nothing: the next start recovers.'],
-  [/a broker process has ended|a broker process does not start/, 'It is started again. `reason`, or its own lines before this one, say why.'],
+  [
+    /a broker process has ended|a broker process does not start/,
+    'It is started again. `reason`, or its own lines before this one, say why.',
+  ],
   [/the shutdown failed/, 'Nothing: the next start recovers. `err` contains the reason.'],
   [/a request failed unexpectedly|a page of metrics failed|a response cannot be encoded|HTTP endpoint failed|produce failed/, bug],
   [/cannot open a listener/, 'Correct its address, certificates or mechanisms; `err` contains the reason. The next start tries again.'],

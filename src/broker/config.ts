@@ -23,6 +23,7 @@ export { badListenerValue, listenerValue } from './config/listener-values.ts'
 export { type Endpoint, type Listener, parseHttpAddress } from './config/listeners.ts'
 export { type ConfigInputs, ConfigProblems, loadBrokerConfig } from './config/load.ts'
 export { configurationReference } from './config/reference.ts'
+export { isEveryAddress } from './config/resolve-listeners.ts'
 export {
   clusterLimits,
   dataDirectory,
@@ -34,5 +35,4 @@ export {
   shareSettings,
   transactionSettings,
 } from './config/settings.ts'
-export { isEveryAddress } from './config/resolve-listeners.ts'
 export { describeTopicConfigs, effectiveTopicConfig, topicDefaultKeys, topicDefaults, topicRules } from './config/topics.ts'

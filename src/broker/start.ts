@@ -144,12 +144,8 @@ type Closers = (() => Promise<void> | void | undefined)[]
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { config, logger, onFatal } = given
   const directory = dataDirectory(config)
-  const { identity, system, close } = await openDataDirectory({
-    ...given,
-    directory,
-    nodeId: config.get('node.id'),
-    processes: processCount(config),
-  })
+  const nodeId = config.get('node.id')
+  const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId, processes: processCount(config) })
   opened.push(close)
   const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
   const http = await openEndpoint(options)

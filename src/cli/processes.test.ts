@@ -142,7 +142,7 @@ test('two brokers have consecutive ids and ports, one log, one page of metrics, 
   const { supervisor, data, ports, http, ended, stderr } = await start(dataDirectory(t), 2, port)
   assert.deepEqual(ports, [port, port + 1])
   assert.ok(existsSync(join(data, 'meta.properties')))
-  const idsOf = (directory: string) => /cluster\.id=(.*)[^]*node\.id=(\d+)/.exec(readFileSync(join(directory, 'meta.properties'), 'utf8'))!
+  const idsOf = (directory: string) => /cluster\.id=(.*)\nnode\.id=(\d+)/.exec(readFileSync(join(directory, 'meta.properties'), 'utf8'))!
   const [, cluster, first] = idsOf(data)
   assert.deepEqual([first, ...idsOf(join(data, '.process1')).slice(1)], ['1', cluster, '2'])
 
@@ -168,7 +168,10 @@ test('two brokers have consecutive ids and ports, one log, one page of metrics, 
   assert.deepEqual([await isListening(port), await isListening(port + 1)], [false, false])
   const log = linesOf(stderr())
   for (const msg of ['the broker is starting', 'the broker is ready', 'shutting down'])
-    assert.deepEqual(new Set(log.filter(line => line.msg === msg).map(({ broker }) => broker)), new Set(msg === 'shutting down' ? [undefined, 1, 2] : [1, 2]))
+    assert.deepEqual(
+      new Set(log.filter(line => line.msg === msg).map(({ broker }) => broker)),
+      new Set(msg === 'shutting down' ? [undefined, 1, 2] : [1, 2]),
+    )
   assert.deepEqual([existsSync(join(data, '.lock-holder')), existsSync(join(data, '.process1/.lock-holder'))], [false, false])
 })
 
@@ -179,7 +182,9 @@ test('a broker that is killed comes back, and until then only it is missing', li
   process.kill(second, 'SIGKILL')
   assert.deepEqual(await topicsAt(ports[0]!), ['orders'])
   const restarts = '0\nmillrace_process_restarts_total{broker="2"} 1\n'
-  await until(async () => (await (await fetch(`${http}/metrics`)).text()).includes(`millrace_process_restarts_total{broker="1"} ${restarts}`))
+  await until(async () =>
+    (await (await fetch(`${http}/metrics`)).text()).includes(`millrace_process_restarts_total{broker="1"} ${restarts}`),
+  )
   await until(async () => (await readiness(http)).status === 200)
   assert.match(await (await fetch(`${http}/metrics`)).text(), /^millrace_process_up\{broker="2"\} 1$/m)
   assert.equal(linesOf(stderr()).filter(({ broker, msg }) => broker === 2 && msg === 'the broker is ready').length, 2)
@@ -230,6 +235,7 @@ test('if one broker cannot start, none runs, and the error is that of a single b
   const run = (...flags: string[]) =>
     spawnSync(process.execPath, [program, 'start', '--log-level', 'error', '--http', 'none', '--data', dataDirectory(t), ...flags], {
       encoding: 'utf8',
+      timeout: 60_000,
     })
   const taken = run('--processes', '2', '--port', String(port))
   const address = `127.0.0.1:${port + 1} (listeners)`
@@ -250,7 +256,7 @@ test('if one broker cannot start, none runs, and the error is that of a single b
   assert.match(overlapping.stderr, /^millrace: processes=2: the listener PLAINTEXT .* overlap/)
 })
 
-test('the data of one process is taken over; fewer processes than there are partitions for are refused', limit, async t => {
+test('the data of one process is taken over; then a start with fewer processes is refused', limit, async t => {
   const data = dataDirectory(t)
   const run = async (processes: number, use: (ports: readonly number[]) => Promise<void>) => {
     const { supervisor, ports, ended } = await start(data, processes)
@@ -259,12 +265,19 @@ test('the data of one process is taken over; fewer processes than there are part
     assert.deepEqual(await ended, { code: 0, signal: null })
   }
   await run(1, ([port]) => createTopicAt(port!, 'before'))
-  await run(2, async ([port]) => assert.deepEqual(await topicsAt(port!), ['before']))
-  // The second one has no partition yet.
-  await run(1, async ([port]) => assert.deepEqual(await topicsAt(port!), ['before']))
-  await run(2, ports => createTopicAt(ports[1]!, 'further'))
-  const refused = spawnSync(process.execPath, [program, 'start', '--port', '0', '--http', 'none', '--data', data], { encoding: 'utf8' })
+  await run(2, async ports => {
+    assert.deepEqual(await topicsAt(ports[0]!), ['before'])
+    await createTopicAt(ports[1]!, 'further')
+  })
+  const flags = ['start', '--port', '0', '--http', 'none', '--data', data]
+  const refused = spawnSync(process.execPath, [program, ...flags], { encoding: 'utf8', timeout: 60_000 })
   assert.equal(refused.status, 1)
-  assert.match(refused.stderr, /holds partitions of 2 processes, and with processes=1 those in \.process1 would be missing: start with --processes 2,/)
+  assert.match(
+    refused.stderr,
+    /holds the data of 2 processes, and with processes=1 that in \.process1 would be missing: start with --processes 2,/,
+  )
   await run(3, async ports => assert.deepEqual(await topicsAt(ports[1]!), ['further']))
+  rmSync(join(data, '.process1'), { recursive: true })
+  rmSync(join(data, '.process2'), { recursive: true })
+  await run(1, async ([port]) => assert.deepEqual(await topicsAt(port!), ['before']))
 })

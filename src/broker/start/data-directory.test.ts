@@ -142,9 +142,9 @@ const ownRefusals: { what: string; change(directory: string): void; error: RegEx
     error: /damaged meta\.properties/,
   },
   {
-    what: 'partitions of further processes',
-    change: directory => fill(directory, { '.process1/__cluster_metadata-0/0.log': '', '.process3/orders-0/0.log': '' }),
-    error: /holds partitions of 4 processes, and with processes=1 those in \.process3 would be missing: start with --processes 4,/,
+    what: 'data of further processes',
+    change: directory => fill(directory, { '.process1/note.txt': '', '.process3/meta.properties': '' }),
+    error: /holds the data of 4 processes, and with processes=1 that in \.process3 would be missing: start with --processes 4,/,
   },
   { what: 'no meta.properties', change: directory => fs.rmSync(properties(directory)), error: /meta\.properties is missing/ },
   {
@@ -196,7 +196,10 @@ test('a new directory belongs to the cluster that its broker joins, and cannot j
     await running.close()
   }
   const before = look(directory)
-  await assert.rejects(start(directory, 1, { clusterId: 'AAAAAAAAQACAAAAAAAAAAg' }), { name: 'DirectoryRefused', message: new RegExp(clusterId) })
+  await assert.rejects(start(directory, 1, { clusterId: 'AAAAAAAAQACAAAAAAAAAAg' }), {
+    name: 'DirectoryRefused',
+    message: new RegExp(clusterId),
+  })
   assert.deepEqual(look(directory), before)
 })
 

@@ -73,23 +73,22 @@ export function processDirectory(directory: string, index: number): string {
   return index === 0 ? directory : `${directory}/.process${index}`
 }
 
-/** With fewer processes than before, partitions would be missing. */
+/**
+ * With fewer processes than before, partitions would be missing. Every directory counts: those of empty partitions do not exist, and records
+ * may still be in the journal.
+ */
 function checkFurtherProcesses(files: FileSystem, directory: string, processes: number): void {
   const left = listIfThere(files, directory)
     .map(name => Number(/^\.process(\d{1,9})$/.exec(name)?.[1]))
-    .filter(index => index >= processes && hasPartitions(files, processDirectory(directory, index)))
+    .filter(index => index >= processes && files.exists(`${processDirectory(directory, index)}/meta.properties`))
     .sort((one, other) => one - other)
   if (left.length === 0) return
   const needed = left.at(-1)! + 1
   const where = left.map(index => `.process${index}`).join(', ')
   throw new DirectoryRefused(
     directory,
-    `holds partitions of ${needed} processes, and with processes=${processes} those in ${where} would be missing: start with --processes ${needed}, or delete what is in ${where} if nobody needs it`,
+    `holds the data of ${needed} processes, and with processes=${processes} that in ${where} would be missing: start with --processes ${needed}, or remove ${where} if nobody needs it`,
   )
-}
-
-function hasPartitions(files: FileSystem, directory: string): boolean {
-  return listIfThere(files, directory).some(name => /-\d+$/.test(name) && name !== '__cluster_metadata-0')
 }
 
 /** What is imported: if it is the same again, an interrupted import can continue. */

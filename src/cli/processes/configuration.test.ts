@@ -69,16 +69,25 @@ test('ports that overlap or do not exist are found before anything starts', () =
     'processes=3: the listener PLAINTEXT needs the ports 65534 to 65536, but the highest port is 65535',
   )
   assert.equal(problem({ listeners: 'PLAINTEXT://127.0.0.1:65533' }), '')
-  assert.match(problem({ 'advertised.listeners': 'PLAINTEXT://example.com:65535' }), /^processes=3: the advertised listener PLAINTEXT needs/)
+  assert.match(
+    problem({ 'advertised.listeners': 'PLAINTEXT://example.com:65535' }),
+    /^processes=3: the advertised listener PLAINTEXT needs/,
+  )
   assert.match(
     problem({ ...two('127.0.0.1:9092', '127.0.0.1:9192'), 'advertised.listeners': 'PLAINTEXT://example.com:1000,SSL://example.com:1001' }),
     /^processes=3: the advertised listener PLAINTEXT .* overlap/,
   )
-  assert.match(problem({ 'http.listen': '127.0.0.1:9094' }), /the listener PLAINTEXT \(ports 9092 to 9094\) and http\.listen \(port 9094\) overlap/)
+  assert.match(
+    problem({ 'http.listen': '127.0.0.1:9094' }),
+    /the listener PLAINTEXT \(ports 9092 to 9094\) and http\.listen \(port 9094\) overlap/,
+  )
 })
 
 test('the number of processes is checked', () => {
   for (const text of ['0', '-1', '257', 'two', ''])
-    assert.throws(() => loadBrokerConfig({ set: { processes: text } }), /processes: Not a number of processes \(allowed: a whole number from 1 to 256, or auto\)/)
+    assert.throws(
+      () => loadBrokerConfig({ set: { processes: text } }),
+      /processes: Not a number of processes \(allowed: a whole number from 1 to 256, or auto\)/,
+    )
   for (const text of ['1', '256', 'auto']) assert.equal(loadBrokerConfig({ set: { processes: text } }).get('processes'), text)
 })

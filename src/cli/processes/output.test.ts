@@ -63,7 +63,10 @@ test('a label that a client calls broker gets another name, so that Prometheus t
   const sample = (labels: string) => [...merge([page(1, `# TYPE m gauge\nm{${labels}} 1\n`)])].join('').split('\n')[1]
   assert.equal(sample('broker="x",a="b"'), 'm{broker="1",exported_broker="x",a="b"} 1')
   assert.equal(sample('a="{broker=",broker="x"'), 'm{broker="1",a="{broker=",exported_broker="x"} 1')
-  assert.equal(sample('a=",broker=\\"",exported_broker="y",broker="x"'), 'm{broker="1",a=",broker=\\"",exported_broker="y",exported_exported_broker="x"} 1')
+  assert.equal(
+    sample('a=",broker=\\"",exported_broker="y",broker="x"'),
+    'm{broker="1",a=",broker=\\"",exported_broker="y",exported_exported_broker="x"} 1',
+  )
 })
 
 test('a page that is too large is refused', () => {
