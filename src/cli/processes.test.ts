@@ -226,6 +226,7 @@ test('a second signal ends all processes at once', limit, async t => {
   const again = setInterval(() => supervisor.kill('SIGINT'), 100)
   assert.deepEqual(await ended, { code: null, signal: 'SIGINT' })
   clearInterval(again)
+  t.after(() => isAlive(pids[1]) && process.kill(pids[1], 'SIGKILL'))
   await until(() => !isAlive(pids[1]))
 })
 

@@ -44,15 +44,16 @@ export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (r
  * For a command with processes of its own, when it was asked to stop: calls `act` before another signal ends the command at once, so that none
  * of them outlives it.
  */
-export function beforeNextSignal({ timers }: Pick<System, 'timers'>, act: () => void): void {
+export function beforeNextSignal({ clock }: Pick<System, 'clock'>, act: () => void): void {
+  const beganMs = clock.monotonic()
   const asked = (signal: NodeJS.Signals) => {
+    if (clock.monotonic() - beganMs < sameRequestMs) return
     for (const each of signals) process.off(each, asked)
     act()
     process.kill(process.pid, signal)
   }
-  timers.after(sameRequestMs, () => {
-    for (const each of signals) process.on(each, asked)
-  })
+  // Now, so that no signal comes while nobody listens.
+  for (const signal of signals) process.on(signal, asked)
 }
 
 /** The process id of npm's shell, if it runs `millrace` in the foreground; otherwise null. Exported for tests. */

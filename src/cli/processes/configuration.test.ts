@@ -20,7 +20,13 @@ test('each process has the next id, the next ports and a directory of its own', 
   const shown = configs.map(config => ({
     id: [config.get('node.id'), config.get('broker.id')],
     data: config.get('log.dirs') ?? config.get('log.dir'),
-    listeners: config.listeners.map(({ name, host, port }) => [name, host, port, config.advertised(name)]),
+    listeners: config.listeners.map(({ name, host, port }) => [
+      name,
+      host,
+      port,
+      config.advertised(name).host,
+      config.advertised(name).port,
+    ]),
     others: [config.get('log.retention.ms'), config.get('http.listen'), config.get('processes')],
   }))
   assert.deepEqual(
@@ -29,8 +35,8 @@ test('each process has the next id, the next ports and a directory of its own', 
       id: [7 + index, 7 + index],
       data: [index === 0 ? 'data' : `data/.process${index}`],
       listeners: [
-        ['PLAINTEXT', '::1', 9092 + index, { host: '::1', port: 9092 + index }],
-        ['OUTSIDE', '', 9192 + index, { host: 'example.com', port: 30_000 + index }],
+        ['PLAINTEXT', '::1', 9092 + index, '::1', 9092 + index],
+        ['OUTSIDE', '', 9192 + index, 'example.com', 30_000 + index],
       ],
       others: [5000, 'none', '3'],
     })),
