@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ const limit = { timeout: 120_000 }
 interface Line {
   broker?: number
   msg: string
+  reason?: string
   listening?: string[]
   metrics?: string
 }
@@ -191,6 +192,20 @@ test('a broker that is killed comes back, and until then only it is missing', li
   const [sameFirst, newSecond] = pidsOf(data)
   assert.equal(sameFirst, first)
   assert.notEqual(newSecond, second)
+})
+
+test('a broker that cannot start again is tried again, and the others go on', limit, async t => {
+  const { data, ports, http, stderr } = await start(dataDirectory(t), 2)
+  const file = join(data, '.process1/meta.properties')
+  const content = readFileSync(file, 'utf8')
+  writeFileSync(file, content.replace('node.id=2', 'node.id=9'))
+  process.kill(pidsOf(data)[1], 'SIGKILL')
+  const refusals = () => linesOf(stderr()).filter(({ broker, reason }) => broker === 2 && /belongs to node 9/.test(reason ?? ''))
+  await until(() => refusals().length === 2)
+  assert.equal((await readiness(http)).status, 503)
+  assert.deepEqual(await topicsAt(ports[0]!), [])
+  writeFileSync(file, content)
+  await until(async () => (await readiness(http)).status === 200)
 })
 
 test('a broker that does not answer is left out of the metrics and named by the health check', limit, async t => {
