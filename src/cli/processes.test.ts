@@ -44,9 +44,12 @@ function dataDirectory(t: TestContext): string {
 }
 
 /** Resolves when all processes are ready. */
-async function start(data: string, processes: number, port = 0): Promise<Started> {
+async function start(data: string, processes: number, port = 0, env: Record<string, string> = {}): Promise<Started> {
   const flags = ['--processes', String(processes), '--port', String(port), '--http', '127.0.0.1:0', '--data', data]
-  const supervisor = spawn(process.execPath, [program, 'start', ...flags], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const supervisor = spawn(process.execPath, [program, 'start', ...flags], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   const ended = new Promise<Awaited<Started['ended']>>(resolve => supervisor.once('close', (code, signal) => resolve({ code, signal })))
   let log = ''
   const ready = await new Promise<Line>((resolve, reject) => {
@@ -296,4 +299,23 @@ test('the data of one process is taken over; then a start with fewer processes i
   rmSync(join(data, '.process1'), { recursive: true })
   rmSync(join(data, '.process2'), { recursive: true })
   await run(1, async ([port]) => assert.deepEqual(await topicsAt(port!), ['before']))
+})
+
+test('a single broker loads nothing of the supervisor', limit, async t => {
+  const directory = dataDirectory(t)
+  const hook = join(directory, 'hook.mjs')
+  const list = join(directory, 'loaded')
+  writeFileSync(
+    hook,
+    `import { appendFileSync } from 'node:fs'
+     import { registerHooks } from 'node:module'
+     registerHooks({ load: (url, context, next) => (appendFileSync('${list}', url + '\\n'), next(url, context)) })`,
+  )
+  await start(join(directory, 'data'), 1, 0, { NODE_OPTIONS: `--import=${hook}` })
+  const loaded = readFileSync(list, 'utf8').split('\n')
+  assert.ok(loaded.some(url => url.endsWith('/src/cli/start.ts')))
+  assert.deepEqual(
+    loaded.filter(url => url.includes('/src/cli/processes')),
+    [],
+  )
 })
