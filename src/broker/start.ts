@@ -63,7 +63,7 @@ import { ShareSessions } from './sessions/share-sessions.ts'
 import { DeadLetters } from './share/dead-letters.ts'
 import { SharePartitions } from './share/share-partitions.ts'
 import { Stalls } from './stalls.ts'
-import { type Identity, openDataDirectory } from './start/data-directory.ts'
+import { type DataDirectory, type Identity, openDataDirectory } from './start/data-directory.ts'
 import { groupTopics } from './start/group-topics.ts'
 import { internalTopic, ledPartition } from './start/internal-topic.ts'
 import { openListeners } from './start/open-listeners.ts'
@@ -144,8 +144,7 @@ type Closers = (() => Promise<void> | void | undefined)[]
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { config, logger, onFatal } = given
   const directory = dataDirectory(config)
-  const nodeId = config.get('node.id')
-  const { identity, system, close } = await openDataDirectory({ ...given, directory, nodeId, processes: processCount(config) })
+  const { identity, system, close } = await takeDirectory(given, directory)
   opened.push(close)
   const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
   const http = await openEndpoint(options)
@@ -214,6 +213,11 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
       return closeAll()
     },
   }
+}
+
+function takeDirectory(given: StartOptions, directory: string): Promise<DataDirectory> {
+  const { config } = given
+  return openDataDirectory({ ...given, directory, nodeId: config.get('node.id'), processCount: processCount(config) })
 }
 
 /** From now on, all brokers of the cluster send clients here. */

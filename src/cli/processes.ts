@@ -4,9 +4,11 @@
  * Hides how the processes are configured, started, started again and stopped, and that their logs and metrics come from several processes.
  * The first process must be ready before the others start. The supervisor itself serves no clients, only the HTTP endpoint.
  */
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { type LineSink, type System, Turns } from '../base.ts'
-import { type BrokerConfig, type HttpEndpoint, type Logger, parseHttpAddress, startHttp } from '../broker.ts'
+import { type BrokerConfig, dataDirectory, type HttpEndpoint, type Logger, parseHttpAddress, startHttp } from '../broker.ts'
 import { BrokerProcess } from './processes/broker-process.ts'
 import { configurations } from './processes/configuration.ts'
 import type { LogLevel, ReadyReport } from './processes/messages.ts'
@@ -26,6 +28,10 @@ export interface SupervisorOptions {
   isLogged: boolean
 }
 
+/** In bytes, on macOS; on Linux four more. */
+const longestSocketPath = 103
+/** The others follow the metadata of the first process, so it stops last; but it does not wait for long. */
+const headStartMs = 1_000
 /** Of one page of metrics, over all processes. */
 const mostPageCharacters = 256 * 1024 * 1024
 const pieceLength = 64 * 1024
@@ -53,7 +59,7 @@ export class Supervisor {
     }
   }
 
-  /** Stops all processes at the same time. Rejects if one did not stop cleanly. */
+  /** Stops all processes. Rejects if one did not stop cleanly. */
   close(): Promise<void> {
     this.#closing ??= this.#closeAll()
     return this.#closing
@@ -66,8 +72,9 @@ export class Supervisor {
   async #startAll(): Promise<Serving> {
     const { config, count, system, logger, sink, level, isLogged } = this.#options
     this.#awake.port1.on('message', () => {})
+    const metadataSocket = socketPath(dataDirectory(config), system)
     this.#processes = configurations(config, count).map((values, index) => {
-      const order = { type: 'start', values, level, isLogged } as const
+      const order = { type: 'start', values, level, isLogged, metadataSocket } as const
       return new BrokerProcess({ system, brokerId: config.get('node.id') + index, order, logger, sink })
     })
     this.#http = await this.#openEndpoint()
@@ -83,13 +90,26 @@ export class Supervisor {
 
   async #closeAll(): Promise<void> {
     try {
-      const results = await Promise.allSettled(this.#processes.map(each => each.stop()))
+      const [first, ...others] = this.#processes
+      const othersEnded = others.map(each => each.stop(Promise.resolve()))
+      const results = await Promise.allSettled([first?.stop(this.#within(headStartMs, othersEnded)), ...othersEnded])
       const failed = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
       if (failed !== undefined) throw failed.reason
     } finally {
       await this.#http?.close()
       this.#awake.port1.close()
     }
+  }
+
+  /** Resolves when they have settled, or after this time. */
+  #within(ms: number, promises: readonly Promise<unknown>[]): Promise<void> {
+    return new Promise(resolve => {
+      const timer = this.#options.system.timers.after(ms, resolve)
+      void Promise.allSettled(promises).then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
   }
 
   async #openEndpoint(): Promise<HttpEndpoint | null> {
@@ -128,6 +148,15 @@ export class Supervisor {
     }
     yield text
   }
+}
+
+/** In the data directory, which only its owner may use, unless the path is too long for a socket. */
+function socketPath(directory: string, { random }: System): string {
+  const path = join(directory, '.metadata.sock')
+  if (Buffer.byteLength(path) <= longestSocketPath) return path
+  const name = Buffer.alloc(8)
+  random.fill(name)
+  return join(tmpdir(), `millrace-${name.toString('hex')}.sock`)
 }
 
 type Sample = readonly [brokerId: number, value: number]

@@ -33,7 +33,7 @@ export interface DataDirectoryOptions {
   nodeId: number
   logger: Logger
   /** How many processes run on this machine; if absent, the directories of further processes are not looked at. */
-  processes?: number
+  processCount?: number
   /** Of the cluster that the broker joins. If absent, a new directory begins a cluster. */
   clusterId?: string
 }
@@ -53,10 +53,10 @@ const format = 1
 
 /** Locks the directory for this process, and creates it if it is new. Throws DirectoryRefused or DirectoryInUse; then nothing was written. */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
-  const { system, directory, nodeId, processes, clusterId } = options
+  const { system, directory, nodeId, processCount, clusterId } = options
   const look = () => {
     const identity = inspect(system.files, directory, nodeId)
-    if (processes !== undefined) checkFurtherProcesses(system.files, directory, processes)
+    if (processCount !== undefined) checkFurtherProcesses(system.files, directory, processCount)
     if (identity !== null && clusterId !== undefined && identity.clusterId !== clusterId)
       throw new DirectoryRefused(directory, `belongs to cluster ${identity.clusterId}, but the first process to cluster ${clusterId}`)
     return identity
@@ -87,7 +87,7 @@ function checkFurtherProcesses(files: FileSystem, directory: string, processes: 
   const where = left.map(index => `.process${index}`).join(', ')
   throw new DirectoryRefused(
     directory,
-    `holds the data of ${needed} processes, and with processes=${processes} that in ${where} would be missing: start with --processes ${needed}, or remove ${where} if nobody needs it`,
+    `holds the data of ${needed} processes, and with processes=${processes} that in ${where} would be missing: start with --processes ${needed}`,
   )
 }
 

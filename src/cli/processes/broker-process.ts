@@ -89,10 +89,11 @@ export class BrokerProcess {
     )
   }
 
-  /** Resolves when it has ended; rejects if it did not stop cleanly. */
-  async stop(): Promise<void> {
+  /** Begins when `after` has settled. Resolves when it has ended; rejects if it did not stop cleanly. */
+  async stop(after: Promise<unknown>): Promise<void> {
     this.#isStopping = true
     this.#restart?.cancel()
+    await after
     const child = this.#child
     if (child === null) return
     const late = this.#options.system.timers.after(mostStopMs, () => void child.kill('SIGKILL'))

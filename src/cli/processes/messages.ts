@@ -14,8 +14,10 @@ export interface StartOrder {
   readonly level: LogLevel
   /** Whether it logs that it starts and is ready. */
   readonly isLogged: boolean
-  /** Of the first process; null for the first process itself. */
+  /** Of the first process; null for the first process itself, which keeps the metadata log for all. */
   readonly clusterId: string | null
+  /** Where the first process shares the metadata log. */
+  readonly metadataSocket: string
 }
 
 /** The process answers with a report that has the same id. */

@@ -30,7 +30,7 @@ process.on('disconnect', () => stop('the supervisor has ended'))
 // At a terminal, Ctrl-C reaches all processes, and then the supervisor forwards it: the first one counts.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
 
-async function start({ values, level, isLogged, clusterId }: StartOrder): Promise<void> {
+async function start({ values, level, isLogged, clusterId, metadataSocket }: StartOrder): Promise<void> {
   // It may have ended before this program could notice.
   if (!process.connected) process.exit(0)
   const beganMs = system.clock.monotonic()
@@ -38,7 +38,8 @@ async function start({ values, level, isLogged, clusterId }: StartOrder): Promis
   try {
     const config = new BrokerConfig(new Map(values))
     if (isLogged) logStart(config, logger)
-    const started = await startOrExplain({ system, config, logger, ...(clusterId === null ? {} : { clusterId }) })
+    const processes = { metadataSocket, keepsMetadata: clusterId === null }
+    const started = await startOrExplain({ system, config, logger, processes, ...(clusterId === null ? {} : { clusterId }) })
     running = started
     metrics = exposition(started.broker)
     const { ports, broker } = started
