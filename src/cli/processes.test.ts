@@ -224,7 +224,7 @@ test('a broker that does not answer is left out of the metrics and named by the 
   process.kill(second, 'SIGCONT')
   assert.deepEqual(health, { status: 503, ready: false, reason: 'broker 2: it does not answer' })
   assert.match(page, /^millrace_process_up\{broker="1"\} 1\nmillrace_process_up\{broker="2"\} 0$/m)
-  assert.match(page, /^kafka_brokers\{broker="1"\} 1$/m)
+  assert.match(page, /^kafka_brokers\{broker="1"\} 2$/m)
   assert.doesNotMatch(page, /^kafka_brokers\{broker="2"\}/m)
 })
 
