@@ -210,7 +210,7 @@ export class TransactionCoordinator {
       if (needless.has(name)) return true
       const known = name === 'TRANSACTION_COORDINATOR_FENCED' ? this.#coordinatorEpochAt(topic, partition, marker.producerId) : -1
       if (known <= marker.coordinatorEpoch) throw error
-      // There is no other coordinator: an operator wrote a marker with too high an epoch, and no transaction would ever end there again.
+      // No other broker coordinates it: an operator wrote a marker with too high an epoch, and no transaction would ever end there again.
       return this.#writeOwnMarker(topic, partition, { ...marker, coordinatorEpoch: known })
     }
   }

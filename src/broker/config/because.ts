@@ -27,7 +27,7 @@ export const because = {
   scope: 'ACLs determine permissions, not the scope of a token',
   storeType: 'the type of a key store is detected from its content',
   tiered: 'there is no tiered storage',
-  transactions: 'partitions join transactions inside the broker, without requests that need retries',
+  transactions: 'partitions join transactions inside the broker; if another broker has to be asked and is away, the producer retries',
   twoPhase: 'two-phase commit (KIP-939) is not stable in Kafka either',
   warmups: 'Kafka 4.4 does not assign warm-up tasks yet, and neither does Millrace',
 } as const
