@@ -212,7 +212,7 @@ export class Moves {
     const { files } = this.#options.context.system
     try {
       const state = readReleased(files, directory)
-      const topicId = readTopicId(files, directory) ?? state?.topicId
+      const topicId = readTopicId(files, directory)
       if (topicId === spec.topicId && (state === null || state.partition === spec.partition)) return state
       throw new Error(`${directory} is not the directory of partition ${spec.partition} of topic id ${spec.topicId}`)
     } catch (error) {

@@ -18,7 +18,8 @@ import { partitionKey } from './journal/state-record.ts'
 import { Moves } from './moves.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
-import { hasSegments } from './partition/partition-directory.ts'
+import { hasSegments, writePartitionMetadata } from './partition/partition-directory.ts'
+import { orStorageError } from './partition/partition-files.ts'
 import type { PartitionStart } from './partition/partition-recovery.ts'
 import { PageCache } from './partition/recent-writes.ts'
 import { releasedFile } from './partition/released-state.ts'
@@ -185,13 +186,20 @@ class Engine implements Log, LogContext {
       return present
     }
     const directory = `${this.directory}/${spec.topic}-${spec.partition}`
-    const start = this.#unnamed.get(directory) ?? this.#emptyStart(directory, spec.topicId)
-    this.#unnamed.delete(directory)
+    const start = this.#unnamedStart(directory, spec.topicId) ?? this.#emptyStart(directory, spec.topicId)
     const partition = new Partition(this, spec, start)
     for (const segment of start.segments.all) partition.files.unsynced.add(segment)
     partition.claim(spec.config)
     this.partitions.set(key, partition)
     return partition
+  }
+
+  /** From now on it says whose it is: checkpoints sync the file that does. Throws KAFKA_STORAGE_ERROR; then it can be tried again. */
+  #unnamedStart(directory: string, topicId: Uuid): PartitionStart | undefined {
+    const start = this.#unnamed.get(directory)
+    if (start?.offline === null) orStorageError(() => writePartitionMetadata(this.#files, directory, topicId))
+    this.#unnamed.delete(directory)
+    return start
   }
 
   /** Only Kafka uses it: with it, Kafka does not check the segments. */

@@ -64,3 +64,19 @@ test('a sync of names that began earlier is not taken for one of a name that cam
   await turns()
   assert.equal(isSynced, true)
 })
+
+test('a directory without partition.metadata, which a power cut may leave, gets it from the topic of its name', async () => {
+  const disk = memoryFileSystem()
+  const first = await openTestLog(disk, small)
+  await append(partitionOf(first.log), 'kept').durable
+  await first.log.close()
+  disk.remove('/data/orders-0/partition.metadata')
+  await disk.removeDirectory('/data/journal')
+  const reports: string[] = []
+  const { log, failures } = await openTestLog(disk, small, what => reports.push(what))
+  await append(partitionOf(log), 'new').durable
+  await log.close()
+  assert.deepEqual([reports, failures], [[], []])
+  const again = await openTestLog(disk, small)
+  assert.equal(again.log.get(topicId, 0)?.logEndOffset, 2)
+})
