@@ -114,12 +114,18 @@ class Run {
     files.syncDirectorySync('/')
     this.#logs = await openBoth(this.#world, this.#random)
     this.#partitions = this.#subjects.map(({ promise, owner }) => this.#logs[owner].create(promise.spec))
+    // Long enough in some worlds for segments to roll.
+    for (let count = this.#random.pick([0, 200, 1000]); count > 0; count--) await this.#use()
   }
 
   /** Clients do something; sometimes a partition moves meanwhile. */
   async step(): Promise<void> {
     if (this.#random.chance(0.1)) await this.#moveUnderLoad()
-    else this.#client()
+    else await this.#use()
+  }
+
+  async #use(): Promise<void> {
+    this.#client()
     if (this.#random.chance(0.3)) await this.#world.pass(this.#random.fraction() * 4)
     for (const log of this.#logs) if (log.pressure.on) await this.#world.run(new Promise<void>(resolve => log.pressure.whenOff(resolve)))
   }
@@ -134,13 +140,12 @@ class Run {
 
   // ---- clients ----
 
-  #client(): void {
-    const index = this.#random.below(this.#subjects.length)
+  #client(index = this.#random.below(this.#subjects.length)): void {
     if (this.#partitions[index] === null || this.#logs.some(({ pressure }) => pressure.on)) return
     const action = this.#random.below(20)
-    if (action < 14) this.#append(index)
-    else if (action < 17) this.#endTransaction(index)
-    else if (action < 19) this.#read(index)
+    if (action < 13) this.#append(index)
+    else if (action < 16) this.#endTransaction(index)
+    else if (action < 18) this.#read(index)
     else this.#deleteRecords(index)
   }
 
@@ -243,15 +248,20 @@ class Run {
     disk.onSync = collecting
     disk.onStep = collecting
     let over = false
+    const sleep = (ms: number) => new Promise<void>(resolve => system.timers.after(ms, resolve))
     const load = async () => {
       while (!over) {
-        this.#client()
-        await new Promise<void>(resolve => system.timers.after(this.#random.fraction(), resolve))
+        if (this.#random.chance(0.5)) this.#client(index)
+        else this.#client()
+        await sleep(this.#random.fraction())
       }
     }
-    const move = this.#move(index).finally(() => {
-      over = true
-    })
+    // What clients do at its new place right after it is part of it.
+    const move = this.#move(index)
+      .then(() => sleep(this.#random.below(6)))
+      .finally(() => {
+        over = true
+      })
     await this.#world.run(Promise.all([move, load()]))
     disk.onSync = null
     disk.onStep = null
