@@ -155,9 +155,8 @@ class Run {
     const isCompacted = spec.config.cleanupPolicy.compact
     const producerId = this.#random.pick(isCompacted ? producerIds : [...producerIds, ...transactionalIds])
     const isTransactional = transactionalIds.includes(producerId)
-    const bytes = this.#random.chance(0.05)
-      ? this.#random.below(spec.config.segmentBytes > 100_000 ? 30_000 : 5000)
-      : this.#random.below(600)
+    const most = spec.config.segmentBytes > 100_000 ? 30_000 : 5000
+    const bytes = this.#random.below(!isCompacted && this.#random.chance(0.05) ? most : 600)
     const values = Array.from({ length: 1 + this.#random.below(4) }, () => `${++this.#appended}-`.padEnd(8 + bytes, 'x'))
     const sent = batches.filter(batch => batch.producerId === producerId && batch.marker === undefined)
     const batch: ModelBatch = {
