@@ -148,3 +148,18 @@ test('a flipped bit in the topic id of a directory whose records are still in th
   const again = partitionOf((await openTestLog(disk, { durability: 'fsync' })).log)
   assert.deepEqual(await readAll(again), [[0, 'a']])
 })
+
+test('durability=os: segments before the log start, of which the journal has only some again, do not take those after it with them', async () => {
+  const disk = memoryFileSystem()
+  const config = { segmentBytes: 20_000, fileDeleteDelayMs: 0 }
+  const { log, kill } = await openTestLog(disk, { retentionCheckIntervalMs: 1 })
+  const partition = partitionOf(log, 0, config)
+  // From 8 KiB on past the journal: so it does not have the beginning of the second segment.
+  for (const bytes of [100, 7000, 7000, 9000, 100, 7000, 7000, 100]) await append(partition, 'x'.repeat(bytes)).written
+  await partition.deleteBefore(7)
+  while (disk.list('/data/orders-0').some(({ name }) => /^0*[03]\.log/.test(name))) await turn()
+  kill()
+  const again = partitionOf((await openTestLog(disk)).log, 0, config)
+  assert.deepEqual([again.offline, again.logStartOffset, again.logEndOffset], [null, 7, 8])
+  assert.equal((await readAll(again)).length, 1)
+})

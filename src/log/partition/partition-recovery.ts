@@ -295,7 +295,8 @@ class Recovery {
   /** Compaction leaves gaps, but only where the journal and the checkpoint have nothing more to say. */
   #mayHaveGap(after: Segment): boolean {
     const { state, ours, trusted, doubtful, repairTo } = this.#input
-    if (doubtful || repairTo !== null) return true
+    // What is missing before the log's start was removed.
+    if (doubtful || repairTo !== null || after.baseOffset <= this.#askedStart) return true
     if (state === null) return !ours
     return after.baseOffset <= (trusted ? state.endOffset : (state.active?.baseOffset ?? 0))
   }
