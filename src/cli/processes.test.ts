@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Kafka, logLevel } from 'kafkajs'
 import { openClient } from '../client.ts'
 
 const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
@@ -214,6 +215,46 @@ test('a broker that cannot start again is tried again, and the others go on', li
   assert.deepEqual(await topicsAt(ports[0]!), [])
   writeFileSync(file, content)
   await until(async () => (await readiness(http)).status === 200)
+})
+
+test('partitions, transactions and groups are spread over the processes, also after each was killed', limit, async t => {
+  const { port, second } = await freePair()
+  second.close()
+  await once(second, 'close')
+  const { data, http } = await start(dataDirectory(t), 2, port, { MILLRACE_GROUP_INITIAL_REBALANCE_DELAY_MS: '0' })
+  const kafka = new Kafka({ brokers: [`127.0.0.1:${port + 1}`, `127.0.0.1:${port}`], logLevel: logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 4 }], waitForLeaders: true })
+  const { topics } = await admin.fetchTopicMetadata({ topics: ['orders'] })
+  assert.deepEqual(new Set(topics[0]!.partitions.map(({ leader }) => leader)), new Set([1, 2]))
+  const partitions = [0, 1, 2, 3]
+  // Their hashes name neighboring partitions of the internal topics, which different processes lead.
+  const ids = ['a', 'b']
+  for (const id of ids) {
+    const producer = kafka.producer({ transactionalId: id, maxInFlightRequests: 1, idempotent: true })
+    await producer.connect()
+    const transaction = await producer.transaction()
+    await transaction.send({ topic: 'orders', messages: partitions.map(partition => ({ partition, value: `${id}${partition}` })) })
+    await transaction.commit()
+    await producer.disconnect()
+  }
+  for (const pid of pidsOf(data)) {
+    process.kill(pid, 'SIGKILL')
+    await until(async () => !isAlive(pid) && (await readiness(http)).status === 200)
+  }
+  for (const groupId of ids) {
+    const consumer = kafka.consumer({ groupId })
+    await consumer.subscribe({ topic: 'orders', fromBeginning: true })
+    const seen: string[] = []
+    await consumer.run({ eachMessage: async ({ message }) => void seen.push(String(message.value)) })
+    await until(() => seen.length >= 8)
+    await consumer.disconnect()
+    assert.deepEqual(
+      seen.sort(),
+      ids.flatMap(id => partitions.map(partition => `${id}${partition}`)),
+    )
+  }
+  await admin.disconnect()
 })
 
 test('a broker that does not answer is left out of the metrics and named by the health check', limit, async t => {
