@@ -47,6 +47,8 @@ export interface RecoveredJournal {
   live: JournalFile[]
   released: JournalFile[]
   nextSequence: number
+  /** Frames below were durable when they were written. */
+  durableSequence: number
   views: JournalView[]
 }
 
@@ -133,6 +135,7 @@ class JournalRecovery {
       live: this.#files.filter(file => used.has(file)).sort((a, b) => a.firstSequence - b.firstSequence),
       released: this.#files.filter(file => !used.has(file)),
       nextSequence: Math.max(this.#options.trimmedSequence, (this.#frames[counted - 1]?.sequence ?? 0) + 1),
+      durableSequence: this.#durable,
       views: this.#views(),
     }
   }

@@ -69,11 +69,11 @@ export class Journal {
   }
 
   /** Takes over what recovery found. `live` must be replayed again after a crash; the others are free. */
-  start(found: { live: JournalFile[]; released: JournalFile[]; nextSequence: number }): void {
+  start(found: { live: JournalFile[]; released: JournalFile[]; nextSequence: number; durableSequence: number }): void {
     this.#live = found.live
     this.#released = found.released
     this.#nextSequence = found.nextSequence
-    this.durableSequence = found.nextSequence
+    this.durableSequence = found.durableSequence
     this.#nextNumber = 1 + Math.max(0, ...[...found.live, ...found.released].map(file => file.number))
     this.rotate()
   }
