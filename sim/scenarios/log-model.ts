@@ -72,13 +72,19 @@ function valuesOf({ values, plant }: ModelBatch): (string | Buffer)[] {
 
 /** Does `partition`, opened after a crash of this kind, keep what was promised? Returns the batches that are there. */
 export async function checkRecovered(partition: PartitionLog, promise: PartitionPromise, cut: Cut): Promise<ModelBatch[]> {
+  const kept = checkMarks(partition, promise, cut)
+  return await checkBatches(partition, promise, kept)
+}
+
+/** The part that needs no time. Answers up to where the log must be what was promised. */
+export function checkMarks(partition: PartitionLog, promise: PartitionPromise, cut: Cut): number {
   const name = nameOf(promise)
   expectThat(partition.offline === null, `${name} is online after a crash, but: ${partition.offline}`)
   const { logStartOffset, logEndOffset } = partition
   const osOnly = promise.spec.config.durability === 'os' && cut !== 'process'
+  const acknowledged = cut === 'process' ? promise.written : promise.durable
   if (!osOnly) {
-    const kept = cut === 'process' ? promise.written : promise.durable
-    expectThat(logEndOffset >= kept, `${name}: acknowledged up to ${kept}, but the log ends at ${logEndOffset}`)
+    expectThat(logEndOffset >= acknowledged, `${name}: acknowledged up to ${acknowledged}, but the log ends at ${logEndOffset}`)
     expectThat(logEndOffset >= promise.seen, `${name}: read up to ${promise.seen}, but the log ends at ${logEndOffset}`)
     expectThat(
       logStartOffset >= promise.startAcknowledged,
@@ -89,12 +95,16 @@ export async function checkRecovered(partition: PartitionLog, promise: Partition
   const everything = Math.max(endOf(promise.batches), ...promise.refused.map(batch => endOf([batch])))
   expectThat(logEndOffset <= everything, `${name}: the log ends at ${logEndOffset}, after all that was ever appended`)
   expectThat(partition.highWatermark === logEndOffset, `${name}: ${partition.highWatermark} of ${logEndOffset} is visible after recovery`)
-  const kept = osOnly ? 0 : Math.max(promise.seen, cut === 'process' ? promise.written : promise.durable)
+  return osOnly ? 0 : Math.max(promise.seen, acknowledged)
+}
+
+/** The part that reads everything. */
+export async function checkBatches(partition: PartitionLog, promise: PartitionPromise, kept: number): Promise<ModelBatch[]> {
   const batches = await takenOf(promise, partition, kept)
   await checkPartition(promise, partition, batches)
   // Of those at one offset all but the last were refused.
   const taken = [...new Map(batches.map(batch => [batch.baseOffset, batch])).values()]
-  if (!promise.spec.config.cleanupPolicy.compact) await checkTransactions(name, partition, taken)
+  if (!promise.spec.config.cleanupPolicy.compact) await checkTransactions(nameOf(promise), partition, taken)
   return batches
 }
 

@@ -12,10 +12,12 @@ import { type Cut, cuts } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { simulatedWorld, type World } from '../world/world.ts'
 import { expectThat, Finding } from './finding.ts'
+import { goOn } from './going-on.ts'
 import {
+  checkBatches,
+  checkMarks,
   checkPartition,
   checkProducers,
-  checkRecovered,
   checkTimes,
   encode,
   endOf,
@@ -401,15 +403,28 @@ async function recover(crash: Crash, crashes: Crash[], refuses: boolean): Promis
     const seen = promises.map((promise, index) => ({ ...promise, seen: partitions[index]!.highWatermark }))
     if (crash.depth < 3)
       collect(world, hasTrouble ? promises : seen, crashes, { random, probability: hasTrouble ? 0.5 : 0.05, after: crash })
+    const isOut = (partition: PartitionLog) => hasTrouble && partition.offline !== null
+    const kept = promises.map((promise, index) => (isOut(partitions[index]!) ? 0 : checkMarks(partitions[index]!, promise, survives)))
+    let current = promises
+    if (crash.depth < 3 && !hasTrouble && random.chance(0.5)) {
+      world.disk.onSync = null
+      const onward = goOn(world, partitions, promises, random)
+      current = onward
+      // From now on everything counts that a crash of its own kind spares.
+      const after = { ...crash, survives: 'process' } as const
+      world.disk.onSync = () => collect(world, onward, crashes, { random, probability: 0.03, after })
+      await world.pass(random.pick([0, 0.1, 3]))
+      collect(world, onward, crashes, { random, probability: 0.2, after })
+      await world.pass(100)
+    }
     const recovered: ModelBatch[][] = []
-    for (const [index, promise] of promises.entries()) {
+    for (const [index, promise] of current.entries()) {
       const partition = partitions[index]!
-      const isOut = hasTrouble && partition.offline !== null
-      recovered.push(isOut ? [] : await world.run(checkRecovered(partition, promise, survives)))
+      recovered.push(isOut(partition) ? [] : await world.run(checkBatches(partition, promise, kept[index]!)))
     }
     world.disk.onSync = null
     // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
-    for (const [index, promise] of promises.entries()) {
+    for (const [index, promise] of current.entries()) {
       const partition = partitions[index]!
       if (partition.offline !== null) continue
       // Compaction may take a record after it was seen and before it is looked for.

@@ -11,6 +11,10 @@ test('power cuts lose nothing that was promised', async () => {
   for (const seed of [1, 2, 3]) assert.equal((await powerCuts({ seed, states: 100 })).states, 100)
 })
 
+test('what is appended to a log that was recovered from a power cut survives the next crash', async () => {
+  for (const seed of [122, 212]) assert.equal((await powerCuts({ seed, states: 200 })).states, 200)
+})
+
 test('power cuts lose nothing that was promised, though the disk also refuses things', async () => {
   for (const seed of [503, 562, 1082, 1139]) assert.equal((await powerCuts({ seed, states: 60, refusals: true })).states, 60)
 })
