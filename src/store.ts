@@ -5,9 +5,8 @@
  * For the database: SQL, connections, time-outs, and above all what became of a commit whose answer never came. Knows nothing about what the
  * bytes mean: records and their recovery belong to `log`.
  *
- * Time, chance and files come from the System, so both ports run unchanged in `sim/`. What cannot are the sockets of Node's HTTP client, with
- * the time-outs of a connection attempt, and those of a PostgreSQL driver, which is still to come. They are behind {@link Transport} and
- * {@link Backend}, which `sim/` replaces.
+ * Time, chance and files come from the System, so both ports run unchanged in `sim/`. What cannot are the sockets of Node's HTTP client
+ * and of `pg`, with the time-outs of a connection attempt. They are behind {@link Transport} and {@link Backend}, which `sim/` replaces.
  */
 import type { Durations } from './base.ts'
 import type { FrameKind } from './store/frame-kind.ts'
@@ -27,6 +26,8 @@ export { objectNameAllowed, objectsPerList } from './store/objects/object-name.t
 export { type Environment, ObjectError, type ObjectStoreOptions, openObjectStore } from './store/objects/object-store.ts'
 export { type ObjectsUrl, parseObjectsUrl } from './store/objects/objects-url.ts'
 export type { HttpRequest, HttpResponse, Transport } from './store/objects/transport.ts'
+export { parseDatabaseUrl } from './store/postgres/database-url.ts'
+export { type PostgresOptions, postgres } from './store/postgres/postgres.ts'
 
 /** Names are relative to the prefix of the store's URL. */
 export interface ObjectStore {

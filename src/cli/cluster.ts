@@ -1,10 +1,20 @@
-/** `millrace cluster check`: whether the object store of a cluster can be used. */
+/** `millrace cluster check`: whether the database and the object store of a cluster can be reached, and keep what they confirm. */
 import { MessageChannel } from 'node:worker_threads'
 import { realSystem } from '../base.ts'
-import { ObjectError, type ObjectStore, openObjectStore } from '../store.ts'
+import {
+  type Database,
+  DatabaseRefused,
+  DatabaseUnavailable,
+  ObjectError,
+  type ObjectStore,
+  openDatabase,
+  openObjectStore,
+  postgres,
+} from '../store.ts'
 import { CommandFailed, UsageError, write } from './output.ts'
 
 export interface ClusterCheckFlags {
+  cluster: string
   objects: string
   json?: boolean
 }
@@ -17,16 +27,33 @@ interface Checked {
 /** For each request to the object store, with its repetitions. */
 const patienceMs = 10_000
 
-export async function checkCluster({ objects, json }: ClusterCheckFlags): Promise<void> {
-  const checked = await keepingAlive(() => checkObjects(objects))
+export async function checkCluster({ cluster, objects, json }: ClusterCheckFlags): Promise<void> {
+  const system = realSystem()
+  const environment = process.env
+  const warn = (what: string) => void process.stderr.write(`millrace: warning: ${what}\n`)
+  const connect = usable(() => postgres({ system, url: cluster, environment, graceMs: 0, warn }))
+  const store = usable(() => openObjectStore({ system, url: objects, environment, timeoutMs: patienceMs }))
+  // Without repetitions: who asks can ask again.
+  const database = openDatabase({ system, connect, timeoutMs: 0 })
+  const checked = await keepingAlive(async () => [await checkDatabase(database), ...(await checkObjects(store))])
   if (json) await write(`${JSON.stringify(checked)}\n`)
   else for (const { what, ms } of checked) await write(`${what}: ${ms.toFixed(1)} ms\n`)
 }
 
+/** Changes nothing: a cluster need not have been made. */
+async function checkDatabase(database: Database): Promise<Checked> {
+  try {
+    return await timed('database', () => database.check())
+  } catch (error) {
+    if (error instanceof DatabaseRefused || error instanceof DatabaseUnavailable) throw new CommandFailed(`the database: ${error.message}`)
+    throw error
+  } finally {
+    await database.close()
+  }
+}
+
 /** Writes, reads, lists and deletes one small object. */
-async function checkObjects(url: string): Promise<Checked[]> {
-  const system = realSystem()
-  const store = usable(() => openObjectStore({ system, url, environment: process.env, timeoutMs: patienceMs }))
+async function checkObjects(store: ObjectStore): Promise<Checked[]> {
   try {
     return await checkObject(store)
   } catch (error) {

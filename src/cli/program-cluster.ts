@@ -32,10 +32,11 @@ export function addTransactions(program: Command): void {
 }
 
 export function addCluster(program: Command): void {
-  const cluster = program.command('cluster').description('the object store of a cluster')
+  const cluster = program.command('cluster').description('the database and the object store of a cluster')
   cluster
     .command('check')
-    .description('check that the object store can be used: write, read, list and delete one object')
+    .description('check that PostgreSQL and the object store can be used: write, read, list and delete one object')
+    .requiredOption('--cluster <url>', 'postgres://user@host:port/database; the password from PGPASSWORD')
     .requiredOption(
       '--objects <url>',
       's3://bucket/prefix?endpoint=https://host:port&region=name; credentials from the environment, a file or the role',

@@ -1,10 +1,13 @@
-/** The contract of the database in simulated worlds full of faults. */
+/** The contract of the database: in simulated worlds full of faults, and with a real server if MILLRACE_POSTGRES_URL names one. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Client } from 'pg'
 import { type CallFate, type PostgresPlant, SimulatedPostgres } from '../../sim/world/postgres.ts'
 import { Process } from '../../sim/world/process.ts'
+import { seededRandom } from '../../sim/world/random.ts'
 import { simulatedWorld, type World } from '../../sim/world/world.ts'
-import { type Database, openDatabase } from '../../src/store.ts'
+import { realSystem } from '../../src/base.ts'
+import { type Database, openDatabase, parseDatabaseUrl, postgres } from '../../src/store.ts'
 import { contract, type Subject, Writer } from './database.contract.ts'
 
 interface Simulated extends Subject {
@@ -128,4 +131,95 @@ test('one seed tells one story', async () => {
     ])
   }
   assert.deepEqual(stories[1], stories[0])
+})
+
+const { MILLRACE_POSTGRES_URL: realUrl } = process.env
+const skip = realUrl === undefined && 'set MILLRACE_POSTGRES_URL to run it against a real PostgreSQL'
+
+for (const [name, part] of Object.entries(contract)) {
+  test(`PostgreSQL: ${name}`, { skip }, async () => {
+    const system = realSystem()
+    const graceMs = 200
+    const schema = `contract_${process.pid}`
+    const url = `${realUrl}${realUrl!.includes('?') ? '&' : '?'}schema=${schema}`
+    assert.equal(parseDatabaseUrl(url, process.env).schema, schema)
+    const connect = postgres({ system, url, environment: process.env, graceMs })
+    const pass = (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms))
+    await part({ open: () => openDatabase({ system, connect }), pass, graceMs, random: seededRandom(Date.now() + name.length) })
+  })
+}
+
+const realUrlIn = (schema: string) => `${realUrl}${realUrl!.includes('?') ? '&' : '?'}schema=${schema}`
+const realDatabase = (schema: string) => {
+  const system = realSystem()
+  return openDatabase({ system, connect: postgres({ system, url: realUrlIn(schema), environment: process.env, graceMs: 200 }) })
+}
+async function asAdministrator<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: realUrl! })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+test('PostgreSQL: backends are killed under a stream of commits: each frame is there once', { skip }, async () => {
+  const subject = {
+    open: () => realDatabase(`killed_${process.pid}`),
+    pass: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)),
+    graceMs: 200,
+    random: seededRandom(1),
+  }
+  const writer = await Writer.begin(subject)
+  let over = false
+  const writing = async () => {
+    while (!over) assert.equal(await writer.commit(writer.frame(Buffer.alloc(2_000, writer.seq))), 'committed')
+  }
+  const all = [writing(), writing(), writing()]
+  await asAdministrator(async client => {
+    for (let round = 0; round < 25; round++) {
+      const before = writer.acknowledged.length
+      while (writer.acknowledged.length < before + 20) await subject.pass(1 + (round % 7))
+      await client.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'millrace'")
+    }
+  })
+  over = true
+  await Promise.all(all)
+  const { counts } = writer.database
+  assert.ok(counts.resent > 10 && counts.reconnects > 20, `${counts.resent} resent, ${counts.reconnects} reconnects`)
+  const found = []
+  for (let page = null; page === null || page.length > 0; found.push(...page))
+    page = await writer.database.frames(writer.session, found.length, 1_000_000)
+  assert.deepEqual(
+    found.map(({ seq }) => seq),
+    Array.from({ length: writer.seq + 1 }, (_, seq) => seq),
+  )
+  for (const { seq, body } of found.slice(1)) assert.ok(Buffer.from(body).equals(Buffer.alloc(2_000, seq - 1)), `the bytes of ${seq}`)
+  assert.equal(writer.acknowledged.length, writer.seq)
+  await writer.database.close()
+})
+
+test('PostgreSQL: a server that would lose what it confirms is refused', { skip }, async () => {
+  await asAdministrator(async client => {
+    for (const value of ['off', 'local', 'remote_write']) {
+      await client.query(`alter role current_user set synchronous_commit = ${value}`)
+      try {
+        const database = realDatabase('refused')
+        await assert.rejects(database.check(), new RegExp(`synchronous_commit=${value}: a crash would lose`))
+        await database.close()
+      } finally {
+        await client.query('alter role current_user reset synchronous_commit')
+      }
+    }
+  })
+})
+
+test('PostgreSQL: another format is refused, and named', { skip }, async () => {
+  const schema = `format_${process.pid}`
+  const first = realDatabase(schema)
+  await first.start('00000000-0000-0000-0000-000000000001')
+  await asAdministrator(client => client.query(`update ${schema}.cluster set format = 99`))
+  await assert.rejects(first.start('00000000-0000-0000-0000-000000000002'), /has format 99; this program reads format 1/)
+  await first.close()
 })

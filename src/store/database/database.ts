@@ -13,7 +13,7 @@ import { Pauses } from './pauses.ts'
 
 export interface DatabaseOptions {
   system: System
-  /** Opens a connection, with its own time-out. */
+  /** Opens a connection, with its own time-out: see `postgres()`. */
   connect: () => Promise<Backend>
   /** After this time a call that can be repeated is given up. Default: 10 s. */
   timeoutMs?: number

@@ -1,0 +1,189 @@
+/**
+ * One connection of `pg`: errors sorted into what may go later and what never will, int8 as checked numbers, transactions.
+ *
+ * The socket, TLS, and the time-out of connecting are pg's. It is loaded when the first connection is opened: a broker on one machine never
+ * loads it.
+ */
+import type { Client } from 'pg'
+import { assert, type Timers } from '../../base.ts'
+import { DatabaseRefused, DatabaseUnavailable } from '../database/backend.ts'
+import type { DatabaseUrl } from './database-url.ts'
+
+const connectTimeoutMs = 5_000
+/** On the server, so that a backend whose client is gone does not hold locks for long. */
+const serverTimeouts = {
+  statement_timeout: 30_000,
+  idle_in_transaction_session_timeout: 10_000,
+  tcp_keepalives_idle: 5,
+  tcp_keepalives_interval: 2,
+  tcp_keepalives_count: 3,
+  client_connection_check_interval: 2_000,
+} as const
+
+export interface Certificates {
+  readonly authority: Buffer | null
+  readonly certificate: Buffer | null
+  readonly key: Buffer | null
+}
+
+/** Later it may go: connection, resources, operator intervention, system errors, a standby's refusal, deadlocks and lock time-outs. */
+const passing = /^(?:08|53|57|58|40|55P03|25006|25P0[34])/
+
+export class Connection {
+  /** Set when the server was checked. */
+  throughPooler = false
+  readonly #client: Client
+  #lost: ((error: Error) => void) | null = null
+  #broken: Error | null = null
+  #closed = false
+
+  private constructor(client: Client) {
+    this.#client = client
+    // Without a listener an error of an idle connection would end the process.
+    client.on('error', error => this.#break(error))
+    client.on('end', () => this.#break(new Error('the server closed the connection')))
+  }
+
+  /** Several queries may be on their way at once, see `pipelined`; each is answered in order. */
+  static async open(timers: Timers, url: DatabaseUrl, certificates: Certificates | null, pipelined: boolean): Promise<Connection> {
+    const { Client, types } = (await import('pg')).default
+    const client = new Client({
+      host: url.host,
+      port: url.port,
+      database: url.database,
+      user: url.user,
+      password: url.password ?? '',
+      application_name: 'millrace',
+      ssl: certificates === null ? false : tlsOptions(url, certificates),
+      connectionTimeoutMillis: connectTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 5_000,
+      ...(pipelined ? { pipeline: true } : {}),
+      types: {
+        getTypeParser: ((oid: number, mode?: 'text' | 'binary') =>
+          oid === int8 ? checkedInt8 : types.getTypeParser(oid, mode as 'text')) as typeof types.getTypeParser,
+      },
+    })
+    const connection = new Connection(client)
+    const timer = timers.after(2 * connectTimeoutMs, () => connection.close())
+    try {
+      await client.connect()
+      const settings = Object.entries(serverTimeouts).map(([name, value]) => `set ${name} = ${value}`)
+      await client.query([...settings, `set search_path to "${url.schema}"`].join('; '))
+    } catch (error) {
+      connection.close()
+      throw new DatabaseUnavailable(`no connection to ${url.host}:${url.port}: ${(error as Error).message}`, { cause: error })
+    } finally {
+      timer.cancel()
+    }
+    return connection
+  }
+
+  /** As the server told at the beginning. */
+  get processId(): number | null {
+    return (this.#client as unknown as { processID: number | null }).processID
+  }
+
+  onLost(callback: (error: Error) => void): void {
+    this.#lost = callback
+    if (this.#broken !== null && !this.#closed) callback(this.#broken)
+  }
+
+  /** `name`: of a statement that the server prepares once for this connection; only for texts that are constants. */
+  async query<Row>(text: string, values?: readonly unknown[], name?: string): Promise<Row[]> {
+    return (await this.#query(text, values, name)).rows as Row[]
+  }
+
+  /** How many rows were changed. */
+  async change(text: string, values?: readonly unknown[], name?: string): Promise<number> {
+    return (await this.#query(text, values, name)).rowCount ?? 0
+  }
+
+  async listen(channel: string, callback: (payload: string) => void): Promise<void> {
+    this.#client.on('notification', message => {
+      if (message.channel === channel) callback(message.payload ?? '')
+    })
+    await this.query(`listen ${channel}`)
+  }
+
+  /** Commits what `work` did, or rolls it back if it throws. {@link RolledBack} gives a result nonetheless. */
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.query('begin')
+    let result: T
+    try {
+      result = await work()
+    } catch (error) {
+      if (this.#broken === null) await this.query('rollback')
+      if (error instanceof RolledBack) return error.result as T
+      throw error
+    }
+    const { command } = await this.#query('commit')
+    // The server answers a commit of a failed transaction with a rollback, not with an error.
+    assert(command === 'COMMIT', `a transaction was committed, and the server says ${command}`)
+    return result
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#broken ??= new Error('closed')
+    // `end` would wait for queries; the stream is cut, so they end now.
+    const { connection } = this.#client as unknown as { connection: { stream: { destroy(): void } } }
+    connection.stream.destroy()
+  }
+
+  async #query(text: string, values?: readonly unknown[], name?: string) {
+    if (this.#broken !== null) throw new DatabaseUnavailable(`the connection is lost: ${this.#broken.message}`)
+    try {
+      return await this.#client.query({
+        text,
+        ...(values === undefined ? {} : { values: [...values] }),
+        ...(name === undefined ? {} : { name }),
+      })
+    } catch (error) {
+      throw this.#sorted(error as Error & { code?: string; severity?: string })
+    }
+  }
+
+  #sorted(error: Error & { code?: string; severity?: string }): Error {
+    const { code, severity, message } = error
+    // Only errors of the server have a severity; the others are of the socket.
+    if (severity === undefined || this.#broken !== null) return new DatabaseUnavailable(message, { cause: error })
+    if (code !== undefined && passing.test(code)) return new DatabaseUnavailable(`${code}: ${message}`, { cause: error })
+    return new DatabaseRefused(`${code}: ${message}`, { cause: error })
+  }
+
+  #break(error: Error): void {
+    if (this.#broken !== null) return
+    this.#broken = error
+    if (!this.#closed) this.#lost?.(new DatabaseUnavailable(`the connection is lost: ${error.message}`, { cause: error }))
+  }
+}
+
+/** Thrown within a transaction that must not happen, though nothing failed. */
+export class RolledBack extends Error {
+  readonly result: unknown
+
+  constructor(result: unknown) {
+    super('rolled back')
+    this.result = result
+  }
+}
+
+const int8 = 20
+
+function checkedInt8(text: string): number {
+  const value = Number(text)
+  assert(Number.isSafeInteger(value), `${text} is too large for a number`)
+  return value
+}
+
+function tlsOptions({ host }: DatabaseUrl, { authority, certificate, key }: Certificates) {
+  return {
+    rejectUnauthorized: true,
+    // Also an address is compared with the certificate.
+    host,
+    ...(authority === null ? {} : { ca: authority }),
+    ...(certificate === null || key === null ? {} : { cert: certificate, key }),
+  }
+}

@@ -1,0 +1,152 @@
+/** The transactions of an owner: a frame, and with it what changes in the other tables. */
+import type { Frame, MetadataAppend, PartitionKey, PartitionRow, SegmentKey, SegmentRow, Writes } from '../../store.ts'
+import type { FenceResult, TransactResult } from '../database/backend.ts'
+import { type Connection, RolledBack } from './connection.ts'
+
+/** NOTIFY only for metadata, because it serialises the commits that use it. The payload is the end of the log. */
+export const metadataChannel = 'millrace_metadata'
+
+/** Without the types, `$2 - 1` would make an int4 of the seq. */
+const insertFrameText = `insert into frame(session, seq, kind, body, objects)
+  select $1::bigint, $2::bigint, $3::smallint, $4::bytea, $5::text[]
+  where exists (select from frame where session = $1::bigint and seq = $2::bigint - 1 and kind <> 1) on conflict do nothing`
+
+const appendText = `with appended as (
+    insert into metadata("offset", count, records, session) select $1::bigint, $2::int, $3::bytea, $4::bigint
+    where $1::bigint = coalesce((select "offset" + count from metadata order by "offset" desc limit 1), 0)
+    on conflict do nothing returning "offset" + count as end)
+  select pg_notify('${metadataChannel}', current_schema || ' ' || appended.end) from appended`
+
+/** False: no row was inserted. */
+export async function insertFrame(connection: Connection, { session, seq, kind, body, objects }: Frame): Promise<boolean> {
+  return (await connection.change(insertFrameText, [session, seq, kind, body, objects], 'frame')) === 1
+}
+
+/** False: the log does not end there. */
+export async function appendMetadata(connection: Connection, append: MetadataAppend, session: number): Promise<boolean> {
+  return (await connection.change(appendText, [append.offset, append.count, append.records, session], 'metadata')) === 1
+}
+
+/** The frame first in every transaction, then metadata, so that no two of them wait for each other. */
+export function transact(connection: Connection, frame: Frame, writes: Writes, graceMs: number): Promise<TransactResult> {
+  return connection.transaction<TransactResult>(async () => {
+    if (!(await insertFrame(connection, frame))) throw new RolledBack('frame')
+    if (writes.metadata !== undefined && !(await appendMetadata(connection, writes.metadata, frame.session)))
+      throw new RolledBack('metadata')
+    if (writes.partitions?.length) await putPartitions(connection, writes.partitions)
+    if (writes.takeOver?.length) await takeOver(connection, writes.takeOver, frame.session)
+    const dropped = writes.removeSegments?.length ? await removeSegments(connection, writes.removeSegments) : []
+    if (writes.addSegments?.length) await addSegments(connection, writes.addSegments)
+    if (writes.removePartitions?.length) dropped.push(...(await removePartitions(connection, writes.removePartitions)))
+    if (writes.trimBelow !== undefined) dropped.push(...(await trim(connection, frame.session, writes.trimBelow)))
+    await discard(connection, dropped, graceMs)
+    return 'done'
+  })
+}
+
+/** Inserts the next row of the stream, with which it ends. Whoever comes second finds it ended. */
+export function fence(connection: Connection, session: number, metadata: MetadataAppend | null, by: number): Promise<FenceResult> {
+  return connection.transaction<FenceResult>(async () => {
+    const inserted = await connection.change(
+      `insert into frame(session, seq, kind, body) select session, seq + 1, 1, ''
+       from (select session, seq, kind from frame where session = $1 order by seq desc limit 1) last where kind <> 1 on conflict do nothing`,
+      [session],
+    )
+    if (inserted === 0) {
+      const [last] = await connection.query<{ kind: number }>('select kind from frame where session = $1 order by seq desc limit 1', [
+        session,
+      ])
+      // No frame at all: it ended long ago, and was swept.
+      if (last !== undefined && last.kind !== 1) throw new RolledBack('raced')
+    }
+    await connection.change('update session set ended_at = clock_timestamp() where id = $1 and ended_at is null', [session])
+    if (metadata !== null && !(await appendMetadata(connection, metadata, by))) throw new RolledBack('metadata')
+    return 'done'
+  })
+}
+
+async function putPartitions(connection: Connection, rows: readonly PartitionRow[]): Promise<void> {
+  await connection.change(
+    `insert into partition(topic_id, partition, session, from_seq, flushed_end, log_start, state)
+     select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
+     on conflict (topic_id, partition) do update set session = excluded.session, from_seq = excluded.from_seq,
+       flushed_end = excluded.flushed_end, log_start = excluded.log_start, state = excluded.state`,
+    [...keysOf(rows), ...columns(rows, ['session', 'fromSeq', 'flushedEnd', 'logStart', 'state'])],
+  )
+}
+
+async function takeOver(connection: Connection, rows: readonly (PartitionKey & { fromSeq: number })[], session: number): Promise<void> {
+  await connection.change(
+    `update partition set session = $4, from_seq = taken.from_seq from unnest($1::uuid[], $2::int[], $3::bigint[]) as taken(topic_id, partition, from_seq)
+     where partition.topic_id = taken.topic_id and partition.partition = taken.partition`,
+    [...keysOf(rows), rows.map(row => row.fromSeq), session],
+  )
+}
+
+async function addSegments(connection: Connection, rows: readonly SegmentRow[]): Promise<void> {
+  await connection.change(
+    `insert into segment(topic_id, partition, base_offset, end_offset, object, position, bytes, index_bytes, max_timestamp)
+     select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::int[], $9::bigint[])`,
+    [...keysOf(rows), ...columns(rows, ['baseOffset', 'endOffset', 'object', 'position', 'bytes', 'indexBytes', 'maxTimestamp'])],
+  )
+}
+
+/** Returns their objects. */
+async function removeSegments(connection: Connection, keys: readonly SegmentKey[]): Promise<string[]> {
+  const rows = await connection.query<{ object: string }>(
+    `delete from segment using unnest($1::uuid[], $2::int[], $3::bigint[]) as old(topic_id, partition, base_offset)
+     where segment.topic_id = old.topic_id and segment.partition = old.partition and segment.base_offset = old.base_offset
+     returning segment.object`,
+    [...keysOf(keys), keys.map(key => key.baseOffset)],
+  )
+  return rows.map(row => row.object)
+}
+
+/** With its segments. Returns their objects. */
+async function removePartitions(connection: Connection, keys: readonly PartitionKey[]): Promise<string[]> {
+  const old = 'using unnest($1::uuid[], $2::int[]) as old(topic_id, partition)'
+  await connection.change(
+    `delete from partition ${old} where partition.topic_id = old.topic_id and partition.partition = old.partition`,
+    keysOf(keys),
+  )
+  const rows = await connection.query<{ object: string }>(
+    `delete from segment ${old} where segment.topic_id = old.topic_id and segment.partition = old.partition returning segment.object`,
+    keysOf(keys),
+  )
+  return rows.map(row => row.object)
+}
+
+/** Returns the objects of the deleted frames. The bound is checked here as well: a frame in which a partition begins never goes. */
+async function trim(connection: Connection, session: number, below: number): Promise<string[]> {
+  const rows = await connection.query<{ objects: string[] }>(
+    `delete from frame where session = $1
+       and seq < least($2::bigint, (select min(from_seq) from partition where session = $1), (select max(seq) from frame where session = $1))
+     returning objects`,
+    [session, below],
+  )
+  return rows.flatMap(row => row.objects)
+}
+
+/**
+ * What no row names any more becomes garbage. Two owners that each drop their part of one object take turns, by a lock on its name: or each
+ * would still see the row of the other, and neither would collect it.
+ */
+async function discard(connection: Connection, objects: readonly string[], graceMs: number): Promise<void> {
+  if (objects.length === 0) return
+  const names = [...new Set(objects)].sort()
+  await connection.query('select pg_advisory_xact_lock(hashtextextended(object, 0)) from unnest($1::text[]) as dropped(object)', [names])
+  await connection.change(
+    `insert into garbage(object, not_before) select object, clock_timestamp() + $2 * interval '1 millisecond' from unnest($1::text[]) as dropped(object)
+     where not exists (select from segment where segment.object = dropped.object)
+       and not exists (select from frame where dropped.object = any(frame.objects)) on conflict do nothing`,
+    [names, graceMs],
+  )
+}
+
+function keysOf(rows: readonly PartitionKey[]): [string[], number[]] {
+  return [rows.map(row => row.topicId), rows.map(row => row.partition)]
+}
+
+function columns<Row extends object>(rows: readonly Row[], names: readonly (keyof Row)[]): unknown[][] {
+  return names.map(name => rows.map(row => row[name]))
+}
