@@ -9,12 +9,24 @@ export function goOn(world: World, partitions: readonly PartitionLog[], promises
   return promises.map((promise, index) => {
     const partition = partitions[index]!
     // Where something was refused, only reading shows what is there.
-    if (partition.offline !== null || promise.refused.length > 0) return promise
+    if (promise.refused.length > 0) return whatIsLeft(partition, promise)
     const next = fromHereOn(partition, promise)
     const count = random.below(4)
     for (let nth = 0; nth < count; nth++) append(world, partition, next, sizeOf(next, random))
     return next
   })
+}
+
+/** The crash may have taken some of what was promised. */
+function whatIsLeft({ logStartOffset, logEndOffset }: PartitionLog, promise: PartitionPromise): PartitionPromise {
+  return {
+    ...promise,
+    written: Math.min(promise.written, logEndOffset),
+    durable: Math.min(promise.durable, logEndOffset),
+    seen: Math.min(promise.seen, logEndOffset),
+    startAcknowledged: Math.min(promise.startAcknowledged, logStartOffset),
+    startAsked: Math.max(promise.startAsked, logStartOffset),
+  }
 }
 
 /** What the recovered log has was written, and can be read. */

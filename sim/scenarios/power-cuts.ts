@@ -423,6 +423,8 @@ async function recover(crash: Crash, crashes: Crash[], refuses: boolean): Promis
       recovered.push(isOut(partition) ? [] : await world.run(checkBatches(partition, promise, kept[index]!)))
     }
     world.disk.onSync = null
+    // A checkpoint that the disk refused is tried again by then, and appends are accepted.
+    if (hasTrouble) await world.pass(3000)
     // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
     for (const [index, promise] of current.entries()) {
       const partition = partitions[index]!
