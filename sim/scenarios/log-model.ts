@@ -5,7 +5,7 @@
  * below the high watermark has seen never disappears. The rest may or may not be there, but only as a prefix in offset order.
  */
 import type { Log, PartitionLog, PartitionSpec } from '../../src/log.ts'
-import { KafkaError } from '../../src/protocol.ts'
+import { buildMarkerBatch, KafkaError } from '../../src/protocol.ts'
 import { attribute, buildBatch, readBatches } from '../world/batches.ts'
 import type { Cut } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
@@ -23,6 +23,26 @@ export interface ModelBatch {
   isTransactional?: boolean
   /** It ends the producer's transaction. */
   marker?: 'commit' | 'abort'
+}
+
+/** The batch that ends a producer's transaction. */
+export function marker(
+  baseOffset: number,
+  producerId: number,
+  committed: boolean,
+  timestamp: number,
+): { batch: ModelBatch; bytes: Buffer } {
+  const batch: ModelBatch = {
+    baseOffset,
+    // As a marker's record is read.
+    values: ['\0'.repeat(6)],
+    keys: [`\0\0\0${committed ? '\x01' : '\0'}`],
+    producerId,
+    producerEpoch: 0,
+    baseSequence: -1,
+    marker: committed ? 'commit' : 'abort',
+  }
+  return { batch, bytes: buildMarkerBatch({ producerId, producerEpoch: 0, committed, coordinatorEpoch: 0, timestamp }) }
 }
 
 export interface PartitionPromise {

@@ -4,11 +4,10 @@
  * again, every partition is brought to where the record of the moves says, and must keep all guarantees; none may be in both.
  */
 import type { Log, PartitionLog } from '../../src/log.ts'
-import { buildMarkerBatch, KafkaError } from '../../src/protocol.ts'
-import type { Image } from '../world/disk.ts'
-import { type Cut, cuts } from '../world/power-cut.ts'
+import { KafkaError } from '../../src/protocol.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { simulatedWorld, type World } from '../world/world.ts'
+import { type Crash, collect } from './crashes.ts'
 import { expectThat, Finding } from './finding.ts'
 import {
   checkPartition,
@@ -17,6 +16,7 @@ import {
   encode,
   endOf,
   type ModelBatch,
+  marker,
   nameOf,
   noPromise,
   type PartitionPromise,
@@ -52,16 +52,6 @@ interface Subject {
   floor: number
 }
 
-interface Crash {
-  cut: Cut
-  /** What was promised for the worst crash so far. */
-  survives: Cut
-  image: Image
-  subjects: readonly Subject[]
-  seed: number
-  depth: number
-}
-
 type Logs = readonly [Log, Log]
 
 const paths = [`${directory}/0`, `${directory}/1`] as const
@@ -90,7 +80,7 @@ class Run {
   #logs!: Logs
   /** null: on its way. */
   #partitions: (PartitionLog | null)[] = []
-  #crashes: Crash[] = []
+  #crashes: Crash<Subject[]>[] = []
   #appended = 0
   /** How likely a crash is tried at each change while something moves. */
   readonly #crashiness: number
@@ -177,18 +167,7 @@ class Run {
     const last = batches.findLast(batch => batch.producerId === producerId)
     if (last === undefined || last.marker !== undefined) return
     const committed = this.#random.chance(0.5)
-    const batch: ModelBatch = {
-      baseOffset: endOf(batches),
-      // As a marker's record is read.
-      values: ['\0'.repeat(6)],
-      keys: [`\0\0\0${committed ? '\x01' : '\0'}`],
-      producerId,
-      producerEpoch: 0,
-      baseSequence: -1,
-      marker: committed ? 'commit' : 'abort',
-    }
-    const timestamp = this.#world.system.clock.now()
-    const bytes = buildMarkerBatch({ producerId, producerEpoch: 0, committed, coordinatorEpoch: 0, timestamp })
+    const { batch, bytes } = marker(endOf(batches), producerId, committed, this.#world.system.clock.now())
     this.#put(index, batch, bytes, 'coordinator')
   }
 
@@ -295,7 +274,7 @@ class Run {
   }
 
   #collect(probability: number): void {
-    collect(this.#world, this.#subjects, this.#crashes, { random: this.#random, probability })
+    collect(this.#world, () => copyOf(this.#subjects), this.#crashes, { random: this.#random, probability: probability / 2 })
   }
 }
 
@@ -308,35 +287,18 @@ function bring({ system }: World, name: string, from: Side, to: Side): void {
   system.files.rename(`${paths[from]}/${name}`, `${paths[to]}/${name}`)
 }
 
-/** Cuts the power here in some of the possible ways; checked later, when the world stands still. */
-function collect(
-  world: World,
-  subjects: readonly Subject[],
-  into: Crash[],
-  options: { random: SeededRandom; probability: number; after?: Crash },
-): void {
-  const { random, probability, after } = options
-  for (const cut of cuts) {
-    if (!random.chance(probability / 2)) continue
-    const survives = after === undefined || after.survives === 'process' ? cut : after.survives
-    const kept = snapshot(subjects.map(({ promise }) => promise))
-    into.push({
-      cut,
-      survives,
-      image: world.disk.image(cut, random.fork()),
-      subjects: subjects.map(({ owner, floor }, nth) => ({ owner, floor, promise: kept[nth]! })),
-      seed: random.below(2 ** 31),
-      depth: (after?.depth ?? 0) + 1,
-    })
-  }
+/** As they are now. */
+function copyOf(subjects: readonly Subject[]): Subject[] {
+  const kept = snapshot(subjects.map(({ promise }) => promise))
+  return subjects.map(({ owner, floor }, nth) => ({ owner, floor, promise: kept[nth]! }))
 }
 
 /** Opens both logs on what the crash left, ends the moves, checks all partitions, and moves some of them. */
-async function recover(crash: Crash, crashes: Crash[]): Promise<void> {
-  const { cut, survives, seed, subjects, depth } = crash
+async function recover(crash: Crash<Subject[]>, crashes: Crash<Subject[]>[]): Promise<void> {
+  const { cut, survives, seed, promised: subjects, depth } = crash
   const world = simulatedWorld({ seed, image: crash.image })
   const { random, disk } = world
-  const collecting = () => collect(world, subjects, crashes, { random, probability: 0.02, after: crash })
+  const collecting = () => collect(world, () => copyOf(subjects), crashes, { random, probability: 0.01, after: crash })
   if (depth < 3) disk.onSync = disk.onStep = collecting
   try {
     const logs = await openBoth(world, random)

@@ -5,12 +5,11 @@
  */
 import { DiskError } from '../../src/base.ts'
 import type { Appended, Log, LogSettings, PartitionLog } from '../../src/log.ts'
-import { buildMarkerBatch, KafkaError, randomUuid } from '../../src/protocol.ts'
+import { KafkaError, randomUuid } from '../../src/protocol.ts'
 import { plant } from '../fuzzers/plants.ts'
-import type { Image } from '../world/disk.ts'
-import { type Cut, cuts } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
 import { simulatedWorld, type World } from '../world/world.ts'
+import { type Crash, collect } from './crashes.ts'
 import { expectThat, Finding } from './finding.ts'
 import { goOn } from './going-on.ts'
 import {
@@ -22,6 +21,7 @@ import {
   encode,
   endOf,
   type ModelBatch,
+  marker,
   nameOf,
   noPromise,
   openAll,
@@ -49,16 +49,6 @@ export interface PowerCutResult {
   states: number
   appended: number
   history: readonly string[]
-}
-
-interface Crash {
-  cut: Cut
-  /** What was promised for the worst crash so far: after a power cut, a kill during recovery does not bring back what was lost. */
-  survives: Cut
-  image: Image
-  promises: Promises
-  seed: number
-  depth: number
 }
 
 /** Runs until so many states were checked; throws a Finding that names the crash. */
@@ -98,7 +88,7 @@ class Run {
   readonly #producers: Producer[]
   #log: Log | null = null
   #partitions: PartitionLog[] = []
-  #crashes: Crash[] = []
+  #crashes: Crash<Promises>[] = []
   readonly #options: PowerCutOptions
   /** Some worlds crash around nearly every sync, others live long enough to roll, flush and recycle. */
   readonly #crashiness: number
@@ -123,7 +113,7 @@ class Run {
     this.#partitions = openAll(this.#log, this.#promises)
     this.#world.disk.onSync = (moment, path) => {
       this.#world.note(`${moment} sync ${path}`)
-      collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: this.#crashiness })
+      collect(this.#world, () => snapshot(this.#promises), this.#crashes, { random: this.#random, probability: this.#crashiness })
     }
   }
 
@@ -158,8 +148,8 @@ class Run {
     if (this.#options.refusals) endTrouble(this.#world)
     await this.#world.run(this.#log!.close())
     const everything = snapshot(this.#promises).map(promise => ({ ...promise, durable: endOf(promise.batches) }))
-    const remains: Crash[] = []
-    collect(this.#world, everything, remains, { random: this.#random, probability: 1 })
+    const remains: Crash<Promises>[] = []
+    collect(this.#world, () => snapshot(everything), remains, { random: this.#random, probability: 1 })
     for (const crash of remains) await recover(crash, [], false)
     this.#world.note(`done ${this.#promises.map(promise => endOf(promise.batches)).join()}`)
   }
@@ -255,25 +245,9 @@ class Run {
     const promise = this.#promises[index]!
     const committed = this.#random.chance(0.5)
     const { producerId } = producer
-    const marker: ModelBatch = {
-      baseOffset: endOf(promise.batches),
-      // As a marker's record is read.
-      values: ['\0'.repeat(6)],
-      keys: [`\0\0\0${committed ? '\x01' : '\0'}`],
-      producerId,
-      producerEpoch: 0,
-      baseSequence: -1,
-      marker: committed ? 'commit' : 'abort',
-    }
-    const bytes = buildMarkerBatch({
-      producerId,
-      producerEpoch: 0,
-      committed,
-      coordinatorEpoch: 0,
-      timestamp: this.#world.system.clock.now(),
-    })
-    this.#world.note(`${marker.marker} ${nameOf(promise)}`)
-    this.#put(index, marker, bytes, 'coordinator')
+    const { batch, bytes } = marker(endOf(promise.batches), producerId, committed, this.#world.system.clock.now())
+    this.#world.note(`${batch.marker} ${nameOf(promise)}`)
+    this.#put(index, batch, bytes, 'coordinator')
   }
 
   #plant(): Buffer {
@@ -317,7 +291,7 @@ class Run {
     const visible = partition.highWatermark
     expectThat(visible <= partition.logEndOffset, `high watermark ${visible} passes the end ${partition.logEndOffset}`)
     promise.seen = Math.max(promise.seen, visible)
-    collect(this.#world, this.#promises, this.#crashes, { random: this.#random, probability: this.#crashiness / 20 })
+    collect(this.#world, () => snapshot(this.#promises), this.#crashes, { random: this.#random, probability: this.#crashiness / 20 })
     if (!this.#random.chance(0.05)) return
     if (this.#options.refusals) endTrouble(this.#world)
     await this.#world.run(checkPartition(promise, partition, promise.batches, visible))
@@ -369,40 +343,25 @@ class Run {
   }
 }
 
-/** Cuts the power here in some of the possible ways; checked later, when the world stands still. */
-function collect(
-  world: World,
-  promises: Promises,
-  into: Crash[],
-  options: { random: SeededRandom; probability: number; after?: Crash },
-): void {
-  const { random, probability, after } = options
-  for (const cut of cuts) {
-    if (!random.chance(probability)) continue
-    const survives = after === undefined || after.survives === 'process' ? cut : after.survives
-    const image = world.disk.image(cut, random.fork())
-    into.push({ cut, survives, image, promises: snapshot(promises), seed: random.below(2 ** 31), depth: (after?.depth ?? 0) + 1 })
-  }
-}
-
 /** Opens the log on what the crash left, checks it, and writes on. A crash of this recovery goes to `crashes`. */
-async function recover(crash: Crash, crashes: Crash[], refuses: boolean): Promise<void> {
+async function recover(crash: Crash<Promises>, crashes: Crash<Promises>[], refuses: boolean): Promise<void> {
   const { cut, survives, seed } = crash
-  const promises = present(crash.promises)
+  const promises = present(crash.promised)
   const world = simulatedWorld({ seed, image: crash.image })
   const random = world.random
-  if (crash.depth < 3) world.disk.onSync = () => collect(world, promises, crashes, { random, probability: 0.03, after: crash })
+  if (crash.depth < 3)
+    world.disk.onSync = () => collect(world, () => snapshot(promises), crashes, { random, probability: 0.03, after: crash })
   try {
     const hasTrouble = refuses && crash.depth < 3 && random.chance(0.3)
     if (hasTrouble) makeTrouble(world, random)
     const log = await openOrRefuse(world, randomSettings(random), hasTrouble)
-    if (log === null) return collect(world, promises, crashes, { random, probability: 1, after: crash })
+    if (log === null) return collect(world, () => snapshot(promises), crashes, { random, probability: 1, after: crash })
     const partitions = openAll(log, promises)
     if (hasTrouble) endTrouble(world)
     // Consumers may read at once what is visible: from now on no crash may take it back.
     const seen = promises.map((promise, index) => ({ ...promise, seen: partitions[index]!.highWatermark }))
     if (crash.depth < 3)
-      collect(world, hasTrouble ? promises : seen, crashes, { random, probability: hasTrouble ? 0.5 : 0.05, after: crash })
+      collect(world, () => snapshot(hasTrouble ? promises : seen), crashes, { random, probability: hasTrouble ? 0.5 : 0.05, after: crash })
     const isOut = (partition: PartitionLog) => hasTrouble && partition.offline !== null
     const kept = promises.map((promise, index) => (isOut(partitions[index]!) ? 0 : checkMarks(partitions[index]!, promise, survives)))
     let current = promises
@@ -412,9 +371,9 @@ async function recover(crash: Crash, crashes: Crash[], refuses: boolean): Promis
       current = onward
       // From now on everything counts that a crash of its own kind spares.
       const after = { ...crash, survives: 'process' } as const
-      world.disk.onSync = () => collect(world, onward, crashes, { random, probability: 0.03, after })
+      world.disk.onSync = () => collect(world, () => snapshot(onward), crashes, { random, probability: 0.03, after })
       await world.pass(random.pick([0, 0.1, 3]))
-      collect(world, onward, crashes, { random, probability: 0.2, after })
+      collect(world, () => snapshot(onward), crashes, { random, probability: 0.2, after })
       await world.pass(100)
     }
     const recovered: ModelBatch[][] = []
