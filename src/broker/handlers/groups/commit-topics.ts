@@ -2,11 +2,25 @@
 import { inSlices, runInSlices } from '../../../base.ts'
 import type { CommitTopic, TopicResult } from '../../../coordinator.ts'
 import { errorCode, KafkaError, type Uuid, zeroUuid } from '../../../protocol.ts'
+import { distinctPairs } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 
 export interface CommittedTopic extends TopicResult {
   topicId: Uuid
+}
+
+/** For the handlers' `cost`: a partition that is named twice is committed once. */
+export function* distinctOffsets<
+  P extends { partitionIndex: number },
+  T extends { name: string; topicId: Uuid; partitions: P[] },
+>(request: { topics: T[] }): Generator<void> {
+  request.topics = yield* distinctPairs(
+    request.topics,
+    topic => topic.name || topic.topicId,
+    'partitions',
+    ({ partitionIndex }) => partitionIndex,
+  )
 }
 
 /**

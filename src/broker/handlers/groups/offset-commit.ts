@@ -6,9 +6,9 @@
  * individually; the others are committed.
  */
 import { apis } from '../../../protocol.ts'
-import { distinctPairs, manyThings, promptly } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler } from '../../dispatch/handler.ts'
-import { commitTopics, refusedTopics } from './commit-topics.ts'
+import { commitTopics, distinctOffsets, refusedTopics } from './commit-topics.ts'
 import { requireGroup } from './group-caller.ts'
 
 const topicIdsFrom = 10
@@ -20,16 +20,7 @@ export const offsetCommit = defineHandler<typeof apis.offsetCommit>({
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
-  cost: promptly(
-    manyThings(function* (request) {
-      request.topics = yield* distinctPairs(
-        request.topics,
-        topic => topic.name || topic.topicId,
-        'partitions',
-        ({ partitionIndex }) => partitionIndex,
-      )
-    }),
-  ),
+  cost: promptly(manyThings(distinctOffsets)),
   async handle(request, context) {
     requireGroup(context, 'READ', request.groupId)
     const topics = await commitTopics(request.topics, context.version >= topicIdsFrom, context, accepted =>

@@ -6,10 +6,10 @@
 import { runInSlices } from '../../../base.ts'
 import { type CommitTopic, type OffsetCommit, offsetsTopicName, type TopicResult } from '../../../coordinator.ts'
 import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
-import { distinctPairs, manyThings, promptly } from '../../dispatch/cost.ts'
+import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { commitTopics, refusedTopics } from '../groups/commit-topics.ts'
+import { commitTopics, distinctOffsets, refusedTopics } from '../groups/commit-topics.ts'
 import { memberAccess, requireGroup } from '../groups/group-caller.ts'
 import { entryError, producerAccess, requireTransactionalId } from './transaction-caller.ts'
 
@@ -25,16 +25,7 @@ export const txnOffsetCommit = defineHandler<typeof apis.txnOffsetCommit>({
   api: apis.txnOffsetCommit,
   versions: [0, 6],
   access: [...producerAccess, ...memberAccess, ['TOPIC', 'READ']],
-  cost: promptly(
-    manyThings(function* (request) {
-      request.topics = yield* distinctPairs(
-        request.topics,
-        topic => topic.name || topic.topicId,
-        'partitions',
-        ({ partitionIndex }) => partitionIndex,
-      )
-    }),
-  ),
+  cost: promptly(manyThings(distinctOffsets)),
   async handle(request, context): Promise<Response> {
     requireTransactionalId(context, request.transactionalId)
     requireGroup(context, 'READ', request.groupId)
