@@ -3,21 +3,7 @@
  * `pg`, or rows in the simulator). If a call rejects with {@link DatabaseUnavailable}, its transaction may have committed, may commit later,
  * or never.
  */
-import type {
-  ClusterRow,
-  Frame,
-  FrameKind,
-  MetadataAppend,
-  MetadataBatch,
-  MetadataSnapshot,
-  PartitionKey,
-  PartitionRow,
-  SegmentRow,
-  SessionRow,
-  SessionStart,
-  StreamHead,
-  Writes,
-} from '../../store.ts'
+import type { Database, Frame, FrameKind, MetadataAppend, MetadataBatch, Writes } from '../../store.ts'
 
 /** The connection broke, a time-out passed, or the server is starting, stopping, or out of something: later it may go. */
 export class DatabaseUnavailable extends Error {
@@ -60,31 +46,34 @@ export interface Found {
   readonly bodyBytes: number
 }
 
-/** What may be called again after an unknown outcome. */
-export interface Queries {
-  check(): Promise<void>
-  start(newId: string): Promise<ClusterRow>
-  beginSession(start: SessionStart): Promise<number>
+/** What may be called again after an unknown outcome. Most of it is what the port offers, tried once. */
+export interface Queries
+  extends Pick<
+    Database,
+    | 'check'
+    | 'start'
+    | 'beginSession'
+    | 'appendMetadata'
+    | 'readMetadata'
+    | 'metadataEnd'
+    | 'metadataSnapshot'
+    | 'putMetadataSnapshot'
+    | 'sessions'
+    | 'heads'
+    | 'frames'
+    | 'partitionsOf'
+    | 'partitions'
+    | 'segments'
+    | 'dueGarbage'
+    | 'forgetGarbage'
+    | 'unreferenced'
+    | 'sweepable'
+    | 'markSwept'
+    | 'vacuum'
+  > {
   /** A fence as well where the session has ended, though its frames are gone; null: nothing is there. */
   frameAt(session: number, seq: number): Promise<Found | null>
   /** Metadata that this very call appended before counts as appended. */
   fence(session: number, metadata: MetadataAppend | null, by: number): Promise<FenceResult>
-  appendMetadata(append: MetadataAppend, session: number): Promise<boolean>
   metadataAt(offset: number): Promise<MetadataBatch | null>
-  readMetadata(from: number, mostBytes: number): Promise<MetadataBatch[]>
-  metadataEnd(): Promise<number>
-  metadataSnapshot(): Promise<MetadataSnapshot | null>
-  putMetadataSnapshot(snapshot: MetadataSnapshot, trimBelow: number): Promise<void>
-  sessions(): Promise<SessionRow[]>
-  heads(): Promise<StreamHead[]>
-  frames(session: number, from: number, mostBytes: number): Promise<Frame[]>
-  partitionsOf(session: number): Promise<PartitionRow[]>
-  partitions(keys: readonly PartitionKey[]): Promise<PartitionRow[]>
-  segments(key: PartitionKey): Promise<SegmentRow[]>
-  dueGarbage(most: number): Promise<string[]>
-  forgetGarbage(objects: readonly string[]): Promise<void>
-  unreferenced(objects: readonly string[]): Promise<string[]>
-  sweepable(endedForMs: number): Promise<number[]>
-  markSwept(session: number): Promise<void>
-  vacuum(): Promise<void>
 }
