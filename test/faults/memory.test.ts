@@ -13,7 +13,7 @@ import { buildBatch } from '../../sim/world/batches.ts'
 import { memoryFileSystem } from '../../src/base.ts'
 import { type Api, apis, type InputOf } from '../../src/protocol.ts'
 import { connect, createTopic, findCoordinator, produce, type RawClient, requestBytes } from '../support/client.ts'
-import { startWithMadeSockets, type WithMadeSockets } from '../support/made-sockets.ts'
+import { NonReader, startWithMadeSockets, type WithMadeSockets } from '../support/made-sockets.ts'
 
 const mib = 2 ** 20
 /** Of a Metadata request. */
@@ -27,23 +27,6 @@ function usedBytes(): number {
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
-}
-
-/** The broker's end of a connection whose client reads nothing: a write is done when the connection is. */
-class NonReader extends Duplex {
-  readonly remoteAddress = '127.0.0.9'
-  #writing: (error: Error) => void = () => {}
-
-  override _read(): void {}
-
-  override _writev(_: unknown, done: (error: Error) => void): void {
-    this.#writing = done
-  }
-
-  override _destroy(_: Error | null, done: (error: Error | null) => void): void {
-    this.#writing(new Error('ECANCELED'))
-    done(null)
-  }
 }
 
 /** The broker's end of a connection whose client reads everything. */

@@ -3,13 +3,12 @@
  * connections are closed. Their sockets are made here, because the kernel's buffers would take megabytes for each before anything waits.
  */
 import assert from 'node:assert/strict'
-import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { buildBatch, readBatches } from '../../sim/world/batches.ts'
 import { memoryFileSystem } from '../../src/base.ts'
 import { apis } from '../../src/protocol.ts'
 import { connect, createTopic, fetchRecords, produce, requestBytes } from '../support/client.ts'
-import { startWithMadeSockets } from '../support/made-sockets.ts'
+import { NonReader, startWithMadeSockets } from '../support/made-sockets.ts'
 
 const mib = 2 ** 20
 const readers = 500
@@ -18,23 +17,6 @@ const settings = {
   durability: 'fsync',
   'tail.bytes': String(4 * mib),
   'fetch.response.memory.bytes': String(8 * mib),
-}
-
-/** The broker's end of a connection whose client sends and takes nothing: a write is done when the connection is. */
-class NonReader extends Duplex {
-  readonly remoteAddress = '127.0.0.9'
-  #writing: (error: Error) => void = () => {}
-
-  override _read(): void {}
-
-  override _writev(_: unknown, done: (error: Error) => void): void {
-    this.#writing = done
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#writing(new Error('ECANCELED'))
-    done(error)
-  }
 }
 
 test('five hundred connections that pipeline fetches and read nothing', { timeout: 60_000 }, async () => {

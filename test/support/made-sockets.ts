@@ -1,7 +1,7 @@
 /** A broker that is given sockets made by the test, for what the buffers of the kernel would hide. */
 import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { type FileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
 
@@ -26,4 +26,21 @@ export async function startWithMadeSockets(files: FileSystem, set: Record<string
     }) as typeof createServer,
   })
   return { broker, port: broker.ports.get('PLAINTEXT')!, accept: socket => void listening[0]!.emit('connection', socket) }
+}
+
+/** The broker's end of a connection whose client reads nothing: a write is done when the connection is. */
+export class NonReader extends Duplex {
+  readonly remoteAddress = '127.0.0.9'
+  #writing: (error: Error) => void = () => {}
+
+  override _read(): void {}
+
+  override _writev(_: unknown, done: (error: Error) => void): void {
+    this.#writing = done
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#writing(new Error('ECANCELED'))
+    done(error)
+  }
 }

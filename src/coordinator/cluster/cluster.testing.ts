@@ -1,8 +1,9 @@
 /** For tests of the cluster metadata: a log in memory that can be reopened, and rules that need no configuration. */
+import assert from 'node:assert/strict'
 import { Durations } from '../../base.ts'
 import type { Log, PartitionLog, PartitionSpec, ReleasedPartition, TopicConfig } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
-import { type MemoryPartitionLog, memoryPartitionLog } from '../runtime.testing.ts'
+import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem } from '../runtime.testing.ts'
 import type { NewTopic, TopicRules } from './types.ts'
 
 export interface TestPartition extends MemoryPartitionLog {
@@ -15,6 +16,18 @@ interface Stray {
   topic: string
   topicId: Uuid
   partition: number
+}
+
+/** Lets the machine run until the promise has settled. */
+export async function run<T>(system: TestSystem, promise: Promise<T>): Promise<T> {
+  let settled = false
+  const mark = () => {
+    settled = true
+  }
+  promise.then(mark, mark)
+  for (let turn = 0; turn < 1_000 && !settled; turn++) await system.settle()
+  assert.ok(settled, 'the promise does not settle')
+  return promise
 }
 
 /** `disk` outlives the process: give it to the next TestLog to restart. */

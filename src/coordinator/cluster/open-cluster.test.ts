@@ -2,24 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { DiskError, type Int64 } from '../../base.ts'
 import { buildBatch, KafkaError, metadataTopicUuid, type Uuid } from '../../protocol.ts'
-import { type TestSystem, testSystem } from '../runtime.testing.ts'
-import { newTopic, TestLog, type TestPartition, testRules } from './cluster.testing.ts'
+import { testSystem } from '../runtime.testing.ts'
+import { newTopic, run, TestLog, type TestPartition, testRules } from './cluster.testing.ts'
 import { bootstrapLevels } from './features.ts'
 import { encodeMetadataRecord, newPartitionRecord } from './metadata-records.ts'
 import { type ClusterOptions, openClusterMetadata } from './open-cluster.ts'
 import type { ClusterMetadata, CreatedTopic, NewTopic } from './types.ts'
-
-/** Lets the machine run until the promise has settled. */
-async function run<T>(system: TestSystem, promise: Promise<T>): Promise<T> {
-  let settled = false
-  const mark = () => {
-    settled = true
-  }
-  promise.then(mark, mark)
-  for (let turn = 0; turn < 1_000 && !settled; turn++) await system.settle()
-  assert.ok(settled, 'the promise does not settle')
-  return promise
-}
 
 class Machine {
   readonly system = testSystem()

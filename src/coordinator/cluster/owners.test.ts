@@ -3,21 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { PartitionLog, PartitionSpec, ReleasedPartition } from '../../log.ts'
 import { KafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
-import { type TestSystem, testSystem } from '../runtime.testing.ts'
-import { newTopic, TestLog, testRules } from './cluster.testing.ts'
+import { testSystem } from '../runtime.testing.ts'
+import { newTopic, run, TestLog, testRules } from './cluster.testing.ts'
 import { openClusterMetadata } from './open-cluster.ts'
 import type { ClusterMetadata, NewTopic, PartitionChange } from './types.ts'
-
-async function run<T>(system: TestSystem, promise: Promise<T>): Promise<T> {
-  let settled = false
-  const mark = () => {
-    settled = true
-  }
-  promise.then(mark, mark)
-  for (let turn = 0; turn < 1_000 && !settled; turn++) await system.settle()
-  assert.ok(settled, 'the promise does not settle')
-  return promise
-}
 
 class ReleasingLog extends TestLog {
   readonly givenAway: string[] = []
