@@ -26,9 +26,9 @@ export class FaultyDisk {
     this.files = checkedFiles(disk, (operation, path, half) => this.#check(operation, path, half))
   }
 
-  /** Counted from now, everything fails. */
-  startAt(nth: number, code: string): void {
-    this.fault = { nth: this.#calls + nth, code, forGood: 'everything' }
+  /** Counted from now. */
+  startAt(nth: number, code: string, forGood: Fault['forGood'] = 'everything'): void {
+    this.fault = { nth: this.#calls + nth, code, forGood }
   }
 
   #check(operation: string, path: string, half: () => void = () => {}): void {

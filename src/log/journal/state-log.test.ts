@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { crc32c, DiskError, type FileHandle, type FileSystem, memoryFileSystem, realSystem } from '../../base.ts'
 import { buildBatch, type Uuid } from '../../protocol.ts'
 import type { LogContext } from '../context.ts'
+import { FaultyDisk } from '../disk-faults.testing.ts'
 import { append, openTestLog, partitionOf, readAll } from '../log.testing.ts'
 import { type LoadedState, StateLog } from './state-log.ts'
 import { encodePartition, encodeTrimmed, type PartitionState, partitionKey } from './state-record.ts'
@@ -243,6 +244,68 @@ test('what a failed write left behind is cut off before anything else is appende
   await log.append([state(1, 30)], [], null)
   log.close()
   assert.deepEqual(endsIn(open(disk)), { 0: 10, 1: 30 })
+})
+
+/** What is there before the file is rewritten by the next checkpoint, and why it is. */
+const before: Record<string, (disk: FileSystem) => Promise<void>> = {
+  'there is none': async () => {},
+  'it has format 1': async disk => disk.open(path, 'rw').writeSync([format1([encodePartition(state(0, 1))])], 0),
+  'most of it is out of date': async disk => {
+    const { log } = open(disk)
+    for (let round = 1; round <= 2; round++) await log.append([state(0, round, 600_000)], [], { trimmedSequence: round, bootId: '' })
+    log.close()
+  },
+}
+
+for (const [why, prepare] of Object.entries(before))
+  for (const forGood of ['no', 'everything'] as const)
+    test(`rewritten because ${why}, any call fails, ${forGood === 'no' ? 'once' : 'for a while'}: the next checkpoint succeeds`, async () => {
+      let calls = 0
+      for (; ; calls++) {
+        const disk = memoryFileSystem()
+        await prepare(disk)
+        const faulty = new FaultyDisk(disk, () => true)
+        const { log } = open(faulty.files)
+        faulty.startAt(calls + 1, 'EMFILE', forGood)
+        const states = [state(0, 10, 600_000), state(1, 11)]
+        const first = await log.append(states, [], { trimmedSequence: 7, bootId: 'boot' }).catch((error: DiskError) => error)
+        if (faulty.struck.length === 0) break
+        // The process ends then.
+        if (first instanceof DiskError && first.isFailedSync) continue
+        faulty.fault = null
+        const where = faulty.struck[0]
+        await log.append(states, [], null)
+        await log.append([state(2, 12)], [], { trimmedSequence: 8, bootId: 'boot' })
+        assert.equal(log.read(keyOf(0))?.endOffset, 10, where)
+        log.close()
+        const again = open(disk)
+        assert.deepEqual(endsIn(again), { 0: 10, 1: 11, 2: 12 }, where)
+        assert.deepEqual([again.loaded.trimmedSequence, again.loaded.problems], [8, []], where)
+      }
+      assert.ok(calls > 8, `${calls} calls`)
+    })
+
+test('a rewritten file whose name could not be synced is not appended to before it is', async () => {
+  const disk = memoryFileSystem()
+  await before['most of it is out of date']!(disk)
+  let syncs = 0
+  let fails = true
+  const syncDirectory = async (directory: string) => {
+    if (fails) throw new DiskError('open', directory, 'EMFILE')
+    syncs++
+  }
+  const { log, reports } = open({ ...disk, syncDirectory })
+  await log.append([state(0, 10, 600_000)], [], { trimmedSequence: 7, bootId: '' })
+  assert.equal(reports.length, 1)
+  const { length } = disk.readFile(path)!
+  await assert.rejects(log.append([state(1, 11)], [], null), { code: 'EMFILE' })
+  await assert.rejects(log.release(keyOf(1), 9), { code: 'EMFILE' })
+  assert.equal(disk.readFile(path)!.length, length)
+  fails = false
+  await log.append([state(1, 11)], [], null)
+  await log.append([state(1, 12)], [], null)
+  assert.equal(syncs, 1)
+  assert.deepEqual(endsIn(open(disk)), { 0: 10, 1: 12 })
 })
 
 test('one flipped bit anywhere in the state log: no partition is offline, no record is missing, no DeleteRecords is undone', async () => {

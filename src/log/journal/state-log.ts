@@ -85,6 +85,8 @@ export class StateLog {
   #end = 0
   /** All below is sure to be on the disk. */
   #durableEnd = 0
+  /** The file was renamed, and a power cut could still bring its predecessor back. */
+  #nameUnsynced = false
   /** Something may lie behind the end. */
   #overlong = false
   /** The latest record of each partition. */
@@ -231,14 +233,15 @@ export class StateLog {
     for (const [key, place] of notes) this.#note(key, place)
   }
 
-  /** There is a head, and nothing lies behind the end. */
+  /** There is a head, nothing lies behind the end, and the file is the one that the next start finds. */
   async #makeReady(): Promise<void> {
     if (this.#life === null) await this.#rewrite()
+    if (this.#nameUnsynced) await this.#syncName()
     if (this.#overlong) this.#handle.truncate(this.#end)
     this.#overlong = false
   }
 
-  /** If that fails, the old file stays in use; the next checkpoint tries again. */
+  /** If that fails, the next checkpoint goes on with what did not succeed. */
   async #compact(): Promise<void> {
     try {
       await this.#rewrite()
@@ -248,7 +251,7 @@ export class StateLog {
     }
   }
 
-  /** The latest records, in a new file that takes the place of this one. */
+  /** The latest records, in a new file that takes the place of this one. If it fails before the renaming, the old file stays in use. */
   async #rewrite(): Promise<void> {
     const { files, random, path } = this.#options
     const newPath = `${path}.new`
@@ -267,21 +270,27 @@ export class StateLog {
       await file.datasync()
       files.rename(newPath, path)
     } catch (error) {
-      file.close()
+      closeFile(file)
       // What is left of it is cut off when it is used again.
       await files.removeFile(newPath).catch(() => {})
       throw error
     }
-    file.close()
-    this.#handle.close()
-    this.#handle = files.open(path, 'r+')
+    // The new file is used through the handle that wrote it: it could not be used if it had to be opened again and no descriptor were free.
+    closeFile(this.#handle)
+    this.#handle = file
     this.#life = life
     this.#places = places
     this.#liveBytes = 0
     for (const place of places.values()) this.#liveBytes += place.end - place.at
     this.#end = this.#durableEnd = end
     this.#overlong = false
-    await files.syncDirectory(dirname(path))
+    this.#nameUnsynced = true
+    await this.#syncName()
+  }
+
+  async #syncName(): Promise<void> {
+    await this.#options.files.syncDirectory(dirname(this.#options.path))
+    this.#nameUnsynced = false
   }
 
   async *#latest(life: FileLife): AsyncGenerator<ReturnType<Slice['take']>> {
@@ -298,6 +307,15 @@ export class StateLog {
     slice.durableEnd = slice.end
     this.#addEnd(slice, this.#checkpoint)
     yield slice.take()
+  }
+}
+
+/** What counts in the file is synced, so a failed close loses nothing. */
+function closeFile(file: FileHandle): void {
+  try {
+    file.close()
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
   }
 }
 
