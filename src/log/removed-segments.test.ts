@@ -163,3 +163,74 @@ test('durability=os: segments before the log start, of which the journal has onl
   assert.deepEqual([again.offline, again.logStartOffset, again.logEndOffset], [null, 7, 8])
   assert.equal((await readAll(again)).length, 1)
 })
+
+test('a transaction that ended in a segment that was removed does not stay open because the one before it is still there', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk)
+  const partition = partitionOf(log) as Partition
+  const begin = async (producerId: number) => {
+    const batch = batchOf({ values: ['x'], producerId, producerEpoch: 0, baseSequence: 0, isTransactional: true })
+    await partition.append(batch, { origin: 'client' }).written
+  }
+  await begin(7)
+  partition.roll(1)
+  const abort = buildMarkerBatch({ producerId: 7, producerEpoch: 0, committed: false, coordinatorEpoch: 0, timestamp: 1 })
+  await partition.append(abort, { origin: 'coordinator' }).written
+  await append(partition, 'a').written
+  partition.roll(1)
+  await append(partition, 'b').written
+  await begin(8)
+  await partition.deleteBefore(3)
+  await checkpoint(log)
+  kill()
+  for (const { name } of disk.list('/data/orders-0'))
+    if (name.startsWith('00000000000000000001') || name.endsWith('.snapshot')) disk.remove(`/data/orders-0/${name}`)
+  const again = partitionOf((await openTestLog(disk)).log)
+  assert.deepEqual([again.offline, again.logStartOffset, again.lastStableOffset, again.highWatermark], [null, 3, 4, 5])
+})
+
+test('transaction indexes that a start made again are on the disk when a checkpoint says so, also those of segments before the active one', async () => {
+  const { disk, files, boot, isDirty } = cachedDisk()
+  const first = await openTestLog(files)
+  const partition = partitionOf(first.log) as Partition
+  const batch = batchOf({ values: ['x'], producerId: 7, producerEpoch: 0, baseSequence: 0, isTransactional: true })
+  await partition.append(batch, { origin: 'client' }).written
+  const abort = buildMarkerBatch({ producerId: 7, producerEpoch: 0, committed: false, coordinatorEpoch: 0, timestamp: 1 })
+  await partition.append(abort, { origin: 'coordinator' }).written
+  partition.roll(1)
+  await append(partition, 'a').written
+  await checkpoint(first.log)
+  first.kill()
+  const index = '/data/orders-0/00000000000000000000.txnindex'
+  assert.deepEqual([disk.exists(index), isDirty(index)], [true, false])
+  // A power cut; snapshots are not synced.
+  boot('second')
+  for (const { name } of disk.list('/data/orders-0')) if (name.endsWith('.snapshot')) disk.remove(`/data/orders-0/${name}`)
+  const { log } = await openTestLog(files)
+  await checkpoint(log)
+  assert.equal(isDirty(index), false)
+})
+
+test('a crash while a segment was being sealed, after the one that the checkpoint goes on with was removed: readers are told what was aborted', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, fsync)
+  const partition = partitionOf(log) as Partition
+  await append(partition, 'a').durable
+  await checkpoint(log)
+  partition.roll(1)
+  const batch = batchOf({ values: ['x'], producerId: 7, producerEpoch: 0, baseSequence: 0, isTransactional: true })
+  await partition.append(batch, { origin: 'client' }).durable
+  const abort = buildMarkerBatch({ producerId: 7, producerEpoch: 0, committed: false, coordinatorEpoch: 0, timestamp: 1 })
+  await partition.append(abort, { origin: 'coordinator' }).durable
+  await partition.deleteBefore(1)
+  partition.removeSegments(1)
+  while (disk.exists('/data/orders-0/00000000000000000000.log')) await turn()
+  partition.roll(1)
+  kill()
+  // The next one was begun, with its snapshot; this one's index was to be written after that.
+  disk.remove('/data/orders-0/00000000000000000001.txnindex')
+  const again = partitionOf((await openTestLog(disk, fsync)).log)
+  const slice = await again.read(1, { maxBytes: 1000, atLeastOne: true, upTo: 'last-stable' })
+  assert.deepEqual(slice.abortedTransactions, [{ producerId: 7, firstOffset: 1, lastOffset: 2, lastStableOffset: 3 }])
+  slice.release()
+})

@@ -60,7 +60,7 @@ export interface PartitionStart {
   epochs: LeaderEpochs
   producers: ProducerStates | null
   offline: string | null
-  /** Base offset of the active segment in the latest checkpoint. */
+  /** Files of segments below it are as the latest checkpoint left them; those of the others may have to be synced. */
   checkpointedBase: Offset
   /** A power cut may have taken back what readers had seen (only with `durability=os`). */
   suspect: boolean
@@ -105,6 +105,8 @@ class Recovery {
   readonly #producers: ProducerStates
   readonly #epochs: LeaderEpochs
   #end: Offset
+  /** Below it no segment was read, and so no index made again. */
+  #readFromBase = Number.POSITIVE_INFINITY
   readonly #info = emptyBatchInfo()
 
   constructor(input: RecoveryInput, opened: OpenedDirectory) {
@@ -125,7 +127,7 @@ class Recovery {
       const active = state?.active ?? null
       const known = active === null ? undefined : all.find(segment => segment.baseOffset === active.baseOffset)
       if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active.state)
-      else await this.#readAll(known)
+      else await this.#readAll()
     } else if (state?.active && !this.#input.trusted && !this.#input.doubtful) this.#end = state.logStartOffset
     // The file of an empty one may never have been made.
     else if (state?.active && state.active.state.size > 0) this.damage = `segment ${segmentName(state.active.baseOffset)} is missing`
@@ -195,7 +197,7 @@ class Recovery {
       epochs: this.#epochs,
       producers: this.#producers.size > 0 ? this.#producers : null,
       offline: this.damage,
-      checkpointedBase: state?.active?.baseOffset ?? 0,
+      checkpointedBase: Math.min(state?.active?.baseOffset ?? 0, this.#readFromBase),
     }
   }
 
@@ -208,7 +210,7 @@ class Recovery {
     }
     // Without its list of aborted transactions a segment would show what was taken back.
     if (!(await segment.adopt(from, this.#input.sameRun))) {
-      await this.#readAll(segment)
+      await this.#readAll()
       return
     }
     this.#loadProducers(state.producers)
@@ -225,21 +227,26 @@ class Recovery {
     await this.#readFrom(this.#opened.segments.all.indexOf(segment) + 1, segment)
   }
 
-  /** Without a usable checkpoint: from the newest producer snapshot at or below `upTo` on. */
-  async #readAll(upTo: Segment | undefined): Promise<void> {
+  /** Without a usable checkpoint: from the newest producer snapshot on, before which all is complete. */
+  async #readAll(): Promise<void> {
     const all = this.#opened.segments.all
     let first = 0
     // What the journal still carries without any checkpoint was never synced: no segment of it may be taken on trust.
-    if (this.#input.state !== null || !this.#input.ours) first = this.#newestSnapshot(upTo)
+    if (this.#input.state !== null || !this.#input.ours) first = this.#newestSnapshot()
     this.#end = all[first]!.baseOffset
     this.#epochs.truncateFrom(this.#end)
     await this.#readFrom(first, null)
   }
 
-  /** Index of the last segment, up to the given one, that has a sound snapshot of the producers at its beginning; 0 without any. */
-  #newestSnapshot(upTo: Segment | undefined): number {
+  /**
+   * Index of the last segment that has a sound snapshot of the producers at its beginning; 0 without any. A snapshot that was made since the
+   * checkpoint does not count: a crash may have come before the segment before it was sealed, or synced.
+   */
+  #newestSnapshot(): number {
     const all = this.#opened.segments.all
-    for (let index = upTo === undefined ? all.length - 1 : all.indexOf(upTo); index > 0; index--)
+    const { state } = this.#input
+    const activeBase = state === null ? Number.POSITIVE_INFINITY : (state.active?.baseOffset ?? state.endOffset)
+    for (let index = all.findLastIndex(({ baseOffset }) => baseOffset <= activeBase); index > 0; index--)
       if (this.#loadSnapshotAt(all[index]!.baseOffset)) return index
     return 0
   }
@@ -252,9 +259,12 @@ class Recovery {
         this.damage = `segment ${segmentName(segment.baseOffset)} begins below offset ${this.#end}`
         return
       }
-      if (segment.baseOffset !== this.#end && index > 0 && !this.#mayHaveGap(segment)) {
-        await this.#dropFrom(index)
-        return
+      if (segment.baseOffset !== this.#end && index > 0) {
+        if (!this.#mayHaveGap(segment)) {
+          await this.#dropFrom(index)
+          return
+        }
+        this.#passGapTo(segment)
       }
       previous?.seal()
       previous = segment
@@ -267,6 +277,7 @@ class Recovery {
 
   /** In a repair a place that the disk does not read is damage like any other. */
   async #recover(segment: Segment): Promise<ScanEnd> {
+    this.#readFromBase = Math.min(this.#readFromBase, segment.baseOffset)
     try {
       return await segment.recover(indexIntervalBytes, batch => this.#take(segment, batch))
     } catch (error) {
@@ -299,6 +310,11 @@ class Recovery {
     if (doubtful || repairTo !== null || after.baseOffset <= this.#askedStart) return true
     if (state === null) return !ours
     return after.baseOffset <= (trusted ? state.endOffset : (state.active?.baseOffset ?? 0))
+  }
+
+  /** Where segments before the log's start are missing, transactions may have ended: they must not stay open forever. */
+  #passGapTo(after: Segment): void {
+    if (after.baseOffset <= this.#askedStart) this.#producers.clear()
   }
 
   /** What does not follow a torn end was never durable, or it is damage. */
