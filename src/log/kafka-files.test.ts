@@ -57,6 +57,59 @@ test('the transaction index keeps what was written, and goes back', async () => 
   assert.deepEqual(await open(false).all(), [])
 })
 
+test('the index of a sealed segment has a checksum: any flipped bit is noticed, and so is a lost entry; Kafka’s files have none', async () => {
+  const { files, open } = transactionIndexes()
+  const path = '/d/0.txnindex'
+  const entries = [aborted(2 ** 40, 0, 10, 5), aborted(2, 5, 20, 21), aborted(3, 21, 30, 31)]
+  const index = open(true)
+  for (const entry of entries) index.append(entry)
+  index.seal()
+  const sealed = files.readFile(path)!
+  const put = (content: Buffer) => {
+    const file = files.open(path, 'rw')
+    file.truncate(0)
+    file.writeSync([content], 0)
+    file.close()
+  }
+  assert.deepEqual(await open(false).all(), entries)
+  for (let bit = 0; bit < 8 * sealed.length; bit++) {
+    const damaged = Buffer.from(sealed)
+    damaged[bit >> 3]! ^= 1 << (bit & 7)
+    put(damaged)
+    await assert.rejects(open(false).all(), `bit ${bit}`)
+  }
+  for (const gone of [0, 1, 2]) {
+    put(Buffer.concat([sealed.subarray(0, 34 * gone), sealed.subarray(34 * (gone + 1))]))
+    await assert.rejects(open(false).all(), /wrong checksum/)
+  }
+  put(sealed.subarray(0, 34 * entries.length))
+  assert.deepEqual(await open(false).all(), entries)
+  put(sealed)
+  const goesOn = open(false)
+  assert.equal(await goesOn.adopt(3), true)
+  goesOn.append(aborted(4, 32, 40, 41))
+  goesOn.seal()
+  assert.deepEqual(await open(false).all(), [...entries, aborted(4, 32, 40, 41)])
+})
+
+test('Kafka takes the checksum for an entry that concerns no offset, and that goes before anything is appended', () => {
+  const { files, open } = transactionIndexes()
+  const index = open(true)
+  index.append(aborted(1, 0, 10, 5))
+  index.seal()
+  const entry = files.readFile('/d/0.txnindex')!.subarray(34)
+  assert.equal(entry.length, 34)
+  const [version, first, last, stable] = [
+    entry.readInt16BE(0),
+    entry.readBigInt64BE(10),
+    entry.readBigInt64BE(18),
+    entry.readBigInt64BE(26),
+  ]
+  const furthest = 2n ** 63n - 1n
+  // TransactionIndex: next, sanityCheck, collectAbortedTxns (which transactions, and whether more may follow), truncateTo.
+  assert.deepEqual([version, last >= 0n, first < furthest, stable >= 0n, last >= furthest], [0, true, false, false, true])
+})
+
 function collect(index: TransactionIndex, from: number, to: number) {
   const found: AbortedTransaction[] = []
   const complete = index.collect(from, to, found)

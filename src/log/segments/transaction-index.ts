@@ -2,14 +2,15 @@
  * `.txnindex`: the aborted transactions whose markers are in a segment, in Kafka's format (AbortedTxn version 0, 34 bytes each, ordered by
  * last offset). The file exists only if there are any.
  *
- * Unlike the other indexes, it must be complete: an entry lost in a power cut would make aborted records visible. So a checkpoint
- * syncs it with the segment.
+ * Unlike the other indexes, it must be complete and right: otherwise aborted records would be visible, or committed ones would not. So a
+ * checkpoint syncs it with the segment, and the index of a sealed segment ends with a checksum. That has the form of an entry which concerns no
+ * offset and which nothing can follow: Kafka does not hand it out, and cuts it off before it appends. Kafka's own files have none.
  *
  * Hides when the file is read (off the event loop, because it may have millions of entries), that the index of a sealed segment leaves memory
  * again, and how the few entries that a reader needs are found. While one transaction stays open and many others are aborted, all of their
  * entries would have to be examined; so whole blocks of entries are skipped by the minimum of their first offsets.
  */
-import { DiskError, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
+import { crc32c, DiskError, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import type { FileHandles } from './file-handles.ts'
 import type { IndexMemory } from './index-file.ts'
@@ -25,6 +26,8 @@ export interface AbortedTransaction {
 
 const entryBytes = 34
 const version = 0
+/** First and last offset of the entry with the checksum. */
+const nowhere = 2n ** 63n - 1n
 const blockEntries = 64
 /** Entries that are read and checked at once. */
 const stepEntries = 16_384
@@ -41,6 +44,8 @@ export class TransactionIndex {
   /** Number of entries. Anything beyond them in the file is ignored. */
   #count = 0
   #written = 0
+  /** Of the entries in the file. */
+  #checksum = 0
   /** Of each block of entries the least first offset; too low where entries were taken back. */
   #least: Offset[] = []
   #loading: Promise<void> | null = null
@@ -106,6 +111,7 @@ export class TransactionIndex {
   async adopt(count: number): Promise<boolean> {
     this.#bytes = count === 0 ? noBytes : null
     this.#count = this.#written = count
+    this.#checksum = 0
     this.#isSealed = false
     this.#least = []
     try {
@@ -132,6 +138,7 @@ export class TransactionIndex {
     this.#least.length = Math.ceil(this.#count / blockEntries)
     if (isKnown && written === this.#written) return
     this.#written = written
+    this.#checksum = crc32c(this.#loaded().subarray(0, written * entryBytes))
     this.#cutFile()
   }
 
@@ -140,7 +147,9 @@ export class TransactionIndex {
     const exists = this.#files.exists(this.path)
     if (this.#unsynced !== 'file') this.#unsynced = exists ? 'entries' : 'file'
     const file = exists ? this.#handles.get(this.path) : this.#handles.create(this.path)
-    file.writeSync([this.#bytes.subarray(this.#written * entryBytes, this.#count * entryBytes)], this.#written * entryBytes)
+    const added = this.#bytes.subarray(this.#written * entryBytes, this.#count * entryBytes)
+    file.writeSync([added], this.#written * entryBytes)
+    this.#checksum = crc32c(added, this.#checksum)
     this.#written = this.#count
   }
 
@@ -155,9 +164,11 @@ export class TransactionIndex {
     for (const entry of entries) this.append(entry)
     const { path } = this
     const remade = `${path}.remade`
+    const content = this.#loaded().subarray(0, this.#count * entryBytes)
+    const checksum = crc32c(content)
     try {
       // Under another name until it is on the disk: a file that a power cut left empty would say that nothing was aborted.
-      await writeDurably(this.#files, remade, this.#loaded().subarray(0, this.#count * entryBytes))
+      await writeDurably(this.#files, remade, this.#count === 0 ? [] : [content, checksumEntry(checksum)])
       if (path !== this.path || !isWanted()) return await this.#files.removeFile(remade)
       this.#handles.forget(path)
       this.#files.rename(remade, path)
@@ -166,6 +177,7 @@ export class TransactionIndex {
       return
     }
     this.#written = this.#count
+    this.#checksum = checksum
     this.#unsynced = 'file'
     this.#memory.touch(this, this.#loaded().length)
   }
@@ -173,6 +185,10 @@ export class TransactionIndex {
   /** No more entries will come: from now on it may leave memory. */
   seal(): void {
     this.flush()
+    if (!this.#isSealed && this.#bytes !== null && this.#count > 0) {
+      this.#handles.get(this.path).writeSync([checksumEntry(this.#checksum)], this.#count * entryBytes)
+      if (this.#unsynced === 'nothing') this.#unsynced = 'entries'
+    }
     this.#isSealed = true
     if (this.#bytes !== null && this.#count > 0) this.#memory.touch(this, this.#bytes.length)
   }
@@ -262,24 +278,31 @@ export class TransactionIndex {
     const bytes = Buffer.allocUnsafeSlow(size)
     let previous = this.#baseOffset - 1
     this.#least = []
+    let checksum = 0
+    let end = 0
     for (let from = 0; from < size; from += stepEntries * entryBytes) {
       const step = bytes.subarray(from, from + stepEntries * entryBytes)
       const got = await this.#handles.with(this.path, file => file.read(step, from))
       if (got < step.length) throw new Error(`${this.path}: transaction index ends at byte ${from + got}`)
-      for (let at = from; at < from + step.length; at += entryBytes) {
+      const hasChecksum = from + step.length === size && isChecksum(bytes, size - entryBytes)
+      end = hasChecksum ? size - entryBytes : from + step.length
+      for (let at = from; at < end; at += entryBytes) {
         previous = checkEntry(bytes, at, previous)
         this.#noteLeast(at / entryBytes, firstOffset(bytes, at))
       }
+      checksum = crc32c(bytes.subarray(from, end), checksum)
+      if (hasChecksum && !bytes.subarray(end).equals(checksumEntry(checksum))) throw new Error(`${this.path}: wrong checksum`)
     }
-    return bytes
+    this.#checksum = checksum
+    return bytes.subarray(0, end)
   }
 }
 
-async function writeDurably(files: FileSystem, path: string, content: Buffer): Promise<void> {
+async function writeDurably(files: FileSystem, path: string, content: readonly Buffer[]): Promise<void> {
   const file = files.open(path, 'rw')
   try {
     file.truncate(0)
-    await file.write([content], 0)
+    await file.write(content, 0)
     await file.datasync()
   } finally {
     file.close()
@@ -306,6 +329,20 @@ function decodeAborted(bytes: Buffer, at: number): AbortedTransaction {
     lastOffset: lastOffset(bytes, at),
     lastStableOffset: lastStableOffset(bytes, at),
   }
+}
+
+function checksumEntry(checksum: number): Buffer {
+  const entry = Buffer.alloc(entryBytes)
+  entry.writeInt16BE(version, 0)
+  writeInt64(entry, 2, checksum)
+  entry.writeBigInt64BE(nowhere, 10)
+  entry.writeBigInt64BE(nowhere, 18)
+  writeInt64(entry, 26, -1)
+  return entry
+}
+
+function isChecksum(bytes: Buffer, at: number): boolean {
+  return bytes.readBigInt64BE(at + 10) === nowhere
 }
 
 /** Throws when the entry cannot come after one that ended at `previous`; answers where it ends. */

@@ -57,6 +57,9 @@ const damages: Record<string, (content: Buffer) => Buffer> = {
   'of zeros': content => Buffer.alloc(content.length),
   'of another version': content => Buffer.from(content.map((byte, at) => (at === 0 ? byte ^ 128 : byte))),
   'with an end before its beginning': content => Buffer.from(content.map((byte, at) => (at === 16 ? byte ^ 64 : byte))),
+  'with another producer': content => Buffer.from(content.map((byte, at) => (at === 9 ? byte ^ 1 : byte))),
+  'with another beginning': content => Buffer.from(content.map((byte, at) => (at === 17 ? byte ^ 1 : byte))),
+  'without its first entry': content => content.subarray(34),
   garbage: content => Buffer.from(content.map((_, at) => (at * 37 + 11) & 255)),
 }
 
