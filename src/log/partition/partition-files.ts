@@ -19,6 +19,8 @@ import { releasedFile } from './released-state.ts'
 
 /** The partition, which gets its upkeep only after its files. */
 interface Owner {
+  /** Its files are gone, or another log's. */
+  readonly deleted: boolean
   /** Told when bytes must leave memory and the disk does not take them. */
   readonly upkeep: { giveUp(error: DiskError): void }
 }
@@ -39,6 +41,7 @@ export class PartitionFiles {
   #naming = false
   /** `changes` of the epochs when their file was last looked after. */
   #notedEpochs = 0
+  #notingEpochs = false
   /** A file with invalid bytes behind its end, and the position of that end. */
   #overlong: { segment: Segment; size: number } | null = null
   /** `millrace.released` is in the directory. */
@@ -162,8 +165,8 @@ export class PartitionFiles {
   }
 
   /**
-   * Seals the active segment and begins the next. The snapshot is where recovery without a checkpoint starts from, as in Kafka. Sealing comes
-   * last: if anything fails, the active segment stays in use.
+   * Seals the active segment and begins the next. The snapshot is where recovery without a checkpoint starts from, as in Kafka; without it,
+   * recovery begins at an earlier one. Sealing comes last: if it fails, the active segment stays in use.
    */
   roll(baseOffset: Offset, snapshot: Buffer, nowMs: number): Segment {
     return orStorageError(() => {
@@ -185,14 +188,20 @@ export class PartitionFiles {
 
   /**
    * Kafka's `leader-epoch-checkpoint`, for Kafka's tools and for a move back to Kafka. Not synced: recovery has the epochs from the state log
-   * and from the batches, and ignores torn files.
+   * and from the batches, and ignores torn files. So if the disk refuses it, no caller has to know: it is written later.
    */
   noteEpochs(epochs: LeaderEpochs): void {
-    if (epochs.changes === this.#notedEpochs || !this.hasDirectory) return
-    const { files } = this.#context.system
+    if (epochs.changes === this.#notedEpochs || this.#notingEpochs || !this.hasDirectory) return
+    const { chores, system } = this.#context
     const path = `${this.directory}/leader-epoch-checkpoint`
-    if (!epochs.isPlain || files.exists(path)) overwrite(files, path, Buffer.from(epochs.encode()))
-    this.#notedEpochs = epochs.changes
+    this.#notingEpochs = true
+    void chores.begin(`writing ${path}`, async () => {
+      if (this.#owner.deleted) return
+      const { changes } = epochs
+      if (!epochs.isPlain || system.files.exists(path)) overwrite(system.files, path, Buffer.from(epochs.encode()))
+      this.#notedEpochs = changes
+      this.#notingEpochs = false
+    })
   }
 
   /** Takes the oldest segments away; their files go after `delayMs`. */
@@ -294,7 +303,13 @@ export class PartitionFiles {
   }
 
   #writeSnapshot(offset: Offset, snapshot: Buffer): void {
-    overwrite(this.#context.system.files, `${this.directory}/${segmentName(offset)}.snapshot`, snapshot)
+    const path = `${this.directory}/${segmentName(offset)}.snapshot`
+    try {
+      overwrite(this.#context.system.files, path, snapshot)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      this.#context.report(`cannot write ${path}, which only makes a start faster`, error)
+    }
   }
 }
 

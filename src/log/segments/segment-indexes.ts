@@ -1,10 +1,10 @@
 /**
  * The two indexes of a segment that can be rebuilt from its log at any time: where to start searching for an offset, and for a timestamp.
  *
- * An index may have fewer entries than possible, which only makes the scan from the indexed position longer. But it must not point too far,
- * or name a wrong largest timestamp. {@link IndexFile} describes how a file is checked.
+ * An index may have fewer entries than possible, which only makes the scan from the indexed position longer. So nothing fails because the disk
+ * does not take them. But an index must not point too far, or name a wrong largest timestamp. {@link IndexFile} describes how a file is checked.
  */
-import type { Int64 } from '../../base.ts'
+import { DiskError, type Int64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import { type BatchInfo, emptyBatchInfo } from '../partition/batch-info.ts'
 import type { FileHandles } from './file-handles.ts'
@@ -114,17 +114,24 @@ export class SegmentIndexes {
     this.#indexedTimestamp = unknown
   }
 
-  /** Writes the entries that are not in the files yet. Cheap when there are none. */
-  flush(): void {
-    this.#offsets.file.flush()
-    this.#times.file.flush()
+  /** Writes the entries that are not in the files yet. Cheap when there are none. False if the disk refuses: then they stay in memory. */
+  flush(): boolean {
+    try {
+      this.#offsets.file.flush()
+      this.#times.file.flush()
+      return true
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      return false
+    }
   }
 
-  /** The largest timestamp gets its entry; all is written, and leaves memory. */
-  seal(state: SegmentState): void {
+  /** The largest timestamp gets its entry; all is written, and leaves memory. False as from `flush`. */
+  seal(state: SegmentState): boolean {
     this.#addMaxTimestamp(state)
-    this.flush()
+    const isWritten = this.flush()
     this.unload()
+    return isWritten
   }
 
   /** Reads both files. Rejects with DamagedIndex. */

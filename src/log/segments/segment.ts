@@ -334,13 +334,13 @@ export class Segment {
 
   // ---- life ----
 
-  /** Writes the index entries that are not in the files yet. Cheap when there are none. */
+  /** Writes the index entries that are not in the files yet. Cheap when there are none. Throws DiskError, but only for the transaction index. */
   flushIndexes(): void {
     this.#indexes.flush()
     this.transactions.flush()
   }
 
-  /** No more batches will come: the largest timestamp gets its entry, the indexes are written and leave memory. */
+  /** No more batches will come: the largest timestamp gets its entry, the indexes are written and leave memory. Throws like `flushIndexes`. */
   seal(): void {
     this.#indexes.seal(this.#known())
     this.transactions.seal()
@@ -480,14 +480,8 @@ export class Segment {
     if (this.#state === null) this.#newest = { timestamp: state.maxTimestamp, offset: state.maxTimestampOffset }
     // Meanwhile its names may have become another segment's.
     if (this.#isClosed || this.path !== path) return
-    try {
-      if (this.#isSealed) indexes.seal(state)
-      else indexes.flush()
-    } catch (error) {
-      // Without room on the disk the way from the beginning has to do.
-      if (!(error instanceof DiskError)) throw error
-      return
-    }
+    // Without room on the disk the way from the beginning has to do.
+    if (!(this.#isSealed ? indexes.seal(state) : indexes.flush())) return
     this.#indexes.unload()
     this.#indexes = indexes
     if (this.#state !== null) Object.assign(this.#state, indexes.written)
