@@ -1,14 +1,16 @@
 /**
  * The format of the journal: files of frames, one frame per group commit.
  *
- * A file stands alone: partitions get small numbers (slots) by `bind` entries of the same file. Later frames repeat them, so that damage does
- * not hide whose records it took. A frame carries the token of its file's life (file-life.ts). Its checksum covers its header and its entries;
- * the payload, whole record batches in the order of the `inline` entries, is covered by the batches' own checksums, which each entry folds
- * into one number, and by what the entries say of offsets and lengths. So neither an old payload nor one that was torn can pass for what was
- * written. All numbers are big-endian.
+ * A file stands alone: partitions get small numbers (slots) by `bind` entries of the same file. Later frames repeat them, and each frame says
+ * which slots those before it name, so that damage does not hide whose records it took. All numbers are big-endian.
+ *
+ * A frame carries the token of its file's life (file-life.ts). Its checksum covers its header and its entries; the payload, whole record
+ * batches in the order of the `inline` entries, is covered by the batches' own checksums, which each entry folds into one number, and by what
+ * the entries say of offsets and lengths. So neither an old payload nor one that was torn can pass for what was written.
  *
  *     file:   head (1024 bytes; 64 in format 1), frames, each at a multiple of 8
  *     frame:  header (48 bytes), entries (48 bytes each; `bind` is followed by the topic's name), payload
+ *     header: magic, checksum, sequence, durable sequence, bytes of entries, bytes of payload, two sets of slots, token
  *
  * Format 1 had no tokens and no combined checksums. Such a file is read once, at the first start of a release that writes format 2: only
  * consecutive frames from its beginning count. After a clean shutdown there are none.
@@ -20,6 +22,8 @@ import type { FileWindow } from './file-window.ts'
 
 export const frameHeaderBytes = 48
 const entryBytes = 48
+const slotsBeforeAt = 32
+const slotsLatelyAt = 36
 const tokenAt = 40
 
 const frameMagic = 0x4d52_4a31
@@ -55,10 +59,57 @@ export function foldChecksums(bytes: Buffer, at: number, end: number): number {
   return folded >>> 0
 }
 
+/** In a set of slots: that it is known. Earlier releases wrote the number of entries there, or 0. */
+const isKnown = 1 << 31
+
+/** In a set of slots 31 bits stand for all of them: it may seem to contain a slot that it does not. */
+function bitOf(slot: number): number {
+  return 1 << (slot % 31)
+}
+
+/** More than a bad sector takes. */
+const blockBytes = 4096
+
+function blockOf(at: number): number {
+  return Math.floor(at / blockBytes)
+}
+
+/** The slots that frames name, for those that follow: if some are missing, that tells which partitions they may have named. */
+class NamedSlots {
+  /** Of the last frame, also if that is in the file before. */
+  before: number
+  /** Of frames of this file that begin in the block of the last one, and in the one that had frames before it. */
+  #block = 0
+  #inBlock = 0
+  #inPrevious = 0
+
+  constructor(before: number) {
+    this.before = before
+  }
+
+  /** Of all frames of this file that begin in the block of `at`, before it, or in the block before. */
+  lately(at: number): number {
+    return isKnown | this.#inBlock | (blockOf(at) === this.#block ? this.#inPrevious : 0)
+  }
+
+  /** A frame at `at` names these. */
+  add(at: number, slots: number): void {
+    if (blockOf(at) !== this.#block) {
+      this.#inPrevious = this.#inBlock
+      this.#inBlock = 0
+      this.#block = blockOf(at)
+    }
+    this.#inBlock |= slots
+    this.before = isKnown | slots
+  }
+}
+
 /** Gathers the entries of the next frame in one buffer that is used again and again. */
 export class FrameWriter {
   #bytes = Buffer.allocUnsafeSlow(16 << 10)
   #end = frameHeaderBytes
+  #slots = 0
+  #named = new NamedSlots(0)
   entries = 0
 
   bind(slot: number, topicId: Uuid, topic: string, partition: number): void {
@@ -74,6 +125,7 @@ export class FrameWriter {
   }
 
   share(share: Share): void {
+    this.#slots |= bitOf(share.slot)
     const at = this.#entry(share.inline ? entryKinds.inline : entryKinds.extent, share.slot, 0)
     const bytes = this.#bytes
     bytes[at + 1] = share.synced ? 1 : 0
@@ -86,30 +138,39 @@ export class FrameWriter {
   }
 
   logStart(slot: number, offset: Offset): void {
+    this.#slots |= bitOf(slot)
     writeInt64(this.#bytes, this.#entry(entryKinds.logStart, slot, 0) + 32, offset)
   }
 
   deleted(slot: number): void {
+    this.#slots |= bitOf(slot)
     this.#entry(entryKinds.deleted, slot, 0)
   }
 
-  /** The frame without its payload. Valid until `reset`. */
-  finish(sequence: number, durableSequence: number, payloadBytes: number, token: Buffer): Buffer {
+  /** The frame without its payload, to be written at `at`. Valid until `reset`. */
+  finish(at: number, sequence: number, durableSequence: number, payloadBytes: number, token: Buffer): Buffer {
+    if (at === headBytes) this.#named = new NamedSlots(this.#named.before)
     const bytes = this.#bytes.subarray(0, this.#end)
     bytes.writeUInt32BE(frameMagic, 0)
     writeInt64(bytes, 8, sequence)
     writeInt64(bytes, 16, durableSequence)
     bytes.writeUInt32BE(this.#end - frameHeaderBytes, 24)
     bytes.writeUInt32BE(payloadBytes, 28)
-    bytes.writeUInt32BE(this.entries, 32)
-    bytes.writeUInt32BE(0, 36)
+    bytes.writeInt32BE(this.#named.before, slotsBeforeAt)
+    bytes.writeInt32BE(this.#named.lately(at), slotsLatelyAt)
     token.copy(bytes, tokenAt)
     bytes.writeUInt32BE(crc32c(bytes.subarray(8)), 4)
     return bytes
   }
 
+  /** The frame is in the file. */
+  wrote(at: number): void {
+    this.#named.add(at, this.#slots)
+  }
+
   reset(): void {
     this.#end = frameHeaderBytes
+    this.#slots = 0
     this.entries = 0
   }
 
@@ -165,6 +226,24 @@ export function readFrame(file: FileWindow, at: number, { token }: FileLife, wha
     at,
     end: align(at + payloadAt + payloadBytes),
   }
+}
+
+/** Whether the frame before this one may have said something of the slot of its file. */
+export function mayBeNamedBefore({ bytes }: Frame, slot: number): boolean {
+  return mayContain(bytes.readInt32BE(slotsBeforeAt), slot)
+}
+
+/** The same of `count` missing frames of the same file, which begin at `from`. */
+export function mayBeNamedSince(frame: Frame, slot: number, count: number, from: number): boolean {
+  const { bytes, at } = frame
+  // They had no entries.
+  if (at - from === count * frameHeaderBytes) return false
+  if (count === 1) return mayBeNamedBefore(frame, slot)
+  return blockOf(from) < blockOf(at) - 1 || mayContain(bytes.readInt32BE(slotsLatelyAt), slot)
+}
+
+function mayContain(slots: number, slot: number): boolean {
+  return (slots & isKnown) === 0 || (slots & bitOf(slot)) !== 0
 }
 
 /** Where the next thing that looks like a frame of this life begins, from `from` on; -1 when nowhere. */

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../../test/support/with-handles.ts'
 import { crc32c, type FileSystem, memoryFileSystem } from '../../base.ts'
 import { buildBatch, type Uuid, uuidToBytes } from '../../protocol.ts'
+import type { LogContext } from '../context.ts'
 import { copyOf } from '../disk-faults.testing.ts'
 import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, turn } from '../log.testing.ts'
+import { decodeHead } from './file-life.ts'
 import { FileWindow } from './file-window.ts'
+import { visitFrame } from './journal-format.ts'
+import { framesOf } from './journal-recovery.ts'
 
 const settings = { durability: 'fsync', journalFileBytes: 64 << 10, journalFiles: 2 } as const
 const victimId = 'AAAAAAAAAAAAAAAAAAAC0Q' as Uuid
@@ -139,6 +144,121 @@ test('nor do several kilobytes of damage', async () => {
   const again = await openTestLog(disk, settings)
   assert.notEqual(partitionOf(again.log, 0).offline, null)
   assert.notEqual(partitionOf(again.log, 1).offline, null)
+})
+
+interface SeenFrame {
+  path: string
+  at: number
+  end: number
+  /** Partitions of which it has records. */
+  named: Set<number>
+}
+
+/** All frames on the disk, in their order. */
+function framesOn(disk: FileSystem): SeenFrame[] {
+  const frames: (SeenFrame & { sequence: number })[] = []
+  for (const { name } of disk.list('/data/journal').filter(({ name }) => name.endsWith('.journal'))) {
+    const path = `/data/journal/${name}`
+    const window = new FileWindow(disk.open(path, 'r'), 1 << 20)
+    const life = decodeHead('journal', window.view(0, 1024), path)
+    const slots = new Map<number, number>()
+    for (const frame of life === null ? [] : framesOf(window, life)) {
+      const named = new Set<number>()
+      visitFrame(frame, {
+        bind: (slot, _, __, partition) => void slots.set(slot, partition),
+        share: ({ slot }) => void named.add(slots.get(slot)!),
+        logStart: () => {},
+        deleted: () => {},
+      })
+      frames.push({ path, at: frame.at, end: frame.end, named, sequence: frame.sequence })
+    }
+  }
+  return frames.sort((a, b) => a.sequence - b.sequence)
+}
+
+/** Seven partitions, of which some have nothing more after a while, in several files; no checkpoint succeeds. Answers how many records each has. */
+async function severalFiles(disk: FileSystem): Promise<number[]> {
+  const files = withHandles(disk, (_, path) => (path.includes('state.log') ? { write: () => new Promise(() => {}) } : null))
+  const { log, kill } = await openTestLog(files, { durability: 'fsync', journalFileBytes: 6 << 10, journalFiles: 20 })
+  const counts = Array.from({ length: 7 }, () => 0)
+  for (let round = 0; round < 80; round++) {
+    const chosen = new Set([round % 7, (round * round) % 7].filter(partition => round < 12 * (partition + 1)))
+    const appended = [...chosen].map(partition => append(partitionOf(log, partition), `${round}`.padEnd(round % 11 === 0 ? 3000 : 20, '.')))
+    for (const partition of chosen) counts[partition]!++
+    await Promise.all(appended.map(({ durable }) => durable))
+    if (round % 5 === 0) await turn()
+  }
+  await turn()
+  await turn()
+  kill()
+  return counts
+}
+
+test('each frame of a journal is damaged in turn: no other partitions are offline than those it named, and these end no earlier than acknowledged', async () => {
+  const disk = memoryFileSystem()
+  const counts = await severalFiles(disk)
+  const frames = framesOn(disk)
+  assert.ok(frames.length > 60 && new Set(frames.map(({ path }) => path)).size > 3, `${frames.length} frames`)
+  assert.ok(frames.some(({ named }) => named.size === 0) && frames.some(({ named }) => named.size === 2))
+  let offline = 0
+  for (const { path, at, end, named } of frames)
+    for (const place of [at + 13, Math.min(at + 70, end - 3)]) {
+      const damaged = copyOf(disk)
+      patch(damaged, path, bytes => {
+        bytes[place]! ^= 16
+      })
+      const { log, kill } = await openTestLog(damaged, settings)
+      for (const [number, count] of counts.entries()) {
+        const partition = partitionOf(log, number)
+        const where = `partition ${number} after damage at ${place} of ${path}`
+        if (partition.offline === null) assert.equal((await readAll(partition)).length, count, `${where}: records are missing`)
+        else assert.ok(named.has(number), `${where}: ${partition.offline}`)
+        if (partition.offline !== null) offline++
+      }
+      kill()
+    }
+  assert.ok(offline > 20, `${offline}`)
+})
+
+test('kilobytes of damage: a partition that had nothing for longer than that stays online, unless an earlier release wrote the journal', async () => {
+  for (const release of ['this', 'an earlier']) {
+    const disk = memoryFileSystem()
+    const { log, kill } = await openTestLog(disk, { ...settings, journalFileBytes: 256 << 10 })
+    for (const partition of [0, 1, 2]) await append(partitionOf(log, partition), 'old').durable
+    for (let count = 0; count < 60; count++) await append(partitionOf(log, 0), `${count}`.padEnd(500, '.')).durable
+    await append(partitionOf(log, 1), 'late').durable
+    for (let count = 0; count < 40; count++) await append(partitionOf(log, 0), `${count}`.padEnd(500, '.')).durable
+    await turn()
+    kill()
+    const frames = framesOn(disk)
+    patch(disk, first, bytes => {
+      for (const { at, end } of release === 'this' ? [] : frames) {
+        const entries = bytes.subarray(at, Math.min(end, at + 48 + bytes.readUInt32BE(at + 24)))
+        entries.writeUInt32BE(3, 32)
+        entries.writeUInt32BE(0, 36)
+        entries.writeUInt32BE(crc32c(entries.subarray(8)), 4)
+      }
+      const late = bytes.indexOf('late')
+      bytes.fill(0, late - 1000, late + 1000)
+    })
+    const again = await openTestLog(disk, settings)
+    const isOffline = [0, 1, 2].map(partition => partitionOf(again.log, partition).offline !== null)
+    assert.deepEqual(isOffline, [true, true, release === 'an earlier'], release)
+    again.kill()
+  }
+})
+
+test('a frame behind damage, itself not known to be durable, shows that its partition has lost acknowledged records', async () => {
+  const disk = memoryFileSystem()
+  const { log, kill } = await openTestLog(disk, settings)
+  for (const value of ['first', 'second']) await append(partitionOf(log), value).durable
+  void append(partitionOf(log), 'third').durable?.catch(() => {})
+  ;(log as unknown as LogContext).commit.commit()
+  kill()
+  patch(disk, first, bytes => {
+    bytes[bytes.indexOf('second') - 150]! ^= 1
+  })
+  assert.notEqual(partitionOf((await openTestLog(disk, settings)).log).offline, null)
 })
 
 /** Written by the release before format 2: `one` and `two`, durable, then an empty frame. */

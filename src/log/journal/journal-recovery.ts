@@ -5,7 +5,8 @@
  * Frames are also searched for behind damage, but only those of the file's own life (file-life.ts), in the order of their numbers.
  *
  * A torn end is normal: frames are valid up to the first one that is missing or has an incomplete payload. A missing frame before one that
- * proves it was durable is damage. Then everything readable is still recovered, and the partitions that may have lost records are reported.
+ * proves it was durable is damage. Then everything readable is still recovered, and the partitions that may have lost records are reported:
+ * those that no later frame names, and that the missing ones may have named, by what the frame behind them says.
  */
 import { DiskError, type FileSystem } from '../../base.ts'
 import { batchHeaderSize, header, type Offset, type Uuid } from '../../protocol.ts'
@@ -16,6 +17,8 @@ import {
   firstFrameAt,
   foldChecksums,
   frameHeaderBytes,
+  mayBeNamedBefore,
+  mayBeNamedSince,
   nextFrameAt,
   readFrame,
   type Share,
@@ -81,6 +84,14 @@ interface FoundFrame {
   sequence: number
 }
 
+/** Frames that are missing though they were durable. */
+interface Hole {
+  first: number
+  last: number
+  /** Of the partitions that they may have named; null: of any. */
+  keys: ReadonlySet<string> | null
+}
+
 /** Read at once, and so much memory at the least; a larger frame takes more. */
 const windowBytes = 4 << 20
 /** Enough for recovery: the tail that the process had in memory. */
@@ -93,7 +104,8 @@ export async function recoverJournal(options: JournalRecoveryOptions): Promise<R
 /** Of one partition while frames are read. */
 interface Track {
   view: JournalView
-  /** Sequence number of the last frame that names it. */
+  /** Where its shares end, and the sequence number of the last frame with one that goes so far. A checkpoint may have copied older ones behind it. */
+  end: Offset
   lastSequence: number
   base: Offset
   position: number
@@ -113,8 +125,9 @@ class JournalRecovery {
   readonly #deleted = new Set<string>()
   /** Of the window: fresh memory for every file would cost more than reading it. */
   #memory: Buffer = Buffer.alloc(0)
-  /** First and last sequence numbers of holes. */
-  readonly #holes: number[] = []
+  readonly #holes: Hole[] = []
+  /** Keys of the partitions that the frames of a file bind, by slot. */
+  readonly #bindings = new Map<JournalFile, Map<number, string>>()
 
   constructor(options: JournalRecoveryOptions) {
     this.#options = options
@@ -169,6 +182,7 @@ class JournalRecovery {
     if (life === null) return
     this.#durable = Math.max(this.#durable, life.numbers[1])
     const slots = new Map<number, string>()
+    this.#bindings.set(file, slots)
     for (const frame of framesOf(window, life)) {
       if (frame.sequence < trimmedSequence) continue
       this.#durable = Math.max(this.#durable, frame.durableSequence)
@@ -202,7 +216,7 @@ class JournalRecovery {
       const { file, at, sequence } = this.#frames[index]!
       if (sequence > expected) {
         if (this.#durable <= expected) return this.#finish(index)
-        this.#holes.push(expected, sequence - 1)
+        this.#holes.push({ first: expected, last: sequence - 1, keys: this.#mayConcern(expected, index) })
       }
       if (window === null || file !== open) {
         this.#writeAll()
@@ -215,8 +229,31 @@ class JournalRecovery {
       this.#memory = window.memory
       expected = sequence + 1
     }
-    if (this.#durable > expected) this.#holes.push(expected, this.#durable - 1)
+    if (this.#durable > expected) this.#holes.push({ first: expected, last: this.#durable - 1, keys: null })
     return this.#finish(this.#frames.length)
+  }
+
+  /** Keys of the partitions that the missing frames from `first` on, up to the one at `index`, may have named; null: of any. */
+  #mayConcern(first: number, index: number): ReadonlySet<string> | null {
+    // What the frames of a file bind whose head is damaged is unknown.
+    if (this.#files.some(({ life, size }) => life === null && size > 0)) return null
+    const [before, { file, at, sequence }] = [this.#frames[index - 1], this.#frames[index]!]
+    // With windows of their own: from that of the replay, bytes are still to be written.
+    const read = (place: number) => readFrame(new FileWindow(file.handle, frameHeaderBytes), place, file.life!, 'entries')!
+    const next = read(at)
+    const namedIn = (of: JournalFile, mayBeNamed: (slot: number) => boolean) =>
+      [...this.#bindings.get(of)!].filter(([slot]) => mayBeNamed(slot)).map(([, key]) => key)
+    if (first === file.firstSequence || before?.file === file) {
+      const from = first === file.firstSequence ? firstFrameAt(file.life!) : read(before!.at).end
+      return new Set(namedIn(file, slot => mayBeNamedSince(next, slot, sequence - first, from)))
+    }
+    const earlier = [...this.#bindings.keys()].filter(({ firstSequence }) => firstSequence < file.firstSequence)
+    const previous = earlier.sort((a, b) => a.firstSequence - b.firstSequence).at(-1)
+    if (first < sequence - 1 || previous === undefined) return new Set([...earlier, file].flatMap(each => namedIn(each, () => true)))
+    // It was the last frame of the file before. What that bound is bound again by this file.
+    const bound = new Set(this.#bindings.get(previous)!.values())
+    const again = namedIn(file, () => true).filter(key => !bound.has(key))
+    return new Set([...namedIn(previous, slot => mayBeNamedBefore(next, slot)), ...again])
   }
 
   /** Before the first checkpoint all files count, and the oldest one says with which frame it begins. */
@@ -257,7 +294,13 @@ class JournalRecovery {
     if (!durable && shares.some(({ whole }) => !whole)) return false
     for (const [slot, track] of unknown) slots.set(slot, track)
     for (const { track, share, at, whole } of shares) {
-      track.lastSequence = frame.sequence
+      // What it had before this share was in missing frames at the latest, and they were durable.
+      if (share.synced && this.#holes.some(hole => concerns(hole, track)))
+        track.view.durableEnd = Math.max(track.view.durableEnd, share.baseOffset)
+      if (share.endOffset > track.end) {
+        track.end = share.endOffset
+        track.lastSequence = frame.sequence
+      }
       if (durable && share.synced) track.view.durableEnd = Math.max(track.view.durableEnd, share.endOffset)
       if (share.synced) track.view.syncedEnd = Math.max(track.view.syncedEnd, share.endOffset)
       if (!share.inline) track.view.direct = true
@@ -282,7 +325,7 @@ class JournalRecovery {
         direct: false,
         damage: null,
       }
-      track = { view, lastSequence: 0, base: -1, position: 0, bytes: [] }
+      track = { view, end: 0, lastSequence: 0, base: -1, position: 0, bytes: [] }
       this.#tracks.set(key, track)
     }
     return track
@@ -324,13 +367,18 @@ class JournalRecovery {
   /** After a hole nothing can be said of a partition that no later frame names: the hole may have held its last records. */
   #views(): JournalView[] {
     const tracks = [...this.#tracks.values()]
-    const lastHole = this.#holes.at(-1)
-    if (lastHole !== undefined)
-      for (const { view, lastSequence } of tracks)
-        if (lastSequence < lastHole && !view.deleted)
-          view.damage = `frames ${this.#holes.join(' to ')} of the journal are damaged and may have contained its last records`
+    for (const track of tracks) {
+      const hole = this.#holes.findLast(hole => concerns(hole, track))
+      if (hole !== undefined && !track.view.deleted)
+        track.view.damage = `frames ${hole.first} to ${hole.last} of the journal are damaged and may have contained its last records`
+    }
     return tracks.map(({ view }) => view)
   }
+}
+
+/** Whether the frames may have named the partition after the last one that did. */
+function concerns({ first, keys }: Hole, { view, lastSequence }: Track): boolean {
+  return lastSequence < first && (keys?.has(partitionKey(view.topicId, view.partition)) ?? true)
 }
 
 /** A volume that does not say how much is free may have room. */
