@@ -457,6 +457,28 @@ test('a client that does not read a response, or sends more requests before it, 
   await until(() => hasty.closed)
 })
 
+test('a client that ends its side of the connection gets the whole response, and no connection stays', async t => {
+  const { turns } = endlessTurns()
+  const endpoint = await listen(t, 0, { turns })
+  async function* render() {
+    for (let n = 0; n < 100; n++) yield 'x'.repeat(10_000)
+  }
+  endpoint.setMetrics({ contentType: 'text/plain', render, close() {} })
+  const answers = ['/metrics', '/health/live'].map(async path => {
+    const socket = await connectTo(endpoint.port)
+    socket.end(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    let text = ''
+    for await (const data of socket) text += data
+    return text
+  })
+  const [page, live] = await Promise.all(answers)
+  assert.equal(page?.split('\r\n\r\n')[1]?.length, 1_000_000)
+  assert.match(live ?? '', /\{"live":true\}\n/)
+  const silent = await connectTo(endpoint.port)
+  silent.resume().end()
+  await until(() => silent.closed)
+})
+
 async function connectTo(port: number): Promise<net.Socket> {
   const socket = net.connect(port, '127.0.0.1')
   await once(socket, 'connect')

@@ -79,6 +79,8 @@ export async function startHttp(options: HttpOptions): Promise<HttpEndpoint> {
       response.destroy()
     })
   })
+  // Else Node ends the connection of a client that sends no more, in the middle of a response that is sent in pieces.
+  Object.assign(server, { httpAllowHalfOpen: true })
   keepFew(server)
   await listen(server, options)
   // Without file descriptors no client can connect, and each attempt ends here.
