@@ -153,11 +153,11 @@ class LogRecovery {
     const open = async () => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const known = this.#known(keyOf(next))
-        const { partition, repaired } = await this.#open(next, known)
+        const { partition, isRemade } = await this.#open(next, known)
         partitions.push(partition)
         const { state, view, doubtful } = known
         const isForeign = state === null && view === null
-        const isOutdated = doubtful || repaired || isForeign || (!this.#sameRun && state?.synced === false)
+        const isOutdated = doubtful || isRemade || isForeign || (!this.#sameRun && state?.synced === false)
         const isNoted = view === null && !this.#adopted.has(keyOf(next)) && partition.logEndOffset === state?.endOffset
         if (isNoted && !isOutdated) continue
         changed.push(partition)
@@ -190,7 +190,8 @@ class LogRecovery {
     }
   }
 
-  async #open(found: Found, known: Known): Promise<{ partition: Partition; repaired: boolean }> {
+  /** `isRemade`: files that the state log vouches for were written again. */
+  async #open(found: Found, known: Known): Promise<{ partition: Partition; isRemade: boolean }> {
     const { topic, topicId, partition } = found
     const { state, view, doubtful } = known
     const { start, damage, repaired } = await this.#start(found, keyOf(found), known)
@@ -203,15 +204,24 @@ class LogRecovery {
     if (reason !== null) keepOffline(this.#context, opened, reason)
     if (state !== null && !this.#adopted.has(keyOf(found))) opened.files.forgetReleased()
     // What the journal just wrote again, and what an earlier process left to the page cache, is in no checkpoint before it is synced.
-    if (changed || state === null)
+    const isRemade = repaired || start.checkpointedBase < (state?.active?.baseOffset ?? 0)
+    if (changed || state === null || isRemade)
       for (const segment of opened.segments.all)
-        if (repaired || segment.baseOffset >= (state?.active?.baseOffset ?? 0)) opened.files.unsynced.add(segment)
+        if (repaired || segment.baseOffset >= start.checkpointedBase) opened.files.unsynced.add(segment)
     opened.exposed = changed && (state?.synced !== true || (view?.syncedEnd ?? 0) !== opened.logEndOffset)
     opened.promised = changed
-    // What is read from now on must not be taken back by a power cut.
-    if (view?.direct === true && (opened.synced || view.durableEnd > 0))
-      for (const segment of opened.files.unsynced) await segment.datasync()
-    return { partition: opened, repaired }
+    if (view?.direct === true && (opened.synced || view.durableEnd > 0)) await this.#sync(opened)
+    return { partition: opened, isRemade }
+  }
+
+  /** What is read from now on must not be taken back by a power cut. */
+  async #sync(partition: Partition): Promise<void> {
+    try {
+      for (const segment of partition.files.unsynced) await segment.datasync()
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.isFailedSync) throw error
+      partition.goOffline(error.message)
+    }
   }
 
   /** `key`: what trouble with it is noted under. */

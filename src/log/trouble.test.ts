@@ -1,6 +1,7 @@
 /** Disk errors that are temporary or affect one partition: nothing fails that need not fail, and nothing grows or spins meanwhile. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withHandles } from '../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import type { Log, PartitionLog } from '../log.ts'
 import { buildBatch, buildMarkerBatch } from '../protocol.ts'
@@ -162,7 +163,7 @@ test('a segment that could not be rolled stays in use, with all its transactions
   const partition = partitionOf(log, 0, { segmentBytes: 2000 })
   await partition.append(transactional(1, 0), { origin: 'client' }).durable
   await partition.append(abort(1), { origin: 'coordinator' }).durable
-  Object.assign(faults, { path: /\.snapshot$/, code: 'ENOSPC' })
+  Object.assign(faults, { path: /\.txnindex$/, code: 'ENOSPC' })
   assert.throws(() => append(partition, 'x'.repeat(1900)), storageError)
   faults.path = null
   // As the bound on what indexes have in memory does it.
@@ -211,3 +212,88 @@ test('a disk on which everything fails from some call on: all appends are answer
     again.kill()
   }
 })
+
+test('a segment that was written past the journal and cannot be opened for its sync: only its partition is offline, and nothing of it is acknowledged', async () => {
+  const disk = memoryFileSystem()
+  let fails = false
+  const files = withHandles(disk, (handle, path) => {
+    if (!/orders-0.*\.log$/.test(path)) return null
+    return {
+      datasync() {
+        if (fails) return Promise.reject(new DiskError('open', path, 'EACCES'))
+        return handle.datasync()
+      },
+    }
+  })
+  const { log, failures, kill } = await openTestLog(files, { durability: 'fsync' })
+  const [dead, other] = [partitionOf(log, 0), partitionOf(log, 1)]
+  const large = 'x'.repeat(60_000)
+  // Their names are synced after the first one: then the next goes past the journal.
+  for (const partition of [dead, other]) await append(partition, large).durable
+  for (let count = 0; count < 5; count++) await turn()
+  const { bytes } = log.journal
+  await append(dead, large).durable
+  assert.ok(log.journal.bytes - bytes < 10_000, 'it goes past the journal')
+  fails = true
+  const refused = append(dead, large)
+  await assert.rejects(refused.durable!, storageError)
+  assert.match(dead.offline ?? '', /EACCES/)
+  assert.equal(dead.highWatermark, 2)
+  assert.throws(() => append(dead, 'more'), storageError)
+  for (const value of [large, 'small']) await append(other, value).durable
+  assert.deepEqual([other.highWatermark, (await readAll(other)).length, failures], [3, 3, []])
+  kill()
+  fails = false
+  const again = await openTestLog(disk, { durability: 'fsync' })
+  assert.deepEqual([partitionOf(again.log, 0).offline, partitionOf(again.log, 0).logEndOffset], [null, 3])
+  assert.equal((await readAll(partitionOf(again.log, 1))).length, 3)
+})
+
+test('the same for want of descriptors: it is tried again, and nothing is offline', async () => {
+  const disk = memoryFileSystem()
+  let failures = 0
+  const files = withHandles(disk, (handle, path) => {
+    if (!/orders-0.*\.log$/.test(path)) return null
+    return { datasync: () => (failures-- > 0 ? Promise.reject(new DiskError('open', path, 'EMFILE')) : handle.datasync()) }
+  })
+  const { log } = await openTestLog(files, { durability: 'fsync' })
+  const large = 'x'.repeat(60_000)
+  await append(partitionOf(log), large).durable
+  for (let count = 0; count < 5; count++) await turn()
+  failures = 2
+  await append(partitionOf(log), large).durable
+  assert.deepEqual([partitionOf(log).offline, failures <= 0], [null, true])
+})
+
+for (const [what, path] of [
+  ['leader epochs', /leader-epoch-checkpoint$/],
+  ['offset index', /\.index$/],
+  ['time index', /\.timeindex$/],
+] as const)
+  for (const code of ['EMFILE', 'EIO'])
+    test(`${code} for the file of the ${what}, which is derived: checkpoints and clients go on, and it is written later`, async () => {
+      const { disk, files, faults } = refusingDisk()
+      const reports: string[] = []
+      const { log } = await openTestLog(files, { durability: 'fsync' }, report => reports.push(report))
+      const partition = partitionOf(log, 0, { indexIntervalBytes: 100 })
+      Object.assign(faults, { path, code })
+      for (let count = 0; count < 80; count++) await append(partition, 'x'.repeat(200)).durable
+      ;(partition as Partition).raiseLeaderEpoch(3)
+      await append(partition, 'y').durable
+      for (let count = 0; count < 7; count++) {
+        await checkpoint(log)
+        await append(partition, 'z').durable
+      }
+      assert.equal(partition.offline, null)
+      assert.ok(reports.length <= 1, reports.join())
+      faults.path = null
+      const written = () => disk.list('/data/orders-0').some(({ name }) => path.test(name))
+      for (let wait = 0; wait < 1000 && !written(); wait++) {
+        await new Promise(resolve => setTimeout(resolve, 10))
+        await append(partition, 'z').durable
+        await checkpoint(log)
+      }
+      assert.ok(written())
+      if (what === 'leader epochs') assert.match(String(disk.readFile('/data/orders-0/leader-epoch-checkpoint')), /^3 80$/m)
+      await log.close()
+    })

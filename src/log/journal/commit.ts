@@ -15,7 +15,7 @@ import type { Chunk, Tail } from '../tail/tail.ts'
 import { Group } from './group.ts'
 import type { Journal } from './journal.ts'
 import { FrameWriter, foldChecksums, type Share } from './journal-format.ts'
-import type { JournalFile, Member } from './member.ts'
+import type { DirectMember, JournalFile, Member } from './member.ts'
 
 /** A group whose frame is written but not durable yet. */
 interface Unsynced {
@@ -73,7 +73,7 @@ export class GroupCommit {
   #scheduled = false
   #unsynced: Unsynced[] = []
   /** Written past the journal since the last sync began, and whose they are. */
-  #directFiles = new Map<Segment, Member>()
+  #directFiles = new Map<Segment, DirectMember>()
   #syncing: Promise<void> | null = null
   /** Sequence number after the last frame that was reported as durable. The journal is not always synced that far. */
   #toldSequence = 0
@@ -196,7 +196,7 @@ export class GroupCommit {
   }
 
   /** May the segment file be written directly and be synced with the next cycle? */
-  takeDirect(member: Member, segment: Segment): boolean {
+  takeDirect(member: DirectMember, segment: Segment): boolean {
     if (this.#directFiles.has(segment)) return true
     if (this.#directFiles.size >= maxDirectFiles) return false
     this.#directFiles.set(segment, member)
@@ -233,6 +233,7 @@ export class GroupCommit {
   }
 
   #send(): void {
+    this.#bindAgain()
     const { journal } = this.#options
     const group = this.#group
     const sequence = journal.nextSequence
@@ -258,9 +259,10 @@ export class GroupCommit {
     const later = this.#repeatBindings(file)
     const from = file.end
     const payload = this.#runs.map(({ chunk, start, end }) => chunk.bytes.subarray(start, end))
-    const meta = this.#frame.finish(journal.nextSequence, journal.durableSequence, this.#payloadBytes, journal.token)
+    const meta = this.#frame.finish(from, journal.nextSequence, journal.durableSequence, this.#payloadBytes, journal.token)
     try {
       journal.write(meta, payload, this.#payloadBytes)
+      this.#frame.wrote(from)
       this.#repetitions = later
       for (const again of this.#bound.length > 0 ? [from, from + repetitionBytes] : [])
         this.#repetitions.push({ file, from: again, members: this.#bound })
@@ -272,12 +274,21 @@ export class GroupCommit {
     }
   }
 
+  /** What should have been said again in a file that is full is said in the next one. */
+  #bindAgain(): void {
+    const { current } = this.#options.journal
+    const missed = this.#repetitions.filter(({ file }) => file !== current)
+    if (missed.length === 0) return
+    this.#repetitions = this.#repetitions.filter(({ file }) => file === current)
+    for (const { file, members } of missed)
+      for (const member of members) if (member.boundFile === file && !member.deleted) this.bind(member)
+  }
+
   /** Without them damage to a frame could hide which partitions it concerns, and these would end early as if nothing were missing. */
   #repeatBindings(file: JournalFile): Repetition[] {
     if (this.#repetitions.length === 0) return this.#repetitions
     const later: Repetition[] = []
     for (const repetition of this.#repetitions) {
-      if (repetition.file !== file) continue
       if (repetition.from > file.end) later.push(repetition)
       else
         for (const member of repetition.members)
@@ -307,9 +318,10 @@ export class GroupCommit {
     const began = system.clock.monotonic()
     const isDue = journal.mustSync || began - this.#journalSyncedMs > journalBehindMs
     const withJournal = isDue || frames.some(({ group }) => group.needsJournal)
-    const syncs = withJournal ? [journal.sync()] : []
-    for (const [segment, member] of files) if (!member.deleted) syncs.push(segment.datasync())
-    for (const { group } of frames) syncs.push(...group.protect())
+    const direct = syncsOf(files)
+    const syncs: Promise<unknown>[] = withJournal ? [journal.sync()] : []
+    for (const sync of direct.values()) syncs.push(sync.catch(unlessRefused))
+    for (const { group } of frames) syncs.push(...group.protect(direct))
     this.#syncing = Promise.all(syncs).then(
       () => {
         this.syncs.add(system.clock.monotonic() - began)
@@ -366,6 +378,9 @@ export class GroupCommit {
       this.#catchUp()
       return
     }
+    this.#bindAgain()
+    // Then a frame follows, which tells the same.
+    if (this.#frame.entries > 0) return
     const error = this.#writeFrame()
     this.#frame.reset()
     if (error === null) this.#notedSequence = journal.nextSequence
@@ -384,4 +399,17 @@ export class GroupCommit {
     for (const { group } of this.#unsynced) group.rejectDurable(refused)
     this.#unsynced = []
   }
+}
+
+/** By member. */
+function syncsOf(files: ReadonlyMap<Segment, DirectMember>): Map<Member, Promise<unknown>> {
+  const syncs = new Map<Member, Promise<unknown>>()
+  for (const [segment, member] of files)
+    if (!member.deleted) syncs.set(member, Promise.all([syncs.get(member), member.upkeep.syncDirect(segment)]))
+  return syncs
+}
+
+/** The member is offline, and its groups are told. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof KafkaError)) throw error
 }

@@ -71,14 +71,22 @@ export class Group {
     for (const member of this.#members) if (member.synced) this.needsSync = true
   }
 
-  /** What has to be synced beside the frame, before it may be called durable. Rejects if a sync failed. */
-  protect(): Promise<void>[] {
+  /**
+   * What has to be synced beside the frame, before it may be called durable. `direct`: the syncs of what members wrote past the journal. Rejects
+   * if a sync failed.
+   */
+  protect(direct: ReadonlyMap<Member, Promise<unknown>>): Promise<unknown>[] {
     if (this.isCopy) return []
-    const syncs = this.#members.flatMap(member => (member.synced ? (member.protect() ?? []) : []))
+    const syncs: Promise<unknown>[] = []
+    for (const member of this.#members) {
+      const [past, protection] = [direct.get(member), member.synced ? member.protect() : null]
+      if (past !== undefined) syncs.push(past)
+      if (protection !== null) syncs.push(protection)
+    }
     return syncs.map(sync => sync.catch(error => this.#isUnprotected(error)))
   }
 
-  /** A member is offline, and its earlier data was not synced: whoever waits for the group is told that the outcome is unknown. */
+  /** A member is offline, and data of it was not synced: whoever waits for the group is told that the outcome is unknown. */
   #isUnprotected(error: unknown): void {
     if (!(error instanceof KafkaError)) throw error
     this.#unprotected ??= error

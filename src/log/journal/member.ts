@@ -1,6 +1,7 @@
 /** The interface between a partition on one side, and the journal and group commit on the other. */
 import type { FileHandle } from '../../base.ts'
 import type { KafkaError, Offset, Uuid } from '../../protocol.ts'
+import type { Segment } from '../segments/segment.ts'
 import type { FileLife } from './file-life.ts'
 
 export interface JournalFile {
@@ -44,4 +45,12 @@ export interface Member {
   notify(): void
   /** All below `end` survives a power cut. */
   durable(end: Offset): void
+}
+
+/** One whose large appends go past the journal. */
+export interface DirectMember extends Member {
+  readonly upkeep: {
+    /** What it wrote to the segment survives a power cut when this resolves. Rejects with a KafkaError if it may not, though no sync failed. */
+    syncDirect(segment: Segment): Promise<void>
+  }
 }

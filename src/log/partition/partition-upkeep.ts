@@ -101,19 +101,38 @@ export class PartitionUpkeep {
     return this.#protection
   }
 
-  /**
-   * What is in the files survives a power cut when this resolves. If the disk does not even open them, no sync has failed: it is tried again
-   * while descriptors or memory are short; otherwise the partition goes offline, and this rejects.
-   */
+  /** As in `DirectMember`. */
+  async syncDirect(segment: Segment): Promise<void> {
+    try {
+      await this.#orGiveUp(() => segment.datasync())
+    } catch (error) {
+      // So that later groups with a part of it learn of it, too.
+      this.#partition.exposed = true
+      throw isFailedSync(error) ? error : storageError(error)
+    }
+  }
+
+  /** What is in the files survives a power cut when this resolves. */
   async #syncOrGiveUp(): Promise<void> {
-    const { offline, context } = this.#partition
+    const { offline } = this.#partition
     if (offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', offline)
+    await this.#orGiveUp(() => this.syncAll())
+  }
+
+  /**
+   * If the disk does not even open the files, no sync has failed: it is tried again while descriptors or memory are short; otherwise the
+   * partition goes offline, and this rejects.
+   */
+  async #orGiveUp(sync: () => Promise<void>): Promise<void> {
+    const { context } = this.#partition
     for (let attempt = 1; ; attempt++)
       try {
-        if (!this.#partition.deleted) await this.syncAll()
+        if (!this.#partition.deleted) await sync()
         return
       } catch (error) {
         if (!(error instanceof DiskError) || error.isFailedSync) throw error
+        // Its files went while they were used.
+        if (this.#partition.deleted) return
         if (!error.isShortage || attempt === mostRefusals) {
           this.giveUp(error)
           throw error

@@ -22,7 +22,7 @@ import type { BatchRules, Offset, Uuid, ValidatedBatches } from '../../protocol.
 import { KafkaError, validateBatches } from '../../protocol.ts'
 import { rollLimits } from '../cleaner/retention.ts'
 import type { LogContext } from '../context.ts'
-import type { JournalFile, Member } from '../journal/member.ts'
+import type { DirectMember, JournalFile } from '../journal/member.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from '../segments/offset-lookup.ts'
 import type { Segment } from '../segments/segment.ts'
 import type { SegmentList } from '../segments/segment-list.ts'
@@ -44,7 +44,7 @@ const directBytes = { os: 8 << 10, fsync: 48 << 10 }
 const whole = emptyBatchInfo()
 const plan = new AppendPlan()
 
-export class Partition implements PartitionLog, Member {
+export class Partition implements PartitionLog, DirectMember {
   readonly topic: string
   readonly topicId: Uuid
   readonly partition: number
@@ -248,7 +248,8 @@ export class Partition implements PartitionLog, Member {
   }
 
   durable(end: Offset): void {
-    this.#raiseHighWatermark(end)
+    // It may be offline because its part was not synced.
+    if (this.offline === null) this.#raiseHighWatermark(end)
     this.notify()
   }
 
