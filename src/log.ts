@@ -126,6 +126,11 @@ export interface Log {
   readonly space: DiskSpace
   readonly partitions: ReadonlyMap<string, PartitionLog>
   get(topicId: Uuid, partition: number): PartitionLog | undefined
+  /**
+   * The metadata says that this broker leads the partition with that epoch: its log, whether it is new, was found at start, or was released
+   * and its directory is here now. Throws or rejects with KafkaError if it cannot be opened; the caller may try again.
+   */
+  lead(spec: PartitionSpec, leaderEpoch: number): PartitionLog | Promise<PartitionLog>
   /** The partition found at start, or an empty one, whose directory (in Kafka's layout, with `partition.metadata`) is created by the first append. */
   create(spec: PartitionSpec): PartitionLog
   /**
@@ -136,8 +141,8 @@ export interface Log {
   /**
    * Gives the partition away. From a moment on it rejects appends (NOT_LEADER_OR_FOLLOWER); what it took before becomes as durable as was promised.
    * When this resolves, all of it is in its directory, nothing here uses that any more, and no restart of this log will. The caller may then rename the
-   * directory into that of another log on the same volume, where `adopt` opens it. If the process ends before this resolves, the partition is either
-   * still this log's, or one of `released`. Rejects if the disk refuses; then it goes on as before.
+   * directory into that of another log on the same volume, where `adopt` opens it, and so does `lead` if the directory keeps its name. If the process ends
+   * before this resolves, the partition is either still this log's, or one of `released`. Rejects if the disk refuses; then it goes on as before.
    */
   release(topicId: Uuid, partition: number): Promise<ReleasedPartition>
   /**

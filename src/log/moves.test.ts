@@ -185,6 +185,25 @@ for (const durability of ['os', 'fsync'] as const) {
   })
 }
 
+test('whoever leads a partition finds it: new, open, or released by this log or another one; and with the epoch of the metadata', async () => {
+  const disk = memoryFileSystem()
+  const [a, b, c] = [await openIn(disk, '/a', 'os'), await openIn(disk, '/b', 'os'), await openIn(disk, '/c', 'os')]
+  const first = await a.log.lead(spec, 0)
+  await append(first, 'one').durable
+  assert.equal(await a.log.lead(spec, 2), first)
+  assert.equal(first.leaderEpoch, 2)
+  await a.log.release(topicId, 0)
+  const again = await a.log.lead(spec, 3)
+  await append(again, 'two').durable
+  await a.log.release(topicId, 0)
+  bring(disk, '/a', '/c')
+  assert.match((await c.log.lead({ ...spec, topicId: otherId }, 0)).offline!, /was released and not adopted since/)
+  bring(disk, '/c', '/b')
+  const moved = await b.log.lead(spec, 5)
+  assert.deepEqual([moved.leaderEpoch, (await readAll(moved)).map(([, value]) => value)], [5, ['one', 'two']])
+  assert.equal(moved.endOffsetForEpoch(4).endOffset, 2)
+})
+
 /** Long enough for a process that was killed to do nothing more. */
 async function pause(): Promise<null> {
   for (let count = 0; count < 300; count++) await turn()

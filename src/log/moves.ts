@@ -23,7 +23,7 @@ import { type PartitionState, partitionKey } from './journal/state-record.ts'
 import { keepOffline, openDirectory } from './opening.ts'
 import { Partition } from './partition/partition.ts'
 import { readTopicId } from './partition/partition-directory.ts'
-import { storageError } from './partition/partition-files.ts'
+import { orStorageError, storageError } from './partition/partition-files.ts'
 import { stateOf } from './partition/partition-state.ts'
 import { readReleased, releasedFile, writeReleased } from './partition/released-state.ts'
 
@@ -69,6 +69,16 @@ export class Moves {
         throw storageError(error)
       }
     })
+  }
+
+  /** null: its directory is not here, or was not released. */
+  adoptReleased(spec: PartitionSpec): Promise<Partition> | null {
+    const { context } = this.#options
+    const { files } = context.system
+    const name = `${spec.topic}-${spec.partition}`
+    const directory = `${context.directory}/${name}`
+    const isReleased = orStorageError(() => files.exists(`${directory}/${releasedFile}`) && readTopicId(files, directory) === spec.topicId)
+    return isReleased ? this.adopt(name, spec) : null
   }
 
   /** Looks through the directory. */
@@ -250,4 +260,10 @@ export class Moves {
   #stopIfUnsynced(error: unknown): void {
     if (isFailedSync(error)) this.#options.context.fatal(error)
   }
+}
+
+/** The metadata may say that another broker led the partition before. */
+export function withEpoch(partition: Partition, leaderEpoch: number): Partition {
+  partition.raiseLeaderEpoch(leaderEpoch)
+  return partition
 }

@@ -15,7 +15,7 @@ import { GroupCommit } from './journal/commit.ts'
 import { Journal } from './journal/journal.ts'
 import { StateLog } from './journal/state-log.ts'
 import { partitionKey } from './journal/state-record.ts'
-import { Moves } from './moves.ts'
+import { Moves, withEpoch } from './moves.ts'
 import { LeaderEpochs } from './partition/leader-epochs.ts'
 import { Partition } from './partition/partition.ts'
 import { hasSegments, writePartitionMetadata } from './partition/partition-directory.ts'
@@ -178,6 +178,11 @@ class Engine implements Log, LogContext {
 
   get(topicId: Uuid, partition: number): Partition | undefined {
     return this.partitions.get(partitionKey(topicId, partition))
+  }
+
+  lead(spec: PartitionSpec, leaderEpoch: number): Partition | Promise<Partition> {
+    const adopting = this.get(spec.topicId, spec.partition) === undefined ? this.#moves.adoptReleased(spec) : null
+    return adopting === null ? withEpoch(this.create(spec), leaderEpoch) : adopting.then(adopted => withEpoch(adopted, leaderEpoch))
   }
 
   create(spec: PartitionSpec): Partition {

@@ -38,7 +38,7 @@ export class TestLog implements Log {
   readonly pressure = { on: false, whenOff: (callback: () => void) => callback() }
   readonly disk: Map<string, TestPartition>
   readonly deleted: string[] = []
-  /** Thrown by `create` for this topic. */
+  /** Thrown by `lead` and `create` for this topic. */
   broken: string | null = null
 
   constructor(disk: Map<string, TestPartition> = new Map()) {
@@ -50,6 +50,12 @@ export class TestLog implements Log {
   /** Also what was only recovered, as the engine does. */
   get(topicId: Uuid, partition: number): TestPartition | undefined {
     return this.disk.get(`${topicId}:${partition}`)
+  }
+
+  lead(spec: PartitionSpec, leaderEpoch: number): PartitionLog | Promise<PartitionLog> {
+    const log = this.create(spec)
+    log.raiseLeaderEpoch(leaderEpoch)
+    return log
   }
 
   create(spec: PartitionSpec): TestPartition {

@@ -167,7 +167,6 @@ class Cluster implements ClusterMetadata {
       else this.#topics.forget(id)
     }
     for (const [id, { name, partitions }] of loaded.topics) await this.#topics.ensure(id, name, partitions)
-    this.#topics.endStep()
     this.refreshTopicConfigs()
   }
 
@@ -436,7 +435,6 @@ class Cluster implements ClusterMetadata {
       }
     }
     await grow()
-    this.#topics.endStep()
     if (quotasChanged) for (const listener of this.#topics.listeners) listener.quotasChanged?.()
     for (const resource of reconfigured) this.#reconfigure(...(JSON.parse(resource) as [ConfigResourceType, string]))
   }

@@ -80,9 +80,6 @@ export class OpenTopics {
   /** Those not visible yet too. */
   readonly #all = new Map<Uuid, OpenTopic>()
   #sorted: readonly Topic[] | null = null
-  /** Directories of partitions that some log released and none adopted; null: not looked for in this step. */
-  #released: ReadonlyMap<string, string> | null = null
-  #starting = true
   #retry: Timer | null = null
   #closed = false
 
@@ -207,7 +204,7 @@ export class OpenTopics {
       const config = this.#options.config(topic.name)
       for (const record of missing) {
         if (this.#turns.over) await this.#turns.next()
-        const log = this.#leads(record) ? this.#open(topic, record, config) : null
+        const log = this.#leads(record) ? this.#logOf(topic, record, config) : null
         opened.push(new OpenPartition(record, log instanceof Promise ? await log : log))
       }
     } catch (error) {
@@ -222,37 +219,19 @@ export class OpenTopics {
     this.#show(topic, from)
   }
 
-  /** Also one that the log recovered: it belongs to no topic until it is claimed this way. And one that was moved here from another broker. */
-  #open({ name }: OpenTopic, record: PartitionRecord, config: TopicConfig): PartitionLog | Promise<PartitionLog> {
-    const { topicId, partitionId: partition, leaderEpoch } = record
-    const { log } = this.#options
-    const spec = { topic: name, topicId, partition, config }
-    // What never had another leader was never moved; but the process may have ended while it was about to be.
-    const mayBeMoved = (leaderEpoch > 0 || this.#starting) && log.get(topicId, partition) === undefined
-    const moved = mayBeMoved ? this.#releasedDirectory(record) : undefined
-    if (moved === undefined) return withEpoch(log.create(spec), leaderEpoch)
-    return log.adopt(moved, spec).then(adopted => withEpoch(adopted, leaderEpoch))
-  }
-
-  #releasedDirectory({ topicId, partitionId }: PartitionRecord): string | undefined {
-    this.#released ??= new Map(this.#options.log.released().map(each => [`${each.topicId}:${each.partition}`, each.directory]))
-    return this.#released.get(`${topicId}:${partitionId}`)
-  }
-
-  /** The changes of one run are made: what was found on the disk for them may be otherwise for the next. */
-  endStep(): void {
-    this.#starting = false
-    this.#released = null
+  #logOf({ name }: OpenTopic, record: PartitionRecord, config: TopicConfig): PartitionLog | Promise<PartitionLog> {
+    const { topicId, partitionId, leaderEpoch } = record
+    return this.#options.log.lead({ topic: name, topicId, partition: partitionId, config }, leaderEpoch)
   }
 
   /** This broker leads the partition of a visible topic. */
   async #lead(topic: OpenTopic, partition: OpenPartition): Promise<void> {
     if (partition.log !== null) {
-      withEpoch(partition.log, partition.record.leaderEpoch)
+      partition.log.raiseLeaderEpoch(partition.record.leaderEpoch)
       return
     }
     try {
-      partition.log = await this.#open(topic, partition.record, this.#options.config(topic.name))
+      partition.log = await this.#logOf(topic, partition.record, this.#options.config(topic.name))
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot open a partition; retrying')
       this.#retryLater()
@@ -269,8 +248,6 @@ export class OpenTopics {
     try {
       // Whoever moves a partition has released it before the record is written.
       if (log.get(topic.id, partition.index) !== undefined) await log.release(topic.id, partition.index)
-      // It may come back in the same step.
-      this.#released = null
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot close a partition')
     }
@@ -309,12 +286,5 @@ export class OpenTopics {
         await this.#lead(topic, partition)
       }
     }
-    this.endStep()
   }
-}
-
-/** The metadata may say that another broker led the partition before. */
-function withEpoch(log: PartitionLog, leaderEpoch: number): PartitionLog {
-  if (log.offline === null) log.raiseLeaderEpoch(leaderEpoch)
-  return log
 }

@@ -10,9 +10,6 @@ import type { ClusterMetadata, NewTopic, PartitionChange } from './types.ts'
 
 class ReleasingLog extends TestLog {
   readonly givenAway: string[] = []
-  readonly adopted: string[] = []
-  /** Directories that were released and not adopted. */
-  readonly found: ReleasedPartition[] = []
   /** Leader epochs that logs were raised to. */
   readonly raised: string[] = []
 
@@ -23,13 +20,9 @@ class ReleasingLog extends TestLog {
     return { topic, topicId, partition, directory }
   }
 
-  override async adopt(directory: string, spec: PartitionSpec): Promise<PartitionLog> {
-    this.adopted.push(directory)
-    return this.create(spec)
-  }
-
-  override released(): ReleasedPartition[] {
-    return this.found
+  /** As one that has to adopt a directory. */
+  override async lead(spec: PartitionSpec, leaderEpoch: number): Promise<PartitionLog> {
+    return super.lead(spec, leaderEpoch)
   }
 
   override create(spec: Parameters<TestLog['create']>[0]): ReturnType<TestLog['create']> {
@@ -61,10 +54,9 @@ class Cluster {
     })
   }
 
-  async restart(found: ReleasedPartition[] = []): Promise<void> {
+  async restart(): Promise<void> {
     await run(this.system, this.metadata.close())
     this.log = new ReleasingLog(this.log.disk)
-    this.log.found.push(...found)
     await this.start()
   }
 
@@ -184,25 +176,6 @@ describe('partitions', () => {
     assert.deepEqual(cluster.leaders('t'), ['8'])
     assert.deepEqual(cluster.said, ['ignoring a partition directory, because another broker leads the partition'])
     assert.deepEqual(cluster.log.deleted, [])
-  })
-
-  it('are adopted where their directory was released: by another broker, or by this one before it stopped', async () => {
-    const cluster = await ofThree()
-    const topicId = await cluster.create('t', {
-      assignments: [
-        { partitionIndex: 0, brokerIds: [8, 7] },
-        { partitionIndex: 1, brokerIds: [7, 8] },
-      ],
-    })
-    const found = (partition: number) => ({ topic: 't', topicId, partition, directory: `t-${partition}` })
-    cluster.log.found.push(found(0))
-    await cluster.change({ topicId, partition: 0, leader: 7 })
-    assert.deepEqual(cluster.log.adopted, ['t-0'])
-    assert.deepEqual(cluster.leaders('t'), ['7 here', '7 here'])
-    cluster.log.disk.delete(`${topicId}:1`)
-    await cluster.restart([found(1)])
-    assert.deepEqual(cluster.log.adopted, ['t-1'])
-    assert.deepEqual(cluster.leaders('t'), ['7 here', '7 here'])
   })
 
   it('that cannot be opened when this broker begins to lead are tried again', async () => {

@@ -306,7 +306,7 @@ export class Partition implements PartitionLog, DirectMember {
   }
 
   raiseLeaderEpoch(epoch: number): void {
-    if (epoch <= this.leaderEpoch || epoch > largestEpoch || this.leaving === 'now') return
+    if (epoch <= this.leaderEpoch || epoch > largestEpoch || this.leaving === 'now' || this.offline !== null) return
     this.leaderEpoch = epoch
     this.epochs.assign(epoch, this.logEndOffset)
     this.context.commit.bind(this)

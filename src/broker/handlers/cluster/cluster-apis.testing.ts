@@ -92,6 +92,11 @@ function makePartition({ topic, topicId, partition, config }: PartitionSpec): Te
 function makeLog(): Log {
   const partitions = new Map<string, TestPartition>()
   const key = (topicId: Uuid, partition: number) => `${topicId}:${partition}`
+  const create = (spec: PartitionSpec) => {
+    const log = makePartition(spec)
+    partitions.set(key(spec.topicId, spec.partition), log)
+    return log
+  }
   return {
     partitions,
     journal: { frames: 0, bytes: 0, syncs: new Durations() },
@@ -99,11 +104,8 @@ function makeLog(): Log {
     pressure: { on: false, whenOff: callback => callback() },
     writeOut() {},
     get: (topicId, partition) => partitions.get(key(topicId, partition)),
-    create(spec) {
-      const log = makePartition(spec)
-      partitions.set(key(spec.topicId, spec.partition), log)
-      return log
-    },
+    lead: create,
+    create,
     delete: async (topicId, partition) => void partitions.delete(key(topicId, partition)),
     release: () => Promise.reject(new Error('nothing moves here')),
     adopt: () => Promise.reject(new Error('nothing moves here')),
