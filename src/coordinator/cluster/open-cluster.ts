@@ -56,6 +56,11 @@ export interface ClusterOptions {
   snapshotAfterRecords?: number
   /** Another broker keeps the metadata log; this is the way to it. By default the log is a partition of `log`. */
   metadataLog?: MetadataLog | undefined
+  /**
+   * Of a broker that can be fenced: the epoch that it registers with, null while it has none. It leads what the metadata says only after the
+   * registration of this session: what was written before that may be about its predecessor.
+   */
+  session?: (() => number | null) | undefined
 }
 
 const defaultLimits: ClusterLimits = { topics: 10_000, partitions: 20_000 }
@@ -107,6 +112,7 @@ class Cluster implements ClusterMetadata {
       reporter,
       config: name => guardedConfig(name, options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name))),
       enqueue: step => void this.#enqueue(step),
+      session: options.session,
     })
     this.#home = this.#openHome()
   }
@@ -128,6 +134,7 @@ class Cluster implements ClusterMetadata {
     await this.#home.loaded
     await this.#home.write(shard => shard.bootstrap(bootstrapLevels))
     await this.#publish()
+    await this.#topics.settled()
     await this.#reportStrays()
   }
 
@@ -167,6 +174,8 @@ class Cluster implements ClusterMetadata {
       else this.#topics.forget(id)
     }
     for (const [id, { name, partitions }] of loaded.topics) await this.#topics.ensure(id, name, partitions)
+    const own = loaded.brokers.byId.get(this.#options.brokerId)
+    if (own !== undefined) await this.#topics.registered(own.epoch)
     this.refreshTopicConfigs()
   }
 
@@ -299,6 +308,10 @@ class Cluster implements ClusterMetadata {
     }
   }
 
+  sessionEnded(): void {
+    this.#topics.sessionEnded()
+  }
+
   fenceBroker(id: number, fenced: boolean): Promise<void> {
     return this.#write(shard => shard.fenceBroker(id, fenced))
   }
@@ -381,6 +394,7 @@ class Cluster implements ClusterMetadata {
       throw controllerError(error)
     }
     await this.#publish()
+    await this.#topics.settled()
     return response
   }
 
@@ -416,7 +430,10 @@ class Cluster implements ClusterMetadata {
         await grow()
         await this.#topics.change(change.record)
       } else if (change.kind === 'broker') {
-        this.#brokers.replay(change.record)
+        const { record } = change
+        this.#brokers.replay(record)
+        if (record.type === 'RegisterBrokerRecord' && record.brokerId === this.#options.brokerId)
+          await this.#topics.registered(Number(record.brokerEpoch))
       } else if (change.kind === 'topic-deleted') {
         await grow()
         this.#configs.forget('TOPIC', change.name)

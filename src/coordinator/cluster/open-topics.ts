@@ -12,7 +12,8 @@ import { clusterMetadataTopic, internalTopics } from './internal-topics.ts'
 import type { PartitionRecord } from './metadata-records.ts'
 import type { ClusterListener, Topic, TopicPartition } from './types.ts'
 
-const retryMs = 5_000
+/** A disk that refuses does so for a while; in a cluster, other brokers' clients wait for this one. */
+const retryMs = { ofDisk: 5_000, ofSession: 500 }
 /** Shared by all topics that miss none. */
 const none: readonly PartitionRecord[] = []
 
@@ -29,12 +30,16 @@ export interface OpenTopicsOptions {
   reporter: Reporter
   /** Runs a step after all that change topics before it: the methods that change topics must not overlap. */
   enqueue(step: () => Promise<void>): void
+  /** See {@link ClusterOptions}. */
+  session?: (() => number | null) | undefined
 }
 
 /** What it says is in the record, which the shard's image keeps anyway: there may be many thousands. */
 class OpenPartition implements TopicPartition {
   record: PartitionRecord
   log: PartitionLog | null
+  /** Its log is being opened; what the record says by then counts. */
+  isOpening = false
 
   constructor(record: PartitionRecord, log: PartitionLog | null) {
     this.record = record
@@ -80,12 +85,18 @@ export class OpenTopics {
   /** Those not visible yet too. */
   readonly #all = new Map<Uuid, OpenTopic>()
   #sorted: readonly Topic[] | null = null
+  /** Whether this broker leads what the metadata says: in a cluster, only while its registration is that of its session. */
+  #mayLead: boolean
+  /** Grows when a session ends: what was begun in it opens nothing any more. */
+  #term = 0
+  readonly #opening = new Set<Promise<void>>()
   #retry: Timer | null = null
   #closed = false
 
   constructor(options: OpenTopicsOptions) {
     this.#options = options
     this.#turns = new Turns(options.system)
+    this.#mayLead = options.session === undefined
   }
 
   sorted(): readonly Topic[] {
@@ -129,8 +140,35 @@ export class OpenTopics {
     }
     if (this.#turns.over) await this.#turns.next()
     partition.record = record
-    if (this.#leads(record)) await this.#lead(topic, partition)
-    else if (partition.log !== null) await this.#giveUp(topic, partition)
+    if (this.#leads(record)) this.#lead(topic, partition)
+    else if (partition.log !== null) {
+      this.#close(topic, partition)
+      await this.#letGo(topic, partition)
+    }
+  }
+
+  /** Resolves when everything is open that this broker was made the leader of until now, or could not be opened. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#opening)
+  }
+
+  /** This broker has registered with that epoch. If it is that of its session, it leads from now on what the metadata gives to it. */
+  async registered(epoch: number): Promise<void> {
+    if (this.#mayLead || this.#options.session?.() !== epoch) return
+    this.#mayLead = true
+    await this.#openLed()
+  }
+
+  /** The logs of this broker are gone. Until it has registered again, it leads nothing, whatever the metadata says. */
+  sessionEnded(): void {
+    this.#mayLead = false
+    this.#term++
+    for (const topic of this.#all.values()) {
+      for (const partition of topic.partitions) {
+        partition.isOpening = false
+        if (partition.log !== null) this.#close(topic, partition)
+      }
+    }
   }
 
   /** Whether everything that the metadata defines for the topic is open. */
@@ -143,8 +181,8 @@ export class OpenTopics {
   async delete(id: Uuid): Promise<void> {
     const topic = this.#take(id)
     if (topic === undefined) return
-    for (const { index, log } of topic.partitions) {
-      if (log === null) continue
+    for (const { index, log, record } of topic.partitions) {
+      if (log === null && !this.#leads(record)) continue
       if (this.#turns.over) await this.#turns.next()
       await this.#options.log.delete(id, index)
     }
@@ -180,7 +218,7 @@ export class OpenTopics {
   }
 
   #leads({ leader }: PartitionRecord): boolean {
-    return leader === this.#options.brokerId
+    return this.#mayLead && leader === this.#options.brokerId
   }
 
   #take(id: Uuid): OpenTopic | undefined {
@@ -204,50 +242,89 @@ export class OpenTopics {
       const config = this.#options.config(topic.name)
       for (const record of missing) {
         if (this.#turns.over) await this.#turns.next()
-        const log = this.#leads(record) ? this.#logOf(topic, record, config) : null
-        opened.push(new OpenPartition(record, log instanceof Promise ? await log : log))
+        const partition = new OpenPartition(record, null)
+        if (this.#leads(record)) partition.log = this.#begin(topic, partition, config)
+        opened.push(partition)
       }
     } catch (error) {
-      this.#options.reporter.warn({ topic: topic.name, err: error }, 'cannot open a partition; retrying')
-      this.#retryLater()
-      // A new topic stays invisible as a whole; new partitions of an old one can be used as far as they go.
-      if (!topic.visible) return
+      this.#failed(topic, error)
     }
+    // A new topic stays invisible as a whole; new partitions of an old one can be used as far as they go.
+    if (opened.length < missing.length && !topic.visible) return
     topic.missing = opened.length === missing.length ? none : missing.slice(opened.length)
     // Not by push, which would leave room for more in each of thousands of topics.
     topic.partitions = topic.partitions.concat(opened)
     this.#show(topic, from)
   }
 
-  #logOf({ name }: OpenTopic, record: PartitionRecord, config: TopicConfig): PartitionLog | Promise<PartitionLog> {
-    const { topicId, partitionId, leaderEpoch } = record
-    return this.#options.log.lead({ topic: name, topicId, partition: partitionId, config }, leaderEpoch)
+  /** One line each time that it is tried. */
+  #failed({ name }: OpenTopic, error: unknown): void {
+    if (this.#retry === null) this.#options.reporter.warn({ topic: name, err: error }, 'cannot open a partition; retrying')
+    this.#retryLater()
   }
 
-  /** This broker leads the partition of a visible topic. */
-  async #lead(topic: OpenTopic, partition: OpenPartition): Promise<void> {
+  /** This broker leads the partition of a known topic. */
+  #lead(topic: OpenTopic, partition: OpenPartition): void {
+    if (partition.isOpening) return
     if (partition.log !== null) {
       partition.log.raiseLeaderEpoch(partition.record.leaderEpoch)
       return
     }
     try {
-      partition.log = await this.#logOf(topic, partition.record, this.#options.config(topic.name))
+      const log = this.#begin(topic, partition, this.#options.config(topic.name))
+      if (log !== null) this.#open(topic, partition, log)
     } catch (error) {
-      this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot open a partition; retrying')
-      this.#retryLater()
-      return
+      this.#failed(topic, error)
     }
-    if (topic.visible) for (const listener of this.listeners) listener.partitionOpened?.(topic, partition.index)
   }
 
-  /** Another broker leads it: nobody finds the log here from now on, then those who use it let go, then it is closed. */
-  async #giveUp(topic: OpenTopic, partition: OpenPartition): Promise<void> {
+  /** null: it takes a while. Nothing waits for that one, because in a cluster many come at once. */
+  #begin(topic: OpenTopic, partition: OpenPartition, config: TopicConfig): PartitionLog | null {
+    const { topicId, partitionId, leaderEpoch } = partition.record
+    const log = this.#options.log.lead({ topic: topic.name, topicId, partition: partitionId, config }, leaderEpoch)
+    if (!(log instanceof Promise)) return log
+    partition.isOpening = true
+    const opening: Promise<void> = this.#opened(topic, partition, log)
+      .catch(error => this.#failed(topic, error))
+      .finally(() => this.#opening.delete(opening))
+    this.#opening.add(opening)
+    return null
+  }
+
+  async #opened(topic: OpenTopic, partition: OpenPartition, opening: Promise<PartitionLog>): Promise<void> {
+    const term = this.#term
+    let log: PartitionLog
+    try {
+      log = await opening
+    } finally {
+      if (term === this.#term) partition.isOpening = false
+    }
+    if (term !== this.#term) return
+    if (this.#all.get(topic.id) !== topic || !this.#leads(partition.record)) return await this.#letGo(topic, partition)
+    log.raiseLeaderEpoch(partition.record.leaderEpoch)
+    this.#open(topic, partition, log)
+  }
+
+  #open(topic: OpenTopic, partition: OpenPartition, log: PartitionLog): void {
+    partition.log = log
+    // Otherwise it is announced with its topic, or with others that are added.
+    if (!topic.visible || topic.partitions[partition.index] !== partition) return
+    for (const listener of this.listeners) listener.partitionOpened?.(topic, partition.index)
+  }
+
+  /** From now on nobody finds the log here, and those who use it let go. */
+  #close(topic: OpenTopic, partition: OpenPartition): void {
     partition.log = null
     if (topic.visible) for (const listener of this.listeners) listener.partitionClosed?.(topic, partition.index)
+  }
+
+  /** Another broker leads it, or its topic was deleted while it was opened. */
+  async #letGo(topic: OpenTopic, partition: OpenPartition): Promise<void> {
     const { log } = this.#options
     try {
+      if (this.#all.get(topic.id) !== topic) await log.delete(topic.id, partition.index)
       // Whoever moves a partition has released it before the record is written.
-      if (log.get(topic.id, partition.index) !== undefined) await log.release(topic.id, partition.index)
+      else if (log.get(topic.id, partition.index) !== undefined) await log.release(topic.id, partition.index)
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot close a partition')
     }
@@ -271,19 +348,21 @@ export class OpenTopics {
 
   #retryLater(): void {
     if (this.#retry !== null || this.#closed) return
-    this.#retry = this.#options.system.timers.after(retryMs, () => {
+    const { system, session, enqueue } = this.#options
+    this.#retry = system.timers.after(session === undefined ? retryMs.ofDisk : retryMs.ofSession, () => {
       this.#retry = null
-      this.#options.enqueue(() => this.#tryAgain())
+      enqueue(() => this.#openLed())
     })
   }
 
-  async #tryAgain(): Promise<void> {
+  /** All that this broker leads and that is not open. */
+  async #openLed(): Promise<void> {
     for (const topic of this.#all.values()) {
       if (topic.missing.length > 0) await this.#complete(topic)
       for (const partition of topic.partitions) {
         if (partition.log !== null || !this.#leads(partition.record)) continue
         if (this.#turns.over) await this.#turns.next()
-        await this.#lead(topic, partition)
+        this.#lead(topic, partition)
       }
     }
   }

@@ -20,8 +20,11 @@ class ReleasingLog extends TestLog {
     return { topic, topicId, partition, directory }
   }
 
-  /** As one that has to adopt a directory. */
+  /** Opening waits for it. */
+  gate: Promise<void> = Promise.resolve()
+
   override async lead(spec: PartitionSpec, leaderEpoch: number): Promise<PartitionLog> {
+    await this.gate
     return super.lead(spec, leaderEpoch)
   }
 
@@ -40,12 +43,15 @@ class Cluster {
   metadata!: ClusterMetadata
   readonly heard: string[] = []
   readonly said: string[] = []
+  /** If it can be fenced: its session. */
+  session: (() => number | null) | null = null
 
   async start(): Promise<void> {
     const say = (_: object, message: string) => void this.said.push(message)
     const reporter = { info: say, warn: say }
     const options = { system: this.system, log: this.log, directory: '/data', brokerId: 7, rules: testRules, reporter }
-    this.metadata = await run(this.system, openClusterMetadata({ ...options, snapshotAfterRecords: 3 }))
+    const session = this.session === null ? undefined : () => this.session!()
+    this.metadata = await run(this.system, openClusterMetadata({ ...options, snapshotAfterRecords: 3, session }))
     this.metadata.subscribe({
       topicCreated: ({ name }) => this.heard.push(`created ${name}`),
       partitionsAdded: ({ name }, from) => this.heard.push(`added ${name}-${from}`),
@@ -199,6 +205,52 @@ describe('partitions', () => {
     assert.match(await cluster.change({ topicId, partition: 0, replicas: [7, 10] }), /broker 10, but no such broker is registered/)
     assert.match(await cluster.change({ topicId, partition: 1, replicas: [7] }), /^UNKNOWN_TOPIC_OR_PARTITION/)
     assert.deepEqual(cluster.log.givenAway, [])
+  })
+
+  it('of a broker that can be fenced are open from its registration to the end of its session', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', {
+      assignments: [
+        { partitionIndex: 0, brokerIds: [7, 8] },
+        { partitionIndex: 1, brokerIds: [8, 7] },
+      ],
+    })
+    // Another broker may have fenced its predecessor, and this one cannot have read about it yet.
+    cluster.session = () => null
+    await cluster.restart()
+    assert.deepEqual(cluster.leaders('t'), ['7', '8'])
+    await cluster.change({ topicId, partition: 1, leader: 7 })
+    assert.deepEqual(cluster.leaders('t'), ['7', '7'])
+    const latest = () => cluster.metadata.broker(7)!.epoch
+    cluster.session = latest
+    await cluster.register(7)
+    assert.deepEqual(cluster.leaders('t'), ['7 here', '7 here'])
+    cluster.heard.length = 0
+    cluster.session = () => null
+    cluster.metadata.sessionEnded()
+    assert.equal(cluster.metadata.partition(topicId, 0), undefined)
+    assert.deepEqual(cluster.heard, ['closed t-0', 'closed t-1'])
+    await cluster.create('u', { assignments: [{ partitionIndex: 0, brokerIds: [7] }] })
+    assert.deepEqual([...cluster.leaders('t'), ...cluster.leaders('u')], ['7', '7', '7'])
+    cluster.session = latest
+    await cluster.register(7)
+    assert.deepEqual([...cluster.leaders('t'), ...cluster.leaders('u')], ['7 here', '7 here', '7 here'])
+    assert.deepEqual(cluster.heard.slice(2), ['created u', 'opened t-0', 'opened t-1', 'opened u-0'])
+  })
+
+  it('that open while a change comes follow the change', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [8, 7] }] })
+    const gate = Promise.withResolvers<void>()
+    cluster.log.gate = gate.promise
+    const first = cluster.metadata.changePartitions([{ topicId, partition: 0, leader: 7 }])
+    await cluster.system.settle()
+    const second = cluster.metadata.changePartitions([{ topicId, partition: 0, leader: 9 }])
+    await cluster.system.settle()
+    assert.deepEqual([cluster.leaders('t'), cluster.log.givenAway], [['9'], []])
+    gate.resolve()
+    await run(cluster.system, Promise.all([first, second]))
+    assert.deepEqual([cluster.leaders('t'), cluster.log.givenAway], [['9'], ['t-0']])
   })
 
   it('announce an epoch that their log took by itself when this broker registers', async () => {

@@ -189,6 +189,8 @@ export interface ClusterMetadata {
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void>
   /** Resolves to the epoch of the registration. */
   registerBroker(broker: NewRegistration): Promise<number>
+  /** The session of this broker has ended: its logs are gone, and it leads nothing until it has registered again. */
+  sessionEnded(): void
   /** Throws KafkaError BROKER_ID_NOT_REGISTERED. */
   fenceBroker(id: number, fenced: boolean): Promise<void>
   /** Throws KafkaError for a broker that is running, or that leads partitions. */
