@@ -293,6 +293,7 @@ export class OpenTopics {
 
   async #opened(topic: OpenTopic, partition: OpenPartition, opening: Promise<PartitionLog>): Promise<void> {
     const term = this.#term
+    const { record } = partition
     let log: PartitionLog
     try {
       log = await opening
@@ -301,7 +302,7 @@ export class OpenTopics {
     }
     if (term !== this.#term) return
     if (this.#all.get(topic.id) !== topic || !this.#leads(partition.record)) return await this.#letGo(topic, partition)
-    log.raiseLeaderEpoch(partition.record.leaderEpoch)
+    if (partition.record !== record) log.raiseLeaderEpoch(partition.record.leaderEpoch)
     this.#open(topic, partition, log)
   }
 
