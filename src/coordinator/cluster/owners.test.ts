@@ -20,12 +20,12 @@ class ReleasingLog extends TestLog {
     return { topic, topicId, partition, directory }
   }
 
-  /** Opening waits for it. */
-  gate: Promise<void> = Promise.resolve()
+  /** If opening takes long: it waits for this. */
+  gate: Promise<void> | null = null
 
-  override async lead(spec: PartitionSpec, leaderEpoch: number): Promise<PartitionLog> {
-    await this.gate
-    return super.lead(spec, leaderEpoch)
+  override lead(spec: PartitionSpec, leaderEpoch: number): PartitionLog | Promise<PartitionLog> {
+    const open = () => super.lead(spec, leaderEpoch)
+    return this.gate === null ? open() : this.gate.then(open)
   }
 
   override create(spec: Parameters<TestLog['create']>[0]): ReturnType<TestLog['create']> {
