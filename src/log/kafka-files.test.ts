@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { memoryFileSystem } from '../base.ts'
 import type { Uuid } from '../protocol.ts'
 import { decodeOffsetCheckpoint, decodePartitionMetadata, encodeOffsetCheckpoint, encodePartitionMetadata } from './kafka-files.ts'
+import type { AbortedTransaction } from './segments/aborted-entries.ts'
 import { segmentContext } from './segments/segment.ts'
-import { type AbortedTransaction, TransactionIndex } from './segments/transaction-index.ts'
+import { TransactionIndex } from './segments/transaction-index.ts'
 
 test('partition.metadata and checkpoints are Kafka’s, and damage is noticed', () => {
   const topicId = '3-cD7bHXQqCSm7xzFbvHXQ' as Uuid

@@ -5,7 +5,7 @@
 import { ageOf, type ClockHistory, type Int64, nearestInt64, subtractInt64 } from '../../base.ts'
 import { type BatchHeader, header, KafkaError, markerOfBatch, type Offset, type RecordView, retainRecords } from '../../protocol.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
-import type { AbortedTransaction } from '../segments/transaction-index.ts'
+import type { AbortedTransaction } from '../segments/aborted-entries.ts'
 import type { OffsetMap } from './cleaner-map.ts'
 
 export interface FilterRules {

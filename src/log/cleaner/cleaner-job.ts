@@ -3,14 +3,14 @@
  * slices on the event loop if files are in memory. Its input is plain data, so that it can be sent to a thread.
  */
 import { assert, type ClockHistory, type System } from '../../base.ts'
-import { forEachRecord, header, type Offset, type RecordView } from '../../protocol.ts'
+import { header, type Offset } from '../../protocol.ts'
 import { emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import type { LastRecord } from '../partition/producer-state.ts'
+import type { AbortedTransaction } from '../segments/aborted-entries.ts'
 import { Segment, type SegmentContext, segmentContext, segmentName } from '../segments/segment.ts'
 import { scanBatches, type Visit } from '../segments/segment-scan.ts'
-import type { AbortedTransaction } from '../segments/transaction-index.ts'
-import { CleanedTransactions, CleanerFilter, type FilterRules, unlessUnreadable } from './cleaner-filter.ts'
-import { OffsetMap } from './cleaner-map.ts'
+import { CleanedTransactions, CleanerFilter, type FilterRules } from './cleaner-filter.ts'
+import { DirtyPart } from './dirty-part.ts'
 
 export interface CleanerJob {
   directory: string
@@ -48,7 +48,6 @@ class Cleaning {
   readonly #system: System
   readonly #context: SegmentContext
   readonly #job: CleanerJob
-  readonly #map: OffsetMap
   readonly #signal: AbortSignal
 
   constructor(system: System, context: SegmentContext, job: CleanerJob, signal: AbortSignal) {
@@ -56,16 +55,15 @@ class Cleaning {
     this.#system = system
     this.#context = context
     this.#job = job
-    this.#map = new OffsetMap(job.mapBytes)
   }
 
   async run(onCleaned: OnCleaned): Promise<Offset> {
     const { groups } = this.#job
-    const mapEndOffset = await this.#buildMap()
+    const { map, mappedTo: mapEndOffset } = await this.#mapDirtyPart()
     const transactions = new CleanedTransactions(this.#job.aborted)
     const { end, nowMs, history, deleteRetentionMs, lastRecords } = this.#job
     const rules: FilterRules = { mapEndOffset, upperBound: end, nowMs, history, deleteRetentionMs, lastRecords }
-    const filter = new CleanerFilter(this.#map, rules, transactions)
+    const filter = new CleanerFilter(map, rules, transactions)
     for (const group of groups) {
       if (group[0]! >= mapEndOffset) break
       await this.#cleanGroup(group, filter)
@@ -74,46 +72,30 @@ class Cleaning {
     return mapEndOffset
   }
 
-  /** Last offset of every key in the dirty part, or in as much of it as the map holds; answers where that ends. */
-  async #buildMap(): Promise<Offset> {
-    const { firstDirty, end, aborted, groups } = this.#job
+  /** Last offset of every key in the dirty part, or in as much of it as the map holds. */
+  async #mapDirtyPart(): Promise<DirtyPart> {
+    const { firstDirty, end, aborted, groups, mapBytes, directory } = this.#job
     const bases = groups.flat()
     const begin = bases.findLast(base => base <= firstDirty) ?? firstDirty
-    // Transactions that ended before the start of the scan would be taken for open ones.
-    const transactions = new CleanedTransactions(aborted.filter(entry => entry.lastOffset >= begin))
-    let mapped = firstDirty
+    const dirty = new DirtyPart(
+      mapBytes,
+      firstDirty,
+      aborted.filter(entry => entry.lastOffset >= begin),
+    )
     let full = false
     const visit: Visit = (buffer, at) => {
-      const bytes = buffer.subarray(at, at + header.sizeBytes(buffer, at))
-      const batch = header.readBatchHeader(bytes, 0)
-      if (batch.isControl) transactions.onControl(batch, bytes)
-      else if (!transactions.onBatch(batch)) full = !this.#mapBatch(bytes, firstDirty)
-      if (full) return false
-      if (batch.lastOffset >= firstDirty) mapped = batch.lastOffset + 1
-      return undefined
+      full = !dirty.add(buffer.subarray(at, at + header.sizeBytes(buffer, at)))
+      return full ? false : undefined
     }
     for (const [nth, base] of bases.entries()) {
       const next = bases[nth + 1] ?? end
       if (next <= firstDirty) continue
       await this.#scan(base, visit)
       if (full) break
-      mapped = Math.max(mapped, next)
+      dirty.reach(next)
     }
-    assert(mapped > firstDirty, `no key of ${this.#job.directory} from ${firstDirty} on fits into ${this.#job.mapBytes} bytes`)
-    return mapped
-  }
-
-  /** False when the map is full. */
-  #mapBatch(bytes: Buffer, firstDirty: Offset): boolean {
-    let hasRoom = true
-    const visit = (record: RecordView): boolean => {
-      const key = record.key
-      if (key === null || record.offset < firstDirty) return true
-      hasRoom = this.#map.put(key, record.offset)
-      return hasRoom
-    }
-    unlessUnreadable(undefined, () => forEachRecord(bytes, visit))
-    return hasRoom
+    assert(dirty.mappedTo > firstDirty, `no key of ${directory} from ${firstDirty} on fits into ${mapBytes} bytes`)
+    return dirty
   }
 
   async #cleanGroup(group: readonly Offset[], filter: CleanerFilter): Promise<void> {

@@ -1,17 +1,42 @@
-/** Offsets by time (KIP-79, KIP-734): finds the segment and the batch; `find` finds the record in it. At most the batch with the result is opened. */
+/**
+ * Offsets by time (KIP-79, KIP-734), in segments, and in the pieces of the shared home: finds the segment and the batch; `find` finds the record in
+ * it. At most the batch with the result is opened.
+ */
 import type { Int64 } from '../../base.ts'
 import type { TimestampedOffset } from '../../log.ts'
 import { header, type Offset } from '../../protocol.ts'
 import type { LogContext } from '../context.ts'
-import type { Segment } from './segment.ts'
-import type { SegmentList } from './segment-list.ts'
+import type { ScanEnd, Visit } from './segment-scan.ts'
+
+/** What a look-up needs of a segment, or of a piece. */
+export interface Searchable {
+  /** For errors. */
+  readonly path: string
+  readonly baseOffset: Offset
+  /** May be too small, until `prove` was called. */
+  readonly maxTimestamp: Int64
+  prove(): Promise<void>
+  /** Position of the batch that holds the offset, or of the first one after it. */
+  positionOf(offset: Offset): number | Promise<number>
+  /** Where to begin looking for a record at or after `from` that is at least so new. */
+  positionForTimestamp(timestamp: Int64, from: Offset): Promise<number>
+  scan(from: number, what: 'headers', visit: Visit): Promise<ScanEnd>
+  read(buffer: Uint8Array, position: number): Promise<number>
+}
+
+/** In order of their offsets. */
+export interface SearchableList {
+  readonly all: readonly Searchable[]
+  /** The last one that begins at or before the offset; -1 below all. */
+  indexOf(offset: Offset): number
+}
 
 /**
  * The first record at or after `from`, below `to`, whose timestamp is at least the given one. Of segments only: the caller asks the tail
  * when this answers null and the segments do not reach up to `to`.
  */
 export async function offsetForTimestamp(
-  segments: SegmentList,
+  segments: SearchableList,
   timestamp: Int64,
   from: Offset,
   to: Offset,
@@ -28,7 +53,7 @@ export async function offsetForTimestamp(
 }
 
 async function findInSegment(
-  segment: Segment,
+  segment: Searchable,
   timestamp: Int64,
   from: Offset,
   find: LogContext['findRecord'],
@@ -60,12 +85,12 @@ async function findInSegment(
  * looks into the tail too.
  */
 export async function offsetOfMaxTimestamp(
-  segments: SegmentList,
+  segments: SearchableList,
   from: Offset,
   to: Offset,
   find: LogContext['findRecord'],
 ): Promise<TimestampedOffset | null> {
-  let newest: Segment | null = null
+  let newest: Searchable | null = null
   // Those below the log's start are only waiting to be removed.
   for (const segment of segments.all.slice(Math.max(0, segments.indexOf(from)))) {
     await segment.prove()
@@ -91,7 +116,7 @@ interface Place {
 
 /** The time index cannot tell: it knows only what is newer than all before. */
 async function newestInSegment(
-  segment: Segment,
+  segment: Searchable,
   from: Offset,
   to: Offset,
   find: LogContext['findRecord'],

@@ -5,8 +5,8 @@
 import { assert, DiskError } from '../../base.ts'
 import type { Offset } from '../../protocol.ts'
 import type { Chores } from '../chores.ts'
+import type { AbortedTransaction } from './aborted-entries.ts'
 import type { Segment, SegmentContext } from './segment.ts'
-import type { AbortedTransaction } from './transaction-index.ts'
 import { abortedAgain } from './transaction-remake.ts'
 
 export class SegmentList {

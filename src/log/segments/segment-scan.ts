@@ -60,8 +60,8 @@ export async function scanBatches(file: Readable, range: ScanRange, visit: Visit
   return { position, problem: null }
 }
 
-/** What is impossible about the header; null when nothing is. */
-function headerProblem(bytes: Buffer, at: number, minOffset: Offset, room: number): string | null {
+/** What is impossible about the header of a batch that has `room` bytes at most; null when nothing is. */
+export function headerProblem(bytes: Buffer, at: number, minOffset: Offset, room: number): string | null {
   const size = header.sizeBytes(bytes, at)
   if (size < header.batchHeaderSize) return `a batch of only ${size} bytes`
   if (header.magic(bytes, at) !== 2) return `unsupported message format ${header.magic(bytes, at)}`

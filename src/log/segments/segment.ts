@@ -3,19 +3,19 @@
  *
  * Hides the index files (when entries are added, written, and rebuilt after a power cut has damaged them), the file handles, and how an
  * offset or a timestamp maps to a position. A segment never decides what to write: {@link Segment.place} assigns a position in memory when a
- * batch is appended; its bytes may reach the file much later, through {@link Segment.writeSync} or {@link Segment.write}; index entries
- * follow with {@link Segment.flushIndexes}.
+ * batch is appended; its bytes may reach the file much later (`writeSync`, `write`), and index entries with `flushIndexes`.
  */
 import { DiskError, type FileHandle, type FileSystem, type Int64 } from '../../base.ts'
 import { header, type Offset } from '../../protocol.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
+import type { AbortedTransaction } from './aborted-entries.ts'
 import { FileHandles } from './file-handles.ts'
 import { DamagedIndex, IndexMemory } from './index-file.ts'
 import { type IndexPaths, SegmentIndexes } from './segment-indexes.ts'
 import { type ScanEnd, scanBatches, type Visit } from './segment-scan.ts'
 import { emptyState, isFull, type RollLimits, type SegmentState } from './segment-state.ts'
 import type { IndexedTimestamp } from './time-index.ts'
-import { type AbortedTransaction, TransactionIndex } from './transaction-index.ts'
+import { TransactionIndex } from './transaction-index.ts'
 
 /** What all segments of a broker share. */
 export interface SegmentContext {

@@ -1,37 +1,21 @@
 /**
- * `.txnindex`: the aborted transactions whose markers are in a segment, in Kafka's format (AbortedTxn version 0, 34 bytes each, ordered by
- * last offset). The file exists only if there are any.
+ * `.txnindex`: the aborted transactions whose markers are in a segment, in Kafka's format. The file exists only if there are any.
  *
  * Unlike the other indexes, it must be complete and right: otherwise aborted records would be visible, or committed ones would not. So a
  * checkpoint syncs it with the segment, and the index of a sealed segment ends with a checksum. That has the form of an entry which concerns no
  * offset and which nothing can follow: Kafka does not hand it out, and cuts it off before it appends. Kafka's own files have none.
  *
- * Hides when the file is read (off the event loop, because it may have millions of entries), that the index of a sealed segment leaves memory
- * again, and how the few entries that a reader needs are found. While one transaction stays open and many others are aborted, all of their
- * entries would have to be examined; so whole blocks of entries are skipped by the minimum of their first offsets.
+ * Hides when the file is read (off the event loop, because it may have millions of entries), and that the index of a sealed segment leaves
+ * memory again.
  */
-import { crc32c, DiskError, type FileSystem, type Int64, readInt64, writeInt64 } from '../../base.ts'
-import { header, type Offset } from '../../protocol.ts'
+import { crc32c, DiskError, type FileSystem } from '../../base.ts'
+import type { Offset } from '../../protocol.ts'
+import { AbortedEntries, type AbortedTransaction, abortedEntryBytes, checksumEntry, isChecksumEntry } from './aborted-entries.ts'
 import type { FileHandles } from './file-handles.ts'
 import type { IndexMemory } from './index-file.ts'
 
-export interface AbortedTransaction {
-  producerId: Int64
-  firstOffset: Offset
-  /** Offset of the abort marker. */
-  lastOffset: Offset
-  /** The last stable offset right after the marker: from here on, older aborted transactions need not be searched. */
-  lastStableOffset: Offset
-}
-
-const entryBytes = 34
-const version = 0
-/** First and last offset of the entry with the checksum. */
-const nowhere = 2n ** 63n - 1n
-const blockEntries = 64
 /** Entries that are read and checked at once. */
 const stepEntries = 16_384
-const noBytes = Buffer.alloc(0)
 
 export class TransactionIndex {
   path: string
@@ -39,15 +23,13 @@ export class TransactionIndex {
   readonly #handles: FileHandles
   readonly #memory: IndexMemory
   readonly #baseOffset: Offset
-  /** Room at the end may be unused. null: not in memory. */
-  #bytes: Buffer | null
-  /** Number of entries. Anything beyond them in the file is ignored. */
-  #count = 0
+  /** null: not in memory. */
+  #entries: AbortedEntries | null
+  /** While they are not in memory: how many of the file's entries count. */
+  #known = Number.POSITIVE_INFINITY
   #written = 0
   /** Of the entries in the file. */
   #checksum = 0
-  /** Of each block of entries the least first offset; too low where entries were taken back. */
-  #least: Offset[] = []
   #loading: Promise<void> | null = null
   /** Nothing will be appended: may leave memory. */
   #isSealed: boolean
@@ -65,16 +47,14 @@ export class TransactionIndex {
     this.#handles = context.handles
     this.#memory = context.indexes
     this.#baseOffset = baseOffset
-    this.#bytes = isNew ? noBytes : null
-    this.#count = isNew ? 0 : Number.POSITIVE_INFINITY
+    this.#entries = isNew ? new AbortedEntries(baseOffset) : null
     this.#isSealed = !isNew
     this.#unsynced = isNew ? 'nothing' : 'file'
   }
 
   async all(): Promise<AbortedTransaction[]> {
-    const all: AbortedTransaction[] = []
-    await this.collect(0, Number.POSITIVE_INFINITY, all)
-    return all
+    await this.load()
+    return this.#loaded().all()
   }
 
   /**
@@ -82,12 +62,13 @@ export class TransactionIndex {
    * file has to be read first; it rejects when that is damaged.
    */
   collect(from: Offset, to: Offset, into: AbortedTransaction[]): boolean | Promise<boolean> {
-    return this.#bytes === null ? this.load().then(() => this.#collect(from, to, into)) : this.#collect(from, to, into)
+    if (this.#entries !== null) return this.#entries.collect(from, to, into)
+    return this.load().then(() => this.#loaded().collect(from, to, into))
   }
 
   /** Reads the file into memory. Rejects when it is damaged. */
   load(): Promise<void> {
-    if (this.#bytes !== null) return Promise.resolve()
+    if (this.#entries !== null) return Promise.resolve()
     this.#loading ??= this.#load().finally(() => {
       this.#loading = null
     })
@@ -95,62 +76,51 @@ export class TransactionIndex {
   }
 
   append(aborted: AbortedTransaction): void {
-    const at = this.#count * entryBytes
-    let bytes = this.#loaded()
-    if (at + entryBytes > bytes.length) {
-      bytes = Buffer.allocUnsafeSlow(Math.max(4 * entryBytes, bytes.length * 2))
-      this.#loaded().copy(bytes, 0, 0, at)
-      this.#bytes = bytes
-    }
-    encodeAborted(aborted, bytes, at)
-    this.#noteLeast(this.#count, aborted.firstOffset)
-    this.#count++
+    this.#loaded().append(aborted)
   }
 
   /** Applies a checkpoint: only the first `count` entries of the file are valid. False if it does not have them all. */
   async adopt(count: number): Promise<boolean> {
-    this.#bytes = count === 0 ? noBytes : null
-    this.#count = this.#written = count
+    this.#entries = count === 0 ? this.#none() : null
+    this.#known = this.#written = count
     this.#checksum = 0
     this.#isSealed = false
-    this.#least = []
     try {
       await this.load()
     } catch {
       // Damaged: the segment makes it again.
       return false
     }
-    if (this.#count < count) return false
+    if (this.#loaded().count < count) return false
     this.#cutFile()
     return true
   }
 
   /** The file is touched only where entries that go are in it, or may be. */
   truncateToCount(count: number): void {
-    const isKnown = this.#bytes !== null
+    const isKnown = this.#entries !== null
     if (count === 0) {
       // Also if the file is damaged: recovery discards everything and starts over.
-      this.#bytes = noBytes
+      this.#entries = this.#none()
       this.#isSealed = false
-    } else this.#loaded()
+    } else this.#loaded().truncate(count)
     const written = Math.min(this.#written, count)
-    this.#count = Math.min(this.#count, count)
-    this.#least.length = Math.ceil(this.#count / blockEntries)
     if (isKnown && written === this.#written) return
     this.#written = written
-    this.#checksum = crc32c(this.#loaded().subarray(0, written * entryBytes))
+    this.#checksum = crc32c(this.#loaded().bytes(0, written))
     this.#cutFile()
   }
 
   flush(): void {
-    if (this.#bytes === null || this.#count === this.#written) return
+    const entries = this.#entries
+    if (entries === null || entries.count === this.#written) return
     const exists = this.#files.exists(this.path)
     if (this.#unsynced !== 'file') this.#unsynced = exists ? 'entries' : 'file'
     const file = exists ? this.#handles.get(this.path) : this.#handles.create(this.path)
-    const added = this.#bytes.subarray(this.#written * entryBytes, this.#count * entryBytes)
-    file.writeSync([added], this.#written * entryBytes)
+    const added = entries.bytes(this.#written)
+    file.writeSync([added], this.#written * abortedEntryBytes)
     this.#checksum = crc32c(added, this.#checksum)
-    this.#written = this.#count
+    this.#written = entries.count
   }
 
   /**
@@ -158,17 +128,17 @@ export class TransactionIndex {
    * stay in memory.
    */
   async remake(entries: readonly AbortedTransaction[], isWanted: () => boolean): Promise<void> {
-    this.#bytes = noBytes
-    this.#count = this.#written = 0
-    this.#least = []
-    for (const entry of entries) this.append(entry)
+    const remadeEntries = this.#none()
+    for (const entry of entries) remadeEntries.append(entry)
+    this.#entries = remadeEntries
+    this.#written = 0
     const { path } = this
     const remade = `${path}.remade`
-    const content = this.#loaded().subarray(0, this.#count * entryBytes)
+    const content = remadeEntries.bytes()
     const checksum = crc32c(content)
     try {
       // Under another name until it is on the disk: a file that a power cut left empty would say that nothing was aborted.
-      await writeDurably(this.#files, remade, this.#count === 0 ? [] : [content, checksumEntry(checksum)])
+      await writeDurably(this.#files, remade, content.length === 0 ? [] : [content, checksumEntry(checksum)])
       if (path !== this.path || !isWanted()) return await this.#files.removeFile(remade)
       this.#handles.forget(path)
       this.#files.rename(remade, path)
@@ -176,27 +146,31 @@ export class TransactionIndex {
       if (!(error instanceof DiskError)) throw error
       return
     }
-    this.#written = this.#count
+    this.#written = remadeEntries.count
     this.#checksum = checksum
     this.#unsynced = 'file'
-    this.#memory.touch(this, this.#loaded().length)
+    this.#memory.touch(this, remadeEntries.size)
   }
 
   /** No more entries will come: from now on it may leave memory. */
   seal(): void {
     this.flush()
-    if (!this.#isSealed && this.#bytes !== null && this.#count > 0) {
-      this.#handles.get(this.path).writeSync([checksumEntry(this.#checksum)], this.#count * entryBytes)
+    const count = this.#entries?.count ?? 0
+    if (!this.#isSealed && count > 0) {
+      this.#handles.get(this.path).writeSync([checksumEntry(this.#checksum)], count * abortedEntryBytes)
       if (this.#unsynced === 'nothing') this.#unsynced = 'entries'
     }
     this.#isSealed = true
-    if (this.#bytes !== null && this.#count > 0) this.#memory.touch(this, this.#bytes.length)
+    if (count > 0) this.#memory.touch(this, this.#loaded().size)
   }
 
   /** Drops from memory what is in the file. */
   unload(): void {
     this.#memory.forget(this)
-    if (this.#isSealed && this.#written === this.#count && this.#count > 0) this.#bytes = null
+    const count = this.#entries?.count ?? 0
+    if (!this.#isSealed || count === 0 || this.#written !== count) return
+    this.#entries = null
+    this.#known = count
   }
 
   /** What was flushed survives a power cut afterwards, but for the name of a new file: true when the directory has to be synced. */
@@ -214,87 +188,49 @@ export class TransactionIndex {
     return unsynced === 'file'
   }
 
-  #collect(from: Offset, to: Offset, into: AbortedTransaction[]): boolean {
-    const bytes = this.#loaded()
-    if (this.#count === 0) return false
-    for (let nth = this.#firstEndingAt(from); nth < this.#count; ) {
-      const nextBlock = nth - (nth % blockEntries) + blockEntries
-      if (nth % blockEntries === 0 && this.#least[nth / blockEntries]! >= to) {
-        nth = Math.min(nextBlock, this.#count)
-        if (lastStableOffset(bytes, (nth - 1) * entryBytes) >= to) return true
-        continue
-      }
-      for (; nth < nextBlock && nth < this.#count; nth++) {
-        const at = nth * entryBytes
-        if (firstOffset(bytes, at) < to) into.push(decodeAborted(bytes, at))
-        if (lastStableOffset(bytes, at) >= to) return true
-      }
-    }
-    return false
-  }
-
-  /** Number of the first entry whose marker is at `offset` or after it. */
-  #firstEndingAt(offset: Offset): number {
-    const bytes = this.#loaded()
-    let low = 0
-    let high = this.#count
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (lastOffset(bytes, middle * entryBytes) < offset) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
-  #noteLeast(nth: number, first: Offset): void {
-    const block = Math.floor(nth / blockEntries)
-    this.#least[block] = Math.min(this.#least[block] ?? Number.POSITIVE_INFINITY, first)
-  }
-
   #cutFile(): void {
     if (!this.#files.exists(this.path)) return
     const file = this.#handles.get(this.path)
-    if (file.size() === this.#written * entryBytes) return
+    if (file.size() === this.#written * abortedEntryBytes) return
     if (this.#unsynced === 'nothing') this.#unsynced = 'entries'
-    file.truncate(this.#written * entryBytes)
+    file.truncate(this.#written * abortedEntryBytes)
   }
 
-  #loaded(): Buffer {
-    if (this.#bytes === null) throw new Error(`${this.path} has not been read`)
-    return this.#bytes
+  #none(): AbortedEntries {
+    return new AbortedEntries(this.#baseOffset)
+  }
+
+  #loaded(): AbortedEntries {
+    if (this.#entries === null) throw new Error(`${this.path} has not been read`)
+    return this.#entries
   }
 
   async #load(): Promise<void> {
-    const bytes = await this.#read()
-    this.#count = this.#written = bytes.length / entryBytes
-    this.#bytes = bytes
-    if (this.#isSealed) this.#memory.touch(this, bytes.length)
+    const entries = await this.#read()
+    this.#entries = entries
+    this.#written = entries.count
+    if (this.#isSealed) this.#memory.touch(this, entries.size)
   }
 
-  async #read(): Promise<Buffer> {
-    if (!this.#files.exists(this.path)) return noBytes
-    const size = Math.min(this.#handles.get(this.path).size(), this.#count * entryBytes)
-    if (size % entryBytes !== 0) throw new Error(`${this.path}: the size of ${size} bytes is not a multiple of ${entryBytes}`)
+  async #read(): Promise<AbortedEntries> {
+    if (!this.#files.exists(this.path)) return this.#none()
+    const size = Math.min(this.#handles.get(this.path).size(), this.#known * abortedEntryBytes)
+    if (size % abortedEntryBytes !== 0) throw new Error(`${this.path}: the size of ${size} bytes is not a multiple of ${abortedEntryBytes}`)
     const bytes = Buffer.allocUnsafeSlow(size)
-    let previous = this.#baseOffset - 1
-    this.#least = []
+    const entries = new AbortedEntries(this.#baseOffset, bytes)
     let checksum = 0
-    let end = 0
-    for (let from = 0; from < size; from += stepEntries * entryBytes) {
-      const step = bytes.subarray(from, from + stepEntries * entryBytes)
+    for (let from = 0; from < size; from += stepEntries * abortedEntryBytes) {
+      const step = bytes.subarray(from, from + stepEntries * abortedEntryBytes)
       const got = await this.#handles.with(this.path, file => file.read(step, from))
       if (got < step.length) throw new Error(`${this.path}: transaction index ends at byte ${from + got}`)
-      const hasChecksum = from + step.length === size && isChecksum(bytes, size - entryBytes)
-      end = hasChecksum ? size - entryBytes : from + step.length
-      for (let at = from; at < end; at += entryBytes) {
-        previous = checkEntry(bytes, at, previous)
-        this.#noteLeast(at / entryBytes, firstOffset(bytes, at))
-      }
+      const hasChecksum = from + step.length === size && isChecksumEntry(bytes, size - abortedEntryBytes)
+      const end = hasChecksum ? size - abortedEntryBytes : from + step.length
+      entries.take((end - from) / abortedEntryBytes)
       checksum = crc32c(bytes.subarray(from, end), checksum)
       if (hasChecksum && !bytes.subarray(end).equals(checksumEntry(checksum))) throw new Error(`${this.path}: wrong checksum`)
     }
     this.#checksum = checksum
-    return bytes.subarray(0, end)
+    return entries
   }
 }
 
@@ -307,50 +243,4 @@ async function writeDurably(files: FileSystem, path: string, content: readonly B
   } finally {
     file.close()
   }
-}
-
-const producerId = (bytes: Buffer, at: number) => readInt64(bytes, at + 2)
-const firstOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 10)
-const lastOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 18)
-const lastStableOffset = (bytes: Buffer, at: number) => header.readOffset(bytes, at + 26)
-
-function encodeAborted(aborted: AbortedTransaction, into: Buffer, at: number): void {
-  into.writeInt16BE(version, at)
-  writeInt64(into, at + 2, aborted.producerId)
-  writeInt64(into, at + 10, aborted.firstOffset)
-  writeInt64(into, at + 18, aborted.lastOffset)
-  writeInt64(into, at + 26, aborted.lastStableOffset)
-}
-
-function decodeAborted(bytes: Buffer, at: number): AbortedTransaction {
-  return {
-    producerId: producerId(bytes, at),
-    firstOffset: firstOffset(bytes, at),
-    lastOffset: lastOffset(bytes, at),
-    lastStableOffset: lastStableOffset(bytes, at),
-  }
-}
-
-function checksumEntry(checksum: number): Buffer {
-  const entry = Buffer.alloc(entryBytes)
-  entry.writeInt16BE(version, 0)
-  writeInt64(entry, 2, checksum)
-  entry.writeBigInt64BE(nowhere, 10)
-  entry.writeBigInt64BE(nowhere, 18)
-  writeInt64(entry, 26, -1)
-  return entry
-}
-
-function isChecksum(bytes: Buffer, at: number): boolean {
-  return bytes.readBigInt64BE(at + 10) === nowhere
-}
-
-/** Throws when the entry cannot come after one that ended at `previous`; answers where it ends. */
-function checkEntry(bytes: Buffer, at: number, previous: Offset): Offset {
-  if (bytes.readInt16BE(at) !== version) throw new Error(`unknown version ${bytes.readInt16BE(at)} of a transaction index entry`)
-  const [first, last, stable] = [firstOffset(bytes, at), lastOffset(bytes, at), lastStableOffset(bytes, at)]
-  if (last <= previous || last > header.maxOffset) throw new Error(`transaction index entry ${last} after ${previous}`)
-  if (first < 0 || first >= last || stable < 0 || stable > last + 1)
-    throw new Error(`invalid transaction index entry: first offset ${first}, last offset ${last}, last stable offset ${stable}`)
-  return last
 }

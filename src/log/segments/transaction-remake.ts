@@ -5,8 +5,8 @@
 import type { FileSystem } from '../../base.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
 import { ProducerStates } from '../partition/producer-state.ts'
+import type { AbortedTransaction } from './aborted-entries.ts'
 import { type Segment, segmentName } from './segment.ts'
-import type { AbortedTransaction } from './transaction-index.ts'
 
 /** Of the last of the segments, which follow one another. Rejects when the log itself cannot be read. */
 export async function abortedAgain(files: FileSystem, directory: string, segments: readonly Segment[]): Promise<AbortedTransaction[]> {
