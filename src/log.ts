@@ -17,6 +17,7 @@ export {
 } from './log/kafka-directory.ts'
 export { openLog } from './log/open.ts'
 export { repairFile } from './log/partition/partition-directory.ts'
+export type { Compactor } from './log/shared/pieces/compactor.ts'
 export {
   leastSegmentBytes,
   parseTopicValues,
