@@ -18,6 +18,7 @@ export {
   type FenceResult,
   type Found,
   type Queries,
+  StreamGrown,
   type TransactResult,
 } from './store/database/backend.ts'
 export { type DatabaseOptions, openDatabase } from './store/database/database.ts'
@@ -200,9 +201,10 @@ export interface Database {
   commit(frame: Frame, writes?: Writes): Promise<CommitOutcome>
   /**
    * Ends a session on behalf of another, or of itself, and appends metadata in the same transaction. One that ended before is no error.
-   * False, and nothing happened: the metadata log does not end at that offset.
+   * False, and nothing happened: the metadata log does not end at that offset. `after`: only if this is the seq of its newest frame, or if it has
+   * ended; otherwise rejects with {@link StreamGrown}, and nothing happened.
    */
-  fence(session: number, by: number, metadata?: MetadataAppend): Promise<boolean>
+  fence(session: number, by: number, metadata?: MetadataAppend, after?: number): Promise<boolean>
   /** False: the metadata log does not end at that offset. */
   appendMetadata(append: MetadataAppend, session: number): Promise<boolean>
   /** In order, from that offset on, about so many bytes but at least one. */
@@ -211,8 +213,11 @@ export interface Database {
   /** Calls back with the end of the metadata log soon after it has grown; at the latest after a second, if the database answers. */
   onMetadata(callback: (end: number) => void): { cancel(): void }
   metadataSnapshot(): Promise<MetadataSnapshot | null>
-  /** The object holds all below `offset`. Older snapshots become garbage, and metadata below `trimBelow` goes, but for the newest batch. */
-  putMetadataSnapshot(snapshot: MetadataSnapshot, trimBelow: number): Promise<void>
+  /**
+   * The object, which `session` has written, holds all below `offset`. Older snapshots become garbage, and metadata below `trimBelow` goes, but for
+   * the newest batch. False, and nothing happened: the session has ended, and the object may be swept with it.
+   */
+  putMetadataSnapshot(snapshot: MetadataSnapshot, trimBelow: number, session: number): Promise<boolean>
   /** All that are not swept. */
   sessions(): Promise<SessionRow[]>
   /** Of all sessions that have not ended. */

@@ -132,11 +132,13 @@ async function simulatedFence(
   session: number,
   metadata: MetadataAppend | null,
   by: number,
+  after: number | null,
 ): Promise<FenceResult> {
   const result = await server.atomically<FenceResult>(async transaction => {
     const last = framesOf(transaction, session).at(-1)
     await server.statement()
     if (last !== undefined && last.kind !== frameKind.fence) {
+      if (after !== null && last.seq !== after) throw new Refusal('raced')
       const fence: Frame = { session, seq: last.seq + 1, kind: frameKind.fence, body: Buffer.alloc(0), objects: [] }
       const inserted = await transaction.insert(frameKey(session, fence.seq), fence)
       if (!inserted && framesOf(transaction, session).at(-1)?.kind !== frameKind.fence) throw new Refusal('raced')
@@ -189,7 +191,8 @@ function sessionQueries({ server, call, read }: Reach) {
         const ended = transaction.get<Session>(sessionKey(session))?.endedAtMs ?? null
         return ended === null ? null : { kind: frameKind.fence, bodyBytes: 0 }
       }),
-    fence: (session: number, metadata: MetadataAppend | null, by: number) => call(() => simulatedFence(server, session, metadata, by)),
+    fence: (session: number, metadata: MetadataAppend | null, by: number, after: number | null) =>
+      call(() => simulatedFence(server, session, metadata, by, after)),
     sessions: () =>
       read(transaction =>
         rowsOf<Session>(transaction, 'session/')
@@ -242,9 +245,11 @@ function metadataQueries({ server, call, read }: Reach) {
       ),
     metadataEnd: () => read(transaction => endOf(batches(transaction).at(-1))),
     metadataSnapshot: () => read(transaction => snapshots(transaction).at(-1) ?? null),
-    putMetadataSnapshot: ({ offset, object }: { offset: number; object: string }, trimBelow: number) =>
+    putMetadataSnapshot: ({ offset, object }: { offset: number; object: string }, trimBelow: number, session: number) =>
       call(() =>
         server.atomically(async transaction => {
+          await transaction.lock(sessionKey(session))
+          if (transaction.get<Session>(sessionKey(session))?.endedAtMs !== null) return false
           await transaction.insert(`snapshot/${number(offset)}`, { offset, object })
           const newest = snapshots(transaction).at(-1)!
           for (const old of snapshots(transaction)) {
@@ -255,6 +260,7 @@ function metadataQueries({ server, call, read }: Reach) {
           await server.statement()
           const below = Math.min(trimBelow, newest.offset, batches(transaction).at(-1)?.offset ?? 0)
           for (const batch of batches(transaction)) if (batch.offset < below) await transaction.delete(metadataKey(batch.offset))
+          return true
         }),
       ),
   }

@@ -217,6 +217,19 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
     await Promise.all([writer.database.close(), other.database.close()])
   },
 
+  async 'a fence at a certain place happens there, or not at all'(subject) {
+    const writer = await Writer.begin(subject)
+    const other = await Writer.begin(subject)
+    await writer.committed()
+    await writer.committed()
+    await assert.rejects(other.database.fence(writer.session, other.session, undefined, 1), { name: 'StreamGrown' })
+    await writer.committed()
+    assert.equal(await other.database.fence(writer.session, other.session, undefined, 3), true)
+    assert.equal(await other.database.fence(writer.session, other.session, undefined, 3), true, 'twice is harmless')
+    assert.equal(await writer.commit(), 'fenced')
+    assert.equal((await allFrames(other.database, writer.session)).at(-1)!.seq, 4)
+  },
+
   async 'a fence with metadata happens whole or not at all'(subject) {
     const [writer, other, third] = await Promise.all([Writer.begin(subject), Writer.begin(subject), Writer.begin(subject)])
     const stale = await other.database.metadataEnd()
@@ -336,12 +349,16 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
     for (let index = 0; index < 3; index++) await appendSome(writer, await database.metadataEnd())
     const end = await database.metadataEnd()
     const object = `o-${uuidOf(subject.random)}/snapshot`
-    await database.putMetadataSnapshot({ offset: end, object }, end)
+    assert.equal(await database.putMetadataSnapshot({ offset: end, object }, end, writer.session), true)
     const found = await database.metadataSnapshot()
     assert.ok(found!.offset >= end)
     assert.ok((await database.metadataEnd()) >= end, 'the end is not forgotten')
     assert.equal((await database.unreferenced([object])).length, 0)
     await appendSome(writer, await database.metadataEnd())
+    await database.fence(writer.session, writer.session)
+    const late = { offset: await database.metadataEnd(), object: `${object}-late` }
+    assert.equal(await database.putMetadataSnapshot(late, late.offset, writer.session), false)
+    assert.deepEqual(await database.unreferenced([late.object]), [late.object])
     await database.vacuum().catch(error => assert.match(String(error), /Unavailable/))
     await database.close()
   },

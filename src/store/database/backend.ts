@@ -21,6 +21,14 @@ export class DatabaseRefused extends Error {
   }
 }
 
+/** A session that was to be fenced at a certain place has gone on. */
+export class StreamGrown extends Error {
+  constructor(session: number) {
+    super(`session ${session} has written more frames`)
+    this.name = 'StreamGrown'
+  }
+}
+
 /** Calls on one connection are carried out in the order in which they are made. */
 export interface Backend {
   /** Where the frame before is there and is no fence. False: no row was inserted, see {@link Queries.frameAt}. */
@@ -37,7 +45,7 @@ export interface Backend {
 }
 
 export type TransactResult = 'done' | 'frame' | 'metadata'
-/** `raced`: the session wrote at the same time, so its last seq is another one now. */
+/** `raced`: the session wrote at the same time, or since `after`, so its last seq is another one now. */
 export type FenceResult = 'done' | 'raced' | 'metadata'
 
 /** What is at a place of a stream. */
@@ -74,6 +82,6 @@ export interface Queries
   /** A fence as well where the session has ended, though its frames are gone; null: nothing is there. */
   frameAt(session: number, seq: number): Promise<Found | null>
   /** Metadata that this very call appended before counts as appended. */
-  fence(session: number, metadata: MetadataAppend | null, by: number): Promise<FenceResult>
+  fence(session: number, metadata: MetadataAppend | null, by: number, after: number | null): Promise<FenceResult>
   metadataAt(offset: number): Promise<MetadataBatch | null>
 }

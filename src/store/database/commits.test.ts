@@ -164,3 +164,22 @@ test('seqs have no holes', async () => {
   void commit(1)
   await assert.rejects(async () => commit(3), /frame 3 of session 1 follows 1/)
 })
+
+test('a session follows one that was fenced: what is left of the old one is refused, and the new one begins with any seq', async () => {
+  const { world, calls, commits, commit, found } = setting()
+  const old = [1, 2, 3].map(seq => commit(seq))
+  await world.pass(1)
+  found.set(1, { kind: frameKind.fence, bodyBytes: 0 })
+  calls[0]!.answer(false)
+  assert.deepEqual(await world.run(Promise.all(old)), ['fenced', 'fenced', 'fenced'])
+  const next = commits.commit({ ...frameOf(1), session: 2 }, null)
+  await world.pass(1_000)
+  // A late answer to what was sent before is of no interest.
+  calls[1]!.answer(true)
+  assert.equal(sent(calls), '0:1 0:2 1:1')
+  calls[2]!.answer(true)
+  assert.equal(await world.run(next), 'committed')
+  await assert.rejects(commit(4), { name: 'DatabaseRefused' })
+  commits.close()
+  await assert.rejects(commits.commit({ ...frameOf(1), session: 3 }, null), { name: 'DatabaseRefused' })
+})

@@ -1,5 +1,5 @@
 /**
- * The commits of a session, on one connection, at most two sent at a time, settled in order.
+ * The commits of a session and of those that follow it, on one connection, at most two sent at a time, settled in order.
  *
  * The rule for an answer that did not come: the frame stays bound to its seq, and the same bytes are sent again on a new connection, however
  * long that takes. The primary key lets only one of the attempts in, also when the old backend carries on late. If the new attempt inserts
@@ -53,9 +53,12 @@ export class Commits {
   #lastAttempt: Promise<void> = Promise.resolve()
   #connecting = false
   #connectedBefore = false
+  /** Of the newest frame; null before the first one. */
+  #session: number | null = null
   #lastSeq: number | null = null
-  /** Nothing is committed any more. */
+  /** Nothing of this session is committed any more. */
   #ended: CommitOutcome | Error | null = null
+  #closed = false
 
   constructor(options: CommitsOptions) {
     this.#options = options
@@ -63,6 +66,9 @@ export class Commits {
   }
 
   commit(frame: Frame, writes: Writes | null): Promise<CommitOutcome> {
+    if (this.#closed) return Promise.reject(closedError())
+    if (this.#session === null || frame.session > this.#session) this.#begin(frame.session)
+    if (frame.session !== this.#session) return Promise.reject(new DatabaseRefused(`session ${frame.session} was followed by another`))
     if (this.#ended !== null) return this.#ended instanceof Error ? Promise.reject(this.#ended) : Promise.resolve(this.#ended)
     const last = this.#pending.at(-1)
     assert(frame.kind !== frameKind.fence, 'a session ends by fence(), which marks its row, too')
@@ -70,7 +76,6 @@ export class Commits {
       this.#lastSeq === null || frame.seq === this.#lastSeq + 1,
       `frame ${frame.seq} of session ${frame.session} follows ${this.#lastSeq}`,
     )
-    assert(last?.frame.session === undefined || last.frame.session === frame.session, 'one session commits over one connection')
     assert(last?.writes?.metadata === undefined, `frame ${frame.seq} waits until the outcome of the one with metadata before it is known`)
     this.#lastSeq = frame.seq
     return new Promise((settle, refuse) => {
@@ -79,8 +84,18 @@ export class Commits {
     })
   }
 
+  /** A broker that was fenced goes on with another session. What is left of the one before is refused. */
+  #begin(session: number): void {
+    if (this.#session !== null) this.#end(new DatabaseRefused(`session ${this.#session} was followed by session ${session}`))
+    this.#session = session
+    this.#lastSeq = null
+    this.#sent = 0
+    this.#ended = null
+  }
+
   close(): void {
-    this.#end(new DatabaseRefused('the database was closed'))
+    this.#closed = true
+    this.#end(closedError())
     this.#pauses.close()
   }
 
@@ -201,6 +216,10 @@ export class Commits {
       else settle(reason)
     }
   }
+}
+
+function closedError(): DatabaseRefused {
+  return new DatabaseRefused('the database was closed')
 }
 
 async function carryOut(backend: Backend, { frame, writes }: Pending): Promise<CommitOutcome> {

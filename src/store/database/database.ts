@@ -6,7 +6,7 @@
  */
 import type { Durations, System } from '../../base.ts'
 import type { CommitOutcome, Database, DatabaseCounts, Frame, MetadataAppend, SessionStart, Writes } from '../../store.ts'
-import { type Backend, DatabaseRefused, DatabaseUnavailable, type Queries } from './backend.ts'
+import { type Backend, DatabaseRefused, DatabaseUnavailable, type Queries, StreamGrown } from './backend.ts'
 import { Commits } from './commits.ts'
 import { MetadataWatch } from './metadata-watch.ts'
 import { Pauses } from './pauses.ts'
@@ -81,9 +81,10 @@ class SharedDatabase implements Database, DatabaseCounts {
   start = (newId: string) => this.#try(queries => queries.start(newId), longAttemptTimeoutMs)
   beginSession = (start: SessionStart) => this.#try(queries => queries.beginSession(start))
 
-  async fence(session: number, by: number, metadata?: MetadataAppend): Promise<boolean> {
+  async fence(session: number, by: number, metadata?: MetadataAppend, after?: number): Promise<boolean> {
     for (let races = 0; races < mostFenceRaces; races++) {
-      const result = await this.#try(queries => queries.fence(session, metadata ?? null, by))
+      const result = await this.#try(queries => queries.fence(session, metadata ?? null, by, after ?? null))
+      if (result === 'raced' && after !== undefined) throw new StreamGrown(session)
       if (result !== 'raced') return result === 'done' || (metadata !== undefined && (await this.#isOwn(metadata, by)))
     }
     throw new DatabaseUnavailable(`session ${session} wrote before each of ${mostFenceRaces} attempts to fence it`)
@@ -99,8 +100,8 @@ class SharedDatabase implements Database, DatabaseCounts {
   metadataEnd = () => this.#try(queries => queries.metadataEnd())
   onMetadata = (callback: (end: number) => void) => this.#watch.onGrown(callback)
   metadataSnapshot = () => this.#try(queries => queries.metadataSnapshot())
-  putMetadataSnapshot: Database['putMetadataSnapshot'] = (snapshot, below) =>
-    this.#try(queries => queries.putMetadataSnapshot(snapshot, below))
+  putMetadataSnapshot: Database['putMetadataSnapshot'] = (snapshot, below, session) =>
+    this.#try(queries => queries.putMetadataSnapshot(snapshot, below, session))
   sessions = () => this.#try(queries => queries.sessions())
   heads = () => this.#try(queries => queries.heads())
   frames = (session: number, from: number, mostBytes: number) => this.#try(queries => queries.frames(session, from, mostBytes))

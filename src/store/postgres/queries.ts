@@ -68,8 +68,8 @@ export class PostgresQueries implements Queries {
     return row ?? null
   }
 
-  fence = (session: number, metadata: MetadataAppend | null, by: number): Promise<FenceResult> =>
-    this.#inTurn(() => fence(this.#connection, session, metadata, by))
+  fence = (session: number, metadata: MetadataAppend | null, by: number, after: number | null): Promise<FenceResult> =>
+    this.#inTurn(() => fence(this.#connection, session, metadata, by, after))
 
   appendMetadata = (append: MetadataAppend, session: number): Promise<boolean> =>
     this.#inTurn(() => appendMetadata(this.#connection, append, session))
@@ -98,9 +98,12 @@ export class PostgresQueries implements Queries {
     return row ?? null
   }
 
-  putMetadataSnapshot = ({ offset, object }: MetadataSnapshot, trimBelow: number): Promise<void> =>
+  putMetadataSnapshot = ({ offset, object }: MetadataSnapshot, trimBelow: number, session: number): Promise<boolean> =>
     this.#inTurn(() =>
       this.#connection.transaction(async () => {
+        // Who ends the session waits.
+        const living = await this.#connection.query('select from session where id = $1 and ended_at is null for share', [session])
+        if (living.length === 0) return false
         await this.#connection.change('insert into metadata_snapshot("offset", object) values ($1, $2) on conflict do nothing', [
           offset,
           object,
@@ -114,6 +117,7 @@ export class PostgresQueries implements Queries {
           `delete from metadata where "offset" < least($1::bigint, (select max("offset") from metadata_snapshot), (select max("offset") from metadata))`,
           [trimBelow],
         )
+        return true
       }),
     )
 

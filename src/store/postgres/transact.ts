@@ -45,12 +45,19 @@ export function transact(connection: Connection, frame: Frame, writes: Writes, g
 }
 
 /** Inserts the next row of the stream, with which it ends. Whoever comes second finds it ended. */
-export function fence(connection: Connection, session: number, metadata: MetadataAppend | null, by: number): Promise<FenceResult> {
+export function fence(
+  connection: Connection,
+  session: number,
+  metadata: MetadataAppend | null,
+  by: number,
+  after: number | null,
+): Promise<FenceResult> {
   return connection.transaction<FenceResult>(async () => {
     const inserted = await connection.change(
       `insert into frame(session, seq, kind, body) select session, seq + 1, 1, ''
-       from (select session, seq, kind from frame where session = $1 order by seq desc limit 1) last where kind <> 1 on conflict do nothing`,
-      [session],
+       from (select session, seq, kind from frame where session = $1 order by seq desc limit 1) last
+       where kind <> 1 and seq = coalesce($2::bigint, seq) on conflict do nothing`,
+      [session, after],
     )
     if (inserted === 0) {
       const [last] = await connection.query<{ kind: number }>('select kind from frame where session = $1 order by seq desc limit 1', [
