@@ -27,8 +27,8 @@ const mayImport: Record<string, readonly string[]> = {
   log: ['base', 'protocol', 'store'],
   channel: ['base', 'protocol', 'formats'],
   client: ['base', 'protocol', 'channel'],
-  coordinator: ['base', 'protocol', 'log'],
-  broker: ['base', 'protocol', 'formats', 'channel', 'log', 'coordinator'],
+  coordinator: ['base', 'protocol', 'store', 'log'],
+  broker: ['base', 'protocol', 'formats', 'channel', 'store', 'log', 'coordinator'],
   millrace: ['base', 'protocol', 'log', 'coordinator', 'broker', 'client'],
   cli: ['*'],
 }

@@ -10,6 +10,8 @@
 export type {
   Acl,
   AclFilter,
+  AppendMetadata,
+  BrokerRegistration,
   ClusterLimits,
   ClusterListener,
   ClusterMetadata,
@@ -46,6 +48,7 @@ export {
   type ClusterOptions,
   checkRecordDeletion,
   checkWrite,
+  DatabaseMetadataLog,
   internalTopics,
   MetadataClient,
   openClusterMetadata,

@@ -12,8 +12,9 @@ export { type SupportedFeature, supportedFeatures } from './cluster/features.ts'
 export { belongsToBroker, checkRecordDeletion, checkWrite, type InternalTopicName, internalTopics } from './cluster/internal-topics.ts'
 export { type KafkaMetadata, type KafkaMetadataCounts, type KafkaPartition, readKafkaMetadata } from './cluster/kafka-metadata.ts'
 export { MetadataClient } from './cluster/metadata-log/client.ts'
+export { DatabaseMetadataLog } from './cluster/metadata-log/database.ts'
 export { serveMetadataLog } from './cluster/metadata-log/server.ts'
-export type { MetadataLog } from './cluster/metadata-log.ts'
+export type { AppendMetadata, MetadataLog } from './cluster/metadata-log.ts'
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
 export type { Reporter } from './cluster/open-topics.ts'
 export { assignmentProblem } from './cluster/placement.ts'
@@ -21,6 +22,7 @@ export type { ClusterSecurity, ScramDeletion, ScramUpsertion } from './cluster/s
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
 export { topicNameProblem } from './cluster/topic-names.ts'
 export type {
+  BrokerRegistration,
   ClusterLimits,
   ClusterListener,
   ClusterMetadata,

@@ -2,13 +2,17 @@
 import { KafkaError, zeroUuid } from '../../protocol.ts'
 import type { Brokers } from './brokers.ts'
 import type { ClusterImage } from './image.ts'
-import type { BrokerRecord, PartitionChangeRecord } from './metadata-records.ts'
+import type { BrokerRecord, PartitionChangeRecord, PartitionRecord } from './metadata-records.ts'
 import { assignmentProblem } from './placement.ts'
 import type { BrokerRegistration, NewRegistration, PartitionChange } from './types.ts'
 
-/** `epoch`: the offset of the record, as in Kafka. */
-export function registrationRecord(broker: NewRegistration, epoch: number): BrokerRecord {
+/** Throws DUPLICATE_BROKER_REGISTRATION if a later session of the broker has registered. */
+export function registrationRecord(brokers: Brokers, broker: NewRegistration, epoch: number): BrokerRecord {
   const { id, incarnation, rack, fenced, endpoints } = broker
+  const known = brokers.byId.get(id)
+  if (known !== undefined && known.epoch > epoch) {
+    throw new KafkaError('DUPLICATE_BROKER_REGISTRATION', `Broker ID ${id} has registered with the later epoch ${known.epoch}.`)
+  }
   const endPoints = Array.from(endpoints, ([name, { host, port }]) => ({ name, host, port, securityProtocol: 0 }))
   return {
     type: 'RegisterBrokerRecord',
@@ -26,14 +30,21 @@ export function registrationRecord(broker: NewRegistration, epoch: number): Brok
   }
 }
 
-/** Nothing when it is so already. Throws BROKER_ID_NOT_REGISTERED. */
-export function fencingRecords(brokers: Brokers, id: number, fenced: boolean): BrokerRecord[] {
+/** Nothing when it is so already, or of another registration than the given one. Throws BROKER_ID_NOT_REGISTERED. */
+export function fencingRecords(brokers: Brokers, id: number, fenced: boolean, given?: number): BrokerRecord[] {
   const { epoch, fenced: before } = registrationOf(brokers, id)
-  if (before === fenced) return []
+  if (before === fenced || (given !== undefined && given !== epoch)) return []
   return [{ type: 'BrokerRegistrationChangeRecord', brokerId: id, brokerEpoch: epoch, fenced: fenced ? 1 : -1, ...unchanged }]
 }
 
 const unchanged = { inControlledShutdown: 0, logDirs: [], cordonedLogDirs: null }
+
+/** The session of that epoch has ended. Nothing if that is known, or if the broker has registered with another one. */
+export function endedSessionRecord(brokers: Brokers, id: number, epoch: number): BrokerRecord | null {
+  const known = brokers.byId.get(id)
+  if (known === undefined || known.fenced || known.epoch !== epoch) return null
+  return { type: 'FenceBrokerRecord', id, epoch }
+}
 
 /** Throws BROKER_ID_NOT_REGISTERED, and INVALID_REQUEST for a broker that is still in use. Kafka takes such brokers out, too. */
 export function unregistrationRecord({ brokers, topics }: ClusterImage, id: number): BrokerRecord {
@@ -64,15 +75,27 @@ export function partitionChangeRecord(
   }
   // A leader that is not among the replicas becomes the last of them: it has the data.
   const replicas = leader === -1 || wanted.includes(leader) ? [...wanted] : [...wanted, leader]
+  if (change.leader === undefined && same(replicas, before.replicas)) return null
+  return changedPartition(before, { replicas, leader: change.leader }, id => brokers.byId.get(id)?.fenced === false)
+}
+
+/** Of a PartitionChangeRecord. */
+const sameLeader = -2
+
+/** `leader` undefined: it stays. With one, the leader epoch grows, also if it leads already. */
+export function changedPartition(
+  before: PartitionRecord,
+  { replicas, leader }: { replicas: number[]; leader: number | undefined },
+  isAlive: (id: number) => boolean,
+): PartitionChangeRecord {
+  const isr = replicas.filter(id => id === (leader ?? before.leader) || isAlive(id))
   const reorders = !same(replicas, before.replicas)
-  if (change.leader === undefined && !reorders) return null
-  const isr = replicas.filter(id => id === leader || brokers.byId.get(id)?.fenced === false)
   return {
     type: 'PartitionChangeRecord',
-    partitionId: change.partition,
-    topicId: change.topicId,
+    partitionId: before.partitionId,
+    topicId: before.topicId,
     isr: same(isr, before.isr) ? null : isr,
-    leader: change.leader ?? -2,
+    leader: leader ?? sameLeader,
     replicas: reorders ? replicas : null,
     removingReplicas: null,
     addingReplicas: null,

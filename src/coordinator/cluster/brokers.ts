@@ -24,6 +24,11 @@ export class Brokers {
     return this.#sorted
   }
 
+  /** Ids of those that are not fenced, in order. */
+  alive(): number[] {
+    return this.sorted().flatMap(({ id, fenced }) => (fenced ? [] : id))
+  }
+
   replay(record: BrokerRecord): void {
     switch (record.type) {
       case 'RegisterBrokerRecord':

@@ -13,8 +13,16 @@ import { KafkaError, type Offset } from '../../protocol.ts'
 import { coordinatorError } from '../runtime-errors.ts'
 import type { Decision, LogRecord } from '../shard.ts'
 import type { MetadataHome } from './metadata-home.ts'
-import { type MetadataLog, type MetadataSlice, newImage, type PlacedRecord } from './metadata-log.ts'
+import {
+  type AppendMetadata,
+  type MetadataLog,
+  type MetadataSlice,
+  newImage,
+  type PlacedRecord,
+  type SnapshotPlace,
+} from './metadata-log.ts'
 import type { ClusterShard } from './shard.ts'
+import { snapshotBatches } from './snapshot-file.ts'
 
 export interface FollowedMetadataOptions {
   system: System
@@ -57,6 +65,7 @@ export class FollowedMetadata implements MetadataHome {
   #behind = true
   #following = false
   #failing = false
+  #takingSnapshot = false
   #closed = false
   readonly #sleepers = new Set<{ timer: Timer; wake(): void }>()
   #subscription: { cancel(): void } | null = null
@@ -74,14 +83,14 @@ export class FollowedMetadata implements MetadataHome {
     return this.#durableOffset
   }
 
-  async write<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+  async write<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata = this.#appendToLog): Promise<R> {
     if (this.#waiting === mostWaiting) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'Too many changes of the metadata wait')
     let begun = false
     let givenUp = false
     const result = this.#lastWrite.then(() => {
       if (givenUp) throw unavailable('The change was given up')
       begun = true
-      return this.#writeNow(step)
+      return this.#writeNow(step, append)
     })
     this.#waiting++
     const settled = () => void this.#waiting--
@@ -98,8 +107,39 @@ export class FollowedMetadata implements MetadataHome {
     }
   }
 
-  /** The broker that keeps the log takes the snapshots. */
-  async published(): Promise<void> {}
+  catchUp(): Promise<void> {
+    return this.#withImage(() => this.#catchUp(null))
+  }
+
+  /** Nothing waits for a snapshot: the log is there without it, and the next change tries again. */
+  async published(): Promise<void> {
+    const { snapshots } = this.#log
+    if (snapshots === undefined || this.#takingSnapshot || !snapshots.isDue(this.#durableOffset)) return
+    this.#takingSnapshot = true
+    void this.#takeSnapshot(snapshots).finally(() => {
+      this.#takingSnapshot = false
+    })
+  }
+
+  async #takeSnapshot(snapshots: SnapshotPlace): Promise<void> {
+    try {
+      const taken = await this.#withImage(() => this.#encodeImage())
+      if (taken !== null) await snapshots.put(taken.batches, taken.end)
+    } catch (error) {
+      if (!this.#closed) this.#options.report('cannot write a snapshot of the metadata', error)
+    }
+  }
+
+  async #encodeImage(): Promise<{ batches: Buffer[]; end: Offset } | null> {
+    const shard = this.#shard
+    if (shard === null) return null
+    const batches: Buffer[] = []
+    for (const batch of snapshotBatches(shard.image.records(), this.#options.system.clock.now())) {
+      batches.push(batch)
+      if (this.#turns.over) await this.#turns.next()
+    }
+    return { batches, end: shard.nextOffset }
+  }
 
   close(): void {
     if (this.#closed) return
@@ -115,7 +155,9 @@ export class FollowedMetadata implements MetadataHome {
 
   // ---- writing
 
-  async #writeNow<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+  readonly #appendToLog: AppendMetadata = (expected, records, id) => this.#log.append(expected, records, id)
+
+  async #writeNow<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata): Promise<R> {
     for (let attempt = 0; attempt < mostAttempts; attempt++) {
       const { shard, expected, decision } = await this.#withImage(async () => {
         if (this.#behind || this.#shard === null) await this.#catchUp(null)
@@ -126,7 +168,7 @@ export class FollowedMetadata implements MetadataHome {
       })
       const { records, response } = decision
       if (records.length === 0) return response
-      const { accepted, repeated } = await this.#append(expected, records)
+      const { accepted, repeated } = await this.#append(expected, records, append)
       if (accepted) {
         await this.#withImage(() => this.#replayOwn(shard, expected, records))
         return response
@@ -139,12 +181,16 @@ export class FollowedMetadata implements MetadataHome {
   }
 
   /** `repeated`: there was a call whose fate was not known. */
-  async #append(expected: Offset, records: readonly LogRecord[]): Promise<{ accepted: boolean; repeated: boolean }> {
+  async #append(
+    expected: Offset,
+    records: readonly LogRecord[],
+    append: AppendMetadata,
+  ): Promise<{ accepted: boolean; repeated: boolean }> {
     const id = this.#nextId()
     let pause = pauseMs.first
     for (let repeated = false; ; repeated = true) {
       try {
-        return { accepted: await this.#log.append(expected, records, id), repeated }
+        return { accepted: await append(expected, records, id), repeated }
       } catch (error) {
         const isRefused = error instanceof KafkaError
         // Nor did an earlier call append anything: the log is a shorter one, as catching up will find.

@@ -4,7 +4,7 @@
  */
 import type { Offset } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
-import type { MetadataLog } from './metadata-log.ts'
+import type { AppendMetadata, MetadataLog } from './metadata-log.ts'
 import type { ClusterShard } from './shard.ts'
 
 export interface MetadataHome {
@@ -16,9 +16,11 @@ export interface MetadataHome {
   readonly shared: MetadataLog | null
   /**
    * Settles when the records are durable and the shard has replayed them. The step may run again on a newer state if others were faster;
-   * only the last decision counts.
+   * only the last decision counts. `append`: puts the records of each decision into the log; only where the log is followed.
    */
-  write<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R>
+  write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R>
+  /** Settles when all has been replayed that was in the log when it was called. */
+  catchUp(): Promise<void>
   /** To be called when the durable changes have been published. */
   published(): Promise<void>
   close(): void

@@ -5,11 +5,17 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { SimulatedPostgres } from '../../../sim/world/postgres.ts'
+import { Process } from '../../../sim/world/process.ts'
+import { seededRandom } from '../../../sim/world/random.ts'
+import { SimulatedS3 } from '../../../sim/world/s3.ts'
 import { memoryFileSystem, realSystem, type System } from '../../base.ts'
 import { metadataTopicUuid, type Offset } from '../../protocol.ts'
+import { openDatabase, openObjectStore } from '../../store.ts'
 import type { LogRecord } from '../shard.ts'
 import { TestLog, testRules } from './cluster.testing.ts'
 import { MetadataClient } from './metadata-log/client.ts'
+import { DatabaseMetadataLog } from './metadata-log/database.ts'
 import { serveMetadataLog } from './metadata-log/server.ts'
 import { brokerConfig, NaiveMetadataLog } from './metadata-log.testing.ts'
 import { type MetadataLog, newImage } from './metadata-log.ts'
@@ -69,12 +75,40 @@ async function overSocket(t: TestContext, log: MetadataLog): Promise<Home> {
   return { one: await client(), other: await client() }
 }
 
+/** Ways of two brokers to one database. */
+async function overDatabase(t: TestContext, snapshotAfterRecords = 1_000): Promise<Home> {
+  // Nothing else keeps the process alive.
+  const timers: System['timers'] = {
+    after(delayMs, callback) {
+      const timer = setTimeout(callback, delayMs)
+      return { cancel: () => clearTimeout(timer) }
+    },
+    soon: callback => void setImmediate(callback),
+  }
+  const real = { ...system(), timers }
+  const random = seededRandom(1)
+  const server = new SimulatedPostgres({ ...real, random, graceMs: 60_000, fate: () => 'well' })
+  const s3 = new SimulatedS3({ ...real, random, bucket: 'bucket', fate: () => 'well', listingDelayMs: () => 0 })
+  const environment = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
+  const open = async () => {
+    const process = new Process(timers)
+    const database = openDatabase({ system: real, connect: server.connect(process) })
+    t.after(() => database.close())
+    const session = await database.beginSession({ brokerId: 1, incarnation: randomBytes(16).toString('hex'), info: {} })
+    const url = 's3://bucket/prefix?endpoint=https://s3.test'
+    const objects = openObjectStore({ system: real, url, environment, transport: s3.transport(process) })
+    return new DatabaseMetadataLog({ system: real, database, objects, session: 1, snapshotSession: () => session, snapshotAfterRecords })
+  }
+  return { one: await open(), other: await open() }
+}
+
 const twice = (log: MetadataLog): Home => ({ one: log, other: log })
 
 const homes: Record<string, (t: TestContext) => Promise<Home>> = {
   'in memory': async () => twice(new NaiveMetadataLog()),
   'of this broker': async t => twice(await ownLog(t)),
   'over a socket': async t => overSocket(t, await ownLog(t)),
+  'over a database': t => overDatabase(t),
 }
 
 const noted = (name: string) => brokerConfig(name, 'x')
@@ -201,6 +235,29 @@ for (const [where, open] of Object.entries(homes)) {
     })
   })
 }
+
+describe('the metadata log of a cluster', () => {
+  it('gives a new reader, or one that is far behind, a snapshot that a follower has taken', async t => {
+    const { one, other } = await overDatabase(t, 10)
+    const before = await load(one)
+    const options = { system: system(), log: new TestLog(), directory: '', brokerId: 0, rules: testRules, reporter: silent }
+    const cluster = await openClusterMetadata({ ...options, metadataLog: other })
+    t.after(() => cluster.close())
+    const names: string[] = []
+    const isTrimmed = async () => (await one.read(before.end)).isSnapshot
+    for (let n = 0; n < 500 && !(await isTrimmed()); n++) {
+      names.push(`n${String(n).padStart(3, '0')}`)
+      const edit = () => new Map([[names.at(-1)!, 'x']])
+      await cluster.applyConfigs([{ type: 'BROKER', name: '', edit }], false)
+    }
+    for (const from of [newImage, before.end]) {
+      const slice = await one.read(from)
+      assert.equal(slice.isSnapshot, true)
+      assert.ok(slice.records.length > 0 && slice.end > before.end)
+    }
+    assert.deepEqual((await namesIn(one)).sort(), names)
+  })
+})
 
 describe('the metadata log of this broker', () => {
   it('does not take what no broker could replay', async t => {

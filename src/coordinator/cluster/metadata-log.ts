@@ -28,9 +28,21 @@ export interface MetadataLog {
    * the log: the newest snapshot. Rejects with OFFSET_OUT_OF_RANGE if the log ends before `from`.
    */
   read(from: Offset): Promise<MetadataSlice>
+  /** Where followers put snapshots when it is their turn; absent: who keeps the log takes them. */
+  readonly snapshots?: SnapshotPlace
   /** Calls back when the log may have grown. It may also grow without a call: look from time to time. */
   onChanged(callback: () => void): { cancel(): void }
   close(): void
+}
+
+/** How the records of one decision get into the log: {@link MetadataLog.append}, or a way that does more in the same transaction. */
+export type AppendMetadata = MetadataLog['append']
+
+export interface SnapshotPlace {
+  /** Whether this follower should take one of the state before `end`. */
+  isDue(end: Offset): boolean
+  /** Record batches of a whole snapshot. */
+  put(batches: readonly Buffer[], end: Offset): Promise<void>
 }
 
 export interface MetadataSlice {

@@ -5,11 +5,12 @@
  * visible. Only records below the metadata log's high watermark are published, in the order of their offsets, before the caller gets its
  * response.
  */
-import { addInt64, chunks, type Int64, type System } from '../../base.ts'
+import { addInt64, type Int64, type System } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
 import { Brokers } from './brokers.ts'
+import { controllerError, inChunks } from './changes.ts'
 import { type ClusterQuotas, type QuotaAlteration, QuotaState } from './client-quotas.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
 import { bootstrapLevels } from './features.ts'
@@ -18,7 +19,7 @@ import { type Change, Configs } from './image.ts'
 import { guardedConfig, type InternalTopicName } from './internal-topics.ts'
 import { type Growth, imageNow, type LoadedImage } from './loaded-image.ts'
 import type { MetadataHome } from './metadata-home.ts'
-import type { MetadataLog } from './metadata-log.ts'
+import type { AppendMetadata, MetadataLog } from './metadata-log.ts'
 import { OpenTopics, type Reporter } from './open-topics.ts'
 import { OwnMetadata } from './own-metadata.ts'
 import { SecurityMetadata } from './security.ts'
@@ -32,6 +33,7 @@ import type {
   ConfigChange,
   ConfigResourceType,
   CreatedTopic,
+  EndedSession,
   NewPartitions,
   NewRegistration,
   NewTopic,
@@ -65,8 +67,6 @@ export interface ClusterOptions {
 
 const defaultLimits: ClusterLimits = { topics: 10_000, partitions: 20_000 }
 const defaultSnapshotAfterRecords = 50_000
-/** So many changes of one request are one step of the shard, so that no step takes long. */
-const changesAtOnce = 200
 
 /** Resolves when all that is durable has been replayed and every known partition was opened (or reported). */
 export async function openClusterMetadata(options: ClusterOptions): Promise<ClusterMetadata> {
@@ -308,20 +308,35 @@ class Cluster implements ClusterMetadata {
     }
   }
 
+  async catchUp(): Promise<void> {
+    await this.#home.catchUp()
+    await this.#publish()
+  }
+
   sessionEnded(): void {
     this.#topics.sessionEnded()
   }
 
-  fenceBroker(id: number, fenced: boolean): Promise<void> {
-    return this.#write(shard => shard.fenceBroker(id, fenced))
+  fenceBroker(id: number, fenced: boolean, epoch?: number): Promise<void> {
+    return this.#write(shard => shard.fenceBroker(id, fenced, epoch))
   }
 
   unregisterBroker(id: number): Promise<void> {
     return this.#write(shard => shard.unregisterBroker(id))
   }
 
-  changePartitions(changes: readonly PartitionChange[]): Promise<(KafkaError | null)[]> {
-    return inChunks(changes, some => this.#write(shard => shard.changePartitions(some)))
+  changePartitions(changes: readonly PartitionChange[], append?: AppendMetadata): Promise<(KafkaError | null)[]> {
+    return inChunks(changes, some => this.#write(shard => shard.changePartitions(some), append))
+  }
+
+  /** Nothing waits until the partitions are open that this broker leads now: more sessions may have ended. */
+  async endSession(ended: EndedSession, append: AppendMetadata): Promise<void> {
+    await this.#home.write(shard => shard.endSession(ended), append)
+    await this.#publish()
+  }
+
+  async electLeaders(): Promise<void> {
+    while ((await this.#home.write(shard => shard.electLeaders())) > 0) await this.#publish()
   }
 
   #clientQuotas(): ClusterQuotas {
@@ -386,10 +401,10 @@ class Cluster implements ClusterMetadata {
 
   // ---- publishing
 
-  async #write<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+  async #write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R> {
     let response: R
     try {
-      response = await this.#home.write(step)
+      response = await this.#home.write(step, append)
     } catch (error) {
       throw controllerError(error)
     }
@@ -470,25 +485,4 @@ class Cluster implements ClusterMetadata {
     this.#queue = run.catch(error => this.#options.reporter.warn({ err: error }, 'cluster metadata: publishing failed'))
     return run
   }
-}
-
-/** What a coordinator says of itself, as Kafka's clients expect it from a controller. */
-function controllerError(error: unknown): unknown {
-  if (!(error instanceof KafkaError)) return error
-  const unavailable = ['NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE']
-  return unavailable.includes(error.name) ? new KafkaError('NOT_CONTROLLER', error.message) : error
-}
-
-/** The results in the order of the items. Items that were done before the rest failed are reported as done. */
-async function inChunks<T, R>(items: readonly T[], step: (some: T[]) => Promise<readonly R[]>): Promise<(R | KafkaError)[]> {
-  const results: (R | KafkaError)[] = []
-  for (const some of chunks(items, changesAtOnce)) {
-    try {
-      results.push(...(await step(some)))
-    } catch (error) {
-      if (results.length === 0 || !(error instanceof KafkaError)) throw error
-      for (let left = some.length; left > 0; left--) results.push(error)
-    }
-  }
-  return results
 }

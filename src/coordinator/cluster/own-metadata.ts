@@ -5,7 +5,7 @@
  * Other brokers reach it as a {@link MetadataLog}. What they decided goes through the same coordinator as the broker's own changes, so there
  * is one order, and one image that it is checked against.
  */
-import { type System, Turns } from '../../base.ts'
+import { assert, type System, Turns } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, metadataTopicUuid, type Offset } from '../../protocol.ts'
 import { openCoordinator } from '../runtime.ts'
@@ -13,7 +13,7 @@ import { batchesOf } from '../runtime-records.ts'
 import type { Coordinator, Decision, LogRecord } from '../shard.ts'
 import { clusterMetadataTopic } from './internal-topics.ts'
 import type { MetadataHome } from './metadata-home.ts'
-import { type MetadataLog, type MetadataSlice, markOf, newImage, recordsOf } from './metadata-log.ts'
+import { type AppendMetadata, type MetadataLog, type MetadataSlice, markOf, newImage, recordsOf } from './metadata-log.ts'
 import { decodeMetadataRecord } from './metadata-records.ts'
 import type { Reporter } from './open-topics.ts'
 import type { ClusterShard } from './shard.ts'
@@ -73,9 +73,13 @@ export class OwnMetadata implements MetadataHome {
     return this.#log.highWatermark
   }
 
-  write<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+  write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R> {
+    assert(append === undefined, 'who keeps the metadata log appends to it')
     return this.#coordinator.write(step)
   }
+
+  /** Nobody else appends. */
+  async catchUp(): Promise<void> {}
 
   published(): Promise<void> {
     return this.#snapshots.maybeTake(this.#coordinator)

@@ -7,8 +7,9 @@
 import { addInt64, type Int64, maxInt64 } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard } from '../shard.ts'
-import { fencingRecords, partitionChangeRecord, registrationRecord, unregistrationRecord } from './broker-changes.ts'
+import { endedSessionRecord, fencingRecords, partitionChangeRecord, registrationRecord, unregistrationRecord } from './broker-changes.ts'
 import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
+import { electionRecords } from './elections.ts'
 import { type FeatureUpdate, featureRecords } from './feature-updates.ts'
 import { type Change, ClusterImage, type TopicState } from './image.ts'
 import {
@@ -27,6 +28,7 @@ import type {
   ClusterLimits,
   ConfigChange,
   CreatedTopic,
+  EndedSession,
   NewPartitions,
   NewRegistration,
   NewTopic,
@@ -36,6 +38,8 @@ import type {
 
 /** Kafka's bound on the records of one operation. */
 const maxRecordsPerOperation = 10_000
+/** So that no step takes long. */
+const electionsAtOnce = 2_000
 const noConfigs: ReadonlyMap<string, string> = new Map()
 /** Kafka's size of a block of producer ids. */
 const producerIdBlockSize = 1_000
@@ -193,11 +197,29 @@ export class ClusterShard implements Shard {
   }
 
   registerBroker(broker: NewRegistration): Decision<number> {
-    return decide([registrationRecord(broker, this.nextOffset)], this.nextOffset, false)
+    // By default the offset of the record, as in Kafka.
+    const { epoch = this.nextOffset } = broker
+    return decide([registrationRecord(this.image.brokers, broker, epoch)], epoch, false)
   }
 
-  fenceBroker(id: number, fenced: boolean): Decision<void> {
-    return decide(fencingRecords(this.image.brokers, id, fenced), undefined, false)
+  /** With the first of the elections that follow from it; {@link electLeaders} makes the others. */
+  endSession({ brokerId, epoch, avoid }: EndedSession): Decision<void> {
+    const { brokers } = this.image
+    const ended = endedSessionRecord(brokers, brokerId, epoch)
+    if (ended === null) return decide([], undefined, false)
+    const alive = new Set(brokers.alive())
+    alive.delete(brokerId)
+    return decide([ended, ...electionRecords(this.image, { alive, avoid }, electionsAtOnce)], undefined, false)
+  }
+
+  /** Returns how many were made; 0: no more are needed, or possible. */
+  electLeaders(): Decision<number> {
+    const records = electionRecords(this.image, { alive: new Set(this.image.brokers.alive()) }, electionsAtOnce)
+    return decide(records, records.length, false)
+  }
+
+  fenceBroker(id: number, fenced: boolean, epoch?: number): Decision<void> {
+    return decide(fencingRecords(this.image.brokers, id, fenced, epoch), undefined, false)
   }
 
   unregisterBroker(id: number): Decision<void> {

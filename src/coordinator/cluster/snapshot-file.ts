@@ -42,24 +42,31 @@ export function listSnapshots(files: FileSystem, directory: string): Snapshot[] 
 }
 
 export function encodeSnapshot(state: Iterable<MetadataRecord>, timestamp: number): Buffer {
-  const batches: Buffer[] = []
+  return Buffer.concat([...snapshotBatches(state, timestamp)])
+}
+
+/** All of a file, in pieces that each take little time. */
+export function* snapshotBatches(state: Iterable<MetadataRecord>, timestamp: number): Generator<Buffer> {
   let baseOffset = 0
-  const add = (records: NewRecord[], isControl: boolean) => {
-    batches.push(buildBatch({ records, isControl, baseOffset, timestamp, partitionLeaderEpoch: 0 }))
+  const batch = (records: NewRecord[], isControl: boolean) => {
+    const bytes = buildBatch({ records, isControl, baseOffset, timestamp, partitionLeaderEpoch: 0 })
     baseOffset += records.length
+    return bytes
   }
   const { snapshotHeaderRecord, snapshotFooterRecord } = controlRecords
-  add([controlRecord(headerType, encodeMessage(snapshotHeaderRecord, 0, { version: 0, lastContainedLogTimestamp: timestamp }))], true)
+  yield batch(
+    [controlRecord(headerType, encodeMessage(snapshotHeaderRecord, 0, { version: 0, lastContainedLogTimestamp: timestamp }))],
+    true,
+  )
   let records: NewRecord[] = []
   for (const record of state) {
     records.push(encodeMetadataRecord(record))
     if (records.length < recordsPerBatch) continue
-    add(records, false)
+    yield batch(records, false)
     records = []
   }
-  if (records.length > 0) add(records, false)
-  add([controlRecord(footerType, encodeMessage(snapshotFooterRecord, 0, { version: 0 }))], true)
-  return Buffer.concat(batches)
+  if (records.length > 0) yield batch(records, false)
+  yield batch([controlRecord(footerType, encodeMessage(snapshotFooterRecord, 0, { version: 0 }))], true)
 }
 
 function controlRecord(type: number, value: Buffer): NewRecord {

@@ -5,7 +5,7 @@ import type { KafkaError, Uuid } from '../../protocol.ts'
 import type { ClusterQuotas } from './client-quotas.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
 import type { InternalTopicName } from './internal-topics.ts'
-import type { MetadataLog } from './metadata-log.ts'
+import type { AppendMetadata, MetadataLog } from './metadata-log.ts'
 import type { ClusterSecurity } from './security.ts'
 
 /** One partition as the metadata describes it. The object stays the same while what it says changes. */
@@ -50,6 +50,17 @@ export interface BrokerRegistration {
 export interface NewRegistration extends Omit<BrokerRegistration, 'epoch'> {
   /** Of this run of the process. */
   incarnation: Uuid
+  /** In a cluster over a database, that of the session. By default it is assigned. */
+  epoch?: number
+}
+
+/** In a cluster over a database: the session can change nothing any more. */
+export interface EndedSession {
+  brokerId: number
+  /** Of the session: the broker's registration with another one stays. */
+  epoch: number
+  /** Brokers that have probably failed as well: they get none of its partitions if there is anybody else. */
+  avoid: ReadonlySet<number>
 }
 
 /** The resources that have stored configs; Kafka's ConfigResource types but BROKER_LOGGER, whose levels are not stored. */
@@ -191,17 +202,23 @@ export interface ClusterMetadata {
   registerBroker(broker: NewRegistration): Promise<number>
   /** The session of this broker has ended: its logs are gone, and it leads nothing until it has registered again. */
   sessionEnded(): void
-  /** Throws KafkaError BROKER_ID_NOT_REGISTERED. */
-  fenceBroker(id: number, fenced: boolean): Promise<void>
+  /** Throws KafkaError BROKER_ID_NOT_REGISTERED. `epoch`: does nothing if the broker has registered with another one since then. */
+  fenceBroker(id: number, fenced: boolean, epoch?: number): Promise<void>
   /** Throws KafkaError for a broker that is running, or that leads partitions. */
   unregisterBroker(id: number): Promise<void>
-  /** One outcome per partition, in order. */
-  changePartitions(changes: readonly PartitionChange[]): Promise<(KafkaError | null)[]>
+  /** One outcome per partition, in order. `append`: puts the records into the log, several times if there are many changes. */
+  changePartitions(changes: readonly PartitionChange[], append?: AppendMetadata): Promise<(KafkaError | null)[]>
+  /** Fences the broker and elects other leaders. `append` ends the session with the records; it is not called if there is nothing to record. */
+  endSession(ended: EndedSession, append: AppendMetadata): Promise<void>
+  /** Elects leaders where the leader is fenced, and replaces replicas that are not registered any more. */
+  electLeaders(): Promise<void>
   /** The topic, created with Kafka's settings when it is missing. */
   ensureInternalTopic(name: InternalTopicName): Promise<Topic>
   /** A producer id that was never assigned before and never will be again. */
   newProducerId(): Int64 | Promise<Int64>
 
+  /** Resolves when all is published that was in the metadata log when it was called. */
+  catchUp(): Promise<void>
   subscribe(listener: ClusterListener): { unsubscribe(): void }
   /** The metadata log, for the brokers that follow it; null if this broker follows another one's. */
   readonly sharedLog: MetadataLog | null

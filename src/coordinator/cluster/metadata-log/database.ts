@@ -1,0 +1,181 @@
+/**
+ * The metadata log of a cluster: rows of the database, each one append, and a snapshot in the object store.
+ *
+ * A row holds the records of one append as a record batch, and behind them the append's id (see `metadata-log.ts`), which has no offset:
+ * `count` is that of the records. So the bytes of a row differ from those of every other append, and one whose answer was lost finds itself.
+ *
+ * Nobody keeps this log: the first broker in rank takes the snapshots. The log is trimmed up to the snapshot before the newest one, so that
+ * who is a little behind need not load the whole state.
+ */
+import { type System, Turns } from '../../../base.ts'
+import { batchesIn, buildBatch, KafkaError, type Offset } from '../../../protocol.ts'
+import type { Database, MetadataAppend, MetadataBatch, ObjectStore } from '../../../store.ts'
+import { sizeOf } from '../../runtime-records.ts'
+import type { LogRecord } from '../../shard.ts'
+import {
+  type AppendMetadata,
+  type MetadataLog,
+  type MetadataSlice,
+  markOf,
+  newImage,
+  type PlacedRecord,
+  recordsOf,
+  type SnapshotPlace,
+} from '../metadata-log.ts'
+import { isWholeSnapshot } from '../snapshot-file.ts'
+
+export interface DatabaseMetadataLogOptions {
+  system: System
+  database: Database
+  objects: ObjectStore
+  /** Which the rows bear that this broker writes. It stays the same when a later one follows: appends are found again by it. */
+  session: number
+  /** The session in which this broker takes the snapshots now; null: another one takes them. */
+  snapshotSession(): number | null
+  snapshotAfterRecords?: number
+}
+
+const readBytes = 1024 * 1024
+/** Of the records of one append. */
+const mostBytes = 8 * 1024 * 1024
+const snapshotAfterRecords = 50_000
+/** Of a snapshot, at once. */
+const pieceBytes = 8 * 1024 * 1024
+
+export class DatabaseMetadataLog implements MetadataLog {
+  readonly append: AppendMetadata
+  readonly snapshots: SnapshotPlace
+  readonly #options: DatabaseMetadataLogOptions
+  readonly #turns: Turns
+  readonly #subscriptions = new Set<{ cancel(): void }>()
+  /** Of the newest snapshot that is known here. */
+  #lastSnapshot: Offset = 0
+  #objects = 0
+
+  constructor(options: DatabaseMetadataLogOptions) {
+    this.#options = options
+    this.#turns = new Turns(options.system)
+    this.append = this.by(append => options.database.appendMetadata(append, options.session))
+    this.snapshots = { isDue: end => this.#isDue(end), put: (batches, end) => this.#putSnapshot(batches, end) }
+  }
+
+  /**
+   * Appends by something that does more in the same transaction. `vehicle` answers false when the log does not end at the offset, rejects with a
+   * KafkaError if nothing was appended and never will be, and with any other error if nobody knows: then it is called again with the same.
+   */
+  by(vehicle: (append: MetadataAppend) => Promise<boolean>): AppendMetadata {
+    return async (expected, records, id) => {
+      if (sizeOf(records) > mostBytes) {
+        throw new KafkaError('RECORD_LIST_TOO_LARGE', `a change of the metadata has at most ${mostBytes} bytes`)
+      }
+      const append = { offset: expected, count: records.length, records: encode(expected, records, id) }
+      if (await vehicle(append)) return true
+      const end = await this.#options.database.metadataEnd()
+      if (end < expected) throw new KafkaError('OFFSET_OUT_OF_RANGE', `the metadata log ends at ${end}, before ${expected}`)
+      return false
+    }
+  }
+
+  async read(from: Offset): Promise<MetadataSlice> {
+    if (from === newImage) return this.#readSnapshot()
+    const { database } = this.#options
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const batches = await database.readMetadata(from, readBytes)
+      // What is in front of it was trimmed.
+      if (batches.length > 0 && batches[0]!.offset > from) break
+      if (batches.length > 0) return this.#sliceOf(batches)
+      const end = await database.metadataEnd()
+      if (end < from) throw new KafkaError('OFFSET_OUT_OF_RANGE', `the metadata log ends at ${end}, before ${from}`)
+      if (end === from) return { isSnapshot: false, records: [], end }
+      // It has grown meanwhile; or, the second time, no append ends at `from`: this is not the log that was followed.
+    }
+    return this.#readSnapshot()
+  }
+
+  async #sliceOf(batches: readonly MetadataBatch[]): Promise<MetadataSlice> {
+    const records: PlacedRecord[] = []
+    let end = batches[0]!.offset
+    for (const { offset, count, records: bytes } of batches) {
+      if (offset !== end) break
+      const decoded = await recordsOf(batchesIn(asBuffer(bytes)), offset, this.#turns)
+      // Without the id behind them.
+      if (decoded.length !== count + 1) throw new Error(`the metadata at offset ${offset} has ${decoded.length - 1} records, not ${count}`)
+      for (const placed of decoded.slice(0, count)) records.push(placed)
+      end = offset + count
+    }
+    return { isSnapshot: false, records, end }
+  }
+
+  async #readSnapshot(): Promise<MetadataSlice> {
+    const { database } = this.#options
+    const snapshot = await database.metadataSnapshot()
+    if (snapshot === null) {
+      const [first] = await database.readMetadata(0, 1)
+      if (first !== undefined && first.offset > 0) {
+        throw new Error(`the metadata log begins at offset ${first.offset}, but there is no snapshot of the state before it`)
+      }
+      return { isSnapshot: true, records: [], end: 0 }
+    }
+    const bytes = await this.#fetch(snapshot.object)
+    if (!isWholeSnapshot(bytes)) throw new Error(`the metadata snapshot ${snapshot.object} is damaged`)
+    this.#lastSnapshot = Math.max(this.#lastSnapshot, snapshot.offset)
+    return { isSnapshot: true, records: await recordsOf(batchesIn(bytes), 0, this.#turns), end: snapshot.offset }
+  }
+
+  onChanged(callback: () => void): { cancel(): void } {
+    const watching = this.#options.database.onMetadata(callback)
+    const subscription = {
+      cancel: () => {
+        this.#subscriptions.delete(subscription)
+        watching.cancel()
+      },
+    }
+    this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  /** The database belongs to who opened it. */
+  close(): void {
+    for (const subscription of [...this.#subscriptions]) subscription.cancel()
+  }
+
+  // ---- snapshots
+
+  #isDue(end: Offset): boolean {
+    const after = this.#options.snapshotAfterRecords ?? snapshotAfterRecords
+    return end - this.#lastSnapshot >= after && this.#options.snapshotSession() !== null
+  }
+
+  async #putSnapshot(batches: readonly Buffer[], end: Offset): Promise<void> {
+    const { database, objects, snapshotSession } = this.#options
+    const session = snapshotSession()
+    const before = (await database.metadataSnapshot())?.offset ?? 0
+    this.#lastSnapshot = Math.max(this.#lastSnapshot, before)
+    // Another broker was the first in rank until now.
+    if (session === null || !this.#isDue(end)) return
+    const bytes = batches.reduce((sum, batch) => sum + batch.length, 0)
+    // A name is only ever written with the same bytes. It says how many: there is no other way to ask.
+    const object = `${session}/metadata-${this.#objects++}-${bytes}`
+    await objects.put(object, batches)
+    if (await database.putMetadataSnapshot({ offset: end, object }, before, session)) this.#lastSnapshot = end
+  }
+
+  async #fetch(object: string): Promise<Buffer> {
+    const bytes = Number(/-(\d+)$/.exec(object)?.[1] ?? Number.NaN)
+    if (!Number.isSafeInteger(bytes)) throw new Error(`the name of the metadata snapshot ${object} does not say how long it is`)
+    const pieces: Buffer[] = []
+    for (let at = 0; at < bytes; at += pieceBytes) {
+      pieces.push(await this.#options.objects.get(object, at, Math.min(pieceBytes, bytes - at)))
+    }
+    return Buffer.concat(pieces)
+  }
+}
+
+/** The same arguments give the same bytes: by them an append is recognised. */
+function encode(expected: Offset, records: readonly LogRecord[], id: Buffer): Buffer {
+  return buildBatch({ records: [...records, markOf(id)], baseOffset: expected, timestamp: 0 })
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
