@@ -75,7 +75,10 @@ export class Supervisor {
     const metadataSocket = socketPath(dataDirectory(config), system)
     this.#processes = configurations(config, count).map((values, index) => {
       const order = { type: 'start', values, level, isLogged, metadataSocket } as const
-      return new BrokerProcess({ system, brokerId: config.get('node.id') + index, order, logger, sink })
+      const brokerId = config.get('node.id') + index
+      // The first one keeps the metadata: while it is away itself, nobody can be fenced.
+      const ended = (epoch: number) => this.#processes[0]?.away(brokerId, epoch)
+      return new BrokerProcess({ system, brokerId, order, logger, sink, ended })
     })
     this.#http = await this.#openEndpoint()
     const [first, ...others] = this.#processes

@@ -30,6 +30,8 @@ export interface BrokerProcessOptions {
   order: Omit<StartOrder, 'clusterId'>
   logger: Logger
   sink: LineSink
+  /** A broker that had registered with that epoch has ended, and is started again. */
+  ended(epoch: number): void
 }
 
 export class BrokerProcess {
@@ -40,6 +42,8 @@ export class BrokerProcess {
   #child: ChildProcess | null = null
   /** When the child became ready; null before. */
   #readySinceMs: number | null = null
+  /** Of the child's registration; null before. */
+  #epoch: number | null = null
   #endsInARow = 0
   #restart: Timer | null = null
   #isStopping = false
@@ -63,6 +67,11 @@ export class BrokerProcess {
       this.#firstStart = { resolve, reject }
       if (!this.#isStopping) this.#launch()
     })
+  }
+
+  /** To the first process: broker `brokerId` has ended. */
+  away(brokerId: number, epoch: number): void {
+    this.#tell({ type: 'away', brokerId, epoch })
   }
 
   /** Why it does not serve clients; null if it does. */
@@ -166,6 +175,7 @@ export class BrokerProcess {
     switch (report.type) {
       case 'ready':
         this.#readySinceMs = this.#options.system.clock.monotonic()
+        this.#epoch = report.epoch
         this.#firstStart?.resolve(report)
         this.#firstStart = null
         return
@@ -204,6 +214,8 @@ export class BrokerProcess {
       this.#giveUp(new CommandFailed(`broker ${this.brokerId} ended with ${how} before it was ready`))
       return
     }
+    if (this.#epoch !== null) this.#options.ended(this.#epoch)
+    this.#epoch = null
     if (servedMs >= steadyMs) this.#endsInARow = 0
     const pauseMs = pausesMs[Math.min(this.#endsInARow++, pausesMs.length - 1)]!
     logger.warn({ broker: this.brokerId, how, pauseMs }, 'a broker process has ended and is started again')

@@ -20,19 +20,28 @@ export interface StartOrder {
   readonly metadataSocket: string
 }
 
+/** To the first process: another one has ended, which had registered with that epoch. */
+export interface AwayOrder {
+  readonly type: 'away'
+  readonly brokerId: number
+  readonly epoch: number
+}
+
 /** The process answers with a report that has the same id. */
 export interface Question {
   readonly type: 'metrics' | 'health'
   readonly id: number
 }
 
-export type Order = StartOrder | Question
+export type Order = StartOrder | AwayOrder | Question
 
 /** Clients can connect. */
 export interface ReadyReport {
   readonly type: 'ready'
   readonly ports: readonly (readonly [listener: string, port: number])[]
   readonly clusterId: string
+  /** Of its registration. */
+  readonly epoch: number
   /** Why the disk takes no records; null if it does. */
   readonly shortage: string | null
 }

@@ -7,7 +7,7 @@ import { realSystem } from '../../base.ts'
 import { BrokerConfig, type Exposition, exposition, jsonLogger, type Logger, type RunningBroker, silentLogger } from '../../broker.ts'
 import { UsageError } from '../output.ts'
 import { announce, logStart, startOrExplain } from '../start.ts'
-import { mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
+import { type AwayOrder, mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
 
 // As in `millrace start`.
 setFlagsFromString('--no-parallel-scavenge')
@@ -23,6 +23,7 @@ let wantedPage = 0
 process.stderr.on('error', () => {})
 process.on('message', (order: Order) => {
   if (order.type === 'start') void start(order)
+  else if (order.type === 'away') void fence(order)
   else if (order.type === 'health') void tell({ type: 'health', id: order.id, notReady: notReady() })
   else void sendMetrics(order)
 })
@@ -45,11 +46,21 @@ async function start({ values, level, isLogged, clusterId, metadataSocket }: Sta
     const { ports, broker } = started
     const { shortage } = broker.log.space
     if (isLogged) announce(config, { ports: [ports], httpPort: null, shortage }, logger, system.clock.monotonic() - beganMs)
-    await tell({ type: 'ready', ports: [...ports], clusterId: broker.self.clusterId, shortage })
+    const epoch = broker.metadata.broker(broker.self.id)!.epoch
+    await tell({ type: 'ready', ports: [...ports], clusterId: broker.self.clusterId, epoch, shortage })
   } catch (error) {
     const isUsage = error instanceof UsageError
     await tell({ type: 'failed', message: (error as Error).message, isUsage })
     process.exit(isUsage ? 2 : 1)
+  }
+}
+
+/** Clients are not sent there until it has registered again. */
+async function fence({ brokerId, epoch }: AwayOrder): Promise<void> {
+  try {
+    await running?.broker.metadata.fenceBroker(brokerId, true, epoch)
+  } catch (error) {
+    logger.warn({ broker: brokerId, err: error }, 'cannot fence a broker that has ended; clients go on trying to reach it')
   }
 }
 
