@@ -19,6 +19,7 @@ export {
   processCount,
   renderExplanation,
 } from './broker/config.ts'
+export type { Member } from './broker/cluster.ts'
 export { handlers } from './broker/handlers.ts'
 export { type Exposition, exposition } from './broker/http/exposition.ts'
 export { type HttpEndpoint, startHttp } from './broker/http/http.ts'

@@ -1,0 +1,258 @@
+/**
+ * cluster: this broker as a member of a cluster over a database.
+ *
+ * Hides sessions: how one begins, how the others see that it ended and give its partitions away, and how this broker goes on with another one when
+ * that happened to it, without its clients losing their connections. And the duties that one broker does for all.
+ *
+ * A session leads only what the metadata says from its registration on. The registration is fenced in the transaction that ends the session, which
+ * also names the next leaders. So who reads the registration of a later session has read that as well, and no partition is ever taken over twice.
+ */
+import type { System } from '../base.ts'
+import { type ClusterMetadata, DatabaseMetadataLog } from '../coordinator.ts'
+import { randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
+import type { ClusterRow, Database, ObjectStore } from '../store.ts'
+import { Duty } from './cluster/duty.ts'
+import { Failover } from './cluster/failover.ts'
+import { LeaseWatch } from './cluster/lease-watch.ts'
+import { type BegunSession, beginSession, endPredecessors, randomId, sessionStart } from './cluster/sessions.ts'
+
+export { releaseWith } from './cluster/release-with.ts'
+
+export interface JoinOptions {
+  system: System
+  database: Database
+  objects: ObjectStore
+  /** `node.id`; null: one is taken. */
+  brokerId: number | null
+  /** Where clients reach this broker, `host:port`; null: not known yet. By it a broker without `node.id` finds its id again. */
+  address: string | null
+  /** See SharedSettings; by default as there. */
+  leaseMs?: number
+  marginMs?: number
+  info(what: string, details: object): void
+  report(what: string, error: unknown): void
+}
+
+export interface StartMemberOptions {
+  /** The SharedLog. */
+  log: { begin(session: number): void; readonly session: { proven(): boolean; liveBrokers: number } | null }
+  metadata: ClusterMetadata
+  rack: string | null
+  /** As advertised; asked each time that this broker registers. */
+  endpoints(): ReadonlyMap<string, { host: string; port: number }>
+}
+
+/** Checks the database, makes its tables if there are none, and begins a session. */
+export async function joinCluster(options: JoinOptions): Promise<Member> {
+  const { system, database, info, leaseMs = 2_500, marginMs = 500 } = options
+  await database.check()
+  const cluster = await database.start(randomId(system.random))
+  const begun = await beginSession(system, database, options)
+  info('a session begins', { broker: begun.brokerId, session: begun.session, cluster: cluster.id, incarnation: cluster.incarnation })
+  return new Member({ ...options, silentMs: leaseMs + marginMs }, cluster, begun)
+}
+
+const pauseMs = { first: 50, last: 1_000 }
+/** A stop does not wait longer for a database that does not answer. */
+const closeMs = 5_000
+
+export class Member {
+  readonly cluster: ClusterRow
+  /** As Kafka's clients see it. */
+  readonly clusterId: Uuid
+  readonly brokerId: number
+  /** For `ClusterOptions.metadataLog`. */
+  readonly metadataLog: DatabaseMetadataLog
+  /** Sessions of this process, and sessions of others that it has ended. */
+  readonly counts = { sessions: 1, fenced: 0 }
+  readonly #options: JoinOptions & { silentMs: number }
+  /** The first session of this process. */
+  readonly #author: number
+  /** Grows: a later session with this broker's id is of another process. */
+  #lastSession: number
+  #session: number | null
+  #parts: (StartMemberOptions & { watch: LeaseWatch; duty: Duty }) | null = null
+  #entering = false
+  #waitingDuties: Parameters<Duty['add']>[] = []
+  #closed = false
+
+  constructor(options: JoinOptions & { silentMs: number }, cluster: ClusterRow, { brokerId, session }: BegunSession) {
+    this.#options = options
+    this.cluster = cluster
+    this.clusterId = uuidFromBytes(Buffer.from(cluster.id.replaceAll('-', ''), 'hex'))
+    this.brokerId = brokerId
+    this.#author = session
+    this.#lastSession = session
+    this.#session = session
+    const snapshotSession = () => (this.isFirst ? this.#session : null)
+    this.metadataLog = new DatabaseMetadataLog({ ...options, session, snapshotSession })
+  }
+
+  /** Now; null while there is none. For `ClusterOptions.session`: the epoch of this broker's registration. */
+  get session(): number | null {
+    return this.#session
+  }
+
+  /** Of the living brokers, by id, as this one sees them. */
+  get isFirst(): boolean {
+    return this.#parts?.duty.isFirst ?? false
+  }
+
+  /**
+   * Ends what earlier sessions of this broker go on, registers, and resolves when what it leads is open, or could not be opened. From then on it watches
+   * the others.
+   */
+  async start(options: StartMemberOptions): Promise<void> {
+    const { system, database, silentMs, info, report } = this.#options
+    const { metadata, log } = options
+    const failover = new Failover({
+      database,
+      metadata,
+      metadataLog: this.metadataLog,
+      brokerId: this.brokerId,
+      author: this.#author,
+      silentMs,
+      silentAt: session => watch.silentAt(session),
+      fenced: () => void this.counts.fenced++,
+      info,
+      report,
+    })
+    const watch = new LeaseWatch({
+      system,
+      silentMs,
+      heads: async () => (await database.heads()).filter(({ session }) => session !== this.#session),
+      expected: () => metadata.brokers().flatMap(({ id, epoch, fenced }) => (fenced || id === this.brokerId ? [] : epoch)),
+      proven: () => log.session?.proven() === true,
+      looked: silent => failover.looked(silent),
+    })
+    const duty = new Duty({
+      system,
+      metadata,
+      brokerId: this.brokerId,
+      hasSession: () => this.#session !== null,
+      brokersChanged: () => this.#divideBudget(),
+      report,
+    })
+    for (const task of this.#waitingDuties) duty.add(...task)
+    this.#parts = { ...options, watch, duty }
+    if (this.#session !== null) log.begin(this.#session)
+    await this.#enter()
+    if (this.#closed) return
+    watch.start()
+    duty.start()
+  }
+
+  /** Where clients reach this broker is known, or has changed. */
+  async registerAgain(): Promise<void> {
+    if (this.#session !== null) await this.#register(this.#session)
+  }
+
+  /** For `SharedLogOptions.onEnded`: another session follows, as soon as the database answers. */
+  sessionEnded(reason: string): void {
+    if (this.#closed || this.#session === null) return
+    this.#options.info('the session ended; beginning another one', { broker: this.brokerId, session: this.#session, reason })
+    this.#session = null
+    this.#parts?.metadata.sessionEnded()
+    if (this.#parts !== null) void this.#enter()
+  }
+
+  /** Runs `task` every so often while this broker is the first; one run at a time. */
+  onDuty(name: string, everyMs: number, task: () => Promise<void>): void {
+    if (this.#parts === null) this.#waitingDuties.push([name, everyMs, task])
+    else this.#parts.duty.add(name, everyMs, task)
+  }
+
+  /** Ends the session. What this broker leads still is given to others in the same transaction; so it is to be drained before. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const session = this.#session
+    this.#session = null
+    this.#parts?.watch.close()
+    this.#parts?.duty.close()
+    if (session === null) return
+    const { system, report } = this.#options
+    const ending = this.#endOwn(session).catch(error => report('cannot end the session; the others will', error))
+    const late = Promise.withResolvers<void>()
+    const timer = system.timers.after(closeMs, () => {
+      report('cannot end the session; the others will', new Error(`the database did not answer in ${closeMs} ms`))
+      late.resolve()
+    })
+    await Promise.race([ending, late.promise])
+    timer.cancel()
+  }
+
+  async #endOwn(session: number): Promise<void> {
+    const { database } = this.#options
+    const { metadata = null } = this.#parts ?? {}
+    // Its lease is not over when others lead what it had.
+    metadata?.sessionEnded()
+    let ended = false
+    const fence = this.metadataLog.by(async append => {
+      ended = await database.fence(session, this.#author, append)
+      return ended
+    })
+    await metadata?.endSession({ brokerId: this.brokerId, epoch: session, avoid: new Set() }, fence)
+    if (!ended) await database.fence(session, this.#author)
+  }
+
+  /** The cluster's, of inline bytes. */
+  #divideBudget(): void {
+    const { metadata, log } = this.#parts!
+    if (log.session !== null) log.session.liveBrokers = metadata.brokers().filter(({ fenced }) => !fenced).length
+  }
+
+  /** Until this broker is registered with a session that goes on. Never rejects. */
+  async #enter(): Promise<void> {
+    if (this.#entering) return
+    this.#entering = true
+    const { system, database, silentMs, report, info } = this.#options
+    let reported = ''
+    for (let pause = pauseMs.first; !this.#closed; pause = Math.min(pause * 2, pauseMs.last)) {
+      try {
+        const session = this.#session ?? (await this.#beginAnother())
+        await endPredecessors(system, database, { brokerId: this.brokerId, session }, silentMs)
+        await this.#register(session)
+        if (this.#session !== session) continue
+        info('registered', { broker: this.brokerId, session })
+        break
+      } catch (error) {
+        const { message } = error as Error
+        // It may last for hours.
+        if (!this.#closed && message !== reported) report('cannot join the cluster; trying again', error)
+        reported = message
+      }
+      await new Promise<void>(resolve => void system.timers.after(pause, resolve))
+    }
+    this.#entering = false
+  }
+
+  async #register(session: number): Promise<void> {
+    const { metadata, rack, endpoints } = this.#parts!
+    const incarnation = randomUuid(this.#options.system.random)
+    await metadata.registerBroker({ id: this.brokerId, incarnation, epoch: session, rack, fenced: false, endpoints: endpoints() })
+    this.#divideBudget()
+  }
+
+  /** The start of one is the same until it is known to have begun: so it never stands in its own way. */
+  #nextStart: ReturnType<typeof sessionStart> | null = null
+
+  async #beginAnother(): Promise<number> {
+    const { system, database } = this.#options
+    this.#nextStart ??= sessionStart(system, this.brokerId, this.#options)
+    const start = this.#nextStart
+    for (const row of await database.sessions()) {
+      if (row.brokerId !== this.brokerId || row.ended || row.incarnation === start.incarnation) continue
+      // That process fenced this one, and would do so again.
+      if (row.session > this.#lastSession) throw new Error(`another broker with the id ${this.brokerId} runs, in session ${row.session}`)
+      await database.fence(row.session, this.#author)
+    }
+    const session = await database.beginSession(start)
+    this.#nextStart = null
+    this.#lastSession = session
+    this.#session = session
+    this.counts.sessions++
+    this.#parts!.log.begin(session)
+    return session
+  }
+}
