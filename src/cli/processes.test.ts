@@ -115,6 +115,15 @@ async function untilTopics(port: number, names: readonly string[]): Promise<void
   await until(async () => (await topicsAt(port)).sort().join() === names.join())
 }
 
+/** Those that clients are sent to. */
+async function brokersAt(port: number): Promise<number[]> {
+  const admin = new Kafka({ brokers: [`127.0.0.1:${port}`], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  const { brokers } = await admin.describeCluster()
+  await admin.disconnect()
+  return brokers.map(({ nodeId }) => nodeId).sort()
+}
+
 async function createTopicAt(port: number, name: string): Promise<void> {
   await using client = openClient({ bootstrap: `127.0.0.1:${port}` })
   await client.createTopic({ name, configs: new Map() })
@@ -213,8 +222,10 @@ test('a broker that cannot start again is tried again, and the others go on', li
   await until(() => refusals().length === 2)
   assert.equal((await readiness(http)).status, 503)
   assert.deepEqual(await topicsAt(ports[0]!), [])
+  await until(async () => (await brokersAt(ports[0]!)).join() === '1')
   writeFileSync(file, content)
   await until(async () => (await readiness(http)).status === 200)
+  assert.deepEqual(await brokersAt(ports[0]!), [1, 2])
 })
 
 test('partitions, transactions and groups are spread over the processes, also after each was killed', limit, async t => {
