@@ -113,6 +113,7 @@ export const adviceByCode: Partial<Record<ErrorName, string>> = {
   UNACCEPTABLE_CREDENTIAL: 'Use 4096 to 16384 iterations, and a non-empty user name and password.',
   INVALID_UPDATE_VERSION: 'Use a level that the broker supports; `millrace feature list` shows them.',
   UNKNOWN_TOPIC_ID: 'Nothing: clients refresh their metadata. The topic was deleted, and possibly recreated under the same name.',
+  DUPLICATE_BROKER_REGISTRATION: 'Give each broker of the cluster its own node.id, and stop the other one that has this one.',
   BROKER_ID_NOT_REGISTERED: 'Use the node.id of a broker of this cluster; Metadata and DescribeCluster list them.',
   INCONSISTENT_CLUSTER_ID: 'Send the request to the right cluster.',
   TRANSACTIONAL_ID_NOT_FOUND: 'Check the id; `millrace txn list` shows all transactional ids.',
