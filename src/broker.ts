@@ -3,6 +3,8 @@
  *
  * Hides connections, handlers, configuration, metrics, and the order in which they start and stop.
  */
+
+export type { Member } from './broker/cluster.ts'
 export {
   BrokerConfig,
   type ConfigInputs,
@@ -19,7 +21,6 @@ export {
   processCount,
   renderExplanation,
 } from './broker/config.ts'
-export type { Member } from './broker/cluster.ts'
 export { handlers } from './broker/handlers.ts'
 export { type Exposition, exposition } from './broker/http/exposition.ts'
 export { type HttpEndpoint, startHttp } from './broker/http/http.ts'
