@@ -17,7 +17,8 @@ export {
 } from './log/kafka-directory.ts'
 export { openLog } from './log/open.ts'
 export { repairFile } from './log/partition/partition-directory.ts'
-export type { Compactor } from './log/shared/pieces/compactor.ts'
+export type { Collector } from './log/shared/upkeep/collector.ts'
+export type { Upkeep, UpkeepOptions } from './log/shared/upkeep/upkeep.ts'
 export {
   leastSegmentBytes,
   parseTopicValues,

@@ -1,0 +1,117 @@
+/**
+ * Merges neighbouring pieces into larger ones, one partition at a time: flushes write small ones, and each costs a row, and a request of whoever
+ * reads it.
+ *
+ * A merged piece is no larger, and covers no more time, than a segment of the topic would: retention removes whole pieces.
+ */
+import { type System, Turns } from '../../../base.ts'
+import type { SegmentRow } from '../../../store.ts'
+import { merge, mergeable } from '../pieces/merge.ts'
+import type { PieceStore } from '../pieces/piece-store.ts'
+import type { UpkeepCounts } from './counts.ts'
+import type { Leftovers } from './leftovers.ts'
+import type { FlushedPartition } from './ports.ts'
+import { replaceRows } from './replacement.ts'
+import { Retries } from './retries.ts'
+import type { RowCleaner } from './row-cleaner.ts'
+import type { RowWriter } from './row-writer.ts'
+
+export interface MergerOptions {
+  system: System
+  rows: RowWriter
+  pieces: PieceStore
+  /** Of an object with cleaned pieces. */
+  nameCleaned(): string
+  cleaner: RowCleaner
+  leftovers: Leftovers
+  counts: UpkeepCounts
+  rewriting: Set<FlushedPartition>
+  partitions(): Iterable<FlushedPartition>
+  report(what: string, error: unknown): void
+}
+
+const mergedBytes = 64 << 20
+
+interface Run {
+  rows: readonly SegmentRow[]
+  isClean: boolean
+}
+
+export class Merger {
+  readonly #options: MergerOptions
+  readonly #turns: Turns
+  readonly #retries: Retries
+  #closed = false
+
+  constructor(options: MergerOptions) {
+    this.#options = options
+    this.#turns = new Turns(options.system)
+    this.#retries = new Retries(options.system, options.report)
+  }
+
+  /** The merge that runs is the last. */
+  stop(): void {
+    this.#closed = true
+  }
+
+  /** One round over all partitions. Never rejects. */
+  async run(): Promise<void> {
+    const { partitions, rewriting } = this.#options
+    for (const partition of [...partitions()]) {
+      if (this.#turns.over) await this.#turns.next()
+      if (this.#stopped) return
+      if (!partition.writable || partition.segments.length < 2 || rewriting.has(partition) || !this.#retries.isDue(partition)) continue
+      rewriting.add(partition)
+      try {
+        await this.#mergeAll(partition)
+        this.#retries.succeeded(partition)
+      } catch (error) {
+        if (!this.#stopped && partition.writable) this.#retries.failed(partition, `merging pieces of ${partition.name}`, error)
+      } finally {
+        rewriting.delete(partition)
+      }
+    }
+  }
+
+  get #stopped(): boolean {
+    return this.#closed || this.#options.rows.ended
+  }
+
+  async #mergeAll(partition: FlushedPartition): Promise<void> {
+    const { rows, leftovers, pieces, nameCleaned, counts } = this.#options
+    for (const run of this.#runsOf(partition)) {
+      if (this.#stopped || !partition.writable) return
+      const merged = await merge(pieces, this.#turns, run.rows, run.isClean ? nameCleaned : undefined)
+      if (!(await replaceRows(rows, leftovers, partition, merged))) return
+      counts.mergedPieces += run.rows.length
+    }
+  }
+
+  #runsOf(partition: FlushedPartition): Run[] {
+    const { cleaner } = this.#options
+    const { config, segments, logStartOffset } = partition
+    const cleanedTo = (config.cleanupPolicy.compact ? cleaner.cleanedTo(partition) : undefined) ?? 0
+    const isClean = (row: SegmentRow) => row.endOffset <= cleanedTo
+    const bytes = Math.min(mergedBytes, config.segmentBytes)
+    const runs: Run[] = []
+    for (const stretch of stretches(
+      segments.filter(row => row.endOffset > logStartOffset),
+      isClean,
+      config.segmentMs,
+    ))
+      for (const rows of mergeable(stretch, bytes)) runs.push({ rows, isClean: isClean(stretch[0]!) })
+    return runs
+  }
+}
+
+/** Neighbours that may be in one piece: all clean or all dirty, and their newest records within a segment's time. */
+function stretches(rows: readonly SegmentRow[], isClean: (row: SegmentRow) => boolean, segmentMs: number): SegmentRow[][] {
+  const found: SegmentRow[][] = []
+  for (const row of rows) {
+    const first = found.at(-1)?.[0]
+    const fits = first !== undefined && isClean(first) === isClean(row) && row.maxTimestamp - first.maxTimestamp <= segmentMs
+    if (fits) found.at(-1)!.push(row)
+    else found.push([row])
+  }
+  return found
+}
