@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KafkaError, randomUuid } from '../../protocol.ts'
+import { KafkaError, randomUuid, zeroUuid } from '../../protocol.ts'
 import { testSystem } from '../runtime.testing.ts'
 import { newTopic, TestLog, testRules } from './cluster.testing.ts'
 import { countIn, follow, increment, settled } from './followed-metadata.testing.ts'
@@ -8,21 +8,18 @@ import { brokerConfig, NaiveMetadataLog } from './metadata-log.testing.ts'
 import type { MetadataLog } from './metadata-log.ts'
 import { encodeMetadataRecord } from './metadata-records.ts'
 import { openClusterMetadata } from './open-cluster.ts'
+import type { ClusterShard } from './shard.ts'
 
 /** As `log`, but calls go through the given functions while they are set. */
 class Bent implements MetadataLog {
-  readonly #log: MetadataLog
   append: MetadataLog['append']
   read: MetadataLog['read']
+  onChanged: MetadataLog['onChanged']
 
   constructor(log: MetadataLog) {
-    this.#log = log
     this.append = (...args) => log.append(...args)
     this.read = from => log.read(from)
-  }
-
-  onChanged(callback: () => void): { cancel(): void } {
-    return this.#log.onChanged(callback)
+    this.onChanged = callback => log.onChanged(callback)
   }
 
   close(): void {}
@@ -41,6 +38,37 @@ test('a write that lost the race is decided again on the newer state', async () 
   await system.advance(2_000)
   assert.deepEqual([countIn(one.shard), countIn(other.shard)], [20, 20])
   assert.deepEqual([one.shard.nextOffset, other.shard.nextOffset], [log.records.length, log.records.length])
+})
+
+test('what an old image refuses, or finds unnecessary, is decided again on the newest one', async () => {
+  const system = testSystem()
+  const log = new NaiveMetadataLog()
+  const deaf = new Bent(log)
+  deaf.onChanged = () => ({ cancel() {} })
+  const [one, other] = [follow(system, log), follow(system, deaf)]
+  await settled(system, Promise.all([one.home.loaded, other.home.loaded]))
+  await settled(
+    system,
+    one.home.write(shard => shard.createTopics([newTopic('a')], false)),
+  )
+  const edit = () => new Map([['retention.ms', '1']])
+  const change = other.home.write(shard => shard.applyConfigs([{ type: 'TOPIC', name: 'a', edit }], false))
+  assert.deepEqual(await settled(system, change), [null])
+  const register = (epoch: number) => (shard: ClusterShard) =>
+    shard.registerBroker({ id: 1, epoch, incarnation: zeroUuid, rack: null, fenced: false, endpoints: new Map() })
+  await settled(system, other.home.write(register(5)))
+  await settled(system, one.home.write(register(7)))
+  await assert.rejects(settled(system, other.home.write(register(6))), { name: 'DUPLICATE_BROKER_REGISTRATION' })
+  await settled(
+    system,
+    one.home.write(shard => shard.endSession({ brokerId: 1, epoch: 7, avoid: new Set() })),
+  )
+  await settled(
+    system,
+    one.home.write(shard => shard.unregisterBroker(1)),
+  )
+  // To the old image, the epoch is still a later one.
+  assert.equal(await settled(system, other.home.write(register(6))), 6)
 })
 
 test('what was written is in the image when the write is answered', async () => {

@@ -158,16 +158,24 @@ export class FollowedMetadata implements MetadataHome {
   readonly #appendToLog: AppendMetadata = (expected, records, id) => this.#log.append(expected, records, id)
 
   async #writeNow<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata): Promise<R> {
+    /** Where the log ended when this call looked. */
+    let end: Offset | null = null
     for (let attempt = 0; attempt < mostAttempts; attempt++) {
-      const { shard, expected, decision } = await this.#withImage(async () => {
+      const { shard, expected, decided } = await this.#withImage(async () => {
         if (this.#behind || this.#shard === null) await this.#catchUp(null)
         const shard = this.#current()
         // Before the step, which decides what it answers on this state.
         const expected = shard.nextOffset
-        return { shard, expected, decision: step(shard) }
+        return { shard, expected, decided: outcomeOf(() => step(shard)) }
       })
-      const { records, response } = decision
-      if (records.length === 0) return response
+      if (decided instanceof KafkaError || decided.records.length === 0) {
+        // Others may have changed what it was decided on; with records, the append would show it.
+        end ??= await this.#withImage(() => this.#readToEnd())
+        if (expected < end) continue
+        if (decided instanceof KafkaError) throw decided
+        return decided.response
+      }
+      const { records, response } = decided
       const { accepted, repeated } = await this.#append(expected, records, append)
       if (accepted) {
         await this.#withImage(() => this.#replayOwn(shard, expected, records))
@@ -178,6 +186,11 @@ export class FollowedMetadata implements MetadataHome {
       if (repeated && this.#shard !== shard) throw unknownFate()
     }
     throw unavailable(`Other brokers changed the metadata first, ${mostAttempts} times`)
+  }
+
+  async #readToEnd(): Promise<Offset> {
+    await this.#catchUp(null)
+    return this.#current().nextOffset
   }
 
   /** `repeated`: there was a call whose fate was not known. */
@@ -370,6 +383,15 @@ export class FollowedMetadata implements MetadataHome {
       const sleeper = { timer: this.#options.system.timers.after(ms, wake), wake }
       this.#sleepers.add(sleeper)
     })
+  }
+}
+
+function outcomeOf<R>(step: () => Decision<R>): Decision<R> | KafkaError {
+  try {
+    return step()
+  } catch (error) {
+    if (error instanceof KafkaError) return error
+    throw error
   }
 }
 
