@@ -23,10 +23,10 @@ export class TransactionIndex {
   readonly #handles: FileHandles
   readonly #memory: IndexMemory
   readonly #baseOffset: Offset
-  /** null: not in memory. */
-  #entries: AbortedEntries | null
-  /** While they are not in memory: how many of the file's entries count. */
-  #known = Number.POSITIVE_INFINITY
+  /** null: not in memory, or there are none. */
+  #entries: AbortedEntries | null = null
+  /** Without them: how many of the file's entries count. Most partitions have none. */
+  #known: number
   #written = 0
   /** Of the entries in the file. */
   #checksum = 0
@@ -47,7 +47,7 @@ export class TransactionIndex {
     this.#handles = context.handles
     this.#memory = context.indexes
     this.#baseOffset = baseOffset
-    this.#entries = isNew ? new AbortedEntries(baseOffset) : null
+    this.#known = isNew ? 0 : Number.POSITIVE_INFINITY
     this.#isSealed = !isNew
     this.#unsynced = isNew ? 'nothing' : 'file'
   }
@@ -62,13 +62,13 @@ export class TransactionIndex {
    * file has to be read first; it rejects when that is damaged.
    */
   collect(from: Offset, to: Offset, into: AbortedTransaction[]): boolean | Promise<boolean> {
-    if (this.#entries !== null) return this.#entries.collect(from, to, into)
-    return this.load().then(() => this.#loaded().collect(from, to, into))
+    if (this.#isLoaded) return this.#entries?.collect(from, to, into) ?? false
+    return this.load().then(() => this.collect(from, to, into))
   }
 
   /** Reads the file into memory. Rejects when it is damaged. */
   load(): Promise<void> {
-    if (this.#entries !== null) return Promise.resolve()
+    if (this.#isLoaded) return Promise.resolve()
     this.#loading ??= this.#load().finally(() => {
       this.#loading = null
     })
@@ -81,7 +81,7 @@ export class TransactionIndex {
 
   /** Applies a checkpoint: only the first `count` entries of the file are valid. False if it does not have them all. */
   async adopt(count: number): Promise<boolean> {
-    this.#entries = count === 0 ? this.#none() : null
+    this.#entries = null
     this.#known = this.#written = count
     this.#checksum = 0
     this.#isSealed = false
@@ -91,23 +91,24 @@ export class TransactionIndex {
       // Damaged: the segment makes it again.
       return false
     }
-    if (this.#loaded().count < count) return false
+    if (this.#count < count) return false
     this.#cutFile()
     return true
   }
 
   /** The file is touched only where entries that go are in it, or may be. */
   truncateToCount(count: number): void {
-    const isKnown = this.#entries !== null
+    const isKnown = this.#isLoaded
     if (count === 0) {
       // Also if the file is damaged: recovery discards everything and starts over.
-      this.#entries = this.#none()
+      this.#entries = null
+      this.#known = 0
       this.#isSealed = false
     } else this.#loaded().truncate(count)
     const written = Math.min(this.#written, count)
     if (isKnown && written === this.#written) return
     this.#written = written
-    this.#checksum = crc32c(this.#loaded().bytes(0, written))
+    this.#checksum = this.#entries === null ? 0 : crc32c(this.#entries.bytes(0, written))
     this.#cutFile()
   }
 
@@ -128,7 +129,7 @@ export class TransactionIndex {
    * stay in memory.
    */
   async remake(entries: readonly AbortedTransaction[], isWanted: () => boolean): Promise<void> {
-    const remadeEntries = this.#none()
+    const remadeEntries = new AbortedEntries(this.#baseOffset)
     for (const entry of entries) remadeEntries.append(entry)
     this.#entries = remadeEntries
     this.#written = 0
@@ -196,24 +197,28 @@ export class TransactionIndex {
     file.truncate(this.#written * abortedEntryBytes)
   }
 
-  #none(): AbortedEntries {
-    return new AbortedEntries(this.#baseOffset)
+  get #isLoaded(): boolean {
+    return this.#entries !== null || this.#known === 0
+  }
+
+  get #count(): number {
+    return this.#entries?.count ?? this.#known
   }
 
   #loaded(): AbortedEntries {
-    if (this.#entries === null) throw new Error(`${this.path} has not been read`)
-    return this.#entries
+    if (!this.#isLoaded) throw new Error(`${this.path} has not been read`)
+    return (this.#entries ??= new AbortedEntries(this.#baseOffset))
   }
 
   async #load(): Promise<void> {
     const entries = await this.#read()
     this.#entries = entries
-    this.#written = entries.count
-    if (this.#isSealed) this.#memory.touch(this, entries.size)
+    this.#known = this.#written = entries?.count ?? 0
+    if (this.#isSealed && entries !== null) this.#memory.touch(this, entries.size)
   }
 
-  async #read(): Promise<AbortedEntries> {
-    if (!this.#files.exists(this.path)) return this.#none()
+  async #read(): Promise<AbortedEntries | null> {
+    if (!this.#files.exists(this.path)) return null
     const size = Math.min(this.#handles.get(this.path).size(), this.#known * abortedEntryBytes)
     if (size % abortedEntryBytes !== 0) throw new Error(`${this.path}: the size of ${size} bytes is not a multiple of ${abortedEntryBytes}`)
     const bytes = Buffer.allocUnsafeSlow(size)

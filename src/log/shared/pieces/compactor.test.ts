@@ -87,7 +87,10 @@ function compactionOf(stage: Stage, rows: readonly SegmentRow[], more: Partial<O
 }
 
 /** What a read_committed reader sees in these pieces, by the aborted transactions that their indexes name. */
-async function visible(stage: Stage, rows: readonly SegmentRow[]): Promise<{ records: KeyedRecord[]; known: Known[] }> {
+async function visible(
+  stage: Stage,
+  rows: readonly SegmentRow[],
+): Promise<{ records: KeyedRecord[]; known: Known[]; aborted: AbortedTransaction[] }> {
   const aborted: AbortedTransaction[] = []
   for (const row of rows) aborted.push(...(await stage.store.index(row)).aborted.all())
   const known = await batchesOf(stage.store, rows)
@@ -102,7 +105,7 @@ async function visible(stage: Stage, rows: readonly SegmentRow[]): Promise<{ rec
       return true
     })
   }
-  return { records, known }
+  return { records, known, aborted }
 }
 
 /** The newest of each key; with `tombstones` also those of keys that were deleted. */
@@ -121,6 +124,10 @@ async function compactTwice(stage: Stage, compactor: Compactor, seed: number): P
   assert.equal(cleanTo, rows.at(-1)!.endOffset)
   const once = await visible(stage, compaction.rows)
   assert.deepEqual(once.records, newest(committed, true), `seed ${seed}`)
+  assert.deepEqual(
+    once.aborted,
+    pieces.flatMap(piece => piece.aborted),
+  )
   assert.ok(compaction.rows.length <= rows.length)
   let end = rows[0]!.baseOffset
   for (const row of compaction.rows) {
