@@ -192,7 +192,7 @@ export interface Database {
   check(): Promise<void>
   /** The row of the cluster; makes it, and the tables, when there are none. */
   start(newId: string): Promise<ClusterRow>
-  /** Inserts the session and its frame 0. Returns its id. */
+  /** Inserts the session and its frame 0. Returns its id. The frames of this database are its from now on. */
   beginSession(start: SessionStart): Promise<number>
   /**
    * Frames of the session in order of seq, each one more than the last. Settles in that order. Rejects with {@link DatabaseRefused} when the

@@ -229,6 +229,38 @@ test('through lost answers and late commits, failovers and new topics agree: eve
   assert.ok(lost > 100, `${lost} lost answers`)
 })
 
+test('brokers that end one session at the same moment, with lost answers, change the leaders once', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const cluster = new TestCluster(seed)
+    await cluster.run(async () => {
+      const [one, ...others] = (await startAll(cluster, [1, 2, 3])) as [TestBroker, TestBroker, TestBroker]
+      await createTopic(others[1]!, 'orders', 9)
+      const session = one.member.session!
+      one.process.kill()
+      cluster.faults = seed % 2 === 0 ? 0.3 : 0
+      const ending = others.map(async ({ database, member, metadata }) => {
+        const append = member.metadataLog.by(batch => database.fence(session, member.session!, batch))
+        await metadata.endSession({ brokerId: 1, epoch: session, avoid: new Set() }, append)
+      })
+      await Promise.all(ending)
+      cluster.faults = 0
+      await cluster.pass(5_000)
+      for (const { metadata } of others) {
+        const partitions = metadata
+          .topic('orders')!
+          .partitions.map(({ leader, leaderEpoch, replicas }) => ({ leader, leaderEpoch, replicas }))
+        assert.deepEqual(
+          partitions.filter(({ leader }) => leader === 1),
+          [],
+        )
+        assert.equal(partitions.filter(({ leaderEpoch }) => leaderEpoch === 1).length, 3, `seed ${seed}`)
+        assert.ok(partitions.every(({ leaderEpoch }) => leaderEpoch <= 1))
+      }
+      assert.ok((await others[0]!.database.heads()).every(head => head.session !== session))
+    })
+  }
+})
+
 test('partitions are given away with the metadata that says so, though others change it at the same time', async () => {
   const cluster = new TestCluster(11)
   await cluster.run(async () => {

@@ -172,6 +172,7 @@ test('a session follows one that was fenced: what is left of the old one is refu
   found.set(1, { kind: frameKind.fence, bodyBytes: 0 })
   calls[0]!.answer(false)
   assert.deepEqual(await world.run(Promise.all(old)), ['fenced', 'fenced', 'fenced'])
+  commits.begin(2)
   const next = commits.commit({ ...frameOf(1), session: 2 }, null)
   await world.pass(1_000)
   // A late answer to what was sent before is of no interest.

@@ -67,7 +67,7 @@ export class Commits {
 
   commit(frame: Frame, writes: Writes | null): Promise<CommitOutcome> {
     if (this.#closed) return Promise.reject(closedError())
-    if (this.#session === null || frame.session > this.#session) this.#begin(frame.session)
+    this.#session ??= frame.session
     if (frame.session !== this.#session) return Promise.reject(new DatabaseRefused(`session ${frame.session} was followed by another`))
     if (this.#ended !== null) return this.#ended instanceof Error ? Promise.reject(this.#ended) : Promise.resolve(this.#ended)
     const last = this.#pending.at(-1)
@@ -84,8 +84,9 @@ export class Commits {
     })
   }
 
-  /** A broker that was fenced goes on with another session. What is left of the one before is refused. */
-  #begin(session: number): void {
+  /** A broker whose session ended goes on with another one. What is left of the one before is refused. */
+  begin(session: number): void {
+    if (this.#closed) return
     if (this.#session !== null) this.#end(new DatabaseRefused(`session ${this.#session} was followed by session ${session}`))
     this.#session = session
     this.#lastSeq = null

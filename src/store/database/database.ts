@@ -79,7 +79,12 @@ class SharedDatabase implements Database, DatabaseCounts {
 
   check = () => this.#try(queries => queries.check())
   start = (newId: string) => this.#try(queries => queries.start(newId), longAttemptTimeoutMs)
-  beginSession = (start: SessionStart) => this.#try(queries => queries.beginSession(start))
+
+  async beginSession(start: SessionStart): Promise<number> {
+    const session = await this.#try(queries => queries.beginSession(start))
+    this.#commits.begin(session)
+    return session
+  }
 
   async fence(session: number, by: number, metadata?: MetadataAppend, after?: number): Promise<boolean> {
     for (let races = 0; races < mostFenceRaces; races++) {
