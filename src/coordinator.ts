@@ -30,6 +30,8 @@ export type {
   NewPartitions,
   NewTopic,
   PartitionChange,
+  PartitionDirectories,
+  PartitionKey,
   QuotaAlteration,
   QuotaEntity,
   QuotaEntry,

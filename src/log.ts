@@ -16,7 +16,7 @@ export {
   writeCleanerCheckpoint,
 } from './log/kafka-directory.ts'
 export { openLog } from './log/open.ts'
-export { repairFile } from './log/partition/partition-directory.ts'
+export { readTopicId, repairFile } from './log/partition/partition-directory.ts'
 export type { SessionJournal, SharedJournalCounts } from './log/shared/journal.ts'
 export type { SharedSettings } from './log/shared/settings.ts'
 export type { Collector } from './log/shared/upkeep/collector.ts'

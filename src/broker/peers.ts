@@ -12,10 +12,13 @@ import { Leaders } from './peers/leaders.ts'
 import { Peers } from './peers/peers.ts'
 import { RemoteGroups } from './peers/remote-groups.ts'
 import { MarkersToPeers } from './peers/remote-markers.ts'
+import { RemoteMoves } from './peers/remote-moves.ts'
 import { RemotePartitions } from './peers/remote-partitions.ts'
 import { RoutedShareStates } from './peers/share-states.ts'
 import { TransactionEntries } from './peers/transaction-entries.ts'
 
+export { isOfBroker } from './peers/peers.ts'
+export type { PartitionEnds } from './peers/remote-partitions.ts'
 export type { EntryResults, TransactionEntries } from './peers/transaction-entries.ts'
 
 export interface PeeringOptions {
@@ -36,6 +39,7 @@ export class Peering {
   readonly entries: TransactionEntries
   readonly groups: RemoteGroups
   readonly partitions: RemotePartitions
+  readonly moves: RemoteMoves
 
   constructor(options: PeeringOptions) {
     this.#options = options
@@ -50,6 +54,7 @@ export class Peering {
     this.entries = new TransactionEntries({ leaders, peers, partitionFor: partitionOf.transactionalId })
     this.groups = new RemoteGroups({ leaders, peers, partitionFor: partitionOf.group })
     this.partitions = new RemotePartitions(leaders, peers, () => config.get('request.timeout.ms'))
+    this.moves = new RemoteMoves(peers, options.system.timers)
   }
 
   /** Those of this broker, and those that others keep. */

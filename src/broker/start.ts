@@ -10,32 +10,27 @@ import {
   type ClusterMetadata,
   type DeadLetter,
   GroupCoordinator,
-  type MetadataLog,
   offsetsTopicName,
-  openClusterMetadata,
   ShareCoordinator,
   shareStateTopicName,
   TransactionCoordinator,
   transactionTopicName,
 } from '../coordinator.ts'
-import { type Log, openLog } from '../log.ts'
+import { openLog } from '../log.ts'
 import { openRecordConverter, type RecordConverter, randomUuid } from '../protocol.ts'
 import {
   type BrokerConfig,
-  clusterLimits,
   dataDirectory,
   deadLetterRules,
   effectiveTopicConfig,
   groupSettings,
   logSettings,
   parseHttpAddress,
-  processCount,
   quotaWindows,
   serverLimits,
   shareConfig,
   shareSettings,
   topicDefaultKeys,
-  topicRules,
   transactionSettings,
 } from './config.ts'
 import { connectionsThatFit } from './connections/descriptors.ts'
@@ -52,8 +47,8 @@ import { exposition } from './http/exposition.ts'
 import { type HttpEndpoint, startHttp } from './http/http.ts'
 import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
+import { Moves } from './moves.ts'
 import { Peering } from './peers.ts'
-import { connectToMetadata, listenForMetadata } from './processes/metadata-socket.ts'
 import { Quotas } from './quotas.ts'
 import { Security } from './security.ts'
 import { Seldom } from './seldom.ts'
@@ -67,6 +62,7 @@ import { type DataDirectory, type Identity, openDataDirectory } from './start/da
 import { groupTopics } from './start/group-topics.ts'
 import { internalTopic, ledPartition } from './start/internal-topic.ts'
 import { openListeners } from './start/open-listeners.ts'
+import { openOwnMetadata } from './start/open-metadata.ts'
 import { Telemetry } from './telemetry.ts'
 
 export interface StartOptions {
@@ -76,7 +72,7 @@ export interface StartOptions {
   /** False when `system.files` is not this machine's disk: compaction then stays on this thread. */
   onThisMachine?: boolean
   /** If the broker is one of several processes of this machine, which share the metadata log. */
-  processes?: { metadataSocket: string; keepsMetadata: boolean }
+  processes?: ProcessOptions
   /** Of the cluster that the broker joins: a directory of another one is refused. If absent, a new directory begins a cluster. */
   clusterId?: string
   /** Node's own, unless the network is simulated. */
@@ -89,6 +85,13 @@ export interface StartOptions {
   onFatal(error: Error): void
 }
 
+export interface ProcessOptions {
+  metadataSocket: string
+  keepsMetadata: boolean
+  /** The data directories of all processes by broker id, on one volume. If absent, partitions cannot move. */
+  directories?: ReadonlyMap<number, string>
+}
+
 export interface RunningBroker {
   readonly broker: Broker
   /** By listener name; where 0 was requested, the actual port. */
@@ -97,8 +100,11 @@ export interface RunningBroker {
   readonly httpPort: number | null
   /** After this, listening does not keep the process alive. */
   unref(): void
-  /** Graceful shutdown: answers waiting requests immediately, sends pending replies, and flushes everything. */
-  close(): Promise<void>
+  /**
+   * Graceful shutdown: gives partitions to other brokers, unless `signal` says that these stop, too; answers waiting requests immediately, sends
+   * pending replies, and flushes everything.
+   */
+  close(signal?: AbortSignal): Promise<void>
 }
 
 /** KIP-1191: the level of `share.version`. */
@@ -139,7 +145,8 @@ interface Opening extends StartOptions {
   turns: Turns
 }
 
-type Closers = (() => Promise<void> | void | undefined)[]
+/** What has to be closed, in the order in which it was opened. */
+export type Closers = (() => Promise<void> | void | undefined)[]
 
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
   const { config, logger, onFatal } = given
@@ -161,12 +168,12 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     report: (what, error) => logger.warn({ err: error }, what),
   })
   opened.push(() => log.close())
-  const metadata = await openMetadata(options, log, directory, followedLog(options, opened))
-  opened.push(() => metadata.close())
-  await shareMetadata(options, metadata, opened)
+  const { metadata, processMoves } = await openOwnMetadata(options, log, { directory, clusterId: identity.clusterId }, opened)
   followDynamicConfig(config, metadata, logger)
   const { groups, peers, transactions, shares } = openCoordinators(options, opened, { metadata, identity, converter })
 
+  const moves = new Moves({ ...options, brokerId: config.get('node.id'), metadata, peers, mover: processMoves.mover(log, metadata, peers) })
+  opened.push(() => moves.close())
   const ports = new Map<string, number>()
   const broker: Broker = {
     system,
@@ -177,6 +184,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     groups,
     transactions,
     peers,
+    moves,
     ...shares.parts,
     converter,
     self: selfOf(config, identity, ports),
@@ -199,7 +207,9 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   opened.push(() => server.close(drainMs))
   opened.push(await openListeners(broker, server, ports))
   if (given.processes !== undefined) await register(broker)
+  moves.start()
   http?.setReadiness(() => log.space.shortage)
+  let left: Promise<void> | null = null
   return {
     broker,
     ports,
@@ -208,16 +218,28 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
       server.unref()
       http?.unref()
     },
-    close: () => {
+    close: (signal = new AbortController().signal) => {
       http?.setReadiness(() => 'the broker is stopping')
-      return closeAll()
+      left ??= leave(broker, signal)
+      return left.finally(closeAll)
     },
   }
 }
 
 function takeDirectory(given: StartOptions, directory: string): Promise<DataDirectory> {
   const { config } = given
-  return openDataDirectory({ ...given, directory, nodeId: config.get('node.id'), processCount: processCount(config) })
+  return openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
+}
+
+/** Others serve what this broker has led. */
+async function leave({ logger, metadata, moves, self }: Broker, signal: AbortSignal): Promise<void> {
+  if (!(await moves.drain(signal))) return
+  try {
+    // Clients need not find out by themselves.
+    await metadata.fenceBroker(self.id, true)
+  } catch (error) {
+    logger.warn({ err: error }, 'the other brokers do not know yet that this one stops')
+  }
 }
 
 /** From now on, all brokers of the cluster send clients here. */
@@ -265,43 +287,6 @@ function selfOf(config: BrokerConfig, { clusterId, directoryId }: Identity, port
       return { host, port: port === 0 ? (ports.get(listener) ?? 0) : port }
     },
   }
-}
-
-export async function openMetadata(
-  { system, config, logger }: Pick<StartOptions, 'system' | 'config' | 'logger'>,
-  log: Log,
-  directory: string,
-  metadataLog?: MetadataLog,
-): Promise<ClusterMetadata> {
-  const seldom = new Seldom(system.clock)
-  const unusable = (key: string, reason: string) => {
-    if (seldom.allows(reason)) logger.warn({ key, reason }, 'ignoring an invalid stored config')
-  }
-  return openClusterMetadata({
-    system,
-    log,
-    directory,
-    brokerId: config.get('node.id'),
-    rack: config.get('broker.rack'),
-    rules: topicRules(config, unusable),
-    limits: clusterLimits(config),
-    reporter: logger,
-    metadataLog,
-  })
-}
-
-/** Undefined: this broker keeps the metadata log itself. */
-function followedLog({ processes, system, logger }: StartOptions, opened: Closers): MetadataLog | undefined {
-  if (processes === undefined || processes.keepsMetadata) return undefined
-  const log = connectToMetadata(processes.metadataSocket, system, logger)
-  opened.push(() => log.close())
-  return log
-}
-
-async function shareMetadata({ processes, system, logger }: StartOptions, { sharedLog }: ClusterMetadata, opened: Closers): Promise<void> {
-  if (processes === undefined || sharedLog === null) return
-  const sharing = await listenForMetadata(processes.metadataSocket, sharedLog, system, logger)
-  opened.push(() => sharing.close())
 }
 
 function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, logger: Logger): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,11 +108,6 @@ async function readiness(http: string): Promise<{ status: number; reason?: strin
 async function topicsAt(port: number): Promise<string[]> {
   await using client = openClient({ bootstrap: `127.0.0.1:${port}` })
   return [...(await client.topicNames())]
-}
-
-/** Brokers learn of changes that others make a little later. */
-async function untilTopics(port: number, names: readonly string[]): Promise<void> {
-  await until(async () => (await topicsAt(port)).sort().join() === names.join())
 }
 
 /** Those that clients are sent to. */
@@ -332,28 +327,90 @@ test('if one broker cannot start, none runs, and the error is that of a single b
   assert.match(overlapping.stderr, /^millrace: processes=2: the listener PLAINTEXT .* overlap/)
 })
 
-test('the data of one process is taken over; then a start with fewer processes is refused', limit, async t => {
+async function valuesAt(port: number, topic: string, count: number): Promise<string[]> {
+  const kafka = new Kafka({ brokers: [`127.0.0.1:${port}`], logLevel: logLevel.NOTHING })
+  const consumer = kafka.consumer({ groupId: `g${port}` })
+  await consumer.subscribe({ topic, fromBeginning: true })
+  const seen: string[] = []
+  await consumer.run({ eachMessage: async ({ message }) => void seen.push(String(message.value)) })
+  await until(() => seen.length >= count)
+  await consumer.disconnect()
+  return seen.sort()
+}
+
+async function leadersAt(port: number, topic: string): Promise<number[]> {
+  await using client = openClient({ bootstrap: `127.0.0.1:${port}` })
+  const [info] = await client.topics([topic])
+  return info!.partitions.map(({ leader }) => leader)
+}
+
+test('the data of one process is spread over more, and taken back by fewer', limit, async t => {
   const data = dataDirectory(t)
+  const env = { MILLRACE_GROUP_INITIAL_REBALANCE_DELAY_MS: '0', MILLRACE_OFFSETS_TOPIC_NUM_PARTITIONS: '3' }
   const run = async (processes: number, use: (ports: readonly number[]) => Promise<void>) => {
-    const { supervisor, ports, ended } = await start(data, processes)
+    const { supervisor, ports, ended, stderr } = await start(data, processes, 0, env)
     await use(ports)
     supervisor.kill()
-    assert.deepEqual(await ended, { code: 0, signal: null })
+    assert.deepEqual(await ended, { code: 0, signal: null }, stderr())
   }
-  await run(1, ([port]) => createTopicAt(port!, 'before'))
-  await run(2, async ports => {
-    assert.deepEqual(await topicsAt(ports[0]!), ['before'])
-    await createTopicAt(ports[1]!, 'further')
-    await untilTopics(ports[0]!, ['before', 'further'])
+  const values: string[] = []
+  const send = async (ports: readonly number[], name: string) => {
+    const kafka = new Kafka({ brokers: ports.map(port => `127.0.0.1:${port}`), logLevel: logLevel.NOTHING })
+    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
+    await producer.connect()
+    for (let partition = 0; partition < 6; partition++) {
+      await producer.send({ topic: 'orders', messages: [{ partition, value: `${name}${partition}` }] })
+      values.push(`${name}${partition}`)
+    }
+    await producer.disconnect()
+  }
+  await run(1, async ports => {
+    const admin = new Kafka({ brokers: [`127.0.0.1:${ports[0]}`], logLevel: logLevel.NOTHING }).admin()
+    await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 6 }] })
+    await admin.disconnect()
+    await send(ports, 'one')
   })
-  const flags = ['start', '--port', '0', '--http', 'none', '--data', data]
-  const refused = spawnSync(process.execPath, [program, ...flags], { encoding: 'utf8', timeout: 60_000 })
-  assert.equal(refused.status, 1)
-  assert.match(
-    refused.stderr,
-    /holds the data of 2 processes, and with processes=1 that in \.process1 would be missing: start with --processes 2$/m,
+  const spread = (count: number) => async (ports: readonly number[]) => {
+    await until(async () => new Set(await leadersAt(ports[0]!, 'orders')).size === count)
+    await send(ports, `of ${count} `)
+    assert.deepEqual(await valuesAt(ports[0]!, 'orders', values.length), values.toSorted())
+  }
+  await run(3, spread(3))
+  await run(2, spread(2))
+  await run(1, spread(1))
+  assert.deepEqual(
+    readdirSync(data).filter(name => name.startsWith('.process')),
+    [],
   )
-  await run(3, ports => untilTopics(ports[2]!, ['before', 'further']))
+})
+
+test('a broker that is stopped gives its partitions away first, and gets its share when it is back', limit, async t => {
+  const { data, ports } = await start(dataDirectory(t), 2)
+  const admin = new Kafka({ brokers: [`127.0.0.1:${ports[0]}`], logLevel: logLevel.NOTHING }).admin()
+  await admin.createTopics({ topics: [{ topic: 'orders', numPartitions: 4 }] })
+  const kafka = new Kafka({ brokers: ports.map(port => `127.0.0.1:${port}`), logLevel: logLevel.NOTHING })
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry: { initialRetryTime: 20, retries: 30 } })
+  await producer.connect()
+  const sent: string[] = []
+  let isOver = false
+  const sending = (async () => {
+    for (let number = 0; !isOver; number++) {
+      const value = String(number)
+      await producer.send({ topic: 'orders', messages: [{ partition: number % 4, value }] })
+      sent.push(value)
+    }
+  })()
+  const [, second] = pidsOf(data)
+  process.kill(second, 'SIGTERM')
+  await until(() => !isAlive(second))
+  // What it led is served while it is away.
+  const before = sent.length
+  await until(() => sent.length > before + 8)
+  await until(async () => (await leadersAt(ports[0]!, 'orders')).filter(leader => leader === 2).length === 2)
+  isOver = true
+  await sending
+  await Promise.all([producer.disconnect(), admin.disconnect()])
+  assert.deepEqual(await valuesAt(ports[0]!, 'orders', sent.length), sent.sort())
 })
 
 test('a single broker loads nothing of the supervisor', limit, async t => {

@@ -8,7 +8,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { type LineSink, type System, Turns } from '../base.ts'
-import { type BrokerConfig, dataDirectory, type HttpEndpoint, type Logger, parseHttpAddress, startHttp } from '../broker.ts'
+import {
+  type BrokerConfig,
+  dataDirectory,
+  type HttpEndpoint,
+  type Logger,
+  parseHttpAddress,
+  processDirectory,
+  startHttp,
+} from '../broker.ts'
 import { BrokerProcess } from './processes/broker-process.ts'
 import { configurations } from './processes/configuration.ts'
 import type { LogLevel, ReadyReport } from './processes/messages.ts'
@@ -72,10 +80,13 @@ export class Supervisor {
   async #startAll(): Promise<Serving> {
     const { config, count, system, logger, sink, level, isLogged } = this.#options
     this.#awake.port1.on('message', () => {})
-    const metadataSocket = socketPath(dataDirectory(config), system)
+    const directory = dataDirectory(config)
+    const metadataSocket = socketPath(directory, system)
+    const firstId = config.get('node.id')
+    const directories = Array.from({ length: count }, (_, index) => [firstId + index, processDirectory(directory, index)] as const)
     this.#processes = configurations(config, count).map((values, index) => {
-      const order = { type: 'start', values, level, isLogged, metadataSocket } as const
-      const brokerId = config.get('node.id') + index
+      const order = { type: 'start', values, level, isLogged, metadataSocket, directories } as const
+      const brokerId = firstId + index
       // The first one keeps the metadata: while it is away itself, nobody can be fenced.
       const ended = (epoch: number) => this.#processes[0]?.away(brokerId, epoch)
       return new BrokerProcess({ system, brokerId, order, logger, sink, ended })

@@ -16,7 +16,7 @@ export { DatabaseMetadataLog } from './cluster/metadata-log/database.ts'
 export { serveMetadataLog } from './cluster/metadata-log/server.ts'
 export type { AppendMetadata, MetadataLog } from './cluster/metadata-log.ts'
 export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster.ts'
-export type { Reporter } from './cluster/open-topics.ts'
+export type { PartitionDirectories, Reporter } from './cluster/open-topics.ts'
 export { assignmentProblem } from './cluster/placement.ts'
 export type { ClusterSecurity, ScramDeletion, ScramUpsertion } from './cluster/security.ts'
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
@@ -32,6 +32,7 @@ export type {
   NewPartitions,
   NewTopic,
   PartitionChange,
+  PartitionKey,
   Topic,
   TopicConfigEntry,
   TopicPartition,

@@ -192,5 +192,5 @@ const rules: TopicRules = {
   validateTopicConfigs() {},
   effectiveTopicConfig: () => ({ cleanupPolicy: { delete: true, compact: false } }) as Partial<TopicConfig> as TopicConfig,
   describeTopicConfigs: () => [],
-  internalTopic: () => ({ numPartitions: 1, configs: new Map() }),
+  internalTopic: () => ({ numPartitions: 1, replicationFactor: 1, configs: new Map() }),
 }

@@ -193,6 +193,14 @@ test("a file for Confluent's servers starts: one warning for keys of plug-ins, o
   assert.ok(!notes.some(note => note.includes('without effect') && note.includes('replication.factor')))
 })
 
+test('several processes are several brokers: replica counts stay', () => {
+  const set = { 'default.replication.factor': 3, 'offsets.topic.replication.factor': 3 }
+  const several = loadBrokerConfig({ set: { ...set, processes: '3' } })
+  assert.deepEqual(several.notes, [])
+  assert.equal(several.get('offsets.topic.replication.factor'), 3)
+  assert.equal(loadBrokerConfig({ set: { ...set, processes: '1' } }).get('default.replication.factor'), 1)
+})
+
 test('replica counts are 1 on one broker if they are not set', () => {
   const config = loadBrokerConfig({})
   const counts = config.names().filter(name => /(replication\.factor|min\.isr|min\.insync\.replicas)$/.test(name))

@@ -9,6 +9,7 @@ import { readEnvironment } from './environment.ts'
 import { brokerKeys, isMistake, isPluginKey, keyOf } from './keys.ts'
 import { type Resolver, valueResolver } from './providers.ts'
 import { readConfigFile } from './read-file.ts'
+import { countOfProcesses } from './settings.ts'
 
 export interface ConfigInputs {
   /** A file in YAML or, when its name ends in `.properties`, in the format of Kafka's server.properties. */
@@ -62,7 +63,7 @@ export function loadBrokerConfig(inputs: ConfigInputs): BrokerConfig {
   const { given } = draft
   pairIds(given)
   checkTogether(given, problems)
-  const notes = [...ignoredNote(draft.ignored), ...countAsOne(given), ...effectless(given)]
+  const notes = [...ignoredNote(draft.ignored), ...notesOnReplicas(given), ...effectless(given)]
   if (problems.length > 0) throw new ConfigProblems(problems)
   try {
     return new BrokerConfig(given, notes, inputs.hostName)
@@ -137,6 +138,11 @@ const addressKeys = new Set(['host.name', 'port', 'advertised.host.name', 'adver
 
 /** Keys that count replicas. */
 const replicaCount = /(?:^|\.)(?:replication\.factor|min\.isr|min\.insync\.replicas)$/
+
+function notesOnReplicas(given: Map<string, Given>): string[] {
+  const processes = given.get('processes')?.text
+  return processes === undefined || countOfProcesses(processes) === 1 ? countAsOne(given) : []
+}
 
 /** A configuration written for several brokers must also work for one, so these counts become 1. Returns a note if any was larger. */
 function countAsOne(given: Map<string, Given>): string[] {

@@ -16,7 +16,10 @@ export function dataDirectory(config: BrokerConfig): string {
 
 /** How many processes `millrace start` runs. */
 export function processCount(config: BrokerConfig): number {
-  const text = config.get('processes')
+  return countOfProcesses(config.get('processes'))
+}
+
+export function countOfProcesses(text: string): number {
   return text === 'auto' ? Math.max(1, availableParallelism() - 1) : Number(text)
 }
 

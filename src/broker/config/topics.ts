@@ -106,17 +106,26 @@ function internalTopic(config: BrokerConfig, name: Parameters<TopicRules['intern
     case '__consumer_offsets':
       return {
         numPartitions: config.get('offsets.topic.num.partitions'),
+        replicationFactor: config.get('offsets.topic.replication.factor'),
         configs: compacted(config.get('offsets.topic.segment.bytes'), 'compact'),
       }
     case '__transaction_state': {
       const configs = compacted(config.get('transaction.state.log.segment.bytes'), 'compact')
       configs.set('compression.type', 'uncompressed')
       configs.set('unclean.leader.election.enable', 'false')
-      return { numPartitions: config.get('transaction.state.log.num.partitions'), configs }
+      return {
+        numPartitions: config.get('transaction.state.log.num.partitions'),
+        replicationFactor: config.get('transaction.state.log.replication.factor'),
+        configs,
+      }
     }
     case '__share_group_state': {
       const configs = compacted(config.get('share.coordinator.state.topic.segment.bytes'), 'delete', ['retention.ms', '-1'])
-      return { numPartitions: config.get('share.coordinator.state.topic.num.partitions'), configs }
+      return {
+        numPartitions: config.get('share.coordinator.state.topic.num.partitions'),
+        replicationFactor: config.get('share.coordinator.state.topic.replication.factor'),
+        configs,
+      }
     }
   }
 }

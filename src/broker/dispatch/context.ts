@@ -15,6 +15,7 @@ import type { FrameMemory } from '../connections/frame-memory.ts'
 import type { ResponseMemory } from '../connections/response-memory.ts'
 import type { Logger } from '../logger.ts'
 import type { BrokerMetrics } from '../metrics.ts'
+import type { Moves } from '../moves.ts'
 import type { Peering } from '../peers.ts'
 import type { Quotas } from '../quotas.ts'
 import type { Security } from '../security.ts'
@@ -54,6 +55,7 @@ export interface Broker {
   readonly converter: RecordConverter
   /** null: there is no other broker. */
   readonly peers: Peering | null
+  readonly moves: Moves
   readonly metrics: BrokerMetrics
   readonly quotas: Quotas
   readonly telemetry: Telemetry

@@ -125,7 +125,7 @@ export class Peers {
     return openLink({
       host,
       port,
-      clientId: `broker-${self.id}`,
+      clientId: clientIdOf(self.id),
       // Read again for each connection: the configuration and the files that it names may change.
       security: connectionSecurity(ownLogin(config), [host], system.files),
       clusterId: self.clusterId,
@@ -147,6 +147,16 @@ export class Peers {
     if (code === 'TIMEOUT') return new KafkaError('REQUEST_TIMED_OUT', `broker ${brokerId}: ${message}`)
     return unreachable(`broker ${brokerId}: ${message}`)
   }
+}
+
+/** As Kafka's brokers. */
+function clientIdOf(brokerId: number): string {
+  return `broker-${brokerId}`
+}
+
+/** Whether the client says that it is a broker; what it may do, its principal decides. */
+export function isOfBroker(clientId: string | null): boolean {
+  return clientId !== null && /^broker-\d+$/.test(clientId)
 }
 
 function drop(peer: Peer): void {

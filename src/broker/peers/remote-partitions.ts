@@ -1,4 +1,5 @@
 /** What this broker asks the leaders of other partitions: to take a batch of its own, and where a partition begins and ends. */
+import { joinedKey } from '../../base.ts'
 import { apis, errorName, KafkaError } from '../../protocol.ts'
 import type { Leaders } from './leaders.ts'
 import type { Peers } from './peers.ts'
@@ -45,6 +46,56 @@ export class RemotePartitions {
   async ends(topic: string, partition: number): Promise<PartitionEnds> {
     const [first, last] = await Promise.all([this.#offset(topic, partition, earliest), this.#offset(topic, partition, latest)])
     return { logStartOffset: first.offset, highWatermark: last.offset, leaderEpoch: last.leaderEpoch }
+  }
+
+  /** Of partitions that other brokers lead, by `joinedKey(topic, partition)`. Those of a broker that does not answer are missing. */
+  async endsOfMany(partitions: readonly { topic: string; partition: number }[]): Promise<Map<string, PartitionEnds>> {
+    const byLeader = new Map<number, Map<string, number[]>>()
+    for (const { topic, partition } of partitions) {
+      const leader = this.#elsewhere(topic, partition)
+      if (leader === null) continue
+      const topics = byLeader.get(leader) ?? new Map<string, number[]>()
+      const indexes = topics.get(topic) ?? []
+      indexes.push(partition)
+      byLeader.set(leader, topics.set(topic, indexes))
+    }
+    const found = new Map<string, PartitionEnds>()
+    const ask = async ([leader, topics]: [number, ReadonlyMap<string, number[]>]) => {
+      const [first, last] = await Promise.all([this.#offsets(leader, topics, earliest), this.#offsets(leader, topics, latest)])
+      for (const [key, { offset, leaderEpoch }] of last) {
+        const start = first.get(key)
+        if (start !== undefined) found.set(key, { logStartOffset: start.offset, highWatermark: offset, leaderEpoch })
+      }
+    }
+    await Promise.allSettled([...byLeader].map(ask))
+    return found
+  }
+
+  async #offsets(leader: number, topics: ReadonlyMap<string, number[]>, timestamp: number) {
+    const answer = await this.#peers.request(leader, apis.listOffsets, listVersion, {
+      replicaId: noReplica,
+      isolationLevel: readUncommitted,
+      topics: Array.from(topics, ([name, indexes]) => ({
+        name,
+        partitions: indexes.map(partitionIndex => ({ partitionIndex, timestamp })),
+      })),
+    })
+    const offsets = new Map<string, { offset: number; leaderEpoch: number }>()
+    for (const { name, partitions } of answer.topics) {
+      for (const { partitionIndex, errorCode, offset, leaderEpoch } of partitions)
+        if (errorCode === 0) offsets.set(joinedKey(name, String(partitionIndex)), { offset: Number(offset), leaderEpoch })
+    }
+    return offsets
+  }
+
+  /** null: no other broker leads it now. */
+  #elsewhere(topic: string, partition: number): number | null {
+    try {
+      return this.#leaders.elsewhere(topic, partition)
+    } catch (error) {
+      if (error instanceof KafkaError) return null
+      throw error
+    }
   }
 
   async #offset(topic: string, partition: number, timestamp: number): Promise<{ offset: number; leaderEpoch: number }> {

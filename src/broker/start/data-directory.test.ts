@@ -141,11 +141,6 @@ const ownRefusals: { what: string; change(directory: string): void; error: RegEx
     change: directory => edit(properties(directory), /cluster\.id=/, 'cluster.id=\\ux'),
     error: /damaged meta\.properties/,
   },
-  {
-    what: 'data of further processes',
-    change: directory => fill(directory, { '.process1/note.txt': '', '.process3/meta.properties': '' }),
-    error: /holds the data of 4 processes, and with processes=1 that in \.process3 would be missing: start with --processes 4$/,
-  },
   { what: 'no meta.properties', change: directory => fs.rmSync(properties(directory)), error: /meta\.properties is missing/ },
   {
     what: 'a journal of a newer format',

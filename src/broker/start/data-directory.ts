@@ -32,8 +32,6 @@ export interface DataDirectoryOptions {
   directory: string
   nodeId: number
   logger: Logger
-  /** How many processes run on this machine; if absent, the directories of further processes are not looked at. */
-  processCount?: number
   /** Of the cluster that the broker joins. If absent, a new directory begins a cluster. */
   clusterId?: string
 }
@@ -53,10 +51,9 @@ const format = 1
 
 /** Locks the directory for this process, and creates it if it is new. Throws DirectoryRefused or DirectoryInUse; then nothing was written. */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
-  const { system, directory, nodeId, processCount, clusterId } = options
+  const { system, directory, nodeId, clusterId } = options
   const look = () => {
     const identity = inspect(system.files, directory, nodeId)
-    if (processCount !== undefined) checkFurtherProcesses(system.files, directory, processCount)
     if (identity !== null && clusterId !== undefined && identity.clusterId !== clusterId)
       throw new DirectoryRefused(directory, `belongs to cluster ${identity.clusterId}, but the first process to cluster ${clusterId}`)
     return identity
@@ -74,21 +71,14 @@ export function processDirectory(directory: string, index: number): string {
 }
 
 /**
- * With fewer processes than before, partitions would be missing. Every directory counts: those of empty partitions do not exist, and records
+ * The indexes of processes that ran here and do not run with this many. Every directory counts: those of empty partitions do not exist, and records
  * may still be in the journal.
  */
-function checkFurtherProcesses(files: FileSystem, directory: string, processes: number): void {
-  const left = listIfThere(files, directory)
+export function leftProcesses(files: FileSystem, directory: string, processes: number): number[] {
+  return listIfThere(files, directory)
     .map(name => Number(/^\.process(\d{1,9})$/.exec(name)?.[1]))
     .filter(index => index >= processes && files.exists(`${processDirectory(directory, index)}/meta.properties`))
     .sort((one, other) => one - other)
-  if (left.length === 0) return
-  const needed = left.at(-1)! + 1
-  const where = left.map(index => `.process${index}`).join(', ')
-  throw new DirectoryRefused(
-    directory,
-    `holds the data of ${needed} processes, and with processes=${processes} that in ${where} would be missing: start with --processes ${needed}`,
-  )
 }
 
 /** What is imported: if it is the same again, an interrupted import can continue. */

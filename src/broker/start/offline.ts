@@ -4,8 +4,8 @@ import type { ClusterMetadata } from '../../coordinator.ts'
 import { openLog } from '../../log.ts'
 import { type BrokerConfig, dataDirectory, logSettings } from '../config.ts'
 import type { Logger } from '../logger.ts'
-import { openMetadata } from '../start.ts'
 import { openDataDirectory } from './data-directory.ts'
+import { openMetadata } from './open-metadata.ts'
 
 export interface OfflineOptions {
   system: System
@@ -40,7 +40,7 @@ export async function withMetadata(
   }
   const log = await openLog({ system, directory, settings: logSettings(config), onFatal, onThisMachine: true, report })
   try {
-    const metadata = await openMetadata(options, log, directory)
+    const metadata = await openMetadata(options, log, { directory })
     try {
       await use(metadata)
     } finally {

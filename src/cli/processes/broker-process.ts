@@ -102,6 +102,7 @@ export class BrokerProcess {
   async stop(after: Promise<unknown>): Promise<void> {
     this.#isStopping = true
     this.#restart?.cancel()
+    this.#tell({ type: 'all-stop' })
     await after
     const child = this.#child
     if (child === null) return

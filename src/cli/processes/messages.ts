@@ -18,6 +18,8 @@ export interface StartOrder {
   readonly clusterId: string | null
   /** Where the first process shares the metadata log. */
   readonly metadataSocket: string
+  /** Of all processes, by broker id. */
+  readonly directories: readonly (readonly [brokerId: number, directory: string])[]
 }
 
 /** To the first process: another one has ended, which had registered with that epoch. */
@@ -33,7 +35,12 @@ export interface Question {
   readonly id: number
 }
 
-export type Order = StartOrder | AwayOrder | Question
+/** All processes are about to stop: there is nobody to give partitions to. */
+export interface AllStopOrder {
+  readonly type: 'all-stop'
+}
+
+export type Order = StartOrder | AwayOrder | Question | AllStopOrder
 
 /** Clients can connect. */
 export interface ReadyReport {

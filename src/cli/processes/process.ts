@@ -9,6 +9,8 @@ import { UsageError } from '../output.ts'
 import { announce, logStart, startOrExplain } from '../start.ts'
 import { type AwayOrder, mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'
 
+const newsMs = 100
+
 // As in `millrace start`.
 setFlagsFromString('--no-parallel-scavenge')
 const system = realSystem()
@@ -16,6 +18,8 @@ let logger: Logger = silentLogger
 let running: RunningBroker | null = null
 let metrics: Exposition | null = null
 let isStopping = false
+/** The other processes stop, too. */
+const allStop = new AbortController()
 /** The page that the supervisor waits for; it has given up the ones before. */
 let wantedPage = 0
 
@@ -25,13 +29,22 @@ process.on('message', (order: Order) => {
   if (order.type === 'start') void start(order)
   else if (order.type === 'away') void fence(order)
   else if (order.type === 'health') void tell({ type: 'health', id: order.id, notReady: notReady() })
+  else if (order.type === 'all-stop') allStop.abort()
   else void sendMetrics(order)
 })
-process.on('disconnect', () => stop('the supervisor has ended'))
+process.on('disconnect', () => {
+  allStop.abort()
+  stop('the supervisor has ended')
+})
 // At a terminal, Ctrl-C reaches all processes, and then the supervisor forwards it: the first one counts.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+for (const signal of ['SIGINT', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    allStop.abort()
+    stop(signal)
+  })
+process.on('SIGTERM', () => stop('SIGTERM'))
 
-async function start({ values, level, isLogged, clusterId, metadataSocket }: StartOrder): Promise<void> {
+async function start({ values, level, isLogged, clusterId, metadataSocket, directories }: StartOrder): Promise<void> {
   // It may have ended before this program could notice.
   if (!process.connected) process.exit(0)
   const beganMs = system.clock.monotonic()
@@ -39,7 +52,7 @@ async function start({ values, level, isLogged, clusterId, metadataSocket }: Sta
   try {
     const config = new BrokerConfig(new Map(values))
     if (isLogged) logStart(config, logger)
-    const processes = { metadataSocket, keepsMetadata: clusterId === null }
+    const processes = { metadataSocket, keepsMetadata: clusterId === null, directories: new Map(directories) }
     const started = await startOrExplain({ system, config, logger, processes, ...(clusterId === null ? {} : { clusterId }) })
     running = started
     metrics = exposition(started.broker)
@@ -70,14 +83,26 @@ function stop(reason: string): void {
   logger.info({ reason }, 'shutting down')
   // A start can be interrupted at any point; the next one recovers.
   if (running === null) process.exit(0)
+  const stopped = running
   system.timers.after(mostStopMs, () => process.exit(1))
-  running.close().then(
-    () => process.exit(0),
-    error => {
-      logger.error({ err: error }, 'the shutdown failed; the next start will recover')
-      process.exit(1)
-    },
-  )
+  aloneOrNot()
+    .then(() => stopped.close(allStop.signal))
+    .then(
+      () => process.exit(0),
+      error => {
+        logger.error({ err: error }, 'the shutdown failed; the next start will recover')
+        process.exit(1)
+      },
+    )
+}
+
+/** Resolves when the supervisor has had the time to say that all stop: a service manager sends its signal to all processes at once. */
+function aloneOrNot(): Promise<void> {
+  return new Promise(resolve => {
+    if (allStop.signal.aborted) return resolve()
+    allStop.signal.addEventListener('abort', () => resolve(), { once: true })
+    system.timers.after(newsMs, resolve)
+  })
 }
 
 function notReady(): string | null {

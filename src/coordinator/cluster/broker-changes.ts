@@ -34,10 +34,17 @@ export function registrationRecord(brokers: Brokers, broker: NewRegistration, ep
 export function fencingRecords(brokers: Brokers, id: number, fenced: boolean, given?: number): BrokerRecord[] {
   const { epoch, fenced: before } = registrationOf(brokers, id)
   if (before === fenced || (given !== undefined && given !== epoch)) return []
-  return [{ type: 'BrokerRegistrationChangeRecord', brokerId: id, brokerEpoch: epoch, fenced: fenced ? 1 : -1, ...unchanged }]
+  return [{ type: 'BrokerRegistrationChangeRecord', brokerId: id, brokerEpoch: epoch, ...unchanged, fenced: fenced ? 1 : -1 }]
 }
 
-const unchanged = { inControlledShutdown: 0, logDirs: [], cordonedLogDirs: null }
+/** Nothing when it is so already. Throws BROKER_ID_NOT_REGISTERED. */
+export function leavingRecords(brokers: Brokers, id: number): BrokerRecord[] {
+  const { epoch, leaving } = registrationOf(brokers, id)
+  if (leaving) return []
+  return [{ type: 'BrokerRegistrationChangeRecord', brokerId: id, brokerEpoch: epoch, ...unchanged, inControlledShutdown: 1 }]
+}
+
+const unchanged = { fenced: 0, inControlledShutdown: 0, logDirs: [], cordonedLogDirs: null }
 
 /** The session of that epoch has ended. Nothing if that is known, or if the broker has registered with another one. */
 export function endedSessionRecord(brokers: Brokers, id: number, epoch: number): BrokerRecord | null {
@@ -66,17 +73,17 @@ export function partitionChangeRecord(
 ): PartitionChangeRecord | null {
   const before = topics.byId.get(change.topicId)?.partitions[change.partition]
   if (before === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
-  const registered = brokers.byId.size === 0 ? new Set([self]) : new Set(brokers.byId.keys())
-  const problem = change.replicas === undefined ? null : assignmentProblem(change.replicas, registered)
-  if (problem !== null) throw problem
-  const { leader = before.leader, replicas: wanted = before.replicas } = change
-  if (change.leader !== undefined && leader !== -1 && !registered.has(leader)) {
-    throw new KafkaError('BROKER_ID_NOT_REGISTERED', `Broker ID ${leader} is not currently registered`)
+  if (change.from !== undefined && change.from !== before.leader) {
+    throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `Broker ${before.leader} leads the partition, not broker ${change.from}.`)
   }
-  // A leader that is not among the replicas becomes the last of them: it has the data.
-  const replicas = leader === -1 || wanted.includes(leader) ? [...wanted] : [...wanted, leader]
-  if (change.leader === undefined && same(replicas, before.replicas)) return null
-  return changedPartition(before, { replicas, leader: change.leader }, id => brokers.byId.get(id)?.fenced === false)
+  checkChange(change, before, brokers.byId.size === 0 ? new Set([self]) : new Set(brokers.byId.keys()))
+  const after = assignmentAfter(before, change.replicas, change.leader ?? before.leader)
+  if (change.leader === undefined && isSameAssignment(before, after)) return null
+  return changedPartition(before, { ...after, leader: change.leader }, id => brokers.byId.get(id)?.fenced === false)
+}
+
+function isSameAssignment(before: PartitionRecord, { replicas, adding, removing }: Assignment): boolean {
+  return same(replicas, before.replicas) && same(adding, before.addingReplicas) && same(removing, before.removingReplicas)
 }
 
 /** Of a PartitionChangeRecord. */
@@ -85,7 +92,7 @@ const sameLeader = -2
 /** `leader` undefined: it stays. With one, the leader epoch grows, also if it leads already. */
 export function changedPartition(
   before: PartitionRecord,
-  { replicas, leader }: { replicas: number[]; leader: number | undefined },
+  { replicas, adding, removing, leader }: Assignment & { leader: number | undefined },
   isAlive: (id: number) => boolean,
 ): PartitionChangeRecord {
   const isr = replicas.filter(id => id === (leader ?? before.leader) || isAlive(id))
@@ -97,13 +104,54 @@ export function changedPartition(
     isr: same(isr, before.isr) ? null : isr,
     leader: leader ?? sameLeader,
     replicas: reorders ? replicas : null,
-    removingReplicas: null,
-    addingReplicas: null,
+    removingReplicas: same(removing, before.removingReplicas) ? null : removing,
+    addingReplicas: same(adding, before.addingReplicas) ? null : adding,
     leaderRecoveryState: -1,
     directories: reorders ? replicas.map(() => zeroUuid) : null,
     eligibleLeaderReplicas: null,
     lastKnownElr: null,
   }
+}
+
+function checkChange({ leader, replicas }: PartitionChange, before: PartitionRecord, registered: ReadonlySet<number>): void {
+  const problem = replicas === undefined || replicas === null ? null : assignmentProblem(replicas, registered)
+  if (problem !== null) throw problem
+  if (replicas === null && before.addingReplicas.length + before.removingReplicas.length === 0) {
+    throw new KafkaError('NO_REASSIGNMENT_IN_PROGRESS')
+  }
+  if (leader !== undefined && leader !== -1 && !registered.has(leader)) {
+    throw new KafkaError('BROKER_ID_NOT_REGISTERED', `Broker ID ${leader} is not currently registered`)
+  }
+}
+
+interface Assignment {
+  replicas: number[]
+  adding: number[]
+  removing: number[]
+}
+
+/** As Kafka's PartitionReassignmentReplicas, but that nothing has to be copied: a reassignment waits only for its leader. */
+function assignmentAfter(before: PartitionRecord, wanted: PartitionChange['replicas'], leader: number): Assignment {
+  const { replicas: now, addingReplicas, removingReplicas } = before
+  const original = without(now, addingReplicas)
+  const target = wanted === null ? original : (wanted ?? without(now, removingReplicas))
+  if (leader === -1 || target.includes(leader)) return { replicas: [...target], adding: [], removing: [] }
+  // Only the leader has the data: it stays a replica until one of the others leads.
+  if (wanted !== undefined) {
+    const removing = without(now.includes(leader) ? now : [...now, leader], target).sort(byNumber)
+    return { replicas: [...target, ...removing], adding: without(target, original).sort(byNumber), removing }
+  }
+  if (removingReplicas.length > 0) return { replicas: [...target, leader], adding: addingReplicas, removing: [leader] }
+  const replicas = target.includes(before.leader) ? target.map(id => (id === before.leader ? leader : id)) : [...target, leader]
+  return { replicas, adding: [], removing: [] }
+}
+
+function without(list: readonly number[], others: readonly number[]): number[] {
+  return list.filter(id => !others.includes(id))
+}
+
+function byNumber(one: number, other: number): number {
+  return one - other
 }
 
 function same(one: readonly number[], other: readonly number[]): boolean {

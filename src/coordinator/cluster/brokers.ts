@@ -65,10 +65,10 @@ export class Brokers {
   }
 
   #set(record: RegisterBrokerRecord): void {
-    const { brokerId: id, brokerEpoch, rack, fenced, endPoints } = record
+    const { brokerId: id, brokerEpoch, rack, fenced, inControlledShutdown: leaving, endPoints } = record
     const endpoints = new Map(endPoints.map(({ name, host, port }) => [name, { host, port }]))
     this.#records.set(id, record)
-    this.byId.set(id, { id, epoch: Number(brokerEpoch), rack, fenced, endpoints })
+    this.byId.set(id, { id, epoch: Number(brokerEpoch), rack, fenced, leaving, endpoints })
     this.#sorted = null
   }
 }

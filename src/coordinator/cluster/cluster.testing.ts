@@ -131,7 +131,7 @@ export const testRules: TopicRules = {
   describeTopicConfigs: configs => [
     { name: 'retention.ms', value: configs.get('retention.ms') ?? '604800000', readOnly: false, configSource: 5, isSensitive: false },
   ],
-  internalTopic: () => ({ numPartitions: 2, configs: new Map([['retention.ms', '-1']]) }),
+  internalTopic: () => ({ numPartitions: 2, replicationFactor: 1, configs: new Map([['retention.ms', '-1']]) }),
 }
 
 /** A topic with the defaults, but for what is given. */

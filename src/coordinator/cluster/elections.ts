@@ -38,16 +38,23 @@ export function electionRecords(image: ClusterImage, { alive, avoid = new Set() 
     return found
   }
   return waiting.slice(0, most).map(before => {
-    const replicas = before.replicas.filter(id => brokers.byId.has(id))
+    const isKnown = (id: number) => brokers.byId.has(id)
+    const replicas = before.replicas.filter(isKnown)
+    const adding = before.addingReplicas.filter(isKnown)
+    const removing = before.removingReplicas.filter(isKnown)
     while (replicas.length < before.replicas.length) {
       const joining = leastLoaded(replicas)
       if (joining === undefined) break
       replicas.push(joining)
     }
-    if (isAlive(before.leader)) return changedPartition(before, { replicas, leader: undefined }, isAlive)
-    const next = replicas.find(id => electable.has(id))
+    if (isAlive(before.leader)) return changedPartition(before, { replicas, adding, removing, leader: undefined }, isAlive)
+    const stays = (id: number) => !removing.includes(id)
+    const next = replicas.find(id => electable.has(id) && stays(id)) ?? replicas.find(id => electable.has(id))
     if (next !== undefined) load.set(next, load.get(next)! + 1)
     const leader = next ?? leastLoaded([])!
-    return changedPartition(before, { replicas: replicas.includes(leader) ? replicas : [...replicas, leader], leader }, isAlive)
+    const joined = replicas.includes(leader) ? replicas : [...replicas, leader]
+    if (!stays(leader)) return changedPartition(before, { replicas: joined, adding, removing, leader }, isAlive)
+    // If there was a reassignment, this ends it.
+    return changedPartition(before, { replicas: joined.filter(stays), adding: [], removing: [], leader }, isAlive)
   })
 }

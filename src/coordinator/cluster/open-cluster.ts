@@ -5,7 +5,7 @@
  * visible. Only records below the metadata log's high watermark are published, in the order of their offsets, before the caller gets its
  * response.
  */
-import { addInt64, type Int64, type System } from '../../base.ts'
+import type { Int64, System } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
@@ -20,10 +20,11 @@ import { guardedConfig, type InternalTopicName } from './internal-topics.ts'
 import { type Growth, imageNow, type LoadedImage } from './loaded-image.ts'
 import type { MetadataHome } from './metadata-home.ts'
 import type { AppendMetadata, MetadataLog } from './metadata-log.ts'
-import { OpenTopics, type Reporter } from './open-topics.ts'
+import { OpenTopics, type PartitionDirectories, type Reporter } from './open-topics.ts'
 import { OwnMetadata } from './own-metadata.ts'
+import { ProducerIds } from './producer-ids.ts'
 import { SecurityMetadata } from './security.ts'
-import { ClusterShard, type ProducerIdBlock } from './shard.ts'
+import { ClusterShard } from './shard.ts'
 import type {
   Admit,
   BrokerRegistration,
@@ -38,6 +39,7 @@ import type {
   NewRegistration,
   NewTopic,
   PartitionChange,
+  PartitionKey,
   Topic,
   TopicConfigEntry,
   TopicRules,
@@ -63,6 +65,8 @@ export interface ClusterOptions {
    * registration of this session: what was written before that may be about its predecessor.
    */
   session?: (() => number | null) | undefined
+  /** Brokers give partitions to each other by their directories. */
+  directories?: PartitionDirectories | undefined
 }
 
 const defaultLimits: ClusterLimits = { topics: 10_000, partitions: 20_000 }
@@ -94,8 +98,7 @@ class Cluster implements ClusterMetadata {
   /** Topics that the log being loaded removed: their data may go even when it was not dropped before the process ended. */
   #removed = new Set<Uuid>()
   #queue: Promise<void> = Promise.resolve()
-  #producerIds: ProducerIdBlock & { taken: number } = { first: 0, count: 0, taken: 0 }
-  #refill: Promise<void> | null = null
+  readonly #producerIds = new ProducerIds(() => this.#home.write(shard => shard.allocateProducerIds()))
   readonly #ensuring = new Map<InternalTopicName, Promise<Topic>>()
   readonly security: SecurityMetadata
   readonly quotas: ClusterQuotas
@@ -113,6 +116,7 @@ class Cluster implements ClusterMetadata {
       config: name => guardedConfig(name, options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name))),
       enqueue: step => void this.#enqueue(step),
       session: options.session,
+      directories: options.directories,
     })
     this.#home = this.#openHome()
   }
@@ -181,6 +185,7 @@ class Cluster implements ClusterMetadata {
 
   async #reportStrays(): Promise<void> {
     const { brokerId, log, reporter, rules } = this.#options
+    const foreign: ReturnType<Log['strays']>[number][] = []
     for (const stray of log.strays()) {
       const leader = this.leaderOf(stray.topicId, stray.partition) ?? brokerId
       if (this.#removed.has(stray.topicId)) {
@@ -188,11 +193,12 @@ class Cluster implements ClusterMetadata {
         await log.delete(stray.topicId, stray.partition)
         reporter.info(stray, 'finished deleting a partition whose deletion was interrupted when the broker stopped')
       } else if (leader !== brokerId) {
-        reporter.info({ ...stray, leader }, 'ignoring a partition directory, because another broker leads the partition')
+        foreign.push(stray)
       } else {
         reporter.warn(stray, 'ignoring a partition directory that belongs to no topic')
       }
     }
+    await this.#topics.bring(foreign)
   }
 
   // ---- reading
@@ -237,7 +243,7 @@ class Cluster implements ClusterMetadata {
   /** This broker, while it is not registered: always, if it is alone. */
   get #unregistered(): BrokerRegistration | null {
     const { brokerId: id, rack = null } = this.#options
-    return this.#brokers.byId.has(id) ? null : { id, epoch: 0, rack, fenced: false, endpoints: new Map() }
+    return this.#brokers.byId.has(id) ? null : { id, epoch: 0, rack, fenced: false, leaving: false, endpoints: new Map() }
   }
 
   topics(): readonly Topic[] {
@@ -321,6 +327,10 @@ class Cluster implements ClusterMetadata {
     return this.#write(shard => shard.fenceBroker(id, fenced, epoch))
   }
 
+  leaveBroker(id: number): Promise<void> {
+    return this.#write(shard => shard.leaveBroker(id))
+  }
+
   unregisterBroker(id: number): Promise<void> {
     return this.#write(shard => shard.unregisterBroker(id))
   }
@@ -337,6 +347,15 @@ class Cluster implements ClusterMetadata {
 
   async electLeaders(): Promise<void> {
     while ((await this.#home.write(shard => shard.electLeaders())) > 0) await this.#publish()
+  }
+
+  letGo(partitions: readonly PartitionKey[]): boolean[] {
+    return partitions.map(key => this.#topics.letGo(key))
+  }
+
+  async takeBack(partitions: readonly PartitionKey[]): Promise<void> {
+    await this.#enqueue(async () => partitions.forEach(key => void this.#topics.takeBack(key)))
+    await this.#topics.settled()
   }
 
   #clientQuotas(): ClusterQuotas {
@@ -362,8 +381,10 @@ class Cluster implements ClusterMetadata {
   }
 
   async #createInternalTopic(name: InternalTopicName): Promise<Topic> {
-    const { numPartitions } = this.#options.rules.internalTopic(name)
-    const spec: NewTopic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }
+    const { numPartitions, replicationFactor: wanted } = this.#options.rules.internalTopic(name)
+    // Kafka waits for more brokers; groups and transactions cannot.
+    const replicationFactor = Math.min(wanted, this.brokers().length)
+    const spec: NewTopic = { name, numPartitions, replicationFactor, assignments: [], configs: [] }
     const [outcome] = await this.createTopics([spec], false)
     const topic = this.topic(name)
     if (topic !== undefined) return topic
@@ -371,17 +392,7 @@ class Cluster implements ClusterMetadata {
   }
 
   newProducerId(): Int64 | Promise<Int64> {
-    const ids = this.#producerIds
-    if (ids.taken < ids.count) return addInt64(ids.first, ids.taken++)
-    this.#refill ??= this.#allocateProducerIds().finally(() => {
-      this.#refill = null
-    })
-    return this.#refill.then(() => this.newProducerId())
-  }
-
-  async #allocateProducerIds(): Promise<void> {
-    const block = await this.#home.write(shard => shard.allocateProducerIds())
-    this.#producerIds = { ...block, taken: 0 }
+    return this.#producerIds.next()
   }
 
   subscribe(listener: ClusterListener): { unsubscribe(): void } {

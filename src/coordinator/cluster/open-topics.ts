@@ -6,14 +6,16 @@
  * only for a topic that a record removed, never because the metadata does not know the topic.
  */
 import { type System, type Timer, Turns } from '../../base.ts'
-import type { Log, PartitionLog, TopicConfig } from '../../log.ts'
-import type { Uuid } from '../../protocol.ts'
+import type { Log, PartitionLog, ReleasedPartition, TopicConfig } from '../../log.ts'
+import { KafkaError, type Uuid } from '../../protocol.ts'
 import { clusterMetadataTopic, internalTopics } from './internal-topics.ts'
 import type { PartitionRecord } from './metadata-records.ts'
-import type { ClusterListener, Topic, TopicPartition } from './types.ts'
+import type { ClusterListener, PartitionKey, Topic, TopicPartition } from './types.ts'
 
 /** A disk that refuses does so for a while; in a cluster, other brokers' clients wait for this one. */
 const retryMs = { ofDisk: 5_000, ofSession: 500 }
+/** Between two looks for partitions that come from other brokers; doubles up to the second number. */
+const arrivalMs = { first: 5, last: 250 }
 /** Shared by all topics that miss none. */
 const none: readonly PartitionRecord[] = []
 
@@ -32,6 +34,18 @@ export interface OpenTopicsOptions {
   enqueue(step: () => Promise<void>): void
   /** See {@link ClusterOptions}. */
   session?: (() => number | null) | undefined
+  directories?: PartitionDirectories | undefined
+}
+
+/** How the directories of partitions get from one broker to another, where those of all brokers lie on one volume. */
+export interface PartitionDirectories {
+  /** Whether it still lies with another broker, which will bring it. */
+  isAway(partition: Omit<ReleasedPartition, 'directory'>): boolean
+  /**
+   * This broker's log has released the partition: if another broker leads it, its directory goes there. Does not throw; what is not possible now
+   * is tried again, as long as that is so. `leader`: undefined if the topic is gone.
+   */
+  bring(partition: ReleasedPartition, leader: () => number | undefined): void
 }
 
 /** What it says is in the record, which the shard's image keeps anyway: there may be many thousands. */
@@ -40,6 +54,8 @@ class OpenPartition implements TopicPartition {
   log: PartitionLog | null
   /** Its log is being opened; what the record says by then counts. */
   isOpening = false
+  /** Its log is being given away, and not opened again before it is known who leads it. */
+  isLeaving = false
 
   constructor(record: PartitionRecord, log: PartitionLog | null) {
     this.record = record
@@ -66,6 +82,14 @@ class OpenPartition implements TopicPartition {
   get isr(): readonly number[] {
     return this.record.isr
   }
+
+  get adding(): readonly number[] {
+    return this.record.addingReplicas
+  }
+
+  get removing(): readonly number[] {
+    return this.record.removingReplicas
+  }
 }
 
 interface OpenTopic extends Topic {
@@ -91,6 +115,9 @@ export class OpenTopics {
   #term = 0
   readonly #opening = new Set<Promise<void>>()
   #retry: Timer | null = null
+  /** Led by this broker; their directories have not come yet. */
+  readonly #away = new Map<OpenPartition, OpenTopic>()
+  #arrivals: Timer | null = null
   #closed = false
 
   constructor(options: OpenTopicsOptions) {
@@ -141,10 +168,52 @@ export class OpenTopics {
     if (this.#turns.over) await this.#turns.next()
     partition.record = record
     if (this.#leads(record)) this.#lead(topic, partition)
-    else if (partition.log !== null) {
-      this.#close(topic, partition)
-      await this.#letGo(topic, partition)
+    else if (partition.isLeaving || partition.log !== null) {
+      partition.isLeaving = false
+      if (partition.log !== null) this.#close(topic, partition)
+      await this.#release(topic, partition)
     }
+  }
+
+  /** See {@link ClusterMetadata.letGo}. */
+  letGo({ topicId, partition: index }: PartitionKey): boolean {
+    const topic = this.#all.get(topicId)
+    const partition = topic?.partitions[index]
+    if (topic === undefined || partition === undefined || partition.log === null) return false
+    partition.isLeaving = true
+    this.#close(topic, partition)
+    return true
+  }
+
+  /** See {@link ClusterMetadata.takeBack}. */
+  takeBack({ topicId, partition: index }: PartitionKey): void {
+    const topic = this.#all.get(topicId)
+    const partition = topic?.partitions[index]
+    if (topic === undefined || partition === undefined || !partition.isLeaving) return
+    partition.isLeaving = false
+    if (this.#leads(partition.record)) this.#lead(topic, partition)
+  }
+
+  /** The log has them, but another broker leads them: a move was interrupted. They go there if there is a way. */
+  async bring(strays: readonly Omit<ReleasedPartition, 'directory'>[]): Promise<void> {
+    const { directories, log, reporter } = this.#options
+    for (const stray of strays) {
+      if (directories === undefined) {
+        reporter.info(stray, 'ignoring a partition directory, because another broker leads the partition')
+        continue
+      }
+      try {
+        await log.release(stray.topicId, stray.partition)
+      } catch (error) {
+        reporter.warn({ ...stray, err: error }, 'cannot give a partition to the broker that leads it')
+      }
+    }
+    if (directories !== undefined) for (const released of log.released()) this.#bring(released)
+  }
+
+  #bring(released: ReleasedPartition): void {
+    const { topicId, partition } = released
+    this.#options.directories?.bring(released, () => this.#all.get(topicId)?.partitions[partition]?.leader)
   }
 
   /** Resolves when everything is open that this broker was made the leader of until now, or could not be opened. */
@@ -166,6 +235,7 @@ export class OpenTopics {
     for (const topic of this.#all.values()) {
       for (const partition of topic.partitions) {
         partition.isOpening = false
+        partition.isLeaving = false
         if (partition.log !== null) this.#close(topic, partition)
       }
     }
@@ -215,6 +285,7 @@ export class OpenTopics {
   close(): void {
     this.#closed = true
     this.#retry?.cancel()
+    this.#arrivals?.cancel()
   }
 
   #leads({ leader }: PartitionRecord): boolean {
@@ -243,7 +314,7 @@ export class OpenTopics {
       for (const record of missing) {
         if (this.#turns.over) await this.#turns.next()
         const partition = new OpenPartition(record, null)
-        if (this.#leads(record)) partition.log = this.#begin(topic, partition, config)
+        if (this.#leads(record) && !this.#isAway(topic, partition)) partition.log = this.#begin(topic, partition, config)
         opened.push(partition)
       }
     } catch (error) {
@@ -265,17 +336,45 @@ export class OpenTopics {
 
   /** This broker leads the partition of a known topic. */
   #lead(topic: OpenTopic, partition: OpenPartition): void {
-    if (partition.isOpening) return
+    if (partition.isOpening || partition.isLeaving) return
     if (partition.log !== null) {
       partition.log.raiseLeaderEpoch(partition.record.leaderEpoch)
       return
     }
     try {
+      if (this.#isAway(topic, partition)) return
       const log = this.#begin(topic, partition, this.#options.config(topic.name))
       if (log !== null) this.#open(topic, partition, log)
     } catch (error) {
       this.#failed(topic, error)
     }
+  }
+
+  /** Then its log is opened as soon as it is here. */
+  #isAway(topic: OpenTopic, partition: OpenPartition): boolean {
+    const { directories, log } = this.#options
+    const { topicId, partitionId, leaderEpoch } = partition.record
+    // What never had another leader was never moved.
+    if (directories === undefined || leaderEpoch === 0 || log.get(topicId, partitionId) !== undefined) return false
+    if (!directories.isAway({ topic: topic.name, topicId, partition: partitionId })) return false
+    this.#away.set(partition, topic)
+    if (this.#arrivals === null) this.#expect(arrivalMs.first)
+    return true
+  }
+
+  #expect(pauseMs: number): void {
+    if (this.#closed) return
+    const { system, enqueue } = this.#options
+    this.#arrivals = system.timers.after(pauseMs, () => enqueue(async () => this.#lookForArrivals(pauseMs)))
+  }
+
+  #lookForArrivals(pauseMs: number): void {
+    const away = [...this.#away]
+    this.#away.clear()
+    for (const [partition, topic] of away)
+      if (partition.log === null && this.#all.get(topic.id) === topic && this.#leads(partition.record)) this.#lead(topic, partition)
+    this.#arrivals = null
+    if (this.#away.size > 0) this.#expect(Math.min(pauseMs * 2, arrivalMs.last))
   }
 
   /** null: it takes a while. Nothing waits for that one, because in a cluster many come at once. */
@@ -301,7 +400,7 @@ export class OpenTopics {
       if (term === this.#term) partition.isOpening = false
     }
     if (term !== this.#term) return
-    if (this.#all.get(topic.id) !== topic || !this.#leads(partition.record)) return await this.#letGo(topic, partition)
+    if (this.#all.get(topic.id) !== topic || !this.#leads(partition.record)) return await this.#release(topic, partition)
     if (partition.record !== record) log.raiseLeaderEpoch(partition.record.leaderEpoch)
     this.#open(topic, partition, log)
   }
@@ -320,12 +419,15 @@ export class OpenTopics {
   }
 
   /** Another broker leads it, or its topic was deleted while it was opened. */
-  async #letGo(topic: OpenTopic, partition: OpenPartition): Promise<void> {
+  async #release(topic: OpenTopic, partition: OpenPartition): Promise<void> {
     const { log } = this.#options
     try {
       if (this.#all.get(topic.id) !== topic) await log.delete(topic.id, partition.index)
-      // Whoever moves a partition has released it before the record is written.
-      else if (log.get(topic.id, partition.index) !== undefined) await log.release(topic.id, partition.index)
+      else {
+        // Whoever moves a partition has begun to release it before the record is written; then this waits for the end of that.
+        await log.release(topic.id, partition.index).catch(unlessGone)
+        this.#bring(inItsDirectory(topic, partition.record))
+      }
     } catch (error) {
       this.#options.reporter.warn({ topic: topic.name, partition: partition.index, err: error }, 'cannot close a partition')
     }
@@ -367,4 +469,12 @@ export class OpenTopics {
       }
     }
   }
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof KafkaError) || error.name !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+}
+
+function inItsDirectory({ name }: OpenTopic, { topicId, partitionId: partition }: PartitionRecord): ReleasedPartition {
+  return { topic: name, topicId, partition, directory: `${name}-${partition}` }
 }

@@ -99,7 +99,7 @@ describe('brokers', () => {
   it('are this one alone when none is registered', async () => {
     const cluster = new Cluster()
     await cluster.start()
-    assert.deepEqual(cluster.metadata.brokers(), [{ id: 7, epoch: 0, rack: null, fenced: false, endpoints: new Map() }])
+    assert.deepEqual(cluster.metadata.brokers(), [{ id: 7, epoch: 0, rack: null, fenced: false, leaving: false, endpoints: new Map() }])
     assert.equal(cluster.metadata.broker(7)?.id, 7)
     assert.equal(cluster.metadata.broker(8), undefined)
   })
@@ -251,6 +251,62 @@ describe('partitions', () => {
     gate.resolve()
     await run(cluster.system, Promise.all([first, second]))
     assert.deepEqual([cluster.leaders('t'), cluster.log.givenAway], [['9'], ['t-0']])
+  })
+
+  it('keep their leader as a replica of a reassignment until another one leads', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
+    const partition = cluster.metadata.topic('t')!.partitions[0]!
+    const state = () => [partition.leader, partition.replicas, partition.adding, partition.removing]
+    assert.equal(await cluster.change({ topicId, partition: 0, replicas: [9] }), '')
+    assert.deepEqual(state(), [7, [9, 7, 8], [9], [7, 8]])
+    assert.equal(await cluster.change({ topicId, partition: 0, replicas: null }), '')
+    assert.deepEqual(state(), [7, [7, 8], [], []])
+    assert.match(await cluster.change({ topicId, partition: 0, replicas: null }), /^NO_REASSIGNMENT_IN_PROGRESS/)
+    await cluster.change({ topicId, partition: 0, replicas: [9] })
+    await cluster.restart()
+    const again = cluster.metadata.topic('t')!.partitions[0]!
+    assert.deepEqual([again.adding, again.removing], [[9], [7, 8]])
+    assert.match(await cluster.change({ topicId, partition: 0, from: 8, leader: 9 }), /^NOT_LEADER_OR_FOLLOWER/)
+    assert.equal(await cluster.change({ topicId, partition: 0, from: 7, leader: 9 }), '')
+    assert.deepEqual([again.leader, again.replicas, again.adding, again.removing], [9, [9], [], []])
+  })
+
+  it('have a leader that was no replica in the place of the one before', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
+    assert.equal(await cluster.change({ topicId, partition: 0, leader: 9 }), '')
+    assert.deepEqual(cluster.metadata.topic('t')!.partitions[0]!.replicas, [9, 8])
+  })
+
+  it('that this broker lets go are found by nobody, until they have another leader or are taken back', async () => {
+    const cluster = await ofThree()
+    const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
+    const key = { topicId, partition: 0 }
+    assert.deepEqual(cluster.metadata.letGo([key, { topicId, partition: 1 }]), [true, false])
+    assert.deepEqual(cluster.leaders('t'), ['7'])
+    assert.deepEqual(cluster.metadata.letGo([key]), [false])
+    // Another order of the replicas does not open it.
+    await cluster.change({ ...key, replicas: [8, 7] })
+    assert.deepEqual(cluster.leaders('t'), ['7'])
+    await run(cluster.system, cluster.metadata.takeBack([key]))
+    assert.deepEqual(cluster.leaders('t'), ['7 here'])
+    cluster.metadata.letGo([key])
+    await cluster.change({ ...key, leader: 8 })
+    await run(cluster.system, cluster.metadata.takeBack([key]))
+    assert.deepEqual(cluster.leaders('t'), ['8'])
+    assert.deepEqual(cluster.heard, ['created t', 'closed t-0', 'opened t-0', 'closed t-0'])
+  })
+
+  it('are not given to a broker that is about to stop', async () => {
+    const cluster = await ofThree()
+    await run(cluster.system, cluster.metadata.leaveBroker(8))
+    await cluster.create('t', { numPartitions: 4 })
+    assert.ok(!cluster.leaders('t').includes('8'))
+    await cluster.restart()
+    assert.equal(cluster.metadata.broker(8)!.leaving, true)
+    await cluster.register(8)
+    assert.equal(cluster.metadata.broker(8)!.leaving, false)
   })
 
   it('announce an epoch that their log took by itself when this broker registers', async () => {

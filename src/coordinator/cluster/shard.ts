@@ -7,7 +7,14 @@
 import { addInt64, type Int64, maxInt64 } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision, LogRecord, Shard } from '../shard.ts'
-import { endedSessionRecord, fencingRecords, partitionChangeRecord, registrationRecord, unregistrationRecord } from './broker-changes.ts'
+import {
+  endedSessionRecord,
+  fencingRecords,
+  leavingRecords,
+  partitionChangeRecord,
+  registrationRecord,
+  unregistrationRecord,
+} from './broker-changes.ts'
 import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
 import { electionRecords } from './elections.ts'
 import { type FeatureUpdate, featureRecords } from './feature-updates.ts'
@@ -184,15 +191,17 @@ export class ClusterShard implements Shard {
     return placeNewPartitions(wanted, has, topic.partitions[0]!.replicas.length, this.#candidates(), placed)
   }
 
-  /** A broker that is alone in its cluster is not registered. */
+  /** A broker that is alone in its cluster is not registered. One that is about to stop is placed like one that has stopped. */
   #candidates(): readonly Candidate[] {
     const { brokers } = this.image
-    return brokers.byId.size > 0 ? brokers.sorted() : [{ id: this.#options.brokerId, rack: null, fenced: false }]
+    if (brokers.byId.size === 0) return [{ id: this.#options.brokerId, rack: null, fenced: false }]
+    return brokers.sorted().map(({ id, rack, fenced, leaving }) => ({ id, rack, fenced: fenced || leaving }))
   }
 
   #newPartition(topicId: Uuid, partition: number, replicas: number[]): MetadataRecord {
     const { byId } = this.image.brokers
-    const isr = byId.size === 0 ? replicas : replicas.filter(id => byId.get(id)?.fenced === false)
+    const mayLead = (id: number) => byId.get(id)?.fenced === false && byId.get(id)?.leaving === false
+    const isr = byId.size === 0 ? replicas : replicas.filter(mayLead)
     return newPartitionRecord(topicId, partition, replicas, isr)
   }
 
@@ -220,6 +229,10 @@ export class ClusterShard implements Shard {
 
   fenceBroker(id: number, fenced: boolean, epoch?: number): Decision<void> {
     return decide(fencingRecords(this.image.brokers, id, fenced, epoch), undefined, false)
+  }
+
+  leaveBroker(id: number): Decision<void> {
+    return decide(leavingRecords(this.image.brokers, id), undefined, false)
   }
 
   unregisterBroker(id: number): Decision<void> {

@@ -17,6 +17,9 @@ export interface TopicPartition {
   /** The first is preferred as leader. */
   readonly replicas: readonly number[]
   readonly isr: readonly number[]
+  /** Of a reassignment that is under way: the replicas that it adds, and those that go when another one leads. */
+  readonly adding: readonly number[]
+  readonly removing: readonly number[]
   /** Its log, if this broker leads it and has opened it; null otherwise. */
   readonly log: PartitionLog | null
 }
@@ -42,12 +45,14 @@ export interface BrokerRegistration {
   readonly rack: string | null
   /** It does not serve now: clients are not sent there. */
   readonly fenced: boolean
+  /** It is about to stop (Kafka's controlled shutdown): it is given no partitions. */
+  readonly leaving: boolean
   /** By the name of the listener. */
   readonly endpoints: ReadonlyMap<string, { host: string; port: number }>
 }
 
 /** What a broker says of itself when it starts. */
-export interface NewRegistration extends Omit<BrokerRegistration, 'epoch'> {
+export interface NewRegistration extends Omit<BrokerRegistration, 'epoch' | 'leaving'> {
   /** Of this run of the process. */
   incarnation: Uuid
   /** In a cluster over a database, that of the session. By default it is assigned. */
@@ -94,12 +99,21 @@ export interface NewPartitions {
   assignments: readonly { brokerIds: readonly number[] }[] | null
 }
 
+export interface PartitionKey {
+  readonly topicId: Uuid
+  readonly partition: number
+}
+
 /** What is left out stays. */
-export interface PartitionChange {
-  topicId: Uuid
-  partition: number
-  replicas?: readonly number[]
-  /** With the leader epoch + 1, also where it leads already. */
+export interface PartitionChange extends PartitionKey {
+  /** Who leads it now, or the change is refused with NOT_LEADER_OR_FOLLOWER. */
+  from?: number
+  /**
+   * A reassignment. It is done at once if the leader is among these; otherwise it is under way, and the leader one of {@link TopicPartition.removing},
+   * until one of these leads. null: ends the one that is under way, as if it had never been asked for.
+   */
+  replicas?: readonly number[] | null
+  /** With the leader epoch + 1, also where it leads already. If it is no replica, it takes the place of the leader before it. */
   leader?: number
 }
 
@@ -139,7 +153,7 @@ export interface TopicRules {
   /** All of a topic's configs, defaults too, as a CreateTopics response returns them; sorted by name. */
   describeTopicConfigs(configs: ReadonlyMap<string, string>): readonly TopicConfigEntry[]
   /** How one of Kafka's own topics is made (`offsets.topic.num.partitions` and the like). */
-  internalTopic(name: InternalTopicName): { numPartitions: number; configs: ReadonlyMap<string, string> }
+  internalTopic(name: InternalTopicName): { numPartitions: number; replicationFactor: number; configs: ReadonlyMap<string, string> }
 }
 
 export interface TopicConfigEntry {
@@ -204,6 +218,8 @@ export interface ClusterMetadata {
   sessionEnded(): void
   /** Throws KafkaError BROKER_ID_NOT_REGISTERED. `epoch`: does nothing if the broker has registered with another one since then. */
   fenceBroker(id: number, fenced: boolean, epoch?: number): Promise<void>
+  /** From now on, until it registers again, the broker is {@link BrokerRegistration.leaving}. Throws KafkaError BROKER_ID_NOT_REGISTERED. */
+  leaveBroker(id: number): Promise<void>
   /** Throws KafkaError for a broker that is running, or that leads partitions. */
   unregisterBroker(id: number): Promise<void>
   /** One outcome per partition, in order. `append`: puts the records into the log, several times if there are many changes. */
@@ -212,6 +228,13 @@ export interface ClusterMetadata {
   endSession(ended: EndedSession, append: AppendMetadata): Promise<void>
   /** Elects leaders where the leader is fenced, and replaces replicas that are not registered any more. */
   electLeaders(): Promise<void>
+  /**
+   * This broker is about to give these partitions away: at once nobody finds their logs here any more, and those who use them let go. One answer
+   * per partition, in order: false where its log is not here. A change that gives them another leader, or {@link takeBack}, has to follow.
+   */
+  letGo(partitions: readonly PartitionKey[]): boolean[]
+  /** They stay after all: resolves when those that this broker still leads are open again, or cannot be opened now. */
+  takeBack(partitions: readonly PartitionKey[]): Promise<void>
   /** The topic, created with Kafka's settings when it is missing. */
   ensureInternalTopic(name: InternalTopicName): Promise<Topic>
   /** A producer id that was never assigned before and never will be again. */

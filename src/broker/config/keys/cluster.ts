@@ -55,9 +55,8 @@ export const clusterKeys = {
   }),
   'auto.leader.rebalance.enable': boolean({
     default: true,
-    doc: 'Whether leadership is moved back to preferred replicas.',
+    doc: 'Whether leadership is moved back to preferred replicas, and spread over the brokers when one has come, or has much more load than others.',
     importance: 'high',
-    accepted: because.oneCopy,
   }),
   'broker.heartbeat.interval.ms': intMs({
     default: 2000,
@@ -86,7 +85,6 @@ export const clusterKeys = {
   'controlled.shutdown.enable': boolean({
     default: true,
     doc: 'Whether leadership is handed over before the broker stops.',
-    accepted: because.oneCopy,
   }),
   'controller.listener.names': list({
     default: '',

@@ -429,9 +429,8 @@ export const groupsKeys = {
   'offsets.topic.replication.factor': short({
     default: 1,
     min: 1,
-    doc: 'Replication factor of __consumer_offsets.',
+    doc: 'Replication factor of __consumer_offsets. With more brokers than one, it says how many of them are candidates to lead a partition, at most all of them.',
     importance: 'high',
-    accepted: because.oneCopy,
   }),
   'offsets.topic.segment.bytes': intBytes({
     default: 104_857_600,
@@ -499,9 +498,8 @@ export const groupsKeys = {
   'share.coordinator.state.topic.replication.factor': short({
     default: 1,
     min: 1,
-    doc: 'Replication factor of __share_group_state.',
+    doc: 'Replication factor of __share_group_state. With more brokers than one, it says how many of them are candidates to lead a partition, at most all of them.',
     importance: 'high',
-    accepted: because.oneCopy,
   }),
   'share.coordinator.state.topic.segment.bytes': intBytes({
     default: 104_857_600,

@@ -96,9 +96,8 @@ export const transactionsKeys = {
   'transaction.state.log.replication.factor': short({
     default: 1,
     min: 1,
-    doc: 'Replication factor of __transaction_state.',
+    doc: 'Replication factor of __transaction_state. With more brokers than one, it says how many of them are candidates to lead a partition, at most all of them.',
     importance: 'high',
-    accepted: because.oneCopy,
   }),
   'transaction.state.log.segment.bytes': intBytes({
     default: 104_857_600,

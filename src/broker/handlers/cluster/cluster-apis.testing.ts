@@ -31,6 +31,8 @@ import { topicRules } from '../../config/topics.ts'
 import type { Broker } from '../../dispatch/context.ts'
 import { atOnce } from '../../dispatch/failed.ts'
 import type { Handler, Operation, RequestContext, ResourceType } from '../../dispatch/handler.ts'
+import { silentLogger } from '../../logger.ts'
+import { Moves } from '../../moves.ts'
 import { Session } from '../../security.ts'
 import { groupTopics } from '../../start/group-topics.ts'
 import { internalTopic } from '../../start/internal-topic.ts'
@@ -200,9 +202,12 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
     topic: internalTopic(metadata, offsetsTopicName),
     topics: groupTopics(metadata, system),
   })
+  const turns = new Turns(system)
+  const moves = new Moves({ brokerId: 7, system, turns, config, logger: silentLogger, metadata, peers: null, mover: null })
   return new TestBroker({
     system,
-    turns: new Turns(system),
+    turns,
+    moves,
     telemetry: { wanted: true },
     log,
     metadata,

@@ -3,22 +3,23 @@
  * As in kafka_exporter, a topic in which a group has committed any offset is shown with all its partitions: without a commit the
  * offset is -1, and the lag counts from the start of the partition.
  *
- * Only partitions whose log is here are shown: nothing is known of the ends of the others.
+ * The ends of partitions that other brokers lead are asked for, all at once. Those of a broker that does not answer in time are left out: a gap in a
+ * graph is better than a wrong number.
  *
  * A single commit therefore makes a group as long as its topic is wide. Groups that would exceed the limit on the partitions of all groups
  * are omitted and counted.
  */
 import { joinedKey } from '../../../base.ts'
 import type { SharePartitionKey, TopicPartition } from '../../../coordinator.ts'
-import type { PartitionLog } from '../../../log.ts'
 import type { Broker } from '../../dispatch/context.ts'
+import type { PartitionEnds } from '../../peers.ts'
 import { type ShareStanding, shareStanding } from '../../share/share-lag.ts'
 import type { LagAges } from './lag-age.ts'
 import { labelText, type Page } from './text.ts'
 
 interface PartitionRow {
   topic: string
-  log: PartitionLog
+  partition: number
   /** -1 without a commit; of a share group its start offset. */
   offset: number
   /** -1 when it is not known. */
@@ -31,6 +32,8 @@ interface GroupRow {
   group: string
   members: number
   partitions: PartitionRow[]
+  /** Of partitions that other brokers lead. */
+  elsewhere: { topic: string; partition: number; offset: number }[]
   isShare: boolean
 }
 
@@ -41,6 +44,8 @@ interface GroupRows {
 
 /** Of all groups together: some 500 bytes of the page each. */
 const mostPartitions = 100_000
+/** A page does not wait longer for other brokers. */
+const answerWithinMs = 2_000
 
 /** Groups whose coordinator is still loading are omitted: a gap in a graph is better than a wrong zero. */
 export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRows> {
@@ -56,11 +61,33 @@ export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRo
     if (row === 'too many') omitted++
     else if (row !== null) {
       rows.push(row)
-      left -= row.partitions.length
+      left -= row.partitions.length + row.elsewhere.length
     }
     if (broker.turns.over) await broker.turns.next()
   }
+  await addElsewhere(broker, rows)
   return { rows, omitted }
+}
+
+async function addElsewhere({ peers, system, turns }: Broker, rows: readonly GroupRow[]): Promise<void> {
+  const wanted = new Map(
+    rows.flatMap(({ elsewhere }) => elsewhere.map(each => [joinedKey(each.topic, String(each.partition)), each] as const)),
+  )
+  if (peers === null || wanted.size === 0) return
+  const none = new Map<string, PartitionEnds>()
+  const late = Promise.withResolvers<typeof none>()
+  const timer = system.timers.after(answerWithinMs, () => late.resolve(none))
+  const ends = await Promise.race([peers.partitions.endsOfMany([...wanted.values()]), late.promise])
+  timer.cancel()
+  for (const { elsewhere, partitions } of rows) {
+    if (turns.over) await turns.next()
+    for (const { topic, partition, offset } of elsewhere) {
+      const found = ends.get(joinedKey(topic, String(partition)))
+      if (found === undefined) continue
+      const lag = Math.max(0, found.highWatermark - (offset < 0 ? found.logStartOffset : offset))
+      partitions.push({ topic, partition, offset, lag, ageSeconds: lag === 0 ? 0 : null })
+    }
+  }
 }
 
 async function readGroup(broker: Broker, group: string, ages: LagAges, most: number): Promise<GroupRow | 'too many'> {
@@ -70,20 +97,24 @@ async function readGroup(broker: Broker, group: string, ages: LagAges, most: num
   if (topics.reduce((count, { name }) => count + partitionsOf(name).length, 0) > most) return 'too many'
   const nowMs = broker.system.clock.now()
   const partitions: PartitionRow[] = []
+  const elsewhere: GroupRow['elsewhere'] = []
   for (const { name, partitions: fetched } of topics) {
     const committed = new Map(fetched.map(({ partitionIndex, committedOffset }) => [partitionIndex, Number(committedOffset)]))
     for (const { index, log } of partitionsOf(name)) {
       if (broker.turns.over) await broker.turns.next()
-      if (log === null) continue
       const offset = committed.get(index) ?? -1
+      if (log === null) {
+        elsewhere.push({ topic: name, partition: index, offset })
+        continue
+      }
       const from = offset < 0 ? log.logStartOffset : offset
       const lag = Math.max(0, log.highWatermark - from)
       const key = joinedKey(group, name, String(index))
       const ageSeconds = lag === 0 ? 0 : await ages.seconds(key, log, from, nowMs).catch(() => null)
-      partitions.push({ topic: name, log, offset, lag, ageSeconds })
+      partitions.push({ topic: name, partition: index, offset, lag, ageSeconds })
     }
   }
-  return { group, members, partitions, isShare: false }
+  return { group, members, partitions, elsewhere, isShare: false }
 }
 
 async function readShareGroup(broker: Broker, group: string, most: number): Promise<GroupRow | 'too many'> {
@@ -98,10 +129,10 @@ async function readShareGroup(broker: Broker, group: string, most: number): Prom
       if (partition === undefined || log === null) continue
       const standing = await ownStanding(broker, { groupId: group, topicId, partition: index }, partition)
       if (standing !== null)
-        partitions.push({ topic: name, log, offset: Number(standing.startOffset), lag: standing.lag, ageSeconds: null })
+        partitions.push({ topic: name, partition: index, offset: Number(standing.startOffset), lag: standing.lag, ageSeconds: null })
     }
   }
-  return { group, members, partitions, isShare: true }
+  return { group, members, partitions, elsewhere: [], isShare: true }
 }
 
 /** null: another broker keeps the state, which a page does not wait for. */
@@ -182,7 +213,7 @@ function* writePerPartition(page: Page, rows: readonly GroupRow[], { name, help,
       const value = of(row)
       yield
       if (value === null) continue
-      page.sample(value, { [label]: group, topic: row.topic, partition: row.log.partition })
+      page.sample(value, { [label]: group, topic: row.topic, partition: row.partition })
       if (!summed) continue
       const labels = labelText({ [label]: group, topic: row.topic })
       sums.set(labels, (sums.get(labels) ?? 0) + Math.max(0, value))
