@@ -46,7 +46,7 @@ import type {
 /** Kafka's bound on the records of one operation. */
 const maxRecordsPerOperation = 10_000
 /** So that no step takes long. */
-const electionsAtOnce = 2_000
+const electionsAtOnce = 1_000
 const noConfigs: ReadonlyMap<string, string> = new Map()
 /** Kafka's size of a block of producer ids. */
 const producerIdBlockSize = 1_000
