@@ -76,8 +76,13 @@ test('without the database nobody is fenced, and all go on with the sessions tha
     const sessions = brokers.map(({ member }) => member.session)
     for (const awayMs of [2_000, 20_000]) {
       cluster.server.stop()
+      const refused = brokers[0]!.metadata.applyConfigs([{ type: 'TOPIC', name: 'none', edit: () => new Map() }], false)
+      const outcome = refused.catch(error => [error])
       await cluster.pass(awayMs)
       cluster.server.start()
+      // Whether there is such a topic only the database can tell.
+      const [error] = await outcome
+      assert.equal(error!.name, awayMs < 10_000 ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'NOT_CONTROLLER')
       await cluster.pass(6_000)
       assert.deepEqual(
         brokers.map(({ member }) => member.session),

@@ -9,7 +9,7 @@
  */
 import { type System, Turns } from '../../../base.ts'
 import { batchesIn, buildBatch, KafkaError, type Offset } from '../../../protocol.ts'
-import type { Database, MetadataAppend, MetadataBatch, ObjectStore } from '../../../store.ts'
+import { type Database, DatabaseUnavailable, type MetadataAppend, type MetadataBatch, type ObjectStore } from '../../../store.ts'
 import { sizeOf } from '../../runtime-records.ts'
 import type { LogRecord } from '../../shard.ts'
 import {
@@ -77,6 +77,15 @@ export class DatabaseMetadataLog implements MetadataLog {
   }
 
   async read(from: Offset): Promise<MetadataSlice> {
+    try {
+      return await this.#read(from)
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error
+      throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `The database that keeps the metadata cannot be reached: ${error.message}`)
+    }
+  }
+
+  async #read(from: Offset): Promise<MetadataSlice> {
     if (from === newImage) return this.#readSnapshot()
     const { database } = this.#options
     for (let attempt = 0; attempt < 2; attempt++) {
