@@ -71,7 +71,7 @@ function setting(partitions: FakePartition[], shared: Partial<SharedSettings> = 
   const deleted: string[] = []
   /** Partitions in each call. */
   const puts: number[][] = []
-  const state = { fails: (_: readonly Piece[]) => false, during: () => {} }
+  const state = { fails: (_: readonly Piece[]) => false, during: () => {}, putMs: 50 }
   const journal = {
     session: 1,
     ended: null as string | null,
@@ -87,7 +87,7 @@ function setting(partitions: FakePartition[], shared: Partial<SharedSettings> = 
   const pieces = {
     async write(all: readonly Piece[]): Promise<SegmentRow[]> {
       puts.push(all.map(piece => piece.partition))
-      await new Promise<void>(resolve => system.timers.after(50, resolve))
+      await new Promise<void>(resolve => system.timers.after(state.putMs, resolve))
       state.during()
       if (state.fails(all)) throw new Error('the store is away')
       const [object, position, bytes, indexBytes, maxTimestamp] = [`1/p${puts.length}`, 0, 1, 1, 1]
@@ -272,6 +272,17 @@ test('while the store is away it is said once, appends are held back, and all is
   await world.pass(60_000)
   assert.ok(partitions.reduce((sum, each) => sum + each.unflushedBytes, 0) < 1_000)
   assert.equal(reports.length, 1)
+})
+
+test('appends are held back when flushes fall behind', async () => {
+  const partitions = some(1)
+  const { world, state, flusher } = setting(partitions)
+  state.putMs = 5_000
+  partitions[0]!.append(4_001)
+  await world.pass(1_000)
+  assert.equal(flusher.pressure.on, true)
+  await world.pass(5_000)
+  assert.equal(flusher.pressure.on, false)
 })
 
 test('what is given away while its piece is written gets no row, and its object goes', async () => {

@@ -33,6 +33,8 @@ export interface FlusherOptions {
 
 /** How often it is looked whether a flush is due. */
 const lookMs = 250
+/** While flushes succeed, so many times `flushBytes` may be unflushed: it is all in memory. */
+const mostBehind = 4
 /** In one transaction. */
 const mostPartitions = 512
 const mostPieceBytes = 32 << 20
@@ -143,7 +145,9 @@ export class Flusher {
       if (isRollDue(partition, ms)) own.push(partition)
     }
     this.#unflushedBytes = bytes
-    this.pressure.set(bytes > shared.journalMaxBytes)
+    // While the object store is away, waiting helps nobody before there is no room any more.
+    const mostBytes = retries.hasFailed(this) ? shared.journalMaxBytes : Math.min(shared.journalMaxBytes, mostBehind * shared.flushBytes)
+    this.pressure.set(bytes > mostBytes)
     const { ms, seq, bytes: bytesThen } = this.#lastAll
     const isLong = now.seq - seq > longestStream || now.bytes - bytesThen > shared.journalMaxBytes / 4
     if (now.seq > seq && (isLong || now.ms - ms >= shared.flushMs)) return { partitions: unflushed, all: true }

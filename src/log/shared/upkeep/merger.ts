@@ -2,9 +2,12 @@
  * Merges neighbouring pieces into larger ones, one partition at a time: flushes write small ones, and each costs a row, and a request of whoever
  * reads it.
  *
- * A merged piece is no larger, and covers no more time, than a segment of the topic would: retention removes whole pieces.
+ * A merged piece is no larger, and covers no more time, than a segment of the topic would, or a quarter of what retention keeps: that removes
+ * whole pieces.
  */
 import { type System, Turns } from '../../../base.ts'
+import type { TopicConfig } from '../../../log.ts'
+import type { Offset } from '../../../protocol.ts'
 import type { SegmentRow } from '../../../store.ts'
 import { merge, mergeable } from '../pieces/merge.ts'
 import type { PieceStore } from '../pieces/piece-store.ts'
@@ -31,6 +34,7 @@ export interface MergerOptions {
 }
 
 const mergedBytes = 64 << 20
+const keptPart = 1 / 4
 
 interface Run {
   rows: readonly SegmentRow[]
@@ -78,38 +82,37 @@ export class Merger {
   }
 
   async #mergeAll(partition: FlushedPartition): Promise<void> {
-    const { rows, leftovers, pieces, nameCleaned, counts } = this.#options
-    for (const run of this.#runsOf(partition)) {
+    const { rows, leftovers, pieces, nameCleaned, counts, cleaner } = this.#options
+    const cleanedTo = (partition.config.cleanupPolicy.compact ? cleaner.cleanedTo(partition) : undefined) ?? 0
+    for (const run of mergeRuns(partition, cleanedTo)) {
       if (this.#stopped || !partition.writable) return
       const merged = await merge(pieces, this.#turns, run.rows, run.isClean ? nameCleaned : undefined)
       if (!(await replaceRows(rows, leftovers, partition, merged))) return
       counts.mergedPieces += run.rows.length
     }
   }
+}
 
-  #runsOf(partition: FlushedPartition): Run[] {
-    const { cleaner } = this.#options
-    const { config, segments, logStartOffset } = partition
-    const cleanedTo = (config.cleanupPolicy.compact ? cleaner.cleanedTo(partition) : undefined) ?? 0
-    const isClean = (row: SegmentRow) => row.endOffset <= cleanedTo
-    const bytes = Math.min(mergedBytes, config.segmentBytes)
-    const runs: Run[] = []
-    for (const stretch of stretches(
-      segments.filter(row => row.endOffset > logStartOffset),
-      isClean,
-      config.segmentMs,
-    ))
-      for (const rows of mergeable(stretch, bytes)) runs.push({ rows, isClean: isClean(stretch[0]!) })
-    return runs
-  }
+/** What is to be merged of a partition. Clean pieces stay by themselves, so that they stay known as clean. */
+export function mergeRuns({ config, segments, logStartOffset }: FlushedPartition, cleanedTo: Offset): Run[] {
+  const isClean = (row: SegmentRow) => row.endOffset <= cleanedTo
+  const { bytes, ms } = mostMerged(config)
+  const rows = segments.filter(row => row.endOffset > logStartOffset)
+  return stretches(rows, isClean, ms).flatMap(stretch => mergeable(stretch, bytes).map(run => ({ rows: run, isClean: isClean(run[0]!) })))
+}
+
+/** How large a merged piece may be, and how much time it may cover. */
+function mostMerged({ cleanupPolicy, segmentBytes, segmentMs, retentionBytes, retentionMs }: TopicConfig): { bytes: number; ms: number } {
+  const kept = (most: number, retained: number) => (cleanupPolicy.delete && retained >= 0 ? Math.min(most, retained * keptPart) : most)
+  return { bytes: kept(Math.min(mergedBytes, segmentBytes), retentionBytes), ms: kept(segmentMs, retentionMs) }
 }
 
 /** Neighbours that may be in one piece: all clean or all dirty, and their newest records within a segment's time. */
-function stretches(rows: readonly SegmentRow[], isClean: (row: SegmentRow) => boolean, segmentMs: number): SegmentRow[][] {
+function stretches(rows: readonly SegmentRow[], isClean: (row: SegmentRow) => boolean, mostMs: number): SegmentRow[][] {
   const found: SegmentRow[][] = []
   for (const row of rows) {
     const first = found.at(-1)?.[0]
-    const fits = first !== undefined && isClean(first) === isClean(row) && row.maxTimestamp - first.maxTimestamp <= segmentMs
+    const fits = first !== undefined && isClean(first) === isClean(row) && row.maxTimestamp - first.maxTimestamp <= mostMs
     if (fits) found.at(-1)!.push(row)
     else found.push([row])
   }

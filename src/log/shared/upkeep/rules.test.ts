@@ -6,6 +6,7 @@ import type { TopicConfig } from '../../../log.ts'
 import type { SegmentRow } from '../../../store.ts'
 import { topicConfig } from '../../log.testing.ts'
 import { cleanableRows, isOverdue } from './cleanable-rows.ts'
+import { mergeRuns } from './merger.ts'
 import type { FlushedPartition } from './ports.ts'
 import { removableRows } from './retention.ts'
 import { Retries } from './retries.ts'
@@ -140,6 +141,29 @@ test('max.compaction.lag.ms: a dirty piece began longer ago', async () => {
   assert.deepEqual(await overdue({ maxCompactionLagMs: 500 }, [1, 499, 1]), { is: true, read: [10] })
   assert.deepEqual(await overdue({ maxCompactionLagMs: 500 }, [1, 500, 900]), { is: false, read: [10, 20] })
   assert.deepEqual(await overdue({ maxCompactionLagMs: 500 }, [1, -1, -1]), { is: false, read: [10, 20] })
+})
+
+test('neighbours are merged: clean ones apart, none of them large for the retention, or for a segment', () => {
+  const timestamps = Array.from({ length: 40 }, (_, nth) => nth * 100)
+  const merged = (config: Partial<TopicConfig>, cleanedTo = 0, logStartOffset = 0) =>
+    mergeRuns(partition({ timestamps, config, logStartOffset }), cleanedTo).map(({ rows, isClean }) => [
+      rows[0]!.baseOffset,
+      rows.length,
+      isClean,
+    ])
+  assert.deepEqual(merged({}), [[0, 40, false]])
+  assert.deepEqual(merged({}, 0, 55), [[50, 35, false]])
+  assert.deepEqual(merged(compact, 150), [
+    [0, 15, true],
+    [150, 25, false],
+  ])
+  const five = Array.from({ length: 8 }, (_, nth) => [nth * 50, 5, false])
+  assert.deepEqual(merged({ segmentBytes: 500 }), five)
+  assert.deepEqual(merged({ retentionBytes: 2_000 }), five)
+  assert.deepEqual(merged({ ...compact, retentionBytes: 2_000 }), [[0, 40, false]], 'no such retention')
+  const ten = Array.from({ length: 4 }, (_, nth) => [nth * 100, 10, false])
+  assert.deepEqual(merged({ segmentMs: 900 }), ten)
+  assert.deepEqual(merged({ retentionMs: 3_600 }), ten)
 })
 
 test('what fails is tried after growing pauses, and said once', () => {
