@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +18,10 @@ function localHome(disk: FileSystem, directory: string, durability: 'os' | 'fsyn
     kill: async () => {
       running?.kill()
       await running?.ended()
+    },
+    giveAway: async (log, { topic, topicId, partition }) => {
+      const released = await log.release(topicId, partition)
+      assert.deepEqual(released, { topic, topicId, partition, directory: `${topic}-${partition}` })
     },
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The contract of a home of partitions, for every implementation: random appends, transactions, reads, look-ups, deletions, releases and
- * adoptions, kills and reopenings, compared with a naive log in memory. `runContract` reports the first difference as an error that names
+ * The contract of a home of partitions, for every implementation: random appends, transactions, reads, look-ups, deletions, moves, kills and
+ * reopenings, compared with a naive log in memory. `runContract` reports the first difference as an error that names
  * the seed.
  */
 import assert from 'node:assert/strict'
@@ -14,13 +14,15 @@ export interface Home {
   open(): Promise<Log>
   /** The process ends at once. When this resolves, nothing of it goes on. */
   kill(): Promise<void>
+  /** As brokers with such homes do it. When this resolves, nothing here uses the partition. */
+  giveAway(log: Log, spec: PartitionSpec): Promise<void>
 }
 
 /** Two of them, so that partitions can move. */
 export interface Homes {
   readonly homes: readonly [Home, Home]
-  /** Takes a released partition from the directory of one home to that of the other. */
-  bring(directory: string, from: Home, to: Home): void
+  /** Takes a partition that was given away from the directory of one home to that of the other. null: there are no directories. */
+  readonly bring: ((directory: string, from: Home, to: Home) => void) | null
 }
 
 /** A partition that the test uses. */
@@ -35,6 +37,7 @@ interface Subject {
 /** A home and what is open there. */
 interface Running {
   readonly home: Home
+  readonly number: number
   log: Log
   /** Of the broker itself: what it notes there comes between the deletion of a topic and one of the same name. */
   metadata: PartitionLog
@@ -71,8 +74,8 @@ class Contract {
 
   async run(steps: number): Promise<void> {
     const [first, second] = this.#homes.homes
-    this.#running = [await start(first), await start(second)]
-    this.#subjects = Array.from({ length: partitions }, (_, number) => this.#create(number, this.#running[number % 2]!))
+    this.#running = [await start(first, 0), await start(second, 1)]
+    for (let number = 0; number < partitions; number++) this.#subjects.push(await this.#create(number, this.#running[number % 2]!))
     for (; this.step < steps; this.step++) {
       const what = this.#random(100)
       if (what < 42) await this.#append()
@@ -138,7 +141,7 @@ class Contract {
   #repeat({ log, oracle }: Subject, producerId: number): void {
     const { sequence, count, offset } = oracle.producers.get(producerId)!
     const values = Array.from({ length: count }, () => 'again')
-    const producer = { producerId, producerEpoch: 0, isTransactional: transactionalIds.includes(producerId) }
+    const producer = { producerId, producerEpoch: 0, isTransactional: transactionalIds.includes(producerId), timestamp: firstTimestamp }
     const again = log.append(batchOf({ values, ...producer, baseSequence: sequence }), { origin: 'client' })
     assert.deepEqual([again.duplicate, again.baseOffset, again.lastOffset], [true, offset, offset + count - 1])
     const afterGap = batchOf({ values, ...producer, baseSequence: sequence + count + 1 })
@@ -218,7 +221,7 @@ class Contract {
     assert.equal(home!.log.get(spec.topicId, number), undefined)
     assert.throws(() => log.append(batchOf({ values: ['late'] }), { origin: 'client' }), named('UNKNOWN_TOPIC_OR_PARTITION'))
     await home!.metadata.append(batchOf({ values: ['deleted'] }), { origin: 'coordinator' }).durable
-    const successor = this.#create(number, home!)
+    const successor = await this.#create(number, home!)
     this.#subjects[number] = successor
     assert.deepEqual([successor.log.logEndOffset, successor.log.offline], [0, null])
   }
@@ -227,54 +230,59 @@ class Contract {
     const subject = this.#any(this.#subjects)
     const { spec, oracle, log } = subject
     const from = subject.home!
-    const { topic, topicId, partition } = spec
     const limit = { maxBytes: 1 << 20, atLeastOne: true, upTo: 'high-watermark' } as const
     const told = new Promise<void>(resolve => void log.whenPast(oracle.end + 1000, 'log-end', resolve))
     const accepted = this.#put(subject, this.#values(0)).appended.durable
     const reading = log.read(oracle.start, limit)
-    const released = await from.log.release(topicId, partition)
-    assert.deepEqual(released, { topic, topicId, partition, directory: `${topic}-${partition}` })
+    await from.home.giveAway(from.log, spec)
     await Promise.all([accepted, told])
     const slice = await reading
     slice.release()
     assert.throws(() => log.append(batchOf({ values: ['late'] }), { origin: 'client' }), named('NOT_LEADER_OR_FOLLOWER'))
     assert.throws(() => log.read(oracle.start, limit), named('NOT_LEADER_OR_FOLLOWER'))
-    assert.equal(from.log.get(topicId, partition), undefined)
+    assert.equal(from.log.get(spec.topicId, spec.partition), undefined)
     subject.home = null
-    if (this.#random(3) === 0) await this.#reopen(from)
-    assert.deepEqual(from.log.released(), [released])
     const to = this.#any(this.#running)
-    if (to !== from) this.#homes.bring(released.directory, from.home, to.home)
-    if (this.#random(3) === 0) await this.#reopen(to)
-    assert.deepEqual(to.log.released(), [released])
+    await this.#bring(subject, from, to)
+    if (this.#random(2) === 0) oracle.beginEpoch(oracle.epoch + 1)
     subject.home = to
-    subject.log = await to.log.adopt(released.directory, spec)
+    subject.log = await to.log.lead(spec, oracle.epoch)
     assert.deepEqual(to.log.released(), [])
-    assert.equal(to.log.get(topicId, partition), subject.log)
-    await assert.rejects(to.log.adopt(released.directory, spec), named('KAFKA_STORAGE_ERROR'))
+    assert.equal(to.log.get(spec.topicId, spec.partition), subject.log)
+    await assert.rejects(to.log.adopt(`${spec.topic}-${spec.partition}`, spec), named('KAFKA_STORAGE_ERROR'))
     await this.#compareAll(subject)
+  }
+
+  /** Either of the two may end on the way. */
+  async #bring({ spec }: Subject, from: Running, to: Running): Promise<void> {
+    const { bring } = this.#homes
+    const { topic, topicId, partition } = spec
+    const released = { topic, topicId, partition, directory: `${topic}-${partition}` }
+    const isIn = ({ log }: Running) => assert.deepEqual(log.released(), bring === null ? [] : [released])
+    if (this.#random(3) === 0) await this.#reopen(from)
+    isIn(from)
+    if (to !== from) bring?.(released.directory, from.home, to.home)
+    if (this.#random(3) === 0) await this.#reopen(to)
+    isIn(to)
   }
 
   async #reopen(running: Running, how: 'killed' | 'closed' = this.#any(['killed', 'closed'])): Promise<void> {
     const strangers = this.#subjects.filter(({ home }) => home !== running)
     if (how === 'closed') await running.log.close()
     await running.home.kill()
-    Object.assign(running, await start(running.home))
+    Object.assign(running, await start(running.home, running.number))
     for (const { spec } of strangers) assert.equal(running.log.get(spec.topicId, spec.partition), undefined, 'it is here, too')
     for (const subject of this.#subjects) {
       if (subject.home !== running) continue
-      const { spec } = subject
-      // One that was adopted, and to which nothing was done since.
-      const here = running.log.released().find(each => each.topicId === spec.topicId && each.partition === spec.partition)
-      subject.log = here === undefined ? running.log.create(spec) : await running.log.adopt(here.directory, spec)
+      subject.log = await running.log.lead(subject.spec, subject.oracle.epoch)
       await this.#compareAll(subject)
     }
   }
 
-  #create(number: number, home: Running): Subject {
+  async #create(number: number, home: Running): Promise<Subject> {
     const topicId = `AAAAAAAAAAAAAAAAAA${String(++this.#topics).padStart(3, '0')}Q` as Uuid
     const spec = { topic: 'orders', topicId, partition: number, config: topicConfig({ segmentBytes: 400_000, fileDeleteDelayMs: 0 }) }
-    return { spec, oracle: new NaiveLog(), home, log: home.log.create(spec) }
+    return { spec, oracle: new NaiveLog(), home, log: await home.log.lead(spec, 0) }
   }
 
   // ---- comparisons ----
@@ -353,10 +361,10 @@ class Contract {
   }
 }
 
-async function start(home: Home): Promise<Running> {
+async function start(home: Home, number: number): Promise<Running> {
   const log = await home.open()
-  const metadata = log.create({ topic: 'metadata', topicId: metadataId, partition: 0, config: topicConfig() })
-  return { home, log, metadata }
+  const metadata = await log.lead({ topic: 'metadata', topicId: metadataId, partition: number, config: topicConfig() }, 0)
+  return { home, number, log, metadata }
 }
 
 function named(name: string): (error: unknown) => boolean {

@@ -7,9 +7,7 @@
  */
 import type { TopicConfig } from '../../log.ts'
 import { header, KafkaError, type Offset, stampBatches, type ValidatedBatches } from '../../protocol.ts'
-import type { Segment } from '../segments/segment.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from './batch-info.ts'
-import { orStorageError } from './partition-files.ts'
 
 /** What the plan asks a partition. */
 export interface PlannedPartition {
@@ -30,13 +28,9 @@ export class AppendPlan {
   leaderEpoch = 0
   readonly #infos = [emptyBatchInfo()]
   #count = 0
-  #segment: Segment | null = null
 
-  /**
-   * Writes offsets, leader epoch and timestamps into the batches and makes the segment ready for them. Throws KafkaError; nothing but the
-   * caller's bytes has changed then.
-   */
-  make(partition: PlannedPartition, segment: Segment, records: Buffer, validated: ValidatedBatches, leaderEpoch: number): void {
+  /** Writes offsets, leader epoch and timestamps into the batches. Throws KafkaError; nothing but the caller's bytes has changed then. */
+  make(partition: PlannedPartition, records: Buffer, validated: ValidatedBatches, leaderEpoch: number): void {
     const baseOffset = partition.logEndOffset
     const endOffset = baseOffset + validated.offsetCount
     if (endOffset > header.maxOffset)
@@ -46,23 +40,16 @@ export class AppendPlan {
     this.baseOffset = baseOffset
     this.endOffset = endOffset
     this.leaderEpoch = leaderEpoch
-    this.#segment = segment
     this.#count = 0
     for (let at = 0; at < validated.sizeBytes; at += header.sizeBytes(records, at)) {
       const info = (this.#infos[this.#count++] ??= emptyBatchInfo())
       readBatchInfo(records, at, info)
     }
-    orStorageError(() => segment.prepare(endOffset - 1))
   }
 
   /** Releases the caller's bytes. */
   end(): void {
     this.bytes = noBytes
-    this.#segment = null
-  }
-
-  get segment(): Segment {
-    return this.#segment!
   }
 
   get batchCount(): number {

@@ -7,10 +7,11 @@
  */
 import type { ReadLimit, Slice } from '../../log.ts'
 import { batchHeaderSize, header, KafkaError, type Offset } from '../../protocol.ts'
-import { type Cut, cutBatches } from '../segments/cut-batches.ts'
+import { cutBatches, cutStretch } from '../segments/cut-batches.ts'
 import type { Segment } from '../segments/segment.ts'
-import type { Chunk, Piece } from '../tail/tail.ts'
+import type { Chunk } from '../tail/tail.ts'
 import type { Partition } from './partition.ts'
+import { goneError } from './refusals.ts'
 
 const firstGuessBytes = 64 << 10
 /** More takes so long that it must not block the event loop, wherever it comes from. */
@@ -60,7 +61,7 @@ function readTail(partition: Partition, first: number, from: Offset, bound: Offs
     const piece = partition.files.tail.piece(index)
     if (piece === undefined || (index > first && piece.baseOffset !== next)) break
     const { chunk } = piece
-    const cut = cutPiece(piece, from, bound, limit.maxBytes - bytes, limit.atLeastOne && bytes === 0)
+    const cut = cutStretch(chunk.bytes, piece, from, bound, limit.maxBytes - bytes, limit.atLeastOne && bytes === 0)
     if (cut.end > cut.start) {
       held.push(chunk)
       views.push(chunk.bytes.subarray(cut.start, cut.end))
@@ -80,21 +81,6 @@ function readTail(partition: Partition, first: number, from: Offset, bound: Offs
   return finish(partition, limit, from, next, views, bytes, () => {
     for (const chunk of held) tail.unpin(chunk)
   })
-}
-
-/** As {@link cutBatches}. What a reader wants all of, from where one stopped before, is cut without a look at the headers. */
-function cutPiece(piece: Piece, from: Offset, bound: Offset, room: number, atLeastOne: boolean): Cut {
-  const { chunk, start, length, endOffset } = piece
-  const end = start + length
-  const at = piece.knownOffset <= from ? piece.knownAt : start
-  const beginsHere = from <= piece.baseOffset || from === piece.knownOffset
-  const isWhole = beginsHere && endOffset <= bound && end - at <= room
-  const cut = isWhole ? { start: at, end, next: endOffset } : cutBatches(chunk.bytes, at, end, from, bound, room, atLeastOne)
-  if (cut.end > cut.start) {
-    piece.knownOffset = cut.next
-    piece.knownAt = cut.end
-  }
-  return cut
 }
 
 /** The segment files hold a gapless beginning of the log, and what is asked for is not in the tail: so it is there. */
@@ -197,13 +183,6 @@ function take(
   }
   segment.remember(cut.next, position + cut.end)
   return finish(partition, limit, from, cut.next, [slab.subarray(cut.start, cut.end)], cut.end - cut.start, () => slabs.give(slab))
-}
-
-/** The error for those who still ask a partition that was deleted, or that was or is being released. */
-export function goneError({ gone, name }: Partition): KafkaError {
-  return gone === 'deleted'
-    ? new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${name} was deleted`)
-    : new KafkaError('NOT_LEADER_OR_FOLLOWER', `Partition ${name} was released`)
 }
 
 /** The error for readers if files cannot be read, or do not contain what they should. */

@@ -32,10 +32,11 @@ import { emptyBatchInfo } from './batch-info.ts'
 import { GroupPart } from './group-part.ts'
 import { type LeaderEpochs, largestEpoch } from './leader-epochs.ts'
 import { orStorageError, PartitionFiles } from './partition-files.ts'
-import { damaged, goneError, readSlice } from './partition-read.ts'
+import { damaged, readSlice } from './partition-read.ts'
 import type { PartitionStart } from './partition-recovery.ts'
 import { PartitionUpkeep } from './partition-upkeep.ts'
-import { ProducerStates } from './producer-state.ts'
+import { lastStable, ProducerStates } from './producer-state.ts'
+import { beyondHighWatermark, goneError, offlineError, outOfRange, unexpectedEnd } from './refusals.ts'
 import { Waiters, whenDurable } from './waiters.ts'
 
 /** From this size on an append goes past the journal: with `os` a write to the page cache is all there is to do, so early. */
@@ -110,10 +111,7 @@ export class Partition implements PartitionLog, DirectMember {
   }
 
   get lastStableOffset(): Offset {
-    const unstable = this.producerStates?.firstUnstableOffset() ?? -1
-    if (unstable === -1) return this.highWatermark
-    // A transaction may have begun below the log start, where nothing can be read.
-    return Math.min(Math.max(unstable, this.logStartOffset), this.highWatermark)
+    return this.producerStates === null ? this.highWatermark : lastStable(this.producerStates, this)
   }
 
   append(records: Buffer, options: AppendOptions): Appended {
@@ -127,17 +125,15 @@ export class Partition implements PartitionLog, DirectMember {
     if (this.#part !== null && (this.#part.gathered !== null) !== pastJournal) this.settleGroup()
     const segment = this.#segmentFor(validated, nowMs)
     if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)
-      throw new KafkaError(
-        'NOT_LEADER_OR_FOLLOWER',
-        `Append to ${this.name} expected the log to end at ${options.expectedOffset}, it ends at ${this.logEndOffset}`,
-      )
-    plan.make(this, segment, records, validated, options.leaderEpoch ?? this.leaderEpoch)
+      throw unexpectedEnd(this, options.expectedOffset)
+    plan.make(this, records, validated, options.leaderEpoch ?? this.leaderEpoch)
+    orStorageError(() => segment.prepare(plan.endOffset - 1))
     const duplicate = this.#checkProducers(options)
     if (duplicate !== null) return duplicate
     const baseOffset = plan.baseOffset
     const part = this.#enter(pastJournal)
-    this.#place(part)
-    this.#count()
+    this.#place(part, segment)
+    this.#count(segment)
     if (validated.maxTimestamp < 0) segment.noteUntimed(nowMs)
     const group = pastJournal && options.gather !== true ? this.#writeAtOnce() : part.group
     return {
@@ -157,11 +153,7 @@ export class Partition implements PartitionLog, DirectMember {
 
   read(from: Offset, limit: ReadLimit): Slice | Promise<Slice> {
     this.#refuse()
-    if (from < this.logStartOffset || from > this.logEndOffset)
-      throw new KafkaError(
-        'OFFSET_OUT_OF_RANGE',
-        `Received request for offset ${from} for partition ${this.name}, but we only have log segments from offset ${this.logStartOffset} up to ${this.logEndOffset}.`,
-      )
+    if (from < this.logStartOffset || from > this.logEndOffset) throw outOfRange(this, from)
     return readSlice(this, from, limit)
   }
 
@@ -199,11 +191,7 @@ export class Partition implements PartitionLog, DirectMember {
   async deleteBefore(offset: Offset): Promise<void> {
     this.#refuse()
     if (this.leaving === 'now') throw goneError(this)
-    if (offset > this.highWatermark)
-      throw new KafkaError(
-        'OFFSET_OUT_OF_RANGE',
-        `Cannot increment the log start offset to ${offset} of partition ${this.name} since it is larger than the high watermark ${this.highWatermark}`,
-      )
+    if (offset > this.highWatermark) throw beyondHighWatermark(this, offset)
     await this.moveLogStart(offset)
   }
 
@@ -381,7 +369,7 @@ export class Partition implements PartitionLog, DirectMember {
 
   #refuse(): void {
     if (this.gone !== null) throw goneError(this)
-    if (this.offline !== null) throw new KafkaError('KAFKA_STORAGE_ERROR', `Partition ${this.name} is offline: ${this.offline}`)
+    if (this.offline !== null) throw offlineError(this, this.offline)
   }
 
   /** Answers the earlier append when this is its repetition. */
@@ -440,8 +428,8 @@ export class Partition implements PartitionLog, DirectMember {
   }
 
   /** Puts the bytes where they belong; nothing is counted yet. */
-  #place(part: GroupPart): void {
-    if (part.gathered === null) this.#writeShare(part)
+  #place(part: GroupPart, segment: Segment): void {
+    if (part.gathered === null) this.#writeShare(part, segment)
     else {
       this.context.commit.bind(this)
       part.gathered.push(plan.bytes)
@@ -457,9 +445,9 @@ export class Partition implements PartitionLog, DirectMember {
   }
 
   /** With an entry in the journal: the bytes are in the frame or, when they are many, in the segment file, which is synced with it. */
-  #writeShare(part: GroupPart): void {
+  #writeShare(part: GroupPart, segment: Segment): void {
     const { commit } = this.context
-    const { bytes, segment, baseOffset, endOffset } = plan
+    const { bytes, baseOffset, endOffset } = plan
     const [sizeBytes, position] = [bytes.length, segment.size]
     const share = { segmentBase: segment.baseOffset, position, length: sizeBytes, baseOffset, endOffset }
     const large = this.synced && part.bytes + sizeBytes >= directBytes.fsync
@@ -474,8 +462,8 @@ export class Partition implements PartitionLog, DirectMember {
   }
 
   /** Memory alone: nothing fails here. */
-  #count(): void {
-    const { segment, leaderEpoch } = plan
+  #count(segment: Segment): void {
+    const { leaderEpoch } = plan
     for (let nth = 0; nth < plan.batchCount; nth++) {
       const info = plan.batch(nth)
       segment.place(info, this.config.indexIntervalBytes)

@@ -162,6 +162,11 @@ export class ProducerStates {
     return Math.min(open, completed)
   }
 
+  /** First offset of the oldest transaction without a marker; -1 when there is none. */
+  firstOpenOffset(): Offset {
+    return this.#open[0]?.firstOffset ?? none
+  }
+
   /** Transactions whose markers lie below are stable from now on. */
   highWatermarkMoved(highWatermark: Offset): void {
     if (this.#completed.length === 0) return
@@ -367,6 +372,17 @@ export class ProducerStates {
     this.#completed = this.#completed.filter(completed => completed.firstOffset !== firstOffset)
     insert(this.#open, { producerId, firstOffset, lastOffset: none })
   }
+}
+
+/** Of a partition: where its oldest transaction begins that is not over, at most the high watermark. */
+export function lastStable(
+  producers: ProducerStates,
+  { logStartOffset, highWatermark }: { readonly logStartOffset: Offset; readonly highWatermark: Offset },
+): Offset {
+  const unstable = producers.firstUnstableOffset()
+  if (unstable === none) return highWatermark
+  // A transaction may have begun below the log start, where nothing can be read.
+  return Math.min(Math.max(unstable, logStartOffset), highWatermark)
 }
 
 type Image = [Int64, number, number, number, Int64, number, number, number, number, number, number, Int64]
