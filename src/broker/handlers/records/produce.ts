@@ -99,7 +99,7 @@ function appendAll(request: Request, context: RequestContext, refused: KafkaErro
   if (steps.next().done) {
     if (appends.opening.size > 0) return appends.settled()
     if (appends.waiting.length === 0) return answer(request, appends.response)
-    return { deferred: finish(request, appends.response, appends.waiting) } satisfies Deferred<Response>
+    return { deferred: finish(request, appends) } satisfies Deferred<Response>
   }
   if (context.borrowed) ownBytes(request)
   return runInSlices(context.broker.turns, steps).then(() => appends.settled())
@@ -197,7 +197,7 @@ class ProduceAppends {
 
   async settled(): Promise<Response | null> {
     await Promise.all(this.opening.values())
-    return finish(this.#request, this.response, this.waiting)
+    return finish(this.#request, this)
   }
 
   #add(log: PartitionLog, records: Buffer | null, response: PartitionResponse): void {
@@ -287,6 +287,12 @@ class ProduceAppends {
     response.recordErrors = named.map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message }))
   }
 
+  nameLeaderOf(response: PartitionResponse): void {
+    const topic = this.#topics.find(({ partitionResponses }) => partitionResponses.includes(response))!
+    const name = this.#context.version >= 13 ? this.#context.broker.metadata.topicName(topic.topicId!) : topic.name
+    if (name != null) this.#nameLeader(name, response)
+  }
+
   /** Where the client has to go instead (KIP-951). */
   #nameLeader(topic: string, response: PartitionResponse): void {
     if (this.#context.version < namesLeadersFrom) return
@@ -298,15 +304,17 @@ class ProduceAppends {
   }
 }
 
-async function finish(request: Request, response: Response, waiting: Waiting[]): Promise<Response | null> {
-  for (const { response: partition, commit } of waiting) {
+async function finish(request: Request, appends: ProduceAppends): Promise<Response | null> {
+  for (const { response: partition, commit } of appends.waiting) {
     try {
       await commit
     } catch (error) {
       fail(partition, toKafkaError(error, 'KAFKA_STORAGE_ERROR'))
+      // It was given to another broker meanwhile.
+      if (partition.errorCode === notLeader) appends.nameLeaderOf(partition)
     }
   }
-  return answer(request, response)
+  return answer(request, appends.response)
 }
 
 /** With acks=0 a producer learns of an error only by losing its connection. */
