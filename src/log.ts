@@ -18,9 +18,11 @@ export {
 export { openLog } from './log/open.ts'
 export { readTopicId, repairFile } from './log/partition/partition-directory.ts'
 export type { SessionJournal, SharedJournalCounts } from './log/shared/journal.ts'
-export type { SharedSettings } from './log/shared/settings.ts'
+export type { LedKey, SharedLog, SharedLogOptions } from './log/shared/log.ts'
+export { openSharedLog } from './log/shared/open.ts'
+export { type SharedSettings, sharedDefaults } from './log/shared/settings.ts'
+export { topicIdOf, uuidOf } from './log/shared/topic-id.ts'
 export type { Collector } from './log/shared/upkeep/collector.ts'
-export type { Upkeep, UpkeepOptions } from './log/shared/upkeep/upkeep.ts'
 export {
   leastSegmentBytes,
   parseTopicValues,

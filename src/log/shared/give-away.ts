@@ -1,0 +1,61 @@
+/**
+ * Gives partitions to another broker: one frame has what is in no piece of them, and in its transaction is the metadata that names the new owner.
+ *
+ * While that lasts, nothing of them is appended, so that the frame has all there is. Before, what would make it large is flushed: a PUT takes
+ * longer than everything else.
+ */
+import { frameKind, type MetadataAppend } from '../../store.ts'
+import type { SessionJournal } from './journal.ts'
+import type { SharedPartition } from './partition.ts'
+import type { Upkeep } from './upkeep/upkeep.ts'
+
+export interface GiveAwayOptions {
+  readonly journal: SessionJournal
+  readonly upkeep: Upkeep
+  /** More than that is flushed first. */
+  readonly carryBytes: number
+  /** It is not this session's any more. */
+  forget(partition: SharedPartition): void
+}
+
+/** As `SharedLog.releaseWith`. */
+export async function giveAway(
+  wanted: readonly SharedPartition[],
+  metadata: () => Promise<MetadataAppend | null>,
+  options: GiveAwayOptions,
+): Promise<boolean> {
+  const { upkeep, carryBytes } = options
+  let unflushed = 0
+  for (const { unflushedBytes } of wanted) unflushed += unflushedBytes
+  if (unflushed > carryBytes) await upkeep.flush(wanted.filter(({ unflushedBytes }) => unflushedBytes > 0))
+  return await upkeep.alone(async () => {
+    // Others may have gone while this one waited.
+    const partitions = wanted.filter(({ gone, damage }) => gone === null && damage === null)
+    for (const partition of partitions) partition.freeze()
+    try {
+      return await give(partitions, metadata, options)
+    } finally {
+      for (const partition of partitions) partition.thaw()
+    }
+  })
+}
+
+async function give(
+  partitions: readonly SharedPartition[],
+  metadata: () => Promise<MetadataAppend | null>,
+  { journal, forget }: GiveAwayOptions,
+): Promise<boolean> {
+  for (const partition of partitions) await partition.drained()
+  const shares = partitions.map(partition => partition.carried(true))
+  for (;;) {
+    const append = await metadata()
+    if (append === null) return false
+    const outcome = await journal.write(frameKind.carry, shares, seq => ({
+      metadata: append,
+      takeOver: partitions.filter(({ gone }) => gone === null).map(({ key }) => ({ ...key, fromSeq: seq })),
+    }))
+    if (outcome === 'committed') break
+  }
+  for (const partition of partitions) forget(partition)
+  return true
+}

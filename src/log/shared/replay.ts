@@ -1,0 +1,246 @@
+/**
+ * Reads the stream of a session that leads partitions no longer, and gives each partition what it has there.
+ *
+ * The stream counts only as far as it is final: up to its fence, or for a partition up to the share with which it was given away. Everything
+ * else is checked again, because what is missing here is lost for good: frames without holes, shares that follow one another, whole batches
+ * with right checksums. A partition with a fault goes offline, and the others go on.
+ *
+ * Hides that the batches of a frame may lie in objects, which are fetched ahead, one range of each.
+ */
+import type { Turns } from '../../base.ts'
+import { intactBatchSize, KafkaError } from '../../protocol.ts'
+import { type Database, type Frame, frameKind, ObjectError, type ObjectStore, type PartitionRow } from '../../store.ts'
+import { partitionKey } from '../journal/state-record.ts'
+import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
+import { type DecodedFrame, decodeFrame, type Share } from './frame.ts'
+import type { SharedPartition } from './partition.ts'
+
+export interface ReplayOptions {
+  readonly database: Database
+  readonly objects: ObjectStore
+  readonly turns: Turns
+  /** So many more bytes are in memory, in no piece. */
+  replayed(bytes: number): Promise<void> | undefined
+}
+
+export interface Replayed {
+  readonly partition: SharedPartition
+  readonly row: PartitionRow
+}
+
+const pageBytes = 4 << 20
+/** Of objects, beyond the frame that is being replayed. */
+const aheadBytes = 32 << 20
+/** Between two looks at the time. */
+const stepBytes = 256 << 10
+
+/** What one frame says of the partitions that are asked for. */
+interface Work {
+  readonly frame: Frame
+  readonly decoded: DecodedFrame
+  readonly shares: readonly Share[]
+  /** Of its objects, by number; null while they are not asked for. */
+  ranges: Map<number, Range> | null
+  /** Of the ranges. */
+  bytes: number
+}
+
+interface Range {
+  readonly from: number
+  readonly content: Promise<Buffer>
+}
+
+/**
+ * Resolves when all of them are as they were when the session ended, or offline. Rejects with a retriable error if the stream has no end yet, or cannot be
+ * read now.
+ */
+export async function replayStream(session: number, replayed: readonly Replayed[], options: ReplayOptions): Promise<void> {
+  await new StreamReplay(session, replayed, options).run()
+}
+
+class StreamReplay {
+  readonly #session: number
+  readonly #options: ReplayOptions
+  /** Those that go on, by key. */
+  readonly #open = new Map<string, Replayed>()
+  readonly #infos: BatchInfo[] = []
+
+  constructor(session: number, replayed: readonly Replayed[], options: ReplayOptions) {
+    this.#session = session
+    this.#options = options
+    for (const each of replayed) this.#open.set(partitionKey(each.partition.topicId, each.partition.partition), each)
+  }
+
+  async run(): Promise<void> {
+    for (let next = this.#first(); this.#open.size > 0; ) {
+      const frames = await this.#framesFrom(next)
+      if (frames.length === 0) {
+        this.#miss(next)
+        next = this.#first()
+        continue
+      }
+      const works: Work[] = []
+      for (const frame of frames) {
+        if (frame.kind === frameKind.fence) return await this.#replay(works)
+        const work = this.#workOf(frame)
+        if (work !== null) works.push(work)
+      }
+      await this.#replay(works)
+      next += frames.length
+    }
+  }
+
+  /** Of the frames that somebody needs. */
+  #first(): number {
+    let first = Number.POSITIVE_INFINITY
+    for (const { row } of this.#open.values()) first = Math.min(first, row.fromSeq)
+    return first
+  }
+
+  /** Without holes. None: that frame is missing, for the session has ended. */
+  async #framesFrom(seq: number): Promise<Frame[]> {
+    const { database } = this.#options
+    const frames = await database.frames(this.#session, seq, pageBytes)
+    if (frames.length > 0) return frames
+    const session = (await database.sessions()).find(each => each.session === this.#session)
+    if (session?.ended === false)
+      throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `Session ${this.#session} goes on: it can have more than frame ${seq - 1}`)
+    // It may have ended after the first look.
+    return await database.frames(this.#session, seq, pageBytes)
+  }
+
+  #miss(seq: number): void {
+    for (const [key, { partition, row }] of this.#open)
+      if (row.fromSeq <= seq) this.#fail(key, partition, `frame ${seq} of session ${this.#session} is missing`)
+  }
+
+  #fail(key: string, partition: SharedPartition, reason: string): void {
+    partition.goOffline(reason)
+    this.#open.delete(key)
+  }
+
+  #workOf(frame: Frame): Work | null {
+    let decoded: DecodedFrame
+    try {
+      decoded = decodeFrame(frame)
+    } catch (error) {
+      // It may speak of any of them.
+      for (const [key, { partition, row }] of this.#open) if (row.fromSeq <= frame.seq) this.#fail(key, partition, (error as Error).message)
+      return null
+    }
+    const shares = decoded.shares.filter(({ topicId, partition }) => {
+      const found = this.#open.get(partitionKey(topicId, partition))
+      return found !== undefined && found.row.fromSeq <= frame.seq
+    })
+    return shares.length === 0 ? null : { frame, decoded, shares, ranges: null, bytes: 0 }
+  }
+
+  async #replay(works: readonly Work[]): Promise<void> {
+    let ahead = 0
+    let aheadOf = 0
+    for (const [at, work] of works.entries()) {
+      for (; ahead < works.length && (ahead <= at || aheadOf < aheadBytes); ahead++) {
+        this.#fetch(works[ahead]!)
+        aheadOf += works[ahead]!.bytes
+      }
+      for (const share of work.shares) await this.#take(work, share)
+      aheadOf -= work.bytes
+      work.ranges = null
+    }
+  }
+
+  /** One range of each object, with everything that is wanted of it. */
+  #fetch(work: Work): void {
+    const bounds = new Map<number, { from: number; to: number }>()
+    for (const { object, position, length } of work.shares) {
+      if (object === -1) continue
+      const { from, to } = bounds.get(object) ?? { from: position, to: position }
+      bounds.set(object, { from: Math.min(from, position), to: Math.max(to, position + length) })
+    }
+    work.ranges = new Map()
+    for (const [object, { from, to }] of bounds) {
+      const content = this.#options.objects.get(work.frame.objects[object]!, from, to - from)
+      content.catch(() => {})
+      work.ranges.set(object, { from, content })
+      work.bytes += to - from
+    }
+  }
+
+  async #take(work: Work, share: Share): Promise<void> {
+    const key = partitionKey(share.topicId, share.partition)
+    const found = this.#open.get(key)
+    if (found === undefined) return
+    const { partition } = found
+    try {
+      if (share.endOffset > partition.logEndOffset) await this.#takeBatches(partition, share, await this.#bytesOf(work, share))
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.#fail(key, partition, `frame ${work.frame.seq} of session ${this.#session}: ${error.message}`)
+      return
+    }
+    partition.replayLogStart(share.logStart)
+    if (share.released) this.#open.delete(key)
+  }
+
+  async #bytesOf(work: Work, share: Share): Promise<Buffer> {
+    const { object, position, length } = share
+    if (object === -1) return work.decoded.inline(share)
+    const { from, content } = work.ranges!.get(object)!
+    try {
+      return (await content).subarray(position - from, position - from + length)
+    } catch (error) {
+      if (!(error instanceof ObjectError)) throw error
+      const what = `its object ${work.frame.objects[object]} cannot be read: ${error.message}`
+      if (error.code === 'NoSuchKey' || error.code === 'InvalidRange') throw new Fault(what)
+      throw new KafkaError('KAFKA_STORAGE_ERROR', what)
+    }
+  }
+
+  /** What lies below the end of the partition is in pieces, or was in an earlier frame. */
+  async #takeBatches(partition: SharedPartition, share: Share, bytes: Buffer): Promise<void> {
+    const { turns, replayed } = this.#options
+    const end = partition.logEndOffset
+    if (share.baseOffset > end) throw new Fault(`the offsets ${end} to ${share.baseOffset} are missing`)
+    for (let at = 0; at < bytes.length; ) {
+      if (turns.over) await turns.next()
+      const next = this.#step(partition, bytes, at)
+      await replayed(next - at)
+      at = next
+    }
+    if (partition.logEndOffset !== share.endOffset)
+      throw new Fault(`its batches end at offset ${partition.logEndOffset}, and should at ${share.endOffset}`)
+  }
+
+  /** Some of the batches from `from` on. Answers where to go on. */
+  #step(partition: SharedPartition, bytes: Buffer, from: number): number {
+    let next = partition.logEndOffset
+    let [at, start, count] = [from, from, 0]
+    while (at < bytes.length && at - from < stepBytes) {
+      const size = intactBatchSize(bytes, at)
+      if (size === 0) throw new Fault(`the batch at ${at} of its ${bytes.length} bytes is damaged`)
+      const info = (this.#infos[count] ??= emptyBatchInfo())
+      readInfo(bytes, at, info)
+      if (info.lastOffset >= next) {
+        if (info.baseOffset !== next)
+          throw new Fault(`a batch with the offsets ${info.baseOffset} to ${info.lastOffset} follows offset ${next}`)
+        if (count === 0) start = at
+        count++
+        next = info.lastOffset + 1
+      }
+      at += size
+    }
+    if (count > 0) partition.replay(bytes.subarray(start, at), this.#infos.slice(0, count))
+    return at
+  }
+}
+
+/** Something that was durable is missing or damaged. */
+class Fault extends Error {}
+
+function readInfo(bytes: Buffer, at: number, info: BatchInfo): void {
+  try {
+    readBatchInfo(bytes, at, info)
+  } catch (error) {
+    throw new Fault((error as Error).message)
+  }
+}
