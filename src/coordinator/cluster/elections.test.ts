@@ -74,6 +74,16 @@ test('brokers that are about to be lost get nothing, unless there is nobody else
   assert.deepEqual(seen('a'), ['2@2 1,2,3 2', '2@2 1,3,2 2'])
 })
 
+test('a broker that stops gets nothing, unless there is nobody else', () => {
+  const { shard, apply, assign, seen, end } = setting([1, 2, 3])
+  assign('a', [1, 2, 3])
+  apply(shard.leaveBroker(2))
+  end(1)
+  assert.deepEqual(seen('a'), ['3@1 1,2,3 2,3'])
+  end(3)
+  assert.deepEqual(seen('a'), ['2@2 1,2,3 2'])
+})
+
 test('without a live broker the leaders stay; who registers next leads what has no leader, a batch at a time', () => {
   const { shard, apply, assign, register, seen, end } = setting([1, 2])
   assign('a', [1], [2])

@@ -15,10 +15,10 @@ interface Electorate {
   avoid?: ReadonlySet<number>
 }
 
-/** At most so many changes; those that are left are found by another call on the state with these. */
+/** Brokers that stop get nothing either if there is anybody else. At most so many changes; those that are left are found by another call on the state with these. */
 export function electionRecords(image: ClusterImage, { alive, avoid = new Set() }: Electorate, most: number): PartitionChangeRecord[] {
   const { brokers, topics } = image
-  const wanted = [...alive].filter(id => !avoid.has(id))
+  const wanted = [...alive].filter(id => !avoid.has(id) && brokers.byId.get(id)?.leaving === false)
   const isAlive = (id: number) => alive.has(id)
   const electable = new Set(wanted.length > 0 ? wanted : alive)
   if (electable.size === 0) return []
