@@ -67,6 +67,26 @@ test('in clear text the content is signed, and a wrong clock is learned from the
   assert.deepEqual([store.counts.put.requests, store.counts.put.failures, store.counts.get.failures], [2, 1, 0])
 })
 
+test('content is hashed in slices, however it is divided', async () => {
+  for (const pieces of [1, 3, 64, 4_096]) {
+    const { timers, ...system } = simulatedWorld({ seed: 1 }).system
+    let pauses = 0
+    const soon = (callback: () => void) => {
+      pauses++
+      callback()
+    }
+    const counting = { ...timers, soon }
+    const transport = { send: async () => ({ status: 200, headers: {}, body: Buffer.alloc(0) }), close() {} }
+    const url = 's3://bucket?endpoint=http://s3.test&region=eu-west-1'
+    const store = openObjectStore({ system: { ...system, timers: counting }, url, environment, transport })
+    await store.put(
+      'x',
+      Array.from({ length: pieces }, () => Buffer.alloc(Math.ceil((8 << 20) / pieces))),
+    )
+    assert.ok(pauses >= 7, `${pieces} pieces: ${pauses} pauses`)
+  }
+})
+
 test('a store that is away: a call ends with its time, and the next one works when it is back', async () => {
   const { world, s3, store } = simulated(1)
   s3.stop()

@@ -179,12 +179,18 @@ export class Attempts {
     const inClear = this.#options.url.origin.startsWith('http:')
     const hash = inClear ? createHash('sha256') : null
     let crc = 0
+    let left = hashedAtOnce
     for (const each of body) {
-      for (let at = 0; at < each.length; at += hashedAtOnce) {
-        const piece = each.subarray(at, at + hashedAtOnce)
+      for (let at = 0; at < each.length; ) {
+        if (left === 0) {
+          await new Promise<void>(resolve => this.#options.system.timers.soon(resolve))
+          left = hashedAtOnce
+        }
+        const piece = each.subarray(at, at + left)
         hash?.update(piece)
         if (checksum) crc = crc32c(piece, crc)
-        if (at + hashedAtOnce < each.length) await new Promise<void>(resolve => this.#options.system.timers.soon(resolve))
+        at += piece.length
+        left -= piece.length
       }
     }
     const headers: Record<string, string> = { 'x-amz-content-sha256': hash === null ? unsignedPayload : hash.digest('hex') }
