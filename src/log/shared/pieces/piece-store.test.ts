@@ -330,6 +330,20 @@ for (const cacheBytes of [1 << 20, 1_000])
     )
   })
 
+test('large answers are views of the cached block; small ones do not keep it in memory', async () => {
+  const stage = newStage(11)
+  const { world, store } = stage
+  await world.run(
+    (async () => {
+      const { row } = await writeOne(stage, 60, 10_000)
+      const [large, again] = [await store.read(row, 100, 400_000, true, forever), await store.read(row, 100, 400_000, true, forever)]
+      assert.equal(large.chunks[0]!.buffer, again.chunks[0]!.buffer)
+      const small = await store.read(row, 110, 20_000, true, forever)
+      assert.ok(small.bytes > 10_000 && small.chunks[0]!.buffer.byteLength < 8 * small.bytes)
+    })(),
+  )
+})
+
 test('without room nothing is read, and without atLeastOne nothing that does not fit', async () => {
   const stage = newStage(10)
   const { world, store } = stage

@@ -29,7 +29,9 @@ export interface PieceStoreOptions {
 /** One answer takes no more than these: the next one follows. */
 const blocksAtOnce = 4
 const blocksAhead = 2
-/** What blocks and indexes get of the cache. */
+/** An answer keeps so many times its own bytes of memory at most. */
+const mostKept = 8
+/** What indexes get of the cache; blocks get the rest. */
 const indexShare = 0.25
 /** More than any piece has; a row that says more is damaged. */
 const mostIndexBytes = 256 << 20
@@ -164,7 +166,7 @@ export class PieceStore {
       const start = Math.max(0, begin - index.blockStart(block))
       const cut: Cut = cutBatches(content, start, content.length, next, end, maxBytes - bytes, atLeastOne && bytes === 0)
       if (cut.end > cut.start) {
-        chunks.push(content.subarray(cut.start, cut.end))
+        chunks.push(viewOf(content, cut))
         bytes += cut.end - cut.start
         next = cut.next
       }
@@ -268,6 +270,12 @@ export class PieceStore {
       throw storageError(row, error)
     }
   }
+}
+
+/** Nothing is copied, unless a few bytes would keep a whole block in memory for as long as a slow client takes to read them. */
+function viewOf(content: Buffer, { start, end }: Cut): Buffer {
+  const view = content.subarray(start, end)
+  return view.length * mostKept >= content.length ? view : Buffer.from(view)
 }
 
 function checkRow({ position, bytes, indexBytes }: SegmentRow): void {
