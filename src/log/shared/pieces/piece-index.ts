@@ -76,7 +76,7 @@ export class PieceIndexWriter {
 
   finish(aborted: AbortedEntries, lastStableOffset: Offset): Buffer {
     const { topicId, partition, baseOffset, endOffset } = this.#range
-    const index = Buffer.alloc(headerBytes + this.#offsets.length * entryBytes + aborted.count * abortedEntryBytes)
+    const index = Buffer.allocUnsafeSlow(headerBytes + this.#offsets.length * entryBytes + aborted.count * abortedEntryBytes)
     index.writeUInt32BE(magic, 0)
     uuidToBytes(topicId).copy(index, 8)
     index.writeInt32BE(partition, 24)
@@ -84,6 +84,7 @@ export class PieceIndexWriter {
     const numbers = [baseOffset, endOffset, this.bytes, this.maxTimestamp, this.#firstTimestamp, lastStableOffset]
     for (const [nth, number] of numbers.entries()) writeInt64(index, 32 + 8 * nth, number)
     index.writeInt32BE(aborted.count, 80)
+    index.writeInt32BE(0, 84)
     let at = headerBytes
     for (const [nth, offset] of this.#offsets.entries()) {
       writeInt64(index, at, offset)

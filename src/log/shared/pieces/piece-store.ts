@@ -33,6 +33,7 @@ const blocksAhead = 2
 const mostKept = 8
 /** What indexes get of the cache; blocks get the rest. */
 const indexShare = 0.25
+const sumsAtOnce = 256
 /** More than any piece has; a row that says more is damaged. */
 const mostIndexBytes = 256 << 20
 
@@ -136,8 +137,7 @@ export class PieceStore {
     for (let block = 0; next !== null; block++) {
       const content: Buffer = await next
       next = block + 1 < index.blocks ? fetch(block + 1) : null
-      if (this.#turns.over) await this.#turns.next()
-      checkSums(row, content)
+      await this.#checkSums(row, content)
       yield content
     }
   }
@@ -259,6 +259,15 @@ export class PieceStore {
     return row.bytes + row.indexBytes <= this.#settings.blockBytes
   }
 
+  async #checkSums(row: SegmentRow, content: Buffer): Promise<void> {
+    let nth = 0
+    for (let at = 0; at < content.length; at += header.sizeBytes(content, at)) {
+      if (nth++ % sumsAtOnce === 0 && this.#turns.over) await this.#turns.next()
+      if (header.computeCrc(content, at) !== header.crc(content, at))
+        throw storageError(row, `wrong checksum of the batch of offset ${header.baseOffset(content, at)}`)
+    }
+  }
+
   async #fetchBlock(row: SegmentRow, index: PieceIndex, block: number): Promise<Buffer> {
     try {
       const start = index.blockStart(block)
@@ -297,10 +306,4 @@ function checkBlock(row: SegmentRow, index: PieceIndex, block: number, content: 
   }
   const limit = index.blockOffset(block + 1)
   if (minOffset > limit) throw new Error(`batches up to offset ${minOffset} where the next one begins at ${limit}`)
-}
-
-function checkSums(row: SegmentRow, content: Buffer): void {
-  for (let at = 0; at < content.length; at += header.sizeBytes(content, at))
-    if (header.computeCrc(content, at) !== header.crc(content, at))
-      throw storageError(row, `wrong checksum of the batch of offset ${header.baseOffset(content, at)}`)
 }
