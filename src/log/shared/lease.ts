@@ -3,7 +3,9 @@
  *
  * Others fence a session when they saw its stream not grow for lease + margin, and it grew after the frame was sent. So the lease counts from
  * there, on this machine's monotonic clock. That clock stands still while a machine is suspended, and the wall clock does not; so if the two
- * disagree on how much time has passed, nothing is proven until another frame has been sent and committed.
+ * disagree on how much time has passed, nothing is proven until another frame has been sent and committed. What no clock can show is a machine
+ * that was stopped with all its clocks, or whose wall clock was set back by just as much: for the rest of its lease it may serve reads that are
+ * out of date. It commits nothing even then.
  */
 import type { Clock } from '../../base.ts'
 import type { SharedSettings } from './settings.ts'
