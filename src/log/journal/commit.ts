@@ -276,9 +276,9 @@ export class GroupCommit {
 
   /** What should have been said again in a file that is full is said in the next one. */
   #bindAgain(): void {
+    if (this.#repetitions.length === 0) return
     const { current } = this.#options.journal
     const missed = this.#repetitions.filter(({ file }) => file !== current)
-    if (missed.length === 0) return
     this.#repetitions = this.#repetitions.filter(({ file }) => file === current)
     for (const { file, members } of missed)
       for (const member of members) if (member.boundFile === file && !member.deleted) this.bind(member)
