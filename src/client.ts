@@ -12,6 +12,8 @@ export type {
   AclResourceType,
   DelegationToken,
   FeatureChange,
+  PartitionName,
+  PartitionPlace,
   ProducerInfo,
   QuotaEntity,
   QuotaEntityType,

@@ -23,6 +23,7 @@ export { openSharedLog } from './log/shared/open.ts'
 export { type SharedSettings, sharedDefaults } from './log/shared/settings.ts'
 export { topicIdOf, uuidOf } from './log/shared/topic-id.ts'
 export type { Collector } from './log/shared/upkeep/collector.ts'
+export { openCollector } from './log/shared/upkeep/open-collector.ts'
 export {
   leastSegmentBytes,
   parseTopicValues,

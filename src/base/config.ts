@@ -229,7 +229,7 @@ export const string = <const D extends string | null>(spec: TextSpec<D>) => text
 /** The name of a Java class, which cannot be loaded here. */
 export const className = <const D extends string | null>(spec: TextSpec<D>) => textKey<Defaulted<D, string>>('CLASS', spec)
 /** Never shown, logged or described. */
-export const password = (spec: Spec) => textKey<string | null>('PASSWORD', { ...spec, default: null })
+export const password = (spec: Omit<TextSpec<null>, 'default' | 'oneOf'>) => textKey<string | null>('PASSWORD', { ...spec, default: null })
 
 /** One of a few words; the type of the value is their union. */
 export function choice<const C extends string, D extends C | null>(

@@ -32,6 +32,7 @@ export {
   processCount,
   quotaWindows,
   serverLimits,
+  sharedHomeSettings,
   shareSettings,
   transactionSettings,
 } from './config/settings.ts'

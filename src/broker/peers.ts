@@ -5,6 +5,7 @@
  * coordinator works with what is here, at no cost.
  */
 import type { System } from '../base.ts'
+import type { Link, LinkOptions } from '../channel.ts'
 import type { ClusterMetadata, ShareCoordinator, ShareStates } from '../coordinator.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Logger } from './logger.ts'
@@ -27,6 +28,8 @@ export interface PeeringOptions {
   logger: Logger
   metadata: ClusterMetadata
   clusterId: string
+  /** Instead of one over Node's sockets. */
+  openLink?: (options: LinkOptions) => Promise<Link>
   /** Which partitions of the coordinators' topics hold a name. */
   partitionOf: { group(groupId: string): number; transactionalId(transactionalId: string): number }
 }

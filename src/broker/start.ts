@@ -3,9 +3,10 @@
  *
  * Start: take the data directory, answer probes, recover the log, replay the metadata, load groups, transactions and share state, listen.
  * Shutdown: stop listening, send the replies, close the coordinators, then the log, which writes what makes the next start fast.
+ * In a cluster there is no data directory; the broker registers before it listens, and gives its partitions away before it stops (`start/home.ts`).
  */
 import { createServer } from 'node:net'
-import { MalformedInput, type System, Turns, watchTurns } from '../base.ts'
+import { MalformedInput, Turns, watchTurns } from '../base.ts'
 import {
   type ClusterMetadata,
   type DeadLetter,
@@ -16,15 +17,12 @@ import {
   TransactionCoordinator,
   transactionTopicName,
 } from '../coordinator.ts'
-import { openLog } from '../log.ts'
-import { openRecordConverter, type RecordConverter, randomUuid } from '../protocol.ts'
+import { openRecordConverter, type RecordConverter } from '../protocol.ts'
 import {
   type BrokerConfig,
-  dataDirectory,
   deadLetterRules,
   effectiveTopicConfig,
   groupSettings,
-  logSettings,
   parseHttpAddress,
   quotaWindows,
   serverLimits,
@@ -58,39 +56,16 @@ import { ShareSessions } from './sessions/share-sessions.ts'
 import { DeadLetters } from './share/dead-letters.ts'
 import { SharePartitions } from './share/share-partitions.ts'
 import { Stalls } from './stalls.ts'
-import { type DataDirectory, type Identity, openDataDirectory } from './start/data-directory.ts'
+import type { Identity } from './start/data-directory.ts'
 import { groupTopics } from './start/group-topics.ts'
+import type { Home } from './start/home.ts'
 import { internalTopic, ledPartition } from './start/internal-topic.ts'
+import { openLocalHome } from './start/local-home.ts'
 import { openListeners } from './start/open-listeners.ts'
-import { openOwnMetadata } from './start/open-metadata.ts'
+import type { Closers, StartOptions } from './start/options.ts'
 import { Telemetry } from './telemetry.ts'
 
-export interface StartOptions {
-  system: System
-  config: BrokerConfig
-  logger: Logger
-  /** False when `system.files` is not this machine's disk: compaction then stays on this thread. */
-  onThisMachine?: boolean
-  /** If the broker is one of several processes of this machine, which share the metadata log. */
-  processes?: ProcessOptions
-  /** Of the cluster that the broker joins: a directory of another one is refused. If absent, a new directory begins a cluster. */
-  clusterId?: string
-  /** Node's own, unless the network is simulated. */
-  createServer?: typeof createServer
-  /** Other brokers may belong to the cluster, and lead what this one does not; they do with `processes`. */
-  clustered?: boolean
-  /** So are the turns of the event loop. */
-  watchTurns?: typeof watchTurns
-  /** The log can no longer guarantee durability (an fsync failed): the process must end and recover. */
-  onFatal(error: Error): void
-}
-
-export interface ProcessOptions {
-  metadataSocket: string
-  keepsMetadata: boolean
-  /** The data directories of all processes by broker id, on one volume. If absent, partitions cannot move. */
-  directories?: ReadonlyMap<number, string>
-}
+export type { StartOptions }
 
 export interface RunningBroker {
   readonly broker: Broker
@@ -145,46 +120,34 @@ interface Opening extends StartOptions {
   turns: Turns
 }
 
-/** What has to be closed, in the order in which it was opened. */
-export type Closers = (() => Promise<void> | void | undefined)[]
-
 async function start(given: StartOptions, opened: Closers, closeAll: () => Promise<void>): Promise<RunningBroker> {
-  const { config, logger, onFatal } = given
-  const directory = dataDirectory(config)
-  const { identity, system, close } = await takeDirectory(given, directory)
-  opened.push(close)
+  const { config, logger } = given
+  const home = await openHome(given, opened)
+  const { system } = home
   const options: Opening = { ...given, system, metrics: new BrokerMetrics(), turns: new Turns(system) }
   const http = await openEndpoint(options)
   const closeHttp = () => http?.close()
   opened.push(closeHttp)
+  http?.setReadiness(() => home.notReady() ?? 'the broker is starting')
   const converter = openConverter(opened)
-  const log = await openLog({
-    system,
-    directory,
-    findRecord: search => converter.find(search),
-    settings: logSettings(config),
-    onFatal,
-    onThisMachine: options.onThisMachine ?? true,
-    report: (what, error) => logger.warn({ err: error }, what),
-  })
-  opened.push(() => log.close())
-  const { metadata, processMoves } = await openOwnMetadata(options, log, { directory, clusterId: identity.clusterId }, opened)
+  const { identity, log, metadata, cluster } = await home.open(converter)
   followDynamicConfig(config, metadata, logger)
   const { groups, peers, transactions, shares } = openCoordinators(options, opened, { metadata, identity, converter })
 
-  const moves = new Moves({ ...options, brokerId: config.get('node.id'), metadata, peers, mover: processMoves.mover(log, metadata, peers) })
+  const moves = new Moves({ ...options, brokerId: config.get('node.id'), metadata, peers, mover: home.mover(peers) })
   opened.push(() => moves.close())
   const ports = new Map<string, number>()
   const broker: Broker = {
     system,
     config,
     log,
-    logDirectory: directory,
+    logDirectory: home.location,
     metadata,
     groups,
     transactions,
     peers,
     moves,
+    cluster,
     ...shares.parts,
     converter,
     self: selfOf(config, identity, ports),
@@ -200,15 +163,16 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   http?.setMetrics(exposition(broker))
   // Its pages need the parts that are closed next.
   opened.push(closeHttp)
-  await groups.start()
-  await transactions.start()
-  await shares.parts.shares.start()
+  await home.join(broker)
+  const loaded = startCoordinators(broker)
+  // In a cluster, other brokers send clients here already. Those who ask before their shard is loaded are told to wait.
+  if (cluster === null) await loaded
   const server = makeServer(broker, options.createServer ?? createServer)
   opened.push(() => server.close(drainMs))
   opened.push(await openListeners(broker, server, ports))
-  if (given.processes !== undefined) await register(broker)
+  await home.listening(broker)
   moves.start()
-  http?.setReadiness(() => log.space.shortage)
+  http?.setReadiness(() => home.notReady())
   let left: Promise<void> | null = null
   return {
     broker,
@@ -220,32 +184,22 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
     },
     close: (signal = new AbortController().signal) => {
       http?.setReadiness(() => 'the broker is stopping')
-      left ??= leave(broker, signal)
+      left ??= home.leave(broker, signal)
       return left.finally(closeAll)
     },
   }
 }
 
-function takeDirectory(given: StartOptions, directory: string): Promise<DataDirectory> {
-  const { config } = given
-  return openDataDirectory({ ...given, directory, nodeId: config.get('node.id') })
+async function openHome(options: StartOptions, opened: Closers): Promise<Home> {
+  if (options.config.get('cluster') === null) return openLocalHome(options, opened)
+  const { openSharedHome } = await import('./start/shared-home.ts')
+  return openSharedHome(options, opened)
 }
 
-/** Others serve what this broker has led. */
-async function leave({ logger, metadata, moves, self }: Broker, signal: AbortSignal): Promise<void> {
-  if (!(await moves.drain(signal))) return
-  try {
-    // Clients need not find out by themselves.
-    await metadata.fenceBroker(self.id, true)
-  } catch (error) {
-    logger.warn({ err: error }, 'the other brokers do not know yet that this one stops')
-  }
-}
-
-/** From now on, all brokers of the cluster send clients here. */
-async function register({ metadata, self, config, system }: Broker): Promise<void> {
-  const endpoints = new Map(config.listeners.map(({ name }) => [name, self.advertised(name)]))
-  await metadata.registerBroker({ id: self.id, incarnation: randomUuid(system.random), rack: self.rack, fenced: false, endpoints })
+async function startCoordinators({ groups, transactions, shares }: Broker): Promise<void> {
+  await groups.start()
+  await transactions.start()
+  await shares.start()
 }
 
 function openConverter(opened: Closers): RecordConverter {
@@ -313,7 +267,7 @@ function openCoordinators(
     group: (groupId: string) => groups.partitionFor(groupId),
     transactionalId: (id: string) => transactions.partitionFor(id),
   }
-  const { clustered = options.processes !== undefined } = options
+  const { clustered = options.processes !== undefined || options.config.get('cluster') !== null } = options
   const peers = clustered ? new Peering({ ...options, metadata, clusterId: identity.clusterId, partitionOf }) : null
   opened.push(() => peers?.close())
   const transactions: TransactionCoordinator = openTransactions(options, metadata, groups, peers)

@@ -41,3 +41,25 @@ test('servers that work', { skip }, () => {
     ['database', 'put', 'get', 'list', 'delete'],
   )
 })
+
+function cluster(...args: string[]) {
+  return spawnSync(process.execPath, [program, 'cluster', ...args], { env: { ...process.env, PGPASSWORD: 'hunter2' }, encoding: 'utf8' })
+}
+
+test('status says what does not answer, and fails', () => {
+  const { status, stdout, stderr } = cluster('status', '--json', '--cluster', goodCluster, '--objects', goodObjects)
+  assert.deepEqual([status, stderr], [1, ''])
+  const told = JSON.parse(stdout)
+  assert.match(told.postgresql, /^the database: no connection to 127\.0\.0\.1:1/)
+  assert.match(told.objects, /^the object store: /)
+  assert.deepEqual([told.brokers, told.degraded], [[], [told.objects, told.postgresql]])
+})
+
+test('a partition and a broker that are none are usage errors', () => {
+  const partition = cluster('move', 'orders', '2', '--bootstrap', '127.0.0.1:1')
+  assert.equal(partition.status, 2)
+  assert.match(partition.stderr, /"orders" is not TOPIC:PARTITION/)
+  const broker = cluster('drain', 'two', '--bootstrap', '127.0.0.1:1')
+  assert.equal(broker.status, 2)
+  assert.match(broker.stderr, /Must be a whole number/)
+})

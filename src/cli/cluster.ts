@@ -1,6 +1,8 @@
-/** `millrace cluster check`: whether the database and the object store of a cluster can be reached, and keep what they confirm. */
+/** `millrace cluster check` and `init`: whether database and object store can be reached and keep what they confirm; and the tables of a new cluster. */
 import { MessageChannel } from 'node:worker_threads'
-import { realSystem } from '../base.ts'
+import { type Random, realSystem } from '../base.ts'
+import { topicIdOf, uuidOf } from '../log.ts'
+import { randomUuid } from '../protocol.ts'
 import {
   type Database,
   DatabaseRefused,
@@ -11,9 +13,9 @@ import {
   openObjectStore,
   postgres,
 } from '../store.ts'
-import { CommandFailed, UsageError, write } from './output.ts'
+import { CommandFailed, show, UsageError, write } from './output.ts'
 
-export interface ClusterCheckFlags {
+export interface ClusterFlags {
   cluster: string
   objects: string
   json?: boolean
@@ -27,40 +29,74 @@ interface Checked {
 /** For each request to the object store, with its repetitions. */
 const patienceMs = 10_000
 
-export async function checkCluster({ cluster, objects, json }: ClusterCheckFlags): Promise<void> {
-  const system = realSystem()
-  const environment = process.env
-  const warn = (what: string) => void process.stderr.write(`millrace: warning: ${what}\n`)
-  const connect = usable(() => postgres({ system, url: cluster, environment, graceMs: 0, warn }))
-  const store = usable(() => openObjectStore({ system, url: objects, environment, timeoutMs: patienceMs }))
-  // Without repetitions: who asks can ask again.
-  const database = openDatabase({ system, connect, timeoutMs: 0 })
-  const checked = await keepingAlive(async () => [await checkDatabase(database), ...(await checkObjects(store))])
-  if (json) await write(`${JSON.stringify(checked)}\n`)
+export async function checkCluster(flags: ClusterFlags): Promise<void> {
+  const checked = await withStores(flags, async ({ database, objects }) => [
+    await toldDatabase(() => timed('database', () => database.check())),
+    ...(await checkObjects(objects)),
+  ])
+  if (flags.json) await write(`${JSON.stringify(checked)}\n`)
   else for (const { what, ms } of checked) await write(`${what}: ${ms.toFixed(1)} ms\n`)
 }
 
-/** Changes nothing: a cluster need not have been made. */
-async function checkDatabase(database: Database): Promise<Checked> {
+/** Makes the tables, if there are none. */
+export async function initCluster(flags: ClusterFlags): Promise<void> {
+  const made = await withStores(flags, async ({ database, objects }) => {
+    await toldDatabase(() => database.check())
+    await checkObjects(objects)
+    return await toldDatabase(() => database.start(newClusterId(realSystem().random)))
+  })
+  const id = uuidOf(made.id)
+  await show(flags.json, { ...made, id }, () => `cluster ${id} is ready for its first broker\n`)
+}
+
+export interface Stores {
+  readonly database: Database
+  readonly objects: ObjectStore
+}
+
+/** The services of the cluster while `work` runs. `timeoutMs`: of one request to the object store. Throws UsageError. */
+export async function withStores<T>(flags: ClusterFlags, work: (stores: Stores) => Promise<T>, timeoutMs = patienceMs): Promise<T> {
+  const system = realSystem()
+  const environment = process.env
+  const warn = (what: string) => void process.stderr.write(`millrace: warning: ${what}\n`)
+  const connect = usable(() => postgres({ system, url: flags.cluster, environment, graceMs: 0, warn }))
+  const objects = usable(() => openObjectStore({ system, url: flags.objects, environment, timeoutMs }))
+  // Without repetitions: who asks can ask again.
+  const database = openDatabase({ system, connect, timeoutMs: 0 })
+  // The System's timers do not keep a process alive, and between two attempts no socket is open.
+  const { port1 } = new MessageChannel()
+  port1.ref()
   try {
-    return await timed('database', () => database.check())
+    return await work({ database, objects })
+  } finally {
+    await database.close()
+    objects.close()
+    port1.close()
+  }
+}
+
+/** As the database writes it. */
+export function newClusterId(random: Random): string {
+  return topicIdOf(randomUuid(random))
+}
+
+/** Of the database, in one line. */
+export async function toldDatabase<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
   } catch (error) {
     if (error instanceof DatabaseRefused || error instanceof DatabaseUnavailable) throw new CommandFailed(`the database: ${error.message}`)
     throw error
-  } finally {
-    await database.close()
   }
 }
 
 /** Writes, reads, lists and deletes one small object. */
-async function checkObjects(store: ObjectStore): Promise<Checked[]> {
+export async function checkObjects(store: ObjectStore): Promise<Checked[]> {
   try {
     return await checkObject(store)
   } catch (error) {
     if (error instanceof ObjectError) throw new CommandFailed(`the object store: ${error.message}`)
     throw error
-  } finally {
-    store.close()
   }
 }
 
@@ -81,17 +117,6 @@ async function checkObject(store: ObjectStore): Promise<Checked[]> {
     checked.push(await timed('delete', () => store.delete([name])))
   }
   return checked
-}
-
-/** The System's timers do not keep a process alive, and between two attempts no socket is open. */
-async function keepingAlive<T>(work: () => Promise<T>): Promise<T> {
-  const { port1 } = new MessageChannel()
-  port1.ref()
-  try {
-    return await work()
-  } finally {
-    port1.close()
-  }
 }
 
 function usable<T>(open: () => T): T {

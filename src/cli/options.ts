@@ -45,6 +45,8 @@ export function withStartOptions(command: Command): Command {
     .option('-s, --set <key=value>', 'set one configuration key; repeatable', keyValue)
     .option('-d, --data <dir>', 'data directory (log.dirs)')
     .option('-p, --port <port>', 'port of the listener', wholeNumber(0, 65_535))
+    .option('--cluster <url>', 'PostgreSQL of a cluster: postgres://user@host:port/database (cluster); without it, the broker is alone')
+    .option('--objects <url>', 'object store of the cluster: s3://bucket/prefix?endpoint=…&region=… (objects)')
     .option('--processes <count>', 'number of broker processes on this machine, or auto (processes)')
     .option('--http <address>', 'host:port for metrics and health checks, or none (http.listen)')
     .addOption(

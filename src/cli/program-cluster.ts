@@ -1,5 +1,5 @@
 /** The commands about the cluster: transactions, features, client metrics; see `program.ts`. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { duration, partitionList, partitionNumber, repeated, wholeNumber, withClientOptions, wordList } from './options.ts'
 
 export function addTransactions(program: Command): void {
@@ -32,17 +32,46 @@ export function addTransactions(program: Command): void {
 }
 
 export function addCluster(program: Command): void {
-  const cluster = program.command('cluster').description('the database and the object store of a cluster')
-  cluster
-    .command('check')
-    .description('check that PostgreSQL and the object store can be used: write, read, list and delete one object')
-    .requiredOption('--cluster <url>', 'postgres://user@host:port/database; the password from PGPASSWORD')
-    .requiredOption(
-      '--objects <url>',
-      's3://bucket/prefix?endpoint=https://host:port&region=name; credentials from the environment, a file or the role',
+  const cluster = program.command('cluster').description('the brokers of a cluster, its database and its object store')
+  withStores(
+    cluster.command('check').description('check that PostgreSQL and the object store can be used: write, read, list and delete one object'),
+  ).action(async flags => (await import('./cluster.ts')).checkCluster(flags))
+  withStores(cluster.command('init').description('make the tables of a new cluster; the first broker does it by itself otherwise')).action(
+    async flags => (await import('./cluster.ts')).initCluster(flags),
+  )
+  withStores(
+    cluster.command('status').description('show brokers, their leases and partitions, moves under way; exit code 1 if anything is wrong'),
+  ).action(async flags => (await import('./cluster-status.ts')).clusterStatus(flags))
+  withStores(cluster.command('gc').description('delete objects that nothing needs any more; the first broker does it by itself')).action(
+    async flags => (await import('./cluster-gc.ts')).collectGarbage(flags),
+  )
+  withClientOptions(cluster.command('move').description('make a broker the leader of a partition; returns when it leads'))
+    .argument('<partition>', 'TOPIC:P, such as orders:0')
+    .argument('<broker>', 'id of the broker', brokerId)
+    .action(async (partition, broker, flags) => (await import('./cluster-move.ts')).movePartition(partition, broker, flags))
+  withClientOptions(cluster.command('drain').description('give all partitions of a broker to others; returns when it leads nothing'))
+    .argument('<broker>', 'id of the broker', brokerId)
+    .action(async (broker, flags) => (await import('./cluster-move.ts')).drainBroker(broker, flags))
+}
+
+const brokerId = wholeNumber(0, 2 ** 31 - 1)
+
+function withStores(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--cluster <url>', 'postgres://user@host:port/database; the password from PGPASSWORD')
+        .env('MILLRACE_CLUSTER')
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option(
+        '--objects <url>',
+        's3://bucket/prefix?endpoint=https://host:port&region=name; credentials from the environment, a file or the role',
+      )
+        .env('MILLRACE_OBJECTS')
+        .makeOptionMandatory(),
     )
     .option('--json', 'print JSON')
-    .action(async flags => (await import('./cluster.ts')).checkCluster(flags))
 }
 
 export function addFeature(program: Command): void {

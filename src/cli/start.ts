@@ -27,6 +27,8 @@ export interface StartFlags {
   set?: Record<string, string>
   data?: string
   port?: number
+  cluster?: string
+  objects?: string
   processes?: string
   http?: string
   logLevel?: 'debug' | 'info' | 'warn' | 'error'
@@ -82,7 +84,9 @@ interface Stoppable {
 }
 
 export function logStart(config: BrokerConfig, logger: Logger): void {
-  logger.info({ version: packageVersion(), nodeId: config.get('node.id'), data: directoryOf(config) }, 'the broker is starting')
+  const version = packageVersion()
+  const node = config.get('cluster') === null || config.hasNodeId ? { nodeId: config.get('node.id') } : {}
+  logger.info({ version, ...node, data: placeOf(config) }, 'the broker is starting')
 }
 
 /** Throws UsageError or CommandFailed. */
@@ -112,6 +116,7 @@ export function explain(error: NodeJS.ErrnoException): string {
   }
   if (error.code === 'EBUSY') return `${error.message}; stop it, or choose another directory with --data`
   if (error instanceof DiskError) return diskMessage(error)
+  if (error.name === 'DatabaseRefused') return `the database: ${error.message}`
   // An error with neither a code nor a cause does not come from the machine: it is a bug.
   return error.code === undefined && error.cause === undefined ? (error.stack ?? error.message) : error.message
 }
@@ -119,6 +124,8 @@ export function explain(error: NodeJS.ErrnoException): string {
 export function configFrom(flags: StartFlags, system: System): BrokerConfig {
   const set = { ...flags.set }
   if (flags.data !== undefined) set['log.dirs'] = flags.data
+  if (flags.cluster !== undefined) set['cluster'] = flags.cluster
+  if (flags.objects !== undefined) set['objects'] = flags.objects
   if (flags.processes !== undefined) set['processes'] = flags.processes
   if (flags.http !== undefined) set['http.listen'] = flags.http
   const inputs = { file: flags.config, files: system.files, environment: process.env }
@@ -142,8 +149,8 @@ function withPort({ listeners }: BrokerConfig, port: number): string {
   return `${name}://${bracketed(host)}:${port}`
 }
 
-function directoryOf(config: BrokerConfig): string {
-  return resolve(dataDirectory(config))
+function placeOf(config: BrokerConfig): string {
+  return config.get('objects') ?? resolve(dataDirectory(config))
 }
 
 /** Otherwise it goes to a terminal, where the banner says the same. */
@@ -169,7 +176,7 @@ export function announce(config: BrokerConfig, { ports, httpPort, shortage }: Se
   )
   const httpHost = config.get('http.listen').replace(/:\d+$/, '')
   const metrics = httpPort === null ? null : `http://${httpHost}:${httpPort}/metrics`
-  const data = directoryOf(config)
+  const data = placeOf(config)
   const ms = Math.round(elapsedMs)
   const ready = ports.length === 1 ? 'the broker is ready' : 'all broker processes are ready'
   const state = shortage === null ? ready : 'the broker runs, but cannot take records: its disk is full'

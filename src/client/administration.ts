@@ -120,6 +120,16 @@ export interface DelegationToken {
   hmac: string
 }
 
+export interface PartitionName {
+  topic: string
+  partition: number
+}
+
+export interface PartitionPlace extends PartitionName {
+  /** The first is preferred as leader. */
+  replicas: readonly number[]
+}
+
 export interface Administration {
   /** In the order of their names. */
   scramUsers(names?: readonly string[]): Promise<ScramUser[]>
@@ -150,6 +160,10 @@ export interface Administration {
   features(): Promise<Feature[]>
   /** All of them or none. */
   updateFeatures(changes: readonly FeatureChange[], validateOnly?: boolean): Promise<void>
+
+  reassign(places: readonly PartitionPlace[]): Promise<void>
+  /** The first replica that is alive leads from now on. Resolves when it does, or does so already. */
+  electPreferred(partitions: readonly PartitionName[]): Promise<void>
 
   createToken(options: { owner?: string; renewers: readonly string[]; maxLifetimeMs?: number }): Promise<DelegationToken>
   /** Returns the new expiry time. */

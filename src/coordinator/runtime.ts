@@ -78,8 +78,16 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     return this.#shard
   }
 
+  /** For what is answered from memory. In a cluster, another broker may lead the partition since a moment. */
+  get #currentShard(): S {
+    const { shard } = this
+    const { offline } = this.#log
+    if (offline !== null) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', offline)
+    return shard
+  }
+
   async write<R>(step: (shard: S) => Decision<R>): Promise<R> {
-    const decision = step(this.shard)
+    const decision = step(this.#currentShard)
     const barrier = this.#decide(decision)
     if (barrier !== null) await barrier.passed
     const { response } = decision
@@ -92,7 +100,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   }
 
   async writeTransactional<R>(producer: ProducerSession, step: (shard: S) => Decision<R>): Promise<R> {
-    const { records, response } = step(this.shard)
+    const { records, response } = step(this.#currentShard)
     if (records.length === 0) return this.read(() => response)
     const tooLarge = this.#tooLarge(sizeOf(records))
     if (tooLarge !== null) throw tooLarge
@@ -112,7 +120,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   }
 
   async read<R>(view: (shard: S) => R): Promise<R> {
-    const result = view(this.shard)
+    const result = view(this.#currentShard)
     const barrier = this.#newestBarrier()
     if (barrier !== null) await barrier.passed
     return result

@@ -65,7 +65,7 @@ interface Subscriber {
 }
 
 export class BrokerConfig {
-  readonly #static: ReadonlyMap<string, Given>
+  #static: ReadonlyMap<string, Given>
   readonly #hostName: string
   readonly #subscribers = new Set<Subscriber>()
   #dynamic: Texts = new Map()
@@ -101,6 +101,18 @@ export class BrokerConfig {
 
   get<K extends BrokerKey>(key: K): BrokerValues[K] {
     return this.#values[key]
+  }
+
+  /** Whether `node.id` was configured, and is not the default. */
+  get hasNodeId(): boolean {
+    return this.#static.has('node.id')
+  }
+
+  /** Before anything has used it: the id that the cluster gave to a broker without one. */
+  takeNodeId(id: number): void {
+    const given = { text: String(id), from: 'the cluster' }
+    this.#static = new Map([...this.#static, ['node.id', given], ['broker.id', given]])
+    this.#values = this.#parseAll()
   }
 
   /** Changes whenever a value may have changed, so that derived data can be cached by it. */

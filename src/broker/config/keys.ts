@@ -6,12 +6,14 @@ import { groupsKeys } from './keys/groups.ts'
 import { networkKeys } from './keys/network.ts'
 import { retiredKeys } from './keys/retired.ts'
 import { securityKeys } from './keys/security.ts'
+import { sharedHomeKeys } from './keys/shared-home.ts'
 import { storageKeys } from './keys/storage.ts'
 import { tieredKeys } from './keys/tiered.ts'
 import { transactionsKeys } from './keys/transactions.ts'
 
 export const brokerKeys = {
   ...clusterKeys,
+  ...sharedHomeKeys,
   ...networkKeys,
   ...storageKeys,
   ...groupsKeys,

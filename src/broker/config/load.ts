@@ -63,7 +63,8 @@ export function loadBrokerConfig(inputs: ConfigInputs): BrokerConfig {
   const { given } = draft
   pairIds(given)
   checkTogether(given, problems)
-  const notes = [...ignoredNote(draft.ignored), ...notesOnReplicas(given), ...effectless(given)]
+  const onReplicas = given.has('cluster') ? clusterNotes(given) : notesOnReplicas(given)
+  const notes = [...ignoredNote(draft.ignored), ...onReplicas, ...effectless(given)]
   if (problems.length > 0) throw new ConfigProblems(problems)
   try {
     return new BrokerConfig(given, notes, inputs.hostName)
@@ -153,6 +154,11 @@ function countAsOne(given: Map<string, Given>): string[] {
   return [`these replica counts are treated as 1, because there is only one broker: ${shown.join(', ')}`]
 }
 
+function clusterNotes(given: ReadonlyMap<string, Given>): string[] {
+  const local = ['log.dirs', 'log.dir'].filter(name => given.has(name))
+  return local.length === 0 ? [] : [`a broker of a cluster has no data directory, so these keys have no effect: ${local.join(', ')}`]
+}
+
 function withPlace(message: string, value: Given | undefined): string {
   return value === undefined ? message : `${message} [${value.from}]`
 }
@@ -174,6 +180,12 @@ function checkTogether(given: ReadonlyMap<string, Given>, problems: string[]): v
   }
   const least = Number(given.get('group.min.session.timeout.ms')?.text ?? brokerKeys['group.min.session.timeout.ms'].default)
   const most = Number(given.get('group.max.session.timeout.ms')?.text ?? brokerKeys['group.max.session.timeout.ms'].default)
+  const [cluster, objects] = [given.get('cluster'), given.get('objects')]
+  if (cluster !== undefined && objects === undefined) problems.push(withPlace('cluster: set objects, too, to the object store', cluster))
+  if (cluster === undefined && objects !== undefined) problems.push(withPlace('objects: set cluster, too, to the database', objects))
+  const processes = given.get('processes')
+  if (cluster !== undefined && processes !== undefined && processes.text !== '1')
+    problems.push(withPlace('processes: a broker of a cluster is one process; start several brokers instead', processes))
   if (least > most) problems.push(`group.min.session.timeout.ms (${least}) must not be larger than group.max.session.timeout.ms (${most})`)
 }
 

@@ -4,6 +4,7 @@ import { topicKeys } from '../../log.ts'
 import { clientMetricsKeys } from './keys/client-metrics-scope.ts'
 import { groupKeys } from './keys/group-scope.ts'
 import { networkKeys } from './keys/network.ts'
+import { sharedHomeKeys } from './keys/shared-home.ts'
 import { storageKeys } from './keys/storage.ts'
 import { brokerKeys, internalKeys } from './keys.ts'
 
@@ -23,7 +24,7 @@ The value of a key comes from the first of these sources that sets it:
 
 An invalid value is an error that names the key, where it is set, and what is allowed. An unknown key is an error, too, with a suggestion. In
 \`server.properties\`, a key that does not resemble any key of Kafka is assumed to belong to a plug-in and ignored; one warning lists all such
-keys. Replica counts above 1 are treated as 1, with a warning, because there is only one broker. Kafka's own \`config.providers\` are supported.
+keys. Without \`cluster\`, replica counts above 1 are treated as 1, with a warning, because there is only one broker. Kafka's own \`config.providers\` are supported.
 
 All keys of Kafka 4.4 are accepted, so that a Kafka configuration works unchanged. Some have no effect; they are listed with the reason.
 
@@ -36,7 +37,8 @@ export function configurationReference(): string {
     introduction,
     part('Broker: connections', networkKeys, true),
     part('Broker: storage', storageKeys, true),
-    part('Broker: other keys', without(brokerKeys, networkKeys, storageKeys), true),
+    part('Broker: cluster over PostgreSQL and an object store', sharedHomeKeys, true),
+    part('Broker: other keys', without(brokerKeys, networkKeys, storageKeys, sharedHomeKeys), true),
     part('Topics', topicKeys, false),
     part('Groups', groupKeys, false),
     part('Client metrics subscriptions', clientMetricsKeys, false),

@@ -47,6 +47,16 @@ export function logSettings(config: BrokerConfig): LogSettings {
   }
 }
 
+/** Of a broker with `cluster`; the others have defaults in `log`. */
+export function sharedHomeSettings(config: BrokerConfig) {
+  return {
+    journalMaxBytes: config.get('journal.max.bytes'),
+    cacheBytes: config.get('objects.cache.bytes'),
+    graceMs: config.get('objects.grace.ms'),
+    inlineBytesPerSecond: config.get('cluster.inline.bytes.per.second'),
+  }
+}
+
 export function shareSettings(config: BrokerConfig): ShareCoordinatorOptions['settings'] {
   return {
     stateTopicNumPartitions: config.get('share.coordinator.state.topic.num.partitions'),

@@ -8,8 +8,10 @@ import type {
   ShareStates,
   TransactionCoordinator,
 } from '../../coordinator.ts'
-import type { Log } from '../../log.ts'
+import type { Collector, Log, SharedLog } from '../../log.ts'
 import type { RecordConverter, Uuid } from '../../protocol.ts'
+import type { Database, ObjectStore } from '../../store.ts'
+import type { Member } from '../cluster.ts'
 import type { BrokerConfig } from '../config.ts'
 import type { FrameMemory } from '../connections/frame-memory.ts'
 import type { ResponseMemory } from '../connections/response-memory.ts'
@@ -35,7 +37,7 @@ export interface Broker {
   readonly largeRequests: LargeRequests
   readonly config: BrokerConfig
   readonly log: Log
-  /** The data directory, as DescribeLogDirs reports it. */
+  /** The data directory, or the place in the object store, as DescribeLogDirs reports it. */
   readonly logDirectory: string
   readonly metadata: ClusterMetadata
   readonly groups: GroupCoordinator
@@ -56,6 +58,8 @@ export interface Broker {
   /** null: there is no other broker. */
   readonly peers: Peering | null
   readonly moves: Moves
+  /** null: this broker keeps its data in a directory. */
+  readonly cluster: ClusterParts | null
   readonly metrics: BrokerMetrics
   readonly quotas: Quotas
   readonly telemetry: Telemetry
@@ -65,6 +69,16 @@ export interface Broker {
   /** Reads of partitions that failed. */
   readonly readFailures: Seldom
   readonly self: Self
+}
+
+/** What a broker of a cluster over a database has besides. */
+export interface ClusterParts {
+  readonly database: Database
+  readonly objects: ObjectStore
+  /** The same as `Broker.log`. */
+  readonly log: SharedLog
+  readonly member: Member
+  readonly collector: Collector
 }
 
 /** This broker as clients see it. */

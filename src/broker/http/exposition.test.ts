@@ -81,6 +81,7 @@ function brokerWith(partitionsOf: Record<string, number>): Broker {
     },
     shares: { position: async () => ({ startOffset: 3, deliveryCompleteCount: 2 }) },
     peers: null,
+    cluster: null,
     groups: {
       listGroups: async () => [{ groupId: 'a "group"' }, { groupId: 'loading' }, { groupId: 'shared', groupType: 'share' }],
       shareGroupTopics: async () => new Map([['id', { name: 'orders', partitions: new Set([0]) }]]),

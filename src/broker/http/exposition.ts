@@ -6,16 +6,17 @@
  * A page for 10,000 partitions has 90,000 lines. It is written in pieces, and the event loop serves clients between them.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { DiskError, type Durations, durationBoundsMs, type FileSystem } from '../../base.ts'
+import { DiskError, type FileSystem } from '../../base.ts'
 import { internalTopics, type TopicPartition } from '../../coordinator.ts'
 import type { PartitionLog } from '../../log.ts'
 import type { Broker } from '../dispatch/context.ts'
 import type { DeadLetterCounts, TopicCounts } from '../metrics.ts'
 import { writeClients } from './exposition/clients.ts'
+import { writeCluster } from './exposition/cluster.ts'
 import { readGroups, writeGroups } from './exposition/groups.ts'
 import { LagAges } from './exposition/lag-age.ts'
 import { quantile, Recent } from './exposition/recent.ts'
-import { inPieces, labelText, Page } from './exposition/text.ts'
+import { inPieces, labelText, Page, writeHistogram } from './exposition/text.ts'
 
 export interface Exposition {
   readonly contentType: string
@@ -56,6 +57,7 @@ function* writeBroker(page: Page, broker: Broker, recent: Recent, idle: { share:
   writeIdle(page, idle.ms)
   writeDisk(page, broker)
   writeOwn(page, broker)
+  if (broker.cluster !== null) writeCluster(page, broker.cluster)
   writeSkippedRecords(page, broker)
   yield
   yield* writeOffline(page, broker)
@@ -137,18 +139,6 @@ function* writeRequests(page: Page, { metrics }: Broker, recent: Recent): Genera
     writeHistogram(page, durations, { request })
     yield
   }
-}
-
-/** Samples of a family of type histogram, in seconds. */
-function writeHistogram(page: Page, { buckets, count, totalMs }: Durations, labels: Record<string, string> | null): void {
-  let below = 0
-  durationBoundsMs.forEach((bound, index) => {
-    below += buckets[index]!
-    page.sample(below, { ...labels, le: bound / 1000 }, '_bucket')
-  })
-  page.sample(count, { ...labels, le: '+Inf' }, '_bucket')
-  page.sample(totalMs / 1000, labels, '_sum')
-  page.sample(count, labels, '_count')
 }
 
 function* writeServer(page: Page, broker: Broker, idle: number): Generator<void> {

@@ -5,7 +5,7 @@
  * loaded with the first request: a broker without others never needs it.
  */
 import type { System } from '../../base.ts'
-import type { Link } from '../../channel.ts'
+import type { Link, LinkOptions } from '../../channel.ts'
 import { type Api, type InputOf, KafkaError, type MessageOf } from '../../protocol.ts'
 import type { BrokerConfig } from '../config.ts'
 import type { Logger } from '../logger.ts'
@@ -19,6 +19,8 @@ export interface PeersOptions {
   self: { readonly id: number; readonly clusterId: string }
   /** Where the broker is reached on this listener; undefined: it is not registered, or has no such listener. */
   endpoint(brokerId: number, listener: string): { host: string; port: number } | undefined
+  /** Instead of one over Node's sockets. */
+  openLink?: (options: LinkOptions) => Promise<Link>
 }
 
 interface Peer {
@@ -122,7 +124,7 @@ export class Peers {
   async #open(brokerId: number, { host, port }: { host: string; port: number }, onClosed: () => void): Promise<Link> {
     const { config, self, system } = this.#options
     const { connectionSecurity, openLink } = await import('../../channel.ts')
-    return openLink({
+    return (this.#options.openLink ?? openLink)({
       host,
       port,
       clientId: clientIdOf(self.id),

@@ -4,11 +4,11 @@ import type { Log } from '../../log.ts'
 import { clusterLimits, topicRules } from '../config.ts'
 import { connectToMetadata, listenForMetadata } from '../processes/metadata-socket.ts'
 import { Seldom } from '../seldom.ts'
-import type { Closers, StartOptions } from '../start.ts'
+import type { Closers, StartOptions } from './options.ts'
 import { ProcessMoves } from './process-moves.ts'
 
 /** What depends on where the metadata log is. */
-export type MetadataPlace = Pick<ClusterOptions, 'directories' | 'directory' | 'metadataLog'>
+export type MetadataPlace = Pick<ClusterOptions, 'directories' | 'directory' | 'metadataLog' | 'session'>
 
 export function openMetadata(
   { system, config, logger }: Pick<StartOptions, 'system' | 'config' | 'logger'>,

@@ -10,8 +10,8 @@ import type { Mover } from '../moves/mover.ts'
 import { ProcessDirectories } from '../moves/process-directories.ts'
 import { ProcessMover } from '../moves/process-mover.ts'
 import type { Peering } from '../peers.ts'
-import type { StartOptions } from '../start.ts'
 import { leftProcesses, processDirectory } from './data-directory.ts'
+import type { StartOptions } from './options.ts'
 
 export class ProcessMoves {
   /** Undefined: there is only one directory. */

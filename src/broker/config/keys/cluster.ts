@@ -195,7 +195,7 @@ export const clusterKeys = {
   }),
   'default.replication.factor': int({
     default: 1,
-    doc: 'Replication factor of topics that are created without one. On one broker it is 1.',
+    doc: 'Replication factor of topics that are created without one. On one broker it is 1. In a cluster it says how many brokers are candidates to lead a partition: the data is in the object store once.',
   }),
   'delete.topic.enable': boolean({ default: true, doc: 'Whether topics can be deleted.', importance: 'high' }),
   'initial.broker.registration.timeout.ms': intMs({
@@ -283,7 +283,7 @@ export const clusterKeys = {
   'node.id': int({
     default: 1,
     min: 0,
-    doc: 'Id of this broker in the cluster. Do not change it once there is data.',
+    doc: 'Id of this broker in the cluster. Do not change it once there is data. With `cluster` it need not be set: the cluster then gives an id to the broker.',
     importance: 'high',
   }),
   'num.partitions': int({ default: 1, min: 1, doc: 'Number of partitions of topics that are created without one.' }),

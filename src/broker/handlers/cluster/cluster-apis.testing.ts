@@ -215,6 +215,7 @@ export async function startTestBroker(settings: Record<string, string> = {}): Pr
     self,
     config,
     logDirectory: '/data',
+    cluster: null,
   } as unknown as Broker)
 }
 

@@ -34,9 +34,12 @@ export class ClusterView {
   readonly #selfId: number
   readonly #reached: ReadonlySet<number>
   readonly #alive: ReadonlySet<number>
+  /** The lease of this broker is not proven. That passes, and producers wait for it: it still is the leader of what it leads. */
+  readonly #isUnproven: boolean
 
   constructor({ broker, connection }: Pick<RequestContext, 'broker' | 'connection'>) {
-    const { self, metadata } = broker
+    const { self, metadata, cluster } = broker
+    this.#isUnproven = cluster?.log.session?.proven() === false
     const alive = metadata.brokers().filter(({ id, fenced }) => id === self.id || !fenced)
     this.#selfId = self.id
     this.#alive = new Set(alive.map(({ id }) => id))
@@ -66,7 +69,7 @@ export class ClusterView {
 
   /** Of a partition that this broker leads. */
   #isOnline({ log }: TopicPartition): boolean {
-    return log !== null && log.offline === null
+    return log !== null && (log.offline === null || this.#isUnproven)
   }
 }
 

@@ -287,6 +287,18 @@ class ProduceAppends {
     response.recordErrors = named.map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message }))
   }
 
+  /** Of the wait for a commit. A disk commits, or fails; but the database of a cluster may be away for long. null: there is none. */
+  deadline(): { passed: Promise<never>; cancel(): void } | null {
+    const { cluster, system } = this.#context.broker
+    if (cluster === null) return null
+    const { timeoutMs } = this.#request
+    const { promise, reject } = Promise.withResolvers<never>()
+    promise.catch(() => {})
+    const late = () => reject(new KafkaError('REQUEST_TIMED_OUT', `The records were not committed within ${timeoutMs} ms`))
+    const timer = system.timers.after(timeoutMs, late)
+    return { passed: promise, cancel: () => timer.cancel() }
+  }
+
   nameLeaderOf(response: PartitionResponse): void {
     const topic = this.#topics.find(({ partitionResponses }) => partitionResponses.includes(response))!
     const name = this.#context.version >= 13 ? this.#context.broker.metadata.topicName(topic.topicId!) : topic.name
@@ -305,15 +317,17 @@ class ProduceAppends {
 }
 
 async function finish(request: Request, appends: ProduceAppends): Promise<Response | null> {
+  const deadline = appends.deadline()
   for (const { response: partition, commit } of appends.waiting) {
     try {
-      await commit
+      await (deadline === null ? commit : Promise.race([commit, deadline.passed]))
     } catch (error) {
       fail(partition, toKafkaError(error, 'KAFKA_STORAGE_ERROR'))
       // It was given to another broker meanwhile.
       if (partition.errorCode === notLeader) appends.nameLeaderOf(partition)
     }
   }
+  deadline?.cancel()
   return answer(request, appends.response)
 }
 

@@ -1,6 +1,6 @@
 /**
  * DescribeLogDirs, v0–5 (KIP-113): sizes of this broker's partitions by directory. v3 has a top-level error, v4 returns the size and free space of the
- * volume (KIP-827), v5 cordoned directories (KIP-1066), of which there are none.
+ * volume (KIP-827), v5 cordoned directories (KIP-1066), of which there are none. In a cluster, the directory is the place in the object store.
  */
 import { inSlices } from '../../../base.ts'
 import { apis, errorCode, type InputOf } from '../../../protocol.ts'
@@ -11,6 +11,9 @@ import { clusterName } from '../../security/authorized-operations.ts'
 type Response = InputOf<typeof apis.describeLogDirs.response>
 type TopicResponse = Response['results'][number]['topics'][number]
 
+/** An object store has no end. */
+const unknownSize = -1
+
 export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
   api: apis.describeLogDirs,
   versions: [0, 5],
@@ -20,7 +23,8 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
     if (!context.allowed('DESCRIBE', 'CLUSTER', clusterName)) {
       return { throttleTimeMs: 0, errorCode: errorCode('CLUSTER_AUTHORIZATION_FAILED'), results: [] }
     }
-    const { system, logDirectory } = context.broker
+    const { system, logDirectory, cluster } = context.broker
+    const { files } = system
     const asked = request.topics === null ? null : new Map(request.topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
     return {
       throttleTimeMs: 0,
@@ -30,8 +34,8 @@ export const describeLogDirs = defineHandler<typeof apis.describeLogDirs>({
           errorCode: 0,
           logDir: logDirectory,
           topics: await sizes(asked, context),
-          totalBytes: system.files.totalBytes(logDirectory),
-          usableBytes: system.files.freeBytes(logDirectory),
+          totalBytes: cluster === null ? files.totalBytes(logDirectory) : unknownSize,
+          usableBytes: cluster === null ? files.freeBytes(logDirectory) : unknownSize,
         },
       ],
     }

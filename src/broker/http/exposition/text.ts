@@ -1,6 +1,6 @@
 /** The text format of Prometheus: families with help and type, samples with labels. Hand-written, because 10,000 partitions have many samples. */
 
-import type { Turns } from '../../../base.ts'
+import { type Durations, durationBoundsMs, type Turns } from '../../../base.ts'
 
 export type FamilyType = 'counter' | 'gauge' | 'summary' | 'histogram'
 
@@ -43,6 +43,18 @@ export class Page {
     this.family(name, type, help)
     this.sample(value)
   }
+}
+
+/** Samples of a family of type histogram, in seconds. */
+export function writeHistogram(page: Page, { buckets, count, totalMs }: Durations, labels: Record<string, string> | null): void {
+  let below = 0
+  durationBoundsMs.forEach((bound, index) => {
+    below += buckets[index]!
+    page.sample(below, { ...labels, le: bound / 1000 }, '_bucket')
+  })
+  page.sample(count, { ...labels, le: '+Inf' }, '_bucket')
+  page.sample(totalMs / 1000, labels, '_sum')
+  page.sample(count, labels, '_count')
 }
 
 const pieceLength = 64 * 1024

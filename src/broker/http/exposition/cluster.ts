@@ -1,0 +1,93 @@
+/** Metrics of a broker of a cluster: its lease, its commits, and what it asks of database and object store, which is what these cost. */
+import type { ObjectRequest, RequestCounts } from '../../../store.ts'
+import type { ClusterParts } from '../../dispatch/context.ts'
+import { type Page, writeHistogram } from './text.ts'
+
+const kinds: readonly ObjectRequest[] = ['put', 'get', 'list', 'delete']
+
+export function writeCluster(page: Page, { database, objects, log, member, collector }: ClusterParts): void {
+  const { session } = log
+  page.single('millrace_cluster_session', 'gauge', 'Id of the session of this broker; 0 while it has none.', member.session ?? 0)
+  page.single('millrace_cluster_lease_proven', 'gauge', 'Whether this broker may answer what promises recency.', session?.proven() ? 1 : 0)
+  page.single(
+    'millrace_cluster_lease_margin_seconds',
+    'gauge',
+    'For how long the lease of this broker is proven; 0 or less: it is not.',
+    (session?.marginMs ?? 0) / 1000,
+  )
+  page.single(
+    'millrace_cluster_first_in_rank',
+    'gauge',
+    'Whether this broker has the duties that one broker does for all.',
+    member.isFirst ? 1 : 0,
+  )
+  page.single(
+    'millrace_cluster_unsettled_bytes',
+    'gauge',
+    'Bytes on their way to the database or the object store.',
+    session?.unsettledBytes ?? 0,
+  )
+  let unflushed = 0
+  for (const partition of log.partitions.values()) unflushed += partition.unflushedBytes
+  page.single(
+    'millrace_cluster_unflushed_bytes',
+    'gauge',
+    'Bytes of this broker that are in no segment yet (journal.max.bytes).',
+    unflushed,
+  )
+  const counter = (name: string, help: string, value: number) => page.single(`millrace_cluster_${name}_total`, 'counter', help, value)
+  counter('sessions', 'Sessions that this broker has begun.', member.counts.sessions)
+  counter('fenced', 'Sessions of other brokers that this one has ended.', member.counts.fenced)
+  writeUpkeep(page, log.upkeep ?? noUpkeep)
+  counter('deleted_objects', 'Objects that were deleted because nothing needed them any more.', collector.counts.deletedObjects)
+  counter('swept_objects', 'Objects that were deleted because a broker had died before anything named them.', collector.counts.sweptObjects)
+  writeDatabase(page, database)
+  writeObjects(page, objects)
+}
+
+type Upkeep = NonNullable<ClusterParts['log']['upkeep']>
+
+const upkeepFamilies: readonly (readonly [key: keyof Upkeep, name: string, help: string])[] = [
+  ['flushes', 'flushes', 'Transactions that gave flushed pieces their rows. A new session begins at 0, as for all of its work.'],
+  ['pieces', 'flushed_pieces', 'Pieces of partitions that were flushed.'],
+  ['flushedBytes', 'flushed_bytes', 'Bytes of these pieces.'],
+  ['trims', 'trims', 'How often rows of the journal were deleted.'],
+  ['removedPieces', 'removed_pieces', 'Pieces that retention has removed.'],
+  ['cleanedPieces', 'cleaned_pieces', 'Pieces that compaction has replaced.'],
+  ['mergedPieces', 'merged_pieces', 'Pieces that were merged into larger ones.'],
+]
+const noUpkeep: Upkeep = { flushes: 0, pieces: 0, flushedBytes: 0, trims: 0, removedPieces: 0, cleanedPieces: 0, mergedPieces: 0 }
+
+function writeUpkeep(page: Page, counts: Upkeep): void {
+  for (const [key, name, help] of upkeepFamilies) page.single(`millrace_cluster_${name}_total`, 'counter', help, counts[key])
+}
+
+function writeDatabase(page: Page, { counts }: ClusterParts['database']): void {
+  const counter = (name: string, help: string, value: number) => page.single(`millrace_database_${name}_total`, 'counter', help, value)
+  counter('commits', 'Frames committed to the database.', counts.commits)
+  counter('commit_bytes', 'Bytes of these frames.', counts.commitBytes)
+  counter('commits_resent', 'Commits sent again, because the answer to the first attempt did not come.', counts.resent)
+  counter('reconnects', 'Connections to the database that were opened again.', counts.reconnects)
+  counter('queries', 'Other requests to the database.', counts.queries)
+  counter('failures', 'Requests to the database that failed.', counts.failures)
+  page.family('millrace_database_commit_duration_seconds', 'histogram', 'Seconds from handing over a frame until its outcome was known.')
+  writeHistogram(page, counts.commitDurations, null)
+}
+
+type Value = readonly [name: string, help: string, of: (counts: RequestCounts) => number]
+
+const objectValues: readonly Value[] = [
+  ['requests', 'Requests to the object store, as it bills them.', counts => counts.requests],
+  ['failures', 'Of these: failed.', counts => counts.failures],
+  ['throttled', 'Of these: refused because there were too many.', counts => counts.throttled],
+  ['bytes', 'Bytes written to or read from the object store.', counts => counts.bytes],
+]
+
+function writeObjects(page: Page, { counts }: ClusterParts['objects']): void {
+  for (const [name, help, of] of objectValues) {
+    page.family(`millrace_objects_${name}_total`, 'counter', help)
+    for (const request of kinds) page.sample(of(counts[request]), { request })
+  }
+  page.family('millrace_objects_request_duration_seconds', 'histogram', 'Seconds that a request to the object store took.')
+  for (const request of kinds) writeHistogram(page, counts[request].durations, { request })
+}

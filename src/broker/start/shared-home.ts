@@ -1,0 +1,226 @@
+/**
+ * The home of a broker of a cluster: a database and an object store, which all brokers share. Nothing is kept on this machine. Only such brokers
+ * load this file.
+ *
+ * Hides the order in which such a broker begins (session, log, metadata, registration) and ends, and that it waits for a database that is away:
+ * it says why in its readiness, and goes on when the database is back.
+ */
+import { MessageChannel } from 'node:worker_threads'
+import { InvalidConfig, memoryFileSystem, type System, type WatchedClock, watchClock } from '../../base.ts'
+import type { ClusterMetadata } from '../../coordinator.ts'
+import { openCollector, openSharedLog, sharedDefaults } from '../../log.ts'
+import { type RecordConverter, randomUuid } from '../../protocol.ts'
+import {
+  type Database,
+  DatabaseUnavailable,
+  ObjectError,
+  type ObjectStore,
+  openDatabase,
+  openObjectStore,
+  parseObjectsUrl,
+  postgres,
+} from '../../store.ts'
+import { joinCluster, type Member } from '../cluster.ts'
+import { isEveryAddress, logSettings, sharedHomeSettings } from '../config.ts'
+import type { Broker, ClusterParts } from '../dispatch/context.ts'
+import type { Mover } from '../moves/mover.ts'
+import { SharedMover } from '../moves/shared-mover.ts'
+import { Seldom } from '../seldom.ts'
+import type { Home, Opened } from './home.ts'
+import { openMetadata } from './open-metadata.ts'
+import type { Closers, StartOptions } from './options.ts'
+
+/** Between two attempts to reach the database at the start. */
+const pauseMs = 1_000
+const collectEveryMs = 30_000
+
+/** Reaches nobody yet. Throws InvalidConfig. */
+export async function openSharedHome(options: StartOptions, opened: Closers): Promise<Home> {
+  const { system, logger } = options
+  // There is no directory for the history of the clock. A jump is noticed while the broker runs.
+  const clock = await watchClock({
+    system: { ...system, files: memoryFileSystem() },
+    path: '/clock.json',
+    onJump: jumpMs => logger.warn({ jumpMs }, 'the clock jumped, or the broker was stopped for long; this time does not count for expiry'),
+    onFailure: error => logger.warn({ err: error }, 'cannot keep the history of the clock'),
+  })
+  opened.push(() => clock.close())
+  const home = new SharedHome(options, opened, clock)
+  opened.push(() => home.close())
+  return home
+}
+
+class SharedHome implements Home {
+  readonly system: System
+  readonly location: string
+  readonly #options: StartOptions
+  readonly #opened: Closers
+  readonly #database: Database
+  readonly #objects: ObjectStore
+  readonly #seldom: Seldom
+  #cluster: ClusterParts | null = null
+  #metadata: ClusterMetadata | null = null
+  #leaving: Promise<void> | null = null
+  /** What went wrong last, while the broker has not begun to serve. */
+  #trouble = 'the database has not answered yet'
+  #serves = false
+  /** Timers do not keep the program running, and a broker that waits for its database may have nothing else. Simulated ones are not closed. */
+  readonly #awake: MessageChannel | null
+
+  constructor(options: StartOptions, opened: Closers, clock: WatchedClock) {
+    this.system = { ...options.system, clock }
+    this.#options = { ...options, system: this.system }
+    this.#opened = opened
+    this.#seldom = new Seldom(clock)
+    const { config, stores, environment = process.env } = options
+    const { system } = this
+    const report = (what: string, error: unknown) => this.#report(what, error)
+    const url = config.get('objects')!
+    const connect =
+      stores?.connect ??
+      usable('cluster', () =>
+        postgres({
+          system,
+          url: config.get('cluster')!,
+          environment,
+          graceMs: config.get('objects.grace.ms'),
+          warn: what => options.logger.warn({}, what),
+        }),
+      )
+    const transport = stores === undefined ? {} : { transport: stores.transport }
+    this.#objects = usable('objects', () => openObjectStore({ system, url, environment, report, ...transport }))
+    this.#database = openDatabase({ system, connect, report })
+    const { bucket, prefix } = parseObjectsUrl(url, environment)
+    this.location = `s3://${bucket}/${prefix}`
+    this.#awake = stores === undefined ? new MessageChannel() : null
+    this.#awake?.port1.on('message', () => {})
+  }
+
+  async open(converter: RecordConverter): Promise<Opened> {
+    const { config } = this.#options
+    const { system } = this
+    const [database, objects] = [this.#database, this.#objects]
+    const report = (what: string, error: unknown) => this.#report(what, error)
+    const member = await this.#joinCluster(report)
+    if (!config.hasNodeId) config.takeNodeId(member.brokerId)
+    const log = await openSharedLog({
+      system,
+      database,
+      objects,
+      settings: logSettings(config),
+      shared: { ...sharedDefaults, ...sharedHomeSettings(config) },
+      findRecord: search => converter.find(search),
+      report,
+      onEnded: reason => member.sessionEnded(reason),
+    })
+    this.#opened.push(() => log.close())
+    const place = { directory: '', metadataLog: member.metadataLog, session: () => member.session }
+    const metadata = await openMetadata(this.#options, log, place)
+    this.#opened.push(() => metadata.close())
+    this.#opened.push(() => this.#end(member))
+    const collector = await openCollector({
+      system,
+      database,
+      objects,
+      journal: () => log.session,
+      topics: async () => {
+        await metadata.catchUp()
+        return topicId => metadata.topicById(topicId) !== undefined
+      },
+      report,
+    })
+    member.onDuty('gc', collectEveryMs, () => collector.run(() => member.isFirst))
+    this.#cluster = { database, objects, log, member, collector }
+    this.#metadata = metadata
+    const identity = { clusterId: member.clusterId, nodeId: member.brokerId, directoryId: randomUuid(system.random) }
+    return { identity, log, metadata, cluster: this.#cluster }
+  }
+
+  async #joinCluster(report: (what: string, error: unknown) => void): Promise<Member> {
+    const { config, logger } = this.#options
+    for (;;) {
+      try {
+        return await joinCluster({
+          system: this.system,
+          database: this.#database,
+          objects: this.#objects,
+          brokerId: config.hasNodeId ? config.get('node.id') : null,
+          address: this.#address(),
+          report,
+          info: (what, details) => logger.info(details, what),
+        })
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailable)) throw error
+        report('waiting for the database', error)
+        await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
+      }
+    }
+  }
+
+  /** By which a broker without `node.id` is known again: null if other brokers may have the same. */
+  #address(): string | null {
+    const { config } = this.#options
+    const { host, port } = config.advertised(config.interBroker.name)
+    return port === 0 || isEveryAddress(host) ? null : `${host}:${port}`
+  }
+
+  async join({ metadata, self, config }: Broker): Promise<void> {
+    const { member, log } = this.#cluster!
+    const endpoints = () => new Map(config.listeners.map(({ name }) => [name, self.advertised(name)]))
+    await member.start({ log, metadata, rack: self.rack, endpoints })
+  }
+
+  async listening({ config }: Broker): Promise<void> {
+    this.#serves = true
+    this.#awake?.port1.close()
+    if (config.listeners.some(({ port }) => port === 0)) await this.#cluster!.member.registerAgain()
+  }
+
+  notReady(): string | null {
+    if (!this.#serves) return this.#trouble
+    const { member, log } = this.#cluster!
+    if (member.session === null || log.session === null) return `this broker has no session in the cluster: ${this.#trouble}`
+    if (!log.session.proven()) return `the lease of this broker is not proven, because the database does not answer: ${this.#trouble}`
+    return null
+  }
+
+  mover(): Mover {
+    const { log, member } = this.#cluster!
+    return new SharedMover({ brokerId: member.brokerId, log, metadata: this.#metadata!, metadataLog: member.metadataLog })
+  }
+
+  async leave({ moves }: Broker, signal: AbortSignal): Promise<void> {
+    await moves.drain(signal)
+    await this.#end(this.#cluster!.member)
+  }
+
+  /** The session ends; once. */
+  #end(member: Member): Promise<void> {
+    this.#leaving ??= member.close()
+    return this.#leaving
+  }
+
+  async close(): Promise<void> {
+    this.#awake?.port1.close()
+    this.#objects.close()
+    await this.#database.close()
+  }
+
+  /** What is tried again is said seldom: it may go on for hours. */
+  #report(what: string, error: unknown): void {
+    const { logger } = this.#options
+    const reason = error instanceof Error ? error.message : null
+    this.#trouble = reason === null ? what : `${what}: ${reason}`
+    if (!(error instanceof DatabaseUnavailable || error instanceof ObjectError)) logger.warn({ err: error }, what)
+    else if (this.#seldom.allows(what)) logger.warn({ reason }, what)
+  }
+}
+
+function usable<T>(key: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    const { message } = error as Error
+    throw new InvalidConfig(key, null, message, message)
+  }
+}

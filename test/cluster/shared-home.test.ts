@@ -1,0 +1,144 @@
+/** Three brokers of a cluster in this process, with real sockets, over a simulated database and object store. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type CallFate, SimulatedPostgres } from '../../sim/world/postgres.ts'
+import { Process } from '../../sim/world/process.ts'
+import { seededRandom } from '../../sim/world/random.ts'
+import { type RequestFate, SimulatedS3 } from '../../sim/world/s3.ts'
+import { memoryFileSystem, realSystem } from '../../src/base.ts'
+import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import { type Client, openClient } from '../../src/client.ts'
+
+const real = realSystem(memoryFileSystem())
+let database: CallFate = 'well'
+let objects: RequestFate = 'well'
+const postgres = new SimulatedPostgres({ ...real, random: seededRandom(1), graceMs: 60_000, fate: () => database })
+const s3 = new SimulatedS3({ ...real, random: seededRandom(2), bucket: 'bucket', fate: () => objects, listingDelayMs: () => 0 })
+
+interface Member {
+  readonly running: RunningBroker
+  readonly process: Process
+  readonly address: string
+}
+const members: Member[] = []
+let client: Client
+
+async function start(set: Record<string, string> = {}): Promise<Member> {
+  const process = new Process(real.timers)
+  const running = await startBroker({
+    system: { ...realSystem(memoryFileSystem()), timers: process },
+    config: loadBrokerConfig({
+      set: {
+        listeners: 'PLAINTEXT://127.0.0.1:0',
+        'http.listen': '127.0.0.1:0',
+        cluster: 'postgres://me@database/events',
+        objects: 's3://bucket/prefix?endpoint=http://s3.test',
+        'default.replication.factor': '3',
+        'offsets.topic.num.partitions': '3',
+        'group.initial.rebalance.delay.ms': '0',
+        ...set,
+      },
+    }),
+    logger: silentLogger,
+    stores: { connect: postgres.connect(process), transport: s3.transport(process) },
+    environment: { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' },
+    onFatal: assert.fail,
+  })
+  const member = { running, process, address: `127.0.0.1:${running.ports.get('PLAINTEXT')}` }
+  members.push(member)
+  return member
+}
+
+async function readiness({ running }: Member): Promise<[status: number, reason: string | undefined]> {
+  const answer = await fetch(`http://127.0.0.1:${running.httpPort}/health/ready`)
+  return [answer.status, ((await answer.json()) as { reason?: string }).reason]
+}
+
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await new Promise(resolve => setTimeout(resolve, 20))
+}
+
+before(async () => {
+  for (let count = 0; count < 3; count++) await start()
+  // The ports are known when the brokers listen, and that has to get around.
+  const isKnown = ({ running }: Member) =>
+    running.broker.metadata.brokers().filter(({ endpoints }) => (endpoints.get('PLAINTEXT')?.port ?? 0) > 0).length === 3
+  await until(() => members.every(isKnown))
+  client = openClient({ bootstrap: members.map(({ address }) => address).join() })
+})
+after(async () => {
+  database = objects = 'well'
+  await client.close()
+  for (const { running } of members) await running.close()
+})
+
+/** What the broker knows. */
+const leadersIn = ({ broker }: RunningBroker) => broker.metadata.topic('orders')!.partitions.map(({ leader }) => leader)
+
+async function reconnect(): Promise<void> {
+  await client.close()
+  client = openClient({ bootstrap: members.map(({ address }) => address).join() })
+}
+
+const leaders = async (topic: string) => (await client.topics([topic]))[0]!.partitions.map(({ leader }) => leader)
+async function values(topic: string): Promise<string[]> {
+  const partitions = (await client.topics([topic]))[0]!.partitions.map(({ partition }) => partition)
+  const until = await client.offsets(topic, partitions, 'latest')
+  const from = await client.offsets(topic, partitions, 'earliest')
+  const found: string[] = []
+  for await (const records of client.read({ topic, from, until })) found.push(...records.map(({ value }) => String(value)))
+  return found.sort()
+}
+
+test('three brokers without node.id get one each, and share a topic', async () => {
+  const { brokers } = await client.cluster()
+  assert.deepEqual(brokers.map(({ id }) => id).sort(), [1, 2, 3])
+  for (const member of members) assert.deepEqual(await readiness(member), [200, undefined])
+  await client.createTopic({ name: 'orders', partitions: 6 })
+  assert.deepEqual((await leaders('orders')).sort(), [1, 1, 2, 2, 3, 3])
+  const records = Array.from({ length: 60 }, (_, nth) => ({ key: null, value: Buffer.from(String(nth + 100)), partition: nth % 6 }))
+  await client.send('orders', records)
+  const expected = records.map(({ value }) => String(value))
+  assert.deepEqual(await values('orders'), expected)
+  // Each broker answers for what it leads only.
+  assert.ok((await client.topicSizes()).get('orders')! > 0n)
+})
+
+test('a broker whose database does not answer says so, still leads, and goes on when it answers again', async () => {
+  database = 'lost-before'
+  const [first] = members
+  await until(async () => (await readiness(first!))[0] === 503)
+  assert.match((await readiness(first!))[1]!, /the lease of this broker is not proven, because the database does not answer/)
+  const log = first!.running.broker.metadata.topic('orders')!.partitions.find(each => each.log !== null)!.log!
+  assert.match(log.offline!, /lease/)
+  assert.ok(!(await leaders('orders')).includes(-1))
+  // The lease of some may end only now, because they wait before they connect again.
+  for (const member of members) await until(async () => (await readiness(member))[0] === 503)
+  database = 'well'
+  for (const member of members) await until(async () => (await readiness(member))[0] === 200)
+  assert.equal((await values('orders')).length, 60)
+})
+
+test('without the object store small records go in and come out', async () => {
+  objects = 'internal-error'
+  await client.send('orders', [{ key: null, value: Buffer.from('999'), partition: 0 }])
+  assert.equal((await values('orders')).at(-1), '999')
+  objects = 'well'
+})
+
+test('a broker that stops gives its partitions away; one that dies loses nothing either', async () => {
+  const stopped = members.shift()!
+  await stopped.running.close()
+  const id = stopped.running.broker.self.id
+  await until(() => members.every(({ running }) => leadersIn(running).every(leader => leader !== id)))
+  await reconnect()
+  assert.equal((await values('orders')).length, 61)
+  const killed = members.shift()!
+  killed.process.kill()
+  killed.running.unref()
+  const left = members[0]!.running
+  await until(() => leadersIn(left).every(leader => leader === left.broker.self.id))
+  await until(() => left.broker.metadata.topic('orders')!.partitions.every(({ log }) => log !== null))
+  await reconnect()
+  assert.equal((await values('orders')).length, 61)
+})
