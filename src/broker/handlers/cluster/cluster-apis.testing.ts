@@ -130,6 +130,7 @@ export class TestBroker {
   /** `READ TOPIC name` and the like that are refused. */
   readonly denied = new Set<string>()
   readonly metadata: ClusterMetadata
+  clientId: string | null = null
   readonly #broker: Broker
 
   constructor(broker: Broker) {
@@ -164,12 +165,12 @@ export class TestBroker {
   }
 
   #context(handler: Handler, version: number): RequestContext {
-    const { denied } = this
+    const { clientId, denied } = this
     return {
       broker: this.#broker,
       version,
       borrowed: false,
-      clientId: null,
+      clientId,
       connection: this.connection,
       signal: new AbortController().signal,
       afterReply() {},

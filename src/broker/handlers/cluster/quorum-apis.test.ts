@@ -55,7 +55,23 @@ test('ElectLeaders: not needed, unknown, or impossible', () =>
     const unclean = await call({ ...request, electionType: 1 })
     assert.equal(unclean.replicaElectionResults[0]!.partitionResult[0]!.errorCode, errorCode('ELIGIBLE_LEADERS_NOT_AVAILABLE'))
     assert.equal((await call({ ...request, electionType: 2 })).errorCode, errorCode('INVALID_REQUEST'))
+    assert.equal((await call({ ...request, electionType: 0, timeoutMs: 0 })).errorCode, errorCode('REQUEST_TIMED_OUT'))
   }))
+
+test('ElectLeaders of another broker needs CLUSTER_ACTION, of everybody else ALTER', async () => {
+  const broker = await startTestBroker()
+  await broker.createTopic('t')
+  const ask = async (clientId: string, ...denied: string[]) => {
+    broker.denied.clear()
+    for (const operation of denied) broker.denied.add(`${operation} CLUSTER kafka-cluster`)
+    broker.clientId = clientId
+    return (await broker.call(apis.electLeaders, electLeaders, 2, { electionType: 0, topicPartitions: null })).errorCode
+  }
+  const refused = errorCode('CLUSTER_AUTHORIZATION_FAILED')
+  assert.deepEqual([await ask('broker-2', 'ALTER'), await ask('broker-2', 'CLUSTER_ACTION')], [0, 0])
+  assert.deepEqual([await ask('admin', 'ALTER'), await ask('admin', 'CLUSTER_ACTION')], [refused, 0])
+  assert.equal(await ask('broker-2', 'ALTER', 'CLUSTER_ACTION'), refused)
+})
 
 test('AlterPartitionReassignments: only where the partition is already; nothing to cancel, nothing to list', async () => {
   await inEveryVersion(apis.alterPartitionReassignments, alterPartitionReassignments, async (_version, call, broker) => {
@@ -69,6 +85,10 @@ test('AlterPartitionReassignments: only where the partition is already; nothing 
     assert.equal(await code('t', 0, null), errorCode('NO_REASSIGNMENT_IN_PROGRESS'))
     assert.equal(await code('t', 1, [7]), errorCode('UNKNOWN_TOPIC_OR_PARTITION'))
     assert.equal(await code('u', 0, [7]), errorCode('UNKNOWN_TOPIC_OR_PARTITION'))
+    // As Kafka answers: all that was named has failed, too.
+    const late = await call({ timeoutMs: 0, topics: [{ name: 't', partitions: [{ partitionIndex: 0, replicas: null }] }] })
+    const timedOut = errorCode('REQUEST_TIMED_OUT')
+    assert.deepEqual([late.errorCode, late.responses[0]!.partitions[0]!.errorCode], [timedOut, timedOut])
   })
   const broker = await startTestBroker()
   assert.deepEqual((await broker.call(apis.listPartitionReassignments, listPartitionReassignments, 0, {})).topics, [])

@@ -6,8 +6,9 @@
  */
 import { inSlices } from '../../../base.ts'
 import { assignmentProblem, type PartitionChange } from '../../../coordinator.ts'
-import { apis, KafkaError } from '../../../protocol.ts'
+import { apis, type InputOf, KafkaError, type MessageOf } from '../../../protocol.ts'
 import { topicPartitions } from '../../dispatch/cost.ts'
+import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { requireCluster } from '../../security/authorized-operations.ts'
 
@@ -18,6 +19,7 @@ export const alterPartitionReassignments = defineHandler<typeof apis.alterPartit
   cost: topicPartitions,
   async handle(request, context) {
     requireCluster(context, 'ALTER')
+    if (request.timeoutMs <= 0) throw new KafkaError('REQUEST_TIMED_OUT')
     const { metadata, turns } = context.broker
     const { allowReplicationFactorChange } = request
     const registered = new Set(metadata.brokers().map(({ id }) => id))
@@ -35,8 +37,22 @@ export const alterPartitionReassignments = defineHandler<typeof apis.alterPartit
     if (plans.length > 0) await make(plans, request.timeoutMs, context)
     return { throttleTimeMs: 0, allowReplicationFactorChange, errorCode: 0, errorMessage: null, responses }
   },
-  fail: (_, error) => ({ throttleTimeMs: 0, errorCode: error.code, errorMessage: error.message, responses: [] }),
+  fail: failed,
 })
+
+/** As in Kafka, all that was named has failed, too. */
+function* failed(
+  { allowReplicationFactorChange, topics }: MessageOf<typeof apis.alterPartitionReassignments.request>,
+  { code: errorCode, message: errorMessage }: KafkaError,
+): Generator<void, InputOf<typeof apis.alterPartitionReassignments.response>> {
+  const responses = yield* nestedResultsOf(
+    topics,
+    ({ partitions }) => partitions,
+    ({ partitionIndex }) => ({ partitionIndex, errorCode, errorMessage }),
+    ({ name }, partitions) => ({ name, partitions }),
+  )
+  return { throttleTimeMs: 0, allowReplicationFactorChange, errorCode, errorMessage, responses }
+}
 
 interface Outcome {
   partitionIndex: number

@@ -37,6 +37,7 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
     if (electionType !== preferred && electionType !== unclean) {
       throw new KafkaError('INVALID_REQUEST', `Unknown election type ${electionType}`)
     }
+    if (timeoutMs <= 0) throw new KafkaError('REQUEST_TIMED_OUT')
     const { turns, metadata, moves } = context.broker
     const asked =
       request.topicPartitions ??
