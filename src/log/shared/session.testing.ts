@@ -54,7 +54,7 @@ const callFates: readonly CallFate[] = ['lost-before', 'lost-after', 'late']
 const requestFates: readonly RequestFate[] = ['lost-before', 'lost-after', 'late', 'slow-down', 'internal-error', 'broken-off']
 const environment = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
 
-export function testCluster(seed: number): TestCluster {
+export function testCluster(seed: number, graceMs = 5_000): TestCluster {
   const world = simulatedWorld({ seed })
   const random = world.random.fork()
   const faults = { database: 0, objects: 0 }
@@ -63,7 +63,7 @@ export function testCluster(seed: number): TestCluster {
     return () => (own.chance(rate()) ? own.pick(fates) : 'well')
   }
   const database = fateOf(callFates, () => faults.database)
-  const server = new SimulatedPostgres({ ...world.system, random: random.fork(), graceMs: 5_000, fate: database })
+  const server = new SimulatedPostgres({ ...world.system, random: random.fork(), graceMs, fate: database })
   const s3 = new SimulatedS3({
     ...world.system,
     random: random.fork(),
