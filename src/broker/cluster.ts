@@ -9,6 +9,7 @@
  */
 import type { System } from '../base.ts'
 import { type ClusterMetadata, DatabaseMetadataLog } from '../coordinator.ts'
+import { sharedDefaults } from '../log.ts'
 import { randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
 import type { ClusterRow, Database, ObjectStore } from '../store.ts'
 import { Duty } from './cluster/duty.ts'
@@ -44,7 +45,7 @@ export interface StartMemberOptions {
 
 /** Checks the database, makes its tables if there are none, and begins a session. */
 export async function joinCluster(options: JoinOptions): Promise<Member> {
-  const { system, database, info, leaseMs = 2_500, marginMs = 500 } = options
+  const { system, database, info, leaseMs = sharedDefaults.leaseMs, marginMs = sharedDefaults.marginMs } = options
   await database.check()
   const cluster = await database.start(randomId(system.random))
   const begun = await beginSession(system, database, options)
