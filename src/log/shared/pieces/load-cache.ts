@@ -7,10 +7,14 @@
  */
 
 interface Loaded<T> {
-  readonly object: string
   readonly value: T
   readonly bytes: number
-  /** Of `bytes`: loaded ahead, and nobody has asked for it yet. */
+  /** About as many bytes were loaded ahead, and nobody has asked for them yet. */
+  ahead: number
+}
+
+interface Loading<T> {
+  readonly promise: Promise<T>
   ahead: number
 }
 
@@ -19,9 +23,7 @@ export class LoadCache<T> {
   readonly #sizeOf: (value: T) => number
   /** In order of their last use. */
   readonly #loaded = new Map<string, Loaded<T>>()
-  /** The keys of what is loaded of each object. */
-  readonly #keys = new Map<string, Set<string>>()
-  readonly #loading = new Map<string, { readonly object: string; readonly promise: Promise<T>; ahead: number }>()
+  readonly #loading = new Map<string, Loading<T>>()
   #bytes = 0
   #aheadBytes = 0
 
@@ -48,8 +50,9 @@ export class LoadCache<T> {
 
   /** What `load` makes, or is making already. */
   load(object: string, position: number, load: () => Promise<T>): Promise<T> {
-    const loading = this.#loading.get(keyOf(object, position))
-    if (loading === undefined) return this.#load(object, position, load, 0)
+    const key = keyOf(object, position)
+    const loading = this.#loading.get(key)
+    if (loading === undefined) return this.#load(key, load, 0)
     this.#aheadBytes -= loading.ahead
     loading.ahead = 0
     return loading.promise
@@ -59,54 +62,35 @@ export class LoadCache<T> {
   loadAhead(object: string, position: number, bytes: number, load: () => Promise<T>): Promise<T> | null {
     const key = keyOf(object, position)
     if (this.#loaded.has(key) || this.#loading.has(key) || this.#aheadBytes + bytes > this.#limit / 2) return null
-    return this.#load(object, position, load, bytes)
+    return this.#load(key, load, bytes)
   }
 
   /** What came along with something else. */
   put(object: string, position: number, value: T): void {
-    this.#keep(object, position, value, 0)
+    this.#keep(keyOf(object, position), value, 0)
   }
 
-  forget(object: string): void {
-    for (const key of this.#keys.get(object) ?? []) this.#drop(key, this.#loaded.get(key)!)
-    for (const [key, loading] of this.#loading) if (loading.object === object) this.#forgetLoading(key, loading.ahead)
-  }
-
-  #load(object: string, position: number, load: () => Promise<T>, ahead: number): Promise<T> {
-    const key = keyOf(object, position)
-    const promise = load()
-    const loading = { object, promise, ahead }
+  #load(key: string, load: () => Promise<T>, ahead: number): Promise<T> {
+    const loading: Loading<T> = { promise: load(), ahead }
     this.#loading.set(key, loading)
     this.#aheadBytes += ahead
     const ended = () => {
-      if (this.#loading.get(key) !== loading) return false
-      this.#forgetLoading(key, loading.ahead)
-      return true
+      this.#loading.delete(key)
+      this.#aheadBytes -= loading.ahead
     }
-    promise.then(
-      value => {
-        if (ended()) this.#keep(object, position, value, loading.ahead)
-      },
-      () => void ended(),
-    )
-    return promise
+    loading.promise.then(value => {
+      ended()
+      this.#keep(key, value, loading.ahead)
+    }, ended)
+    return loading.promise
   }
 
-  #forgetLoading(key: string, ahead: number): void {
-    this.#loading.delete(key)
-    this.#aheadBytes -= ahead
-  }
-
-  #keep(object: string, position: number, value: T, ahead: number): void {
+  #keep(key: string, value: T, ahead: number): void {
     const bytes = this.#sizeOf(value)
     if (bytes > this.#limit) return
-    const key = keyOf(object, position)
     const before = this.#loaded.get(key)
     if (before !== undefined) this.#drop(key, before)
-    this.#loaded.set(key, { object, value, bytes, ahead })
-    const keys = this.#keys.get(object)
-    if (keys === undefined) this.#keys.set(object, new Set([key]))
-    else keys.add(key)
+    this.#loaded.set(key, { value, bytes, ahead })
     this.#bytes += bytes
     this.#aheadBytes += ahead
     for (const [oldest, loaded] of this.#loaded) {
@@ -117,9 +101,6 @@ export class LoadCache<T> {
 
   #drop(key: string, loaded: Loaded<T>): void {
     this.#loaded.delete(key)
-    const keys = this.#keys.get(loaded.object)!
-    keys.delete(key)
-    if (keys.size === 0) this.#keys.delete(loaded.object)
     this.#bytes -= loaded.bytes
     this.#aheadBytes -= loaded.ahead
   }

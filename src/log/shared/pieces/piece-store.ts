@@ -142,12 +142,6 @@ export class PieceStore {
     }
   }
 
-  /** The object is gone or will be: what is cached of it goes. */
-  forget(object: string): void {
-    this.#indexes.forget(object)
-    this.#blocks.forget(object)
-  }
-
   /** From what is cached, or in `held`; loads what the answer begins with if it is neither. */
   #read(request: Request, index: PieceIndex, held: ReadonlyMap<number, Buffer> = none): PieceSlice | Promise<PieceSlice> {
     const { row, from, maxBytes, atLeastOne, end } = request

@@ -103,7 +103,7 @@ export class RowCleaner {
       this.#options.rewriting.add(partition)
       try {
         if (await this.#clean(dirtiest, abort)) this.#retries.succeeded(partition)
-        else this.#retries.failed(partition, null, 'its rows changed')
+        else this.#retries.failed(partition, null, 'its rows changed, or have to')
       } catch (error) {
         if (!this.#stopped && partition.writable) this.#retries.failed(partition, `compacting ${partition.name}`, error)
       } finally {
@@ -138,7 +138,7 @@ export class RowCleaner {
     return dirtiest
   }
 
-  /** False: it stopped, because rows were removed meanwhile, or nothing more is to be done. */
+  /** False: it stopped, because rows were removed meanwhile, or nothing could be cleaned: a transaction ended, but its marker is in no piece yet. */
   async #clean({ partition, rows, firstDirty, end }: Candidate, abort: AbortController): Promise<boolean> {
     const { system, settings, nameCleaned, counts } = this.#options
     let stopped = false
@@ -162,7 +162,7 @@ export class RowCleaner {
     })
     // After a job that stopped half way, the rows say how far it came.
     if (!stopped) this.#cleanedTo.set(partition, cleanedTo)
-    return !stopped
+    return !stopped && cleanedTo > firstDirty
   }
 
   async #firstTimestamp(row: SegmentRow): Promise<number> {
