@@ -106,6 +106,7 @@ async function schedule(seed: number, plant: Plant = {}): Promise<Outcome> {
 function* appendSome(journal: SessionJournal, partition: TestPartition, random: SeededRandom): Generator<Promise<boolean>> {
   for (let left = 1 + random.below(3); left > 0 && journal.ended === null; left--) {
     if (random.chance(0.05)) yield partition.deleteBefore(journal, random.below(partition.end + 1))
+    if (random.chance(0.05)) partition.leaderEpoch++
     yield partition.append(journal, random.chance(0.2) ? 400 + random.below(1_500) : 8 + random.below(100))
   }
 }

@@ -177,6 +177,8 @@ export class TestPartition implements JournalMember {
   readonly partition: number
   lane: JournalMember['lane'] = 'by-size'
   leaderEpoch = 0
+  /** Of each offset. */
+  readonly epochs: number[] = []
   end: Offset = 0
   highWatermark: Offset = 0
   logStart: Offset = 0
@@ -196,6 +198,7 @@ export class TestPartition implements JournalMember {
   /** Appends a batch of so many bytes. Resolves with whether it was acknowledged. */
   async append(journal: SessionJournal, bytes: number): Promise<boolean> {
     const baseOffset = this.end++
+    this.epochs.push(this.leaderEpoch)
     const batch = batchAt(this.partition, baseOffset, bytes)
     const cut = bytes >> 1
     return this.#await(journal, baseOffset, this.end, bytes, [batch.subarray(0, cut), batch.subarray(cut)])
@@ -287,6 +290,7 @@ export function checkStream(stream: readonly FoundFrame[], partitions: readonly 
         if (share.topicId !== each.topicId || share.partition !== each.partition) continue
         assert.equal(share.baseOffset, end, `partition ${share.partition} goes on where it was`)
         end = share.endOffset
+        for (let offset = share.baseOffset; offset < end; offset++) assert.equal(share.leaderEpoch, each.epochs[offset])
         checkBatches(share, bytes)
       }
     }
