@@ -8,8 +8,8 @@ import { Kafka, logLevel } from 'kafkajs'
 import { seededRandom } from '../../sim/world/random.ts'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, processDirectory, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
-import { type Api, apis, errorName, forEachRecord, type InputOf, type MessageOf } from '../../src/protocol.ts'
-import { connect, fetchRecords } from '../support/client.ts'
+import { type Api, apis, errorName, type InputOf, type MessageOf } from '../../src/protocol.ts'
+import { connect, fetchValues } from '../support/client.ts'
 import { eventually } from './two-brokers.ts'
 
 const ids = [1, 2, 3] as const
@@ -133,17 +133,7 @@ class Processes {
     const leader = this.leaders(topic)[partition]!
     await eventually(() => this.broker(leader).metadata.partitionByName(topic, partition) !== undefined)
     const client = await connect(this.port(leader))
-    const values: string[] = []
-    for (let next = 0; ; ) {
-      const { records, highWatermark, errorCode } = await fetchRecords(client, topic, next, { partition })
-      assert.equal(errorCode, 0)
-      forEachRecord(records, ({ offset, value }) => {
-        if (offset >= next) values.push(String(value))
-        next = offset + 1
-        return true
-      })
-      if (next >= highWatermark) break
-    }
+    const values = await fetchValues(client, topic, partition)
     client.close()
     return values
   }

@@ -9,6 +9,7 @@ import {
   decodeResponse,
   decodeResponseHeader,
   encodeRequest,
+  forEachRecord,
   type InputOf,
   type MessageOf,
   type Uuid,
@@ -198,4 +199,19 @@ export async function fetchRecords(
   })
   const answer = response.responses[0]!.partitions[0]!
   return { errorCode: answer.errorCode, highWatermark: Number(answer.highWatermark), records: answer.records ?? Buffer.alloc(0) }
+}
+
+/** All values of a partition, at its leader. */
+export async function fetchValues(client: RawClient, topic: string, partition: number): Promise<string[]> {
+  const values: string[] = []
+  for (let next = 0; ; ) {
+    const { records, highWatermark, errorCode } = await fetchRecords(client, topic, next, { partition })
+    if (errorCode !== 0) throw new Error(`fetch from ${topic}-${partition}: ${errorCode}`)
+    forEachRecord(records, ({ offset, value }) => {
+      if (offset >= next) values.push(String(value))
+      next = offset + 1
+      return true
+    })
+    if (next >= highWatermark) return values
+  }
 }

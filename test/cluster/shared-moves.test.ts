@@ -1,0 +1,176 @@
+/** Brokers of a cluster over a simulated database and object store: partitions move between them while an idempotent producer writes. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Kafka, logLevel } from 'kafkajs'
+import { SimulatedPostgres } from '../../sim/world/postgres.ts'
+import { Process } from '../../sim/world/process.ts'
+import { seededRandom } from '../../sim/world/random.ts'
+import { SimulatedS3 } from '../../sim/world/s3.ts'
+import { memoryFileSystem, realSystem } from '../../src/base.ts'
+import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import { apis, errorName } from '../../src/protocol.ts'
+import { connect, fetchValues } from '../support/client.ts'
+import { eventually } from './two-brokers.ts'
+
+const real = realSystem(memoryFileSystem())
+const postgres = new SimulatedPostgres({ ...real, random: seededRandom(1), graceMs: 60_000, fate: () => 'well' })
+const s3 = new SimulatedS3({ ...real, random: seededRandom(2), bucket: 'bucket', fate: () => 'well', listingDelayMs: () => 0 })
+const brokers = new Map<number, RunningBroker>()
+
+async function start(id: number): Promise<void> {
+  const process = new Process(real.timers)
+  const set = {
+    listeners: 'PLAINTEXT://127.0.0.1:0',
+    'http.listen': 'none',
+    'node.id': String(id),
+    cluster: 'postgres://me@database/events',
+    objects: 's3://bucket/prefix?endpoint=http://s3.test',
+  }
+  const running = await startBroker({
+    system: { ...realSystem(memoryFileSystem()), timers: process },
+    config: loadBrokerConfig({ set }),
+    logger: silentLogger,
+    stores: { connect: postgres.connect(process), transport: s3.transport(process) },
+    environment: { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' },
+    onFatal: assert.fail,
+  })
+  brokers.set(id, running)
+}
+
+const port = (id: number) => brokers.get(id)!.ports.get('PLAINTEXT')!
+const metadataOf = (id: number) => brokers.get(id)!.broker.metadata
+const leaders = (topic: string) =>
+  metadataOf(1)
+    .topic(topic)!
+    .partitions.map(({ leader }) => leader)
+
+async function create(topic: string, assignments: readonly (readonly number[])[]): Promise<void> {
+  const given = assignments.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds: [...brokerIds] }))
+  const made = { name: topic, numPartitions: -1, replicationFactor: -1, assignments: given, configs: [] }
+  await metadataOf(1).createTopics([made], false)
+  for (const id of brokers.keys()) await eventually(() => metadataOf(id).topic(topic) !== undefined)
+}
+
+/** Sends numbers to all partitions until it is stopped. */
+class Load {
+  readonly acknowledged: string[][]
+  readonly #topic: string
+  readonly #producer
+  #isOver = false
+  #running: Promise<void>[] = []
+
+  constructor(topic: string, partitions: number) {
+    const kafka = new Kafka({ brokers: [...brokers.keys()].map(id => `127.0.0.1:${port(id)}`), logLevel: logLevel.NOTHING })
+    this.#producer = kafka.producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 50 },
+    })
+    this.#topic = topic
+    this.acknowledged = Array.from({ length: partitions }, () => [])
+  }
+
+  async start(): Promise<void> {
+    await this.#producer.connect()
+    this.#running = this.acknowledged.map(async (taken, partition) => {
+      for (let number = 0; !this.#isOver; number++) {
+        await this.#producer.send({ topic: this.#topic, messages: [{ partition, value: `${number}` }] })
+        taken.push(`${number}`)
+      }
+    })
+  }
+
+  async goOn(): Promise<void> {
+    const before = this.acknowledged.map(({ length }) => length)
+    await eventually(() => this.acknowledged.every(({ length }, partition) => length > before[partition]! + 3))
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true
+    await Promise.all(this.#running)
+    await this.#producer.disconnect()
+  }
+
+  async check(): Promise<void> {
+    for (const [partition, expected] of this.acknowledged.entries()) {
+      const leader = leaders(this.#topic)[partition]!
+      await eventually(() => metadataOf(leader).partitionByName(this.#topic, partition) !== undefined)
+      const client = await connect(port(leader))
+      assert.deepEqual(await fetchValues(client, this.#topic, partition), expected)
+      client.close()
+    }
+  }
+}
+
+before(async () => {
+  for (const id of [1, 2, 3]) await start(id)
+  const isKnown = (id: number) =>
+    metadataOf(id)
+      .brokers()
+      .filter(({ endpoints }) => (endpoints.get('PLAINTEXT')?.port ?? 0) > 0).length === 3
+  await eventually(() => [1, 2, 3].every(isKnown))
+})
+after(async () => {
+  for (const running of brokers.values()) await running.close(AbortSignal.abort())
+})
+
+test('ElectLeaders and reassignments move partitions under load: nothing is lost or twice', async () => {
+  await create('t', [
+    [1, 2],
+    [2, 3],
+    [3, 1],
+  ])
+  const load = new Load('t', 3)
+  await load.start()
+  await load.goOn()
+  const reassign = async (at: number, partitionIndex: number, replicas: number[]) => {
+    const client = await connect(port(at))
+    const topics = [{ name: 't', partitions: [{ partitionIndex, replicas }] }]
+    const request = { timeoutMs: 10_000, allowReplicationFactorChange: true, topics }
+    const { responses } = await client.request(apis.alterPartitionReassignments, 1, request)
+    client.close()
+    return errorName(responses[0]!.partitions[0]!.errorCode)
+  }
+  assert.equal(await reassign(3, 0, [2, 1]), 'NONE')
+  assert.equal(leaders('t')[0], 1)
+  const client = await connect(port(3))
+  const { replicaElectionResults } = await client.request(apis.electLeaders, 2, {
+    electionType: 0,
+    topicPartitions: [{ topic: 't', partitions: [0, 1] }],
+    timeoutMs: 10_000,
+  })
+  client.close()
+  assert.deepEqual(
+    replicaElectionResults[0]!.partitionResult.map(({ errorCode }) => errorName(errorCode)),
+    ['NONE', 'ELECTION_NOT_NEEDED'],
+  )
+  await eventually(() => leaders('t')[0] === 2)
+  for (const to of [1, 2, 3]) {
+    assert.equal(await reassign(2, 2, [to]), 'NONE')
+    await eventually(() => leaders('t')[2] === to)
+    await load.goOn()
+  }
+  await load.stop()
+  await load.check()
+})
+
+test('a broker that is added gets its share, and one that stops gives its partitions away, under load', async () => {
+  await create('u', [[1], [2], [3], [1], [2], [3], [1], [2]])
+  const load = new Load('u', 8)
+  await load.start()
+  await load.goOn()
+  await start(4)
+  const led = (id: number) => ['t', 'u'].flatMap(leaders).filter(leader => leader === id).length
+  await eventually(() => led(4) === 2)
+  await load.goOn()
+  const second = brokers.get(2)!
+  brokers.delete(2)
+  await second.close()
+  assert.equal(led(2), 0)
+  await load.goOn()
+  await start(2)
+  await eventually(() => led(2) === 2)
+  await load.goOn()
+  await load.stop()
+  await load.check()
+})
