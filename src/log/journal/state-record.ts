@@ -15,8 +15,8 @@ export interface PartitionState {
   synced: boolean
   leaderEpoch: number
   epochs: readonly EpochStart[]
-  /** null while nothing was ever appended. */
-  active: { baseOffset: Offset; state: SegmentState } | null
+  /** null while nothing was ever appended. `abortedChecksum`: of its transaction index; null: an earlier release wrote the state. */
+  active: { baseOffset: Offset; state: SegmentState; abortedChecksum: number | null } | null
   /** With all retained batches; null without producers. */
   producers: Buffer | null
 }
@@ -100,7 +100,8 @@ function numberAndText(kind: number, number: number, text: string): Buffer {
 export function encodePartition(state: PartitionState): Buffer {
   const topic = Buffer.from(state.topic)
   const producers = state.producers ?? Buffer.alloc(0)
-  const body = Buffer.alloc(fixedBytes + topic.length + 12 * state.epochs.length + producers.length)
+  const checksum = state.active?.abortedChecksum ?? null
+  const body = Buffer.alloc(fixedBytes + topic.length + 12 * state.epochs.length + producers.length + (checksum === null ? 0 : 4))
   body[0] = state.synced ? kinds.partition : kinds.unsyncedPartition
   uuidToBytes(state.topicId).copy(body, 1)
   body.writeInt32BE(state.partition, 17)
@@ -114,7 +115,9 @@ export function encodePartition(state: PartitionState): Buffer {
   at = body.writeUInt32BE(producers.length, at)
   at += topic.copy(body, at)
   for (const { epoch, startOffset } of state.epochs) at = put(body, startOffset, body.writeInt32BE(epoch, at))
-  producers.copy(body, at)
+  at += producers.copy(body, at)
+  // Earlier releases do not look behind the producers.
+  if (checksum !== null) body.writeUInt32BE(checksum, at)
   return body
 }
 
@@ -127,6 +130,7 @@ export function decodePartition(body: Buffer): PartitionState {
   let at = fixedBytes + topicBytes
   const epochs: EpochStart[] = []
   for (; epochs.length < epochCount; at += 12) epochs.push({ epoch: body.readInt32BE(at), startOffset: readOffset(body, at + 4) })
+  const end = at + producerBytes
   return {
     topicId: uuidFromBytes(body.subarray(1, 17)),
     partition: body.readInt32BE(17),
@@ -136,8 +140,8 @@ export function decodePartition(body: Buffer): PartitionState {
     leaderEpoch: body.readInt32BE(37),
     topic: body.toString('utf8', fixedBytes, fixedBytes + topicBytes),
     epochs,
-    active: activeOf(numbers),
-    producers: producerBytes === 0 ? null : Buffer.from(body.subarray(at, at + producerBytes)),
+    active: activeOf(numbers, body.length >= end + 4 ? body.readUInt32BE(end) : null),
+    producers: producerBytes === 0 ? null : Buffer.from(body.subarray(at, end)),
   }
 }
 
@@ -163,7 +167,7 @@ function numbersOf(active: PartitionState['active']): Int64[] {
   ]
 }
 
-function activeOf(numbers: Int64[]): PartitionState['active'] {
+function activeOf(numbers: Int64[], abortedChecksum: number | null): PartitionState['active'] {
   const [baseOffset, size, lastOffset, maxTimestamp, maxTimestampOffset, firstTimestamp, bytesSinceIndexEntry, ...counts] = numbers as [
     number,
     number,
@@ -180,6 +184,7 @@ function activeOf(numbers: Int64[]): PartitionState['active'] {
   const [offsetEntries, timeEntries, abortedTransactions] = counts
   return {
     baseOffset,
+    abortedChecksum,
     state: {
       size,
       lastOffset,

@@ -126,7 +126,7 @@ class Recovery {
     if (all.length > 0) {
       const active = state?.active ?? null
       const known = active === null ? undefined : all.find(segment => segment.baseOffset === active.baseOffset)
-      if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active.state)
+      if (active !== null && known !== undefined && this.#input.trusted) await this.#resume(known, state!, active)
       else await this.#readAll()
     } else if (state?.active && !this.#input.trusted && !this.#input.doubtful) this.#end = state.logStartOffset
     // The file of an empty one may never have been made.
@@ -202,14 +202,15 @@ class Recovery {
   }
 
   /** From the checkpoint on. */
-  async #resume(segment: Segment, state: PartitionState, from: NonNullable<PartitionState['active']>['state']): Promise<void> {
+  async #resume(segment: Segment, state: PartitionState, active: NonNullable<PartitionState['active']>): Promise<void> {
+    const { state: from, abortedChecksum } = active
     const size = segment.fileSize()
     if (size < from.size) {
       this.damage = `${segment.path} has ${size} bytes, but had ${from.size} at the last checkpoint`
       return
     }
     // Without its list of aborted transactions a segment would show what was taken back.
-    if (!(await segment.adopt(from, this.#input.sameRun))) {
+    if (!(await segment.adopt(from, this.#input.sameRun, abortedChecksum))) {
       await this.#readAll()
       return
     }

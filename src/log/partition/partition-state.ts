@@ -1,5 +1,6 @@
 /** The state of a partition that a checkpoint stores. */
 import type { PartitionState } from '../journal/state-record.ts'
+import type { Segment } from '../segments/segment.ts'
 import type { Partition } from './partition.ts'
 
 /** Right after `flush`. `synced`: the active segment is, or will be before this is written. */
@@ -15,7 +16,12 @@ export function stateOf(partition: Partition, synced: boolean): PartitionState {
     synced,
     leaderEpoch,
     epochs: [...partition.epochs.entries],
-    active: active === undefined ? null : { baseOffset: active.baseOffset, state: active.checkpoint() },
+    active: active === undefined ? null : activeState(active),
     producers: producerStates === null || producerStates.size === 0 ? null : producerStates.encodeRetained(),
   }
+}
+
+function activeState(active: Segment): PartitionState['active'] {
+  const state = active.checkpoint()
+  return { baseOffset: active.baseOffset, state, abortedChecksum: active.transactions.checksum }
 }

@@ -297,8 +297,8 @@ export class Segment {
    * Continues from a checkpoint. Index entries beyond it are dropped. False if the transaction index does not match it.
    * `intact`: the machine has run on since, so that the other two need not be looked at.
    */
-  async adopt(state: SegmentState, intact: boolean): Promise<boolean> {
-    if (!(await this.transactions.adopt(state.abortedTransactions))) return false
+  async adopt(state: SegmentState, intact: boolean, abortedChecksum: number | null = null): Promise<boolean> {
+    if (!(await this.transactions.adopt(state.abortedTransactions, abortedChecksum))) return false
     this.#isSealed = false
     this.#state = { ...state }
     this.#indexes.adopt(state)

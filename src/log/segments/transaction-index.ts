@@ -79,8 +79,13 @@ export class TransactionIndex {
     this.#loaded().append(aborted)
   }
 
-  /** Applies a checkpoint: only the first `count` entries of the file are valid. False if it does not have them all. */
-  async adopt(count: number): Promise<boolean> {
+  /** Of the entries in the file. */
+  get checksum(): number {
+    return this.#checksum
+  }
+
+  /** Applies a checkpoint: only the first `count` entries of the file are valid. False if it does not have them all, or others. */
+  async adopt(count: number, checksum: number | null = null): Promise<boolean> {
     this.#entries = null
     this.#known = this.#written = count
     this.#checksum = 0
@@ -91,7 +96,7 @@ export class TransactionIndex {
       // Damaged: the segment makes it again.
       return false
     }
-    if (this.#count < count) return false
+    if (this.#count < count || (checksum !== null && checksum !== this.#checksum)) return false
     this.#cutFile()
     return true
   }

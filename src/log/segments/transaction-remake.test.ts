@@ -4,16 +4,17 @@ import { test } from 'node:test'
 import { DiskError, type FileSystem, memoryFileSystem } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import { buildMarkerBatch } from '../../protocol.ts'
+import { copyOf } from '../disk-faults.testing.ts'
 import { batchOf, openTestLog, partitionOf } from '../log.testing.ts'
 
 const directory = '/data/orders-0'
-const config = { segmentBytes: 2000, durability: 'fsync' } as const
+const config = { segmentBytes: 2000, durability: 'fsync' as const }
 
 /** Transactions of three producers that overlap, half of them aborted, over several segments; then a clean end. */
-async function filled(): Promise<FileSystem> {
+async function filled(segmentBytes = config.segmentBytes): Promise<FileSystem> {
   const disk = memoryFileSystem()
   const { log } = await openTestLog(disk, { durability: 'fsync' })
-  const partition = partitionOf(log, 0, config)
+  const partition = partitionOf(log, 0, { ...config, segmentBytes })
   const sequences = [0, 0, 0]
   for (let round = 0; round < 60; round++) {
     const producerId = round % 3
@@ -84,6 +85,22 @@ for (const [name, damage] of Object.entries(damages))
         sound,
       )
     })
+
+test('any flipped bit in the index of the active segment is noticed at the next start, too', async () => {
+  const disk = await filled(1 << 20)
+  const intact = await openTestLog(disk, { durability: 'fsync' })
+  const expected = await abortedOf(partitionOf(intact.log, 0, config))
+  await intact.log.close()
+  const [active] = indexesOf(disk)
+  const { length } = disk.readFile(active!)!
+  for (let bit = 0; bit < 8 * length; bit += 5) {
+    const damaged = copyOf(disk)
+    rewrite(damaged, active!, content => Buffer.from(content.map((byte, at) => (at === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte))))
+    const { log, kill } = await openTestLog(damaged, { durability: 'fsync' })
+    assert.deepEqual([partitionOf(log, 0, config).offline, await abortedOf(partitionOf(log, 0, config))], [null, expected], `bit ${bit}`)
+    kill()
+  }
+})
 
 test('readers are served even if there is no space for the new file; a deleted topic gets none', async () => {
   const disk = await filled()
