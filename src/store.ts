@@ -226,8 +226,8 @@ export interface Database {
   frames(session: number, from: number, mostBytes: number): Promise<Frame[]>
   partitionsOf(session: number): Promise<PartitionRow[]>
   partitions(keys: readonly PartitionKey[]): Promise<PartitionRow[]>
-  /** In order of offset. */
-  segments(key: PartitionKey): Promise<SegmentRow[]>
+  /** Of all of them, in order of partition and offset. */
+  segments(keys: readonly PartitionKey[]): Promise<SegmentRow[]>
   /** Objects whose time has come. */
   dueGarbage(most: number): Promise<string[]>
   /** After the objects were deleted. */

@@ -271,7 +271,8 @@ function rowQueries({ read }: Reach) {
     partitionsOf: (session: number) => read(transaction => partitionsIn(transaction, session)),
     partitions: (keys: readonly PartitionKey[]) =>
       read(transaction => [...new Set(keys.map(partitionKey))].sort().flatMap(key => transaction.get<PartitionRow>(key) ?? [])),
-    segments: (key: PartitionKey) => read(transaction => rowsOf<SegmentRow>(transaction, segmentPrefix(key))),
+    segments: (keys: readonly PartitionKey[]) =>
+      read(transaction => [...new Set(keys.map(segmentPrefix))].sort().flatMap(prefix => rowsOf<SegmentRow>(transaction, prefix))),
     vacuum: () => read(() => {}),
   }
 }

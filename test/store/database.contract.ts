@@ -277,7 +277,8 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
       [flushed.seq],
     )
     assert.deepEqual(await database.frames(session, 0, 1_000), [])
-    for (const key of keys) assert.deepEqual(await database.segments(key), [pieces.find(each => each.topicId === key.topicId)])
+    for (const key of keys) assert.deepEqual(await database.segments([key]), [pieces.find(each => each.topicId === key.topicId)])
+    assert.equal((await database.segments(keys)).length, pieces.length)
     const merged = segmentOf(keys[0]!, 0, 10, `${prefix}/merged`, 0)
     await writer.committed(writer.frame(), { removeSegments: [pieces[0]!], addSegments: [merged] })
     await subject.pass(subject.graceMs + 100)

@@ -7,7 +7,7 @@
  *
  * Memory is bounded: when much is unflushed, it is put into pieces on the way, and the same frame gives them their rows.
  */
-import { inSlices, type Turns } from '../../base.ts'
+import { chunks, inSlices, type Turns } from '../../base.ts'
 import type { PartitionSpec } from '../../log.ts'
 import { KafkaError } from '../../protocol.ts'
 import {
@@ -52,6 +52,9 @@ interface Taken {
   readonly pieces: SegmentRow[]
   flush: ForFlush | null
 }
+
+/** Whose pieces are asked for at once. */
+const partitionsAtOnce = 250
 
 /** Settles each of them. */
 export async function takeOver(wanted: readonly Wanted[], options: TakeOverOptions): Promise<void> {
@@ -98,19 +101,26 @@ class TakeOver {
     const { database, turns } = this.#options
     const keys = wanted.map(({ spec }) => ({ topicId: topicIdOf(spec.topicId), partition: spec.partition }))
     const rows = new Map<string, PartitionRow>()
-    for (const row of await database.partitions(keys)) rows.set(`${row.topicId}/${row.partition}`, row)
-    await inSlices(turns, wanted, async (each, index) => {
-      const { topicId, partition } = keys[index]!
-      this.#taken.push(await this.#open(each, rows.get(`${topicId}/${partition}`) ?? null))
+    for (const row of await database.partitions(keys)) rows.set(nameOf(row), row)
+    const segments = new Map<string, SegmentRow[]>()
+    const flushed = [...rows.values()].filter(({ flushedEnd }) => flushedEnd > 0)
+    for (const some of chunks(flushed, partitionsAtOnce))
+      for (const segment of await database.segments(some)) {
+        const others = segments.get(nameOf(segment))
+        if (others === undefined) segments.set(nameOf(segment), [segment])
+        else others.push(segment)
+      }
+    await inSlices(turns, wanted, (each, index) => {
+      const name = nameOf(keys[index]!)
+      this.#taken.push(this.#open(each, rows.get(name) ?? null, segments.get(name) ?? []))
     })
   }
 
-  async #open(wanted: Wanted, row: PartitionRow | null): Promise<Taken> {
-    const { context, database } = this.#options
+  #open(wanted: Wanted, row: PartitionRow | null, segments: readonly SegmentRow[]): Taken {
+    const { context } = this.#options
     const { spec } = wanted
     const begun = (start: SharedStart) => ({ wanted, row, pieces: [], flush: null, partition: new SharedPartition(context, spec, start) })
     if (row === null) return begun(emptyStart())
-    const segments = row.flushedEnd === 0 ? [] : await database.segments(row)
     try {
       return begun(startOf(row, segments, spec, context.settings, context.system.clock.history()))
     } catch (error) {
@@ -188,6 +198,10 @@ class TakeOver {
       return { partitions, takeOver, addSegments }
     })
   }
+}
+
+function nameOf({ topicId, partition }: PartitionKey): string {
+  return `${topicId}/${partition}`
 }
 
 /** What went wrong may go well the next time; but not a mistake of this program. */

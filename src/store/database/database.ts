@@ -112,7 +112,7 @@ class SharedDatabase implements Database, DatabaseCounts {
   frames = (session: number, from: number, mostBytes: number) => this.#try(queries => queries.frames(session, from, mostBytes))
   partitionsOf = (session: number) => this.#try(queries => queries.partitionsOf(session))
   partitions: Database['partitions'] = keys => this.#try(queries => queries.partitions(keys))
-  segments: Database['segments'] = key => this.#try(queries => queries.segments(key))
+  segments: Database['segments'] = keys => this.#try(queries => queries.segments(keys))
   dueGarbage = (most: number) => this.#try(queries => queries.dueGarbage(most))
   forgetGarbage: Database['forgetGarbage'] = objects => this.#try(queries => queries.forgetGarbage(objects))
   unreferenced: Database['unreferenced'] = objects => this.#try(queries => queries.unreferenced(objects))

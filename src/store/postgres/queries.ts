@@ -155,11 +155,12 @@ export class PostgresQueries implements Queries {
       [keys.map(key => key.topicId), keys.map(key => key.partition)],
     )
 
-  segments = ({ topicId, partition }: PartitionKey): Promise<SegmentRow[]> =>
+  segments = (keys: readonly PartitionKey[]): Promise<SegmentRow[]> =>
     this.#rows(
       `select topic_id as "topicId", partition, base_offset as "baseOffset", end_offset as "endOffset", object, position, bytes,
-         index_bytes as "indexBytes", max_timestamp as "maxTimestamp" from segment where topic_id = $1 and partition = $2 order by base_offset`,
-      [topicId, partition],
+         index_bytes as "indexBytes", max_timestamp as "maxTimestamp" from segment
+       where (topic_id, partition) in (select * from unnest($1::uuid[], $2::int[])) order by topic_id, partition, base_offset`,
+      [keys.map(key => key.topicId), keys.map(key => key.partition)],
     )
 
   dueGarbage = async (most: number): Promise<string[]> => {

@@ -48,7 +48,8 @@ function setting() {
     sessions: async () => state.sessions.map(each => ({ ...each, brokerId: 1, incarnation: '', info: {} })),
     partitionsOf: async session =>
       (state.rows.get(session) ?? []).map(key => ({ ...key, session, fromSeq: 1, flushedEnd: 0, logStart: 0, state: Buffer.alloc(0) })),
-    segments: async key => state.segments.filter(each => each.topicId === key.topicId && each.partition === key.partition),
+    segments: async keys =>
+      state.segments.filter(each => keys.some(key => each.topicId === key.topicId && each.partition === key.partition)),
   }
   const objects: Partial<ObjectStore> = {
     delete: async names => {

@@ -17,7 +17,7 @@ export async function removePartitionRows(database: Database, rows: RowWriter, k
     let found = 0
     while (some.length < Math.min(keys.length, mostPartitions)) {
       const key = keys[some.length]!
-      const segments = await database.segments(key)
+      const segments = await database.segments([key])
       if (some.length > 0 && found + segments.length > mostRows) break
       found += await allButSome(rows, segments)
       some.push(key)
