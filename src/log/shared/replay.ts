@@ -72,22 +72,33 @@ class StreamReplay {
   }
 
   async run(): Promise<void> {
-    for (let next = this.#first(); this.#open.size > 0; ) {
-      const frames = await this.#framesFrom(next)
+    let page = this.#page(this.#first())
+    while (this.#open.size > 0) {
+      const { from } = page
+      const frames = await page.frames
       if (frames.length === 0) {
-        this.#miss(next)
-        next = this.#first()
+        this.#miss(from)
+        if (this.#open.size > 0) page = this.#page(this.#first())
         continue
       }
+      const isEnd = frames.at(-1)!.kind === frameKind.fence
+      if (!isEnd) page = this.#page(from + frames.length)
       const works: Work[] = []
       for (const frame of frames) {
-        if (frame.kind === frameKind.fence) return await this.#replay(works)
         const work = this.#workOf(frame)
         if (work !== null) works.push(work)
       }
       await this.#replay(works)
-      next += frames.length
+      if (isEnd) return
     }
+  }
+
+  /** Is read while the one before is replayed. */
+  #page(from: number): { from: number; frames: Promise<Frame[]> } {
+    const frames = this.#framesFrom(from)
+    // Nobody asks for it if all were given away before.
+    frames.catch(() => {})
+    return { from, frames }
   }
 
   /** Of the frames that somebody needs. */
