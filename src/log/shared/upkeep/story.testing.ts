@@ -357,7 +357,7 @@ export class Story {
     const { database, objects } = storesOf(this.cluster, system, new Process(system.timers))
     while (!this.#isOver) {
       const askedMs = system.clock.monotonic()
-      const rows = await database.segments({ topicId: topicIdOf(this.#random.pick(this.#ledgers).topicId), partition: 0 })
+      const rows = await database.segments([{ topicId: topicIdOf(this.#random.pick(this.#ledgers).topicId), partition: 0 }])
       await this.#pause(this.#random.fraction() * 0.8 * graceMs)
       for (const row of rows.filter(each => each.bytes > 0)) {
         try {
@@ -407,7 +407,7 @@ export class Story {
     }
     const named = new Set<string>()
     for (const { topic, topicId, isDeleted } of this.#ledgers) {
-      const rows = await database.segments({ topicId: topicIdOf(topicId), partition: 0 })
+      const rows = await database.segments([{ topicId: topicIdOf(topicId), partition: 0 }])
       assert.ok(!isDeleted || rows.length === 0, `${topic} was deleted, and has ${rows.length} rows`)
       for (const row of rows) named.add(row.object)
     }
