@@ -16,7 +16,7 @@ import type {
 import type { FenceResult, Found, Queries } from '../database/backend.ts'
 import type { Connection } from './connection.ts'
 import { startCluster } from './schema.ts'
-import { appendMetadata, fence } from './transact.ts'
+import { appendMetadata, fence, namedByFrame } from './transact.ts'
 
 export interface QueriesOptions {
   schema: string
@@ -179,7 +179,7 @@ export class PostgresQueries implements Queries {
       `select object from unnest($1::text[]) as asked(object) where not exists (select from segment where segment.object = asked.object)
          and not exists (select from garbage where garbage.object = asked.object)
          and not exists (select from metadata_snapshot where metadata_snapshot.object = asked.object)
-         and not exists (select from frame where asked.object = any(frame.objects))`,
+         and not ${namedByFrame('asked.object')}`,
       [objects],
     )
     return rows.map(row => row.object)

@@ -22,6 +22,8 @@ const tables = [
     session bigint not null, seq bigint not null, kind smallint not null,
     body bytea not null, objects text[] not null default '{}', primary key (session, seq))`,
   'alter table frame alter body set storage external',
+  // Whether a frame names an object is asked in commits: without it all frames were read for each name (1.2 s for 20 names and 100,000 frames).
+  "create index frame_objects on frame using gin (objects) where objects <> '{}'",
   'create table metadata ("offset" bigint primary key, count int not null, records bytea not null, session bigint not null)',
   'create table metadata_snapshot ("offset" bigint primary key, object text not null)',
   `create table partition (

