@@ -73,7 +73,7 @@ export interface TopicConfig {
   compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
   /** The level of the topic's own compression; undefined: the codec's default. */
   compressionLevel?: number | undefined
-  durability: 'fsync' | 'os' | null
+  durability: 'fsync' | 'os' | 'inline' | 'object' | null
   segmentBytes: number
   segmentMs: number
   segmentIndexBytes: number

@@ -97,3 +97,13 @@ test('a failed sync is not hidden by a file that could not be opened', async () 
   await assert.rejects(allSynced([refused, failed]), { operation: 'fdatasync' })
   await assert.rejects(allSynced([Promise.reject(new DiskError('open', '/a', 'EMFILE')), Promise.resolve()]), { operation: 'open' })
 })
+
+for (const durability of ['inline', 'object'] as const)
+  test(`${durability} is a choice of a cluster: on one machine it means fsync`, async () => {
+    const { files, survivors } = cachedDisk()
+    const { log, kill } = await openTestLog(files, { durability: 'os' })
+    await append(partitionOf(log, 0, topicConfig({ durability })), 'value').durable
+    kill()
+    const again = await openTestLog(survivors(), { durability: 'os' })
+    assert.deepEqual(await readAll(partitionOf(again.log)), [[0, 'value']])
+  })

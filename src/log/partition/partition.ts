@@ -107,7 +107,7 @@ export class Partition implements PartitionLog, DirectMember {
   }
 
   get synced(): boolean {
-    return (this.config.durability ?? this.context.settings.durability) === 'fsync'
+    return (this.config.durability ?? this.context.settings.durability) !== 'os'
   }
 
   get lastStableOffset(): Offset {

@@ -52,7 +52,7 @@ async function schedule(seed: number, plant: Plant = {}): Promise<Outcome> {
   const opened = await world.run(testSession(cluster, { ...small, ...plant.settings }, plant.stores))
   const { journal } = opened
   const partitions = Array.from({ length: 1 + random.below(4) }, (_, nth) => new TestPartition(random, nth))
-  for (const partition of partitions) partition.lane = random.pick(['by-size', 'by-size', 'by-size', 'inline', 'object'])
+  for (const partition of partitions) partition.config = { durability: random.pick([null, 'fsync', 'os', 'inline', 'object'] as const) }
   const outcome: Outcome = {
     acknowledged: 0,
     refused: 0,

@@ -258,8 +258,8 @@ test('the budget: what does not fit into it goes into objects', async () => {
 test('a topic may choose its lane', async () => {
   const { world, s3, journal, partitions, check } = await steadySession({ inlineBytesPerSecond: 100_000 })
   const [a, b] = partitions
-  a.lane = 'inline'
-  b.lane = 'object'
+  a.config = { durability: 'inline' }
+  b.config = { durability: 'object' }
   s3.stop()
   for (let turn = 0; turn < 10; turn++) assert.equal(await world.run(a.append(journal, 300_000)), true)
   const inObject = b.append(journal, 10)

@@ -12,6 +12,7 @@
  * any more, and everyone who waits is told so. What is in objects that no frame refers to is found by the session's name (see `upkeep/`).
  */
 import { assert, Durations, type System, type Timer } from '../../base.ts'
+import type { TopicConfig } from '../../log.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 import { type CommitOutcome, type Database, type FrameKind, frameKind, type ObjectStore, type Writes } from '../../store.ts'
 import { encodeFrame, type Share } from './frame.ts'
@@ -23,8 +24,8 @@ import type { SharedSettings } from './settings.ts'
 
 /** Implemented by SharedPartition. None of the calls throws. */
 export interface JournalMember {
-  /** Where its bytes go: `by-size` leaves that to the settings. Asked with each append. */
-  readonly lane: 'by-size' | 'inline' | 'object'
+  /** Where its bytes go, if that is not left to their size and the budget. Asked with each append. */
+  readonly config: Pick<TopicConfig, 'durability'>
   /** Frame `seq` with its bytes up to `end` was handed over, which fixes where they are in the stream. In order of seq. */
   sent(seq: number, end: Offset): void
   /** All up to `end` is committed: raise the high watermark. No foreign code runs here. */
@@ -78,7 +79,7 @@ interface Place {
   object: Group | null
 }
 
-/** A second one hides the way to the database; more of them hardly add to the rate (CLUSTER.md section 9). */
+/** A second one hides the way to the database; more of them hardly add to the rate. */
 const mostUnsettled = 2
 
 /** What a share can say of its position. */
@@ -253,7 +254,7 @@ export class SessionJournal {
    * Where these bytes go inline: what gathers now, or, behind an object that is being written with earlier bytes of the member, what will gather
    * then. null: they go into an object.
    */
-  #inlineGroup({ lane }: JournalMember, place: Place, bytes: number): Group | null {
+  #inlineGroup({ config }: JournalMember, place: Place, bytes: number): Group | null {
     const { settings } = this.#options
     const { object } = place
     // As soon as that, and it costs the database nothing.
@@ -261,8 +262,8 @@ export class SessionJournal {
     if (object === null && this.#gathering.frameBytes + bytes > settings.frameBytes) this.#closeGroup()
     const group = object === null ? this.#gathering : (object.behind ??= this.#newGroup())
     if (bytes === 0) return group
-    if (lane === 'object' || group.frameBytes + bytes > settings.frameBytes) return null
-    if (lane === 'inline') {
+    if (config.durability === 'object' || group.frameBytes + bytes > settings.frameBytes) return null
+    if (config.durability === 'inline') {
       this.#budget.force(bytes)
       return group
     }

@@ -1,6 +1,7 @@
 /** Partitions of the shared home, taken over, given away and lost; that they behave like local ones is in `log.contract.test.ts`. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { TopicConfig } from '../../log.ts'
 import { buildMarkerBatch, type KafkaError } from '../../protocol.ts'
 import { frameKind } from '../../store.ts'
 import { batchOf as batchAt, readAll, type TestBatch, topicConfig, topicId } from '../log.testing.ts'
@@ -324,3 +325,18 @@ inWorld(
   },
   1,
 )
+
+inWorld('the durability of a topic decides by which way its batches go', async cluster => {
+  const broker = await testBroker(cluster, 0)
+  const partition = (await lead(broker)) as SharedPartition
+  const objectsOf = async (durability: TopicConfig['durability'], bytes: number) => {
+    const before = broker.log.session!.counts.objects
+    partition.config = topicConfig({ durability })
+    await append(partition, 'x'.repeat(bytes)).durable
+    return broker.log.session!.counts.objects - before
+  }
+  assert.deepEqual([await objectsOf('object', 10), await objectsOf('inline', 500_000)], [1, 0])
+  for (const durability of [null, 'fsync', 'os'] as const)
+    assert.deepEqual([await objectsOf(durability, 10), await objectsOf(durability, 500_000)], [0, 1], String(durability))
+  assert.equal((await values(partition)).length, 8)
+})

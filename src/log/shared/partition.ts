@@ -58,7 +58,6 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
   readonly context: SharedContext
   readonly memory: PartitionMemory
   readonly epochs: LeaderEpochs
-  readonly lane = 'by-size'
   config: TopicConfig
   logStartOffset: Offset
   logEndOffset: Offset

@@ -175,7 +175,7 @@ function incarnation(random: SeededRandom): string {
 export class TestPartition implements JournalMember {
   readonly topicId: Uuid
   readonly partition: number
-  lane: JournalMember['lane'] = 'by-size'
+  config: JournalMember['config'] = { durability: null }
   leaderEpoch = 0
   /** Of each offset. */
   readonly epochs: number[] = []
