@@ -49,6 +49,7 @@ export class Moves {
         : new Balancer({
             brokerId,
             system,
+            turns,
             metadata,
             elections: this.#elections,
             isEnabled: () => config.get('auto.leader.rebalance.enable'),

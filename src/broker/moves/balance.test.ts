@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Uuid } from '../../protocol.ts'
-import { type BalancedPartition, type PlannedMove, planDrain, planMoves, type Situation } from './balance.ts'
+import { type BalancedPartition, type PlannedMove, planDrain, planMoves as planInSteps, type Situation } from './balance.ts'
 
 const most = 16
 const topicId = 'AAAAAAAAAAAAAAAAAAAB0Q' as Uuid
+
+function planMoves(situation: Situation, most: number): PlannedMove[] {
+  const steps = planInSteps(situation, most)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
 
 interface Made {
   topic?: string

@@ -8,6 +8,8 @@
  * 4. Where one broker has far more load than the others, busy partitions change places with quiet ones.
  *
  * Nothing is planned as long as nothing of this is missing, so a cluster under even load stays as it is.
+ *
+ * Plans are made in steps, because there may be many thousands of partitions.
  */
 import type { PartitionKey, Topic, TopicPartition } from '../../coordinator.ts'
 
@@ -59,11 +61,15 @@ const tooMuch = 1.3
 const worthIt = 0.9
 const mostSwaps = 4
 
-export function planMoves(situation: Situation, most: number): PlannedMove[] {
+/** Of this many partitions is a step. */
+const atOnce = 500
+
+export function* planMoves(situation: Situation, most: number): Generator<void, PlannedMove[]> {
   const { brokers, preferred } = situation
   const alive = new Set(brokers)
   const due: PlannedMove[] = []
-  for (const partition of situation.partitions) {
+  for (const [index, partition] of situation.partitions.entries()) {
+    if (index % atOnce === 0) yield
     const { candidates, leader } = partition
     const mustGo = !candidates.includes(leader)
     const [first] = candidates
@@ -74,8 +80,8 @@ export function planMoves(situation: Situation, most: number): PlannedMove[] {
     if (due.length === most) return due
   }
   if (due.length > 0) return due
-  const shares = planShares(situation, most)
-  return shares.length > 0 || !situation.byLoad ? shares : planByLoad(brokers, situation.partitions)
+  const shares = yield* planShares(situation, most)
+  return shares.length > 0 || !situation.byLoad ? shares : yield* planByLoad(brokers, situation.partitions)
 }
 
 /** The replicas with `to` as the preferred one; if it was none, it takes the place of the leader. */
@@ -89,20 +95,27 @@ function replicasFor({ candidates, leader }: BalancedPartition, to: number): num
 class Leaders {
   /** What is not moved by the plan yet, by broker. */
   readonly byBroker = new Map<number, BalancedPartition[]>()
-  readonly #counts = new Map<string, number>()
+  readonly #counts = new Map<number, number>()
+  /** By topic and broker. */
+  readonly #ofTopics = new Map<string, Map<number, number>>()
   total = 0
 
-  constructor(brokers: readonly number[], partitions: Iterable<BalancedPartition>) {
+  constructor(brokers: readonly number[]) {
     for (const id of brokers) this.byBroker.set(id, [])
-    for (const partition of partitions) {
-      this.total++
-      this.byBroker.get(partition.leader)?.push(partition)
-      this.#count(partition, partition.leader, 1)
-    }
   }
 
-  count(broker: number, topic = ''): number {
-    return this.#counts.get(`${topic} ${broker}`) ?? 0
+  add(partition: BalancedPartition): void {
+    this.total++
+    this.byBroker.get(partition.leader)?.push(partition)
+    this.#count(partition, partition.leader, 1)
+  }
+
+  count(broker: number): number {
+    return this.#counts.get(broker) ?? 0
+  }
+
+  countOf(topic: string, broker: number): number {
+    return this.#ofTopics.get(topic)?.get(broker) ?? 0
   }
 
   move(partition: BalancedPartition, to: number): void {
@@ -112,22 +125,22 @@ class Leaders {
     this.#count(partition, to, 1)
   }
 
-  /** No topic has an empty name. */
   #count({ topic }: BalancedPartition, broker: number, by: number): void {
-    for (const name of ['', topic]) this.#counts.set(`${name} ${broker}`, this.count(broker, name) + by)
+    this.#counts.set(broker, this.count(broker) + by)
+    let ofTopic = this.#ofTopics.get(topic)
+    if (ofTopic === undefined) this.#ofTopics.set(topic, (ofTopic = new Map()))
+    ofTopic.set(broker, (ofTopic.get(broker) ?? 0) + by)
   }
 }
 
-function planShares({ brokers, owed, partitions }: Situation, most: number): PlannedMove[] {
+function* planShares({ brokers, owed, partitions }: Situation, most: number): Generator<void, PlannedMove[]> {
   if (owed.size === 0) return []
   // Each kind is spread for itself: they have different work.
-  const kinds = [false, true].map(
-    isInternal =>
-      new Leaders(
-        brokers,
-        partitions.filter(({ internal }) => internal === isInternal),
-      ),
-  )
+  const kinds = [new Leaders(brokers), new Leaders(brokers)] as const
+  for (const [index, partition] of partitions.entries()) {
+    if (index % atOnce === 0) yield
+    kinds[partition.internal ? 1 : 0].add(partition)
+  }
   const inAll = (id: number) => kinds.reduce((sum, kind) => sum + kind.count(id), 0)
   const share = (total: number) => Math.floor(total / brokers.length)
   const isShort = (kind: Leaders, to: number, from: number) => kind.count(to) < share(kind.total) && kind.count(from) - kind.count(to) > 1
@@ -135,8 +148,9 @@ function planShares({ brokers, owed, partitions }: Situation, most: number): Pla
   const isShortInAll = (kind: Leaders, to: number, from: number) =>
     inAll(to) < share(partitions.length) && kind.count(from) > kind.count(to) && inAll(from) - inAll(to) > 1
   const moves: PlannedMove[] = []
-  const fill = (to: number, kind: Leaders, needs: typeof isShort) => {
+  const fill = function* (to: number, kind: Leaders, needs: typeof isShort): Generator<void> {
     while (moves.length < most) {
+      yield
       const more = (id: number, than: number) => kind.count(id) - kind.count(than) || inAll(id) - inAll(than)
       const from = brokers.reduce((best, id) => (more(id, best) > 0 ? id : best))
       const partition = needs(kind, to, from) ? choose(kind, from, to) : undefined
@@ -145,7 +159,7 @@ function planShares({ brokers, owed, partitions }: Situation, most: number): Pla
       moves.push({ partition, to, replicas: replicasFor(partition, to) })
     }
   }
-  for (const needs of [isShort, isShortInAll]) for (const to of brokers) if (owed.has(to)) for (const kind of kinds) fill(to, kind, needs)
+  for (const needs of [isShort, isShortInAll]) for (const to of owed) for (const kind of kinds) yield* fill(to, kind, needs)
   return moves
 }
 
@@ -155,7 +169,7 @@ function choose(leaders: Leaders, from: number, to: number): BalancedPartition |
   let bestRank = [0, 0, 0]
   for (const partition of leaders.byBroker.get(from)!) {
     const { candidates, load, topic } = partition
-    const rank = [leaders.count(from, topic) - leaders.count(to, topic), candidates.includes(to) ? 1 : 0, -load]
+    const rank = [leaders.countOf(topic, from) - leaders.countOf(topic, to), candidates.includes(to) ? 1 : 0, -load]
     if (best === undefined || isBefore(bestRank, rank)) {
       best = partition
       bestRank = rank
@@ -172,15 +186,16 @@ function isBefore(one: readonly number[], other: readonly number[]): boolean {
 // ---- load
 
 /** Nothing: it is even enough, or no exchange would help. */
-export function planByLoad(brokers: readonly number[], partitions: readonly BalancedPartition[]): PlannedMove[] {
+export function* planByLoad(brokers: readonly number[], partitions: readonly BalancedPartition[]): Generator<void, PlannedMove[]> {
   const load = new Map(brokers.map(id => [id, 0]))
   const moved = new Set<BalancedPartition>()
-  const leaders = new Leaders(brokers, partitions)
-  for (const [id, led] of leaders.byBroker)
-    load.set(
-      id,
-      led.reduce((sum, each) => sum + each.load, 0),
-    )
+  const led = new Map(brokers.map((id): [number, BalancedPartition[]] => [id, []]))
+  for (const [index, partition] of partitions.entries()) {
+    if (index % atOnce === 0) yield
+    const { leader } = partition
+    led.get(leader)?.push(partition)
+    if (load.has(leader)) load.set(leader, load.get(leader)! + partition.load)
+  }
   const average = [...load.values()].reduce((sum, each) => sum + each, 0) / brokers.length
   const moves: PlannedMove[] = []
   if (average < leastLoad) return moves
@@ -189,8 +204,9 @@ export function planByLoad(brokers: readonly number[], partitions: readonly Bala
     const [busy, most] = byLoad[0]!
     const [quiet, least] = byLoad.at(-1)!
     if (most < tooMuch * average) break
-    const ofBusy = leaders.byBroker.get(busy)!.filter(each => !moved.has(each))
-    const ofQuiet = leaders.byBroker.get(quiet)!.filter(each => !moved.has(each))
+    yield
+    const ofBusy = led.get(busy)!.filter(each => !moved.has(each))
+    const ofQuiet = led.get(quiet)!.filter(each => !moved.has(each))
     const pair = bestPair(ofBusy, ofQuiet, most, least)
     if (pair === null) break
     const [heavy, light] = pair

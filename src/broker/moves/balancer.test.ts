@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { realSystem, trustingClock } from '../../base.ts'
+import { realSystem, Turns, trustingClock } from '../../base.ts'
 import type { BrokerRegistration, PartitionChange, Topic } from '../../coordinator.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { Balancer } from './balancer.ts'
@@ -43,6 +43,7 @@ class World {
           },
         },
       },
+      turns: new Turns(realSystem()),
       metadata: {
         brokers: () => [...this.serving].sort(([one], [other]) => one - other).map(([id, epoch]) => registration(id, epoch)),
         changePartitions: async changes => changes.map(change => this.#change(change)),
@@ -82,7 +83,8 @@ class World {
       this.#timer = null
       this.#nowMs = Math.max(this.#nowMs, atMs)
       callback()
-      for (let turn = 0; turn < 50; turn++) await null
+      // It looks again later.
+      while (this.#timer === null) await new Promise<void>(resolve => setImmediate(resolve))
     }
     this.#nowMs = endMs
   }

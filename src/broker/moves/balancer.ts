@@ -5,7 +5,7 @@
  * Damped: load counts only when it has been uneven for half a minute, and not again within a minute; when moves have failed, none are tried
  * for some seconds.
  */
-import type { System, Timer } from '../../base.ts'
+import { inSlices, runInSlices, type System, type Timer, type Turns } from '../../base.ts'
 import type { ClusterMetadata } from '../../coordinator.ts'
 import { KafkaError, toKafkaError } from '../../protocol.ts'
 import type { SizedPartition } from '../peers/remote-moves.ts'
@@ -17,6 +17,7 @@ import { mostAtOnce } from './mover.ts'
 export interface BalancerOptions {
   brokerId: number
   system: Pick<System, 'clock' | 'timers'>
+  turns: Turns
   metadata: Pick<ClusterMetadata, 'brokers' | 'changePartitions' | 'finalizedFeatures' | 'topics'>
   elections: Pick<Elections, 'elect'>
   /** `auto.leader.rebalance.enable`. */
@@ -77,7 +78,7 @@ export class Balancer {
 
   /** Resolves to when to look again. */
   async #look(): Promise<number> {
-    const { brokerId, isEnabled, metadata } = this.#options
+    const { brokerId, isEnabled, metadata, turns } = this.#options
     const serving = metadata.brokers().filter(({ fenced, leaving }) => !fenced && !leaving)
     if (serving.length < 2 || serving[0]!.id !== brokerId) {
       this.#settled = null
@@ -91,11 +92,11 @@ export class Balancer {
     if (epoch === this.#quietUntil && !byLoad) return lookMs
     const isSeen = epoch === this.#lookedAt
     this.#lookedAt = epoch
-    const partitions = this.#partitions()
+    const partitions = await this.#partitions()
     const settled = this.#settledAmong(serving, partitions)
     const owed = isEnabled() ? serving.filter(({ id, epoch: registered }) => settled.get(id) !== registered) : []
     const situation = { brokers, owed: new Set(owed.map(({ id }) => id)), partitions, preferred: isEnabled(), byLoad }
-    const moves = planMoves(situation, mostAtOnce)
+    const moves = await runInSlices(turns, planMoves(situation, mostAtOnce))
     if (byLoad) this.#rest()
     if (moves.length === 0) {
       for (const { id, epoch: registered } of serving) settled.set(id, registered)
@@ -110,18 +111,21 @@ export class Balancer {
     this.#restsUntilMs = this.#options.system.clock.monotonic() + restAfterLoadMs
   }
 
-  #partitions(): BalancedPartition[] {
-    return this.#options.metadata
-      .topics()
-      .flatMap(topic => topic.partitions.map(partition => asBalanced(topic, partition, this.#loads.of(topic.name, partition.index))))
+  async #partitions(): Promise<BalancedPartition[]> {
+    const { metadata, turns } = this.#options
+    const all = await inSlices(turns, metadata.topics(), topic =>
+      topic.partitions.map(partition => asBalanced(topic, partition, this.#loads.of(topic.name, partition.index))),
+    )
+    return all.flat()
   }
 
   /** When it begins, it cannot know who has just come: a broker that has half of its share has been here. */
   #settledAmong(serving: readonly { id: number; epoch: number }[], partitions: readonly BalancedPartition[]): Map<number, number> {
     if (this.#settled === null) {
       const share = Math.floor(partitions.length / serving.length)
-      const leads = (id: number) => partitions.filter(({ leader }) => leader === id).length
-      const here = serving.filter(({ id }) => leads(id) * 2 >= share)
+      const led = new Map<number, number>()
+      for (const { leader } of partitions) led.set(leader, (led.get(leader) ?? 0) + 1)
+      const here = serving.filter(({ id }) => (led.get(id) ?? 0) * 2 >= share)
       this.#settled = new Map(here.map(({ id, epoch }) => [id, epoch]))
     }
     return this.#settled
@@ -146,7 +150,7 @@ export class Balancer {
   }
 
   async #sample(brokers: readonly number[]): Promise<void> {
-    const { report, sizes, system } = this.#options
+    const { report, sizes, system, turns } = this.#options
     const nowMs = system.clock.monotonic()
     if (nowMs < this.#sampledAtMs + sampleMs) return
     this.#sampledAtMs = nowMs
@@ -159,8 +163,9 @@ export class Balancer {
         }),
       ),
     )
-    this.#loads.take(answers.flat(), nowMs)
+    await runInSlices(turns, this.#loads.take(answers.flat(), nowMs))
     if (nowMs < this.#restsUntilMs) return
-    this.#unevenSamples = planByLoad(brokers, this.#partitions()).length > 0 ? this.#unevenSamples + 1 : 0
+    const plan = await runInSlices(turns, planByLoad(brokers, await this.#partitions()))
+    this.#unevenSamples = plan.length > 0 ? this.#unevenSamples + 1 : 0
   }
 }
