@@ -111,6 +111,7 @@ class SharedHome implements Home {
       shared: { ...sharedDefaults, ...sharedHomeSettings(config) },
       findRecord: search => converter.find(search),
       report,
+      info: (what, details) => this.#options.logger.info(details, what),
       onEnded: reason => member.sessionEnded(reason),
     })
     this.#opened.push(() => log.close())

@@ -4,6 +4,7 @@
  * While that lasts, nothing of them is appended, so that the frame has all there is. Before, what would make it large is flushed: a PUT takes
  * longer than everything else.
  */
+import type { Clock } from '../../base.ts'
 import { frameKind, type MetadataAppend } from '../../store.ts'
 import type { SessionJournal } from './journal.ts'
 import type { SharedPartition } from './partition.ts'
@@ -16,6 +17,9 @@ export interface GiveAwayOptions {
   readonly carryBytes: number
   /** It is not this session's any more. */
   forget(partition: SharedPartition): void
+  readonly clock: Clock
+  /** They are gone, after appends waited for so long. */
+  moved(frozenMs: number): void
 }
 
 /** As `SharedLog.releaseWith`. */
@@ -24,16 +28,19 @@ export async function giveAway(
   metadata: () => Promise<MetadataAppend | null>,
   options: GiveAwayOptions,
 ): Promise<boolean> {
-  const { upkeep, carryBytes } = options
+  const { clock, upkeep, carryBytes, moved } = options
   let unflushed = 0
   for (const { unflushedBytes } of wanted) unflushed += unflushedBytes
   if (unflushed > carryBytes) await upkeep.flush(wanted.filter(({ unflushedBytes }) => unflushedBytes > 0))
   return await upkeep.alone(async () => {
     // Others may have gone while this one waited.
     const partitions = wanted.filter(({ gone, damage }) => gone === null && damage === null)
+    const beganMs = clock.monotonic()
     for (const partition of partitions) partition.freeze()
     try {
-      return await give(partitions, metadata, options)
+      const given = await give(partitions, metadata, options)
+      if (given) moved(clock.monotonic() - beganMs)
+      return given
     } finally {
       for (const partition of partitions) partition.thaw()
     }

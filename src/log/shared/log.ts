@@ -29,6 +29,8 @@ export interface SharedLogOptions {
   /** As `LogOptions.findRecord`. */
   findRecord?: (search: Search) => FoundRecord | null | Promise<FoundRecord | null>
   report(what: string, error: unknown): void
+  /** What an operator may want to know. */
+  info?: ((what: string, details: object) => void) | undefined
   /** The session can commit nothing any more, and its partitions are gone: begin another one. Not called after `close`. */
   onEnded(reason: string): void
   /** False in a simulation: then no worker threads are used. Default: true. */
@@ -54,6 +56,8 @@ export class SharedLog implements Log {
   readonly partitions = new Map<string, SharedPartition>()
   /** Of no disk. */
   readonly space: DiskSpace = { freeBytes: null, floorBytes: 0, shortage: null }
+  /** For metrics. A move takes as long as appends have to wait for it. */
+  readonly counts = { takeOvers: new Durations(), takenOver: 0, moves: new Durations(), moved: 0 }
   readonly #options: SharedLogOptions
   readonly #memory: LogMemory
   readonly #pieces: PieceStore
@@ -151,11 +155,18 @@ export class SharedLog implements Log {
   }
 
   async #takeOver(): Promise<void> {
-    const { database, objects, shared } = this.#options
+    const { system, database, objects, shared, info } = this.#options
+    const beganMs = system.clock.monotonic()
+    const before = this.counts.takenOver
     const session = this.#current
     const wanted = this.#wanted.splice(0).map(each => this.#served(each, session))
     if (session === null) for (const { reject } of wanted) reject(noSession())
     else await takeOver(wanted, { context: session.context, database, objects, shared, turns: this.#turns })
+    const ms = Math.round(system.clock.monotonic() - beganMs)
+    this.counts.takeOvers.add(ms)
+    const partitions = this.counts.takenOver - before
+    // Those of a topic that was just created are no news.
+    if (wanted.some(({ leaderEpoch }) => leaderEpoch > 0)) info?.('partitions were taken over', { partitions, of: wanted.length, ms })
   }
 
   /** What is taken over is served, unless the session has ended meanwhile. */
@@ -167,6 +178,7 @@ export class SharedLog implements Log {
         return
       }
       this.partitions.set(partitionKey(spec.topicId, spec.partition), partition)
+      this.counts.takenOver++
       resolve(partition)
     }
     return { spec, leaderEpoch, resolve: serve, reject }
@@ -191,7 +203,12 @@ export class SharedLog implements Log {
     const { journal, upkeep } = session
     const { carryBytes } = this.#options.shared
     const forget = (partition: SharedPartition) => this.#forget(partition, 'released')
-    return await giveAway(partitions, metadata, { journal, upkeep, carryBytes, forget })
+    const { clock } = this.#options.system
+    const moved = (frozenMs: number) => {
+      this.counts.moves.add(frozenMs)
+      this.counts.moved += partitions.length
+    }
+    return await giveAway(partitions, metadata, { clock, journal, upkeep, carryBytes, forget, moved })
   }
 
   /** One that is led here already. */

@@ -38,6 +38,16 @@ export function writeCluster(page: Page, { database, objects, log, member, colle
   const counter = (name: string, help: string, value: number) => page.single(`millrace_cluster_${name}_total`, 'counter', help, value)
   counter('sessions', 'Sessions that this broker has begun.', member.counts.sessions)
   counter('fenced', 'Sessions of other brokers that this one has ended.', member.counts.fenced)
+  counter('partitions_taken_over', 'Partitions that this broker began to lead.', log.counts.takenOver)
+  page.family(
+    'millrace_cluster_take_over_duration_seconds',
+    'histogram',
+    'Seconds that a take-over of partitions took; many come together.',
+  )
+  writeHistogram(page, log.counts.takeOvers, null)
+  counter('partitions_moved', 'Partitions that this broker gave to another one.', log.counts.moved)
+  page.family('millrace_cluster_move_duration_seconds', 'histogram', 'Seconds that appends waited for a move.')
+  writeHistogram(page, log.counts.moves, null)
   writeUpkeep(page, log.upkeep ?? noUpkeep)
   counter('deleted_objects', 'Objects that were deleted because nothing needed them any more.', collector.counts.deletedObjects)
   counter('swept_objects', 'Objects that were deleted because a broker had died before anything named them.', collector.counts.sweptObjects)
