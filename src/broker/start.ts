@@ -360,6 +360,7 @@ function openTransactions(
     partitionLog: (topic, partition) => ledPartition(metadata, topic, partition),
     endTransactionOf: new Map([[offsetsTopicName, (partition, marker) => groups.endTransaction(partition, marker)]]),
     remoteMarkers: peers?.markers ?? null,
+    keepsOrder: config.get('cluster') === null,
     newProducerId: () => metadata.newProducerId(),
     report: (what, error) => logger.warn({ err: error }, what),
     recordSkipped: topic => metrics.recordSkipped(topic),

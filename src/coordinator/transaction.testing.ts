@@ -29,6 +29,8 @@ export class World {
   refuse: (name: string) => Error | null = () => null
   /** Partitions that another broker leads, and what markers for them go through. */
   elsewhere: { names: Set<string>; write: RemoteMarkers['write'] } | null = null
+  /** For coordinators that are made from now on. */
+  keepsOrder = true
   journal: Entry[] = []
   reports: string[] = []
   nextProducerId = 1000
@@ -146,6 +148,7 @@ export class World {
       remoteMarkers: {
         write: (marker, places, done) => this.elsewhere!.write(marker, places, done),
       },
+      keepsOrder: this.keepsOrder,
       newProducerId: () => this.nextProducerId++,
       report: what => void this.reports.push(what),
     })

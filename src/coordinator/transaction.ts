@@ -11,8 +11,9 @@ import { checkWrite } from './cluster.ts'
 import { offsetsTopicName } from './group.ts'
 import type { Coordinator, ProducerMarker, ProducerSession } from './shard.ts'
 import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } from './sharded-topic.ts'
+import { DurableMarkers } from './transaction/durable-markers.ts'
 import { type MarkerWatch, MarkerWatches } from './transaction/marker-watches.ts'
-import type { RemoteMarkers } from './transaction/remote-markers.ts'
+import type { Place, RemoteMarkers } from './transaction/remote-markers.ts'
 import type { ResidentLimits } from './transaction/residents.ts'
 import type { TransactionSettings } from './transaction/settings.ts'
 import { type EndRequest, type InitProducer, type Session, type TransactionalProducer, TransactionShard } from './transaction/shard.ts'
@@ -32,6 +33,8 @@ export interface TransactionCoordinatorOptions {
   endTransactionOf: ReadonlyMap<string, (partition: number, marker: ProducerMarker) => Promise<void>>
   /** Without it, no other broker leads anything. */
   remoteMarkers?: RemoteMarkers | null
+  /** False: appends to several partitions of this broker may become durable in another order than they were made. Default: true. */
+  keepsOrder?: boolean
   newProducerId(): Int64 | Promise<Int64>
   turns?: Turns
   report?: Report
@@ -53,7 +56,9 @@ export class TransactionCoordinator {
 
   constructor(options: TransactionCoordinatorOptions) {
     this.#options = options
-    const { system, settings, topic, report, recordSkipped } = options
+    const { system, settings, topic, report, recordSkipped, keepsOrder = true } = options
+    const remoteMarkers = options.remoteMarkers ?? null
+    const own = (place: Place, marker: ProducerMarker) => this.#writeOwnMarker(...place, marker)
     const turns = options.turns ?? new Turns(system)
     this.#transactions = new ShardedTopic({
       system,
@@ -68,8 +73,8 @@ export class TransactionCoordinator {
           coordinatorEpoch: () => partitionLog.leaderEpoch,
           holds: offset => partitionLog.logEndOffset > offset,
           whenDurable: (offset, callback) => whenDurable(partitionLog, offset, callback),
-          writeMarker: (name, partition, marker) => this.#writeOwnMarker(name, partition, marker),
-          remoteMarkers: options.remoteMarkers ?? null,
+          writeMarker: (name, partition, marker) => keepsOrder && this.#writeInOrder([name, partition], marker),
+          remoteMarkers: keepsOrder ? remoteMarkers : new DurableMarkers(own, remoteMarkers),
           report: reportShard,
         }),
       turns,
@@ -197,17 +202,23 @@ export class TransactionCoordinator {
   }
 
   /** False: another broker leads the partition. */
-  #writeOwnMarker(topic: string, partition: number, marker: ProducerMarker): boolean {
+  #writeInOrder(place: Place, marker: ProducerMarker): boolean {
+    const durable = this.#writeOwnMarker(...place, marker)
+    durable?.catch(error => {
+      // The record of the decision lies before it and is lost with it; the shard that wrote it finds out the same way.
+      this.#options.report?.(`a transaction marker for ${place.join('-')} did not become durable`, error)
+    })
+    return durable !== null
+  }
+
+  /** In its place in the log when this returns; settles when it is durable, at once if it is not needed. Null: another broker leads the partition. */
+  #writeOwnMarker(topic: string, partition: number, marker: ProducerMarker): Promise<void> | null {
     try {
-      this.#appendMarker(topic, partition, marker)?.catch(error => {
-        // The record of the decision lies before it and is lost with it; the shard that wrote it finds out the same way.
-        this.#options.report?.(`a transaction marker for ${topic}-${partition} did not become durable`, error)
-      })
-      return true
+      return this.#appendMarker(topic, partition, marker) ?? Promise.resolve()
     } catch (error) {
       const { name } = toKafkaError(error)
-      if (name === 'NOT_LEADER_OR_FOLLOWER' && this.#options.remoteMarkers) return false
-      if (needless.has(name)) return true
+      if (name === 'NOT_LEADER_OR_FOLLOWER' && this.#options.remoteMarkers) return null
+      if (needless.has(name)) return Promise.resolve()
       const known = name === 'TRANSACTION_COORDINATOR_FENCED' ? this.#coordinatorEpochAt(topic, partition, marker.producerId) : -1
       if (known <= marker.coordinatorEpoch) throw error
       // No other broker coordinates it: an operator wrote a marker with too high an epoch, and no transaction would ever end there again.

@@ -15,9 +15,13 @@ interface Sent {
 }
 
 /** A transaction of `a-0`, which is here, and `b-0` and `b-1`, which another broker leads. */
-async function begun(): Promise<{ world: World; sent: Sent[]; end(): Promise<unknown> }> {
+async function begun({ keepsOrder = true } = {}): Promise<{ world: World; sent: Sent[]; end(): Promise<unknown> }> {
   const sent: Sent[] = []
   const world = new World()
+  if (!keepsOrder) {
+    world.keepsOrder = false
+    await world.crash(() => 0)
+  }
   world.elsewhere = {
     names: new Set(['b-0', 'b-1']),
     write: (marker, places, done) => {
@@ -62,6 +66,23 @@ test('they are sent when the decision is durable, and the transaction completes 
   await world.system.advance(1)
   assert.equal(status(world), 'CompleteCommit')
   assert.equal(sent.length, 2)
+})
+
+test('where the log does not keep the order, own markers too wait for the decision, and the transaction completes behind them', async () => {
+  const { world, sent, end } = await begun({ keepsOrder: false })
+  world.autoSync = false
+  const ended = end()
+  await world.system.advance(1_000)
+  assert.deepEqual([world.markers('a-0').length, sent.length], [0, 0])
+  world.autoSync = true
+  await world.run(ended)
+  assert.equal(sent.length, 2)
+  await world.system.advance(1)
+  world.autoSync = false
+  assert.equal(world.markers('a-0').length, 1)
+  for (const { answer } of sent) answer(null)
+  await world.system.advance(1_000)
+  assert.equal(status(world), 'CompleteCommit')
 })
 
 test('one whose decision is lost is never sent', async () => {
