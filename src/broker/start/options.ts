@@ -2,6 +2,7 @@
 import type { createServer } from 'node:net'
 import type { System, watchTurns } from '../../base.ts'
 import type { Link, LinkOptions } from '../../channel.ts'
+import type { SharedSettings } from '../../log.ts'
 import type { Backend, Transport } from '../../store.ts'
 import type { BrokerConfig } from '../config.ts'
 import type { Logger } from '../logger.ts'
@@ -16,8 +17,8 @@ export interface StartOptions {
   processes?: ProcessOptions
   /** Of the cluster that the broker joins: a directory of another one is refused. If absent, a new directory begins a cluster. */
   clusterId?: string
-  /** Instead of those that the keys `cluster` and `objects` name. */
-  stores?: { connect(): Promise<Backend>; transport: Transport }
+  /** Instead of those that the keys `cluster` and `objects` name; with numbers small enough that all happens in a short run. */
+  stores?: { connect(): Promise<Backend>; transport: Transport; settings?: Partial<SharedSettings> }
   /** For the passwords and credentials of these stores. Default: that of the process. */
   environment?: Readonly<Record<string, string | undefined>>
   /** Node's own, unless the network is simulated. */

@@ -97,7 +97,7 @@ class SharedHome implements Home {
   }
 
   async open(converter: RecordConverter): Promise<Opened> {
-    const { config } = this.#options
+    const { config, onThisMachine = true } = this.#options
     const { system } = this
     const [database, objects] = [this.#database, this.#objects]
     const report = (what: string, error: unknown) => this.#report(what, error)
@@ -108,7 +108,8 @@ class SharedHome implements Home {
       database,
       objects,
       settings: logSettings(config),
-      shared: { ...sharedDefaults, ...sharedHomeSettings(config) },
+      shared: { ...sharedDefaults, ...sharedHomeSettings(config), ...this.#options.stores?.settings },
+      onThisMachine,
       findRecord: search => converter.find(search),
       report,
       info: (what, details) => this.#options.logger.info(details, what),
