@@ -6,6 +6,7 @@
  *   npm run sim -- --states 20000     longer
  *   npm run sim -- exactly-once       consume–transform–produce only; --seeds 5000 for more worlds, --seed 7 --seeds 1 for one, --verbose
  *   npm run sim -- share-groups       share groups only, with the same options
+ *   npm run sim -- cluster            brokers of a cluster over a PostgreSQL and an object store that fail, with the same options
  *   npm run sim -- kill               kill -9 of a real broker process under load
  *   npm run sim -- worst              each API's worst requests while another client works; --elements 20000, --only Fetch, --verbose
  *
@@ -17,7 +18,16 @@ import { diskFaults } from './scenarios/disk-faults.ts'
 import { Finding } from './scenarios/finding.ts'
 import { movePlants, moves } from './scenarios/moves.ts'
 import { powerCuts } from './scenarios/power-cuts.ts'
-import { addSums, exactlyOnceScenario, findPlants, type Scenario, seedThatFinds, shareGroupScenario, tellsOneStory } from './scenarios.ts'
+import {
+  addSums,
+  clusterScenario,
+  exactlyOnceScenario,
+  findPlants,
+  type Scenario,
+  seedThatFinds,
+  shareGroupScenario,
+  tellsOneStory,
+} from './scenarios.ts'
 import { worst } from './worst.ts'
 
 const { values, positionals } = parseArgs({
@@ -71,7 +81,7 @@ async function simulateMoves(wanted: number): Promise<void> {
 }
 
 /** Runs the worlds of a scenario, after checking that it finds planted bugs and that a seed can be replayed. */
-async function simulateWorlds(scenario: Scenario, seeds: number): Promise<void> {
+async function simulateWorlds<P>(scenario: Scenario<P>, seeds: number): Promise<void> {
   const { name, run, sums } = scenario
   if (seeds > 1) {
     for (const [bug, found] of await findPlants(scenario, firstSeed)) console.log(`planted: ${bug}: ${found}`)
@@ -113,8 +123,10 @@ try {
   else {
     const scenarios = [exactlyOnceScenario, shareGroupScenario]
     const only = scenarios.filter(({ name }) => name === positionals[0])
-    if (only.length === 0) await simulate()
-    for (const scenario of only.length === 0 ? scenarios : only) await simulateWorlds(scenario, Number(values.seeds))
+    const inCluster = positionals[0] === clusterScenario.name
+    if (only.length === 0 && !inCluster) await simulate()
+    if (inCluster || only.length === 0) await simulateWorlds(clusterScenario, Number(values.seeds))
+    if (!inCluster) for (const scenario of only.length === 0 ? scenarios : only) await simulateWorlds(scenario, Number(values.seeds))
   }
 } catch (error) {
   console.error(error instanceof Finding ? `FINDING: ${error.message}` : error)

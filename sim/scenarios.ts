@@ -2,6 +2,8 @@
  * The scenarios in which a whole broker serves clients in a seeded world, and the proof that each is effective: it finds planted bugs, and
  * a seed that found one can be replayed.
  */
+import { cluster } from './scenarios/cluster.ts'
+import { type ClusterPlant, clusterPlants } from './scenarios/cluster-plants.ts'
 import { exactlyOnce } from './scenarios/exactly-once.ts'
 import { type Plant, plants } from './scenarios/exactly-once-plants.ts'
 import { Finding } from './scenarios/finding.ts'
@@ -9,10 +11,10 @@ import type { PlayOptions, PlayResult } from './scenarios/play.ts'
 import { shareGroups } from './scenarios/share-groups.ts'
 import { sharePlants } from './scenarios/share-plants.ts'
 
-export interface Scenario {
+export interface Scenario<P = Plant> {
   name: string
-  run(options: PlayOptions): Promise<PlayResult>
-  plants: Readonly<Record<string, Plant>>
+  run(options: Omit<PlayOptions, 'plant'> & { plant?: P }): Promise<PlayResult>
+  plants: Readonly<Record<string, P>>
   /** Numbers in the result that are summed up over all worlds, and what they count. */
   sums: Readonly<Record<string, string>>
 }
@@ -31,13 +33,27 @@ export const shareGroupScenario: Scenario = {
   sums: { crashes: 'crashes', deliveries: 'deliveries', acknowledged: 'acknowledgements' },
 }
 
+export const clusterScenario: Scenario<ClusterPlant> = {
+  name: 'cluster',
+  run: cluster,
+  plants: clusterPlants,
+  sums: {
+    starts: 'starts of brokers',
+    sessions: 'sessions',
+    committed: 'transactions committed',
+    aborted: 'aborted',
+    records: 'records',
+    segments: 'segments',
+  },
+}
+
 /** Adds the numbers of one world's result to `total`. */
-export function addSums({ sums }: Scenario, result: PlayResult, total: Record<string, number>): void {
+export function addSums({ sums }: Pick<Scenario, 'sums'>, result: PlayResult, total: Record<string, number>): void {
   for (const key of Object.keys(sums)) total[key] = (total[key] ?? 0) + (result as unknown as Record<string, number>)[key]!
 }
 
 /** Where each planted bug was found. Throws a Finding when one was not. */
-export async function findPlants({ name, run, plants: bugs }: Scenario, from: number): Promise<[bug: string, found: string][]> {
+export async function findPlants<P>({ name, run, plants: bugs }: Scenario<P>, from: number): Promise<[bug: string, found: string][]> {
   const found: [string, string][] = []
   for (const [bug, plant] of Object.entries(bugs))
     found.push([bug, await seedThatFinds(`${name}: ${bug}`, from, seed => run({ seed, plant }))])

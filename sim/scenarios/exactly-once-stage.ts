@@ -3,7 +3,8 @@ import { type ErrorName, errorName } from '../../src/protocol.ts'
 import type { Network } from '../world/network.ts'
 import { Process } from '../world/process.ts'
 import type { SeededRandom } from '../world/random.ts'
-import { Wire } from '../world/wire.ts'
+import { RoutedWire } from '../world/routed-wire.ts'
+import { firstPort, Wire } from '../world/wire.ts'
 import type { World } from '../world/world.ts'
 import { emptyHistory, type History } from './exactly-once-history.ts'
 import { Finding } from './finding.ts'
@@ -37,11 +38,15 @@ export class Stage {
   /** Rejects when a client meets something that must not be. */
   readonly failure: Promise<never>
 
-  constructor(world: World, network: Network, shape: { partitions: number; assignment: Assignment }) {
+  /** Where brokers listen. */
+  readonly #ports: readonly number[]
+
+  constructor(world: World, network: Network, shape: { partitions: number; assignment: Assignment; brokers: number }) {
     this.world = world
     this.network = network
     this.partitions = shape.partitions
     this.assignment = shape.assignment
+    this.#ports = Array.from({ length: shape.brokers }, (_, id) => firstPort + id)
     this.failure = new Promise((_, reject) => {
       this.#failed = reject
     })
@@ -79,7 +84,8 @@ export class Stage {
   /** Some requests are so late that the client has given up when they arrive. */
   wire(process: Process, random: SeededRandom, lingering = false, broken?: () => void): Wire {
     const delay = () => (!this.healed && lingering && random.chance(0.04) ? random.fraction() * (longestDelayMs - 500) : 0)
-    return new Wire({ process, network: this.network, lingering, delay, broken })
+    const options = { process, network: this.network, lingering, delay, broken }
+    return this.#ports.length === 1 ? new Wire(options) : new RoutedWire(options, this.#ports)
   }
 
   /** InitProducerId is about to be sent; call what it returns when it is answered. */

@@ -18,7 +18,7 @@ export interface ExactlyOnceResult extends PlayResult {
   records: number
 }
 
-const config = {
+export const exactlyOnceConfig = {
   'offsets.topic.num.partitions': '2',
   'transaction.state.log.num.partitions': '2',
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': '400',
@@ -35,7 +35,7 @@ const config = {
   'log.free.bytes.floor': '0',
 } as const
 
-const losses = [
+export const losses = [
   [0, 0],
   [0.004, 0.004],
   [0.01, 0.02],
@@ -47,14 +47,18 @@ export async function exactlyOnce(options: PlayOptions): Promise<ExactlyOnceResu
   const setting = (random: SeededRandom) => {
     const assignment = random.pick<Assignment>(['assigned', 'classic', 'consumer'])
     slots = 2 + random.below(2)
-    return { config, assignment, inputs: 60, losses }
+    return { config: exactlyOnceConfig, assignment, inputs: 60, losses }
   }
   const { stage, result } = await play(options, setting, run => new Workers(run, slots))
+  return resultOf(stage, result)
+}
+
+export function resultOf(stage: Stage, result: PlayResult): ExactlyOnceResult {
   const ended = (outcome: string) => stage.history.transactions.filter(transaction => transaction.outcome === outcome).length
   return { ...result, committed: ended('committed'), aborted: ended('aborted'), records: stage.history.sends.length }
 }
 
-class Workers implements Cast {
+export class Workers implements Cast {
   readonly #run: Play
   readonly #stage: Stage
   readonly #slots: number

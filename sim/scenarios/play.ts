@@ -15,7 +15,7 @@ import { logEnds, persist, produceInput, setUp } from './exactly-once-clients.ts
 import type { Plant } from './exactly-once-plants.ts'
 import { type Assignment, longestDelayMs, Stage } from './exactly-once-stage.ts'
 import { Finding } from './finding.ts'
-import { Trouble } from './trouble.ts'
+import { type Hardware, Trouble } from './trouble.ts'
 
 export interface PlayOptions {
   seed: number
@@ -40,6 +40,27 @@ export interface Setting {
   inputs: number
   /** How often a connection breaks at a request, and at a response; one of them is drawn. */
   losses: readonly (readonly [request: number, response: number])[]
+  /** Default: one. */
+  brokers?: number
+  /** Default: a machine with a disk. */
+  hardware?: (options: HardwareOptions) => Hardware
+}
+
+export interface HardwareOptions {
+  stage: Stage
+  random: SeededRandom
+  /** A bug on purpose. */
+  plant: Plant | undefined
+  settings: Readonly<Record<string, string>>
+  logger: Logger
+  /** Something happens to a client. */
+  disturb(random: SeededRandom): void
+}
+
+function oneMachine({ settings, logger, ...options }: HardwareOptions): Hardware {
+  const { world, network } = options.stage
+  const machine = new Machine({ world, network, random: options.random.fork(), settings: { ...settings }, logger })
+  return new Trouble({ ...options, machine })
 }
 
 /** The clients of a scenario, and the judge of what they saw. */
@@ -79,19 +100,18 @@ export async function play<C extends Cast>(
   const hash = createHash('sha256')
   for (const line of world.history) hash.update(`${line}\n`)
   hash.update(JSON.stringify(cast.seen()))
-  const result = { trace: hash.digest('hex'), history: world.history, crashes: run.machine.crashes }
+  const result = { trace: hash.digest('hex'), history: world.history, crashes: run.hardware.crashes }
   return { result, cast, stage: run.stage }
 }
 
 export class Play {
   readonly stage: Stage
-  readonly machine: Machine
+  readonly hardware: Hardware
   readonly random: SeededRandom
   readonly #inputs: number
-  readonly #trouble: Trouble
   #cast: Cast | null = null
 
-  constructor(world: World, { plant }: PlayOptions, { config, assignment, inputs, losses }: Setting) {
+  constructor(world: World, { plant }: PlayOptions, { config, assignment, inputs, losses, brokers = 1, hardware = oneMachine }: Setting) {
     const { random } = world
     this.random = random
     this.#inputs = inputs
@@ -104,20 +124,19 @@ export class Play {
       latency: () => 0.1 + networkRandom.fraction() * (networkRandom.chance(0.02) ? 80 : 1.5),
       breaks: direction => !this.stage.healed && networkRandom.chance(direction === 'request' ? requests : responses),
     })
-    this.stage = new Stage(world, network, { partitions: 2 + random.below(2), assignment })
-    this.machine = new Machine({ world, network, random: random.fork(), settings: { ...config }, logger: this.#logger() })
+    this.stage = new Stage(world, network, { partitions: 2 + random.below(2), assignment, brokers })
     const disturb = (chance: SeededRandom) => this.#cast!.disturb(chance)
-    this.#trouble = new Trouble({ stage: this.stage, machine: this.machine, random, plant, disturb })
+    this.hardware = hardware({ stage: this.stage, random, plant, disturb, settings: config, logger: this.#logger() })
   }
 
   async perform(cast: Cast): Promise<void> {
     const { stage, random } = this
     this.#cast = cast
-    this.background(this.#trouble.keepUp())
+    this.background(this.hardware.keepUp())
     await setUp(stage, random.fork())
     const clients = await cast.begin()
     const producing = [0, 1].map(index => this.background(produceInput(stage, random.fork(), `p${index}`, this.#inputs >> 1)))
-    await this.#trouble.spoil(random.fork())
+    await this.hardware.spoil(random.fork())
     await Promise.all(producing)
     // What a producer that died has left on the way is there by now.
     await stage.process().sleep(longestDelayMs)
@@ -125,7 +144,7 @@ export class Play {
     stage.over = true
     await Promise.all(clients)
     await cast.finish?.()
-    await this.#trouble.shutDown()
+    await this.hardware.shutDown()
     const found = cast.anomalies()
     if (found.length > 0) throw new Finding(summary(found))
   }
@@ -137,7 +156,7 @@ export class Play {
   }
 
   uproot(): void {
-    this.#trouble.uproot()
+    this.hardware.uproot()
   }
 
   #logger(): Logger {

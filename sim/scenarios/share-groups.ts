@@ -85,10 +85,10 @@ class ShareGroup implements Cast {
     const stage = this.#stage
     const observer = stage.process()
     while (!stage.over) {
-      const { down } = this.#run.machine
+      const { down } = this.#run.hardware
       await down
       this.#releaseAll()
-      while (this.#run.machine.down === down && !stage.over) await observer.sleep(1)
+      while (this.#run.hardware.down === down && !stage.over) await observer.sleep(1)
     }
   }
 

@@ -5,6 +5,21 @@ import type { SeededRandom } from '../world/random.ts'
 import type { Plant } from './exactly-once-plants.ts'
 import type { Stage } from './exactly-once-stage.ts'
 
+/** What serves the clients of a scenario, and what goes wrong with it. */
+export interface Hardware {
+  readonly crashes: number
+  /** Resolves when the machine that somebody watches is down. */
+  readonly down: Promise<void>
+  /** Starts what is down, until the end. */
+  keepUp(): Promise<void>
+  /** Faults, until the virtual time for them is over; then all is up, or soon will be. */
+  spoil(random: SeededRandom): Promise<void>
+  /** As an operator stops it; then what is left is judged. */
+  shutDown(): Promise<void>
+  /** Takes a planted bug out again. */
+  uproot(): void
+}
+
 export interface TroubleOptions {
   stage: Stage
   machine: Machine
@@ -15,7 +30,7 @@ export interface TroubleOptions {
   disturb(random: SeededRandom): void
 }
 
-export class Trouble {
+export class Trouble implements Hardware {
   readonly #options: TroubleOptions
   #upSinceMs = 0
   /** Takes the planted bug out again. */
@@ -24,6 +39,14 @@ export class Trouble {
 
   constructor(options: TroubleOptions) {
     this.#options = options
+  }
+
+  get crashes(): number {
+    return this.#options.machine.crashes
+  }
+
+  get down(): Promise<void> {
+    return this.#options.machine.down
   }
 
   /** Starts the broker whenever it is down, until the end. */

@@ -106,7 +106,7 @@ export class Machine {
     this.#image = this.#disk!.image(cut, random.fork())
     this.#process.kill()
     this.#broker = null
-    network.cut()
+    network.cut(this.#process)
     this.#died()
   }
 

@@ -35,7 +35,7 @@ export interface NetworkOptions {
   breaks(direction: 'request' | 'response'): boolean
 }
 
-/** What listens at the moment; one at a time. */
+/** What listens on a port at the moment. */
 interface Listening {
   server: SimulatedServer
   process: Process
@@ -43,7 +43,7 @@ interface Listening {
 
 export class Network {
   readonly #options: NetworkOptions
-  #listening: Listening | null = null
+  readonly #listening = new Map<number, Listening>()
   readonly #links = new Set<Link>()
 
   constructor(options: NetworkOptions) {
@@ -53,17 +53,15 @@ export class Network {
   /** For a broker that runs in this process. */
   serverFor(process: Process): typeof net.createServer {
     return (() => {
-      const server = new SimulatedServer(() => {
-        this.#listening = { server, process }
-      })
+      const server = new SimulatedServer(port => void this.#listening.set(port, { server, process }))
       return server
     }) as unknown as typeof net.createServer
   }
 
   /** The process is gone: its kernel closes what it had. */
-  cut(): void {
-    this.#listening = null
-    for (const link of [...this.#links]) link.breakOff()
+  cut(process: Process): void {
+    for (const [port, listening] of this.#listening) if (listening.process === process) this.#listening.delete(port)
+    for (const link of [...this.#links]) if (link.concerns(process)) link.breakOff()
   }
 
   /** Breaks one connection, if there is one. */
@@ -73,32 +71,35 @@ export class Network {
   }
 
   /** null: connection refused. */
-  connect(client: Process, events: ClientEvents): ClientEnd | null {
-    if (this.#listening === null) return null
-    const link = new Link(this.#options, client, this.#listening.process, events, () => this.#links.delete(link))
+  connect(client: Process, events: ClientEvents, port: number): ClientEnd | null {
+    const listening = this.#listening.get(port)
+    if (listening === undefined) return null
+    const { server, process } = listening
+    const link = new Link(this.#options, client, process, events, () => this.#links.delete(link))
     this.#links.add(link)
-    const { server, process } = this.#listening
     process.run(() => void server.emit('connection', link.socket))
     return link
   }
 }
 
 class SimulatedServer extends EventEmitter {
-  readonly #onListening: () => void
+  readonly #onListening: (port: number) => void
+  #port = 0
 
-  constructor(onListening: () => void) {
+  constructor(onListening: (port: number) => void) {
     super()
     this.#onListening = onListening
   }
 
-  listen(_address: object, listening: () => void): this {
-    this.#onListening()
+  listen({ port }: { port: number }, listening: () => void): this {
+    this.#port = port
+    this.#onListening(port)
     listening()
     return this
   }
 
   address(): { port: number } {
-    return { port: 9092 }
+    return { port: this.#port }
   }
 
   close(closed: () => void): this {
@@ -129,6 +130,10 @@ class Link implements ClientEnd {
       bytes => this.#respond(bytes),
       () => this.breakOff(),
     )
+  }
+
+  concerns(process: Process): boolean {
+    return this.#client === process || this.#broker === process
   }
 
   send(bytes: Buffer, delayMs = 0): void {

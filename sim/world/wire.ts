@@ -27,6 +27,8 @@ export class NoAnswer extends Error {
 export interface WireOptions {
   process: Process
   network: Network
+  /** Where the broker listens. Default: {@link firstPort}. */
+  port?: number
   /** Whether what was sent may still arrive after this end has given up. */
   lingering: boolean
   /** Extra milliseconds of a request on its way. */
@@ -34,6 +36,9 @@ export interface WireOptions {
   /** Told when a connection is no more: at once, as nobody but an observer of the world can know. */
   broken?: (() => void) | undefined
 }
+
+/** Of broker 0; the others follow. */
+export const firstPort = 9092
 
 interface Waiting {
   settle: (outcome: Buffer | NoAnswer) => void
@@ -74,18 +79,19 @@ export class Wire {
 
   #connected(): ClientEnd | null {
     if (this.#end !== null) return this.#end
-    const { network, process, broken = () => {} } = this.#options
+    const { network, process, port = firstPort, broken = () => {} } = this.#options
     this.#received = Buffer.alloc(0)
     let end: ClientEnd | null = null
-    end = network.connect(process, {
-      received: bytes => {
+    const events = {
+      received: (bytes: Buffer) => {
         if (this.#end === end) this.#take(bytes)
       },
       closed: () => {
         if (this.#end === end) this.#fail(new NoAnswer('the connection broke', true))
       },
       broken,
-    })
+    }
+    end = network.connect(process, events, port)
     this.#end = end
     return end
   }
