@@ -1,5 +1,6 @@
 /**
- * `npm run compat -- [names…] [--bootstrap HOST:PORT | --kafka VERSION] [--add]`: runs third-party clients and tools against Millrace.
+ * `npm run compat -- [cluster] [names…] [--bootstrap HOST:PORT | --kafka VERSION] [--add]`: runs third-party clients and tools against
+ * Millrace; with `cluster`, against three brokers over a real PostgreSQL and MinIO.
  *
  * Names are folders of compat/ or clients. Each folder's allow.txt lists the cases that must pass, and only grows. A listed case that
  * does not pass fails the run; one that passes but is not listed is reported, and added by `--add`. `--kafka` runs the same against a real
@@ -22,13 +23,14 @@ import { python } from './python/suite.ts'
 import { streams } from './streams/suite.ts'
 import { type RunningBroker, startKafka, startMillrace } from './support/brokers.ts'
 import { Missing, repository } from './support/cache.ts'
+import { clusterOf } from './support/cluster.ts'
 import { page } from './support/page.ts'
 import { must } from './support/run.ts'
-import { type Secured, startSecured } from './support/secured.ts'
+import { kafkaOf, type Secured, type StartBrokers, startSecured } from './support/secured.ts'
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
-// dump-log runs after all suites that write; import and endurance start their own brokers.
+// dump-log runs after all suites that write; import and endurance start their own brokers, on disks: a cluster has `npm run endurance -- --cluster`.
 const suites: readonly Suite[] = [
   kafkajs,
   platformatic,
@@ -60,6 +62,9 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { bootstrap: { type: 'string' }, kafka: { type: 'string' }, add: { type: 'boolean', default: false } },
 })
+
+const inCluster = positionals[0] === 'cluster'
+const names = inCluster ? positionals.slice(1) : positionals
 
 const allowFile = (suite: Suite) => join(import.meta.dirname, suite.folder, 'allow.txt')
 
@@ -106,15 +111,22 @@ interface Started {
   remove(): Promise<void>
 }
 
+function startsBrokers(): StartBrokers {
+  if (inCluster) return clusterOf(3)
+  const version = flags.kafka
+  return version === undefined ? startMillrace : properties => startKafka({ version, properties })
+}
+
 async function startTarget(): Promise<Started> {
   const nothing = async () => {}
   if (flags.bootstrap !== undefined)
     return { target: { bootstrap: flags.bootstrap, secured: async () => null }, broker: null, check: nothing, remove: nothing }
-  const broker =
-    flags.kafka === undefined ? await startMillrace(brokerConfig) : await startKafka({ version: flags.kafka, properties: brokerConfig })
+  const start = startsBrokers()
+  const broker = await start(brokerConfig, {})
+  const startsSecured = flags.kafka === undefined ? start : kafkaOf(flags.kafka)
   let started: Promise<Secured> | null = null
   const secured = () => {
-    started ??= startSecured(brokerConfig, flags.kafka)
+    started ??= startSecured(brokerConfig, startsSecured)
     return started
   }
   const remove = async () => {
@@ -128,12 +140,13 @@ async function startTarget(): Promise<Started> {
     void broker.pid
     if (started !== null) void (await started).broker.pid
   }
-  return { target: { bootstrap: broker.bootstrap, data: broker.data, kafkaVersion: flags.kafka, secured }, broker, check, remove }
+  const data = inCluster ? undefined : broker.data
+  return { target: { bootstrap: broker.bootstrap, data, kafkaVersion: flags.kafka, secured }, broker, check, remove }
 }
 
 async function main(): Promise<number> {
-  const chosen = suites.filter(suite => positionals.length === 0 || positionals.includes(suite.folder))
-  const unknown = positionals.filter(name => !suites.some(suite => suite.folder === name))
+  const chosen = suites.filter(suite => (names.length === 0 ? !inCluster || suite !== endurance : names.includes(suite.folder)))
+  const unknown = names.filter(name => !suites.some(suite => suite.folder === name))
   if (unknown.length > 0)
     throw new Missing(`unknown suite ${unknown.join(', ')}; the suites are ${suites.map(each => each.folder).join(', ')}`)
   const { target, broker, check, remove } = await startTarget()
@@ -155,7 +168,7 @@ async function main(): Promise<number> {
   for (const name of broken) console.log(`\nlisted in allow.txt, but does not pass: ${name}`)
   const count = (outcome: CaseResult['outcome']) => results.filter(each => each.outcome === outcome).length
   console.log(`\n${count('ok')} passed, ${count('FAIL')} failed, ${count('skip')} skipped`)
-  if (positionals.length === 0 && broker?.name === 'millrace') await writePage(results)
+  if (names.length === 0 && !inCluster && broker?.name === 'millrace') await writePage(results)
   return broken.length === 0 && results.length > 0 ? 0 : 1
 }
 

@@ -10,10 +10,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { seededRandom } from '../../sim/world/random.ts'
 import type { RunningBroker } from '../support/brokers.ts'
 import { cached, mavenJars } from '../support/cache.ts'
+import { clusterOf, isCluster } from '../support/cluster.ts'
 import { javaLogin } from '../support/java-login.ts'
 import { must } from '../support/run.ts'
-import { type Secured, startSecured } from '../support/secured.ts'
+import { kafkaOf, type Secured, type StartBrokers, startSecured } from '../support/secured.ts'
 import type { CaseResult } from '../support/suite.ts'
+import { breaks } from './breaks.ts'
 import { expectThat, Finding, Place, type Running, type Workload } from './workload.ts'
 
 export interface Endurance {
@@ -24,6 +26,8 @@ export interface Endurance {
   seconds: number
   /** A real Apache Kafka of this version instead of Millrace. */
   kafka?: string | undefined
+  /** Three brokers over a real PostgreSQL and MinIO; each of them and both stores are killed, paused and cut off. */
+  cluster?: boolean
   /**
    * Once, what is on disk is put back to what it was at the kill before: acknowledged data is lost, as on a disk that lied. Every verdict
    * but those of the intruder and of Connect has to fail.
@@ -47,12 +51,14 @@ const brokerConfig = {
 /** One result for each workload, and `broker` for how the broker itself took it. */
 export async function endure(options: Endurance): Promise<CaseResult[]> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-endurance-'))
-  const secured = await startSecured(brokerConfig, options.kafka)
+  const secured = await startSecured(brokerConfig, startsBrokers(options))
   try {
     const places = await prepare(secured, directory, options)
     const running: { workload: Workload; clients: Running }[] = []
     for (const workload of options.workloads) running.push({ workload, clients: await workload.start(places.get(workload)!) })
-    const broker = await result('broker', () => kills(secured.broker, options))
+    const broker = await result('broker', () =>
+      isCluster(secured.broker) ? breaks(secured.broker, options) : kills(secured.broker, options),
+    )
     // All at once: what one has left over may hold up another.
     const stopped = await Promise.allSettled(running.map(({ clients }) => clients.stop()))
     const results = [broker]
@@ -73,6 +79,11 @@ export async function endure(options: Endurance): Promise<CaseResult[]> {
     await secured.close()
     if (!options.keep) rmSync(directory, { recursive: true, force: true })
   }
+}
+
+function startsBrokers({ kafka, cluster }: Endurance): StartBrokers | undefined {
+  if (cluster) return clusterOf(3)
+  return kafka === undefined ? undefined : kafkaOf(kafka)
 }
 
 async function result(name: string, body: () => Promise<string>): Promise<CaseResult> {

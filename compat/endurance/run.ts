@@ -1,5 +1,5 @@
 /**
- * `npm run endurance -- [--kills N] [--seconds N] [--seed N] [--only NAME …] [--kafka VERSION] [--plant] [--keep]`: the endurance
+ * `npm run endurance -- [--kills N] [--seconds N] [--seed N] [--only NAME …] [--kafka VERSION | --cluster] [--plant] [--keep]`: the endurance
  * run with other numbers than `npm run compat -- endurance`; `--plant` loses data on purpose, and succeeds if that is found.
  */
 import { parseArgs } from 'node:util'
@@ -13,6 +13,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     only: { type: 'string', multiple: true },
     kafka: { type: 'string' },
+    cluster: { type: 'boolean', default: false },
     plant: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
@@ -26,6 +27,7 @@ const results = await endure({
   kills: Number(flags.kills),
   seconds: Number(flags.seconds),
   kafka: flags.kafka,
+  cluster: flags.cluster,
   rollback: flags.plant,
   keep: flags.keep,
   log: console.log,

@@ -42,6 +42,7 @@ interface Kind {
   command: string
   args: string[]
   data: string
+  env?: Readonly<Record<string, string>>
 }
 
 let compiled: Promise<string> | undefined
@@ -65,6 +66,21 @@ export async function startMillrace(properties: Properties = {}, listeners: List
   await compile()
   const args = [...nodeFlags, join(repository, 'dist/cli.js'), 'start', '--config', file]
   return Broker.start({ name: 'millrace', command: process.execPath, args, data }, bootstraps, directory)
+}
+
+/** A broker that keeps nothing of its own: `properties` name its cluster. */
+export async function startMember(
+  properties: Properties,
+  env: Readonly<Record<string, string>>,
+  listeners: Listeners = {},
+): Promise<RunningBroker> {
+  const directory = freshDirectory('millrace')
+  const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
+  const file = join(directory, 'server.properties')
+  writeFileSync(file, lines({ 'http.listen': 'none', ...properties, ...listening(bootstraps, listeners) }))
+  await compile()
+  const args = [...nodeFlags, join(repository, 'dist/cli.js'), 'start', '--config', file]
+  return Broker.start({ name: 'millrace', command: process.execPath, args, data: directory, env }, bootstraps, directory)
 }
 
 /** PLAINTEXT and these, on ports from `first` on. */
@@ -193,7 +209,7 @@ class Broker implements RunningBroker {
 
   async restart(wait = true): Promise<void> {
     const began = performance.now()
-    this.#child = start(this.#kind.command, this.#kind.args, this.#logFile)
+    this.#child = start(this.#kind.command, this.#kind.args, this.#logFile, this.#kind.env)
     if (wait) await this.#accepting(began)
   }
 

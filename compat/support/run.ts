@@ -86,7 +86,7 @@ export async function must(command: string, args: readonly string[], options: Ru
 }
 
 /** A process that goes on, its output in a file. */
-export function start(command: string, args: readonly string[], logFile: string, env: Record<string, string> = {}): ChildProcess {
+export function start(command: string, args: readonly string[], logFile: string, env: Readonly<Record<string, string>> = {}): ChildProcess {
   const log = openSync(logFile, 'a')
   const child = spawn(command, args, { stdio: ['ignore', log, log], detached: true, env: { ...process.env, ...env } })
   running.add(child)

@@ -14,7 +14,7 @@ import {
   ResourcePatternTypes,
   ResourceTypes,
 } from '@platformatic/kafka'
-import { type Properties, type RunningBroker, startKafka, startMillrace } from './brokers.ts'
+import { type Listeners, type Properties, type RunningBroker, startKafka, startMillrace } from './brokers.ts'
 import { repository } from './cache.ts'
 import { must } from './run.ts'
 
@@ -43,8 +43,11 @@ const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
 const issuer = 'https://issuer.test'
 const audience = 'millrace-compat'
 
-/** Millrace, or a real Kafka of this version. */
-export async function startSecured(properties: Properties = {}, kafkaVersion?: string): Promise<Secured> {
+/** Starts brokers with these listeners beside PLAINTEXT. */
+export type StartBrokers = (properties: Properties, listeners: Listeners) => Promise<RunningBroker>
+
+/** Millrace, unless something else is started. */
+export async function startSecured(properties: Properties = {}, start: StartBrokers = startMillrace): Promise<Secured> {
   const parent = join(repository, '.cache', 'brokers')
   mkdirSync(parent, { recursive: true })
   const directory = mkdtempSync(join(parent, 'secured-'))
@@ -54,12 +57,7 @@ export async function startSecured(properties: Properties = {}, kafkaVersion?: s
   await makeCertificates(directory, user.name)
   writeFileSync(join(directory, 'token'), makeToken(directory, user.name))
   const config = { ...properties, ...brokerConfig(directory, [user, admin]) }
-  const jwks = `-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://${directory}/jwks.json`
-  const jvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', jwks]
-  const broker =
-    kafkaVersion === undefined
-      ? await startMillrace(config, listeners)
-      : await startKafka({ version: kafkaVersion, properties: config, listeners, jvm })
+  const broker = await start(config, listeners)
   await prepare(broker.bootstrap, [user, admin])
   const file = (name: string) => join(directory, name)
   const described = {
@@ -82,6 +80,13 @@ export async function startSecured(properties: Properties = {}, kafkaVersion?: s
     rmSync(directory, { recursive: true, force: true })
   }
   return { ...described, broker, describedIn, close }
+}
+
+/** A real Kafka of this version. */
+export function kafkaOf(version: string): StartBrokers {
+  const keys = (config: Properties) => `-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=${config['sasl.oauthbearer.jwks.endpoint.url']}`
+  const jvm = (config: Properties) => ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', keys(config)]
+  return (properties, listeners) => startKafka({ version, properties, listeners, jvm: jvm(properties) })
 }
 
 function brokerConfig(directory: string, users: readonly Credentials[]): Properties {

@@ -1,0 +1,209 @@
+/**
+ * A real PostgreSQL and a real MinIO on loopback, for brokers that keep nothing of their own; with fresh data that goes when they stop.
+ *
+ * PostgreSQL is Debian's package, as its user when this runs as root, with the package's durable settings. MinIO is built by `go install` once.
+ */
+import { execFileSync } from 'node:child_process'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cached, Missing, needs } from './cache.ts'
+import { freePorts, must, start } from './run.ts'
+
+export interface Store {
+  readonly port: number
+  /** SIGKILL of all its processes; the data stays. */
+  kill(): Promise<void>
+  /** Resolves when it answers again. */
+  restart(): Promise<void>
+}
+
+export interface Stores {
+  readonly postgres: Store
+  readonly minio: Store
+  /** For `--cluster` and `--objects`, by way of these ports: the stores' own, or those of a proxy. */
+  urls(ports: { postgres: number; minio: number }): { cluster: string; objects: string }
+  /** Credentials, for the environment of a broker. */
+  readonly env: Readonly<Record<string, string>>
+  remove(): Promise<void>
+}
+
+const password = 'only-for-tests'
+const user = 'millrace'
+const bucket = 'millrace'
+const readyWithinSeconds = 60
+/** The last release of the server that `go install` can build. */
+const minioModule = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c'
+
+export async function startStores(): Promise<Stores> {
+  const port = await freePorts(2)
+  const postgres = await Postgres.start(port)
+  try {
+    const minio = await Minio.start(port + 1)
+    return {
+      postgres,
+      minio,
+      urls: ports => ({
+        cluster: `postgres://${user}@127.0.0.1:${ports.postgres}/postgres`,
+        objects: objectsUrl(ports.minio),
+      }),
+      env: { PGPASSWORD: password, AWS_ACCESS_KEY_ID: user, AWS_SECRET_ACCESS_KEY: password },
+      async remove() {
+        await minio.remove()
+        await postgres.remove()
+      },
+    }
+  } catch (error) {
+    await postgres.remove()
+    throw error
+  }
+}
+
+const objectsUrl = (port: number) => `s3://${bucket}/test?endpoint=http://127.0.0.1:${port}&region=us-east-1`
+
+class Postgres implements Store {
+  readonly port: number
+  readonly #directory: string
+  readonly #bin: string
+  /** How a command runs as a user who is not root: PostgreSQL refuses root. */
+  readonly #as: readonly string[]
+
+  static async start(port: number): Promise<Postgres> {
+    const root = '/usr/lib/postgresql'
+    const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined
+    if (version === undefined) throw new Missing('PostgreSQL is missing (apt-get install postgresql)')
+    const postgres = new Postgres(port, join(root, version, 'bin'))
+    await postgres.#init()
+    await postgres.restart()
+    return postgres
+  }
+
+  private constructor(port: number, bin: string) {
+    this.port = port
+    this.#bin = bin
+    this.#directory = mkdtempSync(join(tmpdir(), 'millrace-postgres-'))
+    const isRoot = process.getuid?.() === 0
+    this.#as = isRoot ? ['runuser', '-u', 'postgres', '--'] : ['env']
+    if (isRoot) chownSync(this.#directory, Number(execFileSync('id', ['-u', 'postgres'])), -1)
+  }
+
+  async #init(): Promise<void> {
+    const file = join(this.#directory, 'password')
+    writeFileSync(file, password, { mode: 0o644 })
+    const options = ['-D', this.#data, '-U', user, '-A', 'scram-sha-256', `--pwfile=${file}`, '-E', 'UTF8', '--locale=C.UTF-8']
+    await this.#run('initdb', options)
+  }
+
+  get #data(): string {
+    return join(this.#directory, 'data')
+  }
+
+  #run(program: string, args: readonly string[]): Promise<string> {
+    const [command, ...before] = this.#as
+    return must(command!, [...before, join(this.#bin, program), ...args], { seconds: readyWithinSeconds, cwd: this.#directory })
+  }
+
+  async restart(): Promise<void> {
+    const options = `-p ${this.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${this.#directory}`
+    await this.#run('pg_ctl', ['-D', this.#data, '-l', join(this.#directory, 'log'), '-w', '-s', '-o', options, 'start'])
+  }
+
+  async kill(): Promise<void> {
+    const postmaster = Number(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8').split('\n')[0])
+    // Its backends see that it is gone and end; until then they hold the shared memory, and a new one does not start.
+    process.kill(postmaster, 'SIGKILL')
+    await until(async () => !(await listens(this.port)) && !existsAs(postmaster), 'the killed PostgreSQL to end')
+  }
+
+  async remove(): Promise<void> {
+    await this.#run('pg_ctl', ['-D', this.#data, '-m', 'immediate', '-s', 'stop']).catch(() => {}) // it may have been killed
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+}
+
+class Minio implements Store {
+  readonly port: number
+  readonly #binary: string
+  readonly #directory = mkdtempSync(join(tmpdir(), 'millrace-minio-'))
+  #child: ReturnType<typeof start> | null = null
+
+  static async start(port: number): Promise<Minio> {
+    const minio = new Minio(port, await minioBinary())
+    mkdirSync(join(minio.#directory, 'data', bucket), { recursive: true })
+    await minio.restart()
+    return minio
+  }
+
+  private constructor(port: number, binary: string) {
+    this.port = port
+    this.#binary = binary
+  }
+
+  async restart(): Promise<void> {
+    const args = ['server', '--quiet', '--address', `127.0.0.1:${this.port}`, join(this.#directory, 'data')]
+    const env = { MINIO_ROOT_USER: user, MINIO_ROOT_PASSWORD: password, MINIO_BROWSER: 'off', MINIO_UPDATE: 'off' }
+    this.#child = start(this.#binary, args, join(this.#directory, 'output'), env)
+    await until(() => this.#answers(), 'MinIO')
+  }
+
+  async #answers(): Promise<boolean> {
+    if (!(await listens(this.port))) return false
+    try {
+      return (await fetch(`http://127.0.0.1:${this.port}/minio/health/ready`)).ok
+    } catch {
+      return false
+    }
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child
+    this.#child = null
+    if (child === null || child.exitCode !== null) return
+    const ended = new Promise(resolve => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  async remove(): Promise<void> {
+    await this.kill()
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+}
+
+async function minioBinary(): Promise<string> {
+  await needs('go', 'it builds MinIO')
+  const directory = await cached('minio', minioModule, async at => {
+    await must('go', ['install', '-ldflags=-s -w', minioModule], { seconds: 3000, env: { GOBIN: at, GOTOOLCHAIN: 'local' } })
+  })
+  return join(directory, 'minio')
+}
+
+function existsAs(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+  const end = performance.now() + readyWithinSeconds * 1000
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`waited ${readyWithinSeconds} s for ${what}`)
+    await sleep(20)
+  }
+}
+
+function listens(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  return new Promise(resolve => {
+    const answer = (does: boolean) => {
+      socket.destroy()
+      resolve(does)
+    }
+    socket.once('connect', () => answer(true)).once('error', () => answer(false))
+  })
+}
