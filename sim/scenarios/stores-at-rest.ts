@@ -24,7 +24,7 @@ export async function storesAtRest(database: Database, s3: SimulatedS3): Promise
     if (fence !== -1 && fence !== frames.length - 1) throw new Finding(`session ${session} wrote frames behind its fence`)
     for (const row of await database.partitionsOf(session)) {
       const name = `${row.topicId}/${row.partition}`
-      const segments = await database.segments(row)
+      const segments = await database.segments([row])
       found.segments += segments.length
       let end: number | null = null
       for (const { baseOffset, endOffset, object } of segments) {
