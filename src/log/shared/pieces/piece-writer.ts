@@ -72,11 +72,11 @@ export class PieceWriter {
     const name = nameObject()
     const index = new PieceIndexWriter(range)
     const rows: SegmentRow[] = []
-    const add = (each: Buffer) => this.#add(index, each)
+    const turns = this.#turns
     const finish = (end: PieceEnding) => this.#finish(index, range, end, name, 0)
     const content = async function* () {
       for await (const each of batches) {
-        await add(each)
+        for (let at = 0; at < each.length; at = index.add(each, at)) if (turns.over) await turns.next()
         yield each
       }
       const finished = await finish(ending())
@@ -98,7 +98,7 @@ export class PieceWriter {
     for (const piece of pieces) {
       const index = new PieceIndexWriter(piece)
       for (const each of piece.batches) {
-        await this.#add(index, each)
+        for (let at = 0; at < each.length; at = index.add(each, at)) if (this.#turns.over) await this.#turns.next()
         content.add(each)
       }
       const ending = { aborted: await this.#entriesOf(piece), lastStableOffset: piece.lastStableOffset }
@@ -108,10 +108,6 @@ export class PieceWriter {
       position += row.bytes + row.indexBytes
     }
     await this.#options.objects.put(name, content.finish())
-  }
-
-  async #add(index: PieceIndexWriter, batches: Buffer): Promise<void> {
-    for (let at = 0; at < batches.length; at = index.add(batches, at)) if (this.#turns.over) await this.#turns.next()
   }
 
   async #entriesOf({ aborted, baseOffset }: Piece): Promise<AbortedEntries> {
