@@ -1,11 +1,13 @@
 /**
  * The transport over Node's own HTTP client: connections are kept, content goes out as it is (no copy), an answer is received into one
- * buffer of the declared size. The sockets and the time-out of connecting are Node's; the deadline of an exchange is the System's.
+ * buffer of the declared size. The sockets and the time-out of connecting are Node's; the deadline of an exchange is the System's. Ranged GETs
+ * take another way (range-connections.ts).
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Timers } from '../../base.ts'
 import { ObjectError } from './object-error.ts'
+import { RangeConnections } from './range-connections.ts'
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts'
 
 const connectTimeoutMs = 5_000
@@ -22,9 +24,14 @@ export function nodeTransport(timers: Timers, mostConnections: number): Transpor
   }
   const http = new HttpAgent(options)
   const https = new HttpsAgent(options)
+  const ranges = new RangeConnections(timers)
   return {
-    send: request => exchange(request, timers, request.origin.startsWith('https:') ? https : http),
+    send(request) {
+      if (request.method === 'GET' && request.headers['range'] !== undefined) return ranges.send(request)
+      return exchange(request, timers, request.origin.startsWith('https:') ? https : http)
+    },
     close() {
+      ranges.close()
       http.destroy()
       https.destroy()
     },
