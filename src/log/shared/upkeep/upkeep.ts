@@ -37,7 +37,7 @@ export interface UpkeepOptions {
   report(what: string, error: unknown): void
 }
 
-/** CLUSTER.md, decision 7: rows of the journal live seconds to minutes, and their space is for the next ones. */
+/** Rows of the journal live seconds to minutes, and their space is for the next ones. */
 const vacuumMs = 10_000
 const removeMs = 1_000
 
