@@ -277,6 +277,18 @@ inWorld('a large take-over is put into pieces on the way, and memory keeps only 
   assert.equal(third.sizeBytes() > 600_000, true)
 })
 
+inWorld('after compaction nothing is read from memory that it has removed', async cluster => {
+  const broker = await testBroker(cluster, 0)
+  const partition = await lead(broker)
+  await append(partition, 'x'.repeat(300_000)).durable
+  // What is large is flushed before it is given away.
+  await broker.log.releaseWith([{ topicId, partition: 0 }], async () => null)
+  const { segments } = partition
+  assert.deepEqual([segments.length, partition.memory.find(0), partition.unflushedBytes], [1, 0, 0])
+  partition.replaceSegments(segments, [{ ...segments[0]! }])
+  assert.equal(partition.memory.find(0), -1)
+})
+
 inWorld('while the lease is not proven nothing recent is answered, and appends wait for the database', async cluster => {
   const broker = await testBroker(cluster, 0)
   const partition = await lead(broker)

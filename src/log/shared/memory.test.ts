@@ -54,6 +54,22 @@ test('what is in pieces stays while there is room; the first flushed leaves firs
   assert.deepEqual([log.cachedBytes, two.start, three.find(2)], [30_000, null, 2])
 })
 
+test('what was cleaned leaves memory at once, and does not count any more', () => {
+  const log = new LogMemory(100_000)
+  const [one, two] = [new PartitionMemory(log, 0), new PartitionMemory(log, 0)]
+  fill(one, 0, 4, 10_000)
+  fill(two, 0, 4, 10_000)
+  one.flushed(3)
+  two.flushed(4)
+  one.forgetBefore(2)
+  assert.deepEqual([one.find(1), one.find(2), one.find(3), log.cachedBytes, log.unflushedBytes], [-1, 2, 3, 50_000, 10_000])
+  one.forgetBefore(100)
+  assert.deepEqual([one.find(2), one.find(3), log.cachedBytes], [-1, 3, 40_000], 'what is in no piece stays')
+  fill(one, 4, 6, 10_000)
+  one.flushed(10)
+  assert.ok(log.cachedBytes <= 100_000 && log.cachedBytes >= 80_000, `${log.cachedBytes}`)
+})
+
 test('thousands of chunks come and go', () => {
   const log = new LogMemory(100_000)
   const memory = new PartitionMemory(log, 0)

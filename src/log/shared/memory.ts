@@ -33,8 +33,8 @@ export class LogMemory {
   /** For each chunk that is in a piece whose it is, in the order in which they were flushed, from `#oldest` on. */
   #flushed: PartitionMemory[] = []
   #oldest = 0
-  /** Of these, how many are of partitions that were dropped. */
-  #dropped = 0
+  /** Of these, how many are of chunks that are gone already. */
+  #stale = 0
   #block = Buffer.allocUnsafeSlow(blockBytes)
   #used = 0
 
@@ -69,9 +69,9 @@ export class LogMemory {
     this.#cachedBytes += bytes
     this.#flushed.push(partition)
     while (this.#cachedBytes > this.#keptBytes) {
-      const oldest = this.#flushed[this.#oldest++]!
-      if (oldest.isDropped) this.#dropped--
-      else this.#cachedBytes -= oldest.evict()
+      const evicted = this.#flushed[this.#oldest++]!.evict()
+      if (evicted === 0) this.#stale--
+      this.#cachedBytes -= evicted
     }
     if (this.#oldest > mostGone && this.#oldest > this.#flushed.length / 2) {
       this.#flushed = this.#flushed.slice(this.#oldest)
@@ -79,13 +79,21 @@ export class LogMemory {
     }
   }
 
-  dropped(unflushedBytes: number, cachedBytes: number, cachedChunks: number): void {
-    this.unflushedBytes -= unflushedBytes
-    this.#cachedBytes -= cachedBytes
-    this.#dropped += cachedChunks
-    if (this.#dropped <= mostGone || this.#dropped <= (this.#flushed.length - this.#oldest) / 2) return
-    this.#flushed = this.#flushed.slice(this.#oldest).filter(each => !each.isDropped)
-    this.#oldest = this.#dropped = 0
+  /** Chunks of a partition that were in pieces left by themselves. */
+  forgotten(bytes: number, chunks: number): void {
+    this.#cachedBytes -= bytes
+    this.#stale += chunks
+    if (this.#stale <= mostGone || this.#stale <= (this.#flushed.length - this.#oldest) / 2) return
+    const left = new Map<PartitionMemory, number>()
+    const kept: PartitionMemory[] = []
+    for (let at = this.#flushed.length - 1; at >= this.#oldest; at--) {
+      const partition = this.#flushed[at]!
+      const count = left.get(partition) ?? partition.cachedChunks
+      if (count > 0) kept.push(partition)
+      left.set(partition, count - 1)
+    }
+    this.#flushed = kept.reverse()
+    this.#oldest = this.#stale = 0
   }
 }
 
@@ -94,14 +102,12 @@ export class PartitionMemory {
   flushedEnd: Offset
   /** In no piece yet. */
   unflushedBytes = 0
-  isDropped = false
   readonly #log: LogMemory
   /** In order, without gaps, from `#oldest` on; those before `#firstUnflushed` are in pieces, those from `#firstUnsent` on in no frame yet. */
   #chunks: Chunk[] = []
   #oldest = 0
   #firstUnflushed = 0
   #firstUnsent = 0
-  #cachedBytes = 0
   /** The last chunk takes no more. */
   #sealed = true
 
@@ -180,14 +186,12 @@ export class PartitionMemory {
   /** All below `end`, where a chunk was sealed, is in pieces. */
   flushed(end: Offset): void {
     this.flushedEnd = end
-    if (this.isDropped) return
     for (;;) {
       const chunk = this.#chunks[this.#firstUnflushed]
       if (chunk === undefined || chunk.baseOffset >= end) break
       assert(chunk.endOffset <= end, `flushed up to ${end}, in the middle of [${chunk.baseOffset}, ${chunk.endOffset})`)
       this.#firstUnflushed++
       this.unflushedBytes -= chunk.length
-      this.#cachedBytes += chunk.length
       this.#log.flushed(this, chunk.length)
     }
     // Of a take-over some are never in a frame of this session.
@@ -195,20 +199,33 @@ export class PartitionMemory {
     if (this.#oldest > mostGone && this.#oldest > this.#chunks.length / 2) this.#shorten()
   }
 
-  /** Called by the log: the oldest chunk goes. Answers its bytes. */
+  get cachedChunks(): number {
+    return this.#firstUnflushed - this.#oldest
+  }
+
+  /** Called by the log: the oldest chunk that is in a piece goes. Answers its bytes, 0 if there is none. */
   evict(): number {
-    assert(this.#oldest < this.#firstUnflushed, 'only what is in a piece leaves memory')
+    if (this.cachedChunks === 0) return 0
     const { length } = this.#chunks[this.#oldest]!
     this.#chunks[this.#oldest++] = gone
-    this.#cachedBytes -= length
     return length
   }
 
+  /** What is in pieces below `end` is not what readers are to get any more: it was cleaned. */
+  forgetBefore(end: Offset): void {
+    let [bytes, chunks] = [0, 0]
+    while (this.cachedChunks > 0 && this.#chunks[this.#oldest]!.baseOffset < end) {
+      bytes += this.evict()
+      chunks++
+    }
+    if (chunks > 0) this.#log.forgotten(bytes, chunks)
+  }
+
+  /** All of it goes, and nothing more comes. */
   drop(): void {
-    if (this.isDropped) return
-    this.isDropped = true
-    this.#log.dropped(this.unflushedBytes, this.#cachedBytes, this.#firstUnflushed - this.#oldest)
-    this.unflushedBytes = this.#cachedBytes = 0
+    this.forgetBefore(Number.POSITIVE_INFINITY)
+    this.#log.unflushedBytes -= this.unflushedBytes
+    this.unflushedBytes = 0
     this.#chunks = []
     this.#oldest = this.#firstUnflushed = this.#firstUnsent = 0
   }

@@ -290,6 +290,7 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
     const first = this.segments.findIndex(({ baseOffset }) => baseOffset === removed[0]?.baseOffset)
     assert(first >= 0, `the piece of ${this.name} from ${removed[0]?.baseOffset} is there`)
     this.#setSegments(this.segments.toSpliced(first, removed.length, ...added))
+    this.memory.forgetBefore(removed.at(-1)!.endOffset)
   }
 
   async moveLogStart(offset: Offset): Promise<void> {
