@@ -236,7 +236,7 @@ export interface Database {
   unreferenced(objects: readonly string[]): Promise<string[]>
   /** Sessions that ended so long ago, in which no partition begins, and that were not swept since then. */
   sweepable(endedForMs: number): Promise<number[]>
-  /** Its frames go as well. */
+  /** Its frames go as well, and objects that only they named become garbage. */
   markSwept(session: number): Promise<void>
   /** Gives the space of deleted frames back for new ones. */
   vacuum(): Promise<void>

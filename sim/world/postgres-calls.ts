@@ -317,7 +317,12 @@ function sweepQueries({ server, call, read }: Reach) {
           const row = transaction.get<Session>(sessionKey(session))
           if (row === undefined || row.endedAtMs === null || partitionsIn(transaction, session).length > 0) return
           await transaction.put(sessionKey(session), { ...row, sweptAtMs: server.nowMs })
-          for (const frame of framesOf(transaction, session)) await transaction.delete(frameKey(session, frame.seq))
+          const dropped: string[] = []
+          for (const { seq, objects } of framesOf(transaction, session)) {
+            await transaction.delete(frameKey(session, seq))
+            dropped.push(...objects)
+          }
+          await discard(server, transaction, dropped)
         }),
       ),
   }

@@ -28,6 +28,8 @@ interface Checked {
 
 /** For each request to the object store, with its repetitions. */
 const patienceMs = 10_000
+/** What a command makes garbage lives longer than `objects.grace.ms` of any broker, which a command does not know. */
+const graceMs = 90 * 24 * 3_600_000
 
 export async function checkCluster(flags: ClusterFlags): Promise<void> {
   const checked = await withStores(flags, async ({ database, objects }) => [
@@ -59,7 +61,7 @@ export async function withStores<T>(flags: ClusterFlags, work: (stores: Stores) 
   const system = realSystem()
   const environment = process.env
   const warn = (what: string) => void process.stderr.write(`millrace: warning: ${what}\n`)
-  const connect = usable(() => postgres({ system, url: flags.cluster, environment, graceMs: 0, warn }))
+  const connect = usable(() => postgres({ system, url: flags.cluster, environment, graceMs, warn }))
   const objects = usable(() => openObjectStore({ system, url: flags.objects, environment, timeoutMs }))
   // Without repetitions: who asks can ask again.
   const database = openDatabase({ system, connect, timeoutMs: 0 })

@@ -325,13 +325,14 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
     const key = { topicId: uuidOf(subject.random), partition: 3 }
     const row = { ...key, session: dead.session, fromSeq: 1, flushedEnd: 7, logStart: 2, state: Buffer.from([1, 2, 255]) }
     await dead.committed(dead.frame(), { partitions: [row] })
-    await dead.committed(dead.frame('unflushed'))
+    const [own, shared] = [`o-${uuidOf(subject.random)}/own`, `o-${uuidOf(subject.random)}/shared`]
+    await dead.committed(dead.frame('unflushed', frameKind.data, [own, shared]))
     await heir.database.fence(dead.session, heir.session)
     assert.deepEqual(comparable(await heir.database.partitionsOf(dead.session)), comparable([row]))
     const read = await allFrames(heir.database, dead.session, row.fromSeq)
     assert.equal(String(Buffer.from(read[1]!.body)), 'unflushed')
     assert.ok(!(await heir.database.sweepable(-60_000)).includes(dead.session), 'a partition still begins there')
-    const carry = heir.frame('unflushed', frameKind.carry)
+    const carry = heir.frame('unflushed', frameKind.carry, [shared])
     await heir.committed(carry, { takeOver: [{ ...key, fromSeq: carry.seq }] })
     assert.deepEqual(comparable(await heir.database.partitions([key])), comparable([{ ...row, session: heir.session, fromSeq: carry.seq }]))
     await subject.pass(50)
@@ -339,6 +340,14 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
     assert.ok(!(await heir.database.sweepable(3_600_000)).includes(dead.session))
     await heir.database.markSwept(dead.session)
     assert.deepEqual(await heir.database.frames(dead.session, 0, 1_000), [])
+    const garbage = async () => (await heir.database.dueGarbage(1_000_000)).filter(each => each === own || each === shared)
+    assert.deepEqual(
+      [await garbage(), await heir.database.unreferenced([own, shared])],
+      [[], []],
+      'a reader of its frames may still want them',
+    )
+    await subject.pass(subject.graceMs + 1_000)
+    assert.deepEqual(await garbage(), [own], 'the other one is named by the heir')
     // A zombie still learns the truth.
     assert.equal(await dead.commit(), 'fenced')
     await Promise.all([dead.database.close(), heir.database.close()])

@@ -16,7 +16,7 @@ import type {
 import type { FenceResult, Found, Queries } from '../database/backend.ts'
 import type { Connection } from './connection.ts'
 import { startCluster } from './schema.ts'
-import { appendMetadata, fence, namedByFrame } from './transact.ts'
+import { appendMetadata, fence, namedByFrame, removeFrames } from './transact.ts'
 
 export interface QueriesOptions {
   schema: string
@@ -203,7 +203,7 @@ export class PostgresQueries implements Queries {
              and not exists (select from partition where partition.session = session.id)`,
           [session],
         )
-        if (marked === 1) await this.#connection.change('delete from frame where session = $1', [session])
+        if (marked === 1) await removeFrames(this.#connection, session, this.#options.graceMs)
       }),
     )
 

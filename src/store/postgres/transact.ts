@@ -123,6 +123,16 @@ async function removePartitions(connection: Connection, keys: readonly Partition
   return rows.map(row => row.object)
 }
 
+/** Of a session that has ended, when no partition begins in it any more. */
+export async function removeFrames(connection: Connection, session: number, graceMs: number): Promise<void> {
+  const rows = await connection.query<{ objects: string[] }>('delete from frame where session = $1 returning objects', [session])
+  await discard(
+    connection,
+    rows.flatMap(row => row.objects),
+    graceMs,
+  )
+}
+
 /** Returns the objects of the deleted frames. The bound is checked here as well: a frame in which a partition begins never goes. */
 async function trim(connection: Connection, session: number, below: number): Promise<string[]> {
   const rows = await connection.query<{ objects: string[] }>(

@@ -42,8 +42,6 @@ function setting() {
     markSwept: async session => {
       calls.push(`swept ${session}`)
       state.sweepable = state.sweepable.filter(each => each !== session)
-      // Its frames went.
-      for (const name of state.named) if (name.startsWith(`${session}/frame`)) state.named.delete(name)
     },
     sessions: async () => state.sessions.map(each => ({ ...each, brokerId: 1, incarnation: '', info: {} })),
     partitionsOf: async session =>
@@ -126,11 +124,11 @@ test('while the store is away nothing is forgotten, and it is said once', async 
   assert.equal(state.garbage.length, 0)
 })
 
-test('of an ended session all goes that no row names, page by page, and what its own frames named goes with them', async () => {
+test('of an ended session all goes that no row names, page by page', async () => {
   const { state, calls, run } = setting()
   const [own, others] = [names(10, '4/'), names(3, '44/')]
-  state.there = new Set([...own, ...others, '4/frame1'])
-  state.named = new Set([own[2]!, own[9]!, '4/frame1'])
+  state.there = new Set([...own, ...others])
+  state.named = new Set([own[2]!, own[9]!])
   state.sweepable = [4]
   await run()
   assert.deepEqual([...state.there].sort(), [own[2]!, own[9]!, ...others].sort())

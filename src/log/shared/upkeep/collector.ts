@@ -119,19 +119,15 @@ export class Collector {
     for (const session of sessions) {
       if (!goOn()) return
       try {
-        if (await this.#sweep(session, goOn)) await this.#swept(session, goOn)
+        if (!(await this.#sweep(session, goOn))) return
+        // Its frames go, and what only they named becomes garbage.
+        await database.markSwept(session)
+        this.counts.sweptSessions++
       } catch (error) {
         failure ??= { error }
       }
     }
     if (failure !== null) throw failure.error
-  }
-
-  /** Its frames go, and with them the last names of its objects that nobody else took over. */
-  async #swept(session: number, goOn: () => boolean): Promise<void> {
-    await this.#options.database.markSwept(session)
-    this.counts.sweptSessions++
-    await this.#sweep(session, goOn)
   }
 
   /** Deletes what no row names. False: it stopped early. */
