@@ -8,7 +8,7 @@
  * also names the next leaders. So who reads the registration of a later session has read that as well, and no partition is ever taken over twice.
  */
 import type { System } from '../base.ts'
-import { type ClusterMetadata, DatabaseMetadataLog } from '../coordinator.ts'
+import { type ClusterMetadata, type DatabaseMetadataLog, openDatabaseMetadataLog } from '../coordinator.ts'
 import { sharedDefaults } from '../log.ts'
 import { randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
 import type { ClusterRow, Database, ObjectStore } from '../store.ts'
@@ -50,12 +50,23 @@ export async function joinCluster(options: JoinOptions): Promise<Member> {
   const cluster = await database.start(randomId(system.random))
   const begun = await beginSession(system, database, options)
   info('a session begins', { broker: begun.brokerId, session: begun.session, cluster: cluster.id, incarnation: cluster.incarnation })
-  return new Member({ ...options, silentMs: leaseMs + marginMs }, cluster, begun)
+  const metadataLog = await openDatabaseMetadataLog({
+    ...options,
+    session: begun.session,
+    snapshotSession: () => (member.isFirst ? member.session : null),
+  })
+  const member: Member = new Member({ ...options, metadataLog, silentMs: leaseMs + marginMs }, cluster, begun)
+  return member
 }
 
 const pauseMs = { first: 50, last: 1_000 }
 /** A stop does not wait longer for a database that does not answer. */
 const closeMs = 5_000
+
+interface MemberOptions extends JoinOptions {
+  metadataLog: DatabaseMetadataLog
+  silentMs: number
+}
 
 export class Member {
   readonly cluster: ClusterRow
@@ -66,7 +77,7 @@ export class Member {
   readonly metadataLog: DatabaseMetadataLog
   /** Sessions of this process, and sessions of others that it has ended. */
   readonly counts = { sessions: 1, fenced: 0 }
-  readonly #options: JoinOptions & { silentMs: number }
+  readonly #options: MemberOptions
   /** The first session of this process. */
   readonly #author: number
   /** Grows: a later session with this broker's id is of another process. */
@@ -77,16 +88,15 @@ export class Member {
   #waitingDuties: Parameters<Duty['add']>[] = []
   #closed = false
 
-  constructor(options: JoinOptions & { silentMs: number }, cluster: ClusterRow, { brokerId, session }: BegunSession) {
+  constructor(options: MemberOptions, cluster: ClusterRow, { brokerId, session }: BegunSession) {
     this.#options = options
+    this.metadataLog = options.metadataLog
     this.cluster = cluster
     this.clusterId = uuidFromBytes(Buffer.from(cluster.id.replaceAll('-', ''), 'hex'))
     this.brokerId = brokerId
     this.#author = session
     this.#lastSession = session
     this.#session = session
-    const snapshotSession = () => (this.isFirst ? this.#session : null)
-    this.metadataLog = new DatabaseMetadataLog({ ...options, session, snapshotSession })
   }
 
   /** Now; null while there is none. For `ClusterOptions.session`: the epoch of this broker's registration. */

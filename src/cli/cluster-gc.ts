@@ -1,6 +1,6 @@
 /** `millrace cluster gc`: one round of what the first broker does every half minute: deletes objects that nothing needs any more. */
 import { realSystem } from '../base.ts'
-import { DatabaseMetadataLog, readMetadata } from '../coordinator.ts'
+import { openDatabaseMetadataLog, readMetadata } from '../coordinator.ts'
 import { openCollector } from '../log.ts'
 import { type ClusterFlags, toldDatabase, withStores } from './cluster.ts'
 import { CommandFailed, show } from './output.ts'
@@ -11,7 +11,7 @@ export async function collectGarbage(flags: ClusterFlags): Promise<void> {
   const deleted = await withStores(flags, async ({ database, objects }) => {
     // Before anything that would make a cluster where there is none.
     await toldDatabase(() => database.heads())
-    const log = new DatabaseMetadataLog({ system, database, objects, session: 0, snapshotSession: () => null })
+    const log = await openDatabaseMetadataLog({ system, database, objects, session: 0, snapshotSession: () => null })
     const collector = await openCollector({
       system,
       database,

@@ -5,7 +5,7 @@
  * The lease of a broker is observed: its stream in the database has to grow. Exit code 1 if anything is wrong.
  */
 import { realSystem } from '../base.ts'
-import { DatabaseMetadataLog, type MetadataView, readMetadata } from '../coordinator.ts'
+import { type MetadataView, openDatabaseMetadataLog, readMetadata } from '../coordinator.ts'
 import { sharedDefaults, topicIdOf, uuidOf } from '../log.ts'
 import type { Uuid } from '../protocol.ts'
 import { type Database, ObjectError, type ObjectStore, type SessionRow } from '../store.ts'
@@ -85,7 +85,7 @@ async function look(database: Database, objects: ObjectStore): Promise<Seen> {
   // Before `start`, which would make a cluster where there is none.
   const margins = await watchLeases(database)
   const row = await database.start(newClusterId(realSystem().random))
-  const log = new DatabaseMetadataLog({ system: realSystem(), database, objects, session: 0, snapshotSession: () => null })
+  const log = await openDatabaseMetadataLog({ system: realSystem(), database, objects, session: 0, snapshotSession: () => null })
   const metadata = await readMetadata(log)
   const live = new Map((await database.sessions()).filter(({ ended }) => !ended).map(each => [each.brokerId, each]))
   const brokers = brokersOf(metadata, live, margins)
