@@ -33,6 +33,9 @@ import type { Closers, StartOptions } from './options.ts'
 /** Between two attempts to reach the database at the start. */
 const pauseMs = 1_000
 const collectEveryMs = 30_000
+/** A broker that stops has 30 s altogether. */
+const drainMs = 10_000
+const lookMs = 250
 
 /** Reaches nobody yet. Throws InvalidConfig. */
 export async function openSharedHome(options: StartOptions, opened: Closers): Promise<Home> {
@@ -192,8 +195,25 @@ class SharedHome implements Home {
   }
 
   async leave({ moves }: Broker, signal: AbortSignal): Promise<void> {
-    await moves.drain(signal)
+    const patience = this.#patience(signal)
+    await moves.drain(patience.signal)
+    patience.end()
+    // What is still led is given away with the end of the session.
     await this.#end(this.#cluster!.member)
+  }
+
+  /** Aborts with the given signal, after some time, and when the database is away: without it nothing can be given away. */
+  #patience(signal: AbortSignal): { signal: AbortSignal; end(): void } {
+    const { log } = this.#cluster!
+    const { clock, timers } = this.system
+    const deadlineMs = clock.monotonic() + drainMs
+    const over = new AbortController()
+    const look = () => {
+      if (signal.aborted || log.session?.proven() !== true || clock.monotonic() > deadlineMs) over.abort()
+      if (!over.signal.aborted) timers.after(lookMs, look)
+    }
+    look()
+    return { signal: over.signal, end: () => over.abort() }
   }
 
   /** The session ends; once. */
