@@ -23,7 +23,11 @@ export interface LeaseWatchOptions {
 }
 
 const everyMs = 250
-const mostGapMs = 1_000
+/**
+ * A silence has to be longer than what an outage of this length may look like, and a busy machine may hold the event loop for a second: who forgets
+ * then begins to wait anew.
+ */
+const mostGapMs = 1_500
 /** Instead of the seq of a session that is not there. */
 export const noSeq = -1
 
