@@ -172,6 +172,8 @@ test('the metrics of a cluster say what it does', async () => {
   assert.equal(read('millrace_cluster_lease_proven'), 1)
   assert.ok(read('millrace_cluster_lease_margin_seconds') > 0)
   assert.ok(read('millrace_cluster_partitions_taken_over_total') >= 6)
+  assert.ok(read('millrace_cluster_heartbeats_total') >= 1)
+  assert.equal(read('millrace_cluster_over_budget_appends_total'), 0)
   assert.ok(read('millrace_database_commits_total') > 0)
   assert.ok(read('millrace_cluster_fenced_total') >= 1)
   for (const name of ['take_over', 'move']) assert.ok(read(`millrace_cluster_${name}_duration_seconds_count`) >= 0, name)

@@ -48,16 +48,27 @@ export function writeCluster(page: Page, { database, objects, log, member, colle
   counter('partitions_moved', 'Partitions that this broker gave to another one.', log.counts.moved)
   page.family('millrace_cluster_move_duration_seconds', 'histogram', 'Seconds that appends waited for a move.')
   writeHistogram(page, log.counts.moves, null)
-  writeUpkeep(page, log.upkeep ?? noUpkeep)
+  writeCounters(page, journalFamilies, session?.counts ?? noJournal)
+  writeCounters(page, upkeepFamilies, log.upkeep ?? noUpkeep)
   counter('deleted_objects', 'Objects that were deleted because nothing needed them any more.', collector.counts.deletedObjects)
   counter('swept_objects', 'Objects that were deleted because a broker had died before anything named them.', collector.counts.sweptObjects)
   writeDatabase(page, database)
   writeObjects(page, objects)
 }
 
+type Families<Key> = readonly (readonly [key: Key, name: string, help: string])[]
+type Journal = Pick<NonNullable<ClusterParts['log']['session']>['counts'], 'heartbeats' | 'objects' | 'objectBytes' | 'overBudget'>
 type Upkeep = NonNullable<ClusterParts['log']['upkeep']>
 
-const upkeepFamilies: readonly (readonly [key: keyof Upkeep, name: string, help: string])[] = [
+const journalFamilies: Families<keyof Journal> = [
+  ['heartbeats', 'heartbeats', 'Frames of an idle session, which only renew its lease. A new session begins at 0.'],
+  ['objects', 'journal_objects', 'Objects that large appends were written into, before their frames were committed.'],
+  ['objectBytes', 'journal_object_bytes', 'Bytes of these objects.'],
+  ['overBudget', 'over_budget_appends', 'Appends that went into objects because cluster.inline.bytes.per.second was used up.'],
+]
+const noJournal: Journal = { heartbeats: 0, objects: 0, objectBytes: 0, overBudget: 0 }
+
+const upkeepFamilies: Families<keyof Upkeep> = [
   ['flushes', 'flushes', 'Transactions that gave flushed pieces their rows. A new session begins at 0, as for all of its work.'],
   ['pieces', 'flushed_pieces', 'Pieces of partitions that were flushed.'],
   ['flushedBytes', 'flushed_bytes', 'Bytes of these pieces.'],
@@ -68,8 +79,8 @@ const upkeepFamilies: readonly (readonly [key: keyof Upkeep, name: string, help:
 ]
 const noUpkeep: Upkeep = { flushes: 0, pieces: 0, flushedBytes: 0, trims: 0, removedPieces: 0, cleanedPieces: 0, mergedPieces: 0 }
 
-function writeUpkeep(page: Page, counts: Upkeep): void {
-  for (const [key, name, help] of upkeepFamilies) page.single(`millrace_cluster_${name}_total`, 'counter', help, counts[key])
+function writeCounters<Key extends string>(page: Page, families: Families<Key>, counts: Readonly<Record<Key, number>>): void {
+  for (const [key, name, help] of families) page.single(`millrace_cluster_${name}_total`, 'counter', help, counts[key])
 }
 
 function writeDatabase(page: Page, { counts }: ClusterParts['database']): void {
