@@ -1,5 +1,5 @@
 /**
- * Merges neighbouring pieces into larger ones, one partition at a time: flushes write small ones, and each costs a row, and a request of whoever
+ * Merges neighbouring pieces into larger ones, some partitions at once: flushes write small ones, and each costs a row, and a request of whoever
  * reads it.
  *
  * A merged piece is no larger, and covers no more time, than a segment of the topic would, or a quarter of what retention keeps: that removes
@@ -35,6 +35,8 @@ export interface MergerOptions {
 
 const mergedBytes = 64 << 20
 const keptPart = 1 / 4
+/** Most of a small merge is waiting for the stores. */
+const mergesAtOnce = 4
 
 interface Run {
   rows: readonly SegmentRow[]
@@ -60,20 +62,28 @@ export class Merger {
 
   /** One round over all partitions. Never rejects. */
   async run(): Promise<void> {
-    const { partitions, rewriting } = this.#options
-    for (const partition of [...partitions()]) {
-      if (this.#turns.over) await this.#turns.next()
-      if (this.#stopped) return
-      if (!partition.writable || partition.segments.length < 2 || rewriting.has(partition) || !this.#retries.isDue(partition)) continue
-      rewriting.add(partition)
-      try {
-        await this.#mergeAll(partition)
-        this.#retries.succeeded(partition)
-      } catch (error) {
-        if (!this.#stopped && partition.writable) this.#retries.failed(partition, `merging pieces of ${partition.name}`, error)
-      } finally {
-        rewriting.delete(partition)
+    const all = [...this.#options.partitions()]
+    let next = 0
+    const worker = async () => {
+      while (next < all.length && !this.#stopped) {
+        await this.#tryToMerge(all[next++]!)
+        if (this.#turns.over) await this.#turns.next()
       }
+    }
+    await Promise.all(Array.from({ length: mergesAtOnce }, worker))
+  }
+
+  async #tryToMerge(partition: FlushedPartition): Promise<void> {
+    const { rewriting } = this.#options
+    if (!partition.writable || partition.segments.length < 2 || rewriting.has(partition) || !this.#retries.isDue(partition)) return
+    rewriting.add(partition)
+    try {
+      await this.#mergeAll(partition)
+      this.#retries.succeeded(partition)
+    } catch (error) {
+      if (!this.#stopped && partition.writable) this.#retries.failed(partition, `merging pieces of ${partition.name}`, error)
+    } finally {
+      rewriting.delete(partition)
     }
   }
 
