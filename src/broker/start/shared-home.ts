@@ -104,6 +104,8 @@ class SharedHome implements Home {
     const { system } = this
     const [database, objects] = [this.#database, this.#objects]
     const report = (what: string, error: unknown) => this.#report(what, error)
+    // On a busy machine loading takes seconds. Once there is a session, others would take this broker for dead.
+    if (this.#options.openLink === undefined) await import('../../channel.ts')
     const member = await this.#joinCluster(report)
     if (!config.hasNodeId) config.takeNodeId(member.brokerId)
     const log = await openSharedLog({
