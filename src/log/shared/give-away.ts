@@ -28,21 +28,25 @@ export async function giveAway(
   metadata: () => Promise<MetadataAppend | null>,
   options: GiveAwayOptions,
 ): Promise<boolean> {
-  const { clock, upkeep, carryBytes, moved } = options
+  const { clock, journal, upkeep, carryBytes, forget, moved } = options
   let unflushed = 0
   for (const { unflushedBytes } of wanted) unflushed += unflushedBytes
   if (unflushed > carryBytes) await upkeep.flush(wanted.filter(({ unflushedBytes }) => unflushedBytes > 0))
   return await upkeep.alone(async () => {
     // Others may have gone while this one waited.
-    const partitions = wanted.filter(({ gone, damage }) => gone === null && damage === null)
+    const here = wanted.filter(({ gone }) => gone === null)
+    // What is offline has nothing to be carried: the next owner looks at the same rows.
+    const whole = here.filter(({ damage }) => damage === null)
     const beganMs = clock.monotonic()
-    for (const partition of partitions) partition.freeze()
+    for (const partition of whole) partition.freeze()
     try {
-      const given = await give(partitions, metadata, options)
-      if (given) moved(clock.monotonic() - beganMs)
-      return given
+      const given = await give(whole, metadata, journal)
+      if (!given) return false
+      for (const partition of here) forget(partition)
+      moved(clock.monotonic() - beganMs)
+      return true
     } finally {
-      for (const partition of partitions) partition.thaw()
+      for (const partition of whole) partition.thaw()
     }
   })
 }
@@ -50,7 +54,7 @@ export async function giveAway(
 async function give(
   partitions: readonly SharedPartition[],
   metadata: () => Promise<MetadataAppend | null>,
-  { journal, forget }: GiveAwayOptions,
+  journal: SessionJournal,
 ): Promise<boolean> {
   for (const partition of partitions) await partition.drained()
   const shares = partitions.map(partition => partition.carried(true))
@@ -61,8 +65,6 @@ async function give(
       metadata: append,
       takeOver: partitions.filter(({ gone }) => gone === null).map(({ key }) => ({ ...key, fromSeq: seq })),
     }))
-    if (outcome === 'committed') break
+    if (outcome === 'committed') return true
   }
-  for (const partition of partitions) forget(partition)
-  return true
 }
