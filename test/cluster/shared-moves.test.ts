@@ -166,7 +166,7 @@ test('a broker that is added gets its share, and one that stops gives its partit
   const second = brokers.get(2)!
   brokers.delete(2)
   await second.close()
-  assert.equal(led(2), 0)
+  await eventually(() => led(2) === 0)
   await load.goOn()
   await start(2)
   await eventually(() => led(2) === 2)

@@ -108,7 +108,8 @@ export class Elections {
 
   #isLed({ leader, log }: TopicPartition): boolean {
     const { brokerId, metadata } = this.#options
-    return leader === brokerId ? log !== null && log.offline === null : metadata.broker(leader)?.fenced === false
+    // What is about to be opened is led.
+    return leader === brokerId ? (log?.offline ?? null) === null : metadata.broker(leader)?.fenced === false
   }
 
   #isAlive(id: number): boolean {

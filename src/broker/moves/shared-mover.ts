@@ -1,6 +1,7 @@
 /**
  * Moves partitions between brokers of a cluster over a database: they leave the log in the transaction that writes the record of their next
- * leader. Appends wait meanwhile and are then refused, so that clients go to the new leader.
+ * leader. Appends wait meanwhile and are then refused, so that clients go to the new leader. Coordinators do not wait: they let go first, and their
+ * clients look for the new one.
  */
 import type { ClusterMetadata, DatabaseMetadataLog, PartitionKey } from '../../coordinator.ts'
 import type { SharedLog } from '../../log.ts'
@@ -11,7 +12,7 @@ import type { Mover } from './mover.ts'
 export interface SharedMoverOptions {
   brokerId: number
   log: Pick<SharedLog, 'releaseWith'>
-  metadata: Pick<ClusterMetadata, 'changePartitions' | 'leaderOf'>
+  metadata: Pick<ClusterMetadata, 'changePartitions' | 'leaderOf' | 'letGo' | 'takeBack' | 'topicById'>
   metadataLog: DatabaseMetadataLog
 }
 
@@ -29,6 +30,8 @@ export class SharedMover implements Mover {
     const led = partitions.filter(isLedBy(brokerId))
     const changes = led.map(key => ({ ...key, from: brokerId, leader: to }))
     const refusals = new Map<PartitionKey, KafkaError>()
+    const ofCoordinators = led.filter(({ topicId }) => metadata.topicById(topicId)?.internal === true)
+    metadata.letGo(ofCoordinators)
     try {
       if (led.length > 0) {
         await releaseWith(log, led, metadataLog, async append => {
@@ -41,6 +44,8 @@ export class SharedMover implements Mover {
     } catch (error) {
       for (const key of led) refusals.set(key, toKafkaError(error))
     }
+    const kept = ofCoordinators.filter(key => !isLedBy(to)(key))
+    if (kept.length > 0) await metadata.takeBack(kept)
     const notMoved = (key: PartitionKey) =>
       refusals.get(key) ?? new KafkaError('NOT_LEADER_OR_FOLLOWER', `Broker ${brokerId} did not give it away.`)
     return partitions.map(key => (isLedBy(to)(key) ? null : notMoved(key)))
