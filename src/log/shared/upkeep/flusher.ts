@@ -130,7 +130,6 @@ export class Flusher {
   /** Which partitions are to be flushed now; null: none. Also measures what is unflushed. */
   #due(): { partitions: FlushedPartition[]; all: boolean } | null {
     const { shared } = this.#options
-    const retries = this.#retries
     const now = this.#now()
     const unflushed: FlushedPartition[] = []
     const own: FlushedPartition[] = []
@@ -139,14 +138,16 @@ export class Flusher {
       const ms = this.#ageMs(partition, now.ms)
       if (ms === null) continue
       bytes += partition.unflushedBytes
-      if (!retries.isDue(partition)) continue
+      if (!this.#retries.isDue(partition)) continue
       dueBytes += partition.unflushedBytes
       unflushed.push(partition)
       if (isRollDue(partition, ms)) own.push(partition)
     }
     this.#unflushedBytes = bytes
     // While the object store is away, waiting helps nobody before there is no room any more.
-    const mostBytes = retries.hasFailed(this) ? shared.journalMaxBytes : Math.min(shared.journalMaxBytes, mostBehind * shared.flushBytes)
+    const mostBytes = this.#retries.hasFailed(this)
+      ? shared.journalMaxBytes
+      : Math.min(shared.journalMaxBytes, mostBehind * shared.flushBytes)
     this.pressure.set(bytes > mostBytes)
     const { ms, seq, bytes: bytesThen } = this.#lastAll
     const isLong = now.seq - seq > longestStream || now.bytes - bytesThen > shared.journalMaxBytes / 4
@@ -169,26 +170,27 @@ export class Flusher {
   /** Never rejects. */
   async #run({ partitions, all }: { partitions: FlushedPartition[]; all: boolean }): Promise<void> {
     const { rows } = this.#options
-    const retries = this.#retries
     const begun = this.#now()
     // What fails alone comes last, so that it delays nobody.
-    const waiting = [...partitions.filter(each => !retries.hasFailed(each)), ...partitions.filter(each => retries.hasFailed(each))]
+    const waiting = [
+      ...partitions.filter(each => !this.#retries.hasFailed(each)),
+      ...partitions.filter(each => this.#retries.hasFailed(each)),
+    ]
     while (waiting.length > 0) if (this.#closed || rows.ended || !(await this.#flushes.run(() => this.#attempt(waiting)))) return
     try {
       if (all) await this.#flushes.run(() => this.#advance(begun.seq))
       while (this.#isTrimDue) await this.#trim()
       if (all) this.#lastAll = begun
     } catch (error) {
-      if (!rows.ended) retries.failed(this, 'trimming the journal', error, longestPauseMs)
+      if (!rows.ended) this.#retries.failed(this, 'trimming the journal', error, longestPauseMs)
     }
   }
 
   /** Some of them; false when it failed, and the rest should wait. */
   async #attempt(waiting: FlushedPartition[]): Promise<boolean> {
     const { rows } = this.#options
-    const retries = this.#retries
     const taken = await this.#take(waiting, this.#most, (partition, error) =>
-      retries.failed(partition, `flushing ${partition.name}`, error),
+      this.#retries.failed(partition, `flushing ${partition.name}`, error),
     )
     if (taken.length === 0) return true
     try {
@@ -198,20 +200,19 @@ export class Flusher {
       return false
     }
     this.#most = Math.min(mostPartitions, 2 * this.#most)
-    retries.succeeded(this)
-    for (const { partition } of taken) retries.succeeded(partition)
+    this.#retries.succeeded(this)
+    for (const { partition } of taken) this.#retries.succeeded(partition)
     return true
   }
 
   /** Reported is the first failure after all was well, and later the partition whose fault it is. */
   #failed(taken: readonly Taken[], error: unknown): void {
-    const retries = this.#retries
     const [first] = taken
     const isAlone = taken.length === 1
     // Where nothing else succeeds, the fault is hardly the partition's.
-    if (isAlone) retries.failed(first!.partition, retries.hasFailed(this) ? null : `flushing ${first!.partition.name}`, error)
+    if (isAlone) this.#retries.failed(first!.partition, this.#retries.hasFailed(this) ? null : `flushing ${first!.partition.name}`, error)
     const isNew = !isAlone && this.#most === mostPartitions
-    retries.failed(this, isNew ? `flushing ${taken.length} partitions` : null, error, longestPauseMs)
+    this.#retries.failed(this, isNew ? `flushing ${taken.length} partitions` : null, error, longestPauseMs)
     this.#most = Math.max(1, taken.length >> 1)
   }
 
@@ -221,13 +222,12 @@ export class Flusher {
     most: number,
     onFailed: (partition: FlushedPartition, error: unknown) => void,
   ): Promise<Taken[]> {
-    const retries = this.#retries
     const taken: Taken[] = []
     let [pieceBytes, stateBytes] = [0, 0]
     while (waiting.length > 0 && taken.length < most && pieceBytes < mostPieceBytes && stateBytes < mostStateBytes) {
       if (this.#turns.over) await this.#turns.next()
       const partition = waiting[0]!
-      if (retries.hasFailed(partition) && taken.length > 0) break
+      if (this.#retries.hasFailed(partition) && taken.length > 0) break
       waiting.shift()
       if (!partition.writable) continue
       try {
@@ -240,7 +240,7 @@ export class Flusher {
       } catch (error) {
         onFailed(partition, error)
       }
-      if (retries.hasFailed(partition)) break
+      if (this.#retries.hasFailed(partition)) break
     }
     return taken
   }
