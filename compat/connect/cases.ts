@@ -10,7 +10,7 @@ import { distributed, fileSink, fileSource, type Status, Worker } from './worker
 const [bootstrap, classPath] = process.argv.slice(2) as [string, string]
 const directory = mkdtempSync(join(tmpdir(), 'millrace-connect-'))
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-const kafka = new kafkajs.Kafka({ brokers: [bootstrap], logLevel: kafkajs.logLevel.NOTHING })
+const kafka = new kafkajs.Kafka({ brokers: bootstrap.split(','), logLevel: kafkajs.logLevel.NOTHING })
 
 const linesOf = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [])
 let lines = 0

@@ -35,7 +35,7 @@ export class Kit {
   #admin: Promise<Admin> | null = null
 
   constructor(address: string, more: Partial<KafkaConfig> = {}) {
-    this.kafka = new Client({ brokers: [address], logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50 }, ...more })
+    this.kafka = new Client({ brokers: address.split(','), logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50 }, ...more })
   }
 
   admin(): Promise<Admin> {

@@ -14,7 +14,7 @@ import { modernCases } from './modern.ts'
 import { securedCases } from './secured.ts'
 
 const address = process.argv[2]!
-const base = { clientId: 'compat', bootstrapBrokers: [address] }
+const base = { clientId: 'compat', bootstrapBrokers: address.split(',') }
 const admin = new Admin(base)
 
 interface Outgoing {

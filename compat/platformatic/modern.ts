@@ -19,7 +19,7 @@ type Text = string
 type TextTransaction = Awaited<ReturnType<Producer<Text, Text, Text, Text>['beginTransaction']>>
 
 export function modernCases(address: string): Cases {
-  const base = { clientId: 'compat', bootstrapBrokers: [address] }
+  const base = { clientId: 'compat', bootstrapBrokers: address.split(',') }
   const admin = new Admin(base)
 
   async function newTopic(partitions = 1): Promise<string> {

@@ -56,7 +56,7 @@ async function read(base: BaseOptions, topic: string, count: number, groupId = u
 export function securedCases(): Cases {
   return withSecured(broker => {
     const file = (name: keyof SecuredBroker['files']) => readFileSync(broker.files[name], 'utf8')
-    const at = (listener: Listener) => ({ clientId: 'compat', bootstrapBrokers: [broker.bootstraps[listener]], retries: 1 })
+    const at = (listener: Listener) => ({ clientId: 'compat', bootstrapBrokers: broker.bootstraps[listener].split(','), retries: 1 })
     const tls = (listener: Listener, ca: 'ca' | 'otherCa' = 'ca') => ({ ...at(listener), tls: { ca: file(ca) } })
     const mutual = () => ({ ...at('SSL'), tls: { ca: file('ca'), cert: file('clientCert'), key: file('clientKey') } })
     const sasl = (mechanism: SASLOptions['mechanism'], { listener = 'SASL_SSL' as Listener, user = broker.user } = {}) => ({

@@ -141,7 +141,7 @@ def admin_topics():
     topic = new_topic(2)
     until('it is listed', lambda: topic in admin.list_topics(timeout=10).topics)
     for wrong, code in ((NewTopic(topic, 1, 1), KafkaError.TOPIC_ALREADY_EXISTS), (NewTopic('bad name!', 1, 1), KafkaError.TOPIC_EXCEPTION),
-                        (NewTopic(unique('topic'), 0, 1), KafkaError.INVALID_PARTITIONS), (NewTopic(unique('topic'), 1, 3), KafkaError.INVALID_REPLICATION_FACTOR),
+                        (NewTopic(unique('topic'), 0, 1), KafkaError.INVALID_PARTITIONS), (NewTopic(unique('topic'), 1, 99), KafkaError.INVALID_REPLICATION_FACTOR),
                         (NewTopic(unique('topic'), 1, 1, config={'no.such': '1'}), KafkaError.INVALID_CONFIG)):
         try:
             of(admin.create_topics([wrong]))

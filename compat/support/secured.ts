@@ -156,7 +156,7 @@ function makeToken(directory: string, subject: string): string {
 /** The users' SCRAM credentials, and what the first of them may do. */
 async function prepare(bootstrap: string, users: readonly Credentials[]): Promise<void> {
   const connection = new Connection('compat-prepare')
-  const [host, port] = bootstrap.split(':')
+  const [host, port] = bootstrap.split(',')[0]!.split(':')
   await connection.connect(host!, Number(port))
   try {
     // What is refused rejects. One request may not name a user twice.
