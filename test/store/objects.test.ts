@@ -87,6 +87,25 @@ test('content is hashed in slices, however it is divided', async () => {
   }
 })
 
+test('many bodies at once take no more of a turn than one does', async () => {
+  const { timers, ...system } = simulatedWorld({ seed: 1 }).system
+  const turns: (() => void)[] = []
+  const url = 's3://bucket?endpoint=http://s3.test&region=eu-west-1'
+  let sent = 0
+  const transport = { send: async () => ({ status: 200, headers: {}, body: Buffer.alloc(++sent * 0) }), close() {} }
+  const soon = (callback: () => void) => void turns.push(callback)
+  const store = openObjectStore({ system: { ...system, timers: { ...timers, soon } }, url, environment, transport })
+  const puts = Promise.all(Array.from({ length: 10 }, (_, nth) => store.put(String(nth), [Buffer.alloc(2 << 20)])))
+  let count = 0
+  for (; sent < 10; count++) {
+    await new Promise(resolve => setImmediate(resolve))
+    turns.shift()?.()
+  }
+  await puts
+  // Ten bodies of two pieces each.
+  assert.ok(count >= 20, `${count} turns`)
+})
+
 test('a store that is away: a call ends with its time, and the next one works when it is back', async () => {
   const { world, s3, store } = simulated(1)
   s3.stop()

@@ -6,7 +6,7 @@
  * What the answer teaches is used before the next attempt: another time of day, other credentials, fewer requests at once.
  */
 import { createHash } from 'node:crypto'
-import { crc32c, Durations, type System } from '../../base.ts'
+import { crc32c, Durations, type System, Turns } from '../../base.ts'
 import type { ObjectCounts, ObjectRequest } from '../../store.ts'
 import type { CredentialSource, Credentials } from './credentials.ts'
 import type { RequestLimits } from './limits.ts'
@@ -45,7 +45,7 @@ export interface AttemptsOptions {
 
 const firstPauseMs = 50
 const longestPauseMs = 5_000
-/** Bodies are hashed in pieces of this size, so that no other work waits for long. */
+/** Bodies are hashed in pieces of this size, one in each turn of the event loop for all requests together: so no other work waits for long. */
 const hashedAtOnce = 1024 * 1024
 
 /** Codes whose status alone would not say that the request may be repeated. */
@@ -76,6 +76,7 @@ export class Attempts {
   }
   readonly #options: AttemptsOptions
   readonly #signer: Signer
+  readonly #turns: Turns
   /** What the store's clock shows more than ours. */
   #skewMs = 0
   #closed = false
@@ -83,6 +84,7 @@ export class Attempts {
   constructor(options: AttemptsOptions) {
     this.#options = options
     this.#signer = new Signer(options.url.region)
+    this.#turns = new Turns(options.system)
   }
 
   close(): void {
@@ -179,11 +181,11 @@ export class Attempts {
     const inClear = this.#options.url.origin.startsWith('http:')
     const hash = inClear ? createHash('sha256') : null
     let crc = 0
-    let left = hashedAtOnce
+    let left = lengthOf(body) > hashedAtOnce ? 0 : hashedAtOnce
     for (const each of body) {
       for (let at = 0; at < each.length; ) {
         if (left === 0) {
-          await new Promise<void>(resolve => this.#options.system.timers.soon(resolve))
+          await this.#turns.next()
           left = hashedAtOnce
         }
         const piece = each.subarray(at, at + left)
