@@ -297,3 +297,20 @@ for (const [what, path] of [
       if (what === 'leader epochs') assert.match(String(disk.readFile('/data/orders-0/leader-epoch-checkpoint')), /^3 80$/m)
       await log.close()
     })
+
+test('a snapshot of the producers that cannot be written does not prevent a roll, and none of another past is left in its place', async () => {
+  const { disk, files, faults } = refusingDisk()
+  const reports: string[] = []
+  const { log, kill } = await openTestLog(files, { durability: 'fsync' }, report => reports.push(report))
+  const partition = partitionOf(log)
+  await partition.append(transactional(1, 0), { origin: 'client' }).durable
+  const path = '/data/orders-0/00000000000000000001.snapshot'
+  disk.open(path, 'rw').writeSync([Buffer.from('of another past')], 0)
+  Object.assign(faults, { path: /\.snapshot$/, code: 'EIO' })
+  ;(partition as Partition).roll(1)
+  assert.deepEqual([disk.exists(path), reports.length], [false, 1])
+  await partition.append(transactional(2, 0), { origin: 'client' }).durable
+  kill()
+  const again = partitionOf((await openTestLog(disk, { durability: 'fsync' })).log)
+  assert.deepEqual([again.offline, again.lastStableOffset, again.logEndOffset, again.producers().length], [null, 0, 2, 2])
+})

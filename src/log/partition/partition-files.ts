@@ -304,11 +304,14 @@ export class PartitionFiles {
 
   #writeSnapshot(offset: Offset, snapshot: Buffer): void {
     const path = `${this.directory}/${segmentName(offset)}.snapshot`
+    const { files } = this.#context.system
     try {
-      overwrite(this.#context.system.files, path, snapshot)
+      overwrite(files, path, snapshot)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       this.#context.report(`cannot write ${path}, which only makes a start faster`, error)
+      // One that a power cut left here, without its segment, may be of another past.
+      if (files.exists(path)) files.remove(path)
     }
   }
 }
