@@ -98,6 +98,25 @@ test('the same after a checkpoint and another kill, if the first start could not
   assert.deepEqual([again.offline, again.logEndOffset, again.leaderEpoch], [null, 1, 1])
 })
 
+test('a partition whose files the disk refuses at the first checkpoint is offline at once, others are served, and the next start has all', async () => {
+  const disk = await afterPowerCut('a record')
+  let refuses = true
+  const refusing = withHandles(disk, (handle, path) => {
+    if (!/orders-0\/.*\.log$/.test(path)) return null
+    return { datasync: () => (refuses ? Promise.reject(new DiskError('open', path, 'EIO')) : handle.datasync()) }
+  })
+  const { log, kill, failures } = await openTestLog(refusing)
+  assert.match(partitionOf(log, 0, os).offline ?? 'online', /EIO/)
+  await append(partitionOf(log, 1, os), 'a').written
+  await checkpoint(log)
+  assert.deepEqual(failures, [])
+  kill()
+  refuses = false
+  const again = partitionOf((await openTestLog(refusing)).log, 0, os)
+  assert.deepEqual([again.offline, again.logEndOffset], [null, 1])
+  await append(again, 'z').written
+})
+
 test('a foreign log with gaps that compaction left: what is appended survives a kill before the first checkpoint is complete', async () => {
   const disk = memoryFileSystem()
   const { log } = await openTestLog(disk)

@@ -54,6 +54,8 @@ interface Work {
 export class Checkpointer {
   /** Identity of the run of the operating system, in which all partitions were recovered; empty when there is none. */
   bootId = ''
+  /** Until the first one has succeeded: recovery found logs that end differently from what journal and state log say. */
+  mustRecordAll = false
   readonly #options: CheckpointOptions
   readonly #turns: Turns
   #running: Promise<void> | null = null
@@ -172,6 +174,7 @@ export class Checkpointer {
     if (deleted.length > 0) await syncNames()
     await this.alone(() => stateLog.append([], deleted, { trimmedSequence: trimmed, bootId: this.bootId }))
     this.#deleted = this.#deleted.slice(deleted.length)
+    this.mustRecordAll = false
     journal.release(files)
     this.#options.onDone()
   }
@@ -201,7 +204,13 @@ export class Checkpointer {
     // Its files went while they were used.
     if (partition.deleted) return
     this.#troubled.add(partition)
-    partition.upkeep.refused(error)
+    if (!this.mustRecordAll) {
+      partition.upkeep.refused(error)
+      return
+    }
+    // The state log has its state of an earlier run, which must not be applied to what is appended from now on, and not be taken for one of this run.
+    this.bootId = ''
+    partition.upkeep.giveUp(error)
   }
 
   async #flush(waiting: Partition[], works: Work[]): Promise<void> {
