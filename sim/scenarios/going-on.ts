@@ -1,13 +1,16 @@
 /** A log that was recovered goes on: what is appended to it from then on must outlive the next crash, too. */
 import type { PartitionLog } from '../../src/log.ts'
+import type { Cut } from '../world/power-cut.ts'
 import type { SeededRandom } from '../world/random.ts'
 import type { World } from '../world/world.ts'
 import { encode, endOf, type ModelBatch, type PartitionPromise, type Promises } from './log-model.ts'
 
 /** Appends to some of the partitions, and answers what is promised from now on; what is acknowledged later is added to it. */
-export function goOn(world: World, partitions: readonly PartitionLog[], promises: Promises, random: SeededRandom): Promises {
+export function goOn(world: World, partitions: readonly PartitionLog[], promises: Promises, survived: Cut): Promises {
+  const { random } = world
   return promises.map((promise, index) => {
     const partition = partitions[index]!
+    if (partition.offline !== null) return stillPromised(promise, survived)
     // Where something was refused, only reading shows what is there.
     if (promise.refused.length > 0) return whatIsLeft(partition, promise)
     const next = fromHereOn(partition, promise)
@@ -15,6 +18,15 @@ export function goOn(world: World, partitions: readonly PartitionLog[], promises
     for (let nth = 0; nth < count; nth++) append(world, partition, next, sizeOf(next, random))
     return next
   })
+}
+
+/** Nobody can read it before the next start. Until then, what the crash did not spare counts no more. */
+function stillPromised(promise: PartitionPromise, survived: Cut): PartitionPromise {
+  if (survived === 'process') return promise
+  const { durable } = promise
+  return promise.spec.config.durability === 'os'
+    ? { ...promise, written: 0, durable: 0, seen: 0, startAcknowledged: 0 }
+    : { ...promise, written: Math.max(durable, promise.seen) }
 }
 
 /** The crash may have taken some of what was promised. */

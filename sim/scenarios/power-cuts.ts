@@ -365,9 +365,11 @@ async function recover(crash: Crash<Promises>, crashes: Crash<Promises>[], refus
     const isOut = (partition: PartitionLog) => hasTrouble && partition.offline !== null
     const kept = promises.map((promise, index) => (isOut(partitions[index]!) ? 0 : checkMarks(partitions[index]!, promise, survives)))
     let current = promises
-    if (crash.depth < 3 && !hasTrouble && random.chance(0.5)) {
+    if (crash.depth < 3 && random.chance(0.5)) {
       world.disk.onSync = null
-      const onward = goOn(world, partitions, promises, random)
+      // A checkpoint that the disk refused is tried again by then, and appends are accepted.
+      if (hasTrouble) await world.pass(3000)
+      const onward = goOn(world, partitions, promises, survives)
       current = onward
       // From now on everything counts that a crash of its own kind spares.
       const after = { ...crash, survives: 'process' } as const
@@ -382,7 +384,6 @@ async function recover(crash: Crash<Promises>, crashes: Crash<Promises>[], refus
       recovered.push(isOut(partition) ? [] : await world.run(checkBatches(partition, promise, kept[index]!)))
     }
     world.disk.onSync = null
-    // A checkpoint that the disk refused is tried again by then, and appends are accepted.
     if (hasTrouble) await world.pass(3000)
     // The continuation is not part of what the crash promised: later crashes of this world would need their own model.
     for (const [index, promise] of current.entries()) {
