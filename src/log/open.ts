@@ -159,8 +159,7 @@ class Engine implements Log, LogContext {
     this.#unnamed = recovered.unnamed
     for (const partition of recovered.partitions) this.partitions.set(partitionKey(partition.topicId, partition.partition), partition)
     // Where records are gone, frames that describe them must not be called durable before a checkpoint has recorded what is left.
-    const { nextSequence, durableSequence } = recovered.journal
-    this.#journal.start({ ...recovered.journal, durableSequence: recovered.mustBeRecorded ? durableSequence : nextSequence })
+    this.#journal.start(recovered.journal, !recovered.mustBeRecorded)
     const last = recovered.journal.live.at(-1) ?? this.#journal.current
     for (const partition of recovered.changed) last.bound.add(partition)
     if (recovered.changed.length > 0 && last === this.#journal.current) this.#journal.rotate()

@@ -234,3 +234,35 @@ test('a crash while a segment was being sealed, after the one that the checkpoin
   assert.deepEqual(slice.abortedTransactions, [{ producerId: 7, firstOffset: 1, lastOffset: 2, lastStableOffset: 3 }])
   slice.release()
 })
+
+test('a large append that was never acknowledged, and that a start copied within the journal, is not missed after a power cut', async () => {
+  const { files, survivors } = cachedDisk()
+  let hangs = false
+  const hanging = withHandles(files, (handle, path) =>
+    /orders-0.*\.log$/.test(path) ? { datasync: () => (hangs ? new Promise(() => {}) : handle.datasync()) } : null,
+  )
+  const large = 'x'.repeat(60_000)
+  const first = await openTestLog(hanging, fsync)
+  await append(partitionOf(first.log, 0), large).durable
+  for (let count = 0; count < 5; count++) await turn()
+  hangs = true
+  void append(partitionOf(first.log, 0), large).durable?.catch(() => {})
+  void append(partitionOf(first.log, 1), 'synced with the journal').durable?.catch(() => {})
+  for (let count = 0; count < 5; count++) await turn()
+  first.kill()
+  const disk = survivors()
+  const refusing: FileSystem = {
+    ...disk,
+    open(path, mode) {
+      if (/orders-0\/.*\.log$/.test(path)) throw new DiskError('open', path, 'EIO')
+      return disk.open(path, mode)
+    },
+  }
+  const second = await openTestLog(refusing, fsync)
+  assert.match(partitionOf(second.log, 0).offline ?? '', /EIO/)
+  await checkpoint(second.log)
+  for (const value of ['more', 'and more']) await append(partitionOf(second.log, 1), value).durable
+  second.kill()
+  const again = partitionOf((await openTestLog(disk, fsync)).log, 0)
+  assert.deepEqual([again.offline, again.logEndOffset], [null, 1])
+})

@@ -7,6 +7,7 @@ import type { Offset } from '../../protocol.ts'
 import { Chunk } from '../tail/tail.ts'
 import type { GroupCommit } from './commit.ts'
 import { FileWindow } from './file-window.ts'
+import type { Journal } from './journal.ts'
 import { type Frame, readFrame, type Share, visitFrame } from './journal-format.ts'
 import { framesOf, isWhole } from './journal-recovery.ts'
 import type { JournalFile, Member } from './member.ts'
@@ -19,7 +20,7 @@ export interface Carried extends Member {
 interface Piece {
   member: Carried
   share: Share
-  /** null: an extent, or bytes that are damaged. Then only the fact that they were acknowledged is copied. */
+  /** null: an extent, or bytes that are damaged. Then only the fact that they were acknowledged is copied, if they may have been. */
   bytes: Buffer | null
 }
 
@@ -28,7 +29,13 @@ const windowBytes = 1 << 20
 const groupBytes = 1 << 20
 
 /** Resolves when all is as durable as it was. Rejects when the journal refuses: then `files` must stay. */
-export async function carry(turns: Turns, commit: GroupCommit, files: readonly JournalFile[], members: Iterable<Carried>): Promise<void> {
+export async function carry(
+  turns: Turns,
+  journal: Journal,
+  commit: GroupCommit,
+  files: readonly JournalFile[],
+  members: Iterable<Carried>,
+): Promise<void> {
   const byKey = new Map<string, Carried>()
   for (const member of members) byKey.set(partitionKey(member.topicId, member.partition), member)
   await write(commit, [...byKey.values()], [])
@@ -42,7 +49,7 @@ export async function carry(turns: Turns, commit: GroupCommit, files: readonly J
       if (at >= file.end) break
       const frame = readFrame(window, at, file.life, 'payload')
       if (frame === null) continue
-      for (const piece of piecesOf(frame, file, slots, byKey)) {
+      for (const piece of piecesOf(frame, journal.isProven(frame.sequence), file, slots, byKey)) {
         pieces.push(piece)
         bytes += piece.bytes?.length ?? 0
       }
@@ -57,7 +64,13 @@ export async function carry(turns: Turns, commit: GroupCommit, files: readonly J
   await write(commit, [], pieces)
 }
 
-function piecesOf(frame: Frame, file: JournalFile, slots: Map<number, Carried>, members: ReadonlyMap<string, Carried>): Piece[] {
+function piecesOf(
+  frame: Frame,
+  isProven: boolean,
+  file: JournalFile,
+  slots: Map<number, Carried>,
+  members: ReadonlyMap<string, Carried>,
+): Piece[] {
   const pieces: Piece[] = []
   visitFrame(frame, {
     bind: (slot, topicId, _, partition) => {
@@ -68,7 +81,8 @@ function piecesOf(frame: Frame, file: JournalFile, slots: Map<number, Carried>, 
       const member = slots.get(share.slot)
       if (member === undefined || member.deleted) return
       const whole = share.inline && isWhole(frame.bytes, at, share, file.life!)
-      pieces.push({ member, share, bytes: whole ? Buffer.from(frame.bytes.subarray(at, at + share.length)) : null })
+      if (whole) pieces.push({ member, share, bytes: Buffer.from(frame.bytes.subarray(at, at + share.length)) })
+      else pieces.push({ member, share: { ...share, synced: share.synced && isProven }, bytes: null })
     },
     logStart: () => {},
     deleted: () => {},

@@ -166,7 +166,7 @@ export class Checkpointer {
     const { stateLog, syncNames, commit } = this.#options
     if (this.#troubled.size > 0) {
       this.#carrying = true
-      await this.alone(() => carry(this.#turns, commit, files, this.#troubled)).finally(() => {
+      await this.alone(() => carry(this.#turns, journal, commit, files, this.#troubled)).finally(() => {
         this.#carrying = false
       })
     }

@@ -34,6 +34,8 @@ export class Journal {
   readonly #doomed = new Set<FileHandle>()
   #nextNumber = 1
   #nextSequence = 1
+  /** Sequence numbers of the frames that recovery found, though nothing says that they, and what went past the journal with them, were durable. */
+  #unproven = { from: 0, to: 0 }
   /** A frame that was refused may be in the current file, where the next one goes. */
   #refused = false
   /**
@@ -57,6 +59,11 @@ export class Journal {
     return this.#nextSequence
   }
 
+  /** Whether what the frame describes may have been acknowledged as durable. */
+  isProven(sequence: number): boolean {
+    return sequence < this.#unproven.from || sequence >= this.#unproven.to
+  }
+
   /** In files that hold what is not in the segments yet. */
   get liveBytes(): number {
     let bytes = 0
@@ -68,12 +75,16 @@ export class Journal {
     return this.current.end >= this.#options.fileBytes
   }
 
-  /** Takes over what recovery found. `live` must be replayed again after a crash; the others are free. */
-  start(found: { live: JournalFile[]; released: JournalFile[]; nextSequence: number; durableSequence: number }): void {
+  /**
+   * Takes over what recovery found. `live` must be replayed again after a crash; the others are free. `isComplete`: all that its frames describe
+   * is there.
+   */
+  start(found: { live: JournalFile[]; released: JournalFile[]; nextSequence: number; durableSequence: number }, isComplete: boolean): void {
     this.#live = found.live
     this.#released = found.released
     this.#nextSequence = found.nextSequence
-    this.durableSequence = found.durableSequence
+    this.durableSequence = isComplete ? found.nextSequence : found.durableSequence
+    this.#unproven = { from: found.durableSequence, to: found.nextSequence }
     this.#nextNumber = 1 + Math.max(0, ...[...found.live, ...found.released].map(file => file.number))
     this.rotate()
   }
