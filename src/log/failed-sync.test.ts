@@ -4,9 +4,10 @@ import { test } from 'node:test'
 import { withHandles } from '../../test/support/with-handles.ts'
 import { DiskError, type FileSystem, memoryFileSystem } from '../base.ts'
 import type { Log } from '../log.ts'
+import { buildMarkerBatch } from '../protocol.ts'
 import { cachedDisk } from './cached-disk.testing.ts'
 import type { LogContext } from './context.ts'
-import { append, openTestLog, partitionOf, readAll, topicConfig, topicId, turn } from './log.testing.ts'
+import { append, batchOf, openTestLog, partitionOf, readAll, topicConfig, topicId, turn } from './log.testing.ts'
 
 const otherId = 'AAAAAAAAAAAAAAAAAAAB1Q' as typeof topicId
 const fsync = { durability: 'fsync' } as const
@@ -187,4 +188,20 @@ test('what a killed process had not synced of the state log is synced before jou
   const second = await openTestLog(watched, fsync)
   assert.equal(partitionOf(second.log).logEndOffset, 2)
   assert.ok(begun.length > 0 && !begun.includes(true))
+})
+
+test('a checkpoint that fails before it syncs a segment leaves that to the next one', async () => {
+  const { files, faults, isDirty } = cachedDisk()
+  const { log } = await openTestLog(files, fsync)
+  const partition = partitionOf(log)
+  const batch = batchOf({ values: ['a'], producerId: 7, producerEpoch: 0, baseSequence: 0, isTransactional: true })
+  await partition.append(batch, { origin: 'client' }).durable
+  const abort = buildMarkerBatch({ producerId: 7, producerEpoch: 0, committed: false, coordinatorEpoch: 0, timestamp: 1 })
+  await partition.append(abort, { origin: 'coordinator' }).durable
+  faults.write = /\.txnindex$/
+  await assert.rejects(checkpoint(log), /txnindex: ENOSPC/)
+  const segment = '/data/orders-0/00000000000000000000'
+  assert.equal(isDirty(`${segment}.log`), true)
+  await checkpoint(log)
+  assert.deepEqual([isDirty(`${segment}.log`), isDirty(`${segment}.txnindex`)], [false, false])
 })

@@ -239,12 +239,14 @@ export class Checkpointer {
     partition.files.noteEpochs(partition.epochs)
     const { active } = partition.segments
     if (this.#indexing) active?.flushIndexes()
+    const { unsynced } = partition.files
     const isPromised = partition.synced || partition.promised
+    const segments = [...unsynced].filter(segment => isPromised || segment !== active)
+    // If the disk refuses something here, it stays known what has to be synced.
+    const state = stateOf(partition, active === undefined || isPromised || !unsynced.has(active))
     partition.promised = false
-    const segments = [...partition.files.unsynced].filter(segment => isPromised || segment !== active)
-    for (const segment of segments) partition.files.unsynced.delete(segment)
-    const synced = active === undefined || !partition.files.unsynced.has(active)
-    return { partition, state: stateOf(partition, synced), segments }
+    for (const segment of segments) unsynced.delete(segment)
+    return { partition, state, segments }
   }
 
   async #syncAll(works: Work[]): Promise<void> {
