@@ -356,7 +356,7 @@ async function recover(crash: Crash<Promises>, crashes: Crash<Promises>[], refus
     if (hasTrouble) makeTrouble(world, random)
     const log = await openOrRefuse(world, randomSettings(random), hasTrouble)
     if (log === null) return collect(world, () => snapshot(promises), crashes, { random, probability: 1, after: crash })
-    const partitions = openAll(log, promises)
+    const partitions = hasTrouble ? openAllInTrouble(world, log, promises) : openAll(log, promises)
     if (hasTrouble) endTrouble(world)
     // Consumers may read at once what is visible: from now on no crash may take it back.
     const seen = promises.map((promise, index) => ({ ...promise, seen: partitions[index]!.highWatermark }))
@@ -400,6 +400,17 @@ async function recover(crash: Crash<Promises>, crashes: Crash<Promises>[], refus
   } catch (error) {
     const reason = error instanceof Finding ? error.message : `recovery failed: ${error instanceof Error ? error.stack : String(error)}`
     throw new Finding(`after a crash (${cut}, depth ${crash.depth}, state seed ${seed}): ${reason}`)
+  }
+}
+
+/** The disk may refuse what a partition needs to be opened; then it is opened when the disk works again. */
+function openAllInTrouble(world: World, log: Log, promises: Promises): PartitionLog[] {
+  try {
+    return openAll(log, promises)
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.name !== 'KAFKA_STORAGE_ERROR') throw error
+    endTrouble(world)
+    return openAll(log, promises)
   }
 }
 
