@@ -8,7 +8,7 @@ import { seededRandom } from '../../sim/world/random.ts'
 import { SimulatedS3 } from '../../sim/world/s3.ts'
 import { memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
-import { apis, errorName } from '../../src/protocol.ts'
+import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect, fetchValues } from '../support/client.ts'
 import { eventually } from './two-brokers.ts'
 
@@ -152,6 +152,35 @@ test('ElectLeaders and reassignments move partitions under load: nothing is lost
   }
   await load.stop()
   await load.check()
+})
+
+test('who appends while a partition is moved is told where it is, as soon as it is there', async () => {
+  await create('held', [[1, 2]])
+  await eventually(() => metadataOf(1).partitionByName('held', 0) !== undefined)
+  const { log } = brokers.get(1)!.broker.cluster!
+  const client = await connect(port(1))
+  const records = buildBatch({ records: [{ key: null, value: Buffer.from('x') }], timestamp: real.clock.now() })
+  const topicData = [{ name: 'held', partitionData: [{ index: 0, records }] }]
+  const request = { transactionalId: null, acks: -1, timeoutMs: 30_000, topicData }
+  let answer: ReturnType<typeof client.request<typeof apis.produce>> | null = null
+  const releaseWith = log.releaseWith.bind(log)
+  log.releaseWith = (keys, metadata) =>
+    releaseWith(keys, async () => {
+      // Nothing of the partition is appended at this moment.
+      answer = client.request(apis.produce, 10, request)
+      await new Promise<void>(resolve => real.timers.after(50, resolve))
+      return await metadata()
+    })
+  const topics = [{ name: 'held', partitions: [{ partitionIndex: 0, replicas: [2] }] }]
+  const mover = await connect(port(3))
+  await mover.request(apis.alterPartitionReassignments, 1, { timeoutMs: 10_000, allowReplicationFactorChange: true, topics })
+  log.releaseWith = releaseWith
+  const { responses, nodeEndpoints } = await answer!
+  const { errorCode, currentLeader } = responses[0]!.partitionResponses[0]!
+  assert.deepEqual([errorName(errorCode), currentLeader.leaderId], ['NOT_LEADER_OR_FOLLOWER', 2])
+  assert.deepEqual([nodeEndpoints[0]!.nodeId, nodeEndpoints[0]!.port], [2, port(2)])
+  client.close()
+  mover.close()
 })
 
 test('a broker that is added gets its share, and one that stops gives its partitions away, under load', async () => {

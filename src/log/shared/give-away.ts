@@ -15,7 +15,7 @@ export interface GiveAwayOptions {
   readonly upkeep: Upkeep
   /** More than that is flushed first. */
   readonly carryBytes: number
-  /** It is not this session's any more. */
+  /** It is not this session's any more; tells those who waited, sooner or later. */
   forget(partition: SharedPartition): void
   readonly clock: Clock
   /** They are gone, after appends waited for so long. */
@@ -46,7 +46,7 @@ export async function giveAway(
       moved(clock.monotonic() - beganMs)
       return true
     } finally {
-      for (const partition of whole) partition.thaw()
+      for (const partition of whole) if (partition.gone === null) partition.thaw()
     }
   })
 }

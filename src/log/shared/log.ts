@@ -50,6 +50,8 @@ interface Session {
 }
 
 const noCounts: JournalCounts = { frames: 0, bytes: 0, syncs: new Durations() }
+/** If the metadata does not say so by then. */
+const toldAfterMs = 1_000
 const noPressure: Pressure = { on: false, whenOff: callback => callback() }
 
 export class SharedLog implements Log {
@@ -66,6 +68,8 @@ export class SharedLog implements Log {
   #pieceObjects = 0
   /** Wanted in this turn. */
   #wanted: Wanted[] = []
+  /** Given away. Clients whose appends wait are told when the metadata here says so, too: then they are told where to go. */
+  readonly #moved = new Map<string, SharedPartition>()
   /** On their way, by key. */
   readonly #leading = new Map<string, Promise<SharedPartition>>()
   #closed = false
@@ -202,7 +206,7 @@ export class SharedLog implements Log {
     if (session === null) throw noSession()
     const { journal, upkeep } = session
     const { carryBytes } = this.#options.shared
-    const forget = (partition: SharedPartition) => this.#forget(partition, 'released')
+    const forget = (partition: SharedPartition) => this.#forgetMoved(partition)
     const { clock } = this.#options.system
     const moved = (frozenMs: number) => {
       this.counts.moves.add(frozenMs)
@@ -232,12 +236,13 @@ export class SharedLog implements Log {
     partition.drained().then(drop, () => {})
   }
 
-  /** Another broker leads it already: all that is left is to forget it. To give a partition away, see `releaseWith`. */
+  /** The metadata here says that another broker leads it: all that is left is to forget it. To give a partition away, see `releaseWith`. */
   async release(topicId: Uuid, number: number): Promise<ReleasedPartition> {
-    const partition = this.get(topicId, number)
-    if (partition === undefined)
-      throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${partitionKey(topicId, number)} is not in this log`)
+    const key = partitionKey(topicId, number)
+    const partition = this.partitions.get(key) ?? this.#moved.get(key)
+    if (partition === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${key} is not in this log`)
     this.#forget(partition, 'released')
+    this.#tellMoved(key)
     return { topic: partition.topic, topicId, partition: number, directory: partition.name }
   }
 
@@ -283,6 +288,21 @@ export class SharedLog implements Log {
     const failed = (error: unknown) => this.#options.report(`the end of session ${session.journal.session}`, error)
     session.upkeep.close({ flush: false }).catch(failed)
     session.journal.close().catch(failed)
+  }
+
+  #forgetMoved(partition: SharedPartition): void {
+    const key = partitionKey(partition.topicId, partition.partition)
+    if (this.partitions.get(key) !== partition) return
+    this.partitions.delete(key)
+    partition.markGone('released', true)
+    this.#tellMoved(key)
+    this.#moved.set(key, partition)
+    this.#options.system.timers.after(toldAfterMs, () => this.#tellMoved(key))
+  }
+
+  #tellMoved(key: string): void {
+    this.#moved.get(key)?.thaw()
+    this.#moved.delete(key)
   }
 
   #forget(partition: SharedPartition, why: 'deleted' | 'released'): void {

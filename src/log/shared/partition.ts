@@ -113,8 +113,8 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
   }
 
   append(records: Buffer, options: AppendOptions): Appended {
-    this.#refuseUnlessLed()
     if (this.#frozen !== null) return this.#hold(this.#frozen, options)
+    this.#refuseUnlessLed()
     this.context.admit(options.origin)
     const nowMs = this.context.system.clock.now()
     const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs), options.contents)
@@ -373,13 +373,9 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
     this.#frozen = { over: promise, end: reject }
   }
 
-  get isFrozen(): boolean {
-    return this.#frozen !== null
-  }
-
-  /** All goes on as before. */
+  /** Who waited is told. If it is not gone, all goes on as before. */
   thaw(): void {
-    this.#frozen?.end(movingError(this))
+    this.#frozen?.end(this.gone === null ? movingError(this) : goneError(this))
     this.#frozen = null
   }
 
@@ -388,11 +384,12 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
     await this.#lastAppend
   }
 
-  markGone(why: 'deleted' | 'released'): void {
+  /** `toldLater`: appends wait on, until {@link thaw}. */
+  markGone(why: 'deleted' | 'released', toldLater = false): void {
     if (this.gone !== null) return
     this.gone = why
     this.memory.drop()
-    this.#frozen?.end(goneError(this))
+    if (!toldLater) this.thaw()
     this.#waiters?.notifyAll()
   }
 
