@@ -178,3 +178,18 @@ test('the metrics of a cluster say what it does', async () => {
   assert.ok(read('millrace_cluster_fenced_total') >= 1)
   for (const name of ['take_over', 'move']) assert.ok(read(`millrace_cluster_${name}_duration_seconds_count`) >= 0, name)
 })
+
+test('a broker that starts without its database waits for it, says so, and gets its share', async () => {
+  database = 'lost-before'
+  const starting = start({ 'http.listen': '127.0.0.1:21640' })
+  const ask = () => fetch('http://127.0.0.1:21640/health/ready').catch(() => null)
+  await until(async () => (await ask())?.status === 503)
+  await until(async () => /database/.test(((await (await ask())!.json()) as { reason: string }).reason))
+  database = 'well'
+  const { running } = await starting
+  assert.equal((await ask())!.status, 200)
+  const { id } = running.broker.self
+  await until(() => leadersIn(running).filter(leader => leader === id).length >= 3)
+  await reconnect()
+  assert.equal((await values('orders')).length, 62)
+})
