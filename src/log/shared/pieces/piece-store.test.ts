@@ -342,6 +342,19 @@ test('large answers are views of the cached block; small ones do not keep it in 
   )
 })
 
+test('an answer has some blocks at most, however much is asked for and cached', async () => {
+  const stage = newStage(12, { blockBytes: 100_000 })
+  const { world, store } = stage
+  await world.run(
+    (async () => {
+      const { row, known } = await writeOne(stage, 200, 10_000)
+      await readAll(store, row, known, 100, 50_000_000, forever)
+      const slice = store.read(row, 100, 50_000_000, true, forever)
+      assert.ok(!(slice instanceof Promise) && slice.chunks.length === 4 && slice.next < 150)
+    })(),
+  )
+})
+
 test('without room nothing is read, and without atLeastOne nothing that does not fit', async () => {
   const stage = newStage(10)
   const { world, store } = stage

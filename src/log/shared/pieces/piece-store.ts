@@ -26,7 +26,7 @@ export interface PieceStoreOptions {
   report(what: string, error: unknown): void
 }
 
-/** One answer takes no more than these: the next one follows. */
+/** One answer takes no more than these, and the next one follows: the headers of more tiny batches would take too much of a turn. */
 const blocksAtOnce = 4
 const blocksAhead = 2
 /** An answer keeps so many times its own bytes of memory at most. */
@@ -94,7 +94,7 @@ export class PieceStore {
 
   /**
    * Whole batches from the one that contains `from`, or the first behind it; up to `maxBytes`, or one batch at least with `atLeastOne`; only
-   * batches that end below `end`. May answer fewer: what is here. At once if it is cached. `following`: rows behind this one, for
+   * batches that end below `end`. May answer fewer: what is here, of some blocks. At once if it is cached. `following`: rows behind this one, for
    * reading ahead. Rejects, or throws, with KAFKA_STORAGE_ERROR.
    */
   read(
@@ -151,7 +151,7 @@ export class PieceStore {
     if (maxBytes <= 0 && !atLeastOne) return { chunks, bytes, next }
     const begin = index.positionBefore(from)
     let block = index.blockOf(begin)
-    for (; block < index.blocks && index.blockOffset(block) < end; block++) {
+    for (; block < index.blocks && index.blockOffset(block) < end && chunks.length < blocksAtOnce; block++) {
       const content = held.get(block) ?? this.#blocks.get(row.object, row.position + index.blockStart(block))
       if (content === undefined) {
         if (bytes === 0) return this.#load(request, index, block, held).then(loaded => this.#read(request, index, loaded))
