@@ -15,6 +15,7 @@ import { javaLogin } from '../support/java-login.ts'
 import { must } from '../support/run.ts'
 import { kafkaOf, type Secured, type StartBrokers, startSecured } from '../support/secured.ts'
 import type { CaseResult } from '../support/suite.ts'
+import { Acknowledged } from './acknowledged.ts'
 import { breaks } from './breaks.ts'
 import { expectThat, Finding, Place, type Running, type Workload } from './workload.ts'
 
@@ -56,8 +57,9 @@ export async function endure(options: Endurance): Promise<CaseResult[]> {
     const places = await prepare(secured, directory, options)
     const running: { workload: Workload; clients: Running }[] = []
     for (const workload of options.workloads) running.push({ workload, clients: await workload.start(places.get(workload)!) })
+    const acknowledged = new Acknowledged([...places.values()].map(place => place.file('events')))
     const broker = await result('broker', () =>
-      isCluster(secured.broker) ? breaks(secured.broker, options) : kills(secured.broker, options),
+      isCluster(secured.broker) ? breaks(secured.broker, acknowledged, options) : kills(secured.broker, options),
     )
     // All at once: what one has left over may hold up another.
     const stopped = await Promise.allSettled(running.map(({ clients }) => clients.stop()))

@@ -3,12 +3,15 @@
  */
 import { type Listeners, type Properties, type RunningBroker, startMember } from './brokers.ts'
 import { WayTo } from './proxy.ts'
+import { freePorts } from './run.ts'
 import { type Stores, startStores } from './stores.ts'
 
 export interface Member {
   readonly id: number
   readonly broker: RunningBroker
   readonly ways: { readonly postgres: WayTo; readonly minio: WayTo }
+  /** What keeps it from serving, in its own words; null: nothing. */
+  unready(): Promise<string | null>
 }
 
 /** All of its brokers, seen as one: `stop` and `restart` concern one of them, another one each time. */
@@ -82,13 +85,14 @@ class RunningCluster implements Cluster {
     const ways = { postgres: await WayTo.port(stores.postgres.port), minio: await WayTo.port(stores.minio.port) }
     this.#proxies.push(ways.postgres, ways.minio)
     const id = this.members.length
+    const http = `127.0.0.1:${await freePorts(1)}`
     const urls = stores.urls({ postgres: ways.postgres.port, minio: ways.minio.port })
     const broker = await startMember(
-      { ...this.#properties, ...urls, 'node.id': String(id), 'broker.rack': `rack-${id}` },
+      { ...this.#properties, ...urls, 'node.id': String(id), 'broker.rack': `rack-${id}`, 'http.listen': http },
       stores.env,
       this.#listeners,
     )
-    const member = { id, broker, ways }
+    const member = { id, broker, ways, unready: () => unready(`http://${http}/health/ready`) }
     this.members.push(member)
     return member
   }
@@ -108,5 +112,15 @@ class RunningCluster implements Cluster {
     for (const { broker } of this.members) await broker.remove()
     for (const proxy of this.#proxies) proxy.close()
     await this.stores.remove()
+  }
+}
+
+async function unready(url: string): Promise<string | null> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(1000) })
+    const body = await answer.text()
+    return answer.ok ? null : body
+  } catch (error) {
+    return String(error)
   }
 }
