@@ -249,6 +249,18 @@ test('a step that always fails is retried at growing intervals, until its key is
   assert.equal(tries, 4)
 })
 
+test('a step that is due while the log is offline is no failure, and runs as soon as the log is back', async () => {
+  const { system, log, coordinator, reports } = open()
+  await system.settle()
+  coordinator.shard.context.schedule(timerKey('due'), 100, () => ({ records: [record('late')], response: undefined }))
+  log.goOffline('the lease of this broker is not proven')
+  await system.advance(600_000)
+  assert.deepEqual([log.records().length, reports], [0, []])
+  log.goOffline(null)
+  await system.advance(500)
+  assert.equal(log.records().length, 1)
+})
+
 test('timers run as operations, a later deadline moves them, and a lost shard takes them along', async () => {
   const { system, log, coordinator, reports } = open()
   const { context } = coordinator.shard

@@ -82,7 +82,8 @@ export interface MemoryPartitionLog extends PartitionLog {
   durable: boolean
   /** Lets the high watermark catch up. */
   sync(): void
-  goOffline(why: string): void
+  /** null: it is back. */
+  goOffline(why: string | null): void
 }
 
 export function memoryPartitionLog(maxMessageBytes = 1_048_588): MemoryPartitionLog {
@@ -156,7 +157,7 @@ export function memoryPartitionLog(maxMessageBytes = 1_048_588): MemoryPartition
       highWatermark = end
       wake()
     },
-    goOffline(why: string) {
+    goOffline(why: string | null) {
       offline = why
       wake()
     },

@@ -369,6 +369,8 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.write(step).catch(error => {
       // A shard that was lost arms its timers again when it is loaded.
       if (epoch !== this.#epoch) return
+      // Not the step failed: it waits for the log, which says itself why it is offline, and runs soon after that is back.
+      if (this.#log.offline !== null) return this.#timers.retry(key, step, 1)
       this.#options.report?.(`timer ${key} failed`, error)
       this.#timers.retry(key, step, failures + 1)
     })
