@@ -254,6 +254,20 @@ test('a group can fetch only partitions that were assigned to it, and nothing is
   assert.equal(await running.broker.shares.read({ groupId: 'made up', topicId, partition: 0 }), null)
 })
 
+test('a member is not told that a coordinator is away, which its client would not survive; it gets its records when that is back', async () => {
+  const { running, connect, admin, topicId } = await started()
+  await admin.produce('a')
+  const one = await connect('one')
+  const { shares } = running.broker
+  const original = shares.read
+  for (const name of ['NOT_COORDINATOR', 'COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS'] as const) {
+    shares.read = () => Promise.reject(new KafkaError(name))
+    assert.equal(await one.fetch(topicId), '', name)
+  }
+  shares.read = original
+  assert.equal(await one.fetch(topicId), '0-0 x1')
+})
+
 test('nothing is kept for a deleted topic', async () => {
   const { running, connect, admin, topicId } = await started()
   await admin.produce('a')
