@@ -65,6 +65,8 @@ export class SharedLog implements Log {
   readonly #pieces: PieceStore
   readonly #turns: Turns
   #current: Session | null = null
+  /** The last one that began. What is still written when it has ended is found by its name. */
+  #session = 0
   #pieceObjects = 0
   /** Wanted in this turn. */
   #wanted: Wanted[] = []
@@ -79,7 +81,7 @@ export class SharedLog implements Log {
     this.#options = options
     this.#turns = new Turns(system)
     this.#memory = new LogMemory(settings.tailBytes)
-    const nameObject = () => `${this.#current!.journal.session}/p${++this.#pieceObjects}`
+    const nameObject = () => `${this.#session}/p${++this.#pieceObjects}`
     this.#pieces = new PieceStore({ system, objects, settings: shared, nameObject, report })
   }
 
@@ -106,6 +108,7 @@ export class SharedLog implements Log {
     if (this.#closed) return
     const { system, database, objects, settings, shared, report } = this.#options
     this.#endSession()
+    this.#session = session
     const journal: SessionJournal = new SessionJournal({
       system,
       database,
