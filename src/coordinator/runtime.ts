@@ -273,7 +273,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
         this.#settle(barrier)
         return
       }
-      const cause = new KafkaError('KAFKA_STORAGE_ERROR', this.#log.offline ?? 'the partition was deleted')
+      const cause = new KafkaError('KAFKA_STORAGE_ERROR', this.#log.offline ?? 'the partition was deleted, or another broker leads it')
       this.#options.report?.('records did not become durable', cause)
       this.#discard('failed', coordinatorError(cause))
       // Not at once: the partition is offline or deleted, and would fail the same way.
