@@ -37,7 +37,7 @@ const subject: Subject = {
   login: (user, password) => ({ MILLRACE_USERNAME: user, MILLRACE_PASSWORD: password, MILLRACE_CA: files.ca }),
   /** Everybody is a super user on this listener. */
   async raw() {
-    const [host, port] = bootstraps.TLS.split(':')
+    const [host, port] = bootstraps.TLS.split(',')[0]!.split(':')
     const socket = connect({ port: Number(port), host, ca: readFileSync(files.ca) })
     await once(socket, 'secureConnect')
     return rawClient(socket)

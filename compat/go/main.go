@@ -34,7 +34,7 @@ func unique(kind string) string {
 }
 
 func main() {
-	address = os.Args[2]
+	address = firstOf(os.Args[2])
 	cases := map[string][]func() []testCase{
 		"franz-go": {franzCases, franzModernCases, franzSecuredCases, franzCrashCases},
 		"sarama":   {saramaCases, saramaTxnCases, saramaSecuredCases},

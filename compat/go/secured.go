@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,16 @@ func readSecured() *securedBroker {
 	if err := json.Unmarshal(must(os.ReadFile(path)), &found); err != nil {
 		panic(err)
 	}
+	for listener, addresses := range found.Bootstraps {
+		found.Bootstraps[listener] = firstOf(addresses)
+	}
 	return &found
+}
+
+// firstOf is the broker of a cluster that clients ask for the others.
+func firstOf(addresses string) string {
+	first, _, _ := strings.Cut(addresses, ",")
+	return first
 }
 
 var errSkip = errors.New("it needs a broker that the harness started")

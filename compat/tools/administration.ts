@@ -18,6 +18,8 @@ interface Names {
   userName: string
   reassignment: string
   topicsToMove: string
+  /** The ids of all brokers, separated by commas. */
+  brokers: string
 }
 
 export async function administer(secured: Secured | null, directory: string, report: Report): Promise<void> {
@@ -30,6 +32,7 @@ export async function administer(secured: Secured | null, directory: string, rep
     userLogin: join(directory, 'user.properties'),
     reassignment: join(directory, 'reassignment.json'),
     topicsToMove: join(directory, 'topics.json'),
+    brokers: Array.from(secured?.bootstraps.SASL_SSL.split(',') ?? [], (_, id) => id).join(),
   }
   const asRoot = [...aclSteps(names), ...configSteps(names), ...transactionSteps(names), ...shareSteps(names), ...clusterSteps(names)]
   const asUser = [...refusedSteps(names), ...tokenSteps(names)]
@@ -234,7 +237,7 @@ function shareSteps({ topic, group }: Names): Step[] {
   ]
 }
 
-function clusterSteps({ topic, reassignment, topicsToMove }: Names): Step[] {
+function clusterSteps({ topic, reassignment, topicsToMove, brokers }: Names): Step[] {
   const reassign = (...args: string[]): Step['command'] => [tool.reassign, ...args]
   const file = ['--reassignment-json-file', reassignment]
   return [
@@ -258,8 +261,8 @@ function clusterSteps({ topic, reassignment, topicsToMove }: Names): Step[] {
     { name: 'kafka-reassign-partitions/list', command: reassign('--list'), says: /No partition reassignments found/ },
     {
       name: 'kafka-reassign-partitions/generate',
-      command: reassign('--generate', '--topics-to-move-json-file', topicsToMove, '--broker-list', '0'),
-      says: /Proposed partition reassignment configuration[\s\S]*"replicas":\[0\]/,
+      command: reassign('--generate', '--topics-to-move-json-file', topicsToMove, '--broker-list', brokers),
+      says: /Proposed partition reassignment configuration[\s\S]*"replicas":\[\d+(,\d+)*\]/,
     },
     {
       name: 'kafka-reassign-partitions/execute',

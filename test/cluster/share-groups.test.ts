@@ -43,7 +43,7 @@ class Member {
     assert.equal(errorName(errorCode), 'NONE')
   }
 
-  /** From the leader: what was acquired, or the error. */
+  /** From the leader: what was acquired, or the errors of the fetch and of the acknowledgements. */
   async fetch(acknowledged: { first: number; last: number; type: number }[] = []): Promise<string> {
     this.#client ??= await this.#two.client(1)
     const acknowledgementBatches = acknowledged.map(({ first, last, type }) => ({
@@ -66,8 +66,8 @@ class Member {
     this.#epoch++
     const partition = answer.responses[0]?.partitions[0]
     if (partition === undefined) return ''
-    if (partition.errorCode !== 0) return errorName(partition.errorCode)
-    if (partition.acknowledgeErrorCode !== 0) return errorName(partition.acknowledgeErrorCode)
+    const failed = [partition.errorCode, partition.acknowledgeErrorCode].filter(code => code !== 0)
+    if (failed.length > 0) return failed.map(errorName).join()
     return partition.acquiredRecords.map(({ firstOffset, lastOffset }) => `${firstOffset}-${lastOffset}`).join()
   }
 
@@ -126,13 +126,32 @@ test('while the share coordinator is away, acknowledgements fail, and what they 
   await produce(two, 'a', 'b')
   assert.equal(await member.fetch(), '0-1')
   await two.stop(0)
-  assert.equal(await member.fetch([{ first: 0, last: 0, type: accept }]), 'COORDINATOR_NOT_AVAILABLE')
+  assert.equal(await member.fetch([{ first: 0, last: 0, type: accept }]), 'KAFKA_STORAGE_ERROR,COORDINATOR_NOT_AVAILABLE')
   await two.startBroker(0)
   member.leave()
   const again = new Member(two, groupId, 'one')
   await eventually(async () => (await again.fetch()) === '0-1')
   assert.equal(await again.fetch([{ first: 0, last: 1, type: accept }]), '')
   assert.equal((await two.broker(0).shares.read(key))?.startOffset, 2)
+})
+
+test('while the share coordinator is away, a fetch fails with an error that members accept, and what it asked for comes later', async t => {
+  const two = await startTwo(t)
+  const { groupId, member, key } = await joined(two)
+  await produce(two, 'a', 'b')
+  assert.equal(await member.fetch(), '0-1')
+  member.leave()
+  // Broker 1 reads the state again, and broker 0 does not coordinate it as it believes.
+  two.broker(1).sharePartitions.forget(groupId)
+  const kept = two.broker(0).shares.partitionFor(key)
+  const { metadata } = two.broker(0)
+  const lead = (leader: number) =>
+    metadata.changePartitions([{ topicId: metadata.topicId('__share_group_state')!, partition: kept, leader }])
+  await lead(1)
+  const again = new Member(two, groupId, 'one')
+  assert.equal(await again.fetch(), 'KAFKA_STORAGE_ERROR')
+  await lead(0)
+  assert.equal(await eventually(async () => (await again.fetch()) || false), '0-1')
 })
 
 test('a group is altered and deleted with its state on another broker', async t => {

@@ -229,3 +229,32 @@ test('a transaction that takes too long is aborted on both brokers', async t => 
   const error = await produce(two, 1, id, session, 'b')
   assert.ok(error === 'INVALID_PRODUCER_EPOCH' || error === 'PRODUCER_FENCED', error)
 })
+
+test('a replica that does not lead describes the producers that the leader knows', async t => {
+  const two = await startTwo(t)
+  const transactionalId = idOf(two)
+  const session = await begin(two, transactionalId)
+  const entered = await two.call(0, apis.addPartitionsToTxn, 3, {
+    v3AndBelowTransactionalId: transactionalId,
+    v3AndBelowProducerId: session.producerId,
+    v3AndBelowProducerEpoch: session.producerEpoch,
+    v3AndBelowTopics: [{ name: 't', partitions: [1] }],
+  })
+  assert.equal(errorName(entered.resultsByTopicV3AndBelow[0]!.resultsByPartition[0]!.partitionErrorCode), 'NONE')
+  assert.equal(await produce(two, 1, transactionalId, session, 'a', 11), 'NONE')
+  const describe = async (id: number, partition: number) => {
+    const { topics } = await two.call(id, apis.describeProducers, 0, { topics: [{ name: 't', partitionIndexes: [partition] }] })
+    const { errorCode, activeProducers } = topics[0]!.partitions[0]!
+    return [errorName(errorCode), ...activeProducers.map(({ producerId, currentTxnStartOffset }) => [producerId, currentTxnStartOffset])]
+  }
+  assert.deepEqual(await describe(0, 1), ['NOT_LEADER_OR_FOLLOWER'])
+  for (const id of [0, 1]) {
+    const { metadata } = two.broker(id)
+    const change = { topicId: two.topicId, partition: 1, replicas: [1, 0] }
+    assert.deepEqual(await metadata.changePartitions([change]), [null])
+  }
+  assert.deepEqual(await describe(0, 1), ['NONE', [session.producerId, 0]])
+  assert.deepEqual(await describe(1, 1), await describe(0, 1))
+  await two.stop(1)
+  assert.deepEqual(await describe(0, 1), ['NETWORK_EXCEPTION'])
+})

@@ -1,6 +1,6 @@
 /** What this broker asks the leaders of other partitions: to take a batch of its own, and where a partition begins and ends. */
 import { joinedKey } from '../../base.ts'
-import { apis, errorName, KafkaError } from '../../protocol.ts'
+import { apis, errorName, KafkaError, type MessageOf } from '../../protocol.ts'
 import type { Leaders } from './leaders.ts'
 import type { Peers } from './peers.ts'
 
@@ -11,9 +11,12 @@ export interface PartitionEnds {
   readonly leaderEpoch: number
 }
 
+export type DescribedProducers = MessageOf<typeof apis.describeProducers.response>['topics'][number]['partitions'][number]
+
 /** Topics by name. */
 const produceVersion = 12
 const listVersion = 7
+const describeProducersVersion = 0
 const earliest = -2
 const latest = -1
 const readUncommitted = 0
@@ -50,17 +53,17 @@ export class RemotePartitions {
 
   /** Of partitions that other brokers lead, by `joinedKey(topic, partition)`. Those of a broker that does not answer are missing. */
   async endsOfMany(partitions: readonly { topic: string; partition: number }[]): Promise<Map<string, PartitionEnds>> {
-    const byLeader = new Map<number, Map<string, number[]>>()
-    for (const { topic, partition } of partitions) {
-      const leader = this.#elsewhere(topic, partition)
+    const byLeader = new Map<number, { topic: string; partition: number }[]>()
+    for (const each of partitions) {
+      const leader = this.#elsewhere(each.topic, each.partition)
       if (leader === null) continue
-      const topics = byLeader.get(leader) ?? new Map<string, number[]>()
-      const indexes = topics.get(topic) ?? []
-      indexes.push(partition)
-      byLeader.set(leader, topics.set(topic, indexes))
+      const led = byLeader.get(leader)
+      if (led === undefined) byLeader.set(leader, [each])
+      else led.push(each)
     }
     const found = new Map<string, PartitionEnds>()
-    const ask = async ([leader, topics]: [number, ReadonlyMap<string, number[]>]) => {
+    const ask = async ([leader, led]: [number, readonly { topic: string; partition: number }[]]) => {
+      const topics = byTopic(led)
       const [first, last] = await Promise.all([this.#offsets(leader, topics, earliest), this.#offsets(leader, topics, latest)])
       for (const [key, { offset, leaderEpoch }] of last) {
         const start = first.get(key)
@@ -68,6 +71,16 @@ export class RemotePartitions {
       }
     }
     await Promise.allSettled([...byLeader].map(ask))
+    return found
+  }
+
+  /** What the leader knows of the producers of partitions, by `joinedKey(topic, partition)`. */
+  async producers(leader: number, partitions: readonly { topic: string; partition: number }[]): Promise<Map<string, DescribedProducers>> {
+    const topics = Array.from(byTopic(partitions), ([name, partitionIndexes]) => ({ name, partitionIndexes }))
+    const answer = await this.#peers.request(leader, apis.describeProducers, describeProducersVersion, { topics })
+    const found = new Map<string, DescribedProducers>()
+    for (const topic of answer.topics)
+      for (const described of topic.partitions) found.set(joinedKey(topic.name, String(described.partitionIndex)), described)
     return found
   }
 
@@ -115,4 +128,14 @@ export class RemotePartitions {
     if (leader !== null) return leader
     throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `${topic}-${partition} is not led by another broker`)
   }
+}
+
+function byTopic(partitions: readonly { topic: string; partition: number }[]): Map<string, number[]> {
+  const topics = new Map<string, number[]>()
+  for (const { topic, partition } of partitions) {
+    const indexes = topics.get(topic)
+    if (indexes === undefined) topics.set(topic, [partition])
+    else indexes.push(partition)
+  }
+  return topics
 }

@@ -26,6 +26,9 @@ export interface RoutedShareStatesOptions {
   peers: Peers
 }
 
+type Own<T> = (coordinator: ShareCoordinator) => Promise<T>
+type Remote<T> = (broker: number, peers: Peers) => Promise<T>
+
 /** Nothing was done, or the same may be done again. */
 const passing: ReadonlySet<string> = new Set<ErrorName>([
   'COORDINATOR_LOAD_IN_PROGRESS',
@@ -50,12 +53,10 @@ export class RoutedShareStates implements ShareStates {
   }
 
   read(key: SharePartitionKey): Promise<ShareState | null> {
-    const { own, peers } = this.#options
-    if (this.#isOwn(key)) return own.read(key)
-    return this.#repeated(
+    return this.#ask(
       key,
-      () => own.read(key),
-      async broker => {
+      own => own.read(key),
+      async (broker, peers) => {
         const { results } = await peers.request(broker, apis.readShareGroupState, 0, requestFor(key, noEpoch))
         const found = only(results)
         if (errorName(found.errorCode) === 'INVALID_REQUEST') return null
@@ -66,22 +67,19 @@ export class RoutedShareStates implements ShareStates {
   }
 
   position(key: SharePartitionKey): Promise<SharePosition | null> {
-    const { own, peers } = this.#options
-    if (this.#isOwn(key)) return own.position(key)
-    return this.#repeated(
+    return this.#ask(
       key,
-      () => own.position(key),
-      async broker => checked(only((await peers.request(broker, apis.readShareGroupStateSummary, 1, requestFor(key, noEpoch))).results)),
+      own => own.position(key),
+      async (broker, peers) =>
+        checked(only((await peers.request(broker, apis.readShareGroupStateSummary, 1, requestFor(key, noEpoch))).results)),
     )
   }
 
   initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Promise<void> {
-    const { own, peers } = this.#options
-    if (this.#isOwn(key)) return own.initialize(key, stateEpoch, startOffset)
     return this.#change(
       key,
-      () => own.initialize(key, stateEpoch, startOffset),
-      async broker => {
+      own => own.initialize(key, stateEpoch, startOffset),
+      async (broker, peers) => {
         const request = requestFor(key, { stateEpoch, startOffset })
         checked(only((await peers.request(broker, apis.initializeShareGroupState, 0, request)).results))
       },
@@ -89,24 +87,20 @@ export class RoutedShareStates implements ShareStates {
   }
 
   write(key: SharePartitionKey, change: ShareState): Promise<void> {
-    const { own, peers } = this.#options
-    if (this.#isOwn(key)) return own.write(key, change)
     return this.#change(
       key,
-      () => own.write(key, change),
-      async broker => {
+      own => own.write(key, change),
+      async (broker, peers) => {
         checked(only((await peers.request(broker, apis.writeShareGroupState, 1, requestFor(key, change))).results))
       },
     )
   }
 
   delete(key: SharePartitionKey): Promise<void> {
-    const { own, peers } = this.#options
-    if (this.#isOwn(key)) return own.delete(key)
     return this.#change(
       key,
-      () => own.delete(key),
-      async broker => {
+      own => own.delete(key),
+      async (broker, peers) => {
         checked(only((await peers.request(broker, apis.deleteShareGroupState, 0, requestFor(key, {}))).results))
       },
     )
@@ -125,24 +119,41 @@ export class RoutedShareStates implements ShareStates {
     return this.#options.leaders.elsewhere(shareStateTopicName, this.#options.own.partitionFor(key))
   }
 
-  async #repeated<T>(key: SharePartitionKey, own: () => Promise<T>, remote: (broker: number) => Promise<T>): Promise<T> {
+  #ask<T>(key: SharePartitionKey, own: Own<T>, remote: Remote<T>): Promise<T> {
+    return this.#ownFirst(key, own, () => this.#repeated(key, own, remote))
+  }
+
+  #change(key: SharePartitionKey, own: Own<void>, remote: Remote<void>): Promise<void> {
+    return this.#ownFirst(key, own, () => this.#inOrder(key, () => this.#repeated(key, own, remote)))
+  }
+
+  /** Also the first use creates the topic, and finds only then that another broker leads the partition. */
+  #ownFirst<T>(key: SharePartitionKey, own: Own<T>, further: () => Promise<T>): Promise<T> {
+    if (!this.#isOwn(key)) return further()
+    return own(this.#options.own).catch((error: unknown) => {
+      if (passing.has(toKafkaError(error).name)) return further()
+      throw error
+    })
+  }
+
+  async #repeated<T>(key: SharePartitionKey, own: Own<T>, remote: Remote<T>): Promise<T> {
+    const { timers, peers, own: coordinator } = this.#options
     for (let attempt = 1; ; attempt++) {
       try {
         const broker = this.#coordinatorOf(key)
-        return await (broker === null ? own() : remote(broker))
+        return await (broker === null ? own(coordinator) : remote(broker, peers))
       } catch (error) {
         const { name, message } = toKafkaError(error)
         if (!passing.has(name)) throw error
-        // Consumers do not know errors of connections between brokers.
+        // Clients do not know errors of connections between brokers.
         if (attempt === mostAttempts) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', message)
       }
-      await new Promise<void>(resolve => this.#options.timers.after(firstPauseMs * 2 ** (attempt - 1), resolve))
+      await new Promise<void>(resolve => timers.after(firstPauseMs * 2 ** (attempt - 1), resolve))
     }
   }
 
-  #change(key: SharePartitionKey, own: () => Promise<void>, remote: (broker: number) => Promise<void>): Promise<void> {
+  #inOrder(key: SharePartitionKey, work: () => Promise<void>): Promise<void> {
     const name = sharePartitionName(key)
-    const work = () => this.#repeated(key, own, remote)
     const before = this.#changing.get(name)
     const change = before === undefined ? work() : before.then(work, work)
     const done = () => {

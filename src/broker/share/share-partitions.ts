@@ -17,6 +17,7 @@ import {
 } from '../../coordinator.ts'
 import type { PartitionLog } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
+import { stateOf } from './share-errors.ts'
 
 export interface SharePartitionsOptions {
   system: System
@@ -159,21 +160,21 @@ export class SharePartitions {
   async #load(key: SharePartitionKey, log: PartitionLog, drop: () => void): Promise<SharePartition> {
     const { states, system, report } = this.#options
     const config = this.#options.config(key.groupId)
-    if (!(await this.#options.isShared(key))) throw new NotShared()
-    const stored = await states.read(key)
+    if (!(await stateOf(this.#options.isShared(key)))) throw new NotShared()
+    const stored = await stateOf(states.read(key))
     let state: ShareState = stored ?? { stateEpoch: 0, leaderEpoch: 0, startOffset: -1, deliveryCompleteCount: 0, stateBatches: [] }
     if (state.startOffset === -1) {
       // Stored at once: "latest" must mean the same after a restart.
       const startOffset = await firstOffset(log, config.autoOffsetReset, system.clock.now())
       state = { ...state, startOffset }
-      await states.initialize(key, state.stateEpoch, startOffset)
+      await stateOf(states.initialize(key, state.stateEpoch, startOffset))
     }
     return new SharePartition({
       system,
       log,
       config,
       state,
-      store: change => states.write(key, change),
+      store: change => stateOf(states.write(key, change)),
       bury: ({ firstOffset, lastOffset, deliveryCount, cause }) =>
         this.#bury({ groupId: key.groupId, source: log, firstOffset, lastOffset, deliveryCount, cause }),
       available: () => this.#wake(key.groupId),

@@ -6,12 +6,13 @@
  */
 import { inSlices, type Timer } from '../../../base.ts'
 import type { Acquisition, SharePartition } from '../../../coordinator.ts'
-import { apis, type ErrorName, type InputOf, type MessageOf, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { apis, type InputOf, type MessageOf, type Uuid } from '../../../protocol.ts'
 import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
 import { partitionKey, type ShareSession } from '../../sessions/share-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
+import { fetchError } from '../../share/share-errors.ts'
 import { NotShared } from '../../share/share-partitions.ts'
 import { CurrentLeaders } from '../cluster/cluster-view.ts'
 import {
@@ -32,18 +33,6 @@ type Response = InputOf<typeof apis.shareFetch.response>
 type PartitionResponse = Response['responses'][number]['partitions'][number]
 
 const recordLimit = 1
-/**
- * The share or group coordinator cannot be asked now. Kafka's consumer throws at codes that it does not expect of a partition, and these are
- * such: nothing is said of the partition, as while it is being initialized in Kafka, and the next request finds it again.
- */
-const notYet: ReadonlySet<string> = new Set<ErrorName>([
-  'COORDINATOR_LOAD_IN_PROGRESS',
-  'COORDINATOR_NOT_AVAILABLE',
-  'LEADER_NOT_AVAILABLE',
-  'NETWORK_EXCEPTION',
-  'NOT_COORDINATOR',
-  'REQUEST_TIMED_OUT',
-])
 /** Lest one partition with small batches hold all the others up. */
 const mostRecords = 10_000
 
@@ -171,8 +160,8 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
     } catch (error) {
       // Kafka finds it out only after the first answer.
       if (error instanceof NotShared && request.shareSessionEpoch === initialEpoch) continue
-      const known = toKafkaError(error)
-      if (!notYet.has(known.name)) tell(outcomeOf(known))
+      const told = fetchError(error)
+      if (told !== null) tell(outcomeOf(told))
     }
   }
   return reads

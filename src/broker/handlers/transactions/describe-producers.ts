@@ -1,14 +1,29 @@
-/** DescribeProducers, v0 (KIP-664): the producers that a partition remembers, and their open transactions. */
-import { inSlices } from '../../../base.ts'
+/**
+ * DescribeProducers, v0 (KIP-664): the producers that a partition remembers, and their open transactions.
+ *
+ * In Kafka every replica answers, and `kafka-transactions find-hanging --broker-id` asks one for all partitions that it has. Here only the
+ * leader has the state, so that a replica asks the leader.
+ */
+import { inSlices, joinedKey } from '../../../base.ts'
 import { topicNameProblem } from '../../../coordinator.ts'
-import { apis, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
+import { apis, errorCode, type InputOf, KafkaError, toKafkaError } from '../../../protocol.ts'
 import { distinctPairs, manyThings } from '../../dispatch/cost.ts'
 import { nestedResultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
+import { isOfBroker } from '../../peers.ts'
 import { clientPartition } from '../records/client-partition.ts'
 
 type Response = InputOf<typeof apis.describeProducers.response>
 type PartitionResponse = Response['topics'][number]['partitions'][number]
+
+interface AtLeader {
+  readonly topic: string
+  readonly partition: number
+  /** Filled in when the leader has answered. */
+  readonly answer: PartitionResponse
+}
+
+const notLeader = errorCode('NOT_LEADER_OR_FOLLOWER')
 
 export const describeProducers = defineHandler<typeof apis.describeProducers>({
   api: apis.describeProducers,
@@ -19,10 +34,17 @@ export const describeProducers = defineHandler<typeof apis.describeProducers>({
   }),
   async handle(request, context) {
     const { turns } = context.broker
+    const atLeaders = new Map<number, AtLeader[]>()
     const topics = await inSlices(turns, request.topics, async ({ name, partitionIndexes }) => ({
       name,
-      partitions: await inSlices(turns, partitionIndexes, partition => describe(name, partition, context)),
+      partitions: await inSlices(turns, partitionIndexes, partition => {
+        const answer = describe(name, partition, context)
+        const leader = answer.errorCode === notLeader ? leaderToAsk(name, partition, context) : null
+        if (leader !== null) put(atLeaders, leader, { topic: name, partition, answer })
+        return answer
+      }),
     }))
+    await Promise.all(Array.from(atLeaders, ([leader, asked]) => askLeader(leader, asked, context)))
     return { throttleTimeMs: 0, topics }
   },
   *fail(request, error) {
@@ -56,6 +78,32 @@ function describe(topic: string, partition: number, context: RequestContext): Pa
     }
   } catch (error) {
     return failed(partition, toKafkaError(error))
+  }
+}
+
+/** null: nobody is asked. A broker that asks this one believed that it leads, and is told the error. */
+function leaderToAsk(topic: string, partition: number, { broker, clientId }: RequestContext): number | null {
+  const { self, metadata, peers } = broker
+  const known = metadata.topic(topic)?.partitions[partition]
+  if (known === undefined || peers === null || isOfBroker(clientId)) return null
+  const { leader, replicas } = known
+  return leader >= 0 && leader !== self.id && replicas.includes(self.id) ? leader : null
+}
+
+function put(atLeaders: Map<number, AtLeader[]>, leader: number, partition: AtLeader): void {
+  const asked = atLeaders.get(leader)
+  if (asked === undefined) atLeaders.set(leader, [partition])
+  else asked.push(partition)
+}
+
+async function askLeader(leader: number, asked: readonly AtLeader[], { broker }: RequestContext): Promise<void> {
+  try {
+    const found = await broker.peers!.partitions.producers(leader, asked)
+    await inSlices(broker.turns, asked, ({ topic, partition, answer }) =>
+      Object.assign(answer, found.get(joinedKey(topic, String(partition)))),
+    )
+  } catch (error) {
+    await inSlices(broker.turns, asked, ({ partition, answer }) => Object.assign(answer, failed(partition, toKafkaError(error))))
   }
 }
 

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { realSystem } from '../../base.ts'
+import type { ShareCoordinator } from '../../coordinator.ts'
+import { apis, KafkaError, type Uuid } from '../../protocol.ts'
+import { Leaders } from './leaders.ts'
+import type { Peers } from './peers.ts'
+import { RoutedShareStates } from './share-states.ts'
+
+const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ' as Uuid
+const key = { groupId: 'g', topicId, partition: 0 }
+const answer = {
+  errorCode: 0,
+  errorMessage: null,
+  stateEpoch: 1,
+  startOffset: 7,
+  leaderEpoch: 0,
+  deliveryCompleteCount: 0,
+  stateBatches: [],
+}
+
+/** The topic is not there before this broker uses it for the first time; then broker 1 leads its only partition. */
+function firstUse() {
+  const asked: string[] = []
+  let created = false
+  const refuse = async () => {
+    created = true
+    throw new KafkaError('NOT_COORDINATOR', 'Another broker leads __share_group_state-0; find the coordinator again')
+  }
+  const own = { partitionFor: () => 0, read: refuse, position: refuse, initialize: refuse, write: refuse, delete: refuse }
+  const peers = {
+    async request(broker: number, api: { name: string }) {
+      asked.push(`${api.name} to ${broker}`)
+      return { results: [{ topicId, partitions: [{ partition: 0, ...answer }] }] }
+    },
+  }
+  const states = new RoutedShareStates({
+    timers: realSystem().timers,
+    own: own as unknown as ShareCoordinator,
+    leaders: new Leaders({ topicId: () => (created ? topicId : undefined), leaderOf: () => 1 }, 0),
+    peers: peers as unknown as Peers,
+  })
+  return { states, asked }
+}
+
+const calls: [string, (states: RoutedShareStates) => Promise<unknown>][] = [
+  [apis.readShareGroupState.name, states => states.read(key)],
+  [apis.readShareGroupStateSummary.name, states => states.position(key)],
+  [apis.initializeShareGroupState.name, states => states.initialize(key, 1, 7)],
+  [apis.writeShareGroupState.name, states => states.write(key, answer)],
+  [apis.deleteShareGroupState.name, states => states.delete(key)],
+]
+
+for (const [name, call] of calls) {
+  test(`the first ${name} goes to the broker that then leads the new topic`, async () => {
+    const { states, asked } = firstUse()
+    await call(states)
+    assert.deepEqual(asked, [`${name} to 1`])
+  })
+}
