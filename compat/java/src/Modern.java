@@ -98,7 +98,7 @@ final class Modern {
     try (AdminClient admin = AdminClient.create(Kit.properties())) {
       DescribeClusterResult cluster = admin.describeCluster();
       Kit.isTrue(cluster.clusterId().get(SECONDS, TimeUnit.SECONDS) != null, "no cluster id");
-      Kit.equal(cluster.nodes().get(SECONDS, TimeUnit.SECONDS).size(), 1);
+      Kit.equal(cluster.nodes().get(SECONDS, TimeUnit.SECONDS).size(), Kit.bootstrap.split(",").length);
       Kit.isTrue(cluster.controller().get(SECONDS, TimeUnit.SECONDS) != null, "no controller");
     }
   }

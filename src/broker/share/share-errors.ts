@@ -18,16 +18,13 @@ const ofState: Partial<Record<ErrorName, ErrorName>> = {
   FENCED_STATE_EPOCH: 'NOT_LEADER_OR_FOLLOWER',
 }
 
-/** Kafka's consumer accepts these in a ShareFetch response (`ShareFetchCollector.handleInitializeErrors`). Any other one ends it. */
+/** Of what can happen here, Kafka's consumer accepts these in a ShareFetch response (`ShareFetchCollector.handleInitializeErrors`). Any other ends it. */
 const ofFetch: ReadonlySet<string> = new Set<ErrorName>([
   'NOT_LEADER_OR_FOLLOWER',
-  'REPLICA_NOT_AVAILABLE',
   'KAFKA_STORAGE_ERROR',
   'FENCED_LEADER_EPOCH',
-  'OFFSET_NOT_AVAILABLE',
   'UNKNOWN_TOPIC_OR_PARTITION',
   'UNKNOWN_TOPIC_ID',
-  'INCONSISTENT_TOPIC_ID',
   'TOPIC_AUTHORIZATION_FAILED',
   'UNKNOWN_LEADER_EPOCH',
   'UNKNOWN_SERVER_ERROR',
