@@ -119,8 +119,8 @@ final class Wide {
   static void logDirs() throws Exception {
     String topic = Modern.create(1);
     Kit.send(topic, 0, 10);
-    try (Admin admin = Admin.create(Kit.properties())) {
-      int broker = get(admin.describeTopics(List.of(topic)).allTopicNames()).get(topic).partitions().get(0).leader().id();
+    try (Admin admin = Admin.create(Kit.properties()); KafkaConsumer<String, String> consumer = Kit.consumer(Kit.unique("group"))) {
+      int broker = consumer.partitionsFor(topic).get(0).leader().id();
       LogDirDescription directory = get(admin.describeLogDirs(List.of(broker)).descriptions().get(broker)).values().iterator().next();
       Kit.isTrue(directory.replicaInfos().get(new TopicPartition(topic, 0)).size() > 0, "the partition has no size");
     }

@@ -42,11 +42,11 @@ export async function stateOf<T>(answer: Promise<T>): Promise<T> {
 }
 
 /**
- * For a partition of a ShareFetch response. Kafka answers COORDINATOR_NOT_AVAILABLE here, and its own consumer ends with it. With
- * KAFKA_STORAGE_ERROR it fetches again, which is what helps.
+ * For a partition of a ShareFetch response. null: the coordinator cannot be asked now, and nothing is said of the partition, as while it is
+ * being initialized in Kafka; the next request finds it again.
  */
-export function fetchError(error: unknown): KafkaError {
+export function fetchError(error: unknown): KafkaError | null {
   const known = toKafkaError(error)
-  if (ofFetch.has(known.name)) return known
-  return new KafkaError(known.name === 'COORDINATOR_NOT_AVAILABLE' ? 'KAFKA_STORAGE_ERROR' : 'UNKNOWN_SERVER_ERROR', known.message)
+  if (known.name === 'COORDINATOR_NOT_AVAILABLE') return null
+  return ofFetch.has(known.name) ? known : new KafkaError('UNKNOWN_SERVER_ERROR', known.message)
 }
