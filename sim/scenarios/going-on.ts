@@ -25,7 +25,7 @@ function stillPromised(promise: PartitionPromise, survived: Cut): PartitionPromi
   if (survived === 'process') return promise
   const { durable } = promise
   return promise.spec.config.durability === 'os'
-    ? { ...promise, written: 0, durable: 0, seen: 0, startAcknowledged: 0 }
+    ? { ...promise, written: 0, durable: 0, seen: 0, startAcknowledged: 0, startAsked: endOf(promise.batches) }
     : { ...promise, written: Math.max(durable, promise.seen) }
 }
 

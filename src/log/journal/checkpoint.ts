@@ -175,6 +175,7 @@ export class Checkpointer {
     await this.alone(() => stateLog.append([], deleted, { trimmedSequence: trimmed, bootId: this.bootId }))
     this.#deleted = this.#deleted.slice(deleted.length)
     this.mustRecordAll = false
+    journal.recorded()
     journal.release(files)
     this.#options.onDone()
   }

@@ -44,7 +44,9 @@ export class Journal {
    */
   mustSync = false
   /** Frames below this one survive a power cut. */
-  durableSequence = 1
+  #durableSequence = 1
+  /** Of what the frames describe that recovery found, some is not there: as long as no checkpoint says so, they must not be called durable. */
+  #isHeld = false
 
   constructor(options: JournalOptions) {
     this.#options = options
@@ -52,6 +54,20 @@ export class Journal {
 
   get current(): JournalFile {
     return this.#live.at(-1)!
+  }
+
+  /** What the next frame says of those before it. */
+  get durableSequence(): number {
+    return this.#isHeld ? this.#unproven.from : this.#durableSequence
+  }
+
+  set durableSequence(sequence: number) {
+    this.#durableSequence = sequence
+  }
+
+  /** A checkpoint has recorded what recovery found. */
+  recorded(): void {
+    this.#isHeld = false
   }
 
   /** Sequence number of the next frame. */
@@ -83,7 +99,8 @@ export class Journal {
     this.#live = found.live
     this.#released = found.released
     this.#nextSequence = found.nextSequence
-    this.durableSequence = isComplete ? found.nextSequence : found.durableSequence
+    this.#durableSequence = isComplete ? found.nextSequence : found.durableSequence
+    this.#isHeld = !isComplete
     this.#unproven = { from: found.durableSequence, to: found.nextSequence }
     this.#nextNumber = 1 + Math.max(0, ...[...found.live, ...found.released].map(file => file.number))
     this.rotate()
