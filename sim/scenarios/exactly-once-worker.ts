@@ -362,7 +362,8 @@ export class Worker {
     const { transactionalId, modern } = this.#options
     const stage = this.#stage
     this.#positions.clear()
-    for (let tries = 0; tries < 400; tries++) {
+    // Brokers of a cluster may all be away for longer than their faults last.
+    for (let tries = 0; tries < 1_500; tries++) {
       if (stage.over) throw new GiveUp('fenced', 'the run is over')
       const answered = stage.initialize(transactionalId)
       try {

@@ -80,6 +80,9 @@ export interface Cast {
   seen(): unknown
 }
 
+/** Of simulated time. */
+const longestMs = 20 * 60_000
+
 /** Plays a seed to its end. Throws a Finding when a promise was broken. */
 export async function play<C extends Cast>(
   options: PlayOptions,
@@ -90,7 +93,11 @@ export async function play<C extends Cast>(
   const run = new Play(world, options, settingOf(world.random))
   const cast = castOf(run)
   try {
-    await world.run(Promise.race([run.perform(cast), run.stage.failure]))
+    const tooLong = run.stage
+      .process()
+      .sleep(longestMs)
+      .then(() => run.stage.never(`the run has not ended after ${longestMs / 60_000} minutes of its time`))
+    await world.run(Promise.race([run.perform(cast), run.stage.failure, tooLong]))
   } catch (error) {
     for (const line of world.history) options.log?.(line)
     throw error
