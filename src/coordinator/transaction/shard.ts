@@ -212,10 +212,8 @@ export class TransactionShard implements Shard {
     if (before.producerId !== producerId && !repeated) throw wrongProducer(request)
     if (before.producerEpoch !== producerEpoch && !repeated) throw fenced(request)
     if (before.status === 'Ongoing') return this.#prepare(before, committed, clientVersion, spare)
-    if (isPrepared(before)) {
-      if (committed === (before.status === 'PrepareCommit')) throw concurrent(transactionalId)
-      throw impossible(before, committed)
-    }
+    // Also for the other outcome: a client may end its next transaction, of which nothing was added, while markers are written.
+    if (isPrepared(before)) throw concurrent(transactionalId)
     if (repeated || (before.clientVersion < 2 && before.status !== 'Empty')) {
       const same = committed ? before.status === 'CompleteCommit' : before.status === 'CompleteAbort'
       if (!same) throw impossible(before, committed)
