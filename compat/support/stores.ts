@@ -84,6 +84,7 @@ class Postgres implements Store {
     this.port = port
     this.#bin = bin
     this.#directory = mkdtempSync(join(tmpdir(), 'millrace-postgres-'))
+    process.on('exit', () => this.#endAtOnce())
     const isRoot = process.getuid?.() === 0
     this.#as = isRoot ? ['runuser', '-u', 'postgres', '--'] : ['env']
     if (isRoot) chownSync(this.#directory, Number(execFileSync('id', ['-u', 'postgres'])), -1)
@@ -110,8 +111,18 @@ class Postgres implements Store {
     await this.#run('pg_ctl', ['-D', this.#data, '-l', join(this.#directory, 'log'), '-w', '-s', '-o', options, 'start'])
   }
 
+  #postmaster(): number {
+    return Number(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8').split('\n')[0])
+  }
+
+  /** A run that is ended early leaves no server behind. */
+  #endAtOnce(): void {
+    if (!existsSync(join(this.#data, 'postmaster.pid'))) return
+    process.kill(this.#postmaster(), 'SIGQUIT')
+  }
+
   async kill(): Promise<void> {
-    const postmaster = Number(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8').split('\n')[0])
+    const postmaster = this.#postmaster()
     // Its backends see that it is gone and end; until then they hold the shared memory, and a new one does not start.
     process.kill(postmaster, 'SIGKILL')
     await until(async () => !(await listens(this.port)) && !existsAs(postmaster), 'the killed PostgreSQL to end')
