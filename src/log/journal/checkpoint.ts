@@ -9,6 +9,7 @@
 import { DiskError, type System, Turns } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { allSynced } from '../failed-sync.ts'
+import { OneAfterAnother } from '../one-after-another.ts'
 import type { Partition } from '../partition/partition.ts'
 import { stateOf } from '../partition/partition-state.ts'
 import type { Segment } from '../segments/segment.ts'
@@ -65,7 +66,7 @@ export class Checkpointer {
   #carrying = false
   #deleted: string[] = []
   /** What uses partitions' files and the state log, one after the other. */
-  #last: Promise<void> = Promise.resolve()
+  readonly #actions = new OneAfterAnother()
   /** Partitions of the running one whose files the disk refuses, or that are offline: the journal keeps what it has of them. */
   #troubled = new Set<Partition>()
   /** Why the last one failed. */
@@ -86,16 +87,8 @@ export class Checkpointer {
   }
 
   /** Runs `action` while no checkpoint looks at partitions or writes the state log. It must not wait for a checkpoint. */
-  async alone<T>(action: () => Promise<T>): Promise<T> {
-    const before = this.#last
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#last = promise
-    await before
-    try {
-      return await action()
-    } finally {
-      resolve()
-    }
+  alone<T>(action: () => Promise<T>): Promise<T> {
+    return this.#actions.run(action)
   }
 
   /** Releases all journal files but the current one, sooner or later. */

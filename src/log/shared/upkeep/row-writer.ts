@@ -4,7 +4,7 @@
  */
 import { assert } from '../../../base.ts'
 import { frameKind, type Writes } from '../../../store.ts'
-import { OneAfterAnother } from './one-after-another.ts'
+import { OneAfterAnother } from '../../one-after-another.ts'
 import type { RowJournal } from './ports.ts'
 
 export class RowWriter {
