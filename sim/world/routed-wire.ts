@@ -15,14 +15,16 @@ interface Entry {
   partition: number
 }
 
-/** Requests that name partitions, and how they are divided. */
-interface Divided {
-  entries(request: never): Entry[]
-  /** The request with these partitions only. */
-  part(request: never, keep: (entry: Entry) => boolean): unknown
-  /** One response of several. */
-  merged(responses: never[]): unknown
+/** The fields of requests that name partitions, and of their responses: a list of topics, with a list of partitions in each. */
+interface Fields {
+  readonly topics: string
+  readonly name: string
+  readonly partitions: string
+  readonly index: string
+  readonly answers: { readonly topics: string; readonly partitions: string }
 }
+
+type Fielded = Readonly<Record<string, unknown>>
 
 export class RoutedWire extends Wire {
   readonly #wires: readonly Wire[]
@@ -41,8 +43,8 @@ export class RoutedWire extends Wire {
     request: InputOf<A['request']>,
     deadlineMs = 1000,
   ): Promise<MessageOf<A['response']>> {
-    const divided = dividing[api.name]
-    if (divided !== undefined) return this.#callLeaders(divided, api, version, request, deadlineMs)
+    const fields = fieldsOf[api.name]
+    if (fields !== undefined) return this.#callLeaders(fields, api, version, request, deadlineMs)
     const key = coordinatorKey(api.name, request as Record<string, unknown>)
     const route = key === null ? null : `${key.type} ${key.name}`
     const broker = route === null ? this.#any : await this.#route(route, () => this.#coordinatorOf(key!.type, key!.name))
@@ -77,14 +79,14 @@ export class RoutedWire extends Wire {
   }
 
   async #callLeaders<A extends Api>(
-    divided: Divided,
+    fields: Fields,
     api: A,
     version: number,
     request: InputOf<A['request']>,
     deadlineMs: number,
   ): Promise<MessageOf<A['response']>> {
     const byBroker = new Map<number, Set<string>>()
-    for (const entry of divided.entries(request as never)) {
+    for (const entry of entriesOf(request as Fielded, fields)) {
       const route = routeOf(entry)
       const broker = await this.#route(route, () => this.#leaderOf(entry))
       const routes = byBroker.get(broker)
@@ -92,7 +94,7 @@ export class RoutedWire extends Wire {
       else routes.add(route)
     }
     const asked = [...byBroker].map(([broker, routes]) => {
-      const part = divided.part(request as never, entry => routes.has(routeOf(entry))) as InputOf<A['request']>
+      const part = partOf(request as Fielded, fields, entry => routes.has(routeOf(entry))) as InputOf<A['request']>
       return this.#ask(broker, [...routes], api, version, part, deadlineMs)
     })
     const answers = await Promise.allSettled(asked)
@@ -100,7 +102,7 @@ export class RoutedWire extends Wire {
     const responses = answers.flatMap(answer => (answer.status === 'fulfilled' ? [answer.value] : []))
     // What is written must be certain; of what is read, a part will do.
     if (refused !== undefined && (responses.length === 0 || api.name === 'Produce')) throw refused.reason
-    return divided.merged(responses as never[]) as MessageOf<A['response']>
+    return merged(responses as readonly Fielded[], fields) as MessageOf<A['response']>
   }
 
   /** Callers that ask for the same at a time share an answer, so that the order of their requests stays. */
@@ -163,73 +165,60 @@ function mentions(value: unknown, codes: ReadonlySet<unknown>): boolean {
   return Object.entries(value).some(([key, each]) => (/errorCode$/i.test(key) ? codes.has(each) : mentions(each, codes)))
 }
 
-type Produce = { topicData: readonly { name: string; partitionData: readonly { index: number }[] }[] }
-type Fetch = { topics: readonly { topic: string; partitions: readonly { partition: number }[] }[] }
-type ListOffsets = { topics: readonly { name: string; partitions: readonly { partitionIndex: number }[] }[] }
-
-/** Topics in which partitions are left. */
-function kept<T, P, K extends string>(topics: readonly (T & Record<K, readonly P[]>)[], key: K, keep: (topic: T, partition: P) => boolean) {
-  return topics.map(topic => ({ ...topic, [key]: topic[key].filter(each => keep(topic, each)) })).filter(topic => topic[key].length > 0)
-}
-
-/** The partitions of a topic, which several responses may have, in one. */
-function joined<T, K extends string>(topics: readonly T[], name: keyof T, key: K): unknown[] {
-  const byName = new Map<unknown, Record<string, unknown[]>>()
-  for (const topic of topics as readonly Record<string, unknown>[]) {
-    const before = byName.get(topic[name as string])
-    const partitions = topic[key] as unknown[]
-    if (before === undefined) byName.set(topic[name as string], { ...topic, [key]: [...partitions] } as Record<string, unknown[]>)
-    else before[key]!.push(...partitions)
-  }
-  return [...byName.values()]
-}
-
-const dividing: Readonly<Record<string, Divided | undefined>> = {
+/** Of the requests that go to leaders. */
+const fieldsOf: Readonly<Record<string, Fields | undefined>> = {
   Produce: {
-    entries: ({ topicData }: Produce) =>
-      topicData.flatMap(({ name, partitionData }) => partitionData.map(({ index }) => ({ topic: name, partition: index }))),
-    part: (request: Produce, keep) => ({
-      ...request,
-      topicData: kept(request.topicData, 'partitionData', ({ name }, { index }) => keep({ topic: name, partition: index })),
-    }),
-    merged: (responses: { responses: { name: string }[] }[]) => ({
-      ...responses[0],
-      responses: joined(
-        responses.flatMap(each => each.responses),
-        'name',
-        'partitionResponses',
-      ),
-    }),
+    topics: 'topicData',
+    name: 'name',
+    partitions: 'partitionData',
+    index: 'index',
+    answers: { topics: 'responses', partitions: 'partitionResponses' },
   },
   Fetch: {
-    entries: ({ topics }: Fetch) => topics.flatMap(({ topic, partitions }) => partitions.map(({ partition }) => ({ topic, partition }))),
-    part: (request: Fetch, keep) => ({
-      ...request,
-      topics: kept(request.topics, 'partitions', ({ topic }, { partition }) => keep({ topic, partition })),
-    }),
-    merged: (responses: { responses: { topic: string }[] }[]) => ({
-      ...responses[0],
-      responses: joined(
-        responses.flatMap(each => each.responses),
-        'topic',
-        'partitions',
-      ),
-    }),
+    topics: 'topics',
+    name: 'topic',
+    partitions: 'partitions',
+    index: 'partition',
+    answers: { topics: 'responses', partitions: 'partitions' },
   },
   ListOffsets: {
-    entries: ({ topics }: ListOffsets) =>
-      topics.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex }) => ({ topic: name, partition: partitionIndex }))),
-    part: (request: ListOffsets, keep) => ({
-      ...request,
-      topics: kept(request.topics, 'partitions', ({ name }, { partitionIndex }) => keep({ topic: name, partition: partitionIndex })),
-    }),
-    merged: (responses: { topics: { name: string }[] }[]) => ({
-      ...responses[0],
-      topics: joined(
-        responses.flatMap(each => each.topics),
-        'name',
-        'partitions',
-      ),
-    }),
+    topics: 'topics',
+    name: 'name',
+    partitions: 'partitions',
+    index: 'partitionIndex',
+    answers: { topics: 'topics', partitions: 'partitions' },
   },
+}
+
+function listOf(message: Fielded, field: string): readonly Fielded[] {
+  return message[field] as readonly Fielded[]
+}
+
+function entryOf(topic: Fielded, partition: Fielded, { name, index }: Fields): Entry {
+  return { topic: topic[name] as string, partition: partition[index] as number }
+}
+
+function entriesOf(request: Fielded, fields: Fields): Entry[] {
+  return listOf(request, fields.topics).flatMap(topic => listOf(topic, fields.partitions).map(each => entryOf(topic, each, fields)))
+}
+
+/** The request with these partitions only. */
+function partOf(request: Fielded, fields: Fields, keep: (entry: Entry) => boolean): Fielded {
+  const { topics, partitions } = fields
+  const kept = listOf(request, topics).map(topic => ({
+    ...topic,
+    [partitions]: listOf(topic, partitions).filter(each => keep(entryOf(topic, each, fields))),
+  }))
+  return { ...request, [topics]: kept.filter(topic => listOf(topic, partitions).length > 0) }
+}
+
+/** One response of several; the partitions of a topic, which several may have, are in one list. */
+function merged(responses: readonly Fielded[], { name, answers }: Fields): Fielded {
+  const byName = new Map<unknown, Fielded & { [partitions: string]: unknown }>()
+  for (const topic of responses.flatMap(each => listOf(each, answers.topics))) {
+    const before = byName.get(topic[name])
+    const partitions = [...(before === undefined ? [] : listOf(before, answers.partitions)), ...listOf(topic, answers.partitions)]
+    byName.set(topic[name], { ...topic, [answers.partitions]: partitions })
+  }
+  return { ...responses[0], [answers.topics]: [...byName.values()] }
 }
