@@ -4,10 +4,9 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { kafkaJars, quietJava, repository } from './cache.ts'
-import { freePorts, must, start } from './run.ts'
+import { accepts, freePorts, must, start } from './run.ts'
 
 export type Properties = Readonly<Record<string, string>>
 
@@ -241,14 +240,4 @@ class Broker implements RunningBroker {
     rmSync(this.#directory, { recursive: true, force: true })
     directories.delete(this.#directory)
   }
-}
-
-function accepts(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1' })
-  return new Promise(resolve => {
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-  }).then(result => {
-    socket.destroy()
-    return result as boolean
-  })
 }

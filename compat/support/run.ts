@@ -3,7 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 
 export interface Finished {
   code: number | null
@@ -109,5 +109,16 @@ function isTaken(port: number): Promise<boolean> {
   return new Promise(resolve => {
     server.once('error', () => resolve(true))
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(false)))
+  })
+}
+
+/** Whether somebody accepts connections on this port of loopback. */
+export function accepts(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  return new Promise(resolve => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+  }).then(result => {
+    socket.destroy()
+    return result as boolean
   })
 }

@@ -5,12 +5,11 @@
  */
 import { execFileSync } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cached, Missing, needs } from './cache.ts'
-import { freePorts, must, start } from './run.ts'
+import { accepts, freePorts, must, start } from './run.ts'
 
 export interface Store {
   readonly port: number
@@ -125,7 +124,7 @@ class Postgres implements Store {
     const postmaster = this.#postmaster()
     // Its backends see that it is gone and end; until then they hold the shared memory, and a new one does not start.
     process.kill(postmaster, 'SIGKILL')
-    await until(async () => !(await listens(this.port)) && !existsAs(postmaster), 'the killed PostgreSQL to end')
+    await until(async () => !(await accepts(this.port)) && !existsAs(postmaster), 'the killed PostgreSQL to end')
   }
 
   async remove(): Promise<void> {
@@ -160,7 +159,7 @@ class Minio implements Store {
   }
 
   async #answers(): Promise<boolean> {
-    if (!(await listens(this.port))) return false
+    if (!(await accepts(this.port))) return false
     try {
       return (await fetch(`http://127.0.0.1:${this.port}/minio/health/ready`)).ok
     } catch {
@@ -206,15 +205,4 @@ async function until(condition: () => Promise<boolean>, what: string): Promise<v
     if (performance.now() > end) throw new Error(`waited ${readyWithinSeconds} s for ${what}`)
     await sleep(20)
   }
-}
-
-function listens(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1' })
-  return new Promise(resolve => {
-    const answer = (does: boolean) => {
-      socket.destroy()
-      resolve(does)
-    }
-    socket.once('connect', () => answer(true)).once('error', () => answer(false))
-  })
 }
