@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { Kafka, logLevel } from 'kafkajs'
 import { seededRandom } from '../../sim/world/random.ts'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, processDirectory, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
 import { type Api, apis, errorName, type InputOf, type MessageOf } from '../../src/protocol.ts'
 import { connect, fetchValues } from '../support/client.ts'
+import { Load } from './load.ts'
 import { eventually } from './two-brokers.ts'
 
 const ids = [1, 2, 3] as const
@@ -149,50 +149,6 @@ async function start(t: TestContext, set: Record<string, string> = {}): Promise<
   for (const id of ids) await processes.open(id)
   for (const id of ids) await eventually(() => processes.broker(id).metadata.brokers().length === 3)
   return processes
-}
-
-/** Sends numbers to all partitions until it is stopped; each send waits until it is acknowledged. */
-class Load {
-  readonly acknowledged: string[][]
-  readonly #producer
-  readonly #topic: string
-  #isOver = false
-  #running: Promise<void>[] = []
-
-  constructor(ports: readonly number[], topic: string, partitions: number) {
-    const kafka = new Kafka({ brokers: ports.map(port => `127.0.0.1:${port}`), logLevel: logLevel.NOTHING })
-    this.#producer = kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 50 },
-    })
-    this.#topic = topic
-    this.acknowledged = Array.from({ length: partitions }, () => [])
-  }
-
-  async start(): Promise<void> {
-    await this.#producer.connect()
-    this.#running = this.acknowledged.map((_, partition) => this.#send(partition))
-  }
-
-  async #send(partition: number): Promise<void> {
-    for (let number = 0; !this.#isOver; number++) {
-      await this.#producer.send({ topic: this.#topic, messages: [{ partition, value: `${number}` }] })
-      this.acknowledged[partition]!.push(`${number}`)
-    }
-  }
-
-  /** Until each partition has taken some more. */
-  async goOn(): Promise<void> {
-    const before = this.acknowledged.map(({ length }) => length)
-    await eventually(() => this.acknowledged.every(({ length }, partition) => length > before[partition]! + 3))
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true
-    await Promise.all(this.#running)
-    await this.#producer.disconnect()
-  }
 }
 
 const still = { 'auto.leader.rebalance.enable': 'false' }

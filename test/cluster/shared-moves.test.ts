@@ -1,7 +1,6 @@
 /** Brokers of a cluster over a simulated database and object store: partitions move between them while an idempotent producer writes. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Kafka, logLevel } from 'kafkajs'
 import { SimulatedPostgres } from '../../sim/world/postgres.ts'
 import { Process } from '../../sim/world/process.ts'
 import { seededRandom } from '../../sim/world/random.ts'
@@ -10,6 +9,7 @@ import { memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect, fetchValues } from '../support/client.ts'
+import { Load } from './load.ts'
 import { eventually } from './two-brokers.ts'
 
 const real = realSystem(memoryFileSystem())
@@ -51,54 +51,18 @@ async function create(topic: string, assignments: readonly (readonly number[])[]
   for (const id of brokers.keys()) await eventually(() => metadataOf(id).topic(topic) !== undefined)
 }
 
-/** Sends numbers to all partitions until it is stopped. */
-class Load {
-  readonly acknowledged: string[][]
-  readonly #topic: string
-  readonly #producer
-  #isOver = false
-  #running: Promise<void>[] = []
+function loadOf(topic: string, partitions: number): Load {
+  return new Load([...brokers.keys()].map(port), topic, partitions)
+}
 
-  constructor(topic: string, partitions: number) {
-    const kafka = new Kafka({ brokers: [...brokers.keys()].map(id => `127.0.0.1:${port(id)}`), logLevel: logLevel.NOTHING })
-    this.#producer = kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 50 },
-    })
-    this.#topic = topic
-    this.acknowledged = Array.from({ length: partitions }, () => [])
-  }
-
-  async start(): Promise<void> {
-    await this.#producer.connect()
-    this.#running = this.acknowledged.map(async (taken, partition) => {
-      for (let number = 0; !this.#isOver; number++) {
-        await this.#producer.send({ topic: this.#topic, messages: [{ partition, value: `${number}` }] })
-        taken.push(`${number}`)
-      }
-    })
-  }
-
-  async goOn(): Promise<void> {
-    const before = this.acknowledged.map(({ length }) => length)
-    await eventually(() => this.acknowledged.every(({ length }, partition) => length > before[partition]! + 3))
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true
-    await Promise.all(this.#running)
-    await this.#producer.disconnect()
-  }
-
-  async check(): Promise<void> {
-    for (const [partition, expected] of this.acknowledged.entries()) {
-      const leader = leaders(this.#topic)[partition]!
-      await eventually(() => metadataOf(leader).partitionByName(this.#topic, partition) !== undefined)
-      const client = await connect(port(leader))
-      assert.deepEqual(await fetchValues(client, this.#topic, partition), expected)
-      client.close()
-    }
+/** All that was acknowledged is there, once and in order. */
+async function check(topic: string, load: Load): Promise<void> {
+  for (const [partition, expected] of load.acknowledged.entries()) {
+    const leader = leaders(topic)[partition]!
+    await eventually(() => metadataOf(leader).partitionByName(topic, partition) !== undefined)
+    const client = await connect(port(leader))
+    assert.deepEqual(await fetchValues(client, topic, partition), expected)
+    client.close()
   }
 }
 
@@ -120,7 +84,7 @@ test('ElectLeaders and reassignments move partitions under load: nothing is lost
     [2, 3],
     [3, 1],
   ])
-  const load = new Load('t', 3)
+  const load = loadOf('t', 3)
   await load.start()
   await load.goOn()
   const reassign = async (at: number, partitionIndex: number, replicas: number[]) => {
@@ -151,7 +115,7 @@ test('ElectLeaders and reassignments move partitions under load: nothing is lost
     await load.goOn()
   }
   await load.stop()
-  await load.check()
+  await check('t', load)
 })
 
 test('who appends while a partition is moved is told where it is, as soon as it is there', async () => {
@@ -193,7 +157,7 @@ function beyondShare(id: number): number {
 
 test('a broker that is added gets its share, and one that stops gives its partitions away, under load', async () => {
   await create('u', [[1], [2], [3], [1], [2], [3], [1], [2]])
-  const load = new Load('u', 8)
+  const load = loadOf('u', 8)
   await load.start()
   await load.goOn()
   await start(4)
@@ -210,5 +174,5 @@ test('a broker that is added gets its share, and one that stops gives its partit
   await eventually(() => beyondShare(2) >= -1)
   await load.goOn()
   await load.stop()
-  await load.check()
+  await check('u', load)
 })
