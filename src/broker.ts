@@ -4,7 +4,6 @@
  * Hides connections, handlers, configuration, metrics, and the order in which they start and stop.
  */
 
-export type { Member } from './broker/cluster.ts'
 export {
   BrokerConfig,
   type ConfigInputs,

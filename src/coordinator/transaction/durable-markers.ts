@@ -3,8 +3,7 @@
  * durable before a large, earlier one to another. There a marker must not be written before its decision is durable, nor the end of the
  * transaction before its markers are: so this broker's partitions are treated as those of others are.
  */
-import type { KafkaError } from '../../protocol.ts'
-import { toKafkaError } from '../../protocol.ts'
+import { type KafkaError, toKafkaError } from '../../protocol.ts'
 import type { ProducerMarker } from '../shard.ts'
 import type { Place, RemoteMarker, RemoteMarkers } from './remote-markers.ts'
 
