@@ -57,11 +57,7 @@ function compile(checkout = repository): Promise<string> {
 const nodeFlags = ['--max-semi-space-size=2']
 
 /** `checkout`: of another state of Millrace, to compare with. */
-export async function startMillrace(
-  properties: Properties = {},
-  listeners: Listeners = {},
-  checkout = repository,
-): Promise<RunningBroker> {
+export async function startMillrace(properties: Properties = {}, listeners: Listeners = {}, checkout = repository): Promise<RunningBroker> {
   const directory = freshDirectory('millrace')
   const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
   const data = join(directory, 'data')
