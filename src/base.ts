@@ -61,7 +61,7 @@ export {
 export { joinedKey } from './base/joined-key.ts'
 export { type LineSink, openLineSink } from './base/line-sink.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
-export { type Processes, processesHere } from './base/processes.ts'
+export { overlayFileSystem } from './base/overlay-file-system.ts'
 export { scrambled } from './base/scrambled.ts'
 export { type Clock, type Random, realSystem, type System, type Timer, type Timers, trustingClock } from './base/system.ts'
 export { chunks, filterInSlices, inSlices, runInSlices, Turns } from './base/turns.ts'

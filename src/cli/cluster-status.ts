@@ -13,8 +13,7 @@ import { type ClusterFlags, checkObjects, newClusterId, type Stores, toldDatabas
 import { CommandFailed, plural, show, table } from './output.ts'
 
 const lookEveryMs = 100
-/** Of a request to the object store. */
-const patienceMs = 3_000
+const patience = { objectsMs: 3_000, databaseMs: 0 }
 
 interface BrokerStatus {
   readonly id: number
@@ -46,7 +45,7 @@ interface Status {
 }
 
 export async function clusterStatus(flags: ClusterFlags): Promise<void> {
-  const status = await withStores(flags, statusOf, patienceMs)
+  const status = await withStores(flags, statusOf, patience)
   await show(flags.json, status, () => textOf(status))
   if (status.degraded.length > 0) process.exitCode = 1
 }
@@ -87,7 +86,9 @@ async function look(database: Database, objects: ObjectStore): Promise<Seen> {
   const row = await database.start(newClusterId(realSystem().random))
   const log = await openDatabaseMetadataLog({ system: realSystem(), database, objects, session: 0, snapshotSession: () => null })
   const metadata = await readMetadata(log)
-  const live = new Map((await database.sessions()).filter(({ ended }) => !ended).map(each => [each.brokerId, each]))
+  // That of an import is no broker's.
+  const sessions = (await database.sessions()).filter(({ ended, brokerId }) => !ended && brokerId >= 0)
+  const live = new Map(sessions.map(each => [each.brokerId, each]))
   const brokers = brokersOf(metadata, live, margins)
   const { moves, leaderless } = await movesOf(database, metadata, live)
   const problems = brokers.filter(({ session }) => session === null).map(({ id }) => `broker ${id} does not run`)

@@ -26,8 +26,6 @@ interface Checked {
   ms: number
 }
 
-/** For each request to the object store, with its repetitions. */
-const patienceMs = 10_000
 /** What a command makes garbage lives longer than `objects.grace.ms` of any broker, which a command does not know. */
 const graceMs = 90 * 24 * 3_600_000
 
@@ -56,15 +54,28 @@ export interface Stores {
   readonly objects: ObjectStore
 }
 
-/** The services of the cluster while `work` runs. `timeoutMs`: of one request to the object store. Throws UsageError. */
-export async function withStores<T>(flags: ClusterFlags, work: (stores: Stores) => Promise<T>, timeoutMs = patienceMs): Promise<T> {
+/** How long is tried again what fails. */
+interface Patience {
+  /** For each request to the object store. */
+  readonly objectsMs: number
+  /** Of the database; 0: who asks can ask again. */
+  readonly databaseMs: number
+}
+
+const patience: Patience = { objectsMs: 10_000, databaseMs: 0 }
+
+/** The services of the cluster while `work` runs. Throws UsageError. */
+export async function withStores<T>(
+  flags: ClusterFlags,
+  work: (stores: Stores) => Promise<T>,
+  { objectsMs, databaseMs }: Patience = patience,
+): Promise<T> {
   const system = realSystem()
   const environment = process.env
   const warn = (what: string) => void process.stderr.write(`millrace: warning: ${what}\n`)
   const connect = usable(() => postgres({ system, url: flags.cluster, environment, graceMs, warn }))
-  const objects = usable(() => openObjectStore({ system, url: flags.objects, environment, timeoutMs }))
-  // Without repetitions: who asks can ask again.
-  const database = openDatabase({ system, connect, timeoutMs: 0 })
+  const objects = usable(() => openObjectStore({ system, url: flags.objects, environment, timeoutMs: objectsMs }))
+  const database = openDatabase({ system, connect, timeoutMs: databaseMs })
   // The System's timers do not keep a process alive, and between two attempts no socket is open.
   const { port1 } = new MessageChannel()
   port1.ref()

@@ -1,7 +1,8 @@
 /** `millrace import`: creates a new data directory from the data of a stopped Kafka. */
-import { realSystem, type System } from '../base.ts'
+import { realSystem } from '../base.ts'
 import { type ImportProgress, type ImportReport, importKafka, jsonLogger } from '../broker.ts'
 import { CommandFailed, plural, show, size } from './output.ts'
+import { ProgressLine } from './progress-line.ts'
 import { configFrom, explain, type StartFlags } from './start.ts'
 
 export type ImportFlags = Pick<StartFlags, 'config' | 'set' | 'data'> & { json?: boolean }
@@ -11,7 +12,7 @@ export async function importData(sources: readonly string[], flags: ImportFlags)
   const config = configFrom(flags, system)
   // As log.dirs has them.
   const directories = sources.flatMap(each => each.split(',')).filter(each => each !== '')
-  const progress = new Progress(system)
+  const progress = new ProgressLine(system)
   let report: ImportReport
   try {
     report = await importKafka({
@@ -19,7 +20,7 @@ export async function importData(sources: readonly string[], flags: ImportFlags)
       config,
       logger: jsonLogger('error'),
       sources: directories,
-      onProgress: each => progress.show(each),
+      onProgress: each => progress.show(each.step, () => progressOf(each)),
     })
   } catch (error) {
     progress.end()
@@ -54,32 +55,8 @@ function describe(report: ImportReport, config: string | undefined): string {
   return lines.join('\n')
 }
 
-const redrawMs = 200
-const lineMs = 10_000
-
-/** A progress line that is redrawn on a terminal; elsewhere a new line from time to time. On standard error, because the report is the output. */
-class Progress {
-  readonly #system: System
-  readonly #live = process.stderr.isTTY
-  #toldMs = Number.NEGATIVE_INFINITY
-  #step = ''
-
-  constructor(system: System) {
-    this.#system = system
-  }
-
-  show({ step, bytes, totalBytes, partitions, totalPartitions }: ImportProgress): void {
-    const nowMs = this.#system.clock.monotonic()
-    if (step === this.#step && nowMs - this.#toldMs < (this.#live ? redrawMs : lineMs)) return
-    this.#step = step
-    this.#toldMs = nowMs
-    const percent = totalBytes === 0 ? 100 : Math.floor((100 * bytes) / totalBytes)
-    const copied = `${percent} % (${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions)`
-    const text = step === 'copying' ? `copying ${copied}` : `checking ${plural(totalPartitions, 'partition')}`
-    process.stderr.write(this.#live ? `\r\x1b[K${text}` : `${text}\n`)
-  }
-
-  end(): void {
-    if (this.#live && this.#step !== '') process.stderr.write('\n')
-  }
+function progressOf({ step, bytes, totalBytes, partitions, totalPartitions }: ImportProgress): string {
+  if (step === 'checking') return `checking ${plural(totalPartitions, 'partition')}`
+  const percent = totalBytes === 0 ? 100 : Math.floor((100 * bytes) / totalBytes)
+  return `copying ${percent} % (${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions)`
 }

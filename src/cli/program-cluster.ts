@@ -45,6 +45,25 @@ export function addCluster(program: Command): void {
   withStores(cluster.command('gc').description('delete objects that nothing needs any more; the first broker does it by itself')).action(
     async flags => (await import('./cluster-gc.ts')).collectGarbage(flags),
   )
+  withStores(
+    cluster
+      .command('import <directory>')
+      .description(
+        'put the data directory of a stopped broker into a cluster that has no topics yet; killed and started again, it goes on',
+      ),
+  )
+    .option('--dry-run', 'read and check everything, and write nothing')
+    .action(async (directory, flags) => (await import('./cluster-transfer.ts')).importDirectory(directory, flags))
+  withStores(
+    cluster
+      .command('export <directory>')
+      .description(
+        'write all that a cluster has into a new data directory, while its brokers are stopped; killed and started again, it goes on',
+      ),
+  )
+    .option('--node-id <id>', 'node.id of the broker that will start on the directory', wholeNumber(0, 2 ** 31 - 1), 1)
+    .option('--dry-run', 'read and check everything, and write nothing')
+    .action(async (directory, flags) => (await import('./cluster-transfer.ts')).exportDirectory(directory, flags))
   withClientOptions(cluster.command('move').description('make a broker the leader of a partition; returns when it leads'))
     .argument('<partition>', 'TOPIC:P, such as orders:0')
     .argument('<broker>', 'id of the broker', brokerId)

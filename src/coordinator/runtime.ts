@@ -29,10 +29,8 @@ export function openCoordinator<S extends Shard>(options: CoordinatorOptions<S>)
   return new Runtime(options)
 }
 
-/** Pause before a failed load is tried again; doubles up to the second number. Clients wait for it. */
-const reloadPauseMs = { first: 100, last: 5_000 }
-/** Between two looks at a log that is offline. */
-const offlinePauseMs = 500
+/** Pause before a failed load is tried again; doubles up to the second number. */
+const reloadPauseMs = { first: 100, last: 30_000 }
 
 /** What one batch's responses wait for. */
 interface Barrier {
@@ -360,13 +358,9 @@ class Runtime<S extends Shard> implements Coordinator<S> {
 
   #loadLater(): void {
     const epoch = this.#epoch
-    const { first, last } = reloadPauseMs
-    const pause = this.#log.offline === null ? Math.min(first * 2 ** this.#reloads++, last) : offlinePauseMs
+    const pause = Math.min(reloadPauseMs.first * 2 ** this.#reloads++, reloadPauseMs.last)
     this.#system.timers.after(pause, () => {
-      if (epoch !== this.#epoch || this.state !== 'failed') return
-      if (this.#log.offline === null) this.#load().catch(() => {})
-      // It says itself why, and no load has failed meanwhile.
-      else this.#loadLater()
+      if (epoch === this.#epoch && this.state === 'failed') this.#load().catch(() => {})
     })
   }
 

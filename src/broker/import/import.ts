@@ -8,7 +8,7 @@
  */
 import { resolve } from 'node:path'
 import type { FileSystem, System } from '../../base.ts'
-import type { ClusterMetadata, KafkaMetadataCounts } from '../../coordinator.ts'
+import type { ClusterMetadata, MetadataCounts } from '../../coordinator.ts'
 import { partitionFiles, writeCleanerCheckpoint } from '../../log.ts'
 import { type BrokerConfig, dataDirectory } from '../config.ts'
 import type { Logger } from '../logger.ts'
@@ -35,7 +35,7 @@ export interface ImportProgress {
   totalPartitions: number
 }
 
-export interface ImportReport extends KafkaMetadataCounts {
+export interface ImportReport extends MetadataCounts {
   directory: string
   clusterId: string
   nodeId: number

@@ -5,7 +5,7 @@
  * starting meanwhile. Changes nothing in the directories.
  */
 import { DirectoryInUse, DiskError, type FileSystem } from '../../base.ts'
-import { type KafkaMetadata, type KafkaPartition, readKafkaMetadata } from '../../coordinator.ts'
+import { type CopiedPartition, type MetadataCopy, readKafkaMetadata } from '../../coordinator.ts'
 import { parseProperties } from '../../formats.ts'
 import { type KafkaDirectory, type KafkaPartitionDirectory, readKafkaDirectory } from '../../log.ts'
 import type { Offset, Uuid } from '../../protocol.ts'
@@ -28,7 +28,7 @@ interface SourceDirectory extends KafkaDirectory {
 }
 
 /** A partition, and the directory of the copy to use. */
-export interface SourcePartition extends KafkaPartition {
+export interface SourcePartition extends CopiedPartition {
   path: string
   /** Where DeleteRecords moved its beginning to. */
   logStartOffset: Offset
@@ -40,7 +40,7 @@ export interface Source {
   readonly clusterId: string
   /** The brokers whose directories these are. */
   readonly nodes: ReadonlySet<number>
-  readonly metadata: KafkaMetadata
+  readonly metadata: MetadataCopy
   readonly partitions: readonly SourcePartition[]
   readonly wasShutDownCleanly: boolean
   /** Directories that belong to no topic, or that Kafka had not finished deleting or moving. */
@@ -112,8 +112,8 @@ function readDirectory(files: FileSystem, path: string): SourceDirectory {
   return { ...readKafkaDirectory(files, path), path, clusterId, nodeId, directoryId: property('directory.id') ?? '' }
 }
 
-function newestMetadata(files: FileSystem, paths: readonly string[]): KafkaMetadata {
-  let newest: KafkaMetadata | null = null
+function newestMetadata(files: FileSystem, paths: readonly string[]): MetadataCopy {
+  let newest: MetadataCopy | null = null
   for (const path of paths) {
     if (!files.exists(`${path}/__cluster_metadata-0`)) continue
     const metadata = readKafkaMetadata(files, path)
@@ -123,7 +123,7 @@ function newestMetadata(files: FileSystem, paths: readonly string[]): KafkaMetad
   throw new ImportRefused(`none of ${paths.join(', ')} contains __cluster_metadata-0: also name the directory of metadata.log.dir`)
 }
 
-function place(metadata: KafkaMetadata, directories: readonly SourceDirectory[]): { partitions: SourcePartition[]; used: Set<string> } {
+function place(metadata: MetadataCopy, directories: readonly SourceDirectory[]): { partitions: SourcePartition[]; used: Set<string> } {
   const found = new Map<string, { of: SourceDirectory; at: KafkaPartitionDirectory }[]>()
   for (const of of directories)
     for (const at of of.partitions) {
@@ -162,7 +162,7 @@ function place(metadata: KafkaMetadata, directories: readonly SourceDirectory[])
 }
 
 /** The copy of the broker most likely to have all records; of several directories of one broker, the one that the metadata names. */
-function choose<Place extends { of: SourceDirectory }>(partition: KafkaPartition, places: readonly Place[]): Place | undefined {
+function choose<Place extends { of: SourceDirectory }>(partition: CopiedPartition, places: readonly Place[]): Place | undefined {
   const { mostComplete, replicas, directories } = partition
   const isNamed = ({ of }: Place) => directories[replicas.indexOf(of.nodeId)] === (of.directoryId as Uuid)
   for (const node of [...mostComplete, ...replicas]) {

@@ -85,6 +85,8 @@ export function leftProcesses(files: FileSystem, directory: string, processes: n
 export interface ImportState {
   clusterId: string
   metadataEndOffset: number
+  /** Of a cluster: how far it was written. */
+  written?: string
 }
 
 export interface ImportTarget extends DataDirectory {
@@ -100,7 +102,7 @@ export async function openImportTarget(options: DataDirectoryOptions, state: Imp
   const look = () => {
     const interrupted = files.readFile(mark)?.toString() ?? null
     if (interrupted === null && inspect(files, directory, nodeId) !== null)
-      throw new DirectoryRefused(directory, 'already contains data: an import needs an empty directory')
+      throw new DirectoryRefused(directory, 'already contains data: an import or export needs an empty directory')
     return interrupted
   }
   const text = JSON.stringify({ ...state, nodeId })
@@ -165,7 +167,7 @@ function inspect(files: FileSystem, directory: string, nodeId: number): Identity
   const log = inspectLog(files, directory)
   if (log.newer !== null) throw refuse(`was written by a newer version of Millrace (${log.newer}): start that version`)
   if (files.exists(`${directory}/${importMark}`))
-    throw refuse('contains an interrupted import: run the same `millrace import` again, or empty the directory')
+    throw refuse('contains an interrupted import or export: run the same command again, or empty the directory')
   const properties = readProperties(files, directory)
   if (properties === null) {
     if (log.state === 'ours')

@@ -1,9 +1,8 @@
 /**
- * Reads the metadata of a stopped Kafka (KRaft) from its `__cluster_metadata-0`, and writes it as the first snapshot of a Millrace broker's
- * metadata.
+ * Reads the metadata of a stopped Kafka (KRaft) from its `__cluster_metadata-0`.
  *
- * Hides how the log and its snapshots are combined to one state, Kafka's metadata transactions, and which of its records are irrelevant for
- * a single broker. Does not change the source.
+ * Hides how the log and its snapshots are combined to one state, Kafka's metadata transactions, and which of its records are of brokers that
+ * are gone. Does not change the source.
  */
 import { type FileSystem, MalformedInput } from '../../base.ts'
 import {
@@ -13,119 +12,29 @@ import {
   intactBatchSize,
   type MetadataRecord as KafkaRecord,
   type Offset,
-  type Uuid,
 } from '../../protocol.ts'
 import { ClusterImage } from './image.ts'
 import { clusterMetadataTopic } from './internal-topics.ts'
-import { decodeMetadataRecord, type MetadataRecord, newPartitionRecord, type PartitionRecord } from './metadata-records.ts'
-import { encodeSnapshot, isWholeSnapshot, listSnapshots, snapshotName } from './snapshot-file.ts'
-
-export interface KafkaPartition {
-  topic: string
-  topicId: Uuid
-  partition: number
-  leaderEpoch: number
-  /** Brokers, those most likely to have all records first: the leader, in-sync replicas, those that were last in sync. */
-  mostComplete: readonly number[]
-  /** Brokers that hold it, and at the same index the id of the directory in which each does. */
-  replicas: readonly number[]
-  directories: readonly Uuid[]
-}
-
-/** How much there is of each kind. */
-export interface KafkaMetadataCounts {
-  topics: number
-  configs: number
-  acls: number
-  scramUsers: number
-  delegationTokens: number
-  quotas: number
-}
-
-export interface KafkaMetadata {
-  /** Next offset of its log: grows for as long as a Kafka runs, so that the same end means the same state. */
-  readonly endOffset: Offset
-  partitions(): Iterable<KafkaPartition>
-  counts(): KafkaMetadataCounts
-  /** The same state for one broker of ours, `nodeId`, which takes the place of the brokers `nodes`. */
-  writeFor(broker: { files: FileSystem; directory: string; nodeId: number; nodes: ReadonlySet<number>; timestamp: number }): Promise<void>
-}
+import { MetadataCopy } from './metadata-copy.ts'
+import { decodeMetadataRecord } from './metadata-records.ts'
+import { isWholeSnapshot, listSnapshots } from './snapshot-file.ts'
 
 /** Nothing larger is ever written into a metadata log: a length beyond it is damage. */
 const largestBatchBytes = 64 << 20
 
 /** `directory`: the one that holds `__cluster_metadata-0`. Throws an Error that says what is wrong with it. */
-export function readKafkaMetadata(files: FileSystem, directory: string): KafkaMetadata {
+export function readKafkaMetadata(files: FileSystem, directory: string): MetadataCopy {
   const source = `${directory}/${clusterMetadataTopic}-0`
   const replay = new Replay()
   try {
     const from = restoreSnapshot(files, source, replay)
     const endOffset = replayLog(files, source, from, replay)
-    return new Metadata(replay.image, endOffset)
+    // What this broker's features are, its own first start decides.
+    return new MetadataCopy(replay.image, endOffset, { withFeatures: false })
   } catch (error) {
     if (error instanceof MalformedInput)
       throw new Error(`${source}: ${error.message}: it comes from a newer version of Kafka, or is damaged`, { cause: error })
     throw error
-  }
-}
-
-class Metadata implements KafkaMetadata {
-  readonly endOffset: Offset
-  readonly #image: ClusterImage
-
-  constructor(image: ClusterImage, endOffset: Offset) {
-    this.#image = image
-    this.endOffset = endOffset
-  }
-
-  *partitions(): Generator<KafkaPartition> {
-    for (const { name, id, partitions } of this.#image.topics.byId.values())
-      for (const record of partitions) {
-        const { partitionId, leader, leaderEpoch, isr, eligibleLeaderReplicas, lastKnownElr, replicas, directories } = record
-        // After a shutdown there is no leader and no in-sync replica.
-        const mostComplete = [leader, ...isr, ...(eligibleLeaderReplicas ?? []), ...(lastKnownElr ?? [])]
-        yield { topic: name, topicId: id, partition: partitionId, leaderEpoch, mostComplete, replicas, directories }
-      }
-  }
-
-  counts(): KafkaMetadataCounts {
-    const { topics, configs, security, quotas } = this.#image
-    return {
-      topics: topics.byId.size,
-      configs: Array.from(configs.records()).length,
-      acls: security.acls.size,
-      scramUsers: security.scramUsers.size,
-      delegationTokens: security.tokens.size,
-      quotas: Array.from(quotas.records()).length,
-    }
-  }
-
-  async writeFor({ files, directory, nodeId, nodes, timestamp }: Parameters<KafkaMetadata['writeFor']>[0]): Promise<void> {
-    const own = `${directory}/${clusterMetadataTopic}-0`
-    files.makeDirectory(own)
-    await files.replaceFile(`${own}/${snapshotName(0, 0)}`, encodeSnapshot(this.#recordsFor(nodeId, nodes), timestamp))
-  }
-
-  *#recordsFor(nodeId: number, nodes: ReadonlySet<number>): Generator<MetadataRecord> {
-    for (const record of this.#image.records()) {
-      if (record.type === 'PartitionRecord') yield partitionFor(record, nodeId)
-      else if (record.type === 'ProducerIdsRecord') yield { ...record, brokerId: nodeId, brokerEpoch: 0 }
-      else if (record.type === 'ConfigRecord' && record.resourceType === 'BROKER' && record.resourceName !== '') {
-        if (nodes.has(Number(record.resourceName))) yield { ...record, resourceName: String(nodeId) }
-      }
-      // What this broker's features are, its own first start decides.
-      else if (record.type !== 'FeatureLevelRecord') yield record
-    }
-  }
-}
-
-/** A new leader, as clients see it: they ignore what has a lower epoch than they have seen. */
-function partitionFor(record: PartitionRecord, nodeId: number): PartitionRecord {
-  const { topicId, partitionId, leaderEpoch, partitionEpoch } = record
-  return {
-    ...newPartitionRecord(topicId, partitionId, [nodeId]),
-    leaderEpoch: leaderEpoch + 1,
-    partitionEpoch: partitionEpoch + 1,
   }
 }
 

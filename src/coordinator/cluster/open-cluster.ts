@@ -336,8 +336,7 @@ class Cluster implements ClusterMetadata {
   }
 
   changePartitions(changes: readonly PartitionChange[], append?: AppendMetadata): Promise<(KafkaError | null)[]> {
-    if (append !== undefined) return this.#write(shard => shard.changePartitions(changes, true), append)
-    return inChunks(changes, some => this.#write(shard => shard.changePartitions(some, false)))
+    return inChunks(changes, some => this.#write(shard => shard.changePartitions(some), append))
   }
 
   /** Nothing waits until the partitions are open that this broker leads now: more sessions may have ended. */

@@ -1,5 +1,7 @@
 /** What a metadata log says now: for programs that are no broker, and change nothing. */
+import type { Offset } from '../../protocol.ts'
 import { ClusterImage } from './image.ts'
+import { MetadataCopy } from './metadata-copy.ts'
 import { type MetadataLog, newImage } from './metadata-log.ts'
 import { decodeMetadataRecord } from './metadata-records.ts'
 import type { BrokerRegistration } from './types.ts'
@@ -16,6 +18,17 @@ export interface MetadataView {
 }
 
 export async function readMetadata(log: MetadataLog): Promise<MetadataView> {
+  const { image } = await readImage(log)
+  return { brokers: image.brokers.sorted(), topics: [...image.topics.byId.values()] }
+}
+
+/** To be written into another home. */
+export async function readMetadataCopy(log: MetadataLog): Promise<MetadataCopy> {
+  const { image, end } = await readImage(log)
+  return new MetadataCopy(image, end, { withFeatures: true })
+}
+
+async function readImage(log: MetadataLog): Promise<{ image: ClusterImage; end: Offset }> {
   let image = new ClusterImage()
   let end = newImage
   for (;;) {
@@ -23,8 +36,7 @@ export async function readMetadata(log: MetadataLog): Promise<MetadataView> {
     // What was read before may be gone from the log meanwhile.
     if (slice.isSnapshot) image = new ClusterImage()
     for (const { record } of slice.records) if (record.value !== null) image.replay(decodeMetadataRecord(record.value))
-    if (!slice.isSnapshot && slice.end === end) break
+    if (!slice.isSnapshot && slice.end === end) return { image, end }
     end = slice.end
   }
-  return { brokers: image.brokers.sorted(), topics: [...image.topics.byId.values()] }
 }

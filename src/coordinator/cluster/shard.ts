@@ -239,8 +239,7 @@ export class ClusterShard implements Shard {
     return decide([unregistrationRecord(this.image, id)], undefined, false)
   }
 
-  /** `together`: if one is refused, none is made. */
-  changePartitions(changes: readonly PartitionChange[], together: boolean): Decision<(KafkaError | null)[]> {
+  changePartitions(changes: readonly PartitionChange[]): Decision<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
     const response = changes.map(change =>
       attempt(() => {
@@ -249,8 +248,7 @@ export class ClusterShard implements Shard {
         return null
       }),
     )
-    const isRefused = together && response.some(outcome => outcome !== null)
-    return decide(isRefused ? [] : records, response, false)
+    return decide(records, response, false)
   }
 
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Decision<(KafkaError | null)[]> {

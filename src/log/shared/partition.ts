@@ -115,7 +115,7 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
   append(records: Buffer, options: AppendOptions): Appended {
     if (this.#frozen !== null) return this.#hold(this.#frozen, options)
     this.#refuseUnlessLed()
-    this.context.admit(this, options.origin)
+    this.context.admit(options.origin)
     const nowMs = this.context.system.clock.now()
     const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs), options.contents)
     if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)
@@ -264,7 +264,7 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
       aborted: this.aborted.all().filter(({ lastOffset }) => lastOffset >= memory.flushedEnd),
       lastStableOffset: open === -1 ? end : open,
     }
-    return { piece, end, state: this.#encodeState() }
+    return { piece, end, state: this.encodeState() }
   }
 
   rowAt(seq: number, flush: ForFlush | null): PartitionRow | null {
@@ -272,7 +272,7 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
     if (flush === null && flushedEnd < logEndOffset) return null
     const end = flush?.end ?? flushedEnd
     const fromSeq = this.memory.seqFrom(end, seq)
-    const state = flush?.state ?? this.#encodeState()
+    const state = flush?.state ?? this.encodeState()
     return { ...key, session: context.journal.session, fromSeq, flushedEnd: end, logStart: this.askedLogStart, state }
   }
 
@@ -456,7 +456,8 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
     this.producerStates?.logStartOffsetMoved(offset)
   }
 
-  #encodeState(): Buffer {
+  /** As it is now, for `PartitionRow.state`. */
+  encodeState(): Buffer {
     const { topic, topicId, partition, leaderEpoch, producerStates } = this
     return encodePartition({
       topic,

@@ -1,0 +1,87 @@
+/**
+ * Whether a cluster stands still: an import or an export needs one in which no broker runs.
+ *
+ * A broker that died has not ended its session, and nobody may have done it for it. So a session counts as that of a broker that runs only if
+ * its stream grows, which that of a living one does each half second.
+ */
+import type { System } from '../../base.ts'
+import { sharedDefaults } from '../../log.ts'
+import { type Database, DatabaseRefused, StreamGrown } from '../../store.ts'
+
+/** It cannot be done, and nothing was changed by this attempt but what it says. */
+export class TransferRefused extends Error {
+  readonly code = 'ERR_TRANSFER'
+
+  constructor(why: string) {
+    super(why)
+    this.name = 'TransferRefused'
+  }
+}
+
+/** The newest frame of each session that has not ended. */
+export type Heads = ReadonlyMap<number, number>
+
+/** What the session of an import says of itself. */
+export const importInfo = { import: true }
+/** No broker has it. */
+export const noBroker = -1
+
+const lookMs = 250
+/** In so many looks. The last commits of a broker that has just died may arrive late. */
+const growthsOfTheLiving = 3
+
+/** Rejects with TransferRefused while something is written to the cluster. */
+export async function standingStill(system: System, database: Database): Promise<Heads> {
+  const before = await headsOf(database).catch(error => {
+    throw isWithoutTables(error)
+      ? new TransferRefused('there is no cluster in this database: make one with `millrace cluster init`')
+      : error
+  })
+  const { clock, timers } = system
+  const silentMs = sharedDefaults.leaseMs + sharedDefaults.marginMs
+  const growths = new Map<number, number>()
+  let [heads, sinceMs] = [before, clock.monotonic()]
+  while (heads.size > 0) {
+    await new Promise<void>(resolve => void timers.after(lookMs, resolve))
+    const askedMs = clock.monotonic()
+    const now = await headsOf(database)
+    const grown = [...now.keys()].filter(session => heads.get(session) !== now.get(session))
+    heads = now
+    if (grown.length > 0) sinceMs = clock.monotonic()
+    else if (askedMs - sinceMs >= silentMs) break
+    for (const session of grown) growths.set(session, (growths.get(session) ?? 0) + 1)
+    const running = [...growths].flatMap(([session, count]) => (count >= growthsOfTheLiving ? session : []))
+    if (running.length > 0) throw await runningError(database, running)
+  }
+  return heads
+}
+
+export async function headsOf(database: Database): Promise<Heads> {
+  return new Map((await database.heads()).map(({ session, seq }) => [session, seq]))
+}
+
+/** PostgreSQL's code for a table that does not exist. */
+function isWithoutTables(error: unknown): boolean {
+  return error instanceof DatabaseRefused && error.message.startsWith('42P01')
+}
+
+async function runningError(database: Database, sessions: readonly number[]): Promise<TransferRefused> {
+  const running = (await database.sessions()).filter(({ session }) => sessions.includes(session))
+  if (running.some(({ info }) => info['import'] === true)) return new TransferRefused('an import into this cluster is running')
+  const brokers = running.map(({ brokerId }) => brokerId).join(', ')
+  return new TransferRefused(`brokers of this cluster are running (${brokers}): stop all of them first`)
+}
+
+/** Sessions of imports that were killed. A process that is only paused can write nothing any more. */
+export async function endImports(database: Database, heads: Heads): Promise<void> {
+  for (const { session, info } of await database.sessions()) {
+    const seq = heads.get(session)
+    if (info['import'] !== true || seq === undefined) continue
+    try {
+      await database.fence(session, session, undefined, seq)
+    } catch (error) {
+      if (!(error instanceof StreamGrown)) throw error
+      throw new TransferRefused('an import into this cluster is running')
+    }
+  }
+}
