@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise]`: Millrace and a real Apache Kafka side by side.
+ * `npm run bench -- [rows…] [--rounds N] [--quick] [--only millrace|kafka] [--noise | --before DIR]`: Millrace and a real Apache
+ * Kafka side by side.
  *
  * For each row both peers are started, and warmed with requests of the measured kind until 30,000 are done and the broker's CPU per request
  * has levelled out: a JVM that is still compiling is not Kafka. Then the rounds, A B A B. While one is measured the other is idle. Before each
@@ -7,7 +8,8 @@
  * have new processes in each round.
  *
  * `--quick` is a tenth of the work and writes nothing; `--noise` measures Kafka against itself, to see how far from 1 a ratio is by
- * chance. Results of rows are kept in bench/results.json, from which docs/benchmarks.md is written.
+ * chance; `--before DIR` puts the Millrace of another checkout in Kafka's place, to see what a change costs. Only a run without these
+ * options is kept in bench/results.json, from which docs/benchmarks.md is written.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
@@ -37,17 +39,20 @@ const { values: flags, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     noise: { type: 'boolean', default: false },
+    before: { type: 'string' },
   },
 })
 
 type Side = 'millrace' | 'kafka'
 const scale = flags.quick ? quickScale : 1
+const writes = !flags.quick && !flags.noise && flags.only === undefined && flags.before === undefined
 let topics = 0
 
 async function startPeer(side: Side, row: Row): Promise<RunningBroker> {
   const { properties, listeners } = await serverSettings(row.secured)
-  if (side === 'kafka' || flags.noise) return startKafka({ properties, listeners })
-  return startMillrace(row.durability === 'os' ? { ...properties, durability: 'os' } : properties, listeners)
+  if ((side === 'kafka' && flags.before === undefined) || flags.noise) return startKafka({ properties, listeners })
+  const checkout = side === 'kafka' ? flags.before : undefined
+  return startMillrace(row.durability === 'os' ? { ...properties, durability: 'os' } : properties, listeners, checkout)
 }
 
 const stage = (broker: RunningBroker) => ({ broker, scale, topic: `bench-${++topics}` })
@@ -144,7 +149,7 @@ async function main(): Promise<number> {
   for (const row of chosen) {
     const { result, failed } = await measureRow(row, { date: new Date().toISOString().slice(0, 10), commit, machine })
     if (failed) failures++
-    else if (!flags.quick && !flags.noise && flags.only === undefined) keep(result)
+    else if (writes) keep(result)
   }
   console.log(`\n${chosen.length - failures} rows measured, ${failures} failed`)
   return failures === 0 ? 0 : 1

@@ -44,26 +44,28 @@ interface Kind {
   env?: Readonly<Record<string, string>>
 }
 
-let compiled: Promise<string> | undefined
+const compiled = new Map<string, Promise<string>>()
 
 /** As `npm start` does. */
-function compile(): Promise<string> {
-  compiled ??= must('npm', ['run', '--silent', 'prestart'], { cwd: repository })
-  return compiled
+function compile(checkout = repository): Promise<string> {
+  const running = compiled.get(checkout) ?? must('npm', ['run', '--silent', 'prestart'], { cwd: checkout })
+  compiled.set(checkout, running)
+  return running
 }
 
 /** As in `npm start`, the image and the systemd unit. */
 const nodeFlags = ['--max-semi-space-size=2']
 
-export async function startMillrace(properties: Properties = {}, listeners: Listeners = {}): Promise<RunningBroker> {
+/** `checkout`: of another state of Millrace, to compare with. */
+export async function startMillrace(properties: Properties = {}, listeners: Listeners = {}, checkout = repository): Promise<RunningBroker> {
   const directory = freshDirectory('millrace')
   const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
   const data = join(directory, 'data')
   const file = join(directory, 'server.properties')
   const own = { ...listening(bootstraps, listeners), 'log.dirs': data, 'http.listen': 'none' }
   writeFileSync(file, lines({ ...properties, ...own }))
-  await compile()
-  const args = [...nodeFlags, join(repository, 'dist/cli.js'), 'start', '--config', file]
+  await compile(checkout)
+  const args = [...nodeFlags, join(checkout, 'dist/cli.js'), 'start', '--config', file]
   return Broker.start({ name: 'millrace', command: process.execPath, args, data }, bootstraps, directory)
 }
 

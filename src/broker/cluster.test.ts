@@ -151,6 +151,25 @@ test('a lone broker that is started again leads what it led', async () => {
   })
 })
 
+test('nobody waits for the lease of a process of the same machine that has ended', async () => {
+  const cluster = new TestCluster(20)
+  cluster.isOneMachine = true
+  await cluster.run(async () => {
+    const { clock } = cluster.world.system
+    const [one, two, three] = (await startAll(cluster, [1, 2, 3])) as [TestBroker, TestBroker, TestBroker]
+    await createTopic(one, 'orders', 6, 3)
+    one.process.kill()
+    two.process.kill()
+    await cluster.until(1_000, 'the third leads everything', () => led(three).length === 6)
+    assert.equal(three.member.counts.fenced, 2)
+    three.process.kill()
+    const beganMs = clock.monotonic()
+    const again = await cluster.start(3)
+    assert.ok(clock.monotonic() - beganMs < 1_000)
+    assert.equal(led(again).length, 6)
+  })
+})
+
 test('brokers without an id take different ones, also at the same moment, and have theirs again at their address', async () => {
   for (let seed = 1; seed <= 20; seed++) {
     const cluster = new TestCluster(seed)

@@ -7,12 +7,13 @@
  * A session leads only what the metadata says from its registration on. The registration is fenced in the transaction that ends the session, which
  * also names the next leaders. So who reads the registration of a later session has read that as well, and no partition is ever taken over twice.
  */
-import type { System } from '../base.ts'
+import type { Processes, System } from '../base.ts'
 import { type ClusterMetadata, type DatabaseMetadataLog, openDatabaseMetadataLog } from '../coordinator.ts'
 import { sharedDefaults } from '../log.ts'
 import { randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
 import type { ClusterRow, Database, ObjectStore } from '../store.ts'
 import { Duty } from './cluster/duty.ts'
+import { EndedProcesses } from './cluster/ended-processes.ts'
 import { Failover } from './cluster/failover.ts'
 import { LeaseWatch } from './cluster/lease-watch.ts'
 import { type BegunSession, beginSession, endPredecessors, randomId, sessionStart } from './cluster/sessions.ts'
@@ -27,6 +28,8 @@ export interface JoinOptions {
   brokerId: number | null
   /** Where clients reach this broker, `host:port`; null: not known yet. By it a broker without `node.id` finds its id again. */
   address: string | null
+  /** By which brokers on one machine know of each other's end; undefined: they do not. */
+  processes?: Processes | undefined
   /** See SharedSettings; by default as there. */
   leaseMs?: number
   marginMs?: number
@@ -83,6 +86,8 @@ export class Member {
   /** Grows: a later session with this broker's id is of another process. */
   #lastSession: number
   #session: number | null
+  /** Of the first session: begins at once, because it may take as long as a lease. */
+  #endingPredecessors: Promise<void> | null
   #parts: (StartMemberOptions & { watch: LeaseWatch; duty: Duty }) | null = null
   #entering = false
   #waitingDuties: Parameters<Duty['add']>[] = []
@@ -97,6 +102,8 @@ export class Member {
     this.#author = session
     this.#lastSession = session
     this.#session = session
+    this.#endingPredecessors = this.#endPredecessors(session)
+    this.#endingPredecessors.catch(() => {})
   }
 
   /** Now; null while there is none. For `ClusterOptions.session`: the epoch of this broker's registration. */
@@ -128,10 +135,17 @@ export class Member {
       info,
       report,
     })
+    const ended = new EndedProcesses(database, this.#options.processes)
+    const heads = async () => {
+      const all = await database.heads()
+      await ended.learn(all)
+      return all.filter(({ session }) => session !== this.#session)
+    }
     const watch = new LeaseWatch({
       system,
       silentMs,
-      heads: async () => (await database.heads()).filter(({ session }) => session !== this.#session),
+      heads,
+      hasEnded: session => ended.has(session),
       expected: () => metadata.brokers().flatMap(({ id, epoch, fenced }) => (fenced || id === this.brokerId ? [] : epoch)),
       proven: () => log.session?.proven() === true,
       looked: silent => failover.looked(silent),
@@ -217,12 +231,14 @@ export class Member {
   async #enter(): Promise<void> {
     if (this.#entering) return
     this.#entering = true
-    const { system, database, silentMs, report, info } = this.#options
+    const { system, report, info } = this.#options
     let reported = ''
     for (let pause = pauseMs.first; !this.#closed; pause = Math.min(pause * 2, pauseMs.last)) {
       try {
         const session = this.#session ?? (await this.#beginAnother())
-        await endPredecessors(system, database, { brokerId: this.brokerId, session }, silentMs)
+        const ending = this.#endingPredecessors ?? this.#endPredecessors(session)
+        this.#endingPredecessors = null
+        await ending
         await this.#register(session)
         if (this.#session !== session) continue
         info('registered', { broker: this.brokerId, session })
@@ -236,6 +252,11 @@ export class Member {
       await new Promise<void>(resolve => void system.timers.after(pause, resolve))
     }
     this.#entering = false
+  }
+
+  #endPredecessors(session: number): Promise<void> {
+    const { system, database } = this.#options
+    return endPredecessors(system, database, { brokerId: this.brokerId, session }, this.#options)
   }
 
   async #register(session: number): Promise<void> {

@@ -5,7 +5,7 @@
  * brokers ask for it, the balance, and that a broker which stops gives its partitions away first. A broker without others has
  * no mover, and nothing here does anything.
  */
-import type { System, Turns } from '../base.ts'
+import { chunks, inSlices, type System, type Turns } from '../base.ts'
 import type { BrokerRegistration, ClusterMetadata, TopicPartition } from '../coordinator.ts'
 import { KafkaError } from '../protocol.ts'
 import type { BrokerConfig } from './config.ts'
@@ -107,13 +107,24 @@ export class Moves {
     await metadata.leaveBroker(this.#options.brokerId)
     const away = new Set<number>()
     let moved = 0
+    // What could not be moved is tried again elsewhere, and more may have come meanwhile.
     for (;;) {
-      const led = this.#led()
+      const led = await this.#led()
       const others = this.#others().filter(id => !away.has(id))
       if (led.length === 0 || others.length === 0 || signal.aborted) break
-      moved += await this.#giveSome(mover, led.slice(0, mostAtOnce), others, away)
+      const byTarget = Map.groupBy(planDrain(led, others, await this.#counts()), ({ to }) => to)
+      const give = ([to, planned]: [number, { partition: BalancedPartition }[]]) =>
+        this.#give(
+          mover,
+          to,
+          planned.map(({ partition }) => partition),
+          away,
+          signal,
+        )
+      const given = await Promise.all(Array.from(byTarget, give))
+      moved += given.reduce((sum, each) => sum + each, 0)
     }
-    logger.info({ moved, left: this.#led().length }, 'partitions were given to other brokers before this one stops')
+    logger.info({ moved, left: (await this.#led()).length }, 'partitions were given to other brokers before this one stops')
   }
 
   #others(): number[] {
@@ -128,38 +139,37 @@ export class Moves {
     this.#balancer?.close()
   }
 
-  /** How many were moved. Brokers that take none are added to `away`. */
-  async #giveSome(mover: Mover, some: readonly BalancedPartition[], others: readonly number[], away: Set<number>): Promise<number> {
-    const byTarget = new Map<number, BalancedPartition[]>()
-    for (const { partition, to } of planDrain(some, others, this.#counts())) {
-      const known = byTarget.get(to)
-      if (known === undefined) byTarget.set(to, [partition])
-      else known.push(partition)
-    }
-    const give = async ([to, partitions]: [number, BalancedPartition[]]) => {
-      const outcomes = await mover.move(partitions, to)
+  /** A few at a time. How many were moved; a broker that takes none is added to `away`. */
+  async #give(mover: Mover, to: number, partitions: readonly BalancedPartition[], away: Set<number>, signal: AbortSignal): Promise<number> {
+    let moved = 0
+    for (const some of chunks(partitions, mostAtOnce)) {
+      if (signal.aborted) break
+      const outcomes = await mover.move(some, to)
       const done = outcomes.filter(outcome => outcome === null).length
-      if (done === 0) {
-        away.add(to)
-        this.#options.logger.warn({ broker: to, reason: outcomes[0]?.message }, 'a broker took no partitions of this one')
-      }
-      return done
+      moved += done
+      if (done > 0) continue
+      away.add(to)
+      this.#options.logger.warn({ broker: to, reason: outcomes[0]?.message }, 'a broker took no partitions of this one')
+      break
     }
-    const moved = await Promise.all([...byTarget].map(give))
-    return moved.reduce((sum, each) => sum + each, 0)
+    return moved
   }
 
-  #led(): BalancedPartition[] {
-    const mayGo = ({ leader, log }: TopicPartition) => leader === this.#options.brokerId && log !== null && log.offline === null
-    return this.#options.metadata
-      .topics()
-      .flatMap(topic => topic.partitions.filter(mayGo).map(partition => asBalanced(topic, partition, 0)))
+  async #led(): Promise<BalancedPartition[]> {
+    const { brokerId, metadata, turns } = this.#options
+    const mayGo = ({ leader, log }: TopicPartition) => leader === brokerId && log !== null && log.offline === null
+    const led = await inSlices(turns, metadata.topics(), topic =>
+      topic.partitions.filter(mayGo).map(partition => asBalanced(topic, partition, 0)),
+    )
+    return led.flat()
   }
 
-  #counts(): ReadonlyMap<number, number> {
+  async #counts(): Promise<ReadonlyMap<number, number>> {
     const counts = new Map<number, number>()
-    for (const { partitions } of this.#options.metadata.topics())
+    const { metadata, turns } = this.#options
+    await inSlices(turns, metadata.topics(), ({ partitions }) => {
       for (const { leader } of partitions) counts.set(leader, (counts.get(leader) ?? 0) + 1)
+    })
     return counts
   }
 }

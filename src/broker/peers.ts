@@ -6,7 +6,7 @@
  */
 import type { System } from '../base.ts'
 import type { Link, LinkOptions } from '../channel.ts'
-import type { ClusterMetadata, ShareCoordinator, ShareStates } from '../coordinator.ts'
+import type { ClusterMetadata, ShareCoordinator, SharePartitionKey, SharePosition, ShareStates } from '../coordinator.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Logger } from './logger.ts'
 import { Leaders } from './peers/leaders.ts'
@@ -15,7 +15,7 @@ import { RemoteGroups } from './peers/remote-groups.ts'
 import { MarkersToPeers } from './peers/remote-markers.ts'
 import { RemoteMoves } from './peers/remote-moves.ts'
 import { RemotePartitions } from './peers/remote-partitions.ts'
-import { RoutedShareStates } from './peers/share-states.ts'
+import { positionsElsewhere, RoutedShareStates } from './peers/share-states.ts'
 import { TransactionEntries } from './peers/transaction-entries.ts'
 
 export { isOfBroker } from './peers/peers.ts'
@@ -64,6 +64,11 @@ export class Peering {
   shareStates(own: ShareCoordinator): ShareStates {
     const { timers } = this.#options.system
     return new RoutedShareStates({ timers, own, leaders: this.#leaders, peers: this.#peers })
+  }
+
+  /** Of share partitions that other brokers keep, by `sharePartitionName`. Those of a broker that does not answer are missing. */
+  sharePositions(own: ShareCoordinator, keys: readonly SharePartitionKey[]): Promise<Map<string, SharePosition>> {
+    return positionsElsewhere(keys, { own, leaders: this.#leaders, peers: this.#peers })
   }
 
   /** Requests on their way fail. */

@@ -1,9 +1,9 @@
 /**
- * The client, built on the library: one Admin for requests, a Producer and a Consumer created when first needed. Listing topics
+ * The client, built on the library: one Admin for requests, a sender and a Consumer created when first needed. Listing topics
  * needs only one connection.
  */
 import { promisify } from 'node:util'
-import { Admin, kGetApi, kGetBootstrapConnection, Producer } from '@platformatic/kafka'
+import { Admin, kGetApi, kGetBootstrapConnection } from '@platformatic/kafka'
 import { realSystem, type System, type Timer } from '../base.ts'
 import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
 import { administration } from './administer.ts'
@@ -11,7 +11,7 @@ import { CheckedConsumer } from './checked-consumer.ts'
 import type { Client, ClientOptions } from './client.ts'
 import { alterConfigs, configResources, describeConfigs } from './configs.ts'
 import { groupMethods } from './groups.ts'
-import { sendRecords } from './produce.ts'
+import { RecordSender } from './produce.ts'
 import { readRecords } from './read.ts'
 import { type Ask, Requests } from './requests.ts'
 import { topicSizes } from './sizes.ts'
@@ -48,7 +48,7 @@ export function openClient(options: ClientOptions): Client {
     return part
   }
   const admin = lazily(() => keep(new Admin(base)))
-  const producer = lazily(() => keep(new Producer(base)))
+  const sender = lazily(() => keep(new RecordSender(base)))
   const requests = lazily(() => new Requests(admin(), system))
   // Fetches wait at the broker, and what comes behind them on the same connection waits as well.
   const reader = lazily(() => new Requests(keep(new Admin(base)), system))
@@ -86,7 +86,7 @@ export function openClient(options: ClientOptions): Client {
     read: reading => readRecords(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
-    send: (topic, records, sending) => run(() => sendRecords(producer(), topic, records, sending ?? {})),
+    send: (topic, records, sending) => run(() => sender().send(topic, records, sending ?? {})),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
     ...topicMethods(ask),
     ...groupMethods(ask),

@@ -29,8 +29,10 @@ export function openCoordinator<S extends Shard>(options: CoordinatorOptions<S>)
   return new Runtime(options)
 }
 
-/** Pause before a failed load is tried again; doubles up to the second number. */
-const reloadPauseMs = { first: 100, last: 30_000 }
+/** Pause before a failed load is tried again; doubles up to the second number. Clients wait for it. */
+const reloadPauseMs = { first: 100, last: 5_000 }
+/** Between two looks at a log that is offline. */
+const offlinePauseMs = 500
 
 /** What one batch's responses wait for. */
 interface Barrier {
@@ -358,9 +360,13 @@ class Runtime<S extends Shard> implements Coordinator<S> {
 
   #loadLater(): void {
     const epoch = this.#epoch
-    const pause = Math.min(reloadPauseMs.first * 2 ** this.#reloads++, reloadPauseMs.last)
+    const { first, last } = reloadPauseMs
+    const pause = this.#log.offline === null ? Math.min(first * 2 ** this.#reloads++, last) : offlinePauseMs
     this.#system.timers.after(pause, () => {
-      if (epoch === this.#epoch && this.state === 'failed') this.#load().catch(() => {})
+      if (epoch !== this.#epoch || this.state !== 'failed') return
+      if (this.#log.offline === null) this.#load().catch(() => {})
+      // It says itself why, and no load has failed meanwhile.
+      else this.#loadLater()
     })
   }
 

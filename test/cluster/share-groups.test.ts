@@ -93,7 +93,7 @@ async function produce(two: TwoBrokers, ...values: string[]): Promise<void> {
 }
 
 test('the leader reads and stores the state at the share coordinator', async t => {
-  const two = await startTwo(t)
+  const two = await startTwo(t, { 'http.listen': '127.0.0.1:0' })
   const { groupId, member, key } = await joined(two)
   await produce(two, 'a', 'b', 'c')
   assert.equal(await member.fetch(), '0-2')
@@ -108,6 +108,12 @@ test('the leader reads and stores the state at the share coordinator', async t =
   const described = await two.call(0, apis.describeShareGroupOffsets, 1, { groups: [{ groupId, topics: null }] })
   const partition = described.groups[0]!.topics[0]!.partitions.find(each => each.partitionIndex === 1)!
   assert.deepEqual([errorName(partition.errorCode), Number(partition.startOffset), Number(partition.lag)], ['NONE', 2, 1])
+  // One is led elsewhere; of the other, of which nothing was delivered, the state is elsewhere.
+  const page = await (await fetch(`http://127.0.0.1:${two.httpPort(0)}/metrics`)).text()
+  const shown = Array.from(page.matchAll(/^millrace_sharegroup_(lag|start_offset)\{.*partition="(\d)"\} (.+)$/gm), found =>
+    found.slice(1).join(' '),
+  )
+  assert.deepEqual(shown.sort(), ['lag 0 -1', 'lag 1 1', 'start_offset 0 -1', 'start_offset 1 2'])
 })
 
 test('a group that was never assigned the partition stores nothing', async t => {

@@ -99,6 +99,11 @@ export class TwoBrokers {
     }
   }
 
+  /** Where its metrics are, if `http.listen` says so. */
+  httpPort(id: number): number | null {
+    return this.#running[id]!.httpPort
+  }
+
   broker(id: number): RunningBroker['broker'] {
     return this.#running[id]!.broker
   }

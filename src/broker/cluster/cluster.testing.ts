@@ -27,6 +27,9 @@ export class TestCluster {
   readonly server: SimulatedPostgres
   /** How often a call goes wrong. */
   faults = 0
+  /** All brokers that start then are processes of one machine. */
+  isOneMachine = false
+  readonly #processes = new Map<string, Process>()
 
   constructor(seed: number) {
     this.world = simulatedWorld({ seed })
@@ -48,7 +51,10 @@ export class TestCluster {
     const said: string[] = []
     const report = (what: string, error: unknown) => void said.push(`${what}: ${(error as Error).message}`)
     const info = (what: string) => void said.push(what)
-    const member = await joinCluster({ system, database, objects: noObjects, brokerId: id, address, info, report })
+    const own = `process ${this.#processes.size}`
+    this.#processes.set(own, process)
+    const processes = this.isOneMachine ? { own, hasEnded: (name: string) => this.#processes.get(name)!.dead } : undefined
+    const member = await joinCluster({ system, database, objects: noObjects, brokerId: id, address, processes, info, report })
     const log = new HeartbeatLog(system, database, reason => member.sessionEnded(reason))
     const metadata = await openClusterMetadata({
       system,

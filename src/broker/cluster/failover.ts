@@ -39,7 +39,7 @@ export class Failover {
     this.#options = options
   }
 
-  /** For how long which sessions are silent. */
+  /** For how long which sessions are silent; infinity: their processes have ended. */
   looked(silent: ReadonlyMap<number, number>): void {
     if (silent.size === 0) return
     const { brokerId, metadata, silentMs } = this.#options
@@ -57,7 +57,9 @@ export class Failover {
     try {
       const brokerId = await this.#findBroker(session)
       if (brokerId === null) return
-      info('a broker does not write its heartbeats; ending its session', { broker: brokerId, session, silentMs: Math.round(silentMs) })
+      if (silentMs === Number.POSITIVE_INFINITY)
+        info('the process of a broker has ended; ending its session', { broker: brokerId, session })
+      else info('a broker does not write its heartbeats; ending its session', { broker: brokerId, session, silentMs: Math.round(silentMs) })
       const avoid = new Set(lost.map(({ id }) => id))
       if (!(await this.#fence(session, brokerId, avoid))) return
       fenced()

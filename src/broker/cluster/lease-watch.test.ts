@@ -9,7 +9,7 @@ function setting() {
   const world = simulatedWorld({ seed: 1 })
   const process = new Process(world.system.timers)
   const system = { ...world.system, timers: process }
-  const state = { heads: [] as StreamHead[], expected: [] as number[], proven: true, answers: true, delayMs: 1 }
+  const state = { heads: [] as StreamHead[], expected: [] as number[], ended: 0, proven: true, answers: true, delayMs: 1 }
   /** By session, the longest silence that was told. */
   const told = new Map<number, number>()
   const watch = new LeaseWatch({
@@ -23,6 +23,7 @@ function setting() {
     expected: () => state.expected,
     proven: () => state.proven,
     silentMs: 3_000,
+    hasEnded: session => session === state.ended,
     looked(silent) {
       for (const [session, ms] of silent) told.set(session, ms)
     },
@@ -98,5 +99,16 @@ test('a registered session that is not there is as silent as one that does not g
   }
   assert.deepEqual([...told.keys()], [1])
   assert.equal(watch.silentAt(1), noSeq)
+  watch.close()
+})
+
+test('a session whose process has ended is silent at once', async () => {
+  const { world, state, told, watch } = setting()
+  state.heads = [head(1, 5), head(2, 5)]
+  await world.pass(1_000)
+  state.ended = 2
+  await world.pass(500)
+  assert.deepEqual([...told], [[2, Number.POSITIVE_INFINITY]])
+  assert.deepEqual([watch.silentAt(1), watch.silentAt(2)], [null, 5])
   watch.close()
 })

@@ -18,7 +18,9 @@ export interface LeaseWatchOptions {
   /** Whether this broker has proved its own lease. */
   proven(): boolean
   silentMs: number
-  /** After each look. For how long sessions were silent, if it is for `silentMs` or more. */
+  /** Its process is known to have ended: it need not be silent for so long. */
+  hasEnded?(session: number): boolean
+  /** After each look. For how long sessions were silent, if it is for `silentMs` or more; infinity: the process has ended. */
   looked(silent: ReadonlyMap<number, number>): void
 }
 
@@ -89,7 +91,7 @@ export class LeaseWatch {
       const seen = this.#seen.get(session)
       if (seen?.seq !== seq) this.#seen.set(session, { seq, sinceMs: answeredMs, silentMs: 0 })
       else {
-        seen.silentMs = askedMs - seen.sinceMs
+        seen.silentMs = this.#options.hasEnded?.(session) === true ? Number.POSITIVE_INFINITY : askedMs - seen.sinceMs
         if (seen.silentMs >= this.#options.silentMs) silent.set(session, seen.silentMs)
       }
     }

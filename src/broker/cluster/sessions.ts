@@ -5,7 +5,7 @@
  * had at its address, or the lowest that nobody uses. Of two that take one id at once, at least the one whose session is committed last sees the
  * other.
  */
-import type { System } from '../../base.ts'
+import type { Processes, System } from '../../base.ts'
 import { randomUuid, uuidToBytes } from '../../protocol.ts'
 import { type Database, type SessionRow, StreamGrown } from '../../store.ts'
 
@@ -14,6 +14,8 @@ export interface BrokerName {
   brokerId: number | null
   /** Where clients reach it; null: not known. */
   address: string | null
+  /** By which processes on one machine know each other; undefined: they do not. */
+  processes?: Processes | undefined
 }
 
 export interface BegunSession {
@@ -32,7 +34,7 @@ export async function beginSession(system: System, database: Database, name: Bro
     const brokerId = name.brokerId ?? freeId(before, name.address)
     const session = await database.beginSession(sessionStart(system, brokerId, name))
     const known = new Set(before.map(row => row.session))
-    const rivals = (await goingOn(database, brokerId)).filter(other => other !== session && !known.has(other))
+    const rivals = (await goingOn(database, brokerId)).filter(other => other.session !== session && !known.has(other.session))
     if (name.brokerId !== null || rivals.length === 0) return { brokerId, session }
     await database.fence(session, session)
     await sleep(system, system.random.below(mostPauseMs))
@@ -41,20 +43,26 @@ export async function beginSession(system: System, database: Database, name: Bro
 }
 
 /**
- * Until no earlier session of the broker goes on. If its process has died, it is fenced as any broker would do it. If it lives, it is fenced at once; then
- * its lease has to pass, in which it may serve what it has, before anything else may be written in its place. `silentMs`: after so long without a
- * frame nobody believes in a session any more, not even its own broker.
+ * Until no earlier session of the broker goes on. If its process is known to have ended, it is fenced at once. If it has died elsewhere, it is fenced as any
+ * broker would do it. If it lives, it is fenced at once; then its lease has to pass, in which it may serve what it has, before anything else may be
+ * written in its place. `silentMs`: after so long without a frame nobody believes in a session any more, not even its own broker.
  */
 export async function endPredecessors(
   system: System,
   database: Database,
   { brokerId, session: own }: BegunSession,
-  silentMs: number,
+  { silentMs, processes }: { silentMs: number; processes?: Processes | undefined },
 ): Promise<void> {
   const seen = new Map<number, { seq: number; sinceMs: number }>()
   for (;;) {
     const askedMs = system.clock.monotonic()
-    const earlier = (await goingOn(database, brokerId)).filter(session => session < own)
+    const earlier: number[] = []
+    for (const { session, info } of await goingOn(database, brokerId)) {
+      if (session >= own) continue
+      const name = info['process']
+      if (typeof name === 'string' && processes?.hasEnded(name) === true) await database.fence(session, own)
+      else earlier.push(session)
+    }
     if (earlier.length === 0) return
     for (const { session, seq } of await database.heads()) {
       if (!earlier.includes(session)) continue
@@ -79,9 +87,9 @@ async function fenceAt(database: Database, session: number, by: number, seq: num
 }
 
 /** Sessions of the broker that have not ended. */
-async function goingOn(database: Database, brokerId: number): Promise<number[]> {
+async function goingOn(database: Database, brokerId: number): Promise<SessionRow[]> {
   const rows = await database.sessions()
-  return rows.filter(row => !row.ended && row.brokerId === brokerId).map(({ session }) => session)
+  return rows.filter(row => !row.ended && row.brokerId === brokerId)
 }
 
 function sleep(system: System, ms: number): Promise<void> {
@@ -89,8 +97,9 @@ function sleep(system: System, ms: number): Promise<void> {
 }
 
 /** What the session says of itself. A start that is tried again must be the same. */
-export function sessionStart({ random }: System, brokerId: number, { brokerId: given, address }: BrokerName) {
-  return { brokerId, incarnation: randomId(random), info: { address, given: given !== null } }
+export function sessionStart({ random }: System, brokerId: number, { brokerId: given, address, processes }: BrokerName) {
+  const process = processes?.own ?? null
+  return { brokerId, incarnation: randomId(random), info: { address, given: given !== null, ...(process === null ? {} : { process }) } }
 }
 
 /** In PostgreSQL's form. */

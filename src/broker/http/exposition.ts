@@ -143,13 +143,13 @@ function* writeRequests(page: Page, { metrics }: Broker, recent: Recent): Genera
 
 function* writeServer(page: Page, broker: Broker, idle: number): Generator<void> {
   const { metadata, metrics, self } = broker
-  const { led, offline } = yield* countLed(broker)
   const brokers = metadata.brokers()
   const alive = brokers.filter(({ id, fenced }) => id === self.id || !fenced)
+  const { led, offline, underReplicated } = yield* countLed(broker, aliveOf(broker))
   const gauge = (name: string, help: string, value: number) => page.single(`kafka_${name}`, 'gauge', help, value)
   gauge('server_replicamanager_leadercount', 'Partitions led by this broker.', led)
   gauge('server_replicamanager_partitioncount', 'Partitions on this broker.', led)
-  gauge('server_replicamanager_underreplicatedpartitions', 'Partitions with too few replicas in sync.', 0)
+  gauge('server_replicamanager_underreplicatedpartitions', 'Partitions with too few replicas in sync.', underReplicated)
   gauge('server_replicamanager_underminisrpartitioncount', 'Partitions below min.insync.replicas.', offline)
   gauge('server_replicamanager_offlinereplicacount', 'Replicas that cannot be used.', offline)
   page.single('kafka_server_replicamanager_isrshrinks_total', 'counter', 'Times a replica fell out of sync.', 0)
@@ -184,13 +184,30 @@ function writeIdle(page: Page, idleMs: number): void {
 }
 
 /** Partitions whose log is here, and those of them that cannot be used. */
-function* countLed({ metadata }: Broker): Generator<void, { led: number; offline: number }> {
-  const counts = { led: 0, offline: 0 }
+/** Whose replicas are in sync: each of them could lead with all that was acknowledged. */
+function aliveOf({ metadata, self }: Broker): ReadonlySet<number> {
+  return new Set(metadata.brokers().flatMap(({ id, fenced }) => (id === self.id || !fenced ? id : [])))
+}
+
+function inSync({ replicas }: TopicPartition, log: PartitionLog, alive: ReadonlySet<number>): number {
+  if (log.offline !== null) return 0
+  let count = 0
+  for (const id of replicas) if (alive.has(id)) count++
+  return count
+}
+
+function* countLed(
+  { metadata }: Broker,
+  alive: ReadonlySet<number>,
+): Generator<void, { led: number; offline: number; underReplicated: number }> {
+  const counts = { led: 0, offline: 0, underReplicated: 0 }
   for (const { partitions } of metadata.topics()) {
-    for (const { log } of partitions) {
+    for (const partition of partitions) {
+      const { log } = partition
       if (log === null) continue
       counts.led++
       if (log.offline !== null) counts.offline++
+      if (inSync(partition, log, alive) < partition.replicas.length) counts.underReplicated++
     }
     yield
   }
@@ -294,7 +311,11 @@ interface PartitionRow {
   log: PartitionLog
 }
 
-type PartitionFamily = readonly [name: string, help: string, of: (log: PartitionLog, partition: TopicPartition) => number]
+type PartitionFamily = readonly [
+  name: string,
+  help: string,
+  of: (log: PartitionLog, partition: TopicPartition, alive: ReadonlySet<number>) => number,
+]
 
 const perPartition: readonly PartitionFamily[] = [
   ['kafka_topic_partition_current_offset', 'Current Offset of a Broker at Topic/Partition.', log => log.highWatermark],
@@ -309,9 +330,13 @@ const perPartition: readonly PartitionFamily[] = [
   [
     'kafka_topic_partition_in_sync_replica',
     'Number of In-Sync Replicas for this Topic/Partition.',
-    (log, { isr }) => (log.offline === null ? isr.length : 0),
+    (log, partition, alive) => inSync(partition, log, alive),
   ],
-  ['kafka_topic_partition_under_replicated_partition', '1 if Topic/Partition is under Replicated.', log => (log.offline === null ? 0 : 1)],
+  [
+    'kafka_topic_partition_under_replicated_partition',
+    '1 if Topic/Partition is under Replicated.',
+    (log, partition, alive) => (inSync(partition, log, alive) < partition.replicas.length ? 1 : 0),
+  ],
   ['kafka_cluster_partition_replicascount', 'Replicas of the partition.', (_, { replicas }) => replicas.length],
   ['kafka_cluster_partition_atminisr', 'Whether no replica may be lost: always, with one copy.', log => (log.offline === null ? 1 : 0)],
   ['kafka_cluster_partition_underminisr', 'Whether the partition is below min.insync.replicas.', log => (log.offline === null ? 0 : 1)],
@@ -321,8 +346,9 @@ const perPartition: readonly PartitionFamily[] = [
 ]
 
 /** Of the partitions whose log is here: the other brokers write the others. */
-function* writePartitions(page: Page, { metadata }: Broker): Generator<void> {
-  const topics = metadata.topics()
+function* writePartitions(page: Page, broker: Broker): Generator<void> {
+  const topics = broker.metadata.topics()
+  const alive = aliveOf(broker)
   const rows: PartitionRow[] = []
   page.family('kafka_topic_partitions', 'gauge', 'Number of partitions for this Topic.')
   for (const { name, partitions } of topics) {
@@ -338,7 +364,7 @@ function* writePartitions(page: Page, { metadata }: Broker): Generator<void> {
   for (const [name, help, of] of perPartition) {
     page.family(name, 'gauge', help)
     for (const { labels, partition, log } of rows) {
-      page.labelled(labels, of(log, partition))
+      page.labelled(labels, of(log, partition, alive))
       yield
     }
   }

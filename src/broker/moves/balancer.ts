@@ -12,7 +12,6 @@ import type { SizedPartition } from '../peers/remote-moves.ts'
 import { asBalanced, type BalancedPartition, type PlannedMove, planByLoad, planMoves } from './balance.ts'
 import type { Elections } from './elections.ts'
 import { Loads } from './loads.ts'
-import { mostAtOnce } from './mover.ts'
 
 export interface BalancerOptions {
   brokerId: number
@@ -31,6 +30,11 @@ export interface BalancerOptions {
 const lookMs = 1_000
 const afterFailureMs = 5_000
 const moveWithinMs = 30_000
+/**
+ * Their replicas change together, and then each leader gives its own away, a few at a time, while others give theirs: a broker that comes gets its share
+ * from all at once. What happens meanwhile is seen after that.
+ */
+const mostPlanned = 512
 const sampleMs = 10_000
 /** So many samples in a row must call for the same before load is a reason. */
 const samplesInARow = 3
@@ -96,7 +100,7 @@ export class Balancer {
     const settled = this.#settledAmong(serving, partitions)
     const owed = isEnabled() ? serving.filter(({ id, epoch: registered }) => settled.get(id) !== registered) : []
     const situation = { brokers, owed: new Set(owed.map(({ id }) => id)), partitions, preferred: isEnabled(), byLoad }
-    const moves = await runInSlices(turns, planMoves(situation, mostAtOnce))
+    const moves = await runInSlices(turns, planMoves(situation, mostPlanned))
     if (byLoad) this.#rest()
     if (moves.length === 0) {
       for (const { id, epoch: registered } of serving) settled.set(id, registered)

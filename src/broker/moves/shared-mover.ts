@@ -11,7 +11,7 @@ import type { Mover } from './mover.ts'
 
 export interface SharedMoverOptions {
   brokerId: number
-  log: Pick<SharedLog, 'releaseWith'>
+  log: Pick<SharedLog, 'prepareRelease' | 'releaseWith'>
   metadata: Pick<ClusterMetadata, 'changePartitions' | 'leaderOf' | 'letGo' | 'takeBack' | 'topicById'>
   metadataLog: DatabaseMetadataLog
 }
@@ -24,30 +24,56 @@ export class SharedMover implements Mover {
   }
 
   async move(partitions: readonly PartitionKey[], to: number): Promise<(KafkaError | null)[]> {
-    const { brokerId, log, metadata, metadataLog } = this.#options
+    const { brokerId, metadata } = this.#options
     const isLedBy = (broker: number) => (key: PartitionKey) => metadata.leaderOf(key.topicId, key.partition) === broker
-    // What the log releases and what the records say must be the same partitions.
     const led = partitions.filter(isLedBy(brokerId))
-    const changes = led.map(key => ({ ...key, from: brokerId, leader: to }))
-    const refusals = new Map<PartitionKey, KafkaError>()
     const ofCoordinators = led.filter(({ topicId }) => metadata.topicById(topicId)?.internal === true)
-    metadata.letGo(ofCoordinators)
-    try {
-      if (led.length > 0) {
-        await releaseWith(log, led, metadataLog, async append => {
-          const outcomes = await metadata.changePartitions(changes, append)
-          outcomes.forEach((outcome, index) => {
-            if (outcome !== null) refusals.set(led[index]!, outcome)
-          })
-        })
-      }
-    } catch (error) {
-      for (const key of led) refusals.set(key, toKafkaError(error))
-    }
+    const refusals = await this.#release(led, ofCoordinators, to)
     const kept = ofCoordinators.filter(key => !isLedBy(to)(key))
     if (kept.length > 0) await metadata.takeBack(kept)
     const notMoved = (key: PartitionKey) =>
       refusals.get(key) ?? new KafkaError('NOT_LEADER_OR_FOLLOWER', `Broker ${brokerId} did not give it away.`)
     return partitions.map(key => (isLedBy(to)(key) ? null : notMoved(key)))
+  }
+
+  /**
+   * Why some did not leave. What leaves the log must be what the records say: so where the metadata refuses one, all stay, and the others are tried
+   * without it. Never rejects.
+   */
+  async #release(
+    led: readonly PartitionKey[],
+    ofCoordinators: readonly PartitionKey[],
+    to: number,
+  ): Promise<Map<PartitionKey, KafkaError>> {
+    const { log, metadata } = this.#options
+    const refusals = new Map<PartitionKey, KafkaError>()
+    for (let left = led; left.length > 0; ) {
+      let outcomes: (KafkaError | null)[]
+      try {
+        // Coordinators go on as long as they can.
+        await log.prepareRelease(left)
+        metadata.letGo(ofCoordinators)
+        outcomes = await this.#give(left, to)
+      } catch (error) {
+        for (const key of left) refusals.set(key, toKafkaError(error))
+        break
+      }
+      for (const [index, outcome] of outcomes.entries()) if (outcome !== null) refusals.set(left[index]!, outcome)
+      const others = left.filter(key => !refusals.has(key))
+      if (others.length === left.length) break
+      left = others
+    }
+    return refusals
+  }
+
+  /** What the metadata say to each; nothing has left if one of them is refused. */
+  async #give(partitions: readonly PartitionKey[], to: number): Promise<(KafkaError | null)[]> {
+    const { brokerId, log, metadata, metadataLog } = this.#options
+    const changes = partitions.map(key => ({ ...key, from: brokerId, leader: to }))
+    let outcomes: (KafkaError | null)[] = []
+    await releaseWith(log, partitions, metadataLog, async append => {
+      outcomes = await metadata.changePartitions(changes, append)
+    })
+    return outcomes
   }
 }

@@ -165,6 +165,44 @@ export class RoutedShareStates implements ShareStates {
   }
 }
 
+/**
+ * Of many share partitions that other brokers keep, by {@link sharePartitionName}: one request for each broker and group. Those of a broker that does
+ * not answer are missing.
+ */
+export async function positionsElsewhere(
+  keys: readonly SharePartitionKey[],
+  { own, leaders, peers }: Pick<RoutedShareStatesOptions, 'leaders' | 'peers'> & { own: Pick<ShareCoordinator, 'partitionFor'> },
+): Promise<Map<string, SharePosition>> {
+  const found = new Map<string, SharePosition>()
+  const ask = async (some: readonly SharePartitionKey[]) => {
+    const { groupId } = some[0]!
+    const broker = leaders.elsewhere(shareStateTopicName, own.partitionFor(some[0]!))
+    if (broker === null) return
+    const topics = Map.groupBy(some, ({ topicId }) => topicId)
+    const request = {
+      groupId,
+      topics: Array.from(topics, ([topicId, of]) => ({ topicId, partitions: of.map(({ partition }) => ({ partition, ...noEpoch })) })),
+    }
+    const { results } = await peers.request(broker, apis.readShareGroupStateSummary, 1, request)
+    for (const { topicId, partitions } of results) {
+      for (const answer of partitions)
+        if (answer.errorCode === 0) found.set(sharePartitionName({ groupId, topicId, partition: answer.partition }), answer)
+    }
+  }
+  const nameOf = (key: SharePartitionKey) => {
+    try {
+      return `${leaders.elsewhere(shareStateTopicName, own.partitionFor(key))} ${key.groupId}`
+    } catch {
+      // Nobody leads it now.
+      return null
+    }
+  }
+  const groups = Map.groupBy(keys, nameOf)
+  groups.delete(null)
+  await Promise.allSettled(Array.from(groups.values(), ask))
+  return found
+}
+
 function requestFor<P>({ groupId, topicId, partition }: SharePartitionKey, more: P) {
   return { groupId, topics: [{ topicId, partitions: [{ partition, ...more }] }] }
 }

@@ -1,6 +1,6 @@
 /** The position of a share group in a partition, and its lag (KIP-1226). */
 import type { Int64 } from '../../base.ts'
-import type { SharePartitionKey, ShareStates } from '../../coordinator.ts'
+import type { SharePartitionKey, SharePosition, ShareStates } from '../../coordinator.ts'
 
 export interface ShareStanding {
   /** -1 while nothing was delivered. */
@@ -16,14 +16,18 @@ interface Ends {
   readonly highWatermark: number
 }
 
-/** `ends`: null when they are not known. Throws KafkaError. */
+/** Throws KafkaError. */
 export async function shareStanding(
   states: Pick<ShareStates, 'position'>,
   key: SharePartitionKey,
   leaderEpoch: number,
   ends: Ends | null,
 ): Promise<ShareStanding> {
-  const position = await states.position(key)
+  return standingAt(await states.position(key), leaderEpoch, ends)
+}
+
+/** `ends`: null when they are not known. */
+export function standingAt(position: SharePosition | null, leaderEpoch: number, ends: Ends | null): ShareStanding {
   if (position === null) return { startOffset: -1, leaderEpoch: 0, lag: -1 }
   const { startOffset, deliveryCompleteCount } = position
   if (ends === null || startOffset === -1 || deliveryCompleteCount === -1) return { startOffset, leaderEpoch, lag: -1 }

@@ -6,7 +6,7 @@
  * it says why in its readiness, and goes on when the database is back.
  */
 import { MessageChannel } from 'node:worker_threads'
-import { InvalidConfig, memoryFileSystem, type System, type WatchedClock, watchClock } from '../../base.ts'
+import { InvalidConfig, memoryFileSystem, processesHere, type System, type WatchedClock, watchClock } from '../../base.ts'
 import type { ClusterMetadata } from '../../coordinator.ts'
 import { openCollector, openSharedLog, sharedDefaults } from '../../log.ts'
 import { type RecordConverter, randomUuid } from '../../protocol.ts'
@@ -144,7 +144,7 @@ class SharedHome implements Home {
   }
 
   async #joinCluster(report: (what: string, error: unknown) => void): Promise<Member> {
-    const { config, logger } = this.#options
+    const { config, logger, stores } = this.#options
     for (;;) {
       try {
         return await joinCluster({
@@ -153,6 +153,8 @@ class SharedHome implements Home {
           objects: this.#objects,
           brokerId: config.hasNodeId ? config.get('node.id') : null,
           address: this.#address(),
+          // Where the stores are simulated, so are the processes.
+          processes: stores === undefined ? processesHere : undefined,
           report,
           info: (what, details) => logger.info(details, what),
         })

@@ -71,7 +71,20 @@ test('brokers that are about to be lost get nothing, unless there is nobody else
   end(1, 10, new Set([1, 2]))
   assert.deepEqual(seen('a'), ['3@1 1,2,3 2,3', '3@1 1,3 3'])
   end(3, 30, new Set([2, 3]))
-  assert.deepEqual(seen('a'), ['2@2 1,2,3 2', '2@2 1,3,2 2'])
+  assert.deepEqual(seen('a'), ['2@2 1,2 2', '2@2 1,3,2 2'])
+})
+
+test('who leads because no replica is alive leaves the replicas when one of them leads again', () => {
+  const { shard, apply, assign, register, seen, end } = setting([1, 2, 3])
+  assign('a', [1])
+  const partition = () => shard.image.topics.byName.get('a')!.partitions[0]!
+  end(1)
+  assert.deepEqual([seen('a'), partition().removingReplicas], [['2@1 1,2 2'], [2]])
+  end(2)
+  assert.deepEqual([seen('a'), partition().removingReplicas], [['3@2 1,2,3 3'], [2, 3]])
+  register(1, 50)
+  assert.deepEqual(apply(shard.changePartitions([{ topicId: partition().topicId, partition: 0, from: 3, leader: 1 }], true)), [null])
+  assert.deepEqual([seen('a'), partition().removingReplicas], [['1@3 1 1'], []])
 })
 
 test('a broker that stops gets nothing, unless there is nobody else', () => {

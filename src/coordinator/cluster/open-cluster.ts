@@ -336,7 +336,8 @@ class Cluster implements ClusterMetadata {
   }
 
   changePartitions(changes: readonly PartitionChange[], append?: AppendMetadata): Promise<(KafkaError | null)[]> {
-    return inChunks(changes, some => this.#write(shard => shard.changePartitions(some), append))
+    if (append !== undefined) return this.#write(shard => shard.changePartitions(changes, true), append)
+    return inChunks(changes, some => this.#write(shard => shard.changePartitions(some, false)))
   }
 
   /** Nothing waits until the partitions are open that this broker leads now: more sessions may have ended. */

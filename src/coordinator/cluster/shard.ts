@@ -239,7 +239,8 @@ export class ClusterShard implements Shard {
     return decide([unregistrationRecord(this.image, id)], undefined, false)
   }
 
-  changePartitions(changes: readonly PartitionChange[]): Decision<(KafkaError | null)[]> {
+  /** `together`: if one is refused, none is made. */
+  changePartitions(changes: readonly PartitionChange[], together: boolean): Decision<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
     const response = changes.map(change =>
       attempt(() => {
@@ -248,7 +249,8 @@ export class ClusterShard implements Shard {
         return null
       }),
     )
-    return decide(records, response, false)
+    const isRefused = together && response.some(outcome => outcome !== null)
+    return decide(isRefused ? [] : records, response, false)
   }
 
   applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Decision<(KafkaError | null)[]> {

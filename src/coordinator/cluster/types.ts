@@ -222,7 +222,10 @@ export interface ClusterMetadata {
   leaveBroker(id: number): Promise<void>
   /** Throws KafkaError for a broker that is running, or that leads partitions. */
   unregisterBroker(id: number): Promise<void>
-  /** One outcome per partition, in order. `append`: puts the records into the log, several times if there are many changes. */
+  /**
+   * One outcome per partition, in order. `append`: puts the records into the log, all in one batch; it is not called if one of the changes is refused, and
+   * then none is made.
+   */
   changePartitions(changes: readonly PartitionChange[], append?: AppendMetadata): Promise<(KafkaError | null)[]>
   /** Fences the broker and elects other leaders. `append` ends the session with the records; it is not called if there is nothing to record. */
   endSession(ended: EndedSession, append: AppendMetadata): Promise<void>

@@ -11,7 +11,7 @@
  *             object (4), position in it (4), flags (4)
  */
 import { assert, crc32c, readInt64, writeInt64 } from '../../base.ts'
-import { KafkaError, type Offset, type Uuid, uuidFromBytes } from '../../protocol.ts'
+import { KafkaError, type Offset, type Uuid, uuidFromBytes, zeroUuid } from '../../protocol.ts'
 import type { Frame } from '../../store.ts'
 
 /** What one partition has in a frame. The shares of a partition are in the order of its offsets, within a frame and from frame to frame. */
@@ -87,33 +87,41 @@ function writeShare(body: Buffer, at: number, share: Share, position: number): v
   body.writeUInt32BE(share.released ? releasedFlag : 0, at + 60)
 }
 
-/** Throws KAFKA_STORAGE_ERROR if the body is not as {@link encodeFrame} makes it. */
-export function decodeFrame(frame: Pick<Frame, 'session' | 'seq' | 'body' | 'objects'>): DecodedFrame {
+/**
+ * Throws KAFKA_STORAGE_ERROR if the body is not as {@link encodeFrame} makes it. `isWanted`: of which partitions the shares are answered. A stream that
+ * is taken over has very many that are not.
+ */
+export function decodeFrame(
+  frame: Pick<Frame, 'session' | 'seq' | 'body' | 'objects'>,
+  isWanted: (topicId: Uuid, partition: number) => boolean = () => true,
+): DecodedFrame {
   const { buffer, byteOffset, length } = frame.body
   const body = Buffer.from(buffer, byteOffset, length)
   if (length === 0) return { shares: [], inline: () => empty }
-  const check = (condition: boolean, what: string) => {
-    if (condition) return
-    throw new KafkaError('KAFKA_STORAGE_ERROR', `Frame ${frame.seq} of session ${frame.session} is damaged: ${what}`)
-  }
-  check(length >= headerBytes && body.readUInt32BE(0) === magic, `its ${length} bytes do not begin like a frame of this format`)
-  check(body.readUInt32BE(4) === crc32c(body.subarray(checkedFrom)), 'its checksum is wrong')
+  const damaged = (what: string) =>
+    new KafkaError('KAFKA_STORAGE_ERROR', `Frame ${frame.seq} of session ${frame.session} is damaged: ${what}`)
+  if (length < headerBytes || body.readUInt32BE(0) !== magic) throw damaged(`its ${length} bytes do not begin like a frame of this format`)
+  if (body.readUInt32BE(4) !== crc32c(body.subarray(checkedFrom))) throw damaged('its checksum is wrong')
   const count = body.readUInt32BE(8)
-  check(count > 0 && body.readUInt32BE(12) === 0, `a header for ${count} shares`)
+  if (count === 0 || body.readUInt32BE(12) !== 0) throw damaged(`a header for ${count} shares`)
   const payloadAt = headerBytes + count * shareBytes
-  check(payloadAt <= length, `${length} bytes are too few for ${count} shares`)
+  if (payloadAt > length) throw damaged(`${length} bytes are too few for ${count} shares`)
   const shares: Share[] = []
   let position = 0
+  let [topicId, topicAt] = [zeroUuid, -1]
   for (let at = headerBytes; at < payloadAt; at += shareBytes) {
-    const share = readShare(body, at, check)
-    check(share.object < frame.objects.length, `a share is in object ${share.object} of ${frame.objects.length}`)
+    // Neighbours are mostly of one topic.
+    if (topicAt === -1 || body.compare(body, topicAt, topicAt + 16, at, at + 16) !== 0) topicId = uuidFromBytes(body.subarray(at, at + 16))
+    topicAt = at
+    const share = readShare(body, at, topicId, damaged)
+    if (share.object >= frame.objects.length) throw damaged(`a share is in object ${share.object} of ${frame.objects.length}`)
     if (share.object === -1) {
-      check(share.position === position, `a share is at ${share.position}, where the one at ${position} follows`)
+      if (share.position !== position) throw damaged(`a share is at ${share.position}, where the one at ${position} follows`)
       position += share.length
     }
-    shares.push(share)
+    if (isWanted(topicId, share.partition)) shares.push(share)
   }
-  check(payloadAt + position === length, `${length - payloadAt} bytes of batches for shares of ${position} bytes`)
+  if (payloadAt + position !== length) throw damaged(`${length - payloadAt} bytes of batches for shares of ${position} bytes`)
   return {
     shares,
     inline(share) {
@@ -123,31 +131,29 @@ export function decodeFrame(frame: Pick<Frame, 'session' | 'seq' | 'body' | 'obj
   }
 }
 
-function readShare(body: Buffer, at: number, check: (condition: boolean, what: string) => void): Share {
-  const offset = (from: number, least: number, what: string): Offset => {
-    const value = readInt64(body, from)
-    check(typeof value === 'number' && value >= least, `the ${what} ${value}`)
-    return value as Offset
-  }
-  const baseOffset = offset(at + 24, 0, 'base offset')
-  const endOffset = offset(at + 32, baseOffset, 'end offset')
-  const logStart = offset(at + 40, -1, 'log start')
-  const share = {
-    topicId: uuidFromBytes(body.subarray(at, at + 16)),
-    partition: body.readInt32BE(at + 16),
-    leaderEpoch: body.readInt32BE(at + 20),
-    baseOffset,
-    endOffset,
-    logStart,
-    length: body.readUInt32BE(at + 48),
-    object: body.readInt32BE(at + 52),
-    position: body.readUInt32BE(at + 56),
-  }
+type Damaged = (what: string) => KafkaError
+
+function readShare(body: Buffer, at: number, topicId: Uuid, damaged: Damaged): Share {
+  const partition = body.readInt32BE(at + 16)
+  const leaderEpoch = body.readInt32BE(at + 20)
+  const baseOffset = readOffset(body, at + 24, 0, damaged)
+  const endOffset = readOffset(body, at + 32, baseOffset, damaged)
+  const logStart = readOffset(body, at + 40, -1, damaged)
+  const length = body.readUInt32BE(at + 48)
+  const object = body.readInt32BE(at + 52)
+  const position = body.readUInt32BE(at + 56)
   const flags = body.readUInt32BE(at + 60)
-  check(share.partition >= 0, `partition ${share.partition}`)
-  check(share.leaderEpoch >= -1, `leader epoch ${share.leaderEpoch}`)
-  check(flags <= releasedFlag, `unknown flags ${flags}`)
-  check(share.length > 0 === baseOffset < endOffset, `${share.length} bytes for the offsets ${baseOffset} to ${endOffset}`)
-  check(share.object >= -1 && (share.object === -1 || share.length > 0), `object ${share.object} for ${share.length} bytes`)
-  return { ...share, released: flags === releasedFlag }
+  if (partition < 0) throw damaged(`partition ${partition}`)
+  if (leaderEpoch < -1) throw damaged(`leader epoch ${leaderEpoch}`)
+  if (flags > releasedFlag) throw damaged(`unknown flags ${flags}`)
+  if (length > 0 !== baseOffset < endOffset) throw damaged(`${length} bytes for the offsets ${baseOffset} to ${endOffset}`)
+  if (object < -1 || (object !== -1 && length === 0)) throw damaged(`object ${object} for ${length} bytes`)
+  const released = flags === releasedFlag
+  return { topicId, partition, leaderEpoch, baseOffset, endOffset, logStart, length, object, position, released }
+}
+
+function readOffset(body: Buffer, at: number, least: number, damaged: Damaged): Offset {
+  const value = readInt64(body, at)
+  if (typeof value !== 'number' || value < least) throw damaged(`the offset ${value}, which should be at least ${least}`)
+  return value
 }

@@ -4,7 +4,8 @@
  * While that lasts, nothing of them is appended, so that the frame has all there is. Before, what would make it large is flushed: a PUT takes
  * longer than everything else.
  */
-import type { Clock } from '../../base.ts'
+import type { System } from '../../base.ts'
+import { KafkaError } from '../../protocol.ts'
 import { frameKind, type MetadataAppend } from '../../store.ts'
 import type { SessionJournal } from './journal.ts'
 import type { SharedPartition } from './partition.ts'
@@ -17,10 +18,13 @@ export interface GiveAwayOptions {
   readonly carryBytes: number
   /** It is not this session's any more; tells those who waited, sooner or later. */
   forget(partition: SharedPartition): void
-  readonly clock: Clock
+  readonly system: Pick<System, 'clock' | 'timers'>
   /** They are gone, after appends waited for so long. */
   moved(frozenMs: number): void
 }
+
+/** Longer than a PUT takes. Where the object store is away, appends under way wait for it without end; those of others must not. */
+const drainWithinMs = 5_000
 
 /** As `SharedLog.releaseWith`. */
 export async function giveAway(
@@ -28,10 +32,9 @@ export async function giveAway(
   metadata: () => Promise<MetadataAppend | null>,
   options: GiveAwayOptions,
 ): Promise<boolean> {
-  const { clock, journal, upkeep, carryBytes, forget, moved } = options
-  let unflushed = 0
-  for (const { unflushedBytes } of wanted) unflushed += unflushedBytes
-  if (unflushed > carryBytes) await upkeep.flush(wanted.filter(({ unflushedBytes }) => unflushedBytes > 0))
+  const { system, journal, upkeep, carryBytes, forget, moved } = options
+  const { clock } = system
+  await lighten(wanted, upkeep, carryBytes)
   return await upkeep.alone(async () => {
     // Others may have gone while this one waited.
     const here = wanted.filter(({ gone }) => gone === null)
@@ -40,6 +43,7 @@ export async function giveAway(
     const beganMs = clock.monotonic()
     for (const partition of whole) partition.freeze()
     try {
+      await drained(whole, system)
       const given = await give(whole, metadata, journal)
       if (!given) return false
       for (const partition of here) forget(partition)
@@ -51,12 +55,31 @@ export async function giveAway(
   })
 }
 
+/** What would make the frame large is flushed. */
+export async function lighten(partitions: readonly SharedPartition[], upkeep: Upkeep, carryBytes: number): Promise<void> {
+  let unflushed = 0
+  for (const { unflushedBytes } of partitions) unflushed += unflushedBytes
+  if (unflushed > carryBytes) await upkeep.flush(partitions.filter(({ unflushedBytes }) => unflushedBytes > 0))
+}
+
+/** All that was appended to them is committed. Rejects when that takes too long, or the session ends. */
+async function drained(partitions: readonly SharedPartition[], { timers }: Pick<System, 'timers'>): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const timer = timers.after(drainWithinMs, () =>
+    late.reject(new KafkaError('KAFKA_STORAGE_ERROR', `Appends under way were not committed within ${drainWithinMs} ms`)),
+  )
+  try {
+    await Promise.race([Promise.all(partitions.map(partition => partition.drained())), late.promise])
+  } finally {
+    timer.cancel()
+  }
+}
+
 async function give(
   partitions: readonly SharedPartition[],
   metadata: () => Promise<MetadataAppend | null>,
   journal: SessionJournal,
 ): Promise<boolean> {
-  for (const partition of partitions) await partition.drained()
   const shares = partitions.map(partition => partition.carried(true))
   for (;;) {
     const append = await metadata()

@@ -25,8 +25,9 @@ function sharedHome(cluster: TestCluster, brokerId: number, shared: Partial<Shar
       const { database } = running!
       const metadata = async () => ({ offset: await database.metadataEnd(), count: 1, records: Buffer.from('moved') })
       assert.equal(await (log as TestBroker['log']).releaseWith([{ topicId, partition }], metadata), true)
-      // The broker has read that record.
+      // The broker has read that record. Nobody leads the partition yet: clients are told after a while.
       await log.release(topicId, partition)
+      await new Promise<void>(resolve => cluster.world.system.timers.after(1_000, resolve))
     },
   }
 }

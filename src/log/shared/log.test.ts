@@ -264,6 +264,22 @@ inWorld('a move that is given up leaves all as it was', async cluster => {
   assert.deepEqual(await values(await lead(await testBroker(cluster, 1))), ['a', 'b'])
 })
 
+inWorld('a move does not wait without end for an object store that is away, and nothing stays frozen', async cluster => {
+  const broker = await testBroker(cluster, 0)
+  const [one, two] = await Promise.all([lead(broker), lead(broker, 1)])
+  cluster.faults.objects = 1
+  const large = append(one, 'x'.repeat(100_000)).durable
+  const keys = [0, 1].map(partition => ({ topicId, partition }))
+  await assert.rejects(
+    broker.log.releaseWith(keys, async () => null),
+    named('KAFKA_STORAGE_ERROR'),
+  )
+  await append(two, 'a').durable
+  cluster.faults.objects = 0
+  await large
+  assert.deepEqual([await values(one), await values(two)], [['x'.repeat(100_000)], ['a']])
+})
+
 inWorld('a large take-over is put into pieces on the way, and memory keeps only what it may', async cluster => {
   const change = { settings: { tailBytes: 50_000 }, shared: { flushBytes: 100_000 } }
   const first = await testBroker(cluster, 0)

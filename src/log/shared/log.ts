@@ -11,13 +11,13 @@ import { type FoundRecord, findRecord, KafkaError, type Search, type Uuid } from
 import type { Database, MetadataAppend, ObjectStore } from '../../store.ts'
 import { partitionKey } from '../journal/state-record.ts'
 import type { SharedContext } from './context.ts'
-import { giveAway } from './give-away.ts'
+import { giveAway, lighten } from './give-away.ts'
 import { SessionJournal } from './journal.ts'
 import { LogMemory } from './memory.ts'
 import type { SharedPartition } from './partition.ts'
 import { PieceStore } from './pieces/piece-store.ts'
 import type { SharedSettings } from './settings.ts'
-import { takeOver, type Wanted } from './take-over.ts'
+import { nameOf, takeOver, type Wanted } from './take-over.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
 
 export interface SharedLogOptions {
@@ -50,8 +50,10 @@ interface Session {
 }
 
 const noCounts: JournalCounts = { frames: 0, bytes: 0, syncs: new Durations() }
-/** If the metadata does not say so by then. */
+/** Also if the metadata does not say so by then, or the next leader does not serve. */
 const toldAfterMs = 1_000
+/** Between two looks whether it does. */
+const lookMs = 20
 const noPressure: Pressure = { on: false, whenOff: callback => callback() }
 
 export class SharedLog implements Log {
@@ -70,8 +72,13 @@ export class SharedLog implements Log {
   #pieceObjects = 0
   /** Wanted in this turn. */
   #wanted: Wanted[] = []
-  /** Given away. Clients whose appends wait are told when the metadata here says so, too: then they are told where to go. */
+  /**
+   * Given away. Clients whose appends wait are told when the metadata here says so, and the next leader has taken the partition over: then they are told
+   * where to go, and are served there.
+   */
   readonly #moved = new Map<string, SharedPartition>()
+  /** Of these, those of which the metadata says so. */
+  readonly #said = new Set<string>()
   /** On their way, by key. */
   readonly #leading = new Map<string, Promise<SharedPartition>>()
   #closed = false
@@ -129,7 +136,7 @@ export class SharedLog implements Log {
       pieces,
       memory: this.#memory,
       findRecord: this.#options.findRecord ?? findRecord,
-      admit: origin => upkeep.admit(origin),
+      admit: (partition, origin) => upkeep.admit(partition, origin),
       report,
     }
     this.#current = { journal, upkeep, context }
@@ -164,20 +171,21 @@ export class SharedLog implements Log {
   async #takeOver(): Promise<void> {
     const { system, database, objects, shared, info } = this.#options
     const beganMs = system.clock.monotonic()
-    const before = this.counts.takenOver
     const session = this.#current
-    const wanted = this.#wanted.splice(0).map(each => this.#served(each, session))
+    let partitions = 0
+    const served = () => void partitions++
+    const wanted = this.#wanted.splice(0).map(each => this.#served(each, session, served))
     if (session === null) for (const { reject } of wanted) reject(noSession())
     else await takeOver(wanted, { context: session.context, database, objects, shared, turns: this.#turns })
     const ms = Math.round(system.clock.monotonic() - beganMs)
     this.counts.takeOvers.add(ms)
-    const partitions = this.counts.takenOver - before
+    this.counts.takenOver += partitions
     // Those of a topic that was just created are no news.
     if (wanted.some(({ leaderEpoch }) => leaderEpoch > 0)) info?.('partitions were taken over', { partitions, of: wanted.length, ms })
   }
 
   /** What is taken over is served, unless the session has ended meanwhile. */
-  #served({ spec, leaderEpoch, resolve, reject }: Wanted, session: Session | null): Wanted {
+  #served({ spec, leaderEpoch, resolve, reject }: Wanted, session: Session | null, served: () => void): Wanted {
     const serve = (partition: SharedPartition) => {
       if (session === null || this.#current !== session) {
         partition.markGone('released')
@@ -185,10 +193,18 @@ export class SharedLog implements Log {
         return
       }
       this.partitions.set(partitionKey(spec.topicId, spec.partition), partition)
-      this.counts.takenOver++
+      served()
       resolve(partition)
     }
     return { spec, leaderEpoch, resolve: serve, reject }
+  }
+
+  /** Flushes what would make it slow to give these away. Rejects as {@link releaseWith}. */
+  async prepareRelease(keys: readonly LedKey[]): Promise<void> {
+    const session = this.#current
+    if (session === null) throw noSession()
+    const here = keys.flatMap(({ topicId, partition }) => this.get(topicId, partition) ?? [])
+    await lighten(here, session.upkeep, this.#options.shared.carryBytes)
   }
 
   /**
@@ -210,12 +226,12 @@ export class SharedLog implements Log {
     const { journal, upkeep } = session
     const { carryBytes } = this.#options.shared
     const forget = (partition: SharedPartition) => this.#forgetMoved(partition)
-    const { clock } = this.#options.system
+    const { system } = this.#options
     const moved = (frozenMs: number) => {
       this.counts.moves.add(frozenMs)
       this.counts.moved += partitions.length
     }
-    return await giveAway(partitions, metadata, { clock, journal, upkeep, carryBytes, forget, moved })
+    return await giveAway(partitions, metadata, { system, journal, upkeep, carryBytes, forget, moved })
   }
 
   /** One that is led here already. */
@@ -245,7 +261,10 @@ export class SharedLog implements Log {
     const partition = this.partitions.get(key) ?? this.#moved.get(key)
     if (partition === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${key} is not in this log`)
     this.#forget(partition, 'released')
-    this.#tellMoved(key)
+    if (this.#moved.has(key)) {
+      this.#said.add(key)
+      if (this.#said.size === 1) this.#lookForNextLeaders()
+    }
     return { topic: partition.topic, topicId, partition: number, directory: partition.name }
   }
 
@@ -303,9 +322,23 @@ export class SharedLog implements Log {
     this.#options.system.timers.after(toldAfterMs, () => this.#tellMoved(key))
   }
 
+  #lookForNextLeaders(): void {
+    const { system, database } = this.#options
+    system.timers.after(lookMs, async () => {
+      const given = Array.from(this.#said, key => [key, this.#moved.get(key)!] as const)
+      // If the database does not tell, clients look for themselves.
+      const rows = await database.partitions(given.map(([, partition]) => partition.key)).catch(() => null)
+      const leaders = rows === null ? null : new Map(rows.map(row => [nameOf(row), row.session]))
+      for (const [key, { key: row, context }] of given)
+        if (leaders === null || (leaders.get(nameOf(row)) ?? context.journal.session) !== context.journal.session) this.#tellMoved(key)
+      if (this.#said.size > 0) this.#lookForNextLeaders()
+    })
+  }
+
   #tellMoved(key: string): void {
     this.#moved.get(key)?.thaw()
     this.#moved.delete(key)
+    this.#said.delete(key)
   }
 
   #forget(partition: SharedPartition, why: 'deleted' | 'released'): void {

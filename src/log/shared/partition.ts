@@ -115,7 +115,7 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
   append(records: Buffer, options: AppendOptions): Appended {
     if (this.#frozen !== null) return this.#hold(this.#frozen, options)
     this.#refuseUnlessLed()
-    this.context.admit(options.origin)
+    this.context.admit(this, options.origin)
     const nowMs = this.context.system.clock.now()
     const validated = validateBatches(records, this.#rules.of(this.config, options.origin, nowMs), options.contents)
     if (options.expectedOffset !== undefined && options.expectedOffset !== this.logEndOffset)

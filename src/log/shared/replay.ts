@@ -8,7 +8,7 @@
  * Hides that the batches of a frame may lie in objects, which are fetched ahead, one range of each.
  */
 import type { Turns } from '../../base.ts'
-import { intactBatchSize, KafkaError } from '../../protocol.ts'
+import { intactBatchSize, KafkaError, type Uuid } from '../../protocol.ts'
 import { type Database, type Frame, frameKind, ObjectError, type ObjectStore, type PartitionRow } from '../../store.ts'
 import { partitionKey } from '../journal/state-record.ts'
 import { type BatchInfo, emptyBatchInfo, readBatchInfo } from '../partition/batch-info.ts'
@@ -74,7 +74,7 @@ class StreamReplay {
   }
 
   async run(): Promise<void> {
-    const { lastSeq = Number.POSITIVE_INFINITY } = this.#options
+    const { turns, lastSeq = Number.POSITIVE_INFINITY } = this.#options
     let page = this.#page(this.#first())
     while (this.#open.size > 0) {
       const { from } = page
@@ -89,6 +89,7 @@ class StreamReplay {
       if (!isEnd) page = this.#page(from + frames.length)
       const works: Work[] = []
       for (const frame of frames) {
+        if (turns.over) await turns.next()
         const work = this.#workOf(frame)
         if (work !== null) works.push(work)
       }
@@ -135,18 +136,19 @@ class StreamReplay {
   }
 
   #workOf(frame: Frame): Work | null {
+    const isWanted = (topicId: Uuid, partition: number) => {
+      const found = this.#open.get(partitionKey(topicId, partition))
+      return found !== undefined && found.row.fromSeq <= frame.seq
+    }
     let decoded: DecodedFrame
     try {
-      decoded = decodeFrame(frame)
+      decoded = decodeFrame(frame, isWanted)
     } catch (error) {
       // It may speak of any of them.
       for (const [key, { partition, row }] of this.#open) if (row.fromSeq <= frame.seq) this.#fail(key, partition, (error as Error).message)
       return null
     }
-    const shares = decoded.shares.filter(({ topicId, partition }) => {
-      const found = this.#open.get(partitionKey(topicId, partition))
-      return found !== undefined && found.row.fromSeq <= frame.seq
-    })
+    const { shares } = decoded
     return shares.length === 0 ? null : { frame, decoded, shares, ranges: null, bytes: 0 }
   }
 

@@ -80,11 +80,13 @@ class TakeOver {
   }
 
   async run(wanted: readonly Wanted[]): Promise<void> {
+    const { turns } = this.#options
     try {
       await this.#begin(wanted)
       await this.#replayAll()
       const taken = this.#taken.filter(({ partition }) => partition.gone === null)
       for (const { partition, wanted } of taken) {
+        if (turns.over) await turns.next()
         const gap = gapIn(partition.segments, partition.logStartOffset, partition.flushedEnd)
         if (gap !== null) partition.goOffline(gap)
         partition.raiseLeaderEpoch(wanted.leaderEpoch)
@@ -165,8 +167,10 @@ class TakeOver {
   }
 
   async #relieve(): Promise<void> {
+    const { turns } = this.#options
     const flushes: { taken: Taken; flush: ForFlush }[] = []
     for (const taken of this.#taken) {
+      if (turns.over) await turns.next()
       const flush = taken.partition.takeForFlush()
       if (flush !== null) flushes.push({ taken, flush })
     }
@@ -200,7 +204,8 @@ class TakeOver {
   }
 }
 
-function nameOf({ topicId, partition }: PartitionKey): string {
+/** Of a row. */
+export function nameOf({ topicId, partition }: PartitionKey): string {
   return `${topicId}/${partition}`
 }
 

@@ -3,17 +3,17 @@
  * As in kafka_exporter, a topic in which a group has committed any offset is shown with all its partitions: without a commit the
  * offset is -1, and the lag counts from the start of the partition.
  *
- * The ends of partitions that other brokers lead are asked for, all at once. Those of a broker that does not answer in time are left out: a gap in a
- * graph is better than a wrong number.
+ * The ends of partitions that other brokers lead are asked for, all at once, and so is what other brokers keep of share groups. Those of a broker that
+ * does not answer in time are left out: a gap in a graph is better than a wrong number.
  *
  * A single commit therefore makes a group as long as its topic is wide. Groups that would exceed the limit on the partitions of all groups
  * are omitted and counted.
  */
-import { joinedKey } from '../../../base.ts'
-import type { SharePartitionKey, TopicPartition } from '../../../coordinator.ts'
+import { joinedKey, type System } from '../../../base.ts'
+import { type SharePartitionKey, type SharePosition, sharePartitionName } from '../../../coordinator.ts'
 import type { Broker } from '../../dispatch/context.ts'
 import type { PartitionEnds } from '../../peers.ts'
-import { type ShareStanding, shareStanding } from '../../share/share-lag.ts'
+import { standingAt } from '../../share/share-lag.ts'
 import type { LagAges } from './lag-age.ts'
 import { labelText, type Page } from './text.ts'
 
@@ -32,9 +32,20 @@ interface GroupRow {
   group: string
   members: number
   partitions: PartitionRow[]
-  /** Of partitions that other brokers lead. */
-  elsewhere: { topic: string; partition: number; offset: number }[]
+  /** Of which other brokers know something. */
+  elsewhere: Elsewhere[]
   isShare: boolean
+}
+
+interface Elsewhere {
+  topic: string
+  partition: number
+  /** -1 without a commit. */
+  offset: number
+  /** null: another broker leads it. */
+  ends: Pick<PartitionEnds, 'highWatermark' | 'logStartOffset'> | null
+  /** Of a share group; its position is `unknown` where another broker keeps it. */
+  share: { key: SharePartitionKey; position: SharePosition | null | 'unknown' } | null
 }
 
 interface GroupRows {
@@ -69,25 +80,51 @@ export async function readGroups(broker: Broker, ages: LagAges): Promise<GroupRo
   return { rows, omitted }
 }
 
-async function addElsewhere({ peers, system, turns }: Broker, rows: readonly GroupRow[]): Promise<void> {
-  const wanted = new Map(
-    rows.flatMap(({ elsewhere }) => elsewhere.map(each => [joinedKey(each.topic, String(each.partition)), each] as const)),
-  )
-  if (peers === null || wanted.size === 0) return
-  const none = new Map<string, PartitionEnds>()
-  const late = Promise.withResolvers<typeof none>()
-  const timer = system.timers.after(answerWithinMs, () => late.resolve(none))
-  const ends = await Promise.race([peers.partitions.endsOfMany([...wanted.values()]), late.promise])
-  timer.cancel()
+async function addElsewhere({ peers, shares, system, turns }: Broker, rows: readonly GroupRow[]): Promise<void> {
+  const all = rows.flatMap(({ elsewhere }) => elsewhere)
+  if (peers === null || all.length === 0) return
+  const led = new Map(all.flatMap(each => (each.ends === null ? [[joinedKey(each.topic, String(each.partition)), each] as const] : [])))
+  const kept = all.flatMap(({ share }) => (share?.position === 'unknown' ? share.key : []))
+  const [ends, positions] = await Promise.all([
+    inTime(system, peers.partitions.endsOfMany([...led.values()])),
+    inTime(system, peers.sharePositions(shares, kept)),
+  ])
   for (const { elsewhere, partitions } of rows) {
-    if (turns.over) await turns.next()
-    for (const { topic, partition, offset } of elsewhere) {
-      const found = ends.get(joinedKey(topic, String(partition)))
-      if (found === undefined) continue
-      const lag = Math.max(0, found.highWatermark - (offset < 0 ? found.logStartOffset : offset))
-      partitions.push({ topic, partition, offset, lag, ageSeconds: lag === 0 ? 0 : null })
+    for (const each of elsewhere) {
+      if (turns.over) await turns.next()
+      const found = each.ends ?? ends.get(joinedKey(each.topic, String(each.partition)))
+      const row = found === undefined ? null : rowOf(each, found, positions)
+      if (row !== null) partitions.push(row)
     }
   }
+}
+
+/** null: not known. */
+function rowOf(
+  { topic, partition, offset, share }: Elsewhere,
+  ends: NonNullable<Elsewhere['ends']>,
+  positions: Map<string, SharePosition>,
+) {
+  if (share === null) {
+    const lag = Math.max(0, ends.highWatermark - (offset < 0 ? ends.logStartOffset : offset))
+    return { topic, partition, offset, lag, ageSeconds: lag === 0 ? 0 : null }
+  }
+  const position = share.position === 'unknown' ? positions.get(sharePartitionName(share.key)) : share.position
+  return position === undefined ? null : shareRow(topic, partition, position, ends)
+}
+
+function shareRow(topic: string, partition: number, position: SharePosition | null, ends: NonNullable<Elsewhere['ends']>): PartitionRow {
+  const { startOffset, lag } = standingAt(position, 0, ends)
+  return { topic, partition, offset: Number(startOffset), lag, ageSeconds: null }
+}
+
+/** Nothing, if it takes too long. */
+async function inTime<V>(system: Pick<System, 'timers'>, asked: Promise<Map<string, V>>): Promise<Map<string, V>> {
+  const late = Promise.withResolvers<Map<string, V>>()
+  const timer = system.timers.after(answerWithinMs, () => late.resolve(new Map()))
+  const found = await Promise.race([asked, late.promise])
+  timer.cancel()
+  return found
 }
 
 async function readGroup(broker: Broker, group: string, ages: LagAges, most: number): Promise<GroupRow | 'too many'> {
@@ -104,7 +141,7 @@ async function readGroup(broker: Broker, group: string, ages: LagAges, most: num
       if (broker.turns.over) await broker.turns.next()
       const offset = committed.get(index) ?? -1
       if (log === null) {
-        elsewhere.push({ topic: name, partition: index, offset })
+        elsewhere.push({ topic: name, partition: index, offset, ends: null, share: null })
         continue
       }
       const from = offset < 0 ? log.logStartOffset : offset
@@ -121,31 +158,28 @@ async function readShareGroup(broker: Broker, group: string, most: number): Prom
   const [members, topics] = await Promise.all([broker.groups.memberCount(group), broker.groups.shareGroupTopics(group)])
   if ([...topics.values()].reduce((count, { partitions: indexes }) => count + indexes.size, 0) > most) return 'too many'
   const partitions: PartitionRow[] = []
+  const elsewhere: GroupRow['elsewhere'] = []
   for (const [topicId, { name, partitions: indexes }] of topics) {
     for (const index of indexes) {
       if (broker.turns.over) await broker.turns.next()
       const partition = broker.metadata.topic(name)?.partitions[index]
-      const log = partition?.log ?? null
-      if (partition === undefined || log === null) continue
-      const standing = await ownStanding(broker, { groupId: group, topicId, partition: index }, partition)
-      if (standing !== null)
-        partitions.push({ topic: name, partition: index, offset: Number(standing.startOffset), lag: standing.lag, ageSeconds: null })
+      if (partition === undefined) continue
+      const key = { groupId: group, topicId, partition: index }
+      const position = await ownPosition(broker, key)
+      if (partition.log !== null && position !== 'unknown') partitions.push(shareRow(name, index, position, partition.log))
+      else elsewhere.push({ topic: name, partition: index, offset: -1, ends: partition.log, share: { key, position } })
     }
   }
-  return { group, members, partitions, elsewhere: [], isShare: true }
+  return { group, members, partitions, elsewhere, isShare: true }
 }
 
-/** null: another broker keeps the state, which a page does not wait for. */
-async function ownStanding(
-  { shares, peers }: Broker,
-  key: SharePartitionKey,
-  { leaderEpoch, log }: TopicPartition,
-): Promise<ShareStanding | null> {
+/** `unknown`: another broker keeps it. */
+async function ownPosition({ shares, peers }: Broker, key: SharePartitionKey): Promise<SharePosition | null | 'unknown'> {
   try {
-    return await shareStanding(shares, key, leaderEpoch, log)
+    return await shares.position(key)
   } catch (error) {
     if (peers === null) throw error
-    return null
+    return 'unknown'
   }
 }
 

@@ -45,8 +45,8 @@ const longestStream = 16_384
 const mostTrimmed = 2_000
 /** No partition is flushed by its own settings more often. */
 const leastAgeMs = 1_000
-/** The object store is tried again at the latest after this. */
-const longestPauseMs = 10_000
+/** They are tried again at the latest after this: when the store heals, producers may be waiting for it. */
+const longestPauseMs = { ofStore: 5_000, ofPartition: 10_000 }
 
 interface Taken {
   partition: FlushedPartition
@@ -82,11 +82,17 @@ export class Flusher {
     this.#lookLater()
   }
 
-  /** Throws KAFKA_STORAGE_ERROR when so much is unflushed that not even those may append who ignore the pressure. */
-  admit(origin: 'client' | 'coordinator'): void {
+  /**
+   * Throws KAFKA_STORAGE_ERROR when so much is unflushed that not even those may append who ignore the pressure. A partition that alone cannot be
+   * flushed has a bound of its own: it must not hold up the others.
+   */
+  admit(partition: FlushedPartition, origin: 'client' | 'coordinator'): void {
+    const { journalMaxBytes, flushBytes } = this.#options.shared
     const factor = origin === 'client' ? 2 : 3
-    if (this.#unflushedBytes <= factor * this.#options.shared.journalMaxBytes) return
-    throw new KafkaError('KAFKA_STORAGE_ERROR', 'The journal is full, and the object store does not take what is in it')
+    if (this.#unflushedBytes > factor * journalMaxBytes)
+      throw new KafkaError('KAFKA_STORAGE_ERROR', 'The journal is full, and the object store does not take what is in it')
+    if (partition.unflushedBytes > factor * flushBytes && this.#isStuck(partition))
+      throw new KafkaError('KAFKA_STORAGE_ERROR', `What is in the journal of ${partition.name} cannot be flushed, and no more is taken`)
   }
 
   /** All that these have now. Rejects when it fails; then all is as before. */
@@ -133,11 +139,12 @@ export class Flusher {
     const now = this.#now()
     const unflushed: FlushedPartition[] = []
     const own: FlushedPartition[] = []
-    let [bytes, dueBytes] = [0, 0]
+    let [bytes, stuckBytes, dueBytes] = [0, 0, 0]
     for (const partition of this.#options.partitions()) {
       const ms = this.#ageMs(partition, now.ms)
       if (ms === null) continue
       bytes += partition.unflushedBytes
+      if (this.#isStuck(partition)) stuckBytes += partition.unflushedBytes
       if (!this.#retries.isDue(partition)) continue
       dueBytes += partition.unflushedBytes
       unflushed.push(partition)
@@ -148,12 +155,19 @@ export class Flusher {
     const mostBytes = this.#retries.hasFailed(this)
       ? shared.journalMaxBytes
       : Math.min(shared.journalMaxBytes, mostBehind * shared.flushBytes)
-    this.pressure.set(bytes > mostBytes)
+    this.pressure.set(bytes - stuckBytes > mostBytes)
     const { ms, seq, bytes: bytesThen } = this.#lastAll
     const isLong = now.seq - seq > longestStream || now.bytes - bytesThen > shared.journalMaxBytes / 4
     if (now.seq > seq && (isLong || now.ms - ms >= shared.flushMs)) return { partitions: unflushed, all: true }
+    // After a failure, whoever else has something shows whose fault it was.
+    if (dueBytes >= shared.flushBytes && this.#retries.hasFailed(this)) return { partitions: unflushed, all: false }
     if (dueBytes >= shared.flushBytes) return { partitions: largest(unflushed, dueBytes - shared.flushBytes / 2, own), all: false }
     return own.length === 0 ? null : { partitions: own, all: false }
+  }
+
+  /** It cannot be flushed while others can. */
+  #isStuck(partition: FlushedPartition): boolean {
+    return this.#retries.hasFailed(partition) && !this.#retries.hasFailed(this)
   }
 
   /** For how long something of it is unflushed; null: nothing is. */
@@ -182,7 +196,7 @@ export class Flusher {
       while (this.#isTrimDue) await this.#trim()
       if (all) this.#lastAll = begun
     } catch (error) {
-      if (!rows.ended) this.#retries.failed(this, 'trimming the journal', error, longestPauseMs)
+      if (!rows.ended) this.#retries.failed(this, 'trimming the journal', error, longestPauseMs.ofStore)
     }
   }
 
@@ -190,14 +204,13 @@ export class Flusher {
   async #attempt(waiting: FlushedPartition[]): Promise<boolean> {
     const { rows } = this.#options
     const taken = await this.#take(waiting, this.#most, (partition, error) =>
-      this.#retries.failed(partition, `flushing ${partition.name}`, error),
+      this.#retries.failed(partition, `flushing ${partition.name}`, error, longestPauseMs.ofPartition),
     )
     if (taken.length === 0) return true
     try {
       await this.#write(taken)
     } catch (error) {
-      if (!rows.ended) this.#failed(taken, error)
-      return false
+      return !rows.ended && this.#failed(taken, error)
     }
     this.#most = Math.min(mostPartitions, 2 * this.#most)
     this.#retries.succeeded(this)
@@ -205,15 +218,20 @@ export class Flusher {
     return true
   }
 
-  /** Reported is the first failure after all was well, and later the partition whose fault it is. */
-  #failed(taken: readonly Taken[], error: unknown): void {
+  /** Reported is the first failure after all was well, and later the partition whose fault it is. False: it may be the fault of the store. */
+  #failed(taken: readonly Taken[], error: unknown): boolean {
     const [first] = taken
     const isAlone = taken.length === 1
     // Where nothing else succeeds, the fault is hardly the partition's.
-    if (isAlone) this.#retries.failed(first!.partition, this.#retries.hasFailed(this) ? null : `flushing ${first!.partition.name}`, error)
+    const isWell = !this.#retries.hasFailed(this)
+    const isOwnFault = isAlone && isWell && this.#retries.hasFailed(first!.partition)
+    if (isAlone)
+      this.#retries.failed(first!.partition, isWell ? `flushing ${first!.partition.name}` : null, error, longestPauseMs.ofPartition)
+    if (isOwnFault) return true
     const isNew = !isAlone && this.#most === mostPartitions
-    this.#retries.failed(this, isNew ? `flushing ${taken.length} partitions` : null, error, longestPauseMs)
+    this.#retries.failed(this, isNew ? `flushing ${taken.length} partitions` : null, error, longestPauseMs.ofStore)
     this.#most = Math.max(1, taken.length >> 1)
+    return false
   }
 
   /** Takes partitions from those that wait, until there is enough for one transaction. */

@@ -90,9 +90,9 @@ export class Upkeep {
     return this.#flusher.pressure
   }
 
-  /** Throws KAFKA_STORAGE_ERROR when so much is unflushed that not even those may append who ignore `pressure`. */
-  admit(origin: 'client' | 'coordinator'): void {
-    this.#flusher.admit(origin)
+  /** Throws KAFKA_STORAGE_ERROR when so much is unflushed, of all or of this partition alone, that not even those may append who ignore `pressure`. */
+  admit(partition: FlushedPartition, origin: 'client' | 'coordinator'): void {
+    this.#flusher.admit(partition, origin)
   }
 
   /** Flushes what these have now. Rejects when that fails, or the session has ended; the partitions are as before then. */
