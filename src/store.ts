@@ -18,6 +18,7 @@ export {
   type FenceResult,
   type Found,
   type Queries,
+  rowsOfOthers,
   StreamGrown,
   type TransactResult,
 } from './store/database/backend.ts'
@@ -129,14 +130,23 @@ export interface SegmentKey extends PartitionKey {
   readonly baseOffset: number
 }
 
-/** What a frame changes beside the journal, in the same transaction; carried out in this order. */
+/** Where the bytes of a partition begin from now on: in the session that writes this, at `fromSeq`. Its state is not touched. */
+export interface MovedRow extends PartitionKey {
+  readonly fromSeq: number
+  /** As the row was read. Nobody else may have changed it since then. */
+  readonly before: Pick<PartitionRow, 'session' | 'fromSeq'>
+}
+
+/**
+ * What a frame changes beside the journal, in the same transaction; carried out in this order. If a row turns out to be another session's,
+ * nothing happens, and `commit` rejects: this session has lost track, and ends. That a row is gone is no harm: its topic was deleted.
+ */
 export interface Writes {
   /** A frame with metadata is committed alone: the next one follows when its outcome is known. */
   readonly metadata?: MetadataAppend
-  /** Rows are replaced or added. */
+  readonly takeOver?: readonly MovedRow[]
+  /** Rows of the session that they name are replaced; others are added. */
   readonly partitions?: readonly PartitionRow[]
-  /** Only session and position: who takes over does not touch the state. */
-  readonly takeOver?: readonly (PartitionKey & { readonly fromSeq: number })[]
   readonly removeSegments?: readonly SegmentKey[]
   readonly addSegments?: readonly SegmentRow[]
   readonly removePartitions?: readonly PartitionKey[]

@@ -10,6 +10,7 @@ import {
   type PartitionKey,
   type PartitionRow,
   type Queries,
+  rowsOfOthers,
   type SegmentKey,
   type SegmentRow,
   type SessionStart,
@@ -73,10 +74,19 @@ export async function simulatedTransact(server: SimulatedPostgres, frame: Frame,
       if (server.planted('metadata-apart')) transaction.end(true)
       throw new Refusal('metadata')
     }
-    for (const row of writes.partitions ?? []) await transaction.put(partitionKey(row), { ...row, state: Buffer.from(row.state) })
-    for (const { fromSeq, ...key } of writes.takeOver ?? []) {
+    for (const { fromSeq, before, ...key } of writes.takeOver ?? []) {
+      await transaction.lock(partitionKey(key))
       const row = transaction.get<PartitionRow>(partitionKey(key))
-      if (row !== undefined) await transaction.put(partitionKey(key), { ...row, session: frame.session, fromSeq })
+      if (row === undefined) continue
+      const isAsRead = row.session === before.session && row.fromSeq === before.fromSeq
+      if (!isAsRead && !server.planted('take-over-of-any')) throw rowsOfOthers([key])
+      await transaction.put(partitionKey(key), { ...row, session: frame.session, fromSeq })
+    }
+    for (const row of writes.partitions ?? []) {
+      await transaction.lock(partitionKey(row))
+      const known = transaction.get<PartitionRow>(partitionKey(row))
+      if (known !== undefined && known.session !== row.session && !server.planted('take-over-of-any')) throw rowsOfOthers([row])
+      await transaction.put(partitionKey(row), { ...row, state: Buffer.from(row.state) })
     }
     await server.statement()
     const dropped: string[] = []

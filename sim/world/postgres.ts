@@ -25,7 +25,7 @@ export interface SimulatedPostgresOptions {
 }
 
 /** Bugs on purpose, which the contract must find. */
-export type PostgresPlant = 'no-predecessor-check' | 'unguarded-trim' | 'metadata-apart' | 'no-lock-on-objects'
+export type PostgresPlant = 'no-predecessor-check' | 'unguarded-trim' | 'metadata-apart' | 'no-lock-on-objects' | 'take-over-of-any'
 
 /** How long a backend lives on without its client. */
 const latestMs = 8_000

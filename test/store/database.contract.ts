@@ -333,7 +333,7 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
     assert.equal(String(Buffer.from(read[1]!.body)), 'unflushed')
     assert.ok(!(await heir.database.sweepable(-60_000)).includes(dead.session), 'a partition still begins there')
     const carry = heir.frame('unflushed', frameKind.carry, [shared])
-    await heir.committed(carry, { takeOver: [{ ...key, fromSeq: carry.seq }] })
+    await heir.committed(carry, { takeOver: [{ ...key, fromSeq: carry.seq, before: row }] })
     assert.deepEqual(comparable(await heir.database.partitions([key])), comparable([{ ...row, session: heir.session, fromSeq: carry.seq }]))
     await subject.pass(50)
     assert.ok((await heir.database.sweepable(10)).includes(dead.session))
@@ -351,6 +351,31 @@ export const contract: Readonly<Record<string, (subject: Subject) => Promise<voi
     // A zombie still learns the truth.
     assert.equal(await dead.commit(), 'fenced')
     await Promise.all([dead.database.close(), heir.database.close()])
+  },
+
+  async 'rows that another session has taken stay with it, and who wanted them has lost track and ends'(subject) {
+    const [dead, heir, late, other, third] = await Promise.all(Array.from({ length: 5 }, () => Writer.begin(subject)))
+    const key = { topicId: uuidOf(subject.random), partition: 0 }
+    const row = { ...key, session: dead!.session, fromSeq: 1, flushedEnd: 0, logStart: 0, state: Buffer.alloc(0) }
+    const taking = (writer: Writer) => {
+      const carry = writer.frame('carry', frameKind.carry)
+      return writer.commit(carry, { takeOver: [{ ...key, fromSeq: carry.seq, before: row }] })
+    }
+    await dead!.committed(dead!.frame(), { partitions: [row] })
+    await heir!.database.fence(dead!.session, heir!.session)
+    assert.equal(await taking(heir!), 'committed')
+    const refused = /another session's/
+    // It read the row before the heir moved it.
+    await assert.rejects(taking(late!), refused)
+    await assert.rejects(late!.commit(), refused)
+    // It believes that the partition is new, or that it leads it.
+    await assert.rejects(other!.commit(other!.frame(), { partitions: [{ ...row, session: other!.session }] }), refused)
+    assert.deepEqual(comparable(await heir!.database.partitions([key])), comparable([{ ...row, session: heir!.session }]))
+    assert.deepEqual((await allFrames(heir!.database, late!.session)).length, 1, 'nothing of it happened')
+    await heir!.committed(heir!.frame(), { removePartitions: [key] })
+    assert.equal(await taking(third!), 'committed', 'a row that is gone is no harm')
+    assert.deepEqual(await heir!.database.partitions([key]), [])
+    await Promise.all([dead, heir, late, other, third].map(each => each!.database.close()))
   },
 
   async 'a metadata snapshot replaces what it holds, but for the newest batch'(subject) {

@@ -46,7 +46,7 @@ for (const [name, part] of Object.entries(contract)) {
   })
 }
 
-const plants: readonly PostgresPlant[] = ['no-predecessor-check', 'unguarded-trim', 'metadata-apart', 'no-lock-on-objects']
+const plants: readonly PostgresPlant[] = ['no-predecessor-check', 'unguarded-trim', 'metadata-apart', 'no-lock-on-objects', 'take-over-of-any']
 for (const plant of plants) {
   test(`the contract finds a planted bug: ${plant}`, async () => {
     for (let seed = 1; seed <= 40; seed++) {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PartitionKey } from '../../coordinator.ts'
+import type { AppendMetadata, DatabaseMetadataLog, PartitionKey } from '../../coordinator.ts'
+import type { PartitionLog } from '../../log.ts'
+import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { MetadataAppend } from '../../store.ts'
 import { createTopic, leadersOf, type TestBroker, TestCluster } from '../cluster/cluster.testing.ts'
-import { SharedMover } from './shared-mover.ts'
+import { SharedMover, type SharedMoverOptions } from './shared-mover.ts'
 
 const nameOf = ({ metadata }: TestBroker, { topicId, partition }: PartitionKey) => `${metadata.topicById(topicId)?.name}-${partition}`
 
@@ -64,4 +66,74 @@ test('what the metadata refuses stays in the log, and the others leave without i
     assert.equal(refused?.name, 'UNKNOWN_TOPIC_OR_PARTITION')
     assert.equal(released.length, 1)
   })
+})
+
+const [self, other] = [1, 2]
+const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ' as Uuid
+const keys = [0, 1].map(partition => ({ topicId, partition }))
+
+/** Broker 1 leads all of them, and has those open that are `open`. */
+function setting({ open = [0, 1], internal = false } = {}) {
+  const leaders = [self, self]
+  const released: number[][] = []
+  const takenBack: number[] = []
+  let change = async (append: AppendMetadata) => void (await append(0, [], Buffer.from('id')))
+  let catchUp = async () => {}
+  const setLeaders = (moved: readonly PartitionKey[]) => {
+    for (const { partition } of moved) leaders[partition] = other
+  }
+  const options: SharedMoverOptions = {
+    brokerId: self,
+    log: {
+      async prepareRelease() {},
+      async releaseWith(wanted, metadata) {
+        released.push(wanted.map(({ partition }) => partition))
+        return (await metadata()) !== null
+      },
+    },
+    metadata: {
+      leaderOf: (_, partition) => leaders[partition],
+      partition: (_, partition) => (open.includes(partition) ? ({} as PartitionLog) : undefined),
+      topicById: () => ({ name: 't', id: topicId, internal, partitions: [] }),
+      letGo: wanted => wanted.map(() => true),
+      takeBack: async wanted => void takenBack.push(...wanted.map(({ partition }) => partition)),
+      catchUp: () => catchUp(),
+      async changePartitions(changes, append) {
+        await change(append!)
+        setLeaders(changes)
+        return changes.map(() => null)
+      },
+    },
+    metadataLog: {
+      by: (vehicle: (append: MetadataAppend) => Promise<boolean>) => () => vehicle({ offset: 0, count: 1, records: Buffer.alloc(0) }),
+    } as unknown as DatabaseMetadataLog,
+  }
+  return {
+    released,
+    takenBack,
+    mover: new SharedMover(options),
+    /** The change gives up before it is appended or not; what was appended is seen when the metadata is caught up with. */
+    giveUpLate() {
+      change = async append => {
+        void append(0, [], Buffer.from('id'))
+        throw new KafkaError('REQUEST_TIMED_OUT')
+      }
+      catchUp = async () => setLeaders(keys)
+    },
+  }
+}
+
+test('only what is open here is given away: the rest may be taken over at any moment', async () => {
+  const { mover, released } = setting({ open: [1] })
+  const [first, second] = await mover.move(keys, other)
+  assert.deepEqual(released, [[1]])
+  assert.equal(first?.name, 'NOT_LEADER_OR_FOLLOWER')
+  assert.equal(second, null)
+})
+
+test('what has left after its change was given up is not taken back', async () => {
+  const { mover, takenBack, giveUpLate } = setting({ internal: true })
+  giveUpLate()
+  assert.deepEqual(await mover.move(keys, other), [null, null])
+  assert.deepEqual(takenBack, [])
 })

@@ -12,7 +12,7 @@ import type { Mover } from './mover.ts'
 export interface SharedMoverOptions {
   brokerId: number
   log: Pick<SharedLog, 'prepareRelease' | 'releaseWith'>
-  metadata: Pick<ClusterMetadata, 'changePartitions' | 'leaderOf' | 'letGo' | 'takeBack' | 'topicById'>
+  metadata: Pick<ClusterMetadata, 'catchUp' | 'changePartitions' | 'leaderOf' | 'letGo' | 'partition' | 'takeBack' | 'topicById'>
   metadataLog: DatabaseMetadataLog
 }
 
@@ -26,7 +26,9 @@ export class SharedMover implements Mover {
   async move(partitions: readonly PartitionKey[], to: number): Promise<(KafkaError | null)[]> {
     const { brokerId, metadata } = this.#options
     const isLedBy = (broker: number) => (key: PartitionKey) => metadata.leaderOf(key.topicId, key.partition) === broker
-    const led = partitions.filter(isLedBy(brokerId))
+    // One that is not open yet is being taken over, and that would go on.
+    const isOpen = ({ topicId, partition }: PartitionKey) => metadata.partition(topicId, partition) !== undefined
+    const led = partitions.filter(key => isLedBy(brokerId)(key) && isOpen(key))
     const ofCoordinators = led.filter(({ topicId }) => metadata.topicById(topicId)?.internal === true)
     const refusals = await this.#release(led, ofCoordinators, to)
     const kept = ofCoordinators.filter(key => !isLedBy(to)(key))
@@ -56,6 +58,8 @@ export class SharedMover implements Mover {
         outcomes = await this.#give(left, to)
       } catch (error) {
         for (const key of left) refusals.set(key, toKafkaError(error))
+        // They may have left all the same, after the change had been given up here.
+        await metadata.catchUp().catch(() => {})
         break
       }
       for (const [index, outcome] of outcomes.entries()) if (outcome !== null) refusals.set(left[index]!, outcome)

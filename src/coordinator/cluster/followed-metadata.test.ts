@@ -178,6 +178,26 @@ test('its caller waits half a minute; those behind it are told that nothing was 
   assert.equal(countIn(follower.shard), 2)
 })
 
+test('a change that comes true after its caller has given up is seen all the same', async () => {
+  const system = testSystem()
+  const bent = new Bent(new NaiveMetadataLog())
+  const { append } = bent
+  bent.onChanged = () => ({ cancel() {} })
+  const options = { system, directory: '/data', rules: testRules, reporter: { info() {}, warn() {} }, brokerId: 0 }
+  const cluster = await settled(system, openClusterMetadata({ ...options, log: new TestLog(), metadataLog: bent }), 1_000)
+  bent.append = async () => {
+    throw new Error('lost')
+  }
+  const refused = assert.rejects(cluster.createTopics([newTopic('late')], false), { name: 'REQUEST_TIMED_OUT' })
+  await system.advance(31_000)
+  await settled(system, refused)
+  assert.equal(cluster.topic('late'), undefined)
+  bent.append = append
+  await system.advance(5_000)
+  assert.ok(cluster.topic('late'))
+  await settled(system, cluster.close())
+})
+
 test('a log that no longer has what follows the image is loaded from its snapshot', async () => {
   const system = testSystem()
   const log = new NaiveMetadataLog()

@@ -93,7 +93,11 @@ export class FollowedMetadata implements MetadataHome {
       return this.#writeNow(step, append)
     })
     this.#waiting++
-    const settled = () => void this.#waiting--
+    const settled = () => {
+      this.#waiting--
+      // Whoever waited for it would have published it.
+      if (givenUp) this.#options.changed()
+    }
     this.#lastWrite = result.then(settled, settled)
     const tooLate = Promise.withResolvers<never>()
     const deadline = this.#options.system.timers.after(answerWithinMs, () => {

@@ -86,7 +86,9 @@ async function give(
     if (append === null) return false
     const outcome = await journal.write(frameKind.carry, shares, seq => ({
       metadata: append,
-      takeOver: partitions.filter(({ gone }) => gone === null).map(({ key }) => ({ ...key, fromSeq: seq })),
+      takeOver: partitions
+        .filter(({ gone }) => gone === null)
+        .map(({ key, fromSeq }) => ({ ...key, fromSeq: seq, before: { session: journal.session, fromSeq } })),
     }))
     if (outcome === 'committed') return true
   }

@@ -248,6 +248,41 @@ inWorld(
   },
 )
 
+inWorld('what is not here is not given away, and who asks to lead what has left comes too late', async cluster => {
+  const [first, second] = [await testBroker(cluster, 0), await testBroker(cluster, 1)]
+  const partition = await lead(first, 0, 1)
+  await append(partition, 'a').durable
+  const record = async () => ({ offset: await first.database.metadataEnd(), count: 1, records: Buffer.from('moved') })
+  const keys = [0, 1].map(number => ({ topicId, partition: number }))
+  // The metadata says that it leads the second one as well, but it could not take it over yet, and tries again.
+  await assert.rejects(first.log.releaseWith(keys, record), named('NOT_LEADER_OR_FOLLOWER'))
+  await append(partition, 'b').durable
+  assert.equal(await first.log.releaseWith(keys.slice(0, 1), record), true)
+  // The metadata there does not say yet that it was moved.
+  await assert.rejects(lead(first, 0, 1), named('NOT_LEADER_OR_FOLLOWER'))
+  const taken = await lead(second, 0, 2)
+  await append(taken, 'c').durable
+  await killed(cluster, second)
+  assert.deepEqual(await values(await lead(first, 0, 3)), ['a', 'b', 'c'])
+})
+
+inWorld(
+  'of two that take over one partition at once, one gets it, and nothing that it acknowledges is lost',
+  async cluster => {
+    const first = await testBroker(cluster, 0)
+    await append(await lead(first), 'a').durable
+    await killed(cluster, first)
+    const heirs = [await testBroker(cluster, 1), await testBroker(cluster, 2)]
+    const outcomes = await Promise.allSettled(heirs.map(heir => lead(heir, 0, 1)))
+    const winner = outcomes.findIndex(({ status }) => status === 'fulfilled')
+    assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+    await append(heirs[winner]!.log.get(topicId, 0)!, 'b').durable
+    await killed(cluster, heirs[winner]!)
+    assert.deepEqual(await values(await lead(await testBroker(cluster, 3), 0, 2)), ['a', 'b'])
+  },
+  20,
+)
+
 inWorld('a move that is given up leaves all as it was', async cluster => {
   const broker = await testBroker(cluster, 0)
   const partition = await lead(broker)

@@ -79,6 +79,8 @@ export class SharedLog implements Log {
   readonly #moved = new Map<string, SharedPartition>()
   /** Of these, those of which the metadata says so. */
   readonly #said = new Set<string>()
+  /** What was given away, and the leader epoch that it had here: who is asked to lead it with that one was asked before the move. */
+  readonly #given = new Map<string, number>()
   /** On their way, by key. */
   readonly #leading = new Map<string, Promise<SharedPartition>>()
   #closed = false
@@ -160,6 +162,9 @@ export class SharedLog implements Log {
   }
 
   #leadSoon(key: string, spec: PartitionSpec, leaderEpoch: number): Promise<SharedPartition> {
+    if (leaderEpoch <= (this.#given.get(key) ?? -1))
+      throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `Partition ${spec.topic}-${spec.partition} was given to another broker`)
+    this.#given.delete(key)
     const { promise, resolve, reject } = Promise.withResolvers<SharedPartition>()
     if (this.#wanted.length === 0) this.#options.system.timers.soon(() => void this.#takeOver())
     this.#wanted.push({ spec, leaderEpoch, resolve, reject })
@@ -210,8 +215,9 @@ export class SharedLog implements Log {
   /**
    * Gives these partitions away in one transaction with the metadata that says who leads them now. `metadata` is asked when nothing of them is
    * appended any more: null gives up. It is asked again when others appended to the metadata meanwhile; the caller catches up first. False: given
-   * up, all goes on as before. Partitions that are not here, or are offline, have no part in it but for the metadata. Rejects with
-   * NOT_LEADER_OR_FOLLOWER when the session has ended, with KAFKA_STORAGE_ERROR when the object store cannot be written; all goes on then.
+   * up, all goes on as before. Partitions that are offline have no part in it but for the metadata. Rejects with NOT_LEADER_OR_FOLLOWER when the
+   * session has ended, or one of them is not here: it may be taken over at any moment, and would then belong to two brokers. Rejects with
+   * KAFKA_STORAGE_ERROR when the object store cannot be written. All goes on then.
    */
   async releaseWith(keys: readonly LedKey[], metadata: () => Promise<MetadataAppend | null>): Promise<boolean> {
     const partitions: SharedPartition[] = []
@@ -219,7 +225,8 @@ export class SharedLog implements Log {
       const key = partitionKey(topicId, partition)
       await this.#leading.get(key)?.catch(() => {})
       const here = this.partitions.get(key)
-      if (here !== undefined) partitions.push(here)
+      if (here === undefined) throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `Partition ${key} is not led here`)
+      partitions.push(here)
     }
     const session = this.#current
     if (session === null) throw noSession()
@@ -258,6 +265,7 @@ export class SharedLog implements Log {
   /** The metadata here says that another broker leads it: all that is left is to forget it. To give a partition away, see `releaseWith`. */
   async release(topicId: Uuid, number: number): Promise<ReleasedPartition> {
     const key = partitionKey(topicId, number)
+    this.#given.delete(key)
     const partition = this.partitions.get(key) ?? this.#moved.get(key)
     if (partition === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${key} is not in this log`)
     this.#forget(partition, 'released')
@@ -305,6 +313,7 @@ export class SharedLog implements Log {
   #endSession(): void {
     const session = this.#current
     this.#current = null
+    this.#given.clear()
     for (const partition of [...this.partitions.values()]) this.#forget(partition, 'released')
     if (session === null) return
     const failed = (error: unknown) => this.#options.report(`the end of session ${session.journal.session}`, error)
@@ -316,6 +325,7 @@ export class SharedLog implements Log {
     const key = partitionKey(partition.topicId, partition.partition)
     if (this.partitions.get(key) !== partition) return
     this.partitions.delete(key)
+    this.#given.set(key, partition.leaderEpoch)
     partition.markGone('released', true)
     this.#tellMoved(key)
     this.#moved.set(key, partition)

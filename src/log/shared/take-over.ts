@@ -15,6 +15,7 @@ import {
   DatabaseRefused,
   DatabaseUnavailable,
   frameKind,
+  type MovedRow,
   type ObjectStore,
   type PartitionKey,
   type PartitionRow,
@@ -190,16 +191,16 @@ class TakeOver {
     const shares = carried.map(({ partition }) => partition.carried(false))
     await this.#options.context.journal.write(frameKind.carry, shares, seq => {
       const partitions: PartitionRow[] = []
-      const takeOver: (PartitionKey & { fromSeq: number })[] = []
+      const takeOver: MovedRow[] = []
       const addSegments: SegmentRow[] = []
       for (const { partition, row, pieces, flush } of taken) {
         partition.sent(seq, partition.logEndOffset)
         partition.fromSeq = seq
         addSegments.push(...pieces)
+        if (row !== null) takeOver.push({ ...partition.key, fromSeq: seq, before: row })
         if (row === null || flush !== null) partitions.push(partition.rowAt(seq, flush)!)
-        else takeOver.push({ ...partition.key, fromSeq: seq })
       }
-      return { partitions, takeOver, addSegments }
+      return { takeOver, partitions, addSegments }
     })
   }
 }

@@ -3,7 +3,7 @@
  * `pg`, or rows in the simulator). If a call rejects with {@link DatabaseUnavailable}, its transaction may have committed, may commit later,
  * or never.
  */
-import type { Database, Frame, FrameKind, MetadataAppend, MetadataBatch, Writes } from '../../store.ts'
+import type { Database, Frame, FrameKind, MetadataAppend, MetadataBatch, PartitionKey, Writes } from '../../store.ts'
 
 /** The connection broke, a time-out passed, or the server is starting, stopping, or out of something: later it may go. */
 export class DatabaseUnavailable extends Error {
@@ -21,6 +21,13 @@ export class DatabaseRefused extends Error {
   }
 }
 
+/** See {@link Writes}. */
+export function rowsOfOthers(rows: readonly PartitionKey[]): DatabaseRefused {
+  const [{ topicId, partition }, ...more] = rows as [PartitionKey, ...PartitionKey[]]
+  const others = more.length === 0 ? '' : `, or of one of ${more.length} others,`
+  return new DatabaseRefused(`the row of partition ${topicId}-${partition}${others} is another session's by now`)
+}
+
 /** A session that was to be fenced at a certain place has gone on. */
 export class StreamGrown extends Error {
   constructor(session: number) {
@@ -33,7 +40,10 @@ export class StreamGrown extends Error {
 export interface Backend {
   /** Where the frame before is there and is no fence. False: no row was inserted, see {@link Queries.frameAt}. */
   insertFrame(frame: Frame): Promise<boolean>
-  /** The same, and more in its transaction; `frame` and `metadata` say what was refused, and then nothing happened. */
+  /**
+   * The same, and more in its transaction; `frame` and `metadata` say what was refused, and then nothing happened. Nor when it rejects with
+   * {@link rowsOfOthers}.
+   */
   transact(frame: Frame, writes: Writes): Promise<TransactResult>
   readonly queries: Queries
   /** Called once, when the connection breaks; not after {@link close}. */

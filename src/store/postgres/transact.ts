@@ -1,6 +1,6 @@
 /** The transactions of an owner: a frame, and with it what changes in the other tables. */
-import type { Frame, MetadataAppend, PartitionKey, PartitionRow, SegmentKey, SegmentRow, Writes } from '../../store.ts'
-import type { FenceResult, TransactResult } from '../database/backend.ts'
+import type { Frame, MetadataAppend, MovedRow, PartitionKey, PartitionRow, SegmentKey, SegmentRow, Writes } from '../../store.ts'
+import { type FenceResult, rowsOfOthers, type TransactResult } from '../database/backend.ts'
 import { type Connection, RolledBack } from './connection.ts'
 
 /** NOTIFY only for metadata, because it serialises the commits that use it. The payload is the end of the log. */
@@ -33,8 +33,8 @@ export function transact(connection: Connection, frame: Frame, writes: Writes, g
     if (!(await insertFrame(connection, frame))) throw new RolledBack('frame')
     if (writes.metadata !== undefined && !(await appendMetadata(connection, writes.metadata, frame.session)))
       throw new RolledBack('metadata')
-    if (writes.partitions?.length) await putPartitions(connection, writes.partitions)
     if (writes.takeOver?.length) await takeOver(connection, writes.takeOver, frame.session)
+    if (writes.partitions?.length) await putPartitions(connection, writes.partitions)
     const dropped = writes.removeSegments?.length ? await removeSegments(connection, writes.removeSegments) : []
     if (writes.addSegments?.length) await addSegments(connection, writes.addSegments)
     if (writes.removePartitions?.length) dropped.push(...(await removePartitions(connection, writes.removePartitions)))
@@ -73,21 +73,38 @@ export function fence(
 }
 
 async function putPartitions(connection: Connection, rows: readonly PartitionRow[]): Promise<void> {
-  await connection.change(
+  const written = await connection.change(
     `insert into partition(topic_id, partition, session, from_seq, flushed_end, log_start, state)
      select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
-     on conflict (topic_id, partition) do update set session = excluded.session, from_seq = excluded.from_seq,
-       flushed_end = excluded.flushed_end, log_start = excluded.log_start, state = excluded.state`,
+     on conflict (topic_id, partition) do update set from_seq = excluded.from_seq,
+       flushed_end = excluded.flushed_end, log_start = excluded.log_start, state = excluded.state
+     where partition.session = excluded.session`,
     [...keysOf(rows), ...columns(rows, ['session', 'fromSeq', 'flushedEnd', 'logStart', 'state'])],
   )
+  if (written < rows.length) throw rowsOfOthers(rows)
 }
 
-async function takeOver(connection: Connection, rows: readonly (PartitionKey & { fromSeq: number })[], session: number): Promise<void> {
-  await connection.change(
-    `update partition set session = $4, from_seq = taken.from_seq from unnest($1::uuid[], $2::int[], $3::bigint[]) as taken(topic_id, partition, from_seq)
-     where partition.topic_id = taken.topic_id and partition.partition = taken.partition`,
+async function takeOver(connection: Connection, rows: readonly MovedRow[], session: number): Promise<void> {
+  const moved = await connection.change(
+    `update partition set session = $6, from_seq = taken.from_seq
+     from unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) as taken(topic_id, partition, from_seq, before_session, before_seq)
+     where partition.topic_id = taken.topic_id and partition.partition = taken.partition
+       and partition.session = taken.before_session and partition.from_seq = taken.before_seq`,
+    [
+      ...keysOf(rows),
+      rows.map(row => row.fromSeq),
+      rows.map(row => row.before.session),
+      rows.map(row => row.before.fromSeq),
+      session,
+    ],
+  )
+  if (moved === rows.length) return
+  const others = await connection.query(
+    `select from partition join unnest($1::uuid[], $2::int[], $3::bigint[]) as taken(topic_id, partition, from_seq) using (topic_id, partition)
+     where partition.session <> $4::bigint or partition.from_seq <> taken.from_seq limit 1`,
     [...keysOf(rows), rows.map(row => row.fromSeq), session],
   )
+  if (others.length > 0) throw rowsOfOthers(rows)
 }
 
 async function addSegments(connection: Connection, rows: readonly SegmentRow[]): Promise<void> {

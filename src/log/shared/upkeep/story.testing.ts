@@ -100,7 +100,9 @@ class Broker {
   /** Trims as if all partitions were flushed when one of them is. */
   #trimming(seq: number, writes: Writes | undefined): Writes | undefined {
     if (writes?.addSegments === undefined) return writes
-    const takeOver = [...this.log.partitions.values()].filter(({ writable }) => writable).map(({ key }) => ({ ...key, fromSeq: seq }))
+    const takeOver = [...this.log.partitions.values()]
+      .filter(({ writable }) => writable)
+      .map(({ key, fromSeq }) => ({ ...key, fromSeq: seq, before: { session: this.session, fromSeq } }))
     return { ...writes, takeOver, trimBelow: seq }
   }
 
