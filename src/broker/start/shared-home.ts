@@ -131,8 +131,8 @@ class SharedHome implements Home {
       objects,
       journal: () => log.session,
       topics: async () => {
-        await metadata.catchUp()
-        return topicId => metadata.topicById(topicId) !== undefined
+        const ids = await metadata.topicIds()
+        return topicId => ids.has(topicId)
       },
       report,
     })

@@ -190,6 +190,7 @@ describe('a disk that refuses', () => {
     assert.equal((outcome as KafkaError).name, 'KAFKA_STORAGE_ERROR')
     assert.ok(!(other instanceof KafkaError))
     assert.deepEqual(machine.names(), ['b'])
+    assert.equal((await run(machine.system, machine.cluster.topicIds())).size, 2)
     machine.log.broken = null
     await machine.system.advance(10_000)
     assert.deepEqual(machine.names(), ['a', 'b'])

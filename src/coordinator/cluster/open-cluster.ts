@@ -319,6 +319,10 @@ class Cluster implements ClusterMetadata {
     await this.#publish()
   }
 
+  topicIds(): Promise<ReadonlySet<Uuid>> {
+    return this.#home.write(shard => ({ records: [], response: new Set(shard.image.topics.byId.keys()) }))
+  }
+
   sessionEnded(): void {
     this.#topics.sessionEnded()
   }

@@ -245,6 +245,8 @@ export interface ClusterMetadata {
 
   /** Resolves when all is published that was in the metadata log when it was called. */
   catchUp(): Promise<void>
+  /** Of all topics that the metadata log has when it is called, also of those that cannot be opened here and that clients do not see. */
+  topicIds(): Promise<ReadonlySet<Uuid>>
   subscribe(listener: ClusterListener): { unsubscribe(): void }
   /** The metadata log, for the brokers that follow it; null if this broker follows another one's. */
   readonly sharedLog: MetadataLog | null

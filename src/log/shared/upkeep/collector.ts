@@ -18,7 +18,10 @@ export interface CollectorOptions {
   objects: ObjectStore
   /** Of this broker's session; null while it has none. Rows are removed with its frames. */
   journal(): RowJournal | null
-  /** Catches up with the metadata log first. Answers whether there is a topic with that id. */
+  /**
+   * Answers whether the metadata log has a topic with that id at this moment. What is merely not seen or not open here is there: its rows are all
+   * that is left of its records.
+   */
   topics(): Promise<(topicId: Uuid) => boolean>
   report(what: string, error: unknown): void
 }
