@@ -79,11 +79,6 @@ export async function openClusterMetadata(options: ClusterOptions): Promise<Clus
   return cluster
 }
 
-interface Pending {
-  change: Change
-  offset: number
-}
-
 class Cluster implements ClusterMetadata {
   readonly #options: ClusterOptions
   readonly #home: MetadataHome
@@ -94,7 +89,7 @@ class Cluster implements ClusterMetadata {
   #quotas = new QuotaState()
   #brokers = new Brokers()
   /** Replayed, in the order of offsets, but not published. */
-  #pending: Pending[] = []
+  #pending: { change: Change; offset: number }[] = []
   /** Topics that the log being loaded removed: their data may go even when it was not dropped before the process ended. */
   #removed = new Set<Uuid>()
   #queue: Promise<void> = Promise.resolve()
