@@ -24,7 +24,7 @@ export {
 } from './store/database/backend.ts'
 export { type DatabaseOptions, openDatabase } from './store/database/database.ts'
 export { type FrameKind, frameKind } from './store/frame-kind.ts'
-export { objectNameAllowed, objectsPerList } from './store/objects/object-name.ts'
+export { objectNameAllowed, objectNames, objectsPerList } from './store/objects/object-name.ts'
 export { type Environment, ObjectError, type ObjectStoreOptions, openObjectStore } from './store/objects/object-store.ts'
 export { type ObjectsUrl, parseObjectsUrl } from './store/objects/objects-url.ts'
 export type { HttpRequest, HttpResponse, Transport } from './store/objects/transport.ts'

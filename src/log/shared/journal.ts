@@ -14,7 +14,7 @@
 import { assert, Durations, type System, type Timer } from '../../base.ts'
 import type { TopicConfig } from '../../log.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
-import { type CommitOutcome, type Database, type FrameKind, frameKind, type ObjectStore, type Writes } from '../../store.ts'
+import { type CommitOutcome, type Database, type FrameKind, frameKind, type ObjectStore, objectNames, type Writes } from '../../store.ts'
 import { encodeFrame, type Share } from './frame.ts'
 import { InlineBudget } from './inline-budget.ts'
 import { Lease, type Moment } from './lease.ts'
@@ -118,6 +118,7 @@ export class SessionJournal {
   readonly #lease: Lease
   readonly #budget: InlineBudget
   readonly #lane: ObjectLane
+  readonly #nameObject: () => string
   readonly #places = new WeakMap<JournalMember, Place>()
   #groups = 0
   #gathering = this.#newGroup()
@@ -131,7 +132,6 @@ export class SessionJournal {
   #scheduled = false
   #sentMs = Number.NEGATIVE_INFINITY
   #heartbeat: Timer | null = null
-  #objectNumber = 0
   #closing: Promise<void> | null = null
   #drained: (() => void) | null = null
 
@@ -141,11 +141,13 @@ export class SessionJournal {
     this.session = options.session
     this.#lease = new Lease(system.clock, settings)
     this.#budget = new InlineBudget(system.clock, settings.inlineBytesPerSecond, settings.inlineBytes)
+    const nameOf = objectNames(system.random, '')
+    this.#nameObject = () => nameOf(this.session)
     this.#lane = new ObjectLane({
       system,
       objects,
       settings,
-      nameObject: () => this.#nameObject(),
+      nameObject: this.#nameObject,
       newGroup: () => this.#newGroup(),
       report,
       onReady: (group, object) => this.#join(group, object),
@@ -312,11 +314,6 @@ export class SessionJournal {
     this.unsettledBytes -= bytes
     this.#whenDrained()
     throw new KafkaError('KAFKA_STORAGE_ERROR', `The object ${object} could not be written: ${(failure as Error).message}`)
-  }
-
-  /** A name that no object has, which says whose it is: so what a dead session leaves behind is found by one listing. */
-  #nameObject(): string {
-    return `${this.session}/${++this.#objectNumber}`
   }
 
   // ---- sending ----

@@ -1,6 +1,7 @@
 /** Partitions of the shared home, taken over, given away and lost; that they behave like local ones is in `log.contract.test.ts`. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SimulatedPostgres } from '../../../sim/world/postgres.ts'
 import type { TopicConfig } from '../../log.ts'
 import { buildMarkerBatch, type KafkaError } from '../../protocol.ts'
 import { frameKind } from '../../store.ts'
@@ -282,6 +283,23 @@ inWorld(
   },
   20,
 )
+
+inWorld('after a restore of the database no object is written over, though numbers of sessions come again', async cluster => {
+  const forgotten = await testBroker(cluster, 0)
+  await append(await lead(forgotten), 'x'.repeat(100_000)).durable
+  const { world, random } = cluster
+  const server = new SimulatedPostgres({ ...world.system, random: random.fork(), graceMs: 5_000, fate: () => 'well' })
+  const broker = await testBroker({ ...cluster, server }, 0)
+  assert.equal(broker.session, forgotten.session)
+  const partition = await lead(broker)
+  await append(partition, 'y'.repeat(100_000)).durable
+  // A broker that nobody stopped goes on over the database of before.
+  await append(forgotten.log.get(topicId, 0)!, 'z'.repeat(100_000)).durable
+  const heir = await testBroker({ ...cluster, server }, 1)
+  broker.process.kill()
+  await heir.database.fence(broker.session, heir.session)
+  assert.deepEqual(await values(await lead(heir, 0, 1)), ['y'.repeat(100_000)])
+})
 
 inWorld('a move that is given up leaves all as it was', async cluster => {
   const broker = await testBroker(cluster, 0)

@@ -8,7 +8,7 @@
 import { Durations, type System, Turns } from '../../base.ts'
 import type { DiskSpace, JournalCounts, Log, LogSettings, PartitionSpec, Pressure, ReleasedPartition } from '../../log.ts'
 import { type FoundRecord, findRecord, KafkaError, type Search, type Uuid } from '../../protocol.ts'
-import type { Database, MetadataAppend, ObjectStore } from '../../store.ts'
+import { type Database, type MetadataAppend, type ObjectStore, objectNames } from '../../store.ts'
 import { partitionKey } from '../journal/state-record.ts'
 import type { SharedContext } from './context.ts'
 import { giveAway, lighten } from './give-away.ts'
@@ -69,7 +69,6 @@ export class SharedLog implements Log {
   #current: Session | null = null
   /** The last one that began. What is still written when it has ended is found by its name. */
   #session = 0
-  #pieceObjects = 0
   /** Wanted in this turn. */
   #wanted: Wanted[] = []
   /**
@@ -90,8 +89,8 @@ export class SharedLog implements Log {
     this.#options = options
     this.#turns = new Turns(system)
     this.#memory = new LogMemory(settings.tailBytes)
-    const nameObject = () => `${this.#session}/p${++this.#pieceObjects}`
-    this.#pieces = new PieceStore({ system, objects, settings: shared, nameObject, report })
+    const nameOf = objectNames(system.random, 'p')
+    this.#pieces = new PieceStore({ system, objects, settings: shared, nameObject: () => nameOf(this.#session), report })
   }
 
   /** null before `begin`, and when the session has ended. */

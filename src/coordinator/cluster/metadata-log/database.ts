@@ -9,7 +9,7 @@
  */
 import { type System, Turns } from '../../../base.ts'
 import { batchesIn, buildBatch, KafkaError, type Offset } from '../../../protocol.ts'
-import { type Database, DatabaseUnavailable, type MetadataAppend, type MetadataBatch, type ObjectStore } from '../../../store.ts'
+import { type Database, DatabaseUnavailable, type MetadataAppend, type MetadataBatch, type ObjectStore, objectNames } from '../../../store.ts'
 import { sizeOf } from '../../runtime-records.ts'
 import type { LogRecord } from '../../shard.ts'
 import {
@@ -47,14 +47,15 @@ export class DatabaseMetadataLog implements MetadataLog {
   readonly snapshots: SnapshotPlace
   readonly #options: DatabaseMetadataLogOptions
   readonly #turns: Turns
+  readonly #nameObject: (session: number) => string
   readonly #subscriptions = new Set<{ cancel(): void }>()
   /** Of the newest snapshot that is known here. */
   #lastSnapshot: Offset = 0
-  #objects = 0
 
   constructor(options: DatabaseMetadataLogOptions) {
     this.#options = options
     this.#turns = new Turns(options.system)
+    this.#nameObject = objectNames(options.system.random, 'metadata-')
     this.append = this.by(append => options.database.appendMetadata(append, options.session))
     this.snapshots = { isDue: end => this.#isDue(end), put: (batches, end) => this.#putSnapshot(batches, end) }
   }
@@ -163,8 +164,8 @@ export class DatabaseMetadataLog implements MetadataLog {
     // Another broker was the first in rank until now.
     if (session === null || !this.#isDue(end)) return
     const bytes = batches.reduce((sum, batch) => sum + batch.length, 0)
-    // A name is only ever written with the same bytes. It says how many: there is no other way to ask.
-    const object = `${session}/metadata-${this.#objects++}-${bytes}`
+    // It says how many bytes it has: there is no other way to ask.
+    const object = `${this.#nameObject(session)}-${bytes}`
     await objects.put(object, batches)
     if (await database.putMetadataSnapshot({ offset: end, object }, before, session)) this.#lastSnapshot = end
   }

@@ -270,6 +270,7 @@ export class Flusher {
     const segments = await pieces.write(taken.map(({ flush }) => flush.piece))
     const written = new Map<FlushedPartition, { row: PartitionRow; segment: SegmentRow }>()
     let bound = 0
+    let isCommitted = false
     const make = (seq: number) => {
       for (const [nth, { partition, flush }] of taken.entries()) {
         const row = partition.writable ? partition.rowAt(seq, flush) : null
@@ -280,6 +281,7 @@ export class Flusher {
       return { partitions: all.map(each => each.row), addSegments: all.map(each => each.segment), trimBelow: bound }
     }
     const apply = () => {
+      isCommitted = true
       for (const [partition, { row, segment }] of written) {
         partition.flushed(row, [segment])
         this.#since.delete(partition)
@@ -292,7 +294,8 @@ export class Flusher {
     try {
       await rows.commit(make, apply)
     } catch (error) {
-      if (!rows.ended) leftovers.discard(segments.map(each => each.object))
+      // What goes wrong behind the commit is a bug; the objects are named all the same.
+      if (!rows.ended && !isCommitted) leftovers.discard(segments.map(each => each.object))
       throw error
     }
     const named = new Set([...written.values()].map(each => each.segment.object))

@@ -9,11 +9,11 @@ import { Leftovers } from './leftovers.ts'
 import { type FlushedPartition, keyOfRow, type RowJournal } from './ports.ts'
 import { Retries } from './retries.ts'
 import { RowAges } from './row-ages.ts'
-import { cleanedName, RowCleaner } from './row-cleaner.ts'
+import { cleanedNames, RowCleaner } from './row-cleaner.ts'
 import { RowWriter } from './row-writer.ts'
 
 function cleanerOf(stage: Stage, segments: SegmentRow[], lastStableOffset: number) {
-  let [named, looks] = [0, 0]
+  let looks = 0
   const partition = {
     ...{ name: 't-0', key: keyOfRow(segments[0]!), writable: true, logStartOffset: 0, lastStableOffset },
     config: topicConfig({ cleanupPolicy: { delete: false, compact: true } }),
@@ -35,7 +35,7 @@ function cleanerOf(stage: Stage, segments: SegmentRow[], lastStableOffset: numbe
   const cleaner = new RowCleaner({
     ...{ system, pieces, report, counts: noCounts(), useThread: false, ages: new RowAges(system), rewriting: new Set() },
     rows: new RowWriter(journal as unknown as RowJournal),
-    nameCleaned: () => cleanedName(7, ++named),
+    nameCleaned: cleanedNames(system.random, 7),
     leftovers: new Leftovers(objects, new Retries(system, report)),
     settings: { cleanerDedupeBufferBytes: 1 << 20 },
     partitions() {
@@ -66,10 +66,8 @@ test('what can be cleaned is; then there is nothing to do', async () => {
       const segments = await written(stage, 20)
       const { cleaner } = cleanerOf(stage, segments, 20)
       await cleaner.run()
-      assert.deepEqual(
-        segments.map(row => row.object),
-        ['7/c1'],
-      )
+      assert.equal(segments.length, 1)
+      assert.match(segments[0]!.object, /^7\/c1-/)
       assert.equal(segments[0]!.bytes, buildBatch({ records: [{ key: Buffer.from('k'), value: Buffer.from('19') }] }).length)
       assert.deepEqual(stage.reports, [])
     })(),

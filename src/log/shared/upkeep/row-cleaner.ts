@@ -7,7 +7,7 @@
 import { type System, Turns } from '../../../base.ts'
 import type { LogSettings } from '../../../log.ts'
 import type { Offset } from '../../../protocol.ts'
-import type { SegmentRow } from '../../../store.ts'
+import { objectNames, type SegmentRow } from '../../../store.ts'
 import { Compactor } from '../pieces/compactor.ts'
 import type { Rewritten } from '../pieces/merge.ts'
 import type { PieceStore } from '../pieces/piece-store.ts'
@@ -42,16 +42,17 @@ interface Candidate extends CleanableRows {
   partition: FlushedPartition
 }
 
-/** The name of an object with cleaned pieces. No others are called so. */
-export function cleanedName(session: number, nth: number): string {
-  return `${session}/c${nth}`
+/** Names objects with cleaned pieces. No others are called so. */
+export function cleanedNames(random: System['random'], session: number): () => string {
+  const nameOf = objectNames(random, 'c')
+  return () => nameOf(session)
 }
 
-const cleanedNames = /^\d+\/c\d+$/
+const isCleaned = /^\d+\/c\d+(?:-|$)/
 
 /** Where the clean part of a partition ends, as its rows say; undefined where there is none. */
 function cleanedEnd(rows: readonly SegmentRow[]): Offset | undefined {
-  const first = rows.findIndex(row => !cleanedNames.test(row.object))
+  const first = rows.findIndex(row => !isCleaned.test(row.object))
   return (first < 0 ? rows.at(-1) : rows[first - 1])?.endOffset
 }
 

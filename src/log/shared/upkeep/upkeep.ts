@@ -19,7 +19,7 @@ import { Repeated } from './repeated.ts'
 import { RowRetention } from './retention.ts'
 import { Retries } from './retries.ts'
 import { RowAges } from './row-ages.ts'
-import { cleanedName, RowCleaner } from './row-cleaner.ts'
+import { cleanedNames, RowCleaner } from './row-cleaner.ts'
 import { RowWriter } from './row-writer.ts'
 
 export interface UpkeepOptions {
@@ -54,7 +54,6 @@ export class Upkeep {
   readonly #repeated: Repeated[]
   readonly #dropped: PartitionKey[] = []
   #vacuumedTrims = 0
-  #cleanedObjects = 0
 
   constructor(options: UpkeepOptions) {
     this.#options = options
@@ -65,7 +64,7 @@ export class Upkeep {
     const ages = new RowAges(system)
     const rewriting = new Set<FlushedPartition>()
     const partitions = () => options.partitions()
-    const nameCleaned = () => cleanedName(journal.session, ++this.#cleanedObjects)
+    const nameCleaned = cleanedNames(system.random, journal.session)
     const common = { system, rows, pieces, leftovers, partitions, nameCleaned, counts: this.counts, report }
     this.#rows = rows
     this.#retries = retries
