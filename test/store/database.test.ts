@@ -200,6 +200,42 @@ test('PostgreSQL: backends are killed under a stream of commits: each frame is t
   await writer.database.close()
 })
 
+test('PostgreSQL: what a standby has not got is not committed, also where its connection breaks while it waits', { skip }, async () => {
+  const subject = {
+    open: () => realDatabase(`standby_${process.pid}`),
+    pass: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)),
+    graceMs: 200,
+    random: seededRandom(2),
+  }
+  const writer = await Writer.begin(subject)
+  await writer.committed()
+  await asAdministrator(async client => {
+    const standbys = async (sql: string) => {
+      await client.query(sql)
+      await client.query('select pg_reload_conf()')
+    }
+    const waiting = async () =>
+      (await client.query("select pid from pg_stat_activity where application_name = 'millrace' and wait_event = 'SyncRep'")).rows.length
+    let settled: string | null = null
+    try {
+      await standbys("alter system set synchronous_standby_names = 'not_there'")
+      const committing = writer.commit().then(outcome => {
+        settled = outcome
+      })
+      while ((await waiting()) === 0) await subject.pass(20)
+      await client.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'millrace' and wait_event = 'SyncRep'")
+      await subject.pass(1_500)
+      assert.equal(settled, null)
+      await standbys('alter system reset synchronous_standby_names')
+      await committing
+      assert.equal(settled, 'committed')
+    } finally {
+      await standbys('alter system reset synchronous_standby_names')
+    }
+  })
+  await writer.database.close()
+})
+
 test('PostgreSQL: a server that would lose what it confirms is refused', { skip }, async () => {
   await asAdministrator(async client => {
     for (const value of ['off', 'local', 'remote_write']) {

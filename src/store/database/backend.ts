@@ -89,9 +89,13 @@ export interface Queries
     | 'markSwept'
     | 'vacuum'
   > {
-  /** A fence as well where the session has ended, though its frames are gone; null: nothing is there. */
+  /**
+   * A fence as well where the session has ended, though its frames are gone; null: nothing is there. What is found is as durable as a commit that was
+   * answered.
+   */
   frameAt(session: number, seq: number): Promise<Found | null>
   /** Metadata that this very call appended before counts as appended. */
   fence(session: number, metadata: MetadataAppend | null, by: number, after: number | null): Promise<FenceResult>
+  /** As durable as what `frameAt` finds. */
   metadataAt(offset: number): Promise<MetadataBatch | null>
 }

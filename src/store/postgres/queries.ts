@@ -25,6 +25,11 @@ export interface QueriesOptions {
   checkPooler(): Promise<void>
 }
 
+/**
+ * Writes to the WAL, so that the answer comes only when the standbys have all that is seen in it. A commit whose connection broke while it waited
+ * for them is there all the same, and the statement that finds it would not wait: it has nothing to commit.
+ */
+const confirmed = `pg_logical_emit_message(true, 'millrace', ''::text) as confirmed`
 /** Rows that are looked at for one page of bytes. */
 const mostRows = 2_000
 const partitionColumns = `topic_id as "topicId", partition, session, from_seq as "fromSeq", flushed_end as "flushedEnd", log_start as "logStart", state`
@@ -60,7 +65,7 @@ export class PostgresQueries implements Queries {
 
   frameAt = async (session: number, seq: number): Promise<Found | null> => {
     const [row] = await this.#rows<Found>(
-      `select coalesce(kind, 1) as kind, coalesce(octet_length(body), 0) as "bodyBytes"
+      `select coalesce(kind, 1) as kind, coalesce(octet_length(body), 0) as "bodyBytes", ${confirmed}
        from session left join frame on frame.session = session.id and frame.seq = $2::bigint
        where session.id = $1::bigint and (frame.seq is not null or session.ended_at is not null)`,
       [session, seq],
@@ -75,7 +80,8 @@ export class PostgresQueries implements Queries {
     this.#inTurn(() => appendMetadata(this.#connection, append, session))
 
   metadataAt = async (offset: number): Promise<MetadataBatch | null> => {
-    const [row] = await this.#rows<MetadataBatch>('select "offset", count, records, session from metadata where "offset" = $1', [offset])
+    const text = `select "offset", count, records, session, ${confirmed} from metadata where "offset" = $1`
+    const [row] = await this.#rows<MetadataBatch>(text, [offset])
     return row ?? null
   }
 

@@ -334,6 +334,18 @@ test('what is given away while its piece is written gets no row, and its object 
   assert.equal(partitions[0]!.flushedEnd, 1)
 })
 
+test('what goes wrong behind the commit deletes no object that rows name', async () => {
+  const partitions = some(1)
+  const { world, deleted, flush, leftovers } = setting(partitions)
+  partitions[0]!.append(1)
+  partitions[0]!.flushed = () => {
+    throw new Error('a bug')
+  }
+  await assert.rejects(world.run(flush(...partitions)), /a bug/)
+  await world.run(leftovers.remove())
+  assert.deepEqual(deleted, [])
+})
+
 test('a flush that was asked for rejects when it fails, and changes nothing', async () => {
   const partitions = some(3)
   const { world, state, frames, flush } = setting(partitions)
