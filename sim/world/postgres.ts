@@ -83,6 +83,15 @@ export class SimulatedPostgres {
     })
   }
 
+  /** Deletes the newest append to the metadata log, as such a failover does, and breaks all connections. */
+  async forgetNewestMetadata(): Promise<void> {
+    await this.atomically(async transaction => {
+      const newest = transaction.scan('metadata/').at(-1)
+      if (newest !== undefined) await transaction.delete(newest[0])
+    })
+    for (const connection of [...this.#connections]) connection.lose('another server has taken over')
+  }
+
   get nowMs(): number {
     return this.#options.clock.now()
   }

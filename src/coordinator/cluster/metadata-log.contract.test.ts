@@ -76,7 +76,7 @@ async function overSocket(t: TestContext, log: MetadataLog): Promise<Home> {
 }
 
 /** Ways of two brokers to one database. */
-async function overDatabase(t: TestContext, snapshotAfterRecords = 1_000): Promise<Home> {
+async function overDatabase(t: TestContext, snapshotAfterRecords = 1_000): Promise<Home & { server: SimulatedPostgres }> {
   // Nothing else keeps the process alive.
   const timers: System['timers'] = {
     after(delayMs, callback) {
@@ -99,7 +99,7 @@ async function overDatabase(t: TestContext, snapshotAfterRecords = 1_000): Promi
     const objects = openObjectStore({ system: real, url, environment, transport: s3.transport(process) })
     return new DatabaseMetadataLog({ system: real, database, objects, session: 1, snapshotSession: () => session, snapshotAfterRecords })
   }
-  return { one: await open(), other: await open() }
+  return { one: await open(), other: await open(), server }
 }
 
 const twice = (log: MetadataLog): Home => ({ one: log, other: log })
@@ -256,6 +256,35 @@ describe('the metadata log of a cluster', () => {
       assert.ok(slice.records.length > 0 && slice.end > before.end)
     }
     assert.deepEqual((await namesIn(one)).sort(), names)
+  })
+})
+
+describe('the metadata log of a cluster whose database is taken over by a standby that lagged', () => {
+  it('is read anew, though others have appended as much as was lost', async t => {
+    const { one, other, server } = await overDatabase(t)
+    const options = { system: system(), log: new TestLog(), directory: '', brokerId: 0, rules: testRules, reporter: silent }
+    const cluster = await openClusterMetadata({ ...options, metadataLog: other })
+    t.after(() => cluster.close())
+    const set = (name: string) => cluster.applyConfigs([{ type: 'BROKER', name: '', edit: () => new Map([[name, 'x']]) }], false)
+    await set('kept')
+    await set('lost')
+    await server.forgetNewestMetadata()
+    assert.equal(await one.append((await load(one)).end, [noted('theirs')], id()), true)
+    await set('more')
+    assert.deepEqual([...cluster.configs('BROKER', '').keys()].sort(), ['kept', 'more', 'theirs'])
+    assert.deepEqual((await namesIn(one)).sort(), ['kept', 'more', 'theirs'])
+  })
+
+  it('goes on where it was when nothing was lost', async t => {
+    const { one, other, server } = await overDatabase(t)
+    const { end } = await load(other)
+    assert.equal(await other.append(end, [noted('a')], id()), true)
+    assert.equal(await one.append(end + 1, [noted('b')], id()), true)
+    server.breakOne()
+    server.breakOne()
+    assert.equal((await other.read(end + 1)).records.length, 1)
+    assert.equal(await other.append(end + 2, [noted('c')], id()), true)
+    assert.deepEqual(await namesIn(one), ['a', 'b', 'c'])
   })
 })
 

@@ -6,6 +6,9 @@
  *
  * Nobody keeps this log: the first broker in rank takes the snapshots. The log is trimmed up to the snapshot before the newest one, so that
  * who is a little behind need not load the whole state.
+ *
+ * The server behind the database may change: a standby takes over that lacks the end of the log, or it was restored, and others have appended
+ * since. So when the database was connected to again, it is first made sure that the log has what was read of it.
  */
 import { type System, Turns } from '../../../base.ts'
 import { batchesIn, buildBatch, KafkaError, type Offset } from '../../../protocol.ts'
@@ -51,6 +54,10 @@ export class DatabaseMetadataLog implements MetadataLog {
   readonly #subscriptions = new Set<{ cancel(): void }>()
   /** Of the newest snapshot that is known here. */
   #lastSnapshot: Offset = 0
+  /** The newest append that was read or made here; null: none since the snapshot was read. */
+  #last: MetadataAppend | null = null
+  /** How often the database had been connected to again when the log was known to be the one that is followed. */
+  #reconnects = 0
 
   constructor(options: DatabaseMetadataLogOptions) {
     this.#options = options
@@ -70,7 +77,11 @@ export class DatabaseMetadataLog implements MetadataLog {
         throw new KafkaError('RECORD_LIST_TOO_LARGE', `a change of the metadata has at most ${mostBytes} bytes`)
       }
       const append = { offset: expected, count: records.length, records: encode(expected, records, id) }
-      if (await vehicle(append)) return true
+      if ((await this.#followed(expected)) === false) throw otherLog()
+      if (await vehicle(append)) {
+        if (this.#last === null || this.#last.offset < expected) this.#last = append
+        return true
+      }
       const end = await this.#options.database.metadataEnd()
       if (end < expected) throw new KafkaError('OFFSET_OUT_OF_RANGE', `the metadata log ends at ${end}, before ${expected}`)
       return false
@@ -87,7 +98,35 @@ export class DatabaseMetadataLog implements MetadataLog {
   }
 
   async #read(from: Offset): Promise<MetadataSlice> {
-    if (from === newImage) return this.#readSnapshot()
+    const { counts } = this.#options.database
+    if (from === newImage) {
+      this.#last = null
+      this.#reconnects = counts.reconnects
+      return this.#readSnapshot()
+    }
+    if (!(await this.#followed(from))) throw otherLog()
+    const last = this.#last
+    const slice = await this.#readOn(from)
+    if (counts.reconnects === this.#reconnects) return slice
+    // Another server may have answered.
+    this.#last = last
+    return this.#read(from)
+  }
+
+  /** Whether the database has the log that was read up to `end`; null: that cannot be seen. */
+  async #followed(end: Offset): Promise<boolean | null> {
+    const { database } = this.#options
+    const { reconnects } = database.counts
+    if (reconnects === this.#reconnects) return true
+    const last = this.#last
+    if (last === null || last.offset + last.count !== end) return null
+    const [found] = await database.readMetadata(last.offset, 1)
+    if (found?.offset !== last.offset || !asBuffer(found.records).equals(last.records)) return false
+    this.#reconnects = reconnects
+    return true
+  }
+
+  async #readOn(from: Offset): Promise<MetadataSlice> {
     const { database } = this.#options
     for (let attempt = 0; attempt < 2; attempt++) {
       const batches = await database.readMetadata(from, readBytes)
@@ -112,6 +151,7 @@ export class DatabaseMetadataLog implements MetadataLog {
       if (decoded.length !== count + 1) throw new Error(`the metadata at offset ${offset} has ${decoded.length - 1} records, not ${count}`)
       for (const placed of decoded.slice(0, count)) records.push(placed)
       end = offset + count
+      this.#last = { offset, count, records: bytes }
     }
     return { isSnapshot: false, records, end }
   }
@@ -184,6 +224,10 @@ export class DatabaseMetadataLog implements MetadataLog {
 /** The same arguments give the same bytes: by them an append is recognised. */
 function encode(expected: Offset, records: readonly LogRecord[], id: Buffer): Buffer {
   return buildBatch({ records: [...records, markOf(id)], baseOffset: expected, timestamp: 0 })
+}
+
+function otherLog(): KafkaError {
+  return new KafkaError('OFFSET_OUT_OF_RANGE', 'the database does not have the metadata log that was followed')
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
