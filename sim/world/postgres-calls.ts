@@ -194,6 +194,8 @@ function sessionQueries({ server, call, read }: Reach) {
           return id
         }),
       ),
+    sessionOf: (incarnation: string) =>
+      read(transaction => rowsOf<Session>(transaction, 'session/').find(row => row.incarnation === incarnation)?.id ?? null),
     frameAt: (session: number, seq: number) =>
       read(transaction => {
         const frame = transaction.get<Frame>(frameKey(session, seq))

@@ -89,6 +89,8 @@ export interface Queries
     | 'markSwept'
     | 'vacuum'
   > {
+  /** Which session this start has begun; null: none. */
+  sessionOf(incarnation: string): Promise<number | null>
   /**
    * A fence as well where the session has ended, though its frames are gone; null: nothing is there. What is found is as durable as a commit that was
    * answered.

@@ -20,6 +20,7 @@ function setting() {
   const lose: ((error: Error) => void)[] = []
   const found = new Map<number, Found>()
   let refusals = 0
+  let isForgotten = false
   const connect = async (): Promise<Backend> => {
     if (refusals > 0) {
       refusals--
@@ -44,12 +45,17 @@ function setting() {
     }
   }
   const reports: string[] = []
-  const commits = new Commits({ system: world.system, connect, attemptTimeoutMs: 1_000, report: what => reports.push(what) })
+  const knowsSession = async () => !isForgotten
+  const report = (what: string) => void reports.push(what)
+  const commits = new Commits({ system: world.system, connect, attemptTimeoutMs: 1_000, knowsSession, report })
   const commit = (seq: number, writes: Writes | null = null) => commits.commit(frameOf(seq), writes)
   const refuse = (count: number) => {
     refusals = count
   }
-  return { world, calls, lose, found, commits, commit, refuse, reports }
+  const forget = () => {
+    isForgotten = true
+  }
+  return { world, calls, lose, found, commits, commit, refuse, forget, reports }
 }
 
 const frameOf = (seq: number): Frame => ({ session: 1, seq, kind: frameKind.data, body: Buffer.from(`frame ${seq}`), objects: [] })
@@ -89,6 +95,17 @@ test('what was sent on a lost connection is sent again, the same and in order; l
   calls[4]!.answer(true)
   assert.deepEqual(await all, ['committed', 'committed', 'committed'])
   assert.deepEqual([commits.resent, commits.reconnects, commits.commits], [2, 1, 3])
+})
+
+test('a server that has forgotten the session gets nothing of it: there its number may be that of another one', async () => {
+  const { world, calls, lose, commit, forget } = setting()
+  const first = commit(1)
+  await world.pass(1)
+  forget()
+  lose[0]!(new Error('another server has taken over'))
+  assert.equal(await world.run(first), 'predecessor-missing')
+  assert.equal(await commit(2), 'predecessor-missing')
+  assert.equal(sent(calls), '0:1')
 })
 
 test('no answer in time: another connection is tried, as often as it takes', async () => {

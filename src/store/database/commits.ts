@@ -8,6 +8,8 @@
  * What a later attempt finds is certain also for the earlier ones. `metadata-taken`: the offset is taken for ever, so a late attempt fails
  * there as well, and the seq is free. A statement is never cancelled on the server: a commit that waits for a standby and is cancelled
  * counts as a success there, though no standby has it. A time-out drops the connection instead.
+ *
+ * A server that took over may have forgotten the session, and then gives its number to another one, whose stream must not be continued here.
  */
 import { assert, Durations, type System, type Timer } from '../../base.ts'
 import type { CommitOutcome, Frame, Writes } from '../../store.ts'
@@ -20,6 +22,8 @@ export interface CommitsOptions {
   connect: () => Promise<Backend>
   /** For one commit; then its connection is given up. */
   attemptTimeoutMs: number
+  /** Whether the server knows the session that commits now. Asked of each new connection but the first. */
+  knowsSession(backend: Backend): Promise<boolean>
   report(what: string, error: unknown): void
 }
 
@@ -190,12 +194,28 @@ export class Commits {
   }
 
   async #tryToConnect(): Promise<Backend | null> {
+    const session = this.#session
+    let backend: Backend | null = null
     try {
-      return await this.#options.connect()
+      backend = await this.#options.connect()
+      if (!this.#connectedBefore || (await this.#knowsSession(backend)) || this.#session !== session) return backend
+      backend.close()
+      this.#end('predecessor-missing')
     } catch (error) {
+      backend?.close()
       // Also what looks final: a password or a certificate may be mended while frames wait.
       this.#options.report('no connection for commits; they wait', error)
-      return null
+    }
+    return null
+  }
+
+  async #knowsSession(backend: Backend): Promise<boolean> {
+    const { system, attemptTimeoutMs, knowsSession } = this.#options
+    const timer = system.timers.after(attemptTimeoutMs, () => backend.close())
+    try {
+      return await knowsSession(backend)
+    } finally {
+      timer.cancel()
     }
   }
 

@@ -41,6 +41,8 @@ class SharedDatabase implements Database, DatabaseCounts {
   readonly #report: (what: string, error: unknown) => void
   readonly #commits: Commits
   readonly #watch: MetadataWatch
+  /** The newest session of this database. */
+  #begun: { session: number; incarnation: string } | null = null
   #backend: Promise<Backend> | null = null
   #reconnects = 0
   #closed = false
@@ -50,7 +52,9 @@ class SharedDatabase implements Database, DatabaseCounts {
     this.#connect = connect
     this.#timeoutMs = timeoutMs
     this.#report = report
-    this.#commits = new Commits({ system, connect, attemptTimeoutMs, report })
+    const knowsSession = async ({ queries }: Backend) =>
+      this.#begun === null || (await queries.sessionOf(this.#begun.incarnation)) === this.#begun.session
+    this.#commits = new Commits({ system, connect, attemptTimeoutMs, report, knowsSession })
     this.#watch = new MetadataWatch({ system, connect, report })
   }
 
@@ -82,6 +86,7 @@ class SharedDatabase implements Database, DatabaseCounts {
 
   async beginSession(start: SessionStart): Promise<number> {
     const session = await this.#try(queries => queries.beginSession(start))
+    this.#begun = { session, incarnation: start.incarnation }
     this.#commits.begin(session)
     return session
   }

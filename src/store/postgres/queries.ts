@@ -30,6 +30,7 @@ export interface QueriesOptions {
  * for them is there all the same, and the statement that finds it would not wait: it has nothing to commit.
  */
 const confirmed = `pg_logical_emit_message(true, 'millrace', ''::text) as confirmed`
+const sessionOfText = 'select id from session where incarnation = $1'
 /** Rows that are looked at for one page of bytes. */
 const mostRows = 2_000
 const partitionColumns = `topic_id as "topicId", partition, session, from_seq as "fromSeq", flushed_end as "flushedEnd", log_start as "logStart", state`
@@ -59,9 +60,14 @@ export class PostgresQueries implements Queries {
          insert into frame(session, seq, kind, body) select id, 0, 3, '' from begun`,
         [brokerId, incarnation, JSON.stringify(info)],
       )
-      const [row] = await this.#connection.query<{ id: number }>('select id from session where incarnation = $1', [incarnation])
+      const [row] = await this.#connection.query<{ id: number }>(sessionOfText, [incarnation])
       return row!.id
     })
+
+  sessionOf = async (incarnation: string): Promise<number | null> => {
+    const [row] = await this.#rows<{ id: number }>(sessionOfText, [incarnation])
+    return row?.id ?? null
+  }
 
   frameAt = async (session: number, seq: number): Promise<Found | null> => {
     const [row] = await this.#rows<Found>(
