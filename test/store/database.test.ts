@@ -46,7 +46,13 @@ for (const [name, part] of Object.entries(contract)) {
   })
 }
 
-const plants: readonly PostgresPlant[] = ['no-predecessor-check', 'unguarded-trim', 'metadata-apart', 'no-lock-on-objects', 'take-over-of-any']
+const plants: readonly PostgresPlant[] = [
+  'no-predecessor-check',
+  'unguarded-trim',
+  'metadata-apart',
+  'no-lock-on-objects',
+  'take-over-of-any',
+]
 for (const plant of plants) {
   test(`the contract finds a planted bug: ${plant}`, async () => {
     for (let seed = 1; seed <= 40; seed++) {
@@ -214,18 +220,23 @@ test('PostgreSQL: what a standby has not got is not committed, also where its co
       await client.query(sql)
       await client.query('select pg_reload_conf()')
     }
-    const waiting = async () =>
-      (await client.query("select pid from pg_stat_activity where application_name = 'millrace' and wait_event = 'SyncRep'")).rows.length
-    let settled: string | null = null
+    const waiting = "from pg_stat_activity where application_name = 'millrace' and wait_event = 'SyncRep'"
+    let settled: string | null
+    let committing: Promise<void>
     try {
       await standbys("alter system set synchronous_standby_names = 'not_there'")
-      const committing = writer.commit().then(outcome => {
-        settled = outcome
-      })
-      while ((await waiting()) === 0) await subject.pass(20)
-      await client.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'millrace' and wait_event = 'SyncRep'")
+      // It takes a moment until the server knows.
+      do {
+        settled = null
+        committing = writer.commit().then(outcome => {
+          settled = outcome
+        })
+        await subject.pass(100)
+      } while (settled !== null)
+      assert.equal((await client.query(`select pg_terminate_backend(pid) ${waiting}`)).rows.length, 1)
       await subject.pass(1_500)
       assert.equal(settled, null)
+      assert.equal((await client.query(`select ${waiting}`)).rows.length, 1, 'the attempt that found it waits, too')
       await standbys('alter system reset synchronous_standby_names')
       await committing
       assert.equal(settled, 'committed')

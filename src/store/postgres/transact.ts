@@ -90,13 +90,7 @@ async function takeOver(connection: Connection, rows: readonly MovedRow[], sessi
      from unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) as taken(topic_id, partition, from_seq, before_session, before_seq)
      where partition.topic_id = taken.topic_id and partition.partition = taken.partition
        and partition.session = taken.before_session and partition.from_seq = taken.before_seq`,
-    [
-      ...keysOf(rows),
-      rows.map(row => row.fromSeq),
-      rows.map(row => row.before.session),
-      rows.map(row => row.before.fromSeq),
-      session,
-    ],
+    [...keysOf(rows), rows.map(row => row.fromSeq), rows.map(row => row.before.session), rows.map(row => row.before.fromSeq), session],
   )
   if (moved === rows.length) return
   const others = await connection.query(

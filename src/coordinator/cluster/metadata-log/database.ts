@@ -12,7 +12,14 @@
  */
 import { type System, Turns } from '../../../base.ts'
 import { batchesIn, buildBatch, KafkaError, type Offset } from '../../../protocol.ts'
-import { type Database, DatabaseUnavailable, type MetadataAppend, type MetadataBatch, type ObjectStore, objectNames } from '../../../store.ts'
+import {
+  type Database,
+  DatabaseUnavailable,
+  type MetadataAppend,
+  type MetadataBatch,
+  type ObjectStore,
+  objectNames,
+} from '../../../store.ts'
 import { sizeOf } from '../../runtime-records.ts'
 import type { LogRecord } from '../../shard.ts'
 import {
