@@ -103,7 +103,8 @@ export class Place {
   }
 
   #command(main: string, args: readonly string[], classPath: string): string[] {
-    return ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', `-Dseed=${this.seed}`, '-cp', classPath, main, ...args]
+    const system = [`-Dseed=${this.seed}`, `-Djava.io.tmpdir=${this.directory}`]
+    return ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', ...system, '-cp', classPath, main, ...args]
   }
 }
 

@@ -50,18 +50,16 @@ final class Apps {
     return all;
   }
 
-  /** One running application with a state directory of its own. */
+  /** One running application with a state directory of its own, which whoever started the program removes at its end. */
   static final class Instance implements AutoCloseable, StateRestoreListener {
     final KafkaStreams streams;
     /** Records that were read from changelogs into active tasks. */
     final AtomicLong restored = new AtomicLong();
     /** Threads that were replaced, which an application asks for when it wants to go on. */
     final AtomicLong replaced = new AtomicLong();
-    private final Path state;
 
     Instance(Topology topology, Properties config) throws Exception {
-      state = Files.createTempDirectory("millrace-streams-");
-      config.put("state.dir", state.toString());
+      config.put("state.dir", Files.createTempDirectory("streams-").toString());
       streams = new KafkaStreams(topology, config);
       streams.setGlobalStateRestoreListener(this);
       streams.setUncaughtExceptionHandler(e -> {
@@ -79,21 +77,26 @@ final class Apps {
     long standbyTasks() { return streams.metadataForLocalThreads().stream().mapToLong(each -> each.standbyTasks().size()).sum(); }
     boolean running() { return streams.state() == KafkaStreams.State.RUNNING; }
 
-    Map<String, Long> counts() {
+    /** Of the active tasks; null while tasks move, when nobody may look. */
+    Map<String, Long> counts() { return counts(StoreQueryParameters.fromNameAndType(COUNTS, QueryableStoreTypes.keyValueStore())); }
+
+    /** The same of active and standby tasks together. */
+    Map<String, Long> countsWithStandbys() { return counts(StoreQueryParameters.fromNameAndType(COUNTS, QueryableStoreTypes.<String, Long>keyValueStore()).enableStaleStores()); }
+
+    private Map<String, Long> counts(StoreQueryParameters<ReadOnlyKeyValueStore<String, Long>> query) {
       Map<String, Long> all = new TreeMap<>();
-      try (KeyValueIterator<String, Long> each = streams.store(StoreQueryParameters.fromNameAndType(COUNTS, QueryableStoreTypes.<String, Long>keyValueStore())).all()) {
+      try (KeyValueIterator<String, Long> each = streams.store(query).all()) {
         each.forEachRemaining(entry -> all.put(entry.key, entry.value));
+        return all;
+      } catch (org.apache.kafka.streams.errors.InvalidStateStoreException e) {
+        return null;
       }
-      return all;
     }
 
-    /** Leaves the group, so that nobody waits for its session to end; its state goes too. */
+    /** Leaves the group, so that nobody waits for its session to end. */
     @Override public void close() throws Exception {
       boolean closed = streams.close(CloseOptions.groupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP).withTimeout(Duration.ofSeconds(90)));
       if (!closed) throw new AssertionError("an instance did not close within 90 s");
-      try (java.util.stream.Stream<Path> all = Files.walk(state)) {
-        for (Path each : all.sorted(Comparator.reverseOrder()).toArray(Path[]::new)) Files.delete(each);
-      }
     }
   }
 }
