@@ -39,6 +39,9 @@ import { StreamsGroup } from './streams/streams-group.ts'
 import { StreamsGroups } from './streams/streams-groups.ts'
 
 const expiryKey = timerKey('expire-offsets')
+const settlingKey = timerKey('settle-offsets')
+/** Offsets to which one step applies the ends of transactions. */
+const mostSettled = 5_000
 /** Tombstones written in one step; the rest follows in the next, so that the event loop is never held. */
 const mostTombstones = 5_000
 /** Groups and offsets that one step checks for expiry. */
@@ -139,10 +142,12 @@ export class GroupShard implements Shard {
 
   replayMarker(producerId: Int64, _producerEpoch: number, committed: boolean): void {
     this.#offsets.endTransaction(producerId, committed)
+    this.#settleOffsets()
   }
 
   loaded(): void {
     this.#live = true
+    this.#settleOffsets()
     for (const group of this.#groups.values()) {
       if (group instanceof ClassicGroup) this.#rebalancer.resume(group)
       else if (group instanceof ConsumerGroup) this.consumers.resume(group)
@@ -280,6 +285,14 @@ export class GroupShard implements Shard {
     const group = new ClassicGroup(groupId, this.#now)
     this.#groups.set(groupId, group)
     return group
+  }
+
+  #settleOffsets(): void {
+    if (!this.#offsets.settle(mostSettled) || !this.#live) return
+    this.#context.scheduleIfAbsent(settlingKey, 1, () => {
+      this.#settleOffsets()
+      return { records: [], response: undefined }
+    })
   }
 
   #scheduleExpiry(): void {
