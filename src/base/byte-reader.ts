@@ -32,11 +32,11 @@ const longestHashed = 16_000
 const tagBytes = 32
 
 export class ByteReader implements Paced {
-  readonly buffer: Buffer
+  buffer: Buffer
   /** Of the next byte to be read. */
   offset: number
   /** Reading stops before this index. */
-  readonly end: number
+  end: number
   elementsLeft = unlimited
   elementsDone = 0
   textLeft = unlimited
@@ -50,6 +50,16 @@ export class ByteReader implements Paced {
     this.buffer = buffer
     this.offset = offset
     this.end = end
+  }
+
+  /** Begins anew: who reads millions of short messages need not make a reader for each. */
+  restart(buffer: Buffer): void {
+    this.buffer = buffer
+    this.offset = 0
+    this.end = buffer.length
+    this.elementsLeft = this.textLeft = this.longTextsLeft = unlimited
+    this.elementsDone = this.elementsDropped = 0
+    this.pauses = false
   }
 
   get remaining(): number {

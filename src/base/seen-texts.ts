@@ -6,6 +6,8 @@
  */
 const slots = 4096
 const texts: (string | undefined)[] = new Array(slots).fill(undefined)
+/** Compared first: names are often alike but for their end, and to look at a text that is not in the processor's cache takes long. */
+const hashes = new Int32Array(slots)
 const uuids: (string | undefined)[] = new Array(slots).fill(undefined)
 const uuidWords = new Int32Array(slots * 4)
 const written: (string | undefined)[] = new Array(slots).fill(undefined)
@@ -14,12 +16,13 @@ const writtenWords = new Int32Array(slots * 4)
 /** The text of ASCII bytes; `hash` is one of theirs. */
 export function seenText(buffer: Buffer, from: number, to: number, hash: number): string {
   const slot = (hash ^ (hash >>> 15)) & (slots - 1)
-  const known = texts[slot]
+  const known = hashes[slot] === hash ? texts[slot] : undefined
   if (known !== undefined && known.length === to - from) {
     let index = 0
     while (from + index < to && known.charCodeAt(index) === buffer[from + index]) index++
     if (from + index === to) return known
   }
+  hashes[slot] = hash
   return (texts[slot] = buffer.toString('latin1', from, to))
 }
 

@@ -5,7 +5,7 @@
 import { assert, type Int64 } from '../../base.ts'
 import { type ErrorName, KafkaError } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
-import { type TimerKey, timerKey } from '../timer-key.ts'
+import { Member, memberFromRecord, noAssignment } from './classic-member.ts'
 import type { Group, StoredOffset } from './group-contract.ts'
 import { type GroupMetadata, groupMetadataTombstone, type MemberMetadata, subscribedTopicsOf } from './records.ts'
 import { type JoinGroupResponse, joinError, type Protocol, type SyncGroupResponse, syncError } from './requests.ts'
@@ -22,71 +22,20 @@ const validPreviousStates: Record<ClassicGroupState, readonly ClassicGroupState[
 
 const consumerProtocolType = 'consumer'
 const lastGeneration = 2 ** 31 - 1
-const noAssignment = Buffer.alloc(0)
 
-/** The member's description from its join request. */
-export interface MemberInit {
-  memberId: string
-  groupInstanceId: string | null
-  clientId: string
-  clientHost: string
-  rebalanceTimeoutMs: number
-  sessionTimeoutMs: number
-  protocolType: string
-  protocols: readonly Protocol[]
+/** What only groups with clients have. Most of them only store offsets, and a broker may have to load tens of thousands. */
+class Clients {
+  readonly members = new Map<string, Member>()
+  readonly supportedProtocols = new Map<string, number>()
+  /** null until there is one. */
+  pendingJoinMembers: Set<string> | null = null
+  pendingSyncMembers: Set<string> | null = null
+  staticMembers: Map<string, string> | null = null
 }
 
-export class Member {
-  readonly memberId: string
-  readonly groupInstanceId: string | null
-  readonly clientId: string
-  readonly clientHost: string
-  readonly protocolType: string
-  /** Key of the session timer: built once, because every heartbeat needs it. */
-  readonly sessionKey: TimerKey
-  rebalanceTimeoutMs: number
-  sessionTimeoutMs: number
-  protocols: readonly Protocol[]
-  assignment: Buffer = noAssignment
-  awaitingJoin: PromiseWithResolvers<JoinGroupResponse> | null = null
-  awaitingSync: PromiseWithResolvers<SyncGroupResponse> | null = null
-  /** Joined, but has not yet seen the end of a rebalance: its session may end while it waits. */
-  isNew = false
-
-  constructor(groupId: string, init: MemberInit) {
-    this.memberId = init.memberId
-    this.groupInstanceId = init.groupInstanceId
-    this.clientId = init.clientId
-    this.clientHost = init.clientHost
-    this.protocolType = init.protocolType
-    this.sessionKey = sessionKey(groupId, init.memberId)
-    this.rebalanceTimeoutMs = init.rebalanceTimeoutMs
-    this.sessionTimeoutMs = init.sessionTimeoutMs
-    this.protocols = init.protocols
-  }
-
-  metadata(protocolName: string): Buffer {
-    const protocol = this.protocols.find(({ name }) => name === protocolName)
-    assert(protocol, `member ${this.memberId} does not support protocol ${protocolName}`)
-    return protocol.metadata
-  }
-
-  /** Members that wait for a rebalance need not send heartbeats, except new ones, whose absence would otherwise go unnoticed. */
-  get hasSatisfiedHeartbeat(): boolean {
-    return !this.isNew && (this.awaitingJoin !== null || this.awaitingSync !== null)
-  }
-
-  matches(protocols: readonly Protocol[]): boolean {
-    return (
-      protocols.length === this.protocols.length &&
-      protocols.every(({ name, metadata }, i) => name === this.protocols[i]!.name && metadata.equals(this.protocols[i]!.metadata))
-    )
-  }
-}
-
-export function sessionKey(groupId: string, memberId: string): TimerKey {
-  return timerKey('session', groupId, memberId)
-}
+/** Shared by all groups without any; stays empty. */
+const noClients = new Clients()
+const nothing: ReadonlySet<string> = new Set()
 
 export class ClassicGroup implements Group {
   readonly type = 'Classic'
@@ -99,16 +48,13 @@ export class ClassicGroup implements Group {
   leaderId: string | null = null
   /** null: written by a version that did not store it. */
   currentStateTimestamp: Int64 | null
-  /** null: unknown, either no `consumer` group or its metadata cannot be read. */
-  subscribedTopics: ReadonlySet<string> | null = null
+  #subscribedTopics: ReadonlySet<string> | null = null
+  /** What members said of {@link ClassicGroup.subscribedTopics}; null: it has been read. */
+  #subscriptions: readonly Buffer[] | null = null
   /** A member has joined since the initial delay was last extended. */
   newMemberAdded = false
-  readonly members = new Map<string, Member>()
-  /** Got a member id with MEMBER_ID_REQUIRED and have not come back with it yet. */
-  readonly pendingJoinMembers = new Set<string>()
-  readonly pendingSyncMembers = new Set<string>()
-  readonly #staticMembers = new Map<string, string>()
-  readonly #supportedProtocols = new Map<string, number>()
+  /** {@link noClients} until the first one comes. */
+  #clients = noClients
   readonly #now: () => number
   #awaitingJoinCount = 0
 
@@ -176,6 +122,47 @@ export class ClassicGroup implements Group {
     return true
   }
 
+  /** null: unknown, either no `consumer` group or its metadata cannot be read. */
+  get subscribedTopics(): ReadonlySet<string> | null {
+    if (this.#subscriptions !== null) this.#subscribedTopics = subscribedTopicsOf(this.#subscriptions)
+    this.#subscriptions = null
+    return this.#subscribedTopics
+  }
+
+  get members(): ReadonlyMap<string, Member> {
+    return this.#clients.members
+  }
+
+  /** Got a member id with MEMBER_ID_REQUIRED and have not come back with it yet. */
+  get pendingJoinMembers(): ReadonlySet<string> {
+    return this.#clients.pendingJoinMembers ?? nothing
+  }
+
+  get pendingSyncMembers(): ReadonlySet<string> {
+    return this.#clients.pendingSyncMembers ?? nothing
+  }
+
+  awaitRejoin(memberId: string): void {
+    const clients = this.#withClients()
+    clients.pendingJoinMembers ??= new Set()
+    clients.pendingJoinMembers.add(memberId)
+  }
+
+  /** Of a member, in this generation. */
+  awaitSyncOf(memberId: string): void {
+    const clients = this.#withClients()
+    clients.pendingSyncMembers ??= new Set()
+    clients.pendingSyncMembers.add(memberId)
+  }
+
+  synced(memberId: string): void {
+    this.#clients.pendingSyncMembers?.delete(memberId)
+  }
+
+  forgetSyncs(): void {
+    this.#clients.pendingSyncMembers?.clear()
+  }
+
   get awaitingJoinCount(): number {
     return this.#awaitingJoinCount
   }
@@ -209,7 +196,7 @@ export class ClassicGroup implements Group {
   }
 
   staticMemberId(groupInstanceId: string): string | undefined {
-    return this.#staticMembers.get(groupInstanceId)
+    return this.#clients.staticMembers?.get(groupInstanceId)
   }
 
   transitionTo(state: ClassicGroupState): void {
@@ -225,21 +212,21 @@ export class ClassicGroup implements Group {
     if (this.members.size === 0) this.protocolType = member.protocolType
     this.#insert(member)
     this.leaderId ??= member.memberId
-    this.pendingJoinMembers.delete(member.memberId)
+    this.#clients.pendingJoinMembers?.delete(member.memberId)
     return this.awaitJoin(member)
   }
 
   remove(memberId: string): void {
     const member = this.members.get(memberId)
     if (member !== undefined) {
-      this.members.delete(memberId)
+      this.#clients.members.delete(memberId)
       this.#count(member.protocols, -1)
       if (member.awaitingJoin !== null) this.#awaitingJoinCount--
-      if (member.groupInstanceId !== null) this.#staticMembers.delete(member.groupInstanceId)
+      if (member.groupInstanceId !== null) this.#clients.staticMembers?.delete(member.groupInstanceId)
     }
     if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null
-    this.pendingJoinMembers.delete(memberId)
-    this.pendingSyncMembers.delete(memberId)
+    this.#clients.pendingJoinMembers?.delete(memberId)
+    this.#clients.pendingSyncMembers?.delete(memberId)
   }
 
   updateMember(member: Member, protocols: readonly Protocol[], rebalanceTimeoutMs: number, sessionTimeoutMs: number): void {
@@ -252,16 +239,16 @@ export class ClassicGroup implements Group {
 
   /** KIP-345: a restarted static member takes the place of its predecessor, who is fenced at once. */
   replaceStaticMember(groupInstanceId: string, newMemberId: string): Member {
-    const oldMemberId = this.#staticMembers.get(groupInstanceId)
+    const oldMemberId = this.#clients.staticMembers?.get(groupInstanceId)
     const old = oldMemberId === undefined ? undefined : this.members.get(oldMemberId)
     assert(old, `group ${this.groupId} has the static member ${groupInstanceId}`)
     this.completeJoin(old, joinError('FENCED_INSTANCE_ID', old.memberId))
     this.completeSync(old, syncError('FENCED_INSTANCE_ID'))
     const member = new Member(this.groupId, { ...old, memberId: newMemberId })
     member.assignment = old.assignment
-    this.members.delete(old.memberId)
-    this.members.set(newMemberId, member)
-    this.#staticMembers.set(groupInstanceId, newMemberId)
+    this.#clients.members.delete(old.memberId)
+    this.#clients.members.set(newMemberId, member)
+    this.#clients.staticMembers!.set(groupInstanceId, newMemberId)
     if (this.leaderId === old.memberId) this.leaderId = newMemberId
     return member
   }
@@ -345,13 +332,14 @@ export class ClassicGroup implements Group {
       this.#computeSubscribedTopics()
       this.transitionTo('Empty')
     }
-    this.pendingSyncMembers.clear()
+    this.#clients.pendingSyncMembers?.clear()
   }
 
   supportsProtocols(protocolType: string, protocols: readonly Protocol[]): boolean {
     if (this.state === 'Empty') return protocolType !== '' && protocols.length > 0
     return (
-      this.protocolType === protocolType && protocols.some(({ name }) => (this.#supportedProtocols.get(name) ?? 0) === this.members.size)
+      this.protocolType === protocolType &&
+      protocols.some(({ name }) => (this.#clients.supportedProtocols.get(name) ?? 0) === this.members.size)
     )
   }
 
@@ -359,7 +347,7 @@ export class ClassicGroup implements Group {
   selectProtocol(): string {
     const votes = new Map<string, number>()
     for (const member of this.members.values()) {
-      const vote = member.protocols.find(({ name }) => this.#supportedProtocols.get(name) === this.members.size)
+      const vote = member.protocols.find(({ name }) => this.#clients.supportedProtocols.get(name) === this.members.size)
       assert(vote, `the members of group ${this.groupId} have a protocol in common`)
       votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
     }
@@ -371,7 +359,7 @@ export class ClassicGroup implements Group {
   /** Throws unless the sender is who it says it is. */
   validateMember(memberId: string, groupInstanceId: string | null): void {
     if (groupInstanceId !== null) {
-      const existing = this.#staticMembers.get(groupInstanceId)
+      const existing = this.#clients.staticMembers?.get(groupInstanceId)
       if (existing === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `No member has the group.instance.id ${groupInstanceId}`)
       if (existing !== memberId) throw new KafkaError('FENCED_INSTANCE_ID', `Another member has taken over ${groupInstanceId}`)
     }
@@ -436,23 +424,30 @@ export class ClassicGroup implements Group {
     }
   }
 
+  #withClients(): Clients {
+    if (this.#clients === noClients) this.#clients = new Clients()
+    return this.#clients
+  }
+
   #insert(member: Member): void {
     const { memberId, groupInstanceId } = member
+    const clients = this.#withClients()
     assert(!this.members.has(memberId), `${memberId} is new in group ${this.groupId}`)
     if (groupInstanceId !== null) {
-      assert(!this.#staticMembers.has(groupInstanceId), `${groupInstanceId} is new in group ${this.groupId}`)
-      this.#staticMembers.set(groupInstanceId, memberId)
+      clients.staticMembers ??= new Map()
+      assert(!clients.staticMembers.has(groupInstanceId), `${groupInstanceId} is new in group ${this.groupId}`)
+      clients.staticMembers.set(groupInstanceId, memberId)
     }
-    this.members.set(memberId, member)
+    clients.members.set(memberId, member)
     this.#count(member.protocols, 1)
   }
 
   #count(protocols: readonly Protocol[], change: 1 | -1): void {
     // A name given twice is one protocol.
     for (const name of new Set(protocols.map(protocol => protocol.name))) {
-      const count = (this.#supportedProtocols.get(name) ?? 0) + change
-      if (count === 0) this.#supportedProtocols.delete(name)
-      else this.#supportedProtocols.set(name, count)
+      const count = (this.#clients.supportedProtocols.get(name) ?? 0) + change
+      if (count === 0) this.#clients.supportedProtocols.delete(name)
+      else this.#clients.supportedProtocols.set(name, count)
     }
   }
 
@@ -467,22 +462,10 @@ export class ClassicGroup implements Group {
 
   #computeSubscribedTopics(): void {
     const { protocolName } = this
-    if (!this.usesConsumerGroupProtocol) this.subscribedTopics = null
-    else if (this.members.size === 0) this.subscribedTopics = new Set()
-    else if (protocolName === null) this.subscribedTopics = null
-    else this.subscribedTopics = subscribedTopicsOf(Array.from(this.members.values(), member => member.metadata(protocolName)))
-  }
-}
-
-function memberFromRecord(stored: MemberMetadata, protocolType: string, protocol: string): MemberInit {
-  return {
-    memberId: stored.memberId,
-    groupInstanceId: stored.groupInstanceId,
-    clientId: stored.clientId,
-    clientHost: stored.clientHost,
-    rebalanceTimeoutMs: stored.rebalanceTimeout === -1 ? stored.sessionTimeout : stored.rebalanceTimeout,
-    sessionTimeoutMs: stored.sessionTimeout,
-    protocolType,
-    protocols: [{ name: protocol, metadata: stored.subscription }],
+    this.#subscriptions = null
+    if (!this.usesConsumerGroupProtocol) this.#subscribedTopics = null
+    else if (this.members.size === 0) this.#subscribedTopics = nothing
+    else if (protocolName === null) this.#subscribedTopics = null
+    else this.#subscriptions = Array.from(this.members.values(), member => member.metadata(protocolName))
   }
 }

@@ -5,7 +5,8 @@
  */
 import { errorCode, KafkaError, toKafkaError } from '../../protocol.ts'
 import type { Decision, LogRecord } from '../shard.ts'
-import { type ClassicGroup, Member } from './classic-group.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import { Member } from './classic-member.ts'
 import type { Rebalancer } from './rebalance.ts'
 import { emptyGroupMetadataRecord, groupMetadataRecord } from './records.ts'
 import {

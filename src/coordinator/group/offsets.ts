@@ -13,17 +13,30 @@ export type ByTopic = ReadonlyMap<string, ReadonlyMap<number, StoredOffset>>
 /** Values by group, topic and partition. */
 class Table<V> {
   readonly byGroup = new Map<string, Map<string, Map<number, V>>>()
+  /** Where the last value was put: a commit has many partitions of one topic, and a look-up among 50,000 groups misses every cache. */
+  #lastGroup = ''
+  #lastTopic = ''
+  #lastPartitions: Map<number, V> | null = null
 
   get(groupId: string, topic: string, partition: number): V | undefined {
     return this.byGroup.get(groupId)?.get(topic)?.get(partition)
   }
 
-  put(groupId: string, topic: string, partition: number, value: V): void {
-    let topics = this.byGroup.get(groupId)
-    if (topics === undefined) this.byGroup.set(groupId, (topics = new Map()))
-    let partitions = topics.get(topic)
-    if (partitions === undefined) topics.set(topic, (partitions = new Map()))
-    partitions.set(partition, value)
+  /** Returns whether it is the group's first. */
+  put(groupId: string, topic: string, partition: number, value: V): boolean {
+    let isFirst = false
+    if (this.#lastPartitions === null || groupId !== this.#lastGroup || topic !== this.#lastTopic) {
+      let topics = this.byGroup.get(groupId)
+      isFirst = topics === undefined
+      if (topics === undefined) this.byGroup.set(groupId, (topics = new Map()))
+      let partitions = topics.get(topic)
+      if (partitions === undefined) topics.set(topic, (partitions = new Map()))
+      this.#lastPartitions = partitions
+      this.#lastGroup = groupId
+      this.#lastTopic = topic
+    }
+    this.#lastPartitions.set(partition, value)
+    return isFirst
   }
 
   remove(groupId: string, topic: string, partition: number): void {
@@ -31,7 +44,9 @@ class Table<V> {
     const partitions = topics?.get(topic)
     if (topics === undefined || partitions === undefined) return
     partitions.delete(partition)
-    if (partitions.size === 0) topics.delete(topic)
+    if (partitions.size > 0) return
+    this.#lastPartitions = null
+    topics.delete(topic)
     if (topics.size === 0) this.byGroup.delete(groupId)
   }
 }
@@ -54,19 +69,17 @@ export class Offsets {
   /** By group: what has yet to be applied, in the order in which the transactions ended. */
   readonly #ended = new Map<string, Ended[]>()
 
-  /** `producerId` is -1 outside a transaction. */
-  put(groupId: string, topic: string, partition: number, offset: StoredOffset, producerId: Int64): void {
+  /** `producerId` is -1 outside a transaction. Returns whether the group may have had no offset before. */
+  put(groupId: string, topic: string, partition: number, offset: StoredOffset, producerId: Int64): boolean {
     this.#apply(groupId)
-    if (producerId === -1) {
-      this.#committed.put(groupId, topic, partition, offset)
-      return
-    }
+    if (producerId === -1) return this.#committed.put(groupId, topic, partition, offset)
     let table = this.#pending.get(producerId)
     if (table === undefined) this.#pending.set(producerId, (table = new Table()))
-    table.put(groupId, topic, partition, offset)
+    const isFirst = table.put(groupId, topic, partition, offset)
     const holders = this.#holders.get(groupId, topic, partition)
     if (holders === undefined) this.#holders.put(groupId, topic, partition, new Set([producerId]))
     else holders.add(producerId)
+    return isFirst
   }
 
   /** A tombstone: takes what open transactions hold with it. */

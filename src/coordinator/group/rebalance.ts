@@ -6,7 +6,8 @@ import { assert } from '../../base.ts'
 import type { ErrorName } from '../../protocol.ts'
 import type { Decision, LogRecord, ShardContext } from '../shard.ts'
 import { type TimerKey, timerKey } from '../timer-key.ts'
-import { type ClassicGroup, type Member, sessionKey } from './classic-group.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import { type Member, sessionKey } from './classic-member.ts'
 import { groupMetadataRecord } from './records.ts'
 import { joinError, syncError } from './requests.ts'
 import type { GroupSettings } from './settings.ts'
@@ -46,7 +47,7 @@ export class Rebalancer {
   /** It got a member id and should come back with it before its session would end. */
   awaitRejoin(group: ClassicGroup, memberId: string, sessionTimeoutMs: number): void {
     const { groupId } = group
-    group.pendingJoinMembers.add(memberId)
+    group.awaitRejoin(memberId)
     this.#context.schedule(sessionKey(groupId, memberId), sessionTimeoutMs, () => this.#expireSession(groupId, memberId))
   }
 
@@ -67,7 +68,7 @@ export class Rebalancer {
 
   prepare(group: ClassicGroup): readonly LogRecord[] {
     if (group.state === 'CompletingRebalance') this.failSync(group, 'REBALANCE_IN_PROGRESS')
-    group.pendingSyncMembers.clear()
+    group.forgetSyncs()
     this.#context.cancel(syncKey(group.groupId))
     const initial = group.state === 'Empty'
     group.transitionTo('PreparingRebalance')
@@ -104,7 +105,7 @@ export class Rebalancer {
   }
 
   synced(group: ClassicGroup, memberId: string): void {
-    group.pendingSyncMembers.delete(memberId)
+    group.synced(memberId)
     if (group.pendingSyncMembers.size === 0) this.#context.cancel(syncKey(group.groupId))
   }
 
@@ -155,7 +156,7 @@ export class Rebalancer {
       if (member.awaitingJoin !== null) group.completeJoin(member, group.joinResponse(member))
       this.keepAlive(group, member)
       member.isNew = false
-      group.pendingSyncMembers.add(member.memberId)
+      group.awaitSyncOf(member.memberId)
     }
     const { groupId, generationId } = group
     this.#context.schedule(syncKey(groupId), group.rebalanceTimeoutMs, () => this.#expireSync(groupId, generationId))

@@ -69,6 +69,8 @@ export class GroupShard implements Shard {
   readonly #settings: GroupSettings
   readonly #topics: GroupTopics
   #live = false
+  /** Groups that are gone, though some of their offsets are not: the next commit makes a group of that name. */
+  readonly #orphans = new Set<string>()
 
   constructor({ system, context, settings, topics }: GroupShardOptions) {
     this.#context = context
@@ -92,7 +94,7 @@ export class GroupShard implements Shard {
       topics,
       find: groupId => this.#groups.get(groupId),
       put: group => void this.#groups.set(group.groupId, group),
-      remove: groupId => void this.#groups.delete(groupId),
+      remove: groupId => this.#remove(groupId),
     }
     this.consumers = new ConsumerGroups({ ...access, becameClassic, newId })
     this.shares = new ShareGroups(access)
@@ -123,16 +125,17 @@ export class GroupShard implements Shard {
         this.#offsets.remove(groupId, record.topic, record.partition)
         return
       }
-      if (!this.#groups.has(groupId)) this.#create(groupId)
       record.value.recordOffset = offset
-      this.#offsets.put(groupId, record.topic, record.partition, record.value, producerId)
+      const isFirst = this.#offsets.put(groupId, record.topic, record.partition, record.value, producerId)
+      // To look for a group among 50,000 takes as long as all the rest.
+      if ((isFirst || this.#isOrphan(groupId)) && !this.#groups.has(groupId)) this.#create(groupId)
       return
     }
     const group = this.#classic(groupId)
     if (record.value === null) {
       // The tombstone of a classic group that has become another one is of no concern to that.
       group?.kill('COORDINATOR_NOT_AVAILABLE')
-      if (group !== undefined) this.#groups.delete(groupId)
+      if (group !== undefined) this.#remove(groupId)
     } else if (this.#live && group !== undefined) {
       if (group.persisted(record.value)) this.#rebalancer.answerSync(group)
     } else {
@@ -169,7 +172,7 @@ export class GroupShard implements Shard {
     const convertible = group instanceof ConsumerGroup || (group instanceof StreamsGroup && group.isEmpty)
     if (!convertible) return { records: [], response: joinError('INCONSISTENT_GROUP_PROTOCOL', '') }
     // An empty group fits any protocol. Only a successful join replaces it; after a failed one the empty group remains.
-    this.#groups.delete(request.groupId)
+    this.#remove(request.groupId)
     const decision = this.#membership.join(request, caller)
     if (!this.#groups.has(request.groupId)) {
       this.#groups.set(request.groupId, group)
@@ -279,6 +282,15 @@ export class GroupShard implements Shard {
     if (group === undefined) return null
     this.#rebalancer.resume(group)
     return rebalance && group.canRebalance ? { records: this.#rebalancer.prepare(group), response: undefined } : null
+  }
+
+  #remove(groupId: string): void {
+    this.#groups.delete(groupId)
+    if (this.#offsets.ofGroup(groupId).size > 0 || this.#offsets.hasOpenTransaction(groupId)) this.#orphans.add(groupId)
+  }
+
+  #isOrphan(groupId: string): boolean {
+    return this.#orphans.size > 0 && this.#orphans.delete(groupId)
   }
 
   #create(groupId: string): ClassicGroup {

@@ -26,9 +26,13 @@ export function defineCoordinatorRecord<K extends Fields, V extends Fields>(spec
   return { id: spec.id, key, value }
 }
 
+/** For all records: reading one neither pauses nor calls anything that reads another. */
+const reader = new ByteReader(Buffer.alloc(0))
+
 /** Which kind of record the key is of: compare with `id`. */
 export function recordId(key: Buffer): number {
-  return new ByteReader(key).readInt16()
+  reader.restart(key)
+  return reader.readInt16()
 }
 
 export function encodeRecordKey<K extends Fields>(record: CoordinatorRecord<K>, key: InputOf<K>): Buffer {
@@ -40,7 +44,7 @@ export function encodeRecordValue<V extends Fields>(record: CoordinatorRecord<Fi
 }
 
 export function decodeRecordKey<K extends Fields>(record: CoordinatorRecord<K>, key: Buffer): MessageOf<K> {
-  const reader = new ByteReader(key)
+  reader.restart(key)
   const id = reader.readInt16()
   if (id !== record.id) throw new MalformedInput(`a key of kind ${id} is not a ${record.key.name} (${record.id})`)
   return readMessage(record.key, 0, reader)
@@ -56,7 +60,7 @@ export function encodeVersioned<F extends Fields>(message: Message<F>, version: 
 }
 
 function decodeVersioned<F extends Fields>(message: Message<F>, bytes: Buffer): MessageOf<F> {
-  const reader = new ByteReader(bytes)
+  reader.restart(bytes)
   const version = reader.readInt16()
   if (version < message.minVersion || version > message.maxVersion) throw new MalformedInput(`${message.name} has no version ${version}`)
   return readMessage(message, version, reader)
