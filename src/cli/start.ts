@@ -19,7 +19,7 @@ import {
 import { defaultBootstrap } from './options.ts'
 import { bracketed, CommandFailed, UsageError } from './output.ts'
 import { diskMessage } from './report.ts'
-import { beforeNextSignal, onStopRequest } from './stop.ts'
+import { beforeNextSignal, followLauncher, onStopRequest } from './stop.ts'
 import { packageVersion } from './version.ts'
 
 export interface StartFlags {
@@ -41,6 +41,7 @@ export async function start(flags: StartFlags): Promise<void> {
   // The young generation is so small that dividing its collection among threads costs more than the collection itself (ADR 0007).
   setFlagsFromString('--no-parallel-scavenge')
   const system = realSystem()
+  followLauncher(system)
   const beganMs = system.clock.monotonic()
   const level = flags.logLevel ?? 'info'
   const sink = openLogSink()

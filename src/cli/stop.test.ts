@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -72,6 +72,33 @@ test('signals reach the broker under another Node, and its exit code is returned
     await refusesConnections(port)
   }
   assert.equal(spawnSync(oldNode(), [bin, 'start', '--port', 'no']).status, 2)
+})
+
+/** As in `ps`; T: paused. */
+const stateOf = (pid: number) => /\) (.) /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))![1]
+
+test('who kills or pauses the command kills or pauses the broker', limit, async () => {
+  const old = oldNode()
+  const env = { ...process.env, PATH: [scratch, process.env.PATH].join(delimiter) }
+  for (const [command, args] of [
+    [bin, ['start']],
+    [old, [bin, 'start']],
+  ] as const) {
+    const { child, port, ended } = await launch(command, [...args], { env })
+    const pid = child.pid!
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')
+    const broker = command === bin ? pid : Number(children[0])
+    const becomes = async (isPaused: boolean) => {
+      while ((stateOf(broker) === 'T') !== isPaused) await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    child.kill('SIGSTOP')
+    await becomes(true)
+    child.kill('SIGCONT')
+    await becomes(false)
+    child.kill('SIGKILL')
+    assert.equal((await ended).signal, 'SIGKILL')
+    await refusesConnections(port)
+  }
 })
 
 test('npm start passes SIGTERM on, and ends with the exit code of the broker', limit, async () => {

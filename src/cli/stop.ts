@@ -4,7 +4,7 @@
  * npm runs commands through a shell and forwards SIGTERM only to that shell. The shell then ends without stopping the command, which
  * would keep its port. So a command that npm's shell runs in the foreground ends when that shell has ended.
  */
-import type { System, Timer } from '../base.ts'
+import type { FileSystem, System, Timer, Timers } from '../base.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -54,6 +54,22 @@ export function beforeNextSignal({ clock }: Pick<System, 'clock'>, act: () => vo
   }
   // Now, so that no signal comes while nobody listens.
   for (const signal of signals) process.on(signal, asked)
+}
+
+/**
+ * `bin/millrace.js` forwards signals when it runs this program in another Node, but for two that it does not notice: when it is killed or paused,
+ * this process does the same to itself.
+ */
+export function followLauncher(system: { timers: Timers; files: FileSystem }): void {
+  const launcher = process.ppid
+  if (process.env.MILLRACE_LAUNCHER !== String(launcher)) return
+  const look = () => {
+    if (process.ppid !== launcher) process.kill(process.pid, 'SIGKILL')
+    const state = system.files.readFile(`/proc/${launcher}/stat`)?.toString('latin1')
+    if (state !== undefined && /\) T /.test(state)) process.kill(process.pid, 'SIGSTOP')
+    system.timers.after(parentCheckMs, look)
+  }
+  look()
 }
 
 /** The process id of npm's shell, if it runs `millrace` in the foreground; otherwise null. Exported for tests. */
