@@ -53,6 +53,7 @@ export class Moves {
             metadata,
             elections: this.#elections,
             isEnabled: () => config.get('auto.leader.rebalance.enable'),
+            imbalanceCheckMs: () => Number(config.get('leader.imbalance.check.interval.seconds')) * 1_000,
             sizes: async id => (id === brokerId ? ownSizes(metadata) : await peers.moves.sizes(id)),
             info: (details, message) => logger.info(details, message),
             report: (what, error) => logger.warn({ err: error }, what),

@@ -41,7 +41,7 @@ function led(
 }
 
 function situation(more: Partial<Situation> & Pick<Situation, 'brokers' | 'partitions'>): Situation {
-  return { owed: new Set(), preferred: true, byLoad: false, ...more }
+  return { owed: new Set(), restored: new Set(more.brokers), byLoad: false, ...more }
 }
 
 /** As if all that is planned were done, until nothing is planned any more. */
@@ -132,19 +132,19 @@ describe('preferred leaders', () => {
       plan.map(({ partition: { partition }, to, replicas }) => [partition, to, replicas]),
       [[0, 2, null]],
     )
-    assert.deepEqual(planMoves(situation({ brokers: [1, 2], partitions, preferred: false }), most), [])
+    assert.deepEqual(planMoves(situation({ brokers: [1, 2], partitions, restored: new Set([1]) }), most), [])
   })
 
   it('are restored before shares are given', () => {
     const partitions = led(turns(12, [1]), {}, (_, index) => (index < 4 ? [3, 1] : [1]))
-    const done = settle(situation({ brokers: [1, 3], partitions, owed: new Set([3]) }))
+    const done = settle(situation({ brokers: [1, 3], partitions, owed: new Set([3]), restored: new Set([3]) }))
     assert.deepEqual(counts(done.partitions, [1, 3]), [6, 6])
     assert.equal(done.moves, 6)
   })
 
   it('a leader that a reassignment takes out goes to the first that is there, also where nothing is balanced', () => {
     const partitions = led([1], {}, () => [9, 2, 3])
-    const plan = planMoves(situation({ brokers: [1, 2, 3], partitions, preferred: false }), most)
+    const plan = planMoves(situation({ brokers: [1, 2, 3], partitions, restored: new Set() }), most)
     assert.deepEqual(
       plan.map(({ to, replicas }) => [to, replicas]),
       [[2, null]],

@@ -2,7 +2,8 @@
  * Plans which partitions should have another leader; pure, so that each rule is tested by itself. In this order:
  *
  * 1. What a reassignment has decided is done first: a leader that it takes out gives its partition to one that it put in.
- * 2. The preferred leader leads, when it is there (Kafka's `auto.leader.rebalance.enable`).
+ * 2. Preferred leaders lead: those that have come, at once; all, as often as Kafka's `leader.imbalance.check.interval.seconds` says. So who
+ *    changes the order of replicas moves nothing with that.
  * 3. A broker that has come gets its share: as many leaders as all partitions divided by all brokers, rounded down, also of each topic where that
  *    is possible. Brokers that have been here are left alone, however an operator has arranged their partitions.
  * 4. Where one broker has far more load than the others, busy partitions change places with quiet ones.
@@ -40,8 +41,8 @@ export interface Situation {
   readonly owed: ReadonlySet<number>
   /** In a fixed order, so that one situation has one plan. */
   readonly partitions: readonly BalancedPartition[]
-  /** Whether preferred leaders shall lead. */
-  readonly preferred: boolean
+  /** Those of them that shall lead now what they are preferred for. */
+  readonly restored: ReadonlySet<number>
   /** Whether load may be the reason for a move now. */
   readonly byLoad: boolean
 }
@@ -65,7 +66,7 @@ const mostSwaps = 4
 const atOnce = 500
 
 export function* planMoves(situation: Situation, most: number): Generator<void, PlannedMove[]> {
-  const { brokers, preferred } = situation
+  const { brokers, restored } = situation
   const alive = new Set(brokers)
   const due: PlannedMove[] = []
   for (const [index, partition] of situation.partitions.entries()) {
@@ -75,7 +76,7 @@ export function* planMoves(situation: Situation, most: number): Generator<void, 
     const [first] = candidates
     const to = mustGo ? candidates.find(id => alive.has(id)) : first
     // What a broker leads that is away is not to be had from it.
-    if (to === undefined || to === leader || !alive.has(to) || !alive.has(leader) || !(mustGo || preferred)) continue
+    if (to === undefined || to === leader || !alive.has(to) || !alive.has(leader) || !(mustGo || restored.has(to))) continue
     due.push({ partition, to, replicas: null })
     if (due.length === most) return due
   }

@@ -52,6 +52,7 @@ class World {
       },
       elections: { elect: async (_type, named) => this.#elect(named) },
       isEnabled: () => this.isEnabled,
+      imbalanceCheckMs: () => 300_000,
       sizes: async id =>
         this.partitions.flatMap(({ leader }, partition) =>
           leader === id ? [{ topic: 't', partition, bytes: (this.rate(partition) * this.#nowMs) / 1_000 }] : [],
@@ -73,6 +74,12 @@ class World {
   /** So that it is seen. */
   place(partition: number, leader: number): void {
     this.partitions[partition] = { leader, replicas: [leader], removing: [] }
+    this.#epoch++
+  }
+
+  /** Its leader stays. */
+  order(partition: number, replicas: readonly number[]): void {
+    this.partitions[partition] = { ...this.partitions[partition]!, replicas }
     this.#epoch++
   }
 
@@ -137,6 +144,27 @@ describe('the balance', () => {
     world.register(3)
     await world.pass(2_000)
     assert.equal(world.counts()[2], 20)
+  })
+
+  it('moves nothing at once when the order of replicas is changed, but restores preferred leaders after some minutes', async () => {
+    const world = new World([1, 2, 3], [1, 2, 3])
+    await world.pass(5_000)
+    world.order(0, [2, 1])
+    await world.pass(290_000)
+    assert.deepEqual(world.moves, [])
+    await world.pass(10_000)
+    assert.deepEqual(world.counts(), [0, 2, 1])
+    world.order(2, [1, 3])
+    await world.pass(290_000)
+    assert.deepEqual(world.moves, [1])
+    // Who has come is no such change.
+    world.register(1)
+    await world.pass(2_000)
+    assert.deepEqual(world.counts(), [1, 2, 0])
+    world.isEnabled = false
+    world.order(1, [3, 2])
+    await world.pass(600_000)
+    assert.deepEqual(world.moves, [1, 1])
   })
 
   it('gives shares also when it begins after the broker has come', async () => {

@@ -21,6 +21,8 @@ export interface BalancerOptions {
   elections: Pick<Elections, 'elect'>
   /** `auto.leader.rebalance.enable`. */
   isEnabled(): boolean
+  /** `leader.imbalance.check.interval.seconds`. */
+  imbalanceCheckMs(): number
   /** Of the partitions of one broker. */
   sizes(brokerId: number): Promise<readonly SizedPartition[]>
   info(details: object, message: string): void
@@ -50,6 +52,8 @@ export class Balancer {
   /** The end of the metadata at the last look, and up to which end there is nothing to do. What is durable is visible at the look after. */
   #lookedAt = -1
   #quietUntil = -1
+  /** When all preferred leaders were restored; null: this broker has not looked yet. */
+  #restoredAtMs: number | null = null
   #sampledAtMs = Number.NEGATIVE_INFINITY
   #unevenSamples = 0
   #restsUntilMs = Number.NEGATIVE_INFINITY
@@ -86,6 +90,7 @@ export class Balancer {
     const serving = metadata.brokers().filter(({ fenced, leaving }) => !fenced && !leaving)
     if (serving.length < 2 || serving[0]!.id !== brokerId) {
       this.#settled = null
+      this.#restoredAtMs = null
       this.#quietUntil = -1
       return lookMs
     }
@@ -93,21 +98,30 @@ export class Balancer {
     if (isEnabled()) await this.#sample(brokers)
     const { epoch } = metadata.finalizedFeatures()
     const byLoad = this.#unevenSamples >= samplesInARow
-    if (epoch === this.#quietUntil && !byLoad) return lookMs
+    const isDue = isEnabled() && this.#isRestoreDue()
+    if (epoch === this.#quietUntil && !byLoad && !isDue) return lookMs
     const isSeen = epoch === this.#lookedAt
     this.#lookedAt = epoch
     const partitions = await this.#partitions()
     const settled = this.#settledAmong(serving, partitions)
     const owed = isEnabled() ? serving.filter(({ id, epoch: registered }) => settled.get(id) !== registered) : []
-    const situation = { brokers, owed: new Set(owed.map(({ id }) => id)), partitions, preferred: isEnabled(), byLoad }
+    const come = new Set(owed.map(({ id }) => id))
+    const situation = { brokers, owed: come, partitions, restored: isDue ? new Set(brokers) : come, byLoad }
     const moves = await runInSlices(turns, planMoves(situation, mostPlanned))
     if (byLoad) this.#rest()
     if (moves.length === 0) {
       for (const { id, epoch: registered } of serving) settled.set(id, registered)
+      if (isDue) this.#restoredAtMs = this.#options.system.clock.monotonic()
       if (isSeen) this.#quietUntil = epoch
       return lookMs
     }
     return (await this.#make(moves)) ? 0 : afterFailureMs
+  }
+
+  #isRestoreDue(): boolean {
+    const nowMs = this.#options.system.clock.monotonic()
+    this.#restoredAtMs ??= nowMs
+    return nowMs - this.#restoredAtMs >= this.#options.imbalanceCheckMs()
   }
 
   #rest(): void {

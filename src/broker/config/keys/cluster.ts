@@ -224,9 +224,8 @@ export const clusterKeys = {
   'leader.imbalance.check.interval.seconds': long({
     default: 300,
     min: 1,
-    doc: 'Interval at which the balance of leaders is checked.',
+    doc: 'Interval at which all partitions get back their preferred leaders, with auto.leader.rebalance.enable. Those of a broker that has come back get them at once.',
     importance: 'high',
-    accepted: because.oneCopy,
   }),
   'metadata.log.dir': string({
     default: null,
