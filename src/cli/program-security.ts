@@ -9,7 +9,7 @@ export function addUser(program: Command): void {
   )
   const password = 'the password comes from MILLRACE_NEW_PASSWORD, a prompt, or the first line of standard input'
   withCredentialOptions(withClientOptions(user.command('create <name>').description(`create a user: ${password}`)))
-    .option('--offline', 'write to the data directory of a stopped broker, to create the first user')
+    .option('--offline', 'write to the data directory of a stopped broker, or to the database of its cluster, to create the first user')
     .addOption(configOption())
     .option('-d, --data <dir>', 'with --offline: data directory (log.dirs)')
     .action(async (name, flags) =>

@@ -1,5 +1,5 @@
 /**
- * Writes a SCRAM credential to the data directory of a stopped broker, to create the first user when nobody can
+ * Writes a SCRAM credential to the data directory of a stopped broker, or to the database of a cluster, to create the first user when nobody can
  * log in yet (Kafka: `kafka-storage format --add-scram`). If the broker runs, it holds the directory's lock, and this throws DirectoryInUse.
  */
 import { drawBytes, saltPassword, scramCredential, scramHashes } from '../security.ts'
@@ -14,7 +14,7 @@ export interface FirstUser {
 
 const saltBytes = 32
 
-/** Resolves when it would survive a power cut. Returns the directory. */
+/** Resolves when it would survive a power cut. Says where it is. */
 export function writeScramCredential(options: OfflineOptions, { user, password, mechanism, iterations }: FirstUser): Promise<string> {
   return withOfflineMetadata(options, async metadata => {
     const hash = scramHashes.find(({ name }) => name === mechanism)!

@@ -1,7 +1,11 @@
-/** The metadata of a stopped broker, for commands that change it directly. A running broker holds the directory's lock. */
+/**
+ * The metadata, for commands that change it directly: those of a stopped broker (a running one holds the directory's lock), or those of a
+ * cluster, whose brokers may run.
+ */
 import type { System } from '../../base.ts'
-import type { ClusterMetadata } from '../../coordinator.ts'
-import { openLog } from '../../log.ts'
+import { type ClusterMetadata, openDatabaseMetadataLog } from '../../coordinator.ts'
+import { openLog, openSharedLog, sharedDefaults } from '../../log.ts'
+import type { Database, ObjectStore } from '../../store.ts'
 import { type BrokerConfig, dataDirectory, logSettings } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import { openDataDirectory } from './data-directory.ts'
@@ -11,11 +15,17 @@ export interface OfflineOptions {
   system: System
   config: BrokerConfig
   logger: Logger
+  /** Of a cluster. */
+  stores?: { readonly database: Database; readonly objects: ObjectStore }
 }
 
-/** What `use` changed would survive a power cut when this resolves. Returns the directory; throws DirectoryInUse or DirectoryRefused. */
+/** What `use` changed would survive a power cut when this resolves. Says where it is; throws DirectoryInUse or DirectoryRefused. */
 export async function withOfflineMetadata(options: OfflineOptions, use: (metadata: ClusterMetadata) => Promise<unknown>): Promise<string> {
-  const { config } = options
+  const { config, stores } = options
+  if (stores !== undefined) {
+    await withClusterMetadata(options, stores, use)
+    return 'the database of the cluster'
+  }
   const directory = dataDirectory(config)
   const { system, close } = await openDataDirectory({ ...options, directory, nodeId: config.get('node.id') })
   try {
@@ -50,4 +60,29 @@ export async function withMetadata(
     await log.close()
   }
   if (broken !== null) throw broken
+}
+
+async function withClusterMetadata(
+  options: OfflineOptions,
+  stores: NonNullable<OfflineOptions['stores']>,
+  use: (metadata: ClusterMetadata) => Promise<unknown>,
+): Promise<void> {
+  const { system, config, logger } = options
+  // A broker on one machine loads nothing of this.
+  const { randomId } = await import('../cluster/sessions.ts')
+  await stores.database.start(randomId(system.random))
+  const metadataLog = await openDatabaseMetadataLog({ ...stores, system, session: 0, snapshotSession: () => null })
+  const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
+  const log = await openSharedLog({ ...stores, system, settings: logSettings(config), shared: sharedDefaults, report, onEnded() {} })
+  try {
+    // Without a session it leads nothing.
+    const metadata = await openMetadata(options, log, { directory: '', metadataLog, session: () => null })
+    try {
+      await use(metadata)
+    } finally {
+      await metadata.close()
+    }
+  } finally {
+    await log.close()
+  }
 }
