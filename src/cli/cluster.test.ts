@@ -63,3 +63,10 @@ test('a partition and a broker that are none are usage errors', () => {
   assert.equal(broker.status, 2)
   assert.match(broker.stderr, /Must be a whole number/)
 })
+
+test('status says that there is no cluster yet', { skip }, () => {
+  const elsewhere = `${realCluster}${realCluster!.includes('?') ? '&' : '?'}schema=nobody_is_here`
+  const { status, stdout } = cluster('status', '--cluster', elsewhere, '--objects', realObjects!)
+  assert.equal(status, 1)
+  assert.match(stdout, /^degraded: the database: it holds no cluster yet; the first broker makes one/m)
+})

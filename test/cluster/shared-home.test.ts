@@ -108,6 +108,22 @@ test('three brokers without node.id get one each, and share a topic', async () =
   assert.deepEqual(await client.groups(), [{ group: 'workers', state: 'Empty', protocolType: '', type: 'classic' }])
 })
 
+test('each broker describes the quorum: the first one leads it, and nobody is behind', async () => {
+  for (const { running } of members) {
+    const raw = await connect(running.ports.get('PLAINTEXT')!)
+    const asked = { topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] }
+    const { topics, nodes } = await raw.request(apis.describeQuorum, 2, asked)
+    raw.close()
+    const { leaderId, highWatermark, currentVoters, observers } = topics[0]!.partitions[0]!
+    assert.deepEqual([leaderId, nodes.map(({ nodeId }) => nodeId)], [1, [1, 2, 3]])
+    assert.ok(highWatermark > 0)
+    assert.deepEqual(
+      [...currentVoters, ...observers].map(({ replicaId, logEndOffset }) => [replicaId, logEndOffset]),
+      [1, 2, 3].map(id => [id, highWatermark]),
+    )
+  }
+})
+
 test('a broker whose database does not answer says so, still leads, and goes on when it answers again', async () => {
   database = 'lost-before'
   const [first] = members

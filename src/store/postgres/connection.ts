@@ -29,6 +29,9 @@ export interface Certificates {
 /** Later it may go: connection, resources, operator intervention, system errors, a standby's refusal, deadlocks and lock time-outs. */
 const passing = /^(?:08|53|57|58|40|55P03|25006|25P0[34])/
 
+/** The program names only its own tables, which are made together. */
+const undefinedTable = '42P01'
+
 export class Connection {
   /** Set when the server was checked. */
   throughPooler = false
@@ -150,6 +153,7 @@ export class Connection {
     // Only errors of the server have a severity; the others are of the socket.
     if (severity === undefined || this.#broken !== null) return new DatabaseUnavailable(message, { cause: error })
     if (code !== undefined && passing.test(code)) return new DatabaseUnavailable(`${code}: ${message}`, { cause: error })
+    if (code === undefinedTable) return new DatabaseRefused(`it holds no cluster yet; the first broker makes one (${message})`, { cause: error })
     return new DatabaseRefused(`${code}: ${message}`, { cause: error })
   }
 

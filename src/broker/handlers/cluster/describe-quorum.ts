@@ -1,6 +1,6 @@
 /**
  * DescribeQuorum, v0–2 (KIP-595): the state of the metadata quorum. There is no election: the controller is the leader and the only voter, and
- * the other brokers observe. What is not known of a broker is -1. v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
+ * the other brokers observe. What is not known of a broker is -1; over a database the log is one for all, so its end is known. v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
  */
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, metadataTopicUuid, zeroUuid } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
@@ -50,7 +50,7 @@ function unknown(partitionIndex: number): PartitionResult {
 const nobody = { leaderId: -1, leaderEpoch: -1, highWatermark: -1, currentVoters: [], observers: [] }
 
 function quorum({ nodes, controllerId }: ClusterView, { broker }: RequestContext): PartitionResult {
-  const { self, metadata, log, system } = broker
+  const { self, metadata, log, system, cluster } = broker
   // Only the broker that keeps the metadata has this log; the others know up to where they have read it.
   const kept = log.get(metadataTopicUuid, 0)
   const known = metadata.finalizedFeatures().epoch + 1
@@ -64,7 +64,14 @@ function quorum({ nodes, controllerId }: ClusterView, { broker }: RequestContext
           lastFetchTimestamp: now,
           lastCaughtUpTimestamp: now,
         }
-      : { replicaId, replicaDirectoryId: zeroUuid, logEndOffset: -1, lastFetchTimestamp: -1, lastCaughtUpTimestamp: -1 }
+      : {
+          replicaId,
+          replicaDirectoryId: zeroUuid,
+          // The leader has what was read here.
+          logEndOffset: cluster !== null || replicaId === controllerId ? known : -1,
+          lastFetchTimestamp: -1,
+          lastCaughtUpTimestamp: -1,
+        }
   const others = nodes.filter(({ id }) => id !== controllerId)
   return {
     partitionIndex: 0,
