@@ -40,6 +40,23 @@ test('a write that lost the race is decided again on the newer state', async () 
   assert.deepEqual([one.shard.nextOffset, other.shard.nextOffset], [log.records.length, log.records.length])
 })
 
+test('the first write of a start waits for a log that stopped answering when it had been loaded', async () => {
+  const system = testSystem()
+  const log = new NaiveMetadataLog()
+  const bent = new Bent(log)
+  const follower = follow(system, bent)
+  await settled(system, follower.home.loaded)
+  const { append, read } = bent
+  bent.append = bent.read = unreachable
+  await assert.rejects(settled(system, follower.home.write(increment), 1_000), { name: 'COORDINATOR_NOT_AVAILABLE' })
+  const first = follower.home.writeFirst(increment)
+  await system.advance(10_000)
+  bent.append = append
+  bent.read = read
+  await settled(system, first, 5_000)
+  assert.equal(countIn(follower.shard), 1)
+})
+
 test('what an old image refuses, or finds unnecessary, is decided again on the newest one', async () => {
   const system = testSystem()
   const log = new NaiveMetadataLog()

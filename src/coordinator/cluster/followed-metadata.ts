@@ -41,6 +41,8 @@ const pauseMs = { first: 20, last: 2_000 }
 const mostAttempts = 100
 const answerWithinMs = 30_000
 const mostWaiting = 1_000
+/** The log could not be reached, or not in time. */
+const passing: ReadonlySet<string> = new Set(['COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'REQUEST_TIMED_OUT'])
 const sessionBytes = 16
 const counterBytes = 6
 
@@ -108,6 +110,18 @@ export class FollowedMetadata implements MetadataHome {
       return await Promise.race([result, tooLate.promise])
     } finally {
       deadline.cancel()
+    }
+  }
+
+  async writeFirst<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+    for (let pause = pauseMs.first; ; pause = Math.min(pause * 2, pauseMs.last)) {
+      try {
+        return await this.write(step)
+      } catch (error) {
+        if (this.#closed || !(error instanceof KafkaError) || !passing.has(error.name)) throw error
+        this.#noteFailure(error)
+        await this.#sleep(pause)
+      }
     }
   }
 

@@ -19,6 +19,8 @@ export interface MetadataHome {
    * only the last decision counts. `append`: puts the records of each decision into the log; only where the log is followed.
    */
   write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R>
+  /** Of a start: waits while the log cannot be reached, as loading does. */
+  writeFirst<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R>
   /** Settles when all has been replayed that was in the log when it was called. */
   catchUp(): Promise<void>
   /** To be called when the durable changes have been published. */

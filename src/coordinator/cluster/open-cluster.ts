@@ -131,7 +131,7 @@ class Cluster implements ClusterMetadata {
 
   async start(): Promise<void> {
     await this.#home.loaded
-    await this.#home.write(shard => shard.bootstrap(bootstrapLevels))
+    await this.#home.writeFirst(shard => shard.bootstrap(bootstrapLevels))
     await this.#publish()
     await this.#topics.settled()
     await this.#reportStrays()

@@ -78,6 +78,11 @@ export class OwnMetadata implements MetadataHome {
     return this.#coordinator.write(step)
   }
 
+  /** The log is here. */
+  writeFirst<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+    return this.write(step)
+  }
+
   /** Nobody else appends. */
   async catchUp(): Promise<void> {}
 
