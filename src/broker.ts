@@ -20,6 +20,7 @@ export {
   processCount,
   renderExplanation,
 } from './broker/config.ts'
+export { connectionsThatFit } from './broker/connections/descriptors.ts'
 export { handlers } from './broker/handlers.ts'
 export { type Exposition, exposition } from './broker/http/exposition.ts'
 export { type HttpEndpoint, startHttp } from './broker/http/http.ts'

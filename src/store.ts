@@ -17,6 +17,7 @@ export {
   DatabaseUnavailable,
   type FenceResult,
   type Found,
+  NoCluster,
   type Queries,
   rowsOfOthers,
   StreamGrown,

@@ -1,20 +1,23 @@
 /** `millrace cluster move` and `drain`: another broker leads a partition, or all that one broker leads. With Kafka's own requests, to any broker. */
 import { realSystem } from '../base.ts'
 import { type Client, ClientError, type PartitionInfo, type PartitionPlace } from '../client.ts'
-import { connect } from './connect.ts'
+import { type ClusterFlags, clusterMetadata, toldDatabase, withStores } from './cluster.ts'
+import { connect, withFlags } from './connect.ts'
 import type { ClientFlags } from './options.ts'
-import { CommandFailed, plural, show, UsageError } from './output.ts'
+import { bracketed, CommandFailed, plural, show, UsageError } from './output.ts'
 
 const patienceMs = 60_000
 const pauseMs = 200
 /** In one request. */
 const atOnce = 500
 
-export async function movePartition(name: string, broker: number, flags: ClientFlags): Promise<void> {
+type MoveFlags = ClientFlags & Partial<Pick<ClusterFlags, 'cluster' | 'objects'>>
+
+export async function movePartition(name: string, broker: number, flags: MoveFlags): Promise<void> {
   const at = name.lastIndexOf(':')
   const [topic, partition] = [name.slice(0, at), Number(name.slice(at + 1))]
   if (at <= 0 || !/^\d{1,9}$/.test(name.slice(at + 1))) throw new UsageError(`"${name}" is not TOPIC:PARTITION, such as orders:0`)
-  await using client = await connect(flags)
+  await using client = await connectToBrokers(flags)
   await runningBrokers(client, broker)
   const found = await partitionOf(client, topic, partition)
   const { replicas } = found
@@ -29,8 +32,8 @@ export async function movePartition(name: string, broker: number, flags: ClientF
   )
 }
 
-export async function drainBroker(broker: number, flags: ClientFlags): Promise<void> {
-  await using client = await connect(flags)
+export async function drainBroker(broker: number, flags: MoveFlags): Promise<void> {
+  await using client = await connectToBrokers(flags)
   const others = (await runningBrokers(client, broker)).filter(id => id !== broker)
   if (others.length === 0) throw new CommandFailed(`broker ${broker} is the only one that runs: there is nobody to take its partitions`)
   let moved = 0
@@ -45,6 +48,19 @@ export async function drainBroker(broker: number, flags: ClientFlags): Promise<v
     return led.length === 0
   }, `broker ${broker} still leads partitions`)
   await show(flags.json, { broker, moved }, () => `broker ${broker} leads nothing now; ${plural(moved, 'partition')} moved\n`)
+}
+
+/** Without an address: to the brokers that the database knows. */
+async function connectToBrokers({ cluster, objects, ...flags }: MoveFlags): Promise<Client> {
+  if (flags.bootstrap || flags.clientConfig || !cluster || !objects) return await connect(flags)
+  const { brokers } = await withStores({ cluster, objects }, stores => toldDatabase(() => clusterMetadata(stores)))
+  const protocol = withFlags({}, flags, process.env)['security.protocol']!
+  const addresses = brokers.flatMap(({ fenced, endpoints }) => {
+    const endpoint = endpoints.get(protocol) ?? [...endpoints.values()][0]
+    return fenced || endpoint === undefined ? [] : `${bracketed(endpoint.host)}:${endpoint.port}`
+  })
+  if (addresses.length === 0) throw new CommandFailed('no broker of the cluster runs')
+  return await connect({ ...flags, bootstrap: addresses.join() })
 }
 
 /** Those that run. Throws if that one does not. */

@@ -5,11 +5,11 @@
  * The lease of a broker is observed: its stream in the database has to grow. Exit code 1 if anything is wrong.
  */
 import { realSystem } from '../base.ts'
-import { type MetadataView, openDatabaseMetadataLog, readMetadata } from '../coordinator.ts'
+import type { MetadataView } from '../coordinator.ts'
 import { sharedDefaults, topicIdOf, uuidOf } from '../log.ts'
 import type { Uuid } from '../protocol.ts'
-import { type Database, ObjectError, type ObjectStore, type SessionRow } from '../store.ts'
-import { type ClusterFlags, checkObjects, newClusterId, type Stores, toldDatabase, withStores } from './cluster.ts'
+import { type Database, ObjectError, type SessionRow } from '../store.ts'
+import { type ClusterFlags, checkObjects, clusterMetadata, newClusterId, type Stores, toldDatabase, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, table } from './output.ts'
 
 const lookEveryMs = 100
@@ -68,24 +68,26 @@ async function statusOf({ database, objects }: Stores): Promise<Status> {
   let seen = nothing
   if (postgresql === 'ok')
     await state(async () => {
-      seen = await toldDatabase(() => look(database, objects))
+      seen = await toldDatabase(() => look({ database, objects }))
     })
   const { cluster, incarnation, brokers, moves, problems } = seen
   return { cluster, incarnation, postgresql, objects: objectsState, brokers, moves, degraded: [...degraded, ...problems] }
 }
 
-interface Seen extends Pick<Status, 'cluster' | 'incarnation' | 'brokers' | 'moves'> {
+/** What the database knows. */
+export interface Seen extends Pick<Status, 'cluster' | 'incarnation' | 'brokers' | 'moves'> {
   readonly problems: readonly string[]
 }
 
 const nothing: Seen = { cluster: null, incarnation: null, brokers: [], moves: [], problems: [] }
 
-async function look(database: Database, objects: ObjectStore): Promise<Seen> {
+/** Throws NoCluster. */
+export async function look(stores: Stores): Promise<Seen> {
+  const { database } = stores
   // Before `start`, which would make a cluster where there is none.
   const margins = await watchLeases(database)
   const row = await database.start(newClusterId(realSystem().random))
-  const log = await openDatabaseMetadataLog({ system: realSystem(), database, objects, session: 0, snapshotSession: () => null })
-  const metadata = await readMetadata(log)
+  const metadata = await clusterMetadata(stores)
   // That of an import is no broker's.
   const sessions = (await database.sessions()).filter(({ ended, brokerId }) => !ended && brokerId >= 0)
   const live = new Map(sessions.map(each => [each.brokerId, each]))

@@ -1,8 +1,9 @@
 /** `millrace cluster check` and `init`: whether database and object store can be reached and keep what they confirm; and the tables of a new cluster. */
 import { MessageChannel } from 'node:worker_threads'
 import { type Random, realSystem } from '../base.ts'
+import { type MetadataView, openDatabaseMetadataLog, readMetadata } from '../coordinator.ts'
 import { topicIdOf, uuidOf } from '../log.ts'
-import { randomUuid } from '../protocol.ts'
+import { KafkaError, randomUuid } from '../protocol.ts'
 import {
   type Database,
   DatabaseRefused,
@@ -88,6 +89,18 @@ export async function withStores<T>(
   }
 }
 
+/** What the cluster knows of brokers and topics. Makes no tables. */
+export async function clusterMetadata(stores: Stores): Promise<MetadataView> {
+  const log = await openDatabaseMetadataLog({ ...stores, system: realSystem(), session: 0, snapshotSession: () => null })
+  try {
+    return await readMetadata(log)
+  } catch (error) {
+    if (error instanceof KafkaError) throw new CommandFailed(error.message)
+    if (error instanceof ObjectError) throw new CommandFailed(`the object store: ${error.message}`)
+    throw error
+  }
+}
+
 /** As the database writes it. */
 export function newClusterId(random: Random): string {
   return topicIdOf(randomUuid(random))
@@ -140,7 +153,7 @@ function usable<T>(open: () => T): T {
   }
 }
 
-async function timed(what: string, work: () => Promise<unknown>): Promise<Checked> {
+export async function timed(what: string, work: () => Promise<unknown>): Promise<Checked> {
   const { clock } = realSystem()
   const begunMs = clock.monotonic()
   await work()

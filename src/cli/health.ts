@@ -2,21 +2,29 @@
 import { connect } from 'node:net'
 import { Command } from 'commander'
 import { realSystem } from '../base.ts'
-import { parseHttpAddress } from '../broker.ts'
+import { type BrokerConfig, parseHttpAddress } from '../broker.ts'
 import { withStartOptions } from './options.ts'
 import { CommandFailed, write } from './output.ts'
 import { configFrom, type StartFlags } from './start.ts'
 
 const patienceMs = 5_000
 
+/** Nobody is there. */
+export class NoAnswer extends CommandFailed {}
+
 export async function health({ of, ...flags }: StartFlags & { of?: number }): Promise<void> {
   const system = realSystem()
   const config = configFrom(of === undefined ? flags : flagsOf(of), system)
+  await askBroker(config)
+  await write('ready\n')
+}
+
+/** The broker that runs with this configuration on this machine. Throws CommandFailed unless it is ready. */
+export async function askBroker(config: BrokerConfig): Promise<void> {
   const http = parseHttpAddress(config.get('http.listen'))
   if (http !== null) await askHttp(`http://${reachable(http.host)}:${http.port}/health/ready`)
   // Without the endpoint, an open port is the best evidence available.
-  else await askListener(config.listeners[0]!)
-  await write('ready\n')
+  else await askAddress(config.listeners[0]!)
 }
 
 /** How the process was started: everything behind the word `start`. */
@@ -41,13 +49,14 @@ async function askHttp(url: string): Promise<void> {
     answer = (await response.json()) as typeof answer
   } catch (error) {
     const cause = (error as Error).cause
-    throw new CommandFailed(`no answer from ${url}: ${cause instanceof Error ? cause.message : (error as Error).message}`)
+    throw new NoAnswer(`no answer from ${url}: ${cause instanceof Error ? cause.message : (error as Error).message}`)
   }
   if (typeof answer?.ready !== 'boolean') throw new CommandFailed(`what answers at ${url} is not a broker of Millrace`)
   if (!answer.ready) throw new CommandFailed(`not ready: ${answer.reason}`)
 }
 
-function askListener({ host, port }: { host: string; port: number }): Promise<void> {
+/** Throws CommandFailed if nobody accepts connections there. */
+export function askAddress({ host, port }: { host: string; port: number }): Promise<void> {
   const address = reachable(host).replace(/^\[|\]$/g, '')
   return new Promise((resolve, reject) => {
     const socket = connect({ host: address, port, signal: deadline() })
@@ -55,7 +64,7 @@ function askListener({ host, port }: { host: string; port: number }): Promise<vo
       socket.destroy()
       resolve()
     })
-    socket.once('error', error => reject(new CommandFailed(`no answer from ${address}:${port}: ${error.message}`)))
+    socket.once('error', error => reject(new NoAnswer(`no answer from ${address}:${port}: ${error.message}`)))
   })
 }
 

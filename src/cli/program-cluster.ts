@@ -64,33 +64,34 @@ export function addCluster(program: Command): void {
     .option('--node-id <id>', 'node.id of the broker that will start on the directory', wholeNumber(0, 2 ** 31 - 1), 1)
     .option('--dry-run', 'read and check everything, and write nothing')
     .action(async (directory, flags) => (await import('./cluster-transfer.ts')).exportDirectory(directory, flags))
-  withClientOptions(cluster.command('move').description('make a broker the leader of a partition; returns when it leads'))
+  withBoth(cluster.command('move').description('make a broker the leader of a partition; returns when it leads'))
     .argument('<partition>', 'TOPIC:P, such as orders:0')
     .argument('<broker>', 'id of the broker', brokerId)
     .action(async (partition, broker, flags) => (await import('./cluster-move.ts')).movePartition(partition, broker, flags))
-  withClientOptions(cluster.command('drain').description('give all partitions of a broker to others; returns when it leads nothing'))
+  withBoth(cluster.command('drain').description('give all partitions of a broker to others; returns when it leads nothing'))
     .argument('<broker>', 'id of the broker', brokerId)
     .action(async (broker, flags) => (await import('./cluster-move.ts')).drainBroker(broker, flags))
 }
 
 const brokerId = wholeNumber(0, 2 ** 31 - 1)
 
+/** The brokers can be named by their addresses, or by their stores, which know the addresses. */
+function withBoth(command: Command): Command {
+  for (const option of storeOptions()) command.addOption(option)
+  return withClientOptions(command)
+}
+
 function withStores(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--cluster <url>', 'postgres://user@host:port/database; the password from PGPASSWORD')
-        .env('MILLRACE_CLUSTER')
-        .makeOptionMandatory(),
-    )
-    .addOption(
-      new Option(
-        '--objects <url>',
-        's3://bucket/prefix?endpoint=https://host:port&region=name; credentials from the environment, a file or the role',
-      )
-        .env('MILLRACE_OBJECTS')
-        .makeOptionMandatory(),
-    )
-    .option('--json', 'print JSON')
+  for (const option of storeOptions()) command.addOption(option.makeOptionMandatory())
+  return command.option('--json', 'print JSON')
+}
+
+function storeOptions(): Option[] {
+  const objects = 's3://bucket/prefix?endpoint=https://host:port&region=name; credentials from the environment, a file or the role'
+  return [
+    new Option('--cluster <url>', 'postgres://user@host:port/database; the password from PGPASSWORD').env('MILLRACE_CLUSTER'),
+    new Option('--objects <url>', objects).env('MILLRACE_OBJECTS'),
+  ]
 }
 
 export function addFeature(program: Command): void {

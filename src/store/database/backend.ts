@@ -28,6 +28,13 @@ export function rowsOfOthers(rows: readonly PartitionKey[]): DatabaseRefused {
   return new DatabaseRefused(`the row of partition ${topicId}-${partition}${others} is another session's by now`)
 }
 
+/** There are no tables. */
+export class NoCluster extends DatabaseRefused {
+  constructor(options: { cause: unknown }) {
+    super('it holds no cluster yet; the first broker makes one', options)
+  }
+}
+
 /** A session that was to be fenced at a certain place has gone on. */
 export class StreamGrown extends Error {
   constructor(session: number) {

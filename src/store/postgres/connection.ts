@@ -6,7 +6,7 @@
  */
 import type { Client } from 'pg'
 import { assert, type Timers } from '../../base.ts'
-import { DatabaseRefused, DatabaseUnavailable } from '../database/backend.ts'
+import { DatabaseRefused, DatabaseUnavailable, NoCluster } from '../database/backend.ts'
 import type { DatabaseUrl } from './database-url.ts'
 
 const connectTimeoutMs = 5_000
@@ -153,7 +153,7 @@ export class Connection {
     // Only errors of the server have a severity; the others are of the socket.
     if (severity === undefined || this.#broken !== null) return new DatabaseUnavailable(message, { cause: error })
     if (code !== undefined && passing.test(code)) return new DatabaseUnavailable(`${code}: ${message}`, { cause: error })
-    if (code === undefinedTable) return new DatabaseRefused(`it holds no cluster yet; the first broker makes one (${message})`, { cause: error })
+    if (code === undefinedTable) return new NoCluster({ cause: error })
     return new DatabaseRefused(`${code}: ${message}`, { cause: error })
   }
 
