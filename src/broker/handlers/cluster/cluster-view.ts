@@ -36,10 +36,14 @@ export class ClusterView {
   readonly #alive: ReadonlySet<number>
   /** The lease of this broker is not proven. That passes, and producers wait for it: it still is the leader of what it leads. */
   readonly #isUnproven: boolean
+  /** This broker has a session in a cluster: it takes over what it leads. */
+  readonly #takesOver: boolean
 
   constructor({ broker, connection }: Pick<RequestContext, 'broker' | 'connection'>) {
     const { self, metadata, cluster } = broker
-    this.#isUnproven = cluster?.log.session?.proven() === false
+    const session = cluster?.log.session ?? null
+    this.#isUnproven = session?.proven() === false
+    this.#takesOver = session !== null
     const alive = metadata.brokers().filter(({ id, fenced }) => id === self.id || !fenced)
     this.#selfId = self.id
     this.#alive = new Set(alive.map(({ id }) => id))
@@ -67,9 +71,9 @@ export class ClusterView {
     return partition.replicas.every(isOnline) ? nobody : partition.replicas.filter(id => !isOnline(id))
   }
 
-  /** Of a partition that this broker leads. */
+  /** Of a partition that this broker leads. What it is taking over it serves in a moment. */
   #isOnline({ log }: TopicPartition): boolean {
-    return log !== null && (log.offline === null || this.#isUnproven)
+    return log === null ? this.#takesOver : log.offline === null || this.#isUnproven
   }
 }
 
