@@ -10,6 +10,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cli } from './cli/suite.ts'
+import { clusterBehaviour } from './cluster-behaviour/suite.ts'
 import { connect } from './connect/suite.ts'
 import { dumpLog } from './dump-log/suite.ts'
 import { endurance } from './endurance/suite.ts'
@@ -30,7 +31,8 @@ import { kafkaOf, type Secured, type StartBrokers, startSecured } from './suppor
 import type { CaseResult, Suite, Target } from './support/suite.ts'
 import { tools } from './tools/suite.ts'
 
-// dump-log runs after all suites that write; import and endurance start their own brokers, on disks: a cluster has `npm run endurance -- --cluster`.
+// dump-log runs after all suites that write; import, endurance and cluster-behaviour start their own brokers. The first two do it on disks: a cluster
+// has `npm run endurance -- --cluster`.
 const suites: readonly Suite[] = [
   kafkajs,
   platformatic,
@@ -45,7 +47,11 @@ const suites: readonly Suite[] = [
   dumpLog,
   importing,
   endurance,
+  clusterBehaviour,
 ]
+
+/** Runs only where there is what it is about. */
+const isFor = (suite: Suite) => (suite === endurance ? !inCluster : suite === clusterBehaviour ? inCluster : true)
 
 /** Short intervals, so that nothing waits for minutes; all other keys have their defaults. */
 const brokerConfig = {
@@ -145,7 +151,7 @@ async function startTarget(): Promise<Started> {
 }
 
 async function main(): Promise<number> {
-  const chosen = suites.filter(suite => (names.length === 0 ? !inCluster || suite !== endurance : names.includes(suite.folder)))
+  const chosen = suites.filter(suite => (names.length === 0 ? isFor(suite) : names.includes(suite.folder)))
   const unknown = names.filter(name => !suites.some(suite => suite.folder === name))
   if (unknown.length > 0)
     throw new Missing(`unknown suite ${unknown.join(', ')}; the suites are ${suites.map(each => each.folder).join(', ')}`)
