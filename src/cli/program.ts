@@ -81,7 +81,9 @@ function addStart(program: Command): void {
   withStartOptions(program.command('health').description('check whether the broker on this machine is ready; takes the options of start'))
     .option('--of <pid>', 'read the options from the command line of this process (Linux)', wholeNumber(1))
     .action(async flags => (await import('./health.ts')).health(flags))
-  withStartOptions(program.command('doctor').description('check what a broker needs, how it is, and how its cluster is; takes the options of start'))
+  withStartOptions(
+    program.command('doctor').description('check what a broker needs, how it is, and how its cluster is; takes the options of start'),
+  )
     .option('--json', 'print JSON')
     .action(async flags => (await import('./doctor.ts')).doctor(flags))
 }
