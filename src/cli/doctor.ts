@@ -24,8 +24,7 @@ interface Finding {
 type Judged = Pick<Finding, 'state' | 'detail'>
 type Find = (check: string, judge: () => Judged | Promise<Judged>) => Promise<Finding['state']>
 
-/** Of a request to the object store. */
-const patienceMs = 5_000
+const patience = { objectsMs: 5_000, databaseMs: 0 }
 const syncs = 20
 /** Above it, `acks=all` is slow for everybody. */
 const slowSyncMs = 20
@@ -46,7 +45,7 @@ export async function doctor({ json, ...flags }: StartFlags & { json?: boolean }
   await find('broker', () => runningBroker(config))
   const [cluster, objects] = [config.get('cluster'), config.get('objects')]
   if (cluster === null || objects === null) await find('data directory', () => directoryOf(config, system))
-  else await withStores({ cluster, objects }, stores => examineCluster(stores, config, find), patienceMs)
+  else await withStores({ cluster, objects }, stores => examineCluster(stores, config, find), patience)
   await show(json, findings, () => findings.map(({ check, state, detail }) => `${state.padEnd(7)}  ${check}: ${detail}\n`).join(''))
   if (findings.some(({ state }) => state === 'failed')) process.exitCode = 1
 }
