@@ -153,6 +153,7 @@ class StreamReplay {
   }
 
   async #replay(works: readonly Work[]): Promise<void> {
+    const { turns } = this.#options
     let ahead = 0
     let aheadOf = 0
     for (const [at, work] of works.entries()) {
@@ -160,7 +161,12 @@ class StreamReplay {
         this.#fetch(works[ahead]!)
         aheadOf += works[ahead]!.bytes
       }
-      for (const share of work.shares) await this.#take(work, share)
+      for (const share of work.shares) {
+        if (turns.over) await turns.next()
+        // There may be hundreds of thousands of small ones.
+        const taking = this.#take(work, share)
+        if (taking !== undefined) await taking
+      }
       aheadOf -= work.bytes
       work.ranges = null
     }
@@ -183,20 +189,43 @@ class StreamReplay {
     }
   }
 
-  async #take(work: Work, share: Share): Promise<void> {
+  #take(work: Work, share: Share): Promise<void> | undefined {
     const key = partitionKey(share.topicId, share.partition)
     const found = this.#open.get(key)
-    if (found === undefined) return
+    if (found === undefined) return undefined
     const { partition } = found
+    if (share.endOffset <= partition.logEndOffset) return this.#taken(key, partition, share)
+    if (share.object !== -1 || share.length > stepBytes) return this.#takeLarge(work, share, key, partition)
     try {
-      if (share.endOffset > partition.logEndOffset) await this.#takeBatches(partition, share, await this.#bytesOf(work, share))
+      this.#checkPlace(partition, share)
+      const bytes = work.decoded.inline(share)
+      this.#step(partition, bytes, 0)
+      this.#checkEnd(partition, share)
     } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      this.#fail(key, partition, `frame ${work.frame.seq} of session ${this.#session}: ${error.message}`)
+      return this.#failed(key, partition, work, error)
+    }
+    this.#taken(key, partition, share)
+    return this.#options.replayed(share.length)
+  }
+
+  async #takeLarge(work: Work, share: Share, key: string, partition: SharedPartition): Promise<void> {
+    try {
+      await this.#takeBatches(partition, share, await this.#bytesOf(work, share))
+    } catch (error) {
+      this.#failed(key, partition, work, error)
       return
     }
-    partition.replayLogStart(share.logStart)
-    if (share.released) this.#open.delete(key)
+    this.#taken(key, partition, share)
+  }
+
+  #taken(key: string, partition: SharedPartition, { logStart, released }: Share): undefined {
+    partition.replayLogStart(logStart)
+    if (released) this.#open.delete(key)
+  }
+
+  #failed(key: string, partition: SharedPartition, { frame }: Work, error: unknown): undefined {
+    if (!(error instanceof Fault)) throw error
+    this.#fail(key, partition, `frame ${frame.seq} of session ${this.#session}: ${error.message}`)
   }
 
   async #bytesOf(work: Work, share: Share): Promise<Buffer> {
@@ -216,16 +245,22 @@ class StreamReplay {
   /** What lies below the end of the partition is in pieces, or was in an earlier frame. */
   async #takeBatches(partition: SharedPartition, share: Share, bytes: Buffer): Promise<void> {
     const { turns, replayed } = this.#options
-    const end = partition.logEndOffset
-    if (share.baseOffset > end) throw new Fault(`the offsets ${end} to ${share.baseOffset} are missing`)
+    this.#checkPlace(partition, share)
     for (let at = 0; at < bytes.length; ) {
       if (turns.over) await turns.next()
       const next = this.#step(partition, bytes, at)
       await replayed(next - at)
       at = next
     }
-    if (partition.logEndOffset !== share.endOffset)
-      throw new Fault(`its batches end at offset ${partition.logEndOffset}, and should at ${share.endOffset}`)
+    this.#checkEnd(partition, share)
+  }
+
+  #checkPlace({ logEndOffset }: SharedPartition, { baseOffset }: Share): void {
+    if (baseOffset > logEndOffset) throw new Fault(`the offsets ${logEndOffset} to ${baseOffset} are missing`)
+  }
+
+  #checkEnd({ logEndOffset }: SharedPartition, { endOffset }: Share): void {
+    if (logEndOffset !== endOffset) throw new Fault(`its batches end at offset ${logEndOffset}, and should at ${endOffset}`)
   }
 
   /** Some of the batches from `from` on. Answers where to go on. */

@@ -39,6 +39,8 @@ const partBytes = 8 * 1024 * 1024
 const mostParts = 10_000
 const partsAtOnce = 4
 const attemptTimeoutMs = 15_000
+/** Smaller ones cost more to hash and to hand to the socket one by one than to copy. */
+const smallBytes = 4 * 1024
 /** Of answers that are XML. A listing names 1,000 objects of at most a kilobyte. */
 const mostXmlBytes = 4 * 1024 * 1024
 
@@ -158,7 +160,7 @@ class S3ObjectStore implements ObjectStore {
       key: this.#prefix + name,
       query,
       headers,
-      body,
+      body: joined(body),
       // Of parts, S3 takes a checksum only if the upload was begun with it.
       checksum: query === '',
       mostBytes: mostXmlBytes,
@@ -292,4 +294,11 @@ async function* partsOf(content: AsyncIterable<Uint8Array> | Iterable<Uint8Array
     }
   }
   if (first || part.length > 0) yield part
+}
+
+/** One buffer in the place of very many: an object may be made of tens of thousands of small batches. */
+function joined(body: readonly Uint8Array[]): readonly Uint8Array[] {
+  let bytes = 0
+  for (const each of body) bytes += each.length
+  return body.length > 1 && bytes < body.length * smallBytes ? [Buffer.concat(body, bytes)] : body
 }
