@@ -69,8 +69,10 @@ test('comments and documents only name files that exist in the repository', () =
     for (const [mention, number] of text.matchAll(/\bADR (\d{4})\b/g)) {
       if (!readdirSync(join(root, 'docs/adr')).some(name => name.startsWith(`${number}-`))) broken.push(`${path}: ${mention}`)
     }
-    for (const [mention] of text.matchAll(/\bDESIGN\b|\b(?:CLUSTER|SERVICES)\.md\b|\.\.\/shared\/[\w-]+/g))
-      broken.push(`${path}: ${mention}`)
+    for (const [mention] of text.matchAll(/\bDESIGN\b|\b(?:CLUSTER|SERVICES)\.md\b|\.\.\/shared\/[\w-]+/g)) {
+      const named = join(root, dirname(path), mention)
+      if (!existsSync(named) && !existsSync(`${named}.ts`)) broken.push(`${path}: ${mention}`)
+    }
   }
   assert.deepEqual(broken, [])
 })
