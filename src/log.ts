@@ -78,7 +78,7 @@ export interface TopicConfig {
   compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
   /** The level of the topic's own compression; undefined: the codec's default. */
   compressionLevel?: number | undefined
-  durability: 'fsync' | 'os' | 'inline' | 'object' | null
+  durability: 'fsync' | 'os' | 'inline' | 'object' | 'auto' | null
   segmentBytes: number
   segmentMs: number
   segmentIndexBytes: number

@@ -83,8 +83,8 @@ async function spread(world: World): Promise<string> {
 const records = (...values: string[]) =>
   buildBatch({ records: values.map(value => ({ key: null, value: Buffer.from(value) })), timestamp: Date.now() })
 
-async function produceAt(world: World, id: number, version: number, topic: { name: string; topicId: Uuid }, index: number) {
-  const topicData = [{ ...topic, partitionData: [{ index, records: records('x') }] }]
+async function produceAt(world: World, id: number, version: number, topic: { name: string; topicId: Uuid }, index: number, value = 'x') {
+  const topicData = [{ ...topic, partitionData: [{ index, records: records(value) }] }]
   const { responses, nodeEndpoints } = await world.ask(id, apis.produce, version, { acks: -1, timeoutMs: 5_000, topicData }, 5_000)
   const { errorCode, currentLeader } = responses[0]!.partitionResponses[0]!
   return { error: errorName(errorCode), currentLeader, nodeEndpoints }
@@ -138,6 +138,29 @@ export const administration: Cases = {
   'metadata/factor-above-the-registered-brokers': async world => {
     same(await world.createTopic(2, unique('factor'), { partitions: 1, factor: 4 }), 'INVALID_REPLICATION_FACTOR', 'CreateTopics with 4')
     same(await world.createTopic(2, unique('factor'), { partitions: 1, factor: 3 }), 'NONE', 'CreateTopics with 3')
+    return ''
+  },
+
+  'topics/durability': async world => {
+    const objects = async (durability: string | null, bytes: number) => {
+      const name = unique('durability')
+      const configs: Record<string, string> = durability === null ? {} : { durability }
+      same(await world.createTopic(1, name, { assignments: [[1]], configs }), 'NONE', 'CreateTopics')
+      const { id: topicId } = (await world.view(1, [name])).topics.get(name)!
+      const count = async () => Number(/^millrace_cluster_journal_objects_total (\d+)$/m.exec(await world.broker(1).metrics())?.[1])
+      const before = await count()
+      same((await produceAt(world, 1, 13, { name, topicId }, 0, 'x'.repeat(bytes))).error, 'NONE', 'Produce')
+      return (await count()) - before
+    }
+    for (const [durability, bytes, wanted] of [
+      [null, 10, 0],
+      [null, 500_000, 1],
+      ['auto', 10, 0],
+      ['auto', 500_000, 1],
+      ['inline', 500_000, 0],
+      ['object', 10, 1],
+    ] as const)
+      same(await objects(durability, bytes), wanted, `objects for ${bytes} bytes with durability=${durability}`)
     return ''
   },
 
