@@ -117,7 +117,7 @@ export const failures: Cases = {
     await world.broker(3).end('SIGKILL')
     await areGone(world, 1, [3])
     await eventually('it can be unregistered', 2_000, async () => {
-      const { errorCode, errorMessage } = await world.ask(1, apis.unregisterBroker, 0, { brokerId: 3 })
+      const { errorCode, errorMessage } = await world.ask(1, apis.unregisterBroker, 0, { brokerId: 3 }, 5_000)
       expect(errorCode === 0, `${errorName(errorCode)}: ${errorMessage}`)
       return true
     })

@@ -150,7 +150,12 @@ export class Writers {
     )
     let total = 0
     for (const { partition, acknowledged } of this.#all) {
-      const values = await this.#values(partition)
+      // It may be on its way to another broker.
+      let values: string[] = []
+      await eventually(`${this.topic}-${partition} is read`, 10_000, async () => {
+        values = await this.#values(partition)
+        return true
+      })
       // The last one may be there without having been acknowledged.
       expect(
         values.length === acknowledged || values.length === acknowledged + 1,
