@@ -430,5 +430,5 @@ inWorld('the durability of a topic decides by which way its batches go', async c
   assert.deepEqual([await objectsOf('object', 10), await objectsOf('inline', 500_000)], [1, 0])
   for (const durability of [null, 'fsync', 'os', 'auto'] as const)
     assert.deepEqual([await objectsOf(durability, 10), await objectsOf(durability, 500_000)], [0, 1], String(durability))
-  assert.equal((await values(partition)).length, 8)
+  assert.equal((await values(partition)).length, 10)
 })
