@@ -7,6 +7,7 @@ import { seededRandom } from '../../sim/world/random.ts'
 import { SimulatedS3 } from '../../sim/world/s3.ts'
 import { memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import { openClient } from '../../src/client.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect, fetchValues } from '../support/client.ts'
 import { Load } from './load.ts'
@@ -145,6 +146,33 @@ test('who appends while a partition is moved is told where it is, as soon as it 
   assert.deepEqual([nodeEndpoints[0]!.nodeId, nodeEndpoints[0]!.port], [2, port(2)])
   client.close()
   mover.close()
+})
+
+test('a send of our own client goes on when its partitions get different leaders', async () => {
+  await create('own', [[1], [1], [1]])
+  await eventually(() => [0, 1, 2].every(partition => metadataOf(1).partitionByName('own', partition) !== undefined))
+  const client = openClient({ bootstrap: `127.0.0.1:${port(1)}` })
+  const send = (value: string) =>
+    client.send(
+      'own',
+      [0, 1, 2].map(partition => ({ key: null, value: Buffer.from(value), partition })),
+    )
+  await send('a')
+  const mover = await connect(port(3))
+  const partitions = [2, 3].map((to, partitionIndex) => ({ partitionIndex, replicas: [to] }))
+  await mover.request(apis.alterPartitionReassignments, 1, {
+    timeoutMs: 10_000,
+    allowReplicationFactorChange: true,
+    topics: [{ name: 'own', partitions }],
+  })
+  mover.close()
+  assert.deepEqual(leaders('own'), [2, 3, 1])
+  const placed = await send('b')
+  assert.deepEqual(
+    placed.map(({ partition, offset }) => [partition, offset]),
+    [0, 1, 2].map(partition => [partition, 1n]),
+  )
+  await client.close()
 })
 
 /** How many partitions the broker leads beyond an equal share of all that four brokers have. */

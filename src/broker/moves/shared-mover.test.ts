@@ -137,3 +137,28 @@ test('what has left after its change was given up is not taken back', async () =
   assert.deepEqual(await mover.move(keys, other), [null, null])
   assert.deepEqual(takenBack, [])
 })
+
+test('coordinators go on until what is unflushed is flushed, and are back when nothing moved', async () => {
+  const cluster = new TestCluster(22)
+  await cluster.run(async () => {
+    const one = await cluster.start(1)
+    await cluster.start(2)
+    const { id, partitions } = await one.metadata.ensureInternalTopic('__consumer_offsets')
+    await cluster.until(1_000, 'it is open', () => partitions[0]!.log !== null)
+    const isOpen = () => one.metadata.partition(id, 0) !== undefined
+    const seen: boolean[] = []
+    const log = {
+      async prepareRelease() {
+        seen.push(isOpen())
+      },
+      async releaseWith() {
+        seen.push(isOpen())
+        return false
+      },
+    }
+    const mover = new SharedMover({ brokerId: 1, log, metadata: one.metadata, metadataLog: one.member.metadataLog })
+    const [outcome] = await mover.move([{ topicId: id, partition: 0 }], 2)
+    assert.equal(outcome?.name, 'NOT_LEADER_OR_FOLLOWER')
+    assert.deepEqual([...seen, isOpen()], [true, false, true])
+  })
+})

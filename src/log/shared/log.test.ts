@@ -301,6 +301,25 @@ inWorld('after a restore of the database no object is written over, though numbe
   assert.deepEqual(await values(await lead(heir, 0, 1)), ['y'.repeat(100_000)])
 })
 
+inWorld('whoever appends while a partition is moved is told when its next leader serves it', async cluster => {
+  const [first, second] = [await testBroker(cluster, 0), await testBroker(cluster, 1)]
+  const partition = await lead(first)
+  await append(partition, 'a').durable
+  let told: string | null = null
+  await first.log.releaseWith([{ topicId, partition: 0 }], async () => {
+    append(partition, 'late').durable!.catch((error: KafkaError) => {
+      told = error.name
+    })
+    return { offset: 0, count: 1, records: Buffer.from('moved') }
+  })
+  await first.log.release(topicId, 0)
+  await passed(cluster, 500)
+  assert.equal(told, null)
+  await lead(second, 0, 1)
+  await passed(cluster, 100)
+  assert.equal(told, 'NOT_LEADER_OR_FOLLOWER')
+})
+
 inWorld('a move that is given up leaves all as it was', async cluster => {
   const broker = await testBroker(cluster, 0)
   const partition = await lead(broker)
