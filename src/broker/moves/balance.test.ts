@@ -117,6 +117,15 @@ describe('a broker that has come', () => {
     assert.deepEqual(planMoves(situation({ brokers: [1, 2, 3], partitions }), most), [])
   })
 
+  it('gets nothing of what others lead only until a replica is back', () => {
+    const partitions = led([1, 1, 1, 1, 1, 3, 3, 3], {}, (leader, index) => (index < 5 ? [9] : [leader]))
+    const plan = planMoves(situation({ brokers: [1, 2, 3], partitions, owed: new Set([2]) }), most)
+    assert.deepEqual(
+      plan.map(({ partition: { partition } }) => partition),
+      [5],
+    )
+  })
+
   it('gets no share of what is away', () => {
     // Broker 9 is away, and what it leads cannot be had.
     const partitions = led([9, 9, 9, 9, 1, 2])

@@ -72,7 +72,7 @@ export function* planMoves(situation: Situation, most: number): Generator<void, 
   for (const [index, partition] of situation.partitions.entries()) {
     if (index % atOnce === 0) yield
     const { candidates, leader } = partition
-    const mustGo = !candidates.includes(leader)
+    const mustGo = !mayStay(partition)
     const [first] = candidates
     const to = mustGo ? candidates.find(id => alive.has(id)) : first
     // What a broker leads that is away is not to be had from it.
@@ -83,6 +83,11 @@ export function* planMoves(situation: Situation, most: number): Generator<void, 
   if (due.length > 0) return due
   const shares = yield* planShares(situation, most)
   return shares.length > 0 || !situation.byLoad ? shares : yield* planByLoad(brokers, situation.partitions)
+}
+
+/** Otherwise its leader gives it to a candidate as soon as one is there, and to nobody else. */
+function mayStay({ candidates, leader }: BalancedPartition): boolean {
+  return candidates.includes(leader)
 }
 
 /** The replicas with `to` as the preferred one; if it was none, it takes the place of the leader. */
@@ -107,7 +112,7 @@ class Leaders {
 
   add(partition: BalancedPartition): void {
     this.total++
-    this.byBroker.get(partition.leader)?.push(partition)
+    if (mayStay(partition)) this.byBroker.get(partition.leader)?.push(partition)
     this.#count(partition, partition.leader, 1)
   }
 
@@ -153,7 +158,8 @@ function* planShares({ brokers, owed, partitions }: Situation, most: number): Ge
     while (moves.length < most) {
       yield
       const more = (id: number, than: number) => kind.count(id) - kind.count(than) || inAll(id) - inAll(than)
-      const from = brokers.reduce((best, id) => (more(id, best) > 0 ? id : best))
+      const givers = brokers.filter(id => id === to || kind.byBroker.get(id)!.length > 0)
+      const from = givers.reduce((best, id) => (more(id, best) > 0 ? id : best))
       const partition = needs(kind, to, from) ? choose(kind, from, to) : undefined
       if (partition === undefined) return
       kind.move(partition, to)
@@ -194,7 +200,7 @@ export function* planByLoad(brokers: readonly number[], partitions: readonly Bal
   for (const [index, partition] of partitions.entries()) {
     if (index % atOnce === 0) yield
     const { leader } = partition
-    led.get(leader)?.push(partition)
+    if (mayStay(partition)) led.get(leader)?.push(partition)
     if (load.has(leader)) load.set(leader, load.get(leader)! + partition.load)
   }
   const average = [...load.values()].reduce((sum, each) => sum + each, 0) / brokers.length
