@@ -6,7 +6,7 @@ import { SimulatedPostgres } from '../../sim/world/postgres.ts'
 import { Process } from '../../sim/world/process.ts'
 import { seededRandom } from '../../sim/world/random.ts'
 import { SimulatedS3 } from '../../sim/world/s3.ts'
-import { simulatedWorld } from '../../sim/world/world.ts'
+import { simulatedWorld, type World } from '../../sim/world/world.ts'
 import { type FileSystem, memoryFileSystem, realSystem, type System } from '../../src/base.ts'
 import {
   type ClusterExportReport,
@@ -39,68 +39,81 @@ before(async () => {
   content = await contentOf(running)
   killed = copyOf(stopped)
   await running.close()
+  // What is loaded on demand does not come while time is simulated.
+  const stores = new Stores(realSystem(memoryFileSystem()))
+  await stores.makeCluster()
+  await stores.import(stopped, { dryRun: true })
+  await stores.export(memoryFileSystem(), { dryRun: true })
 })
 
-/** Stores that somebody uses from a process of his own. */
+/** Where nobody has to wait, and nothing else happens meanwhile. */
+function simulated(seed = 1): { stores: Stores; run: World['run'] } {
+  const world = simulatedWorld({ seed })
+  return { stores: new Stores(world.system), run: world.run }
+}
+
+interface Attempt {
+  process?: Process
+  dryRun?: boolean
+}
+
+/** What a cluster is kept in. */
 class Stores {
   readonly postgres: SimulatedPostgres
   readonly s3: SimulatedS3
   readonly #system: System
-  /** Called before each call of the database, and before each request to the object store. */
-  onCall = () => {}
+  /** What becomes of the next call of the database, or request to the object store. */
+  fate: () => 'well' | 'lost-before' | 'lost-after' | 'late' = () => 'well'
 
-  constructor(system: System = realSystem(memoryFileSystem())) {
+  constructor(system: System) {
     this.#system = system
-    const fate = () => {
-      this.onCall()
-      return 'well' as const
-    }
+    const fate = () => this.fate()
     this.postgres = new SimulatedPostgres({ ...system, random: seededRandom(1), graceMs: 60_000, fate })
     this.s3 = new SimulatedS3({ ...system, random: seededRandom(2), bucket: 'bucket', fate, listingDelayMs: () => 0 })
   }
 
-  open(process: Process): { system: System; database: Database; objects: ObjectStore } {
+  /** As somebody uses them from a process of his own. */
+  async use<T>(process: Process, work: (stores: { database: Database; objects: ObjectStore }) => Promise<T>): Promise<T> {
     const system = { ...this.#system, timers: process }
-    const transport = this.s3.transport(process)
-    return {
-      system,
-      database: openDatabase({ system, connect: this.postgres.connect(process) }),
-      objects: openObjectStore({ system, url: objectsUrl, environment, transport }),
+    const database = openDatabase({ system, connect: this.postgres.connect(process) })
+    const objects = openObjectStore({ system, url: objectsUrl, environment, transport: this.s3.transport(process) })
+    try {
+      return await work({ database, objects })
+    } finally {
+      await database.close()
+      objects.close()
     }
   }
 
-  startBroker(process: Process, set: Record<string, string> = {}): Promise<RunningBroker> {
-    const cluster = { cluster: 'postgres://me@database/events', objects: objectsUrl }
+  process(): Process {
+    return new Process(this.#system.timers)
+  }
+
+  async makeCluster(): Promise<void> {
+    await this.use(this.process(), ({ database }) => database.start('00000000-0000-4000-8000-000000000001'))
+  }
+
+  import(files: FileSystem, { process = this.process(), dryRun = false }: Attempt = {}): Promise<ClusterImportReport> {
+    const system = { ...this.#system, timers: process, files }
+    const directory = dataDirectory
+    return this.use(process, stores => importIntoCluster({ ...stores, system, logger: silentLogger, directory, dryRun }))
+  }
+
+  export(files: FileSystem, { process = this.process(), dryRun = false }: Attempt = {}): Promise<ClusterExportReport> {
+    const system = { ...this.#system, timers: process, files }
+    const directory = dataDirectory
+    return this.use(process, stores => exportCluster({ ...stores, system, logger: silentLogger, directory, nodeId: 7, dryRun }))
+  }
+
+  startBroker(process: Process): Promise<RunningBroker> {
     return startBroker({
       system: { ...realSystem(memoryFileSystem()), timers: process },
-      config: loadBrokerConfig({ set: { ...brokerSettings, ...cluster, ...set } }),
+      config: loadBrokerConfig({ set: { ...brokerSettings, cluster: 'postgres://me@database/events', objects: objectsUrl } }),
       logger: silentLogger,
       stores: { connect: this.postgres.connect(process), transport: this.s3.transport(process) },
       environment,
       onFatal: assert.fail,
     })
-  }
-
-  async import(files: FileSystem, process = new Process(this.#system.timers), dryRun = false): Promise<ClusterImportReport> {
-    const { system, database, objects } = this.open(process)
-    try {
-      const directory = dataDirectory
-      return await importIntoCluster({ system: { ...system, files }, logger: silentLogger, directory, database, objects, dryRun })
-    } finally {
-      await database.close()
-      objects.close()
-    }
-  }
-
-  async export(files: FileSystem, process = new Process(this.#system.timers), dryRun = false): Promise<ClusterExportReport> {
-    const { system, database, objects } = this.open(process)
-    try {
-      const options = { system: { ...system, files }, logger: silentLogger, directory: dataDirectory, nodeId: 7, database, objects, dryRun }
-      return await exportCluster(options)
-    } finally {
-      await database.close()
-      objects.close()
-    }
   }
 }
 
@@ -132,12 +145,12 @@ async function contentIn(files: FileSystem): Promise<Record<string, unknown>> {
 }
 
 test('there and back, every batch, offset, producer, user and config is the same', async () => {
-  const stores = new Stores()
-  const imported = await stores.import(readOnly(stopped))
+  const { stores, run } = simulated()
+  const imported = await run(stores.import(readOnly(stopped)))
   assert.deepEqual([imported.outcome, imported.topics, imported.groups, imported.groupOffsets], ['imported', 5, 1, 2])
   assert.deepEqual([imported.transactionalIds, imported.openTransactions, imported.clusterId], [3, 1, imported.sourceClusterId])
   const files = memoryFileSystem()
-  const exported = await stores.export(files)
+  const exported = await run(stores.export(files))
   const { batches, records, bytes, partitions } = imported
   assert.deepEqual({ ...exported }, { ...exported, batches, records, bytes, partitions, kept: 0, outcome: 'exported' })
   assert.deepEqual(await contentIn(files), content)
@@ -169,9 +182,9 @@ const leadsAll = ({ broker }: RunningBroker) => {
 }
 
 test('a broker that was killed left its last records in the journal; brokers of the cluster serve them, and so does the way back', async () => {
-  const stores = new Stores()
+  const stores = new Stores(realSystem(memoryFileSystem()))
   await stores.import(readOnly(killed))
-  const process = new Process(realSystem().timers)
+  const process = stores.process()
   const running = await stores.startBroker(process)
   await until(() => leadsAll(running))
   assert.deepEqual(await contentOf(running), content)
@@ -201,42 +214,55 @@ function batchAfter(): { records: Buffer } {
 
 test('an import that is killed at any step goes on, and nothing is lost or there twice', async () => {
   const world = simulatedWorld({ seed: 1 })
-  const { system } = world
+  const { timers } = world.system
   const calls = async (stores: Stores, killAt: number): Promise<number> => {
-    const process = new Process(system.timers)
+    const process = new Process(timers)
     const dead = Promise.withResolvers<void>()
     let count = 0
-    stores.onCall = () => {
-      if (count++ !== killAt) return
-      process.kill()
-      dead.resolve()
+    stores.fate = () => {
+      if (count++ === killAt) {
+        process.kill()
+        dead.resolve()
+      }
+      return 'well'
     }
-    await world.run(Promise.race([stores.import(readOnly(killed), process), dead.promise]))
-    stores.onCall = () => {}
+    await world.run(Promise.race([stores.import(readOnly(killed), { process }), dead.promise]))
+    stores.fate = () => 'well'
     return count
   }
-  const all = await calls(new Stores(system), -1)
+  const all = await calls(new Stores(world.system), -1)
   assert.ok(all > 40, `${all} calls`)
-  const whole = await objectsOf(world, new Stores(system))
-  for (let killAt = 0; killAt < all; killAt += killAt < 10 || killAt > all - 10 ? 1 : 6) {
-    const stores = new Stores(system)
+  const whole = await segmentsAfter(world.run, new Stores(world.system))
+  for (let killAt = 0; killAt < all; killAt += killAt < 6 || killAt > all - 8 ? 1 : 9) {
+    const stores = new Stores(world.system)
     await calls(stores, killAt)
-    assert.deepEqual(await objectsOf(world, stores), whole, `killed at call ${killAt}`)
+    assert.deepEqual(await segmentsAfter(world.run, stores), whole, `killed at call ${killAt}`)
   }
 })
 
-/** What is exported after another attempt. */
-async function objectsOf(world: ReturnType<typeof simulatedWorld>, stores: Stores): Promise<unknown> {
-  const report = await world.run(stores.import(readOnly(killed)))
+test('lost answers and late requests harm neither import nor export', async () => {
+  const { stores: sound, run: runSound } = simulated()
+  const whole = await segmentsAfter(runSound, sound)
+  for (const seed of [1, 2, 3]) {
+    const { stores, run } = simulated(seed)
+    const random = seededRandom(seed)
+    stores.fate = () => (random.chance(0.1) ? random.pick(['lost-before', 'lost-after', 'late'] as const) : 'well')
+    assert.deepEqual(await segmentsAfter(run, stores), whole)
+  }
+})
+
+/** What is exported after an attempt to import. */
+async function segmentsAfter(run: World['run'], stores: Stores): Promise<unknown> {
+  const report = await run(stores.import(readOnly(killed)))
   assert.ok(report.outcome === 'imported' || report.outcome === 'there')
   const files = memoryFileSystem()
-  await world.run(stores.export(files))
+  await run(stores.export(files))
   assert.equal(stores.s3.finding, null)
-  return partitionsIn(files)
+  return segmentsIn(files)
 }
 
 /** Names, sizes and content of all segments. */
-function partitionsIn(files: FileSystem): unknown {
+function segmentsIn(files: FileSystem): unknown {
   return files
     .list(dataDirectory)
     .filter(({ name }) => /-\d+$/.test(name) && name !== '__cluster_metadata-0')
@@ -255,8 +281,8 @@ function partitionsIn(files: FileSystem): unknown {
 }
 
 test('an export that is interrupted continues where it stopped; meanwhile no broker starts on it', async () => {
-  const stores = new Stores()
-  await stores.import(stopped)
+  const { stores, run } = simulated()
+  await run(stores.import(stopped))
   const files = memoryFileSystem()
   let left = 4
   const failing = {
@@ -266,31 +292,31 @@ test('an export that is interrupted continues where it stopped; meanwhile no bro
       files.rename(from, to)
     },
   }
-  await assert.rejects(stores.export(failing), /interrupted/)
+  await assert.rejects(run(stores.export(failing)), /interrupted/)
   await assert.rejects(startAlone(files, 7), { name: 'DirectoryRefused', message: /interrupted import or export/ })
-  const report = await stores.export(files)
+  const report = await run(stores.export(files))
   assert.equal(report.kept, 4)
   assert.deepEqual(await contentIn(files), content)
 })
 
 test('a dry run reads everything and writes nothing', async () => {
-  const stores = new Stores()
-  const { database } = stores.open(new Process(realSystem().timers))
-  await database.start('00000000-0000-4000-8000-000000000001')
-  const checked = await stores.import(readOnly(stopped), undefined, true)
-  assert.equal(checked.outcome, 'checked')
-  assert.deepEqual([await database.sessions(), stores.s3.objects.size, await database.metadataEnd()], [[], 0, 0])
-  const imported = await stores.import(stopped)
+  const { stores, run } = simulated()
+  await run(stores.makeCluster())
+  const checked = await run(stores.import(readOnly(stopped), { dryRun: true }))
+  const written = await run(
+    stores.use(stores.process(), async ({ database }) => [await database.sessions(), await database.metadataEnd()]),
+  )
+  assert.deepEqual([checked.outcome, stores.s3.objects.size, ...written], ['checked', 0, [], 0])
+  const imported = await run(stores.import(stopped))
   assert.deepEqual({ ...checked, outcome: 'imported' }, imported)
   const files = memoryFileSystem()
-  const exported = await stores.export(files, undefined, true)
+  const exported = await run(stores.export(files, { dryRun: true }))
   assert.deepEqual([exported.outcome, exported.records, files.exists(dataDirectory)], ['checked', imported.records, false])
-  await database.close()
 })
 
 test('what cannot be done is refused, with what to do', async () => {
-  const stores = new Stores()
-  const refused = async (work: Promise<unknown>, message: RegExp) => await assert.rejects(work, { name: 'TransferRefused', message })
+  const { stores, run } = simulated()
+  const refused = (work: Promise<unknown>, message: RegExp) => assert.rejects(run(work), { name: 'TransferRefused', message })
   await refused(stores.import(memoryFileSystem()), /\/data does not exist/)
   const foreign = memoryFileSystem()
   foreign.makeDirectory(dataDirectory)
@@ -303,9 +329,10 @@ test('what cannot be done is refused, with what to do', async () => {
   const file = damaged.open(`${dataDirectory}/orders-0/00000000000000000000.log`, 'r+')
   file.writeSync([Buffer.from('x')], 100_000)
   file.close()
-  await assert.rejects(stores.import(damaged), { name: 'CopyFailed', message: /00000000000000000000.log: wrong checksum at position/ })
-  await stores.import(stopped)
-  assert.equal((await stores.import(stopped)).outcome, 'there')
+  const wrong = { name: 'CopyFailed', message: /00000000000000000000.log: wrong checksum at position/ }
+  await assert.rejects(run(stores.import(damaged)), wrong)
+  await run(stores.import(stopped))
+  assert.equal((await run(stores.import(stopped))).outcome, 'there')
   const other = memoryFileSystem()
   const running = await startAlone(other)
   await running.broker.metadata.createTopics([{ name: 'x', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }], false)
