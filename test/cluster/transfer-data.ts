@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
+import { type FileSystem, type Int64, memoryFileSystem, realSystem } from '../../src/base.ts'
 import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
 import { openClient } from '../../src/client.ts'
 import type { PartitionLog } from '../../src/log.ts'
@@ -39,16 +39,16 @@ async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
   }
 }
 
-export interface Retry {
-  producerId: number | bigint
-  producerEpoch: number
-  /** A batch that is there already. */
+export interface Filled {
+  /** A batch that is there already, of an idempotent producer. */
   batch: Buffer
   baseOffset: number
+  /** Of the transactional id `open`, whose transaction is. */
+  open: { producerId: Int64; producerEpoch: number }
 }
 
 /** Several segments, a compacted topic, deleted records, transactions of each outcome, groups, users, ACLs, quotas, tokens, configs. */
-export async function fill({ broker, ports }: RunningBroker): Promise<Retry> {
+export async function fill({ broker, ports }: RunningBroker): Promise<Filled> {
   const port = ports.get('PLAINTEXT')!
   const { metadata } = broker
   const raw = await connect(port)
@@ -68,9 +68,9 @@ export async function fill({ broker, ports }: RunningBroker): Promise<Retry> {
       { topic: 'orders', partition: 0, offset: 3n },
       { topic: 'prices', partition: 0, offset: 1n },
     ])
-    await fillTransactions(raw)
+    const open = await fillTransactions(raw)
     await fillSecurity(broker)
-    return await fillIdempotent(raw)
+    return { ...(await fillIdempotent(raw)), open }
   } finally {
     raw.close()
     await client.close()
@@ -92,7 +92,8 @@ async function fillCompacted(log: PartitionLog): Promise<void> {
   await until(() => log.sizeBytes() < 2_500_000)
 }
 
-async function fillTransactions(raw: RawClient): Promise<void> {
+async function fillTransactions(raw: RawClient): Promise<Filled['open']> {
+  let open: Filled['open'] | null = null
   for (const [id, outcome] of [
     ['committed', true],
     ['aborted', false],
@@ -107,10 +108,14 @@ async function fillTransactions(raw: RawClient): Promise<void> {
       const records = batchOf(`${id} ${baseSequence}`, null, { ...session, baseSequence, isTransactional: true })
       assert.equal(await produce(raw, 'orders', 1, records, id), 'NONE')
     }
-    if (outcome === null) continue
+    if (outcome === null) {
+      open = session
+      continue
+    }
     const ended = await raw.request(apis.endTxn, 5, { transactionalId: id, ...session, committed: outcome })
     assert.equal(errorName(ended.errorCode), 'NONE')
   }
+  return open!
 }
 
 export async function produce(raw: RawClient, name: string, index: number, records: Buffer, transactionalId: string | null = null) {
@@ -147,7 +152,7 @@ async function fillSecurity({ metadata }: RunningBroker['broker']): Promise<void
 }
 
 /** Its five last batches are known, also after everything; the first of these may be sent again. */
-async function fillIdempotent(raw: RawClient): Promise<Retry> {
+async function fillIdempotent(raw: RawClient): Promise<Omit<Filled, 'open'>> {
   const { producerId, producerEpoch } = await raw.request(apis.initProducerId, 5, { transactionalId: null, transactionTimeoutMs: 0 })
   // Producers without any recent batch expire.
   const session = { producerId, producerEpoch, timestamp: Date.now() }
@@ -160,7 +165,7 @@ async function fillIdempotent(raw: RawClient): Promise<Retry> {
     assert.equal(errorName(found.errorCode), 'NONE')
     if (nth === 1) baseOffset = Number(found.baseOffset)
   }
-  return { producerId, producerEpoch, batch: batches[1]!, baseOffset }
+  return { batch: batches[1]!, baseOffset }
 }
 
 /** What a broker says of all that it has. Leader epochs rise when the place changes, so they are only in the batches. */
@@ -201,7 +206,8 @@ async function stateOf(log: PartitionLog): Promise<Record<string, unknown>> {
   const producers = log.producers().toSorted((a, b) => Number(a.producerId) - Number(b.producerId))
   const aborted = await abortedIn(log)
   const { logStartOffset: start, logEndOffset: end, lastStableOffset: stable } = log
-  return { start, end, stable, bytes, hash: hash.digest('hex'), producers, aborted }
+  const { endOffset: firstEpochEnd } = log.endOffsetForEpoch(0)
+  return { start, end, stable, firstEpochEnd, bytes, hash: hash.digest('hex'), producers, aborted }
 }
 
 async function abortedIn(log: PartitionLog): Promise<unknown> {

@@ -21,7 +21,7 @@ import {
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { type Database, type ObjectStore, openDatabase, openObjectStore } from '../../src/store.ts'
 import { connect } from '../support/client.ts'
-import { brokerSettings, contentOf, copyOf, dataDirectory, fill, produce, type Retry, startAlone } from './transfer-data.ts'
+import { brokerSettings, contentOf, copyOf, dataDirectory, type Filled, fill, produce, startAlone } from './transfer-data.ts'
 
 const objectsUrl = 's3://bucket/prefix?endpoint=http://s3.test'
 const environment = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
@@ -30,12 +30,12 @@ const environment = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' 
 let stopped: FileSystem
 let killed: FileSystem
 let content: Record<string, unknown>
-let retry: Retry
+let filled: Filled
 
 before(async () => {
   stopped = memoryFileSystem()
   const running = await startAlone(stopped, 1, { 'log.cleaner.backoff.ms': '50' })
-  retry = await fill(running)
+  filled = await fill(running)
   content = await contentOf(running)
   killed = copyOf(stopped)
   await running.close()
@@ -157,15 +157,19 @@ test('there and back, every batch, offset, producer, user and config is the same
   assert.equal(stores.s3.finding, null)
 })
 
-/** A batch that is sent again gets the offset that it has, and is not appended. */
+/** A batch that is sent again gets the offset that it has, and is not appended; and the transaction that is open can be ended. */
 async function assertKnown({ broker, ports }: RunningBroker): Promise<void> {
   const raw = await connect(ports.get('PLAINTEXT')!)
-  const log = broker.metadata.partitionByName('orders', 0)!
-  const end = log.logEndOffset
-  const topicData = [{ name: 'orders', partitionData: [{ index: 0, records: retry.batch }] }]
+  const log = (partition: number) => broker.metadata.partitionByName('orders', partition)!
+  const end = log(0).logEndOffset
+  const topicData = [{ name: 'orders', partitionData: [{ index: 0, records: filled.batch }] }]
   const { responses } = await raw.request(apis.produce, 12, { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData })
   const { errorCode, baseOffset } = responses[0]!.partitionResponses[0]!
-  assert.deepEqual([errorName(errorCode), Number(baseOffset), log.logEndOffset], ['NONE', retry.baseOffset, end])
+  assert.deepEqual([errorName(errorCode), Number(baseOffset), log(0).logEndOffset], ['NONE', filled.baseOffset, end])
+  assert.ok(log(1).lastStableOffset < log(1).logEndOffset)
+  const ended = await raw.request(apis.endTxn, 5, { transactionalId: 'open', ...filled.open, committed: true })
+  assert.equal(errorName(ended.errorCode), 'NONE')
+  await until(() => log(1).lastStableOffset === log(1).logEndOffset)
   raw.close()
 }
 
@@ -183,21 +187,27 @@ const leadsAll = ({ broker }: RunningBroker) => {
 
 test('a broker that was killed left its last records in the journal; brokers of the cluster serve them, and so does the way back', async () => {
   const stores = new Stores(realSystem(memoryFileSystem()))
+  // One that was started before there was anything, and has died.
+  const before = stores.process()
+  const early = await stores.startBroker(before)
+  before.kill()
+  early.unref()
   await stores.import(readOnly(killed))
   const process = stores.process()
   const running = await stores.startBroker(process)
   await until(() => leadsAll(running))
   assert.deepEqual(await contentOf(running), content)
-  await assertKnown(running)
-  const raw = await connect(running.ports.get('PLAINTEXT')!)
+  await assert.rejects(stores.export(memoryFileSystem()), {
+    name: 'TransferRefused',
+    message: /brokers of this cluster are running \(\d\)/,
+  })
+  await assert.rejects(stores.import(stopped), { name: 'TransferRefused', message: /brokers of this cluster are running/ })
   // What the cluster has beside that is in no piece yet, and stays in the stream of a session that nobody has ended.
-  const { records } = batchAfter()
-  assert.equal(await produce(raw, 'orders', 1, records), 'NONE')
+  const raw = await connect(running.ports.get('PLAINTEXT')!)
+  assert.equal(await produce(raw, 'orders', 1, batchAfter()), 'NONE')
   await running.broker.metadata.partitionByName('orders', 0)!.deleteBefore(4)
   raw.close()
   const wanted = await contentOf(running)
-  await assert.rejects(stores.export(memoryFileSystem()), { name: 'TransferRefused', message: /brokers of this cluster are running \(1\)/ })
-  await assert.rejects(stores.import(stopped), { name: 'TransferRefused', message: /brokers of this cluster are running/ })
   process.kill()
   running.unref()
   const files = memoryFileSystem()
@@ -208,8 +218,44 @@ test('a broker that was killed left its last records in the journal; brokers of 
   await alone.close()
 })
 
-function batchAfter(): { records: Buffer } {
-  return { records: buildBatch({ records: [{ key: null, value: Buffer.from('after') }], timestamp: 1_700_000_000_000 }) }
+test('brokers of a cluster know the producers and the open transaction of an imported directory', async () => {
+  const stores = new Stores(realSystem(memoryFileSystem()))
+  await stores.import(stopped)
+  const running = await stores.startBroker(stores.process())
+  await until(() => leadsAll(running))
+  await assertKnown(running)
+  await running.close()
+})
+
+test('an import goes on with a directory on which a broker ran meanwhile', async () => {
+  const { stores, run } = simulated()
+  const process = stores.process()
+  let left = 30
+  const dead = Promise.withResolvers<void>()
+  stores.fate = () => {
+    if (left-- === 0) {
+      process.kill()
+      dead.resolve()
+    }
+    return 'well'
+  }
+  await run(Promise.race([stores.import(readOnly(killed), { process }), dead.promise]))
+  stores.fate = () => 'well'
+  const files = copyOf(killed)
+  const running = await startAlone(files)
+  const raw = await connect(running.ports.get('PLAINTEXT')!)
+  for (const partition of [0, 1, 2]) assert.equal(await produce(raw, 'orders', partition, batchAfter()), 'NONE')
+  raw.close()
+  const wanted = await contentOf(running)
+  await running.close()
+  await run(stores.import(files))
+  const exported = memoryFileSystem()
+  await run(stores.export(exported))
+  assert.deepEqual(await contentIn(exported), wanted)
+})
+
+function batchAfter(): Buffer {
+  return buildBatch({ records: [{ key: null, value: Buffer.from('after') }], timestamp: 1_700_000_000_000 })
 }
 
 test('an import that is killed at any step goes on, and nothing is lost or there twice', async () => {
@@ -303,9 +349,7 @@ test('a dry run reads everything and writes nothing', async () => {
   const { stores, run } = simulated()
   await run(stores.makeCluster())
   const checked = await run(stores.import(readOnly(stopped), { dryRun: true }))
-  const written = await run(
-    stores.use(stores.process(), async ({ database }) => [await database.sessions(), await database.metadataEnd()]),
-  )
+  const written = await run(stores.use(stores.process(), async ({ database }) => [await database.sessions(), await database.metadataEnd()]))
   assert.deepEqual([checked.outcome, stores.s3.objects.size, ...written], ['checked', 0, [], 0])
   const imported = await run(stores.import(stopped))
   assert.deepEqual({ ...checked, outcome: 'imported' }, imported)

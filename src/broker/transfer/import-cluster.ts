@@ -99,9 +99,10 @@ class Importing {
     const target = await this.#begin()
     try {
       await this.#eachPartition((partition, seen) => target.take(partition, seen))
-      await this.#check(target, heads)
+      await this.#requireStill(target, heads)
+      await this.#requireAll(target, 'run the same import again')
       await this.#append(target)
-      await this.#check(target, heads)
+      await this.#requireAll(target, 'its topics are there already, so import again into a new database schema and prefix')
     } catch (error) {
       // If this fails as well, the next attempt ends the session.
       await target.close().catch(() => {})
@@ -144,16 +145,17 @@ class Importing {
     for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  /** Everything is in the cluster, and no broker has begun: it might take what has no topic yet for leftovers. */
-  async #check(target: ClusterImport, before: Heads): Promise<void> {
-    const others = [...(await headsOf(this.#options.database))].filter(
-      ([session, seq]) => session !== target.session && before.get(session) !== seq,
-    )
-    if (others.length > 0) throw new TransferRefused('a broker has started during the import: stop it, and run the same import again')
+  /** A broker would take data of topics that do not exist yet for leftovers. */
+  async #requireStill(target: ClusterImport, before: Heads): Promise<void> {
+    for (const [session, seq] of await headsOf(this.#options.database))
+      if (session !== target.session && before.get(session) !== seq)
+        throw new TransferRefused('a broker has started during the import: stop it, and run the same import again')
+  }
+
+  async #requireAll(target: ClusterImport, whatToDo: string): Promise<void> {
     const [first, ...more] = await target.missing()
     if (first === undefined) return
-    const rest = more.length > 0 ? `, and ${more.length} more` : ''
-    throw new TransferRefused(`the import is not complete (${first}${rest}): run the same import again`)
+    throw new TransferRefused(`the import is not complete (${first}${more.length > 0 ? `, and ${more.length} more` : ''}): ${whatToDo}`)
   }
 
   /** From now on the cluster has the topics. */
