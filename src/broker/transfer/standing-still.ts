@@ -6,7 +6,7 @@
  */
 import type { System } from '../../base.ts'
 import { sharedDefaults } from '../../log.ts'
-import { type Database, DatabaseRefused, StreamGrown } from '../../store.ts'
+import { type Database, StreamGrown } from '../../store.ts'
 
 /** It cannot be done, and nothing was changed by this attempt but what it says. */
 export class TransferRefused extends Error {
@@ -30,17 +30,12 @@ const lookMs = 250
 /** In so many looks. The last commits of a broker that has just died may arrive late. */
 const growthsOfTheLiving = 3
 
-/** Rejects with TransferRefused while something is written to the cluster. */
+/** Rejects with TransferRefused while something is written to the cluster, and with NoCluster where there is none. */
 export async function standingStill(system: System, database: Database): Promise<Heads> {
-  const before = await headsOf(database).catch(error => {
-    throw isWithoutTables(error)
-      ? new TransferRefused('there is no cluster in this database: make one with `millrace cluster init`')
-      : error
-  })
   const { clock, timers } = system
   const silentMs = sharedDefaults.leaseMs + sharedDefaults.marginMs
   const growths = new Map<number, number>()
-  let [heads, sinceMs] = [before, clock.monotonic()]
+  let [heads, sinceMs] = [await headsOf(database), clock.monotonic()]
   while (heads.size > 0) {
     await new Promise<void>(resolve => void timers.after(lookMs, resolve))
     const askedMs = clock.monotonic()
@@ -58,11 +53,6 @@ export async function standingStill(system: System, database: Database): Promise
 
 export async function headsOf(database: Database): Promise<Heads> {
   return new Map((await database.heads()).map(({ session, seq }) => [session, seq]))
-}
-
-/** PostgreSQL's code for a table that does not exist. */
-function isWithoutTables(error: unknown): boolean {
-  return error instanceof DatabaseRefused && error.message.startsWith('42P01')
 }
 
 async function runningError(database: Database, sessions: readonly number[]): Promise<TransferRefused> {

@@ -1,10 +1,12 @@
 /** What a metadata log says now: for programs that are no broker, and change nothing. */
-import type { Offset } from '../../protocol.ts'
+import { KafkaError, type Offset } from '../../protocol.ts'
 import { ClusterImage } from './image.ts'
 import { MetadataCopy } from './metadata-copy.ts'
 import { type MetadataLog, newImage } from './metadata-log.ts'
 import { decodeMetadataRecord } from './metadata-records.ts'
 import type { BrokerRegistration } from './types.ts'
+
+const mostAttempts = 10
 
 export interface MetadataView {
   /** By id. */
@@ -28,7 +30,24 @@ export async function readMetadataCopy(log: MetadataLog): Promise<MetadataCopy> 
   return new MetadataCopy(image, end, { withFeatures: true })
 }
 
-async function readImage(log: MetadataLog): Promise<{ image: ClusterImage; end: Offset }> {
+interface ReadImage {
+  image: ClusterImage
+  end: Offset
+}
+
+/** From the beginning each time that the log turns out to be another one, or that it cannot be seen whether it is. */
+async function readImage(log: MetadataLog): Promise<ReadImage> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await readFromBeginning(log)
+    } catch (error) {
+      const again = error instanceof KafkaError && error.name === 'OFFSET_OUT_OF_RANGE' && attempt < mostAttempts
+      if (!again) throw error
+    }
+  }
+}
+
+async function readFromBeginning(log: MetadataLog): Promise<ReadImage> {
   let image = new ClusterImage()
   let end = newImage
   for (;;) {

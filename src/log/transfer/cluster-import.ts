@@ -13,6 +13,7 @@ import {
   frameKind,
   type MetadataAppend,
   type ObjectStore,
+  objectNames,
   type PartitionRow,
   type SegmentRow,
   type Writes,
@@ -93,7 +94,6 @@ export class ClusterImport {
   readonly #segments: SegmentContext
   readonly #chores: Chores
   readonly #imported: Imported[] = []
-  #objects = 0
   /** What went wrong last. */
   #trouble = ''
 
@@ -106,8 +106,8 @@ export class ClusterImport {
       options.report(what, error)
     }
     this.#journal = new SessionJournal({ ...options, settings, report, onEnded() {} })
-    const nameObject = () => `${session}/i${++this.#objects}`
-    this.#pieces = new PieceStore({ system, objects, settings, nameObject, report })
+    const nameOf = objectNames(system.random, 'i')
+    this.#pieces = new PieceStore({ system, objects, settings, nameObject: () => nameOf(session), report })
     this.#segments = segmentContext(system.files, { openFiles, indexBytes })
     this.#chores = new Chores({ system, report, onFatal: error => report('reading the directory', error) })
   }
@@ -123,11 +123,11 @@ export class ClusterImport {
     try {
       const key = { topicId: topicIdOf(from.topicId), partition: from.partition }
       const row = (await database.partitions([key]))[0] ?? null
-      const copy = new PartitionCopy(from, source, await database.segments([key]))
+      const copy = new PartitionCopy(from, source, row, await database.segments([key]))
       for (const piece of source.pieces) {
         if (!(await this.#isThere(copy, piece, seen))) await this.#write(copy, piece, seen)
       }
-      if (copy.isOutdated(row)) await this.#commit(copy.rowsFor(source.state, []))
+      if (copy.isOutdated()) await this.#commit(copy.rowsFor(source.state, []))
       const { logStartOffset: logStart, endOffset } = source.state
       this.#imported.push({ name: `${from.topic}-${from.partition}`, key, logStart, endOffset })
       return copy.total
@@ -238,11 +238,14 @@ class PartitionCopy {
   open = new OpenTransactions()
   /** Rows that an earlier import has left, from here on. */
   #found: readonly SegmentRow[]
+  /** As an earlier import has left it; null: it has not, or the row is this session's by now. */
+  #row: PartitionRow | null
   #written: PartitionState | null = null
 
-  constructor(of: ReleasedDirectory, source: PartitionSource, found: readonly SegmentRow[]) {
+  constructor(of: ReleasedDirectory, source: PartitionSource, row: PartitionRow | null, found: readonly SegmentRow[]) {
     this.of = of
     this.source = source
+    this.#row = row
     this.#found = found
   }
 
@@ -263,18 +266,26 @@ class PartitionCopy {
   rowsFor(state: PartitionState, addSegments: readonly SegmentRow[]): (session: number, seq: number) => Writes {
     const key = { topicId: topicIdOf(this.of.topicId), partition: this.of.partition }
     const removeSegments = this.#found.map(keyOfRow)
+    const before = this.#row
+    this.#row = null
     this.#found = []
     this.#written = state
     const { endOffset: flushedEnd, logStartOffset: logStart } = state
     const row = { ...key, flushedEnd, logStart, state: encodePartition({ ...state, synced: true, active: null }) }
-    return (session, fromSeq) => ({ partitions: [{ ...row, session, fromSeq }], removeSegments, addSegments })
+    return (session, fromSeq) => ({
+      takeOver: before === null ? [] : [{ ...key, fromSeq, before }],
+      partitions: [{ ...row, session, fromSeq }],
+      removeSegments,
+      addSegments,
+    })
   }
 
-  /** Whether the last state of the partition is not in its row yet. `row`: as it was found. */
-  isOutdated(row: PartitionRow | null): boolean {
+  /** Whether the last state of the partition is not in its row yet. */
+  isOutdated(): boolean {
     const { state } = this.source
     if (this.#found.length > 0) return true
     if (this.#written !== null) return this.#written !== state
+    const row = this.#row
     return (
       row === null || row.logStart !== state.logStartOffset || !encodePartition({ ...state, synced: true, active: null }).equals(row.state)
     )
