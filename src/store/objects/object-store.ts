@@ -77,9 +77,18 @@ class S3ObjectStore implements ObjectStore {
 
   async upload(name: string, content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     checkObjectName(name)
+    const parts = partsOf(content)
+    const first: Uint8Array[] = (await parts.next()).value!
+    const second = await parts.next()
+    // An upload is three requests or more, each billed as a PUT.
+    if (second.done === true) await this.#put(name, '', first)
+    else await this.#uploadInParts(name, following([first, second.value], parts))
+  }
+
+  async #uploadInParts(name: string, parts: AsyncIterable<Uint8Array[]>): Promise<void> {
     const id = await this.#beginUpload(name)
     try {
-      const tags = await this.#uploadParts(name, id, content)
+      const tags = await this.#uploadParts(name, id, parts)
       await this.#completeUpload(name, id, tags)
     } catch (error) {
       // Parts that nobody completes cost money. What this misses, a rule of the bucket ends (AbortIncompleteMultipartUpload).
@@ -188,7 +197,7 @@ class S3ObjectStore implements ObjectStore {
   }
 
   /** Some parts at once, so that neither memory nor the connection is idle. */
-  async #uploadParts(name: string, uploadId: string, content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string[]> {
+  async #uploadParts(name: string, uploadId: string, parts: AsyncIterable<Uint8Array[]>): Promise<string[]> {
     const tags: string[] = []
     const sending = new Set<Promise<void>>()
     let failure: unknown = null
@@ -202,7 +211,7 @@ class S3ObjectStore implements ObjectStore {
     }
     let part = 0
     try {
-      for await (const body of partsOf(content)) {
+      for await (const body of parts) {
         if (failure !== null) break
         if (++part > mostParts)
           throw new ObjectError(`${name} is larger than ${mostParts} parts of ${partBytes} bytes`, 'EntityTooLarge', null, false)
@@ -301,4 +310,9 @@ function joined(body: readonly Uint8Array[]): readonly Uint8Array[] {
   let bytes = 0
   for (const each of body) bytes += each.length
   return body.length > 1 && bytes < body.length * smallBytes ? [Buffer.concat(body, bytes)] : body
+}
+
+async function* following<T>(first: readonly T[], rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield* first
+  yield* rest
 }
