@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Kafka, logLevel } from 'kafkajs'
-import { openClient } from '../client.ts'
+import { type Client, openClient } from '../client.ts'
 
 const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
 const limit = { timeout: 120_000 }
@@ -110,13 +110,9 @@ async function topicsAt(port: number): Promise<string[]> {
   return [...(await client.topicNames())]
 }
 
-/** Those that clients are sent to. */
-async function brokersAt(port: number): Promise<number[]> {
-  const admin = new Kafka({ brokers: [`127.0.0.1:${port}`], logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
-  const { brokers } = await admin.describeCluster()
-  await admin.disconnect()
-  return brokers.map(({ nodeId }) => nodeId).sort()
+/** Those that clients are sent to. The same client is asked again and again. */
+async function brokersOf(client: Client): Promise<number[]> {
+  return (await client.cluster()).brokers.map(({ id }) => id).sort()
 }
 
 async function createTopicAt(port: number, name: string): Promise<void> {
@@ -217,10 +213,11 @@ test('a broker that cannot start again is tried again, and the others go on', li
   await until(() => refusals().length === 2)
   assert.equal((await readiness(http)).status, 503)
   assert.deepEqual(await topicsAt(ports[0]!), [])
-  await until(async () => (await brokersAt(ports[0]!)).join() === '1')
+  await using client = openClient({ bootstrap: `127.0.0.1:${ports[0]}` })
+  await until(async () => (await brokersOf(client)).join() === '1')
   writeFileSync(file, content)
   await until(async () => (await readiness(http)).status === 200)
-  assert.deepEqual(await brokersAt(ports[0]!), [1, 2])
+  assert.deepEqual(await brokersOf(client), [1, 2])
 })
 
 test('partitions, transactions and groups are spread over the processes, also after each was killed', limit, async t => {

@@ -149,7 +149,8 @@ function hostOf(address: string): string {
 }
 
 async function cluster(admin: Admin): Promise<Cluster> {
-  const { id, controllerId, brokers } = await admin.metadata({ topics: [] })
+  // The library would repeat what it heard up to five minutes ago.
+  const { id, controllerId, brokers } = await admin.metadata({ topics: [], forceUpdate: true })
   return {
     id,
     controllerId,
