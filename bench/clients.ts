@@ -5,9 +5,11 @@ import { Kafka, logLevel } from 'kafkajs'
 import { cacheDirectory, cached, compileDriver, kafkaJars, needs, quietJava } from '../compat/support/cache.ts'
 import { must } from '../compat/support/run.ts'
 
-/** A broker, by one of its listeners. */
+/** A broker, by one of its listeners, or several brokers of a cluster, separated by commas. */
 export interface Target {
   readonly bootstrap: string
+  /** Of the topics that are created there; 1 when not given. */
+  readonly replication?: number
 }
 
 export type Options = Readonly<Record<string, string | number>>
@@ -54,19 +56,22 @@ export async function prepareClients(): Promise<void> {
 }
 
 export async function createTopic(broker: Target, topic: string, partitions: number, configs: Options = {}): Promise<void> {
-  const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value: String(value) }))
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }], timeout: 60_000 })
+  const wanted = { topic, numPartitions: partitions, replicationFactor: broker.replication ?? 1, configEntries }
+  const admin = adminOf(broker)
+  await admin.connect()
+  await admin.createTopics({ topics: [wanted], timeout: 60_000 })
   await admin.disconnect()
 }
 
 export async function deleteTopic(broker: Target, topic: string): Promise<void> {
-  const admin = new Kafka({ brokers: [broker.bootstrap], logLevel: logLevel.NOTHING }).admin()
+  const admin = adminOf(broker)
   await admin.connect()
   await admin.deleteTopics({ topics: [topic], timeout: 60_000 })
   await admin.disconnect()
 }
+
+const adminOf = ({ bootstrap }: Target) => new Kafka({ brokers: bootstrap.split(','), logLevel: logLevel.NOTHING }).admin()
 
 /** Kafka's kafka-producer-perf-test; `options` are the producer's, `more` flags of the tool's. */
 export async function producerPerf(
@@ -116,6 +121,9 @@ export const drive = {
   createTopics: (broker: Target, prefix: string, options: Options) => run<{ seconds: number }>(broker, 'topics', prefix, options),
   metadata: (broker: Target, options: Options) => run<{ requests: number; seconds: number }>(broker, 'metadata', 'none', options),
   first: (broker: Target, topic: string) => run<{ seconds: number }>(broker, 'first', topic, {}),
+  /** `began` is called when the first record is due. */
+  paced: (broker: Target, topic: string, options: Options, began: () => void) =>
+    run<{ records: number }>(broker, 'paced', topic, options, line => line === 'ready' && began()),
   /** `positioned` is called once the consumers know where they start. */
   consume: (broker: Target, topic: string, options: Options, positioned = () => {}) =>
     run<Throughput>(broker, 'consume', topic, options, line => line === 'ready' && positioned()),

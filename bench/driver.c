@@ -9,6 +9,8 @@
  *   driver topics  HOST:PORT PREFIX topics=1000 partitions=5   creates PREFIX-0 … in requests of 50
  *   driver metadata HOST:PORT - requests=100                   all topics, one request after the other
  *   driver first   HOST:PORT TOPIC                             one record, to a broker that may not lead yet
+ *   driver paced   HOST:PORT TOPIC rate=1000 seconds=5 partitions=1 size=100 out=FILE until=FILE   records at fixed times, whatever becomes
+ *                  of earlier ones; prints "ready" when the first is due; ends when the file `until` is there; `out` has struct moment for each
  *
  * Any option with a dot in its name is librdkafka's (acks, compression.codec=lz4, topic.…); acks too.
  */
@@ -80,9 +82,11 @@ static rd_kafka_t *client(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
     memcpy(name, arguments[i], (size_t)(equals - arguments[i]));
     name[equals - arguments[i]] = 0;
     int forProducer = strcmp(name, "acks") == 0 || strncmp(name, "batch.", 6) == 0 || strncmp(name, "queue.", 6) == 0 ||
-                      strncmp(name, "compression.", 12) == 0 || strcmp(name, "linger.ms") == 0;
+                      strncmp(name, "compression.", 12) == 0 || strcmp(name, "linger.ms") == 0 || strcmp(name, "enable.idempotence") == 0 ||
+                      strcmp(name, "message.timeout.ms") == 0 || strcmp(name, "retry.backoff.ms") == 0;
+    int forConsumer = strncmp(name, "fetch.", 6) == 0;
     if (strchr(name, '.') == NULL && strcmp(name, "acks") != 0) continue;
-    if (forProducer && type != RD_KAFKA_PRODUCER) continue;
+    if ((forProducer && type != RD_KAFKA_PRODUCER) || (forConsumer && type != RD_KAFKA_CONSUMER)) continue;
     set(conf, name, equals + 1);
   }
   char error[256];
@@ -205,7 +209,9 @@ static rd_kafka_queue_t *follow(rd_kafka_t *rk, long partitions, int fromEnd) {
   rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
   for (long i = 0; i < partitions; i++) {
     int64_t low, high;
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(rk, topic, (int32_t)i, &low, &high, 30000);
+    rd_kafka_resp_err_t error; /* One that asks only once may be told of a leader that has just changed. */
+    for (int attempt = 0; attempt < 50; attempt++, usleep(100000))
+      if ((error = rd_kafka_query_watermark_offsets(rk, topic, (int32_t)i, &low, &high, 30000)) == RD_KAFKA_RESP_ERR_NO_ERROR) break;
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) die("offsets of %s-%ld: %s", topic, i, rd_kafka_err2str(error));
     if (rd_kafka_consume_start_queue(rkt, (int32_t)i, fromEnd ? high : low, queue) == -1) die("cannot consume");
   }
@@ -391,13 +397,99 @@ static void first(void) {
   printf("{\"seconds\":%.6f}\n", ackedAt - began);
 }
 
+/* On CLOCK_MONOTONIC, in seconds. `acked` and `received` are 0 when that never happened; `acked` is -1 when the caller was told so. */
+struct moment {
+  double due, acked, received;
+};
+static struct moment *moments;
+static long momentCount;
+
+static void onPacedDelivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
+  (void)rk, (void)opaque;
+  struct moment *of = message->_private;
+  of->acked = message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? now() : -1;
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) atomic_fetch_add(&delivered, 1);
+  else if (atomic_fetch_add(&failed, 1) == 0) fprintf(stderr, "delivery: %s\n", rd_kafka_err2str(message->err));
+}
+
+static void *deliveryLoop(void *of) {
+  while (!stopping) rd_kafka_poll(of, 100);
+  return NULL;
+}
+
+/* Each record begins with its number. Errors pass, or the record is never received, which is found at the end. */
+static void *pacedReceiveLoop(void *of) {
+  rd_kafka_message_t *messages[1000];
+  while (!stopping) {
+    ssize_t count = rd_kafka_consume_batch_queue(of, 100, messages, 1000);
+    double at = now();
+    for (ssize_t i = 0; i < count; i++) {
+      uint64_t index;
+      if (messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR && messages[i]->len >= sizeof index) {
+        memcpy(&index, messages[i]->payload, sizeof index);
+        if (index < (uint64_t)momentCount && moments[index].received == 0) moments[index].received = at, atomic_fetch_add(&received, 1);
+      }
+      rd_kafka_message_destroy(messages[i]);
+    }
+  }
+  return NULL;
+}
+
+static void sleepUntil(double at) {
+  struct timespec t = {.tv_sec = (time_t)at, .tv_nsec = (long)((at - (double)(time_t)at) * 1e9)};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+static void paced(void) {
+  long size = number("size", 100), partitions = number("partitions", 1), rate = number("rate", 1000), sent = 0;
+  const char *out = text("out", NULL), *until = text("until", NULL);
+  if (out == NULL || size < 8) die("out=FILE and size=8 or more are needed");
+  momentCount = rate * number("seconds", 5);
+  moments = calloc((size_t)momentCount, sizeof *moments);
+  makePayloads(size);
+  rd_kafka_queue_t *queue = follow(client(RD_KAFKA_CONSUMER, configuration()), partitions, 1);
+  rd_kafka_conf_t *conf = configuration();
+  rd_kafka_conf_set_dr_msg_cb(conf, onPacedDelivery);
+  set(conf, "queue.buffering.max.ms", "0");
+  set(conf, "queue.buffering.max.messages", "2000000");
+  rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, conf);
+  rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
+  const struct rd_kafka_metadata *known;
+  if (rd_kafka_metadata(rk, 0, rkt, &known, 30000) != RD_KAFKA_RESP_ERR_NO_ERROR) die("no metadata");
+  pthread_t receiver, deliverer;
+  pthread_create(&receiver, NULL, pacedReceiveLoop, queue);
+  pthread_create(&deliverer, NULL, deliveryLoop, rk);
+  puts("ready");
+  fflush(stdout);
+  char *value = malloc((size_t)size);
+  for (double began = now(); sent < momentCount; sent++) {
+    if (until != NULL && sent % (rate / 10 + 1) == 0 && access(until, F_OK) == 0) break;
+    struct moment *of = &moments[sent];
+    of->due = began + (double)sent / (double)rate;
+    if (of->due > now()) sleepUntil(of->due);
+    uint64_t index = (uint64_t)sent;
+    memcpy(value, payload + (size_t)(sent % payloads) * (size_t)size, (size_t)size);
+    memcpy(value, &index, sizeof index);
+    if (rd_kafka_produce(rkt, (int32_t)(sent % partitions), RD_KAFKA_MSG_F_COPY, value, (size_t)size, NULL, 0, of) == -1)
+      die("produce: %s", rd_kafka_err2str(rd_kafka_last_error()));
+  }
+  if (rd_kafka_flush(rk, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR) die("records were still not acknowledged after two minutes");
+  for (double end = now() + 30; received < delivered && now() < end;) usleep(1000);
+  stopping = 1;
+  pthread_join(receiver, NULL);
+  pthread_join(deliverer, NULL);
+  FILE *file = fopen(out, "wb");
+  if (file == NULL || fwrite(moments, sizeof *moments, (size_t)sent, file) != (size_t)sent || fclose(file) != 0) die("cannot write %s", out);
+  printf("{\"records\":%ld}\n", sent);
+}
+
 int main(int count, char **list) {
   if (count < 4) die("usage: driver MODE HOST:PORT TOPIC [key=value …]");
   argumentCount = count, arguments = list, bootstrap = list[2], topic = list[3];
   struct {
     const char *name;
     void (*run)(void);
-  } modes[] = {{"produce", produce}, {"latency", latency}, {"consume", consume}, {"group", group}, {"topics", topicsCreated}, {"metadata", metadata}, {"first", first}};
+  } modes[] = {{"produce", produce}, {"latency", latency}, {"consume", consume}, {"group", group}, {"topics", topicsCreated}, {"metadata", metadata}, {"first", first}, {"paced", paced}};
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
     if (strcmp(list[1], modes[i].name) == 0) {
       modes[i].run();

@@ -1,4 +1,4 @@
-/** What a process costs, from /proc: it and its children, before and after. */
+/** What processes cost, from /proc: they and their children, before and after. */
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Cost {
@@ -15,18 +15,21 @@ const sampleMs = 100
 /** Work put off until after the answer is work all the same: the meter runs on until the process is quiet. */
 const quiet = { ms: 300, cpuSeconds: 0.03, atMostMs: 8000 }
 
-/** Runs `work`, once the process `pid` is quiet, and says what it cost it. */
-export async function costOf<T>(pid: number, work: () => Promise<T>): Promise<{ result: T; cost: Cost }> {
-  await untilQuiet(pid)
-  const before = read(pid)
+/** One, or several that are paid together. */
+export type Pids = number | readonly number[]
+
+/** Runs `work`, once the processes are quiet, and says what it cost them. */
+export async function costOf<T>(pids: Pids, work: () => Promise<T>): Promise<{ result: T; cost: Cost }> {
+  await untilQuiet(pids)
+  const before = read(pids)
   let rssBytes = before.rssBytes
   const timer = setInterval(() => {
-    rssBytes = Math.max(rssBytes, read(pid).rssBytes)
+    rssBytes = Math.max(rssBytes, read(pids).rssBytes)
   }, sampleMs)
   try {
     const result = await work()
-    await untilQuiet(pid)
-    const after = read(pid)
+    await untilQuiet(pids)
+    const after = read(pids)
     const cost = {
       cpuSeconds: after.cpuSeconds - before.cpuSeconds,
       writtenBytes: after.writtenBytes - before.writtenBytes,
@@ -38,33 +41,52 @@ export async function costOf<T>(pid: number, work: () => Promise<T>): Promise<{ 
   }
 }
 
-export function rssOf(pid: number): number {
-  return read(pid).rssBytes
+export function rssOf(pids: Pids): number {
+  return read(pids).rssBytes
 }
 
 export const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
 
-async function untilQuiet(pid: number): Promise<void> {
-  let last = read(pid).cpuSeconds
+async function untilQuiet(pids: Pids): Promise<void> {
+  let last = read(pids).cpuSeconds
   for (let waited = 0; waited < quiet.atMostMs; waited += quiet.ms) {
     await pause(quiet.ms)
-    const now = read(pid).cpuSeconds
+    const now = read(pids).cpuSeconds
     if (now - last <= quiet.cpuSeconds) return
     last = now
   }
 }
 
-function read(root: number): Cost {
+function read(pids: Pids): Cost {
   const total = { cpuSeconds: 0, writtenBytes: 0, rssBytes: 0 }
-  for (const pid of [root, ...childrenOf(root)]) {
-    // Behind the name in brackets: state is field 3, utime 14, stime 15.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    total.cpuSeconds += (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-    total.writtenBytes += field(readFileSync(`/proc/${pid}/io`, 'latin1'), 'write_bytes')
-    total.rssBytes += field(readFileSync(`/proc/${pid}/status`, 'latin1'), 'VmRSS') * 1024
+  for (const root of [pids].flat()) {
+    add(total, root)
+    for (const child of childrenOf(root)) {
+      try {
+        add(total, child)
+      } catch (error) {
+        if (!isGone(error)) throw error
+      }
+    }
   }
   return total
+}
+
+function add(total: Cost, pid: number): void {
+  const io = readFileSync(`/proc/${pid}/io`, 'latin1')
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  // Behind the name in brackets: state is field 3, utime 14, stime 15; 16 and 17 are those of children that have ended, as PostgreSQL's do.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  for (const ticks of fields.slice(11, 15)) total.cpuSeconds += Number(ticks) / ticksPerSecond
+  total.writtenBytes += field(io, 'write_bytes')
+  // A process that is ending has no memory any more.
+  if (status.includes('VmRSS')) total.rssBytes += field(status, 'VmRSS') * 1024
+}
+
+/** It has ended since it was listed. */
+function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
 function field(text: string, name: string): number {
@@ -74,8 +96,13 @@ function field(text: string, name: string): number {
 }
 
 function childrenOf(pid: number): number[] {
-  const direct = readdirSync(`/proc/${pid}/task`).flatMap(task =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number),
-  )
-  return [...direct, ...direct.flatMap(childrenOf)]
+  try {
+    const direct = readdirSync(`/proc/${pid}/task`).flatMap(task =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number),
+    )
+    return [...direct, ...direct.flatMap(childrenOf)]
+  } catch (error) {
+    if (!isGone(error)) throw error
+    return []
+  }
 }

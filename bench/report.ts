@@ -1,5 +1,15 @@
-/** From measurements to ratios, and to the table in docs/benchmarks.md. */
-import type { Goal, Measured, Row } from './row.ts'
+/** From measurements to ratios, and to the table of a document. */
+import type { AnyRow, Goal, Measured } from './row.ts'
+
+/** Rows with a document of their own. */
+export interface Suite {
+  readonly rows: readonly AnyRow[]
+  readonly resultsFile: string
+  /** Path in the repository. */
+  readonly document: string
+  /** Its text before the table. */
+  readonly introduction: string
+}
 
 /** What one row found in one run. `rounds` are in the order in which they were measured. */
 export interface Result {
@@ -30,10 +40,11 @@ export interface Verdict {
   other: Spread | null
   /** Of the medians; of the rounds in pairs. */
   ratio: Spread
-  met: boolean
+  /** null: there is no goal. */
+  met: boolean | null
 }
 
-export function verdicts(row: Row, result: Result): Verdict[] {
+export function verdicts(row: AnyRow, result: Result): Verdict[] {
   return row.goals.flatMap(goal => {
     const values = result.millrace.map(each => each[goal.metric]!)
     const others = yardstick(goal, result)
@@ -43,8 +54,9 @@ export function verdicts(row: Row, result: Result): Verdict[] {
     const pairs = values.map((value, round) => value / (others?.[round] ?? other?.median ?? 1))
     const ratio = { ...spread(pairs), median: millrace.median / (other?.median ?? 1) }
     const judged = goal.everyRound ? [ratio.least, ratio.most] : [ratio.median]
-    const met = judged.every(each => each >= (goal.atLeast ?? 0) && each <= (goal.atMost ?? Number.POSITIVE_INFINITY))
-    return [{ goal, millrace, other, ratio, met }]
+    const isAim = goal.atLeast !== undefined || goal.atMost !== undefined
+    const isMet = judged.every(each => each >= (goal.atLeast ?? 0) && each <= (goal.atMost ?? Number.POSITIVE_INFINITY))
+    return [{ goal, millrace, other, ratio, met: isAim ? isMet : null }]
   })
 }
 
@@ -68,32 +80,23 @@ function figure(value: number, unit = ''): string {
 
 const withSpread = ({ median, least, most }: Spread, unit = '') => `${figure(median, unit)} (${figure(least)}–${figure(most)})`
 
-const wanted = ({ atLeast, atMost, everyRound }: Goal) =>
-  `${atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`}${everyRound ? ' in every round' : ''}`
+function wanted({ atLeast, atMost, everyRound }: Goal): string {
+  if (atLeast === undefined && atMost === undefined) return ''
+  return `${atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`}${everyRound ? ' in every round' : ''}`
+}
+
+const words = (met: boolean | null, yes: string, no: string) => (met === null ? '' : met ? yes : no)
 
 const yardsticks = { kafka: 'Kafka', sink: 'gathered sink', nothing: '' }
 
 /** One line for the terminal. */
 export function sentence({ goal, millrace, other, ratio, met }: Verdict): string {
   const against = other === null ? '' : ` against ${withSpread(other, goal.unit)} (${yardsticks[goal.against]}), ratio ${withSpread(ratio)}`
-  return `  ${met ? 'met   ' : 'MISSED'} ${goal.label}: ${withSpread(millrace, goal.unit)}${against}, goal ${wanted(goal)}`
+  const aim = met === null ? '' : `, goal ${wanted(goal)}`
+  return `  ${words(met, 'met', 'MISSED').padEnd(6)} ${goal.label}: ${withSpread(millrace, goal.unit)}${against}${aim}`
 }
 
-const introduction = `# Benchmarks
-
-Written by \`npm run bench\`; do not edit. Millrace and Apache Kafka 4.3.1 (KRaft, one node, 1 GiB heap) run on one machine and disk and are
-driven by the same clients. Both are warm: each row begins with requests of the measured kind, at least 30,000 where the row does not say
-otherwise, until the broker's CPU per request has levelled out. Then they are measured in turn, A B A B; figures are medians with the least and
-the most of all rounds, ratios are of medians, with those of the single rounds in brackets. Before each measurement the price of memory is
-probed (CPU per GB written to the page cache); where it is over 0.3 s/GB the round is put off.
-
-CPU is user and system time of the broker's process, work put off until after the answer included. The gathered sink is the floor: a bare
-Node process that takes the same bytes from a socket and writes them to a file, 256 KiB at a time, without looking at them.
-Both brokers have default settings but for what a row names; \`no fsync\` is \`durability=os\` here and Kafka's default, \`fsync before the
-answer\` is the default here and \`flush.messages=1\` there.
-`
-
-export function page(rows: readonly Row[], results: readonly Result[]): string {
+export function page({ rows, introduction }: Suite, results: readonly Result[]): string {
   const known = rows.flatMap(row => results.filter(each => each.name === row.name).map(result => ({ row, result })))
   const lines = [introduction, ...origin(known.map(each => each.result)), '']
   lines.push('| row | goal | Millrace | compared with | ratio | met? |', '|---|---|---|---|---|---|')
@@ -109,13 +112,15 @@ function origin(results: readonly Result[]): string[] {
   return origins.size === 1 ? [`All rows: ${[...origins][0]}.`] : ['**These rows were measured at different commits**, named below.']
 }
 
-function howMeasured(row: Row, result: Result): string {
+function howMeasured(row: AnyRow, result: Result): string {
   const { millrace, kafka } = result.warmed
   const count = (requests: number | undefined) => (requests ?? 0).toLocaleString('en-US')
-  const warm = row.cold === undefined ? `Warm-up: ${count(millrace)} and ${count(kafka)} requests` : `No common warm-up: ${row.cold}`
+  const requests = row.alone === undefined ? `${count(millrace)} and ${count(kafka)}` : count(millrace)
+  const warm = row.cold === undefined ? `Warm-up: ${requests} requests` : `No common warm-up: ${row.cold}`
+  const alone = row.alone === undefined ? '' : ` Millrace alone: ${row.alone}.`
   const probes = spread([...result.millrace, ...result.kafka].map(each => each['memoryProbe']!))
   const rounds = `${result.millrace.length} rounds, memory ${withSpread(probes, 's/GB')}`
-  return `${warm}. ${rounds}; commit ${result.commit}, ${result.date}.`
+  return `${warm}.${alone} ${rounds}; commit ${result.commit}, ${result.date}.`
 }
 
 function tableLine(name: string, { goal, millrace, other, ratio, met }: Verdict): string {
@@ -126,7 +131,7 @@ function tableLine(name: string, { goal, millrace, other, ratio, met }: Verdict)
     withSpread(millrace, goal.unit),
     theirs,
     other === null ? '' : withSpread(ratio),
-    met ? 'yes' : '**no**',
+    words(met, 'yes', '**no**'),
   ]
   return `| ${cells.join(' | ')} |`
 }

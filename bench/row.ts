@@ -1,7 +1,7 @@
-/** What a row of the benchmark is: what is done to a broker, and which ratios are the goals. */
+/** What a row of the benchmark is: what is done to a broker or a cluster, and which ratios are the goals. */
 import type { RunningBroker } from '../compat/support/brokers.ts'
 import { createTopic, deleteTopic, type Options, type Target, type Throughput } from './clients.ts'
-import type { Cost } from './measure.ts'
+import type { Cost, Pids } from './measure.ts'
 import type { Protocol } from './secured.ts'
 
 export type Measured = Record<string, number>
@@ -12,35 +12,57 @@ export interface Goal {
   unit: string
   /** Millrace's figure against Kafka's, against the gathered sink's CPU per GB of the same run, or by itself. */
   against: 'kafka' | 'sink' | 'nothing'
+  /** With neither bound the figure is only shown. */
   atLeast?: number
   atMost?: number
   /** The ratio of each round has to meet the goal, not just that of the medians. */
   everyRound?: boolean
 }
 
-/** One process of a peer, in one round. `scale` is 1, or less for `--quick`. `topic` is new in each round. */
-export interface Stage {
-  readonly broker: RunningBroker
+/** A broker or a cluster. */
+export interface Peer {
+  readonly pid: Pids
+  remove(): Promise<void>
+}
+
+export type Side = 'millrace' | 'kafka'
+
+/** Kafka, or the Millrace of a checkout. */
+export type Wanted = 'kafka' | { readonly checkout: string }
+
+/** A peer in one round. `scale` is 1, or less for `--quick`. `topic` is new in each round. */
+export interface Stage<P extends Peer = RunningBroker> {
+  readonly broker: P
   readonly scale: number
   readonly topic: string
 }
 
-export interface Row {
+export interface RowOf<P extends Peer> {
   name: string
   /** With every setting: record size, batch, acks, fsync, keys, partitions. */
   settings: string
-  /** `fsync`: Millrace as it comes, Kafka with flush.messages=1. `os`: Millrace with durability=os, Kafka as it comes. */
-  durability: 'os' | 'fsync'
   goals: readonly Goal[]
-  /** Both brokers have this listener, too. */
-  secured?: Protocol
-  /** Work of the measured kind. Returns its number of requests. The runner repeats it until the broker is warm; see run.ts. */
-  warm?(stage: Stage): Promise<number>
+  /** Why Kafka is not measured. */
+  alone?: string
+  start(wanted: Wanted): Promise<P>
+  /** Work of the measured kind. Returns its number of requests. The runner repeats it until the peer is warm; see rounds.ts. */
+  warm?(stage: Stage<P>): Promise<number>
   /** The most steps of the warm-up, where a step is slow. */
   warmSteps?: number
   /** Why there is no `warm`: each round then has a new process. */
   cold?: string
-  measure(stage: Stage): Promise<Measured>
+  measure(stage: Stage<P>): Promise<Measured>
+}
+
+/** What any row is to those who only run it. */
+export type AnyRow = RowOf<Peer>
+
+/** Of one broker, which the suite starts as the row says. */
+export interface Row extends Omit<RowOf<RunningBroker>, 'start'> {
+  /** `fsync`: Millrace as it comes, Kafka with flush.messages=1. `os`: Millrace with durability=os, Kafka as it comes. */
+  durability: 'os' | 'fsync'
+  /** Both brokers have this listener, too. */
+  secured?: Protocol
 }
 
 const gigabyte = 1e9
@@ -69,6 +91,20 @@ export const free = (metric: string, label: string, atMost: number, unit = ''): 
   unit,
   against: 'nothing',
   atMost,
+})
+export const least = (metric: string, label: string, atLeast: number, unit = 'MB/s'): Goal => ({
+  metric,
+  label,
+  unit,
+  against: 'nothing',
+  atLeast,
+})
+/** A figure without a goal. */
+export const shown = (metric: string, label: string, unit: string, against: Goal['against'] = 'kafka'): Goal => ({
+  metric,
+  label,
+  unit,
+  against,
 })
 
 /** Gives `work` a topic that is deleted, files included, as soon as the work is done, so that rounds do not fill the page cache. */

@@ -59,7 +59,9 @@ const nodeFlags = ['--max-semi-space-size=2']
 /** `checkout`: of another state of Millrace, to compare with. */
 export async function startMillrace(properties: Properties = {}, listeners: Listeners = {}, checkout = repository): Promise<RunningBroker> {
   const directory = freshDirectory('millrace')
-  const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
+  // Further processes have the ports behind that of the first.
+  const processes = Number(properties['processes'] ?? 1)
+  const bootstraps = addresses(await freePorts(processes + Object.keys(listeners).length), listeners)
   const data = join(directory, 'data')
   const file = join(directory, 'server.properties')
   const own = { ...listening(bootstraps, listeners), 'log.dirs': data, 'http.listen': 'none' }
@@ -74,13 +76,14 @@ export async function startMember(
   properties: Properties,
   env: Readonly<Record<string, string>>,
   listeners: Listeners = {},
+  checkout = repository,
 ): Promise<RunningBroker> {
   const directory = freshDirectory('millrace')
   const bootstraps = addresses(await freePorts(1 + Object.keys(listeners).length), listeners)
   const file = join(directory, 'server.properties')
   writeFileSync(file, lines({ 'http.listen': 'none', ...properties, ...listening(bootstraps, listeners) }))
-  await compile()
-  const args = [...nodeFlags, join(repository, 'dist/cli.js'), 'start', '--config', file]
+  await compile(checkout)
+  const args = [...nodeFlags, join(checkout, 'dist/cli.js'), 'start', '--config', file]
   return Broker.start({ name: 'millrace', command: process.execPath, args, data: directory, env }, bootstraps, directory)
 }
 
@@ -108,41 +111,62 @@ export interface KafkaOptions {
 }
 
 export async function startKafka(options: KafkaOptions = {}): Promise<RunningBroker> {
+  const { properties = {} } = options
+  return (await startKafkaNodes(1, { ...options, properties: { ...oneNode, ...properties } }))[0]!
+}
+
+/** Nodes of one cluster, each of them broker and controller. */
+export async function startKafkaNodes(count: number, options: KafkaOptions = {}): Promise<RunningBroker[]> {
   const { version = '4.3.1', properties = {}, listeners = {}, jvm = kafkaJvm } = options
-  const jars = await kafkaJars(version)
-  const directory = freshDirectory('kafka')
-  const count = 1 + Object.keys(listeners).length
-  const port = await freePorts(count + 1)
-  const bootstraps = addresses(port, listeners)
-  const controller = `127.0.0.1:${port + count}`
-  const data = join(directory, 'data')
-  const file = join(directory, 'server.properties')
-  const open = listening(bootstraps, listeners)
-  const own = { ...open, listeners: `${open['listeners']},CONTROLLER://${controller}`, 'advertised.listeners': open['listeners']! }
-  writeFileSync(file, lines({ ...oneNode(controller, properties['node.id'] ?? '1'), ...own, 'log.dirs': data, ...properties }))
-  const java = [quietJava, '-cp', jars]
-  const format = ['kafka.tools.StorageTool', 'format', '-t', 'AAAAAAAAQACAAAAAAAAAAQ', '-c', file]
-  await must('java', [...java, ...format], { seconds: 60 })
-  const args = [...jvm, ...java, 'kafka.Kafka', file]
-  return Broker.start({ name: 'kafka', command: 'java', args, data }, bootstraps, directory)
+  const java = [quietJava, '-cp', await kafkaJars(version)]
+  const portsOfEach = 2 + Object.keys(listeners).length
+  const ports = await freePorts(count * portsOfEach)
+  const nodes = Array.from({ length: count }, (_, index) => {
+    const port = ports + index * portsOfEach
+    const id = String(Number(properties['node.id'] ?? 1) + index)
+    return {
+      id,
+      bootstraps: addresses(port, listeners),
+      controller: `127.0.0.1:${port + portsOfEach - 1}`,
+      directory: freshDirectory('kafka'),
+    }
+  })
+  const voters = nodes.map(({ id, controller }) => `${id}@${controller}`).join()
+  for (const { id, bootstraps, controller, directory } of nodes) {
+    const file = join(directory, 'server.properties')
+    const open = listening(bootstraps, listeners)
+    const own = { ...open, listeners: `${open['listeners']},CONTROLLER://${controller}`, 'advertised.listeners': open['listeners']! }
+    const node = { ...kafkaNode, 'controller.quorum.voters': voters, ...own, 'log.dirs': join(directory, 'data') }
+    writeFileSync(file, lines({ ...node, ...properties, 'node.id': id }))
+    const format = ['kafka.tools.StorageTool', 'format', '-t', 'AAAAAAAAQACAAAAAAAAAAQ', '-c', file]
+    await must('java', [...java, ...format], { seconds: 60 })
+  }
+  // A node does not listen before most of them run.
+  const started = await Promise.allSettled(
+    nodes.map(({ bootstraps, directory }) => {
+      const args = [...jvm, ...java, 'kafka.Kafka', join(directory, 'server.properties')]
+      return Broker.start({ name: 'kafka', command: 'java', args, data: join(directory, 'data') }, bootstraps, directory)
+    }),
+  )
+  const brokers = started.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
+  const failed = started.find(each => each.status === 'rejected')
+  if (failed === undefined) return brokers
+  for (const broker of brokers) await broker.remove()
+  throw failed.reason
 }
 
 /** As Kafka's own start script has them. */
 const kafkaJvm = '-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35'.split(' ')
 
+const kafkaNode: Properties = { 'process.roles': 'broker,controller', 'controller.listener.names': 'CONTROLLER' }
+
 /** What a single node cannot do without; everything else stays at Kafka's default. */
-function oneNode(controller: string, nodeId: string): Properties {
-  return {
-    'process.roles': 'broker,controller',
-    'node.id': nodeId,
-    'controller.quorum.voters': `${nodeId}@${controller}`,
-    'controller.listener.names': 'CONTROLLER',
-    'offsets.topic.replication.factor': '1',
-    'transaction.state.log.replication.factor': '1',
-    'transaction.state.log.min.isr': '1',
-    'share.coordinator.state.topic.replication.factor': '1',
-    'share.coordinator.state.topic.min.isr': '1',
-  }
+const oneNode: Properties = {
+  'offsets.topic.replication.factor': '1',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1',
 }
 
 const directories = new Set<string>()

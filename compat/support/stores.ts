@@ -13,6 +13,8 @@ import { accepts, freePorts, must, start } from './run.ts'
 
 export interface Store {
   readonly port: number
+  /** Of the process that all others are children of. */
+  readonly pid: number
   /** SIGKILL of all its processes; the data stays. */
   kill(): Promise<void>
   /** Resolves when it answers again. */
@@ -110,18 +112,18 @@ class Postgres implements Store {
     await this.#run('pg_ctl', ['-D', this.#data, '-l', join(this.#directory, 'log'), '-w', '-s', '-o', options, 'start'])
   }
 
-  #postmaster(): number {
+  get pid(): number {
     return Number(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8').split('\n')[0])
   }
 
   /** A run that is ended early leaves no server behind. */
   #endAtOnce(): void {
     if (!existsSync(join(this.#data, 'postmaster.pid'))) return
-    process.kill(this.#postmaster(), 'SIGQUIT')
+    process.kill(this.pid, 'SIGQUIT')
   }
 
   async kill(): Promise<void> {
-    const postmaster = this.#postmaster()
+    const postmaster = this.pid
     // Its backends see that it is gone and end; until then they hold the shared memory, and a new one does not start.
     process.kill(postmaster, 'SIGKILL')
     await until(async () => !(await accepts(this.port)) && !existsAs(postmaster), 'the killed PostgreSQL to end')
@@ -156,6 +158,11 @@ class Minio implements Store {
     const env = { MINIO_ROOT_USER: user, MINIO_ROOT_PASSWORD: password, MINIO_BROWSER: 'off', MINIO_UPDATE: 'off' }
     this.#child = start(this.#binary, args, join(this.#directory, 'output'), env)
     await until(() => this.#answers(), 'MinIO')
+  }
+
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error('MinIO does not run')
+    return this.#child.pid
   }
 
   async #answers(): Promise<boolean> {
