@@ -1,5 +1,8 @@
 /** Commands, metrics and Kafka's tools. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { apis } from '../../src/protocol.ts'
+import { repository } from '../support/cache.ts'
 import { unique } from '../support/kit.ts'
 import { type Finished, run } from '../support/run.ts'
 import { command } from './broker.ts'
@@ -136,7 +139,9 @@ export const commands: Cases = {
   metrics: async world => {
     const page = await world.broker(1).metrics()
     for (const name of metrics) expect(page.includes(`\n${name} `), `there is no ${name}`)
-    return ''
+    const alerts = readFileSync(join(repository, 'docs/cluster.md'), 'utf8').match(/\bmillrace_\w+/g)!
+    for (const name of new Set(alerts)) expect(page.includes(`\n${name}`), `there is no ${name}, which an alert names`)
+    return `${new Set(alerts).size} of alerts`
   },
 
   'brokers/each-names-the-others': async world => {

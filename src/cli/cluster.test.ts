@@ -70,3 +70,11 @@ test('status says that there is no cluster yet', { skip }, () => {
   assert.equal(status, 1)
   assert.match(stdout, /^degraded: the database: it holds no cluster yet; the first broker makes one/m)
 })
+
+test('a password that is missing is asked for', { skip }, () => {
+  const url = new URL(realCluster!)
+  url.password = ''
+  const { status, stderr } = check(url.href, realObjects!, { PGPASSWORD: '' })
+  assert.equal(status, 1)
+  assert.match(stderr, /^millrace: the database: .* the server wants a password for \w+; set PGPASSWORD, or write it into the URL\n$/)
+})

@@ -10,7 +10,7 @@ const program = fileURLToPath(new URL('../cli.ts', import.meta.url))
 const nowhere = ['--http', 'none', '--port', '1']
 
 function doctor(...flags: string[]) {
-  const env = { ...process.env, PGPASSWORD: 'hunter2', AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
+  const env = { PGPASSWORD: 'hunter2', AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret', ...process.env }
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'doctor', ...flags], { env, encoding: 'utf8' })
   return { status, stdout, stderr }
 }

@@ -75,7 +75,7 @@ export class Connection {
       await client.query([...settings, `set search_path to "${url.schema}"`].join('; '))
     } catch (error) {
       connection.close()
-      throw new DatabaseUnavailable(`no connection to ${url.host}:${url.port}: ${(error as Error).message}`, { cause: error })
+      throw new DatabaseUnavailable(`no connection to ${url.host}:${url.port}: ${reasonOf(error as Error, url)}`, { cause: error })
     } finally {
       timer.cancel()
     }
@@ -162,6 +162,12 @@ export class Connection {
     this.#broken = error
     if (!this.#closed) this.#lost?.(new DatabaseUnavailable(`the connection is lost: ${error.message}`, { cause: error }))
   }
+}
+
+/** pg speaks of its own types where it has no password to give. */
+function reasonOf({ message }: Error, { password, user }: DatabaseUrl): string {
+  if (password !== null || !/password must be/.test(message)) return message
+  return `the server wants a password for ${user}; set PGPASSWORD, or write it into the URL`
 }
 
 /** Thrown within a transaction that must not happen, though nothing failed. */
