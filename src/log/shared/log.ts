@@ -52,8 +52,8 @@ interface Session {
 const noCounts: JournalCounts = { frames: 0, bytes: 0, syncs: new Durations() }
 /** Also if the metadata does not say so by then, or the next leader does not serve. */
 const toldAfterMs = 1_000
-/** Between two looks whether it does. */
-const lookMs = 20
+/** Between two looks whether it does; doubles up to the second number. */
+const lookMs = { first: 5, last: 20 }
 const noPressure: Pressure = { on: false, whenOff: callback => callback() }
 
 export class SharedLog implements Log {
@@ -270,7 +270,7 @@ export class SharedLog implements Log {
     this.#forget(partition, 'released')
     if (this.#moved.has(key)) {
       this.#said.add(key)
-      if (this.#said.size === 1) this.#lookForNextLeaders()
+      if (this.#said.size === 1) this.#lookForNextLeaders(lookMs.first)
     }
     return { topic: partition.topic, topicId, partition: number, directory: partition.name }
   }
@@ -331,16 +331,16 @@ export class SharedLog implements Log {
     this.#options.system.timers.after(toldAfterMs, () => this.#tellMoved(key))
   }
 
-  #lookForNextLeaders(): void {
+  #lookForNextLeaders(pauseMs: number): void {
     const { system, database } = this.#options
-    system.timers.after(lookMs, async () => {
+    system.timers.after(pauseMs, async () => {
       const given = Array.from(this.#said, key => [key, this.#moved.get(key)!] as const)
       // If the database does not tell, clients look for themselves.
       const rows = await database.partitions(given.map(([, partition]) => partition.key)).catch(() => null)
       const leaders = rows === null ? null : new Map(rows.map(row => [nameOf(row), row.session]))
       for (const [key, { key: row, context }] of given)
         if (leaders === null || (leaders.get(nameOf(row)) ?? context.journal.session) !== context.journal.session) this.#tellMoved(key)
-      if (this.#said.size > 0) this.#lookForNextLeaders()
+      if (this.#said.size > 0) this.#lookForNextLeaders(Math.min(2 * pauseMs, lookMs.last))
     })
   }
 
