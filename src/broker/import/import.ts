@@ -7,7 +7,7 @@
  * as incomplete: no broker starts on it, and the same command continues where it was interrupted.
  */
 import { resolve } from 'node:path'
-import type { FileSystem, System } from '../../base.ts'
+import { type FileSystem, type System, severalAtOnce } from '../../base.ts'
 import type { ClusterMetadata, MetadataCounts } from '../../coordinator.ts'
 import { partitionFiles, writeCleanerCheckpoint } from '../../log.ts'
 import { type BrokerConfig, dataDirectory } from '../config.ts'
@@ -140,22 +140,11 @@ class Copying {
 
   async run(): Promise<void> {
     this.#tell('copying')
-    const next = async () => {
-      for (let one = this.#todo.shift(); one !== undefined; one = this.#todo.shift()) {
-        await this.#copy(one.partition, one.files)
-        this.#partitions++
-        this.#tell('copying')
-      }
-    }
-    const copied = await Promise.allSettled(
-      Array.from({ length: copiesAtATime }, () =>
-        next().catch(error => {
-          this.#todo.length = 0
-          throw error
-        }),
-      ),
-    )
-    for (const outcome of copied) if (outcome.status === 'rejected') throw outcome.reason
+    await severalAtOnce(this.#todo, copiesAtATime, async ({ partition, files }) => {
+      await this.#copy(partition, files)
+      this.#partitions++
+      this.#tell('copying')
+    })
     const cleaned = this.#source.partitions.flatMap(({ topic, partition, cleanedTo }) =>
       cleanedTo === null ? [] : [{ topic, partition, offset: cleanedTo }],
     )

@@ -5,7 +5,7 @@
  * The data comes first, the metadata last and at once: until then the cluster has no topic, so nothing of a half-finished import is ever
  * served. What is not finished is nobody's: the same import goes on with it, and if none does, the first broker removes it.
  */
-import type { System } from '../../base.ts'
+import { type System, severalAtOnce } from '../../base.ts'
 import { type MetadataCopy, type MetadataCounts, openDatabaseMetadataLog, readMetadataCopy } from '../../coordinator.ts'
 import { type ClusterImport, type Counted, openClusterImport, type ReleasedDirectory, readThrough, topicIdOf, uuidOf } from '../../log.ts'
 import { parseUuid } from '../../protocol.ts'
@@ -46,7 +46,7 @@ export interface ClusterImportReport extends MetadataCounts, ContentCounts, Coun
   partitions: number
 }
 
-const partitionsAtOnce = 4
+const partitionsAtOnce = 8
 /** Appends to the metadata that others were faster with. */
 const mostAttempts = 5
 
@@ -121,28 +121,19 @@ class Importing {
   }
 
   async #eachPartition(work: (partition: ReleasedDirectory, seen: (batches: Buffer) => void) => Promise<Counted>): Promise<void> {
-    const waiting = [...this.#source.partitions]
-    const next = async () => {
-      for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
-        const { topic } = one
-        const seen = (batches: Buffer) => {
-          this.#contents.take(topic, batches)
-          this.#advance(batches.length)
-        }
-        const { batches, records, bytes } = await work(one, seen)
-        this.#counted.batches += batches
-        this.#counted.records += records
-        this.#counted.bytes += bytes
-        this.#progress.partitions++
-        this.#advance(0)
+    await severalAtOnce(this.#source.partitions, partitionsAtOnce, async one => {
+      const { topic } = one
+      const seen = (batches: Buffer) => {
+        this.#contents.take(topic, batches)
+        this.#advance(batches.length)
       }
-    }
-    const failed = (error: unknown) => {
-      waiting.length = 0
-      throw error
-    }
-    const settled = await Promise.allSettled(Array.from({ length: partitionsAtOnce }, () => next().catch(failed)))
-    for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason
+      const { batches, records, bytes } = await work(one, seen)
+      this.#counted.batches += batches
+      this.#counted.records += records
+      this.#counted.bytes += bytes
+      this.#progress.partitions++
+      this.#advance(0)
+    })
   }
 
   /** A broker would take data of topics that do not exist yet for leftovers. */

@@ -7,7 +7,7 @@
  * The streams count up to the newest frames that the caller has seen. If nothing was written to the cluster from then until now, which the
  * caller finds out when this is done, all of it is of one moment.
  */
-import { chunks, type System, Turns } from '../../base.ts'
+import { chunks, type System, severalAtOnce, Turns } from '../../base.ts'
 import type { PartitionSpec } from '../../log.ts'
 import type { Offset } from '../../protocol.ts'
 import { findRecord } from '../../protocol.ts'
@@ -62,6 +62,7 @@ interface Copy {
 /** Each of them has its state in memory, and streams are read once for all of them. */
 const partitionsAtOnce = 1_000
 const segmentsAtOnce = 250
+const copiesAtOnce = 8
 const openFiles = 500
 const indexBytes = 8 << 20
 /** Of what was replayed and is not on the disk yet. */
@@ -111,10 +112,10 @@ class ClusterExport {
   async run(specs: readonly PartitionSpec[]): Promise<void> {
     this.#copies = []
     await this.#begin(specs)
-    for (const copy of this.#copies) await this.#copyPieces(copy)
+    await severalAtOnce(this.#copies, copiesAtOnce, copy => this.#copyPieces(copy))
     await this.#replayAll()
     await this.#writeReplayed()
-    for (const copy of this.#copies) await this.#finish(copy)
+    await severalAtOnce(this.#copies, copiesAtOnce, copy => this.#finish(copy))
   }
 
   close(): void {

@@ -1,0 +1,13 @@
+/** Work that waits for disks and servers, for many items, some of them at the same time. */
+
+/** Rejects with the first failure, when everything that was begun has ended; the other items are left. */
+export async function severalAtOnce<T>(items: Iterable<T>, most: number, work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = items[Symbol.iterator]()
+  const failures: unknown[] = []
+  const next = async () => {
+    for (let one = waiting.next(); one.done !== true && failures.length === 0; one = waiting.next())
+      await work(one.value).catch(error => void failures.push(error))
+  }
+  await Promise.all(Array.from({ length: most }, next))
+  if (failures.length > 0) throw failures[0]
+}
