@@ -157,6 +157,27 @@ test('a broker whose database does not answer says so, still leads, and goes on 
   assert.equal((await values('orders')).length, 61)
 })
 
+test('an end offset that a client waits for is not told when the lease is over by then', async () => {
+  await client.createTopic({ name: 'ends', partitions: 3 })
+  const { broker, ports } = members[0]!.running
+  await until(() => broker.metadata.topic('ends')?.partitions.some(({ log }) => log !== null) === true)
+  const partitionIndex = broker.metadata.topic('ends')!.partitions.find(({ log }) => log !== null)!.index
+  const [producing, listing] = [await connect(ports.get('PLAINTEXT')!), await connect(ports.get('PLAINTEXT')!)]
+  database = 'lost-before'
+  const records = buildBatch({ records: [{ key: null, value: Buffer.from('x') }] })
+  const topicData = [{ name: 'ends', partitionData: [{ index: partitionIndex, records }] }]
+  await producing.request(apis.produce, 9, { transactionalId: null, acks: -1, timeoutMs: 100, topicData })
+  // While the broker waits for what was appended, its lease ends.
+  await until(() => broker.cluster!.log.session!.marginMs < 800)
+  const topics = [{ name: 'ends', partitions: [{ partitionIndex, timestamp: -1 }] }]
+  const listed = await listing.request(apis.listOffsets, 7, { replicaId: -1, isolationLevel: 0, topics })
+  assert.equal(errorName(listed.topics[0]!.partitions[0]!.errorCode), 'KAFKA_STORAGE_ERROR')
+  producing.close()
+  listing.close()
+  database = 'well'
+  for (const member of members) await until(async () => (await readiness(member))[0] === 200)
+})
+
 test('without the object store small records go in and come out', async () => {
   objects = 'internal-error'
   await client.send('orders', [{ key: null, value: Buffer.from('999'), partition: 0 }])

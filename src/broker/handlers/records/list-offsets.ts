@@ -89,8 +89,11 @@ async function listOffset(topic: string, asked: Asked, upTo: Visible, context: R
     if (!context.allowed('DESCRIBE', 'TOPIC', topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED')
     const first = asked.timestamp < 0 ? since.get(asked.timestamp) : 0
     if (first === undefined || version < first) throw new KafkaError('UNSUPPORTED_VERSION')
-    const log = clientPartition(context, topic, asked.partitionIndex, asked.currentLeaderEpoch)
-    if (asked.timestamp !== earliest) await whenVisible(log, context)
+    const begun = clientPartition(context, topic, asked.partitionIndex, asked.currentLeaderEpoch)
+    const visible = asked.timestamp === earliest ? null : whenVisible(begun, context)
+    if (visible !== null) await visible
+    // Another broker may lead it since then, and may have more.
+    const log = visible === null ? begun : clientPartition(context, topic, asked.partitionIndex, asked.currentLeaderEpoch)
     if (version === 0) return { partitionIndex: asked.partitionIndex, errorCode: 0, oldStyleOffsets: await offsetsBefore(log, asked) }
     const found = await lookUp(log, asked.timestamp, upTo)
     const { partitionIndex } = asked
