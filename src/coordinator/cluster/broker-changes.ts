@@ -2,6 +2,7 @@
 import { KafkaError, zeroUuid } from '../../protocol.ts'
 import type { Brokers } from './brokers.ts'
 import type { ClusterImage } from './image.ts'
+import { internalTopics } from './internal-topics.ts'
 import type { BrokerRecord, PartitionChangeRecord, PartitionRecord } from './metadata-records.ts'
 import { assignmentProblem } from './placement.ts'
 import type { BrokerRegistration, NewRegistration, PartitionChange } from './types.ts'
@@ -28,6 +29,26 @@ export function registrationRecord(brokers: Brokers, broker: NewRegistration, ep
     logDirs: [],
     cordonedLogDirs: null,
   }
+}
+
+/**
+ * Of a broker that registers with another epoch though nobody has fenced it: what it leads stays with it. Coordinators tell their requests from those
+ * of their predecessors, which may still be on their way, by their leader epoch, so that grows as if there had been a failover.
+ */
+export function successionRecords({ brokers, topics }: ClusterImage, id: number, epoch: number): PartitionChangeRecord[] {
+  const known = brokers.byId.get(id)
+  if (known === undefined || known.fenced || known.epoch === epoch) return []
+  const isAlive = (other: number) => brokers.byId.get(other)?.fenced === false
+  return [...internalTopics].flatMap(name => {
+    const led = topics.byName.get(name)?.partitions.filter(({ leader }) => leader === id) ?? []
+    return led.map(before =>
+      changedPartition(
+        before,
+        { replicas: before.replicas, adding: before.addingReplicas, removing: before.removingReplicas, leader: id },
+        isAlive,
+      ),
+    )
+  })
 }
 
 /** Nothing when it is so already, or of another registration than the given one. Throws BROKER_ID_NOT_REGISTERED. */

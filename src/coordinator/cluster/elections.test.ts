@@ -43,6 +43,20 @@ function setting(brokers: readonly number[]) {
   return { shard, apply, register, assign, seen, end }
 }
 
+test('a session that follows an unfenced one of its broker coordinates with the next leader epoch', () => {
+  const { register, assign, seen, end } = setting([1, 2])
+  assign('__transaction_state', [1, 2], [2, 1])
+  assign('a', [1, 2])
+  register(1, 10)
+  assert.deepEqual(seen('__transaction_state'), ['1@0 1,2 1,2', '2@0 2,1 2,1'], 'it registers again in one session')
+  register(1, 11)
+  assert.deepEqual(seen('__transaction_state'), ['1@1 1,2 1,2', '2@0 2,1 2,1'])
+  assert.deepEqual(seen('a'), ['1@0 1,2 1,2'])
+  end(1, 11)
+  register(1, 12)
+  assert.deepEqual(seen('__transaction_state'), ['2@2 1,2 2', '2@0 2,1 2,1'], 'a failover has raised it already')
+})
+
 test('the end of a session fences the broker, and the first live replica leads, or whoever has least to do', () => {
   const { shard, assign, seen, end } = setting([1, 2, 3])
   assign('a', [1, 2, 3], [1, 3, 2], [2, 1, 3], [1, 2, 3])

@@ -13,6 +13,7 @@ import {
   leavingRecords,
   partitionChangeRecord,
   registrationRecord,
+  successionRecords,
   unregistrationRecord,
 } from './broker-changes.ts'
 import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
@@ -208,7 +209,7 @@ export class ClusterShard implements Shard {
   registerBroker(broker: NewRegistration): Decision<number> {
     // By default the offset of the record, as in Kafka.
     const { epoch = this.nextOffset } = broker
-    return decide([registrationRecord(this.image.brokers, broker, epoch)], epoch, false)
+    return decide([registrationRecord(this.image.brokers, broker, epoch), ...successionRecords(this.image, broker.id, epoch)], epoch, false)
   }
 
   /** With the first of the elections that follow from it; {@link electLeaders} makes the others. */
