@@ -185,6 +185,8 @@ export interface ClusterRow {
   /** Rises when the database is restored to a point in time. */
   readonly incarnation: number
   readonly format: number
+  /** What the server's clock showed when it was asked. */
+  readonly nowMs: number
 }
 
 /** Offset 0 and no object: none was made. */

@@ -176,7 +176,7 @@ function sessionQueries({ server, call, read }: Reach) {
       call(() =>
         server.atomically(async transaction => {
           await transaction.insert('cluster', { id: newId, incarnation: 1, format: 1 })
-          return { ...transaction.get<ClusterRow>('cluster')! }
+          return { ...transaction.get<Omit<ClusterRow, 'nowMs'>>('cluster')!, nowMs: server.nowMs }
         }),
       ),
     beginSession: (start: SessionStart) =>

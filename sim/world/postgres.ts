@@ -89,6 +89,10 @@ export class SimulatedPostgres {
       const newest = transaction.scan('metadata/').at(-1)
       if (newest !== undefined) await transaction.delete(newest[0])
     })
+    this.breakAll()
+  }
+
+  breakAll(): void {
     for (const connection of [...this.#connections]) connection.lose('another server has taken over')
   }
 

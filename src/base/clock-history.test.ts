@@ -135,6 +135,28 @@ for (const [what, wrongMs] of [
       }
     })
 
+test('started ahead of a clock that is right, without a history: what that one shows counts, and what passes from then on', async () => {
+  const { run, now, pass, jump, jumps } = machine()
+  const rightMs = now()
+  jump(year)
+  const clock = await run()
+  clock.compare(rightMs)
+  assert.deepEqual(jumps, [year])
+  pass(hour)
+  assert.equal(ageOf(rightMs - 2 * day, clock.history()), 2 * day + hour)
+  assert.equal(ageOf(now() - 60_000, clock.history()), 60_000)
+  await clock.close()
+})
+
+test('a clock that is behind another one, or about as far, is believed: so nothing is older than either says', async () => {
+  const { run, now, jumps } = machine()
+  const clock = await run()
+  clock.compare(now() + year)
+  clock.compare(now() - hour)
+  assert.deepEqual([jumps, clock.history().length], [[], 1])
+  await clock.close()
+})
+
 test('a first start with a wrong clock', async () => {
   const { run, now, pass, jump } = machine()
   jump(-year)

@@ -10,6 +10,11 @@ import type { FileSystem } from './file-system.ts'
 import type { Clock, System, Timer } from './system.ts'
 
 export interface WatchedClock extends Clock {
+  /**
+   * What another clock shows at this moment, where the history of this one is not kept. If this one is far ahead, one of them is wrong, and what it
+   * shows more does not count.
+   */
+  compare(otherMs: number): void
   /** Stores when the clock was last seen. */
   close(): Promise<void>
 }
@@ -43,6 +48,7 @@ export async function watchClock(options: ClockWatchOptions): Promise<WatchedClo
     now: () => watch.now(),
     monotonic: () => options.system.clock.monotonic(),
     history: () => watch.history(),
+    compare: otherMs => watch.compare(otherMs),
     close: () => watch.close(),
   }
 }
@@ -79,6 +85,15 @@ class ClockWatch {
   history(): readonly Era[] {
     this.#look()
     return this.#eras
+  }
+
+  compare(otherMs: number): void {
+    const nowMs = this.#look()
+    const aheadMs = nowMs - otherMs
+    if (aheadMs <= toleratedPauseMs) return
+    this.#eras = [{ from: Number.NEGATIVE_INFINITY, to: otherMs }]
+    this.#begin(nowMs, aheadMs)
+    void this.#note()
   }
 
   async close(): Promise<void> {

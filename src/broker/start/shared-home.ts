@@ -40,7 +40,7 @@ const lookMs = 250
 /** Reaches nobody yet. Throws InvalidConfig. */
 export async function openSharedHome(options: StartOptions, opened: Closers): Promise<Home> {
   const { system, logger } = options
-  // There is no directory for the history of the clock. A jump is noticed while the broker runs.
+  // There is no directory for the history of the clock. A jump is noticed while the broker runs; at the start it is compared with the database's.
   const clock = await watchClock({
     system: { ...system, files: memoryFileSystem() },
     path: '/clock.json',
@@ -61,6 +61,7 @@ class SharedHome implements Home {
   readonly #database: Database
   readonly #objects: ObjectStore
   readonly #seldom: Seldom
+  readonly #clock: WatchedClock
   #cluster: ClusterParts | null = null
   #metadata: ClusterMetadata | null = null
   #leaving: Promise<void> | null = null
@@ -71,6 +72,7 @@ class SharedHome implements Home {
   readonly #awake: MessageChannel | null
 
   constructor(options: StartOptions, opened: Closers, clock: WatchedClock) {
+    this.#clock = clock
     this.system = { ...options.system, clock }
     this.#options = { ...options, system: this.system }
     this.#opened = opened
@@ -107,6 +109,7 @@ class SharedHome implements Home {
     // On a busy machine loading takes seconds. Once there is a session, others would take this broker for dead.
     if (this.#options.openLink === undefined) await import('../../channel.ts')
     const member = await this.#joinCluster(report)
+    this.#clock.compare(member.cluster.nowMs)
     if (!config.hasNodeId) config.takeNodeId(member.brokerId)
     const log = await openSharedLog({
       system,

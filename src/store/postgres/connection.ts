@@ -13,7 +13,8 @@ const connectTimeoutMs = 5_000
 /** On the server, so that a backend whose client is gone does not hold locks for long. */
 const serverTimeouts = {
   statement_timeout: 30_000,
-  idle_in_transaction_session_timeout: 10_000,
+  // About a lease: who is paused in the middle of a transaction must not keep others from taking its place.
+  idle_in_transaction_session_timeout: 3_000,
   tcp_keepalives_idle: 5,
   tcp_keepalives_interval: 2,
   tcp_keepalives_count: 3,

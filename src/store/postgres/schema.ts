@@ -44,6 +44,7 @@ export interface Cluster {
   id: string
   incarnation: number
   format: number
+  nowMs: number
 }
 
 /** Makes what is missing, in one transaction, and checks the format. */
@@ -61,7 +62,9 @@ export async function startCluster(connection: Connection, schema: string, newId
       'insert into cluster(id, incarnation, format) select $1::uuid, 1, $2::int where not exists (select from cluster)',
       [newId, format],
     )
-    const [cluster] = await connection.query<Cluster>('select id, incarnation, format from cluster')
+    const [cluster] = await connection.query<Cluster>(
+      'select id, incarnation, format, floor(extract(epoch from clock_timestamp()) * 1000)::bigint as "nowMs" from cluster',
+    )
     if (cluster!.format !== format)
       throw new DatabaseRefused(`the cluster in schema ${schema} has format ${cluster!.format}; this program reads format ${format}`)
     return cluster!

@@ -61,8 +61,8 @@ export class DatabaseMetadataLog implements MetadataLog {
   readonly #subscriptions = new Set<{ cancel(): void }>()
   /** Of the newest snapshot that is known here. */
   #lastSnapshot: Offset = 0
-  /** The newest append that was read or made here; null: none since the snapshot was read. */
-  #last: MetadataAppend | null = null
+  /** The newest appends that were read or made here since the snapshot was read; two, for the image may not have the last one yet. */
+  #known: readonly MetadataAppend[] = []
   /** How often the database had been connected to again when the log was known to be the one that is followed. */
   #reconnects = 0
 
@@ -86,7 +86,7 @@ export class DatabaseMetadataLog implements MetadataLog {
       const append = { offset: expected, count: records.length, records: encode(expected, records, id) }
       if ((await this.#followed(expected)) === false) throw otherLog()
       if (await vehicle(append)) {
-        if (this.#last === null || this.#last.offset < expected) this.#last = append
+        this.#note(append)
         return true
       }
       const end = await this.#options.database.metadataEnd()
@@ -107,17 +107,22 @@ export class DatabaseMetadataLog implements MetadataLog {
   async #read(from: Offset): Promise<MetadataSlice> {
     const { counts } = this.#options.database
     if (from === newImage) {
-      this.#last = null
+      this.#known = []
       this.#reconnects = counts.reconnects
       return this.#readSnapshot()
     }
     if (!(await this.#followed(from))) throw otherLog()
-    const last = this.#last
-    const slice = await this.#readOn(from)
-    if (counts.reconnects === this.#reconnects) return slice
+    const { slice, last } = await this.#readOn(from)
     // Another server may have answered.
-    this.#last = last
-    return this.#read(from)
+    if (counts.reconnects !== this.#reconnects) return this.#read(from)
+    if (last !== null) this.#note(last)
+    return slice
+  }
+
+  #note(append: MetadataAppend): void {
+    const newest = this.#known.at(-1)
+    if (newest === undefined) this.#known = [append]
+    else if (newest.offset < append.offset) this.#known = [newest, append]
   }
 
   /** Whether the database has the log that was read up to `end`; null: that cannot be seen. */
@@ -125,15 +130,18 @@ export class DatabaseMetadataLog implements MetadataLog {
     const { database } = this.#options
     const { reconnects } = database.counts
     if (reconnects === this.#reconnects) return true
-    const last = this.#last
-    if (last === null || last.offset + last.count !== end) return null
-    const [found] = await database.readMetadata(last.offset, 1)
-    if (found?.offset !== last.offset || !asBuffer(found.records).equals(last.records)) return false
+    if (end > 0) {
+      const last = this.#known.find(({ offset, count }) => offset + count === end)
+      if (last === undefined) return null
+      const [found] = await database.readMetadata(last.offset, 1)
+      if (found?.offset !== last.offset || !asBuffer(found.records).equals(last.records)) return false
+    }
     this.#reconnects = reconnects
     return true
   }
 
-  async #readOn(from: Offset): Promise<MetadataSlice> {
+  /** With the last append of the slice; null: it is a snapshot, or empty. */
+  async #readOn(from: Offset): Promise<{ slice: MetadataSlice; last: MetadataAppend | null }> {
     const { database } = this.#options
     for (let attempt = 0; attempt < 2; attempt++) {
       const batches = await database.readMetadata(from, readBytes)
@@ -142,13 +150,14 @@ export class DatabaseMetadataLog implements MetadataLog {
       if (batches.length > 0) return this.#sliceOf(batches)
       const end = await database.metadataEnd()
       if (end < from) throw new KafkaError('OFFSET_OUT_OF_RANGE', `the metadata log ends at ${end}, before ${from}`)
-      if (end === from) return { isSnapshot: false, records: [], end }
+      if (end === from) return { slice: { isSnapshot: false, records: [], end }, last: null }
       // It has grown meanwhile; or, the second time, no append ends at `from`: this is not the log that was followed.
     }
-    return this.#readSnapshot()
+    return { slice: await this.#readSnapshot(), last: null }
   }
 
-  async #sliceOf(batches: readonly MetadataBatch[]): Promise<MetadataSlice> {
+  async #sliceOf(batches: readonly MetadataBatch[]) {
+    let last: MetadataAppend | null = null
     const records: PlacedRecord[] = []
     let end = batches[0]!.offset
     for (const { offset, count, records: bytes } of batches) {
@@ -158,9 +167,9 @@ export class DatabaseMetadataLog implements MetadataLog {
       if (decoded.length !== count + 1) throw new Error(`the metadata at offset ${offset} has ${decoded.length - 1} records, not ${count}`)
       for (const placed of decoded.slice(0, count)) records.push(placed)
       end = offset + count
-      this.#last = { offset, count, records: bytes }
+      last = { offset, count, records: bytes }
     }
-    return { isSnapshot: false, records, end }
+    return { slice: { isSnapshot: false, records, end }, last }
   }
 
   async #readSnapshot(): Promise<MetadataSlice> {
