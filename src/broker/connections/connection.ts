@@ -4,15 +4,17 @@
  * A request is processed only after the previous one has been answered, as in Kafka, so that a slow response stops reading from the
  * socket instead of filling memory. Produce requests are the exception: their place in the log is fixed immediately, so the connection reads
  * on while up to {@link maxParkedReplies} earlier replies wait for the disk. While the log falls behind, only produce requests wait. One
- * read may contain thousands of requests; those after the first take turns with other work (`base/turns.ts`).
+ * read may contain thousands of requests; those after the first take turns with other work (`base/turns.ts`), and the first takes turns
+ * with those of other connections (`read-turns.ts`).
  */
 import type net from 'node:net'
 import type { Clock, Timer, Timers, Turns } from '../../base.ts'
 import { apis } from '../../protocol.ts'
 import type { Session } from '../security.ts'
 import type { FrameMemory } from './frame-memory.ts'
-import { FrameReader, type Taken } from './frames.ts'
+import { FrameReader, freeIfLarge, type Taken } from './frames.ts'
 import type { ReadBuffers } from './read-buffers.ts'
+import type { ReadTurns } from './read-turns.ts'
 import type { SocketReader } from './socket.ts'
 
 export interface ReplyBytes {
@@ -56,6 +58,7 @@ export interface ConnectionOptions {
   clock: Clock
   timers: Timers
   turns: Turns
+  readTurns: ReadTurns
   dispatch: Dispatch
   /** All requests of one read were dispatched: their bytes are overwritten from now on. */
   endOfRead(): void
@@ -74,6 +77,8 @@ interface Parked {
 const maxParkedReplies = 256
 /** This many produce requests of one read are processed together, however long that takes: they become one write (ADR 0006). */
 const gathered = 64
+/** A larger read does not wait for its turn: it would have to be copied, which takes as long as some small requests. */
+const mostCopied = 16 * 1024
 
 export class Connection {
   readonly id: number
@@ -100,6 +105,8 @@ export class Connection {
   #busy = false
   /** Has a request that must wait: a produce request until the log has caught up, a large one until others have finished. */
   #held = false
+  /** A whole request waits, for its turn or until there is room for it. */
+  #heldBack = false
   /** Requests processed since the last bytes arrived, or since the connection had its turn. */
   #begun = 0
   /** For its turn. */
@@ -241,6 +248,10 @@ export class Connection {
     this.lastActiveMs = this.#options.clock.monotonic()
     const wasUnfinished = this.#frames.unfinished
     this.#begun = 0
+    if (length <= mostCopied && !this.#waiting && !this.#options.readTurns.admits(this.lastActiveMs)) {
+      this.#waiting = true
+      this.#options.readTurns.wait(() => this.#endWait())
+    }
     const goOn = this.#frames.received(length)
     if (!this.#frames.unfinished) this.unfinishedSinceMs = 0
     else if (!wasUnfinished || this.unfinishedSinceMs === 0) this.unfinishedSinceMs = this.lastActiveMs
@@ -253,13 +264,14 @@ export class Connection {
 
   #take(frame: Buffer, owned: boolean): Taken {
     if (this.#closed || this.#draining) return 'stop'
+    if (this.#waiting) return this.#later()
     if (this.#options.pressure.on && isProduce(frame)) {
       this.#hold(callback => this.#options.pressure.whenOff(callback))
-      return 'later'
+      return this.#later()
     }
     if (this.#begun >= (isProduce(frame) ? gathered : 1) && this.#options.turns.over) {
       this.#awaitTurn()
-      return 'later'
+      return this.#later()
     }
     this.#begun++
     let outcome: Reply | PendingReply | Later
@@ -271,9 +283,9 @@ export class Connection {
     }
     if (outcome !== null && 'whenFree' in outcome) {
       this.#hold(outcome.whenFree)
-      return 'later'
+      return this.#later()
     }
-    if (outcome !== null && 'reply' in outcome) this.#park(outcome, frame.length)
+    if (outcome !== null && 'reply' in outcome) this.#park(outcome, frame, owned)
     else this.#answer(outcome)
     return this.#mayTake() ? 'next' : 'stop'
   }
@@ -283,20 +295,35 @@ export class Connection {
     this.#held = true
     whenFree(() => {
       this.#held = false
-      this.#begun = 0
       this.lastActiveMs = this.#options.clock.monotonic()
-      this.#resume()
+      this.#takeAgain()
     })
   }
 
   #awaitTurn(): void {
     if (this.#waiting) return
     this.#waiting = true
-    void this.#options.turns.next().then(() => {
-      this.#waiting = false
-      this.#begun = 0
-      this.#resume()
-    })
+    void this.#options.turns.next().then(() => this.#endWait())
+  }
+
+  #endWait(): void {
+    this.#waiting = false
+    this.#takeAgain()
+  }
+
+  #later(): Taken {
+    if (!this.#heldBack) this.#frames.processes(0, 1)
+    this.#heldBack = true
+    return 'later'
+  }
+
+  /** Takes the request that had to wait. */
+  #takeAgain(): void {
+    const wasHeldBack = this.#heldBack
+    this.#heldBack = false
+    this.#begun = 0
+    this.#resume()
+    if (wasHeldBack) this.#frames.processes(0, -1)
   }
 
   #mayTake(): boolean {
@@ -309,13 +336,19 @@ export class Connection {
     else if (reply !== null) this.#send(reply)
   }
 
-  #park(pending: PendingReply, requestBytes: number): void {
+  #park({ reply: outcome, readOn }: PendingReply, frame: Buffer, owned: boolean): void {
     const parked: Parked = { reply: null, settled: false }
     this.#parked.push(parked)
-    if (!pending.readOn) this.#setBusy(true, requestBytes)
-    pending.reply.then(
+    // The bytes of a produce request are not needed once they are in the log (`PartitionLog.append`). If they have memory of their own, it is
+    // held until the reply is ready.
+    const heldBytes = readOn && !owned ? 0 : frame.length
+    const finishing = heldBytes > 0 && isProduce(frame) ? 1 : 0
+    if (heldBytes > 0) this.#frames.processes(heldBytes, finishing)
+    if (!readOn) this.#busy = true
+    outcome.then(
       reply => {
-        if (!pending.readOn) this.#setBusy(false, 0)
+        this.#processed(readOn, heldBytes, finishing)
+        if (owned && finishing > 0) freeIfLarge(frame)
         if (this.#closed) {
           reply?.release?.()
           return
@@ -326,15 +359,15 @@ export class Connection {
         this.#resume()
       },
       error => {
-        if (!pending.readOn) this.#setBusy(false, 0)
+        this.#processed(readOn, heldBytes, finishing)
         this.close(error)
       },
     )
   }
 
-  #setBusy(busy: boolean, requestBytes: number): void {
-    this.#busy = busy
-    this.#frames.processes(requestBytes)
+  #processed(readOn: boolean, heldBytes: number, finishing: number): void {
+    if (!readOn) this.#busy = false
+    if (heldBytes > 0) this.#frames.processes(-heldBytes, -finishing)
   }
 
   #sendSettled(): void {

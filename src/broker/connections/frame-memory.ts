@@ -3,12 +3,16 @@ const smallShare = 256
 
 /**
  * Limits the memory of requests over all connections (`queued.max.request.bytes`): of those that are being received, that wait, and that are
- * being processed. What a produce request has brought to the log is the log's (`tail.bytes`).
+ * being processed. What a produce request has brought to the log is the log's (`tail.bytes`); one that is too large for a read buffer counts
+ * until it is answered.
  *
  * Above the limit, no connection starts a frame or allocates more memory for one, until others have finished theirs. Only received bytes
- * count, not announced sizes, so clients cannot block the broker with large numbers. A frame may always continue if no other is being
- * received, so there is no deadlock, and the limit is exceeded by at most one frame (and by the few kilobytes that each connection had read
- * before it was stopped).
+ * count, not announced sizes, so clients cannot block the broker with large numbers. The limit is exceeded by at most one frame (and by the
+ * few kilobytes that each connection had read before it was stopped).
+ *
+ * There is no deadlock: a frame may continue above the limit if no other is being received, and no request holds memory that it will give
+ * back by itself, as a produce request does. Those that wait for other clients (JoinGroup) do not count as such, because what they wait for
+ * may be the next frame.
  *
  * Small frames have a separate budget of the same size: otherwise a few connections, each in the middle of a frame of the maximum size,
  * would block all others for as long as they may take to complete it. For the same reason, connections that send nothing while others wait
@@ -20,6 +24,8 @@ export class FrameMemory {
   #heldBytes = 0
   /** How many connections are in the middle of a frame and do not wait. */
   #receiving = 0
+  /** How many hold memory that becomes free without anything more from any client. */
+  #finishing = 0
   readonly #waiting = { small: new Set<FrameShare>(), large: new Set<FrameShare>() }
   #waking = false
 
@@ -48,16 +54,17 @@ export class FrameMemory {
   }
 
   /** For {@link FrameShare} only. */
-  change(bytes: number, receiving: number): void {
+  change(bytes: number, receiving: number, finishing: number): void {
     this.#heldBytes += bytes
     this.#receiving += receiving
-    if (bytes < 0 || receiving < 0) this.#wakeSome()
+    this.#finishing += finishing
+    if (bytes < 0 || receiving < 0 || finishing < 0) this.#wakeSome()
   }
 
   /** For {@link FrameShare} only. */
   admits(frameBytes: number, alsoReceiving: number): boolean {
     const room = frameBytes <= this.#smallBytes ? 2 * this.#boundBytes : this.#boundBytes
-    return this.#heldBytes < room || this.#receiving - alsoReceiving === 0
+    return this.#heldBytes < room || (this.#receiving - alsoReceiving === 0 && this.#finishing === 0)
   }
 
   /** For {@link FrameShare} only. */
@@ -96,6 +103,7 @@ export class FrameShare {
   readonly #memory: FrameMemory
   #heldBytes = 0
   #receiving = false
+  #finishing = false
 
   constructor(memory: FrameMemory, wake: () => void) {
     this.#memory = memory
@@ -115,14 +123,19 @@ export class FrameShare {
     return this.#memory.admits(frameBytes, this.#receiving ? 1 : 0)
   }
 
-  /** To be called after every change. `receiving`: in the middle of a frame, and not waiting for memory. */
-  hold(bytes: number, receiving: boolean): void {
+  /**
+   * To be called after every change. `receiving`: in the middle of a frame, and not waiting for memory. `finishing`: some of it becomes
+   * free without anything more from any client.
+   */
+  hold(bytes: number, receiving: boolean, finishing: boolean): void {
+    if (bytes === this.#heldBytes && receiving === this.#receiving && finishing === this.#finishing) return
     const more = bytes - this.#heldBytes
-    const step = Number(receiving) - Number(this.#receiving)
-    if (more === 0 && step === 0) return
+    const begun = Number(receiving) - Number(this.#receiving)
+    const promised = Number(finishing) - Number(this.#finishing)
     this.#heldBytes = bytes
     this.#receiving = receiving
-    this.#memory.change(more, step)
+    this.#finishing = finishing
+    this.#memory.change(more, begun, promised)
   }
 
   wait(frameBytes: number): void {

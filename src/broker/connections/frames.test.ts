@@ -177,6 +177,32 @@ test('memory: a frame that needs more than available gets it if no other frame i
   assert.equal(memory.heldBytes, 0)
 })
 
+test('memory: beyond the limit a frame waits for requests that end by themselves, but not for those that wait for others', () => {
+  const memory = new FrameMemory(1000)
+  const woken: string[] = []
+  const whole = frame(200, 1)
+  const busy = reader({ memory })
+  const late = reader({ memory, wake: () => woken.push('late') })
+  busy.made.processes(1200, 1)
+  late.feed(whole.subarray(0, 60))
+  assert.equal(late.made.unfinished, false, 'it waits')
+  busy.made.processes(-1200, -1)
+  assert.deepEqual(woken, ['late'])
+  assert.equal(late.made.resume(), true)
+  late.feed(whole.subarray(60))
+  assert.deepEqual(late.frames, [whole.subarray(4)])
+  busy.made.processes(1200, 0)
+  late.feed(whole)
+  assert.equal(late.frames.length, 2)
+  // What a connection that has ended is still waiting for holds no memory.
+  busy.made.processes(-1200, 1)
+  busy.made.abandon()
+  const other = reader({ memory })
+  other.made.processes(1200, 0)
+  late.feed(whole)
+  assert.equal(late.frames.length, 3)
+})
+
 test('memory: incomplete large frames do not block small ones', () => {
   const memory = new FrameMemory(200_000)
   const buffers = new ReadBuffers(64)

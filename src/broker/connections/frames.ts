@@ -54,8 +54,10 @@ export class FrameReader implements SocketReader {
   /** The smaller buffer that the frame began in, and how much of it has been moved to the start of `#own`; all bytes there are needed. */
   #outgrown: Buffer | null = null
   #moved = 0
-  /** Of the request that is being processed. */
+  /** Of the requests that are being processed. */
   #processedBytes = 0
+  /** How many of them, or of those that wait, give their memory back without anything more from any client. */
+  #finishing = 0
   #open = true
   #abandoned = false
 
@@ -81,9 +83,13 @@ export class FrameReader implements SocketReader {
     return this.#memory.heldBytes
   }
 
-  /** Counts the bytes of the request that is being processed, until it is called with 0, even if the connection has ended by then. */
-  processes(bytes: number): void {
-    this.#processedBytes = bytes
+  /**
+   * Counts the bytes of a request that is being processed, until they are taken off again, even if the connection has ended by then.
+   * `finishing`: 1 if it will be done without anything more from any client.
+   */
+  processes(bytes: number, finishing: number): void {
+    this.#processedBytes += bytes
+    this.#finishing += finishing
     this.#account()
   }
 
@@ -144,7 +150,8 @@ export class FrameReader implements SocketReader {
   #account(): void {
     const own = this.#own
     const bytes = own === null ? 0 : this.#leased ? this.#end - this.#start : own.length + (this.#outgrown?.length ?? 0)
-    this.#memory.hold(bytes + this.#processedBytes, this.unfinished)
+    const held = bytes + this.#processedBytes
+    this.#memory.hold(held, this.unfinished, this.#finishing > 0 && held > 0)
   }
 
   #awaitRoom(frameBytes: number): void {
@@ -232,6 +239,7 @@ export class FrameReader implements SocketReader {
     if (end < outgrown.length) return
     this.#outgrown = null
     this.#moved = 0
+    freeIfLarge(outgrown)
   }
 
   /** Continues in separate memory. */
@@ -261,6 +269,14 @@ export class FrameReader implements SocketReader {
     if (size < 0 || size > this.maxFrameBytes) throw new BadFrame(size, this.maxFrameBytes)
     return size
   }
+}
+
+/**
+ * Gives the memory of a large buffer back, which nobody uses any more: the next collection of garbage may be long after the next frames.
+ * Small ones may share theirs with others.
+ */
+export function freeIfLarge(bytes: Buffer): void {
+  if (bytes.length > stepBytes) (bytes.buffer as ArrayBuffer).transfer(0)
 }
 
 /**

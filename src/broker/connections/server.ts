@@ -14,6 +14,7 @@ import { CreationRate, WaitingLine } from './creation-rate.ts'
 import type { FrameMemory } from './frame-memory.ts'
 import { closeMemoryHolders } from './memory-holders.ts'
 import { ReadBuffers } from './read-buffers.ts'
+import { ReadTurns } from './read-turns.ts'
 import type { ResponseMemory } from './response-memory.ts'
 import { readInto } from './socket.ts'
 import { TlsReads } from './tls-reads.ts'
@@ -96,6 +97,7 @@ export class Server {
   readonly #handshakes = new Map<net.Socket, { since: number; use: ListenerUse }>()
   readonly #options: ServerOptions
   readonly #buffers = new ReadBuffers()
+  readonly #readTurns: ReadTurns
   /** Null as long as no listener has TLS. */
   #tlsReads: TlsReads | null = null
   readonly #perIp = new Map<string, number>()
@@ -110,6 +112,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options
+    this.#readTurns = new ReadTurns(options.system)
     this.#created = new CreationRate(() => options.limits.maxCreationRate, options.system.clock.monotonic())
   }
 
@@ -242,6 +245,7 @@ export class Server {
       clock: this.#options.system.clock,
       timers: this.#options.system.timers,
       turns: this.#options.turns,
+      readTurns: this.#readTurns,
       dispatch: this.#options.dispatch,
       endOfRead: this.#options.endOfRead,
       pressure: this.#options.pressure,
