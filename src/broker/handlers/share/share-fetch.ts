@@ -10,7 +10,7 @@ import { apis, type InputOf, type MessageOf, type Uuid } from '../../../protocol
 import { manyThings, promptly } from '../../dispatch/cost.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
-import { partitionKey, type ShareSession } from '../../sessions/share-sessions.ts'
+import { partitionKey, type SharedPartition, type ShareSession } from '../../sessions/share-sessions.ts'
 import { mustTell } from '../../sessions/told-errors.ts'
 import { fetchError } from '../../share/share-errors.ts'
 import { NotShared } from '../../share/share-partitions.ts'
@@ -133,15 +133,9 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
     const shared = session.partitions.get(key)
     if (shared === undefined) continue
     const { topicId, partition } = shared
-    const tell = (outcome: Outcome) => {
-      if (!mustTell(shared, outcome.errorCode, nowMs)) return
-      reads.push({ topicId, partition, outcome, acquisition: null })
-      shared.toldError = outcome.errorCode
-      shared.toldErrorMs = nowMs
-    }
     const refused = refusal(topicId, partition, context)
     if (refused !== null) {
-      tell(refused)
+      tell(shared, refused, reads, nowMs)
       continue
     }
     if (maxRecords <= 0 || (maxBytes <= 0 && (reads.length > 0 || broker.responseMemory.exhausted))) break
@@ -161,10 +155,19 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
       // Kafka finds it out only after the first answer.
       if (error instanceof NotShared && request.shareSessionEpoch === initialEpoch) continue
       const told = fetchError(error)
-      if (told !== null) tell(outcomeOf(told))
+      if (told !== null) tell(shared, outcomeOf(told), reads, nowMs)
     }
   }
   return reads
+}
+
+/** Unless the client knows. */
+function tell(shared: SharedPartition, outcome: Outcome, reads: Read[], nowMs: number): void {
+  if (!mustTell(shared, outcome.errorCode, nowMs)) return
+  const { topicId, partition } = shared
+  reads.push({ topicId, partition, outcome, acquisition: null })
+  shared.toldError = outcome.errorCode
+  shared.toldErrorMs = nowMs
 }
 
 /** Resolves when there may be records, when time is up, or when the client is gone. */
@@ -206,8 +209,11 @@ async function respond(
   const topics = new Map<Uuid, PartitionResponse[]>()
   const leaders = new CurrentLeaders(context)
   let bytes = 0
+  // Most requests acknowledge nothing, and may have answers for a hundred thousand partitions.
+  const acknowledgedOf = ({ topicId, partition }: Place) =>
+    acknowledged.size === 0 ? undefined : acknowledged.get(partitionKey(topicId, partition))
   const add = ({ topicId, partition }: Place, { errorCode, errorMessage }: Outcome, acquisition: Acquisition | null) => {
-    const outcome = acknowledged.get(partitionKey(topicId, partition))?.outcome ?? fine
+    const outcome = acknowledgedOf({ topicId, partition })?.outcome ?? fine
     let partitions = topics.get(topicId)
     if (partitions === undefined) topics.set(topicId, (partitions = []))
     for (const chunk of acquisition?.chunks ?? []) bytes += chunk.length
@@ -222,12 +228,13 @@ async function respond(
       acquiredRecords: acquisition?.acquired ?? [],
     })
   }
-  const told = new Set<string>()
+  const told = new Set<Acknowledged>()
   await inSlices(broker.turns, reads, read => {
-    told.add(partitionKey(read.topicId, read.partition))
+    const too = acknowledgedOf(read)
+    if (too !== undefined) told.add(too)
     add(read, read.outcome, read.acquisition)
   })
-  for (const [key, each] of acknowledged) if (!told.has(key)) add(each, fine, null)
+  for (const each of acknowledged.values()) if (!told.has(each)) add(each, fine, null)
   broker.responseMemory.settle(0, bytes)
   context.afterReply(() => {
     for (const { acquisition } of reads) acquisition?.release()

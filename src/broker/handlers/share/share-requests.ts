@@ -1,7 +1,7 @@
 /** Shared by ShareFetch and ShareAcknowledge: the session, its end, and acknowledgements. */
 import { addInt64, type Int64 } from '../../../base.ts'
 import type { AcknowledgementBatch } from '../../../coordinator.ts'
-import { errorCode, KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
+import { type ErrorName, errorCode, KafkaError, toKafkaError, type Uuid } from '../../../protocol.ts'
 import type { RequestContext } from '../../dispatch/handler.ts'
 import { finalEpoch, initialEpoch } from '../../sessions/session-epochs.ts'
 import type { ShareSession } from '../../sessions/share-sessions.ts'
@@ -21,8 +21,8 @@ interface RequestTopic {
 }
 
 export interface Outcome {
-  errorCode: number
-  errorMessage: string | null
+  readonly errorCode: number
+  readonly errorMessage: string | null
 }
 
 export const fine: Outcome = { errorCode: 0, errorMessage: null }
@@ -105,10 +105,19 @@ export async function finish(session: ShareSession, epoch: number, context: Requ
 export function refusal(topicId: Uuid, partition: number, context: RequestContext): Outcome | null {
   const { metadata } = context.broker
   const topic = metadata.topicById(topicId)
-  if (topic === undefined) return outcomeOf(new KafkaError('UNKNOWN_TOPIC_ID'))
-  if (!context.allowed('READ', 'TOPIC', topic.name)) return outcomeOf(new KafkaError('TOPIC_AUTHORIZATION_FAILED'))
+  if (topic === undefined) return outcomeNamed('UNKNOWN_TOPIC_ID')
+  if (!context.allowed('READ', 'TOPIC', topic.name)) return outcomeNamed('TOPIC_AUTHORIZATION_FAILED')
   const known = topic.partitions[partition]
-  return known === undefined || known.log === null ? outcomeOf(new KafkaError(absence(known))) : null
+  return known === undefined || known.log === null ? outcomeNamed(absence(known)) : null
+}
+
+const outcomes = new Map<ErrorName, Outcome>()
+
+/** The same object each time: a session may have a hundred thousand partitions. */
+function outcomeNamed(name: ErrorName): Outcome {
+  let outcome = outcomes.get(name)
+  if (outcome === undefined) outcomes.set(name, (outcome = outcomeOf(new KafkaError(name))))
+  return outcome
 }
 
 const notLeader = errorCode('NOT_LEADER_OR_FOLLOWER')
