@@ -45,6 +45,8 @@ import { type InternalTopic, type RecordSkipped, type Report, ShardedTopic } fro
 
 export const offsetsTopicName = '__consumer_offsets'
 
+/** Of one heartbeat: after its group's epoch, and after the assignment. */
+const mostPauses = 2
 const nobody: OffsetReader = { memberId: null, memberEpoch: -1 }
 
 export interface GroupCoordinatorOptions {
@@ -211,10 +213,16 @@ export class GroupCoordinator {
     requireGroupId(request.groupId)
     const { groupId, memberEpoch } = request
     const matched = new Map<string, MatchedTopics>()
-    for (;;) {
+    for (let pauses = 0; ; ) {
       try {
         const topicsLike = (regex: string) => matched.get(regex) ?? notMatched(regex)
-        return await this.#shardFor(groupId, memberEpoch === 0).write(shard => shard.consumers.heartbeat(request, caller, topicsLike))
+        const shard = this.#shardFor(groupId, memberEpoch === 0)
+        // A member whose id is made by the shard would get another one.
+        const mayPause = pauses < mostPauses && request.memberId !== ''
+        const response = await shard.write(({ consumers }) => consumers.heartbeat(request, caller, topicsLike, mayPause))
+        if (response !== null) return response
+        pauses++
+        await this.#turns.next()
       } catch (error) {
         if (!(error instanceof NotMatched)) throw error
         matched.set(error.regex, await this.#match(error.regex, mayDescribe, mostSteps))

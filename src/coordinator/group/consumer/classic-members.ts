@@ -81,7 +81,15 @@ export class ClassicMembers {
       },
     }
     const owned = this.#ownedBy(subscription)
-    const { member: moved } = this.#groups.progress.advance({ group, before, after, owned, topicsLike: notMatched, records })
+    const { member: moved } = this.#groups.progress.advance({
+      group,
+      before,
+      after,
+      owned,
+      topicsLike: notMatched,
+      mayPause: false,
+      records,
+    })
     const response = {
       ...joinError('NONE', memberId),
       generationId: moved.memberEpoch,

@@ -175,6 +175,12 @@ export class ConsumerGroup implements Group {
     return names
   }
 
+  /** Whether it has, with the member as it will be, about so many topics. */
+  hasTopics(many: number, after: ConsumerMember, regexes: ReadonlyMap<string, ResolvedRegex>): boolean {
+    const matched = regexes.get(after.subscribedTopicRegex)?.topics.length ?? 0
+    return Math.max(this.#named.size, this.#owners.size, after.subscribedTopicNames.length, matched) >= many
+  }
+
   /** The assignor that most members request; null if none does. */
   preferredAssignor(members: Iterable<ConsumerMember> = this.members.values()): string | null {
     const votes = new Map<string, number>()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { processorMs } from '../../../../test/support/processor-time.ts'
 import { consumerProtocol, decodeConsumerProtocol, type Uuid } from '../../../protocol.ts'
+import { memoryPartitionLog } from '../../runtime.testing.ts'
 import { subscription, type TestGroups, testGroups } from '../group.testing.ts'
 import type { ConsumerHeartbeatRequest, ConsumerHeartbeatResponse } from './consumer-groups.ts'
 
@@ -372,4 +373,32 @@ test('500 members settle within 10 s of heartbeats, in bounded processor time', 
   assert.equal(described.groupState, 'Stable')
   assert.ok(clients.every(client => client.partitions.length === 2))
   assert.ok(processorMs() - started < 8_000)
+})
+
+test('the heartbeat of a member with many topics takes several steps, and each leaves a state from which the group can go on', async () => {
+  const names = Array.from({ length: 600 }, (_, n) => `t${n}`)
+  const withTopics = (log = memoryPartitionLog()) => {
+    const groups = testGroups({}, log)
+    for (const name of names) groups.topics.set(name, 2)
+    return groups
+  }
+  const groups = withTopics()
+  const one = new Client(groups, 'one', { subscribedTopicNames: names })
+  await one.beat()
+  assert.deepEqual([one.epoch, one.partitions.length, groups.log.batches.length], [1, 1_200, 3])
+  const other = new Client(groups, 'other', { subscribedTopicNames: names })
+  for (let round = 0; round < 6; round++) {
+    for (const client of [one, other]) await client.beat()
+    await groups.system.advance(1_000)
+  }
+  assert.deepEqual([one.partitions.length, other.partitions.length], [600, 600])
+  for (const steps of [1, 2]) {
+    const log = memoryPartitionLog()
+    for (const batch of groups.log.batches.slice(0, steps)) log.append(Buffer.from(batch), { origin: 'coordinator' })
+    const again = withTopics(log)
+    await again.system.advance(10)
+    const joining = new Client(again, 'one', { subscribedTopicNames: names })
+    await joining.beat()
+    assert.deepEqual([joining.epoch, joining.partitions.length], [1, 1_200])
+  }
 })

@@ -65,8 +65,13 @@ export class ConsumerGroups {
     if (group.groupEpoch > group.assignmentEpoch && !group.isEmpty) this.#assignIn(group.groupId, 0)
   }
 
-  /** Throws NotMatched, and has changed nothing then. */
-  heartbeat(request: ConsumerHeartbeatRequest, caller: Caller, topicsLike: TopicsLike): Decision<ConsumerHeartbeatResponse> {
+  /** Throws NotMatched, and has changed nothing then. The response is null if the request has to be processed again, in another turn. */
+  heartbeat(
+    request: ConsumerHeartbeatRequest,
+    caller: Caller,
+    topicsLike: TopicsLike,
+    mayPause: boolean,
+  ): Decision<ConsumerHeartbeatResponse | null> {
     this.#validate(request, caller.apiVersion)
     const { groupId, memberEpoch, instanceId, topicPartitions: owned } = request
     if (memberEpoch === leaveEpoch || memberEpoch === leaveStaticEpoch) return this.#leave(request)
@@ -93,8 +98,10 @@ export class ConsumerGroups {
     }
     if (after.subscribedTopicRegex !== before.subscribedTopicRegex && after.subscribedTopicRegex !== '')
       checkRegex(after.subscribedTopicRegex)
-    const { member: moved, dueInMs } = this.progress.advance({ group, before, after, owned, topicsLike, records })
+    const step = { group, before, after, owned, topicsLike, mayPause, records }
+    const { member: moved, dueInMs, again } = this.progress.advance(step)
     this.keepAlive(groupId, memberId)
+    if (again) return { records, response: null }
     if (moved !== after) this.#limitRevocation(groupId, moved)
     const full = joins || (request.rebalanceTimeoutMs !== -1 && request.subscribedTopicNames !== null && owned !== null)
     const told = full || !sameHeld(before.assigned, moved.assigned)

@@ -25,6 +25,8 @@ import { noTarget, sameTarget, type Target, type TopicPartitionList } from './pa
 import { reconcile } from './reconcile.ts'
 import { compileRegex } from './regex.ts'
 
+/** A group with so many topics takes a step for each of its epoch, its target assignment, and what its member gets of it. */
+const manyTopics = 500
 /** Topics may come by the thousand: their names are matched again no more often than this. */
 const regexPauseMs = 1_000
 
@@ -61,6 +63,8 @@ export interface MemberStep {
   /** The partitions that it reports; null if it reports none. */
   owned: readonly TopicPartitionList[] | null
   topicsLike: TopicsLike
+  /** Whether the step may end early, to be repeated: see {@link Advanced.again}. */
+  mayPause: boolean
   /** Those that the step writes are added. */
   records: LogRecord[]
 }
@@ -83,6 +87,8 @@ interface Assignment {
 export interface Advanced {
   member: ConsumerMember
   dueInMs: number | null
+  /** The rest takes long: the same request has to be processed again, in another turn of the event loop. */
+  again: boolean
 }
 
 export class Progress {
@@ -117,7 +123,11 @@ export class Progress {
     }
     const regexes = this.#resolve(step)
     const groupEpoch = this.#bump(step, regexes ?? group.regexes, subscriptionChanged || regexes !== null)
-    const { epoch, target, dueInMs } = this.#assignment(step, regexes ?? group.regexes, groupEpoch)
+    const waitMs = groupEpoch > group.assignmentEpoch ? this.#waitMs(group) : null
+    const pauses = step.mayPause && waitMs === 0 && group.hasTopics(manyTopics, after, regexes ?? group.regexes)
+    if (pauses && records.length > 0) return { member: after, dueInMs: null, again: true }
+    const { epoch, target, dueInMs } = this.#assignment(step, regexes ?? group.regexes, groupEpoch, waitMs)
+    if (pauses) return { member: after, dueInMs, again: true }
     const existing = (names = noNames) => this.#existing(names, name => this.#topics.topic(name)?.id)
     const named = existing(after.subscribedTopicNames)
     const matched = existing((regexes ?? group.regexes).get(after.subscribedTopicRegex)?.topics)
@@ -133,7 +143,7 @@ export class Progress {
       subscriptionChanged,
     )
     if (moved !== after) records.push(currentRecord(group.groupId, moved))
-    return { member: moved, dueInMs }
+    return { member: moved, dueInMs, again: false }
   }
 
   /** Records of the epoch that follows when these members are gone. */
@@ -208,22 +218,25 @@ export class Progress {
     return groupEpoch
   }
 
-  /** The target that the member moves to: the newest, or the last one when it is too early for another. */
-  #assignment(step: MemberStep, regexes: ReadonlyMap<string, ResolvedRegex>, groupEpoch: number): Assignment {
+  /** Until the group may get its next target assignment. */
+  #waitMs(group: ConsumerGroup): number {
+    // No member has partitions that would move.
+    if (group.isEmpty) return 0
+    const { assignmentIntervalMs } = this.#settings.consumer.of(group.groupId)
+    return nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
+  }
+
+  /** The target that the member moves to: the newest, or the last one when it is too early for another. `waitMs` is null if none is due. */
+  #assignment(step: MemberStep, regexes: ReadonlyMap<string, ResolvedRegex>, groupEpoch: number, waitMs: number | null): Assignment {
     const { group, after, records } = step
     const old = { epoch: group.assignmentEpoch, target: group.targetOf(after.memberId, after.instanceId), dueInMs: null }
-    if (groupEpoch > group.assignmentEpoch) {
-      const { assignmentIntervalMs } = this.#settings.consumer.of(group.groupId)
-      const waitMs = nextAssignmentInMs(group.assignmentTimestampMs, assignmentIntervalMs, this.#context.clock.now())
-      // No member has partitions that would move.
-      if (group.isEmpty || waitMs === 0) {
-        const targets = this.#assign(group, after, regexes, groupEpoch, records)
-        return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }
-      }
-      this.#assignIn(group.groupId, waitMs)
-      return { ...old, dueInMs: waitMs }
+    if (waitMs === null) return old
+    if (waitMs === 0) {
+      const targets = this.#assign(group, after, regexes, groupEpoch, records)
+      return { epoch: groupEpoch, target: targets.get(after.memberId) ?? noTarget, dueInMs: null }
     }
-    return old
+    this.#assignIn(group.groupId, waitMs)
+    return { ...old, dueInMs: waitMs }
   }
 
   /** `after`: a member that is about to join or change. */
