@@ -227,10 +227,10 @@ test('brokers of a cluster know the producers and the open transaction of an imp
   await running.close()
 })
 
-test('an import goes on with a directory on which a broker ran meanwhile', async () => {
+test('an import goes on with a directory on which a broker ran meanwhile, and writes anew what was damaged', async () => {
   const { stores, run } = simulated()
   const process = stores.process()
-  let left = 30
+  let left = 70
   const dead = Promise.withResolvers<void>()
   stores.fate = () => {
     if (left-- === 0) {
@@ -241,6 +241,9 @@ test('an import goes on with a directory on which a broker ran meanwhile', async
   }
   await run(Promise.race([stores.import(readOnly(killed), { process }), dead.promise]))
   stores.fate = () => 'well'
+  const rows = await run(stores.use(stores.process(), ({ database }) => database.partitionsOf(1)))
+  assert.ok(rows.length > 0)
+  for (const [name, object] of stores.s3.objects) stores.s3.objects.set(name, Buffer.concat([Buffer.from('x'), object.subarray(1)]))
   const files = copyOf(killed)
   const running = await startAlone(files)
   const raw = await connect(running.ports.get('PLAINTEXT')!)

@@ -7,7 +7,7 @@
  * finds: pieces that are not, byte for byte, those of the directory are replaced.
  */
 import type { System } from '../../base.ts'
-import type { Offset, Uuid } from '../../protocol.ts'
+import { KafkaError, type Offset, type Uuid } from '../../protocol.ts'
 import {
   type Database,
   frameKind,
@@ -146,9 +146,20 @@ export class ClusterImport {
       open.take(batches)
       seen(batches)
     }
-    if (!tally.equals(await this.#readAgain(row))) return false
+    if (!(await this.#holds(row, tally))) return false
     copy.keep(tally, open)
     return true
+  }
+
+  /** False also for an object that is damaged, or gone: it is written anew. */
+  async #holds(row: SegmentRow, tally: Tally): Promise<boolean> {
+    try {
+      return tally.equals(await this.#readAgain(row))
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      this.#options.report('what an earlier import has written cannot be used', error)
+      return false
+    }
   }
 
   async #write(copy: PartitionCopy, piece: SourcePiece, seen: Seen): Promise<void> {
@@ -271,7 +282,7 @@ class PartitionCopy {
     this.#found = []
     this.#written = state
     const { endOffset: flushedEnd, logStartOffset: logStart } = state
-    const row = { ...key, flushedEnd, logStart, state: encodePartition({ ...state, synced: true, active: null }) }
+    const row = { ...key, flushedEnd, logStart, state: encodedState(state) }
     return (session, fromSeq) => ({
       takeOver: before === null ? [] : [{ ...key, fromSeq, before }],
       partitions: [{ ...row, session, fromSeq }],
@@ -286,10 +297,13 @@ class PartitionCopy {
     if (this.#found.length > 0) return true
     if (this.#written !== null) return this.#written !== state
     const row = this.#row
-    return (
-      row === null || row.logStart !== state.logStartOffset || !encodePartition({ ...state, synced: true, active: null }).equals(row.state)
-    )
+    return row === null || row.logStart !== state.logStartOffset || !encodedState(state).equals(row.state)
   }
+}
+
+/** As a row has it: without an active segment. */
+function encodedState(state: PartitionState): Buffer {
+  return encodePartition({ ...state, synced: true, active: null })
 }
 
 /** While later pieces are not there yet: nobody takes the partition over then, but the row has to be one that fits its pieces. */
