@@ -1,12 +1,12 @@
 /** What the brokers tell about themselves and each other, and that all tell the same. */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { apis, buildBatch, errorName, type Uuid } from '../../src/protocol.ts'
 import { unique } from '../support/kit.ts'
 import type { Cases } from './case.ts'
 import { ask, eventually, expect, login, same, type World } from './world.ts'
 
 const topicResource = 2
+const brokerResource = 4
 const setConfig = 0
 const everywhereWithinMs = 1_000
 
@@ -20,6 +20,21 @@ const ms = (times: Readonly<Record<string, number>>) =>
   Object.entries(times)
     .map(([what, each]) => `${what} ${Math.round(each)} ms`)
     .join(', ')
+
+/** Of all brokers; each is asked for its own configs. */
+async function aDefault(world: World): Promise<number> {
+  const value = String(1e6 + Math.floor(Math.random() * 1e6))
+  const configs = [{ name: 'log.retention.ms', configOperation: setConfig, value }]
+  const altered = await world.ask(1, apis.incrementalAlterConfigs, 1, {
+    resources: [{ resourceType: brokerResource, resourceName: '', configs }],
+    validateOnly: false,
+  })
+  same(errorName(altered.responses[0]!.errorCode), 'NONE', 'IncrementalAlterConfigs of all brokers')
+  return everywhere('a default of all brokers', async id => {
+    const resources = [{ resourceType: brokerResource, resourceName: String(id), configurationKeys: ['log.retention.ms'] }]
+    return (await world.ask(id, apis.describeConfigs, 4, { resources })).results[0]!.configs[0]?.value === value
+  })
+}
 
 async function anAcl(world: World): Promise<number> {
   const acl = { resourceType: topicResource, resourceName: unique('acl'), principal: 'User:x', host: '*', operation: 3, permissionType: 3 }
@@ -66,20 +81,6 @@ async function aToken(world: World): Promise<number> {
   return found
 }
 
-/** A topic with three replicas, one partition for each broker to lead. */
-async function spread(world: World): Promise<string> {
-  const topic = unique('spread')
-  const assignments = [
-    [1, 2, 3],
-    [2, 3, 1],
-    [3, 1, 2],
-  ]
-  same(await world.createTopic(1, topic, { assignments }), 'NONE', 'CreateTopics')
-  for (const id of world.brokers.keys())
-    await eventually(`broker ${id} knows ${topic}`, everywhereWithinMs, async () => (await world.partitions(id, topic)).length === 3)
-  return topic
-}
-
 const records = (...values: string[]) =>
   buildBatch({ records: values.map(value => ({ key: null, value: Buffer.from(value) })), timestamp: Date.now() })
 
@@ -97,29 +98,12 @@ async function fetchAt(world: World, id: number, version: number, topic: { topic
   return { error: errorName(errorCode), currentLeader, nodeEndpoints: answer.nodeEndpoints }
 }
 
-async function reassign(world: World, id: number, topic: string, partitionIndex: number, replicas: number[] | null): Promise<string> {
-  const topics = [{ name: topic, partitions: [{ partitionIndex, replicas }] }]
-  const answer = await world.ask(
-    id,
-    apis.alterPartitionReassignments,
-    1,
-    { timeoutMs: 10_000, allowReplicationFactorChange: true, topics },
-    10_000,
-  )
-  return errorName(answer.errorCode || answer.responses[0]!.partitions[0]!.errorCode)
-}
-
-async function elect(world: World, id: number, electionType: number, topic: string, partition: number): Promise<string> {
-  const topicPartitions = [{ topic, partitions: [partition] }]
-  const answer = await world.ask(id, apis.electLeaders, 2, { electionType, topicPartitions, timeoutMs: 10_000 }, 10_000)
-  return errorName(answer.errorCode || answer.replicaElectionResults[0]!.partitionResult[0]!.errorCode)
-}
-
 export const administration: Cases = {
   'metadata/the-same-everywhere-within-a-second': async world => {
     const topic = unique('topic')
     same(await world.createTopic(1, topic, { partitions: 3 }), 'NONE', 'CreateTopics')
     const topicMs = await everywhere('a topic', async id => (await world.partitions(id, topic)).length === 3)
+    const defaultMs = await aDefault(world)
     const resource = { resourceType: topicResource, resourceName: topic }
     const change = { name: 'retention.ms', configOperation: setConfig, value: '1234567' }
     const altered = await world.ask(1, apis.incrementalAlterConfigs, 1, {
@@ -131,8 +115,12 @@ export const administration: Cases = {
       const described = await world.ask(id, apis.describeConfigs, 4, { resources: [{ ...resource, configurationKeys: ['retention.ms'] }] })
       return described.results[0]!.configs[0]?.value === '1234567'
     })
+    const deletion = await world.ask(1, apis.deleteTopics, 5, { topicNames: [topic], timeoutMs: 5_000 }, 5_000)
+    same(errorName(deletion.responses[0]!.errorCode), 'NONE', 'DeleteTopics')
+    const isGone = async (id: number) => (await world.view(id, [topic])).topics.get(topic)!.error === 'UNKNOWN_TOPIC_OR_PARTITION'
+    const deletionMs = await everywhere('a deletion', isGone)
     const [acl, user, quota, token] = [await anAcl(world), await aScramUser(world), await aQuota(world), await aToken(world)]
-    return ms({ topic: topicMs, config: configMs, ACL: acl, user, quota, token })
+    return ms({ topic: topicMs, config: configMs, 'default of all brokers': defaultMs, deletion: deletionMs, ACL: acl, user, quota, token })
   },
 
   'metadata/factor-above-the-registered-brokers': async world => {
@@ -165,7 +153,7 @@ export const administration: Cases = {
   },
 
   'non-owner/produce-fetch-list': async world => {
-    const name = await spread(world)
+    const name = await world.spread()
     const { id: topicId, partitions } = (await world.view(1, [name])).topics.get(name)!
     const [{ leader, epoch }] = partitions as [(typeof partitions)[0]]
     const where = { leaderId: leader, leaderEpoch: epoch }
@@ -189,36 +177,8 @@ export const administration: Cases = {
     return ''
   },
 
-  'reassignments/order-then-election': async world => {
-    const topic = await spread(world)
-    const leader = async () => (await world.partitions(2, topic))[0]!.leader
-    same(await reassign(world, 3, topic, 0, [2, 1, 3]), 'NONE', 'a new order')
-    await sleep(8_000)
-    same(await leader(), 1, 'the leader after a new order')
-    same((await world.partitions(2, topic))[0]!.replicas, [2, 1, 3], 'the replicas')
-    same(await elect(world, 3, 0, topic, 0), 'NONE', 'ElectLeaders PREFERRED')
-    same(await leader(), 2, 'the leader after the election, at another broker')
-    return ''
-  },
-
-  'reassignments/refusals': async world => {
-    const topic = await spread(world)
-    same(await elect(world, 2, 0, topic, 0), 'ELECTION_NOT_NEEDED', 'a preferred election that is not needed')
-    same(await elect(world, 2, 1, topic, 0), 'ELECTION_NOT_NEEDED', 'an unclean election that is not needed')
-    same(await elect(world, 2, 0, topic, 9), 'UNKNOWN_TOPIC_OR_PARTITION', 'an election of no partition')
-    for (const wrong of [[], [1, 1], [9], [1, 9]])
-      same(await reassign(world, 2, topic, 0, wrong), 'INVALID_REPLICA_ASSIGNMENT', `to ${wrong}`)
-    same(await reassign(world, 2, topic, 0, null), 'NO_REASSIGNMENT_IN_PROGRESS', 'nothing to cancel')
-    same(await reassign(world, 2, topic, 9, [1]), 'UNKNOWN_TOPIC_OR_PARTITION', 'no such partition')
-    const { errorCode } = await world.ask(2, apis.unregisterBroker, 0, { brokerId: 99 })
-    same(errorName(errorCode), 'BROKER_ID_NOT_REGISTERED', 'UnregisterBroker of nobody')
-    same(await reassign(world, 2, topic, 0, [3]), 'NONE', 'to another broker')
-    same((await world.partitions(1, topic))[0]!.leader, 3, 'its leader when that is answered')
-    return ''
-  },
-
   'describe/log-dirs': async world => {
-    const name = await spread(world)
+    const name = await world.spread()
     const topicId = (await world.view(1, [name])).topics.get(name)!.id
     for (const index of [0, 1, 2]) same((await produceAt(world, index + 1, 13, { name, topicId }, index)).error, 'NONE', 'Produce')
     for (const id of [1, 2, 3]) {

@@ -41,6 +41,14 @@ async function leadersOf(world: World, at: number): Promise<ReadonlyMap<number, 
 
 const totalOf = (counts: ReadonlyMap<number, number>) => [...counts.values()].reduce((sum, each) => sum + each, 0)
 
+/** After a restart. */
+function leadsItsShare(world: World, id: number): Promise<number> {
+  return eventually(`broker ${id} leads its share`, 10_000, async () => {
+    const counts = await leadersOf(world, 3)
+    return (counts.get(id) ?? 0) >= Math.floor(totalOf(counts) / 3) - 1
+  })
+}
+
 /** Leaders of all partitions, as text: what changes when something moves. */
 async function arrangement(world: World, at: number): Promise<string> {
   return [...(await world.view(at)).topics].map(([topic, { partitions: all }]) => `${topic} ${all.map(({ leader }) => leader)}`).join('; ')
@@ -108,6 +116,7 @@ export const failures: Cases = {
     ]
     for (const line of lines) expect(line.test(story), `no log tells ${line}`)
     await world.broker(1).start()
+    await leadsItsShare(world, 1)
     await world.settled()
     await writers.goOn(failoverMs)
     const count = await writers.stop()
@@ -176,10 +185,7 @@ export const failures: Cases = {
     same((await leadersOf(world, 1)).get(2), undefined, 'what it leads when it has ended')
     const gap = writers.longestMs
     await world.broker(2).start()
-    await eventually('it leads its share', 10_000, async () => {
-      const counts = await leadersOf(world, 1)
-      return (counts.get(2) ?? 0) >= Math.floor(totalOf(counts) / 3) - 1
-    })
+    await leadsItsShare(world, 2)
     await world.settled()
     const count = await writers.stop()
     return `ended after ${seconds(ms)}, writers waited ${Math.round(gap)} ms at most; ${count} records`

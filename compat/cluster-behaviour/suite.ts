@@ -8,24 +8,29 @@ import type { Cases } from './case.ts'
 import { commands } from './commands.ts'
 import { coordinators } from './coordinators.ts'
 import { failures } from './failures.ts'
+import { reassignments } from './reassignments.ts'
 import { security } from './security.ts'
 import { starts } from './starts.ts'
 import { useTools } from './tools.ts'
 import { World } from './world.ts'
 
 const client = 'behaviour'
-const cases: Cases = { ...starts, ...administration, ...coordinators, ...security, ...commands, ...failures }
+const cases: Cases = { ...starts, ...administration, ...reassignments, ...coordinators, ...security, ...commands, ...failures }
 
 export const clusterBehaviour: Suite = {
   folder: 'cluster-behaviour',
   clients: [client, 'kafka-tools'],
   async run(_target, report) {
     const only = process.env['BEHAVIOUR_CASES']?.split(',')
+    const isChosen = (name: string) => only?.some(each => name.startsWith(each)) ?? true
     const world = await World.open()
     try {
-      for (const [name, body] of Object.entries(cases))
-        if (only?.some(each => name.startsWith(each)) ?? true) await runCase(world, name, body, report)
-      if (only?.includes('tools') ?? true) await useTools(world, report)
+      for (const [name, body] of Object.entries(cases)) {
+        if (isChosen(name)) await runCase(world, name, body, report)
+        else report({ client, name, outcome: 'skip', detail: 'not chosen' })
+      }
+      if (isChosen('tools')) await useTools(world, report)
+      else report({ client: 'kafka-tools', name: 'all', outcome: 'skip', detail: 'not chosen' })
     } finally {
       await world.close()
     }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Api, apis, errorName, type InputOf, type MessageOf, type Uuid, zeroUuid } from '../../src/protocol.ts'
 import { connect, type RawClient } from '../../test/support/client.ts'
+import { unique } from '../support/kit.ts'
 import { makeCertificates } from '../support/secured.ts'
 import { type Stores, startStores } from '../support/stores.ts'
 import { StartedBroker, type Told } from './broker.ts'
@@ -165,6 +166,20 @@ export class World {
     }
     const { topics } = await this.ask(id, apis.createTopics, 7, { topics: [topic], timeoutMs: 10_000, validateOnly: false }, 10_000)
     return errorName(topics[0]!.errorCode)
+  }
+
+  /** A topic with three replicas, one partition for each broker to lead. */
+  async spread(): Promise<string> {
+    const topic = unique('spread')
+    const assignments = [
+      [1, 2, 3],
+      [2, 3, 1],
+      [3, 1, 2],
+    ]
+    same(await this.createTopic(1, topic, { assignments }), 'NONE', 'CreateTopics')
+    for (const id of this.brokers.keys())
+      await eventually(`broker ${id} knows ${topic}`, 1_000, async () => (await this.partitions(id, topic)).length === 3)
+    return topic
   }
 
   /** All have a session, and know of each other. */
