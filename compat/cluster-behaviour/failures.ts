@@ -153,6 +153,31 @@ export const failures: Cases = {
     return `all partitions took records after ${seconds(ms)}`
   },
 
+  /** A pause, because brokers on one machine need not wait for the lease of a process that has ended. */
+  'failover/two-paused-at-once': async world => {
+    const writers = await writersOf(world)
+    const both = [world.broker(1), world.broker(3)]
+    const pids = both.map(({ pid }) => pid)
+    for (const broker of both) broker.signal('SIGSTOP')
+    try {
+      const gone = await areGone(world, 2, [1, 3])
+      await writers.goOn(failoverMs)
+      await sleep(2_000)
+      for (const broker of both) broker.signal('SIGCONT')
+      await world.settled(failoverMs)
+      same(
+        both.map(({ pid }) => pid),
+        pids,
+        'their processes',
+      )
+      await writers.goOn(failoverMs)
+      return `gone after ${seconds(gone)}, writers waited ${seconds(writers.longestMs)} at most`
+    } finally {
+      for (const broker of both) broker.signal('SIGCONT')
+      await writers.stop()
+    }
+  },
+
   'failover/paused': world => paused(world, 2),
 
   'failover/the-first-paused': world => paused(world, 1),
@@ -189,6 +214,41 @@ export const failures: Cases = {
     await world.settled()
     const count = await writers.stop()
     return `ended after ${seconds(ms)}, writers waited ${Math.round(gap)} ms at most; ${count} records`
+  },
+
+  'stop/all-at-once': async world => {
+    const writers = await writersOf(world)
+    await writers.pause()
+    const brokers = [...world.brokers.values()]
+    const ended = await Promise.all(brokers.map(broker => broker.end('SIGTERM')))
+    same(
+      ended.map(({ code }) => code),
+      [0, 0, 0],
+      'the exit codes',
+    )
+    const slowest = Math.max(...ended.map(({ ms }) => ms))
+    expect(slowest < 30_000, `it took ${seconds(slowest)}`)
+    await Promise.all(brokers.map(broker => broker.start()))
+    await world.settled()
+    await writers.stop()
+    return `ended after ${seconds(slowest)}`
+  },
+
+  'stop/without-postgresql': async world => {
+    const broker = world.broker(3)
+    const times: number[] = []
+    for (const how of ['refused', 'silent'] as const) {
+      broker.ways.postgres.cut(how)
+      await sleep(1_000)
+      const { code, ms } = await broker.end('SIGTERM')
+      same(code, 0, `the exit code when the database is ${how}`)
+      expect(ms < 30_000, `it took ${seconds(ms)}`)
+      times.push(ms)
+      broker.ways.postgres.heal()
+      await broker.start()
+      await world.settled()
+    }
+    return `ended after ${times.map(seconds).join(' and ')}`
   },
 
   'balance/a-new-broker-gets-its-share': async world => {

@@ -140,9 +140,14 @@ export class Writers {
     for (const writer of this.#all) writer.longestMs = 0
   }
 
+  /** What was sent is acknowledged; nothing more is sent. */
+  async pause(): Promise<void> {
+    await Promise.all(this.#all.map(writer => writer.stop()))
+  }
+
   /** Nothing was refused that a client would not send again; all that was acknowledged is there, once and in order. */
   async stop(): Promise<number> {
-    await Promise.all(this.#all.map(writer => writer.stop()))
+    await this.pause()
     same(
       this.#all.flatMap(({ refusals }) => refusals),
       [],
