@@ -268,6 +268,23 @@ test('a member is not told that a coordinator is away, which its client would no
   assert.equal(await one.fetch(topicId), '0-0 x1')
 })
 
+test('a fetch of a partition that is offline tells so, and then waits without looking again and again', async () => {
+  const { running, connect, topicId } = await started()
+  const one = await connect('one')
+  assert.equal(await one.fetch(topicId), '')
+  const log = running.broker.metadata.partition(topicId, 0)!
+  Object.assign(log, { offline: 'as a test wants it' })
+  let looks = 0
+  const read = log.read.bind(log)
+  log.read = (from, limit) => {
+    looks++
+    return read(from, limit)
+  }
+  assert.notEqual(await one.fetch(topicId), '')
+  assert.equal(await one.fetch(topicId, [], 200), '')
+  assert.ok(looks < 10, `${looks} looks`)
+})
+
 test('nothing is kept for a deleted topic', async () => {
   const { running, connect, admin, topicId } = await started()
   await admin.produce('a')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildBatch, buildMarkerBatch } from '../../protocol.ts'
+import { buildBatch, buildMarkerBatch, KafkaError } from '../../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, testSystem } from '../runtime.testing.ts'
 import { acknowledgeTypes as ack, type Change, deliveryStates } from './in-flight.ts'
 import { SharePartition } from './share-partition.ts'
@@ -177,4 +177,14 @@ test('records that are given back in front of a hole are delivered again without
   assert.deepEqual(await acquire(), ['0-0', '3-3'])
   await partition.releaseMember('m')
   assert.deepEqual(await acquire(), ['0-0', '3-3'])
+})
+
+test('a log that cannot be read is an error also where nothing can be acquired: who waited for more would be called at once, again and again', async () => {
+  const { partition, acquire } = setUp()
+  await acquire()
+  assert.deepEqual(await acquire(), [])
+  partition.log.read = () => {
+    throw new KafkaError('NOT_LEADER_OR_FOLLOWER')
+  }
+  await assert.rejects(acquire, { name: 'NOT_LEADER_OR_FOLLOWER' })
 })

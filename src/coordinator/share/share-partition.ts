@@ -138,10 +138,14 @@ export class SharePartition {
     return this.log.whenPast(Math.max(this.visibleEnd, this.#inFlight.endOffset), this.#upTo, callback)
   }
 
+  /** null: nothing can be acquired now. Rejects as the log's `read`. */
   async acquire(limit: AcquireLimit): Promise<Acquisition | null> {
     for (let { maxBytes } = limit; ; maxBytes = Math.min(maxBytes, skippedBytes)) {
       this.#follow()
-      if (!this.hasAvailable) return null
+      if (!this.hasAvailable) {
+        await this.#checkLog()
+        return null
+      }
       const from = this.#inFlight.nextOffset
       const slice = await this.log.read(from, { maxBytes, atLeastOne: true, upTo: this.#upTo })
       // Dropped meanwhile: another instance has taken its place, and may deliver the same records to another member.
@@ -153,6 +157,12 @@ export class SharePartition {
       if (slice.chunks.length === 0) return null
       await new Promise<void>(resolve => this.#options.system.timers.soon(resolve))
     }
+  }
+
+  /** Whoever waits for more of a log that is offline, or not here any more, would be called at once, again and again. */
+  async #checkLog(): Promise<void> {
+    const slice = await this.log.read(this.visibleEnd, { maxBytes: 0, atLeastOne: false, upTo: this.#upTo })
+    slice.release()
   }
 
   #acquireFrom(slice: Slice, from: number, { memberId, maxRecords, strict }: AcquireLimit): Acquisition {

@@ -118,7 +118,7 @@ async function readUntilSome(session: ShareSession, request: Request, answerSoon
   }
 }
 
-/** Only partitions that have something to tell. */
+/** Only partitions that have something to tell. `loaded`: gets those that may be waited for; one with an error has nothing to wait for. */
 async function readOnce(session: ShareSession, request: Request, loaded: SharePartition[], context: RequestContext): Promise<Read[]> {
   const { broker } = context
   const { groupId, memberId } = session
@@ -141,9 +141,9 @@ async function readOnce(session: ShareSession, request: Request, loaded: SharePa
     if (maxRecords <= 0 || (maxBytes <= 0 && (reads.length > 0 || broker.responseMemory.exhausted))) break
     try {
       const source = await broker.sharePartitions.get({ groupId, topicId, partition })
-      loaded.push(source)
       const strict = request.shareAcquireMode === recordLimit
       const acquisition = await source.acquire({ memberId, maxBytes, maxRecords, strict })
+      loaded.push(source)
       shared.toldError = 0
       if (acquisition === null) continue
       for (const { firstOffset, lastOffset } of acquisition.acquired) maxRecords -= lastOffset - firstOffset + 1
@@ -186,9 +186,9 @@ function more(groupId: string, partitions: readonly SharePartition[], waitMs: nu
       hasRoom = false
       resolve()
     }
-    // While one partition was looked at, another may have got records.
+    // While one partition was looked at, another may have got records. Others have their turn first: what one sees there another may not get.
     if (partitions.some(partition => partition.hasAvailable)) {
-      resolve()
+      system.timers.soon(resolve)
       return
     }
     hasRoom = parkedFetches.take(partitions.length)
