@@ -6,23 +6,31 @@
  *   npm run sim -- --states 20000     longer
  *   npm run sim -- exactly-once       consume–transform–produce only; --seeds 5000 for more worlds, --seed 7 --seeds 1 for one, --verbose
  *   npm run sim -- share-groups       share groups only, with the same options
- *   npm run sim -- cluster            brokers of a cluster over a PostgreSQL and an object store that fail, with the same options
+ *   npm run sim -- cluster            brokers of a cluster over a PostgreSQL and an object store that fail, with the same options; then
+ *                                     a quarter as many with a share group, and some in which PostgreSQL fails over to a standby that lags (only
+ *                                     these: cluster-share-groups, cluster-lagging-standby)
+ *   npm run sim -- … --processes 1    for the worlds of all these; default: one for each core
  *   npm run sim -- kill               kill -9 of a real broker process under load
  *   npm run sim -- worst              each API's worst requests while another client works; --elements 20000, --only Fetch, --verbose
  *
  * If a guarantee is broken or a planted bug is not found, it prints the seed to replay and exits with a nonzero code.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { playWithCrew } from './crew.ts'
 import { killLoop } from './kill.ts'
 import { diskFaults } from './scenarios/disk-faults.ts'
 import { Finding } from './scenarios/finding.ts'
 import { movePlants, moves } from './scenarios/moves.ts'
 import { powerCuts } from './scenarios/power-cuts.ts'
 import {
-  addSums,
+  addNumbers,
   clusterScenario,
+  clusterShareGroupScenario,
   exactlyOnceScenario,
   findPlants,
+  laggingStandbyScenario,
+  numbersOf,
   type Scenario,
   seedThatFinds,
   shareGroupScenario,
@@ -40,6 +48,7 @@ const { values, positionals } = parseArgs({
     kills: { type: 'string', default: '50' },
     elements: { type: 'string', default: '100000' },
     only: { type: 'string', default: '' },
+    processes: { type: 'string', default: String(availableParallelism()) },
   },
 })
 const firstSeed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
@@ -88,17 +97,30 @@ async function simulateWorlds<P>(scenario: Scenario<P>, seeds: number): Promise<
     const { trace } = await tellsOneStory(firstSeed, seed => run({ seed }))
     console.log(`meta: one seed twice has the trace ${trace.slice(0, 16)}`)
   }
-  const log = values.verbose ? (line: string) => console.log(line) : () => {}
   const total: Record<string, number> = {}
-  for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-    const result = await withSeed(seed, () => run({ seed, log }), `${name} --seeds 1 --verbose `)
-    addSums(scenario, result, total)
-  }
+  if (values.verbose || Number(values.processes) === 1) {
+    const log = values.verbose ? (line: string) => console.log(line) : () => {}
+    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+      const result = await withSeed(seed, () => run({ seed, log }), `${name} --seeds 1 --verbose `)
+      addNumbers(numbersOf(scenario, result), total)
+    }
+  } else await withCrew(name, seeds, total)
   console.log(
     `${name}: ${seeds} worlds, ${Object.entries(sums)
       .map(([key, words]) => `${total[key]} ${words}`)
       .join(', ')}`,
   )
+}
+
+async function withCrew(scenario: string, seeds: number, total: Record<string, number>): Promise<void> {
+  const played = (numbers: Readonly<Record<string, number>>) => addNumbers(numbers, total)
+  try {
+    await playWithCrew({ scenario, firstSeed, seeds, processes: Number(values.processes), played })
+  } catch (error) {
+    const { seed } = error as { seed?: number }
+    if (seed !== undefined) console.error(`replay with: npm run sim -- ${scenario} --seeds 1 --verbose --seed ${seed}`)
+    throw error
+  }
 }
 
 async function withSeed<T>(seed: number, work: () => Promise<T>, how = ''): Promise<T> {
@@ -121,12 +143,20 @@ try {
   if (positionals[0] === 'worst') await worstRequests()
   else if (positionals[0] === 'kill') await killLoop({ seed: firstSeed, kills: Number(values.kills) })
   else {
-    const scenarios = [exactlyOnceScenario, shareGroupScenario]
-    const only = scenarios.filter(({ name }) => name === positionals[0])
-    const inCluster = positionals[0] === clusterScenario.name
-    if (only.length === 0 && !inCluster) await simulate()
-    if (inCluster || only.length === 0) await simulateWorlds(clusterScenario, Number(values.seeds))
-    if (!inCluster) for (const scenario of only.length === 0 ? scenarios : only) await simulateWorlds(scenario, Number(values.seeds))
+    const seeds = Number(values.seeds)
+    const worlds: Record<string, () => Promise<void>> = {
+      cluster: () => simulateWorlds(clusterScenario, seeds),
+      'cluster-share-groups': () => simulateWorlds(clusterShareGroupScenario, Math.ceil(seeds / 4)),
+      'cluster-lagging-standby': () => simulateWorlds(laggingStandbyScenario, Math.ceil(seeds / 20)),
+      'exactly-once': () => simulateWorlds(exactlyOnceScenario, seeds),
+      'share-groups': () => simulateWorlds(shareGroupScenario, seeds),
+    }
+    const [asked = ''] = positionals
+    const chosen = Object.keys(worlds).filter(name => name === asked || (asked === 'cluster' && name.startsWith('cluster')))
+    if (asked === '') await simulate()
+    else if (chosen.length === 0)
+      throw new Error(`there is no simulation ${asked}; there are kill, worst, ${Object.keys(worlds).join(', ')}`)
+    for (const name of asked === '' ? Object.keys(worlds) : chosen) await worlds[name]!()
   }
 } catch (error) {
   console.error(error instanceof Finding ? `FINDING: ${error.message}` : error)

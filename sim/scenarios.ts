@@ -2,11 +2,12 @@
  * The scenarios in which a whole broker serves clients in a seeded world, and the proof that each is effective: it finds planted bugs, and
  * a seed that found one can be replayed.
  */
-import { cluster } from './scenarios/cluster.ts'
-import { type ClusterPlant, clusterPlants } from './scenarios/cluster-plants.ts'
+import { cluster, clusterShareGroups } from './scenarios/cluster.ts'
+import { type ClusterPlant, clusterPlants, clusterSharePlants, lossPlants } from './scenarios/cluster-plants.ts'
 import { exactlyOnce } from './scenarios/exactly-once.ts'
 import { type Plant, plants } from './scenarios/exactly-once-plants.ts'
 import { Finding } from './scenarios/finding.ts'
+import { laggingStandby } from './scenarios/lagging-standby.ts'
 import type { PlayOptions, PlayResult } from './scenarios/play.ts'
 import { shareGroups } from './scenarios/share-groups.ts'
 import { sharePlants } from './scenarios/share-plants.ts'
@@ -47,9 +48,48 @@ export const clusterScenario: Scenario<ClusterPlant> = {
   },
 }
 
-/** Adds the numbers of one world's result to `total`. */
-export function addSums({ sums }: Pick<Scenario, 'sums'>, result: PlayResult, total: Record<string, number>): void {
-  for (const key of Object.keys(sums)) total[key] = (total[key] ?? 0) + (result as unknown as Record<string, number>)[key]!
+export const clusterShareGroupScenario: Scenario<ClusterPlant> = {
+  name: 'cluster-share-groups',
+  run: clusterShareGroups,
+  plants: clusterSharePlants,
+  sums: {
+    starts: 'starts of brokers',
+    sessions: 'sessions',
+    deliveries: 'deliveries',
+    acknowledged: 'acknowledgements',
+    segments: 'segments',
+  },
+}
+
+export const laggingStandbyScenario: Scenario<ClusterPlant> = {
+  name: 'cluster-lagging-standby',
+  run: laggingStandby,
+  plants: lossPlants,
+  sums: { acknowledged: 'records acknowledged', reports: 'losses reported' },
+}
+
+type Playable = Pick<Scenario<never>, 'name' | 'run' | 'sums'>
+const all: readonly Playable[] = [
+  exactlyOnceScenario,
+  shareGroupScenario,
+  clusterScenario,
+  clusterShareGroupScenario,
+  laggingStandbyScenario,
+]
+
+export function scenarioNamed(name: string): Playable {
+  const found = all.find(each => each.name === name)
+  if (found === undefined) throw new Error(`there is no scenario ${name}; there are ${all.map(each => each.name).join(', ')}`)
+  return found
+}
+
+/** Those of one world's result that are summed up. */
+export function numbersOf({ sums }: Pick<Scenario, 'sums'>, result: PlayResult): Record<string, number> {
+  return Object.fromEntries(Object.keys(sums).map(key => [key, (result as unknown as Record<string, number>)[key]!]))
+}
+
+export function addNumbers(numbers: Readonly<Record<string, number>>, total: Record<string, number>): void {
+  for (const [key, number] of Object.entries(numbers)) total[key] = (total[key] ?? 0) + number
 }
 
 /** Where each planted bug was found. Throws a Finding when one was not. */

@@ -69,8 +69,8 @@ export interface Cast {
   begin(): Promise<Promise<void>[]>
   /** Something happens to a client. */
   disturb(random: SeededRandom): void
-  /** The broker warned. */
-  warned?(message: string): void
+  /** A broker said so, to inform or to warn. */
+  said?(message: string): void
   /** What is left of the input; null when nobody could say. */
   unfinished(wire: Wire, ends: ReadonlyMap<string, number>): Promise<readonly unknown[] | null>
   /** The clients have ended, and the broker still serves. */
@@ -171,10 +171,10 @@ export class Play {
     return {
       level: 'debug',
       debug: quiet,
-      info: quiet,
+      info: (_, message) => this.#cast?.said?.(message),
       warn: (details, message) => {
         this.stage.world.note(`warn ${message} ${String((details as { err?: Error }).err?.message)}`)
-        this.#cast?.warned?.(message)
+        this.#cast?.said?.(message)
       },
       error: (details, message) => {
         const { err } = details as { err?: Error }

@@ -19,7 +19,7 @@ export interface ShareGroupResult extends PlayResult {
 
 const groupId = 's'
 const rules = { lockMs: 1500, deliveryLimit: 10 }
-const setting: Setting = {
+export const shareSetting: Setting = {
   config: {
     'offsets.topic.num.partitions': '2',
     'share.coordinator.state.topic.num.partitions': '2',
@@ -51,15 +51,13 @@ export async function shareGroups(options: PlayOptions): Promise<ShareGroupResul
   let members = 0
   const settingOf = (random: SeededRandom) => {
     members = 2 + random.below(2)
-    return setting
+    return shareSetting
   }
   const { result, cast } = await play(options, settingOf, run => new ShareGroup(run, members))
-  const { deliveries, acknowledgements } = cast.history
-  const acknowledged = acknowledgements.filter(({ outcome }) => outcome === 'ok').length
-  return { ...result, deliveries: deliveries.length, acknowledged }
+  return { ...result, ...cast.counts() }
 }
 
-class ShareGroup implements Cast {
+export class ShareGroup implements Cast {
   readonly history: ShareHistory = emptyShareHistory()
   readonly #run: Play
   readonly #stage: Stage
@@ -71,6 +69,11 @@ class ShareGroup implements Cast {
     this.#members = Array.from({ length: members }, () => null)
   }
 
+  counts(): { deliveries: number; acknowledged: number } {
+    const { deliveries, acknowledgements } = this.history
+    return { deliveries: deliveries.length, acknowledged: acknowledgements.filter(({ outcome }) => outcome === 'ok').length }
+  }
+
   async begin(): Promise<Promise<void>[]> {
     const { random } = this.#run
     this.#stage.world.note(`${this.#members.length} members, ${this.#stage.partitions} partitions`)
@@ -80,19 +83,19 @@ class ShareGroup implements Cast {
     return [...working, this.#run.background(this.#watchStart(random.fork()))]
   }
 
-  /** Locks are in memory only. */
   async #noteCrashes(): Promise<void> {
     const stage = this.#stage
     const observer = stage.process()
     while (!stage.over) {
       const { down } = this.#run.hardware
       await down
-      this.#releaseAll()
+      this.releaseAll()
       while (this.#run.hardware.down === down && !stage.over) await observer.sleep(1)
     }
   }
 
-  #releaseAll(): void {
+  /** Locks are in memory: somebody who had some is gone. */
+  releaseAll(): void {
     this.history.releases.push({ member: null, at: this.#stage.instant() })
   }
 
@@ -132,8 +135,8 @@ class ShareGroup implements Cast {
     else member?.process.pause(500 + random.fraction() * 3000)
   }
 
-  warned(message: string): void {
-    if (message.includes('reloading share partition')) this.#releaseAll()
+  said(message: string): void {
+    if (message.includes('reloading share partition') || message === 'partitions were taken over') this.releaseAll()
   }
 
   /** Where the group stands, again and again. */

@@ -20,21 +20,33 @@ const types = { accept: 1, release: 2, reject: 3 } as const
 type FetchRequest = InputOf<typeof apis.shareFetch.request>
 type AcknowledgementBatches = FetchRequest['topics'][number]['partitions'][number]['acknowledgementBatches'][number][]
 
+/** With one broker. */
+class Session {
+  epoch = 0
+  /** What it fetches. */
+  named = new Set<number>()
+  /** Decided, and not sent yet. */
+  decided: Omit<Acknowledgement, 'sentAt' | 'outcome' | 'at'>[] = []
+
+  /** What was acquired in the old session is others' now. */
+  beginAnew(): void {
+    this.epoch = 0
+    this.decided = []
+  }
+}
+
 export class ShareMember {
   readonly process: Process
   readonly #options: MemberOptions
   readonly #wire: Wire
+  /** By broker. */
+  readonly #sessions = new Map<number, Session>()
   #epoch = 0
-  #sessionEpoch = 0
   #topicId: Uuid | null = null
   #partitions: readonly number[] = []
-  /** What the session fetches. */
-  #named = new Set<number>()
   #heartbeatAtMs = 0
   /** The next heartbeat says all, and is told all: an answer with an assignment may have been lost. */
   #full = true
-  /** Decided, and not sent yet. */
-  #decided: Omit<Acknowledgement, 'sentAt' | 'outcome' | 'at'>[] = []
 
   constructor(options: MemberOptions) {
     this.#options = options
@@ -47,28 +59,55 @@ export class ShareMember {
   async run(): Promise<void> {
     const { stage, random } = this.#options
     while (!stage.over && !this.process.dead) {
-      try {
+      // What is not answered by the coordinator or a leader concerns the sessions, too: they share the connection.
+      await this.#unlessBroken([...this.#sessions.values()], async () => {
         if (stage.nowMs >= this.#heartbeatAtMs) await this.#heartbeat()
-        if (this.#partitions.length > 0) await this.#fetch()
-        if (this.#decided.length > 0 && random.chance(0.5)) await this.#acknowledge()
-      } catch (error) {
-        if (!(error instanceof NoAnswer)) throw error
-        this.#beginAnew()
+      })
+      for (const [broker, partitions] of await this.#leaders()) {
+        const session = this.#sessionAt(broker)
+        await this.#unlessBroken([session], () => this.#fetch(broker, session, partitions))
       }
+      for (const [broker, session] of this.#sessions)
+        if (session.decided.length > 0 && random.chance(0.5)) await this.#unlessBroken([session], () => this.#acknowledge(broker, session))
       await this.process.sleep(random.fraction() * 60)
     }
     this.kill()
   }
 
+  async #unlessBroken(sessions: readonly Session[], work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error
+      for (const session of sessions) session.beginAnew()
+    }
+  }
+
+  /** Of the partitions that are assigned to it, as far as they can be found now. */
+  async #leaders(): Promise<ReadonlyMap<number, number[]>> {
+    const found = new Map<number, number[]>()
+    await this.#unlessBroken([], async () => {
+      for (const partition of this.#partitions) {
+        const broker = await this.#wire.leaderOf(inputTopic, partition)
+        const others = found.get(broker)
+        if (others === undefined) found.set(broker, [partition])
+        else others.push(partition)
+      }
+    })
+    return found
+  }
+
+  #sessionAt(broker: number): Session {
+    const known = this.#sessions.get(broker)
+    if (known !== undefined) return known
+    const session = new Session()
+    this.#sessions.set(broker, session)
+    return session
+  }
+
   kill(): void {
     this.process.kill()
     this.#wire.close()
-  }
-
-  /** What was acquired in the old session is others' now. */
-  #beginAnew(): void {
-    this.#sessionEpoch = 0
-    this.#decided = []
   }
 
   async #heartbeat(): Promise<void> {
@@ -89,17 +128,17 @@ export class ShareMember {
     this.#partitions = assigned.flatMap(({ partitions }) => partitions)
   }
 
-  async #fetch(): Promise<void> {
+  async #fetch(broker: number, session: Session, wanted: readonly number[]): Promise<void> {
     const { stage, history, random, groupId, name } = this.#options
     const [askedAt, askedMs] = [stage.instant(), stage.nowMs]
-    const sent = this.#sessionEpoch === 0 || random.chance(0.5) ? [] : this.#send()
-    if (this.#sessionEpoch === 0) this.#named = new Set()
-    const left = [...this.#named].filter(partition => !this.#partitions.includes(partition))
-    const added = this.#partitions.filter(partition => !this.#named.has(partition))
+    const sent = session.epoch === 0 || random.chance(0.5) ? [] : this.#send(session)
+    if (session.epoch === 0) session.named = new Set()
+    const left = [...session.named].filter(partition => !wanted.includes(partition))
+    const added = wanted.filter(partition => !session.named.has(partition))
     const request = {
       groupId,
       memberId: name,
-      shareSessionEpoch: this.#sessionEpoch,
+      shareSessionEpoch: session.epoch,
       maxWaitMs: random.pick([0, 100, 300]),
       minBytes: 1,
       maxBytes: random.pick([100, 1000, 100_000]),
@@ -110,9 +149,9 @@ export class ShareMember {
       topics: this.#topics(sent, added),
       forgottenTopicsData: left.length === 0 ? [] : [{ topicId: this.#topicId!, partitions: left }],
     }
-    const response = await this.#wire.call(apis.shareFetch, 2, request)
-    if (!this.#continues('ShareFetch', response.errorCode)) return
-    this.#named = new Set(this.#partitions)
+    const response = await this.#wire.callAt(broker, apis.shareFetch, 2, request)
+    if (!this.#continues(session, 'ShareFetch', response.errorCode)) return
+    session.named = new Set(wanted)
     for (const { partitions } of response.responses) {
       for (const { partitionIndex, errorCode, acknowledgeErrorCode, acquiredRecords, records } of partitions) {
         const partition = nameOf(inputTopic, partitionIndex)
@@ -125,51 +164,51 @@ export class ShareMember {
             const value = values.get(offset)
             if (value === undefined) throw new Finding(`${partition}:${offset} was acquired, and the answer does not hold it`)
             history.deliveries.push({ partition, offset, value, deliveryCount, member: name, askedAt, askedMs, at, atMs })
-            this.#decide(partition, offset)
+            this.#decide(session, partition, offset)
           }
         }
       }
     }
   }
 
-  async #acknowledge(): Promise<void> {
+  async #acknowledge(broker: number, session: Session): Promise<void> {
     const { groupId, name } = this.#options
-    if (this.#sessionEpoch === 0) return
-    const sent = this.#send()
-    const request = { groupId, memberId: name, shareSessionEpoch: this.#sessionEpoch, topics: this.#topics(sent, []) }
-    const response = await this.#wire.call(apis.shareAcknowledge, 1, request)
-    if (!this.#continues('ShareAcknowledge', response.errorCode)) return
+    if (session.epoch === 0) return
+    const sent = this.#send(session)
+    const request = { groupId, memberId: name, shareSessionEpoch: session.epoch, topics: this.#topics(sent, []) }
+    const response = await this.#wire.callAt(broker, apis.shareAcknowledge, 1, request)
+    if (!this.#continues(session, 'ShareAcknowledge', response.errorCode)) return
     for (const { partitions } of response.responses) {
       for (const { partitionIndex, errorCode } of partitions) this.#answered(sent, nameOf(inputTopic, partitionIndex), errorCode)
     }
   }
 
   /** False when the whole request failed: the session has to begin anew. */
-  #continues(api: string, code: number): boolean {
+  #continues(session: Session, api: string, code: number): boolean {
     if (this.#options.stage.told(api, code) === 'NONE') {
-      this.#sessionEpoch++
+      session.epoch++
       return true
     }
-    this.#beginAnew()
+    session.beginAnew()
     return false
   }
 
-  #decide(partition: string, offset: number): void {
+  #decide(session: Session, partition: string, offset: number): void {
     const { stage, random, name: member } = this.#options
     const kind = stage.healed ? 0 : random.fraction()
     // Some are forgotten: their locks end by themselves.
     if (kind > 0.95) return
     const type = kind < 0.8 ? 'accept' : kind < 0.92 ? 'release' : 'reject'
-    this.#decided.push({ partition, offset, member, type })
+    session.decided.push({ partition, offset, member, type })
   }
 
   /** What was decided goes off; what becomes of it is not known yet. */
-  #send(): Acknowledgement[] {
+  #send(session: Session): Acknowledgement[] {
     const { stage, history } = this.#options
     const sentAt = stage.instant()
-    const sent = this.#decided.map((decided): Acknowledgement => ({ ...decided, sentAt, outcome: 'info', at: null }))
+    const sent = session.decided.map((decided): Acknowledgement => ({ ...decided, sentAt, outcome: 'info', at: null }))
     history.acknowledgements.push(...sent)
-    this.#decided = []
+    session.decided = []
     return sent
   }
 

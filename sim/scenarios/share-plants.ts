@@ -1,10 +1,11 @@
 /** Planted bugs for share groups; see `exactly-once-plants.ts`. */
 import { ShareCoordinator, SharePartition } from '../../src/coordinator.ts'
-import { type Plant, replaced } from './exactly-once-plants.ts'
+import { replaced } from './exactly-once-plants.ts'
 
 const [accept, release] = [1, 2]
 
-export const sharePlants: Readonly<Record<string, Plant>> = {
+/** They need no running broker. */
+export const sharePlants: Readonly<Record<string, () => () => void>> = {
   'acknowledgements are answered before they are durable': () =>
     replaced(
       ShareCoordinator.prototype,

@@ -6,12 +6,11 @@
 import { memoryFileSystem } from '../../src/base.ts'
 import { type Logger, loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
 import type { SharedSettings } from '../../src/log.ts'
-import type { Backend } from '../../src/store.ts'
+import type { Backend, Transport } from '../../src/store.ts'
 import type { Network } from './network.ts'
 import { simulatedLink } from './peer-link.ts'
 import { Process } from './process.ts'
 import type { SeededRandom } from './random.ts'
-import type { SimulatedS3 } from './s3.ts'
 import { firstPort } from './wire.ts'
 import type { World } from './world.ts'
 
@@ -19,9 +18,12 @@ export interface MemberOptions {
   id: number
   world: World
   network: Network
-  /** To the database, for a broker in this process. */
+  /** To the stores, for a broker in this process. */
   connect(process: Process): () => Promise<Backend>
-  s3: SimulatedS3
+  transport(process: Process): Transport
+  /** Instead of those that are so small that all happens within a run. */
+  numbers: Partial<SharedSettings>
+  onCrash(): void
   random: SeededRandom
   settings: Readonly<Record<string, string>>
   logger: Logger
@@ -36,7 +38,8 @@ const sizes: Partial<SharedSettings> = {
   flushMs: 1_500,
   blockBytes: 512,
   cacheBytes: 8_192,
-  graceMs: 20_000,
+  collectMs: 1_500,
+  sweepMs: [8_000, 60_000],
 }
 
 export class Member {
@@ -53,13 +56,22 @@ export class Member {
     this.#options = options
   }
 
+  get id(): number {
+    return this.#options.id
+  }
+
+  /** The one that runs now, or ran last. */
+  get process(): Process | null {
+    return this.#process
+  }
+
   get broker(): RunningBroker | null {
     return this.#broker
   }
 
   /** Resolves when clients can connect, or the boot itself was crashed. */
   async boot(): Promise<void> {
-    const { id, world, network, connect, s3, random, settings, logger } = this.#options
+    const { id, world, network, connect, transport, numbers, random, settings, logger } = this.#options
     const process = new Process(world.system.timers)
     this.#process = process
     process.onEvent = () => this.#tick()
@@ -82,7 +94,7 @@ export class Member {
       logger,
       onThisMachine: false,
       createServer: network.serverFor(process),
-      stores: { connect: connect(process), transport: s3.transport(process), settings: sizes },
+      stores: { connect: connect(process), transport: transport(process), settings: { ...sizes, ...numbers } },
       environment: { AWS_ACCESS_KEY_ID: 'sim', AWS_SECRET_ACCESS_KEY: 'sim' },
       openLink: simulatedLink(process, network),
       // A turn of a simulated event loop takes no time.
@@ -106,9 +118,10 @@ export class Member {
   }
 
   crash(): void {
-    const { id, world, network } = this.#options
+    const { id, world, network, onCrash } = this.#options
     if (this.#process === null || this.#process.dead) return
     this.crashes++
+    onCrash()
     world.note(`crash ${id}`)
     this.#left = null
     this.#process.kill()

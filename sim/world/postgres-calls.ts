@@ -46,20 +46,23 @@ const garbageKey = (object: string) => `garbage/${object}`
 
 const rowsOf = <T>(transaction: Transaction, prefix: string) => transaction.scan<T>(prefix).map(([, row]) => row)
 const framesOf = (transaction: Transaction, session: number) => rowsOf<Frame>(transaction, `frame/${number(session)}/`)
+const lastFrameOf = (transaction: Transaction, session: number) => transaction.last<Frame>(`frame/${number(session)}/`)
 const partitionsIn = (transaction: Transaction, session: number) =>
   rowsOf<PartitionRow>(transaction, 'partition/').filter(row => row.session === session)
 
 export async function tryToInsertFrame(server: SimulatedPostgres, transaction: Transaction, frame: Frame): Promise<boolean> {
+  if (server.planted('flag-fence') && hasEnded(transaction, frame.session)) return false
   const before = transaction.get<Frame>(frameKey(frame.session, frame.seq - 1))
   await server.statement()
   if ((before === undefined || before.kind === frameKind.fence) && !server.planted('no-predecessor-check')) return false
   return transaction.insert(frameKey(frame.session, frame.seq), { ...frame, body: Buffer.from(frame.body) })
 }
 
+const hasEnded = (transaction: Transaction, session: number) => (transaction.get<Session>(sessionKey(session))?.endedAtMs ?? null) !== null
 const endOf = (batch: MetadataBatch | undefined) => (batch === undefined ? 0 : batch.offset + batch.count)
 
 async function append(server: SimulatedPostgres, transaction: Transaction, batch: MetadataAppend, session: number): Promise<boolean> {
-  const end = endOf(rowsOf<MetadataBatch>(transaction, 'metadata/').at(-1))
+  const end = endOf(transaction.last<MetadataBatch>('metadata/'))
   await server.statement()
   if (end !== batch.offset) return false
   return transaction.insert(metadataKey(batch.offset), { ...batch, records: Buffer.from(batch.records), session })
@@ -130,12 +133,21 @@ async function discard(server: SimulatedPostgres, transaction: Transaction, obje
   const names = [...new Set(objects)].sort()
   if (!server.planted('no-lock-on-objects')) for (const name of names) await transaction.lock(`object/${name}`)
   await server.statement()
-  for (const object of names) {
-    if (rowsOf<SegmentRow>(transaction, 'segment/').some(row => row.object === object)) continue
-    if (rowsOf<Frame>(transaction, 'frame/').some(row => row.objects.includes(object))) continue
-    await transaction.insert(garbageKey(object), { object, notBeforeMs: server.nowMs + server.graceMs })
-  }
+  if (names.length === 0) return
+  const named = namedObjects(transaction)
+  for (const object of names)
+    if (!named.has(object)) await transaction.insert(garbageKey(object), { object, notBeforeMs: server.nowMs + server.graceMs })
 }
+
+/** By segments and frames. */
+function namedObjects(transaction: Transaction): Set<string> {
+  const named = new Set<string>()
+  for (const { object } of rowsOf<SegmentRow>(transaction, 'segment/')) named.add(object)
+  for (const { objects } of rowsOf<Frame>(transaction, 'frame/')) for (const object of objects) named.add(object)
+  return named
+}
+
+const fenceOf = (session: number, seq: number): Frame => ({ session, seq, kind: frameKind.fence, body: Buffer.alloc(0), objects: [] })
 
 async function simulatedFence(
   server: SimulatedPostgres,
@@ -145,13 +157,13 @@ async function simulatedFence(
   after: number | null,
 ): Promise<FenceResult> {
   const result = await server.atomically<FenceResult>(async transaction => {
-    const last = framesOf(transaction, session).at(-1)
+    const last = lastFrameOf(transaction, session)
     await server.statement()
     if (last !== undefined && last.kind !== frameKind.fence) {
       if (after !== null && last.seq !== after) throw new Refusal('raced')
-      const fence: Frame = { session, seq: last.seq + 1, kind: frameKind.fence, body: Buffer.alloc(0), objects: [] }
-      const inserted = await transaction.insert(frameKey(session, fence.seq), fence)
-      if (!inserted && framesOf(transaction, session).at(-1)?.kind !== frameKind.fence) throw new Refusal('raced')
+      const fence = fenceOf(session, last.seq + 1)
+      const inserted = server.planted('flag-fence') || (await transaction.insert(frameKey(session, fence.seq), fence))
+      if (!inserted && lastFrameOf(transaction, session)?.kind !== frameKind.fence) throw new Refusal('raced')
     }
     await server.statement()
     const row = transaction.get<Session>(sessionKey(session))
@@ -221,12 +233,14 @@ function sessionQueries({ server, call, read }: Reach) {
       read(transaction =>
         rowsOf<Session>(transaction, 'session/')
           .filter(row => row.endedAtMs === null)
-          .flatMap(({ id }) => framesOf(transaction, id).slice(-1))
+          .flatMap(({ id }) => lastFrameOf(transaction, id) ?? [])
           .map(({ session, seq, kind }) => ({ session, seq, kind })),
       ),
     frames: (session: number, from: number, mostBytes: number) =>
       read(transaction => {
         const rows = framesOf(transaction, session).filter(row => row.seq >= from)
+        // Where the fence is a flag, it stands behind whatever is there when somebody looks.
+        if (server.planted('flag-fence') && hasEnded(transaction, session)) rows.push(fenceOf(session, (rows.at(-1)?.seq ?? from - 1) + 1))
         return pageOf(
           rows.filter((row, index) => row.seq === from + index),
           mostBytes,
@@ -255,7 +269,7 @@ function metadataQueries({ server, call, read }: Reach) {
           row => row.records.length,
         ),
       ),
-    metadataEnd: () => read(transaction => endOf(batches(transaction).at(-1))),
+    metadataEnd: () => read(transaction => endOf(transaction.last<MetadataBatch>('metadata/'))),
     metadataSnapshot: () => read(transaction => snapshots(transaction).at(-1) ?? null),
     putMetadataSnapshot: ({ offset, object }: { offset: number; object: string }, trimBelow: number, session: number) =>
       call(() =>
@@ -308,10 +322,9 @@ function sweepQueries({ server, call, read }: Reach) {
       ),
     unreferenced: (objects: readonly string[]) =>
       read(transaction => {
-        const named = new Set<string>()
-        for (const prefix of ['segment/', 'garbage/', 'snapshot/'])
-          for (const row of rowsOf<{ object: string }>(transaction, prefix)) named.add(row.object)
-        for (const row of rowsOf<Frame>(transaction, 'frame/')) for (const object of row.objects) named.add(object)
+        const named = namedObjects(transaction)
+        for (const prefix of ['garbage/', 'snapshot/'])
+          for (const { object } of rowsOf<{ object: string }>(transaction, prefix)) named.add(object)
         return objects.filter(object => !named.has(object))
       }),
     sweepable: (endedForMs: number) =>

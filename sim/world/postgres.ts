@@ -9,7 +9,7 @@ import { type Backend, DatabaseUnavailable, type Frame, type Queries, type Trans
 import { simulatedQueries, simulatedTransact, tryToInsertFrame } from './postgres-calls.ts'
 import type { Process } from './process.ts'
 import type { SeededRandom } from './random.ts'
-import { Aborted, Refusal, Rows, type Transaction } from './rows.ts'
+import { Aborted, Refusal, Rows, type RowWatcher, type Transaction } from './rows.ts'
 
 /** What happens to a call. `late`: the client learns that the connection broke, and its backend goes on for a while. */
 export type CallFate = 'well' | 'lost-before' | 'lost-after' | 'late'
@@ -21,24 +21,35 @@ export interface SimulatedPostgresOptions {
   random: SeededRandom
   fate(): CallFate
   graceMs: number
+  /** For how long a transaction that has written stands still before it commits: its locks are held, and its client may give up meanwhile. */
+  stallMs?(): number
   plant?: PostgresPlant
 }
 
 /** Bugs on purpose, which the contract must find. */
-export type PostgresPlant = 'no-predecessor-check' | 'unguarded-trim' | 'metadata-apart' | 'no-lock-on-objects' | 'take-over-of-any'
+export type PostgresPlant =
+  | 'no-predecessor-check'
+  | 'flag-fence'
+  | 'unguarded-trim'
+  | 'metadata-apart'
+  | 'no-lock-on-objects'
+  | 'take-over-of-any'
 
 /** How long a backend lives on without its client. */
 const latestMs = 8_000
 
 export class SimulatedPostgres {
   readonly #options: SimulatedPostgresOptions
-  readonly #rows = new Rows()
+  readonly #rows: Rows
   readonly #connections = new Set<SimulatedBackend>()
   readonly #listeners = new Set<(end: number) => void>()
+  /** They cannot reach it. */
+  readonly #cutOff = new Set<Process>()
   #up = true
 
   constructor(options: SimulatedPostgresOptions) {
     this.#options = options
+    this.#rows = new Rows(() => options.clock.monotonic())
   }
 
   /** For a broker that runs in this process. */
@@ -47,7 +58,8 @@ export class SimulatedPostgres {
       new Promise((resolve, reject) => {
         this.#options.timers.after(this.latency(), () =>
           process.run(() => {
-            if (!this.#up || this.#options.fate() !== 'well') reject(new DatabaseUnavailable('connection refused'))
+            if (!this.#up || this.#cutOff.has(process) || this.#options.fate() !== 'well')
+              reject(new DatabaseUnavailable('connection refused'))
             else {
               const backend = new SimulatedBackend(this, process)
               this.#connections.add(backend)
@@ -69,10 +81,40 @@ export class SimulatedPostgres {
     this.#up = true
   }
 
+  /** This one cannot reach it, until {@link reconnect}. */
+  cutOff(process: Process): void {
+    this.#cutOff.add(process)
+    for (const connection of [...this.#connections]) if (connection.isOf(process)) connection.lose('the connection was reset')
+  }
+
+  reconnect(process: Process): void {
+    this.#cutOff.delete(process)
+  }
+
+  /** What is committed of a table, in the order of its keys. */
+  rows<T>(prefix: string): T[] {
+    const transaction = this.#rows.begin()
+    const found = transaction.scan<T>(prefix).map(([, row]) => row)
+    transaction.end(false)
+    return found
+  }
+
+  /** Told of everything that is committed. */
+  watch(watcher: RowWatcher): void {
+    this.#rows.watch(watcher)
+  }
+
   /** Breaks one connection, if there is one. */
   breakOne(): void {
     const connections = [...this.#connections]
     if (connections.length > 0) this.#options.random.pick(connections).lose('the connection was reset')
+  }
+
+  /** To a standby that has nothing of the last `lagMs`. */
+  failOver(lagMs: number): void {
+    this.stop()
+    this.#rows.forget(this.#options.clock.monotonic() - lagMs)
+    this.start()
   }
 
   /** Deletes the newest frame of a session, as a failover to a standby that lags does. */
@@ -132,6 +174,8 @@ export class SimulatedPostgres {
       const result = await work(transaction)
       // Committing takes its time, too.
       await this.statement()
+      const stallMs = transaction.holdsLocks ? (this.#options.stallMs?.() ?? 0) : 0
+      if (stallMs > 0) await this.after(stallMs)
       if (transaction.ended) throw new Aborted('the transaction was aborted')
       transaction.end(true)
       return result
@@ -178,6 +222,10 @@ class SimulatedBackend implements Backend {
     this.#server = server
     this.#process = process
     this.queries = simulatedQueries(server, work => this.#call(work))
+  }
+
+  isOf(process: Process): boolean {
+    return this.#process === process
   }
 
   insertFrame(frame: Frame): Promise<boolean> {

@@ -2,23 +2,28 @@
  * A client of several brokers: it asks who leads and who coordinates, remembers that until it is told otherwise, and divides a request by
  * leaders. It speaks the versions that the scenarios use.
  */
-import { type Api, apis, type InputOf, type MessageOf } from '../../src/protocol.ts'
+import { type Api, apis, type InputOf, type MessageOf, type Uuid } from '../../src/protocol.ts'
 import { NoAnswer, Wire, type WireOptions } from './wire.ts'
 
 /** `errorCode` after which a route is looked up again: who was asked is not the one, or not now. */
-const rerouting: ReadonlySet<unknown> = new Set([3, 5, 6, 14, 15, 16, 56, 74, 76])
+const rerouting: ReadonlySet<unknown> = new Set([3, 5, 6, 14, 15, 16, 56, 74, 76, 100, 103])
 const group = 0
 const transaction = 1
 
 interface Entry {
+  /** Its name or its id. */
   topic: string
   partition: number
+  byId: boolean
 }
 
 /** The fields of requests that name partitions, and of their responses: a list of topics, with a list of partitions in each. */
 interface Fields {
   readonly topics: string
   readonly name: string
+  /** From this version on topics are named by `topicId`. */
+  readonly idsFrom?: number
+  readonly byId?: boolean
   readonly partitions: string
   readonly index: string
   readonly answers: { readonly topics: string; readonly partitions: string }
@@ -43,12 +48,28 @@ export class RoutedWire extends Wire {
     request: InputOf<A['request']>,
     deadlineMs = 1000,
   ): Promise<MessageOf<A['response']>> {
-    const fields = fieldsOf[api.name]
+    const fields = fieldsFor(api.name, version)
     if (fields !== undefined) return this.#callLeaders(fields, api, version, request, deadlineMs)
     const key = coordinatorKey(api.name, request as Record<string, unknown>)
     const route = key === null ? null : `${key.type} ${key.name}`
     const broker = route === null ? this.#any : await this.#route(route, () => this.#coordinatorOf(key!.type, key!.name))
     return this.#ask(broker, route === null ? [] : [route], api, version, request, deadlineMs)
+  }
+
+  override leaderOf(topic: string, partition: number): Promise<number> {
+    const entry = { topic, partition, byId: false }
+    return this.#route(routeOf(entry), () => this.#findLeader(entry))
+  }
+
+  override callAt<A extends Api>(
+    broker: number,
+    api: A,
+    version: number,
+    request: InputOf<A['request']>,
+    deadlineMs = 1000,
+  ): Promise<MessageOf<A['response']>> {
+    const routes = [...this.#routes].filter(([, to]) => to === broker).map(([route]) => route)
+    return this.#ask(broker, routes, api, version, request, deadlineMs)
   }
 
   override close(): void {
@@ -88,7 +109,7 @@ export class RoutedWire extends Wire {
     const byBroker = new Map<number, Set<string>>()
     for (const entry of entriesOf(request as Fielded, fields)) {
       const route = routeOf(entry)
-      const broker = await this.#route(route, () => this.#leaderOf(entry))
+      const broker = await this.#route(route, () => this.#findLeader(entry))
       const routes = byBroker.get(broker)
       if (routes === undefined) byBroker.set(broker, new Set([route]))
       else routes.add(route)
@@ -126,10 +147,10 @@ export class RoutedWire extends Wire {
     return found
   }
 
-  async #leaderOf({ topic, partition }: Entry): Promise<number> {
-    const flags = { includeClusterAuthorizedOperations: false, includeTopicAuthorizedOperations: false }
-    const request = { topics: [{ name: topic }], allowAutoTopicCreation: false, ...flags }
-    const { topics } = await this.#ask(this.#any, [], apis.metadata, 8, request, 1000)
+  async #findLeader({ topic, partition, byId }: Entry): Promise<number> {
+    const asked = byId ? { name: null, topicId: topic as Uuid } : { name: topic }
+    const request = { topics: [asked], allowAutoTopicCreation: false, includeTopicAuthorizedOperations: false }
+    const { topics } = await this.#ask(this.#any, [], apis.metadata, 12, request, 1000)
     const leader = topics[0]?.partitions.find(({ partitionIndex }) => partitionIndex === partition)?.leaderId ?? -1
     return this.#reachable(leader, `${topic}-${partition}`)
   }
@@ -148,12 +169,19 @@ export class RoutedWire extends Wire {
   }
 }
 
+function fieldsFor(api: string, version: number): Fields | undefined {
+  const fields = fieldsOf[api]
+  const byId = fields?.idsFrom !== undefined && version >= fields.idsFrom
+  return byId ? { ...fields, name: 'topicId', byId } : fields
+}
+
 function routeOf({ topic, partition }: Entry): string {
   return `${topic}-${partition}`
 }
 
 function coordinatorKey(api: string, request: Record<string, unknown>): { type: number; name: string } | null {
   if (typeof request['groupId'] === 'string' && api !== 'AddOffsetsToTxn') return { type: group, name: request['groupId'] }
+  if (api === 'DescribeShareGroupOffsets') return { type: group, name: (request['groups'] as { groupId: string }[])[0]!.groupId }
   const id = request['transactionalId'] ?? request['v3AndBelowTransactionalId']
   return typeof id === 'string' ? { type: transaction, name: id } : null
 }
@@ -170,6 +198,7 @@ const fieldsOf: Readonly<Record<string, Fields | undefined>> = {
   Produce: {
     topics: 'topicData',
     name: 'name',
+    idsFrom: 13,
     partitions: 'partitionData',
     index: 'index',
     answers: { topics: 'responses', partitions: 'partitionResponses' },
@@ -177,11 +206,19 @@ const fieldsOf: Readonly<Record<string, Fields | undefined>> = {
   Fetch: {
     topics: 'topics',
     name: 'topic',
+    idsFrom: 13,
     partitions: 'partitions',
     index: 'partition',
     answers: { topics: 'responses', partitions: 'partitions' },
   },
   ListOffsets: {
+    topics: 'topics',
+    name: 'name',
+    partitions: 'partitions',
+    index: 'partitionIndex',
+    answers: { topics: 'topics', partitions: 'partitions' },
+  },
+  DeleteRecords: {
     topics: 'topics',
     name: 'name',
     partitions: 'partitions',
@@ -194,8 +231,8 @@ function listOf(message: Fielded, field: string): readonly Fielded[] {
   return message[field] as readonly Fielded[]
 }
 
-function entryOf(topic: Fielded, partition: Fielded, { name, index }: Fields): Entry {
-  return { topic: topic[name] as string, partition: partition[index] as number }
+function entryOf(topic: Fielded, partition: Fielded, { name, index, byId = false }: Fields): Entry {
+  return { topic: topic[name] as string, partition: partition[index] as number, byId }
 }
 
 function entriesOf(request: Fielded, fields: Fields): Entry[] {

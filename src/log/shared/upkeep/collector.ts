@@ -6,6 +6,7 @@
 import { type System, Turns } from '../../../base.ts'
 import type { Uuid } from '../../../protocol.ts'
 import { type Database, ObjectError, type ObjectStore, objectsPerList, type PartitionKey, type SessionRow } from '../../../store.ts'
+import { type SharedSettings, sharedDefaults } from '../settings.ts'
 import { uuidOf } from '../topic-id.ts'
 import type { RowJournal } from './ports.ts'
 import { removePartitionRows } from './removal.ts'
@@ -16,6 +17,8 @@ export interface CollectorOptions {
   system: System
   database: Database
   objects: ObjectStore
+  /** Default: {@link sharedDefaults}. */
+  shared?: Pick<SharedSettings, 'sweepMs'>
   /** Of this broker's session; null while it has none. Rows are removed with its frames. */
   journal(): RowJournal | null
   /**
@@ -26,8 +29,6 @@ export interface CollectorOptions {
   report(what: string, error: unknown): void
 }
 
-/** PUTs that a session began may arrive after its end, and listings may be late: so its objects are swept twice. */
-const sweepAfterMs = [3_600_000, 24 * 3_600_000]
 /** Rows of living sessions are their owners' to remove, unless a topic was deleted between two owners: that is rare, and looking is dear. */
 const livingRowsMs = 600_000
 /** Objects that the store refuses to delete, each by itself. When there are more, it hardly is because of them. */
@@ -115,9 +116,9 @@ export class Collector {
   }
 
   async #sweepAll(goOn: () => boolean): Promise<void> {
-    const { database } = this.#options
+    const { database, shared = sharedDefaults } = this.#options
     const sessions = new Set<number>()
-    for (const ms of sweepAfterMs) for (const session of await database.sweepable(ms)) sessions.add(session)
+    for (const ms of shared.sweepMs) for (const session of await database.sweepable(ms)) sessions.add(session)
     let failure: { error: unknown } | null = null
     for (const session of sessions) {
       if (!goOn()) return
