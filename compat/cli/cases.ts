@@ -36,9 +36,9 @@ const subject: Subject = {
     runner.run(args, { MILLRACE_BOOTSTRAP: bootstrap, ...env }, input),
   login: (user, password) => ({ MILLRACE_USERNAME: user, MILLRACE_PASSWORD: password, MILLRACE_CA: files.ca }),
   /** Everybody is a super user on this listener. */
-  async raw() {
+  async raw(to) {
     const [host, port] = bootstraps.TLS.split(',')[0]!.split(':')
-    const socket = connect({ port: Number(port), host, ca: readFileSync(files.ca) })
+    const socket = connect({ port: to?.port ?? Number(port), host: to?.host ?? host, ca: readFileSync(files.ca) })
     await once(socket, 'secureConnect')
     return rawClient(socket)
   },

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { apis, buildBatch, errorName, type Uuid } from '../../src/protocol.ts'
-import { coordinates, findCoordinator, type RawClient } from './client.ts'
+import { type Address, coordinates, findCoordinator, type RawClient } from './client.ts'
 
 export interface Outcome {
   code: number
@@ -22,8 +22,8 @@ export interface Subject {
   /** A name that no other run has. */
   unique(kind: string): string
   run(args: readonly string[], options?: Run): Promise<Outcome>
-  /** A connection of the super user, for what the command line has no command for. */
-  raw(): Promise<RawClient>
+  /** A connection of the super user to this broker, by default to any, for what the command line has no command for. */
+  raw(to?: Address): Promise<RawClient>
   /** The environment of somebody who logs in by SCRAM-SHA-512. */
   login(user: string, password: string): Record<string, string>
 }
@@ -168,8 +168,29 @@ const quotas: Scenario = async subject => {
   await fails(subject, ['quota', 'set', 'producer_byte_rate', '--user', name], 2, /is not key=number/)
 }
 
+async function toCoordinator(subject: Subject, key: string, keyType?: number): Promise<RawClient> {
+  const client = await subject.raw()
+  const address = await findCoordinator(client, key, keyType)
+  client.close()
+  return subject.raw(address)
+}
+
+async function toLeader(subject: Subject, topic: string): Promise<RawClient> {
+  const client = await subject.raw()
+  const { brokers, topics } = await client.request(apis.metadata, 11, {
+    includeTopicAuthorizedOperations: false,
+    topics: [{ name: topic }],
+    allowAutoTopicCreation: false,
+  })
+  client.close()
+  const leader = topics[0]!.partitions.find(each => each.partitionIndex === 0)!.leaderId
+  return subject.raw(brokers.find(each => each.nodeId === leader))
+}
+
 /** Opens a transaction by writing one record, without ending it. */
-async function begin(client: RawClient, transactionalId: string, topic: string, topicId: Uuid, version: number): Promise<number> {
+async function begin(subject: Subject, transactionalId: string, topic: string, version: number): Promise<number> {
+  const [client, leader] = [await toCoordinator(subject, transactionalId, coordinates.transaction), await toLeader(subject, topic)]
+  const topicId = await topicIdOf(subject, topic)
   let producerId = -1
   let producerEpoch = -1
   for (let attempt = 0; producerId < 0; attempt++) {
@@ -191,7 +212,7 @@ async function begin(client: RawClient, transactionalId: string, topic: string, 
   })
   const topicData = [{ name: topic, topicId, partitionData: [{ index: 0, records }] }]
   for (let attempt = 0; ; attempt++) {
-    const { responses } = await client.request(apis.produce, version, { transactionalId, acks: -1, timeoutMs: 5_000, topicData })
+    const { responses } = await leader.request(apis.produce, version, { transactionalId, acks: -1, timeoutMs: 5_000, topicData })
     const error = errorName(responses[0]!.partitionResponses[0]!.errorCode)
     if (error === 'NONE') return producerId
     if (attempt > 100 || !/^(CONCURRENT|COORDINATOR_|NOT_ENOUGH)/.test(error)) assert.fail(error)
@@ -207,9 +228,7 @@ async function topicIdOf(subject: Subject, topic: string): Promise<Uuid> {
 const transactions: Scenario = async subject => {
   const [id, topic] = [subject.unique('txn'), subject.unique('topic')]
   await ok(subject, ['topic', 'create', topic, '-p', '2'])
-  const client = await subject.raw()
-  await findCoordinator(client, id, coordinates.transaction)
-  const producerId = await begin(client, id, topic, await topicIdOf(subject, topic), 12)
+  const producerId = await begin(subject, id, topic, 12)
   const listed = await json(subject, ['txn', 'list', '--state', 'Ongoing', '--producer-id', String(producerId)])
   assert.deepEqual(listed, [{ transactionalId: id, producerId, state: 'Ongoing' }])
   assert.deepEqual(await json(subject, ['txn', 'list', '--producer-id', String(producerId), '--longer-than', '2h']), [])
@@ -239,10 +258,8 @@ const hangingTransaction: Scenario = async subject => {
   await ok(subject, ['topic', 'create', topic])
   await ok(subject, ['config', 'set', 'broker', 'default', `${verify}=false`])
   try {
-    const client = await subject.raw()
-    await findCoordinator(client, id, coordinates.transaction)
     // The coordinator is told nothing of the partition.
-    const producerId = await begin(client, id, topic, await topicIdOf(subject, topic), 11)
+    const producerId = await begin(subject, id, topic, 11)
     const where = ['txn', 'abort', '--topic', topic, '--partition', '0']
     await fails(subject, [...where, '--producer-id', String(producerId + 1), '--yes'], 1, /has no such open transaction/)
     await fails(subject, where, 2, /specify --start-offset or --producer-id/)
@@ -319,9 +336,8 @@ const groups: Scenario = async subject => {
   await ok(subject, ['produce', topic, '-p', '0'], { input: 'a\nb\nc\n' })
   await ok(subject, ['consume', topic, '-g', classic!, '-f', 'beginning', '-n', '2'])
   await ok(subject, ['config', 'set', 'group', share!, 'share.auto.offset.reset=earliest'])
-  const client = await subject.raw()
-  await findCoordinator(client, consumer!)
-  await join(client, { consumer: consumer!, share: share!, streams: streams!, topic })
+  const names = { consumer: consumer!, share: share!, streams: streams!, topic }
+  await join(subject, names)
   const listed: { group: string; type: string; state: string }[] = await json(subject, ['group', 'list'])
   const typeOf = (name: string) => listed.find(each => each.group === name)?.type
   assert.deepEqual([classic!, consumer!, share!, streams!].map(typeOf), ['classic', 'consumer', 'share', 'streams'])
@@ -338,7 +354,7 @@ const groups: Scenario = async subject => {
   assert.equal(described[2].members.length, 1)
   assert.equal(described[3].members.length, 1)
   assert.match(await ok(subject, ['group', 'describe', streams!]), /streams group.*members 1/)
-  await leave(client, { consumer: consumer!, share: share!, streams: streams!, topic })
+  await leave(subject, names)
   await ok(subject, ['group', 'reset', share!, '--topic', topic, '--to', '1', '-p', '0'])
   const [reset] = await json(subject, ['group', 'describe', share!])
   assert.deepEqual([reset.partitions[0].partition, reset.partitions[0].committedOffset, reset.partitions[0].lag], [0, 1, 2])
@@ -358,15 +374,15 @@ interface Names {
 
 const shareMember = 'AAAAAAAAQACAAAAAAAAAAQ'
 
-async function join(client: RawClient, { consumer, share, streams, topic }: Names): Promise<void> {
+async function join(subject: Subject, { consumer, share, streams, topic }: Names): Promise<void> {
   const started = { memberEpoch: 0, rebalanceTimeoutMs: 60_000 }
-  const joined = await client.request(apis.consumerGroupHeartbeat, 1, {
+  const joined = await (await toCoordinator(subject, consumer)).request(apis.consumerGroupHeartbeat, 1, {
     ...{ groupId: consumer, memberId: 'member-1', ...started },
     subscribedTopicNames: [topic],
     topicPartitions: [],
   })
   assert.equal(errorName(joined.errorCode), 'NONE')
-  const shared = await client.request(apis.shareGroupHeartbeat, 1, {
+  const shared = await (await toCoordinator(subject, share)).request(apis.shareGroupHeartbeat, 1, {
     ...{ groupId: share, memberId: shareMember, memberEpoch: 0 },
     subscribedTopicNames: [topic],
   })
@@ -375,7 +391,7 @@ async function join(client: RawClient, { consumer, share, streams, topic }: Name
     ...{ subtopologyId: '0', sourceTopics: [topic], sourceTopicRegex: [], stateChangelogTopics: [] },
     ...{ repartitionSinkTopics: [], repartitionSourceTopics: [], copartitionGroups: [] },
   }
-  const streaming = await client.request(apis.streamsGroupHeartbeat, 0, {
+  const streaming = await (await toCoordinator(subject, streams)).request(apis.streamsGroupHeartbeat, 0, {
     ...{ groupId: streams, memberId: 'member-1', ...started, endpointInformationEpoch: 0 },
     topology: { epoch: 0, subtopologies: [subtopology] },
     ...{ activeTasks: [], standbyTasks: [], warmupTasks: [], processId: 'process-1', clientTags: [] },
@@ -383,10 +399,18 @@ async function join(client: RawClient, { consumer, share, streams, topic }: Name
   assert.equal(errorName(streaming.errorCode), 'NONE', streaming.errorMessage ?? '')
 }
 
-async function leave(client: RawClient, { consumer, share, streams }: Names): Promise<void> {
-  await client.request(apis.consumerGroupHeartbeat, 1, { groupId: consumer, memberId: 'member-1', memberEpoch: -1 })
-  await client.request(apis.shareGroupHeartbeat, 1, { groupId: share, memberId: shareMember, memberEpoch: -1 })
-  await client.request(apis.streamsGroupHeartbeat, 0, {
+async function leave(subject: Subject, { consumer, share, streams }: Names): Promise<void> {
+  await (await toCoordinator(subject, consumer)).request(apis.consumerGroupHeartbeat, 1, {
+    groupId: consumer,
+    memberId: 'member-1',
+    memberEpoch: -1,
+  })
+  await (await toCoordinator(subject, share)).request(apis.shareGroupHeartbeat, 1, {
+    groupId: share,
+    memberId: shareMember,
+    memberEpoch: -1,
+  })
+  await (await toCoordinator(subject, streams)).request(apis.streamsGroupHeartbeat, 0, {
     ...{ groupId: streams, memberId: 'member-1', memberEpoch: -1, endpointInformationEpoch: 0 },
   })
 }

@@ -149,14 +149,20 @@ export async function createTopic(client: RawClient, name: string, partitions = 
 /** What a coordinator may be asked for: `FindCoordinatorRequest.CoordinatorType`. */
 export const coordinates = { group: 0, transaction: 1, share: 2 } as const
 
+export interface Address {
+  host: string
+  port: number
+}
+
 /** Asks who coordinates until somebody does: the first question makes the internal topic. */
-export async function findCoordinator(client: RawClient, key: string, keyType: number = coordinates.group): Promise<void> {
+export async function findCoordinator(client: RawClient, key: string, keyType: number = coordinates.group): Promise<Address> {
   for (let attempt = 0; attempt < 500; attempt++) {
     const { coordinators } = await client.request(apis.findCoordinator, keyType === coordinates.share ? 6 : 4, {
       keyType,
       coordinatorKeys: [key],
     })
-    if (coordinators[0]!.errorCode === 0) return
+    const { errorCode, host, port } = coordinators[0]!
+    if (errorCode === 0) return { host, port }
     await sleep(20)
   }
   throw new Error(`nobody coordinates ${key}`)

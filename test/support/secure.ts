@@ -101,8 +101,8 @@ function subject(broker: Millrace, run: Subject['run']): Subject {
     unique: kind => `${kind}-${++used}`,
     run,
     login: (user, password) => ({ MILLRACE_USERNAME: user, MILLRACE_PASSWORD: password, MILLRACE_CA: fixture('ca.pem') }),
-    async raw() {
-      const socket = connectTls({ port: broker.port, host: '127.0.0.1', ca: readFileSync(fixture('ca.pem')) })
+    async raw(to) {
+      const socket = connectTls({ port: to?.port ?? broker.port, host: '127.0.0.1', ca: readFileSync(fixture('ca.pem')) })
       await once(socket, 'secureConnect')
       const client = rawClient(socket)
       await plainLogin(client, 'admin', 'admin-pw')
