@@ -289,6 +289,17 @@ test('an import that is killed at any step goes on, and nothing is lost or there
   }
 })
 
+test('of two imports at the same time one is done', async () => {
+  const { stores, run } = simulated()
+  const both = await run(Promise.allSettled([stores.import(readOnly(killed)), stores.import(readOnly(killed))]))
+  const refusal = both.flatMap(each => (each.status === 'rejected' ? [String(each.reason)] : []))
+  assert.deepEqual(refusal, ['TransferRefused: an import into this cluster is running'])
+  const files = memoryFileSystem()
+  await run(stores.export(files))
+  const { stores: other, run: runOther } = simulated()
+  assert.deepEqual(segmentsIn(files), await segmentsAfter(runOther, other))
+})
+
 test('lost answers and late requests harm neither import nor export', async () => {
   const { stores: sound, run: runSound } = simulated()
   const whole = await segmentsAfter(runSound, sound)
@@ -329,23 +340,40 @@ function segmentsIn(files: FileSystem): unknown {
     ])
 }
 
-test('an export that is interrupted continues where it stopped; meanwhile no broker starts on it', async () => {
+test('an export that is interrupted at any step continues where it stopped; meanwhile no broker starts on it', async () => {
   const { stores, run } = simulated()
   await run(stores.import(stopped))
-  const files = memoryFileSystem()
-  let left = 4
-  const failing = {
-    ...files,
-    rename(from: string, to: string) {
-      if (from.endsWith('.import') && left-- === 0) throw new Error('interrupted')
-      files.rename(from, to)
-    },
+  /** Every step that an export writes with, but for what says how the clock has run. */
+  const failing = (files: FileSystem, failAt: number) => {
+    const counted = { steps: 0, files }
+    const step = <T>(work: () => T): T => {
+      if (counted.steps++ === failAt) throw new Error('interrupted')
+      return work()
+    }
+    counted.files = {
+      ...files,
+      rename: (from, to) => step(() => files.rename(from, to)),
+      makeDirectory: path => step(() => files.makeDirectory(path)),
+      replaceFile: async (path, content) =>
+        await (path.endsWith('clock.json') ? files.replaceFile(path, content) : step(() => files.replaceFile(path, content))),
+      syncDirectory: async path => await step(() => files.syncDirectory(path)),
+      remove: path => step(() => files.remove(path)),
+    }
+    return counted
   }
-  await assert.rejects(run(stores.export(failing)), /interrupted/)
-  await assert.rejects(startAlone(files, 7), { name: 'DirectoryRefused', message: /interrupted import or export/ })
-  const report = await run(stores.export(files))
-  assert.ok(report.kept >= 4 && report.kept < report.partitions, `${report.kept} kept`)
-  assert.deepEqual(await contentIn(files), content)
+  const whole = failing(memoryFileSystem(), -1)
+  await run(stores.export(whole.files))
+  assert.ok(whole.steps > 40, `${whole.steps} steps`)
+  // In the last one the directory is complete.
+  for (let failAt = 0; failAt < whole.steps - 1; failAt += failAt < 4 || failAt > whole.steps - 6 ? 1 : 4) {
+    const files = memoryFileSystem()
+    await assert.rejects(run(stores.export(failing(files, failAt).files)), /interrupted/)
+    if (files.exists(`${dataDirectory}/import.json`))
+      await assert.rejects(startAlone(files, 7), { name: 'DirectoryRefused', message: /interrupted import or export/ })
+    await run(stores.export(files))
+    assert.deepEqual(segmentsIn(files), segmentsIn(whole.files), `interrupted at step ${failAt}`)
+  }
+  assert.deepEqual(await contentIn(whole.files), content)
 })
 
 test('a dry run reads everything and writes nothing', async () => {

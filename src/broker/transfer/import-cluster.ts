@@ -14,7 +14,16 @@ import { randomId } from '../cluster/sessions.ts'
 import type { Logger } from '../logger.ts'
 import { type ContentCounts, Contents } from './contents.ts'
 import { type DataSource, openDataSource } from './data-source.ts'
-import { endImports, type Heads, headsOf, importInfo, noBroker, standingStill, TransferRefused } from './standing-still.ts'
+import {
+  endImports,
+  type Heads,
+  headsOf,
+  importInfo,
+  noBroker,
+  requireFirstImport,
+  standingStill,
+  TransferRefused,
+} from './standing-still.ts'
 
 export interface ClusterImportOptions {
   system: System
@@ -98,6 +107,7 @@ class Importing {
     await endImports(database, heads)
     const target = await this.#begin()
     try {
+      await requireFirstImport(database, target.session)
       await this.#eachPartition((partition, seen) => target.take(partition, seen))
       await this.#requireStill(target, heads)
       await this.#requireAll(target, 'run the same import again')

@@ -6,7 +6,7 @@
  */
 import type { System } from '../../base.ts'
 import { sharedDefaults } from '../../log.ts'
-import { type Database, StreamGrown } from '../../store.ts'
+import { type Database, type SessionRow, StreamGrown } from '../../store.ts'
 
 /** It cannot be done, and nothing was changed by this attempt but what it says. */
 export class TransferRefused extends Error {
@@ -55,9 +55,19 @@ export async function headsOf(database: Database): Promise<Heads> {
   return new Map((await database.heads()).map(({ session, seq }) => [session, seq]))
 }
 
+/** Of two imports that have begun at the same time, only the first goes on. */
+export async function requireFirstImport(database: Database, session: number): Promise<void> {
+  const isEarlier = (row: SessionRow) => row.session < session && !row.ended && row.info['import'] === true
+  if ((await database.sessions()).some(isEarlier)) throw importRunning()
+}
+
+function importRunning(): TransferRefused {
+  return new TransferRefused('an import into this cluster is running')
+}
+
 async function runningError(database: Database, sessions: readonly number[]): Promise<TransferRefused> {
   const running = (await database.sessions()).filter(({ session }) => sessions.includes(session))
-  if (running.some(({ info }) => info['import'] === true)) return new TransferRefused('an import into this cluster is running')
+  if (running.some(({ info }) => info['import'] === true)) return importRunning()
   const brokers = running.map(({ brokerId }) => brokerId).join(', ')
   return new TransferRefused(`brokers of this cluster are running (${brokers}): stop all of them first`)
 }
@@ -71,7 +81,7 @@ export async function endImports(database: Database, heads: Heads): Promise<void
       await database.fence(session, session, undefined, seq)
     } catch (error) {
       if (!(error instanceof StreamGrown)) throw error
-      throw new TransferRefused('an import into this cluster is running')
+      throw importRunning()
     }
   }
 }
