@@ -39,8 +39,8 @@ const mostBehind = 4
 const mostPartitions = 512
 const mostPieceBytes = 32 << 20
 const mostStateBytes = 8 << 20
-/** Who takes over reads the stream; it must be read in a second or two. */
-const longestStream = 8_192
+/** Who takes over reads the stream, with all that is inline in it; it must be read in a second or two. */
+const longestStream = { frames: 8_192, flushes: 2 }
 /** Frames that are deleted in one transaction: all commits wait for it. */
 const mostTrimmed = 2_000
 /** No partition is flushed by its own settings more often. */
@@ -63,7 +63,7 @@ export class Flusher {
   readonly #since = new WeakMap<FlushedPartition, number>()
   #unflushedBytes = 0
   /** The last flush of all: when it began, and where the stream was. */
-  #lastAll: { ms: number; seq: number; bytes: number }
+  #lastAll: { ms: number; seq: number; bytes: number; inlineBytes: number }
   #trimmedBelow = 0
   /** More could have been trimmed. */
   #isTrimDue = false
@@ -112,9 +112,10 @@ export class Flusher {
     await this.#flushes.idle()
   }
 
-  #now(): { ms: number; seq: number; bytes: number } {
+  #now(): { ms: number; seq: number; bytes: number; inlineBytes: number } {
     const { system, journal } = this.#options
-    return { ms: system.clock.monotonic(), seq: journal.lastSeq, bytes: journal.counts.bytes }
+    const { bytes, objectBytes } = journal.counts
+    return { ms: system.clock.monotonic(), seq: journal.lastSeq, bytes, inlineBytes: bytes - objectBytes }
   }
 
   #look(): void {
@@ -156,13 +157,20 @@ export class Flusher {
       ? shared.journalMaxBytes
       : Math.min(shared.journalMaxBytes, mostBehind * shared.flushBytes)
     this.pressure.set(bytes - stuckBytes > mostBytes)
-    const { ms, seq, bytes: bytesThen } = this.#lastAll
-    const isLong = now.seq - seq > longestStream || now.bytes - bytesThen > shared.journalMaxBytes / 4
-    if (now.seq > seq && (isLong || now.ms - ms >= shared.flushMs)) return { partitions: unflushed, all: true }
+    const { ms, seq } = this.#lastAll
+    if (now.seq > seq && (this.#isLong(now) || now.ms - ms >= shared.flushMs)) return { partitions: unflushed, all: true }
     // After a failure, whoever else has something shows whose fault it was.
     if (dueBytes >= shared.flushBytes && this.#retries.hasFailed(this)) return { partitions: unflushed, all: false }
     if (dueBytes >= shared.flushBytes) return { partitions: largest(unflushed, dueBytes - shared.flushBytes / 2, own), all: false }
     return own.length === 0 ? null : { partitions: own, all: false }
+  }
+
+  /** The stream since all was flushed. */
+  #isLong({ seq, bytes, inlineBytes }: { seq: number; bytes: number; inlineBytes: number }): boolean {
+    const { flushBytes, journalMaxBytes } = this.#options.shared
+    const then = this.#lastAll
+    const hasMany = seq - then.seq > longestStream.frames
+    return hasMany || inlineBytes - then.inlineBytes > longestStream.flushes * flushBytes || bytes - then.bytes > journalMaxBytes / 4
   }
 
   /** It cannot be flushed while others can. */

@@ -62,8 +62,8 @@ export interface RowJournal {
   readonly ended: string | null
   /** Of the frame that was handed over last. */
   readonly lastSeq: number
-  /** Of batches, so far. */
-  readonly counts: { readonly bytes: number }
+  /** Of batches, so far; and of these, in objects. */
+  readonly counts: { readonly bytes: number; readonly objectBytes: number }
   write(kind: FrameKind, shares: readonly [], make: (seq: number) => Writes): Promise<'committed' | 'metadata-taken'>
 }
 

@@ -13,7 +13,7 @@ function setting() {
     session: 1,
     ended: null,
     lastSeq: 0,
-    counts: { bytes: 0 },
+    counts: { bytes: 0, objectBytes: 0 },
     write(_, __, make) {
       frames.push(make(frames.length + 1))
       return new Promise(resolve => settle.push(() => resolve('committed')))
