@@ -108,6 +108,7 @@ export function page({ rows, introduction }: Suite, results: readonly Result[]):
 
 /** Figures of different commits are not one table: then each row says its own. */
 function origin(results: readonly Result[]): string[] {
+  if (results.length === 0) return ['No row has been measured yet.']
   const origins = new Set(results.map(each => `commit ${each.commit}, ${each.date}, ${each.machine}`))
   return origins.size === 1 ? [`All rows: ${[...origins][0]}.`] : ['**These rows were measured at different commits**, named below.']
 }

@@ -5,6 +5,7 @@ import { changeRows } from './changes.ts'
 import { cost } from './cost.ts'
 import { processes } from './processes.ts'
 import { streamRows } from './streams.ts'
+import { transfer } from './transfer.ts'
 
 const introduction = `# Benchmarks of a cluster
 
@@ -20,7 +21,7 @@ by the round trips to PostgreSQL, or between replicas. Both sides have default s
 `
 
 export const cluster: Suite = {
-  rows: [...streamRows, ...changeRows, cost, processes],
+  rows: [...streamRows, ...changeRows, cost, processes, transfer],
   introduction,
   resultsFile: join(import.meta.dirname, 'results.json'),
   document: 'docs/benchmarks-cluster.md',
