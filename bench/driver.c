@@ -419,18 +419,15 @@ static void *deliveryLoop(void *of) {
 
 /* Each record begins with its number. Errors pass, or the record is never received, which is found at the end. */
 static void *pacedReceiveLoop(void *of) {
-  rd_kafka_message_t *messages[1000];
   while (!stopping) {
-    ssize_t count = rd_kafka_consume_batch_queue(of, 100, messages, 1000);
-    double at = now();
-    for (ssize_t i = 0; i < count; i++) {
-      uint64_t index;
-      if (messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR && messages[i]->len >= sizeof index) {
-        memcpy(&index, messages[i]->payload, sizeof index);
-        if (index < (uint64_t)momentCount && moments[index].received == 0) moments[index].received = at, atomic_fetch_add(&received, 1);
-      }
-      rd_kafka_message_destroy(messages[i]);
+    rd_kafka_message_t *message = rd_kafka_consume_queue(of, 100);
+    if (message == NULL) continue;
+    uint64_t index;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->len >= sizeof index) {
+      memcpy(&index, message->payload, sizeof index);
+      if (index < (uint64_t)momentCount && moments[index].received == 0) moments[index].received = now(), atomic_fetch_add(&received, 1);
     }
+    rd_kafka_message_destroy(message);
   }
   return NULL;
 }
