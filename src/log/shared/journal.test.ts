@@ -200,6 +200,30 @@ test('one large append makes what follows in its partition wait once, and not fo
   await check()
 })
 
+test('an object is written as soon as nothing more comes, but small ones and many at once gather for longer', async () => {
+  const { world, journal, partitions, check } = await steadySession()
+  const [a, b] = partitions
+  const timed = async (...bytes: number[]) => {
+    const begunMs = world.system.clock.monotonic()
+    await world.run(Promise.all(bytes.map((each, nth) => partitions[nth % 4]!.append(journal, each))))
+    return world.system.clock.monotonic() - begunMs
+  }
+  // A producer with one request in flight; a PUT takes 1 to 31 ms here.
+  let slowest = 0
+  for (let turn = 0; turn < 20; turn++) slowest = Math.max(slowest, await timed(200_000, 300_000))
+  assert.ok(slowest < 60, `${slowest} ms`)
+  assert.equal(journal.counts.objects, 20)
+  // Many, one each 2 ms: what comes while an object is written is in the next one.
+  const all: Promise<boolean>[] = []
+  for (let turn = 0; turn < 250; turn++) {
+    all.push((turn % 2 === 0 ? a : b).append(journal, 70_000))
+    await world.pass(2)
+  }
+  await world.run(Promise.all(all))
+  assert.ok(journal.counts.objects - 20 < 10, `${journal.counts.objects - 20} objects`)
+  await check()
+})
+
 test('objects become visible in the order in which they were begun, whichever is written first', async () => {
   const { world, journal, partitions, faults, check } = await steadySession({ objectBytes: 100_000, objectPuts: 4 })
   const [a, b] = partitions

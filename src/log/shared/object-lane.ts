@@ -1,6 +1,11 @@
 /**
  * Large appends on their way into objects: they gather, the object is written, and then the frame of the next group refers to it.
  *
+ * They gather for a while, because requests are what object stores bill. But producers have only so many requests in flight: when all of these are
+ * here, nothing more comes before the object is written, and to wait any longer only makes producers slow. So the lane notices that nothing
+ * comes any more. What comes while an object is written gathers until then, so that there are no more requests than the object store can answer
+ * one after the other, and a small object is not worth a request of its own.
+ *
  * Objects become ready in the order in which they were begun, however long each takes, so that the shares of a partition stay in order. An
  * object that cannot be written is tried until it can be: its offsets are given out. Hides the gathering, the times, and the repetition.
  */
@@ -38,6 +43,9 @@ export class ObjectLane {
   readonly #options: ObjectLaneOptions
   #gathering: Group | null = null
   #timer: Timer | null = null
+  /** Looks whether it is quiet. */
+  #quiet: Timer | null = null
+  #addedMs = 0
   /** Its time has come. It goes on gathering while as many are written as may be. */
   #isDue = false
   readonly #sealed: Sealed[] = []
@@ -69,13 +77,15 @@ export class ObjectLane {
     }
     const group = this.#gathering
     group.add(member, share, batches)
+    this.#addedMs = system.clock.monotonic()
     if (group.inlineBytes >= settings.objectBytes) this.seal()
+    else this.#sealQuiet()
     return group
   }
 
   /** Writes what has gathered, now. */
   seal(): void {
-    this.#timer?.cancel()
+    this.#cancelTimers()
     this.#isDue = false
     if (this.#gathering === null) return
     const group = this.#gathering
@@ -87,11 +97,31 @@ export class ObjectLane {
   /** Answers the groups that will never be ready. */
   end(): Group[] {
     this.#ended = true
-    this.#timer?.cancel()
+    this.#cancelTimers()
     const groups = this.#sealed.splice(0).map(({ group }) => group)
     if (this.#gathering !== null) groups.push(this.#gathering)
     this.#gathering = null
     return groups
+  }
+
+  #cancelTimers(): void {
+    this.#timer?.cancel()
+    this.#quiet?.cancel()
+    this.#quiet = null
+  }
+
+  /** Seals what gathers, now or when nothing was added for a while. */
+  #sealQuiet(): void {
+    const { system, settings } = this.#options
+    if (this.#gathering === null || this.#quiet !== null || this.#writing > 0) return
+    if (this.#gathering.inlineBytes <= settings.inlineBytes) return
+    const leftMs = this.#addedMs + settings.objectQuietMs - system.clock.monotonic()
+    if (leftMs <= 0) this.seal()
+    else
+      this.#quiet = system.timers.after(leftMs, () => {
+        this.#quiet = null
+        this.#sealQuiet()
+      })
   }
 
   #sealDue(): void {
@@ -131,5 +161,6 @@ export class ObjectLane {
     sealed.state = 'ready'
     this.#pump()
     this.#sealDue()
+    this.#sealQuiet()
   }
 }

@@ -20,8 +20,10 @@ export interface SharedSettings {
   readonly carryBytes: number
   /** An object is written when so much has gathered in it, … */
   readonly objectBytes: number
-  /** … or after this time. */
+  /** … or after this time, … */
   readonly objectMs: number
+  /** … or when nothing was added for so long, unless it is small, or another one is being written. */
+  readonly objectQuietMs: number
   /** Objects that are written at once. */
   readonly objectPuts: number
   /** How long a session that ends waits for what it was given. */
@@ -56,6 +58,7 @@ export const sharedDefaults: SharedSettings = {
   carryBytes: 256 << 10,
   objectBytes: 4 << 20,
   objectMs: 100,
+  objectQuietMs: 10,
   objectPuts: 8,
   closeMs: 10_000,
   journalMaxBytes: 1 << 30,
