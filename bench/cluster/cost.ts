@@ -4,7 +4,7 @@ import { drive, type Options } from '../clients.ts'
 import { pause } from '../measure.ts'
 import { megabyte, type RowOf, shown, withTopic } from '../row.ts'
 import { MillraceCluster } from './peers.ts'
-import { moveAll } from './streams.ts'
+import { bulkOptions, bulkWords, moveAll } from './streams.ts'
 
 const gigabyte = 1e9
 
@@ -67,7 +67,7 @@ async function billed<T>(cluster: MillraceCluster, work: () => Promise<T>): Prom
 
 const partitions = 3
 const restSeconds = 10
-const bulk: Options = { size: 10_240, acks: 'all', 'enable.idempotence': 'true', 'batch.size': 1_000_000, 'linger.ms': 20, partitions }
+const bulk: Options = { ...bulkOptions, partitions }
 /** 4 MB/s: a quarter of what PostgreSQL takes by default. */
 const small: Options = {
   size: 1024,
@@ -87,7 +87,7 @@ const wide: Options = { size: 1024, acks: 'all', 'enable.idempotence': 'true', '
 
 export const cost: RowOf<MillraceCluster> = {
   name: 'cluster-cost',
-  settings: `at rest for ${restSeconds} s; then 3 GB in batches of 1 MB (records of 10 KiB, linger 20 ms) into 3 partitions, flushed; then the same read from the object store; then 80 MB of records of 1 KiB at 4,000/s (batches of at most 16 KiB, linger 5 ms) into 3 partitions, flushed; then 1 GB of records of 1 KiB at 20,000/s (linger 1 s) into ${widePartitions} partitions, for each GB that was flushed; acks=all, idempotent; PUTs and GETs as the brokers count them, rows and WAL as PostgreSQL counts them; librdkafka`,
+  settings: `at rest for ${restSeconds} s; then 3 GB (${bulkWords}) into 3 partitions, flushed; then the same read from the object store; then 80 MB of records of 1 KiB at 4,000/s (batches of at most 16 KiB, linger 5 ms) into 3 partitions, flushed; then 1 GB of records of 1 KiB at 20,000/s (linger 1 s) into ${widePartitions} partitions, for each GB that was flushed; small records with acks=all, idempotent; PUTs and GETs as the brokers count them, rows and WAL as PostgreSQL counts them; librdkafka`,
   alone: 'a Kafka broker asks nothing of others',
   goals: [
     shown('restCommits', 'at rest: commits per broker', '/s', 'nothing'),
