@@ -218,7 +218,7 @@ export class DatabaseMetadataLog implements MetadataLog {
     const before = (await database.metadataSnapshot())?.offset ?? 0
     this.#lastSnapshot = Math.max(this.#lastSnapshot, before)
     // Another broker was the first in rank until now.
-    if (session === null || !this.#isDue(end)) return
+    if (session === null || !this.#isDue(end) || !(await this.#followed(end))) return
     const bytes = batches.reduce((sum, batch) => sum + batch.length, 0)
     // It says how many bytes it has: there is no other way to ask.
     const object = `${this.#nameObject(session)}-${bytes}`
