@@ -402,6 +402,8 @@ export class OpenTopics {
     if (term !== this.#term) return
     if (this.#all.get(topic.id) !== topic || !this.#leads(partition.record)) return await this.#release(topic, partition)
     if (partition.record !== record) log.raiseLeaderEpoch(partition.record.leaderEpoch)
+    // As it is by now.
+    log.config = this.#options.config(topic.name)
     this.#open(topic, partition, log)
   }
 

@@ -253,6 +253,22 @@ describe('partitions', () => {
     assert.deepEqual([cluster.leaders('t'), cluster.log.givenAway], [['9'], ['t-0']])
   })
 
+  it('that open while the config of their topic changes have the new one', async () => {
+    const cluster = await ofThree()
+    const id = await cluster.create('t', { numPartitions: 1, assignments: [] })
+    await cluster.change({ topicId: id, partition: 0, leader: 8 })
+    const opening = Promise.withResolvers<void>()
+    cluster.log.gate = opening.promise
+    const changing = cluster.metadata.changePartitions([{ topicId: id, partition: 0, leader: 7 }])
+    await cluster.system.settle()
+    const edit = () => new Map([['retention.ms', '-1']])
+    const configuring = cluster.metadata.applyConfigs([{ type: 'TOPIC', name: 't', edit }], false)
+    for (let turn = 0; turn < 20; turn++) await cluster.system.settle()
+    opening.resolve()
+    await run(cluster.system, Promise.all([changing, configuring]))
+    assert.equal(cluster.metadata.partition(id, 0)?.config.retentionMs, -1)
+  })
+
   it('keep their leader as a replica of a reassignment until another one leads', async () => {
     const cluster = await ofThree()
     const topicId = await cluster.create('t', { assignments: [{ partitionIndex: 0, brokerIds: [7, 8] }] })
