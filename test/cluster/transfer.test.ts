@@ -1,6 +1,9 @@
 /** A data directory goes into a cluster, over a simulated database and object store, and back into a new directory. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { SimulatedPostgres } from '../../sim/world/postgres.ts'
 import { Process } from '../../sim/world/process.ts'
@@ -14,6 +17,7 @@ import {
   exportCluster,
   importIntoCluster,
   loadBrokerConfig,
+  processDirectory,
   type RunningBroker,
   silentLogger,
   startBroker,
@@ -260,6 +264,53 @@ test('an import goes on with a directory on which a broker ran meanwhile, and wr
 function batchAfter(): Buffer {
   return buildBatch({ records: [{ key: null, value: Buffer.from('after') }], timestamp: 1_700_000_000_000 })
 }
+
+test('the directory of several processes becomes one cluster', async t => {
+  const socketDirectory = mkdtempSync(join(tmpdir(), 'millrace-transfer-'))
+  t.after(() => rmSync(socketDirectory, { recursive: true }))
+  const files = memoryFileSystem()
+  const directories = new Map([1, 2].map(id => [id, processDirectory(dataDirectory, id - 1)]))
+  const start = async (id: number, clusterId?: string): Promise<RunningBroker> =>
+    await startBroker({
+      system: realSystem(files),
+      config: loadBrokerConfig({ set: { ...brokerSettings, 'log.dirs': directories.get(id)!, 'node.id': id, processes: '2' } }),
+      logger: silentLogger,
+      onThisMachine: false,
+      onFatal: assert.fail,
+      ...(clusterId === undefined ? {} : { clusterId }),
+      processes: { metadataSocket: join(socketDirectory, 'metadata'), keepsMetadata: id === 1, directories },
+    })
+  const first = await start(1)
+  const second = await start(2, first.broker.self.clusterId)
+  const topic = { name: 'spread', numPartitions: 4, replicationFactor: 1, assignments: [], configs: [] }
+  await first.broker.metadata.createTopics([topic], false)
+  const logs = () =>
+    [0, 1, 2, 3].map(partition => [first, second].map(({ broker }) => broker.metadata.partitionByName('spread', partition)))
+  await until(() => logs().every(both => both.filter(log => log !== undefined).length === 1))
+  const ends: number[] = []
+  for (const [partition, both] of logs().entries()) {
+    const log = both.find(each => each !== undefined)!
+    for (let count = 0; count <= partition; count++) await log.append(batchAfter(), { origin: 'client' }).durable
+    ends.push(log.logEndOffset)
+  }
+  assert.ok(
+    logs().some(([, log]) => log !== undefined),
+    'both lead',
+  )
+  await second.close()
+  await first.close()
+  const { stores, run } = simulated()
+  const report = await run(stores.import(readOnly(files)))
+  assert.deepEqual([report.partitions, report.records], [4, 10])
+  const exported = memoryFileSystem()
+  await run(stores.export(exported))
+  const alone = await startAlone(exported, 7)
+  assert.deepEqual(
+    [0, 1, 2, 3].map(partition => alone.broker.metadata.partitionByName('spread', partition)!.logEndOffset),
+    ends,
+  )
+  await alone.close()
+})
 
 test('an import that is killed at any step goes on, and nothing is lost or there twice', async () => {
   const world = simulatedWorld({ seed: 1 })
