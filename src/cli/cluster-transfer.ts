@@ -2,6 +2,7 @@
 import { realSystem } from '../base.ts'
 import { type ClusterExportReport, type ClusterImportReport, exportCluster, importIntoCluster, jsonLogger } from '../broker.ts'
 import { KafkaError } from '../protocol.ts'
+import { ObjectError } from '../store.ts'
 import { type ClusterFlags, type Stores, toldDatabase, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, size, UsageError } from './output.ts'
 import { ProgressLine } from './progress-line.ts'
@@ -64,6 +65,8 @@ export async function exportDirectory(directory: string, flags: ExportFlags): Pr
 
 async function told<T>(what: string, flags: ClusterFlags, work: (stores: Stores) => Promise<T>, progress: ProgressLine): Promise<T> {
   try {
+    // What is wrong from the beginning is said at once.
+    await toldDatabase(() => withStores(flags, reach))
     return await toldDatabase(() => withStores(flags, work, patience))
   } catch (error) {
     if (error instanceof CommandFailed || error instanceof UsageError) throw error
@@ -71,6 +74,16 @@ async function told<T>(what: string, flags: ClusterFlags, work: (stores: Stores)
     throw new CommandFailed(`cannot ${what}: ${reason}`)
   } finally {
     progress.end()
+  }
+}
+
+async function reach({ database, objects }: Stores): Promise<void> {
+  await database.check()
+  try {
+    await objects.list('check/')
+  } catch (error) {
+    if (error instanceof ObjectError) throw new CommandFailed(`the object store: ${error.message}`)
+    throw error
   }
 }
 

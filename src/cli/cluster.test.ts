@@ -55,6 +55,16 @@ test('status says what does not answer, and fails', () => {
   assert.deepEqual([told.brokers, told.degraded], [[], [told.objects, told.postgresql]])
 })
 
+test('import and export say at once what does not answer, and what is missing', () => {
+  for (const command of ['import', 'export']) {
+    const { status, stderr } = cluster(command, '/nowhere', '--cluster', goodCluster, '--objects', goodObjects)
+    assert.equal(status, 1)
+    assert.match(stderr, /^millrace: the database: no connection to 127\.0\.0\.1:1: .*ECONNREFUSED.*\n$/)
+    assert.equal(cluster(command, '--cluster', goodCluster, '--objects', goodObjects).status, 2)
+  }
+  assert.equal(cluster('export', '/nowhere', '--node-id', '-1', '--cluster', goodCluster, '--objects', goodObjects).status, 2)
+})
+
 test('a partition and a broker that are none are usage errors', () => {
   const partition = cluster('move', 'orders', '2', '--bootstrap', '127.0.0.1:1')
   assert.equal(partition.status, 2)
