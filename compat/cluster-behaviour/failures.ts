@@ -251,6 +251,25 @@ export const failures: Cases = {
     return `ended after ${times.map(seconds).join(' and ')}`
   },
 
+  'stop/without-objects': async world => {
+    const writers = await writersOf(world)
+    const broker = world.broker(3)
+    const times: number[] = []
+    for (const how of ['refused', 'silent'] as const) {
+      broker.ways.minio.cut(how)
+      const { code, ms } = await broker.end('SIGTERM')
+      same(code, 0, `the exit code when the object store is ${how}`)
+      expect(ms < 30_000, `it took ${seconds(ms)}`)
+      times.push(ms)
+      await writers.goOn(failoverMs)
+      broker.ways.minio.heal()
+      await broker.start()
+      await world.settled()
+    }
+    await writers.stop()
+    return `ended after ${times.map(seconds).join(' and ')}`
+  },
+
   'balance/a-new-broker-gets-its-share': async world => {
     const writers = await writersOf(world)
     const fourth = await world.prepare(4)

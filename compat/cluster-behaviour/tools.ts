@@ -23,13 +23,18 @@ export async function useTools(world: World, report: Report): Promise<void> {
   const elected = file('election.json', { partitions: [{ topic, partition: 0 }] })
   const bootstrap = [...world.brokers.values()].map(({ port }) => `127.0.0.1:${port}`).join()
   await runSteps(
-    steps(topic, { order: file('order.json', plan([3, 2, 1])), leave: file('leave.json', plan([2, 1])), elected }),
+    steps(topic, {
+      order: file('order.json', plan([3, 2, 1])),
+      leave: file('leave.json', plan([2, 1])),
+      back: file('back.json', plan([3, 2, 1])),
+      elected,
+    }),
     { bootstrap },
     report,
   )
 }
 
-function steps(topic: string, { order, leave, elected }: Record<'order' | 'leave' | 'elected', string>): Step[] {
+function steps(topic: string, { order, leave, back, elected }: Record<'order' | 'leave' | 'back' | 'elected', string>): Step[] {
   const reassign = (action: '--execute' | '--verify', path: string): Step['command'] => [
     tool.reassign,
     '--reassignment-json-file',
@@ -65,6 +70,17 @@ function steps(topic: string, { order, leave, elected }: Record<'order' | 'leave
     },
     { name: 'cluster/kafka-reassign-partitions/verify-left', command: reassign('--verify', leave), says: done },
     { name: 'cluster/kafka-topics/left', ...describe(2, '2,1') },
+    {
+      name: 'cluster/kafka-reassign-partitions/throttled',
+      command: [...reassign('--execute', back), '--throttle', '10000000'],
+      says: /inter-broker throttle limit was set to 10000000 B\/s[\s\S]*Successfully started partition reassignment/,
+    },
+    {
+      name: 'cluster/kafka-reassign-partitions/verify-throttled',
+      command: reassign('--verify', back),
+      says: new RegExp(`${done.source}[\\s\\S]*Clearing topic-level throttles`),
+    },
+    { name: 'cluster/kafka-topics/back', ...describe(2, '3,2,1') },
     {
       name: 'cluster/kafka-metadata-quorum/status',
       command: [tool.quorum, 'describe', '--status'],
