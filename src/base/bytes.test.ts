@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteReader, ByteWriter, MalformedInput } from './bytes.ts'
+import { freeIfLarge } from './free-memory.ts'
 import { type Int64, maxInt64, minInt64 } from './int64.ts'
 
 function written(write: (writer: ByteWriter) => void): Buffer {
@@ -211,4 +212,14 @@ test('cached texts and uuids are not taken for others, whatever their hash', () 
       )
     }
   }
+})
+
+test('the memory of a large buffer is given back at once; that of a small one, which others may share, is left alone', () => {
+  const large = Buffer.allocUnsafeSlow(3 << 20)
+  const view = large.subarray(4)
+  freeIfLarge(view)
+  assert.deepEqual([large.length, view.length, large.buffer.byteLength], [0, 0, 0])
+  const [one, other] = [Buffer.from('one'), Buffer.from('other')]
+  freeIfLarge(one)
+  assert.deepEqual([one.toString(), other.toString()], ['one', 'other'])
 })

@@ -8,11 +8,11 @@
  * with those of other connections (`read-turns.ts`).
  */
 import type net from 'node:net'
-import type { Clock, Timer, Timers, Turns } from '../../base.ts'
+import { type Clock, freeIfLarge, type Timer, type Timers, type Turns } from '../../base.ts'
 import { apis } from '../../protocol.ts'
 import type { Session } from '../security.ts'
 import type { FrameMemory } from './frame-memory.ts'
-import { FrameReader, freeIfLarge, type Taken } from './frames.ts'
+import { FrameReader, type Taken } from './frames.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { ReadTurns } from './read-turns.ts'
 import type { SocketReader } from './socket.ts'

@@ -9,6 +9,7 @@
  * No step copies more than about a megabyte, because ten connections may each take a step in the same turn of the event loop: when the buffer
  * of a large frame grows, what it held is moved piece by piece, with the reads that follow.
  */
+import { freeIfLarge } from '../../base.ts'
 import type { FrameShare } from './frame-memory.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { SocketReader } from './socket.ts'
@@ -269,14 +270,6 @@ export class FrameReader implements SocketReader {
     if (size < 0 || size > this.maxFrameBytes) throw new BadFrame(size, this.maxFrameBytes)
     return size
   }
-}
-
-/**
- * Gives the memory of a large buffer back, which nobody uses any more: the next collection of garbage may be long after the next frames.
- * Small ones may share theirs with others.
- */
-export function freeIfLarge(bytes: Buffer): void {
-  if (bytes.length > stepBytes) (bytes.buffer as ArrayBuffer).transfer(0)
 }
 
 /**

@@ -159,8 +159,8 @@ export const networkKeys = {
     accepted: because.purgatory,
   }),
   'queued.max.request.bytes': bytes({
-    default: 268_435_456,
-    doc: 'Maximum bytes of requests that are being received, waiting or processed, over all connections. Above it, further requests are received one at a time, and connections in the middle of a request that have sent nothing for two seconds, or have not completed it in thirty, are closed, the longest first. Requests of at most a 256th of it share the same amount of memory in addition. -1 means no limit. Kafka has no limit by default.',
+    default: 134_217_728,
+    doc: 'Maximum bytes of requests that are being received, waiting or processed, over all connections. Above it, further requests wait for earlier ones, or are received one at a time if those wait for other clients. Connections in the middle of a request that have sent nothing for two seconds, or have not completed it in thirty, are closed, the longest first. Requests of at most a 256th of it share the same amount of memory in addition. -1 means no limit. Kafka has no limit by default.',
   }),
   'queued.max.requests': int({
     default: 500,

@@ -11,7 +11,7 @@
  * reads on. The response is sent when the batches have the state that `acks` requires: 1 = written, -1 = durable. With `acks=0` there is no
  * response, and an error closes the connection, as in Kafka.
  */
-import { runInSlices } from '../../../base.ts'
+import { freeIfLarge, runInSlices } from '../../../base.ts'
 import { checkWrite } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import {
@@ -235,7 +235,11 @@ class ProduceAppends {
       const opened = converter.open(job, this.#context.connection)
       if (opened instanceof Promise)
         return opened
-          .then(({ records, contents }) => this.#append(log, records, contents, response))
+          .then(({ records, contents }) => {
+            this.#append(log, records, contents, response)
+            // They came from the thread, with memory of their own, and the log is done with them.
+            freeIfLarge(records)
+          })
           .catch((error: unknown) => this.#reject(response, error, log))
       this.#work += opened.contents.work - stepWork
       this.#append(log, opened.records, opened.contents, response)
