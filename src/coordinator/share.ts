@@ -106,9 +106,13 @@ export class ShareCoordinator {
     return this.#states.partitionFor(sharePartitionName(key))
   }
 
-  /** null: nothing is stored. */
-  async read(key: SharePartitionKey): Promise<ShareState | null> {
-    return (await this.#shardOf(key)).read(shard => shard.read(key))
+  /**
+   * null: nothing is stored. `leaderEpoch`: of the leader of the partition that asks; no change of an earlier one is accepted from then on. Throws
+   * FENCED_LEADER_EPOCH. -1: somebody else asks.
+   */
+  async read(key: SharePartitionKey, leaderEpoch = -1): Promise<ShareState | null> {
+    const shard = await this.#shardOf(key)
+    return leaderEpoch === -1 ? shard.read(states => states.read(key)) : shard.write(states => states.readFor(key, leaderEpoch))
   }
 
   /** As `read`. */

@@ -52,12 +52,12 @@ export class RoutedShareStates implements ShareStates {
     this.#options = options
   }
 
-  read(key: SharePartitionKey): Promise<ShareState | null> {
+  read(key: SharePartitionKey, leaderEpoch = -1): Promise<ShareState | null> {
     return this.#ask(
       key,
-      own => own.read(key),
+      own => own.read(key, leaderEpoch),
       async (broker, peers) => {
-        const { results } = await peers.request(broker, apis.readShareGroupState, 0, requestFor(key, noEpoch))
+        const { results } = await peers.request(broker, apis.readShareGroupState, 0, requestFor(key, { leaderEpoch }))
         const found = only(results)
         if (errorName(found.errorCode) === 'INVALID_REQUEST') return null
         const { stateEpoch, startOffset, stateBatches } = checked(found)

@@ -161,13 +161,14 @@ export class SharePartitions {
     const { states, system, report } = this.#options
     const config = this.#options.config(key.groupId)
     if (!(await stateOf(this.#options.isShared(key)))) throw new NotShared()
-    const stored = await stateOf(states.read(key))
+    const stored = await stateOf(states.read(key, log.leaderEpoch))
     let state: ShareState = stored ?? { stateEpoch: 0, leaderEpoch: 0, startOffset: -1, deliveryCompleteCount: 0, stateBatches: [] }
     if (state.startOffset === -1) {
       // Stored at once: "latest" must mean the same after a restart.
       const startOffset = await firstOffset(log, config.autoOffsetReset, system.clock.now())
-      state = { ...state, startOffset }
       await stateOf(states.initialize(key, state.stateEpoch, startOffset))
+      // The leader before this one may have been faster, and now it is refused.
+      state = (await stateOf(states.read(key, log.leaderEpoch))) ?? { ...state, startOffset }
     }
     return new SharePartition({
       system,

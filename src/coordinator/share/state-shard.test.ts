@@ -83,6 +83,32 @@ test('older epochs are fenced, unknown partitions refused, deleted state is gone
   assert.equal(await settled(shares.read(key)), null)
 })
 
+for (const updatesPerSnapshot of [1, 10])
+  test(`once a leader has read the state, changes of earlier leaders are refused, with ${updatesPerSnapshot} updates for a snapshot`, async () => {
+    const { shares, settled, write, log } = setUp(updatesPerSnapshot)
+    await settled(shares.initialize(key, 0, 10))
+    await write(11, [batch(14, 15)], { leaderEpoch: 3, deliveryCompleteCount: 2 })
+    const read = await settled(shares.read(key, 4))
+    assert.deepEqual([read?.startOffset, read?.stateBatches], [11, [batch(14, 15)]])
+    await assert.rejects(write(12, [], { leaderEpoch: 3 }), { name: 'FENCED_LEADER_EPOCH' })
+    await assert.rejects(settled(shares.read(key, 3)), { name: 'FENCED_LEADER_EPOCH' })
+    // It is kept, and nothing else has changed.
+    const again = setUp(updatesPerSnapshot, log)
+    await assert.rejects(again.write(12, [], { leaderEpoch: 3 }), { name: 'FENCED_LEADER_EPOCH' })
+    const { startOffset, deliveryCompleteCount, stateBatches } = (await again.settled(again.shares.read(key)))!
+    assert.deepEqual([startOffset, deliveryCompleteCount, stateBatches], [11, 2, [batch(14, 15)]])
+  })
+
+test('what one leader has begun, the next one does not begin again', async () => {
+  const { shares, settled, write } = setUp(10)
+  await settled(shares.initialize(key, 0, 10))
+  await write(12, [])
+  await settled(shares.initialize(key, 0, 10))
+  assert.equal((await settled(shares.read(key)))?.startOffset, 12)
+  await settled(shares.initialize(key, 1, 10))
+  assert.equal((await settled(shares.read(key)))?.startOffset, 10)
+})
+
 test('records before the oldest snapshot in use are deleted', async () => {
   const { shares, settled, write, system, deleted } = setUp(1)
   await settled(shares.initialize(key, 0, 0))

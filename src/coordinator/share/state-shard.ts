@@ -143,9 +143,19 @@ export class ShareStateShard implements Shard {
     return this.#states.get(sharePartitionName(key)) ?? null
   }
 
+  /** For a leader of the partition with that epoch: from now on, what earlier ones still have under way is refused. */
+  readFor(key: SharePartitionKey, leaderEpoch: number): Decision<ShareState | null> {
+    const state = this.#states.get(sharePartitionName(key)) ?? null
+    if (state === null || leaderEpoch === state.leaderEpoch) return { records: [], response: state }
+    const { records } = this.write(key, { ...state, stateEpoch: -1, leaderEpoch, startOffset: -1, stateBatches: [] })
+    return { records, response: state }
+  }
+
   initialize(key: SharePartitionKey, stateEpoch: number, startOffset: Int64): Decision<void> {
     const before = this.#states.get(sharePartitionName(key))
     if (before !== undefined && stateEpoch < before.stateEpoch) throw fenced('state', stateEpoch, before.stateEpoch)
+    // Two leaders, one after the other, may both find that nothing is there: what the first has begun goes on.
+    if (before !== undefined && stateEpoch === before.stateEpoch && before.startOffset !== -1) return { records: [], response: undefined }
     const { most, states } = this.#count
     if (before === undefined && states >= most) {
       throw new KafkaError('POLICY_VIOLATION', `Share groups already have state for ${most} partitions, the maximum.`)

@@ -15,8 +15,8 @@ export const readShareGroupState = defineHandler<typeof apis.readShareGroupState
     const results = await forEachPartition(
       request,
       context,
-      async (key, { partition }) => {
-        const state = await context.broker.shares.read(key)
+      async (key, { partition, leaderEpoch }) => {
+        const state = await context.broker.shares.read(key, leaderEpoch)
         if (state === null) throw new KafkaError('INVALID_REQUEST', 'Read operation on uninitialized share partition not allowed.')
         const { stateEpoch, startOffset, stateBatches } = state
         return { partition, ...fine, stateEpoch, startOffset, stateBatches: [...stateBatches] }
