@@ -109,7 +109,9 @@ function describeExport(report: ClusterExportReport): string {
   return [
     isChecked ? `Cluster ${clusterId} can be exported:` : `Exported cluster ${clusterId} into ${directory}, for node ${nodeId}:`,
     ...contentsOf(report),
-    ...(kept === 0 ? [] : [`  ${plural(kept, 'partition')} had been exported before, and are not counted in batches, records and bytes`]),
+    ...(kept === 0
+      ? []
+      : [`  ${plural(kept, 'partition')} had been exported before; their batches, groups and transactions are not counted`]),
     isChecked ? 'Nothing was written.' : `Each file was read again and compared. Start with: millrace start${settings} --data ${directory}`,
     '',
   ].join('\n')

@@ -22,6 +22,7 @@ import {
   silentLogger,
   startBroker,
 } from '../../src/broker.ts'
+import { openClient } from '../../src/client.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { type Database, type ObjectStore, openDatabase, openObjectStore } from '../../src/store.ts'
 import { connect } from '../support/client.ts'
@@ -109,10 +110,10 @@ class Stores {
     return this.use(process, stores => exportCluster({ ...stores, system, logger: silentLogger, directory, nodeId: 7, dryRun }))
   }
 
-  startBroker(process: Process): Promise<RunningBroker> {
+  startBroker(process: Process, set: Record<string, string> = {}): Promise<RunningBroker> {
     return startBroker({
       system: { ...realSystem(memoryFileSystem()), timers: process },
-      config: loadBrokerConfig({ set: { ...brokerSettings, cluster: 'postgres://me@database/events', objects: objectsUrl } }),
+      config: loadBrokerConfig({ set: { ...brokerSettings, cluster: 'postgres://me@database/events', objects: objectsUrl, ...set } }),
       logger: silentLogger,
       stores: { connect: this.postgres.connect(process), transport: this.s3.transport(process) },
       environment,
@@ -225,9 +226,14 @@ test('a broker that was killed left its last records in the journal; brokers of 
 test('brokers of a cluster know the producers and the open transaction of an imported directory', async () => {
   const stores = new Stores(realSystem(memoryFileSystem()))
   await stores.import(stopped)
-  const running = await stores.startBroker(stores.process())
+  // Who coordinates what follows from the number of partitions that there are, not from these.
+  const set = { 'offsets.topic.num.partitions': '7', 'transaction.state.log.num.partitions': '7' }
+  const running = await stores.startBroker(stores.process(), set)
   await until(() => leadsAll(running))
   await assertKnown(running)
+  const client = openClient({ bootstrap: `127.0.0.1:${running.ports.get('PLAINTEXT')}` })
+  assert.deepEqual(await client.groups(), [{ group: 'workers', state: 'Empty', protocolType: '', type: 'classic' }])
+  await client.close()
   await running.close()
 })
 
