@@ -98,6 +98,7 @@ export function sentence({ goal, millrace, other, ratio, met }: Verdict): string
 
 export function page({ rows, introduction }: Suite, results: readonly Result[]): string {
   const known = rows.flatMap(row => results.filter(each => each.name === row.name).map(result => ({ row, result })))
+  if (known.length === 0) return `${introduction}\nNo row has been measured yet.\n`
   const lines = [introduction, ...origin(known.map(each => each.result)), '']
   lines.push('| row | goal | Millrace | compared with | ratio | met? |', '|---|---|---|---|---|---|')
   for (const { row, result } of known) for (const verdict of verdicts(row, result)) lines.push(tableLine(row.name, verdict))
@@ -108,7 +109,6 @@ export function page({ rows, introduction }: Suite, results: readonly Result[]):
 
 /** Figures of different commits are not one table: then each row says its own. */
 function origin(results: readonly Result[]): string[] {
-  if (results.length === 0) return ['No row has been measured yet.']
   const origins = new Set(results.map(each => `commit ${each.commit}, ${each.date}, ${each.machine}`))
   return origins.size === 1 ? [`All rows: ${[...origins][0]}.`] : ['**These rows were measured at different commits**, named below.']
 }
