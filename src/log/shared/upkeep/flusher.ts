@@ -40,7 +40,7 @@ const mostPartitions = 512
 const mostPieceBytes = 32 << 20
 const mostStateBytes = 8 << 20
 /** Who takes over reads the stream, with all that is inline in it; it must be read in a second or two. */
-const longestStream = { frames: 8_192, flushes: 2 }
+const longestStream = { frames: 4_096, flushes: 2 }
 /** Frames that are deleted in one transaction: all commits wait for it. */
 const mostTrimmed = 2_000
 /** No partition is flushed by its own settings more often. */
