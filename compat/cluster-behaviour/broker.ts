@@ -45,6 +45,8 @@ export class StartedBroker {
   /** For commands about this broker. */
   readonly env: Readonly<Record<string, string>>
   readonly stores: readonly string[]
+  /** Its configuration, if it was told by a file. */
+  readonly file: string
   readonly #args: readonly string[]
   readonly #logFile: string
   #child: ChildProcess | null = null
@@ -72,6 +74,7 @@ export class StartedBroker {
     }
     const name = join(directory, `broker-${port}`)
     this.#logFile = `${name}.log`
+    this.file = `${name}.properties`
     this.env = stores.env
     const http = ['--http', `127.0.0.1:${this.http}`]
     const sets = Object.entries(own).flatMap(([key, value]) => ['--set', `${key}=${value}`])
@@ -81,10 +84,10 @@ export class StartedBroker {
       this.#args = ['start', ...http, ...sets]
     } else {
       const { 'node.id': nodeId, ...others } = own
-      writeFileSync(`${name}.properties`, propertiesOf({ ...others, ...urls }))
+      writeFileSync(this.file, propertiesOf({ ...others, ...urls }))
       writeFileSync(`${name}.credentials`, credentialsOf(stores.env))
       this.env = { PGPASSWORD: stores.env['PGPASSWORD']!, AWS_SHARED_CREDENTIALS_FILE: `${name}.credentials` }
-      this.#args = ['start', '--config', `${name}.properties`, ...http, ...(nodeId === undefined ? [] : ['--set', `node.id=${nodeId}`])]
+      this.#args = ['start', '--config', this.file, ...http, ...(nodeId === undefined ? [] : ['--set', `node.id=${nodeId}`])]
     }
     // There may be a file of credentials at home.
     if (told === 'role') this.env = { PGPASSWORD: stores.env['PGPASSWORD']!, AWS_EC2_METADATA_SERVICE_ENDPOINT: instance, HOME: directory }

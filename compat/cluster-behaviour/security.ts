@@ -2,6 +2,8 @@
 import { Kafka, logLevel } from 'kafkajs'
 import { apis, errorName } from '../../src/protocol.ts'
 import { unique } from '../support/kit.ts'
+import { run } from '../support/run.ts'
+import { command } from './broker.ts'
 import type { Cases } from './case.ts'
 import { eventually, expect, login, same } from './world.ts'
 
@@ -36,6 +38,20 @@ export const security: Cases = {
     }
     for (const [id, broker] of world.brokers)
       expect(!/needs CLUSTER_ACTION|CLUSTER_AUTHORIZATION_FAILED/.test(broker.log()), `broker ${id} was refused by another`)
+    return ''
+  },
+
+  'security/first-user': async world => {
+    const name = unique('first')
+    const { env, file } = world.broker(2)
+    const args = ['user', 'create', name, '--offline', '--config', file]
+    const { code, stderr } = await run(command, args, { seconds: 60, env: { ...env, MILLRACE_NEW_PASSWORD: 'first-secret' } })
+    same([code, stderr], [0, ''], 'user create --offline')
+    for (const id of [1, 2, 3])
+      await eventually(`broker ${id} knows the user`, 1_000, async () => {
+        const { results } = await world.ask(id, apis.describeUserScramCredentials, 0, { users: [{ name }] })
+        return results[0]!.credentialInfos.length === 1
+      })
     return ''
   },
 
