@@ -244,6 +244,25 @@ test('brokers read, write and delete the state of partitions', async () => {
   assert.deepEqual([gone.results[0]!.partitions[0]!.errorCode, gone.results[0]!.partitions[0]!.startOffset], [0, -1])
 })
 
+test('when another leader begins or deletes the state of its partition, members keep what they hold of others', async () => {
+  const { running, connect, admin, topicId } = await started()
+  const [topic] = await running.broker.metadata.createTopics(
+    [{ name: 'other', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }],
+    false,
+  )
+  assert.ok(topic !== undefined && 'id' in topic)
+  await admin.produce('a')
+  const one = await connect('one')
+  const two = await connect('two')
+  assert.equal(await one.fetch(topicId), '0-0 x1')
+  const topics = [{ topicId: topic.id, partitions: [{ partition: 0, stateEpoch: 0, startOffset: 0 }] }]
+  await admin.call(apis.initializeShareGroupState, 0, { groupId, topics })
+  assert.equal(await two.fetch(topicId), '')
+  await admin.call(apis.deleteShareGroupState, 0, { groupId, topics })
+  assert.equal(await two.fetch(topicId), '')
+  assert.equal(await one.acknowledge(topicId, 0, 0, accept), 'NONE')
+})
+
 test('a group can fetch only partitions that were assigned to it, and nothing is stored for others', async () => {
   const { running, connect, admin, topicId } = await started()
   await admin.produce('a')

@@ -119,10 +119,14 @@ export class SharePartitions {
   }
 
   /** The stored state was changed elsewhere. */
-  forget(groupId: string, topicId?: Uuid): void {
-    for (const [name, entry] of this.#entries) {
-      if (entry.key.groupId === groupId && (topicId === undefined || entry.key.topicId === topicId)) this.#drop(name, entry)
-    }
+  forget(groupId: string): void {
+    for (const [name, entry] of this.#entries) if (entry.key.groupId === groupId) this.#drop(name, entry)
+  }
+
+  /** That of one partition. Members keep what they hold of others. */
+  forgetOne(key: SharePartitionKey): void {
+    const name = sharePartitionName(key)
+    this.#drop(name, this.#entries.get(name))
   }
 
   /** `partition`: only this one; another broker leads it now. */

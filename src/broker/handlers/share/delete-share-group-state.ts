@@ -16,11 +16,11 @@ export const deleteShareGroupState = defineHandler<typeof apis.deleteShareGroupS
       context,
       async (key, { partition }) => {
         await shares.delete(key)
+        sharePartitions.forgetOne(key)
         return { partition, ...fine }
       },
       plainFailure,
     )
-    sharePartitions.forget(request.groupId)
     return { results }
   },
   *fail(request, error) {

@@ -16,12 +16,12 @@ export const initializeShareGroupState = defineHandler<typeof apis.initializeSha
       context,
       async (key, { partition, stateEpoch, startOffset }) => {
         await shares.initialize(key, stateEpoch, startOffset)
+        // What is in delivery here was read before.
+        sharePartitions.forgetOne(key)
         return { partition, ...fine }
       },
       plainFailure,
     )
-    // What is in delivery here was read before.
-    sharePartitions.forget(request.groupId)
     return { results }
   },
   *fail(request, error) {
