@@ -53,10 +53,10 @@ export class ByteReader implements Paced {
   }
 
   /** Begins anew: who reads millions of short messages need not make a reader for each. */
-  restart(buffer: Buffer): void {
+  restart(buffer: Buffer, offset = 0, end = buffer.length): void {
     this.buffer = buffer
-    this.offset = 0
-    this.end = buffer.length
+    this.offset = offset
+    this.end = end
     this.elementsLeft = this.textLeft = this.longTextsLeft = unlimited
     this.elementsDone = this.elementsDropped = 0
     this.pauses = false

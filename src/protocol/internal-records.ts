@@ -20,6 +20,9 @@ export {
   encodeRecordValue,
   encodeVersioned,
   recordId,
+  recordIdOf,
+  recordKeyOf,
+  recordValueOf,
 } from './internal-records/coordinator-record.ts'
 export { encodeMetadataRecord, type MetadataRecordType } from './internal-records/metadata-record.ts'
 export { shareGroupRecords } from './internal-records/share-group.ts'

@@ -3,15 +3,15 @@ import { ByteReader, type Int64, MalformedInput } from '../../base.ts'
 import {
   classicGroupRecords,
   consumerProtocol,
-  decodeRecordKey,
-  decodeRecordValue,
   encodeRecordKey,
   encodeRecordValue,
   type Fields,
   type Message,
   type MessageOf,
   readMessage,
-  recordId,
+  recordIdOf,
+  recordKeyOf,
+  recordValueOf,
 } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
 import type { StoredOffset } from './group-contract.ts'
@@ -66,20 +66,19 @@ export function groupMetadataTombstone(groupId: string): LogRecord {
 }
 
 /** null: a kind of record that is of no concern to classic groups. */
-export function decodeRecord(key: Buffer | null, value: Buffer | null): GroupRecord | null {
-  if (key === null) return null
-  switch (recordId(key)) {
+export function decodeRecord(record: LogRecord): GroupRecord | null {
+  switch (recordIdOf(record)) {
     case legacyOffsetCommit.id: {
-      const { group, topic, partition } = decodeRecordKey(legacyOffsetCommit, key)
-      return { type: 'offset', groupId: group, topic, partition, value: value === null ? null : storedOffset(value) }
+      const { group, topic, partition } = recordKeyOf(legacyOffsetCommit, record)
+      return { type: 'offset', groupId: group, topic, partition, value: storedOffset(record) }
     }
     case offsetCommit.id: {
-      const { group, topic, partition } = decodeRecordKey(offsetCommit, key)
-      return { type: 'offset', groupId: group, topic, partition, value: value === null ? null : storedOffset(value) }
+      const { group, topic, partition } = recordKeyOf(offsetCommit, record)
+      return { type: 'offset', groupId: group, topic, partition, value: storedOffset(record) }
     }
     case groupMetadata.id: {
-      const { group } = decodeRecordKey(groupMetadata, key)
-      return { type: 'group', groupId: group, value: value === null ? null : storedGroup(value) }
+      const { group } = recordKeyOf(groupMetadata, record)
+      return { type: 'group', groupId: group, value: storedGroup(record) }
     }
     default:
       return null
@@ -103,8 +102,11 @@ export function subscribedTopicsOf(subscriptions: readonly Buffer[]): ReadonlySe
   return topics
 }
 
-function storedOffset(value: Buffer): StoredOffset {
-  const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId } = decodeRecordValue(offsetCommit, value)
+/** null for a tombstone. */
+function storedOffset(record: LogRecord): StoredOffset | null {
+  const value = recordValueOf(offsetCommit, record)
+  if (value === null) return null
+  const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId } = value
   return {
     recordOffset: -1,
     committedOffset: offset,
@@ -116,9 +118,9 @@ function storedOffset(value: Buffer): StoredOffset {
   }
 }
 
-function storedGroup(value: Buffer): GroupMetadata {
-  const group = decodeRecordValue(groupMetadata, value)
-  for (const member of group.members) {
+function storedGroup(record: LogRecord): GroupMetadata | null {
+  const group = recordValueOf(groupMetadata, record)
+  for (const member of group?.members ?? []) {
     // The bytes belong to the reader of the log, and would keep its whole buffer in memory.
     member.subscription = Buffer.from(member.subscription)
     member.assignment = Buffer.from(member.assignment)

@@ -113,9 +113,10 @@ export class GroupShard implements Shard {
     })
   }
 
-  replay({ key, value }: LogRecord, offset: number, _timestampMs: Int64, producerId: Int64): void {
-    const record = decodeRecord(key, value)
+  replay(encoded: LogRecord, offset: number, _timestampMs: Int64, producerId: Int64): void {
+    const record = decodeRecord(encoded)
     if (record === null) {
+      const { key, value } = encoded
       if (key !== null) this.consumers.replay(key, value) || this.shares.replay(key, value) || this.streams.replay(key, value)
       return
     }

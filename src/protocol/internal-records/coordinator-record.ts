@@ -5,6 +5,7 @@
 import { ByteReader, ByteWriter, MalformedInput } from '../../base.ts'
 import { readMessage, writeMessage } from '../codec.ts'
 import { defineMessage, type Fields, type InputOf, type Message, type MessageOf, type VersionRange } from '../define.ts'
+import { RecordView } from '../records/record-view.ts'
 
 export interface CoordinatorRecord<K extends Fields = Fields, V extends Fields = Fields> {
   readonly id: number
@@ -29,10 +30,48 @@ export function defineCoordinatorRecord<K extends Fields, V extends Fields>(spec
 /** For all records: reading one neither pauses nor calls anything that reads another. */
 const reader = new ByteReader(Buffer.alloc(0))
 
+/** A record of the log, or one that will be. Those of the log are decoded by the million, so no buffers are made for their keys and values. */
+interface Undecoded {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+}
+
 /** Which kind of record the key is of: compare with `id`. */
 export function recordId(key: Buffer): number {
   reader.restart(key)
   return reader.readInt16()
+}
+
+/** The same of a whole record; null if it has no key. */
+export function recordIdOf(record: Undecoded): number | null {
+  return hasKey(record) ? reader.readInt16() : null
+}
+
+/** The key of a record that is of this kind. */
+export function recordKeyOf<K extends Fields>({ key }: CoordinatorRecord<K>, record: Undecoded): MessageOf<K> {
+  hasKey(record)
+  reader.skip(2)
+  return readMessage(key, 0, reader)
+}
+
+/** null for a tombstone. */
+export function recordValueOf<V extends Fields>({ value }: CoordinatorRecord<Fields, V>, record: Undecoded): MessageOf<V> | null {
+  return hasValue(record) ? readVersioned(value) : null
+}
+
+/** Then the reader is at its start. */
+function hasKey(record: Undecoded): boolean {
+  if (record instanceof RecordView) return record.readKey(reader)
+  const { key } = record
+  if (key !== null) reader.restart(key)
+  return key !== null
+}
+
+function hasValue(record: Undecoded): boolean {
+  if (record instanceof RecordView) return record.readValue(reader)
+  const { value } = record
+  if (value !== null) reader.restart(value)
+  return value !== null
 }
 
 export function encodeRecordKey<K extends Fields>(record: CoordinatorRecord<K>, key: InputOf<K>): Buffer {
@@ -61,6 +100,10 @@ export function encodeVersioned<F extends Fields>(message: Message<F>, version: 
 
 function decodeVersioned<F extends Fields>(message: Message<F>, bytes: Buffer): MessageOf<F> {
   reader.restart(bytes)
+  return readVersioned(message)
+}
+
+function readVersioned<F extends Fields>(message: Message<F>): MessageOf<F> {
   const version = reader.readInt16()
   if (version < message.minVersion || version > message.maxVersion) throw new MalformedInput(`${message.name} has no version ${version}`)
   return readMessage(message, version, reader)

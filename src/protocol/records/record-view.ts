@@ -1,5 +1,5 @@
 /** The results of readers: records and batches as views, valid as long as the underlying bytes. */
-import type { Int64 } from '../../base.ts'
+import type { ByteReader, Int64 } from '../../base.ts'
 import type { BatchHeader } from './header.ts'
 import { Cursor } from './varint.ts'
 
@@ -59,6 +59,17 @@ export class RecordView {
 
   get value(): Buffer | null {
     return this.#valueLength < 0 ? null : this.#buffer.subarray(this.#valueAt, this.#valueAt + this.#valueLength)
+  }
+
+  /** Reads the key without a buffer for it; false if there is none. */
+  readKey(reader: ByteReader): boolean {
+    if (this.#keyLength >= 0) reader.restart(this.#buffer, this.#keyAt, this.#keyAt + this.#keyLength)
+    return this.#keyLength >= 0
+  }
+
+  readValue(reader: ByteReader): boolean {
+    if (this.#valueLength >= 0) reader.restart(this.#buffer, this.#valueAt, this.#valueAt + this.#valueLength)
+    return this.#valueLength >= 0
   }
 
   get headers(): readonly RecordHeader[] {
