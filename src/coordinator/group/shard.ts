@@ -124,6 +124,7 @@ export class GroupShard implements Shard {
     if (record.type === 'offset') {
       if (record.value === null) {
         this.#offsets.remove(groupId, record.topic, record.partition)
+        if (this.#orphans.size > 0 && !this.#hasOffsets(groupId)) this.#orphans.delete(groupId)
         return
       }
       record.value.recordOffset = offset
@@ -173,7 +174,7 @@ export class GroupShard implements Shard {
     const convertible = group instanceof ConsumerGroup || (group instanceof StreamsGroup && group.isEmpty)
     if (!convertible) return { records: [], response: joinError('INCONSISTENT_GROUP_PROTOCOL', '') }
     // An empty group fits any protocol. Only a successful join replaces it; after a failed one the empty group remains.
-    this.#remove(request.groupId)
+    this.#groups.delete(request.groupId)
     const decision = this.#membership.join(request, caller)
     if (!this.#groups.has(request.groupId)) {
       this.#groups.set(request.groupId, group)
@@ -287,7 +288,11 @@ export class GroupShard implements Shard {
 
   #remove(groupId: string): void {
     this.#groups.delete(groupId)
-    if (this.#offsets.ofGroup(groupId).size > 0 || this.#offsets.hasOpenTransaction(groupId)) this.#orphans.add(groupId)
+    if (this.#hasOffsets(groupId)) this.#orphans.add(groupId)
+  }
+
+  #hasOffsets(groupId: string): boolean {
+    return this.#offsets.ofGroup(groupId).size > 0 || this.#offsets.hasOpenTransaction(groupId)
   }
 
   #isOrphan(groupId: string): boolean {
