@@ -46,8 +46,9 @@ export async function initCluster(flags: ClusterFlags): Promise<void> {
     await checkObjects(objects)
     return await toldDatabase(() => database.start(newClusterId(realSystem().random)))
   })
+  const { incarnation, format } = made
   const id = uuidOf(made.id)
-  await show(flags.json, { ...made, id }, () => `cluster ${id} is ready for its first broker\n`)
+  await show(flags.json, { id, incarnation, format }, () => `cluster ${id} is ready for its first broker\n`)
 }
 
 export interface Stores {

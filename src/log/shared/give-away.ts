@@ -84,12 +84,13 @@ async function give(
   for (;;) {
     const append = await metadata()
     if (append === null) return false
-    const outcome = await journal.write(frameKind.carry, shares, seq => ({
-      metadata: append,
-      takeOver: partitions
-        .filter(({ gone }) => gone === null)
-        .map(({ key, fromSeq }) => ({ ...key, fromSeq: seq, before: { session: journal.session, fromSeq } })),
-    }))
+    const outcome = await journal.write(frameKind.carry, shares, seq => {
+      for (const partition of partitions) partition.isLeaving = true
+      const left = partitions.filter(({ gone }) => gone === null)
+      const takeOver = left.map(({ key, fromSeq }) => ({ ...key, fromSeq: seq, before: { session: journal.session, fromSeq } }))
+      return { metadata: append, takeOver }
+    })
     if (outcome === 'committed') return true
+    for (const partition of partitions) partition.isLeaving = false
   }
 }

@@ -320,6 +320,30 @@ inWorld('whoever appends while a partition is moved is told when its next leader
   assert.equal(told, 'NOT_LEADER_OR_FOLLOWER')
 })
 
+inWorld('while nobody knows whether a partition has left, nothing recent is answered of it', async cluster => {
+  const broker = await testBroker(cluster, 0)
+  const partition = await lead(broker)
+  await append(partition, 'a').durable
+  const keys = [{ topicId, partition: 0 }]
+  const other = cluster.openDatabase()
+  const limit = { maxBytes: 1_000, atLeastOne: true, upTo: 'high-watermark' } as const
+  const seen: (string | null)[] = []
+  let asked = 0
+  const moving = broker.log.releaseWith(keys, async () => {
+    assert.equal(partition.offline, null, 'nothing is sent yet, or it is known that nothing happened')
+    // The first time, another broker is faster.
+    return { offset: asked++ === 0 ? 7 : await other.metadataEnd(), count: 1, records: Buffer.from('moved') }
+  })
+  for (; partition.gone === null; await passed(cluster, 0.05)) {
+    const { offline } = partition
+    seen.push(offline)
+    if (offline !== null) assert.throws(() => partition.read(0, limit), named('NOT_LEADER_OR_FOLLOWER'))
+  }
+  assert.equal(await moving, true)
+  assert.ok(seen.some(reason => /moved/.test(String(reason))))
+  assert.equal(asked, 2)
+})
+
 inWorld('a move that is given up leaves all as it was', async cluster => {
   const broker = await testBroker(cluster, 0)
   const partition = await lead(broker)

@@ -72,6 +72,8 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
   fromSeq = 0
   /** Why it is not this session's any more. */
   gone: 'deleted' | 'released' | null = null
+  /** The frame that gives it away was sent: another broker may lead it already, and have more. */
+  isLeaving = false
   /** null until a batch with a producer id comes. */
   producerStates: ProducerStates | null
   #damage: string | null = null
@@ -109,6 +111,7 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
   /** Damaged, or there is no proof that nobody else leads it by now. */
   get offline(): string | null {
     if (this.#damage !== null) return this.#damage
+    if (this.isLeaving && this.gone === null) return 'it is being moved to another broker'
     return this.gone !== null || this.context.journal.proven() ? null : 'the lease of this broker is not proven'
   }
 
@@ -405,7 +408,7 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
   #refuse(): void {
     if (this.gone !== null) throw goneError(this)
     const { offline } = this
-    if (offline !== null) throw offlineError(this, offline)
+    if (offline !== null) throw this.isLeaving ? movingError(this) : offlineError(this, offline)
   }
 
   /** While it is given away, clients wait for the end of that, so that they find the new owner at their next attempt. */
