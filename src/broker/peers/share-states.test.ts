@@ -58,3 +58,28 @@ for (const [name, call] of calls) {
     assert.deepEqual(asked, [`${name} to 1`])
   })
 }
+
+test('a state is read when the changes before are done: who reads it would not know of them otherwise', async () => {
+  const asked: string[] = []
+  const written = Promise.withResolvers<void>()
+  const peers = {
+    async request(_broker: number, api: { name: string }) {
+      asked.push(api.name)
+      if (api.name === apis.writeShareGroupState.name) await written.promise
+      return { results: [{ topicId, partitions: [{ partition: 0, ...answer }] }] }
+    },
+  }
+  const states = new RoutedShareStates({
+    timers: realSystem().timers,
+    own: { partitionFor: () => 0 } as unknown as ShareCoordinator,
+    leaders: new Leaders({ topicId: () => topicId, leaderOf: () => 1 }, 0),
+    peers: peers as unknown as Peers,
+  })
+  const writing = states.write(key, answer)
+  const reading = states.read(key, 3)
+  for (let turn = 0; turn < 20; turn++) await null
+  assert.deepEqual(asked, [apis.writeShareGroupState.name])
+  written.resolve()
+  await Promise.all([writing, reading])
+  assert.deepEqual(asked, [apis.writeShareGroupState.name, apis.readShareGroupState.name])
+})

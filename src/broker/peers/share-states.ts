@@ -52,8 +52,10 @@ export class RoutedShareStates implements ShareStates {
     this.#options = options
   }
 
-  read(key: SharePartitionKey, leaderEpoch = -1): Promise<ShareState | null> {
-    return this.#ask(
+  async read(key: SharePartitionKey, leaderEpoch = -1): Promise<ShareState | null> {
+    // What an earlier instance of the share partition here has under way would be done, and confirmed, without its successor knowing of it.
+    await this.#changing.get(sharePartitionName(key))?.catch(() => {})
+    return await this.#ask(
       key,
       own => own.read(key, leaderEpoch),
       async (broker, peers) => {

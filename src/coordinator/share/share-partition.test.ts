@@ -188,3 +188,13 @@ test('a log that cannot be read is an error also where nothing can be acquired: 
   }
   await assert.rejects(acquire, { name: 'NOT_LEADER_OR_FOLLOWER' })
 })
+
+test('one that was closed stores nothing more: its successor has read what is stored', async () => {
+  const { partition, acquire, written } = setUp()
+  await acquire()
+  partition.close()
+  await assert.rejects(partition.acknowledge('m', [{ firstOffset: 0, lastOffset: 3, types: [ack.accept] }]), {
+    name: 'NOT_LEADER_OR_FOLLOWER',
+  })
+  assert.deepEqual(written(), [])
+})

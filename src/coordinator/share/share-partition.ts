@@ -8,7 +8,7 @@
  */
 import type { Clock, Int64, System, Timer } from '../../base.ts'
 import type { PartitionLog, Slice } from '../../log.ts'
-import { batchHeaderSize, header, type KafkaError, toKafkaError } from '../../protocol.ts'
+import { batchHeaderSize, header, KafkaError, toKafkaError } from '../../protocol.ts'
 import {
   type AcquiredRange,
   acknowledgeTypes,
@@ -311,6 +311,8 @@ export class SharePartition {
     const { startOffset, completeCount } = this.#inFlight
     const stateBatches = changed.filter(({ lastOffset }) => lastOffset >= startOffset)
     if (stateBatches.length === 0 && startOffset === this.#storedStartOffset) return Promise.resolve()
+    // Another instance has read what is stored, and does not know of this.
+    if (this.#closed) return refused()
     this.#storedStartOffset = startOffset
     const change = {
       stateEpoch: this.#options.state.stateEpoch,
@@ -328,6 +330,12 @@ export class SharePartition {
     stored.catch(() => {})
     return stored
   }
+}
+
+function refused(): Promise<never> {
+  const refusal = Promise.reject(new KafkaError('NOT_LEADER_OR_FOLLOWER', 'The share partition was loaded anew'))
+  refusal.catch(() => {})
+  return refusal
 }
 
 /** Whether a transactional batch of the slice belongs to an aborted transaction; always false without a list. */
