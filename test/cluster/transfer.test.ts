@@ -180,9 +180,19 @@ async function assertKnown({ broker, ports }: RunningBroker): Promise<void> {
 
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
   for (let attempt = 0; !(await isTrue()); attempt++) {
-    assert.ok(attempt < 1_000, 'it happens')
+    assert.ok(attempt < 5_000, 'it happens')
     await new Promise(resolve => setTimeout(resolve, 20))
   }
+}
+
+/** On a busy machine the lease of a broker may not be proven for a moment. */
+async function contentWhenProven(running: RunningBroker): Promise<Record<string, unknown>> {
+  let found: Record<string, unknown> | null = null
+  await until(async () => {
+    found = await contentOf(running).catch(() => null)
+    return found !== null
+  })
+  return found!
 }
 
 const leadsAll = ({ broker }: RunningBroker) => {
@@ -201,7 +211,7 @@ test('a broker that was killed left its last records in the journal; brokers of 
   const process = stores.process()
   const running = await stores.startBroker(process)
   await until(() => leadsAll(running))
-  assert.deepEqual(await contentOf(running), content)
+  assert.deepEqual(await contentWhenProven(running), content)
   await assert.rejects(stores.export(memoryFileSystem()), {
     name: 'TransferRefused',
     message: /brokers of this cluster are running \(\d\)/,
@@ -209,10 +219,10 @@ test('a broker that was killed left its last records in the journal; brokers of 
   await assert.rejects(stores.import(stopped), { name: 'TransferRefused', message: /brokers of this cluster are running/ })
   // What the cluster has beside that is in no piece yet, and stays in the stream of a session that nobody has ended.
   const raw = await connect(running.ports.get('PLAINTEXT')!)
-  assert.equal(await produce(raw, 'orders', 1, batchAfter()), 'NONE')
+  await until(async () => (await produce(raw, 'orders', 1, batchAfter())) === 'NONE')
   await running.broker.metadata.partitionByName('orders', 0)!.deleteBefore(4)
   raw.close()
-  const wanted = await contentOf(running)
+  const wanted = await contentWhenProven(running)
   process.kill()
   running.unref()
   const files = memoryFileSystem()

@@ -27,6 +27,8 @@ export const importInfo = { import: true }
 export const noBroker = -1
 
 const lookMs = 250
+/** Who was paused meanwhile does not know what happened. */
+const mostGapMs = 1_500
 /** In so many looks. The last commits of a broker that has just died may arrive late. */
 const growthsOfTheLiving = 3
 
@@ -35,14 +37,17 @@ export async function standingStill(system: System, database: Database): Promise
   const { clock, timers } = system
   const silentMs = sharedDefaults.leaseMs + sharedDefaults.marginMs
   const growths = new Map<number, number>()
-  let [heads, sinceMs] = [await headsOf(database), clock.monotonic()]
+  let heads = await headsOf(database)
+  let [sinceMs, lookedMs] = [clock.monotonic(), clock.monotonic()]
   while (heads.size > 0) {
     await new Promise<void>(resolve => void timers.after(lookMs, resolve))
     const askedMs = clock.monotonic()
     const now = await headsOf(database)
     const grown = [...now.keys()].filter(session => heads.get(session) !== now.get(session))
+    const hasPaused = clock.monotonic() - lookedMs > mostGapMs
     heads = now
-    if (grown.length > 0) sinceMs = clock.monotonic()
+    lookedMs = clock.monotonic()
+    if (grown.length > 0 || hasPaused) sinceMs = lookedMs
     else if (askedMs - sinceMs >= silentMs) break
     for (const session of grown) growths.set(session, (growths.get(session) ?? 0) + 1)
     const running = [...growths].flatMap(([session, count]) => (count >= growthsOfTheLiving ? session : []))
