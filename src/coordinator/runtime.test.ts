@@ -442,3 +442,14 @@ test('shards that load at the same time take turns: none of them holds the event
   assert.equal(workedMs, 200)
   assert.ok(Math.max(...perTurn) <= 8, `${Math.max(...perTurn)} ms in one turn`)
 })
+
+test('who waits until a shard is loaded is not told of an attempt that failed before', async () => {
+  const log = memoryPartitionLog()
+  log.goOffline('the lease of this broker is not proven')
+  const { system, coordinator } = open(log)
+  await assert.rejects(coordinator.loaded)
+  log.goOffline(null)
+  await system.advance(1_000)
+  await coordinator.loaded
+  assert.equal(coordinator.state, 'active')
+})

@@ -43,7 +43,7 @@ interface Barrier {
 
 class Runtime<S extends Shard> implements Coordinator<S> {
   state: CoordinatorState = 'loading'
-  readonly loaded: Promise<void>
+  loaded: Promise<void>
   readonly #options: CoordinatorOptions<S>
   readonly #system: System
   readonly #log: PartitionLog
@@ -71,8 +71,6 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#turns = options.turns ?? new Turns(options.system)
     this.#timers = new ShardTimers(options.system, this.#turns, (key, step, failures) => this.#runTimer(key, step, failures))
     this.loaded = this.#load()
-    // Callers need not wait for it; every operation reports the failure as well.
-    this.loaded.catch(() => {})
   }
 
   get shard(): S {
@@ -311,7 +309,14 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     shard?.unload()
   }
 
-  async #load(): Promise<void> {
+  #load(): Promise<void> {
+    this.loaded = this.#loadNow()
+    // Callers need not wait for it; every operation reports the failure as well.
+    this.loaded.catch(() => {})
+    return this.loaded
+  }
+
+  async #loadNow(): Promise<void> {
     const epoch = this.#epoch
     this.state = 'loading'
     try {

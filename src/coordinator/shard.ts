@@ -94,7 +94,7 @@ export interface Coordinator<S extends Shard> {
   readonly state: CoordinatorState
   /** The live shard, for callers that only look and may see what is not durable yet. Throws like `write` when not active. */
   readonly shard: S
-  /** Settles when the first load has ended; rejects if it failed (loading is retried). */
+  /** Settles when the load that is under way, or was last, has ended; rejects if it failed (loading is retried). */
   readonly loaded: Promise<void>
   /**
    * Serialised operation. Rejects with KafkaError: COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR (lost or closed), what `step` threw,
