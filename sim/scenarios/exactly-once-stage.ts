@@ -53,6 +53,10 @@ export class Stage {
     this.failure.catch(() => {})
   }
 
+  get brokers(): number {
+    return this.#ports.length
+  }
+
   get nowMs(): number {
     return this.world.system.clock.monotonic()
   }

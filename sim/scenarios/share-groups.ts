@@ -18,6 +18,8 @@ export interface ShareGroupResult extends PlayResult {
 }
 
 const groupId = 's'
+/** By then all brokers of a cluster know of a change, although their database may not answer at once. */
+const heardOfMs = 5_000
 const rules = { lockMs: 1500, deliveryLimit: 10 }
 export const shareSetting: Setting = {
   config: {
@@ -110,6 +112,8 @@ export class ShareGroup implements Cast {
       return stage.told('IncrementalAlterConfigs', responses[0]!.errorCode) === 'NONE' ? true : null
     })
     wire.close()
+    // Whoever does not know of it yet would begin at the end.
+    if (stage.brokers > 1) await process.sleep(heardOfMs)
   }
 
   /** One life after the other. */
