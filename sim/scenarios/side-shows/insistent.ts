@@ -56,10 +56,13 @@ export class Insistent {
   }
 
   async deleteTopic(topicId: Uuid): Promise<void> {
-    await this.#ask('DeleteTopics', ['NONE', 'UNKNOWN_TOPIC_ID'], async () => {
-      const request = { topics: [{ name: null, topicId }], topicNames: [], timeoutMs: 1000 }
-      return (await this.#wire.call(apis.deleteTopics, 6, request)).responses[0]!.errorCode
-    })
+    const ask = () =>
+      this.#ask('DeleteTopics', ['NONE', 'UNKNOWN_TOPIC_ID'], async () => {
+        const request = { topics: [{ name: null, topicId }], topicNames: [], timeoutMs: 1000 }
+        return (await this.#wire.call(apis.deleteTopics, 6, request)).responses[0]!.errorCode
+      })
+    // A broker that is behind may not know of it yet.
+    for (let unknown = 0; unknown < 2 && (await ask()) !== 'NONE'; unknown++) await this.#process.sleep(2_000)
     this.#deleted.add(topicId)
   }
 
