@@ -20,7 +20,7 @@ export const processesHere: Processes = {
   hasEnded(name) {
     const [boot, processes, time, pid, begun] = name.split(' ')
     if (!/^[1-9]\d*$/.test(pid ?? '') || [boot, processes, time].join(' ') !== namespacesHere()) return false
-    if (!isThere(Number(pid))) return true
+    if (!isProcessThere(Number(pid))) return true
     const stat = statOf(Number(pid))
     // A zombie has closed its sockets; only its parent has not asked for it yet.
     return stat !== null && (stat.begun !== begun || stat.state === 'Z' || stat.state === 'X')
@@ -32,6 +32,11 @@ export function processName(pid: number): string | null {
   const namespaces = namespacesHere()
   const stat = statOf(pid)
   return namespaces === null || stat === null ? null : `${namespaces} ${pid} ${stat.begun}`
+}
+
+/** The letter of proc(5): `T` is paused, `Z` a zombie; null: there is no such process, or nothing says so here. */
+export function processState(pid: number): string | null {
+  return statOf(pid)?.state ?? null
 }
 
 /** Of this process for as long as it lives; undefined before it is asked for. */
@@ -55,7 +60,7 @@ function statOf(pid: number): { state: string; begun: string } | null {
 }
 
 /** Also where other users' processes are hidden in /proc. */
-function isThere(pid: number): boolean {
+export function isProcessThere(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

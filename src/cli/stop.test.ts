@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { processState } from '../base.ts'
 import { parentToWatch } from './stop.ts'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -74,9 +75,6 @@ test('signals reach the broker under another Node, and its exit code is returned
   assert.equal(spawnSync(oldNode(), [bin, 'start', '--port', 'no']).status, 2)
 })
 
-/** As in `ps`; T: paused. */
-const stateOf = (pid: number) => /\) (.) /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))![1]
-
 test('who kills or pauses the command kills or pauses the broker', limit, async () => {
   const old = oldNode()
   const env = { ...process.env, PATH: [scratch, process.env.PATH].join(delimiter) }
@@ -89,7 +87,7 @@ test('who kills or pauses the command kills or pauses the broker', limit, async 
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')
     const broker = command === bin ? pid : Number(children[0])
     const becomes = async (isPaused: boolean) => {
-      while ((stateOf(broker) === 'T') !== isPaused) await new Promise(resolve => setTimeout(resolve, 20))
+      while ((processState(broker) === 'T') !== isPaused) await new Promise(resolve => setTimeout(resolve, 20))
     }
     child.kill('SIGSTOP')
     await becomes(true)

@@ -4,7 +4,7 @@
  * npm runs commands through a shell and forwards SIGTERM only to that shell. The shell then ends without stopping the command, which
  * would keep its port. So a command that npm's shell runs in the foreground ends when that shell has ended.
  */
-import type { FileSystem, System, Timer, Timers } from '../base.ts'
+import { isProcessThere, processState, type System, type Timer, type Timers } from '../base.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -33,7 +33,7 @@ export function onStopRequest(system: Pick<System, 'clock' | 'timers'>, stop: (r
   for (const signal of signals) process.on(signal, asked)
   const parent = parentToWatch(process.env, process.ppid)
   const look = () => {
-    if (!isAlive(parent!)) asked('the npm process that started this command has ended')
+    if (!isProcessThere(parent!)) asked('the npm process that started this command has ended')
     else timer = system.timers.after(parentCheckMs, look)
   }
   if (parent !== null) timer = system.timers.after(parentCheckMs, look)
@@ -60,14 +60,13 @@ export function beforeNextSignal({ clock }: Pick<System, 'clock'>, act: () => vo
  * `bin/millrace.js` forwards signals when it runs this program in another Node, but for two that it does not notice: when it is killed or paused,
  * this process does the same to itself.
  */
-export function followLauncher(system: { timers: Timers; files: FileSystem }): void {
+export function followLauncher({ timers }: { timers: Timers }): void {
   const launcher = process.ppid
   if (process.env.MILLRACE_LAUNCHER !== String(launcher)) return
   const look = () => {
     if (process.ppid !== launcher) process.kill(process.pid, 'SIGKILL')
-    const state = system.files.readFile(`/proc/${launcher}/stat`)?.toString('latin1')
-    if (state !== undefined && /\) T /.test(state)) process.kill(process.pid, 'SIGSTOP')
-    system.timers.after(parentCheckMs, look)
+    if (processState(launcher) === 'T') process.kill(process.pid, 'SIGSTOP')
+    timers.after(parentCheckMs, look)
   }
   look()
 }
@@ -80,12 +79,4 @@ export function parentToWatch(environment: Readonly<Record<string, string | unde
   if (/(^|[^&>])&([^&>]|$)/.test(script)) return null
   const watched = Number(environment.MILLRACE_PARENT ?? parent)
   return Number.isInteger(watched) && watched > 1 ? watched : null
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
 }
