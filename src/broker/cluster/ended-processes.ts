@@ -4,6 +4,7 @@
  */
 import type { Processes } from '../../base.ts'
 import type { Database, StreamHead } from '../../store.ts'
+import { processOf } from './sessions.ts'
 
 export class EndedProcesses {
   readonly #database: Pick<Database, 'sessions'>
@@ -21,10 +22,10 @@ export class EndedProcesses {
   async learn(heads: readonly StreamHead[]): Promise<void> {
     if (this.#processes === undefined || heads.every(({ session }) => session <= this.#newest)) return
     const names = new Map<number, string>()
-    for (const { session, info, ended } of await this.#database.sessions()) {
-      const name = info['process']
-      if (!ended && typeof name === 'string') names.set(session, name)
-      this.#newest = Math.max(this.#newest, session)
+    for (const row of await this.#database.sessions()) {
+      const name = processOf(row)
+      if (!row.ended && name !== null) names.set(row.session, name)
+      this.#newest = Math.max(this.#newest, row.session)
     }
     this.#names = names
   }

@@ -57,11 +57,11 @@ export async function endPredecessors(
   for (;;) {
     const askedMs = system.clock.monotonic()
     const earlier: number[] = []
-    for (const { session, info } of await goingOn(database, brokerId)) {
-      if (session >= own) continue
-      const name = info['process']
-      if (typeof name === 'string' && processes?.hasEnded(name) === true) await database.fence(session, own)
-      else earlier.push(session)
+    for (const row of await goingOn(database, brokerId)) {
+      if (row.session >= own) continue
+      const name = processOf(row)
+      if (name !== null && processes?.hasEnded(name) === true) await database.fence(row.session, own)
+      else earlier.push(row.session)
     }
     if (earlier.length === 0) return
     for (const { session, seq } of await database.heads()) {
@@ -100,6 +100,12 @@ function sleep(system: System, ms: number): Promise<void> {
 export function sessionStart({ random }: System, brokerId: number, { brokerId: given, address, processes }: BrokerName) {
   const process = processes?.own ?? null
   return { brokerId, incarnation: randomId(random), info: { address, given: given !== null, ...(process === null ? {} : { process }) } }
+}
+
+/** The name of the process that began it, see {@link Processes}; null: it has told none. */
+export function processOf({ info }: Pick<SessionRow, 'info'>): string | null {
+  const name = info['process']
+  return typeof name === 'string' ? name : null
 }
 
 /** In PostgreSQL's form. */
