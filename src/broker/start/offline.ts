@@ -4,12 +4,12 @@
  */
 import type { System } from '../../base.ts'
 import { type ClusterMetadata, openDatabaseMetadataLog } from '../../coordinator.ts'
-import { openLog, openSharedLog, sharedDefaults } from '../../log.ts'
+import { type Log, openLog, openSharedLog, sharedDefaults } from '../../log.ts'
 import type { Database, ObjectStore } from '../../store.ts'
 import { type BrokerConfig, dataDirectory, logSettings } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import { openDataDirectory } from './data-directory.ts'
-import { openMetadata } from './open-metadata.ts'
+import { type MetadataPlace, openMetadata } from './open-metadata.ts'
 
 export interface OfflineOptions {
   system: System
@@ -49,16 +49,7 @@ export async function withMetadata(
     broken = error
   }
   const log = await openLog({ system, directory, settings: logSettings(config), onFatal, onThisMachine: true, report })
-  try {
-    const metadata = await openMetadata(options, log, { directory })
-    try {
-      await use(metadata)
-    } finally {
-      await metadata.close()
-    }
-  } finally {
-    await log.close()
-  }
+  await useOnce(options, log, { directory }, use)
   if (broken !== null) throw broken
 }
 
@@ -74,9 +65,19 @@ async function withClusterMetadata(
   const metadataLog = await openDatabaseMetadataLog({ ...stores, system, session: 0, snapshotSession: () => null })
   const report = (what: string, error: unknown) => logger.warn({ err: error }, what)
   const log = await openSharedLog({ ...stores, system, settings: logSettings(config), shared: sharedDefaults, report, onEnded() {} })
+  // Without a session it leads nothing.
+  await useOnce(options, log, { directory: '', metadataLog, session: () => null }, use)
+}
+
+/** Closes the log as well. */
+async function useOnce(
+  options: OfflineOptions,
+  log: Log,
+  place: MetadataPlace,
+  use: (metadata: ClusterMetadata) => Promise<unknown>,
+): Promise<void> {
   try {
-    // Without a session it leads nothing.
-    const metadata = await openMetadata(options, log, { directory: '', metadataLog, session: () => null })
+    const metadata = await openMetadata(options, log, place)
     try {
       await use(metadata)
     } finally {
