@@ -22,4 +22,14 @@ export class Leaders {
     if (leader < 0) throw new KafkaError('LEADER_NOT_AVAILABLE', `${topic}-${partition} has no leader now`)
     return leader
   }
+
+  /** null: no other broker leads it now. */
+  elsewhereNow(topic: string, partition: number): number | null {
+    try {
+      return this.elsewhere(topic, partition)
+    } catch (error) {
+      if (error instanceof KafkaError) return null
+      throw error
+    }
+  }
 }

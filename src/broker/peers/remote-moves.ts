@@ -1,12 +1,8 @@
 /** What moves of partitions need of other brokers: that they answer, that they give partitions away, and how large theirs are. */
 import type { Timers } from '../../base.ts'
 import { apis, errorName, KafkaError } from '../../protocol.ts'
+import { type AskedPartition, byTopic } from './asked-partition.ts'
 import type { Peers } from './peers.ts'
-
-export interface AskedPartition {
-  readonly topic: string
-  readonly partition: number
-}
 
 export interface SizedPartition extends AskedPartition {
   readonly bytes: number
@@ -45,15 +41,9 @@ export class RemoteMoves {
 
   /** Has the broker, which leads these partitions, give them to their preferred leaders. One outcome per partition, in order. */
   async elect(brokerId: number, partitions: readonly AskedPartition[], timeoutMs: number): Promise<(KafkaError | null)[]> {
-    const topics = new Map<string, number[]>()
-    for (const { topic, partition } of partitions) {
-      const known = topics.get(topic)
-      if (known === undefined) topics.set(topic, [partition])
-      else known.push(partition)
-    }
     const { errorCode, replicaElectionResults } = await this.#peers.request(brokerId, apis.electLeaders, electVersion, {
       electionType: preferred,
-      topicPartitions: Array.from(topics, ([topic, indexes]) => ({ topic, partitions: indexes })),
+      topicPartitions: byTopic(partitions).map(([topic, indexes]) => ({ topic, partitions: indexes })),
       timeoutMs,
     })
     if (errorCode !== 0) throw new KafkaError(errorName(errorCode))

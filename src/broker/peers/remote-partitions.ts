@@ -1,6 +1,7 @@
 /** What this broker asks the leaders of other partitions: to take a batch of its own, and where a partition begins and ends. */
 import { joinedKey } from '../../base.ts'
 import { apis, errorName, KafkaError, type MessageOf } from '../../protocol.ts'
+import { type AskedPartition, byTopic } from './asked-partition.ts'
 import type { Leaders } from './leaders.ts'
 import type { Peers } from './peers.ts'
 
@@ -52,17 +53,11 @@ export class RemotePartitions {
   }
 
   /** Of partitions that other brokers lead, by `joinedKey(topic, partition)`. Those of a broker that does not answer are missing. */
-  async endsOfMany(partitions: readonly { topic: string; partition: number }[]): Promise<Map<string, PartitionEnds>> {
-    const byLeader = new Map<number, { topic: string; partition: number }[]>()
-    for (const each of partitions) {
-      const leader = this.#elsewhere(each.topic, each.partition)
-      if (leader === null) continue
-      const led = byLeader.get(leader)
-      if (led === undefined) byLeader.set(leader, [each])
-      else led.push(each)
-    }
+  async endsOfMany(partitions: readonly AskedPartition[]): Promise<Map<string, PartitionEnds>> {
+    const byLeader = Map.groupBy(partitions, ({ topic, partition }) => this.#leaders.elsewhereNow(topic, partition))
     const found = new Map<string, PartitionEnds>()
-    const ask = async ([leader, led]: [number, readonly { topic: string; partition: number }[]]) => {
+    const ask = async ([leader, led]: [number | null, readonly AskedPartition[]]) => {
+      if (leader === null) return
       const topics = byTopic(led)
       const [first, last] = await Promise.all([this.#offsets(leader, topics, earliest), this.#offsets(leader, topics, latest)])
       for (const [key, { offset, leaderEpoch }] of last) {
@@ -70,13 +65,13 @@ export class RemotePartitions {
         if (start !== undefined) found.set(key, { logStartOffset: start.offset, highWatermark: offset, leaderEpoch })
       }
     }
-    await Promise.allSettled([...byLeader].map(ask))
+    await Promise.allSettled(Array.from(byLeader, ask))
     return found
   }
 
   /** What the leader knows of the producers of partitions, by `joinedKey(topic, partition)`. */
-  async producers(leader: number, partitions: readonly { topic: string; partition: number }[]): Promise<Map<string, DescribedProducers>> {
-    const topics = Array.from(byTopic(partitions), ([name, partitionIndexes]) => ({ name, partitionIndexes }))
+  async producers(leader: number, partitions: readonly AskedPartition[]): Promise<Map<string, DescribedProducers>> {
+    const topics = byTopic(partitions).map(([name, partitionIndexes]) => ({ name, partitionIndexes }))
     const answer = await this.#peers.request(leader, apis.describeProducers, describeProducersVersion, { topics })
     const found = new Map<string, DescribedProducers>()
     for (const topic of answer.topics)
@@ -84,11 +79,11 @@ export class RemotePartitions {
     return found
   }
 
-  async #offsets(leader: number, topics: ReadonlyMap<string, number[]>, timestamp: number) {
+  async #offsets(leader: number, topics: ReturnType<typeof byTopic>, timestamp: number) {
     const answer = await this.#peers.request(leader, apis.listOffsets, listVersion, {
       replicaId: noReplica,
       isolationLevel: readUncommitted,
-      topics: Array.from(topics, ([name, indexes]) => ({
+      topics: topics.map(([name, indexes]) => ({
         name,
         partitions: indexes.map(partitionIndex => ({ partitionIndex, timestamp })),
       })),
@@ -99,16 +94,6 @@ export class RemotePartitions {
         if (errorCode === 0) offsets.set(joinedKey(name, String(partitionIndex)), { offset: Number(offset), leaderEpoch })
     }
     return offsets
-  }
-
-  /** null: no other broker leads it now. */
-  #elsewhere(topic: string, partition: number): number | null {
-    try {
-      return this.#leaders.elsewhere(topic, partition)
-    } catch (error) {
-      if (error instanceof KafkaError) return null
-      throw error
-    }
   }
 
   async #offset(topic: string, partition: number, timestamp: number): Promise<{ offset: number; leaderEpoch: number }> {
@@ -128,14 +113,4 @@ export class RemotePartitions {
     if (leader !== null) return leader
     throw new KafkaError('NOT_LEADER_OR_FOLLOWER', `${topic}-${partition} is not led by another broker`)
   }
-}
-
-function byTopic(partitions: readonly { topic: string; partition: number }[]): Map<string, number[]> {
-  const topics = new Map<string, number[]>()
-  for (const { topic, partition } of partitions) {
-    const indexes = topics.get(topic)
-    if (indexes === undefined) topics.set(topic, [partition])
-    else indexes.push(partition)
-  }
-  return topics
 }

@@ -176,10 +176,7 @@ export async function positionsElsewhere(
   { own, leaders, peers }: Pick<RoutedShareStatesOptions, 'leaders' | 'peers'> & { own: Pick<ShareCoordinator, 'partitionFor'> },
 ): Promise<Map<string, SharePosition>> {
   const found = new Map<string, SharePosition>()
-  const ask = async (some: readonly SharePartitionKey[]) => {
-    const { groupId } = some[0]!
-    const broker = leaders.elsewhere(shareStateTopicName, own.partitionFor(some[0]!))
-    if (broker === null) return
+  const ask = async (broker: number, groupId: string, some: readonly SharePartitionKey[]) => {
     const topics = Map.groupBy(some, ({ topicId }) => topicId)
     const request = {
       groupId,
@@ -191,17 +188,12 @@ export async function positionsElsewhere(
         if (answer.errorCode === 0) found.set(sharePartitionName({ groupId, topicId, partition: answer.partition }), answer)
     }
   }
-  const nameOf = (key: SharePartitionKey) => {
-    try {
-      return `${leaders.elsewhere(shareStateTopicName, own.partitionFor(key))} ${key.groupId}`
-    } catch {
-      // Nobody leads it now.
-      return null
-    }
+  const asked: Promise<void>[] = []
+  for (const [broker, kept] of Map.groupBy(keys, key => leaders.elsewhereNow(shareStateTopicName, own.partitionFor(key)))) {
+    if (broker === null) continue
+    for (const [groupId, some] of Map.groupBy(kept, key => key.groupId)) asked.push(ask(broker, groupId, some))
   }
-  const groups = Map.groupBy(keys, nameOf)
-  groups.delete(null)
-  await Promise.allSettled(Array.from(groups.values(), ask))
+  await Promise.allSettled(asked)
   return found
 }
 

@@ -17,6 +17,7 @@ type Response = InputOf<typeof apis.describeProducers.response>
 type PartitionResponse = Response['topics'][number]['partitions'][number]
 
 interface AtLeader {
+  readonly leader: number
   readonly topic: string
   readonly partition: number
   /** Filled in when the leader has answered. */
@@ -34,17 +35,18 @@ export const describeProducers = defineHandler<typeof apis.describeProducers>({
   }),
   async handle(request, context) {
     const { turns } = context.broker
-    const atLeaders = new Map<number, AtLeader[]>()
+    const atLeaders: AtLeader[] = []
     const topics = await inSlices(turns, request.topics, async ({ name, partitionIndexes }) => ({
       name,
       partitions: await inSlices(turns, partitionIndexes, partition => {
         const answer = describe(name, partition, context)
         const leader = answer.errorCode === notLeader ? leaderToAsk(name, partition, context) : null
-        if (leader !== null) put(atLeaders, leader, { topic: name, partition, answer })
+        if (leader !== null) atLeaders.push({ leader, topic: name, partition, answer })
         return answer
       }),
     }))
-    await Promise.all(Array.from(atLeaders, ([leader, asked]) => askLeader(leader, asked, context)))
+    const byLeader = Map.groupBy(atLeaders, ({ leader }) => leader)
+    await Promise.all(Array.from(byLeader, ([leader, asked]) => askLeader(leader, asked, context)))
     return { throttleTimeMs: 0, topics }
   },
   *fail(request, error) {
@@ -88,12 +90,6 @@ function leaderToAsk(topic: string, partition: number, { broker, clientId }: Req
   if (known === undefined || peers === null || isOfBroker(clientId)) return null
   const { leader, replicas } = known
   return leader >= 0 && leader !== self.id && replicas.includes(self.id) ? leader : null
-}
-
-function put(atLeaders: Map<number, AtLeader[]>, leader: number, partition: AtLeader): void {
-  const asked = atLeaders.get(leader)
-  if (asked === undefined) atLeaders.set(leader, [partition])
-  else asked.push(partition)
 }
 
 async function askLeader(leader: number, asked: readonly AtLeader[], { broker }: RequestContext): Promise<void> {
