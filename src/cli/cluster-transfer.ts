@@ -2,8 +2,7 @@
 import { realSystem } from '../base.ts'
 import { type ClusterExportReport, type ClusterImportReport, exportCluster, importIntoCluster, jsonLogger } from '../broker.ts'
 import { KafkaError } from '../protocol.ts'
-import { ObjectError } from '../store.ts'
-import { type ClusterFlags, type Stores, toldDatabase, withStores } from './cluster.ts'
+import { type ClusterFlags, type Stores, toldDatabase, toldObjects, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, size, UsageError } from './output.ts'
 import { ProgressLine } from './progress-line.ts'
 import { explain } from './start.ts'
@@ -79,12 +78,7 @@ async function told<T>(what: string, flags: ClusterFlags, work: (stores: Stores)
 
 async function reach({ database, objects }: Stores): Promise<void> {
   await database.check()
-  try {
-    await objects.list('check/')
-  } catch (error) {
-    if (error instanceof ObjectError) throw new CommandFailed(`the object store: ${error.message}`)
-    throw error
-  }
+  await toldObjects(() => objects.list('check/'))
 }
 
 function describeImport(report: ClusterImportReport): string {

@@ -94,10 +94,9 @@ export async function withStores<T>(
 export async function clusterMetadata(stores: Stores): Promise<MetadataView> {
   const log = await openDatabaseMetadataLog({ ...stores, system: realSystem(), session: 0, snapshotSession: () => null })
   try {
-    return await readMetadata(log)
+    return await toldObjects(() => readMetadata(log))
   } catch (error) {
     if (error instanceof KafkaError) throw new CommandFailed(error.message)
-    if (error instanceof ObjectError) throw new CommandFailed(`the object store: ${error.message}`)
     throw error
   }
 }
@@ -117,14 +116,19 @@ export async function toldDatabase<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Writes, reads, lists and deletes one small object. */
-export async function checkObjects(store: ObjectStore): Promise<Checked[]> {
+/** Of the object store, in one line. */
+export async function toldObjects<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await checkObject(store)
+    return await work()
   } catch (error) {
     if (error instanceof ObjectError) throw new CommandFailed(`the object store: ${error.message}`)
     throw error
   }
+}
+
+/** Writes, reads, lists and deletes one small object. */
+export function checkObjects(store: ObjectStore): Promise<Checked[]> {
+  return toldObjects(() => checkObject(store))
 }
 
 async function checkObject(store: ObjectStore): Promise<Checked[]> {
