@@ -1,72 +1,66 @@
 /** `millrace cluster import` and `export`: a data directory into a cluster, and a cluster into a new data directory. */
-import { realSystem } from '../base.ts'
-import { type ClusterExportReport, type ClusterImportReport, exportCluster, importIntoCluster, jsonLogger } from '../broker.ts'
+import { realSystem, type System } from '../base.ts'
+import { type ClusterExportReport, type ClusterImportReport, exportCluster, importIntoCluster, jsonLogger, type Logger } from '../broker.ts'
 import { KafkaError } from '../protocol.ts'
 import { type ClusterFlags, type Stores, toldDatabase, toldObjects, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, size, UsageError } from './output.ts'
 import { ProgressLine } from './progress-line.ts'
 import { explain } from './start.ts'
 
-interface ImportFlags extends ClusterFlags {
+interface TransferFlags extends ClusterFlags {
   dryRun?: boolean
-}
-
-interface ExportFlags extends ImportFlags {
-  nodeId: number
 }
 
 /** Both may take hours: database and object store may be away for a while. */
 const patience = { objectsMs: 300_000, databaseMs: 120_000 }
 
-export async function importDirectory(directory: string, flags: ImportFlags): Promise<void> {
-  const system = realSystem()
-  const progress = new ProgressLine(system)
-  const dryRun = flags.dryRun ?? false
-  const what = dryRun ? 'checked' : 'copied'
-  const work = ({ database, objects }: Stores) =>
+export async function importDirectory(directory: string, flags: TransferFlags): Promise<void> {
+  const report = await transfer('import', flags, (options, tell) =>
     importIntoCluster({
-      system,
-      logger: jsonLogger('error'),
+      ...options,
       directory,
-      database,
-      objects,
-      dryRun,
       onProgress: ({ bytes, totalBytes, partitions, totalPartitions }) =>
-        progress.show(what, () => {
+        tell(done => {
           const percent = totalBytes === 0 ? 100 : Math.min(100, Math.floor((100 * bytes) / totalBytes))
-          return `${percent} % ${what} (${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions)`
+          return `${percent} % ${done} (${size(BigInt(bytes))} of ${size(BigInt(totalBytes))}, ${partitions} of ${totalPartitions} partitions)`
         }),
-    })
-  const report = await told('import', flags, work, progress)
+    }),
+  )
   await show(flags.json, report, () => describeImport(report))
 }
 
-export async function exportDirectory(directory: string, flags: ExportFlags): Promise<void> {
-  const system = realSystem()
-  const progress = new ProgressLine(system)
-  const dryRun = flags.dryRun ?? false
-  const what = dryRun ? 'checked' : 'copied'
-  const work = ({ database, objects }: Stores) =>
+export async function exportDirectory(directory: string, { nodeId, ...flags }: TransferFlags & { nodeId: number }): Promise<void> {
+  const report = await transfer('export', flags, (options, tell) =>
     exportCluster({
-      system,
-      logger: jsonLogger('error'),
+      ...options,
       directory,
-      nodeId: flags.nodeId,
-      database,
-      objects,
-      dryRun,
+      nodeId,
       onProgress: ({ bytes, partitions, totalPartitions }) =>
-        progress.show(what, () => `${size(BigInt(bytes))} ${what}, ${partitions} of ${totalPartitions} partitions complete`),
-    })
-  const report = await told('export', flags, work, progress)
+        tell(done => `${size(BigInt(bytes))} ${done}, ${partitions} of ${totalPartitions} partitions complete`),
+    }),
+  )
   await show(flags.json, report, () => describeExport(report))
 }
 
-async function told<T>(what: string, flags: ClusterFlags, work: (stores: Stores) => Promise<T>, progress: ProgressLine): Promise<T> {
+type Options = Stores & { system: System; logger: Logger; dryRun: boolean }
+/** Called with what has been done to the bytes: `copied`, or `checked` in a dry run. */
+type ProgressText = (done: string) => string
+
+async function transfer<T>(
+  what: string,
+  flags: TransferFlags,
+  work: (options: Options, tell: (text: ProgressText) => void) => Promise<T>,
+): Promise<T> {
+  const system = realSystem()
+  const progress = new ProgressLine(system)
+  const dryRun = flags.dryRun ?? false
+  const done = dryRun ? 'checked' : 'copied'
+  const options = { system, logger: jsonLogger('error'), dryRun }
+  const transferBetween = (stores: Stores) => work({ ...options, ...stores }, text => progress.show(done, () => text(done)))
   try {
     // What is wrong from the beginning is said at once.
     await toldDatabase(() => withStores(flags, reach))
-    return await toldDatabase(() => withStores(flags, work, patience))
+    return await toldDatabase(() => withStores(flags, transferBetween, patience))
   } catch (error) {
     if (error instanceof CommandFailed || error instanceof UsageError) throw error
     const reason = error instanceof KafkaError ? error.message : explain(error as Error)

@@ -61,7 +61,7 @@ export function addCluster(program: Command): void {
         'write all that a cluster has into a new data directory, while its brokers are stopped; killed and started again, it goes on',
       ),
   )
-    .option('--node-id <id>', 'node.id of the broker that will start on the directory', wholeNumber(0, 2 ** 31 - 1), 1)
+    .option('--node-id <id>', 'node.id of the broker that will start on the directory', brokerId, 1)
     .option('--dry-run', 'read and check everything, and write nothing')
     .action(async (directory, flags) => (await import('./cluster-transfer.ts')).exportDirectory(directory, flags))
   withBoth(cluster.command('move').description('make a broker the leader of a partition; returns when it leads'))
