@@ -1,17 +1,16 @@
 /** `millrace cluster gc`: one round of what the first broker does every half minute: deletes objects that nothing needs any more. */
 import { realSystem } from '../base.ts'
-import { openDatabaseMetadataLog, readMetadata } from '../coordinator.ts'
 import { openCollector } from '../log.ts'
-import { type ClusterFlags, toldDatabase, withStores } from './cluster.ts'
+import { type ClusterFlags, clusterMetadata, toldDatabase, withStores } from './cluster.ts'
 import { CommandFailed, show } from './output.ts'
 
 export async function collectGarbage(flags: ClusterFlags): Promise<void> {
   const system = realSystem()
   const failures: string[] = []
-  const deleted = await withStores(flags, async ({ database, objects }) => {
+  const deleted = await withStores(flags, async stores => {
+    const { database, objects } = stores
     // Before anything that would make a cluster where there is none.
     await toldDatabase(() => database.heads())
-    const log = await openDatabaseMetadataLog({ system, database, objects, session: 0, snapshotSession: () => null })
     const collector = await openCollector({
       system,
       database,
@@ -19,7 +18,7 @@ export async function collectGarbage(flags: ClusterFlags): Promise<void> {
       // Rows are removed by brokers.
       journal: () => null,
       topics: async () => {
-        const ids = new Set((await readMetadata(log)).topics.map(({ id }) => id))
+        const ids = new Set((await clusterMetadata(stores)).topics.map(({ id }) => id))
         return topicId => ids.has(topicId)
       },
       report: (what, error) => void failures.push(`${what}: ${(error as Error).message}`),
