@@ -110,7 +110,7 @@ function contentsOf(report: ClusterImportReport | ClusterExportReport): string[]
   const { groups, groupOffsets, transactionalIds, openTransactions } = report
   return [
     `  ${plural(topics, 'topic')}, ${plural(partitions, 'partition')} with data`,
-    `  ${plural(batches, 'batch').replace(/batchs$/, 'batches')} with ${plural(records, 'record')}, ${size(BigInt(bytes))}`,
+    `  ${plural(batches, 'batch')} with ${plural(records, 'record')}, ${size(BigInt(bytes))}`,
     `  ${plural(groups, 'group')} with ${plural(groupOffsets, 'committed offset')}`,
     `  ${plural(transactionalIds, 'transactional id')}, ${plural(openTransactions, 'open transaction')}`,
     `  ${plural(configs, 'config')}, ${plural(acls, 'ACL')}, ${plural(scramUsers, 'SCRAM user')}, ${plural(quotas, 'quota')}, ${plural(delegationTokens, 'delegation token')}`,

@@ -96,7 +96,8 @@ export function bracketed(host: string): string {
 }
 
 export function plural(count: number | bigint, noun: string): string {
-  return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`
+  if (BigInt(count) === 1n) return `${count} ${noun}`
+  return `${count} ${noun}${noun.endsWith('ch') ? 'es' : 's'}`
 }
 
 /** The largest time that a Date can hold. */

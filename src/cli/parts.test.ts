@@ -75,6 +75,7 @@ test('tables', () => {
   assert.deepEqual([0n, 999n, 1000n, 10n * 2n ** 20n, 5n * 2n ** 40n].map(size), ['0 B', '999 B', '0.977 KiB', '10.0 MiB', '5.00 TiB'])
   assert.equal(plural(1n, 'record'), '1 record')
   assert.equal(plural(2, 'record'), '2 records')
+  assert.equal(plural(0, 'batch'), '0 batches')
 })
 
 test('bash completes commands, options and choices', async t => {
