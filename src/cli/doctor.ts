@@ -29,7 +29,7 @@ const syncs = 20
 /** Above it, `acks=all` is slow for everybody. */
 const slowSyncMs = 20
 /** A healthy database and store in the same region are far below. */
-const slowAnswerMs = { database: 500, objects: 500 }
+const slowAnswerMs = 500
 
 export async function doctor({ json, ...flags }: StartFlags & { json?: boolean }): Promise<void> {
   const system = realSystem()
@@ -118,12 +118,12 @@ async function directoryOf(config: BrokerConfig, { clock, files }: System): Prom
 async function examineCluster(stores: Stores, config: BrokerConfig, find: Find): Promise<void> {
   await find('object store', async () => {
     const times = await checkObjects(stores.objects)
-    const isSlow = times.some(({ ms }) => ms > slowAnswerMs.objects)
+    const isSlow = times.some(({ ms }) => ms > slowAnswerMs)
     return okUnless(isSlow, times.map(({ what, ms }) => `${what} ${ms.toFixed(1)} ms`).join(', '))
   })
   const database = await find('database', async () => {
     const { ms } = await timed('database', () => toldDatabase(() => stores.database.check()))
-    return okUnless(ms > slowAnswerMs.database, `connected and checked in ${ms.toFixed(1)} ms`)
+    return okUnless(ms > slowAnswerMs, `connected and checked in ${ms.toFixed(1)} ms`)
   })
   if (database === 'failed') return
   await find('cluster', () => stateOf(stores))

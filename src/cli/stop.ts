@@ -4,7 +4,7 @@
  * npm runs commands through a shell and forwards SIGTERM only to that shell. The shell then ends without stopping the command, which
  * would keep its port. So a command that npm's shell runs in the foreground ends when that shell has ended.
  */
-import { isProcessThere, processState, type System, type Timer, type Timers } from '../base.ts'
+import { isProcessThere, processState, type System, type Timer } from '../base.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -60,7 +60,7 @@ export function beforeNextSignal({ clock }: Pick<System, 'clock'>, act: () => vo
  * `bin/millrace.js` forwards signals when it runs this program in another Node, but for two that it does not notice: when it is killed or paused,
  * this process does the same to itself.
  */
-export function followLauncher({ timers }: { timers: Timers }): void {
+export function followLauncher({ timers }: Pick<System, 'timers'>): void {
   const launcher = process.ppid
   if (process.env.MILLRACE_LAUNCHER !== String(launcher)) return
   const look = () => {
