@@ -143,9 +143,9 @@ function* writeRequests(page: Page, { metrics }: Broker, recent: Recent): Genera
 
 function* writeServer(page: Page, broker: Broker, idle: number): Generator<void> {
   const { metadata, metrics, self } = broker
-  const brokers = metadata.brokers()
-  const alive = brokers.filter(({ id, fenced }) => id === self.id || !fenced)
-  const { led, offline, underReplicated } = yield* countLed(broker, aliveOf(broker))
+  const alive = aliveOf(broker)
+  const [controllerId] = alive
+  const { led, offline, underReplicated } = yield* countLed(broker, alive)
   const gauge = (name: string, help: string, value: number) => page.single(`kafka_${name}`, 'gauge', help, value)
   gauge('server_replicamanager_leadercount', 'Partitions led by this broker.', led)
   gauge('server_replicamanager_partitioncount', 'Partitions on this broker.', led)
@@ -154,8 +154,8 @@ function* writeServer(page: Page, broker: Broker, idle: number): Generator<void>
   gauge('server_replicamanager_offlinereplicacount', 'Replicas that cannot be used.', offline)
   page.single('kafka_server_replicamanager_isrshrinks_total', 'counter', 'Times a replica fell out of sync.', 0)
   page.single('kafka_server_replicamanager_isrexpands_total', 'counter', 'Times a replica came back into sync.', 0)
-  gauge('controller_kafkacontroller_activecontrollercount', 'Whether this broker is the controller.', alive[0]?.id === self.id ? 1 : 0)
-  gauge('controller_kafkacontroller_activebrokercount', 'Active brokers.', alive.length)
+  gauge('controller_kafkacontroller_activecontrollercount', 'Whether this broker is the controller.', controllerId === self.id ? 1 : 0)
+  gauge('controller_kafkacontroller_activebrokercount', 'Active brokers.', alive.size)
   gauge('controller_kafkacontroller_globaltopiccount', 'Topics of the cluster.', metadata.topics().length)
   gauge('controller_kafkacontroller_globalpartitioncount', 'Partitions of the cluster.', metadata.partitionCount)
   gauge('controller_kafkacontroller_offlinepartitionscount', 'Partitions that cannot be used.', offline)
@@ -168,7 +168,7 @@ function* writeServer(page: Page, broker: Broker, idle: number): Generator<void>
   page.family('kafka_server_socket_server_metrics_connection_count', 'gauge', 'Open connections.')
   for (const [listener, open] of Map.groupBy(metrics.connections, each => each.listener)) page.sample(open.length, { listener })
   if (metrics.connections.size === 0) page.sample(0)
-  gauge('brokers', 'Number of Brokers in the Kafka Cluster.', alive.length)
+  gauge('brokers', 'Number of Brokers in the Kafka Cluster.', alive.size)
   page.family('kafka_broker_info', 'gauge', 'Information about the Kafka Broker.')
   const listener = broker.config.listeners[0]
   if (listener !== undefined) {
@@ -183,8 +183,7 @@ function writeIdle(page: Page, idleMs: number): void {
   page.single(name, 'counter', 'Idle time of one core, in nanoseconds.', Math.max(0, Math.round(idleMs * 1e6)))
 }
 
-/** Partitions whose log is here, and those of them that cannot be used. */
-/** Whose replicas are in sync: each of them could lead with all that was acknowledged. */
+/** The brokers whose replicas are in sync: each of them could lead with all that was acknowledged. In the order of the metadata. */
 function aliveOf({ metadata, self }: Broker): ReadonlySet<number> {
   return new Set(metadata.brokers().flatMap(({ id, fenced }) => (id === self.id || !fenced ? id : [])))
 }
@@ -196,6 +195,7 @@ function inSync({ replicas }: TopicPartition, log: PartitionLog, alive: Readonly
   return count
 }
 
+/** Partitions whose log is here, and those of them that cannot be used or have a replica on a broker that is away. */
 function* countLed(
   { metadata }: Broker,
   alive: ReadonlySet<number>,
@@ -309,40 +309,46 @@ interface PartitionRow {
   labels: string
   partition: TopicPartition
   log: PartitionLog
+  /** Replicas. */
+  inSync: number
 }
 
-type PartitionFamily = readonly [
-  name: string,
-  help: string,
-  of: (log: PartitionLog, partition: TopicPartition, alive: ReadonlySet<number>) => number,
-]
+type PartitionFamily = readonly [name: string, help: string, of: (row: PartitionRow) => number]
 
 const perPartition: readonly PartitionFamily[] = [
-  ['kafka_topic_partition_current_offset', 'Current Offset of a Broker at Topic/Partition.', log => log.highWatermark],
-  ['kafka_topic_partition_oldest_offset', 'Oldest Offset of a Broker at Topic/Partition.', log => log.logStartOffset],
-  ['kafka_topic_partition_leader', 'Leader Broker ID of this Topic/Partition.', (log, { leader }) => (log.offline === null ? leader : -1)],
+  ['kafka_topic_partition_current_offset', 'Current Offset of a Broker at Topic/Partition.', ({ log }) => log.highWatermark],
+  ['kafka_topic_partition_oldest_offset', 'Oldest Offset of a Broker at Topic/Partition.', ({ log }) => log.logStartOffset],
+  [
+    'kafka_topic_partition_leader',
+    'Leader Broker ID of this Topic/Partition.',
+    ({ log, partition }) => (log.offline === null ? partition.leader : -1),
+  ],
   [
     'kafka_topic_partition_leader_is_preferred',
     '1 if Topic/Partition is using the Preferred Broker.',
-    (_, { leader, replicas }) => (leader === replicas[0] ? 1 : 0),
+    ({ partition }) => (partition.leader === partition.replicas[0] ? 1 : 0),
   ],
-  ['kafka_topic_partition_replicas', 'Number of Replicas for this Topic/Partition.', (_, { replicas }) => replicas.length],
-  [
-    'kafka_topic_partition_in_sync_replica',
-    'Number of In-Sync Replicas for this Topic/Partition.',
-    (log, partition, alive) => inSync(partition, log, alive),
-  ],
+  ['kafka_topic_partition_replicas', 'Number of Replicas for this Topic/Partition.', ({ partition }) => partition.replicas.length],
+  ['kafka_topic_partition_in_sync_replica', 'Number of In-Sync Replicas for this Topic/Partition.', ({ inSync }) => inSync],
   [
     'kafka_topic_partition_under_replicated_partition',
     '1 if Topic/Partition is under Replicated.',
-    (log, partition, alive) => (inSync(partition, log, alive) < partition.replicas.length ? 1 : 0),
+    ({ partition, inSync }) => (inSync < partition.replicas.length ? 1 : 0),
   ],
-  ['kafka_cluster_partition_replicascount', 'Replicas of the partition.', (_, { replicas }) => replicas.length],
-  ['kafka_cluster_partition_atminisr', 'Whether no replica may be lost: always, with one copy.', log => (log.offline === null ? 1 : 0)],
-  ['kafka_cluster_partition_underminisr', 'Whether the partition is below min.insync.replicas.', log => (log.offline === null ? 0 : 1)],
-  ['kafka_log_log_size', 'Bytes of the partition.', log => log.sizeBytes()],
-  ['kafka_log_log_logstartoffset', 'First offset of the partition.', log => log.logStartOffset],
-  ['kafka_log_log_logendoffset', 'Next offset of the partition.', log => log.logEndOffset],
+  ['kafka_cluster_partition_replicascount', 'Replicas of the partition.', ({ partition }) => partition.replicas.length],
+  [
+    'kafka_cluster_partition_atminisr',
+    'Whether no replica may be lost: always, with one copy.',
+    ({ log }) => (log.offline === null ? 1 : 0),
+  ],
+  [
+    'kafka_cluster_partition_underminisr',
+    'Whether the partition is below min.insync.replicas.',
+    ({ log }) => (log.offline === null ? 0 : 1),
+  ],
+  ['kafka_log_log_size', 'Bytes of the partition.', ({ log }) => log.sizeBytes()],
+  ['kafka_log_log_logstartoffset', 'First offset of the partition.', ({ log }) => log.logStartOffset],
+  ['kafka_log_log_logendoffset', 'Next offset of the partition.', ({ log }) => log.logEndOffset],
 ]
 
 /** Of the partitions whose log is here: the other brokers write the others. */
@@ -356,15 +362,15 @@ function* writePartitions(page: Page, broker: Broker): Generator<void> {
     for (const partition of partitions) {
       const { index, log } = partition
       if (log === null) continue
-      rows.push({ labels: labelText({ topic: name, partition: index }), partition, log })
+      rows.push({ labels: labelText({ topic: name, partition: index }), partition, log, inSync: inSync(partition, log, alive) })
       yield
     }
     yield
   }
   for (const [name, help, of] of perPartition) {
     page.family(name, 'gauge', help)
-    for (const { labels, partition, log } of rows) {
-      page.labelled(labels, of(log, partition, alive))
+    for (const row of rows) {
+      page.labelled(row.labels, of(row))
       yield
     }
   }

@@ -48,8 +48,8 @@ export function writeCluster(page: Page, { database, objects, log, member, colle
   counter('partitions_moved', 'Partitions that this broker gave to another one.', log.counts.moved)
   page.family('millrace_cluster_move_duration_seconds', 'histogram', 'Seconds that appends waited for a move.')
   writeHistogram(page, log.counts.moves, null)
-  writeCounters(page, journalFamilies, session?.counts ?? noJournal)
-  writeCounters(page, upkeepFamilies, log.upkeep ?? noUpkeep)
+  writeCounters(page, journalFamilies, session?.counts)
+  writeCounters(page, upkeepFamilies, log.upkeep)
   counter('deleted_objects', 'Objects that were deleted because nothing needed them any more.', collector.counts.deletedObjects)
   counter('swept_objects', 'Objects that were deleted because a broker had died before anything named them.', collector.counts.sweptObjects)
   writeDatabase(page, database)
@@ -66,7 +66,6 @@ const journalFamilies: Families<keyof Journal> = [
   ['objectBytes', 'journal_object_bytes', 'Bytes of these objects.'],
   ['overBudget', 'over_budget_appends', 'Appends that went into objects because cluster.inline.bytes.per.second was used up.'],
 ]
-const noJournal: Journal = { heartbeats: 0, objects: 0, objectBytes: 0, overBudget: 0 }
 
 const upkeepFamilies: Families<keyof Upkeep> = [
   ['flushes', 'flushes', 'Transactions that gave flushed pieces their rows. A new session begins at 0, as for all of its work.'],
@@ -77,10 +76,10 @@ const upkeepFamilies: Families<keyof Upkeep> = [
   ['cleanedPieces', 'cleaned_pieces', 'Pieces that compaction has replaced.'],
   ['mergedPieces', 'merged_pieces', 'Pieces that were merged into larger ones.'],
 ]
-const noUpkeep: Upkeep = { flushes: 0, pieces: 0, flushedBytes: 0, trims: 0, removedPieces: 0, cleanedPieces: 0, mergedPieces: 0 }
 
-function writeCounters<Key extends string>(page: Page, families: Families<Key>, counts: Readonly<Record<Key, number>>): void {
-  for (const [key, name, help] of families) page.single(`millrace_cluster_${name}_total`, 'counter', help, counts[key])
+/** `counts`: none while there is no session. */
+function writeCounters<Key extends string>(page: Page, families: Families<Key>, counts: Readonly<Record<Key, number>> | undefined | null) {
+  for (const [key, name, help] of families) page.single(`millrace_cluster_${name}_total`, 'counter', help, counts?.[key] ?? 0)
 }
 
 function writeDatabase(page: Page, { counts }: ClusterParts['database']): void {
