@@ -1,21 +1,20 @@
 /** Three brokers of a cluster in this process, with real sockets, over a simulated database and object store. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { type CallFate, SimulatedPostgres } from '../../sim/world/postgres.ts'
-import { Process } from '../../sim/world/process.ts'
-import { seededRandom } from '../../sim/world/random.ts'
-import { type RequestFate, SimulatedS3 } from '../../sim/world/s3.ts'
-import { memoryFileSystem, realSystem } from '../../src/base.ts'
-import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import type { CallFate } from '../../sim/world/postgres.ts'
+import type { Process } from '../../sim/world/process.ts'
+import type { RequestFate } from '../../sim/world/s3.ts'
+import type { RunningBroker } from '../../src/broker.ts'
 import { type Client, openClient } from '../../src/client.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect, fetchRecords } from '../support/client.ts'
+import { SimulatedStores } from './simulated-stores.ts'
 
-const real = realSystem(memoryFileSystem())
 let database: CallFate = 'well'
 let objects: RequestFate = 'well'
-const postgres = new SimulatedPostgres({ ...real, random: seededRandom(1), graceMs: 60_000, fate: () => database })
-const s3 = new SimulatedS3({ ...real, random: seededRandom(2), bucket: 'bucket', fate: () => objects, listingDelayMs: () => 0 })
+const stores = new SimulatedStores()
+stores.databaseFate = () => database
+stores.objectsFate = () => objects
 
 interface Member {
   readonly running: RunningBroker
@@ -26,25 +25,13 @@ const members: Member[] = []
 let client: Client
 
 async function start(set: Record<string, string> = {}): Promise<Member> {
-  const process = new Process(real.timers)
-  const running = await startBroker({
-    system: { ...realSystem(memoryFileSystem()), timers: process },
-    config: loadBrokerConfig({
-      set: {
-        listeners: 'PLAINTEXT://127.0.0.1:0',
-        'http.listen': '127.0.0.1:0',
-        cluster: 'postgres://me@database/events',
-        objects: 's3://bucket/prefix?endpoint=http://s3.test',
-        'default.replication.factor': '3',
-        'offsets.topic.num.partitions': '3',
-        'group.initial.rebalance.delay.ms': '0',
-        ...set,
-      },
-    }),
-    logger: silentLogger,
-    stores: { connect: postgres.connect(process), transport: s3.transport(process) },
-    environment: { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' },
-    onFatal: assert.fail,
+  const process = stores.process()
+  const running = await stores.startBroker(process, {
+    'http.listen': '127.0.0.1:0',
+    'default.replication.factor': '3',
+    'offsets.topic.num.partitions': '3',
+    'group.initial.rebalance.delay.ms': '0',
+    ...set,
   })
   const member = { running, process, address: `127.0.0.1:${running.ports.get('PLAINTEXT')}` }
   members.push(member)

@@ -1,41 +1,19 @@
 /** Brokers of a cluster over a simulated database and object store: partitions move between them while an idempotent producer writes. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { SimulatedPostgres } from '../../sim/world/postgres.ts'
-import { Process } from '../../sim/world/process.ts'
-import { seededRandom } from '../../sim/world/random.ts'
-import { SimulatedS3 } from '../../sim/world/s3.ts'
-import { memoryFileSystem, realSystem } from '../../src/base.ts'
-import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import type { RunningBroker } from '../../src/broker.ts'
 import { openClient } from '../../src/client.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect, fetchValues } from '../support/client.ts'
 import { Load } from './load.ts'
+import { SimulatedStores } from './simulated-stores.ts'
 import { eventually } from './two-brokers.ts'
 
-const real = realSystem(memoryFileSystem())
-const postgres = new SimulatedPostgres({ ...real, random: seededRandom(1), graceMs: 60_000, fate: () => 'well' })
-const s3 = new SimulatedS3({ ...real, random: seededRandom(2), bucket: 'bucket', fate: () => 'well', listingDelayMs: () => 0 })
+const stores = new SimulatedStores()
 const brokers = new Map<number, RunningBroker>()
 
 async function start(id: number): Promise<void> {
-  const process = new Process(real.timers)
-  const set = {
-    listeners: 'PLAINTEXT://127.0.0.1:0',
-    'http.listen': 'none',
-    'node.id': String(id),
-    cluster: 'postgres://me@database/events',
-    objects: 's3://bucket/prefix?endpoint=http://s3.test',
-  }
-  const running = await startBroker({
-    system: { ...realSystem(memoryFileSystem()), timers: process },
-    config: loadBrokerConfig({ set }),
-    logger: silentLogger,
-    stores: { connect: postgres.connect(process), transport: s3.transport(process) },
-    environment: { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' },
-    onFatal: assert.fail,
-  })
-  brokers.set(id, running)
+  brokers.set(id, await stores.startBroker(stores.process(), { 'node.id': String(id) }))
 }
 
 const port = (id: number) => brokers.get(id)!.ports.get('PLAINTEXT')!
@@ -124,7 +102,7 @@ test('who appends while a partition is moved is told where it is, as soon as it 
   await eventually(() => metadataOf(1).partitionByName('held', 0) !== undefined)
   const { log } = brokers.get(1)!.broker.cluster!
   const client = await connect(port(1))
-  const records = buildBatch({ records: [{ key: null, value: Buffer.from('x') }], timestamp: real.clock.now() })
+  const records = buildBatch({ records: [{ key: null, value: Buffer.from('x') }], timestamp: stores.system.clock.now() })
   const topicData = [{ name: 'held', partitionData: [{ index: 0, records }] }]
   const request = { transactionalId: null, acks: -1, timeoutMs: 30_000, topicData }
   let answer: ReturnType<typeof client.request<typeof apis.produce>> | null = null
@@ -133,7 +111,7 @@ test('who appends while a partition is moved is told where it is, as soon as it 
     releaseWith(keys, async () => {
       // Nothing of the partition is appended at this moment.
       answer = client.request(apis.produce, 10, request)
-      await new Promise<void>(resolve => real.timers.after(50, resolve))
+      await new Promise<void>(resolve => stores.system.timers.after(50, resolve))
       return await metadata()
     })
   const topics = [{ name: 'held', partitions: [{ partitionIndex: 0, replicas: [2] }] }]

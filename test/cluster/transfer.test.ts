@@ -5,12 +5,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import { SimulatedPostgres } from '../../sim/world/postgres.ts'
+import type { CallFate } from '../../sim/world/postgres.ts'
 import { Process } from '../../sim/world/process.ts'
 import { seededRandom } from '../../sim/world/random.ts'
-import { SimulatedS3 } from '../../sim/world/s3.ts'
 import { simulatedWorld, type World } from '../../sim/world/world.ts'
-import { type FileSystem, memoryFileSystem, realSystem, type System } from '../../src/base.ts'
+import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
 import {
   type ClusterExportReport,
   type ClusterImportReport,
@@ -24,12 +23,9 @@ import {
 } from '../../src/broker.ts'
 import { openClient } from '../../src/client.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
-import { type Database, type ObjectStore, openDatabase, openObjectStore } from '../../src/store.ts'
 import { connect } from '../support/client.ts'
+import { SimulatedStores } from './simulated-stores.ts'
 import { brokerSettings, contentOf, copyOf, dataDirectory, type Filled, fill, produce, startAlone } from './transfer-data.ts'
-
-const objectsUrl = 's3://bucket/prefix?endpoint=http://s3.test'
-const environment = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
 
 /** Of a broker that was stopped; and of the same one, as if it had been killed before. */
 let stopped: FileSystem
@@ -45,7 +41,7 @@ before(async () => {
   killed = copyOf(stopped)
   await running.close()
   // What is loaded on demand does not come while time is simulated.
-  const stores = new Stores(realSystem(memoryFileSystem()))
+  const stores = new Stores()
   await stores.makeCluster()
   await stores.import(stopped, { dryRun: true })
   await stores.export(memoryFileSystem(), { dryRun: true })
@@ -62,36 +58,11 @@ interface Attempt {
   dryRun?: boolean
 }
 
-/** What a cluster is kept in. */
-class Stores {
-  readonly postgres: SimulatedPostgres
-  readonly s3: SimulatedS3
-  readonly #system: System
+class Stores extends SimulatedStores {
   /** What becomes of the next call of the database, or request to the object store. */
-  fate: () => 'well' | 'lost-before' | 'lost-after' | 'late' = () => 'well'
-
-  constructor(system: System) {
-    this.#system = system
-    const fate = () => this.fate()
-    this.postgres = new SimulatedPostgres({ ...system, random: seededRandom(1), graceMs: 60_000, fate })
-    this.s3 = new SimulatedS3({ ...system, random: seededRandom(2), bucket: 'bucket', fate, listingDelayMs: () => 0 })
-  }
-
-  /** As somebody uses them from a process of his own. */
-  async use<T>(process: Process, work: (stores: { database: Database; objects: ObjectStore }) => Promise<T>): Promise<T> {
-    const system = { ...this.#system, timers: process }
-    const database = openDatabase({ system, connect: this.postgres.connect(process) })
-    const objects = openObjectStore({ system, url: objectsUrl, environment, transport: this.s3.transport(process) })
-    try {
-      return await work({ database, objects })
-    } finally {
-      await database.close()
-      objects.close()
-    }
-  }
-
-  process(): Process {
-    return new Process(this.#system.timers)
+  set fate(fate: () => CallFate) {
+    this.databaseFate = fate
+    this.objectsFate = fate
   }
 
   async makeCluster(): Promise<void> {
@@ -99,26 +70,19 @@ class Stores {
   }
 
   import(files: FileSystem, { process = this.process(), dryRun = false }: Attempt = {}): Promise<ClusterImportReport> {
-    const system = { ...this.#system, timers: process, files }
+    const system = { ...this.system, timers: process, files }
     const directory = dataDirectory
     return this.use(process, stores => importIntoCluster({ ...stores, system, logger: silentLogger, directory, dryRun }))
   }
 
   export(files: FileSystem, { process = this.process(), dryRun = false }: Attempt = {}): Promise<ClusterExportReport> {
-    const system = { ...this.#system, timers: process, files }
+    const system = { ...this.system, timers: process, files }
     const directory = dataDirectory
     return this.use(process, stores => exportCluster({ ...stores, system, logger: silentLogger, directory, nodeId: 7, dryRun }))
   }
 
-  startBroker(process: Process, set: Record<string, string> = {}): Promise<RunningBroker> {
-    return startBroker({
-      system: { ...realSystem(memoryFileSystem()), timers: process },
-      config: loadBrokerConfig({ set: { ...brokerSettings, cluster: 'postgres://me@database/events', objects: objectsUrl, ...set } }),
-      logger: silentLogger,
-      stores: { connect: this.postgres.connect(process), transport: this.s3.transport(process) },
-      environment,
-      onFatal: assert.fail,
-    })
+  override startBroker(process: Process, set: Record<string, string> = {}): Promise<RunningBroker> {
+    return super.startBroker(process, { ...brokerSettings, ...set })
   }
 }
 
@@ -201,7 +165,7 @@ const leadsAll = ({ broker }: RunningBroker) => {
 }
 
 test('a broker that was killed left its last records in the journal; brokers of the cluster serve them, and so does the way back', async () => {
-  const stores = new Stores(realSystem(memoryFileSystem()))
+  const stores = new Stores()
   // One that was started before there was anything, and has died.
   const before = stores.process()
   const early = await stores.startBroker(before)
@@ -234,7 +198,7 @@ test('a broker that was killed left its last records in the journal; brokers of 
 })
 
 test('brokers of a cluster know the producers and the open transaction of an imported directory', async () => {
-  const stores = new Stores(realSystem(memoryFileSystem()))
+  const stores = new Stores()
   await stores.import(stopped)
   // Who coordinates what follows from the number of partitions that there are, not from these.
   const set = { 'offsets.topic.num.partitions': '7', 'transaction.state.log.num.partitions': '7' }
