@@ -144,22 +144,24 @@ const skip = realUrl === undefined && 'set MILLRACE_POSTGRES_URL to run it again
 
 for (const [name, part] of Object.entries(contract)) {
   test(`PostgreSQL: ${name}`, { skip }, async () => {
-    const system = realSystem()
-    const graceMs = 200
     const schema = `contract_${process.pid}`
-    const url = `${realUrl}${realUrl!.includes('?') ? '&' : '?'}schema=${schema}`
-    assert.equal(parseDatabaseUrl(url, process.env).schema, schema)
-    const connect = postgres({ system, url, environment: process.env, graceMs })
-    const pass = (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms))
-    await part({ open: () => openDatabase({ system, connect }), pass, graceMs, random: seededRandom(Date.now() + name.length) })
+    assert.equal(parseDatabaseUrl(realUrlIn(schema), process.env).schema, schema)
+    await part(realSubject(schema, Date.now() + name.length))
   })
 }
 
 const realUrlIn = (schema: string) => `${realUrl}${realUrl!.includes('?') ? '&' : '?'}schema=${schema}`
+const graceMs = 200
 const realDatabase = (schema: string) => {
   const system = realSystem()
-  return openDatabase({ system, connect: postgres({ system, url: realUrlIn(schema), environment: process.env, graceMs: 200 }) })
+  return openDatabase({ system, connect: postgres({ system, url: realUrlIn(schema), environment: process.env, graceMs }) })
 }
+const realSubject = (schema: string, seed: number): Subject => ({
+  open: () => realDatabase(schema),
+  pass: ms => new Promise(resolve => setTimeout(resolve, ms)),
+  graceMs,
+  random: seededRandom(seed),
+})
 async function asAdministrator<T>(work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: realUrl! })
   await client.connect()
@@ -171,12 +173,7 @@ async function asAdministrator<T>(work: (client: Client) => Promise<T>): Promise
 }
 
 test('PostgreSQL: backends are killed under a stream of commits: each frame is there once', { skip }, async () => {
-  const subject = {
-    open: () => realDatabase(`killed_${process.pid}`),
-    pass: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)),
-    graceMs: 200,
-    random: seededRandom(1),
-  }
+  const subject = realSubject(`killed_${process.pid}`, 1)
   const writer = await Writer.begin(subject)
   let over = false
   const writing = async () => {
@@ -207,12 +204,7 @@ test('PostgreSQL: backends are killed under a stream of commits: each frame is t
 })
 
 test('PostgreSQL: what a standby has not got is not committed, also where its connection breaks while it waits', { skip }, async () => {
-  const subject = {
-    open: () => realDatabase(`standby_${process.pid}`),
-    pass: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)),
-    graceMs: 200,
-    random: seededRandom(2),
-  }
+  const subject = realSubject(`standby_${process.pid}`, 2)
   const writer = await Writer.begin(subject)
   await writer.committed()
   await asAdministrator(async client => {
