@@ -10,6 +10,7 @@ import { openClient } from '../../src/client.ts'
 import type { PartitionLog } from '../../src/log.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect, coordinates, createTopic, findCoordinator, type RawClient } from '../support/client.ts'
+import { eventually } from './two-brokers.ts'
 
 export const dataDirectory = '/data'
 
@@ -30,13 +31,6 @@ export function startAlone(files: FileSystem, nodeId = 1, set: Record<string, st
     onThisMachine: false,
     onFatal: assert.fail,
   })
-}
-
-async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; !(await isTrue()); attempt++) {
-    assert.ok(attempt < 1_000, 'it happens')
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
 }
 
 export interface Filled {
@@ -89,7 +83,7 @@ async function fillSegments(log: PartitionLog): Promise<void> {
 /** Most of what was written is compacted away, so that offsets are missing. */
 async function fillCompacted(log: PartitionLog): Promise<void> {
   for (let nth = 0; nth < 8; nth++) await log.append(batchOf(Buffer.alloc(400_000, nth), `key ${nth % 2}`), { origin: 'client' }).durable
-  await until(() => log.sizeBytes() < 2_500_000)
+  await eventually(() => log.sizeBytes() < 2_500_000, 1_000)
 }
 
 async function fillTransactions(raw: RawClient): Promise<Filled['open']> {

@@ -26,6 +26,7 @@ import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect } from '../support/client.ts'
 import { SimulatedStores } from './simulated-stores.ts'
 import { brokerSettings, contentOf, copyOf, dataDirectory, type Filled, fill, produce, startAlone } from './transfer-data.ts'
+import { eventually } from './two-brokers.ts'
 
 /** Of a broker that was stopped; and of the same one, as if it had been killed before. */
 let stopped: FileSystem
@@ -138,26 +139,15 @@ async function assertKnown({ broker, ports }: RunningBroker): Promise<void> {
   assert.ok(log(1).lastStableOffset < log(1).logEndOffset)
   const ended = await raw.request(apis.endTxn, 5, { transactionalId: 'open', ...filled.open, committed: true })
   assert.equal(errorName(ended.errorCode), 'NONE')
-  await until(() => log(1).lastStableOffset === log(1).logEndOffset)
+  await patiently(() => log(1).lastStableOffset === log(1).logEndOffset)
   raw.close()
 }
 
-async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (let attempt = 0; !(await isTrue()); attempt++) {
-    assert.ok(attempt < 5_000, 'it happens')
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}
+/** On a busy machine it may take long. */
+const patiently: typeof eventually = done => eventually(done, 5_000)
 
-/** On a busy machine the lease of a broker may not be proven for a moment. */
-async function contentWhenProven(running: RunningBroker): Promise<Record<string, unknown>> {
-  let found: Record<string, unknown> | null = null
-  await until(async () => {
-    found = await contentOf(running).catch(() => null)
-    return found !== null
-  })
-  return found!
-}
+/** The lease of a broker may not be proven for a moment. */
+const contentWhenProven = (running: RunningBroker) => patiently(() => contentOf(running).catch(() => false as const))
 
 const leadsAll = ({ broker }: RunningBroker) => {
   const topics = broker.metadata.topics()
@@ -174,7 +164,7 @@ test('a broker that was killed left its last records in the journal; brokers of 
   await stores.import(readOnly(killed))
   const process = stores.process()
   const running = await stores.startBroker(process)
-  await until(() => leadsAll(running))
+  await patiently(() => leadsAll(running))
   assert.deepEqual(await contentWhenProven(running), content)
   await assert.rejects(stores.export(memoryFileSystem()), {
     name: 'TransferRefused',
@@ -183,7 +173,7 @@ test('a broker that was killed left its last records in the journal; brokers of 
   await assert.rejects(stores.import(stopped), { name: 'TransferRefused', message: /brokers of this cluster are running/ })
   // What the cluster has beside that is in no piece yet, and stays in the stream of a session that nobody has ended.
   const raw = await connect(running.ports.get('PLAINTEXT')!)
-  await until(async () => (await produce(raw, 'orders', 1, batchAfter())) === 'NONE')
+  await patiently(async () => (await produce(raw, 'orders', 1, batchAfter())) === 'NONE')
   await running.broker.metadata.partitionByName('orders', 0)!.deleteBefore(4)
   raw.close()
   const wanted = await contentWhenProven(running)
@@ -203,7 +193,7 @@ test('brokers of a cluster know the producers and the open transaction of an imp
   // Who coordinates what follows from the number of partitions that there are, not from these.
   const set = { 'offsets.topic.num.partitions': '7', 'transaction.state.log.num.partitions': '7' }
   const running = await stores.startBroker(stores.process(), set)
-  await until(() => leadsAll(running))
+  await patiently(() => leadsAll(running))
   await assertKnown(running)
   const client = openClient({ bootstrap: `127.0.0.1:${running.ports.get('PLAINTEXT')}` })
   assert.deepEqual(await client.groups(), [{ group: 'workers', state: 'Empty', protocolType: '', type: 'classic' }])
@@ -266,7 +256,7 @@ test('the directory of several processes becomes one cluster', async t => {
   await first.broker.metadata.createTopics([topic], false)
   const logs = () =>
     [0, 1, 2, 3].map(partition => [first, second].map(({ broker }) => broker.metadata.partitionByName('spread', partition)))
-  await until(() => logs().every(both => both.filter(log => log !== undefined).length === 1))
+  await patiently(() => logs().every(both => both.filter(log => log !== undefined).length === 1))
   const ends: number[] = []
   for (const [partition, both] of logs().entries()) {
     const log = both.find(each => each !== undefined)!

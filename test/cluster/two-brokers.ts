@@ -153,8 +153,8 @@ export async function startTwo(t: TestContext, set: Record<string, string> = {})
 }
 
 /** Resolves when `done` returns something other than false. */
-export async function eventually<T>(done: () => Promise<T | false> | T | false): Promise<T> {
-  for (let attempt = 0; attempt < 500; attempt++) {
+export async function eventually<T>(done: () => Promise<T | false> | T | false, attempts = 500): Promise<T> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
     const result = await done()
     if (result !== false) return result
     await sleep(20)
