@@ -9,7 +9,7 @@ import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from 
 import { openClient } from '../../src/client.ts'
 import type { PartitionLog } from '../../src/log.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
-import { connect, coordinates, createTopic, findCoordinator, type RawClient } from '../support/client.ts'
+import { connect, coordinates, createTopic, findCoordinator, produce, type RawClient } from '../support/client.ts'
 import { eventually } from './two-brokers.ts'
 
 export const dataDirectory = '/data'
@@ -100,7 +100,8 @@ async function fillTransactions(raw: RawClient): Promise<Filled['open']> {
     const session = { producerId, producerEpoch }
     for (const baseSequence of [0, 1]) {
       const records = batchOf(`${id} ${baseSequence}`, null, { ...session, baseSequence, isTransactional: true })
-      assert.equal(await produce(raw, 'orders', 1, records, id), 'NONE')
+      const written = await produce(raw, 'orders', records, { partition: 1, version: 12, transactionalId: id })
+      assert.equal(errorName(written.errorCode), 'NONE')
     }
     if (outcome === null) {
       open = session
@@ -110,12 +111,6 @@ async function fillTransactions(raw: RawClient): Promise<Filled['open']> {
     assert.equal(errorName(ended.errorCode), 'NONE')
   }
   return open!
-}
-
-export async function produce(raw: RawClient, name: string, index: number, records: Buffer, transactionalId: string | null = null) {
-  const topicData = [{ name, partitionData: [{ index, records }] }]
-  const { responses } = await raw.request(apis.produce, 12, { transactionalId, acks: -1, timeoutMs: 10_000, topicData })
-  return errorName(responses[0]!.partitionResponses[0]!.errorCode)
 }
 
 async function fillSecurity({ metadata }: RunningBroker['broker']): Promise<void> {
@@ -153,11 +148,9 @@ async function fillIdempotent(raw: RawClient): Promise<Omit<Filled, 'open'>> {
   const batches = [0, 1, 2, 3].map(baseSequence => batchOf(`once ${baseSequence}`, null, { ...session, baseSequence }))
   let baseOffset = -1
   for (const [nth, records] of batches.entries()) {
-    const topicData = [{ name: 'orders', partitionData: [{ index: 0, records }] }]
-    const answer = await raw.request(apis.produce, 12, { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData })
-    const found = answer.responses[0]!.partitionResponses[0]!
-    assert.equal(errorName(found.errorCode), 'NONE')
-    if (nth === 1) baseOffset = Number(found.baseOffset)
+    const written = await produce(raw, 'orders', records)
+    assert.equal(errorName(written.errorCode), 'NONE')
+    if (nth === 1) baseOffset = written.baseOffset
   }
   return { batch: batches[1]!, baseOffset }
 }

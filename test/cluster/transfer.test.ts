@@ -23,9 +23,9 @@ import {
 } from '../../src/broker.ts'
 import { openClient } from '../../src/client.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
-import { connect } from '../support/client.ts'
+import { connect, produce } from '../support/client.ts'
 import { SimulatedStores } from './simulated-stores.ts'
-import { brokerSettings, contentOf, copyOf, dataDirectory, type Filled, fill, produce, startAlone } from './transfer-data.ts'
+import { brokerSettings, contentOf, copyOf, dataDirectory, type Filled, fill, startAlone } from './transfer-data.ts'
 import { eventually } from './two-brokers.ts'
 
 /** Of a broker that was stopped; and of the same one, as if it had been killed before. */
@@ -132,10 +132,8 @@ async function assertKnown({ broker, ports }: RunningBroker): Promise<void> {
   const raw = await connect(ports.get('PLAINTEXT')!)
   const log = (partition: number) => broker.metadata.partitionByName('orders', partition)!
   const end = log(0).logEndOffset
-  const topicData = [{ name: 'orders', partitionData: [{ index: 0, records: filled.batch }] }]
-  const { responses } = await raw.request(apis.produce, 12, { transactionalId: null, acks: -1, timeoutMs: 10_000, topicData })
-  const { errorCode, baseOffset } = responses[0]!.partitionResponses[0]!
-  assert.deepEqual([errorName(errorCode), Number(baseOffset), log(0).logEndOffset], ['NONE', filled.baseOffset, end])
+  const { errorCode, baseOffset } = await produce(raw, 'orders', filled.batch)
+  assert.deepEqual([errorName(errorCode), baseOffset, log(0).logEndOffset], ['NONE', filled.baseOffset, end])
   assert.ok(log(1).lastStableOffset < log(1).logEndOffset)
   const ended = await raw.request(apis.endTxn, 5, { transactionalId: 'open', ...filled.open, committed: true })
   assert.equal(errorName(ended.errorCode), 'NONE')
@@ -173,7 +171,7 @@ test('a broker that was killed left its last records in the journal; brokers of 
   await assert.rejects(stores.import(stopped), { name: 'TransferRefused', message: /brokers of this cluster are running/ })
   // What the cluster has beside that is in no piece yet, and stays in the stream of a session that nobody has ended.
   const raw = await connect(running.ports.get('PLAINTEXT')!)
-  await patiently(async () => (await produce(raw, 'orders', 1, batchAfter())) === 'NONE')
+  await patiently(async () => (await produce(raw, 'orders', batchAfter(), { partition: 1 })).errorCode === 0)
   await running.broker.metadata.partitionByName('orders', 0)!.deleteBefore(4)
   raw.close()
   const wanted = await contentWhenProven(running)
@@ -221,7 +219,7 @@ test('an import goes on with a directory on which a broker ran meanwhile, and wr
   const files = copyOf(killed)
   const running = await startAlone(files)
   const raw = await connect(running.ports.get('PLAINTEXT')!)
-  for (const partition of [0, 1, 2]) assert.equal(await produce(raw, 'orders', partition, batchAfter()), 'NONE')
+  for (const partition of [0, 1, 2]) assert.equal(errorName((await produce(raw, 'orders', batchAfter(), { partition })).errorCode), 'NONE')
   raw.close()
   const wanted = await contentOf(running)
   await running.close()

@@ -177,10 +177,15 @@ export async function produce(
   client: RawClient,
   topic: string,
   records: Buffer,
-  { partition = 0, acks = -1, version = 9 }: { partition?: number; acks?: number; version?: number } = {},
+  {
+    partition = 0,
+    acks = -1,
+    version = 9,
+    transactionalId = null,
+  }: { partition?: number; acks?: number; version?: number; transactionalId?: string | null } = {},
 ): Promise<ProduceAnswer> {
   const response = await client.request(apis.produce, version, {
-    transactionalId: null,
+    transactionalId,
     acks,
     timeoutMs: 10_000,
     topicData: [{ name: topic, partitionData: [{ index: partition, records }] }],
