@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import type { CallFate } from '../../sim/world/postgres.ts'
-import { Process } from '../../sim/world/process.ts'
+import type { Process } from '../../sim/world/process.ts'
 import { seededRandom } from '../../sim/world/random.ts'
 import { simulatedWorld, type World } from '../../sim/world/world.ts'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../src/base.ts'
@@ -199,20 +199,26 @@ test('brokers of a cluster know the producers and the open transaction of an imp
   await running.close()
 })
 
-test('an import goes on with a directory on which a broker ran meanwhile, and writes anew what was damaged', async () => {
-  const { stores, run } = simulated()
+/** Its process is killed at this call of a store; -1: at none. Answers how many calls there were. */
+async function importKilledAt(stores: Stores, killAt: number): Promise<number> {
   const process = stores.process()
-  let left = 70
   const dead = Promise.withResolvers<void>()
+  let count = 0
   stores.fate = () => {
-    if (left-- === 0) {
+    if (count++ === killAt) {
       process.kill()
       dead.resolve()
     }
     return 'well'
   }
-  await run(Promise.race([stores.import(readOnly(killed), { process }), dead.promise]))
+  await Promise.race([stores.import(readOnly(killed), { process }), dead.promise])
   stores.fate = () => 'well'
+  return count
+}
+
+test('an import goes on with a directory on which a broker ran meanwhile, and writes anew what was damaged', async () => {
+  const { stores, run } = simulated()
+  await run(importKilledAt(stores, 70))
   const rows = await run(stores.use(stores.process(), ({ database }) => database.partitionsOf(1)))
   assert.ok(rows.length > 0)
   for (const [name, object] of stores.s3.objects) stores.s3.objects.set(name, Buffer.concat([Buffer.from('x'), object.subarray(1)]))
@@ -282,28 +288,12 @@ test('the directory of several processes becomes one cluster', async t => {
 
 test('an import that is killed at any step goes on, and nothing is lost or there twice', async () => {
   const world = simulatedWorld({ seed: 1 })
-  const { timers } = world.system
-  const calls = async (stores: Stores, killAt: number): Promise<number> => {
-    const process = new Process(timers)
-    const dead = Promise.withResolvers<void>()
-    let count = 0
-    stores.fate = () => {
-      if (count++ === killAt) {
-        process.kill()
-        dead.resolve()
-      }
-      return 'well'
-    }
-    await world.run(Promise.race([stores.import(readOnly(killed), { process }), dead.promise]))
-    stores.fate = () => 'well'
-    return count
-  }
-  const all = await calls(new Stores(world.system), -1)
+  const all = await world.run(importKilledAt(new Stores(world.system), -1))
   assert.ok(all > 40, `${all} calls`)
   const whole = await segmentsAfter(world.run, new Stores(world.system))
   for (let killAt = 0; killAt < all; killAt += killAt < 6 || killAt > all - 8 ? 1 : 9) {
     const stores = new Stores(world.system)
-    await calls(stores, killAt)
+    await world.run(importKilledAt(stores, killAt))
     assert.deepEqual(await segmentsAfter(world.run, stores), whole, `killed at call ${killAt}`)
   }
 })
