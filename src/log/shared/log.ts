@@ -16,8 +16,9 @@ import { SessionJournal } from './journal.ts'
 import { LogMemory } from './memory.ts'
 import type { SharedPartition } from './partition.ts'
 import { PieceStore } from './pieces/piece-store.ts'
+import { nameOf, partitionRows } from './rows.ts'
 import type { SharedSettings } from './settings.ts'
-import { nameOf, takeOver, type Wanted } from './take-over.ts'
+import { takeOver, type Wanted } from './take-over.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
 
 export interface SharedLogOptions {
@@ -335,11 +336,13 @@ export class SharedLog implements Log {
     const { system, database } = this.#options
     system.timers.after(pauseMs, async () => {
       const given = Array.from(this.#said, key => [key, this.#moved.get(key)!] as const)
+      const keys = given.map(([, partition]) => partition.key)
       // If the database does not tell, clients look for themselves.
-      const rows = await database.partitions(given.map(([, partition]) => partition.key)).catch(() => null)
-      const leaders = rows === null ? null : new Map(rows.map(row => [nameOf(row), row.session]))
-      for (const [key, { key: row, context }] of given)
-        if (leaders === null || (leaders.get(nameOf(row)) ?? context.journal.session) !== context.journal.session) this.#tellMoved(key)
+      const rows = await partitionRows(database, keys).catch(() => null)
+      for (const [key, { key: row, context }] of given) {
+        const { session } = context.journal
+        if (rows === null || (rows.get(nameOf(row))?.session ?? session) !== session) this.#tellMoved(key)
+      }
       if (this.#said.size > 0) this.#lookForNextLeaders(Math.min(2 * pauseMs, lookMs.last))
     })
   }

@@ -7,7 +7,7 @@
  *
  * Memory is bounded: when much is unflushed, it is put into pieces on the way, and the same frame gives them their rows.
  */
-import { chunks, inSlices, type Turns } from '../../base.ts'
+import { inSlices, type Turns } from '../../base.ts'
 import type { PartitionSpec } from '../../log.ts'
 import { KafkaError } from '../../protocol.ts'
 import {
@@ -17,7 +17,6 @@ import {
   frameKind,
   type MovedRow,
   type ObjectStore,
-  type PartitionKey,
   type PartitionRow,
   type SegmentRow,
 } from '../../store.ts'
@@ -25,6 +24,7 @@ import type { SharedContext } from './context.ts'
 import { SharedPartition } from './partition.ts'
 import { emptyStart, gapIn, type SharedStart, startOf } from './partition-start.ts'
 import { type Replayed, replayStream } from './replay.ts'
+import { nameOf, partitionRows, segmentRows } from './rows.ts'
 import type { SharedSettings } from './settings.ts'
 import { topicIdOf } from './topic-id.ts'
 import type { ForFlush } from './upkeep/ports.ts'
@@ -53,9 +53,6 @@ interface Taken {
   readonly pieces: SegmentRow[]
   flush: ForFlush | null
 }
-
-/** Whose pieces are asked for at once. */
-const partitionsAtOnce = 250
 
 /** Settles each of them. */
 export async function takeOver(wanted: readonly Wanted[], options: TakeOverOptions): Promise<void> {
@@ -103,16 +100,9 @@ class TakeOver {
   async #begin(wanted: readonly Wanted[]): Promise<void> {
     const { database, turns } = this.#options
     const keys = wanted.map(({ spec }) => ({ topicId: topicIdOf(spec.topicId), partition: spec.partition }))
-    const rows = new Map<string, PartitionRow>()
-    for (const row of await database.partitions(keys)) rows.set(nameOf(row), row)
-    const segments = new Map<string, SegmentRow[]>()
+    const rows = await partitionRows(database, keys)
     const flushed = [...rows.values()].filter(({ flushedEnd }) => flushedEnd > 0)
-    for (const some of chunks(flushed, partitionsAtOnce))
-      for (const segment of await database.segments(some)) {
-        const others = segments.get(nameOf(segment))
-        if (others === undefined) segments.set(nameOf(segment), [segment])
-        else others.push(segment)
-      }
+    const segments = await segmentRows(database, flushed)
     await inSlices(turns, wanted, (each, index) => {
       const name = nameOf(keys[index]!)
       this.#taken.push(this.#open(each, rows.get(name) ?? null, segments.get(name) ?? []))
@@ -203,11 +193,6 @@ class TakeOver {
       return { takeOver, partitions, addSegments }
     })
   }
-}
-
-/** Of a row. */
-export function nameOf({ topicId, partition }: PartitionKey): string {
-  return `${topicId}/${partition}`
 }
 
 /** What went wrong may go well the next time; but not a mistake of this program. */

@@ -21,6 +21,7 @@ import { SharedPartition } from '../shared/partition.ts'
 import { gapIn, startOf } from '../shared/partition-start.ts'
 import { PieceStore } from '../shared/pieces/piece-store.ts'
 import { replayStream } from '../shared/replay.ts'
+import { nameOf, partitionRows, segmentRows } from '../shared/rows.ts'
 import { sharedDefaults } from '../shared/settings.ts'
 import { topicIdOf } from '../shared/topic-id.ts'
 import { CopyFailed } from './copy-failed.ts'
@@ -61,7 +62,6 @@ interface Copy {
 
 /** Each of them has its state in memory, and streams are read once for all of them. */
 const partitionsAtOnce = 1_000
-const segmentsAtOnce = 250
 const copiesAtOnce = 8
 const openFiles = 500
 const indexBytes = 8 << 20
@@ -128,15 +128,9 @@ class ClusterExport {
       const path = pathFor(spec)
       return path === null ? [] : [{ spec, path, key: { topicId: topicIdOf(spec.topicId), partition: spec.partition } }]
     })
-    const rows = new Map<string, PartitionRow>()
-    for (const row of await database.partitions(wanted.map(({ key }) => key))) rows.set(nameOf(row), row)
-    const segments = new Map<string, SegmentRow[]>()
-    for (const some of chunks([...rows.values()], segmentsAtOnce))
-      for (const segment of await database.segments(some)) {
-        const others = segments.get(nameOf(segment))
-        if (others === undefined) segments.set(nameOf(segment), [segment])
-        else others.push(segment)
-      }
+    const keys = wanted.map(({ key }) => key)
+    const rows = await partitionRows(database, keys)
+    const segments = await segmentRows(database, [...rows.values()])
     for (const { spec, path, key } of wanted) {
       const row = rows.get(nameOf(key))
       if (row === undefined) continue
@@ -175,14 +169,8 @@ class ClusterExport {
 
   async #replayAll(): Promise<void> {
     const { database, objects, heads } = this.#options
-    const streams = new Map<number, Copy[]>()
-    for (const copy of this.#copies) {
-      const others = streams.get(copy.row.session)
-      if (others === undefined) streams.set(copy.row.session, [copy])
-      else others.push(copy)
-    }
     const replayed = (bytes: number) => this.#writeSoon(bytes)
-    for (const [session, of] of streams)
+    for (const [session, of] of Map.groupBy(this.#copies, ({ row }) => row.session))
       await replayStream(session, of, { database, objects, turns: this.#turns, replayed, lastSeq: heads.get(session) })
     for (const { spec, partition } of this.#copies) if (partition.damage !== null) throw damaged(spec, partition.damage)
   }
@@ -239,8 +227,4 @@ class Nowhere {
 
 function damaged({ topic, partition }: PartitionSpec, reason: string): Error {
   return new CopyFailed(`partition ${topic}-${partition} cannot be exported: ${reason}`)
-}
-
-function nameOf({ topicId, partition }: { topicId: string; partition: number }): string {
-  return `${topicId}/${partition}`
 }

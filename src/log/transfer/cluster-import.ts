@@ -6,7 +6,7 @@
  * and read again; so whatever is committed is right, and an import that was killed goes on behind it. When it goes on, it reads again what it
  * finds: pieces that are not, byte for byte, those of the directory are replaced.
  */
-import type { System } from '../../base.ts'
+import { chunks, type System } from '../../base.ts'
 import { KafkaError, type Offset, type Uuid } from '../../protocol.ts'
 import {
   type Database,
@@ -24,6 +24,7 @@ import { type SegmentContext, segmentContext } from '../segments/segment.ts'
 import { SessionJournal } from '../shared/journal.ts'
 import { gapIn } from '../shared/partition-start.ts'
 import { PieceStore } from '../shared/pieces/piece-store.ts'
+import { nameOf, partitionRows, segmentRows } from '../shared/rows.ts'
 import { sharedDefaults } from '../shared/settings.ts'
 import { topicIdOf } from '../shared/topic-id.ts'
 import { keyOfRow } from '../shared/upkeep/ports.ts'
@@ -210,19 +211,17 @@ export class ClusterImport {
   async missing(): Promise<string[]> {
     const { database } = this.#options
     const problems: string[] = []
-    for (let first = 0; first < this.#imported.length; first += partitionsAtOnce) {
-      const some = this.#imported.slice(first, first + partitionsAtOnce)
+    for (const some of chunks(this.#imported, partitionsAtOnce)) {
       const keys = some.map(({ key }) => key)
-      const rows = await database.partitions(keys)
-      const segments = await database.segments(keys)
+      const rows = await partitionRows(database, keys)
+      const segments = await segmentRows(database, keys)
       for (const { name, key, logStart, endOffset } of some) {
-        const isOf = (row: { topicId: string; partition: number }) => row.topicId === key.topicId && row.partition === key.partition
-        const row = rows.find(isOf)
+        const row = rows.get(nameOf(key))
         if (row === undefined) problems.push(`${name}: its row is missing`)
         else if (row.flushedEnd !== endOffset || row.logStart !== logStart)
           problems.push(`${name}: offsets ${row.logStart} to ${row.flushedEnd}, but should have ${logStart} to ${endOffset}`)
         else {
-          const gap = gapIn(segments.filter(isOf), logStart, endOffset)
+          const gap = gapIn(segments.get(nameOf(key)) ?? [], logStart, endOffset)
           if (gap !== null) problems.push(`${name}: ${gap}`)
         }
       }
