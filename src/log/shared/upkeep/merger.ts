@@ -5,7 +5,7 @@
  * A merged piece is no larger, and covers no more time, than a segment of the topic would, or a quarter of what retention keeps: that removes
  * whole pieces.
  */
-import { type System, Turns } from '../../../base.ts'
+import { type System, severalAtOnce, Turns } from '../../../base.ts'
 import type { TopicConfig } from '../../../log.ts'
 import type { Offset } from '../../../protocol.ts'
 import type { SegmentRow } from '../../../store.ts'
@@ -62,15 +62,10 @@ export class Merger {
 
   /** One round over all partitions. Never rejects. */
   async run(): Promise<void> {
-    const all = [...this.#options.partitions()]
-    let next = 0
-    const worker = async () => {
-      while (next < all.length && !this.#stopped) {
-        await this.#tryToMerge(all[next++]!)
-        if (this.#turns.over) await this.#turns.next()
-      }
-    }
-    await Promise.all(Array.from({ length: mergesAtOnce }, worker))
+    await severalAtOnce([...this.#options.partitions()], mergesAtOnce, async partition => {
+      if (this.#turns.over) await this.#turns.next()
+      if (!this.#stopped) await this.#tryToMerge(partition)
+    })
   }
 
   async #tryToMerge(partition: FlushedPartition): Promise<void> {
