@@ -52,7 +52,6 @@ export function sharedHomeSettings(config: BrokerConfig) {
   return {
     journalMaxBytes: config.get('journal.max.bytes'),
     cacheBytes: config.get('objects.cache.bytes'),
-    graceMs: config.get('objects.grace.ms'),
     inlineBytesPerSecond: config.get('cluster.inline.bytes.per.second'),
   }
 }

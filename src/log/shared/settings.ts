@@ -37,8 +37,6 @@ export interface SharedSettings {
   /** Of the cache of what is read from objects. */
   readonly blockBytes: number
   readonly cacheBytes: number
-  /** An object that nothing refers to any more lives so long, for readers that hold its row. */
-  readonly graceMs: number
   /** How often the first broker looks for garbage. */
   readonly collectMs: number
   /**
@@ -66,7 +64,6 @@ export const sharedDefaults: SharedSettings = {
   flushMs: 10 * 60_000,
   blockBytes: 1 << 20,
   cacheBytes: 64 << 20,
-  graceMs: 3_600_000,
   collectMs: 30_000,
   sweepMs: [3_600_000, 24 * 3_600_000],
 }
