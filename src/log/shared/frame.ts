@@ -108,11 +108,12 @@ export function decodeFrame(
   if (payloadAt > length) throw damaged(`${length} bytes are too few for ${count} shares`)
   const shares: Share[] = []
   let position = 0
-  let [topicId, topicAt] = [zeroUuid, -1]
+  let topicId = zeroUuid
   for (let at = headerBytes; at < payloadAt; at += shareBytes) {
     // Neighbours are mostly of one topic.
-    if (topicAt === -1 || body.compare(body, topicAt, topicAt + 16, at, at + 16) !== 0) topicId = uuidFromBytes(body.subarray(at, at + 16))
-    topicAt = at
+    const before = at - shareBytes
+    if (at === headerBytes || body.compare(body, before, before + 16, at, at + 16) !== 0)
+      topicId = uuidFromBytes(body.subarray(at, at + 16))
     const share = readShare(body, at, topicId, damaged)
     if (share.object >= frame.objects.length) throw damaged(`a share is in object ${share.object} of ${frame.objects.length}`)
     if (share.object === -1) {
