@@ -55,8 +55,8 @@ export class PartitionSource {
   async *batches({ segment, bytes, baseOffset, endOffset }: SourcePiece): AsyncGenerator<Buffer> {
     let minOffset = baseOffset
     for (let position = 0; position < bytes; ) {
-      const batches = await readBatches(segment, position, bytes, minOffset)
-      minOffset = lastOffsetOf(batches) + 1
+      const { batches, next } = await readBatches(segment, position, bytes, minOffset)
+      minOffset = next
       if (minOffset > endOffset) throw new CopyFailed(`${segment.path} has offset ${minOffset - 1}, and should end at ${endOffset}`)
       yield batches
       position += batches.length
@@ -77,8 +77,8 @@ export class PartitionSource {
   }
 }
 
-/** Whole batches from `position` on, about {@link windowBytes}, but at least one. */
-async function readBatches(segment: Segment, position: number, end: number, minOffset: Offset): Promise<Buffer> {
+/** Whole batches from `position` on, about {@link windowBytes}, but at least one; and the offset after them. */
+async function readBatches(segment: Segment, position: number, end: number, minOffset: Offset): Promise<{ batches: Buffer; next: Offset }> {
   const fail = (at: number, problem: string) => {
     throw new CopyFailed(`${segment.path}: ${problem} at position ${position + at}`)
   }
@@ -96,16 +96,10 @@ async function readBatches(segment: Segment, position: number, end: number, minO
       next = header.lastOffset(buffer, at) + 1
       at += size
     }
-    if (at > 0) return buffer.subarray(0, at)
+    if (at > 0) return { batches: buffer.subarray(0, at), next }
     if (wanted < header.batchHeaderSize) fail(0, 'the file ends inside a batch header')
     wanted = header.sizeBytes(buffer, 0)
   }
-}
-
-function lastOffsetOf(batches: Buffer): Offset {
-  let last = -1
-  for (let at = 0; at < batches.length; at += header.sizeBytes(batches, at)) last = header.lastOffset(batches, at)
-  return last
 }
 
 /** The transactions that are open, batch by batch. */
