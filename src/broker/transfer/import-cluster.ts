@@ -65,8 +65,8 @@ export async function importIntoCluster(options: ClusterImportOptions): Promise<
   await database.check()
   const source = await openDataSource(system, directory, logger)
   try {
-    // A dry run does not make a cluster where there is none.
-    if (options.dryRun) await standingStill(system, database)
+    // A dry run does not make a cluster: where there is none, this rejects.
+    if (options.dryRun) await database.heads()
     const cluster = await database.start(idOf(source.clusterId) ?? randomId(system.random))
     const heads = await standingStill(system, database)
     return await new Importing(options, source, uuidOf(cluster.id)).run(heads)
