@@ -102,7 +102,7 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
 }
 
 /** Closes the last one opened first. If one fails, the others are still closed, above all the lock of the directory. */
-async function closeInTurn(opened: Closers): Promise<void> {
+export async function closeInTurn(opened: Closers): Promise<void> {
   const failures: unknown[] = []
   for (const close of opened.splice(0).reverse()) {
     try {

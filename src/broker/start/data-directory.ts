@@ -227,7 +227,8 @@ function listIfThere(files: FileSystem, directory: string): string[] {
   }
 }
 
-function readProperties(files: FileSystem, directory: string): Map<string, string> | null {
+/** Of `meta.properties`; null: there is none. Throws DirectoryRefused. */
+export function readProperties(files: FileSystem, directory: string): Map<string, string> | null {
   const content = files.readFile(`${directory}/meta.properties`)
   if (content === null) return null
   const properties = parseProperties(content.toString('latin1'))

@@ -7,13 +7,13 @@
 import { resolve } from 'node:path'
 import { DirectoryInUse, overlayFileSystem, type System } from '../../base.ts'
 import { type ClusterMetadata, type CopiedPartition, type MetadataCopy, readMetadataCopy } from '../../coordinator.ts'
-import { parseProperties } from '../../formats.ts'
 import { copySettings, type Log, openLog, type ReleasedDirectory } from '../../log.ts'
 import { loadBrokerConfig } from '../config.ts'
 import type { Logger } from '../logger.ts'
-import { type DataDirectory, openDataDirectory } from '../start/data-directory.ts'
+import { type DataDirectory, openDataDirectory, readProperties } from '../start/data-directory.ts'
 import { openOwnMetadata } from '../start/open-metadata.ts'
 import type { Closers } from '../start/options.ts'
+import { closeInTurn } from '../start.ts'
 import { TransferRefused } from './standing-still.ts'
 
 export interface DataSource {
@@ -38,9 +38,7 @@ const mostNamed = 5
 /** Nobody else can use the directory until `close`. Rejects with TransferRefused or DirectoryRefused. */
 export async function openDataSource(system: System, path: string, logger: Logger): Promise<DataSource> {
   const opened: Closers = []
-  const close = async () => {
-    for (const each of opened.splice(0).reverse()) await each()
-  }
+  const close = () => closeInTurn(opened)
   try {
     return { ...(await open(system, resolve(path), logger, opened)), close }
   } catch (error) {
@@ -84,11 +82,9 @@ async function take(system: System, directory: string, nodeId: number, logger: L
 }
 
 function storedNodeId({ files }: System, directory: string): number {
-  const content = files.readFile(`${directory}/meta.properties`)
-  if (content === null) throw new TransferRefused(`${directory} is not a data directory of Millrace: it has no meta.properties`)
-  const parsed = parseProperties(content.toString('latin1'))
-  if (typeof parsed === 'string') throw new TransferRefused(`${directory}/meta.properties is damaged: ${parsed}`)
-  const nodeId = Number(parsed.get('node.id')?.value.trim() || Number.NaN)
+  const properties = readProperties(files, directory)
+  if (properties === null) throw new TransferRefused(`${directory} is not a data directory of Millrace: it has no meta.properties`)
+  const nodeId = Number(properties.get('node.id') || Number.NaN)
   if (!Number.isInteger(nodeId)) throw new TransferRefused(`${directory}/meta.properties has no node.id: restore that file`)
   return nodeId
 }
