@@ -43,7 +43,7 @@ interface Barrier {
 
 class Runtime<S extends Shard> implements Coordinator<S> {
   state: CoordinatorState = 'loading'
-  loaded: Promise<void>
+  loaded!: Promise<void>
   readonly #options: CoordinatorOptions<S>
   readonly #system: System
   readonly #log: PartitionLog
@@ -70,7 +70,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#log = options.partitionLog
     this.#turns = options.turns ?? new Turns(options.system)
     this.#timers = new ShardTimers(options.system, this.#turns, (key, step, failures) => this.#runTimer(key, step, failures))
-    this.loaded = this.#load()
+    this.#load()
   }
 
   get shard(): S {
@@ -290,7 +290,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
   /** The log refused what the shard has already replayed. */
   #lose(error: KafkaError): void {
     this.#discard('loading', error)
-    this.#load().catch(() => {})
+    this.#load()
   }
 
   #discard(state: CoordinatorState, error = new KafkaError('NOT_COORDINATOR', 'The coordinator was unloaded')): void {
@@ -309,11 +309,10 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     shard?.unload()
   }
 
-  #load(): Promise<void> {
+  #load(): void {
     this.loaded = this.#loadNow()
-    // Callers need not wait for it; every operation reports the failure as well.
+    // Nobody need wait for it; every operation reports the failure as well.
     this.loaded.catch(() => {})
-    return this.loaded
   }
 
   async #loadNow(): Promise<void> {
@@ -369,7 +368,7 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     const pause = this.#log.offline === null ? Math.min(first * 2 ** this.#reloads++, last) : offlinePauseMs
     this.#system.timers.after(pause, () => {
       if (epoch !== this.#epoch || this.state !== 'failed') return
-      if (this.#log.offline === null) this.#load().catch(() => {})
+      if (this.#log.offline === null) this.#load()
       // It says itself why, and no load has failed meanwhile.
       else this.#loadLater()
     })
