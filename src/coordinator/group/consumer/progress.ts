@@ -121,16 +121,17 @@ export class Progress {
       checkTold(group.toldBytes, bytesTold(before), bytesTold(after), this.#settings.groupMaxMetadataBytes)
       records.push(memberRecord(group.groupId, after))
     }
-    const regexes = this.#resolve(step)
-    const groupEpoch = this.#bump(step, regexes ?? group.regexes, subscriptionChanged || regexes !== null)
+    const newRegexes = this.#resolve(step)
+    const regexes = newRegexes ?? group.regexes
+    const groupEpoch = this.#bump(step, regexes, subscriptionChanged || newRegexes !== null)
     const waitMs = groupEpoch > group.assignmentEpoch ? this.#waitMs(group) : null
-    const pauses = step.mayPause && waitMs === 0 && group.hasTopics(manyTopics, after, regexes ?? group.regexes)
+    const pauses = step.mayPause && waitMs === 0 && group.hasTopics(manyTopics, after, regexes)
     if (pauses && records.length > 0) return { member: after, dueInMs: null, again: true }
-    const { epoch, target, dueInMs } = this.#assignment(step, regexes ?? group.regexes, groupEpoch, waitMs)
+    const { epoch, target, dueInMs } = this.#assignment(step, regexes, groupEpoch, waitMs)
     if (pauses) return { member: after, dueInMs, again: true }
     const existing = (names = noNames) => this.#existing(names, name => this.#topics.topic(name)?.id)
     const named = existing(after.subscribedTopicNames)
-    const matched = existing((regexes ?? group.regexes).get(after.subscribedTopicRegex)?.topics)
+    const matched = existing(regexes.get(after.subscribedTopicRegex)?.topics)
     const moved = reconcile(
       after,
       {
