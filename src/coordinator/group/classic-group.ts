@@ -239,7 +239,7 @@ export class ClassicGroup implements Group {
 
   /** KIP-345: a restarted static member takes the place of its predecessor, who is fenced at once. */
   replaceStaticMember(groupInstanceId: string, newMemberId: string): Member {
-    const oldMemberId = this.#clients.staticMembers?.get(groupInstanceId)
+    const oldMemberId = this.staticMemberId(groupInstanceId)
     const old = oldMemberId === undefined ? undefined : this.members.get(oldMemberId)
     assert(old, `group ${this.groupId} has the static member ${groupInstanceId}`)
     this.completeJoin(old, joinError('FENCED_INSTANCE_ID', old.memberId))
@@ -332,7 +332,7 @@ export class ClassicGroup implements Group {
       this.#computeSubscribedTopics()
       this.transitionTo('Empty')
     }
-    this.#clients.pendingSyncMembers?.clear()
+    this.forgetSyncs()
   }
 
   supportsProtocols(protocolType: string, protocols: readonly Protocol[]): boolean {
@@ -359,7 +359,7 @@ export class ClassicGroup implements Group {
   /** Throws unless the sender is who it says it is. */
   validateMember(memberId: string, groupInstanceId: string | null): void {
     if (groupInstanceId !== null) {
-      const existing = this.#clients.staticMembers?.get(groupInstanceId)
+      const existing = this.staticMemberId(groupInstanceId)
       if (existing === undefined) throw new KafkaError('UNKNOWN_MEMBER_ID', `No member has the group.instance.id ${groupInstanceId}`)
       if (existing !== memberId) throw new KafkaError('FENCED_INSTANCE_ID', `Another member has taken over ${groupInstanceId}`)
     }
