@@ -43,9 +43,10 @@ export class RecordSender {
         // Once and at once, which may be too early.
         repeatOnStaleMetadata: false,
       })
-    const sent = await Promise.allSettled(Array.from(byPartition.values(), send))
-    for (const outcome of sent) if (outcome.status === 'rejected') throw outcome.reason
-    const offsets = sent.flatMap(outcome => (outcome.status === 'fulfilled' ? (outcome.value.offsets ?? []) : []))
+    const sending = Array.from(byPartition.values(), send)
+    // If one fails, the others go on: nothing is under way when the caller hears of it.
+    await Promise.allSettled(sending)
+    const offsets = (await Promise.all(sending)).flatMap(sent => sent.offsets ?? [])
     return offsets.map(({ partition, offset }) => ({ partition, offset }))
   }
 
