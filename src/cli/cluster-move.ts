@@ -59,7 +59,7 @@ async function connectToBrokers({ cluster, objects, ...flags }: MoveFlags): Prom
     const endpoint = endpoints.get(protocol) ?? [...endpoints.values()][0]
     return fenced || endpoint === undefined ? [] : `${bracketed(endpoint.host)}:${endpoint.port}`
   })
-  if (addresses.length === 0) throw new CommandFailed('no broker of the cluster runs')
+  if (addresses.length === 0) throw new CommandFailed('no broker of the cluster is running')
   return await connect({ ...flags, bootstrap: addresses.join() })
 }
 

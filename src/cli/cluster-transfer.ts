@@ -77,12 +77,12 @@ async function reach({ database, objects }: Stores): Promise<void> {
 
 function describeImport(report: ClusterImportReport): string {
   const { outcome, directory, clusterId, sourceClusterId } = report
-  if (outcome === 'there') return `${directory} is in cluster ${clusterId} already: an earlier import was complete\n`
+  if (outcome === 'there') return `${directory} is already in cluster ${clusterId}: an earlier import was complete\n`
   const isChecked = outcome === 'checked'
   return [
     isChecked ? `${directory} can be imported into cluster ${clusterId}:` : `Imported ${directory} into cluster ${clusterId}:`,
     ...contentsOf(report),
-    ...(clusterId === sourceClusterId ? [] : [`  the cluster keeps its id; that of the directory is ${sourceClusterId}`]),
+    ...(clusterId === sourceClusterId ? [] : [`  the cluster keeps its id; the id in the directory is ${sourceClusterId}`]),
     isChecked
       ? 'Nothing was written.'
       : 'Each object was read again and compared. Start brokers with: millrace start --cluster … --objects …',

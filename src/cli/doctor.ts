@@ -71,7 +71,7 @@ function configuration(config: BrokerConfig): Judged {
   const notes = [...config.notes]
   if (config.get('cluster') !== null && /^(?:localhost|127\.|::1$|\[::1\])/.test(host))
     notes.push(`other machines cannot reach ${bracketed(host)}:${port}, which is advertised to them; set advertised.listeners`)
-  return okUnless(notes.length > 0, notes.join('; ') || 'nothing to say')
+  return okUnless(notes.length > 0, notes.join('; ') || 'no warnings')
 }
 
 /** Of this shell: a service may have other limits. */

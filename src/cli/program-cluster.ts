@@ -49,7 +49,7 @@ export function addCluster(program: Command): void {
     cluster
       .command('import <directory>')
       .description(
-        'put the data directory of a stopped broker into a cluster that has no topics yet; killed and started again, it goes on',
+        'copy the data directory of a stopped broker into a cluster that has no topics yet; if it is interrupted, run it again to continue',
       ),
   )
     .option('--dry-run', 'read and check everything, and write nothing')
@@ -58,7 +58,7 @@ export function addCluster(program: Command): void {
     cluster
       .command('export <directory>')
       .description(
-        'write all that a cluster has into a new data directory, while its brokers are stopped; killed and started again, it goes on',
+        'copy everything in a cluster into a new data directory while its brokers are stopped; if it is interrupted, run it again to continue',
       ),
   )
     .option('--node-id <id>', 'node.id of the broker that will start on the directory', brokerId, 1)

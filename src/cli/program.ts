@@ -82,7 +82,9 @@ function addStart(program: Command): void {
     .option('--of <pid>', 'read the options from the command line of this process (Linux)', wholeNumber(1))
     .action(async flags => (await import('./health.ts')).health(flags))
   withStartOptions(
-    program.command('doctor').description('check what a broker needs, how it is, and how its cluster is; takes the options of start'),
+    program
+      .command('doctor')
+      .description('check that a broker has what it needs, and that it and its cluster are healthy; takes the options of start'),
   )
     .option('--json', 'print JSON')
     .action(async flags => (await import('./doctor.ts')).doctor(flags))

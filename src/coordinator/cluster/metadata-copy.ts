@@ -113,11 +113,11 @@ export class MetadataCopy {
   #content(): string | null {
     const { topics, configs, security, quotas } = this.#image
     const [topic] = topics.byName.keys()
-    if (topic !== undefined) return `${topics.byId.size} topics (${topic}${topics.byId.size > 1 ? ', …' : ''})`
-    if (security.acls.size > 0) return `${security.acls.size} ACLs`
+    if (topic !== undefined) return topics.byId.size > 1 ? `${topics.byId.size} topics (${topic}, …)` : `topic ${topic}`
+    if (security.acls.size > 0) return `ACLs (${security.acls.size})`
     const [user] = security.scramUsers.keys()
     if (user !== undefined) return `SCRAM users (${user}${security.scramUsers.size > 1 ? ', …' : ''})`
-    if (security.tokens.size > 0) return `${security.tokens.size} delegation tokens`
+    if (security.tokens.size > 0) return `delegation tokens (${security.tokens.size})`
     if (quotas.records().next().done !== true) return 'client quotas'
     if (configs.records().next().done !== true) return 'stored configs'
     return null

@@ -301,12 +301,12 @@ export class SharePartition {
     this.#options.available()
     void this.#persist(changed).then(
       () => this.#buryAll(changed),
-      // `lost` has been called.
+      // `close` or `lost` has been called.
       () => {},
     )
   }
 
-  /** Rejects only after `lost` has been called. */
+  /** Rejects only after `close` or `lost` has been called. */
   #persist(changed: readonly StateBatch[]): Promise<void> {
     const { startOffset, completeCount } = this.#inFlight
     const stateBatches = changed.filter(({ lastOffset }) => lastOffset >= startOffset)
