@@ -167,7 +167,6 @@ class Engine implements Log, LogContext {
     this.deletions.noteAgain()
     this.#backlog.rotated(this.#journal.liveBytes)
     this.#checkpoints.bootId = recovered.run
-    this.#checkpoints.mustRecordAll = recovered.mustBeRecorded
     if (recovered.mustBeRecorded) this.#backlog.mustBeRecorded()
     this.#checkpoints.start()
     // A kill before the first checkpoint would have the next start apply an outdated state and old frames to what is appended from now on.

@@ -55,8 +55,6 @@ interface Work {
 export class Checkpointer {
   /** Identity of the run of the operating system, in which all partitions were recovered; empty when there is none. */
   bootId = ''
-  /** Until the first one has succeeded: recovery found logs that end differently from what journal and state log say. */
-  mustRecordAll = false
   readonly #options: CheckpointOptions
   readonly #turns: Turns
   #running: Promise<void> | null = null
@@ -167,7 +165,6 @@ export class Checkpointer {
     if (deleted.length > 0) await syncNames()
     await this.alone(() => stateLog.append([], deleted, { trimmedSequence: trimmed, bootId: this.bootId }))
     this.#deleted = this.#deleted.slice(deleted.length)
-    this.mustRecordAll = false
     journal.recorded()
     journal.release(files)
     this.#options.onDone()
@@ -198,7 +195,7 @@ export class Checkpointer {
     // Its files went while they were used.
     if (partition.deleted) return
     this.#troubled.add(partition)
-    if (!this.mustRecordAll) {
+    if (!this.#options.journal.isHeld) {
       partition.upkeep.refused(error)
       return
     }

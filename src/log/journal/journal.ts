@@ -65,6 +65,11 @@ export class Journal {
     this.#durableSequence = sequence
   }
 
+  /** Recovery found logs that end differently from what journal and state log say, and no checkpoint has recorded that yet. */
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
   /** A checkpoint has recorded what recovery found. */
   recorded(): void {
     this.#isHeld = false
