@@ -309,7 +309,7 @@ export class PartitionFiles {
       overwrite(files, path, snapshot)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
-      this.#context.report(`cannot write ${path}, which only makes a start faster`, error)
+      this.#context.report(`cannot write ${path}; the next start may take longer`, error)
       // One that a power cut left here, without its segment, may be of another past.
       if (files.exists(path)) files.remove(path)
     }

@@ -51,5 +51,5 @@ export function gapIn(segments: readonly SegmentRow[], logStart: Offset, flushed
     if (baseOffset !== end || endOffset < baseOffset) return `a piece with the offsets ${baseOffset} to ${endOffset} follows offset ${end}`
     end = endOffset
   }
-  return end === flushedEnd ? null : `the pieces end at ${end}, and should at ${flushedEnd}`
+  return end === flushedEnd ? null : `the pieces end at ${end}, but should end at ${flushedEnd}`
 }

@@ -260,7 +260,7 @@ class StreamReplay {
   }
 
   #checkEnd({ logEndOffset }: SharedPartition, { endOffset }: Share): void {
-    if (logEndOffset !== endOffset) throw new Fault(`its batches end at offset ${logEndOffset}, and should at ${endOffset}`)
+    if (logEndOffset !== endOffset) throw new Fault(`its batches end at offset ${logEndOffset}, but should end at ${endOffset}`)
   }
 
   /** Some of the batches from `from` on. Answers where to go on. */

@@ -158,7 +158,7 @@ export class ClusterImport {
       return tally.equals(await this.#readAgain(row))
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error
-      this.#options.report('what an earlier import has written cannot be used', error)
+      this.#options.report('what an earlier import wrote cannot be used, and is written again', error)
       return false
     }
   }
@@ -219,7 +219,7 @@ export class ClusterImport {
         const row = rows.get(nameOf(key))
         if (row === undefined) problems.push(`${name}: its row is missing`)
         else if (row.flushedEnd !== endOffset || row.logStart !== logStart)
-          problems.push(`${name}: offsets ${row.logStart} to ${row.flushedEnd}, but should have ${logStart} to ${endOffset}`)
+          problems.push(`${name}: it has the offsets ${row.logStart} to ${row.flushedEnd}, but should have ${logStart} to ${endOffset}`)
         else {
           const gap = gapIn(segments.get(nameOf(key)) ?? [], logStart, endOffset)
           if (gap !== null) problems.push(`${name}: ${gap}`)

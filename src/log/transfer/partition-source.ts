@@ -57,7 +57,8 @@ export class PartitionSource {
     for (let position = 0; position < bytes; ) {
       const { batches, next } = await readBatches(segment, position, bytes, minOffset)
       minOffset = next
-      if (minOffset > endOffset) throw new CopyFailed(`${segment.path} has offset ${minOffset - 1}, and should end at ${endOffset}`)
+      if (minOffset > endOffset)
+        throw new CopyFailed(`${segment.path} has offset ${minOffset - 1}, but should end before offset ${endOffset}`)
       yield batches
       position += batches.length
     }

@@ -90,9 +90,12 @@ export class Flusher {
     const { journalMaxBytes, flushBytes } = this.#options.shared
     const factor = origin === 'client' ? 2 : 3
     if (this.#unflushedBytes > factor * journalMaxBytes)
-      throw new KafkaError('KAFKA_STORAGE_ERROR', 'The journal is full, and the object store does not take what is in it')
+      throw new KafkaError('KAFKA_STORAGE_ERROR', 'The journal is full, because its contents cannot be flushed to the object store')
     if (partition.unflushedBytes > factor * flushBytes && this.#isStuck(partition))
-      throw new KafkaError('KAFKA_STORAGE_ERROR', `What is in the journal of ${partition.name} cannot be flushed, and no more is taken`)
+      throw new KafkaError(
+        'KAFKA_STORAGE_ERROR',
+        `The records in the journal of ${partition.name} cannot be flushed to the object store; appends are refused until they can`,
+      )
   }
 
   /** All that these have now. Rejects when it fails; then all is as before. */
