@@ -88,8 +88,7 @@ export class MillraceCluster extends Brokers {
   }
 
   get urls(): { cluster: string; objects: string } {
-    const { postgres, minio } = this.stores
-    return this.stores.urls({ postgres: postgres.port, minio: minio.port })
+    return this.stores.urls()
   }
 
   /** One more broker, under the next id. Resolves when it is registered. */

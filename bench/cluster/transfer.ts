@@ -35,8 +35,8 @@ class BeforeImport implements Peer {
 
   /** `millrace cluster …`; answers how many seconds it took. */
   async command(...args: string[]): Promise<number> {
-    const { postgres, minio, env } = this.stores
-    const { cluster, objects } = this.stores.urls({ postgres: postgres.port, minio: minio.port })
+    const { env } = this.stores
+    const { cluster, objects } = this.stores.urls()
     const began = performance.now()
     await must(process.execPath, [join(this.#checkout, 'dist/cli.js'), 'cluster', ...args], {
       env: { ...env, MILLRACE_CLUSTER: cluster, MILLRACE_OBJECTS: objects },

@@ -63,7 +63,7 @@ export class StartedBroker {
     this.port = port
     this.sasl = port + 1
     this.http = port + 2
-    const urls = stores.urls({ postgres: ways.postgres.port, minio: ways.minio.port })
+    const urls = stores.urls(ways)
     this.stores = ['--cluster', urls.cluster, '--objects', urls.objects]
     const own: Record<string, string> = {
       ...settings,

@@ -86,7 +86,7 @@ class RunningCluster implements Cluster {
     this.#proxies.push(ways.postgres, ways.minio)
     const id = this.members.length
     const http = `127.0.0.1:${await freePorts(1)}`
-    const urls = stores.urls({ postgres: ways.postgres.port, minio: ways.minio.port })
+    const urls = stores.urls(ways)
     const broker = await startMember(
       { ...this.#properties, ...urls, 'node.id': String(id), 'broker.rack': `rack-${id}`, 'http.listen': http },
       stores.env,

@@ -24,8 +24,8 @@ export interface Store {
 export interface Stores {
   readonly postgres: Store
   readonly minio: Store
-  /** For `--cluster` and `--objects`, by way of these ports: the stores' own, or those of a proxy. */
-  urls(ports: { postgres: number; minio: number }): { cluster: string; objects: string }
+  /** For `--cluster` and `--objects`: of the stores themselves, or by way of these proxies. */
+  urls(ways?: Readonly<Record<'postgres' | 'minio', { readonly port: number }>>): { cluster: string; objects: string }
   /** Credentials, for the environment of a broker. */
   readonly env: Readonly<Record<string, string>>
   remove(): Promise<void>
@@ -46,9 +46,9 @@ export async function startStores(): Promise<Stores> {
     return {
       postgres,
       minio,
-      urls: ports => ({
-        cluster: `postgres://${user}@127.0.0.1:${ports.postgres}/postgres`,
-        objects: objectsUrl(ports.minio),
+      urls: (ways = { postgres, minio }) => ({
+        cluster: `postgres://${user}@127.0.0.1:${ways.postgres.port}/postgres`,
+        objects: `s3://${bucket}/test?endpoint=http://127.0.0.1:${ways.minio.port}&region=us-east-1`,
       }),
       env: { PGPASSWORD: password, AWS_ACCESS_KEY_ID: user, AWS_SECRET_ACCESS_KEY: password },
       async remove() {
@@ -61,8 +61,6 @@ export async function startStores(): Promise<Stores> {
     throw error
   }
 }
-
-const objectsUrl = (port: number) => `s3://${bucket}/test?endpoint=http://127.0.0.1:${port}&region=us-east-1`
 
 class Postgres implements Store {
   readonly port: number
