@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { repository } from '../support/cache.ts'
+import { unready } from '../support/cluster.ts'
 import { WayTo } from '../support/proxy.ts'
 import { accepts, freePorts, start } from '../support/run.ts'
 import type { Stores } from '../support/stores.ts'
@@ -137,14 +138,8 @@ export class StartedBroker {
   }
 
   /** What keeps it from serving, in its own words; null: nothing. */
-  async unready(): Promise<string | null> {
-    try {
-      const answer = await fetch(`http://127.0.0.1:${this.http}/health/ready`, { signal: AbortSignal.timeout(1000) })
-      const body = await answer.text()
-      return answer.status === 200 ? null : `${answer.status}: ${body}`
-    } catch (error) {
-      return `nobody answers: ${(error as Error).message}`
-    }
+  unready(): Promise<string | null> {
+    return unready(`127.0.0.1:${this.http}`)
   }
 
   async metrics(): Promise<string> {

@@ -92,7 +92,7 @@ class RunningCluster implements Cluster {
       stores.env,
       this.#listeners,
     )
-    const member = { id, broker, ways, unready: () => unready(`http://${http}/health/ready`) }
+    const member = { id, broker, ways, unready: () => unready(http) }
     this.members.push(member)
     return member
   }
@@ -115,12 +115,13 @@ class RunningCluster implements Cluster {
   }
 }
 
-async function unready(url: string): Promise<string | null> {
+/** What keeps the broker with this HTTP endpoint from serving, in its own words; null: nothing. */
+export async function unready(http: string): Promise<string | null> {
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(1000) })
+    const answer = await fetch(`http://${http}/health/ready`, { signal: AbortSignal.timeout(1000) })
     const body = await answer.text()
-    return answer.ok ? null : body
+    return answer.status === 200 ? null : `${answer.status}: ${body}`
   } catch (error) {
-    return String(error)
+    return `nobody answers: ${(error as Error).message}`
   }
 }
