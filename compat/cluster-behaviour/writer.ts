@@ -3,8 +3,8 @@
  * client would not try again is a fault of the cluster.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { apis, buildBatch, errorName, forEachRecord, isRetriable } from '../../src/protocol.ts'
-import { connect, type RawClient } from '../../test/support/client.ts'
+import { apis, buildBatch, errorName, isRetriable } from '../../src/protocol.ts'
+import { connect, fetchValues, type RawClient } from '../../test/support/client.ts'
 import { ask, eventually, expect, same, type World, within } from './world.ts'
 
 const patienceMs = 1_000
@@ -176,21 +176,8 @@ export class Writers {
     const [id] = this.#world.brokers.keys()
     const { leader } = (await this.#world.partitions(id!, this.topic))[partition]!
     const client = await connect(this.#world.broker(leader).port)
-    const values: string[] = []
     try {
-      for (let next = 0; ; ) {
-        const topics = [{ topic: this.topic, partitions: [{ partition, fetchOffset: next, partitionMaxBytes: 1 << 20 }] }]
-        const asked = { maxWaitMs: 0, minBytes: 0, topics, forgottenTopicsData: [] }
-        const answer = await within(10_000, client.request(apis.fetch, 11, asked))
-        const { errorCode, records, highWatermark } = answer.responses[0]!.partitions[0]!
-        expect(errorCode === 0, `Fetch from ${this.topic}-${partition}: ${errorName(errorCode)}`)
-        forEachRecord(records ?? Buffer.alloc(0), ({ offset, value }) => {
-          if (offset >= next) values.push(String(value))
-          next = offset + 1
-          return true
-        })
-        if (next >= Number(highWatermark)) return values
-      }
+      return await within(10_000, fetchValues(client, this.topic, partition))
     } finally {
       client.close()
     }

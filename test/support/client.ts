@@ -9,6 +9,7 @@ import {
   decodeResponse,
   decodeResponseHeader,
   encodeRequest,
+  errorName,
   forEachRecord,
   type InputOf,
   type MessageOf,
@@ -217,7 +218,7 @@ export async function fetchValues(client: RawClient, topic: string, partition: n
   const values: string[] = []
   for (let next = 0; ; ) {
     const { records, highWatermark, errorCode } = await fetchRecords(client, topic, next, { partition })
-    if (errorCode !== 0) throw new Error(`fetch from ${topic}-${partition}: ${errorCode}`)
+    if (errorCode !== 0) throw new Error(`fetch from ${topic}-${partition}: ${errorName(errorCode)}`)
     forEachRecord(records, ({ offset, value }) => {
       if (offset >= next) values.push(String(value))
       next = offset + 1
