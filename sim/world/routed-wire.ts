@@ -193,6 +193,14 @@ function mentions(value: unknown, codes: ReadonlySet<unknown>): boolean {
   return Object.entries(value).some(([key, each]) => (/errorCode$/i.test(key) ? codes.has(each) : mentions(each, codes)))
 }
 
+const usual: Fields = {
+  topics: 'topics',
+  name: 'name',
+  partitions: 'partitions',
+  index: 'partitionIndex',
+  answers: { topics: 'topics', partitions: 'partitions' },
+}
+
 /** Of the requests that go to leaders. */
 const fieldsOf: Readonly<Record<string, Fields | undefined>> = {
   Produce: {
@@ -211,20 +219,8 @@ const fieldsOf: Readonly<Record<string, Fields | undefined>> = {
     index: 'partition',
     answers: { topics: 'responses', partitions: 'partitions' },
   },
-  ListOffsets: {
-    topics: 'topics',
-    name: 'name',
-    partitions: 'partitions',
-    index: 'partitionIndex',
-    answers: { topics: 'topics', partitions: 'partitions' },
-  },
-  DeleteRecords: {
-    topics: 'topics',
-    name: 'name',
-    partitions: 'partitions',
-    index: 'partitionIndex',
-    answers: { topics: 'topics', partitions: 'partitions' },
-  },
+  ListOffsets: usual,
+  DeleteRecords: usual,
 }
 
 function listOf(message: Fielded, field: string): readonly Fielded[] {
