@@ -32,7 +32,7 @@ async function billOf(cluster: MillraceCluster): Promise<Bill> {
     if (value === undefined) throw new Error(`no broker has the metric ${name}`)
     return value
   }
-  const url = new URL(cluster.urls.cluster)
+  const url = new URL(cluster.stores.urls().cluster)
   url.password = cluster.stores.env['PGPASSWORD']!
   const database = new Client({ connectionString: url.href })
   await database.connect()

@@ -87,15 +87,11 @@ export class MillraceCluster extends Brokers {
     return [...this.pid, this.stores.postgres.pid, this.stores.minio.pid]
   }
 
-  get urls(): { cluster: string; objects: string } {
-    return this.stores.urls()
-  }
-
   /** One more broker, under the next id. Resolves when it is registered. */
   async add(): Promise<void> {
     const http = `127.0.0.1:${await freePorts(1)}`
     const own = { 'node.id': String(this.members.length), 'http.listen': http, 'objects.grace.ms': '60000' }
-    this.members.push(await startMember({ ...this.urls, ...own }, this.stores.env, {}, this.#checkout))
+    this.members.push(await startMember({ ...this.stores.urls(), ...own }, this.stores.env, {}, this.#checkout))
     this.#pages.push(`http://${http}/metrics`)
   }
 
