@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { lines } from '../support/brokers.ts'
 import { repository } from '../support/cache.ts'
 import { unready } from '../support/cluster.ts'
 import { WayTo } from '../support/proxy.ts'
@@ -85,7 +86,7 @@ export class StartedBroker {
       this.#args = ['start', ...http, ...sets]
     } else {
       const { 'node.id': nodeId, ...others } = own
-      writeFileSync(this.file, propertiesOf({ ...others, ...urls }))
+      writeFileSync(this.file, lines({ ...others, ...urls }))
       writeFileSync(`${name}.credentials`, credentialsOf(stores.env))
       this.env = { PGPASSWORD: stores.env['PGPASSWORD']!, AWS_SHARED_CREDENTIALS_FILE: `${name}.credentials` }
       this.#args = ['start', '--config', this.file, ...http, ...(nodeId === undefined ? [] : ['--set', `node.id=${nodeId}`])]
@@ -161,12 +162,6 @@ export class StartedBroker {
     this.ways.postgres.close()
     this.ways.minio.close()
   }
-}
-
-function propertiesOf(values: Readonly<Record<string, string>>): string {
-  return Object.entries(values)
-    .map(([key, value]) => `${key}=${value}\n`)
-    .join('')
 }
 
 function credentialsOf(env: Readonly<Record<string, string>>): string {

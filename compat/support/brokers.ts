@@ -182,7 +182,8 @@ function freshDirectory(name: string): string {
   return directory
 }
 
-function lines(properties: Properties): string {
+/** As the content of a file. */
+export function lines(properties: Properties): string {
   return `${Object.entries(properties)
     .map(([key, value]) => `${key}=${value}`)
     .join('\n')}\n`
