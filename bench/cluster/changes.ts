@@ -16,7 +16,7 @@ const mostSeconds = 120
 
 const failover: RowOf<ClusterPeer> = {
   name: 'cluster-failover',
-  settings: `kill -9 of the broker that leads partition 0 of 12; 100 B records at 1,200/s, ${alertWords}; from the kill until each of its partitions has acknowledged (has delivered) a record that was due after it; the killed one is started again for the next round`,
+  settings: `kill -9 of the broker that leads partition 0 of 12; 100 B records at 1,200/s, ${alertWords}; from the kill until each of its partitions has acknowledged (has delivered) a record that was due after it; the killed broker is started again for the next round`,
   goals: [
     { ...free('failoverSeconds', 'kill -9 to acknowledged again', 5, 's'), everyRound: true },
     ...noHarm,
@@ -70,7 +70,7 @@ const aroundSeconds = { before: 0.1, after: 0.5 }
 
 const move: RowOf<ClusterPeer> = {
   name: 'cluster-move',
-  settings: `leaders of 6 partitions are moved one after the other (AlterPartitionReassignments with the next replica first, ElectLeaders); 100 B records at 1,200/s, ${alertWords}; the freeze is the longest time that a record waited that was due around a move; p50 and p99 are of all moves of a round`,
+  settings: `leaders of 6 partitions are moved one after the other (AlterPartitionReassignments with the next replica first, ElectLeaders); 100 B records at 1,200/s, ${alertWords}; the freeze is the longest wait of a record that was due around a move; p50 and p99 are of all moves of a round`,
   goals: [
     free('freezeP50', 'freeze p50', 100, 'ms'),
     ...noHarm,
@@ -111,7 +111,7 @@ const addedPartitions = 60
 
 const added: RowOf<MillraceCluster> = {
   name: 'cluster-added-broker',
-  settings: `a fourth broker is started; 60 partitions, 100 B records at 1,200/s, ${alertWords}; its share is the number of all partitions divided by that of all brokers, rounded down`,
+  settings: `a fourth broker is started; 60 partitions, 100 B records at 1,200/s, ${alertWords}; its share is the number of partitions divided by the number of brokers, rounded down`,
   alone: 'a broker that is added to Kafka leads nothing until partitions are reassigned, and then their data is copied',
   cold: 'each round adds a fourth broker to three new ones',
   goals: [

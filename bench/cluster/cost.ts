@@ -88,7 +88,7 @@ const wide: Options = { size: 1024, acks: 'all', 'enable.idempotence': 'true', '
 export const cost: RowOf<MillraceCluster> = {
   name: 'cluster-cost',
   settings: `at rest for ${restSeconds} s; then 3 GB (${bulkWords}) into 3 partitions, flushed; then the same read from the object store; then 80 MB of records of 1 KiB at 4,000/s (batches of at most 16 KiB, linger 5 ms) into 3 partitions, flushed; then 1 GB of records of 1 KiB at 20,000/s (linger 1 s) into ${widePartitions} partitions, for each GB that was flushed; small records with acks=all, idempotent; PUTs and GETs as the brokers count them, rows and WAL as PostgreSQL counts them; librdkafka`,
-  alone: 'a Kafka broker asks nothing of others',
+  alone: 'a Kafka broker needs neither a database nor an object store',
   goals: [
     shown('restCommits', 'at rest: commits per broker', '/s', 'nothing'),
     shown('restWal', 'at rest: WAL per broker', 'kB/s', 'nothing'),

@@ -55,8 +55,8 @@ async function write(broker: RunningBroker, topic: string, seconds: number): Pro
 export const processes: RowOf<OneAndTwo> = {
   name: 'processes-2',
   settings:
-    'one machine without PostgreSQL and object store, processes=1, then processes=2; records of 1 KiB, batches of 64 KiB, linger 5 ms, acks=all, fsync before the answer, 12 partitions, 4 producers; the driver shares the two cores with the brokers, so their throughput together is not that of processes with a core each; what two cores can show is the CPU for the same bytes: at most 1/0.85 times that of one process; librdkafka',
-  alone: 'it compares Millrace with itself',
+    'one machine without PostgreSQL and an object store, processes=1, then processes=2; records of 1 KiB, batches of 64 KiB, linger 5 ms, acks=all, fsync before the answer, 12 partitions, 4 producers; the driver shares the two cores with the brokers, so the throughput is lower than that of processes with a core each; what two cores can show is the CPU for the same bytes: at most 1/0.85 times that of one process; librdkafka',
+  alone: 'this row compares Millrace with itself',
   goals: [
     free('cpuFactor', 'CPU per GB, two processes against one', 1.18),
     shown('oneCpuPerGigabyte', 'CPU, one process', 's/GB', 'nothing'),

@@ -11,13 +11,13 @@ const introduction = `# Benchmarks of a cluster
 
 Written by \`npm run bench -- cluster\`; do not edit. Three brokers of Millrace with their PostgreSQL (Debian's package with its durable settings:
 fsync before each answer) and their MinIO, and three nodes of Apache Kafka 4.3.1 (KRaft, each of them broker and controller, 1 GiB heap each, RF 3,
-min.insync.replicas=2, no fsync, as it comes), all on one machine and one disk, and driven by the same clients. While one cluster is measured the
-other is idle. How it is measured is as in [benchmarks.md](benchmarks.md): both warm, A B A B, medians with the least and the most of all rounds, the
-price of memory probed before each measurement. Rows without a bound are figures, not goals.
+min.insync.replicas=2, and without fsync, Kafka's default), all on one machine and one disk, and driven by the same clients. While one cluster is measured,
+the other is idle. The method is that of [benchmarks.md](benchmarks.md): both are warm and measured in turn (A B A B), figures are medians with the lowest
+and the highest of all rounds, and the price of memory is probed before each measurement. Rows without a bound are figures, not goals.
 
-Brokers, stores and clients share the cores of one machine, and nothing crosses a network: with a machine for each, throughput is higher, and each latency is longer
-by the round trips to PostgreSQL, or between replicas. Both sides have default settings but for what a row names, and but for
-\`objects.grace.ms=60000\`, which lets MinIO's disk be free sooner.
+Brokers, stores and clients share the cores of one machine, and nothing crosses a network. With a machine for each, throughput is higher, and each latency is
+longer by the round trips to PostgreSQL, or between replicas. Both sides have default settings, except for what a row names and for
+\`objects.grace.ms=60000\`, which frees MinIO's disk sooner.
 `
 
 export const cluster: Suite = {

@@ -58,7 +58,7 @@ export const transfer: RowOf<BeforeImport> = {
   name: 'cluster-import',
   settings:
     '2 GB in 12 partitions of a broker on one machine, which has been stopped: `millrace cluster import` into an empty cluster, and `millrace cluster export` into a new directory, from the start of the program to its end, with the verification; files are in the page cache',
-  alone: 'it has nothing like it',
+  alone: 'Kafka has no such command',
   cold: 'each round has a new cluster',
   goals: [shown('importMegabytesPerSecond', 'import', 'MB/s', 'nothing'), shown('exportMegabytesPerSecond', 'export', 'MB/s', 'nothing')],
   start: wanted => BeforeImport.start(checkoutOf(wanted)),
