@@ -155,7 +155,7 @@ try {
     const chosen = Object.keys(worlds).filter(name => name === asked || (asked === 'cluster' && name.startsWith('cluster')))
     if (asked === '') await simulate()
     else if (chosen.length === 0)
-      throw new Error(`there is no simulation ${asked}; there are kill, worst, ${Object.keys(worlds).join(', ')}`)
+      throw new Error(`unknown simulation ${asked}; the simulations are kill, worst, ${Object.keys(worlds).join(', ')}`)
     for (const name of asked === '' ? Object.keys(worlds) : chosen) await worlds[name]!()
   }
 } catch (error) {
