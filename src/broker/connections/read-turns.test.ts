@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { memoryFileSystem, realSystem, trustingClock } from '../../base.ts'
+import { trustingClock } from '../../base.ts'
 import { ReadTurns } from './read-turns.ts'
-import { connect, frame, reply, serve, until } from './server.testing.ts'
+import { connect, frame, reply, SlowRequests, serve, until } from './server.testing.ts'
 
 test('requests that arrive together are served in slices, first come, first served; one at a time they cost no turn', () => {
   let nowMs = 0
@@ -46,24 +46,16 @@ test('requests that arrive together are served in slices, first come, first serv
 })
 
 test('hundreds of connections that are readable at once are served in several turns', async () => {
-  const time = { ms: 0 }
-  const clock = trustingClock(
-    () => time.ms,
-    () => time.ms,
-  )
-  let inTurn = 0
-  let most = 0
+  const slow = new SlowRequests()
   const { port } = await serve(
     () => {
-      time.ms++
-      most = Math.max(most, ++inTurn)
-      if (inTurn === 1) setImmediate(() => (inTurn = 0))
+      slow.pass()
       return reply('x')
     },
     {},
     undefined,
     undefined,
-    { ...realSystem(memoryFileSystem()), clock },
+    slow.system,
   )
   const clients = await Promise.all(Array.from({ length: 95 }, () => connect(port)))
   for (let round = 1; round <= 3; round++) {
@@ -72,5 +64,5 @@ test('hundreds of connections that are readable at once are served in several tu
     while (performance.now() - began < 5);
     await until(() => clients.every(({ received }) => received().length === round))
   }
-  assert.ok(most <= 20, `${most} requests of a millisecond in one turn`)
+  assert.ok(slow.most <= 20, `${slow.most} requests of a millisecond in one turn`)
 })

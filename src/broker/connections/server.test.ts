@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { memoryFileSystem, realSystem, trustingClock } from '../../base.ts'
 import type { TlsListener } from '../security.ts'
 import type { Dispatch } from './connection.ts'
-import { connect, frame, open, reply, serve, until } from './server.testing.ts'
+import { connect, frame, open, reply, SlowRequests, serve, until } from './server.testing.ts'
 
 test('replies leave in the order of the requests, whatever order they are ready in', async () => {
   const settle = new Map<string, () => void>()
@@ -144,32 +144,24 @@ test('clients that read continuously, but too slowly, are closed as well', async
 })
 
 test('requests of one read take turns with others, whether they are answered immediately or later in the same turn', async () => {
-  const time = { ms: 0 }
-  const clock = trustingClock(
-    () => time.ms,
-    () => time.ms,
-  )
-  let inTurn = 0
-  let most = 0
+  const slow = new SlowRequests()
   const { port } = await serve(
     bytes => {
-      time.ms++
-      most = Math.max(most, ++inTurn)
-      if (inTurn === 1) setImmediate(() => (inTurn = 0))
+      slow.pass()
       const answer = reply('x')
       return bytes[0] === 'a'.charCodeAt(0) ? answer : { reply: Promise.resolve(answer), readOn: false }
     },
     {},
     undefined,
     undefined,
-    { ...realSystem(memoryFileSystem()), clock },
+    slow.system,
   )
   for (const kind of ['a', 'b']) {
     const { socket, received } = await connect(port)
     socket.write(Buffer.concat(Array(200).fill(frame(kind))))
     await until(() => received().length === 200)
   }
-  assert.ok(most <= 20, `${most} requests of a millisecond in one turn`)
+  assert.ok(slow.most <= 20, `${slow.most} requests of a millisecond in one turn`)
 })
 
 test('the reads of large frames take turns: what the kernel holds of twenty of them is not read in one', async () => {

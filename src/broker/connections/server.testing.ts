@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach } from 'node:test'
-import { memoryFileSystem, realSystem, Turns } from '../../base.ts'
+import { memoryFileSystem, realSystem, Turns, trustingClock } from '../../base.ts'
 import { Session, type TlsListener } from '../security.ts'
 import type { Dispatch } from './connection.ts'
 import { FrameMemory } from './frame-memory.ts'
@@ -82,6 +82,27 @@ export function frame(text: string): Buffer {
 }
 
 export const reply = (text: string) => ({ buffers: [Buffer.from(text, 'latin1')], length: text.length })
+
+/** The clock stands still, except that each request takes a millisecond. */
+export class SlowRequests {
+  /** How many were served in one turn of the event loop. */
+  most = 0
+  readonly system
+  #nowMs = 0
+  #inTurn = 0
+
+  constructor() {
+    const now = () => this.#nowMs
+    this.system = { ...realSystem(memoryFileSystem()), clock: trustingClock(now, now) }
+  }
+
+  /** One is being served. */
+  pass(): void {
+    this.#nowMs++
+    this.most = Math.max(this.most, ++this.#inTurn)
+    if (this.#inTurn === 1) this.system.timers.soon(() => (this.#inTurn = 0))
+  }
+}
 
 export async function until(condition: () => boolean): Promise<void> {
   const { timers } = realSystem(memoryFileSystem())
