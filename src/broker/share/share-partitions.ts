@@ -1,8 +1,8 @@
 /**
  * The share partitions that this broker serves: created from the state stored by the share coordinator when a member first fetches, and
- * dropped when the topic is deleted, another broker leads the partition, the group's offsets are altered, the state in memory can no longer be trusted, or when there are too
- * many. As in Kafka, only partitions that are assigned to the group exist: otherwise a client that may read a group and a topic could
- * create any number of them, all of which would be stored.
+ * dropped when the topic is deleted, another broker leads the partition, the group's offsets are altered, the state in memory can no longer
+ * be trusted, or when there are too many. As in Kafka, only partitions that are assigned to the group exist: otherwise a client that may
+ * read a group and a topic could create any number of them, all of which would be stored.
  */
 import type { System } from '../../base.ts'
 import {

@@ -111,7 +111,7 @@ async function releaseAll(system: System, directory: string, log: Log, metadata:
   }
   if (missing.length > 0)
     throw new TransferRefused(
-      `the data of ${named(missing)} is not in ${directory}: start a broker on it once, stop it, and see what it says`,
+      `the data of ${named(missing)} is not in ${directory}: start a broker on it, stop it, and read in its log what is wrong`,
     )
   if (offline.length > 0) throw new TransferRefused(`damaged partitions cannot be imported (docs/repair.md): ${named(offline)}`)
   return { partitions, bytes }

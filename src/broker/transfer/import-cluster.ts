@@ -165,11 +165,11 @@ class Importing {
     for (let attempt = 0; attempt < mostAttempts; attempt++) {
       this.#options.system.random.fill(id)
       const wanted = await this.#wanted(target.session)
-      if (wanted.kind !== 'new') throw new TransferRefused('another import was faster')
+      if (wanted.kind !== 'new') throw new TransferRefused('another import into this cluster was completed first')
       const log = await this.#metadataLog(target.session)
       if (await log.by(append => target.append(append))(wanted.end, wanted.records, Buffer.from(id))) return
     }
-    throw new TransferRefused('the metadata of the cluster changes all the time: stop all brokers, and run the same import again')
+    throw new TransferRefused('the metadata of the cluster keeps changing: stop all brokers, and run the same import again')
   }
 
   #metadataLog(session: number) {
@@ -183,7 +183,7 @@ class Importing {
     const wanted = metadata.into(target, { nodeId, nodes: new Set([nodeId]) })
     if (wanted.kind !== 'occupied') return { ...wanted, end: target.endOffset }
     throw new TransferRefused(
-      `the cluster is not empty, it has ${wanted.by}: an import needs a cluster without topics, users, quotas and configs`,
+      `the cluster is not empty, it has ${wanted.by}: an import needs a cluster without topics, users, quotas or configs`,
     )
   }
 

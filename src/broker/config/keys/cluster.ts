@@ -224,7 +224,7 @@ export const clusterKeys = {
   'leader.imbalance.check.interval.seconds': long({
     default: 300,
     min: 1,
-    doc: 'Interval at which all partitions get back their preferred leaders, with auto.leader.rebalance.enable. Those of a broker that has come back get them at once.',
+    doc: 'If auto.leader.rebalance.enable is true, all partitions are returned to their preferred leaders at this interval. When a broker has come back, its partitions are returned to it at once.',
     importance: 'high',
   }),
   'metadata.log.dir': string({

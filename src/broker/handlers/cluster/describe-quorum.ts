@@ -1,6 +1,7 @@
 /**
  * DescribeQuorum, v0–2 (KIP-595): the state of the metadata quorum. There is no election: the controller is the leader and the only voter, and
- * the other brokers observe. What is not known of a broker is -1; over a database the log is one for all, so its end is known. v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
+ * the other brokers observe. What is not known of a broker is -1. In a cluster over a database, all brokers share one log, so its end is known.
+ * v1 adds timestamps (KIP-836), v2 directory ids, nodes and messages (KIP-853).
  */
 import { apis, errorCode, type InputOf, KafkaError, type MessageOf, metadataTopicUuid, zeroUuid } from '../../../protocol.ts'
 import { oneThing } from '../../dispatch/cost.ts'
