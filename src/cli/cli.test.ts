@@ -209,8 +209,9 @@ test('what went wrong is one line, with exit code 1; a usage error has exit code
   const usage: [string[], RegExp][] = [
     [['consume', 'x', '-f', 'yesterday'], /^millrace: "yesterday" is not a valid position; allowed: .*\n$/],
     [['consume', 'x', '-g', 'g', '-p', '1'], /^millrace: --partition cannot be combined with --group/],
-    [['topic', 'create'], /missing required argument/],
-    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['topic', 'create'], /missing required argument 'name'\n\(see millrace topic create --help\)\n$/],
+    [['topic', 'crate'], /Did you mean create\?\)\n\(see millrace topic --help\)\n$/],
+    [['frobnicate'], /unknown command 'frobnicate'\n\(see millrace --help\)\n$/],
     [['start', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],
     [['topic', 'list', '-b', 'http://x'], /^millrace: "http:\/\/x" is not a broker address \(host:port\)\n$/],
     [['config', 'explain', '--set', 'no.such.key=1'], /^millrace: .*no\.such\.key.*\n$/],

@@ -42,7 +42,6 @@ export function makeProgram(): Command {
     .description('An event-streaming platform that speaks the Apache Kafka protocol.')
     .version(packageVersion())
     .exitOverride()
-    .showHelpAfterError('(see millrace --help)')
     .configureHelp({ groupItems: connectionLast })
   addStart(program)
   addImport(program)
@@ -65,7 +64,14 @@ export function makeProgram(): Command {
     .description('print a completion script for a shell: source <(millrace completion bash)')
     .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
     .action(async shell => (await import('./completion.ts')).printCompletion(program, shell))
+  nameHelp(program, 'millrace')
   return program
+}
+
+/** An error names the help of the command that it is about. */
+function nameHelp(command: Command, path: string): void {
+  command.showHelpAfterError(`(see ${path} --help)`)
+  for (const each of command.commands) nameHelp(each, `${path} ${each.name()}`)
 }
 
 /** The connection options are the same for every command, so the command's own options come first. */

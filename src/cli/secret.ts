@@ -34,7 +34,7 @@ export async function answerTo(lines: Interface, question: string): Promise<stri
 /** The password of a new user: from MILLRACE_NEW_PASSWORD, typed twice, or the first line of standard input. */
 export async function newPassword(user: string): Promise<string> {
   const password = process.env.MILLRACE_NEW_PASSWORD ?? (process.stdin.isTTY ? await typedTwice(user) : await firstLine())
-  if (password === '') throw new UsageError('the password is empty')
+  if (password === '') throw new UsageError('the password is empty; set MILLRACE_NEW_PASSWORD, or write the password to standard input')
   return password
 }
 
