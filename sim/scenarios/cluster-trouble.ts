@@ -182,7 +182,7 @@ export class ClusterTrouble implements Hardware {
   async #fault(random: SeededRandom, demon: Process): Promise<void> {
     const { stage, disturb } = this.#options
     const member = random.pick(this.#members)
-    const fault = random.below(25)
+    const fault = random.below(27)
     if (fault < 3) this.#crashAtEnd(member)
     else if (fault < 6) member.crashAfter(1 + random.below(200))
     else if (fault < 10) member.pause(random.pick([200, 1_500, 3_000, 8_000]) * (0.5 + random.fraction()))
@@ -193,13 +193,23 @@ export class ClusterTrouble implements Hardware {
     else if (fault < 18) await this.#away(this.#s3, 'S3', random.pick([300, 6_000]) * (0.5 + random.fraction()), demon)
     else if (fault < 21) void this.#cut(member, random.pick([1, 1, 2, 3]), random.pick([1_000, 5_000]) * (0.5 + random.fraction()))
     else if (fault < 22) for (const each of this.#members) each.crash()
+    else if (fault < 24) await this.#replaceOne(random)
     else disturb(random)
+  }
+
+  /**
+   * A broker that serves cannot reach PostgreSQL, but clients reach it. Until the end of that no other fault begins, so that others take its place and
+   * are written to meanwhile.
+   */
+  async #replaceOne(random: SeededRandom): Promise<void> {
+    const serving = this.#members.filter(({ broker, process }) => broker !== null && !this.#cutOff.has(process!))
+    if (serving.length > 0) await this.#cut(random.pick(serving), 1, 6_000 + random.fraction() * 4_000)
   }
 
   /** One broker cannot reach PostgreSQL (1), S3 (2), or both (3); the others can. */
   async #cut(member: Member, stores: number, ms: number): Promise<void> {
     const { process, id } = member
-    if (process === null || process.dead) return
+    if (process === null || process.dead || this.#cutOff.has(process)) return
     const { stage } = this.#options
     stage.world.note(`cut ${id} off from ${['PostgreSQL', 'S3', 'both'][stores - 1]} for ${ms.toFixed(0)}`)
     this.#cutOff.add(process)

@@ -13,6 +13,8 @@ export interface Written {
   sequence: number | null
   key?: string
   value: string | null
+  /** For how long one request is waited for. Default: drawn for each. Who waits for long may be told of what was decided long ago. */
+  patienceMs?: number | undefined
 }
 
 export interface Read {
@@ -76,7 +78,7 @@ export class Insistent {
   }
 
   /** Once it is acknowledged. */
-  async append({ topicId, partition, sequence, key, value }: Written): Promise<void> {
+  async append({ topicId, partition, sequence, key, value, patienceMs }: Written): Promise<void> {
     const stage = this.#stage
     await this.#ask('Produce', ['NONE', 'DUPLICATE_SEQUENCE_NUMBER'], async () => {
       const records = buildBatch({
@@ -85,8 +87,7 @@ export class Insistent {
         ...(sequence === null ? {} : { producerId: this.#producerId, producerEpoch: 0, baseSequence: sequence }),
       })
       const topicData = [{ topicId, partitionData: [{ index: partition, records }] }]
-      // Who waits for long may be told of what was decided long ago.
-      const timeoutMs = this.#random.pick([1_000, 8_000])
+      const timeoutMs = patienceMs ?? this.#random.pick([1_000, 8_000])
       const { responses } = await this.#wire.call(apis.produce, 13, { acks: -1, timeoutMs, topicData }, timeoutMs)
       return responses[0]!.partitionResponses[0]!.errorCode
     })
