@@ -138,6 +138,30 @@ export const failures: Cases = {
     return ''
   },
 
+  'failover/unregistered-while-it-runs': async world => {
+    const topic = await world.spread()
+    // By another one, and by itself.
+    for (const [asked, id] of [
+      [1, 3],
+      [2, 2],
+    ] as const) {
+      const began = performance.now()
+      const { errorCode, errorMessage } = await world.ask(asked, apis.unregisterBroker, 0, { brokerId: id }, 10_000)
+      expect(errorCode === 0, `broker ${asked} about ${id}: ${errorName(errorCode)}: ${errorMessage}`)
+      const withinMs = failoverMs - (performance.now() - began)
+      await eventually('others lead', withinMs, async () => (await world.partitions(1, topic)).every(({ leader }) => leader !== id))
+      await eventually('it says so', 2_000, async () => /was unregistered/.test((await world.broker(id).unready()) ?? ''))
+      await sleep(2 * failoverMs)
+      expect(!(await world.view(1, [])).brokers.has(id), `broker ${id} came back by itself`)
+      const again = await world.ask(1, apis.unregisterBroker, 0, { brokerId: id })
+      same(errorName(again.errorCode), 'BROKER_ID_NOT_REGISTERED', 'UnregisterBroker once more')
+      same((await world.broker(id).end('SIGTERM')).code, 0, 'the code with which it ends')
+      await world.broker(id).start()
+      await world.settled()
+    }
+    return ''
+  },
+
   'failover/two-at-once-with-min-insync-2': async world => {
     const writers = await writersOf(world, { 'min.insync.replicas': '2' })
     const began = performance.now()

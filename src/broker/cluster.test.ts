@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { aliveFor, createTopic, leadersOf, type TestBroker, TestCluster } from './cluster/cluster.testing.ts'
+import type { KafkaError } from '../protocol.ts'
 import { releaseWith } from './cluster.ts'
 
 async function startAll(cluster: TestCluster, ids: readonly number[]): Promise<TestBroker[]> {
@@ -199,6 +200,71 @@ test('a broker that stops gives what it leads to others with the end of its sess
     const again = await cluster.start(1)
     assert.deepEqual(aliveFor(again), [1, 2])
   })
+})
+
+test('a broker that runs is unregistered by another one, or by itself: its partitions have other leaders, and it stays out until it is restarted', async () => {
+  for (const asked of [0, 1]) {
+    const cluster = new TestCluster(30 + asked)
+    await cluster.run(async () => {
+      const brokers = await startAll(cluster, [1, 2, 3])
+      const [one, two, three] = brokers as [TestBroker, TestBroker, TestBroker]
+      await createTopic(three, 'orders', 12, 2)
+      await cluster.until(1_000, 'it leads its part', () => led(two).length === 4)
+      const beganMs = cluster.world.system.clock.monotonic()
+      await brokers[asked]!.member.unregister(2)
+      const tookMs = cluster.world.system.clock.monotonic() - beganMs
+      assert.ok(tookMs >= 2_500 && tookMs < 5_000, `its lease has to pass: ${tookMs} ms`)
+      await cluster.until(1_000, 'all know it', () => brokers.every(({ metadata }) => metadata.broker(2) === undefined))
+      await cluster.until(2_000, 'others lead', () => led(one).length + led(three).length === 12)
+      for (const { replicas, isr } of one.metadata.topic('orders')!.partitions) assert.deepEqual([...replicas].sort(), [...isr].sort())
+      await cluster.pass(20_000)
+      assert.deepEqual([aliveFor(one), aliveFor(two), led(two).length], [[1, 3], [1, 3], 0])
+      assert.ok(two.member.isOut && two.member.session === null)
+      assert.ok((await two.database.sessions()).every(row => row.brokerId !== 2 || row.ended))
+      await assert.rejects(one.member.unregister(2), { name: 'BROKER_ID_NOT_REGISTERED' })
+      two.process.kill()
+      const again = await cluster.start(2)
+      await createTopic(again, 'more', 3)
+      await cluster.until(1_000, 'it leads again', () => led(again).length === 1)
+    })
+  }
+})
+
+test('a broker that is paused, or away for long, stays out when it was unregistered meanwhile; the only one that runs cannot be', async () => {
+  const cluster = new TestCluster(32)
+  await cluster.run(async () => {
+    const [one, two] = (await startAll(cluster, [1, 2])) as [TestBroker, TestBroker]
+    await createTopic(one, 'orders', 4, 2)
+    two.process.pause(30_000)
+    await one.member.unregister(2)
+    await cluster.until(1_000, 'one leads all', () => led(one).length === 4)
+    await assert.rejects(one.member.unregister(1), { name: 'INVALID_REQUEST', message: /only one that runs/ })
+    await cluster.pass(40_000)
+    assert.deepEqual([two.member.isOut, aliveFor(two), led(two)], [true, [1], []])
+  })
+})
+
+test('through lost answers and late commits, a broker is unregistered or is not, and whoever was stays out', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const cluster = new TestCluster(seed)
+    await cluster.run(async () => {
+      const brokers = await startAll(cluster, [1, 2, 3])
+      await createTopic(brokers[0]!, 'orders', 9, 2)
+      cluster.faults = 0.1
+      const outcome = await brokers[seed % 3]!.member.unregister(3).then(
+        () => 'done',
+        (error: KafkaError) => error.name,
+      )
+      cluster.faults = 0
+      await cluster.pass(15_000)
+      const out = brokers[2]!.member.isOut
+      if (outcome === 'done') assert.ok(out, `seed ${seed}`)
+      for (const broker of brokers) {
+        assert.deepEqual(aliveFor(broker), out ? [1, 2] : [1, 2, 3], `seed ${seed}: ${outcome}`)
+        for (const { leader } of broker.metadata.topic('orders')!.partitions) assert.ok(leader !== 3 || !out, `seed ${seed}`)
+      }
+    })
+  }
 })
 
 test('duties are done by the first broker, and by the next when that one is gone', async () => {

@@ -10,13 +10,14 @@
 import type { Processes, System } from '../base.ts'
 import { type ClusterMetadata, type DatabaseMetadataLog, openDatabaseMetadataLog } from '../coordinator.ts'
 import { sharedDefaults } from '../log.ts'
-import { randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
+import { KafkaError, randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
 import type { ClusterRow, Database, ObjectStore } from '../store.ts'
 import { Duty } from './cluster/duty.ts'
 import { EndedProcesses } from './cluster/ended-processes.ts'
 import { Failover } from './cluster/failover.ts'
 import { LeaseWatch } from './cluster/lease-watch.ts'
 import { type BegunSession, beginSession, endPredecessors, randomId, sessionStart } from './cluster/sessions.ts'
+import { unregister } from './cluster/unregister.ts'
 
 export { releaseWith } from './cluster/release-with.ts'
 
@@ -86,6 +87,9 @@ export class Member {
   /** Grows: a later session with this broker's id is of another process. */
   #lastSession: number
   #session: number | null
+  /** The session with which this process registered last. */
+  #registered: number | null = null
+  #isOut = false
   /** Of the first session: begins at once, because it may take as long as a lease. */
   #endingPredecessors: Promise<void> | null
   #parts: (StartMemberOptions & { watch: LeaseWatch; duty: Duty }) | null = null
@@ -109,6 +113,11 @@ export class Member {
   /** Now; null while there is none. For `ClusterOptions.session`: the epoch of this broker's registration. */
   get session(): number | null {
     return this.#session
+  }
+
+  /** This broker was unregistered. Its process stays out of the cluster. */
+  get isOut(): boolean {
+    return this.#isOut
   }
 
   /** Of the living brokers, by id, as this one sees them. */
@@ -174,11 +183,18 @@ export class Member {
 
   /** For `SharedLogOptions.onEnded`: another session follows, as soon as the database answers. */
   sessionEnded(reason: string): void {
-    if (this.#closed || this.#session === null) return
+    if (this.#closed || this.#isOut || this.#session === null) return
     this.#options.info('the session ended; beginning another one', { broker: this.brokerId, session: this.#session, reason })
     this.#session = null
     this.#parts?.metadata.sessionEnded()
     if (this.#parts !== null) void this.#enter()
+  }
+
+  /** Takes a broker out of the cluster, which may be this one. Throws KafkaError. */
+  unregister(id: number): Promise<void> {
+    const { system, database, silentMs } = this.#options
+    const { metadata } = this.#parts!
+    return unregister({ system, database, metadata, metadataLog: this.metadataLog, author: this.#author, silentMs }, id)
   }
 
   /** Runs `task` every so often while this broker is the first; one run at a time. */
@@ -227,7 +243,7 @@ export class Member {
     if (log.session !== null) log.session.liveBrokers = metadata.brokers().filter(({ fenced }) => !fenced).length
   }
 
-  /** Until this broker is registered with a session that goes on. Never rejects. */
+  /** Until this broker is registered with a session that goes on, or is out. Never rejects. */
   async #enter(): Promise<void> {
     if (this.#entering) return
     this.#entering = true
@@ -239,7 +255,13 @@ export class Member {
         const ending = this.#endingPredecessors ?? this.#endPredecessors(session)
         this.#endingPredecessors = null
         await ending
-        await this.#register(session)
+        if (!(await this.#register(session))) {
+          this.#isOut = true
+          await this.#options.database.fence(session, this.#author)
+          this.#session = null
+          info('this broker was unregistered; it joins the cluster again when it is restarted', { broker: this.brokerId })
+          break
+        }
         if (this.#session !== session) continue
         info('registered', { broker: this.brokerId, session })
         break
@@ -259,11 +281,20 @@ export class Member {
     return endPredecessors(system, database, { brokerId: this.brokerId, session }, this.#options)
   }
 
-  async #register(session: number): Promise<void> {
+  /** False: it was unregistered. */
+  async #register(session: number): Promise<boolean> {
     const { metadata, rack, endpoints } = this.#parts!
     const incarnation = randomUuid(this.#options.system.random)
-    await metadata.registerBroker({ id: this.brokerId, incarnation, epoch: session, rack, fenced: false, endpoints: endpoints() })
+    const registration = { id: this.brokerId, incarnation, epoch: session, rack, fenced: false, endpoints: endpoints() }
+    try {
+      await metadata.registerBroker({ ...registration, follows: this.#registered ?? undefined })
+    } catch (error) {
+      if (error instanceof KafkaError && error.name === 'BROKER_ID_NOT_REGISTERED') return false
+      throw error
+    }
+    this.#registered = session
     this.#divideBudget()
+    return true
   }
 
   /** The start of one is the same until it is known to have begun: so it never stands in its own way. */

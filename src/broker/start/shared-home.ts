@@ -192,6 +192,7 @@ class SharedHome implements Home {
   notReady(): string | null {
     if (!this.#serves) return this.#trouble
     const { member, log } = this.#cluster!
+    if (member.isOut) return 'this broker was unregistered; it joins the cluster again when it is restarted'
     if (member.session === null || log.session === null) return `this broker has no session in the cluster: ${this.#trouble}`
     if (!log.session.proven()) return `the lease of this broker is not proven, because the database does not answer: ${this.#trouble}`
     return null

@@ -7,10 +7,18 @@ import type { BrokerRecord, PartitionChangeRecord, PartitionRecord } from './met
 import { assignmentProblem } from './placement.ts'
 import type { BrokerRegistration, NewRegistration, PartitionChange } from './types.ts'
 
-/** Throws DUPLICATE_BROKER_REGISTRATION if a later session of the broker has registered. */
+/**
+ * Throws DUPLICATE_BROKER_REGISTRATION if a later session of the broker has registered, and BROKER_ID_NOT_REGISTERED if the registration that this one
+ * follows was taken away: as in Kafka, only another process brings the broker back.
+ */
 export function registrationRecord(brokers: Brokers, broker: NewRegistration, epoch: number): BrokerRecord {
-  const { id, incarnation, rack, fenced, endpoints } = broker
+  const { id, incarnation, rack, fenced, endpoints, follows } = broker
   const known = brokers.byId.get(id)
+  if (follows !== undefined && follows !== epoch) {
+    if (brokers.unregistered.get(id) === follows) throw new KafkaError('BROKER_ID_NOT_REGISTERED', `Broker ID ${id} was unregistered.`)
+    if (known?.epoch === follows && known.leaving && !known.fenced)
+      throw new KafkaError('DUPLICATE_BROKER_REGISTRATION', `Broker ID ${id} is being unregistered, or is about to stop.`)
+  }
   if (known !== undefined && known.epoch > epoch) {
     throw new KafkaError('DUPLICATE_BROKER_REGISTRATION', `Broker ID ${id} has registered with the later epoch ${known.epoch}.`)
   }
@@ -74,7 +82,10 @@ export function endedSessionRecord(brokers: Brokers, id: number, epoch: number):
   return { type: 'FenceBrokerRecord', id, epoch }
 }
 
-/** Throws BROKER_ID_NOT_REGISTERED, and INVALID_REQUEST for a broker that is still in use. Kafka takes such brokers out, too. */
+/**
+ * Where each broker has its own data. Throws BROKER_ID_NOT_REGISTERED, and INVALID_REQUEST for a broker that is still in use. Kafka takes such brokers out,
+ * too.
+ */
 export function unregistrationRecord({ brokers, topics }: ClusterImage, id: number): BrokerRecord {
   const { epoch, fenced } = registrationOf(brokers, id)
   if (!fenced) throw new KafkaError('INVALID_REQUEST', `Broker ${id} is running; stop it before it is unregistered.`)

@@ -10,12 +10,15 @@ const unfence = -1
 
 export class Brokers {
   readonly byId: Map<number, BrokerRegistration>
+  /** With which epoch brokers were registered that were unregistered since this image was loaded. */
+  readonly unregistered: Map<number, number>
   /** What a snapshot writes. */
   readonly #records: Map<number, RegisterBrokerRecord>
   #sorted: readonly BrokerRegistration[] | null = null
 
   constructor(from?: Brokers) {
     this.byId = new Map(from?.byId)
+    this.unregistered = new Map(from?.unregistered)
     this.#records = from === undefined ? new Map() : new Map(from.#records)
   }
 
@@ -33,9 +36,10 @@ export class Brokers {
     switch (record.type) {
       case 'RegisterBrokerRecord':
         this.#set(record)
+        this.unregistered.delete(record.brokerId)
         return
       case 'UnregisterBrokerRecord':
-        this.#known(record.brokerId)
+        this.unregistered.set(record.brokerId, Number(this.#known(record.brokerId).brokerEpoch))
         this.#records.delete(record.brokerId)
         this.byId.delete(record.brokerId)
         this.#sorted = null

@@ -235,10 +235,11 @@ class Cluster implements ClusterMetadata {
     return id === this.#options.brokerId ? (this.#unregistered ?? this.#brokers.byId.get(id)) : this.#brokers.byId.get(id)
   }
 
-  /** This broker, while it is not registered: always, if it is alone. */
+  /** This broker, while it has not registered: always, if it is alone. */
   get #unregistered(): BrokerRegistration | null {
     const { brokerId: id, rack = null } = this.#options
-    return this.#brokers.byId.has(id) ? null : { id, epoch: 0, rack, fenced: false, leaving: false, endpoints: new Map() }
+    const isKnown = this.#brokers.byId.has(id) || this.#brokers.unregistered.has(id)
+    return isKnown ? null : { id, epoch: 0, rack, fenced: false, leaving: false, endpoints: new Map() }
   }
 
   topics(): readonly Topic[] {

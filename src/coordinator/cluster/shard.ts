@@ -213,13 +213,17 @@ export class ClusterShard implements Shard {
   }
 
   /** With the first of the elections that follow from it; {@link electLeaders} makes the others. */
-  endSession({ brokerId, epoch, avoid }: EndedSession): Decision<void> {
+  endSession({ brokerId, epoch, avoid, unregister = false }: EndedSession): Decision<void> {
     const { brokers } = this.image
     const ended = endedSessionRecord(brokers, brokerId, epoch)
-    if (ended === null) return decide([], undefined, false)
+    const leaves = unregister && brokers.byId.get(brokerId)?.epoch === epoch
+    if (ended === null && !leaves) return decide([], undefined, false)
     const alive = new Set(brokers.alive())
     alive.delete(brokerId)
-    return decide([ended, ...electionRecords(this.image, { alive, avoid }, electionsAtOnce)], undefined, false)
+    const records: MetadataRecord[] = electionRecords(this.image, { alive, avoid }, electionsAtOnce)
+    if (ended !== null) records.unshift(ended)
+    if (leaves) records.push({ type: 'UnregisterBrokerRecord', brokerId, brokerEpoch: epoch })
+    return decide(records, undefined, false)
   }
 
   /** Returns how many were made; 0: no more are needed, or possible. */

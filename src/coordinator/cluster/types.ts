@@ -57,6 +57,8 @@ export interface NewRegistration extends Omit<BrokerRegistration, 'epoch' | 'lea
   incarnation: Uuid
   /** In a cluster over a database, that of the session. By default it is assigned. */
   epoch?: number
+  /** The epoch with which this process registered last. */
+  follows?: number | undefined
 }
 
 /** In a cluster over a database: the session can change nothing any more. */
@@ -66,6 +68,8 @@ export interface EndedSession {
   epoch: number
   /** Brokers that have probably failed as well: they get none of its partitions if there is anybody else. */
   avoid: ReadonlySet<number>
+  /** The broker does not belong to the cluster any more. */
+  unregister?: boolean
 }
 
 /** The resources that have stored configs; Kafka's ConfigResource types but BROKER_LOGGER, whose levels are not stored. */
@@ -186,7 +190,7 @@ export interface ClusterMetadata {
   readonly partitionCount: number
   /** The broker that leads the partition, -1 for none; undefined: there is no such partition. */
   leaderOf(topicId: Uuid, partition: number): number | undefined
-  /** All that belong to the cluster, by id. This one always does. */
+  /** All that belong to the cluster, by id. This one does until it is unregistered. */
   brokers(): readonly BrokerRegistration[]
   broker(id: number): BrokerRegistration | undefined
   /** Users and permissions. */
@@ -220,7 +224,7 @@ export interface ClusterMetadata {
   fenceBroker(id: number, fenced: boolean, epoch?: number): Promise<void>
   /** From now on, until it registers again, the broker is {@link BrokerRegistration.leaving}. Throws KafkaError BROKER_ID_NOT_REGISTERED. */
   leaveBroker(id: number): Promise<void>
-  /** Throws KafkaError for a broker that is running, or that leads partitions. */
+  /** Where each broker has its own data. Throws KafkaError for a broker that is running, or that leads partitions. */
   unregisterBroker(id: number): Promise<void>
   /**
    * One outcome per partition, in order. `append`: puts the records into the log, all in one batch; it is not called if one of the changes is refused, and
