@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { aliveFor, createTopic, leadersOf, type TestBroker, TestCluster } from './cluster/cluster.testing.ts'
 import type { KafkaError } from '../protocol.ts'
+import { aliveFor, createTopic, leadersOf, type TestBroker, TestCluster } from './cluster/cluster.testing.ts'
 import { releaseWith } from './cluster.ts'
 
 async function startAll(cluster: TestCluster, ids: readonly number[]): Promise<TestBroker[]> {
