@@ -5,8 +5,8 @@
  * longer than everything else.
  */
 import type { System } from '../../base.ts'
-import { KafkaError } from '../../protocol.ts'
 import { frameKind, type MetadataAppend } from '../../store.ts'
+import { drained } from './carry-forward.ts'
 import type { SessionJournal } from './journal.ts'
 import type { SharedPartition } from './partition.ts'
 import type { Upkeep } from './upkeep/upkeep.ts'
@@ -22,9 +22,6 @@ export interface GiveAwayOptions {
   /** They are gone, after appends waited for so long. */
   moved(frozenMs: number): void
 }
-
-/** Longer than a PUT takes. Where the object store is away, appends under way wait for it without end; those of others must not. */
-const drainWithinMs = 5_000
 
 /** As `SharedLog.releaseWith`. */
 export async function giveAway(
@@ -55,24 +52,12 @@ export async function giveAway(
   })
 }
 
-/** What would make the frame large is flushed. */
+/** What would make the frame large is flushed. One that cannot be flushed while others can is carried, however large it is. */
 export async function lighten(partitions: readonly SharedPartition[], upkeep: Upkeep, carryBytes: number): Promise<void> {
+  const heavy = partitions.filter(partition => partition.unflushedBytes > 0 && !upkeep.isStuck(partition))
   let unflushed = 0
-  for (const { unflushedBytes } of partitions) unflushed += unflushedBytes
-  if (unflushed > carryBytes) await upkeep.flush(partitions.filter(({ unflushedBytes }) => unflushedBytes > 0))
-}
-
-/** All that was appended to them is committed. Rejects when that takes too long, or the session ends. */
-async function drained(partitions: readonly SharedPartition[], { timers }: Pick<System, 'timers'>): Promise<void> {
-  const late = Promise.withResolvers<never>()
-  const timer = timers.after(drainWithinMs, () =>
-    late.reject(new KafkaError('KAFKA_STORAGE_ERROR', `Appends under way were not committed within ${drainWithinMs} ms`)),
-  )
-  try {
-    await Promise.race([Promise.all(partitions.map(partition => partition.drained())), late.promise])
-  } finally {
-    timer.cancel()
-  }
+  for (const { unflushedBytes } of heavy) unflushed += unflushedBytes
+  if (unflushed > carryBytes) await upkeep.flush(heavy)
 }
 
 async function give(

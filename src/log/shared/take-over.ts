@@ -5,7 +5,8 @@
  * streams are read at once, each one once. Then one frame of this session carries what is in no piece, and moves the rows to it. Until that
  * is committed everything stays where it was, so whatever fails, or dies, on the way costs nothing.
  *
- * Memory is bounded: when much is unflushed, it is put into pieces on the way, and the same frame gives them their rows.
+ * Memory is bounded: when much is unflushed, it is put into pieces on the way, and the same frame gives them their rows. What cannot be put
+ * into a piece is carried like everything else, however much it is: one partition must not keep all the others from being led.
  */
 import { inSlices, type Turns } from '../../base.ts'
 import type { PartitionSpec } from '../../log.ts'
@@ -23,6 +24,7 @@ import {
 import type { SharedContext } from './context.ts'
 import { SharedPartition } from './partition.ts'
 import { emptyStart, gapIn, type SharedStart, startOf } from './partition-start.ts'
+import { PieceFault } from './pieces/piece.ts'
 import { type Replayed, replayStream } from './replay.ts'
 import { nameOf, partitionRows, segmentRows } from './rows.ts'
 import type { SharedSettings } from './settings.ts'
@@ -52,6 +54,13 @@ interface Taken {
   /** Written on the way, in no row yet; and what the last of them goes with. */
   readonly pieces: SegmentRow[]
   flush: ForFlush | null
+  /** No piece can be made of it. */
+  isFaulty: boolean
+}
+
+interface Flush {
+  readonly taken: Taken
+  readonly flush: ForFlush
 }
 
 /** Settles each of them. */
@@ -112,7 +121,14 @@ class TakeOver {
   #open(wanted: Wanted, row: PartitionRow | null, segments: readonly SegmentRow[]): Taken {
     const { context } = this.#options
     const { spec } = wanted
-    const begun = (start: SharedStart) => ({ wanted, row, pieces: [], flush: null, partition: new SharedPartition(context, spec, start) })
+    const begun = (start: SharedStart) => ({
+      wanted,
+      row,
+      pieces: [],
+      flush: null,
+      isFaulty: false,
+      partition: new SharedPartition(context, spec, start),
+    })
     if (row === null) return begun(emptyStart())
     try {
       return begun(startOf(row, segments, spec, context.settings, context.system.clock.history()))
@@ -159,19 +175,47 @@ class TakeOver {
 
   async #relieve(): Promise<void> {
     const { turns } = this.#options
-    const flushes: { taken: Taken; flush: ForFlush }[] = []
+    const flushes: Flush[] = []
     for (const taken of this.#taken) {
       if (turns.over) await turns.next()
-      const flush = taken.partition.takeForFlush()
-      if (flush !== null) flushes.push({ taken, flush })
+      if (taken.isFaulty) continue
+      try {
+        const flush = taken.partition.takeForFlush()
+        if (flush !== null) flushes.push({ taken, flush })
+      } catch (error) {
+        this.#isAtFault(taken, error)
+      }
     }
     this.#unflushed = 0
-    const rows = await this.#options.context.pieces.write(flushes.map(({ flush }) => flush.piece))
-    for (const [index, { taken, flush }] of flushes.entries()) {
-      taken.partition.flushed({ flushedEnd: flush.end, fromSeq: 0 }, [rows[index]!])
-      taken.pieces.push(rows[index]!)
+    const rows = await this.#write(flushes)
+    for (const { taken, flush } of flushes) {
+      const row = rows.get(flush)
+      if (row === undefined) continue
+      taken.partition.flushed({ flushedEnd: flush.end, fromSeq: 0 }, [row])
+      taken.pieces.push(row)
       taken.flush = flush
     }
+  }
+
+  /** Of those of which a piece can be made. */
+  async #write(flushes: readonly Flush[]): Promise<Map<ForFlush, SegmentRow>> {
+    const { pieces } = this.#options.context
+    for (let left = flushes; ; ) {
+      try {
+        const rows = await pieces.write(left.map(({ flush }) => flush.piece))
+        return new Map(left.map(({ flush }, nth) => [flush, rows[nth]!]))
+      } catch (error) {
+        const culprit = error instanceof PieceFault ? left.find(({ flush }) => flush.piece === error.piece) : undefined
+        if (culprit === undefined) throw error
+        this.#isAtFault(culprit.taken, error)
+        left = left.filter(each => each !== culprit)
+      }
+    }
+  }
+
+  #isAtFault(taken: Taken, error: unknown): void {
+    taken.isFaulty = true
+    this.#options.context.report(`flushing ${taken.partition.name} failed; it is carried as it is`, error)
   }
 
   /** From the moment at which this is committed they are this session's. */

@@ -35,6 +35,12 @@ export function writeCluster(page: Page, { database, objects, log, member, colle
     'Bytes of this broker that are in no segment yet (journal.max.bytes).',
     unflushed,
   )
+  page.single(
+    'millrace_cluster_stuck_partitions',
+    'gauge',
+    'Partitions of this broker that cannot be flushed, though others can.',
+    log.upkeep?.stuck ?? 0,
+  )
   const counter = (name: string, help: string, value: number) => page.single(`millrace_cluster_${name}_total`, 'counter', help, value)
   counter('sessions', 'Sessions that this broker has begun.', member.counts.sessions)
   counter('fenced', 'Sessions of other brokers that this one has ended.', member.counts.fenced)
@@ -72,6 +78,7 @@ const upkeepFamilies: Families<keyof Upkeep> = [
   ['pieces', 'flushed_pieces', 'Pieces of partitions that were flushed.'],
   ['flushedBytes', 'flushed_bytes', 'Bytes of these pieces.'],
   ['trims', 'trims', 'How often rows of the journal were deleted.'],
+  ['carriedForward', 'carried_forward', 'How often a partition that cannot be flushed was carried forward in the journal.'],
   ['removedPieces', 'removed_pieces', 'Pieces that retention has removed.'],
   ['cleanedPieces', 'cleaned_pieces', 'Pieces that compaction has replaced.'],
   ['mergedPieces', 'merged_pieces', 'Pieces that were merged into larger ones.'],

@@ -73,7 +73,7 @@ export class PieceStore {
 
   /**
    * PUTs objects and answers a row for each piece, in the order of the pieces. Nothing refers to the objects until the caller commits the rows.
-   * Rejects with KAFKA_STORAGE_ERROR; then none of the objects is needed.
+   * Rejects with KAFKA_STORAGE_ERROR, or with a PieceFault if one of them is at fault; then none of the objects is needed.
    */
   write(pieces: readonly Piece[]): Promise<SegmentRow[]> {
     return this.#writer.write(pieces)

@@ -8,7 +8,7 @@ import { ObjectError, type ObjectStore, type SegmentRow } from '../../../store.t
 import { AbortedEntries, type AbortedTransaction } from '../../segments/aborted-entries.ts'
 import type { SharedSettings } from '../settings.ts'
 import { topicIdOf } from '../topic-id.ts'
-import type { Piece, PieceRange } from './piece.ts'
+import { type Piece, PieceFault, type PieceRange } from './piece.ts'
 import { abortedAtOnce, PieceIndexWriter, readPieceIndex } from './piece-index.ts'
 
 export interface PieceWriterOptions {
@@ -96,18 +96,27 @@ export class PieceWriter {
     const content = new Content()
     let position = 0
     for (const piece of pieces) {
-      const index = new PieceIndexWriter(piece)
-      for (const each of piece.batches) {
-        for (let at = 0; at < each.length; at = index.add(each, at)) if (this.#turns.over) await this.#turns.next()
-        content.add(each)
+      try {
+        const row = await this.#addPiece(piece, content, name, position)
+        rows.set(piece, row)
+        position += row.bytes + row.indexBytes
+      } catch (error) {
+        throw new PieceFault(piece, error)
       }
-      const ending = { aborted: await this.#entriesOf(piece), lastStableOffset: piece.lastStableOffset }
-      const { row, bytes } = await this.#finish(index, piece, ending, name, position)
-      content.add(bytes)
-      rows.set(piece, row)
-      position += row.bytes + row.indexBytes
     }
     await this.#options.objects.put(name, content.finish())
+  }
+
+  async #addPiece(piece: Piece, content: Content, name: string, position: number): Promise<SegmentRow> {
+    const index = new PieceIndexWriter(piece)
+    for (const each of piece.batches) {
+      for (let at = 0; at < each.length; at = index.add(each, at)) if (this.#turns.over) await this.#turns.next()
+      content.add(each)
+    }
+    const ending = { aborted: await this.#entriesOf(piece), lastStableOffset: piece.lastStableOffset }
+    const { row, bytes } = await this.#finish(index, piece, ending, name, position)
+    content.add(bytes)
+    return row
   }
 
   async #entriesOf({ aborted, baseOffset }: Piece): Promise<AbortedEntries> {

@@ -35,6 +35,16 @@ export interface PieceSlice {
   readonly next: Offset
 }
 
+/** Of what was to be written, this piece cannot be made, and it is not the fault of the object store: the others can be written without it. */
+export class PieceFault extends Error {
+  readonly piece: Piece
+
+  constructor(piece: Piece, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    this.piece = piece
+  }
+}
+
 /** The object cannot be had, or is not what was written. */
 export function storageError(row: SegmentRow, why: unknown): KafkaError {
   if (why instanceof KafkaError) return why

@@ -7,6 +7,10 @@ export interface UpkeepCounts {
   flushedBytes: number
   /** How often the journal was trimmed. */
   trims: number
+  /** How often a partition that cannot be flushed was carried forward, so that the journal could be trimmed. */
+  carriedForward: number
+  /** Partitions that cannot be flushed, though others can, when that was last looked at. */
+  stuck: number
   /** Pieces that retention removed, and pieces that compaction and merging replaced. */
   removedPieces: number
   cleanedPieces: number
@@ -14,5 +18,15 @@ export interface UpkeepCounts {
 }
 
 export function noCounts(): UpkeepCounts {
-  return { flushes: 0, pieces: 0, flushedBytes: 0, trims: 0, removedPieces: 0, cleanedPieces: 0, mergedPieces: 0 }
+  return {
+    flushes: 0,
+    pieces: 0,
+    flushedBytes: 0,
+    trims: 0,
+    carriedForward: 0,
+    stuck: 0,
+    removedPieces: 0,
+    cleanedPieces: 0,
+    mergedPieces: 0,
+  }
 }

@@ -6,9 +6,11 @@ import type { TopicConfig } from '../../../log.ts'
 import type { KafkaError } from '../../../protocol.ts'
 import type { ObjectStore, PartitionRow, SegmentRow, Writes } from '../../../store.ts'
 import { topicConfig } from '../../log.testing.ts'
+import type { CarriedShare } from '../journal.ts'
 import type { Piece } from '../pieces/piece.ts'
 import type { PieceStore } from '../pieces/piece-store.ts'
 import { type SharedSettings, sharedDefaults } from '../settings.ts'
+import { uuidOf } from '../topic-id.ts'
 import { noCounts } from './counts.ts'
 import { Flusher } from './flusher.ts'
 import { Leftovers } from './leftovers.ts'
@@ -26,6 +28,8 @@ class FakePartition implements Partial<FlushedPartition> {
   logEnd = 0
   flushedEnd = 0
   fromSeq = 1
+  gone = null
+  carries = 0
   flushes = 0
   broken = false
 
@@ -53,6 +57,26 @@ class FakePartition implements Partial<FlushedPartition> {
   rowAt(seq: number, flush: ReturnType<FlushedPartition['takeForFlush']>): PartitionRow | null {
     if (flush === null && this.unflushedBytes > 0) return null
     return { ...this.key, session: 1, fromSeq: seq, flushedEnd: flush?.end ?? this.flushedEnd, logStart: 0, state: Buffer.alloc(1) }
+  }
+
+  freeze(): void {
+    this.writable = false
+  }
+
+  thaw(): void {
+    this.writable = true
+  }
+
+  async drained(): Promise<void> {}
+
+  carried(): CarriedShare {
+    this.carries++
+    const { unflushedBytes: length, flushedEnd: baseOffset, logEnd: endOffset } = this
+    const { partition } = this.key
+    return {
+      share: { topicId: uuidOf(topicId), partition, leaderEpoch: 0, baseOffset, endOffset, length, logStart: -1, released: false },
+      bytes: [],
+    }
   }
 
   flushed(row: PartitionRow, rows: readonly SegmentRow[]): void {
@@ -268,6 +292,35 @@ test('one that cannot be flushed is refused from a bound of its own on, and hold
   await world.pass(11_000)
   assert.equal(stuck.unflushedBytes, 0)
   admit(stuck, 'client')
+})
+
+test('one that cannot be flushed is carried forward when the stream is long, so that it holds back no frames', async () => {
+  const partitions = some(3)
+  const { world, state, journal, frames, counts, reports } = setting(partitions)
+  state.fails = all => all.some(piece => piece.partition === 0)
+  partitions[0]!.append(100)
+  for (let nth = 1; nth <= 100; nth++) {
+    partitions[1]!.append(1)
+    journal.lastSeq += 200
+    await world.pass(1_000)
+  }
+  assert.ok(frames.at(-1)!.writes.trimBelow! > journal.lastSeq - 9_000, `${frames.at(-1)!.writes.trimBelow} of ${journal.lastSeq}`)
+  assert.equal(counts.carriedForward, partitions[0]!.carries)
+  assert.ok(counts.carriedForward >= 3 && counts.carriedForward <= 6, `${counts.carriedForward}`)
+  assert.deepEqual([counts.stuck, partitions[0]!.writable], [1, true])
+  assert.deepEqual(reports.slice(-1), ['flushing t-0 failed; it is tried again'])
+  // While the store is away, it is nobody's fault.
+  const carried = counts.carriedForward
+  state.fails = () => true
+  for (let nth = 1; nth <= 100; nth++) {
+    partitions[1]!.append(1)
+    journal.lastSeq += 200
+    await world.pass(1_000)
+  }
+  assert.ok(counts.carriedForward <= carried + 1)
+  state.fails = () => false
+  await world.pass(70_000)
+  assert.equal(counts.stuck, 0)
 })
 
 test('while the store is away it is said once, appends are held back, and all is flushed when it is back', async () => {

@@ -4,6 +4,7 @@
  * Hides when a flush is due, and of which partitions: of the largest when much is unflushed; of all after some time, or when the stream has grown
  * long, so that one that trickles holds back no frames for ever; of a single one when its own settings want its log to roll. And how a flush goes
  * on beside failures: after one, fewer partitions are taken at once, until the one that cannot be flushed is alone, and is tried from time to time.
+ * Such a one is carried forward in the stream (carry-forward.ts), so that it holds back no frames either.
  */
 import { type System, Turns } from '../../../base.ts'
 import { KafkaError } from '../../../protocol.ts'
@@ -11,6 +12,8 @@ import type { PartitionRow, SegmentRow } from '../../../store.ts'
 import { rollLimits } from '../../cleaner/retention.ts'
 import { OneAfterAnother } from '../../one-after-another.ts'
 import { Valve } from '../../tail/pressure.ts'
+import { carryForward } from '../carry-forward.ts'
+import { PieceFault } from '../pieces/piece.ts'
 import type { PieceStore } from '../pieces/piece-store.ts'
 import type { SharedSettings } from '../settings.ts'
 import type { UpkeepCounts } from './counts.ts'
@@ -59,6 +62,8 @@ export class Flusher {
   readonly #options: FlusherOptions
   readonly #turns: Turns
   readonly #retries: Retries
+  /** Of carrying forward. */
+  readonly #carries: Retries
   /** Since when something of a partition is unflushed; on the monotonic clock, as all times here. */
   readonly #since = new WeakMap<FlushedPartition, number>()
   #unflushedBytes = 0
@@ -78,6 +83,7 @@ export class Flusher {
     this.#options = options
     this.#turns = new Turns(options.system)
     this.#retries = new Retries(options.system, options.report)
+    this.#carries = new Retries(options.system, options.report)
     this.#lastAll = this.#now()
     this.#lookLater()
   }
@@ -91,20 +97,42 @@ export class Flusher {
     const factor = origin === 'client' ? 2 : 3
     if (this.#unflushedBytes > factor * journalMaxBytes)
       throw new KafkaError('KAFKA_STORAGE_ERROR', 'The journal is full, because its contents cannot be flushed to the object store')
-    if (partition.unflushedBytes > factor * flushBytes && this.#isStuck(partition))
+    if (partition.unflushedBytes > factor * flushBytes && this.isStuck(partition))
       throw new KafkaError(
         'KAFKA_STORAGE_ERROR',
         `The records in the journal of ${partition.name} cannot be flushed to the object store; appends are refused until they can`,
       )
   }
 
-  /** All that these have now. Rejects when it fails; then all is as before. */
+  /**
+   * All that these have now. Rejects when it fails; but of those that cannot be flushed whatever the object store does, only when the others
+   * are flushed.
+   */
   async flush(partitions: readonly FlushedPartition[]): Promise<void> {
     const waiting = [...partitions]
-    const onFailed = (_: FlushedPartition, error: unknown) => {
-      throw error
+    const faults: unknown[] = []
+    const onFault = (partition: FlushedPartition, error: unknown) => {
+      faults.push(error)
+      this.#isAtFault(partition, error)
     }
-    while (waiting.length > 0) await this.#flushes.run(async () => this.#write(await this.#take(waiting, mostPartitions, onFailed)))
+    while (waiting.length > 0)
+      await this.#flushes.run(async () => {
+        const taken = await this.#take(waiting, mostPartitions, onFault)
+        try {
+          await this.#write(taken)
+        } catch (error) {
+          const culprit = culpritOf(taken, error)
+          if (culprit === null) throw error
+          onFault(culprit, error)
+          waiting.unshift(...others(taken, culprit))
+        }
+      })
+    if (faults.length > 0) throw faults[0]
+  }
+
+  /** It cannot be flushed while others can. */
+  isStuck(partition: FlushedPartition): boolean {
+    return this.#retries.hasFailed(partition) && !this.#retries.hasFailed(this)
   }
 
   /** Resolves when no flush runs any more, and none will begin by itself. */
@@ -143,18 +171,22 @@ export class Flusher {
     const now = this.#now()
     const unflushed: FlushedPartition[] = []
     const own: FlushedPartition[] = []
-    let [bytes, stuckBytes, dueBytes] = [0, 0, 0]
+    let [bytes, stuck, stuckBytes, dueBytes] = [0, 0, 0, 0]
     for (const partition of this.#options.partitions()) {
       const ms = this.#ageMs(partition, now.ms)
       if (ms === null) continue
       bytes += partition.unflushedBytes
-      if (this.#isStuck(partition)) stuckBytes += partition.unflushedBytes
+      if (this.isStuck(partition)) {
+        stuck++
+        stuckBytes += partition.unflushedBytes
+      }
       if (!this.#retries.isDue(partition)) continue
       dueBytes += partition.unflushedBytes
       unflushed.push(partition)
       if (isRollDue(partition, ms)) own.push(partition)
     }
     this.#unflushedBytes = bytes
+    this.#options.counts.stuck = stuck
     // While the object store is away, waiting helps nobody before there is no room any more.
     const mostBytes = this.#retries.hasFailed(this)
       ? shared.journalMaxBytes
@@ -174,11 +206,6 @@ export class Flusher {
     const then = this.#lastAll
     const hasMany = seq - then.seq > longestStream.frames
     return hasMany || inlineBytes - then.inlineBytes > longestStream.flushes * flushBytes || bytes - then.bytes > journalMaxBytes / 4
-  }
-
-  /** It cannot be flushed while others can. */
-  #isStuck(partition: FlushedPartition): boolean {
-    return this.#retries.hasFailed(partition) && !this.#retries.hasFailed(this)
   }
 
   /** For how long something of it is unflushed; null: nothing is. */
@@ -203,7 +230,10 @@ export class Flusher {
     ]
     while (waiting.length > 0) if (this.#closed || rows.ended || !(await this.#flushes.run(() => this.#attempt(waiting)))) return
     try {
-      if (all) await this.#flushes.run(() => this.#advance(begun.seq))
+      if (all) {
+        await this.#carryStuck(begun.seq)
+        await this.#flushes.run(() => this.#advance(begun.seq))
+      }
       while (this.#isTrimDue) await this.#trim()
       if (all) this.#lastAll = begun
     } catch (error) {
@@ -214,19 +244,26 @@ export class Flusher {
   /** Some of them; false when it failed, and the rest should wait. */
   async #attempt(waiting: FlushedPartition[]): Promise<boolean> {
     const { rows } = this.#options
-    const taken = await this.#take(waiting, this.#most, (partition, error) =>
-      this.#retries.failed(partition, `flushing ${partition.name}`, error, longestPauseMs.ofPartition),
-    )
+    const taken = await this.#take(waiting, this.#most, (partition, error) => this.#isAtFault(partition, error))
     if (taken.length === 0) return true
     try {
       await this.#write(taken)
     } catch (error) {
-      return !rows.ended && this.#failed(taken, error)
+      if (rows.ended) return false
+      const culprit = culpritOf(taken, error)
+      if (culprit === null) return this.#failed(taken, error)
+      this.#isAtFault(culprit, error)
+      waiting.unshift(...others(taken, culprit))
+      return true
     }
     this.#most = Math.min(mostPartitions, 2 * this.#most)
     this.#retries.succeeded(this)
     for (const { partition } of taken) this.#retries.succeeded(partition)
     return true
+  }
+
+  #isAtFault(partition: FlushedPartition, error: unknown): void {
+    this.#retries.failed(partition, `flushing ${partition.name}`, error, longestPauseMs.ofPartition)
   }
 
   /** Reported is the first failure after all was well, and later the partition whose fault it is. False: it may be the fault of the store. */
@@ -313,6 +350,22 @@ export class Flusher {
     leftovers.discard(segments.map(each => each.object).filter(object => !named.has(object)))
   }
 
+  /** Those that cannot be flushed hold back no frames from before `seq`. */
+  async #carryStuck(seq: number): Promise<void> {
+    const { rows, journal, system, counts } = this.#options
+    const isHeldBack = (each: FlushedPartition) => each.fromSeq < seq && each.unflushedBytes > 0 && each.writable && this.isStuck(each)
+    for (const partition of [...this.#options.partitions()].filter(isHeldBack)) {
+      if (rows.ended || !this.#carries.isDue(partition)) continue
+      try {
+        await this.#flushes.run(() => rows.alone(() => carryForward(partition, journal, system)))
+        this.#carries.succeeded(partition)
+        counts.carriedForward++
+      } catch (error) {
+        if (!rows.ended) this.#carries.failed(partition, `carrying ${partition.name} forward in the journal`, error)
+      }
+    }
+  }
+
   /** Partitions of which all is flushed hold back no frames from before `seq`; at least one frame is written, which trims. */
   async #advance(seq: number): Promise<void> {
     const waiting = [...this.#options.partitions()].filter(each => each.fromSeq < seq && each.unflushedBytes === 0 && each.writable)
@@ -364,6 +417,16 @@ export class Flusher {
     this.#trimmedBelow = bound
     this.#options.counts.trims++
   }
+}
+
+/** Whose piece it is that cannot be made; null: it may be anybody's fault. */
+function culpritOf(taken: readonly Taken[], error: unknown): FlushedPartition | null {
+  if (!(error instanceof PieceFault)) return null
+  return taken.find(({ flush }) => flush.piece === error.piece)?.partition ?? null
+}
+
+function others(taken: readonly Taken[], culprit: FlushedPartition): FlushedPartition[] {
+  return taken.map(({ partition }) => partition).filter(partition => partition !== culprit)
 }
 
 /** Those with the most unflushed bytes, until that is enough, and `others`. */

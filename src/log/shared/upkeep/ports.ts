@@ -7,6 +7,7 @@ import type { TopicConfig } from '../../../log.ts'
 import type { Offset } from '../../../protocol.ts'
 import type { FrameKind, PartitionKey, PartitionRow, SegmentKey, SegmentRow, Writes } from '../../../store.ts'
 import type { LastRecord } from '../../partition/producer-state.ts'
+import type { CarriedShare } from '../journal.ts'
 import type { Piece } from '../pieces/piece.ts'
 
 export interface ForFlush {
@@ -31,12 +32,14 @@ export interface FlushedPartition {
    * kind of row.
    */
   readonly writable: boolean
+  /** Why it is not this session's any more. */
+  readonly gone: string | null
   /** Bytes in no piece. */
   readonly unflushedBytes: number
   /** All below is in pieces. */
   readonly flushedEnd: Offset
   /** `PartitionRow.fromSeq`, as it was written last; 0: its row is in another session. What the stream has below all of these is of no more use. */
-  readonly fromSeq: number
+  fromSeq: number
   /** In order, contiguous, up to `flushedEnd`. */
   readonly segments: readonly SegmentRow[]
   /** null: all is flushed. */
@@ -52,6 +55,13 @@ export interface FlushedPartition {
   replaceSegments(removed: readonly SegmentRow[], added: readonly SegmentRow[]): void
   /** Durable when resolved; then the segments below may be removed. */
   moveLogStart(offset: Offset): Promise<void>
+  /** Nothing is appended, and upkeep leaves it alone, until it is thawed. */
+  freeze(): void
+  thaw(): void
+  /** Resolves when all that was appended is committed. Rejects when the session ends before. */
+  drained(): Promise<void>
+  /** All that is in no piece, for a frame that begins, or ends, what the stream has of it. */
+  carried(released: boolean): CarriedShare
   expireProducers(history: ClockHistory): void
   lastRecords(): LastRecord[]
 }
@@ -64,7 +74,7 @@ export interface RowJournal {
   readonly lastSeq: number
   /** Of batches, so far; and of these, in objects. */
   readonly counts: { readonly bytes: number; readonly objectBytes: number }
-  write(kind: FrameKind, shares: readonly [], make: (seq: number) => Writes): Promise<'committed' | 'metadata-taken'>
+  write(kind: FrameKind, carried: readonly CarriedShare[], make: (seq: number) => Writes): Promise<'committed' | 'metadata-taken'>
 }
 
 export function keyOfRow({ topicId, partition, baseOffset }: SegmentRow): SegmentKey {

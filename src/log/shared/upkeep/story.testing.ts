@@ -130,6 +130,7 @@ export class Story {
     removedPieces: 0,
     cleanedPieces: 0,
     mergedPieces: 0,
+    carriedForward: 0,
   }
   readonly #random: SeededRandom
   readonly #ledgers: Ledger[] = []
@@ -270,11 +271,12 @@ export class Story {
 
   #count({ log }: Broker): void {
     if (log.upkeep === null) return
-    const { flushes, removedPieces, cleanedPieces, mergedPieces } = log.upkeep
+    const { flushes, removedPieces, cleanedPieces, mergedPieces, carriedForward } = log.upkeep
     this.counts.flushes += flushes
     this.counts.removedPieces += removedPieces
     this.counts.cleanedPieces += cleanedPieces
     this.counts.mergedPieces += mergedPieces
+    this.counts.carriedForward += carriedForward
   }
 
   async #failOver(dead: Broker, heirs: readonly Broker[]): Promise<void> {
@@ -318,17 +320,28 @@ export class Story {
     if (this.#isTroubled) return
     this.#isTroubled = true
     this.counts.troubles++
-    const kind = this.#random.below(4)
+    const kind = this.#random.below(5)
+    let healed = () => {}
     if (kind === 0) s3.stop()
     else if (kind === 1) server.stop()
     else if (kind === 2) faults.objects = 0.2
-    else faults.database = 0.1
+    else if (kind === 3) faults.database = 0.1
+    else healed = this.#sicken()
     await this.#pause(this.#random.fraction() * 6_000)
     this.#isTroubled = false
+    healed()
     s3.start()
     server.start()
     faults.objects = 0
     faults.database = 0
+  }
+
+  /** One partition cannot be flushed where it is now, for a while. */
+  #sicken(): () => void {
+    const ledger = this.#random.pick(this.#ledgers)
+    const partition = this.#owners.get(ledger)?.log.get(ledger.topicId, 0)
+    if (partition !== undefined) partition.takeForFlush = () => assert.fail('it is sick')
+    return () => void delete (partition as Partial<SharedPartition> | undefined)?.takeForFlush
   }
 
   #collector({ system, database, objects, log }: Broker): Collector {

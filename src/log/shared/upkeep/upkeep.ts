@@ -94,9 +94,14 @@ export class Upkeep {
     this.#flusher.admit(partition, origin)
   }
 
-  /** Flushes what these have now. Rejects when that fails, or the session has ended; the partitions are as before then. */
+  /** Flushes what these have now. Rejects when that fails, or the session has ended; what was not flushed is as before then. */
   flush(partitions: readonly FlushedPartition[]): Promise<void> {
     return this.#flusher.flush(partitions)
+  }
+
+  /** It cannot be flushed while others can. */
+  isStuck(partition: FlushedPartition): boolean {
+    return this.#flusher.isStuck(partition)
   }
 
   /**
