@@ -90,7 +90,9 @@ interface Stoppable {
 export function logStart(config: BrokerConfig, logger: Logger): void {
   const version = packageVersion()
   const node = config.get('cluster') === null || config.hasNodeId ? { nodeId: config.get('node.id') } : {}
-  logger.info({ version, ...node, data: placeOf(config) }, 'the broker is starting')
+  // The URL of an object store was not checked yet: somebody may have written credentials into it.
+  const place = config.get('objects') === null ? { data: placeOf(config) } : {}
+  logger.info({ version, ...node, ...place }, 'the broker is starting')
 }
 
 /** Throws UsageError or CommandFailed. */

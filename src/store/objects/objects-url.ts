@@ -1,4 +1,4 @@
-/** Parses `s3://bucket/prefix?endpoint=…&region=…`. Each error names the part, its value and what is allowed. */
+/** Parses `s3://bucket/prefix?endpoint=…&region=…`. Each error names the part that is wrong, and what is allowed. */
 
 export interface ObjectsUrl {
   readonly bucket: string
@@ -16,10 +16,7 @@ export function parseObjectsUrl(text: string, environment: Readonly<Record<strin
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || url.protocol !== 's3:') throw bad(text, 'it must look like s3://bucket/prefix?endpoint=https://host:port&region=name')
   if (url.username !== '' || url.password !== '')
-    throw bad(
-      text.replace(/\/\/[^@]*@/, '//…@'),
-      'it must not hold credentials; they come from the environment, a file or the instance role',
-    )
+    throw bad(text, 'it must not hold credentials; they come from the environment, a file or the instance role')
   if (url.port !== '' || url.hash !== '') throw bad(text, 'a bucket has neither port nor fragment; give the server as endpoint=')
   const bucket = decodeURIComponent(url.hostname)
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket))
@@ -51,10 +48,9 @@ function prefixOf(text: string, path: string): string {
 function originOf(text: string, endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
-    throw bad(text, `the endpoint "${endpoint}" must begin with https:// or http://`)
-  if (url.username !== '' || url.password !== '') throw bad(text.replace(/\/\/[^@/]*@/, '//…@'), 'the endpoint must not hold credentials')
-  if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
-    throw bad(text, `the endpoint "${endpoint}" must be only scheme, host and port`)
+    throw bad(text, 'the endpoint must begin with https:// or http://')
+  if (url.username !== '' || url.password !== '') throw bad(text, 'the endpoint must not hold credentials')
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '') throw bad(text, 'the endpoint must be only scheme, host and port')
   return url.origin
 }
 
@@ -63,5 +59,11 @@ function amazon(region: string): string {
 }
 
 function bad(text: string, reason: string): Error {
-  return new Error(`the URL of the object store is wrong: ${reason} (it is ${text})`)
+  return new Error(`the URL of the object store is wrong: ${reason} (it is ${shown(text)})`)
+}
+
+/** Without what may be a credential that somebody wrote into it. */
+function shown(text: string): string {
+  const at = text.lastIndexOf('@')
+  return (at === -1 ? text : `…${text.slice(at)}`).replace(/\?.*/s, '')
 }
