@@ -6,8 +6,8 @@ import type { Process } from '../../sim/world/process.ts'
 import type { RequestFate } from '../../sim/world/s3.ts'
 import type { RunningBroker } from '../../src/broker.ts'
 import { type Client, openClient } from '../../src/client.ts'
-import { apis, buildBatch, errorName } from '../../src/protocol.ts'
-import { connect, fetchRecords } from '../support/client.ts'
+import { apis, buildBatch, errorName, type Uuid } from '../../src/protocol.ts'
+import { connect, createTopic, fetchRecords } from '../support/client.ts'
 import { SimulatedStores } from './simulated-stores.ts'
 
 let database: CallFate = 'well'
@@ -93,6 +93,56 @@ test('three brokers without node.id get one each, and share a topic', async () =
   assert.ok((await client.topicSizes()).get('orders')! > 0n)
   await client.setGroupOffsets('workers', [{ topic: 'orders', partition: 0, offset: 1n }])
   assert.deepEqual(await client.groups(), [{ group: 'workers', state: 'Empty', protocolType: '', type: 'classic' }])
+})
+
+test('what one broker has acknowledged, another one knows when an administrator asks it for a change, though no notification reaches it', async t => {
+  const { postgres } = stores
+  const { notify } = postgres
+  postgres.notify = () => {}
+  const [one, other] = await Promise.all(members.slice(0, 2).map(({ running }) => connect(running.ports.get('PLAINTEXT')!)))
+  t.after(() => {
+    postgres.notify = notify
+    one!.close()
+    other!.close()
+  })
+  const timeoutMs = 5_000
+  const partitions = [0]
+  /** Each is asked about a topic that is new. */
+  const changes: Record<string, (name: string, topicId: Uuid) => Promise<number>> = {
+    'DeleteTopics by id': async (_, topicId) =>
+      (await other!.request(apis.deleteTopics, 6, { topics: [{ name: null, topicId }], timeoutMs })).responses[0]!.errorCode,
+    'DeleteTopics by name': async name =>
+      (await other!.request(apis.deleteTopics, 5, { topicNames: [name], timeoutMs })).responses[0]!.errorCode,
+    CreatePartitions: async name => {
+      const topics = [{ name, count: 2, assignments: null }]
+      return (await other!.request(apis.createPartitions, 3, { topics, timeoutMs, validateOnly: false })).results[0]!.errorCode
+    },
+    CreateTopics: async name => {
+      const topics = [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }]
+      const { errorCode } = (await other!.request(apis.createTopics, 7, { topics, timeoutMs, validateOnly: true })).topics[0]!
+      return errorName(errorCode) === 'TOPIC_ALREADY_EXISTS' ? 0 : errorCode
+    },
+    IncrementalAlterConfigs: async resourceName => {
+      const configs = [{ name: 'retention.ms', configOperation: 0, value: '1' }]
+      const resources = [{ resourceType: 2, resourceName, configs }]
+      return (await other!.request(apis.incrementalAlterConfigs, 1, { resources, validateOnly: false })).responses[0]!.errorCode
+    },
+    AlterPartitionReassignments: async name => {
+      const topics = [{ name, partitions: [{ partitionIndex: 0, replicas: [3, 2, 1] }] }]
+      const { responses } = await other!.request(apis.alterPartitionReassignments, 0, { topics, timeoutMs })
+      return responses[0]!.partitions[0]!.errorCode
+    },
+    ElectLeaders: async topic => {
+      const asked = { electionType: 0, topicPartitions: [{ topic, partitions }], timeoutMs }
+      const { errorCode } = (await other!.request(apis.electLeaders, 2, asked)).replicaElectionResults[0]!.partitionResult[0]!
+      return errorName(errorCode) === 'ELECTION_NOT_NEEDED' ? 0 : errorCode
+    },
+  }
+  for (const [what, change] of Object.entries(changes)) {
+    const name = what.replaceAll(' ', '-')
+    const topicId = await createTopic(one!, name)
+    assert.equal(errorName(await change(name, topicId)), 'NONE', what)
+  }
 })
 
 test('each broker describes the quorum: the first one leads it, and nobody is behind', async () => {

@@ -233,7 +233,14 @@ class Exchange implements RequestContext, Audited {
   #work(): ReturnType<Handler['handle']> {
     const request = this.#request as never
     for (const _ of this.#handler.cost.distinct?.(request) ?? []);
-    return this.#handler.handle(request, this)
+    return this.#handle(request)
+  }
+
+  #handle(request: never): ReturnType<Handler['handle']> {
+    const { metadata } = this.broker
+    if (this.#handler.onNewestMetadata !== true || metadata.sharedLog !== null) return this.#handler.handle(request, this)
+    // Only produce defers its response.
+    return metadata.catchUp().then(() => this.#handler.handle(request, this)) as ReturnType<Handler['handle']>
   }
 
   /** For a request that is too large to be read at once. */
@@ -248,7 +255,7 @@ class Exchange implements RequestContext, Audited {
       throw new KafkaError('INVALID_REQUEST', message)
     }
     await runInSlices(this.broker.turns, cost.distinct?.(request as never) ?? noSteps())
-    const outcome = this.#handler.handle(request as never, this)
+    const outcome = this.#handle(request as never)
     return isDeferred(outcome) ? outcome.deferred : outcome
   }
 

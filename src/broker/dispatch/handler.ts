@@ -91,6 +91,11 @@ export interface Handler<A extends Api = Api> {
   /** Inclusive; what ApiVersions announces. */
   readonly versions: readonly [min: number, max: number]
   readonly access: Access
+  /**
+   * An administrator's change: it is decided on all that any broker of the cluster has acknowledged. In Kafka the controller decides it, or the broker
+   * that leads what it is about.
+   */
+  readonly onNewestMetadata?: boolean
   readonly cost: Cost<MessageOf<A['request']>>
   /** null: no response is sent (produce with acks=0). */
   handle(

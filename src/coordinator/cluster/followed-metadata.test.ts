@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KafkaError, randomUuid, zeroUuid } from '../../protocol.ts'
+import { KafkaError, randomUuid, type Uuid, zeroUuid } from '../../protocol.ts'
 import { testSystem } from '../runtime.testing.ts'
 import { newTopic, TestLog, testRules } from './cluster.testing.ts'
 import { countIn, follow, increment, settled } from './followed-metadata.testing.ts'
@@ -70,12 +70,12 @@ test('what an old image refuses, or finds unnecessary, is decided again on the n
   )
   const edit = () => new Map([['retention.ms', '1']])
   const change = other.home.write(shard => shard.applyConfigs([{ type: 'TOPIC', name: 'a', edit }], false))
-  assert.deepEqual(await settled(system, change), [null])
+  assert.deepEqual(await settled(system, change, 100), [null])
   const register = (epoch: number) => (shard: ClusterShard) =>
     shard.registerBroker({ id: 1, epoch, incarnation: zeroUuid, rack: null, fenced: false, endpoints: new Map() })
   await settled(system, other.home.write(register(5)))
   await settled(system, one.home.write(register(7)))
-  await assert.rejects(settled(system, other.home.write(register(6))), { name: 'DUPLICATE_BROKER_REGISTRATION' })
+  await assert.rejects(settled(system, other.home.write(register(6)), 100), { name: 'DUPLICATE_BROKER_REGISTRATION' })
   await settled(
     system,
     one.home.write(shard => shard.endSession({ brokerId: 1, epoch: 7, avoid: new Set() })),
@@ -85,7 +85,43 @@ test('what an old image refuses, or finds unnecessary, is decided again on the n
     one.home.write(shard => shard.unregisterBroker(1)),
   )
   // To the old image, the epoch is still a later one.
-  assert.equal(await settled(system, other.home.write(register(6))), 6)
+  assert.equal(await settled(system, other.home.write(register(6)), 100), 6)
+})
+
+test('however many ask for the newest image, or are refused, the log is read seldom; and each answer is younger than its question', async () => {
+  const system = testSystem()
+  const log = new NaiveMetadataLog()
+  const deaf = new Bent(log)
+  deaf.onChanged = () => ({ cancel() {} })
+  let reads = 0
+  const { read } = deaf
+  deaf.read = from => {
+    reads++
+    return read(from)
+  }
+  const [one, other] = [follow(system, log), follow(system, deaf)]
+  await settled(system, Promise.all([one.home.loaded, other.home.loaded]))
+  const remove = (id: Uuid) => other.home.write(shard => shard.deleteTopics([id]))
+  reads = 0
+  const unknown = Array.from({ length: 500 }, () => remove(randomUuid(system.random)))
+  const outcomes = await settled(system, Promise.all(unknown), 1_000)
+  assert.ok(outcomes.every(([outcome]) => outcome?.name === 'UNKNOWN_TOPIC_ID'))
+  assert.ok(reads <= 2, `${reads} reads`)
+  const begunMs = system.clock.monotonic()
+  reads = 0
+  for (let n = 0; n < 50; n++) await settled(system, remove(randomUuid(system.random)), 100)
+  assert.ok(reads <= (system.clock.monotonic() - begunMs) / 5 + 1, `${reads} reads`)
+  // Asked while another catch-up is under way, which may have read before the topic was there.
+  for (let n = 0; n < 10; n++) {
+    const underWay = other.home.catchUp()
+    const [created] = await settled(
+      system,
+      one.home.write(shard => shard.createTopics([newTopic(`t${n}`)], false)),
+    )
+    assert.ok(!(created instanceof KafkaError))
+    assert.deepEqual(await settled(system, remove(created!.id), 100), [null])
+    await settled(system, underWay, 100)
+  }
 })
 
 test('what was written is in the image when the write is answered', async () => {

@@ -37,6 +37,8 @@ export interface FollowedMetadataOptions {
 const pollMs = 1_000
 /** Between two attempts to load, or to learn the fate of an append; doubles up to the second number. */
 const pauseMs = { first: 20, last: 2_000 }
+/** Who wants to know that the image is the newest one causes a read, but not more often than this, however many ask. */
+const leastCatchUpMs = 5
 /** How often others may be faster, one after the other. */
 const mostAttempts = 100
 const answerWithinMs = 30_000
@@ -61,6 +63,12 @@ export class FollowedMetadata implements MetadataHome {
   #durableOffset: Offset = 0
   /** Settles when nobody looks at the image or changes it: replaying takes several turns. */
   #imageFree: Promise<unknown> = Promise.resolve()
+  /** Has not begun to read yet: it is for all who ask until then. */
+  #nextCatchUp: Promise<void> | null = null
+  #lastCatchUp: Promise<unknown> = Promise.resolve()
+  #lastCatchUpMs = Number.NEGATIVE_INFINITY
+  /** How many have begun, and the last one that has succeeded. */
+  #catchUps = { begun: 0, done: 0 }
   #lastWrite: Promise<unknown> = Promise.resolve()
   #waiting = 0
   /** The log may hold more than the image. */
@@ -86,13 +94,22 @@ export class FollowedMetadata implements MetadataHome {
   }
 
   async write<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata = this.#appendToLog): Promise<R> {
+    const { begun } = this.#catchUps
+    const first = await this.#writeInTurn(step, append, begun)
+    if (first !== notNewest) return first
+    // Others may write meanwhile.
+    await this.catchUp()
+    return (await this.#writeInTurn(step, append, begun)) as R
+  }
+
+  async #writeInTurn<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata, since: number): Promise<R | typeof notNewest> {
     if (this.#waiting === mostWaiting) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'Too many changes of the metadata wait')
     let begun = false
     let givenUp = false
     const result = this.#lastWrite.then(() => {
       if (givenUp) throw unavailable('The change was given up')
       begun = true
-      return this.#writeNow(step, append)
+      return this.#writeNow(step, append, since)
     })
     this.#waiting++
     const settled = () => {
@@ -126,7 +143,22 @@ export class FollowedMetadata implements MetadataHome {
   }
 
   catchUp(): Promise<void> {
-    return this.#withImage(() => this.#catchUp(null))
+    this.#nextCatchUp ??= this.#catchUpSoon()
+    return this.#nextCatchUp
+  }
+
+  async #catchUpSoon(): Promise<void> {
+    await this.#lastCatchUp
+    const { clock } = this.#options.system
+    const restMs = this.#lastCatchUpMs + leastCatchUpMs - clock.monotonic()
+    if (restMs > 0) await this.#sleep(restMs)
+    this.#nextCatchUp = null
+    this.#lastCatchUpMs = clock.monotonic()
+    const number = ++this.#catchUps.begun
+    const run = this.#withImage(() => this.#catchUp(null))
+    this.#lastCatchUp = run.catch(() => {})
+    await run
+    this.#catchUps.done = number
   }
 
   /** Nothing waits for a snapshot: the log is there without it, and the next change tries again. */
@@ -175,12 +207,15 @@ export class FollowedMetadata implements MetadataHome {
 
   readonly #appendToLog: AppendMetadata = (expected, records, id) => this.#log.append(expected, records, id)
 
-  async #writeNow<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata): Promise<R> {
-    /** Where the log ended when this call looked. */
-    let end: Offset | null = null
+  /** What it finds unnecessary, or refuses, it does on an image that is newer than catch-up `since`, or answers {@link notNewest}. */
+  async #writeNow<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata, since: number): Promise<R | typeof notNewest> {
+    let isNewest = false
     for (let attempt = 0; attempt < mostAttempts; attempt++) {
       const { shard, expected, decided } = await this.#withImage(async () => {
-        if (this.#behind || this.#shard === null) await this.#catchUp(null)
+        if (this.#behind || this.#shard === null) {
+          await this.#catchUp(null)
+          isNewest = true
+        }
         const shard = this.#current()
         // Before the step, which decides what it answers on this state.
         const expected = shard.nextOffset
@@ -188,8 +223,7 @@ export class FollowedMetadata implements MetadataHome {
       })
       if (decided instanceof KafkaError || decided.records.length === 0) {
         // Others may have changed what it was decided on; with records, the append would show it.
-        end ??= await this.#withImage(() => this.#readToEnd())
-        if (expected < end) continue
+        if (!isNewest && this.#catchUps.done <= since) return notNewest
         if (decided instanceof KafkaError) throw decided
         return decided.response
       }
@@ -204,11 +238,6 @@ export class FollowedMetadata implements MetadataHome {
       if (repeated && this.#shard !== shard) throw unknownFate()
     }
     throw unavailable(`Other brokers changed the metadata first, ${mostAttempts} times`)
-  }
-
-  async #readToEnd(): Promise<Offset> {
-    await this.#catchUp(null)
-    return this.#current().nextOffset
   }
 
   /** `repeated`: there was a call whose fate was not known. */
@@ -403,6 +432,9 @@ export class FollowedMetadata implements MetadataHome {
     })
   }
 }
+
+/** Of a write that has to be decided again. */
+const notNewest = Symbol('not the newest image')
 
 function outcomeOf<R>(step: () => Decision<R>): Decision<R> | KafkaError {
   try {

@@ -10,6 +10,7 @@ export const alterClientQuotas = defineHandler<typeof apis.alterClientQuotas>({
   api: apis.alterClientQuotas,
   versions: [0, 1],
   access: [['CLUSTER', 'ALTER_CONFIGS']],
+  onNewestMetadata: true,
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     requireCluster(context, 'ALTER_CONFIGS')

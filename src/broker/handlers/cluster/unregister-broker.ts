@@ -13,6 +13,7 @@ export const unregisterBroker = defineHandler<typeof apis.unregisterBroker>({
   api: apis.unregisterBroker,
   versions: [0, 0],
   access: [['CLUSTER', 'ALTER']],
+  onNewestMetadata: true,
   cost: oneThing,
   async handle({ brokerId }, context) {
     requireCluster(context, 'ALTER')

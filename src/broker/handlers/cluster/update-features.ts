@@ -16,6 +16,7 @@ export const updateFeatures = defineHandler<typeof apis.updateFeatures>({
   api: apis.updateFeatures,
   versions: [0, 2],
   access: [['CLUSTER', 'ALTER']],
+  onNewestMetadata: true,
   cost: oneThing,
   async handle(request, context) {
     requireCluster(context, 'ALTER')

@@ -13,6 +13,7 @@ export const alterConfigs = defineHandler<typeof apis.alterConfigs>({
   api: apis.alterConfigs,
   versions: [0, 2],
   access: alterAccess,
+  onNewestMetadata: true,
   cost: manyThings(null),
   async handle(request, context) {
     const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({

@@ -13,6 +13,7 @@ export const incrementalAlterConfigs = defineHandler<typeof apis.incrementalAlte
   api: apis.incrementalAlterConfigs,
   versions: [0, 1],
   access: alterAccess,
+  onNewestMetadata: true,
   cost: manyThings(null),
   async handle(request, context) {
     const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({

@@ -14,6 +14,7 @@ export const offsetDelete = defineHandler<typeof apis.offsetDelete>({
     ['GROUP', 'DELETE'],
     ['TOPIC', 'READ'],
   ],
+  onNewestMetadata: true,
   cost: topicPartitions,
   async handle(request, context) {
     requireGroup(context, 'DELETE', request.groupId)

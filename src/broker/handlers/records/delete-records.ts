@@ -19,6 +19,7 @@ export const deleteRecords = defineHandler<typeof apis.deleteRecords>({
   api: apis.deleteRecords,
   versions: [0, 2],
   access: [['TOPIC', 'DELETE']],
+  onNewestMetadata: true,
   cost: topicPartitions,
   async handle(request, context) {
     const { turns } = context.broker

@@ -17,6 +17,7 @@ export const alterUserScramCredentials = defineHandler<typeof apis.alterUserScra
   api: apis.alterUserScramCredentials,
   versions: [0, 0],
   access: [['CLUSTER', 'ALTER']],
+  onNewestMetadata: true,
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     requireCluster(context, 'ALTER')

@@ -12,6 +12,7 @@ export const createAcls = defineHandler<typeof apis.createAcls>({
   api: apis.createAcls,
   versions: [0, 3],
   access: [['CLUSTER', 'ALTER']],
+  onNewestMetadata: true,
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     requireCluster(context, 'ALTER')

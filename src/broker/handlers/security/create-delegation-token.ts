@@ -11,6 +11,7 @@ export const createDelegationToken = defineHandler<typeof apis.createDelegationT
   api: apis.createDelegationToken,
   versions: [0, 3],
   access: [['USER', 'CREATE_TOKENS']],
+  onNewestMetadata: true,
   cost: oneThing,
   async handle(request, context) {
     const requester = context.connection.principal

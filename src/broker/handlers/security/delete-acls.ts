@@ -14,6 +14,7 @@ export const deleteAcls = defineHandler<typeof apis.deleteAcls>({
   api: apis.deleteAcls,
   versions: [0, 3],
   access: [['CLUSTER', 'ALTER']],
+  onNewestMetadata: true,
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     requireCluster(context, 'ALTER')

@@ -9,6 +9,7 @@ export const renewDelegationToken = defineHandler<typeof apis.renewDelegationTok
   versions: [0, 2],
   // Who may do it is said in the token.
   access: 'none',
+  onNewestMetadata: true,
   cost: oneThing,
   async handle(request, context) {
     requireIdentified(context)

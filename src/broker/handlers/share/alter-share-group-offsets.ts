@@ -15,6 +15,7 @@ export const alterShareGroupOffsets = defineHandler<typeof apis.alterShareGroupO
     ['GROUP', 'READ'],
     ['TOPIC', 'READ'],
   ],
+  onNewestMetadata: true,
   cost: manyThings(function* (request) {
     request.topics = yield* distinctPairs(
       request.topics,

@@ -14,6 +14,7 @@ export const deleteShareGroupOffsets = defineHandler<typeof apis.deleteShareGrou
     ['GROUP', 'DELETE'],
     ['TOPIC', 'READ'],
   ],
+  onNewestMetadata: true,
   cost: manyThings(function* (request) {
     request.topics = yield* distinct(request.topics, topic => topic.topicName)
   }),

@@ -16,6 +16,7 @@ export const alterPartitionReassignments = defineHandler<typeof apis.alterPartit
   api: apis.alterPartitionReassignments,
   versions: [0, 1],
   access: [['CLUSTER', 'ALTER']],
+  onNewestMetadata: true,
   cost: topicPartitions,
   async handle(request, context) {
     requireCluster(context, 'ALTER')

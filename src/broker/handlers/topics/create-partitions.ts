@@ -15,6 +15,7 @@ export const createPartitions = defineHandler<typeof apis.createPartitions>({
   api: apis.createPartitions,
   versions: [0, 3],
   access: [['TOPIC', 'ALTER']],
+  onNewestMetadata: true,
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     const seen = new Set<string>()

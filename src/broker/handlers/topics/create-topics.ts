@@ -29,6 +29,7 @@ export const createTopics = defineHandler<typeof apis.createTopics>({
     ['TOPIC', 'CREATE'],
     ['TOPIC', 'DESCRIBE_CONFIGS'],
   ],
+  onNewestMetadata: true,
   cost: manyThings(null),
   async handle(request, context) {
     const { creatable, refused } = await sort(request, context)

@@ -27,6 +27,7 @@ export const deleteTopics = defineHandler<typeof apis.deleteTopics>({
     ['TOPIC', 'DESCRIBE'],
     ['TOPIC', 'DELETE'],
   ],
+  onNewestMetadata: true,
   cost: manyThings(null, fewEntries),
   async handle(request, context) {
     if (!context.broker.config.get('delete.topic.enable')) {

@@ -27,6 +27,7 @@ export const electLeaders = defineHandler<typeof apis.electLeaders>({
     ['CLUSTER', 'ALTER'],
     ['CLUSTER', 'CLUSTER_ACTION'],
   ],
+  onNewestMetadata: true,
   cost: manyThings(function* (request) {
     if (request.topicPartitions === null) return
     request.topicPartitions = yield* distinctPairs(request.topicPartitions, topic => topic.topic, 'partitions')

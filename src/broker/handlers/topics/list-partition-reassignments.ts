@@ -14,6 +14,7 @@ export const listPartitionReassignments = defineHandler<typeof apis.listPartitio
   api: apis.listPartitionReassignments,
   versions: [0, 0],
   access: [['CLUSTER', 'DESCRIBE']],
+  onNewestMetadata: true,
   cost: manyThings(null),
   async handle(request, context) {
     requireCluster(context, 'DESCRIBE')
