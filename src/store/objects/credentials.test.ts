@@ -31,6 +31,7 @@ function setting(
     system: world.system,
     transport,
     environment,
+    region: 'eu-west-1',
     report: (what, error) => reports.push(`${what}: ${error}`),
   })
   return { world, source, asked, reports }
@@ -83,6 +84,78 @@ test('a container role, with a token from a file', async () => {
     expiresAtMs: Date.UTC(2026, 0, 1, 6),
   })
   assert.equal(asked[0]!.headers['authorization'], 'secret')
+})
+
+const irsa = { AWS_WEB_IDENTITY_TOKEN_FILE: '/var/run/token', AWS_ROLE_ARN: 'arn:aws:iam::1:role/events' }
+
+const assumed = (key: string, untilMs: number) => ({
+  body: Buffer.from(
+    `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><SubjectFromWebIdentityToken>s</SubjectFromWebIdentityToken><Credentials>
+       <SessionToken>a&#43;b</SessionToken><SecretAccessKey>secret/${key}</SecretAccessKey>
+       <Expiration>${new Date(untilMs).toISOString()}</Expiration><AccessKeyId>${key}</AccessKeyId>
+     </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+  ),
+})
+
+test('a web identity (IRSA): the role is assumed with the token that is in the file now, and again before its keys expire', async () => {
+  let issued = 0
+  const { world, source, asked } = setting({ ...irsa, AWS_PROFILE: 'other', AWS_ROLE_SESSION_NAME: 'pod-1' }, () =>
+    assumed(`key${++issued}`, world.system.clock.now() + 3_600_000),
+  )
+  const write = (token: string) => world.run(world.system.files.replaceFile('/var/run/token', Buffer.from(`${token}\n`)))
+  world.system.files.makeDirectory('/var/run')
+  await write('first.to+ken=')
+  const { expiresAtMs, ...keys } = await source.current()
+  assert.deepEqual(keys, { accessKeyId: 'key1', secretAccessKey: 'secret/key1', sessionToken: 'a+b' })
+  assert.equal(expiresAtMs, world.system.clock.now() + 3_600_000)
+  const { method, origin, path, headers, body } = asked[0]!
+  assert.deepEqual(
+    [method, origin, path, headers['host']],
+    ['POST', 'https://sts.eu-west-1.amazonaws.com', '/', 'sts.eu-west-1.amazonaws.com'],
+  )
+  assert.deepEqual(Object.fromEntries(new URLSearchParams(Buffer.concat(body).toString())), {
+    Action: 'AssumeRoleWithWebIdentity',
+    Version: '2011-06-15',
+    RoleArn: irsa.AWS_ROLE_ARN,
+    RoleSessionName: 'pod-1',
+    WebIdentityToken: 'first.to+ken=',
+  })
+  await write('second')
+  await world.pass(56 * 60_000)
+  assert.equal((await source.current()).accessKeyId, 'key1', 'nobody waits for the renewal')
+  await world.pass(10)
+  assert.equal((await source.current()).accessKeyId, 'key2')
+  assert.match(Buffer.concat(asked[1]!.body).toString(), /WebIdentityToken=second$/)
+})
+
+test('where the token service is, and what it says when it refuses', async () => {
+  const refusal = {
+    status: 403,
+    body: Buffer.from('<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not you</Message></Error></ErrorResponse>'),
+  }
+  const asking = async (environment: Environment) => {
+    const { world, source, asked } = setting({ ...irsa, ...environment }, () => refusal)
+    world.system.files.makeDirectory('/var/run')
+    await world.run(world.system.files.replaceFile('/var/run/token', Buffer.from('token')))
+    const error = await source.current().catch(each => each)
+    return [asked[0]?.origin, error.message]
+  }
+  const refused = (origin: string) => [origin, `no credentials from ${irsa.AWS_ROLE_ARN}: ${origin} answered 403 AccessDenied: Not you`]
+  assert.deepEqual(await asking({ AWS_REGION: 'cn-north-1' }), refused('https://sts.cn-north-1.amazonaws.com.cn'))
+  assert.deepEqual(await asking({ AWS_ENDPOINT_URL_STS: 'https://sts.example:9000' }), refused('https://sts.example:9000'))
+  assert.deepEqual(await asking({ AWS_ENDPOINT_URL: 'http://127.0.0.1:9000' }), refused('http://127.0.0.1:9000'))
+  assert.match(String(await asking({ AWS_ENDPOINT_URL: 'http://sts.example' })), /^,.*sts.example needs https/)
+  assert.match(String(await asking({ AWS_ROLE_SESSION_NAME: 'my pod' })), /^,.*AWS_ROLE_SESSION_NAME=my pod must have 2 to 64/)
+  assert.match(
+    String(
+      (
+        await setting(irsa)
+          .source.current()
+          .catch(each => each)
+      ).message,
+    ),
+    /\/var\/run\/token holds no token/,
+  )
 })
 
 test('a token is not sent in clear text to just anybody', async () => {

@@ -1,5 +1,6 @@
 /**
- * Where the credentials of the object store come from, in AWS's order: environment, shared file, container (ECS, EKS), instance (IMDSv2).
+ * Where the credentials of the object store come from, in the order of AWS's Java SDK: keys in the environment, web identity (IRSA), shared file,
+ * container (ECS, EKS Pod Identity), instance (IMDSv2).
  *
  * Temporary ones are renewed well before they expire, in the background: requests wait for a renewal only when nothing valid is left.
  * While a renewal fails and the old ones still hold, they are used.
@@ -7,6 +8,7 @@
 import type { System } from '../../base.ts'
 import { ObjectError } from './object-error.ts'
 import type { Transport } from './transport.ts'
+import { textOf } from './xml.ts'
 
 export interface Credentials {
   readonly accessKeyId: string
@@ -22,6 +24,8 @@ export interface CredentialsOptions {
   system: System
   transport: Transport
   environment: Environment
+  /** Of the object store: there a role is assumed. */
+  region: string
   /** A renewal failed while others still hold. */
   report(what: string, error: unknown): void
 }
@@ -32,9 +36,15 @@ const renewBeforeMs = 5 * 60_000
 const fileHoldsMs = 5 * 60_000
 /** Between two attempts to renew what still holds. */
 const renewPauseMs = 15_000
+/** Of what is close by, and of AWS's token service. */
 const answerTimeoutMs = 2_000
+const stsTimeoutMs = 5_000
+/** AWS's limits. */
+const mostTokenBytes = 20_000
+const sessionNameRule = /^[\w+=,.@-]{2,64}$/
 const mostAnswerBytes = 64 * 1024
 const instanceAddress = 'http://169.254.169.254'
+const loopback = ['localhost', '127.0.0.1', '[::1]']
 const containerAddress = 'http://169.254.170.2'
 
 interface Source {
@@ -102,6 +112,9 @@ function sourceOf(options: CredentialsOptions): Source {
     const sessionToken = environment['AWS_SESSION_TOKEN'] || null
     return { name: 'AWS_ACCESS_KEY_ID', load: async () => ({ accessKeyId, secretAccessKey, sessionToken, expiresAtMs: null }) }
   }
+  const tokenFile = environment['AWS_WEB_IDENTITY_TOKEN_FILE']
+  const roleArn = environment['AWS_ROLE_ARN']
+  if (tokenFile && roleArn) return { name: roleArn, load: () => fromWebIdentity(options, { tokenFile, roleArn }) }
   const path = environment['AWS_SHARED_CREDENTIALS_FILE'] ?? `${environment['HOME'] ?? ''}/.aws/credentials`
   const profile = environment['AWS_PROFILE'] ?? 'default'
   const named = environment['AWS_SHARED_CREDENTIALS_FILE'] !== undefined || environment['AWS_PROFILE'] !== undefined
@@ -137,11 +150,53 @@ function fromFile(system: System, path: string, profile: string): Credentials {
   return { accessKeyId, secretAccessKey, sessionToken: values.get('aws_session_token') || null, expiresAtMs }
 }
 
+/** The token is read each time: Kubernetes renews it. It is what authenticates the request, so that needs no signature. */
+async function fromWebIdentity(
+  options: CredentialsOptions,
+  { tokenFile, roleArn }: { tokenFile: string; roleArn: string },
+): Promise<Credentials> {
+  const { environment, system, region, transport } = options
+  const token = system.files.readFile(tokenFile)?.toString('utf8').trim()
+  if (!token) throw new Error(`${tokenFile} holds no token`)
+  if (token.length > mostTokenBytes)
+    throw new Error(`the token in ${tokenFile} has ${token.length} bytes; at most ${mostTokenBytes} are allowed`)
+  const sessionName = environment['AWS_ROLE_SESSION_NAME'] || `millrace-${system.clock.now()}`
+  if (!sessionNameRule.test(sessionName)) {
+    throw new Error(`AWS_ROLE_SESSION_NAME=${sessionName} must have 2 to 64 letters, digits and characters of _+=,.@-`)
+  }
+  const url = stsOf(environment, region)
+  const form = new URLSearchParams({ Action: 'AssumeRoleWithWebIdentity', Version: '2011-06-15', RoleArn: roleArn })
+  form.set('RoleSessionName', sessionName)
+  form.set('WebIdentityToken', token)
+  const { status, body } = await transport.send({
+    method: 'POST',
+    origin: url.origin,
+    path: url.pathname,
+    headers: { host: url.host, 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
+    body: [Buffer.from(form.toString())],
+    timeoutMs: stsTimeoutMs,
+    mostBytes: mostAnswerBytes,
+  })
+  const xml = body.toString('utf8')
+  if (status !== 200) throw new Error(`${url.origin} answered ${status} ${textOf(xml, 'Code') ?? ''}: ${textOf(xml, 'Message') ?? ''}`)
+  const answer = { AccessKeyId: textOf(xml, 'AccessKeyId'), SecretAccessKey: textOf(xml, 'SecretAccessKey') }
+  return fromAnswer({ ...answer, Token: textOf(xml, 'SessionToken'), Expiration: textOf(xml, 'Expiration') })
+}
+
+/** Of the region, as AWS's SDKs have it. The token must not be sent in clear to just anybody. */
+function stsOf(environment: Environment, region: string): URL {
+  const own = environment['AWS_ENDPOINT_URL_STS'] || environment['AWS_ENDPOINT_URL'] || null
+  const near = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || region
+  const url = new URL(own ?? `https://sts.${near}.amazonaws.com${near.startsWith('cn-') ? '.cn' : ''}`)
+  if (url.protocol !== 'https:' && !loopback.includes(url.hostname)) throw new Error(`${url.hostname} needs https`)
+  return url
+}
+
 async function fromContainer(options: CredentialsOptions): Promise<Credentials> {
   const { environment, system } = options
   const relative = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI']
   const url = new URL(relative === undefined ? environment['AWS_CONTAINER_CREDENTIALS_FULL_URI']! : `${containerAddress}${relative}`)
-  const trusted = ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]', 'localhost', '127.0.0.1', '[::1]']
+  const trusted = ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]', ...loopback]
   // As in AWS's own clients: a token must not be sent in clear to just anybody.
   if (url.protocol !== 'https:' && !trusted.includes(url.hostname)) throw new Error(`${url.hostname} needs https`)
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE']
@@ -180,8 +235,13 @@ async function ask(
   return body.toString('utf8')
 }
 
+type Answer = Partial<Record<'AccessKeyId' | 'SecretAccessKey' | 'Token' | 'Expiration', unknown>>
+
 function fromJson(text: string): Credentials {
-  const answer = JSON.parse(text) as Partial<Record<'AccessKeyId' | 'SecretAccessKey' | 'Token' | 'Expiration', unknown>>
+  return fromAnswer(JSON.parse(text) as Answer)
+}
+
+function fromAnswer(answer: Answer): Credentials {
   const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, Token: token, Expiration: expiration } = answer
   if (typeof accessKeyId !== 'string' || typeof secretAccessKey !== 'string') throw new Error('the answer holds no keys')
   const expiresAtMs = typeof expiration === 'string' ? Date.parse(expiration) : Number.NaN

@@ -58,7 +58,13 @@ class S3ObjectStore implements ObjectStore {
     const url = parseObjectsUrl(text, environment)
     this.#prefix = url.prefix
     this.#transport = transport ?? nodeTransport(system.timers, mostRequests)
-    const credentials = new CredentialSource({ system, transport: this.#transport, environment, report: report ?? (() => {}) })
+    const credentials = new CredentialSource({
+      system,
+      transport: this.#transport,
+      environment,
+      region: url.region,
+      report: report ?? (() => {}),
+    })
     const limits = new RequestLimits(mostRequests, mostAnswerBytes)
     this.#attempts = new Attempts({ system, transport: this.#transport, url, credentials, limits, timeoutMs, attemptTimeoutMs })
   }
