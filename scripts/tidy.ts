@@ -23,13 +23,14 @@ const mayImport: Record<string, readonly string[]> = {
   base: [],
   protocol: ['base'],
   formats: [],
+  logger: ['base'],
   store: ['base'],
   log: ['base', 'protocol', 'store'],
   channel: ['base', 'protocol', 'formats'],
   client: ['base', 'protocol', 'channel'],
   coordinator: ['base', 'protocol', 'store', 'log'],
-  broker: ['base', 'protocol', 'formats', 'channel', 'store', 'log', 'coordinator'],
-  millrace: ['base', 'protocol', 'log', 'coordinator', 'broker', 'client'],
+  broker: ['base', 'protocol', 'formats', 'logger', 'channel', 'store', 'log', 'coordinator'],
+  millrace: ['base', 'protocol', 'logger', 'log', 'coordinator', 'broker', 'client'],
   cli: ['*'],
 }
 

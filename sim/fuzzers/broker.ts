@@ -3,7 +3,7 @@
  * connections are served in time, memory stays bounded, no promise rejection is unhandled, and no client gets in without the password.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '../../src/broker.ts'
+import type { Logger } from '../../src/logger.ts'
 import { startBroker } from '../../src/millrace.ts'
 import { type Api, apis } from '../../src/protocol.ts'
 import { connect, createTopic, fetchRecords, produce, type RawClient, requestBytes } from '../../test/support/client.ts'

@@ -5,7 +5,7 @@
  * is a {@link Cast}: what its clients do, and the checker that judges what they saw.
  */
 import { createHash } from 'node:crypto'
-import type { Logger } from '../../src/broker.ts'
+import type { Logger } from '../../src/logger.ts'
 import { Machine } from '../world/machine.ts'
 import { Network } from '../world/network.ts'
 import type { SeededRandom } from '../world/random.ts'

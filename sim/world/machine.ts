@@ -5,7 +5,8 @@
  * never happens: its timers and disk calls never come back, and its connections break.
  */
 import { DiskError } from '../../src/base.ts'
-import { type Logger, loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
+import { loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
+import type { Logger } from '../../src/logger.ts'
 import { type Disk, type Image, simulatedDisk } from './disk.ts'
 import type { Network } from './network.ts'
 import type { Cut } from './power-cut.ts'

@@ -4,8 +4,9 @@
  * Its calls to the stores and to other brokers pass through the simulated PostgreSQL, S3 and network.
  */
 import { memoryFileSystem } from '../../src/base.ts'
-import { type Logger, loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
+import { loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
 import type { SharedSettings } from '../../src/log.ts'
+import type { Logger } from '../../src/logger.ts'
 import type { Backend, Transport } from '../../src/store.ts'
 import type { Network } from './network.ts'
 import { simulatedLink } from './peer-link.ts'

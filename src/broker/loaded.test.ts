@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 const script = `
   import { memoryFileSystem, realSystem } from '../base.ts'
   import { loadBrokerConfig } from './config.ts'
-  import { silentLogger } from './logger.ts'
+  import { silentLogger } from '../logger.ts'
   import { startBroker } from './start.ts'
 
   const config = loadBrokerConfig({ set: { listeners: 'PLAINTEXT://127.0.0.1:0', 'http.listen': '127.0.0.1:0', 'log.dirs': '/data' } })

@@ -7,9 +7,9 @@
  */
 import { chunks, inSlices, type System, type Turns } from '../base.ts'
 import type { BrokerRegistration, ClusterMetadata, TopicPartition } from '../coordinator.ts'
+import type { Logger } from '../logger.ts'
 import { KafkaError } from '../protocol.ts'
 import type { BrokerConfig } from './config.ts'
-import type { Logger } from './logger.ts'
 import { asBalanced, type BalancedPartition, planDrain } from './moves/balance.ts'
 import { Balancer } from './moves/balancer.ts'
 import { type ElectionLimits, Elections, type ElectionType, type NamedPartition } from './moves/elections.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { realSystem, watchTurns } from '../base.ts'
-import { silentLogger } from './logger.ts'
+import { silentLogger } from '../logger.ts'
 import { Seldom } from './seldom.ts'
 import { Stalls } from './stalls.ts'
 

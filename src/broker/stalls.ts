@@ -3,7 +3,7 @@
  * because long work runs in slices (`base/turns.ts`), so each log line points to a fault of the broker or an overloaded machine.
  */
 import { Durations, type System } from '../base.ts'
-import type { Logger } from './logger.ts'
+import type { Logger } from '../logger.ts'
 import type { Seldom } from './seldom.ts'
 
 /** Longer turns are counted. */

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../base.ts'
+import { silentLogger } from '../logger.ts'
 import { configChange, loadBrokerConfig } from './config.ts'
-import { silentLogger } from './logger.ts'
 import { type StartOptions, startBroker } from './start.ts'
 
 function options(files: ReturnType<typeof memoryFileSystem>, set: Record<string, string> = {}): StartOptions {

@@ -17,6 +17,7 @@ import {
   TransactionCoordinator,
   transactionTopicName,
 } from '../coordinator.ts'
+import type { Logger } from '../logger.ts'
 import { openRecordConverter, type RecordConverter } from '../protocol.ts'
 import {
   type BrokerConfig,
@@ -43,7 +44,6 @@ import { LargeRequests } from './dispatch/large-requests.ts'
 import { handlers } from './handlers.ts'
 import { exposition } from './http/exposition.ts'
 import { type HttpEndpoint, startHttp } from './http/http.ts'
-import type { Logger } from './logger.ts'
 import { BrokerMetrics } from './metrics.ts'
 import { Moves } from './moves.ts'
 import { Peering } from './peers.ts'

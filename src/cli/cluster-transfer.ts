@@ -1,6 +1,7 @@
 /** `millrace cluster import` and `export`: a data directory into a cluster, and a cluster into a new data directory. */
 import { realSystem, type System } from '../base.ts'
-import { type ClusterExportReport, type ClusterImportReport, exportCluster, importIntoCluster, jsonLogger, type Logger } from '../broker.ts'
+import { type ClusterExportReport, type ClusterImportReport, exportCluster, importIntoCluster } from '../broker.ts'
+import { jsonLogger, type Logger } from '../logger.ts'
 import { KafkaError } from '../protocol.ts'
 import { type ClusterFlags, type Stores, toldDatabase, toldObjects, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, size, UsageError } from './output.ts'

@@ -1,6 +1,7 @@
 /** `millrace user create --offline`: writes the first user to the data directory of a stopped broker, or to the database of a cluster. */
 import { realSystem } from '../base.ts'
-import { jsonLogger, writeScramCredential } from '../broker.ts'
+import { writeScramCredential } from '../broker.ts'
+import { jsonLogger } from '../logger.ts'
 import { type Stores, withStores } from './cluster.ts'
 import { CommandFailed, show } from './output.ts'
 import { newPassword } from './secret.ts'

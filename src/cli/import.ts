@@ -1,6 +1,7 @@
 /** `millrace import`: creates a new data directory from the data of a stopped Kafka. */
 import { realSystem } from '../base.ts'
-import { type ImportProgress, type ImportReport, importKafka, jsonLogger } from '../broker.ts'
+import { type ImportProgress, type ImportReport, importKafka } from '../broker.ts'
+import { jsonLogger } from '../logger.ts'
 import { CommandFailed, plural, show, size } from './output.ts'
 import { ProgressLine } from './progress-line.ts'
 import { configFrom, explain, type StartFlags } from './start.ts'

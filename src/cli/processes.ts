@@ -8,15 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { type LineSink, type System, Turns } from '../base.ts'
-import {
-  type BrokerConfig,
-  dataDirectory,
-  type HttpEndpoint,
-  type Logger,
-  parseHttpAddress,
-  processDirectory,
-  startHttp,
-} from '../broker.ts'
+import { type BrokerConfig, dataDirectory, type HttpEndpoint, parseHttpAddress, processDirectory, startHttp } from '../broker.ts'
+import type { Logger } from '../logger.ts'
 import { BrokerProcess } from './processes/broker-process.ts'
 import { configurations } from './processes/configuration.ts'
 import type { LogLevel, ReadyReport } from './processes/messages.ts'

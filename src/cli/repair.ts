@@ -1,6 +1,7 @@
 /** `millrace repair`: brings offline partitions back, without the data that cannot be read. */
 import { realSystem } from '../base.ts'
-import { type Logger, type Repaired, repairPartitions, silentLogger } from '../broker.ts'
+import { type Repaired, repairPartitions } from '../broker.ts'
+import { type Logger, silentLogger } from '../logger.ts'
 import { CommandFailed, plural, show } from './output.ts'
 import { configFrom, explain, type StartFlags } from './start.ts'
 

@@ -7,15 +7,13 @@ import {
   CannotListen,
   ConfigProblems,
   dataDirectory,
-  jsonLogger,
-  type Logger,
   loadBrokerConfig,
-  openLogSink,
   processCount,
   type RunningBroker,
   type StartOptions,
   startBroker,
 } from '../broker.ts'
+import { jsonLogger, type Logger, openLogSink } from '../logger.ts'
 import { defaultBootstrap } from './options.ts'
 import { bracketed, CommandFailed, UsageError } from './output.ts'
 import { diskMessage } from './report.ts'

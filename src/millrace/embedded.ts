@@ -1,6 +1,7 @@
 /** Starts a broker in this process from {@link MillraceOptions}. */
 import { memoryFileSystem, nearestName, realSystem } from '../base.ts'
-import { loadBrokerConfig, processCount, silentLogger, startBroker } from '../broker.ts'
+import { loadBrokerConfig, processCount, startBroker } from '../broker.ts'
+import { silentLogger } from '../logger.ts'
 import type { Millrace, MillraceOptions } from '../millrace.ts'
 
 const noDelays = { 'group.initial.rebalance.delay.ms': 0, 'group.streams.initial.rebalance.delay.ms': 0 }

@@ -1,8 +1,9 @@
 /** The first user of a cluster, whose brokers let nobody in without a login. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { silentLogger, writeScramCredential } from '../../src/broker.ts'
+import { writeScramCredential } from '../../src/broker.ts'
 import { openClient } from '../../src/client.ts'
+import { silentLogger } from '../../src/logger.ts'
 import { clusterConfig, SimulatedStores } from './simulated-stores.ts'
 
 const set = {

@@ -18,10 +18,10 @@ import {
   loadBrokerConfig,
   processDirectory,
   type RunningBroker,
-  silentLogger,
   startBroker,
 } from '../../src/broker.ts'
 import { openClient } from '../../src/client.ts'
+import { silentLogger } from '../../src/logger.ts'
 import { apis, buildBatch, errorName } from '../../src/protocol.ts'
 import { connect, produce } from '../support/client.ts'
 import { SimulatedStores } from './simulated-stores.ts'

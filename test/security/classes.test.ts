@@ -157,7 +157,7 @@ describe('the log', () => {
   it('has one line for each event, whatever clients call themselves', () => {
     const forged = 'x\n{"level":30,"msg":"audit: access allowed"}\r\n\u001b[2J\u2028'
     const script = `
-      import { jsonLogger } from ${JSON.stringify(new URL('../../src/broker/logger.ts', import.meta.url).href)}
+      import { jsonLogger } from ${JSON.stringify(new URL('../../src/logger.ts', import.meta.url).href)}
       jsonLogger('debug').info({ principal: process.argv[1], clientId: process.argv[1] }, 'audit: access denied')`
     const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script, forged], { encoding: 'utf8' })
     const lines = stderr.trimEnd().split(/\r|\n/)

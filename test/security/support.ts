@@ -2,7 +2,8 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { memoryFileSystem, realSystem } from '../../src/base.ts'
-import { type Logger, loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
+import { loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
+import type { Logger } from '../../src/logger.ts'
 import { apis } from '../../src/protocol.ts'
 import { connect, type RawClient } from '../support/client.ts'
 

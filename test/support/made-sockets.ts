@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
 import { Duplex } from 'node:stream'
 import { type FileSystem, realSystem } from '../../src/base.ts'
-import { loadBrokerConfig, type RunningBroker, silentLogger, startBroker } from '../../src/broker.ts'
+import { loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
+import { silentLogger } from '../../src/logger.ts'
 
 export interface WithMadeSockets {
   broker: RunningBroker

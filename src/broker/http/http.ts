@@ -7,7 +7,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Timers, Turns } from '../../base.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../../logger.ts'
 import { CannotListen } from '../start/cannot-listen.ts'
 import type { Exposition } from './exposition.ts'
 import { Pages } from './pages.ts'

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { memoryFileSystem, realSystem, type System, trustingClock } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
+import { silentLogger } from '../../logger.ts'
 import { buildBatch } from '../../protocol.ts'
 import { loadBrokerConfig } from '../config.ts'
-import { silentLogger } from '../logger.ts'
 import { type RunningBroker, startBroker } from '../start.ts'
 
 async function start(t: TestContext, system: System, warnings: string[], config: Record<string, string> = {}): Promise<RunningBroker> {

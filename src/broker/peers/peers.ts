@@ -6,9 +6,9 @@
  */
 import type { System } from '../../base.ts'
 import type { Link, LinkOptions } from '../../channel.ts'
+import type { Logger } from '../../logger.ts'
 import { type Api, type InputOf, KafkaError, type MessageOf } from '../../protocol.ts'
 import type { BrokerConfig } from '../config.ts'
-import type { Logger } from '../logger.ts'
 import { Seldom } from '../seldom.ts'
 import { ownLogin } from './own-login.ts'
 

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { memoryFileSystem, realSystem } from '../../base.ts'
+import { silentLogger } from '../../logger.ts'
 import { loadBrokerConfig } from '../config.ts'
-import { silentLogger } from '../logger.ts'
 import { type RunningBroker, startBroker } from '../start.ts'
 
 function socketPath(t: TestContext): string {

@@ -7,7 +7,7 @@
 import net from 'node:net'
 import type { System } from '../../base.ts'
 import { MetadataClient, type MetadataLog, serveMetadataLog } from '../../coordinator.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../../logger.ts'
 
 /** Of `sockaddr_un`, without the zero at its end. */
 const longestPath = 107

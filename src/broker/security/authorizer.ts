@@ -6,8 +6,8 @@
  * request costs one look-up per resource, however many ACLs there are. Also writes the audit log: denials at info, permissions at debug.
  */
 import type { Acl, ClusterSecurity } from '../../coordinator.ts'
+import type { Logger } from '../../logger.ts'
 import type { Operation, ResourceType } from '../dispatch/handler.ts'
-import type { Logger } from '../logger.ts'
 import { operationCodes, resourceTypeCodes } from './acl-codes.ts'
 import { AclIndex, hostOf } from './acl-index.ts'
 import type { Audited, RequestAudit } from './audit.ts'

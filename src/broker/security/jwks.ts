@@ -7,7 +7,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { System } from '../../base.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../../logger.ts'
 
 export interface JwksOptions {
   system: System

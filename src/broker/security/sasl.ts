@@ -5,9 +5,9 @@
  * headers (SaslHandshake v1 and v0), the lifetime of a session, and that a failure is answered with a delay and closes the connection.
  */
 import { type Int64, nearestInt64, type System } from '../../base.ts'
+import type { Logger } from '../../logger.ts'
 import { apis, errorCode, type InputOf } from '../../protocol.ts'
 import { CloseConnection } from '../dispatch/handler.ts'
-import type { Logger } from '../logger.ts'
 import { AuthenticationFailed, type SaslMechanism, type SaslServer, type Step } from './mechanism.ts'
 
 /** What a listener's configuration says, looked up for every connection. */

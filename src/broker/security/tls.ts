@@ -8,8 +8,8 @@
 import type net from 'node:net'
 import tls from 'node:tls'
 import { DiskError, type System, type Timer, type Turns } from '../../base.ts'
+import type { Logger } from '../../logger.ts'
 import { type BrokerConfig, badListenerValue, type Listener, listenerValue } from '../config.ts'
-import type { Logger } from '../logger.ts'
 import { type PrincipalMapping, principalMapping, subjectOf } from './distinguished-name.ts'
 import { readTlsSettings, type TlsSettings } from './key-stores.ts'
 

@@ -7,9 +7,9 @@
 import { createHmac } from 'node:crypto'
 import { ageOf, type Int64, millisSince, type System, saturatingAdd, type Timer } from '../../base.ts'
 import type { ClusterSecurity, DelegationToken, ScramCredential } from '../../coordinator.ts'
+import type { Logger } from '../../logger.ts'
 import { KafkaError, randomUuid } from '../../protocol.ts'
 import type { BrokerConfig } from '../config.ts'
-import type { Logger } from '../logger.ts'
 import { minIterations, type ScramHash, type ScramLogin, saltPassword, scramCredential } from './scram.ts'
 
 export interface TokensOptions {

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { afterEach, test } from 'node:test'
 import { type FileSystem, memoryFileSystem, realSystem } from '../../base.ts'
-import { loadBrokerConfig, silentLogger, startBroker } from '../../broker.ts'
+import { loadBrokerConfig, startBroker } from '../../broker.ts'
+import { silentLogger } from '../../logger.ts'
 import {
   type Api,
   apis,

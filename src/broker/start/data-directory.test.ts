@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { crc32c, realSystem } from '../../base.ts'
+import { silentLogger } from '../../logger.ts'
 import { buildBatch, KafkaError } from '../../protocol.ts'
 import { loadBrokerConfig } from '../config.ts'
-import { silentLogger } from '../logger.ts'
 import { type RunningBroker, startBroker } from '../start.ts'
 
 function start(directory: string, nodeId = 1, options: { clusterId?: string } = {}): Promise<RunningBroker> {

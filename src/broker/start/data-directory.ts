@@ -9,8 +9,8 @@ import { dirname } from 'node:path'
 import { DiskError, type FileSystem, type System, watchClock } from '../../base.ts'
 import { parseProperties } from '../../formats.ts'
 import { inspectLog } from '../../log.ts'
+import type { Logger } from '../../logger.ts'
 import { parseUuid, randomUuid, type Uuid, zeroUuid } from '../../protocol.ts'
-import type { Logger } from '../logger.ts'
 
 export interface Identity {
   clusterId: string

@@ -5,9 +5,9 @@
 import type { System } from '../../base.ts'
 import { type ClusterMetadata, openDatabaseMetadataLog } from '../../coordinator.ts'
 import { type Log, openLog, openSharedLog, sharedDefaults } from '../../log.ts'
+import type { Logger } from '../../logger.ts'
 import type { Database, ObjectStore } from '../../store.ts'
 import { type BrokerConfig, dataDirectory, logSettings } from '../config.ts'
-import type { Logger } from '../logger.ts'
 import { openDataDirectory } from './data-directory.ts'
 import { type MetadataPlace, openMetadata } from './open-metadata.ts'
 

@@ -3,9 +3,9 @@ import type { createServer } from 'node:net'
 import type { System, watchTurns } from '../../base.ts'
 import type { Link, LinkOptions } from '../../channel.ts'
 import type { SharedSettings } from '../../log.ts'
+import type { Logger } from '../../logger.ts'
 import type { Backend, Transport } from '../../store.ts'
 import type { BrokerConfig } from '../config.ts'
-import type { Logger } from '../logger.ts'
 
 export interface StartOptions {
   system: System

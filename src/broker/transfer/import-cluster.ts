@@ -8,10 +8,10 @@
 import { type System, severalAtOnce } from '../../base.ts'
 import { type MetadataCopy, type MetadataCounts, openDatabaseMetadataLog, readMetadataCopy } from '../../coordinator.ts'
 import { type ClusterImport, type Counted, openClusterImport, type ReleasedDirectory, readThrough, topicIdOf, uuidOf } from '../../log.ts'
+import type { Logger } from '../../logger.ts'
 import { parseUuid } from '../../protocol.ts'
 import type { Database, ObjectStore } from '../../store.ts'
 import { randomId } from '../cluster/sessions.ts'
-import type { Logger } from '../logger.ts'
 import { type ContentCounts, Contents } from './contents.ts'
 import { type DataSource, openDataSource } from './data-source.ts'
 import {

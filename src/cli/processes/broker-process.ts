@@ -7,7 +7,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { LineSink, System, Timer } from '../../base.ts'
-import type { Logger } from '../../broker.ts'
+import type { Logger } from '../../logger.ts'
 import { CommandFailed, UsageError } from '../output.ts'
 import { forwardLines } from './forward-lines.ts'
 import { type Answer, type FailedReport, mostStopMs, type Order, type ReadyReport, type Report, type StartOrder } from './messages.ts'

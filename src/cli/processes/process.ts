@@ -4,7 +4,8 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { realSystem } from '../../base.ts'
-import { BrokerConfig, type Exposition, exposition, jsonLogger, type Logger, type RunningBroker, silentLogger } from '../../broker.ts'
+import { BrokerConfig, type Exposition, exposition, type RunningBroker } from '../../broker.ts'
+import { jsonLogger, type Logger, silentLogger } from '../../logger.ts'
 import { UsageError } from '../output.ts'
 import { announce, logStart, startOrExplain } from '../start.ts'
 import { type AwayOrder, mostStopMs, type Order, type Question, type Report, type StartOrder } from './messages.ts'

@@ -12,6 +12,7 @@ import {
   openClusterMetadata,
 } from '../../../coordinator.ts'
 import type { AppendOptions, Log, PartitionLog, PartitionSpec, TimestampedOffset } from '../../../log.ts'
+import { silentLogger } from '../../../logger.ts'
 import {
   type Api,
   batchesIn,
@@ -31,7 +32,6 @@ import { topicRules } from '../../config/topics.ts'
 import type { Broker } from '../../dispatch/context.ts'
 import { atOnce } from '../../dispatch/failed.ts'
 import type { Handler, Operation, RequestContext, ResourceType } from '../../dispatch/handler.ts'
-import { silentLogger } from '../../logger.ts'
 import { Moves } from '../../moves.ts'
 import { Session } from '../../security.ts'
 import { groupTopics } from '../../start/group-topics.ts'

@@ -1,7 +1,9 @@
 /** The resource BROKER_LOGGER: levels of loggers, which last until the broker stops (KIP-412). Millrace has one logger, `root`. */
+
+import type { Logger } from '../../../logger.ts'
 import { KafkaError } from '../../../protocol.ts'
 import { type Alteration, type BrokerConfig, rootLogger } from '../../config.ts'
-import { type KafkaLevel, kafkaLevel, kafkaLevels, type Logger, setKafkaLevel } from '../../logger.ts'
+import { type KafkaLevel, kafkaLevel, kafkaLevels, setKafkaLevel } from './kafka-levels.ts'
 
 /** Throws KafkaError, and then changes nothing. */
 export function alterLogger(

@@ -22,8 +22,8 @@ import {
 import { distinct, manyThings } from '../../dispatch/cost.ts'
 import { resultsOf } from '../../dispatch/failed.ts'
 import { defineHandler, type RequestContext } from '../../dispatch/handler.ts'
-import { kafkaLevel } from '../../logger.ts'
 import { authorizeConfigs, resourceKind } from './config-resources.ts'
+import { kafkaLevel } from './kafka-levels.ts'
 
 type Request = MessageOf<typeof apis.describeConfigs.request>
 type Resource = Request['resources'][number]

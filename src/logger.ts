@@ -1,6 +1,10 @@
-/** Structured logs. Other code sees only this interface, so that tests can read log messages and the simulator stays silent. */
+/**
+ * logger: structured logs of the broker and of the services.
+ *
+ * Hides the library and its format. Other code sees only the interface, so that tests can read log messages and the simulator stays silent.
+ */
 import { pino } from 'pino'
-import { type LineSink, openLineSink } from '../base.ts'
+import { type LineSink, openLineSink } from './base.ts'
 
 export interface Logger {
   debug(details: object, message: string): void
@@ -9,20 +13,6 @@ export interface Logger {
   error(details: object, message: string): void
   /** What is less important is not written. May be changed while running; absent where nothing can be. */
   level?: string
-}
-
-/** Kafka's words for levels (KIP-412), the least important first, and those of the logger. */
-const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error', FATAL: 'fatal' } as const
-export type KafkaLevel = keyof typeof levels
-export const kafkaLevels = Object.keys(levels) as readonly KafkaLevel[]
-
-/** null when the logger has no levels. */
-export function kafkaLevel(logger: Logger): KafkaLevel | null {
-  return kafkaLevels.find(level => levels[level] === logger.level) ?? null
-}
-
-export function setKafkaLevel(logger: Logger, level: KafkaLevel): void {
-  logger.level = levels[level]
 }
 
 const standardError = 2
