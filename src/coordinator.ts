@@ -54,6 +54,7 @@ export {
   checkWrite,
   internalTopics,
   MetadataClient,
+  markRestored,
   openClusterMetadata,
   openDatabaseMetadataLog,
   readKafkaMetadata,

@@ -205,6 +205,8 @@ export interface Database {
   check(): Promise<void>
   /** The row of the cluster; makes it, and the tables, when there are none. */
   start(newId: string): Promise<ClusterRow>
+  /** After a restore, if the incarnation still is `from`. */
+  raiseIncarnation(from: number): Promise<void>
   /** Inserts the session and its frame 0. Returns its id. The frames of this database are its from now on. */
   beginSession(start: SessionStart): Promise<number>
   /**

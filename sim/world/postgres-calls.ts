@@ -191,6 +191,14 @@ function sessionQueries({ server, call, read }: Reach) {
           return { ...transaction.get<Omit<ClusterRow, 'nowMs'>>('cluster')!, nowMs: server.nowMs }
         }),
       ),
+    raiseIncarnation: (from: number) =>
+      call(() =>
+        server.atomically(async transaction => {
+          await transaction.lock('cluster')
+          const row = transaction.get<Omit<ClusterRow, 'nowMs'>>('cluster')!
+          if (row.incarnation === from) await transaction.put('cluster', { ...row, incarnation: from + 1 })
+        }),
+      ),
     beginSession: (start: SessionStart) =>
       call(() =>
         server.atomically(async transaction => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { markRestored, openDatabaseMetadataLog } from '../coordinator.ts'
 import type { KafkaError } from '../protocol.ts'
+import type { ObjectStore } from '../store.ts'
 import { aliveFor, createTopic, leadersOf, type TestBroker, TestCluster } from './cluster/cluster.testing.ts'
+import { randomId } from './cluster/sessions.ts'
 import { releaseWith } from './cluster.ts'
 
 async function startAll(cluster: TestCluster, ids: readonly number[]): Promise<TestBroker[]> {
@@ -265,6 +268,44 @@ test('through lost answers and late commits, a broker is unregistered or is not,
       }
     })
   }
+})
+
+test('the database is restored to an earlier state while brokers run: they go on from there, and what was seen since is not used again', async () => {
+  const cluster = new TestCluster(40)
+  await cluster.run(async () => {
+    const brokers = await startAll(cluster, [1, 2, 3])
+    const [one, two, three] = brokers as [TestBroker, TestBroker, TestBroker]
+    await createTopic(one, 'orders', 6, 2)
+    await cluster.pass(2_000)
+    // It has nothing to lose: it does not write while time is lost, and finds everything as it left it.
+    three.process.pause(6_000)
+    await cluster.pass(200)
+    const pointMs = cluster.world.system.clock.monotonic()
+    await createTopic(two, 'lost', 3)
+    const seen = [await one.metadata.newProducerId(), await two.metadata.newProducerId()]
+    await cluster.pass(1_000)
+    cluster.server.failOver(cluster.world.system.clock.monotonic() - pointMs)
+    const { system, database } = cluster.connect()
+    const { id, incarnation } = await database.start(randomId(system.random))
+    await database.raiseIncarnation(incarnation)
+    for (const { session, ended } of await database.sessions()) if (!ended) await database.fence(session, 0)
+    const log = await openDatabaseMetadataLog({ system, database, objects: {} as ObjectStore, session: 0, snapshotSession: () => null })
+    assert.equal(await markRestored(log, system.random, new Set()), 6)
+    const knows = ({ said }: TestBroker) => said.includes('the database was restored to an earlier state; loading it anew')
+    await cluster.until(12_000, 'all are back', () => brokers.every(broker => knows(broker) && aliveFor(broker).join() === '1,2,3'))
+    await cluster.until(2_000, 'all is led', () => brokers.flatMap(led).length === 6)
+    for (const broker of brokers) {
+      assert.equal(broker.metadata.topic('lost'), undefined)
+      for (const { leaderEpoch } of broker.metadata.topic('orders')!.partitions) assert.ok(leaderEpoch >= 10_000)
+      const producerId = await broker.metadata.newProducerId()
+      assert.ok(
+        seen.every(each => each < producerId),
+        `${producerId} after ${seen}`,
+      )
+    }
+    assert.equal((await database.start(id)).incarnation, 2)
+    await createTopic(three, 'more', 3)
+  })
 })
 
 test('duties are done by the first broker, and by the next when that one is gone', async () => {

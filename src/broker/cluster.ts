@@ -82,6 +82,8 @@ export class Member {
   /** Sessions of this process, and sessions of others that it has ended. */
   readonly counts = { sessions: 1, fenced: 0 }
   readonly #options: MemberOptions
+  /** Of the database, as this broker knows it. */
+  #incarnation: number
   /** The first session of this process. */
   readonly #author: number
   /** Grows: a later session with this broker's id is of another process. */
@@ -101,6 +103,7 @@ export class Member {
     this.#options = options
     this.metadataLog = options.metadataLog
     this.cluster = cluster
+    this.#incarnation = cluster.incarnation
     this.clusterId = uuidFromBytes(Buffer.from(cluster.id.replaceAll('-', ''), 'hex'))
     this.brokerId = brokerId
     this.#author = session
@@ -252,6 +255,7 @@ export class Member {
     for (let pause = pauseMs.first; !this.#closed; pause = Math.min(pause * 2, pauseMs.last)) {
       try {
         const session = this.#session ?? (await this.#beginAnother())
+        await this.#noticeRestore()
         const ending = this.#endingPredecessors ?? this.#endPredecessors(session)
         this.#endingPredecessors = null
         await ending
@@ -317,5 +321,17 @@ export class Member {
     this.counts.sessions++
     this.#parts!.log.begin(session)
     return session
+  }
+
+  /** A restore raises the incarnation first, and then ends all sessions: who has begun one before it sees it here with the next one. */
+  async #noticeRestore(): Promise<void> {
+    const { database, info } = this.#options
+    const { incarnation } = await database.start(this.cluster.id)
+    if (incarnation === this.#incarnation) return
+    info('the database was restored to an earlier state; loading it anew', { incarnation, before: this.#incarnation })
+    // What this process has registered is not known there.
+    this.#registered = null
+    await this.#parts!.metadata.catchUp(true)
+    this.#incarnation = incarnation
   }
 }

@@ -42,6 +42,11 @@ export function addCluster(program: Command): void {
   withStores(
     cluster.command('status').description('show brokers, their leases and partitions, moves under way; exit code 1 if anything is wrong'),
   ).action(async flags => (await import('./cluster-status.ts')).clusterStatus(flags))
+  withStores(
+    cluster
+      .command('restore')
+      .description('to be run once after PostgreSQL was restored to a point in time, before the brokers are started'),
+  ).action(async flags => (await import('./cluster-restore.ts')).restoreCluster(flags))
   withStores(cluster.command('gc').description('delete objects that nothing needs any more; the first broker does it by itself')).action(
     async flags => (await import('./cluster-gc.ts')).collectGarbage(flags),
   )

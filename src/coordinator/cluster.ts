@@ -21,6 +21,7 @@ export { type ClusterOptions, openClusterMetadata } from './cluster/open-cluster
 export type { PartitionDirectories, Reporter } from './cluster/open-topics.ts'
 export { assignmentProblem } from './cluster/placement.ts'
 export { type MetadataView, readMetadata, readMetadataCopy } from './cluster/read-metadata.ts'
+export { markRestored } from './cluster/restored-metadata.ts'
 export type { ClusterSecurity, ScramDeletion, ScramUpsertion } from './cluster/security.ts'
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
 export { topicNameProblem } from './cluster/topic-names.ts'

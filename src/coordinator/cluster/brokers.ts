@@ -32,6 +32,11 @@ export class Brokers {
     return this.sorted().flatMap(({ id, fenced }) => (fenced ? [] : id))
   }
 
+  /** It is registered, or was. */
+  knows(id: number): boolean {
+    return this.byId.has(id) || this.unregistered.has(id)
+  }
+
   replay(record: BrokerRecord): void {
     switch (record.type) {
       case 'RegisterBrokerRecord':

@@ -142,7 +142,8 @@ export class FollowedMetadata implements MetadataHome {
     }
   }
 
-  catchUp(): Promise<void> {
+  catchUp(anew = false): Promise<void> {
+    if (anew) return this.#withImage(async () => this.#begin(await this.#log.read(newImage)))
     this.#nextCatchUp ??= this.#catchUpSoon()
     return this.#nextCatchUp
   }

@@ -22,7 +22,7 @@ export interface MetadataHome {
   /** Of a start: waits while the log cannot be reached, as loading does. */
   writeFirst<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R>
   /** Settles when all has been replayed that was in the log when it was called. */
-  catchUp(): Promise<void>
+  catchUp(anew?: boolean): Promise<void>
   /** To be called when the durable changes have been published. */
   published(): Promise<void>
   close(): void

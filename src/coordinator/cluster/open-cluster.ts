@@ -238,8 +238,7 @@ class Cluster implements ClusterMetadata {
   /** This broker, while it has not registered: always, if it is alone. */
   get #unregistered(): BrokerRegistration | null {
     const { brokerId: id, rack = null } = this.#options
-    const isKnown = this.#brokers.byId.has(id) || this.#brokers.unregistered.has(id)
-    return isKnown ? null : { id, epoch: 0, rack, fenced: false, leaving: false, endpoints: new Map() }
+    return this.#brokers.knows(id) ? null : { id, epoch: 0, rack, fenced: false, leaving: false, endpoints: new Map() }
   }
 
   topics(): readonly Topic[] {
@@ -310,8 +309,9 @@ class Cluster implements ClusterMetadata {
     }
   }
 
-  async catchUp(): Promise<void> {
-    await this.#home.catchUp()
+  async catchUp(anew = false): Promise<void> {
+    if (anew) this.#producerIds.forget()
+    await this.#home.catchUp(anew)
     await this.#publish()
   }
 

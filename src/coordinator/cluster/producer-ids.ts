@@ -20,6 +20,11 @@ export class ProducerIds {
     return this.#refill.then(() => this.next())
   }
 
+  /** What is left of the block may be another broker's. */
+  forget(): void {
+    this.#block = { first: 0, count: 0, taken: 0 }
+  }
+
   async #take(): Promise<void> {
     this.#block = { ...(await this.#allocate()), taken: 0 }
   }

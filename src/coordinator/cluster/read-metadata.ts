@@ -36,7 +36,7 @@ interface ReadImage {
 }
 
 /** From the beginning each time that the log turns out to be another one, or that it cannot be seen whether it is. */
-async function readImage(log: MetadataLog): Promise<ReadImage> {
+export async function readImage(log: MetadataLog): Promise<ReadImage> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await readFromBeginning(log)

@@ -247,8 +247,11 @@ export interface ClusterMetadata {
   /** A producer id that was never assigned before and never will be again. */
   newProducerId(): Int64 | Promise<Int64>
 
-  /** Resolves when all is published that was in the metadata log when it was called. */
-  catchUp(): Promise<void>
+  /**
+   * Resolves when all is published that was in the metadata log when it was called. `anew`: the log was restored to an earlier state; nothing counts that
+   * was read or taken from it before.
+   */
+  catchUp(anew?: boolean): Promise<void>
   /** Of all topics that the metadata log has when it is called, also of those that cannot be opened here and that clients do not see. */
   topicIds(): Promise<ReadonlySet<Uuid>>
   subscribe(listener: ClusterListener): { unsubscribe(): void }

@@ -77,6 +77,7 @@ export interface Queries
     Database,
     | 'check'
     | 'start'
+    | 'raiseIncarnation'
     | 'beginSession'
     | 'appendMetadata'
     | 'readMetadata'

@@ -84,6 +84,8 @@ class SharedDatabase implements Database, DatabaseCounts {
   check = () => this.#try(queries => queries.check())
   start = (newId: string) => this.#try(queries => queries.start(newId), longAttemptTimeoutMs)
 
+  raiseIncarnation = (from: number) => this.#try(queries => queries.raiseIncarnation(from))
+
   async beginSession(start: SessionStart): Promise<number> {
     const session = await this.#try(queries => queries.beginSession(start))
     this.#begun = { session, incarnation: start.incarnation }

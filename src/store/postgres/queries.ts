@@ -53,6 +53,11 @@ export class PostgresQueries implements Queries {
       return startCluster(this.#connection, this.#options.schema, newId)
     })
 
+  raiseIncarnation = (from: number): Promise<void> =>
+    this.#inTurn(
+      async () => void (await this.#connection.change('update cluster set incarnation = incarnation + 1 where incarnation = $1', [from])),
+    )
+
   beginSession = ({ brokerId, incarnation, info }: SessionStart): Promise<number> =>
     this.#inTurn(async () => {
       await this.#connection.change(

@@ -20,7 +20,7 @@ export const sharedHomeKeys = {
     default: null,
     check: beginsWith('s3://'),
     allowed: objectsForm,
-    doc: `Object store of a cluster: ${objectsForm}. Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a file, or the instance role.`,
+    doc: `Object store of a cluster: ${objectsForm}. Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a web identity, a file, or a role.`,
     importance: 'high',
   }),
   'journal.max.bytes': bytes({
