@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import { crc32c, Durations, type System, Turns } from '../../base.ts'
 import type { ObjectCounts, ObjectRequest } from '../../store.ts'
+import { isLoopback } from '../loopback.ts'
 import type { CredentialSource, Credentials } from './credentials.ts'
 import type { RequestLimits } from './limits.ts'
 import { ObjectError } from './object-error.ts'
@@ -173,13 +174,12 @@ export class Attempts {
   }
 
   /**
-   * Over TLS nobody can change a body on its way, so it is not signed; a checksum that the store verifies guards it against mistakes. In
-   * clear text the signature covers it.
+   * Over TLS, and on loopback, nobody can change a body on its way, so it is not signed: the hash would cost both sides together more than 1 CPU
+   * s/GB. A checksum that the store verifies guards it against mistakes. In clear text over a network the signature covers it.
    */
   async #contentHeaders({ body, checksum }: S3Request): Promise<Record<string, string>> {
     if (lengthOf(body) === 0) return { 'x-amz-content-sha256': emptyHash }
-    const inClear = this.#options.url.origin.startsWith('http:')
-    const hash = inClear ? createHash('sha256') : null
+    const hash = isExposed(this.#options.url.origin) ? createHash('sha256') : null
     let crc = 0
     let left = lengthOf(body) > hashedAtOnce ? 0 : hashedAtOnce
     for (const each of body) {
@@ -236,6 +236,12 @@ function codeOf(status: number): string {
 
 function unreachable(error: Error): never {
   throw error instanceof ObjectError ? error : new ObjectError(error.message, 'Unreachable', null, true)
+}
+
+/** Somebody else may be on the way to it. */
+function isExposed(origin: string): boolean {
+  const { protocol, hostname } = new URL(origin)
+  return protocol === 'http:' && !isLoopback(hostname)
 }
 
 function lengthOf(body: readonly Uint8Array[]): number {

@@ -6,6 +6,7 @@
  * While a renewal fails and the old ones still hold, they are used.
  */
 import type { System } from '../../base.ts'
+import { isLoopback } from '../loopback.ts'
 import { ObjectError } from './object-error.ts'
 import type { Transport } from './transport.ts'
 import { textOf } from './xml.ts'
@@ -44,7 +45,6 @@ const mostTokenBytes = 20_000
 const sessionNameRule = /^[\w+=,.@-]{2,64}$/
 const mostAnswerBytes = 64 * 1024
 const instanceAddress = 'http://169.254.169.254'
-const loopback = ['localhost', '127.0.0.1', '[::1]']
 const containerAddress = 'http://169.254.170.2'
 
 interface Source {
@@ -188,7 +188,7 @@ function stsOf(environment: Environment, region: string): URL {
   const own = environment['AWS_ENDPOINT_URL_STS'] || environment['AWS_ENDPOINT_URL'] || null
   const near = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || region
   const url = new URL(own ?? `https://sts.${near}.amazonaws.com${near.startsWith('cn-') ? '.cn' : ''}`)
-  if (url.protocol !== 'https:' && !loopback.includes(url.hostname)) throw new Error(`${url.hostname} needs https`)
+  if (url.protocol !== 'https:' && !isLoopback(url.hostname)) throw new Error(`${url.hostname} needs https`)
   return url
 }
 
@@ -196,9 +196,10 @@ async function fromContainer(options: CredentialsOptions): Promise<Credentials> 
   const { environment, system } = options
   const relative = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI']
   const url = new URL(relative === undefined ? environment['AWS_CONTAINER_CREDENTIALS_FULL_URI']! : `${containerAddress}${relative}`)
-  const trusted = ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]', ...loopback]
+  const trusted = ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]']
   // As in AWS's own clients: a token must not be sent in clear to just anybody.
-  if (url.protocol !== 'https:' && !trusted.includes(url.hostname)) throw new Error(`${url.hostname} needs https`)
+  if (url.protocol !== 'https:' && !trusted.includes(url.hostname) && !isLoopback(url.hostname))
+    throw new Error(`${url.hostname} needs https`)
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE']
   const token = file === undefined ? environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'] : system.files.readFile(file)?.toString('utf8').trim()
   if (file !== undefined && !token) throw new Error(`${file} holds no token`)

@@ -2,6 +2,7 @@
  * Parses `postgres://user@host:port/database?sslmode=…`. Each error names the part that is wrong and what is allowed, and never shows the URL: in a
  * wrong one nobody knows where the password ends.
  */
+import { isLoopback } from '../loopback.ts'
 
 export interface DatabaseUrl {
   readonly host: string
@@ -51,8 +52,7 @@ export function parseDatabaseUrl(text: string, environment: Readonly<Record<stri
 
 /** Over a network the server must prove who it is: there is no mode that encrypts without that. */
 function tlsOf(url: URL): DatabaseUrl['tls'] {
-  const loopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
-  const mode = url.searchParams.get('sslmode') ?? (loopback ? 'disable' : 'verify-full')
+  const mode = url.searchParams.get('sslmode') ?? (isLoopback(url.hostname) ? 'disable' : 'verify-full')
   const [authority, certificate, key] = ['sslrootcert', 'sslcert', 'sslkey'].map(name => url.searchParams.get(name))
   if (mode === 'disable') {
     if (authority || certificate || key) throw bad('sslmode=disable does not go with certificates')
