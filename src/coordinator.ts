@@ -11,6 +11,7 @@ export type {
   Acl,
   AclFilter,
   AppendMetadata,
+  Arrival,
   BrokerRegistration,
   ClusterLimits,
   ClusterListener,

@@ -26,6 +26,7 @@ export type { ClusterSecurity, ScramDeletion, ScramUpsertion } from './cluster/s
 export type { Acl, DelegationToken, ScramCredential } from './cluster/security-state.ts'
 export { topicNameProblem } from './cluster/topic-names.ts'
 export type {
+  Arrival,
   BrokerRegistration,
   ClusterLimits,
   ClusterListener,

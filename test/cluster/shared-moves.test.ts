@@ -34,6 +34,19 @@ function loadOf(topic: string, partitions: number): Load {
   return new Load([...brokers.keys()].map(port), topic, partitions)
 }
 
+/** Asks the broker `at`. */
+async function reassign(at: number, name: string, partitionIndex: number, replicas: number[]): Promise<string> {
+  const client = await connect(port(at))
+  const topics = [{ name, partitions: [{ partitionIndex, replicas }] }]
+  const { responses } = await client.request(apis.alterPartitionReassignments, 1, {
+    timeoutMs: 10_000,
+    allowReplicationFactorChange: true,
+    topics,
+  })
+  client.close()
+  return errorName(responses[0]!.partitions[0]!.errorCode)
+}
+
 /** All that was acknowledged is there, once and in order. */
 async function check(topic: string, load: Load): Promise<void> {
   for (const [partition, expected] of load.acknowledged.entries()) {
@@ -66,15 +79,7 @@ test('ElectLeaders and reassignments move partitions under load: nothing is lost
   const load = loadOf('t', 3)
   await load.start()
   await load.goOn()
-  const reassign = async (at: number, partitionIndex: number, replicas: number[]) => {
-    const client = await connect(port(at))
-    const topics = [{ name: 't', partitions: [{ partitionIndex, replicas }] }]
-    const request = { timeoutMs: 10_000, allowReplicationFactorChange: true, topics }
-    const { responses } = await client.request(apis.alterPartitionReassignments, 1, request)
-    client.close()
-    return errorName(responses[0]!.partitions[0]!.errorCode)
-  }
-  assert.equal(await reassign(3, 0, [2, 1]), 'NONE')
+  assert.equal(await reassign(3, 't', 0, [2, 1]), 'NONE')
   assert.equal(leaders('t')[0], 1)
   const client = await connect(port(3))
   const { replicaElectionResults } = await client.request(apis.electLeaders, 2, {
@@ -89,7 +94,7 @@ test('ElectLeaders and reassignments move partitions under load: nothing is lost
   )
   await eventually(() => leaders('t')[0] === 2)
   for (const to of [1, 2, 3]) {
-    assert.equal(await reassign(2, 2, [to]), 'NONE')
+    assert.equal(await reassign(2, 't', 2, [to]), 'NONE')
     await eventually(() => leaders('t')[2] === to)
     await load.goOn()
   }
@@ -97,7 +102,7 @@ test('ElectLeaders and reassignments move partitions under load: nothing is lost
   await check('t', load)
 })
 
-test('who appends while a partition is moved is told where it is, as soon as it is there', async () => {
+test('who appends while a partition is moved is told where it is', async () => {
   await create('held', [[1, 2]])
   await eventually(() => metadataOf(1).partitionByName('held', 0) !== undefined)
   const { log } = brokers.get(1)!.broker.cluster!
@@ -124,6 +129,35 @@ test('who appends while a partition is moved is told where it is, as soon as it 
   assert.deepEqual([nodeEndpoints[0]!.nodeId, nodeEndpoints[0]!.port], [2, port(2)])
   client.close()
   mover.close()
+})
+
+test('who comes to the next leader while it takes a partition over is served as soon as it has it, and does not wait for long', async () => {
+  const { log } = brokers.get(2)!.broker.cluster!
+  const lead = log.lead.bind(log)
+  const produced = async (topic: string, served: Promise<void>, sent: () => void) => {
+    await create(topic, [[1, 2]])
+    await eventually(() => metadataOf(1).partitionByName(topic, 0) !== undefined)
+    log.lead = async (spec, epoch) => {
+      await served
+      return lead(spec, epoch)
+    }
+    await reassign(3, topic, 0, [2])
+    await eventually(() => metadataOf(2).topic(topic)!.partitions[0]!.arrival !== null)
+    const client = await connect(port(2))
+    const records = buildBatch({ records: [{ key: null, value: Buffer.from('x') }], timestamp: stores.system.clock.now() })
+    const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }]
+    const answer = client.request(apis.produce, 9, { transactionalId: null, acks: -1, timeoutMs: 30_000, topicData })
+    stores.system.timers.after(50, sent)
+    const { responses } = await answer
+    client.close()
+    return errorName(responses[0]!.partitionResponses[0]!.errorCode)
+  }
+  const [soon, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  assert.equal(await produced('soon', soon.promise, soon.resolve), 'NONE')
+  assert.equal(await produced('late', late.promise, () => {}), 'NOT_LEADER_OR_FOLLOWER')
+  late.resolve()
+  log.lead = lead
+  await eventually(() => metadataOf(2).partitionByName('late', 0) !== undefined)
 })
 
 test('a send of our own client goes on when its partitions get different leaders', async () => {

@@ -114,7 +114,8 @@ class World {
   }
 
   #topic(): Topic {
-    const partitions = this.partitions.map((state, index) => ({ index, leaderEpoch: 0, isr: [], adding: [], log: null, ...state }))
+    const rest = { leaderEpoch: 0, isr: [], adding: [], log: null, arrival: null }
+    const partitions = this.partitions.map((state, index) => ({ index, ...rest, ...state }))
     return { name: 't', id: topicId, internal: false, partitions }
   }
 }

@@ -66,7 +66,7 @@ class World {
   #topic(): Topic {
     const partitions = this.partitions.map(({ leader, replicas, removing = [] }, index) => {
       const log = leader === 1 ? ({ offline: null } as TopicPartition['log']) : null
-      return { index, leader, leaderEpoch: 0, replicas, isr: replicas, adding: [], removing, log }
+      return { index, leader, leaderEpoch: 0, replicas, isr: replicas, adding: [], removing, log, arrival: null }
     })
     return { name: 't', id: topicId, internal: false, partitions }
   }

@@ -73,6 +73,8 @@ export class FollowedMetadata implements MetadataHome {
   #waiting = 0
   /** The log may hold more than the image. */
   #behind = true
+  /** Up to here it goes on, as was told since the last look; 0: nothing was told. */
+  #announced: Offset = 0
   #following = false
   #failing = false
   #takingSnapshot = false
@@ -299,10 +301,7 @@ export class FollowedMetadata implements MetadataHome {
       }
     }
     if (this.#closed) throw closedError()
-    this.#subscription = this.#log.onChanged(() => {
-      this.#behind = true
-      void this.#follow()
-    })
+    this.#subscription = this.#log.onChanged(end => void this.#follow(end))
     void this.#poll()
   }
 
@@ -310,22 +309,31 @@ export class FollowedMetadata implements MetadataHome {
     for (;;) {
       await this.#sleep(pollMs)
       if (this.#closed) return
-      this.#behind = true
       await this.#follow()
     }
   }
 
-  async #follow(): Promise<void> {
+  /** Up to `end`, which saves asking whether that is all: partitions that change their leader wait for it. By default up to what the log has. */
+  async #follow(end: Offset = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#behind = true
+    this.#announced = Math.max(this.#announced, end)
     if (this.#following) return
     this.#following = true
     try {
-      while (this.#behind && !this.#closed) await this.#withImage(() => this.#catchUp(null))
+      while (this.#behind && !this.#closed) await this.#withImage(() => this.#catchUpWithAnnounced())
       this.#failing = false
     } catch (error) {
       this.#noteFailure(error)
     } finally {
       this.#following = false
     }
+  }
+
+  #catchUpWithAnnounced(): Promise<void> {
+    const end = this.#announced
+    this.#announced = 0
+    this.#behind = false
+    return this.#catchUp(end === 0 ? null : end - 1)
   }
 
   /** Once until it works again. */

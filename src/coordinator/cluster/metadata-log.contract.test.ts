@@ -225,7 +225,7 @@ for (const [where, open] of Object.entries(homes)) {
       const { one, other } = await open(t)
       const { end } = await load(one)
       const told = Promise.withResolvers<void>()
-      const subscription = other.onChanged(told.resolve)
+      const subscription = other.onChanged(() => told.resolve())
       let calls = 0
       other.onChanged(() => void calls++).cancel()
       await one.append(end, [noted('a')], id())

@@ -30,8 +30,8 @@ export interface MetadataLog {
   read(from: Offset): Promise<MetadataSlice>
   /** Where followers put snapshots when it is their turn; absent: who keeps the log takes them. */
   readonly snapshots?: SnapshotPlace
-  /** Calls back when the log may have grown. It may also grow without a call: look from time to time. */
-  onChanged(callback: () => void): { cancel(): void }
+  /** Calls back when the log may have grown; with its end at that moment, if that is known. It may also grow without a call: look from time to time. */
+  onChanged(callback: (end?: Offset) => void): { cancel(): void }
   close(): void
 }
 

@@ -10,7 +10,7 @@ import type { Log, PartitionLog, ReleasedPartition, TopicConfig } from '../../lo
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { clusterMetadataTopic, internalTopics } from './internal-topics.ts'
 import type { PartitionRecord } from './metadata-records.ts'
-import type { ClusterListener, PartitionKey, Topic, TopicPartition } from './types.ts'
+import type { Arrival, ClusterListener, PartitionKey, Topic, TopicPartition } from './types.ts'
 
 /** A disk that refuses does so for a while; in a cluster, other brokers' clients wait for this one. */
 const retryMs = { ofDisk: 5_000, ofSession: 500 }
@@ -52,8 +52,8 @@ export interface PartitionDirectories {
 class OpenPartition implements TopicPartition {
   record: PartitionRecord
   log: PartitionLog | null
-  /** Its log is being opened; what the record says by then counts. */
-  isOpening = false
+  /** What the record says by then counts. */
+  arrival: Arrival | null = null
   /** Its log is being given away, and not opened again before it is known who leads it. */
   isLeaving = false
 
@@ -234,7 +234,7 @@ export class OpenTopics {
     this.#term++
     for (const topic of this.#all.values()) {
       for (const partition of topic.partitions) {
-        partition.isOpening = false
+        partition.arrival = null
         partition.isLeaving = false
         if (partition.log !== null) this.#close(topic, partition)
       }
@@ -336,7 +336,7 @@ export class OpenTopics {
 
   /** This broker leads the partition of a known topic. */
   #lead(topic: OpenTopic, partition: OpenPartition): void {
-    if (partition.isOpening || partition.isLeaving) return
+    if (partition.arrival !== null || partition.isLeaving) return
     if (partition.log !== null) {
       partition.log.raiseLeaderEpoch(partition.record.leaderEpoch)
       return
@@ -382,11 +382,11 @@ export class OpenTopics {
     const { topicId, partitionId, leaderEpoch } = partition.record
     const log = this.#options.log.lead({ topic: topic.name, topicId, partition: partitionId, config }, leaderEpoch)
     if (!(log instanceof Promise)) return log
-    partition.isOpening = true
     const opening: Promise<void> = this.#opened(topic, partition, log)
       .catch(error => this.#failed(topic, error))
       .finally(() => this.#opening.delete(opening))
     this.#opening.add(opening)
+    partition.arrival = { sinceMs: this.#options.system.clock.monotonic(), over: opening }
     return null
   }
 
@@ -397,7 +397,7 @@ export class OpenTopics {
     try {
       log = await opening
     } finally {
-      if (term === this.#term) partition.isOpening = false
+      if (term === this.#term) partition.arrival = null
     }
     if (term !== this.#term) return
     if (this.#all.get(topic.id) !== topic || !this.#leads(partition.record)) return await this.#release(topic, partition)

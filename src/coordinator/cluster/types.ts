@@ -22,6 +22,15 @@ export interface TopicPartition {
   readonly removing: readonly number[]
   /** Its log, if this broker leads it and has opened it; null otherwise. */
   readonly log: PartitionLog | null
+  /** While this broker is opening it, which can take a while in a cluster; null otherwise. */
+  readonly arrival: Arrival | null
+}
+
+export interface Arrival {
+  /** On the monotonic clock. */
+  readonly sinceMs: number
+  /** It is open, or could not be opened. Never rejects. */
+  readonly over: Promise<void>
 }
 
 /**

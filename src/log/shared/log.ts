@@ -16,7 +16,6 @@ import { SessionJournal } from './journal.ts'
 import { LogMemory } from './memory.ts'
 import type { SharedPartition } from './partition.ts'
 import { PieceStore } from './pieces/piece-store.ts'
-import { nameOf, partitionRows } from './rows.ts'
 import type { SharedSettings } from './settings.ts'
 import { takeOver, type Wanted } from './take-over.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
@@ -51,10 +50,11 @@ interface Session {
 }
 
 const noCounts: JournalCounts = { frames: 0, bytes: 0, syncs: new Durations() }
-/** Also if the metadata does not say so by then, or the next leader does not serve. */
-const toldAfterMs = 1_000
-/** Between two looks whether it does; doubles up to the second number. */
-const lookMs = { first: 5, last: 20 }
+/**
+ * When the metadata here says who leads next, and after what time at the latest. The others have heard by then, too; the next leader, which is still taking the
+ * partition over, lets clients wait that come to it.
+ */
+const toldAfterMs = { said: 10, most: 1_000 }
 const noPressure: Pressure = { on: false, whenOff: callback => callback() }
 
 export class SharedLog implements Log {
@@ -72,13 +72,8 @@ export class SharedLog implements Log {
   #session = 0
   /** Wanted in this turn. */
   #wanted: Wanted[] = []
-  /**
-   * Given away. Clients whose appends wait are told when the metadata here says so, and the next leader has taken the partition over: then they are told
-   * where to go, and are served there.
-   */
+  /** Given away. Clients whose appends wait are told when brokers know where to go: see {@link toldAfterMs}. */
   readonly #moved = new Map<string, SharedPartition>()
-  /** Of these, those of which the metadata says so. */
-  readonly #said = new Set<string>()
   /** What was given away, and the leader epoch that it had here: who is asked to lead it with that one was asked before the move. */
   readonly #given = new Map<string, number>()
   /** On their way, by key. */
@@ -269,10 +264,7 @@ export class SharedLog implements Log {
     const partition = this.partitions.get(key) ?? this.#moved.get(key)
     if (partition === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `Partition ${key} is not in this log`)
     this.#forget(partition, 'released')
-    if (this.#moved.has(key)) {
-      this.#said.add(key)
-      if (this.#said.size === 1) this.#lookForNextLeaders(lookMs.first)
-    }
+    if (this.#moved.has(key)) this.#tellLater(key, toldAfterMs.said)
     return { topic: partition.topic, topicId, partition: number, directory: partition.name }
   }
 
@@ -329,28 +321,19 @@ export class SharedLog implements Log {
     partition.markGone('released', true)
     this.#tellMoved(key)
     this.#moved.set(key, partition)
-    this.#options.system.timers.after(toldAfterMs, () => this.#tellMoved(key))
+    this.#tellLater(key, toldAfterMs.most)
   }
 
-  #lookForNextLeaders(pauseMs: number): void {
-    const { system, database } = this.#options
-    system.timers.after(pauseMs, async () => {
-      const given = Array.from(this.#said, key => [key, this.#moved.get(key)!] as const)
-      const keys = given.map(([, partition]) => partition.key)
-      // If the database does not tell, clients look for themselves.
-      const rows = await partitionRows(database, keys).catch(() => null)
-      for (const [key, { key: row, context }] of given) {
-        const { session } = context.journal
-        if (rows === null || (rows.get(nameOf(row))?.session ?? session) !== session) this.#tellMoved(key)
-      }
-      if (this.#said.size > 0) this.#lookForNextLeaders(Math.min(2 * pauseMs, lookMs.last))
+  #tellLater(key: string, afterMs: number): void {
+    const moved = this.#moved.get(key)
+    this.#options.system.timers.after(afterMs, () => {
+      if (this.#moved.get(key) === moved) this.#tellMoved(key)
     })
   }
 
   #tellMoved(key: string): void {
     this.#moved.get(key)?.thaw()
     this.#moved.delete(key)
-    this.#said.delete(key)
   }
 
   #forget(partition: SharedPartition, why: 'deleted' | 'released'): void {

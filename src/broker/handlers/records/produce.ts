@@ -7,12 +7,12 @@
  * v12 adds partitions to the transaction (KIP-890).
  *
  * The header of a batch is derived from its records, so compressed batches are decompressed: immediately if that is little work,
- * otherwise on a worker thread while the connection waits. Then each partition's place in the log is fixed synchronously and the connection
+ * otherwise on a worker thread while the connection waits. It also waits, for a moment, for a partition that this broker is just taking over. Then each partition's place in the log is fixed synchronously and the connection
  * reads on. The response is sent when the batches have the state that `acks` requires: 1 = written, -1 = durable. With `acks=0` there is no
  * response, and an error closes the connection, as in Kafka.
  */
-import { freeIfLarge, runInSlices } from '../../../base.ts'
-import { checkWrite } from '../../../coordinator.ts'
+import { freeIfLarge, runInSlices, type Timers } from '../../../base.ts'
+import { type Arrival, checkWrite } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import {
   apis,
@@ -53,6 +53,8 @@ const stepWork = 1 << 20
 /** Of one response: more would make it far larger than its request. */
 const mostRecordErrors = 10_000
 const namesLeadersFrom = 10
+/** From the beginning of a take-over. One that takes longer holds up nothing else on the connections of its producers. */
+const awaitedMs = 500
 const notLeader = errorCode('NOT_LEADER_OR_FOLLOWER')
 
 export const produce = defineHandler<typeof apis.produce>({
@@ -158,8 +160,8 @@ class ProduceAppends {
   readonly #topics: Response['responses'][number][] = []
   readonly response: Response = { responses: this.#topics }
   readonly waiting: Waiting[] = []
-  /** Partitions whose batches are looked at on the thread: what follows for them waits, so that its order holds. Nothing rejects. */
-  readonly opening = new Map<PartitionLog, Promise<void>>()
+  /** Partitions whose batches are looked at on the thread, or that arrive: what follows for them waits, so that its order holds. Nothing rejects. */
+  readonly opening = new Map<PartitionLog | Arrival, Promise<void>>()
   readonly #request: Request
   readonly #context: RequestContext
   readonly #refused: KafkaError | RemoteEntry | null
@@ -190,9 +192,35 @@ class ProduceAppends {
         partitionResponses.push(response)
         const log = findLog(name, topicId, data, response, this.#context)
         if (log !== null) this.#add(log, data.records, response)
-        else if (response.errorCode === notLeader) this.#nameLeader(name!, response)
+        else if (response.errorCode === notLeader) this.#await(name!, topicId, data, response)
       }
     }
+  }
+
+  /** If this broker is taking the partition over: who comes from the leader before would only go back and forth until that is done. */
+  #await(name: string, topicId: Uuid, data: PartitionRequest, response: PartitionResponse): void {
+    const { metadata, system } = this.#context.broker
+    const arrival = metadata.topic(name)?.partitions[data.index]?.arrival ?? null
+    const leftMs = arrival === null ? 0 : arrival.sinceMs + awaitedMs - system.clock.monotonic()
+    if (arrival === null || leftMs <= 0) {
+      this.#nameLeader(name, response)
+      return
+    }
+    // The request's bytes are gone by then.
+    const own = { ...data, records: data.records === null ? null : Buffer.from(data.records) }
+    const before = this.opening.get(arrival) ?? within(system.timers, leftMs, arrival.over)
+    this.opening.set(
+      arrival,
+      before.then(() => this.#arrived(name, topicId, own, response)),
+    )
+  }
+
+  #arrived(name: string, topicId: Uuid, data: PartitionRequest, response: PartitionResponse): Promise<void> | undefined {
+    response.errorCode = 0
+    const log = findLog(name, topicId, data, response, this.#context)
+    if (log !== null) return this.#take(log, data.records, response) ?? undefined
+    if (response.errorCode === notLeader) this.#nameLeader(name, response)
+    return undefined
   }
 
   async settled(): Promise<Response | null> {
@@ -318,6 +346,14 @@ class ProduceAppends {
     response.currentLeader = leader
     this.response.nodeEndpoints = this.#leaders.endpoints()
   }
+}
+
+/** Resolves when `promise` does, or the time is over. */
+function within(timers: Timers, ms: number, promise: Promise<void>): Promise<void> {
+  return new Promise(resolve => {
+    const timer = timers.after(ms, resolve)
+    void promise.then(resolve).finally(() => timer.cancel())
+  })
 }
 
 async function finish(request: Request, appends: ProduceAppends): Promise<Response | null> {

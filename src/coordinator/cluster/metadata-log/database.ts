@@ -188,7 +188,7 @@ export class DatabaseMetadataLog implements MetadataLog {
     return { isSnapshot: true, records: await recordsOf(batchesIn(bytes), 0, this.#turns), end: snapshot.offset }
   }
 
-  onChanged(callback: () => void): { cancel(): void } {
+  onChanged(callback: (end: Offset) => void): { cancel(): void } {
     const watching = this.#options.database.onMetadata(callback)
     const subscription = {
       cancel: () => {
