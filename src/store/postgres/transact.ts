@@ -27,13 +27,21 @@ export async function appendMetadata(connection: Connection, append: MetadataApp
   return (await connection.change(appendText, [append.offset, append.count, append.records, session], 'metadata')) === 1
 }
 
-/** The frame first in every transaction, then metadata, so that no two of them wait for each other. */
+/**
+ * The frame first in every transaction, then metadata, so that no two of them wait for each other. What makes up a move is sent at once, because clients
+ * wait for it: if something of it is refused, all is rolled back.
+ */
 export function transact(connection: Connection, frame: Frame, writes: Writes, graceMs: number): Promise<TransactResult> {
+  const { metadata, takeOver = [] } = writes
   return connection.transaction<TransactResult>(async () => {
-    if (!(await insertFrame(connection, frame))) throw new RolledBack('frame')
-    if (writes.metadata !== undefined && !(await appendMetadata(connection, writes.metadata, frame.session)))
-      throw new RolledBack('metadata')
-    if (writes.takeOver?.length) await takeOver(connection, writes.takeOver, frame.session)
+    const [inserted, appended, moved] = await together([
+      insertFrame(connection, frame),
+      metadata === undefined ? true : appendMetadata(connection, metadata, frame.session),
+      takeOver.length === 0 ? 0 : movePartitions(connection, takeOver, frame.session),
+    ])
+    if (!inserted) throw new RolledBack('frame')
+    if (!appended) throw new RolledBack('metadata')
+    if (moved < takeOver.length) await checkOthers(connection, takeOver, frame.session)
     if (writes.partitions?.length) await putPartitions(connection, writes.partitions)
     const dropped = writes.removeSegments?.length ? await removeSegments(connection, writes.removeSegments) : []
     if (writes.addSegments?.length) await addSegments(connection, writes.addSegments)
@@ -84,15 +92,27 @@ async function putPartitions(connection: Connection, rows: readonly PartitionRow
   if (written < rows.length) throw rowsOfOthers(rows)
 }
 
-async function takeOver(connection: Connection, rows: readonly MovedRow[], session: number): Promise<void> {
-  const moved = await connection.change(
+/** All of them have come to their end when this settles; with the error of the first that failed, which made the others fail. */
+async function together<T extends readonly unknown[]>(sent: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(sent)
+  const results: unknown[] = []
+  for (const each of sent) results.push(await each)
+  return results as { -readonly [K in keyof T]: Awaited<T[K]> }
+}
+
+/** How many were moved. */
+function movePartitions(connection: Connection, rows: readonly MovedRow[], session: number): Promise<number> {
+  return connection.change(
     `update partition set session = $6, from_seq = taken.from_seq
      from unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) as taken(topic_id, partition, from_seq, before_session, before_seq)
      where partition.topic_id = taken.topic_id and partition.partition = taken.partition
        and partition.session = taken.before_session and partition.from_seq = taken.before_seq`,
     [...keysOf(rows), rows.map(row => row.fromSeq), rows.map(row => row.before.session), rows.map(row => row.before.fromSeq), session],
   )
-  if (moved === rows.length) return
+}
+
+/** Rows that are gone are none of anybody's. */
+async function checkOthers(connection: Connection, rows: readonly MovedRow[], session: number): Promise<void> {
   const others = await connection.query(
     `select from partition join unnest($1::uuid[], $2::int[], $3::bigint[]) as taken(topic_id, partition, from_seq) using (topic_id, partition)
      where partition.session <> $4::bigint or partition.from_seq <> taken.from_seq limit 1`,
