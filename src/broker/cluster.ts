@@ -189,7 +189,7 @@ export class Member {
     if (this.#closed || this.#isOut || this.#session === null) return
     this.#options.info('the session ended; beginning another one', { broker: this.brokerId, session: this.#session, reason })
     this.#session = null
-    this.#parts?.metadata.sessionEnded()
+    void this.#parts?.metadata.sessionEnded()
     if (this.#parts !== null) void this.#enter()
   }
 
@@ -230,7 +230,7 @@ export class Member {
     const { database } = this.#options
     const { metadata = null } = this.#parts ?? {}
     // Its lease is not over when others lead what it had.
-    metadata?.sessionEnded()
+    await metadata?.sessionEnded()
     let ended = false
     const fence = this.metadataLog.by(async append => {
       ended = await database.fence(session, this.#author, append)

@@ -319,8 +319,9 @@ class Cluster implements ClusterMetadata {
     return this.#home.write(shard => ({ records: [], response: new Set(shard.image.topics.byId.keys()) }))
   }
 
-  sessionEnded(): void {
+  sessionEnded(): Promise<void> {
     this.#topics.sessionEnded()
+    return this.#enqueue(() => this.#topics.closeLed())
   }
 
   fenceBroker(id: number, fenced: boolean, epoch?: number): Promise<void> {

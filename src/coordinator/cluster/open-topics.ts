@@ -228,12 +228,17 @@ export class OpenTopics {
     await this.#openLed()
   }
 
-  /** The logs of this broker are gone. Until it has registered again, it leads nothing, whatever the metadata says. */
+  /** Until this broker has registered again, it leads nothing, whatever the metadata says. Its logs are to be closed: see {@link closeLed}. */
   sessionEnded(): void {
     this.#mayLead = false
     this.#term++
+  }
+
+  /** After {@link sessionEnded}. */
+  async closeLed(): Promise<void> {
     for (const topic of this.#all.values()) {
       for (const partition of topic.partitions) {
+        if (this.#turns.over) await this.#turns.next()
         partition.arrival = null
         partition.isLeaving = false
         if (partition.log !== null) this.#close(topic, partition)

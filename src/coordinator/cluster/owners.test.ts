@@ -227,7 +227,7 @@ describe('partitions', () => {
     assert.deepEqual(cluster.leaders('t'), ['7 here', '7 here'])
     cluster.heard.length = 0
     cluster.session = () => null
-    cluster.metadata.sessionEnded()
+    await run(cluster.system, cluster.metadata.sessionEnded())
     assert.equal(cluster.metadata.partition(topicId, 0), undefined)
     assert.deepEqual(cluster.heard, ['closed t-0', 'closed t-1'])
     await cluster.create('u', { assignments: [{ partitionIndex: 0, brokerIds: [7] }] })
@@ -236,6 +236,38 @@ describe('partitions', () => {
     await cluster.register(7)
     assert.deepEqual([...cluster.leaders('t'), ...cluster.leaders('u')], ['7 here', '7 here', '7 here'])
     assert.deepEqual(cluster.heard.slice(2), ['created u', 'opened t-0', 'opened t-1', 'opened u-0'])
+  })
+
+  it('are closed in slices when the session ends, before another one opens them', async () => {
+    const cluster = await ofThree()
+    await cluster.create('t', { assignments: Array.from({ length: 60 }, (_, partitionIndex) => ({ partitionIndex, brokerIds: [7] })) })
+    const latest = () => cluster.metadata.broker(7)!.epoch
+    cluster.session = latest
+    await cluster.restart()
+    await cluster.register(7)
+    const { clock, timers } = cluster.system
+    const monotonic = clock.monotonic.bind(clock)
+    let [spentMs, inTurn, most] = [0, 0, 0]
+    clock.monotonic = () => monotonic() + spentMs
+    cluster.metadata.subscribe({
+      partitionClosed() {
+        spentMs++
+        most = Math.max(most, ++inTurn)
+        if (inTurn === 1) timers.soon(() => (inTurn = 0))
+      },
+    })
+    cluster.session = () => null
+    cluster.heard.length = 0
+    const closed = cluster.metadata.sessionEnded()
+    cluster.session = latest
+    await cluster.register(7)
+    await run(cluster.system, closed)
+    assert.ok(most <= 20, `${most} partitions, a millisecond each, were closed in one turn`)
+    assert.deepEqual(cluster.leaders('t'), Array(60).fill('7 here'))
+    assert.deepEqual(
+      cluster.heard.map(each => each.split(' ')[0]),
+      [...Array(60).fill('closed'), ...Array(60).fill('opened')],
+    )
   })
 
   it('that open while a change comes follow the change', async () => {

@@ -227,8 +227,11 @@ export interface ClusterMetadata {
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Promise<void>
   /** Resolves to the epoch of the registration. */
   registerBroker(broker: NewRegistration): Promise<number>
-  /** The session of this broker has ended: its logs are gone, and it leads nothing until it has registered again. */
-  sessionEnded(): void
+  /**
+   * The session of this broker has ended, or is about to end: it leads nothing until it has registered again. Resolves when nobody finds its logs here any
+   * more; there may be tens of thousands.
+   */
+  sessionEnded(): Promise<void>
   /** Throws KafkaError BROKER_ID_NOT_REGISTERED. `epoch`: does nothing if the broker has registered with another one since then. */
   fenceBroker(id: number, fenced: boolean, epoch?: number): Promise<void>
   /** From now on, until it registers again, the broker is {@link BrokerRegistration.leaving}. Throws KafkaError BROKER_ID_NOT_REGISTERED. */

@@ -5,7 +5,7 @@
  * Hides sessions: what belongs to one (its stream, its upkeep, its partitions) ends with it, and `begin` makes it anew. Nothing is found at
  * start, nothing has a directory: what concerns those does nothing here.
  */
-import { Durations, type System, Turns } from '../../base.ts'
+import { Durations, inSlices, type System, Turns } from '../../base.ts'
 import type { DiskSpace, JournalCounts, Log, LogSettings, PartitionSpec, Pressure, ReleasedPartition } from '../../log.ts'
 import { type FoundRecord, findRecord, KafkaError, type Search, type Uuid } from '../../protocol.ts'
 import { type Database, type MetadataAppend, type ObjectStore, objectNames } from '../../store.ts'
@@ -58,7 +58,7 @@ const toldAfterMs = { said: 10, most: 1_000 }
 const noPressure: Pressure = { on: false, whenOff: callback => callback() }
 
 export class SharedLog implements Log {
-  readonly partitions = new Map<string, SharedPartition>()
+  partitions = new Map<string, SharedPartition>()
   /** Of no disk. */
   readonly space: DiskSpace = { freeBytes: null, floorBytes: 0, shortage: null }
   /** For metrics. A move takes as long as appends have to wait for it. */
@@ -306,7 +306,10 @@ export class SharedLog implements Log {
     const session = this.#current
     this.#current = null
     this.#given.clear()
-    for (const partition of [...this.partitions.values()]) this.#forget(partition, 'released')
+    const { partitions } = this
+    this.partitions = new Map()
+    // Their lease is over already. Those who wait are told in slices, because there may be tens of thousands.
+    void inSlices(this.#turns, [...partitions.values()], partition => partition.markGone('released'))
     if (session === null) return
     const failed = (error: unknown) => this.#options.report(`the end of session ${session.journal.session}`, error)
     session.upkeep.close({ flush: false }).catch(failed)
