@@ -96,6 +96,8 @@ export class Member {
   #endingPredecessors: Promise<void> | null
   #parts: (StartMemberOptions & { watch: LeaseWatch; duty: Duty }) | null = null
   #entering = false
+  /** Once. */
+  #hasRegistered = false
   #waitingDuties: Parameters<Duty['add']>[] = []
   #closed = false
 
@@ -129,8 +131,8 @@ export class Member {
   }
 
   /**
-   * Ends what earlier sessions of this broker go on, registers, and resolves when what it leads is open, or could not be opened. From then on it watches
-   * the others.
+   * Ends what earlier sessions of this broker go on, registers, and resolves when what it leads is open, or could not be opened. It watches the others from
+   * the beginning, so that it ends what is silent as soon as it is registered: after all brokers were lost at once, nobody else may have seen them.
    */
   async start(options: StartMemberOptions): Promise<void> {
     const { system, database, silentMs, info, report } = this.#options
@@ -160,7 +162,9 @@ export class Member {
       hasEnded: session => ended.has(session),
       expected: () => metadata.brokers().flatMap(({ id, epoch, fenced }) => (fenced || id === this.brokerId ? [] : epoch)),
       proven: () => log.session?.proven() === true,
-      looked: silent => failover.looked(silent),
+      looked: silent => {
+        if (this.#hasRegistered) failover.looked(silent)
+      },
     })
     const duty = new Duty({
       system,
@@ -173,9 +177,10 @@ export class Member {
     for (const task of this.#waitingDuties) duty.add(...task)
     this.#parts = { ...options, watch, duty }
     if (this.#session !== null) log.begin(this.#session)
+    if (!this.#closed) watch.start()
     await this.#enter()
     if (this.#closed) return
-    watch.start()
+    this.#hasRegistered = true
     duty.start()
   }
 
