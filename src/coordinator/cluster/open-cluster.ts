@@ -109,7 +109,7 @@ class Cluster implements ClusterMetadata {
       brokerId: options.brokerId,
       reporter,
       config: name => guardedConfig(name, options.rules.effectiveTopicConfig(this.#configs.of('TOPIC', name))),
-      enqueue: step => void this.#enqueue(step),
+      enqueue: step => this.#enqueue(step),
       session: options.session,
       directories: options.directories,
     })
@@ -320,8 +320,7 @@ class Cluster implements ClusterMetadata {
   }
 
   sessionEnded(): Promise<void> {
-    this.#topics.sessionEnded()
-    return this.#enqueue(() => this.#topics.closeLed())
+    return this.#topics.sessionEnded()
   }
 
   fenceBroker(id: number, fenced: boolean, epoch?: number): Promise<void> {

@@ -31,7 +31,7 @@ export interface OpenTopicsOptions {
   config(topicName: string): TopicConfig
   reporter: Reporter
   /** Runs a step after all that change topics before it: the methods that change topics must not overlap. */
-  enqueue(step: () => Promise<void>): void
+  enqueue(step: () => Promise<void>): Promise<void>
   /** See {@link ClusterOptions}. */
   session?: (() => number | null) | undefined
   directories?: PartitionDirectories | undefined
@@ -228,14 +228,14 @@ export class OpenTopics {
     await this.#openLed()
   }
 
-  /** Until this broker has registered again, it leads nothing, whatever the metadata says. Its logs are to be closed: see {@link closeLed}. */
-  sessionEnded(): void {
+  /** Until this broker has registered again, it leads nothing, whatever the metadata says. Resolves when nobody finds its logs any more. */
+  sessionEnded(): Promise<void> {
     this.#mayLead = false
     this.#term++
+    return this.#options.enqueue(() => this.#closeLed())
   }
 
-  /** After {@link sessionEnded}. */
-  async closeLed(): Promise<void> {
+  async #closeLed(): Promise<void> {
     for (const topic of this.#all.values()) {
       for (const partition of topic.partitions) {
         if (this.#turns.over) await this.#turns.next()
@@ -370,7 +370,7 @@ export class OpenTopics {
   #expect(pauseMs: number): void {
     if (this.#closed) return
     const { system, enqueue } = this.#options
-    this.#arrivals = system.timers.after(pauseMs, () => enqueue(async () => this.#lookForArrivals(pauseMs)))
+    this.#arrivals = system.timers.after(pauseMs, () => void enqueue(async () => this.#lookForArrivals(pauseMs)))
   }
 
   #lookForArrivals(pauseMs: number): void {
@@ -461,7 +461,7 @@ export class OpenTopics {
     const { system, session, enqueue } = this.#options
     this.#retry = system.timers.after(session === undefined ? retryMs.ofDisk : retryMs.ofSession, () => {
       this.#retry = null
-      enqueue(() => this.#openLed())
+      void enqueue(() => this.#openLed())
     })
   }
 
