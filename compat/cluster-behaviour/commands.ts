@@ -24,11 +24,11 @@ function millrace(world: World, ...args: string[]): Promise<Finished> {
   return run(command, args, { seconds: 90, env: { ...world.broker(1).env } })
 }
 
-function ofStores(world: World, ...args: string[]): Promise<Finished> {
+export function ofStores(world: World, ...args: string[]): Promise<Finished> {
   return millrace(world, ...args, ...world.broker(1).stores)
 }
 
-async function status(world: World): Promise<{ code: number | null; told: Status }> {
+export async function status(world: World): Promise<{ code: number | null; told: Status }> {
   const { code, stdout, stderr } = await ofStores(world, 'cluster', 'status', '--json')
   expect(stdout !== '', stderr)
   return { code, told: JSON.parse(stdout) as Status }

@@ -9,13 +9,14 @@ import { commands } from './commands.ts'
 import { coordinators } from './coordinators.ts'
 import { failures } from './failures.ts'
 import { reassignments } from './reassignments.ts'
+import { restores } from './restores.ts'
 import { security } from './security.ts'
 import { starts } from './starts.ts'
 import { useTools } from './tools.ts'
 import { World } from './world.ts'
 
 const client = 'behaviour'
-const cases: Cases = { ...starts, ...administration, ...reassignments, ...coordinators, ...security, ...commands, ...failures }
+const cases: Cases = { ...starts, ...administration, ...reassignments, ...coordinators, ...security, ...commands, ...failures, ...restores }
 
 export const clusterBehaviour: Suite = {
   folder: 'cluster-behaviour',

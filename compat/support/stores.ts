@@ -4,7 +4,18 @@
  * PostgreSQL is Debian's package, as its user when this runs as root, with the package's durable settings. MinIO is built by `go install` once.
  */
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,8 +32,16 @@ export interface Store {
   restart(): Promise<void>
 }
 
+export interface RestorableStore extends Store {
+  /** Archives its WAL from now on, and makes a base backup. It is restarted for it. */
+  backUp(): Promise<void>
+  markPoint(name: string): Promise<void>
+  /** Puts the backup in the place of the data, and recovers it up to the point. Resolves when it takes writes again. */
+  restoreTo(point: string): Promise<void>
+}
+
 export interface Stores {
-  readonly postgres: Store
+  readonly postgres: RestorableStore
   readonly minio: Store
   /** For `--cluster` and `--objects`: of the stores themselves, or by way of these proxies. */
   urls(ways?: Readonly<Record<'postgres' | 'minio', { readonly port: number }>>): { cluster: string; objects: string }
@@ -62,7 +81,7 @@ export async function startStores(): Promise<Stores> {
   }
 }
 
-class Postgres implements Store {
+class Postgres implements RestorableStore {
   readonly port: number
   readonly #directory: string
   readonly #bin: string
@@ -101,8 +120,60 @@ class Postgres implements Store {
   }
 
   #run(program: string, args: readonly string[]): Promise<string> {
+    return this.#asUser(join(this.#bin, program), args)
+  }
+
+  #asUser(program: string, args: readonly string[]): Promise<string> {
     const [command, ...before] = this.#as
-    return must(command!, [...before, join(this.#bin, program), ...args], { seconds: readyWithinSeconds, cwd: this.#directory })
+    const env = { PGPASSWORD: password }
+    return must(command!, [...before, program, ...args], { seconds: readyWithinSeconds, cwd: this.#directory, env })
+  }
+
+  get #address(): readonly string[] {
+    return ['-h', '127.0.0.1', '-p', String(this.port), '-U', user]
+  }
+
+  async #ask(sql: string): Promise<string> {
+    return (await this.#run('psql', [...this.#address, '-d', 'postgres', '-Atqc', sql])).trim()
+  }
+
+  async backUp(): Promise<void> {
+    await this.#asUser('mkdir', [this.#archive])
+    await this.#ask('alter system set archive_mode = on')
+    await this.#ask(`alter system set archive_command = 'cp %p ${this.#archive}/%f'`)
+    await this.#stop()
+    await this.restart()
+    await this.#run('pg_basebackup', [...this.#address, '-D', this.#backup, '-X', 'stream', '-c', 'fast'])
+  }
+
+  async markPoint(name: string): Promise<void> {
+    await this.#ask(`select pg_create_restore_point('${name}')`)
+  }
+
+  async restoreTo(point: string): Promise<void> {
+    const file = await this.#ask('select pg_walfile_name(pg_switch_wal())')
+    await until(async () => existsSync(join(this.#archive, file)), 'the WAL to be archived')
+    await this.#stop()
+    renameSync(this.#data, join(this.#directory, 'lost'))
+    renameSync(this.#backup, this.#data)
+    const settings = { restore_command: `cp ${this.#archive}/%f %p`, recovery_target_name: point, recovery_target_action: 'promote' }
+    const lines = Object.entries(settings).map(([key, value]) => `${key} = '${value}'\n`)
+    appendFileSync(join(this.#data, 'postgresql.auto.conf'), lines.join(''))
+    await this.#asUser('touch', [join(this.#data, 'recovery.signal')])
+    await this.restart()
+    await until(async () => (await this.#ask('select pg_is_in_recovery()')) === 'f', 'the end of the recovery')
+  }
+
+  get #archive(): string {
+    return join(this.#directory, 'archive')
+  }
+
+  get #backup(): string {
+    return join(this.#directory, 'backup')
+  }
+
+  #stop(): Promise<string> {
+    return this.#run('pg_ctl', ['-D', this.#data, '-m', 'fast', '-w', '-s', 'stop'])
   }
 
   async restart(): Promise<void> {
