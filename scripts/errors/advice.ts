@@ -156,6 +156,12 @@ export const adviceByMessage: readonly (readonly [pattern: RegExp, advice: strin
     /a broker process has ended|a broker process does not start/,
     'It is started again. `reason`, or its own lines before this one, say why.',
   ],
+  [/a service could not answer a request/, 'The Kafka cluster did not answer, or this is a bug: `err` says which.'],
+  [
+    /a service cannot start|the services cannot start/,
+    '`reason` says why: often a port that is in use, or a cluster that does not answer.',
+  ],
+  [/the services process has ended/, 'It is started again, and the broker is not affected. Its own lines before this one say why.'],
   [/the shutdown failed/, 'Nothing: the next start recovers. `err` contains the reason.'],
   [/a request failed unexpectedly|a page of metrics failed|a response cannot be encoded|HTTP endpoint failed|produce failed/, bug],
   [/cannot open a listener/, 'Correct its address, certificates or mechanisms; `err` contains the reason. The next start tries again.'],

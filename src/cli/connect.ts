@@ -14,17 +14,23 @@ import { askSecret } from './secret.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 export async function connect(given: ClientFlags): Promise<Client> {
-  // An empty environment variable counts as unset.
-  const flags = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as ClientFlags
-  const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig)
-  const properties = await withPassword(withFlags(file, flags, process.env), process.env)
+  const { bootstrap, properties } = await reach(given)
   const timeout = Number(properties['request.timeout.ms'])
   return openClient({
-    bootstrap: flags.bootstrap ?? properties['bootstrap.servers'] ?? defaultBootstrap,
+    bootstrap,
     properties,
     ...(properties['client.id'] === undefined ? {} : { clientId: properties['client.id'] }),
     ...(Number.isInteger(timeout) && timeout > 0 ? { timeoutMs: timeout } : {}),
   })
+}
+
+/** Where the brokers are, and with which properties clients connect. */
+export async function reach(given: ClientFlags): Promise<{ bootstrap: string; properties: ClientProperties }> {
+  // An empty environment variable counts as unset.
+  const flags = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== '')) as ClientFlags
+  const file = flags.clientConfig === undefined ? {} : readClientConfig(flags.clientConfig)
+  const properties = await withPassword(withFlags(file, flags, process.env), process.env)
+  return { bootstrap: flags.bootstrap ?? properties['bootstrap.servers'] ?? defaultBootstrap, properties }
 }
 
 function readClientConfig(path: string): Record<string, string> {

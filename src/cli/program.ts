@@ -44,6 +44,7 @@ export function makeProgram(): Command {
     .exitOverride()
     .configureHelp({ groupItems: connectionLast })
   addStart(program)
+  addServices(program)
   addImport(program)
   addRepair(program)
   addTopic(program)
@@ -94,6 +95,13 @@ function addStart(program: Command): void {
   )
     .option('--json', 'print JSON')
     .action(async flags => (await import('./doctor.ts')).doctor(flags))
+}
+
+function addServices(program: Command): void {
+  withClientOptions(program.command('services').description('run the services that the key `services` names, for any Kafka'))
+    .addOption(configOption())
+    .option('-s, --set <key=value>', 'set one configuration key, such as registry.port; repeatable', keyValue)
+    .action(async flags => (await import('./services.ts')).services(flags))
 }
 
 function addImport(program: Command): void {

@@ -16,7 +16,9 @@ import {
 import { jsonLogger, type Logger, openLogSink } from '../logger.ts'
 import { defaultBootstrap } from './options.ts'
 import { bracketed, CommandFailed, UsageError } from './output.ts'
+import type { LogLevel } from './processes/messages.ts'
 import { diskMessage } from './report.ts'
+import type { BesideOptions } from './services/beside.ts'
 import { beforeNextSignal, followLauncher, onStopRequest } from './stop.ts'
 import { packageVersion } from './version.ts'
 
@@ -45,12 +47,14 @@ export async function start(flags: StartFlags): Promise<void> {
   const sink = openLogSink()
   const logger = jsonLogger(level, sink)
   let running: Stoppable | null = null
+  let services: Stoppable | null = null
   onStopRequest(system, reason => {
     logger.info({ reason }, 'shutting down')
     // A start can be interrupted at any point; the next one recovers.
     if (running === null) process.exit(0)
-    if (running.kill !== undefined) beforeNextSignal(system, running.kill)
-    running.close().then(
+    const all = [running, ...(services === null ? [] : [services])]
+    for (const { kill } of all) if (kill !== undefined) beforeNextSignal(system, kill)
+    Promise.all(all.map(each => each.close())).then(
       () => process.exit(0),
       error => {
         logger.error({ err: error }, 'the shutdown failed; the next start will recover')
@@ -72,11 +76,30 @@ export async function start(flags: StartFlags): Promise<void> {
       throw explained(error)
     })
     announce(config, serving, logger, system.clock.monotonic() - beganMs)
+    services = await startBeside(config, serving.ports[0]!, { system, logger, level })
     return
   }
   if (isLogged()) logStart(config, logger)
   const { ports, httpPort, broker } = (running = await startOrExplain({ config, system, logger }))
   announce(config, { ports: [ports], httpPort, shortage: broker.log.space.shortage }, logger, system.clock.monotonic() - beganMs)
+  services = await startBeside(config, ports, { system, logger, level })
+}
+
+/** The services process; null if no services are wanted. */
+async function startBeside(
+  config: BrokerConfig,
+  ports: ReadonlyMap<string, number>,
+  options: Omit<BesideOptions, 'order'> & { level: LogLevel },
+): Promise<Stoppable | null> {
+  if (config.get('services').length === 0) return null
+  const { ServicesProcess } = await import('./services/beside.ts')
+  const { ownBroker, servicesSettings } = await import('./services/settings.ts')
+  const settings = servicesSettings(config, ownBroker(config, ports))
+  const services = new ServicesProcess({ ...options, order: { settings, level: options.level } })
+  void services.start().then(running => {
+    if (process.stdout.isTTY) for (const [name, port] of running) process.stdout.write(`  ${name} at http://${settings.host}:${port}\n`)
+  })
+  return services
 }
 
 interface Stoppable {

@@ -6,6 +6,7 @@ import { groupsKeys } from './keys/groups.ts'
 import { networkKeys } from './keys/network.ts'
 import { retiredKeys } from './keys/retired.ts'
 import { securityKeys } from './keys/security.ts'
+import { servicesKeys } from './keys/services.ts'
 import { sharedHomeKeys } from './keys/shared-home.ts'
 import { storageKeys } from './keys/storage.ts'
 import { tieredKeys } from './keys/tiered.ts'
@@ -14,6 +15,7 @@ import { transactionsKeys } from './keys/transactions.ts'
 export const brokerKeys = {
   ...clusterKeys,
   ...sharedHomeKeys,
+  ...servicesKeys,
   ...networkKeys,
   ...storageKeys,
   ...groupsKeys,

@@ -4,6 +4,7 @@ import { topicKeys } from '../../log.ts'
 import { clientMetricsKeys } from './keys/client-metrics-scope.ts'
 import { groupKeys } from './keys/group-scope.ts'
 import { networkKeys } from './keys/network.ts'
+import { servicesKeys } from './keys/services.ts'
 import { sharedHomeKeys } from './keys/shared-home.ts'
 import { storageKeys } from './keys/storage.ts'
 import { brokerKeys, internalKeys } from './keys.ts'
@@ -38,7 +39,8 @@ export function configurationReference(): string {
     part('Broker: connections', networkKeys, true),
     part('Broker: storage', storageKeys, true),
     part('Broker: cluster over PostgreSQL and an object store', sharedHomeKeys, true),
-    part('Broker: other keys', without(brokerKeys, networkKeys, storageKeys, sharedHomeKeys), true),
+    part('Services beside the broker', servicesKeys, true),
+    part('Broker: other keys', without(brokerKeys, networkKeys, storageKeys, sharedHomeKeys, servicesKeys), true),
     part('Topics', topicKeys, false),
     part('Groups', groupKeys, false),
     part('Client metrics subscriptions', clientMetricsKeys, false),

@@ -1,0 +1,30 @@
+/** Keys of the services process, which `millrace start` runs beside the broker. The broker itself does not use them. */
+import { type Declarations, int, intBytes, list, string } from '../../../base.ts'
+
+const port = (value: number, doc: string) => int({ default: value, min: 0, max: 65_535, doc })
+
+export const servicesKeys = {
+  services: list({
+    default: '',
+    oneOf: ['registry'],
+    doc: 'Services that `millrace start` runs in a process beside the broker, and that `millrace services` runs. Empty: none.',
+  }),
+  'services.host': string({
+    default: '127.0.0.1',
+    doc: 'Address on which the services listen. On another address than loopback, the broker should require a login.',
+  }),
+  'services.allowed.hosts': list({
+    default: '',
+    doc: 'Host names under which clients reach the services, besides localhost and addresses; * allows all. Requests for other names are refused, because pages on the web could otherwise reach the services through a name of their own (DNS rebinding).',
+  }),
+  'services.cors.origins': list({
+    default: '',
+    doc: 'Origins such as https://app.example whose pages may use the services from a browser; * allows all.',
+  }),
+  'services.max.body.bytes': intBytes({
+    default: 16_777_216,
+    min: 1024,
+    doc: 'Maximum size of the body of a request to a service.',
+  }),
+  'registry.port': port(8081, 'Port of the schema registry.'),
+} satisfies Declarations

@@ -1,0 +1,13 @@
+/** What `millrace start` and its services process say to each other over Node's IPC channel. */
+import type { ServiceName, ServicesSettings } from '../../services.ts'
+import type { LogLevel } from '../processes/messages.ts'
+
+export interface ServicesOrder {
+  readonly settings: ServicesSettings
+  readonly level: LogLevel
+}
+
+export interface ServicesReport {
+  /** Of the services that run. */
+  readonly ports: readonly (readonly [ServiceName, number])[]
+}

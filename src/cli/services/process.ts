@@ -1,0 +1,40 @@
+/** The services process: the program that `millrace start` runs beside the broker. It ends with the broker. */
+import { realSystem } from '../../base.ts'
+import { jsonLogger } from '../../logger.ts'
+import { type RunningServices, startServices } from '../../services.ts'
+import type { ServicesOrder, ServicesReport } from './messages.ts'
+
+const mostStopMs = 5_000
+const system = realSystem()
+let running: RunningServices | null = null
+let isStopping = false
+
+// Who reads it may have ended.
+process.stderr.on('error', () => {})
+process.once('message', (order: ServicesOrder) => void start(order))
+for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, stop)
+process.on('disconnect', stop)
+
+async function start({ settings, level }: ServicesOrder): Promise<void> {
+  const logger = jsonLogger(level)
+  try {
+    running = await startServices(settings, system, logger)
+    logger.info({ pid: process.pid, ports: Object.fromEntries(running.ports) }, 'the services are ready')
+    const report: ServicesReport = { ports: [...running.ports] }
+    process.send?.(report, () => {})
+  } catch (error) {
+    logger.error({ err: error }, 'the services cannot start')
+    process.exit(1)
+  }
+}
+
+function stop(): void {
+  if (isStopping) return
+  isStopping = true
+  system.timers.after(mostStopMs, () => process.exit(1))
+  if (running === null) process.exit(0)
+  running.close().then(
+    () => process.exit(0),
+    () => process.exit(1),
+  )
+}

@@ -1,0 +1,127 @@
+/** One server: fastify with Millrace's limits, and with the hooks that apply to all services. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import cors from '@fastify/cors'
+import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type RawServerDefault } from 'fastify'
+import type { Logger } from '../logger.ts'
+import { type ErrorBody, HttpError } from './errors.ts'
+import { isAllowedHost } from './hosts.ts'
+import { parseLossless } from './json.ts'
+
+export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
+
+export interface HttpOptions {
+  /** As in logs: `registry`, `rest`, `console`. */
+  readonly name: string
+  readonly logger: Logger
+  /** Other names than addresses and `localhost`; `*` allows all. */
+  readonly allowedHosts: readonly string[]
+  /** `https://app.example`, or `*`; none: pages of other origins cannot use the service. */
+  readonly corsOrigins: readonly string[]
+  readonly mostBodyBytes: number
+  readonly tls: { readonly key: string | Buffer; readonly cert: string | Buffer } | null
+  /** Media types of JSON bodies besides application/json. */
+  readonly jsonTypes: readonly string[]
+  readonly errorBody: ErrorBody
+}
+
+const limits = {
+  routerOptions: { maxParamLength: 1024 },
+  /** Of the request, from its first byte. */
+  requestTimeout: 60_000,
+  connectionTimeout: 0,
+  keepAliveTimeout: 75_000,
+  http: { maxHeaderSize: 16_384, headersTimeout: 30_000, connectionsCheckingInterval: 5_000 },
+}
+const mostConnections = 4096
+
+/** Without routes; `listen` opens it. */
+export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
+  const { tls, mostBodyBytes } = options
+  const common = {
+    ...limits,
+    bodyLimit: mostBodyBytes,
+    logger: false,
+
+    exposeHeadRoutes: true,
+    forceCloseConnections: 'idle' as const,
+  }
+  const app = (tls === null ? fastify(common) : fastify({ ...common, https: { ...tls, ...limits.http } })) as unknown as HttpApp
+  app.server.maxConnections = mostConnections
+  app.setValidatorCompiler(TypeBoxValidatorCompiler)
+  readBodies(app, options)
+  answerErrors(app, options)
+  guard(app, options)
+  log(app, options)
+  if (options.corsOrigins.length > 0)
+    await app.register(cors, { origin: options.corsOrigins.includes('*') ? true : [...options.corsOrigins] })
+  return app
+}
+
+/** Resolves to the port. */
+export async function listen(app: HttpApp, { host, port }: { host: string; port: number }): Promise<number> {
+  await app.listen({ host, port })
+  return (app.server.address() as AddressInfo).port
+}
+
+function readBodies(app: HttpApp, { jsonTypes }: HttpOptions): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(['application/json', ...jsonTypes], { parseAs: 'string' }, (_, body, done) => {
+    if (body === '') return done(null, undefined)
+    try {
+      done(null, parseLossless(body as string))
+    } catch (error) {
+      done(new HttpError(400, 400, `The body is not valid JSON: ${(error as Error).message}`))
+    }
+  })
+}
+
+function answerErrors(app: HttpApp, { errorBody, logger, name }: HttpOptions): void {
+  app.setErrorHandler((error: FastifyError | HttpError, request, reply) => {
+    const told = asHttpError(error)
+    if (told.status >= 500)
+      logger.error({ service: name, err: error, method: request.method, url: request.url }, 'a service could not answer a request')
+    const { contentType, body } = errorBody(told)
+    reply.code(told.status).headers(told.headers).header('content-type', contentType).serializer(JSON.stringify).send(body)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const { contentType, body } = errorBody(
+      new HttpError(404, 404, `HTTP 404 Not Found: ${request.method} ${request.url.split('?', 1)[0]}`),
+    )
+    reply.code(404).header('content-type', contentType).serializer(JSON.stringify).send(body)
+  })
+}
+
+function asHttpError(error: FastifyError | HttpError): HttpError {
+  if (error instanceof HttpError) return error
+  const status = error.statusCode ?? 500
+  if (status >= 500) return new HttpError(500, 500, 'Internal server error', { cause: error })
+  return new HttpError(status, status, error.message, { cause: error })
+}
+
+function guard(app: HttpApp, { allowedHosts }: HttpOptions): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const host = request.headers.host ?? ''
+    if (!isAllowedHost(host, allowedHosts))
+      throw new HttpError(421, 421, `This server does not answer to the name "${host}"; add it to services.allowed.hosts`)
+    reply.headers({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    })
+  })
+}
+
+/** Of each request at `debug`, without its query, in which a caller may have put anything. */
+function log(app: HttpApp, { logger, name }: HttpOptions): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url, ip } = request
+    logger.debug(
+      { service: name, method, path: url.split('?', 1)[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime), ip },
+      'a request',
+    )
+  })
+}

@@ -1,0 +1,6 @@
+/**
+ * registry: a schema registry with Confluent's API, over the compacted topic `_schemas` in Confluent's own record format.
+ *
+ * Hides the parsers of Avro, JSON Schema and Protobuf, the rules of compatibility, and how several registries on one topic agree on who writes.
+ */
+export { openRegistry } from './registry/open.ts'

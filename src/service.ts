@@ -1,0 +1,41 @@
+/**
+ * service: what every service is given, and what it gives back.
+ *
+ * A service is opened once its settings are known, and is closed with the process. It keeps nothing that is not in a topic.
+ */
+import type { System } from './base.ts'
+import type { Client, ClientProperties } from './client.ts'
+import type { Logger } from './logger.ts'
+import type { Sessions } from './sessions.ts'
+
+export type ServiceName = 'registry'
+
+/** What the configuration says; plain data, because it is sent to another process. */
+export interface ServicesSettings {
+  readonly services: readonly ServiceName[]
+  readonly bootstrap: string
+  /** How the broker is reached by whoever uses a service. With SASL, each of them brings user name and password. */
+  readonly properties: ClientProperties
+  /** The same for what the services do by themselves: with credentials of their own. */
+  readonly ownProperties: ClientProperties
+  readonly host: string
+  readonly ports: Readonly<Record<ServiceName, number>>
+  readonly allowedHosts: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly mostBodyBytes: number
+}
+
+export interface ServiceContext {
+  readonly settings: ServicesSettings
+  readonly sessions: Sessions
+  /** Acts as the services' own principal, for what nobody asks for: to follow a topic, to store what was allowed. */
+  readonly own: Client
+  readonly system: System
+  readonly logger: Logger
+}
+
+export interface Service {
+  readonly port: number
+  /** Requests under way are answered before it resolves. */
+  close(): Promise<void>
+}

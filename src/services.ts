@@ -1,0 +1,53 @@
+/**
+ * services: the process beside the broker that serves HTTP: the schema registry, and whatever else `services` names.
+ *
+ * Every service is an ordinary Kafka client. Hides how they are opened and closed, and that a service that cannot start does not keep the others from
+ * starting. A service that is not named costs nothing: its code is not loaded.
+ */
+import type { System } from './base.ts'
+import { openClient } from './client.ts'
+import type { Logger } from './logger.ts'
+import type { Service, ServiceContext, ServiceName, ServicesSettings } from './service.ts'
+import { openSessions } from './sessions.ts'
+
+export type { ServiceName, ServicesSettings } from './service.ts'
+
+export interface RunningServices {
+  /** Of those that run. */
+  readonly ports: ReadonlyMap<ServiceName, number>
+  close(): Promise<void>
+}
+
+const openers: Readonly<Record<ServiceName, (context: ServiceContext) => Promise<Service>>> = {
+  registry: async context => (await import('./registry.ts')).openRegistry(context),
+}
+
+export async function startServices(settings: ServicesSettings, system: System, logger: Logger): Promise<RunningServices> {
+  const { bootstrap, properties, ownProperties, services } = settings
+  const own = openClient({ bootstrap, properties: ownProperties, clientId: 'millrace-services' })
+  const sessions = openSessions({ bootstrap, properties, system })
+  const context: ServiceContext = { settings, sessions, own, system, logger }
+  const running = new Map<ServiceName, Service>()
+  const open = async (name: ServiceName) => {
+    try {
+      running.set(name, await openers[name](context))
+    } catch (error) {
+      logger.error({ service: name, ...whyNot(error, name, settings) }, 'a service cannot start; the others continue')
+    }
+  }
+  await Promise.all(services.map(open))
+  return {
+    ports: new Map(Array.from(running, ([name, { port }]) => [name, port])),
+    async close() {
+      await Promise.all(Array.from(running.values(), each => each.close()))
+      await Promise.all([sessions.close(), own.close()])
+    },
+  }
+}
+
+function whyNot(error: unknown, name: ServiceName, { host, ports }: ServicesSettings): object {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return { reason: `port ${ports[name]} of ${host} is in use; ${name}.port chooses another` }
+  if (code === 'EACCES') return { reason: `this user must not listen on port ${ports[name]}; ${name}.port chooses another` }
+  return { reason: message, err: error }
+}

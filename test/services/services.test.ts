@@ -1,0 +1,64 @@
+/** The services process beside a real broker, as `millrace start` runs it. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { realSystem } from '../../src/base.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { startBroker } from '../../src/millrace.ts'
+import { startServices } from '../../src/services.ts'
+import { settingsFor } from './settings.ts'
+
+test('the registry answers over a new broker, and creates its topic compacted', async () => {
+  await using broker = await startBroker({ memory: true })
+  const services = await startServices(settingsFor(broker.address), realSystem(), silentLogger)
+  try {
+    const response = await fetch(`http://127.0.0.1:${services.ports.get('registry')}/subjects`)
+    assert.deepEqual([response.status, await response.json()], [200, []])
+    const missing = await fetch(`http://127.0.0.1:${services.ports.get('registry')}/no/such/route`)
+    assert.equal(missing.status, 404)
+    assert.equal(missing.headers.get('content-type'), 'application/vnd.schemaregistry.v1+json')
+    assert.equal(((await missing.json()) as { error_code: number }).error_code, 404)
+  } finally {
+    await services.close()
+  }
+})
+
+test('`millrace start` runs the services beside the broker, and restarts them, and stops them with it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-services-'))
+  const flags = ['--data', directory, '--port', '0', '--http', 'none', '--set', 'services=registry', '--set', 'registry.port=0']
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), 'start', ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines: string[] = []
+  createInterface({ input: child.stderr }).on('line', line => lines.push(line))
+  try {
+    const ready = await waitFor(() => lines.find(line => line.includes('the services are ready')), 'the services')
+    const { ports, pid } = JSON.parse(ready) as { ports: { registry: number }; pid: number }
+    const ask = () => fetch(`http://127.0.0.1:${ports.registry}/subjects`).then(response => response.status)
+    assert.equal(await ask(), 200)
+    process.kill(pid, 'SIGKILL')
+    await waitFor(() => lines.filter(line => line.includes('the services are ready')).length === 2, 'the services again')
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null])
+    const { pid: last } = JSON.parse(lines.findLast(line => line.includes('the services are ready'))!) as { pid: number }
+    assert.throws(() => process.kill(last, 0), { code: 'ESRCH' })
+  } finally {
+    child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
+
+async function waitFor<T>(found: () => T | undefined | false, what: string): Promise<T> {
+  for (let tries = 0; tries < 600; tries++) {
+    const value = found()
+    if (value !== undefined && value !== false) return value
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+  throw new Error(`waited 30 s for ${what}`)
+}

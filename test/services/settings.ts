@@ -1,0 +1,17 @@
+/** Settings of services for tests: any free port, no login. */
+import type { ServicesSettings } from '../../src/services.ts'
+
+export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings> = {}): ServicesSettings {
+  return {
+    services: ['registry'],
+    bootstrap,
+    properties: {},
+    ownProperties: {},
+    host: '127.0.0.1',
+    ports: { registry: 0 },
+    allowedHosts: [],
+    corsOrigins: [],
+    mostBodyBytes: 1_048_576,
+    ...changes,
+  }
+}
