@@ -44,6 +44,8 @@ export interface ObjectStore {
   upload(name: string, content: AsyncIterable<Uint8Array>): Promise<void>
   /** Exactly so many bytes, or an {@link ObjectError}: `NoSuchKey`, or `InvalidRange` where the object ends earlier. */
   get(name: string, position: number, length: number): Promise<Buffer>
+  /** Neighbours with one request, each in memory of its own: as many bytes of each as `lengths` says. */
+  getSeveral(name: string, position: number, lengths: readonly number[]): Promise<readonly Buffer[]>
   /** Those that are not there are no error. */
   delete(names: readonly string[]): Promise<void>
   /** In order of their names. May be late: an object that was just written can be missing, one just deleted can be named. */

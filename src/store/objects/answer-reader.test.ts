@@ -4,8 +4,8 @@ import { AnswerReader } from './answer-reader.ts'
 import type { ObjectError } from './object-error.ts'
 
 /** Pieces lie in a buffer that is written over afterwards, as that of a connection is. */
-function read(answer: string, splits: readonly number[], mostBytes = 1_000) {
-  const reader = new AnswerReader(mostBytes)
+function read(answer: string, splits: readonly number[], mostBytes = 1_000, parts?: readonly number[]) {
+  const reader = new AnswerReader(mostBytes, parts)
   const all = Buffer.from(answer, 'latin1')
   const page = Buffer.alloc(all.length)
   let complete = false
@@ -51,6 +51,24 @@ test('an answer is read however it is cut, by its length, in chunks, or to the e
       assert.deepEqual([response.status, String(response.body), response.headers['etag']], [status, body, '"x"'])
       assert.equal(reader.keepsConnection, kept, answer)
     }
+  }
+})
+
+test('content of the expected length is divided into parts, other content is not', () => {
+  const parts = [1, 10, content.length - 11]
+  const answer = (status: number, text = content) => `HTTP/1.1 ${status} OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`
+  const every = Array.from(answer(206), (_, at) => at)
+  for (const splits of [[], ...every.map(at => [at]), every]) {
+    const { reader, complete } = read(answer(206), splits, 1_000, parts)
+    const { body, parts: divided } = reader.response()
+    assert.deepEqual([complete, reader.keepsConnection, body.length], [true, true, 0])
+    assert.deepEqual(divided?.map(String), [content[0], content.slice(1, 11), content.slice(11)])
+    assert.equal(new Set(divided.map(each => each.buffer)).size, 3)
+  }
+  assert.equal(read(`${answer(206)}HTTP`, [], 1_000, parts).reader.keepsConnection, false)
+  for (const text of [answer(404), answer(206, content.slice(1)), answer(200, `${content}.`)]) {
+    const response = read(text, [], 1_000, parts).reader.response()
+    assert.deepEqual([response.parts, String(response.body)], [undefined, text.slice(text.indexOf('\r\n\r\n') + 4)])
   }
 })
 

@@ -1,6 +1,6 @@
 /**
- * Reads one answer of HTTP/1.1 from what a connection receives, piece by piece. The content goes into one buffer of the declared size. Nothing is
- * kept of a piece: its buffer is used again for the next one.
+ * Reads one answer of HTTP/1.1 from what a connection receives, piece by piece. The content goes into one buffer of the declared size, or into the
+ * parts that it is to be divided into. Nothing is kept of a piece: its buffer is used again for the next one.
  */
 import { ObjectError } from './object-error.ts'
 import type { HttpResponse } from './transport.ts'
@@ -12,6 +12,7 @@ const noBytes = Buffer.alloc(0)
 
 export class AnswerReader {
   readonly #mostBytes: number
+  readonly #partBytes: readonly number[]
   /** What was received of the status line and the headers. */
   #head: Buffer = noBytes
   #status = 0
@@ -19,6 +20,9 @@ export class AnswerReader {
   /** By length, in chunks, or up to the end of the connection. */
   #framing: 'length' | 'chunks' | 'end' = 'end'
   #content: Buffer = noBytes
+  /** Where the content is divided. `#content` is then the one that is being filled. */
+  #parts: Buffer[] | null = null
+  #part = 0
   /** Of #content, where its length was declared. */
   #received = 0
   /** Otherwise: what was received so far. */
@@ -27,8 +31,9 @@ export class AnswerReader {
   #isComplete = false
   #isLast = false
 
-  constructor(mostBytes: number) {
+  constructor(mostBytes: number, partBytes: readonly number[] = []) {
     this.#mostBytes = mostBytes
+    this.#partBytes = partBytes
   }
 
   /** Nothing was received yet. */
@@ -57,7 +62,8 @@ export class AnswerReader {
   }
 
   response(): HttpResponse {
-    return { status: this.#status, headers: this.#headers, body: this.#content }
+    const [status, headers] = [this.#status, this.#headers]
+    return this.#parts === null ? { status, headers, body: this.#content } : { status, headers, body: noBytes, parts: this.#parts }
   }
 
   /** Where the content begins in these bytes; -1 if they are still of the head. */
@@ -93,15 +99,27 @@ export class AnswerReader {
     if (!/^\d{1,15}$/.test(declared)) throw bad(`the answer has the content-length ${declared}`)
     if (Number(declared) > this.#mostBytes) throw this.#tooLong()
     this.#framing = 'length'
-    this.#content = Buffer.allocUnsafeSlow(Number(declared))
+    const isDivided = status < 300 && this.#partBytes.length > 0 && sumOf(this.#partBytes) === Number(declared)
+    if (isDivided) this.#parts = this.#partBytes.map(bytes => Buffer.allocUnsafeSlow(bytes))
+    this.#content = this.#parts?.[0] ?? Buffer.allocUnsafeSlow(Number(declared))
   }
 
   #takeContent(bytes: Buffer): boolean {
     if (this.#framing === 'length') {
-      // More than was declared: nothing that comes on this connection can be trusted.
-      if (this.#received + bytes.length > this.#content.length) this.#isLast = true
-      this.#received += bytes.copy(this.#content, this.#received)
-      return this.#received === this.#content.length
+      for (let at = 0; ; ) {
+        const copied = bytes.copy(this.#content, this.#received, at)
+        this.#received += copied
+        at += copied
+        const next = this.#received === this.#content.length ? this.#parts?.[this.#part + 1] : undefined
+        if (next === undefined) {
+          // More than was declared: nothing that comes on this connection can be trusted.
+          if (at < bytes.length) this.#isLast = true
+          return this.#received === this.#content.length
+        }
+        this.#part++
+        this.#content = next
+        this.#received = 0
+      }
     }
     this.#pieces.push(Buffer.from(bytes))
     this.#pieceBytes += bytes.length
@@ -151,6 +169,10 @@ export class AnswerReader {
   #tooLong(): ObjectError {
     return bad(`the answer (status ${this.#status}) is longer than ${this.#mostBytes} bytes`)
   }
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, each) => sum + each, 0)
 }
 
 function statusOf(head: string): number {

@@ -28,6 +28,7 @@ export interface S3Request {
   /** The store verifies a checksum of the body. */
   readonly checksum?: boolean
   readonly mostBytes: number
+  readonly parts?: HttpRequest['parts']
   /** Throws an ObjectError if the answer, though its status is fine, is not. */
   readonly check?: (response: HttpResponse) => void
 }
@@ -139,7 +140,8 @@ export class Attempts {
       request.check?.(response)
       limits.succeeded()
       counts.durations.add(system.clock.monotonic() - begunMs)
-      counts.bytes += request.kind === 'get' ? response.body.length : request.kind === 'put' ? lengthOf(request.body) : 0
+      counts.bytes +=
+        request.kind === 'get' ? lengthOf(response.parts ?? [response.body]) : request.kind === 'put' ? lengthOf(request.body) : 0
       return response
     } catch (error) {
       counts.failures++
@@ -170,6 +172,7 @@ export class Attempts {
       headers: this.#signer.sign(toSign, keys, system.clock.now() + this.#skewMs),
       body: request.body,
       mostBytes: request.mostBytes,
+      ...(request.parts === undefined ? {} : { parts: request.parts }),
     }
   }
 

@@ -104,16 +104,14 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async get(name: string, position: number, length: number): Promise<Buffer> {
+    return (await this.getSeveral(name, position, [length]))[0]!
+  }
+
+  async getSeveral(name: string, position: number, lengths: readonly number[]): Promise<readonly Buffer[]> {
     checkObjectName(name)
-    assert(position >= 0 && length > 0, `a range of ${length} bytes at ${position} of ${name}`)
-    const wrong = (body: Buffer, status: number) =>
-      new ObjectError(
-        `GET ${name}: ${body.length} bytes with status ${status} where ${length} at ${position} were asked for`,
-        'InvalidRange',
-        status,
-        false,
-      )
-    const { body } = await this.#attempts.send({
+    const length = lengths.reduce((sum, each) => sum + each, 0)
+    assert(position >= 0 && lengths.every(each => each > 0) && length > 0, `a range of ${lengths} bytes at ${position} of ${name}`)
+    const { body, parts } = await this.#attempts.send({
       kind: 'get',
       method: 'GET',
       key: this.#prefix + name,
@@ -122,11 +120,16 @@ class S3ObjectStore implements ObjectStore {
       body: [],
       // An error that is longer than a tiny range must not be taken for a bad answer.
       mostBytes: Math.max(length, 64 * 1024),
-      check(response) {
-        if (response.body.length !== length || (response.status !== 206 && position > 0)) throw wrong(response.body, response.status)
+      parts: lengths,
+      check({ status, ...response }) {
+        const isWhole = response.parts !== undefined || response.body.length === length
+        if (isWhole && (status === 206 || position === 0)) return
+        const bytes = response.parts === undefined ? response.body.length : length
+        const what = `GET ${name}: ${bytes} bytes with status ${status} where ${length} at ${position} were asked for`
+        throw new ObjectError(what, 'InvalidRange', status, false)
       },
     })
-    return body
+    return parts ?? divided(body, lengths)
   }
 
   async delete(names: readonly string[]): Promise<void> {
@@ -288,6 +291,13 @@ function expectRoot({ body, status }: HttpResponse, root: string): void {
     status,
     code === 'InternalError' || code === 'SlowDown' || code === 'ServiceUnavailable',
   )
+}
+
+/** Each in memory of its own. */
+function divided(content: Buffer, lengths: readonly number[]): Buffer[] {
+  if (lengths.length === 1) return [content]
+  let at = 0
+  return lengths.map(length => Buffer.from(content.subarray(at, (at += length))))
 }
 
 /** Cut into parts of the same size, but for the last one; at least one part, though it may be empty. Nothing is copied. */

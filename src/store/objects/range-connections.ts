@@ -37,7 +37,7 @@ export class RangeConnections {
     const text = textOf(request)
     const connection = this.#take(request.origin)
     const response = new Promise<HttpResponse>((resolve, reject) => {
-      connection.begin(text, { answer: new AnswerReader(request.mostBytes), resolve, reject })
+      connection.begin(text, { answer: new AnswerReader(request.mostBytes, request.parts), resolve, reject })
     })
     const tooLate = () => connection.end(unreachable(`no answer in ${request.timeoutMs} ms`, 'Timeout'))
     const deadline = this.#timers.after(request.timeoutMs, tooLate)

@@ -12,6 +12,8 @@ export interface HttpRequest {
   readonly timeoutMs: number
   /** A longer answer is an error, before it is read. */
   readonly mostBytes: number
+  /** How a transport may divide the content, if the answer is a success and has just these bytes. */
+  readonly parts?: readonly number[]
 }
 
 export interface HttpResponse {
@@ -19,6 +21,8 @@ export interface HttpResponse {
   /** By name in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
+  /** The content, divided as the request asked; then `body` is empty. */
+  readonly parts?: readonly Buffer[]
 }
 
 export interface Transport {

@@ -37,6 +37,12 @@ export class LoadCache<T> {
     return this.#bytes
   }
 
+  /** It is here, or under way. */
+  has(object: string, position: number): boolean {
+    const key = keyOf(object, position)
+    return this.#loaded.has(key) || this.#loading.has(key)
+  }
+
   get(object: string, position: number): T | undefined {
     const key = keyOf(object, position)
     const found = this.#loaded.get(key)
