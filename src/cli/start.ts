@@ -64,9 +64,9 @@ export async function start(flags: StartFlags): Promise<void> {
   })
   const config = configFrom(flags, system)
   for (const note of config.notes) logger.warn({}, note)
-  // V8 counts what is read from objects, which lies outside of its heap, but lets it grow only as the heap does: without this, collections of
-  // the whole heap take most of the processor time of cold reads (ADR 0012).
-  if (config.get('cluster') !== null) setFlagsFromString('--heap-growing-percent=100')
+  // V8 counts batches, which lie outside of its heap, but lets them grow only as the heap does: without this, collections of the whole heap take
+  // most of the processor time of cold reads, and much of that of large appends (ADR 0012).
+  if (config.get('cluster') !== null) setFlagsFromString('--heap-growing-percent=200')
   const count = processCount(config)
   if (count > 1) {
     const { Supervisor } = await import('./processes.ts')

@@ -30,7 +30,7 @@ export interface PieceStoreOptions {
 const blocksAtOnce = 4
 /** A sequential reader has so many more in memory, or under way. */
 const blocksAhead = 3
-/** What is loaded ahead comes with one request: so it costs the object store half as much, and a quarter of what requests are billed at. */
+/** What is loaded ahead comes with one request: that costs the object store half the CPU, and four blocks are billed as one request. */
 const blocksOfRequest = 4
 /** An answer keeps so many times its own bytes of memory at most. */
 const mostKept = 8
