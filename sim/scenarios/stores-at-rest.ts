@@ -65,7 +65,8 @@ function checkFrom(partitions: readonly PartitionRow[], frames: readonly Frame[]
 }
 
 function checkObjects(postgres: SimulatedPostgres, s3: SimulatedS3, inUse: readonly string[]): void {
-  const named = new Set(inUse)
+  // One says which cluster's all others are.
+  const named = new Set([...inUse, 'cluster'])
   for (const { object } of postgres.rows<{ object: string }>('snapshot/')) named.add(object)
   const there = new Set([...s3.objects.keys()].map(key => key.slice(key.indexOf('/') + 1)))
   for (const object of named) if (!there.has(object)) throw new Finding(`rows name ${object}, which is not there`)

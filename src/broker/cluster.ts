@@ -11,7 +11,7 @@ import type { Processes, System } from '../base.ts'
 import { type ClusterMetadata, type DatabaseMetadataLog, openDatabaseMetadataLog } from '../coordinator.ts'
 import { sharedDefaults } from '../log.ts'
 import { KafkaError, randomUuid, type Uuid, uuidFromBytes } from '../protocol.ts'
-import type { ClusterRow, Database, ObjectStore } from '../store.ts'
+import { type ClusterRow, type Database, type ObjectStore, wrongOwner } from '../store.ts'
 import { Duty } from './cluster/duty.ts'
 import { EndedProcesses } from './cluster/ended-processes.ts'
 import { Failover } from './cluster/failover.ts'
@@ -47,11 +47,16 @@ export interface StartMemberOptions {
   endpoints(): ReadonlyMap<string, { host: string; port: number }>
 }
 
-/** Checks the database, makes its tables if there are none, and begins a session. */
+/**
+ * Checks the database, makes its tables if there are none, and begins a session. Rejects with WrongObjectStore before that if the object store is not
+ * the cluster's: it is, from the first session on.
+ */
 export async function joinCluster(options: JoinOptions): Promise<Member> {
-  const { system, database, info, leaseMs = sharedDefaults.leaseMs, marginMs = sharedDefaults.marginMs } = options
+  const { system, database, objects, info, leaseMs = sharedDefaults.leaseMs, marginMs = sharedDefaults.marginMs } = options
   await database.check()
   const cluster = await database.start(randomId(system.random))
+  const wrong = await wrongOwner(objects, cluster.id, (await database.sessions()).length === 0)
+  if (wrong !== null) throw wrong
   const begun = await beginSession(system, database, options)
   info('a session begins', { broker: begun.brokerId, session: begun.session, cluster: cluster.id, incarnation: cluster.incarnation })
   const metadataLog = await openDatabaseMetadataLog({

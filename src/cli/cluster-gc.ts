@@ -1,7 +1,7 @@
 /** `millrace cluster gc`: one round of what the first broker does every half minute: deletes objects that nothing needs any more. */
 import { realSystem } from '../base.ts'
 import { openCollector } from '../log.ts'
-import { type ClusterFlags, clusterMetadata, toldDatabase, withStores } from './cluster.ts'
+import { type ClusterFlags, clusterMetadata, newClusterId, requireOwnObjects, toldDatabase, withStores } from './cluster.ts'
 import { CommandFailed, show } from './output.ts'
 
 export async function collectGarbage(flags: ClusterFlags): Promise<void> {
@@ -11,6 +11,8 @@ export async function collectGarbage(flags: ClusterFlags): Promise<void> {
     const { database, objects } = stores
     // Before anything that would make a cluster where there is none.
     await toldDatabase(() => database.heads())
+    const { id } = await toldDatabase(() => database.start(newClusterId(system.random)))
+    await requireOwnObjects(objects, id, false)
     const collector = await openCollector({
       system,
       database,

@@ -8,7 +8,7 @@ import { realSystem } from '../base.ts'
 import type { MetadataView } from '../coordinator.ts'
 import { sharedDefaults, topicIdOf, uuidOf } from '../log.ts'
 import type { Uuid } from '../protocol.ts'
-import { type Database, ObjectError, type SessionRow } from '../store.ts'
+import { type Database, ObjectError, type SessionRow, wrongOwner } from '../store.ts'
 import { type ClusterFlags, checkObjects, clusterMetadata, newClusterId, type Stores, toldDatabase, withStores } from './cluster.ts'
 import { CommandFailed, plural, show, table } from './output.ts'
 
@@ -88,8 +88,9 @@ export async function look(stores: Stores): Promise<Seen> {
   const margins = await watchLeases(database)
   const row = await database.start(newClusterId(realSystem().random))
   const metadata = await clusterMetadata(stores)
+  const all = await database.sessions()
   // That of an import is no broker's.
-  const sessions = (await database.sessions()).filter(({ ended, brokerId }) => !ended && brokerId >= 0)
+  const sessions = all.filter(({ ended, brokerId }) => !ended && brokerId >= 0)
   const live = new Map(sessions.map(each => [each.brokerId, each]))
   const brokers = brokersOf(metadata, live, margins)
   const { moves, leaderless } = await movesOf(database, metadata, live)
@@ -97,8 +98,16 @@ export async function look(stores: Stores): Promise<Seen> {
   for (const { id, session, proven } of brokers)
     if (session !== null && !proven) problems.push(`broker ${id} has not proven its lease for ${sharedDefaults.leaseMs} ms`)
   if (brokers.length === 0) problems.push('no broker runs')
+  const wrong = all.length === 0 ? null : await wrongOwner(stores.objects, row.id, false).catch(notToldHere)
+  if (wrong !== null) problems.push(wrong.message)
   if (leaderless > 0) problems.push(`${plural(leaderless, 'partition')} without a leader that runs`)
   return { cluster: uuidOf(row.id), incarnation: row.incarnation, brokers, moves, problems }
+}
+
+/** That the object store does not answer is found when it is checked. */
+function notToldHere(error: unknown): null {
+  if (!(error instanceof ObjectError)) throw error
+  return null
 }
 
 /** For how long each session can still promise that it is the only owner of its partitions; null: its stream does not grow. */

@@ -13,6 +13,7 @@ import {
   openDatabase,
   openObjectStore,
   postgres,
+  wrongOwner,
 } from '../store.ts'
 import { CommandFailed, show, UsageError, write } from './output.ts'
 
@@ -44,7 +45,10 @@ export async function initCluster(flags: ClusterFlags): Promise<void> {
   const made = await withStores(flags, async ({ database, objects }) => {
     await toldDatabase(() => database.check())
     await checkObjects(objects)
-    return await toldDatabase(() => database.start(newClusterId(realSystem().random)))
+    const cluster = await toldDatabase(() => database.start(newClusterId(realSystem().random)))
+    const isNew = (await toldDatabase(() => database.sessions())).length === 0
+    await requireOwnObjects(objects, cluster.id, isNew)
+    return cluster
   })
   const { incarnation, format } = made
   const id = uuidOf(made.id)
@@ -124,6 +128,12 @@ export async function toldObjects<T>(work: () => Promise<T>): Promise<T> {
     if (error instanceof ObjectError) throw new CommandFailed(`the object store: ${error.message}`)
     throw error
   }
+}
+
+/** Throws CommandFailed if the object store is not the cluster's. `claim`: it becomes the cluster's if it is nobody's. */
+export async function requireOwnObjects(objects: ObjectStore, clusterId: string, claim: boolean): Promise<void> {
+  const wrong = await toldObjects(() => wrongOwner(objects, clusterId, claim))
+  if (wrong !== null) throw new CommandFailed(wrong.message)
 }
 
 /** Writes, reads, lists and deletes one small object. */

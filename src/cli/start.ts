@@ -144,6 +144,7 @@ export function explain(error: NodeJS.ErrnoException): string {
   if (error.code === 'EBUSY') return `${error.message}; stop it, or choose another directory with --data`
   if (error instanceof DiskError) return diskMessage(error)
   if (error.name === 'DatabaseRefused') return `the database: ${error.message}`
+  if (error.name === 'WrongObjectStore') return error.message
   // An error with neither a code nor a cause does not come from the machine: it is a bug.
   return error.code === undefined && error.cause === undefined ? (error.stack ?? error.message) : error.message
 }

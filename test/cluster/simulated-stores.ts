@@ -20,7 +20,7 @@ export function clusterConfig(set: Record<string, string>): BrokerConfig {
 
 export class SimulatedStores {
   readonly postgres: SimulatedPostgres
-  readonly s3: SimulatedS3
+  s3: SimulatedS3
   readonly system: System
   /** What becomes of the next call of the database. */
   databaseFate: () => CallFate = () => 'well'

@@ -7,7 +7,7 @@ import { Durations, memoryFileSystem, type System } from '../../base.ts'
 import { type ClusterMetadata, openClusterMetadata, type TopicRules } from '../../coordinator.ts'
 import type { Log, PartitionLog, PartitionSpec, ReleasedPartition, TopicConfig } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
-import { type Database, frameKind, type ObjectStore, openDatabase } from '../../store.ts'
+import { type Database, frameKind, ObjectError, type ObjectStore, openDatabase } from '../../store.ts'
 import { joinCluster, type Member } from '../cluster.ts'
 
 export const leaseMs = 2_500
@@ -30,6 +30,7 @@ export class TestCluster {
   /** All brokers that start then are processes of one machine. */
   isOneMachine = false
   readonly #processes = new Map<string, Process>()
+  readonly #objects = objectsWithOwner()
 
   constructor(seed: number) {
     this.world = simulatedWorld({ seed })
@@ -54,7 +55,7 @@ export class TestCluster {
     const own = `process ${this.#processes.size}`
     this.#processes.set(own, process)
     const processes = this.isOneMachine ? { own, hasEnded: (name: string) => this.#processes.get(name)!.dead } : undefined
-    const member = await joinCluster({ system, database, objects: noObjects, brokerId: id, address, processes, info, report })
+    const member = await joinCluster({ system, database, objects: this.#objects, brokerId: id, address, processes, info, report })
     const log = new HeartbeatLog(system, database, reason => member.sessionEnded(reason))
     const metadata = await openClusterMetadata({
       system,
@@ -189,8 +190,21 @@ class HeartbeatLog implements Log {
   async close(): Promise<void> {}
 }
 
-/** There are no snapshots yet. */
-const noObjects = {} as ObjectStore
+/** There are no snapshots yet, so all that is in it is whose it is. */
+function objectsWithOwner(): ObjectStore {
+  const contents = new Map<string, Buffer>()
+  const store: Pick<ObjectStore, 'get' | 'put'> = {
+    async get(name) {
+      const content = contents.get(name)
+      if (content === undefined) throw new ObjectError(`${name} is missing`, 'NoSuchKey', 404, false)
+      return content
+    },
+    async put(name, content) {
+      contents.set(name, Buffer.concat(content))
+    },
+  }
+  return store as ObjectStore
+}
 
 const rules: TopicRules = {
   numPartitions: () => 1,

@@ -163,8 +163,9 @@ class SharedHome implements Home {
           info: (what, details) => logger.info(details, what),
         })
       } catch (error) {
-        if (!(error instanceof DatabaseUnavailable)) throw error
-        report('waiting for the database', error)
+        if (error instanceof DatabaseUnavailable) report('waiting for the database', error)
+        else if (error instanceof ObjectError) report('waiting for the object store', error)
+        else throw error
         await new Promise<void>(resolve => this.system.timers.after(pauseMs, resolve))
       }
     }

@@ -10,7 +10,7 @@ import { type MetadataCopy, type MetadataCounts, openDatabaseMetadataLog, readMe
 import { type ClusterImport, type Counted, openClusterImport, type ReleasedDirectory, readThrough, topicIdOf, uuidOf } from '../../log.ts'
 import type { Logger } from '../../logger.ts'
 import { parseUuid } from '../../protocol.ts'
-import type { Database, ObjectStore } from '../../store.ts'
+import { type Database, type ObjectStore, wrongOwner } from '../../store.ts'
 import { randomId } from '../cluster/sessions.ts'
 import { type ContentCounts, Contents } from './contents.ts'
 import { type DataSource, openDataSource } from './data-source.ts'
@@ -69,10 +69,17 @@ export async function importIntoCluster(options: ClusterImportOptions): Promise<
     if (options.dryRun) await database.heads()
     const cluster = await database.start(idOf(source.clusterId) ?? randomId(system.random))
     const heads = await standingStill(system, database)
+    if (!options.dryRun) await requireOwnObjects(options, cluster.id)
     return await new Importing(options, source, uuidOf(cluster.id)).run(heads)
   } finally {
     await source.close()
   }
+}
+
+/** As for a broker: nobody has written anything before the first session. */
+async function requireOwnObjects({ database, objects }: ClusterImportOptions, clusterId: string): Promise<void> {
+  const wrong = await wrongOwner(objects, clusterId, (await database.sessions()).length === 0)
+  if (wrong !== null) throw wrong
 }
 
 /** In the database's form. A cluster that is made for the import has the id of the directory. */
