@@ -135,8 +135,11 @@ async function assertKnown({ broker, ports }: RunningBroker): Promise<void> {
   const { errorCode, baseOffset } = await produce(raw, 'orders', filled.batch)
   assert.deepEqual([errorName(errorCode), baseOffset, log(0).logEndOffset], ['NONE', filled.baseOffset, end])
   assert.ok(log(1).lastStableOffset < log(1).logEndOffset)
-  const ended = await raw.request(apis.endTxn, 5, { transactionalId: 'open', ...filled.open, committed: true })
-  assert.equal(errorName(ended.errorCode), 'NONE')
+  const endOpen = async () =>
+    errorName((await raw.request(apis.endTxn, 5, { transactionalId: 'open', ...filled.open, committed: true })).errorCode)
+  let ended = ''
+  await patiently(async () => (ended = await endOpen()) !== 'COORDINATOR_LOAD_IN_PROGRESS')
+  assert.equal(ended, 'NONE')
   await patiently(() => log(1).lastStableOffset === log(1).logEndOffset)
   raw.close()
 }
