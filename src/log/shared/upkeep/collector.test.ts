@@ -65,6 +65,7 @@ function setting() {
     session: 9,
     ended: null,
     lastSeq: 0,
+    liveBrokers: 1,
     counts: { bytes: 0, objectBytes: 0 },
     write: async (_, __, make) => {
       frames.push(make(1))

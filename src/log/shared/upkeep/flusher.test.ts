@@ -100,6 +100,7 @@ function setting(partitions: FakePartition[], shared: Partial<SharedSettings> = 
     session: 1,
     ended: null as string | null,
     lastSeq: 0,
+    liveBrokers: 3,
     counts: { bytes: 0, objectBytes: 0 },
     async write(_: unknown, __: unknown, make: (seq: number) => Writes) {
       const seq = ++journal.lastSeq
@@ -138,7 +139,7 @@ function setting(partitions: FakePartition[], shared: Partial<SharedSettings> = 
   const admit = (partition: FakePartition, origin: 'client' | 'coordinator') =>
     flusher.admit(partition as unknown as FlushedPartition, origin)
   const flush = (...some: FakePartition[]) => flusher.flush(some as unknown as FlushedPartition[])
-  return { world, frames, reports, deleted, puts, state, journal, flusher, admit, flush, leftovers, counts }
+  return { partitions, world, frames, reports, deleted, puts, state, journal, flusher, admit, flush, leftovers, counts }
 }
 
 const some = (count: number, config?: Partial<TopicConfig>) => Array.from({ length: count }, (_, nth) => new FakePartition(nth, config))
@@ -200,13 +201,37 @@ test('a long stream is reason enough to flush all', async () => {
   assert.deepEqual(puts, [[0]])
   partitions[1]!.append(1)
   // What is in objects is not read with the frames.
-  journal.counts.bytes = 2_400
+  journal.counts.bytes = 1_400
   journal.counts.objectBytes = 400
   await world.pass(1_000)
   assert.deepEqual(puts, [[0]])
-  journal.counts.bytes = 2_401
+  journal.counts.bytes = 1_401
   await world.pass(1_000)
   assert.deepEqual(puts, [[0], [1]])
+})
+
+test('with many partitions more may be unflushed, so that pieces are larger; and less where journal.max.bytes is small', async () => {
+  const partitions = some(1_024)
+  const { world, puts, journal } = setting(partitions, { flushBytes: 64_000, journalMaxBytes: 1 << 20 })
+  journal.liveBrokers = 5
+  for (const partition of partitions) partition.append(124)
+  await world.pass(1_000)
+  assert.equal(puts.length, 0, 'twice as many partitions as make a transaction: twice as many bytes')
+  for (const partition of partitions) partition.append(2)
+  await world.pass(1_000)
+  assert.deepEqual(
+    puts.map(all => all.length),
+    [512, 5],
+  )
+  const alone = setting(some(1_024), { flushBytes: 64_000, journalMaxBytes: 1 << 20 })
+  for (const partition of alone.partitions) partition.append(63)
+  await alone.world.pass(1_000)
+  assert.notEqual(alone.puts.length, 0, 'two others would have to take over all of it')
+  const few = setting(some(2), { flushBytes: 64_000, journalMaxBytes: 4_000 })
+  assert.equal(few.flusher.pressure.on, false)
+  few.partitions[0]!.append(1_001)
+  await few.world.pass(1_000)
+  assert.deepEqual(few.puts, [[0]])
 })
 
 test('a topic whose segments roll earlier is flushed earlier', async () => {

@@ -36,14 +36,24 @@ export interface FlusherOptions {
 
 /** How often it is looked whether a flush is due. */
 const lookMs = 250
-/** While flushes succeed, so many times `flushBytes` may be unflushed: it is all in memory. */
-const mostBehind = 4
+/** While flushes succeed, so many times `flushBytes` more may be unflushed than makes a flush due: it is all in memory. */
+const mostBehind = 3
 /** In one transaction. */
 const mostPartitions = 512
 const mostPieceBytes = 32 << 20
 const mostStateBytes = 8 << 20
-/** Who takes over reads the stream, with all that is inline in it; it must be read in a second or two. */
-const longestStream = { frames: 4_096, flushes: 2 }
+/**
+ * Who takes over reads the stream, with all that is inline in it; it must be read in a second or two. Of what is in objects, only what is in no
+ * piece is read.
+ */
+const longestStream = { frames: 4_096, flushes: 1 }
+/**
+ * With many partitions more may be unflushed, or pieces would be small, and each of them is a row: up to so many times `flushBytes`, and no more than
+ * the other brokers can take over together, each as much as in a cluster of three.
+ */
+const partitionsPerFlush = 512
+const heirsPerFlush = 2
+const mostFlushes = 4
 /** Frames that are deleted in one transaction: all commits wait for it. */
 const mostTrimmed = 2_000
 /** No partition is flushed by its own settings more often. */
@@ -68,7 +78,7 @@ export class Flusher {
   readonly #since = new WeakMap<FlushedPartition, number>()
   #unflushedBytes = 0
   /** The last flush of all: when it began, and where the stream was. */
-  #lastAll: { ms: number; seq: number; bytes: number; inlineBytes: number }
+  #lastAll: { ms: number; seq: number; inlineBytes: number }
   #trimmedBelow = 0
   /** More could have been trimmed. */
   #isTrimDue = false
@@ -143,10 +153,10 @@ export class Flusher {
     await this.#flushes.idle()
   }
 
-  #now(): { ms: number; seq: number; bytes: number; inlineBytes: number } {
+  #now(): { ms: number; seq: number; inlineBytes: number } {
     const { system, journal } = this.#options
     const { bytes, objectBytes } = journal.counts
-    return { ms: system.clock.monotonic(), seq: journal.lastSeq, bytes, inlineBytes: bytes - objectBytes }
+    return { ms: system.clock.monotonic(), seq: journal.lastSeq, inlineBytes: bytes - objectBytes }
   }
 
   #look(): void {
@@ -187,25 +197,34 @@ export class Flusher {
     }
     this.#unflushedBytes = bytes
     this.#options.counts.stuck = stuck
+    const flushBytes = this.#flushBytes(unflushed.length)
     // While the object store is away, waiting helps nobody before there is no room any more.
     const mostBytes = this.#retries.hasFailed(this)
       ? shared.journalMaxBytes
-      : Math.min(shared.journalMaxBytes, mostBehind * shared.flushBytes)
+      : Math.min(shared.journalMaxBytes, flushBytes + mostBehind * shared.flushBytes)
     this.pressure.set(bytes - stuckBytes > mostBytes)
     const { ms, seq } = this.#lastAll
     if (now.seq > seq && (this.#isLong(now) || now.ms - ms >= shared.flushMs)) return { partitions: unflushed, all: true }
     // After a failure, whoever else has something shows whose fault it was.
-    if (dueBytes >= shared.flushBytes && this.#retries.hasFailed(this)) return { partitions: unflushed, all: false }
-    if (dueBytes >= shared.flushBytes) return { partitions: largest(unflushed, dueBytes - shared.flushBytes / 2, own), all: false }
+    if (dueBytes >= flushBytes && this.#retries.hasFailed(this)) return { partitions: unflushed, all: false }
+    if (dueBytes >= flushBytes) return { partitions: largest(unflushed, dueBytes - flushBytes / 2, own), all: false }
     return own.length === 0 ? null : { partitions: own, all: false }
   }
 
+  /** So much of so many partitions makes a flush due. */
+  #flushBytes(partitions: number): number {
+    const { shared, journal } = this.#options
+    const { flushBytes, journalMaxBytes } = shared
+    const heirs = journal.liveBrokers - 1
+    const times = Math.max(1, Math.min(mostFlushes, partitions / partitionsPerFlush, heirs / heirsPerFlush))
+    return Math.min(flushBytes * times, journalMaxBytes / 4)
+  }
+
   /** The stream since all was flushed. */
-  #isLong({ seq, bytes, inlineBytes }: { seq: number; bytes: number; inlineBytes: number }): boolean {
-    const { flushBytes, journalMaxBytes } = this.#options.shared
+  #isLong({ seq, inlineBytes }: { seq: number; inlineBytes: number }): boolean {
     const then = this.#lastAll
     const hasMany = seq - then.seq > longestStream.frames
-    return hasMany || inlineBytes - then.inlineBytes > longestStream.flushes * flushBytes || bytes - then.bytes > journalMaxBytes / 4
+    return hasMany || inlineBytes - then.inlineBytes > longestStream.flushes * this.#options.shared.flushBytes
   }
 
   /** For how long something of it is unflushed; null: nothing is. */

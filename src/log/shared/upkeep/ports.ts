@@ -72,6 +72,8 @@ export interface RowJournal {
   readonly ended: string | null
   /** Of the frame that was handed over last. */
   readonly lastSeq: number
+  /** Those of the cluster, with this one. */
+  readonly liveBrokers: number
   /** Of batches, so far; and of these, in objects. */
   readonly counts: { readonly bytes: number; readonly objectBytes: number }
   write(kind: FrameKind, carried: readonly CarriedShare[], make: (seq: number) => Writes): Promise<'committed' | 'metadata-taken'>

@@ -13,6 +13,7 @@ function setting() {
     session: 1,
     ended: null,
     lastSeq: 0,
+    liveBrokers: 1,
     counts: { bytes: 0, objectBytes: 0 },
     write(_, __, make) {
       frames.push(make(frames.length + 1))

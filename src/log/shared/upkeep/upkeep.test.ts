@@ -32,6 +32,7 @@ function setting() {
     session: 1,
     ended: null as string | null,
     lastSeq: 5,
+    liveBrokers: 3,
     counts: { bytes: 0 },
     async write(_: unknown, __: unknown, make: (seq: number) => Writes) {
       if (journal.ended !== null) throw new Error(journal.ended)
