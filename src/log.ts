@@ -34,7 +34,7 @@ export {
   topicKeys,
 } from './log/topic-config.ts'
 export type { ExportedPartition } from './log/transfer/cluster-export.ts'
-export type { ClusterImport, ReleasedDirectory } from './log/transfer/cluster-import.ts'
+export type { ClusterImport, ReleasedDirectory, Seen } from './log/transfer/cluster-import.ts'
 export { exportPartitions, openClusterImport, readThrough } from './log/transfer/open.ts'
 export { copySettings } from './log/transfer/settings.ts'
 export type { Counted } from './log/transfer/tally.ts'

@@ -104,9 +104,10 @@ async function releaseAll(system: System, directory: string, log: Log, metadata:
     if (here === undefined) missing.push(name)
     else if (here.offline !== null) offline.push(`${name}: ${here.offline}`)
     else if (here.logEndOffset > 0) {
-      bytes += here.sizeBytes()
+      const size = here.sizeBytes()
+      bytes += size
       const released = await log.release(topicId, partition)
-      partitions.push({ topic, topicId, partition, path: `${directory}/${released.directory}` })
+      partitions.push({ topic, topicId, partition, path: `${directory}/${released.directory}`, bytes: size })
     }
   }
   if (missing.length > 0)

@@ -7,7 +7,16 @@
  */
 import { type System, severalAtOnce } from '../../base.ts'
 import { type MetadataCopy, type MetadataCounts, openDatabaseMetadataLog, readMetadataCopy } from '../../coordinator.ts'
-import { type ClusterImport, type Counted, openClusterImport, type ReleasedDirectory, readThrough, topicIdOf, uuidOf } from '../../log.ts'
+import {
+  type ClusterImport,
+  type Counted,
+  openClusterImport,
+  type ReleasedDirectory,
+  readThrough,
+  type Seen,
+  topicIdOf,
+  uuidOf,
+} from '../../log.ts'
 import type { Logger } from '../../logger.ts'
 import { parseUuid } from '../../protocol.ts'
 import { type Database, type ObjectStore, wrongOwner } from '../../store.ts'
@@ -55,7 +64,9 @@ export interface ClusterImportReport extends MetadataCounts, ContentCounts, Coun
   partitions: number
 }
 
-const partitionsAtOnce = 8
+const groupsAtOnce = 8
+/** All of it is one append; some 100 bytes for each partition. */
+const mostMetadataBytes = 64 << 20
 /** Appends to the metadata that others were faster with. */
 const mostAttempts = 5
 
@@ -108,14 +119,17 @@ class Importing {
     const wanted = await this.#wanted(0)
     if (wanted.kind === 'done') return this.#report('there')
     if (dryRun) {
-      await this.#eachPartition(({ path }, seen) => readThrough(this.#source.system, path, seen))
+      await this.#all(
+        this.#source.partitions.map(one => [one]),
+        ([one], seen) => readThrough(this.#source.system, one!, seen),
+      )
       return this.#report('checked')
     }
     await endImports(database, heads)
     const target = await this.#begin()
     try {
       await requireFirstImport(database, target.session)
-      await this.#eachPartition((partition, seen) => target.take(partition, seen))
+      await this.#all(target.groupsOf(this.#source.partitions), (group, seen) => target.take(group, seen))
       await this.#requireStill(target, heads)
       await this.#requireAll(target, 'run the same import again')
       await this.#append(target)
@@ -137,18 +151,17 @@ class Importing {
     return await openClusterImport({ system: this.#source.system, database, objects, session, report })
   }
 
-  async #eachPartition(work: (partition: ReleasedDirectory, seen: (batches: Buffer) => void) => Promise<Counted>): Promise<void> {
-    await severalAtOnce(this.#source.partitions, partitionsAtOnce, async one => {
-      const { topic } = one
-      const seen = (batches: Buffer) => {
-        this.#contents.take(topic, batches)
-        this.#advance(batches.length)
-      }
-      const { batches, records, bytes } = await work(one, seen)
+  async #all(groups: readonly ReleasedDirectory[][], work: (group: ReleasedDirectory[], seen: Seen) => Promise<Counted>): Promise<void> {
+    const seen: Seen = ({ topic }, batches) => {
+      this.#contents.take(topic, batches)
+      this.#advance(batches.length)
+    }
+    await severalAtOnce(groups, groupsAtOnce, async group => {
+      const { batches, records, bytes } = await work(group, seen)
       this.#counted.batches += batches
       this.#counted.records += records
       this.#counted.bytes += bytes
-      this.#progress.partitions++
+      this.#progress.partitions += group.length
       this.#advance(0)
     })
   }
@@ -174,7 +187,7 @@ class Importing {
       const wanted = await this.#wanted(target.session)
       if (wanted.kind !== 'new') throw new TransferRefused('another import into this cluster was completed first')
       const log = await this.#metadataLog(target.session)
-      if (await log.by(append => target.append(append))(wanted.end, wanted.records, Buffer.from(id))) return
+      if (await log.by(append => target.append(append), mostMetadataBytes)(wanted.end, wanted.records, Buffer.from(id))) return
     }
     throw new TransferRefused('the metadata of the cluster keeps changing: stop all brokers, and run the same import again')
   }

@@ -11,7 +11,7 @@ import { seededRandom } from '../../../sim/world/random.ts'
 import { SimulatedS3 } from '../../../sim/world/s3.ts'
 import { memoryFileSystem, realSystem, type System } from '../../base.ts'
 import { metadataTopicUuid, type Offset } from '../../protocol.ts'
-import { openDatabase, openObjectStore } from '../../store.ts'
+import { type Database, openDatabase, openObjectStore } from '../../store.ts'
 import type { LogRecord } from '../shard.ts'
 import { TestLog, testRules } from './cluster.testing.ts'
 import { MetadataClient } from './metadata-log/client.ts'
@@ -76,7 +76,15 @@ async function overSocket(t: TestContext, log: MetadataLog): Promise<Home> {
 }
 
 /** Ways of two brokers to one database. */
-async function overDatabase(t: TestContext, snapshotAfterRecords = 1_000): Promise<Home & { server: SimulatedPostgres }> {
+interface DatabaseHome extends Home {
+  one: DatabaseMetadataLog
+  other: DatabaseMetadataLog
+  server: SimulatedPostgres
+  /** Of `one`. */
+  database: Database
+}
+
+async function overDatabase(t: TestContext, snapshotAfterRecords = 1_000): Promise<DatabaseHome> {
   // Nothing else keeps the process alive.
   const timers: System['timers'] = {
     after(delayMs, callback) {
@@ -97,9 +105,11 @@ async function overDatabase(t: TestContext, snapshotAfterRecords = 1_000): Promi
     const session = await database.beginSession({ brokerId: 1, incarnation: randomBytes(16).toString('hex'), info: {} })
     const url = 's3://bucket/prefix?endpoint=https://s3.test'
     const objects = openObjectStore({ system: real, url, environment, transport: s3.transport(process) })
-    return new DatabaseMetadataLog({ system: real, database, objects, session: 1, snapshotSession: () => session, snapshotAfterRecords })
+    const options = { system: real, database, objects, session: 1, snapshotSession: () => session, snapshotAfterRecords }
+    return { database, log: new DatabaseMetadataLog(options) }
   }
-  return { one: await open(), other: await open(), server }
+  const { database, log: one } = await open()
+  return { one, other: (await open()).log, server, database }
 }
 
 const twice = (log: MetadataLog): Home => ({ one: log, other: log })
@@ -256,6 +266,19 @@ describe('the metadata log of a cluster', () => {
       assert.ok(slice.records.length > 0 && slice.end > before.end)
     }
     assert.deepEqual((await namesIn(one)).sort(), names)
+  })
+})
+
+describe('the metadata log of a cluster that is filled at once', () => {
+  it('takes as much as is allowed for that', async t => {
+    const { one, other, database } = await overDatabase(t)
+    const { end } = await load(one)
+    const names = Array.from({ length: 400 }, (_, n) => `n${n}`)
+    const records = names.map(name => brokerConfig(name, 'x'.repeat(30_000)))
+    await assert.rejects(one.append(end, records, id()), { name: 'RECORD_LIST_TOO_LARGE' })
+    const whole = one.by(append => database.appendMetadata(append, 1), 64 << 20)
+    assert.equal(await whole(end, records, id()), true)
+    assert.deepEqual(await namesIn(other), names)
   })
 })
 

@@ -2,7 +2,7 @@
 import type { System } from '../../base.ts'
 import type { PartitionSpec } from '../../log.ts'
 import type { ClusterExportOptions } from './cluster-export.ts'
-import type { ClusterImport, ClusterImportOptions, Seen } from './cluster-import.ts'
+import type { ClusterImport, ClusterImportOptions, ReleasedDirectory, Seen } from './cluster-import.ts'
 import type { Counted } from './tally.ts'
 
 export async function openClusterImport(options: ClusterImportOptions): Promise<ClusterImport> {
@@ -11,9 +11,9 @@ export async function openClusterImport(options: ClusterImportOptions): Promise<
 }
 
 /** Of the directory of a partition that was released: reads all of it. Rejects with an error that says what is wrong. */
-export async function readThrough(system: System, path: string, seen: Seen): Promise<Counted> {
+export async function readThrough(system: System, of: ReleasedDirectory, seen: Seen): Promise<Counted> {
   const loaded = await import('./cluster-import.ts')
-  return await loaded.readThrough(system, path, seen)
+  return await loaded.readThrough(system, of, seen)
 }
 
 export async function exportPartitions(specs: readonly PartitionSpec[], options: ClusterExportOptions): Promise<void> {

@@ -32,6 +32,11 @@ export class Tally implements Counted {
     this.bytes += bytes
   }
 
+  /** Whether these are the bytes that were counted. */
+  isOf(bytes: Buffer): boolean {
+    return bytes.length === this.bytes && crc32c(bytes, 0) === this.#checksum
+  }
+
   equals(other: Tally): boolean {
     return this.batches === other.batches && this.bytes === other.bytes && this.#checksum === other.#checksum
   }

@@ -78,10 +78,10 @@ export class DatabaseMetadataLog implements MetadataLog {
    * Appends by something that does more in the same transaction. `vehicle` answers false when the log does not end at the offset, rejects with a
    * KafkaError if nothing was appended and never will be, and with any other error if nobody knows: then it is called again with the same.
    */
-  by(vehicle: (append: MetadataAppend) => Promise<boolean>): AppendMetadata {
+  by(vehicle: (append: MetadataAppend) => Promise<boolean>, most: number = mostBytes): AppendMetadata {
     return async (expected, records, id) => {
-      if (sizeOf(records) > mostBytes) {
-        throw new KafkaError('RECORD_LIST_TOO_LARGE', `a change of the metadata has at most ${mostBytes} bytes`)
+      if (sizeOf(records) > most) {
+        throw new KafkaError('RECORD_LIST_TOO_LARGE', `a change of the metadata has at most ${most} bytes`)
       }
       const append = { offset: expected, count: records.length, records: encode(expected, records, id) }
       if ((await this.#followed(expected)) === false) throw otherLog()

@@ -126,10 +126,10 @@ export class PieceStore {
 
   /**
    * All batches, in buffers of one or more whole ones, checksums verified; the next one is on its way while the caller works. Past the cache,
-   * which it would only fill with what nobody reads. The buffers are the caller's.
+   * which it would only fill with what nobody reads; but what was just read of the piece is not fetched twice. The buffers are the caller's.
    */
   async *batches(row: SegmentRow): AsyncGenerator<Buffer> {
-    const { index, only } = await this.#open(row)
+    const { index, only } = this.#cached(row) ?? (await this.#open(row))
     const fetch = (block: number) => {
       const fetched = only === null ? this.#fetchBlock(row, index, block) : Promise.resolve(only)
       // Who stops early does not care.
@@ -237,6 +237,15 @@ export class PieceStore {
     const { index, only } = await this.#open(row)
     if (only !== null && row.bytes > 0) this.#blocks.put(row.object, row.position, only)
     return index
+  }
+
+  /** As {@link #open}, with a copy of the batches. */
+  #cached(row: SegmentRow): { index: PieceIndex; only: Buffer | null } | null {
+    const index = this.#indexes.get(row.object, row.position)
+    if (index === undefined) return null
+    if (!this.#isSmall(row)) return { index, only: null }
+    const only = this.#blocks.get(row.object, row.position)
+    return only === undefined ? null : { index, only: Buffer.from(only) }
   }
 
   /** The index; and all batches, where the piece is so small that it is one block, which comes with the same GET. */
