@@ -4,7 +4,7 @@
  * The socket, TLS, and the time-out of connecting are pg's. It is loaded when the first connection is opened: a broker on one machine never
  * loads it.
  */
-import type { Client } from 'pg'
+import type { Client, Query } from 'pg'
 import { assert, type Timers } from '../../base.ts'
 import { DatabaseRefused, DatabaseUnavailable, NoCluster } from '../database/backend.ts'
 import type { DatabaseUrl } from './database-url.ts'
@@ -37,12 +37,14 @@ export class Connection {
   /** Set when the server was checked. */
   throughPooler = false
   readonly #client: Client
+  readonly #newQuery: (text: string) => Query
   #lost: ((error: Error) => void) | null = null
   #broken: Error | null = null
   #closed = false
 
-  private constructor(client: Client) {
+  private constructor(client: Client, newQuery: (text: string) => Query) {
     this.#client = client
+    this.#newQuery = newQuery
     // Without a listener an error of an idle connection would end the process.
     client.on('error', error => this.#break(error))
     client.on('end', () => this.#break(new Error('the server closed the connection')))
@@ -50,7 +52,7 @@ export class Connection {
 
   /** Several queries may be on their way at once, see `pipelined`; each is answered in order. */
   static async open(timers: Timers, url: DatabaseUrl, certificates: Certificates | null, pipelined: boolean): Promise<Connection> {
-    const { Client, types } = (await import('pg')).default
+    const { Client, Query, types } = (await import('pg')).default
     const client = new Client({
       host: url.host,
       port: url.port,
@@ -68,7 +70,7 @@ export class Connection {
           oid === int8 ? checkedInt8 : types.getTypeParser(oid, mode as 'text')) as typeof types.getTypeParser,
       },
     })
-    const connection = new Connection(client)
+    const connection = new Connection(client, text => new Query(text))
     const timer = timers.after(2 * connectTimeoutMs, () => connection.close())
     try {
       await client.connect()
@@ -96,6 +98,28 @@ export class Connection {
   /** `name`: of a statement that the server prepares once for this connection; only for texts that are constants. */
   async query<Row>(text: string, values?: readonly unknown[], name?: string): Promise<Row[]> {
     return (await this.#query(text, values, name)).rows as Row[]
+  }
+
+  /**
+   * The rows of a SELECT, each column in PostgreSQL's binary form. So bytes come as they are; to a query they are sent as text of twice the length,
+   * which pg makes strings of first. Without parameters: the text has them.
+   */
+  async copy(select: string): Promise<Buffer[][]> {
+    const chunks: Buffer[] = []
+    if (this.#broken !== null) throw new DatabaseUnavailable(`the connection is lost: ${this.#broken.message}`)
+    const done = Promise.withResolvers<void>()
+    const query = Object.assign(this.#newQuery(`copy (${select}) to stdout (format binary)`), {
+      callback: (error: Error | null | undefined) => (error ? done.reject(error) : done.resolve()),
+      // pg reads the next bytes into the same memory.
+      handleCopyData: ({ chunk }: { chunk: Buffer }) => void chunks.push(Buffer.from(chunk)),
+    })
+    this.#client.query(query)
+    try {
+      await done.promise
+    } catch (error) {
+      throw this.#sorted(error as Error & { code?: string; severity?: string })
+    }
+    return copiedRows(chunks)
   }
 
   /** How many rows were changed. */
@@ -163,6 +187,34 @@ export class Connection {
     this.#broken = error
     if (!this.#closed) this.#lost?.(new DatabaseUnavailable(`the connection is lost: ${error.message}`, { cause: error }))
   }
+}
+
+const copySignature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1')
+
+/** A header, and rows of columns with their lengths, up to the row with -1 columns. The server sends each row by itself, the first one with the header. */
+function copiedRows(chunks: readonly Buffer[]): Buffer[][] {
+  const rows: Buffer[][] = []
+  for (const [nth, chunk] of chunks.entries()) {
+    let at = 0
+    if (nth === 0) {
+      assert(chunk.subarray(0, copySignature.length).equals(copySignature), 'what is copied begins like a binary copy')
+      at = copySignature.length + 8 + chunk.readInt32BE(copySignature.length + 4)
+    }
+    while (at < chunk.length) {
+      const columns = chunk.readInt16BE(at)
+      at += 2
+      if (columns === -1) return rows
+      const row: Buffer[] = []
+      for (let column = 0; column < columns; column++) {
+        const length = chunk.readInt32BE(at)
+        assert(length >= 0 && at + 4 + length <= chunk.length, `a column of ${length} bytes in a row of ${chunk.length}`)
+        row.push(chunk.subarray(at + 4, at + 4 + length))
+        at += 4 + length
+      }
+      rows.push(row)
+    }
+  }
+  throw new DatabaseUnavailable('what was copied has no end')
 }
 
 /** pg speaks of its own types where it has no password to give. */

@@ -1,4 +1,5 @@
 /** Everything that may be called again after an unknown outcome, in SQL; one call after the other on its connection. */
+import { assert } from '../../base.ts'
 import type {
   ClusterRow,
   Frame,
@@ -153,14 +154,22 @@ export class PostgresQueries implements Queries {
 
   /** A page begins at `from` or is empty, and ends before the first hole. */
   frames = async (session: number, from: number, mostBytes: number): Promise<Frame[]> => {
-    const rows = await this.#rows<Frame & { kind: FrameKind }>(
-      `select session, seq, kind, body, objects from (
-         select *, sum(octet_length(body)) over (order by seq) - octet_length(body) as before, seq - row_number() over (order by seq) as hole
-         from frame where session = $1::bigint and seq >= $2::bigint order by seq limit ${mostRows}) page
-       where before < $3::bigint and hole = $2::bigint - 1 order by seq`,
-      [session, from, mostBytes],
+    for (const each of [session, from, mostBytes]) assert(Number.isSafeInteger(each), `${each} is a whole number`)
+    const rows = await this.#inTurn(() =>
+      this.#connection.copy(
+        `select seq, kind, body, to_json(objects)::text from (
+           select *, sum(octet_length(body)) over (order by seq) - octet_length(body) as before, seq - row_number() over (order by seq) as hole
+           from frame where session = ${session} and seq >= ${from} order by seq limit ${mostRows}) page
+         where before < ${mostBytes} and hole = ${from} - 1 order by seq`,
+      ),
     )
-    return rows
+    return rows.map(([seq, kind, body, objects]) => ({
+      session,
+      seq: Number(seq!.readBigInt64BE()),
+      kind: kind!.readInt16BE() as FrameKind,
+      body: body!,
+      objects: JSON.parse(objects!.toString()) as string[],
+    }))
   }
 
   partitionsOf = (session: number): Promise<PartitionRow[]> =>
