@@ -58,6 +58,9 @@ export function resultOf(stage: Stage, result: PlayResult): ExactlyOnceResult {
   return { ...result, committed: ended('committed'), aborted: ended('aborted'), records: stage.history.sends.length }
 }
 
+/** Of a worker, with what it does when it goes on. */
+const longestHoldUpMs = 10_000
+
 export class Workers implements Cast {
   readonly #run: Play
   readonly #stage: Stage
@@ -135,6 +138,8 @@ export class Workers implements Cast {
     const { random } = this.#run
     const process = stage.process()
     const wire = stage.wire(process, random.fork())
+    // A worker that was replaced while it was held up may come back, and write for the last time.
+    await process.sleep(longestHoldUpMs)
     // What the last transactions left open is aborted by their timeout.
     const ends = await logEnds(stage, process, wire, 0)
     for (const reader of this.#readers) await reader.readUpTo(ends)

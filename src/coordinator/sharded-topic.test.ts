@@ -19,6 +19,7 @@ function sharded(here: Map<number, PartitionLog>) {
     name: '__consumer_offsets',
     partitionCount: () => 4,
     partitionLog: partition => here.get(partition) ?? null,
+    isArriving: partition => partition === 3,
     follow: given => {
       moves = given
     },
@@ -41,6 +42,8 @@ it('has the shards of the partitions that this broker leads, and knows where the
   assert.throws(() => shards.shardOf(nameIn(2)), { name: 'NOT_COORDINATOR', message: /Another broker leads __consumer_offsets-2/ })
   await assert.rejects(shards.locate(nameIn(2)), { name: 'NOT_COORDINATOR' })
   assert.equal(await shards.place(nameIn(2)), 2)
+  // Clients try again here, and do not look elsewhere.
+  assert.throws(() => shards.shardOf(nameIn(3)), { name: 'COORDINATOR_LOAD_IN_PROGRESS' })
 })
 
 it('closes a shard when its partition goes, and loads it anew when it comes back', async () => {

@@ -16,6 +16,8 @@ export interface InternalTopic {
   partitionCount(): number | null
   /** null: it does not exist, or another broker leads it. */
   partitionLog(partition: number): PartitionLog | null
+  /** This broker leads it, and is opening its log. Left out where that takes no time. */
+  isArriving?(partition: number): boolean
   /** Calls back when this broker begins or ceases to lead a partition. Left out where that never happens. */
   follow?(moves: { opened(partition: number): void; closed(partition: number): void }): void
   /** Creates the topic when it is missing. */
@@ -119,7 +121,7 @@ export class ShardedTopic<S extends Shard> {
     return this.shardOf(name)
   }
 
-  /** Throws NOT_COORDINATOR while the topic does not exist, and when the shard is on another broker. */
+  /** Throws NOT_COORDINATOR while the topic does not exist, and when the shard is on another broker; COORDINATOR_LOAD_IN_PROGRESS when it is to be here soon. */
   shardOf(name: string): Coordinator<S> {
     const partition = this.partitionFor(name)
     const shard = this.open(partition)
@@ -127,6 +129,8 @@ export class ShardedTopic<S extends Shard> {
     if (this.#topic.partitionCount() === null) {
       throw new KafkaError('NOT_COORDINATOR', `${this.#topic.name} does not exist yet; find the coordinator first`)
     }
+    if (this.#topic.isArriving?.(partition) === true)
+      throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS', `This broker is about to lead ${this.#topic.name}-${partition}`)
     throw new KafkaError('NOT_COORDINATOR', `Another broker leads ${this.#topic.name}-${partition}; find the coordinator again`)
   }
 

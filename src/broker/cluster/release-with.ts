@@ -8,10 +8,11 @@ import type { MetadataAppend } from '../../store.ts'
  * the metadata first, it decides again, while the partitions stay frozen. True: they left. Rejects as `change` and `SharedLog.releaseWith` do.
  */
 export async function releaseWith<Key>(
-  log: { releaseWith(keys: readonly Key[], metadata: () => Promise<MetadataAppend | null>): Promise<boolean> },
+  log: { releaseWith(keys: readonly Key[], metadata: () => Promise<MetadataAppend | null>, freezing: () => void): Promise<boolean> },
   keys: readonly Key[],
   metadataLog: DatabaseMetadataLog,
   change: (append: AppendMetadata) => Promise<void>,
+  freezing: () => void = () => {},
 ): Promise<boolean> {
   let asked = Promise.withResolvers<MetadataAppend | null>()
   let told: PromiseWithResolvers<boolean> | null = null
@@ -40,7 +41,7 @@ export async function releaseWith<Key>(
   }
   let moved = false
   try {
-    moved = await log.releaseWith(keys, metadata)
+    moved = await log.releaseWith(keys, metadata, freezing)
     isOver = true
     settle(told, promise => promise.resolve(moved))
   } catch (error) {

@@ -138,7 +138,7 @@ test('what has left after its change was given up is not taken back', async () =
   assert.deepEqual(takenBack, [])
 })
 
-test('coordinators go on until what is unflushed is flushed, and are back when nothing moved', async () => {
+test('coordinators go on until appends have to wait, and are back when nothing moved', async () => {
   const cluster = new TestCluster(22)
   await cluster.run(async () => {
     const one = await cluster.start(1)
@@ -151,7 +151,10 @@ test('coordinators go on until what is unflushed is flushed, and are back when n
       async prepareRelease() {
         seen.push(isOpen())
       },
-      async releaseWith() {
+      async releaseWith(_keys: unknown, _metadata: unknown, freezing: () => void) {
+        // It may have to wait here, until a flush is done.
+        seen.push(isOpen())
+        freezing()
         seen.push(isOpen())
         return false
       },
@@ -159,6 +162,6 @@ test('coordinators go on until what is unflushed is flushed, and are back when n
     const mover = new SharedMover({ brokerId: 1, log, metadata: one.metadata, metadataLog: one.member.metadataLog })
     const [outcome] = await mover.move([{ topicId: id, partition: 0 }], 2)
     assert.equal(outcome?.name, 'NOT_LEADER_OR_FOLLOWER')
-    assert.deepEqual([...seen, isOpen()], [true, false, true])
+    assert.deepEqual([...seen, isOpen()], [true, true, false, true])
   })
 })

@@ -3,7 +3,7 @@
  * leader. Appends wait meanwhile and are then refused, so that clients go to the new leader. Coordinators do not wait: they let go first, and their
  * clients look for the new one.
  */
-import type { ClusterMetadata, DatabaseMetadataLog, PartitionKey } from '../../coordinator.ts'
+import type { AppendMetadata, ClusterMetadata, DatabaseMetadataLog, PartitionKey } from '../../coordinator.ts'
 import type { SharedLog } from '../../log.ts'
 import { KafkaError, toKafkaError } from '../../protocol.ts'
 import { releaseWith } from '../cluster.ts'
@@ -52,10 +52,9 @@ export class SharedMover implements Mover {
     for (let left = led; left.length > 0; ) {
       let outcomes: (KafkaError | null)[]
       try {
-        // Coordinators go on as long as they can.
         await log.prepareRelease(left)
-        metadata.letGo(ofCoordinators)
-        outcomes = await this.#give(left, to)
+        // Coordinators go on as long as they can.
+        outcomes = await this.#give(left, to, () => metadata.letGo(ofCoordinators))
       } catch (error) {
         for (const key of left) refusals.set(key, toKafkaError(error))
         // They may have left all the same, after the change had been given up here.
@@ -71,13 +70,14 @@ export class SharedMover implements Mover {
   }
 
   /** What the metadata say to each; nothing has left if one of them is refused. */
-  async #give(partitions: readonly PartitionKey[], to: number): Promise<(KafkaError | null)[]> {
+  async #give(partitions: readonly PartitionKey[], to: number, freezing: () => void): Promise<(KafkaError | null)[]> {
     const { brokerId, log, metadata, metadataLog } = this.#options
     const changes = partitions.map(key => ({ ...key, from: brokerId, leader: to }))
     let outcomes: (KafkaError | null)[] = []
-    await releaseWith(log, partitions, metadataLog, async append => {
+    const change = async (append: AppendMetadata) => {
       outcomes = await metadata.changePartitions(changes, append)
-    })
+    }
+    await releaseWith(log, partitions, metadataLog, change, freezing)
     return outcomes
   }
 }

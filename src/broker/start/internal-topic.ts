@@ -8,6 +8,7 @@ export function internalTopic(metadata: ClusterMetadata, name: InternalTopicName
     name,
     partitionCount: () => metadata.topic(name)?.partitions.length ?? null,
     partitionLog: partition => metadata.partitionByName(name, partition) ?? null,
+    isArriving: partition => (metadata.topic(name)?.partitions[partition]?.arrival ?? null) !== null,
     follow({ opened, closed }) {
       metadata.subscribe({
         partitionOpened: (topic, partition) => topic.name === name && opened(partition),

@@ -16,6 +16,8 @@ export interface GiveAwayOptions {
   readonly upkeep: Upkeep
   /** More than that is flushed first. */
   readonly carryBytes: number
+  /** From now on appends wait: who cannot wait lets go first. */
+  freezing(): void
   /** It is not this session's any more; tells those who waited, sooner or later. */
   forget(partition: SharedPartition): void
   readonly system: Pick<System, 'clock' | 'timers'>
@@ -29,7 +31,7 @@ export async function giveAway(
   metadata: () => Promise<MetadataAppend | null>,
   options: GiveAwayOptions,
 ): Promise<boolean> {
-  const { system, journal, upkeep, carryBytes, forget, moved } = options
+  const { system, journal, upkeep, carryBytes, freezing, forget, moved } = options
   const { clock } = system
   await lighten(wanted, upkeep, carryBytes)
   return await upkeep.alone(async () => {
@@ -37,6 +39,7 @@ export async function giveAway(
     const here = wanted.filter(({ gone }) => gone === null)
     // What is offline has nothing to be carried: the next owner looks at the same rows.
     const whole = here.filter(({ damage }) => damage === null)
+    freezing()
     const beganMs = clock.monotonic()
     for (const partition of whole) partition.freeze()
     try {

@@ -212,9 +212,13 @@ export class SharedLog implements Log {
    * appended any more: null gives up. It is asked again when others appended to the metadata meanwhile; the caller catches up first. False: given
    * up, all goes on as before. Partitions that are offline have no part in it but for the metadata. Rejects with NOT_LEADER_OR_FOLLOWER when the
    * session has ended, or one of them is not here: it may be taken over at any moment, and would then belong to two brokers. Rejects with
-   * KAFKA_STORAGE_ERROR when the object store cannot be written. All goes on then.
+   * KAFKA_STORAGE_ERROR when the object store cannot be written. All goes on then. `freezing` is called when appends begin to wait.
    */
-  async releaseWith(keys: readonly LedKey[], metadata: () => Promise<MetadataAppend | null>): Promise<boolean> {
+  async releaseWith(
+    keys: readonly LedKey[],
+    metadata: () => Promise<MetadataAppend | null>,
+    freezing: () => void = () => {},
+  ): Promise<boolean> {
     const partitions: SharedPartition[] = []
     for (const { topicId, partition } of keys) {
       const key = partitionKey(topicId, partition)
@@ -233,7 +237,7 @@ export class SharedLog implements Log {
       this.counts.moves.add(frozenMs)
       this.counts.moved += partitions.length
     }
-    return await giveAway(partitions, metadata, { system, journal, upkeep, carryBytes, forget, moved })
+    return await giveAway(partitions, metadata, { system, journal, upkeep, carryBytes, freezing, forget, moved })
   }
 
   /** One that is led here already. */
