@@ -13,6 +13,11 @@ export class Seldom {
     this.#clock = clock
   }
 
+  /** What is over may be heard again when it returns. */
+  forget(): void {
+    this.#heardMs.clear()
+  }
+
   allows(key: string): boolean {
     const now = this.#clock.monotonic()
     const heard = this.#heardMs.get(key)

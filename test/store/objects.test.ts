@@ -191,3 +191,32 @@ test('a real server refuses wrong keys at once', { skip }, async () => {
 async function* pieces(...content: Buffer[]): AsyncGenerator<Buffer> {
   yield* content
 }
+
+test('an outage that requests wait out is told after a few seconds, and when it is over', async () => {
+  const world = simulatedWorld({ seed: 1 })
+  let isAway = true
+  const fate = () => (isAway ? ('internal-error' as const) : ('well' as const))
+  const s3 = new SimulatedS3({ ...world.system, random: world.random.fork(), bucket: 'bucket', fate, listingDelayMs: () => 0 })
+  const said: string[] = []
+  const store = openObjectStore({
+    system: world.system,
+    url: 's3://bucket/prefix?endpoint=https://s3.test',
+    environment,
+    transport: s3.transport(new Process(world.system.timers)),
+    report: (what, error) => void said.push(`${what}: ${(error as Error).message}`),
+    recovered: service => void said.push(`${service} answers again`),
+  })
+  await world.run(
+    (async () => {
+      world.system.timers.after(8_000, () => {
+        isAway = false
+      })
+      await store.put('late', [Buffer.from('a')])
+    })(),
+  )
+  assert.match(
+    said[0]!,
+    /^the object store does not answer as it should; requests are tried again: PUT bucket\/prefix\/late: 500 InternalError/,
+  )
+  assert.equal(said.at(-1), 'the object store answers again')
+})

@@ -66,6 +66,8 @@ class SharedHome implements Home {
   #leaving: Promise<void> | null = null
   /** What went wrong last, while the broker has not begun to serve. */
   #trouble = 'the database has not answered yet'
+  /** That of the database. */
+  #databaseTrouble = 'no commit was confirmed in time'
   #serves = false
   /** Timers do not keep the program running, and a broker that waits for its database may have nothing else. Simulated ones are not closed. */
   readonly #awake: MessageChannel | null
@@ -92,8 +94,9 @@ class SharedHome implements Home {
         }),
       )
     const transport = stores === undefined ? {} : { transport: stores.transport }
-    this.#objects = usable('objects', () => openObjectStore({ system, url, environment, report, ...transport }))
-    this.#database = openDatabase({ system, connect, report })
+    const recovered = (service: string, ms: number) => this.#recovered(service, ms)
+    this.#objects = usable('objects', () => openObjectStore({ system, url, environment, report, recovered, ...transport }))
+    this.#database = openDatabase({ system, connect, report, recovered })
     const { bucket, prefix } = parseObjectsUrl(url, environment)
     this.location = `s3://${bucket}/${prefix}`
     this.#awake = stores === undefined ? new MessageChannel() : null
@@ -195,7 +198,8 @@ class SharedHome implements Home {
     const { member, log } = this.#cluster!
     if (member.isOut) return 'this broker was unregistered; it joins the cluster again when it is restarted'
     if (member.session === null || log.session === null) return `this broker has no session in the cluster: ${this.#trouble}`
-    if (!log.session.proven()) return `the lease of this broker is not proven, because the database does not answer: ${this.#trouble}`
+    if (!log.session.proven())
+      return `the lease of this broker is not proven, because the database does not answer: ${this.#databaseTrouble}`
     return null
   }
 
@@ -238,11 +242,17 @@ class SharedHome implements Home {
     await this.#database.close()
   }
 
+  #recovered(service: string, ms: number): void {
+    this.#seldom.forget()
+    this.#options.logger.info({ ms }, `${service} answers again`)
+  }
+
   /** What is tried again is said seldom: it may go on for hours. */
   #report(what: string, error: unknown): void {
     const { logger } = this.#options
     const reason = error instanceof Error ? error.message : null
     this.#trouble = reason === null ? what : `${what}: ${reason}`
+    if (error instanceof DatabaseUnavailable) this.#databaseTrouble = this.#trouble
     if (!(error instanceof DatabaseUnavailable || error instanceof ObjectError)) logger.warn({ err: error }, what)
     else if (this.#seldom.allows(what)) logger.warn({ reason }, what)
   }

@@ -47,7 +47,7 @@ function setting() {
   const reports: string[] = []
   const knowsSession = async () => !isForgotten
   const report = (what: string) => void reports.push(what)
-  const commits = new Commits({ system: world.system, connect, attemptTimeoutMs: 1_000, knowsSession, report })
+  const commits = new Commits({ system: world.system, connect, attemptTimeoutMs: 1_000, knowsSession, report, recovered: () => {} })
   const commit = (seq: number, writes: Writes | null = null) => commits.commit(frameOf(seq), writes)
   const refuse = (count: number) => {
     refusals = count

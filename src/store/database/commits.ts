@@ -14,6 +14,7 @@
 import { assert, Durations, type System, type Timer } from '../../base.ts'
 import type { CommitOutcome, Frame, Writes } from '../../store.ts'
 import { frameKind } from '../frame-kind.ts'
+import { Outage, type OutageOptions } from '../outage.ts'
 import { type Backend, DatabaseRefused, DatabaseUnavailable } from './backend.ts'
 import { Pauses } from './pauses.ts'
 
@@ -24,7 +25,8 @@ export interface CommitsOptions {
   attemptTimeoutMs: number
   /** Whether the server knows the session that commits now. Asked of each new connection but the first. */
   knowsSession(backend: Backend): Promise<boolean>
-  report(what: string, error: unknown): void
+  report: OutageOptions['report']
+  recovered: OutageOptions['recovered']
 }
 
 /** A second one hides the way to the server; more of them hardly add to the rate, and double the time that each takes. */
@@ -50,6 +52,7 @@ export class Commits {
   readonly durations = new Durations()
   readonly #options: CommitsOptions
   readonly #pauses: Pauses
+  readonly #outage: Outage
   /** In order of seq; the first {@link #sent} of them are on their way on the connection that is there now. */
   readonly #pending: Pending[] = []
   #sent = 0
@@ -67,6 +70,8 @@ export class Commits {
   constructor(options: CommitsOptions) {
     this.#options = options
     this.#pauses = new Pauses(options.system)
+    const { report, recovered, system } = options
+    this.#outage = new Outage({ clock: system.clock, service: 'the database', report, recovered })
   }
 
   commit(frame: Frame, writes: Writes | null): Promise<CommitOutcome> {
@@ -155,6 +160,7 @@ export class Commits {
     const { frame, begunMs, settle } = this.#pending.shift()!
     this.#sent--
     this.#pauses.reset()
+    this.#outage.succeeded()
     if (outcome === 'committed') {
       this.commits++
       this.commitBytes += frame.body.length
@@ -171,7 +177,7 @@ export class Commits {
     this.#sent = 0
     backend.close()
     if (this.#ended !== null) return
-    this.#options.report('the connection for commits was lost; they are sent again', error)
+    this.#report('the connection for commits was lost; they are sent again', error)
     this.#pump()
   }
 
@@ -204,9 +210,14 @@ export class Commits {
     } catch (error) {
       backend?.close()
       // Also what looks final: a password or a certificate may be mended while frames wait.
-      this.#options.report('no connection for commits; they wait', error)
+      this.#report('no connection for commits; they wait', error)
     }
     return null
+  }
+
+  /** Said at once: the lease depends on commits. */
+  #report(what: string, error: unknown): void {
+    this.#outage.report(what, error, this.#pending[0]?.begunMs ?? this.#options.system.clock.monotonic(), 0)
   }
 
   async #knowsSession(backend: Backend): Promise<boolean> {

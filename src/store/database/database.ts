@@ -19,6 +19,8 @@ export interface DatabaseOptions {
   timeoutMs?: number
   /** What went wrong without a caller to learn of it. */
   report?(what: string, error: unknown): void
+  /** The database takes commits again, after what was reported. */
+  recovered?(service: string, ms: number): void
 }
 
 /** For one attempt. */
@@ -47,14 +49,14 @@ class SharedDatabase implements Database, DatabaseCounts {
   #reconnects = 0
   #closed = false
 
-  constructor({ system, connect, timeoutMs = 10_000, report = () => {} }: DatabaseOptions) {
+  constructor({ system, connect, timeoutMs = 10_000, report = () => {}, recovered = () => {} }: DatabaseOptions) {
     this.#system = system
     this.#connect = connect
     this.#timeoutMs = timeoutMs
     this.#report = report
     const knowsSession = async ({ queries }: Backend) =>
       this.#begun === null || (await queries.sessionOf(this.#begun.incarnation)) === this.#begun.session
-    this.#commits = new Commits({ system, connect, attemptTimeoutMs, report, knowsSession })
+    this.#commits = new Commits({ system, connect, attemptTimeoutMs, report, recovered, knowsSession })
     this.#watch = new MetadataWatch({ system, connect, report })
   }
 

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import { crc32c, Durations, type System, Turns } from '../../base.ts'
 import type { ObjectCounts, ObjectRequest } from '../../store.ts'
 import { isLoopback } from '../loopback.ts'
+import { Outage, type OutageOptions } from '../outage.ts'
 import type { CredentialSource, Credentials } from './credentials.ts'
 import type { RequestLimits } from './limits.ts'
 import { ObjectError } from './object-error.ts'
@@ -43,8 +44,12 @@ export interface AttemptsOptions {
   timeoutMs: number
   /** Of one attempt. */
   attemptTimeoutMs: number
+  report: OutageOptions['report']
+  recovered: OutageOptions['recovered']
 }
 
+/** Attempts go on for much longer, and nobody else would say that they fail. */
+const quietMs = 3_000
 const firstPauseMs = 50
 const longestPauseMs = 5_000
 /** Bodies are hashed in pieces of this size, one in each turn of the event loop for all requests together: so no other work waits for long. */
@@ -60,6 +65,14 @@ const passing: ReadonlySet<string> = new Set([
 ])
 const throttles: ReadonlySet<string> = new Set(['SlowDown', 'SlowDownRead', 'SlowDownWrite', 'TooManyRequests', 'RequestLimitExceeded'])
 const staleCredentials: ReadonlySet<string> = new Set(['ExpiredToken', 'TokenRefreshRequired', 'InvalidToken', 'InvalidAccessKeyId'])
+
+/** What the store's own words do not say. */
+const cures: Readonly<Record<string, string>> = {
+  AccessDenied: '; the credentials need s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket',
+  InvalidAccessKeyId: '; check AWS_ACCESS_KEY_ID, or where the credentials come from',
+  NoSuchBucket: '; make the bucket, or correct the URL',
+  SignatureDoesNotMatch: '; check AWS_SECRET_ACCESS_KEY, or where the credentials come from',
+}
 
 class Counts {
   requests = 0
@@ -79,6 +92,7 @@ export class Attempts {
   readonly #options: AttemptsOptions
   readonly #signer: Signer
   readonly #turns: Turns
+  readonly #outage: Outage
   /** What the store's clock shows more than ours. */
   #skewMs = 0
   #closed = false
@@ -87,6 +101,8 @@ export class Attempts {
     this.#options = options
     this.#signer = new Signer(options.url.region)
     this.#turns = new Turns(options.system)
+    const { report, recovered } = options
+    this.#outage = new Outage({ clock: options.system.clock, service: 'the object store', report, recovered })
   }
 
   close(): void {
@@ -101,13 +117,18 @@ export class Attempts {
     let refusedCredentials = false
     for (let attempt = 0; ; attempt++) {
       if (this.#closed) throw closed()
+      const begunMs = system.clock.monotonic()
       let error: ObjectError
       try {
-        return await limits.run(request.method === 'GET' ? request.mostBytes : 0, () => this.#attempt(request, content, endMs))
+        const response = await limits.run(request.method === 'GET' ? request.mostBytes : 0, () => this.#attempt(request, content, endMs))
+        this.#outage.succeeded()
+        return response
       } catch (thrown) {
         error = thrown as ObjectError
       }
       if (!(error instanceof ObjectError)) throw error
+      if (isOutage(error))
+        this.#outage.report('the object store does not answer as it should; requests are tried again', error, begunMs, quietMs)
       const renewed = staleCredentials.has(error.code) && !refusedCredentials
       if (renewed) refusedCredentials = true
       if (this.#closed || (!error.retriable && !renewed)) throw error
@@ -214,7 +235,7 @@ export class Attempts {
     if (code === 'RequestTimeTooSkewed') this.#learnTime(body, headers)
     if (staleCredentials.has(code)) this.#options.credentials.refused(keys)
     const region = headers['x-amz-bucket-region'] ?? textOf(body, 'Region')
-    const hint = region !== null && region !== this.#options.url.region ? `; the bucket is in region ${region}` : ''
+    const hint = region !== null && region !== this.#options.url.region ? `; the bucket is in region ${region}` : (cures[code] ?? '')
     const what = `${request.method} ${this.#options.url.bucket}/${request.key}`
     const message = `${what}: ${status} ${code}: ${textOf(body, 'Message') ?? 'no message'}${hint}`
     const again = status >= 500 || status === 429 || status === 408 || passing.has(code) || code === 'RequestTimeTooSkewed'
@@ -225,6 +246,11 @@ export class Attempts {
     const theirsMs = Date.parse(textOf(body, 'ServerTime') ?? headers['date'] ?? '')
     if (!Number.isNaN(theirsMs)) this.#skewMs = theirsMs - this.#options.system.clock.now()
   }
+}
+
+/** Other requests will hardly fare better. */
+function isOutage({ code, retriable, status }: ObjectError): boolean {
+  return retriable || status === 401 || status === 403 || code === 'NoSuchBucket' || code === 'CredentialsUnavailable'
 }
 
 /** Where an answer has no body that says more. */

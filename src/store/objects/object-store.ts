@@ -30,6 +30,8 @@ export interface ObjectStoreOptions {
   timeoutMs?: number
   /** What went wrong without a caller to learn of it. */
   report?(what: string, error: unknown): void
+  /** The store answers again, after what was reported. */
+  recovered?(service: string, ms: number): void
 }
 
 /** Answers that are being received take at most this much memory, or one answer's worth. */
@@ -54,7 +56,9 @@ class S3ObjectStore implements ObjectStore {
   readonly #transport: Transport
   readonly #prefix: string
 
-  constructor({ system, url: text, environment, transport, mostRequests = 32, timeoutMs = 30_000, report }: ObjectStoreOptions) {
+  constructor(options: ObjectStoreOptions) {
+    const { system, url: text, environment, transport, mostRequests = 32, timeoutMs = 30_000 } = options
+    const { report = () => {}, recovered = () => {} } = options
     const url = parseObjectsUrl(text, environment)
     this.#prefix = url.prefix
     this.#transport = transport ?? nodeTransport(system.timers, mostRequests)
@@ -66,7 +70,17 @@ class S3ObjectStore implements ObjectStore {
       report: report ?? (() => {}),
     })
     const limits = new RequestLimits(mostRequests, mostAnswerBytes)
-    this.#attempts = new Attempts({ system, transport: this.#transport, url, credentials, limits, timeoutMs, attemptTimeoutMs })
+    this.#attempts = new Attempts({
+      system,
+      transport: this.#transport,
+      url,
+      credentials,
+      limits,
+      timeoutMs,
+      attemptTimeoutMs,
+      report,
+      recovered,
+    })
   }
 
   get counts(): ObjectCounts {

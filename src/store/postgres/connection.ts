@@ -217,9 +217,16 @@ function copiedRows(chunks: readonly Buffer[]): Buffer[][] {
   throw new DatabaseUnavailable('what was copied has no end')
 }
 
+/** What the server's own words do not say. */
+const cures: Readonly<Record<string, string>> = {
+  '28P01': '; check the user in the URL, and PGPASSWORD',
+  '3D000': '; make the database, or correct the URL',
+  '53300': '; raise max_connections: each broker needs three',
+}
+
 /** pg speaks of its own types where it has no password to give. */
-function reasonOf({ message }: Error, { password, user }: DatabaseUrl): string {
-  if (password !== null || !/password must be/.test(message)) return message
+function reasonOf({ message, code = '' }: Error & { code?: string }, { password, user }: DatabaseUrl): string {
+  if (password !== null || !/password must be/.test(message)) return message + (cures[code] ?? '')
   return `the server wants a password for ${user}; set PGPASSWORD, or write it into the URL`
 }
 

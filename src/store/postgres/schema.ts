@@ -77,6 +77,7 @@ interface Settings {
   full_page_writes: string
   synchronous_commit: string
   standby: boolean
+  readOnly: boolean
   pid: number
   unsynchronous: number
 }
@@ -88,11 +89,13 @@ export async function checkServer(connection: Connection, warn: (what: string) =
   const [settings] = await connection.query<Settings>(`select current_setting('server_version_num')::int as version,
     current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
     current_setting('synchronous_commit') as synchronous_commit, pg_is_in_recovery() as standby, pg_backend_pid() as pid,
+    current_setting('default_transaction_read_only') = 'on' as "readOnly",
     (select count(*)::int from pg_stat_replication where application_name <> 'pg_basebackup' and sync_state = 'async') as unsynchronous`)
-  const { version, standby, pid, unsynchronous, ...durable } = settings!
+  const { version, standby, readOnly, pid, unsynchronous, ...durable } = settings!
   if (version < leastVersion) throw new DatabaseRefused(`PostgreSQL ${Math.floor(version / 10_000)} is too old; 14 or newer is needed`)
   // After a failover the address may lead to the old one for a while.
   if (standby) throw new DatabaseUnavailable('the server is a standby')
+  if (readOnly) throw new DatabaseUnavailable('the server takes no writes: default_transaction_read_only is on')
   for (const name of ['fsync', 'full_page_writes'] as const)
     if (durable[name] !== 'on')
       throw new DatabaseRefused(`the server runs with ${name}=${durable[name]}: a crash would lose what it confirmed; set it to on`)
