@@ -342,6 +342,7 @@ inWorld('while nobody knows whether a partition has left, nothing recent is answ
   }
   assert.equal(await moving, true)
   assert.ok(seen.some(reason => /moved/.test(String(reason))))
+  assert.equal(partition.offline, 'another broker leads it', 'before the metadata here says so')
   assert.equal(asked, 2)
 })
 

@@ -108,11 +108,11 @@ export class SharedPartition implements PartitionLog, JournalMember, FlushedPart
     return this.producerStates === null ? this.highWatermark : lastStable(this.producerStates, this)
   }
 
-  /** Damaged, or there is no proof that nobody else leads it by now. */
+  /** Damaged, or there is no proof that nobody else leads it by now, whatever the metadata here says. */
   get offline(): string | null {
-    if (this.#damage !== null) return this.#damage
-    if (this.isLeaving && this.gone === null) return 'it is being moved to another broker'
-    return this.gone !== null || this.context.journal.proven() ? null : 'the lease of this broker is not proven'
+    if (this.gone !== null) return this.#damage ?? (this.gone === 'deleted' ? 'it was deleted' : 'another broker leads it')
+    if (this.#damage !== null || this.isLeaving) return this.#damage ?? 'it is being moved to another broker'
+    return this.context.journal.proven() ? null : 'the lease of this broker is not proven'
   }
 
   append(records: Buffer, options: AppendOptions): Appended {
