@@ -48,7 +48,7 @@ function notZero(value: number): string | null {
 export const topicKeys = {
   durability: choice(['fsync', 'os', 'inline', 'object', 'auto'], {
     default: 'fsync',
-    doc: 'What acks=all waits for, and what consumers may read. fsync: data that survives a power cut. os: data in the page cache, which survives the end of the process, as in Kafka by default. In a cluster, everything that is acknowledged or read is durable, and this setting decides where batches are written first. inline: to the database, with the lowest latency (except batches above 4 MiB). object: to the object store, at the lowest cost. auto, fsync and os: small batches to the database; large ones, and those that exceed the budget for inline bytes, to the object store. On one machine, inline, object and auto mean fsync.',
+    doc: 'What acks=all waits for, and what consumers may read. fsync: data that survives a power cut. os: data in the page cache, which survives the end of the process, as in Kafka by default. In a cluster, everything that is acknowledged or read is durable, and this setting decides where batches are written first. inline: to the database, with the lowest latency (except batches above 4 MiB, and what comes faster than the database takes it). object: to the object store, at the lowest cost. auto, fsync and os: small batches to the database; large ones, and those that exceed the budget for inline bytes, to the object store. On one machine, inline, object and auto mean fsync.',
     synonyms: ['durability'],
   }),
   'cleanup.policy': list({

@@ -294,6 +294,27 @@ test('a topic may choose its lane', async () => {
   await check()
 })
 
+test('a flood of what has to go inline does not hold up the others', async () => {
+  const { world, server, journal, partitions, check } = await steadySession()
+  const [a, b, c] = partitions
+  c.config = a.config = { durability: 'inline' }
+  const flood = (turns: number) =>
+    Array.from({ length: turns }, async (_, turn) => {
+      await world.pass(turn)
+      return Promise.all([a.append(journal, 1_000_000), c.append(journal, 3_900_000), b.append(journal, 100)])
+    })
+  server.stop()
+  const all = flood(20)
+  await world.pass(1_000)
+  server.start()
+  const acknowledged = (await world.run(Promise.all(all))).flat()
+  assert.ok(acknowledged.every(done => done))
+  const frames = await check()
+  const before = frames.slice(0, frames.findLastIndex(({ shares }) => shares.some(({ share }) => share.partition === 1)) + 1)
+  const inline = before.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0)
+  assert.ok(inline < 25_000_000, `${inline} bytes in the database before the last small append`)
+})
+
 test('a share that does not fit its bytes is a bug of its partition, and harms no other', async () => {
   const { world, journal, partitions, check } = await steadySession()
   const [a, b] = partitions

@@ -82,6 +82,9 @@ interface Place {
 /** A second one hides the way to the database; more of them hardly add to the rate. */
 const mostUnsettled = 2
 
+/** Of a frame, for what goes inline whatever the budget says. A single share may be larger. */
+const forcedShare = 1 / 4
+
 /** What a share can say of its position. */
 const largestObject = 2 ** 32 - 1
 
@@ -261,12 +264,14 @@ export class SessionJournal {
     const { object } = place
     // As soon as that, and it costs the database nothing.
     if (object !== null && this.#lane.isGathering(object)) return null
+    if (config.durability === 'inline' && this.#isFlood(object === null ? this.#gathering : object.behind, bytes)) return null
     if (object === null && this.#gathering.frameBytes + bytes > settings.frameBytes) this.#closeGroup()
     const group = object === null ? this.#gathering : (object.behind ??= this.#newGroup())
     if (bytes === 0) return group
     if (config.durability === 'object' || group.frameBytes + bytes > settings.frameBytes) return null
     if (config.durability === 'inline') {
       this.#budget.force(bytes)
+      group.forcedBytes += bytes
       return group
     }
     const before = place.group === group.number ? place.bytes : 0
@@ -274,6 +279,12 @@ export class SessionJournal {
     if (this.#budget.take(bytes)) return group
     this.counts.overBudget++
     return null
+  }
+
+  /** The database does not keep up with what has to go inline: it would only be late there, and all others behind it. */
+  #isFlood(group: Group | null, bytes: number): boolean {
+    const forced = group?.forcedBytes ?? 0
+    return bytes > 0 && (this.#queue.length > 0 || (forced > 0 && forced + bytes > this.#options.settings.frameBytes * forcedShare))
   }
 
   #newGroup(): Group {

@@ -72,6 +72,8 @@ export class Group implements Outgoing {
   bytes = 0
   /** Of `inline`. */
   inlineBytes = 0
+  /** Of these, of partitions whose bytes go inline whatever the budget says. */
+  forcedBytes = 0
   /** Of one that is an object: small shares that follow in its partitions, to be inline in the frame that refers to it. */
   behind: Group | null = null
   #settled: PromiseWithResolvers<void> | null = null
@@ -118,10 +120,11 @@ export class Group implements Outgoing {
     this.bytes += group.bytes
     this.#joined.push(group)
     if (group.behind === null) return
-    const { shares, inline, inlineBytes, bytes } = group.behind
+    const { shares, inline, inlineBytes, forcedBytes, bytes } = group.behind
     for (const entry of shares) this.shares.push(entry)
     for (const each of inline) this.inline.push(each)
     this.inlineBytes += inlineBytes
+    this.forcedBytes += forcedBytes
     this.bytes += bytes
     this.#joined.push(group.behind)
   }
