@@ -70,9 +70,7 @@ async function findNewest(
 ): Promise<TimestampedOffset | null> {
   // The batch in which the log begins, and the newest whole one.
   const places: { cut?: Place; newest?: Place } = {}
-  for (const chunk of chunks) {
-    if (chunk.baseOffset >= to) break
-    if (chunk.baseOffset >= from && places.newest !== undefined && chunk.maxTimestamp <= places.newest.latest) continue
+  for (const chunk of chunksWithNewest(chunks, from, to)) {
     for (const [at, size] of batchesOf(chunk)) {
       const { bytes } = chunk
       if (header.lastOffset(bytes, at) < from || header.baseOffset(bytes, at) >= to) continue
@@ -88,6 +86,19 @@ async function findNewest(
     found = (await context.findRecord({ kind: 'find', records, timestamp: -1, from, newest: true })) ?? found
   }
   return found
+}
+
+/** The few that can have it, in order: there may be a million batches. */
+function chunksWithNewest(chunks: readonly Chunk[], from: Offset, to: Offset): Chunk[] {
+  let newest: Chunk | null = null
+  // What they say of their timestamps may be of batches that do not count.
+  const atEnds = new Set<Chunk>()
+  for (const chunk of chunks) {
+    if (chunk.baseOffset >= to) break
+    if (chunk.baseOffset < from || chunk.endOffset > to) atEnds.add(chunk)
+    else if (newest === null || chunk.maxTimestamp > newest.maxTimestamp) newest = chunk
+  }
+  return chunks.filter(chunk => chunk === newest || atEnds.has(chunk))
 }
 
 function* batchesOf({ bytes, length }: Chunk): Generator<readonly [at: number, size: number]> {
