@@ -5,7 +5,7 @@ import { Process } from '../../sim/world/process.ts'
 import { seededRandom } from '../../sim/world/random.ts'
 import { type RequestFate, SimulatedS3 } from '../../sim/world/s3.ts'
 import { memoryFileSystem, realSystem, type System } from '../../src/base.ts'
-import { type BrokerConfig, loadBrokerConfig, type RunningBroker, startBroker } from '../../src/broker.ts'
+import { type BrokerConfig, loadBrokerConfig, type RunningBroker, type StartOptions, startBroker } from '../../src/broker.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { type Database, type ObjectStore, openDatabase, openObjectStore } from '../../src/store.ts'
 
@@ -51,8 +51,9 @@ export class SimulatedStores {
     }
   }
 
-  startBroker(process: Process, set: Record<string, string> = {}): Promise<RunningBroker> {
+  startBroker(process: Process, set: Record<string, string> = {}, more: Pick<StartOptions, 'createServer'> = {}): Promise<RunningBroker> {
     return startBroker({
+      ...more,
       system: { ...realSystem(memoryFileSystem()), timers: process },
       config: clusterConfig(set),
       logger: silentLogger,

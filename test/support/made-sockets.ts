@@ -14,12 +14,23 @@ export interface WithMadeSockets {
 }
 
 export async function startWithMadeSockets(files: FileSystem, set: Record<string, string>): Promise<WithMadeSockets> {
+  return withMadeSockets(more =>
+    startBroker({
+      system: realSystem(files),
+      config: loadBrokerConfig({ set: { listeners: 'PLAINTEXT://127.0.0.1:0', 'http.listen': 'none', 'log.dirs': '/data', ...set } }),
+      logger: silentLogger,
+      onFatal: error => assert.fail(error),
+      ...more,
+    }),
+  )
+}
+
+/** A broker that is started in another way. */
+export async function withMadeSockets(
+  start: (more: { createServer: typeof createServer }) => Promise<RunningBroker>,
+): Promise<WithMadeSockets> {
   const listening: Server[] = []
-  const broker = await startBroker({
-    system: realSystem(files),
-    config: loadBrokerConfig({ set: { listeners: 'PLAINTEXT://127.0.0.1:0', 'http.listen': 'none', 'log.dirs': '/data', ...set } }),
-    logger: silentLogger,
-    onFatal: error => assert.fail(error),
+  const broker = await start({
     createServer: ((options: object) => {
       const server = createServer(options)
       listening.push(server)

@@ -124,12 +124,21 @@ async function readOnce(request: Request, { partitions, full }: OpenedFetch, con
   if (quota !== null) wanted = Math.min(wanted, quota.fetchRoom)
   // Before v3 a batch larger than the limit is never returned whole: those clients expect to raise their limit (KIP-74).
   let atLeastOne = context.version >= 3 && !broker.responseMemory.exhausted
-  const granted = broker.responseMemory.take(wanted)
+  let granted = broker.responseMemory.take(wanted)
   let left = granted
   for (const partition of partitions.values()) {
     if (list.length % partitionsAtOnce === partitionsAtOnce - 1 && broker.turns.over) await broker.turns.next()
     const read = readPartition(request, partition, context, left, atLeastOne)
-    const settled = read instanceof Promise ? await read : read
+    let settled = read instanceof Promise ? await read : read
+    const excess = (settled.slice?.bytes ?? 0) - left
+    if (excess > 0) {
+      // While it was read, others may have taken all there is.
+      if (broker.responseMemory.exhausted) settled = withoutRecords(settled)
+      else {
+        broker.responseMemory.settle(0, excess)
+        granted += excess
+      }
+    }
     list.push(settled)
     const { errorCode, divergingEpoch } = settled.response
     if (divergingEpoch !== undefined || (full ? errorCode !== 0 : mustTell(partition, errorCode, nowMs))) reads.isNews = true
@@ -141,6 +150,11 @@ async function readOnce(request: Request, { partitions, full }: OpenedFetch, con
   }
   broker.responseMemory.settle(granted, reads.bytes)
   return reads
+}
+
+function withoutRecords({ partition, response, slice }: Read): Read {
+  slice?.release()
+  return { partition, response: { ...response, records: noRecords, abortedTransactions: null }, slice: null }
 }
 
 /** What was read has left, or is not sent. */

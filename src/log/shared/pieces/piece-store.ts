@@ -32,8 +32,8 @@ const blocksAtOnce = 4
 const blocksAhead = 3
 /** What is loaded ahead comes with one request: that costs the object store half the CPU, and four blocks are billed as one request. */
 const blocksOfRequest = 4
-/** An answer keeps so many times its own bytes of memory at most. */
-const mostKept = 8
+/** An answer keeps so many times its own bytes of memory at most: `fetch.response.memory.bytes` counts no more than its own. */
+const mostKept = 2
 /** What indexes get of the cache; blocks get the rest. */
 const indexShare = 0.25
 const sumsAtOnce = 256
@@ -299,7 +299,7 @@ export class PieceStore {
   }
 }
 
-/** Nothing is copied, unless a few bytes would keep a whole block in memory for as long as a slow client takes to read them. */
+/** Nothing is copied, unless a part would keep a whole block in memory for as long as a slow client takes to read it. */
 function viewOf(content: Buffer, { start, end }: Cut): Buffer {
   const view = content.subarray(start, end)
   return view.length * mostKept >= content.length ? view : Buffer.from(view)
