@@ -1,8 +1,8 @@
 /**
  * `millrace cluster restore`: what has to be done once after the database was restored to a point in time.
  *
- * Raises the incarnation first and then ends all sessions. A broker that still runs begins another one, with which it sees the new incarnation, and
- * forgets what it knew. What was seen of the time that is lost (producer ids, leader epochs) is not used again. Can be run again at any time.
+ * Raises the incarnation, skips what was seen of the time that is lost (producer ids, leader epochs), and then ends all sessions. A broker that still runs
+ * begins another one, with which it sees the new incarnation, and forgets what it knew. Can be run again at any time.
  */
 import { realSystem } from '../base.ts'
 import { markRestored, openDatabaseMetadataLog } from '../coordinator.ts'
@@ -30,12 +30,11 @@ async function restore(stores: Stores) {
   await database.heads()
   const before = await database.start(newClusterId(random))
   await database.raiseIncarnation(before.incarnation)
-  const open = (await database.sessions()).filter(({ ended }) => !ended)
-  for (const { session } of open) await database.fence(session, noSession)
-  const living = new Set((await database.sessions()).flatMap(({ session, ended }) => (ended ? [] : session)))
   const log = await openDatabaseMetadataLog({ database, objects, system: realSystem(), session: noSession, snapshotSession: () => null })
   try {
-    const partitions = await markRestored(log, random, living)
+    const partitions = await markRestored(log, random)
+    const open = (await database.sessions()).filter(({ ended }) => !ended)
+    for (const { session } of open) await database.fence(session, noSession)
     return { cluster: uuidOf(before.id), incarnation: before.incarnation + 1, sessions: open.length, partitions }
   } catch (error) {
     if (error instanceof KafkaError) throw new CommandFailed(`${error.message}; run the command again`)

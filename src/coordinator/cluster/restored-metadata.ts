@@ -19,12 +19,12 @@ const recordsAtOnce = 1_000
 const mostAttempts = 10
 const idBytes = 16
 
-/** `living`: sessions that have begun since the restore. Returns how many partitions there are. Others may append meanwhile. */
-export async function markRestored(log: MetadataLog, random: System['random'], living: ReadonlySet<number>): Promise<number> {
+/** Others may append meanwhile. Returns how many partitions there are. */
+export async function markRestored(log: MetadataLog, random: System['random']): Promise<number> {
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const { image, end } = await readImage(log)
     // What was done before another broker was faster is done again, and skips more.
-    if (await appendAll(log, random, end, [...changes(image, living)].map(encodeMetadataRecord))) return image.topics.partitionCount
+    if (await appendAll(log, random, end, [...changes(image)].map(encodeMetadataRecord))) return image.topics.partitionCount
   }
   throw new KafkaError('REQUEST_TIMED_OUT', `brokers changed the metadata first, ${mostAttempts} times`)
 }
@@ -38,10 +38,9 @@ async function appendAll(log: MetadataLog, random: System['random'], from: numbe
   return true
 }
 
-function* changes({ brokers, topics, nextProducerId }: ClusterImage, living: ReadonlySet<number>): Generator<MetadataRecord> {
+function* changes({ topics, nextProducerId }: ClusterImage): Generator<MetadataRecord> {
   const next = addInt64(nextProducerId, skippedProducerIds)
   yield { type: 'ProducerIdsRecord', brokerId: -1, brokerEpoch: -1, nextProducerId: next }
-  for (const { id, epoch, fenced } of brokers.sorted()) if (!fenced && !living.has(epoch)) yield { type: 'FenceBrokerRecord', id, epoch }
   for (const { partitions } of topics.byId.values())
     for (const { leaderEpoch, partitionEpoch, ...partition } of partitions)
       yield { ...partition, leaderEpoch: leaderEpoch + skippedEpochs, partitionEpoch: partitionEpoch + skippedEpochs }
