@@ -84,7 +84,7 @@ export class MillraceCluster extends Brokers {
   }
 
   override get allPids(): readonly number[] {
-    return [...this.pid, this.stores.postgres.pid, this.stores.minio.pid]
+    return [...this.pid, this.stores.postgres.pid, this.stores.objects.pid]
   }
 
   /** One more broker, under the next id. Resolves when it is registered. */

@@ -43,7 +43,7 @@ export class StartedBroker {
   readonly port: number
   readonly sasl: number
   readonly http: number
-  readonly ways: { readonly postgres: WayTo; readonly minio: WayTo }
+  readonly ways: { readonly postgres: WayTo; readonly objects: WayTo }
   /** For commands about this broker. */
   readonly env: Readonly<Record<string, string>>
   readonly stores: readonly string[]
@@ -55,8 +55,8 @@ export class StartedBroker {
   #ended: Promise<Ended> = Promise.resolve({ code: null, signal: null })
 
   static async prepare(options: BrokerOptions): Promise<StartedBroker> {
-    const { postgres, minio } = options.stores
-    const ways = { postgres: await WayTo.port(postgres.port), minio: await WayTo.port(minio.port) }
+    const { postgres, objects } = options.stores
+    const ways = { postgres: await WayTo.port(postgres.port), objects: await WayTo.port(objects.port) }
     return new StartedBroker(options, ways, await freePorts(4))
   }
 
@@ -160,7 +160,7 @@ export class StartedBroker {
   async remove(): Promise<void> {
     if (this.runs) await this.end('SIGKILL')
     this.ways.postgres.close()
-    this.ways.minio.close()
+    this.ways.objects.close()
   }
 }
 

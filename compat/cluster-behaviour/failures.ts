@@ -280,13 +280,13 @@ export const failures: Cases = {
     const broker = world.broker(3)
     const times: number[] = []
     for (const how of ['refused', 'silent'] as const) {
-      broker.ways.minio.cut(how)
+      broker.ways.objects.cut(how)
       const { code, ms } = await broker.end('SIGTERM')
       same(code, 0, `the exit code when the object store is ${how}`)
       expect(ms < 30_000, `it took ${seconds(ms)}`)
       times.push(ms)
       await writers.goOn(failoverMs)
-      broker.ways.minio.heal()
+      broker.ways.objects.heal()
       await broker.start()
       await world.settled()
     }
@@ -339,10 +339,10 @@ export const failures: Cases = {
 
   'services/objects-killed': async world => {
     const writers = await writersOf(world)
-    await world.stores.minio.kill()
+    await world.stores.objects.kill()
     await sleep(3_000)
     await writers.goOn(failoverMs)
-    await world.stores.minio.restart()
+    await world.stores.objects.restart()
     await world.settled()
     await writers.stop()
     return 'small records went on'

@@ -80,11 +80,11 @@ export const starts: Cases = {
   'start/without-objects': async world => {
     const broker = world.broker(3)
     await broker.end('SIGTERM')
-    broker.ways.minio.cut('refused')
+    broker.ways.objects.cut('refused')
     broker.launch()
     await sleep(15_000)
     expect(broker.runs, 'it stays up')
-    broker.ways.minio.heal()
+    broker.ways.objects.heal()
     const ms = await eventually('it serves', 10_000, async () => (await broker.unready()) === null)
     await world.settled()
     return `served ${seconds(ms)} after the store was back`

@@ -200,7 +200,7 @@ export class World {
   async recover(): Promise<void> {
     for (const { ways } of this.brokers.values()) {
       ways.postgres.heal()
-      ways.minio.heal()
+      ways.objects.heal()
     }
     for (const broker of this.brokers.values()) {
       if (broker.runs) broker.signal('SIGCONT')

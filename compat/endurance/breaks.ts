@@ -110,7 +110,7 @@ function kindsOf(cluster: Cluster, random: SeededRandom): Record<string, Break> 
       () => [any()],
     ),
     'a broker without objects': cut(
-      ({ ways }) => ways.minio,
+      ({ ways }) => ways.objects,
       () => [any()],
     ),
     'kill -9 of PostgreSQL': async () => {
@@ -118,15 +118,15 @@ function kindsOf(cluster: Cluster, random: SeededRandom): Record<string, Break> 
       return () => stores.postgres.restart()
     },
     'kill -9 of the object store': async () => {
-      await stores.minio.kill()
-      return () => stores.minio.restart()
+      await stores.objects.kill()
+      return () => stores.objects.restart()
     },
     'PostgreSQL away from all': cut(
       ({ ways }) => ways.postgres,
       () => cluster.members,
     ),
     'objects away from all': cut(
-      ({ ways }) => ways.minio,
+      ({ ways }) => ways.objects,
       () => cluster.members,
     ),
     'a broker stopped and started': async () => {

@@ -9,7 +9,7 @@ import { type Stores, startStores } from './stores.ts'
 export interface Member {
   readonly id: number
   readonly broker: RunningBroker
-  readonly ways: { readonly postgres: WayTo; readonly minio: WayTo }
+  readonly ways: { readonly postgres: WayTo; readonly objects: WayTo }
   /** What keeps it from serving, in its own words; null: nothing. */
   unready(): Promise<string | null>
 }
@@ -82,8 +82,8 @@ class RunningCluster implements Cluster {
 
   async add(): Promise<Member> {
     const { stores } = this
-    const ways = { postgres: await WayTo.port(stores.postgres.port), minio: await WayTo.port(stores.minio.port) }
-    this.#proxies.push(ways.postgres, ways.minio)
+    const ways = { postgres: await WayTo.port(stores.postgres.port), objects: await WayTo.port(stores.objects.port) }
+    this.#proxies.push(ways.postgres, ways.objects)
     const id = this.members.length
     const http = `127.0.0.1:${await freePorts(1)}`
     const urls = stores.urls(ways)

@@ -4,6 +4,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const readyWithinSeconds = 60
 
 export interface Finished {
   code: number | null
@@ -121,4 +124,13 @@ export function accepts(port: number): Promise<boolean> {
     socket.destroy()
     return result as boolean
   })
+}
+
+/** Fails when it takes too long. */
+export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+  const end = performance.now() + readyWithinSeconds * 1000
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`waited ${readyWithinSeconds} s for ${what}`)
+    await sleep(20)
+  }
 }

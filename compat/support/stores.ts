@@ -1,36 +1,16 @@
 /**
- * A real PostgreSQL and a real MinIO on loopback, for brokers that keep nothing of their own; with fresh data that goes when they stop.
+ * A real PostgreSQL and a real S3 server (`object-servers.ts`) on loopback, for brokers that keep nothing of their own; with fresh data that goes when they
+ * stop.
  *
- * PostgreSQL is Debian's package, as its user when this runs as root, with the package's durable settings. MinIO is built by `go install` once.
+ * PostgreSQL is Debian's package, as its user when this runs as root, with the package's durable settings.
  */
 import { execFileSync } from 'node:child_process'
-import {
-  appendFileSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { cached, Missing, needs } from './cache.ts'
-import { accepts, freePorts, must, start } from './run.ts'
-
-export interface Store {
-  readonly port: number
-  /** Of the process that all others are children of. */
-  readonly pid: number
-  /** SIGKILL of all its processes; the data stays. */
-  kill(): Promise<void>
-  /** Resolves when it answers again. */
-  restart(): Promise<void>
-}
+import { Missing } from './cache.ts'
+import { chosenKind, ObjectServer, type Store } from './object-servers.ts'
+import { accepts, freePorts, must, until } from './run.ts'
 
 export interface RestorableStore extends Store {
   /** Archives its WAL from now on, and makes a base backup. It is restarted for it. */
@@ -42,9 +22,9 @@ export interface RestorableStore extends Store {
 
 export interface Stores {
   readonly postgres: RestorableStore
-  readonly minio: Store
+  readonly objects: Store
   /** For `--cluster` and `--objects`: of the stores themselves, or by way of these proxies. */
-  urls(ways?: Readonly<Record<'postgres' | 'minio', { readonly port: number }>>): { cluster: string; objects: string }
+  urls(ways?: Readonly<Record<'postgres' | 'objects', { readonly port: number }>>): { cluster: string; objects: string }
   /** Credentials, for the environment of a broker. */
   readonly env: Readonly<Record<string, string>>
   remove(): Promise<void>
@@ -53,25 +33,24 @@ export interface Stores {
 const password = 'only-for-tests'
 const user = 'millrace'
 const bucket = 'millrace'
-const readyWithinSeconds = 60
-/** The last release of the server that `go install` can build. */
-const minioModule = 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c'
+const commandWithinSeconds = 60
 
 export async function startStores(): Promise<Stores> {
-  const port = await freePorts(2)
+  const kind = chosenKind()
+  const port = await freePorts(1 + kind.ports)
   const postgres = await Postgres.start(port)
   try {
-    const minio = await Minio.start(port + 1)
+    const objects = await ObjectServer.start(kind, port + 1, { user, password, bucket })
     return {
       postgres,
-      minio,
-      urls: (ways = { postgres, minio }) => ({
+      objects,
+      urls: (ways = { postgres, objects }) => ({
         cluster: `postgres://${user}@127.0.0.1:${ways.postgres.port}/postgres`,
-        objects: `s3://${bucket}/test?endpoint=http://127.0.0.1:${ways.minio.port}&region=us-east-1`,
+        objects: `s3://${bucket}/test?endpoint=http://127.0.0.1:${ways.objects.port}&region=us-east-1`,
       }),
       env: { PGPASSWORD: password, AWS_ACCESS_KEY_ID: user, AWS_SECRET_ACCESS_KEY: password },
       async remove() {
-        await minio.remove()
+        await objects.remove()
         await postgres.remove()
       },
     }
@@ -126,7 +105,7 @@ class Postgres implements RestorableStore {
   #asUser(program: string, args: readonly string[]): Promise<string> {
     const [command, ...before] = this.#as
     const env = { PGPASSWORD: password }
-    return must(command!, [...before, program, ...args], { seconds: readyWithinSeconds, cwd: this.#directory, env })
+    return must(command!, [...before, program, ...args], { seconds: commandWithinSeconds, cwd: this.#directory, env })
   }
 
   get #address(): readonly string[] {
@@ -204,81 +183,11 @@ class Postgres implements RestorableStore {
   }
 }
 
-class Minio implements Store {
-  readonly port: number
-  readonly #binary: string
-  readonly #directory = mkdtempSync(join(tmpdir(), 'millrace-minio-'))
-  #child: ReturnType<typeof start> | null = null
-
-  static async start(port: number): Promise<Minio> {
-    const minio = new Minio(port, await minioBinary())
-    mkdirSync(join(minio.#directory, 'data', bucket), { recursive: true })
-    await minio.restart()
-    return minio
-  }
-
-  private constructor(port: number, binary: string) {
-    this.port = port
-    this.#binary = binary
-  }
-
-  async restart(): Promise<void> {
-    const args = ['server', '--quiet', '--address', `127.0.0.1:${this.port}`, join(this.#directory, 'data')]
-    const env = { MINIO_ROOT_USER: user, MINIO_ROOT_PASSWORD: password, MINIO_BROWSER: 'off', MINIO_UPDATE: 'off' }
-    this.#child = start(this.#binary, args, join(this.#directory, 'output'), env)
-    await until(() => this.#answers(), 'MinIO')
-  }
-
-  get pid(): number {
-    if (this.#child?.pid === undefined) throw new Error('MinIO does not run')
-    return this.#child.pid
-  }
-
-  async #answers(): Promise<boolean> {
-    if (!(await accepts(this.port))) return false
-    try {
-      return (await fetch(`http://127.0.0.1:${this.port}/minio/health/ready`)).ok
-    } catch {
-      return false
-    }
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child
-    this.#child = null
-    if (child === null || child.exitCode !== null) return
-    const ended = new Promise(resolve => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await ended
-  }
-
-  async remove(): Promise<void> {
-    await this.kill()
-    rmSync(this.#directory, { recursive: true, force: true })
-  }
-}
-
-async function minioBinary(): Promise<string> {
-  await needs('go', 'it builds MinIO')
-  const directory = await cached('minio', minioModule, async at => {
-    await must('go', ['install', '-ldflags=-s -w', minioModule], { seconds: 3000, env: { GOBIN: at, GOTOOLCHAIN: 'local' } })
-  })
-  return join(directory, 'minio')
-}
-
 function existsAs(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
   } catch {
     return false
-  }
-}
-
-async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + readyWithinSeconds * 1000
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`waited ${readyWithinSeconds} s for ${what}`)
-    await sleep(20)
   }
 }
