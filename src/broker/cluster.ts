@@ -321,7 +321,8 @@ export class Member {
     for (const row of await database.sessions()) {
       if (row.brokerId !== this.brokerId || row.ended || row.incarnation === start.incarnation) continue
       // That process fenced this one, and would do so again.
-      if (row.session > this.#lastSession) throw new Error(`another broker with the id ${this.brokerId} runs, in session ${row.session}`)
+      if (row.session > this.#lastSession)
+        throw new KafkaError('DUPLICATE_BROKER_REGISTRATION', `another broker with the id ${this.brokerId} runs, in session ${row.session}`)
       await database.fence(row.session, this.#author)
     }
     const session = await database.beginSession(start)

@@ -220,3 +220,9 @@ test('an outage that requests wait out is told after a few seconds, and when it 
   )
   assert.equal(said.at(-1), 'the object store answers again')
 })
+
+test('a refusal says what to do', async () => {
+  const { world, store } = simulated(1, { url: 's3://other/prefix?endpoint=https://s3.test' })
+  const refusal = world.run(store.put('a', [Buffer.from('a')]))
+  await assert.rejects(refusal, /404 NoSuchBucket: [^.]+; make the bucket, or correct the URL$/)
+})

@@ -9,7 +9,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { InvalidConfig, memoryFileSystem, processesHere, type System, type WatchedClock, watchClock } from '../../base.ts'
 import type { ClusterMetadata } from '../../coordinator.ts'
 import { openCollector, openSharedLog, sharedDefaults } from '../../log.ts'
-import { type RecordConverter, randomUuid } from '../../protocol.ts'
+import { KafkaError, type RecordConverter, randomUuid } from '../../protocol.ts'
 import {
   type Database,
   DatabaseUnavailable,
@@ -253,7 +253,8 @@ class SharedHome implements Home {
     const reason = error instanceof Error ? error.message : null
     this.#trouble = reason === null ? what : `${what}: ${reason}`
     if (error instanceof DatabaseUnavailable) this.#databaseTrouble = this.#trouble
-    if (!(error instanceof DatabaseUnavailable || error instanceof ObjectError)) logger.warn({ err: error }, what)
+    if (!(error instanceof DatabaseUnavailable || error instanceof ObjectError || error instanceof KafkaError))
+      logger.warn({ err: error }, what)
     else if (this.#seldom.allows(what)) logger.warn({ reason }, what)
   }
 }

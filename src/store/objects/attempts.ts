@@ -237,7 +237,8 @@ export class Attempts {
     const region = headers['x-amz-bucket-region'] ?? textOf(body, 'Region')
     const hint = region !== null && region !== this.#options.url.region ? `; the bucket is in region ${region}` : (cures[code] ?? '')
     const what = `${request.method} ${this.#options.url.bucket}/${request.key}`
-    const message = `${what}: ${status} ${code}: ${textOf(body, 'Message') ?? 'no message'}${hint}`
+    const told = textOf(body, 'Message') ?? 'no message'
+    const message = `${what}: ${status} ${code}: ${hint === '' ? told : told.replace(/\.$/, '')}${hint}`
     const again = status >= 500 || status === 429 || status === 408 || passing.has(code) || code === 'RequestTimeTooSkewed'
     return new ObjectError(message, code, status, again && status !== 501 && status !== 505)
   }
