@@ -82,11 +82,16 @@ test('without the database nobody is fenced, and all go on with the sessions tha
       cluster.server.stop()
       const refused = brokers[0]!.metadata.applyConfigs([{ type: 'TOPIC', name: 'none', edit: () => new Map() }], false)
       const outcome = refused.catch(error => [error])
+      const read = brokers[1]!.metadata.catchUp().then(
+        () => 'read',
+        (error: KafkaError) => error.name,
+      )
       await cluster.pass(awayMs)
       cluster.server.start()
       // Whether there is such a topic only the database can tell.
       const [error] = await outcome
       assert.equal(error!.name, awayMs < 10_000 ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'NOT_CONTROLLER')
+      assert.equal(await read, awayMs < 10_000 ? 'read' : 'NOT_CONTROLLER')
       await cluster.pass(6_000)
       assert.deepEqual(
         brokers.map(({ member }) => member.session),

@@ -6,10 +6,19 @@ import { KafkaError } from '../../protocol.ts'
 const changesAtOnce = 200
 
 /** What a coordinator says of itself, as Kafka's clients expect it from a controller. */
-export function controllerError(error: unknown): unknown {
+function controllerError(error: unknown): unknown {
   if (!(error instanceof KafkaError)) return error
   const unavailable = ['NOT_COORDINATOR', 'COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE']
   return unavailable.includes(error.name) ? new KafkaError('NOT_CONTROLLER', error.message) : error
+}
+
+/** Failures are those of Kafka's controller. */
+export async function byController<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw controllerError(error)
+  }
 }
 
 /** The results in the order of the items. Items that were done before the rest failed are reported as done. */

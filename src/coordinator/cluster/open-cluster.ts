@@ -10,7 +10,7 @@ import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
 import { Brokers } from './brokers.ts'
-import { controllerError, inChunks } from './changes.ts'
+import { byController, inChunks } from './changes.ts'
 import { type ClusterQuotas, type QuotaAlteration, QuotaState } from './client-quotas.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
 import { bootstrapLevels } from './features.ts'
@@ -311,7 +311,7 @@ class Cluster implements ClusterMetadata {
 
   async catchUp(anew = false): Promise<void> {
     if (anew) this.#producerIds.forget()
-    await this.#home.catchUp(anew)
+    await byController(this.#home.catchUp(anew))
     await this.#publish()
   }
 
@@ -414,12 +414,7 @@ class Cluster implements ClusterMetadata {
   // ---- publishing
 
   async #write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R> {
-    let response: R
-    try {
-      response = await this.#home.write(step, append)
-    } catch (error) {
-      throw controllerError(error)
-    }
+    const response = await byController(this.#home.write(step, append))
     await this.#publish()
     await this.#topics.settled()
     return response
