@@ -157,7 +157,10 @@ async function reachBrokers(stores: Stores, config: BrokerConfig): Promise<Judge
   for (const { id, endpoints } of running) {
     const endpoint = endpoints.get(name)
     if (endpoint === undefined) problems.push(`broker ${id} has no listener ${name}`)
-    else await askAddress(endpoint).catch((error: Error) => void problems.push(`broker ${id}: ${error.message}`))
+    else
+      await askAddress(endpoint).catch(
+        (error: Error) => void problems.push(`broker ${id}: ${error.message}; check its advertised.listeners`),
+      )
   }
   return problems.length > 0 ? failed(problems.join('; ')) : ok(`${plural(running.length, 'broker')} can be reached from here`)
 }
