@@ -60,6 +60,7 @@ export {
   writeInt64,
 } from './base/int64.ts'
 export { joinedKey } from './base/joined-key.ts'
+export { parseLossless, stringifyLossless } from './base/json.ts'
 export { type LineSink, openLineSink } from './base/line-sink.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { overlayFileSystem } from './base/overlay-file-system.ts'

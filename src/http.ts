@@ -6,4 +6,3 @@
  */
 export { type HttpApp, type HttpOptions, listen, openHttpApp } from './http/app.ts'
 export { type Answer, type ErrorBody, HttpError } from './http/errors.ts'
-export { parseLossless } from './http/json.ts'

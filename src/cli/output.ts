@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
-import type { Int64 } from '../base.ts'
+import { type Int64, stringifyLossless } from '../base.ts'
 import type { RecordHeader } from '../client.ts'
 
 /** A usage error: exit code 2. */
@@ -26,12 +26,9 @@ export async function write(output: string | Buffer): Promise<void> {
   if (!process.stdout.write(output)) await once(process.stdout, 'drain')
 }
 
-/** `JSON.rawJSON` is older than TypeScript's library for it. */
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): object }
-
 /** One line. A bigint becomes a JSON number with all its digits. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_key, each) => (typeof each === 'bigint' ? rawJSON(String(each)) : each))
+  return stringifyLossless(value)
 }
 
 /** Prints `value` as JSON, or the result of `text`. */

@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net'
 import cors from '@fastify/cors'
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type RawServerDefault } from 'fastify'
+import { parseLossless } from '../base.ts'
 import type { Logger } from '../logger.ts'
 import { type ErrorBody, HttpError } from './errors.ts'
 import { isAllowedHost } from './hosts.ts'
-import { parseLossless } from './json.ts'
 
 export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
 

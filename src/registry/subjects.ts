@@ -1,5 +1,5 @@
 /** What `_schemas` says, as a state machine over its records (Confluent's SchemaKey and SchemaValue). */
-import { parseLossless } from '../http.ts'
+import { parseLossless } from '../base.ts'
 import type { TableRecord } from '../topic-table.ts'
 
 interface SchemaKey {
