@@ -44,7 +44,9 @@ export type {
   ReceivedRecord,
   RecordHeader,
   RecordToSend,
+  ReplicaSize,
   SubscribeOptions,
   Subscription,
   TopicInfo,
+  TopicState,
 } from './client/types.ts'

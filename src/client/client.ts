@@ -2,7 +2,7 @@
 
 import type { FileSystem } from '../base.ts'
 import type { ClientProperties } from '../channel.ts'
-import type { Administration } from './administration.ts'
+import type { Administration, PartitionName } from './administration.ts'
 import type {
   Cluster,
   ConfigEntry,
@@ -19,9 +19,11 @@ import type {
   ReadOptions,
   ReceivedRecord,
   RecordToSend,
+  ReplicaSize,
   SubscribeOptions,
   Subscription,
   TopicInfo,
+  TopicState,
 } from './types.ts'
 
 export interface ClientOptions {
@@ -44,6 +46,10 @@ export interface Client extends Administration, AsyncDisposable {
   topicNames(): Promise<string[]>
   /** Bytes on the disks of all brokers, by topic. */
   topicSizes(): Promise<Map<string, bigint>>
+  /** Sorted by name, including internal ones; with one request. */
+  topicStates(): Promise<TopicState[]>
+  /** Of one topic, on the disks of all brokers. */
+  replicaSizes(topic: string, partitions: readonly number[]): Promise<ReplicaSize[]>
   /** In the order of `names`; throws UNKNOWN_TOPIC_OR_PARTITION. */
   topics(names: readonly string[]): Promise<TopicInfo[]>
   createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>
@@ -58,6 +64,10 @@ export interface Client extends Administration, AsyncDisposable {
 
   /** By partition. For a time after the last record: the end offset, as in Kafka's tools. */
   offsets(topic: string, partitions: readonly number[], query: OffsetQuery): Promise<Map<number, bigint>>
+  /** Of partitions of many topics, by topic and partition. Partitions that have no leader or do not exist are left out. */
+  manyOffsets(partitions: readonly PartitionName[], query: 'earliest' | 'latest'): Promise<Map<string, Map<number, bigint>>>
+  /** All records before these offsets, by partition. */
+  deleteRecords(topic: string, before: ReadonlyMap<number, bigint>): Promise<void>
   /** Reads without a group. Yields the records of each round of fetches; there is no order between partitions. */
   read(options: ReadOptions): AsyncGenerator<ReceivedRecord[], void>
   subscribe(options: SubscribeOptions): Promise<Subscription>

@@ -21,21 +21,27 @@ sourceNames.set(ConfigSources.DYNAMIC_TOPIC_CONFIG, 'DYNAMIC_TOPIC_CONFIG')
 sourceNames.set(ConfigSources.CLIENT_METRICS_CONFIG, 'DYNAMIC_CLIENT_METRICS_CONFIG')
 sourceNames.set(ConfigSources.GROUP_CONFIG, 'DYNAMIC_GROUP_CONFIG')
 
-type Described = Awaited<ReturnType<Admin['describeConfigs']>>
+/** Kafka's ConfigDef.Type by its id in responses. */
+const typeNames = ['UNKNOWN', 'BOOLEAN', 'STRING', 'INT', 'SHORT', 'LONG', 'DOUBLE', 'LIST', 'CLASS', 'PASSWORD']
 
-export async function describeConfigs(admin: Admin, resource: ConfigResource): Promise<ConfigEntry[]> {
-  // null requests all keys, an empty list none; the type of the library lacks null.
-  const resources = [{ resourceType: ConfigResourceTypes[resource.type], resourceName: resource.name, configurationKeys: null as never }]
-  const [described] = isClusterDefault(resource)
-    ? (await call<{ results: Described }>(admin, 'DescribeConfigs', resources, false, false)).results
-    : await admin.describeConfigs({ resources })
+export async function describeConfigs(requests: Requests, resource: ConfigResource): Promise<ConfigEntry[]> {
+  const { type, name } = resource
+  const asked = { resourceType: ConfigResourceTypes[type], resourceName: name, configurationKeys: null }
+  // What a broker is configured with, only that broker knows.
+  const ofBroker = (type === 'BROKER' || type === 'BROKER_LOGGER') && /^\d+$/.test(name)
+  const request = { resources: [asked], includeSynonyms: false, includeDocumentation: await requests.speaks(apis.describeConfigs, 3) }
+  const response = await requests.ask(apis.describeConfigs, request, ofBroker ? { node: Number(name) } : 'any')
+  const [described] = response.results
+  refuse(described!.errorCode, described!.errorMessage)
   return described!.configs
     .map(config => ({
       name: config.name,
-      value: config.value ?? null,
+      value: config.value,
       source: sourceNames.get(config.configSource) ?? 'UNKNOWN',
       readOnly: config.readOnly,
       sensitive: config.isSensitive,
+      type: typeNames[config.configType] ?? 'UNKNOWN',
+      documentation: config.documentation ?? null,
     }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }

@@ -16,6 +16,7 @@ import { readRecords } from './read.ts'
 import { type Ask, Requests } from './requests.ts'
 import { topicSizes } from './sizes.ts'
 import { subscribe } from './subscribe.ts'
+import { deleteRecords, manyOffsets, replicaSizes, topicStates } from './summaries.ts'
 import { topicMethods } from './topics.ts'
 import type { Cluster, NewTopicSpec, PartitionOffset } from './types.ts'
 
@@ -77,10 +78,14 @@ export function openClient(options: ClientOptions): Client {
   const client: Client = {
     cluster: () => run(() => cluster(admin())),
     topicSizes: () => ask(topicSizes),
+    topicStates: () => ask(topicStates),
+    replicaSizes: (topic, partitions) => ask(each => replicaSizes(each, topic, partitions)),
+    manyOffsets: (partitions, query) => ask(each => manyOffsets(each, partitions, query)),
+    deleteRecords: (topic, before) => ask(each => deleteRecords(each, topic, before)),
     createTopic: topic => run(() => createTopic(admin(), topic)),
     deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
     setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
-    configs: resource => run(() => describeConfigs(admin(), resource)),
+    configs: resource => ask(each => describeConfigs(each, resource)),
     alterConfigs: (resource, changes) => run(() => alterConfigs(admin(), resource, changes)),
     configResources: type => ask(each => configResources(each, type)),
     read: reading => readRecords(askOver(reader), reading),

@@ -27,6 +27,25 @@ export interface TopicInfo {
   partitions: PartitionInfo[]
 }
 
+/** What a list of topics shows; see `topics` for all of it. */
+export interface TopicState {
+  name: string
+  internal: boolean
+  partitions: number
+  replicas: number
+  /** Partitions with fewer in-sync replicas than replicas. */
+  underReplicated: number
+  /** Partitions without a leader. */
+  offline: number
+}
+
+export interface ReplicaSize {
+  broker: number
+  partition: number
+  bytes: bigint
+  directory: string
+}
+
 export interface NewTopicSpec {
   name: string
   /** undefined: the cluster's default. */
@@ -51,6 +70,10 @@ export interface ConfigEntry {
   source: string
   readOnly: boolean
   sensitive: boolean
+  /** Kafka's ConfigType: `BOOLEAN`, `INT`, `LIST`, …; `UNKNOWN` from old brokers. */
+  type: string
+  /** From brokers that send it. */
+  documentation: string | null
 }
 
 export type OffsetQuery = 'earliest' | 'latest' | { timestampMs: bigint }

@@ -6,7 +6,7 @@ const port = (value: number, doc: string) => int({ default: value, min: 0, max: 
 export const servicesKeys = {
   services: list({
     default: '',
-    oneOf: ['registry'],
+    oneOf: ['console', 'registry'],
     doc: 'Services that `millrace start` runs in a process beside the broker, and that `millrace services` runs. Empty: none.',
   }),
   'services.host': string({
@@ -26,5 +26,6 @@ export const servicesKeys = {
     min: 1024,
     doc: 'Maximum size of the body of a request to a service.',
   }),
+  'console.port': port(8080, 'Port of the web console.'),
   'registry.port': port(8081, 'Port of the schema registry.'),
 } satisfies Declarations

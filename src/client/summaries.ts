@@ -1,0 +1,79 @@
+/** What lists of topics show, with few requests however many topics there are. */
+import { toInt64 } from '../base.ts'
+import { ClientError } from '../channel.ts'
+import { apis, errorName } from '../protocol.ts'
+import type { PartitionName } from './administration.ts'
+import { type Requests, refuse } from './requests.ts'
+import type { ReplicaSize, TopicState } from './types.ts'
+
+/** One request for all topics. */
+export async function topicStates(requests: Requests): Promise<TopicState[]> {
+  const topics = await requests.metadata('all')
+  return topics
+    .map(({ name, isInternal, partitions }) => ({
+      name: name!,
+      internal: isInternal,
+      partitions: partitions.length,
+      replicas: partitions[0]?.replicaNodes.length ?? 0,
+      underReplicated: partitions.filter(each => each.isrNodes.length < each.replicaNodes.length).length,
+      offline: partitions.filter(each => each.leaderId < 0).length,
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** One request for each leader; without partitions that have none, or that are gone. */
+export async function manyOffsets(
+  requests: Requests,
+  names: readonly PartitionName[],
+  query: 'earliest' | 'latest',
+): Promise<Map<string, Map<number, bigint>>> {
+  const offsets = new Map<string, Map<number, bigint>>()
+  if (names.length === 0) return offsets
+  const wanted = Map.groupBy(names, each => each.topic)
+  const byLeader = new Map<number, Map<string, number[]>>()
+  for (const { name, partitions } of await requests.metadata([...wanted.keys()])) {
+    const asked = new Set(wanted.get(name!)!.map(each => each.partition))
+    for (const { partitionIndex, leaderId } of partitions) {
+      if (leaderId < 0 || !asked.has(partitionIndex)) continue
+      const led = byLeader.get(leaderId) ?? new Map<string, number[]>()
+      byLeader.set(leaderId, led)
+      led.set(name!, [...(led.get(name!) ?? []), partitionIndex])
+    }
+  }
+  const timestamp = toInt64(query === 'latest' ? -1n : -2n)
+  const ask = async ([node, led]: [number, Map<string, number[]>]) => {
+    const topics = Array.from(led, ([name, some]) => ({ name, partitions: some.map(partitionIndex => ({ partitionIndex, timestamp })) }))
+    const response = await requests.ask(apis.listOffsets, { replicaId: -1, isolationLevel: 0, topics }, { node })
+    for (const { name, partitions } of response.topics) {
+      const found = new Map(partitions.filter(each => each.errorCode === 0).map(each => [each.partitionIndex, BigInt(each.offset)]))
+      offsets.set(name, new Map([...(offsets.get(name) ?? []), ...found]))
+    }
+  }
+  await Promise.all(Array.from(byLeader, ask))
+  return offsets
+}
+
+/** Of one topic, as every broker has it on its disks. */
+export async function replicaSizes(requests: Requests, topic: string, partitions: readonly number[]): Promise<ReplicaSize[]> {
+  const sizes: ReplicaSize[] = []
+  for (const broker of await requests.nodes()) {
+    const request = { topics: [{ topic, partitions: [...partitions] }] }
+    const { errorCode, results } = await requests.ask(apis.describeLogDirs, request, { node: broker })
+    refuse(errorCode)
+    for (const { logDir: directory, topics } of results)
+      for (const found of topics)
+        for (const { partitionIndex: partition, partitionSize, isFutureKey } of found.partitions)
+          if (!isFutureKey) sizes.push({ broker, partition, bytes: BigInt(partitionSize), directory })
+  }
+  return sizes
+}
+
+/** Deletes all records before these offsets, by partition. */
+export async function deleteRecords(requests: Requests, topic: string, before: ReadonlyMap<number, bigint>): Promise<void> {
+  for (const [partition, offset] of before) {
+    const asked = { name: topic, partitions: [{ partitionIndex: partition, offset: toInt64(offset) }] }
+    const response = await requests.ask(apis.deleteRecords, { topics: [asked], timeoutMs: 30_000 }, { leaderOf: topic, partition })
+    const code = response.topics[0]?.partitions[0]?.errorCode ?? 0
+    if (code !== 0) throw new ClientError(errorName(code), `${topic}-${partition}: ${errorName(code)}`)
+  }
+}

@@ -1,0 +1,217 @@
+/** Groups: the list, by page; one with members and lag; reset offsets, after a preview; delete. */
+import { Type } from 'typebox'
+import type { Client, GroupListing, GroupOffset } from '../../client.ts'
+import { HttpError } from '../../http.ts'
+import { Digits, route } from '../route.ts'
+
+const Name = Type.String({ minLength: 1, maxLength: 1_000 })
+const OfGroup = Type.Object({ group: Name })
+const MaybeDigits = Type.Union([Digits(), Type.Null()])
+const mostRows = 500
+
+const list = route({
+  method: 'GET',
+  path: '/groups',
+  query: Type.Object({
+    search: Type.Optional(Type.String({ maxLength: 1_000 })),
+    state: Type.Optional(Type.String({ maxLength: 40 })),
+    from: Type.Optional(Type.Integer({ minimum: 0 })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
+  }),
+  response: Type.Object({
+    total: Type.Integer(),
+    rows: Type.Array(
+      Type.Object({
+        group: Type.String(),
+        state: Type.String(),
+        type: Type.String(),
+        protocolType: Type.String(),
+        topics: Type.Integer(),
+        /** null: not known. */
+        lag: MaybeDigits,
+      }),
+    ),
+  }),
+  async handle({ query: { search = '', state, from = 0, limit = 50 }, catalogue, client }) {
+    const wanted = search.toLowerCase()
+    const all = await catalogue.groups.get()
+    const matching = all.filter(each => each.group.toLowerCase().includes(wanted) && (state === undefined || each.state === state))
+    const page = matching.slice(from, from + limit)
+    return { total: matching.length, rows: await withLag(page, client) }
+  },
+})
+
+/** With the lag of each group of a page: one request per group, and one per broker for the ends of all their partitions. */
+async function withLag(page: readonly GroupListing[], client: Client) {
+  const offsets = await Promise.all(page.map(each => client.groupOffsets(each.group, each.type).catch(() => null)))
+  const ends = await client.manyOffsets(distinct(offsets.flatMap(each => each ?? [])), 'latest')
+  return page.map((each, at) => {
+    const own = offsets[at] ?? null
+    const lag = own === null ? null : own.reduce((sum, offset) => sum + (lagOf(offset, ends) ?? 0n), 0n)
+    return { ...each, topics: new Set(own?.map(offset => offset.topic)).size, lag: digits(lag) }
+  })
+}
+
+type Ends = Awaited<ReturnType<Client['manyOffsets']>>
+
+function distinct(offsets: readonly GroupOffset[]) {
+  const byName = new Map(offsets.map(({ topic, partition }) => [`${topic}-${partition}`, { topic, partition }]))
+  return [...byName.values()]
+}
+
+function lagOf({ topic, partition, offset, lag }: GroupOffset, ends: Ends): bigint | null {
+  if (lag !== null) return lag
+  const end = ends.get(topic)?.get(partition)
+  if (end === undefined) return null
+  return end > offset ? end - offset : 0n
+}
+
+const digits = (value: bigint | null | undefined) => (value === null || value === undefined ? null : String(value))
+
+const Owned = Type.Object({ topic: Type.String(), partition: Type.Integer() })
+
+const one = route({
+  method: 'GET',
+  path: '/groups/:group',
+  params: OfGroup,
+  response: Type.Object({
+    group: Type.String(),
+    type: Type.String(),
+    state: Type.String(),
+    protocolType: Type.String(),
+    /** The assignor. */
+    protocol: Type.String(),
+    epoch: Type.Union([Type.Integer(), Type.Null()]),
+    members: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        instanceId: Type.Union([Type.String(), Type.Null()]),
+        clientId: Type.String(),
+        host: Type.String(),
+        partitions: Type.Array(Owned),
+      }),
+    ),
+    partitions: Type.Array(
+      Type.Object({
+        topic: Type.String(),
+        partition: Type.Integer(),
+        /** null: nothing is committed. */
+        offset: MaybeDigits,
+        end: MaybeDigits,
+        lag: MaybeDigits,
+        /** Of the member that has it. */
+        member: Type.Union([Type.String(), Type.Null()]),
+      }),
+    ),
+    lag: Digits(),
+  }),
+  async handle({ params: { group }, client }) {
+    const info = await client.group(group)
+    const offsets = await client.groupOffsets(group, info.type)
+    const owners = new Map<string, { topic: string; partition: number; member: string }>()
+    for (const { id, partitions } of info.members)
+      for (const each of partitions) owners.set(`${each.topic}-${each.partition}`, { ...each, member: id })
+    const known = new Map(offsets.map(each => [`${each.topic}-${each.partition}`, each]))
+    const names = [...new Set([...known.keys(), ...owners.keys()])]
+    const place = (name: string) => known.get(name) ?? owners.get(name)!
+    const ends = await client.manyOffsets(names.map(place), 'latest')
+    const partitions = names.map(name => {
+      const { topic, partition } = place(name)
+      const offset = known.get(name)
+      return {
+        topic,
+        partition,
+        offset: digits(offset?.offset),
+        end: digits(ends.get(topic)?.get(partition)),
+        lag: offset === undefined ? null : digits(lagOf(offset, ends)),
+        member: owners.get(name)?.member ?? null,
+      }
+    })
+    partitions.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+    const members = info.members.map(({ id, instanceId, clientId, host, partitions: owned }) => ({ id, instanceId, clientId, host, partitions: owned }))
+    const lag = partitions.reduce((sum, each) => sum + BigInt(each.lag ?? 0), 0n)
+    const { type, state, protocolType, protocol, epoch } = info
+    return { group, type, state, protocolType, protocol, epoch, members, partitions, lag: String(lag) }
+  },
+})
+
+const reset = route({
+  method: 'POST',
+  path: '/groups/:group/offsets',
+  params: OfGroup,
+  body: Type.Object({
+    topic: Name,
+    /** Otherwise all of the topic. */
+    partitions: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }))),
+    to: Type.Union([
+      Type.Object({ kind: Type.Literal('earliest') }),
+      Type.Object({ kind: Type.Literal('latest') }),
+      Type.Object({ kind: Type.Literal('time'), timestamp: Digits() }),
+      Type.Object({ kind: Type.Literal('offset'), offset: Digits() }),
+      Type.Object({ kind: Type.Literal('group'), group: Name }),
+    ]),
+    dryRun: Type.Boolean(),
+  }),
+  response: Type.Object({
+    changes: Type.Array(Type.Object({ partition: Type.Integer(), before: MaybeDigits, after: Digits(), end: Digits() })),
+  }),
+  async handle({ params: { group }, body: { topic, partitions: chosen, to, dryRun }, client }) {
+    const [[info], described] = await Promise.all([client.topics([topic]), client.group(group)])
+    const partitions = chosen ?? info!.partitions.map(each => each.partition)
+    const [starts, ends, before] = await Promise.all([
+      client.offsets(topic, partitions, 'earliest'),
+      client.offsets(topic, partitions, 'latest'),
+      client.groupOffsets(group, described.type),
+    ])
+    const target = await targetOf()
+    const within = (partition: number, offset: bigint) => {
+      const [low, high] = [starts.get(partition)!, ends.get(partition)!]
+      return offset < low ? low : offset > high ? high : offset
+    }
+    const changes = partitions.flatMap(partition => {
+      const wanted = target.get(partition)
+      if (wanted === undefined) return []
+      const known = before.find(each => each.topic === topic && each.partition === partition)
+      return [{ partition, before: digits(known?.offset), after: String(within(partition, wanted)), end: String(ends.get(partition)!) }]
+    })
+    if (!dryRun) {
+      const offsets = changes.map(({ partition, after }) => ({ topic, partition, offset: BigInt(after) }))
+      await (described.type === 'share' ? client.setShareGroupOffsets(group, offsets) : client.setGroupOffsets(group, offsets))
+    }
+    return { changes }
+
+    async function targetOf(): Promise<ReadonlyMap<number, bigint>> {
+      switch (to.kind) {
+        case 'earliest':
+          return starts
+        case 'latest':
+          return ends
+        case 'time':
+          return client.offsets(topic, partitions, { timestampMs: BigInt(to.timestamp) })
+        case 'offset':
+          return new Map(partitions.map(partition => [partition, BigInt(to.offset)]))
+        case 'group': {
+          const { type } = await client.group(to.group)
+          const theirs = await client.groupOffsets(to.group, type)
+          return new Map(theirs.filter(each => each.topic === topic).map(each => [each.partition, each.offset]))
+        }
+      }
+    }
+  },
+})
+
+const remove = route({
+  method: 'DELETE',
+  path: '/groups/:group',
+  params: OfGroup,
+  query: Type.Object({ confirm: Type.String() }),
+  response: Type.Object({}),
+  async handle({ params: { group }, query: { confirm }, client, catalogue }) {
+    if (confirm !== group) throw new HttpError(400, 400, `To confirm, repeat the name of the group: confirm=${group}`)
+    await client.deleteGroup(group)
+    catalogue.groups.forget()
+    return {}
+  },
+})
+
+export const groupRoutes = [list, one, reset, remove] as const

@@ -1,0 +1,217 @@
+/** Topics: the list, by page; one with its partitions; create, delete, empty, add partitions. */
+import { Type } from 'typebox'
+import { type Client, ClientError, type TopicState } from '../../client.ts'
+import { HttpError } from '../../http.ts'
+import { Digits, route } from '../route.ts'
+
+const Name = Type.String({ minLength: 1, maxLength: 249 })
+const OfTopic = Type.Object({ topic: Name })
+const MaybeDigits = Type.Union([Digits(), Type.Null()])
+const Done = Type.Object({})
+
+const mostRows = 500
+const sorts = ['name', 'partitions', 'replicas', 'bytes'] as const
+
+const list = route({
+  method: 'GET',
+  path: '/topics',
+  query: Type.Object({
+    search: Type.Optional(Type.String({ maxLength: 249 })),
+    internal: Type.Optional(Type.Boolean()),
+    sort: Type.Optional(Type.Union(sorts.map(each => Type.Literal(each)))),
+    descending: Type.Optional(Type.Boolean()),
+    from: Type.Optional(Type.Integer({ minimum: 0 })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: mostRows })),
+  }),
+  response: Type.Object({
+    /** Of those that match. */
+    total: Type.Integer(),
+    rows: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        internal: Type.Boolean(),
+        partitions: Type.Integer(),
+        replicas: Type.Integer(),
+        underReplicated: Type.Integer(),
+        offline: Type.Integer(),
+        bytes: MaybeDigits,
+        /** End offsets less start offsets: an upper bound, where records were compacted or are markers. */
+        records: MaybeDigits,
+      }),
+    ),
+  }),
+  async handle({ query, catalogue, client }) {
+    const { search = '', internal = false, sort = 'name', descending = false, from = 0, limit = 100 } = query
+    const [all, sizes] = await Promise.all([catalogue.topics.get(), catalogue.sizes.get().catch(() => null)])
+    const wanted = search.toLowerCase()
+    const matching = all.filter(each => (internal || !isInternal(each)) && each.name.toLowerCase().includes(wanted))
+    const bytesOf = ({ name }: TopicState) => sizes?.get(name) ?? 0n
+    const by = {
+      name: (a: TopicState, b: TopicState) => (a.name < b.name ? -1 : 1),
+      partitions: (a: TopicState, b: TopicState) => a.partitions - b.partitions,
+      replicas: (a: TopicState, b: TopicState) => a.replicas - b.replicas,
+      bytes: (a: TopicState, b: TopicState) => Number(bytesOf(a) - bytesOf(b)),
+    }[sort]
+    matching.sort(descending ? (a, b) => by(b, a) : by)
+    const page = matching.slice(from, from + limit)
+    const counts = await recordCounts(page, client)
+    const rows = page.map(each => ({
+      ...each,
+      internal: isInternal(each),
+      bytes: sizes === null ? null : String(bytesOf(each)),
+      records: counts.get(each.name)?.toString() ?? null,
+    }))
+    return { total: matching.length, rows }
+  },
+})
+
+function isInternal({ name, internal }: TopicState): boolean {
+  return internal || name.startsWith('__')
+}
+
+/** A page with more has no counts. */
+const mostCounted = 4_000
+
+async function recordCounts(
+  topics: readonly TopicState[],
+  client: Pick<Client, 'manyOffsets'>,
+): Promise<Map<string, bigint>> {
+  const partitions = topics.flatMap(({ name, partitions: count }) => Array.from({ length: count }, (_, partition) => ({ topic: name, partition })))
+  if (partitions.length > mostCounted) return new Map()
+  const [starts, ends] = await Promise.all([client.manyOffsets(partitions, 'earliest'), client.manyOffsets(partitions, 'latest')])
+  const counts = new Map<string, bigint>()
+  for (const [topic, byPartition] of ends) {
+    let count = 0n
+    for (const [partition, end] of byPartition) count += end - (starts.get(topic)?.get(partition) ?? end)
+    counts.set(topic, count)
+  }
+  return counts
+}
+
+const one = route({
+  method: 'GET',
+  path: '/topics/:topic',
+  params: OfTopic,
+  response: Type.Object({
+    name: Type.String(),
+    id: Type.String(),
+    records: Digits(),
+    /** On the disks of all brokers. */
+    bytes: MaybeDigits,
+    partitions: Type.Array(
+      Type.Object({
+        partition: Type.Integer(),
+        /** -1: none. */
+        leader: Type.Integer(),
+        replicas: Type.Array(Type.Integer()),
+        isr: Type.Array(Type.Integer()),
+        /** null: there is no leader to ask. */
+        start: MaybeDigits,
+        end: MaybeDigits,
+        bytes: MaybeDigits,
+      }),
+    ),
+    /** What could not be learnt, and why. */
+    missing: Type.Array(Type.String()),
+  }),
+  async handle({ params: { topic }, client }) {
+    const [info] = await client.topics([topic])
+    const numbers = info!.partitions.map(each => each.partition)
+    const names = numbers.map(partition => ({ topic, partition }))
+    const missing: string[] = []
+    const [starts, ends, sizes] = await Promise.all([
+      client.manyOffsets(names, 'earliest'),
+      client.manyOffsets(names, 'latest'),
+      client.replicaSizes(topic, numbers).catch((error: Error) => {
+        missing.push(`Sizes on disk: ${error.message}`)
+        return null
+      }),
+    ])
+    const partitions = info!.partitions.map(({ partition, leader, replicas, isr }) => {
+      const size = sizes?.find(each => each.partition === partition && each.broker === leader)?.bytes
+      const [start, end] = [starts.get(topic)?.get(partition), ends.get(topic)?.get(partition)]
+      return { partition, leader, replicas, isr, start: digits(start), end: digits(end), bytes: digits(size) }
+    })
+    const records = partitions.reduce((sum, { start, end }) => sum + BigInt(end ?? 0) - BigInt(start ?? 0), 0n)
+    const bytes = sizes === null ? null : String(sizes.reduce((sum, each) => sum + each.bytes, 0n))
+    return { name: topic, id: info!.id, records: String(records), bytes, partitions, missing }
+  },
+})
+
+const digits = (value: bigint | undefined) => (value === undefined ? null : String(value))
+
+const create = route({
+  method: 'POST',
+  path: '/topics',
+  body: Type.Object({
+    name: Name,
+    /** Otherwise the cluster's default. */
+    partitions: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+    replicas: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+    configs: Type.Optional(Type.Record(Type.String(), Type.String())),
+  }),
+  response: Type.Object({ partitions: Type.Integer(), replicas: Type.Integer() }),
+  async handle({ body: { name, partitions, replicas, configs = {} }, client, catalogue }) {
+    const created = await client.createTopic({ name, partitions, replicas, configs: new Map(Object.entries(configs)) })
+    catalogue.topics.forget()
+    return created
+  },
+})
+
+/** The name, written again by who deletes: a URL that is called by mistake deletes nothing. */
+const Confirmed = Type.Object({ confirm: Type.String() })
+
+function requireConfirmed(confirm: string, topic: string): void {
+  if (confirm !== topic) throw new HttpError(400, 400, `To confirm, repeat the name of the topic: confirm=${topic}`)
+}
+
+const remove = route({
+  method: 'DELETE',
+  path: '/topics/:topic',
+  params: OfTopic,
+  query: Confirmed,
+  response: Done,
+  async handle({ params: { topic }, query: { confirm }, client, catalogue }) {
+    requireConfirmed(confirm, topic)
+    await client.deleteTopics([topic])
+    catalogue.topics.forget()
+    return {}
+  },
+})
+
+const empty = route({
+  method: 'DELETE',
+  path: '/topics/:topic/records',
+  params: OfTopic,
+  query: Confirmed,
+  response: Done,
+  async handle({ params: { topic }, query: { confirm }, client }) {
+    requireConfirmed(confirm, topic)
+    const [info] = await client.topics([topic])
+    const ends = await client.offsets(
+      topic,
+      info!.partitions.map(each => each.partition),
+      'latest',
+    )
+    await client.deleteRecords(topic, ends)
+    return {}
+  },
+})
+
+const addPartitions = route({
+  method: 'POST',
+  path: '/topics/:topic/partitions',
+  params: OfTopic,
+  body: Type.Object({ count: Type.Integer({ minimum: 1, maximum: 100_000 }) }),
+  response: Done,
+  async handle({ params: { topic }, body: { count }, client, catalogue }) {
+    const [info] = await client.topics([topic])
+    const now = info!.partitions.length
+    if (count <= now) throw new ClientError('INVALID_PARTITIONS', `${topic} has ${now} partitions; there can only be more`)
+    await client.setPartitions(topic, count)
+    catalogue.topics.forget()
+    return {}
+  },
+})
+
+export const topicRoutes = [list, one, create, remove, empty, addPartitions] as const

@@ -1,0 +1,13 @@
+/** Who makes a request, and what the console does it with. */
+import type { Clock } from '../base.ts'
+import type { Client } from '../client.ts'
+import type { Catalogue } from './catalogue.ts'
+
+export interface Caller {
+  readonly principal: string
+  readonly needsLogin: boolean
+  readonly client: Client
+  readonly bootstrap: string
+  readonly clock: Clock
+  readonly catalogue: Catalogue
+}

@@ -1,0 +1,118 @@
+/**
+ * A route of the console's API: method, path, schemas and handler in one value. The server registers it, and the application derives its types from
+ * it, so that nothing is described twice.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type Static, type TSchema, Type } from 'typebox'
+import { ClientError } from '../client.ts'
+import { type HttpApp, HttpError } from '../http.ts'
+import type { ServiceContext } from '../service.ts'
+import { Unauthorized } from '../sessions.ts'
+import { Catalogues } from './catalogue.ts'
+import type { Caller } from './caller.ts'
+import { type Send, Streams } from './streams.ts'
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+
+export interface Asked<P extends TSchema, Q extends TSchema, B extends TSchema> extends Caller {
+  readonly params: Static<P>
+  readonly query: Static<Q>
+  readonly body: Static<B>
+}
+
+export interface Route<
+  M extends Method = Method,
+  Path extends string = string,
+  P extends TSchema = TSchema,
+  Q extends TSchema = TSchema,
+  B extends TSchema = TSchema,
+  R extends TSchema = TSchema,
+> {
+  readonly method: M
+  readonly path: Path
+  readonly params: P
+  readonly query: Q
+  readonly body: B
+  /** Of a stream: of each event. */
+  readonly response: R
+  readonly handle?: (asked: Asked<P, Q, B>) => Promise<Static<R>>
+  readonly stream?: (asked: Asked<P, Q, B>, send: Send<Static<R>>, signal: AbortSignal) => Promise<void>
+}
+
+const nothing = Type.Object({})
+type Nothing = typeof nothing
+
+/** What a route leaves out has no parameters. */
+export function route<
+  const M extends Method,
+  const Path extends string,
+  R extends TSchema,
+  P extends TSchema = Nothing,
+  Q extends TSchema = Nothing,
+  B extends TSchema = Nothing,
+>(
+  spec: Partial<Pick<Route<M, Path, P, Q, B, R>, 'params' | 'query' | 'body'>> &
+    Omit<Route<M, Path, P, Q, B, R>, 'params' | 'query' | 'body'>,
+): Route<M, Path, P, Q, B, R> {
+  return { params: nothing as unknown as P, query: nothing as unknown as Q, body: nothing as unknown as B, ...spec }
+}
+
+/** An int64: as digits, because a number would lose some. */
+export const Digits = () => Type.String({ pattern: '^-?\\d{1,19}$' })
+
+/** Registers the routes below `/api`. Resolve streams with the returned value before the app is closed. */
+export function registerRoutes(app: HttpApp, routes: readonly Route[], context: ServiceContext): Streams {
+  const streams = new Streams(context.system)
+  const catalogues = new Catalogues(context.system)
+  for (const each of routes) {
+    const { method, path, params, query, body, handle, stream } = each
+    const schema = { params, querystring: query, ...(method === 'GET' || method === 'DELETE' ? {} : { body }) }
+    const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+      const caller = await whoAsks(request, context, catalogues)
+      const asked = { ...caller, params: request.params, query: request.query, body: request.body }
+      if (stream !== undefined) return streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
+      return handle!(asked)
+    }
+    app.route({ method, url: `/api${path}`, schema, handler: (request, reply) => handler(request, reply).catch(asHttp) })
+  }
+  app.all('/api/*', request => {
+    throw new HttpError(404, 404, `There is no ${request.method} ${request.url.split('?', 1)[0]}`)
+  })
+  return streams
+}
+
+/** The one place that knows how a request says who makes it. */
+async function whoAsks(request: FastifyRequest, { sessions, settings, system }: ServiceContext, catalogues: Catalogues): Promise<Caller> {
+  const identity = await sessions.identify(request.headers.authorization)
+  const client = sessions.clientOf(identity)
+  return {
+    principal: identity.principal,
+    needsLogin: sessions.needsLogin,
+    client,
+    bootstrap: settings.bootstrap,
+    clock: system.clock,
+    catalogue: catalogues.of(identity.key, client),
+  }
+}
+
+function asHttp(error: unknown): never {
+  if (error instanceof Unauthorized)
+    throw new HttpError(401, 401, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
+  if (error instanceof ClientError) {
+    const status = statusOf(error.code)
+    throw new HttpError(status, status, error.message, { cause: error })
+  }
+  throw error
+}
+
+const statuses: readonly (readonly [RegExp, number])[] = [
+  [/^(?:UNKNOWN_TOPIC_OR_PARTITION|UNKNOWN_TOPIC_ID|GROUP_ID_NOT_FOUND|OFFSET_OUT_OF_RANGE|TRANSACTIONAL_ID_NOT_FOUND)$/, 404],
+  [/_AUTHORIZATION_FAILED$/, 403],
+  [/^(?:TOPIC_ALREADY_EXISTS|NON_EMPTY_GROUP|UNKNOWN_MEMBER_ID|GROUP_SUBSCRIBED_TO_TOPIC|REASSIGNMENT_IN_PROGRESS)$/, 409],
+  [/^INVALID|^POLICY_VIOLATION$|TOO_LARGE$|^UNSUPPORTED/, 400],
+  [/^(?:UNREACHABLE|TIMEOUT|REQUEST_TIMED_OUT|LEADER_NOT_AVAILABLE|COORDINATOR_.*|NOT_COORDINATOR)$/, 503],
+]
+
+function statusOf(code: string): number {
+  return statuses.find(([pattern]) => pattern.test(code))?.[1] ?? 502
+}
