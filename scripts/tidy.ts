@@ -77,8 +77,31 @@ export function tidy(root: string): Problem[] {
     problems.push(...checkSize(file), ...checkImports(file))
     if (file.path.startsWith('src/') && !file.isTest) problems.push(...checkHeader(file), ...checkReach(file))
   }
-  problems.push(...checkCycles(files), ...checkUse(root, files), ...checkExports(root, files))
+  problems.push(...checkCycles(files), ...checkUse(root, files), ...checkExports(root, files), ...checkApplication(root))
   return problems.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1))
+}
+
+/** The application of the console runs in browsers: it has nothing of `src` but the types of the API. */
+function checkApplication(root: string): Problem[] {
+  if (!existsSync(join(root, 'console'))) return []
+  const problems: Problem[] = []
+  for (const entry of readdirSync(join(root, 'console'), { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile() || !/\.tsx?$/.test(entry.name)) continue
+    const path = relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/')
+    const text = readFileSync(join(root, path), 'utf8')
+    const lines = text.split('\n').length - 1
+    if (lines > longestFile)
+      problems.push({ file: path, line: longestFile + 1, rule: 'files have at most 500 lines', advice: `${lines} lines` })
+    for (const { 1: kind, 2: from, index } of text.matchAll(/^(import|export)\b[^'"]*?['"](\.[^'"]+)['"]/gm)) {
+      const target = posix.join(posix.dirname(path), from!)
+      if (target.startsWith('console/')) continue
+      const isType = new RegExp(`^${kind} type\\b`).test(text.slice(index))
+      if (target === 'src/console/api.ts' && isType) continue
+      const advice = `import type … from src/console/api.ts, not ${target}`
+      problems.push({ file: path, line: lineAt(text, index), rule: 'the application imports only types of the API', advice })
+    }
+  }
+  return problems
 }
 
 function sourcesBelow(root: string, folder: string): string[] {

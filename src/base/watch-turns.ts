@@ -1,4 +1,5 @@
 /** Measures how long each turn of the event loop is busy. No other client is served meanwhile. */
+import { performance } from 'node:perf_hooks'
 import type { Timer } from './system.ts'
 
 /**

@@ -35,7 +35,11 @@ export class Streams {
     await Promise.all(this.#running.values())
   }
 
-  async #serve(reply: FastifyReply, work: (send: Send<unknown>, signal: AbortSignal) => Promise<void>, stop: AbortController): Promise<void> {
+  async #serve(
+    reply: FastifyReply,
+    work: (send: Send<unknown>, signal: AbortSignal) => Promise<void>,
+    stop: AbortController,
+  ): Promise<void> {
     reply.hijack()
     const { raw } = reply
     raw.on('error', () => stop.abort())

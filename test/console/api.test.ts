@@ -64,7 +64,11 @@ test('a topic is created, found, filled, changed and deleted', async () => {
   assert.equal((await call('POST', '/topics', { name: 'orders', partitions: 3 })).status, 200)
   const list = await call<{ total: number; rows: { name: string; partitions: number; records: string }[] }>('GET', '/topics?search=ORD')
   assert.deepEqual([list.body.total, list.body.rows[0]!.name, list.body.rows[0]!.partitions], [1, 'orders', 3])
-  const produced = await call('POST', '/topics/orders/messages', { key: { text: 'k' }, value: { text: '{"id":9007199254740993}' }, partition: 1 })
+  const produced = await call('POST', '/topics/orders/messages', {
+    key: { text: 'k' },
+    value: { text: '{"id":9007199254740993}' },
+    partition: 1,
+  })
   assert.deepEqual(produced.body, { partition: 1, offset: '0' })
   const all = await events('/topics/orders/messages?from=newest&limit=10')
   assert.equal(recordsOf(all)[0]!.value!.text, '{"id":9007199254740993}', 'no digit is lost')
@@ -109,12 +113,21 @@ test('records of several partitions are merged in the order of time, from both e
   await client.send('merged', records)
   const numbers = (all: readonly Event[]) => recordsOf(all).map(each => Number(each.value!.text.slice(2)))
   const first = await events('/topics/merged/messages?from=newest&limit=100')
-  assert.deepEqual(numbers(first), Array.from({ length: 100 }, (_, n) => count - 1 - n))
+  assert.deepEqual(
+    numbers(first),
+    Array.from({ length: 100 }, (_, n) => count - 1 - n),
+  )
   const second = await events(`/topics/merged/messages?newestFirst=true&limit=250&from=${first.at(-1)!.next}`)
-  assert.deepEqual(numbers(second), Array.from({ length: 200 }, (_, n) => 199 - n))
+  assert.deepEqual(
+    numbers(second),
+    Array.from({ length: 200 }, (_, n) => 199 - n),
+  )
   assert.equal(second.at(-1)!.next, null)
   const fromTime = await events('/topics/merged/messages?from=time:1700000000250&limit=10')
-  assert.deepEqual(numbers(fromTime), Array.from({ length: 10 }, (_, n) => 250 + n))
+  assert.deepEqual(
+    numbers(fromTime),
+    Array.from({ length: 10 }, (_, n) => 250 + n),
+  )
   const search = await events('/topics/merged/messages?from=oldest&contains=n=29&limit=1000')
   assert.deepEqual(numbers(search), [29, 290, 291, 292, 293, 294, 295, 296, 297, 298, 299])
   assert.equal(search.findLast(each => each.kind === 'progress')!.scanned, count)
@@ -141,8 +154,15 @@ test('offsets of a group are reset after a preview', async () => {
   )
   await client.setGroupOffsets('readers', [{ topic: 'read', partition: 0, offset: 2n }])
   const list = await call<{ rows: { group: string; lag: string }[] }>('GET', '/groups?search=reader')
-  assert.deepEqual(list.body.rows.map(({ group, lag }) => [group, lag]), [['readers', '3']])
-  const preview = await call<{ changes: unknown }>('POST', '/groups/readers/offsets', { topic: 'read', to: { kind: 'earliest' }, dryRun: true })
+  assert.deepEqual(
+    list.body.rows.map(({ group, lag }) => [group, lag]),
+    [['readers', '3']],
+  )
+  const preview = await call<{ changes: unknown }>('POST', '/groups/readers/offsets', {
+    topic: 'read',
+    to: { kind: 'earliest' },
+    dryRun: true,
+  })
   const changes = [
     { partition: 0, before: '2', after: '0', end: '5' },
     { partition: 1, before: null, after: '0', end: '5' },

@@ -128,7 +128,13 @@ const one = route({
       }
     })
     partitions.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
-    const members = info.members.map(({ id, instanceId, clientId, host, partitions: owned }) => ({ id, instanceId, clientId, host, partitions: owned }))
+    const members = info.members.map(({ id, instanceId, clientId, host, partitions: owned }) => ({
+      id,
+      instanceId,
+      clientId,
+      host,
+      partitions: owned,
+    }))
     const lag = partitions.reduce((sum, each) => sum + BigInt(each.lag ?? 0), 0n)
     const { type, state, protocolType, protocol, epoch } = info
     return { group, type, state, protocolType, protocol, epoch, members, partitions, lag: String(lag) }

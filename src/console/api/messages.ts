@@ -20,7 +20,6 @@ const Query = Type.Object({
   /** Then go on with what is produced from now on. */
   live: Type.Optional(Type.Boolean()),
 })
-type Query = Static<typeof Query>
 
 const Event = Type.Union([
   Type.Object({ kind: Type.Literal('records'), records: Type.Array(ShownRecord) }),
@@ -157,7 +156,10 @@ const one = route({
     const reading = { topic, from: new Map([[partition, at]]), until: new Map([[partition, at + 1n]]) }
     if (at < ends.get(partition)!)
       for await (const records of client.read(reading)) for (const record of records) return shownRecord(record, mostWholeBytes)
-    throw new ClientError('OFFSET_OUT_OF_RANGE', `${topic}-${partition} has no record at offset ${offset}: it was deleted, compacted, or never there`)
+    throw new ClientError(
+      'OFFSET_OUT_OF_RANGE',
+      `${topic}-${partition} has no record at offset ${offset}: it was deleted, compacted, or never there`,
+    )
   },
 })
 

@@ -23,7 +23,13 @@ const session = route({
   }),
   async handle({ principal, needsLogin, bootstrap, client }) {
     const { id, brokers, controllerId } = await client.cluster()
-    return { principal, needsLogin, bootstrap, cluster: id, brokers: brokers.map(each => ({ ...each, controller: each.id === controllerId })) }
+    return {
+      principal,
+      needsLogin,
+      bootstrap,
+      cluster: id,
+      brokers: brokers.map(each => ({ ...each, controller: each.id === controllerId })),
+    }
   },
 })
 

@@ -1,0 +1,92 @@
+/** What surrounds each view: where one is, where one can go, who one is, and whether the broker is there. */
+import { useQuery } from '@tanstack/react-query'
+import { Link, Outlet, useRouterState } from '@tanstack/react-router'
+import { useEffect, useState } from 'react'
+import { asked } from '../api.ts'
+import { applyTheme, storedTheme, type Theme } from '../theme.ts'
+import { Mark } from '../ui/mark.tsx'
+import { Palette } from './palette.tsx'
+import css from './shell.module.css'
+
+const places = [
+  { to: '/', title: 'Overview' },
+  { to: '/topics', title: 'Topics' },
+  { to: '/groups', title: 'Groups' },
+] as const
+
+/** Often enough to say soon that the broker is away. */
+const pulseMs = 5_000
+
+export function Shell() {
+  const session = useQuery({ ...asked('GET /session', {}), refetchInterval: pulseMs, retry: false })
+  const [searching, setSearching] = useState(false)
+  const place = useRouterState({ select: state => state.location.pathname })
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() !== 'k' || !(event.metaKey || event.ctrlKey)) return
+      event.preventDefault()
+      setSearching(true)
+    }
+    window.addEventListener('keydown', listen)
+    return () => window.removeEventListener('keydown', listen)
+  }, [])
+  const away = session.isError
+  return (
+    <div className={css['shell']}>
+      <a className={css['skip']} href="#view">
+        Skip to content
+      </a>
+      <header className={css['top']}>
+        <Link to="/" className={css['brand']}>
+          Millrace
+        </Link>
+        <span className={css['cluster']} title={session.data?.cluster}>
+          {session.data?.bootstrap ?? ''}
+        </span>
+        <button type="button" className={css['search']} onClick={() => setSearching(true)}>
+          <span>Search</span>
+          <kbd>{/Mac|iP/.test(navigator.userAgent) ? '⌘K' : 'Ctrl K'}</kbd>
+        </button>
+        <span className={css['health']}>
+          {away ? <Mark tone="bad">no broker</Mark> : session.data !== undefined && <Mark tone="good">connected</Mark>}
+        </span>
+        {session.data?.needsLogin === true && <span className={css['user']}>{session.data.principal.replace(/^User:/, '')}</span>}
+        <ThemeChoice />
+      </header>
+      <nav className={css['nav']} aria-label="Places">
+        {places.map(({ to, title }) => (
+          <Link key={to} to={to} className={css['place']} activeOptions={{ exact: to === '/' }} activeProps={{ 'aria-current': 'page' }}>
+            {title}
+          </Link>
+        ))}
+      </nav>
+      {away && (
+        <p className={css['banner']} role="alert">
+          <strong>The broker does not answer.</strong> {session.error.message} What is shown may be old; this page connects again by itself.
+        </p>
+      )}
+      <main id="view" className={css['view']} tabIndex={-1}>
+        <Outlet />
+      </main>
+      <Palette key={place} open={searching} onOpenChange={setSearching} />
+    </div>
+  )
+}
+
+const nextTheme: Record<Theme, Theme> = { system: 'dark', dark: 'light', light: 'system' }
+const themeSigns: Record<Theme, string> = { system: '◐', dark: '☾', light: '☀' }
+
+function ThemeChoice() {
+  const [theme, setTheme] = useState(storedTheme)
+  const change = () => {
+    const next = nextTheme[theme]
+    applyTheme(next)
+    setTheme(next)
+  }
+  const said = theme === 'system' ? 'Colours: as the system' : `Colours: ${theme}`
+  return (
+    <button type="button" className={css['theme']} onClick={change} aria-label={said} title={said}>
+      {themeSigns[theme]}
+    </button>
+  )
+}

@@ -1,0 +1,73 @@
+/** What a view shows when it has no data: not yet, none at all, not allowed, or an error. */
+import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import { ApiError } from '../api.ts'
+import { Button } from './button.tsx'
+import css from './states.module.css'
+
+export function Loading({ rows = 8 }: { rows?: number }) {
+  return (
+    <div className={css['loading']} role="status" aria-label="Loading">
+      {Array.from({ length: rows }, (_, at) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: they are all the same
+        <div key={at} className={css['bar']} />
+      ))}
+    </div>
+  )
+}
+
+export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+  return (
+    <div className={css['state']}>
+      <h2>{title}</h2>
+      {children}
+      {action}
+    </div>
+  )
+}
+
+/** A command to copy: the next step for who prefers a terminal. */
+export function Command({ text }: { text: string }) {
+  return (
+    <div className={css['command']}>
+      <code>{text}</code>
+      <Button small onClick={() => void navigator.clipboard.writeText(text)}>
+        Copy
+      </Button>
+    </div>
+  )
+}
+
+export function Failed({ error, retry }: { error: Error; retry?: () => void }) {
+  const code = error instanceof ApiError ? error.code : null
+  const denied = error instanceof ApiError && error.status === 403
+  return (
+    <div className={css['state']} role="alert">
+      <h2>{denied ? 'You may not see this' : 'This could not be loaded'}</h2>
+      <p>{error.message}</p>
+      {code !== null && <code className={css['code']}>{code}</code>}
+      {denied && <p className={css['hint']}>Ask an administrator for an ACL that allows it, or log in as somebody else.</p>}
+      {retry !== undefined && !denied && <Button onClick={retry}>Try again</Button>}
+    </div>
+  )
+}
+
+/** Some of it could not be learnt. */
+export function Partial({ missing }: { missing: readonly string[] }) {
+  if (missing.length === 0) return null
+  return (
+    <div className={css['partial']} role="status">
+      <strong>Not all is known.</strong> {missing.join(' · ')}
+    </div>
+  )
+}
+
+export function NoSuchPlace() {
+  return (
+    <Empty title="There is no such page">
+      <p>
+        <Link to="/">Go to the overview</Link>
+      </p>
+    </Empty>
+  )
+}

@@ -1,0 +1,53 @@
+/** How far a group has read each partition. */
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { asked, type Output } from '../api.ts'
+import { count } from '../format.ts'
+import { type Column, Grid } from '../ui/grid.tsx'
+import { Empty, Loading } from '../ui/states.tsx'
+
+type Row = Output<'GET /groups/:group'>['partitions'][number]
+
+const here = getRouteApi('/groups/$group/lag')
+
+const columns: readonly Column<Row>[] = [
+  {
+    id: 'topic',
+    title: 'Topic',
+    width: 'minmax(110px, 1fr)',
+    cell: ({ topic }) => (
+      <Link to="/topics/$topic" params={{ topic }} title={topic}>
+        {topic}
+      </Link>
+    ),
+  },
+  { id: 'partition', title: 'P', width: '56px', right: true, mono: true, cell: row => row.partition },
+  {
+    id: 'offset',
+    title: 'Offset',
+    width: '120px',
+    right: true,
+    mono: true,
+    cell: row => (row.offset === null ? 'none' : count(row.offset)),
+  },
+  { id: 'end', title: 'End', width: '120px', right: true, mono: true, wideOnly: true, cell: row => count(row.end) },
+  { id: 'lag', title: 'Lag', width: '96px', right: true, mono: true, cell: row => count(row.lag) },
+  { id: 'member', title: 'Member', width: 'minmax(120px, 1fr)', mono: true, wideOnly: true, cell: row => row.member ?? '–' },
+]
+
+export function Lag() {
+  const { group } = here.useParams()
+  const info = useQuery(asked('GET /groups/:group', { params: { group } }))
+  if (info.data === undefined) return <Loading />
+  const { partitions } = info.data
+  if (partitions.length === 0) return <Empty title="This group has committed no offsets and reads no partition" />
+  return (
+    <Grid
+      label={`Lag of ${group}`}
+      columns={columns}
+      count={partitions.length}
+      rowAt={index => partitions[index]}
+      keyOf={index => `${partitions[index]!.topic}-${partitions[index]!.partition}`}
+    />
+  )
+}

@@ -1,0 +1,81 @@
+/** All groups, with their states and their lag. */
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { useDeferredValue, useState } from 'react'
+import { asked, type Output } from '../api.ts'
+import { count, counted } from '../format.ts'
+import { Input } from '../ui/button.tsx'
+import { type Column, Grid } from '../ui/grid.tsx'
+import { Bar, Page } from '../ui/page.tsx'
+import { pageSize, usePages } from '../ui/paged.ts'
+import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
+import { GroupState } from './group-state.tsx'
+
+type Row = Output<'GET /groups'>['rows'][number]
+
+const here = getRouteApi('/groups')
+
+const columns: readonly Column<Row>[] = [
+  {
+    id: 'group',
+    title: 'Group',
+    width: 'minmax(140px, 1fr)',
+    cell: ({ group }) => (
+      <Link to="/groups/$group" params={{ group }} title={group} onClick={event => event.stopPropagation()} tabIndex={-1}>
+        {group}
+      </Link>
+    ),
+  },
+  { id: 'state', title: 'State', width: '132px', cell: row => <GroupState state={row.state} /> },
+  { id: 'type', title: 'Type', width: '100px', wideOnly: true, cell: row => row.type },
+  { id: 'topics', title: 'Topics', width: '80px', right: true, wideOnly: true, cell: row => count(row.topics) },
+  { id: 'lag', title: 'Lag', width: '96px', right: true, cell: row => count(row.lag) },
+]
+
+export function Groups() {
+  const { search = '' } = here.useSearch()
+  const navigate = useNavigate({ from: '/groups' })
+  const [typed, setTyped] = useState(search)
+  const wanted = useDeferredValue(typed)
+  const { first, total, rowAt, onSight } = usePages(from => asked('GET /groups', { query: { search: wanted, limit: pageSize, from } }))
+  return (
+    <Page title="Groups" facts={first.data === undefined ? [] : [counted(total, 'group')]}>
+      <Bar>
+        <Input
+          type="search"
+          aria-label="Search groups"
+          placeholder="Name contains…"
+          value={typed}
+          onChange={event => {
+            const text = event.target.value
+            setTyped(text)
+            void navigate({ replace: true, search: before => ({ ...before, search: text === '' ? undefined : text }) as never })
+          }}
+        />
+      </Bar>
+      {first.isPending ? (
+        <Loading />
+      ) : first.isError && first.data === undefined ? (
+        <Failed error={first.error} retry={() => void first.refetch()} />
+      ) : total === 0 ? (
+        <Empty title={wanted === '' ? 'There are no groups yet' : 'No group has this name'}>
+          {wanted === '' && (
+            <>
+              <p>A group is there as soon as a consumer joins it:</p>
+              <Command text="millrace consume orders --group readers" />
+            </>
+          )}
+        </Empty>
+      ) : (
+        <Grid
+          label="Groups"
+          columns={columns}
+          count={total}
+          rowAt={rowAt}
+          keyOf={index => rowAt(index)?.group ?? index}
+          onSight={onSight}
+          onOpen={({ group }) => void navigate({ to: '/groups/$group/lag', params: { group } })}
+        />
+      )}
+    </Page>
+  )
+}

@@ -1,0 +1,99 @@
+/** The cluster at a glance: what is wrong now, in words, then how much there is of what. */
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { asked } from '../api.ts'
+import { bytes, count } from '../format.ts'
+import { Mark } from '../ui/mark.tsx'
+import { Page } from '../ui/page.tsx'
+import { Failed, Loading } from '../ui/states.tsx'
+import css from './overview.module.css'
+
+export function Overview() {
+  const overview = useQuery({ ...asked('GET /overview', {}), refetchInterval: 5_000 })
+  const session = useQuery(asked('GET /session', {}))
+  if (overview.isPending)
+    return (
+      <Page title="Overview">
+        <Loading />
+      </Page>
+    )
+  if (overview.data === undefined)
+    return (
+      <Page title="Overview">
+        <Failed error={overview.error} retry={() => void overview.refetch()} />
+      </Page>
+    )
+  const { topics, partitions, underReplicated, offline, groups, groupStates, bytes: size, troubles, moreTroubles } = overview.data
+  const states = Object.entries(groupStates).map(([state, number]) => `${count(number)} ${state.toLowerCase()}`)
+  return (
+    <Page title="Overview" facts={session.data === undefined ? [] : [`cluster ${session.data.cluster}`]}>
+      <div className={css['overview']}>
+        <section className={css['troubles']} aria-label="What is wrong now">
+          {troubles.length === 0 ? (
+            <Mark tone="good">All partitions have a leader and all their replicas in sync.</Mark>
+          ) : (
+            <ul>
+              {troubles.map(({ topic, text }) => (
+                <li key={topic}>
+                  <Mark tone={offline > 0 ? 'bad' : 'warn'}> </Mark>
+                  <Link to="/topics/$topic/partitions" params={{ topic }}>
+                    {topic}
+                  </Link>
+                  : {text}
+                </li>
+              ))}
+              {moreTroubles > 0 && <li>… and {count(moreTroubles)} other topics</li>}
+            </ul>
+          )}
+        </section>
+        <section className={css['tiles']} aria-label="How much there is">
+          <Tile title="Topics" value={count(topics)} note={`${count(partitions)} partitions`} to="/topics" />
+          <Tile title="Groups" value={count(groups)} note={states.join(', ') || 'none yet'} to="/groups" />
+          <Tile title="On disk" value={bytes(size)} note={size === null ? 'not known' : `${count(size)} bytes`} />
+          <Tile title="Without leader" value={count(offline)} note={`${count(underReplicated)} under-replicated`} />
+        </section>
+        <section aria-label="Brokers" className={css['brokers']}>
+          <h2>Brokers</h2>
+          <table>
+            <thead>
+              <tr>
+                <th>Id</th>
+                <th>Address</th>
+                <th>Rack</th>
+                <th>Role</th>
+              </tr>
+            </thead>
+            <tbody>
+              {session.data?.brokers.map(({ id, host, port, rack, controller }) => (
+                <tr key={id}>
+                  <td>{id}</td>
+                  <td className={css['mono']}>
+                    {host}:{port}
+                  </td>
+                  <td>{rack ?? '–'}</td>
+                  <td>{controller ? 'controller' : ''}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      </div>
+    </Page>
+  )
+}
+
+function Tile({ title, value, note, to }: { title: string; value: string; note: string; to?: '/topics' | '/groups' }) {
+  const content = (
+    <>
+      <span className={css['name']}>{title}</span>
+      <span className={css['value']}>{value}</span>
+      <span className={css['note']}>{note}</span>
+    </>
+  )
+  if (to === undefined) return <div className={css['tile']}>{content}</div>
+  return (
+    <Link to={to} className={css['tile']}>
+      {content}
+    </Link>
+  )
+}

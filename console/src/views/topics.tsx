@@ -1,0 +1,130 @@
+/** All topics: searched and sorted by the service, drawn as far as they are in sight. */
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { useDeferredValue, useState } from 'react'
+import { asked, type Output } from '../api.ts'
+import { bytes, count, counted } from '../format.ts'
+import { topicSorts } from '../router.tsx'
+import { Check, Input } from '../ui/button.tsx'
+import { type Column, Grid } from '../ui/grid.tsx'
+import { Mark } from '../ui/mark.tsx'
+import { Bar, Page } from '../ui/page.tsx'
+import { pageSize, usePages } from '../ui/paged.ts'
+import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
+import { CreateTopic } from './create-topic.tsx'
+
+type Row = Output<'GET /topics'>['rows'][number]
+
+const here = getRouteApi('/topics')
+
+const columns: readonly Column<Row>[] = [
+  {
+    id: 'name',
+    title: 'Topic',
+    width: 'minmax(140px, 1fr)',
+    sortable: true,
+    cell: ({ name }) => (
+      <Link to="/topics/$topic" params={{ topic: name }} title={name} onClick={event => event.stopPropagation()} tabIndex={-1}>
+        {name}
+      </Link>
+    ),
+  },
+  { id: 'partitions', title: 'Partitions', width: '92px', right: true, sortable: true, cell: row => count(row.partitions) },
+  { id: 'replicas', title: 'Replicas', width: '92px', right: true, sortable: true, wideOnly: true, cell: row => count(row.replicas) },
+  {
+    id: 'records',
+    title: 'Records',
+    width: '128px',
+    right: true,
+    wideOnly: true,
+    cell: row => <span title="End offsets less start offsets">{count(row.records)}</span>,
+  },
+  {
+    id: 'bytes',
+    title: 'On disk',
+    width: '96px',
+    right: true,
+    sortable: true,
+    cell: row => <span title={row.bytes === null ? 'Not known' : `${count(row.bytes)} bytes on all brokers`}>{bytes(row.bytes)}</span>,
+  },
+  { id: 'state', title: 'State', width: '172px', wideOnly: true, cell: row => <State row={row} /> },
+]
+
+function State({ row: { offline, underReplicated } }: { row: Row }) {
+  if (offline > 0) return <Mark tone="bad">{`${count(offline)} without leader`}</Mark>
+  if (underReplicated > 0) return <Mark tone="warn">{`${count(underReplicated)} under-replicated`}</Mark>
+  return <Mark tone="good">in sync</Mark>
+}
+
+export function Topics() {
+  const { search = '', internal = false, sort = 'name', descending = false } = here.useSearch()
+  const navigate = useNavigate({ from: '/topics' })
+  const [typed, setTyped] = useState(search)
+  const wanted = useDeferredValue(typed)
+  const query = { search: wanted, internal, sort, descending, limit: pageSize }
+  const { first, total, rowAt, onSight } = usePages(from => asked('GET /topics', { query: { ...query, from } }))
+  const order = (by: string) =>
+    void navigate({
+      replace: true,
+      search: before =>
+        ({
+          ...before,
+          sort: topicSorts.find(each => each === by),
+          descending: sort === by ? !descending || undefined : undefined,
+        }) as never,
+    })
+  return (
+    <Page title="Topics" facts={first.data === undefined ? [] : [counted(total, 'topic')]} actions={<CreateTopic />}>
+      <Bar>
+        <Input
+          type="search"
+          aria-label="Search topics"
+          placeholder="Name contains…"
+          value={typed}
+          onChange={event => {
+            setTyped(event.target.value)
+            const text = event.target.value
+            void navigate({ replace: true, search: before => ({ ...before, search: text === '' ? undefined : text }) as never })
+          }}
+        />
+        <Check
+          label="Internal topics"
+          checked={internal}
+          onChange={checked => void navigate({ replace: true, search: before => ({ ...before, internal: checked || undefined }) as never })}
+        />
+      </Bar>
+      {first.isPending ? (
+        <Loading />
+      ) : first.isError && first.data === undefined ? (
+        <Failed error={first.error} retry={() => void first.refetch()} />
+      ) : total === 0 ? (
+        <NoTopics search={wanted} />
+      ) : (
+        <Grid
+          label="Topics"
+          columns={columns}
+          count={total}
+          rowAt={rowAt}
+          keyOf={index => rowAt(index)?.name ?? index}
+          onSight={onSight}
+          sorting={{ by: sort, descending }}
+          onSort={order}
+          onOpen={({ name }) => void navigate({ to: '/topics/$topic/messages', params: { topic: name } })}
+        />
+      )}
+    </Page>
+  )
+}
+
+function NoTopics({ search }: { search: string }) {
+  if (search !== '')
+    return (
+      <Empty title="No topic has this name">
+        <p>No name contains “{search}”. Internal topics are only searched if they are shown.</p>
+      </Empty>
+    )
+  return (
+    <Empty title="There are no topics yet" action={<CreateTopic />}>
+      <Command text="millrace topic create orders --partitions 3" />
+    </Empty>
+  )
+}
