@@ -4,7 +4,7 @@ import { createAcls, deleteAcls, describeAcls } from './acls.ts'
 import type { Administration } from './administration.ts'
 import { alterQuota, quotas } from './client-quotas.ts'
 import { features, updateFeatures } from './features.ts'
-import { electPreferred, reassign } from './placement.ts'
+import { electPreferred, reassign, reassignments } from './placement.ts'
 import type { Ask } from './requests.ts'
 import { deleteScramCredential, scramUsers, setScramCredential } from './scram-users.ts'
 import { createToken, describeTokens, expireToken, renewToken } from './tokens.ts'
@@ -28,6 +28,7 @@ export function administration(ask: Ask, system: System): Administration {
     features: () => ask(features),
     updateFeatures: (changes, validateOnly = false) => ask(requests => updateFeatures(requests, changes, validateOnly)),
     reassign: places => ask(requests => reassign(requests, places)),
+    reassignments: () => ask(reassignments),
     electPreferred: partitions => ask(requests => electPreferred(requests, partitions)),
     createToken: options => ask(requests => createToken(requests, options)),
     renewToken: (hmac, periodMs) => ask(requests => renewToken(requests, hmac, periodMs)),

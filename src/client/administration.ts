@@ -1,5 +1,6 @@
 /** The part of the client's interface for users, permissions and quotas; see `../client.ts`. */
 import type { Int64 } from '../base.ts'
+import type { Reassignment } from './types.ts'
 
 export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
@@ -162,6 +163,8 @@ export interface Administration {
   updateFeatures(changes: readonly FeatureChange[], validateOnly?: boolean): Promise<void>
 
   reassign(places: readonly PartitionPlace[]): Promise<void>
+  /** Those under way. */
+  reassignments(): Promise<Reassignment[]>
   /** The first replica that is alive leads from now on. Resolves when it does, or does so already. */
   electPreferred(partitions: readonly PartitionName[]): Promise<void>
 

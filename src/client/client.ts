@@ -20,6 +20,7 @@ import type {
   ReceivedRecord,
   RecordToSend,
   ReplicaSize,
+  Sent,
   SubscribeOptions,
   Subscription,
   TopicInfo,
@@ -50,15 +51,16 @@ export interface Client extends Administration, AsyncDisposable {
   topicStates(): Promise<TopicState[]>
   /** Of one topic, on the disks of all brokers. */
   replicaSizes(topic: string, partitions: readonly number[]): Promise<ReplicaSize[]>
-  /** In the order of `names`; throws UNKNOWN_TOPIC_OR_PARTITION. */
-  topics(names: readonly string[]): Promise<TopicInfo[]>
+  /** In the order of `names`, or sorted; throws UNKNOWN_TOPIC_OR_PARTITION. */
+  topics(names: readonly string[] | 'all', options?: { operations?: boolean }): Promise<TopicInfo[]>
   createTopic(topic: NewTopicSpec): Promise<{ partitions: number; replicas: number }>
   deleteTopics(names: readonly string[]): Promise<void>
   /** `count`: the new partition count. */
   setPartitions(topic: string, count: number): Promise<void>
   configs(resource: ConfigResource): Promise<ConfigEntry[]>
+  topicConfigs(topics: readonly string[]): Promise<Map<string, ConfigEntry[]>>
   /** null: reset to the default. */
-  alterConfigs(resource: ConfigResource, changes: ReadonlyMap<string, string | null>): Promise<void>
+  alterConfigs(resource: ConfigResource, changes: ReadonlyMap<string, string | null>, validateOnly?: boolean): Promise<void>
   /** Names of the resources that have configs. */
   configResources(type: ConfigResourceType): Promise<string[]>
 
@@ -74,6 +76,12 @@ export interface Client extends Administration, AsyncDisposable {
   /** Resolves when the records are acknowledged according to `acks`. Records of one partition keep their order, also across calls. */
   send(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Placed[]>
 
+  /**
+   * The same, with an outcome for each record, in the order of the records: what one partition refuses does not affect the others. Throws if
+   * nothing was sent.
+   */
+  sendEach(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Sent[]>
+
   groups(): Promise<GroupListing[]>
   group(name: string): Promise<GroupInfo>
   /** Committed offsets; for a share group (`type`), the start offset of each partition. */
@@ -83,5 +91,7 @@ export interface Client extends Administration, AsyncDisposable {
   /** The group must have no members. */
   setShareGroupOffsets(name: string, offsets: readonly PartitionOffset[]): Promise<void>
   deleteGroup(name: string): Promise<void>
+  /** The broker that coordinates the group. */
+  coordinator(group: string): Promise<number>
   close(): Promise<void>
 }

@@ -1,77 +1,97 @@
 /** Configs of topics, brokers and groups, with Kafka's names instead of its numbers. */
 
-import { promisify } from 'node:util'
-import {
-  type Admin,
-  type API,
-  ConfigResourceTypes,
-  ConfigSources,
-  type Connection,
-  IncrementalAlterConfigOperationTypes,
-  kGetApi,
-  kGetBootstrapConnection,
-} from '@platformatic/kafka'
 import { apis } from '../protocol.ts'
-import { type Requests, refuse } from './requests.ts'
+import type { Client } from './client.ts'
+import { type Ask, type Requests, refuse, type Target } from './requests.ts'
 import type { ConfigEntry, ConfigResource, ConfigResourceType } from './types.ts'
 
-const sourceNames = new Map<number, string>(Object.entries(ConfigSources).map(([name, value]) => [value, name]))
-// Kafka's words where the library has others.
-sourceNames.set(ConfigSources.DYNAMIC_TOPIC_CONFIG, 'DYNAMIC_TOPIC_CONFIG')
-sourceNames.set(ConfigSources.CLIENT_METRICS_CONFIG, 'DYNAMIC_CLIENT_METRICS_CONFIG')
-sourceNames.set(ConfigSources.GROUP_CONFIG, 'DYNAMIC_GROUP_CONFIG')
+/** Kafka's ConfigResource.Type. */
+const types: Readonly<Record<ConfigResourceType, number>> = { TOPIC: 2, BROKER: 4, BROKER_LOGGER: 8, CLIENT_METRICS: 16, GROUP: 32 }
+/** Kafka's ConfigSource, by its code. */
+const sources = [
+  'UNKNOWN',
+  'DYNAMIC_TOPIC_CONFIG',
+  'DYNAMIC_BROKER_CONFIG',
+  'DYNAMIC_DEFAULT_BROKER_CONFIG',
+  'STATIC_BROKER_CONFIG',
+  'DEFAULT_CONFIG',
+  'DYNAMIC_BROKER_LOGGER_CONFIG',
+  'DYNAMIC_CLIENT_METRICS_CONFIG',
+  'DYNAMIC_GROUP_CONFIG',
+]
+const set = 0
+const remove = 1
 
 /** Kafka's ConfigDef.Type by its id in responses. */
 const typeNames = ['UNKNOWN', 'BOOLEAN', 'STRING', 'INT', 'SHORT', 'LONG', 'DOUBLE', 'LIST', 'CLASS', 'PASSWORD']
 
-export async function describeConfigs(requests: Requests, resource: ConfigResource): Promise<ConfigEntry[]> {
-  const { type, name } = resource
-  const asked = { resourceType: ConfigResourceTypes[type], resourceName: name, configurationKeys: null }
-  // What a broker is configured with, only that broker knows.
-  const ofBroker = (type === 'BROKER' || type === 'BROKER_LOGGER') && /^\d+$/.test(name)
-  const request = { resources: [asked], includeSynonyms: false, includeDocumentation: await requests.speaks(apis.describeConfigs, 3) }
-  const response = await requests.ask(apis.describeConfigs, request, ofBroker ? { node: Number(name) } : 'any')
-  const [described] = response.results
-  refuse(described!.errorCode, described!.errorMessage)
-  return described!.configs
-    .map(config => ({
-      name: config.name,
-      value: config.value,
-      source: sourceNames.get(config.configSource) ?? 'UNKNOWN',
-      readOnly: config.readOnly,
-      sensitive: config.isSensitive,
-      type: typeNames[config.configType] ?? 'UNKNOWN',
-      documentation: config.documentation ?? null,
-    }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
+export function configMethods(ask: Ask): Pick<Client, 'configs' | 'topicConfigs' | 'alterConfigs' | 'configResources'> {
+  return {
+    configs: async resource => (await ask(requests => describeConfigs(requests, [resource])))[0]!,
+    topicConfigs: async topics => {
+      const found = await ask(requests =>
+        describeConfigs(
+          requests,
+          topics.map(name => ({ type: 'TOPIC', name })),
+        ),
+      )
+      return new Map(topics.map((name, index) => [name, found[index]!]))
+    },
+    alterConfigs: (resource, changes, validateOnly = false) => ask(requests => alterConfigs(requests, resource, changes, validateOnly)),
+    configResources: type => ask(requests => configResources(requests, type)),
+  }
 }
 
-export async function alterConfigs(admin: Admin, resource: ConfigResource, changes: ReadonlyMap<string, string | null>): Promise<void> {
-  const { SET, DELETE } = IncrementalAlterConfigOperationTypes
-  const configs = Array.from(changes, ([name, value]) => ({ name, configOperation: value === null ? DELETE : SET, value: value as string }))
-  const resources = [{ resourceType: ConfigResourceTypes[resource.type], resourceName: resource.name, configs }]
-  if (isClusterDefault(resource)) await call(admin, 'IncrementalAlterConfigs', resources, false)
-  else await admin.incrementalAlterConfigs({ resources })
+/** All of them are asked of one broker. */
+async function describeConfigs(requests: Requests, asked: readonly ConfigResource[]): Promise<ConfigEntry[][]> {
+  if (asked.length === 0) return []
+  const resources = asked.map(({ type, name }) => ({ resourceType: types[type], resourceName: name, configurationKeys: null }))
+  const includeDocumentation = await requests.speaks(apis.describeConfigs, 3)
+  const { results } = await requests.ask(apis.describeConfigs, { resources, includeSynonyms: true, includeDocumentation }, brokerOf(asked[0]!))
+  const found = new Map(results.map(result => [result.resourceName, result]))
+  return asked.map(({ name }) => {
+    const { errorCode, errorMessage, configs } = found.get(name)!
+    refuse(errorCode, errorMessage)
+    return configs
+      .map(config => ({
+        name: config.name,
+        value: config.value,
+        source: sourceName(config.configSource),
+        readOnly: config.readOnly,
+        sensitive: config.isSensitive,
+        type: typeNames[config.configType] ?? 'UNKNOWN',
+        documentation: config.documentation ?? null,
+        synonyms: config.synonyms.map(each => ({ name: each.name, value: each.value, source: sourceName(each.source) })),
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  })
 }
 
-const clientMetricsCode = 16
+async function alterConfigs(
+  requests: Requests,
+  resource: ConfigResource,
+  changes: ReadonlyMap<string, string | null>,
+  validateOnly: boolean,
+): Promise<void> {
+  const configs = Array.from(changes, ([name, value]) => ({ name, configOperation: value === null ? remove : set, value }))
+  const resources = [{ resourceType: types[resource.type], resourceName: resource.name, configs }]
+  const { responses } = await requests.ask(apis.incrementalAlterConfigs, { resources, validateOnly }, brokerOf(resource))
+  for (const { errorCode, errorMessage } of responses) refuse(errorCode, errorMessage)
+}
 
-export async function configResources(requests: Requests, type: ConfigResourceType): Promise<string[]> {
-  const code = ConfigResourceTypes[type]
+async function configResources(requests: Requests, type: ConfigResourceType): Promise<string[]> {
   // Version 0 lists client metrics only, and has no types.
-  const old = code === clientMetricsCode && !(await requests.speaks(apis.listConfigResources, 1))
-  const response = await requests.ask(apis.listConfigResources, { resourceTypes: old ? [] : [code] })
+  const old = type === 'CLIENT_METRICS' && !(await requests.speaks(apis.listConfigResources, 1))
+  const response = await requests.ask(apis.listConfigResources, { resourceTypes: old ? [] : [types[type]] })
   refuse(response.errorCode)
   return response.configResources.map(each => each.resourceName).sort()
 }
 
-/** The library sends what concerns a broker to that broker, and takes the nameless one for number 0. */
-function isClusterDefault({ type, name }: ConfigResource): boolean {
-  return type === 'BROKER' && name === ''
+/** What concerns one broker only that broker answers. */
+function brokerOf({ type, name }: ConfigResource): Target {
+  return (type === 'BROKER' || type === 'BROKER_LOGGER') && name !== '' ? { node: Number(name) } : 'any'
 }
 
-async function call<Response>(admin: Admin, name: string, ...parts: unknown[]): Promise<Response> {
-  const connection = await promisify<Connection>(done => admin[kGetBootstrapConnection](done as never))()
-  const api = await promisify<API<unknown[], Response>>(done => admin[kGetApi](name, done as never))()
-  return api.async(connection, ...parts)
+function sourceName(code: number): string {
+  return sources[code] ?? 'UNKNOWN'
 }

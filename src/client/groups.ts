@@ -6,7 +6,7 @@ import type { Client } from './client.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
 import type { GroupInfo, GroupListing, GroupMember, GroupOffset, GroupTask, PartitionOffset } from './types.ts'
 
-type GroupMethods = Pick<Client, 'groups' | 'group' | 'groupOffsets' | 'setShareGroupOffsets' | 'deleteGroup'>
+type GroupMethods = Pick<Client, 'groups' | 'group' | 'groupOffsets' | 'setShareGroupOffsets' | 'deleteGroup' | 'coordinator'>
 
 export function groupMethods(ask: Ask): GroupMethods {
   return {
@@ -15,6 +15,7 @@ export function groupMethods(ask: Ask): GroupMethods {
     groupOffsets: (name, type) => ask(requests => (type === 'share' ? shareOffsets(requests, name) : committedOffsets(requests, name))),
     setShareGroupOffsets: (name, offsets) => ask(requests => setShareGroupOffsets(requests, name, offsets)),
     deleteGroup: name => ask(requests => deleteGroup(requests, name)),
+    coordinator: name => ask(requests => requests.coordinator(name, 0)),
   }
 }
 

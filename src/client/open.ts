@@ -9,7 +9,7 @@ import { ClientError, connectionSecurity, settled, toClientError } from '../chan
 import { administration } from './administer.ts'
 import { CheckedConsumer } from './checked-consumer.ts'
 import type { Client, ClientOptions } from './client.ts'
-import { alterConfigs, configResources, describeConfigs } from './configs.ts'
+import { configMethods } from './configs.ts'
 import { groupMethods } from './groups.ts'
 import { RecordSender } from './produce.ts'
 import { readRecords } from './read.ts'
@@ -18,7 +18,7 @@ import { topicSizes } from './sizes.ts'
 import { subscribe } from './subscribe.ts'
 import { deleteRecords, manyOffsets, replicaSizes, topicStates } from './summaries.ts'
 import { topicMethods } from './topics.ts'
-import type { Cluster, NewTopicSpec, PartitionOffset } from './types.ts'
+import type { Cluster, PartitionOffset } from './types.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
 const retries = 3
@@ -82,18 +82,16 @@ export function openClient(options: ClientOptions): Client {
     replicaSizes: (topic, partitions) => ask(each => replicaSizes(each, topic, partitions)),
     manyOffsets: (partitions, query) => ask(each => manyOffsets(each, partitions, query)),
     deleteRecords: (topic, before) => ask(each => deleteRecords(each, topic, before)),
-    createTopic: topic => run(() => createTopic(admin(), topic)),
     deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
     setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
-    configs: resource => ask(each => describeConfigs(each, resource)),
-    alterConfigs: (resource, changes) => run(() => alterConfigs(admin(), resource, changes)),
-    configResources: type => ask(each => configResources(each, type)),
     read: reading => readRecords(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
     send: (topic, records, sending) => run(() => sender().send(topic, records, sending ?? {})),
+    sendEach: (topic, records, sending) => run(() => sender().sendEach(topic, records, sending ?? {}, bootstrap)),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
     ...topicMethods(ask),
+    ...configMethods(ask),
     ...groupMethods(ask),
     ...administration(ask, system),
     close: async () => {
@@ -161,16 +159,6 @@ async function cluster(admin: Admin): Promise<Cluster> {
     controllerId,
     brokers: Array.from(brokers, ([brokerId, { host, port, rack }]) => ({ id: brokerId, host, port, rack: rack ?? null })),
   }
-}
-
-async function createTopic(admin: Admin, { name, partitions, replicas, configs }: NewTopicSpec) {
-  const [created] = await admin.createTopics({
-    topics: [name],
-    ...(partitions === undefined ? {} : { partitions }),
-    ...(replicas === undefined ? {} : { replicas }),
-    configs: Array.from(configs ?? [], ([key, value]) => ({ name: key, value })),
-  })
-  return { partitions: created!.partitions, replicas: created!.replicas }
 }
 
 async function setGroupOffsets(admin: Admin, groupId: string, offsets: readonly PartitionOffset[]): Promise<void> {

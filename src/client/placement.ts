@@ -3,6 +3,7 @@ import { apis, type ErrorName, errorName } from '../protocol.ts'
 import type { PartitionName, PartitionPlace } from './administration.ts'
 import { type Requests, refuse } from './requests.ts'
 import { refusePartition } from './topics.ts'
+import type { Reassignment } from './types.ts'
 
 const preferred = 0
 
@@ -15,6 +16,17 @@ export async function reassign(requests: Requests, places: readonly PartitionPla
   refuse(response.errorCode, response.errorMessage)
   for (const { name, partitions } of response.responses)
     for (const { partitionIndex, errorCode } of partitions) refusePartition(name, partitionIndex, errorCode)
+}
+
+export async function reassignments(requests: Requests): Promise<Reassignment[]> {
+  const { errorCode, errorMessage, topics } = await requests.ask(apis.listPartitionReassignments, { topics: null })
+  refuse(errorCode, errorMessage)
+  return topics.flatMap(({ name: topic, partitions }) =>
+    partitions.map(({ partitionIndex, replicas, addingReplicas, removingReplicas }) => ({
+      ...{ topic, partition: partitionIndex, replicas: [...replicas] },
+      ...{ adding: [...addingReplicas], removing: [...removingReplicas] },
+    })),
+  )
 }
 
 export async function electPreferred(requests: Requests, partitions: readonly PartitionName[]): Promise<void> {

@@ -14,8 +14,8 @@ import {
   Producer,
   type ProducerOptions,
 } from '@platformatic/kafka'
-import { ClientError } from '../channel.ts'
-import type { Placed, ProduceOptions, RecordToSend } from './types.ts'
+import { ClientError, toClientError } from '../channel.ts'
+import type { Placed, ProduceOptions, RecordToSend, Sent } from './types.ts'
 
 const retryMs = { first: 20, last: 250 }
 const retryForMs = 10_000
@@ -29,39 +29,75 @@ export class RecordSender {
     this.#producer = new Producer({ ...options, retries: retryForMs / retryMs.last, retryDelay: pauseBefore })
   }
 
-  async send(topic: string, records: readonly RecordToSend[], { acks = 'all', compression = 'none' }: ProduceOptions): Promise<Placed[]> {
+  async send(topic: string, records: readonly RecordToSend[], options: ProduceOptions): Promise<Placed[]> {
     if (records.length === 0) return []
     const byPartition = Map.groupBy(await this.#placed(topic, records), ({ partition }) => partition)
-    const send = (messages: MessageToProduce[]) =>
-      this.#producer.send({
-        messages,
-        acks: acks === 'all' ? ProduceAcks.ALL : acks,
-        compression,
-        // As in Kafka's producer: retries neither repeat nor reorder.
-        idempotent: acks === 'all',
-        autocreateTopics: true,
-        // Once and at once, which may be too early.
-        repeatOnStaleMetadata: false,
-      })
-    const sending = Array.from(byPartition.values(), send)
+    const sending = Array.from(byPartition.values(), messages => this.#sendTogether(messages, options))
     // If one fails, the others go on: nothing is under way when the caller hears of it.
     await Promise.allSettled(sending)
     const offsets = (await Promise.all(sending)).flatMap(sent => sent.offsets ?? [])
     return offsets.map(({ partition, offset }) => ({ partition, offset }))
   }
 
+  /** As `send`, with an outcome for each record. */
+  async sendEach(topic: string, records: readonly RecordToSend[], options: ProduceOptions, bootstrap: string): Promise<Sent[]> {
+    const outcomes = new Array<Sent>(records.length)
+    const count = await this.#partitionCount(topic)
+    if (count === 0) throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `topic not found: ${topic}`)
+    const shares = new Map<number, { messages: MessageToProduce[]; indexes: number[] }>()
+    for (const [index, record] of records.entries()) {
+      const partition = record.partition ?? this.#choose(topic, record, count)
+      if (partition < 0 || partition >= count) {
+        outcomes[index] = noPartition(topic, partition, count)
+        continue
+      }
+      let share = shares.get(partition)
+      if (share === undefined) shares.set(partition, (share = { messages: [], indexes: [] }))
+      share.messages.push(toMessage(topic, record, partition))
+      share.indexes.push(index)
+    }
+    const sendShare = async (partition: number, { messages, indexes }: { messages: MessageToProduce[]; indexes: number[] }) => {
+      try {
+        const { offsets } = await this.#sendTogether(messages, options)
+        const base = offsets?.[0]?.offset ?? -1n
+        for (const [at, index] of indexes.entries()) outcomes[index] = { partition, offset: base < 0n ? -1n : base + BigInt(at) }
+      } catch (error) {
+        const told = toClientError(error, bootstrap)
+        for (const index of indexes) outcomes[index] = told
+      }
+    }
+    await Promise.all(Array.from(shares, ([partition, share]) => sendShare(partition, share)))
+    return outcomes
+  }
+
   close(): Promise<void> {
     return this.#producer.close()
   }
 
+  /** Messages of one partition. */
+  #sendTogether(messages: MessageToProduce[], { acks = 'all', compression = 'none' }: ProduceOptions) {
+    return this.#producer.send({
+      messages,
+      acks: acks === 'all' ? ProduceAcks.ALL : acks,
+      compression,
+      // As in Kafka's producer: retries neither repeat nor reorder.
+      idempotent: acks === 'all',
+      autocreateTopics: true,
+      // Once and at once, which may be too early.
+      repeatOnStaleMetadata: false,
+    })
+  }
+
+  async #partitionCount(topic: string): Promise<number> {
+    const { topics } = await this.#producer.metadata({ topics: [topic], autocreateTopics: true })
+    return topics.get(topic)?.partitionsCount ?? 0
+  }
+
   /** The library would use the partition modulo the number of partitions, and the record would go to the wrong one. */
   async #placed(topic: string, records: readonly RecordToSend[]): Promise<MessageToProduce[]> {
-    const { topics } = await this.#producer.metadata({ topics: [topic], autocreateTopics: true })
-    const count = topics.get(topic)?.partitionsCount ?? 0
+    const count = await this.#partitionCount(topic)
     const highest = records.reduce((max, { partition }) => Math.max(max, partition ?? -1), -1)
-    if (highest >= count) {
-      throw new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `${topic} has no partition ${highest}; its partitions are 0 to ${count - 1}`)
-    }
+    if (highest >= count) throw noPartition(topic, highest, count)
     return records.map(record => toMessage(topic, record, record.partition ?? this.#choose(topic, record, count)))
   }
 
@@ -72,6 +108,10 @@ export class RecordSender {
     this.#turns.set(topic, turn + 1)
     return turn % count
   }
+}
+
+function noPartition(topic: string, partition: number, count: number): ClientError {
+  return new ClientError('UNKNOWN_TOPIC_OR_PARTITION', `${topic} has no partition ${partition}; its partitions are 0 to ${count - 1}`)
 }
 
 function pauseBefore(client: object, _operation: string, attempt: number, _retries: number, error: Error): number {

@@ -77,12 +77,12 @@ export class Requests {
   }
 
   /** Of these topics, or of all: internal ones too, which the library hides, and those with a partition that has no leader. */
-  async metadata(topics: readonly string[] | 'all'): Promise<MessageOf<typeof apis.metadata.response>['topics']> {
+  async metadata(topics: readonly string[] | 'all', withOperations = false): Promise<MessageOf<typeof apis.metadata.response>['topics']> {
     const request = {
       topics: topics === 'all' ? null : topics.map(name => ({ name })),
       allowAutoTopicCreation: false,
       includeClusterAuthorizedOperations: false,
-      includeTopicAuthorizedOperations: false,
+      includeTopicAuthorizedOperations: withOperations,
     }
     return (await this.ask(apis.metadata, request)).topics
   }
@@ -116,8 +116,7 @@ export class Requests {
     if (to === 'any') return promisify<Connection>(done => this.#admin[kGetBootstrapConnection](done as never))()
     if ('node' in to) return this.#connectionTo(to.node)
     if ('leaderOf' in to) return this.#connectionTo(await this.#leader(to.leaderOf, to.partition))
-    const [key, keyType] = 'group' in to ? [to.group, 0] : [to.transactionalId, 1]
-    return this.#connectionTo(await this.#coordinator(key, keyType))
+    return this.#connectionTo(await ('group' in to ? this.coordinator(to.group, 0) : this.coordinator(to.transactionalId, 1)))
   }
 
   async #connectionTo(node: number): Promise<Connection> {
@@ -135,7 +134,8 @@ export class Requests {
     return known.leaderId
   }
 
-  async #coordinator(key: string, keyType: number): Promise<number> {
+  /** `keyType` 0: of a group. */
+  async coordinator(key: string, keyType: 0 | 1): Promise<number> {
     const version = await this.#versionOf(apis.findCoordinator)
     const asked = version >= 4 ? { keyType, coordinatorKeys: [key] } : { keyType, key }
     const connection = await this.#connection('any')

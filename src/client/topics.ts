@@ -2,18 +2,21 @@
 import { toInt64 } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
+import { type AclOperation, aclOperations } from './administration.ts'
 import type { Client } from './client.ts'
-import type { Ask, Requests } from './requests.ts'
-import type { OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
+import { type Ask, type Requests, refuse } from './requests.ts'
+import type { NewTopicSpec, OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
 
 type TopicMetadata = MessageOf<typeof apis.metadata.response>['topics'][number]
 
-const listOffsetsFrom = { latest: -1n, earliest: -2n }
+const listOffsetsFrom = { latest: -1n, stable: -1n, earliest: -2n }
+const committed = 1
 
-export function topicMethods(ask: Ask): Pick<Client, 'topicNames' | 'topics' | 'offsets'> {
+export function topicMethods(ask: Ask): Pick<Client, 'topicNames' | 'topics' | 'createTopic' | 'offsets'> {
   return {
     topicNames: () => ask(topicNames),
-    topics: names => ask(requests => describeTopics(requests, names)),
+    topics: (names, { operations = false } = {}) => ask(requests => describeTopics(requests, names, operations)),
+    createTopic: topic => ask(requests => createTopic(requests, topic)),
     offsets: (topic, partitions, query) => ask(requests => listOffsets(requests, topic, partitions, query)),
   }
 }
@@ -22,13 +25,30 @@ async function topicNames(requests: Requests): Promise<string[]> {
   return (await requests.metadata('all')).map(({ name }) => name!).sort()
 }
 
-async function describeTopics(requests: Requests, names: readonly string[]): Promise<TopicInfo[]> {
+async function describeTopics(requests: Requests, names: readonly string[] | 'all', withOperations = false): Promise<TopicInfo[]> {
   if (names.length === 0) return []
-  const found = new Map((await requests.metadata(names)).map(topic => [topic.name, topic]))
-  return names.map(name => topicInfo(name, found.get(name)))
+  const found = new Map((await requests.metadata(names, withOperations)).map(topic => [topic.name!, topic]))
+  return (names === 'all' ? [...found.keys()].sort() : names).map(name => topicInfo(name, found.get(name), withOperations))
 }
 
-function topicInfo(name: string, topic: TopicMetadata | undefined): TopicInfo {
+async function createTopic(
+  requests: Requests,
+  { name, partitions, replicas, assignments, configs, validateOnly = false }: NewTopicSpec,
+): Promise<{ partitions: number; replicas: number }> {
+  const topic = {
+    name,
+    numPartitions: partitions ?? -1,
+    replicationFactor: replicas ?? -1,
+    assignments: Array.from(assignments ?? [], ([partitionIndex, brokerIds]) => ({ partitionIndex, brokerIds: [...brokerIds] })),
+    configs: Array.from(configs ?? [], ([key, value]) => ({ name: key, value })),
+  }
+  const { topics } = await requests.ask(apis.createTopics, { topics: [topic], validateOnly })
+  const created = topics[0]!
+  refuse(created.errorCode, created.errorMessage)
+  return { partitions: created.numPartitions, replicas: created.replicationFactor }
+}
+
+function topicInfo(name: string, topic: TopicMetadata | undefined, withOperations: boolean): TopicInfo {
   const problem = topic === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : errorName(topic.errorCode)
   if (problem === 'UNKNOWN_TOPIC_OR_PARTITION') throw new ClientError(problem, `topic not found: ${name}`)
   if (problem !== 'NONE') throw new ClientError(problem, `${name}: ${errorText(problem)}`)
@@ -40,13 +60,28 @@ function topicInfo(name: string, topic: TopicMetadata | undefined): TopicInfo {
       isr: [...isrNodes],
     }),
   )
-  return { name, id: kafkaUuid(topic!.topicId), partitions: partitions.sort((a, b) => a.partition - b.partition) }
+  return {
+    name,
+    id: kafkaUuid(topic!.topicId),
+    isInternal: topic!.isInternal,
+    operations: withOperations ? operationsIn(topic!.topicAuthorizedOperations) : null,
+    partitions: partitions.sort((a, b) => a.partition - b.partition),
+  }
+}
+
+/** A bit for each operation, by Kafka's code. */
+function operationsIn(bits: number): AclOperation[] {
+  // The smallest int32: the broker has not said.
+  return bits === -(2 ** 31) ? [] : aclOperations.filter((_, index) => ((bits >>> (index + firstOperationCode)) & 1) === 1)
 }
 
 /** As Kafka's tools print it; empty where the cluster is too old for ids. */
 function kafkaUuid(id: Uuid): string {
   return id === zeroUuid ? '' : id
 }
+
+/** Kafka's code of the first in the list of operations. */
+const firstOperationCode = 2
 
 /** Who leads each of these partitions; throws when one has no leader. */
 export async function leaders(
@@ -74,10 +109,11 @@ async function listOffsets(
 ): Promise<Map<number, bigint>> {
   const timestamp = toInt64(typeof query === 'string' ? listOffsetsFrom[query] : query.timestampMs)
   const offsets = new Map<number, bigint>()
+  const isolationLevel = query === 'stable' ? committed : 0
   const { byLeader } = await leaders(requests, topic, partitions)
   for (const [node, wanted] of byLeader) {
     const asked = { name: topic, partitions: wanted.map(partitionIndex => ({ partitionIndex, timestamp })) }
-    const response = await requests.ask(apis.listOffsets, { replicaId: -1, isolationLevel: 0, topics: [asked] }, { node })
+    const response = await requests.ask(apis.listOffsets, { replicaId: -1, isolationLevel, topics: [asked] }, { node })
     for (const { partitionIndex, errorCode, offset } of response.topics[0]?.partitions ?? []) {
       refusePartition(topic, partitionIndex, errorCode)
       offsets.set(partitionIndex, BigInt(offset))

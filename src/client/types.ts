@@ -1,4 +1,6 @@
 /** The data types of the client's interface. An int64 is a bigint here, because users must see every digit. */
+import type { ClientError } from '../channel.ts'
+import type { AclOperation } from './administration.ts'
 
 export interface BrokerInfo {
   id: number
@@ -24,6 +26,10 @@ export interface TopicInfo {
   name: string
   /** As Kafka prints it; empty if the cluster is too old for topic ids. */
   id: string
+  /** Kafka's own, such as `__consumer_offsets`. */
+  isInternal: boolean
+  /** What this client may do with it; null: not asked for. */
+  operations: AclOperation[] | null
   partitions: PartitionInfo[]
 }
 
@@ -51,7 +57,10 @@ export interface NewTopicSpec {
   /** undefined: the cluster's default. */
   partitions?: number | undefined
   replicas?: number | undefined
-  configs?: ReadonlyMap<string, string>
+  /** The replicas of each partition, instead of `partitions` and `replicas`. */
+  assignments?: ReadonlyMap<number, readonly number[]>
+  configs?: ReadonlyMap<string, string | null>
+  validateOnly?: boolean
 }
 
 export type ConfigResourceType = 'TOPIC' | 'BROKER' | 'BROKER_LOGGER' | 'GROUP' | 'CLIENT_METRICS'
@@ -74,9 +83,18 @@ export interface ConfigEntry {
   type: string
   /** From brokers that send it. */
   documentation: string | null
+  /** What the value comes from and what it would be without that, the first of them in force. */
+  synonyms: ConfigSynonym[]
 }
 
-export type OffsetQuery = 'earliest' | 'latest' | { timestampMs: bigint }
+export interface ConfigSynonym {
+  name: string
+  value: string | null
+  source: string
+}
+
+/** `stable`: the end of what readers of committed records see. */
+export type OffsetQuery = 'earliest' | 'latest' | 'stable' | { timestampMs: bigint }
 
 export interface PartitionOffset {
   topic: string
@@ -119,6 +137,17 @@ export interface ProduceOptions {
 export interface Placed {
   partition: number
   offset: bigint
+}
+
+/** What became of one record. */
+export type Sent = Placed | ClientError
+
+export interface Reassignment {
+  topic: string
+  partition: number
+  replicas: number[]
+  adding: number[]
+  removing: number[]
 }
 
 export interface ReadOptions {
