@@ -8,7 +8,7 @@ import type { Client, ClientProperties } from './client.ts'
 import type { Logger } from './logger.ts'
 import type { Sessions } from './sessions.ts'
 
-export type ServiceName = 'console' | 'registry'
+export type ServiceName = 'console' | 'registry' | 'rest'
 
 /** What the configuration says; plain data, because it is sent to another process. */
 export interface ServicesSettings {

@@ -25,6 +25,8 @@ export interface HttpOptions {
   /** Media types of JSON bodies besides application/json. */
   readonly jsonTypes: readonly string[]
   readonly errorBody: ErrorBody
+  /** Of a whole request, from its first byte; 0: none, for a service whose requests are streams. Default: a minute. */
+  readonly requestTimeoutMs?: number
 }
 
 const limits = {
@@ -43,6 +45,7 @@ export async function openHttpApp(options: HttpOptions): Promise<HttpApp> {
   const common = {
     ...limits,
     bodyLimit: mostBodyBytes,
+    requestTimeout: options.requestTimeoutMs ?? limits.requestTimeout,
     logger: false,
 
     exposeHeadRoutes: true,

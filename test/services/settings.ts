@@ -8,7 +8,7 @@ export function settingsFor(bootstrap: string, changes: Partial<ServicesSettings
     properties: {},
     ownProperties: {},
     host: '127.0.0.1',
-    ports: { console: 0, registry: 0 },
+    ports: { console: 0, registry: 0, rest: 0 },
     allowedHosts: [],
     corsOrigins: [],
     mostBodyBytes: 1_048_576,

@@ -26,7 +26,7 @@ export function servicesSettings(config: BrokerConfig, { bootstrap, properties }
     properties: Object.fromEntries(Object.entries(properties).filter(([name]) => !credentials.test(name))),
     ownProperties: properties,
     host: config.get('services.host'),
-    ports: { console: config.get('console.port'), registry: config.get('registry.port') },
+    ports: { console: config.get('console.port'), registry: config.get('registry.port'), rest: config.get('rest.port') },
     allowedHosts: config.get('services.allowed.hosts'),
     corsOrigins: config.get('services.cors.origins'),
     mostBodyBytes: config.get('services.max.body.bytes'),

@@ -6,7 +6,7 @@ const port = (value: number, doc: string) => int({ default: value, min: 0, max: 
 export const servicesKeys = {
   services: list({
     default: '',
-    oneOf: ['console', 'registry'],
+    oneOf: ['console', 'registry', 'rest'],
     doc: 'Services that `millrace start` runs in a process beside the broker, and that `millrace services` runs. Empty: none.',
   }),
   'services.host': string({
@@ -28,4 +28,5 @@ export const servicesKeys = {
   }),
   'console.port': port(8080, 'Port of the web console.'),
   'registry.port': port(8081, 'Port of the schema registry.'),
+  'rest.port': port(8082, 'Port of the REST proxy.'),
 } satisfies Declarations

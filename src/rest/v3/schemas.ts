@@ -1,0 +1,42 @@
+/** Parts of v3's schemas that several resources share, and the errors that any route may give. */
+import { type TProperties, type TSchema, Type } from 'typebox'
+import { HttpError } from '../../http.ts'
+import { badRequestOf } from '../errors.ts'
+
+/** An int64 as a number with all its digits. In what was read it is a number or a bigint; `asInt64` checks it. */
+export const Int64 = Type.Unsafe<number | bigint>({ format: 'int64' })
+export const Nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
+export const Relationship = Type.Object({ related: Type.String() })
+const Metadata = Type.Object({ self: Type.String(), resource_name: Type.Optional(Type.String()) })
+
+export function Resource<P extends TProperties>(properties: P) {
+  return Type.Object({ kind: Type.String(), metadata: Metadata, ...properties })
+}
+
+export function List<S extends TSchema>(data: S) {
+  return Type.Object({
+    kind: Type.String(),
+    metadata: Type.Object({ self: Type.String(), next: Nullable(Type.String()) }),
+    data: Type.Array(data),
+  })
+}
+
+export const ErrorBody = Type.Object({ error_code: Type.Integer(), message: Type.String() })
+export const errors = { '4xx': ErrorBody, '5xx': ErrorBody }
+export const NoContent = Type.Null({ description: 'No content' })
+
+export const InCluster = Type.Object({ cluster_id: Type.String() })
+export const InTopic = Type.Object({ cluster_id: Type.String(), topic_name: Type.String() })
+export const InPartition = Type.Object({ cluster_id: Type.String(), topic_name: Type.String(), partition_id: Type.String() })
+
+/** A number in a path. What is none names nothing, as in Confluent's. */
+export function idIn(text: string): number {
+  if (!/^\d{1,10}$/.test(text) || Number(text) > 0x7f_ff_ff_ff) throw new HttpError(404, 404, 'HTTP 404 Not Found')
+  return Number(text)
+}
+
+export function asInt64(value: unknown, name: string): bigint {
+  if (typeof value === 'bigint' && BigInt.asIntN(64, value) === value) return value
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value)
+  throw badRequestOf(`${name} must be an integer of 64 bits`)
+}

@@ -1,0 +1,59 @@
+/** A REST proxy over an embedded broker, and short ways to ask it. */
+import { realSystem } from '../../src/base.ts'
+import { type Client, openClient } from '../../src/client.ts'
+import { silentLogger } from '../../src/logger.ts'
+import { startBroker } from '../../src/millrace.ts'
+import type { ServicesSettings } from '../../src/services.ts'
+import { startServices } from '../../src/services.ts'
+import { settingsFor } from '../services/settings.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of all kinds
+  readonly body: any
+}
+
+export interface RestProxy extends AsyncDisposable {
+  readonly url: string
+  /** `/v3/clusters/…` */
+  readonly cluster: string
+  readonly client: Client
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+export async function startProxy(config: Record<string, string> = {}, changes: Partial<ServicesSettings> = {}): Promise<RestProxy> {
+  const broker = await startBroker({ memory: true, config })
+  const services = await startServices(settingsFor(broker.address, { services: ['rest'], ...changes }), realSystem(), silentLogger)
+  const url = `http://127.0.0.1:${services.ports.get('rest')}`
+  const client = openClient({ bootstrap: broker.address })
+  const { id } = await client.cluster()
+  return {
+    url,
+    cluster: `/v3/clusters/${id}`,
+    client,
+    async ask(method, path, body, headers = {}) {
+      const response = await fetch(url + path, {
+        method,
+        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, text, body: parsed(text) }
+    },
+    async [Symbol.asyncDispose]() {
+      await client.close()
+      await services.close()
+      await broker.close()
+    },
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
