@@ -23,6 +23,16 @@ export interface ServicesSettings {
   readonly allowedHosts: readonly string[]
   readonly corsOrigins: readonly string[]
   readonly mostBodyBytes: number
+  readonly rest: RestSettings
+}
+
+export interface RestSettings {
+  /** Of records on their way to Kafka. */
+  readonly mostInFlightBytes: number
+  /** Consumer instances of v2 end after so long without use. */
+  readonly instanceTimeoutMs: number
+  /** Of one principal. */
+  readonly mostInstances: number
 }
 
 export interface ServiceContext {

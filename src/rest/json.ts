@@ -1,19 +1,8 @@
 /**
- * JSON text: written without the loss of a digit, and looked into without parsing.
+ * JSON text, looked into without parsing.
  *
  * A value that goes to or comes from Kafka as JSON is passed on as the text it is, because a number that was parsed is not always written as it was.
  */
-
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
-
-/** A bigint becomes a number with all its digits. */
-export function toJson(value: unknown): string {
-  return JSON.stringify(value, exact)
-}
-
-function exact(_: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? rawJSON(value.toString()) : value
-}
 
 /** Where the text of a value is. */
 export interface Span {

@@ -4,15 +4,19 @@ import type { System } from '../base.ts'
 import type { Client, Cluster } from '../client.ts'
 import type { HttpApp } from '../http.ts'
 import type { Logger } from '../logger.ts'
+import type { RestSettings } from '../service.ts'
 import type { Identity, Sessions } from '../sessions.ts'
 import { notFound } from './errors.ts'
 import { Links } from './links.ts'
+import { Budget } from './records/budget.ts'
 
 export interface RestOptions {
   readonly app: HttpApp
   readonly sessions: Sessions
   readonly system: System
   readonly logger: Logger
+  readonly settings: RestSettings
+  readonly mostBodyBytes: number
 }
 
 /** Any request, whatever its schemas. */
@@ -22,15 +26,32 @@ export class Rest {
   readonly app: HttpApp
   readonly system: System
   readonly logger: Logger
+  readonly settings: RestSettings
+  /** Of one request, or of one record of a stream. */
+  readonly mostBodyBytes: number
+  readonly budget: Budget
+  readonly #stop = new AbortController()
   readonly #sessions: Sessions
   readonly #identities = new WeakMap<object, Identity>()
   #clusterId: string | null = null
 
-  constructor({ app, sessions, system, logger }: RestOptions) {
+  constructor({ app, sessions, system, logger, settings, mostBodyBytes }: RestOptions) {
     this.app = app
     this.system = system
     this.logger = logger
+    this.settings = settings
+    this.mostBodyBytes = mostBodyBytes
+    this.budget = new Budget(settings.mostInFlightBytes)
     this.#sessions = sessions
+  }
+
+  /** Aborted when the proxy closes: streams end. */
+  get stopping(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  stop(): void {
+    this.#stop.abort()
   }
 
   /** Must have resolved before the handler of the request runs. Throws Unauthorized. */

@@ -30,5 +30,10 @@ export function servicesSettings(config: BrokerConfig, { bootstrap, properties }
     allowedHosts: config.get('services.allowed.hosts'),
     corsOrigins: config.get('services.cors.origins'),
     mostBodyBytes: config.get('services.max.body.bytes'),
+    rest: {
+      mostInFlightBytes: config.get('rest.max.in.flight.bytes'),
+      instanceTimeoutMs: config.get('rest.consumer.instance.timeout.ms'),
+      mostInstances: config.get('rest.max.consumer.instances'),
+    },
   }
 }

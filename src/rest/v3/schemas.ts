@@ -29,6 +29,32 @@ export const InCluster = Type.Object({ cluster_id: Type.String() })
 export const InTopic = Type.Object({ cluster_id: Type.String(), topic_name: Type.String() })
 export const InPartition = Type.Object({ cluster_id: Type.String(), topic_name: Type.String(), partition_id: Type.String() })
 
+const Data = Type.Object({
+  type: Type.Optional(Nullable(Type.String({ description: 'BINARY (base64), JSON or STRING' }))),
+  data: Type.Optional(Type.Unknown()),
+})
+const Header = Type.Object({ name: Type.String(), value: Type.Optional(Nullable(Type.String({ description: 'Base64' }))) })
+
+/** One of a stream of records. */
+export const NewRecord = Type.Object({
+  partition_id: Type.Optional(Nullable(Type.Integer())),
+  headers: Type.Optional(Nullable(Type.Array(Header))),
+  key: Type.Optional(Nullable(Data)),
+  value: Type.Optional(Nullable(Data)),
+  timestamp: Type.Optional(Nullable(Type.String({ description: 'ISO 8601' }))),
+})
+const Told = Type.Object({ type: Type.String(), size: Type.Integer() })
+export const RecordReport = Type.Object({
+  error_code: Type.Integer({ description: '200: stored' }),
+  cluster_id: Type.String(),
+  topic_name: Type.String(),
+  partition_id: Type.Integer(),
+  offset: Int64,
+  timestamp: Type.String(),
+  key: Type.Optional(Told),
+  value: Type.Optional(Told),
+})
+
 /** A number in a path. What is none names nothing, as in Confluent's. */
 export function idIn(text: string): number {
   if (!/^\d{1,10}$/.test(text) || Number(text) > 0x7f_ff_ff_ff) throw new HttpError(404, 404, 'HTTP 404 Not Found')

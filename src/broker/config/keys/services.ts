@@ -29,4 +29,19 @@ export const servicesKeys = {
   'console.port': port(8080, 'Port of the web console.'),
   'registry.port': port(8081, 'Port of the schema registry.'),
   'rest.port': port(8082, 'Port of the REST proxy.'),
+  'rest.max.in.flight.bytes': intBytes({
+    default: 67_108_864,
+    min: 65_536,
+    doc: 'Maximum size of all records that the REST proxy has sent to Kafka and that are not stored yet; a single user may have half of it. Beyond it requests get status 429 with Retry-After, and streams of records are read later.',
+  }),
+  'rest.consumer.instance.timeout.ms': int({
+    default: 300_000,
+    min: 100,
+    doc: 'Consumer instances of the REST proxy (v2) that are not used for this long are deleted.',
+  }),
+  'rest.max.consumer.instances': int({
+    default: 100,
+    min: 1,
+    doc: 'Maximum number of consumer instances (v2) and of readers of a group (v3) that one user of the REST proxy may have.',
+  }),
 } satisfies Declarations

@@ -1,0 +1,185 @@
+/**
+ * `POST …/records`: a stream of records in, a stream of reports out, in the same order.
+ *
+ * All records of one read from the socket go to Kafka together. Their reports are written as soon as they and all before them are stored; an error of
+ * one record is a report like any other. Who takes no reports, or sends faster than Kafka stores, is not read from until that has changed.
+ */
+import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import type { Client } from '../../client.ts'
+import type { HttpApp } from '../../http.ts'
+import { HttpError } from '../../http.ts'
+import { badRequestOf, invalidPayload } from '../errors.ts'
+import { DocumentCutter, MalformedStream } from '../records/documents.ts'
+import { type ReadRecord, readRecord } from '../records/record.ts'
+import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
+import { sendAll } from '../records/send.ts'
+import type { Asking, Rest } from '../rest.ts'
+import { ErrorBody, errors, InTopic, NewRecord, RecordReport } from './schemas.ts'
+
+/** Reports that wait for those before them. */
+const mostBatchesUnderWay = 16
+const separator = '\r\n'
+
+export async function recordRoutes(rest: Rest): Promise<void> {
+  await rest.app.register(async (instance: FastifyInstance) => {
+    const scope = instance as unknown as HttpApp
+    scope.removeAllContentTypeParsers()
+    // The body is not read before the handler does.
+    scope.addContentTypeParser(['application/json', 'application/octet-stream'], (_request, body, done) => done(null, body))
+    scope.post(
+      '/v3/clusters/:cluster_id/topics/:topic_name/records',
+      {
+        // The body is a stream of these.
+        validatorCompiler: () => () => true,
+        schema: { params: InTopic, body: NewRecord, response: { 200: Type.Union([RecordReport, ErrorBody]), ...errors } },
+      },
+      (request, reply) => {
+        const body = request.body as unknown as IncomingMessage | undefined
+        if (body === undefined) throw invalidPayload('Request body is empty. Data is required.')
+        const answer = new PassThrough()
+        const { cluster_id, topic_name } = request.params
+        void new RecordStream(rest, request, topic_name, placeOf(cluster_id, topic_name), answer).run(body)
+        reply.header('content-type', 'application/json').send(answer as never)
+      },
+    )
+  })
+}
+
+class RecordStream {
+  readonly #rest: Rest
+  readonly #client: Client
+  readonly #principal: string
+  readonly #topic: string
+  readonly #place: string
+  readonly #answer: PassThrough
+  #tail: Promise<void> = Promise.resolve()
+  #underWay = 0
+
+  constructor(rest: Rest, request: Asking, topic: string, place: string, answer: PassThrough) {
+    this.#rest = rest
+    this.#client = rest.client(request)
+    this.#principal = rest.identity(request).principal
+    this.#topic = topic
+    this.#place = place
+    this.#answer = answer
+  }
+
+  /** Does not reject. */
+  async run(body: IncomingMessage): Promise<void> {
+    const cutter = new DocumentCutter(this.#rest.mostBodyBytes)
+    const stop = () => body.destroy()
+    this.#rest.stopping.addEventListener('abort', stop, { once: true })
+    try {
+      for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+        const documents: Buffer[] = []
+        const damage = cut(() => cutter.push(chunk as Buffer, documents))
+        const isWhole = documents.length === 0 || (await this.#send(documents))
+        if (damage !== null) this.#report(Promise.resolve(lineOf(damage)))
+        if (damage !== null || !isWhole || this.#answer.destroyed) break
+      }
+      const damage = body.readableEnded ? cut(() => cutter.end()) : null
+      if (damage !== null) this.#report(Promise.resolve(lineOf(damage)))
+    } catch (error) {
+      // The sender is gone; what it sent has been sent on.
+      this.#rest.logger.debug({ service: 'rest', err: error }, 'a stream of records was cut off')
+    } finally {
+      this.#rest.stopping.removeEventListener('abort', stop)
+      await this.#tail
+      this.#answer.end()
+      // What is left is of no use, but who still sends it must be able to read the answer.
+      body.resume()
+    }
+  }
+
+  /** Resolves when the next may be read. False: one of them is no JSON, and what comes after it is not to be trusted. */
+  async #send(documents: readonly Buffer[]): Promise<boolean> {
+    const now = this.#rest.system.clock.now()
+    let bytes = 0
+    const read: (ReadRecord | HttpError)[] = []
+    let isWhole = true
+    for (const document of documents) {
+      bytes += document.length
+      const record = recordIn(document, now)
+      if (record instanceof SyntaxError) {
+        read.push(badRequestOf(`Error processing message: ${record.message}`))
+        isWhole = false
+        break
+      }
+      read.push(record)
+    }
+    const release = await this.#rest.budget.wait(this.#principal, bytes)
+    this.#report(this.#deliver(read).finally(release))
+    while (this.#underWay >= mostBatchesUnderWay && !this.#answer.destroyed) await this.#oneDone()
+    return isWhole
+  }
+
+  /** Resolves to the reports. */
+  async #deliver(read: readonly (ReadRecord | HttpError)[]): Promise<string> {
+    const outcomes = await sendAll(this.#client, this.#topic, read)
+    let text = ''
+    for (const [index, outcome] of outcomes.entries())
+      text += isFailure(outcome)
+        ? lineOf(outcome)
+        : `{"error_code":200,${successOf(this.#place, read[index] as ReadRecord, outcome)}}${separator}`
+    return text
+  }
+
+  /** Writes after what is under way. */
+  #report(text: Promise<string>): void {
+    this.#underWay++
+    const told = text.catch((error: Error) => {
+      this.#rest.logger.error({ service: 'rest', err: error }, 'records could not be sent')
+      return lineOf(error)
+    })
+    this.#tail = Promise.all([told, this.#tail]).then(async ([reports]) => {
+      if (!this.#answer.destroyed && !this.#answer.write(reports)) await drained(this.#answer)
+      this.#underWay--
+      for (const resume of this.#resumes.splice(0)) resume()
+    })
+  }
+
+  readonly #resumes: (() => void)[] = []
+
+  #oneDone(): Promise<void> {
+    return new Promise(resolve => this.#resumes.push(resolve))
+  }
+}
+
+function cut(step: () => void): HttpError | null {
+  try {
+    step()
+    return null
+  } catch (error) {
+    if (!(error instanceof MalformedStream)) throw error
+    return badRequestOf(`Error processing message: ${error.message}`)
+  }
+}
+
+function recordIn(document: Buffer, now: number): ReadRecord | HttpError | SyntaxError {
+  if (!isUtf8(document)) return new SyntaxError('Invalid UTF-8')
+  const text = document.toString('utf8')
+  try {
+    return readRecord(JSON.parse(text), text, now)
+  } catch (error) {
+    if (error instanceof HttpError || error instanceof SyntaxError) return error
+    throw error
+  }
+}
+
+function lineOf(error: Error): string {
+  return `{${failureOf(error)}}${separator}`
+}
+
+function drained(answer: PassThrough): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      answer.off('drain', done).off('close', done)
+      resolve()
+    }
+    answer.on('drain', done).on('close', done)
+  })
+}
