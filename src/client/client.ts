@@ -5,17 +5,21 @@ import type { ClientProperties } from '../channel.ts'
 import type { Administration, PartitionName } from './administration.ts'
 import type {
   Cluster,
+  CommittedOffset,
   ConfigEntry,
   ConfigResource,
   ConfigResourceType,
   GroupInfo,
   GroupListing,
   GroupOffset,
+  Membership,
+  MembershipOptions,
   NewTopicSpec,
   OffsetQuery,
   PartitionOffset,
   Placed,
   ProduceOptions,
+  Reader,
   ReadOptions,
   ReceivedRecord,
   RecordToSend,
@@ -73,6 +77,12 @@ export interface Client extends Administration, AsyncDisposable {
   /** Reads without a group. Yields the records of each round of fetches; there is no order between partitions. */
   read(options: ReadOptions): AsyncGenerator<ReceivedRecord[], void>
   subscribe(options: SubscribeOptions): Promise<Subscription>
+  /** To be closed by the caller. */
+  openReader(): Reader
+  /** Becomes a member of a group that reads with a reader. */
+  join(options: MembershipOptions): Promise<Membership>
+  /** For a group without members. */
+  commit(group: string, offsets: readonly CommittedOffset[]): Promise<void>
   /** Resolves when the records are acknowledged according to `acks`. Records of one partition keep their order, also across calls. */
   send(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Placed[]>
 

@@ -178,7 +178,10 @@ async function committedOffsets(requests: Requests, name: string): Promise<Group
         refuse(errorCode)
         return committedOffset >= 0
       })
-      .map(({ partitionIndex, committedOffset }) => ({ topic, partition: partitionIndex, offset: BigInt(committedOffset), lag: null })),
+      .map(({ partitionIndex, committedOffset, metadata }) => ({
+        ...{ topic, partition: partitionIndex, offset: BigInt(committedOffset) },
+        ...{ lag: null, metadata: metadata ?? '' },
+      })),
   )
 }
 
@@ -193,7 +196,7 @@ async function shareOffsets(requests: Requests, name: string): Promise<GroupOffs
     partitions.flatMap(({ partitionIndex: partition, startOffset, lag, errorCode, errorMessage }) => {
       refuse(errorCode, errorMessage)
       if (startOffset < 0) return []
-      return [{ topic, partition, offset: BigInt(startOffset), lag: lag < 0 ? null : BigInt(lag) }]
+      return [{ topic, partition, offset: BigInt(startOffset), lag: lag < 0 ? null : BigInt(lag), metadata: '' }]
     }),
   )
 }

@@ -11,6 +11,8 @@ import { CheckedConsumer } from './checked-consumer.ts'
 import type { Client, ClientOptions } from './client.ts'
 import { configMethods } from './configs.ts'
 import { groupMethods } from './groups.ts'
+import { commitOffsets, join } from './membership.ts'
+import { PollingReader } from './poll.ts'
 import { RecordSender } from './produce.ts'
 import { readRecords } from './read.ts'
 import { type Ask, Requests } from './requests.ts'
@@ -43,9 +45,9 @@ export function openClient(options: ClientOptions): Client {
     requestTimeout: options.timeoutMs ?? defaultTimeoutMs,
     ...security,
   }
-  const opened: { close(): Promise<void> }[] = []
+  const opened = new Set<{ close(): Promise<void> }>()
   const keep = <T extends { close(): Promise<void> }>(part: T): T => {
-    opened.push(part)
+    opened.add(part)
     return part
   }
   const admin = lazily(() => keep(new Admin(base)))
@@ -87,6 +89,16 @@ export function openClient(options: ClientOptions): Client {
     read: reading => readRecords(askOver(reader), reading),
     subscribe: subscribing =>
       run(() => subscribe(keep(new CheckedConsumer({ ...base, groupId: subscribing.group })), bootstrap, subscribing)),
+    openReader: () => {
+      const own = keep(new Admin(base))
+      return new PollingReader(own, system, bootstrap, () => opened.delete(own))
+    },
+    join: async joining => {
+      await greeted()
+      const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
+      return join(consumer, joining, { ask, bootstrap, forget: () => opened.delete(consumer) })
+    },
+    commit: (group, offsets) => commitOffsets(ask, group, offsets),
     send: (topic, records, sending) => run(() => sender().send(topic, records, sending ?? {})),
     sendEach: (topic, records, sending) => run(() => sender().sendEach(topic, records, sending ?? {}, bootstrap)),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
@@ -95,7 +107,7 @@ export function openClient(options: ClientOptions): Client {
     ...groupMethods(ask),
     ...administration(ask, system),
     close: async () => {
-      await Promise.allSettled(opened.splice(0).map(part => part.close()))
+      await Promise.allSettled(Array.from(opened, part => part.close()))
     },
     [Symbol.asyncDispose]: () => client.close(),
   }

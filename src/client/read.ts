@@ -22,7 +22,7 @@ import { type Ask, type Requests, refuse } from './requests.ts'
 import { leaders, refusePartition } from './topics.ts'
 import type { ReadOptions, ReceivedRecord, TopicInfo } from './types.ts'
 
-type FetchedPartition = MessageOf<typeof apis.fetch.response>['responses'][number]['partitions'][number]
+export type FetchedPartition = MessageOf<typeof apis.fetch.response>['responses'][number]['partitions'][number]
 
 const defaultMaxWaitMs = 500
 const maxBytesPerPartition = 1_048_576
@@ -84,7 +84,7 @@ async function fetchFrom(
 }
 
 /** The records of one response, and the error of the batch after them, if it is damaged. Advances the position. */
-function take(
+export function take(
   fetched: FetchedPartition,
   options: ReadOptions,
   positions: Map<number, bigint>,

@@ -163,6 +163,46 @@ export interface ReadOptions {
   signal?: AbortSignal
 }
 
+export interface PollOptions {
+  /** Where to read, in each partition. */
+  positions: readonly PartitionOffset[]
+  /** How long the broker waits for a first record. */
+  maxWaitMs: number
+  /** About as much is returned, but at least one batch. */
+  maxBytes: number
+  committedOnly?: boolean
+}
+
+export interface Polled {
+  records: ReceivedRecord[]
+  /** Where to read next, in those partitions that answered. */
+  next: PartitionOffset[]
+  /** Those whose position is before the first or behind the last record. */
+  outOfRange: { topic: string; partition: number }[]
+}
+
+/** Has a connection of its own. */
+export interface Reader {
+  poll(options: PollOptions): Promise<Polled>
+  close(): Promise<void>
+}
+
+export interface MembershipOptions {
+  group: string
+  topics: readonly string[]
+}
+
+export interface CommittedOffset extends PartitionOffset {
+  metadata?: string
+}
+
+export interface Membership {
+  /** What is assigned to it now. */
+  assignments(): { topic: string; partition: number }[]
+  commit(offsets: readonly CommittedOffset[]): Promise<void>
+  close(): Promise<void>
+}
+
 export interface SubscribeOptions {
   group: string
   topics: string[]
@@ -216,4 +256,6 @@ export interface GroupInfo {
 export interface GroupOffset extends PartitionOffset {
   /** The lag according to the broker, for share groups; otherwise null. */
   lag: bigint | null
+  /** What the committer added. */
+  metadata: string
 }

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 
 /** `http://127.0.0.1:8082` */
-function baseUrl({ protocol, host }: Pick<FastifyRequest, 'protocol' | 'host'>): string {
+export function baseUrl({ protocol, host }: Pick<FastifyRequest, 'protocol' | 'host'>): string {
   return `${protocol}://${host}`
 }
 

@@ -1,10 +1,15 @@
 /** Opens the proxy: one HTTP server with the routes of v2 and v3. */
 import type { FastifyError, FastifyInstance } from 'fastify'
 import { stringifyLossless } from '../base.ts'
-import { type ErrorBody, type HttpApp, listen, openHttpApp } from '../http.ts'
+import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { invalidPayload, toHttpError } from './errors.ts'
 import { Rest } from './rest.ts'
+import { consumerRoutes } from './v2/consumers.ts'
+import type { Instances } from './v2/instances.ts'
+import { chooseType, formatTypes, plainTypes } from './v2/media.ts'
+import { produceRoutes } from './v2/produce.ts'
+import { topicRoutes as plainRoutes } from './v2/topics.ts'
 import { aclRoutes } from './v3/acls.ts'
 import { batchRoutes } from './v3/batch.ts'
 import { brokerRoutes } from './v3/brokers.ts'
@@ -21,13 +26,14 @@ export async function openRest({ settings, sessions, system, logger }: ServiceCo
     ...{ name: 'rest', logger, allowedHosts, corsOrigins, mostBodyBytes, tls: null, errorBody },
     // A producer may send records for as long as it likes.
     requestTimeoutMs: 0,
-    jsonTypes: [],
+    jsonTypes: [...formatTypes, ...plainTypes.filter(each => each !== 'application/json'), 'application/octet-stream'],
   })
   let rest: Rest
+  let instances: Instances
   await app.register(async (scope: FastifyInstance) => {
     rest = new Rest({ app: scope as unknown as HttpApp, sessions, system, logger, settings: settings.rest, mostBodyBytes })
     prepare(rest)
-    await routes(rest)
+    instances = await routes(rest)
   })
   const port = await listen(app, { host, port: ports.rest })
   return {
@@ -35,6 +41,7 @@ export async function openRest({ settings, sessions, system, logger }: ServiceCo
     async close() {
       rest.stop()
       await app.close()
+      await instances.close()
     },
   }
 }
@@ -44,6 +51,21 @@ function prepare(rest: Rest): void {
   // null: there is no body.
   app.setSerializerCompiler(() => value => (value === null ? '' : stringifyLossless(value)))
   app.addHook('onRequest', request => rest.identify(request, request.headers.authorization))
+  // v2 asks for committed offsets with a body.
+  app.addHttpMethod('GET', { hasBody: true, overrideExisting: true })
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+    if (body === '') done(null, undefined)
+    else done(new HttpError(415, 415, 'HTTP 415 Unsupported Media Type'))
+  })
+  app.addHook('preHandler', async (request, reply) => {
+    if (!isV2(request.url)) return
+    reply.header('content-type', chooseType(request.headers.accept, [...plainTypes, ...formatTypes]))
+  })
+  // Confluent's media types have no parameters.
+  app.addHook('onSend', async (_request, reply) => {
+    const type = reply.getHeader('content-type')
+    if (typeof type === 'string' && type.endsWith(charset)) reply.header('content-type', type.slice(0, -charset.length))
+  })
   // What is thrown goes on to the handler of the whole server.
   app.setErrorHandler((error: FastifyError, request) => {
     if (error.validationContext === 'body' && request.body == null) throw invalidPayload('Request body is empty. Data is required.')
@@ -51,7 +73,13 @@ function prepare(rest: Rest): void {
   })
 }
 
-async function routes(rest: Rest): Promise<void> {
+const charset = '; charset=utf-8'
+
+function isV2(url: string): boolean {
+  return !url.startsWith('/v3/') && !url.startsWith('/openapi')
+}
+
+async function routes(rest: Rest): Promise<Instances> {
   clusterRoutes(rest)
   brokerRoutes(rest)
   configRoutes(rest)
@@ -61,6 +89,9 @@ async function routes(rest: Rest): Promise<void> {
   groupRoutes(rest)
   await recordRoutes(rest)
   await batchRoutes(rest)
+  plainRoutes(rest)
+  await produceRoutes(rest)
+  return consumerRoutes(rest)
 }
 
 /** Confluent's form. */

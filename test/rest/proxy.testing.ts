@@ -23,9 +23,12 @@ export interface RestProxy extends AsyncDisposable {
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
 
+/** What goes wrong is seen in the output of the test. */
+const logger = { ...silentLogger, error: (details: object, message: string) => console.error(message, details) }
+
 export async function startProxy(config: Record<string, string> = {}, changes: Partial<ServicesSettings> = {}): Promise<RestProxy> {
   const broker = await startBroker({ memory: true, config })
-  const services = await startServices(settingsFor(broker.address, { services: ['rest'], ...changes }), realSystem(), silentLogger)
+  const services = await startServices(settingsFor(broker.address, { services: ['rest'], ...changes }), realSystem(), logger)
   const url = `http://127.0.0.1:${services.ports.get('rest')}`
   const client = openClient({ bootstrap: broker.address })
   const { id } = await client.cluster()

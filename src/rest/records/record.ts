@@ -97,7 +97,7 @@ function objectIn(given: unknown, what: string): Record<string, unknown> {
 }
 
 /** Padding may be missing. null: it is none. */
-function base64In(text: string): Buffer | null {
+export function base64In(text: string): Buffer | null {
   const bare = text.endsWith('==') ? text.length - 2 : text.endsWith('=') ? text.length - 1 : text.length
   if (bare % 4 === 1 || (bare !== text.length && text.length % 4 !== 0)) return null
   const bytes = Buffer.from(text, 'base64')

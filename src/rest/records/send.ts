@@ -1,7 +1,6 @@
 /** Sends the records of one request together. */
-import { type Client, ClientError, type Sent } from '../../client.ts'
+import { type Client, ClientError, type RecordToSend, type Sent } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import type { ReadRecord } from './record.ts'
 
 /** What became of each: stored, refused by Kafka, or not even sent. */
 export type Outcome = Sent | HttpError
@@ -10,7 +9,7 @@ export type Outcome = Sent | HttpError
 export async function sendAll(
   client: Client,
   topic: string,
-  read: readonly (Pick<ReadRecord, 'record'> | HttpError)[],
+  read: readonly ({ readonly record: RecordToSend } | HttpError)[],
 ): Promise<Outcome[]> {
   const records = read.flatMap(each => (each instanceof HttpError ? [] : [each.record]))
   let sent: Sent[]

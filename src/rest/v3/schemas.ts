@@ -1,8 +1,9 @@
 /** Parts of v3's schemas that several resources share, and the errors that any route may give. */
 import { type TProperties, type TSchema, Type } from 'typebox'
 import { HttpError } from '../../http.ts'
+import { badRequestOf } from '../errors.ts'
 
-/** An int64 as a number with all its digits. In what was read it is a number or a bigint. */
+/** An int64 as a number with all its digits. In what was read it is a number or a bigint; `asInt64` checks it. */
 export const Int64 = Type.Unsafe<number | bigint>({ format: 'int64' })
 export const Nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
 export const Relationship = Type.Object({ related: Type.String() })
@@ -58,4 +59,10 @@ export const RecordReport = Type.Object({
 export function idIn(text: string): number {
   if (!/^\d{1,10}$/.test(text) || Number(text) > 0x7f_ff_ff_ff) throw new HttpError(404, 404, 'HTTP 404 Not Found')
   return Number(text)
+}
+
+export function asInt64(value: unknown, name: string): bigint {
+  if (typeof value === 'bigint' && BigInt.asIntN(64, value) === value) return value
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value)
+  throw badRequestOf(`${name} must be an integer of 64 bits`)
 }

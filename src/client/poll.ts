@@ -1,0 +1,120 @@
+/**
+ * Reading at given positions, one fetch at a time, over a connection of its own: for those that keep their positions themselves.
+ *
+ * One request goes to each leader, for all topics. Who leads is remembered until a broker says otherwise.
+ */
+import type { Admin } from '@platformatic/kafka'
+import { type System, toInt64 } from '../base.ts'
+import { apis, type ErrorName, errorName, type Uuid } from '../protocol.ts'
+import { type FetchedPartition, take } from './read.ts'
+import { Requests, refuse } from './requests.ts'
+import { leaders, refusePartition } from './topics.ts'
+import type { PartitionOffset, Polled, PollOptions, Reader } from './types.ts'
+
+const maxBytesPerPartition = 1_048_576
+/** The leader is another one by now, or there is none for the moment. */
+const moved: ReadonlySet<string> = new Set<ErrorName>([
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'OFFSET_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+  'UNKNOWN_TOPIC_ID',
+])
+
+interface KnownTopic {
+  readonly id: string
+  readonly leaders: ReadonlyMap<number, number>
+}
+
+export class PollingReader implements Reader {
+  readonly #admin: Admin
+  readonly #requests: Requests
+  readonly #bootstrap: string
+  readonly #forget: () => void
+  readonly #topics = new Map<string, KnownTopic>()
+
+  constructor(admin: Admin, system: System, bootstrap: string, forget: () => void) {
+    this.#admin = admin
+    this.#requests = new Requests(admin, system)
+    this.#bootstrap = bootstrap
+    this.#forget = forget
+  }
+
+  poll(options: PollOptions): Promise<Polled> {
+    return this.#requests.retrying(this.#bootstrap, () => this.#poll(options))
+  }
+
+  async close(): Promise<void> {
+    this.#forget()
+    await this.#admin.close()
+  }
+
+  async #poll(options: PollOptions): Promise<Polled> {
+    const byLeader = new Map<number, PartitionOffset[]>()
+    for (const position of options.positions) {
+      const leader = await this.#leaderOf(position)
+      const some = byLeader.get(leader)
+      if (some === undefined) byLeader.set(leader, [position])
+      else some.push(position)
+    }
+    const polled: Polled = { records: [], next: [], outOfRange: [] }
+    const rounds = Array.from(byLeader, ([node, positions]) => this.#fetch(node, positions, options))
+    for (const { topic, partition, from, fetched } of (await Promise.all(rounds)).flat()) {
+      const error = errorName(fetched.errorCode)
+      if (error === 'OFFSET_OUT_OF_RANGE') polled.outOfRange.push({ topic, partition })
+      else if (moved.has(error)) this.#topics.delete(topic)
+      else {
+        refusePartition(topic, partition, fetched.errorCode)
+        const positions = new Map([[partition, from]])
+        const { records, damage } = take(
+          fetched,
+          { topic, from: positions, until: null, committedOnly: options.committedOnly === true },
+          positions,
+        )
+        // Records before the damage are given first; the next poll begins at it.
+        if (damage !== null && records.length === 0) throw damage
+        for (const record of records) polled.records.push(record)
+        polled.next.push({ topic, partition, offset: positions.get(partition)! })
+      }
+    }
+    return polled
+  }
+
+  async #leaderOf({ topic, partition }: PartitionOffset): Promise<number> {
+    const known = this.#topics.get(topic)?.leaders.get(partition)
+    if (known !== undefined) return known
+    const { info } = await leaders(this.#requests, topic, [partition])
+    const found = new Map(info.partitions.map(each => [each.partition, each.leader]))
+    this.#topics.set(topic, { id: info.id, leaders: found })
+    return found.get(partition)!
+  }
+
+  async #fetch(node: number, wanted: readonly PartitionOffset[], { maxWaitMs, maxBytes, committedOnly }: PollOptions) {
+    const byTopic = Map.groupBy(wanted, each => each.topic)
+    const topics = Array.from(byTopic, ([topic, positions]) => {
+      const { id } = this.#topics.get(topic)!
+      const partitions = positions.map(({ partition, offset }) => ({
+        partition,
+        fetchOffset: toInt64(offset),
+        partitionMaxBytes: Math.min(maxBytes, maxBytesPerPartition),
+      }))
+      return { topic, ...(id === '' ? {} : { topicId: id as Uuid }), partitions }
+    })
+    const hasIds = topics.every(each => each.topicId !== undefined)
+    const isolationLevel = committedOnly === true ? 1 : 0
+    const request = { maxWaitMs, minBytes: 1, maxBytes, isolationLevel, topics, forgottenTopicsData: [] }
+    const response = await this.#requests.ask(apis.fetch, request, { node }, hasIds ? apis.fetch.maxVersion : 12)
+    refuse(response.errorCode)
+    const names = new Map(topics.map(each => [each.topicId as string | undefined, each.topic]))
+    const offsets = new Map(wanted.map(each => [`${each.topic} ${each.partition}`, each.offset]))
+    return response.responses.flatMap(({ topic: name, topicId, partitions }) => {
+      const topic = name !== undefined && name !== '' ? name : names.get(topicId)!
+      return partitions.map((fetched: FetchedPartition) => {
+        const partition = fetched.partitionIndex
+        return { topic, partition, from: offsets.get(`${topic} ${partition}`)!, fetched }
+      })
+    })
+  }
+}

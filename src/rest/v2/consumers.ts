@@ -1,0 +1,331 @@
+/** v2: `/consumers/{group}`: consumer instances. */
+import { runInNewContext } from 'node:vm'
+import { Type } from 'typebox'
+import type { CommittedOffset, ReceivedRecord } from '../../client.ts'
+import { HttpError } from '../../http.ts'
+import { badRequestOf } from '../errors.ts'
+import { baseUrl } from '../links.ts'
+import type { Asking, Rest } from '../rest.ts'
+import { asInt64, errors, Int64, NoContent } from '../v3/schemas.ts'
+import type { ConsumerInstance, InstanceOptions } from './instance.ts'
+import { Instances } from './instances.ts'
+import { chooseType, type Format, formatOf, formats, formatTypes, plainTypes, typeOf } from './media.ts'
+
+const Partition = Type.Object({ topic: Type.String(), partition: Type.Integer() })
+const Partitions = Type.Object({ partitions: Type.Array(Partition) })
+const Offset = Type.Object({ ...Partition.properties, offset: Int64, metadata: Type.Optional(Type.Union([Type.String(), Type.Null()])) })
+const AtTime = Type.Object({
+  ...Partition.properties,
+  timestamp: Type.String(),
+  metadata: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+})
+const InGroup = Type.Object({ group: Type.String() })
+const InInstance = Type.Object({ group: Type.String(), instance: Type.String() })
+const Reading = Type.Object({ timeout: Type.Optional(Type.String()), max_bytes: Type.Optional(Type.String()) })
+const NewInstance = Type.Partial(
+  Type.Object({
+    id: Type.Union([Type.String(), Type.Null()]),
+    name: Type.Union([Type.String(), Type.Null()]),
+    format: Type.Union([Type.String(), Type.Null()]),
+    'auto.offset.reset': Type.Union([Type.String(), Type.Null()]),
+    'auto.commit.enable': Type.Union([Type.String(), Type.Boolean(), Type.Null()]),
+    'fetch.min.bytes': Type.Union([Type.Integer(), Type.String(), Type.Null()]),
+    'consumer.request.timeout.ms': Type.Union([Type.Integer(), Type.String(), Type.Null()]),
+  }),
+)
+const Created = Type.Object({ instance_id: Type.String(), base_uri: Type.String() })
+const ReadRecord = Type.Object({
+  topic: Type.String(),
+  key: Type.Unknown(),
+  value: Type.Unknown(),
+  partition: Type.Integer(),
+  offset: Int64,
+})
+const settings: ReadonlySet<string> = new Set([...Object.keys(NewInstance.properties), 'responseMinBytes', 'requestWaitMs'])
+const path = '/consumers/:group/instances/:instance'
+const mostResponseBytes = 64 * 1024 * 1024
+
+interface Named {
+  readonly group: string
+  readonly instance: string
+}
+
+export function consumerRoutes(rest: Rest): Instances {
+  const { system, logger } = rest
+  const { instanceTimeoutMs: timeoutMs, mostInstances: most } = rest.settings
+  const instances = new Instances({ system, logger, timeoutMs, most })
+  const use = <T>(request: Asking, { group, instance }: Named, work: (instance: ConsumerInstance) => Promise<T>) =>
+    instances.use(rest.identity(request), group, instance, work)
+  createRoute(rest, instances)
+  rest.app.delete(path, { schema: { params: InInstance, response: { 204: NoContent, ...errors } } }, async (request, reply) => {
+    await instances.delete(rest.identity(request), request.params.group, request.params.instance)
+    reply.code(204).send(null)
+  })
+  subscriptionRoutes(rest, use)
+  positionRoutes(rest, use)
+  offsetRoutes(rest, use)
+  readRoute(rest, use)
+  return instances
+}
+
+type Use = <T>(request: Asking, named: Named, work: (instance: ConsumerInstance) => Promise<T>) => Promise<T>
+
+function createRoute(rest: Rest, instances: Instances): void {
+  rest.app.post(
+    '/consumers/:group',
+    {
+      // An unknown setting is told by its name.
+      validatorCompiler: () => () => true,
+      schema: { params: InGroup, body: NewInstance, response: { 200: Created, ...errors } },
+    },
+    async request => {
+      const { group } = request.params
+      const given = (request.body ?? {}) as Record<string, unknown>
+      if (typeof given !== 'object' || Array.isArray(given)) throw badRequestOf('the body must be an object')
+      for (const name of Object.keys(given)) if (!settings.has(name)) throw new HttpError(422, 422, `Unrecognized field: ${name}`)
+      const bytes = Buffer.alloc(16)
+      rest.system.random.fill(bytes)
+      const name = given['id'] ?? given['name'] ?? `rest-consumer-${bytes.toString('hex')}`
+      if (typeof name !== 'string' || name === '') throw invalidSetting(`Invalid value ${name} for configuration name`)
+      instances.create(rest.identity(request), rest.client(request), name, optionsIn(group, given))
+      const where = `consumers/${encodeURIComponent(group)}/instances/${encodeURIComponent(name)}`
+      return { instance_id: name, base_uri: `${baseUrl(request)}/${where}` }
+    },
+  )
+}
+
+function optionsIn(group: string, given: Record<string, unknown>): InstanceOptions {
+  const format = String(given['format'] ?? 'binary').toLowerCase()
+  if (!formats.includes(format as Format)) throw new HttpError(422, 422, 'Invalid format type.')
+  if (format !== 'binary' && format !== 'json') throw invalidSetting(`the format ${format} needs a schema registry`)
+  const reset = given['auto.offset.reset'] ?? 'latest'
+  if (reset !== 'earliest' && reset !== 'latest' && reset !== 'none')
+    throw invalidSetting(`Invalid value ${reset} for configuration auto.offset.reset`)
+  const autoCommit = String(given['auto.commit.enable'] ?? 'true').toLowerCase()
+  if (autoCommit !== 'true' && autoCommit !== 'false')
+    throw invalidSetting(`Invalid value ${autoCommit} for configuration enable.auto.commit`)
+  const minBytes = numberIn(given, 'fetch.min.bytes', 'responseMinBytes') ?? -1
+  if (minBytes !== -1 && (minBytes < 1 || minBytes > 10_000_000))
+    throw new HttpError(
+      422,
+      40_001,
+      `Invalid consumer configuration. It does not abide by the constraints: fetch.min.bytes must be -1 or 1 to 10000000, not ${minBytes}`,
+    )
+  const requestTimeoutMs = Math.min(numberIn(given, 'consumer.request.timeout.ms', 'requestWaitMs') ?? 1_000, 3_600_000)
+  return { group, format: format as Format, reset, autoCommit: autoCommit === 'true', minBytes, requestTimeoutMs }
+}
+
+function numberIn(given: Record<string, unknown>, name: string, alias: string): number | undefined {
+  const value = given[name] ?? given[alias]
+  if (value == null) return undefined
+  const number = typeof value === 'string' ? Number(value) : value
+  if (!Number.isInteger(number)) throw invalidSetting(`Invalid value ${value} for configuration ${name}`)
+  return number as number
+}
+
+function invalidSetting(message: string): HttpError {
+  return new HttpError(422, 42_204, `Invalid consumer configuration: ${message}`)
+}
+
+function subscriptionRoutes(rest: Rest, use: Use): void {
+  const { app } = rest
+  const Subscription = Type.Object({
+    topics: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+    topic_pattern: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  })
+  app.post(
+    `${path}/subscription`,
+    { schema: { params: InInstance, body: Subscription, response: { 204: NoContent, ...errors } } },
+    async (request, reply) => {
+      const { topics, topic_pattern } = request.body
+      await use(request, request.params, async instance => {
+        if (topics != null) await instance.subscribe(topics)
+        else if (topic_pattern != null) await instance.subscribe(matching(topic_pattern, await rest.client(request).topicNames()))
+      })
+      reply.code(204).send(null)
+    },
+  )
+  app.get(
+    `${path}/subscription`,
+    { schema: { params: InInstance, response: { 200: Type.Object({ topics: Type.Array(Type.String()) }), ...errors } } },
+    request => use(request, request.params, async instance => ({ topics: [...instance.topics] })),
+  )
+  app.delete(
+    `${path}/subscription`,
+    { schema: { params: InInstance, response: { 204: NoContent, ...errors } } },
+    async (request, reply) => {
+      await use(request, request.params, instance => instance.unsubscribe())
+      reply.code(204).send(null)
+    },
+  )
+  app.post(
+    `${path}/assignments`,
+    { schema: { params: InInstance, body: Partitions, response: { 204: NoContent, ...errors } } },
+    async (request, reply) => {
+      await use(request, request.params, instance => instance.assign(request.body.partitions))
+      reply.code(204).send(null)
+    },
+  )
+  app.get(`${path}/assignments`, { schema: { params: InInstance, response: { 200: Partitions, ...errors } } }, request =>
+    use(request, request.params, async instance => ({ partitions: await instance.assignments() })),
+  )
+}
+
+/** Those that exist now. Internal ones are left out, as by Kafka's consumer. */
+function matching(pattern: string, names: readonly string[]): string[] {
+  const shown = names.filter(each => !each.startsWith('__'))
+  try {
+    // A pattern may take for ever; this is the way to stop it.
+    const found: unknown = runInNewContext(
+      'names.filter(name => new RegExp(`^(?:${pattern})$`).test(name))',
+      { names: shown, pattern },
+      { timeout: 100 },
+    )
+    return Array.from(found as string[])
+  } catch (error) {
+    throw badRequestOf(`topic_pattern: ${(error as Error).message}`)
+  }
+}
+
+function positionRoutes({ app }: Rest, use: Use): void {
+  const Seek = Type.Object({ offsets: Type.Optional(Type.Array(Offset)), timestamps: Type.Optional(Type.Array(AtTime)) })
+  app.post(
+    `${path}/positions`,
+    { schema: { params: InInstance, body: Seek, response: { 204: NoContent, ...errors } } },
+    async (request, reply) => {
+      const { offsets = [], timestamps = [] } = request.body
+      const positions = [
+        ...offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset: asInt64(offset, 'offset') })),
+        ...timestamps.map(({ topic, partition, timestamp }) => {
+          const time = Date.parse(timestamp)
+          if (Number.isNaN(time)) throw badRequestOf(`${timestamp} is not a time such as 2021-02-05T19:14:42Z`)
+          return { topic, partition, offset: { timestampMs: BigInt(time) } }
+        }),
+      ]
+      await use(request, request.params, instance => instance.seek(positions))
+      reply.code(204).send(null)
+    },
+  )
+  for (const [end, offset] of [
+    ['beginning', 'earliest'],
+    ['end', 'latest'],
+  ] as const)
+    app.post(
+      `${path}/positions/${end}`,
+      { schema: { params: InInstance, body: Partitions, response: { 204: NoContent, ...errors } } },
+      async (request, reply) => {
+        const positions = request.body.partitions.map(({ topic, partition }) => ({ topic, partition, offset }))
+        await use(request, request.params, instance => instance.seek(positions))
+        reply.code(204).send(null)
+      },
+    )
+}
+
+function offsetRoutes(rest: Rest, use: Use): void {
+  const { app } = rest
+  const Committed = Type.Object({ offsets: Type.Array(Offset) })
+  app.post(
+    `${path}/offsets`,
+    {
+      validatorCompiler: () => () => true,
+      schema: { params: InInstance, body: Committed, response: { 200: Type.Array(Type.Unknown()), ...errors } },
+    },
+    async request => {
+      const offsets = (request.body as { offsets?: unknown } | undefined)?.offsets
+      await use(request, request.params, instance => instance.commit(offsets == null ? null : committedIn(offsets)))
+      return []
+    },
+  )
+  // A body of GET, as Confluent's API has it.
+  app.route({
+    method: 'GET',
+    url: `${path}/offsets`,
+    exposeHeadRoute: false,
+    validatorCompiler: () => () => true,
+    schema: { params: InInstance, body: Partitions, response: { 200: Committed, ...errors } },
+    handler: async (request, reply) => {
+      const wanted = (request.body as { partitions?: unknown } | undefined)?.partitions
+      if (!Array.isArray(wanted)) throw new HttpError(404, 40_402, 'Partition not found.')
+      const { group } = request.params as Named
+      const offsets = await use(request, request.params as Named, () => rest.client(request).groupOffsets(group, ''))
+      const isWanted = new Set(wanted.map(each => `${each?.topic} ${each?.partition}`))
+      const found = offsets.filter(each => isWanted.has(`${each.topic} ${each.partition}`))
+      reply.send({ offsets: found.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })) } as never)
+    },
+  })
+}
+
+/** Committed is the position behind the given offset. */
+function committedIn(offsets: unknown): CommittedOffset[] {
+  if (!Array.isArray(offsets)) throw badRequestOf('offsets must be an array')
+  return offsets.map(each => {
+    const { topic, partition, offset, metadata } = (each ?? {}) as Record<string, unknown>
+    if (typeof topic !== 'string' || !Number.isInteger(partition)) throw badRequestOf('an offset needs a topic and a partition')
+    if (metadata != null && typeof metadata !== 'string') throw badRequestOf('metadata must be a string')
+    return { topic, partition: partition as number, offset: asInt64(offset, 'offset') + 1n, ...(metadata == null ? {} : { metadata }) }
+  })
+}
+
+function readRoute({ app }: Rest, use: Use): void {
+  app.get(
+    `${path}/records`,
+    { schema: { params: InInstance, querystring: Reading, response: { 200: Type.Array(ReadRecord), ...errors } } },
+    async (request, reply) => {
+      const { format, records } = await use(request, request.params, async instance => {
+        const { format: own, requestTimeoutMs } = instance.options
+        requireFormat(request.headers.accept, own)
+        const timeout = Number(request.query.timeout ?? -1)
+        const maxBytes = Number(request.query.max_bytes ?? -1)
+        if (!Number.isInteger(timeout) || !Number.isInteger(maxBytes)) throw new HttpError(404, 404, 'HTTP 404 Not Found')
+        const read = await instance.read(
+          timeout > 0 ? Math.min(timeout, requestTimeoutMs) : requestTimeoutMs,
+          maxBytes > 0 ? Math.min(maxBytes, mostResponseBytes) : mostResponseBytes,
+          own === 'json' ? jsonRecord : binaryRecord,
+        )
+        return { format: own, records: read }
+      })
+      reply
+        .serializer(String)
+        .header('content-type', typeOf(format))
+        .send(`[${records.join(',')}]` as never)
+    },
+  )
+}
+
+/** What is accepted must be of the format of the instance; a type without a format stands for binary. */
+function requireFormat(accept: string | undefined, own: Format): void {
+  const chosen = chooseType(accept, [typeOf(own), ...formatTypes, ...plainTypes])
+  const format = formatOf(chosen) ?? 'binary'
+  if (format !== own && chosen !== 'application/json')
+    throw new HttpError(406, 40_601, 'The requested embedded data format does not match the deserializer for this consumer instance')
+}
+
+function binaryRecord({ topic, key, value, partition, offset }: ReceivedRecord): string {
+  return recordText(
+    topic,
+    key === null ? 'null' : `"${key.toString('base64')}"`,
+    value === null ? 'null' : `"${value.toString('base64')}"`,
+    partition,
+    offset,
+  )
+}
+
+function jsonRecord(record: ReceivedRecord): string {
+  return recordText(record.topic, jsonIn(record, record.key), jsonIn(record, record.value), record.partition, record.offset)
+}
+
+/** The text itself, once it is known to be JSON. */
+function jsonIn({ topic, partition, offset }: ReceivedRecord, bytes: Buffer | null): string {
+  if (bytes === null) return 'null'
+  const text = bytes.toString('utf8')
+  try {
+    JSON.parse(text)
+    return text
+  } catch (error) {
+    throw new HttpError(408, 40_801, `The record at ${topic}-${partition}, offset ${offset} is not JSON: ${(error as Error).message}`)
+  }
+}
+
+function recordText(topic: string, key: string, value: string, partition: number, offset: bigint): string {
+  return `{"topic":${JSON.stringify(topic)},"key":${key},"value":${value},"partition":${partition},"offset":${offset}}`
+}

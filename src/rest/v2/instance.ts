@@ -1,0 +1,253 @@
+/**
+ * A consumer that lives between requests: its subscription or assignment, where it reads in each partition, and the records that were fetched and not
+ * given yet.
+ *
+ * Operations run one after another, as in Kafka's consumer. It fetches only when asked for records, so that a slow reader holds nothing up.
+ */
+import type { System } from '../../base.ts'
+import {
+  type Client,
+  ClientError,
+  type CommittedOffset,
+  type Membership,
+  type PartitionName,
+  type Reader,
+  type ReceivedRecord,
+} from '../../client.ts'
+import { HttpError } from '../../http.ts'
+import type { Format } from './media.ts'
+import { Positions } from './positions.ts'
+
+export interface InstanceOptions {
+  readonly group: string
+  readonly format: Format
+  readonly reset: 'earliest' | 'latest' | 'none'
+  readonly autoCommit: boolean
+  /** -1: a request waits for as many records as come in its time. */
+  readonly minBytes: number
+  readonly requestTimeoutMs: number
+}
+
+const autoCommitMs = 5_000
+/** Of one fetch, and so about what is kept for the next request. */
+const fetchBytes = 4_194_304
+const mostWaitMs = 500
+const pauseMs = 50
+
+export class ConsumerInstance {
+  readonly options: InstanceOptions
+  readonly #client: Client
+  readonly #system: System
+  readonly #reader: Reader
+  #topics: string[] = []
+  #membership: Promise<Membership> | null = null
+  #manual: PartitionName[] = []
+  /** Where the next fetch begins. */
+  readonly #fetched = new Positions()
+  /** Behind what has been given. */
+  readonly #given = new Positions()
+  #buffer: ReceivedRecord[] = []
+  #tail: Promise<unknown> = Promise.resolve()
+  #committedMs: number
+  #isClosed = false
+
+  constructor(client: Client, system: System, options: InstanceOptions) {
+    this.options = options
+    this.#client = client
+    this.#system = system
+    this.#reader = client.openReader()
+    this.#committedMs = system.clock.monotonic()
+  }
+
+  /** One operation after the other. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#tail.then(() => {
+      if (this.#isClosed) throw new HttpError(404, 40_403, 'Consumer instance not found.')
+      return work()
+    })
+    this.#tail = done.catch(() => {})
+    return done
+  }
+
+  subscribe(topics: readonly string[]): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#manual.length > 0) throw exclusive()
+      await this.#leave()
+      this.#topics = [...topics]
+      if (topics.length === 0) return
+      this.#membership = this.#client.join({ group: this.options.group, topics })
+      // Told to whoever reads next.
+      this.#membership.catch(() => {})
+    })
+  }
+
+  unsubscribe(): Promise<void> {
+    return this.#alone(async () => {
+      await this.#leave()
+      this.#topics = []
+      this.#manual = []
+    })
+  }
+
+  get topics(): readonly string[] {
+    return this.#topics
+  }
+
+  assign(partitions: readonly PartitionName[]): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#topics.length > 0) throw exclusive()
+      const kept = new Positions()
+      for (const each of partitions) kept.set(each, 0n)
+      for (const each of this.#manual) if (!kept.has(each)) this.#forget(each)
+      this.#manual = partitions.map(({ topic, partition }) => ({ topic, partition }))
+    })
+  }
+
+  assignments(): Promise<PartitionName[]> {
+    return this.#alone(() => this.#assigned())
+  }
+
+  seek(positions: readonly (PartitionName & { offset: bigint | 'earliest' | 'latest' | { timestampMs: bigint } })[]): Promise<void> {
+    return this.#alone(async () => {
+      const assigned = await this.#assigned()
+      for (const { topic, partition, offset } of positions) {
+        if (!assigned.some(each => each.topic === topic && each.partition === partition))
+          throw new HttpError(409, 40_903, `Illegal state: No current assignment for partition ${topic}-${partition}`)
+        const found = typeof offset === 'bigint' ? offset : (await this.#client.offsets(topic, [partition], offset)).get(partition)!
+        this.#forget({ topic, partition })
+        this.#fetched.set({ topic, partition }, found)
+        this.#given.set({ topic, partition }, found)
+      }
+    })
+  }
+
+  /** null: behind what has been given. */
+  commit(offsets: readonly CommittedOffset[] | null): Promise<void> {
+    return this.#alone(() => this.#commit(offsets ?? this.#given.all()))
+  }
+
+  /** Records until `maxBytes` are reached or the time is over; `sizeOf` and `take` are the caller's form of a record. */
+  read<T>(timeoutMs: number, maxBytes: number, take: (record: ReceivedRecord) => T): Promise<T[]> {
+    return this.#alone(() => this.#read(timeoutMs, maxBytes, take))
+  }
+
+  async close(): Promise<void> {
+    await this.#alone(async () => {
+      await this.#leave()
+      this.#isClosed = true
+      await this.#reader.close()
+    })
+  }
+
+  async #read<T>(timeoutMs: number, maxBytes: number, take: (record: ReceivedRecord) => T): Promise<T[]> {
+    const { clock, timers } = this.#system
+    const end = clock.monotonic() + timeoutMs
+    const taken: T[] = []
+    let bytes = 0
+    const isFull = () => {
+      const minBytes = this.options.minBytes
+      while (this.#buffer.length > 0) {
+        const [record] = this.#buffer
+        const size = (record!.key?.length ?? 0) + (record!.value?.length ?? 0)
+        if (bytes + size >= maxBytes && bytes > 0) return true
+        taken.push(take(record!))
+        this.#buffer.shift()
+        this.#given.set(record!, record!.offset + 1n)
+        bytes += size
+        if (bytes >= maxBytes) return true
+      }
+      return minBytes >= 0 && bytes > minBytes
+    }
+    for (;;) {
+      if (isFull()) break
+      const left = end - clock.monotonic()
+      if (left <= 0) break
+      const waitMs = taken.length > 0 ? 0 : Math.min(mostWaitMs, Math.ceil(left))
+      const isReading = await this.#fill(waitMs)
+      // What is there now has been given.
+      if (this.#buffer.length === 0 && taken.length > 0) break
+      if (!isReading) await new Promise<void>(resolve => timers.after(pauseMs, resolve))
+    }
+    if (this.options.autoCommit && clock.monotonic() - this.#committedMs >= autoCommitMs) await this.#commit(this.#given.all())
+    return taken
+  }
+
+  /** Fetches once. False: there is nothing to read from. */
+  async #fill(maxWaitMs: number): Promise<boolean> {
+    const assigned = await this.#begin()
+    if (assigned.length === 0) return false
+    const positions = assigned.map(each => ({ ...each, offset: this.#fetched.get(each)! }))
+    const { records, next, outOfRange } = await this.#reader.poll({ positions, maxWaitMs, maxBytes: fetchBytes })
+    for (const each of next) this.#fetched.set(each, each.offset)
+    this.#buffer = this.#buffer.length === 0 ? records : [...this.#buffer, ...records]
+    for (const each of outOfRange) this.#fetched.set(each, await this.#resetOf(each))
+    return true
+  }
+
+  /** What is assigned now, each with a position. */
+  async #begin(): Promise<PartitionName[]> {
+    const assigned = await this.#assigned()
+    const isKnown = new Positions()
+    for (const each of assigned) isKnown.set(each, 0n)
+    for (const each of this.#fetched.all()) if (!isKnown.has(each)) this.#forget(each)
+    const fresh = assigned.filter(each => !this.#fetched.has(each))
+    if (fresh.length > 0) {
+      const committed = new Positions()
+      for (const each of await this.#client.groupOffsets(this.options.group, '')) committed.set(each, each.offset)
+      for (const each of fresh) this.#fetched.set(each, committed.get(each) ?? (await this.#resetOf(each)))
+    }
+    return assigned
+  }
+
+  async #assigned(): Promise<PartitionName[]> {
+    if (this.#membership === null) return this.#manual
+    const joined = await Promise.race([this.#membership, this.#soon()])
+    return joined === null ? [] : joined.assignments()
+  }
+
+  /** Who joins is not waited for longer than a request takes. */
+  #soon(): Promise<null> {
+    return new Promise(resolve => this.#system.timers.after(pauseMs, () => resolve(null)))
+  }
+
+  async #resetOf({ topic, partition }: PartitionName): Promise<bigint> {
+    const { reset } = this.options
+    if (reset === 'none')
+      throw new ClientError('OFFSET_OUT_OF_RANGE', `${topic}-${partition} has no committed offset, and auto.offset.reset is none`)
+    return (await this.#client.offsets(topic, [partition], reset)).get(partition)!
+  }
+
+  #forget(partition: PartitionName): void {
+    this.#fetched.delete(partition)
+    this.#given.delete(partition)
+    this.#buffer = this.#buffer.filter(each => each.topic !== partition.topic || each.partition !== partition.partition)
+  }
+
+  async #commit(offsets: readonly CommittedOffset[]): Promise<void> {
+    this.#committedMs = this.#system.clock.monotonic()
+    if (offsets.length === 0) return
+    if (this.#membership === null) await this.#client.commit(this.options.group, offsets)
+    else await (await this.#membership).commit(offsets)
+  }
+
+  async #leave(): Promise<void> {
+    const membership = this.#membership
+    try {
+      if (this.options.autoCommit) await this.#commit(this.#given.all())
+    } catch {
+      // It goes in any case: whoever takes over reads again what was not committed.
+    }
+    this.#membership = null
+    this.#fetched.clear()
+    this.#given.clear()
+    this.#buffer = []
+    await membership?.then(
+      each => each.close(),
+      () => {},
+    )
+  }
+}
+
+function exclusive(): HttpError {
+  return new HttpError(409, 40_903, 'Illegal state: Subscription to topics, partitions and pattern are mutually exclusive')
+}

@@ -1,0 +1,34 @@
+/** Positions by partition: topics may have any name that Kafka allows, none of which has a space. */
+import type { PartitionName, PartitionOffset } from '../../client.ts'
+
+export class Positions {
+  readonly #offsets = new Map<string, PartitionOffset>()
+
+  get(partition: PartitionName): bigint | undefined {
+    return this.#offsets.get(keyOf(partition))?.offset
+  }
+
+  set({ topic, partition }: PartitionName, offset: bigint): void {
+    this.#offsets.set(keyOf({ topic, partition }), { topic, partition, offset })
+  }
+
+  has(partition: PartitionName): boolean {
+    return this.#offsets.has(keyOf(partition))
+  }
+
+  delete(partition: PartitionName): void {
+    this.#offsets.delete(keyOf(partition))
+  }
+
+  clear(): void {
+    this.#offsets.clear()
+  }
+
+  all(): PartitionOffset[] {
+    return [...this.#offsets.values()]
+  }
+}
+
+function keyOf({ topic, partition }: PartitionName): string {
+  return `${topic} ${partition}`
+}
