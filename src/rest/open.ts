@@ -15,6 +15,7 @@ import { batchRoutes } from './v3/batch.ts'
 import { brokerRoutes } from './v3/brokers.ts'
 import { clusterRoutes } from './v3/clusters.ts'
 import { configRoutes } from './v3/configs.ts'
+import { consumeRoute } from './v3/consume.ts'
 import { groupRoutes } from './v3/groups.ts'
 import { partitionRoutes } from './v3/partitions.ts'
 import { recordRoutes } from './v3/records.ts'
@@ -89,6 +90,7 @@ async function routes(rest: Rest): Promise<Instances> {
   groupRoutes(rest)
   await recordRoutes(rest)
   await batchRoutes(rest)
+  consumeRoute(rest)
   plainRoutes(rest)
   await produceRoutes(rest)
   return consumerRoutes(rest)

@@ -8,6 +8,7 @@ import type { RestSettings } from '../service.ts'
 import type { Identity, Sessions } from '../sessions.ts'
 import { notFound } from './errors.ts'
 import { Links } from './links.ts'
+import { Readers } from './readers.ts'
 import { Budget } from './records/budget.ts'
 
 export interface RestOptions {
@@ -30,6 +31,7 @@ export class Rest {
   /** Of one request, or of one record of a stream. */
   readonly mostBodyBytes: number
   readonly budget: Budget
+  readonly readers: Readers
   readonly #stop = new AbortController()
   readonly #sessions: Sessions
   readonly #identities = new WeakMap<object, Identity>()
@@ -42,6 +44,7 @@ export class Rest {
     this.settings = settings
     this.mostBodyBytes = mostBodyBytes
     this.budget = new Budget(settings.mostInFlightBytes)
+    this.readers = new Readers(settings.mostInstances)
     this.#sessions = sessions
   }
 

@@ -162,6 +162,29 @@ test('a manual assignment: positions by offset, time, beginning and end', async 
   assert.deepEqual([both.status, both.body.error_code], [409, 40_903])
 })
 
+test('a record that is no JSON: those before it are given, then 408 with 40801, until it is left behind', async () => {
+  await proxy.client.createTopic({ name: 'mixed' })
+  await proxy.client.send(
+    'mixed',
+    ['1', 'oops', '3'].map(value => ({ key: null, value: Buffer.from(value) })),
+  )
+  const instance = await createInstance('mixers', { format: 'json', 'auto.offset.reset': 'earliest' })
+  const at = { topic: 'mixed', partition: 0 }
+  await proxy.ask('POST', `${instance}/assignments`, { partitions: [at] })
+  const accept = 'application/vnd.kafka.json.v2+json'
+  assert.deepEqual(
+    (await readAll(instance, 1, accept)).map(each => each.value),
+    [1],
+  )
+  const bad = await proxy.ask('GET', `${instance}/records`, undefined, { accept })
+  assert.deepEqual([bad.status, bad.body.error_code], [408, 40_801])
+  await proxy.ask('POST', `${instance}/positions`, { offsets: [{ ...at, offset: 2 }] })
+  assert.deepEqual(
+    (await readAll(instance, 1, accept)).map(each => each.value),
+    [3],
+  )
+})
+
 test('unknown consumer 40403, name taken 40902, format mismatch 406/40601, unknown consumer setting 422', async () => {
   const unknown = await proxy.ask('DELETE', '/consumers/any/instances/none')
   assert.deepEqual([unknown.status, unknown.body.error_code], [404, 40_403])
@@ -186,7 +209,7 @@ test('a topic pattern; a pattern without end is refused', async () => {
 })
 
 test('instances have a maximum number, and end when they are idle', async () => {
-  await using small = await startProxy({}, { rest: { mostInFlightBytes: 65_536, instanceTimeoutMs: 300, mostInstances: 2 } })
+  await using small = await startProxy({}, { rest: { mostInFlightBytes: 65_536, instanceTimeoutMs: 3_000, mostInstances: 2 } })
   await createInstance('few', { name: 'a' }, small)
   await createInstance('few', { name: 'b' }, small)
   const third = await small.ask('POST', '/consumers/few', { name: 'c' })

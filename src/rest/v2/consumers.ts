@@ -3,11 +3,11 @@ import { runInNewContext } from 'node:vm'
 import { Type } from 'typebox'
 import type { CommittedOffset, ReceivedRecord } from '../../client.ts'
 import { HttpError } from '../../http.ts'
+import type { ConsumerInstance, InstanceOptions } from '../consumer/instance.ts'
 import { badRequestOf } from '../errors.ts'
 import { baseUrl } from '../links.ts'
 import type { Asking, Rest } from '../rest.ts'
 import { asInt64, errors, Int64, NoContent } from '../v3/schemas.ts'
-import type { ConsumerInstance, InstanceOptions } from './instance.ts'
 import { Instances } from './instances.ts'
 import { chooseType, type Format, formatOf, formats, formatTypes, plainTypes, typeOf } from './media.ts'
 
@@ -177,8 +177,8 @@ function matching(pattern: string, names: readonly string[]): string[] {
   try {
     // A pattern may take for ever; this is the way to stop it.
     const found: unknown = runInNewContext(
-      'names.filter(name => new RegExp(`^(?:${pattern})$`).test(name))',
-      { names: shown, pattern },
+      'names.filter(name => new RegExp(pattern).test(name))',
+      { names: shown, pattern: `^(?:${pattern})$` },
       { timeout: 100 },
     )
     return Array.from(found as string[])
@@ -272,14 +272,17 @@ function readRoute({ app }: Rest, use: Use): void {
     { schema: { params: InInstance, querystring: Reading, response: { 200: Type.Array(ReadRecord), ...errors } } },
     async (request, reply) => {
       const { format, records } = await use(request, request.params, async instance => {
-        const { format: own, requestTimeoutMs } = instance.options
+        const { requestTimeoutMs } = instance.options
+        const own = instance.options.format as Format
         requireFormat(request.headers.accept, own)
         const timeout = Number(request.query.timeout ?? -1)
         const maxBytes = Number(request.query.max_bytes ?? -1)
         if (!Number.isInteger(timeout) || !Number.isInteger(maxBytes)) throw new HttpError(404, 404, 'HTTP 404 Not Found')
         const read = await instance.read(
-          timeout > 0 ? Math.min(timeout, requestTimeoutMs) : requestTimeoutMs,
-          maxBytes > 0 ? Math.min(maxBytes, mostResponseBytes) : mostResponseBytes,
+          {
+            timeoutMs: timeout > 0 ? Math.min(timeout, requestTimeoutMs) : requestTimeoutMs,
+            maxBytes: maxBytes > 0 ? Math.min(maxBytes, mostResponseBytes) : mostResponseBytes,
+          },
           own === 'json' ? jsonRecord : binaryRecord,
         )
         return { format: own, records: read }

@@ -4,7 +4,7 @@ import type { Client } from '../../client.ts'
 import { HttpError } from '../../http.ts'
 import type { Logger } from '../../logger.ts'
 import type { Identity } from '../../sessions.ts'
-import { ConsumerInstance, type InstanceOptions } from './instance.ts'
+import { ConsumerInstance, type InstanceOptions } from '../consumer/instance.ts'
 
 export interface InstancesOptions {
   readonly system: System

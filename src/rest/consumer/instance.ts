@@ -11,21 +11,29 @@ import {
   type CommittedOffset,
   type Membership,
   type PartitionName,
+  type PartitionOffset,
   type Reader,
   type ReceivedRecord,
 } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import type { Format } from './media.ts'
 import { Positions } from './positions.ts'
 
 export interface InstanceOptions {
   readonly group: string
-  readonly format: Format
+  /** Of keys and values, as the API names it. */
+  readonly format: string
   readonly reset: 'earliest' | 'latest' | 'none'
   readonly autoCommit: boolean
   /** -1: a request waits for as many records as come in its time. */
   readonly minBytes: number
   readonly requestTimeoutMs: number
+  readonly committedOnly?: boolean
+}
+
+export interface ReadLimits {
+  readonly timeoutMs: number
+  readonly maxBytes: number
+  readonly maxRecords?: number
 }
 
 const autoCommitMs = 5_000
@@ -126,9 +134,14 @@ export class ConsumerInstance {
     return this.#alone(() => this.#commit(offsets ?? this.#given.all()))
   }
 
-  /** Records until `maxBytes` are reached or the time is over; `sizeOf` and `take` are the caller's form of a record. */
-  read<T>(timeoutMs: number, maxBytes: number, take: (record: ReceivedRecord) => T): Promise<T[]> {
-    return this.#alone(() => this.#read(timeoutMs, maxBytes, take))
+  /** Records until a maximum is reached or the time is over, in the form that `take` gives them. */
+  read<T>(limits: ReadLimits, take: (record: ReceivedRecord) => T): Promise<T[]> {
+    return this.#alone(() => this.#read(limits, take))
+  }
+
+  /** Behind what has been given. */
+  get positions(): PartitionOffset[] {
+    return this.#given.all()
   }
 
   async close(): Promise<void> {
@@ -139,24 +152,30 @@ export class ConsumerInstance {
     })
   }
 
-  async #read<T>(timeoutMs: number, maxBytes: number, take: (record: ReceivedRecord) => T): Promise<T[]> {
+  async #read<T>(
+    { timeoutMs, maxBytes, maxRecords = Number.POSITIVE_INFINITY }: ReadLimits,
+    take: (record: ReceivedRecord) => T,
+  ): Promise<T[]> {
     const { clock, timers } = this.#system
     const end = clock.monotonic() + timeoutMs
     const taken: T[] = []
     let bytes = 0
-    const isFull = () => {
-      const minBytes = this.options.minBytes
-      while (this.#buffer.length > 0) {
-        const [record] = this.#buffer
-        const size = (record!.key?.length ?? 0) + (record!.value?.length ?? 0)
-        if (bytes + size >= maxBytes && bytes > 0) return true
-        taken.push(take(record!))
-        this.#buffer.shift()
-        this.#given.set(record!, record!.offset + 1n)
+    /** Until it is enough, or there are no more. */
+    const isFull = (): boolean => {
+      let next = 0
+      let isEnough = false
+      while (!isEnough && next < this.#buffer.length) {
+        const record = this.#buffer[next]!
+        const size = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+        isEnough = taken.length >= maxRecords || (bytes + size >= maxBytes && bytes > 0) || !this.#give(record, take, taken)
+        if (isEnough) break
+        next++
         bytes += size
-        if (bytes >= maxBytes) return true
+        isEnough = bytes >= maxBytes
       }
-      return minBytes >= 0 && bytes > minBytes
+      this.#buffer = next === this.#buffer.length ? [] : this.#buffer.slice(next)
+      const { minBytes } = this.options
+      return isEnough || (minBytes >= 0 && bytes > minBytes)
     }
     for (;;) {
       if (isFull()) break
@@ -172,12 +191,29 @@ export class ConsumerInstance {
     return taken
   }
 
+  /** False: what cannot be taken is left to the next request, whose answer is then its error. */
+  #give<T>(record: ReceivedRecord, take: (record: ReceivedRecord) => T, taken: T[]): boolean {
+    try {
+      taken.push(take(record))
+    } catch (error) {
+      if (taken.length === 0) throw error
+      return false
+    }
+    this.#given.set(record, record.offset + 1n)
+    return true
+  }
+
   /** Fetches once. False: there is nothing to read from. */
   async #fill(maxWaitMs: number): Promise<boolean> {
     const assigned = await this.#begin()
     if (assigned.length === 0) return false
     const positions = assigned.map(each => ({ ...each, offset: this.#fetched.get(each)! }))
-    const { records, next, outOfRange } = await this.#reader.poll({ positions, maxWaitMs, maxBytes: fetchBytes })
+    const { records, next, outOfRange } = await this.#reader.poll({
+      positions,
+      maxWaitMs,
+      maxBytes: fetchBytes,
+      committedOnly: this.options.committedOnly === true,
+    })
     for (const each of next) this.#fetched.set(each, each.offset)
     this.#buffer = this.#buffer.length === 0 ? records : [...this.#buffer, ...records]
     for (const each of outOfRange) this.#fetched.set(each, await this.#resetOf(each))

@@ -1,0 +1,235 @@
+/**
+ * `GET …/records`: reading, which Confluent's v3 lacks. A long-poll answers a page of records and the link to the next; with
+ * `Accept: text/event-stream` the same records come as server-sent events, for as long as the reader stays.
+ *
+ * With a `group`, a page begins where the group has committed, and the offsets that a later request continues from are committed by it: what was not
+ * read is given again. A stream of events is a member of the group, and commits what the reader has taken. Who takes nothing is not fetched for.
+ */
+import { PassThrough } from 'node:stream'
+import { type Static, Type } from 'typebox'
+import type { CommittedOffset, ReceivedRecord } from '../../client.ts'
+import { HttpError } from '../../http.ts'
+import { ConsumerInstance, type ReadLimits } from '../consumer/instance.ts'
+import { badRequestOf, toHttpError } from '../errors.ts'
+import type { Links } from '../links.ts'
+import { dataText, headersText, type ReadFormat, timeText } from '../records/text.ts'
+import type { Asking, Rest } from '../rest.ts'
+import { errors, InTopic, Int64, idIn, List, Nullable } from './schemas.ts'
+
+const Data = Type.Object({ type: Type.String({ description: 'BINARY (base64), STRING or JSON' }), data: Type.Unknown() })
+const ReadRecord = Type.Object({
+  partition_id: Type.Integer(),
+  offset: Int64,
+  timestamp: Nullable(Type.String()),
+  headers: Type.Array(Type.Object({ name: Type.String(), value: Nullable(Type.String({ description: 'Base64' })) })),
+  key: Nullable(Data),
+  value: Nullable(Data),
+})
+const Query = Type.Object({
+  from: Type.Optional(Type.String({ description: 'earliest (default), latest, or a time such as 2021-02-05T19:14:42Z' })),
+  offsets: Type.Optional(
+    Type.String({ description: 'Where to read: partition:offset, several separated by commas. Other partitions are not read' }),
+  ),
+  partition: Type.Optional(Type.String({ description: 'Only this partition' })),
+  group: Type.Optional(Type.String({ description: 'Begin where this consumer group has committed' })),
+  key_format: Type.Optional(Type.String({ description: 'BINARY (default), STRING or JSON; what is something else comes as BINARY' })),
+  value_format: Type.Optional(Type.String({ description: 'As key_format' })),
+  timeout_ms: Type.Optional(Type.String({ description: 'How long a page waits for a first record; default 1000, maximum 30000' })),
+  max_records: Type.Optional(Type.String({ description: 'Of a page; default 500, maximum 10000' })),
+  max_bytes: Type.Optional(Type.String({ description: 'Of keys and values of a page; default 1048576' })),
+  isolation: Type.Optional(Type.String({ description: 'read_uncommitted (default) or read_committed' })),
+})
+type Query = Static<typeof Query>
+
+const mostBytes = 16 * 1024 * 1024
+const heartbeatMs = 15_000
+const offsetText = /^(\d{1,10}):(\d{1,19})$/
+
+export function consumeRoute(rest: Rest): void {
+  rest.app.get(
+    '/v3/clusters/:cluster_id/topics/:topic_name/records',
+    { exposeHeadRoute: false, schema: { params: InTopic, querystring: Query, response: { 200: List(ReadRecord), ...errors } } },
+    async (request, reply) => {
+      const { cluster_id, topic_name } = request.params
+      const links = await rest.links(request, cluster_id)
+      const isStream = (request.headers.accept ?? '').includes('text/event-stream')
+      const lastEvent = request.headers['last-event-id']
+      const wish = wishIn({
+        ...request.query,
+        ...(isStream && typeof lastEvent === 'string' && lastEvent !== '' ? { offsets: lastEvent } : {}),
+      })
+      const leave = rest.readers.enter(rest.identity(request).principal)
+      const reader = open(rest, request, wish)
+      const close = () => {
+        leave()
+        reader.close().catch((error: unknown) => rest.logger.debug({ service: 'rest', err: error }, 'a reader could not be closed'))
+      }
+      if (!isStream) {
+        try {
+          const page = await pageOf(rest, request, reader, topic_name, wish, links)
+          return reply
+            .serializer(String)
+            .header('content-type', 'application/json')
+            .send(page as never)
+        } finally {
+          close()
+        }
+      }
+      const events = new PassThrough()
+      void stream(rest, request, reader, topic_name, wish, events).finally(close)
+      return reply.header('content-type', 'text/event-stream').send(events as never)
+    },
+  )
+}
+
+interface Wish {
+  readonly from: 'earliest' | 'latest' | { readonly timestampMs: bigint }
+  readonly offsets: readonly (readonly [partition: number, offset: bigint])[] | null
+  readonly partition: number | null
+  readonly group: string | null
+  readonly keyFormat: ReadFormat
+  readonly valueFormat: ReadFormat
+  readonly limits: ReadLimits
+  readonly committedOnly: boolean
+}
+
+function wishIn(query: Query): Wish {
+  const { from = 'earliest', offsets, partition, group } = query
+  const time = from === 'earliest' || from === 'latest' ? null : Date.parse(from)
+  if (time !== null && Number.isNaN(time)) throw badRequestOf(`from=${from} is neither earliest nor latest nor a time`)
+  if (query.isolation !== undefined && !/^read_(?:un)?committed$/.test(query.isolation))
+    throw badRequestOf('isolation must be read_uncommitted or read_committed')
+  return {
+    from: time === null ? (from as 'earliest' | 'latest') : { timestampMs: BigInt(time) },
+    offsets: offsets === undefined ? null : offsets.split(',').map(offsetIn),
+    partition: partition === undefined ? null : idIn(partition),
+    group: group === undefined || group === '' ? null : group,
+    keyFormat: formatIn(query.key_format),
+    valueFormat: formatIn(query.value_format),
+    limits: {
+      timeoutMs: numberIn('timeout_ms', query.timeout_ms, 1_000, 30_000),
+      maxRecords: numberIn('max_records', query.max_records, 500, 10_000),
+      maxBytes: numberIn('max_bytes', query.max_bytes, 1_048_576, mostBytes),
+    },
+    committedOnly: query.isolation === 'read_committed',
+  }
+}
+
+function offsetIn(text: string): readonly [number, bigint] {
+  const [, partition, offset] = offsetText.exec(text.trim()) ?? []
+  if (partition === undefined || BigInt.asIntN(64, BigInt(offset!)) !== BigInt(offset!))
+    throw badRequestOf(`offsets: ${text} is not partition:offset`)
+  return [idIn(partition), BigInt(offset!)]
+}
+
+function formatIn(given = 'BINARY'): ReadFormat {
+  const format = given.toUpperCase()
+  if (format !== 'BINARY' && format !== 'STRING' && format !== 'JSON') throw badRequestOf(`${given} is not BINARY, STRING or JSON`)
+  return format
+}
+
+function numberIn(name: string, given: string | undefined, otherwise: number, most: number): number {
+  if (given === undefined) return otherwise
+  const number = Number(given)
+  if (!Number.isInteger(number) || number < 0) throw badRequestOf(`${name} must be an integer of at least 0`)
+  return Math.min(number, most)
+}
+
+function open(rest: Rest, request: Asking, { group, from, committedOnly }: Wish): ConsumerInstance {
+  return new ConsumerInstance(rest.client(request), rest.system, {
+    group: group ?? '',
+    reset: from === 'latest' ? 'latest' : 'earliest',
+    ...{ format: '', autoCommit: false, minBytes: 1, requestTimeoutMs: 0, committedOnly },
+  })
+}
+
+/** Where to begin, in each partition that is read. */
+async function begin(rest: Rest, request: Asking, reader: ConsumerInstance, topic: string, wish: Wish): Promise<void> {
+  const client = rest.client(request)
+  const [info] = await client.topics([topic])
+  const all = info!.partitions.map(each => each.partition)
+  const wanted = wish.offsets?.map(([partition]) => partition) ?? (wish.partition === null ? all : [wish.partition])
+  for (const each of wanted) if (!all.includes(each)) throw new HttpError(404, 40_402, 'Partition not found.')
+  const positions = new Map<number, bigint>(wish.offsets ?? (await client.offsets(topic, wanted, wish.from)))
+  if (wish.group !== null && wish.offsets === null)
+    for (const each of await client.groupOffsets(wish.group, ''))
+      if (each.topic === topic && positions.has(each.partition)) positions.set(each.partition, each.offset)
+  const places = Array.from(positions, ([partition, offset]) => ({ topic, partition, offset }))
+  await reader.assign(places)
+  await reader.seek(places)
+}
+
+async function pageOf(rest: Rest, request: Asking, reader: ConsumerInstance, topic: string, wish: Wish, links: Links): Promise<string> {
+  await begin(rest, request, reader, topic, wish)
+  if (wish.group !== null && wish.offsets !== null) {
+    const read: CommittedOffset[] = wish.offsets.map(([partition, offset]) => ({ topic, partition, offset }))
+    await rest.client(request).commit(wish.group, read)
+  }
+  const records = await reader.read(wish.limits, textIn(wish))
+  const query = new URLSearchParams(request.raw.url!.split('?', 2)[1] ?? '')
+  const where = links.url('topics', topic, 'records')
+  const self = query.size === 0 ? where : `${where}?${query}`
+  query.delete('from')
+  query.delete('partition')
+  query.set('offsets', positionsText(reader))
+  const next = `${where}?${query.toString().replaceAll('%3A', ':').replaceAll('%2C', ',')}`
+  return `{"kind":"KafkaRecordList","metadata":${JSON.stringify({ self, next })},"data":[${records.join(',')}]}`
+}
+
+function positionsText(reader: ConsumerInstance): string {
+  return reader.positions.map(({ partition, offset }) => `${partition}:${offset}`).join(',')
+}
+
+function textIn({ keyFormat, valueFormat }: Wish): (record: ReceivedRecord) => string {
+  return ({ partition, offset, timestampMs, headers, key, value }) =>
+    `{"partition_id":${partition},"offset":${offset},"timestamp":${timeText(timestampMs)},"headers":${headersText(headers)},"key":${dataText(key, keyFormat)},"value":${dataText(value, valueFormat)}}`
+}
+
+/** Does not reject. */
+async function stream(
+  rest: Rest,
+  request: Asking,
+  reader: ConsumerInstance,
+  topic: string,
+  wish: Wish,
+  events: PassThrough,
+): Promise<void> {
+  const isOver = () => events.destroyed || rest.stopping.aborted
+  const { clock } = rest.system
+  try {
+    const isMember = wish.group !== null && wish.offsets === null && wish.partition === null
+    if (isMember) await reader.subscribe([topic])
+    else await begin(rest, request, reader, topic, wish)
+    events.write(': begun\n\n')
+    let writtenMs = clock.monotonic()
+    while (!isOver()) {
+      const records = await reader.read({ ...wish.limits, timeoutMs: 1_000 }, textIn(wish))
+      if (isOver()) break
+      if (records.length === 0 && clock.monotonic() - writtenMs < heartbeatMs) continue
+      writtenMs = clock.monotonic()
+      // Who comes back with this id goes on behind the records before it.
+      const text =
+        records.length === 0
+          ? ': still here\n\n'
+          : `${records.map(each => `event: record\ndata: ${each.replaceAll('\n', ' ').replaceAll('\r', ' ')}\n\n`).join('')}event: position\nid: ${positionsText(reader)}\ndata: {}\n\n`
+      if (!events.write(text)) await drained(events)
+      if (isMember && records.length > 0 && !isOver()) await reader.commit(null)
+    }
+  } catch (error) {
+    const told = toHttpError(error)
+    const { code, message } = told instanceof HttpError ? told : new HttpError(500, 500, 'Internal Server Error')
+    if (!(told instanceof HttpError)) rest.logger.error({ service: 'rest', err: error }, 'a stream of events has failed')
+    events.write(`event: error\ndata: ${JSON.stringify({ error_code: code, message })}\n\n`)
+  }
+  events.end()
+}
+
+function drained(events: PassThrough): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      events.off('drain', done).off('close', done)
+      resolve()
+    }
+    events.on('drain', done).on('close', done)
+  })
+}
