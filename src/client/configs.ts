@@ -47,7 +47,11 @@ async function describeConfigs(requests: Requests, asked: readonly ConfigResourc
   if (asked.length === 0) return []
   const resources = asked.map(({ type, name }) => ({ resourceType: types[type], resourceName: name, configurationKeys: null }))
   const includeDocumentation = await requests.speaks(apis.describeConfigs, 3)
-  const { results } = await requests.ask(apis.describeConfigs, { resources, includeSynonyms: true, includeDocumentation }, brokerOf(asked[0]!))
+  const { results } = await requests.ask(
+    apis.describeConfigs,
+    { resources, includeSynonyms: true, includeDocumentation },
+    brokerOf(asked[0]!),
+  )
   const found = new Map(results.map(result => [result.resourceName, result]))
   return asked.map(({ name }) => {
     const { errorCode, errorMessage, configs } = found.get(name)!

@@ -18,7 +18,7 @@ import { readRecords } from './read.ts'
 import { type Ask, Requests } from './requests.ts'
 import { topicSizes } from './sizes.ts'
 import { subscribe } from './subscribe.ts'
-import { deleteRecords, manyOffsets, replicaSizes, topicStates } from './summaries.ts'
+import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
 import type { Cluster, PartitionOffset } from './types.ts'
 
@@ -80,10 +80,6 @@ export function openClient(options: ClientOptions): Client {
   const client: Client = {
     cluster: () => run(() => cluster(admin())),
     topicSizes: () => ask(topicSizes),
-    topicStates: () => ask(topicStates),
-    replicaSizes: (topic, partitions) => ask(each => replicaSizes(each, topic, partitions)),
-    manyOffsets: (partitions, query) => ask(each => manyOffsets(each, partitions, query)),
-    deleteRecords: (topic, before) => ask(each => deleteRecords(each, topic, before)),
     deleteTopics: names => run(() => admin().deleteTopics({ topics: [...names] })),
     setPartitions: (name, count) => run(() => admin().createPartitions({ topics: [{ name, count, assignments: null as never }] })),
     read: reading => readRecords(askOver(reader), reading),
@@ -103,6 +99,7 @@ export function openClient(options: ClientOptions): Client {
     sendEach: (topic, records, sending) => run(() => sender().sendEach(topic, records, sending ?? {}, bootstrap)),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
     ...topicMethods(ask),
+    ...summaryMethods(ask),
     ...configMethods(ask),
     ...groupMethods(ask),
     ...administration(ask, system),

@@ -3,11 +3,21 @@ import { toInt64 } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, errorName } from '../protocol.ts'
 import type { PartitionName } from './administration.ts'
-import { type Requests, refuse } from './requests.ts'
+import type { Client } from './client.ts'
+import { type Ask, type Requests, refuse } from './requests.ts'
 import type { ReplicaSize, TopicState } from './types.ts'
 
+export function summaryMethods(ask: Ask): Pick<Client, 'topicStates' | 'replicaSizes' | 'manyOffsets' | 'deleteRecords'> {
+  return {
+    topicStates: () => ask(topicStates),
+    replicaSizes: (topic, partitions) => ask(each => replicaSizes(each, topic, partitions)),
+    manyOffsets: (partitions, query) => ask(each => manyOffsets(each, partitions, query)),
+    deleteRecords: (topic, before) => ask(each => deleteRecords(each, topic, before)),
+  }
+}
+
 /** One request for all topics. */
-export async function topicStates(requests: Requests): Promise<TopicState[]> {
+async function topicStates(requests: Requests): Promise<TopicState[]> {
   const topics = await requests.metadata('all')
   return topics
     .map(({ name, isInternal, partitions }) => ({
@@ -22,7 +32,7 @@ export async function topicStates(requests: Requests): Promise<TopicState[]> {
 }
 
 /** One request for each leader; without partitions that have none, or that are gone. */
-export async function manyOffsets(
+async function manyOffsets(
   requests: Requests,
   names: readonly PartitionName[],
   query: 'earliest' | 'latest',
@@ -54,7 +64,7 @@ export async function manyOffsets(
 }
 
 /** Of one topic, as every broker has it on its disks. */
-export async function replicaSizes(requests: Requests, topic: string, partitions: readonly number[]): Promise<ReplicaSize[]> {
+async function replicaSizes(requests: Requests, topic: string, partitions: readonly number[]): Promise<ReplicaSize[]> {
   const sizes: ReplicaSize[] = []
   for (const broker of await requests.nodes()) {
     const request = { topics: [{ topic, partitions: [...partitions] }] }
@@ -69,7 +79,7 @@ export async function replicaSizes(requests: Requests, topic: string, partitions
 }
 
 /** Deletes all records before these offsets, by partition. */
-export async function deleteRecords(requests: Requests, topic: string, before: ReadonlyMap<number, bigint>): Promise<void> {
+async function deleteRecords(requests: Requests, topic: string, before: ReadonlyMap<number, bigint>): Promise<void> {
   for (const [partition, offset] of before) {
     const asked = { name: topic, partitions: [{ partitionIndex: partition, offset: toInt64(offset) }] }
     const response = await requests.ask(apis.deleteRecords, { topics: [asked], timeoutMs: 30_000 }, { leaderOf: topic, partition })
