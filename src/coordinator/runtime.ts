@@ -5,7 +5,7 @@
  * batch, the wait for the high watermark, timers, and recovery: when an append fails, the replayed state and the log
  * differ, so the shard is discarded and rebuilt from the log.
  */
-import { type System, Turns } from '../base.ts'
+import { runInSlices, type System, Turns } from '../base.ts'
 import type { Appended, PartitionLog } from '../log.ts'
 import { buildMarkerBatch, KafkaError } from '../protocol.ts'
 import { coordinatorError } from './runtime-errors.ts'
@@ -99,6 +99,40 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     return settled
   }
 
+  async writeInSlices<R>(deciding: Generator<void, Decision<R>>): Promise<{ durable: Promise<R> }> {
+    const epoch = this.#epoch
+    const shard = this.#currentShard
+    const { records, response } = await runInSlices(this.#turns, deciding)
+    this.#requireSame(epoch)
+    const tooLarge = this.#tooLarge(sizeOf(records))
+    if (tooLarge !== null) throw tooLarge
+    this.#flush()
+    this.#requireSame(epoch)
+    if (records.length === 0) return { durable: this.read(() => null).then(() => response) }
+    await this.#replayInSlices(shard, records)
+    this.#gathered = [...records]
+    const barrier = (this.#gathering = makeBarrier())
+    this.#flush()
+    return { durable: barrier.passed.then(() => response) }
+  }
+
+  async #replayInSlices(shard: S, records: readonly LogRecord[]): Promise<void> {
+    const epoch = this.#epoch
+    const now = this.#system.clock.now()
+    for (const record of records) {
+      if (this.#turns.over) {
+        await this.#turns.next()
+        this.#requireSame(epoch)
+      }
+      this.#replayOwn(shard, record, now)
+    }
+  }
+
+  /** What was begun for a shard that is no more has come to nothing. */
+  #requireSame(epoch: number): void {
+    if (epoch !== this.#epoch) throw this.#unavailable()
+  }
+
   async writeTransactional<R>(producer: ProducerSession, step: (shard: S) => Decision<R>): Promise<R> {
     const { records, response } = step(this.#currentShard)
     if (records.length === 0) return this.read(() => response)
@@ -155,11 +189,18 @@ class Runtime<S extends Shard> implements Coordinator<S> {
     this.#gathering ??= this.#gather()
     const barrier = this.#gathering
     const now = this.#system.clock.now()
+    for (const record of records) {
+      this.#gathered.push(record)
+      this.#replayOwn(shard, record, now)
+    }
+    this.#gatheredBytes += bytes
+    return barrier
+  }
+
+  /** What is not yet in the log. */
+  #replayOwn(shard: S, record: LogRecord, now: number): void {
     try {
-      for (const record of records) {
-        this.#gathered.push(record)
-        shard.replay(record, this.#nextOffset++, now, -1)
-      }
+      shard.replay(record, this.#nextOffset++, now, -1)
     } catch (error) {
       // Appended, it would make every later load fail.
       this.#options.report?.('a record cannot be replayed; reloading the shard', error)
@@ -167,8 +208,6 @@ class Runtime<S extends Shard> implements Coordinator<S> {
       this.#lose(failure)
       throw failure
     }
-    this.#gatheredBytes += bytes
-    return barrier
   }
 
   /** The largest batch that the log takes. */

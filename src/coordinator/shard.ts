@@ -102,6 +102,11 @@ export interface Coordinator<S extends Shard> {
    */
   write<R>(step: (shard: S) => Decision<R>): Promise<R>
   /**
+   * As `write`, for a decision with so many records that it takes several turns to make it, and to replay them. Settles when they have their
+   * place in the log; until then the caller writes nothing else, and looks at nothing that it may change.
+   */
+  writeInSlices<R>(deciding: Generator<void, Decision<R>>): Promise<{ durable: Promise<R> }>
+  /**
    * As `write`, but the records belong to the producer's transaction, in a batch of their own, and count only when it commits. Rejects
    * with INVALID_PRODUCER_EPOCH when the partition knows a newer epoch; nothing has changed then.
    */

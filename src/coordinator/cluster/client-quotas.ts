@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net'
 import { KafkaError } from '../../protocol.ts'
+import { attemptEach } from './deciding.ts'
 import type { MetadataRecord, QuotaRecord } from './metadata-records.ts'
 
 export type QuotaEntityType = 'user' | 'client-id' | 'ip'
@@ -61,25 +62,20 @@ export class QuotaState {
 }
 
 /** The records that these alterations need, and each one's outcome. */
-export function quotaRecords(
+export function* quotaRecords(
   state: QuotaState,
   alterations: readonly QuotaAlteration[],
-): { records: MetadataRecord[]; outcomes: (KafkaError | null)[] } {
+): Generator<void, { records: MetadataRecord[]; outcomes: (KafkaError | null)[] }> {
   const records: MetadataRecord[] = []
   const seen = new Set<string>()
-  const outcomes = alterations.map(alteration => {
-    try {
-      const entity = checkedEntity(alteration.entity)
-      const changes = checkedOps(entity, alteration.ops)
-      if (seen.has(keyOf(entity))) throw invalid(`Ignoring duplicate entity ${describe(entity)}`)
-      seen.add(keyOf(entity))
-      const current = state.values(entity)
-      for (const [key, value] of changes) if ((current.get(key) ?? null) !== value) records.push(quotaRecord(entity, key, value))
-      return null
-    } catch (error) {
-      if (error instanceof KafkaError) return error
-      throw error
-    }
+  const outcomes = yield* attemptEach(alterations, alteration => {
+    const entity = checkedEntity(alteration.entity)
+    const changes = checkedOps(entity, alteration.ops)
+    if (seen.has(keyOf(entity))) throw invalid(`Ignoring duplicate entity ${describe(entity)}`)
+    seen.add(keyOf(entity))
+    const current = state.values(entity)
+    for (const [key, value] of changes) if ((current.get(key) ?? null) !== value) records.push(quotaRecord(entity, key, value))
+    return null
   })
   return { records, outcomes }
 }

@@ -4,6 +4,8 @@ import { Durations } from '../../base.ts'
 import type { Log, PartitionLog, PartitionSpec, ReleasedPartition, TopicConfig } from '../../log.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import { type MemoryPartitionLog, memoryPartitionLog, type TestSystem } from '../runtime.testing.ts'
+import type { Decision } from '../shard.ts'
+import { type Deciding, isDeciding } from './deciding.ts'
 import type { NewTopic, TopicRules } from './types.ts'
 
 export interface TestPartition extends MemoryPartitionLog {
@@ -16,6 +18,19 @@ interface Stray {
   topic: string
   topicId: Uuid
   partition: number
+}
+
+/** What the steps make. */
+export function atOnce<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+/** What is decided. */
+export function decided<R>(made: Decision<R> | Deciding<R>): Decision<R> {
+  return isDeciding(made) ? atOnce(made) : made
 }
 
 /** Lets the machine run until the promise has settled. */

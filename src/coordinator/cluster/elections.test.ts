@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KafkaError, type Uuid, zeroUuid } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
-import { newTopic, testRules } from './cluster.testing.ts'
+import { decided, newTopic, testRules } from './cluster.testing.ts'
+import type { Deciding } from './deciding.ts'
 import { decodeMetadataRecord } from './metadata-records.ts'
 import { ClusterShard } from './shard.ts'
 
@@ -19,7 +20,8 @@ function setting(brokers: readonly number[]) {
     loaded() {},
   })
   shard.loaded()
-  const apply = <R>({ records, response }: Decision<R>): R => {
+  const apply = <R>(made: Decision<R> | Deciding<R>): R => {
+    const { records, response } = decided(made)
     for (const record of records) shard.replay(record, shard.nextOffset)
     return response as R
   }

@@ -1,8 +1,8 @@
 /** For tests of brokers that follow a metadata log: shards without topics to open, and a change that shows when it is lost or doubled. */
 import { randomUuid } from '../../protocol.ts'
 import type { TestSystem } from '../runtime.testing.ts'
-import type { Decision } from '../shard.ts'
 import { testRules } from './cluster.testing.ts'
+import type { Deciding } from './deciding.ts'
 import { FollowedMetadata } from './followed-metadata.ts'
 import type { MetadataLog } from './metadata-log.ts'
 import { ClusterShard } from './shard.ts'
@@ -45,7 +45,7 @@ export function follow(system: TestSystem, log: MetadataLog): Follower {
 }
 
 /** A read-modify-write, so that a lost or doubled change shows in the sum. */
-export function increment(shard: ClusterShard): Decision<unknown> {
+export function increment(shard: ClusterShard): Deciding<unknown> {
   const edit = (current: ReadonlyMap<string, string>) => new Map([['count', String(Number(current.get('count') ?? 0) + 1)]])
   return shard.applyConfigs([{ type: 'BROKER', name: '', edit }], false)
 }

@@ -8,10 +8,11 @@
  * is repeated until its fate is known, and nothing else is written meanwhile; its caller waits no longer than {@link answerWithinMs}.
  * A step may run several times, so it must have no effects but its decision: records and a response.
  */
-import { type System, type Timer, Turns } from '../../base.ts'
+import { runInSlices, type System, type Timer, Turns } from '../../base.ts'
 import { KafkaError, type Offset } from '../../protocol.ts'
 import { coordinatorError } from '../runtime-errors.ts'
 import type { Decision, LogRecord } from '../shard.ts'
+import { isDeciding, type Step } from './deciding.ts'
 import type { MetadataHome } from './metadata-home.ts'
 import {
   type AppendMetadata,
@@ -95,7 +96,7 @@ export class FollowedMetadata implements MetadataHome {
     return this.#durableOffset
   }
 
-  async write<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata = this.#appendToLog): Promise<R> {
+  async write<R>(step: Step<R>, append: AppendMetadata = this.#appendToLog): Promise<R> {
     const { begun } = this.#catchUps
     const first = await this.#writeInTurn(step, append, begun)
     if (first !== notNewest) return first
@@ -104,7 +105,7 @@ export class FollowedMetadata implements MetadataHome {
     return (await this.#writeInTurn(step, append, begun)) as R
   }
 
-  async #writeInTurn<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata, since: number): Promise<R | typeof notNewest> {
+  async #writeInTurn<R>(step: Step<R>, append: AppendMetadata, since: number): Promise<R | typeof notNewest> {
     if (this.#waiting === mostWaiting) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'Too many changes of the metadata wait')
     let begun = false
     let givenUp = false
@@ -132,7 +133,7 @@ export class FollowedMetadata implements MetadataHome {
     }
   }
 
-  async writeFirst<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+  async writeFirst<R>(step: Step<R>): Promise<R> {
     for (let pause = pauseMs.first; ; pause = Math.min(pause * 2, pauseMs.last)) {
       try {
         return await this.write(step)
@@ -211,7 +212,7 @@ export class FollowedMetadata implements MetadataHome {
   readonly #appendToLog: AppendMetadata = (expected, records, id) => this.#log.append(expected, records, id)
 
   /** What it finds unnecessary, or refuses, it does on an image that is newer than catch-up `since`, or answers {@link notNewest}. */
-  async #writeNow<R>(step: (shard: ClusterShard) => Decision<R>, append: AppendMetadata, since: number): Promise<R | typeof notNewest> {
+  async #writeNow<R>(step: Step<R>, append: AppendMetadata, since: number): Promise<R | typeof notNewest> {
     let isNewest = false
     for (let attempt = 0; attempt < mostAttempts; attempt++) {
       const { shard, expected, decided } = await this.#withImage(async () => {
@@ -222,7 +223,7 @@ export class FollowedMetadata implements MetadataHome {
         const shard = this.#current()
         // Before the step, which decides what it answers on this state.
         const expected = shard.nextOffset
-        return { shard, expected, decided: outcomeOf(() => step(shard)) }
+        return { shard, expected, decided: await this.#outcomeOf(step, shard) }
       })
       if (decided instanceof KafkaError || decided.records.length === 0) {
         // Others may have changed what it was decided on; with records, the append would show it.
@@ -241,6 +242,16 @@ export class FollowedMetadata implements MetadataHome {
       if (repeated && this.#shard !== shard) throw unknownFate()
     }
     throw unavailable(`Other brokers changed the metadata first, ${mostAttempts} times`)
+  }
+
+  async #outcomeOf<R>(step: Step<R>, shard: ClusterShard): Promise<Decision<R> | KafkaError> {
+    try {
+      const made = step(shard)
+      return isDeciding(made) ? await runInSlices(this.#turns, made) : made
+    } catch (error) {
+      if (error instanceof KafkaError) return error
+      throw error
+    }
   }
 
   /** `repeated`: there was a call whose fate was not known. */
@@ -444,15 +455,6 @@ export class FollowedMetadata implements MetadataHome {
 
 /** Of a write that has to be decided again. */
 const notNewest = Symbol('not the newest image')
-
-function outcomeOf<R>(step: () => Decision<R>): Decision<R> | KafkaError {
-  try {
-    return step()
-  } catch (error) {
-    if (error instanceof KafkaError) return error
-    throw error
-  }
-}
 
 function unknownFate(): KafkaError {
   return new KafkaError('REQUEST_TIMED_OUT', 'It is not known whether the change was made: the metadata log did not answer in time')

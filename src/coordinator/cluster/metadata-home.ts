@@ -3,9 +3,8 @@
  * broker that has it (`followed-metadata.ts`).
  */
 import type { Offset } from '../../protocol.ts'
-import type { Decision } from '../shard.ts'
+import type { Step } from './deciding.ts'
 import type { AppendMetadata, MetadataLog } from './metadata-log.ts'
-import type { ClusterShard } from './shard.ts'
 
 export interface MetadataHome {
   /** Settles when the first load has ended. */
@@ -18,9 +17,9 @@ export interface MetadataHome {
    * Settles when the records are durable and the shard has replayed them. The step may run again on a newer state if others were faster;
    * only the last decision counts. `append`: puts the records of each decision into the log; only where the log is followed.
    */
-  write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R>
+  write<R>(step: Step<R>, append?: AppendMetadata): Promise<R>
   /** Of a start: waits while the log cannot be reached, as loading does. */
-  writeFirst<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R>
+  writeFirst<R>(step: Step<R>): Promise<R>
   /** Settles when all has been replayed that was in the log when it was called. */
   catchUp(anew?: boolean): Promise<void>
   /** To be called when the durable changes have been published. */

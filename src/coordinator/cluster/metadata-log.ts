@@ -10,7 +10,7 @@
  * a record without effect.
  */
 import { ByteWriter, type Turns } from '../../base.ts'
-import { type BatchView, forEachRecordOf, isIntact, type Offset } from '../../protocol.ts'
+import { type BatchView, isIntact, type Offset, plainRecordsOf } from '../../protocol.ts'
 import type { LogRecord } from '../shard.ts'
 
 export interface MetadataLog {
@@ -93,9 +93,10 @@ export async function recordsOf(batches: Iterable<BatchView>, from: Offset, turn
     if (turns.over) await turns.next()
     if (batch.header.isControl) continue
     if (!isIntact(batch)) throw new Error(`the batch at offset ${batch.header.baseOffset} has a wrong checksum; see docs/repair.md`)
-    forEachRecordOf({ ...batch, bytes: Buffer.from(batch.bytes) }, ({ offset, key, value }) => {
+    for (const { offset, key, value } of plainRecordsOf({ ...batch, bytes: Buffer.from(batch.bytes) })) {
+      if (turns.over) await turns.next()
       if (offset >= from) records.push({ offset, record: { key, value } })
-    })
+    }
   }
   return records
 }

@@ -5,13 +5,13 @@
  * visible. Only records below the metadata log's high watermark are published, in the order of their offsets, before the caller gets its
  * response.
  */
-import type { Int64, System } from '../../base.ts'
+import { type Int64, type System, Turns } from '../../base.ts'
 import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
-import type { Decision } from '../shard.ts'
 import { Brokers } from './brokers.ts'
 import { byController, inChunks } from './changes.ts'
 import { type ClusterQuotas, type QuotaAlteration, QuotaState } from './client-quotas.ts'
+import type { Step } from './deciding.ts'
 import type { FeatureUpdate } from './feature-updates.ts'
 import { bootstrapLevels } from './features.ts'
 import { FollowedMetadata } from './followed-metadata.ts'
@@ -83,6 +83,7 @@ class Cluster implements ClusterMetadata {
   readonly #options: ClusterOptions
   readonly #home: MetadataHome
   readonly #topics: OpenTopics
+  readonly #turns: Turns
   /** What is durable; the shard's image may be ahead. */
   #configs = new Configs()
   #levels = new Map<string, number>()
@@ -101,6 +102,7 @@ class Cluster implements ClusterMetadata {
   constructor(options: ClusterOptions) {
     this.#options = options
     const { system, log, reporter } = options
+    this.#turns = new Turns(system)
     this.security = new SecurityMetadata(step => this.#write(shard => step(shard.image.security)), system.random)
     this.quotas = this.#clientQuotas()
     this.#topics = new OpenTopics({
@@ -413,7 +415,7 @@ class Cluster implements ClusterMetadata {
 
   // ---- publishing
 
-  async #write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R> {
+  async #write<R>(step: Step<R>, append?: AppendMetadata): Promise<R> {
     const response = await byController(this.#home.write(step, append))
     await this.#publish()
     await this.#topics.settled()
@@ -442,6 +444,7 @@ class Cluster implements ClusterMetadata {
       growing.clear()
     }
     for (const change of changes) {
+      if (this.#turns.over) await this.#turns.next()
       if (change.kind === 'topic-created') growing.set(change.id, { name: change.name, partitions: [] })
       else if (change.kind === 'partition-added') {
         const { name, record } = change

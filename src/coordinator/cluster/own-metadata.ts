@@ -10,7 +10,9 @@ import type { Log, PartitionLog } from '../../log.ts'
 import { KafkaError, metadataTopicUuid, type Offset } from '../../protocol.ts'
 import { openCoordinator } from '../runtime.ts'
 import { batchesOf } from '../runtime-records.ts'
-import type { Coordinator, Decision, LogRecord } from '../shard.ts'
+import type { Coordinator, LogRecord } from '../shard.ts'
+import type { Deciding, Step } from './deciding.ts'
+import { Decisions } from './decisions.ts'
 import { clusterMetadataTopic } from './internal-topics.ts'
 import type { MetadataHome } from './metadata-home.ts'
 import { type AppendMetadata, type MetadataLog, type MetadataSlice, markOf, newImage, recordsOf } from './metadata-log.ts'
@@ -43,12 +45,15 @@ export class OwnMetadata implements MetadataHome {
   readonly #log: PartitionLog
   readonly #coordinator: Coordinator<ClusterShard>
   readonly #snapshots: Snapshots
+  readonly #decisions: Decisions
 
   constructor({ system, log, directory, rules, reporter, snapshotAfterRecords, makeShard, changed }: OwnMetadataOptions) {
+    const turns = new Turns(system)
     this.#log = openMetadataLog(log, rules)
     this.#snapshots = new Snapshots({
       files: system.files,
       clock: system.clock,
+      turns,
       directory: `${directory}/${clusterMetadataTopic}-0`,
       log: this.#log,
       reporter,
@@ -57,12 +62,14 @@ export class OwnMetadata implements MetadataHome {
     })
     this.#coordinator = openCoordinator({
       system,
+      turns,
       partitionLog: this.#log,
       makeShard,
       restore: shard => this.#snapshots.restore(shard),
       report: (what, error) => reporter.warn({ err: error }, `cluster metadata: ${what}`),
     })
-    this.shared = new SharedLog(this.#log, this.#coordinator, this.#snapshots, new Turns(system), changed)
+    this.#decisions = new Decisions(this.#coordinator, turns)
+    this.shared = new SharedLog(this.#log, this.#decisions, this.#snapshots, turns, changed)
   }
 
   get loaded(): Promise<void> {
@@ -73,13 +80,13 @@ export class OwnMetadata implements MetadataHome {
     return this.#log.highWatermark
   }
 
-  write<R>(step: (shard: ClusterShard) => Decision<R>, append?: AppendMetadata): Promise<R> {
+  write<R>(step: Step<R>, append?: AppendMetadata): Promise<R> {
     assert(append === undefined, 'who keeps the metadata log appends to it')
-    return this.#coordinator.write(step)
+    return this.#decisions.write(step)
   }
 
   /** The log is here. */
-  writeFirst<R>(step: (shard: ClusterShard) => Decision<R>): Promise<R> {
+  writeFirst<R>(step: Step<R>): Promise<R> {
     return this.write(step)
   }
 
@@ -87,7 +94,7 @@ export class OwnMetadata implements MetadataHome {
   async catchUp(): Promise<void> {}
 
   published(): Promise<void> {
-    return this.#snapshots.maybeTake(this.#coordinator)
+    return this.#snapshots.maybeTake(this.#coordinator, this.#decisions)
   }
 
   close(): void {
@@ -98,16 +105,16 @@ export class OwnMetadata implements MetadataHome {
 
 class SharedLog implements MetadataLog {
   readonly #log: PartitionLog
-  readonly #coordinator: Coordinator<ClusterShard>
+  readonly #decisions: Decisions
   readonly #snapshots: Snapshots
   readonly #turns: Turns
   readonly #changed: () => void
   readonly #callbacks = new Set<{ call(): void }>()
   #watch: { cancel(): void } | null = null
 
-  constructor(log: PartitionLog, coordinator: Coordinator<ClusterShard>, snapshots: Snapshots, turns: Turns, changed: () => void) {
+  constructor(log: PartitionLog, decisions: Decisions, snapshots: Snapshots, turns: Turns, changed: () => void) {
     this.#log = log
-    this.#coordinator = coordinator
+    this.#decisions = decisions
     this.#snapshots = snapshots
     this.#turns = turns
     this.#changed = changed
@@ -115,24 +122,27 @@ class SharedLog implements MetadataLog {
 
   async append(expected: Offset, records: readonly LogRecord[], id: Buffer): Promise<boolean> {
     const mark = markOf(id)
-    for (const record of records) checkReadable(record)
     let shard = null as ClusterShard | null
-    const writing = this.#coordinator.write<boolean>(current => {
+    const place = function* (current: ClusterShard): Deciding<boolean> {
       const end = current.nextOffset
       if (expected > end) throw new KafkaError('OFFSET_OUT_OF_RANGE', `the metadata log ends at ${end}, before ${expected}`)
       if (expected < end) return { records: [], response: false }
+      for (const record of records) {
+        yield
+        checkReadable(record)
+      }
       shard = current
       return { records: [...records, mark], response: true }
-    })
-    // What the shard has replayed has its place; whether it becomes durable shows later, or after a restart.
-    const isPlaced = shard?.nextOffset === expected + records.length + 1
+    }
     try {
-      if (await writing) {
+      if (await this.#decisions.write(place)) {
         this.#changed()
         return true
       }
     } catch (error) {
-      throw isPlaced ? new Error('the records were appended, but it is not known whether they are durable', { cause: error }) : error
+      // What the shard has replayed has its place, if it was not refused; whether it becomes durable shows later, or after a restart.
+      const mayBePlaced = shard !== null && shard.nextOffset > expected + records.length
+      throw mayBePlaced ? new Error('the records were appended, but it is not known whether they are durable', { cause: error }) : error
     }
     return this.#holds(mark, expected + records.length)
   }

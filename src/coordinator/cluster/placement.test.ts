@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { newTopic, testRules } from './cluster.testing.ts'
+import { atOnce, newTopic, testRules } from './cluster.testing.ts'
 import { type Candidate, placeNewPartitions, placeTopic } from './placement.ts'
 
 function brokers(...racks: (string | null)[]): Candidate[] {
@@ -9,7 +9,7 @@ function brokers(...racks: (string | null)[]): Candidate[] {
 
 function place(partitions: number, factor: number, candidates: readonly Candidate[], placed = 0): number[][] {
   const topic = newTopic('t', { numPartitions: partitions, replicationFactor: factor })
-  return placeTopic(topic, candidates, placed, testRules)
+  return atOnce(placeTopic(topic, candidates, placed, testRules))
 }
 
 /** How often each id occurs. */
@@ -76,9 +76,9 @@ describe('placement', () => {
 
   it('places new partitions with the factor of the others', () => {
     const wanted = { name: 't', count: 5, assignments: null }
-    assert.deepEqual(placeNewPartitions(wanted, 3, 1, brokers(null, null, null), 3), [[0], [1]])
+    assert.deepEqual(atOnce(placeNewPartitions(wanted, 3, 1, brokers(null, null, null), 3)), [[0], [1]])
     const manual = { ...wanted, assignments: [{ brokerIds: [2, 1] }, { brokerIds: [1, 3] }] }
-    assert.throws(() => placeNewPartitions(manual, 3, 2, brokers(null, null, null), 3), {
+    assert.throws(() => atOnce(placeNewPartitions(manual, 3, 2, brokers(null, null, null), 3)), {
       name: 'INVALID_REPLICA_ASSIGNMENT',
       message: /broker 3, but no such broker is registered/,
     })
@@ -87,7 +87,7 @@ describe('placement', () => {
   it('takes manual assignments of registered brokers of which one is alive', () => {
     const candidates = [...brokers(null, null), { id: 2, rack: null, fenced: true }]
     const assign = (...brokerIds: number[]) =>
-      placeTopic(newTopic('t', { assignments: [{ partitionIndex: 0, brokerIds }] }), candidates, 0, testRules)
+      atOnce(placeTopic(newTopic('t', { assignments: [{ partitionIndex: 0, brokerIds }] }), candidates, 0, testRules))
     assert.deepEqual(assign(2, 1), [[2, 1]])
     assert.throws(() => assign(2), { name: 'INVALID_REPLICA_ASSIGNMENT', message: /partition 0 are fenced/ })
     assert.throws(() => assign(1, 3), { name: 'INVALID_REPLICA_ASSIGNMENT', message: /broker 3, but no such broker is registered/ })

@@ -14,9 +14,12 @@ export type Candidate = Pick<BrokerRegistration, 'id' | 'rack' | 'fenced'>
 /** Of one placement, as the shard allows no more records in one operation; checked before they are placed. */
 const mostPartitions = 10_000
 
+/** A step for each partition. */
+type Placing = Generator<void, number[][]>
+
 /** Replicas by partition index, the leader first. `placed`: partitions that were placed before. */
-export function placeTopic(topic: NewTopic, brokers: readonly Candidate[], placed: number, rules: TopicRules): number[][] {
-  if (topic.assignments.length > 0) return placeManually(topic, brokers)
+export function* placeTopic(topic: NewTopic, brokers: readonly Candidate[], placed: number, rules: TopicRules): Placing {
+  if (topic.assignments.length > 0) return yield* placeManually(topic, brokers)
   if (topic.replicationFactor < -1 || topic.replicationFactor === 0) {
     throw new KafkaError('INVALID_REPLICATION_FACTOR', 'Replication factor must be larger than 0, or -1 to use the default value.')
   }
@@ -24,33 +27,37 @@ export function placeTopic(topic: NewTopic, brokers: readonly Candidate[], place
     throw new KafkaError('INVALID_PARTITIONS', 'Number of partitions was set to an invalid non-positive value.')
   }
   const factor = topic.replicationFactor === -1 ? rules.defaultReplicationFactor() : topic.replicationFactor
-  return place(topic.numPartitions === -1 ? rules.numPartitions() : topic.numPartitions, factor, brokers, placed)
+  return yield* place(topic.numPartitions === -1 ? rules.numPartitions() : topic.numPartitions, factor, brokers, placed)
 }
 
 /** Replicas of the partitions from `has` up to the wanted count. */
-export function placeNewPartitions(
+export function* placeNewPartitions(
   wanted: NewPartitions,
   has: number,
   factor: number,
   brokers: readonly Candidate[],
   placed: number,
-): number[][] {
+): Placing {
   const additional = wanted.count - has
-  if (wanted.assignments === null) return place(additional, factor, brokers, placed)
+  if (wanted.assignments === null) return yield* place(additional, factor, brokers, placed)
   if (wanted.assignments.length !== additional) {
     throw new KafkaError(
       'INVALID_REPLICA_ASSIGNMENT',
       `Attempted to add ${additional} additional partition(s), but only ${wanted.assignments.length} assignment(s) were specified.`,
     )
   }
-  return wanted.assignments.map((assignment, index) => {
-    const replicas = manualReplicas(assignment.brokerIds, idsOf(brokers), factor)
-    requireAlive(replicas, brokers, has + index)
-    return replicas
-  })
+  const registered = idsOf(brokers)
+  const placement: number[][] = []
+  for (const { brokerIds } of wanted.assignments) {
+    yield
+    const replicas = manualReplicas(brokerIds, registered, factor)
+    requireAlive(replicas, brokers, has + placement.length)
+    placement.push(replicas)
+  }
+  return placement
 }
 
-function place(count: number, factor: number, brokers: readonly Candidate[], placed: number): number[][] {
+function* place(count: number, factor: number, brokers: readonly Candidate[], placed: number): Placing {
   const refuse = (reason: string) => {
     throw new KafkaError('INVALID_REPLICATION_FACTOR', `Unable to replicate the partition ${factor} time(s): ${reason}`)
   }
@@ -62,7 +69,12 @@ function place(count: number, factor: number, brokers: readonly Candidate[], pla
   const [only] = brokers
   if (brokers.length === 1) return new Array<number[]>(count).fill([only!.id])
   const stripes = new Stripes(brokers)
-  return Array.from({ length: count }, (_, index) => stripes.replicas(placed + index, factor))
+  const placement: number[][] = []
+  for (let index = 0; index < count; index++) {
+    yield
+    placement.push(stripes.replicas(placed + index, factor))
+  }
+  return placement
 }
 
 interface Rack {
@@ -128,7 +140,7 @@ function rotated(list: readonly number[], by: number): number[] {
   return [...list.slice(from), ...list.slice(0, from)]
 }
 
-function placeManually(topic: NewTopic, brokers: readonly Candidate[]): number[][] {
+function* placeManually(topic: NewTopic, brokers: readonly Candidate[]): Placing {
   if (topic.replicationFactor !== -1) {
     throw new KafkaError('INVALID_REQUEST', 'A manual partition assignment was specified, but replication factor was not set to -1.')
   }
@@ -139,6 +151,7 @@ function placeManually(topic: NewTopic, brokers: readonly Candidate[]): number[]
   const byIndex = new Map<number, number[]>()
   let factor: number | null = null
   for (const { partitionIndex, brokerIds } of topic.assignments) {
+    yield
     if (byIndex.has(partitionIndex)) {
       throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', `Found multiple manual partition assignments for partition ${partitionIndex}`)
     }

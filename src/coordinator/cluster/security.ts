@@ -7,9 +7,9 @@
 
 import type { Random } from '../../base.ts'
 import { KafkaError, randomUuid, type Uuid } from '../../protocol.ts'
-import type { Decision } from '../shard.ts'
 import { type AclFilter, findAcls } from './acl-filters.ts'
-import { encodeMetadataRecord, type MetadataRecord } from './metadata-records.ts'
+import { attemptEach, type Deciding, decide } from './deciding.ts'
+import type { MetadataRecord } from './metadata-records.ts'
 import { type Acl, type DelegationToken, type ScramCredential, SecurityState } from './security-state.ts'
 
 export interface ScramDeletion {
@@ -35,11 +35,8 @@ export interface ClusterSecurity {
   removeTokens(tokenIds: readonly string[]): Promise<void>
 }
 
-/** Kafka's bound on the records of one operation. */
-const maxRecords = 10_000
-
 /** `write` runs a step on the shard's own state and settles when its records are durable and published. */
-export type WriteSecurity = <R>(step: (newest: SecurityState) => Decision<R>) => Promise<R>
+export type WriteSecurity = <R>(step: (newest: SecurityState) => Deciding<R>) => Promise<R>
 
 export class SecurityMetadata implements ClusterSecurity {
   /** What is durable. */
@@ -53,27 +50,29 @@ export class SecurityMetadata implements ClusterSecurity {
   }
 
   createAcls(acls: readonly Acl[]): Promise<void> {
-    return this.#write(newest => {
+    const unusedId = (newest: SecurityState) => this.#unusedId(newest)
+    return this.#write(function* (newest) {
       const records: MetadataRecord[] = []
       const given = new Set<string>()
       for (const acl of acls) {
+        yield
         const key = JSON.stringify(acl)
         if (newest.hasAcl(acl) || given.has(key)) continue
         given.add(key)
-        records.push({ type: 'AccessControlEntryRecord', id: this.#unusedId(newest), ...acl })
+        records.push({ type: 'AccessControlEntryRecord', id: unusedId(newest), ...acl })
       }
-      return decide(records, undefined)
+      return yield* decide(records, undefined)
     })
   }
 
   deleteAcls(filters: readonly AclFilter[]): Promise<Acl[][]> {
-    return this.#write(newest => {
+    return this.#write(function* (newest) {
       const removed = new Set<Uuid>()
       const response = findAcls(filters, newest.acls).map(found => {
         for (const [id] of found) removed.add(id)
         return found.map(([, acl]) => acl)
       })
-      return decide(
+      return yield* decide(
         [...removed].map(id => ({ type: 'RemoveAccessControlEntryRecord', id })),
         response,
       )
@@ -81,11 +80,11 @@ export class SecurityMetadata implements ClusterSecurity {
   }
 
   alterScramCredentials(deletions: readonly ScramDeletion[], upsertions: readonly ScramUpsertion[]): Promise<(KafkaError | null)[]> {
-    return this.#write(newest => {
+    return this.#write(function* (newest) {
       const records: MetadataRecord[] = []
-      const response = deletions.map(({ name, mechanism }) => {
+      const response: (KafkaError | null)[] = yield* attemptEach(deletions, ({ name, mechanism }) => {
         if (newest.scramUsers.get(name)?.has(mechanism) !== true) {
-          return new KafkaError('RESOURCE_NOT_FOUND', 'Attempt to delete a user credential that does not exist')
+          throw new KafkaError('RESOURCE_NOT_FOUND', 'Attempt to delete a user credential that does not exist')
         }
         records.push({ type: 'RemoveUserScramCredentialRecord', name, mechanism })
         return null
@@ -94,7 +93,7 @@ export class SecurityMetadata implements ClusterSecurity {
         records.push({ type: 'UserScramCredentialRecord', name, mechanism, ...credential })
         response.push(null)
       }
-      return decide(records, response)
+      return yield* decide(records, response)
     })
   }
 
@@ -118,9 +117,4 @@ export class SecurityMetadata implements ClusterSecurity {
       if (!newest.acls.has(id)) return id
     }
   }
-}
-
-function decide<R>(records: MetadataRecord[], response: R): Decision<R> {
-  if (records.length > maxRecords) throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
-  return { records: records.map(encodeMetadataRecord), response }
 }

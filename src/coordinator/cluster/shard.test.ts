@@ -3,7 +3,8 @@ import { describe, it } from 'node:test'
 import { type Int64, maxInt64 } from '../../base.ts'
 import { KafkaError, type Uuid } from '../../protocol.ts'
 import type { Decision } from '../shard.ts'
-import { newTopic, testRules } from './cluster.testing.ts'
+import { decided, newTopic, testRules } from './cluster.testing.ts'
+import type { Deciding } from './deciding.ts'
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from './metadata-records.ts'
 import { ClusterShard } from './shard.ts'
 import type { NewTopic } from './types.ts'
@@ -25,7 +26,8 @@ function makeShard(limits = { topics: 100, partitions: 1_000 }): ClusterShard {
 }
 
 /** Makes the decision true, as the runtime does, and returns its records. */
-function apply<R>(shard: ClusterShard, decision: Decision<R>): { records: MetadataRecord[]; response: R } {
+function apply<R>(shard: ClusterShard, made: Decision<R> | Deciding<R>): { records: MetadataRecord[]; response: R } {
+  const decision = decided(made)
   for (const record of decision.records) shard.replay(record, shard.nextOffset)
   return { records: decision.records.map(record => decodeMetadataRecord(record.value!)), response: decision.response as R }
 }

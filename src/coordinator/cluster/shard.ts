@@ -17,6 +17,7 @@ import {
   unregistrationRecord,
 } from './broker-changes.ts'
 import { type QuotaAlteration, quotaRecords } from './client-quotas.ts'
+import { attemptEach, type Deciding, decide, decideAtOnce, maxRecordsPerOperation } from './deciding.ts'
 import { electionRecords } from './elections.ts'
 import { type FeatureUpdate, featureRecords } from './feature-updates.ts'
 import { type Change, ClusterImage, type TopicState } from './image.ts'
@@ -28,7 +29,7 @@ import {
   type InternalTopicName,
   internalTopics,
 } from './internal-topics.ts'
-import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord, newPartitionRecord } from './metadata-records.ts'
+import { decodeMetadataRecord, type MetadataRecord, newPartitionRecord } from './metadata-records.ts'
 import { type Candidate, placeNewPartitions, placeTopic } from './placement.ts'
 import { topicNameProblem } from './topic-names.ts'
 import type {
@@ -44,8 +45,6 @@ import type {
   TopicRules,
 } from './types.ts'
 
-/** Kafka's bound on the records of one operation. */
-const maxRecordsPerOperation = 10_000
 /** So that no step takes long. */
 const electionsAtOnce = 1_000
 const noConfigs: ReadonlyMap<string, string> = new Map()
@@ -92,30 +91,33 @@ export class ClusterShard implements Shard {
   /** Nothing is parked in this shard. */
   unload(): void {}
 
-  createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Decision<(CreatedTopic | KafkaError)[]> {
+  *createTopics(topics: readonly NewTopic[], validateOnly: boolean, admit?: Admit): Deciding<(CreatedTopic | KafkaError)[]> {
     const records: MetadataRecord[] = []
     const added = { topics: 0, partitions: 0 }
     let placed = this.image.topics.partitionCount
     const givenIds = new Set<Uuid>()
-    const response = topics.map(topic =>
-      attempt(() => {
-        const { created, records: own } = this.#createTopic(topic, givenIds, placed)
-        this.#checkLimits(topic.name, added.topics + 1, added.partitions + created.numPartitions)
-        admit?.(created.numPartitions)
-        if (!internalTopics.has(topic.name)) {
-          added.topics++
-          added.partitions += created.numPartitions
-        }
-        placed += created.numPartitions
-        records.push(...own)
-        return created
-      }),
-    )
-    return decide(records, response, validateOnly)
+    const create = function* (this: ClusterShard, topic: NewTopic) {
+      const { created, records: own } = yield* this.#createTopic(topic, givenIds, placed)
+      this.#checkLimits(topic.name, added.topics + 1, added.partitions + created.numPartitions)
+      admit?.(created.numPartitions)
+      if (!internalTopics.has(topic.name)) {
+        added.topics++
+        added.partitions += created.numPartitions
+      }
+      placed += created.numPartitions
+      for (const record of own) records.push(record)
+      return created
+    }
+    const response = yield* attemptEach(topics, topic => create.call(this, topic))
+    return yield* decide(records, response, validateOnly)
   }
 
   /** `placed`: partitions that have their place before it. */
-  #createTopic(topic: NewTopic, givenIds: Set<Uuid>, placed: number): { created: CreatedTopic; records: MetadataRecord[] } {
+  *#createTopic(
+    topic: NewTopic,
+    givenIds: Set<Uuid>,
+    placed: number,
+  ): Generator<void, { created: CreatedTopic; records: MetadataRecord[] }> {
     const { rules } = this.#options
     const { topics } = this.image
     checkCreation(topic.name)
@@ -131,54 +133,56 @@ export class ClusterShard implements Shard {
     const configs = new Map([...given, ...configsOf(topic)])
     rules.validateTopicConfigs(configs)
     this.#checkInternal(topic.name, given, configs)
-    const placement = placeTopic(topic, this.#candidates(), placed, rules)
+    const placement = yield* placeTopic(topic, this.#candidates(), placed, rules)
     this.#checkLimits(topic.name, 1, placement.length)
     const id = this.#unusedId(givenIds)
     const records: MetadataRecord[] = [{ type: 'TopicRecord', name: topic.name, topicId: id }]
     for (const [name, value] of configs) {
       records.push({ type: 'ConfigRecord', resourceType: 'TOPIC', resourceName: topic.name, name, value })
     }
-    for (const [partitionId, replicas] of placement.entries()) records.push(this.#newPartition(id, partitionId, replicas))
+    for (const [partitionId, replicas] of placement.entries()) {
+      yield
+      records.push(this.#newPartition(id, partitionId, replicas))
+    }
     const created = { id, numPartitions: placement.length, replicationFactor: placement[0]!.length, configs }
     return { created, records }
   }
 
-  deleteTopics(ids: readonly Uuid[], admit?: Admit): Decision<(KafkaError | null)[]> {
+  *deleteTopics(ids: readonly Uuid[], admit?: Admit): Deciding<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
-    const response = ids.map(topicId =>
-      attempt(() => {
-        const topic = this.image.topics.byId.get(topicId)
-        if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_ID')
-        checkDeletion(topic.name)
-        admit?.(topic.partitions.length)
-        records.push({ type: 'RemoveTopicRecord', topicId })
-        return null
-      }),
-    )
-    return decide(records, response, false)
+    const response = yield* attemptEach(ids, topicId => {
+      const topic = this.image.topics.byId.get(topicId)
+      if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_ID')
+      checkDeletion(topic.name)
+      admit?.(topic.partitions.length)
+      records.push({ type: 'RemoveTopicRecord', topicId })
+      return null
+    })
+    return yield* decide(records, response)
   }
 
-  createPartitions(topics: readonly NewPartitions[], validateOnly: boolean, admit?: Admit): Decision<(KafkaError | null)[]> {
+  *createPartitions(topics: readonly NewPartitions[], validateOnly: boolean, admit?: Admit): Deciding<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
     let added = 0
-    const response = topics.map(wanted => {
-      const outcome = attempt(() => {
-        const topic = this.image.topics.byName.get(wanted.name)
-        if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
-        checkMorePartitions(topic.name)
-        const placement = this.#placeMore(topic, wanted, added)
-        admit?.(placement.length)
-        const from = topic.partitions.length
-        for (const [index, replicas] of placement.entries()) records.push(this.#newPartition(topic.id, from + index, replicas))
-        added += placement.length
-        return null
-      })
-      return outcome
-    })
-    return decide(records, response, validateOnly)
+    const create = function* (this: ClusterShard, wanted: NewPartitions) {
+      const topic = this.image.topics.byName.get(wanted.name)
+      if (topic === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION')
+      checkMorePartitions(topic.name)
+      const placement = yield* this.#placeMore(topic, wanted, added)
+      admit?.(placement.length)
+      const from = topic.partitions.length
+      for (const [index, replicas] of placement.entries()) {
+        yield
+        records.push(this.#newPartition(topic.id, from + index, replicas))
+      }
+      added += placement.length
+      return null
+    }
+    const response = yield* attemptEach(topics, wanted => create.call(this, wanted))
+    return yield* decide(records, response, validateOnly)
   }
 
-  #placeMore(topic: TopicState, wanted: NewPartitions, addedBefore: number): number[][] {
+  *#placeMore(topic: TopicState, wanted: NewPartitions, addedBefore: number): Generator<void, number[][]> {
     const has = topic.partitions.length
     if (wanted.count === has) throw new KafkaError('INVALID_PARTITIONS', `Topic already has ${has} partition(s).`)
     if (wanted.count < has) {
@@ -189,7 +193,7 @@ export class ClusterShard implements Shard {
     }
     this.#checkLimits(topic.name, 0, addedBefore + wanted.count - has)
     const placed = this.image.topics.partitionCount + addedBefore
-    return placeNewPartitions(wanted, has, topic.partitions[0]!.replicas.length, this.#candidates(), placed)
+    return yield* placeNewPartitions(wanted, has, topic.partitions[0]!.replicas.length, this.#candidates(), placed)
   }
 
   /** A broker that is alone in its cluster is not registered. One that is about to stop is placed like one that has stopped. */
@@ -209,7 +213,7 @@ export class ClusterShard implements Shard {
   registerBroker(broker: NewRegistration): Decision<number> {
     // By default the offset of the record, as in Kafka.
     const { epoch = this.nextOffset } = broker
-    return decide([registrationRecord(this.image.brokers, broker, epoch), ...successionRecords(this.image, broker.id, epoch)], epoch, false)
+    return decideAtOnce([registrationRecord(this.image.brokers, broker, epoch), ...successionRecords(this.image, broker.id, epoch)], epoch)
   }
 
   /** With the first of the elections that follow from it; {@link electLeaders} makes the others. */
@@ -217,66 +221,62 @@ export class ClusterShard implements Shard {
     const { brokers } = this.image
     const ended = endedSessionRecord(brokers, brokerId, epoch)
     const leaves = unregister && brokers.byId.get(brokerId)?.epoch === epoch
-    if (ended === null && !leaves) return decide([], undefined, false)
+    if (ended === null && !leaves) return decideAtOnce([], undefined)
     const alive = new Set(brokers.alive())
     alive.delete(brokerId)
     const records: MetadataRecord[] = electionRecords(this.image, { alive, avoid }, electionsAtOnce)
     if (ended !== null) records.unshift(ended)
     if (leaves) records.push({ type: 'UnregisterBrokerRecord', brokerId, brokerEpoch: epoch })
-    return decide(records, undefined, false)
+    return decideAtOnce(records, undefined)
   }
 
   /** Returns how many were made; 0: no more are needed, or possible. */
   electLeaders(): Decision<number> {
     const records = electionRecords(this.image, { alive: new Set(this.image.brokers.alive()) }, electionsAtOnce)
-    return decide(records, records.length, false)
+    return decideAtOnce(records, records.length)
   }
 
   fenceBroker(id: number, fenced: boolean, epoch?: number): Decision<void> {
-    return decide(fencingRecords(this.image.brokers, id, fenced, epoch), undefined, false)
+    return decideAtOnce(fencingRecords(this.image.brokers, id, fenced, epoch), undefined)
   }
 
   leaveBroker(id: number): Decision<void> {
-    return decide(leavingRecords(this.image.brokers, id), undefined, false)
+    return decideAtOnce(leavingRecords(this.image.brokers, id), undefined)
   }
 
   unregisterBroker(id: number): Decision<void> {
-    return decide([unregistrationRecord(this.image, id)], undefined, false)
+    return decideAtOnce([unregistrationRecord(this.image, id)], undefined)
   }
 
   /** `together`: if one is refused, none is made. */
-  changePartitions(changes: readonly PartitionChange[], together: boolean): Decision<(KafkaError | null)[]> {
+  *changePartitions(changes: readonly PartitionChange[], together: boolean): Deciding<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
-    const response = changes.map(change =>
-      attempt(() => {
-        const record = partitionChangeRecord(this.image, this.#options.brokerId, change)
-        if (record !== null) records.push(record)
-        return null
-      }),
-    )
+    const response = yield* attemptEach(changes, change => {
+      const record = partitionChangeRecord(this.image, this.#options.brokerId, change)
+      if (record !== null) records.push(record)
+      return null
+    })
     const isRefused = together && response.some(outcome => outcome !== null)
-    return decide(isRefused ? [] : records, response, false)
+    return yield* decide(isRefused ? [] : records, response)
   }
 
-  applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Decision<(KafkaError | null)[]> {
+  *applyConfigs(changes: readonly ConfigChange[], validateOnly: boolean): Deciding<(KafkaError | null)[]> {
     const records: MetadataRecord[] = []
-    const response = changes.map(({ type, name: resourceName, edit }) =>
-      attempt(() => {
-        if (type === 'TOPIC' && !this.image.topics.byName.has(resourceName)) {
-          throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The topic '${resourceName}' does not exist.`)
-        }
-        const current = this.image.configs.of(type, resourceName)
-        const changes = edit(current)
-        if (type === 'TOPIC') this.#checkInternal(resourceName, current, changedBy(current, changes))
-        for (const [name, value] of changes) {
-          // What is so already needs no record, as in Kafka.
-          if ((current.get(name) ?? null) === value) continue
-          records.push({ type: 'ConfigRecord', resourceType: type, resourceName, name, value })
-        }
-        return null
-      }),
-    )
-    return decide(records, response, validateOnly)
+    const response = yield* attemptEach(changes, ({ type, name: resourceName, edit }) => {
+      if (type === 'TOPIC' && !this.image.topics.byName.has(resourceName)) {
+        throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `The topic '${resourceName}' does not exist.`)
+      }
+      const current = this.image.configs.of(type, resourceName)
+      const changes = edit(current)
+      if (type === 'TOPIC') this.#checkInternal(resourceName, current, changedBy(current, changes))
+      for (const [name, value] of changes) {
+        // What is so already needs no record, as in Kafka.
+        if ((current.get(name) ?? null) === value) continue
+        records.push({ type: 'ConfigRecord', resourceType: type, resourceName, name, value })
+      }
+      return null
+    })
+    return yield* decide(records, response, validateOnly)
   }
 
   #checkInternal(topic: string, before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): void {
@@ -285,13 +285,14 @@ export class ClusterShard implements Shard {
     checkConfig(topic, rules.effectiveTopicConfig(before), rules.effectiveTopicConfig(after))
   }
 
-  alterQuotas(alterations: readonly QuotaAlteration[], validateOnly: boolean): Decision<(KafkaError | null)[]> {
-    const { records, outcomes } = quotaRecords(this.image.quotas, alterations)
-    return decide(records, outcomes, validateOnly)
+  *alterQuotas(alterations: readonly QuotaAlteration[], validateOnly: boolean): Deciding<(KafkaError | null)[]> {
+    const { records, outcomes } = yield* quotaRecords(this.image.quotas, alterations)
+    return yield* decide(records, outcomes, validateOnly)
   }
 
   updateFeatures(updates: readonly FeatureUpdate[], validateOnly: boolean): Decision<void> {
-    return decide(featureRecords(this.image.features, updates, this.#options.brokerId), undefined, validateOnly)
+    const records = featureRecords(this.image.features, updates, this.#options.brokerId)
+    return decideAtOnce(validateOnly ? [] : records, undefined)
   }
 
   allocateProducerIds(): Decision<ProducerIdBlock> {
@@ -300,7 +301,7 @@ export class ClusterShard implements Shard {
       throw new KafkaError('UNKNOWN_SERVER_ERROR', `All producer ids are used up (next id: ${first})`)
     const nextProducerId = addInt64(first, producerIdBlockSize)
     const record: MetadataRecord = { type: 'ProducerIdsRecord', brokerId: this.#options.brokerId, brokerEpoch: 0, nextProducerId }
-    return decide([record], { first, count: producerIdBlockSize }, false)
+    return decideAtOnce([record], { first, count: producerIdBlockSize })
   }
 
   /** What every metadata log begins with. Nothing when a level was finalized before. */
@@ -309,7 +310,7 @@ export class ClusterShard implements Shard {
     if (this.image.features.size === 0) {
       for (const [name, featureLevel] of levels) records.push({ type: 'FeatureLevelRecord', name, featureLevel })
     }
-    return decide(records, undefined, false)
+    return decideAtOnce(records, undefined)
   }
 
   #unusedId(given: Set<Uuid>): Uuid {
@@ -351,23 +352,6 @@ export class ClusterShard implements Shard {
     }
     return counted
   }
-}
-
-/** The value, or the KafkaError that refused it: one item's failure leaves the others alone. */
-function attempt<T>(step: () => T): T | KafkaError {
-  try {
-    return step()
-  } catch (error) {
-    if (error instanceof KafkaError) return error
-    throw error
-  }
-}
-
-function decide<R>(records: readonly MetadataRecord[], response: R, validateOnly: boolean): Decision<R> {
-  if (records.length > maxRecordsPerOperation) {
-    throw new KafkaError('POLICY_VIOLATION', 'Unable to perform excessively large batch operation.')
-  }
-  return { records: validateOnly ? [] : records.map(encodeMetadataRecord), response }
 }
 
 function changedBy(configs: ReadonlyMap<string, string>, changes: ReadonlyMap<string, string | null>): Map<string, string> {

@@ -45,6 +45,16 @@ export function encodeSnapshot(state: Iterable<MetadataRecord>, timestamp: numbe
   return Buffer.concat([...snapshotBatches(state, timestamp)])
 }
 
+/** The same, in steps that each take little time. */
+export function* snapshotInSteps(state: Iterable<MetadataRecord>, timestamp: number): Generator<void, Buffer> {
+  const batches: Buffer[] = []
+  for (const batch of snapshotBatches(state, timestamp)) {
+    yield
+    batches.push(batch)
+  }
+  return Buffer.concat(batches)
+}
+
 /** All of a file, in pieces that each take little time. */
 export function* snapshotBatches(state: Iterable<MetadataRecord>, timestamp: number): Generator<Buffer> {
   let baseOffset = 0

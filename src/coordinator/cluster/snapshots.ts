@@ -5,17 +5,19 @@
  * Hides when a snapshot is taken and what may be deleted: the two newest snapshots and the log from the older one on are kept, so that one bad
  * file never loses the metadata. A log whose beginning is missing without an intact snapshot is an error, never an empty cluster.
  */
-import { type Clock, DiskError, type FileSystem } from '../../base.ts'
+import { type Clock, DiskError, type FileSystem, runInSlices, type Turns } from '../../base.ts'
 import type { PartitionLog } from '../../log.ts'
 import { type BatchView, batchesIn, forEachRecordOf, type Offset } from '../../protocol.ts'
 import type { Coordinator } from '../shard.ts'
+import type { Decisions } from './decisions.ts'
 import type { Reporter } from './open-topics.ts'
 import type { ClusterShard } from './shard.ts'
-import { encodeSnapshot, isWholeSnapshot, listSnapshots, type Snapshot, snapshotName } from './snapshot-file.ts'
+import { isWholeSnapshot, listSnapshots, type Snapshot, snapshotInSteps, snapshotName } from './snapshot-file.ts'
 
 export interface SnapshotOptions {
   files: FileSystem
   clock: Clock
+  turns: Turns
   directory: string
   log: PartitionLog
   reporter: Reporter
@@ -37,11 +39,15 @@ export class Snapshots {
   }
 
   /** Replays the newest good snapshot into the fresh shard and returns the first offset that it does not contain. */
-  restore(shard: ClusterShard): Offset {
+  async restore(shard: ClusterShard): Promise<Offset> {
+    const { turns } = this.#options
     this.#lastBytes = 0
     const state = this.newest()
     this.#lastOffset = state.offset
-    for (const batch of state.batches) forEachRecordOf(batch, record => shard.replay({ key: null, value: record.value }, record.offset))
+    for (const batch of state.batches) {
+      if (turns.over) await turns.next()
+      forEachRecordOf(batch, record => shard.replay({ key: null, value: record.value }, record.offset))
+    }
     shard.nextOffset = state.offset
     return state.offset
   }
@@ -73,25 +79,32 @@ export class Snapshots {
    * Takes one when it is due and the shard's image is exactly what is durable. Failing is no harm: the log is still there, and the next
    * change tries again.
    */
-  async maybeTake(coordinator: Coordinator<ClusterShard>): Promise<void> {
+  async maybeTake(coordinator: Coordinator<ClusterShard>, decisions: Decisions): Promise<void> {
     const { log, reporter } = this.#options
     const records = log.logEndOffset - this.#lastOffset
     if (records < this.#options.afterRecords && log.sizeBytes() - this.#lastBytes < this.#options.afterBytes) return
-    if (coordinator.state !== 'active') return
-    const { shard } = coordinator
-    const offset = log.highWatermark
-    if (records <= 0 || shard.nextOffset !== offset) return
+    if (records <= 0) return
     try {
-      await this.#take(shard, offset)
+      const taken = await decisions.alone(() => this.#encode(coordinator))
+      if (taken !== null) await this.#keep(taken.content, taken.offset)
     } catch (error) {
       reporter.warn({ err: error }, 'cannot write a metadata snapshot')
     }
   }
 
-  async #take(shard: ClusterShard, offset: Offset): Promise<void> {
+  async #encode(coordinator: Coordinator<ClusterShard>): Promise<{ content: Buffer; offset: Offset } | null> {
+    const { log, clock, turns } = this.#options
+    if (coordinator.state !== 'active') return null
+    const { shard } = coordinator
+    const offset = log.highWatermark
+    if (shard.nextOffset !== offset) return null
+    const content = await runInSlices(turns, snapshotInSteps(shard.image.records(), clock.now()))
+    return { content, offset }
+  }
+
+  async #keep(content: Buffer, offset: Offset): Promise<void> {
     const { files, log, directory } = this.#options
     const name = snapshotName(offset, log.leaderEpoch)
-    const content = encodeSnapshot(shard.image.records(), this.#options.clock.now())
     files.makeDirectory(directory)
     await files.replaceFile(this.#path(name), content)
     this.#lastOffset = offset

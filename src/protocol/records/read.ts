@@ -82,6 +82,14 @@ export function forEachRecordOf(
     : visitRecords(decompress(compression, batch.bytes.subarray(header.batchHeaderSize), { maxBytes }), 0, batch.header, visit)
 }
 
+/** The records of an uncompressed v2 batch, for who does something else in between. */
+export function* plainRecordsOf({ bytes, header: batch }: BatchView): Generator<RecordView> {
+  if (batch.magic < 2 || batch.compression !== 'none') throw invalid('This batch is not an uncompressed one of magic v2')
+  const cursor = new Cursor(bytes, header.batchHeaderSize, bytes.length)
+  for (let left = batch.recordCount; left > 0; left--) yield readRecord(cursor, batch)
+  if (cursor.position !== bytes.length) throw invalid('Incorrect declared batch size, records still remaining in file')
+}
+
 /** The same over the plain records of a v2 batch, which fill `buffer` from `start` on. */
 export function visitRecords(
   buffer: Buffer,
