@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SeededRandom } from '../../../../sim/world/random.ts'
+import { simulatedWorld } from '../../../../sim/world/world.ts'
+import { trustingClock } from '../../../base.ts'
 import { buildBatch, findRecord, forEachRecord, type Offset } from '../../../protocol.ts'
 import type { SegmentRow } from '../../../store.ts'
 import type { AbortedTransaction } from '../../segments/aborted-entries.ts'
@@ -176,6 +178,40 @@ test('a reader of a piece without open transactions loads the index of that piec
         async () => void (await abortedInPieces(store, rows, rows[2]!.baseOffset, rows[2]!.endOffset)),
         storageErrorOf(rows[2]!),
       )
+    })(),
+  )
+})
+
+test('a look-up that goes through many blocks takes many turns, also if all of them are in memory', async () => {
+  const world = simulatedWorld({ seed: 5 })
+  let nowMs = 0
+  let turns = 0
+  // As if each block took a millisecond.
+  const clock = trustingClock(
+    () => world.system.clock.now(),
+    () => nowMs++,
+  )
+  const soon = (callback: () => void) => {
+    turns++
+    world.system.timers.soon(callback)
+  }
+  const system = { ...world.system, clock, timers: { ...world.system.timers, soon } }
+  const { store, random } = newStage(5, { system, blockBytes: 40_000 })
+  await world.run(
+    (async () => {
+      const shape = { topicId: newTopic(random), partition: 0, base: 0, batches: 300, valueBytes: 4_000 }
+      const { piece } = randomPiece(random, { ...shape, timestamp: nth => 10_000 - nth })
+      const rows = await store.write([piece])
+      const newest = async () => {
+        const before = turns
+        const found = await offsetOfMaxTimestampInPieces(store, rows, 10, piece.endOffset, findRecord)
+        return { found, turns: turns - before }
+      }
+      const { found } = await newest()
+      const again = await newest()
+      assert.deepEqual(again.found, found)
+      assert.ok((await store.index(rows[0]!)).blocks > 20)
+      assert.ok(again.turns > 4, `${again.turns} turns`)
     })(),
   )
 })

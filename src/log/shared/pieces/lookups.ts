@@ -110,6 +110,7 @@ class SearchablePiece implements Searchable {
     const index = await this.#store.index(this.#row)
     let position = from
     for (let block = index.blockOf(from); block < index.blocks; block++) {
+      if (this.#store.turns.over) await this.#store.turns.next()
       const content = await this.#store.block(this.#row, index, block)
       for (let at = position - index.blockStart(block); at < content.length; at += header.sizeBytes(content, at)) {
         if (visit(content, at, position) === false) return { position, problem: null }

@@ -54,7 +54,8 @@ interface Request {
 export class PieceStore {
   readonly #objects: ObjectStore
   readonly #settings: SharedSettings
-  readonly #turns: Turns
+  /** For who goes through blocks, which may all be here already. */
+  readonly turns: Turns
   readonly #writer: PieceWriter
   readonly #indexes: LoadCache<PieceIndex>
   readonly #blocks: LoadCache<Buffer>
@@ -63,8 +64,8 @@ export class PieceStore {
     const { objects, settings, system } = options
     this.#objects = objects
     this.#settings = settings
-    this.#turns = new Turns(system)
-    this.#writer = new PieceWriter(options, this.#turns)
+    this.turns = new Turns(system)
+    this.#writer = new PieceWriter(options, this.turns)
     this.#indexes = new LoadCache(settings.cacheBytes * indexShare, index => index.size)
     this.#blocks = new LoadCache(settings.cacheBytes * (1 - indexShare), block => block.length)
   }
@@ -257,7 +258,7 @@ export class PieceStore {
       const content = await this.#objects.get(row.object, row.position + row.bytes - before, before + row.indexBytes)
       // The index stays longer than the block.
       const bytes = before > 0 ? Buffer.from(content.subarray(before)) : content
-      const index = await readPieceIndex(bytes, row, this.#settings.blockBytes, this.#turns)
+      const index = await readPieceIndex(bytes, row, this.#settings.blockBytes, this.turns)
       if (!isSmall) return { index, only: null }
       const only = content.subarray(0, before)
       if (index.blocks > 0) checkBlock(row, index, 0, only)
@@ -274,7 +275,7 @@ export class PieceStore {
   async #checkSums(row: SegmentRow, content: Buffer): Promise<void> {
     let nth = 0
     for (let at = 0; at < content.length; at += header.sizeBytes(content, at)) {
-      if (nth++ % sumsAtOnce === 0 && this.#turns.over) await this.#turns.next()
+      if (nth++ % sumsAtOnce === 0 && this.turns.over) await this.turns.next()
       if (header.computeCrc(content, at) !== header.crc(content, at))
         throw storageError(row, `wrong checksum of the batch of offset ${header.baseOffset(content, at)}`)
     }
@@ -289,7 +290,7 @@ export class PieceStore {
       const lengths = Array.from({ length: count }, (_, nth) => index.blockStart(first + nth + 1) - index.blockStart(first + nth))
       const blocks = await this.#objects.getSeveral(row.object, row.position + index.blockStart(first), lengths)
       for (const [nth, content] of blocks.entries()) {
-        if (this.#turns.over) await this.#turns.next()
+        if (this.turns.over) await this.turns.next()
         checkBlock(row, index, first + nth, content)
       }
       return blocks
