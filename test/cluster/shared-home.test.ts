@@ -1,5 +1,7 @@
 /** Three brokers of a cluster in this process, with real sockets, over a simulated database and object store. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { CallFate } from '../../sim/world/postgres.ts'
 import type { Process } from '../../sim/world/process.ts'
@@ -22,6 +24,8 @@ interface Member {
   readonly address: string
 }
 const members: Member[] = []
+/** In `orders`. */
+let expected: string[] = []
 let client: Client
 
 async function start(set: Record<string, string> = {}): Promise<Member> {
@@ -41,6 +45,15 @@ async function start(set: Record<string, string> = {}): Promise<Member> {
 async function readiness({ running }: Member): Promise<[status: number, reason: string | undefined]> {
   const answer = await fetch(`http://127.0.0.1:${running.httpPort}/health/ready`)
   return [answer.status, ((await answer.json()) as { reason?: string }).reason]
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
@@ -70,7 +83,19 @@ async function reconnect(): Promise<void> {
 }
 
 const leaders = async (topic: string) => (await client.topics([topic]))[0]!.partitions.map(({ leader }) => leader)
+/** What is in the topic, however often a lease of a busy machine is over meanwhile. */
 async function values(topic: string): Promise<string[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await valuesNow(topic)
+    } catch (error) {
+      if (attempt === 100) throw error
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+}
+
+async function valuesNow(topic: string): Promise<string[]> {
   const partitions = (await client.topics([topic]))[0]!.partitions.map(({ partition }) => partition)
   const until = await client.offsets(topic, partitions, 'latest')
   const from = await client.offsets(topic, partitions, 'earliest')
@@ -87,7 +112,7 @@ test('three brokers without node.id get one each, and share a topic', async () =
   assert.deepEqual((await leaders('orders')).sort(), [1, 1, 2, 2, 3, 3])
   const records = Array.from({ length: 60 }, (_, nth) => ({ key: null, value: Buffer.from(String(nth + 100)), partition: nth % 6 }))
   await client.send('orders', records)
-  const expected = records.map(({ value }) => String(value))
+  expected = records.map(({ value }) => String(value))
   assert.deepEqual(await values('orders'), expected)
   // Each broker answers for what it leads only.
   assert.ok((await client.topicSizes()).get('orders')! > 0n)
@@ -162,11 +187,14 @@ test('each broker describes the quorum: the first one leads it, and nobody is be
 })
 
 test('a broker whose database does not answer says so, still leads, and goes on when it answers again', async () => {
-  database = 'lost-before'
   const [first] = members
+  const led = () => first!.running.broker.metadata.topic('orders')!.partitions.find(each => each.log !== null)?.log
+  await until(() => led() !== undefined)
+  database = 'lost-before'
   await until(async () => (await readiness(first!))[0] === 503)
   assert.match((await readiness(first!))[1]!, /the lease of this broker is not proven, because the database does not answer/)
-  const log = first!.running.broker.metadata.topic('orders')!.partitions.find(each => each.log !== null)!.log!
+  const log = led()!
+  const session = first!.running.broker.cluster!.log.session!
   assert.match(log.offline!, /lease/)
   assert.ok(!(await leaders('orders')).includes(-1))
   const raw = await connect(first!.running.ports.get('PLAINTEXT')!)
@@ -182,16 +210,12 @@ test('a broker whose database does not answer says so, still leads, and goes on 
   for (const member of members) await until(async () => (await readiness(member))[0] === 503)
   database = 'well'
   for (const member of members) await until(async () => (await readiness(member))[0] === 200)
-  // The first commit that is known may have been sent so long ago that it proves nothing for long; the next one follows.
-  await until(() =>
-    values('orders').then(
-      () => true,
-      () => false,
-    ),
-  )
-  // What was late was committed all the same, once.
-  assert.deepEqual((await values('orders')).slice(-2), ['159', '998'])
-  assert.equal((await values('orders')).length, 61)
+  const found = await values('orders')
+  // What was late was committed all the same, once; unless the others were so much faster that they ended the session, on a busy machine.
+  const isLate = found.at(-1) === '998'
+  if (first!.running.broker.cluster!.log.session === session) assert.ok(isLate)
+  expected = [...expected, ...(isLate ? ['998'] : [])]
+  assert.deepEqual(found, expected)
 })
 
 test('an end offset that a client waits for is not told when the lease is over by then', async () => {
@@ -218,7 +242,8 @@ test('an end offset that a client waits for is not told when the lease is over b
 test('without the object store small records go in and come out', async () => {
   objects = 'internal-error'
   await client.send('orders', [{ key: null, value: Buffer.from('999'), partition: 0 }])
-  assert.equal((await values('orders')).at(-1), '999')
+  expected = [...expected, '999']
+  assert.deepEqual(await values('orders'), expected)
   objects = 'well'
 })
 
@@ -228,7 +253,7 @@ test('a broker that stops gives its partitions away; one that dies loses nothing
   const id = stopped.running.broker.self.id
   await until(() => members.every(({ running }) => leadersIn(running).every(leader => leader !== id)))
   await reconnect()
-  assert.equal((await values('orders')).length, 62)
+  assert.deepEqual(await values('orders'), expected)
   const killed = members.shift()!
   killed.process.kill()
   killed.running.unref()
@@ -236,7 +261,7 @@ test('a broker that stops gives its partitions away; one that dies loses nothing
   await until(() => leadersIn(left).every(leader => leader === left.broker.self.id))
   await until(() => left.broker.metadata.topic('orders')!.partitions.every(({ log }) => log !== null))
   await reconnect()
-  assert.equal((await values('orders')).length, 62)
+  assert.deepEqual(await values('orders'), expected)
 })
 
 test('the metrics of a cluster say what it does', async () => {
@@ -255,8 +280,9 @@ test('the metrics of a cluster say what it does', async () => {
 
 test('a broker that starts without its database waits for it, says so, and gets its share', async () => {
   database = 'lost-before'
-  const starting = start({ 'http.listen': '127.0.0.1:21640' })
-  const ask = () => fetch('http://127.0.0.1:21640/health/ready').catch(() => null)
+  const port = await freePort()
+  const starting = start({ 'http.listen': `127.0.0.1:${port}` })
+  const ask = () => fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null)
   await until(async () => (await ask())?.status === 503)
   await until(async () => /database/.test(((await (await ask())!.json()) as { reason: string }).reason))
   database = 'well'
@@ -265,5 +291,5 @@ test('a broker that starts without its database waits for it, says so, and gets 
   const { id } = running.broker.self
   await until(() => leadersIn(running).filter(leader => leader === id).length >= 3)
   await reconnect()
-  assert.equal((await values('orders')).length, 62)
+  assert.deepEqual(await values('orders'), expected)
 })

@@ -7,20 +7,16 @@ import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { buildBatch } from '../../sim/world/batches.ts'
 import { memoryFileSystem } from '../../src/base.ts'
 import { type Api, apis, type InputOf } from '../../src/protocol.ts'
 import { connect, createTopic, findCoordinator, produce, type RawClient, requestBytes } from '../support/client.ts'
+import { collectGarbage } from '../support/garbage.ts'
 import { NonReader, startWithMadeSockets, type WithMadeSockets } from '../support/made-sockets.ts'
 
 const mib = 2 ** 20
 /** Of a Metadata request. */
 const plainly = { allowAutoTopicCreation: false, includeClusterAuthorizedOperations: false, includeTopicAuthorizedOperations: false }
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 /** What is in use, without what nobody needs. */
 function usedBytes(): number {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { apis } from '../../src/protocol.ts'
 import { attack } from '../support/attack.ts'
 import { connect, type RawClient, requestBytes } from '../support/client.ts'
+import { heldBytes } from '../support/garbage.ts'
 
 const boundBytes = 16 * 2 ** 20
 /** What each connection may have had read before it was stopped, the sockets' own needs, and the test's. */
@@ -24,8 +25,8 @@ test('1,000 slow producers of 256 KiB each take no more memory than they may, an
       topicData: [{ name: 'none', partitionData: [{ index: 0, records }] }],
     }
     const bytes = requestBytes(apis.produce, 9, request)
-    const before = process.memoryUsage().arrayBuffers
-    const held = () => process.memoryUsage().arrayBuffers - before
+    const before = heldBytes()
+    const held = () => heldBytes() - before
     for (const client of clients) client.send(bytes.subarray(0, 40_000))
     await sleep(2000)
     assert.ok(held() > boundBytes / 2, `${held()}: too little to be a test`)

@@ -5,11 +5,10 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { buildBatch } from '../../sim/world/batches.ts'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { connect, createTopic, fetchRecords, produce, type RawClient } from './client.ts'
+import { collectGarbage } from './garbage.ts'
 
 /** Generous, because test machines are slow; an event loop that is held up by an attack takes far longer. */
 const longestAnswerMs = 2000
@@ -17,9 +16,6 @@ const mostGrowthBytes = 64 * 2 ** 20
 const settleMs = 10_000
 /** A worker thread that the attack made the broker start stays, with the descriptors of its event loop. */
 const threadDescriptors = 8
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 export interface Attacked {
   broker: Millrace
