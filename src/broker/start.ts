@@ -131,7 +131,7 @@ async function start(given: StartOptions, opened: Closers, closeAll: () => Promi
   http?.setReadiness(() => home.notReady() ?? 'the broker is starting')
   const converter = openConverter(opened)
   const { identity, log, metadata, cluster } = await home.open(converter)
-  followDynamicConfig(config, metadata, logger)
+  await followDynamicConfig(config, metadata, logger)
   const { groups, peers, transactions, shares } = openCoordinators(options, opened, { metadata, identity, converter })
 
   const moves = new Moves({ ...options, brokerId: config.get('node.id'), metadata, peers, mover: home.mover(peers) })
@@ -243,7 +243,7 @@ function selfOf(config: BrokerConfig, { clusterId, directoryId }: Identity, port
   }
 }
 
-function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, logger: Logger): void {
+function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, logger: Logger): Promise<void> {
   const take = () => {
     const id = String(config.get('node.id'))
     for (const problem of config.setDynamic(metadata.configs('BROKER', ''), metadata.configs('BROKER', id))) {
@@ -252,8 +252,8 @@ function followDynamicConfig(config: BrokerConfig, metadata: ClusterMetadata, lo
   }
   take()
   metadata.subscribe({ configChanged: type => type === 'BROKER' && take() })
-  config.subscribe(topicDefaultKeys, () => metadata.refreshTopicConfigs())
-  metadata.refreshTopicConfigs()
+  config.subscribe(topicDefaultKeys, () => void metadata.refreshTopicConfigs())
+  return metadata.refreshTopicConfigs()
 }
 
 function openCoordinators(

@@ -127,6 +127,21 @@ for (const isFollower of [false, true]) {
     })
   }
 
+  test(`${broker} gives many topics new defaults in many turns`, async () => {
+    const machine = await made()
+    const { system, cluster } = machine
+    await run(
+      system,
+      cluster.createTopics(
+        numbers(many).map(n => newTopic(`t${n}`, { numPartitions: 1 })),
+        false,
+      ),
+    )
+    const { turns } = machine
+    await run(system, cluster.applyConfigs([{ ...config(''), type: 'BROKER' }], false))
+    assert.ok(machine.turns - turns > many / mostAtOnce, `${machine.turns - turns} turns`)
+  })
+
   test(`${broker} decides nothing else meanwhile, and shows all of it or nothing`, async () => {
     const machine = await made()
     const seen = new Set<number>()

@@ -177,7 +177,7 @@ class Cluster implements ClusterMetadata {
     for (const [id, { name, partitions }] of loaded.topics) await this.#topics.ensure(id, name, partitions)
     const own = loaded.brokers.byId.get(this.#options.brokerId)
     if (own !== undefined) await this.#topics.registered(own.epoch)
-    this.refreshTopicConfigs()
+    await this.#topics.reconfigureAll()
   }
 
   async #reportStrays(): Promise<void> {
@@ -403,8 +403,8 @@ class Cluster implements ClusterMetadata {
     return { unsubscribe: () => void this.#topics.listeners.delete(listener) }
   }
 
-  refreshTopicConfigs(): void {
-    for (const topic of this.#topics.sorted()) this.#topics.reconfigure(topic)
+  refreshTopicConfigs(): Promise<void> {
+    return this.#enqueue(() => this.#topics.reconfigureAll())
   }
 
   async close(): Promise<void> {
@@ -478,15 +478,16 @@ class Cluster implements ClusterMetadata {
     }
     await grow()
     if (quotasChanged) for (const listener of this.#topics.listeners) listener.quotasChanged?.()
-    for (const resource of reconfigured) this.#reconfigure(...(JSON.parse(resource) as [ConfigResourceType, string]))
+    for (const resource of reconfigured) await this.#reconfigure(...(JSON.parse(resource) as [ConfigResourceType, string]))
   }
 
-  #reconfigure(type: ConfigResourceType, name: string): void {
+  async #reconfigure(type: ConfigResourceType, name: string): Promise<void> {
+    if (this.#turns.over) await this.#turns.next()
     for (const listener of this.#topics.listeners) listener.configChanged?.(type, name)
     const topic = type === 'TOPIC' ? this.topic(name) : undefined
     if (topic !== undefined) this.#topics.reconfigure(topic)
     // The broker's values are the defaults of its topics.
-    else if (type === 'BROKER') this.refreshTopicConfigs()
+    else if (type === 'BROKER') await this.#topics.reconfigureAll()
   }
 
   /** Steps that publish changes run one at a time. A failed step is a bug: it is reported, and its caller gets the error. */

@@ -287,6 +287,14 @@ export class OpenTopics {
     for (const { log } of topic.partitions) if (log !== null) log.config = config
   }
 
+  /** All topics. Must not overlap with what changes topics. */
+  async reconfigureAll(): Promise<void> {
+    for (const topic of this.sorted()) {
+      if (this.#turns.over) await this.#turns.next()
+      this.reconfigure(topic)
+    }
+  }
+
   close(): void {
     this.#closed = true
     this.#retry?.cancel()

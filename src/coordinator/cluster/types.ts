@@ -270,7 +270,7 @@ export interface ClusterMetadata {
   /** The metadata log, for the brokers that follow it; null if this broker follows another one's. */
   readonly sharedLog: MetadataLog | null
   /** Computes every topic's effective config again, after defaults of the broker changed by something other than stored configs. */
-  refreshTopicConfigs(): void
+  refreshTopicConfigs(): Promise<void>
   /** Resolves when nothing more will touch the log or the disk. */
   close(): Promise<void>
 }
