@@ -43,7 +43,7 @@ async function withCold(batchBytes: number, work: (it: WithMadeSockets) => Promi
   }
 }
 
-test('large batches that many read at once, and do not take', { timeout: 60_000 }, () =>
+test('large batches that many read at once, and do not take', { timeout: 300_000 }, () =>
   withCold(1.5 * mib, async ({ broker, accept }) => {
     const sockets = Array.from({ length: readers }, (_, partition) => {
       const socket = new NonReader().on('error', () => {})

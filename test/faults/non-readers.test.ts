@@ -22,7 +22,7 @@ const settings = {
   'fetch.response.memory.bytes': String(8 * mib),
 }
 
-test('five hundred connections that pipeline fetches and read nothing', { timeout: 60_000 }, async () => {
+test('five hundred connections that pipeline fetches and read nothing', { timeout: 300_000 }, async () => {
   const { broker, port, accept } = await startWithMadeSockets(memoryFileSystem(), settings)
   const healthy = await connect(port)
   const topicId = await createTopic(healthy, 'busy')
