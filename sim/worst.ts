@@ -8,6 +8,7 @@ import type { Api } from '../src/protocol.ts'
 import { type RawClient, requestBytes } from '../test/support/client.ts'
 import { Finding } from './scenarios/finding.ts'
 import { crowds } from './worst/crowds.ts'
+import { decisions } from './worst/decisions.ts'
 import { plainRequest, type Shape, shapesOf } from './worst/shapes.ts'
 import { specials } from './worst/specials.ts'
 import { type Measured, Stage } from './worst/stage.ts'
@@ -77,7 +78,7 @@ export async function worst(options: WorstOptions): Promise<{ requests: number; 
     }
     const growth = (await stage.usedBytes()) - before
     if (growth > mostGrowthBytes) problems.push(`${Math.round(growth / 2 ** 20)} MiB are kept`)
-    for (const special of options.quick ? [] : [...specials, ...crowds].filter(chosen)) {
+    for (const special of options.quick ? [] : [...specials, ...decisions, ...crowds].filter(chosen)) {
       await special.prepare?.(stage)
       await run(`${special.api.name}: ${special.name}`, () => special.run(stage))
     }

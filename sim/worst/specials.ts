@@ -36,7 +36,13 @@ async function sendEach<A extends Api>(
   return longest
 }
 
-async function asAdmin<A extends Api>(stage: Stage, api: A, version: number, request: InputOf<A['request']>, times = 1): Promise<number> {
+export async function asAdmin<A extends Api>(
+  stage: Stage,
+  api: A,
+  version: number,
+  request: InputOf<A['request']>,
+  times = 1,
+): Promise<number> {
   return sendEach(await stage.admin(), api, version, Array<typeof request>(times).fill(request))
 }
 
