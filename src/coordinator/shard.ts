@@ -102,8 +102,8 @@ export interface Coordinator<S extends Shard> {
    */
   write<R>(step: (shard: S) => Decision<R>): Promise<R>
   /**
-   * As `write`, for a decision with so many records that it takes several turns to make it, and to replay them. Settles when they have their
-   * place in the log; until then the caller writes nothing else, and looks at nothing that it may change.
+   * As `write`, for a decision with so many records that it takes several turns to make it, and to replay them; it has nothing but records and
+   * a response. Settles when they have their place in the log; until then the caller writes nothing else, and looks at nothing that it may change.
    */
   writeInSlices<R>(deciding: Generator<void, Decision<R>>): Promise<{ durable: Promise<R> }>
   /**
