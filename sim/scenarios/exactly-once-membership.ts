@@ -1,7 +1,7 @@
 /** How a worker gets its input partitions: given once, by the classic group protocol, or by KIP-848. */
 import { apis, consumerProtocol, decodeConsumerProtocol, encodeVersioned, type Uuid } from '../../src/protocol.ts'
 import type { SeededRandom } from '../world/random.ts'
-import { NoAnswer, type Wire } from '../world/wire.ts'
+import type { Wire } from '../world/wire.ts'
 import { groupId, inputTopic, nameOf, type Stage } from './exactly-once-stage.ts'
 
 /** Who the member is, as commits of offsets tell it. */
@@ -121,13 +121,17 @@ class ConsumerMember implements Membership {
   readonly #wire: Wire
   #topicId: Uuid | null = null
   #epoch = 0
-  /** Told to the coordinator in full when joining, and when what is owned has changed. */
+  /** Some name the topic, others have a regular expression and no names. */
+  readonly #subscription: { subscribedTopicNames: string[] } | { subscribedTopicRegex: string }
+  /** The next heartbeat says all, and is told all: when what is owned has changed, and after a failure, in which an assignment may have been lost. */
   #full = true
 
   constructor(stage: Stage, random: SeededRandom, wire: Wire) {
     this.#stage = stage
     this.#wire = wire
-    this.identity = { memberId: `member-${random.below(2 ** 31)}`, generationIdOrMemberEpoch: -1 }
+    const id = random.below(2 ** 31)
+    this.identity = { memberId: `member-${id}`, generationIdOrMemberEpoch: -1 }
+    this.#subscription = id % 2 === 0 ? { subscribedTopicNames: [inputTopic] } : { subscribedTopicRegex: inputTopic }
   }
 
   suspect(): void {
@@ -140,17 +144,12 @@ class ConsumerMember implements Membership {
       this.#topicId === null || this.partitions.length === 0 ? [] : [{ topicId: this.#topicId, partitions: [...this.partitions] }]
     const told = {
       rebalanceTimeoutMs: 2000,
-      subscribedTopicNames: [inputTopic],
+      ...this.#subscription,
       topicPartitions: joining ? [] : owned,
     }
     const request = { groupId, memberId: this.identity.memberId, memberEpoch: this.#epoch, ...(joining || this.#full ? told : {}) }
-    let response: Awaited<ReturnType<typeof this.heartbeat>>
-    try {
-      response = await this.heartbeat(request)
-    } catch (error) {
-      if (error instanceof NoAnswer) this.#full = true
-      throw error
-    }
+    this.#full = true
+    const response = await this.#wire.call(apis.consumerGroupHeartbeat, 1, request)
     const answer = this.#stage.told('ConsumerGroupHeartbeat', response.errorCode)
     if (answer === 'UNKNOWN_MEMBER_ID' || answer === 'FENCED_MEMBER_EPOCH') {
       this.#epoch = 0
@@ -173,9 +172,5 @@ class ConsumerMember implements Membership {
     noteOwnership(this.#stage, this)
     this.#full = changed
     return changed
-  }
-
-  heartbeat(request: { groupId: string; memberId: string; memberEpoch: number }) {
-    return this.#wire.call(apis.consumerGroupHeartbeat, 1, request)
   }
 }

@@ -121,6 +121,39 @@ test('epochs fence, lost answers are given again, strangers are unknown', async 
   assert.equal(await fails(b.beat({ memberEpoch: -3 })), 'INVALID_REQUEST')
 })
 
+test('a member that says all is told all, however it subscribes: it may have missed the answer with its partitions', async () => {
+  for (const subscription of [
+    { subscribedTopicNames: ['t'] },
+    { subscribedTopicNames: null, subscribedTopicRegex: 't' },
+    { subscribedTopicNames: [], subscribedTopicRegex: 't' },
+  ]) {
+    const groups = testGroups()
+    const topicId = groups.topics.set('t', 2)
+    const a = new Client(groups, 'a', subscription)
+    const b = new Client(groups, 'b', subscription)
+    await a.beat()
+    await groups.system.advance(2_000)
+    await b.beat()
+    await a.beat()
+    await a.beat()
+    const given = [{ topicId, partitions: [1] }]
+    assert.deepEqual((await b.beat({ topicPartitions: null })).assignment?.topicPartitions, given)
+    // As if that answer were lost. The epoch is the same as before.
+    b.owned = []
+    assert.equal((await b.beat({ topicPartitions: null })).assignment, null)
+    assert.equal((await b.beat({ topicPartitions: [] })).assignment, null)
+    const full = { rebalanceTimeoutMs: 60_000, ...subscription, topicPartitions: [] }
+    assert.deepEqual((await b.beat(full)).assignment?.topicPartitions, given, JSON.stringify(subscription))
+    // Another coordinator knows what it has got, and not what it has been told.
+    const again = groups.restart()
+    again.topics.set('t', 2)
+    await groups.system.settle()
+    const later = new Client(again, 'b')
+    later.epoch = b.epoch
+    assert.deepEqual((await later.beat(full)).assignment?.topicPartitions, given)
+  }
+})
+
 test('who leaves, keeps silent or does not give back is out', async () => {
   const { a, b, groups } = await groupOfTwo()
   await b.beat({ memberEpoch: -1 })

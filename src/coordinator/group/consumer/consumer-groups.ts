@@ -103,8 +103,7 @@ export class ConsumerGroups {
     this.keepAlive(groupId, memberId)
     if (again) return { records, response: null }
     if (moved !== after) this.#limitRevocation(groupId, moved)
-    const full = joins || (request.rebalanceTimeoutMs !== -1 && request.subscribedTopicNames !== null && owned !== null)
-    const told = full || !sameHeld(before.assigned, moved.assigned)
+    const told = saysAll(request) || !sameHeld(before.assigned, moved.assigned)
     return {
       records,
       response: {
@@ -268,6 +267,16 @@ export class ConsumerGroups {
       `ServerAssignor ${serverAssignor} is not supported. Supported assignors: ${[...this.progress.assignors.keys()].join(', ')}.`,
     )
   }
+}
+
+/**
+ * What a member says when it joins, and after every failure: it may have missed the answer with its partitions, so it has to be told all.
+ * Not all clients send the names beside a regular expression.
+ */
+function saysAll(request: ConsumerHeartbeatRequest): boolean {
+  const { memberEpoch, rebalanceTimeoutMs, subscribedTopicNames, subscribedTopicRegex, topicPartitions } = request
+  const subscribes = subscribedTopicNames !== null || subscribedTopicRegex !== null
+  return memberEpoch === 0 || (rebalanceTimeoutMs !== -1 && subscribes && topicPartitions !== null)
 }
 
 /** The previous epoch means that the last response was lost, as long as the member has only what it should have. */
