@@ -56,6 +56,8 @@ export interface Step {
 
 export interface Advanced {
   member: StreamsMember
+  /** The tasks that the member reports; null if it reports none. */
+  owned: TaskSets | null
   configured: ConfiguredTopology
   statuses: Status[]
   /** When the assignment comes that the member waits for; null for none. */
@@ -103,7 +105,7 @@ export class Progress {
     }
     const { configured, metadataHash } = this.#configure(group, topology)
     const ready = configured.problem === null
-    if (ready) for (const owned of ownedLists(request)) requireKnownTasks(owned, configured)
+    if (ready) for (const tasks of ownedLists(request)) requireKnownTasks(tasks, configured)
     takeOffsets(group, request, configured)
     const config = this.#config(groupId)
     const assignmentConfigs = assignmentConfigsOf(config)
@@ -119,9 +121,10 @@ export class Progress {
     if (group.isEmpty && config.initialRebalanceDelayMs > 0) this.#delay(groupId, config.initialRebalanceDelayMs)
     const { epoch, target, dueInMs, why } = this.#target(step, groupEpoch, configured)
     if (dueInMs !== null) statuses.push({ statusCode: statusCodes.ASSIGNMENT_DELAYED, statusDetail: why })
-    const member = reconcile(after, { epoch, target, runners: group.runners }, ownedTasks(request))
+    const owned = ownedTasks(request)
+    const member = reconcile(after, { epoch, target, runners: group.runners }, owned)
     if (member !== after) records.push(currentRecord(groupId, member))
-    return { member, configured, statuses, dueInMs }
+    return { member, owned, configured, statuses, dueInMs }
   }
 
   /** What the topology comes to, looked at again only when topics came or went since. */
@@ -242,7 +245,6 @@ function ownedLists({ activeTasks, standbyTasks, warmupTasks }: StreamsHeartbeat
   return [activeTasks ?? [], standbyTasks ?? [], warmupTasks ?? []]
 }
 
-/** null: the member does not say. */
 function ownedTasks({ activeTasks, standbyTasks, warmupTasks }: StreamsHeartbeatRequest): TaskSets | null {
   if (activeTasks === null || standbyTasks === null || warmupTasks === null) return null
   return { active: tasksOf(activeTasks), standby: tasksOf(standbyTasks), warmup: tasksOf(warmupTasks) }

@@ -26,7 +26,7 @@ import {
   targetEpochRecord,
   targetRecord,
 } from './streams-records.ts'
-import { isWithin, listOf, noHeldTasks, sameHeld } from './tasks.ts'
+import { isWithin, listOf, noHeldTasks, sameHeld, sameTasks } from './tasks.ts'
 
 const nothing: Decision<void> = { records: [], response: undefined }
 /** The version that knows the status. */
@@ -101,13 +101,22 @@ export class StreamsGroups {
   #answer(
     group: StreamsGroup,
     request: StreamsHeartbeatRequest,
-    { before, predecessor, member, configured, statuses, dueInMs }: Advanced & { before: StreamsMember; predecessor: string | undefined },
+    {
+      before,
+      predecessor,
+      member,
+      owned,
+      configured,
+      statuses,
+      dueInMs,
+    }: Advanced & { before: StreamsMember; predecessor: string | undefined },
     apiVersion: number,
   ): StreamsHeartbeatResult {
     const { groupId, memberId } = request
     const config = this.#settings.streams.of(groupId)
     const tasksChanged = !sameHeld(before.assigned, member.assigned)
-    const tells = request.memberEpoch === 0 || tasksChanged
+    // Who reports other tasks than its own has missed an answer, and would not run the rest before the next rebalance. Kafka does not tell it again.
+    const tells = request.memberEpoch === 0 || tasksChanged || (owned !== null && !sameTasks(owned, member.assigned))
     if (!sameEndpoint(before.userEndpoint, member.userEndpoint) || (tasksChanged && member.userEndpoint !== null)) group.endpointEpoch++
     const endpoints = () => {
       const others = [...group.members.values()].filter(other => other.memberId !== memberId && other.memberId !== predecessor)

@@ -54,7 +54,7 @@ function sameKeys(one: AnyTasks, other: AnyTasks): boolean {
   return true
 }
 
-export function sameTasks(one: TaskSets, other: TaskSets): boolean {
+export function sameTasks(one: TaskSets, other: TaskSets | HeldTasks): boolean {
   return sameKeys(one.active, other.active) && sameKeys(one.standby, other.standby) && sameKeys(one.warmup, other.warmup)
 }
 
