@@ -29,6 +29,7 @@ const mayImport: Record<string, readonly string[]> = {
   channel: ['base', 'protocol', 'formats'],
   client: ['base', 'protocol', 'channel'],
   http: ['base', 'logger'],
+  serde: ['base', 'protocol'],
   sessions: ['base', 'client'],
   'topic-table': ['base', 'logger', 'client'],
   service: ['base', 'logger', 'client', 'sessions'],

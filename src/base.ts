@@ -62,6 +62,7 @@ export {
 export { joinedKey } from './base/joined-key.ts'
 export { parseLossless, stringifyLossless } from './base/json.ts'
 export { type LineSink, openLineSink } from './base/line-sink.ts'
+export { linearRegExp } from './base/linear-reg-exp.ts'
 export { memoryFileSystem } from './base/memory-file-system.ts'
 export { overlayFileSystem } from './base/overlay-file-system.ts'
 export { isProcessThere, type Processes, processesHere, processState } from './base/processes.ts'

@@ -3,23 +3,24 @@ import { realSystem, type System } from '../base.ts'
 import type { Client, PartitionOffset, ReceivedRecord } from '../client.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
-import { bytesToJson, CommandFailed, headersToJson, toJson, UsageError, write } from './output.ts'
+import { CommandFailed, UsageError, write } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
+import { type Decoding, decode, makePrinter, type Printer, type PrintFlags } from './record-printer.ts'
+import type { SerdeFlags } from './serde-options.ts'
+import { openForFlags } from './serdes.ts'
 import { onStopRequest } from './stop.ts'
 
-export interface ConsumeFlags extends ClientFlags {
+export interface ConsumeFlags extends ClientFlags, SerdeFlags, PrintFlags {
+  ca?: string
+  json?: boolean
   from?: string
   partition?: number[]
   group?: string
   follow?: boolean
   limit?: number
   timeout?: number
-  print?: Field[]
   isolation: 'read_committed' | 'read_uncommitted'
 }
-
-export const fields = ['topic', 'partition', 'offset', 'timestamp', 'key', 'headers', 'value'] as const
-export type Field = (typeof fields)[number]
 
 const commitIntervalMs = 1_000
 
@@ -28,16 +29,25 @@ export async function consume(topic: string, flags: ConsumeFlags): Promise<void>
     const extra = flags.partition !== undefined ? '--partition' : flags.follow ? '--follow' : null
     if (extra !== null) throw new UsageError(`${extra} cannot be combined with --group: a group reads all partitions and always follows`)
   }
+  requireOneForm(flags)
   const system = realSystem()
+  using opened = flags.serde === undefined ? null : await openForFlags(flags)
+  const decoding = opened === null || flags.serde === undefined ? null : { serdes: opened.serdes, ...flags.serde }
+  const output = new Output(flags, decoding)
   await using client = await connect(flags)
   const stop = new Stop(system, flags.timeout)
-  const printer = new Printer(flags)
   try {
-    if (flags.group === undefined) await readByHand(client, topic, flags, system, stop, printer)
-    else await readAsMember(client, topic, flags.group, flags, system, stop, printer)
+    if (flags.group === undefined) await readByHand(client, topic, flags, system, stop, output)
+    else await readAsMember(client, topic, flags.group, flags, system, stop, output)
   } finally {
     stop.clear()
   }
+}
+
+function requireOneForm({ json, print, format }: ConsumeFlags): void {
+  const given = [json === true ? '--json' : null, print === undefined ? null : '--print', format === undefined ? null : '--format']
+  const [one, other] = given.filter(each => each !== null)
+  if (other !== undefined) throw new UsageError(`${one} cannot be combined with ${other}`)
 }
 
 /** Ctrl-C, or no record came for as long as `--timeout` says. */
@@ -72,22 +82,32 @@ class Stop {
   }
 }
 
-class Printer {
+/** Prints up to the limit. */
+class Output {
   #left: number
-  readonly #format: (record: ReceivedRecord) => Buffer
+  readonly #print: Printer
+  readonly #decoding: Decoding | null
 
-  constructor({ limit, json, print }: ConsumeFlags) {
-    this.#left = limit ?? Number.POSITIVE_INFINITY
-    const wanted = print ?? ['value']
-    this.#format = json === true ? record => Buffer.from(`${recordToJson(record)}\n`) : record => textOf(record, wanted)
+  constructor(flags: ConsumeFlags, decoding: Decoding | null) {
+    this.#left = flags.limit ?? Number.POSITIVE_INFINITY
+    this.#print = makePrinter(flags)
+    this.#decoding = decoding
   }
 
-  /** Returns those printed, fewer than given when the limit is reached. */
+  /** Returns those that are dealt with, fewer than given when the limit is reached. */
   async print(records: readonly ReceivedRecord[]): Promise<readonly ReceivedRecord[]> {
-    const taken = records.length > this.#left ? records.slice(0, this.#left) : records
-    this.#left -= taken.length
-    if (taken.length > 0) await write(Buffer.concat(taken.map(this.#format)))
-    return taken
+    const pieces: Buffer[] = []
+    let taken = 0
+    try {
+      for (; taken < records.length && this.#left > 0; taken++) {
+        pieces.push(this.#print(await decode(records[taken]!, this.#decoding)))
+        this.#left--
+      }
+    } finally {
+      // Those before one that cannot be decoded.
+      if (pieces.length > 0) await write(Buffer.concat(pieces))
+    }
+    return records.slice(0, taken)
   }
 
   get done(): boolean {
@@ -95,30 +115,7 @@ class Printer {
   }
 }
 
-function recordToJson({ topic, partition, offset, timestampMs, key, value, headers }: ReceivedRecord): string {
-  const shown = { topic, partition, offset, timestamp: timestampMs, key: bytesToJson(key), value: bytesToJson(value) }
-  return toJson({ ...shown, headers: headersToJson(headers) })
-}
-
-/** Fields separated by tabs; null is printed as an empty field. */
-function textOf(record: ReceivedRecord, wanted: readonly Field[]): Buffer {
-  const parts: Buffer[] = []
-  for (const [index, field] of wanted.entries()) {
-    if (index > 0) parts.push(Buffer.from('\t'))
-    parts.push(fieldBytes(record, field))
-  }
-  parts.push(Buffer.from('\n'))
-  return Buffer.concat(parts)
-}
-
-function fieldBytes(record: ReceivedRecord, field: Field): Buffer {
-  if (field === 'key' || field === 'value') return record[field] ?? Buffer.alloc(0)
-  if (field === 'timestamp') return Buffer.from(String(record.timestampMs))
-  if (field === 'headers') return Buffer.from(record.headers.map(({ key, value }) => `${key}=${value ?? ''}`).join(','))
-  return Buffer.from(String(record[field]))
-}
-
-async function readByHand(client: Client, topic: string, flags: ConsumeFlags, system: System, stop: Stop, printer: Printer): Promise<void> {
+async function readByHand(client: Client, topic: string, flags: ConsumeFlags, system: System, stop: Stop, output: Output): Promise<void> {
   const position = parsePosition(flags.from ?? 'end', system.clock.now())
   const [info] = await client.topics([topic])
   const all = info!.partitions.map(each => each.partition)
@@ -131,8 +128,8 @@ async function readByHand(client: Client, topic: string, flags: ConsumeFlags, sy
   const reading = client.read({ topic, from, until, committedOnly: flags.isolation === 'read_committed', signal: stop.signal })
   for await (const records of reading) {
     stop.touch()
-    await printer.print(records)
-    if (printer.done) return
+    await output.print(records)
+    if (output.done) return
   }
 }
 
@@ -143,7 +140,7 @@ async function readAsMember(
   flags: ConsumeFlags,
   system: System,
   stop: Stop,
-  printer: Printer,
+  output: Output,
 ): Promise<void> {
   const otherwise = parsePosition(flags.from ?? 'end', system.clock.now())
   if (typeof otherwise !== 'string') {
@@ -163,9 +160,9 @@ async function readAsMember(
   closed.catch(() => {})
   for await (const record of subscription) {
     stop.touch()
-    for (const { partition, offset } of await printer.print([record])) commits.printed({ topic, partition, offset: offset + 1n })
+    for (const { partition, offset } of await output.print([record])) commits.printed({ topic, partition, offset: offset + 1n })
     await commits.maybe()
-    if (printer.done || stop.signal.aborted) break
+    if (output.done || stop.signal.aborted) break
   }
   if (stop.signal.aborted) return closed
   await commits.flush()

@@ -1,11 +1,18 @@
 /** `millrace produce`: lines of standard input become records, byte for byte. */
-import { realSystem } from '../base.ts'
+import { parseLossless, realSystem } from '../base.ts'
 import type { Acks, Client, Compression, Placed, RecordHeader, RecordToSend } from '../client.ts'
+import type { SchemaChoice } from '../serde.ts'
 import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { bytesFromJson, CommandFailed, plural, toJson, UsageError, write } from './output.ts'
+import { type Encoder, openEncoder, rawEncoder } from './record-encoder.ts'
+import type { SerdeFlags } from './serde-options.ts'
+import { openForFlags } from './serdes.ts'
 
-export interface ProduceFlags extends ClientFlags {
+export interface ProduceFlags extends ClientFlags, SerdeFlags {
+  ca?: string
+  keySchema?: SchemaChoice
+  valueSchema?: SchemaChoice
   key?: string
   keySeparator?: string
   header?: [string, string][]
@@ -25,12 +32,15 @@ export async function produce(topic: string, flags: ProduceFlags): Promise<void>
     throw new UsageError('--from-json cannot be combined with --key-separator or --tombstones')
   }
   const single = flags.file === undefined ? null : readFile(flags.file)
+  using opened = flags.serde === undefined ? null : await openForFlags(flags)
+  const encoder = opened === null ? rawEncoder : openEncoder(opened.serdes, topic, flags)
   await using client = await connect(flags)
   const sender = new Sender(client, topic, flags)
   let complete = false
   try {
-    if (single !== null) await sender.send([{ ...commonParts(flags), value: single }])
-    else await sendInput(sender, flags)
+    const common = await commonParts(flags, encoder)
+    if (single !== null) await sender.send([{ ...common, value: await encoder.fromText('value', single, 'the file') }])
+    else await sendInput(sender, flags.fromJson ? jsonReader(common, encoder) : lineReader(common, flags, encoder))
     complete = true
   } finally {
     // After an error as well, so that it is known where to continue.
@@ -38,15 +48,18 @@ export async function produce(topic: string, flags: ProduceFlags): Promise<void>
   }
 }
 
-async function sendInput(sender: Sender, flags: ProduceFlags): Promise<void> {
+async function sendInput(sender: Sender, toRecord: LineReader): Promise<void> {
   if (process.stdin.isTTY) process.stderr.write('Type one record per line; end with Ctrl-D.\n')
-  const toRecord = flags.fromJson ? jsonReader(flags) : lineReader(flags)
   let number = 0
   for await (const lines of readLines(process.stdin)) {
     for (let at = 0; at < lines.length; at += recordsPerSend) {
       const records: RecordToSend[] = []
       try {
-        for (const line of lines.slice(at, at + recordsPerSend)) records.push(toRecord(line, ++number))
+        for (const line of lines.slice(at, at + recordsPerSend)) {
+          const record = toRecord(line, ++number)
+          // Bytes as they are cost no promise for each line.
+          records.push(record instanceof Promise ? await record : record)
+        }
       } finally {
         // The lines before an invalid one are written.
         if (records.length > 0) await sender.send(records)
@@ -84,32 +97,40 @@ class Sender {
   }
 }
 
-type LineReader = (line: Buffer, number: number) => RecordToSend
+type LineReader = (line: Buffer, number: number) => RecordToSend | Promise<RecordToSend>
+type CommonParts = Omit<RecordToSend, 'value'>
 
-function commonParts(flags: ProduceFlags): Omit<RecordToSend, 'value'> {
-  const headers = (flags.header ?? []).map(([key, value]): RecordHeader => ({ key: Buffer.from(key), value: Buffer.from(value) }))
-  return { key: flags.key === undefined ? null : Buffer.from(flags.key), headers, partition: flags.partition }
+async function commonParts({ key, header, partition }: ProduceFlags, encoder: Encoder): Promise<CommonParts> {
+  const headers = (header ?? []).map(([name, value]): RecordHeader => ({ key: Buffer.from(name), value: Buffer.from(value) }))
+  return { key: key === undefined ? null : await encoder.fromText('key', Buffer.from(key), '--key'), headers, partition }
 }
 
-function lineReader(flags: ProduceFlags): LineReader {
-  const common = commonParts(flags)
-  const separator = flags.keySeparator === undefined ? null : Buffer.from(flags.keySeparator)
-  const toValue = (bytes: Buffer) => (flags.tombstones && bytes.length === 0 ? null : bytes)
+function lineReader(common: CommonParts, { keySeparator, tombstones }: ProduceFlags, encoder: Encoder): LineReader {
+  const separator = keySeparator === undefined ? null : Buffer.from(keySeparator)
+  const toValue = (bytes: Buffer, number: number) =>
+    tombstones && bytes.length === 0 ? null : encoder.fromText('value', bytes, `line ${number}`)
   return (line, number) => {
-    if (separator === null) return { ...common, value: toValue(line) }
+    if (separator === null) return together(common, common.key, toValue(line, number))
     const at = line.indexOf(separator)
-    if (at < 0) throw new CommandFailed(`line ${number} has no key separator "${flags.keySeparator}"`)
-    return { ...common, key: line.subarray(0, at), value: toValue(line.subarray(at + separator.length)) }
+    if (at < 0) throw new CommandFailed(`line ${number} has no key separator "${keySeparator}"`)
+    const key = encoder.fromText('key', line.subarray(0, at), `line ${number}`)
+    return together(common, key, toValue(line.subarray(at + separator.length), number))
   }
 }
 
+type Bytes = Buffer | null | Promise<Buffer | null>
+
+function together(common: CommonParts, key: Bytes, value: Bytes): RecordToSend | Promise<RecordToSend> {
+  if (!(key instanceof Promise || value instanceof Promise)) return { ...common, key, value }
+  return Promise.all([key, value]).then(([readyKey, readyValue]) => ({ ...common, key: readyKey, value: readyValue }))
+}
+
 /** The format of `consume --json`. Offset, partition and timestamp of the original record are ignored. */
-function jsonReader(flags: ProduceFlags): LineReader {
-  const common = commonParts(flags)
-  return (line, number) => {
+function jsonReader(common: CommonParts, encoder: Encoder): LineReader {
+  return async (line, number) => {
     let record: unknown
     try {
-      record = JSON.parse(line.toString('utf8'))
+      record = parseLossless(line.toString('utf8'))
     } catch (error) {
       throw new CommandFailed(`line ${number} is not valid JSON: ${(error as Error).message}`)
     }
@@ -121,8 +142,8 @@ function jsonReader(flags: ProduceFlags): LineReader {
       : []
     return {
       ...common,
-      key: bytesFromJson(key, `line ${number}: key`) ?? common.key,
-      value: bytesFromJson(value, `line ${number}: value`),
+      key: (await encoder.fromJson('key', key, `line ${number}`)) ?? common.key,
+      value: await encoder.fromJson('value', value, `line ${number}`),
       headers: [...own, ...(common.headers ?? [])],
     }
   }

@@ -15,6 +15,8 @@ import {
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
+import { registryOption, schemaChoice, serdeNames, serdeOption } from './serde-options.ts'
+import { templateHelp } from './template.ts'
 import { packageVersion } from './version.ts'
 
 /** Runs one command line and sets the exit code: 0 success, 1 failure, 2 usage error. */
@@ -162,6 +164,18 @@ function addProduce(program: Command): void {
     )
     .addOption(new Option('-a, --acks <acks>', 'acknowledgement to wait for').choices(['all', '1', '0']).default('all'))
     .option('--tombstones', 'write an empty value as a tombstone (null)')
+    .addOption(serdeOption(serdeNames.filter(each => each !== 'kafka')))
+    .addOption(registryOption())
+    .option(
+      '--key-schema <schema>',
+      'for keys: an id, a subject, or subject@version; #Message behind it (default: <topic>-key)',
+      schemaChoice,
+    )
+    .option(
+      '--value-schema <schema>',
+      'for values: an id, a subject, or subject@version; #Message behind it (default: <topic>-value)',
+      schemaChoice,
+    )
     .option('--from-json', 'read records in the format of consume --json')
     .option('--file <path>', 'write this file as the value of one record')
     .action(async (topic, flags) => (await import('./produce.ts')).produce(topic, flags))
@@ -176,6 +190,9 @@ function addConsume(program: Command): void {
     .option('-n, --limit <count>', 'stop after this many records', wholeNumber(1))
     .option('--timeout <ms>', 'stop when no record has arrived for this long', wholeNumber(1))
     .option('--print <fields>', 'comma-separated: topic,partition,offset,timestamp,key,headers,value (default: value)', fieldList)
+    .addOption(serdeOption(['auto', ...serdeNames]))
+    .addOption(registryOption())
+    .option('--format <template>', `print each record like this: ${templateHelp}`)
     .addOption(
       new Option('--isolation <level>', 'read_committed hides records of open and aborted transactions')
         .choices(['read_committed', 'read_uncommitted'])

@@ -1,0 +1,91 @@
+/** `produce` and `consume` with serdes, over a broker and a registry. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type Millrace, startBroker } from '../../src/millrace.ts'
+import { type Runner, startRunner } from '../support/cli-runner.ts'
+import { type Stub, startRegistryStub } from './registry-stub.ts'
+
+const user =
+  '{"type":"record","name":"User","fields":[{"name":"id","type":"long"},{"name":"name","type":["null","string"],"default":null}]}'
+const order = 'syntax = "proto3"; message Ignored {} message Order { int64 total = 1; }'
+let broker: Millrace
+let stub: Stub
+let runner: Runner
+
+before(async () => {
+  broker = await startBroker({ memory: true })
+  stub = await startRegistryStub([
+    { id: 1, subject: 'users-value', version: 1, schemaType: 'AVRO', schema: user },
+    { id: 2, subject: 'users-key', version: 1, schemaType: 'AVRO', schema: '"long"' },
+    { id: 3, subject: 'orders-value', version: 1, schemaType: 'PROTOBUF', schema: order },
+  ])
+  runner = startRunner()
+})
+after(async () => {
+  runner.close()
+  await stub[Symbol.asyncDispose]()
+  await broker.close()
+})
+
+async function run(args: string[], input = '') {
+  return runner.run(args, { MILLRACE_BOOTSTRAP: broker.address, MILLRACE_REGISTRY: stub.url }, input)
+}
+
+async function ok(args: string[], input = ''): Promise<string> {
+  const { code, out, err } = await run(args, input)
+  assert.equal(code, 0, `millrace ${args.join(' ')}: ${err}`)
+  return out
+}
+
+const read = (topic: string, ...rest: string[]) => ok(['consume', topic, '--from', 'beginning', ...rest])
+
+test('Avro keys and values go in as JSON and come out again, with every digit', async () => {
+  await ok(['topic', 'create', 'users'])
+  await ok(['produce', 'users', '-s', 'avro', '-K', '|'], '7|{"id":9007199254740993,"name":"Ann"}\n8|{"id":1}\n')
+  assert.equal(
+    await read('users', '-s', 'avro', '--print', 'key,value'),
+    '7\t{"id":9007199254740993,"name":"Ann"}\n8\t{"id":1,"name":null}\n',
+  )
+  const [first] = (await read('users', '-s', 'auto', '--json')).split('\n')
+  const { key, value, keySchema, valueSchema } = JSON.parse(first!)
+  assert.deepEqual([key, value.name, keySchema, valueSchema], [7, 'Ann', 2, 1])
+  assert.match(first!, /"id":9007199254740993/)
+})
+
+test('what consume --json prints with a serde, produce --from-json takes', async () => {
+  const printed = await read('users', '-s', 'avro', '--json')
+  await ok(['topic', 'create', 'copy'])
+  await ok(['produce', 'copy', '-s', 'avro', '--key-schema', 'users-key', '--value-schema', 'users-value@1', '--from-json'], printed)
+  assert.equal(await read('copy', '-s', 'avro'), await read('users', '-s', 'avro'))
+})
+
+test('Protobuf, with the message named; keys as they are', async () => {
+  await ok(['topic', 'create', 'orders'])
+  await ok(['produce', 'orders', '-s', 'value=protobuf', '--value-schema', '#Order', '-k', 'k'], '{"total":"5"}\n')
+  assert.equal(await read('orders', '-s', 'value=protobuf', '--print', 'key,value'), 'k\t{"total":5}\n')
+})
+
+test('errors name the line and the field, and the record', async () => {
+  const wrong = await run(['produce', 'users', '-s', 'value=avro'], '{"id":1}\n{"id":"x"}\n')
+  assert.deepEqual([wrong.code, wrong.err.includes('1 record written')], [1, true])
+  assert.match(wrong.err, /line 2: the value cannot be written as avro: id must be an integer of 64 bits, not "x"/)
+  await ok(['topic', 'create', 'plain'])
+  await ok(['produce', 'plain'], 'text\n')
+  const undecoded = await run(['consume', 'plain', '--from', 'beginning', '-s', 'avro'])
+  assert.equal(undecoded.code, 1)
+  assert.match(undecoded.err, /plain-0 at offset 0: the value is not avro: .*-s auto/)
+  assert.equal(await read('plain', '-s', 'auto'), 'text\n')
+  assert.match((await run(['consume', 'plain', '-s', 'xml'])).err, /Unknown format xml; the formats are auto, avro/)
+  assert.equal((await run(['produce', 'plain', '-s', 'auto'], 'x\n')).code, 2)
+})
+
+test('templates print what kcat prints', async () => {
+  await ok(['topic', 'create', 'templates'])
+  await ok(['produce', 'templates', '-k', 'key', '-H', 'a=b'], 'value\n')
+  const template = '%t [%p] at %o: key %k (%K), value %s (%S), headers %h 100%%\\x41\\n'
+  assert.equal(await read('templates', '--format', template), 'templates [0] at 0: key key (3), value value (5), headers a=b 100%A\n')
+  assert.equal(await read('templates', '--format', '%R'), '\0\0\0\x05')
+  assert.match(await read('templates', '--format', '%T'), /^\d{13}$/)
+  assert.match((await run(['consume', 'templates', '--format', '%x'])).err, /"%x" is not known/)
+  assert.match((await run(['consume', 'templates', '--format', '%s', '--json'])).err, /cannot be combined/)
+})
