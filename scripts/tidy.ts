@@ -30,6 +30,7 @@ const mayImport: Record<string, readonly string[]> = {
   client: ['base', 'protocol', 'channel'],
   http: ['base', 'logger'],
   serde: ['base', 'protocol'],
+  expr: ['base'],
   sessions: ['base', 'client'],
   'topic-table': ['base', 'logger', 'client'],
   service: ['base', 'logger', 'client', 'sessions'],

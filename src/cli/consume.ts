@@ -5,6 +5,7 @@ import { connect } from './connect.ts'
 import type { ClientFlags } from './options.ts'
 import { CommandFailed, UsageError, write } from './output.ts'
 import { parsePosition, resolvePosition } from './position.ts'
+import { openFilter, type RecordFilter } from './record-filter.ts'
 import { type Decoding, decode, makePrinter, type Printer, type PrintFlags } from './record-printer.ts'
 import type { SerdeFlags } from './serde-options.ts'
 import { openForFlags } from './serdes.ts'
@@ -19,6 +20,7 @@ export interface ConsumeFlags extends ClientFlags, SerdeFlags, PrintFlags {
   follow?: boolean
   limit?: number
   timeout?: number
+  filter?: string
   isolation: 'read_committed' | 'read_uncommitted'
 }
 
@@ -31,9 +33,10 @@ export async function consume(topic: string, flags: ConsumeFlags): Promise<void>
   }
   requireOneForm(flags)
   const system = realSystem()
-  using opened = flags.serde === undefined ? null : await openForFlags(flags)
+  using opened = flags.serde === undefined && flags.filter === undefined ? null : await openForFlags(flags)
   const decoding = opened === null || flags.serde === undefined ? null : { serdes: opened.serdes, ...flags.serde }
-  const output = new Output(flags, decoding)
+  const filter = opened === null || flags.filter === undefined ? null : await openFilter(flags.filter, opened.serdes, flags.serde, system)
+  const output = new Output(flags, decoding, filter)
   await using client = await connect(flags)
   const stop = new Stop(system, flags.timeout)
   try {
@@ -41,6 +44,7 @@ export async function consume(topic: string, flags: ConsumeFlags): Promise<void>
     else await readAsMember(client, topic, flags.group, flags, system, stop, output)
   } finally {
     stop.clear()
+    output.tellProblems()
   }
 }
 
@@ -82,16 +86,18 @@ class Stop {
   }
 }
 
-/** Prints up to the limit. */
+/** Prints up to the limit what passes the filter. */
 class Output {
   #left: number
   readonly #print: Printer
   readonly #decoding: Decoding | null
+  readonly #filter: RecordFilter | null
 
-  constructor(flags: ConsumeFlags, decoding: Decoding | null) {
+  constructor(flags: ConsumeFlags, decoding: Decoding | null, filter: RecordFilter | null) {
     this.#left = flags.limit ?? Number.POSITIVE_INFINITY
     this.#print = makePrinter(flags)
     this.#decoding = decoding
+    this.#filter = filter
   }
 
   /** Returns those that are dealt with, fewer than given when the limit is reached. */
@@ -100,7 +106,9 @@ class Output {
     let taken = 0
     try {
       for (; taken < records.length && this.#left > 0; taken++) {
-        pieces.push(this.#print(await decode(records[taken]!, this.#decoding)))
+        const record = records[taken]!
+        if (this.#filter !== null && !(await this.#filter.passes(record))) continue
+        pieces.push(this.#print(await decode(record, this.#decoding)))
         this.#left--
       }
     } finally {
@@ -112,6 +120,10 @@ class Output {
 
   get done(): boolean {
     return this.#left === 0
+  }
+
+  tellProblems(): void {
+    this.#filter?.tellProblems()
   }
 }
 

@@ -13,6 +13,7 @@ import {
   withStartOptions,
 } from './options.ts'
 import { addClientMetrics, addCluster, addFeature, addTransactions } from './program-cluster.ts'
+import { addSchema } from './program-schema.ts'
 import { addAcl, addQuota, addToken, addUser } from './program-security.ts'
 import { report } from './report.ts'
 import { registryOption, schemaChoice, serdeNames, serdeOption } from './serde-options.ts'
@@ -52,6 +53,7 @@ export function makeProgram(): Command {
   addTopic(program)
   addProduce(program)
   addConsume(program)
+  addSchema(program)
   addGroup(program)
   addConfig(program)
   addUser(program)
@@ -192,6 +194,10 @@ function addConsume(program: Command): void {
     .option('--print <fields>', 'comma-separated: topic,partition,offset,timestamp,key,headers,value (default: value)', fieldList)
     .addOption(serdeOption(['auto', ...serdeNames]))
     .addOption(registryOption())
+    .option(
+      '--filter <cel>',
+      'only records for which this holds: value.total > 9 && headers.region == "eu" (CEL; also key, topic, partition, offset, timestamp)',
+    )
     .option('--format <template>', `print each record like this: ${templateHelp}`)
     .addOption(
       new Option('--isolation <level>', 'read_committed hides records of open and aborted transactions')

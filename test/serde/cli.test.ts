@@ -1,5 +1,8 @@
 /** `produce` and `consume` with serdes, over a broker and a registry. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Millrace, startBroker } from '../../src/millrace.ts'
 import { type Runner, startRunner } from '../support/cli-runner.ts'
@@ -14,11 +17,23 @@ let runner: Runner
 
 before(async () => {
   broker = await startBroker({ memory: true })
-  stub = await startRegistryStub([
-    { id: 1, subject: 'users-value', version: 1, schemaType: 'AVRO', schema: user },
-    { id: 2, subject: 'users-key', version: 1, schemaType: 'AVRO', schema: '"long"' },
-    { id: 3, subject: 'orders-value', version: 1, schemaType: 'PROTOBUF', schema: order },
-  ])
+  stub = await startRegistryStub(
+    [
+      { id: 1, subject: 'users-value', version: 1, schemaType: 'AVRO', schema: user },
+      { id: 2, subject: 'users-key', version: 1, schemaType: 'AVRO', schema: '"long"' },
+      { id: 3, subject: 'orders-value', version: 1, schemaType: 'PROTOBUF', schema: order },
+      { id: 4, subject: 'users-value', version: 2, schemaType: 'AVRO', schema: user.replace('"long"', '"int"') },
+    ],
+    {
+      'POST /subjects/new/versions': { status: 200, body: { id: 7 } },
+      'POST /compatibility/subjects/new/versions/latest?verbose=true': {
+        status: 200,
+        body: { is_compatible: false, messages: ['reason'] },
+      },
+      'DELETE /subjects/new': { status: 404, body: { error_code: 40_404, message: 'Subject was soft deleted' } },
+      'DELETE /subjects/new?permanent=true': { status: 200, body: [1, 2] },
+    },
+  )
   runner = startRunner()
 })
 after(async () => {
@@ -41,7 +56,7 @@ const read = (topic: string, ...rest: string[]) => ok(['consume', topic, '--from
 
 test('Avro keys and values go in as JSON and come out again, with every digit', async () => {
   await ok(['topic', 'create', 'users'])
-  await ok(['produce', 'users', '-s', 'avro', '-K', '|'], '7|{"id":9007199254740993,"name":"Ann"}\n8|{"id":1}\n')
+  await ok(['produce', 'users', '-s', 'avro', '--value-schema', '1', '-K', '|'], '7|{"id":9007199254740993,"name":"Ann"}\n8|{"id":1}\n')
   assert.equal(
     await read('users', '-s', 'avro', '--print', 'key,value'),
     '7\t{"id":9007199254740993,"name":"Ann"}\n8\t{"id":1,"name":null}\n',
@@ -66,7 +81,7 @@ test('Protobuf, with the message named; keys as they are', async () => {
 })
 
 test('errors name the line and the field, and the record', async () => {
-  const wrong = await run(['produce', 'users', '-s', 'value=avro'], '{"id":1}\n{"id":"x"}\n')
+  const wrong = await run(['produce', 'users', '-s', 'value=avro', '--value-schema', '1'], '{"id":1}\n{"id":"x"}\n')
   assert.deepEqual([wrong.code, wrong.err.includes('1 record written')], [1, true])
   assert.match(wrong.err, /line 2: the value cannot be written as avro: id must be an integer of 64 bits, not "x"/)
   await ok(['topic', 'create', 'plain'])
@@ -88,4 +103,60 @@ test('templates print what kcat prints', async () => {
   assert.match(await read('templates', '--format', '%T'), /^\d{13}$/)
   assert.match((await run(['consume', 'templates', '--format', '%x'])).err, /"%x" is not known/)
   assert.match((await run(['consume', 'templates', '--format', '%s', '--json'])).err, /cannot be combined/)
+})
+
+test('a filter in CEL sees what is decoded; records without an answer do not pass, and are counted', async () => {
+  await ok(['topic', 'create', 'filtered'])
+  await ok(['produce', 'filtered', '-H', 'region=eu'], '{"total":9007199254740993}\n{"total":1}\nplain\n')
+  const found = await run([
+    'consume',
+    'filtered',
+    '--from',
+    'beginning',
+    '--filter',
+    'value.total > 9007199254740992 && headers.region == "eu"',
+  ])
+  assert.deepEqual([found.code, found.out], [0, '{"total":9007199254740993}\n'])
+  assert.match(found.err, /--filter had no answer for 1 record; the first: filtered-0 at offset 2: the value has no field total/)
+  assert.equal(await read('users', '-s', 'value=avro', '--filter', 'value.id > 1'), '{"id":9007199254740993,"name":"Ann"}\n')
+  assert.equal(await read('filtered', '--filter', 'offset > 0', '-n', '1'), '{"total":1}\n')
+  const wrong = await run(['consume', 'filtered', '--filter', 'value.total >'])
+  assert.deepEqual([wrong.code, wrong.out], [2, ''])
+  assert.match(wrong.err, /--filter: syntax error/)
+})
+
+test('schema: list, get, diff', async () => {
+  assert.match(await ok(['schema', 'list']), /^SUBJECT +VERSION +ID +TYPE\norders-value +1 +3 +PROTOBUF\nusers-key/)
+  assert.equal(await ok(['schema', 'get', 'orders-value']), `${order}\n`)
+  assert.equal(JSON.parse(await ok(['schema', 'get', 'users-value', '1'])).name, 'User')
+  assert.equal(await ok(['schema', 'get', '--id', '2']), '"long"\n')
+  const lines = (await ok(['schema', 'diff', 'users-value'])).split('\n')
+  assert.deepEqual(lines.slice(0, 2), ['--- users-value version 1', '+++ users-value version 2'])
+  assert.deepEqual(
+    lines.filter(line => /^[+-] /.test(line)).map(line => line.replace(/ +/, '')),
+    ['-"type": "long"', '+"type": "int"'],
+  )
+  const missing = await run(['schema', 'get', 'nothing'])
+  assert.deepEqual([missing.code, missing.err], [1, 'millrace: Schema not found (40403)\n'])
+  assert.equal((await run(['schema', 'get'])).code, 2)
+})
+
+test('schema: register, check, delete', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-schema-'))
+  const file = join(directory, 'new.proto')
+  writeFileSync(file, order)
+  try {
+    assert.equal(await ok(['schema', 'register', 'new', file, '--reference', 'a.proto=a@2']), '7\n')
+    assert.deepEqual(JSON.parse(stub.body), {
+      schema: order,
+      schemaType: 'PROTOBUF',
+      references: [{ name: 'a.proto', subject: 'a', version: 2 }],
+    })
+    const checked = await run(['schema', 'check', 'new', file])
+    assert.deepEqual([checked.code, checked.out], [1, 'incompatible\n  reason\n'])
+    assert.equal(await ok(['schema', 'delete', 'new', '--permanent']), '2 versions of new deleted for ever\n')
+    assert.match((await run(['schema', 'delete', 'new'])).err, /soft deleted \(40404\)/)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 })
