@@ -108,7 +108,8 @@ class Output {
       for (; taken < records.length && this.#left > 0; taken++) {
         const record = records[taken]!
         if (this.#filter !== null && !(await this.#filter.passes(record))) continue
-        pieces.push(this.#print(await decode(record, this.#decoding)))
+        const decoded = decode(record, this.#decoding)
+        pieces.push(this.#print(decoded instanceof Promise ? await decoded : decoded))
         this.#left--
       }
     } finally {

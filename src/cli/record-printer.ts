@@ -35,11 +35,11 @@ export function makePrinter({ json, print, format }: PrintFlags): Printer {
   return fieldPrinter(print ?? ['value'])
 }
 
-/** Throws CommandFailed if a serde was named that does not explain the bytes. */
-export async function decode(record: ReceivedRecord, decoding: Decoding | null): Promise<Decoded> {
-  const [key, value] =
-    decoding === null ? [null, null] : await Promise.all([decodePart(record, 'key', decoding), decodePart(record, 'value', decoding)])
-  return { record, key, value }
+/** At once if nothing is to be decoded. Throws CommandFailed if a serde was named that does not explain the bytes. */
+export function decode(record: ReceivedRecord, decoding: Decoding | null): Decoded | Promise<Decoded> {
+  if (decoding === null) return { record, key: null, value: null }
+  const parts = [decodePart(record, 'key', decoding), decodePart(record, 'value', decoding)] as const
+  return Promise.all(parts).then(([key, value]) => ({ record, key, value }))
 }
 
 async function decodePart(record: ReceivedRecord, part: 'key' | 'value', decoding: Decoding): Promise<Shown | null> {

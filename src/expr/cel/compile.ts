@@ -38,7 +38,7 @@ function told(error: unknown): unknown {
   const { location, message } = error as { location?: { start?: { offset?: number } }; message?: string }
   const position = location?.start?.offset
   if (position === undefined) return error
-  return new ExprError(`${(message ?? '').replace(/^<input>:\d+:\d+: /, '')} at character ${position + 1}`, position, error)
+  return new ExprError(`syntax error: ${(message ?? '').replace(/^<input>:\d+:\d+: /, '')} at character ${position + 1}`, position, error)
 }
 
 type Positions = Readonly<Record<string, number>>
