@@ -1,7 +1,8 @@
 /** Errors as RFC 9457 problem documents, with Kafka's name where Kafka said no. */
 import { STATUS_CODES } from 'node:http'
 import { ClientError } from '../client.ts'
-import type { ErrorBody, HttpError } from '../http.ts'
+import { type ErrorBody, HttpError } from '../http.ts'
+import { Unauthorized } from '../sessions.ts'
 
 export interface Problem {
   readonly type: 'about:blank'
@@ -18,3 +19,24 @@ export function problemOf({ status, message, cause }: HttpError): Problem {
 }
 
 export const problemBody: ErrorBody = error => ({ contentType: 'application/problem+json', body: problemOf(error) })
+
+/** Whatever was thrown. What is no refusal of anybody is a bug, which the server logs. */
+export function toHttpError(error: unknown): unknown {
+  if (error instanceof Unauthorized)
+    return new HttpError(401, 401, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
+  if (!(error instanceof ClientError)) return error
+  const status = statusOf(error.code)
+  return new HttpError(status, status, error.message, { cause: error })
+}
+
+const statuses: readonly (readonly [RegExp, number])[] = [
+  [/^(?:UNKNOWN_TOPIC_OR_PARTITION|UNKNOWN_TOPIC_ID|GROUP_ID_NOT_FOUND|OFFSET_OUT_OF_RANGE|TRANSACTIONAL_ID_NOT_FOUND)$/, 404],
+  [/_AUTHORIZATION_FAILED$/, 403],
+  [/^(?:TOPIC_ALREADY_EXISTS|NON_EMPTY_GROUP|UNKNOWN_MEMBER_ID|GROUP_SUBSCRIBED_TO_TOPIC|REASSIGNMENT_IN_PROGRESS)$/, 409],
+  [/^INVALID|^POLICY_VIOLATION$|TOO_LARGE$|^UNSUPPORTED/, 400],
+  [/^(?:UNREACHABLE|TIMEOUT|REQUEST_TIMED_OUT|LEADER_NOT_AVAILABLE|COORDINATOR_.*|NOT_COORDINATOR)$/, 503],
+]
+
+function statusOf(code: string): number {
+  return statuses.find(([pattern]) => pattern.test(code))?.[1] ?? 502
+}

@@ -4,12 +4,11 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
-import { ClientError } from '../client.ts'
 import { type HttpApp, HttpError } from '../http.ts'
 import type { ServiceContext } from '../service.ts'
-import { Unauthorized } from '../sessions.ts'
 import type { Caller } from './caller.ts'
 import { Catalogues } from './catalogue.ts'
+import { toHttpError } from './problem.ts'
 import { type Send, Streams } from './streams.ts'
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
@@ -73,7 +72,7 @@ export function registerRoutes(app: HttpApp, routes: readonly Route[], context: 
       if (stream !== undefined) return streams.run(reply, (send, signal) => stream(asked, send as Send<unknown>, signal))
       return handle!(asked)
     }
-    app.route({ method, url: `/api${path}`, schema, handler: (request, reply) => handler(request, reply).catch(asHttp) })
+    app.route({ method, url: `/api${path}`, schema, handler: (request, reply) => handler(request, reply).catch(refuse) })
   }
   app.all('/api/*', request => {
     throw new HttpError(404, 404, `There is no ${request.method} ${request.url.split('?', 1)[0]}`)
@@ -95,24 +94,6 @@ async function whoAsks(request: FastifyRequest, { sessions, settings, system }: 
   }
 }
 
-function asHttp(error: unknown): never {
-  if (error instanceof Unauthorized)
-    throw new HttpError(401, 401, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
-  if (error instanceof ClientError) {
-    const status = statusOf(error.code)
-    throw new HttpError(status, status, error.message, { cause: error })
-  }
-  throw error
-}
-
-const statuses: readonly (readonly [RegExp, number])[] = [
-  [/^(?:UNKNOWN_TOPIC_OR_PARTITION|UNKNOWN_TOPIC_ID|GROUP_ID_NOT_FOUND|OFFSET_OUT_OF_RANGE|TRANSACTIONAL_ID_NOT_FOUND)$/, 404],
-  [/_AUTHORIZATION_FAILED$/, 403],
-  [/^(?:TOPIC_ALREADY_EXISTS|NON_EMPTY_GROUP|UNKNOWN_MEMBER_ID|GROUP_SUBSCRIBED_TO_TOPIC|REASSIGNMENT_IN_PROGRESS)$/, 409],
-  [/^INVALID|^POLICY_VIOLATION$|TOO_LARGE$|^UNSUPPORTED/, 400],
-  [/^(?:UNREACHABLE|TIMEOUT|REQUEST_TIMED_OUT|LEADER_NOT_AVAILABLE|COORDINATOR_.*|NOT_COORDINATOR)$/, 503],
-]
-
-function statusOf(code: string): number {
-  return statuses.find(([pattern]) => pattern.test(code))?.[1] ?? 502
+function refuse(error: unknown): never {
+  throw toHttpError(error)
 }

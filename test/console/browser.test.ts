@@ -1,6 +1,7 @@
 /** What a person does first, in a real browser: create a topic, watch it live, produce, and see the record arrive. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
@@ -70,4 +71,38 @@ test('a topic is created, a record is produced, and seen live', { skip, timeout:
   assert.match(page.url(), /open=/, 'the record that is open is part of the URL')
   assert.deepEqual(complaints, [])
   await page.close()
+})
+
+interface AxeWindow {
+  axe: { run(options: object): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> }
+}
+
+test('every view is accessible, in light and dark', { skip, timeout: 6 * patienceMs }, async () => {
+  const context = await (browser as Browser).newContext({ bypassCSP: true })
+  const page = await context.newPage()
+  const axe = readFileSync(join(repository, 'node_modules/axe-core/axe.min.js'), 'utf8')
+  const views: readonly [path: string, shows: string][] = [
+    ['/', 'Brokers'],
+    ['/topics', 'in sync'],
+    ['/topics/orders/messages?open=0%3A0', 'u-1'],
+    ['/topics/orders/partitions', 'in sync'],
+    ['/topics/orders/config?all=true', 'cleanup.policy'],
+    ['/groups', 'There are no groups yet'],
+    ['/groups/nobody/lag', 'GROUP_ID_NOT_FOUND'],
+  ]
+  const problems: string[] = []
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    for (const [path, shows] of views) {
+      await page.goto(`${base}${path}`)
+      await page.getByText(shows).first().waitFor({ timeout: patienceMs })
+      await page.evaluate(axe)
+      const { violations } = await page.evaluate(() =>
+        (globalThis as unknown as AxeWindow).axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+      )
+      for (const { id, nodes } of violations) problems.push(`${colorScheme} ${path}: ${id} at ${nodes[0]!.html.slice(0, 200)}`)
+    }
+  }
+  assert.deepEqual(problems, [])
+  await context.close()
 })

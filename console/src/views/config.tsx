@@ -51,6 +51,8 @@ export function Config() {
   const { search = '', all = false } = here.useSearch()
   const navigate = useNavigate({ from: '/topics/$topic/config' })
   const [chosen, setChosen] = useState<Entry | null>(null)
+  const info = useQuery(asked('GET /topics/:topic', { params: { topic } }))
+  const mayChange = info.data?.may?.includes('ALTER_CONFIGS') ?? true
   const config = useQuery(asked('GET /topics/:topic/config', { params: { topic } }))
   if (config.isPending) return <Loading />
   if (config.isError) return <Failed error={config.error} retry={() => void config.refetch()} />
@@ -96,14 +98,21 @@ export function Config() {
           onOpen={setChosen}
         />
       )}
-      {chosen !== null && <Change key={chosen.name} topic={topic} entry={chosen} close={() => setChosen(null)} />}
+      {chosen !== null && <Change key={chosen.name} topic={topic} entry={chosen} mayChange={mayChange} close={() => setChosen(null)} />}
     </>
   )
 }
 
 const numbers = new Set(['INT', 'SHORT', 'LONG'])
 
-function Change({ topic, entry, close }: { topic: string; entry: Entry; close: () => void }) {
+interface ChangeProps {
+  topic: string
+  entry: Entry
+  mayChange: boolean
+  close: () => void
+}
+
+function Change({ topic, entry, mayChange, close }: ChangeProps) {
   const { name, type, source, documentation, readOnly, sensitive } = entry
   const [value, setValue] = useState(sensitive ? '' : (entry.value ?? ''))
   const queries = useQueryClient()
@@ -114,7 +123,7 @@ function Change({ topic, entry, close }: { topic: string; entry: Entry; close: (
   }
   return (
     <Dialog title={name} open onOpenChange={close}>
-      <DialogForm onSubmit={() => save(value)} action="Save" disabled={readOnly || value === entry.value}>
+      <DialogForm onSubmit={() => save(value)} action="Save" disabled={readOnly || !mayChange || value === entry.value}>
         {documentation !== null && <p>{documentation}</p>}
         <p className={css['source']}>
           {type.toLowerCase()} · from: {sources[source] ?? source}
@@ -138,7 +147,10 @@ function Change({ topic, entry, close }: { topic: string; entry: Entry; close: (
             )
           }
         </Field>
-        {source === 'DYNAMIC_TOPIC_CONFIG' && <Reset reset={() => save(null)} />}
+        {!mayChange && (
+          <p className={css['source']}>Changing it needs the operation ALTER_CONFIGS on {topic}, which you have not been given.</p>
+        )}
+        {mayChange && source === 'DYNAMIC_TOPIC_CONFIG' && <Reset reset={() => save(null)} />}
       </DialogForm>
     </Dialog>
   )

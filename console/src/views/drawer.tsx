@@ -88,17 +88,19 @@ function Value({ value, headers }: Pick<ShownRecord, 'value' | 'headers'>) {
   const first = value === null ? 'headers' : tree !== undefined ? 'tree' : value.form === 'text' ? 'raw' : 'hex'
   return (
     <Tabs.Root defaultValue={first} className={css['tabs']}>
-      <Tabs.List className={css['list']} aria-label="Forms">
-        {tree !== undefined && <Tabs.Trigger value="tree">Tree</Tabs.Trigger>}
-        {value?.form === 'text' && <Tabs.Trigger value="raw">Raw</Tabs.Trigger>}
-        <Tabs.Trigger value="headers">Headers ({headers.length})</Tabs.Trigger>
-        {value !== null && <Tabs.Trigger value="hex">Hex</Tabs.Trigger>}
+      <div className={css['bar']}>
+        <Tabs.List className={css['list']} aria-label="Forms">
+          {tree !== undefined && <Tabs.Trigger value="tree">Tree</Tabs.Trigger>}
+          {value?.form === 'text' && <Tabs.Trigger value="raw">Raw</Tabs.Trigger>}
+          <Tabs.Trigger value="headers">Headers ({headers.length})</Tabs.Trigger>
+          {value !== null && <Tabs.Trigger value="hex">Hex</Tabs.Trigger>}
+        </Tabs.List>
         {value?.form === 'text' && (
-          <Button small kind="quiet" className={css['copy'] ?? ''} onClick={() => void navigator.clipboard.writeText(value.text)}>
+          <Button small kind="quiet" onClick={() => void navigator.clipboard.writeText(value.text)}>
             Copy
           </Button>
         )}
-      </Tabs.List>
+      </div>
       <Tabs.Content value="tree" className={css['content']}>
         {tree !== undefined && <JsonTree value={tree} />}
       </Tabs.Content>

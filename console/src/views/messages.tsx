@@ -23,10 +23,10 @@ const columns: readonly Column<ShownRecord>[] = [
     wideOnly: true,
     cell: row => <span title={utc(row.timestamp)}>{time(row.timestamp)}</span>,
   },
-  { id: 'partition', title: 'P', width: '48px', right: true, mono: true, cell: row => row.partition },
-  { id: 'offset', title: 'Offset', width: '112px', right: true, mono: true, cell: row => count(row.offset) },
-  { id: 'key', title: 'Key', width: 'minmax(70px, 1fr)', mono: true, cell: row => <Bytes bytes={row.key} none="no key" /> },
-  { id: 'value', title: 'Value', width: 'minmax(140px, 4fr)', mono: true, cell: row => <Bytes bytes={row.value} none="tombstone" /> },
+  { id: 'partition', title: 'P', width: '44px', right: true, mono: true, cell: row => row.partition },
+  { id: 'offset', title: 'Offset', width: 'minmax(84px, 112px)', right: true, mono: true, cell: row => count(row.offset) },
+  { id: 'key', title: 'Key', width: 'minmax(56px, 1fr)', mono: true, cell: row => <Bytes bytes={row.key} none="no key" /> },
+  { id: 'value', title: 'Value', width: 'minmax(120px, 4fr)', mono: true, cell: row => <Bytes bytes={row.value} none="tombstone" /> },
 ]
 
 const mostInRow = 300

@@ -24,7 +24,8 @@ export function Topic() {
         <Failed error={info.error} retry={() => void info.refetch()} />
       </Page>
     )
-  const { partitions, records, bytes: size } = info.data ?? {}
+  const { partitions, records, bytes: size, may = null } = info.data ?? {}
+  const allowed = (operation: string) => may === null || may.includes(operation)
   const facts =
     partitions === undefined
       ? []
@@ -41,8 +42,10 @@ export function Topic() {
       facts={facts}
       actions={
         <>
-          <Produce topic={topic} partitions={partitions?.length ?? 1} />
-          <More topic={topic} partitions={partitions?.length ?? 0} records={records ?? '0'} />
+          {allowed('WRITE') && <Produce topic={topic} partitions={partitions?.length ?? 1} />}
+          {(allowed('ALTER') || allowed('DELETE')) && (
+            <More topic={topic} partitions={partitions?.length ?? 0} records={records ?? '0'} allowed={allowed} />
+          )}
         </>
       }
       tabs={[
@@ -60,9 +63,10 @@ interface MoreProps {
   topic: string
   partitions: number
   records: string
+  allowed: (operation: string) => boolean
 }
 
-function More({ topic, partitions, records }: MoreProps) {
+function More({ topic, partitions, records, allowed }: MoreProps) {
   const queries = useQueryClient()
   const navigate = useNavigate()
   const params = { topic }
@@ -83,26 +87,31 @@ function More({ topic, partitions, records }: MoreProps) {
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className={menu['menu']} align="end" sideOffset={4}>
-          <AddPartitions topic={topic} now={partitions} done={refresh} trigger={<Item>Add partitions…</Item>} />
-          <ConfirmByName
-            title={`Empty ${topic}`}
-            name={topic}
-            action="Delete all records"
-            trigger={<Item bad>Empty…</Item>}
-            onConfirm={empty}
-          >
-            All {counted(records, 'record')} that are there now will be deleted. The topic and its configuration stay. This cannot be
-            undone.
-          </ConfirmByName>
-          <ConfirmByName
-            title={`Delete ${topic}`}
-            name={topic}
-            action="Delete the topic"
-            trigger={<Item bad>Delete…</Item>}
-            onConfirm={remove}
-          >
-            The topic with its {counted(partitions, 'partition')} and {counted(records, 'record')} will be deleted. This cannot be undone.
-          </ConfirmByName>
+          {allowed('ALTER') && <AddPartitions topic={topic} now={partitions} done={refresh} trigger={<Item>Add partitions…</Item>} />}
+          {allowed('DELETE') && (
+            <>
+              <ConfirmByName
+                title={`Empty ${topic}`}
+                name={topic}
+                action="Delete all records"
+                trigger={<Item bad>Empty…</Item>}
+                onConfirm={empty}
+              >
+                All {counted(records, 'record')} that are there now will be deleted. The topic and its configuration stay. This cannot be
+                undone.
+              </ConfirmByName>
+              <ConfirmByName
+                title={`Delete ${topic}`}
+                name={topic}
+                action="Delete the topic"
+                trigger={<Item bad>Delete…</Item>}
+                onConfirm={remove}
+              >
+                The topic with its {counted(partitions, 'partition')} and {counted(records, 'record')} will be deleted. This cannot be
+                undone.
+              </ConfirmByName>
+            </>
+          )}
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
     </DropdownMenu.Root>

@@ -28,7 +28,7 @@ const columns: readonly Column<Row>[] = [
       </Link>
     ),
   },
-  { id: 'partitions', title: 'Partitions', width: '92px', right: true, sortable: true, cell: row => count(row.partitions) },
+  { id: 'partitions', title: 'Partitions', width: '92px', right: true, sortable: true, wideOnly: true, cell: row => count(row.partitions) },
   { id: 'replicas', title: 'Replicas', width: '92px', right: true, sortable: true, wideOnly: true, cell: row => count(row.replicas) },
   {
     id: 'records',

@@ -110,11 +110,15 @@ const one = route({
         bytes: MaybeDigits,
       }),
     ),
+    /** Kafka's operations that the principal is allowed; null: the cluster does not say. */
+    may: Type.Union([Type.Array(Type.String()), Type.Null()]),
     /** What could not be learnt, and why. */
     missing: Type.Array(Type.String()),
   }),
   async handle({ params: { topic }, client }) {
-    const [info] = await client.topics([topic])
+    const [info] = await client.topics([topic], { operations: true })
+    // Who sees a topic may at least describe it: where nothing is allowed, the cluster does not say.
+    const may = info!.operations!.length === 0 ? null : info!.operations
     const numbers = info!.partitions.map(each => each.partition)
     const names = numbers.map(partition => ({ topic, partition }))
     const missing: string[] = []
@@ -133,7 +137,7 @@ const one = route({
     })
     const records = partitions.reduce((sum, { start, end }) => sum + BigInt(end ?? 0) - BigInt(start ?? 0), 0n)
     const bytes = sizes === null ? null : String(sizes.reduce((sum, each) => sum + each.bytes, 0n))
-    return { name: topic, id: info!.id, records: String(records), bytes, partitions, missing }
+    return { name: topic, id: info!.id, records: String(records), bytes, partitions, may, missing }
   },
 })
 
