@@ -3,6 +3,7 @@
 import type { FileSystem } from '../base.ts'
 import type { ClientProperties } from '../channel.ts'
 import type { Administration, PartitionName } from './administration.ts'
+import type { ClassicGroups, FencedWriter, FencedWriterOptions, Rights } from './coordination.ts'
 import type {
   Cluster,
   CommittedOffset,
@@ -45,7 +46,7 @@ export interface ClientOptions {
 }
 
 /** Connects when first used. All methods throw ClientError. */
-export interface Client extends Administration, AsyncDisposable {
+export interface Client extends Administration, ClassicGroups, Rights, AsyncDisposable {
   cluster(): Promise<Cluster>
   /** The sorted names of all topics, including internal ones. */
   topicNames(): Promise<string[]>
@@ -91,6 +92,8 @@ export interface Client extends Administration, AsyncDisposable {
    * nothing was sent.
    */
   sendEach(topic: string, records: readonly RecordToSend[], options?: ProduceOptions): Promise<Sent[]>
+  /** Fences all writers that were opened before for the same id. */
+  openFencedWriter(options: FencedWriterOptions): Promise<FencedWriter>
 
   groups(): Promise<GroupListing[]>
   group(name: string): Promise<GroupInfo>

@@ -8,19 +8,23 @@ import { realSystem, type System, type Timer } from '../base.ts'
 import { ClientError, connectionSecurity, settled, toClientError } from '../channel.ts'
 import { administration } from './administer.ts'
 import { CheckedConsumer } from './checked-consumer.ts'
+import { classicGroups } from './classic-groups.ts'
 import type { Client, ClientOptions } from './client.ts'
 import { configMethods } from './configs.ts'
+import type { FencedWriterOptions } from './coordination.ts'
+import { openFencedWriter } from './fenced-writer.ts'
 import { groupMethods } from './groups.ts'
 import { commitOffsets, join } from './membership.ts'
 import { PollingReader } from './poll.ts'
 import { RecordSender } from './produce.ts'
 import { readRecords } from './read.ts'
 import { type Ask, Requests } from './requests.ts'
+import { rights } from './rights.ts'
 import { topicSizes } from './sizes.ts'
 import { subscribe } from './subscribe.ts'
 import { summaryMethods } from './summaries.ts'
 import { topicMethods } from './topics.ts'
-import type { Cluster, PartitionOffset } from './types.ts'
+import type { Cluster, CommittedOffset, PartitionOffset } from './types.ts'
 
 /** Enough for a change of leaders, few enough to report soon that no broker answers. */
 const retries = 3
@@ -94,7 +98,6 @@ export function openClient(options: ClientOptions): Client {
       const consumer = keep(new CheckedConsumer({ ...base, groupId: joining.group }))
       return join(consumer, joining, { ask, bootstrap, forget: () => opened.delete(consumer) })
     },
-    commit: (group, offsets) => commitOffsets(ask, group, offsets),
     send: (topic, records, sending) => run(() => sender().send(topic, records, sending ?? {})),
     sendEach: (topic, records, sending) => run(() => sender().sendEach(topic, records, sending ?? {}, bootstrap)),
     setGroupOffsets: (name, offsets) => run(() => setGroupOffsets(admin(), name, offsets)),
@@ -103,6 +106,7 @@ export function openClient(options: ClientOptions): Client {
     ...configMethods(ask),
     ...groupMethods(ask),
     ...administration(ask, system),
+    ...coordination(ask, system),
     close: async () => {
       await Promise.allSettled(Array.from(opened, part => part.close()))
     },
@@ -176,4 +180,14 @@ async function setGroupOffsets(admin: Admin, groupId: string, offsets: readonly 
     ([name, rows]) => ({ name, partitionOffsets: rows.map(({ partition, offset }) => ({ partition, offset })) }),
   )
   await admin.alterConsumerGroupOffsets({ groupId, topics })
+}
+
+/** For services, which agree on who leads, and act within the rights of others. */
+function coordination(ask: Ask, system: System) {
+  return {
+    ...classicGroups(ask),
+    ...rights(ask),
+    commit: (group: string, offsets: readonly CommittedOffset[]) => commitOffsets(ask, group, offsets),
+    openFencedWriter: (writing: FencedWriterOptions) => openFencedWriter(ask, system, writing),
+  }
 }

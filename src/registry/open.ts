@@ -1,46 +1,96 @@
-/** Opens the registry: its table, then its routes. */
+/** Opens the registry: its state, its routes, and its place among other registries of the topic. */
+import type { FastifyRequest } from 'fastify'
 import { ClientError } from '../client.ts'
-import { type ErrorBody, HttpError, listen, openHttpApp } from '../http.ts'
+import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { Unauthorized } from '../sessions.ts'
 import { openTopicTable } from '../topic-table.ts'
+import { Access } from './access.ts'
+import { Decisions } from './decide.ts'
+import { Leadership } from './leader.ts'
+import { prefixes, type Registry } from './routes/common.ts'
+import { compatibilityRoutes } from './routes/compatibility.ts'
+import { contextRoutes } from './routes/contexts.ts'
+import { schemaRoutes } from './routes/schemas.ts'
+import { configRoutes, modeRoutes } from './routes/settings.ts'
 import { subjectRoutes } from './routes/subjects.ts'
-import { Subjects } from './subjects.ts'
+import { versionRoutes } from './routes/versions.ts'
+import { State } from './state.ts'
 
 const topic = '_schemas'
 const mediaType = 'application/vnd.schemaregistry.v1+json'
+const otherTypes = ['application/vnd.schemaregistry+json', 'application/json']
 const jsonTypes = [mediaType, 'application/vnd.schemaregistry+json', 'application/octet-stream']
 
 export async function openRegistry({ settings, sessions, own, system, logger }: ServiceContext): Promise<Service> {
   const { host, ports, allowedHosts, corsOrigins, mostBodyBytes } = settings
-  const subjects = new Subjects()
-  const table = await openTopicTable({ client: own, topic, logger, system, apply: record => subjects.apply(record) })
-  const app = await openHttpApp({
-    name: 'registry',
+  const state = new State()
+  const table = await openTopicTable({
+    client: own,
+    topic,
     logger,
-    allowedHosts,
-    corsOrigins,
-    mostBodyBytes,
-    tls: null,
-    jsonTypes,
-    errorBody,
+    system,
+    apply: ({ key, value, timestampMs }) => void (key !== null && state.apply(key, value, Number(timestampMs))),
   })
-  app.addHook('onRequest', async request => {
-    try {
-      await sessions.identify(request.headers.authorization)
-    } catch (error) {
-      throw refusal(error)
-    }
-  })
-  subjectRoutes(app, subjects)
+  const leadership = new Leadership({ client: own, table, topic, system, logger })
+  const registry: Registry = {
+    state,
+    decisions: new Decisions(state),
+    leadership,
+    access: new Access(sessions, system.clock),
+    sessions,
+    system,
+    clusterId: async () => (await own.cluster()).id,
+  }
+  const app = await openHttpApp({ name: 'registry', logger, allowedHosts, corsOrigins, mostBodyBytes, tls: null, jsonTypes, errorBody })
+  identify(app, registry)
+  for (const prefix of prefixes) {
+    const routes = { app, registry, prefix }
+    subjectRoutes(routes)
+    versionRoutes(routes)
+    schemaRoutes(routes)
+    compatibilityRoutes(routes)
+    configRoutes(routes)
+    modeRoutes(routes)
+  }
+  contextRoutes({ app, registry })
   const port = await listen(app, { host, port: ports.registry })
+  leadership.start({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port, scheme: 'http' })
   return {
     port,
     async close() {
       await app.close()
+      await leadership.close()
       await table.close()
     },
   }
+}
+
+/** Who asks, and in which of Confluent's media types the answer goes. */
+function identify(app: HttpApp, { sessions }: Registry): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('content-type', typeFor(request))
+    try {
+      Object.assign(request, { identity: await sessions.identify(request.headers.authorization) })
+    } catch (error) {
+      throw refusal(error)
+    }
+  })
+  app.addHook('onSend', async (_, reply, payload) => {
+    reply.header('content-type', withoutCharset(reply.getHeader('content-type') ?? mediaType))
+    return payload
+  })
+}
+
+/** Confluent's answers say nothing of the charset, and the framework would. */
+function withoutCharset(value: unknown): string {
+  return String(value).replace(/; charset=utf-8$/, '')
+}
+
+/** The first of ours that `Accept` names. */
+function typeFor({ headers }: FastifyRequest): string {
+  const accepted = (headers.accept ?? '').split(',').map(each => each.split(';', 1)[0]!.trim())
+  return accepted.find(each => each === mediaType || otherTypes.includes(each)) ?? mediaType
 }
 
 /** Confluent's form. */
@@ -48,8 +98,8 @@ const errorBody: ErrorBody = ({ code, message }) => ({ contentType: mediaType, b
 
 function refusal(error: unknown): unknown {
   if (error instanceof Unauthorized)
-    return new HttpError(401, 401, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
+    return new HttpError(401, 40_101, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
   if (error instanceof ClientError)
-    return new HttpError(500, 50_003, `The Kafka cluster does not answer: ${error.message}`, { cause: error })
+    return new HttpError(500, 50_001, `The Kafka cluster does not answer: ${error.message}`, { cause: error })
   return error
 }

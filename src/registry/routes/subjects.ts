@@ -1,8 +1,112 @@
-/** `/subjects`. */
+/** `/subjects`: their names, looking up a schema, deleting. */
 import { Type } from 'typebox'
-import type { HttpApp } from '../../http.ts'
-import type { Subjects } from '../subjects.ts'
+import { errors } from '../errors.ts'
+import { parseSubject } from '../subject.ts'
+import { readSchemaRequest } from './bodies.ts'
+import { change, flag, identityOf, page, params, prefixIn, printVersion, query, type Routes, requireValid, subjectIn } from './common.ts'
+import { formatted } from './formats.ts'
 
-export function subjectRoutes(app: HttpApp, subjects: Subjects): void {
-  app.get('/subjects', { schema: { response: { 200: Type.Array(Type.String()) } } }, () => subjects.names)
+export function subjectRoutes({ app, registry, prefix }: Routes): void {
+  const { state, decisions, access } = registry
+
+  app.get(
+    `${prefix}/subjects`,
+    {
+      schema: {
+        params: params.none,
+        querystring: Type.Object({
+          subjectPrefix: query.text,
+          deleted: query.text,
+          deletedOnly: query.text,
+          offset: query.text,
+          limit: query.text,
+        }),
+        response: { 200: Type.Array(Type.String()) },
+      },
+    },
+    async request => {
+      const { subjectPrefix, deleted, deletedOnly, ...paging } = request.query
+      const { ctx } = request.params
+      const wanted = subjectPrefix ?? (ctx === undefined ? ':*:' : '')
+      const within = ctx === undefined ? wanted : wanted.startsWith(':') ? wanted : prefixIn(ctx) + wanted
+      const found = state.subjects(within, flag(deletedOnly) ? 'only' : flag(deleted) ? 'with' : 'without')
+      return page(await access.readable(identityOf(request), found), paging)
+    },
+  )
+
+  app.post(
+    `${prefix}/subjects/:subject`,
+    {
+      schema: {
+        params: params.subject,
+        querystring: Type.Object({ normalize: query.text, deleted: query.text, format: query.text }),
+        body: Type.Optional(Type.Unknown()),
+      },
+    },
+    async request => {
+      const { normalize, deleted, format } = request.query
+      const subject = subjectIn(request.params.ctx, request.params.subject)
+      await access.requireRead(identityOf(request), subject)
+      const asked = readSchemaRequest(request.body)
+      const found = decisions.lookUpAnywhere(subject, asked, { normalize: flag(normalize), deleted: flag(deleted) })
+      if (found !== null) return printVersion(found, formatted(registry, found, format))
+      throw state.has(subject, flag(deleted) ? 'with' : 'without') ? errors.schemaNotFound(null) : errors.subjectNotFound(subject)
+    },
+  )
+
+  app.delete(
+    `${prefix}/subjects/:subject`,
+    { schema: { params: params.subject, querystring: Type.Object({ permanent: query.text }) } },
+    async (request, reply) => {
+      const subject = subjectIn(request.params.ctx, request.params.subject)
+      requireValid(subject)
+      if (parseSubject(subject).context === '*') throw errors.invalidSubject(subject)
+      await access.requireWrite(identityOf(request), subject)
+      const permanent = flag(request.query.permanent)
+      return change(
+        registry,
+        request,
+        reply,
+        () => decisions.deleteSubject(subject, permanent),
+        numbers => numbers,
+      )
+    },
+  )
+
+  latestByMetadata({ app, registry, prefix })
+}
+
+function latestByMetadata({ app, registry, prefix }: Routes): void {
+  const { state, access } = registry
+
+  app.get(
+    `${prefix}/subjects/:subject/metadata`,
+    {
+      schema: {
+        params: params.subject,
+        querystring: Type.Object({ key: query.texts, value: query.texts, deleted: query.text, format: query.text }),
+      },
+    },
+    async request => {
+      const { key, value, deleted, format } = request.query
+      const subject = subjectIn(request.params.ctx, request.params.subject)
+      await access.requireRead(identityOf(request), subject)
+      const [keys, values] = [listOf(key), listOf(value)]
+      const wanted = keys.slice(0, values.length).map((each, index) => [each, values[index]!] as const)
+      const which = flag(deleted) ? 'with' : 'without'
+      const found = state
+        .versions(subject, which)
+        .findLast(({ metadata }) =>
+          wanted.every(
+            ([name, text]) => metadata !== null && Object.hasOwn(metadata.properties, name) && metadata.properties[name] === text,
+          ),
+        )
+      if (found !== undefined) return printVersion(found, formatted(registry, found, format))
+      throw state.has(subject, which) ? errors.schemaNotFound(null) : errors.subjectNotFound(subject)
+    },
+  )
+}
+
+function listOf(value: string | string[] | undefined): string[] {
+  return value === undefined ? [] : typeof value === 'string' ? [value] : value
 }

@@ -1,0 +1,229 @@
+/**
+ * Who writes: of all registries on one topic, Confluent's among them, the one that leads the group `schema-registry`.
+ *
+ * They speak Confluent's own group protocol (`sr`, `v0`): each says under which URL it is reached, and the member that assigns chooses. A leader first
+ * fences its predecessor on the topic, and reads what that one has written; only then it decides. A leader that was deposed without noticing finds its
+ * writes refused.
+ */
+import type { System, Timer } from '../base.ts'
+import { type ClassicMembership, type Client, ClientError, type FencedWriter } from '../client.ts'
+import type { Logger } from '../logger.ts'
+import type { TopicTable } from '../topic-table.ts'
+import { errors } from './errors.ts'
+import { type Change, encodeChange } from './records.ts'
+
+export interface LeaderOptions {
+  readonly client: Client
+  readonly table: TopicTable
+  readonly topic: string
+  readonly system: Pick<System, 'timers' | 'clock'>
+  readonly logger: Pick<Logger, 'info' | 'warn'>
+}
+
+/** Under which others forward requests to a registry. */
+export interface Identity {
+  readonly host: string
+  readonly port: number
+  readonly scheme: 'http' | 'https'
+}
+
+/** `here`: this process writes. */
+export type Leader = 'here' | Identity
+
+export const group = 'schema-registry'
+const protocolType = 'sr'
+const protocol = 'v0'
+const sessionTimeoutMs = 10_000
+const heartbeatMs = 3_000
+const retryMs = 1_000
+/** For a request that needs a leader while there is none. */
+const patienceMs = 10_000
+
+export class Leadership {
+  readonly #options: LeaderOptions
+  #leader: Leader | null = null
+  #writer: FencedWriter | null = null
+  #last: Promise<unknown> = Promise.resolve()
+  #memberId = ''
+  #membership: ClassicMembership | null = null
+  #closed = false
+  #running: Promise<void> = Promise.resolve()
+  #wake: (() => void) | null = null
+  #waiting: (() => void)[] = []
+
+  constructor(options: LeaderOptions) {
+    this.#options = options
+  }
+
+  start(identity: Identity): void {
+    this.#running = this.#run(identity)
+  }
+
+  /** Throws HttpError 50004 if none is known in time. */
+  async leader(): Promise<Leader> {
+    if (this.#leader === null) await this.#soon()
+    if (this.#leader === null) throw errors.unknownLeader()
+    return this.#leader
+  }
+
+  /**
+   * One change after the other: `decide` sees all that was written before. Resolves when its records are durable and applied here. Throws what
+   * `decide` throws, and HttpError.
+   */
+  change<Answer>(decide: () => { changes: readonly Change[]; answer: Answer }): Promise<Answer> {
+    const work = this.#last.then(() => this.#change(decide))
+    this.#last = work.catch(() => {})
+    return work
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#wake?.()
+    await this.#running
+    await this.#last
+    if (this.#membership !== null) await this.#options.client.leaveGroup(this.#membership).catch(() => {})
+  }
+
+  async #change<Answer>(decide: () => { changes: readonly Change[]; answer: Answer }): Promise<Answer> {
+    if (this.#leader !== 'here') throw errors.unknownLeader()
+    try {
+      this.#writer ??= await this.#open()
+    } catch (error) {
+      throw error instanceof ClientError ? errors.store(error) : error
+    }
+    const { changes, answer } = decide()
+    if (changes.length === 0) return answer
+    try {
+      await this.#writer.append(changes.map(encodeChange))
+      await this.#options.table.catchUp()
+      return answer
+    } catch (error) {
+      // What was sent may be stored all the same: a new writer reads it before it decides anything.
+      this.#writer = null
+      if (!(error instanceof ClientError)) throw error
+      if (error.code === 'RECORD_TOO_LARGE' || error.code === 'MESSAGE_TOO_LARGE') throw errors.tooLarge()
+      if (fencing.has(error.code)) this.#rejoin()
+      throw fencing.has(error.code) ? errors.unknownLeader() : errors.store(error)
+    }
+  }
+
+  /** The record in its epoch is what the partition refuses earlier writers by. */
+  async #open(): Promise<FencedWriter> {
+    const { client, topic, table } = this.#options
+    const writer = await client.openFencedWriter({ transactionalId: `${topic}-writer`, topic, partition: 0 })
+    await writer.append([encodeChange({ keytype: 'NOOP', value: null })])
+    await table.catchUp()
+    return writer
+  }
+
+  async #run(identity: Identity): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#generation(identity)
+      } catch (error) {
+        this.#become(null)
+        const { logger } = this.#options
+        if (error instanceof ClientError && forgetting.has(error.code)) this.#memberId = ''
+        logger.warn({ err: error, group }, 'the schema registry has no leader; it is tried again')
+        await this.#pause(retryMs)
+      }
+    }
+  }
+
+  /** From joining to the next rebalance. */
+  async #generation(identity: Identity): Promise<void> {
+    const { client } = this.#options
+    const metadata = Buffer.from(JSON.stringify({ version: 1, ...identity, master_eligibility: true }))
+    const joining = {
+      group,
+      protocolType,
+      protocol,
+      metadata,
+      memberId: this.#memberId,
+      sessionTimeoutMs,
+      rebalanceTimeoutMs: sessionTimeoutMs,
+    }
+    const membership = await client.joinGroup(joining)
+    this.#membership = membership
+    this.#memberId = membership.memberId
+    const assigned = await client.syncGroup(membership, assign(membership))
+    const { master, master_identity: leader } = JSON.parse(assigned.toString('utf8')) as {
+      master: string | null
+      master_identity: Identity | null
+    }
+    this.#become(master === membership.memberId ? 'here' : leader)
+    while (!this.#closed) {
+      await this.#pause(heartbeatMs)
+      // Deposed by someone who is no member, or closed.
+      if (this.#closed || this.#leader === null) return
+      try {
+        await client.heartbeatGroup(membership)
+      } catch (error) {
+        if (error instanceof ClientError && error.code === 'REBALANCE_IN_PROGRESS') return
+        throw error
+      }
+    }
+  }
+
+  #become(leader: Leader | null): void {
+    if (leader !== 'here') this.#writer = null
+    if (leader !== null && JSON.stringify(leader) !== JSON.stringify(this.#leader))
+      this.#options.logger.info({ leader: leader === 'here' ? leader : urlOf(leader) }, 'the schema registry has a leader')
+    this.#leader = leader
+    if (leader !== null) for (const resume of this.#waiting.splice(0)) resume()
+  }
+
+  /** Someone else has written: this process has missed that it does not lead any more. */
+  #rejoin(): void {
+    this.#become(null)
+    this.#wake?.()
+  }
+
+  async #soon(): Promise<void> {
+    let timer: Timer | null = null
+    await new Promise<void>(resolve => {
+      this.#waiting.push(resolve)
+      timer = this.#options.system.timers.after(patienceMs, resolve)
+    })
+    timer!.cancel()
+  }
+
+  async #pause(ms: number): Promise<void> {
+    let timer: Timer | null = null
+    await new Promise<void>(resolve => {
+      this.#wake = resolve
+      timer = this.#options.system.timers.after(ms, resolve)
+    })
+    this.#wake = null
+    timer!.cancel()
+  }
+}
+
+/** Another one has opened a writer. */
+const fencing = new Set<string>(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED'])
+/** The group does not know this member any more. */
+const forgetting = new Set<string>(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'FENCED_INSTANCE_ID'])
+
+export function urlOf({ scheme, host, port }: Identity): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** As Confluent's: of those that may lead, the one with the smallest URL. */
+function assign({ members }: ClassicMembership): Map<string, Buffer> {
+  let master: string | null = null
+  let identity: Identity | null = null
+  for (const { memberId, metadata } of members) {
+    const { master_eligibility: mayLead, ...other } = JSON.parse(metadata.toString('utf8')) as Identity & { master_eligibility: boolean }
+    if (!mayLead || (identity !== null && urlOf(other) >= urlOf(identity))) continue
+    master = memberId
+    identity = { host: other.host, port: other.port, scheme: other.scheme }
+  }
+  const told = {
+    version: 1,
+    error: 0,
+    master,
+    master_identity: identity === null ? null : { version: 1, ...identity, master_eligibility: true },
+  }
+  const assignment = Buffer.from(JSON.stringify(told))
+  return new Map(members.map(({ memberId }) => [memberId, assignment]))
+}

@@ -1,0 +1,123 @@
+/** What all routes share: how a request names contexts, versions and pages, who asks, and where a change is made. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { System } from '../../base.ts'
+import type { HttpApp } from '../../http.ts'
+import type { Identity, Sessions } from '../../sessions.ts'
+import type { Access } from '../access.ts'
+import type { Decision, Decisions } from '../decide.ts'
+import { errors } from '../errors.ts'
+import { forward, isForwarded } from '../forward.ts'
+import type { Leadership } from '../leader.ts'
+import { printContent } from '../records.ts'
+import type { State, Version } from '../state.ts'
+import { isValidSubject, normalSubject, parseContext, prefixOf } from '../subject.ts'
+
+export interface Registry {
+  readonly state: State
+  readonly decisions: Decisions
+  readonly leadership: Leadership
+  readonly access: Access
+  readonly sessions: Sessions
+  readonly system: System
+  readonly clusterId: () => Promise<string>
+}
+
+export interface Routes {
+  readonly app: HttpApp
+  readonly registry: Registry
+  /** '' or the part of a path that names a context. */
+  readonly prefix: string
+}
+
+/** `/contexts/.ctx` before a path means the same path within the context. */
+export const prefixes = ['', '/contexts/:ctx'] as const
+
+const text = Type.Optional(Type.String())
+const texts = Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())]))
+
+/** Parameters of queries. Others are ignored, as by Confluent's registry. */
+export const query = { text, texts }
+export const params = {
+  none: Type.Object({ ctx: text }),
+  subject: Type.Object({ ctx: text, subject: Type.String() }),
+  version: Type.Object({ ctx: text, subject: Type.String(), version: Type.String() }),
+  id: Type.Object({ ctx: text, id: Type.String() }),
+}
+
+export function flag(value: string | undefined): boolean {
+  return value?.toLowerCase() === 'true'
+}
+
+/** The identity that the hook of the server has found. */
+export function identityOf(request: FastifyRequest): Identity {
+  return (request as FastifyRequest & { identity: Identity }).identity
+}
+
+/** A subject of the path or query, in the context of the path. */
+export function subjectIn(ctx: string | undefined, subject: string): string {
+  if (ctx === undefined || subject.startsWith(':.') || subject.startsWith(':*:')) return normalSubject(subject)
+  return normalSubject(prefixIn(ctx) + subject)
+}
+
+/** '' without a context. Throws HttpError 400. */
+export function prefixIn(ctx: string | undefined): string {
+  if (ctx === undefined) return ''
+  try {
+    return prefixOf(parseContext(ctx))
+  } catch (error) {
+    throw errors.badContext((error as RangeError).message)
+  }
+}
+
+/** Throws HttpError 42208. */
+export function requireValid(subject: string, isConfigOrMode = false): void {
+  if (!isValidSubject(subject, isConfigOrMode)) throw errors.invalidSubject(subject)
+}
+
+/** -1: the latest one. Throws HttpError 42202. */
+export function versionOf(value: string): number {
+  const trimmed = value.trim()
+  if (trimmed.toLowerCase() === 'latest' || trimmed === '-1') return -1
+  if (!/^\+?\d{1,10}$/.test(trimmed)) throw errors.invalidVersion(value)
+  const number = Number(trimmed)
+  if (number < 1 || number > 2_147_483_647) throw errors.invalidVersion(value)
+  return number
+}
+
+/** Throws HttpError 404: Confluent's paths have a number there. */
+export function idOf(value: string): number {
+  const number = /^-?\d{1,10}$/.test(value) ? Number(value) : Number.NaN
+  if (Number.isNaN(number) || number > 2_147_483_647 || number < -2_147_483_648) throw errors.noSuchPath()
+  return number
+}
+
+const mostListed = 20_000
+
+/** `limit` below 1, or above what is allowed: as many as are allowed. */
+export function page<Item>(items: readonly Item[], { offset, limit }: { offset?: string; limit?: string }): Item[] {
+  const number = (value: string | undefined, otherwise: number) =>
+    value !== undefined && /^-?\d{1,9}$/.test(value) ? Number(value) : otherwise
+  const [from, most] = [Math.max(0, number(offset, 0)), number(limit, -1)]
+  return items.slice(from, from + (most > 0 && most <= mostListed ? most : mostListed))
+}
+
+/** Makes a change here if this process leads, or has the leader make it. */
+export async function change<Answer>(
+  { leadership, system }: Registry,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  decide: () => Decision<Answer>,
+  print: (answer: Answer) => unknown,
+): Promise<unknown> {
+  const leader = await leadership.leader()
+  if (leader === 'here') return print(await leadership.change(decide))
+  if (isForwarded(request)) throw errors.unknownLeader()
+  return forward(leader, request, reply, system)
+}
+
+/** A stored version, as it is answered; `shown`: another form of its text. */
+export function printVersion(version: Version, shown: string = version.text): object {
+  const { subject, version: number, id, guid, timestampMs, deleted } = version
+  return { subject, version: number, id, guid, ...printContent({ ...version, text: shown }), ts: timestampMs, deleted }
+}

@@ -1,0 +1,146 @@
+/** `/subjects/{subject}/versions`: registering, reading and deleting versions. */
+import { Type } from 'typebox'
+import type { Registered } from '../decide.ts'
+import { errors } from '../errors.ts'
+import { printContent } from '../records.ts'
+import type { Deleted, Version } from '../state.ts'
+import { contextOf, parseSubject, printSubject, subjectFrom } from '../subject.ts'
+import { readSchemaRequest } from './bodies.ts'
+import { change, flag, identityOf, page, params, printVersion, query, type Routes, requireValid, subjectIn, versionOf } from './common.ts'
+import { formatted } from './formats.ts'
+
+export function versionRoutes(routes: Routes): void {
+  const { app, registry, prefix } = routes
+  const { state, decisions, access } = registry
+  const path = `${prefix}/subjects/:subject/versions`
+
+  app.get(
+    path,
+    {
+      schema: {
+        params: params.subject,
+        querystring: Type.Object({
+          deleted: query.text,
+          deletedOnly: query.text,
+          deletedAsNegative: query.text,
+          offset: query.text,
+          limit: query.text,
+        }),
+        response: { 200: Type.Array(Type.Integer()) },
+      },
+    },
+    async request => {
+      const { deleted, deletedOnly, deletedAsNegative, ...paging } = request.query
+      const subject = subjectIn(request.params.ctx, request.params.subject)
+      await access.requireRead(identityOf(request), subject)
+      if (!state.has(subject, flag(deleted) || flag(deletedOnly) ? 'with' : 'without')) throw errors.subjectNotFound(subject)
+      const which: Deleted = flag(deletedAsNegative) ? 'with' : flag(deletedOnly) ? 'only' : flag(deleted) ? 'with' : 'without'
+      const negative = flag(deletedAsNegative)
+      return page(
+        state.versions(subject, which).map(each => (negative && each.deleted ? -each.version : each.version)),
+        paging,
+      )
+    },
+  )
+
+  app.post(
+    path,
+    {
+      schema: {
+        params: params.subject,
+        querystring: Type.Object({ normalize: query.text, force: query.text, format: query.text }),
+        body: Type.Optional(Type.Unknown()),
+      },
+    },
+    async (request, reply) => {
+      const { normalize, force, format } = request.query
+      const subject = subjectIn(request.params.ctx, request.params.subject)
+      requireValid(subject)
+      await access.requireWrite(identityOf(request), subject)
+      const asked = readSchemaRequest(request.body)
+      const known = decisions.alreadyRegistered(subject, asked, flag(normalize))
+      if (known !== null) return printRegistered(known, formatted(registry, known, format))
+      const options = { normalize: flag(normalize), force: flag(force) }
+      return change(registry, request, reply, () => decisions.register(subject, asked, options), printRegistered)
+    },
+  )
+
+  app.delete(
+    `${path}/:version`,
+    { schema: { params: params.version, querystring: Type.Object({ permanent: query.text }) } },
+    async (request, reply) => {
+      const subject = subjectIn(request.params.ctx, request.params.subject)
+      requireValid(subject)
+      await access.requireWrite(identityOf(request), subject)
+      const [number, permanent] = [versionOf(request.params.version), flag(request.query.permanent)]
+      return change(
+        registry,
+        request,
+        reply,
+        () => decisions.deleteVersion(subject, number, permanent),
+        deleted => deleted,
+      )
+    },
+  )
+
+  readingRoutes(routes)
+}
+
+function readingRoutes({ app, registry, prefix }: Routes): void {
+  const { state, decisions, access } = registry
+  const path = `${prefix}/subjects/:subject/versions/:version`
+  const find = (subject: string, value: string, deleted: boolean): Version => {
+    const number = versionOf(value)
+    const found = decisions.versionAnywhere(subject, number, deleted)
+    if (found !== null) return found
+    throw state.has(subject, deleted ? 'with' : 'without') ? errors.versionNotFound(number) : errors.subjectNotFound(subject)
+  }
+  const querystring = Type.Object({ deleted: query.text, format: query.text, referenceFormat: query.text })
+
+  app.get(path, { schema: { params: params.version, querystring } }, async request => {
+    const { deleted, format, referenceFormat } = request.query
+    const subject = subjectIn(request.params.ctx, request.params.subject)
+    await access.requireRead(identityOf(request), subject)
+    const found = find(subject, request.params.version, flag(deleted))
+    const shown = referenceFormat === 'qualified' && contextOf(found.subject) !== '.' ? qualified(found) : found
+    return printVersion(shown, formatted(registry, found, format))
+  })
+
+  app.get(`${path}/schema`, { schema: { params: params.version, querystring } }, async (request, reply) => {
+    const subject = subjectIn(request.params.ctx, request.params.subject)
+    await access.requireRead(identityOf(request), subject)
+    reply.serializer((body: unknown) => body as string)
+    return formatted(registry, find(subject, request.params.version, flag(request.query.deleted)), request.query.format)
+  })
+
+  app.get(
+    `${path}/referencedby`,
+    { schema: { params: params.version, querystring: Type.Object({ deleted: query.text, offset: query.text, limit: query.text }) } },
+    async request => {
+      const { deleted, ...paging } = request.query
+      const subject = subjectIn(request.params.ctx, request.params.subject)
+      await access.requireRead(identityOf(request), subject)
+      const found = find(subject, request.params.version, true)
+      const referrers = state.referrers(found.subject, found.version, flag(deleted) ? 'with' : 'without')
+      return page(
+        referrers.map(({ id }) => id),
+        paging,
+      )
+    },
+  )
+}
+
+function printRegistered(registered: Registered, shown: string = registered.text): object {
+  const { id, version, guid } = registered
+  return { id, version, guid, ...printContent({ ...registered, text: shown }) }
+}
+
+function qualified(version: Version): Version {
+  return {
+    ...version,
+    references: version.references.map(each => ({
+      ...each,
+      subject: printSubject(parseSubject(subjectFrom(version.subject, each.subject))),
+    })),
+  }
+}
