@@ -54,6 +54,8 @@ function simulated(seed = 1): { stores: Stores; run: World['run'] } {
   return { stores: new Stores(world.system), run: world.run }
 }
 
+const otherId = '00000000-0000-4000-8000-000000000002'
+
 interface Attempt {
   process?: Process
   dryRun?: boolean
@@ -312,6 +314,22 @@ test('an object store that does not keep what was written is noticed before rows
   await assert.rejects(run(stores.import(readOnly(killed))), /does not hold what was written|cannot be read/)
   const rows = await run(stores.use(stores.process(), ({ database }) => database.partitionsOf(1)))
   assert.deepEqual(rows, [])
+})
+
+test('an import is not mistaken for a broker by the one that began before it', async () => {
+  const { stores, run } = simulated()
+  const { objects } = stores.s3
+  const set = objects.set.bind(objects)
+  let isOther: Promise<number> | null = null
+  // When the first data arrives, another import begins, and its session does not end.
+  objects.set = (name, content) => {
+    const info = { import: true }
+    if (!name.endsWith('cluster'))
+      isOther ??= stores.use(stores.process(), ({ database }) => database.beginSession({ brokerId: -1, incarnation: otherId, info }))
+    return set(name, content)
+  }
+  const { outcome } = await run(stores.import(readOnly(killed)))
+  assert.deepEqual([outcome, await run(isOther!)], ['imported', 2])
 })
 
 test('of two imports at the same time one is done', async () => {

@@ -28,6 +28,7 @@ import {
   type Heads,
   headsOf,
   importInfo,
+  importsOf,
   noBroker,
   requireFirstImport,
   standingStill,
@@ -166,10 +167,13 @@ class Importing {
     })
   }
 
-  /** A broker would take data of topics that do not exist yet for leftovers. */
+  /** A broker would take data of topics that do not exist yet for leftovers. Another import that begins now refuses itself, as long as this one goes on. */
   async #requireStill(target: ClusterImport, before: Heads): Promise<void> {
-    for (const [session, seq] of await headsOf(this.#options.database))
-      if (session !== target.session && before.get(session) !== seq)
+    const { database } = this.#options
+    const heads = await headsOf(database)
+    const imports = await importsOf(database)
+    for (const [session, seq] of heads)
+      if (session !== target.session && !imports.has(session) && before.get(session) !== seq)
         throw new TransferRefused('a broker has started during the import: stop it, and run the same import again')
   }
 

@@ -62,8 +62,17 @@ export async function headsOf(database: Database): Promise<Heads> {
 
 /** Of two imports that have begun at the same time, only the first goes on. */
 export async function requireFirstImport(database: Database, session: number): Promise<void> {
-  const isEarlier = (row: SessionRow) => row.session < session && !row.ended && row.info['import'] === true
+  const isEarlier = (row: SessionRow) => row.session < session && !row.ended && isImport(row)
   if ((await database.sessions()).some(isEarlier)) throw importRunning()
+}
+
+/** The sessions of imports, ended or not. */
+export async function importsOf(database: Database): Promise<Set<number>> {
+  return new Set((await database.sessions()).filter(isImport).map(({ session }) => session))
+}
+
+function isImport({ info }: SessionRow): boolean {
+  return info['import'] === true
 }
 
 function importRunning(): TransferRefused {
@@ -72,16 +81,16 @@ function importRunning(): TransferRefused {
 
 async function runningError(database: Database, sessions: readonly number[]): Promise<TransferRefused> {
   const running = (await database.sessions()).filter(({ session }) => sessions.includes(session))
-  if (running.some(({ info }) => info['import'] === true)) return importRunning()
+  if (running.some(isImport)) return importRunning()
   const brokers = running.map(({ brokerId }) => brokerId).join(', ')
   return new TransferRefused(`brokers of this cluster are running (${brokers}): stop all of them first`)
 }
 
 /** Sessions of imports that were killed. A process that is only paused can write nothing any more. */
 export async function endImports(database: Database, heads: Heads): Promise<void> {
-  for (const { session, info } of await database.sessions()) {
+  for (const session of await importsOf(database)) {
     const seq = heads.get(session)
-    if (info['import'] !== true || seq === undefined) continue
+    if (seq === undefined) continue
     try {
       await database.fence(session, session, undefined, seq)
     } catch (error) {
