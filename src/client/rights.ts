@@ -27,7 +27,7 @@ export function rights(ask: Ask): Rights {
       ask(async requests => {
         const answer = await requests.ask(apis.describeCluster, { includeClusterAuthorizedOperations: true, includeFencedBrokers: false })
         refuse(answer.errorCode, answer.errorMessage)
-        return operationsOf(answer.clusterAuthorizedOperations)
+        return operationsIn(answer.clusterAuthorizedOperations)
       }),
     writable: names =>
       ask(async requests => {
@@ -50,9 +50,11 @@ const unknownPartition = 2_147_483_647
 function rightsOf(errorCode: number, operations: number): TopicRights {
   const error = errorName(errorCode)
   if (error === 'TOPIC_AUTHORIZATION_FAILED') return 'denied'
-  return error === 'UNKNOWN_TOPIC_OR_PARTITION' || error === 'INVALID_TOPIC_EXCEPTION' ? 'unknown' : operationsOf(operations)
+  return error === 'UNKNOWN_TOPIC_OR_PARTITION' || error === 'INVALID_TOPIC_EXCEPTION' ? 'unknown' : operationsIn(operations)
 }
 
-function operationsOf(bits: number): ReadonlySet<AclOperation> {
-  return new Set(aclOperations.filter((_, index) => (bits & (1 << (index + firstCode))) !== 0))
+/** A bit for each operation, by Kafka's code; none where the cluster does not say. */
+export function operationsIn(bits: number): ReadonlySet<AclOperation> {
+  // The smallest int32: the broker has not said.
+  return new Set(bits === -(2 ** 31) ? [] : aclOperations.filter((_, index) => ((bits >>> (index + firstCode)) & 1) === 1))
 }

@@ -2,9 +2,9 @@
 import { toInt64 } from '../base.ts'
 import { ClientError } from '../channel.ts'
 import { apis, errorName, errorText, type MessageOf, type Uuid, zeroUuid } from '../protocol.ts'
-import { type AclOperation, aclOperations } from './administration.ts'
 import type { Client } from './client.ts'
 import { type Ask, type Requests, refuse } from './requests.ts'
+import { operationsIn } from './rights.ts'
 import type { NewTopicSpec, OffsetQuery, PartitionInfo, TopicInfo } from './types.ts'
 
 type TopicMetadata = MessageOf<typeof apis.metadata.response>['topics'][number]
@@ -64,24 +64,15 @@ function topicInfo(name: string, topic: TopicMetadata | undefined, withOperation
     name,
     id: kafkaUuid(topic!.topicId),
     isInternal: topic!.isInternal,
-    operations: withOperations ? operationsIn(topic!.topicAuthorizedOperations) : null,
+    operations: withOperations ? [...operationsIn(topic!.topicAuthorizedOperations)] : null,
     partitions: partitions.sort((a, b) => a.partition - b.partition),
   }
-}
-
-/** A bit for each operation, by Kafka's code. */
-function operationsIn(bits: number): AclOperation[] {
-  // The smallest int32: the broker has not said.
-  return bits === -(2 ** 31) ? [] : aclOperations.filter((_, index) => ((bits >>> (index + firstOperationCode)) & 1) === 1)
 }
 
 /** As Kafka's tools print it; empty where the cluster is too old for ids. */
 function kafkaUuid(id: Uuid): string {
   return id === zeroUuid ? '' : id
 }
-
-/** Kafka's code of the first in the list of operations. */
-const firstOperationCode = 2
 
 /** Who leads each of these partitions; throws when one has no leader. */
 export async function leaders(
