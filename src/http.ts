@@ -5,4 +5,4 @@
  * responses. A service adds its routes; each route declares schemas of what it takes and returns, and nothing is described twice.
  */
 export { type HttpApp, type HttpOptions, listen, openHttpApp } from './http/app.ts'
-export { type Answer, type ErrorBody, HttpError } from './http/errors.ts'
+export { type Answer, type ErrorBody, HttpError, unauthorized } from './http/errors.ts'

@@ -1,7 +1,7 @@
 /** Errors as RFC 9457 problem documents, with Kafka's name where Kafka said no. */
 import { STATUS_CODES } from 'node:http'
 import { ClientError } from '../client.ts'
-import { type ErrorBody, HttpError } from '../http.ts'
+import { type ErrorBody, HttpError, unauthorized } from '../http.ts'
 import { Unauthorized } from '../sessions.ts'
 
 export interface Problem {
@@ -22,8 +22,7 @@ export const problemBody: ErrorBody = error => ({ contentType: 'application/prob
 
 /** Whatever was thrown. What is no refusal of anybody is a bug, which the server logs. */
 export function toHttpError(error: unknown): unknown {
-  if (error instanceof Unauthorized)
-    return new HttpError(401, 401, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
+  if (error instanceof Unauthorized) return unauthorized(error)
   if (!(error instanceof ClientError)) return error
   const status = statusOf(error.code)
   return new HttpError(status, status, error.message, { cause: error })

@@ -58,6 +58,8 @@ export function route<
 
 /** An int64: as digits, because a number would lose some. */
 export const Digits = () => Type.String({ pattern: '^-?\\d{1,19}$' })
+/** null: not known. */
+export const MaybeDigits = Type.Union([Digits(), Type.Null()])
 
 /** Registers the routes below `/api`. Resolve streams with the returned value before the app is closed. */
 export function registerRoutes(app: HttpApp, routes: readonly Route[], context: ServiceContext): Streams {

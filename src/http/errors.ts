@@ -21,6 +21,11 @@ export class HttpError extends Error {
   }
 }
 
+/** The credentials are missing or wrong: a browser asks for others then (RFC 7617). `code`: the service's own. */
+export function unauthorized(cause: Error, code = 401): HttpError {
+  return new HttpError(401, code, cause.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause })
+}
+
 export interface Answer {
   readonly contentType: string
   readonly body: unknown

@@ -1,7 +1,7 @@
 /** Opens the registry: its state, its routes, and its place among other registries of the topic. */
 import type { FastifyRequest } from 'fastify'
 import { ClientError } from '../client.ts'
-import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp } from '../http.ts'
+import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp, unauthorized } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { Unauthorized } from '../sessions.ts'
 import { openTopicTable } from '../topic-table.ts'
@@ -97,8 +97,7 @@ function typeFor({ headers }: FastifyRequest): string {
 const errorBody: ErrorBody = ({ code, message }) => ({ contentType: mediaType, body: { error_code: code, message } })
 
 function refusal(error: unknown): unknown {
-  if (error instanceof Unauthorized)
-    return new HttpError(401, 40_101, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
+  if (error instanceof Unauthorized) return unauthorized(error, 40_101)
   if (error instanceof ClientError)
     return new HttpError(500, 50_001, `The Kafka cluster does not answer: ${error.message}`, { cause: error })
   return error

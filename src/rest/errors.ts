@@ -1,6 +1,6 @@
 /** Errors of Kafka as Confluent's REST proxy tells them: a status, and a code of five digits. */
 import { ClientError } from '../client.ts'
-import { HttpError } from '../http.ts'
+import { HttpError, unauthorized } from '../http.ts'
 import { Unauthorized } from '../sessions.ts'
 
 const badRequest: ReadonlySet<string> = new Set([
@@ -39,8 +39,7 @@ export const codes = { badRequest: 40_002, unauthenticated: 40_101, forbidden: 4
 
 /** What is no error of Kafka or of a login stays as it is. */
 export function toHttpError(error: unknown): unknown {
-  if (error instanceof Unauthorized)
-    return new HttpError(401, 401, error.message, { headers: { 'www-authenticate': 'Basic realm="Kafka"' }, cause: error })
+  if (error instanceof Unauthorized) return unauthorized(error)
   return error instanceof ClientError ? ofKafka(error) : error
 }
 

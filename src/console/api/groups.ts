@@ -2,11 +2,10 @@
 import { Type } from 'typebox'
 import type { Client, GroupListing, GroupOffset } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import { Digits, route } from '../route.ts'
+import { Digits, MaybeDigits, route } from '../route.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 1_000 })
 const OfGroup = Type.Object({ group: Name })
-const MaybeDigits = Type.Union([Digits(), Type.Null()])
 const mostRows = 500
 
 const list = route({

@@ -2,11 +2,10 @@
 import { Type } from 'typebox'
 import { type Client, ClientError, type TopicState } from '../../client.ts'
 import { HttpError } from '../../http.ts'
-import { Digits, route } from '../route.ts'
+import { Digits, MaybeDigits, route } from '../route.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 249 })
 const OfTopic = Type.Object({ topic: Name })
-const MaybeDigits = Type.Union([Digits(), Type.Null()])
 const Done = Type.Object({})
 
 const mostRows = 500
