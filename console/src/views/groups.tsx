@@ -1,10 +1,9 @@
 /** All groups, with their states and their lag. */
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { useDeferredValue, useState } from 'react'
 import { asked, type Output } from '../api.ts'
 import { count, counted } from '../format.ts'
-import { Input } from '../ui/button.tsx'
 import { type Column, Grid } from '../ui/grid.tsx'
+import { useNameSearch } from '../ui/name-search.tsx'
 import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
 import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
@@ -34,24 +33,15 @@ const columns: readonly Column<Row>[] = [
 export function Groups() {
   const { search = '' } = here.useSearch()
   const navigate = useNavigate({ from: '/groups' })
-  const [typed, setTyped] = useState(search)
-  const wanted = useDeferredValue(typed)
+  const { wanted, box } = useNameSearch(
+    'Search groups',
+    search,
+    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
+  )
   const { first, total, rowAt, onSight } = usePages(from => asked('GET /groups', { query: { search: wanted, limit: pageSize, from } }))
   return (
     <Page title="Groups" facts={first.data === undefined ? [] : [counted(total, 'group')]}>
-      <Bar>
-        <Input
-          type="search"
-          aria-label="Search groups"
-          placeholder="Name contains…"
-          value={typed}
-          onChange={event => {
-            const text = event.target.value
-            setTyped(text)
-            void navigate({ replace: true, search: before => ({ ...before, search: text === '' ? undefined : text }) as never })
-          }}
-        />
-      </Bar>
+      <Bar>{box}</Bar>
       {first.isPending ? (
         <Loading />
       ) : first.isError && first.data === undefined ? (

@@ -1,12 +1,12 @@
 /** All topics: searched and sorted by the service, drawn as far as they are in sight. */
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { useDeferredValue, useState } from 'react'
 import { asked, type Output } from '../api.ts'
 import { bytes, count, counted } from '../format.ts'
 import { topicSorts } from '../router.tsx'
-import { Check, Input } from '../ui/button.tsx'
+import { Check } from '../ui/button.tsx'
 import { type Column, Grid } from '../ui/grid.tsx'
 import { Mark } from '../ui/mark.tsx'
+import { useNameSearch } from '../ui/name-search.tsx'
 import { Bar, Page } from '../ui/page.tsx'
 import { pageSize, usePages } from '../ui/paged.ts'
 import { Command, Empty, Failed, Loading } from '../ui/states.tsx'
@@ -58,8 +58,11 @@ function State({ row: { offline, underReplicated } }: { row: Row }) {
 export function Topics() {
   const { search = '', internal = false, sort = 'name', descending = false } = here.useSearch()
   const navigate = useNavigate({ from: '/topics' })
-  const [typed, setTyped] = useState(search)
-  const wanted = useDeferredValue(typed)
+  const { wanted, box } = useNameSearch(
+    'Search topics',
+    search,
+    text => void navigate({ replace: true, search: before => ({ ...before, search: text }) as never }),
+  )
   const query = { search: wanted, internal, sort, descending, limit: pageSize }
   const { first, total, rowAt, onSight } = usePages(from => asked('GET /topics', { query: { ...query, from } }))
   const order = (by: string) =>
@@ -75,17 +78,7 @@ export function Topics() {
   return (
     <Page title="Topics" facts={first.data === undefined ? [] : [counted(total, 'topic')]} actions={<CreateTopic />}>
       <Bar>
-        <Input
-          type="search"
-          aria-label="Search topics"
-          placeholder="Name contains…"
-          value={typed}
-          onChange={event => {
-            setTyped(event.target.value)
-            const text = event.target.value
-            void navigate({ replace: true, search: before => ({ ...before, search: text === '' ? undefined : text }) as never })
-          }}
-        />
+        {box}
         <Check
           label="Internal topics"
           checked={internal}
