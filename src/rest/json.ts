@@ -4,6 +4,17 @@
  * A value that goes to or comes from Kafka as JSON is passed on as the text it is, because a number that was parsed is not always written as it was.
  */
 
+import { badRequestOf } from './errors.ts'
+
+/** Parsed as a whole. A body that is no JSON is refused. */
+export function documentIn(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw badRequestOf((error as Error).message)
+  }
+}
+
 /** Where the text of a value is. */
 export interface Span {
   readonly start: number

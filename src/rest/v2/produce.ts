@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { Sent } from '../../client.ts'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf, codes, invalidPayload, isRetriable, ofKafka } from '../errors.ts'
-import { elementsOf, membersOf, type Span } from '../json.ts'
+import { documentIn, elementsOf, membersOf, type Span } from '../json.ts'
 import { base64In } from '../records/record.ts'
 import { sendAll } from '../records/send.ts'
 import type { Asking, Rest } from '../rest.ts'
@@ -113,14 +113,6 @@ function recordsIn(text: string, contentType: string | undefined, partition: num
 
 function textOf(text: string, { start, end }: Span): string {
   return text.slice(start, end)
-}
-
-function documentIn(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw badRequestOf((error as Error).message)
-  }
 }
 
 function binaryIn(data: unknown): Buffer {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { type HttpApp, HttpError } from '../../http.ts'
 import { badRequestOf } from '../errors.ts'
-import { elementsOf, membersOf } from '../json.ts'
+import { documentIn, elementsOf, membersOf } from '../json.ts'
 import { type ReadRecord, readRecord } from '../records/record.ts'
 import { failureOf, isFailure, placeOf, successOf } from '../records/report.ts'
 import { type Outcome, sendAll } from '../records/send.ts'
@@ -88,14 +88,6 @@ function readOne(document: unknown, text: string, now: number): ReadRecord | Htt
   } catch (error) {
     if (error instanceof HttpError) return error
     throw error
-  }
-}
-
-function documentIn(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw badRequestOf((error as Error).message)
   }
 }
 
