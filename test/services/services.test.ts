@@ -11,7 +11,11 @@ import { realSystem } from '../../src/base.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { startBroker } from '../../src/millrace.ts'
 import { startServices } from '../../src/services.ts'
+import { eventually } from '../cluster/two-brokers.ts'
 import { settingsFor } from './settings.ts'
+
+/** Of 20 ms each. */
+const attempts = 1_500
 
 test('the registry answers over a new broker, and creates its topic compacted', async () => {
   await using broker = await startBroker({ memory: true })
@@ -37,12 +41,12 @@ test('`millrace start` runs the services beside the broker, and restarts them, a
   const lines: string[] = []
   createInterface({ input: child.stderr }).on('line', line => lines.push(line))
   try {
-    const ready = await waitFor(() => lines.find(line => line.includes('the services are ready')), 'the services')
+    const ready = await eventually(() => lines.find(line => line.includes('the services are ready')) ?? false, attempts)
     const { ports, pid } = JSON.parse(ready) as { ports: { registry: number }; pid: number }
     const ask = () => fetch(`http://127.0.0.1:${ports.registry}/subjects`).then(response => response.status)
     assert.equal(await ask(), 200)
     process.kill(pid, 'SIGKILL')
-    await waitFor(() => lines.filter(line => line.includes('the services are ready')).length === 2, 'the services again')
+    await eventually(() => lines.filter(line => line.includes('the services are ready')).length === 2, attempts)
     const ended = once(child, 'exit')
     child.kill('SIGTERM')
     assert.deepEqual(await ended, [0, null])
@@ -53,12 +57,3 @@ test('`millrace start` runs the services beside the broker, and restarts them, a
     rmSync(directory, { recursive: true, force: true })
   }
 })
-
-async function waitFor<T>(found: () => T | undefined | false, what: string): Promise<T> {
-  for (let tries = 0; tries < 600; tries++) {
-    const value = found()
-    if (value !== undefined && value !== false) return value
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-  throw new Error(`waited 30 s for ${what}`)
-}
