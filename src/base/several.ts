@@ -1,4 +1,5 @@
-/** Work that waits for disks and servers, for many items, some of them at the same time. */
+/** Work that waits for disks and servers: for many items, some of them at the same time; and for no longer than it may take. */
+import type { Timers } from './system.ts'
 
 /** Rejects with the first failure, when everything that was begun has ended; the other items are left. */
 export async function severalAtOnce<T>(items: Iterable<T>, most: number, work: (item: T) => Promise<void>): Promise<void> {
@@ -10,4 +11,15 @@ export async function severalAtOnce<T>(items: Iterable<T>, most: number, work: (
   }
   await Promise.all(Array.from({ length: most }, next))
   if (failures.length > 0) throw failures[0]
+}
+
+/** Resolves when all of them have settled, or after this time. */
+export function settledWithin(timers: Timers, ms: number, promises: readonly Promise<unknown>[]): Promise<void> {
+  return new Promise(resolve => {
+    const timer = timers.after(ms, resolve)
+    void Promise.allSettled(promises).then(() => {
+      timer.cancel()
+      resolve()
+    })
+  })
 }

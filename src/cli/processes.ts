@@ -7,7 +7,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
-import { type LineSink, type System, Turns } from '../base.ts'
+import { type LineSink, type System, settledWithin, Turns } from '../base.ts'
 import { type BrokerConfig, dataDirectory, type HttpEndpoint, parseHttpAddress, processDirectory, startHttp } from '../broker.ts'
 import type { Logger } from '../logger.ts'
 import { BrokerProcess } from './processes/broker-process.ts'
@@ -99,24 +99,16 @@ export class Supervisor {
     try {
       const [first, ...others] = this.#processes
       const othersEnded = others.map(each => each.stop(Promise.resolve()))
-      const results = await Promise.allSettled([first?.stop(this.#within(headStartMs, othersEnded)), ...othersEnded])
+      const results = await Promise.allSettled([
+        first?.stop(settledWithin(this.#options.system.timers, headStartMs, othersEnded)),
+        ...othersEnded,
+      ])
       const failed = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
       if (failed !== undefined) throw failed.reason
     } finally {
       await this.#http?.close()
       this.#awake.port1.close()
     }
-  }
-
-  /** Resolves when they have settled, or after this time. */
-  #within(ms: number, promises: readonly Promise<unknown>[]): Promise<void> {
-    return new Promise(resolve => {
-      const timer = this.#options.system.timers.after(ms, resolve)
-      void Promise.allSettled(promises).then(() => {
-        timer.cancel()
-        resolve()
-      })
-    })
   }
 
   async #openEndpoint(): Promise<HttpEndpoint | null> {

@@ -7,11 +7,11 @@
  * v12 adds partitions to the transaction (KIP-890).
  *
  * The header of a batch is derived from its records, so compressed batches are decompressed: immediately if that is little work,
- * otherwise on a worker thread while the connection waits. It also waits, for a moment, for a partition that this broker is just taking over. Then each partition's place in the log is fixed synchronously and the connection
- * reads on. The response is sent when the batches have the state that `acks` requires: 1 = written, -1 = durable. With `acks=0` there is no
- * response, and an error closes the connection, as in Kafka.
+ * otherwise on a worker thread while the connection waits. It also waits, for a moment, for a partition that this broker is just taking over.
+ * Then each partition's place in the log is fixed synchronously and the connection reads on. The response is sent when the batches have the
+ * state that `acks` requires: 1 = written, -1 = durable. With `acks=0` there is no response, and an error closes the connection, as in Kafka.
  */
-import { freeIfLarge, runInSlices, type Timers } from '../../../base.ts'
+import { freeIfLarge, runInSlices, settledWithin } from '../../../base.ts'
 import { type Arrival, checkWrite } from '../../../coordinator.ts'
 import type { PartitionLog } from '../../../log.ts'
 import {
@@ -208,7 +208,7 @@ class ProduceAppends {
     }
     // The request's bytes are gone by then.
     const own = { ...data, records: data.records === null ? null : Buffer.from(data.records) }
-    const before = this.opening.get(arrival) ?? within(system.timers, leftMs, arrival.over)
+    const before = this.opening.get(arrival) ?? settledWithin(system.timers, leftMs, [arrival.over])
     this.opening.set(
       arrival,
       before.then(() => this.#arrived(name, topicId, own, response)),
@@ -346,14 +346,6 @@ class ProduceAppends {
     response.currentLeader = leader
     this.response.nodeEndpoints = this.#leaders.endpoints()
   }
-}
-
-/** Resolves when `promise` does, or the time is over. */
-function within(timers: Timers, ms: number, promise: Promise<void>): Promise<void> {
-  return new Promise(resolve => {
-    const timer = timers.after(ms, resolve)
-    void promise.then(resolve).finally(() => timer.cancel())
-  })
 }
 
 async function finish(request: Request, appends: ProduceAppends): Promise<Response | null> {
