@@ -4,10 +4,12 @@ import { stringifyLossless } from '../base.ts'
 import { type ErrorBody, type HttpApp, HttpError, listen, openHttpApp } from '../http.ts'
 import type { Service, ServiceContext } from '../service.ts'
 import { invalidPayload, toHttpError } from './errors.ts'
+import { baseUrl } from './links.ts'
+import { ApiDocument } from './openapi.ts'
 import { Rest } from './rest.ts'
 import { consumerRoutes } from './v2/consumers.ts'
 import type { Instances } from './v2/instances.ts'
-import { chooseType, formatTypes, plainTypes } from './v2/media.ts'
+import { chooseType, formatOf, formatTypes, plainTypes } from './v2/media.ts'
 import { produceRoutes } from './v2/produce.ts'
 import { topicRoutes as plainRoutes } from './v2/topics.ts'
 import { aclRoutes } from './v3/acls.ts'
@@ -59,8 +61,14 @@ function prepare(rest: Rest): void {
     else done(new HttpError(415, 415, 'HTTP 415 Unsupported Media Type'))
   })
   app.addHook('preHandler', async (request, reply) => {
-    if (!isV2(request.url)) return
-    reply.header('content-type', chooseType(request.headers.accept, [...plainTypes, ...formatTypes]))
+    const { accept } = request.headers
+    if (!isV2(request.url)) {
+      chooseType(accept, ['application/json', 'text/event-stream'])
+      return
+    }
+    const type = chooseType(accept, [...plainTypes, ...formatTypes])
+    // Only records have a format; who accepts nothing else gets the type without one.
+    reply.header('content-type', formatOf(type) === undefined ? type : plainTypes[0])
   })
   // Confluent's media types have no parameters.
   app.addHook('onSend', async (_request, reply) => {
@@ -81,6 +89,14 @@ function isV2(url: string): boolean {
 }
 
 async function routes(rest: Rest): Promise<Instances> {
+  const document = new ApiDocument()
+  rest.app.addHook('onRoute', route => document.add(route))
+  rest.app.get('/openapi.json', (request, reply) => {
+    reply
+      .serializer(String)
+      .header('content-type', 'application/json')
+      .send(document.text(baseUrl(request)))
+  })
   clusterRoutes(rest)
   brokerRoutes(rest)
   configRoutes(rest)

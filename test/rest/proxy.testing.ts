@@ -6,6 +6,7 @@ import { startBroker } from '../../src/millrace.ts'
 import type { ServicesSettings } from '../../src/services.ts'
 import { startServices } from '../../src/services.ts'
 import { settingsFor } from '../services/settings.ts'
+import { Contract, type OpenApi } from './openapi.testing.ts'
 
 export interface Answer {
   readonly status: number
@@ -20,6 +21,8 @@ export interface RestProxy extends AsyncDisposable {
   /** `/v3/clusters/…` */
   readonly cluster: string
   readonly client: Client
+  readonly document: OpenApi
+  /** Each answer is held against the OpenAPI document. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
 
@@ -32,10 +35,13 @@ export async function startProxy(config: Record<string, string> = {}, changes: P
   const url = `http://127.0.0.1:${services.ports.get('rest')}`
   const client = openClient({ bootstrap: broker.address })
   const { id } = await client.cluster()
+  const document = (await (await fetch(`${url}/openapi.json`)).json()) as OpenApi
+  const contract = new Contract(document)
   return {
     url,
     cluster: `/v3/clusters/${id}`,
     client,
+    document,
     async ask(method, path, body, headers = {}) {
       const response = await fetch(url + path, {
         method,
@@ -43,6 +49,7 @@ export async function startProxy(config: Record<string, string> = {}, changes: P
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       })
       const text = await response.text()
+      contract.check({ method, path, status: response.status, contentType: response.headers.get('content-type'), text })
       return { status: response.status, headers: response.headers, text, body: parsed(text) }
     },
     async [Symbol.asyncDispose]() {

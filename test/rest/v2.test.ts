@@ -54,7 +54,8 @@ test('brokers, topics and partitions', async () => {
 test('an Accept that lists several types is served; one that fits nothing is 406', async () => {
   for (const accept of [`text/html, ${v2};q=0.5`, '*/*', 'application/json', `application/vnd.kafka.json.v2+json, ${v2}, application/json`])
     assert.equal((await proxy.ask('GET', '/topics', undefined, { accept })).status, 200, accept)
-  assert.equal((await proxy.ask('GET', '/topics', undefined, { accept: 'text/html' })).status, 406)
+  for (const path of ['/topics', proxy.cluster])
+    assert.equal((await proxy.ask('GET', path, undefined, { accept: 'text/html' })).body.error_code, 406)
 })
 
 test('produce: binary and json, to a topic and to a partition', async () => {
